@@ -1,0 +1,1 @@
+"""What runs in the cluster: the pipeline format, the operator, logs, storage and the API."""
