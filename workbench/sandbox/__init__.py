@@ -1,0 +1,14 @@
+"""Sandboxes: an embedded cluster and a controller on this machine, found again by name.
+
+    async with Sandboxes().attach("default") as endpoint:
+        ...  # endpoint.url is the controller's REST API
+
+A sandbox that `up` started stays until `down`; one that `attach` had to start
+lives as long as anybody is attached to it, also when they are killed.
+"""
+
+from workbench.sandbox.endpoint import Endpoint, SandboxError
+from workbench.sandbox.lifecycle import Sandboxes
+from workbench.sandbox.status import ComponentStatus, SandboxStatus
+
+__all__ = ["ComponentStatus", "Endpoint", "SandboxError", "SandboxStatus", "Sandboxes"]

@@ -1,0 +1,290 @@
+"""Bringing sandboxes up, finding them again, attaching to them and taking them down.
+
+Every change is made under the sandbox's start lock, and whether it runs is
+told by the lock that its supervisor holds: no pid file can be stale.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from workbench.sandbox import processes
+from workbench.sandbox.endpoint import Endpoint, SandboxError
+from workbench.sandbox.folder import SandboxFolder, SandboxState, read_state, state_root
+from workbench.sandbox.launch import last_lines, launch, listen, own_version
+from workbench.sandbox.locks import FileLock
+from workbench.sandbox.status import ComponentStatus, Readiness, SandboxStatus, ask_ready
+
+Progress = Callable[[str], None]
+
+_START_TIMEOUT = 60.0
+_STOP_TIMEOUT = 45.0
+_LOCK_TIMEOUT = _START_TIMEOUT + _STOP_TIMEOUT
+_POLL = 0.02
+_TOO_MANY_RESTARTS = 3
+
+
+def _silent(_: str) -> None:
+    return
+
+
+@dataclass(frozen=True)
+class Sandboxes:
+    """All sandboxes of one state folder."""
+
+    state: Path | None = None
+
+    def folder(self, name: str) -> SandboxFolder:
+        return SandboxFolder.named(name, self.state or state_root())
+
+    def list(self) -> tuple[str, ...]:
+        """The names of the sandboxes that exist, running or not."""
+        root = self.state or state_root()
+        return (
+            tuple(sorted(p.name for p in root.iterdir() if (p / "start.lock").exists()))
+            if root.is_dir()
+            else ()
+        )
+
+    async def up(self, name: str, progress: Progress = _silent) -> Endpoint:
+        """Start the sandbox, or find the one that runs, and keep it until `down`."""
+        folder = self.folder(name)
+        folder.create()
+        async with _exclusive(folder):
+            _touch(folder.keep)
+            if _runs(folder):
+                progress(f"sandbox {name} is running already")
+                return await _ready(folder, progress)
+            return await _start(folder, progress)
+
+    async def down(self, name: str, *, delete: bool = False, progress: Progress = _silent) -> bool:
+        """Stop the sandbox; with `delete` forget its runs, logs and artifacts too.
+
+        Returns False when there was nothing to stop. No process of the sandbox is left.
+        """
+        folder = self.folder(name)
+        if not folder.root.is_dir():
+            return False
+        async with _exclusive(folder):
+            ran = _runs(folder)
+            folder.keep.unlink(missing_ok=True)
+            await _stop(folder, progress)
+            if delete:
+                folder.delete()
+        return ran
+
+    async def status(self, name: str) -> SandboxStatus:
+        folder = self.folder(name)
+        if not folder.start_lock.exists():
+            return SandboxStatus(name, "absent", folder.root)
+        state = read_state(folder) if _runs(folder) else None
+        if state is None:
+            return SandboxStatus(name, "stopped", folder.root)
+        answers = await asyncio.gather(
+            asyncio.to_thread(ask_ready, state.cluster_port, _admin_token(folder)),
+            asyncio.to_thread(ask_ready, state.api_port),
+        )
+        components = tuple(
+            _component(folder, state, child, url, answer)
+            for child, url, answer in zip(
+                ("cluster", "controller"), (state.cluster_url, state.api_url), answers, strict=True
+            )
+        )
+        return SandboxStatus(
+            name,
+            "running" if all(c.healthy for c in components) else "unhealthy",
+            folder.root,
+            folder.kubeconfig,
+            state.api_url,
+            state.started_at,
+            state.version,
+            not folder.keep.exists(),
+            components,
+        )
+
+    def kubeconfig(self, name: str) -> Path:
+        """The kubeconfig of the sandbox, which is to be running.
+
+        Raises:
+            SandboxError: it is not.
+        """
+        folder = self.folder(name)
+        if not _runs(folder):
+            raise SandboxError(f"sandbox {name} is not running; start it with `c8s up --name {name}`")
+        return folder.kubeconfig
+
+    @asynccontextmanager
+    async def attach(
+        self, name: str, *, start: bool = True, progress: Progress = _silent
+    ) -> AsyncIterator[Endpoint]:
+        """Use the sandbox: the one that runs, or one that lives until nobody is attached any more.
+
+        Raises:
+            SandboxError: it does not run and `start` is False, or it can't be started.
+        """
+        folder = self.folder(name)
+        if not start and not _runs(folder):
+            raise SandboxError(f"sandbox {name} is not running; start it with `c8s up`")
+        folder.create()
+        users = FileLock(folder.users_lock)
+        try:
+            async with _exclusive(folder):
+                endpoint = await _join(folder, users, progress)
+            yield endpoint
+        finally:
+            users.release()
+            await _leave(folder, progress)
+
+
+@asynccontextmanager
+async def _exclusive(folder: SandboxFolder) -> AsyncIterator[None]:
+    lock = FileLock(folder.start_lock)
+    try:
+        await lock.wait(_LOCK_TIMEOUT)
+    except TimeoutError as error:
+        raise SandboxError(
+            f"another command has been starting or stopping sandbox {folder.name} for {_LOCK_TIMEOUT:.0f} s; "
+            f"see {folder.logs}"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+async def _join(folder: SandboxFolder, users: FileLock, progress: Progress) -> Endpoint:
+    """Become a user of the sandbox, starting it if nobody did."""
+    deadline = time.monotonic() + _STOP_TIMEOUT
+    while not users.acquire(shared=True):
+        # The supervisor has it alone: it looks whether anybody is left, or it is on its way out.
+        if time.monotonic() > deadline:
+            raise SandboxError(f"sandbox {folder.name} does not end; see {folder.logs / 'supervisor.log'}")
+        await asyncio.sleep(_POLL)
+    if not _runs(folder):
+        return await _start(folder, progress)
+    return await _ready(folder, progress)
+
+
+async def _leave(folder: SandboxFolder, progress: Progress) -> None:
+    """Stop a sandbox that nobody needs any more. Shielded: a Ctrl-C must not leave it behind."""
+    if not folder.start_lock.exists():
+        return
+
+    async def stop_if_last() -> None:
+        async with _exclusive(folder):
+            if folder.keep.exists() or not _runs(folder):
+                return
+            if FileLock(folder.users_lock).held_elsewhere() and not _is_ending(folder):
+                return
+            await _stop(folder, progress)
+
+    stopping = asyncio.ensure_future(stop_if_last())
+    try:
+        await asyncio.shield(stopping)
+    except asyncio.CancelledError:
+        await stopping
+        raise
+
+
+def _is_ending(folder: SandboxFolder) -> bool:
+    """Whether the users' lock is held by the supervisor, alone, which then ends."""
+    with_others = FileLock(folder.users_lock)
+    if with_others.acquire(shared=True):
+        with_others.release()
+        return False
+    return True
+
+
+def _runs(folder: SandboxFolder) -> bool:
+    return FileLock(folder.supervisor_lock).held_elsewhere()
+
+
+async def _start(folder: SandboxFolder, progress: Progress) -> Endpoint:
+    last = read_state(folder)
+    await _end_leftovers(folder, last)
+    progress(f"starting sandbox {folder.name}")
+    cluster = listen(last.cluster_port if last else 0)
+    api = listen(last.api_port if last else 0)
+    try:
+        await asyncio.to_thread(launch, folder, cluster, api)
+    except OSError as error:
+        raise SandboxError(f"sandbox {folder.name} can't be started in {folder.root}: {error}") from error
+    finally:
+        cluster.close()
+        api.close()
+    return await _ready(folder, progress)
+
+
+async def _ready(folder: SandboxFolder, progress: Progress) -> Endpoint:
+    """Wait until the controller says that it and the cluster are ready."""
+    deadline = time.monotonic() + _START_TIMEOUT
+    answer = Readiness(False, "has not answered yet")
+    while time.monotonic() < deadline:
+        state = read_state(folder)
+        if state is None or not _runs(folder):
+            raise SandboxError(
+                f"sandbox {folder.name} ended while it started:\n"
+                + last_lines(folder.logs / "supervisor.log")
+            )
+        failing = [name for name, child in state.children.items() if child.restarts >= _TOO_MANY_RESTARTS]
+        answer = await asyncio.to_thread(ask_ready, state.api_port)
+        if answer.ready:
+            if state.version != own_version():
+                progress(f"sandbox {folder.name} runs version {state.version}; this is {own_version()}")
+            return Endpoint(state.api_url, folder.workbench_token, sandbox=folder.name)
+        if failing:
+            raise SandboxError(
+                f"the {failing[0]} of sandbox {folder.name} keeps ending with "
+                f"{state.children[failing[0]].last_exit}. The end of {folder.logs / failing[0]}.log:\n"
+                + last_lines(folder.logs / f"{failing[0]}.log")
+            )
+        await asyncio.sleep(_POLL)
+    raise SandboxError(
+        f"sandbox {folder.name} is not ready after {_START_TIMEOUT:.0f} s: the controller {answer.detail}. "
+        f"Its logs are in {folder.logs}; `c8s down --name {folder.name}` stops it"
+    )
+
+
+async def _stop(folder: SandboxFolder, progress: Progress) -> None:
+    """End the supervisor and with it everything; then whatever a killed supervisor left."""
+    state = read_state(folder)
+    if state is not None and _runs(folder):
+        progress(f"stopping sandbox {folder.name}")
+        began = processes.started(state.pid)
+        if began is not None and not await processes.end(state.pid, began, grace=_STOP_TIMEOUT):
+            raise SandboxError(f"the supervisor of sandbox {folder.name} (pid {state.pid}) can't be ended")
+    await _end_leftovers(folder, state)
+
+
+async def _end_leftovers(folder: SandboxFolder, state: SandboxState | None) -> None:
+    """End processes of a sandbox whose supervisor was killed, and the steps they had started."""
+    for child in reversed(list(state.children.values()) if state else []):
+        await processes.end(child.pid, child.started, grace=20.0)
+
+
+def _component(
+    folder: SandboxFolder, state: SandboxState, name: str, url: str, answer: Readiness
+) -> ComponentStatus:
+    child = state.children.get(name)
+    detail = answer.detail
+    if child is None or child.last_exit:
+        detail += f"; last ended with {child.last_exit}" if child else "; not running"
+    pid, restarts = (child.pid, child.restarts) if child else (None, 0)
+    return ComponentStatus(name, answer.ready, detail, url, pid, restarts, folder.logs / f"{name}.log")
+
+
+def _admin_token(folder: SandboxFolder) -> str | None:
+    try:
+        return str(json.loads(folder.kubeconfig.read_text())["users"][0]["user"]["token"])
+    except (OSError, ValueError, KeyError, IndexError):
+        return None
+
+
+def _touch(path: Path) -> None:
+    path.touch(mode=0o600, exist_ok=True)

@@ -1,0 +1,51 @@
+"""Processes by identity: a pid alone may by now belong to somebody else."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+
+def started(pid: int) -> str | None:
+    """When the process began, in the system's own words; None when there is no such process."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        if Path("/proc/self/stat").exists():
+            return None
+        return _started_by_ps(pid)
+    # The name is in parentheses and may hold anything; the fields after it are numbers.
+    fields = stat[stat.rindex(")") + 2 :].split()
+    state, start_time = fields[0], fields[19]
+    return None if state == "Z" else start_time
+
+
+def _started_by_ps(pid: int) -> str | None:
+    answer = subprocess.run(
+        ["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, timeout=10, check=False
+    )
+    state, _, began = answer.stdout.strip().partition(" ")
+    return began.strip() or None if not state.startswith("Z") else None
+
+
+def alive(pid: int, since: str) -> bool:
+    return started(pid) == since
+
+
+async def end(pid: int, since: str, *, grace: float) -> bool:
+    """SIGTERM, then SIGKILL after `grace` seconds. True when the process is gone."""
+    for sign, patience in ((signal.SIGTERM, grace), (signal.SIGKILL, 5.0)):
+        if not alive(pid, since):
+            return True
+        try:
+            os.kill(pid, sign)
+        except ProcessLookupError:
+            return True
+        deadline = time.monotonic() + patience
+        while alive(pid, since) and time.monotonic() < deadline:
+            await asyncio.sleep(0.01)
+    return not alive(pid, since)

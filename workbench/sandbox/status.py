@@ -1,0 +1,75 @@
+"""How a sandbox is: asked from outside, by whoever wants to know."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+_TIMEOUT = 5.0
+
+
+@dataclass(frozen=True)
+class ComponentStatus:
+    """One process: `healthy`, and in `detail` a sentence when it is not."""
+
+    name: str
+    healthy: bool
+    detail: str
+    url: str
+    pid: int | None
+    restarts: int
+    log: Path
+
+
+@dataclass(frozen=True)
+class SandboxStatus:
+    """A sandbox as it is now. `temporary`: it ends with the last command that uses it."""
+
+    name: str
+    state: Literal["running", "unhealthy", "stopped", "absent"]
+    folder: Path
+    kubeconfig: Path | None = None
+    api_url: str | None = None
+    started_at: str | None = None
+    version: str | None = None
+    temporary: bool = False
+    components: tuple[ComponentStatus, ...] = ()
+
+
+@dataclass(frozen=True)
+class Readiness:
+    ready: bool
+    detail: str
+
+
+def ask_ready(port: int, token: str | None = None, timeout: float = _TIMEOUT) -> Readiness:
+    """GET /readyz on a loopback port. Never raises: what went wrong is the detail."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    try:
+        connection.request("GET", "/readyz", headers=headers)
+        response = connection.getresponse()
+        body = response.read(10_000).decode("utf-8", "replace").strip()
+    except (OSError, http.client.HTTPException) as error:
+        return Readiness(False, f"does not answer: {error or type(error).__name__}")
+    finally:
+        connection.close()
+    if response.status == 200:
+        return Readiness(True, "ready")
+    return Readiness(False, _reason(body) or f"answers HTTP {response.status}")
+
+
+def _reason(body: str) -> str:
+    """The sentence in a problem document, or the text as it is."""
+    try:
+        problem = json.loads(body)
+    except ValueError:
+        return body[:200]
+    return (
+        str(problem.get("detail") or problem.get("title") or body[:200])
+        if isinstance(problem, dict)
+        else body[:200]
+    )

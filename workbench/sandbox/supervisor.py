@@ -1,0 +1,237 @@
+"""The parent of a sandbox's two processes: starts them, restarts them when they die, ends them.
+
+It runs in the background as a process of its own with the standard library
+only, and holds the listening sockets, so that a restarted child answers on the
+same port. It decides nothing about the sandbox; `lifecycle` does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import ctypes
+import json
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from workbench.sandbox import processes
+from workbench.sandbox.folder import Child, SandboxFolder, SandboxState, write_state
+from workbench.sandbox.locks import FileLock
+
+_PR_SET_PDEATHSIG = 1
+# Loaded here, because nothing may be loaded between fork and exec of a process with threads.
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+_HEALTHY_AFTER = 30.0
+_BACKOFF = (0.1, 0.5, 1.0, 2.0, 5.0)
+_LOG_LIMIT = 10 * 1024 * 1024
+
+
+def restart_delay(failures: int) -> float:
+    """Seconds to wait before the next start, after so many failures in a row (from 1)."""
+    return _BACKOFF[min(failures, len(_BACKOFF)) - 1]
+
+
+@dataclass
+class Service:
+    """One process that is to run for as long as the sandbox does."""
+
+    name: str
+    command: Sequence[str]
+    listener: socket.socket
+    log: Path
+    grace: float
+    """Seconds it gets between SIGTERM and SIGKILL."""
+    process: subprocess.Popen[bytes] | None = None
+    began: float = 0.0
+    started: str = ""
+    restarts: int = 0
+    failures: int = 0
+    last_exit: str | None = None
+    due: float = field(default=0.0)
+    """When to start it (monotonic seconds), while it has no process."""
+
+    def start(self, now: float) -> None:
+        if self.log.exists() and self.log.stat().st_size > _LOG_LIMIT:
+            self.log.replace(self.log.with_suffix(".log.1"))
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [*self.command, "--listen-fd", str(self.listener.fileno())],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=[self.listener.fileno()],
+                preexec_fn=_die_with_parent,
+            )
+        self.began = now
+        self.started = processes.started(self.process.pid) or ""
+
+    def reap(self, now: float) -> bool:
+        """Take note of an end; True when there was one."""
+        if self.process is None or (code := self.process.poll()) is None:
+            return False
+        self.process = None
+        self.last_exit = f"signal {-code}" if code < 0 else f"exit code {code}"
+        self.failures = 1 if now - self.began > _HEALTHY_AFTER else self.failures + 1
+        self.restarts += 1
+        self.due = now + restart_delay(self.failures)
+        return True
+
+    def stop(self) -> None:
+        if self.process is None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(self.grace)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process = None
+
+
+def _die_with_parent() -> None:
+    """In the child: end with the supervisor, however that ends (Linux; elsewhere the next start does)."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    if _LIBC is not None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+class Supervisor:
+    """Runs the services until SIGTERM, or until nobody uses a sandbox that was not to be kept."""
+
+    def __init__(
+        self, folder: SandboxFolder, services: Sequence[Service], version: str, clock: Callable[[], float]
+    ) -> None:
+        self._folder = folder
+        self._services = services
+        self._version = version
+        self._clock = clock
+        self._started_at = datetime.now(UTC).isoformat(timespec="seconds")
+        self._stopping = False
+        self._wake_read, self._wake_write = socket.socketpair()
+        for end in (self._wake_read, self._wake_write):
+            end.setblocking(False)
+
+    def run(self, ready: Callable[[], None]) -> None:
+        """Blocks until the sandbox is to end. `ready` is called once the state is on disk."""
+        signal.set_wakeup_fd(self._wake_write.fileno(), warn_on_full_buffer=False)
+        for sign in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(sign, self._on_stop)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        for service in self._services:
+            service.start(self._clock())
+        self._write_state()
+        ready()
+        threading.Thread(target=self._stop_when_unused, daemon=True).start()
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._wake_read, selectors.EVENT_READ)
+            while not self._stopping:
+                selector.select(self._patience())
+                self._drain()
+                self._look_after()
+        # The controller first: it is the one that talks to the other.
+        for service in reversed(self._services):
+            service.stop()
+
+    def _on_stop(self, *_: object) -> None:
+        self._stopping = True
+
+    def _drain(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            self._wake_read.recv(4096)
+
+    def _patience(self) -> float | None:
+        """Seconds until a service is due, or None when all run."""
+        due = [service.due for service in self._services if service.process is None]
+        return max(0.0, min(due) - self._clock()) if due else None
+
+    def _look_after(self) -> None:
+        now, changed = self._clock(), False
+        for service in self._services:
+            if service.reap(now):
+                changed = True
+                _log(
+                    f"{service.name} ended with {service.last_exit}; starting it again", service=service.name
+                )
+            if service.process is None and service.due <= now and not self._stopping:
+                service.start(now)
+                changed = True
+        if changed:
+            self._write_state()
+
+    def _write_state(self) -> None:
+        cluster, api = (service.listener.getsockname()[1] for service in self._services)
+        children = {
+            service.name: Child(service.process.pid, service.started, service.restarts, service.last_exit)
+            for service in self._services
+            if service.process is not None
+        }
+        state = SandboxState(os.getpid(), self._version, self._started_at, cluster, api, children)
+        try:
+            write_state(self._folder, state)
+        except OSError as error:
+            # A full disk must not take a running sandbox down; who reads the file sees older pids.
+            _log(f"can't write {self._folder.state_file}: {error}")
+
+    def _stop_when_unused(self) -> None:
+        """Whoever is attached shares the users' lock; getting it alone means that nobody is left."""
+        lock = FileLock(self._folder.users_lock)
+        while True:
+            lock.acquire(wait=True)
+            if not self._folder.keep.exists():
+                # Kept until the end: nobody attaches to a sandbox that is going away.
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+            lock.release()
+            time.sleep(1.0)
+
+
+def _log(message: str, **fields: object) -> None:
+    record = {"time": datetime.now(UTC).isoformat(), "logger": "supervisor", "message": message, **fields}
+    print(json.dumps(record), file=sys.stderr, flush=True)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="workbench.sandbox.supervisor", description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--version", required=True)
+    parser.add_argument(
+        "--ready-fd", type=int, required=True, help="gets one line when the state file is there"
+    )
+    for name in ("cluster", "controller"):
+        parser.add_argument(f"--{name}-fd", type=int, required=True, help="a listening socket")
+        parser.add_argument(f"--{name}", type=json.loads, required=True, help="the command, as a JSON list")
+    args = parser.parse_args(argv)
+    folder = SandboxFolder(args.folder)
+    lock = FileLock(folder.supervisor_lock)
+    if not lock.acquire():
+        _log(f"another supervisor runs {folder.root}")
+        return 1
+    services = [
+        Service(name, command, socket.socket(fileno=descriptor), folder.logs / f"{name}.log", grace)
+        for name, command, descriptor, grace in (
+            ("cluster", args.cluster, args.cluster_fd, 20.0),
+            ("controller", args.controller, args.controller_fd, 10.0),
+        )
+    ]
+
+    def ready() -> None:
+        with os.fdopen(args.ready_fd, "w") as pipe:
+            pipe.write("ready\n")
+
+    Supervisor(folder, services, args.version, time.monotonic).run(ready)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
