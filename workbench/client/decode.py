@@ -1,0 +1,226 @@
+"""The controller's JSON, read into views.
+
+Tolerant on purpose: unknown fields are passed over (a newer controller may send
+more), and missing ones get the value that means "not known yet".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from workbench.client.views import (
+    Artifact,
+    Attempt,
+    Cluster,
+    Done,
+    End,
+    FirstFailure,
+    Frame,
+    Lines,
+    LintAnswer,
+    Live,
+    LogLine,
+    LogSummary,
+    Missed,
+    Problem,
+    Run,
+    RunPage,
+    SecretNames,
+    Step,
+    StreamKey,
+    Summary,
+    Times,
+)
+
+
+def _text(value: object) -> str | None:
+    return None if value is None or value == "" else str(value)
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _object(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _objects(value: object) -> Iterable[Mapping[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(str(item) for item in value) if isinstance(value, list) else ()
+
+
+def decode_time(value: object) -> datetime | None:
+    """An RFC 3339 time with its zone; None for anything else."""
+    if not isinstance(value, str):
+        return None
+    try:
+        time = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return time if time.tzinfo else None
+
+
+def decode_problem(raw: Mapping[str, Any]) -> Problem:
+    return Problem(
+        line=_number(raw.get("line")),
+        column=_number(raw.get("column")),
+        path=str(raw.get("path") or ""),
+        severity=str(raw.get("severity") or "error"),
+        code=str(raw.get("code") or ""),
+        message=str(raw.get("message") or ""),
+        hint=_text(raw.get("hint")),
+    )
+
+
+def decode_lint(raw: Mapping[str, Any]) -> LintAnswer:
+    verdict = _object(raw.get("wouldRun"))
+    return LintAnswer(
+        problems=tuple(decode_problem(item) for item in _objects(raw.get("problems"))),
+        would_run=bool(verdict["runs"]) if "runs" in verdict else None,
+        why=_text(verdict.get("why")),
+    )
+
+
+def _decode_log(raw: object) -> LogSummary | None:
+    if not isinstance(raw, dict):
+        return None
+    failure = _object(raw.get("firstFailure"))
+    return LogSummary(
+        lines=_number(raw.get("lines")),
+        bytes=_number(raw.get("bytes")),
+        sha256=_text(raw.get("sha256")),
+        archived=raw.get("archived") is True,
+        first_failure=FirstFailure(_number(failure.get("line")), str(failure.get("text") or ""))
+        if failure
+        else None,
+    )
+
+
+def _decode_attempt(raw: Mapping[str, Any]) -> Attempt:
+    times = _object(raw.get("times"))
+    stations = ("created", "scheduled", "fetching", "running", "finished", "uploaded")
+    return Attempt(
+        number=_number(raw.get("number")),
+        job_name=_text(raw.get("jobName")),
+        pod_name=_text(raw.get("podName")),
+        phase=str(raw.get("phase") or "Running"),
+        reason=_text(raw.get("reason")),
+        message=_text(raw.get("message")),
+        exit_code=raw.get("exitCode") if isinstance(raw.get("exitCode"), int) else None,
+        times=Times(**{station: decode_time(times.get(station)) for station in stations}),
+        containers=_texts(raw.get("containers")),
+        log=_decode_log(raw.get("log")),
+    )
+
+
+def decode_artifact(raw: Mapping[str, Any], step: str | None = None) -> Artifact:
+    return Artifact(
+        step=step if step is not None else str(raw.get("step") or ""),
+        path=str(raw.get("path") or ""),
+        size=_number(raw.get("size")),
+        sha256=_text(raw.get("sha256")),
+    )
+
+
+def _decode_step(raw: Mapping[str, Any]) -> Step:
+    name = str(raw.get("name") or "")
+    slug = str(raw.get("slug") or name)
+    return Step(
+        name=name,
+        slug=slug,
+        depends_on=_texts(raw.get("dependsOn")),
+        allow_failure=raw.get("allowFailure") is True,
+        phase=str(raw.get("phase") or "Pending"),
+        reason=_text(raw.get("reason")),
+        message=_text(raw.get("message")),
+        start_time=decode_time(raw.get("startTime")),
+        completion_time=decode_time(raw.get("completionTime")),
+        artifacts=tuple(decode_artifact(item, slug) for item in _objects(raw.get("artifacts"))),
+        attempts=tuple(_decode_attempt(item) for item in _objects(raw.get("attempts"))),
+    )
+
+
+def decode_run(raw: Mapping[str, Any]) -> Run:
+    status = _object(raw.get("status"))
+    summary = _object(status.get("summary"))
+    runtime = _object(status.get("runtime"))
+    definition = raw.get("definition")
+    counts = ("total", "succeeded", "failed", "skipped", "cancelled", "running", "pending")
+    return Run(
+        name=str(raw.get("name") or ""),
+        namespace=str(raw.get("namespace") or ""),
+        uid=str(raw.get("uid") or ""),
+        number=_number(raw.get("number")),
+        pipeline=str(raw.get("pipeline") or ""),
+        created_at=decode_time(raw.get("createdAt")),
+        resource_version=str(raw.get("resourceVersion") or ""),
+        branch=_text(raw.get("branch")),
+        commit=_text(raw.get("commit")),
+        event=_text(raw.get("event")),
+        params={str(key): str(value) for key, value in _object(raw.get("params")).items()},
+        priority=_text(raw.get("priority")),
+        triggered_by=_text(raw.get("triggeredBy")),
+        rerun_of=_text(raw.get("rerunOf")),
+        cancel_requested=raw.get("cancelRequested") is True,
+        definition=definition if isinstance(definition, dict) else None,
+        phase=str(status.get("phase") or "Pending"),
+        reason=_text(status.get("reason")),
+        message=_text(status.get("message")),
+        start_time=decode_time(status.get("startTime")),
+        completion_time=decode_time(status.get("completionTime")),
+        summary=Summary(**{count: _number(summary.get(count)) for count in counts}),
+        images=_text(runtime.get("images")),
+        runtime=_text(runtime.get("name")),
+        steps=tuple(_decode_step(item) for item in _objects(status.get("steps"))),
+        raw=raw,
+    )
+
+
+def decode_page(raw: Mapping[str, Any]) -> RunPage:
+    return RunPage(
+        items=tuple(decode_run(item) for item in _objects(raw.get("items"))),
+        next=_text(raw.get("continue")),
+        resource_version=str(raw.get("resourceVersion") or ""),
+    )
+
+
+def decode_frame(raw: Mapping[str, Any]) -> Frame | None:
+    """A frame of a log stream; None for a kind that we don't know."""
+    kind = raw.get("type")
+    if kind == "done":
+        return Done()
+    key = StreamKey(str(raw.get("step") or ""), _number(raw.get("attempt")), str(raw.get("container") or ""))
+    if kind == "lines":
+        rows = raw.get("lines")
+        pairs = (
+            [row for row in rows if isinstance(row, list) and len(row) == 2] if isinstance(rows, list) else []
+        )
+        return Lines(
+            key, _number(raw.get("first")), tuple(LogLine(_text(time), str(text)) for time, text in pairs)
+        )
+    if kind == "live":
+        return Live(key)
+    if kind == "end":
+        return End(key, _number(raw.get("lines")))
+    if kind == "missed":
+        return Missed(key, _number(raw.get("first")), _number(raw.get("last")))
+    return None
+
+
+def decode_secret(raw: Mapping[str, Any]) -> SecretNames:
+    return SecretNames(str(raw.get("name") or ""), _texts(raw.get("keys")))
+
+
+def decode_cluster(raw: Mapping[str, Any]) -> Cluster:
+    return Cluster(
+        runtime=str(raw.get("runtime") or "unknown"),
+        images=str(raw.get("images") or "used"),
+        version=str(raw.get("version") or "unknown"),
+        namespaces=_texts(raw.get("namespaces")),
+    )

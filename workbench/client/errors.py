@@ -1,0 +1,114 @@
+"""What can go wrong between us and a controller, in words for the person at the keyboard.
+
+Every message says what was tried, on what, what went wrong and what to do.
+The text of an answer is somebody else's: whoever draws it makes it harmless first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from workbench.client.decode import decode_problem
+from workbench.client.views import Problem
+
+
+class ClientError(Exception):
+    """A call to the controller did not work; the message is for people."""
+
+
+class Unreachable(ClientError):  # noqa: N818 - named for what happened
+    """Nobody answered, or the connection broke and could not be made again."""
+
+
+class Unauthorized(ClientError):  # noqa: N818 - named for what happened
+    """The controller does not know our token, or there is none to send."""
+
+
+class Forbidden(ClientError):  # noqa: N818 - named for what happened
+    """The controller knows us and says no."""
+
+
+class NotFound(ClientError):  # noqa: N818 - named for what happened
+    """What was asked for is not there."""
+
+
+class Conflict(ClientError):  # noqa: N818 - named for what happened
+    """The call does not fit the state that the object is in by now."""
+
+
+class Invalid(ClientError):  # noqa: N818 - named for what happened
+    """The controller refused what it was sent. `problems` names the places, where it knows them."""
+
+    def __init__(self, message: str, problems: tuple[Problem, ...] = ()) -> None:
+        super().__init__(message)
+        self.problems = problems
+
+
+class ServerError(ClientError):
+    """The controller failed, or answered with something that is not part of its contract."""
+
+
+class Broken(ClientError):  # noqa: N818 - named for what happened
+    """The connection broke in a way that trying again may mend.
+
+    Never leaves this package; `error` is what does.
+    """
+
+    def __init__(self, error: ClientError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+_BY_STATUS: Mapping[int, type[ClientError]] = {
+    401: Unauthorized,
+    403: Forbidden,
+    404: NotFound,
+    409: Conflict,
+    410: NotFound,
+}
+
+
+def error_for(status: int, body: object, what: str, server: str) -> ClientError:
+    """The error for an answer of `status` (400 and up) to the call `what` ("cancel run a-1").
+
+    `body` is decoded: a problem document (RFC 9457) when the controller itself answered,
+    anything when a proxy did.
+    """
+    document: Mapping[str, Any] = body if isinstance(body, dict) else {}
+    said = str(document.get("detail") or document.get("title") or "").strip()
+    reason = said or f"the controller at {server} answered with status {status}"
+    if status == 401:
+        return Unauthorized(
+            f"can't {what}: {server} does not accept the token ({reason}). "
+            "For a sandbox, `c8s up` renews it; for a context, check its tokenFile."
+        )
+    if status == 403:
+        return Forbidden(
+            f"can't {what}: not allowed ({reason}). Ask whoever runs {server} for the right to do it."
+        )
+    if status >= 500:
+        return ServerError(
+            f"can't {what}: the controller failed with status {status}{f' ({said})' if said else ''}. "
+            "Try again; `c8s status` tells how a sandbox is and where its logs are."
+        )
+    kind = _BY_STATUS.get(status)
+    if kind is not None:
+        return kind(f"can't {what}: {reason}")
+    found = document.get("problems")
+    problems = (
+        tuple(decode_problem(item) for item in found if isinstance(item, dict))
+        if isinstance(found, list)
+        else ()
+    )
+    return Invalid(f"can't {what}: {reason}", problems)
+
+
+def unreachable(what: str, server: str, why: str, sandbox: str | None) -> Unreachable:
+    """The error for a controller that did not answer; names the command that helps."""
+    if sandbox is None:
+        remedy = "Check the server of the context and your network."
+    else:
+        name = "" if sandbox == "default" else f" --name {sandbox}"
+        remedy = f"Is the sandbox up? Start it with `c8s up{name}`."
+    return Unreachable(f"can't {what}: no connection to {server} ({why}). {remedy}")

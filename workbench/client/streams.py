@@ -1,0 +1,148 @@
+"""The two streams of the API, runs and log lines, kept whole over broken connections."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Protocol
+
+from workbench.client import decode
+from workbench.client.errors import Broken, ClientError, NotFound, ServerError
+from workbench.client.events import Event, EventParser
+from workbench.client.resume import Cursor, Patience
+from workbench.client.transport import Transport
+from workbench.client.views import (
+    Change,
+    Done,
+    Frame,
+    Run,
+    RunChanged,
+    RunDeleted,
+    RunPage,
+    RunsListed,
+    StreamKey,
+)
+
+_PAGE = 500
+
+
+class _ListRuns(Protocol):
+    async def __call__(self, *, limit: int | None = None, continue_: str | None = None) -> RunPage: ...
+
+
+@dataclass
+class Streams:
+    """What one stream needs. Made anew for each, because `patience` counts one stream's troubles."""
+
+    transport: Transport
+    path: Callable[..., str]
+    list_runs: _ListRuns
+    get_run: Callable[[str], Awaitable[Run]]
+    patience: Patience
+    on_trouble: Callable[[str | None], None]
+    sleep: Callable[[float], Awaitable[None]]
+
+    async def watch_runs(self, run: str | None) -> AsyncGenerator[Change, None]:
+        version: str | None = None
+        while True:
+            try:
+                if version is None:
+                    listed, version = await self._list(run)
+                    self._works()
+                    yield listed
+                async with aclosing(self._events(run, version)) as events:
+                    async for event in events:
+                        self._works()
+                        # After `restart` the server can't tell what changed since: ask for everything.
+                        version = None if event.kind == "restart" else event.id or version
+                        if version is None:
+                            break
+                        if (change := _change(event)) is not None:
+                            yield change
+                if version is not None:
+                    await self._pause(_closed("watch the runs"))
+            except ClientError as error:
+                await self._pause(error)
+
+    async def _list(self, run: str | None) -> tuple[RunsListed, str]:
+        if run is not None:
+            # The version of a list, not of the run: a watch from an old run's version may be too old.
+            page = await self.list_runs(limit=1)
+            try:
+                return RunsListed((await self.get_run(run),)), page.resource_version
+            except NotFound:
+                return RunsListed(()), page.resource_version
+        page = await self.list_runs(limit=_PAGE)
+        found, version = list(page.items), page.resource_version
+        while page.next:
+            page = await self.list_runs(limit=_PAGE, continue_=page.next)
+            found += page.items
+        return RunsListed(tuple(found)), version
+
+    async def _events(self, run: str | None, version: str) -> AsyncGenerator[Event, None]:
+        params = [("resourceVersion", version)] + ([("run", run)] if run is not None else [])
+        headers = {"Accept": "text/event-stream", "Last-Event-ID": version}
+        what = "watch the runs"
+        parser = EventParser()
+        async with self.transport.open(
+            "GET", self.path("watch", "runs"), what, params=params, headers=headers, quiet=True
+        ) as answer:
+            async for chunk in answer.content.iter_any():
+                try:
+                    events = parser.feed(chunk)
+                except ValueError as error:
+                    raise ServerError(f"can't {what}: {error}") from error
+                for event in events:
+                    yield event
+
+    async def stream_logs(
+        self, run: str, steps: Iterable[str], after: Mapping[StreamKey, int]
+    ) -> AsyncGenerator[Frame, None]:
+        cursor = Cursor.after(after)
+        wanted = [("step", step) for step in steps]
+        path, what = self.path("runs", run, "logs", "stream"), f"stream the logs of run {run}"
+        while True:
+            try:
+                async with self.transport.socket(path, what, [*wanted, *cursor.params()]) as messages:
+                    async for message in messages:
+                        self._works()
+                        frame = decode.decode_frame(message) if isinstance(message, dict) else None
+                        fresh = cursor.advance(frame) if frame is not None else None
+                        if fresh is not None:
+                            yield fresh
+                        if isinstance(fresh, Done):
+                            return
+                await self._pause(_closed(what))
+            except ClientError as error:
+                await self._pause(error)
+
+    def _works(self) -> None:
+        if self.patience.worked():
+            self.on_trouble(None)
+
+    async def _pause(self, error: ClientError) -> None:
+        """Wait before the next try, or raise what there is no use in trying again."""
+        if not isinstance(error, Broken):
+            raise error
+        delay = self.patience.delay()
+        if delay is None:
+            raise error.error from error.__cause__
+        self.on_trouble(str(error))
+        await self.sleep(delay)
+
+
+def _closed(what: str) -> ClientError:
+    return Broken(ServerError(f"can't {what}: the controller closed the stream"))
+
+
+def _change(event: Event) -> Change | None:
+    if event.kind not in ("added", "modified", "deleted"):
+        return None
+    try:
+        raw = json.loads(event.data)
+    except ValueError as error:
+        raise ServerError("can't watch the runs: an event is no JSON") from error
+    run = decode.decode_run(raw if isinstance(raw, dict) else {})
+    return RunDeleted(run) if event.kind == "deleted" else RunChanged(run)
