@@ -16,7 +16,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for mark in item.iter_markers("needs"):
             missing = [tool for tool in mark.args if shutil.which(tool) is None]
             if missing and os.environ.get("C8S_TEST_TOOLS") != "required":
-                item.add_marker(pytest.mark.skip(reason=f"{', '.join(missing)} is not installed on this machine"))
+                item.add_marker(
+                    pytest.mark.skip(reason=f"{', '.join(missing)} is not installed on this machine")
+                )
 
 
 @pytest.fixture(autouse=True)
