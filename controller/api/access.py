@@ -1,0 +1,202 @@
+"""Who may call what: ONE table for every route, and the route class that refuses to exist without an entry in it.
+
+A rule is checked before a body is read. Kubernetes decides (auth.py); this module says what it is asked.
+"""
+
+import asyncio
+import re
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.requests import HTTPConnection
+
+from controller.api import problems
+from controller.api.auth import Authenticator, InvalidToken, Question, User
+from controller.api.models import DIGEST, NAME
+from controller.api.watch import StillAdmitted
+from controller.kube import KubeError
+
+GROUP = "c8s.dev"
+HANDLER_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a call needs.
+
+    `kind`: `public` (health only); `user` (a valid token); `review` (a valid token and the right to `verb` the
+    resource in the namespace of the path); `path` (the right to `get` the URL path, as Kubernetes guards its own
+    metrics); `capability` (a run's token, checked by agent.py); `link` (a signed link, checked by objects.py).
+    `seconds` bounds the handler; None where the handler bounds its own transfers.
+    """
+
+    kind: Literal["public", "user", "review", "path", "capability", "link"]
+    verb: str = ""
+    resource: str = ""
+    subresource: str = ""
+    group: str = GROUP
+    seconds: float | None = HANDLER_SECONDS
+
+
+def _runs(verb: str, subresource: str = "", seconds: float | None = HANDLER_SECONDS) -> Rule:
+    return Rule("review", verb, "pipelineruns", subresource, seconds=seconds)
+
+
+def _secrets(verb: str) -> Rule:
+    return Rule("review", verb, "secrets", group="")
+
+
+RULES: Mapping[str, Rule] = {
+    "health": Rule("public"),
+    "ready": Rule("public"),
+    "metrics": Rule("path", "get"),
+    "openapi": Rule("user"),
+    "lint": Rule("user"),
+    "cluster": Rule("user"),
+    "createTicket": Rule("user"),
+    "headSource": _runs("create"),
+    "putSource": _runs("create", seconds=None),
+    "listRuns": _runs("list"),
+    "createRun": _runs("create"),
+    "getRun": _runs("get"),
+    "deleteRun": _runs("delete"),
+    "cancelRun": _runs("update"),
+    "watchRuns": _runs("watch"),
+    "getLogs": _runs("get", "log"),
+    "streamLogs": _runs("get", "log", seconds=None),
+    "listArtifacts": _runs("get", "artifacts"),
+    "getArtifacts": _runs("get", "artifacts"),
+    "listSecrets": _secrets("list"),
+    "putSecret": _secrets("update"),
+    "deleteSecret": _secrets("delete"),
+    "agentSource": Rule("capability"),
+    "agentArtifacts": Rule("capability"),
+    "agentUpload": Rule("capability"),
+    "agentManifest": Rule("capability"),
+    "getObject": Rule("link"),
+    "putObject": Rule("link", seconds=None),
+}
+
+_PATH_SHAPES = {
+    "ns": re.compile(NAME),
+    "run": re.compile(NAME),
+    "name": re.compile(NAME),
+    "slug": re.compile(NAME),
+    "digest": re.compile(DIGEST),
+    "attempt": re.compile(r"^[1-9][0-9]{0,5}$"),
+    "step": re.compile(r"^[^\x00-\x1f\x7f/]{1,200}$"),
+}
+
+
+class UnlistedRoute(Exception):
+    """A route was added without a rule: give its operation id an entry in `RULES`."""
+
+
+def rule_of(operation: str | None) -> Rule:
+    """The rule of a route by its operation id."""
+    if operation is None or operation not in RULES:
+        raise UnlistedRoute(f"route {operation!r} has no entry in controller.api.access.RULES")
+    return RULES[operation]
+
+
+class GuardedRoute(APIRoute):
+    """A route whose caller is checked before its body is read, and whose handler can't run for ever."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The framework's handler, behind the rule of this route."""
+        rule = rule_of(self.operation_id)
+        handler = super().get_route_handler()
+
+        async def guarded(request: Request) -> Response:
+            try:
+                async with asyncio.timeout(rule.seconds):
+                    await admit(request, rule)
+                    return await handler(request)
+            except TimeoutError:
+                detail = f"the controller did not finish within {rule.seconds:g} s"
+                raise problems.ApiProblem("timeout", detail) from None
+            except RequestValidationError as error:
+                raise problems.of_validation(error.errors()) from None
+
+        return guarded
+
+
+async def admit(connection: HTTPConnection, rule: Rule, user: User | None = None) -> None:
+    """Lets the caller in or raises a problem: 404 for names nothing can have, 401, 403.
+
+    Sets `connection.state.user` for `user`, `review` and `path`. `user` is given when a ticket has named them already.
+    """
+    check_path(connection.path_params)
+    if rule.kind in ("public", "capability", "link"):
+        return
+    authenticator: Authenticator = connection.app.state.authenticator
+    if user is None:
+        user = await authenticator.user(bearer(connection))
+    connection.state.user = user
+    if rule.kind == "user":
+        return
+    question = _question(connection, rule)
+    if not await authenticator.allowed(user, question):
+        detail = f"{user.name} may not {question.sentence()}"
+        raise problems.ApiProblem("forbidden", detail)
+
+
+def still_admitted(connection: HTTPConnection, operation: str, user: User | None = None) -> StillAdmitted:
+    """Asks again, for the reader of a stream, what was asked when it began.
+
+    A Kubernetes that can't be asked right now takes nobody's right away.
+    """
+
+    async def ask() -> bool:
+        try:
+            await admit(connection, rule_of(operation), user)
+        except (problems.ApiProblem, InvalidToken):
+            return False
+        except KubeError:
+            return True
+        return True
+
+    return ask
+
+
+def check_path(params: Mapping[str, Any]) -> None:
+    """Names in the path become parts of Kubernetes URLs and object keys: what can't be a name doesn't exist."""
+    for key, value in params.items():
+        shape = _PATH_SHAPES.get(key)
+        if shape is not None and not shape.fullmatch(str(value)):
+            raise problems.ApiProblem("not-found", f"nothing can have this {_NOUNS.get(key, key)}")
+
+
+def bearer(connection: HTTPConnection) -> str:
+    """The token of the Authorization header; a problem 401 when there is none."""
+    scheme, _, token = connection.headers.get("authorization", "").partition(" ")
+    token = token.strip()
+    if scheme.lower() != "bearer" or not token:
+        raise unauthenticated("send a token: Authorization: Bearer …")
+    return token
+
+
+def unauthenticated(detail: str) -> problems.ApiProblem:
+    """A 401 with the challenge that HTTP asks for."""
+    return problems.ApiProblem("unauthenticated", detail, headers={"WWW-Authenticate": 'Bearer realm="c8s"'})
+
+
+def _question(connection: HTTPConnection, rule: Rule) -> Question:
+    if rule.kind == "path":
+        return Question(verb=rule.verb, path=connection.url.path)
+    name = connection.path_params.get("run") or connection.path_params.get("name") or ""
+    return Question(
+        verb=rule.verb,
+        group=rule.group,
+        resource=rule.resource,
+        subresource=rule.subresource,
+        namespace=str(connection.path_params["ns"]),
+        name=str(name),
+    )
+
+
+_NOUNS = {"ns": "namespace", "run": "run's name", "name": "name", "slug": "step's slug", "step": "step's name"}

@@ -1,0 +1,175 @@
+"""Asks Kubernetes who a token belongs to (TokenReview) and what its user may do (SubjectAccessReview).
+
+Answers are remembered for seconds, so that a workbench that asks ten times a second costs Kubernetes little, and a right
+that is taken away is gone as quickly. Tokens are remembered by their digest only. Also here: one-use tickets for
+WebSockets, because pages can't set headers on them.
+"""
+
+import hashlib
+import secrets
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+YES_SECONDS = 10.0
+NO_SECONDS = 2.0
+REMEMBERED = 4096
+TICKET_SECONDS = 30
+TICKETS = 10_000
+TOKEN_LIMIT = 16 * 1024
+
+Value = TypeVar("Value")
+
+
+class Reviews(Protocol):
+    """What is asked of Kubernetes: creates a review object and answers it with its status."""
+
+    def __call__(self, review: Mapping[str, Any], /) -> Awaitable[Mapping[str, Any]]: ...
+
+
+@dataclass(frozen=True)
+class User:
+    """Who calls, as Kubernetes knows them."""
+
+    name: str
+    uid: str = ""
+    groups: tuple[str, ...] = ()
+    extra: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a call would do, in Kubernetes' words: either a resource in a namespace or a URL path."""
+
+    verb: str
+    group: str = ""
+    resource: str = ""
+    subresource: str = ""
+    namespace: str = ""
+    name: str = ""
+    path: str = ""
+
+    def sentence(self) -> str:
+        """The question as people read it in a refusal."""
+        if self.path:
+            return f"{self.verb} {self.path}"
+        what = f"{self.resource}/{self.subresource}" if self.subresource else self.resource
+        return f"{self.verb} {what} in the namespace {self.namespace}"
+
+    def attributes(self) -> dict[str, Any]:
+        """The question as a SubjectAccessReview carries it."""
+        if self.path:
+            return {"nonResourceAttributes": {"verb": self.verb, "path": self.path}}
+        named = {
+            "verb": self.verb,
+            "group": self.group,
+            "resource": self.resource,
+            "subresource": self.subresource,
+            "namespace": self.namespace,
+            "name": self.name,
+        }
+        return {"resourceAttributes": {key: value for key, value in named.items() if value}}
+
+
+class InvalidToken(Exception):
+    """Kubernetes knows nobody by this token."""
+
+
+class _Memory(Generic[Value]):
+    """Remembers values until their time is over, and no more than so many of them."""
+
+    def __init__(self, now: Callable[[], float], size: int) -> None:
+        self._now = now
+        self._size = size
+        self._kept: OrderedDict[Any, tuple[float, Value]] = OrderedDict()
+
+    def get(self, key: Any) -> Value | None:
+        kept = self._kept.get(key)
+        return kept[1] if kept is not None and kept[0] > self._now() else None
+
+    def put(self, key: Any, value: Value, seconds: float) -> None:
+        self._kept[key] = (self._now() + seconds, value)
+        self._kept.move_to_end(key)
+        while len(self._kept) > self._size:
+            self._kept.popitem(last=False)
+
+    def pop(self, key: Any) -> Value | None:
+        until, value = self._kept.pop(key, (0.0, None))
+        return value if until > self._now() else None
+
+
+class Authenticator:
+    """Answers who and whether; `review` asks Kubernetes, `now` is a monotonic clock in seconds."""
+
+    def __init__(self, review: Reviews, now: Callable[[], float]) -> None:
+        self._review = review
+        self._users: _Memory[User | InvalidToken] = _Memory(now, REMEMBERED)
+        self._answers: _Memory[bool] = _Memory(now, REMEMBERED)
+
+    async def user(self, token: str) -> User:
+        """The token's user; raises InvalidToken. What is wrong with reaching Kubernetes is raised as it comes."""
+        key = hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
+        known = self._users.get(key)
+        if known is None:
+            known = await self._ask_user(token)
+            self._users.put(key, known, YES_SECONDS if isinstance(known, User) else NO_SECONDS)
+        if isinstance(known, User):
+            return known
+        raise InvalidToken("the token is not valid, or no longer")
+
+    async def allowed(self, user: User, question: Question) -> bool:
+        """Whether the user may do this."""
+        key = (user, question)
+        known = self._answers.get(key)
+        if known is None:
+            known = await self._ask_allowed(user, question)
+            self._answers.put(key, known, YES_SECONDS if known else NO_SECONDS)
+        return known
+
+    async def _ask_user(self, token: str) -> User | InvalidToken:
+        if len(token) > TOKEN_LIMIT or not token.isascii() or not token.isprintable():
+            return InvalidToken("no token looks like this")
+        review = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": token}}
+        status = await self._review(review)
+        found = status.get("user") or {}
+        if status.get("authenticated") is not True or not found.get("username"):
+            return InvalidToken("Kubernetes does not know the token")
+        extra = found.get("extra") or {}
+        return User(
+            name=str(found["username"]),
+            uid=str(found.get("uid") or ""),
+            groups=tuple(found.get("groups") or ()),
+            extra=tuple(sorted((key, tuple(values)) for key, values in extra.items())),
+        )
+
+    async def _ask_allowed(self, user: User, question: Question) -> bool:
+        spec: dict[str, Any] = {"user": user.name, "groups": list(user.groups), **question.attributes()}
+        if user.uid:
+            spec["uid"] = user.uid
+        if user.extra:
+            spec["extra"] = {key: list(values) for key, values in user.extra}
+        review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
+        status = await self._review(review)
+        return status.get("allowed") is True and status.get("denied") is not True
+
+
+class Tickets:
+    """One-use tickets: each stands for its user on one WebSocket, within `TICKET_SECONDS`."""
+
+    def __init__(self, now: Callable[[], float], new_secret: Callable[[], str] = secrets.token_urlsafe) -> None:
+        self._new_secret = new_secret
+        self._issued: _Memory[User] = _Memory(now, TICKETS)
+
+    def issue(self, user: User) -> str:
+        """A new ticket for this user."""
+        ticket = self._new_secret()
+        self._issued.put(ticket, user, TICKET_SECONDS)
+        return ticket
+
+    def redeem(self, ticket: str) -> User:
+        """The ticket's user; the ticket is spent. Raises InvalidToken."""
+        user = self._issued.pop(ticket)
+        if user is None:
+            raise InvalidToken("the ticket is not valid: it was used, or is older than 30 s")
+        return user

@@ -1,0 +1,104 @@
+"""Run changes as server-sent events: every change once and in order, resumed with Last-Event-ID, never silently missed."""
+
+import json
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from controller.api.history import History, version_of
+from controller.api.problems import ApiProblem
+from controller.api.views import run_view
+
+HEARTBEAT_SECONDS = 15.0
+CATCH_UP_SECONDS = 5.0
+
+
+class StillAdmitted(Protocol):
+    """Asks whether the reader may still read; a long stream outlives many a right."""
+
+    async def __call__(self) -> bool: ...
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What one reader watches: a namespace, perhaps one run in it, from a version on (None: from the present state)."""
+
+    namespace: str
+    run: str | None
+    since: int | None
+
+    def takes(self, namespace: str, name: str) -> bool:
+        """Whether the reader wants changes of this run."""
+        return namespace == self.namespace and self.run in (None, name)
+
+
+def starting_point(last_event_id: str | None, resource_version: str | None) -> int | None:
+    """Where a reader wants to begin; what the browser remembers wins over what the address says."""
+    text = last_event_id or resource_version
+    if not text:
+        return None
+    version = version_of(text)
+    if version is None:
+        raise ApiProblem("bad-request", "Last-Event-ID and resourceVersion are numbers that this API gave")
+    return version
+
+
+async def events(
+    history: History,
+    wanted: Wanted,
+    present: Callable[[], Iterable[Mapping[str, Any]]],
+    still_admitted: StillAdmitted,
+    heartbeat: float = HEARTBEAT_SECONDS,
+) -> AsyncIterator[bytes]:
+    """The stream's bytes. `present` gives the cached runs; the stream ends with the history or with the right."""
+    position = None
+    if wanted.since is None:
+        # No await between these lines: the state and the position belong to the same moment.
+        state = [run for run in present() if wanted.takes(run["metadata"]["namespace"], run["metadata"]["name"])]
+        position, told = history.end, history.latest
+        for run in state:
+            yield event("added", json.dumps(run_view(run, definition=False), separators=(",", ":")).encode(), None)
+        yield bookmark(told)
+    else:
+        told = wanted.since
+        if await history.reached(wanted.since, CATCH_UP_SECONDS):
+            position = history.position_after(wanted.since)
+        yield b": here\n\n"
+    while position is not None and not history.closed:
+        changes = history.read(position)
+        if changes is None:
+            position = None
+            break
+        for change in changes:
+            if wanted.takes(change.namespace, change.name):
+                yield event(change.kind, change.data, change.version)
+                told = change.version if change.version is not None else told
+        position += len(changes)
+        if changes:
+            continue
+        if not await history.changed(position, heartbeat):
+            if not await still_admitted():
+                return
+            if history.latest > told and history.end == position:
+                told = history.latest
+                yield bookmark(told)
+            else:
+                yield b": heartbeat\n\n"
+    if position is None:
+        yield restart()
+
+
+def event(kind: str, data: bytes, version: int | None) -> bytes:
+    """One event; without a version the reader's last id stays. JSON text has no line breaks in it, so one data line does."""
+    head = b"" if version is None else b"id: %d\n" % version
+    return head + b"event: " + kind.encode() + b"\ndata: " + data + b"\n\n"
+
+
+def bookmark(version: int) -> bytes:
+    """Moves the reader's last id on when nothing of theirs has changed."""
+    return event("bookmark", b'{"resourceVersion":"%d"}' % version, version)
+
+
+def restart() -> bytes:
+    """The reader's id is too old: list again, then watch from that list. The empty id makes a browser forget the old one."""
+    return b'id:\nevent: restart\ndata: {"why":"the changes since this id are no longer kept; list the runs again"}\n\n'
