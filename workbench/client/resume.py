@@ -9,6 +9,7 @@ from workbench.client.views import End, Frame, Lines, Missed, StreamKey
 
 _FIRST_DELAY = 0.1
 _LONGEST_DELAY = 5.0
+_STEADY = 5.0
 
 
 @dataclass
@@ -23,17 +24,25 @@ class Patience:
     clock: Callable[[], float]
     jitter: Callable[[], float]
     _since: float | None = None
+    _connected: float | None = None
     _tries: int = 0
 
     def delay(self) -> float | None:
         """Seconds to wait before the next try, or None when it is time to give up."""
         now = self.clock()
+        if self._connected is not None and now - self._connected >= _STEADY:
+            self._since, self._tries = None, 0
+        self._connected = None
         self._since = now if self._since is None else self._since
         if self.limit is not None and now - self._since >= self.limit:
             return None
         delay = min(_FIRST_DELAY * 2.0**self._tries, _LONGEST_DELAY)
         self._tries = min(self._tries + 1, 16)
         return delay * (0.5 + self.jitter() / 2)
+
+    def connected(self) -> None:
+        """There is a connection again. It counts once it has held for a while: some break at once, every time."""
+        self._connected = self.clock()
 
     def worked(self) -> bool:
         """Something came: the next trouble is new trouble. True when there was some."""

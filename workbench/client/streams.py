@@ -89,6 +89,7 @@ class Streams:
         async with self.transport.open(
             "GET", self.path("watch", "runs"), what, params=params, headers=headers, quiet=True
         ) as answer:
+            self.patience.connected()
             async for chunk in answer.content.iter_any():
                 try:
                     events = parser.feed(chunk)
@@ -106,6 +107,7 @@ class Streams:
         while True:
             try:
                 async with self.transport.socket(path, what, [*wanted, *cursor.params()]) as messages:
+                    self.patience.connected()
                     async for message in messages:
                         self._works()
                         frame = decode.decode_frame(message) if isinstance(message, dict) else None

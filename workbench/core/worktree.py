@@ -88,7 +88,7 @@ class Worktree:
 
 
 def find_pipeline(start: Path) -> Path | None:
-    """The nearest pipeline file from `start` up to its repository's root; in `start` only, where there is none."""
+    """The nearest pipeline file from `start` up to its repository's root; without one, in `start` only."""
     start = start.resolve()
     top = repository_root(start) or start
     for folder in (start, *start.parents):
@@ -301,11 +301,7 @@ def _too_much(root: Path, found: list[Entry], limits: Limits) -> WorktreeError:
         totals[top] = totals.get(top, 0) + entry.size
     largest = ", ".join(sorted(totals, key=lambda top: -totals[top])[:3])
     return WorktreeError(
-        f"{root} is more than can be sent: at most {limits.files:,} files and {limits.bytes // 1024**2:,} MiB. "
+        f"{root} is too large to send: at most {limits.files:,} files and {limits.bytes // 1024**2:,} MiB. "
         f"The most is in: {largest}. Name what the steps don't need in .gitignore"
-        + (
-            "."
-            if limits is WITH_GIT
-            else " of a git repository (`git init`): without one, everything is sent."
-        )
+        + ("." if limits is WITH_GIT else " of a git repository (`git init`): without one, all is sent.")
     )
