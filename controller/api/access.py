@@ -41,6 +41,22 @@ class Rule:
     group: str = GROUP
     seconds: float | None = HANDLER_SECONDS
 
+    def sentence(self) -> str:
+        """What a caller needs, for readers of the API's description."""
+        match self.kind:
+            case "public":
+                return "nothing"
+            case "user":
+                return "a valid token"
+            case "review":
+                what = f"{self.resource}/{self.subresource}" if self.subresource else self.resource
+                return f"the right to {self.verb} {what} in the namespace"
+            case "path":
+                return f"the right to {self.verb} this path"
+            case "capability":
+                return "the capability token of a run"
+        return "a valid signature"
+
 
 def _runs(verb: str, subresource: str = "", seconds: float | None = HANDLER_SECONDS) -> Rule:
     return Rule("review", verb, "pipelineruns", subresource, seconds=seconds)

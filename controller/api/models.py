@@ -184,6 +184,21 @@ class ClusterAnswer(Described):
     namespaces: list[str]
 
 
+class Waiting(Described):
+    """A part that isn't ready."""
+
+    part: str
+    why: str
+
+
+class ReadyAnswer(Described):
+    """Whether the process can serve, and what it waits for."""
+
+    ready: bool
+    parts: list[str]
+    waiting_for: list[Waiting]
+
+
 class Ticket(Described):
     """Opens one WebSocket within `expiresIn` seconds, as `?ticket=`."""
 

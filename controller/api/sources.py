@@ -4,10 +4,6 @@ Nothing of a body that does not have its announced digest, or is too large, stay
 already is not read again.
 """
 
-import asyncio
-import hashlib
-from collections.abc import AsyncIterator
-
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
@@ -15,6 +11,7 @@ from controller.api import models
 from controller.api.access import GuardedRoute
 from controller.api.problems import ApiProblem
 from controller.api.services import services_of
+from controller.api.uploads import Upload
 
 GZIP = b"\x1f\x8b"
 
@@ -24,3 +21,26 @@ router = APIRouter(prefix="/api/v1/namespaces/{ns}/sources", tags=["sources"], r
 def source_key(digest: str) -> str:
     """The object store's key of the source with this digest (`sha256:<hex>`)."""
     return f"sources/{digest.removeprefix('sha256:')}.tar.gz"
+
+
+@router.head("/{digest}", operation_id="headSource", response_class=Response)
+async def head_source(request: Request, ns: str, digest: str) -> Response:
+    """Whether the source is stored already: 200 or 404."""
+    stored = await services_of(request).store.head(source_key(digest))
+    if stored is None:
+        raise ApiProblem("not-found", f"the source {digest} is not stored")
+    return Response(status_code=200)
+
+
+@router.put("/{digest}", operation_id="putSource", status_code=201, response_model=models.StoredSource)
+async def put_source(request: Request, ns: str, digest: str) -> Response:
+    """Stores a tar.gz under its digest. Sending what is stored already costs one look-up; the body is then not read."""
+    services = services_of(request)
+    key = source_key(digest)
+    stored = await services.store.head(key)
+    if stored is not None:
+        # The body stays unread: the connection can't carry another request after that.
+        return JSONResponse({"digest": digest, "size": stored.size}, status_code=201, headers={"Connection": "close"})
+    upload = Upload(request, services.settings.source_limit, services.settings.idle_seconds, magic=GZIP)
+    await services.store.put(key, upload.checked(digest.removeprefix("sha256:")))
+    return JSONResponse({"digest": digest, "size": upload.size}, status_code=201)

@@ -1,0 +1,112 @@
+"""The door for agents in step pods: a run's capability token opens what belongs to that run and nothing else.
+
+An agent is given short-lived links and never the store's credentials. What it says about its archive is checked against
+what was stored before the manifest makes it count.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+
+from controller.api import models
+from controller.api.access import GuardedRoute, bearer, unauthenticated
+from controller.api.artifact_keys import archive_key, committed, manifest_key, possible_attempts, step_of
+from controller.api.problems import ApiProblem
+from controller.api.runs import find_run
+from controller.api.services import Services, services_of
+from controller.api.sources import source_key
+from controller.kube import PIPELINE_RUNS
+
+router = APIRouter(prefix="/api/v1/agent", tags=["agent"], route_class=GuardedRoute)
+
+
+@router.get("/source", operation_id="agentSource", response_model=models.ObjectLink)
+async def agent_source(request: Request) -> Response:
+    """Where the run's source is."""
+    services = services_of(request)
+    run = await _run(services, request)
+    digest = (((run.get("spec") or {}).get("source") or {}).get("archive") or {}).get("digest")
+    if not digest:
+        raise ApiProblem("not-found", "the run has no source archive")
+    stored = await services.store.head(source_key(digest))
+    if stored is None:
+        raise ApiProblem("not-found", f"the run's source {digest} is not stored (any more)")
+    url = await services.link("GET", source_key(digest))
+    return JSONResponse({"url": url, "sha256": digest.removeprefix("sha256:"), "size": stored.size})
+
+
+@router.get("/artifacts/{slug}", operation_id="agentArtifacts", response_model=models.ObjectLink)
+async def agent_artifacts(request: Request, slug: str) -> Response:
+    """Where the artifacts of a step of the same run are."""
+    services = services_of(request)
+    run = await _run(services, request)
+    stored = await committed(services.store, run, await _step(services, run, slug))
+    if stored is None:
+        raise ApiProblem("not-found", f"the step {slug} has left no artifacts (yet)")
+    url = await services.link("GET", stored.key)
+    return JSONResponse({"url": url, "sha256": stored.sha256, "size": stored.size})
+
+
+@router.post("/artifacts/{slug}/{attempt}", operation_id="agentUpload", response_model=models.UploadLink)
+async def agent_upload(request: Request, slug: str, attempt: int, body: models.UploadRequest) -> Response:
+    """Where to PUT the archive of an attempt's artifacts."""
+    services = services_of(request)
+    run = await _run(services, request)
+    place = await _place(services, run, slug, attempt)
+    if body.size > services.settings.artifact_limit:
+        limit = services.settings.artifact_limit
+        raise ApiProblem("too-large", f"the archive has {body.size} bytes; at most {limit} are taken")
+    if await services.store.head(manifest_key(*place)) is not None:
+        raise ApiProblem("conflict", f"the artifacts of {slug}, attempt {attempt}, are committed already")
+    return JSONResponse({"url": await services.link("PUT", archive_key(*place))})
+
+
+@router.put("/artifacts/{slug}/{attempt}/manifest", operation_id="agentManifest", status_code=204, response_class=Response)
+async def agent_manifest(request: Request, slug: str, attempt: int, body: models.Manifest) -> Response:
+    """Commits an attempt's artifacts. Saying the same twice is the same as once; saying something else later is refused."""
+    services = services_of(request)
+    run = await _run(services, request)
+    place = await _place(services, run, slug, attempt)
+    stored = await services.store.head(archive_key(*place))
+    if stored is None or stored.size != body.archive.size:
+        found = "not there" if stored is None else f"{stored.size} bytes"
+        raise ApiProblem("conflict", f"the archive in the store is {found}, the manifest says {body.archive.size} bytes")
+    document = json.dumps(body.model_dump(mode="json", by_alias=True), separators=(",", ":")).encode()
+    key = manifest_key(*place)
+    if await services.store.head(key) is None:
+        await services.store.put(key, document)
+    elif await services.store.read(key) != document:
+        raise ApiProblem("conflict", f"the artifacts of {slug}, attempt {attempt}, are committed already")
+    return Response(status_code=204)
+
+
+async def _run(services: Services, request: Request) -> Mapping[str, Any]:
+    """The run that the token stands for. A run of the same name that was made later is another run."""
+    capability = services.capability(bearer(request))
+    if capability is None:
+        raise unauthenticated("the token is not a run's capability token, or no longer valid")
+    run = await find_run(services, capability.namespace, capability.run)
+    if run["metadata"].get("uid") != capability.uid:
+        raise unauthenticated("the token belongs to a run that is gone")
+    return run
+
+
+async def _step(services: Services, run: Mapping[str, Any], slug: str) -> Mapping[str, Any]:
+    """The run's step; asks Kubernetes itself when the cache may be behind a step that is running already."""
+    step = step_of(run, slug)
+    if step is None:
+        meta = run["metadata"]
+        step = step_of(await services.client.get(PIPELINE_RUNS, meta["name"], namespace=meta["namespace"]), slug)
+    if step is None or step.get("slug") != slug:
+        raise ApiProblem("not-found", f"the run {run['metadata']['name']} has no step {slug}")
+    return step
+
+
+async def _place(services: Services, run: Mapping[str, Any], slug: str, attempt: int) -> tuple[str, str, str, int]:
+    step = await _step(services, run, slug)
+    if attempt not in possible_attempts(step):
+        raise ApiProblem("not-found", f"the step {slug} has no attempt {attempt}")
+    return str(run["metadata"]["namespace"]), str(run["metadata"]["name"]), slug, attempt

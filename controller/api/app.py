@@ -1,0 +1,116 @@
+"""Puts the API together: routes behind their rules, problems for whatever goes wrong, the doorway around it all."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+
+from controller.api import agent, artifacts, cluster, lint, logs, objects, problems, runs, secret_values, sources, system, watching
+from controller.api.access import unauthenticated
+from controller.api.auth import InvalidToken
+from controller.api.middleware import Doorway, Entrance
+from controller.api.problems import ApiProblem
+from controller.api.services import Services
+from controller.kube import Conflict, Forbidden, KubeError, NotFound, Unreachable
+from controller.storage import StorageError
+
+VERSION = "v1"
+ROUTERS: Sequence[APIRouter] = (
+    system.router,
+    lint.router,
+    cluster.router,
+    runs.router,
+    watching.router,
+    logs.router,
+    artifacts.router,
+    sources.router,
+    secret_values.router,
+    agent.router,
+    objects.router,
+)
+
+log = logging.getLogger("c8s.api")
+
+
+def create_app(services: Services) -> Entrance:
+    """The ASGI application on these services."""
+    settings = services.settings
+    doorway = Doorway(
+        hosts=settings.allowed_hosts,
+        origins=settings.allowed_origins,
+        new_id=services.new_id,
+        observe=services.meter.observe,
+    )
+    app = routes()
+    app.state.services = services
+    app.state.authenticator = services.authenticator
+    return Entrance(app, doorway)
+
+
+def routes() -> FastAPI:
+    """The routes and their OpenAPI document, without anything behind them."""
+    app = FastAPI(
+        title="c8s controller",
+        version=VERSION,
+        description="Runs of pipelines on Kubernetes: create, watch, read. Explained in docs/api.md.",
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        responses={"default": {"description": "A problem (RFC 9457)"}},
+    )
+    for router in ROUTERS:
+        app.include_router(router)
+    for error, handler in HANDLERS:
+        app.add_exception_handler(error, handler)
+    return app
+
+
+async def _problem(request: Request, error: Exception) -> Response:
+    problem = to_problem(error)
+    request_id = request.scope.get("state", {}).get("request_id")
+    if problem.kind.status >= 500:
+        log.warning(
+            "a request was answered with a problem",
+            extra={"request": request_id, "problem": problem.slug, "cause": f"{type(error).__name__}: {error}"},
+        )
+    body = problems.encode(problem.document(request_id))
+    return Response(body, problem.kind.status, dict(problem.headers), media_type=problems.MEDIA_TYPE)
+
+
+def to_problem(error: Exception) -> ApiProblem:
+    """The problem that tells a caller about an error from below, without what only the log should hold."""
+    match error:
+        case ApiProblem():
+            return error
+        case HTTPException():
+            problem = problems.of_status(error.status_code, _STATUS_WORDS.get(error.status_code, str(error.detail)))
+            problem.headers = dict(error.headers or {})
+            return problem
+        case InvalidToken():
+            return unauthenticated(str(error))
+        case NotFound():
+            return ApiProblem("not-found", "what was asked for is not there (any more)")
+        case Conflict():
+            return ApiProblem("conflict", "someone else changed the object at the same time; look again and try again")
+        case Forbidden():
+            return ApiProblem("cluster-refused", "Kubernetes does not let the controller do this: its role lacks a right")
+        case Unreachable():
+            detail = "the Kubernetes API can't be reached right now"
+            return ApiProblem("unavailable", detail, headers={"Retry-After": "1"})
+        case KubeError():
+            return ApiProblem("cluster-refused", "the Kubernetes API refused the request; the controller's log says why")
+        case StorageError():
+            detail = "the object store can't be used right now"
+            return ApiProblem("unavailable", detail, headers={"Retry-After": "1"})
+    return ApiProblem("internal", "the controller failed on this request; its log says why")
+
+
+_STATUS_WORDS = {404: "there is no such path", 405: "this path does not take this method"}
+HANDLERS: Sequence[tuple[type[Exception], Any]] = tuple(
+    (error, _problem) for error in (ApiProblem, HTTPException, InvalidToken, KubeError, StorageError)
+)

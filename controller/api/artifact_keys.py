@@ -1,0 +1,62 @@
+"""Where a step's artifacts are in the object store, and which attempt's count."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from controller.storage import ObjectStore
+
+MANIFEST_LIMIT = 32 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class ArtifactSet:
+    """A committed archive: its key, its size in bytes and its digest (hex)."""
+
+    key: str
+    size: int
+    sha256: str
+
+
+def archive_key(namespace: str, run: str, slug: str, attempt: int) -> str:
+    """The key of an attempt's archive."""
+    return f"artifacts/{namespace}/{run}/{slug}/{attempt}.tar.gz"
+
+
+def manifest_key(namespace: str, run: str, slug: str, attempt: int) -> str:
+    """The key of an attempt's manifest, which is written last: where it is, the archive is whole."""
+    return f"artifacts/{namespace}/{run}/{slug}/{attempt}.json"
+
+
+def step_of(run: Mapping[str, Any], step: str) -> Mapping[str, Any] | None:
+    """The step of a run's status by its slug or, failing that, by its name."""
+    steps = (run.get("status") or {}).get("steps") or ()
+    for field in ("slug", "name"):
+        for each in steps:
+            if each.get(field) == step:
+                return dict(each)
+    return None
+
+
+def possible_attempts(step: Mapping[str, Any]) -> list[int]:
+    """The attempts that a step may have had, the last one first.
+
+    One more than its status lists: a quick step is over before the operator has written that it began.
+    """
+    last = max((int(each["number"]) for each in step.get("attempts") or ()), default=0)
+    return list(range(last + 1, 0, -1))
+
+
+async def committed(store: "ObjectStore", run: Mapping[str, Any], step: Mapping[str, Any]) -> ArtifactSet | None:
+    """The artifacts of the step's last attempt that committed some; None when none did."""
+    meta = run["metadata"]
+    for attempt in possible_attempts(step):
+        place = (str(meta["namespace"]), str(meta["name"]), str(step["slug"]), attempt)
+        key = manifest_key(*place)
+        if await store.head(key) is None:
+            continue
+        archive = json.loads(await store.read(key, limit=MANIFEST_LIMIT))["archive"]
+        return ArtifactSet(archive_key(*place), int(archive["size"]), str(archive["sha256"]))
+    return None

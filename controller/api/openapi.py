@@ -1,0 +1,75 @@
+"""The OpenAPI document: what the framework derives from the routes, with the problems, rights and the socket added.
+
+The copy in docs/openapi.json is what clients are written against; a test compares the two.
+"""
+
+import functools
+from typing import Any
+
+from pydantic.json_schema import models_json_schema
+
+from controller.api.access import RULES, Rule
+from controller.api.models import ProblemDocument
+from controller.api.problems import MEDIA_TYPE, TYPES
+
+REF = "#/components/schemas/{model}"
+SOCKET_PATH = "/api/v1/namespaces/{ns}/runs/{run}/logs/stream"
+
+
+@functools.cache
+def document() -> dict[str, Any]:
+    """The whole document; built once, because it takes a while."""
+    from controller.api.app import routes
+
+    found = routes().openapi()
+    schemas = found.setdefault("components", {}).setdefault("schemas", {})
+    _, problem_schemas = models_json_schema([(ProblemDocument, "serialization")], ref_template=REF)
+    schemas.update(problem_schemas["$defs"])
+    schemas["ProblemDocument"]["properties"]["type"]["enum"] = [f"urn:c8s:problem:{slug}" for slug in TYPES]
+    found["components"]["securitySchemes"] = {
+        "bearer": {"type": "http", "scheme": "bearer", "description": "a Kubernetes token"},
+        "capability": {"type": "http", "scheme": "bearer", "description": "a run's capability token"},
+        "ticket": {"type": "apiKey", "in": "query", "name": "ticket"},
+    }
+    found["paths"][SOCKET_PATH] = {"get": _socket()}
+    for path in found["paths"].values():
+        for operation in path.values():
+            _say_who_may(operation, RULES[operation["operationId"]])
+            operation["responses"]["default"] = _PROBLEM
+    return found
+
+
+def _say_who_may(operation: dict[str, Any], rule: Rule) -> None:
+    operation["security"] = {
+        "public": [],
+        "link": [],
+        "capability": [{"capability": []}],
+    }.get(rule.kind, [{"bearer": []}])
+    if operation["operationId"] == "streamLogs":
+        operation["security"].append({"ticket": []})
+    needs = rule.sentence()
+    operation["description"] = f"{operation.get('description', '').rstrip()}\n\nNeeds: {needs}.".strip()
+
+
+def _socket() -> dict[str, Any]:
+    name = {"in": "path", "required": True, "schema": {"type": "string"}}
+    many = {"in": "query", "explode": True, "schema": {"type": "array", "items": {"type": "string"}}}
+    return {
+        "tags": ["logs"],
+        "operationId": "streamLogs",
+        "summary": "Stream Logs",
+        "description": "A WebSocket: log lines of many steps, what there is and then live. docs/api.md shows the frames.",
+        "parameters": [
+            {"name": "ns", **name},
+            {"name": "run", **name},
+            {"name": "step", "description": "a step's slug; none: every step", **many},
+            {"name": "after", "description": "<slug>:<attempt>:<container>:<line>: resume after it", **many},
+        ],
+        "responses": {"101": {"description": "Switching Protocols"}},
+    }
+
+
+_PROBLEM = {
+    "description": "A problem (RFC 9457)",
+    "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}},
+}

@@ -1,0 +1,45 @@
+"""What is about the API itself: health, readiness, metrics, its description, and tickets for sockets."""
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+
+from controller.api import models, openapi
+from controller.api.access import GuardedRoute
+from controller.api.auth import TICKET_SECONDS
+from controller.api.services import services_of
+
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+router = APIRouter(tags=["system"], route_class=GuardedRoute)
+
+
+@router.get("/healthz", operation_id="health", response_class=Response)
+async def health(request: Request) -> Response:
+    """The process turns. Open to everyone."""
+    return Response("ok\n", media_type="text/plain")
+
+
+@router.get("/readyz", operation_id="ready", response_model=models.ReadyAnswer)
+async def ready(request: Request) -> Response:
+    """Whether everything is there; 503 and what is waited for when not. Open to everyone."""
+    readiness = services_of(request).readiness
+    return JSONResponse(readiness.document(), status_code=200 if readiness.ready else 503)
+
+
+@router.get("/metrics", operation_id="metrics", response_class=Response)
+async def metrics(request: Request) -> Response:
+    """Prometheus' text form, for who may `get` the path `/metrics` (Kubernetes' nonResourceURLs)."""
+    return Response(services_of(request).meter.text(), media_type=METRICS_TYPE)
+
+
+@router.get("/openapi.json", operation_id="openapi", response_class=JSONResponse)
+async def description(request: Request) -> Response:
+    """This API's OpenAPI document."""
+    return JSONResponse(openapi.document())
+
+
+@router.post("/api/v1/tickets", operation_id="createTicket", status_code=201, response_model=models.Ticket)
+async def create_ticket(request: Request) -> Response:
+    """A ticket that opens one WebSocket as `?ticket=`, where a header can't be set."""
+    ticket = services_of(request).tickets.issue(request.state.user)
+    return JSONResponse({"ticket": ticket, "expiresIn": TICKET_SECONDS}, status_code=201)

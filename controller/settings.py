@@ -1,0 +1,202 @@
+"""The controller's settings: ONE table of flags, each of them an environment variable too, and `Settings`, what they mean.
+
+docs/settings.md is made from the table (`python -m controller.settings`); a test compares the two.
+"""
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+ROLES = ("operator", "api")
+LEVELS = ("debug", "info", "warning", "error")
+ENVIRONMENT = "C8S_"
+MEBIBYTE = 1024 * 1024
+
+
+class SettingsError(Exception):
+    """The settings make no sense; the message says which one and what to do."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the process was told. `listen_fd` wins over `host` and `port`; `source_limit` is in bytes."""
+
+    roles: frozenset[str]
+    kubeconfig: Path | None
+    listen_fd: int | None
+    host: str
+    port: int
+    store: str
+    agent_command: tuple[str, ...]
+    agent_key_file: Path
+    public_url: str | None
+    own_namespace: str
+    leader_elect: bool
+    allowed_hosts: frozenset[str]
+    allowed_origins: frozenset[str]
+    source_limit: int
+    log_level: str
+
+
+@dataclass(frozen=True)
+class Flag:
+    """One setting; `shape` names what its value looks like, `many` says that it may be repeated."""
+
+    name: str
+    shape: str
+    what: str
+    default: str | None = None
+    many: bool = False
+    choices: tuple[str, ...] | None = None
+
+    @property
+    def variable(self) -> str:
+        """The environment variable of the same meaning."""
+        return ENVIRONMENT + self.name.upper().replace("-", "_")
+
+    @property
+    def field(self) -> str:
+        """The name under which argparse keeps it."""
+        return self.name.replace("-", "_")
+
+
+FLAGS = (
+    Flag("role", "ROLE", "what this process does: operator, api", "operator,api", many=True, choices=ROLES),
+    Flag("kubeconfig", "FILE", "how to reach the Kubernetes API; without it, the pod's service account"),
+    Flag("listen-fd", "N", "serve on this inherited listening socket instead of host and port"),
+    Flag("host", "ADDRESS", "address to listen on", "127.0.0.1"),
+    Flag("port", "N", "port to listen on; 0 takes a free one", "8080"),
+    Flag("store", "URL", "the object store: file:///folder or s3://bucket; required"),
+    Flag("agent-command", "WORD", "how a step's pod starts the agent: one JSON list, or a word each time", many=True),
+    Flag("agent-key-file", "FILE", "the key that signs agents' tokens and links; made where it is missing; required"),
+    Flag("public-url", "URL", "where agents and signed links reach the API; without it, the listening socket"),
+    Flag("namespace-of-its-own", "NAME", "where the controller keeps its Lease", "c8s-system"),
+    Flag("leader-elect", "", "run the operator only while holding the Lease: for several replicas"),
+    Flag("allowed-host", "NAME", "a host name that the API answers to besides loopback names", many=True),
+    Flag("allowed-origin", "ORIGIN", "a web origin whose pages may call the API", many=True),
+    Flag("source-limit-mib", "MIB", "the largest source that is taken, in MiB", "1024"),
+    Flag("log-level", "LEVEL", "what is logged on stderr", "info", choices=LEVELS),
+)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line; no flag has a default there, because the environment comes in between."""
+    found = argparse.ArgumentParser(
+        prog="c8s-controller",
+        description="The controller of c8s: operator and API. Each flag is also an environment variable, "
+        f"{ENVIRONMENT}<FLAG>; the flag wins. A variable holds several values separated by commas, or a JSON list.",
+    )
+    for flag in FLAGS:
+        text = flag.what + (f" (default: {flag.default})" if flag.default else "")
+        if not flag.shape:
+            found.add_argument(f"--{flag.name}", action="store_const", const="true", help=text)
+        else:
+            action = "append" if flag.many else "store"
+            found.add_argument(f"--{flag.name}", action=action, metavar=flag.shape, help=text)
+    return found
+
+
+def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
+    """The settings from the command line and the environment.
+
+    Raises SettingsError; argparse itself ends the process with 2 for a flag that does not exist.
+    """
+    given = vars(parser().parse_args(arguments))
+    values: dict[str, Any] = {}
+    for flag in FLAGS:
+        value = given[flag.field]
+        if value is None:
+            value = environment.get(flag.variable) or flag.default
+        values[flag.field] = _many(flag, value) if flag.many else value
+        for each in values[flag.field] if flag.many else [value]:
+            if flag.choices and each not in flag.choices:
+                raise SettingsError(f"--{flag.name} {each}: choose from {', '.join(flag.choices)}")
+    return _settings(values)
+
+
+def _settings(values: Mapping[str, Any]) -> Settings:
+    roles = frozenset(values["role"])
+    for name in ("store", "agent_key_file"):
+        if not values[name]:
+            raise SettingsError(f"--{name.replace('_', '-')} is required")
+    if "operator" in roles and not values["agent_command"]:
+        raise SettingsError("--agent-command is required for the role operator")
+    return Settings(
+        roles=roles,
+        kubeconfig=Path(values["kubeconfig"]) if values["kubeconfig"] else None,
+        listen_fd=_number("listen-fd", values["listen_fd"], 0, 1 << 20) if values["listen_fd"] is not None else None,
+        host=values["host"],
+        port=_number("port", values["port"], 0, 65535),
+        store=values["store"],
+        agent_command=tuple(values["agent_command"]),
+        agent_key_file=Path(values["agent_key_file"]),
+        public_url=_url(values["public_url"]),
+        own_namespace=values["namespace_of_its_own"],
+        leader_elect=_truth("leader-elect", values["leader_elect"]),
+        allowed_hosts=frozenset(each.lower() for each in values["allowed_host"]),
+        allowed_origins=frozenset(values["allowed_origin"]),
+        source_limit=_number("source-limit-mib", values["source_limit_mib"], 1, 1 << 20) * MEBIBYTE,
+        log_level=values["log_level"],
+    )
+
+
+def _many(flag: Flag, value: str | list[str] | None) -> list[str]:
+    if value is None:
+        return []
+    words = [value] if isinstance(value, str) else value
+    if len(words) == 1 and words[0].lstrip().startswith("["):
+        try:
+            parsed = json.loads(words[0])
+        except ValueError:
+            parsed = None
+        if not isinstance(parsed, list) or not all(isinstance(each, str) for each in parsed):
+            raise SettingsError(f"--{flag.name}: a JSON list of texts is wanted")
+        return parsed
+    return [part for part in value.split(",") if part] if isinstance(value, str) else words
+
+
+def _number(name: str, text: str, least: int, most: int) -> int:
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1
+    if not least <= number <= most:
+        raise SettingsError(f"--{name} {text}: a number from {least} to {most} is wanted")
+    return number
+
+
+def _truth(name: str, text: str | None) -> bool:
+    if text not in (None, "true", "false", "1", "0"):
+        raise SettingsError(f"{ENVIRONMENT}{name.upper().replace('-', '_')}={text}: true or false is wanted")
+    return text in ("true", "1")
+
+
+def _url(text: str | None) -> str | None:
+    if not text:
+        return None
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise SettingsError(f"--public-url {text}: an address like https://c8s.example.org is wanted")
+    return text.rstrip("/")
+
+
+def table() -> str:
+    """docs/settings.md."""
+    lines = [
+        "# Settings of the controller",
+        "",
+        "Made from the table in `controller/settings.py` by `python -m controller.settings`. A flag wins over its variable. A flag",
+        "that may be repeated takes, as a variable, values separated by commas or a JSON list.",
+        "",
+        "| flag | variable | default | what |",
+        "| --- | --- | --- | --- |",
+    ]
+    for flag in FLAGS:
+        shown = f"`--{flag.name}{' ' + flag.shape if flag.shape else ''}`" + (" (repeat it)" if flag.many else "")
+        lines.append(f"| {shown} | `{flag.variable}` | {f'`{flag.default}`' if flag.default else ''} | {flag.what} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    print(table(), end="")
