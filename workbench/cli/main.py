@@ -1,0 +1,183 @@
+"""The command `c8s`: finds the subcommand, and turns errors into messages and exit codes.
+
+Subcommands are imported when they are called or described: `c8s lint` should not
+wait for libraries that only the workbench needs.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+import click
+
+from workbench.cli.output import CommandError, InputError, message, prepare_streams, silence
+
+FAILED = 1
+BAD_INPUT = 2
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+"""What a shell reports for a program that ended by SIGPIPE."""
+
+_COMMANDS = {
+    "demo": ("workbench.cli.demo", "Start a sandbox and a sample pipeline, and watch it."),
+    "run": ("workbench.cli.run", "Run a pipeline on your working tree and stream its logs."),
+    "lint": ("workbench.cli.lint", "Check pipeline files."),
+    "schema": ("workbench.cli.schema", "Print the JSON Schema of pipeline files."),
+    "runs": ("workbench.cli.runs", "List runs, or show one."),
+    "logs": ("workbench.cli.logs", "Print the logs of a run."),
+    "cancel": ("workbench.cli.cancel", "Cancel a run."),
+    "artifacts": ("workbench.cli.artifacts", "List or download what a run's steps have left."),
+    "secrets": ("workbench.cli.secrets", "Set, list and delete secrets."),
+    "up": ("workbench.cli.sandbox", "Start a sandbox and keep it running."),
+    "down": ("workbench.cli.sandbox", "Stop a sandbox."),
+    "status": ("workbench.cli.sandbox", "Show how a sandbox is."),
+    "kubeconfig": ("workbench.cli.sandbox", "Print the path of a sandbox's kubeconfig."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands' names and one-line helps, and imports the rest when needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _ = _COMMANDS[cmd_name]
+        command = getattr(import_module(module), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in _COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], _COMMANDS, n=1)
+            hint = f" Did you mean `c8s {near[0]}`?" if near else ""
+            ctx.fail(f"There is no command {args[0]!r}.{hint}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=LazyGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(package_name="c8s-workbench", prog_name="c8s")
+@click.option("--name", envvar="C8S_SANDBOX", metavar="NAME", help="Open the workbench on this sandbox.")
+@click.option(
+    "--context", envvar="C8S_CONTEXT", metavar="NAME", help="Open it on a controller of the config file."
+)
+@click.pass_context
+def cli(ctx: click.Context, name: str | None, context: str | None) -> None:
+    """Edit, run and watch CI pipelines on a sandbox cluster.
+
+    Without a command, `c8s` opens the workbench in the terminal.
+
+    \b
+    Try it:
+      c8s demo                  a sandbox, a sample pipeline, and the workbench on it
+      c8s run                   run ./.c8s.yaml on your working tree, uncommitted changes included
+      c8s lint                  check ./.c8s.yaml
+
+    \b
+    Files:
+      .c8s.yaml                          a pipeline; searched from here up to the repository's root
+      $XDG_CONFIG_HOME/c8s/config.yaml   contexts: controllers other than a sandbox's
+      $XDG_STATE_HOME/c8s/NAME/          everything a sandbox keeps
+
+    \b
+    Environment:
+      C8S_SANDBOX      the sandbox to use, like --name
+      C8S_CONTEXT      the context to use, like --context
+      NO_COLOR         no colours, when set to anything
+
+    \b
+    Exit codes: 0 fine, 1 it failed, 2 bad input, 130 interrupted.
+    """
+    if ctx.invoked_subcommand is None:
+        from workbench.cli.workbench import open_workbench
+
+        open_workbench(name, context)
+    elif name or context:
+        given = {"name": name, "context": context}
+        ctx.default_map = dict.fromkeys(_COMMANDS, given)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; the exit code. Never a traceback for what a person or a network does."""
+    prepare_streams()
+    try:
+        return _run(list(sys.argv[1:] if arguments is None else arguments))
+    except BrokenPipeError:
+        silence()
+        return BROKEN_PIPE
+    finally:
+        _flush()
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        code = cli.main(args=arguments, prog_name="c8s", standalone_mode=False)
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.Abort:
+        message("interrupted")
+        return INTERRUPTED
+    except KeyboardInterrupt:
+        message("interrupted")
+        return INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        code = _explained(error)
+        if code is None:
+            raise
+    return code if isinstance(code, int) else 0
+
+
+def _explained(error: Exception) -> int | None:
+    """Say what went wrong, for the errors that are made for people; None for a fault of ours."""
+    from workbench.client.errors import ClientError, Invalid
+    from workbench.contexts import ContextError
+    from workbench.core.worktree import WorktreeError
+    from workbench.sandbox.endpoint import SandboxError
+
+    if isinstance(error, Invalid):
+        from workbench.cli.problems import print_refusal
+
+        print_refusal(error)
+        return BAD_INPUT
+    if isinstance(error, (WorktreeError, ContextError, InputError)):
+        message(f"error: {error}")
+        return BAD_INPUT
+    if isinstance(error, (ClientError, SandboxError, CommandError, OSError)):
+        message(f"error: {error}")
+        return FAILED
+    return None
+
+
+def _flush() -> None:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        silence()
+    except (OSError, ValueError):
+        os._exit(FAILED)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

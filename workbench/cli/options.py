@@ -1,0 +1,174 @@
+"""Options that many commands share, and what they mean: which controller, which form of output."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import click
+from click.core import ParameterSource
+
+from workbench.cli.output import CommandError, InputError, message
+
+if TYPE_CHECKING:
+    from workbench.client import Client
+    from workbench.sandbox import Endpoint
+
+F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
+
+DEFAULT_SANDBOX = "default"
+_PATIENCE = 15.0
+"""Seconds without a connection after which a command gives up; a controller's new start takes about one."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """Which controller: a context's, or else the sandbox `name`'s."""
+
+    name: str = DEFAULT_SANDBOX
+    endpoint: Endpoint | None = None
+    namespace: str | None = None
+
+
+def sandbox_option(function: F) -> F:
+    return click.option(
+        "--name",
+        envvar="C8S_SANDBOX",
+        default=DEFAULT_SANDBOX,
+        show_default=True,
+        metavar="NAME",
+        help="The sandbox.",
+    )(function)
+
+
+def target_options(function: F) -> F:
+    """`--name`, `--context` and `--namespace`; the command gets what they mean as `where`."""
+
+    @click.option(
+        "--name", envvar="C8S_SANDBOX", metavar="NAME", help="The sandbox to use.  [default: default]"
+    )
+    @click.option(
+        "--context", envvar="C8S_CONTEXT", metavar="NAME", help="Use a controller of the config file."
+    )
+    @click.option(
+        "--namespace", envvar="C8S_NAMESPACE", metavar="NS", help="The namespace on the controller."
+    )
+    @click.pass_context
+    @wraps(function)
+    def command(ctx: click.Context, /, name: None, context: None, namespace: None, **others: Any) -> Any:
+        return function(where=target(ctx), **others)
+
+    return cast(F, command)
+
+
+def output_option(function: F) -> F:
+    return click.option(
+        "--output",
+        "-o",
+        type=click.Choice(["table", "json", "yaml"]),
+        default="table",
+        show_default=True,
+        help="For people, or for programs.",
+    )(function)
+
+
+def target(ctx: click.Context) -> Target:
+    """The controller that the options, the environment and the config file ask for, the first of them first.
+
+    Raises:
+        InputError: both a sandbox and a context are asked for.
+        ContextError: the config file is wrong.
+    """
+    name, context, namespace = (ctx.params.get(key) for key in ("name", "context", "namespace"))
+    if name and context:
+        by_flag = [key for key in ("name", "context") if _source(ctx, key) is not ParameterSource.ENVIRONMENT]
+        if len(by_flag) == 2 or not by_flag:
+            raise InputError(
+                "--name (or C8S_SANDBOX) and --context (or C8S_CONTEXT) exclude each other: give one"
+            )
+        name, context = (name, None) if by_flag == ["name"] else (None, context)
+    if name:
+        return Target(name, None, namespace)
+    from workbench.contexts import config_path, read_contexts
+
+    contexts = read_contexts(config_path())
+    chosen = context or contexts.current
+    if chosen is None:
+        return Target(DEFAULT_SANDBOX, None, namespace)
+    return Target(DEFAULT_SANDBOX, contexts.get(chosen), namespace)
+
+
+def _source(ctx: click.Context, key: str) -> ParameterSource | None:
+    return ctx.get_parameter_source(key)
+
+
+@asynccontextmanager
+async def opened(where: Target, *, start: bool = True) -> AsyncIterator[Client]:
+    """A client of the controller. A sandbox that does not run is started for as long as this lasts.
+
+    With `start` False only one that has been there before is: there is nothing to see in a new one.
+    """
+    from dataclasses import replace
+
+    from workbench.client import Client
+
+    tell = TroubleTeller()
+    if where.endpoint is not None:
+        endpoint = (
+            where.endpoint if where.namespace is None else replace(where.endpoint, namespace=where.namespace)
+        )
+        async with Client(endpoint, patience=_PATIENCE, on_trouble=tell) as client:
+            yield client
+        return
+    from workbench.sandbox import Sandboxes
+
+    sandboxes = Sandboxes()
+    if not start and where.name not in sandboxes.list():
+        hint = "" if where.name == DEFAULT_SANDBOX else f" --name {where.name}"
+        raise CommandError(
+            f"there is no sandbox {where.name} yet; `c8s up{hint}` makes one, and so does `c8s run`"
+        )
+    async with sandboxes.attach(where.name, progress=message) as found:
+        endpoint = found if where.namespace is None else replace(found, namespace=where.namespace)
+        async with Client(endpoint, patience=_PATIENCE, on_trouble=tell) as client:
+            yield client
+
+
+@dataclass
+class TroubleTeller:
+    """Says once that the connection is lost, however often it is tried, and once that it is back."""
+
+    troubled: bool = False
+
+    def __call__(self, trouble: str | None) -> None:
+        if trouble and not self.troubled:
+            message(f"{trouble} Trying again.")
+        elif not trouble and self.troubled:
+            message("the connection is back")
+        self.troubled = trouble is not None
+
+
+def run_async(main: Coroutine[Any, Any, T]) -> T:
+    """Run it to its end. Errors come out as themselves, not in groups."""
+    try:
+        return asyncio.run(main)
+    except BaseExceptionGroup as group:
+        raise first_error(group) from group
+
+
+def first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first error in a group that is no group."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def is_interactive() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()

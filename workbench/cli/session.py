@@ -1,0 +1,98 @@
+"""One run from the request to its end: sandbox, tree, run, lines, table, exit code."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from workbench.cli.closing import closing_lines
+from workbench.cli.following import Follower
+from workbench.cli.interrupts import INTERRUPTED, Interrupts, interrupts
+from workbench.cli.options import DEFAULT_SANDBOX, Target, first_error, opened
+from workbench.cli.output import DIM, Look, message
+from workbench.cli.printer import Output, RunPrinter
+from workbench.cli.submission import Order, Source, describe, packing, submit
+from workbench.client import Client, Cluster, Run
+from workbench.core.report import report
+from workbench.core.runlog import RunLog
+from workbench.core.text import clean
+
+_EXIT = {"Succeeded": 0}
+_FAILED = 1
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass
+class Session:
+    """What `c8s run` does once the pipeline is known to be good."""
+
+    order: Order
+    where: Target
+    how: Look
+    verbose: bool = False
+    timestamps: bool = False
+    now: Callable[[], datetime] = _now
+    output: Output = field(default_factory=Output)
+    _created: bool = False
+    """From here on there is, or may be, a run that must not be left behind."""
+
+    async def exit_code(self) -> int:
+        """Run it; 0 when it succeeded, 1 when it did not, 130 when it was interrupted."""
+        with interrupts() as asked:
+            try:
+                async with asyncio.TaskGroup() as group:
+                    work = group.create_task(self._work(asked))
+                    guard = group.create_task(self._stop_early(asked, work))
+                    work.add_done_callback(lambda _: guard.cancel())
+            except BaseExceptionGroup as errors:
+                raise first_error(errors) from errors
+            if work.cancelled():
+                message("interrupted before the run was created: nothing was started")
+                return INTERRUPTED
+            run = work.result()
+            return INTERRUPTED if asked.asked.is_set() else _EXIT.get(run.phase, _FAILED)
+
+    async def _stop_early(self, asked: Interrupts, work: asyncio.Task[Run]) -> None:
+        """Before the run exists, a request to stop just stops; later it is the follower's business."""
+        await asked.asked.wait()
+        if not self._created:
+            work.cancel()
+
+    async def _work(self, asked: Interrupts) -> Run:
+        async with packing(self.order.tree) as source, opened(self.where) as client:
+            cluster = await client.cluster()
+            ready = await source
+            asked.last_words = "left; the run may have been created: `c8s runs` tells"
+            self._created = True
+            run = await submit(client, self.order, ready)
+            asked.last_words = f"left; run {run.name} goes on unless its sandbox was started for it"
+            await self._introduce(run, cluster, ready)
+            final = await self._follow(client, run, asked)
+            lines = closing_lines(report(final, self.now()), self.how, hint=self._hint())
+            await self.output.write(lines)
+            return final
+
+    async def _introduce(self, run: Run, cluster: Cluster, source: Source | None) -> None:
+        lines = [f"run {clean(run.name, colour=False)} ({describe(source)})"]
+        if cluster.ignores_images:
+            runtime = clean(cluster.runtime, colour=False)
+            lines.append(f"images are ignored: the steps run on this machine, as you ({runtime})")
+        await self.output.write([self.how.paint(line, DIM) for line in lines])
+
+    async def _follow(self, client: Client, run: Run, asked: Interrupts) -> Run:
+        printer = RunPrinter(self.how, timestamps=self.timestamps)
+        follower = Follower(client, run, RunLog(everything=self.verbose), printer, self.output, asked)
+        return await follower.finished()
+
+    def _hint(self) -> str:
+        """The options that lead later commands to the same controller."""
+        if self.where.endpoint is None:
+            named = "" if self.where.name == DEFAULT_SANDBOX else f" --name {self.where.name}"
+        else:
+            named = ""
+        return named + (f" --namespace {self.where.namespace}" if self.where.namespace else "")
