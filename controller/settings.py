@@ -1,4 +1,5 @@
-"""The controller's settings: ONE table of flags, each of them an environment variable too, and `Settings`, what they mean.
+"""The controller's settings: ONE table of flags, each of them an environment variable too, and `Settings`,
+what they mean.
 
 docs/settings.md is made from the table (`python -m controller.settings`); a test compares the two.
 """
@@ -71,9 +72,20 @@ FLAGS = (
     Flag("host", "ADDRESS", "address to listen on", "127.0.0.1"),
     Flag("port", "N", "port to listen on; 0 takes a free one", "8080"),
     Flag("store", "URL", "the object store: file:///folder or s3://bucket; required"),
-    Flag("agent-command", "WORD", "how a step's pod starts the agent: one JSON list, or a word each time", many=True),
-    Flag("agent-key-file", "FILE", "the key that signs agents' tokens and links; made where it is missing; required"),
-    Flag("public-url", "URL", "where agents and signed links reach the API; without it, the listening socket"),
+    Flag(
+        "agent-command",
+        "WORD",
+        "how a step's pod starts the agent: one JSON list, or a word each time",
+        many=True,
+    ),
+    Flag(
+        "agent-key-file",
+        "FILE",
+        "the key that signs agents' tokens and links; made where it is missing; required",
+    ),
+    Flag(
+        "public-url", "URL", "where agents and signed links reach the API; without it, the listening socket"
+    ),
     Flag("namespace-of-its-own", "NAME", "where the controller keeps its Lease", "c8s-system"),
     Flag("leader-elect", "", "run the operator only while holding the Lease: for several replicas"),
     Flag("allowed-host", "NAME", "a host name that the API answers to besides loopback names", many=True),
@@ -128,7 +140,9 @@ def _settings(values: Mapping[str, Any]) -> Settings:
     return Settings(
         roles=roles,
         kubeconfig=Path(values["kubeconfig"]) if values["kubeconfig"] else None,
-        listen_fd=_number("listen-fd", values["listen_fd"], 0, 1 << 20) if values["listen_fd"] is not None else None,
+        listen_fd=_number("listen-fd", values["listen_fd"], 0, 1 << 20)
+        if values["listen_fd"] is not None
+        else None,
         host=values["host"],
         port=_number("port", values["port"], 0, 65535),
         store=values["store"],
@@ -186,15 +200,20 @@ def table() -> str:
     lines = [
         "# Settings of the controller",
         "",
-        "Made from the table in `controller/settings.py` by `python -m controller.settings`. A flag wins over its variable. A flag",
-        "that may be repeated takes, as a variable, values separated by commas or a JSON list.",
+        "Made from the table in `controller/settings.py` by `python -m controller.settings`.",
+        "A flag wins over its variable. A flag that may be repeated takes, as a variable, values separated by",
+        "commas or a JSON list.",
         "",
         "| flag | variable | default | what |",
         "| --- | --- | --- | --- |",
     ]
     for flag in FLAGS:
-        shown = f"`--{flag.name}{' ' + flag.shape if flag.shape else ''}`" + (" (repeat it)" if flag.many else "")
-        lines.append(f"| {shown} | `{flag.variable}` | {f'`{flag.default}`' if flag.default else ''} | {flag.what} |")
+        shown = f"`--{flag.name}{' ' + flag.shape if flag.shape else ''}`" + (
+            " (repeat it)" if flag.many else ""
+        )
+        lines.append(
+            f"| {shown} | `{flag.variable}` | {f'`{flag.default}`' if flag.default else ''} | {flag.what} |"
+        )
     return "\n".join(lines) + "\n"
 
 

@@ -1,4 +1,5 @@
-"""Who may call what: ONE table for every route, and the route class that refuses to exist without an entry in it.
+"""Who may call what: ONE table for every route, and the route class that refuses to exist without an entry in
+it.
 
 A rule is checked before a body is read. Kubernetes decides (auth.py); this module says what it is asked.
 """
@@ -28,10 +29,10 @@ HANDLER_SECONDS = 30.0
 class Rule:
     """What a call needs.
 
-    `kind`: `public` (health only); `user` (a valid token); `review` (a valid token and the right to `verb` the
-    resource in the namespace of the path); `path` (the right to `get` the URL path, as Kubernetes guards its own
-    metrics); `capability` (a run's token, checked by agent.py); `link` (a signed link, checked by objects.py).
-    `seconds` bounds the handler; None where the handler bounds its own transfers.
+    `kind`: `public` (health only); `user` (a valid token); `review` (a valid token and the right to `verb`
+    the resource in the namespace of the path); `path` (the right to `get` the URL path, as Kubernetes guards
+    its own metrics); `capability` (a run's token, checked by agent.py); `link` (a signed link, checked by
+    objects.py). `seconds` bounds the handler; None where the handler bounds its own transfers.
     """
 
     kind: Literal["public", "user", "review", "path", "capability", "link"]
@@ -108,7 +109,7 @@ _PATH_SHAPES = {
 }
 
 
-class UnlistedRoute(Exception):
+class UnlistedRoute(Exception):  # noqa: N818 - named for what happened
     """A route was added without a rule: give its operation id an entry in `RULES`."""
 
 
@@ -144,7 +145,8 @@ class GuardedRoute(APIRoute):
 async def admit(connection: HTTPConnection, rule: Rule, user: User | None = None) -> None:
     """Lets the caller in or raises a problem: 404 for names nothing can have, 401, 403.
 
-    Sets `connection.state.user` for `user`, `review` and `path`. `user` is given when a ticket has named them already.
+    Sets `connection.state.user` for `user`, `review` and `path`. `user` is given when a ticket has named them
+    already.
     """
     check_path(connection.path_params)
     if rule.kind in ("public", "capability", "link"):
@@ -215,4 +217,10 @@ def _question(connection: HTTPConnection, rule: Rule) -> Question:
     )
 
 
-_NOUNS = {"ns": "namespace", "run": "run's name", "name": "name", "slug": "step's slug", "step": "step's name"}
+_NOUNS = {
+    "ns": "namespace",
+    "run": "run's name",
+    "name": "name",
+    "slug": "step's slug",
+    "step": "step's name",
+}

@@ -1,7 +1,6 @@
 """The door for agents in step pods: a run's capability token opens what belongs to that run and nothing else.
-
-An agent is given short-lived links and never the store's credentials. What it says about its archive is checked against
-what was stored before the manifest makes it count.
+ An agent is given short-lived links and never the store's credentials. What it says about its archive is
+checked against what was stored before the manifest makes it count.
 """
 
 import json
@@ -64,16 +63,25 @@ async def agent_upload(request: Request, slug: str, attempt: int, body: models.U
     return JSONResponse({"url": await services.link("PUT", archive_key(*place))})
 
 
-@router.put("/artifacts/{slug}/{attempt}/manifest", operation_id="agentManifest", status_code=204, response_class=Response)
+@router.put(
+    "/artifacts/{slug}/{attempt}/manifest",
+    operation_id="agentManifest",
+    status_code=204,
+    response_class=Response,
+)
 async def agent_manifest(request: Request, slug: str, attempt: int, body: models.Manifest) -> Response:
-    """Commits an attempt's artifacts. Saying the same twice is the same as once; saying something else later is refused."""
+    """Commits an attempt's artifacts. Saying the same twice is the same as once; saying something else later
+    is refused.
+    """
     services = services_of(request)
     run = await _run(services, request)
     place = await _place(services, run, slug, attempt)
     stored = await services.store.head(archive_key(*place))
     if stored is None or stored.size != body.archive.size:
         found = "not there" if stored is None else f"{stored.size} bytes"
-        raise ApiProblem("conflict", f"the archive in the store is {found}, the manifest says {body.archive.size} bytes")
+        raise ApiProblem(
+            "conflict", f"the archive in the store is {found}, the manifest says {body.archive.size} bytes"
+        )
     document = json.dumps(body.model_dump(mode="json", by_alias=True), separators=(",", ":")).encode()
     key = manifest_key(*place)
     if await services.store.head(key) is None:
@@ -99,13 +107,17 @@ async def _step(services: Services, run: Mapping[str, Any], slug: str) -> Mappin
     step = step_of(run, slug)
     if step is None:
         meta = run["metadata"]
-        step = step_of(await services.client.get(PIPELINE_RUNS, meta["name"], namespace=meta["namespace"]), slug)
+        step = step_of(
+            await services.client.get(PIPELINE_RUNS, meta["name"], namespace=meta["namespace"]), slug
+        )
     if step is None or step.get("slug") != slug:
         raise ApiProblem("not-found", f"the run {run['metadata']['name']} has no step {slug}")
     return step
 
 
-async def _place(services: Services, run: Mapping[str, Any], slug: str, attempt: int) -> tuple[str, str, str, int]:
+async def _place(
+    services: Services, run: Mapping[str, Any], slug: str, attempt: int
+) -> tuple[str, str, str, int]:
     step = await _step(services, run, slug)
     if attempt not in possible_attempts(step):
         raise ApiProblem("not-found", f"the step {slug} has no attempt {attempt}")

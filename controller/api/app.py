@@ -1,15 +1,28 @@
-"""Puts the API together: routes behind their rules, problems for whatever goes wrong, the doorway around it all."""
+"""Puts the API together: routes behind their rules, problems for whatever goes wrong, the doorway around it
+all.
+"""
 
 import logging
 from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
-from fastapi.responses import JSONResponse
-from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
-from controller.api import agent, artifacts, cluster, lint, logs, objects, problems, runs, secret_values, sources, system, watching
+from controller.api import (
+    agent,
+    artifacts,
+    cluster,
+    lint,
+    logs,
+    objects,
+    problems,
+    runs,
+    secret_values,
+    sources,
+    system,
+    watching,
+)
 from controller.api.access import unauthenticated
 from controller.api.auth import InvalidToken
 from controller.api.middleware import Doorway, Entrance
@@ -76,7 +89,11 @@ async def _problem(request: Request, error: Exception) -> Response:
     if problem.kind.status >= 500:
         log.warning(
             "a request was answered with a problem",
-            extra={"request": request_id, "problem": problem.slug, "cause": f"{type(error).__name__}: {error}"},
+            extra={
+                "request": request_id,
+                "problem": problem.slug,
+                "cause": f"{type(error).__name__}: {error}",
+            },
         )
     body = problems.encode(problem.document(request_id))
     return Response(body, problem.kind.status, dict(problem.headers), media_type=problems.MEDIA_TYPE)
@@ -88,7 +105,9 @@ def to_problem(error: Exception) -> ApiProblem:
         case ApiProblem():
             return error
         case HTTPException():
-            problem = problems.of_status(error.status_code, _STATUS_WORDS.get(error.status_code, str(error.detail)))
+            problem = problems.of_status(
+                error.status_code, _STATUS_WORDS.get(error.status_code, str(error.detail))
+            )
             problem.headers = dict(error.headers or {})
             return problem
         case InvalidToken():
@@ -96,14 +115,20 @@ def to_problem(error: Exception) -> ApiProblem:
         case NotFound():
             return ApiProblem("not-found", "what was asked for is not there (any more)")
         case Conflict():
-            return ApiProblem("conflict", "someone else changed the object at the same time; look again and try again")
+            return ApiProblem(
+                "conflict", "someone else changed the object at the same time; look again and try again"
+            )
         case Forbidden():
-            return ApiProblem("cluster-refused", "Kubernetes does not let the controller do this: its role lacks a right")
+            return ApiProblem(
+                "cluster-refused", "Kubernetes does not let the controller do this: its role lacks a right"
+            )
         case Unreachable():
             detail = "the Kubernetes API can't be reached right now"
             return ApiProblem("unavailable", detail, headers={"Retry-After": "1"})
         case KubeError():
-            return ApiProblem("cluster-refused", "the Kubernetes API refused the request; the controller's log says why")
+            return ApiProblem(
+                "cluster-refused", "the Kubernetes API refused the request; the controller's log says why"
+            )
         case StorageError():
             detail = "the object store can't be used right now"
             return ApiProblem("unavailable", detail, headers={"Retry-After": "1"})

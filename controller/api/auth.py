@@ -1,8 +1,7 @@
 """Asks Kubernetes who a token belongs to (TokenReview) and what its user may do (SubjectAccessReview).
-
-Answers are remembered for seconds, so that a workbench that asks ten times a second costs Kubernetes little, and a right
-that is taken away is gone as quickly. Tokens are remembered by their digest only. Also here: one-use tickets for
-WebSockets, because pages can't set headers on them.
+ Answers are remembered for seconds, so that a workbench that asks ten times a second costs Kubernetes little,
+and a right that is taken away is gone as quickly. Tokens are remembered by their digest only. Also here:
+one-use tickets for WebSockets, because pages can't set headers on them.
 """
 
 import hashlib
@@ -72,7 +71,7 @@ class Question:
         return {"resourceAttributes": {key: value for key, value in named.items() if value}}
 
 
-class InvalidToken(Exception):
+class InvalidToken(Exception):  # noqa: N818 - named for what happened
     """Kubernetes knows nobody by this token."""
 
 
@@ -108,8 +107,10 @@ class Authenticator:
         self._answers: _Memory[bool] = _Memory(now, REMEMBERED)
 
     async def user(self, token: str) -> User:
-        """The token's user; raises InvalidToken. What is wrong with reaching Kubernetes is raised as it comes."""
-        key = hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
+        """The token's user; raises InvalidToken. What is wrong with reaching Kubernetes is raised as it
+        comes.
+        """
+        key = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
         known = self._users.get(key)
         if known is None:
             known = await self._ask_user(token)
@@ -157,7 +158,9 @@ class Authenticator:
 class Tickets:
     """One-use tickets: each stands for its user on one WebSocket, within `TICKET_SECONDS`."""
 
-    def __init__(self, now: Callable[[], float], new_secret: Callable[[], str] = secrets.token_urlsafe) -> None:
+    def __init__(
+        self, now: Callable[[], float], new_secret: Callable[[], str] = secrets.token_urlsafe
+    ) -> None:
         self._new_secret = new_secret
         self._issued: _Memory[User] = _Memory(now, TICKETS)
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from controller.api import models
-from controller.api.access import GuardedRoute, GROUP
+from controller.api.access import GROUP, GuardedRoute
 from controller.api.auth import Question
 from controller.api.services import services_of
 from controller.kube import NAMESPACES, NODES
@@ -19,7 +19,9 @@ router = APIRouter(prefix="/api/v1", tags=["cluster"], route_class=GuardedRoute)
 
 @router.get("/cluster", operation_id="cluster", response_model=models.ClusterAnswer)
 async def cluster(request: Request) -> Response:
-    """The runtime, whether it uses images, the Kubernetes version, and the namespaces in which the caller may list runs."""
+    """The runtime, whether it uses images, the Kubernetes version, and the namespaces in which the caller may
+    list runs.
+    """
     services = services_of(request)
     nodes = await services.client.list(NODES)
     namespaces = await services.client.list(NAMESPACES)
@@ -28,14 +30,22 @@ async def cluster(request: Request) -> Response:
         question = Question(verb="list", group=GROUP, resource="pipelineruns", namespace=name)
         if await services.authenticator.allowed(request.state.user, question):
             allowed.append(name)
-    return JSONResponse({**runtime_of(nodes["items"]), "version": await services.kubernetes_version(), "namespaces": allowed})
+    return JSONResponse(
+        {**runtime_of(nodes["items"]), "version": await services.kubernetes_version(), "namespaces": allowed}
+    )
 
 
 def runtime_of(nodes: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """The runtime of the first Node (by name) and whether it runs images."""
     found = sorted(
-        (str(node["metadata"]["name"]), str(((node.get("status") or {}).get("nodeInfo") or {}).get("containerRuntimeVersion", "")))
+        (
+            str(node["metadata"]["name"]),
+            str(((node.get("status") or {}).get("nodeInfo") or {}).get("containerRuntimeVersion", "")),
+        )
         for node in nodes
     )
     runtime = found[0][1] if found else ""
-    return {"runtime": runtime or None, "images": "ignored" if runtime.startswith(PROCESS_RUNTIME) else "used"}
+    return {
+        "runtime": runtime or None,
+        "images": "ignored" if runtime.startswith(PROCESS_RUNTIME) else "used",
+    }

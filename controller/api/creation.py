@@ -1,6 +1,6 @@
 """What a request for a run becomes: checks and the PipelineRun object, as pure functions.
-
-The pipeline room says what a valid pipeline is; here its findings become problems. Sending is done in runs.py.
+ The pipeline room says what a valid pipeline is; here its findings become problems. Sending is done in
+runs.py.
 """
 
 import hashlib
@@ -42,7 +42,9 @@ def idempotency(header: str | None, user: str, body: RunRequest) -> Idempotency 
 
 
 def check_source(body: RunRequest) -> str | None:
-    """The digest of the archive that the run wants, None for a run without one; a problem when both forms are given."""
+    """The digest of the archive that the run wants, None for a run without one; a problem when both forms are
+    given.
+    """
     source = body.source
     if source is None:
         return None
@@ -77,7 +79,9 @@ def run_object(
         "event": body.event,
         "priority": body.priority,
         "triggeredBy": body.triggered_by or user,
-        "source": body.source.model_dump(mode="json", by_alias=True, exclude_none=True) if body.source else None,
+        "source": body.source.model_dump(mode="json", by_alias=True, exclude_none=True)
+        if body.source
+        else None,
     }
     return {
         "apiVersion": "c8s.dev/v1alpha1",

@@ -1,8 +1,7 @@
 """The recent changes of runs, in order, so that a watch that broke off goes on where it was.
-
-Pure bookkeeping over the informer's events; watch.py reads it for its clients. A reader holds a position, not a queue: a
-slow one costs nothing, and when the history has moved past it, it is told to start again. The ids that go out are
-resourceVersions, as Kubernetes has them.
+ Pure bookkeeping over the informer's events; watch.py reads it for its clients. A reader holds a position,
+not a queue: a slow one costs nothing, and when the history has moved past it, it is told to start again. The
+ids that go out are resourceVersions, as Kubernetes has them.
 """
 
 import asyncio
@@ -24,7 +23,8 @@ Kind = Literal["added", "modified", "deleted"]
 class Change:
     """One change of one run; `data` is the run as JSON.
 
-    `version` is its id, or None for a change that was found by listing and so has no place in Kubernetes' order.
+    `version` is its id, or None for a change that was found by listing and so has no place in Kubernetes'
+    order.
     """
 
     kind: Kind
@@ -37,9 +37,9 @@ class Change:
 class History:
     """Changes in the order in which they became known.
 
-    When a watch was lost for long, the informer lists again and finds what changed meanwhile, in no order. Such changes are kept
-    without an id behind the last one that has one: who resumes from that id is given them (again, perhaps, which does no
-    harm, since a change carries the whole run).
+    When a watch was lost for long, the informer lists again and finds what changed meanwhile, in no order.
+    Such changes are kept without an id behind the last one that has one: who resumes from that id is given
+    them (again, perhaps, which does no harm, since a change carries the whole run).
     """
 
     def __init__(self, changes: int = CHANGES, size: int = BYTES) -> None:
@@ -91,7 +91,11 @@ class History:
 
     def position_after(self, version: int) -> int | None:
         """Where a reader who knows everything up to `version` goes on; None when that is too long ago."""
-        if self._floor is None or version < self._floor or (version == self._floor and not self._floor_is_whole):
+        if (
+            self._floor is None
+            or version < self._floor
+            or (version == self._floor and not self._floor_is_whole)
+        ):
             return None
         for index in range(len(self._kept) - 1, -1, -1):
             known = self._kept[index].version
@@ -117,7 +121,9 @@ class History:
         return True
 
     async def reached(self, version: int, seconds: float) -> bool:
-        """Waits until the history knows this version, which a client may have from elsewhere; False when the time is over."""
+        """Waits until the history knows this version, which a client may have from elsewhere; False when the
+        time is over.
+        """
         try:
             async with asyncio.timeout(seconds):
                 while (not self.begun or self.latest < version) and not self.closed:
@@ -133,7 +139,8 @@ class History:
             gone = self._kept.popleft()
             self._start += 1
             self._size -= len(gone.data)
-            # Who resumes from an id is owed the changes without an id behind it: when one of these is gone, so is the id.
+            # Who resumes from an id is owed the changes without an id behind it: when one of these is gone,
+            # so is the id.
             self._floor_is_whole = gone.version is not None
             self._floor = gone.version if gone.version is not None else self._floor
         self._rouse()

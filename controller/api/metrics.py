@@ -1,7 +1,6 @@
 """What the API counts, in Prometheus' text form.
-
-Counting is plain arithmetic; prometheus-client is imported when someone first asks, since its import costs a tenth of the
-process's start. Runs by phase are read from the cache at that moment, so they can't drift.
+ Counting is plain arithmetic; prometheus-client is imported when someone first asks, since its import costs a
+tenth of the process's start. Runs by phase are read from the cache at that moment, so they can't drift.
 """
 
 from bisect import bisect_left
@@ -34,7 +33,9 @@ class Meter:
     _bytes: Counter[str] = field(default_factory=Counter)
 
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
-        """One request has been answered. `route` is the template, never the path: names of runs must not make series."""
+        """One request has been answered. `route` is the template, never the path: names of runs must not make
+        series.
+        """
         method = method if method in METHODS else "OTHER"
         self._requests[(method, route, status)] += 1
         times = self._times.setdefault((method, route), _Times())
@@ -59,7 +60,9 @@ class Meter:
             requests.add_metric([method, route, str(status)], count)
         yield requests
         durations = HistogramMetricFamily(
-            "c8s_api_request_duration_seconds", "From a request's head to the end of its answer.", labels=labels[:2]
+            "c8s_api_request_duration_seconds",
+            "From a request's head to the end of its answer.",
+            labels=labels[:2],
         )
         for key, times in self._times.items():
             durations.add_metric(list(key), list(_cumulative(times)), times.total)

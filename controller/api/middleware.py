@@ -1,7 +1,8 @@
-"""What every request passes before it reaches a route: pure ASGI, because the framework's own wrapper costs a task a call.
-
-From the outside in: a request id and the answer to unforeseen errors, the security headers, the host, the origin,
-the size of the body. Who the caller is and what they may do is decided per route (access.py), not here.
+"""What every request passes before it reaches a route: pure ASGI, because the framework's own wrapper costs a
+task a call.
+ From the outside in: a request id and the answer to unforeseen errors, the security headers, the host, the
+origin, the size of the body. Who the caller is and what they may do is decided per route (access.py), not
+here.
 """
 
 import logging
@@ -25,6 +26,7 @@ JSON_LIMIT = 2 * 1024 * 1024
 MANIFEST_LIMIT = 32 * 1024 * 1024
 _UPLOADS = re.compile(r"/api/v1/(objects/|namespaces/[^/]+/sources/)")
 _MANIFEST = re.compile(r"/api/v1/agent/artifacts/[^/]+/[^/]+/manifest")
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[-a-z0-9_.]+)(?::[0-9]{1,5})?")
 _SECURITY_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
@@ -47,10 +49,12 @@ class Doorway:
     origins: frozenset[str] = frozenset()
     json_limit: int = JSON_LIMIT
     new_id: Callable[[], str] = field(default=lambda: "-")
-    observe: Callable[[str, str, int, float], None] = field(default=lambda method, route, status, seconds: None)
+    observe: Callable[[str, str, int, float], None] = field(
+        default=lambda method, route, status, seconds: None
+    )
 
 
-class BodyTooLarge(Exception):
+class BodyTooLarge(Exception):  # noqa: N818 - named for what happened
     """Raised out of `receive` when a request's body passes the limit; ends as a problem `too-large`."""
 
 
@@ -84,14 +88,18 @@ class Entrance:
             await exchange.refuse(_too_large(body_limit(scope["path"], self._doorway)))
         except Exception:  # the boundary: one request must never end the process
             log.exception("a request failed", extra={"request": exchange.id, "route": _route(scope)})
-            await exchange.refuse(problems.ApiProblem("internal", "the controller failed on this request; its log says why"))
+            await exchange.refuse(
+                problems.ApiProblem("internal", "the controller failed on this request; its log says why")
+            )
         finally:
             method = scope.get("method", "WEBSOCKET")
             self._doorway.observe(method, _route(scope), exchange.status, time.perf_counter() - started)
 
 
 class _Exchange:
-    """One request and its answer: counts the body in, adds the headers out, and knows whether an answer has begun."""
+    """One request and its answer: counts the body in, adds the headers out, and knows whether an answer has
+    begun.
+    """
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, doorway: Doorway) -> None:
         self._scope = scope
@@ -123,7 +131,9 @@ class _Exchange:
         await self._send(message)
 
     async def refuse(self, problem: problems.ApiProblem) -> None:
-        """Answers with the problem, unless an answer has begun: then the connection's end must speak for itself."""
+        """Answers with the problem, unless an answer has begun: then the connection's end must speak for
+        itself.
+        """
         socket = self._scope["type"] == "websocket"
         if self.status:
             if not socket:
@@ -143,8 +153,8 @@ class _Exchange:
 def refuse(scope: Scope, doorway: Doorway) -> problems.ApiProblem | None:
     """Why this request must not reach a route, from its head alone; None when it may.
 
-    A page in a browser can be made to send requests to a loopback address under a name of its own (DNS rebinding)
-    or from an origin of its own; both show in the head, which a page can't forge.
+    A page in a browser can be made to send requests to a loopback address under a name of its own (DNS
+    rebinding) or from an origin of its own; both show in the head, which a page can't forge.
     """
     host = _header(scope, b"host")
     name = host_name(host)
@@ -153,7 +163,9 @@ def refuse(scope: Scope, doorway: Doorway) -> problems.ApiProblem | None:
         return problems.ApiProblem("host-not-allowed", detail)
     origin = _header(scope, b"origin")
     if origin and origin not in doorway.origins and origin.partition("://")[2] != host:
-        return problems.ApiProblem("origin-not-allowed", "only pages of the API's own or a configured origin may call it")
+        return problems.ApiProblem(
+            "origin-not-allowed", "only pages of the API's own or a configured origin may call it"
+        )
     length = _header(scope, b"content-length")
     limit = body_limit(scope["path"], doorway)
     if limit is not None and length.isdigit() and int(length[:20]) > limit:
@@ -166,11 +178,11 @@ def _too_large(limit: int | None) -> problems.ApiProblem:
 
 
 def host_name(host: str) -> str:
-    """A Host header without its port, in lower case; IPv6 addresses keep their brackets."""
-    name = host.strip().lower()
-    if name.startswith("["):
-        return name.partition("]")[0] + "]"
-    return name.partition(":")[0].rstrip(".")
+    """A Host header without its port, in lower case; IPv6 addresses keep their brackets. Empty for what is no
+    host.
+    """
+    match = _HOST.fullmatch(host.strip().lower())
+    return match[1].removesuffix(".") if match else ""
 
 
 def _header(scope: Scope, name: bytes) -> str:

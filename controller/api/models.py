@@ -1,7 +1,7 @@
-"""The shapes that go over the wire: camelCase, closed (an unknown field is an error), and shown in the OpenAPI document.
-
-Answers that are copied from Kubernetes objects (a run and its status) are built as plain dictionaries in runs.py and
-only described here: validating what we wrote ourselves would cost more than reading it.
+"""The shapes that go over the wire: camelCase, closed (an unknown field is an error), and shown in the
+OpenAPI document.
+ Answers that are copied from Kubernetes objects (a run and its status) are built as plain dictionaries in
+runs.py and only described here: validating what we wrote ourselves would cost more than reading it.
 """
 
 from typing import Any, Literal
@@ -17,17 +17,23 @@ HEX_DIGEST = r"^[0-9a-f]{64}$"
 class Wire(BaseModel):
     """What all bodies share."""
 
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", defer_build=True)
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, extra="forbid", defer_build=True
+    )
 
 
 class Described(BaseModel):
     """An answer that is described here and never validated."""
 
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="allow", defer_build=True)
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, extra="allow", defer_build=True
+    )
 
 
 class Entry(Described):
-    """One finding of lint, or one reason why a request was refused. Positions count from 1 and are null where there is no file."""
+    """One finding of lint, or one reason why a request was refused. Positions count from 1 and are null where
+    there is no file.
+    """
 
     line: int | None = None
     column: int | None = None

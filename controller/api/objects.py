@@ -1,4 +1,5 @@
-"""Serves the signed links of the directory store, which has no server of its own: an S3 store's links lead to S3.
+"""Serves the signed links of the directory store, which has no server of its own: an S3 store's links lead to
+S3.
 
 The signature says which object, which method and until when; nothing else opens this door.
 """
@@ -11,7 +12,7 @@ from fastapi.responses import Response, StreamingResponse
 from controller.api import byterange
 from controller.api.access import GuardedRoute
 from controller.api.problems import ApiProblem
-from controller.api.services import Services, services_of
+from controller.api.services import services_of
 from controller.api.uploads import Upload
 
 router = APIRouter(prefix="/api/v1/objects", tags=["objects"], route_class=GuardedRoute)
@@ -22,7 +23,9 @@ Signature = Annotated[str, Query(max_length=200)]
 
 
 @router.get("/{key:path}", operation_id="getObject", response_class=StreamingResponse)
-async def get_object(request: Request, key: str, expires: Expires, method: Method, signature: Signature) -> Response:
+async def get_object(
+    request: Request, key: str, expires: Expires, method: Method, signature: Signature
+) -> Response:
     """An object's bytes; ranges are served."""
     services = services_of(request)
     _check(services, "GET", key, expires, method, signature)
@@ -35,10 +38,18 @@ async def get_object(request: Request, key: str, expires: Expires, method: Metho
 
 
 @router.put("/{key:path}", operation_id="putObject", status_code=201, response_class=Response)
-async def put_object(request: Request, key: str, expires: Expires, method: Method, signature: Signature) -> Response:
+async def put_object(
+    request: Request, key: str, expires: Expires, method: Method, signature: Signature
+) -> Response:
     """Stores the body as the object, whole or not at all."""
     services = services_of(request)
     _check(services, "PUT", key, expires, method, signature)
     upload = Upload(request, services.settings.artifact_limit, services.settings.idle_seconds)
     await services.store.put(key, upload.checked())
     return Response(status_code=201)
+
+
+def _check(services: Services, expected: str, key: str, expires: int, method: str, signature: str) -> None:
+    """Raises a problem unless the link was signed for exactly this."""
+    if method != expected or not services.verify_link(method, key, expires, signature):
+        raise ApiProblem("link-invalid", "the link is not valid for this object and method, or is over")

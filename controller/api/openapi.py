@@ -1,4 +1,5 @@
-"""The OpenAPI document: what the framework derives from the routes, with the problems, rights and the socket added.
+"""The OpenAPI document: what the framework derives from the routes, with the problems, rights and the socket
+added.
 
 The copy in docs/openapi.json is what clients are written against; a test compares the two.
 """
@@ -48,7 +49,8 @@ def _say_who_may(operation: dict[str, Any], rule: Rule) -> None:
     if operation["operationId"] == "streamLogs":
         operation["security"].append({"ticket": []})
     needs = rule.sentence()
-    operation["description"] = f"{operation.get('description', '').rstrip()}\n\nNeeds: {needs}.".strip()
+    said = operation.get("description", "").rstrip()
+    operation["description"] = f"{said}\n\nNeeds: {needs}.".strip()
 
 
 def _socket() -> dict[str, Any]:

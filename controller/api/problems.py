@@ -1,7 +1,8 @@
-"""Every answer that is not a success is a problem document (RFC 9457), and every type of problem is listed here.
-
-A problem says what was wrong with the request and what to do; it never carries a traceback, a secret, or the
-text of an unforeseen exception. `docs/api.md` explains the same list to readers; a test holds the two together.
+"""Every answer that is not a success is a problem document (RFC 9457), and every type of problem is listed
+here.
+ A problem says what was wrong with the request and what to do; it never carries a traceback, a secret, or the
+text of an unforeseen exception. `docs/api.md` explains the same list to readers; a test holds the two
+together.
 """
 
 import json
@@ -48,11 +49,17 @@ _TYPES = (
 )
 TYPES: Mapping[str, ProblemType] = {each.slug: each for each in _TYPES}
 
-_BY_STATUS = {400: "bad-request", 404: "not-found", 405: "method-not-allowed", 413: "too-large", 415: "unsupported-media-type"}
+_BY_STATUS = {
+    400: "bad-request",
+    404: "not-found",
+    405: "method-not-allowed",
+    413: "too-large",
+    415: "unsupported-media-type",
+}
 
 
 @dataclass(eq=False)
-class ApiProblem(Exception):
+class ApiProblem(Exception):  # noqa: N818 - named for what happened
     """Raised to end a request with a problem document.
 
     `detail` is one sentence for people; `problems` are entries like lint's; `headers` go onto the response.
@@ -112,7 +119,9 @@ def of_validation(errors: Sequence[Mapping[str, Any]]) -> ApiProblem:
     return ApiProblem("invalid", f"the request is not valid{': ' + named if named else ''}", problems)
 
 
-def entry(code: str, message: str, *, path: str = "", hint: str | None = None, severity: str = "error") -> dict[str, Any]:
+def entry(
+    code: str, message: str, *, path: str = "", hint: str | None = None, severity: str = "error"
+) -> dict[str, Any]:
     """One entry of `problems`, in the shape that lint gives, without a position in a file."""
     return {
         "line": None,

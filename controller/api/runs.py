@@ -1,4 +1,6 @@
-"""Runs: create, list, get, cancel, delete. Lists come from the cache; what a caller just wrote is read back at once."""
+"""Runs: create, list, get, cancel, delete. Lists come from the cache; what a caller just wrote is read back
+at once.
+"""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -29,7 +31,9 @@ async def create_run(
     request: Request,
     ns: str,
     body: models.RunRequest,
-    idempotency_key: Annotated[str | None, Header(description="the same key and body answer the same run")] = None,
+    idempotency_key: Annotated[
+        str | None, Header(description="the same key and body answer the same run")
+    ] = None,
 ) -> Response:
     """Creates a run of the pipeline in the body."""
     services = services_of(request)
@@ -99,7 +103,9 @@ async def delete_run(request: Request, ns: str, run: str) -> Response:
 
 
 async def find_run(services: Services, namespace: str, name: str) -> Mapping[str, Any]:
-    """The run from the cache, or from Kubernetes when the cache may lag behind its creation; a problem 404 when there is none."""
+    """The run from the cache, or from Kubernetes when the cache may lag behind its creation; a problem 404
+    when there is none.
+    """
     cached = services.runs.get(namespace, name)
     if cached is not None:
         return cached
@@ -119,7 +125,11 @@ async def _create(
     key: creation.Idempotency | None,
 ) -> Run:
     pipeline = str(definition["name"])
-    known = (views.run_number(run) or 0 for run in services.runs.list(namespace) if views.pipeline_of(run) == pipeline)
+    known = (
+        views.run_number(run) or 0
+        for run in services.runs.list(namespace)
+        if views.pipeline_of(run) == pipeline
+    )
     at_least = max(known, default=0) + 1
     for _ in range(NAME_ATTEMPTS):
         number = await take_number(services.client, namespace, pipeline, at_least)
@@ -133,19 +143,25 @@ async def _create(
 
 
 async def _created_before(services: Services, namespace: str, key: creation.Idempotency) -> Run | None:
-    """The run that this key made before, asked of Kubernetes itself: the cache may lag, and memory ends with the process."""
+    """The run that this key made before, asked of Kubernetes itself: the cache may lag, and memory ends with
+    the process.
+    """
     found = await services.client.list(
         PIPELINE_RUNS, namespace=namespace, label_selector=f"{creation.KEY_LABEL}={key.key}"
     )
     for run in found["items"]:
         if not creation.same_request(run, key):
-            raise ApiProblem("idempotency-key-reused", "this Idempotency-Key came with another request before")
+            raise ApiProblem(
+                "idempotency-key-reused", "this Idempotency-Key came with another request before"
+            )
         return dict(run)
     return None
 
 
 @asynccontextmanager
-async def _one_at_a_time(services: Services, namespace: str, key: creation.Idempotency | None) -> AsyncIterator[None]:
+async def _one_at_a_time(
+    services: Services, namespace: str, key: creation.Idempotency | None
+) -> AsyncIterator[None]:
     """Two requests with one key wait for each other; requests without a key don't."""
     if key is None:
         yield
@@ -163,4 +179,8 @@ async def _one_at_a_time(services: Services, namespace: str, key: creation.Idemp
 
 async def _cache_is_there(services: Services) -> None:
     if not services.history.begun:
-        raise ApiProblem("unavailable", "the runs are not read yet; /readyz says what is waited for", headers={"Retry-After": "1"})
+        raise ApiProblem(
+            "unavailable",
+            "the runs are not read yet; /readyz says what is waited for",
+            headers={"Retry-After": "1"},
+        )

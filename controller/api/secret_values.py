@@ -1,6 +1,7 @@
-"""Secrets that steps use: people set them and see names and keys; nothing reads a value back through this API.
-
-Only Secrets that were set here (label `c8s.dev/secret=true`) are ever touched: the namespace's others belong to someone else.
+"""Secrets that steps use: people set them and see names and keys; nothing reads a value back through this
+API.
+ Only Secrets that were set here (label `c8s.dev/secret=true`) are ever touched: the namespace's others belong
+to someone else.
 """
 
 import base64
@@ -69,15 +70,18 @@ async def _ours(services: Services, namespace: str, name: str) -> dict[str, Any]
     except NotFound:
         return None
     if (secret["metadata"].get("labels") or {}).get(LABEL) != "true":
-        raise ApiProblem("not-a-c8s-secret", f"the Secret {name} was not set through c8s; choose another name")
+        raise ApiProblem(
+            "not-a-c8s-secret", f"the Secret {name} was not set through c8s; choose another name"
+        )
     return dict(secret)
 
 
 def _encoded(data: Mapping[str, str]) -> dict[str, str]:
-    problems = []
-    for key in data:
-        if not _KEY.fullmatch(key) or key in (".", ".."):
-            problems.append(entry("secret.key", "a key consists of letters, digits, '-', '_' and '.'", path="data"))
+    problems = [
+        entry("secret.key", "a key consists of letters, digits, '-', '_' and '.'", path="data")
+        for key in data
+        if not _KEY.fullmatch(key) or key in (".", "..")
+    ]
     if problems:
         raise ApiProblem("invalid", "a key of the secret is not valid", problems)
     try:

@@ -1,4 +1,6 @@
-"""Runs the API on a socket that is bound already, inside the caller's task group, and drains it when told to stop."""
+"""Runs the API on a socket that is bound already, inside the caller's task group, and drains it when told to
+stop.
+"""
 
 import asyncio
 import contextlib
@@ -26,7 +28,9 @@ class _Server(uvicorn.Server):
 
 
 async def serve(app: Any, listener: socket.socket, history: History, stop: asyncio.Event) -> None:
-    """Serves until `stop` is set, then ends live streams, lets calls under way finish and returns within seconds."""
+    """Serves until `stop` is set, then ends live streams, lets calls under way finish and returns within
+    seconds.
+    """
     config = uvicorn.Config(
         app,
         http="httptools",

@@ -1,7 +1,6 @@
 """Working trees that people send: stored by the digest of their bytes, checked while they stream in.
-
-Nothing of a body that does not have its announced digest, or is too large, stays in the store. A source that is there
-already is not read again.
+ Nothing of a body that does not have its announced digest, or is too large, stays in the store. A source that
+is there already is not read again.
 """
 
 from fastapi import APIRouter, Request
@@ -34,13 +33,17 @@ async def head_source(request: Request, ns: str, digest: str) -> Response:
 
 @router.put("/{digest}", operation_id="putSource", status_code=201, response_model=models.StoredSource)
 async def put_source(request: Request, ns: str, digest: str) -> Response:
-    """Stores a tar.gz under its digest. Sending what is stored already costs one look-up; the body is then not read."""
+    """Stores a tar.gz under its digest. Sending what is stored already costs one look-up; the body is then
+    not read.
+    """
     services = services_of(request)
     key = source_key(digest)
     stored = await services.store.head(key)
     if stored is not None:
         # The body stays unread: the connection can't carry another request after that.
-        return JSONResponse({"digest": digest, "size": stored.size}, status_code=201, headers={"Connection": "close"})
+        return JSONResponse(
+            {"digest": digest, "size": stored.size}, status_code=201, headers={"Connection": "close"}
+        )
     upload = Upload(request, services.settings.source_limit, services.settings.idle_seconds, magic=GZIP)
     await services.store.put(key, upload.checked(digest.removeprefix("sha256:")))
     return JSONResponse({"digest": digest, "size": upload.size}, status_code=201)

@@ -1,6 +1,7 @@
-"""Bodies that stream in: bounded in size and in silence, hashed as they pass, and cut off with a problem when they are wrong.
-
-The iterator raises before the store can take the object as whole, so that a refused upload leaves nothing behind.
+"""Bodies that stream in: bounded in size and in silence, hashed as they pass, and cut off with a problem when
+they are wrong.
+ The iterator raises before the store can take the object as whole, so that a refused upload leaves nothing
+behind.
 """
 
 import asyncio
@@ -13,7 +14,9 @@ from controller.api.problems import ApiProblem
 
 
 class Upload:
-    """One request's body. `limit` is in bytes, `idle_seconds` the longest silence; `magic` is what it must begin with."""
+    """One request's body. `limit` is in bytes, `idle_seconds` the longest silence; `magic` is what it must
+    begin with.
+    """
 
     def __init__(self, request: Request, limit: int, idle_seconds: float, magic: bytes = b"") -> None:
         self._request = request
@@ -33,7 +36,9 @@ class Upload:
             if len(head) < len(self._magic):
                 head = (head + chunk)[: len(self._magic)]
                 if not self._magic.startswith(head):
-                    raise ApiProblem("unsupported-media-type", "the body is not a tar.gz: it does not begin like gzip")
+                    raise ApiProblem(
+                        "unsupported-media-type", "the body is not a tar.gz: it does not begin like gzip"
+                    )
             self.size += len(chunk)
             if self.size > self._limit:
                 raise self._too_large()

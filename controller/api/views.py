@@ -1,4 +1,6 @@
-"""Kubernetes objects as people see them: pure functions from a PipelineRun to the `Run` of the REST API, and pages of runs."""
+"""Kubernetes objects as people see them: pure functions from a PipelineRun to the `Run` of the REST API, and
+pages of runs.
+"""
 
 import base64
 import binascii
@@ -64,10 +66,13 @@ class Page:
     next: str | None
 
 
-def page(runs: Iterable[Object], *, limit: int, after: str | None, phases: set[str], pipeline: str | None) -> Page:
+def page(
+    runs: Iterable[Object], *, limit: int, after: str | None, phases: set[str], pipeline: str | None
+) -> Page:
     """The newest `limit` runs that pass the filters, after the place that the token names.
 
-    The token names the last run of the page before, not a number of rows: runs that are created meanwhile shift nothing.
+    The token names the last run of the page before, not a number of rows: runs that are created meanwhile
+    shift nothing.
     """
     place = _place(after) if after else None
     wanted = (

@@ -1,4 +1,6 @@
-"""Run changes as server-sent events: every change once and in order, resumed with Last-Event-ID, never silently missed."""
+"""Run changes as server-sent events: every change once and in order, resumed with Last-Event-ID, never
+silently missed.
+"""
 
 import json
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -21,7 +23,9 @@ class StillAdmitted(Protocol):
 
 @dataclass(frozen=True)
 class Wanted:
-    """What one reader watches: a namespace, perhaps one run in it, from a version on (None: from the present state)."""
+    """What one reader watches: a namespace, perhaps one run in it, from a version on (None: from the present
+    state).
+    """
 
     namespace: str
     run: str | None
@@ -50,14 +54,20 @@ async def events(
     still_admitted: StillAdmitted,
     heartbeat: float = HEARTBEAT_SECONDS,
 ) -> AsyncIterator[bytes]:
-    """The stream's bytes. `present` gives the cached runs; the stream ends with the history or with the right."""
+    """The stream's bytes. `present` gives the cached runs; the stream ends with the history or with the
+    right.
+    """
     position = None
     if wanted.since is None:
         # No await between these lines: the state and the position belong to the same moment.
-        state = [run for run in present() if wanted.takes(run["metadata"]["namespace"], run["metadata"]["name"])]
+        state = [
+            run for run in present() if wanted.takes(run["metadata"]["namespace"], run["metadata"]["name"])
+        ]
         position, told = history.end, history.latest
         for run in state:
-            yield event("added", json.dumps(run_view(run, definition=False), separators=(",", ":")).encode(), None)
+            yield event(
+                "added", json.dumps(run_view(run, definition=False), separators=(",", ":")).encode(), None
+            )
         yield bookmark(told)
     else:
         told = wanted.since
@@ -89,7 +99,9 @@ async def events(
 
 
 def event(kind: str, data: bytes, version: int | None) -> bytes:
-    """One event; without a version the reader's last id stays. JSON text has no line breaks in it, so one data line does."""
+    """One event; without a version the reader's last id stays. JSON text has no line breaks in it, so one
+    data line does.
+    """
     head = b"" if version is None else b"id: %d\n" % version
     return head + b"event: " + kind.encode() + b"\ndata: " + data + b"\n\n"
 
@@ -100,5 +112,8 @@ def bookmark(version: int) -> bytes:
 
 
 def restart() -> bytes:
-    """The reader's id is too old: list again, then watch from that list. The empty id makes a browser forget the old one."""
-    return b'id:\nevent: restart\ndata: {"why":"the changes since this id are no longer kept; list the runs again"}\n\n'
+    """The reader's id is too old: list again, then watch from that list. The empty id makes a browser forget
+    the old one.
+    """
+    why = b'{"why":"the changes since this id are no longer kept; list the runs again"}'
+    return b"id:\nevent: restart\ndata: " + why + b"\n\n"

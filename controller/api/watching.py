@@ -1,4 +1,6 @@
-"""The route of the live run list: server-sent events over watch.py, and the check that a long reader still may read."""
+"""The route of the live run list: server-sent events over watch.py, and the check that a long reader still
+may read.
+"""
 
 from collections.abc import AsyncIterator
 from typing import Annotated
@@ -28,7 +30,8 @@ async def watch_runs(
     resource_version: Annotated[str | None, Query(alias="resourceVersion", max_length=20)] = None,
     last_event_id: Annotated[str | None, Header(max_length=20)] = None,
 ) -> Response:
-    """Changes of runs as they happen: `id` is a resourceVersion, `event` one of added, modified, deleted, bookmark, restart.
+    """Changes of runs as they happen: `id` is a resourceVersion, `event` one of added, modified, deleted,
+    bookmark, restart.
 
     Without a version the present runs come first, as `added`. After `restart` the stream ends: list again.
     """

@@ -10,7 +10,10 @@ from controller.api.history import Change, History
 
 
 def run(name: str, version: int, namespace: str = "a") -> dict[str, Any]:
-    return {"metadata": {"namespace": namespace, "name": name, "uid": name, "resourceVersion": str(version)}, "spec": {}}
+    return {
+        "metadata": {"namespace": namespace, "name": name, "uid": name, "resourceVersion": str(version)},
+        "spec": {},
+    }
 
 
 def begun(version: int = 10, **limits: int) -> History:
@@ -109,9 +112,15 @@ async def test_waiting_ends_with_its_time_and_with_the_history() -> None:
     assert await history.changed(history.end, 5)
 
 
-@given(st.lists(st.integers(min_value=1, max_value=60), max_size=60), st.integers(min_value=1, max_value=8), st.integers(0, 60))
+@given(
+    st.lists(st.integers(min_value=1, max_value=60), max_size=60),
+    st.integers(min_value=1, max_value=8),
+    st.integers(0, 60),
+)
 def test_a_resumed_reader_never_misses_a_change(versions: list[int], kept: int, cut: int) -> None:
-    """Whoever stops after any change and resumes from the last id they saw is given all later ones, or told to start again."""
+    """Whoever stops after any change and resumes from the last id they saw is given all later ones, or told
+    to start again.
+    """
     history = History(changes=kept)
     history.listed("0")
     seen_id, owed = 0, []

@@ -21,7 +21,9 @@ async def no() -> bool:
 
 
 def parsed(raw: bytes) -> dict[str, Any]:
-    fields = dict(line.split(": ", 1) for line in raw.decode().strip().split("\n") if ": " in line and line[0] != ":")
+    fields = dict(
+        line.split(": ", 1) for line in raw.decode().strip().split("\n") if ": " in line and line[0] != ":"
+    )
     if "data" in fields:
         fields["data"] = json.loads(fields["data"])
     return fields
@@ -30,7 +32,13 @@ def parsed(raw: bytes) -> dict[str, Any]:
 def stream(
     history: History, since: int | None, run: str | None = None, present: list[Any] | None = None, **more: Any
 ) -> AsyncIterator[bytes]:
-    return events(history, Wanted("a", run, since), lambda: present or [], more.pop("still", yes), heartbeat=more.pop("beat", 5.0))
+    return events(
+        history,
+        Wanted("a", run, since),
+        lambda: present or [],
+        more.pop("still", yes),
+        heartbeat=more.pop("beat", 5.0),
+    )
 
 
 async def test_without_a_version_the_present_comes_first_and_a_bookmark_ends_it() -> None:
