@@ -1,0 +1,113 @@
+"""Role-based access control: whether any rule bound to a user allows a request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from embedded.access.identity import MASTERS, User
+from embedded.machinery.registry import Registry
+from embedded.machinery.resources import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, ROLE_BINDINGS, ROLES
+
+Json = dict[str, Any]
+
+# Everybody who is recognised may find out what there is, who they are and what they may do.
+_OPEN_PATHS = ("/api", "/apis", "/version", "/healthz", "/livez", "/readyz", "/openapi")
+_OPEN_REVIEWS = ("selfsubjectaccessreviews", "selfsubjectreviews", "selfsubjectrulesreviews")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What somebody wants to do: on a resource (`resource`, perhaps `resource/subresource`) or on a bare path."""
+
+    verb: str
+    group: str = ""
+    resource: str = ""
+    namespace: str = ""
+    name: str = ""
+    path: str = ""
+
+
+class Authorizer:
+    """Decides by the roles and bindings in the registry, kept in memory until one of them changes."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._rules: dict[tuple[str, str], list[Json]] = {}
+        watched = {r.key for r in (ROLES, CLUSTER_ROLES, ROLE_BINDINGS, CLUSTER_ROLE_BINDINGS)}
+        self._watched = watched
+        registry.store.subscribe(lambda event: self._rules.clear() if event.key.resource in watched else None)
+
+    def allows(self, user: User, request: Request) -> bool:
+        if MASTERS in user.groups:
+            return True
+        if request.path:
+            return request.verb == "get" and _under(request.path, _OPEN_PATHS)
+        if request.resource in _OPEN_REVIEWS and request.verb == "create":
+            return True
+        scopes = ("", request.namespace) if request.namespace else ("",)
+        return any(
+            _rule_allows(rule, request)
+            for subject in _subjects_of(user)
+            for scope in scopes
+            for rule in self._rules_for(subject, scope)
+        )
+
+    def _rules_for(self, subject: str, namespace: str) -> list[Json]:
+        """The rules bound to a subject (`User:name`, `Group:name`), cluster-wide or in a namespace."""
+        if not self._rules:
+            self._load()
+        return self._rules.get((subject, namespace), [])
+
+    def _load(self) -> None:
+        # An entry that no subject has, so that "nothing is bound" is remembered as well.
+        self._rules = {("", ""): []}
+        for resource in (CLUSTER_ROLE_BINDINGS, ROLE_BINDINGS):
+            for binding in self._registry.list(resource):
+                namespace = binding["metadata"].get("namespace", "")
+                rules = self._rules_of(binding.get("roleRef") or {}, namespace)
+                for subject in _subjects_in(binding):
+                    self._rules.setdefault((subject, namespace), []).extend(rules)
+
+    def _rules_of(self, reference: Json, namespace: str) -> list[Json]:
+        name = reference.get("name", "")
+        if reference.get("kind") == "Role":
+            role = self._registry.find(ROLES, namespace, name)
+        else:
+            role = self._registry.find(CLUSTER_ROLES, None, name)
+        return list((role or {}).get("rules") or [])
+
+
+def _subjects_of(user: User) -> Iterator[str]:
+    yield f"User:{user.name}"
+    for group in user.groups:
+        yield f"Group:{group}"
+
+
+def _subjects_in(binding: Json) -> Iterator[str]:
+    for subject in binding.get("subjects") or []:
+        if subject.get("kind") == "ServiceAccount":
+            namespace = subject.get("namespace") or binding["metadata"].get("namespace", "")
+            yield f"User:system:serviceaccount:{namespace}:{subject['name']}"
+        else:
+            yield f"{subject.get('kind')}:{subject.get('name')}"
+
+
+def _rule_allows(rule: Json, request: Request) -> bool:
+    def listed(field: str, value: str) -> bool:
+        values = rule.get(field) or []
+        return "*" in values or value in values
+
+    if not listed("verbs", request.verb) or not listed("apiGroups", request.group):
+        return False
+    _, slash, subresource = request.resource.partition("/")
+    resources = rule.get("resources") or []
+    if not listed("resources", request.resource) and not (slash and f"*/{subresource}" in resources):
+        return False
+    names = rule.get("resourceNames")
+    return not names or request.name in names
+
+
+def _under(path: str, roots: tuple[str, ...]) -> bool:
+    return any(path == root or path.startswith(root + "/") for root in roots)

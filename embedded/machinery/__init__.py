@@ -1,0 +1,1 @@
+"""What makes objects Kubernetes objects: resources, creation to deletion, selectors, patches, schemas, tables."""

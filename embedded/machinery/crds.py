@@ -1,0 +1,76 @@
+"""Custom resource definitions: what one must look like, and the resource that comes of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from embedded.machinery.errors import Cause
+from embedded.machinery.resources import Column, ResourceType
+
+Json = dict[str, Any]
+
+
+def default_crd(crd: Json) -> None:
+    spec = crd.setdefault("spec", {})
+    names = spec.setdefault("names", {})
+    if kind := names.get("kind"):
+        names.setdefault("listKind", f"{kind}List")
+        names.setdefault("singular", kind.lower())
+    spec.setdefault("conversion", {"strategy": "None"})
+
+
+def crd_causes(crd: Json) -> list[Cause]:
+    spec = crd["spec"]
+    plural, group = spec.get("names", {}).get("plural", ""), spec.get("group", "")
+    causes = []
+    if crd["metadata"].get("name") != f"{plural}.{group}":
+        message = f'Invalid value: "{crd["metadata"].get("name")}": must be spec.names.plural+"."+spec.group'
+        causes.append(Cause("FieldValueInvalid", "metadata.name", message))
+    versions = spec.get("versions") or []
+    if sum(bool(version.get("storage")) for version in versions) != 1:
+        message = "Invalid value: must have exactly one version marked as storage version"
+        causes.append(Cause("FieldValueInvalid", "spec.versions", message))
+    for index, version in enumerate(versions):
+        if not (version.get("schema") or {}).get("openAPIV3Schema"):
+            at = f"spec.versions[{index}].schema.openAPIV3Schema"
+            causes.append(Cause("FieldValueRequired", at, "Required value: schemas are required"))
+    return causes
+
+
+def accepted_status(crd: Json, now: str) -> Json:
+    """The status of a definition that is served."""
+    conditions = [
+        {"type": kind, "status": "True", "lastTransitionTime": now, "reason": reason, "message": message}
+        for kind, reason, message in (
+            ("NamesAccepted", "NoConflicts", "no conflicts found"),
+            ("Established", "InitialNamesAccepted", "the initial names have been accepted"),
+        )
+    ]
+    stored = [version["name"] for version in crd["spec"]["versions"] if version.get("storage")]
+    return {"conditions": conditions, "acceptedNames": crd["spec"]["names"], "storedVersions": stored}
+
+
+def resources_of(crd: Json) -> list[ResourceType]:
+    """One resource per served version. All versions share their objects: there is no conversion."""
+    spec, names = crd["spec"], crd["spec"]["names"]
+    return [
+        ResourceType(
+            spec["group"],
+            version["name"],
+            names["plural"],
+            names["kind"],
+            spec.get("scope") == "Namespaced",
+            names.get("singular", ""),
+            tuple(names.get("shortNames", ())),
+            tuple(names.get("categories", ())),
+            frozenset({"status"} & set(version.get("subresources") or ())),
+            schema=version["schema"]["openAPIV3Schema"],
+            columns=tuple(
+                Column(c["name"], c["type"], c["jsonPath"], c.get("priority", 0), c.get("description", ""))
+                for c in version.get("additionalPrinterColumns") or ()
+            ),
+            list_kind=names.get("listKind", ""),
+        )
+        for version in spec["versions"]
+        if version.get("served")
+    ]

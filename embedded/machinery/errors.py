@@ -1,0 +1,100 @@
+"""Errors as a Kubernetes API server words them: HTTP status, reason, message, details."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Json = dict[str, Any]
+
+
+class ApiError(Exception):
+    """An answer that is not success. `to_status` is the Status object of the response."""
+
+    def __init__(self, code: int, reason: str, message: str, details: Json | None = None) -> None:
+        super().__init__(message)
+        self.code, self.reason, self.message, self.details = code, reason, message, details
+
+    def to_status(self) -> Json:
+        status: Json = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure"}
+        status["message"] = self.message
+        if self.reason:
+            status["reason"] = self.reason
+        if self.details is not None:
+            status["details"] = self.details
+        return {**status, "code": self.code}
+
+
+@dataclass(frozen=True)
+class Cause:
+    """One thing wrong with a field. `reason` is e.g. FieldValueInvalid, FieldValueRequired."""
+
+    reason: str
+    field: str
+    message: str
+
+
+def _about(kind: str, name: str, group: str) -> Json:
+    details: Json = {"name": name, "kind": kind}
+    if group:
+        details["group"] = group
+    return details
+
+
+def _qualified(plural: str, group: str) -> str:
+    return f"{plural}.{group}" if group else plural
+
+
+def not_found(plural: str, name: str, group: str = "") -> ApiError:
+    return ApiError(404, "NotFound", f'{_qualified(plural, group)} "{name}" not found', _about(plural, name, group))
+
+
+def already_exists(plural: str, name: str, group: str = "") -> ApiError:
+    message = f'{_qualified(plural, group)} "{name}" already exists'
+    return ApiError(409, "AlreadyExists", message, _about(plural, name, group))
+
+
+def conflict(plural: str, name: str, group: str = "", why: str = "") -> ApiError:
+    why = why or "the object has been modified; please apply your changes to the latest version and try again"
+    message = f'Operation cannot be fulfilled on {_qualified(plural, group)} "{name}": {why}'
+    return ApiError(409, "Conflict", message, _about(plural, name, group))
+
+
+def bad_request(message: str) -> ApiError:
+    return ApiError(400, "BadRequest", message)
+
+
+def forbidden(plural: str, name: str, group: str, why: str) -> ApiError:
+    message = f'{_qualified(plural, group)} "{name}" is forbidden: {why}'
+    return ApiError(403, "Forbidden", message, _about(plural, name, group))
+
+
+def unknown_resource() -> ApiError:
+    return ApiError(404, "NotFound", "the server could not find the requested resource", {})
+
+
+def method_not_allowed() -> ApiError:
+    message = "the server does not allow this method on the requested resource"
+    return ApiError(405, "MethodNotAllowed", message, {})
+
+
+def unsupported_media_type(accepted: Sequence[str]) -> ApiError:
+    message = "the body of the request was in an unknown format - accepted media types include: "
+    return ApiError(415, "UnsupportedMediaType", message + ", ".join(accepted))
+
+
+def gone(oldest: int, asked: int) -> ApiError:
+    return ApiError(410, "Expired", f"too old resource version: {asked} ({oldest})")
+
+
+def invalid(kind: str, name: str, group: str, causes: Sequence[Cause]) -> ApiError:
+    """422 with one cause per wrong field."""
+    parts = [f"{cause.field}: {cause.message}" for cause in causes]
+    text = parts[0] if len(parts) == 1 else "[" + ", ".join(parts) + "]"
+    details = {
+        **_about(kind, name, group),
+        "causes": [{"reason": c.reason, "message": c.message, "field": c.field} for c in causes],
+    }
+    full_kind = f"{kind}.{group}" if group else kind
+    return ApiError(422, "Invalid", f'{full_kind} "{name}" is invalid: {text}', details)

@@ -1,0 +1,169 @@
+"""Which resources there are: the built-in table, and what custom resource definitions add."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+Json = dict[str, Any]
+
+_ALL = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+_CREATE_ONLY = ("create",)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of `kubectl get`: `path` is a JSONPath of the object; wide ones have a priority above 0."""
+
+    name: str
+    type: str
+    path: str
+    priority: int = 0
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class ResourceType:
+    """A kind of object that the API serves.
+
+    `schema` is the structural schema of a custom resource, None for built-ins.
+    """
+
+    group: str
+    version: str
+    plural: str
+    kind: str
+    namespaced: bool = True
+    singular: str = ""
+    short_names: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    subresources: frozenset[str] = frozenset()
+    verbs: tuple[str, ...] = _ALL
+    schema: Json | None = field(default=None, hash=False, compare=False)
+    columns: tuple[Column, ...] = ()
+    list_kind: str = ""
+
+    @property
+    def key(self) -> str:
+        """`plural.group`, or `plural` for the core group: what the store and the events call it."""
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def listed_as(self) -> str:
+        return self.list_kind or f"{self.kind}List"
+
+    @property
+    def has_status(self) -> bool:
+        return "status" in self.subresources
+
+
+def _core(plural: str, kind: str, **more: Any) -> ResourceType:
+    return ResourceType("", "v1", plural, kind, singular=kind.lower(), **more)
+
+
+def _rbac(plural: str, kind: str, namespaced: bool) -> ResourceType:
+    return ResourceType("rbac.authorization.k8s.io", "v1", plural, kind, namespaced, singular=kind.lower())
+
+
+def _review(group: str, plural: str, kind: str, namespaced: bool = False) -> ResourceType:
+    return ResourceType(group, "v1", plural, kind, namespaced, kind.lower(), verbs=_CREATE_ONLY)
+
+
+_STATUS = frozenset({"status"})
+NAMESPACES = _core("namespaces", "Namespace", namespaced=False, short_names=("ns",), subresources=_STATUS)
+CONFIG_MAPS = _core("configmaps", "ConfigMap", short_names=("cm",))
+SECRETS = _core("secrets", "Secret")
+EVENTS = _core("events", "Event", short_names=("ev",))
+SERVICE_ACCOUNTS = _core("serviceaccounts", "ServiceAccount", short_names=("sa",), subresources=frozenset({"token"}))
+PODS = _core("pods", "Pod", short_names=("po",), categories=("all",), subresources=frozenset({"status", "log"}))
+NODES = _core("nodes", "Node", namespaced=False, short_names=("no",), subresources=_STATUS)
+JOBS = ResourceType("batch", "v1", "jobs", "Job", singular="job", categories=("all",), subresources=_STATUS)
+LEASES = ResourceType("coordination.k8s.io", "v1", "leases", "Lease", singular="lease")
+CUSTOM_RESOURCE_DEFINITIONS = ResourceType(
+    "apiextensions.k8s.io",
+    "v1",
+    "customresourcedefinitions",
+    "CustomResourceDefinition",
+    namespaced=False,
+    singular="customresourcedefinition",
+    short_names=("crd", "crds"),
+    subresources=_STATUS,
+)
+ROLES = _rbac("roles", "Role", True)
+CLUSTER_ROLES = _rbac("clusterroles", "ClusterRole", False)
+ROLE_BINDINGS = _rbac("rolebindings", "RoleBinding", True)
+CLUSTER_ROLE_BINDINGS = _rbac("clusterrolebindings", "ClusterRoleBinding", False)
+TOKEN_REVIEWS = _review("authentication.k8s.io", "tokenreviews", "TokenReview")
+SUBJECT_ACCESS_REVIEWS = _review("authorization.k8s.io", "subjectaccessreviews", "SubjectAccessReview")
+SELF_SUBJECT_ACCESS_REVIEWS = _review("authorization.k8s.io", "selfsubjectaccessreviews", "SelfSubjectAccessReview")
+
+BUILT_IN: tuple[ResourceType, ...] = (
+    NAMESPACES,
+    CONFIG_MAPS,
+    SECRETS,
+    EVENTS,
+    SERVICE_ACCOUNTS,
+    PODS,
+    NODES,
+    JOBS,
+    LEASES,
+    CUSTOM_RESOURCE_DEFINITIONS,
+    ROLES,
+    CLUSTER_ROLES,
+    ROLE_BINDINGS,
+    CLUSTER_ROLE_BINDINGS,
+    TOKEN_REVIEWS,
+    SUBJECT_ACCESS_REVIEWS,
+    SELF_SUBJECT_ACCESS_REVIEWS,
+)
+
+# Group-version pairs in the order discovery lists them.
+SERVER_VERSION = {"major": "1", "minor": "36", "gitVersion": "v1.36.2+c8s-embedded", "platform": "python"}
+
+
+class Catalogue:
+    """The resources that are served now."""
+
+    def __init__(self) -> None:
+        self._by_path: dict[tuple[str, str, str], ResourceType] = {}
+        self._by_key: dict[str, ResourceType] = {}
+        for resource in BUILT_IN:
+            self.add(resource)
+
+    def add(self, resource: ResourceType) -> None:
+        self._by_path[resource.group, resource.version, resource.plural] = resource
+        self._by_key[resource.key] = resource
+
+    def remove(self, key: str) -> None:
+        for path, resource in list(self._by_path.items()):
+            if resource.key == key:
+                del self._by_path[path]
+        self._by_key.pop(key, None)
+
+    def find(self, group: str, version: str, plural: str) -> ResourceType | None:
+        return self._by_path.get((group, version, plural))
+
+    def by_key(self, key: str) -> ResourceType | None:
+        return self._by_key.get(key)
+
+    def by_kind(self, api_version: str, kind: str) -> ResourceType | None:
+        for resource in self._by_path.values():
+            if resource.kind == kind and resource.api_version == api_version:
+                return resource
+        return None
+
+    def all(self) -> tuple[ResourceType, ...]:
+        return tuple(self._by_path.values())
+
+    def group_versions(self) -> dict[str, list[str]]:
+        """group -> its versions, the core group (`""`) included."""
+        groups: dict[str, list[str]] = {}
+        for group, version, _ in self._by_path:
+            versions = groups.setdefault(group, [])
+            if version not in versions:
+                versions.append(version)
+        return groups

@@ -1,0 +1,1 @@
+"""Objects on disk and the order in which they changed. Knows bytes and revisions, not Kubernetes."""
