@@ -20,9 +20,7 @@ def scope(path: str = "/x", kind: str = "http", **headers: str) -> dict[str, Any
 
 
 def why(**headers: str) -> str | None:
-    found = refuse(
-        scope(**headers), Doorway(frozenset({"c8s.example.org"}), frozenset({"https://dash.example.org"}))
-    )
+    found = refuse(scope(**headers), Doorway(frozenset({"c8s.example.org"}), frozenset({"https://dash.example.org"})))
     return None if found is None else found.slug
 
 
@@ -70,9 +68,7 @@ def test_a_host_keeps_the_brackets_of_its_address() -> None:
     assert host_name("[::1]:8080") == "[::1]"
 
 
-async def exchange(
-    inner: Inner, asked: dict[str, Any], bodies: list[bytes] | None = None
-) -> list[dict[str, Any]]:
+async def exchange(inner: Inner, asked: dict[str, Any], bodies: list[bytes] | None = None) -> list[dict[str, Any]]:
     sent: list[dict[str, Any]] = []
     parts = list(bodies or [b""])
 

@@ -41,13 +41,9 @@ def test_a_run_made_by_hand_without_labels_is_shown_too() -> None:
     assert (found["number"], found["pipeline"], found["cancelRequested"]) == (None, None, False)
 
 
-@given(
-    st.lists(st.tuples(st.integers(0, 5), st.integers(1, 99)), unique=True, max_size=30), st.integers(1, 7)
-)
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(1, 99)), unique=True, max_size=30), st.integers(1, 7))
 def test_pages_together_are_the_whole_list_newest_first(keys: list[tuple[int, int]], limit: int) -> None:
-    runs = [
-        run(f"r{second}-{number}", f"2026-01-01T00:00:0{second}Z", str(number)) for second, number in keys
-    ]
+    runs = [run(f"r{second}-{number}", f"2026-01-01T00:00:0{second}Z", str(number)) for second, number in keys]
     found, token = [], None
     while True:
         part = page(runs, limit=limit, after=token, phases=set(), pipeline=None)
@@ -69,12 +65,10 @@ def test_runs_that_are_created_meanwhile_shift_nothing() -> None:
 def test_filters_by_phase_and_pipeline() -> None:
     runs = [run("x", phase="Failed"), run("y", phase="Running"), run("z")]
     assert [
-        r["metadata"]["name"]
-        for r in page(runs, limit=9, after=None, phases={"Failed"}, pipeline="app").items
+        r["metadata"]["name"] for r in page(runs, limit=9, after=None, phases={"Failed"}, pipeline="app").items
     ] == ["x"]
     assert [
-        r["metadata"]["name"]
-        for r in page(runs, limit=9, after=None, phases={"Pending"}, pipeline=None).items
+        r["metadata"]["name"] for r in page(runs, limit=9, after=None, phases={"Pending"}, pipeline=None).items
     ] == ["z"]
     assert page(runs, limit=9, after=None, phases=set(), pipeline="other").items == []
 

@@ -21,9 +21,7 @@ async def no() -> bool:
 
 
 def parsed(raw: bytes) -> dict[str, Any]:
-    fields = dict(
-        line.split(": ", 1) for line in raw.decode().strip().split("\n") if ": " in line and line[0] != ":"
-    )
+    fields = dict(line.split(": ", 1) for line in raw.decode().strip().split("\n") if ": " in line and line[0] != ":")
     if "data" in fields:
         fields["data"] = json.loads(fields["data"])
     return fields
