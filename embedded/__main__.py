@@ -1,0 +1,7 @@
+"""`python -m embedded`."""
+
+import sys
+
+from embedded.main import main
+
+sys.exit(main())

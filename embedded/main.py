@@ -1,0 +1,125 @@
+"""The cluster as a process: puts storage, registry, controllers, runner and server together.
+
+python -m embedded --data-dir DIR --token-auth-file tokens.csv [--port 6443]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from aiohttp import web
+
+from embedded import controllers
+from embedded.access.identity import Authenticator, TokenFileError, read_token_file, signing_key
+from embedded.access.rbac import Authorizer
+from embedded.machinery import manifests
+from embedded.machinery.registry import Registry
+from embedded.machinery.resources import NAMESPACES
+from embedded.runner import Runner, RunnerSettings
+from embedded.server.app import Server
+from embedded.storage.store import StorageError, Store
+
+_log = logging.getLogger("embedded")
+
+_FIRST_NAMESPACES = ("default", "kube-system")
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="c8s-cluster", description="A single-process Kubernetes whose pods are processes of this machine."
+    )
+    parser.add_argument("--data-dir", type=Path, required=True, help="where objects, pods and logs are kept")
+    parser.add_argument(
+        "--token-auth-file", type=Path, required=True, help='who may ask: lines of token,user,uid,"group1,group2"'
+    )
+    parser.add_argument("--port", type=int, default=6443, help="port on 127.0.0.1; 0 picks a free one and prints it")
+    parser.add_argument("--listen-fd", type=int, help="a listening socket that was inherited, instead of --port")
+    parser.add_argument(
+        "--manifests", type=Path, action="append", default=[], help="a file or folder to apply first; repeatable"
+    )
+    parser.add_argument(
+        "--max-pods",
+        type=int,
+        default=max(8, 4 * (os.cpu_count() or 1)),
+        help="pods that run at once; the others wait (default: %(default)s)",
+    )
+    return parser.parse_args(argv)
+
+
+def listener(args: argparse.Namespace) -> socket.socket:
+    if args.listen_fd is not None:
+        return socket.socket(fileno=args.listen_fd)
+    inet = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    inet.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    inet.bind(("127.0.0.1", args.port))
+    return inet
+
+
+async def serve(args: argparse.Namespace, sock: socket.socket) -> None:
+    """Run until SIGTERM or SIGINT; then end every pod's processes and close the database."""
+    data: Path = args.data_dir
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    store = Store(data / "cluster.db")
+    (data / "cluster.db").chmod(0o600)
+    try:
+        registry = Registry(store, clock=now)
+        authenticator = Authenticator(
+            registry, read_token_file(args.token_auth_file), signing_key(data / "service-account.key"), now
+        )
+        for name in _FIRST_NAMESPACES:
+            if registry.find(NAMESPACES, None, name) is None:
+                registry.create(NAMESPACES, {"metadata": {"name": name}})
+        manifests.apply(registry, manifests.load(args.manifests))
+        runner = Runner(registry, data, RunnerSettings(max_pods=args.max_pods))
+        server = Server(registry, authenticator, Authorizer(registry), runner)
+        stop = asyncio.Event()
+        for sign in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(sign, stop.set)
+        async with asyncio.TaskGroup() as group:
+            working = [
+                group.create_task(runner.run(), name="runner"),
+                group.create_task(controllers.run(registry), name="controllers"),
+            ]
+            http = server.runner()
+            await http.setup()
+            await web.SockSite(http, sock, backlog=1024).start()
+            host, port = sock.getsockname()[:2]
+            print(f"serving http://{host}:{port}", flush=True)
+            await stop.wait()
+            _log.info("stopping")
+            for task in working:
+                task.cancel()
+            await asyncio.wait(working)
+            server.close()
+            await http.cleanup()
+    finally:
+        store.close()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    args = parse(argv)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        sock = listener(args)
+    except OSError as error:
+        print(f"c8s-cluster: can't listen on 127.0.0.1:{args.port}: {error}", file=sys.stderr)
+        return 1
+    try:
+        asyncio.run(serve(args, sock))
+    except (TokenFileError, StorageError, manifests.ManifestError, OSError) as error:
+        print(f"c8s-cluster: {error}", file=sys.stderr)
+        return 1
+    return 0
