@@ -1,0 +1,37 @@
+"""The object store: sources, artifacts and archived logs, in a directory or in S3.
+
+S3 is imported only when a URL asks for it (`open_store`).
+"""
+
+from controller.storage.directory import DirectoryStore
+from controller.storage.errors import (
+    InvalidKeyError,
+    InvalidStoreUrlError,
+    ObjectExistsError,
+    ObjectNotFoundError,
+    ObjectTooLargeError,
+    StorageError,
+    StoreFullError,
+    StoreUnavailableError,
+)
+from controller.storage.keys import check_key, check_prefix
+from controller.storage.opening import open_store
+from controller.storage.store import Method, ObjectInfo, ObjectStore
+
+__all__ = [
+    "DirectoryStore",
+    "InvalidKeyError",
+    "InvalidStoreUrlError",
+    "Method",
+    "ObjectExistsError",
+    "ObjectInfo",
+    "ObjectNotFoundError",
+    "ObjectStore",
+    "ObjectTooLargeError",
+    "StorageError",
+    "StoreFullError",
+    "StoreUnavailableError",
+    "check_key",
+    "check_prefix",
+    "open_store",
+]

@@ -1,0 +1,268 @@
+"""The object store of a sandbox: a directory tree of this user's own.
+
+A key is a path below the root. An object is written beside its place and moved there, so it is whole or
+absent. Small objects are handled in place, because a file operation is quicker than a thread; large ones go
+through threads. Nothing is synced to the disk: after a power cut the last objects may be missing.
+"""
+
+import asyncio
+import errno
+import os
+import secrets
+import stat
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from controller.storage import signing
+from controller.storage.errors import (
+    ObjectExistsError,
+    ObjectNotFoundError,
+    ObjectTooLargeError,
+    StorageError,
+    StoreFullError,
+    StoreUnavailableError,
+)
+from controller.storage.keys import check_key, check_prefix
+from controller.storage.pieces import gathered
+from controller.storage.store import Method, ObjectInfo
+
+SMALL = 128 * 1024
+PIECE = 1024 * 1024
+LISTED_AT_ONCE = 500
+_TEMPORARY = ".incoming-"
+_STALE_SECONDS = 24 * 3600.0
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
+
+
+class DirectoryStore:
+    """Objects as files under `root` (0700; files 0600). `signing_key` and `public_url` are for signed links;
+    `clock` gives seconds since 1970.
+    """
+
+    def __init__(self, root: Path, signing_key: bytes, public_url: str, clock: Callable[[], float] = time.time) -> None:
+        self._root = Path(root).absolute()
+        self._signing_key = signing_key
+        self._public_url = public_url
+        self._clock = clock
+        with _Explained("open", str(self._root)):
+            self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._sweep_root()
+
+    async def put(self, key: str, data: bytes | AsyncIterator[bytes], *, if_absent: bool = False) -> ObjectInfo:
+        """See ObjectStore."""
+        place = self._place(key)
+        if isinstance(data, bytes):
+            if len(data) <= SMALL:
+                return self._write(key, place, data, if_absent)
+            return await asyncio.to_thread(self._write, key, place, data, if_absent)
+        return await self._write_stream(key, place, data, if_absent)
+
+    async def get(self, key: str, *, limit: int | None = None) -> bytes:
+        """See ObjectStore."""
+        place = self._place(key)
+        with _Explained("read", key):
+            size = place.stat().st_size
+            if limit is not None and size > limit:
+                raise ObjectTooLargeError(f"the object {key} has {size} bytes; at most {limit} are taken here")
+            if size <= SMALL:
+                return place.read_bytes()
+            return await asyncio.to_thread(place.read_bytes)
+
+    async def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """See ObjectStore. The object that was there at the start is read, also when it is replaced."""
+        place = self._place(key)
+        with _Explained("read", key), place.open("rb", buffering=0) as file:
+            position = max(start, 0)
+            stop = os.fstat(file.fileno()).st_size if end is None else end
+            while position < stop:
+                size = min(PIECE, stop - position)
+                if size <= SMALL:
+                    piece = os.pread(file.fileno(), size, position)
+                else:
+                    piece = await asyncio.to_thread(os.pread, file.fileno(), size, position)
+                if not piece:
+                    return
+                position += len(piece)
+                yield piece
+
+    async def head(self, key: str) -> ObjectInfo | None:
+        """See ObjectStore."""
+        with _Explained("look at", key):
+            try:
+                found = self._place(key).stat()
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+        return _info(key, found) if stat.S_ISREG(found.st_mode) else None
+
+    async def list(self, prefix: str = "") -> AsyncIterator[ObjectInfo]:
+        """See ObjectStore."""
+        folder, _, begin = check_prefix(prefix).rpartition("/")
+        found = self._walk(folder, begin)
+        while batch := _next_batch(found, LISTED_AT_ONCE):
+            for each in batch:
+                yield each
+            if len(batch) == LISTED_AT_ONCE:
+                await asyncio.sleep(0)
+
+    async def delete(self, key: str) -> None:
+        """See ObjectStore. Folders that become empty go too."""
+        place = self._place(key)
+        with _Explained("delete", key):
+            try:
+                place.unlink()
+            except (FileNotFoundError, NotADirectoryError):
+                return
+        for folder in place.parents:
+            if folder == self._root:
+                return
+            try:
+                folder.rmdir()
+            except OSError:
+                return
+
+    async def presign(self, key: str, method: Method, expires: timedelta) -> str:
+        """See ObjectStore. The link leads to our API, which serves it when `verify` says so."""
+        until = int(self._clock() + expires.total_seconds())
+        return signing.link(self._signing_key, self._public_url, method, key, until)
+
+    def verify(self, key: str, *, method: str, expires: int, signature: str) -> bool:
+        """Whether a link that `presign` made grants this method on this key now."""
+        return signing.verify(
+            self._signing_key, method=method, key=key, expires=expires, given=signature, now=self._clock()
+        )
+
+    async def close(self) -> None:
+        """Nothing is held open."""
+
+    def _place(self, key: str) -> Path:
+        return self._root / check_key(key)
+
+    def _write(self, key: str, place: Path, data: bytes, if_absent: bool) -> ObjectInfo:
+        with _Explained("write", key):
+            temporary, file = self._open_beside(place)
+            try:
+                try:
+                    _write_all(file, data)
+                    found = os.fstat(file)
+                finally:
+                    os.close(file)
+                self._move(temporary, place, key, if_absent)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
+        return _info(key, found)
+
+    async def _write_stream(self, key: str, place: Path, data: AsyncIterator[bytes], if_absent: bool) -> ObjectInfo:
+        with _Explained("write", key):
+            temporary, file = self._open_beside(place)
+            try:
+                try:
+                    async for piece in gathered(data, PIECE):
+                        await asyncio.to_thread(_write_all, file, piece)
+                    found = os.fstat(file)
+                finally:
+                    os.close(file)
+                self._move(temporary, place, key, if_absent)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
+        return _info(key, found)
+
+    def _open_beside(self, place: Path) -> tuple[Path, int]:
+        """A new file next to where the object will be. A concurrent delete may take the folder away: again."""
+        temporary = place.parent / f"{_TEMPORARY}{secrets.token_hex(8)}"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+        for _ in range(20):
+            try:
+                return temporary, os.open(temporary, flags, 0o600)
+            except FileNotFoundError:
+                self._make_folders(place.parent)
+        return temporary, os.open(temporary, flags, 0o600)
+
+    def _make_folders(self, folder: Path) -> None:
+        """All folders down to this one, each 0700 (`parents=True` would leave the upper ones to the umask)."""
+        missing = [each for each in (folder, *folder.parents) if not each.exists()]
+        for each in reversed(missing):
+            each.mkdir(mode=0o700, exist_ok=True)
+
+    def _move(self, temporary: Path, place: Path, key: str, if_absent: bool) -> None:
+        if not if_absent:
+            temporary.replace(place)
+            return
+        try:
+            os.link(temporary, place)
+        except FileExistsError:
+            raise ObjectExistsError(f"there is an object {key} already") from None
+        temporary.unlink()
+
+    def _walk(self, folder: str, begin: str) -> Iterator[ObjectInfo]:
+        """Objects below a folder whose next part begins with `begin`, in the order of their keys."""
+        try:
+            entries = list(os.scandir(self._root / folder))
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        except OSError as problem:
+            raise _translated(problem, "list", folder or "/") from problem
+        chosen = [each for each in entries if each.name.startswith(begin) and not each.name.startswith(".")]
+        # A folder sorts as its keys do: with the slash that follows its name.
+        for each in sorted(chosen, key=lambda entry: entry.name + "/" * entry.is_dir(follow_symlinks=False)):
+            key = f"{folder}/{each.name}" if folder else each.name
+            if each.is_dir(follow_symlinks=False):
+                yield from self._walk(key, "")
+            elif each.is_file(follow_symlinks=False):
+                try:
+                    yield _info(key, each.stat(follow_symlinks=False))
+                except FileNotFoundError:
+                    continue
+
+    def _sweep_root(self) -> None:
+        """Removes what a killed process left half-written, once it is a day old."""
+        old = time.time() - _STALE_SECONDS
+        for folder, _, names in os.walk(self._root):
+            for name in names:
+                if name.startswith(_TEMPORARY):
+                    path = Path(folder, name)
+                    if path.stat().st_mtime < old:
+                        path.unlink(missing_ok=True)
+
+
+class _Explained:
+    """Turns an OSError into an error that says what was tried on what, what went wrong and what to do."""
+
+    def __init__(self, action: str, key: str) -> None:
+        self._action = action
+        self._key = key
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, problem: BaseException | None, trace: object) -> None:
+        if isinstance(problem, OSError):
+            raise _translated(problem, self._action, self._key) from problem
+
+
+def _translated(problem: OSError, action: str, key: str) -> StorageError:
+    why = problem.strerror or str(problem)
+    if isinstance(problem, FileNotFoundError):
+        return ObjectNotFoundError(f"there is no object {key}")
+    if problem.errno in _NO_ROOM:
+        return StoreFullError(f"could not {action} the object {key}: the disk is full ({why}); free some space")
+    if isinstance(problem, IsADirectoryError | NotADirectoryError):
+        return StorageError(f"could not {action} the object {key}: it collides with another key")
+    return StoreUnavailableError(f"could not {action} the object {key} in the store's directory: {why}")
+
+
+def _info(key: str, found: os.stat_result) -> ObjectInfo:
+    return ObjectInfo(key, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
+
+
+def _next_batch(found: Iterator[ObjectInfo], size: int) -> list[ObjectInfo]:
+    return [each for each, _ in zip(found, range(size), strict=False)]
+
+
+def _write_all(file: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(file, view) :]

@@ -1,0 +1,50 @@
+"""Which keys an object store takes.
+
+A key becomes a path in a directory store and part of a URL in the others, and pieces of it are names that people
+chose. So the rule is narrow and is checked in one place, before any store is touched.
+"""
+
+import re
+
+from controller.storage.errors import InvalidKeyError
+
+MAX_KEY_BYTES = 1024
+MAX_PART_BYTES = 200
+
+_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._=+@-]*\Z")
+_PREFIX_END = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._=+@-]*\Z|\Z")
+
+
+def check_key(key: str) -> str:
+    """The key itself, when it is one: parts of letters, digits and `._=+@-`, joined by `/`.
+
+    No part is empty, begins with a dot or a dash, or is longer than 200 characters, so that a key is never
+    absolute, never climbs, and never names a hidden file.
+    """
+    _check_length(key)
+    for part in key.split("/"):
+        if not _PART.match(part) or len(part) > MAX_PART_BYTES:
+            raise InvalidKeyError(f"{_shown(key)} is not an object key: the part {_shown(part)} is not allowed")
+    return key
+
+
+def check_prefix(prefix: str) -> str:
+    """The prefix itself, when keys can begin with it; the empty prefix means every key."""
+    if not prefix:
+        return prefix
+    _check_length(prefix)
+    *parts, end = prefix.split("/")
+    if not all(_PART.match(part) for part in parts) or not _PREFIX_END.match(end):
+        raise InvalidKeyError(f"{_shown(prefix)} is not the beginning of an object key")
+    return prefix
+
+
+def _check_length(key: str) -> None:
+    if not key or len(key) > MAX_KEY_BYTES:
+        raise InvalidKeyError(f"an object key has 1 to {MAX_KEY_BYTES} characters, this one has {len(key)}")
+
+
+def _shown(text: str) -> str:
+    """Any text, quoted and short, fit for a message."""
+    shown = ascii(text)
+    return shown if len(shown) <= 100 else f"{shown[:100]}…"

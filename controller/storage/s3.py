@@ -1,0 +1,254 @@
+"""The object store on S3 or anything that speaks it, through boto3.
+
+boto3 blocks, so every call runs in a thread of a small pool of the store's own. Objects that come as a stream are sent
+in parts; a broken stream aborts the upload, so that nothing half-written stays.
+"""
+
+import asyncio
+import io
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from controller.storage.errors import (
+    ObjectExistsError,
+    ObjectNotFoundError,
+    ObjectTooLargeError,
+    StorageError,
+    StoreFullError,
+    StoreUnavailableError,
+)
+from controller.storage.keys import check_key, check_prefix
+from controller.storage.pieces import gathered
+from controller.storage.store import Method, ObjectInfo
+
+PART = 8 * 1024 * 1024
+PIECE = 1024 * 1024
+THREADS = 8
+_MISSING = {"404", "NoSuchKey", "NotFound"}
+_TAKEN = {"412", "PreconditionFailed", "ConditionalRequestConflict"}
+_NO_ROOM = {"507", "QuotaExceeded", "InsufficientStorage", "XMinioStorageFull", "EntityTooLarge"}
+
+
+@dataclass(frozen=True)
+class S3Credentials:
+    """Access keys; they appear in no message and no representation."""
+
+    access_key: str = field(repr=False)
+    secret_key: str = field(repr=False)
+    session_token: str | None = field(default=None, repr=False)
+
+
+class S3Store:
+    """Objects of one bucket below `prefix`. Without credentials boto3 looks for some where it always does.
+
+    `public_endpoint` is the address in signed links. `client` is for tests; it is made from the rest otherwise.
+    """
+
+    def __init__(
+        self,
+        bucket: str,
+        *,
+        endpoint: str | None = None,
+        public_endpoint: str | None = None,
+        region: str = "us-east-1",
+        prefix: str = "",
+        credentials: S3Credentials | None = None,
+        client: Any = None,
+    ) -> None:
+        self._bucket = bucket
+        self._prefix = f"{check_key(prefix.strip('/'))}/" if prefix.strip("/") else ""
+        self._client = client or _client(endpoint, region, credentials)
+        public = public_endpoint not in (None, endpoint) and client is None
+        self._signer = _client(public_endpoint, region, credentials) if public else self._client
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="s3")
+
+    async def put(self, key: str, data: bytes | AsyncIterator[bytes], *, if_absent: bool = False) -> ObjectInfo:
+        """See ObjectStore."""
+        check_key(key)
+        condition = {"IfNoneMatch": "*"} if if_absent else {}
+        if isinstance(data, bytes):
+            return await self._put_bytes(key, data, condition)
+        parts = gathered(data, PART)
+        first = await anext(parts, b"")
+        if len(first) < PART:
+            return await self._put_bytes(key, first, condition)
+        return await self._put_parts(key, first, parts, condition)
+
+    async def get(self, key: str, *, limit: int | None = None) -> bytes:
+        """See ObjectStore."""
+        answer = await self._call("read", key, self._client.get_object, Key=self._name(key))
+        size = int(answer["ContentLength"])
+        body = answer["Body"]
+        try:
+            if limit is not None and size > limit:
+                raise ObjectTooLargeError(f"the object {key} has {size} bytes; at most {limit} are taken here")
+            return bytes(await self._thread("read", key, body.read))
+        finally:
+            body.close()
+
+    async def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """See ObjectStore."""
+        start = max(start, 0)
+        if end is not None and end <= start:
+            return
+        reach = {} if start == 0 and end is None else {"Range": f"bytes={start}-{'' if end is None else end - 1}"}
+        try:
+            answer = await self._call("read", key, self._client.get_object, Key=self._name(key), **reach)
+        except _RangeError:
+            return
+        body = answer["Body"]
+        try:
+            while piece := await self._thread("read", key, partial(body.read, PIECE)):
+                yield bytes(piece)
+        finally:
+            body.close()
+
+    async def head(self, key: str) -> ObjectInfo | None:
+        """See ObjectStore."""
+        try:
+            answer = await self._call("look at", key, self._client.head_object, Key=self._name(key))
+        except ObjectNotFoundError:
+            return None
+        return ObjectInfo(key, int(answer["ContentLength"]), answer["LastModified"])
+
+    async def list(self, prefix: str = "") -> AsyncIterator[ObjectInfo]:
+        """See ObjectStore."""
+        whole = self._prefix + check_prefix(prefix)
+        token: dict[str, str] = {}
+        while True:
+            answer = await self._call("list", prefix, self._client.list_objects_v2, Prefix=whole, **token)
+            for each in answer.get("Contents", ()):
+                key = each["Key"].removeprefix(self._prefix)
+                yield ObjectInfo(key, int(each["Size"]), each["LastModified"])
+            if not answer.get("IsTruncated"):
+                return
+            token = {"ContinuationToken": answer["NextContinuationToken"]}
+
+    async def delete(self, key: str) -> None:
+        """See ObjectStore."""
+        await self._call("delete", key, self._client.delete_object, Key=self._name(key))
+
+    async def presign(self, key: str, method: Method, expires: timedelta) -> str:
+        """See ObjectStore. S3 takes at most seven days."""
+        operation = "get_object" if method == "GET" else "put_object"
+        sign = partial(
+            self._signer.generate_presigned_url,
+            operation,
+            Params={"Bucket": self._bucket, "Key": self._name(key)},
+            ExpiresIn=int(expires.total_seconds()),
+        )
+        return str(await self._thread("sign", key, sign))
+
+    async def close(self) -> None:
+        """See ObjectStore."""
+        await asyncio.to_thread(self._threads.shutdown, wait=True, cancel_futures=True)
+        self._client.close()
+
+    def _name(self, key: str) -> str:
+        return self._prefix + check_key(key)
+
+    async def _put_bytes(self, key: str, data: bytes, condition: dict[str, str]) -> ObjectInfo:
+        put = self._client.put_object
+        await self._call("write", key, put, Key=self._name(key), Body=io.BytesIO(data), **condition)
+        return ObjectInfo(key, len(data), datetime.now(UTC))
+
+    async def _put_parts(
+        self, key: str, first: bytes, rest: AsyncIterator[bytes], condition: dict[str, str]
+    ) -> ObjectInfo:
+        name = self._name(key)
+        upload = (await self._call("write", key, self._client.create_multipart_upload, Key=name))["UploadId"]
+        named = {"Key": name, "UploadId": upload}
+        try:
+            sent = [await self._part(key, named, 1, first)]
+            size = len(first)
+            async for piece in rest:
+                sent.append(await self._part(key, named, len(sent) + 1, piece))
+                size += len(piece)
+            complete = self._client.complete_multipart_upload
+            await self._call("write", key, complete, **named, MultipartUpload={"Parts": sent}, **condition)
+        except BaseException:
+            await asyncio.shield(self._abort(key, named))
+            raise
+        return ObjectInfo(key, size, datetime.now(UTC))
+
+    async def _part(self, key: str, named: dict[str, str], number: int, data: bytes) -> dict[str, Any]:
+        send = self._client.upload_part
+        answer = await self._call("write", key, send, **named, PartNumber=number, Body=io.BytesIO(data))
+        return {"PartNumber": number, "ETag": answer["ETag"]}
+
+    async def _abort(self, key: str, named: dict[str, str]) -> None:
+        try:
+            await self._call("abort the upload of", key, self._client.abort_multipart_upload, **named)
+        except StorageError:
+            # The upload's own error is the one that is told; the bucket's rules clear what is left.
+            return
+
+    async def _call(self, action: str, key: str, call: Callable[..., Any], **parameters: Any) -> Any:
+        return await self._thread(action, key, partial(call, Bucket=self._bucket, **parameters))
+
+    async def _thread(self, action: str, key: str, call: Callable[[], Any]) -> Any:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+        except ClientError as problem:
+            raise _translated(problem, action, key, self._bucket) from None
+        except (BotoCoreError, OSError) as problem:
+            text = f"could not {action} the object {key} in the bucket {self._bucket}: {_why(problem)}"
+            raise StoreUnavailableError(text) from None
+
+
+class _RangeError(StorageError):
+    """The range begins beyond the object's end."""
+
+
+def _client(endpoint: str | None, region: str, credentials: S3Credentials | None) -> Any:
+    keys: dict[str, Any] = {}
+    if credentials is not None:
+        keys = {
+            "aws_access_key_id": credentials.access_key,
+            "aws_secret_access_key": credentials.secret_key,
+            "aws_session_token": credentials.session_token,
+        }
+    config = Config(
+        signature_version="s3v4",
+        s3={"addressing_style": "path" if endpoint else "auto"},
+        connect_timeout=5,
+        read_timeout=30,
+        retries={"mode": "standard", "max_attempts": 3},
+        max_pool_connections=THREADS,
+        # Other stores than AWS's own often don't know the newer checksums.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+    )
+    return boto3.session.Session().client("s3", endpoint_url=endpoint, region_name=region, config=config, **keys)
+
+
+def _translated(problem: ClientError, action: str, key: str, bucket: str) -> StorageError:
+    """Our error for S3's. S3's own message may repeat what was sent, so only its code is shown."""
+    code = str(problem.response.get("Error", {}).get("Code", ""))
+    status = str(problem.response.get("ResponseMetadata", {}).get("HTTPStatusCode", ""))
+    tried = f"could not {action} the object {key} in the bucket {bucket}"
+    if code == "NoSuchBucket":
+        return StoreUnavailableError(f"{tried}: there is no such bucket; make it or name another one")
+    if code in _MISSING:
+        return ObjectNotFoundError(f"there is no object {key}")
+    if code in _TAKEN:
+        return ObjectExistsError(f"there is an object {key} already")
+    if code == "InvalidRange" or status == "416":
+        return _RangeError(f"{tried}: it is shorter")
+    if code in _NO_ROOM or status == "507":
+        return StoreFullError(f"{tried}: the store is full ({code}); free some space")
+    if code in ("AccessDenied", "403", "InvalidAccessKeyId", "SignatureDoesNotMatch"):
+        return StoreUnavailableError(f"{tried}: the store refuses the credentials ({code}); check them")
+    return StoreUnavailableError(f"{tried}: the store answered {code or 'an error'} ({status})")
+
+
+def _why(problem: Exception) -> str:
+    return getattr(problem, "fmt", None) and str(problem) or type(problem).__name__
