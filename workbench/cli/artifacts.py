@@ -111,7 +111,5 @@ async def _extract(client: Client, run: str, step: str, folder: Path) -> None:
                 # Refuses absolute paths, `..`, devices and links that lead out.
                 tar.extractall(folder, filter="data")
         except tarfile.TarError as error:
-            raise CommandError(
-                f"the artifacts of step {step} can't be unpacked into {folder}: {error}"
-            ) from error
+            raise CommandError(f"the artifacts of step {step} can't be unpacked into {folder}: {error}") from error
     say(f"{len(names)} file{'s' if len(names) != 1 else ''} in {folder}")

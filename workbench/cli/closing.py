@@ -27,9 +27,7 @@ def _table(steps: tuple[StepReport, ...], how: Look) -> list[str]:
     header = ["STEP", "STATUS", "TIME", *(part.upper() for part in PARTS)]
     rows = [_cells(step) for step in steps]
     names = [cut(row[0], _WIDEST_NAME) for row in rows]
-    widths = [
-        max(len(header[column]), *(len(row[column]) for row in rows)) for column in range(1, len(header))
-    ]
+    widths = [max(len(header[column]), *(len(row[column]) for row in rows)) for column in range(1, len(header))]
     name_width = max(len(header[0]), *(cell_width(name) for name in names))
     shown = len(widths)
     if how.width is not None:

@@ -33,6 +33,7 @@ class Follower:
     output: Output
     interrupts: Interrupts
     _limit: asyncio.Timeout = field(default_factory=lambda: asyncio.timeout(None))
+    _early: list[Frame] = field(default_factory=list)
     _complete: bool = False
     _ending: bool = False
 
@@ -97,7 +98,8 @@ class Follower:
                 message(f"the last lines may be missing here; `c8s logs {self.run.name}` has them")
             else:
                 message(f"run {self.run.name} was cancelled {_CANCEL:.0f} s ago and has not ended yet")
-        await self.output.write(self.printer.lines(self.log.rest()))
+        late = [line for frame in self._early for line in self.log.frame(frame)]
+        await self.output.write(self.printer.lines(late + self.log.rest()))
 
     async def _show(self, item: Run | Frame) -> None:
         if isinstance(item, Run):
@@ -105,9 +107,15 @@ class Follower:
             self.run = item
             self.printer.learn(item)
             shown = self.log.status(item)
+            early, self._early = (self._early, []) if item.steps or item.ended else ([], self._early)
+            shown += [line for frame in early for line in self.log.frame(frame)]
+        elif not self.run.steps and not self.run.ended:
+            # Without the steps' names a line can't be told from another's, nor be aligned.
+            self._early.append(item)
+            shown = []
         else:
-            self._complete = self._complete or isinstance(item, Done)
             shown = self.log.frame(item)
+        self._complete = self._complete or isinstance(item, Done)
         await self.output.write(self.printer.lines(shown))
 
     def _watch_the_clock(self, run: Run) -> None:

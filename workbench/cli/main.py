@@ -75,9 +75,7 @@ class LazyGroup(click.Group):
 )
 @click.version_option(package_name="c8s-workbench", prog_name="c8s")
 @click.option("--name", envvar="C8S_SANDBOX", metavar="NAME", help="Open the workbench on this sandbox.")
-@click.option(
-    "--context", envvar="C8S_CONTEXT", metavar="NAME", help="Open it on a controller of the config file."
-)
+@click.option("--context", envvar="C8S_CONTEXT", metavar="NAME", help="Open it on a controller of the config file.")
 @click.pass_context
 def cli(ctx: click.Context, name: str | None, context: str | None) -> None:
     """Edit, run and watch CI pipelines on a sandbox cluster.

@@ -50,15 +50,9 @@ def sandbox_option(function: F) -> F:
 def target_options(function: F) -> F:
     """`--name`, `--context` and `--namespace`; the command gets what they mean as `where`."""
 
-    @click.option(
-        "--name", envvar="C8S_SANDBOX", metavar="NAME", help="The sandbox to use.  [default: default]"
-    )
-    @click.option(
-        "--context", envvar="C8S_CONTEXT", metavar="NAME", help="Use a controller of the config file."
-    )
-    @click.option(
-        "--namespace", envvar="C8S_NAMESPACE", metavar="NS", help="The namespace on the controller."
-    )
+    @click.option("--name", envvar="C8S_SANDBOX", metavar="NAME", help="The sandbox to use.  [default: default]")
+    @click.option("--context", envvar="C8S_CONTEXT", metavar="NAME", help="Use a controller of the config file.")
+    @click.option("--namespace", envvar="C8S_NAMESPACE", metavar="NS", help="The namespace on the controller.")
     @click.pass_context
     @wraps(function)
     def command(ctx: click.Context, /, name: None, context: None, namespace: None, **others: Any) -> Any:
@@ -89,9 +83,7 @@ def target(ctx: click.Context) -> Target:
     if name and context:
         by_flag = [key for key in ("name", "context") if _source(ctx, key) is not ParameterSource.ENVIRONMENT]
         if len(by_flag) == 2 or not by_flag:
-            raise InputError(
-                "--name (or C8S_SANDBOX) and --context (or C8S_CONTEXT) exclude each other: give one"
-            )
+            raise InputError("--name (or C8S_SANDBOX) and --context (or C8S_CONTEXT) exclude each other: give one")
         name, context = (name, None) if by_flag == ["name"] else (None, context)
     if name:
         return Target(name, None, namespace)
@@ -120,9 +112,7 @@ async def opened(where: Target, *, start: bool = True) -> AsyncIterator[Client]:
 
     tell = TroubleTeller()
     if where.endpoint is not None:
-        endpoint = (
-            where.endpoint if where.namespace is None else replace(where.endpoint, namespace=where.namespace)
-        )
+        endpoint = where.endpoint if where.namespace is None else replace(where.endpoint, namespace=where.namespace)
         async with Client(endpoint, patience=_PATIENCE, on_trouble=tell) as client:
             yield client
         return
@@ -131,9 +121,7 @@ async def opened(where: Target, *, start: bool = True) -> AsyncIterator[Client]:
     sandboxes = Sandboxes()
     if not start and where.name not in sandboxes.list():
         hint = "" if where.name == DEFAULT_SANDBOX else f" --name {where.name}"
-        raise CommandError(
-            f"there is no sandbox {where.name} yet; `c8s up{hint}` makes one, and so does `c8s run`"
-        )
+        raise CommandError(f"there is no sandbox {where.name} yet; `c8s up{hint}` makes one, and so does `c8s run`")
     async with sandboxes.attach(where.name, progress=message) as found:
         endpoint = found if where.namespace is None else replace(found, namespace=where.namespace)
         async with Client(endpoint, patience=_PATIENCE, on_trouble=tell) as client:

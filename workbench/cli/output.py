@@ -101,9 +101,7 @@ def print_document(value: Any, form: str) -> None:
     say(yaml.safe_dump(value, sort_keys=False, allow_unicode=_unicode_out()).rstrip("\n"))
 
 
-def print_table(
-    header: Sequence[str], rows: Iterable[Sequence[str]], how: Look, painted: int | None = None
-) -> None:
+def print_table(header: Sequence[str], rows: Iterable[Sequence[str]], how: Look, painted: int | None = None) -> None:
     """Aligned columns, the last cut to the terminal's width. The column `painted` holds phases."""
     table = [tuple(header), *(tuple(clean(cell, colour=False) for cell in row) for row in rows)]
     widths = [max(cell_width(row[column]) for row in table) for column in range(len(header))]

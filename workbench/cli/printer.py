@@ -77,12 +77,7 @@ class RunPrinter:
         if note.kind == "ended":
             verdict = self.how.phase(note.phase, _NOTES.get(note.phase, note.phase.lower()))
             known = not text or text.lower() == _NOTES.get(note.phase)
-            return (
-                self._prefix(note.slug)
-                + self.how.paint("-- ", DIM)
-                + verdict
-                + ("" if known else f": {text}")
-            )
+            return self._prefix(note.slug) + self.how.paint("-- ", DIM) + verdict + ("" if known else f": {text}")
         return self._prefix(note.slug) + self.how.paint(f"-- {text}", DIM)
 
 

@@ -55,9 +55,7 @@ def _excerpt(line: int, column: int, text: str, how: Look) -> list[str]:
     bar = how.paint("|", DIM)
     whole = clean(text, colour=False)
     before = cell_width(clean(text[: max(0, column - 1)], colour=False))
-    shown = [
-        f"{how.paint(f'{line:>6}', DIM)} {bar} {cut(whole, min(_SOURCE_CELLS, (how.width or 999) - 10))}"
-    ]
+    shown = [f"{how.paint(f'{line:>6}', DIM)} {bar} {cut(whole, min(_SOURCE_CELLS, (how.width or 999) - 10))}"]
     if column and before < min(_SOURCE_CELLS, (how.width or 999) - 10):
         shown.append(f"{' ' * 6} {bar} {' ' * before}{how.paint('^', RED)}")
     return shown

@@ -24,9 +24,7 @@ def _now() -> datetime:
 
 @click.command()
 @click.argument("run", required=False)
-@click.option(
-    "--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="How many, at most."
-)
+@click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="How many, at most.")
 @click.option("--phase", type=click.Choice(_PHASES, case_sensitive=False), help="Only runs in this phase.")
 @click.option("--pipeline", metavar="NAME", help="Only runs of this pipeline.")
 @output_option
@@ -71,9 +69,7 @@ async def _list(where: Target, limit: int, phase: str | None, pipeline: str | No
     elif not found:
         message("no runs" if phase is None and pipeline is None else "no such runs")
     else:
-        print_table(
-            ("RUN", "STATUS", "STEPS", "TIME", "AGE", "BRANCH", "COMMIT"), _rows(found), look(sys.stdout), 1
-        )
+        print_table(("RUN", "STATUS", "STEPS", "TIME", "AGE", "BRANCH", "COMMIT"), _rows(found), look(sys.stdout), 1)
 
 
 def _rows(found: list[Run], now: Callable[[], datetime] = _now) -> list[tuple[str, ...]]:

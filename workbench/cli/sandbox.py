@@ -53,9 +53,7 @@ def down(name: str, delete: bool) -> None:
     from workbench.sandbox import Sandboxes
 
     ran = run_async(Sandboxes().down(name, delete=delete, progress=message))
-    say(
-        f"sandbox {name} " + ("is stopped" if ran else "was not running") + (" and deleted" if delete else "")
-    )
+    say(f"sandbox {name} " + ("is stopped" if ran else "was not running") + (" and deleted" if delete else ""))
 
 
 @click.command()

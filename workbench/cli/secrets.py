@@ -111,9 +111,7 @@ async def _list(where: Target, output: str) -> None:
     elif not found:
         message("no secrets")
     else:
-        print_table(
-            ("SECRET", "KEYS"), [(secret.name, ", ".join(secret.keys)) for secret in found], look(sys.stdout)
-        )
+        print_table(("SECRET", "KEYS"), [(secret.name, ", ".join(secret.keys)) for secret in found], look(sys.stdout))
 
 
 @secrets.command("delete")

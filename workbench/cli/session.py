@@ -51,22 +51,25 @@ class Session:
                     work.add_done_callback(lambda _: guard.cancel())
             except BaseExceptionGroup as errors:
                 raise first_error(errors) from errors
-            if work.cancelled():
+            run = None if work.cancelled() else work.result()
+            if run is None:
                 message("interrupted before the run was created: nothing was started")
                 return INTERRUPTED
-            run = work.result()
             return INTERRUPTED if asked.asked.is_set() else _EXIT.get(run.phase, _FAILED)
 
-    async def _stop_early(self, asked: Interrupts, work: asyncio.Task[Run]) -> None:
+    async def _stop_early(self, asked: Interrupts, work: asyncio.Task[Run | None]) -> None:
         """Before the run exists, a request to stop just stops; later it is the follower's business."""
         await asked.asked.wait()
         if not self._created:
             work.cancel()
 
-    async def _work(self, asked: Interrupts) -> Run:
+    async def _work(self, asked: Interrupts) -> Run | None:
+        """The run at its end; None when it was not to be created any more."""
         async with packing(self.order.tree) as source, opened(self.where) as client:
             cluster = await client.cluster()
             ready = await source
+            if asked.asked.is_set():
+                return None
             asked.last_words = "left; the run may have been created: `c8s runs` tells"
             self._created = True
             run = await submit(client, self.order, ready)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import ExitStack, asynccontextmanager
@@ -38,6 +39,11 @@ class Source:
 
     packed: Packed
     commit: Commit | None
+
+
+def new_key() -> str:
+    """A random text that names one intent to run."""
+    return secrets.token_urlsafe(24)
 
 
 @asynccontextmanager
