@@ -1,0 +1,266 @@
+"""A controller that does as it is told, and runs in every state, for tests of what is shown and done."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from workbench.client import (
+    Attempt,
+    Change,
+    Cluster,
+    Done,
+    End,
+    FirstFailure,
+    Frame,
+    Lines,
+    LogLine,
+    LogSummary,
+    Run,
+    RunChanged,
+    RunsListed,
+    Step,
+    StreamKey,
+    Summary,
+    Times,
+)
+from workbench.client.errors import ClientError
+from workbench.tui.app import Workbench
+from workbench.tui.ports import Controller, Launched, OnTrouble
+
+NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
+
+_ENDED = ("Succeeded", "Failed", "Skipped", "Cancelled")
+
+
+def step(
+    name: str,
+    after: tuple[str, ...] = (),
+    phase: str = "Pending",
+    *,
+    begun: float = 60,
+    took: float = 1.5,
+    message: str | None = None,
+    failing: FirstFailure | None = None,
+    containers: tuple[str, ...] = ("step",),
+    attempts: int = 1,
+) -> Step:
+    """A step that began `begun` seconds ago."""
+    started = NOW - timedelta(seconds=begun)
+    ended = started + timedelta(seconds=took) if phase in _ENDED else None
+    times = Times(created=started, scheduled=started, running=started, finished=ended)
+    log = LogSummary(9, 99, None, True, failing) if phase in _ENDED else None
+    ran = phase in ("Running", "Succeeded", "Failed")
+    made = tuple(
+        Attempt(n + 1, None, None, phase, None, message, 1 if phase == "Failed" else 0, times, containers, log)
+        for n in range(attempts)
+    )
+    return Step(
+        name, name, after, False, phase, None, message, started if ran else None, ended, (), made if ran else ()
+    )
+
+
+def run(
+    name: str,
+    phase: str,
+    steps: Iterable[Step],
+    *,
+    ago: float = 65,
+    took: float = 12.3,
+    message: str | None = None,
+    branch: str = "main",
+) -> Run:
+    """A run that was made `ago` seconds ago."""
+    created = NOW - timedelta(seconds=ago)
+    steps = tuple(steps)
+
+    def count(*phases: str) -> int:
+        return sum(one.phase in phases for one in steps)
+
+    summary = Summary(
+        len(steps), count("Succeeded"), count("Failed"), count("Skipped"), count("Cancelled"),
+        count("Running"), count("Pending"),
+    )  # fmt: skip
+    return Run(
+        name=name, namespace="default", uid=name, number=int(name.rsplit("-", 1)[-1]), pipeline=name.rsplit("-", 1)[0],
+        created_at=created, resource_version="1", branch=branch, commit="1a2b3c4d5e-dirty", event="push", params={},
+        priority=None, triggered_by=None, rerun_of=None, cancel_requested=False, definition=None, phase=phase,
+        reason=None, message=message, start_time=created,
+        completion_time=created + timedelta(seconds=took) if phase in _ENDED else None,
+        summary=summary, images="ignored", runtime="process://0.1", steps=steps, raw={},
+    )  # fmt: skip
+
+
+def webshop(phase: str = "Running") -> Run:
+    """Twelve steps in mid-run."""
+    return run(
+        "webshop-42",
+        phase,
+        [
+            step("clone", (), "Succeeded", begun=64, took=0.8),
+            step("deps", ("clone",), "Succeeded", begun=63, took=6.2),
+            step("scan", ("clone",), "Succeeded", begun=63, took=14.9),
+            step("lint", ("deps",), "Succeeded", begun=56, took=3.1),
+            step("unit", ("deps",), "Failed", begun=56, took=21.4, message="exit code 1",
+                 failing=FirstFailure(4, "tests/test_cart.py:31: AssertionError: 2 != 3")),
+            step("build-api", ("deps",), "Succeeded", begun=56, took=31.0),
+            step("build-web", ("deps",), "Running", begun=56),
+            step("image", ("build-api", "build-web")),
+            step("integration", ("image",)),
+            step("end-to-end", ("image",)),
+            step("publish", ("lint", "unit", "integration", "end-to-end", "scan"), "Skipped",
+                 message="skipped because unit failed"),
+            step("notify", ("publish",), "Skipped", message="skipped because unit failed"),
+        ],
+        message="5 of 12 steps done, 1 failed, 1 running",
+    )  # fmt: skip
+
+
+def hello(number: int = 7, phase: str = "Succeeded", branch: str = "main", ago: float = 3600) -> Run:
+    return run(
+        f"hello-{number}",
+        phase,
+        [
+            step("greet", (), phase, begun=ago),
+            step("count", ("greet",), phase, begun=ago),
+            step("bye", ("count",), phase, begun=ago),
+        ],
+        ago=ago,
+        took=1.42,
+        message="3 of 3 steps succeeded",
+        branch=branch,
+    )
+
+
+class FakeController:
+    """Answers with what the test has put in; the test ends its streams or lets them wait."""
+
+    def __init__(self, runs: Iterable[Run] = ()) -> None:
+        self.changes: asyncio.Queue[Change | ClientError] = asyncio.Queue()
+        self.listed = tuple(runs)
+        self.lines: dict[str, list[str]] = {}
+        self.cancelled: list[str] = []
+        self.asked: list[tuple[str, dict[StreamKey, int]]] = []
+        self.more: dict[str, asyncio.Queue[Frame]] = {}
+        self.refusal: ClientError | None = None
+
+    async def cluster(self) -> Cluster:
+        if self.refusal is not None:
+            raise self.refusal
+        return Cluster("process://0.1", "ignored", "v1.36.2", ("default",))
+
+    async def cancel(self, name: str) -> Run:
+        self.cancelled.append(name)
+        found = next(one for one in self.listed if one.name == name)
+        return replace(found, cancel_requested=True)
+
+    async def watch_runs(self, run: str | None = None) -> AsyncGenerator[Change, None]:
+        yield RunsListed(self.listed)
+        while True:
+            change = await self.changes.get()
+            if isinstance(change, ClientError):
+                raise change
+            yield change
+
+    async def stream_logs(
+        self, run: str, steps: Iterable[str] = (), after: Mapping[StreamKey, int] | None = None
+    ) -> AsyncGenerator[Frame, None]:
+        (slug,) = steps
+        self.asked.append((slug, dict(after or {})))
+        key = StreamKey(slug, 1, "step")
+        lines = self.lines.get(slug, [])
+        have = (after or {}).get(key, 0)
+        if lines[have:]:
+            shown = tuple(LogLine(f"2026-01-01T11:59:00.{at:06}Z", text) for at, text in enumerate(lines[have:]))
+            yield Lines(key, have + 1, shown)
+        if slug in self.more:
+            while True:
+                yield await self.more[slug].get()
+        yield End(key, len(lines))
+        yield Done()
+
+    async def ensure_source(
+        self, digest: str, archive: Path, progress: Callable[[int], None] = lambda _: None
+    ) -> bool:
+        return True
+
+    async def create_run(
+        self,
+        pipeline: Mapping[str, Any],
+        *,
+        key: str,
+        source: str | None = None,
+        branch: str | None = None,
+        commit: str | None = None,
+    ) -> Run:
+        return hello(8, "Running")
+
+
+class FakeLauncher:
+    def __init__(self, outcome: Launched | Exception, path: Path = Path("/home/me/shop/.c8s.yaml")) -> None:
+        self.path = path
+        self.outcome = outcome
+        self.launches = 0
+
+    async def launch(self, controller: Controller) -> Launched:
+        self.launches += 1
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return self.outcome
+
+
+class Scene:
+    """An app on a fake controller. `trouble` breaks and mends the connection as the client would."""
+
+    def __init__(
+        self,
+        runs: Iterable[Run] = (),
+        *,
+        open_run: str | None = None,
+        launcher: FakeLauncher | None = None,
+        lines: Mapping[str, list[str]] | None = None,
+    ) -> None:
+        self.controller = FakeController(runs)
+        self.controller.lines.update(lines or {})
+        self.trouble: OnTrouble = lambda _: None
+        self.app = Workbench(
+            self._connect, place="default", launcher=launcher, open_run=open_run, now=lambda: NOW
+        )
+
+    @asynccontextmanager
+    async def _connect(self, on_trouble: OnTrouble) -> AsyncIterator[Controller]:
+        self.trouble = on_trouble
+        yield self.controller
+
+    def change(self, new: Run) -> None:
+        self.controller.listed = (*(one for one in self.controller.listed if one.name != new.name), new)
+        self.controller.changes.put_nowait(RunChanged(new))
+
+
+UNIT_LINES = [
+    "$ python -m pytest -q",
+    "\x1b[32mtests/test_price.py ............\x1b[0m  [ 44%]",
+    "\x1b[31mtests/test_cart.py ......F.....\x1b[0m   [ 88%]",
+    "tests/test_cart.py:31: AssertionError: 2 != 3",
+    "",
+    "\x1b[1;31mFAILED\x1b[0m tests/test_cart.py::test_total - AssertionError: 2 != 3",
+    "\x1b[31m1 failed\x1b[0m, \x1b[32m26 passed\x1b[0m in 20.61s",
+]
+
+
+def busy_scene(**more: Any) -> Scene:
+    """A run in mid-flight among older ones."""
+    runs = [
+        webshop(),
+        hello(7),
+        run("wordcount-12", "Failed", [step("lint", (), "Succeeded"), step("test", ("lint",), "Failed")],
+            ago=300, message="test failed: exit code 1", branch="feature/long-branch-name"),
+        run("hello-6", "Cancelled", [step("greet", (), "Succeeded"), step("count", ("greet",), "Cancelled")],
+            ago=86_400 * 3, message="cancelled by a person"),
+    ]  # fmt: skip
+    return Scene(runs, lines={"unit": UNIT_LINES, "clone": ["Cloning …", "done"]}, **more)

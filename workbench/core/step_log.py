@@ -1,0 +1,87 @@
+"""The logs of a run's steps as frames tell of them: whole, in order, and on disk.
+
+Keeps what has come when a viewer turns to another step, and says from which line
+a stream has to go on. It opens no connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from workbench.client.views import End, Frame, Lines, Live, LogLine, Missed, StreamKey
+from workbench.core.logfile import LogFile
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass
+class Stream:
+    """The lines of one container of one attempt. `live`: the backlog is here; `ended`: nothing more will come."""
+
+    log: LogFile = field(default_factory=LogFile)
+    live: bool = False
+    ended: bool = False
+
+
+class StepLogs:
+    """All streams of a run that somebody has looked at."""
+
+    def __init__(self) -> None:
+        self._streams: dict[StreamKey, Stream] = {}
+
+    def stream(self, key: StreamKey) -> Stream:
+        return self._streams.setdefault(key, Stream())
+
+    def seen(self, step: str) -> Mapping[StreamKey, int]:
+        """The last line that is here of each stream of a step; what a request to go on needs."""
+        return {key: len(stream.log) for key, stream in self._streams.items() if key.step == step and len(stream.log)}
+
+    def complete(self, key: StreamKey) -> bool:
+        return key in self._streams and self._streams[key].ended
+
+    def apply(self, frame: Frame) -> bool:
+        """Take a frame in. False when lines are missing before it: ask again from `seen`, nothing is lost.
+
+        Raises:
+            LogFileError: the disk takes no more.
+        """
+        match frame:
+            case Lines(key, first, lines):
+                return self._append(self.stream(key), first, lines)
+            case Missed(key, first, _):
+                return first <= 0 or len(self.stream(key).log) >= frame.last
+            case Live(key):
+                self.stream(key).live = True
+            case End(key, lines=count):
+                stream = self.stream(key)
+                stream.live = stream.ended = len(stream.log) >= count
+                return stream.ended
+        return True
+
+    def _append(self, stream: Stream, first: int, lines: tuple[LogLine, ...]) -> bool:
+        have = len(stream.log)
+        if first > have + 1:
+            return False
+        fresh = lines[have + 1 - first :]
+        if fresh:
+            stream.log.append([line.text for line in fresh], [microseconds(line.time) for line in fresh])
+        return True
+
+    def close(self) -> None:
+        for stream in self._streams.values():
+            stream.log.close()
+        self._streams.clear()
+
+
+def microseconds(time: str | None) -> int | None:
+    """An RFC 3339 time as microseconds since 1970; None for one that is unknown or can't be read."""
+    if time is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(time)
+    except ValueError:
+        return None
+    return (moment.replace(tzinfo=moment.tzinfo or UTC) - _EPOCH) // _MICROSECOND

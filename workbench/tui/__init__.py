@@ -1,0 +1,33 @@
+"""The workbench on the terminal: a Textual app over the REST client.
+
+Importing this is cheap; Textual is loaded by `run_app`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from workbench.sandbox.endpoint import Endpoint
+
+__all__ = ["run_app"]
+
+
+def run_app(endpoint: Endpoint, *, pipeline_file: Path | None, open_run: str | None = None) -> int:
+    """Open the workbench on a controller, with this folder's pipeline and maybe at a run; the exit code.
+
+    Returns when the person leaves. Nothing that runs is stopped by that.
+    """
+    from workbench.tui.app import Workbench
+    from workbench.tui.connection import connector
+    from workbench.tui.launching import Launcher
+
+    app = Workbench(
+        connector(endpoint),
+        place=endpoint.sandbox or endpoint.url,
+        launcher=Launcher(pipeline_file) if pipeline_file is not None else None,
+        open_run=open_run,
+    )
+    app.run()
+    return app.return_code or 0

@@ -1,0 +1,179 @@
+"""The app: holds what all screens share (runs, connection, clock) and what can be done anywhere."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from contextlib import aclosing
+from datetime import UTC, datetime
+from typing import ClassVar
+
+from textual import work
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.signal import Signal
+
+from workbench.client.errors import ClientError
+from workbench.client.views import Cluster
+from workbench.core.run_list import RunList
+from workbench.core.text import label
+from workbench.tui.ports import Connect, Controller, Launches
+from workbench.tui.screens.base import WorkbenchScreen
+from workbench.tui.screens.runs import RunsScreen
+from workbench.tui.theme import DARK
+
+_COALESCE = 0.05
+"""Seconds within which changes of runs are shown together."""
+_AGAIN = 3.0
+"""Seconds before a controller that refused us is asked again."""
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Workbench(App[int]):
+    """`connect` opens the controller at `place`; `launcher` starts runs of this folder's pipeline, if it has one."""
+
+    CSS_PATH = "app.tcss"
+    TITLE = "c8s workbench"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("r", "launch", "Run", id="app.run", tooltip="Run this folder's pipeline on the working tree"),
+        Binding("ctrl+x", "cancel", "Cancel", id="app.cancel", tooltip="Cancel the run (asks first)"),
+        Binding("question_mark,f1", "help", "Help", id="app.help", tooltip="What the keys do"),
+        Binding("q", "quit", "Quit", id="app.quit", tooltip="Leave; what runs goes on"),
+    ]
+
+    def __init__(
+        self,
+        connect: Connect,
+        *,
+        place: str,
+        launcher: Launches | None = None,
+        open_run: str | None = None,
+        now: Callable[[], datetime] = _now,
+    ) -> None:
+        super().__init__()
+        self.place, self.launcher, self.now = place, launcher, now
+        self.runs = RunList()
+        self.runs_changed: Signal[None] = Signal(self, "runs changed")
+        self.ticked: Signal[None] = Signal(self, "ticked")
+        self.place_changed: Signal[None] = Signal(self, "place changed")
+        self.controller: Controller | None = None
+        self.cluster: Cluster | None = None
+        self.trouble: str | None = None
+        self._connect, self._open_run = connect, open_run
+        self._telling = False
+        self.register_theme(DARK)
+        if "TEXTUAL_THEME" not in os.environ:
+            self.theme = DARK.name
+        if "TEXTUAL_ANIMATIONS" not in os.environ:
+            self.animation_level = "none"
+
+    def on_mount(self) -> None:
+        self._ticker = self.set_interval(1.0, self._tick, pause=True)
+        self.push_screen(RunsScreen())
+        if self._open_run is not None:
+            self.open_run(self._open_run)
+        self._stay_connected()
+
+    def open_run(self, name: str) -> None:
+        """Show a run on a screen of its own, above the list."""
+        from workbench.tui.screens.run import RunScreen
+
+        while len(self.screen_stack) > 2:
+            self.pop_screen()
+        self.push_screen(RunScreen(name))
+
+    @work(group="watch", exclusive=True, description="watch the runs")
+    async def _stay_connected(self) -> None:
+        """Hear of every change of a run, for as long as the app lives."""
+        async with self._connect(self._on_trouble) as controller:
+            self.controller = controller
+            while True:
+                try:
+                    self.cluster = await controller.cluster()
+                    self._on_trouble(None)
+                    async with aclosing(controller.watch_runs()) as changes:
+                        async for change in changes:
+                            self.runs.apply(change)
+                            self._tell_soon()
+                except ClientError as error:
+                    self._on_trouble(str(error))
+                await asyncio.sleep(_AGAIN)
+
+    def _on_trouble(self, trouble: str | None) -> None:
+        self.trouble = trouble
+        self.place_changed.publish(None)
+
+    def _tell_soon(self) -> None:
+        if not self._telling:
+            self._telling = True
+            self.set_timer(_COALESCE, self._tell)
+
+    def _tell(self) -> None:
+        self._telling = False
+        if self.runs.active:
+            self._ticker.resume()
+        else:
+            self._ticker.pause()
+        self.runs_changed.publish(None)
+
+    def _tick(self) -> None:
+        self.ticked.publish(None)
+
+    def action_help(self) -> None:
+        from workbench.tui.screens.help import HelpScreen
+
+        if not self.screen.is_modal:
+            self.push_screen(HelpScreen(self.screen))
+
+    def action_launch(self) -> None:
+        if self.launcher is None:
+            self.notify("There is no .c8s.yaml in this folder to run.", severity="warning", markup=False)
+        elif self.controller is None or self.trouble is not None:
+            self.notify("There is no connection to run it on.", severity="warning")
+        elif not self.screen.is_modal:
+            self._launch(self.launcher, self.controller)
+
+    @work(group="launch", exclusive=True, description="start a run")
+    async def _launch(self, launcher: Launches, controller: Controller) -> None:
+        from workbench.tui.ports import LaunchError
+
+        self.notify(f"Checking {label(launcher.path.name, 60)}, packing the working tree", markup=False, timeout=2)
+        try:
+            launched = await launcher.launch(controller)
+        except (ClientError, LaunchError) as error:
+            self.notify(label(str(error), 400), title="Not started", severity="error", markup=False, timeout=15)
+            return
+        for warning in launched.warnings[:5]:
+            self.notify(label(warning, 300), severity="warning", markup=False)
+        if launched.run is None:
+            from workbench.tui.screens.dialogs import Findings
+
+            self.push_screen(Findings(launcher.path.name, launched.findings))
+        else:
+            self.open_run(launched.run.name)
+
+    def action_cancel(self) -> None:
+        screen = self.screen
+        run = self.runs.get(screen.run_in_hand or "") if isinstance(screen, WorkbenchScreen) else None
+        if run is None:
+            return
+        if run.ended:
+            self.notify(f"{label(run.name, 60)} has ended already.", markup=False)
+        elif self.controller is not None:
+            self._cancel(self.controller, run.name)
+
+    @work(group="cancel", exclusive=True, description="cancel a run")
+    async def _cancel(self, controller: Controller, name: str) -> None:
+        from workbench.tui.screens.dialogs import Confirm
+
+        detail = "Running steps are stopped, waiting ones never start. Logs are kept."
+        if not await self.push_screen_wait(Confirm(f"Cancel {name}?", detail, "Cancel the run")):
+            return
+        try:
+            await controller.cancel(name)
+        except ClientError as error:
+            self.notify(label(str(error), 400), title="Not cancelled", severity="error", markup=False, timeout=15)

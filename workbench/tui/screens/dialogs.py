@@ -1,0 +1,80 @@
+"""Questions and lists that lie over a screen until they are answered."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Button, Static
+
+from workbench.core.text import label
+from workbench.tui.ports import Finding
+from workbench.tui.theme import palette
+
+
+class Confirm(ModalScreen[bool]):
+    """Asks before something is lost. The focus is on No."""
+
+    CSS_PATH = "dialogs.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "dismiss(True)", "Yes", id="confirm.yes", tooltip="Do it"),
+        Binding("n,escape,q", "dismiss(False)", "No", id="confirm.no", tooltip="Leave it as it is"),
+        Binding("left,h,right,l", "app.focus_next", "Other", show=False, id="confirm.other", tooltip="The other answer"),
+    ]
+
+    def __init__(self, question: str, detail: str, yes: str) -> None:
+        super().__init__()
+        self._question, self._detail, self._yes = question, detail, yes
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog"):
+            yield Static(Text(label(self._question, 60)), classes="dialog-title", markup=False)
+            yield Static(Text(self._detail), classes="dialog-text", markup=False)
+            with Horizontal(classes="dialog-buttons"):
+                yield Button("No", id="no", compact=True)
+                yield Button(Text(self._yes), id="yes", variant="error", compact=True)
+
+    def on_mount(self) -> None:
+        self.query_one("#no").focus()
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        self.dismiss(event.button.id == "yes")
+
+
+class Findings(ModalScreen[None]):
+    """What is wrong with the pipeline file, so that it can't be run."""
+
+    CSS_PATH = "dialogs.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,enter,q", "dismiss", "Close", id="findings.close", tooltip="Back")
+    ]
+
+    def __init__(self, file: str, findings: tuple[Finding, ...]) -> None:
+        super().__init__()
+        self._file, self._findings = file, findings
+
+    def compose(self) -> ComposeResult:
+        errors = sum(finding.severity == "error" for finding in self._findings)
+        title = f"{label(self._file, 80)}: {errors} problem{'' if errors == 1 else 's'}, nothing was started"
+        with Vertical(classes="dialog -large"):
+            yield Static(Text(title), classes="dialog-title", markup=False)
+            with VerticalScroll(classes="dialog-list"):
+                yield Static(self._list(), markup=False)
+            yield Static(Text("Esc closes"), classes="dialog-hint", markup=False)
+
+    def _list(self) -> Text:
+        colours = palette(self.app)
+        text = Text()
+        for finding in self._findings:
+            place = f"{finding.line}:{max(finding.column, 1)}" if finding.line else "file"
+            style = colours.error if finding.severity == "error" else colours.warning
+            text.append(f"{place:>8}  ", colours.muted)
+            text.append(f"{label(finding.severity, 10)}  ", style)
+            text.append(f"{label(finding.message, 500)}\n", colours.plain)
+            if finding.hint:
+                text.append(f"{'':10}{label(finding.hint, 500)}\n", colours.muted)
+        return text

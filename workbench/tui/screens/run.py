@@ -1,0 +1,208 @@
+"""One run: its graph, its steps, and the log of the step that is selected."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from typing import ClassVar
+
+from rich.text import Text
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, Vertical
+from textual.reactive import reactive
+from textual.widgets import Footer, Static
+
+from workbench.client.errors import ClientError
+from workbench.client.views import Done, Run, Step, StreamKey
+from workbench.core.logfile import LogFileError
+from workbench.core.report import duration_text, run_duration
+from workbench.core.step_log import StepLogs
+from workbench.core.text import label
+from workbench.tui.ports import Controller
+from workbench.tui.screens.base import WorkbenchScreen
+from workbench.tui.theme import palette, sign
+from workbench.tui.widgets.dag_view import DagView
+from workbench.tui.widgets.log_pane import LogPane
+from workbench.tui.widgets.rows import Rows
+from workbench.tui.widgets.step_list import StepList
+from workbench.tui.widgets.top_bar import TopBar
+
+_AGAIN = 1.0
+"""Seconds before a log stream that broke for good is asked for again."""
+
+
+class RunScreen(WorkbenchScreen):
+    """Graph above, steps and log below; without the graph where the terminal is narrow."""
+
+    CSS_PATH = "run.tcss"
+    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-narrow"), (100, "-wide")]
+    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-low"), (30, "-high")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,backspace", "back", "Back", id="run.back", tooltip="Back to the runs"),
+        Binding("1", "focus_pane('dag')", "Graph", show=False, id="run.graph", tooltip="To the graph"),
+        Binding("2", "focus_pane('steps')", "Steps", show=False, id="run.steps", tooltip="To the steps"),
+        Binding("3", "focus_pane('log')", "Log", show=False, id="run.log", tooltip="To the log"),
+        Binding("f", "maximise", "Maximise", show=False, id="run.maximise", tooltip="The log over the whole screen, and back"),
+    ]  # fmt: skip
+
+    step: reactive[str | None] = reactive(None)
+    """The name of the step that is selected."""
+
+    def __init__(self, run: str) -> None:
+        super().__init__()
+        self._name = run
+        self._logs = StepLogs()
+        self._chosen = False
+        self._streaming: StreamKey | None = None
+
+    def compose(self) -> ComposeResult:
+        yield TopBar()
+        yield Static(id="run-heading", markup=False)
+        yield DagView(id="dag")
+        with Container(id="lower"):
+            yield StepList(self.workbench.now, id="steps")
+            with Vertical(id="log-side"):
+                yield LogPane(id="log-pane")
+        yield Footer()
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.query_one("#dag" if self.has_class("-wide") else "#steps").focus()
+
+    def on_unmount(self) -> None:
+        self._logs.close()
+
+    @property
+    def run_in_hand(self) -> str | None:
+        return self._name
+
+    @property
+    def run(self) -> Run | None:
+        return self.workbench.runs.get(self._name)
+
+    def runs_changed(self) -> None:
+        run = self.run
+        self._show_heading()
+        if run is None:
+            return
+        self.query_one(DagView).show_run(run)
+        self.query_one(StepList).show_run(run)
+        if not self._chosen or self.step not in {step.name for step in run.steps}:
+            self._select_by_itself(run)
+        self._show_step()
+
+    def ticked(self) -> None:
+        self._show_heading()
+        self.query_one(StepList).refresh()
+
+    def _select_by_itself(self, run: Run) -> None:
+        """Until somebody chooses: the step that failed first, else the one that runs, else the last that did."""
+        phases = {"Failed": 0, "Running": 1, "Succeeded": 2, "Cancelled": 3}
+        current = next((step for step in run.steps if step.name == self.step), None)
+        if current is not None and current.phase in ("Failed", "Running"):
+            return
+        ranked = sorted(run.steps, key=lambda step: phases.get(step.phase, 4))
+        if ranked and (ranked[0].phase in ("Failed", "Running") or current is None):
+            self.step = ranked[0].name
+
+    def watch_step(self) -> None:
+        if not self.is_mounted:
+            return
+        self.query_one(DagView).selected = self.step
+        with self.prevent(Rows.Moved):
+            self.query_one(StepList).cursor = self.step
+        self._show_step()
+
+    @on(DagView.Selected)
+    def _by_graph(self, event: DagView.Selected) -> None:
+        self._chosen, self.step = True, event.name
+
+    @on(Rows.Moved)
+    def _by_list(self, event: Rows.Moved) -> None:
+        if event.key != self.step:
+            self._chosen, self.step = True, event.key
+
+    @on(DagView.Opened)
+    @on(Rows.Opened)
+    def _to_log(self) -> None:
+        self.action_focus_pane("log")
+
+    def _show_heading(self) -> None:
+        run, colours = self.run, palette(self.app)
+        text = Text(" ", no_wrap=True, overflow="ellipsis")
+        crumbs = ("runs", self._name, *((self.step,) if self.step else ()))
+        self.show_crumbs(*crumbs)
+        if run is None:
+            known = self.workbench.runs.known
+            text.append(f"There is no run {label(self._name, 60)} any more." if known else "Asking …", colours.muted)
+        else:
+            style = colours.phase(run.phase)
+            asked = " (cancel asked for)" if run.cancel_requested and not run.ended else ""
+            text.append(f"{sign(run.phase)} {label(run.phase, 20)}{asked}", style)
+            text.append(f"   {duration_text(run_duration(run, self.workbench.now()))}", colours.plain)
+            text.append(f"   {label(run.message or '', 120)}", colours.muted)
+            text.append(f"   {_origin(run)}", colours.faint)
+        self.query_one("#run-heading", Static).update(text)
+
+    def _show_step(self) -> None:
+        run = self.run
+        step = run.step(self.step) if run is not None and self.step is not None else None
+        pane = self.query_one(LogPane)
+        pane.show_step(step, self._logs)
+        self._show_heading()
+        self._stream_if_needed(step, pane.key)
+
+    @on(LogPane.Turned)
+    def _turned(self) -> None:
+        self._show_step()
+
+    def _stream_if_needed(self, step: Step | None, key: StreamKey | None) -> None:
+        controller = self.workbench.controller
+        if step is None or key is None or controller is None or key == self._streaming:
+            return
+        self._streaming = key
+        if not self._logs.complete(key):
+            self._follow(controller, step.slug, key)
+
+    @work(group="logs", exclusive=True, description="follow the log of the selected step")
+    async def _follow(self, controller: Controller, slug: str, key: StreamKey) -> None:
+        """Take the step's lines until they end. Each try goes on where the one before stopped."""
+        pane = self.query_one(LogPane)
+        while not self._logs.complete(key):
+            try:
+                async with aclosing(controller.stream_logs(self._name, [slug], self._logs.seen(slug))) as frames:
+                    async for frame in frames:
+                        whole = self._logs.apply(frame)
+                        pane.lines_came()
+                        if not whole or isinstance(frame, Done):
+                            break
+                    else:
+                        return
+                if whole:
+                    return
+            except ClientError as error:
+                self.notify(label(str(error), 300), title="Log", severity="warning", markup=False)
+            except LogFileError as error:
+                self.notify(str(error), title="Log", severity="error", markup=False, timeout=30)
+                return
+            await asyncio.sleep(_AGAIN)
+
+    def action_back(self) -> None:
+        if not self.query_one(LogPane).close_find():
+            self.app.pop_screen()
+
+    def action_focus_pane(self, pane: str) -> None:
+        widget = self.query_one(f"#{pane}")
+        (widget if widget.display else self.query_one(StepList)).focus()
+
+    def action_maximise(self) -> None:
+        self.toggle_class("-log-only")
+        if self.has_class("-log-only"):
+            self.action_focus_pane("log")
+
+
+def _origin(run: Run) -> str:
+    commit = f" @ {run.commit[:7]}{'-dirty' if run.commit.endswith('-dirty') else ''}" if run.commit else ""
+    return label(f"{run.branch or ''}{commit}  {run.event or ''}".strip(), 60)

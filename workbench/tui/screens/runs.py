@@ -1,0 +1,90 @@
+"""The first screen: all runs, live, and the graph of the one under the cursor."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.widgets import Footer, Static
+
+from workbench.core.text import label
+from workbench.tui.screens.base import WorkbenchScreen
+from workbench.tui.screens.run import RunScreen
+from workbench.tui.theme import palette
+from workbench.tui.widgets.dag_view import DagView
+from workbench.tui.widgets.rows import Rows
+from workbench.tui.widgets.runs_table import RunsHeading, RunsTable
+from workbench.tui.widgets.top_bar import TopBar
+
+
+class RunsScreen(WorkbenchScreen):
+    """Enter opens a run."""
+
+    CSS_PATH = "runs.tcss"
+    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-low"), (28, "-high")]
+
+    def compose(self) -> ComposeResult:
+        yield TopBar()
+        yield RunsHeading(id="runs-heading")
+        yield RunsTable(self.workbench.now, id="runs")
+        yield Static(id="runs-empty", markup=False)
+        with Vertical(id="preview"):
+            yield Static(id="preview-heading", markup=False)
+            yield DagView(id="preview-dag")
+        yield Footer()
+
+    @property
+    def run_in_hand(self) -> str | None:
+        return self.query_one(RunsTable).cursor
+
+    def runs_changed(self) -> None:
+        runs = self.workbench.runs
+        self.show_crumbs(f"runs ({len(runs)})" if runs.known else "runs")
+        table, empty = self.query_one(RunsTable), self.query_one("#runs-empty", Static)
+        table.show_runs(runs)
+        none = not len(runs)
+        table.display = self.query_one(RunsHeading).display = not none
+        empty.display = none
+        if none:
+            empty.update(self._what_to_do())
+        elif self.focused is None:
+            table.focus()
+        self._preview()
+
+    def ticked(self) -> None:
+        self.query_one(RunsTable).refresh()
+
+    @on(Rows.Moved)
+    def _preview(self) -> None:
+        run = self.workbench.runs.get(self.run_in_hand or "")
+        pane = self.query_one("#preview")
+        pane.display = run is not None and bool(run.steps)
+        if run is not None:
+            colours = palette(self.app)
+            heading = Text(" ", no_wrap=True)
+            heading.append(label(run.name, 60), colours.bold)
+            heading.append(f"   {label(run.message or run.phase, 200)}", colours.muted)
+            self.query_one("#preview-heading", Static).update(heading)
+            self.query_one("#preview-dag", DagView).show_run(run)
+
+    @on(Rows.Opened)
+    def _open(self, event: Rows.Opened) -> None:
+        self.app.push_screen(RunScreen(event.key))
+
+    def _what_to_do(self) -> Text:
+        colours, file = palette(self.app), self.workbench.launcher
+        text = Text(justify="center")
+        if not self.workbench.runs.known:
+            return text.append("Asking for the runs …", colours.muted)
+        text.append("No runs yet\n\n", colours.bold)
+        if file is not None:
+            text.append("Press ", colours.muted).append("r", colours.lit)
+            text.append(f" to run {label(str(file.path), 200)}\n", colours.plain)
+            text.append("on the working tree around it, uncommitted changes included.", colours.muted)
+        else:
+            text.append("There is no .c8s.yaml here. Write one, or start with a sample:\n\n", colours.muted)
+            text.append("c8s run samples/hello.yaml", colours.lit)
+        return text

@@ -1,0 +1,111 @@
+"""The runs, newest first, one line each: how it is, how far, how long, of what, since when."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import ClassVar
+
+from rich.segment import Segment
+from textual.strip import Strip
+from textual.widgets import Static
+
+from workbench.client.views import Run
+from workbench.core.report import duration_text, run_duration
+from workbench.core.run_list import RunList
+from workbench.core.text import label
+from workbench.tui.theme import Palette, sign
+from workbench.tui.widgets.painting import age_text, cell
+from workbench.tui.widgets.rows import Rows
+
+_BAR = 12
+_NAME = 32
+_BRANCH = 18
+
+
+class RunsTable(Rows):
+    """The live list. `now` is the clock that durations and ages are counted by."""
+
+    HELP_TITLE: ClassVar[str] = "Runs"
+
+    def __init__(self, now: Callable[[], datetime], *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._now = now
+        self._runs: RunList = RunList()
+
+    def show_runs(self, runs: RunList) -> None:
+        self._runs = runs
+        self.show_keys([run.name for run in runs.newest])
+
+    def draw_row(self, key: str, width: int, colours: Palette) -> Strip:
+        run = self._runs.get(key)
+        return Strip(_row(run, width, colours, self._now()) if run is not None else [])
+
+
+class RunsHeading(Static):
+    """The names of the columns, above the list."""
+
+    def render_line(self, y: int) -> Strip:
+        width = self.size.width
+        titles = Segment("   "), cell("RUN", _name_width(width), self.rich_style)
+        rest = [cell("STEPS", _progress_width(width), self.rich_style), cell("TIME", 8, self.rich_style, right=True)]
+        if width >= 70:
+            rest += [Segment("  "), cell("BRANCH", _BRANCH, self.rich_style)]
+        rest += [Segment("  "), cell("AGE", 4, self.rich_style, right=True)]
+        if width >= 110:
+            rest += [Segment("  "), Segment("STATUS")]
+        return Strip([*titles, Segment(" "), *rest]).adjust_cell_length(width).apply_style(self.rich_style)
+
+
+def _name_width(width: int) -> int:
+    return max(12, min(_NAME, width - 46 if width >= 70 else width - 30))
+
+
+def _progress_width(width: int) -> int:
+    return _BAR + 8 if width >= 90 else 8
+
+
+def _row(run: Run, width: int, colours: Palette, now: datetime) -> list[Segment]:
+    style = colours.phase(run.phase)
+    segments = [
+        Segment(f" {sign(run.phase)} ", style),
+        cell(label(run.name, _name_width(width)), _name_width(width), colours.bold),
+        Segment(" "),
+    ]
+    if width >= 90:
+        segments += [*_bar(run, colours), Segment(" ")]
+    done = run.summary.total - run.summary.running - run.summary.pending
+    segments.append(cell(f"{done}/{run.summary.total}", 7, colours.muted))
+    if width < 90:
+        segments.append(Segment(" "))
+    duration = duration_text(run_duration(run, now))
+    segments.append(cell(duration, 8, colours.plain, right=True))
+    if width >= 70:
+        segments += [Segment("  "), cell(label(run.branch or "", _BRANCH), _BRANCH, colours.muted)]
+    segments += [Segment("  "), cell(age_text(run.created_at, now), 4, colours.muted, right=True)]
+    if width >= 110:
+        used = sum(segment.cell_length for segment in segments) + 2
+        segments += [Segment("  "), Segment(label(run.message or run.phase, width - used - 1), colours.muted)]
+    return segments
+
+
+def _bar(run: Run, colours: Palette) -> list[Segment]:
+    """A bar of the steps by how they ended, in the order in which people look for them."""
+    total = max(run.summary.total, 1)
+    parts = (
+        (run.summary.failed, colours.error),
+        (run.summary.succeeded, colours.success),
+        (run.summary.cancelled + run.summary.skipped, colours.faint),
+        (run.summary.running, colours.running),
+    )
+    segments: list[Segment] = []
+    counted = filled = 0
+    for count, style in parts:
+        counted += count
+        cells = round(counted * _BAR / total) - filled
+        if count and not cells and filled < _BAR:
+            cells = 1
+        filled += cells
+        segments.append(Segment("━" * cells, style))
+    segments.append(Segment("━" * (_BAR - filled), colours.line))
+    return segments
