@@ -13,6 +13,8 @@ from workbench.cli.problems import Problem, problem_lines, shown_path, summary
 from workbench.core.worktree import PIPELINE_FILES, find_pipeline
 
 STDIN = "-"
+_LARGEST = 16 * 1024 * 1024
+"""Bytes that are read at most; far more than lint accepts, so that it is lint who says so."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ def read_pipeline(file: str | None, cwd: Path) -> PipelineFile:
         InputError: there is none, or it can't be read.
     """
     if file == STDIN:
-        return PipelineFile(None, "<stdin>", sys.stdin.buffer.read())
+        return PipelineFile(None, "<stdin>", sys.stdin.buffer.read(_LARGEST))
     path = Path(file) if file is not None else find_pipeline(cwd)
     if path is None:
         raise InputError(
@@ -56,10 +58,13 @@ def read_pipeline(file: str | None, cwd: Path) -> PipelineFile:
             raise InputError(f"{path} is a folder without a {PIPELINE_FILES[0]}")
         path = inside
     try:
-        data = path.read_bytes()
+        with path.open("rb") as opened:
+            data = opened.read(_LARGEST)
     except OSError as error:
         raise InputError(f"can't read {path}: {error.strerror}") from error
-    return PipelineFile(path.absolute(), shown_path(path.absolute(), cwd), data)
+    label = shown_path(path.absolute(), cwd)
+    # A pipe (`c8s run <(generate)`) lies nowhere.
+    return PipelineFile(path.absolute() if path.is_file() else None, label, data)
 
 
 def show_problems(file: PipelineFile, problems: Iterable[Problem], how: Look) -> list[str]:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 import click
+from click.core import ParameterSource
 
 from workbench.cli.output import CommandError, InputError, message, prepare_streams, silence
 
@@ -25,10 +26,10 @@ _COMMANDS = {
     "demo": ("workbench.cli.demo", "Start a sandbox and a sample pipeline, and watch it."),
     "run": ("workbench.cli.run", "Run a pipeline on your working tree and stream its logs."),
     "lint": ("workbench.cli.lint", "Check pipeline files."),
-    "schema": ("workbench.cli.schema", "Print the JSON Schema of pipeline files."),
+    "schema": ("workbench.cli.lint", "Print the JSON Schema of pipeline files."),
     "runs": ("workbench.cli.runs", "List runs, or show one."),
-    "logs": ("workbench.cli.logs", "Print the logs of a run."),
-    "cancel": ("workbench.cli.cancel", "Cancel a run."),
+    "logs": ("workbench.cli.runs", "Print the logs of a run."),
+    "cancel": ("workbench.cli.runs", "Cancel a run."),
     "artifacts": ("workbench.cli.artifacts", "List or download what a run's steps have left."),
     "secrets": ("workbench.cli.secrets", "Set, list and delete secrets."),
     "up": ("workbench.cli.sandbox", "Start a sandbox and keep it running."),
@@ -77,7 +78,7 @@ class LazyGroup(click.Group):
 @click.option("--name", envvar="C8S_SANDBOX", metavar="NAME", help="Open the workbench on this sandbox.")
 @click.option("--context", envvar="C8S_CONTEXT", metavar="NAME", help="Open it on a controller of the config file.")
 @click.pass_context
-def cli(ctx: click.Context, name: str | None, context: str | None) -> None:
+def cli(ctx: click.Context, /, name: str | None, context: str | None) -> None:
     """Edit, run and watch CI pipelines on a sandbox cluster.
 
     Without a command, `c8s` opens the workbench in the terminal.
@@ -104,12 +105,16 @@ def cli(ctx: click.Context, name: str | None, context: str | None) -> None:
     Exit codes: 0 fine, 1 it failed, 2 bad input, 130 interrupted.
     """
     if ctx.invoked_subcommand is None:
-        from workbench.cli.workbench import open_workbench
+        from pathlib import Path
 
-        open_workbench(name, context)
-    elif name or context:
-        given = {"name": name, "context": context}
-        ctx.default_map = dict.fromkeys(_COMMANDS, given)
+        from workbench.cli.options import target
+        from workbench.cli.workbench import open_workbench
+        from workbench.core.worktree import find_pipeline
+
+        ctx.exit(open_workbench(target(ctx), find_pipeline(Path.cwd())))
+    for option in ("name", "context"):
+        if ctx.invoked_subcommand and ctx.get_parameter_source(option) is ParameterSource.COMMANDLINE:
+            ctx.fail(f"Write --{option} after the command: `c8s {ctx.invoked_subcommand} --{option} NAME`.")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -126,7 +131,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: list[str]) -> int:
     try:
-        code = cli.main(args=arguments, prog_name="c8s", standalone_mode=False)
+        if "_C8S_COMPLETE" in os.environ:
+            cli.main(prog_name="c8s")  # The shell asks for completions.
+        # Not `cli.main`: it has its own ideas about broken pipes.
+        with cli.make_context("c8s", arguments) as context:
+            code = cli.invoke(context)
     except click.exceptions.Exit as end:
         return end.exit_code
     except click.Abort:

@@ -23,6 +23,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
 DEFAULT_SANDBOX = "default"
+_TARGET = ("name", "context", "namespace")
 _PATIENCE = 15.0
 """Seconds without a connection after which a command gives up; a controller's new start takes about one."""
 
@@ -55,8 +56,10 @@ def target_options(function: F) -> F:
     @click.option("--namespace", envvar="C8S_NAMESPACE", metavar="NS", help="The namespace on the controller.")
     @click.pass_context
     @wraps(function)
-    def command(ctx: click.Context, /, name: None, context: None, namespace: None, **others: Any) -> Any:
-        return function(where=target(ctx), **others)
+    def command(ctx: click.Context, /, **given: Any) -> Any:
+        for option in _TARGET:
+            given.pop(option)
+        return function(where=target(ctx), **given)
 
     return cast(F, command)
 
@@ -79,7 +82,7 @@ def target(ctx: click.Context) -> Target:
         InputError: both a sandbox and a context are asked for.
         ContextError: the config file is wrong.
     """
-    name, context, namespace = (ctx.params.get(key) for key in ("name", "context", "namespace"))
+    name, context, namespace = (ctx.params.get(key) for key in _TARGET)
     if name and context:
         by_flag = [key for key in ("name", "context") if _source(ctx, key) is not ParameterSource.ENVIRONMENT]
         if len(by_flag) == 2 or not by_flag:

@@ -97,9 +97,7 @@ class Client:
     async def lint(self, text: str, *, event: str | None = None, branch: str | None = None) -> LintAnswer:
         """Check a pipeline file; with `event` (and `branch`) also whether they would run it."""
         document = _without_none(text=text, event=event, branch=branch)
-        return decode.decode_lint(
-            await self._object("POST", "/api/v1/lint", "lint the file", document=document)
-        )
+        return decode.decode_lint(await self._object("POST", "/api/v1/lint", "lint the file", document=document))
 
     async def has_source(self, digest: str) -> bool:
         """Whether the controller has the archive with this digest (`sha256:…`)."""
@@ -109,9 +107,7 @@ class Client:
             return False
         return True
 
-    async def put_source(
-        self, digest: str, archive: Path, progress: Callable[[int], None] = lambda _: None
-    ) -> None:
+    async def put_source(self, digest: str, archive: Path, progress: Callable[[int], None] = lambda _: None) -> None:
         """Upload a tar.gz. `progress` is told the bytes sent so far; from 0 again when a try fails."""
         size = archive.stat().st_size
         headers = {"Content-Length": str(size), "Content-Type": "application/gzip"}
@@ -123,9 +119,7 @@ class Client:
             body=lambda: _read(archive, progress),
         )
 
-    async def ensure_source(
-        self, digest: str, archive: Path, progress: Callable[[int], None] = lambda _: None
-    ) -> bool:
+    async def ensure_source(self, digest: str, archive: Path, progress: Callable[[int], None] = lambda _: None) -> bool:
         """Upload the archive unless it is there already; True when it had to be."""
         if await self.has_source(digest):
             return False
@@ -195,9 +189,7 @@ class Client:
 
     async def cancel(self, name: str) -> Run:
         """Ask for the end of a run. It has ended once its phase says so."""
-        return decode.decode_run(
-            await self._object("POST", self._path("runs", name, "cancel"), f"cancel run {name}")
-        )
+        return decode.decode_run(await self._object("POST", self._path("runs", name, "cancel"), f"cancel run {name}"))
 
     async def delete(self, name: str) -> None:
         await self._transport.call("DELETE", self._path("runs", name), f"delete run {name}")
@@ -255,9 +247,7 @@ class Client:
     # Artifacts, secrets, cluster
 
     async def artifacts(self, run: str) -> tuple[Artifact, ...]:
-        answer = await self._object(
-            "GET", self._path("runs", run, "artifacts"), f"list the artifacts of run {run}"
-        )
+        answer = await self._object("GET", self._path("runs", run, "artifacts"), f"list the artifacts of run {run}")
         return tuple(decode.decode_artifact(item) for item in _items(answer))
 
     async def download(
@@ -301,18 +291,14 @@ class Client:
     async def _object(self, method: str, path: str, what: str, **how: Any) -> Mapping[str, Any]:
         answer = await self._transport.call(method, path, what, **how)
         if not isinstance(answer, dict):
-            raise ServerError(
-                f"can't {what}: {self._door.url} answered with something else than the API promises"
-            )
+            raise ServerError(f"can't {what}: {self._door.url} answered with something else than the API promises")
         return answer
 
     def _streams(self) -> Streams:
         from workbench.client.streams import Streams
 
         patience = Patience(self._limit, self._clock, self._jitter)
-        return Streams(
-            self._transport, self._path, self.runs, self.run, patience, self._on_trouble, self._sleep
-        )
+        return Streams(self._transport, self._path, self.runs, self.run, patience, self._on_trouble, self._sleep)
 
 
 def _quote(part: str) -> str:

@@ -96,9 +96,7 @@ def _decode_log(raw: object) -> LogSummary | None:
         bytes=_number(raw.get("bytes")),
         sha256=_text(raw.get("sha256")),
         archived=raw.get("archived") is True,
-        first_failure=FirstFailure(_number(failure.get("line")), str(failure.get("text") or ""))
-        if failure
-        else None,
+        first_failure=FirstFailure(_number(failure.get("line")), str(failure.get("text") or "")) if failure else None,
     )
 
 
@@ -198,12 +196,8 @@ def decode_frame(raw: Mapping[str, Any]) -> Frame | None:
     key = StreamKey(str(raw.get("step") or ""), _number(raw.get("attempt")), str(raw.get("container") or ""))
     if kind == "lines":
         rows = raw.get("lines")
-        pairs = (
-            [row for row in rows if isinstance(row, list) and len(row) == 2] if isinstance(rows, list) else []
-        )
-        return Lines(
-            key, _number(raw.get("first")), tuple(LogLine(_text(time), str(text)) for time, text in pairs)
-        )
+        pairs = [row for row in rows if isinstance(row, list) and len(row) == 2] if isinstance(rows, list) else []
+        return Lines(key, _number(raw.get("first")), tuple(LogLine(_text(time), str(text)) for time, text in pairs))
     if kind == "live":
         return Live(key)
     if kind == "end":

@@ -84,9 +84,7 @@ def error_for(status: int, body: object, what: str, server: str) -> ClientError:
             "For a sandbox, `c8s up` renews it; for a context, check its tokenFile."
         )
     if status == 403:
-        return Forbidden(
-            f"can't {what}: not allowed ({reason}). Ask whoever runs {server} for the right to do it."
-        )
+        return Forbidden(f"can't {what}: not allowed ({reason}). Ask whoever runs {server} for the right to do it.")
     if status >= 500:
         return ServerError(
             f"can't {what}: the controller failed with status {status}{f' ({said})' if said else ''}. "
@@ -97,9 +95,7 @@ def error_for(status: int, body: object, what: str, server: str) -> ClientError:
         return kind(f"can't {what}: {reason}")
     found = document.get("problems")
     problems = (
-        tuple(decode_problem(item) for item in found if isinstance(item, dict))
-        if isinstance(found, list)
-        else ()
+        tuple(decode_problem(item) for item in found if isinstance(item, dict)) if isinstance(found, list) else ()
     )
     return Invalid(f"can't {what}: {reason}", problems)
 

@@ -10,6 +10,7 @@ from workbench.client.views import End, Frame, Lines, Missed, StreamKey
 _FIRST_DELAY = 0.1
 _LONGEST_DELAY = 5.0
 _STEADY = 5.0
+_NAMED = 300
 
 
 @dataclass
@@ -41,7 +42,7 @@ class Patience:
         return delay * (0.5 + self.jitter() / 2)
 
     def connected(self) -> None:
-        """There is a connection again. It counts once it has held for a while: some break at once, every time."""
+        """There is a connection again. It counts once it has held for a while: some break at once."""
         self._connected = self.clock()
 
     def worked(self) -> bool:
@@ -62,9 +63,13 @@ class Cursor:
         return cls(dict(lines))
 
     def params(self) -> list[tuple[str, str]]:
-        return [
-            ("after", f"{key.step}:{key.attempt}:{key.container}:{line}") for key, line in self.seen.items()
-        ]
+        """Where to go on, as query parameters.
+
+        An address has a limit, so of very many streams only the longest that still go on are
+        named; what is sent again of the others is dropped by `advance`.
+        """
+        by_use = sorted(self.seen.items(), key=lambda item: (item[0] in self.ended, -item[1]))
+        return [("after", f"{key.step}:{key.attempt}:{key.container}:{line}") for key, line in by_use[:_NAMED]]
 
     def advance(self, frame: Frame) -> Frame | None:
         """What of this frame is new: the frame, its rest, or None."""

@@ -51,9 +51,7 @@ class Transport:
         except (OSError, UnicodeDecodeError) as error:
             if isinstance(error, FileNotFoundError) and self._sandbox is not None:
                 raise unreachable(what, self.server, "the sandbox has no token", self._sandbox) from error
-            raise Unauthorized(
-                f"can't {what}: the token file {self._token_file} can't be read ({error})"
-            ) from error
+            raise Unauthorized(f"can't {what}: the token file {self._token_file} can't be read ({error})") from error
 
     async def call(
         self,
