@@ -18,6 +18,7 @@ from controller.api.runs import find_run
 from controller.api.services import Services, services_of
 from controller.api.sources import source_key
 from controller.kube import PIPELINE_RUNS
+from controller.storage import ObjectExistsError
 
 router = APIRouter(prefix="/api/v1/agent", tags=["agent"], route_class=GuardedRoute)
 
@@ -84,10 +85,11 @@ async def agent_manifest(request: Request, slug: str, attempt: int, body: models
         )
     document = json.dumps(body.model_dump(mode="json", by_alias=True), separators=(",", ":")).encode()
     key = manifest_key(*place)
-    if await services.store.head(key) is None:
-        await services.store.put(key, document)
-    elif await services.store.read(key) != document:
-        raise ApiProblem("conflict", f"the artifacts of {slug}, attempt {attempt}, are committed already")
+    try:
+        await services.store.put(key, document, if_absent=True)
+    except ObjectExistsError:
+        if await services.store.get(key) != document:
+            raise ApiProblem("conflict", f"{slug}, attempt {attempt}: other artifacts are committed") from None
     return Response(status_code=204)
 
 

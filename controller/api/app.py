@@ -6,8 +6,11 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Response, WebSocket
+from fastapi.exceptions import WebSocketRequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
+from starlette.websockets import WebSocketState
 
 from controller.api import (
     agent,
@@ -29,7 +32,7 @@ from controller.api.middleware import Doorway, Entrance
 from controller.api.problems import ApiProblem
 from controller.api.services import Services
 from controller.kube import Conflict, Forbidden, KubeError, NotFound, Unreachable
-from controller.storage import StorageError
+from controller.storage import ObjectNotFoundError, StorageError, StoreFullError
 
 VERSION = "v1"
 ROUTERS: Sequence[APIRouter] = (
@@ -45,6 +48,8 @@ ROUTERS: Sequence[APIRouter] = (
     agent.router,
     objects.router,
 )
+
+FAILED = 1011
 
 log = logging.getLogger("c8s.api")
 
@@ -74,29 +79,31 @@ def routes() -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        responses={"default": {"description": "A problem (RFC 9457)"}},
     )
     for router in ROUTERS:
-        app.include_router(router)
-    for error, handler in HANDLERS:
-        app.add_exception_handler(error, handler)
+        # Flat, not included: a request's route is then the route itself, in metrics and in the tests' walk of them.
+        app.router.routes.extend(router.routes)
+    for error in ANSWERED:
+        app.add_exception_handler(error, _answer)
     return app
 
 
-async def _problem(request: Request, error: Exception) -> Response:
+async def _answer(connection: HTTPConnection, error: Exception) -> Response | None:
+    """The handler of everything foreseen, for requests and for sockets that aren't open yet."""
     problem = to_problem(error)
-    request_id = request.scope.get("state", {}).get("request_id")
+    request_id = connection.scope.get("state", {}).get("request_id")
     if problem.kind.status >= 500:
-        log.warning(
-            "a request was answered with a problem",
-            extra={
-                "request": request_id,
-                "problem": problem.slug,
-                "cause": f"{type(error).__name__}: {error}",
-            },
-        )
+        cause = f"{type(error).__name__}: {error}"
+        log.warning("answered with a problem", extra={"request": request_id, "problem": problem.slug, "cause": cause})
     body = problems.encode(problem.document(request_id))
-    return Response(body, problem.kind.status, dict(problem.headers), media_type=problems.MEDIA_TYPE)
+    answer = Response(body, problem.kind.status, dict(problem.headers), media_type=problems.MEDIA_TYPE)
+    if not isinstance(connection, WebSocket):
+        return answer
+    if connection.application_state is WebSocketState.CONNECTING:
+        await connection.send_denial_response(answer)
+    elif connection.application_state is WebSocketState.CONNECTED:
+        await connection.close(FAILED)
+    return None
 
 
 def to_problem(error: Exception) -> ApiProblem:
@@ -112,6 +119,8 @@ def to_problem(error: Exception) -> ApiProblem:
             return problem
         case InvalidToken():
             return unauthenticated(str(error))
+        case WebSocketRequestValidationError():
+            return problems.of_validation(error.errors())
         case NotFound():
             return ApiProblem("not-found", "what was asked for is not there (any more)")
         case Conflict():
@@ -129,6 +138,10 @@ def to_problem(error: Exception) -> ApiProblem:
             return ApiProblem(
                 "cluster-refused", "the Kubernetes API refused the request; the controller's log says why"
             )
+        case ObjectNotFoundError():
+            return ApiProblem("not-found", "what was asked for is not in the store (any more)")
+        case StoreFullError():
+            return ApiProblem("unavailable", "the object store is full; someone must make room")
         case StorageError():
             detail = "the object store can't be used right now"
             return ApiProblem("unavailable", detail, headers={"Retry-After": "1"})
@@ -136,6 +149,13 @@ def to_problem(error: Exception) -> ApiProblem:
 
 
 _STATUS_WORDS = {404: "there is no such path", 405: "this path does not take this method"}
-HANDLERS: Sequence[tuple[type[Exception], Any]] = tuple(
-    (error, _problem) for error in (ApiProblem, HTTPException, InvalidToken, KubeError, StorageError)
+ANSWERED = (
+    ApiProblem,
+    HTTPException,
+    InvalidToken,
+    KubeError,
+    StorageError,
+    WebSocketRequestValidationError,
+    # The framework answers with this one and raises the error again, for the entrance to log.
+    Exception,
 )

@@ -59,6 +59,6 @@ async def committed(
         key = manifest_key(*place)
         if await store.head(key) is None:
             continue
-        archive = json.loads(await store.read(key, limit=MANIFEST_LIMIT))["archive"]
+        archive = json.loads(await store.get(key, limit=MANIFEST_LIMIT))["archive"]
         return ArtifactSet(archive_key(*place), int(archive["size"]), str(archive["sha256"]))
     return None

@@ -46,5 +46,5 @@ async def get_artifacts(request: Request, ns: str, run: str, step: str) -> Respo
         "ETag": f'"{stored.sha256}"',
         "Content-Disposition": f'attachment; filename="{filename}"',
     }
-    body = services.store.stream(stored.key, part.start, part.stop)
+    body = services.store.read(stored.key, part.start, part.stop)
     return StreamingResponse(body, status_code=part.status, headers=headers, media_type="application/gzip")

@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from starlette.exceptions import HTTPException
+
 from controller.api import problems
 
 Message = MutableMapping[str, Any]
@@ -54,8 +56,15 @@ class Doorway:
     )
 
 
-class BodyTooLarge(Exception):  # noqa: N818 - named for what happened
-    """Raised out of `receive` when a request's body passes the limit; ends as a problem `too-large`."""
+class BodyTooLarge(HTTPException):  # noqa: N818 - named for what happened
+    """Raised out of `receive` when a request's body passes the limit; ends as a problem `too-large`.
+
+    It is the framework's kind of error, because the framework takes any other for a body that can't be parsed.
+    """
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(413, _too_large(limit).detail)
+        self.limit = limit
 
 
 def body_limit(path: str, doorway: Doorway) -> int | None:
@@ -84,8 +93,8 @@ class Entrance:
                 await exchange.refuse(refusal)
             else:
                 await self._app(scope, exchange.receive, exchange.send)
-        except BodyTooLarge:
-            await exchange.refuse(_too_large(body_limit(scope["path"], self._doorway)))
+        except BodyTooLarge as error:
+            await exchange.refuse(_too_large(error.limit))
         except Exception:  # the boundary: one request must never end the process
             log.exception("a request failed", extra={"request": exchange.id, "route": _route(scope)})
             await exchange.refuse(
@@ -105,18 +114,19 @@ class _Exchange:
         self._scope = scope
         self._receive = receive
         self._send = send
-        self._left = body_limit(scope["path"], doorway)
+        self._limit = body_limit(scope["path"], doorway)
+        self._read = 0
         self.id = doorway.new_id()
         self.status = 0
-        self._closed = False
+        self._complete = False
         scope.setdefault("state", {})["request_id"] = self.id
 
     async def receive(self) -> Message:
         message = await self._receive()
-        if self._left is not None and message["type"] == "http.request":
-            self._left -= len(message.get("body", b""))
-            if self._left < 0:
-                raise BodyTooLarge
+        if self._limit is not None and message["type"] == "http.request":
+            self._read += len(message.get("body", b""))
+            if self._read > self._limit:
+                raise BodyTooLarge(self._limit)
         return message
 
     async def send(self, message: Message) -> None:
@@ -126,8 +136,8 @@ class _Exchange:
             message = {**message, "headers": _with_headers(message.get("headers", ()), self.id)}
         elif kind == "websocket.accept":
             self.status = 101
-        elif kind == "websocket.close":
-            self._closed = True
+        elif kind == "websocket.close" or (kind.endswith("http.response.body") and not message.get("more_body")):
+            self._complete = True
         await self._send(message)
 
     async def refuse(self, problem: problems.ApiProblem) -> None:
@@ -135,11 +145,12 @@ class _Exchange:
         itself.
         """
         socket = self._scope["type"] == "websocket"
+        if self._complete:
+            return
         if self.status:
             if not socket:
                 raise ConnectionAbortedError(f"request {self.id}: the answer broke off")
-            if not self._closed:
-                await self.send({"type": "websocket.close", "code": 1011})
+            await self.send({"type": "websocket.close", "code": 1011})
             return
         prefix = "websocket." if socket else ""
         headers = [(b"content-type", problems.MEDIA_TYPE.encode()), (b"connection", b"close")]
@@ -173,7 +184,7 @@ def refuse(scope: Scope, doorway: Doorway) -> problems.ApiProblem | None:
     return None
 
 
-def _too_large(limit: int | None) -> problems.ApiProblem:
+def _too_large(limit: int) -> problems.ApiProblem:
     return problems.ApiProblem("too-large", f"the body is larger than the {limit} bytes that this call takes")
 
 

@@ -18,7 +18,7 @@ class Wire(BaseModel):
     """What all bodies share."""
 
     model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, extra="forbid", defer_build=True
+        alias_generator=to_camel, populate_by_name=True, extra="forbid"
     )
 
 

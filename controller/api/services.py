@@ -1,9 +1,11 @@
 """What the routes are given: the other rooms' doors, the clock and the settings, in one value per process."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from datetime import timedelta
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from starlette.requests import HTTPConnection
 
@@ -48,6 +50,17 @@ class ApiSettings:
     heartbeat_seconds: float = 15.0
 
 
+class Capability(Protocol):
+    """What an agent's token stands for: one run, by its uid too, because names can be used again."""
+
+    @property
+    def namespace(self) -> str: ...
+    @property
+    def run(self) -> str: ...
+    @property
+    def uid(self) -> str: ...
+
+
 @dataclass
 class Turn:
     """The queue of requests that carry one Idempotency-Key."""
@@ -58,7 +71,7 @@ class Turn:
 
 @dataclass
 class Services:
-    """Everything a route may use."""
+    """Everything a route may use. `capability` gives what an agent's token stands for, None for an invalid one."""
 
     client: "KubeClient"
     runs: RunCache
@@ -67,12 +80,17 @@ class Services:
     store: "ObjectStore"
     authenticator: Authenticator
     tickets: Tickets
-    agent_key: bytes
     settings: ApiSettings
     readiness: Readiness
     meter: Meter
-    now: Callable[[], float]
+    capability: Callable[[str], "Capability | None"]
+    kubernetes_version: Callable[[], Awaitable[str | None]]
+    new_id: Callable[[], str] = field(default=lambda: token_hex(8))
     turns: dict[tuple[str, str], Turn] = field(default_factory=dict)
+
+    async def link(self, method: Literal["GET", "PUT"], key: str) -> str:
+        """A short-lived link to an object."""
+        return await self.store.presign(key, method, timedelta(seconds=self.settings.link_seconds))
 
 
 def services_of(connection: HTTPConnection) -> Services:

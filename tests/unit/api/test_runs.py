@@ -1,0 +1,176 @@
+"""Runs over HTTP: create, read back, list, cancel, delete."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.kube import PIPELINE_RUNS
+from tests.unit.api.fakes import BOB, World, world
+
+RUNS = "/api/v1/namespaces/a/runs"
+STEP = {"name": "say", "image": "busybox:1", "commands": ["echo hello"]}
+HELLO: dict[str, Any] = {"version": "v1alpha1", "name": "hello", "steps": [STEP]}
+
+
+async def create(there: World, key: str | None = None, **body: Any) -> Any:
+    headers = {"Idempotency-Key": key} if key else {}
+    return await there.call("POST", RUNS, json={"pipeline": HELLO, **body}, headers=headers)
+
+
+async def test_a_run_is_created_numbered_and_read_back(tmp_path: Path) -> None:
+    async with world(tmp_path) as there:
+        answer = await create(there, branch="main", params={})
+        assert (answer.status, answer.headers["Location"]) == (201, f"{RUNS}/hello-1")
+        run = answer.json
+        assert (run["name"], run["number"], run["branch"], run["triggeredBy"]) == ("hello-1", 1, "main", "ann")
+        assert run["definition"]["steps"][0]["name"] == "say"
+        assert run["status"] == {"phase": "Pending"}
+        assert (await there.call("GET", f"{RUNS}/hello-1")).json["uid"] == run["uid"]
+        assert (await create(there)).json["name"] == "hello-2"
+
+
+async def test_a_run_that_the_cache_does_not_know_yet_is_found(tmp_path: Path) -> None:
+    async with world(tmp_path) as there:
+        there.kubernetes.lagging = True
+        await create(there)
+        assert (await there.call("GET", f"{RUNS}/hello-1")).status == 200
+
+
+async def test_a_number_is_never_given_twice(tmp_path: Path) -> None:
+    async with world(tmp_path) as there:
+        await create(there)
+        assert (await there.call("DELETE", f"{RUNS}/hello-1")).status == 204
+        assert (await create(there)).json["name"] == "hello-2"
+        answers = await asyncio.gather(*(create(there) for _ in range(8)))
+        assert sorted(answer.json["number"] for answer in answers) == list(range(3, 11))
+
+
+async def test_a_lost_config_map_gives_no_old_number(tmp_path: Path) -> None:
+    async with world(tmp_path) as there:
+        for _ in range(3):
+            await create(there)
+        there.kubernetes.objects = {
+            key: found for key, found in there.kubernetes.objects.items() if key[0] == PIPELINE_RUNS
+        }
+        assert (await create(there)).json["name"] == "hello-4"
+
+
+async def test_the_same_key_and_request_is_the_same_run(tmp_path: Path) -> None:
+    async with world(tmp_path) as there:
+        there.kubernetes.lagging = True
+        answers = await asyncio.gather(*(create(there, key="k1", branch="x") for _ in range(5)))
+        assert {answer.json["name"] for answer in answers} == {"hello-1"}
+        assert not there.services.turns
+        labels = there.kubernetes.objects[(PIPELINE_RUNS, "a", "hello-1")]["metadata"]["labels"]
+        assert "k1" not in labels.values()
+
+
+async def test_the_same_key_with_another_request_is_refused(tmp_path: Path) -> None:
+    async with world(tmp_path) as there:
+        await create(there, key="k1", branch="x")
+        assert (await create(there, key="k1", branch="y")).problem == (422, "idempotency-key-reused")
+
+
+async def test_a_source_must_be_stored(tmp_path: Path) -> None:
+    async with world(tmp_path) as there:
+        source = {"archive": {"digest": "sha256:" + "0" * 64}}
+        assert (await create(there, source=source)).problem == (422, "source-missing")
+        both = {**source, "git": {"url": "u", "revision": "r"}}
+        assert (await create(there, source=both)).problem == (422, "invalid")
+        assert (await create(there, source={})).problem == (422, "invalid")
+
+
+async def test_what_is_wrong_with_a_request_is_named(tmp_path: Path) -> None:
+    async with world(tmp_path) as there:
+        answer = await create(there, branchh="main", params={"a": ["b"]})
+        assert answer.problem == (422, "invalid")
+        assert {each["path"] for each in answer.json["problems"]} == {"branchh", "params.a"}
+
+
+async def test_a_body_that_is_no_json_is_a_problem(tmp_path: Path) -> None:
+    async with world(tmp_path) as there:
+        answer = await there.call("POST", RUNS, data=b"{", headers={"Content-Type": "application/json"})
+        assert answer.problem == (422, "invalid")
+        nested = await there.call("POST", RUNS, data=b"[" * 100_000, headers={"Content-Type": "application/json"})
+        assert nested.status == 422
+
+
+async def test_cancelling_asks_for_the_end_once_and_again(tmp_path: Path) -> None:
+    async with world(tmp_path) as there:
+        await create(there)
+        for _ in range(2):
+            answer = await there.call("POST", f"{RUNS}/hello-1/cancel")
+            assert (answer.status, answer.json["cancelRequested"]) == (202, True)
+        there.kubernetes.status("a", "hello-1", phase="Cancelled")
+        assert (await there.call("POST", f"{RUNS}/hello-1/cancel")).problem == (409, "conflict")
+
+
+async def test_lists_are_newest_first_paged_and_filtered(tmp_path: Path) -> None:
+    async with world(tmp_path) as there:
+        for _ in range(5):
+            await create(there)
+        there.kubernetes.status("a", "hello-2", phase="Failed")
+        first = (await there.call("GET", f"{RUNS}?limit=3")).json
+        assert [run["name"] for run in first["items"]] == ["hello-5", "hello-4", "hello-3"]
+        assert "definition" not in first["items"][0]
+        rest = (await there.call("GET", f"{RUNS}?limit=3&continue={first['continue']}")).json
+        assert [run["name"] for run in rest["items"]] == ["hello-2", "hello-1"]
+        assert "continue" not in rest
+        assert rest["resourceVersion"] == str(there.kubernetes.version)
+        failed = (await there.call("GET", f"{RUNS}?phase=Failed&phase=Queued")).json
+        assert [run["name"] for run in failed["items"]] == ["hello-2"]
+        assert (await there.call("GET", f"{RUNS}?pipeline=other")).json["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("query", "problem"),
+    [
+        ("limit=0", (422, "invalid")),
+        ("limit=501", (422, "invalid")),
+        ("phase=Odd", (400, "bad-request")),
+        ("continue=!!", (400, "bad-request")),
+    ],
+)
+async def test_a_list_that_can_not_be_is_refused(tmp_path: Path, query: str, problem: tuple[int, str]) -> None:
+    async with world(tmp_path) as there:
+        assert (await there.call("GET", f"{RUNS}?{query}")).problem == problem
+
+
+async def test_a_list_waits_for_the_cache(tmp_path: Path) -> None:
+    async with world(tmp_path) as there:
+        there.kubernetes.history._floor = None
+        assert (await there.call("GET", RUNS)).problem == (503, "unavailable")
+
+
+async def test_what_is_not_there_is_not_found(tmp_path: Path) -> None:
+    async with world(tmp_path) as there:
+        for method, path in (("GET", "x-1"), ("DELETE", "x-1"), ("POST", "x-1/cancel"), ("GET", "X_1"), ("GET", "x%2F1")):
+            answer = await there.call(method, f"{RUNS}/{path}")
+            assert answer.problem == (404, "not-found"), (method, path)
+
+
+async def test_a_watch_shows_a_run_from_its_creation_on(tmp_path: Path) -> None:
+    async with world(tmp_path) as there:
+        version = (await there.call("GET", RUNS)).json["resourceVersion"]
+        await create(there)
+        there.kubernetes.status("a", "hello-1", phase="Running")
+        url = f"{there.url}/api/v1/namespaces/a/watch/runs?resourceVersion={version}"
+        kinds: list[str] = []
+        async with there.http.get(url, headers={"Authorization": "Bearer token-of-ann"}) as answer:
+            assert answer.headers["Content-Type"].startswith("text/event-stream")
+            async for line in answer.content:
+                if line.startswith(b"event: "):
+                    kinds.append(line[7:].decode().strip())
+                if len(kinds) == 2:
+                    break
+        assert kinds == ["added", "modified"]
+
+
+async def test_another_namespaces_runs_are_not_seen(tmp_path: Path) -> None:
+    async with world(tmp_path) as there:
+        await create(there)
+        for path in ("", "/hello-1", "/nothing-1"):
+            assert (await there.call("GET", RUNS + path, token=BOB)).problem == (403, "forbidden")
+        assert (await there.call("GET", "/api/v1/namespaces/b/runs", token=BOB)).json["items"] == []
