@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -24,7 +24,7 @@ class LogOptions:
 class PodLogs(Protocol):
     """Gives the output of containers."""
 
-    def read_log(self, namespace: str, pod: str, options: LogOptions) -> AsyncIterator[bytes]:
+    def read_log(self, namespace: str, pod: str, options: LogOptions) -> AsyncGenerator[bytes, None]:
         """The log in chunks; with `follow` until the container has ended.
 
         Raises:

@@ -196,6 +196,12 @@ class Registry:
 
         return self._change(resource, namespace, name, patched, subresource, dry_run, strict)
 
+    def bind_pod(self, namespace: str, name: str, node: str, status: Json) -> Json:
+        """Give a pod to a node and set its first status, in one change: scheduler and kubelet are one here."""
+        old = self._read(PODS, namespace, name)
+        new = {**old, "spec": {**old["spec"], "nodeName": node}, "status": status}
+        return _copy(self.store.put(self._key(PODS, namespace, name), new, old))
+
     def _change(
         self,
         resource: ResourceType,
@@ -268,6 +274,8 @@ class Registry:
             grace = new["spec"].get("terminationGracePeriodSeconds", 30) if grace_period is None else grace_period
             if not new["spec"].get("nodeName") or new["status"].get("phase") in _TERMINAL:
                 grace = 0
+            grace = min(grace, metadata.get("deletionGracePeriodSeconds", grace))
+            metadata["deletionGracePeriodSeconds"] = grace
         else:
             grace = 0
         if not finalizers and grace == 0 and self._may_go(resource, new):
@@ -277,7 +285,7 @@ class Registry:
             metadata["finalizers"] = finalizers
         metadata.setdefault("deletionTimestamp", self.now())
         if resource is not NAMESPACES:
-            metadata["deletionGracePeriodSeconds"] = min(grace, metadata.get("deletionGracePeriodSeconds", grace))
+            metadata["deletionGracePeriodSeconds"] = grace
         else:
             new.setdefault("status", {})["phase"] = "Terminating"
         if new == old:

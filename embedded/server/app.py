@@ -81,8 +81,10 @@ class Server:
 
     def runner(self) -> web.ServerRunner:
         """To be started on a socket by whoever composes the process."""
-        server = web.Server(self.handle, request_factory=_request)
-        return web.ServerRunner(server, handler_cancellation=True, access_log=None, shutdown_timeout=1.0)
+        server = web.Server(
+            self.handle, request_factory=_request, access_log=None, handler_cancellation=True, tcp_keepalive=True
+        )
+        return web.ServerRunner(server, shutdown_timeout=1.0)
 
     def close(self) -> None:
         """End the watches, so that the server can stop."""

@@ -1,0 +1,9 @@
+"""What makes objects act on each other: Jobs make pods, owners take what they own along, namespaces empty.
+
+All of them live in one task on one stream of changes and act at once; what has
+to wait (a deadline, a back-off) is a timer.
+"""
+
+from embedded.controllers.loop import run
+
+__all__ = ["run"]

@@ -1,0 +1,79 @@
+"""Namespaces: what a new one starts with, and emptying one that is deleted. Also the objects of removed definitions."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from embedded.machinery.errors import ApiError
+from embedded.machinery.registry import Registry
+from embedded.machinery.resources import (
+    CONFIG_MAPS,
+    CUSTOM_RESOURCE_DEFINITIONS,
+    NAMESPACES,
+    SERVICE_ACCOUNTS,
+)
+from embedded.storage.store import Event
+
+Json = dict[str, Any]
+
+
+class NamespaceController:
+    """Fills new namespaces and empties those that go."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._going: set[str] = set()
+
+    def start(self) -> None:
+        for namespace in self._registry.list(NAMESPACES):
+            self._look(namespace)
+
+    def observe(self, event: Event) -> None:
+        if event.key.resource == NAMESPACES.key and event.type != "DELETED":
+            self._look(event.object)
+        elif event.key.resource == CUSTOM_RESOURCE_DEFINITIONS.key and event.type == "DELETED":
+            self._drop_objects(event.object)
+        elif event.type == "DELETED" and event.key.namespace in self._going:
+            self._finish(event.key.namespace)
+
+    def look_again(self, key: tuple[str, str]) -> None:
+        return
+
+    def _look(self, namespace: Json) -> None:
+        name = namespace["metadata"]["name"]
+        if "deletionTimestamp" in namespace["metadata"]:
+            if name not in self._going:
+                self._going.add(name)
+                self._empty(name)
+        elif self._registry.find(SERVICE_ACCOUNTS, name, "default") is None:
+            self._registry.create(SERVICE_ACCOUNTS, {"metadata": {"name": "default"}}, namespace=name)
+            root_ca: Json = {"metadata": {"name": "kube-root-ca.crt"}, "data": {"ca.crt": ""}}
+            if self._registry.find(CONFIG_MAPS, name, "kube-root-ca.crt") is None:
+                self._registry.create(CONFIG_MAPS, root_ca, namespace=name)
+
+    def _empty(self, namespace: str) -> None:
+        for key in self._registry.store.resources_in(namespace):
+            resource = self._registry.catalogue.by_key(key)
+            if resource is None:
+                continue
+            for found in list(self._registry.store.scan(key, namespace)):
+                try:
+                    self._registry.delete(resource, namespace, found[0].name)
+                except ApiError as error:
+                    # Its owner's removal may just have taken it along.
+                    if error.code != 404:
+                        raise
+        self._finish(namespace)
+
+    def _finish(self, namespace: str) -> None:
+        """Let the namespace go once it is empty."""
+        if self._registry.store.resources_in(namespace):
+            return
+        self._going.discard(namespace)
+        if self._registry.find(NAMESPACES, None, namespace) is not None:
+            self._registry.patch(NAMESPACES, None, namespace, {"spec": {"finalizers": []}})
+
+    def _drop_objects(self, definition: Json) -> None:
+        for key, body in list(self._registry.store.scan(definition["metadata"]["name"])):
+            self._registry.store.delete(key, json.loads(body))
