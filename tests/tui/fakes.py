@@ -184,9 +184,7 @@ class FakeController:
         yield End(key, len(lines))
         yield Done()
 
-    async def ensure_source(
-        self, digest: str, archive: Path, progress: Callable[[int], None] = lambda _: None
-    ) -> bool:
+    async def ensure_source(self, digest: str, archive: Path, progress: Callable[[int], None] = lambda _: None) -> bool:
         return True
 
     async def create_run(
@@ -228,9 +226,7 @@ class Scene:
         self.controller = FakeController(runs)
         self.controller.lines.update(lines or {})
         self.trouble: OnTrouble = lambda _: None
-        self.app = Workbench(
-            self._connect, place="default", launcher=launcher, open_run=open_run, now=lambda: NOW
-        )
+        self.app = Workbench(self._connect, place="default", launcher=launcher, open_run=open_run, now=lambda: NOW)
 
     @asynccontextmanager
     async def _connect(self, on_trouble: OnTrouble) -> AsyncIterator[Controller]:

@@ -33,7 +33,9 @@ class StepLogs:
         self._streams: dict[StreamKey, Stream] = {}
 
     def stream(self, key: StreamKey) -> Stream:
-        return self._streams.setdefault(key, Stream())
+        if key not in self._streams:
+            self._streams[key] = Stream()
+        return self._streams[key]
 
     def seen(self, step: str) -> Mapping[StreamKey, int]:
         """The last line that is here of each stream of a step; what a request to go on needs."""

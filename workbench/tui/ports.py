@@ -24,9 +24,7 @@ class Controller(Protocol):
         self, run: str, steps: Iterable[str] = (), after: Mapping[StreamKey, int] | None = None
     ) -> AsyncGenerator[Frame, None]: ...
 
-    async def ensure_source(
-        self, digest: str, archive: Path, progress: Callable[[int], None] = ...
-    ) -> bool: ...
+    async def ensure_source(self, digest: str, archive: Path, progress: Callable[[int], None] = ...) -> bool: ...
 
     async def create_run(
         self,
@@ -54,6 +52,17 @@ class Finding:
     severity: str
     message: str
     hint: str | None
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What lint says of a file. `definition` is the normalised pipeline when there is no error in it."""
+
+    findings: tuple[Finding, ...]
+    definition: Mapping[str, Any] | None
+
+
+CheckFile = Callable[[bytes], Checked]
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ class Confirm(ModalScreen[bool]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "dismiss(True)", "Yes", id="confirm.yes", tooltip="Do it"),
         Binding("n,escape,q", "dismiss(False)", "No", id="confirm.no", tooltip="Leave it as it is"),
-        Binding("left,h,right,l", "app.focus_next", "Other", show=False, id="confirm.other", tooltip="The other answer"),
+        Binding("left,h,right,l", "app.focus_next", "Other", show=False, id="confirm.other", tooltip="Other answer"),
     ]
 
     def __init__(self, question: str, detail: str, yes: str) -> None:

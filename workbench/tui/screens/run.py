@@ -29,6 +29,8 @@ from workbench.tui.widgets.rows import Rows
 from workbench.tui.widgets.step_list import StepList
 from workbench.tui.widgets.top_bar import TopBar
 
+_WIDE = 100
+"""Columns from which on there is room for the graph."""
 _AGAIN = 1.0
 """Seconds before a log stream that broke for good is asked for again."""
 
@@ -37,22 +39,22 @@ class RunScreen(WorkbenchScreen):
     """Graph above, steps and log below; without the graph where the terminal is narrow."""
 
     CSS_PATH = "run.tcss"
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-narrow"), (100, "-wide")]
-    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-low"), (30, "-high")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (_WIDE, "-wide")]
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (30, "-high")]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,backspace", "back", "Back", id="run.back", tooltip="Back to the runs"),
         Binding("1", "focus_pane('dag')", "Graph", show=False, id="run.graph", tooltip="To the graph"),
         Binding("2", "focus_pane('steps')", "Steps", show=False, id="run.steps", tooltip="To the steps"),
         Binding("3", "focus_pane('log')", "Log", show=False, id="run.log", tooltip="To the log"),
-        Binding("f", "maximise", "Maximise", show=False, id="run.maximise", tooltip="The log over the whole screen, and back"),
+        Binding("f", "maximise", "Maximise", show=False, id="run.maximise", tooltip="The log alone, and back"),
     ]  # fmt: skip
 
-    step: reactive[str | None] = reactive(None)
+    step: reactive[str | None] = reactive(None, init=False)
     """The name of the step that is selected."""
 
     def __init__(self, run: str) -> None:
         super().__init__()
-        self._name = run
+        self._run_name = run
         self._logs = StepLogs()
         self._chosen = False
         self._streaming: StreamKey | None = None
@@ -69,18 +71,18 @@ class RunScreen(WorkbenchScreen):
 
     def on_mount(self) -> None:
         super().on_mount()
-        self.query_one("#dag" if self.has_class("-wide") else "#steps").focus()
+        self.query_one("#dag" if self.app.size.width >= _WIDE else "#steps").focus()
 
     def on_unmount(self) -> None:
         self._logs.close()
 
     @property
     def run_in_hand(self) -> str | None:
-        return self._name
+        return self._run_name
 
     @property
     def run(self) -> Run | None:
-        return self.workbench.runs.get(self._name)
+        return self.workbench.runs.get(self._run_name)
 
     def runs_changed(self) -> None:
         run = self.run
@@ -88,7 +90,8 @@ class RunScreen(WorkbenchScreen):
         if run is None:
             return
         self.query_one(DagView).show_run(run)
-        self.query_one(StepList).show_run(run)
+        with self.prevent(Rows.Moved):
+            self.query_one(StepList).show_run(run)
         if not self._chosen or self.step not in {step.name for step in run.steps}:
             self._select_by_itself(run)
         self._show_step()
@@ -108,8 +111,6 @@ class RunScreen(WorkbenchScreen):
             self.step = ranked[0].name
 
     def watch_step(self) -> None:
-        if not self.is_mounted:
-            return
         self.query_one(DagView).selected = self.step
         with self.prevent(Rows.Moved):
             self.query_one(StepList).cursor = self.step
@@ -132,11 +133,13 @@ class RunScreen(WorkbenchScreen):
     def _show_heading(self) -> None:
         run, colours = self.run, palette(self.app)
         text = Text(" ", no_wrap=True, overflow="ellipsis")
-        crumbs = ("runs", self._name, *((self.step,) if self.step else ()))
+        crumbs = ("runs", self._run_name, *((self.step,) if self.step else ()))
         self.show_crumbs(*crumbs)
         if run is None:
             known = self.workbench.runs.known
-            text.append(f"There is no run {label(self._name, 60)} any more." if known else "Asking …", colours.muted)
+            text.append(
+                f"There is no run {label(self._run_name, 60)} any more." if known else "Asking …", colours.muted
+            )
         else:
             style = colours.phase(run.phase)
             asked = " (cancel asked for)" if run.cancel_requested and not run.ended else ""
@@ -172,7 +175,7 @@ class RunScreen(WorkbenchScreen):
         pane = self.query_one(LogPane)
         while not self._logs.complete(key):
             try:
-                async with aclosing(controller.stream_logs(self._name, [slug], self._logs.seen(slug))) as frames:
+                async with aclosing(controller.stream_logs(self._run_name, [slug], self._logs.seen(slug))) as frames:
                     async for frame in frames:
                         whole = self._logs.apply(frame)
                         pane.lines_came()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
@@ -24,7 +22,7 @@ class RunsScreen(WorkbenchScreen):
     """Enter opens a run."""
 
     CSS_PATH = "runs.tcss"
-    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-low"), (28, "-high")]
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (28, "-high")]
 
     def compose(self) -> ComposeResult:
         yield TopBar()

@@ -24,6 +24,9 @@ from workbench.tui.widgets.painting import line
 
 _NAME = 28
 _GAPS = (6, 4, 3, 2, 1)
+"""Cells between layers, tried in turn until the drawing fits."""
+_ROOMY = 60
+"""Steps up to which a drawing is tried in several widths."""
 
 
 class DagView(ScrollView, can_focus=True):
@@ -32,7 +35,7 @@ class DagView(ScrollView, can_focus=True):
     HELP_TITLE: ClassVar[str] = "Graph"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left,h", "go('left')", "Before", show=False, id="dag.left", tooltip="A step this one waits for"),
-        Binding("right,l", "go('right')", "After", show=False, id="dag.right", tooltip="A step that waits for this one"),
+        Binding("right,l", "go('right')", "After", show=False, id="dag.right", tooltip="A step that waits for it"),
         Binding("up,k", "go('up')", "Above", show=False, id="dag.up", tooltip="The step above"),
         Binding("down,j", "go('down')", "Below", show=False, id="dag.down", tooltip="The step below"),
         Binding("enter", "open", "Log", show=False, id="dag.open", tooltip="To the log of this step"),
@@ -96,28 +99,28 @@ class DagView(ScrollView, can_focus=True):
         self._shape = shape
         edges = [(before, step.name) for step in self._steps.values() for before in step.depends_on]
         widths = {name: cell_width(label(name, _NAME)) for name in self._steps}
-        for gap in _GAPS:
-            self._drawing = layout(list(self._steps), edges, widths=widths, gap=gap)
-            if self._drawing.width <= room or len(self._steps) > 60:
+        for gap in _GAPS if len(self._steps) <= _ROOMY else _GAPS[-1:]:
+            drawing = layout(list(self._steps), edges, widths=widths, gap=gap)
+            if drawing.width <= room:
                 break
-        self._by_line = {}
-        for box in self._drawing.boxes.values():
+        self._drawing, self._by_line = drawing, {}
+        for box in drawing.boxes.values():
             self._by_line.setdefault(box.y, []).append(box)
         for boxes in self._by_line.values():
             boxes.sort(key=lambda box: box.x)
-        self.virtual_size = Size(self._drawing.width + 2, self._drawing.height)
+        self.virtual_size = Size(drawing.width + 2, drawing.height)
         self._light()
 
     def _light(self) -> None:
         self._lit, self._kin = {}, frozenset()
-        if self._drawing is not None and self.selected in self._drawing.boxes:
+        if self._drawing is not None and self.selected is not None and self.selected in self._drawing.boxes:
             self._kin, edges = self._drawing.lineage(self.selected)
             self._lit = self._drawing.cells(edges)
         self.refresh()
 
     def watch_selected(self, name: str | None) -> None:
         self._light()
-        if self._drawing is not None and name in self._drawing.boxes:
+        if self._drawing is not None and name is not None and name in self._drawing.boxes:
             box = self._drawing.boxes[name]
             self.scroll_to_region(Region(box.x, box.y, box.width + 2, 1), animate=False, force=True)
 

@@ -53,6 +53,7 @@ class LogPane(Vertical):
         self._step: Step | None = None
         self._pattern: re.Pattern[bytes] | None = None
         self._pending = False
+        self._wanted: int | None = None
         self._chosen: tuple[str, int | None, str | None] = ("", None, None)
 
     def compose(self) -> ComposeResult:
@@ -86,15 +87,20 @@ class LogPane(Vertical):
     def _look(self) -> None:
         self._pending = False
         self.view.grown()
+        self._go_to_wanted()
         self._tell()
 
     def watch_key(self, key: StreamKey | None) -> None:
-        running = self._step is not None and not self._step.ended
-        log = self._logs.stream(key).log if key is not None else None
-        self.view.show_log(log, follow=True)
+        self.view.show_log(self._logs.stream(key).log if key is not None else None)
         first = self._first_failure()
-        if not running and first is not None and log is not None and len(log) >= first.line:
-            self.view.go_to(first.line - 1)
+        self._wanted = first.line if first is not None else None
+        self._go_to_wanted()
+
+    def _go_to_wanted(self) -> None:
+        """Open a failed step at the line that tells why, as soon as it is here."""
+        if self._wanted is not None and self.view.count >= self._wanted:
+            self.view.go_to(self._wanted - 1)
+            self._wanted = None
 
     @on(LogView.FollowChanged)
     def _tell(self) -> None:

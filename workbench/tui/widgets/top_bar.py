@@ -26,6 +26,9 @@ class TopBar(Vertical):
         yield Static(id="top-crumbs", markup=False)
         yield Static(id="top-trouble", markup=False)
 
+    def on_mount(self) -> None:
+        self.watch_trouble(self.trouble)
+
     def on_resize(self) -> None:
         self._draw()
 
