@@ -1,0 +1,70 @@
+"""A thin Kubernetes client: plain JSON over one HTTP session, informers, a work queue and a leader elector.
+
+Models of every kind would cost fourteen times the decoding; what the operator
+reads of an object, it reads from dictionaries.
+"""
+
+from controller.kube.client import KubeClient, WatchEvent
+from controller.kube.credentials import connect
+from controller.kube.elector import Elector
+from controller.kube.errors import (
+    AlreadyExists,
+    ApiError,
+    Conflict,
+    Forbidden,
+    Gone,
+    KubeconfigError,
+    KubeError,
+    NotFound,
+    Unauthorized,
+    Unreachable,
+)
+from controller.kube.informer import Informer
+from controller.kube.resources import (
+    CONFIG_MAPS,
+    EVENTS,
+    JOBS,
+    LEASES,
+    NAMESPACES,
+    NODES,
+    PIPELINE_CONFIGS,
+    PIPELINE_RUNS,
+    PODS,
+    SECRETS,
+    SUBJECT_ACCESS_REVIEWS,
+    TOKEN_REVIEWS,
+    Resource,
+)
+from controller.kube.workqueue import WorkQueue
+
+__all__ = [
+    "CONFIG_MAPS",
+    "EVENTS",
+    "JOBS",
+    "LEASES",
+    "NAMESPACES",
+    "NODES",
+    "PIPELINE_CONFIGS",
+    "PIPELINE_RUNS",
+    "PODS",
+    "SECRETS",
+    "SUBJECT_ACCESS_REVIEWS",
+    "TOKEN_REVIEWS",
+    "AlreadyExists",
+    "ApiError",
+    "Conflict",
+    "Elector",
+    "Forbidden",
+    "Gone",
+    "Informer",
+    "KubeClient",
+    "KubeError",
+    "KubeconfigError",
+    "NotFound",
+    "Resource",
+    "Unauthorized",
+    "Unreachable",
+    "WatchEvent",
+    "WorkQueue",
+    "connect",
+]

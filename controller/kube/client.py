@@ -1,0 +1,313 @@
+"""The client: one method a verb, plain dictionaries in and out."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import aiohttp
+
+from controller.kube.errors import KubeError, Unreachable, from_status
+from controller.kube.resources import PODS, Resource
+
+Json = dict[str, Any]
+PatchType = Literal["merge", "json", "strategic"]
+
+_TIMEOUT = 30.0
+_CONNECT_TIMEOUT = 10.0
+_PATCH_TYPES = {
+    "merge": "application/merge-patch+json",
+    "json": "application/json-patch+json",
+    "strategic": "application/strategic-merge-patch+json",
+}
+_PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class WatchEvent:
+    """`type` is ADDED, MODIFIED, DELETED or BOOKMARK."""
+
+    type: str
+    object: Json
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where the API is and how to be let in. `token` gives the bearer token of the moment, None for none."""
+
+    url: str
+    token: Callable[[], str | None]
+    tls: ssl.SSLContext | None = None
+    namespace: str = "default"
+
+
+class KubeClient:
+    """A Kubernetes API. Use it as an async context manager."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._url = server.url.rstrip("/")
+        self._open: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        connector = aiohttp.TCPConnector(limit=0, ssl=self._server.tls or True, keepalive_timeout=60)
+        self._open = aiohttp.ClientSession(
+            connector=connector,
+            timeout=aiohttp.ClientTimeout(total=_TIMEOUT, sock_connect=_CONNECT_TIMEOUT),
+            auto_decompress=True,
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._open is not None:
+            await self._open.close()
+            self._open = None
+
+    # -- verbs
+
+    async def get(
+        self, resource: Resource, name: str, namespace: str | None = None, *, timeout: float | None = None
+    ) -> Json:
+        """One object. Raises NotFound, …"""
+        return await self._call("GET", resource.path(namespace, name), timeout=timeout)
+
+    async def list(
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+    ) -> Json:
+        """The whole list, read page by page: `{"items": […], "metadata": {"resourceVersion": …}}`."""
+        query = _selectors(label_selector, field_selector) | {"limit": str(_PAGE)}
+        path, items = resource.path(namespace), []
+        while True:
+            page = await self._call("GET", path, query=query)
+            items += page.get("items") or []
+            rest = page.get("metadata", {}).get("continue")
+            if not rest:
+                return {**page, "items": items}
+            query = {**query, "continue": rest}
+
+    async def create(
+        self, resource: Resource, obj: Json, namespace: str | None = None, *, timeout: float | None = None
+    ) -> Json:
+        """A new object, or the answer to a review. Raises AlreadyExists, …"""
+        return await self._call("POST", resource.path(namespace), body=_typed(resource, obj), timeout=timeout)
+
+    async def update(
+        self, resource: Resource, obj: Json, *, subresource: str | None = None, timeout: float | None = None
+    ) -> Json:
+        """Replace an object, found by its own metadata. Raises Conflict when its resourceVersion is old."""
+        metadata = obj["metadata"]
+        path = resource.path(metadata.get("namespace"), metadata["name"], subresource)
+        return await self._call("PUT", path, body=_typed(resource, obj), timeout=timeout)
+
+    async def patch(
+        self,
+        resource: Resource,
+        name: str,
+        patch: Any,
+        *,
+        namespace: str | None = None,
+        subresource: str | None = None,
+        patch_type: PatchType = "merge",
+    ) -> Json:
+        path = resource.path(namespace, name, subresource)
+        return await self._call("PATCH", path, body=patch, content_type=_PATCH_TYPES[patch_type])
+
+    async def delete(
+        self,
+        resource: Resource,
+        name: str,
+        *,
+        namespace: str | None = None,
+        propagation: Literal["Background", "Foreground", "Orphan"] = "Background",
+        uid: str | None = None,
+    ) -> Json:
+        """Remove an object; with `uid` only if it is still that one."""
+        options: Json = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": propagation}
+        if uid is not None:
+            options["preconditions"] = {"uid": uid}
+        return await self._call("DELETE", resource.path(namespace, name), body=options)
+
+    async def version(self) -> Json:
+        """The server's `/version`."""
+        return await self._call("GET", "/version")
+
+    # -- streams
+
+    async def watch(
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        *,
+        resource_version: str,
+        label_selector: str = "",
+        field_selector: str = "",
+        seconds: int = 300,
+        silence: float | None = None,
+    ) -> AsyncGenerator[WatchEvent, None]:
+        """The changes after a resourceVersion, until the server ends the stream.
+
+        Args:
+            seconds: how long the server is asked to keep the stream.
+            silence: seconds without a byte after which the connection counts as dead.
+
+        Raises:
+            Gone: the version is too old, told at once or as an ERROR event. Unreachable, ApiError.
+        """
+        query = _selectors(label_selector, field_selector) | {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": resource_version,
+            "timeoutSeconds": str(seconds),
+        }
+        path = resource.path(namespace)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT, sock_read=silence or seconds + 15)
+        async with self._request("GET", path, query=query, timeout=timeout) as response:
+            async for line in _lines(_chunks(response, f"GET {path}")):
+                event = json.loads(line)
+                if event["type"] == "ERROR":
+                    status = event["object"]
+                    raise from_status(int(status.get("code", 500)), status, f"watch {resource.plural}")
+                yield WatchEvent(event["type"], event["object"])
+
+    async def stream_log(
+        self,
+        namespace: str,
+        pod: str,
+        container: str,
+        *,
+        follow: bool = True,
+        since_time: str | None = None,
+        timestamps: bool = True,
+        silence: float | None = None,
+    ) -> AsyncGenerator[bytes, None]:
+        """A container's log in chunks as they come. Raises NotFound, ApiError (400 while it is not started), …"""
+        query = {"container": container, "follow": _text(follow), "timestamps": _text(timestamps)}
+        if since_time is not None:
+            query["sinceTime"] = since_time
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT, sock_read=silence)
+        path = PODS.path(namespace, pod, "log")
+        async with self._request("GET", path, query=query, timeout=timeout) as response:
+            async for chunk in _chunks(response, f"GET {path}"):
+                yield chunk
+
+    # -- transport
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+        content_type: str = "application/json",
+        timeout: float | None = None,
+    ) -> Json:
+        limit = aiohttp.ClientTimeout(total=timeout or _TIMEOUT, sock_connect=_CONNECT_TIMEOUT)
+        async with self._request(
+            method, path, query=query, body=body, content_type=content_type, timeout=limit
+        ) as response:
+            try:
+                data = await response.read()
+            except (aiohttp.ClientError, TimeoutError) as error:
+                raise Unreachable(f"{method} {path}: the answer broke off: {_words(error)}") from error
+        answer: Json = json.loads(data)
+        return answer
+
+    @asynccontextmanager
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        timeout: aiohttp.ClientTimeout,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+        content_type: str = "application/json",
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        if self._open is None:
+            raise KubeError("the client is used outside its `async with`")
+        headers = {"Accept": "application/json"}
+        if (token := self._server.token()) is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        data = None
+        if body is not None:
+            data = json.dumps(body, separators=(",", ":")).encode()
+            headers["Content-Type"] = content_type
+        what = f"{method} {path}"
+        try:
+            response = await self._open.request(
+                method, self._url + path, params=query, data=data, headers=headers, timeout=timeout
+            )
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise Unreachable(f"{what}: no answer from {self._url}: {_words(error)}") from error
+        async with response:
+            if response.status >= 400:
+                raise from_status(response.status, await _error_body(response), what)
+            yield response
+
+
+async def _error_body(response: aiohttp.ClientResponse) -> object:
+    try:
+        text = await response.text(errors="replace")
+    except (aiohttp.ClientError, TimeoutError):
+        return ""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+async def _chunks(response: aiohttp.ClientResponse, what: str) -> AsyncGenerator[bytes, None]:
+    try:
+        async for chunk in response.content.iter_any():
+            yield chunk
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise Unreachable(f"{what}: the stream broke off: {_words(error)}") from error
+
+
+async def _lines(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    """Whole lines of any length: an object may be larger than a stream reader's limit."""
+    parts: list[bytes] = []
+    async for chunk in chunks:
+        *whole, rest = chunk.split(b"\n")
+        if whole:
+            yield b"".join([*parts, whole[0]])
+            parts = []
+            for line in whole[1:]:
+                yield line
+        if rest:
+            parts.append(rest)
+
+
+def _typed(resource: Resource, obj: Json) -> Json:
+    return {"apiVersion": resource.api_version, "kind": resource.kind, **obj}
+
+
+def _selectors(labels: str, fields: str) -> dict[str, str]:
+    return {k: v for k, v in (("labelSelector", labels), ("fieldSelector", fields)) if v}
+
+
+def _text(flag: bool) -> str:
+    return "true" if flag else "false"
+
+
+def _words(error: BaseException) -> str:
+    return str(error) or type(error).__name__
+
+
+async def sleep(seconds: float) -> None:
+    """The default of everything here that waits; tests hand in their own."""
+    await asyncio.sleep(seconds)

@@ -1,0 +1,163 @@
+"""Kubeconfigs and in-cluster credentials, as a `Server` to talk to.
+
+The plain forms (a token, a token file, client certificates) are read here,
+because the official package takes half a second to import; everything else
+(exec plugins, OIDC, in-cluster) is left to it.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import ssl
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from controller.kube.client import KubeClient, Server
+from controller.kube.errors import KubeconfigError
+
+Json = dict[str, Any]
+
+_SIMPLE_USER = {"token", "tokenFile", "client-certificate", "client-certificate-data", "client-key", "client-key-data"}
+
+
+def connect(kubeconfig: Path | None, context: str | None = None) -> KubeClient:
+    """A client for a context of a kubeconfig; without a file for the cluster that this process runs in.
+
+    Raises:
+        KubeconfigError: the file or the context can't be used, and why.
+    """
+    return KubeClient(_in_cluster() if kubeconfig is None else _from_file(kubeconfig, context))
+
+
+def _from_file(path: Path, context: str | None) -> Server:
+    try:
+        config = yaml.load(path.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+    except (OSError, yaml.YAMLError) as error:
+        raise KubeconfigError(f"can't read the kubeconfig {path}: {error}") from error
+    if not isinstance(config, dict):
+        raise KubeconfigError(f"{path} is no kubeconfig")
+    name = context or config.get("current-context")
+    if not name:
+        raise KubeconfigError(f"{path} has no current-context; name one")
+    chosen = _named(config, "contexts", "context", name, path)
+    cluster = _named(config, "clusters", "cluster", chosen.get("cluster"), path)
+    user = _named(config, "users", "user", chosen.get("user"), path)
+    if not cluster.get("server"):
+        raise KubeconfigError(f"{path}: cluster {chosen.get('cluster')} has no server")
+    if set(user) - _SIMPLE_USER or "proxy-url" in cluster:
+        return _by_package(path, name, chosen)
+    tls = _tls(cluster, user, path) if str(cluster["server"]).startswith("https") else None
+    return Server(cluster["server"], _token(user, path.parent), tls, chosen.get("namespace") or "default")
+
+
+def _named(config: Json, listed: str, kind: str, name: object, path: Path) -> Json:
+    for entry in config.get(listed) or []:
+        if entry.get("name") == name:
+            return entry.get(kind) or {}
+    raise KubeconfigError(f"{path} has no {kind} {name!r}")
+
+
+def _token(user: Json, folder: Path) -> Callable[[], str | None]:
+    if user.get("tokenFile"):
+        return TokenFile(folder / user["tokenFile"]).read
+    token = user.get("token")
+    return lambda: token
+
+
+class TokenFile:
+    """A token that is renewed on disk: read again whenever the file has changed."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seen: tuple[int, int] | None = None
+        self._token = ""
+
+    def read(self) -> str:
+        try:
+            stat = self._path.stat()
+            if (stat.st_mtime_ns, stat.st_ino) != self._seen:
+                self._token = self._path.read_text().strip()
+                self._seen = (stat.st_mtime_ns, stat.st_ino)
+        except OSError as error:
+            if not self._token:
+                raise KubeconfigError(f"can't read the token file {self._path}: {error}") from error
+        return self._token
+
+
+def _tls(cluster: Json, user: Json, path: Path) -> ssl.SSLContext:
+    try:
+        tls = ssl.create_default_context(cafile=_file(cluster.get("certificate-authority"), path))
+        if cluster.get("certificate-authority-data"):
+            tls.load_verify_locations(cadata=_decoded(cluster["certificate-authority-data"]).decode())
+        if cluster.get("insecure-skip-tls-verify"):
+            tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
+        _load_client_certificate(tls, user, path)
+    except (OSError, ValueError) as error:
+        raise KubeconfigError(f"{path}: the certificates can't be used: {error}") from error
+    return tls
+
+
+def _file(name: str | None, kubeconfig: Path) -> str | None:
+    return str(kubeconfig.parent / name) if name else None
+
+
+def _decoded(data: str) -> bytes:
+    return base64.b64decode(data)
+
+
+def _load_client_certificate(tls: ssl.SSLContext, user: Json, path: Path) -> None:
+    if user.get("client-certificate"):
+        key = _file(user.get("client-key"), path)
+        tls.load_cert_chain(str(_file(user["client-certificate"], path)), key)
+    elif user.get("client-certificate-data"):
+        # ssl reads certificates from files only; this one is the owner's alone and gone at once.
+        with tempfile.TemporaryDirectory() as folder:
+            certificate, key_file = Path(folder, "crt"), Path(folder, "key")
+            for file, field in ((certificate, "client-certificate-data"), (key_file, "client-key-data")):
+                descriptor = os.open(file, os.O_WRONLY | os.O_CREAT, 0o600)
+                with os.fdopen(descriptor, "wb") as target:
+                    target.write(_decoded(user.get(field) or ""))
+            tls.load_cert_chain(str(certificate), str(key_file))
+
+
+def _in_cluster() -> Server:
+    from kubernetes import config
+    from kubernetes.client import Configuration
+
+    settings = Configuration()
+    try:
+        config.load_incluster_config(client_configuration=settings)
+    except config.ConfigException as error:
+        raise KubeconfigError(f"not inside a cluster, and no kubeconfig was given: {error}") from error
+    folder = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+    tls = ssl.create_default_context(cafile=settings.ssl_ca_cert)
+    namespace = (folder / "namespace").read_text().strip() if (folder / "namespace").exists() else "default"
+    return Server(settings.host, TokenFile(folder / "token").read, tls, namespace)
+
+
+def _by_package(path: Path, context: str, chosen: Json) -> Server:
+    """Everything that needs a program or a protocol to get a token."""
+    from kubernetes import config
+    from kubernetes.client import Configuration
+
+    settings = Configuration()
+    try:
+        config.load_kube_config(str(path), context, client_configuration=settings)
+    except (config.ConfigException, OSError) as error:
+        raise KubeconfigError(f"{path}: context {context} can't be used: {error}") from error
+    tls = ssl.create_default_context(cafile=settings.ssl_ca_cert)
+    if not settings.verify_ssl:
+        tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
+    if settings.cert_file:
+        tls.load_cert_chain(settings.cert_file, settings.key_file)
+
+    def token() -> str | None:
+        header = settings.get_api_key_with_prefix("authorization") or ""
+        return str(header).removeprefix("Bearer ") or None
+
+    return Server(settings.host, token, tls if settings.host.startswith("https") else None, chosen.get("namespace", ""))

@@ -1,0 +1,146 @@
+"""Leader election by a Lease: at most one of several processes works, except for requests already under way."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from controller.kube.client import KubeClient
+from controller.kube.errors import AlreadyExists, Conflict, KubeError, NotFound
+from controller.kube.resources import LEASES
+
+Json = dict[str, Any]
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ElectionTimes:
+    """Seconds. A lease not renewed for `lease` may be taken; the leader gives up after `renew` without success."""
+
+    lease: float = 15.0
+    renew: float = 10.0
+    retry: float = 2.0
+
+
+class Elector:
+    """Runs work while this process holds the lease.
+
+    Args:
+        identity: this process, unlike any other.
+        monotonic: the clock that expiry is measured on; wall clocks jump.
+    """
+
+    def __init__(
+        self,
+        client: KubeClient,
+        namespace: str,
+        name: str,
+        identity: str,
+        *,
+        times: ElectionTimes | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._client = client
+        self._namespace, self._name, self._identity = namespace, name, identity
+        self._times = times or ElectionTimes()
+        self._monotonic = monotonic
+        self._now = now
+        self._seen: tuple[str, float] = ("", 0.0)
+        """The record last seen and when it last changed, on our own clock: theirs may be wrong."""
+        self.leading = False
+
+    async def run(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Wait for the lease, then run `work` until it ends or the lease is lost. Raises what `work` raises.
+
+        Raises:
+            LeadershipLostError: the lease could not be renewed in time; `work` has been cancelled before others may begin.
+        """
+        while not await self._try():
+            await asyncio.sleep(self._times.retry)
+        self.leading = True
+        _log.info("leading as %s", self._identity)
+        working = asyncio.ensure_future(work())
+        renewing = asyncio.ensure_future(self._renew())
+        try:
+            await asyncio.wait((working, renewing), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self.leading = False
+            for task in (renewing, working):
+                task.cancel()
+            await asyncio.wait((working, renewing))
+        if working.cancelled() or not working.done():
+            raise LeadershipLostError(f"the lease {self._namespace}/{self._name} could not be renewed in time")
+        await working
+        await self._release()
+
+    async def _renew(self) -> None:
+        """Renew until that fails for too long."""
+        renewed = self._monotonic()
+        while self._monotonic() - renewed < self._times.renew:
+            await asyncio.sleep(self._times.retry)
+            if await self._try():
+                renewed = self._monotonic()
+
+    async def _try(self) -> bool:
+        """One attempt to take or renew the lease; each request is bounded below the renewal deadline."""
+        timeout = self._times.renew / 3
+        try:
+            try:
+                lease = await self._client.get(LEASES, self._name, self._namespace, timeout=timeout)
+            except NotFound:
+                metadata = {"name": self._name, "namespace": self._namespace}
+                lease = {"metadata": metadata, "spec": self._record(None)}
+                await self._client.create(LEASES, lease, self._namespace, timeout=timeout)
+                return True
+            spec = lease.get("spec") or {}
+            if not self._may_take(spec):
+                return False
+            await self._client.update(LEASES, {**lease, "spec": self._record(spec)}, timeout=timeout)
+        except (Conflict, AlreadyExists):
+            return False
+        except KubeError as error:
+            _log.warning("lease %s: %s", self._name, error)
+            return False
+        return True
+
+    def _may_take(self, spec: Json) -> bool:
+        holder = spec.get("holderIdentity")
+        if not holder or holder == self._identity:
+            return True
+        record = f"{holder} {spec.get('renewTime')} {spec.get('leaseTransitions')}"
+        now = self._monotonic()
+        if record != self._seen[0]:
+            self._seen = (record, now)
+        return now - self._seen[1] >= float(spec.get("leaseDurationSeconds") or self._times.lease)
+
+    def _record(self, old: Json | None) -> Json:
+        stamp = self._now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        ours = old is not None and old.get("holderIdentity") == self._identity
+        transitions = int((old or {}).get("leaseTransitions") or 0) + (0 if ours or old is None else 1)
+        return {
+            "holderIdentity": self._identity,
+            "leaseDurationSeconds": round(self._times.lease),
+            "acquireTime": (old or {}).get("acquireTime", stamp) if ours else stamp,
+            "renewTime": stamp,
+            "leaseTransitions": transitions,
+        }
+
+    async def _release(self) -> None:
+        """Let the next one begin at once."""
+        try:
+            lease = await self._client.get(LEASES, self._name, self._namespace, timeout=self._times.retry)
+            if lease["spec"].get("holderIdentity") == self._identity:
+                lease["spec"]["holderIdentity"] = ""
+                await self._client.update(LEASES, lease, timeout=self._times.retry)
+        except KubeError as error:
+            _log.info("the lease %s was not released: %s", self._name, error)
+
+
+class LeadershipLostError(KubeError):
+    """Somebody else may be leading now."""

@@ -1,0 +1,144 @@
+"""An informer: a cache of one resource that follows the API server, and tells what changes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+from controller.kube.client import KubeClient, WatchEvent, sleep
+from controller.kube.errors import Gone, KubeError
+from controller.kube.resources import Resource
+
+Json = dict[str, Any]
+Key = tuple[str, str]
+Handler = Callable[[str, Json | None, Json | None], None]
+_log = logging.getLogger(__name__)
+
+_FIRST_BACKOFF, _LONGEST_BACKOFF = 0.05, 10.0
+_WATCH_SECONDS = 300
+
+
+def key_of(obj: Json) -> Key:
+    """(namespace, name); the namespace is empty at cluster scope."""
+    return obj["metadata"].get("namespace", ""), obj["metadata"]["name"]
+
+
+class Informer:
+    """Lists a resource once, then watches it; after a gap it lists again and tells the difference.
+
+    Handlers are called with (type, old, new): ("ADDED", None, new), ("MODIFIED", old, new), ("DELETED", old, None).
+    They must be quick and must not change the objects, which are the cache's own.
+
+    Args:
+        jitter: a random number in [0, 1), so that clients of a restarted server don't come back at once.
+    """
+
+    def __init__(
+        self,
+        client: KubeClient,
+        resource: Resource,
+        *,
+        namespace: str | None = None,
+        label_selector: str = "",
+        pause: Callable[[float], Awaitable[None]] = sleep,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._client = client
+        self._resource = resource
+        self._namespace = namespace
+        self._selector = label_selector
+        self._pause = pause
+        self._jitter = jitter
+        self._objects: dict[Key, Json] = {}
+        self._handlers: list[Handler] = []
+        self._listed: list[Callable[[str], None]] = []
+        self._synced = asyncio.Event()
+        self.healthy = False
+        """Whether the last list or watch worked."""
+
+    def on_change(self, handler: Handler) -> None:
+        self._handlers.append(handler)
+
+    def on_listed(self, handler: Callable[[str], None]) -> None:
+        """Call `handler` with the resourceVersion after each whole list: changes before it may have been missed."""
+        self._listed.append(handler)
+
+    def get(self, namespace: str, name: str) -> Json | None:
+        return self._objects.get((namespace, name))
+
+    def list(self, namespace: str | None = None) -> Iterator[Json]:
+        """The cached objects, in no particular order."""
+        for (found, _), obj in list(self._objects.items()):
+            if namespace is None or found == namespace:
+                yield obj
+
+    async def synced(self) -> None:
+        """Return once the first list is in the cache."""
+        await self._synced.wait()
+
+    async def run(self) -> None:
+        """Follow the resource until cancelled."""
+        backoff, version = _FIRST_BACKOFF, ""
+        while True:
+            try:
+                if not version:
+                    version = await self._list()
+                async for event in self._client.watch(
+                    self._resource,
+                    self._namespace,
+                    resource_version=version,
+                    label_selector=self._selector,
+                    seconds=_WATCH_SECONDS,
+                ):
+                    self._take(event)
+                    version = event.object["metadata"]["resourceVersion"]
+                    self.healthy, backoff = True, _FIRST_BACKOFF
+            except Gone:
+                version = ""
+            except KubeError as error:
+                self.healthy = False
+                _log.warning("%s: %s; trying again", self._resource.plural, error)
+                await self._pause(backoff * (0.5 + self._jitter()))
+                backoff = min(backoff * 2, _LONGEST_BACKOFF)
+            else:
+                # A server that ends its watches at once must not be asked thousands of times a second.
+                await self._pause(_FIRST_BACKOFF * self._jitter())
+
+    async def _list(self) -> str:
+        answer = await self._client.list(self._resource, self._namespace, label_selector=self._selector)
+        fresh = {key_of(obj): obj for obj in answer["items"]}
+        for key in [key for key in self._objects if key not in fresh]:
+            self._tell("DELETED", self._objects.pop(key), None)
+        for key, obj in fresh.items():
+            self._put(key, obj)
+        version = str(answer["metadata"]["resourceVersion"])
+        self.healthy = True
+        for listed in self._listed:
+            listed(version)
+        self._synced.set()
+        return version
+
+    def _take(self, event: WatchEvent) -> None:
+        if event.type == "BOOKMARK":
+            return
+        key = key_of(event.object)
+        if event.type == "DELETED":
+            # Told with the last state that the server knew, which the cache may not have seen.
+            self._objects.pop(key, None)
+            self._tell("DELETED", event.object, None)
+        else:
+            self._put(key, event.object)
+
+    def _put(self, key: Key, obj: Json) -> None:
+        old = self._objects.get(key)
+        if old is not None and old["metadata"]["resourceVersion"] == obj["metadata"]["resourceVersion"]:
+            return
+        self._objects[key] = obj
+        self._tell("MODIFIED" if old else "ADDED", old, obj)
+
+    def _tell(self, kind: str, old: Json | None, new: Json | None) -> None:
+        for handler in self._handlers:
+            handler(kind, old, new)

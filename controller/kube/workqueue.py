@@ -1,0 +1,109 @@
+"""A work queue in the manner of controller-runtime: keys once, by priority, never the same one twice at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import random
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+Key = TypeVar("Key", bound=Hashable)
+
+_FIRST_BACKOFF, _LONGEST_BACKOFF = 0.01, 60.0
+
+
+class WorkQueue(Generic[Key]):
+    """Keys to be worked on. A key added while it is worked on comes again afterwards.
+
+    Args:
+        clock: seconds on a monotonic clock.
+        jitter: a random number in [0, 1).
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float] | None = None,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._clock = clock or (lambda: asyncio.get_running_loop().time())
+        self._jitter = jitter
+        self._ready: list[tuple[int, int, Key]] = []
+        self._priority: dict[Key, int] = {}
+        """Of the keys that are ready: an entry in the heap that says otherwise is stale."""
+        self._later: list[tuple[float, int, Key]] = []
+        self._due: dict[Key, float] = {}
+        self._busy: set[Key] = set()
+        self._again: dict[Key, int] = {}
+        self._failures: dict[Key, int] = {}
+        self._count = 0
+        self._changed = asyncio.Event()
+
+    def __len__(self) -> int:
+        """Keys that wait to be worked on now."""
+        return len(self._priority)
+
+    def add(self, key: Key, *, priority: int = 0) -> None:
+        """Ask for work on a key; higher priorities first, in the order of arrival among equals."""
+        if key in self._busy:
+            self._again[key] = max(priority, self._again.get(key, priority))
+            return
+        if priority <= self._priority.get(key, priority - 1):
+            return
+        self._priority[key] = priority
+        self._count += 1
+        heapq.heappush(self._ready, (-priority, self._count, key))
+        self._changed.set()
+
+    def add_after(self, key: Key, seconds: float) -> None:
+        """The same, later. Of several such wishes the earliest counts."""
+        due = self._clock() + seconds
+        if due >= self._due.get(key, float("inf")):
+            return
+        self._due[key] = due
+        self._count += 1
+        heapq.heappush(self._later, (due, self._count, key))
+        self._changed.set()
+
+    def add_failed(self, key: Key) -> float:
+        """Again after a back-off that doubles with each failure in a row; returns the seconds."""
+        failures = self._failures[key] = self._failures.get(key, 0) + 1
+        delay = min(_FIRST_BACKOFF * 2 ** min(failures - 1, 20), _LONGEST_BACKOFF) * (0.5 + self._jitter())
+        self.add_after(key, delay)
+        return delay
+
+    def forget(self, key: Key) -> None:
+        """The key succeeded: its next failure is a first one."""
+        self._failures.pop(key, None)
+
+    async def get(self) -> Key:
+        """The next key. It is busy until `done`."""
+        while True:
+            self._promote()
+            while self._ready:
+                negative, _, key = heapq.heappop(self._ready)
+                if self._priority.get(key) == -negative and key not in self._busy:
+                    del self._priority[key]
+                    self._busy.add(key)
+                    return key
+            self._changed.clear()
+            wait = self._later[0][0] - self._clock() if self._later else None
+            try:
+                async with asyncio.timeout(wait):
+                    await self._changed.wait()
+            except TimeoutError:
+                continue
+
+    def done(self, key: Key) -> None:
+        self._busy.discard(key)
+        if key in self._again:
+            self.add(key, priority=self._again.pop(key))
+
+    def _promote(self) -> None:
+        now = self._clock()
+        while self._later and self._later[0][0] <= now:
+            due, _, key = heapq.heappop(self._later)
+            if self._due.get(key) == due:
+                del self._due[key]
+                self.add(key)
