@@ -145,11 +145,14 @@ class GuardedRoute(APIRoute):
 async def admit(connection: HTTPConnection, rule: Rule, user: User | None = None) -> None:
     """Lets the caller in or raises a problem: 404 for names nothing can have, 401, 403.
 
-    Sets `connection.state.user` for `user`, `review` and `path`. `user` is given when a ticket has named them
+    Sets `connection.state.user` for `user`, `review` and `path`, `.capability` for `capability`. `user` is given when a ticket has named them
     already.
     """
     check_path(connection.path_params)
-    if rule.kind in ("public", "capability", "link"):
+    if rule.kind in ("public", "link"):
+        return
+    if rule.kind == "capability":
+        connection.state.capability = _capability(connection)
         return
     authenticator: Authenticator = connection.app.state.authenticator
     if user is None:
@@ -161,6 +164,13 @@ async def admit(connection: HTTPConnection, rule: Rule, user: User | None = None
     if not await authenticator.allowed(user, question):
         detail = f"{user.name} may not {question.sentence()}"
         raise problems.ApiProblem("forbidden", detail)
+
+
+def _capability(connection: HTTPConnection) -> object:
+    found = connection.app.state.capability(bearer(connection))
+    if found is None:
+        raise unauthenticated("the token is not a run's capability token, or no longer valid")
+    return found
 
 
 def still_admitted(connection: HTTPConnection, operation: str, user: User | None = None) -> StillAdmitted:

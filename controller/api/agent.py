@@ -11,11 +11,11 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from controller.api import models
-from controller.api.access import GuardedRoute, bearer, unauthenticated
+from controller.api.access import GuardedRoute, unauthenticated
 from controller.api.artifact_keys import archive_key, committed, manifest_key, possible_attempts, step_of
 from controller.api.problems import ApiProblem
 from controller.api.runs import find_run
-from controller.api.services import Services, services_of
+from controller.api.services import Capability, Services, services_of
 from controller.api.sources import source_key
 from controller.kube import PIPELINE_RUNS
 from controller.storage import ObjectExistsError
@@ -95,9 +95,7 @@ async def agent_manifest(request: Request, slug: str, attempt: int, body: models
 
 async def _run(services: Services, request: Request) -> Mapping[str, Any]:
     """The run that the token stands for. A run of the same name that was made later is another run."""
-    capability = services.capability(bearer(request))
-    if capability is None:
-        raise unauthenticated("the token is not a run's capability token, or no longer valid")
+    capability: Capability = request.state.capability
     run = await find_run(services, capability.namespace, capability.run)
     if run["metadata"].get("uid") != capability.uid:
         raise unauthenticated("the token belongs to a run that is gone")

@@ -66,6 +66,7 @@ def create_app(services: Services) -> Entrance:
     app = routes()
     app.state.services = services
     app.state.authenticator = services.authenticator
+    app.state.capability = services.capability
     return Entrance(app, doorway)
 
 

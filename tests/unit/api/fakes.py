@@ -221,8 +221,9 @@ async def world(folder: Path, logs: Any = None, **settings: Any) -> AsyncIterato
     )
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as group, aiohttp.ClientSession() as http:
-        group.create_task(serve(create_app(services), listener, kubernetes.history, stop))
+        served = group.create_task(serve(create_app(services), listener, kubernetes.history, stop))
         try:
             yield World(url, kubernetes, store, services, http, capabilities)
         finally:
             stop.set()
+            await served

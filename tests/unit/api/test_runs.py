@@ -94,7 +94,7 @@ async def test_a_body_that_is_no_json_is_a_problem(tmp_path: Path) -> None:
         answer = await there.call("POST", RUNS, data=b"{", headers={"Content-Type": "application/json"})
         assert answer.problem == (422, "invalid")
         nested = await there.call("POST", RUNS, data=b"[" * 100_000, headers={"Content-Type": "application/json"})
-        assert nested.status == 422
+        assert nested.problem == (400, "bad-request")
 
 
 async def test_cancelling_asks_for_the_end_once_and_again(tmp_path: Path) -> None:
