@@ -76,15 +76,12 @@ def _unstamp_all(lines: list[bytes], texts: list[bytes], times: "array[int]") ->
     """Whole lines: the loop that every printed line goes through."""
     second, base = b"", 0
     for line in lines:
-        if line[29:31] == b"Z " and line[19:20] == b".":
-            if line[:19] != second:
-                base = _second(line[:19])
-                second = line[:19]
-            try:
-                times.append(base + int(line[20:29]))
-            except ValueError:
-                texts.append(_unstamped(line, times))
-                continue
+        if line[:19] != second:
+            second = line[:19]
+            base = _second(second)
+        fraction = line[20:29]
+        if line[29:31] == b"Z " and base != UNKNOWN_TIME and fraction.isdigit():
+            times.append(base + int(fraction))
             texts.append(line[31:])
         else:
             texts.append(_unstamped(line, times))

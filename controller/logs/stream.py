@@ -110,6 +110,13 @@ class Block:
             position = self.data.find(b"\n", position) + 1 or len(self.data)
         return Block(self.first + skipped, self.times[skipped:], self.data[position:])
 
+    def until_line(self, number: int) -> "Block":
+        """The part of the block before this line."""
+        if number >= self.end:
+            return self
+        rest = self.from_line(number)
+        return Block(self.first, self.times[: number - self.first], self.data[: len(self.data) - len(rest.data)])
+
 
 @dataclass(frozen=True)
 class Lines:

@@ -1,0 +1,93 @@
+"""Reads logs for people: of finished runs and of running ones, one stream or a whole run as it goes.
+
+Line numbers are the keeper's and are the same for every reader. Nothing is buffered per reader: each takes from the
+ring or the store as fast as it can.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Set
+
+from controller.logs import stored
+from controller.logs.errors import NoSuchLogError
+from controller.logs.following import RunReading
+from controller.logs.hub import Hub
+from controller.logs.places import blocks_from
+from controller.logs.stamps import timestamp
+from controller.logs.stored import StoredLog
+from controller.logs.stream import Block, Frame, Line, Stream
+from controller.storage import ObjectStore
+
+
+class LogReader:
+    """Reads what the keeper of this process follows (through its hub) and what the store has."""
+
+    def __init__(self, hub: Hub, store: ObjectStore) -> None:
+        self._hub = hub
+        self._store = store
+
+    async def streams(self, namespace: str, run: str) -> list[Stream]:
+        """The run's streams, live and archived, in the order of their names."""
+        live = {log.stream for log in self._hub.logs(namespace, run)}
+        return sorted(live | await stored.streams(self._store, namespace, run))
+
+    async def read(self, stream: Stream, *, tail: int | None = None, after: int = 0) -> AsyncGenerator[Line, None]:
+        """The lines there are now: the last `tail` of them, those after a number, or all.
+
+        Raises NoSuchLogError.
+        """
+        async for block in self.blocks(stream, tail=tail, after=after):
+            for line in block.lines():
+                yield line
+
+    async def text(
+        self, stream: Stream, *, tail: int | None = None, after: int = 0, timestamps: bool = False
+    ) -> AsyncGenerator[bytes, None]:
+        """The same as text, byte for byte; with `timestamps` each line begins with its time and a space (`-` for
+        a time that is not known).
+        """
+        async for block in self.blocks(stream, tail=tail, after=after):
+            yield _stamped(block) if timestamps else block.data
+
+    async def blocks(self, stream: Stream, *, tail: int | None = None, after: int = 0) -> AsyncGenerator[Block, None]:
+        """The same in blocks of many lines: the quick way."""
+        log = self._hub.get(stream)
+        if log is None or (log.archived and log.ring.first > 1):
+            archived = await StoredLog.find(self._store, stream)
+            if archived is None:
+                told = f"{stream.slug}, attempt {stream.attempt}, container {stream.container}"
+                raise NoSuchLogError(f"the run {stream.run} has no log of {told}")
+            async for block in archived.blocks(tail=tail, after=after):
+                yield block
+            return
+        end = log.ring.end
+        number = max(after + 1, 1 if tail is None else end - tail)
+        if number >= end:
+            return
+        async for block in blocks_from(self._hub, self._store, stream, number):
+            yield block.until_line(end)
+            if block.end >= end:
+                return
+
+    async def follow_run(
+        self,
+        namespace: str,
+        run: str,
+        *,
+        finished: asyncio.Event,
+        steps: Set[str] | None = None,
+        after: Mapping[Stream, int] | None = None,
+    ) -> AsyncGenerator[Frame, None]:
+        """A run's logs as they come, until `finished` is set and every stream has ended.
+
+        Of each stream: what is there already, Live, what comes, End; at last Done. `steps` are slugs, None means all;
+        streams that begin later are included. `after` is the last line of a stream that the caller has. The caller
+        sets `finished` when the run has ended, which it has only when its logs are archived.
+        """
+        reading = RunReading(self._hub, self._store, namespace, run, steps, after or {})
+        async for frame in reading.frames(finished):
+            yield frame
+
+
+def _stamped(block: Block) -> bytes:
+    lines = [f"{timestamp(line.time_ns) or '-'} ".encode() + line.data for line in block.lines()]
+    return b"\n".join(lines) + (b"\n" if block.data.endswith(b"\n") else b"")
