@@ -10,7 +10,7 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from tests.tui.fakes import FakeLauncher, Scene, busy_scene, hello, run, step, webshop
-from workbench.client import End, Lines, LogLine, Missed, Run, StreamKey
+from workbench.client import End, Lines, LogLine, Missed, StreamKey
 from workbench.client.errors import Invalid, Unauthorized
 from workbench.tui.ports import Finding, Launched, LaunchError
 from workbench.tui.screens.dialogs import Confirm, Findings

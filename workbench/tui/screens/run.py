@@ -39,8 +39,8 @@ class RunScreen(WorkbenchScreen):
     """Graph above, steps and log below; without the graph where the terminal is narrow."""
 
     CSS_PATH = "run.tcss"
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (_WIDE, "-wide")]
-    VERTICAL_BREAKPOINTS = [(0, "-low"), (30, "-high")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (_WIDE, "-wide")]  # noqa: RUF012 - Textual says so
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (30, "-high")]  # noqa: RUF012 - Textual says so
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,backspace", "back", "Back", id="run.back", tooltip="Back to the runs"),
         Binding("1", "focus_pane('dag')", "Graph", show=False, id="run.graph", tooltip="To the graph"),
@@ -179,6 +179,8 @@ class RunScreen(WorkbenchScreen):
                     async for frame in frames:
                         whole = self._logs.apply(frame)
                         pane.lines_came()
+                        # What has come at once is taken at once; keys and paint get their turn in between.
+                        await asyncio.sleep(0)
                         if not whole or isinstance(frame, Done):
                             break
                     else:

@@ -22,7 +22,7 @@ class RunsScreen(WorkbenchScreen):
     """Enter opens a run."""
 
     CSS_PATH = "runs.tcss"
-    VERTICAL_BREAKPOINTS = [(0, "-low"), (28, "-high")]
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (28, "-high")]  # noqa: RUF012 - Textual says so
 
     def compose(self) -> ComposeResult:
         yield TopBar()

@@ -1,0 +1,79 @@
+"""Pressing `r` sends the tree around the file, and nothing when the file is wrong."""
+
+from __future__ import annotations
+
+import subprocess
+import tarfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.tui.fakes import FakeController, hello
+from workbench.client import Run
+from workbench.tui.launching import Launcher
+from workbench.tui.ports import Checked, Finding, LaunchError
+
+DEFINITION = {"version": "v1alpha1", "name": "hello", "steps": []}
+
+
+class Recorder(FakeController):
+    """Remembers what it was sent."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.files: list[str] = []
+        self.created: list[Mapping[str, Any]] = []
+
+    async def ensure_source(self, digest: str, archive: Path, progress: Callable[[int], None] = lambda _: None) -> bool:
+        with tarfile.open(archive) as tar:
+            self.files = tar.getnames()
+        return True
+
+    async def create_run(self, pipeline: Mapping[str, Any], **fields: Any) -> Run:
+        self.created.append({"pipeline": pipeline, **fields})
+        return hello(8, "Running")
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path) -> Path:
+    subprocess.run(["git", "init", "-q", "-b", "trunk", str(tmp_path)], check=True)
+    (tmp_path / "code.py").write_text("print(1)\n")
+    path = tmp_path / ".c8s.yaml"
+    path.write_text("name: hello\n")
+    return path
+
+
+async def test_a_good_file_is_run_on_the_tree_around_it(pipeline: Path) -> None:
+    controller = Recorder()
+    launched = await Launcher(pipeline, lambda _: Checked((), DEFINITION)).launch(controller)
+    assert launched.run is not None
+    assert {"code.py", ".c8s.yaml"} <= set(controller.files)
+    assert controller.created[0]["pipeline"] == DEFINITION
+    assert controller.created[0]["source"].startswith("sha256:")
+    assert controller.created[0]["branch"] == "trunk"
+
+
+async def test_the_file_is_read_anew_each_time(pipeline: Path) -> None:
+    seen: list[bytes] = []
+    launcher = Launcher(pipeline, lambda data: (seen.append(data), Checked((), None))[1])
+    await launcher.launch(Recorder())
+    pipeline.write_text("name: other\n")
+    await launcher.launch(Recorder())
+    assert seen == [b"name: hello\n", b"name: other\n"]
+
+
+async def test_a_bad_file_starts_nothing_and_says_why(pipeline: Path) -> None:
+    finding = Finding(1, 1, "error", "no steps", None)
+    controller = Recorder()
+    launched = await Launcher(pipeline, lambda _: Checked((finding,), None)).launch(controller)
+    assert launched.run is None
+    assert launched.findings == (finding,)
+    assert not controller.files
+    assert not controller.created
+
+
+async def test_a_file_that_is_gone_is_named(tmp_path: Path) -> None:
+    with pytest.raises(LaunchError, match="No such file"):
+        await Launcher(tmp_path / ".c8s.yaml", lambda _: Checked((), DEFINITION)).launch(Recorder())

@@ -1,0 +1,94 @@
+"""The workbench in a real terminal (tmux): what no test without one can see."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.needs("tmux"), pytest.mark.xdist_group("tmux")]
+
+
+class Terminal:
+    """A tmux server of its own, with one window."""
+
+    def __init__(self, socket: Path, command: str, folder: Path) -> None:
+        self._socket = socket
+        self._tmux("new-session", "-d", "-x", "120", "-y", "36", "-c", str(folder), command)
+        self._tmux("set-option", "-g", "set-clipboard", "on")
+
+    def _tmux(self, *arguments: str) -> str:
+        done = subprocess.run(
+            ["tmux", "-S", str(self._socket), "-f", "/dev/null", *arguments],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=20,
+        )
+        return done.stdout
+
+    def screen(self) -> str:
+        return self._tmux("capture-pane", "-p")
+
+    def title(self) -> str:
+        return self._tmux("display-message", "-p", "#{pane_title}").strip()
+
+    def buffers(self) -> str:
+        return self._tmux("list-buffers")
+
+    def press(self, *keys: str) -> None:
+        self._tmux("send-keys", *keys)
+
+    def resize(self, width: int, height: int) -> None:
+        self._tmux("resize-window", "-x", str(width), "-y", str(height))
+
+    def wait_for(self, *texts: str) -> str:
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            screen = self.screen()
+            if all(text in screen for text in texts):
+                return screen
+            time.sleep(0.05)
+        raise AssertionError(f"{texts} did not appear in:\n{screen}")
+
+    def close(self) -> None:
+        subprocess.run(["tmux", "-S", str(self._socket), "kill-server"], capture_output=True, check=False, timeout=20)
+
+
+@pytest.fixture
+def terminal(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterator[Terminal]:
+    socket = tmp_path_factory.mktemp("tmux") / "socket"
+    command = f"{sys.executable} -m tests.tui.stage; echo left with $?; exec cat"
+    opened = Terminal(socket, command, repository)
+    yield opened
+    opened.close()
+
+
+def test_hostile_output_reaches_neither_title_nor_clipboard_nor_other_lines(terminal: Terminal) -> None:
+    before = terminal.title()
+    screen = terminal.wait_for("before", "title", "clipboard", "cleared", "reset", "red", "100%", "after")
+    assert "c8s › default › runs › hostile-1" in screen, "what was drawn before is still there"
+    assert "20%" not in screen
+    assert "PWNED" not in terminal.title()
+    assert terminal.title() == before
+    assert terminal.buffers() == ""
+
+
+def test_it_follows_the_size_of_the_terminal(terminal: Terminal) -> None:
+    terminal.wait_for("after")
+    terminal.resize(80, 24)
+    screen = terminal.wait_for("after", "esc Back")
+    assert max(len(line) for line in screen.splitlines()) <= 80
+    terminal.resize(140, 45)
+    terminal.wait_for("after", "◐ print", "esc Back")
+
+
+def test_it_leaves_the_terminal_as_it_was(terminal: Terminal) -> None:
+    terminal.wait_for("after")
+    terminal.press("q")
+    screen = terminal.wait_for("left with 0")
+    assert "hostile-1" not in screen
