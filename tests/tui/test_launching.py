@@ -57,7 +57,12 @@ async def test_a_good_file_is_run_on_the_tree_around_it(pipeline: Path) -> None:
 
 async def test_the_file_is_read_anew_each_time(pipeline: Path) -> None:
     seen: list[bytes] = []
-    launcher = Launcher(pipeline, lambda data: (seen.append(data), Checked((), None))[1])
+
+    def check(data: bytes) -> Checked:
+        seen.append(data)
+        return Checked((), None)
+
+    launcher = Launcher(pipeline, check)
     await launcher.launch(Recorder())
     pipeline.write_text("name: other\n")
     await launcher.launch(Recorder())

@@ -175,6 +175,19 @@ async def test_new_lines_are_followed_until_somebody_scrolls_up() -> None:
         await until(pilot, sees(scene, "line 102", "following"))
 
 
+async def test_another_step_is_followed_too_after_a_long_log() -> None:
+    steps = [step("one", (), "Running"), step("two", ("one",), "Running")]
+    scene = Scene([run("live-1", "Running", steps)], open_run="live-1")
+    scene.controller.lines["one"] = [f"one {n}" for n in range(1, 301)]
+    scene.controller.lines["two"] = [f"two {n}" for n in range(1, 201)]
+    async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(scene, "one 300"))
+        await pilot.press("right")
+        await until(pilot, sees(scene, "two 200", "following"))
+        await pilot.press("left")
+        await until(pilot, sees(scene, "one 300", "following"))
+
+
 async def test_lines_that_were_missed_are_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("workbench.tui.screens.run._AGAIN", 0)
     scene = _live()
@@ -326,9 +339,10 @@ async def test_nothing_ticks_when_nothing_runs() -> None:
     scene = Scene([hello(7)])
     async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(scene, "hello-7"))
-        assert not scene.app._ticker._active.is_set()
+        ticks: asyncio.Event = scene.app._ticker._active
+        await until(pilot, lambda: not ticks.is_set())
         scene.change(hello(8, "Running"))
-        await until(pilot, scene.app._ticker._active.is_set)
+        await until(pilot, ticks.is_set)
 
 
 async def test_leaving_a_run_and_opening_it_again_shows_its_log_again() -> None:

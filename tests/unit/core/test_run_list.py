@@ -14,12 +14,14 @@ def test_runs_come_newest_first_however_they_are_told() -> None:
     assert [run.name for run in runs.newest] == ["hello-3", "hello-2", "hello-1"]
 
 
+def test_nothing_is_known_before_the_first_list() -> None:
+    assert not RunList().known
+
+
 def test_a_whole_list_replaces_what_was_known() -> None:
     runs = RunList()
-    assert not runs.known
     runs.apply(RunsListed((hello(1),)))
     runs.apply(RunsListed((hello(2),)))
-    assert runs.known
     assert [run.name for run in runs.newest] == ["hello-2"]
 
 

@@ -68,4 +68,4 @@ def sections(screen: Screen[object]) -> list[tuple[str, list[tuple[str, str]]]]:
 
 
 def _parts(screen: Screen[object]) -> Iterable[DOMNode]:
-    return (node for node in screen.query("*") if hasattr(node, "HELP_TITLE"))
+    return (node for node in screen.query("*") if hasattr(node, "HELP_TITLE") and (node.can_focus or node.children))

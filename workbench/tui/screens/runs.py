@@ -31,7 +31,9 @@ class RunsScreen(WorkbenchScreen):
         yield Static(id="runs-empty", markup=False)
         with Vertical(id="preview"):
             yield Static(id="preview-heading", markup=False)
-            yield DagView(id="preview-dag")
+            preview = DagView(id="preview-dag")
+            preview.can_focus = False
+            yield preview
         yield Footer()
 
     @property

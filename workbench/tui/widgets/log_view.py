@@ -71,6 +71,7 @@ class LogView(ScrollView, can_focus=True):
         self._log: LogFile | None = None
         self._seen = 0
         self._widest = 0
+        self._placing = False
         self._pattern: re.Pattern[str] | None = None
         self._hit: int | None = None
         self._cache: LRUCache[tuple[object, ...], Strip] = LRUCache(_CACHED)
@@ -94,7 +95,8 @@ class LogView(ScrollView, can_focus=True):
         self._cache.clear()
         self.set_reactive(LogView.follow, follow)
         self.unread = 0
-        self.scroll_to(0, 0, animate=False, force=True, immediate=True)
+        self._put_at(0)
+        self._resize()
         self.grown()
         self.post_message(self.FollowChanged(self))
 
@@ -114,8 +116,7 @@ class LogView(ScrollView, can_focus=True):
         """Show this line (from 0), a third from the top, and mark it."""
         self.follow = False
         self._hit = position
-        self._cache.clear()
-        self.scroll_to(y=max(0, position - self.size.height // 3), animate=False, force=True, immediate=True)
+        self._put_at(max(0, position - self.size.height // 3))
         self.refresh()
 
     def mark(self, pattern: re.Pattern[str] | None) -> None:
@@ -141,6 +142,8 @@ class LogView(ScrollView, can_focus=True):
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
+        if self._placing:
+            return
         if new_value < old_value and self.follow and new_value < self.max_scroll_y:
             self.follow = False
         elif new_value > old_value and not self.follow and new_value >= self.max_scroll_y:
@@ -202,6 +205,12 @@ class LogView(ScrollView, can_focus=True):
         if self._pattern is not None:
             pieces = _marked(pieces, self._pattern, colours.match)
         return Strip([*head, *pieces])
+
+    def _put_at(self, line: int) -> None:
+        """Move the window without taking that for a person's scrolling."""
+        self._placing = True
+        self.scroll_to(0, line, animate=False, force=True, immediate=True)
+        self._placing = False
 
     def _resize(self) -> None:
         self.virtual_size = Size(self._widest, self.count)
