@@ -145,8 +145,8 @@ class GuardedRoute(APIRoute):
 async def admit(connection: HTTPConnection, rule: Rule, user: User | None = None) -> None:
     """Lets the caller in or raises a problem: 404 for names nothing can have, 401, 403.
 
-    Sets `connection.state.user` for `user`, `review` and `path`, `.capability` for `capability`. `user` is given when a ticket has named them
-    already.
+    Sets `connection.state.user` for `user`, `review` and `path`, `.capability` for `capability`. `user` is
+    given when a ticket has named them already.
     """
     check_path(connection.path_params)
     if rule.kind in ("public", "link"):
@@ -192,7 +192,8 @@ def still_admitted(connection: HTTPConnection, operation: str, user: User | None
 
 
 def check_path(params: Mapping[str, Any]) -> None:
-    """Names in the path become parts of Kubernetes URLs and object keys: what can't be a name doesn't exist."""
+    """Names in the path become parts of Kubernetes URLs and object keys: what can't be a name doesn't exist.
+    """
     for key, value in params.items():
         shape = _PATH_SHAPES.get(key)
         if shape is not None and not shape.fullmatch(str(value)):

@@ -107,17 +107,13 @@ async def _step(services: Services, run: Mapping[str, Any], slug: str) -> Mappin
     step = step_of(run, slug)
     if step is None:
         meta = run["metadata"]
-        step = step_of(
-            await services.client.get(PIPELINE_RUNS, meta["name"], namespace=meta["namespace"]), slug
-        )
+        step = step_of(await services.client.get(PIPELINE_RUNS, meta["name"], namespace=meta["namespace"]), slug)
     if step is None or step.get("slug") != slug:
         raise ApiProblem("not-found", f"the run {run['metadata']['name']} has no step {slug}")
     return step
 
 
-async def _place(
-    services: Services, run: Mapping[str, Any], slug: str, attempt: int
-) -> tuple[str, str, str, int]:
+async def _place(services: Services, run: Mapping[str, Any], slug: str, attempt: int) -> tuple[str, str, str, int]:
     step = await _step(services, run, slug)
     if attempt not in possible_attempts(step):
         raise ApiProblem("not-found", f"the step {slug} has no attempt {attempt}")

@@ -4,7 +4,6 @@ all.
 
 import logging
 from collections.abc import Sequence
-from typing import Any
 
 from fastapi import APIRouter, FastAPI, Response, WebSocket
 from fastapi.exceptions import WebSocketRequestValidationError
@@ -32,6 +31,7 @@ from controller.api.middleware import Doorway, Entrance
 from controller.api.problems import ApiProblem
 from controller.api.services import Services
 from controller.kube import Conflict, Forbidden, KubeError, NotFound, Unreachable
+from controller.logs import LogError, NoSuchLogError
 from controller.storage import ObjectNotFoundError, StorageError, StoreFullError
 
 VERSION = "v1"
@@ -85,7 +85,7 @@ def routes() -> FastAPI:
         # Flat, not included: a request's route is then the route itself, in metrics and in the tests' walk of them.
         app.router.routes.extend(router.routes)
     for error in ANSWERED:
-        app.add_exception_handler(error, _answer)
+        app.exception_handlers[error] = _answer
     return app
 
 
@@ -113,9 +113,7 @@ def to_problem(error: Exception) -> ApiProblem:
         case ApiProblem():
             return error
         case HTTPException():
-            problem = problems.of_status(
-                error.status_code, _STATUS_WORDS.get(error.status_code, str(error.detail))
-            )
+            problem = problems.of_status(error.status_code, _STATUS_WORDS.get(error.status_code, str(error.detail)))
             problem.headers = dict(error.headers or {})
             return problem
         case InvalidToken():
@@ -125,9 +123,7 @@ def to_problem(error: Exception) -> ApiProblem:
         case NotFound():
             return ApiProblem("not-found", "what was asked for is not there (any more)")
         case Conflict():
-            return ApiProblem(
-                "conflict", "someone else changed the object at the same time; look again and try again"
-            )
+            return ApiProblem("conflict", "someone else changed the object at the same time; look again and try again")
         case Forbidden():
             return ApiProblem(
                 "cluster-refused", "Kubernetes does not let the controller do this: its role lacks a right"
@@ -141,6 +137,10 @@ def to_problem(error: Exception) -> ApiProblem:
             )
         case ObjectNotFoundError():
             return ApiProblem("not-found", "what was asked for is not in the store (any more)")
+        case NoSuchLogError():
+            return ApiProblem("not-found", "there is no such log (yet)")
+        case LogError():
+            return ApiProblem("internal", "the log can't be read; the controller's log says why")
         case StoreFullError():
             return ApiProblem("unavailable", "the object store is full; someone must make room")
         case StorageError():
@@ -155,6 +155,7 @@ ANSWERED = (
     HTTPException,
     InvalidToken,
     KubeError,
+    LogError,
     StorageError,
     WebSocketRequestValidationError,
     # The framework answers with this one and raises the error again, for the entrance to log.

@@ -49,9 +49,7 @@ def possible_attempts(step: Mapping[str, Any]) -> list[int]:
     return list(range(last + 1, 0, -1))
 
 
-async def committed(
-    store: "ObjectStore", run: Mapping[str, Any], step: Mapping[str, Any]
-) -> ArtifactSet | None:
+async def committed(store: "ObjectStore", run: Mapping[str, Any], step: Mapping[str, Any]) -> ArtifactSet | None:
     """The artifacts of the step's last attempt that committed some; None when none did."""
     meta = run["metadata"]
     for attempt in possible_attempts(step):

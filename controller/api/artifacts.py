@@ -10,9 +10,7 @@ from controller.api.problems import ApiProblem
 from controller.api.runs import find_run
 from controller.api.services import services_of
 
-router = APIRouter(
-    prefix="/api/v1/namespaces/{ns}/runs/{run}/artifacts", tags=["artifacts"], route_class=GuardedRoute
-)
+router = APIRouter(prefix="/api/v1/namespaces/{ns}/runs/{run}/artifacts", tags=["artifacts"], route_class=GuardedRoute)
 
 
 @router.get("", operation_id="listArtifacts", response_model=models.ArtifactList)

@@ -158,9 +158,7 @@ class Authenticator:
 class Tickets:
     """One-use tickets: each stands for its user on one WebSocket, within `TICKET_SECONDS`."""
 
-    def __init__(
-        self, now: Callable[[], float], new_secret: Callable[[], str] = secrets.token_urlsafe
-    ) -> None:
+    def __init__(self, now: Callable[[], float], new_secret: Callable[[], str] = secrets.token_urlsafe) -> None:
         self._new_secret = new_secret
         self._issued: _Memory[User] = _Memory(now, TICKETS)
 

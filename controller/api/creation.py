@@ -79,9 +79,7 @@ def run_object(
         "event": body.event,
         "priority": body.priority,
         "triggeredBy": body.triggered_by or user,
-        "source": body.source.model_dump(mode="json", by_alias=True, exclude_none=True)
-        if body.source
-        else None,
+        "source": body.source.model_dump(mode="json", by_alias=True, exclude_none=True) if body.source else None,
     }
     return {
         "apiVersion": "c8s.dev/v1alpha1",

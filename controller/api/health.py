@@ -1,14 +1,19 @@
 """Liveness and readiness: `/healthz` says that the process turns, `/readyz` names what is not ready and why."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 
 @dataclass
 class Readiness:
-    """The parts of the process that must be there before it can serve, each with what it waits for."""
+    """The parts of the process that must be there before it can serve, each with what it waits for.
+
+    A part says itself when it is ready, or is asked each time (`ask`): None means that it is.
+    """
 
     _waiting: dict[str, str] = field(default_factory=dict)
     _ready: set[str] = field(default_factory=set)
+    _asked: dict[str, Callable[[], str | None]] = field(default_factory=dict)
 
     def expect(self, part: str, why: str) -> None:
         """The part isn't ready (any more); `why` is a sentence for people and names no secret."""
@@ -20,12 +25,18 @@ class Readiness:
         self._waiting.pop(part, None)
         self._ready.add(part)
 
-    @property
-    def ready(self) -> bool:
-        """Whether nothing is waited for."""
-        return not self._waiting
+    def ask(self, part: str, why_not: Callable[[], str | None]) -> None:
+        """The part is asked whenever someone wants to know."""
+        self._asked[part] = why_not
+
+    def waiting(self) -> dict[str, str]:
+        """What is not ready, and why."""
+        answers = {part: why_not() for part, why_not in self._asked.items()}
+        return self._waiting | {part: why for part, why in answers.items() if why is not None}
 
     def document(self) -> dict[str, object]:
         """What `/readyz` answers."""
-        waiting = [{"part": part, "why": why} for part, why in sorted(self._waiting.items())]
-        return {"ready": self.ready, "parts": sorted(self._ready), "waitingFor": waiting}
+        waiting = self.waiting()
+        ready = (self._ready | set(self._asked)) - set(waiting)
+        listed = [{"part": part, "why": why} for part, why in sorted(waiting.items())]
+        return {"ready": not waiting, "parts": sorted(ready), "waitingFor": listed}

@@ -91,11 +91,7 @@ class History:
 
     def position_after(self, version: int) -> int | None:
         """Where a reader who knows everything up to `version` goes on; None when that is too long ago."""
-        if (
-            self._floor is None
-            or version < self._floor
-            or (version == self._floor and not self._floor_is_whole)
-        ):
+        if self._floor is None or version < self._floor or (version == self._floor and not self._floor_is_whole):
             return None
         for index in range(len(self._kept) - 1, -1, -1):
             known = self._kept[index].version

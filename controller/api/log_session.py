@@ -1,12 +1,11 @@
-"""One reader's WebSocket of log lines: takes from the hub as fast as the reader takes from us, and no faster.
-"""
+"""One reader's WebSocket of log lines: takes from the hub as fast as the reader takes from us, and no faster."""
 
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from starlette.websockets import WebSocketDisconnect
 
@@ -49,6 +48,7 @@ class LogSession(Generic[Frame]):
     seconds: float
     now: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    beside: Callable[[], Coroutine[Any, Any, None]] | None = None
     sent: Callable[[int], None] = field(default=lambda size: None)
     _outbox: Outbox = field(default_factory=Outbox)
     _spacing: Spacing = field(default_factory=Spacing)
@@ -62,6 +62,8 @@ class LogSession(Generic[Frame]):
         """
         async with asyncio.TaskGroup() as group:
             others = [group.create_task(each) for each in (self._feed(), self._listen(), self._guard())]
+            if self.beside is not None:
+                others.append(group.create_task(self.beside()))
             try:
                 gone = await self._send()
             except WebSocketDisconnect:
@@ -121,7 +123,7 @@ class LogSession(Generic[Frame]):
         self._changed.set()
 
 
-async def _closable(source: AsyncIterator[Frame]) -> AsyncIterator[Frame]:
+async def _closable(source: AsyncIterator[Frame]) -> AsyncGenerator[Frame, None]:
     """The source as a generator whose end ends the source too."""
     try:
         async for each in source:

@@ -1,11 +1,11 @@
 """Logs for people: the text of one step, and one WebSocket for many steps, live.
-
-Numbering, masking and keeping lines is the logs room's job, and so is telling a reader that fell behind what it missed;
-here lines are handed out at a pace that a reader can take (log_session.py).
+ Numbering, masking and keeping lines is the logs room's job, and so is telling a reader that fell behind what
+it missed; here lines are handed out at a pace that a reader can take (log_session.py).
 """
 
+import asyncio
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, WebSocket
@@ -13,16 +13,21 @@ from fastapi.responses import Response, StreamingResponse
 
 from controller.api.access import GuardedRoute, admit, rule_of, still_admitted
 from controller.api.artifact_keys import step_of
-from controller.api.frames import Stream
+from controller.api.frames import Outbox
 from controller.api.log_session import LogSession
 from controller.api.models import NAME
 from controller.api.problems import ApiProblem
-from controller.api.runs import find_run
-from controller.api.services import services_of
+from controller.api.runs import ENDED, find_run
+from controller.api.services import Services, services_of
+from controller.api.views import phase_of
+from controller.kube import PIPELINE_RUNS, KubeError, NotFound
+from controller.logs import Block, Done, End, Frame, Lines, Live, Missed, Stream, timestamp
 
 CONTAINER = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 STEPS = 300
-_AFTER = re.compile(r"([a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?):(\d{1,6}):([a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?):(\d{1,15})")
+_AFTER = re.compile(
+    r"([a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?):(\d{1,6}):([a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?):(\d{1,15})"
+)
 
 
 class PlainText(StreamingResponse):
@@ -51,13 +56,11 @@ async def get_logs(
     status = step_of(found, step)
     if status is None:
         raise ApiProblem("not-found", f"the run {run} has no such step")
-    numbers = [int(each["number"]) for each in status.get("attempts") or ()]
-    if attempt is None:
-        attempt = max(numbers, default=1)
-    elif attempt not in numbers:
-        raise ApiProblem("not-found", f"the step {status['slug']} has no attempt {attempt}")
-    text = services.logs.read(ns, run, status["slug"], attempt, container, tail=tail, timestamps=timestamps)
-    return PlainText(text)
+    stream = Stream(ns, run, str(status["slug"]), _attempt(status, attempt), container)
+    blocks = services.logs.blocks(stream, tail=tail)
+    # The first piece is asked for before the answer begins: a log that is not there must be a 404.
+    first = await anext(blocks, None)
+    return PlainText(_text(first, blocks, timestamps))
 
 
 @router.websocket("/logs/stream", name="streamLogs")
@@ -74,8 +77,11 @@ async def stream_logs(
     user = services.tickets.redeem(ticket) if ticket is not None else None
     await admit(socket, rule_of("streamLogs"), user)
     found = await find_run(services, ns, run)
-    slugs = [_slug(found, each) for each in step or ()]
-    frames = services.logs.follow_run(ns, run, slugs or None, resume_points(after or ()))
+    slugs = frozenset(_slug(found, each) for each in step or ())
+    finished = asyncio.Event()
+    frames = services.logs.follow_run(
+        ns, run, finished=finished, steps=slugs or None, after=resume_points(ns, run, after or ())
+    )
     await socket.accept()
     services.meter.subscribed("logs", +1)
     try:
@@ -85,22 +91,91 @@ async def stream_logs(
             put,
             still_admitted(socket, "streamLogs", user),
             services.settings.heartbeat_seconds,
+            beside=lambda: _until_over(services, ns, run, finished),
             sent=lambda size: services.meter.sent("logs", size),
         ).run()
     finally:
         services.meter.subscribed("logs", -1)
 
 
-def resume_points(texts: Iterable[str]) -> dict[Stream, int]:
-    """The last lines that a reader has, from `<slug>:<attempt>:<container>:<line>`; a problem for what is none."""
+def put(outbox: Outbox, frame: Frame) -> None:
+    """A frame of the logs room, as the reader of a socket is sent it."""
+    if isinstance(frame, Done):
+        outbox.put(None, "done")
+        return
+    stream = (frame.stream.slug, frame.stream.attempt, frame.stream.container)
+    match frame:
+        case Lines():
+            outbox.put_lines(stream, frame.first, [(timestamp(line.time_ns), line.text) for line in frame.lines])
+        case Live():
+            outbox.put(stream, "live")
+        case Missed():
+            outbox.put(stream, "missed", first=frame.first, last=frame.last)
+        case End():
+            outbox.put(stream, "end", lines=frame.lines)
+
+
+def resume_points(namespace: str, run: str, texts: Iterable[str]) -> dict[Stream, int]:
+    """The last lines that a reader has, from `<slug>:<attempt>:<container>:<line>`; a problem for what is
+    none.
+    """
     found: dict[Stream, int] = {}
     for text in texts:
         match = _AFTER.fullmatch(text)
         if match is None:
             raise ApiProblem("bad-request", "after is <slug>:<attempt>:<container>:<line>")
         slug, attempt, container, line = match.groups()
-        found[(slug, int(attempt), container)] = int(line)
+        found[Stream(namespace, run, slug, int(attempt), container)] = int(line)
     return found
+
+
+async def _until_over(services: Services, namespace: str, run: str, finished: asyncio.Event) -> None:
+    """Sets `finished` when the run has ended, which it has only when its logs are archived, or is gone."""
+    history = services.history
+    while not history.closed:
+        position = history.end
+        cached = services.runs.get(namespace, run)
+        if cached is not None and phase_of(cached) in ENDED:
+            break
+        if cached is None and await _is_gone(services, namespace, run):
+            break
+        await history.changed(position, services.settings.heartbeat_seconds)
+    finished.set()
+
+
+async def _is_gone(services: Services, namespace: str, run: str) -> bool:
+    try:
+        await services.client.get(PIPELINE_RUNS, run, namespace)
+    except NotFound:
+        return True
+    except KubeError:
+        return False
+    return False
+
+
+async def _text(first: Block | None, rest: AsyncIterator[Block], timestamps: bool) -> AsyncIterator[bytes]:
+    async for block in _chained(first, rest):
+        if not timestamps:
+            yield block.data
+            continue
+        stamped = ((timestamp(line.time_ns) or "-").encode() + b" " + line.data for line in block.lines())
+        yield b"\n".join(stamped) + b"\n"
+
+
+async def _chained(first: Block | None, rest: AsyncIterator[Block]) -> AsyncIterator[Block]:
+    if first is not None:
+        yield first
+        async for block in rest:
+            yield block
+
+
+def _attempt(step: Mapping[str, Any], wanted: int | None) -> int:
+    numbers = [int(each["number"]) for each in step.get("attempts") or ()]
+    if wanted is None:
+        return max(numbers, default=1)
+    if wanted not in numbers:
+        raise ApiProblem("not-found", f"the step {step['slug']} has no attempt {wanted}")
+    return wanted
 
 
 def _slug(run: Mapping[str, Any], step: str) -> str:

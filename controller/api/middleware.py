@@ -51,12 +51,10 @@ class Doorway:
     origins: frozenset[str] = frozenset()
     json_limit: int = JSON_LIMIT
     new_id: Callable[[], str] = field(default=lambda: "-")
-    observe: Callable[[str, str, int, float], None] = field(
-        default=lambda method, route, status, seconds: None
-    )
+    observe: Callable[[str, str, int, float], None] = field(default=lambda method, route, status, seconds: None)
 
 
-class BodyTooLarge(HTTPException):  # noqa: N818 - named for what happened
+class BodyTooLarge(HTTPException):
     """Raised out of `receive` when a request's body passes the limit; ends as a problem `too-large`.
 
     It is the framework's kind of error, because the framework takes any other for a body that can't be parsed.

@@ -17,17 +17,13 @@ HEX_DIGEST = r"^[0-9a-f]{64}$"
 class Wire(BaseModel):
     """What all bodies share."""
 
-    model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, extra="forbid"
-    )
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid")
 
 
 class Described(BaseModel):
     """An answer that is described here and never validated."""
 
-    model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, extra="allow", defer_build=True
-    )
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="allow", defer_build=True)
 
 
 class Entry(Described):

@@ -24,9 +24,7 @@ Signature = Annotated[str, Query(max_length=200)]
 
 
 @router.get("/{key:path}", operation_id="getObject", response_class=StreamingResponse)
-async def get_object(
-    request: Request, key: str, expires: Expires, method: Method, signature: Signature
-) -> Response:
+async def get_object(request: Request, key: str, expires: Expires, method: Method, signature: Signature) -> Response:
     """An object's bytes; ranges are served."""
     services = services_of(request)
     _check(services, "GET", key, expires, method, signature)
@@ -39,9 +37,7 @@ async def get_object(
 
 
 @router.put("/{key:path}", operation_id="putObject", status_code=201, response_class=Response)
-async def put_object(
-    request: Request, key: str, expires: Expires, method: Method, signature: Signature
-) -> Response:
+async def put_object(request: Request, key: str, expires: Expires, method: Method, signature: Signature) -> Response:
     """Stores the body as the object, whole or not at all."""
     services = services_of(request)
     _check(services, "PUT", key, expires, method, signature)

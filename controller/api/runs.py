@@ -12,10 +12,10 @@ from fastapi.responses import JSONResponse, Response
 from controller.api import creation, definitions, models, views
 from controller.api.access import GuardedRoute
 from controller.api.numbers import run_name, take_number
-from controller.api.problems import ApiProblem
+from controller.api.problems import ApiProblem, entry
 from controller.api.services import Services, Turn, services_of
 from controller.api.sources import source_key
-from controller.kube import PIPELINE_RUNS, AlreadyExists, NotFound
+from controller.kube import PIPELINE_RUNS, AlreadyExists, ApiError, NotFound
 
 NAME_ATTEMPTS = 5
 PHASES = frozenset({"Pending", "Queued", "Running", "Succeeded", "Failed", "Cancelled"})
@@ -31,9 +31,7 @@ async def create_run(
     request: Request,
     ns: str,
     body: models.RunRequest,
-    idempotency_key: Annotated[
-        str | None, Header(description="the same key and body answer the same run")
-    ] = None,
+    idempotency_key: Annotated[str | None, Header(description="the same key and body answer the same run")] = None,
 ) -> Response:
     """Creates a run of the pipeline in the body."""
     services = services_of(request)
@@ -125,11 +123,7 @@ async def _create(
     key: creation.Idempotency | None,
 ) -> Run:
     pipeline = str(definition["name"])
-    known = (
-        views.run_number(run) or 0
-        for run in services.runs.list(namespace)
-        if views.pipeline_of(run) == pipeline
-    )
+    known = (views.run_number(run) or 0 for run in services.runs.list(namespace) if views.pipeline_of(run) == pipeline)
     at_least = max(known, default=0) + 1
     for _ in range(NAME_ATTEMPTS):
         number = await take_number(services.client, namespace, pipeline, at_least)
@@ -139,7 +133,23 @@ async def _create(
             return await services.client.create(PIPELINE_RUNS, run, namespace=namespace)
         except AlreadyExists:
             at_least = number + 1
+        except ApiError as error:
+            raise _refused(error) from error
     raise ApiProblem("conflict", f"no free name was found for a run of {pipeline}; try again")
+
+
+def _refused(error: ApiError) -> Exception:
+    """Kubernetes' own checks of a run (its schema, a quota) are the caller's business; the rest is ours."""
+    causes = error.details.get("causes")
+    listed = [each for each in causes if isinstance(each, dict)] if isinstance(causes, list) else []
+    entries = [
+        entry("run.refused", str(each.get("message", "")), path=str(each.get("field", ""))) for each in listed[:50]
+    ]
+    if error.status == 422:
+        return ApiProblem("pipeline-invalid", "Kubernetes does not take the run: it does not fit the schema", entries)
+    if error.status == 404:
+        return ApiProblem("not-found", "there is no such namespace")
+    return error
 
 
 async def _created_before(services: Services, namespace: str, key: creation.Idempotency) -> Run | None:
@@ -151,17 +161,13 @@ async def _created_before(services: Services, namespace: str, key: creation.Idem
     )
     for run in found["items"]:
         if not creation.same_request(run, key):
-            raise ApiProblem(
-                "idempotency-key-reused", "this Idempotency-Key came with another request before"
-            )
+            raise ApiProblem("idempotency-key-reused", "this Idempotency-Key came with another request before")
         return dict(run)
     return None
 
 
 @asynccontextmanager
-async def _one_at_a_time(
-    services: Services, namespace: str, key: creation.Idempotency | None
-) -> AsyncIterator[None]:
+async def _one_at_a_time(services: Services, namespace: str, key: creation.Idempotency | None) -> AsyncIterator[None]:
     """Two requests with one key wait for each other; requests without a key don't."""
     if key is None:
         yield

@@ -70,9 +70,7 @@ async def _ours(services: Services, namespace: str, name: str) -> dict[str, Any]
     except NotFound:
         return None
     if (secret["metadata"].get("labels") or {}).get(LABEL) != "true":
-        raise ApiProblem(
-            "not-a-c8s-secret", f"the Secret {name} was not set through c8s; choose another name"
-        )
+        raise ApiProblem("not-a-c8s-secret", f"the Secret {name} was not set through c8s; choose another name")
     return dict(secret)
 
 

@@ -23,7 +23,9 @@ TICK_SECONDS = 0.1
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn without its signal handlers, which belong to the process, and with an end that needs no polling."""
+    """Uvicorn without its signal handlers, which belong to the process, and with an end that needs no
+    polling.
+    """
 
     def __init__(self, config: uvicorn.Config, stop: asyncio.Event, history: History) -> None:
         super().__init__(config)
@@ -42,7 +44,7 @@ class _Server(uvicorn.Server):
         self._history.close()
 
     @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:  # type: ignore[override]
+    def capture_signals(self) -> Iterator[None]:
         yield
 
 
@@ -68,8 +70,9 @@ async def serve(app: Any, listener: socket.socket, history: History, stop: async
         ws_ping_timeout=20.0,
         backlog=1024,
     )
-    # asyncio turns Nagle's algorithm off only for sockets that say that they are TCP, and most listeners, and what they accept,
-    # say nothing (0). With it on, an answer's body waits 40 ms for the acknowledgement of its head.
+    # asyncio turns Nagle's algorithm off only for sockets that say that they are TCP, and most listeners, and
+    # what they accept, say nothing (0). With it on, an answer's body waits 40 ms for the acknowledgement of
+    # its head.
     listener = socket.socket(listener.family, listener.type, socket.IPPROTO_TCP, fileno=listener.detach())
     server = _Server(config, stop, history)
     try:

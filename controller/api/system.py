@@ -22,8 +22,8 @@ async def health(request: Request) -> Response:
 @router.get("/readyz", operation_id="ready", response_model=models.ReadyAnswer)
 async def ready(request: Request) -> Response:
     """Whether everything is there; 503 and what is waited for when not. Open to everyone."""
-    readiness = services_of(request).readiness
-    return JSONResponse(readiness.document(), status_code=200 if readiness.ready else 503)
+    document = services_of(request).readiness.document()
+    return JSONResponse(document, status_code=200 if document["ready"] else 503)
 
 
 @router.get("/metrics", operation_id="metrics", response_class=Response)

@@ -36,9 +36,7 @@ class Upload:
             if len(head) < len(self._magic):
                 head = (head + chunk)[: len(self._magic)]
                 if not self._magic.startswith(head):
-                    raise ApiProblem(
-                        "unsupported-media-type", "the body is not a tar.gz: it does not begin like gzip"
-                    )
+                    raise ApiProblem("unsupported-media-type", "the body is not a tar.gz: it does not begin like gzip")
             self.size += len(chunk)
             if self.size > self._limit:
                 raise self._too_large()

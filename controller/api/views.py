@@ -66,9 +66,7 @@ class Page:
     next: str | None
 
 
-def page(
-    runs: Iterable[Object], *, limit: int, after: str | None, phases: set[str], pipeline: str | None
-) -> Page:
+def page(runs: Iterable[Object], *, limit: int, after: str | None, phases: set[str], pipeline: str | None) -> Page:
     """The newest `limit` runs that pass the filters, after the place that the token names.
 
     The token names the last run of the page before, not a number of rows: runs that are created meanwhile

@@ -60,14 +60,10 @@ async def events(
     position = None
     if wanted.since is None:
         # No await between these lines: the state and the position belong to the same moment.
-        state = [
-            run for run in present() if wanted.takes(run["metadata"]["namespace"], run["metadata"]["name"])
-        ]
+        state = [run for run in present() if wanted.takes(run["metadata"]["namespace"], run["metadata"]["name"])]
         position, told = history.end, history.latest
         for run in state:
-            yield event(
-                "added", json.dumps(run_view(run, definition=False), separators=(",", ":")).encode(), None
-            )
+            yield event("added", json.dumps(run_view(run, definition=False), separators=(",", ":")).encode(), None)
         yield bookmark(told)
     else:
         told = wanted.since

@@ -19,6 +19,7 @@ from controller.api.metrics import Meter
 from controller.api.server import serve
 from controller.api.services import ApiSettings, Services
 from controller.kube import PIPELINE_RUNS, AlreadyExists, Conflict, NotFound
+from controller.logs import Hub, LogReader
 from controller.storage import DirectoryStore
 
 ANN, BOB = "token-of-ann", "token-of-bob"
@@ -45,9 +46,7 @@ class Kubernetes:
         except KeyError:
             raise NotFound(f"no {name}") from None
 
-    async def list(
-        self, resource: Any, namespace: str | None = None, *, label_selector: str = ""
-    ) -> dict[str, Any]:
+    async def list(self, resource: Any, namespace: str | None = None, *, label_selector: str = "") -> dict[str, Any]:
         self._fail()
         wanted = dict(part.split("=") for part in label_selector.split(",") if part)
         items = [
@@ -160,6 +159,7 @@ class World:
     store: DirectoryStore
     services: Services
     http: aiohttp.ClientSession
+    hub: Hub
     capabilities: dict[str, Capability] = field(default_factory=dict)
 
     async def call(
@@ -193,11 +193,12 @@ class Answer:
 
 
 @asynccontextmanager
-async def world(folder: Path, logs: Any = None, **settings: Any) -> AsyncIterator[World]:
+async def world(folder: Path, **settings: Any) -> AsyncIterator[World]:
     """The API on a loopback port, with fakes behind it."""
     listener = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     kubernetes = Kubernetes()
+    hub = Hub()
     store = DirectoryStore(folder / "store", b"k" * 32, url)
     capabilities: dict[str, Capability] = {}
 
@@ -209,7 +210,7 @@ async def world(folder: Path, logs: Any = None, **settings: Any) -> AsyncIterato
         client=kubernetes,  # type: ignore[arg-type]
         runs=Cache(kubernetes),
         history=kubernetes.history,
-        logs=logs,
+        logs=LogReader(hub, store),
         store=store,
         authenticator=Authenticator(kubernetes.review, clock),
         tickets=Tickets(clock),
@@ -223,7 +224,7 @@ async def world(folder: Path, logs: Any = None, **settings: Any) -> AsyncIterato
     async with asyncio.TaskGroup() as group, aiohttp.ClientSession() as http:
         served = group.create_task(serve(create_app(services), listener, kubernetes.history, stop))
         try:
-            yield World(url, kubernetes, store, services, http, capabilities)
+            yield World(url, kubernetes, store, services, http, hub, capabilities)
         finally:
             stop.set()
             await served

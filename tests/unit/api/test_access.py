@@ -66,7 +66,9 @@ async def test_without_a_token_only_health_is_open(tmp_path: Path) -> None:
                 assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, 'Bearer realm="c8s"'), path
 
 
-@pytest.mark.parametrize("header", ["Bearer nobodys", "Bearer", "Bearer ", "Bearer a b", "Basic token-of-ann", "token-of-ann"])
+@pytest.mark.parametrize(
+    "header", ["Bearer nobodys", "Bearer", "Bearer ", "Bearer a b", "Basic token-of-ann", "token-of-ann"]
+)
 async def test_what_is_no_valid_token_opens_nothing(tmp_path: Path, header: str) -> None:
     async with world(tmp_path) as there:
         for method, path, rule in HTTP:

@@ -122,5 +122,3 @@ async def test_an_error_of_the_source_is_raised() -> None:
     with pytest.raises(ExceptionGroup) as caught:
         await session(Reader(), broken()).run()
     assert caught.group_contains(OSError)
-
-

@@ -146,7 +146,13 @@ async def test_a_list_waits_for_the_cache(tmp_path: Path) -> None:
 
 async def test_what_is_not_there_is_not_found(tmp_path: Path) -> None:
     async with world(tmp_path) as there:
-        for method, path in (("GET", "x-1"), ("DELETE", "x-1"), ("POST", "x-1/cancel"), ("GET", "X_1"), ("GET", "x%2F1")):
+        for method, path in (
+            ("GET", "x-1"),
+            ("DELETE", "x-1"),
+            ("POST", "x-1/cancel"),
+            ("GET", "X_1"),
+            ("GET", "x%2F1"),
+        ):
             answer = await there.call(method, f"{RUNS}/{path}")
             assert answer.problem == (404, "not-found"), (method, path)
 
