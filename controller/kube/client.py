@@ -89,7 +89,8 @@ class KubeClient:
     ) -> Json:
         """The whole list, read page by page: `{"items": […], "metadata": {"resourceVersion": …}}`."""
         query = _selectors(label_selector, field_selector) | {"limit": str(_PAGE)}
-        path, items = resource.path(namespace), []
+        path = resource.path(namespace)
+        items: list[Json] = []
         while True:
             page = await self._call("GET", path, query=query)
             items += page.get("items") or []

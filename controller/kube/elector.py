@@ -59,7 +59,7 @@ class Elector:
         """Wait for the lease, then run `work` until it ends or the lease is lost. Raises what `work` raises.
 
         Raises:
-            LeadershipLostError: the lease could not be renewed in time; `work` has been cancelled before others may begin.
+            LeadershipLostError: the lease could not be renewed in time; `work` was cancelled before others may begin.
         """
         while not await self._try():
             await asyncio.sleep(self._times.retry)

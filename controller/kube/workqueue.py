@@ -69,7 +69,7 @@ class WorkQueue(Generic[Key]):
     def add_failed(self, key: Key) -> float:
         """Again after a back-off that doubles with each failure in a row; returns the seconds."""
         failures = self._failures[key] = self._failures.get(key, 0) + 1
-        delay = min(_FIRST_BACKOFF * 2 ** min(failures - 1, 20), _LONGEST_BACKOFF) * (0.5 + self._jitter())
+        delay: float = min(_FIRST_BACKOFF * 2.0 ** min(failures - 1, 20), _LONGEST_BACKOFF) * (0.5 + self._jitter())
         self.add_after(key, delay)
         return delay
 
