@@ -12,6 +12,7 @@ import pytest
 
 from tests.tui.fakes import FakeController, hello
 from workbench.client import Run
+from workbench.tui.checking import check
 from workbench.tui.launching import Launcher
 from workbench.tui.ports import Checked, Finding, LaunchError
 
@@ -82,3 +83,17 @@ async def test_a_bad_file_starts_nothing_and_says_why(pipeline: Path) -> None:
 async def test_a_file_that_is_gone_is_named(tmp_path: Path) -> None:
     with pytest.raises(LaunchError, match="No such file"):
         await Launcher(tmp_path / ".c8s.yaml", lambda _: Checked((), DEFINITION)).launch(Recorder())
+
+
+@pytest.mark.parametrize("sample", ["hello", "fan-out", "failing", "artifacts", "secrets"])
+def test_the_samples_are_good(repository: Path, sample: str) -> None:
+    checked = check((repository / "samples" / f"{sample}.yaml").read_bytes())
+    assert checked.definition is not None
+    assert checked.definition["name"] == sample
+
+
+@pytest.mark.parametrize("data", [b"", b"\xff\xfe", b"steps: [", b"name: x\nstep: []\n", b"- 1\n"])
+def test_a_bad_file_has_findings_and_no_definition(data: bytes) -> None:
+    checked = check(data)
+    assert checked.definition is None
+    assert any(finding.severity == "error" for finding in checked.findings)

@@ -302,7 +302,7 @@ async def test_a_lost_connection_is_told_until_it_is_back() -> None:
 
 
 async def test_a_controller_that_refuses_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workbench.tui.app._AGAIN", 0.01)
+    monkeypatch.setattr("workbench.tui.feed._AGAIN", 0.01)
     scene = busy_scene()
     scene.controller.refusal = Unauthorized("the token is not known")
     async with scene.app.run_test(size=WIDE, notifications=True) as pilot:

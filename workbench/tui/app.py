@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Callable
-from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import ClassVar
 
@@ -15,9 +13,8 @@ from textual.binding import Binding, BindingType
 from textual.signal import Signal
 
 from workbench.client.errors import ClientError
-from workbench.client.views import Cluster
-from workbench.core.run_list import RunList
 from workbench.core.text import label
+from workbench.tui.feed import Feed
 from workbench.tui.ports import Connect, Controller, Launches
 from workbench.tui.screens.base import WorkbenchScreen
 from workbench.tui.screens.runs import RunsScreen
@@ -25,8 +22,6 @@ from workbench.tui.theme import DARK
 
 _COALESCE = 0.05
 """Seconds within which changes of runs are shown together."""
-_AGAIN = 3.0
-"""Seconds before a controller that refused us is asked again."""
 
 
 def _now() -> datetime:
@@ -56,14 +51,11 @@ class Workbench(App[int]):
     ) -> None:
         super().__init__()
         self.place, self.launcher, self.now = place, launcher, now
-        self.runs = RunList()
+        self.feed = Feed(connect, self._tell_soon, lambda: self.place_changed.publish(None))
         self.runs_changed: Signal[None] = Signal(self, "runs changed")
         self.ticked: Signal[None] = Signal(self, "ticked")
         self.place_changed: Signal[None] = Signal(self, "place changed")
-        self.controller: Controller | None = None
-        self.cluster: Cluster | None = None
-        self.trouble: str | None = None
-        self._connect, self._open_run = connect, open_run
+        self._open_run = open_run
         self._telling = False
         self.register_theme(DARK)
         if "TEXTUAL_THEME" not in os.environ:
@@ -88,24 +80,7 @@ class Workbench(App[int]):
 
     @work(group="watch", exclusive=True, description="watch the runs")
     async def _stay_connected(self) -> None:
-        """Hear of every change of a run, for as long as the app lives."""
-        async with self._connect(self._on_trouble) as controller:
-            self.controller = controller
-            while True:
-                try:
-                    self.cluster = await controller.cluster()
-                    self._on_trouble(None)
-                    async with aclosing(controller.watch_runs()) as changes:
-                        async for change in changes:
-                            self.runs.apply(change)
-                            self._tell_soon()
-                except ClientError as error:
-                    self._on_trouble(str(error))
-                await asyncio.sleep(_AGAIN)
-
-    def _on_trouble(self, trouble: str | None) -> None:
-        self.trouble = trouble
-        self.place_changed.publish(None)
+        await self.feed.follow()
 
     def _tell_soon(self) -> None:
         if not self._telling:
@@ -114,7 +89,7 @@ class Workbench(App[int]):
 
     def _tell(self) -> None:
         self._telling = False
-        if self.runs.active:
+        if self.feed.runs.active:
             self._ticker.resume()
         else:
             self._ticker.pause()
@@ -132,10 +107,10 @@ class Workbench(App[int]):
     def action_launch(self) -> None:
         if self.launcher is None:
             self.notify("There is no .c8s.yaml in this folder to run.", severity="warning", markup=False)
-        elif self.controller is None or self.trouble is not None:
+        elif self.feed.controller is None or self.feed.trouble is not None:
             self.notify("There is no connection to run it on.", severity="warning")
         elif not self.screen.is_modal:
-            self._launch(self.launcher, self.controller)
+            self._launch(self.launcher, self.feed.controller)
 
     @work(group="launch", exclusive=True, description="start a run")
     async def _launch(self, launcher: Launches, controller: Controller) -> None:
@@ -158,13 +133,13 @@ class Workbench(App[int]):
 
     def action_cancel(self) -> None:
         screen = self.screen
-        run = self.runs.get(screen.run_in_hand or "") if isinstance(screen, WorkbenchScreen) else None
+        run = self.feed.runs.get(screen.run_in_hand or "") if isinstance(screen, WorkbenchScreen) else None
         if run is None:
             return
         if run.ended:
             self.notify(f"{label(run.name, 60)} has ended already.", markup=False)
-        elif self.controller is not None:
-            self._cancel(self.controller, run.name)
+        elif self.feed.controller is not None:
+            self._cancel(self.feed.controller, run.name)
 
     @work(group="cancel", exclusive=True, description="cancel a run")
     async def _cancel(self, controller: Controller, name: str) -> None:

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Comb:
     """`sources` and `targets` are the items at its teeth, `left` and `right` the rows of these.
 
@@ -27,12 +28,12 @@ class Comb:
     right: frozenset[float]
     edges: frozenset[tuple[int, int]] = field(repr=False)
 
-    @property
+    @cached_property
     def straight(self) -> bool:
         """One line along one row, which needs no vertical."""
         return len(self.left) == 1 and self.left == self.right
 
-    @property
+    @cached_property
     def span(self) -> tuple[float, float]:
         rows = self.left | self.right
         return min(rows), max(rows)
@@ -89,16 +90,14 @@ def combs_of(leads: Mapping[int, Sequence[int]], rows: Sequence[float]) -> list[
 
 def must_precede(one: Comb, other: Comb) -> bool:
     """Whether the vertical of `one` has to be left of that of `other`. Both have one."""
-    if one.edges == other.edges:
+    if one.edges is other.edges:
         return bool(one.sources)
-    if one.left & other.right:
+    if not one.left.isdisjoint(other.right):
         # A row that ends at `one` and begins at `other`: the other way round they would overlap and look joined.
         return True
-    if one.sources & other.sources:
+    if not one.sources.isdisjoint(other.sources):
         return one.sources < other.sources
-    if one.targets & other.targets:
-        return other.targets < one.targets
-    return False
+    return other.targets < one.targets and not one.targets.isdisjoint(other.targets)
 
 
 def _split(new: Comb, other: Comb, comb: _Make) -> tuple[Comb, list[Comb]] | None:

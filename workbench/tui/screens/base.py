@@ -46,8 +46,8 @@ class WorkbenchScreen(Screen[None]):
 
     def _show_place(self) -> None:
         bar = self.query_one(TopBar)
-        bar.trouble = self.workbench.trouble
-        cluster = self.workbench.cluster
+        bar.trouble = self.workbench.feed.trouble
+        cluster = self.workbench.feed.cluster
         if cluster is not None:
             ignored = " · images ignored" if cluster.ignores_images else ""
             bar.note = f"{cluster.runtime}{ignored}"

@@ -82,7 +82,7 @@ class RunScreen(WorkbenchScreen):
 
     @property
     def run(self) -> Run | None:
-        return self.workbench.runs.get(self._run_name)
+        return self.workbench.feed.runs.get(self._run_name)
 
     def runs_changed(self) -> None:
         run = self.run
@@ -136,7 +136,7 @@ class RunScreen(WorkbenchScreen):
         crumbs = ("runs", self._run_name, *((self.step,) if self.step else ()))
         self.show_crumbs(*crumbs)
         if run is None:
-            known = self.workbench.runs.known
+            known = self.workbench.feed.runs.known
             text.append(
                 f"There is no run {label(self._run_name, 60)} any more." if known else "Asking …", colours.muted
             )
@@ -162,7 +162,7 @@ class RunScreen(WorkbenchScreen):
         self._show_step()
 
     def _stream_if_needed(self, step: Step | None, key: StreamKey | None) -> None:
-        controller = self.workbench.controller
+        controller = self.workbench.feed.controller
         if step is None or key is None or controller is None or key == self._streaming:
             return
         self._streaming = key

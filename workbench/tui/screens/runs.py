@@ -41,7 +41,7 @@ class RunsScreen(WorkbenchScreen):
         return self.query_one(RunsTable).cursor
 
     def runs_changed(self) -> None:
-        runs = self.workbench.runs
+        runs = self.workbench.feed.runs
         self.show_crumbs(f"runs ({len(runs)})" if runs.known else "runs")
         table, empty = self.query_one(RunsTable), self.query_one("#runs-empty", Static)
         table.show_runs(runs)
@@ -59,7 +59,7 @@ class RunsScreen(WorkbenchScreen):
 
     @on(Rows.Moved)
     def _preview(self) -> None:
-        run = self.workbench.runs.get(self.run_in_hand or "")
+        run = self.workbench.feed.runs.get(self.run_in_hand or "")
         pane = self.query_one("#preview")
         pane.display = run is not None and bool(run.steps)
         if run is not None:
@@ -77,7 +77,7 @@ class RunsScreen(WorkbenchScreen):
     def _what_to_do(self) -> Text:
         colours, file = palette(self.app), self.workbench.launcher
         text = Text(justify="center")
-        if not self.workbench.runs.known:
+        if not self.workbench.feed.runs.known:
             return text.append("Asking for the runs …", colours.muted)
         text.append("No runs yet\n\n", colours.bold)
         if file is not None:

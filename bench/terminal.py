@@ -1,6 +1,6 @@
 """How soon the workbench shows itself, and what it costs while a step floods it or nothing happens.
 
-.venv/bin/python bench/workbench.py
+.venv/bin/python bench/terminal.py
 """
 
 from __future__ import annotations
