@@ -1,0 +1,123 @@
+"""The agent's four calls to the API, and the two transfers that they lead to."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from . import web
+from .failure import AgentError, NetworkError, shown
+from .settings import Settings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any, BinaryIO
+
+_ROUTES = "/api/v1/agent/"
+
+
+class Api:
+    """The agent's door of the controller."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._url = settings.api_url
+        self._token = settings.token
+
+    def link(self, what: str) -> dict[str, Any]:
+        """Where `source` or `artifacts/<slug>` is: url, sha256, size."""
+        found = self._call("GET", what, None)
+        if not (isinstance(found.get("url"), str) and isinstance(found.get("sha256"), str)):
+            raise AgentError(f"the API's answer about {what} is not understood")
+        return found
+
+    def upload_url(self, slug: str, attempt: str, size: int, sha256: str) -> str:
+        """Where to PUT the archive."""
+        found = self._call("POST", f"artifacts/{slug}/{attempt}", {"size": size, "sha256": sha256})
+        if not isinstance(found.get("url"), str):
+            raise AgentError("the API's answer to an upload is not understood")
+        return str(found["url"])
+
+    def commit(self, slug: str, attempt: str, manifest: dict[str, Any]) -> None:
+        """Says that the archive is whole and what is in it."""
+        self._call("PUT", f"artifacts/{slug}/{attempt}/manifest", manifest)
+
+    def download(self, link: dict[str, Any], into: BinaryIO, what: str) -> int:
+        """Fetches what a link leads to; its size in bytes. Raises unless it has the digest and size it should."""
+        return web.retried(lambda: self._download(link, into, what))
+
+    def put(self, url: str, body: Callable[[], Iterable[bytes]], size: int) -> None:
+        """Sends a file to a link."""
+
+        def attempt() -> None:
+            headers = {"Content-Type": "application/gzip"}
+            response = web.request("PUT", self._absolute(url), headers, body(), size)
+            try:
+                if response.status >= 300:
+                    raise _refusal("the upload of the artifacts", response)
+            finally:
+                response.close()
+
+        web.retried(attempt)
+
+    def _download(self, link: dict[str, Any], into: BinaryIO, what: str) -> int:
+        into.seek(0)
+        into.truncate()
+        digest = hashlib.sha256()
+        size = 0
+        response = web.request("GET", self._absolute(link["url"]), {})
+        try:
+            if response.status != 200:
+                raise _refusal(f"the download of {what}", response)
+            for piece in response.pieces():
+                into.write(piece)
+                digest.update(piece)
+                size += len(piece)
+        finally:
+            response.close()
+        expected = link["sha256"].removeprefix("sha256:")
+        if digest.hexdigest() != expected:
+            raise NetworkError(f"what came for {what} is damaged: its SHA-256 is {digest.hexdigest()}, not {expected}")
+        return size
+
+    def _call(self, method: str, path: str, document: dict[str, Any] | None) -> dict[str, Any]:
+        return web.retried(lambda: self._call_once(method, path, document))
+
+    def _call_once(self, method: str, path: str, document: dict[str, Any] | None) -> dict[str, Any]:
+        headers = {"Authorization": f"Bearer {self._token}"}
+        body = b"" if document is None else json.dumps(document, separators=(",", ":")).encode()
+        if document is not None:
+            headers["Content-Type"] = "application/json"
+        response = web.request(
+            method,
+            self._url + _ROUTES + path,
+            headers,
+            (body,) if body else (),
+            None if document is None else len(body),
+        )
+        try:
+            if response.status >= 300:
+                raise _refusal(f"{method} {path}", response)
+            answer = response.body()
+        finally:
+            response.close()
+        try:
+            found = json.loads(answer) if answer else {}
+        except ValueError:
+            raise NetworkError(f"the API's answer to {method} {path} is not JSON") from None
+        return found if isinstance(found, dict) else {}
+
+    def _absolute(self, url: str) -> str:
+        return self._url + url if url.startswith("/") else url
+
+
+def _refusal(tried: str, response: web.Response) -> AgentError:
+    """The error for an answer of 300 and more: busy and broken servers may do better next time."""
+    detail = ""
+    try:
+        found = json.loads(response.body(64 * 1024))
+        detail = str(found.get("detail") or found.get("title") or "")
+    except (ValueError, AttributeError, NetworkError):
+        detail = ""
+    kind = NetworkError if response.status >= 500 or response.status in (408, 429) else AgentError
+    return kind(f"{tried} was refused with {response.status}" + (f": {shown(detail)}" if detail else ""))

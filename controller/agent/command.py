@@ -1,0 +1,29 @@
+"""The agent's command line: `fetch` or `upload`, everything else by the environment."""
+
+import os
+import sys
+
+from .failure import AgentError, UsageError
+from .settings import Settings
+
+
+def main(arguments: list[str]) -> int:
+    """The exit code: 0 done, 1 it could not be done, 2 the agent was started wrongly."""
+    try:
+        if arguments == ["fetch"]:
+            from .fetch import fetch
+
+            fetch(Settings(os.environ))
+        elif arguments == ["upload"]:
+            from .upload import upload
+
+            upload(Settings(os.environ))
+        else:
+            raise UsageError("usage: agent fetch|upload")
+    except AgentError as problem:
+        print(f"c8s agent: {problem}", file=sys.stderr, flush=True)
+        return problem.exit_code
+    except OSError as problem:
+        print(f"c8s agent: {problem.strerror or type(problem).__name__}", file=sys.stderr, flush=True)
+        return 1
+    return 0

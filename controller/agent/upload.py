@@ -1,0 +1,64 @@
+"""`upload`: waits for the step to end, then stores what its artifact globs name and says what it stored.
+
+The wait is for SIGTERM, which a sidecar gets when the step's own container has ended. The manifest goes last: only
+with it does the step count as having its artifacts.
+"""
+
+# (pathlib would cost more to import than the whole of this work takes.)
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+from .api import Api
+from .collect import collect
+from .failure import UsageError
+from .pack import pack
+from .scratch import scratch_file
+from .settings import Settings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import BinaryIO
+
+_PIECE = 256 * 1024
+
+
+def upload(settings: Settings) -> None:
+    """Waits, packs, uploads, commits."""
+    slug, attempt = settings.need("C8S_STEP_SLUG"), settings.need("C8S_ATTEMPT")
+    globs = settings.strings("C8S_ARTIFACTS")
+    _wait_for_the_end(settings.optional("C8S_READY_FILE"))
+    started = time.monotonic()
+    api = Api(settings)
+    with scratch_file(settings.workspace) as archive:
+        packed = pack(settings.workspace, collect(settings.workspace, globs), archive)
+        url = api.upload_url(slug, attempt, packed.size, packed.sha256)
+        api.put(url, lambda: _content(archive), packed.size)
+    api.commit(slug, attempt, packed.manifest())
+    took = time.monotonic() - started
+    print(f"stored {len(packed.files)} artifacts, {packed.size} bytes packed, in {took:.2f} s", flush=True)
+
+
+def _wait_for_the_end(ready: str | None) -> None:
+    """Waits for SIGTERM, which has been blocked since the program began, so none is missed.
+
+    `ready` is a file that is made once we wait, for those who must not end before.
+    """
+    ending = {signal.SIGTERM, signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, ending)
+    if ready is not None:
+        try:
+            os.close(os.open(ready, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644))
+        except OSError as problem:
+            raise UsageError(f"the file {ready} can't be made: {problem.strerror}") from None
+    signal.sigwait(ending)
+
+
+def _content(file: BinaryIO) -> Iterator[bytes]:
+    file.seek(0)
+    while piece := file.read(_PIECE):
+        yield piece
