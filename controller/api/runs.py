@@ -2,6 +2,7 @@
 at once.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
@@ -38,7 +39,7 @@ async def create_run(
     user = request.state.user.name
     key = creation.idempotency(idempotency_key, user, body)
     digest = creation.check_source(body)
-    definition, params = definitions.checked(body.pipeline, body.params)
+    definition, params = await asyncio.to_thread(definitions.checked, body.pipeline, body.params)
     if digest is not None and await services.store.head(source_key(digest)) is None:
         raise ApiProblem("source-missing", f"the source {digest} is not in the store: upload it first")
     async with _one_at_a_time(services, ns, key):

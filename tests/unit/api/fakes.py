@@ -160,6 +160,7 @@ class World:
     services: Services
     http: aiohttp.ClientSession
     hub: Hub
+    stop: asyncio.Event
     capabilities: dict[str, Capability] = field(default_factory=dict)
 
     async def call(
@@ -224,7 +225,7 @@ async def world(folder: Path, **settings: Any) -> AsyncIterator[World]:
     async with asyncio.TaskGroup() as group, aiohttp.ClientSession() as http:
         served = group.create_task(serve(create_app(services), listener, kubernetes.history, stop))
         try:
-            yield World(url, kubernetes, store, services, http, hub, capabilities)
+            yield World(url, kubernetes, store, services, http, hub, stop, capabilities)
         finally:
             stop.set()
             await served

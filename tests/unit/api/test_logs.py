@@ -1,0 +1,194 @@
+"""Logs over HTTP and WebSocket, from the real hub and store."""
+
+import array
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from controller.kube import PIPELINE_RUNS
+from controller.logs import Block, Stream
+from tests.unit.api.fakes import World, world
+
+RUN = "/api/v1/namespaces/a/runs/ci-1"
+STREAM = Stream("a", "ci-1", "build", 1, "step")
+NOON = 1_767_268_800 * 10**9
+HEADERS = {"Authorization": "Bearer token-of-ann"}
+
+
+def block(first: int, *texts: str) -> Block:
+    times = array.array("q", [NOON + number for number in range(len(texts))])
+    return Block(first, times, "".join(f"{text}\n" for text in texts).encode())
+
+
+async def a_run(there: World, **status: Any) -> None:
+    body = {"metadata": {"name": "ci-1", "namespace": "a"}, "spec": {"pipeline": {"name": "ci"}}}
+    await there.kubernetes.create(PIPELINE_RUNS, body, "a")
+    steps = [{"name": "build", "slug": "build", "attempts": [{"number": 1}]}, {"name": "idle", "slug": "idle"}]
+    there.kubernetes.status("a", "ci-1", **{"phase": "Running", "steps": steps, **status})
+
+
+async def frames(there: World, query: str = "", count: int = 1000) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    async with there.http.ws_connect(f"{there.url}{RUN}/logs/stream{query}", headers=HEADERS) as socket:
+        async for message in socket:
+            found.append(message.json())
+            if len(found) == count:
+                break
+    return found
+
+
+async def test_the_text_of_a_step(tmp_path: Path) -> None:
+    async with world(tmp_path) as there:
+        await a_run(there)
+        log = there.hub.open(STREAM, 1, [])
+        there.hub.publish(log, block(1, "one", "<b>two</b>", "three"))
+        answer = await there.call("GET", f"{RUN}/steps/build/logs")
+        assert answer.body == b"one\n<b>two</b>\nthree\n"
+        assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        tail = await there.call("GET", f"{RUN}/steps/build/logs?tail=1&timestamps=true")
+        assert tail.body == b"2026-01-01T12:00:00.000000Z three\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("steps/nosuch/logs", 404),
+        ("steps/idle/logs", 404),
+        ("steps/build/logs?attempt=2", 404),
+        ("steps/build/logs?container=upload", 404),
+        ("steps/build/logs?container=../x", 422),
+        ("steps/build/logs?tail=-1", 422),
+    ],
+)
+async def test_a_log_that_is_not_there_is_a_problem(tmp_path: Path, path: str, status: int) -> None:
+    async with world(tmp_path) as there:
+        await a_run(there)
+        there.hub.publish(there.hub.open(STREAM, 1, []), block(1, "one"))
+        assert (await there.call("GET", f"{RUN}/{path}")).problem[0] == status
+
+
+async def test_a_socket_gives_what_is_there_then_what_comes_then_the_end(tmp_path: Path) -> None:
+    async with world(tmp_path) as there:
+        await a_run(there)
+        log = there.hub.open(STREAM, 1, [])
+        there.hub.publish(log, block(1, "one", "two"))
+        async with there.http.ws_connect(f"{there.url}{RUN}/logs/stream?step=build", headers=HEADERS) as socket:
+            named = {"step": "build", "attempt": 1, "container": "step"}
+            times = [f"2026-01-01T12:00:00.00000{number}Z" for number in (0, 0)]
+            first = await asyncio.wait_for(socket.receive_json(), 5)
+            assert first == {"type": "lines", **named, "first": 1, "lines": [[times[0], "one"], [times[1], "two"]]}
+            assert await asyncio.wait_for(socket.receive_json(), 5) == {"type": "live", **named}
+            there.hub.publish(log, block(3, "three"))
+            third = await asyncio.wait_for(socket.receive_json(), 5)
+            assert (third["first"], third["lines"][0][1]) == (3, "three")
+            there.hub.end(log)
+            assert await asyncio.wait_for(socket.receive_json(), 5) == {"type": "end", **named, "lines": 3}
+            there.kubernetes.status("a", "ci-1", phase="Succeeded")
+            assert await asyncio.wait_for(socket.receive_json(), 5) == {"type": "done"}
+            assert (await asyncio.wait_for(socket.receive(), 5)).type == aiohttp.WSMsgType.CLOSE
+
+
+async def test_a_socket_resumes_after_a_line(tmp_path: Path) -> None:
+    async with world(tmp_path) as there:
+        await a_run(there, phase="Failed")
+        log = there.hub.open(STREAM, 1, [])
+        there.hub.publish(log, block(1, *(f"line {number}" for number in range(1, 101))))
+        there.hub.end(log)
+        found = await frames(there, "?after=build:1:step:98")
+        texts = [text for frame in found if frame["type"] == "lines" for _, text in frame["lines"]]
+        assert texts == ["line 99", "line 100"]
+        assert [frame["type"] for frame in found][-2:] == ["end", "done"]
+
+
+async def test_a_run_that_has_not_begun_is_waited_for(tmp_path: Path) -> None:
+    async with world(tmp_path) as there:
+        await a_run(there, phase="Pending", steps=[])
+        async with there.http.ws_connect(f"{there.url}{RUN}/logs/stream?step=build", headers=HEADERS) as socket:
+            there.hub.publish(there.hub.open(STREAM, 1, []), block(1, "at last"))
+            first = await asyncio.wait_for(socket.receive_json(), 5)
+            assert first["lines"][0][1] == "at last"
+
+
+async def test_a_run_that_is_deleted_ends_its_sockets(tmp_path: Path) -> None:
+    async with world(tmp_path) as there:
+        await a_run(there)
+        reading = asyncio.ensure_future(frames(there))
+        while not there.hub.subscribers:
+            await asyncio.sleep(0)
+        await there.kubernetes.delete(PIPELINE_RUNS, "ci-1", "a")
+        assert (await asyncio.wait_for(reading, 5))[-1] == {"type": "done"}
+
+
+async def test_the_end_of_the_process_ends_the_sockets(tmp_path: Path) -> None:
+    async with world(tmp_path) as there:
+        await a_run(there)
+        socket = await there.http.ws_connect(f"{there.url}{RUN}/logs/stream", headers=HEADERS)
+        there.stop.set()
+        assert (await asyncio.wait_for(socket.receive(), 5)).type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.TEXT)
+        await socket.close()
+
+
+@pytest.mark.parametrize(
+    ("query", "headers", "status"),
+    [
+        ("", {}, 401),
+        ("?ticket=guess", {}, 401),
+        ("", {"Authorization": "Bearer token-of-bob"}, 403),
+        ("", {**HEADERS, "Origin": "http://evil.example"}, 403),
+        ("", {**HEADERS, "Host": "evil.example"}, 421),
+        ("?after=x", HEADERS, 400),
+        ("?step=nosuch", HEADERS, 404),
+        ("?step=..%2Fx", HEADERS, 404),
+        ("?" + "&".join(["step=build"] * 301), HEADERS, 422),
+    ],
+)
+async def test_a_socket_that_may_not_open_says_why(
+    tmp_path: Path, query: str, headers: dict[str, str], status: int
+) -> None:
+    async with world(tmp_path) as there:
+        await a_run(there)
+        with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+            await there.http.ws_connect(f"{there.url}{RUN}/logs/stream{query}", headers=headers)
+        assert caught.value.status == status
+        assert caught.value.headers is not None
+        assert caught.value.headers["Content-Type"] == "application/problem+json"
+
+
+async def test_a_ticket_opens_one_socket(tmp_path: Path) -> None:
+    async with world(tmp_path) as there:
+        await a_run(there, phase="Succeeded")
+        ticket = (await there.call("POST", "/api/v1/tickets")).json["ticket"]
+        url = f"{there.url}{RUN}/logs/stream?ticket={ticket}"
+        async with there.http.ws_connect(url) as socket:
+            assert await asyncio.wait_for(socket.receive_json(), 5) == {"type": "done"}
+        with pytest.raises(aiohttp.WSServerHandshakeError):
+            await there.http.ws_connect(url)
+
+
+async def test_a_slow_reader_is_told_what_it_missed(tmp_path: Path) -> None:
+    async with world(tmp_path) as there:
+        await a_run(there)
+        log = there.hub.open(STREAM, 1, [])
+        there.hub.publish(log, block(1, "first"))
+        async with there.http.ws_connect(f"{there.url}{RUN}/logs/stream", headers=HEADERS) as socket:
+            first = await asyncio.wait_for(socket.receive_json(), 5)
+            assert first["lines"][0][1] == "first"
+            number = 2
+            while log.ring.first < 2000:
+                there.hub.publish(log, block(number, *["x" * 1000] * 500))
+                number += 500
+                await asyncio.sleep(0)
+            there.hub.end(log)
+            there.kubernetes.status("a", "ci-1", phase="Succeeded")
+            got, missed, kinds = 1, 0, set()
+            async for message in socket:
+                frame = message.json()
+                kinds.add(frame["type"])
+                got += len(frame.get("lines", ())) if frame["type"] == "lines" else 0
+                missed += frame["last"] - frame["first"] + 1 if frame["type"] == "missed" else 0
+            assert kinds >= {"missed", "lines", "end", "done"}
+            assert got + missed == number - 1
