@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,43 @@ def read_pipeline(file: str | None, cwd: Path) -> PipelineFile:
     label = shown_path(path.absolute(), cwd)
     # A pipe (`c8s run <(generate)`) lies nowhere.
     return PipelineFile(path.absolute() if path.is_file() else None, label, data)
+
+
+def check(data: bytes) -> Checked:
+    """What lint says about a file's bytes, whatever they are."""
+    from controller.pipeline.lint import lint
+
+    result = lint(data)
+    return Checked(result.problems, result.pipeline)
+
+
+def resolve_params(definition: Mapping[str, Any], given: Mapping[str, str]) -> None:
+    """Check the parameters before anything is started.
+
+    Raises:
+        InputError: one is unknown, missing, or has a value that is not among its options.
+    """
+    from controller.pipeline.params import resolve
+
+    _, wrong = resolve(definition.get("params") or [], given)
+    if wrong:
+        raise InputError("; ".join(sentence for _, sentence in wrong) + ". Give it with --param KEY=VALUE")
+
+
+def verdict(definition: Mapping[str, Any], event: str, branch: str, changed: tuple[str, ...] | None) -> str:
+    """Whether the event would start a run, as a sentence. `changed` is None when the changed files are not known."""
+    from controller.pipeline.conditions import Occasion, match
+
+    found = match(definition, Occasion(event=event, branch=branch, changed=changed))
+    what = f"{event} on {branch}" if event != "tag" else event
+    return f"{what}: would run" if found.runs else f"{what}: would not run, {found.why}"
+
+
+def schema_document() -> str:
+    """The JSON Schema of pipeline files, as text."""
+    from controller.pipeline.lint import schema
+
+    return json.dumps(schema(), indent=2)
 
 
 def show_problems(file: PipelineFile, problems: Iterable[Problem], how: Look) -> list[str]:

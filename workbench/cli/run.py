@@ -85,12 +85,14 @@ def run(
     """
     if source and no_source:
         raise click.UsageError("--source and --no-source exclude each other")
-    from workbench.cli.checking import read_pipeline, refuse_errors
+    from workbench.cli.checking import read_pipeline, refuse_errors, resolve_params
 
     pipeline = read_pipeline(file, Path.cwd())
     checked = refuse_errors(pipeline, look(sys.stderr))
     if checked is None:
         ctx.exit(2)
+    given = _params(params)
+    resolve_params(checked, given)
     from workbench.cli.options import run_async
     from workbench.cli.session import Session
     from workbench.cli.submission import Order, new_key
@@ -103,7 +105,7 @@ def run(
         key=new_key(),
         branch=branch,
         event=event,
-        params=_params(params),
+        params=given,
         priority=priority,
     )
     ctx.exit(run_async(Session(order, where, look(sys.stdout), verbose, timestamps).exit_code()))
