@@ -125,9 +125,7 @@ def scan(root: Path, home: Path | None = None) -> Worktree:
     """
     names: Iterable[str]
     if repository_root(root) is not None:
-        with _git(
-            root, "status", "--porcelain=v2", "--branch", "-z", "--ignore-submodules=none", "--", "."
-        ) as status:
+        with _git(root, "status", "--porcelain=v2", "--branch", "-z", "--ignore-submodules=none", "--", ".") as status:
             names, warnings = _listed(root)
             commit = parse_status(_output(status, root))
         limits = WITH_GIT
@@ -160,11 +158,16 @@ def parse_status(output: bytes) -> Commit:
 
 
 def link_stays_inside(name: str, target: str) -> bool:
-    """Whether a link at `name` leads to a place below the root, by the names alone."""
-    if target.startswith("/"):
+    """Whether a link at `name` leads to a place below the root, whatever else lies there.
+
+    It may go up at its beginning, as far as the root, and then only down: a `..` after a name could
+    pass through another link. What unpacks the archive refuses any other link.
+    """
+    if not target or target.startswith("/"):
         return False
-    reached = os.path.normpath(os.path.join(os.path.dirname(name), target))  # noqa: PTH118, PTH120 - names, no files
-    return reached != ".." and not reached.startswith("../")
+    steps = [step for step in target.split("/") if step not in ("", ".")]
+    up = next((number for number, step in enumerate(steps) if step != ".."), len(steps))
+    return up <= name.count("/") and ".." not in steps[up:]
 
 
 def _git(root: Path, *arguments: str) -> subprocess.Popen[bytes]:
@@ -289,7 +292,7 @@ def _entry(root: Path, name: str) -> Entry | str:
     if stat.S_ISLNK(found.st_mode):
         target = os.readlink(path)  # noqa: PTH115 - may be no UTF-8
         if not link_stays_inside(name, target):
-            return f"{name}: left out, the link leads out of the tree (to {target})"
+            return f"{name}: left out, the link does not stay inside the tree (to {target})"
         return Entry(name, 0, target=target)
     return f"{name}: left out, it is no file, folder or link"
 

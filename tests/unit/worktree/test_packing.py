@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import os
@@ -12,6 +13,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from controller.agent.unpack import Unpacking
 from workbench.core.packing import MTIME, packed
 from workbench.core.worktree import scan
 
@@ -91,3 +93,27 @@ def test_links_are_packed_as_links(tmp_path: Path) -> None:
     with packed(scan(tmp_path)) as archive, tarfile.open(archive.path) as tar:
         assert tar.getmember("link").issym()
         assert tar.getmember("link").linkname == "file"
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(_TREE, st.dictionaries(_PART, st.binary(min_size=1, max_size=200).filter(lambda t: b"\0" not in t), max_size=4))
+def test_what_is_packed_arrives_in_a_workspace(
+    files: dict[bytes, tuple[bytes, bool]], links: dict[bytes, bytes]
+) -> None:
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as workspace:
+        written = _write(Path(folder), files)
+        for name, target in links.items():
+            with contextlib.suppress(OSError):
+                (Path(folder) / os.fsdecode(name)).symlink_to(os.fsdecode(target))
+        tree = scan(Path(folder))
+        with packed(tree) as archive, archive.path.open("rb") as file:
+            unpacking = Unpacking(workspace)
+            unpacking.unpack(file)
+            unpacking.close()
+        for name, (content, executable) in written.items():
+            arrived = Path(workspace) / os.fsdecode(name)
+            assert arrived.read_bytes() == content
+            assert bool(arrived.stat().st_mode & 0o100) == executable
+        for entry in tree.entries:
+            if entry.target is not None:
+                assert str((Path(workspace) / entry.name).readlink()) == str(Path(entry.target))

@@ -239,6 +239,8 @@ def test_status_is_read_record_by_record() -> None:
         ("d/a", "../../b", False),
         ("a", "..", False),
         ("a", "d/../../b", False),
+        ("a", "d/../b", False),
+        ("d/e/a", "../../b", True),
         ("a", "/b", False),
         ("d/a", "..", True),
         ("a", "..b", True),
