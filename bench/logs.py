@@ -1,0 +1,144 @@
+"""How fast logs go: the mask alone, the whole path from a cluster's stream to the archive, and what one short step costs.
+
+Run it: `python bench/logs.py`. Prints figures with the machine; passes no judgement.
+"""
+
+import asyncio
+import os
+import platform
+import random
+import resource
+import string
+import tempfile
+import time
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any
+
+from controller.kube import Resource
+from controller.logs import LogKeeper, LogReader, Stream
+from controller.logs.mask import Mask, Patterns
+from controller.logs.stamps import Stamped
+from controller.storage import DirectoryStore
+
+MEBIBYTE = 1024 * 1024
+CHUNK = 64 * 1024
+
+
+class FakeCluster:
+    """Serves one prepared log for every container; the container has ended well."""
+
+    def __init__(self, chunks: list[bytes]) -> None:
+        self._chunks = chunks
+
+    async def get(self, resource: Resource, name: str, namespace: str | None = None) -> dict[str, Any]:
+        state = {"terminated": {"exitCode": 0}}
+        return {"status": {"phase": "Succeeded", "containerStatuses": [{"name": "step", "state": state}]}}
+
+    async def stream_log(self, namespace: str, pod: str, container: str, **_: Any) -> AsyncGenerator[bytes, None]:
+        for chunk in self._chunks:
+            yield chunk
+
+
+def text(size: int, stamped: bool, width: int = 80) -> bytes:
+    """Log lines of `width` bytes."""
+    choose = random.Random(1)
+    words = ["".join(choose.choices(string.ascii_letters, k=choose.randint(3, 9))) for _ in range(500)]
+    lines, have = [], 0
+    while have < size:
+        line = " ".join(choose.choices(words, k=width // 7))[: width - 1].encode()
+        nanoseconds = len(lines) * 4000
+        stamp = b"2026-01-01T00:00:%02d.%09dZ " % (nanoseconds // 10**9 % 60, nanoseconds % 10**9)
+        lines.append((stamp if stamped else b"") + line + b"\n")
+        have += len(line) + 1
+    return b"".join(lines)
+
+
+def pieces(data: bytes) -> list[bytes]:
+    return [data[at : at + CHUNK] for at in range(0, len(data), CHUNK)]
+
+
+def secrets(count: int) -> list[bytes]:
+    choose = random.Random(2)
+    alphabet = string.ascii_letters + string.digits + "/+'\"$ "
+    return ["".join(choose.choices(alphabet, k=choose.randint(12, 60))).encode() for _ in range(count)]
+
+
+def mask_rate(count: int) -> float:
+    """MB/s of the mask with so many secrets."""
+    chunks = pieces(text(64 * MEBIBYTE, stamped=False))
+    mask = Mask(Patterns(secrets(count)))
+    begin = time.perf_counter()
+    for chunk in chunks:
+        mask.feed(chunk)
+    mask.flush()
+    return 64 * MEBIBYTE / 1e6 / (time.perf_counter() - begin)
+
+
+def stamps_rate() -> float:
+    """MB/s of taking the timestamps off, counted in output."""
+    chunks = pieces(text(32 * MEBIBYTE, stamped=True))
+    stamped = Stamped()
+    begin = time.perf_counter()
+    size = sum(len(stamped.feed(chunk).data) for chunk in chunks)
+    return size / 1e6 / (time.perf_counter() - begin)
+
+
+async def path_rate(folder: Path) -> tuple[float, float]:
+    """MB/s of output from the stream to the archive, by the clock and by the CPU, with 20 secrets."""
+    data = text(128 * MEBIBYTE, stamped=True)
+    wall, cpu = await kept(folder, pieces(data), steps=1, values=secrets(20))
+    return 128 * MEBIBYTE / 1e6 / wall, 128 * MEBIBYTE / 1e6 / cpu
+
+
+async def kept(folder: Path, chunks: list[bytes], steps: int, values: list[bytes]) -> tuple[float, float]:
+    """Seconds (clock, CPU) to follow and archive the same log for so many steps, one after the other."""
+    store = DirectoryStore(folder, b"key", "http://localhost")
+    done: asyncio.Queue[Stream] = asyncio.Queue()
+    keeper = LogKeeper(FakeCluster(chunks), store, time.monotonic, done.put_nowait)
+    running = asyncio.create_task(keeper.run())
+    wall, cpu = time.perf_counter(), time.process_time()
+    for number in range(steps):
+        keeper.follow(
+            namespace="ns", run="run-1", slug=f"s{number}", attempt=1, container="step", pod="p", secrets=values
+        )
+        await done.get()
+    found = time.perf_counter() - wall, time.process_time() - cpu
+    running.cancel()
+    await asyncio.wait({running})
+    return found
+
+
+async def read_rate(folder: Path) -> float:
+    """MB/s of reading the archived log as text."""
+    reader = LogReader(LogKeeper(FakeCluster([]), store_of(folder), time.monotonic, print).hub, store_of(folder))
+    begin, size = time.perf_counter(), 0
+    async for piece in reader.text(Stream("ns", "run-1", "s0", 1, "step")):
+        size += len(piece)
+    return size / 1e6 / (time.perf_counter() - begin)
+
+
+def store_of(folder: Path) -> DirectoryStore:
+    return DirectoryStore(folder, b"key", "http://localhost")
+
+
+async def measure() -> None:
+    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {platform.system()}")
+    for count in (0, 1, 20, 100):
+        print(f"mask, {count:3d} secrets      {mask_rate(count):8.0f} MB/s")
+    print(f"timestamps off         {stamps_rate():8.0f} MB/s")
+    with tempfile.TemporaryDirectory() as folder:
+        wall, cpu = await path_rate(Path(folder))
+        print(f"whole path, 20 secrets {wall:8.0f} MB/s by the clock, {cpu:.0f} MB/s by the CPU")
+        print(f"reading the archive    {await read_rate(Path(folder)):8.0f} MB/s")
+    print(
+        f"largest memory         {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:8.0f} MiB (the inputs too)"
+    )
+    for name, chunks in (("an empty log", []), ("3 lines", [text(200, stamped=True)])):
+        with tempfile.TemporaryDirectory() as folder:
+            wall, cpu = await kept(Path(folder), chunks, 500, [])
+            print(f"a step with {name:12s} {wall / 500 * 1000:7.2f} ms, {cpu / 500 * 1000:.2f} ms of CPU")
+
+
+if __name__ == "__main__":
+    asyncio.run(measure())
