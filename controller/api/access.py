@@ -98,7 +98,7 @@ RULES: Mapping[str, Rule] = {
     "putObject": Rule("link", seconds=None),
 }
 
-_PATH_SHAPES = {
+PATH_SHAPES = {
     "ns": re.compile(NAME),
     "run": re.compile(NAME),
     "name": re.compile(NAME),
@@ -192,10 +192,9 @@ def still_admitted(connection: HTTPConnection, operation: str, user: User | None
 
 
 def check_path(params: Mapping[str, Any]) -> None:
-    """Names in the path become parts of Kubernetes URLs and object keys: what can't be a name doesn't exist.
-    """
+    """Names in the path become parts of Kubernetes URLs and object keys: what can't be a name doesn't exist."""
     for key, value in params.items():
-        shape = _PATH_SHAPES.get(key)
+        shape = PATH_SHAPES.get(key)
         if shape is not None and not shape.fullmatch(str(value)):
             raise problems.ApiProblem("not-found", f"nothing can have this {_NOUNS.get(key, key)}")
 

@@ -4,6 +4,7 @@ all.
 
 import logging
 from collections.abc import Sequence
+from typing import Any, cast
 
 from fastapi import APIRouter, FastAPI, Response, WebSocket
 from fastapi.exceptions import WebSocketRequestValidationError
@@ -85,7 +86,8 @@ def routes() -> FastAPI:
         # Flat, not included: a request's route is then the route itself, in metrics and in the tests' walk of them.
         app.router.routes.extend(router.routes)
     for error in ANSWERED:
-        app.exception_handlers[error] = _answer
+        # One handler for requests and sockets; the framework's types know only one or the other.
+        app.add_exception_handler(error, cast(Any, _answer))
     return app
 
 

@@ -5,16 +5,23 @@ The copy in docs/openapi.json is what clients are written against; a test compar
 """
 
 import functools
+import json
+import sys
 from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from controller.api.access import RULES, Rule
+from controller.api.access import PATH_SHAPES, RULES, Rule
 from controller.api.models import ProblemDocument
 from controller.api.problems import MEDIA_TYPE, TYPES
 
 REF = "#/components/schemas/{model}"
 SOCKET_PATH = "/api/v1/namespaces/{ns}/runs/{run}/logs/stream"
+
+
+def text() -> str:
+    """What docs/openapi.json has to hold (`python -m controller.api.openapi`)."""
+    return json.dumps(document(), indent=2, ensure_ascii=False) + "\n"
 
 
 @functools.cache
@@ -36,7 +43,10 @@ def document() -> dict[str, Any]:
     for path in found["paths"].values():
         for operation in path.values():
             _say_who_may(operation, RULES[operation["operationId"]])
-            operation["responses"]["default"] = _PROBLEM
+            _say_what_goes_over_the_wire(operation)
+    # The framework's own shapes of errors: they are answered as problems.
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
     return found
 
 
@@ -53,6 +63,22 @@ def _say_who_may(operation: dict[str, Any], rule: Rule) -> None:
     operation["description"] = f"{said}\n\nNeeds: {needs}.".strip()
 
 
+def _say_what_goes_over_the_wire(operation: dict[str, Any]) -> None:
+    """Streams and files, which the framework knows nothing of, the form of names, and problems for all else."""
+    responses, name = operation["responses"], operation["operationId"]
+    responses.pop("422", None)
+    responses["default"] = _PROBLEM
+    if name in _UPLOADED:
+        operation["requestBody"] = {"required": True, "content": {_UPLOADED[name]: {"schema": _BYTES}}}
+    if name in _DOWNLOADED:
+        responses["200"] = {"description": "Successful Response", "content": {_DOWNLOADED[name]: {"schema": _BYTES}}}
+    if name == "ready":
+        responses["503"] = {**responses["200"], "description": "Not ready"}
+    for parameter in operation.get("parameters", ()):
+        if parameter["in"] == "path" and parameter["name"] in PATH_SHAPES:
+            parameter["schema"]["pattern"] = PATH_SHAPES[parameter["name"]].pattern
+
+
 def _socket() -> dict[str, Any]:
     name = {"in": "path", "required": True, "schema": {"type": "string"}}
     many = {"in": "query", "explode": True, "schema": {"type": "array", "items": {"type": "string"}}}
@@ -60,7 +86,7 @@ def _socket() -> dict[str, Any]:
         "tags": ["logs"],
         "operationId": "streamLogs",
         "summary": "Stream Logs",
-        "description": "A WebSocket: log lines of many steps, what there is and then live. docs/api.md shows the frames.",
+        "description": "A WebSocket: log lines of many steps, what there is, then live. docs/api.md shows frames.",
         "parameters": [
             {"name": "ns", **name},
             {"name": "run", **name},
@@ -71,7 +97,22 @@ def _socket() -> dict[str, Any]:
     }
 
 
+_BYTES = {"type": "string", "format": "binary"}
+_UPLOADED = {"putSource": "application/gzip", "putObject": "application/octet-stream"}
+_DOWNLOADED = {
+    "watchRuns": "text/event-stream",
+    "getLogs": "text/plain",
+    "getArtifacts": "application/gzip",
+    "getObject": "application/octet-stream",
+    "health": "text/plain",
+    "metrics": "text/plain",
+    "openapi": "application/json",
+}
 _PROBLEM = {
     "description": "A problem (RFC 9457)",
     "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}},
 }
+
+
+if __name__ == "__main__":
+    sys.stdout.write(text())

@@ -8,7 +8,13 @@ import pytest
 from tests.unit.api.fakes import world
 from tests.unit.api.test_runs import HELLO, RUNS, STEP
 
-GOOD = "version: v1alpha1\nname: hello\nbranches: [main]\nsteps:\n  - {name: say, image: busybox:1, commands: [echo hello]}\n"
+GOOD = """\
+version: v1alpha1
+name: hello
+branches: [main]
+steps:
+  - {name: say, image: busybox:1, commands: [echo hello]}
+"""
 
 
 async def test_a_finding_has_its_place(tmp_path: Path) -> None:

@@ -178,7 +178,7 @@ async def test_a_slow_reader_is_told_what_it_missed(tmp_path: Path) -> None:
             first = await asyncio.wait_for(socket.receive_json(), 5)
             assert first["lines"][0][1] == "first"
             number = 2
-            while log.ring.first < 2000:
+            while log.ring.first < 8000:
                 there.hub.publish(log, block(number, *["x" * 1000] * 500))
                 number += 500
                 await asyncio.sleep(0)

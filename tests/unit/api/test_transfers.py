@@ -81,7 +81,9 @@ async def run_with_step(there: World) -> str:
     """A run `ci-1` with a source and a step `build` in its first attempt; the token of its agent."""
     await there.store.put(f"sources/{HEX}.tar.gz", TREE)
     spec = {"pipeline": {"name": "ci"}, "source": {"archive": {"digest": f"sha256:{HEX}"}}}
-    run = await there.kubernetes.create(PIPELINE_RUNS, {"metadata": {"name": "ci-1", "namespace": "a"}, "spec": spec}, "a")
+    run = await there.kubernetes.create(
+        PIPELINE_RUNS, {"metadata": {"name": "ci-1", "namespace": "a"}, "spec": spec}, "a"
+    )
     steps = [{"name": "build", "slug": "build", "attempts": [{"number": 1}]}, {"name": "later", "slug": "later"}]
     there.kubernetes.status("a", "ci-1", phase="Running", steps=steps)
     there.capabilities["cap"] = Capability("a", "ci-1", run["metadata"]["uid"])
