@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from workbench.cli.options import Target, opened
 from workbench.cli.output import CommandError, look, say
 from workbench.cli.printer import RunPrinter
-from workbench.client import Client, Run, Step
+from workbench.client import Client, NotFound, Run, Step
 from workbench.client.views import Done
 from workbench.core.runlog import Line, RunLog
 from workbench.core.text import clean
@@ -42,15 +42,25 @@ async def print_logs(where: Target, wanted: Wanted) -> None:
         for step in steps:
             if not alone and not step.attempts:
                 continue
-            batch: list[str] = []
-            async for number, text in _numbered(client, wanted, step):
-                line = Line(step.slug, number, None, text, None)
-                batch += [clean(text, colour=how.colour)] if alone else printer.lines([line])
-                if len(batch) >= _BATCH:
-                    say("\n".join(batch))
-                    batch = []
-            if batch:
-                say("\n".join(batch))
+            try:
+                await _print_step(client, wanted, step, None if alone else printer, how.colour)
+            except NotFound:
+                if alone:
+                    raise
+                # One of many that has written nothing yet.
+
+
+async def _print_step(client: Client, wanted: Wanted, step: Step, printer: RunPrinter | None, colour: bool) -> None:
+    """The lines of one step: as they are, or behind their prefix where there is a printer."""
+    batch: list[str] = []
+    async for number, text in _numbered(client, wanted, step):
+        line = Line(step.slug, number, None, text, None)
+        batch += [clean(text, colour=colour)] if printer is None else printer.lines([line])
+        if len(batch) >= _BATCH:
+            say("\n".join(batch))
+            batch = []
+    if batch:
+        say("\n".join(batch))
 
 
 async def _numbered(client: Client, wanted: Wanted, step: Step) -> AsyncIterator[tuple[int, str]]:

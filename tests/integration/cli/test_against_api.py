@@ -1,0 +1,188 @@
+"""The client and `c8s run` against the controller's own API; what Kubernetes and the operator do is scripted."""
+
+from __future__ import annotations
+
+import array
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.kube import PIPELINE_RUNS
+from controller.logs import Block, Stream
+from tests.unit.api.fakes import ANN, World, world
+from workbench.cli.options import Target
+from workbench.cli.output import Look
+from workbench.cli.session import Session
+from workbench.cli.submission import Order
+from workbench.client import (
+    Client,
+    Forbidden,
+    Invalid,
+    Lines,
+    NotFound,
+    RunChanged,
+    RunDeleted,
+    RunsListed,
+    StreamKey,
+    Unauthorized,
+)
+from workbench.client.views import Done
+from workbench.sandbox.endpoint import Endpoint
+
+STEP = {"name": "build", "image": "busybox:1", "commands": ["echo hello"]}
+PIPELINE: dict[str, Any] = {"name": "hello", "steps": [STEP]}
+TIMES = {
+    "created": "2026-01-01T00:00:00.100000Z",
+    "scheduled": "2026-01-01T00:00:00.200000Z",
+    "running": "2026-01-01T00:00:00.300000Z",
+    "finished": "2026-01-01T00:00:01.300000Z",
+}
+
+
+@pytest.fixture
+async def there(tmp_path: Path) -> AsyncIterator[World]:
+    async with world(tmp_path) as there:
+        yield there
+
+
+@pytest.fixture
+def endpoint(there: World, tmp_path: Path) -> Endpoint:
+    (tmp_path / "token").write_text(ANN)
+    return Endpoint(there.url, tmp_path / "token", "a")
+
+
+@pytest.fixture
+async def client(endpoint: Endpoint) -> AsyncIterator[Client]:
+    async with Client(endpoint) as client:
+        yield client
+
+
+def block(first: int, *texts: str) -> Block:
+    return Block(first, array.array("q", [10**18] * len(texts)), "".join(f"{text}\n" for text in texts).encode())
+
+
+def step(phase: str, **more: Any) -> dict[str, Any]:
+    attempt = {"number": 1, "phase": phase, "times": TIMES, "containers": ["step"], **more}
+    return {"name": "build", "slug": "build", "dependsOn": [], "phase": phase, "attempts": [attempt]}
+
+
+async def play_operator(there: World, phase: str) -> None:
+    """Wait for the run, let its step write two lines, and end it."""
+    while (PIPELINE_RUNS, "a", "hello-1") not in there.kubernetes.objects:
+        await asyncio.sleep(0)
+    there.kubernetes.status("a", "hello-1", phase="Running", steps=[step("Running")])
+    log = there.hub.open(Stream("a", "hello-1", "build", 1, "step"), 1, [])
+    there.hub.publish(log, block(1, "one", "two"))
+    if phase == "Cancelled":
+        while not there.kubernetes.objects[(PIPELINE_RUNS, "a", "hello-1")]["spec"].get("cancel"):
+            await asyncio.sleep(0)
+    there.hub.publish(log, block(3, "three"))
+    there.hub.end(log)
+    summary = {"total": 1, phase.lower(): 1}
+    there.kubernetes.status("a", "hello-1", phase=phase, steps=[step(phase)], summary=summary)
+
+
+async def test_a_run_goes_from_the_tree_to_the_table(
+    there: World, endpoint: Endpoint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "file").write_text("x")
+    order = Order(PIPELINE, tree, "key", branch="main", event="push")
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        group.create_task(play_operator(there, "Succeeded"))
+        running = group.create_task(Session(order, Target(endpoint=endpoint), Look(False, None)).exit_code())
+    assert running.result() == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("build | ")]
+    assert [line for line in lines if "--" not in line] == ["build | one", "build | two", "build | three"]
+    assert lines[-1] == "build | -- succeeded"
+    spec = there.kubernetes.objects[(PIPELINE_RUNS, "a", "hello-1")]["spec"]
+    assert (spec["branch"], spec["event"]) == ("main", "push")
+    digest = spec["source"]["archive"]["digest"].removeprefix("sha256:")
+    assert await there.store.head(f"sources/{digest}.tar.gz") is not None
+
+
+async def test_errors_of_the_api_come_as_ours(client: Client, endpoint: Endpoint, tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="nobody-1"):
+        await client.run("nobody-1")
+    with pytest.raises(Invalid) as refused:
+        await client.create_run({**PIPELINE, "steps": [{**STEP, "dependsOn": ["x"]}]}, key="k")
+    assert "x" in refused.value.problems[0].message
+    with pytest.raises(Invalid):
+        await client.create_run(PIPELINE, key="k2", source="sha256:" + "0" * 64)
+    async with Client(Endpoint(endpoint.url, endpoint.token_file, "b")) as other:
+        with pytest.raises(Forbidden):
+            await other.runs()
+    (tmp_path / "wrong").write_text("nobody")
+    async with Client(Endpoint(endpoint.url, tmp_path / "wrong", "a")) as other:
+        with pytest.raises(Unauthorized):
+            await other.runs()
+        with pytest.raises(Unauthorized):
+            async with aclosing(other.stream_logs("x-1")) as frames:
+                await anext(frames)
+
+
+async def test_one_key_makes_one_run(client: Client) -> None:
+    first = await client.create_run(PIPELINE, key="k", event="push")
+    assert (await client.create_run(PIPELINE, key="k", event="push")).name == first.name == "hello-1"
+    assert (await client.create_run(PIPELINE, key="l", event="push")).name == "hello-2"
+    page = await client.runs(limit=1)
+    rest = await client.runs(limit=1, continue_=page.next)
+    assert [run.name for run in (*page.items, *rest.items)] == ["hello-2", "hello-1"]
+
+
+async def test_runs_are_watched_from_the_list_on(client: Client) -> None:
+    await client.create_run(PIPELINE, key="k")
+    async with asyncio.timeout(10), aclosing(client.watch_runs()) as changes:
+        listed = await anext(changes)
+        assert isinstance(listed, RunsListed)
+        assert [run.name for run in listed.runs] == ["hello-1"]
+        await client.create_run(PIPELINE, key="l")
+        changed = await anext(changes)
+        assert isinstance(changed, RunChanged)
+        assert changed.run.name == "hello-2"
+        await client.delete("hello-1")
+        while not isinstance(change := await anext(changes), RunDeleted):
+            assert isinstance(change, RunChanged)
+        assert change.run.name == "hello-1"
+
+
+async def test_lines_are_streamed_from_where_the_reader_was(there: World, client: Client) -> None:
+    await client.create_run(PIPELINE, key="k")
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        group.create_task(play_operator(there, "Succeeded"))
+        found: list[tuple[int, str]] = []
+        async with aclosing(client.stream_logs("hello-1", after={StreamKey("build", 1, "step"): 1})) as frames:
+            async for frame in frames:
+                if isinstance(frame, Lines):
+                    found += [(frame.first + index, line.text) for index, line in enumerate(frame.lines)]
+                if isinstance(frame, Done):
+                    break
+    assert found == [(2, "two"), (3, "three")]
+    async with aclosing(client.logs("hello-1", "build", tail=1)) as lines:
+        assert [line async for line in lines] == ["three"]
+
+
+async def test_a_cancel_reaches_the_run(there: World, client: Client) -> None:
+    await client.create_run(PIPELINE, key="k")
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        group.create_task(play_operator(there, "Cancelled"))
+        assert (await client.cancel("hello-1")).cancel_requested
+        async with aclosing(client.watch_runs("hello-1")) as changes:
+            async for change in changes:
+                runs = change.runs if isinstance(change, RunsListed) else (change.run,)
+                if runs and runs[0].ended:
+                    break
+
+
+async def test_secrets_cluster_and_lint_answer_as_the_views_expect(client: Client) -> None:
+    await client.put_secret("db", {"password": "hunter2"})
+    assert [(secret.name, secret.keys) for secret in await client.secrets()] == [("db", ("password",))]
+    await client.delete_secret("db")
+    assert await client.secrets() == ()
+    assert (await client.lint("steps: 1")).problems
+    assert (await client.cluster()).version == "v1.36.2"
