@@ -189,16 +189,18 @@ async def test_watching_begins_with_what_there_is_and_goes_on_with_changes(api: 
 async def test_a_broken_watch_goes_on_where_it_was(api: FakeApi, door: Door) -> None:
     trouble: list[str | None] = []
     found: list[Any] = []
-    async with Client(door, sleep=no_sleep, on_trouble=trouble.append) as client, asyncio.timeout(10):
-        async with aclosing(client.watch_runs()) as changes:
-            async for change in changes:
-                found.append(change)
-                if len(found) <= 3:
-                    await api.publish(run_json(f"hello-{len(found)}"))
-                    await api.until(lambda: bool(api._streams) or len(found) == 1)
-                    api.break_streams()
-                else:
-                    break
+    async with (
+        asyncio.timeout(10),
+        Client(door, sleep=no_sleep, on_trouble=trouble.append) as client,
+        aclosing(client.watch_runs()) as changes,
+    ):
+        async for change in changes:
+            found.append(change)
+            if len(found) > 3:
+                break
+            await api.publish(run_json(f"hello-{len(found)}"))
+            await api.until(lambda: bool(api._streams) or len(found) == 1)
+            api.break_streams()
     assert [change.run.name for change in found[1:]] == ["hello-1", "hello-2", "hello-3"]
     assert trouble[-1] is None
     assert any(text and "watch the runs" in text for text in trouble)
