@@ -1,4 +1,4 @@
-"""How fast logs go: the mask alone, the whole path from a cluster's stream to the archive, and what one short step costs.
+"""How fast logs go: the mask alone, the whole path from a cluster's stream to the archive, and what a short step costs.
 
 Run it: `python bench/logs.py`. Prints figures with the machine; passes no judgement.
 """
