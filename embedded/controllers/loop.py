@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 from embedded.controllers.garbage import GarbageCollector
 from embedded.controllers.jobs import JobController
 from embedded.controllers.namespaces import NamespaceController
+from embedded.controllers.quota import QuotaController
 from embedded.machinery.errors import ApiError
 from embedded.machinery.registry import Registry
 from embedded.storage.store import Event
@@ -57,7 +58,12 @@ async def run(registry: Registry) -> None:
     """Run all controllers until cancelled."""
     timers = Timers()
     jobs = JobController(registry, timers.add)
-    controllers: list[Controller] = [NamespaceController(registry), GarbageCollector(registry), jobs]
+    controllers: list[Controller] = [
+        NamespaceController(registry),
+        GarbageCollector(registry),
+        jobs,
+        QuotaController(registry),
+    ]
     subscription = registry.watch()
     try:
         for controller in controllers:

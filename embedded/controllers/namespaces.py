@@ -17,6 +17,10 @@ from embedded.storage.store import Event
 
 Json = dict[str, Any]
 
+# ConfigMap to key: the bundles of certificate authorities that the cluster whose answers were recorded puts into each
+# namespace. Empty here, where nothing speaks TLS.
+_BUNDLES = {"kube-root-ca.crt": "ca.crt", "openshift-service-ca.crt": "service-ca.crt"}
+
 
 class NamespaceController:
     """Fills new namespaces and empties those that go."""
@@ -48,9 +52,10 @@ class NamespaceController:
                 self._empty(name)
         elif self._registry.find(SERVICE_ACCOUNTS, name, "default") is None:
             self._registry.create(SERVICE_ACCOUNTS, {"metadata": {"name": "default"}}, namespace=name)
-            root_ca: Json = {"metadata": {"name": "kube-root-ca.crt"}, "data": {"ca.crt": ""}}
-            if self._registry.find(CONFIG_MAPS, name, "kube-root-ca.crt") is None:
-                self._registry.create(CONFIG_MAPS, root_ca, namespace=name)
+            for bundle, key in _BUNDLES.items():
+                if self._registry.find(CONFIG_MAPS, name, bundle) is None:
+                    authority: Json = {"metadata": {"name": bundle}, "data": {key: ""}}
+                    self._registry.create(CONFIG_MAPS, authority, namespace=name)
 
     def _empty(self, namespace: str) -> None:
         for key in self._registry.store.resources_in(namespace):

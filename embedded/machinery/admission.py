@@ -6,7 +6,7 @@ import base64
 import binascii
 from typing import Any
 
-from embedded.machinery import crds, structural, workloads
+from embedded.machinery import crds, quota, structural, workloads
 from embedded.machinery.errors import Cause, bad_request
 from embedded.machinery.resources import (
     CONFIG_MAPS,
@@ -14,6 +14,7 @@ from embedded.machinery.resources import (
     JOBS,
     NAMESPACES,
     PODS,
+    RESOURCE_QUOTAS,
     SECRETS,
     ResourceType,
 )
@@ -46,6 +47,9 @@ def admit(resource: ResourceType, obj: Json, *, strict: bool) -> list[Cause]:
     elif resource is CUSTOM_RESOURCE_DEFINITIONS:
         crds.default_crd(obj)
         return crds.crd_causes(obj)
+    elif resource is RESOURCE_QUOTAS:
+        obj.setdefault("status", {})
+        return quota.quota_causes(obj)
     return []
 
 
@@ -62,6 +66,8 @@ def admit_update(resource: ResourceType, old: Json, new: Json, *, strict: bool) 
         return _job_update(old, new)
     if resource is PODS:
         return _pod_update(old, new)
+    if resource is RESOURCE_QUOTAS:
+        return quota.quota_causes(new)
     if resource is CUSTOM_RESOURCE_DEFINITIONS:
         crds.default_crd(new)
         return crds.crd_causes(new)

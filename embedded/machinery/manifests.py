@@ -10,9 +10,11 @@ from typing import Any
 from embedded.machinery.errors import ApiError
 from embedded.machinery.registry import Registry
 from embedded.machinery.resources import NAMESPACES
+from embedded.machinery.write import Write
 
 Json = dict[str, Any]
 
+_HOW = Write(manager="manifests", force=True)
 # What others stand on comes first.
 _ORDER = {"CustomResourceDefinition": 0, "Namespace": 1, "ServiceAccount": 2}
 
@@ -64,7 +66,7 @@ def _yaml(text: str) -> list[Any]:
 
 
 def apply(registry: Registry, objects: Iterable[tuple[Path, Json]]) -> None:
-    """Create each object, or bring the one there is to what the manifest says.
+    """Apply each object, server-side: what a manifest no longer says is taken back.
 
     Raises:
         ManifestError: the registry refuses one.
@@ -78,9 +80,6 @@ def apply(registry: Registry, objects: Iterable[tuple[Path, Json]]) -> None:
         try:
             if namespace and registry.find(NAMESPACES, None, namespace) is None:
                 raise ManifestError(f"{file}: {kind} {name}: there is no namespace {namespace}")
-            if registry.find(resource, namespace, name) is None:
-                registry.create(resource, obj, namespace=namespace)
-            else:
-                registry.patch(resource, namespace, name, obj)
+            registry.patch(resource, namespace, name, obj, kind="apply", how=_HOW)
         except ApiError as error:
             raise ManifestError(f"{file}: {kind} {name}: {error.message}") from error

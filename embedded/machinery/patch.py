@@ -21,10 +21,14 @@ _MERGE_KEYS = {
     "ownerReferences": "uid",
     "conditions": "type",
     "imagePullSecrets": "name",
-    "tolerations": None,
     "secrets": "name",
 }
 _LISTS_OF_VALUES = ("finalizers",)
+
+
+def merge_key(field: str) -> str:
+    """The key that items of the list `field` are known by; empty for a list that is replaced as a whole."""
+    return _MERGE_KEYS.get(field, "")
 
 
 def merge(target: Any, patch: Any) -> Any:
@@ -45,7 +49,7 @@ def strategic(target: Any, patch: Any, field: str = "") -> Any:
     if isinstance(patch, dict):
         return _strategic_object(target, patch)
     if isinstance(patch, list) and isinstance(target, list):
-        key = _MERGE_KEYS.get(field)
+        key = merge_key(field)
         if key and all(isinstance(item, dict) and key in item for item in patch if "$patch" not in item):
             return _strategic_list(target, patch, key)
         if field in _LISTS_OF_VALUES:

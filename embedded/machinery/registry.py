@@ -2,8 +2,8 @@
 
 All calls are synchronous and done when they return: the change is on disk and
 its event with the watchers. Dictionaries handed in belong to the registry
-afterwards; those returned belong to the caller, except that an event's objects
-are shared and must not be changed.
+afterwards; those returned belong to the caller. The objects of events are
+shared and must not be changed.
 """
 
 from __future__ import annotations
@@ -13,29 +13,32 @@ import secrets
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal
+from decimal import Decimal
+from typing import Any
 
-from embedded.machinery import crds, errors
+from embedded.machinery import apply, crds, deletion, envelope, errors, quota
 from embedded.machinery import patch as patches
 from embedded.machinery.admission import admit, admit_update
 from embedded.machinery.names import metadata_causes
 from embedded.machinery.resources import (
     CUSTOM_RESOURCE_DEFINITIONS,
+    JOBS,
     NAMESPACES,
     PODS,
+    RESOURCE_QUOTAS,
     Catalogue,
     ResourceType,
 )
 from embedded.machinery.selectors import predicate
 from embedded.machinery.subscription import Subscription
-from embedded.storage.store import Key, Store
+from embedded.machinery.write import PatchKind, Write, Written
+from embedded.storage.store import Key, Store, encode
 
 Json = dict[str, Any]
-PatchKind = Literal["merge", "json", "strategic"]
 
 _SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
-_TERMINAL = ("Succeeded", "Failed")
-_FOREGROUND, _ORPHAN = "foregroundDeletion", "orphan"
+_WITH_GENERATIONS = frozenset({JOBS.key, PODS.key, CUSTOM_RESOURCE_DEFINITIONS.key})
+_GIVEN_BY_SERVER = ("resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "managedFields")
 
 
 def timestamp(moment: datetime) -> str:
@@ -113,38 +116,14 @@ class Registry:
     # -- writing
 
     def create(
-        self,
-        resource: ResourceType,
-        obj: Json,
-        *,
-        namespace: str | None = None,
-        dry_run: bool = False,
-        strict: bool = False,
+        self, resource: ResourceType, obj: Json, *, namespace: str | None = None, how: Write | None = None
     ) -> Json:
-        """A new object. With `strict`, unknown fields of a custom resource are refused instead of dropped."""
-        metadata = self._envelope(resource, obj, namespace)
-        if not metadata.get("name") and metadata.get("generateName"):
-            metadata["name"] = metadata["generateName"][:58] + self._pick()
-        self._require_valid(resource, obj, metadata_causes(metadata, resource.key))
-        key = self._key(resource, namespace, metadata["name"])
-        self._require_namespace(resource, namespace)
-        metadata["uid"] = str(uuid.uuid4())
-        metadata["creationTimestamp"] = self.now()
-        for field in ("resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"):
-            metadata.pop(field, None)
-        if _counts_generations(resource):
-            metadata["generation"] = 1
-        if resource.has_status:
-            obj.pop("status", None)
-        self._require_valid(resource, obj, admit(resource, obj, strict=strict))
-        if self.store.get(key) is not None:
-            raise errors.already_exists(resource.plural, metadata["name"], resource.group)
-        if dry_run:
-            return obj
-        created = self.store.put(key, obj, None)
-        if resource is CUSTOM_RESOURCE_DEFINITIONS:
-            created = self._establish(key, created)
-        return _copy(created)
+        """A new object.
+
+        Raises:
+            ApiError: 400, 403, 404 (no such namespace), 409 (it exists), 422.
+        """
+        return _decode(self.write_new(resource, obj, namespace, how or Write()))
 
     def update(
         self,
@@ -154,24 +133,13 @@ class Registry:
         namespace: str | None,
         name: str,
         subresource: str | None = None,
-        dry_run: bool = False,
-        strict: bool = False,
     ) -> Json:
-        """Replace an object, or with `subresource="status"` its status only."""
-        metadata = self._envelope(resource, obj, namespace)
-        if metadata.get("name", name) != name:
-            raise errors.bad_request(
-                f"the name of the object ({metadata['name']}) does not match the name on the URL ({name})"
-            )
-        if resource.schema is not None and not metadata.get("resourceVersion"):
-            cause = errors.Cause(
-                "FieldValueInvalid",
-                "metadata.resourceVersion",
-                "Invalid value: 0: must be specified for an update",
-            )
-            self._read(resource, namespace, name)
-            raise errors.invalid(resource.plural, name, resource.group, [cause])
-        return self._change(resource, namespace, name, lambda _: obj, subresource, dry_run, strict)
+        """Replace an object, or with `subresource="status"` its status only.
+
+        Raises:
+            ApiError: 400, 404, 409 (it has changed since `resourceVersion`), 422.
+        """
+        return _decode(self.write_over(resource, obj, namespace, name, Write(subresource)))
 
     def patch(
         self,
@@ -181,71 +149,155 @@ class Registry:
         patch: Any,
         *,
         kind: PatchKind = "merge",
-        subresource: str | None = None,
-        dry_run: bool = False,
-        strict: bool = False,
+        how: Write | None = None,
     ) -> Json:
-        """Change part of an object."""
-        apply = {"merge": patches.merge, "json": patches.json_patch, "strategic": patches.strategic}[kind]
+        """Change part of an object; with `kind="apply"` make it when there is none.
 
-        def patched(old: Json) -> Json:
-            result = apply(old, patch)
-            if not isinstance(result, dict) or not isinstance(result.get("metadata"), dict):
-                raise errors.bad_request("a patch must leave an object with metadata")
-            return result
+        Raises:
+            ApiError: as `update`; for an application also 409 when it disagrees with another manager.
+        """
+        return _decode(self.write_patch(resource, namespace, name, patch, kind, how or Write()))
 
-        return self._change(resource, namespace, name, patched, subresource, dry_run, strict)
+    def write_new(
+        self, resource: ResourceType, obj: Json, namespace: str | None, how: Write, *, applied: bool = False
+    ) -> Written:
+        """`create`, giving the stored bytes. With `applied`, the manager is recorded as the owner of all it set."""
+        metadata = envelope.complete(resource, obj, namespace)
+        if not metadata.get("name") and metadata.get("generateName"):
+            metadata["name"] = metadata["generateName"][:58] + self._pick()
+        envelope.require_valid(resource, obj, metadata_causes(metadata, resource.key))
+        key = self._key(resource, namespace, metadata["name"])
+        self._require_namespace(resource, namespace)
+        for field in _GIVEN_BY_SERVER:
+            metadata.pop(field, None)
+        metadata["uid"] = str(uuid.uuid4())
+        metadata["creationTimestamp"] = self.now()
+        if _counts_generations(resource):
+            metadata["generation"] = 1
+        if resource.has_status:
+            obj.pop("status", None)
+        if applied:
+            claim = self._claim(resource, how, "Apply", apply.fields_of(obj, _list_key(resource)))
+            apply.write_entries(obj, [claim])
+        envelope.require_valid(resource, obj, admit(resource, obj, strict=how.strict))
+        if self.store.get(key) is not None:
+            raise errors.already_exists(resource.plural, metadata["name"], resource.group)
+        self._require_quota(resource, namespace, obj)
+        if how.dry_run:
+            return Written(encode(obj), created=True)
+        body = self.store.put(key, obj, None)
+        if resource is CUSTOM_RESOURCE_DEFINITIONS:
+            body = self._establish(key, obj)
+        return Written(body, created=True)
+
+    def write_over(self, resource: ResourceType, obj: Json, namespace: str | None, name: str, how: Write) -> Written:
+        """`update`, giving the stored bytes."""
+        metadata = envelope.complete(resource, obj, namespace)
+        if metadata.get("name", name) != name:
+            raise errors.bad_request(
+                f"the name of the object ({metadata['name']}) does not match the name on the URL ({name})"
+            )
+        old = self._read(resource, namespace, name)
+        if resource.schema is not None and not metadata.get("resourceVersion"):
+            cause = errors.Cause(
+                "FieldValueInvalid",
+                "metadata.resourceVersion",
+                "Invalid value: 0: must be specified for an update",
+            )
+            raise errors.invalid(resource.plural, name, resource.group, [cause])
+        return self._replace(resource, old, obj, how)
+
+    def write_patch(
+        self, resource: ResourceType, namespace: str | None, name: str, patch: Any, kind: PatchKind, how: Write
+    ) -> Written:
+        """`patch`, giving the stored bytes."""
+        if kind == "apply":
+            return self._apply(resource, namespace, name, patch, how)
+        body = self.raw(resource, namespace, name)
+        change = {"merge": patches.merge, "json": patches.json_patch, "strategic": patches.strategic}[kind]
+        # Decoded twice, so that the old object and the new share nothing.
+        new = change(json.loads(body), patch)
+        if not isinstance(new, dict) or not isinstance(new.get("metadata"), dict):
+            raise errors.bad_request("a patch must leave an object with metadata")
+        return self._replace(resource, json.loads(body), new, how)
+
+    def _apply(self, resource: ResourceType, namespace: str | None, name: str, wanted: Any, how: Write) -> Written:
+        if not isinstance(wanted, dict):
+            raise errors.bad_request(f"an apply patch must be an object of kind {resource.kind}")
+        metadata = envelope.complete(resource, wanted, namespace)
+        if metadata.setdefault("name", name) != name:
+            raise errors.bad_request(f"name must be {name}, as in the URL, not {metadata['name']}")
+        body = self.store.get(self._key(resource, namespace, name))
+        if body is None:
+            if how.subresource:
+                raise errors.not_found(resource.plural, name, resource.group)
+            return self.write_new(resource, wanted, namespace, how, applied=True)
+        if resource.has_status and how.subresource is None:
+            wanted.pop("status", None)
+        if how.subresource == "status":
+            wanted = {"apiVersion": wanted["apiVersion"], "kind": wanted["kind"], "metadata": metadata} | (
+                {"status": wanted["status"]} if "status" in wanted else {}
+            )
+        live = json.loads(body)
+        envelope.check_identity(resource, live, wanted)
+        claim = self._claim(resource, how, "Apply", frozenset())
+        new = apply.applied(json.loads(body), wanted, claim, _list_key(resource), force=how.force)
+        return self._replace(resource, live, new, how, record=new["metadata"].get("managedFields"))
 
     def bind_pod(self, namespace: str, name: str, node: str, status: Json) -> Json:
         """Give a pod to a node and set its first status, in one change: scheduler and kubelet are one here."""
         old = self._read(PODS, namespace, name)
-        new = {**old, "spec": {**old["spec"], "nodeName": node}, "status": status}
-        return _copy(self.store.put(self._key(PODS, namespace, name), new, old))
+        new = {
+            **old,
+            "metadata": dict(old["metadata"]),
+            "spec": {**old["spec"], "nodeName": node},
+            "status": status,
+        }
+        return _decode(Written(self.store.put(self._key(PODS, namespace, name), new, old)))
 
-    def _change(
-        self,
-        resource: ResourceType,
-        namespace: str | None,
-        name: str,
-        change: Callable[[Json], Json],
-        subresource: str | None,
-        dry_run: bool,
-        strict: bool,
-    ) -> Json:
-        old = self._read(resource, namespace, name)
-        new = _copy(change(old))
-        self._check_identity(resource, old, new)
-        _keep_system_fields(old, new)
-        if subresource == "status":
-            new = {**old, "status": new.get("status", {}), "metadata": old["metadata"]}
-        elif resource.has_status and "status" in old and resource is not PODS:
-            new["status"] = old["status"]
+    def _replace(
+        self, resource: ResourceType, old: Json, new: Json, how: Write, record: Sequence[Json] | None = None
+    ) -> Written:
+        """Store `new` where `old` is, as far as rules allow. `record` replaces the one of field owners."""
+        envelope.check_identity(resource, old, new)
+        envelope.keep_system_fields(old, new)
+        if how.subresource == "status":
+            new = {**old, "status": new.get("status", {}), "metadata": dict(old["metadata"])}
         elif resource.has_status:
             new.pop("status", None)
             if "status" in old:
                 new["status"] = old["status"]
-        causes = metadata_causes(new["metadata"], resource.key)
-        causes += admit_update(resource, old, new, strict=strict)
-        self._require_valid(resource, new, causes)
-        if subresource is None and _counts_generations(resource) and _desired(old) != _desired(new):
-            new["metadata"]["generation"] = old["metadata"].get("generation", 1) + 1
-        new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
-        if dry_run or new == old:
-            return new
-        return self._store_change(resource, namespace, name, old, new)
+        metadata = new["metadata"]
+        causes = metadata_causes(metadata, resource.key)
+        causes += admit_update(resource, old, new, strict=how.strict)
+        envelope.require_valid(resource, new, causes)
+        if (
+            how.subresource is None
+            and _counts_generations(resource)
+            and envelope.desired(resource, old) != envelope.desired(resource, new)
+        ):
+            metadata["generation"] = old["metadata"].get("generation", 1) + 1
+        if record is not None:
+            metadata["managedFields"] = record
+        elif "managedFields" in old["metadata"]:
+            apply.after_write(old, new, self._claim(resource, how, "Update", frozenset()), _list_key(resource))
+        metadata["resourceVersion"] = old["metadata"]["resourceVersion"]
+        if how.dry_run or new == old:
+            return Written(encode(new))
+        return Written(self._store_change(resource, old, new))
 
-    def _store_change(self, resource: ResourceType, namespace: str | None, name: str, old: Json, new: Json) -> Json:
-        key = self._key(resource, namespace, name)
-        if "deletionTimestamp" in new["metadata"] and not new["metadata"].get("finalizers"):
-            new["metadata"].pop("finalizers", None)
-            if self._may_go(resource, new):
+    def _store_change(self, resource: ResourceType, old: Json, new: Json) -> bytes:
+        metadata = new["metadata"]
+        key = self._key(resource, metadata.get("namespace"), metadata["name"])
+        if "deletionTimestamp" in metadata and not metadata.get("finalizers"):
+            metadata.pop("finalizers", None)
+            if deletion.may_go(resource, new):
                 self._remove(resource, key, new)
-                return new
-        stored = self.store.put(key, new, old)
+                return encode(new)
+        body = self.store.put(key, new, old)
         if resource is CUSTOM_RESOURCE_DEFINITIONS:
-            for served in crds.resources_of(stored):
-                self.catalogue.add(served)
-        return _copy(stored)
+            self._serve(new)
+        return body
 
     def delete(
         self,
@@ -262,35 +314,18 @@ class Registry:
 
         Returns its last state. `"deletionTimestamp" in metadata` tells a marked one.
         """
-        old = self._read(resource, namespace, name)
-        self._check_preconditions(resource, old, preconditions or {})
+        body = self.raw(resource, namespace, name)
+        old: Json = json.loads(body)
+        new: Json = json.loads(body)
+        envelope.check_preconditions(resource, old, preconditions or {})
         if dry_run:
             return old
-        new = _copy(old)
-        metadata = new["metadata"]
-        finalizers = [f for f in metadata.get("finalizers") or [] if f not in (_FOREGROUND, _ORPHAN)]
-        finalizers += {"Foreground": [_FOREGROUND], "Orphan": [_ORPHAN]}.get(propagation or "", [])
-        if resource is PODS:
-            grace = new["spec"].get("terminationGracePeriodSeconds", 30) if grace_period is None else grace_period
-            if not new["spec"].get("nodeName") or new["status"].get("phase") in _TERMINAL:
-                grace = 0
-            grace = min(grace, metadata.get("deletionGracePeriodSeconds", grace))
-            metadata["deletionGracePeriodSeconds"] = grace
-        else:
-            grace = 0
-        if not finalizers and grace == 0 and self._may_go(resource, new):
-            self._remove(resource, self._key(resource, namespace, name), new)
+        key = self._key(resource, namespace, name)
+        now = self.now()
+        if deletion.mark(resource, new, propagation=propagation, grace_period=grace_period, now=now):
+            self._remove(resource, key, new)
             return new
-        if finalizers:
-            metadata["finalizers"] = finalizers
-        metadata.setdefault("deletionTimestamp", self.now())
-        if resource is not NAMESPACES:
-            metadata["deletionGracePeriodSeconds"] = grace
-        else:
-            new.setdefault("status", {})["phase"] = "Terminating"
-        if new == old:
-            return old
-        return _copy(self.store.put(self._key(resource, namespace, name), new, old))
+        return old if new == old else _decode(Written(self.store.put(key, new, old)))
 
     def delete_collection(
         self,
@@ -321,32 +356,6 @@ class Registry:
     def _key(self, resource: ResourceType, namespace: str | None, name: str) -> Key:
         return Key(resource.key, (namespace or "") if resource.namespaced else "", name)
 
-    def _envelope(self, resource: ResourceType, obj: Json, namespace: str | None) -> Json:
-        """Check and complete apiVersion, kind and namespace; returns the metadata."""
-        metadata = obj.get("metadata")
-        if metadata is None:
-            metadata = obj["metadata"] = {}
-        if not isinstance(metadata, dict):
-            raise errors.bad_request(f"{resource.kind}.metadata must be an object")
-        api_version, kind = (
-            obj.setdefault("apiVersion", resource.api_version),
-            obj.setdefault("kind", resource.kind),
-        )
-        if (api_version, kind) != (resource.api_version, resource.kind):
-            short = kind if isinstance(kind, str) else "?"
-            raise errors.bad_request(
-                f'{short} in version "{resource.version}" cannot be handled as a {resource.kind}: converting '
-                f"({resource.version}.{short}) to (core.{resource.kind}): unknown conversion"
-            )
-        if resource.namespaced:
-            if metadata.setdefault("namespace", namespace) != namespace:
-                raise errors.bad_request(
-                    "the namespace of the provided object does not match the namespace sent on the request"
-                )
-        else:
-            metadata.pop("namespace", None)
-        return metadata
-
     def _require_namespace(self, resource: ResourceType, namespace: str | None) -> None:
         if not resource.namespaced:
             return
@@ -357,73 +366,45 @@ class Registry:
             why = f"unable to create new content in namespace {namespace} because it is being terminated"
             raise errors.forbidden(resource.plural, "", resource.group, why)
 
-    def _require_valid(self, resource: ResourceType, obj: Json, causes: Iterable[errors.Cause]) -> None:
-        found = list(causes)
-        if found:
-            name = obj["metadata"].get("name", "")
-            error = errors.invalid(resource.kind, name, resource.group, found)
-            if not name and error.details is not None:
-                del error.details["name"]
-            raise error
+    def _require_quota(self, resource: ResourceType, namespace: str | None, obj: Json) -> None:
+        if namespace is None or not resource.namespaced:
+            return
+        quotas = [json.loads(body) for _, body in self.store.scan(RESOURCE_QUOTAS.key, namespace)]
+        if quotas:
+            quota.check(quotas, resource.key, obj, used_of=lambda names: self.quota_use(namespace, names))
 
-    def _check_identity(self, resource: ResourceType, old: Json, new: Json) -> None:
-        version, uid = new["metadata"].get("resourceVersion"), new["metadata"].get("uid")
-        name = old["metadata"]["name"]
-        if version and version != old["metadata"]["resourceVersion"]:
-            raise errors.conflict(resource.plural, name, resource.group)
-        if uid and uid != old["metadata"]["uid"]:
-            why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {old['metadata']['uid']}"
-            raise errors.conflict(resource.plural, name, resource.group, why)
+    def quota_use(self, namespace: str, names: Iterable[str]) -> dict[str, Decimal]:
+        """How much of each named limit of a quota the namespace's objects use."""
+        return quota.used(names, lambda: self.list(PODS, namespace), lambda key: self.store.count(key, namespace))
 
-    def _check_preconditions(self, resource: ResourceType, old: Json, wanted: Json) -> None:
-        metadata = old["metadata"]
-        for field, word in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
-            if wanted.get(field) and wanted[field] != metadata[field]:
-                why = (
-                    f"the {word} in the precondition ({wanted[field]}) does not match the {word} in record "
-                    f"({metadata[field]}). The object might have been deleted and then recreated"
-                )
-                raise errors.conflict(resource.kind, metadata["name"], resource.group, why)
-
-    def _may_go(self, resource: ResourceType, obj: Json) -> bool:
-        """Whether nothing but finalizers in metadata could hold the object."""
-        if resource is NAMESPACES:
-            return not obj.get("spec", {}).get("finalizers")
-        return not (resource is PODS and obj["metadata"].get("deletionGracePeriodSeconds"))
+    def _claim(self, resource: ResourceType, how: Write, operation: str, paths: frozenset[apply.Path]) -> apply.Entry:
+        return apply.Entry(how.manager, operation, how.subresource or "", resource.api_version, self.now(), paths)
 
     def _remove(self, resource: ResourceType, key: Key, obj: Json) -> None:
         self.store.delete(key, obj)
         if resource is CUSTOM_RESOURCE_DEFINITIONS:
             self.catalogue.remove(obj["metadata"]["name"])
 
-    def _establish(self, key: Key, crd: Json) -> Json:
-        served = self.store.put(key, {**_copy(crd), "status": crds.accepted_status(crd, self.now())}, crd)
-        for resource in crds.resources_of(served):
+    def _establish(self, key: Key, crd: Json) -> bytes:
+        served = {**crd, "metadata": dict(crd["metadata"]), "status": crds.accepted_status(crd, self.now())}
+        body = self.store.put(key, served, crd)
+        self._serve(served)
+        return body
+
+    def _serve(self, crd: Json) -> None:
+        self.catalogue.remove(crd["metadata"]["name"])
+        for resource in crds.resources_of(crd):
             self.catalogue.add(resource)
-        return served
 
 
 def _counts_generations(resource: ResourceType) -> bool:
-    return resource.has_status and resource is not NAMESPACES
+    return resource.schema is not None or resource.key in _WITH_GENERATIONS
 
 
-def _desired(obj: Json) -> Json:
-    """The part of an object that is its owner's wish."""
-    return {key: value for key, value in obj.items() if key not in ("metadata", "status")}
+def _list_key(resource: ResourceType) -> apply.ListKey:
+    return apply.built_in_list_key if resource.schema is None else apply.schema_list_key(resource.schema)
 
 
-def _keep_system_fields(old: Json, new: Json) -> None:
-    """What a client can't change."""
-    kept = ("name", "namespace", "uid", "creationTimestamp", "generation", "deletionTimestamp")
-    for field in (*kept, "deletionGracePeriodSeconds", "generateName"):
-        if field in old["metadata"]:
-            new["metadata"][field] = old["metadata"][field]
-        else:
-            new["metadata"].pop(field, None)
-    new["apiVersion"], new["kind"] = old["apiVersion"], old["kind"]
-
-
-def _copy(obj: Json) -> Json:
-    """A deep copy of JSON; faster than copy.deepcopy."""
-    result: Json = json.loads(json.dumps(obj))
-    return result
+def _decode(written: Written) -> Json:
+    obj: Json = json.loads(written.body)
+    return obj

@@ -82,6 +82,7 @@ SERVICE_ACCOUNTS = _core("serviceaccounts", "ServiceAccount", short_names=("sa",
 PODS = _core("pods", "Pod", short_names=("po",), categories=("all",), subresources=frozenset({"status", "log"}))
 NODES = _core("nodes", "Node", namespaced=False, short_names=("no",), subresources=_STATUS)
 JOBS = ResourceType("batch", "v1", "jobs", "Job", singular="job", categories=("all",), subresources=_STATUS)
+RESOURCE_QUOTAS = _core("resourcequotas", "ResourceQuota", short_names=("quota",), subresources=_STATUS)
 LEASES = ResourceType("coordination.k8s.io", "v1", "leases", "Lease", singular="lease")
 CUSTOM_RESOURCE_DEFINITIONS = ResourceType(
     "apiextensions.k8s.io",
@@ -110,6 +111,7 @@ BUILT_IN: tuple[ResourceType, ...] = (
     PODS,
     NODES,
     JOBS,
+    RESOURCE_QUOTAS,
     LEASES,
     CUSTOM_RESOURCE_DEFINITIONS,
     ROLES,

@@ -19,11 +19,12 @@ from aiohttp import web
 from embedded.access.identity import Authenticator, User
 from embedded.access.rbac import Authorizer, Request
 from embedded.access.reviews import REVIEWS, answer
-from embedded.machinery.errors import ApiError, bad_request, method_not_allowed, unknown_resource
+from embedded.machinery.errors import ApiError, Cause, bad_request, invalid, method_not_allowed, unknown_resource
 from embedded.machinery.ports import LogOptions, PodLogs
 from embedded.machinery.registry import Registry
 from embedded.machinery.resources import PODS
 from embedded.machinery.tables import table
+from embedded.machinery.write import Write, Written
 from embedded.server import body, discovery, doorway, listing, paths, watching
 from embedded.storage.store import StorageError, encode
 
@@ -55,8 +56,16 @@ class Call:
         return bool(self.query.get("dryRun") == "All")
 
     @property
-    def strict(self) -> bool:
-        return bool(self.query.get("fieldValidation") == "Strict")
+    def how(self) -> Write:
+        """What the query says of a write. Who does not name itself is known by its program, as on a real server."""
+        program = self.request.headers.get("User-Agent", "").partition("/")[0]
+        return Write(
+            subresource=self.target.subresource or None,
+            dry_run=self.dry_run,
+            strict=self.query.get("fieldValidation") == "Strict",
+            manager=self.query.get("fieldManager") or program or "unknown",
+            force=self.query.get("force") in _TRUE,
+        )
 
 
 class Server:
@@ -185,40 +194,21 @@ class Server:
     async def _create(self, call: Call) -> web.StreamResponse:
         t, request = call.target, call.request
         obj = body.read_object(await request.read(), request.content_type, t.resource.kind)
-        created = self._registry.create(
-            t.resource, obj, namespace=t.namespace, dry_run=call.dry_run, strict=call.strict
-        )
-        return _json(201, created)
+        return _written(self._registry.write_new(t.resource, obj, t.namespace, call.how))
 
     async def _update(self, call: Call) -> web.StreamResponse:
         t, request = call.target, call.request
         obj = body.read_object(await request.read(), request.content_type, t.resource.kind)
-        updated = self._registry.update(
-            t.resource,
-            obj,
-            namespace=t.namespace,
-            name=t.name,
-            subresource=t.subresource or None,
-            dry_run=call.dry_run,
-            strict=call.strict,
-        )
-        return _json(200, updated)
+        return _written(self._registry.write_over(t.resource, obj, t.namespace, t.name, call.how))
 
     async def _patch(self, call: Call) -> web.StreamResponse:
         t, request = call.target, call.request
         custom = t.resource.schema is not None
         patch, kind = body.read_patch(await request.read(), request.headers.get("Content-Type", ""), custom=custom)
-        patched = self._registry.patch(
-            t.resource,
-            t.namespace,
-            t.name,
-            patch,
-            kind=kind,
-            subresource=t.subresource or None,
-            dry_run=call.dry_run,
-            strict=call.strict,
-        )
-        return _json(200, patched)
+        if kind == "apply" and not call.query.get("fieldManager"):
+            cause = Cause("FieldValueRequired", "fieldManager", "Required value: is required for apply patch")
+            raise invalid("PatchOptions", "", "meta.k8s.io", [cause])
+        return _written(self._registry.write_patch(t.resource, t.namespace, t.name, patch, kind, call.how))
 
     async def _delete(self, call: Call) -> web.StreamResponse:
         t = call.target
@@ -375,6 +365,10 @@ def _log_options(query: Any, now: datetime) -> LogOptions:
 
 def _bytes(status: int, data: bytes) -> web.Response:
     return web.Response(status=status, body=data, content_type="application/json")
+
+
+def _written(written: Written) -> web.Response:
+    return _bytes(201 if written.created else 200, written.body)
 
 
 def _json(status: int, obj: Json) -> web.Response:

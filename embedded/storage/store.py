@@ -131,8 +131,15 @@ class Store:
         rows = self._db.execute("SELECT DISTINCT resource FROM objects WHERE namespace = ?", (namespace,))
         return [row[0] for row in rows]
 
-    def put(self, key: Key, obj: Json, previous: Json | None) -> Json:
-        """Write the object; sets and returns it with its new resourceVersion."""
+    def count(self, resource: str, namespace: str) -> int:
+        """How many objects of a resource a namespace has."""
+        row = self._db.execute(
+            "SELECT COUNT(*) FROM objects WHERE resource = ? AND namespace = ?", (resource, namespace)
+        ).fetchone()
+        return int(row[0])
+
+    def put(self, key: Key, obj: Json, previous: Json | None) -> bytes:
+        """Write the object; sets its new resourceVersion and returns it as stored. It is shared with watchers."""
         revision = self._revision + 1
         obj["metadata"]["resourceVersion"] = str(revision)
         body = encode(obj)
@@ -142,7 +149,7 @@ class Store:
             (key.resource, key.namespace, key.name, body),
         )
         self._record(Event(revision, "MODIFIED" if previous else "ADDED", key, body, obj, previous))
-        return obj
+        return body
 
     def delete(self, key: Key, last: Json) -> Json:
         """Remove the object; returns its last state with the revision of the removal."""

@@ -1,0 +1,54 @@
+"""What a deletion does to an object: it goes at once, or is marked and held by finalizers or a grace period. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from embedded.machinery.resources import NAMESPACES, PODS, ResourceType
+
+Json = dict[str, Any]
+
+_TERMINAL = ("Succeeded", "Failed")
+_FOREGROUND, _ORPHAN = "foregroundDeletion", "orphan"
+_WAITS_FOR = {"Foreground": [_FOREGROUND], "Orphan": [_ORPHAN]}
+
+
+def mark(resource: ResourceType, obj: Json, *, propagation: str | None, grace_period: int | None, now: str) -> bool:
+    """Mark an object as being deleted, in place. True when nothing holds it, so that it can go at once.
+
+    Args:
+        propagation: Foreground, Background, Orphan, or None for the resource's own way.
+        grace_period: seconds for a pod's processes to end; None for what the pod says.
+        now: the deletionTimestamp.
+    """
+    metadata = obj["metadata"]
+    finalizers = [f for f in metadata.get("finalizers") or [] if f not in (_FOREGROUND, _ORPHAN)]
+    finalizers += _WAITS_FOR.get(propagation or "", [])
+    grace = 0
+    if resource is PODS:
+        grace = metadata["deletionGracePeriodSeconds"] = _pod_grace(obj, grace_period)
+    if not finalizers and grace == 0 and may_go(resource, obj):
+        return True
+    if finalizers:
+        metadata["finalizers"] = finalizers
+    metadata.setdefault("deletionTimestamp", now)
+    if resource is NAMESPACES:
+        obj.setdefault("status", {})["phase"] = "Terminating"
+    else:
+        metadata["deletionGracePeriodSeconds"] = grace
+    return False
+
+
+def _pod_grace(pod: Json, asked: int | None) -> int:
+    """Seconds; none for a pod that never ran or has ended, and never more than an earlier deletion gave."""
+    grace: int = pod["spec"].get("terminationGracePeriodSeconds", 30) if asked is None else asked
+    if not pod["spec"].get("nodeName") or pod["status"].get("phase") in _TERMINAL:
+        grace = 0
+    return min(grace, int(pod["metadata"].get("deletionGracePeriodSeconds", grace)))
+
+
+def may_go(resource: ResourceType, obj: Json) -> bool:
+    """Whether nothing but finalizers in metadata could hold the object."""
+    if resource is NAMESPACES:
+        return not obj.get("spec", {}).get("finalizers")
+    return not (resource is PODS and obj["metadata"].get("deletionGracePeriodSeconds"))

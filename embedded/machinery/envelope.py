@@ -1,0 +1,103 @@
+"""What all objects share: apiVersion, kind and metadata, as clients may write and the server keeps them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from embedded.machinery import errors
+from embedded.machinery.resources import ResourceType
+
+Json = dict[str, Any]
+
+_KEPT = (
+    *("name", "namespace", "uid", "creationTimestamp", "generation", "generateName", "managedFields"),
+    *("deletionTimestamp", "deletionGracePeriodSeconds"),
+)
+
+
+def complete(resource: ResourceType, obj: Json, namespace: str | None) -> Json:
+    """Check and complete apiVersion, kind and namespace, in place; returns the metadata.
+
+    Raises:
+        ApiError: 400, the object is of another kind or namespace than the request.
+    """
+    metadata = obj.get("metadata")
+    if metadata is None:
+        metadata = obj["metadata"] = {}
+    if not isinstance(metadata, dict):
+        raise errors.bad_request(f"{resource.kind}.metadata must be an object")
+    api_version = obj.setdefault("apiVersion", resource.api_version)
+    kind = obj.setdefault("kind", resource.kind)
+    if (api_version, kind) != (resource.api_version, resource.kind):
+        raise errors.bad_request(
+            f"{kind} in version {api_version!r} cannot be handled as a {resource.kind}: the request is for "
+            f"{resource.api_version} {resource.kind}"
+        )
+    if not resource.namespaced:
+        metadata.pop("namespace", None)
+    elif (metadata.get("namespace") or namespace) != namespace:
+        why = "the namespace of the provided object does not match the namespace sent on the request"
+        raise errors.bad_request(why)
+    else:
+        metadata["namespace"] = namespace
+    return metadata
+
+
+def require_valid(resource: ResourceType, obj: Json, causes: Iterable[errors.Cause]) -> None:
+    """Raises:
+    ApiError: 422 when there is any cause.
+    """
+    found = list(causes)
+    if not found:
+        return
+    name = obj["metadata"].get("name", "")
+    error = errors.invalid(resource.kind, name, resource.group, found)
+    if not name and error.details is not None:
+        del error.details["name"]
+    raise error
+
+
+def check_identity(resource: ResourceType, old: Json, new: Json) -> None:
+    """Whether a write is meant for the object as it is.
+
+    Raises:
+        ApiError: 409, it names another resourceVersion or uid.
+    """
+    version, uid = new["metadata"].get("resourceVersion"), new["metadata"].get("uid")
+    name = old["metadata"]["name"]
+    if version and version != old["metadata"]["resourceVersion"]:
+        raise errors.conflict(resource.plural, name, resource.group)
+    if uid and uid != old["metadata"]["uid"]:
+        why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {old['metadata']['uid']}"
+        raise errors.conflict(resource.plural, name, resource.group, why)
+
+
+def check_preconditions(resource: ResourceType, old: Json, wanted: Json) -> None:
+    """Raises:
+    ApiError: 409, the object is not the one that a deletion is meant for.
+    """
+    metadata = old["metadata"]
+    for field, word in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
+        if wanted.get(field) and wanted[field] != metadata[field]:
+            why = (
+                f"the {word} in the precondition ({wanted[field]}) does not match the {word} in record "
+                f"({metadata[field]}). The object might have been deleted and then recreated"
+            )
+            raise errors.conflict(resource.kind, metadata["name"], resource.group, why)
+
+
+def keep_system_fields(old: Json, new: Json) -> None:
+    """Put back what a client can't change, in place."""
+    for field in _KEPT:
+        if field in old["metadata"]:
+            new["metadata"][field] = old["metadata"][field]
+        else:
+            new["metadata"].pop(field, None)
+    new["apiVersion"], new["kind"] = old["apiVersion"], old["kind"]
+
+
+def desired(resource: ResourceType, obj: Json) -> Json:
+    """The part of an object that is its owner's wish: a change of it makes a new generation."""
+    left_out = ("metadata", "status") if resource.has_status else ("metadata",)
+    return {key: value for key, value in obj.items() if key not in left_out}

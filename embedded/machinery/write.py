@@ -1,0 +1,34 @@
+"""How a write is meant, and what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+PatchKind = Literal["merge", "json", "strategic", "apply"]
+
+
+@dataclass(frozen=True)
+class Write:
+    """How a write is meant.
+
+    Attributes:
+        subresource: None for the object itself, or `status`.
+        strict: unknown fields of a custom resource are refused instead of dropped.
+        manager: who writes, for the record that server-side apply keeps.
+        force: an application takes over fields that others own.
+    """
+
+    subresource: str | None = None
+    dry_run: bool = False
+    strict: bool = False
+    manager: str = "unknown"
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class Written:
+    """An object as it is after a write, as JSON, and whether the write made it."""
+
+    body: bytes
+    created: bool = False
