@@ -1,0 +1,163 @@
+"""The directory store: whole objects or none, and nothing outside."""
+
+import errno
+import os
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from controller.storage import (
+    DirectoryStore,
+    InvalidKeyError,
+    ObjectExistsError,
+    ObjectNotFoundError,
+    ObjectTooLargeError,
+    StorageError,
+    StoreFullError,
+    directory,
+)
+
+BIG = os.urandom(3 * 1024 * 1024)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> DirectoryStore:
+    return DirectoryStore(tmp_path / "store", b"key", "http://host:1/", clock=lambda: 1000.0)
+
+
+async def pieces(*data: bytes) -> AsyncIterator[bytes]:
+    for each in data:
+        yield each
+
+
+async def read(store: DirectoryStore, key: str, start: int = 0, end: int | None = None) -> bytes:
+    return b"".join([piece async for piece in store.read(key, start, end)])
+
+
+def files(store_root: Path) -> list[str]:
+    return sorted(str(path.relative_to(store_root)) for path in store_root.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("data", [b"", b"small", BIG])
+async def test_what_was_put_is_got(store: DirectoryStore, data: bytes) -> None:
+    assert (await store.put("a/b", data)).size == len(data)
+    assert await store.get("a/b") == data
+    assert await read(store, "a/b") == data
+    assert await read(store, "a/b", 1, 4) == data[1:4]
+    assert await read(store, "a/b", 2_000_000) == data[2_000_000:]
+    found = await store.head("a/b")
+    assert found is not None
+    assert found.size == len(data)
+
+
+async def test_a_stream_is_stored_whole(store: DirectoryStore) -> None:
+    await store.put("a", pieces(b"one", BIG, b"two"))
+    assert await store.get("a") == b"one" + BIG + b"two"
+
+
+async def test_a_stream_that_breaks_leaves_nothing(store: DirectoryStore, tmp_path: Path) -> None:
+    async def broken() -> AsyncIterator[bytes]:
+        yield BIG
+        raise ValueError("broken")
+
+    await store.put("a", b"old")
+    with pytest.raises(ValueError, match="broken"):
+        await store.put("a", broken())
+    assert await store.get("a") == b"old"
+    assert files(tmp_path / "store") == ["a"]
+
+
+async def test_only_the_first_can_be_the_first(store: DirectoryStore, tmp_path: Path) -> None:
+    await store.put("a", b"1", if_absent=True)
+    with pytest.raises(ObjectExistsError):
+        await store.put("a", b"2", if_absent=True)
+    assert await store.get("a") == b"1"
+    assert files(tmp_path / "store") == ["a"]
+
+
+async def test_listing_is_by_prefix_and_in_order(store: DirectoryStore) -> None:
+    keys = ["logs/r/1.log", "logs/r/1.log.d/000001", "logs/r/1.log.json", "logs/r2/x", "other", "logs/r/1-x"]
+    for key in keys:
+        await store.put(key, b"x")
+    assert [found.key async for found in store.list()] == sorted(keys)
+    assert [found.key async for found in store.list("logs/r/1.log")] == keys[:3]
+    assert [found.key async for found in store.list("logs/r/")] == sorted(key for key in keys if "/r/" in key)
+    assert [found.key async for found in store.list("nothing/")] == []
+
+
+async def test_deleting_twice_is_fine_and_leaves_no_folders(store: DirectoryStore, tmp_path: Path) -> None:
+    await store.put("a/b/c", b"x")
+    await store.delete("a/b/c")
+    await store.delete("a/b/c")
+    assert list((tmp_path / "store").iterdir()) == []
+    assert await store.head("a/b/c") is None
+    assert await store.head("a/b/c/d") is None
+
+
+async def test_missing_and_large_objects_are_told(store: DirectoryStore) -> None:
+    with pytest.raises(ObjectNotFoundError, match="no object nope"):
+        await store.get("nope")
+    with pytest.raises(ObjectNotFoundError):
+        await read(store, "nope")
+    await store.put("a", b"12345")
+    with pytest.raises(ObjectTooLargeError):
+        await store.get("a", limit=4)
+
+
+async def test_an_object_and_a_folder_of_the_same_name_collide_with_an_error(store: DirectoryStore) -> None:
+    await store.put("a/b", b"x")
+    with pytest.raises(StorageError):
+        await store.put("a", b"y")
+    with pytest.raises(StorageError):
+        await store.put("a/b/c", b"y")
+    assert await store.get("a/b") == b"x"
+
+
+@pytest.mark.parametrize("data", [b"small", BIG])
+async def test_a_full_disk_says_so_and_loses_nothing(
+    store: DirectoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes
+) -> None:
+    await store.put("a", b"old")
+
+    def full(file: int, data: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(directory, "_write_all", full)
+    for body in (data, pieces(data)):
+        with pytest.raises(StoreFullError, match="disk is full"):
+            await store.put("a", body)
+    assert await store.get("a") == b"old"
+    assert files(tmp_path / "store") == ["a"]
+
+
+async def test_only_the_owner_can_read_the_store(store: DirectoryStore, tmp_path: Path) -> None:
+    await store.put("a/b", b"x")
+    for path in (tmp_path / "store", *(tmp_path / "store").rglob("*")):
+        assert path.stat().st_mode & 0o077 == 0
+
+
+async def test_keys_that_are_none_are_refused_everywhere(store: DirectoryStore) -> None:
+    for call in (store.put("../a", b""), store.get("/a"), store.head("a/../b"), store.delete("..")):
+        with pytest.raises(InvalidKeyError):
+            await call
+    with pytest.raises(InvalidKeyError):
+        await store.presign("../a", "GET", timedelta(seconds=1))
+
+
+async def test_a_link_opens_one_object_for_one_method_for_a_while(store: DirectoryStore) -> None:
+    url = await store.presign("a/b", "GET", timedelta(seconds=60))
+    assert url.startswith("http://host:1/api/v1/objects/a/b?")
+    query = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
+    signature, expires = query["signature"], int(query["expires"])
+    assert expires == 1060
+    assert store.verify("a/b", method="GET", expires=expires, signature=signature)
+    assert store.verify("a/b", method="HEAD", expires=expires, signature=signature)
+    assert not store.verify("a/b", method="PUT", expires=expires, signature=signature)
+    assert not store.verify("a/c", method="GET", expires=expires, signature=signature)
+    assert not store.verify("a/b", method="GET", expires=expires + 1, signature=signature)
+    assert not store.verify("a/b", method="GET", expires=expires, signature="é")
+    later = DirectoryStore(store._root, b"key", "http://host", clock=lambda: 1060.0)
+    assert not later.verify("a/b", method="GET", expires=expires, signature=signature)

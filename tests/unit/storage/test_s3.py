@@ -1,0 +1,192 @@
+"""The S3 store, against the answers that S3 gives."""
+
+import io
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import EndpointConnectionError
+from botocore.response import StreamingBody
+from botocore.stub import ANY, Stubber
+
+from controller.storage import (
+    InvalidStoreUrlError,
+    ObjectExistsError,
+    ObjectNotFoundError,
+    ObjectTooLargeError,
+    StoreFullError,
+    StoreUnavailableError,
+    open_store,
+)
+from controller.storage.s3 import PART, S3Credentials, S3Store
+
+WHEN = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class World:
+    """A store whose client answers by script."""
+
+    def __init__(self) -> None:
+        client = boto3.session.Session().client(
+            "s3",
+            region_name="us-east-1",
+            endpoint_url="http://s3.test:9000",
+            aws_access_key_id="access",
+            aws_secret_access_key="very-secret",
+            config=Config(signature_version="s3v4", s3={"addressing_style": "path"}, retries={"max_attempts": 0}),
+        )
+        self.stub = Stubber(client)
+        self.stub.activate()
+        self.store = S3Store("bucket", prefix="c8s", client=client)
+
+    def answer(self, call: str, response: dict[str, Any], **expected: Any) -> None:
+        self.stub.add_response(call, response, {"Bucket": "bucket", **expected})
+
+    def refuse(self, call: str, code: str, status: int) -> None:
+        self.stub.add_client_error(call, code, "very-secret detail", status)
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    found = World()
+    yield found
+    found.stub.assert_no_pending_responses()
+    await found.store.close()
+
+
+def body(data: bytes) -> dict[str, Any]:
+    return {"Body": StreamingBody(io.BytesIO(data), len(data)), "ContentLength": len(data)}
+
+
+async def pieces(*data: bytes) -> AsyncIterator[bytes]:
+    for each in data:
+        yield each
+
+
+async def test_objects_are_put_and_got_below_the_prefix(world: World) -> None:
+    world.answer("put_object", {}, Key="c8s/a/b", Body=ANY)
+    world.answer("get_object", body(b"data"), Key="c8s/a/b")
+    assert (await world.store.put("a/b", b"data")).size == 4
+    assert await world.store.get("a/b") == b"data"
+
+
+async def test_parts_of_an_object_are_read_by_range(world: World) -> None:
+    world.answer("get_object", body(b"at"), Key="c8s/a", Range="bytes=1-2")
+    world.answer("get_object", body(b"ta"), Key="c8s/a", Range="bytes=2-")
+    assert b"".join([piece async for piece in world.store.read("a", 1, 3)]) == b"at"
+    assert b"".join([piece async for piece in world.store.read("a", 2)]) == b"ta"
+    assert [piece async for piece in world.store.read("a", 2, 2)] == []
+    world.refuse("get_object", "InvalidRange", 416)
+    assert [piece async for piece in world.store.read("a", 99)] == []
+
+
+async def test_a_long_stream_goes_up_in_parts(world: World) -> None:
+    named = {"Key": "c8s/a", "UploadId": "u"}
+    world.answer("create_multipart_upload", {"UploadId": "u"}, Key="c8s/a")
+    world.answer("upload_part", {"ETag": "1"}, **named, PartNumber=1, Body=ANY)
+    world.answer("upload_part", {"ETag": "2"}, **named, PartNumber=2, Body=ANY)
+    parts = [{"PartNumber": 1, "ETag": "1"}, {"PartNumber": 2, "ETag": "2"}]
+    world.answer("complete_multipart_upload", {}, **named, MultipartUpload={"Parts": parts})
+    assert (await world.store.put("a", pieces(bytes(PART), b"rest"))).size == PART + 4
+
+
+async def test_a_short_stream_is_one_request(world: World) -> None:
+    world.answer("put_object", {}, Key="c8s/a", Body=ANY, IfNoneMatch="*")
+    await world.store.put("a", pieces(b"short", b"er"), if_absent=True)
+
+
+async def test_a_stream_that_breaks_aborts_the_upload(world: World) -> None:
+    async def broken() -> AsyncIterator[bytes]:
+        yield bytes(PART)
+        raise ValueError("broken")
+
+    world.answer("create_multipart_upload", {"UploadId": "u"}, Key="c8s/a")
+    world.answer("upload_part", {"ETag": "1"}, Key="c8s/a", UploadId="u", PartNumber=1, Body=ANY)
+    world.answer("abort_multipart_upload", {}, Key="c8s/a", UploadId="u")
+    with pytest.raises(ValueError, match="broken"):
+        await world.store.put("a", broken())
+
+
+async def test_lists_go_on_page_by_page_without_the_prefix(world: World) -> None:
+    def page(key: str) -> dict[str, Any]:
+        return {"Contents": [{"Key": key, "Size": 1, "LastModified": WHEN}]}
+
+    first = {**page("c8s/logs/a"), "IsTruncated": True, "NextContinuationToken": "t"}
+    world.answer("list_objects_v2", first, Prefix="c8s/logs/")
+    world.answer("list_objects_v2", page("c8s/logs/b"), Prefix="c8s/logs/", ContinuationToken="t")
+    assert [found.key async for found in world.store.list("logs/")] == ["logs/a", "logs/b"]
+
+
+async def test_a_missing_object_has_no_head(world: World) -> None:
+    world.refuse("head_object", "404", 404)
+    world.answer("head_object", {"ContentLength": 3, "LastModified": WHEN}, Key="c8s/a")
+    assert await world.store.head("a") is None
+    found = await world.store.head("a")
+    assert found is not None
+    assert found.size == 3
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "error"),
+    [
+        ("NoSuchKey", 404, ObjectNotFoundError),
+        ("NoSuchBucket", 404, StoreUnavailableError),
+        ("PreconditionFailed", 412, ObjectExistsError),
+        ("XMinioStorageFull", 507, StoreFullError),
+        ("AccessDenied", 403, StoreUnavailableError),
+        ("SlowDown", 503, StoreUnavailableError),
+    ],
+)
+async def test_refusals_are_told_without_what_the_server_repeats(
+    world: World, code: str, status: int, error: type[Exception]
+) -> None:
+    world.refuse("put_object", code, status)
+    with pytest.raises(error) as caught:
+        await world.store.put("a", b"x")
+    assert "very-secret" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+async def test_a_store_that_does_not_answer_is_unavailable(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(**_: Any) -> None:
+        raise EndpointConnectionError(endpoint_url="http://s3.test:9000/bucket")
+
+    monkeypatch.setattr(world.store._client, "get_object", fail)
+    with pytest.raises(StoreUnavailableError, match="could not read the object a in the bucket bucket"):
+        await world.store.get("a")
+
+
+async def test_too_large_an_object_is_not_read(world: World) -> None:
+    world.answer("get_object", body(b"12345"), Key="c8s/a")
+    with pytest.raises(ObjectTooLargeError):
+        await world.store.get("a", limit=4)
+
+
+async def test_links_are_signed_without_the_secret(world: World) -> None:
+    url = await world.store.presign("a", "PUT", timedelta(minutes=15))
+    assert url.startswith("http://s3.test:9000/bucket/c8s/a?")
+    assert "X-Amz-Expires=900" in url
+    assert "very-secret" not in url
+
+
+def test_credentials_show_nothing() -> None:
+    assert "very" not in repr(S3Credentials("very-access", "very-secret", "very-token"))
+
+
+async def test_the_store_of_a_url_is_opened() -> None:
+    environment = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "s"}
+    url = "s3://bucket?endpoint=http://in:9000&public-endpoint=http://out:9000"
+    store = open_store(url, signing_key=b"", public_url="", environment=environment)
+    assert (await store.presign("k", "GET", timedelta(seconds=9))).startswith("http://out:9000/bucket/k?")
+    await store.close()
+
+
+@pytest.mark.parametrize(
+    "url", ["", "/x", "file://host/x", "file:relative", "file:///", "s3://", "s3://b/key", "s3://b?x=1"]
+)
+def test_urls_that_name_no_store_are_refused(url: str) -> None:
+    with pytest.raises(InvalidStoreUrlError):
+        open_store(url, signing_key=b"", public_url="", environment={})
