@@ -44,7 +44,8 @@ def text(size: int, stamped: bool, width: int = 80) -> bytes:
     """Log lines of `width` bytes."""
     choose = random.Random(1)
     words = ["".join(choose.choices(string.ascii_letters, k=choose.randint(3, 9))) for _ in range(500)]
-    lines, have = [], 0
+    lines: list[bytes] = []
+    have = 0
     while have < size:
         line = " ".join(choose.choices(words, k=width // 7))[: width - 1].encode()
         nanoseconds = len(lines) * 4000

@@ -183,8 +183,9 @@ class _Inflated:
 
     def _inflate(self, file: BinaryIO) -> Iterator[bytes]:
         engine = zlib.decompressobj(31)
-        data = b""
+        data, unfinished = b"", False
         while data := data or file.read(_PIECE):
+            unfinished = True
             try:
                 piece = engine.decompress(data, 4 * _PIECE)
             except zlib.error:
@@ -196,7 +197,8 @@ class _Inflated:
                 yield piece
             data = engine.unconsumed_tail
             if engine.eof:
-                data = engine.unused_data or file.read(_PIECE)
+                # Another gzip member may follow, and zeros that pad a tape's block.
+                data, unfinished = engine.unused_data.lstrip(b"\0"), False
                 engine = zlib.decompressobj(31)
-        if not engine.eof and engine.unconsumed_tail:
+        if unfinished:
             raise AgentError("the archive ends too early")

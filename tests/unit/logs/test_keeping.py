@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from controller.logs.stream import parse_key
 from tests.unit.logs.fakes import FailingStore, FakeCluster, at_once, stamped
 
 STREAM = Stream("ns", "run-1", "build", 1, "step")
-NAMED = {"namespace": "ns", "run": "run-1", "slug": "build", "attempt": 1, "container": "step"}
+NAMED: dict[str, Any] = {"namespace": "ns", "run": "run-1", "slug": "build", "attempt": 1, "container": "step"}
 
 
 class House:
@@ -179,7 +179,7 @@ async def collect(house: House, finished: asyncio.Event, **how: Any) -> list[Fra
     return [frame async for frame in house.reader.follow_run("ns", "run-1", finished=finished, **how)]
 
 
-def shape(frames: list[Frame]) -> list[str]:
+def shape(frames: Sequence[Frame]) -> list[str]:
     found: list[str] = []
     for frame in frames:
         name = type(frame).__name__

@@ -1,0 +1,238 @@
+"""The agent as a pod runs it: a program in a clean interpreter, against a small stand-in for the API's routes."""
+
+import asyncio
+import gzip
+import hashlib
+import io
+import json
+import signal
+import sys
+import tarfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+AGENT = Path(__file__).parents[3] / "controller" / "agent"
+TOKEN = "very-secret-token"
+
+
+class Api:
+    """The agent's routes, with what a test put behind them."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+        self.digests: dict[str, str] = {}
+        self.uploads: dict[str, Any] = {}
+        self.manifests: dict[str, Any] = {}
+        self.fail = 0
+        self.url = ""
+
+    def app(self) -> web.Application:
+        app = web.Application(client_max_size=2**30)
+        app.router.add_get("/api/v1/agent/{what:.+}", self._link)
+        app.router.add_post("/api/v1/agent/artifacts/{slug}/{attempt}", self._upload)
+        app.router.add_put("/api/v1/agent/artifacts/{slug}/{attempt}/manifest", self._manifest)
+        app.router.add_get("/objects/{what:.+}", self._get)
+        app.router.add_put("/objects/{what:.+}", self._put)
+        return app
+
+    def serve(self, what: str, data: bytes, sha256: str | None = None) -> None:
+        self.objects[what] = data
+        self.digests[what] = sha256 or hashlib.sha256(data).hexdigest()
+
+    async def _link(self, request: web.Request) -> web.Response:
+        if request.headers.get("Authorization") != f"Bearer {TOKEN}":
+            return web.json_response({"title": "no", "detail": "not your run"}, status=401)
+        what = request.match_info["what"]
+        if what not in self.objects:
+            return web.json_response({"title": "Not found", "detail": f"no {what}"}, status=404)
+        url = f"/objects/{what}?expires=1&signature=a%2Bb"
+        url = url if what == "source" else self.url + url
+        return web.json_response({"url": url, "sha256": self.digests[what], "size": len(self.objects[what])})
+
+    async def _get(self, request: web.Request) -> web.StreamResponse:
+        assert "Authorization" not in request.headers
+        assert request.query["signature"] == "a+b"
+        if self.fail:
+            self.fail -= 1
+            return web.Response(status=503)
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(self.objects[request.match_info["what"]])
+        return response
+
+    async def _put(self, request: web.Request) -> web.Response:
+        if self.fail:
+            self.fail -= 1
+            return web.Response(status=503)
+        self.objects[request.match_info["what"]] = await request.read()
+        return web.Response(status=201)
+
+    async def _upload(self, request: web.Request) -> web.Response:
+        slug = request.match_info["slug"]
+        self.uploads[slug] = await request.json()
+        return web.json_response({"url": f"/objects/upload-{slug}"})
+
+    async def _manifest(self, request: web.Request) -> web.Response:
+        slug = request.match_info["slug"]
+        assert f"upload-{slug}" in self.objects
+        self.manifests[slug] = await request.json()
+        return web.Response(status=204)
+
+
+@pytest.fixture
+async def api() -> AsyncIterator[Api]:
+    found = Api()
+    runner = web.AppRunner(found.app())
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    host, port = runner.addresses[0][:2]
+    found.url = f"http://{host}:{port}"
+    yield found
+    await runner.cleanup()
+
+
+class Pod:
+    """A workspace, a token, and the agent as a process in it."""
+
+    def __init__(self, folder: Path, api: Api) -> None:
+        self.workspace = folder / "workspace"
+        self.workspace.mkdir()
+        # Folders of these names in someone's workspace must never be imported.
+        for name in ("json", "socket", "controller", "command"):
+            (self.workspace / name).mkdir()
+            (self.workspace / name / "__init__.py").write_text("raise SystemExit('imported from the workspace')")
+        self.ready = folder / "ready"
+        (folder / "token").write_text(f"{TOKEN}\n")
+        self.environment = {
+            "C8S_API_URL": api.url,
+            "C8S_TOKEN_FILE": str(folder / "token"),
+            "C8S_WORKSPACE": str(self.workspace),
+            "C8S_READY_FILE": str(self.ready),
+            "C8S_STEP_SLUG": "build",
+            "C8S_ATTEMPT": "1",
+        }
+
+    async def start(self, command: str, **environment: str) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-I", "-S", str(AGENT), command),
+            env=self.environment | environment,
+            cwd=self.workspace,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+
+    async def run(self, command: str, **environment: str) -> tuple[int, str]:
+        return await ended(await self.start(command, **environment))
+
+    async def upload(self, *globs: str) -> tuple[int, str]:
+        process = await self.start("upload", C8S_ARTIFACTS=json.dumps(globs))
+        async with asyncio.timeout(20):
+            while not self.ready.exists():
+                await asyncio.sleep(0.001)
+        process.send_signal(signal.SIGTERM)
+        return await ended(process)
+
+
+async def ended(process: asyncio.subprocess.Process) -> tuple[int, str]:
+    out, _ = await process.communicate()
+    assert process.returncode is not None
+    assert TOKEN not in out.decode()
+    return process.returncode, out.decode()
+
+
+@pytest.fixture
+def pod(tmp_path: Path, api: Api) -> Pod:
+    return Pod(tmp_path, api)
+
+
+def packed(**files: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name.replace("_", "/"))
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+async def test_source_and_artifacts_come_into_the_workspace(api: Api, pod: Pod) -> None:
+    api.serve("source", packed(src_main=b"source", src_gen=b"old"))
+    api.serve("artifacts/build", packed(src_gen=b"generated"))
+    code, out = await pod.run("fetch", C8S_FETCH_SOURCE="1", C8S_FETCH_ARTIFACTS="build")
+    assert code == 0, out
+    assert (pod.workspace / "src/main").read_bytes() == b"source"
+    assert (pod.workspace / "src/gen").read_bytes() == b"generated"
+    assert "fetched the source: 2 files" in out
+
+
+async def test_a_server_that_fails_for_a_moment_is_tried_again(api: Api, pod: Pod) -> None:
+    api.serve("source", packed(a=b"a"))
+    api.fail = 2
+    code, out = await pod.run("fetch", C8S_FETCH_SOURCE="1")
+    assert code == 0
+    assert "trying again" in out
+
+
+async def test_missing_artifacts_and_bad_archives_are_told(api: Api, pod: Pod) -> None:
+    code, out = await pod.run("fetch", C8S_FETCH_ARTIFACTS="test")
+    assert (code, "no artifacts/test" in out) == (1, True)
+    api.serve("source", gzip.compress(b"x" * 512))
+    code, out = await pod.run("fetch", C8S_FETCH_SOURCE="1")
+    assert (code, "damaged" in out) == (1, True)
+
+
+async def test_artifacts_are_stored_when_the_step_has_ended(api: Api, pod: Pod) -> None:
+    (pod.workspace / "dist").mkdir()
+    (pod.workspace / "dist" / "a.txt").write_bytes(b"content")
+    code, out = await pod.upload("dist/**/*")
+    assert code == 0, out
+    archive = api.objects["upload-build"]
+    digest = hashlib.sha256(archive).hexdigest()
+    assert api.uploads["build"] == {"size": len(archive), "sha256": digest}
+    mode = (pod.workspace / "dist" / "a.txt").stat().st_mode & 0o777
+    assert api.manifests["build"] == {
+        "files": [{"path": "dist/a.txt", "size": 7, "sha256": hashlib.sha256(b"content").hexdigest(), "mode": mode}],
+        "archive": {"size": len(archive), "sha256": digest},
+    }
+    with tarfile.open(fileobj=io.BytesIO(archive)) as found:
+        assert found.getnames() == ["dist/a.txt"]
+
+
+async def test_an_upload_is_tried_again(api: Api, pod: Pod) -> None:
+    api.fail = 1
+    (pod.workspace / "a").write_bytes(b"a")
+    code, out = await pod.upload("a")
+    assert code == 0, out
+    assert "build" in api.manifests
+
+
+async def test_a_glob_that_finds_nothing_fails_and_commits_nothing(api: Api, pod: Pod) -> None:
+    code, out = await pod.upload("dist/*")
+    assert code == 1
+    assert "dist/*" in out
+    assert api.manifests == {}
+
+
+async def test_a_wrong_token_is_told_and_never_shown(api: Api, pod: Pod, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(f"{TOKEN}-of-another-run")
+    code, out = await pod.run("fetch", C8S_FETCH_SOURCE="1")
+    assert (code, "not your run" in out) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"C8S_API_URL": ""}, "C8S_API_URL"),
+        ({"C8S_API_URL": "ftp://x"}, "C8S_API_URL"),
+        ({"C8S_TOKEN_FILE": "/nope"}, "/nope"),
+        ({"C8S_WORKSPACE": "/nope"}, "/nope"),
+    ],
+)
+async def test_being_started_wrongly_is_another_exit_code(pod: Pod, change: dict[str, str], named: str) -> None:
+    code, out = await pod.run("fetch", **change)
+    assert (code, named in out) == (2, True)
