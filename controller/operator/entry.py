@@ -1,0 +1,47 @@
+"""The first process of a step: runs its commands in one shell and passes SIGTERM on to them.
+
+`sh` as PID 1 ignores SIGTERM, and a shell that waits for a command handles no
+signal before that command ends. So the commands run in the background of a
+shell that only waits. A background command has SIGINT and SIGQUIT ignored,
+which programs inherit and tests trip over; `env` undoes that where it can.
+
+Inside a container everything else in the PID namespace belongs to the step
+(`kill -1`); where the step is a process group among others, that group does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+SCRIPT = """\
+if [ $$ = 1 ]; then all=-1; else all=-$$; fi
+stop() {
+  trap '' TERM
+  kill -s TERM -- $all
+  (sleep 30; kill -s KILL -- $all) &
+}
+trap stop TERM
+if env --default-signal=INT true 2>/dev/null; then
+  env --default-signal=INT,QUIT sh -e -c "$1" &
+else
+  sh -e -c "$1" &
+fi
+child=$!
+wait $child
+code=$?
+while kill -0 $child 2>/dev/null; do
+  wait $child
+  code=$?
+done
+exit $code
+"""
+
+
+def escaped(text: str) -> str:
+    """Text as it must stand in a container's command, where Kubernetes expands `$(NAME)` and `$$`."""
+    return text.replace("$", "$$")
+
+
+def command(commands: Sequence[str]) -> list[str]:
+    """The container's command for a step's commands."""
+    return ["sh", "-c", escaped(SCRIPT), "c8s-step", escaped("\n".join(commands))]

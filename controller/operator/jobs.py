@@ -1,0 +1,171 @@
+"""The Job of a step's attempt. Pure: a run and a step in, an object out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from controller.operator import entry, names
+from controller.operator.settings import OperatorSettings
+from controller.pipeline import duration
+from controller.pipeline.graph import ExpandedStep
+from controller.pipeline.model import Pipeline
+from controller.pipeline.variables import RunFacts, fill, step_environment, template_values
+
+Json = dict[str, Any]
+
+_UPLOAD_GRACE = 600
+_GRACE = 40
+# The pod's own deadline is only the last resort: the operator times a step from the start of its container.
+_BACKSTOP = 15 * 60
+
+
+@dataclass(frozen=True)
+class StepPlan:
+    """One attempt of one step of a run."""
+
+    run: Json
+    pipeline: Pipeline
+    step: ExpandedStep
+    attempt: int
+    facts: RunFacts
+    upstream: Sequence[str]
+    """Slugs of the steps upstream that made artifacts, in the order to unpack them."""
+
+    @property
+    def fetches(self) -> bool:
+        return bool(self.upstream) or bool(self.run["spec"].get("source"))
+
+
+def build(plan: StepPlan, settings: OperatorSettings) -> Json:
+    """The Job object."""
+    run, expanded = plan.run, plan.step
+    labels = names.labels_of(run) | {names.STEP: expanded.slug, names.ATTEMPT: str(plan.attempt)}
+    pod_spec: Json = {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": _UPLOAD_GRACE if expanded.step.artifacts else _GRACE,
+        "activeDeadlineSeconds": duration.seconds(expanded.step.timeout) + _BACKSTOP,
+        "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [_step_container(plan)],
+        "volumes": _volumes(plan),
+    }
+    agents = _agents(plan, settings)
+    if agents:
+        pod_spec["initContainers"] = agents
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": names.job_name(run["metadata"]["name"], expanded.slug, plan.attempt),
+            "namespace": run["metadata"]["namespace"],
+            "labels": labels,
+            "annotations": {"c8s.dev/step-name": expanded.name},
+            "ownerReferences": [names.owner_of(run)],
+        },
+        "spec": {
+            "backoffLimit": 0,
+            "completions": 1,
+            "parallelism": 1,
+            "podReplacementPolicy": "Failed",
+            "template": {"metadata": {"labels": labels}, "spec": pod_spec},
+        },
+    }
+
+
+def _step_container(plan: StepPlan) -> Json:
+    expanded, step = plan.step, plan.step.step
+    environment = step_environment(
+        plan.pipeline,
+        step,
+        plan.facts,
+        expanded.matrix,
+        attempt=plan.attempt,
+        name=expanded.name,
+        workspace=names.WORKSPACE,
+    )
+    env: list[Json] = [{"name": name, "value": entry.escaped(value)} for name, value in environment.items()]
+    run_name = plan.run["metadata"]["name"]
+    for use in step.secrets:
+        if use.file is None:
+            source = {"name": names.secrets_name(run_name), "key": names.secret_key(use)}
+            variable = use.env_var or use.key
+            env = [given for given in env if given["name"] != variable]
+            env.append({"name": variable, "valueFrom": {"secretKeyRef": source}})
+    folder = names.WORKSPACE + (f"/{step.working_dir.strip('/')}" if step.working_dir else "")
+    mounts: list[Json] = [{"name": "workspace", "mountPath": names.WORKSPACE}]
+    if any(use.file for use in step.secrets):
+        mounts.append({"name": "secrets", "mountPath": names.SECRETS_FOLDER, "readOnly": True})
+        env.append({"name": "C8S_SECRETS", "value": names.SECRETS_FOLDER})
+    container: Json = {
+        "name": names.STEP_CONTAINER,
+        "image": fill(step.image, template_values(plan.facts, expanded.matrix)),
+        "command": entry.command(step.commands),
+        "workingDir": folder,
+        "env": env,
+        "volumeMounts": mounts,
+        "securityContext": {"allowPrivilegeEscalation": False},
+    }
+    if step.resources:
+        wanted = {k: v for k, v in (("cpu", step.resources.cpu), ("memory", step.resources.memory)) if v}
+        container["resources"] = {"requests": wanted, "limits": wanted}
+    return container
+
+
+def _agents(plan: StepPlan, settings: OperatorSettings) -> list[Json]:
+    step = plan.step.step
+    agents = []
+    if plan.fetches:
+        environment = {
+            "C8S_FETCH_SOURCE": "1" if plan.run["spec"].get("source") else "0",
+            "C8S_FETCH_ARTIFACTS": ",".join(plan.upstream),
+        }
+        agents.append(_agent(names.FETCH, environment, settings))
+    if step.artifacts:
+        values = template_values(plan.facts, plan.step.matrix)
+        environment = {
+            "C8S_STEP_SLUG": plan.step.slug,
+            "C8S_ATTEMPT": str(plan.attempt),
+            "C8S_ARTIFACTS": json.dumps([fill(glob, values) for glob in step.artifacts]),
+        }
+        agents.append({**_agent(names.UPLOAD, environment, settings), "restartPolicy": "Always"})
+    return agents
+
+
+def _agent(role: str, environment: dict[str, str], settings: OperatorSettings) -> Json:
+    environment = {
+        "C8S_API_URL": settings.agent_api_url,
+        "C8S_TOKEN_FILE": f"{names.TOKEN_FOLDER}/token",
+        "C8S_WORKSPACE": names.WORKSPACE,
+        **environment,
+    }
+    return {
+        "name": role,
+        "image": settings.agent_image,
+        "command": [*(entry.escaped(word) for word in settings.agent_command), role],
+        "env": [{"name": name, "value": entry.escaped(value)} for name, value in environment.items()],
+        "workingDir": names.WORKSPACE,
+        "volumeMounts": [
+            {"name": "workspace", "mountPath": names.WORKSPACE},
+            {"name": "agent", "mountPath": names.TOKEN_FOLDER, "readOnly": True},
+        ],
+        # No CPU limit: a limit on an init container was measured to make pods start four times slower.
+        "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}},
+        "securityContext": {"allowPrivilegeEscalation": False},
+    }
+
+
+def _volumes(plan: StepPlan) -> list[Json]:
+    run_name = plan.run["metadata"]["name"]
+    volumes: list[Json] = [{"name": "workspace", "emptyDir": {}}]
+    if plan.fetches or plan.step.step.artifacts:
+        token = {"secretName": names.agent_secret_name(run_name), "items": [{"key": "token", "path": "token"}]}
+        volumes.append({"name": "agent", "secret": {**token, "defaultMode": 0o444}})
+    files = [use for use in plan.step.step.secrets if use.file]
+    if files:
+        items = [{"key": names.secret_key(use), "path": str(use.file).strip("/")} for use in files]
+        volumes.append({"name": "secrets", "secret": {"secretName": names.secrets_name(run_name), "items": items}})
+    return volumes

@@ -1,0 +1,71 @@
+"""What the operator calls things. Names are made from what they stand for, so that making a thing twice is harmless."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from controller.pipeline.model import SecretUse
+
+Json = dict[str, Any]
+
+PIPELINE, RUN, RUN_NUMBER = "c8s.dev/pipeline", "c8s.dev/run", "c8s.dev/run-number"
+STEP, ATTEMPT = "c8s.dev/step", "c8s.dev/attempt"
+MANAGED_BY, C8S = "app.kubernetes.io/managed-by", "c8s"
+OURS = f"{MANAGED_BY}={C8S}"
+
+WORKSPACE = "/workspace"
+TOKEN_FOLDER = "/var/run/c8s"  # noqa: S105 - where it is mounted, not what it is
+SECRETS_FOLDER = "/var/run/c8s-secrets"
+STEP_CONTAINER, FETCH, UPLOAD = "step", "fetch", "upload"
+
+_LONGEST = 63
+# Room for what the Job controller puts behind a pod's name.
+_JOB_NAME = _LONGEST - 6
+
+
+def shortened(name: str, limit: int = _LONGEST) -> str:
+    """The name if it fits, else its beginning and a digest of the whole."""
+    if len(name) <= limit:
+        return name
+    return f"{name[: limit - 9].rstrip('-.')}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def job_name(run: str, slug: str, attempt: int) -> str:
+    return shortened(f"{run}-{slug}-{attempt}", _JOB_NAME)
+
+
+def secrets_name(run: str) -> str:
+    return shortened(f"{run}-secrets")
+
+
+def agent_secret_name(run: str) -> str:
+    return shortened(f"{run}-agent")
+
+
+def secret_key(use: SecretUse) -> str:
+    """Where the copy of a secret value is in the run's own Secret."""
+    return hashlib.sha256(f"{use.secret_ref}\0{use.key}".encode()).hexdigest()[:32]
+
+
+def manifest_key(namespace: str, run: str, slug: str, attempt: int) -> str:
+    return f"artifacts/{namespace}/{run}/{slug}/{attempt}.json"
+
+
+def labels_of(run: Json) -> dict[str, str]:
+    """The labels of everything that is made for a run."""
+    pipeline = (run["metadata"].get("labels") or {}).get(PIPELINE) or run["spec"].get("pipeline", {}).get("name", "")
+    return {PIPELINE: pipeline, RUN: run["metadata"]["name"], MANAGED_BY: C8S}
+
+
+def owner_of(run: Json) -> Json:
+    """The ownerReference to a run."""
+    metadata = run["metadata"]
+    return {
+        "apiVersion": "c8s.dev/v1alpha1",
+        "kind": "PipelineRun",
+        "name": metadata["name"],
+        "uid": metadata["uid"],
+        "controller": True,
+        "blockOwnerDeletion": False,
+    }

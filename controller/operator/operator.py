@@ -1,0 +1,178 @@
+"""The operator: informers tell what changes, a queue says which run is next, the reconciler brings it forward."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from controller.kube import JOBS, NODES, PIPELINE_RUNS, PODS, Informer, KubeClient, KubeError, NotFound, WorkQueue
+from controller.operator import names
+from controller.operator.decide import RUN_FINAL
+from controller.operator.events import Recorder
+from controller.operator.ports import AttemptLogs, Manifests
+from controller.operator.reconciler import Json, Key, Reconciler
+from controller.operator.settings import OperatorSettings
+
+_log = logging.getLogger(__name__)
+
+_PRIORITIES = {"high": 1, "normal": 0, "low": -1}
+
+
+class Operator:
+    """Runs PipelineRuns.
+
+    Args:
+        runs: an informer on PipelineRuns that others may share; without one the operator keeps its own.
+    """
+
+    def __init__(
+        self,
+        client: KubeClient,
+        logs: AttemptLogs,
+        store: Manifests,
+        settings: OperatorSettings,
+        *,
+        runs: Informer | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._client = client
+        self._settings = settings
+        self._now = now
+        self._recorder = Recorder(client, now)
+        self._queue: WorkQueue[Key] = WorkQueue()
+        self._writes: WorkQueue[Key] = WorkQueue()
+        self._reconciler = Reconciler(client, logs, store, settings, self._recorder, now, self._status_changed)
+        self._own_runs = runs is None
+        self._runs = runs or Informer(client, PIPELINE_RUNS)
+        self._jobs = Informer(client, JOBS, label_selector=names.OURS)
+        self._pods = Informer(client, PODS, label_selector=names.OURS)
+        self._nodes = Informer(client, NODES)
+
+    @property
+    def healthy(self) -> bool:
+        """Whether all informers could be refreshed last time."""
+        return all(informer.healthy for informer in (self._runs, self._jobs, self._pods))
+
+    def queued(self) -> int:
+        """Runs that wait for a worker."""
+        return len(self._queue)
+
+    def wake(self, namespace: str, run: str) -> None:
+        """Something outside Kubernetes has happened to a run: one of its logs is archived."""
+        self._queue.add((namespace, run))
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        self._runs.on_change(self._run_changed)
+        self._jobs.on_change(self._job_changed)
+        self._pods.on_change(self._pod_changed)
+        self._nodes.on_change(self._node_changed)
+        informers = [self._jobs, self._pods, self._nodes, *([self._runs] if self._own_runs else [])]
+        async with asyncio.TaskGroup() as group:
+            for informer in informers:
+                group.create_task(informer.run())
+            group.create_task(self._recorder.run())
+            for informer in (*informers, self._runs):
+                await informer.synced()
+            # A shared informer may have told of its runs before anybody listened here.
+            for run in self._runs.list():
+                self._run_changed("ADDED", None, run)
+            for _ in range(self._settings.workers):
+                group.create_task(self._work())
+                group.create_task(self._write())
+
+    # -- what is told
+
+    def _run_changed(self, kind: str, old: Json | None, new: Json | None) -> None:
+        run = new or old
+        assert run is not None
+        key = (run["metadata"]["namespace"], run["metadata"]["name"])
+        if kind == "DELETED":
+            self._reconciler.forget(key)
+        elif old is None or _asks_for_work(old, run):
+            self._queue.add(key, priority=_PRIORITIES.get(run["spec"].get("priority", "normal"), 0))
+
+    def _job_changed(self, kind: str, old: Json | None, new: Json | None) -> None:
+        job = new or old
+        assert job is not None
+        key = self._reconciler.take_job(job, gone=kind == "DELETED")
+        # A Job's progress is told by its pod; only an end without one, or its removal, asks for a look.
+        if key is not None and (kind == "DELETED" or (job.get("status") or {}).get("failed")):
+            self._queue.add(key)
+
+    def _pod_changed(self, kind: str, old: Json | None, new: Json | None) -> None:
+        pod = new or old
+        assert pod is not None
+        key = self._reconciler.take_pod(pod, gone=kind == "DELETED")
+        if key is not None:
+            self._queue.add(key)
+
+    def _node_changed(self, kind: str, old: Json | None, new: Json | None) -> None:
+        found = sorted(self._nodes.list(), key=lambda node: str(node["metadata"]["name"]))
+        if found:
+            runtime = (found[0].get("status") or {}).get("nodeInfo", {}).get("containerRuntimeVersion", "")
+            images = "ignored" if runtime.startswith("process://") else "used"
+            self._reconciler.runtime = {"name": runtime, "images": images}
+
+    def _status_changed(self, key: Key, at_once: bool) -> None:
+        if at_once:
+            self._writes.add(key)
+        else:
+            self._writes.add_after(key, self._settings.status_interval)
+
+    # -- workers
+
+    async def _work(self) -> None:
+        while True:
+            key = await self._queue.get()
+            try:
+                run = self._runs.get(*key)
+                if run is not None and "deletionTimestamp" not in run["metadata"]:
+                    again = await self._reconciler.look(run)
+                    if again is not None:
+                        self._queue.add_after(key, max(0.0, (again - self._now()).total_seconds()))
+                self._queue.forget(key)
+            except KubeError as error:
+                delay = self._queue.add_failed(key)
+                _log.warning("run %s/%s: %s; again in %.2f s", *key, error, delay, extra={"run": key[1]})
+            except Exception:
+                # The boundary: one run that can't be worked on must not stop the others; the cause is in the log.
+                delay = self._queue.add_failed(key)
+                _log.exception("run %s/%s could not be worked on; again in %.2f s", *key, delay)
+            finally:
+                self._queue.done(key)
+
+    async def _write(self) -> None:
+        while True:
+            key = await self._writes.get()
+            try:
+                await self._write_status(key)
+                self._writes.forget(key)
+            except NotFound:
+                self._reconciler.forget(key)
+            except KubeError as error:
+                delay = self._writes.add_failed(key)
+                _log.warning("the status of %s/%s was not written: %s; again in %.2f s", *key, error, delay)
+            finally:
+                self._writes.done(key)
+
+    async def _write_status(self, key: Key) -> None:
+        status, run = self._reconciler.status_to_write(key), self._runs.get(*key)
+        if status is None or run is None:
+            return
+        await self._reconciler.put_status(run, status)
+        self._reconciler.written(key, status)
+        if status["phase"] in RUN_FINAL:
+            await self._reconciler.expire_jobs(run)
+            self._reconciler.forget(key)
+
+
+def _asks_for_work(old: Json, new: Json) -> bool:
+    """Whether more than the status has changed, which is the operator's own."""
+    return bool(
+        old["metadata"]["uid"] != new["metadata"]["uid"]
+        or old["metadata"].get("generation") != new["metadata"].get("generation")
+        or old["metadata"].get("deletionTimestamp") != new["metadata"].get("deletionTimestamp")
+    )

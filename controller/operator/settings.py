@@ -1,0 +1,30 @@
+"""The operator's settings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class OperatorSettings:
+    """What differs from one installation to another. Times are in seconds."""
+
+    agent_command: Sequence[str]
+    """How a pod starts the agent; `fetch` or `upload` is put behind it."""
+    agent_api_url: str
+    """Where the agent finds the API."""
+    agent_key: bytes
+    """Signs the capability tokens; the API holds the same key."""
+    agent_image: str = "c8s-controller"
+    """The image that has the agent."""
+    workers: int = 8
+    """Runs that are worked on at once."""
+    status_interval: float = 0.1
+    """Status changes of a run are written together, this far apart; the first and the last are written at once."""
+    log_patience: float = 30.0
+    """How long an ended run waits for the ends of its logs."""
+    capability_lifetime: float = 7 * 24 * 3600.0
+    """How long a run's agents are let in."""
+    job_ttl: int = 3600
+    """How long a run's Jobs and pods stay after its end; its logs and artifacts are elsewhere."""
