@@ -1,0 +1,56 @@
+"""The embedded server gives the answers that were recorded from a real Kubernetes."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.contract.embedded.cluster import running
+
+_RECORDED = Path(__file__).parent.parent / "kubernetes"
+_FILES = {"scenarios.yaml": "recorded-v1.36.2.json", "workloads.yaml": "recorded-workloads-v1.36.2.json"}
+_SCENARIOS: list[tuple[str, dict[str, Any]]] = [
+    (file, scenario) for file in _FILES for scenario in yaml.safe_load((_RECORDED / file).read_text())
+]
+
+pytestmark = pytest.mark.xdist_group("recorded-answers")
+
+
+def _load_player() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("play", _RECORDED / "play.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+play = _load_player()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    with running(tmp_path_factory.mktemp("cluster")) as cluster:
+        yield play.Server(cluster.url, cluster.token)
+
+
+@pytest.fixture(scope="module")
+def recorded() -> dict[str, Any]:
+    return {file: json.loads((_RECORDED / answers).read_text()) for file, answers in _FILES.items()}
+
+
+@pytest.mark.parametrize(("file", "scenario"), _SCENARIOS, ids=[scenario["name"] for _, scenario in _SCENARIOS])
+def test_the_server_answers_as_recorded(
+    file: str, scenario: dict[str, Any], server: Any, recorded: dict[str, Any]
+) -> None:
+    answers = recorded[file][scenario["name"]]
+    played = play.play(server, scenario)
+    assert len(played) == len(answers)
+    assert list(play.differences(scenario, answers, played)) == []
