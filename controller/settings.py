@@ -33,6 +33,7 @@ class Settings:
     port: int
     store: str
     agent_command: tuple[str, ...]
+    agent_image: str
     agent_key_file: Path
     public_url: str | None
     own_namespace: str
@@ -72,20 +73,10 @@ FLAGS = (
     Flag("host", "ADDRESS", "address to listen on", "127.0.0.1"),
     Flag("port", "N", "port to listen on; 0 takes a free one", "8080"),
     Flag("store", "URL", "the object store: file:///folder or s3://bucket; required"),
-    Flag(
-        "agent-command",
-        "WORD",
-        "how a step's pod starts the agent: one JSON list, or a word each time",
-        many=True,
-    ),
-    Flag(
-        "agent-key-file",
-        "FILE",
-        "the key that signs agents' tokens and links; made where it is missing; required",
-    ),
-    Flag(
-        "public-url", "URL", "where agents and signed links reach the API; without it, the listening socket"
-    ),
+    Flag("agent-command", "WORD", "how a step's pod starts the agent: a JSON list, or a word each time", many=True),
+    Flag("agent-image", "IMAGE", "the image that has the agent, where pods run in images", "c8s-controller"),
+    Flag("agent-key-file", "FILE", "the key that signs agents' tokens and links; made where missing; required"),
+    Flag("public-url", "URL", "where agents and signed links reach the API; without it, the listening socket"),
     Flag("namespace-of-its-own", "NAME", "where the controller keeps its Lease", "c8s-system"),
     Flag("leader-elect", "", "run the operator only while holding the Lease: for several replicas"),
     Flag("allowed-host", "NAME", "a host name that the API answers to besides loopback names", many=True),
@@ -140,13 +131,12 @@ def _settings(values: Mapping[str, Any]) -> Settings:
     return Settings(
         roles=roles,
         kubeconfig=Path(values["kubeconfig"]) if values["kubeconfig"] else None,
-        listen_fd=_number("listen-fd", values["listen_fd"], 0, 1 << 20)
-        if values["listen_fd"] is not None
-        else None,
+        listen_fd=_number("listen-fd", values["listen_fd"], 0, 1 << 20) if values["listen_fd"] is not None else None,
         host=values["host"],
         port=_number("port", values["port"], 0, 65535),
         store=values["store"],
         agent_command=tuple(values["agent_command"]),
+        agent_image=values["agent_image"],
         agent_key_file=Path(values["agent_key_file"]),
         public_url=_url(values["public_url"]),
         own_namespace=values["namespace_of_its_own"],
@@ -208,12 +198,8 @@ def table() -> str:
         "| --- | --- | --- | --- |",
     ]
     for flag in FLAGS:
-        shown = f"`--{flag.name}{' ' + flag.shape if flag.shape else ''}`" + (
-            " (repeat it)" if flag.many else ""
-        )
-        lines.append(
-            f"| {shown} | `{flag.variable}` | {f'`{flag.default}`' if flag.default else ''} | {flag.what} |"
-        )
+        shown = f"`--{flag.name}{' ' + flag.shape if flag.shape else ''}`" + (" (repeat it)" if flag.many else "")
+        lines.append(f"| {shown} | `{flag.variable}` | {f'`{flag.default}`' if flag.default else ''} | {flag.what} |")
     return "\n".join(lines) + "\n"
 
 
