@@ -31,11 +31,14 @@ def upload(settings: Settings) -> None:
     """Waits, packs, uploads, commits."""
     slug, attempt = settings.need("C8S_STEP_SLUG"), settings.need("C8S_ATTEMPT")
     globs = settings.strings("C8S_ARTIFACTS")
-    _wait_for_the_end(settings.optional("C8S_READY_FILE"))
+    ready = settings.optional("C8S_READY_FILE")
+    _wait_for_the_end(ready)
     started = time.monotonic()
     api = Api(settings)
+    # The ready file may be in the workspace, because steps and sidecars share nothing else.
+    ignored = frozenset([os.path.relpath(ready, settings.workspace)] if ready else [])
     with scratch_file(settings.workspace) as archive:
-        packed = pack(settings.workspace, collect(settings.workspace, globs), archive)
+        packed = pack(settings.workspace, collect(settings.workspace, globs, ignored), archive)
         url = api.upload_url(slug, attempt, packed.size, packed.sha256)
         api.put(url, lambda: _content(archive), packed.size)
     api.commit(slug, attempt, packed.manifest())
