@@ -26,6 +26,7 @@ from embedded.machinery.registry import Registry
 from embedded.machinery.resources import NAMESPACES
 from embedded.runner import Runner, RunnerSettings
 from embedded.server.app import Server
+from embedded.server.listener import CertificateError, accept, tls_context
 from embedded.storage.store import StorageError, Store
 
 _log = logging.getLogger("embedded")
@@ -48,6 +49,10 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=6443, help="port on 127.0.0.1; 0 picks a free one and prints it")
     parser.add_argument("--listen-fd", type=int, help="a listening socket that was inherited, instead of --port")
     parser.add_argument(
+        "--tls-cert-file", type=Path, help="certificate: the port then speaks TLS as well as plain HTTP"
+    )
+    parser.add_argument("--tls-private-key-file", type=Path, help="its key")
+    parser.add_argument(
         "--manifests", type=Path, action="append", default=[], help="a file or folder to apply first; repeatable"
     )
     parser.add_argument(
@@ -56,7 +61,10 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         default=max(8, 4 * (os.cpu_count() or 1)),
         help="pods that run at once; the others wait (default: %(default)s)",
     )
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if (args.tls_cert_file is None) != (args.tls_private_key_file is None):
+        parser.error("--tls-cert-file and --tls-private-key-file go together")
+    return args
 
 
 def listener(args: argparse.Namespace) -> socket.socket:
@@ -70,6 +78,7 @@ def listener(args: argparse.Namespace) -> socket.socket:
 
 async def serve(args: argparse.Namespace, sock: socket.socket) -> None:
     """Run until SIGTERM or SIGINT; then end every pod's processes and close the database."""
+    tls = tls_context(args.tls_cert_file, args.tls_private_key_file) if args.tls_cert_file else None
     data: Path = args.data_dir
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     store = Store(data / "cluster.db")
@@ -95,7 +104,12 @@ async def serve(args: argparse.Namespace, sock: socket.socket) -> None:
             ]
             http = server.runner()
             await http.setup()
-            await web.SockSite(http, sock, backlog=1024).start()
+            if tls is None:
+                await web.SockSite(http, sock, backlog=1024).start()
+            else:
+                assert http.server is not None
+                sock.listen(1024)
+                working.append(group.create_task(accept(sock, http.server, tls), name="connections"))
             host, port = sock.getsockname()[:2]
             print(f"serving http://{host}:{port}", flush=True)
             await stop.wait()
@@ -119,7 +133,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     try:
         asyncio.run(serve(args, sock))
-    except (TokenFileError, StorageError, manifests.ManifestError, OSError) as error:
+    except (TokenFileError, CertificateError, StorageError, manifests.ManifestError, OSError) as error:
         print(f"c8s-cluster: {error}", file=sys.stderr)
         return 1
     return 0

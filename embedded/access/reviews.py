@@ -8,6 +8,7 @@ from embedded.access.identity import AUTHENTICATED, Authenticator, User
 from embedded.access.rbac import Authorizer, Request
 from embedded.machinery.resources import (
     SELF_SUBJECT_ACCESS_REVIEWS,
+    SELF_SUBJECT_REVIEWS,
     SUBJECT_ACCESS_REVIEWS,
     TOKEN_REVIEWS,
     ResourceType,
@@ -15,7 +16,7 @@ from embedded.machinery.resources import (
 
 Json = dict[str, Any]
 
-REVIEWS = (TOKEN_REVIEWS, SUBJECT_ACCESS_REVIEWS, SELF_SUBJECT_ACCESS_REVIEWS)
+REVIEWS = (TOKEN_REVIEWS, SELF_SUBJECT_REVIEWS, SUBJECT_ACCESS_REVIEWS, SELF_SUBJECT_ACCESS_REVIEWS)
 
 
 def answer(
@@ -25,6 +26,8 @@ def answer(
     spec = review.get("spec") or {}
     if resource is TOKEN_REVIEWS:
         status = _token_status(spec, authenticator)
+    elif resource is SELF_SUBJECT_REVIEWS:
+        status = {"userInfo": user.to_json()}
     else:
         asked = user if resource is SELF_SUBJECT_ACCESS_REVIEWS else _user_in(spec)
         allowed = authorizer.allows(asked, _request_in(spec))

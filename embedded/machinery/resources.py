@@ -99,6 +99,7 @@ CLUSTER_ROLES = _rbac("clusterroles", "ClusterRole", False)
 ROLE_BINDINGS = _rbac("rolebindings", "RoleBinding", True)
 CLUSTER_ROLE_BINDINGS = _rbac("clusterrolebindings", "ClusterRoleBinding", False)
 TOKEN_REVIEWS = _review("authentication.k8s.io", "tokenreviews", "TokenReview")
+SELF_SUBJECT_REVIEWS = _review("authentication.k8s.io", "selfsubjectreviews", "SelfSubjectReview")
 SUBJECT_ACCESS_REVIEWS = _review("authorization.k8s.io", "subjectaccessreviews", "SubjectAccessReview")
 SELF_SUBJECT_ACCESS_REVIEWS = _review("authorization.k8s.io", "selfsubjectaccessreviews", "SelfSubjectAccessReview")
 
@@ -119,11 +120,11 @@ BUILT_IN: tuple[ResourceType, ...] = (
     ROLE_BINDINGS,
     CLUSTER_ROLE_BINDINGS,
     TOKEN_REVIEWS,
+    SELF_SUBJECT_REVIEWS,
     SUBJECT_ACCESS_REVIEWS,
     SELF_SUBJECT_ACCESS_REVIEWS,
 )
 
-# Group-version pairs in the order discovery lists them.
 SERVER_VERSION = {"major": "1", "minor": "36", "gitVersion": "v1.36.2+c8s-embedded", "platform": "python"}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from embedded.machinery.resources import SERVER_VERSION, Catalogue, ResourceType
+from embedded.server import openapi
 
 Json = dict[str, Any]
 
@@ -18,6 +19,8 @@ def document(path: str, catalogue: Catalogue) -> Json | str | None:
         return "ok"
     if parts == ["version"]:
         return dict(SERVER_VERSION)
+    if parts[:2] == ["openapi", "v3"]:
+        return openapi.document("/".join(parts[2:]), catalogue) if parts[2:] else openapi.index(catalogue)
     if parts == ["api"]:
         return {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []}
     if parts == ["api", "v1"]:
