@@ -21,6 +21,12 @@ stop() {
   (sleep 30; kill -s KILL -- $all) &
 }
 trap stop TERM
+# A step that hands artifacts on begins once its sidecar listens: one that ends sooner would not be heard.
+tries=0
+while [ -n "$2" ] && [ ! -e "$2" ] && [ $tries -lt 6000 ]; do
+  sleep 0.01 2>/dev/null || sleep 1
+  tries=$((tries + 1))
+done
 if env --default-signal=INT true 2>/dev/null; then
   env --default-signal=INT,QUIT sh -e -c "$1" &
 else
@@ -42,6 +48,6 @@ def escaped(text: str) -> str:
     return text.replace("$", "$$")
 
 
-def command(commands: Sequence[str]) -> list[str]:
-    """The container's command for a step's commands."""
-    return ["sh", "-c", escaped(SCRIPT), "c8s-step", escaped("\n".join(commands))]
+def command(commands: Sequence[str], *, wait_for: str = "") -> list[str]:
+    """The container's command for a step's commands. `wait_for`: a file that must be there before they begin."""
+    return ["sh", "-c", escaped(SCRIPT), "c8s-step", escaped("\n".join(commands)), escaped(wait_for)]

@@ -100,10 +100,12 @@ def _step_container(plan: StepPlan) -> Json:
     if any(use.file for use in step.secrets):
         mounts.append({"name": "secrets", "mountPath": names.SECRETS_FOLDER, "readOnly": True})
         env.append({"name": "C8S_SECRETS", "value": names.SECRETS_FOLDER})
+    if step.artifacts:
+        mounts.append({"name": "handoff", "mountPath": names.HANDOFF_FOLDER, "readOnly": True})
     container: Json = {
         "name": names.STEP_CONTAINER,
         "image": fill(step.image, template_values(plan.facts, expanded.matrix)),
-        "command": entry.command(step.commands),
+        "command": entry.command(step.commands, wait_for=names.READY_FILE if step.artifacts else ""),
         "workingDir": folder,
         "env": env,
         "volumeMounts": mounts,
@@ -131,7 +133,9 @@ def _agents(plan: StepPlan, settings: OperatorSettings) -> list[Json]:
             "C8S_ATTEMPT": str(plan.attempt),
             "C8S_ARTIFACTS": json.dumps([fill(glob, values) for glob in step.artifacts]),
         }
-        agents.append({**_agent(names.UPLOAD, environment, settings), "restartPolicy": "Always"})
+        upload = _agent(names.UPLOAD, {**environment, "C8S_READY_FILE": names.READY_FILE}, settings)
+        upload["volumeMounts"].append({"name": "handoff", "mountPath": names.HANDOFF_FOLDER})
+        agents.append({**upload, "restartPolicy": "Always"})
     return agents
 
 
@@ -164,6 +168,8 @@ def _volumes(plan: StepPlan) -> list[Json]:
     if plan.fetches or plan.step.step.artifacts:
         token = {"secretName": names.agent_secret_name(run_name), "items": [{"key": "token", "path": "token"}]}
         volumes.append({"name": "agent", "secret": {**token, "defaultMode": 0o444}})
+    if plan.step.step.artifacts:
+        volumes.append({"name": "handoff", "emptyDir": {}})
     files = [use for use in plan.step.step.secrets if use.file]
     if files:
         items = [{"key": names.secret_key(use), "path": str(use.file).strip("/")} for use in files]

@@ -16,6 +16,9 @@ OURS = f"{MANAGED_BY}={C8S}"
 
 WORKSPACE = "/workspace"
 TOKEN_FOLDER = "/var/run/c8s"  # noqa: S105 - where it is mounted, not what it is
+HANDOFF_FOLDER = "/var/run/c8s-handoff"
+READY_FILE = f"{HANDOFF_FOLDER}/ready"
+"""Made by the upload agent once it waits for the step's end."""
 SECRETS_FOLDER = "/var/run/c8s-secrets"
 STEP_CONTAINER, FETCH, UPLOAD = "step", "fetch", "upload"
 

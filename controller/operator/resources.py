@@ -134,7 +134,7 @@ def _condition() -> Json:
 def _run_status() -> Json:
     words = {"phase": _STRING, "reason": _STRING, "message": _STRING}
     file = _object({"path": _STRING, "size": _NUMBER, "sha256": _STRING})
-    times = _object({name: _TIME for name in ("created", "scheduled", "fetching", "running", "finished", "uploaded")})
+    times = _object(dict.fromkeys(("created", "scheduled", "fetching", "running", "finished", "uploaded"), _TIME))
     attempt = _object(
         {
             "number": _INTEGER,
