@@ -10,7 +10,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from controller.logs.errors import LogError, NotStartedError, PodGoneError
-from controller.logs.overlap import Position
+from controller.logs.overlap import Overlap, Position
 from controller.logs.source import ContainerState, LogSource
 from controller.logs.stamps import Piece, Stamped
 
@@ -98,32 +98,17 @@ class Follower:
         """One connection. Afterwards `_state` is the container's and `_clean` says whether this was the end."""
         self._clean = False
         overlap = self._position.overlap()
-        since = self._position.since
         opened = self._monotonic()
         try:
-            async with aclosing(self._chunks(since)) as chunks:
+            async with aclosing(self._chunks(self._position.since)) as chunks:
                 async for chunk in chunks:
                     self._failures = 0
-                    piece = stamped.feed(chunk)
-                    if not overlap.done:
-                        piece = overlap.rest_of(piece)
-                        if overlap.has_gap:
-                            overlap.has_gap = False
-                            self._position.line_broken_off()
-                            yield Gap("output was lost while the stream was broken")
-                    if piece.data or piece.times:
-                        self._position.taken(piece)
-                        yield piece
-            ended = self._monotonic()
-            self._state = await self._source.state()
-            # Had the cluster been slow to say so, the container might have printed more after this stream broke.
-            over = self._state.phase in ("terminated", "never", "gone")
-            self._clean = over and self._monotonic() - ended < 1.0
+                    for event in self._new(stamped.feed(chunk), overlap):
+                        yield event
+            await self._stream_ended(opened)
             if self._clean and not overlap.passed:
                 self._position.line_broken_off()
                 yield Gap("output may have been lost while the stream was broken")
-            if not self._clean and ended - opened > 1.0:
-                self._failures = 0
         except NotStartedError:
             await self._not_started()
         except PodGoneError:
@@ -131,6 +116,30 @@ class Follower:
         except LogError:
             await self._look()
         except TimeoutError:
+            self._failures = 0
+
+    def _new(self, piece: Piece, overlap: Overlap) -> list[Piece | Gap]:
+        """What of a piece has not been passed on before."""
+        found: list[Piece | Gap] = []
+        if not overlap.done:
+            piece = overlap.rest_of(piece)
+            if overlap.has_gap:
+                overlap.has_gap = False
+                self._position.line_broken_off()
+                found.append(Gap("output was lost while the stream was broken"))
+        if piece.data or piece.times:
+            self._position.taken(piece)
+            found.append(piece)
+        return found
+
+    async def _stream_ended(self, opened: float) -> None:
+        """The server ended the stream: because the container has, or for a reason of its own?"""
+        ended = self._monotonic()
+        self._state = await self._source.state()
+        over = self._state.phase in ("terminated", "never", "gone")
+        # Had the cluster been slow to say so, the container might have printed more after the stream broke.
+        self._clean = over and self._monotonic() - ended < 1.0
+        if not self._clean and ended - opened > 1.0:
             self._failures = 0
 
     async def _chunks(self, since: str | None) -> AsyncGenerator[bytes, None]:

@@ -91,7 +91,7 @@ class LogKeeper:
         return len(self._works)
 
     async def run(self) -> None:
-        """Does the work, until cancelled. Call once."""
+        """Does the work, until cancelled. May be called again then: what was not finished wants a new `follow`."""
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
@@ -103,6 +103,9 @@ class LogKeeper:
                     self._write_what_is_old()
         finally:
             self._group = None
+            for entries in self._kept.values():
+                for stream in [each for each, entry in entries.items() if entry.summary is None]:
+                    del entries[stream]
 
     def follow(
         self,

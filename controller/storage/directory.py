@@ -14,6 +14,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TypeVar, TypeVarTuple
 
 from controller.storage import signing
 from controller.storage.errors import (
@@ -27,6 +28,9 @@ from controller.storage.errors import (
 from controller.storage.keys import check_key, check_prefix
 from controller.storage.pieces import gathered
 from controller.storage.store import Method, ObjectInfo
+
+T = TypeVar("T")
+A = TypeVarTuple("A")
 
 SMALL = 128 * 1024
 PIECE = 1024 * 1024
@@ -81,7 +85,7 @@ class DirectoryStore:
                 if size <= SMALL:
                     piece = os.pread(file.fileno(), size, position)
                 else:
-                    piece = await asyncio.to_thread(os.pread, file.fileno(), size, position)
+                    piece = await _in_thread(os.pread, file.fileno(), size, position)
                 if not piece:
                     return
                 position += len(piece)
@@ -157,17 +161,20 @@ class DirectoryStore:
     async def _write_stream(self, key: str, place: Path, data: AsyncIterator[bytes], if_absent: bool) -> ObjectInfo:
         with _Explained("write", key):
             temporary, file = self._open_beside(place)
+        try:
             try:
-                try:
-                    async for piece in gathered(data, PIECE):
-                        await asyncio.to_thread(_write_all, file, piece)
-                    found = os.fstat(file)
-                finally:
-                    os.close(file)
+                # What goes wrong with the sender is the sender's error, not the store's.
+                async for piece in gathered(data, PIECE):
+                    with _Explained("write", key):
+                        await _in_thread(_write_all, file, piece)
+                found = os.fstat(file)
+            finally:
+                os.close(file)
+            with _Explained("write", key):
                 self._move(temporary, place, key, if_absent)
-            except BaseException:
-                temporary.unlink(missing_ok=True)
-                raise
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
         return _info(key, found)
 
     def _open_beside(self, place: Path) -> tuple[Path, int]:
@@ -252,6 +259,18 @@ def _translated(problem: OSError, action: str, key: str) -> StorageError:
     if isinstance(problem, IsADirectoryError | NotADirectoryError):
         return StorageError(f"could not {action} the object {key}: it collides with another key")
     return StoreUnavailableError(f"could not {action} the object {key} in the store's directory: {why}")
+
+
+async def _in_thread(call: Callable[[*A], T], *arguments: *A) -> T:
+    """Like to_thread, but when it is cancelled the thread ends first: it must not go on with a file that is closed
+    then, whose number may already be another file's.
+    """
+    task = asyncio.ensure_future(asyncio.to_thread(call, *arguments))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        raise
 
 
 def _info(key: str, found: os.stat_result) -> ObjectInfo:

@@ -251,4 +251,4 @@ def _translated(problem: ClientError, action: str, key: str, bucket: str) -> Sto
 
 
 def _why(problem: Exception) -> str:
-    return getattr(problem, "fmt", None) and str(problem) or type(problem).__name__
+    return (getattr(problem, "fmt", None) and str(problem)) or type(problem).__name__

@@ -264,6 +264,28 @@ async def test_a_slow_reader_is_told_what_it_missed(tmp_path: Path) -> None:
         assert sorted(told) == list(range(1, 401))
 
 
+async def test_a_keeper_that_was_stopped_can_begin_again(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+
+    async def wait() -> None:
+        await gate.wait()
+
+    cluster = FakeCluster(numbered(5), on_connect=wait)
+    home = House(tmp_path, cluster)
+    for _ in range(2):
+        running = asyncio.create_task(home.keeper.run())
+        home.follow()
+        while not cluster.connections:
+            await asyncio.sleep(0)
+        if gate.is_set():
+            await home.archived.get()
+        running.cancel()
+        await asyncio.wait({running})
+        gate.set()
+    assert home.keeper.result(**NAMED) is not None
+    assert (await home.text()).count(b"\n") == 5
+
+
 async def test_deleting_a_run_stops_following_it(tmp_path: Path) -> None:
     async def never() -> None:
         await asyncio.Event().wait()

@@ -161,3 +161,13 @@ async def test_a_link_opens_one_object_for_one_method_for_a_while(store: Directo
     assert not store.verify("a/b", method="GET", expires=expires, signature="é")
     later = DirectoryStore(store._root, b"key", "http://host", clock=lambda: 1060.0)
     assert not later.verify("a/b", method="GET", expires=expires, signature=signature)
+
+
+async def test_an_error_of_the_sender_is_not_taken_for_the_stores(store: DirectoryStore) -> None:
+    async def broken() -> AsyncIterator[bytes]:
+        yield b"x"
+        raise ConnectionResetError("the sender is gone")
+
+    with pytest.raises(ConnectionResetError):
+        await store.put("a", broken())
+    assert await store.head("a") is None
