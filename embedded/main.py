@@ -19,6 +19,7 @@ from pathlib import Path
 from aiohttp import web
 
 from embedded import controllers
+from embedded.access.bootstrap import ensure_roles
 from embedded.access.identity import Authenticator, TokenFileError, read_token_file, signing_key
 from embedded.access.rbac import Authorizer
 from embedded.machinery import manifests
@@ -91,6 +92,7 @@ async def serve(args: argparse.Namespace, sock: socket.socket) -> None:
         for name in _FIRST_NAMESPACES:
             if registry.find(NAMESPACES, None, name) is None:
                 registry.create(NAMESPACES, {"metadata": {"name": name}})
+        ensure_roles(registry)
         manifests.apply(registry, manifests.load(args.manifests))
         runner = Runner(registry, data, RunnerSettings(max_pods=args.max_pods))
         server = Server(registry, authenticator, Authorizer(registry), runner)

@@ -43,7 +43,11 @@ class Authorizer:
         if MASTERS in user.groups:
             return True
         if request.path:
-            return request.verb == "get" and _under(request.path, _OPEN_PATHS)
+            return (request.verb == "get" and _under(request.path, _OPEN_PATHS)) or any(
+                _rule_allows_path(rule, request)
+                for subject in _subjects_of(user)
+                for rule in self._rules_for(subject, "")
+            )
         if request.resource in _OPEN_REVIEWS and request.verb == "create":
             return True
         scopes = ("", request.namespace) if request.namespace else ("",)
@@ -92,6 +96,16 @@ def _subjects_in(binding: Json) -> Iterator[str]:
             yield f"User:system:serviceaccount:{namespace}:{subject['name']}"
         else:
             yield f"{subject.get('kind')}:{subject.get('name')}"
+
+
+def _rule_allows_path(rule: Json, request: Request) -> bool:
+    """Whether a rule on bare paths (`/metrics`, `/debug/*`) lets a request through."""
+    if not {"*", request.verb} & set(rule.get("verbs") or ()):
+        return False
+    return any(
+        url in ("*", request.path) or (url.endswith("*") and request.path.startswith(url[:-1]))
+        for url in rule.get("nonResourceURLs") or ()
+    )
 
 
 def _rule_allows(rule: Json, request: Request) -> bool:
