@@ -22,7 +22,7 @@ class _Times:
     total: float = 0.0
 
 
-@dataclass
+@dataclass(eq=False)
 class Meter:
     """Counters of this process; `gauges` are read when asked for: name -> (what it is, label name, values)."""
 

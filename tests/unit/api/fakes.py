@@ -23,7 +23,8 @@ from controller.logs import Hub, LogReader
 from controller.storage import DirectoryStore
 
 ANN, BOB = "token-of-ann", "token-of-bob"
-RIGHTS = {ANN: ("ann", {"a"}), BOB: ("bob", {"b"})}
+OPS = "token-of-ops"
+RIGHTS = {ANN: ("ann", {"a"}), BOB: ("bob", {"b"}), OPS: ("ops", {"/metrics"})}
 
 
 class Kubernetes:
@@ -101,7 +102,8 @@ class Kubernetes:
                 return {"authenticated": False}
             return {"authenticated": True, "user": {"username": RIGHTS[spec["token"]][0]}}
         namespaces = next(allowed for name, allowed in RIGHTS.values() if name == spec["user"])
-        return {"allowed": spec.get("resourceAttributes", {}).get("namespace") in namespaces}
+        asked = spec.get("resourceAttributes", {}).get("namespace") or spec["nonResourceAttributes"]["path"]
+        return {"allowed": asked in namespaces}
 
     def status(self, namespace: str, run: str, **status: Any) -> None:
         """The operator's part: writes the run's status."""
