@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from controller.logs.archive import Archive
+from controller.logs.chunk import load
 from controller.logs.cluster import ClusterSource, LogClient
 from controller.logs.failure import SEARCHED_BYTES, first_failure
 from controller.logs.follow import Finished, Follower, Gap, Patience, Sleep
@@ -182,9 +183,9 @@ class LogKeeper:
             exit_code = await self._follow(work, pod, patterns)
             self.hub.end(log)
             failed = exit_code is not None and exit_code != 0
-            failure = first_failure(log.ring.tail(SEARCHED_BYTES)) if failed else None
             if work.writing is not None:
                 await asyncio.wait({work.writing})
+            failure = first_failure(await self._last_blocks(work)) if failed else None
             summary = await self._stored(lambda: archive.finish(failure), stream)
         finally:
             self._works.discard(work)
@@ -192,6 +193,15 @@ class LogKeeper:
                 work.writing.cancel()
         self.hub.archived(log)
         return summary
+
+    async def _last_blocks(self, work: _Work) -> list[Block]:
+        """The end of the output. Of a log that an earlier controller began, the ring may hold too little."""
+        blocks = work.log.ring.tail(SEARCHED_BYTES)
+        if work.log.ring.size < SEARCHED_BYTES and work.archive.chunks:
+            key = work.archive.chunks[-1].key
+            block, _ = await self._stored(lambda: load(self._store, key), work.log.stream)
+            blocks = [block.until_line(work.log.ring.first), *blocks]
+        return blocks
 
     async def _open(self, stream: Stream) -> tuple[Archive, Summary | None]:
         archive = Archive(self._store, stream)

@@ -139,7 +139,8 @@ async def test_the_end_of_an_archived_log_has_its_numbers_and_times(
 
 async def test_a_new_controller_continues_from_the_chunks(tmp_path: Path) -> None:
     lines = numbered(100)
-    cluster = FakeCluster(lines, piece=64)
+    cluster = FakeCluster(lines, piece=64, exit_code=1)
+    lines[40] = stamped(1.0405, b"a.py:1: error: early\n")
     first = House(tmp_path, cluster)
     archive = Archive(first.store, STREAM)
     await archive.open()
@@ -160,6 +161,7 @@ async def test_a_new_controller_continues_from_the_chunks(tmp_path: Path) -> Non
         result = home.keeper.result(**NAMED)
         assert result is not None
         assert result["sha256"] == hashlib.sha256(expected).hexdigest()
+        assert result["firstFailure"] == {"line": 41, "text": "a.py:1: error: early"}
 
 
 async def test_an_archived_log_is_not_followed_again(tmp_path: Path) -> None:
