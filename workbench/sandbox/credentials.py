@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import secrets
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
+from workbench.sandbox import certificates
 from workbench.sandbox.folder import SandboxFolder, write_private
 
 CONTROLLER_USER = "system:serviceaccount:c8s-system:c8s-controller"
@@ -20,6 +23,8 @@ class Credentials:
     token_auth_file: Path
     controller_kubeconfig: Path
     agent_key: Path
+    certificate: Path
+    private_key: Path
 
 
 def issue(folder: SandboxFolder, cluster_url: str) -> Credentials:
@@ -36,31 +41,36 @@ def issue(folder: SandboxFolder, cluster_url: str) -> Credentials:
         (workbench, "c8s-workbench", "c8s-workbench", ("c8s:developers", "system:authenticated")),
     ]
     tokens = "".join(f'{token},{user},{uid},"{",".join(groups)}"\n' for token, user, uid, groups in rows)
-    credentials = Credentials(where / "tokens.csv", where / "controller.kubeconfig", where / "agent.key")
+    certificate, key = certificates.ensure(where, datetime.now(UTC))
+    credentials = Credentials(
+        where / "tokens.csv", where / "controller.kubeconfig", where / "agent.key", certificate, key
+    )
     write_private(credentials.token_auth_file, tokens)
     write_private(folder.workbench_token, workbench + "\n")
     if not credentials.agent_key.exists():
         write_private(credentials.agent_key, secrets.token_urlsafe(32) + "\n")
     context = f"c8s-{folder.name}"
-    write_private(folder.kubeconfig, kubeconfig(context, cluster_url, "c8s-admin", admin))
-    write_private(
-        credentials.controller_kubeconfig, kubeconfig(context, cluster_url, "c8s-controller", controller)
-    )
+    secure_url = cluster_url.replace("http://", "https://", 1)
+    authority = certificate.read_bytes()
+    write_private(folder.kubeconfig, kubeconfig(context, secure_url, "c8s-admin", admin, authority))
+    # The controller is on this machine and talks plainly: TLS would only cost it time.
+    write_private(credentials.controller_kubeconfig, kubeconfig(context, cluster_url, "c8s-controller", controller))
     return credentials
 
 
-def kubeconfig(context: str, server: str, user: str, token: str) -> str:
+def kubeconfig(context: str, server: str, user: str, token: str, authority: bytes | None = None) -> str:
     """A kubeconfig with one context. JSON is YAML, and needs no YAML library here."""
+    cluster = {"server": server}
+    if authority is not None:
+        cluster["certificate-authority-data"] = base64.b64encode(authority).decode()
     return (
         json.dumps(
             {
                 "apiVersion": "v1",
                 "kind": "Config",
-                "clusters": [{"name": context, "cluster": {"server": server}}],
+                "clusters": [{"name": context, "cluster": cluster}],
                 "users": [{"name": user, "user": {"token": token}}],
-                "contexts": [
-                    {"name": context, "context": {"cluster": context, "user": user, "namespace": "default"}}
-                ],
+                "contexts": [{"name": context, "context": {"cluster": context, "user": user, "namespace": "default"}}],
                 "current-context": context,
             },
             indent=1,

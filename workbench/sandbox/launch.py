@@ -103,6 +103,7 @@ def _cluster_command(folder: SandboxFolder, issued: credentials.Credentials) -> 
     return [
         *(*_PYTHON, "embedded", "--data-dir", str(folder.cluster_data)),
         *("--token-auth-file", str(issued.token_auth_file), "--manifests", str(manifests())),
+        *("--tls-cert-file", str(issued.certificate), "--tls-private-key-file", str(issued.private_key)),
     ]
 
 

@@ -46,11 +46,7 @@ class Sandboxes:
     def list(self) -> tuple[str, ...]:
         """The names of the sandboxes that exist, running or not."""
         root = self.state or state_root()
-        return (
-            tuple(sorted(p.name for p in root.iterdir() if (p / "start.lock").exists()))
-            if root.is_dir()
-            else ()
-        )
+        return tuple(sorted(p.name for p in root.iterdir() if (p / "start.lock").exists())) if root.is_dir() else ()
 
     async def up(self, name: str, progress: Progress = _silent) -> Endpoint:
         """Start the sandbox, or find the one that runs, and keep it until `down`."""
@@ -120,9 +116,7 @@ class Sandboxes:
         return folder.kubeconfig
 
     @asynccontextmanager
-    async def attach(
-        self, name: str, *, start: bool = True, progress: Progress = _silent
-    ) -> AsyncIterator[Endpoint]:
+    async def attach(self, name: str, *, start: bool = True, progress: Progress = _silent) -> AsyncIterator[Endpoint]:
         """Use the sandbox: the one that runs, or one that lives until nobody is attached any more.
 
         Raises:
@@ -229,8 +223,7 @@ async def _ready(folder: SandboxFolder, progress: Progress) -> Endpoint:
         state = read_state(folder)
         if state is None or not _runs(folder):
             raise SandboxError(
-                f"sandbox {folder.name} ended while it started:\n"
-                + last_lines(folder.logs / "supervisor.log")
+                f"sandbox {folder.name} ended while it started:\n" + last_lines(folder.logs / "supervisor.log")
             )
         failing = [name for name, child in state.children.items() if child.restarts >= _TOO_MANY_RESTARTS]
         answer = await asyncio.to_thread(ask_ready, state.api_port)
@@ -268,9 +261,7 @@ async def _end_leftovers(folder: SandboxFolder, state: SandboxState | None) -> N
         await processes.end(child.pid, child.started, grace=20.0)
 
 
-def _component(
-    folder: SandboxFolder, state: SandboxState, name: str, url: str, answer: Readiness
-) -> ComponentStatus:
+def _component(folder: SandboxFolder, state: SandboxState, name: str, url: str, answer: Readiness) -> ComponentStatus:
     child = state.children.get(name)
     detail = answer.detail
     if child is None or child.last_exit:

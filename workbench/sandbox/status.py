@@ -68,8 +68,4 @@ def _reason(body: str) -> str:
         problem = json.loads(body)
     except ValueError:
         return body[:200]
-    return (
-        str(problem.get("detail") or problem.get("title") or body[:200])
-        if isinstance(problem, dict)
-        else body[:200]
-    )
+    return str(problem.get("detail") or problem.get("title") or body[:200]) if isinstance(problem, dict) else body[:200]

@@ -160,9 +160,7 @@ class Supervisor:
         for service in self._services:
             if service.reap(now):
                 changed = True
-                _log(
-                    f"{service.name} ended with {service.last_exit}; starting it again", service=service.name
-                )
+                _log(f"{service.name} ended with {service.last_exit}; starting it again", service=service.name)
             if service.process is None and service.due <= now and not self._stopping:
                 service.start(now)
                 changed = True
@@ -205,9 +203,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="workbench.sandbox.supervisor", description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--version", required=True)
-    parser.add_argument(
-        "--ready-fd", type=int, required=True, help="gets one line when the state file is there"
-    )
+    parser.add_argument("--ready-fd", type=int, required=True, help="gets one line when the state file is there")
     for name in ("cluster", "controller"):
         parser.add_argument(f"--{name}-fd", type=int, required=True, help="a listening socket")
         parser.add_argument(f"--{name}", type=json.loads, required=True, help="the command, as a JSON list")
