@@ -1,0 +1,160 @@
+"""A cluster and a controller as processes of their own, as a sandbox has them, shared by the tests of a worker."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+import controller
+
+ROOT = Path(controller.__file__).parent
+ADMIN, CONTROLLER, WORKBENCH, GUEST = "token-admin", "token-controller", "token-workbench", "token-guest"
+TOKENS = f"""\
+{ADMIN},c8s-admin,1,"system:masters"
+{CONTROLLER},system:serviceaccount:c8s-system:c8s-controller,2
+{WORKBENCH},c8s-workbench,3,"c8s:developers"
+{GUEST},guest,4
+"""
+KUBECONFIG = """\
+apiVersion: v1
+kind: Config
+current-context: here
+contexts: [{{name: here, context: {{cluster: here, user: here}}}}]
+clusters: [{{name: here, cluster: {{server: "{url}"}}}}]
+users: [{{name: here, user: {{token: "{token}"}}}}]
+"""
+SECONDS = 20.0
+
+
+def listening() -> socket.socket:
+    """A loopback socket that outlives the processes that serve it, as a sandbox's supervisor holds them."""
+    return socket.create_server(("127.0.0.1", 0), backlog=128)
+
+
+def url_of(sock: socket.socket) -> str:
+    return f"http://127.0.0.1:{sock.getsockname()[1]}"
+
+
+def wait_for(condition: Callable[[], Any], what: str, seconds: float = SECONDS) -> Any:
+    """What the condition gives once it gives something."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if found := condition():
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"waited {seconds} s for {what}")
+
+
+@dataclass
+class Sandbox:
+    """The two processes; each can be stopped and started again on its socket."""
+
+    folder: Path
+    cluster_socket: socket.socket = field(default_factory=listening)
+    api_socket: socket.socket = field(default_factory=listening)
+    cluster: subprocess.Popen[bytes] | None = None
+    controller: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return url_of(self.api_socket)
+
+    @property
+    def cluster_url(self) -> str:
+        return url_of(self.cluster_socket)
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "controller.log").read_text()
+
+    def start_cluster(self) -> None:
+        (self.folder / "tokens.csv").write_text(TOKENS)
+        arguments = ["--data-dir", str(self.folder / "cluster"), "--token-auth-file", str(self.folder / "tokens.csv")]
+        arguments += ["--manifests", str(ROOT / "operator" / "manifests")]
+        self.cluster = self._start("embedded", arguments, self.cluster_socket, "cluster.log")
+
+    def start_controller(self) -> None:
+        kubeconfig = self.folder / "kubeconfig"
+        kubeconfig.write_text(KUBECONFIG.format(url=self.cluster_url, token=CONTROLLER))
+        agent = [sys.executable, "-I", "-S", str(ROOT / "agent")]
+        arguments = ["--role", "operator", "--role", "api", "--kubeconfig", str(kubeconfig)]
+        arguments += ["--store", (self.folder / "store").as_uri(), "--agent-key-file", str(self.folder / "agent.key")]
+        arguments += [f"--agent-command={word}" for word in agent]
+        self.controller = self._start("controller", arguments, self.api_socket, "controller.log")
+
+    def ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/readyz", timeout=2) as answer:
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def _start(self, module: str, arguments: list[str], sock: socket.socket, log: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-P", "-m", module, *arguments, "--listen-fd", str(sock.fileno())]
+        with (self.folder / log).open("ab") as out:
+            return subprocess.Popen(
+                command, pass_fds=[sock.fileno()], stdout=out, stderr=out, stdin=subprocess.DEVNULL, env=_environment()
+            )
+
+    def stop(self) -> None:
+        for process in (self.controller, self.cluster):
+            if process is not None and process.poll() is None:
+                process.terminate()
+                process.wait(SECONDS)
+        self.api_socket.close()
+        self.cluster_socket.close()
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("C8S_")}
+
+
+@pytest.fixture(scope="session")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """Both processes, ready."""
+    found = Sandbox(tmp_path_factory.mktemp("sandbox"))
+    try:
+        found.start_cluster()
+        found.start_controller()
+        wait_for(found.ready, "the controller to be ready")
+        yield found
+    finally:
+        found.stop()
+
+
+@pytest.fixture
+def fresh_sandbox(tmp_path: Path) -> Iterator[Sandbox]:
+    """One that a test may break; nothing is started yet."""
+    found = Sandbox(tmp_path)
+    try:
+        yield found
+    finally:
+        found.stop()
+
+
+class Caller:
+    """The API as one user calls it."""
+
+    def __init__(self, url: str, http: aiohttp.ClientSession, token: str, namespace: str = "default") -> None:
+        self._url = url
+        self.http = http
+        self.headers = {"Authorization": f"Bearer {token}"}
+        self.base = f"{url}/api/v1/namespaces/{namespace}"
+
+    async def __call__(self, method: str, path: str, **more: Any) -> tuple[int, Any]:
+        """Status and JSON (or bytes); `path` is below the namespace unless it begins with /api or /."""
+        url = self._url + path if path.startswith("/") else f"{self.base}/{path}"
+        headers = {**self.headers, **more.pop("headers", {})}
+        async with self.http.request(method, url, headers=headers, **more) as answer:
+            is_json = "json" in answer.headers.get("Content-Type", "")
+            return answer.status, await answer.json(content_type=None) if is_json else await answer.read()
