@@ -239,7 +239,8 @@ def applied(live: Json, wanted: Json, claim: Entry, list_key: ListKey, *, force:
         still_owned = mine.paths.union(*(entry.paths for entry in others))
         # Longest first, so that an item's fields go before the item.
         for path in sorted(before.paths - still_owned, key=len, reverse=True):
-            _remove(result, path)
+            if not any(owned[: len(path)] == path for owned in still_owned):
+                _remove(result, path)
         if before.paths == mine.paths:
             mine = replace(mine, time=before.time)
     write_entries(result, [*others, mine])

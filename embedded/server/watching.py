@@ -123,6 +123,9 @@ def watch_of(
         raise ApiError(500, "", why)
     since = int(version) if version not in ("", "0") else None
     if since is not None:
+        if since > registry.store.revision:
+            # Of another cluster's life, or of this one's before its data was removed: whoever has it must list again.
+            raise gone(registry.store.revision, since)
         try:
             registry.store.since(since)
         except CompactedError as error:
