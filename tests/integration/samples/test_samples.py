@@ -1,0 +1,94 @@
+"""Every sample does what its first lines say."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.live import C8s, in_table
+
+
+def run(c8s: C8s, repository: Path, *arguments: str, expect: int = 0) -> str:
+    sample, *rest = arguments
+    source = rest or ["--source", str(repository / "samples")]
+    return c8s("run", str(repository / "samples" / sample), *source, expect=expect).stdout
+
+
+def test_hello_runs_three_steps_in_a_row(c8s: C8s, repository: Path) -> None:
+    out = run(c8s, repository, "hello.yaml")
+    assert in_table(out) == {"greet": "Succeeded", "look-around": "Succeeded", "goodbye": "Succeeded"}
+    said = [line.partition("| ")[2] for line in out.splitlines() if "| " in line and "| --" not in line]
+    assert said[0].startswith("Hello from step greet of run hello-")
+    assert said[1].endswith("holds 8 entries")
+    assert said[2] == "Goodbye"
+
+
+def test_fan_out_runs_a_diamond_of_twelve(c8s: C8s, repository: Path) -> None:
+    out = run(c8s, repository, "fan-out.yaml")
+    table = in_table(out)
+    assert len(table) == 12
+    assert set(table.values()) == {"Succeeded"}
+    lines = [line.partition("| ")[2] for line in out.splitlines()]
+    # `collect` speaks after the last line of every part.
+    assert lines.index("all ten parts are done") > max(lines.index(f"part {n}, line 3") for n in range(1, 11))
+
+
+def test_failing_skips_descendants_finishes_siblings_and_exits_1(c8s: C8s, repository: Path) -> None:
+    out = run(c8s, repository, "failing.yaml", expect=1)
+    assert in_table(out) == {
+        "compile": "Succeeded",
+        "unit-tests": "Failed",
+        "docs": "Succeeded",
+        "package": "Skipped",
+        "publish": "Skipped",
+    }
+    assert "the documentation is built all the same" in out
+    assert "never printed" not in out
+    assert "unit-tests: line 3: src/divide.py:12: ZeroDivisionError: division by zero" in out
+
+
+def test_artifacts_reach_every_step_downstream_and_can_be_fetched(c8s: C8s, repository: Path, tmp_path: Path) -> None:
+    out = run(c8s, repository, "artifacts.yaml")
+    assert set(in_table(out).values()) == {"Succeeded"}
+    name = out.split()[1]
+    listed = json.loads(c8s("artifacts", name, "--output", "json").stdout)
+    assert sorted((each["step"], each["path"]) for each in listed) == [
+        ("build", "dist/docs/manual.txt"),
+        ("build", "dist/program"),
+        ("check", "dist/report.txt"),
+    ]
+
+
+def test_secrets_are_masked_wherever_they_show(c8s: C8s, repository: Path) -> None:
+    value = "correct horse battery staple"
+    c8s("secrets", "set", "demo-login", "password", stdin=value)
+    out = run(c8s, repository, "secrets.yaml")
+    assert set(in_table(out).values()) == {"Succeeded"}
+    assert "the password has 28 characters" in out
+    assert "printed by mistake, it reads ***" in out
+    assert value not in out
+    assert "Y29ycmVjdCBob3JzZ" not in out
+    for path in (c8s.home / "state" / "c8s" / "default" / "store").rglob("*"):
+        assert path.is_dir() or value.encode() not in path.read_bytes(), path
+
+
+def test_wordcount_is_linted_tested_built_and_reported(c8s: C8s, repository: Path) -> None:
+    out = run(c8s, repository, "wordcount/.c8s.yaml", "--source", str(repository / "samples" / "wordcount"))
+    table = in_table(out)
+    assert set(table.values()) == {"Succeeded"}
+    assert [step for step in table if step.startswith("test")] == [
+        "test (suite=counting)",
+        "test (suite=text)",
+        "test (suite=command)",
+    ]
+    assert "74 words, 45 different, in 2 files" in out
+
+
+def test_the_demo_without_a_terminal_runs_a_sample_and_leaves_nothing_behind(fresh: C8s) -> None:
+    out = fresh("demo").stdout
+    assert set(in_table(out).values()) == {"Succeeded"}
+    assert fresh.processes() == []
+
+
+def test_the_projects_own_pipeline_is_good(c8s: C8s, repository: Path) -> None:
+    c8s("lint", str(repository / ".c8s.yaml"))

@@ -1,0 +1,165 @@
+"""The life of a sandbox: up, found again, named apart, killed, taken down."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.live import C8s, in_table, write_pipeline
+
+
+def until(condition: Callable[[], bool], within: float = 30.0) -> None:
+    deadline = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < deadline, "the condition never held"
+        time.sleep(0.02)
+
+
+def state(c8s: C8s, name: str = "default") -> dict[str, object]:
+    found: dict[str, object] = json.loads((c8s.home / "state" / "c8s" / name / "sandbox.json").read_text())
+    return found
+
+
+def test_a_second_up_finds_the_first(fresh: C8s) -> None:
+    fresh("up")
+    before = state(fresh)
+    assert "running already" in fresh("up").stderr
+    assert state(fresh) == before
+    assert "running" in fresh("status").stdout
+    fresh("down")
+    assert fresh.processes() == []
+
+
+def test_after_down_it_comes_up_with_its_runs_on_its_old_ports(fresh: C8s, repository: Path) -> None:
+    fresh("up")
+    before = state(fresh)
+    fresh("run", str(repository / "samples" / "hello.yaml"), "--no-source")
+    fresh("down")
+    fresh("up")
+    assert state(fresh)["api_port"] == before["api_port"]
+    runs = json.loads(fresh("runs", "--output", "json").stdout)
+    assert [run["name"] for run in runs] == ["hello-1"]
+    assert "Goodbye" in fresh("logs", "hello-1", "goodbye").stdout
+
+
+def test_delete_forgets_the_runs(fresh: C8s) -> None:
+    fresh("up")
+    fresh("down", "--delete")
+    assert not (fresh.home / "state" / "c8s" / "default").exists()
+
+
+def test_two_names_do_not_disturb_each_other(fresh: C8s, repository: Path) -> None:
+    fresh("up", "--name", "one")
+    fresh("up", "--name", "two")
+    fresh("run", str(repository / "samples" / "hello.yaml"), "--no-source", "--name", "one")
+    assert json.loads(fresh("runs", "--name", "two", "--output", "json").stdout) == []
+    fresh("down", "--name", "one")
+    assert "running" in fresh("status", "--name", "two").stdout
+
+
+def test_everything_killed_is_noticed_and_started_again(fresh: C8s, tmp_path: Path) -> None:
+    fresh("up")
+    write_pipeline(tmp_path, ['{name: long, image: "busybox:1.36", commands: ["echo begun; sleep 300"]}'])
+    running = fresh.start("run", cwd=tmp_path)
+    assert running.stdout is not None
+    until(lambda: "begun" in (running.stdout.readline() if running.stdout else ""))
+    pids = [state(fresh)["pid"], *(child["pid"] for child in state(fresh)["children"].values())]  # type: ignore[attr-defined]
+    for pid in pids:
+        os.kill(int(str(pid)), signal.SIGKILL)
+    running.kill()
+    running.wait()
+    running.stdout.close()
+    fresh("up")
+    until(lambda: json.loads(fresh("runs", "--output", "json").stdout)[0]["phase"] == "Failed")
+    assert not any("sleep 300" in line for line in fresh.processes())
+    fresh("down")
+    assert fresh.processes() == []
+
+
+def test_a_run_without_a_sandbox_has_one_for_as_long_as_it_runs(fresh: C8s, repository: Path) -> None:
+    out = fresh("run", str(repository / "samples" / "hello.yaml"), "--no-source").stdout
+    assert set(in_table(out).values()) == {"Succeeded"}
+    assert fresh.processes() == []
+
+
+def test_a_killed_run_takes_its_sandbox_along(fresh: C8s, tmp_path: Path) -> None:
+    write_pipeline(tmp_path, ['{name: long, image: "busybox:1.36", commands: ["echo begun; sleep 300"]}'])
+    running = fresh.start("run", cwd=tmp_path)
+    assert running.stdout is not None
+    until(lambda: "begun" in (running.stdout.readline() if running.stdout else ""))
+    running.kill()
+    running.wait()
+    running.stdout.close()
+    until(lambda: fresh.processes() == [])
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_interrupting_a_run_cancels_it_and_says_so(fresh: C8s, tmp_path: Path, sign: signal.Signals) -> None:
+    fresh("up")
+    trapped = "trap 'echo leaving; exit 9' TERM; echo begun; sleep 300 & wait"
+    step = f'{{name: long, image: "busybox:1.36", commands: ["{trapped}"]}}'
+    write_pipeline(tmp_path, [step, '{name: next, image: "busybox:1.36", dependsOn: [long], commands: ["true"]}'])
+    running = fresh.start("run", cwd=tmp_path)
+    assert running.stdout is not None
+    until(lambda: "begun" in (running.stdout.readline() if running.stdout else ""))
+    running.send_signal(sign)
+    out, _ = running.communicate(timeout=60)
+    assert running.returncode == 130, out
+    assert "cancelling run mine-1" in out
+    assert "leaving" in out
+    assert in_table(out) == {"long": "Cancelled", "next": "Cancelled"}
+    assert json.loads(fresh("runs", "--output", "json").stdout)[0]["phase"] == "Cancelled"
+
+
+def test_all_state_is_its_owners_alone(c8s: C8s) -> None:
+    root = c8s.home / "state" / "c8s" / "default"
+    assert stat.S_IMODE(root.stat().st_mode) == 0o700
+    for path in (root / "credentials").iterdir():
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
+    assert stat.S_IMODE((root / "kubeconfig").stat().st_mode) == 0o600
+
+
+@pytest.mark.needs("kubectl")
+def test_kubectl_lists_the_runs(c8s: C8s, repository: Path) -> None:
+    out = c8s("run", str(repository / "samples" / "hello.yaml"), "--no-source").stdout
+    kubeconfig = c8s("kubeconfig").stdout.strip()
+    answer = subprocess.run(
+        ["kubectl", "--kubeconfig", kubeconfig, "get", "pipelineruns"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert answer.stdout.split()[:3] == ["NAME", "PIPELINE", "PHASE"]
+    assert any(line.split()[:3] == [out.split()[1], "hello", "Succeeded"] for line in answer.stdout.splitlines())
+
+
+@pytest.mark.parametrize(
+    "arguments", [["run", "hello.yaml", "--no-source"], ["lint", "hello.yaml"], ["logs", "hello-1"]]
+)
+def test_no_command_for_runs_imports_textual_or_kubernetes(c8s: C8s, repository: Path, arguments: list[str]) -> None:
+    c8s("run", str(repository / "samples" / "hello.yaml"), "--no-source")
+    arguments = [str(repository / "samples" / word) if word.endswith(".yaml") else word for word in arguments]
+    script = (
+        "import sys\nfrom workbench.cli.main import main\n"
+        f"try:\n    main({arguments!r})\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
+        "print([name for name in ('textual', 'kubernetes') if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=c8s.environment(), capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout.splitlines()[-1] == "[]", done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", ["..", "A", "a/b", "x" * 40])
+def test_a_name_that_is_none_is_bad_input(fresh: C8s, name: str) -> None:
+    assert "lower-case" in fresh("up", "--name", name, expect=2).stderr

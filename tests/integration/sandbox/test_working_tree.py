@@ -1,0 +1,69 @@
+"""What a step finds in its workspace: the working tree as git sees it, from wherever `c8s run` was typed."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.live import C8s, write_pipeline
+
+
+def git(folder: Path, *arguments: str) -> None:
+    identity = ["-c", "user.name=Test", "-c", "user.email=test@example.com"]
+    subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, timeout=30)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A repository with tracked, changed, untracked, ignored, deleted and linked files."""
+    root = tmp_path / "project"
+    (root / "src" / "deep").mkdir(parents=True)
+    (root / ".gitignore").write_text("*.log\n")
+    (root / "tracked.txt").write_text("committed\n")
+    (root / "gone.txt").write_text("soon deleted\n")
+    (root / "src" / "tool.sh").write_text("#!/bin/sh\necho tool ran\n")
+    (root / "src" / "tool.sh").chmod(0o755)
+    (root / "link").symlink_to("src/tool.sh")
+    git(root, "init", "-q")
+    git(root, "add", ".")
+    git(root, "commit", "-qm", "first")
+    (root / "tracked.txt").write_text("changed, not committed\n")
+    (root / "gone.txt").unlink()
+    (root / "untracked file.txt").write_text("new\n")
+    (root / "noise.log").write_text("ignored\n")
+    commands = ["cat tracked.txt", "ls -A", "./link", "readlink link", "echo commit=$C8S_COMMIT branch=$C8S_BRANCH"]
+    write_pipeline(
+        root, ['{name: look, image: "busybox:1.36", commands: [' + ", ".join(f'"{c}"' for c in commands) + "]}"]
+    )
+    return root
+
+
+@pytest.mark.parametrize("where", [".", "src/deep"])
+def test_the_tree_is_the_working_tree(c8s: C8s, project: Path, where: str) -> None:
+    out = c8s("run", cwd=project / where).stdout
+    said = [line.partition("| ")[2] for line in out.splitlines() if line.startswith("look") and "| --" not in line]
+    assert said[0] == "changed, not committed"
+    assert set(said[1:]) >= {".c8s.yaml", ".gitignore", "link", "src", "tracked.txt", "untracked file.txt", "tool ran"}
+    assert not {"gone.txt", "noise.log", ".git"} & set(said)
+    assert "src/tool.sh" in said
+    assert any(line.startswith("commit=") and line.split()[0].endswith("-dirty") for line in said)
+
+
+def test_the_same_tree_is_sent_once(c8s: C8s, project: Path) -> None:
+    c8s("run", cwd=project)
+    sources = c8s.home / "state" / "c8s" / "default" / "store" / "sources"
+    before = sorted(sources.iterdir())
+    c8s("run", cwd=project)
+    assert sorted(sources.iterdir()) == before
+
+
+def test_a_bad_file_is_exit_2_with_its_place_and_starts_nothing(fresh: C8s, project: Path) -> None:
+    (project / ".c8s.yaml").write_text(
+        "version: v1alpha1\nname: x\nsteps:\n  - name: a\n    imag: y\n    commands: [z]\n"
+    )
+    done = fresh("run", cwd=project, expect=2)
+    assert ".c8s.yaml:5:5: error: unknown field `imag`" in done.stderr
+    assert "did you mean `image`?" in done.stderr
+    assert fresh.processes() == []

@@ -1,0 +1,93 @@
+"""A live sandbox for tests: the real program in processes of its own, on a state folder of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+_TIMEOUT = 100.0
+
+
+@dataclass(frozen=True)
+class C8s:
+    """The `c8s` command on one state folder, as a person without a terminal has it."""
+
+    home: Path
+
+    def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("C8S_", "XDG_"))}
+        xdg = {f"XDG_{kind}_HOME": str(self.home / kind.lower()) for kind in ("STATE", "CONFIG", "CACHE", "DATA")}
+        return kept | xdg | dict(more or {})
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-P", "-m", "workbench", *arguments]
+
+    def __call__(
+        self, *arguments: str, cwd: Path | None = None, stdin: str | None = None, expect: int | None = 0
+    ) -> subprocess.CompletedProcess[str]:
+        """Run it; fails the test when the exit code is another than `expect` (None: any)."""
+        done = subprocess.run(
+            self.command(*arguments),
+            cwd=cwd or self.home,
+            env=self.environment(),
+            input=stdin if stdin is not None else "",
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT,
+            check=False,
+        )
+        if expect is not None:
+            assert done.returncode == expect, (
+                f"c8s {' '.join(arguments)}: {done.returncode}\n{done.stdout}{done.stderr}"
+            )
+        return done
+
+    def start(self, *arguments: str, cwd: Path | None = None) -> subprocess.Popen[str]:
+        """Start it and return at once; stdout and stderr are one pipe."""
+        return subprocess.Popen(
+            self.command(*arguments),
+            cwd=cwd or self.home,
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def processes(self) -> list[str]:
+        """The command lines of all processes that belong to this state folder, steps included."""
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                environment = (folder / "environ").read_bytes()
+            except OSError:
+                continue
+            if str(self.home) in line or str(self.home).encode() in environment:
+                found.append(f"{folder.name} {line}")
+        own = {str(os.getpid()), str(os.getppid())}
+        return [entry for entry in found if entry.split()[0] not in own]
+
+
+def in_table(text: str) -> dict[str, str]:
+    """The closing table of `c8s run`: step -> status."""
+    rows: dict[str, str] = {}
+    lines = text.splitlines()
+    start = next(n for n, line in enumerate(lines) if line.startswith("STEP "))
+    status_at = lines[start].index("STATUS")
+    for line in lines[start + 1 :]:
+        if not line.strip():
+            break
+        rows[line[:status_at].strip()] = line[status_at:].split()[0]
+    return rows
+
+
+def write_pipeline(folder: Path, steps: Sequence[str], name: str = "mine") -> Path:
+    """A `.c8s.yaml` whose steps are given as YAML flow mappings."""
+    path = folder / ".c8s.yaml"
+    path.write_text("version: v1alpha1\nname: " + name + "\nsteps:\n" + "".join(f"  - {step}\n" for step in steps))
+    return path
