@@ -161,14 +161,14 @@ def _explained(error: Exception) -> int | None:
     from workbench.client.errors import ClientError, Invalid
     from workbench.contexts import ContextError
     from workbench.core.worktree import WorktreeError
-    from workbench.sandbox.endpoint import SandboxError
+    from workbench.sandbox.endpoint import SandboxError, SandboxNameError
 
     if isinstance(error, Invalid):
         from workbench.cli.problems import print_refusal
 
         print_refusal(error)
         return BAD_INPUT
-    if isinstance(error, (WorktreeError, ContextError, InputError)):
+    if isinstance(error, (WorktreeError, ContextError, InputError, SandboxNameError)):
         message(f"error: {error}")
         return BAD_INPUT
     if isinstance(error, (ClientError, SandboxError, CommandError, OSError)):

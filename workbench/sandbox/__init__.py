@@ -7,8 +7,8 @@ A sandbox that `up` started stays until `down`; one that `attach` had to start
 lives as long as anybody is attached to it, also when they are killed.
 """
 
-from workbench.sandbox.endpoint import Endpoint, SandboxError
+from workbench.sandbox.endpoint import Endpoint, SandboxError, SandboxNameError
 from workbench.sandbox.lifecycle import Sandboxes
 from workbench.sandbox.status import ComponentStatus, SandboxStatus
 
-__all__ = ["ComponentStatus", "Endpoint", "SandboxError", "SandboxStatus", "Sandboxes"]
+__all__ = ["ComponentStatus", "Endpoint", "SandboxError", "SandboxNameError", "SandboxStatus", "Sandboxes"]

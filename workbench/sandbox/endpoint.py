@@ -10,6 +10,10 @@ class SandboxError(Exception):
     """A sandbox can't be started, found or stopped; the message says why and what to do."""
 
 
+class SandboxNameError(SandboxError):
+    """What was given can't be the name of a sandbox."""
+
+
 @dataclass(frozen=True)
 class Endpoint:
     """A controller's address.

@@ -12,7 +12,7 @@ from typing import Any
 
 import platformdirs
 
-from workbench.sandbox.endpoint import SandboxError
+from workbench.sandbox.endpoint import SandboxError, SandboxNameError
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?")
 
@@ -31,7 +31,7 @@ class SandboxFolder:
     @classmethod
     def named(cls, name: str, state: Path | None = None) -> SandboxFolder:
         if not _NAME.fullmatch(name):
-            raise SandboxError(
+            raise SandboxNameError(
                 f"{name!r} can't be a sandbox's name: use up to 32 lower-case letters, digits and dashes, "
                 "beginning and ending with a letter or digit"
             )

@@ -79,7 +79,7 @@ def test_everything_killed_is_noticed_and_started_again(fresh: C8s, tmp_path: Pa
     running.wait()
     running.stdout.close()
     fresh("up")
-    until(lambda: json.loads(fresh("runs", "--output", "json").stdout)[0]["phase"] == "Failed")
+    until(lambda: json.loads(fresh("runs", "--output", "json").stdout)[0]["status"]["phase"] == "Failed")
     assert not any("sleep 300" in line for line in fresh.processes())
     fresh("down")
     assert fresh.processes() == []
@@ -117,7 +117,7 @@ def test_interrupting_a_run_cancels_it_and_says_so(fresh: C8s, tmp_path: Path, s
     assert "cancelling run mine-1" in out
     assert "leaving" in out
     assert in_table(out) == {"long": "Cancelled", "next": "Cancelled"}
-    assert json.loads(fresh("runs", "--output", "json").stdout)[0]["phase"] == "Cancelled"
+    assert json.loads(fresh("runs", "--output", "json").stdout)[0]["status"]["phase"] == "Cancelled"
 
 
 def test_all_state_is_its_owners_alone(c8s: C8s) -> None:
