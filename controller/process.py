@@ -13,7 +13,7 @@ import signal
 import socket
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -144,7 +144,6 @@ class Process:
         )
         operator = Operator(self._client, keeper, self._store, self._operator_settings(), runs=self._runs)
         self._operator = operator
-        self._readiness.ask("operator", lambda: None if operator.healthy else "its watches are not up to date")
         gauges = self._meter.gauges
         gauges["c8s_operator_queue"] = ("What waits for a worker.", "queue", lambda: {"runs": operator.queued()})
         gauges["c8s_logs"] = ("Logs by what happens to them.", "state", lambda: {"followed": keeper.following})
@@ -154,16 +153,19 @@ class Process:
                 group.create_task(keeper.run(), name="logs")
                 group.create_task(operator.run(), name="reconcile")
 
-        return {"runs": self._runs.run, "operator": self._elected(operate) if self._settings.leader_elect else operate}
+        why_not = "its watches are not up to date"
+        if not self._settings.leader_elect:
+            self._readiness.ask("operator", lambda: None if operator.healthy else why_not)
+            return {"runs": self._runs.run, "operator": operate}
+        identity = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+        elector = Elector(self._client, self._settings.own_namespace, LEASE, identity)
+        # Who does not lead has nothing to be ready for.
+        self._readiness.ask("operator", lambda: why_not if elector.leading and not operator.healthy else None)
+        return {"runs": self._runs.run, "operator": lambda: elector.run(operate)}
 
     def _log_archived(self, stream: Stream) -> None:
         if self._operator is not None:
             self._operator.wake(stream.namespace, stream.run)
-
-    def _elected(self, work: Callable[[], Awaitable[None]]) -> Callable[[], Coroutine[Any, Any, None]]:
-        identity = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-        elector = Elector(self._client, self._settings.own_namespace, LEASE, identity)
-        return lambda: elector.run(work)
 
     async def _part(self, name: str, part: Coroutine[Any, Any, None]) -> None:
         """Runs a part; its failure is told once, in one line, and ends the process."""

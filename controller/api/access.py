@@ -5,6 +5,7 @@ A rule is checked before a body is read. Kubernetes decides (auth.py); this modu
 """
 
 import asyncio
+import json
 import re
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
@@ -98,6 +99,7 @@ RULES: Mapping[str, Rule] = {
     "putObject": Rule("link", seconds=None),
 }
 
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 PATH_SHAPES = {
     "ns": re.compile(NAME),
     "run": re.compile(NAME),
@@ -132,9 +134,11 @@ class GuardedRoute(APIRoute):
             try:
                 async with asyncio.timeout(rule.seconds):
                     await admit(request, rule)
+                    if self.body_field is not None:
+                        check_text(await request.body())
                     return await handler(request)
             except TimeoutError:
-                detail = f"the controller did not finish within {rule.seconds:g} s"
+                detail = f"the controller did not finish within {rule.seconds or 0:g} s"
                 raise problems.ApiProblem("timeout", detail) from None
             except RequestValidationError as error:
                 raise problems.of_validation(error.errors()) from None
@@ -197,6 +201,18 @@ def check_path(params: Mapping[str, Any]) -> None:
         shape = PATH_SHAPES.get(key)
         if shape is not None and not shape.fullmatch(str(value)):
             raise problems.ApiProblem("not-found", f"nothing can have this {_NOUNS.get(key, key)}")
+
+
+def check_text(body: bytes) -> None:
+    """JSON can spell half of a character (a lone surrogate), which no file, log or answer could hold."""
+    if _SURROGATE.search(body) is None:
+        return
+    try:
+        json.dumps(json.loads(body), ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise problems.ApiProblem("invalid", "a text in the body is not valid Unicode") from None
+    except (ValueError, RecursionError):
+        return  # not JSON at all: the framework says so better
 
 
 def bearer(connection: HTTPConnection) -> str:

@@ -3,6 +3,9 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pydantic import ValidationError
+
+from controller.api import problems
 from controller.api.problems import ApiProblem, entry
 from controller.pipeline.lint import check_definition
 from controller.pipeline.model import Pipeline
@@ -20,7 +23,12 @@ def checked(definition: Mapping[str, Any], params: Mapping[str, str]) -> tuple[D
     found = check_definition(dict(definition))
     if found:
         raise ApiProblem("pipeline-invalid", f"the pipeline is not valid: {found[0].message}", _entries(found))
-    pipeline = Pipeline.model_validate(definition)
+    try:
+        pipeline = Pipeline.model_validate(definition)
+    except ValidationError as error:
+        # What JSON Schema can't say, such as text that is no Unicode.
+        listed = problems.of_validation(error.errors()).problems
+        raise ApiProblem("pipeline-invalid", "the pipeline is not valid", listed) from None
     normalised = pipeline.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude={"version"})
     values, wrong = resolve(normalised.get("params") or (), params)
     if wrong:
@@ -42,8 +50,7 @@ def as_entry(problem: Problem) -> dict[str, Any]:
     }
 
 
-def _entries(problems: Iterable[Problem]) -> list[dict[str, Any]]:
+def _entries(found: Iterable[Problem]) -> list[dict[str, Any]]:
     return [
-        entry(each.code, each.message, path=each.path, hint=each.hint or None, severity=each.severity)
-        for each in problems
+        entry(each.code, each.message, path=each.path, hint=each.hint or None, severity=each.severity) for each in found
     ]

@@ -151,7 +151,7 @@ class _Exchange:
             await self.send({"type": "websocket.close", "code": 1011})
             return
         prefix = "websocket." if socket else ""
-        headers = [(b"content-type", problems.MEDIA_TYPE.encode()), (b"connection", b"close")]
+        headers = [(b"content-type", problems.MEDIA_TYPE.encode())]
         headers += [(name.lower().encode(), value.encode()) for name, value in problem.headers.items()]
         body = problems.encode(problem.document(self.id))
         start = {"type": f"{prefix}http.response.start", "status": problem.kind.status, "headers": headers}

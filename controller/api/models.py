@@ -4,14 +4,20 @@ OpenAPI document.
 runs.py and only described here: validating what we wrote ourselves would cost more than reading it.
 """
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
 NAME = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 DIGEST = r"^sha256:[0-9a-f]{64}$"
 HEX_DIGEST = r"^[0-9a-f]{64}$"
+
+
+# These become variables of a step's environment, labels of logs and cells of tables: one line each, and no NUL.
+Word = Annotated[str, StringConstraints(max_length=255, pattern=r"^[^\x00-\x1f\x7f]*$")]
+ParamName = Annotated[str, StringConstraints(max_length=255, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+ParamValue = Annotated[str, StringConstraints(max_length=65_536, pattern=r"^[^\x00]*$")]
 
 
 class Wire(BaseModel):
@@ -98,12 +104,12 @@ class RunRequest(Wire):
 
     pipeline: dict[str, Any] = Field(examples=[{"version": "v1alpha1", "name": "hello", "steps": []}])
     source: Source | None = None
-    branch: str | None = Field(None, max_length=255)
-    commit: str | None = Field(None, max_length=255)
-    event: str | None = Field(None, max_length=64)
-    params: dict[str, str] = Field(default_factory=dict, max_length=100)
+    branch: Word | None = None
+    commit: Word | None = None
+    event: Word | None = None
+    params: dict[ParamName, ParamValue] = Field(default_factory=dict, max_length=100)
     priority: Literal["high", "normal", "low"] | None = None
-    triggered_by: str | None = Field(None, max_length=255)
+    triggered_by: Word | None = None
 
 
 class Run(Described):

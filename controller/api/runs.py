@@ -3,6 +3,7 @@ at once.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
@@ -23,6 +24,8 @@ PHASES = frozenset({"Pending", "Queued", "Running", "Succeeded", "Failed", "Canc
 ENDED = frozenset({"Succeeded", "Failed", "Cancelled"})
 
 Run = dict[str, Any]
+
+log = logging.getLogger("c8s.api")
 
 router = APIRouter(prefix="/api/v1/namespaces/{ns}/runs", tags=["runs"], route_class=GuardedRoute)
 
@@ -46,6 +49,7 @@ async def create_run(
         run = await _created_before(services, ns, key) if key is not None else None
         if run is None:
             run = await _create(services, ns, body, definition, params, user, key)
+            log.info("run created", extra={"namespace": ns, "run": run["metadata"]["name"], "user": user})
     headers = {"Location": f"/api/v1/namespaces/{ns}/runs/{run['metadata']['name']}"}
     return JSONResponse(views.run_view(run, definition=True), status_code=201, headers=headers)
 
@@ -91,6 +95,7 @@ async def cancel_run(request: Request, ns: str, run: str) -> Response:
         raise ApiProblem("conflict", f"the run {run} has ended already ({views.phase_of(found)})")
     patch = {"spec": {"cancel": True}, "metadata": {"uid": found["metadata"]["uid"]}}
     changed = await services.client.patch(PIPELINE_RUNS, run, patch, namespace=ns)
+    log.info("run cancelled", extra={"namespace": ns, "run": run, "user": request.state.user.name})
     return JSONResponse(views.run_view(changed, definition=True), status_code=202)
 
 
@@ -98,6 +103,7 @@ async def cancel_run(request: Request, ns: str, run: str) -> Response:
 async def delete_run(request: Request, ns: str, run: str) -> Response:
     """Deletes the run: its processes end; the archive of its logs is kept."""
     await services_of(request).client.delete(PIPELINE_RUNS, run, namespace=ns)
+    log.info("run deleted", extra={"namespace": ns, "run": run, "user": request.state.user.name})
     return Response(status_code=204)
 
 

@@ -40,8 +40,7 @@ async def put_source(request: Request, ns: str, digest: str) -> Response:
     key = source_key(digest)
     stored = await services.store.head(key)
     if stored is not None:
-        # The body stays unread: the connection can't carry another request after that.
-        return JSONResponse({"digest": digest, "size": stored.size}, status_code=201, headers={"Connection": "close"})
+        return JSONResponse({"digest": digest, "size": stored.size}, status_code=201)
     upload = Upload(request, services.settings.source_limit, services.settings.idle_seconds, magic=GZIP)
     await services.store.put(key, upload.checked(digest.removeprefix("sha256:")))
     return JSONResponse({"digest": digest, "size": upload.size}, status_code=201)

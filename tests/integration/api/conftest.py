@@ -93,6 +93,12 @@ class Sandbox:
         self.controller = self._start("controller", arguments, self.api_socket, "controller.log")
 
     def ready(self) -> bool:
+        """Whether `/readyz` says so. A process that has ended is told of at once, with its last words."""
+        for process, log in ((self.cluster, "cluster.log"), (self.controller, "controller.log")):
+            if process is not None and process.poll() is not None:
+                raise AssertionError(
+                    f"{log}: ended with {process.returncode}\n{(self.folder / log).read_text()[-2000:]}"
+                )
         try:
             with urllib.request.urlopen(f"{self.url}/readyz", timeout=2) as answer:
                 return bool(answer.status == 200)

@@ -1,6 +1,7 @@
 """Runs over HTTP: create, read back, list, cancel, delete."""
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,27 @@ async def test_a_body_that_is_no_json_is_a_problem(tmp_path: Path) -> None:
         assert answer.problem == (422, "invalid")
         nested = await there.call("POST", RUNS, data=b"[" * 100_000, headers={"Content-Type": "application/json"})
         assert nested.problem == (400, "bad-request")
+
+
+async def test_text_that_is_no_unicode_is_refused(tmp_path: Path) -> None:
+    as_json = {"Content-Type": "application/json"}
+    async with world(tmp_path) as there:
+        for place in ('"branch": "\\ud800"', '"triggeredBy": "\\ud800"', '"params": {"a": "\\ud800"}', '"\\ud800": 1'):
+            data = f'{{"pipeline": {json.dumps(HELLO)}, {place}}}'.encode()
+            assert (await there.call("POST", RUNS, data=data, headers=as_json)).status == 422, place
+        data = json.dumps({"pipeline": {**HELLO, "env": {"A": "\ud800"}}}).encode()
+        assert (await there.call("POST", RUNS, data=data, headers=as_json)).problem == (422, "invalid")
+        for place in (
+            '"branch": "a\\nb"',
+            '"commit": "\\u0000"',
+            '"params": {"a": "\\u0000"}',
+            '"params": {"a b": "c"}',
+        ):
+            data = f'{{"pipeline": {json.dumps(HELLO)}, {place}}}'.encode()
+            assert (await there.call("POST", RUNS, data=data, headers=as_json)).problem == (422, "invalid"), place
+        assert there.kubernetes.objects == {}
+        whole = f'{{"pipeline": {json.dumps(HELLO)}, "branch": "\\ud83d\\ude00"}}'.encode()
+        assert (await there.call("POST", RUNS, data=whole, headers=as_json)).json["branch"] == "\N{GRINNING FACE}"
 
 
 async def test_cancelling_asks_for_the_end_once_and_again(tmp_path: Path) -> None:
