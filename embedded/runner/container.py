@@ -1,29 +1,34 @@
-"""One container of a pod: its process, its log, its state, and its restarts."""
+"""One container of a pod: its process, its log, its state, and its restarts.
+
+It starts and signals processes and decides nothing about when: that is the pod's
+(`embedded.runner.pod`).
+"""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from embedded.runner.environment import ConfigError, Lookup, container_environment, expand
-from embedded.runner.logs import LogFile
-from embedded.runner.process import Process, StartError
+from embedded.runner.logs import LogFile, tail_of
+from embedded.runner.process import Command, Process, StartError
 from embedded.runner.status import ContainerState, Terminated
 from embedded.runner.volumes import PathMap
 
 Json = dict[str, Any]
 _log = logging.getLogger(__name__)
 
-_NOT_FOUND, _NOT_STARTED = 127, 128
+_MESSAGE_BYTES, _FALLBACK_LINES, _FALLBACK_BYTES = 4096, 80, 2048
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a container's pod gives it."""
+    """What a container's pod gives it. `stamp` is the time now, as a metav1.Time."""
 
     pod: Json
     folder: Path
@@ -35,7 +40,7 @@ class Surroundings:
 
 
 class Container:
-    """A container and how it is doing. Starts processes; decides nothing about when."""
+    """A container and how it is doing."""
 
     def __init__(self, spec: Json, waiting: str) -> None:
         self.spec = spec
@@ -43,61 +48,84 @@ class Container:
         self.state = ContainerState(waiting=(waiting, ""))
         self.log: LogFile | None = None
         self.process: Process | None = None
-        self.environment: dict[str, str] = {}
         self.told_to_end = False
+        self._lost_output = False
+        self._message_file: Path | None = None
 
     def start(self, around: Surroundings) -> bool:
         """Start the process; False when that can't be done, and the state says why (waiting, or terminated).
 
         A missing Secret or ConfigMap leaves it waiting: it may come.
         """
-        state = self.state
         try:
             values = container_environment(self.spec, around.pod, around.secret, around.config_map)
+            paths = PathMap.of(self.spec, around.volumes)
         except ConfigError as error:
-            state.waiting = ("CreateContainerConfigError", str(error))
+            self.state.waiting = ("CreateContainerConfigError", str(error))
             return False
-        paths = PathMap.of(self.spec, dict(around.volumes))
-        environment = dict(around.inherited) | {name: paths.map(value) for name, value in values.items()}
-        argv = [
-            paths.map(expand(str(word), values))
-            for word in [*(self.spec.get("command") or []), *(self.spec.get("args") or [])]
-        ]
-        cwd = paths.map(self.spec.get("workingDir") or "")
-        if not cwd:
-            cwd = str(around.folder / "root")
-            Path(cwd).mkdir(mode=0o700, exist_ok=True)
-        uid = around.pod["metadata"]["uid"]
+        state, uid = self.state, around.pod["metadata"]["uid"]
+        if state.last is not None:
+            state.restarts += 1
         state.container_id = f"process://{uid}/{self.name}/{state.restarts}"
-        self.environment = environment
-        self.log = LogFile(log_path(around.folder, self.name, state.restarts), time.time_ns)
         began = around.stamp()
         try:
-            self.process = Process(argv, environment=environment, cwd=cwd, mark=f"{uid}/{self.name}", sink=self._write)
+            self.log = LogFile(log_path(around.folder, self.name, state.restarts), time.time_ns)
+            self._set_message_file(paths)
+            command = self.command([*(self.spec.get("command") or []), *(self.spec.get("args") or [])], around, values)
+            self.process = Process(command, sink=self._write)
+        except OSError as error:
+            self._ended(128, "StartError", began, began, f"can't write below {around.folder}: {error.strerror}")
+            return False
         except StartError as error:
-            code = _NOT_FOUND if "not found" in str(error) else _NOT_STARTED
-            self._write(f"{error}\n".encode())
-            self._ended(code, "StartError", began, began, str(error))
+            self._write(f"{error}\n".encode(errors="replace"))
+            self._ended(error.exit_code, "StartError", began, began, str(error))
             return False
         state.running_since, state.terminated = began, None
         state.started = "startupProbe" not in self.spec
         return True
 
+    def command(self, words: list[Any], around: Surroundings, values: Mapping[str, str] | None = None) -> Command:
+        """What to run, with this container's variables, paths and folder. `values`: its variables, if known.
+
+        Raises:
+            ConfigError: they are not known, and can't be had any more.
+            OSError: its working directory can't be made.
+        """
+        if values is None:
+            values = container_environment(self.spec, around.pod, around.secret, around.config_map)
+        paths = PathMap.of(self.spec, around.volumes)
+        environment = {**around.inherited, **{name: paths.map(value) for name, value in values.items()}}
+        argv = [paths.map(expand(str(word), values)) for word in words]
+        wanted = self.spec.get("workingDir") or ""
+        cwd = paths.map(wanted) or str(around.folder / "root")
+        if cwd != wanted:
+            # A container runtime makes a working directory that is missing; outside the pod nothing is made.
+            Path(cwd).mkdir(mode=0o700, parents=True, exist_ok=True)
+        return Command(argv, environment, cwd, f"{around.pod['metadata']['uid']}/{self.name}", str(around.folder))
+
     async def wait(self, stamp: Callable[[], str]) -> int:
         """Wait for the end of the process and take note of it; returns the exit code."""
-        assert self.process is not None
+        ended = self.state.terminated
+        if self.process is None:
+            return ended.exit_code if ended is not None else -1
         began = self.state.running_since or stamp()
-        code = await self.process.wait()
-        self.process = None
-        self._ended(code, "Completed" if code == 0 else "Error", began, stamp())
+        try:
+            code = await self.process.wait()
+        finally:
+            self.process = None
+            if self.log is not None:
+                self.log.close()
+        self._ended(code, "Completed" if code == 0 else "Error", began, stamp(), self._last_words(code))
         return code
 
     def terminate(self) -> None:
+        """SIGTERM, and no restart."""
         self.told_to_end = True
         if self.process is not None:
             self.process.terminate()
 
     def kill(self) -> None:
+        """SIGKILL to all of it, and no restart."""
         self.told_to_end = True
         if self.process is not None:
             self.process.kill()
@@ -107,7 +135,6 @@ class Container:
         state = self.state
         state.last, state.terminated, state.running_since = state.terminated, None, None
         state.started = False
-        state.restarts += 1
         state.waiting = ("CrashLoopBackOff", "")
 
     def _ended(self, code: int, reason: str, began: str, finished: str, message: str = "") -> None:
@@ -116,14 +143,31 @@ class Container:
         if self.log is not None:
             self.log.close()
 
+    def _set_message_file(self, paths: PathMap) -> None:
+        """terminationMessagePath counts where it lies in a volume; the default, below /dev, is the machine's own."""
+        wanted = self.spec.get("terminationMessagePath") or ""
+        mapped = paths.map(wanted)
+        self._message_file = Path(mapped) if mapped != wanted else None
+
+    def _last_words(self, code: int) -> str:
+        said = b""
+        if self._message_file is not None:
+            with suppress(OSError), self._message_file.open("rb") as file:
+                said = file.read(_MESSAGE_BYTES)
+        if not said and code != 0 and self.spec.get("terminationMessagePolicy") == "FallbackToLogsOnError":
+            said = tail_of(self.log.path, _FALLBACK_LINES, _FALLBACK_BYTES) if self.log is not None else b""
+        return said.decode("utf-8", "replace")
+
     def _write(self, data: bytes) -> None:
         if self.log is None or self.log.closed:
             return
         try:
             self.log.write(data)
         except OSError as error:
-            # A full disk: the step goes on, and what it printed is missing from its log; say so where it can be seen.
-            _log.error("container %s: %d bytes of output are lost: %s", self.name, len(data), error)
+            # A full disk: the step goes on, and what it printed is missing from its log. Said once, not per line.
+            if not self._lost_output:
+                self._lost_output = True
+                _log.error("container %s: its output can't be kept any more: %s", self.name, error)
 
 
 def log_path(folder: Path, container: str, restart: int) -> Path:

@@ -1,4 +1,8 @@
-"""The environment of a container: what it inherits, what its spec says, and what `$(NAME)` stands for."""
+"""The environment of a container: what it inherits, what its spec says, and what `$(NAME)` stands for.
+
+Pure: Secrets and ConfigMaps are looked up by functions that are handed in.
+`resourceFieldRef` is not covered: there are no limits here that it could tell.
+"""
 
 from __future__ import annotations
 
@@ -9,27 +13,30 @@ from typing import Any
 
 Json = dict[str, Any]
 
-# All that a container sees of the environment the cluster was started in. docs/embedded.md says why each.
-INHERITED = (
-    "PATH",
-    "HOME",
-    "USER",
-    "LOGNAME",
-    "SHELL",
-    "LANG",
-    "LC_ALL",
-    "LC_CTYPE",
-    "TZ",
-    "TMPDIR",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "NO_PROXY",
-    "http_proxy",
-    "https_proxy",
-    "no_proxy",
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
-)
+LOOPBACK = "127.0.0.1"
+"""The address of every pod and of the node: they are processes of one machine."""
+
+# All that a container sees of the environment the cluster was started in, and why.
+INHERITED: Mapping[str, str] = {
+    "PATH": "programs come from this machine, not from an image",
+    "HOME": "tools keep caches and settings there",
+    "USER": "some tools want to know who runs them",
+    "LOGNAME": "the same, by its other name",
+    "SHELL": "what tools start when they want a shell",
+    "LANG": "output in the encoding that the machine is set up for",
+    "LC_ALL": "the same",
+    "LC_CTYPE": "the same",
+    "TZ": "the machine's time zone",
+    "TMPDIR": "on macOS each user has a folder of their own",
+    "HTTP_PROXY": "the way out, where there is no other",
+    "HTTPS_PROXY": "the same",
+    "NO_PROXY": "and what it is not for",
+    "http_proxy": "the same, for tools that read only this spelling",
+    "https_proxy": "the same",
+    "no_proxy": "the same",
+    "SSL_CERT_FILE": "a proxy's own certificate",
+    "SSL_CERT_DIR": "the same",
+}
 
 _REFERENCE = re.compile(r"\$\$|\$\(([-._a-zA-Z][-._a-zA-Z0-9]*)\)")
 
@@ -67,7 +74,7 @@ def container_environment(container: Json, pod: Json, secret: Lookup, config_map
         values |= _from_all_keys(source, secret, config_map)
     for variable in container.get("env") or []:
         name = variable["name"]
-        if "valueFrom" in variable:
+        if variable.get("valueFrom"):
             found = _from_source(variable["valueFrom"], pod, secret, config_map)
             if found is not None:
                 values[name] = found
@@ -88,7 +95,7 @@ def _from_all_keys(source: Json, secret: Lookup, config_map: Lookup) -> dict[str
                 return {}
             raise ConfigError(f'{_word(kind)} "{reference["name"]}" not found')
         return {prefix + key: _text(value, decode) for key, value in (obj.get("data") or {}).items()}
-    return {}
+    raise ConfigError(f"unsupported source of variables: {', '.join(source) or 'none'}")
 
 
 def _from_source(source: Json, pod: Json, secret: Lookup, config_map: Lookup) -> str | None:
@@ -131,11 +138,18 @@ def _field(pod: Json, path: str) -> str:
     match = re.fullmatch(r"metadata\.(labels|annotations)\['(.+)'\]", path)
     if match:
         return str((pod["metadata"].get(match.group(1)) or {}).get(match.group(2), ""))
-    value: Any = pod
-    for part in path.split("."):
-        value = value.get(part) if isinstance(value, dict) else None
-    if value is None and path in ("status.podIP", "status.hostIP"):
-        return "127.0.0.1"
-    if value is None:
+    metadata, spec = pod["metadata"], pod["spec"]
+    known = {
+        "metadata.name": metadata["name"],
+        "metadata.namespace": metadata["namespace"],
+        "metadata.uid": metadata["uid"],
+        "spec.nodeName": spec.get("nodeName", ""),
+        "spec.serviceAccountName": spec.get("serviceAccountName", ""),
+        "status.podIP": LOOPBACK,
+        "status.podIPs": LOOPBACK,
+        "status.hostIP": LOOPBACK,
+        "status.hostIPs": LOOPBACK,
+    }
+    if path not in known:
         raise ConfigError(f"unsupported fieldPath: {path}")
-    return str(value)
+    return str(known[path])

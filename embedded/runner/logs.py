@@ -1,8 +1,11 @@
 """What a container writes, byte for byte, and when each line began.
 
-Beside each log lies an index: per line the offset of its first byte and the
-moment it was read, as two 64-bit integers. Without it nobody could ask for the
-last ten lines of a gigabyte, or for those since a given time.
+Beside each log lies an index. It has one entry per read from the container, not
+per line: the offset of the first line that began in it, and the moment of the
+read in nanoseconds. The lines after it in the same entry count on from there by
+one nanosecond each, so every line of a log has a moment of its own, and a
+program that prints millions of short lines costs no more than one that prints
+long ones. This module does not know who asks for a log, or which one is meant.
 """
 
 from __future__ import annotations
@@ -11,13 +14,16 @@ import asyncio
 import bisect
 import os
 import struct
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO
 
 _ENTRY = struct.Struct("<qq")
 _CHUNK = 256 * 1024
+_STAMPED_CHUNK = 32 * 1024
+"""Smaller, because each line of it is looked at: a chunk of empty lines must not hold the loop for long."""
 
 
 def index_path(log: Path) -> Path:
@@ -25,9 +31,14 @@ def index_path(log: Path) -> Path:
 
 
 class LogFile:
-    """A log that is being written, and tells those who follow it."""
+    """A log that is being written, and tells those who follow it. One event loop uses it.
+
+    Args:
+        clock_ns: nanoseconds since 1970.
+    """
 
     def __init__(self, path: Path, clock_ns: Callable[[], int]) -> None:
+        self.path = path
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
         self._log = os.open(path, flags, 0o600)
@@ -35,7 +46,7 @@ class LogFile:
         self._clock_ns = clock_ns
         self._size = os.fstat(self._log).st_size
         self._at_line_start = True
-        self._last_ns = 0
+        self._next_ns = 0
         self._waiters: set[asyncio.Event] = set()
         self.closed = False
 
@@ -43,28 +54,27 @@ class LogFile:
         """Append.
 
         Raises:
-            OSError: the disk is full; nothing but this data is lost.
+            OSError: the disk is full; the end of this data is lost, nothing else.
         """
-        # Strictly increasing, so that a moment names one line.
-        now = max(self._clock_ns(), self._last_ns + 1)
-        entries = bytearray()
-        position = 0 if self._at_line_start else data.find(b"\n") + 1
-        if position or self._at_line_start:
-            while position < len(data):
-                entries += _ENTRY.pack(self._size + position, now)
-                now += 1
-                newline = data.find(b"\n", position)
-                if newline < 0:
-                    break
-                position = newline + 1
-        self._last_ns = now
-        os.write(self._log, data)
-        if entries:
-            os.write(self._index, bytes(entries))
-        self._size += len(data)
-        self._at_line_start = data.endswith(b"\n")
-        for waiter in self._waiters:
-            waiter.set()
+        first = 0 if self._at_line_start else data.find(b"\n") + 1
+        begins = (self._at_line_start or first > 0) and first < len(data)
+        try:
+            if begins:
+                now = max(self._clock_ns(), self._next_ns)
+                os.write(self._index, _ENTRY.pack(self._size + first, now))
+                self._next_ns = now + data.count(b"\n", first) + 1
+            self._append(data)
+        finally:
+            for waiter in self._waiters:
+                waiter.set()
+
+    def _append(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            written = os.write(self._log, view)
+            self._size += written
+            self._at_line_start = view[written - 1] == 0x0A
+            view = view[written:]
 
     def close(self) -> None:
         if not self.closed:
@@ -84,99 +94,201 @@ class LogFile:
         self._waiters.discard(waiter)
 
 
-class _Index:
-    """The index of a log, read as it grows."""
+@dataclass(frozen=True)
+class Slice:
+    """Which part of a log is asked for: the lines since a moment, and of them the last so many."""
 
-    def __init__(self, log: Path) -> None:
-        self._file = index_path(log).open("rb")
-        self.entries: list[tuple[int, int]] = []
-
-    def refresh(self) -> None:
-        data = self._file.read()
-        whole = len(data) - len(data) % _ENTRY.size
-        self._file.seek(whole - len(data), os.SEEK_CUR)
-        self.entries.extend(_ENTRY.iter_unpack(data[:whole]))
-
-    def close(self) -> None:
-        self._file.close()
+    tail_lines: int | None = None
+    since_ns: int | None = None
+    timestamps: bool = False
 
 
-def stamp(nanoseconds: int) -> bytes:
-    """RFC3339Nano in UTC, as a kubelet prefixes lines with."""
-    seconds, rest = divmod(nanoseconds, 1_000_000_000)
-    moment = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    return f"{moment}.{rest:09d}Z".encode()
-
-
-async def read(
-    path: Path,
-    writer: LogFile | None,
-    *,
-    follow: bool,
-    tail_lines: int | None,
-    since_ns: int | None,
-    timestamps: bool,
-) -> AsyncGenerator[bytes, None]:
+async def read(path: Path, writer: LogFile | None, part: Slice, *, follow: bool) -> AsyncGenerator[bytes, None]:
     """The log in chunks. `writer` is who still writes it, if anybody does; with `follow` they are waited for."""
-    index = _Index(path)
     waiter = writer.subscribe() if writer is not None and follow else None
+    reader = _Reader(path)
     try:
-        with path.open("rb") as file:
-            index.refresh()
-            line = _first_line(index.entries, tail_lines, since_ns)
-            position = index.entries[line][0] if line < len(index.entries) else os.fstat(file.fileno()).st_size
-            while True:
-                # Asked before reading: what was written before the end is read before we stop.
-                ended = waiter is None or writer is None or writer.closed
-                if waiter is not None:
-                    waiter.clear()
-                if timestamps:
-                    index.refresh()
-                    upto = _whole_lines(file, index.entries, ended)
-                    for chunk in _stamped(file, index.entries, line, upto):
-                        yield chunk
-                    line = max(line, upto)
-                else:
-                    file.seek(position)
-                    while chunk := file.read(_CHUNK):
-                        position += len(chunk)
-                        yield chunk
-                if ended or waiter is None:
-                    return
-                await waiter.wait()
+        position = reader.start(part)
+        stamper = _Stamper(reader, position) if part.timestamps else None
+        size = _STAMPED_CHUNK if part.timestamps else _CHUNK
+        while True:
+            # Asked before reading: what was written before the end is read before we stop.
+            ended = waiter is None or writer is None or writer.closed
+            if waiter is not None:
+                waiter.clear()
+            while data := reader.pread(position, size):
+                position += len(data)
+                yield data if stamper is None else stamper.stamp(data)
+                # A long log to a fast reader must not keep everybody else waiting.
+                await asyncio.sleep(0)
+            if ended or waiter is None:
+                return
+            await waiter.wait()
     finally:
-        index.close()
+        reader.close()
         if waiter is not None and writer is not None:
             writer.unsubscribe(waiter)
 
 
-def _first_line(entries: list[tuple[int, int]], tail: int | None, since_ns: int | None) -> int:
-    first = 0 if since_ns is None else bisect.bisect_left(entries, since_ns, key=lambda entry: entry[1])
-    return first if tail is None else max(first, len(entries) - tail)
+def _second(seconds: int) -> bytes:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S").encode()
 
 
-def _whole_lines(file: BinaryIO, entries: list[tuple[int, int]], ended: bool) -> int:
-    """How many lines can be sent: the last one only with its newline, or when the log has ended."""
-    if ended or not entries:
-        return len(entries)
-    size = os.fstat(file.fileno()).st_size
-    file.seek(max(0, size - 1))
-    return len(entries) if file.read(1) == b"\n" and size > entries[-1][0] else len(entries) - 1
+class _Reader:
+    """A log and its index on disk; both may grow meanwhile. Reads only what it is asked for."""
+
+    def __init__(self, path: Path) -> None:
+        self._log = os.open(path, os.O_RDONLY)
+        try:
+            self._index = os.open(index_path(path), os.O_RDONLY)
+        except OSError:
+            os.close(self._log)
+            raise
+
+    def close(self) -> None:
+        os.close(self._log)
+        os.close(self._index)
+
+    def pread(self, position: int, count: int) -> bytes:
+        return os.pread(self._log, count, position)
+
+    @property
+    def size(self) -> int:
+        return os.fstat(self._log).st_size
+
+    @property
+    def entries(self) -> int:
+        return os.fstat(self._index).st_size // _ENTRY.size
+
+    def entry(self, number: int) -> tuple[int, int]:
+        """(offset, nanoseconds)."""
+        offset, moment = _ENTRY.unpack(os.pread(self._index, _ENTRY.size, number * _ENTRY.size))
+        return offset, moment
+
+    def start(self, part: Slice) -> int:
+        """The offset of the first line that is asked for."""
+        position = 0 if part.since_ns is None else self._since(part.since_ns)
+        return position if part.tail_lines is None else max(position, self._tail(part.tail_lines))
+
+    def _since(self, moment: int) -> int:
+        """The offset of the first line that began at `moment` or later."""
+        after = bisect.bisect_right(range(self.entries), moment, key=lambda number: self.entry(number)[1])
+        if after == 0:
+            return 0
+        offset, began = self.entry(after - 1)
+        end = self.entry(after)[0] if after < self.entries else self.size
+        return self._skip_lines(offset, moment - began, end)
+
+    def _skip_lines(self, position: int, lines: int, end: int) -> int:
+        """The offset behind `lines` lines from `position` on, at most `end`."""
+        while lines > 0 and position < end:
+            data = self.pread(position, min(_CHUNK, end - position))
+            if not data:
+                break
+            found = data.count(b"\n")
+            if found < lines:
+                lines -= found
+                position += len(data)
+                continue
+            at = -1
+            for _ in range(lines):
+                at = data.find(b"\n", at + 1)
+            return position + at + 1
+        return min(position, end)
+
+    def _tail(self, lines: int) -> int:
+        """The offset of the last `lines` lines; an unfinished last line counts as one."""
+        size = self.size
+        if lines == 0 or size == 0:
+            return size
+        # The newline that ends the log begins no line.
+        position, wanted = size - 1, lines
+        while position > 0:
+            start = max(0, position - _CHUNK)
+            data = self.pread(start, position - start)
+            found = data.count(b"\n")
+            if found < wanted:
+                wanted -= found
+                position = start
+                continue
+            at = len(data)
+            for _ in range(wanted):
+                at = data.rfind(b"\n", 0, at)
+            return start + at + 1
+        return 0
 
 
-def _stamped(file: BinaryIO, entries: list[tuple[int, int]], first: int, upto: int) -> Iterator[bytes]:
-    """The lines with their moment in front, in chunks of a bounded size."""
-    batch = bytearray()
-    for line in range(first, upto):
-        start, moment = entries[line]
-        left = entries[line + 1][0] - start if line + 1 < len(entries) else os.fstat(file.fileno()).st_size - start
-        batch += stamp(moment) + b" "
-        file.seek(start)
-        while left > 0 and (data := file.read(min(left, _CHUNK))):
-            left -= len(data)
-            batch += data
-            if len(batch) >= _CHUNK:
-                yield bytes(batch)
-                batch.clear()
-    if batch:
-        yield bytes(batch)
+class _Stamper:
+    """Puts before each line the moment it began, in chunks as they are read one after the other."""
+
+    def __init__(self, reader: _Reader, position: int) -> None:
+        self._reader = reader
+        self._position = position
+        self._line_start = True
+        self._entry = max(0, bisect.bisect_right(range(reader.entries), position, key=lambda n: reader.entry(n)[0]) - 1)
+        self._next_ns = 0
+        self._ahead: tuple[int, int] | None = None
+        if reader.entries:
+            offset, began = reader.entry(self._entry)
+            self._next_ns = began + self._lines_between(offset, position)
+        self._look_ahead()
+        self._second, self._second_text = -1, b""
+
+    def _lines_between(self, start: int, end: int) -> int:
+        count = 0
+        while start < end and (data := self._reader.pread(start, min(_CHUNK, end - start))):
+            count += data.count(b"\n")
+            start += len(data)
+        return count
+
+    def _look_ahead(self) -> None:
+        self._ahead = None
+        if self._entry + 1 < self._reader.entries:
+            self._ahead = self._reader.entry(self._entry + 1)
+
+    def stamp(self, data: bytes) -> bytes:
+        if self._ahead is None:
+            self._look_ahead()
+        out = []
+        for line in _lines(data):
+            if self._line_start:
+                out.append(self._prefix(self._moment()))
+            out.append(line)
+            self._position += len(line)
+            self._line_start = line.endswith(b"\n")
+        return b"".join(out)
+
+    def _moment(self) -> int:
+        """The moment of the line at the current position."""
+        if self._position == 0 and self._reader.entries:
+            self._entry, self._next_ns = 0, self._reader.entry(0)[1]
+            self._look_ahead()
+        while self._ahead is not None and self._ahead[0] <= self._position:
+            self._entry, self._next_ns = self._entry + 1, self._ahead[1]
+            self._look_ahead()
+        self._next_ns += 1
+        return self._next_ns - 1
+
+    def _prefix(self, nanoseconds: int) -> bytes:
+        """RFC3339Nano in UTC and a space, as a kubelet writes it."""
+        seconds, rest = divmod(nanoseconds, 1_000_000_000)
+        if seconds != self._second:
+            self._second, self._second_text = seconds, _second(seconds)
+        return b"%s.%09dZ " % (self._second_text, rest)
+
+
+def _lines(data: bytes) -> list[bytes]:
+    pieces = data.split(b"\n")
+    return [piece + b"\n" for piece in pieces[:-1]] + ([pieces[-1]] if pieces[-1] else [])
+
+
+def tail_of(path: Path, lines: int, limit: int) -> bytes:
+    """The last lines of a finished log, at most `limit` bytes of them; nothing when there is no log."""
+    with suppress(OSError):
+        reader = _Reader(path)
+        try:
+            start = max(reader.start(Slice(tail_lines=lines)), reader.size - limit)
+            return reader.pread(start, limit)
+        finally:
+            reader.close()
+    return b""

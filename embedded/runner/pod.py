@@ -1,12 +1,16 @@
-"""One pod from its start to its end: init containers, sidecars, main containers, and the ways to be stopped."""
+"""One pod from its start to its end: init containers, sidecars, main containers, and the ways to be stopped.
+
+The rules are a kubelet's: init containers in order, sidecars among them started
+in order and ended in the reverse order after the main containers; SIGTERM, a
+grace period for the whole pod, SIGKILL. Processes, logs and volumes are other
+modules'; so is which pod may run when.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,14 +19,13 @@ from typing import Any, Literal
 from embedded.machinery.errors import ApiError
 from embedded.machinery.registry import Registry, timestamp
 from embedded.machinery.resources import CONFIG_MAPS, PODS, SECRETS
-from embedded.runner import volumes
+from embedded.runner import probes, volumes
 from embedded.runner.container import Container, Surroundings
 from embedded.runner.environment import ConfigError
-from embedded.runner.probes import wait_started
+from embedded.runner.grace import LEAST_FOR_SIDECARS, GracePeriod
 from embedded.runner.status import PodPicture, is_sidecar, pod_status
 
 Json = dict[str, Any]
-_log = logging.getLogger(__name__)
 
 _CONFIG_RETRY = 0.5
 _RESTART_BACKOFF = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
@@ -50,18 +53,29 @@ class PodWorker:
         waiting = "PodInitializing" if spec.get("initContainers") else "ContainerCreating"
         self._init = [Container(c, waiting) for c in spec.get("initContainers") or []]
         self._main = [Container(c, waiting) for c in spec["containers"]]
+        self._sidecars: list[tuple[Container, asyncio.Task[None]]] = []
+        self._unfinished = len(self._main)
         self._around: Surroundings | None = None
         self._phase, self._reason, self._message = "Pending", "", ""
         self._initialized = not self._init
-        self._start_time = self._stamp()
-        self._began = time.monotonic()
+        self._start_time = timestamp(place.clock())
+        self._began = asyncio.get_running_loop().time()
         self._bound = False
         self._end: End | None = None
-        self._ending = asyncio.Event()
-        self._deadline_changed = asyncio.Event()
+        self._ending, self._deadline_changed, self._sidecar_up = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._grace = float(spec.get("terminationGracePeriodSeconds", 30))
+        self._main_grace = GracePeriod(self._kill_plain)
+        self._sidecar_grace = GracePeriod(self._kill_sidecars)
 
     # -- from outside
+
+    @property
+    def namespace(self) -> str:
+        return str(self._pod["metadata"]["namespace"])
+
+    @property
+    def name(self) -> str:
+        return str(self._pod["metadata"]["name"])
 
     def container(self, name: str) -> Container | None:
         return next((c for c in (*self._init, *self._main) if c.name == name), None)
@@ -70,278 +84,277 @@ class PodWorker:
         """The pod's object has changed: it may be on its way out, or have got a deadline."""
         self._pod = pod
         if "deletionTimestamp" in pod["metadata"]:
-            self._grace = float(pod["metadata"].get("deletionGracePeriodSeconds", self._grace))
-            self.stop("deleted")
+            self.stop("deleted", float(pod["metadata"].get("deletionGracePeriodSeconds", self._grace)))
         self._deadline_changed.set()
 
-    def stop(self, end: End) -> None:
-        if not self._is_ending():
+    def stop(self, end: End, grace: float | None = None) -> None:
+        """End the pod within `grace` seconds (None: its own). The first reason stays; the time may be shortened."""
+        if grace is not None:
+            self._grace = grace if self._end is None else min(self._grace, grace)
+        if self._end is None:
             self._end = end
-            self._ending.set()
-
-    def _is_ending(self) -> bool:
-        return self._end is not None
-
-    def shut_down(self, grace: float) -> None:
-        """The cluster ends: so does the pod, within `grace` seconds."""
-        self._grace = min(self._grace, grace)
-        self.stop("shutdown")
+            for container in self._plain():
+                container.terminate()
+            self._begin_to_end()
+        self._main_grace.start(self._grace)
+        if self._unfinished == 0 or self._grace == 0:
+            self._sidecar_grace.start(self._grace)
 
     # -- the life of the pod
 
     async def run(self) -> None:
-        deadline = asyncio.create_task(self._keep_deadline())
+        """Run it to its end, and write that down; an object that is on its way out is removed then."""
         try:
-            await self._live()
+            async with asyncio.TaskGroup() as group:
+                deadline = group.create_task(self._keep_deadline())
+                await self._live(group)
+                deadline.cancel()
         finally:
-            deadline.cancel()
-            await asyncio.wait((deadline,))
-        self._publish()
-        if self._end == "deleted":
-            with contextlib.suppress(ApiError):
-                self._registry.delete(PODS, *self._name(), grace_period=0)
+            self._main_grace.close()
+            self._sidecar_grace.close()
+        self._settle()
+        self.publish()
+        self._remove_if_doomed()
 
-    async def _live(self) -> None:
-        try:
-            async with self._sidecars():
-                if await self._prepare() and await self._run_init():
-                    await self._run_main()
-        except OSError as error:
-            _log.warning("pod %s: %s", self._pod["metadata"]["name"], error)
-            self._fail("PodFailed", f"the pod can't be run: {error}")
+    def fail(self, reason: str, message: str) -> None:
+        """The pod has failed as a whole; the next status says so."""
+        self._phase, self._reason, self._message = "Failed", reason, message
+
+    def _settle(self) -> None:
         if self._end == "deadline":
-            self._fail("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
+            self.fail("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
         elif self._end == "shutdown":
-            self._fail("NodeShutdown", "the cluster was stopped while the pod ran")
-        elif self._phase not in ("Succeeded", "Failed"):
-            self._phase = "Failed"
+            self.fail("NodeShutdown", "the cluster was stopped while the pod ran")
+        elif self._phase != "Failed":
+            codes = [c.state.terminated.exit_code if c.state.terminated else -1 for c in self._main]
+            self._phase = "Failed" if any(codes) else "Succeeded"
 
-    async def _prepare(self) -> bool:
-        """Make the volumes; waits for Secrets and ConfigMaps that are missing."""
-        for container in (*self._init, *self._main):
-            if not container.spec.get("command"):
-                why = "it has no command, and images are not used here: give the container a command"
-                self._fail("ImageNotUsed", f"container {container.name} can't run: {why}")
-                return False
-        while not self._is_ending():
+    async def _live(self, group: asyncio.TaskGroup) -> None:
+        around = await self._prepare()
+        if around is None:
+            return
+        self._around = around
+        if await self._run_init(group, around):
+            async with asyncio.TaskGroup() as mains:
+                for container in self._main:
+                    mains.create_task(self._run_main(container, around))
+        self._unfinished = 0
+        await self._end_sidecars()
+
+    async def _prepare(self) -> Surroundings | None:
+        """Make the volumes; waits for missing Secrets and ConfigMaps. None: the pod can't run, or not any more."""
+        if why := self._impossible():
+            self.fail("ImageNotUsed" if "command" in why else "NotSupported", why)
+            return None
+        while not self._ending.is_set():
             try:
                 made = volumes.prepare(self._pod, self._place.folder / "volumes", self._secret, self._config_map)
+            except OSError as error:
+                self.fail("VolumeFailed", f"its volumes can't be made below {self._place.folder}: {error.strerror}")
+                return None
             except ConfigError as error:
                 for container in self._main:
                     container.state.waiting = ("ContainerCreating", f"MountVolume.SetUp failed: {error}")
-                self._publish()
+                self.publish()
                 await self._pause(_CONFIG_RETRY)
                 continue
-            self._around = Surroundings(
-                self._pod,
-                self._place.folder,
-                self._place.inherited,
-                made,
-                self._secret,
-                self._config_map,
-                self._stamp,
-            )
-            return True
-        return False
+            placed = {**self._pod, "spec": {**self._pod["spec"], "nodeName": self._place.node}}
+            folder, inherited, stamp = self._place.folder, self._place.inherited, self._stamp
+            return Surroundings(placed, folder, inherited, made, self._secret, self._config_map, stamp)
+        return None
 
-    async def _run_init(self) -> bool:
+    def _impossible(self) -> str:
+        """Why the pod can't run here at all; empty when it can."""
+        for container in (*self._init, *self._main):
+            if not container.spec.get("command"):
+                why = "it has no command, and images are not used here: give the container a command"
+                return f"container {container.name} can't run: {why}"
+            if why := probes.unsupported(container.spec):
+                return why
+        return ""
+
+    async def _run_init(self, group: asyncio.TaskGroup, around: Surroundings) -> bool:
         """Run the init containers in order, and start the sidecars among them; True when the main ones may start."""
         again = self._pod["spec"]["restartPolicy"] != "Never"
         for container in self._init:
             if is_sidecar(container.spec):
-                await self._start_sidecar(container)
-            else:
-                if await self._run_container(container, again=again, always=False) != 0:
-                    self._phase = "Failed"
-                    return False
-            if self._is_ending():
+                await self._start_sidecar(group, container, around)
+            elif await self._run(container, around, again=again, always=False) != 0:
+                self._phase = "Failed"
+                return False
+            if self._ending.is_set():
                 return False
         self._initialized = True
         return True
 
-    async def _run_main(self) -> None:
+    async def _run_main(self, container: Container, around: Surroundings) -> None:
         policy = self._pod["spec"]["restartPolicy"]
-        async with asyncio.TaskGroup() as group, self._stopping_on_end(self._main):
-            running = [
-                group.create_task(self._run_container(c, again=policy != "Never", always=policy == "Always"))
-                for c in self._main
-            ]
-            await asyncio.wait(running)
-        codes = [c.state.terminated.exit_code if c.state.terminated else -1 for c in self._main]
-        verdict = "Failed" if any(codes) else "Succeeded"
-        if any(is_sidecar(c.spec) for c in self._init):
-            # The main containers are over, whatever the sidecars still do: whoever waits hears of it now.
-            self._publish()
-        self._phase = verdict
+        await self._run(container, around, again=policy != "Never", always=policy == "Always")
+        self._unfinished -= 1
+        if self._unfinished or self._sidecars:
+            # Whoever waits for this container hears of its end now, whatever the others still do.
+            self.publish()
 
-    async def _run_container(self, container: Container, *, again: bool, always: bool) -> int:
+    async def _run(self, container: Container, around: Surroundings, *, again: bool, always: bool) -> int:
         """Run a container until it has ended for good; returns its last exit code."""
-        while True:
-            if not await self._start(container):
-                return _code(container)
-            self._phase = "Running" if self._initialized else "Pending"
-            self._publish()
-            code = await self._wait(container) if container.process else _code(container)
-            if self._is_ending() or not again or (code == 0 and not always):
+        restarts = 0
+        while await self._start(container, around):
+            if container.process is not None:
+                self._phase = "Running" if self._initialized else "Pending"
+                self.publish()
+            code = await self._ended(container, around)
+            if self._ending.is_set() or not again or (code == 0 and not always):
                 return code
             container.prepare_restart()
-            delay = _RESTART_BACKOFF[min(container.state.restarts - 1, len(_RESTART_BACKOFF) - 1)]
-            if delay:
-                self._publish()
-                await self._pause(delay)
-            if self._is_ending():
-                return code
+            await self._back_off(restarts)
+            restarts += 1
+        ended = container.state.terminated
+        return ended.exit_code if ended is not None else -1
 
-    async def _start(self, container: Container) -> bool:
-        """Start it, waiting for what it needs; False when the pod is stopped before."""
-        assert self._around is not None
-        while not self._is_ending():
-            if container.start(self._around) or container.state.terminated is not None:
+    async def _back_off(self, restarts: int) -> None:
+        if delay := _RESTART_BACKOFF[min(restarts, len(_RESTART_BACKOFF) - 1)]:
+            self.publish()
+            await self._pause(delay)
+
+    async def _start(self, container: Container, around: Surroundings) -> bool:
+        """Start it, waiting for what it needs; False when the pod or the container is stopped before."""
+        while not self._ending.is_set():
+            if container.start(around) or container.state.terminated is not None:
                 return True
-            self._publish()
+            self.publish()
             await self._pause(_CONFIG_RETRY)
         return False
 
-    async def _wait(self, container: Container) -> int:
-        return await container.wait(self._stamp)
+    async def _ended(self, container: Container, around: Surroundings) -> int:
+        """Wait for a container's end, and meanwhile for its start as its probe tells; returns the exit code."""
+        if "startupProbe" not in container.spec or container.process is None:
+            return await container.wait(self._stamp)
+        async with asyncio.TaskGroup() as group:
+            probing = group.create_task(self._probe(container, around))
+            code = await container.wait(self._stamp)
+            probing.cancel()
+        return code
+
+    async def _probe(self, container: Container, around: Surroundings) -> None:
+        if await probes.has_started(container, around):
+            container.state.started = True
+            if is_sidecar(container.spec):
+                self._sidecar_up.set()
+            self.publish()
+        elif container.process is not None:
+            # Not `container.kill`: it may start again, as its restart policy has it.
+            container.process.kill()
 
     # -- sidecars
 
-    @contextlib.asynccontextmanager
-    async def _sidecars(self) -> AsyncIterator[None]:
-        """Keeps sidecars running inside, and ends them afterwards, the last one first."""
-        async with asyncio.TaskGroup() as group:
-            self._group = group
-            self._keepers: list[tuple[Container, asyncio.Task[None]]] = []
-            try:
-                yield
-            finally:
-                for container, keeper in reversed(self._keepers):
-                    await self._end_sidecar(container, keeper)
+    async def _start_sidecar(self, group: asyncio.TaskGroup, container: Container, around: Surroundings) -> None:
+        """Start it and wait until it has; it is kept running from then on."""
+        self._sidecar_up.clear()
+        self._sidecars.append((container, group.create_task(self._keep_sidecar(container, around))))
+        await self._sidecar_up.wait()
 
-    async def _start_sidecar(self, container: Container) -> None:
-        up = asyncio.Event()
-        keeper = self._group.create_task(self._keep_sidecar(container, up))
-        self._keepers.append((container, keeper))
-        ending = asyncio.create_task(self._ending.wait())
-        started = asyncio.create_task(up.wait())
-        await asyncio.wait((ending, started, keeper), return_when=asyncio.FIRST_COMPLETED)
-        ending.cancel()
-        started.cancel()
-
-    async def _keep_sidecar(self, container: Container, up: asyncio.Event) -> None:
-        while await self._start(container):
-            if container.process is not None:
-                probe = asyncio.create_task(self._probe(container, up))
-                await self._wait(container)
-                probe.cancel()
-                await asyncio.wait((probe,))
-            if container.told_to_end or self._is_ending():
+    async def _keep_sidecar(self, container: Container, around: Surroundings) -> None:
+        """Start it again whenever it ends, until the pod ends."""
+        restarts = 0
+        while await self._start(container, around):
+            if container.state.started:
+                self._sidecar_up.set()
+            else:
+                self.publish()
+            await self._ended(container, around)
+            if self._ending.is_set():
                 return
             container.prepare_restart()
-            self._publish()
-            await self._pause(_RESTART_BACKOFF[min(container.state.restarts, len(_RESTART_BACKOFF) - 1)])
-            if container.told_to_end:
-                return
+            self.publish()
+            await self._back_off(restarts)
+            restarts += 1
 
-    async def _probe(self, container: Container, up: asyncio.Event) -> None:
-        await wait_started(container)
-        container.state.started = True
-        up.set()
+    def _begin_to_end(self) -> None:
+        """Nothing is started any more, and who waits for a start or a restart stops waiting."""
+        self._ending.set()
+        self._sidecar_up.set()
 
-    async def _end_sidecar(self, container: Container, keeper: asyncio.Task[None]) -> None:
-        container.terminate()
-        done, _ = await asyncio.wait((keeper,), timeout=self._grace)
-        if not done:
-            container.kill()
+    async def _end_sidecars(self) -> None:
+        """The last one first; together they have what is left of the grace period."""
+        if not self._sidecars:
+            return
+        self._begin_to_end()
+        left = self._main_grace.left(self._grace)
+        self._sidecar_grace.start(0 if self._grace == 0 else max(left, LEAST_FOR_SIDECARS))
+        for container, keeper in reversed(self._sidecars):
+            container.terminate()
             await asyncio.wait((keeper,))
 
     # -- being stopped
 
-    @contextlib.asynccontextmanager
-    async def _stopping_on_end(self, containers: list[Container]) -> AsyncIterator[None]:
-        """While inside, the containers get SIGTERM when the pod is to end, and SIGKILL after its grace period."""
+    def _plain(self) -> list[Container]:
+        return [c for c in (*self._init, *self._main) if not is_sidecar(c.spec)]
 
-        async def stopper() -> None:
-            await self._ending.wait()
-            for container in containers:
-                container.terminate()
-            await asyncio.sleep(self._grace)
-            for container in containers:
-                container.kill()
+    def _kill_plain(self) -> None:
+        for container in self._plain():
+            container.kill()
 
-        task = asyncio.create_task(stopper())
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.wait((task,))
+    def _kill_sidecars(self) -> None:
+        for container, _ in self._sidecars:
+            container.kill()
 
     async def _keep_deadline(self) -> None:
         """End the pod when its activeDeadlineSeconds are over; they may be set and shortened while it runs."""
-        while not self._is_ending():
+        while self._end is None:
             self._deadline_changed.clear()
             seconds = self._pod["spec"].get("activeDeadlineSeconds")
-            left = None if seconds is None else self._began + seconds - time.monotonic()
+            left = None if seconds is None else self._began + seconds - asyncio.get_running_loop().time()
             if left is not None and left <= 0:
                 self.stop("deadline")
                 return
-            with contextlib.suppress(TimeoutError):
+            with suppress(TimeoutError):
                 async with asyncio.timeout(left):
                     await self._deadline_changed.wait()
 
     async def _pause(self, seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
+        with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._ending.wait()
 
     # -- telling
 
-    def _fail(self, reason: str, message: str) -> None:
-        self._phase, self._reason, self._message = "Failed", reason, message
-
-    def _publish(self) -> None:
+    def publish(self) -> None:
         """Write the pod's status; a pod that is gone needs none."""
-        namespace, name = self._name()
+        metadata, states = self._pod["metadata"], {c.name: c.state for c in (*self._init, *self._main)}
         before = {c["type"]: c for c in self._pod.get("status", {}).get("conditions") or []}
-        picture = PodPicture(
-            self._pod,
-            {c.name: c.state for c in (*self._init, *self._main)},
-            self._phase,
-            self._initialized,
-            self._stamp(),
-            self._start_time,
-            self._reason,
-            self._message,
-            before,
-        )
-        status = pod_status(picture)
+        about = (self._phase, self._initialized, self._stamp(), self._start_time, self._reason, self._message)
+        status = pod_status(PodPicture(self._pod, states, *about, before))
         try:
             if self._bound:
+                # With the uid: another pod may have taken the name.
+                changed = {"metadata": {"uid": metadata["uid"]}, "status": status}
                 self._pod = self._registry.update(
-                    PODS, {"metadata": {}, "status": status}, namespace=namespace, name=name, subresource="status"
+                    PODS, changed, namespace=metadata["namespace"], name=metadata["name"], subresource="status"
                 )
             else:
-                self._pod = self._registry.bind_pod(namespace, name, self._place.node, status)
+                self._pod = self._registry.bind_pod(metadata["namespace"], metadata["name"], self._place.node, status)
                 self._bound = True
         except ApiError as error:
-            if error.code != 404:
+            if error.code not in (404, 409):
                 raise
 
-    def _name(self) -> tuple[str, str]:
+    def _remove_if_doomed(self) -> None:
         metadata = self._pod["metadata"]
-        return metadata["namespace"], metadata["name"]
+        if "deletionTimestamp" in metadata:
+            with suppress(ApiError):
+                self._registry.delete(
+                    PODS,
+                    metadata["namespace"],
+                    metadata["name"],
+                    grace_period=0,
+                    preconditions={"uid": metadata["uid"]},
+                )
 
     def _stamp(self) -> str:
         return timestamp(self._place.clock())
 
     def _secret(self, name: str) -> Json | None:
-        return self._registry.find(SECRETS, self._name()[0], name)
+        return self._registry.find(SECRETS, self._pod["metadata"]["namespace"], name)
 
     def _config_map(self, name: str) -> Json | None:
-        return self._registry.find(CONFIG_MAPS, self._name()[0], name)
-
-
-def _code(container: Container) -> int:
-    ended = container.state.terminated
-    return ended.exit_code if ended is not None else -1
+        return self._registry.find(CONFIG_MAPS, self._pod["metadata"]["namespace"], name)

@@ -1,81 +1,95 @@
 """One process of a container: started in a session of its own, waited for without a thread, ended with all it made.
 
-On Linux the cluster is a child subreaper: a process that detached itself from
-its parents becomes the cluster's child, and is found there. Elsewhere only the
-process group is ended.
+Its output is read by the event loop in bounded pieces, one per round, so that
+a program that floods its output holds up nobody; it is held up itself when
+the disk is slower than it. This module knows nothing of pods.
+
+On macOS there is no pidfd: a thread per process waits for its end. What a
+process leaves behind outside its process group is found on Linux only (see
+`embedded.runner.orphans`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import signal
 import subprocess
-import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-_PR_SET_CHILD_SUBREAPER = 36
+from embedded.runner import orphans
+from embedded.runner.orphans import MARK, Claim
+
 _READ = 256 * 1024
-MARK = "C8S_EMBEDDED_CONTAINER"
-"""In the environment of every process of a container: says whose it is, also after a crash of the cluster."""
-
-
-# The first processes of containers: their Popen waits for them, and nobody else may.
-_roots: set[int] = set()
-
-
-def become_subreaper() -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
+_LAST_READS = 64
+_NOT_FOUND, _NOT_STARTED = 127, 128
 
 
 class StartError(Exception):
-    """A command can't be started; the message says which and why."""
+    """A command can't be started; the message says which, why, and where it was looked for.
+
+    `exit_code` is 127 for a command that does not exist, and 128 for one that can't be started.
+    """
+
+    def __init__(self, message: str, exit_code: int = _NOT_STARTED) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+@dataclass(frozen=True)
+class Command:
+    """What to run. `mark` names the container (`uid/name`); `folder` is its pod's."""
+
+    argv: Sequence[str]
+    environment: Mapping[str, str]
+    cwd: str
+    mark: str
+    folder: str = ""
 
 
 class Process:
-    """A started process. `sink` gets what it writes to stdout and stderr, in the order of arrival."""
+    """A started process. `sink` gets what it writes to stdout and stderr, in the order of arrival.
 
-    def __init__(
-        self,
-        argv: Sequence[str],
-        *,
-        environment: Mapping[str, str],
-        cwd: str,
-        mark: str,
-        sink: Callable[[bytes], None],
-    ) -> None:
+    Raises:
+        StartError: it can't be started.
+    """
+
+    def __init__(self, command: Command, sink: Callable[[bytes], None]) -> None:
         self._sink = sink
-        self._mark = mark
         self._loop = asyncio.get_running_loop()
-        executable = _resolve(argv[0], environment.get("PATH"), cwd)
-        read_end, write_end = os.pipe()
-        os.set_blocking(read_end, False)
+        self._exit: asyncio.Future[int] = self._loop.create_future()
+        self._drained = False
+        executable = resolve(command.argv[0], command.environment.get("PATH"), command.cwd)
         try:
-            # The mark is put in last: no spec can forge or clear it for the first process.
+            self._output, write_end = os.pipe()
+        except OSError as error:
+            raise StartError(_why(command, executable, error)) from error
+        try:
+            os.set_blocking(self._output, False)
             self._popen = subprocess.Popen(
-                argv,
+                command.argv,
                 executable=executable,
-                env={**environment, MARK: mark},
-                cwd=cwd,
+                # The mark is put in last: no spec can forge or clear it for the first process.
+                env={**command.environment, MARK: _nested(command.mark)},
+                cwd=command.cwd,
                 stdin=subprocess.DEVNULL,
                 stdout=write_end,
                 stderr=write_end,
                 start_new_session=True,
             )
         except (OSError, ValueError) as error:
-            os.close(read_end)
-            raise StartError(_why(argv[0], cwd, error)) from error
+            os.close(self._output)
+            raise StartError(_why(command, executable, error)) from error
         finally:
             os.close(write_end)
-        _roots.add(self._popen.pid)
-        self._output = read_end
-        self._drained: asyncio.Future[None] = self._loop.create_future()
-        self._loop.add_reader(read_end, self._read)
-        self._exit: asyncio.Future[int] = self._loop.create_future()
+        orphans.roots.add(self._popen.pid)
+        pipe = f"pipe:[{os.fstat(self._output).st_ino}]"
+        self._claim = Claim(command.mark, pipe, command.folder)
+        self._loop.add_reader(self._output, self._read)
         self._watch_exit()
 
     @property
@@ -83,145 +97,123 @@ class Process:
         return self._popen.pid
 
     async def wait(self) -> int:
-        """The exit code (128 + signal when it was killed), once nothing of it is left and its output is read."""
+        """The exit code (128 + signal when it was killed), once nothing of it is left and its output is read.
+
+        When it is cancelled, the process is killed first.
+        """
         try:
             code = await asyncio.shield(self._exit)
         except asyncio.CancelledError:
             self.kill()
             await asyncio.shield(self._exit)
-            self._clean_up()
+            await orphans.end_detached(self._claim)
+            self._drain()
             raise
-        self._clean_up()
-        # What is left in the pipe is read; a writer that could not be ended does not hold us.
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(1.0):
-                await asyncio.shield(self._drained)
-        self._close_output()
+        await orphans.end_detached(self._claim)
+        self._drain()
         return 128 - code if code < 0 else code
 
     def terminate(self) -> None:
         """SIGTERM to the first process alone, as a container runtime does: passing it on is that process's task."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(self._popen.pid, signal.SIGTERM)
+        if not self._exit.done():
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(self._popen.pid, signal.SIGTERM)
 
     def kill(self) -> None:
-        self._signal(signal.SIGKILL)
-        _kill_detached(self._mark)
+        """SIGKILL to the first process, its group, and what has detached itself from it."""
+        if not self._exit.done():
+            self._kill_group()
+            orphans.kill_detached(self._claim)
 
-    def _signal(self, sign: signal.Signals) -> None:
-        """To the whole process group. The group outlives its first process, so that one may have ended."""
+    def _kill_group(self) -> None:
+        # macOS answers EPERM for a group that only a zombie is left of.
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._popen.pid, sign)
-
-    def _clean_up(self) -> None:
-        _roots.discard(self._popen.pid)
-        self._signal(signal.SIGKILL)
-        _kill_detached(self._mark)
+            os.killpg(self._popen.pid, signal.SIGKILL)
 
     def _watch_exit(self) -> None:
-        if hasattr(os, "pidfd_open"):
-            self._pidfd = os.pidfd_open(self._popen.pid)
-            self._loop.add_reader(self._pidfd, self._exited)
-        else:
-            # macOS: a thread waits. It ends with its process.
-            waiting = self._loop.run_in_executor(None, self._popen.wait)
-            waiting.add_done_callback(lambda done: None if self._exit.done() else self._exit.set_result(done.result()))
+        with contextlib.suppress(AttributeError, OSError):
+            pidfd = os.pidfd_open(self._popen.pid)
+            self._loop.add_reader(pidfd, self._exited, pidfd)
+            return
+        threading.Thread(target=self._wait_in_thread, name=f"wait-{self._popen.pid}", daemon=True).start()
 
-    def _exited(self) -> None:
-        self._loop.remove_reader(self._pidfd)
-        os.close(self._pidfd)
+    def _wait_in_thread(self) -> None:
+        self._popen.wait()
+        # The loop may have been closed while the process ran on.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._ended)
+
+    def _exited(self, pidfd: int) -> None:
+        self._loop.remove_reader(pidfd)
+        os.close(pidfd)
+        self._ended()
+
+    def _ended(self) -> None:
+        # With a pidfd the process is still a zombie here: its number can't be another group's yet.
+        self._kill_group()
+        code = self._popen.wait()
+        orphans.roots.discard(self._popen.pid)
         if not self._exit.done():
-            self._exit.set_result(self._popen.wait())
+            self._exit.set_result(code)
 
-    def _read(self) -> None:
+    def _read(self) -> bool:
+        """One piece of output; False when there is no more for now, or for ever."""
         try:
             data = os.read(self._output, _READ)
         except BlockingIOError:
-            return
-        except OSError:
-            data = b""
+            return False
         if data:
             self._sink(data)
         else:
             self._close_output()
+        return bool(data)
+
+    def _drain(self) -> None:
+        """Read what is left in the pipe: all writers are dead, so that is at most what a pipe holds."""
+        for _ in range(_LAST_READS):
+            if self._drained or not self._read():
+                break
+        # Not at its end: somebody we could not find holds it. His output is not the container's any more.
+        self._close_output()
 
     def _close_output(self) -> None:
-        if not self._drained.done():
+        if not self._drained:
+            self._drained = True
             self._loop.remove_reader(self._output)
             os.close(self._output)
-            self._drained.set_result(None)
 
 
-def _resolve(command: str, path: str | None, cwd: str) -> str:
-    """Where the command is, searched as a shell would: in the container's own PATH."""
+def _nested(mark: str) -> str:
+    """The mark, behind those of the container that this cluster itself may run in: they end together."""
+    around = os.environ.get(MARK)
+    return f"{around} {mark}" if around else mark
+
+
+def resolve(command: str, path: str | None, cwd: str) -> str:
+    """Where the command is, searched as a shell would: in the container's own PATH.
+
+    Raises:
+        StartError: it is nowhere (127).
+    """
     if "/" in command:
-        return str(Path(cwd) / command)
-    for folder in (path or os.defpath).split(":"):
+        found = Path(cwd) / command
+        if not found.exists():
+            raise StartError(f'exec: "{command}": {found} does not exist on this machine{_NO_IMAGE}', _NOT_FOUND)
+        return str(found)
+    looked = path if path is not None else os.defpath
+    for folder in looked.split(":"):
         candidate = Path(folder or cwd) / command
         if candidate.is_file() and os.access(candidate, os.X_OK):
             return str(candidate)
-    raise StartError(f'exec: "{command}": executable file not found in $PATH on this machine (the image is not used)')
+    raise StartError(f'exec: "{command}": executable file not found in $PATH ({looked}){_NO_IMAGE}', _NOT_FOUND)
 
 
-def _why(command: str, cwd: str, error: Exception) -> str:
-    if isinstance(error, FileNotFoundError) and not Path(cwd).is_dir():
-        return f"the working directory {cwd} does not exist"
-    return f'exec: "{command}": {getattr(error, "strerror", None) or error}'
+_NO_IMAGE = "; containers use this machine's programs, not their image's"
 
 
-def _kill_detached(mark: str) -> None:
-    """End processes of a container that left its group: they have become children of this process."""
-    if sys.platform != "linux":
-        return
-    for pid in _children():
-        if pid in _roots:
-            continue
-        with contextlib.suppress(OSError):
-            if os.waitpid(pid, os.WNOHANG)[0] == pid:
-                continue
-            if _mark_of(pid) == mark:
-                for doomed in (pid, *_descendants(pid)):
-                    with contextlib.suppress(ProcessLookupError, PermissionError):
-                        os.kill(doomed, signal.SIGKILL)
-                os.waitpid(pid, 0)
-
-
-def _children(pid: int | None = None) -> list[int]:
-    """The children of a process, or of this one."""
-    found: list[int] = []
-    for task in Path(f"/proc/{pid or 'self'}/task").glob("*/children"):
-        with contextlib.suppress(OSError):
-            found += [int(child) for child in task.read_text().split()]
-    return found
-
-
-def _descendants(pid: int) -> list[int]:
-    found: list[int] = []
-    for child in _children(pid):
-        found += [child, *_descendants(child)]
-    return found
-
-
-def _mark_of(pid: int) -> str | None:
-    needle = MARK.encode() + b"="
-    for entry in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
-        if entry.startswith(needle):
-            return entry[len(needle) :].decode("utf-8", "replace")
-    return None
-
-
-def kill_orphans(prefix: str) -> int:
-    """End all processes on the machine whose mark begins with `prefix`: left by a cluster that was killed.
-
-    Returns how many there were. Without /proc (macOS) none are found.
-    """
-    ended = 0
-    for folder in Path("/proc").glob("[0-9]*"):
-        pid = int(folder.name)
-        if pid == os.getpid():
-            continue
-        with contextlib.suppress(OSError):
-            if (mark := _mark_of(pid)) is not None and mark.startswith(prefix):
-                os.kill(pid, signal.SIGKILL)
-                ended += 1
-    return ended
+def _why(command: Command, executable: str, error: Exception) -> str:
+    if not Path(command.cwd).is_dir():
+        return f"the working directory {command.cwd} does not exist on this machine{_NO_IMAGE}"
+    if isinstance(error, FileNotFoundError):
+        return f'exec: "{command.argv[0]}": the interpreter that {executable} names does not exist'
+    return f'exec: "{command.argv[0]}" ({executable}): {getattr(error, "strerror", None) or error}'

@@ -1,25 +1,31 @@
-"""The runner: gives pods to their workers, first come, first served, and reads their logs."""
+"""The runner: gives pods to their workers, first come, first served, and reads their logs.
+
+How a pod runs is `embedded.runner.pod`'s. On macOS the guarantees are weaker:
+what leaves a container's process group stays (`embedded.runner.orphans`).
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import os
-import shutil
 from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from embedded.machinery.errors import bad_request
+from embedded.machinery.errors import ApiError
 from embedded.machinery.ports import LogOptions
 from embedded.machinery.registry import Registry
 from embedded.machinery.resources import PODS
-from embedded.runner import logs, node
+from embedded.machinery.subscription import LaggedError, Subscription
+from embedded.runner import logs, node, orphans, volumes
+from embedded.runner.choosing import container_name, restart_of, waiting
 from embedded.runner.container import log_path
 from embedded.runner.environment import inherited
+from embedded.runner.lost import lost_status
 from embedded.runner.pod import Place, PodWorker
-from embedded.runner.process import become_subreaper, kill_orphans
 from embedded.storage.store import Event
 
 Json = dict[str, Any]
@@ -27,6 +33,7 @@ _log = logging.getLogger(__name__)
 
 _TERMINAL = ("Succeeded", "Failed")
 _SHUTDOWN_GRACE = 5.0
+_REAP_EVERY = 5.0
 
 
 @dataclass(frozen=True)
@@ -42,143 +49,169 @@ class Runner:
 
     def __init__(self, registry: Registry, data_dir: Path, settings: RunnerSettings) -> None:
         self._registry = registry
-        self._pods_dir = data_dir / "pods"
+        # /proc names folders by their real path.
+        self._pods_dir = data_dir.resolve() / "pods"
         self._settings = settings
         self._workers: dict[str, PodWorker] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._waiting: dict[str, Json] = {}
         """Pods without a place yet, by uid, in the order of their arrival."""
+        self._told: set[str] = set()
+        """Those of them whose status says that they wait."""
 
     async def run(self) -> None:
         """Run pods until cancelled; then end all of them and return when no process is left."""
-        become_subreaper()
+        orphans.become_subreaper()
         self._pods_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._clean_up_after_a_crash()
         node.register(self._registry, self._settings.max_pods)
-        subscription = self._registry.watch(PODS)
-        for pod in self._registry.list(PODS):
-            self._waiting[pod["metadata"]["uid"]] = pod
-        try:
-            async with asyncio.TaskGroup() as group:
-                try:
-                    self._fill_places(group)
-                    while True:
-                        await subscription.wait()
-                        for event in subscription.take():
-                            self._observe(event)
-                        self._fill_places(group)
-                except asyncio.CancelledError:
-                    await self._shut_down()
-                    raise
-        finally:
-            subscription.close()
+        # The pods' group is not that of the tasks that read: it outlives a cancellation until every pod has ended.
+        async with asyncio.TaskGroup() as pods:
+            try:
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(self._reap_now_and_then())
+                    group.create_task(self._follow(pods))
+            except asyncio.CancelledError:
+                await self._shut_down()
+                raise
 
-    def _observe(self, event: Event) -> None:
+    async def _follow(self, group: asyncio.TaskGroup) -> None:
+        while True:
+            subscription = self._registry.watch(PODS)
+            try:
+                self._resync()
+                await self._follow_changes(subscription, group)
+            except LaggedError:
+                _log.warning("pods changed faster than they could be followed; looking at all of them again")
+            finally:
+                subscription.close()
+
+    async def _follow_changes(self, subscription: Subscription, group: asyncio.TaskGroup) -> None:
+        while True:
+            self._fill_places(group)
+            await subscription.wait()
+            for event in subscription.take():
+                await self._observe(event)
+
+    def _resync(self) -> None:
+        """Look at what there is: pods that nobody told of, and pods whose end nobody told of."""
+        pods = {pod["metadata"]["uid"]: pod for pod in self._registry.list(PODS)}
+        for uid in self._waiting.keys() - pods.keys():
+            del self._waiting[uid]
+        for uid in self._workers.keys() - pods.keys():
+            self._workers[uid].stop("deleted", 0)
+        # Revisions tell the order of arrival: a waiting pod is written again at most once, to say that it waits.
+        for uid, pod in sorted(pods.items(), key=lambda item: int(item[1]["metadata"]["resourceVersion"])):
+            if uid in self._workers:
+                self._workers[uid].changed(pod)
+            elif pod["status"].get("phase") not in _TERMINAL:
+                self._waiting.setdefault(uid, pod)
+
+    async def _observe(self, event: Event) -> None:
         uid = event.object["metadata"]["uid"]
         worker = self._workers.get(uid)
         if event.type == "DELETED":
             self._waiting.pop(uid, None)
+            self._told.discard(uid)
             if worker is not None:
-                worker.stop("deleted")
+                worker.stop("deleted", 0)
             else:
-                shutil.rmtree(self._pods_dir / uid, ignore_errors=True)
+                await asyncio.to_thread(volumes.remove, self._pods_dir / uid)
         elif worker is not None:
-            if _concerns_worker(event):
+            if _is_an_order(event):
                 worker.changed(event.object)
-        elif event.type == "ADDED":
+        elif uid in self._waiting or event.type == "ADDED":
             self._waiting[uid] = event.object
 
     def _fill_places(self, group: asyncio.TaskGroup) -> None:
         while self._waiting and len(self._workers) < self._settings.max_pods:
             uid = next(iter(self._waiting))
             pod = self._waiting.pop(uid)
+            self._told.discard(uid)
             if pod["status"].get("phase") in _TERMINAL or pod["spec"].get("nodeName") not in (None, "", node.NAME):
                 continue
             folder = self._pods_dir / uid
             folder.mkdir(mode=0o700, exist_ok=True)
             place = Place(folder, self._settings.inherited, node.NAME, self._registry.clock)
             worker = self._workers[uid] = PodWorker(self._registry, pod, place)
-            task = group.create_task(self._work(uid, worker, group))
+            task = group.create_task(self._work(uid, worker, group), name=f"pod {uid}")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        for pod in self._waiting.values():
-            self._say_why_it_waits(pod)
+        if len(self._told) < len(self._waiting):
+            for uid in [uid for uid in self._waiting if uid not in self._told]:
+                self._told.add(uid)
+                self._say_why_it_waits(self._waiting[uid])
 
     def _say_why_it_waits(self, pod: Json) -> None:
-        if pod["status"].get("conditions"):
-            return
         message = (
             f"0/1 nodes are available: {len(self._workers)} pods run already and {self._settings.max_pods} "
             "may at once. It starts when one of them ends."
         )
-        condition = {
-            "type": "PodScheduled",
-            "status": "False",
-            "reason": "Unschedulable",
-            "message": message,
-            "lastProbeTime": None,
-            "lastTransitionTime": self._registry.now(),
-        }
-        pod["status"] = {**pod["status"], "conditions": [condition]}
-        metadata = pod["metadata"]
-        self._registry.update(
-            PODS,
-            {"metadata": {}, "status": pod["status"]},
-            namespace=metadata["namespace"],
-            name=metadata["name"],
-            subresource="status",
-        )
+        condition: Json = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
+        condition |= {"lastProbeTime": None, "lastTransitionTime": self._registry.now()}
+        self._write_status(pod, {**pod["status"], "conditions": [condition]})
 
     async def _work(self, uid: str, worker: PodWorker, group: asyncio.TaskGroup) -> None:
         try:
             await worker.run()
-        except Exception:
-            # One pod's trouble is its own: the others run on, and the cause is in the log.
+        except Exception as error:
+            # One pod's trouble is its own: the others run on, the cause is in the log, and whoever waits is told.
             _log.exception("pod %s failed in the runner", uid)
+            worker.fail("RunnerFailed", f"the runner failed on it: {error!r}; the cluster's log has the cause")
+            worker.publish()
         finally:
             del self._workers[uid]
-            # Volumes hold secrets and may be large; logs stay as long as the pod's object.
-            shutil.rmtree(self._pods_dir / uid / "volumes", ignore_errors=True)
         self._fill_places(group)
+        # Volumes hold secrets and may be large; logs stay as long as the pod's object.
+        gone = not self._exists(uid, worker)
+        for folder in (
+            [self._pods_dir / uid] if gone else [self._pods_dir / uid / "volumes", self._pods_dir / uid / "root"]
+        ):
+            await asyncio.to_thread(volumes.remove, folder)
+
+    def _exists(self, uid: str, worker: PodWorker) -> bool:
+        found = self._registry.find(PODS, worker.namespace, worker.name)
+        return found is not None and found["metadata"]["uid"] == uid
 
     async def _shut_down(self) -> None:
         """End all pods and wait for them: a pod whose end nobody wrote down would be lost."""
         self._waiting.clear()
         for worker in self._workers.values():
-            worker.shut_down(_SHUTDOWN_GRACE)
+            worker.stop("shutdown", _SHUTDOWN_GRACE)
         if self._tasks:
             await asyncio.wait(self._tasks)
 
+    async def _reap_now_and_then(self) -> None:
+        """Bury adopted processes that have ended; those of a running container would otherwise pile up."""
+        while True:
+            await asyncio.sleep(_REAP_EVERY)
+            if self._workers:
+                orphans.reap()
+
     def _clean_up_after_a_crash(self) -> None:
         """End what an earlier life left running, and fail its pods: nobody knows what became of them."""
-        uids = {pod["metadata"]["uid"]: pod for pod in self._registry.list(PODS)}
-        for folder in self._pods_dir.iterdir():
-            kill_orphans(f"{folder.name}/")
-            if folder.name not in uids:
-                shutil.rmtree(folder, ignore_errors=True)
-        for pod in uids.values():
+        pods = {pod["metadata"]["uid"]: pod for pod in self._registry.list(PODS)}
+        folders = [folder for folder in self._pods_dir.iterdir() if folder.is_dir()]
+        if ended := orphans.kill_orphans({folder.name for folder in folders}):
+            _log.warning("ended %d processes that an earlier life of the cluster left behind", ended)
+        for folder in folders:
+            if folder.name not in pods:
+                volumes.remove(folder)
+        for pod in pods.values():
             if pod["spec"].get("nodeName") == node.NAME and pod["status"].get("phase") not in _TERMINAL:
-                self._mark_lost(pod)
+                self._write_status(pod, lost_status(pod["status"], self._registry.now()))
+                if "deletionTimestamp" in pod["metadata"]:
+                    metadata = pod["metadata"]
+                    self._registry.delete(PODS, metadata["namespace"], metadata["name"], grace_period=0)
 
-    def _mark_lost(self, pod: Json) -> None:
-        metadata, now = pod["metadata"], self._registry.now()
-        status = {
-            **pod["status"],
-            "phase": "Failed",
-            "reason": "NodeLost",
-            "message": "the cluster was killed while the pod ran; its processes were ended",
-        }
-        for state in [*(status.get("containerStatuses") or []), *(status.get("initContainerStatuses") or [])]:
-            if "running" in state["state"]:
-                began = state["state"]["running"]["startedAt"]
-                ended = {"exitCode": 137, "reason": "ContainerStatusUnknown", "startedAt": began, "finishedAt": now}
-                state |= {"state": {"terminated": ended}, "ready": False, "started": False}
-        namespace, name = metadata["namespace"], metadata["name"]
-        self._registry.update(
-            PODS, {"metadata": {}, "status": status}, namespace=namespace, name=name, subresource="status"
-        )
-        if "deletionTimestamp" in metadata:
-            self._registry.delete(PODS, namespace, name, grace_period=0)
+    def _write_status(self, pod: Json, status: Json) -> None:
+        metadata = pod["metadata"]
+        changed = {"metadata": {"uid": metadata["uid"]}, "status": status}
+        with suppress(ApiError):
+            # Deleted meanwhile: its event is on the way.
+            self._registry.update(
+                PODS, changed, namespace=metadata["namespace"], name=metadata["name"], subresource="status"
+            )
 
     # -- logs
 
@@ -186,40 +219,37 @@ class Runner:
         """See `embedded.machinery.ports.PodLogs`."""
         obj = self._registry.get(PODS, namespace, pod)
         uid = obj["metadata"]["uid"]
-        name = _container_name(obj, options.container)
+        name = container_name(obj, options.container)
         worker = self._workers.get(uid)
         container = worker.container(name) if worker is not None else None
-        restarts = _restarts(obj, name) if container is None else container.state.restarts
-        if options.previous and restarts == 0:
-            raise bad_request(f'previous terminated container "{name}" in pod "{pod}" not found')
-        restart = restarts - 1 if options.previous else restarts
-        path = log_path(self._pods_dir / uid, name, restart)
-        if not path.exists():
-            raise bad_request(f'container "{name}" in pod "{pod}" is waiting to start: {_waiting_reason(obj, name)}')
-        writer = container.log if container is not None and not options.previous else None
-        since = options.since
-        chunks = logs.read(
-            path,
-            writer,
-            follow=options.follow,
-            tail_lines=options.tail_lines,
-            since_ns=int(since.timestamp() * 1_000_000_000) if since is not None else None,
-            timestamps=options.timestamps,
-        )
+        writer = container.log if container is not None else None
+        if writer is not None and not writer.closed and not options.previous:
+            # It runs: what its status will say may not be written yet.
+            path = writer.path
+        else:
+            path = log_path(self._pods_dir / uid, name, restart_of(obj, name, previous=options.previous))
+            if not path.exists():
+                raise waiting(pod, name, "ContainerCreating")
+            if writer is not None and writer.path != path:
+                writer = None
+        since = int(options.since.timestamp()) * 1_000_000_000 if options.since is not None else None
+        if options.since is not None and since is not None:
+            since += options.since.microsecond * 1000
+        part = logs.Slice(options.tail_lines, since, options.timestamps)
         left = options.limit_bytes
-        try:
+        async with aclosing(logs.read(path, writer, part, follow=options.follow)) as chunks:
             async for chunk in chunks:
-                yield chunk if left is None else chunk[:left]
-                if left is not None:
-                    left -= len(chunk)
-                    if left <= 0:
-                        return
-        finally:
-            await chunks.aclose()
+                if left is None:
+                    yield chunk
+                    continue
+                yield chunk[:left]
+                left -= len(chunk)
+                if left <= 0:
+                    return
 
 
-def _concerns_worker(event: Event) -> bool:
-    """Whether a change is one that the worker did not make itself."""
+def _is_an_order(event: Event) -> bool:
+    """Whether a change asks something of the pod's worker. Its own writes do not."""
     if event.previous is None:
         return True
 
@@ -229,32 +259,3 @@ def _concerns_worker(event: Event) -> bool:
         return (*marks, pod["spec"].get("activeDeadlineSeconds"))
 
     return orders(event.previous) != orders(event.object)
-
-
-def _container_name(pod: Json, wanted: str) -> str:
-    spec, name = pod["spec"], pod["metadata"]["name"]
-    names = [c["name"] for c in [*(spec.get("initContainers") or []), *spec["containers"]]]
-    if wanted:
-        if wanted not in names:
-            raise bad_request(f"container {wanted} is not valid for pod {name}")
-        return wanted
-    mains = [c["name"] for c in spec["containers"]]
-    if len(mains) > 1:
-        raise bad_request(f"a container name must be specified for pod {name}, choose one of: [{' '.join(mains)}]")
-    return str(mains[0])
-
-
-def _statuses(pod: Json) -> list[Json]:
-    status = pod["status"]
-    return [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
-
-
-def _restarts(pod: Json, container: str) -> int:
-    return next((int(s["restartCount"]) for s in _statuses(pod) if s["name"] == container), 0)
-
-
-def _waiting_reason(pod: Json, container: str) -> str:
-    for status in _statuses(pod):
-        if status["name"] == container:
-            return str(status["state"].get("waiting", {}).get("reason", "ContainerCreating"))
-    return "ContainerCreating"

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from embedded.runner.environment import LOOPBACK
+
 Json = dict[str, Any]
 
 
@@ -79,7 +81,8 @@ def pod_status(picture: PodPicture) -> Json:
         status["reason"] = picture.reason
     if picture.message:
         status["message"] = picture.message
-    status |= {"hostIP": "127.0.0.1", "podIP": "127.0.0.1", "podIPs": [{"ip": "127.0.0.1"}]}
+    status |= {"hostIP": LOOPBACK, "hostIPs": [{"ip": LOOPBACK}], "podIP": LOOPBACK, "podIPs": [{"ip": LOOPBACK}]}
+    status["observedGeneration"] = picture.pod["metadata"].get("generation", 1)
     status["startTime"] = picture.start_time
     if spec.get("initContainers"):
         status["initContainerStatuses"] = [
@@ -101,6 +104,7 @@ def _container_status(container: Json, state: ContainerState, *, init: bool) -> 
         "name": container["name"],
         "image": container.get("image", ""),
         "imageID": "",
+        "resources": {},
         "ready": done if plain_init else running and state.started,
         "started": running and (state.started or plain_init),
         "restartCount": state.restarts,
@@ -109,38 +113,50 @@ def _container_status(container: Json, state: ContainerState, *, init: bool) -> 
     }
     if state.container_id:
         status["containerID"] = state.container_id
+    if container.get("volumeMounts"):
+        status["volumeMounts"] = [
+            {"name": mount["name"], "mountPath": mount["mountPath"]} for mount in container["volumeMounts"]
+        ]
     return status
 
 
 def _conditions(picture: PodPicture) -> list[Json]:
     over = picture.phase in ("Succeeded", "Failed")
-    spec = picture.pod["spec"]
-    ready = (
-        not over
-        and picture.initialized
-        and all(
-            picture.states[c["name"]].running_since is not None and picture.states[c["name"]].terminated is None
-            for c in spec["containers"]
-        )
-    )
-    end_reason = "PodCompleted" if picture.phase == "Succeeded" else "PodFailed" if over else "ContainersNotReady"
-    pending = [
-        c["name"]
-        for c in spec.get("initContainers") or []
-        if not is_sidecar(c) and not _succeeded(picture.states[c["name"]])
-    ]
-    initialized = ("True", "PodCompleted" if picture.phase == "Succeeded" else "", "")
-    if not picture.initialized:
-        initialized = ("False", "ContainersNotInitialized", f"containers with incomplete status: [{' '.join(pending)}]")
-    not_ready = ("False", end_reason, "")
+    ready = _readiness(picture, over)
     wanted = {
         "PodReadyToStartContainers": ("False" if over else "True", "", ""),
-        "Initialized": initialized,
-        "Ready": ("True", "", "") if ready else not_ready,
-        "ContainersReady": ("True", "", "") if ready else not_ready,
+        "Initialized": _initialized(picture),
+        "Ready": ready,
+        "ContainersReady": ready,
         "PodScheduled": ("True", "", ""),
     }
     return [_condition(picture, kind, *values) for kind, values in wanted.items()]
+
+
+def _readiness(picture: PodPicture, over: bool) -> tuple[str, str, str]:
+    """(status, reason, message) of Ready."""
+    if over:
+        return "False", "PodCompleted" if picture.phase == "Succeeded" else "PodFailed", ""
+    states = picture.states
+    waiting = [c["name"] for c in picture.pod["spec"]["containers"] if not _runs(states[c["name"]])]
+    if picture.initialized and not waiting:
+        return "True", "", ""
+    return "False", "ContainersNotReady", f"containers with unready status: [{' '.join(waiting)}]"
+
+
+def _initialized(picture: PodPicture) -> tuple[str, str, str]:
+    if picture.initialized:
+        return "True", "PodCompleted" if picture.phase == "Succeeded" else "", ""
+    pending = [
+        container["name"]
+        for container in picture.pod["spec"].get("initContainers") or []
+        if not (_runs if is_sidecar(container) else _succeeded)(picture.states[container["name"]])
+    ]
+    return "False", "ContainersNotInitialized", f"containers with incomplete status: [{' '.join(pending)}]"
+
+
+def _runs(state: ContainerState) -> bool:
+    return state.started and state.running_since is not None and state.terminated is None
 
 
 def _succeeded(state: ContainerState) -> bool:
@@ -151,6 +167,7 @@ def _condition(picture: PodPicture, kind: str, status: str, reason: str, message
     before = picture.conditions.get(kind)
     since = before["lastTransitionTime"] if before and before["status"] == status else picture.now
     condition: Json = {"type": kind, "status": status, "lastProbeTime": None, "lastTransitionTime": since}
+    condition["observedGeneration"] = picture.pod["metadata"].get("generation", 1)
     if reason:
         condition["reason"] = reason
     if message:

@@ -1,11 +1,19 @@
-"""A pod's volumes as directories, and the mount paths of a container as paths of this machine."""
+"""A pod's volumes as directories, and the mount paths of a container as paths of this machine.
+
+emptyDir, secret, configMap and projected (of the latter two). Nothing is mounted:
+a container finds a volume because values that begin with its mount path are
+rewritten. Secrets and ConfigMaps are copied when the pod starts; later changes
+of theirs do not reach it.
+"""
 
 from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Iterable
-from pathlib import Path
+import shutil
+import stat
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from embedded.runner.environment import ConfigError, Lookup
@@ -24,44 +32,58 @@ def prepare(pod: Json, root: Path, secret: Lookup, config_map: Lookup) -> dict[s
     for volume in pod["spec"].get("volumes") or []:
         folder = root / volume["name"]
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if "emptyDir" not in volume:
-            sources = (volume.get("projected") or {}).get("sources") if "projected" in volume else [volume]
-            for source in sources or []:
-                _fill(folder, source, secret, config_map)
+        projected = volume.get("projected")
+        if projected is not None:
+            for source in projected.get("sources") or []:
+                _fill(folder, source, projected.get("defaultMode"), secret, config_map)
+        elif "emptyDir" not in volume:
+            _fill(folder, volume, None, secret, config_map)
         made[volume["name"]] = folder
     return made
 
 
-def _fill(folder: Path, source: Json, secret: Lookup, config_map: Lookup) -> None:
-    for kind, lookup, word in (("secret", secret, "secret"), ("configMap", config_map, "configmap")):
+def _fill(folder: Path, source: Json, mode: int | None, secret: Lookup, config_map: Lookup) -> None:
+    for kind, lookup in (("secret", secret), ("configMap", config_map)):
         if (wanted := source.get(kind)) is None:
             continue
-        name = wanted.get("secretName") or wanted.get("name")
+        word, name = kind.lower(), wanted.get("secretName") or wanted.get("name")
         obj = lookup(name)
         if obj is None:
             if wanted.get("optional"):
                 return
             raise ConfigError(f'{word} "{name}" not found')
-        data = obj.get("data") or {}
-        for item in wanted.get("items") or [{"key": key, "path": key} for key in data]:
-            if item["key"] not in data:
+        files = _contents(obj, encoded=kind == "secret")
+        for item in wanted.get("items") or [{"key": key, "path": key} for key in files]:
+            if item["key"] in files:
+                _write(folder, item["path"], files[item["key"]], item.get("mode", wanted.get("defaultMode", mode)))
+            elif not wanted.get("optional"):
                 raise ConfigError(f"references non-existent {word} key: {item['key']}")
-            value = data[item["key"]]
-            content = base64.b64decode(value) if kind == "secret" else value.encode()
-            _write(folder, item["path"], content)
         return
     kinds = ", ".join(key for key in source if key != "name") or "none"
     raise ConfigError(f"a volume of kind {kinds} can't be had here; emptyDir, secret, configMap and projected can")
 
 
-def _write(folder: Path, relative: str, content: bytes) -> None:
-    path = folder / relative
-    if ".." in Path(relative).parts or Path(relative).is_absolute():
+def _contents(obj: Json, *, encoded: bool) -> dict[str, bytes]:
+    data, binary = obj.get("data") or {}, obj.get("binaryData") or {}
+    plain = {key: base64.b64decode(value) if encoded else value.encode() for key, value in data.items()}
+    return plain | {key: base64.b64decode(value) for key, value in binary.items()}
+
+
+def _write(folder: Path, relative: str, content: bytes, mode: int | None) -> None:
+    if not _stays_inside(relative):
         raise ConfigError(f"a volume's path must stay inside the volume: {relative}")
+    path = folder / relative
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    # Of the mode that is asked for only what the owner may do counts: nobody else is to read it.
+    permissions = 0o600 | ((mode or 0) & 0o100)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, permissions)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
+
+
+def _stays_inside(relative: str) -> bool:
+    path = PurePosixPath(relative)
+    return not path.is_absolute() and ".." not in path.parts
 
 
 class PathMap:
@@ -72,14 +94,46 @@ class PathMap:
         self._mounts = sorted(((m.rstrip("/"), str(p)) for m, p in mounts), key=lambda m: -len(m[0]))
 
     @classmethod
-    def of(cls, container: Json, volumes: dict[str, Path]) -> PathMap:
-        return cls(
-            (mount["mountPath"], volumes[mount["name"]] / mount.get("subPath", ""))
-            for mount in container.get("volumeMounts") or []
-        )
+    def of(cls, container: Json, volumes: Mapping[str, Path]) -> PathMap:
+        """The mounts of a container.
+
+        Raises:
+            ConfigError: a subPath leads out of its volume.
+        """
+        mounts = []
+        for mount in container.get("volumeMounts") or []:
+            below = mount.get("subPath") or ""
+            if not _stays_inside(below):
+                raise ConfigError(f"subPath {below} must not lead out of volume {mount['name']}")
+            folder = volumes[mount["name"]] / below
+            if below and not folder.exists():
+                folder.mkdir(mode=0o700, parents=True)
+            mounts.append((mount["mountPath"], folder))
+        return cls(mounts)
 
     def map(self, value: str) -> str:
         for mount, folder in self._mounts:
             if value == mount or value.startswith(mount + "/"):
                 return folder + value[len(mount) :]
         return value
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder and all in it, also below directories that their owner has made read-only. Blocks."""
+
+    def unlock(call: Any, path: str, _: object) -> None:
+        parent = Path(path).parent
+        try:
+            for locked in (parent, Path(path)):
+                if not locked.is_symlink() and locked.is_dir():
+                    locked.chmod(stat.S_IRWXU)
+            if call is os.rmdir or call is os.unlink:
+                call(path)
+            else:
+                shutil.rmtree(path, ignore_errors=True)
+        except OSError:
+            # Somebody else's file in a world-writable place: it stays, with the folders above it.
+            return
+
+    if folder.exists():
+        shutil.rmtree(folder, onerror=unlock)

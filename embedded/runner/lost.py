@@ -1,0 +1,27 @@
+"""What is written about pods that a killed cluster was running. Pure."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+Json = dict[str, Any]
+
+_MESSAGE = (
+    "the sandbox was stopped while this pod ran: its processes were ended, and how it would have gone on is unknown"
+)
+
+
+def lost_status(status: Json, now: str) -> Json:
+    """The last status of a pod whose processes are gone: Failed, for a reason that a Job controller counts."""
+    new = copy.deepcopy(status) | {"phase": "Failed", "reason": "NodeLost", "message": _MESSAGE}
+    for container in [*(new.get("containerStatuses") or []), *(new.get("initContainerStatuses") or [])]:
+        running = container["state"].get("running")
+        if running is not None:
+            ended = {"exitCode": 137, "reason": "ContainerStatusUnknown", "message": _MESSAGE}
+            times = {"startedAt": running["startedAt"], "finishedAt": now}
+            container |= {"state": {"terminated": ended | times}, "ready": False, "started": False}
+    for condition in new.get("conditions") or []:
+        if condition["type"] in ("Ready", "ContainersReady") and condition["status"] == "True":
+            condition |= {"status": "False", "reason": "PodFailed", "lastTransitionTime": now}
+    return new
