@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,20 +15,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for mark in item.iter_markers("needs"):
             missing = [tool for tool in mark.args if shutil.which(tool) is None]
             if missing and os.environ.get("C8S_TEST_TOOLS") != "required":
-                item.add_marker(
-                    pytest.mark.skip(reason=f"{', '.join(missing)} is not installed on this machine")
-                )
+                item.add_marker(pytest.mark.skip(reason=f"{', '.join(missing)} is not installed on this machine"))
 
 
 @pytest.fixture(autouse=True)
-def _own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or writes the sandboxes, contexts or colours of the person who runs it."""
     home = tmp_path_factory.mktemp("xdg")
     for variable in ("XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
         monkeypatch.setenv(variable, str(home / variable.lower()))
     for variable in [name for name in os.environ if name.startswith("C8S_") and name != "C8S_TEST_TOOLS"]:
         monkeypatch.delenv(variable)
-    yield
 
 
 @pytest.fixture(scope="session")

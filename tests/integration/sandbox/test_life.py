@@ -79,8 +79,17 @@ def test_everything_killed_is_noticed_and_started_again(fresh: C8s, tmp_path: Pa
     running.wait()
     running.stdout.close()
     fresh("up")
-    until(lambda: json.loads(fresh("runs", "--output", "json").stdout)[0]["status"]["phase"] == "Failed")
-    assert not any("sleep 300" in line for line in fresh.processes())
+
+    def attempts() -> list[dict[str, str]]:
+        found: list[dict[str, str]] = json.loads(fresh("runs", "mine-1", "--output", "json").stdout)["status"]["steps"][
+            0
+        ]["attempts"]
+        return found
+
+    # The attempt that nobody saw the end of is over, with its reason, and the step is tried again.
+    until(lambda: len(attempts()) == 2)
+    assert attempts()[0]["reason"] == "Disrupted"
+    assert sum("sleep 300" in line for line in fresh.processes()) <= 2
     fresh("down")
     assert fresh.processes() == []
 
