@@ -94,9 +94,8 @@ def peers(root: Path, env: dict[str, str], rounds: int, steps: int) -> None:
     if shutil.which("make"):
         rules = [f"s{n}: {f's{n - 1}' if n > 1 else ''}\n\ttrue\n" for n in range(1, steps + 1)]
         (root / "Makefile").write_text("".join(rules))
-        print(
-            f"  make, the same chain                  {spread(repeated(rounds, lambda: timed(['make', f's{steps}'], root, env)))}"
-        )
+        seconds = repeated(rounds, lambda: timed(["make", f"s{steps}"], root, env))
+        print(f"  make, the same chain                  {spread(seconds)}")
     if shutil.which("gitlab-ci-local"):
         folder = root / "gitlab"
         folder.mkdir()
@@ -107,9 +106,8 @@ def peers(root: Path, env: dict[str, str], rounds: int, steps: int) -> None:
         (folder / ".gitlab-ci.yml").write_text("\n".join(jobs) + "\n")
         subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
         command = ["gitlab-ci-local", "--force-shell-executor"]
-        print(
-            f"  gitlab-ci-local, the same chain       {spread(repeated(rounds, lambda: timed(command, folder, env)), 's')}"
-        )
+        seconds = repeated(rounds, lambda: timed(command, folder, env))
+        print(f"  gitlab-ci-local, the same chain       {spread(seconds, 's')}")
 
 
 def main() -> None:
