@@ -6,6 +6,7 @@ from typing import Any
 
 from embedded.access.identity import AUTHENTICATED, Authenticator, User
 from embedded.access.rbac import Authorizer, Request
+from embedded.machinery.errors import bad_request
 from embedded.machinery.resources import (
     SELF_SUBJECT_ACCESS_REVIEWS,
     SELF_SUBJECT_REVIEWS,
@@ -19,11 +20,21 @@ Json = dict[str, Any]
 REVIEWS = (TOKEN_REVIEWS, SELF_SUBJECT_REVIEWS, SUBJECT_ACCESS_REVIEWS, SELF_SUBJECT_ACCESS_REVIEWS)
 
 
+_QUESTIONS = ("resourceAttributes", "nonResourceAttributes")
+
+
 def answer(
     resource: ResourceType, review: Json, user: User, authenticator: Authenticator, authorizer: Authorizer
 ) -> Json:
-    """The review with its status. `user` is who asks."""
+    """The review with its status. `user` is who asks.
+
+    Raises:
+        ApiError: 400, the review can't be read.
+    """
     spec = review.get("spec") or {}
+    questions = [spec.get(field) for field in _QUESTIONS] if isinstance(spec, dict) else [spec]
+    if not all(question is None or isinstance(question, dict) for question in questions):
+        raise bad_request(f"{resource.kind}.spec must be an object of objects")
     if resource is TOKEN_REVIEWS:
         status = _token_status(spec, authenticator)
     elif resource is SELF_SUBJECT_REVIEWS:
@@ -52,7 +63,7 @@ def _token_status(spec: Json, authenticator: Authenticator) -> Json:
 
 
 def _user_in(spec: Json) -> User:
-    groups = tuple(dict.fromkeys((*(spec.get("groups") or ()), AUTHENTICATED)))
+    groups = tuple(dict.fromkeys((*map(str, spec.get("groups") or ()), AUTHENTICATED)))
     return User(str(spec.get("user") or ""), str(spec.get("uid") or ""), groups)
 
 

@@ -22,7 +22,14 @@ def default_crd(crd: Json) -> None:
 def crd_causes(crd: Json) -> list[Cause]:
     spec = crd["spec"]
     plural, group = spec.get("names", {}).get("plural", ""), spec.get("group", "")
-    causes = []
+    asked = {
+        "group": group,
+        "names.plural": plural,
+        "names.kind": spec["names"].get("kind"),
+        "scope": spec.get("scope"),
+    }
+    asked |= {f"versions[{n}].name": version.get("name") for n, version in enumerate(spec.get("versions") or [])}
+    causes = [Cause("FieldValueRequired", f"spec.{at}", "Required value") for at, value in asked.items() if not value]
     if crd["metadata"].get("name") != f"{plural}.{group}":
         message = f'Invalid value: "{crd["metadata"].get("name")}": must be spec.names.plural+"."+spec.group'
         causes.append(Cause("FieldValueInvalid", "metadata.name", message))

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from embedded.machinery import apply, crds, deletion, envelope, errors, quota
+from embedded.machinery import apply, crds, deletion, envelope, errors, quota, shapes
 from embedded.machinery import patch as patches
 from embedded.machinery.admission import admit, admit_update
 from embedded.machinery.names import metadata_causes
@@ -163,6 +163,7 @@ class Registry:
     ) -> Written:
         """`create`, giving the stored bytes. With `applied`, the manager is recorded as the owner of all it set."""
         metadata = envelope.complete(resource, obj, namespace)
+        shapes.fit(resource, obj, strict=how.strict)
         if not metadata.get("name") and metadata.get("generateName"):
             metadata["name"] = metadata["generateName"][:58] + self._pick()
         envelope.require_valid(resource, obj, metadata_causes(metadata, resource.key))
@@ -259,6 +260,7 @@ class Registry:
         self, resource: ResourceType, old: Json, new: Json, how: Write, record: Sequence[Json] | None = None
     ) -> Written:
         """Store `new` where `old` is, as far as rules allow. `record` replaces the one of field owners."""
+        shapes.fit(resource, new, strict=how.strict)
         envelope.check_identity(resource, old, new)
         envelope.keep_system_fields(old, new)
         if how.subresource == "status":

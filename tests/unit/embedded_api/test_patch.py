@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from embedded.machinery.errors import ApiError
 from embedded.machinery.patch import json_patch, merge, strategic
 
-_LEAVES = st.none() | st.booleans() | st.integers() | st.text(max_size=5)
-_KEYS = st.text(st.characters(codec="ascii"), min_size=1, max_size=4)
+_LEAVES = st.none() | st.booleans() | st.integers() | st.text("ab/", max_size=3)
+_KEYS = st.text("ab/~1", min_size=1, max_size=4)
 _JSON = st.recursive(_LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_KEYS, inner, max_size=3))
 _OBJECTS = st.dictionaries(_KEYS, _JSON, max_size=4)
 

@@ -1,0 +1,103 @@
+"""The fields that built-in kinds have, and their types: what of an object can be read at all.
+
+`shapes.json` is made from a real server's OpenAPI documents (`make_shapes.py`). A type is `string`, `integer`,
+`number`, `boolean`, a choice of them (`integer|string`), `any`, `[T` a list, `{T` a map, or the name of another type.
+Whether values make sense is validation's affair, not this module's.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from embedded.machinery.errors import ApiError, bad_request
+from embedded.machinery.resources import ResourceType
+
+Json = dict[str, Any]
+
+_CLASSES: dict[str, tuple[type, ...]] = {
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+}
+_GO_NAMES = {str: "string", bool: "bool", int: "number", float: "number", list: "array", dict: "object"}
+
+
+class _MismatchError(Exception):
+    def __init__(self, path: str, wanted: str, value: Any) -> None:
+        super().__init__(f"json: cannot unmarshal {_GO_NAMES.get(type(value), 'null')} into {path} of type {wanted}")
+
+
+@cache
+def _loaded() -> tuple[dict[str, str], dict[str, str | dict[str, str]]]:
+    data = json.loads((Path(__file__).parent / "shapes.json").read_bytes())
+    return data["kinds"], data["types"]
+
+
+def fit(resource: ResourceType, obj: Json, *, strict: bool) -> None:
+    """Drop unknown fields and nulls of a built-in object, in place; of a custom resource those of its metadata.
+
+    Raises:
+        ApiError: 400, a value is of a wrong type, or with `strict` there is an unknown field.
+    """
+    kinds, _ = _loaded()
+    kind = kinds.get(f"{resource.group}/{resource.version}/{resource.kind}")
+    try:
+        if kind is not None:
+            dropped = list(_fit(obj, kind, ""))
+        else:
+            dropped = list(_fit(obj.get("metadata"), "ObjectMeta", "metadata"))
+    except _MismatchError as error:
+        raise _unreadable(resource, str(error)) from None
+    if dropped and strict:
+        fields = ", ".join(f'unknown field "{path}"' for path in dropped)
+        raise _unreadable(resource, f"strict decoding error: {fields}")
+
+
+def _unreadable(resource: ResourceType, why: str) -> ApiError:
+    kind = resource.kind
+    return bad_request(f'{kind} in version "{resource.version}" cannot be handled as a {kind}: {why}')
+
+
+def _fit(value: Any, kind: str, at: str) -> Iterator[str]:
+    """Check one value, drop what is unknown below it, and give the paths of what was dropped."""
+    if kind[0] == "[":
+        if not isinstance(value, list):
+            raise _MismatchError(at, "list", value)
+        for index, item in enumerate(value):
+            yield from _fit(item, kind[1:], f"{at}[{index}]")
+    elif kind[0] == "{":
+        if not isinstance(value, dict):
+            raise _MismatchError(at, "map", value)
+        for name in [name for name, item in value.items() if item is None]:
+            del value[name]
+        for name, item in value.items():
+            yield from _fit(item, kind[1:], f"{at}.{name}")
+    elif kind in _CLASSES:
+        if not isinstance(value, _CLASSES[kind]) or (isinstance(value, bool) and kind != "boolean"):
+            raise _MismatchError(at, kind, value)
+    elif "|" in kind:
+        classes = sum((_CLASSES[choice] for choice in kind.split("|")), ())
+        if not isinstance(value, classes) or isinstance(value, bool):
+            raise _MismatchError(at, kind, value)
+    elif kind != "any":
+        named = _loaded()[1][kind]
+        yield from _fit(value, named, at) if isinstance(named, str) else _fit_fields(value, named, kind, at)
+
+
+def _fit_fields(value: Any, fields: dict[str, str], kind: str, at: str) -> Iterator[str]:
+    if not isinstance(value, dict):
+        raise _MismatchError(at, kind, value)
+    for name in list(value):
+        path = f"{at}.{name}" if at else name
+        if name not in fields:
+            del value[name]
+            yield path
+        elif value[name] is None:
+            del value[name]
+        else:
+            yield from _fit(value[name], fields[name], path)

@@ -1,0 +1,57 @@
+"""One cluster for the tests of a module, and calls on it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import urllib.parse
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.contract.embedded.cluster import TOKEN, Cluster, running
+
+# A user without any role.
+STRANGER = "test-stranger-token"
+
+
+class Api:
+    """Plain requests, each on a connection of its own."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        place = urllib.parse.urlsplit(cluster.url)
+        self._address = (str(place.hostname), int(place.port or 0))
+
+    def __call__(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        token: str | None = TOKEN,
+        content_type: str = "application/json",
+        **headers: str,
+    ) -> tuple[int, Any]:
+        """Status and body: decoded where it is JSON."""
+        data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        sent = {"Content-Type": content_type, **{name.replace("_", "-"): value for name, value in headers.items()}}
+        if token is not None:
+            sent["Authorization"] = f"Bearer {token}"
+        connection = http.client.HTTPConnection(*self._address, timeout=20)
+        try:
+            connection.request(method, path, data, sent)
+            answer = connection.getresponse()
+            text = answer.read()
+            is_json = (answer.getheader("Content-Type") or "").startswith("application/json")
+            return answer.status, json.loads(text) if is_json else text.decode()
+        finally:
+            connection.close()
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    stranger = f"{STRANGER},stranger,stranger\n"
+    with running(tmp_path_factory.mktemp("cluster"), more_tokens=stranger) as cluster:
+        yield Api(cluster)

@@ -1,0 +1,116 @@
+"""Who may not come in is told so as a real server tells it, and nobody is held up."""
+
+from __future__ import annotations
+
+import socket
+import urllib.parse
+
+import pytest
+
+from tests.contract.embedded.cluster import TOKEN
+from tests.contract.embedded.conftest import STRANGER, Api
+
+_PODS = "/api/v1/namespaces/default/pods"
+
+
+@pytest.mark.parametrize("token", [None, "", "wrong"])
+def test_without_a_known_token_nothing_is_answered(api: Api, token: str | None) -> None:
+    status, body = api("GET", _PODS, token=token)
+    assert (status, body["kind"], body["reason"], body["message"]) == (401, "Status", "Unauthorized", "Unauthorized")
+
+
+def test_who_has_no_role_is_forbidden_and_told_what(api: Api) -> None:
+    status, body = api("GET", f"{_PODS}/p", token=STRANGER)
+    assert (status, body["reason"], body["details"]) == (403, "Forbidden", {"kind": "pods", "name": "p"})
+    assert body["message"] == (
+        'pods "p" is forbidden: User "stranger" cannot get resource "pods" in API group "" in the namespace "default"'
+    )
+
+
+def test_a_stranger_finds_out_what_there_is_and_what_is_allowed(api: Api) -> None:
+    assert api("GET", "/api/v1", token=STRANGER)[0] == 200
+    review = {"spec": {"resourceAttributes": {"verb": "get", "resource": "pods", "namespace": "default"}}}
+    path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+    status, body = api("POST", path, review, token=STRANGER)
+    assert (status, body["status"]["allowed"]) == (201, False)
+
+
+def test_a_binding_lets_a_service_account_in(api: Api) -> None:
+    spec = {"spec": {"expirationSeconds": 600}}
+    _, request = api("POST", "/api/v1/namespaces/default/serviceaccounts/default/token", spec)
+    token = request["status"]["token"]
+    assert api("GET", _PODS, token=token)[0] == 403
+    binding = {
+        "metadata": {"name": "viewer"},
+        "roleRef": {"kind": "ClusterRole", "name": "view"},
+        "subjects": [{"kind": "ServiceAccount", "name": "default", "namespace": "default"}],
+    }
+    rbac = "/apis/rbac.authorization.k8s.io/v1/namespaces/default/rolebindings"
+    assert api("POST", rbac, binding)[0] == 201
+    assert api("GET", _PODS, token=token)[0] == 200
+    assert api("GET", "/api/v1/namespaces/default/secrets", token=token)[0] == 403
+
+
+def test_a_browser_that_was_led_here_is_refused(api: Api) -> None:
+    assert api("GET", _PODS, Host="evil.example")[0] == 403
+    assert api("GET", _PODS, Origin="https://evil.example")[0] == 403
+    assert api("GET", _PODS, Origin="http://localhost:3000")[0] == 200
+
+
+def test_a_body_over_3_mib_is_refused_and_one_below_is_taken(api: Api) -> None:
+    def config(size: int) -> dict[str, object]:
+        return {"metadata": {"generateName": "big-"}, "data": {"k": "x" * size}}
+
+    path = "/api/v1/namespaces/default/configmaps"
+    status, body = api("POST", path, config(3 << 20))
+    assert (status, body["reason"]) == (413, "RequestEntityTooLarge")
+    assert api("POST", path, config((3 << 20) - 1000))[0] == 201
+
+
+_ODD_BODIES = [b"", b"{", b"[]", b"null", b'"x"', b'{"metadata": []}', b'{"metadata": 1}', b"[" * 100_000, b"\xff\xfe"]
+
+
+@pytest.mark.parametrize("body", _ODD_BODIES, ids=range(len(_ODD_BODIES)))
+def test_any_body_gets_an_answer(api: Api, body: bytes) -> None:
+    status, answer = api("POST", "/api/v1/namespaces/default/configmaps", body)
+    assert (status, answer["kind"]) in ((400, "Status"), (422, "Status"))
+
+
+@pytest.mark.parametrize(
+    "obj",
+    [
+        {"metadata": {"name": 5}},
+        {"metadata": {"name": "a", "labels": []}},
+        {"metadata": {"name": "a", "labels": {"a": 5}}},
+        {"metadata": {"name": "a", "finalizers": "x"}},
+        {"metadata": {"name": "a", "ownerReferences": {"a": 1}}},
+        {"metadata": {"generateName": 5}},
+        {"metadata": {"name": "a", "annotations": 7}},
+        {"apiVersion": 7, "kind": [], "metadata": {"name": "a"}},
+    ],
+)
+def test_metadata_of_a_wrong_shape_is_refused(api: Api, obj: object) -> None:
+    status, answer = api("POST", "/api/v1/namespaces/default/configmaps", obj)
+    assert (status, answer["kind"]) in ((400, "Status"), (422, "Status"))
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [None, 5, [], {"containers": 5}, {"containers": [5]}, {"containers": {"name": "a"}}, {"containers": [{"env": 5}]}],
+)
+def test_a_pod_of_a_wrong_shape_is_refused(api: Api, spec: object) -> None:
+    status, answer = api("POST", _PODS, {"metadata": {"name": "odd"}, "spec": spec})
+    assert (status, answer["kind"]) in ((400, "Status"), (422, "Status"))
+
+
+def test_a_client_that_never_finishes_its_request_holds_nobody_up(api: Api) -> None:
+    place = urllib.parse.urlsplit(api.cluster.url)
+    with socket.create_connection((str(place.hostname), int(place.port or 0))) as slow:
+        head = [
+            "POST " + _PODS + " HTTP/1.1",
+            "Host: localhost",
+            f"Authorization: Bearer {TOKEN}",
+            "Content-Length: 99",
+        ]
+        slow.sendall("\r\n".join([*head, "", "{"]).encode())
+        assert api("GET", _PODS)[0] == 200
