@@ -78,6 +78,18 @@ class Outbox:
         body: Mapping[str, Any] = frame.head if frame.lines is None else {**frame.head, "lines": frame.lines}
         return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
 
+    def take_all(self) -> str:
+        """What waits, as one message: a frame, or several in a batch, up to the size of the largest frame.
+
+        Many streams that each have a word to say must not wait for one another's turn.
+        """
+        texts = [self.take()]
+        size = len(texts[0])
+        while self._waiting and size + self._waiting[0].size < self.frame_bytes:
+            texts.append(self.take())
+            size += len(texts[-1])
+        return texts[0] if len(texts) == 1 else '{"type":"batch","frames":[' + ",".join(texts) + "]}"
+
     def _fits(self, frame: _Waiting | None, number: int, size: int) -> bool:
         if frame is None or frame.lines is None:
             return False

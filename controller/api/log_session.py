@@ -88,7 +88,7 @@ class LogSession(Generic[Frame]):
                 await self.sleep(pause)
             if self._end in (GOING_AWAY, POLICY):
                 return self._end == GOING_AWAY
-            text = self._outbox.take()
+            text = self._outbox.take_all()
             self._room.set()
             await self.socket.send_text(text)
             self.sent(len(text))

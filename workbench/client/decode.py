@@ -6,7 +6,7 @@ more), and missing ones get the value that means "not known yet".
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -186,6 +186,16 @@ def decode_page(raw: Mapping[str, Any]) -> RunPage:
         next=_text(raw.get("continue")),
         resource_version=str(raw.get("resourceVersion") or ""),
     )
+
+
+def decode_frames(message: object) -> Iterator[Frame]:
+    """The frames of one message: one, or the several of a batch; kinds that we don't know are passed over."""
+    if not isinstance(message, dict):
+        return
+    for raw in _objects(message.get("frames")) if message.get("type") == "batch" else (message,):
+        frame = decode_frame(raw)
+        if frame is not None:
+            yield frame
 
 
 def decode_frame(raw: Mapping[str, Any]) -> Frame | None:

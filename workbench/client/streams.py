@@ -110,12 +110,12 @@ class Streams:
                     self.patience.connected()
                     async for message in messages:
                         self._works()
-                        frame = decode.decode_frame(message) if isinstance(message, dict) else None
-                        fresh = cursor.advance(frame) if frame is not None else None
-                        if fresh is not None:
-                            yield fresh
-                        if isinstance(fresh, Done):
-                            return
+                        for frame in decode.decode_frames(message):
+                            fresh = cursor.advance(frame)
+                            if fresh is not None:
+                                yield fresh
+                            if isinstance(fresh, Done):
+                                return
                 await self._pause(_closed(what))
             except ClientError as error:
                 await self._pause(error)

@@ -93,3 +93,24 @@ def test_no_second_sees_more_than_fifty_frames(pauses: list[float]) -> None:
         sent.append(now)
     for start in sent:
         assert sum(start <= each < start + 0.999 for each in sent) <= 50
+
+
+def test_what_many_streams_have_to_say_goes_out_as_one_message() -> None:
+    outbox = Outbox()
+    for number in range(30):
+        outbox.put((f"s{number}", 1, "step"), "end", lines=0)
+    message = json.loads(outbox.take_all())
+    assert message["type"] == "batch"
+    assert [frame["step"] for frame in message["frames"]] == [f"s{number}" for number in range(30)]
+    assert len(outbox) == 0
+
+
+def test_a_batch_is_no_larger_than_the_largest_frame() -> None:
+    outbox = Outbox(frame_bytes=1000)
+    for number in range(10):
+        outbox.put_lines((f"s{number}", 1, "step"), 1, [(None, "x" * 300)])
+    sizes = []
+    while len(outbox):
+        sizes.append(len(outbox.take_all()))
+    assert len(sizes) > 1
+    assert max(sizes) < 1500
