@@ -41,7 +41,7 @@ def files(store_root: Path) -> list[str]:
     return sorted(str(path.relative_to(store_root)) for path in store_root.rglob("*") if path.is_file())
 
 
-@pytest.mark.parametrize("data", [b"", b"small", BIG])
+@pytest.mark.parametrize("data", [b"", b"small", BIG], ids=["nothing", "little", "much"])
 async def test_what_was_put_is_got(store: DirectoryStore, data: bytes) -> None:
     assert (await store.put("a/b", data)).size == len(data)
     assert await store.get("a/b") == data
