@@ -88,8 +88,8 @@ def report(run: Run, now: datetime) -> RunReport:
 
 
 def run_duration(run: Run, now: datetime) -> float | None:
-    """Seconds from the run's creation to its end, or up to `now`."""
-    begin = run.created_at or run.start_time
+    """Seconds from the run's beginning to its end, or up to `now`."""
+    begin = _begin(run)
     return None if begin is None else max(0.0, ((run.completion_time or now) - begin).total_seconds())
 
 
@@ -107,7 +107,15 @@ def _ready(run: Run, step: Step) -> datetime | None:
     """When everything the step waits for had ended."""
     needed = [other.completion_time for other in run.steps if other.name in step.depends_on]
     known = [time for time in needed if time is not None]
-    return max(known) if known else run.created_at or run.start_time
+    return max(known) if known else _begin(run)
+
+
+def _begin(run: Run) -> datetime | None:
+    """When the run began. Kubernetes tells its creation in whole seconds only: it counts when that was much earlier."""
+    created, started = run.created_at, run.start_time
+    if created is None or started is None:
+        return started or created
+    return started if (started - created).total_seconds() < 1.0 else created
 
 
 def _attempt_spans(attempt: Attempt, ready: datetime | None, step: Step) -> list[Span]:
