@@ -46,9 +46,6 @@ class GarbageCollector:
         if event.previous is None or "deletionTimestamp" in event.object["metadata"]:
             self._judge(event.key, event.object)
 
-    def look_again(self, key: tuple[str, str]) -> None:
-        return
-
     def _index(self, key: Key, obj: Json) -> None:
         for owner in _owners(obj):
             self._owned[owner["uid"]].add(key)
@@ -68,7 +65,7 @@ class GarbageCollector:
             self._release(key, obj, _ORPHAN)
         elif _FOREGROUND in finalizers:
             for dependent in list(self._owned.get(uid, ())):
-                self._delete(dependent, None, propagation="Foreground")
+                self._take_along(dependent, uid)
             if not self._owned.get(uid):
                 self._release(key, obj, _FOREGROUND)
 
@@ -101,10 +98,24 @@ class GarbageCollector:
             if error.code not in (404, 409):
                 raise
 
+    def _take_along(self, key: Key, uid: str) -> None:
+        """Delete a dependent of an owner that waits for it; one that has another owner only loses this one."""
+        obj = self._read(key)
+        owners = _owners(obj) if obj is not None else []
+        if obj is None or all(owner["uid"] != uid for owner in owners):
+            self._owned[uid].discard(key)
+        elif any(owner["uid"] != uid and owner["uid"] in self._alive for owner in owners):
+            self._disown(key, uid)
+            self._owned[uid].discard(key)
+        elif "deletionTimestamp" not in obj["metadata"]:
+            self._delete(key, obj, propagation="Foreground")
+
     def _disown(self, key: Key, uid: str) -> None:
         resource, obj = self._registry.catalogue.by_key(key.resource), self._read(key)
         if resource is not None and obj is not None:
             left = [owner for owner in _owners(obj) if owner["uid"] != uid]
+            if left == _owners(obj):
+                return
             self._registry.patch(resource, key.namespace, key.name, {"metadata": {"ownerReferences": left or None}})
 
     def _release(self, key: Key, obj: Json, finalizer: str) -> None:

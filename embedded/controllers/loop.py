@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import heapq
 import logging
 from collections.abc import Callable
 from typing import Protocol, TypeVar
@@ -12,12 +11,17 @@ from embedded.controllers.garbage import GarbageCollector
 from embedded.controllers.jobs import JobController
 from embedded.controllers.namespaces import NamespaceController
 from embedded.controllers.quota import QuotaController
+from embedded.controllers.timers import Timers
 from embedded.machinery.errors import ApiError
 from embedded.machinery.registry import Registry
+from embedded.machinery.subscription import LaggedError, Subscription
 from embedded.storage.store import Event
 
 _log = logging.getLogger(__name__)
 Subject = TypeVar("Subject")
+
+_SLICE = 0.005
+"""Seconds of work after which others get their turn."""
 
 
 class Controller(Protocol):
@@ -27,62 +31,50 @@ class Controller(Protocol):
     def observe(self, event: Event) -> None:
         """Act on a change."""
 
-    def look_again(self, key: tuple[str, str]) -> None:
-        """Act on an object (namespace, name) that it asked to be reminded of."""
-
-
-class Timers:
-    """Reminders: the earliest first."""
-
-    def __init__(self) -> None:
-        self._heap: list[tuple[float, int, tuple[str, str]]] = []
-        self._count = 0
-
-    def add(self, key: tuple[str, str], seconds: float) -> None:
-        self._count += 1
-        due = asyncio.get_running_loop().time() + max(0.0, seconds)
-        heapq.heappush(self._heap, (due, self._count, key))
-
-    def wait(self) -> float | None:
-        """Seconds until the next is due; None when there is none."""
-        return max(0.0, self._heap[0][0] - asyncio.get_running_loop().time()) if self._heap else None
-
-    def due(self) -> list[tuple[str, str]]:
-        now, keys = asyncio.get_running_loop().time(), []
-        while self._heap and self._heap[0][0] <= now:
-            keys.append(heapq.heappop(self._heap)[2])
-        return keys
-
 
 async def run(registry: Registry) -> None:
     """Run all controllers until cancelled."""
-    timers = Timers()
-    jobs = JobController(registry, timers.add)
+    while True:
+        subscription = registry.watch()
+        try:
+            await _follow(registry, subscription)
+        except LaggedError:
+            _log.warning("objects changed faster than they could be followed; looking at all of them again")
+        finally:
+            subscription.close()
+
+
+async def _follow(registry: Registry, subscription: Subscription) -> None:
+    clock = asyncio.get_running_loop().time
+    timers = Timers(clock)
     controllers: list[Controller] = [
-        NamespaceController(registry),
+        NamespaceController(registry, timers.add),
         GarbageCollector(registry),
-        jobs,
-        QuotaController(registry),
+        JobController(registry, timers.add),
+        QuotaController(registry, timers.add),
     ]
-    subscription = registry.watch()
-    try:
-        for controller in controllers:
-            controller.start()
-        while True:
+    for controller in controllers:
+        guarded(lambda name: controller.start(), type(controller).__name__)  # noqa: B023 - called at once
+    while True:
+        if (left := timers.wait()) != 0.0:
             try:
-                async with asyncio.timeout(timers.wait()):
+                async with asyncio.timeout(left):
                     await subscription.wait()
             except TimeoutError:
-                for key in timers.due():
-                    _guarded(jobs.look_again, key)
-            for event in subscription.take():
-                for controller in controllers:
-                    _guarded(controller.observe, event)
-    finally:
-        subscription.close()
+                pass
+        pause = clock() + _SLICE
+        for look, key in timers.due():
+            guarded(look, key)
+        for event in subscription.take():
+            for controller in controllers:
+                guarded(controller.observe, event)
+            if clock() > pause:
+                await asyncio.sleep(0)
+                pause = clock() + _SLICE
+        await asyncio.sleep(0)
 
 
-def _guarded(act: Callable[[Subject], None], subject: Subject) -> None:
+def guarded(act: Callable[[Subject], None], subject: Subject) -> None:
     """One object that can't be handled must not hold up all others; what happened is in the log."""
     try:
         act(subject)

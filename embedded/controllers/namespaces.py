@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
+from embedded.controllers.timers import Remind
 from embedded.machinery.errors import ApiError
 from embedded.machinery.registry import Registry
 from embedded.machinery.resources import (
@@ -12,10 +15,14 @@ from embedded.machinery.resources import (
     CUSTOM_RESOURCE_DEFINITIONS,
     NAMESPACES,
     SERVICE_ACCOUNTS,
+    ResourceType,
 )
 from embedded.storage.store import Event
 
 Json = dict[str, Any]
+
+_AT_A_TIME = 100
+_RETRY = 1.0
 
 # ConfigMap to key: the bundles of certificate authorities that the cluster whose answers were recorded puts into each
 # namespace. Empty here, where nothing speaks TLS.
@@ -25,8 +32,9 @@ _BUNDLES = {"kube-root-ca.crt": "ca.crt", "openshift-service-ca.crt": "service-c
 class NamespaceController:
     """Fills new namespaces and empties those that go."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, remind: Remind) -> None:
         self._registry = registry
+        self._remind = remind
         self._going: set[str] = set()
 
     def start(self) -> None:
@@ -41,15 +49,12 @@ class NamespaceController:
         elif event.type == "DELETED" and event.key.namespace in self._going:
             self._finish(event.key.namespace)
 
-    def look_again(self, key: tuple[str, str]) -> None:
-        return
-
     def _look(self, namespace: Json) -> None:
         name = namespace["metadata"]["name"]
         if "deletionTimestamp" in namespace["metadata"]:
             if name not in self._going:
                 self._going.add(name)
-                self._empty(name)
+                self._remind(self._empty, ("", name), 0.0)
         elif self._registry.find(SERVICE_ACCOUNTS, name, "default") is None:
             self._registry.create(SERVICE_ACCOUNTS, {"metadata": {"name": "default"}}, namespace=name)
             for bundle, key in _BUNDLES.items():
@@ -57,19 +62,30 @@ class NamespaceController:
                     authority: Json = {"metadata": {"name": bundle}, "data": {key: ""}}
                     self._registry.create(CONFIG_MAPS, authority, namespace=name)
 
-    def _empty(self, namespace: str) -> None:
-        for key in self._registry.store.resources_in(namespace):
-            resource = self._registry.catalogue.by_key(key)
-            if resource is None:
-                continue
-            for found in list(self._registry.store.scan(key, namespace)):
-                try:
-                    self._registry.delete(resource, namespace, found[0].name)
-                except ApiError as error:
-                    # Its owner's removal may just have taken it along.
-                    if error.code != 404:
-                        raise
+    def _empty(self, key: tuple[str, str]) -> None:
+        """Delete what the namespace holds, so much at a time that others get their turn in between."""
+        namespace = key[1]
+        doomed = list(islice(self._undeleted(namespace), _AT_A_TIME))
+        for resource, name in doomed:
+            try:
+                self._registry.delete(resource, namespace, name)
+            except ApiError as error:
+                # Its owner's removal may just have taken it along.
+                if error.code != 404:
+                    self._remind(self._empty, key, _RETRY)
+                    raise
+        if len(doomed) == _AT_A_TIME:
+            self._remind(self._empty, key, 0.0)
         self._finish(namespace)
+
+    def _undeleted(self, namespace: str) -> Iterator[tuple[ResourceType, str]]:
+        """What is not on its way out yet."""
+        for name in self._registry.store.resources_in(namespace):
+            resource = self._registry.catalogue.by_key(name)
+            if resource is not None:
+                for key, body in list(self._registry.store.scan(name, namespace)):
+                    if b'"deletionTimestamp"' not in body or "deletionTimestamp" not in json.loads(body)["metadata"]:
+                        yield resource, key.name
 
     def _finish(self, namespace: str) -> None:
         """Let the namespace go once it is empty."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from embedded.controllers.timers import Key, Remind
 from embedded.machinery.quota import format_quantity, hard
 from embedded.machinery.registry import Registry
 from embedded.machinery.resources import RESOURCE_QUOTAS
@@ -9,24 +10,33 @@ from embedded.storage.store import Event
 
 
 class QuotaController:
-    """Counts again whenever something in a namespace with a quota changes."""
+    """Counts again whenever something in a namespace with a quota has changed: once for changes that come together."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, remind: Remind) -> None:
         self._registry = registry
+        self._remind = remind
+        self._limited: set[str] = set()
+        """Namespaces that may have a quota."""
 
     def start(self) -> None:
         for quota in self._registry.list(RESOURCE_QUOTAS):
-            self._count(quota["metadata"]["namespace"])
+            self._limited.add(quota["metadata"]["namespace"])
+        for namespace in self._limited:
+            self._remind(self._count, (namespace, ""), 0.0)
 
     def observe(self, event: Event) -> None:
-        if event.key.namespace:
-            self._count(event.key.namespace)
+        namespace = event.key.namespace
+        if event.key.resource == RESOURCE_QUOTAS.key:
+            self._limited.add(namespace)
+        if namespace in self._limited:
+            self._remind(self._count, (namespace, ""), 0.0)
 
-    def look_again(self, key: tuple[str, str]) -> None:
-        return
-
-    def _count(self, namespace: str) -> None:
-        for quota in self._registry.list(RESOURCE_QUOTAS, namespace):
+    def _count(self, key: Key) -> None:
+        namespace = key[0]
+        quotas = self._registry.list(RESOURCE_QUOTAS, namespace)
+        if not quotas:
+            self._limited.discard(namespace)
+        for quota in quotas:
             used = self._registry.quota_use(namespace, hard(quota))
             status = {
                 "hard": dict((quota.get("spec") or {}).get("hard") or {}),

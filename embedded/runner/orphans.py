@@ -112,10 +112,12 @@ def reap() -> list[int]:
 
 def children_of(pid: int | None) -> list[int]:
     """The children of a process, or of this one. Linux only."""
-    found: list[int] = []
-    for task in Path(f"/proc/{pid or 'self'}/task").glob("*/children"):
-        with suppress(OSError):
-            found += [int(child) for child in task.read_text().split()]
+    # On the path of every container's end: plain calls, as Path.glob took ten times longer.
+    folder, found = f"/proc/{pid or 'self'}/task", []
+    with suppress(OSError):
+        for task in os.listdir(folder):  # noqa: PTH208 - see above
+            with suppress(OSError), open(f"{folder}/{task}/children", "rb") as file:  # noqa: PTH123
+                found += [int(child) for child in file.read().split()]
     return found
 
 
