@@ -32,6 +32,7 @@ Json = dict[str, Any]
 _log = logging.getLogger(__name__)
 
 _VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+_ONE_PIECE = 1 << 18
 _TRUE = ("true", "1")
 
 
@@ -184,7 +185,17 @@ class Server:
 
     async def _list(self, call: Call) -> web.StreamResponse:
         t = call.target
-        return _bytes(200, listing.list_body(self._registry, t.resource, t.namespace, call.query, call.accept))
+        chunks = listing.list_chunks(self._registry, t.resource, t.namespace, call.query, call.accept)
+        length = sum(map(len, chunks))
+        if length <= _ONE_PIECE:
+            return _bytes(200, b"".join(chunks))
+        response = web.StreamResponse(headers={"Content-Type": "application/json"})
+        response.content_length = length
+        await response.prepare(call.request)
+        for piece in listing.pieces(chunks, _ONE_PIECE):
+            await response.write(piece)
+        await response.write_eof()
+        return response
 
     async def _watch(self, call: Call) -> web.StreamResponse:
         t = call.target

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from embedded.machinery.errors import bad_request, gone
@@ -22,10 +22,10 @@ def table_wanted(accept: str) -> bool:
     return "as=Table" in accept
 
 
-def list_body(
+def list_chunks(
     registry: Registry, resource: ResourceType, namespace: str | None, query: Mapping[str, str], accept: str
-) -> bytes:
-    """The JSON of a list or a Table.
+) -> list[bytes]:
+    """The JSON of a list or a Table, in pieces: those of a list are the stored objects, not copied.
 
     Raises:
         ApiError: 400 for a selector, limit or continue token that can't be read.
@@ -46,9 +46,30 @@ def list_body(
     if table_wanted(accept):
         objects = [json.loads(body) for body in bodies]
         include = query.get("includeObject", "Metadata")
-        return encode(table(resource, objects, metadata, include=include, now=registry.clock()))
+        return [encode(table(resource, objects, metadata, include=include, now=registry.clock()))]
     head = {"kind": resource.listed_as, "apiVersion": resource.api_version, "metadata": metadata}
-    return encode(head)[:-1] + b',"items":[' + b",".join(bodies) + b"]}"
+    chunks = [encode(head)[:-1] + b',"items":[']
+    for body in bodies:
+        chunks += (body, b",")
+    if bodies:
+        chunks.pop()
+    chunks.append(b"]}")
+    return chunks
+
+
+def pieces(chunks: list[bytes], size: int) -> Iterator[bytes]:
+    """The chunks joined to pieces of about a size, for a socket; takes them out of the list on the way."""
+    chunks.reverse()
+    waiting: list[bytes] = []
+    length = 0
+    while chunks:
+        waiting.append(chunks.pop())
+        length += len(waiting[-1])
+        if length >= size:
+            yield b"".join(waiting)
+            waiting, length = [], 0
+    if waiting:
+        yield b"".join(waiting)
 
 
 def _number(text: str, name: str) -> int:

@@ -12,7 +12,8 @@ import json
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -42,16 +43,36 @@ class Key:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Event:
-    """One change. `body` is the object's JSON after it (before it, if DELETED); `previous` the object before."""
+    """One change.
+
+    Attributes:
+        body: the object's JSON after it, or for DELETED as it was last.
+        previous_body: the object's JSON before it; None for ADDED.
+    """
 
     revision: int
     type: EventType
     key: Key
     body: bytes
-    object: Json
-    previous: Json | None
+    previous_body: bytes | None
+
+    @cached_property
+    def object(self) -> Json:
+        """`body`, decoded once for all who look. Not to be changed."""
+        found: Json = json.loads(self.body)
+        return found
+
+    @cached_property
+    def previous(self) -> Json | None:
+        """`previous_body`, decoded. Not to be changed."""
+        found: Json | None = json.loads(self.previous_body) if self.previous_body is not None else None
+        return found
+
+    @property
+    def size(self) -> int:
+        return len(self.body) + len(self.previous_body or b"")
 
 
 class CompactedError(Exception):
@@ -71,7 +92,7 @@ class Store:
         history_bytes: and at most so many bytes of them.
     """
 
-    def __init__(self, path: Path, *, history_events: int = 20_000, history_bytes: int = 32 << 20) -> None:
+    def __init__(self, path: Path, *, history_events: int = 20_000, history_bytes: int = 16 << 20) -> None:
         try:
             self._db = sqlite3.connect(path, isolation_level=None)
             self._db.execute("PRAGMA journal_mode=WAL")
@@ -139,7 +160,7 @@ class Store:
         return int(row[0])
 
     def put(self, key: Key, obj: Json, previous: Json | None) -> bytes:
-        """Write the object; sets its new resourceVersion and returns it as stored. It is shared with watchers."""
+        """Write the object; sets its new resourceVersion and returns it as stored."""
         revision = self._revision + 1
         obj["metadata"]["resourceVersion"] = str(revision)
         body = encode(obj)
@@ -148,7 +169,8 @@ class Store:
             "INSERT OR REPLACE INTO objects (resource, namespace, name, body) VALUES (?, ?, ?, ?)",
             (key.resource, key.namespace, key.name, body),
         )
-        self._record(Event(revision, "MODIFIED" if previous else "ADDED", key, body, obj, previous))
+        kind: EventType = "MODIFIED" if previous else "ADDED"
+        self._record(Event(revision, kind, key, body, encode(previous) if previous else None))
         return body
 
     def delete(self, key: Key, last: Json) -> Json:
@@ -160,7 +182,7 @@ class Store:
             "DELETE FROM objects WHERE resource = ? AND namespace = ? AND name = ?",
             (key.resource, key.namespace, key.name),
         )
-        self._record(Event(revision, "DELETED", key, encode(gone), gone, last))
+        self._record(Event(revision, "DELETED", key, encode(gone), encode(last)))
         return gone
 
     def since(self, revision: int) -> list[Event]:
@@ -175,7 +197,7 @@ class Store:
         for event in reversed(self._history):
             if event.revision <= revision:
                 break
-            fresh.append(event)
+            fresh.append(replace(event))
         fresh.reverse()
         return fresh
 
@@ -192,11 +214,12 @@ class Store:
         self._revision = revision
 
     def _record(self, event: Event) -> None:
-        self._history.append(event)
-        self._history_bytes += len(event.body)
+        # A copy, so that what listeners decode is not kept with the history.
+        self._history.append(replace(event))
+        self._history_bytes += event.size
         while len(self._history) > self._limit_events or self._history_bytes > self._limit_bytes:
             dropped = self._history.popleft()
-            self._history_bytes -= len(dropped.body)
+            self._history_bytes -= dropped.size
             self._oldest = dropped.revision
         for listener in tuple(self._listeners):
             listener(event)

@@ -7,11 +7,13 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from embedded.machinery.errors import ApiError
 from embedded.machinery.registry import Registry
 from embedded.machinery.resources import CONFIG_MAPS, NAMESPACES
-from embedded.server.listing import list_body
+from embedded.server.listing import list_chunks, pieces
 from embedded.server.watching import watch_of
 
 
@@ -20,7 +22,7 @@ def _make(registry: Registry, name: str, namespace: str = "default", **labels: s
 
 
 def _list(registry: Registry, namespace: str | None = "default", accept: str = "", **query: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(list_body(registry, CONFIG_MAPS, namespace, query, accept))
+    found: dict[str, Any] = json.loads(b"".join(list_chunks(registry, CONFIG_MAPS, namespace, query, accept)))
     return found
 
 
@@ -67,6 +69,13 @@ def test_a_continue_token_nobody_gave_is_a_bad_request(registry: Registry, token
     with pytest.raises(ApiError) as told:
         _list(registry, **{"continue": token})
     assert told.value.code == 400
+
+
+@given(st.lists(st.binary(max_size=5), max_size=10), st.integers(1, 12))
+def test_pieces_are_the_chunks_joined_and_none_but_the_last_is_small(chunks: list[bytes], size: int) -> None:
+    found = list(pieces(list(chunks), size))
+    assert b"".join(found) == b"".join(chunks)
+    assert all(len(piece) >= size for piece in found[:-1])
 
 
 def test_a_table_has_a_row_per_object(registry: Registry) -> None:

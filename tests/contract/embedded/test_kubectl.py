@@ -1,0 +1,160 @@
+"""kubectl, unmodified, works with the embedded cluster (over TLS: it sends no token without)."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.contract.embedded.cluster import TOKEN, running
+
+pytestmark = [pytest.mark.needs("kubectl", "openssl"), pytest.mark.xdist_group("kubectl")]
+
+_CONFIG = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "kc"}, "data": {"a": "b"}}
+
+
+@dataclass(frozen=True)
+class Kubectl:
+    home: Path
+
+    def __call__(self, *arguments: str, given: Any = None, code: int = 0) -> str:
+        """Run kubectl, which is to exit with `code`; what it printed, both streams."""
+        done = subprocess.run(
+            ["kubectl", *arguments],
+            input=json.dumps(given) if given is not None else None,
+            env={"PATH": os.environ["PATH"], "HOME": str(self.home), "KUBECONFIG": str(self.home / "kubeconfig")},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=30,
+        )
+        assert done.returncode == code, done.stdout
+        return done.stdout
+
+
+def _old() -> bool:
+    """Whether this machine's kubectl is older than 1.32."""
+    if shutil.which("kubectl") is None:
+        return False
+    told = subprocess.run(["kubectl", "version", "--client"], capture_output=True, text=True, timeout=30).stdout
+    version = re.search(r"v1\.(\d+)", told)
+    return version is None or int(version.group(1)) < 32
+
+
+@pytest.fixture(scope="module")
+def kubectl(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubectl]:
+    if _old():
+        pytest.skip("kubectl is older than 1.32")
+    home = tmp_path_factory.mktemp("kubectl")
+    certificate, key = home / "cert.pem", home / "key.pem"
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost"
+    names = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run([*command.split(), *names], check=True, capture_output=True, timeout=30)
+    options = ["--tls-cert-file", str(certificate), "--tls-private-key-file", str(key)]
+    with running(home / "cluster", *options) as cluster:
+        server = cluster.url.replace("http:", "https:")
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "c", "cluster": {"server": server, "certificate-authority": str(certificate)}}],
+            "users": [{"name": "u", "user": {"token": TOKEN}}],
+            "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+            "current-context": "c",
+        }
+        (home / "kubeconfig").write_text(json.dumps(config))
+        yield Kubectl(home)
+
+
+def test_it_finds_the_server_and_its_resources(kubectl: Kubectl) -> None:
+    assert "Server Version: v1.36" in kubectl("version")
+    listed = {line.split()[0] for line in kubectl("api-resources", "--no-headers").splitlines()}
+    assert {"pods", "configmaps", "jobs", "leases", "roles", "customresourcedefinitions"} <= listed
+
+
+def test_it_lists_in_every_form(kubectl: Kubectl) -> None:
+    header, *rows = kubectl("get", "namespaces").splitlines()
+    assert header.split() == ["NAME", "STATUS", "AGE"]
+    assert [row.split()[:2] for row in rows] == [["default", "Active"], ["kube-system", "Active"]]
+    assert kubectl("get", "ns", "-o", "name").split() == ["namespace/default", "namespace/kube-system"]
+    assert json.loads(kubectl("get", "ns", "default", "-o", "json"))["metadata"]["name"] == "default"
+    assert kubectl("get", "ns", "-o", "jsonpath={.items[*].status.phase}") == "Active Active"
+    assert kubectl("get", "pods", "-A").strip() == "No resources found"
+
+
+def test_it_creates_changes_and_deletes(kubectl: Kubectl) -> None:
+    assert "created" in kubectl("create", "-f", "-", given=_CONFIG)
+    assert "AlreadyExists" in kubectl("create", "-f", "-", given=_CONFIG, code=1)
+    kubectl("label", "configmap", "kc", "x=y")
+    kubectl("patch", "configmap", "kc", "-p", '{"data":{"z":"1"}}')
+    found = json.loads(kubectl("get", "configmap", "-l", "x=y", "-o", "json"))["items"]
+    assert [item["data"] for item in found] == [{"a": "b", "z": "1"}]
+    assert "deleted" in kubectl("delete", "configmap", "kc")
+    assert "NotFound" in kubectl("get", "configmap", "kc", code=1)
+
+
+def test_it_applies_from_the_client_and_takes_back_what_is_gone(kubectl: Kubectl) -> None:
+    kubectl("apply", "-f", "-", given=_CONFIG | {"metadata": {"name": "applied"}})
+    kubectl("apply", "-f", "-", given=_CONFIG | {"metadata": {"name": "applied"}, "data": {"c": "d"}})
+    assert json.loads(kubectl("get", "cm", "applied", "-o", "jsonpath={.data}")) == {"c": "d"}
+
+
+def test_it_applies_on_the_server_and_is_told_of_conflicts(kubectl: Kubectl) -> None:
+    def config(value: str) -> dict[str, Any]:
+        return _CONFIG | {"metadata": {"name": "served"}, "data": {"a": value}}
+
+    apply = ("apply", "--server-side", "-f", "-")
+    kubectl(*apply, "--field-manager", "one", given=config("1"))
+    told = kubectl(*apply, "--field-manager", "two", given=config("2"), code=1)
+    assert 'conflict with "one"' in told
+    kubectl(*apply, "--field-manager", "two", "--force-conflicts", given=config("2"))
+    assert kubectl("get", "cm", "served", "-o", "jsonpath={.data.a}") == "2"
+
+
+def test_a_misspelled_field_is_refused(kubectl: Kubectl) -> None:
+    told = kubectl("apply", "-f", "-", given=_CONFIG | {"metadata": {"name": "m"}, "dta": {}}, code=1)
+    assert 'unknown field "dta"' in told
+
+
+def test_a_job_runs_and_is_waited_for_and_read(kubectl: Kubectl) -> None:
+    container = {"name": "main", "image": "busybox", "command": ["sh", "-c", "echo out; echo more"]}
+    spec = {"template": {"spec": {"restartPolicy": "Never", "containers": [container]}}}
+    kubectl(
+        "apply", "-f", "-", given={"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "j"}, "spec": spec}
+    )
+    kubectl("wait", "--for=condition=Complete", "job/j", "--timeout=20s")
+    assert kubectl("logs", "job/j") == "out\nmore\n"
+    assert kubectl("get", "job", "j", "--no-headers").split()[:3] == ["j", "Complete", "1/1"]
+    assert "1 Succeeded" in kubectl("describe", "job", "j")
+    kubectl("delete", "job", "j")
+    assert kubectl("get", "pods", "-l", "job-name=j", "-o", "name") == ""
+
+
+def test_a_custom_resource_has_the_columns_of_its_definition(kubectl: Kubectl) -> None:
+    schema = {"type": "object", "properties": {"spec": {"type": "object", "properties": {"size": {"type": "integer"}}}}}
+    version = {
+        "name": "v1",
+        "served": True,
+        "storage": True,
+        "schema": {"openAPIV3Schema": schema},
+        "additionalPrinterColumns": [{"name": "Size", "type": "integer", "jsonPath": ".spec.size"}],
+    }
+    names = {"plural": "boxes", "singular": "box", "kind": "Box", "shortNames": ["bx"]}
+    definition = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "boxes.example.com"},
+        "spec": {"group": "example.com", "scope": "Namespaced", "names": names, "versions": [version]},
+    }
+    kubectl("apply", "-f", "-", given=definition)
+    kubectl("wait", "--for=condition=Established", "crd/boxes.example.com", "--timeout=10s")
+    box = {"apiVersion": "example.com/v1", "kind": "Box", "metadata": {"name": "b"}, "spec": {"size": 3}}
+    kubectl("apply", "-f", "-", given=box)
+    assert [line.split() for line in kubectl("get", "bx").splitlines()] == [["NAME", "SIZE"], ["b", "3"]]
