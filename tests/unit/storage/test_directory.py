@@ -116,7 +116,7 @@ async def test_an_object_and_a_folder_of_the_same_name_collide_with_an_error(sto
     assert await store.get("a/b") == b"x"
 
 
-@pytest.mark.parametrize("data", [b"small", BIG])
+@pytest.mark.parametrize("data", [b"small", BIG], ids=["little", "much"])
 async def test_a_full_disk_says_so_and_loses_nothing(
     store: DirectoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes
 ) -> None:
