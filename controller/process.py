@@ -42,7 +42,7 @@ from controller.logs import Hub, LogKeeper, LogReader, Stream
 from controller.operator import Operator, OperatorSettings
 from controller.operator.capability import verify
 from controller.settings import Settings, SettingsError
-from controller.storage import InvalidStoreUrlError, ObjectStore, open_store
+from controller.storage import ObjectStore, StorageError, open_store
 
 KEY_BYTES = 32
 LEAST_KEY_BYTES = 16
@@ -63,23 +63,21 @@ class PartFailedError(Exception):
 async def run(settings: Settings, environment: Mapping[str, str]) -> int:
     """Runs the process; the exit code. Raises SettingsError for settings that can't be used."""
     key = agent_key(settings.agent_key_file)
-    listening = listener(settings) if "api" in settings.roles else None
-    try:
+    async with contextlib.AsyncExitStack() as leaving:
+        listening = leaving.enter_context(listener(settings)) if "api" in settings.roles else None
         url = settings.public_url or (url_of(listening) if listening is not None else None)
         if url is None:
             raise SettingsError("--public-url is required where the role api runs elsewhere: agents are sent there")
-        store = open_store(settings.store, signing_key=key, public_url=url, environment=environment)
-        client = connect(settings.kubeconfig)
-    except (InvalidStoreUrlError, KubeconfigError) as error:
-        raise SettingsError(str(error)) from error
-    stop = asyncio.Event()
-    for sign in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(sign, stop.set)
-    async with contextlib.AsyncExitStack() as leaving:
-        leaving.push_async_callback(store.close)
-        await leaving.enter_async_context(client)
-        process = Process(settings, client, store, key, url, stop)
-        return await process.run(listening)
+        try:
+            store = open_store(settings.store, signing_key=key, public_url=url, environment=environment)
+            leaving.push_async_callback(store.close)
+            client = await leaving.enter_async_context(connect(settings.kubeconfig))
+        except (StorageError, KubeconfigError) as error:
+            raise SettingsError(str(error)) from error
+        stop = asyncio.Event()
+        for sign in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(sign, stop.set)
+        return await Process(settings, client, store, key, url, stop).run(listening)
 
 
 class Process:
