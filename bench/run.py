@@ -1,0 +1,26 @@
+"""Runs every measurement, one after the other: `.venv/bin/python bench/run.py`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+NOT_A_MEASUREMENT = {"run.py", "machine.py"}
+
+
+def main() -> int:
+    failed = []
+    for script in sorted(Path(__file__).parent.glob("*.py")):
+        if script.name in NOT_A_MEASUREMENT:
+            continue
+        print(f"== {script.name}", flush=True)
+        if subprocess.run([sys.executable, str(script)], check=False).returncode:
+            failed.append(script.name)
+    if failed:
+        print(f"these did not finish: {', '.join(failed)}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
