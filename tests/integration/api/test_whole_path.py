@@ -66,12 +66,20 @@ async def ended(api: Caller, run: str) -> Any:
     raise AssertionError("the watch ended")
 
 
+async def frames(logs: aiohttp.ClientWebSocketResponse) -> AsyncIterator[Any]:
+    """The frames of a socket, also those that came in one batch."""
+    async for message in logs:
+        found = message.json()
+        for frame in found["frames"] if found["type"] == "batch" else [found]:
+            yield frame
+
+
 async def first_line(logs: aiohttp.ClientWebSocketResponse) -> str:
     """The first line's text."""
-    while True:
-        frame = await logs.receive_json(timeout=SECONDS)
+    async for frame in frames(logs):
         if frame["type"] == "lines":
             return str(frame["lines"][0][1])
+    raise AssertionError("the socket ended without a line")
 
 
 async def test_a_run_is_created_seen_and_read(api: Caller) -> None:
@@ -96,15 +104,15 @@ async def test_lines_come_as_they_are_printed_and_the_socket_ends_with_the_run(a
         api, "live", step("talk", "for i in 1 2 3; do echo line $i; sleep 0.1; done"), step("silent", "true")
     )
     async with api.http.ws_connect(f"{api.base}/runs/{run['name']}/logs/stream", headers=api.headers) as logs:
-        frames = [message.json() async for message in logs]
-    kinds = [frame["type"] for frame in frames]
+        told = [frame async for frame in frames(logs)]
+    kinds = [frame["type"] for frame in told]
     assert kinds[-1] == "done"
     assert kinds.count("end") == 2
-    texts = [text for frame in frames if frame["type"] == "lines" for _, text in frame["lines"]]
+    texts = [text for frame in told if frame["type"] == "lines" for _, text in frame["lines"]]
     assert texts == ["line 1", "line 2", "line 3"]
     url = f"{api.base}/runs/{run['name']}/logs/stream?step=talk&after=talk:1:step:2"
     async with api.http.ws_connect(url, headers=api.headers) as logs:
-        resumed = [message.json() async for message in logs]
+        resumed = [frame async for frame in frames(logs)]
     assert [text for frame in resumed if frame["type"] == "lines" for _, text in frame["lines"]] == ["line 3"]
 
 

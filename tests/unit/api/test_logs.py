@@ -2,6 +2,7 @@
 
 import array
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +31,18 @@ async def a_run(there: World, **status: Any) -> None:
     there.kubernetes.status("a", "ci-1", **{"phase": "Running", "steps": steps, **status})
 
 
-async def frames(there: World, query: str = "", count: int = 1000) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    async with there.http.ws_connect(f"{there.url}{RUN}/logs/stream{query}", headers=HEADERS) as socket:
+async def frames(socket: aiohttp.ClientWebSocketResponse) -> AsyncIterator[dict[str, Any]]:
+    """The frames of a socket, also those that came in one batch."""
+    async with asyncio.timeout(20):
         async for message in socket:
-            found.append(message.json())
-            if len(found) == count:
-                break
-    return found
+            found = message.json()
+            for frame in found["frames"] if found["type"] == "batch" else [found]:
+                yield frame
+
+
+async def all_frames(there: World, query: str = "") -> list[dict[str, Any]]:
+    async with there.http.ws_connect(f"{there.url}{RUN}/logs/stream{query}", headers=HEADERS) as socket:
+        return [frame async for frame in frames(socket)]
 
 
 async def test_the_text_of_a_step(tmp_path: Path) -> None:
@@ -76,20 +81,20 @@ async def test_a_socket_gives_what_is_there_then_what_comes_then_the_end(tmp_pat
         await a_run(there)
         log = there.hub.open(STREAM, 1, [])
         there.hub.publish(log, block(1, "one", "two"))
+        named = {"step": "build", "attempt": 1, "container": "step"}
+        time = "2026-01-01T12:00:00.000000Z"
         async with there.http.ws_connect(f"{there.url}{RUN}/logs/stream?step=build", headers=HEADERS) as socket:
-            named = {"step": "build", "attempt": 1, "container": "step"}
-            times = [f"2026-01-01T12:00:00.00000{number}Z" for number in (0, 0)]
-            first = await asyncio.wait_for(socket.receive_json(), 5)
-            assert first == {"type": "lines", **named, "first": 1, "lines": [[times[0], "one"], [times[1], "two"]]}
-            assert await asyncio.wait_for(socket.receive_json(), 5) == {"type": "live", **named}
+            told = frames(socket)
+            first = {"type": "lines", **named, "first": 1, "lines": [[time, "one"], [time, "two"]]}
+            assert await anext(told) == first
+            assert await anext(told) == {"type": "live", **named}
             there.hub.publish(log, block(3, "three"))
-            third = await asyncio.wait_for(socket.receive_json(), 5)
+            third = await anext(told)
             assert (third["first"], third["lines"][0][1]) == (3, "three")
             there.hub.end(log)
-            assert await asyncio.wait_for(socket.receive_json(), 5) == {"type": "end", **named, "lines": 3}
+            assert await anext(told) == {"type": "end", **named, "lines": 3}
             there.kubernetes.status("a", "ci-1", phase="Succeeded")
-            assert await asyncio.wait_for(socket.receive_json(), 5) == {"type": "done"}
-            assert (await asyncio.wait_for(socket.receive(), 5)).type == aiohttp.WSMsgType.CLOSE
+            assert [frame async for frame in told] == [{"type": "done"}]
 
 
 async def test_a_socket_resumes_after_a_line(tmp_path: Path) -> None:
@@ -98,7 +103,7 @@ async def test_a_socket_resumes_after_a_line(tmp_path: Path) -> None:
         log = there.hub.open(STREAM, 1, [])
         there.hub.publish(log, block(1, *(f"line {number}" for number in range(1, 101))))
         there.hub.end(log)
-        found = await frames(there, "?after=build:1:step:98")
+        found = await all_frames(there, "?after=build:1:step:98")
         texts = [text for frame in found if frame["type"] == "lines" for _, text in frame["lines"]]
         assert texts == ["line 99", "line 100"]
         assert [frame["type"] for frame in found][-2:] == ["end", "done"]
@@ -109,14 +114,14 @@ async def test_a_run_that_has_not_begun_is_waited_for(tmp_path: Path) -> None:
         await a_run(there, phase="Pending", steps=[])
         async with there.http.ws_connect(f"{there.url}{RUN}/logs/stream?step=build", headers=HEADERS) as socket:
             there.hub.publish(there.hub.open(STREAM, 1, []), block(1, "at last"))
-            first = await asyncio.wait_for(socket.receive_json(), 5)
+            first = await anext(frames(socket))
             assert first["lines"][0][1] == "at last"
 
 
 async def test_a_run_that_is_deleted_ends_its_sockets(tmp_path: Path) -> None:
     async with world(tmp_path) as there:
         await a_run(there)
-        reading = asyncio.ensure_future(frames(there))
+        reading = asyncio.ensure_future(all_frames(there))
         while not there.hub.subscribers:
             await asyncio.sleep(0)
         await there.kubernetes.delete(PIPELINE_RUNS, "ci-1", "a")
@@ -164,7 +169,7 @@ async def test_a_ticket_opens_one_socket(tmp_path: Path) -> None:
         ticket = (await there.call("POST", "/api/v1/tickets")).json["ticket"]
         url = f"{there.url}{RUN}/logs/stream?ticket={ticket}"
         async with there.http.ws_connect(url) as socket:
-            assert await asyncio.wait_for(socket.receive_json(), 5) == {"type": "done"}
+            assert await anext(frames(socket)) == {"type": "done"}
         with pytest.raises(aiohttp.WSServerHandshakeError):
             await there.http.ws_connect(url)
 
@@ -175,8 +180,8 @@ async def test_a_slow_reader_is_told_what_it_missed(tmp_path: Path) -> None:
         log = there.hub.open(STREAM, 1, [])
         there.hub.publish(log, block(1, "first"))
         async with there.http.ws_connect(f"{there.url}{RUN}/logs/stream", headers=HEADERS) as socket:
-            first = await asyncio.wait_for(socket.receive_json(), 5)
-            assert first["lines"][0][1] == "first"
+            told = frames(socket)
+            assert (await anext(told))["lines"][0][1] == "first"
             number = 2
             while log.ring.first < 8000:
                 there.hub.publish(log, block(number, *["x" * 1000] * 500))
@@ -185,8 +190,7 @@ async def test_a_slow_reader_is_told_what_it_missed(tmp_path: Path) -> None:
             there.hub.end(log)
             there.kubernetes.status("a", "ci-1", phase="Succeeded")
             got, missed, kinds = 1, 0, set()
-            async for message in socket:
-                frame = message.json()
+            async for frame in told:
                 kinds.add(frame["type"])
                 got += len(frame.get("lines", ())) if frame["type"] == "lines" else 0
                 missed += frame["last"] - frame["first"] + 1 if frame["type"] == "missed" else 0
