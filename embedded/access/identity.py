@@ -64,8 +64,12 @@ def read_token_file(path: Path) -> dict[str, User]:
 def signing_key(path: Path) -> bytes:
     """The key of this cluster's service account tokens; made at the first call."""
     if not path.exists():
-        path.touch(mode=0o600)
-        path.write_bytes(secrets.token_bytes(32))
+        # Renamed into place, so that no crash leaves an empty key, with which anybody could sign.
+        fresh = path.with_suffix(".new")
+        fresh.unlink(missing_ok=True)
+        fresh.touch(mode=0o600)
+        fresh.write_bytes(secrets.token_bytes(32))
+        fresh.replace(path)
     return path.read_bytes()
 
 

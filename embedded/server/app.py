@@ -121,6 +121,7 @@ class Server:
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         doorway.check_site(request.headers)
         user = doorway.user(request.headers, self._authenticator)
+        user = doorway.acting_as(request.headers, user, self._authorizer)
         target = paths.parse(request.path, self._registry.catalogue)
         if target is None:
             return self._outside(request, user)

@@ -7,6 +7,7 @@ from typing import Any
 
 from embedded.machinery.errors import ApiError, bad_request, unsupported_media_type
 from embedded.machinery.write import PatchKind
+from embedded.server import protobuf
 
 Json = dict[str, Any]
 
@@ -32,6 +33,8 @@ def read_object(data: bytes, content_type: str, kind: str) -> Json:
         ApiError: 415 for a media type that is not read here, 400 for a body that is not an object.
     """
     form = media_type(content_type) or _JSON
+    if form == protobuf.MEDIA_TYPE:
+        return protobuf.read(data)
     if form not in _OBJECTS:
         raise unsupported_media_type(_OBJECTS)
     value = _yaml(data) if form == _YAML else _json(data, kind)

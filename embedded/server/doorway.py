@@ -5,10 +5,14 @@ from __future__ import annotations
 import urllib.parse
 from collections.abc import Mapping
 
-from embedded.access.identity import Authenticator, User
-from embedded.machinery.errors import ApiError
+from multidict import CIMultiDictProxy
+
+from embedded.access.identity import AUTHENTICATED, Authenticator, User
+from embedded.access.rbac import Authorizer, Request
+from embedded.machinery.errors import ApiError, bad_request
 
 MAX_BODY = 3 << 20
+_SERVICE_ACCOUNT = "system:serviceaccount:"
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -43,3 +47,30 @@ def user(headers: Mapping[str, str], authenticator: Authenticator) -> User:
     if found is None:
         raise ApiError(401, "Unauthorized", "Unauthorized")
     return found
+
+
+def acting_as(headers: CIMultiDictProxy[str], asking: User, authorizer: Authorizer) -> User:
+    """Whom the request is to be made as: another user when it says so and may (`kubectl --as`).
+
+    Raises:
+        ApiError: 403.
+    """
+    name, groups = headers.get("Impersonate-User"), headers.getall("Impersonate-Group", [])
+    if name is None:
+        if groups:
+            raise bad_request("Impersonate-Group needs Impersonate-User")
+        return asking
+    wanted = [("users", name), *(("groups", group) for group in groups)]
+    if name.startswith(_SERVICE_ACCOUNT) and name.count(":") == 3:
+        namespace, account = name.removeprefix(_SERVICE_ACCOUNT).split(":")
+        wanted[0] = ("serviceaccounts", account)
+        groups = groups or ["system:serviceaccounts", f"system:serviceaccounts:{namespace}"]
+    else:
+        namespace = ""
+    for resource, which in wanted:
+        where = namespace if resource == "serviceaccounts" else ""
+        if not authorizer.allows(asking, Request("impersonate", "", resource, where, which)):
+            why = f'User "{asking.name}" cannot impersonate resource "{resource}" in API group "" at the cluster scope'
+            details = {"name": which, "kind": resource}
+            raise ApiError(403, "Forbidden", f'{resource} "{which}" is forbidden: {why}', details)
+    return User(name, "", tuple(dict.fromkeys((*groups, AUTHENTICATED))))

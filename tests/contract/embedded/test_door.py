@@ -114,3 +114,11 @@ def test_a_client_that_never_finishes_its_request_holds_nobody_up(api: Api) -> N
         ]
         slow.sendall("\r\n".join([*head, "", "{"]).encode())
         assert api("GET", _PODS)[0] == 200
+
+
+def test_only_who_may_impersonate_acts_as_another(api: Api) -> None:
+    assert api("GET", _PODS, Impersonate_User="joe")[0] == 403
+    status, body = api("GET", _PODS, token=STRANGER, Impersonate_User="admin", Impersonate_Group="system:masters")
+    assert (status, body["details"]) == (403, {"name": "admin", "kind": "users"})
+    assert api("GET", _PODS, Impersonate_Group="system:masters")[0] == 400
+    assert api("GET", _PODS, Impersonate_User="joe", Impersonate_Group="system:masters")[0] == 200

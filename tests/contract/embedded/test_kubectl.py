@@ -158,3 +158,29 @@ def test_a_custom_resource_has_the_columns_of_its_definition(kubectl: Kubectl) -
     box = {"apiVersion": "example.com/v1", "kind": "Box", "metadata": {"name": "b"}, "spec": {"size": 3}}
     kubectl("apply", "-f", "-", given=box)
     assert [line.split() for line in kubectl("get", "bx").splitlines()] == [["NAME", "SIZE"], ["b", "3"]]
+
+
+def test_what_it_makes_itself_arrives_as_protobuf(kubectl: Kubectl) -> None:
+    kubectl("create", "namespace", "made")
+    kubectl("create", "configmap", "c", "--from-literal=a=b", "-n", "made")
+    kubectl("create", "secret", "generic", "s", "--from-literal=p=hunter2", "-n", "made")
+    kubectl("create", "serviceaccount", "bot", "-n", "made")
+    assert kubectl("create", "token", "bot", "-n", "made").count(".") == 2
+    kubectl("create", "job", "j", "--image=x", "-n", "made", "--", "sh", "-c", "echo made")
+    kubectl("wait", "--for=condition=Complete", "job/j", "-n", "made", "--timeout=20s")
+    assert kubectl("logs", "job/j", "-n", "made") == "made\n"
+    assert kubectl("get", "secret", "s", "-n", "made", "-o", "jsonpath={.data.p}") == "aHVudGVyMg=="
+    kubectl("create", "quota", "q", "--hard=pods=0", "-n", "made")
+    assert "exceeded quota: q" in kubectl("run", "p", "--image=x", "--restart=Never", "-n", "made", code=1)
+    kubectl("delete", "namespace", "made", "--timeout=20s")
+    assert "NotFound" in kubectl("get", "namespace", "made", code=1)
+
+
+def test_it_asks_who_it_is_and_what_others_may(kubectl: Kubectl) -> None:
+    assert "system:masters" in kubectl("auth", "whoami")
+    assert kubectl("auth", "can-i", "create", "pods") == "yes\n"
+    ask = ("auth", "can-i", "get", "pods", "--as", "joe")
+    assert kubectl(*ask, code=1).startswith("no")
+    kubectl("create", "clusterrolebinding", "joe", "--clusterrole=view", "--user=joe")
+    assert kubectl(*ask) == "yes\n"
+    assert "Forbidden" in kubectl("get", "secrets", "--as", "joe", code=1)
