@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
+from embedded.machinery.errors import forbidden
 from embedded.machinery.resources import NAMESPACES, PODS, ResourceType
 
 Json = dict[str, Any]
 
 _TERMINAL = ("Succeeded", "Failed")
+_NAMESPACES_TO_STAY = ("default", "kube-system")
 _FOREGROUND, _ORPHAN = "foregroundDeletion", "orphan"
 _WAITS_FOR = {"Foreground": [_FOREGROUND], "Orphan": [_ORPHAN]}
+
+
+def check_allowed(resource: ResourceType, name: str) -> None:
+    """Raises:
+    ApiError: 403, the object is part of every cluster.
+    """
+    if resource is NAMESPACES and name in _NAMESPACES_TO_STAY:
+        raise forbidden(resource.plural, name, resource.group, "this namespace may not be deleted")
 
 
 def mark(resource: ResourceType, obj: Json, *, propagation: str | None, grace_period: int | None, now: str) -> bool:

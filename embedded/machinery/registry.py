@@ -319,6 +319,7 @@ class Registry:
         body = self.raw(resource, namespace, name)
         old: Json = json.loads(body)
         new: Json = json.loads(body)
+        deletion.check_allowed(resource, name)
         envelope.check_preconditions(resource, old, preconditions or {})
         if dry_run:
             return old

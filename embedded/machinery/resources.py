@@ -74,7 +74,14 @@ def _review(group: str, plural: str, kind: str, namespaced: bool = False) -> Res
 
 
 _STATUS = frozenset({"status"})
-NAMESPACES = _core("namespaces", "Namespace", namespaced=False, short_names=("ns",), subresources=_STATUS)
+NAMESPACES = _core(
+    "namespaces",
+    "Namespace",
+    namespaced=False,
+    short_names=("ns",),
+    subresources=_STATUS,
+    verbs=tuple(verb for verb in _ALL if verb != "deletecollection"),
+)
 CONFIG_MAPS = _core("configmaps", "ConfigMap", short_names=("cm",))
 SECRETS = _core("secrets", "Secret")
 EVENTS = _core("events", "Event", short_names=("ev",))

@@ -144,6 +144,8 @@ class Server:
         """Discovery and health, or nothing."""
         found = discovery.document(request.path, self._registry.catalogue)
         if found is not None:
+            if request.method not in ("GET", "HEAD"):
+                raise method_not_allowed()
             if not self._authorizer.allows(user, Request("get", path=request.path)):
                 raise ApiError(403, "Forbidden", f'User "{user.name}" cannot get path "{request.path}"', {})
             return web.Response(text=found) if isinstance(found, str) else _json(200, found)

@@ -122,3 +122,10 @@ def test_only_who_may_impersonate_acts_as_another(api: Api) -> None:
     assert (status, body["details"]) == (403, {"name": "admin", "kind": "users"})
     assert api("GET", _PODS, Impersonate_Group="system:masters")[0] == 400
     assert api("GET", _PODS, Impersonate_User="joe", Impersonate_Group="system:masters")[0] == 200
+
+
+def test_what_every_cluster_has_stays(api: Api) -> None:
+    status, body = api("DELETE", "/api/v1/namespaces/default")
+    assert (status, body["message"]) == (403, 'namespaces "default" is forbidden: this namespace may not be deleted')
+    assert api("DELETE", "/api/v1/namespaces")[0] == 405
+    assert api("POST", "/version", {})[0] == 405
