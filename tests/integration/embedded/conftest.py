@@ -1,0 +1,114 @@
+"""A cluster in this process: registry, controllers and runner, without HTTP. Its pods are real processes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from embedded import controllers
+from embedded.machinery.errors import ApiError
+from embedded.machinery.ports import LogOptions
+from embedded.machinery.registry import Registry
+from embedded.machinery.resources import JOBS, NAMESPACES, PODS, ResourceType
+from embedded.runner import Runner, RunnerSettings
+from embedded.storage.store import Store
+
+Json = dict[str, Any]
+PATIENCE = 20.0
+
+
+class Cluster:
+    """What tests ask of it. All objects are in the namespace `default`."""
+
+    def __init__(self, registry: Registry, runner: Runner, folder: Path) -> None:
+        self.registry, self.runner, self.folder = registry, runner, folder
+
+    def pod(self, script: str, name: str = "p", *, more: Json | None = None, **container: Any) -> Json:
+        """Create a pod with one container, `main`, that runs a script in sh. `more`: the rest of its spec."""
+        spec: Json = {"restartPolicy": "Never", "containers": [sh("main", script, **container)], **(more or {})}
+        return self.registry.create(PODS, {"metadata": {"name": name}, "spec": spec}, namespace="default")
+
+    def job(self, script: str, name: str = "j", **spec: Any) -> Json:
+        template = {"spec": {"restartPolicy": "Never", "containers": [sh("main", script)]}}
+        job = {"metadata": {"name": name}, "spec": {"backoffLimit": 0, "template": template, **spec}}
+        return self.registry.create(JOBS, job, namespace="default")
+
+    async def until(self, holds: Callable[[Json], Any], name: str = "p", resource: ResourceType = PODS) -> Json:
+        """The object, as soon as it is as wanted."""
+        with closing(self.registry.watch(resource)) as subscription:
+            async with asyncio.timeout(PATIENCE):
+                while True:
+                    obj = self.registry.find(resource, "default", name)
+                    if obj is not None and holds(obj):
+                        return obj
+                    await subscription.wait()
+                    subscription.take()
+
+    async def gone(self, name: str = "p", resource: ResourceType = PODS) -> None:
+        with closing(self.registry.watch(resource)) as subscription:
+            async with asyncio.timeout(PATIENCE):
+                while self.registry.find(resource, "default", name) is not None:
+                    await subscription.wait()
+                    subscription.take()
+
+    async def ended(self, name: str = "p") -> Json:
+        return await self.until(lambda pod: pod["status"]["phase"] in ("Succeeded", "Failed"), name)
+
+    async def log(self, name: str = "p", container: str = "", **options: Any) -> bytes:
+        chunks = self.runner.read_log("default", name, LogOptions(container=container, **options))
+        return b"".join([chunk async for chunk in chunks])
+
+    async def printed(self, text: bytes, name: str = "p", container: str = "main") -> bytes:
+        """What a container has printed, as soon as `text` is in it."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                try:
+                    if text in (said := await self.log(name, container)):
+                        return said
+                except ApiError:
+                    pass
+                await asyncio.sleep(0.01)
+
+
+def sh(name: str, script: str, **more: Any) -> Json:
+    """A container that runs a script; Kubernetes itself would read `$$` as an escaped dollar sign."""
+    return {"name": name, "image": "none:1", "command": ["sh", "-c", script.replace("$", "$$")], **more}
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@asynccontextmanager
+async def running(folder: Path, *, max_pods: int = 8) -> AsyncIterator[Cluster]:
+    """Run a cluster on a folder; what an earlier one left there is taken up."""
+    folder.mkdir(exist_ok=True)
+    store = Store(folder / "cluster.db")
+    registry = Registry(store)
+    if registry.find(NAMESPACES, None, "default") is None:
+        registry.create(NAMESPACES, {"metadata": {"name": "default"}})
+    runner = Runner(registry, folder, RunnerSettings(max_pods=max_pods))
+    try:
+        async with asyncio.TaskGroup() as group:
+            working = [group.create_task(runner.run()), group.create_task(controllers.run(registry))]
+            yield Cluster(registry, runner, folder)
+            for task in working:
+                task.cancel()
+    finally:
+        store.close()
+
+
+@pytest.fixture
+async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
+    async with running(tmp_path / "cluster") as made:
+        yield made

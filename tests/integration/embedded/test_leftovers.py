@@ -1,0 +1,120 @@
+"""A container that has ended leaves no process behind, whatever it did."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from embedded.machinery.resources import JOBS, PODS
+from embedded.runner.orphans import MARK
+from tests.integration.embedded.conftest import Cluster, alive, running
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="what leaves its process group is found on Linux only")
+
+_BACKGROUND = "sleep 300 & echo $!"
+_IGNORING = "sh -c 'trap \"\" TERM HUP; echo $$; while true; do sleep 1; done' & sleep 0.2"
+_SETSID = "setsid sh -c 'echo $$; exec sleep 300' & sleep 0.2"
+_DAEMON = (
+    "(setsid sh -c '(echo $(exec sh -c \"echo \\$PPID\"); exec sleep 300 </dev/null >/dev/null 2>&1) &') ; sleep 0.2"
+)
+_NO_MARK = "env -i PATH=$PATH setsid sh -c 'echo $$; exec sleep 300' & sleep 0.2"
+_CHAIN = "setsid sh -c 'setsid sh -c \"echo \\$\\$; exec sleep 300\" & sleep 300' & sleep 0.3"
+
+
+@linux
+@pytest.mark.parametrize(
+    "script",
+    [_BACKGROUND, _IGNORING, _SETSID, _DAEMON, _NO_MARK, _CHAIN],
+    ids=["background", "ignores SIGTERM", "setsid", "daemon", "cleared environment", "chain of sessions"],
+)
+async def test_what_a_step_leaves_running_is_ended_with_it(cluster: Cluster, script: str) -> None:
+    cluster.pod(script)
+    pod = await cluster.ended()
+    assert pod["status"]["phase"] == "Succeeded"
+    pids = [int(word) for word in (await cluster.log()).split()]
+    assert pids
+    assert [pid for pid in pids if alive(pid)] == []
+
+
+async def test_a_pod_that_ignores_sigterm_is_killed_when_its_grace_period_is_over(cluster: Cluster) -> None:
+    cluster.pod("trap '' TERM; echo $$; while true; do sleep 1; done", more={"terminationGracePeriodSeconds": 1})
+    pid = int(await cluster.printed(b"\n"))
+    cluster.registry.delete(PODS, "default", "p")
+    await cluster.gone()
+    assert not alive(pid)
+
+
+async def test_a_forced_deletion_kills_at_once_and_takes_the_logs_along(cluster: Cluster) -> None:
+    uid = cluster.pod("trap '' TERM; echo $$; while true; do sleep 1; done")["metadata"]["uid"]
+    pid = int(await cluster.printed(b"\n"))
+    cluster.registry.delete(PODS, "default", "p", grace_period=0)
+    async with asyncio.timeout(5):
+        while alive(pid) or (cluster.folder / "pods" / uid).exists():
+            await asyncio.sleep(0.01)
+
+
+async def test_stopping_the_cluster_ends_its_pods_and_says_so(tmp_path: Path) -> None:
+    async with running(tmp_path / "c") as cluster:
+        cluster.pod("echo $$; sleep 300")
+        pid = int(await cluster.printed(b"\n"))
+    assert not alive(pid)
+    async with running(tmp_path / "c") as cluster:
+        status = cluster.registry.get(PODS, "default", "p")["status"]
+        assert (status["phase"], status["reason"]) == ("Failed", "NodeShutdown")
+
+
+_LIFE = """
+import asyncio, sys
+from pathlib import Path
+from embedded.machinery.resources import PODS
+from tests.integration.embedded.conftest import running
+
+async def main():
+    async with running(Path(sys.argv[1])) as cluster:
+        cluster.job("setsid sleep 300 & echo $! $$; env -i setsid sleep 300 & sleep 300")
+        pods = []
+        while not pods:
+            await asyncio.sleep(0.01)
+            pods = cluster.registry.list(PODS)
+        print((await cluster.printed(b"\\n", pods[0]["metadata"]["name"])).decode(), flush=True)
+        await asyncio.sleep(300)
+
+asyncio.run(main())
+"""
+
+
+@linux
+async def test_after_a_crash_orphans_are_ended_and_their_pods_have_failed(tmp_path: Path, repository: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != MARK}
+    life = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", _LIFE, str(tmp_path / "c")), stdout=subprocess.PIPE, cwd=repository, env=environment
+    )
+    assert life.stdout is not None
+    async with asyncio.timeout(20):
+        pids = [int(word) for word in (await life.stdout.readline()).split()]
+        life.kill()
+        await life.wait()
+    assert len([pid for pid in pids if alive(pid)]) == 2
+    async with running(tmp_path / "c") as cluster:
+        job = await cluster.until(lambda job: job["status"].get("failed"), "j", JOBS)
+        assert job["status"]["conditions"][-1]["type"] == "Failed"
+        (pod,) = cluster.registry.list(PODS)
+        assert (pod["status"]["phase"], pod["status"]["reason"]) == ("Failed", "NodeLost")
+        assert pod["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 137
+        async with asyncio.timeout(5):
+            while any(_runs(pid) for pid in pids):
+                await asyncio.sleep(0.01)
+        assert b"\n" in await cluster.log(pod["metadata"]["name"])
+
+
+def _runs(pid: int) -> bool:
+    """Alive, and not only waiting to be buried by somebody."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
