@@ -30,41 +30,82 @@ class Verdict:
     why: str = ""
 
 
+_Part = re.Pattern[str] | Literal["*", "**", "**/"]
+
+
 @lru_cache(maxsize=512)
-def _regex(glob: str) -> re.Pattern[str]:
+def _parts(glob: str) -> tuple[_Part, ...]:
     """`*` stays inside a path segment, `**` crosses them, `?` is one character, `[a-z]` a set."""
-    out, position = "", 0
+    out: list[_Part] = []
+    position = 0
     while position < len(glob):
         if glob.startswith("**/", position):
-            out, position = out + "(?:.*/)?", position + 3
+            out.append("**/")
+            position += 3
         elif glob.startswith("**", position):
-            out, position = out + ".*", position + 2
+            out.append("**")
+            position += 2
         elif glob[position] == "*":
-            out, position = out + "[^/]*", position + 1
+            out.append("*")
+            position += 1
         elif glob[position] == "?":
-            out, position = out + "[^/]", position + 1
+            out.append(re.compile("[^/]"))
+            position += 1
         elif glob[position] == "[" and "]" in glob[position + 2 :]:
             end = glob.index("]", position + 2)
             inner = glob[position + 1 : end].replace("\\", "\\\\")
-            out += "[" + ("^" + inner[1:] if inner.startswith("!") else inner.replace("^", "\\^", 1)) + "]"
+            negated = "^" + inner[1:] if inner.startswith("!") else inner.replace("^", "\\^", 1)
+            try:
+                out.append(re.compile(f"[{negated}]"))
+            except re.error:
+                # A set such as [z-a] that means nothing: the text is taken as it stands.
+                return tuple(re.compile(re.escape(character)) for character in glob)
             position = end + 1
         else:
-            out, position = out + re.escape(glob[position]), position + 1
-    try:
-        return re.compile(out)
-    except re.error:
-        # A set such as [z-a] that means nothing: the text is taken as it stands.
-        return re.compile(re.escape(glob))
+            out.append(re.compile(re.escape(glob[position])))
+            position += 1
+    return tuple(out)
+
+
+def _step(part: _Part, here: set[int], text: str) -> set[int]:
+    """Where one part of a glob leads from these places in the text."""
+    if not here:
+        return here
+    if part == "**":
+        return set(range(min(here), len(text) + 1))
+    if part == "**/":
+        return here | {place + 1 for place in range(min(here), len(text)) if text[place] == "/"}
+    if part == "*":
+        reached = set()
+        inside = False
+        for place in range(len(text) + 1):
+            inside = place in here or (inside and text[place - 1] != "/")
+            if inside:
+                reached.add(place)
+        return reached
+    return {place + 1 for place in here if place < len(text) and part.match(text[place])}
+
+
+def _fits(glob: str, text: str) -> bool:
+    """Whether a glob fits the whole text.
+
+    All ways are followed at once: a regular expression would try them one by one, which takes for ever for a glob
+    like `*a*a*a*a*a*b`, and globs are other people's.
+    """
+    here = {0}
+    for part in _parts(glob):
+        here = _step(part, here, text)
+    return len(text) in here
 
 
 def matches(glob: str, text: str) -> bool:
     """Whether a glob fits the whole text. A bare `*` fits everything."""
-    return glob == "*" or _regex(glob).fullmatch(text) is not None
+    return glob == "*" or _fits(glob, text)
 
 
 def _any_path(globs: Iterable[str], changed: Sequence[str]) -> bool:
     patterns = list(globs)
-    return any(_regex(glob).fullmatch(path) for glob in patterns for path in changed)
+    return any(_fits(glob, path) for glob in patterns for path in changed)
 
 
 def match(pipeline: Mapping[str, Any], occasion: Occasion) -> Verdict:
