@@ -35,11 +35,21 @@ async def test_an_event_is_judged(tmp_path: Path, branch: str, runs: bool) -> No
         assert not [each for each in answer["problems"] if each["severity"] == "error"]
 
 
-@pytest.mark.parametrize("text", ["", "\t", "a: [", "- 1", "&a [*a]", "\x00", "x" * 999_999])
+BOMBS = ["a: " + "[ " * 400_000, "a: " + "{a: " * 200_000, "- " * 400_000, "? " * 400_000]
+
+
+@pytest.mark.parametrize("text", ["", "\t", "a: [", "- 1", "&a [*a]", "\x00", "x" * 999_999, *BOMBS], ids=range(11))
 async def test_any_text_is_answered(tmp_path: Path, text: str) -> None:
     async with world(tmp_path) as there:
         answer = await there.call("POST", "/api/v1/lint", json={"text": text})
         assert (answer.status, bool(answer.json["problems"])) == (200, True)
+
+
+@pytest.mark.timeout(10)
+async def test_a_branch_glob_can_not_keep_the_controller_busy(tmp_path: Path) -> None:
+    async with world(tmp_path) as there:
+        body = {"text": GOOD.replace("[main]", f"['{'*a' * 40}b']"), "event": "push", "branch": "a" * 255}
+        assert (await there.call("POST", "/api/v1/lint", json=body)).json["wouldRun"]["runs"] is False
 
 
 @pytest.mark.parametrize(
