@@ -81,7 +81,8 @@ def floor(count: int) -> float:
 
 async def flood(registry: Registry, events: Subscription, count: int) -> float:
     """Seconds from submitting `count` Jobs at once to the last one's completion."""
-    began, done = time.perf_counter(), set()
+    began = time.perf_counter()
+    done: set[str] = set()
     for number in range(count):
         registry.create(JOBS, job(f"flood-{number}", SHAPES[0]), namespace="default")
     async with asyncio.timeout(120):
@@ -95,7 +96,9 @@ async def flood(registry: Registry, events: Subscription, count: int) -> float:
 
 
 async def main(count: int) -> None:
-    print(f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}, load {os.getloadavg()[0]:.1f}")
+    print(
+        f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}, load {os.getloadavg()[0]:.1f}"
+    )
     print(f"floor: start `true` and wait, without a cluster: {floor(count):.1f} ms (median of {count})")
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder) / "cluster.db")

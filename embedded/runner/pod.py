@@ -259,7 +259,8 @@ class PodWorker:
         while await self._start(container, around):
             if container.state.started:
                 self._sidecar_up.set()
-            else:
+            if restarts or not container.state.started:
+                # The first start is told with that of the next container, which follows at once.
                 self.publish()
             await self._ended(container, around)
             if self._ending.is_set():

@@ -1,0 +1,114 @@
+"""Controllers act on objects in the registry: the moment something changes, or when it is time."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from embedded.machinery.errors import ApiError
+from embedded.machinery.resources import (
+    CONFIG_MAPS,
+    EVENTS,
+    JOBS,
+    NAMESPACES,
+    PODS,
+    RESOURCE_QUOTAS,
+    SERVICE_ACCOUNTS,
+)
+from tests.integration.embedded.conftest import Cluster, sh
+
+Json = dict[str, Any]
+
+
+def config_map(name: str, *owners: Json) -> Json:
+    references = [{"apiVersion": "v1", "kind": "ConfigMap", **owner} for owner in owners]
+    return {"metadata": {"name": name, "ownerReferences": references}}
+
+
+def reference(obj: Json) -> Json:
+    return {"name": obj["metadata"]["name"], "uid": obj["metadata"]["uid"]}
+
+
+async def test_what_has_another_owner_stays_when_one_goes(cluster: Cluster) -> None:
+    first = cluster.registry.create(CONFIG_MAPS, config_map("first"), namespace="default")
+    second = cluster.registry.create(CONFIG_MAPS, config_map("second"), namespace="default")
+    both = config_map("both", reference(first), reference(second))
+    cluster.registry.create(CONFIG_MAPS, both, namespace="default")
+    cluster.registry.create(CONFIG_MAPS, config_map("one", reference(first)), namespace="default")
+    cluster.registry.delete(CONFIG_MAPS, "default", "first", propagation="Foreground")
+    await cluster.gone("first", CONFIG_MAPS)
+    await cluster.gone("one", CONFIG_MAPS)
+    assert cluster.registry.find(CONFIG_MAPS, "default", "both") is not None
+    cluster.registry.delete(CONFIG_MAPS, "default", "second")
+    await cluster.gone("both", CONFIG_MAPS)
+
+
+async def test_what_names_an_owner_that_never_was_is_removed(cluster: Cluster) -> None:
+    lost = config_map("lost", {"name": "nobody", "uid": "00000000-0000-0000-0000-000000000000"})
+    cluster.registry.create(CONFIG_MAPS, lost, namespace="default")
+    await cluster.gone("lost", CONFIG_MAPS)
+
+
+async def test_a_namespace_goes_when_all_in_it_has_gone_pods_included(cluster: Cluster) -> None:
+    registry = cluster.registry
+    registry.create(NAMESPACES, {"metadata": {"name": "full"}})
+    for number in range(250):
+        registry.create(CONFIG_MAPS, {"metadata": {"name": f"c{number}"}}, namespace="full")
+    spec = {"restartPolicy": "Never", "terminationGracePeriodSeconds": 1, "containers": [sh("main", "exec sleep 60")]}
+    registry.create(PODS, {"metadata": {"name": "p"}, "spec": spec}, namespace="full")
+    async with asyncio.timeout(10):
+        while registry.get(PODS, "full", "p")["status"]["phase"] != "Running":
+            await asyncio.sleep(0.01)
+        assert registry.find(SERVICE_ACCOUNTS, "full", "default") is not None
+        registry.delete(NAMESPACES, None, "full")
+        while registry.find(NAMESPACES, None, "full") is not None:
+            await asyncio.sleep(0.01)
+    assert registry.store.resources_in("full") == []
+
+
+async def test_a_job_over_quota_says_so_once_and_starts_when_there_is_room(cluster: Cluster) -> None:
+    registry = cluster.registry
+    quota = {"metadata": {"name": "q"}, "spec": {"hard": {"pods": "1"}}}
+    registry.create(RESOURCE_QUOTAS, quota, namespace="default")
+    await cluster.until(lambda q: (q.get("status") or {}).get("hard"), "q", RESOURCE_QUOTAS)
+    cluster.job("exec sleep 60", "first")
+    await cluster.until(lambda job: job["status"].get("ready") == 1, "first", JOBS)
+    cluster.job("true", "second")
+    async with asyncio.timeout(10):
+        while not registry.list(EVENTS, "default"):
+            await asyncio.sleep(0.01)
+    (event,) = registry.list(EVENTS, "default", field_selector="involvedObject.name=second")
+    assert (event["reason"], event["type"]) == ("FailedCreate", "Warning")
+    assert "exceeded quota" in event["message"]
+    assert "active" not in registry.get(JOBS, "default", "second")["status"]
+    registry.delete(JOBS, "default", "first", propagation="Background")
+    (pod,) = registry.list(PODS)
+    registry.delete(PODS, "default", pod["metadata"]["name"], grace_period=1)
+    await cluster.until(lambda job: job["status"].get("succeeded") == 1, "second", JOBS)
+    assert len(registry.list(EVENTS, "default", field_selector="involvedObject.name=second")) == 1
+
+
+async def test_a_finished_job_is_removed_with_its_pods_after_its_time_to_live(cluster: Cluster) -> None:
+    cluster.job("true", ttlSecondsAfterFinished=0)
+    await cluster.gone("j", JOBS)
+    async with asyncio.timeout(10):
+        while cluster.registry.list(PODS):
+            await asyncio.sleep(0.01)
+
+
+async def test_pods_that_somebody_removes_still_count_for_their_job(cluster: Cluster) -> None:
+    cluster.job("exit 0", completions=3, parallelism=1)
+    removed: set[str] = set()
+    async with asyncio.timeout(15):
+        while not (job := cluster.registry.get(JOBS, "default", "j"))["status"].get("completionTime"):
+            for pod in cluster.registry.list(PODS):
+                if pod["status"]["phase"] == "Succeeded":
+                    try:
+                        cluster.registry.delete(PODS, "default", pod["metadata"]["name"])
+                    except ApiError:
+                        continue
+                    removed.add(pod["metadata"]["name"])
+            await asyncio.sleep(0)
+    assert job["status"]["succeeded"] == 3
+    assert "failed" not in job["status"]
+    assert len(removed) >= 2

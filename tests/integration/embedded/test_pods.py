@@ -1,0 +1,242 @@
+"""A pod lives and ends as on a real node; its containers are processes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from embedded.machinery.errors import ApiError
+from embedded.machinery.resources import JOBS, PODS, SECRETS
+from tests.integration.embedded.conftest import Cluster, running, sh
+
+Json = dict[str, Any]
+
+
+def main_state(pod: Json) -> Json:
+    return dict(pod["status"]["containerStatuses"][0]["state"])
+
+
+def condition(pod: Json, kind: str) -> Json:
+    return next(c for c in pod["status"]["conditions"] if c["type"] == kind)
+
+
+async def test_a_pod_patched_with_a_deadline_ends_and_keeps_its_logs(cluster: Cluster) -> None:
+    sidecar = sh("side", "trap 'echo told; exit 0' TERM; echo up; while true; do sleep 0.05; done")
+    more = {"initContainers": [sidecar | {"restartPolicy": "Always"}]}
+    cluster.pod("trap 'echo stopping; exit 3' TERM; echo up; while true; do sleep 0.05; done", more=more)
+    await cluster.printed(b"up")
+    cluster.registry.patch(PODS, "default", "p", {"spec": {"activeDeadlineSeconds": 1}}, kind="strategic")
+    pod = await cluster.ended()
+    assert (pod["status"]["phase"], pod["status"]["reason"]) == ("Failed", "DeadlineExceeded")
+    assert main_state(pod)["terminated"]["exitCode"] == 3
+    assert await cluster.log(container="main") == b"up\nstopping\n"
+    assert await cluster.log(container="side") == b"up\ntold\n"
+
+
+async def test_the_end_of_a_main_container_is_seen_while_a_sidecar_still_works(cluster: Cluster) -> None:
+    sidecar = sh(
+        "side", "trap 'while ! test -e done; do sleep 0.02; done; exit 9' TERM; while true; do sleep 0.02; done"
+    )
+    volume: Json = {"volumeMounts": [{"name": "w", "mountPath": "/w"}], "workingDir": "/w"}
+    sidecar |= {"restartPolicy": "Always", **volume}
+    more = {"initContainers": [sidecar], "volumes": [{"name": "w", "emptyDir": {}}]}
+    uid = cluster.pod("exit 0", more=more, **volume)["metadata"]["uid"]
+    pod = await cluster.until(
+        lambda pod: "terminated" in (pod["status"].get("containerStatuses") or [{"state": {}}])[0]["state"]
+    )
+    assert pod["status"]["phase"] == "Running"
+    (cluster.folder / "pods" / uid / "volumes" / "w" / "done").touch()
+    pod = await cluster.ended()
+    assert pod["status"]["phase"] == "Succeeded"
+    assert pod["status"]["initContainerStatuses"][0]["state"]["terminated"]["exitCode"] == 9
+
+
+async def test_sidecars_end_in_the_reverse_order_of_their_start(cluster: Cluster) -> None:
+    script = "trap 'echo NAME >> order; cat order; exit 0' TERM; while true; do sleep 0.02; done"
+    volume: Json = {"volumeMounts": [{"name": "w", "mountPath": "/w"}], "restartPolicy": "Always", "workingDir": "/w"}
+    inits = [sh(name, script.replace("NAME", name)) | volume for name in ("first", "second", "third")]
+    cluster.pod("sleep 0.2", more={"initContainers": inits, "volumes": [{"name": "w", "emptyDir": {}}]})
+    await cluster.ended()
+    assert await cluster.log(container="first") == b"third\nsecond\nfirst\n"
+
+
+async def test_sidecars_that_will_not_end_share_one_grace_period(cluster: Cluster) -> None:
+    script = "trap '' TERM; while true; do sleep 0.05; done"
+    volume: Json = {"volumeMounts": [{"name": "w", "mountPath": "/w"}], "restartPolicy": "Always", "workingDir": "/w"}
+    inits = [sh(f"s{n}", script) | volume for n in (1, 2, 3)]
+    more = {"initContainers": inits, "volumes": [{"name": "w", "emptyDir": {}}], "terminationGracePeriodSeconds": 1}
+    cluster.pod("sleep 0.2", more=more)
+    began = time.monotonic()
+    pod = await cluster.ended()
+    assert time.monotonic() - began < 5
+    assert pod["status"]["phase"] == "Succeeded"
+    assert {s["state"]["terminated"]["exitCode"] for s in pod["status"]["initContainerStatuses"]} == {137}
+
+
+async def test_a_sidecar_that_dies_early_is_started_again(cluster: Cluster) -> None:
+    sidecar = sh("side", "echo life; test -e seen && exec sleep 60; touch seen; exit 1")
+    volume: Json = {"volumeMounts": [{"name": "w", "mountPath": "/w"}], "workingDir": "/w"}
+    more = {
+        "initContainers": [sidecar | volume | {"restartPolicy": "Always"}],
+        "volumes": [{"name": "w", "emptyDir": {}}],
+    }
+    cluster.pod("sleep 60", more=more)
+    pod = await cluster.until(lambda p: (p["status"].get("initContainerStatuses") or [{}])[0].get("restartCount") == 1)
+    assert pod["status"]["initContainerStatuses"][0]["lastState"]["terminated"]["exitCode"] == 1
+    assert await cluster.printed(b"life", container="side") == b"life\n"
+    assert await cluster.log(container="side", previous=True) == b"life\n"
+
+
+@pytest.mark.parametrize("kind", ["exec", "tcpSocket"])
+async def test_main_containers_start_when_the_probe_of_a_service_says_so(cluster: Cluster, kind: str) -> None:
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    probe: Json = {"periodSeconds": 1, "failureThreshold": 9}
+    probe |= {"exec": {"command": ["test", "-e", "/w/ready"]}} if kind == "exec" else {"tcpSocket": {"port": port}}
+    service = sh("db", "touch ready; exec sleep 60", startupProbe=probe, restartPolicy="Always")
+    service |= {"volumeMounts": [{"name": "w", "mountPath": "/w"}], "workingDir": "/w"}
+    cluster.pod("true", more={"initContainers": [service], "volumes": [{"name": "w", "emptyDir": {}}]})
+    async with server:
+        assert (await cluster.ended())["status"]["phase"] == "Succeeded"
+
+
+async def test_an_init_container_is_stopped_as_well(cluster: Cluster) -> None:
+    cluster.pod("true", more={"initContainers": [sh("fetch", "echo up; exec sleep 60")]})
+    await cluster.printed(b"up", container="fetch")
+    cluster.registry.delete(PODS, "default", "p")
+    await cluster.gone()
+
+
+async def test_a_container_waits_for_its_secret(cluster: Cluster) -> None:
+    variable = {"name": "T", "valueFrom": {"secretKeyRef": {"name": "late", "key": "k"}}}
+    cluster.pod("echo $T", env=[variable])
+    pod = await cluster.until(lambda pod: pod["status"].get("containerStatuses"))
+    assert main_state(pod) == {
+        "waiting": {"reason": "CreateContainerConfigError", "message": 'secret "late" not found'}
+    }
+    with pytest.raises(ApiError, match="is waiting to start: CreateContainerConfigError"):
+        await cluster.log()
+    cluster.registry.create(SECRETS, {"metadata": {"name": "late"}, "stringData": {"k": "here"}}, namespace="default")
+    assert (await cluster.ended())["status"]["phase"] == "Succeeded"
+    assert await cluster.log() == b"here\n"
+
+
+@pytest.mark.parametrize(
+    ("container", "code", "message"),
+    [
+        ({"command": ["no-such-tool"]}, 127, 'exec: "no-such-tool": executable file not found in $PATH ('),
+        ({"command": ["/no/such/tool"]}, 127, "/no/such/tool does not exist on this machine"),
+        (
+            {"command": ["true"], "workingDir": "/no/such/folder"},
+            128,
+            "the working directory /no/such/folder does not exist",
+        ),
+        ({"command": ["true", "\0"]}, 128, "embedded null byte"),
+    ],
+)
+async def test_what_can_not_be_started_says_what_was_missing(
+    cluster: Cluster, container: Json, code: int, message: str
+) -> None:
+    spec = {"restartPolicy": "Never", "containers": [{"name": "main", "image": "x", **container}]}
+    cluster.registry.create(PODS, {"metadata": {"name": "p"}, "spec": spec}, namespace="default")
+    pod = await cluster.ended()
+    ended = main_state(pod)["terminated"]
+    assert pod["status"]["phase"] == "Failed"
+    assert (ended["reason"], ended["exitCode"]) == ("StartError", code)
+    assert message in ended["message"]
+    assert message.encode() in await cluster.log()
+
+
+async def test_a_container_without_a_command_fails_its_pod_before_anything_starts(cluster: Cluster) -> None:
+    more = {"initContainers": [{"name": "db", "image": "postgres:16", "restartPolicy": "Always"}]}
+    cluster.pod("echo never", more=more)
+    status = (await cluster.ended())["status"]
+    assert (status["phase"], status["reason"]) == ("Failed", "ImageNotUsed")
+    assert "container db can't run: it has no command" in status["message"]
+
+
+async def test_output_is_kept_byte_for_byte_whatever_it_is(cluster: Cluster) -> None:
+    cluster.pod("head -c 10000000 /dev/zero; printf 'out\\n'; printf 'err\\n' >&2; printf '\\377\\r no newline'")
+    await cluster.ended()
+    assert await cluster.log() == bytes(10_000_000) + b"out\nerr\n\xff\r no newline"
+    assert await cluster.log(tail_lines=2) == b"err\n\xff\r no newline"
+    assert await cluster.log(limit_bytes=7) == bytes(7)
+
+
+async def test_a_flood_of_output_neither_blocks_others_nor_grows_without_bound(cluster: Cluster) -> None:
+    cluster.pod("exec yes", "flood")
+    await cluster.printed(b"y", "flood")
+    slowest = 0.0
+    for number in range(5):
+        began = time.monotonic()
+        cluster.pod("true", f"p{number}")
+        await cluster.ended(f"p{number}")
+        slowest = max(slowest, time.monotonic() - began)
+    assert slowest < 2
+    cluster.registry.delete(PODS, "default", "flood", grace_period=1)
+    await cluster.gone("flood")
+
+
+async def test_two_main_containers_the_first_end_is_seen_before_the_second(cluster: Cluster) -> None:
+    cluster.pod("exit 5", more={"containers": [sh("main", "exit 5"), sh("slow", "exec sleep 60")]})
+    pod = await cluster.until(lambda p: p["status"].get("containerStatuses") and "terminated" in main_state(p))
+    assert pod["status"]["phase"] == "Running"
+    assert condition(pod, "Ready")["message"] == "containers with unready status: [main]"
+    cluster.registry.delete(PODS, "default", "p", grace_period=1)
+    await cluster.gone()
+
+
+async def test_pods_beyond_the_limit_wait_say_why_and_come_in_order(tmp_path: Path) -> None:
+    async with running(tmp_path / "c", max_pods=1) as cluster:
+        cluster.pod("exec sleep 60", "a")
+        await cluster.until(lambda pod: pod["status"]["phase"] == "Running", "a")
+        for name in ("c", "b"):
+            cluster.pod("true", name)
+        waiting = await cluster.until(lambda pod: pod["status"].get("conditions"), "b")
+        assert condition(waiting, "PodScheduled")["reason"] == "Unschedulable"
+        assert "1 pods run already and 1 may at once" in condition(waiting, "PodScheduled")["message"]
+        cluster.registry.delete(PODS, "default", "a", grace_period=1)
+        last = await cluster.ended("b")
+        first = cluster.registry.get(PODS, "default", "c")
+        assert first["status"]["phase"] == "Succeeded"
+        assert int(first["metadata"]["resourceVersion"]) < int(last["metadata"]["resourceVersion"])
+
+
+async def test_the_last_words_of_a_container_are_its_message(cluster: Cluster) -> None:
+    volume: Json = {"volumeMounts": [{"name": "w", "mountPath": "/w"}], "terminationMessagePath": "/w/message"}
+    cluster.pod(
+        "printf 'it broke' > message; exit 1",
+        more={"volumes": [{"name": "w", "emptyDir": {}}]},
+        workingDir="/w",
+        **volume,
+    )
+    assert main_state(await cluster.ended())["terminated"]["message"] == "it broke"
+    cluster.pod("echo one; echo two; exit 1", "q", terminationMessagePolicy="FallbackToLogsOnError")
+    assert main_state(await cluster.ended("q"))["terminated"]["message"] == "one\ntwo\n"
+
+
+async def test_a_deleted_job_takes_its_pods_and_their_folders_along(cluster: Cluster) -> None:
+    cluster.job("echo up; exec sleep 60")
+    job = await cluster.until(lambda job: job["status"].get("ready") == 1, "j", JOBS)
+    (pod,) = cluster.registry.list(PODS)
+    assert pod["metadata"]["ownerReferences"][0]["uid"] == job["metadata"]["uid"]
+    cluster.registry.delete(JOBS, "default", "j", propagation="Foreground")
+    await cluster.gone("j", JOBS)
+    assert cluster.registry.list(PODS) == []
+    async with asyncio.timeout(5):
+        while (cluster.folder / "pods" / pod["metadata"]["uid"]).exists():
+            await asyncio.sleep(0.01)
+
+
+async def test_orphaned_pods_outlive_their_job(cluster: Cluster) -> None:
+    cluster.job("exec sleep 60")
+    await cluster.until(lambda job: job["status"].get("ready") == 1, "j", JOBS)
+    cluster.registry.delete(JOBS, "default", "j", propagation="Orphan")
+    await cluster.gone("j", JOBS)
+    (pod,) = cluster.registry.list(PODS)
+    assert "ownerReferences" not in pod["metadata"]
+    assert pod["status"]["phase"] == "Running"
