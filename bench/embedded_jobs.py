@@ -96,9 +96,8 @@ async def flood(registry: Registry, events: Subscription, count: int) -> float:
 
 
 async def main(count: int) -> None:
-    print(
-        f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}, load {os.getloadavg()[0]:.1f}"
-    )
+    machine = f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    print(f"{machine}, load {os.getloadavg()[0]:.1f}")
     print(f"floor: start `true` and wait, without a cluster: {floor(count):.1f} ms (median of {count})")
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder) / "cluster.db")

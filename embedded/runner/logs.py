@@ -22,7 +22,7 @@ from pathlib import Path
 
 _ENTRY = struct.Struct("<qq")
 _CHUNK = 256 * 1024
-_STAMPED_CHUNK = 32 * 1024
+_STAMPED_CHUNK = 16 * 1024
 """Smaller, because each line of it is looked at: a chunk of empty lines must not hold the loop for long."""
 
 
