@@ -15,7 +15,10 @@ Json = dict[str, Any]
 
 MOST_DISRUPTIONS = 5
 _FINAL = ("Succeeded", "Failed", "Cancelled")
-# A Job that the cache has not shown for so long is gone.
+_STOPPED = {"Cancelled": "RunCancelled", "RunTimeout": "Timeout", "Timeout": "Timeout"}
+STOP_AFTER = 1
+"""The `activeDeadlineSeconds` that ends a pod."""
+# A Job that the cache has not shown for so long is asked for.
 _MISSING_AFTER = timedelta(seconds=20)
 
 
@@ -34,19 +37,30 @@ def new(run: Json, step: ExpandedStep, number: int, now: datetime) -> Json:
     }
 
 
-def updated(attempt: Json, view: AttemptView, step: Step, now: datetime) -> Json:
-    """The attempt after a look at its pod. A final verdict stays; times, containers and the log may still be added."""
+def adopted(run: Json, step: ExpandedStep, number: int, view: AttemptView, now: datetime) -> Json:
+    """An attempt whose Job is there and which the status does not know: its writer was stopped in between."""
+    told = ((view.job or view.pod or {}).get("metadata") or {}).get("creationTimestamp")
+    return new(run, step, number, datetime.fromisoformat(told) if told else now)
+
+
+def updated(attempt: Json, view: AttemptView, step: Step, now: datetime, *, stopped_by: str) -> Json:
+    """The attempt after a look at its pod. A final verdict stays; times, containers and the log may still be added.
+
+    Args:
+        stopped_by: why it was stopped, if its pod shows that it was and nobody has noted the reason.
+    """
     fresh = {**attempt, "times": _times(attempt["times"], view.milestones)}
     if view.pod is not None:
         fresh["podName"] = view.pod["metadata"]["name"]
         if containers := started_containers(view.pod):
-            fresh["containers"] = containers
+            known = attempt.get("containers") or []
+            fresh["containers"] = [*known, *(name for name in containers if name not in known)]
     if view.log is not None:
         fresh["log"] = view.log
     if attempt["phase"] in _FINAL:
         return fresh
     if view.job is None and view.pod is None:
-        return _lost(fresh, now)
+        return _lost(fresh, now) if view.gone else fresh
     limit = step.resources.memory if step.resources else None
     seen = sight(view, artifacts=bool(step.artifacts), memory_limit=limit)
     fresh["reason"] = seen.reason
@@ -58,7 +72,14 @@ def updated(attempt: Json, view: AttemptView, step: Step, now: datetime) -> Json
         fresh["exitCode"] = seen.exit_code
     if seen.phase is None:
         return fresh
+    if view.pod is not None and is_stopped(view.pod):
+        fresh.setdefault("stopping", stopped_by)
     return _ended(fresh, seen.phase, step, now)
+
+
+def is_stopped(pod: Json) -> bool:
+    """Whether somebody has asked the kubelet to end the pod; its own deadline is much longer."""
+    return bool((pod["spec"].get("activeDeadlineSeconds") or STOP_AFTER + 1) <= STOP_AFTER)
 
 
 def _ended(fresh: Json, phase: str, step: Step, now: datetime) -> Json:
@@ -77,30 +98,38 @@ def _ended(fresh: Json, phase: str, step: Step, now: datetime) -> Json:
 
 
 def _lost(fresh: Json, now: datetime) -> Json:
-    """Its Job is not there: not yet, or no longer."""
-    if now - datetime.fromisoformat(fresh["times"]["created"]) < _MISSING_AFTER:
-        return fresh
+    """Its Job is no longer there."""
     stopping = fresh.pop("stopping", None)
     fresh["times"].setdefault("finished", stamp(now))
     if stopping:
-        return {**fresh, "phase": "Cancelled", "reason": "RunCancelled", "message": "its Job is gone"}
+        phase = "Failed" if stopping == "Timeout" else "Cancelled"
+        return {**fresh, "phase": phase, "reason": _STOPPED[stopping], "message": "its Job is gone"}
     return {**fresh, "phase": "Failed", "reason": "Disrupted", "message": "its Job was deleted"}
 
 
+def missing_since(attempt: Json, view: AttemptView) -> datetime | None:
+    """When an attempt of which nothing is to be seen has to be looked for; None for one that is there or over."""
+    if attempt["phase"] in _FINAL or view.job is not None or view.pod is not None:
+        return None
+    return datetime.fromisoformat(attempt["times"]["created"]) + _MISSING_AFTER
+
+
 def _times(times: Json, seen: Milestones) -> Json:
-    result = dict(times)
+    """The times with what was seen; none before the one that must precede it, whatever another clock says."""
+    result, last = dict(times), str(times.get("created", ""))
     for name in ("scheduled", "fetching", "running", "finished"):
         moment = getattr(seen, name)
         if moment is not None and name not in result:
-            result[name] = stamp(moment)
+            result[name] = max(stamp(moment), last)
+        last = max(last, str(result.get(name, "")))
     return result
 
 
 def wants_manifest(attempt: Json, view: AttemptView, step: Step) -> bool:
     """Whether the upload has ended and nobody has looked yet at what it committed."""
-    if not step.artifacts or attempt["phase"] in _FINAL or view.manifest is not None or view.manifest_read:
+    if not step.artifacts or attempt["phase"] in _FINAL:
         return False
-    return bool(attempt["reason"] == "Uploading" and "being checked" in attempt.get("message", ""))
+    return sight(view, artifacts=True, memory_limit=None).check_manifest
 
 
 def must_stop(
@@ -123,7 +152,6 @@ def must_stop(
 def ended_unstarted(attempt: Json, why: str, now: datetime) -> Json:
     """An attempt whose Job never came to be."""
     times = {**attempt["times"], "finished": stamp(now)}
-    reason = "RunCancelled" if why == "Cancelled" else "Timeout"
-    fresh = {**attempt, "phase": "Cancelled", "reason": reason, "times": times}
+    fresh = {**attempt, "phase": "Cancelled", "reason": _STOPPED[why], "times": times}
     fresh.pop("stopping", None)
     return {**fresh, "message": "stopped before it began"}

@@ -29,7 +29,7 @@ class Recorder:
         metadata = run["metadata"]
         seconds = stamp(self._now())[:19] + "Z"
         event = {
-            "metadata": {"generateName": f"{metadata['name'][:50]}.", "namespace": metadata["namespace"]},
+            "metadata": {"generateName": f"{metadata['name'][:50].rstrip('-.')}.", "namespace": metadata["namespace"]},
             "type": kind,
             "reason": reason,
             "message": message[:1000],

@@ -39,6 +39,11 @@ class StepPlan:
         return bool(self.upstream) or bool(self.run["spec"].get("source"))
 
 
+def uses_agents(steps: Sequence[ExpandedStep], run: Json) -> bool:
+    """Whether any pod of the run will hold an agent."""
+    return bool(run["spec"].get("source")) or any(step.step.artifacts for step in steps)
+
+
 def build(plan: StepPlan, settings: OperatorSettings) -> Json:
     """The Job object."""
     run, expanded = plan.run, plan.step
@@ -53,6 +58,7 @@ def build(plan: StepPlan, settings: OperatorSettings) -> Json:
         "containers": [_step_container(plan)],
         "volumes": _volumes(plan),
     }
+    uid = {names.RUN_UID: run["metadata"]["uid"]}
     agents = _agents(plan, settings)
     if agents:
         pod_spec["initContainers"] = agents
@@ -71,7 +77,7 @@ def build(plan: StepPlan, settings: OperatorSettings) -> Json:
             "completions": 1,
             "parallelism": 1,
             "podReplacementPolicy": "Failed",
-            "template": {"metadata": {"labels": labels}, "spec": pod_spec},
+            "template": {"metadata": {"labels": labels, "annotations": uid}, "spec": pod_spec},
         },
     }
 

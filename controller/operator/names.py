@@ -13,6 +13,8 @@ PIPELINE, RUN, RUN_NUMBER = "c8s.dev/pipeline", "c8s.dev/run", "c8s.dev/run-numb
 STEP, ATTEMPT = "c8s.dev/step", "c8s.dev/attempt"
 MANAGED_BY, C8S = "app.kubernetes.io/managed-by", "c8s"
 OURS = f"{MANAGED_BY}={C8S}"
+RUN_UID = "c8s.dev/run-uid"
+"""An annotation of pods: a run made later under the same name must not take them for its own."""
 
 WORKSPACE = "/workspace"
 TOKEN_FOLDER = "/var/run/c8s"  # noqa: S105 - where it is mounted, not what it is
@@ -35,7 +37,8 @@ def shortened(name: str, limit: int = _LONGEST) -> str:
 
 
 def job_name(run: str, slug: str, attempt: int) -> str:
-    return shortened(f"{run}-{slug}-{attempt}", _JOB_NAME)
+    """A slug has never two hyphens in a row, so that no other run and step come to the same name."""
+    return shortened(f"{run}--{slug}-{attempt}", _JOB_NAME)
 
 
 def secrets_name(run: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from controller.operator import names
@@ -13,12 +13,14 @@ Json = dict[str, Any]
 
 # Reasons of a pod that say nothing about the step: what it ran on went away.
 _DISRUPTIONS = ("Evicted", "NodeLost", "NodeShutdown", "Preempting", "Terminated", "UnexpectedAdmissionError")
+# Times in a pod are whole seconds; what is older than this was not seen happening.
+_LATE = timedelta(seconds=2)
 _IMAGE_TROUBLE = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
 
 
 @dataclass(frozen=True)
 class Milestones:
-    """When each was first seen (our clock): pods tell whole seconds only."""
+    """When each was first seen by our clock, or, when we came late, what the pod tells in whole seconds."""
 
     scheduled: datetime | None = None
     fetching: datetime | None = None
@@ -41,6 +43,18 @@ class AttemptView:
     """The log object, once the step's log is archived."""
     open_logs: tuple[str, ...] = ()
     """Containers whose logs are not at their end yet."""
+    gone: bool = False
+    """The API server itself has said that the attempt's Job is not there."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """The API server did not take the Job of an attempt. A `final` one won't be tried again, others at `until`."""
+
+    reason: str
+    message: str
+    final: bool
+    until: datetime
 
 
 @dataclass(frozen=True)
@@ -48,26 +62,30 @@ class Observed:
     """Everything `decide` looks at besides the run itself."""
 
     attempts: Mapping[tuple[str, int], AttemptView]
+    """By slug and number; also those that the status does not know yet."""
+    refused: Mapping[tuple[str, int], Refusal] = field(default_factory=dict)
     """By slug and number."""
     missing_secrets: Mapping[str, str] = field(default_factory=dict)
     """Step name -> what it lacks."""
     secrets_ready: bool = False
     """The run's own Secrets are there."""
+    not_ready_because: str = ""
+    """Why they could not be made so far."""
+    since: datetime | None = None
+    """When this process began to look at the run."""
     runtime: Json | None = None
 
 
 @dataclass(frozen=True)
 class Sight:
-    """What a pod shows: `phase` is None while nothing final can be said; then `reason` and `message` tell why it waits."""
+    """What a pod shows. `phase` is None while nothing final can be said; `reason` and `message` tell why it waits."""
 
     phase: str | None
     reason: str
     message: str
     exit_code: int | None = None
-    ended: bool = False
-    """The step's own container has ended (artifacts may still be on their way)."""
-    running: bool = False
-    disrupted: bool = False
+    check_manifest: bool = False
+    """The upload is over, and what it committed is not known yet."""
 
 
 def container_status(pod: Json, container: str) -> Json | None:
@@ -94,89 +112,119 @@ def is_over(pod: Json) -> bool:
 def milestones(pod: Json, before: Milestones, now: datetime) -> Milestones:
     """The milestones after one more look at a pod."""
     own, fetch = container_status(pod, names.STEP_CONTAINER), container_status(pod, names.FETCH)
-    state = (own or {}).get("state") or {}
-    fetch_state = (fetch or {}).get("state") or {}
-    begun = "running" in state or "terminated" in state
+    state, fetch_state = (own or {}).get("state") or {}, (fetch or {}).get("state") or {}
+    ended = state.get("terminated")
+    begun, fetched = ended or state.get("running"), fetch_state.get("terminated") or fetch_state.get("running")
+    over = ended is not None or is_over(pod)
+    bound = next((c for c in _conditions(pod) if c["type"] == "PodScheduled" and c["status"] == "True"), {})
+    scheduled = _seen(bound.get("lastTransitionTime"), now) if (pod.get("spec") or {}).get("nodeName") else None
     return Milestones(
-        scheduled=before.scheduled or (now if (pod.get("spec") or {}).get("nodeName") else None),
-        fetching=before.fetching or (now if "running" in fetch_state or "terminated" in fetch_state else None),
-        running=before.running or (now if begun else None),
-        finished=before.finished or (now if "terminated" in state or is_over(pod) else None),
+        scheduled=before.scheduled or scheduled,
+        fetching=before.fetching or (_seen(fetched.get("startedAt"), now) if fetched is not None else None),
+        running=before.running or (_seen(begun.get("startedAt"), now) if begun is not None else None),
+        finished=before.finished or (_seen((ended or {}).get("finishedAt"), now) if over else None),
     )
+
+
+def _seen(told: str | None, now: datetime) -> datetime:
+    """Our own clock when we saw it happen; what the node says when it happened while nobody looked."""
+    if not told:
+        return now
+    moment = datetime.fromisoformat(told)
+    return moment if now - moment > _LATE else now
+
+
+def _conditions(obj: Json | None) -> list[Json]:
+    return ((obj or {}).get("status") or {}).get("conditions") or []
+
+
+def disruption(pod: Json) -> str | None:
+    """What took the pod away from outside, in a few words; None when nothing did."""
+    status = pod.get("status") or {}
+    if status.get("reason") in _DISRUPTIONS:
+        return str(status.get("message") or status["reason"])
+    for condition in _conditions(pod):
+        if condition["type"] == "DisruptionTarget" and condition["status"] == "True":
+            return str(condition.get("message") or condition.get("reason") or "its node was needed otherwise")
+    return "its pod was deleted" if "deletionTimestamp" in pod["metadata"] else None
 
 
 def sight(view: AttemptView, *, artifacts: bool, memory_limit: str | None) -> Sight:
     """What an attempt's pod shows. `artifacts`: the step hands files on and is over only when they are stored."""
     if view.pod is None:
-        return _without_pod(view)
+        return _without_pod(view, artifacts=artifacts)
     pod = view.pod
     own = container_status(pod, names.STEP_CONTAINER)
     state = (own or {}).get("state") or {}
     if "terminated" in state and (state["terminated"].get("reason") != "ContainerStatusUnknown"):
-        return _ended(view, state["terminated"], artifacts=artifacts, memory_limit=memory_limit)
+        return _ended(view, pod, state["terminated"], artifacts=artifacts, memory_limit=memory_limit)
     if is_over(pod):
         return _pod_over(pod)
     if "running" in state:
-        return Sight(None, "Running", "", running=True)
+        return Sight(None, "Running", "")
     return _waiting(pod, state.get("waiting") or {})
 
 
-def _without_pod(view: AttemptView) -> Sight:
-    for condition in ((view.job or {}).get("status") or {}).get("conditions") or []:
+def _without_pod(view: AttemptView, *, artifacts: bool) -> Sight:
+    """The pod is not there yet, or was removed while nobody looked: then the Job tells how it ended."""
+    for condition in _conditions(view.job):
+        if condition["type"] == "Complete" and condition["status"] == "True":
+            return _uploaded(view, None) if artifacts else Sight("Succeeded", "Succeeded", "", 0)
         if condition["type"] == "Failed" and condition["status"] == "True":
             words = condition.get("message") or condition.get("reason", "")
-            return Sight("Failed", "Disrupted", f"the Job failed without a pod: {words}", ended=True, disrupted=True)
+            return Sight("Failed", "Disrupted", f"the Job failed without a pod: {words}")
     return Sight(None, "Created", "the Job is created; its pod is not there yet")
 
 
-def _ended(view: AttemptView, ended: Json, *, artifacts: bool, memory_limit: str | None) -> Sight:
+def _ended(view: AttemptView, pod: Json, ended: Json, *, artifacts: bool, memory_limit: str | None) -> Sight:
     code, reason = int(ended.get("exitCode", 0)), ended.get("reason", "")
     if code == 0:
-        return _uploaded(view) if artifacts else Sight("Succeeded", "Succeeded", "", 0, ended=True)
+        return _uploaded(view, pod) if artifacts else Sight("Succeeded", "Succeeded", "", 0)
     if reason == "OOMKilled":
         limit = f" of {memory_limit}" if memory_limit else ""
-        return Sight("Failed", "OOMKilled", f"killed: it used more memory than its limit{limit}", code, ended=True)
-    pod_reason = ((view.pod or {}).get("status") or {}).get("reason", "")
-    if pod_reason in _DISRUPTIONS:
-        message = f"interrupted: {((view.pod or {}).get('status') or {}).get('message') or pod_reason}"
-        return Sight("Failed", "Disrupted", message, code, ended=True, disrupted=True)
+        return Sight("Failed", "OOMKilled", f"killed: it used more memory than its limit{limit}", code)
+    if (interrupted := disruption(pod)) is not None:
+        return Sight("Failed", "Disrupted", f"interrupted: {interrupted}", code)
     if reason == "StartError":
-        return Sight("Failed", "StartError", str(ended.get("message") or "it could not be started"), code, ended=True)
+        return Sight("Failed", "StartError", str(ended.get("message") or "it could not be started"), code)
     killed = f" (killed by signal {code - 128})" if code > 128 else ""
-    return Sight("Failed", "ExitCode", f"exit code {code}{killed}", code, ended=True)
+    return Sight("Failed", "ExitCode", f"exit code {code}{killed}", code)
 
 
-def _uploaded(view: AttemptView) -> Sight:
+def _uploaded(view: AttemptView, pod: Json | None) -> Sight:
+    """The commands have succeeded: are the artifacts stored? Without a pod, its upload is over."""
     if view.manifest is not None:
-        return Sight("Succeeded", "Succeeded", "", 0, ended=True)
-    upload = container_status(view.pod or {}, names.UPLOAD)
+        return Sight("Succeeded", "Succeeded", "", 0)
+    upload = container_status(pod or {}, names.UPLOAD)
     ended = ((upload or {}).get("state") or {}).get("terminated")
-    if ended is None and not is_over(view.pod or {}):
-        return Sight(None, "Uploading", "its commands succeeded; the artifacts are being stored", 0, ended=True)
+    if ended is None and pod is not None and not is_over(pod):
+        return Sight(None, "Uploading", "its commands succeeded; the artifacts are being stored", 0)
     if not view.manifest_read:
-        return Sight(None, "Uploading", "the artifacts are being checked", 0, ended=True)
+        return Sight(None, "Uploading", "the artifacts are being checked", 0, check_manifest=True)
+    if pod is not None and (interrupted := disruption(pod)) is not None:
+        return Sight("Failed", "Disrupted", f"interrupted while its artifacts were being stored: {interrupted}", 0)
     code = (ended or {}).get("exitCode")
     why = f"the upload ended with exit code {code}" if code else "the upload did not finish"
-    message = f"the artifacts could not be stored: {why}; its log says more"
-    return Sight("Failed", "ArtifactUploadFailed", message, 0, ended=True)
+    return Sight("Failed", "ArtifactUploadFailed", f"the artifacts could not be stored: {why}; its log says more", 0)
 
 
 def _pod_over(pod: Json) -> Sight:
     """The pod has ended and its step container never did so itself."""
     status = pod["status"]
     reason, message = status.get("reason", ""), status.get("message", "")
+    if (interrupted := disruption(pod)) is not None:
+        return Sight("Failed", "Disrupted", f"interrupted: {interrupted}")
     fetch = ((container_status(pod, names.FETCH) or {}).get("state") or {}).get("terminated")
     if fetch and fetch.get("exitCode"):
-        words = f"the source or the artifacts could not be fetched: exit code {fetch['exitCode']}; the log of fetch says more"
-        return Sight("Failed", "FetchFailed", words, ended=True)
-    if reason in _DISRUPTIONS:
-        return Sight("Failed", "Disrupted", f"interrupted: {message or reason}", ended=True, disrupted=True)
-    return Sight("Failed", reason or "PodFailed", message or "the pod failed before the step began", ended=True)
+        code = fetch["exitCode"]
+        words = f"the source or the artifacts could not be fetched: exit code {code}; the log of fetch says more"
+        return Sight("Failed", "FetchFailed", words)
+    return Sight("Failed", reason or "PodFailed", message or "the pod failed before the step began")
 
 
 def _waiting(pod: Json, waiting: Json) -> Sight:
     reason, message = waiting.get("reason", ""), waiting.get("message", "")
-    for condition in (pod.get("status") or {}).get("conditions") or []:
+    for condition in _conditions(pod):
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
             return Sight(None, "Unschedulable", condition.get("message") or "no node takes it")
     if reason in _IMAGE_TROUBLE:

@@ -9,14 +9,16 @@ from datetime import UTC, datetime
 
 from controller.kube import JOBS, NODES, PIPELINE_RUNS, PODS, Informer, KubeClient, KubeError, NotFound, WorkQueue
 from controller.operator import names
+from controller.operator.belongings import Json, Key
 from controller.operator.decide import RUN_FINAL
 from controller.operator.events import Recorder
 from controller.operator.ports import AttemptLogs, Manifests
-from controller.operator.reconciler import Json, Key, Reconciler
+from controller.operator.reconciler import Reconciler
 from controller.operator.settings import OperatorSettings
 
 _log = logging.getLogger(__name__)
 
+_STALE_PAUSE = 0.2
 _PRIORITIES = {"high": 1, "normal": 0, "low": -1}
 
 
@@ -89,7 +91,7 @@ class Operator:
         run = new or old
         assert run is not None
         key = (run["metadata"]["namespace"], run["metadata"]["name"])
-        if kind == "DELETED":
+        if kind == "DELETED" or (_has_ended(run) and self._reconciler.is_over(key)):
             self._reconciler.forget(key)
         elif old is None or _asks_for_work(old, run):
             self._queue.add(key, priority=_PRIORITIES.get(run["spec"].get("priority", "normal"), 0))
@@ -98,8 +100,7 @@ class Operator:
         job = new or old
         assert job is not None
         key = self._reconciler.take_job(job, gone=kind == "DELETED")
-        # A Job's progress is told by its pod; only an end without one, or its removal, asks for a look.
-        if key is not None and (kind == "DELETED" or (job.get("status") or {}).get("failed")):
+        if key is not None:
             self._queue.add(key)
 
     def _pod_changed(self, kind: str, old: Json | None, new: Json | None) -> None:
@@ -148,25 +149,29 @@ class Operator:
         while True:
             key = await self._writes.get()
             try:
-                await self._write_status(key)
+                outcome = await self._reconciler.write(key)
                 self._writes.forget(key)
+                if outcome == "stale":
+                    # By then the cache has what the API server has.
+                    self._queue.add_after(key, _STALE_PAUSE)
+                elif outcome == "over" and ((run := self._runs.get(*key)) is None or _has_ended(run)):
+                    # While the cache still shows it running, it must be remembered that it is over.
+                    self._reconciler.forget(key)
             except NotFound:
                 self._reconciler.forget(key)
             except KubeError as error:
                 delay = self._writes.add_failed(key)
                 _log.warning("the status of %s/%s was not written: %s; again in %.2f s", *key, error, delay)
+            except Exception:
+                # The boundary, as for the work on runs.
+                delay = self._writes.add_failed(key)
+                _log.exception("the status of %s/%s was not written; again in %.2f s", *key, delay)
             finally:
                 self._writes.done(key)
 
-    async def _write_status(self, key: Key) -> None:
-        status, run = self._reconciler.status_to_write(key), self._runs.get(*key)
-        if status is None or run is None:
-            return
-        await self._reconciler.put_status(run, status)
-        self._reconciler.written(key, status)
-        if status["phase"] in RUN_FINAL:
-            await self._reconciler.expire_jobs(run)
-            self._reconciler.forget(key)
+
+def _has_ended(run: Json) -> bool:
+    return (run.get("status") or {}).get("phase") in RUN_FINAL
 
 
 def _asks_for_work(old: Json, new: Json) -> bool:

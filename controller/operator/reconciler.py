@@ -2,45 +2,33 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from controller.kube import (
     JOBS,
     PIPELINE_CONFIGS,
     PIPELINE_RUNS,
-    PODS,
-    AlreadyExists,
     ApiError,
+    Conflict,
     KubeClient,
-    KubeError,
     NotFound,
 )
-from controller.operator import jobs, names, secrets
-from controller.operator.decide import (
-    RUN_FINAL,
-    Action,
-    Decision,
-    PrepareSecrets,
-    ReadManifest,
-    StartAttempt,
-    StopPod,
-    decide,
-    uses_agents,
-)
+from controller.operator import names
+from controller.operator.actions import FindJob, PrepareSecrets, ReadManifest
+from controller.operator.belongings import Belongings, Key, Place, key_of, place_of
+from controller.operator.decide import RUN_FINAL, Decision, decide
+from controller.operator.errands import Errands, NotStartedError
 from controller.operator.events import Recorder, tell_changes
-from controller.operator.observed import AttemptView, Milestones, Observed, is_over, milestones, started_containers
+from controller.operator.observed import AttemptView, Milestones, Observed, milestones, started_containers
 from controller.operator.ports import AttemptLogs, Manifests
 from controller.operator.runs import InvalidRunError, RunState, read_run
 from controller.operator.settings import OperatorSettings
 from controller.operator.summary import invalid
 
 Json = dict[str, Any]
-Key = tuple[str, str]
 _log = logging.getLogger(__name__)
 
 
@@ -64,63 +52,48 @@ class Reconciler:
     ) -> None:
         self._client = client
         self._logs = logs
-        self._store = store
         self._settings = settings
         self._recorder = recorder
         self._now = now
         self._write_status = write_status
+        self._errands = Errands(client, store, settings, now)
         self._states: dict[Key, RunState] = {}
-        self._pods: dict[Key, dict[tuple[str, int], Json]] = {}
-        self._jobs: dict[Key, dict[str, Json]] = {}
+        self._belongings = Belongings()
         self.runtime: Json | None = None
 
     # -- what the informers tell
 
     def take_pod(self, pod: Json, *, gone: bool) -> Key | None:
         """Remember a pod of a step; returns the run it belongs to."""
-        labels = pod["metadata"].get("labels") or {}
-        if names.RUN not in labels or not labels.get(names.ATTEMPT, "").isdigit():
+        key = key_of(pod)
+        if key is None:
             return None
-        key = (pod["metadata"]["namespace"], labels[names.RUN])
-        place = (labels.get(names.STEP, ""), int(labels[names.ATTEMPT]))
-        known = self._pods.setdefault(key, {})
-        if not gone:
-            known[place] = pod
-        elif place in known and not is_over(known[place]):
-            # Deleted while it ran: what was seen last is kept, as an ending.
-            known[place] = _ended_by_deletion(pod)
         state = self._states.get(key)
+        self._belongings.take_pod(key, pod, gone=gone, wanted=state is not None)
         if state is not None:
             uid = pod["metadata"]["uid"]
             state.milestones[uid] = milestones(pod, state.milestones.get(uid, Milestones()), self._now())
         return key
 
     def take_job(self, job: Json, *, gone: bool) -> Key | None:
-        labels = job["metadata"].get("labels") or {}
-        if names.RUN not in labels:
+        """Remember a Job of a step; returns the run it belongs to, if that is to be looked at."""
+        key = key_of(job)
+        if key is None:
             return None
-        key = (job["metadata"]["namespace"], labels[names.RUN])
-        name = job["metadata"]["name"]
-        if gone:
-            self._jobs.get(key, {}).pop(name, None)
-            if key in self._states:
-                self._states[key].created.pop(name, None)
-        else:
-            self._jobs.setdefault(key, {})[name] = job
-        return key
-
-    def status_to_write(self, key: Key) -> Json | None:
-        """The status that the API server does not have yet."""
+        self._belongings.take_job(key, job, gone=gone)
         state = self._states.get(key)
-        return state.status if state is not None and state.status != state.written else None
-
-    def written(self, key: Key, status: Json) -> None:
-        if key in self._states:
-            self._states[key].written = status
+        if state is not None and gone:
+            name, uid = job["metadata"]["name"], job["metadata"]["uid"]
+            state.removed.add(uid)
+            if name in state.created and state.created[name]["metadata"]["uid"] == uid:
+                del state.created[name]
+        # A Job's progress is told by its pod; only its end asks for a look, for it may have none.
+        return key if gone or (job.get("status") or {}).get("conditions") else None
 
     def forget(self, key: Key) -> None:
-        for known in (self._states, self._pods, self._jobs):
-            known.pop(key, None)
+        """The run is over, or gone."""
+        self._states.pop(key, None)
+        self._belongings.forget(key)
         self._logs.forget(*key)
 
     # -- one look
@@ -132,20 +105,44 @@ class Reconciler:
             KubeError: a request failed; the look is to be repeated.
         """
         key = (run["metadata"]["namespace"], run["metadata"]["name"])
-        if (run.get("status") or {}).get("phase") in RUN_FINAL:
-            return None
         state = self._states.get(key)
-        if state is None or state.uid != run["metadata"]["uid"]:
+        if state is not None and state.uid != run["metadata"]["uid"]:
+            # Another run of the same name: what was kept of the earlier one is not its own.
+            del self._states[key]
+            self._logs.forget(*key)
+            state = None
+        if (run.get("status") or {}).get("phase") in RUN_FINAL:
+            await self._look_at_ended(key, run, state)
+            return None
+        if state is None:
             state = await self._begin(key, run)
-            if state is None:
-                return None
+        if state is None or state.over:
+            return None
+        return await self._bring_forward(key, run, state)
+
+    async def _look_at_ended(self, key: Key, run: Json, state: RunState | None) -> None:
+        if state is None:
+            await self.expire_jobs(key, run["metadata"]["uid"])
+        elif state.status.get("phase") not in RUN_FINAL:
+            # Another controller has ended it, on what it knew.
+            self.forget(key)
+
+    async def _bring_forward(self, key: Key, run: Json, state: RunState) -> datetime | None:
         while True:
+            if not state.prepared and (state.begun or self._belongings.any(key, state.uid)):
+                # Taken over from an earlier process. No log may be followed before its secrets are known.
+                await self._errands.prepare(run, state)
             observed = self._observe(key, state)
             known = {**run, "status": state.status}
             decision = decide(known, state.pipeline, state.steps, observed, self._now(), self._settings)
-            await self._act(run, state, decision.actions)
+            failures = await self._errands.run(run, state, decision.actions)
+            if any(isinstance(failure, NotStartedError) for failure in failures):
+                # Decided again with what is known now: a step must not count as begun that has no Job.
+                continue
             self._remember(key, run, state, decision)
-            if not any(isinstance(action, PrepareSecrets | ReadManifest) for action in decision.actions):
+            if failures:
+                raise failures[0]
+            if not any(isinstance(action, PrepareSecrets | ReadManifest | FindJob) for action in decision.actions):
                 return decision.look_again
 
     async def _begin(self, key: Key, run: Json) -> RunState | None:
@@ -154,15 +151,14 @@ class Reconciler:
             if not run["spec"].get("pipeline"):
                 await self._fill_pipeline(run)
                 return None
-            state = read_run(run)
+            state = read_run(run, self._now())
         except InvalidRunError as error:
             status = invalid(run, str(error), self._now())
-            await self.put_status(run, status)
+            await self._put_status(key, status, run["metadata"]["resourceVersion"])
             self._recorder.record(run, "Warning", "InvalidPipeline", str(error))
             return None
-        now = self._now()
-        for pod in self._pods.get(key, {}).values():
-            state.milestones[pod["metadata"]["uid"]] = milestones(pod, Milestones(), now)
+        for pod in self._belongings.pods(key, state.uid).values():
+            state.milestones[pod["metadata"]["uid"]] = milestones(pod, Milestones(), self._now())
         self._states[key] = state
         return state
 
@@ -177,26 +173,46 @@ class Reconciler:
         except NotFound:
             raise InvalidRunError(f"there is no PipelineConfig {reference} in namespace {namespace}") from None
         definition = {"name": reference, **config["spec"]}
-        await self._client.patch(PIPELINE_RUNS, name, {"spec": {"pipeline": definition}}, namespace=namespace)
+        try:
+            await self._client.patch(PIPELINE_RUNS, name, {"spec": {"pipeline": definition}}, namespace=namespace)
+        except ApiError as error:
+            if error.status == 422:
+                raise InvalidRunError(f"the pipeline of PipelineConfig {reference} is not valid: {error}") from error
+            raise
 
     def _observe(self, key: Key, state: RunState) -> Observed:
-        views = {}
-        pods, known_jobs = self._pods.get(key, {}), {**state.created, **self._jobs.get(key, {})}
+        pods = self._belongings.pods(key, state.uid)
+        found = {**state.created, **self._belongings.jobs(key, state.uid)}
         by_slug = {step.slug: step for step in state.steps}
+        places = {place: name for name, job in found.items() if (place := place_of(job)) is not None}
+        places |= {place: names.job_name(key[1], *place) for place in pods}
         for entry in state.status.get("steps") or []:
-            for attempt in entry.get("attempts") or []:
-                place = (entry["slug"], attempt["number"])
-                pod = pods.get(place)
-                if pod is not None:
-                    self._follow_logs(key, state, by_slug[entry["slug"]], attempt["number"], pod)
-                views[place] = self._view(key, state, place, known_jobs.get(attempt["jobName"]), pod)
-        return Observed(views, state.missing_secrets, state.prepared, self.runtime)
+            places |= {(entry["slug"], each["number"]): each["jobName"] for each in entry.get("attempts") or []}
+        views = {}
+        for place, job_name in places.items():
+            pod, step = pods.get(place), by_slug.get(place[0])
+            if step is None:
+                continue
+            if pod is not None and state.prepared:
+                self._follow_logs(key, state, step, place[1], pod)
+            views[place] = self._view(key, state, place, found.get(job_name), pod, job_name)
+        return Observed(
+            views,
+            state.refused,
+            state.missing_secrets,
+            state.prepared,
+            state.not_ready_because,
+            state.since,
+            self.runtime,
+        )
 
     def _view(
-        self, key: Key, state: RunState, place: tuple[str, int], job: Json | None, pod: Json | None
+        self, key: Key, state: RunState, place: Place, job: Json | None, pod: Json | None, job_name: str
     ) -> AttemptView:
+        checked = place in state.manifests
         if pod is None:
-            return AttemptView(job=job)
+            manifest = state.manifests.get(place)
+            return AttemptView(job=job, manifest=manifest, manifest_read=checked, gone=job_name in state.missing)
         where = {"namespace": key[0], "run": key[1], "slug": place[0], "attempt": place[1]}
         containers = started_containers(pod)
         results = {name: self._logs.result(**where, container=name) for name in containers}  # type: ignore[arg-type]
@@ -205,7 +221,7 @@ class Reconciler:
             pod,
             state.milestones.get(pod["metadata"]["uid"], Milestones()),
             state.manifests.get(place),
-            place in state.manifests,
+            checked,
             results.get(names.STEP_CONTAINER),
             tuple(name for name, result in results.items() if result is None),
         )
@@ -223,64 +239,7 @@ class Reconciler:
                 secrets=[value for value in used if value],
             )
 
-    # -- acting
-
-    async def _act(self, run: Json, state: RunState, actions: tuple[Action, ...]) -> None:
-        """All at once: none of them waits for another."""
-        try:
-            async with asyncio.TaskGroup() as group:
-                for action in actions:
-                    group.create_task(self._act_once(run, state, action))
-        except* KubeError as failures:
-            raise failures.exceptions[0] from None
-
-    async def _act_once(self, run: Json, state: RunState, action: Action) -> None:
-        if isinstance(action, StartAttempt):
-            await self._start(run, state, action)
-        elif isinstance(action, StopPod):
-            await self._stop(action)
-        elif isinstance(action, ReadManifest):
-            await self._read_manifest(run, state, action)
-        else:
-            await self._prepare(run, state)
-
-    async def _start(self, run: Json, state: RunState, action: StartAttempt) -> None:
-        plan = jobs.StepPlan(
-            run, state.pipeline, action.step, action.number, state.facts, state.upstream[action.step.name]
-        )
-        job = jobs.build(plan, self._settings)
-        name, namespace = job["metadata"]["name"], job["metadata"]["namespace"]
-        try:
-            created = await self._client.create(JOBS, job, namespace)
-        except AlreadyExists:
-            created = await self._client.get(JOBS, name, namespace)
-            owners = created["metadata"].get("ownerReferences") or []
-            if not any(owner.get("uid") == run["metadata"]["uid"] for owner in owners):
-                raise ApiError(
-                    f"the Job {namespace}/{name} belongs to somebody else; waiting until it is gone", status=409
-                ) from None
-        state.created[name] = created
-
-    async def _stop(self, action: StopPod) -> None:
-        patch = {"spec": {"activeDeadlineSeconds": 1}}
-        try:
-            await self._client.patch(PODS, action.name, patch, namespace=action.namespace, patch_type="strategic")
-        except NotFound:
-            _log.info("pod %s/%s is gone already", action.namespace, action.name)
-
-    async def _read_manifest(self, run: Json, state: RunState, action: ReadManifest) -> None:
-        key = names.manifest_key(run["metadata"]["namespace"], run["metadata"]["name"], action.slug, action.number)
-        found = None
-        if await self._store.head(key) is not None:
-            found = json.loads(await self._store.get(key))
-        state.manifests[action.slug, action.number] = found
-
-    async def _prepare(self, run: Json, state: RunState) -> None:
-        state.secret_values = await secrets.copy_values(self._client, run, state.steps)
-        state.missing_secrets = secrets.missing(state.steps, state.secret_values)
-        if uses_agents(state.steps, run):
-            await secrets.give_token(self._client, run, self._settings, self._now().timestamp())
-        state.prepared = True
+    # -- what comes of it
 
     def _remember(self, key: Key, run: Json, state: RunState, decision: Decision) -> None:
         old, state.status = state.status, decision.status
@@ -295,30 +254,64 @@ class Reconciler:
             )
         self._write_status(key, at_once)
 
-    async def put_status(self, run: Mapping[str, Any], status: Json) -> None:
-        """Replace the run's status as a whole."""
-        metadata = run["metadata"]
-        await self._client.patch(
-            PIPELINE_RUNS,
-            metadata["name"],
-            [{"op": "add", "path": "/status", "value": status}],
-            namespace=metadata["namespace"],
-            subresource="status",
-            patch_type="json",
+    async def write(self, key: Key) -> Literal["open", "over", "stale"]:
+        """Write what was decided last, if the API server does not have it. After the last status the Jobs may expire.
+
+        Returns:
+            "over" when nothing is left to be done for the run; "stale" when somebody else writes its status too, or
+            it is another run: what was known of it is dropped, and it wants a fresh look.
+
+        Raises:
+            KubeError: a request failed; call again.
+        """
+        state = self._states.get(key)
+        if state is None:
+            return "open"
+        status = state.status
+        if status != state.written:
+            try:
+                answer = await self._put_status(key, status, state.version)
+            except Conflict:
+                return await self._after_conflict(key, state)
+            state.written, state.stored = status, answer.get("status") or {}
+            state.version = answer["metadata"]["resourceVersion"]
+        if not state.over and status.get("phase") in RUN_FINAL:
+            await self.expire_jobs(key, state.uid)
+            state.over = True
+        return "over" if state.over else "open"
+
+    def is_over(self, key: Key) -> bool:
+        """Whether nothing is left to be done for a run but to forget it."""
+        return key in self._states and self._states[key].over
+
+    async def _after_conflict(self, key: Key, state: RunState) -> Literal["open", "stale"]:
+        live = await self._client.get(PIPELINE_RUNS, key[1], key[0])
+        if live["metadata"]["uid"] == state.uid and (live.get("status") or {}) == state.stored:
+            # Only the wish has changed, as when it is cancelled.
+            state.version = live["metadata"]["resourceVersion"]
+            self._write_status(key, True)
+            return "open"
+        if self._states.get(key) is state:
+            del self._states[key]
+        _log.warning("run %s/%s: somebody else has written its status; reading it again", *key)
+        return "stale"
+
+    async def _put_status(self, key: Key, status: Json, version: str) -> Json:
+        """Replace the run's status as a whole, if the run is still at `version`. Raises Conflict, …"""
+        patch = [
+            {"op": "replace", "path": "/metadata/resourceVersion", "value": version},
+            {"op": "add", "path": "/status", "value": status},
+        ]
+        return await self._client.patch(
+            PIPELINE_RUNS, key[1], patch, namespace=key[0], subresource="status", patch_type="json"
         )
 
-    async def expire_jobs(self, run: Mapping[str, Any]) -> None:
+    async def expire_jobs(self, key: Key, uid: str) -> None:
         """After the end: let the cluster remove the run's Jobs in time. Their logs and artifacts are stored."""
-        key = (run["metadata"]["namespace"], run["metadata"]["name"])
         patch = {"spec": {"ttlSecondsAfterFinished": self._settings.job_ttl}}
-        for name, job in list(self._jobs.get(key, {}).items()):
+        for name, job in self._belongings.jobs(key, uid).items():
             if job["spec"].get("ttlSecondsAfterFinished") is None:
                 try:
                     await self._client.patch(JOBS, name, patch, namespace=key[0])
                 except NotFound:
                     continue
-
-
-def _ended_by_deletion(pod: Json) -> Json:
-    status = {**(pod.get("status") or {}), "phase": "Failed", "reason": "Terminated", "message": "its pod was deleted"}
-    return {**pod, "status": status}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from controller.operator.names import RUN_NUMBER
-from controller.operator.observed import Milestones
+from controller.operator.observed import Milestones, Refusal
 from controller.pipeline import params
 from controller.pipeline.graph import ExpandedStep, ancestors, expand
 from controller.pipeline.lint import check_definition
@@ -36,22 +37,43 @@ class RunState:
     """As decided last; what is written may be a moment behind."""
     upstream: dict[str, tuple[str, ...]]
     """Step name -> slugs of the steps upstream that make artifacts."""
+    since: datetime
+    """When this process began to look at it."""
+    version: str
+    """The resourceVersion that our next write stands on."""
+    stored: Json
+    """The status as the API server answered it last; another one there means that somebody else writes it."""
     created: dict[str, Json] = field(default_factory=dict)
     """Jobs by name, from the answers to our own requests: the cache may not have them yet."""
+    removed: set[str] = field(default_factory=set)
+    """The uids of Jobs that were seen to go."""
+    missing: set[str] = field(default_factory=set)
+    """Names of Jobs that the API server does not have."""
+    refused: dict[tuple[str, int], Refusal] = field(default_factory=dict)
+    refusals: Counter[tuple[str, int]] = field(default_factory=Counter)
+    """How often each attempt was refused."""
     milestones: dict[str, Milestones] = field(default_factory=dict)
     """By the pod's uid."""
     manifests: dict[tuple[str, int], Json | None] = field(default_factory=dict)
     """What the store said of an attempt's artifacts; None for nothing."""
     prepared: bool = False
+    not_ready_because: str = ""
+    """Why the run's Secrets could not be made."""
     secret_values: dict[str, bytes] = field(default_factory=dict)
     """By their key in the run's own Secret."""
     missing_secrets: dict[str, str] = field(default_factory=dict)
     written: Json | None = None
-    """The status that the API server has."""
-    look_again: datetime | None = None
+    """The status that was written last."""
+    over: bool = False
+    """Its last status is written, and nothing is left to be done."""
+
+    @property
+    def begun(self) -> bool:
+        """Whether any step has an attempt."""
+        return any(entry.get("attempts") for entry in self.status.get("steps") or [])
 
 
-def read_run(run: Json) -> RunState:
+def read_run(run: Json, now: datetime) -> RunState:
     """The run's pipeline, expanded, and what it is about.
 
     Raises:
@@ -78,8 +100,19 @@ def read_run(run: Json) -> RunState:
         spec.get("branch") or "",
         values,
     )
-    written = run.get("status")
-    return RunState(metadata["uid"], pipeline, steps, facts, written or {}, _upstream(steps), written=written)
+    status = run.get("status") or {}
+    return RunState(
+        metadata["uid"],
+        pipeline,
+        steps,
+        facts,
+        status,
+        _upstream(steps),
+        now,
+        metadata["resourceVersion"],
+        stored=status,
+        written=run.get("status"),
+    )
 
 
 def _upstream(steps: Sequence[ExpandedStep]) -> dict[str, tuple[str, ...]]:

@@ -62,10 +62,12 @@ def missing(steps: Sequence[ExpandedStep], values: dict[str, bytes]) -> dict[str
 
 
 async def _find(client: KubeClient, namespace: str, name: str) -> Json | None:
+    """A Secret that a step may use. Those that the controller makes for runs, agents' tokens among them, are not."""
     try:
-        return await client.get(SECRETS, name, namespace)
+        found = await client.get(SECRETS, name, namespace)
     except NotFound:
         return None
+    return None if names.RUN in (found["metadata"].get("labels") or {}) else found
 
 
 async def _create(client: KubeClient, run: Json, name: str, content: Json) -> Json:

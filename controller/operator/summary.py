@@ -34,9 +34,9 @@ def running_run(base: Json, old: Json, entries: list[Json], now: datetime) -> Js
     return _with_condition(status, old, "Unknown", now)
 
 
-def finished_run(base: Json, old: Json, entries: list[Json], cancelled: bool, timed_out: bool, now: datetime) -> Json:
+def finished_run(base: Json, old: Json, entries: list[Json], now: datetime) -> Json:
     """The status of a run whose last step is over."""
-    phase, reason, message = _verdict(entries, cancelled, timed_out)
+    phase, reason, message = _verdict(entries)
     ends = [entry["completionTime"] for entry in entries if entry.get("completionTime")]
     status = {
         **base,
@@ -49,24 +49,29 @@ def finished_run(base: Json, old: Json, entries: list[Json], cancelled: bool, ti
     return _with_condition(status, old, "True" if phase == "Succeeded" else "False", now)
 
 
-def _verdict(entries: list[Json], cancelled: bool, timed_out: bool) -> tuple[str, str, str]:
+def _verdict(entries: list[Json]) -> tuple[str, str, str]:
     failed = [entry for entry in entries if entry["phase"] == "Failed" and not entry["allowFailure"]]
     stopped = [entry for entry in entries if entry["phase"] == "Cancelled"]
-    if timed_out and stopped:
-        return "Failed", "Timeout", f"the run took too long; {len(stopped)} steps were stopped"
+    late = [entry for entry in stopped if entry["reason"] == "Timeout"]
+    if late:
+        steps = "1 step was" if len(late) == 1 else f"{len(late)} steps were"
+        return "Failed", "Timeout", f"the run took too long; {steps} stopped"
     if failed:
         first = min(failed, key=lambda entry: entry.get("completionTime", ""))
-        more = f", and {len(failed) - 1} more steps failed" if len(failed) > 1 else ""
+        others = len(failed) - 1
+        more = "" if not others else ", and 1 more step failed" if others == 1 else f", and {others} more steps failed"
         return "Failed", "StepFailed", f"{first['name']} failed: {first.get('message') or first['reason']}{more}"
-    if cancelled and stopped:
+    if stopped:
         return (
             "Cancelled",
             "RunCancelled",
             f"cancelled; {len(stopped)} of {len(entries)} steps did not end by themselves",
         )
     skipped = sum(entry["phase"] == "Skipped" for entry in entries)
-    tail = f", {skipped} skipped" if skipped else ""
-    return "Succeeded", "Succeeded", f"{len(entries) - skipped} steps succeeded{tail}"
+    allowed = sum(entry["phase"] == "Failed" for entry in entries)
+    succeeded = len(entries) - skipped - allowed
+    tail = (f", {skipped} skipped" if skipped else "") + (f", {allowed} failed and may" if allowed else "")
+    return "Succeeded", "Succeeded", f"{succeeded} of {len(entries)} steps succeeded{tail}"
 
 
 def _with_condition(status: Json, old: Json, value: str, now: datetime) -> Json:

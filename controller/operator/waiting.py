@@ -1,0 +1,91 @@
+"""Steps that have not begun: whether they start now, wait, or never will, and why. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from controller.operator.actions import PrepareSecrets
+from controller.operator.look import FINAL, Look, Verdict, held, not_now, start
+from controller.pipeline.conditions import Occasion, step_runs, when
+from controller.pipeline.graph import ExpandedStep
+
+Json = dict[str, Any]
+
+
+def look_at_start(look: Look, step: ExpandedStep) -> None:
+    before = look.before.get(step.name)
+    verdict = _may_start(look, step)
+    if verdict is None:
+        start(look, step, before, [], 1)
+    else:
+        look.status[step.name] = held(look, step, before, verdict)
+
+
+def _may_start(look: Look, step: ExpandedStep) -> Verdict | None:
+    """(phase, reason, message) of a step that does not start now; None for one that does."""
+    if look.cancelled:
+        return "Cancelled", "RunCancelled", "the run was cancelled before the step began"
+    if look.timed_out:
+        return "Cancelled", "Timeout", f"the run took longer than {look.pipeline.timeout}"
+    waiting = [name for name in step.depends_on if look.status[name]["phase"] not in FINAL]
+    if waiting:
+        return "Pending", "WaitingForSteps", f"waits for {_listed(waiting)}"
+    blocked = _blocked(look, step)
+    if blocked is not None:
+        return blocked
+    conditional = step.step.conditional.model_dump(by_alias=True, exclude_none=True) if step.step.conditional else None
+    verdict = step_runs(conditional, occasion(look.run))
+    if not verdict.runs:
+        return "Skipped", "ConditionNotMet", verdict.why
+    missing = look.observed.missing_secrets.get(step.name)
+    if missing is not None:
+        return "Failed", "SecretMissing", missing
+    if not look.observed.secrets_ready:
+        if not any(isinstance(action, PrepareSecrets) for action in look.actions):
+            look.actions.append(PrepareSecrets())
+        tried = look.observed.not_ready_because
+        why = f"the run's secrets can't be made ready: {tried}" if tried else "the run's secrets are being made ready"
+        return "Pending", "Preparing", why
+    return not_now(look, step, 1)
+
+
+def _blocked(look: Look, step: ExpandedStep) -> Verdict | None:
+    """Whether what it depends on ended in a way that keeps the step from running."""
+    conditional = step.step.conditional.model_dump(by_alias=True, exclude_none=True) if step.step.conditional else None
+    wanted = when(conditional)
+    bad = [name for name in step.depends_on if _counts_as_failure(look.status[name])]
+    if wanted == "success" and bad:
+        return "Skipped", "DependencyFailed", _because(look, bad[0])
+    if wanted == "failure" and not bad:
+        return "Skipped", "ConditionNotMet", "it runs only after a failure, and nothing it depends on failed"
+    return None
+
+
+def _counts_as_failure(entry: Json) -> bool:
+    if entry["phase"] in ("Failed", "Cancelled"):
+        return not entry["allowFailure"]
+    return bool(entry["phase"] == "Skipped" and entry["reason"] == "DependencyFailed")
+
+
+def _because(look: Look, name: str) -> str:
+    """The step that failed, found through those that were skipped because of it."""
+    entry = look.status[name]
+    while entry["phase"] == "Skipped":
+        name = next(n for n in entry["dependsOn"] if _counts_as_failure(look.status[n]))
+        entry = look.status[name]
+    word = "was cancelled" if entry["phase"] == "Cancelled" else "failed"
+    return f"skipped because {name} {word}"
+
+
+def _listed(words: Sequence[str], most: int = 3) -> str:
+    shown = ", ".join(words[:most])
+    return shown if len(words) <= most else f"{shown} and {len(words) - most} more"
+
+
+def occasion(run: Json) -> Occasion:
+    """What the run is about, for conditions."""
+    spec = run["spec"]
+    event = spec.get("event") or "push"
+    tag = spec.get("branch", "") if event == "tag" else ""
+    return Occasion(event, spec.get("branch") or "", tag, None)
