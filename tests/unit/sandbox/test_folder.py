@@ -40,16 +40,12 @@ def test_a_folder_that_cant_be_made_is_an_error_that_names_it(tmp_path: Path) ->
 def test_state_reads_back_as_written(tmp_path: Path) -> None:
     folder = SandboxFolder.named("default", tmp_path)
     folder.create()
-    state = SandboxState(
-        7, "1.0", "2026-01-01T00:00:00+00:00", 1234, 1235, {"cluster": Child(8, "99", 2, "signal 9")}
-    )
+    state = SandboxState(7, "1.0", "2026-01-01T00:00:00+00:00", 1234, 1235, {"cluster": Child(8, "99", 2, "signal 9")})
     write_state(folder, state)
     assert read_state(folder) == state
 
 
-@pytest.mark.parametrize(
-    "text", ["", "{", "[]", "{}", '{"children": 3}', '{"children": {}, "nonsense": 1}', "null"]
-)
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"children": 3}', '{"children": {}, "nonsense": 1}', "null"])
 def test_state_that_is_broken_counts_as_none(tmp_path: Path, text: str) -> None:
     folder = SandboxFolder.named("default", tmp_path)
     folder.create()
