@@ -46,14 +46,22 @@ def become_subreaper() -> None:
 
 @dataclass(frozen=True)
 class Claim:
-    """By what the processes of a container are known. `pipe`: its output, as /proc names it; `folder`: the pod's."""
+    """By what the processes of a container are known.
+
+    `pipe` is its output, as /proc names it; `folder` the pod's; `session` the number of its first process.
+    """
 
     mark: str
     pipe: str = ""
     folder: str = ""
+    session: int = 0
 
     def holds(self, pid: int) -> bool:
         """Whether a process is one of the container's. A process that can't be looked at is not."""
+        # First, because it is all that can still be seen of a process that is dying.
+        with suppress(OSError):
+            if os.getsid(pid) == self.session:
+                return True
         with suppress(OSError):
             if (marks := marks_of(pid)) is not None:
                 return self.mark in marks
@@ -75,7 +83,10 @@ async def end_detached(claim: Claim) -> None:
     if not _LINUX:
         return
     by = asyncio.get_running_loop().time() + _PATIENCE
-    while doomed := _detached(claim):
+    # One that was killed is dying for a while, and may have children to hand over yet.
+    dying: set[int] = set()
+    while doomed := _detached(claim, dying):
+        dying.update(doomed)
         for pid in doomed:
             _kill(pid)
         if asyncio.get_running_loop().time() > by:
@@ -86,15 +97,16 @@ async def end_detached(claim: Claim) -> None:
 
 def kill_detached(claim: Claim) -> None:
     """The same, one look only: for a container that is about to be waited for."""
-    for pid in _detached(claim) if _LINUX else ():
+    for pid in _detached(claim, set()) if _LINUX else ():
         _kill(pid)
 
 
-def _detached(claim: Claim) -> set[int]:
-    found: set[int] = set()
+def _detached(claim: Claim, known: Collection[int]) -> list[int]:
+    """Parents before their children: a shell that outlived a child would report its death in the container's log."""
+    found: list[int] = []
     for pid in reap():
-        if claim.holds(pid):
-            found |= {pid, *_descendants(pid)}
+        if pid in known or claim.holds(pid):
+            found += [pid, *_descendants(pid)]
     return found
 
 

@@ -88,7 +88,7 @@ class Process:
             os.close(write_end)
         orphans.roots.add(self._popen.pid)
         pipe = f"pipe:[{os.fstat(self._output).st_ino}]"
-        self._claim = Claim(command.mark, pipe, command.folder)
+        self._claim = Claim(command.mark, pipe, command.folder, self._popen.pid)
         self._loop.add_reader(self._output, self._read)
         self._watch_exit()
 

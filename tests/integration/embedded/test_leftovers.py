@@ -89,6 +89,21 @@ asyncio.run(main())
 
 
 @linux
+async def test_many_that_leave_at_once_are_all_ended_time_after_time(cluster: Cluster) -> None:
+    for number in range(12):
+        cluster.pod(
+            "for n in 1 2 3 4 5 6; do setsid sh -c 'echo $$; sleep 300 & sleep 300' & done; sleep 0.1", f"p{number}"
+        )
+    pids: list[int] = []
+    for number in range(12):
+        await cluster.ended(f"p{number}")
+        printed = [int(word) for word in (await cluster.log(f"p{number}")).split()]
+        assert len(printed) == 6
+        pids += printed
+    assert [pid for pid in pids if alive(pid)] == []
+
+
+@linux
 async def test_after_a_crash_orphans_are_ended_and_their_pods_have_failed(tmp_path: Path, repository: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if name != MARK}
     life = await asyncio.create_subprocess_exec(
