@@ -15,16 +15,20 @@ from collections.abc import Sequence
 
 SCRIPT = """\
 if [ $$ = 1 ]; then all=-1; else all=-$$; fi
+child=
+stopped=
 stop() {
   trap '' TERM
+  stopped=1
   kill -s TERM -- $all
-  (sleep 30; kill -s KILL -- $all) &
+  [ -n "$child" ] || exit 143
+  (sleep 30; kill -s KILL -- $all) >/dev/null 2>&1 &
 }
 trap stop TERM
 # A step that hands artifacts on begins once its sidecar listens: one that ends sooner would not be heard.
 tries=0
 while [ -n "$2" ] && [ ! -e "$2" ] && [ $tries -lt 6000 ]; do
-  sleep 0.01 2>/dev/null || sleep 1
+  sleep 0.01 2>/dev/null || { sleep 1; tries=$((tries + 99)); }
   tries=$((tries + 1))
 done
 if env --default-signal=INT true 2>/dev/null; then
@@ -35,9 +39,12 @@ fi
 child=$!
 wait $child
 code=$?
-while kill -0 $child 2>/dev/null; do
-  wait $child
-  code=$?
+# A signal ends `wait` before the child has ended. 127: the shell knew the child's end already.
+while [ -n "$stopped" ]; do
+  stopped=
+  wait $child 2>/dev/null
+  again=$?
+  [ $again = 127 ] || code=$again
 done
 exit $code
 """
