@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 
 PATTERN = "^[0-9]+(s|m|h)$"
+LONGEST = 365 * 24 * 3600
+"""Seconds in a year: what a timeout or a wait may be at most. Kubernetes counts deadlines in 32 bits."""
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
+_FORM = re.compile("([0-9]{1,12})(s|m|h)", re.ASCII)
 
 
 def seconds(text: str) -> int:
@@ -14,9 +17,16 @@ def seconds(text: str) -> int:
     Raises:
         ValueError: it is none.
     """
-    if not re.fullmatch(PATTERN[1:-1], text):
+    found = _FORM.fullmatch(text)
+    if found is None:
         raise ValueError(f"{text!r} is no duration: write a number and s, m or h, such as 10m")
-    return int(text[:-1]) * _SECONDS[text[-1]]
+    return int(found.group(1)) * _SECONDS[found.group(2)]
+
+
+def written(total: int) -> str:
+    """Whole seconds as a pipeline would write them, in the largest unit that fits: `5400` as `90m`."""
+    unit = "h" if total % 3600 == 0 else "m" if total % 60 == 0 else "s"
+    return f"{total // _SECONDS[unit]}{unit}"
 
 
 def spoken(total: float) -> str:

@@ -1,20 +1,40 @@
-"""The combinations of a matrix, on plain data."""
+"""The combinations of a matrix and the names they give to steps, on plain data."""
 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
+
+LARGEST = 10_000
+"""Combinations of one matrix before any is excluded; more are not even tried."""
+
+
+def size(dimensions: Mapping[str, Sequence[str]]) -> int:
+    """How many combinations there are, nothing excluded."""
+    return math.prod(len(dict.fromkeys(values)) for values in dimensions.values())
 
 
 def combinations(
     dimensions: Mapping[str, Sequence[str]], exclude: Sequence[Mapping[str, str]] = ()
 ) -> list[dict[str, str]]:
-    """Every combination in the order of the file, without those that contain an excluded part."""
+    """Every combination in the order of the file, without those that contain an excluded part.
+
+    A value that is listed twice counts once.
+    """
     names = list(dimensions)
-    found = (dict(zip(names, values, strict=True)) for values in itertools.product(*dimensions.values()))
+    distinct = [list(dict.fromkeys(values)) for values in dimensions.values()]
+    found = (dict(zip(names, values, strict=True)) for values in itertools.product(*distinct))
     return [c for c in found if not any(part and part.items() <= c.items() for part in exclude)]
 
 
 def excludes_any(dimensions: Mapping[str, Sequence[str]], part: Mapping[str, str]) -> bool:
     """Whether an excluded part meets any combination."""
     return bool(part) and all(name in dimensions and value in dimensions[name] for name, value in part.items())
+
+
+def expanded_name(name: str, values: Mapping[str, str]) -> str:
+    """`test (python=3.12)`; without a matrix the name itself."""
+    if not values:
+        return name
+    return f"{name} ({', '.join(f'{key}={value}' for key, value in values.items())})"

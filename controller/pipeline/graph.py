@@ -7,8 +7,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from controller.pipeline.expansion import combinations
-from controller.pipeline.model import Pipeline, Step
+from controller.pipeline import dag
+from controller.pipeline.expansion import combinations, expanded_name
+from controller.pipeline.model import Matrix, Pipeline, Step
 
 _SLUG_LENGTH = 40
 
@@ -39,39 +40,48 @@ def expand(pipeline: Pipeline) -> tuple[ExpandedStep, ...]:
     Who depends on a matrix step waits for all of it, except that a step of a pipeline-wide matrix waits for the
     steps of its own combination.
     """
-    outer = combinations(pipeline.matrix.dimensions, pipeline.matrix.exclude) if pipeline.matrix else [{}]
+    outer = _combinations(pipeline.matrix)
     members: dict[str, list[tuple[str, dict[str, str], dict[str, str]]]] = {}
     for step in pipeline.steps:
-        inner = combinations(step.matrix.dimensions, step.matrix.exclude) if step.matrix else [{}]
-        members[step.name] = [(_name(step.name, {**a, **b}), a, b) for a in outer for b in inner]
+        pairs = [(theirs, own) for theirs in outer for own in _combinations(step.matrix)]
+        members[step.name] = [(expanded_name(step.name, {**a, **b}), a, b) for a, b in pairs]
     expanded = []
     for step in pipeline.steps:
         for name, mine, own in members[step.name]:
-            needs = tuple(
-                other for wanted in step.depends_on for other, theirs, _ in members.get(wanted, ()) if theirs == mine
-            )
+            wanted = dict.fromkeys(step.depends_on)
+            needs = tuple(o for dep in wanted for o, theirs, _ in members.get(dep, ()) if theirs == mine)
             expanded.append(ExpandedStep(name, slug_of(name), step, {**mine, **own}, needs))
     return tuple(expanded)
 
 
-def _name(name: str, values: Mapping[str, str]) -> str:
-    if not values:
-        return name
-    return f"{name} ({', '.join(f'{key}={value}' for key, value in values.items())})"
+def _combinations(matrix: Matrix | None) -> list[dict[str, str]]:
+    return combinations(matrix.dimensions, matrix.exclude) if matrix else [{}]
 
 
 def ancestors(steps: Sequence[ExpandedStep]) -> dict[str, tuple[str, ...]]:
     """For each step all steps upstream of it, in the order of the file."""
-    needs = {step.name: step.depends_on for step in steps}
-    order = [step.name for step in steps]
-    result: dict[str, tuple[str, ...]] = {}
-    for name in order:
-        seen: set[str] = set()
-        left = list(needs[name])
-        while left:
-            current = left.pop()
-            if current not in seen:
-                seen.add(current)
-                left += needs.get(current, ())
-        result[name] = tuple(other for other in order if other in seen)
-    return result
+    return dag.reachable(_needs(steps))
+
+
+def descendants(steps: Sequence[ExpandedStep]) -> dict[str, tuple[str, ...]]:
+    """For each step all steps downstream of it, in the order of the file."""
+    turned: dict[str, list[str]] = {step.name: [] for step in steps}
+    for step in steps:
+        for need in step.depends_on:
+            turned[need].append(step.name)
+    return dag.reachable(turned)
+
+
+def topological(steps: Sequence[ExpandedStep]) -> tuple[ExpandedStep, ...]:
+    """Each step after those it depends on; otherwise in the order of the file."""
+    by_name = {step.name: step for step in steps}
+    return tuple(by_name[name] for name in dag.in_order(_needs(steps)))
+
+
+def critical_path(steps: Sequence[ExpandedStep], seconds: Mapping[str, float]) -> tuple[float, tuple[str, ...]]:
+    """The chain of steps that takes longest, first to last, and the seconds it takes. `seconds`: by a step's name."""
+    return dag.longest_path(_needs(steps), seconds)
+
+
+def _needs(steps: Sequence[ExpandedStep]) -> dict[str, tuple[str, ...]]:
+    return {step.name: step.depends_on for step in steps}

@@ -1,45 +1,32 @@
 """Lint: everything that is wrong with a pipeline file, each with its place and what would be right.
 
 It imports no pydantic, so that checking a file takes a fraction of a second:
-the committed JSON Schema says what is allowed, `rules` what makes sense.
+`source` reads the text, the committed JSON Schema says what is allowed
+(`shape`), `rules` what makes sense, `features` what this version runs.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
+from itertools import islice
 from typing import Any
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
-
-from controller.pipeline import features, rules, source
-from controller.pipeline.problems import Places, Problem, did_you_mean, spoken_path
+from controller.pipeline import features, forms, rules, shape, source
+from controller.pipeline.composer import MAX_DEPTH
+from controller.pipeline.problems import Places, Problem, Severity, problem_at
 
 Json = dict[str, Any]
 
-_SCHEMA_FILE = Path(__file__).with_name("schema.json")
-_HINTS = {
-    "^[0-9]+(s|m|h)$": "write a number and s, m or h, such as 30s, 10m or 2h",
-    "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$": "use lower-case letters, digits and dashes, such as unit-tests",
-    "^[A-Za-z_][A-Za-z0-9_]*$": "use letters, digits and underscores, not beginning with a digit",
-    r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$": "write a Kubernetes quantity, such as 500m, 2 or 512Mi",
-}
-_KINDS = {
-    "object": "a map",
-    "array": "a list",
-    "string": "a text",
-    "integer": "a whole number",
-    "boolean": "true or false",
-}
+MOST_PROBLEMS = 200
+"""Of each kind of check; who has that many fixes some and looks again."""
 
 
 @dataclass(frozen=True)
 class LintResult:
-    """`pipeline` is the normalised definition when there is no error: `env` as maps, no version."""
+    """`problems` in the order of the file. `pipeline` is the normalised definition when there is no error:
+    `env` as maps, matrices as `dimensions` and `exclude`, no version.
+    """
 
     problems: tuple[Problem, ...]
     pipeline: Json | None
@@ -49,140 +36,83 @@ class LintResult:
         return tuple(problem for problem in self.problems if problem.severity == "error")
 
 
-@cache
 def schema() -> Json:
-    loaded: Json = json.loads(_SCHEMA_FILE.read_text(encoding="utf-8"))
-    return loaded
-
-
-@cache
-def _validator() -> Draft202012Validator:
-    return Draft202012Validator(schema())
+    """The JSON Schema of pipeline files, as editors take it."""
+    return shape.published()
 
 
 def lint(text: str | bytes) -> LintResult:
-    """Check a pipeline file. Never raises, whatever the text."""
-    read = source.read(text, schema())
+    """Check a pipeline file. Never raises, and takes at most seconds, whatever the text."""
+    read = source.read(text, shape.strict())
     if read.data is None and read.problems:
         return LintResult(read.problems, None)
     if not isinstance(read.data, dict):
         what = "a list" if isinstance(read.data, list) else "a single value"
-        message = f"a pipeline is a map with name and steps; this is {what}"
-        return LintResult((read.places.problem((), "not-a-map", message),), None)
-    found = [*read.problems, *_schema_problems(read.data, read.places)]
-    pipeline = _normalised(read.data) if not found else None
-    # The rules look at what has the right shape; they come also when other places are wrong.
-    found += rules.check(read.data, read.places)
-    if pipeline is not None:
-        found += [
-            read.places.problem(path, "not-supported", message, "leave it out for this version")
-            for path, message in features.unsupported(pipeline)
-        ]
-    ordered = tuple(sorted(dict.fromkeys(found), key=lambda p: (p.line, p.column, p.code)))
-    good = pipeline if not any(problem.severity == "error" for problem in ordered) else None
-    return LintResult(ordered, good)
+        message = f"a pipeline is a map with version, name and steps; this is {what}"
+        hint = "if these are the steps, put `steps:` above them" if isinstance(read.data, list) else ""
+        return LintResult((read.places.problem((), "not-a-map", message, hint),), None)
+    pipeline, found = _check(read.data, read.places)
+    ordered = sorted(dict.fromkeys([*read.problems, *found]), key=lambda p: (p.line, p.column, p.code, p.message))
+    good = not any(problem.severity == "error" for problem in ordered)
+    return LintResult(_capped(ordered), pipeline if good else None)
 
 
 def check_definition(definition: Json) -> tuple[Problem, ...]:
     """The errors of a definition that came as JSON; positions mean nothing there, paths do."""
-    data = {"version": "v1alpha1", **definition}
-    places = Places({}, {})
-    found = [*_schema_problems(data, places), *rules.check(data, places)]
-    if not found:
-        found = [
-            places.problem(path, "not-supported", message) for path, message in features.unsupported(_normalised(data))
+    if _depth(definition) > MAX_DEPTH:
+        return (problem_at((1, 1), "too-deep", f"nested more than {MAX_DEPTH} levels deep"),)
+    _, found = _check({"version": "v1alpha1", **definition}, Places({}, {}))
+    return _capped([problem for problem in dict.fromkeys(found) if problem.severity == "error"])
+
+
+def _check(data: Json, places: Places) -> tuple[Json | None, list[Problem]]:
+    """(the normalised pipeline if its shape is right, all problems)."""
+    found = list(islice(shape.check(data, places), MOST_PROBLEMS))
+    pipeline = forms.normalised(data) if not found else None
+    # The rules look at what has the right shape; they speak also when other places are wrong.
+    found += rules.check(forms.with_plain_matrices(data), places, MOST_PROBLEMS)
+    found += forms_hints(data, places)
+    if pipeline is not None:
+        found += [
+            places.problem(path, "not-supported", message, "leave it out for this version", at_key=True)
+            for path, message in features.unsupported(pipeline)
         ]
-    return tuple(problem for problem in found if problem.severity == "error")
+    return pipeline, found
 
 
-def _normalised(data: Json) -> Json:
-    pipeline = {key: value for key, value in data.items() if key != "version"}
-    pipeline["steps"] = [_with_env_map(step) for step in data["steps"]]
-    return _with_env_map(pipeline)
+def forms_hints(data: Json, places: Places) -> Iterable[Problem]:
+    """A hint for every matrix in the older words."""
+    steps = data.get("steps")
+    holders: list[tuple[tuple[str | int, ...], Any]] = [((), data)]
+    holders += [(("steps", index), step) for index, step in enumerate(steps if isinstance(steps, list) else [])]
+    for path, holder in holders:
+        matrix = holder.get("matrix") if isinstance(holder, dict) else None
+        for older, newer in (("strategy", "dimensions"), ("exclusions", "exclude")):
+            if isinstance(matrix, dict) and older in matrix:
+                at, message = (*path, "matrix", older), f"`{older}` is an older word for `{newer}`"
+                example = "write `dimensions: {name: [values]}`" if older == "strategy" else "write `exclude:`"
+                yield places.problem(at, "matrix-older-form", message, example, severity="hint", at_key=True)
 
 
-def _with_env_map(holder: Json) -> Json:
-    env = holder.get("env")
-    if isinstance(env, list):
-        return {**holder, "env": {entry["name"]: entry.get("value") or "" for entry in env}}
-    return holder
+def _capped(problems: list[Problem]) -> tuple[Problem, ...]:
+    """At most so many, errors before the rest, in their order."""
+    if len(problems) <= MOST_PROBLEMS:
+        return tuple(problems)
+    errors = [problem for problem in problems if problem.severity == "error"]
+    kept = set((errors + [problem for problem in problems if problem.severity != "error"])[: MOST_PROBLEMS - 1])
+    shown = [problem for problem in problems if problem in kept]
+    last = shown[-1]
+    message = f"and {len(problems) - len(shown)} problems or more that are not shown"
+    severity: Severity = "error" if errors else "hint"
+    return (*shown, Problem(last.line, last.column, "", severity, "too-many-problems", message, "fix these first"))
 
 
-def _schema_problems(data: Json, places: Places) -> Iterator[Problem]:
-    for error in _validator().iter_errors(data):
-        yield from _from_schema(error, places)
-
-
-def _from_schema(error: ValidationError, places: Places) -> Iterable[Problem]:
-    path = tuple(error.absolute_path)
-    keyword, value, at = error.validator, error.instance, spoken_path(path) or "the pipeline"
-    if keyword == "anyOf":
-        inner = [e for e in error.context or () if e.validator != "type" or len(e.absolute_path) > len(path)]
-        if inner:
-            return [problem for e in inner for problem in _from_schema(e, places)]
-        return [places.problem(path, "wrong-type", f"`{at}` must be a map NAME: value, or a list of name and value")]
-    if keyword == "additionalProperties":
-        return list(_unknown_fields(error, places))
-    if keyword == "required":
-        missing = error.message.split("'")[1]
-        hint = f"add `{missing}:`"
-        return [places.problem(path, "missing-field", f"`{missing}` is missing in {at}", hint)]
-    if keyword == "type":
-        return [places.problem(path, "wrong-type", f"`{at}` must be {_wanted(error)}, not {_given(value)}")]
-    if keyword == "enum":
-        choices = [str(choice) for choice in error.validator_value]
-        hint = did_you_mean(str(value), choices)
-        return [places.problem(path, "wrong-value", f"`{at}` must be {' or '.join(choices)}, not {value!r}", hint)]
-    if keyword == "pattern":
-        hint = _HINTS.get(str(error.validator_value), f"it has to match {error.validator_value}")
-        return [places.problem(path, "wrong-form", f"`{at}` can't be {_short(value)}", hint)]
-    return [places.problem(path, "wrong-value", f"`{at}`: {_words(error)}")]
-
-
-def _unknown_fields(error: ValidationError, places: Places) -> Iterator[Problem]:
-    wanted = error.schema
-    known = list(wanted.get("properties", {}))
-    at = spoken_path(tuple(error.absolute_path)) or "the pipeline"
-    for key in error.instance:
-        path = (*error.absolute_path, key)
-        if not known:
-            hint = next(iter(_HINTS[p] for p in wanted.get("patternProperties", {}) if p in _HINTS), "")
-            if not Draft202012Validator(wanted).is_valid({key: error.instance[key]}):
-                yield places.problem(path, "wrong-form", f"`{key}` can't be a name in {at}", hint, at_key=True)
-        elif key not in known:
-            hint = did_you_mean(str(key), known) or f"known here: {', '.join(known)}"
-            yield places.problem(path, "unknown-field", f"unknown field `{key}` in {at}", hint, at_key=True)
-
-
-def _wanted(error: ValidationError) -> str:
-    kinds = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
-    return " or ".join(_KINDS.get(kind, str(kind)) for kind in kinds)
-
-
-def _given(value: Any) -> str:
-    if value is None:
-        return "empty"
-    if isinstance(value, dict):
-        return "a map"
-    if isinstance(value, list):
-        return "a list"
-    return _short(value)
-
-
-def _short(value: Any) -> str:
-    shown = json.dumps(value, ensure_ascii=False)
-    return shown if len(shown) <= 60 else shown[:57] + "…"
-
-
-def _words(error: ValidationError) -> str:
-    limit = error.validator_value
-    sentences = {
-        "minItems": f"needs at least {limit} entry" if limit == 1 else f"needs at least {limit} entries",
-        "maxItems": f"has {len(error.instance) if isinstance(error.instance, list) else '?'} entries, at most {limit} are allowed",
-        "minProperties": f"needs at least {limit} entry",
-        "minLength": "must not be empty",
-        "maxLength": f"is longer than {limit} characters",
-        "minimum": f"must be at least {limit}",
-        "maximum": f"must be at most {limit}",
-    }
-    return sentences.get(str(error.validator), "is not allowed as it is")
+def _depth(value: Any) -> int:
+    """How deep a value is nested, found without recursion; stops looking once it is too much."""
+    deepest, left = 0, [(value, 1)]
+    while left and deepest <= MAX_DEPTH:
+        here, depth = left.pop()
+        deepest = max(deepest, depth)
+        inside = here.values() if isinstance(here, dict) else here if isinstance(here, list) else ()
+        left += [(item, depth + 1) for item in inside if isinstance(item, dict | list)]
+    return deepest

@@ -1,37 +1,37 @@
 """The pipeline format as types: the one definition that schema, CRDs and the operator are made from.
 
 Fields are camelCase in files and snake_case here. Docstrings of fields become
-the descriptions that editors show.
+the descriptions that editors show. What a schema can't say is in `rules`.
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 from pydantic.alias_generators import to_camel
 
-from controller.pipeline import duration
+from controller.pipeline import duration, forms, quantity
 
 NAME_PATTERN = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
-VARIABLE_PATTERN = "^[A-Za-z_][A-Za-z0-9_]*$"
+PARAM_PATTERN = "^[A-Za-z_][A-Za-z0-9_]*$"
+VARIABLE_PATTERN = "^[-._A-Za-z][-._A-Za-z0-9]{0,252}$"
+"""What Kubernetes takes as the name of an environment variable. The length is in the pattern, for the keys of maps."""
+DIMENSION_PATTERN = "^[A-Za-z0-9_][-A-Za-z0-9_.]{0,62}$"
 MAX_STEPS = 300
 
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=63)]
-VariableName = Annotated[str, StringConstraints(pattern=VARIABLE_PATTERN, max_length=255)]
+StepName = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=253)]
+# Its container is called `svc-<name>`, in 63 characters.
+ServiceName = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=59)]
+ParamName = Annotated[str, StringConstraints(pattern=PARAM_PATTERN, max_length=63)]
+VariableName = Annotated[str, StringConstraints(pattern=VARIABLE_PATTERN)]
+Dimension = Annotated[str, StringConstraints(pattern=DIMENSION_PATTERN)]
+DimensionValue = Annotated[str, StringConstraints(max_length=253)]
 Duration = Annotated[str, StringConstraints(pattern=duration.PATTERN, max_length=12)]
-Quantity = Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$", max_length=20)]
+Quantity = Annotated[str, StringConstraints(pattern=quantity.PATTERN, max_length=20)]
 Text = Annotated[str, StringConstraints(min_length=1)]
-
-
-def _env(value: Any) -> Any:
-    """The Kubernetes form `[{name, value}]` as a map."""
-    if isinstance(value, list):
-        return {entry["name"]: entry.get("value", "") for entry in value}
-    return value
-
-
-Environment = Annotated[dict[VariableName, str], BeforeValidator(_env)]
+Environment = Annotated[dict[VariableName, str], BeforeValidator(forms.env_map)]
 
 
 class Model(BaseModel):
@@ -45,33 +45,42 @@ class Model(BaseModel):
 
 
 class Param(Model):
-    name: VariableName
+    name: ParamName
     """Steps get the value as PARAM_<NAME>."""
     default: str | None = None
     """Used when a run gives no value; without a default the run has to give one."""
     options: list[str] = Field(default=[], max_length=100)
     """The values that are allowed; none listed means any."""
     description: str = ""
+    """What it is for, shown to who starts a run."""
 
 
 class Matrix(Model):
-    dimensions: dict[VariableName, Annotated[list[str], Field(min_length=1, max_length=100)]] = Field(min_length=1)
+    dimensions: dict[Dimension, Annotated[list[DimensionValue], Field(min_length=1, max_length=300)]] = Field(
+        min_length=1, max_length=16
+    )
     """Names and their values: every combination becomes a step of its own."""
-    exclude: list[dict[VariableName, str]] = []
+    exclude: list[dict[Dimension, DimensionValue]] = []
     """Combinations to leave out; a part of one leaves out all that contain it."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _either_form(cls, value: Any) -> Any:
+        return forms.plain_matrix(value)
 
 
 class RetryPolicy(Model):
     max_retries: Annotated[int, Field(ge=0, le=10)] = 0
     """Further attempts after a failure."""
-    backoff_seconds: Annotated[int, Field(ge=0, le=3600)] = 10
+    backoff_seconds: Annotated[int, Field(ge=0, le=duration.LONGEST)] = 10
     """Seconds before the next attempt."""
 
 
 class Concurrency(Model):
     group: Text
-    """Runs with the same group take turns. May use {{run.branch}}."""
+    """Runs with the same group take turns. May use {{run.branch}} and {{params.x}}."""
     policy: Literal["queue", "cancel-running"] = "queue"
+    """queue: a run waits for the one before it. cancel-running: it cancels the one before it."""
 
 
 class SecretUse(Model):
@@ -81,35 +90,42 @@ class SecretUse(Model):
     """The key in it."""
     env_var: VariableName | None = None
     """The variable that gets the value; by default the key."""
-    file: str | None = None
-    """A path below the workspace's secrets folder to write the value to, instead of a variable."""
+    file: Text | None = None
+    """Instead of a variable: the file below $C8S_SECRETS that holds the value."""
 
 
 class Resources(Model):
     cpu: Quantity | None = None
-    """Such as 500m or 2. Request and limit."""
+    """Cores, such as 500m or 2. Request and limit."""
     memory: Quantity | None = None
-    """Such as 512Mi or 2Gi. Request and limit."""
+    """Bytes, such as 512Mi or 2Gi. Request and limit."""
 
 
 class Cache(Model):
     key: Text
     """May use {{hash FILE}}: another content, another cache."""
     paths: list[Text] = Field(min_length=1)
+    """Files and folders below the workspace to keep."""
 
 
 class Ready(Model):
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    """Ready when this port accepts connections."""
     exec: list[Text] | None = None
+    """Ready when this command, a list of words, succeeds."""
 
 
 class Service(Model):
-    name: Name
+    name: ServiceName
+    """Unique in the step."""
     image: Text
+    """The container image."""
     commands: list[Text] = []
+    """Run instead of what the image runs by itself. An embedded sandbox needs them."""
     env: Environment = {}
+    """Variables of the service."""
     ready: Ready | None = None
-    """When it counts as started: a port that accepts, or a command that succeeds."""
+    """When it counts as started, and the step begins."""
 
 
 class Conditional(Model):
@@ -128,7 +144,7 @@ class Conditional(Model):
 
 
 class Step(Model):
-    name: Name
+    name: StepName
     """Unique in the pipeline."""
     image: Text
     """The container image. An embedded sandbox runs the commands on this machine and ignores it."""
@@ -137,43 +153,57 @@ class Step(Model):
     depends_on: list[str] = []
     """Steps that have to end before."""
     env: Environment = {}
+    """Variables of this step."""
     secrets: list[SecretUse] = []
+    """Values of Secrets, as variables or files. They are written as *** in logs."""
     resources: Resources | None = None
+    """What the step may use, and is given."""
     timeout: Duration = "30m"
-    """From the start of the step's own container."""
+    """From the start of the step's own container: a number and s, m or h."""
     artifacts: list[Text] = []
     """Globs below the workspace: files to keep, and to hand to every step downstream."""
     cache: list[Cache] = []
+    """Folders that are kept from run to run."""
     services: list[Service] = []
+    """Programs that run beside the step, such as a database."""
     conditional: Conditional | None = None
+    """When the step runs and when it is skipped."""
     matrix: Matrix | None = None
     """Expands this step only."""
     retry_policy: RetryPolicy | None = None
+    """How often the step is tried again."""
     allow_failure: bool = False
     """A failure of this step fails neither the run nor what depends on it."""
     working_dir: str | None = None
-    """Below the workspace."""
+    """The folder below the workspace in which the commands begin."""
 
 
 class Pipeline(Model):
     version: Literal["v1alpha1"] = "v1alpha1"
+    """The version of the format."""
     name: Name
+    """Runs are called after it: my-app-1, my-app-2."""
     repository: str | None = None
+    """The URL of the repository; not needed in a file that lives in it."""
     branches: list[Text] = ["*"]
     """Globs: pushes to other branches start no run."""
     events: list[Literal["push", "pull_request", "tag"]] = ["push"]
+    """What starts a run."""
     paths: list[Text] | None = None
     """Globs: a run only when a changed file matches."""
     params: list[Param] = []
+    """Values that who starts a run may choose."""
     env: Environment = {}
-    """For every step."""
+    """Variables of every step."""
     matrix: Matrix | None = None
     """Expands every step."""
     timeout: Duration | None = None
-    """For the whole run."""
+    """For the whole run: a number and s, m or h."""
     max_parallel: Annotated[int, Field(ge=1, le=MAX_STEPS)] | None = None
     """Steps that run at once, at most."""
     retry_policy: RetryPolicy | None = None
     """For steps that have none of their own."""
     concurrency: Concurrency | None = None
+    """Runs that must not run side by side."""
     steps: list[Step] = Field(min_length=1, max_length=MAX_STEPS)
+    """What is done. Steps run side by side unless they depend on each other."""

@@ -1,4 +1,7 @@
-"""The format as JSON Schema, for editors and lint, and as the structural schema that a CRD takes."""
+"""The format as JSON Schema, for editors and lint, and as the structural schema that a CRD takes.
+
+`python -m controller.pipeline.schema` writes the committed copies; a test holds them to the models.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+from controller.pipeline import quantity
 from controller.pipeline.model import VARIABLE_PATTERN, Pipeline
 
 Json = dict[str, Any]
 
 COMMITTED = Path(__file__).with_name("schema.json")
+"""The copy that lint reads, a part of the package."""
+PUBLISHED = Path(__file__).parents[2] / "docs" / "pipeline.schema.json"
+"""The same for editors, in the repository."""
 _KEPT = (
     *("type", "properties", "required", "items", "additionalProperties", "enum", "pattern", "description"),
     *("minLength", "maxLength", "minItems", "maxItems", "minimum", "maximum", "maxProperties"),
@@ -19,14 +26,21 @@ _KEPT = (
 
 
 def json_schema() -> Json:
-    """What a file may hold. `env` takes a map or the Kubernetes list; references are resolved."""
+    """What a file may hold: both forms of `env` and of a matrix; references are resolved.
+
+    Where the format takes any text, the schema also takes numbers and words such as `on`: lint
+    reads them as they stand in the file, and an editor should not call them mistakes.
+    """
     schema = _plain(Pipeline.model_json_schema(by_alias=True))
-    schema["properties"]["version"] = {"type": "string", "enum": ["v1alpha1"], "description": "The format's version."}
+    step = schema["properties"]["steps"]["items"]
     schema["required"] = ["version", "name", "steps"]
-    for place in (schema, schema["properties"]["steps"]["items"], _services(schema)):
-        place["properties"]["env"] = _file_env(place["properties"]["env"])
+    schema["properties"]["version"].pop("default", None)
+    for holder in (schema, step, step["properties"]["services"]["items"]):
+        holder["properties"]["env"] = _file_env(holder["properties"]["env"])
+    for holder in (schema, step):
+        holder["properties"]["matrix"] = _file_matrix(holder["properties"]["matrix"])
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "c8s pipeline (v1alpha1)"}
-    return {**head, **schema}
+    return {**head, **_lenient(schema)}
 
 
 def structural_schema() -> Json:
@@ -41,22 +55,50 @@ def committed_text() -> str:
     return json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n"
 
 
-def _services(schema: Json) -> Json:
-    found: Json = schema["properties"]["steps"]["items"]["properties"]["services"]["items"]
-    return found
-
-
 def _file_env(env: Json) -> Json:
     entry = {
         "type": "object",
-        "properties": {"name": {"type": "string", "pattern": VARIABLE_PATTERN}, "value": {"type": "string"}},
+        "properties": {
+            "name": {"type": "string", "pattern": VARIABLE_PATTERN},
+            "value": {"type": "string"},
+        },
         "required": ["name"],
         "additionalProperties": False,
     }
     as_list = {"type": "array", "items": entry}
     as_map = {key: value for key, value in env.items() if key not in ("default", "description")}
-    about = env.get("description") or "Variables: NAME: value, or a list of {name, value}."
+    about = f"{env['description']} A map NAME: value, or a list of name and value."
     return {"description": about, "anyOf": [as_map, as_list]}
+
+
+def _file_matrix(matrix: Json) -> Json:
+    """A matrix as `dimensions` and `exclude`, or in the older words `strategy` and `exclusions`."""
+    dimensions, exclude = matrix["properties"]["dimensions"], matrix["properties"]["exclude"]
+    pattern, values = next(iter(dimensions["patternProperties"].items()))
+    entry = {
+        "type": "object",
+        "properties": {"dimension": {"type": "string", "pattern": pattern}, "values": values},
+        "required": ["dimension", "values"],
+        "additionalProperties": False,
+    }
+    strategy = {"type": "array", "items": entry, "minItems": 1, "description": "Another form of `dimensions`."}
+    older = {"strategy": strategy, "exclusions": {**exclude, "description": "Another form of `exclude`."}}
+    kept = {key: value for key, value in matrix.items() if key != "required"}
+    return {**kept, "properties": {**matrix["properties"], **older}}
+
+
+def _lenient(node: Any) -> Any:
+    if isinstance(node, list):
+        return [_lenient(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    fresh = {key: _lenient(value) for key, value in node.items()}
+    if node.get("type") == "string" and "enum" not in node:
+        if "pattern" not in node:
+            fresh["type"] = ["string", "number", "boolean"]
+        elif node["pattern"] == quantity.PATTERN:
+            fresh["type"] = ["string", "number"]
+    return fresh
 
 
 def _plain(schema: Json) -> Json:
@@ -76,7 +118,8 @@ def _plain(schema: Json) -> Json:
             if len(kinds) == 1:
                 return walk({**kinds[0], **{k: v for k, v in node.items() if k not in ("anyOf", "default")}})
         if "const" in node:
-            return walk({"type": "string", "enum": [node["const"]]})
+            about = {key: node[key] for key in ("description",) if key in node}
+            return walk({"type": "string", "enum": [node["const"]], **about})
         return _tidy(node, walk)
 
     result: Json = walk(schema)
@@ -115,3 +158,8 @@ def _structural(node: Any) -> Any:
         elif key in _KEPT and not (key == "additionalProperties" and value is False):
             out[key] = _structural(value)
     return out
+
+
+if __name__ == "__main__":
+    for _place in (COMMITTED, PUBLISHED):
+        _place.write_text(committed_text(), encoding="utf-8")

@@ -1,56 +1,63 @@
-"""YAML text to data with positions. Any text gets an answer: data, or problems; never an exception, never a hang.
+"""A file's bytes as data with positions, each scalar read as the schema wants it.
 
-Scalars are read as their schema wants them: where it wants a string, `3.10`
-stays `3.10` and `on` stays `on`.
+Where the schema wants a text, the text is what stands in the file: `3.10`
+stays `3.10` and `on` stays `on`. What does not fit is kept as it is, for the
+schema to refuse.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
-
-from controller.pipeline.problems import Path, Places, Position, Problem, spoken_path
+from controller.pipeline.composer import (
+    MAX_DEPTH,
+    MAX_NODES,
+    Items,
+    Node,
+    NotReadableError,
+    Pairs,
+    Scalar,
+    compose,
+    refuse,
+)
+from controller.pipeline.problems import Path, Places, Position, Problem, problem_at, quoted
 
 Json = dict[str, Any]
 
 MAX_BYTES = 1 << 20
-_MAX_NODES = 50_000
-_MAX_DEPTH = 60
-_HARMLESS_DEPTH = 2_000
 _NULLS = ("", "~", "null", "Null", "NULL")
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_resolver = yaml.SafeLoader("")
+_TRUE = ("true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON")
+_FALSE = ("false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF")
+_NOT_YAML = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True)
 class Source:
-    """What was read. `data` is None when the text can't be read as YAML at all."""
+    """What was read. `data` is None when the text can't be read at all."""
 
     data: Any
     places: Places
     problems: tuple[Problem, ...]
 
 
-class _Refused(Exception):  # noqa: N818 - not an error of ours
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.message)
-        self.problem = problem
-
-
 def read(text: str | bytes, schema: Json) -> Source:
-    """The document in a text."""
+    """The pipeline in a text, or why there is none.
+
+    A PipelineConfig object is taken too: its `spec` is the pipeline, its name the pipeline's name.
+    """
+    builder = _Builder()
     try:
-        node = _compose(_decoded(text))
-        builder = _Builder()
-        if node is None:
-            raise _Refused(
-                Problem(1, 1, "", "error", "empty-file", "the file is empty", "a pipeline has name and steps")
-            )
-        data = builder.build(node, schema, (), 0)
-    except _Refused as refused:
+        root = compose(_decoded(text))
+        if root is None:
+            raise refuse((1, 1), "empty-file", "the file is empty", "a pipeline has version, name and steps")
+        if isinstance(root, Pairs) and _text_of(root, "kind") is not None:
+            data = _from_object(builder, root, schema)
+        else:
+            data = builder.build(root, schema, (), 0)
+    except NotReadableError as refused:
         return Source(None, Places({}, {}), (refused.problem,))
     return Source(data, Places(builder.values, builder.keys), tuple(builder.problems))
 
@@ -59,75 +66,54 @@ def _decoded(text: str | bytes) -> str:
     data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     if len(data) > MAX_BYTES:
         message = f"the file has {len(data):,} bytes; a pipeline may have {MAX_BYTES:,}"
-        raise _Refused(Problem(1, 1, "", "error", "file-too-large", message, "is this the right file?"))
+        raise refuse((1, 1), "file-too-large", message, "is this the right file?")
     try:
-        return data.decode("utf-8-sig")
+        decoded = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = data[: error.start].decode("utf-8", "replace")
-        line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
         message = f"byte {error.start + 1} (0x{data[error.start]:02x}) is not UTF-8"
-        raise _Refused(Problem(line, column, "", "error", "not-utf-8", message, "save the file as UTF-8")) from None
+        utf16 = data[:2] in (b"\xff\xfe", b"\xfe\xff")
+        hint = "the file is UTF-16: save it as UTF-8" if utf16 else "save the file as UTF-8"
+        raise refuse(_end_of(before), "not-utf-8", message, hint) from None
+    found = _NOT_YAML.search(decoded)
+    if found:
+        message = f"the character U+{ord(found.group()):04X} is not allowed in a YAML file"
+        raise refuse(_end_of(decoded[: found.start()]), "control-character", message, "remove it")
+    return decoded
 
 
-def _compose(text: str) -> Any:
-    try:
-        _refuse_depth(text)
-        return yaml.compose(text, Loader=_LOADER)
-    except yaml.MarkedYAMLError as error:
-        raise _Refused(_syntax_problem(error, text)) from None
-    except yaml.reader.ReaderError as error:
-        before = text[: error.position]
-        line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
-        message = f"the character U+{ord(text[error.position]) if error.position < len(text) else 0:04X} is not allowed"
-        raise _Refused(Problem(line, column, "", "error", "yaml-syntax", message, "remove it")) from None
-    except RecursionError:
-        raise _Refused(_too_deep((1, 1))) from None
-    except yaml.YAMLError as error:
-        raise _Refused(Problem(1, 1, "", "error", "yaml-syntax", f"not YAML: {error}")) from None
+def _end_of(before: str) -> Position:
+    """The position behind a text."""
+    lines = re.split("\r\n|\r|\n", before)
+    return len(lines), len(lines[-1]) + 1
 
 
-def _refuse_depth(text: str) -> None:
-    """Refuses what is nested too deep before it is composed.
-
-    The composer written in C calls itself for every level, and where Python would raise, it ends the process. A level
-    takes at least one of these characters, so most files need not be read twice.
-    """
-    if sum(text.count(opener) for opener in "[{-?:") < _HARMLESS_DEPTH:
-        return
-    depth = 0
-    for event in yaml.parse(text, Loader=_LOADER):
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-            if depth > _MAX_DEPTH:
-                mark = event.start_mark
-                raise _Refused(_too_deep((mark.line + 1, mark.column + 1) if mark else (1, 1)))
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
+def _text_of(node: Node | None, key: str) -> str | None:
+    found = _child(node, key)
+    return found.text if isinstance(found, Scalar) else None
 
 
-def _syntax_problem(error: yaml.MarkedYAMLError, text: str) -> Problem:
-    mark = error.problem_mark or error.context_mark
-    line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-    what = (error.problem or str(error)).strip()
-    lines = text.split("\n")
-    shown = lines[line - 1] if line <= len(lines) else ""
-    if "but found another document" in what:
-        return Problem(line, 1, "", "error", "several-documents", "the file holds more than one document", "keep one")
-    if "\t" in shown[: len(shown) - len(shown.lstrip())] or "'\\t'" in what:
-        return Problem(line, column, "", "error", "yaml-tab", "a tab in the indentation", "indent with spaces")
-    hint = ""
-    if "mapping values are not allowed" in what:
-        hint = "a value with `: ` in it needs quotes"
-    elif "could not find expected ':'" in what:
-        hint = "is a `:` missing, or an indentation wrong, on this line or the one before?"
-    elif "found character" in what or "while scanning" in what:
-        hint = "put the value in quotes"
-    context = f" ({error.context.strip()})" if error.context else ""
-    return Problem(line, column, "", "error", "yaml-syntax", f"not YAML: {what}{context}", hint)
+def _child(node: Node | None, key: str) -> Node | None:
+    if not isinstance(node, Pairs):
+        return None
+    return next((value for name, value in node.nodes if isinstance(name, Scalar) and name.text == key), None)
 
 
-def _too_deep(position: Position) -> Problem:
-    return Problem(*position, "", "error", "too-deep", f"nested more than {_MAX_DEPTH} levels deep", "")
+def _from_object(builder: _Builder, root: Pairs, schema: Json) -> Json:
+    """The pipeline in a Kubernetes object."""
+    kind, api = _text_of(root, "kind") or "", _text_of(root, "apiVersion") or ""
+    if kind != "PipelineConfig" or not api.startswith("c8s.dev/"):
+        message = f"this is a {quoted(kind)} of {quoted(api)}, not a pipeline"
+        raise refuse(root.position, "not-a-pipeline", message, "a pipeline file has version, name and steps")
+    metadata, spec = _child(root, "metadata"), _child(root, "spec")
+    if not isinstance(spec, Pairs):
+        raise refuse(root.position, "not-a-pipeline", "this PipelineConfig has no spec", "the spec holds the steps")
+    built = builder.build(spec, schema, (), 0)
+    data: Json = {**built, "version": api.removeprefix("c8s.dev/")}
+    name = _child(metadata, "name")
+    if name is not None:
+        data["name"] = builder.build(name, {"type": "string"}, ("name",), 1)
+    return data
 
 
 @dataclass
@@ -139,55 +125,86 @@ class _Builder:
     problems: list[Problem] = field(default_factory=list)
     nodes: int = 0
 
-    def build(self, node: Any, schema: Json, path: Path, depth: int) -> Any:
-        self.nodes += 1
-        position = _position(node)
-        if self.nodes > _MAX_NODES:
-            message = f"more than {_MAX_NODES:,} values once its aliases are written out"
-            raise _Refused(Problem(*position, spoken_path(path), "error", "too-many-values", message, ""))
-        if depth > _MAX_DEPTH:
-            raise _Refused(_too_deep(position))
-        self.values.setdefault(path, position)
-        if isinstance(node, yaml.MappingNode):
-            return self._mapping(node, _choose(schema, "object"), path, depth)
-        if isinstance(node, yaml.SequenceNode):
+    def build(self, node: Node, schema: Json, path: Path, depth: int) -> Any:
+        """The data of a node; notes positions and problems on the way."""
+        self._count(node.position)
+        if depth > MAX_DEPTH:
+            raise refuse(node.position, "too-deep", f"nested more than {MAX_DEPTH} levels deep")
+        self.values.setdefault(path, node.position)
+        if isinstance(node, Pairs):
+            return self._map(node, _choose(schema, "object"), path, depth)
+        if isinstance(node, Items):
             items = _choose(schema, "array").get("items") or {}
-            return [self.build(item, items, (*path, n), depth + 1) for n, item in enumerate(node.value)]
+            return [self.build(item, items, (*path, n), depth + 1) for n, item in enumerate(node.nodes)]
         return _scalar(node, schema)
 
-    def _mapping(self, node: Any, schema: Json, path: Path, depth: int) -> Json:
+    def _map(self, node: Pairs, schema: Json, path: Path, depth: int) -> Json:
         result: Json = {}
-        for key_node, value_node in node.value:
-            if not isinstance(key_node, yaml.ScalarNode):
-                message = "a key must be a plain word"
-                self.problems.append(Problem(*_position(key_node), spoken_path(path), "error", "bad-key", message, ""))
+        for key_node, value in node.nodes:
+            if not isinstance(key_node, Scalar):
+                self._report(key_node.position, path, "bad-key", "a key must be a plain word", "quote a { or [")
+            elif _is_merge(key_node):
                 continue
-            key = key_node.value
-            here = (*path, key)
-            if key == "<<":
-                merged = self.build(value_node, schema, here, depth + 1)
-                for part in merged if isinstance(merged, list) else [merged]:
-                    result = {**part, **result} if isinstance(part, dict) else result
-                continue
-            if here in self.keys:
-                line = self.keys[here][0]
-                self.problems.append(
-                    Problem(
-                        *_position(key_node),
-                        spoken_path(here),
-                        "error",
-                        "duplicate-key",
-                        f"`{key}` is given twice; the first is on line {line}",
-                        "keep one of them",
-                    )
-                )
-            self.keys.setdefault(here, _position(key_node))
-            result[key] = self.build(value_node, _property(schema, key), here, depth + 1)
+            elif (*path, key_node.text) in self.keys:
+                here = (*path, key_node.text)
+                line, column = self.keys[here]
+                message = f"{quoted(key_node.text)} is given twice; the first is on line {line}, column {column}"
+                self._report(key_node.position, here, "duplicate-key", message, "keep one of them")
+            else:
+                self._entry(result, key_node, value, schema, path, depth)
+        # What the map says itself goes before what it merges, and of that the first before the later.
+        for key_node, value in self._merged(node, path, depth):
+            if (*path, key_node.text) not in self.keys:
+                self._entry(result, key_node, value, schema, path, depth)
         return result
 
+    def _merged(self, node: Pairs, path: Path, depth: int) -> Iterator[tuple[Scalar, Node]]:
+        """The pairs that `<<` brings in, also those that it brings in there."""
+        if depth > MAX_DEPTH:
+            raise refuse(node.position, "too-deep", f"nested more than {MAX_DEPTH} levels deep")
+        for key, value in node.nodes:
+            if not _is_merge(key):
+                continue
+            for part in value.nodes if isinstance(value, Items) else [value]:
+                self._count(node.position)
+                if not isinstance(part, Pairs):
+                    message, hint = "`<<` takes a map, or a list of maps", "name one: <<: *name"
+                    self._report(part.position, path, "bad-merge", message, hint)
+                    continue
+                for inner, inner_value in part.nodes:
+                    self._count(inner.position)
+                    if isinstance(inner, Scalar) and not _is_merge(inner):
+                        yield inner, inner_value
+                yield from self._merged(part, path, depth + 1)
 
-def _position(node: Any) -> Position:
-    return node.start_mark.line + 1, node.start_mark.column + 1
+    def _count(self, position: Position) -> None:
+        self.nodes += 1
+        if self.nodes > MAX_NODES:
+            message = f"more than {MAX_NODES:,} values once its aliases are written out"
+            raise refuse(position, "too-many-values", message)
+
+    def _entry(self, result: Json, key: Scalar, value: Node, schema: Json, path: Path, depth: int) -> None:
+        here = (*path, key.text)
+        self.keys[here] = key.position
+        known = key.text in schema.get("properties", {})
+        if known and isinstance(value, Scalar) and value.plain and value.text in _NULLS:
+            if key.text in schema.get("required", ()):
+                result[key.text] = None
+            else:
+                message = f"{quoted(key.text)} is empty, as if it were not there"
+                self._report(key.position, here, "empty-field", message, "fill it in or leave it out", "hint")
+            self.values[here] = key.position
+            return
+        result[key.text] = self.build(value, _property(schema, key.text), here, depth + 1)
+
+    def _report(
+        self, position: Position, path: Path, code: str, message: str, hint: str, severity: Any = "error"
+    ) -> None:
+        self.problems.append(problem_at(position, code, message, hint, path=path, severity=severity))
+
+
+def _is_merge(key: Node) -> bool:
+    return isinstance(key, Scalar) and key.plain and key.text == "<<"
 
 
 def _choose(schema: Json, kind: str) -> Json:
@@ -200,23 +217,24 @@ def _choose(schema: Json, kind: str) -> Json:
 def _property(schema: Json, key: str) -> Json:
     if key in schema.get("properties", {}):
         return dict(schema["properties"][key])
-    for pattern, sub in schema.get("patternProperties", {}).items():
-        if re.search(pattern, key):
-            return dict(sub)
+    for sub in schema.get("patternProperties", {}).values():
+        # A key of a wrong form is refused later; its value is read as its neighbours' are.
+        return dict(sub)
     return {}
 
 
-def _scalar(node: Any, schema: Json) -> Any:
-    text: str = node.value
-    if schema.get("type") == "string":
-        plain = node.style is None
-        return None if plain and text in _NULLS else text
-    try:
-        tag = node.tag
-        if tag == "tag:yaml.org,2002:int":
-            return int(text) if re.fullmatch(r"[-+]?[0-9]{1,18}", text) else text
-        if tag in ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:float", "tag:yaml.org,2002:null"):
-            return _resolver.construct_object(yaml.ScalarNode(tag, text), deep=True)
-    except (ValueError, yaml.YAMLError):
+def _scalar(node: Scalar, schema: Json) -> Any:
+    text = node.text
+    if not node.plain:
         return text
+    if text in _NULLS:
+        return None
+    if schema.get("type") == "string":
+        return text
+    if text in _TRUE or text in _FALSE:
+        return text in _TRUE
+    if re.fullmatch(r"[-+]?[0-9]{1,18}", text):
+        return int(text)
+    if re.fullmatch(r"[-+]?[0-9]{1,18}\.[0-9]{1,18}", text):
+        return float(text)
     return text

@@ -1,14 +1,14 @@
-"""Variables: `{{…}}` in the fields that take it, and the environment that every step gets."""
+"""Variables: the values for `{{…}}` in a run, and the environment that every step gets."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from controller.pipeline.model import Pipeline, Step
+from controller.pipeline.templates import fill, variable_name
 
-_TEMPLATE = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
+__all__ = ["RunFacts", "fill", "step_environment", "template_values"]
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,6 @@ def template_values(facts: RunFacts, matrix: Mapping[str, str]) -> dict[str, str
     }
 
 
-def fill(text: str, values: Mapping[str, str]) -> str:
-    """Put values in place of `{{name}}`; what is unknown stays as written. Values are not looked into again."""
-    return _TEMPLATE.sub(lambda match: values.get(match.group(1), match.group()), text)
-
-
 def step_environment(
     pipeline: Pipeline,
     step: Step,
@@ -52,11 +47,11 @@ def step_environment(
     """The variables of a step's own container, secrets excepted.
 
     Later ones win: parameters and matrix, the pipeline's `env`, the step's `env`, then what c8s itself says, which
-    nothing can override.
+    nothing in `env` can override.
     """
     values = template_values(facts, matrix)
-    environment = {f"PARAM_{_variable(key)}": value for key, value in facts.params.items()}
-    environment |= {f"MATRIX_{_variable(key)}": value for key, value in matrix.items()}
+    environment = {variable_name("PARAM", key): value for key, value in facts.params.items()}
+    environment |= {variable_name("MATRIX", key): value for key, value in matrix.items()}
     for given in (pipeline.env, step.env):
         environment |= {key: fill(value, values) for key, value in given.items()}
     return environment | {
@@ -71,7 +66,3 @@ def step_environment(
         "COMMIT_SHA": facts.commit,
         "BRANCH": facts.branch,
     }
-
-
-def _variable(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_]", "_", name).upper()

@@ -1,0 +1,220 @@
+"""YAML text as a tree of nodes with positions. Any text gets an answer: a tree, or one problem; it never hangs.
+
+The tree is put together from the parser's events. The library's own composer
+calls itself for every level, without a limit, on the C stack: a file of
+200,000 brackets would end the process. Here depth, size and aliases have limits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from controller.pipeline.problems import Position, Problem, problem_at, quoted
+
+MAX_DEPTH = 60
+MAX_NODES = 50_000
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_CORE = "tag:yaml.org,2002:"
+_KNOWN_TAGS = {None, "!", *(_CORE + kind for kind in ("str", "int", "bool", "float", "null", "seq", "map"))}
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """One value. `plain`: written without quotes, so that its text may stand for a number or for nothing."""
+
+    position: Position
+    text: str
+    plain: bool
+
+
+@dataclass(slots=True)
+class Items:
+    """A list."""
+
+    position: Position
+    nodes: list[Node] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Pairs:
+    """A map, with its pairs as written: a key may come twice."""
+
+    position: Position
+    nodes: list[tuple[Node, Node]] = field(default_factory=list)
+    key: Node | None = None
+    """The key whose value is still to come, while the map is being read."""
+
+
+Node = Scalar | Items | Pairs
+
+
+class NotReadableError(Exception):
+    """The text is no YAML that we read; `problem` says why and where."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.message)
+        self.problem = problem
+
+
+def refuse(position: Position, code: str, message: str, hint: str = "") -> NotReadableError:
+    """The exception for a problem that ends the reading."""
+    return NotReadableError(problem_at(position, code, message, hint))
+
+
+def compose(text: str) -> Node | None:
+    """The one document in a text; None when there is nothing in it.
+
+    Raises:
+        NotReadableError: it is no YAML, has several documents, or goes over a limit.
+    """
+    composer = _Composer()
+    try:
+        for event in _events(text):
+            composer.take(event)
+    except yaml.MarkedYAMLError as error:
+        raise _syntax(error, text) from None
+    except yaml.YAMLError as error:
+        raise refuse((1, 1), "yaml-syntax", f"not YAML: {error}") from None
+    return composer.root
+
+
+def _events(text: str) -> Iterator[Any]:
+    return yaml.parse(text, Loader=_LOADER)
+
+
+@dataclass
+class _Composer:
+    root: Node | None = None
+    documents: int = 0
+    nodes: int = 0
+    open: list[tuple[Items | Pairs, str | None]] = field(default_factory=list)
+    anchors: dict[str, Node] = field(default_factory=dict)
+
+    def take(self, event: Any) -> None:
+        """One event of the parser."""
+        if isinstance(event, yaml.DocumentStartEvent):
+            self.documents += 1
+            if self.documents > 1:
+                hint = "keep one; each pipeline has a file of its own"
+                raise refuse(_mark(event), "several-documents", "the file holds more than one document", hint)
+        elif isinstance(event, yaml.ScalarEvent):
+            self._place(Scalar(_mark(event), event.value, not event.style and event.tag is None), event)
+        elif isinstance(event, yaml.AliasEvent):
+            self._add(self._named(event))
+        elif isinstance(event, yaml.SequenceStartEvent):
+            self._begin(Items(_mark(event)), event)
+        elif isinstance(event, yaml.MappingStartEvent):
+            self._begin(Pairs(_mark(event)), event)
+        elif isinstance(event, yaml.SequenceEndEvent | yaml.MappingEndEvent):
+            node, anchor = self.open.pop()
+            if anchor is not None:
+                self.anchors[anchor] = node
+
+    def _begin(self, node: Items | Pairs, event: Any) -> None:
+        self._check_tag(event)
+        self._add(node)
+        self.open.append((node, event.anchor))
+        if len(self.open) > MAX_DEPTH:
+            raise refuse(node.position, "too-deep", f"nested more than {MAX_DEPTH} levels deep")
+
+    def _place(self, node: Scalar, event: Any) -> None:
+        self._check_tag(event)
+        if event.anchor is not None:
+            self.anchors[event.anchor] = node
+        self._add(node)
+
+    def _add(self, node: Node) -> None:
+        self.nodes += 1
+        if self.nodes > MAX_NODES:
+            raise refuse(node.position, "too-many-values", f"more than {MAX_NODES:,} values in one file")
+        if not self.open:
+            self.root = node
+            return
+        holder = self.open[-1][0]
+        if isinstance(holder, Items):
+            holder.nodes.append(node)
+        elif holder.key is None:
+            holder.key = node
+        else:
+            holder.nodes.append((holder.key, node))
+            holder.key = None
+
+    def _named(self, event: Any) -> Node:
+        if any(anchor == event.anchor for _, anchor in self.open):
+            message = f"the alias {quoted('*' + event.anchor)} stands inside of what it names"
+            raise refuse(_mark(event), "alias-in-itself", message, "write that part out")
+        if event.anchor not in self.anchors:
+            message = f"nothing before this is named {quoted('&' + event.anchor)}"
+            hint = "name it first, or quote the text if it only begins with a *"
+            raise refuse(_mark(event), "unknown-alias", message, hint)
+        return self.anchors[event.anchor]
+
+    @staticmethod
+    def _check_tag(event: Any) -> None:
+        if event.tag not in _KNOWN_TAGS:
+            shown = event.tag.replace(_CORE, "!!")
+            hint = "leave it out, or quote the text if it only begins with a !"
+            raise refuse(_mark(event), "yaml-tag", f"the tag {quoted(shown)} means nothing here", hint)
+
+
+def _mark(event: Any) -> Position:
+    return event.start_mark.line + 1, event.start_mark.column + 1
+
+
+def _syntax(error: yaml.MarkedYAMLError, text: str) -> NotReadableError:
+    mark = error.problem_mark or error.context_mark
+    position = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+    what = (error.problem or str(error)).strip()
+    lines = text.splitlines()
+    shown = lines[position[0] - 1] if position[0] <= len(lines) else ""
+    blank = shown[: len(shown) - len(shown.lstrip(" \t"))]
+    if "\t" in blank or "tab character" in what:
+        column = blank.find("\t") + 1 or position[1]
+        return refuse((position[0], column), "yaml-tab", "a tab in the indentation", "indent with spaces")
+    message, hint = _in_plain_words(what, error.context or "", shown.strip())
+    since = ""
+    if error.context_mark and error.context_mark.line + 1 != position[0]:
+        since = f" (in what begins on line {error.context_mark.line + 1})"
+    return refuse(position, "yaml-syntax", f"not YAML: {message}{since}", hint)
+
+
+# The parser's words, what they mean, and what usually helps.
+_WORDS: tuple[tuple[str, str, str], ...] = (
+    (
+        "mapping values are not allowed",
+        "a `:` where no key can be",
+        "a text with `: ` in it needs quotes; else look at the indentation of this line",
+    ),
+    ("could not find expected ':'", "a key without its `:`", "is a `:` missing here, or is the indentation wrong?"),
+    ("did not find expected key", "no key where one has to be", "look at the indentation, and at unclosed quotes"),
+    (
+        "did not find expected '-' indicator",
+        "this does not belong to the list above it",
+        "entries of a list begin with `- `, all in the same column",
+    ),
+    ("did not find expected ',' or ']'", "a list in [ ] is not closed here", "put a , between entries and a ] behind"),
+    ("did not find expected ',' or '}'", "a map in { } is not closed here", "put a , between entries and a } behind"),
+    ("found unexpected end of stream", "the file ends inside a quoted text", "close the quotes"),
+    ("found unexpected document indicator", "a new document begins inside a quoted text", "close the quotes"),
+    (
+        "found character that cannot start any token",
+        "a text can't begin with this character",
+        "put the text in quotes",
+    ),
+    ("found unknown escape character", "an unknown escape after \\ in double quotes", "use single quotes"),
+    ("block sequence entries are not allowed", "a list can't begin here", "put it on a line of its own"),
+    ("did not find expected <document start>", "something stands outside of the pipeline", "look at the indentation"),
+)
+
+
+def _in_plain_words(what: str, context: str, line: str) -> tuple[str, str]:
+    for theirs, ours, hint in _WORDS:
+        if theirs in what:
+            return ours, hint
+    if "while scanning" in context or "found" in what:
+        return f"{what} {context}".strip(), "put the text in quotes"
+    return f"{what} {context}".strip(), "look at the indentation" if line else ""

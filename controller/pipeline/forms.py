@@ -1,0 +1,73 @@
+"""The other forms in which a file may say the same: `env` as a list, a matrix as `strategy` and `exclusions`.
+
+Everything behind lint sees one form only. On plain data; what has another
+shape than these two is left as it is.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+Json = dict[str, Any]
+
+
+def env_map(env: Any) -> Any:
+    """`[{name, value}]`, as Kubernetes has it, as a map."""
+    if not isinstance(env, list) or not all(isinstance(entry, dict) and "name" in entry for entry in env):
+        return env
+    return {entry["name"]: entry.get("value") or "" for entry in env}
+
+
+def plain_matrix(matrix: Any) -> Any:
+    """`{strategy: [{dimension, values}], exclusions}` as `{dimensions, exclude}`."""
+    if not isinstance(matrix, dict) or "strategy" not in matrix or "dimensions" in matrix:
+        return matrix
+    strategy = matrix["strategy"]
+    if not isinstance(strategy, list) or not all(
+        isinstance(entry, dict) and entry.keys() == {"dimension", "values"} and isinstance(entry["dimension"], str)
+        for entry in strategy
+    ):
+        return matrix
+    plain: Json = {"dimensions": {entry["dimension"]: entry["values"] for entry in strategy}}
+    excluded = [*_entries(matrix.get("exclude")), *_entries(matrix.get("exclusions"))]
+    if excluded:
+        plain["exclude"] = excluded
+    return plain
+
+
+def normalised(data: Json) -> Json:
+    """A pipeline that lint found good, in the form that a run carries: without its version."""
+    pipeline = {key: value for key, value in data.items() if key != "version"}
+    pipeline["steps"] = [_step(step) for step in data["steps"]]
+    return _holder(pipeline)
+
+
+def with_plain_matrices(data: Json) -> Json:
+    """Anything that was read, with its matrices in the one form."""
+    fresh = {**data, "matrix": plain_matrix(data["matrix"])} if "matrix" in data else dict(data)
+    if isinstance(data.get("steps"), list):
+        fresh["steps"] = [
+            {**step, "matrix": plain_matrix(step["matrix"])} if isinstance(step, dict) and "matrix" in step else step
+            for step in data["steps"]
+        ]
+    return fresh
+
+
+def _entries(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _step(step: Json) -> Json:
+    fresh = _holder(step)
+    if "services" in fresh:
+        fresh["services"] = [_holder(service) for service in fresh["services"]]
+    return fresh
+
+
+def _holder(holder: Json) -> Json:
+    fresh = dict(holder)
+    if "env" in fresh:
+        fresh["env"] = env_map(fresh["env"])
+    if "matrix" in fresh:
+        fresh["matrix"] = plain_matrix(fresh["matrix"])
+    return fresh
