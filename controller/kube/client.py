@@ -45,6 +45,9 @@ class Server:
     token: Callable[[], str | None]
     tls: ssl.SSLContext | None = None
     namespace: str = "default"
+    name: str | None = None
+    """The name in the server's certificate, if it is another than in the URL."""
+    proxy: str | None = None
 
 
 class KubeClient:
@@ -157,12 +160,14 @@ class KubeClient:
         field_selector: str = "",
         seconds: int = 300,
         silence: float | None = None,
+        opened: Callable[[], None] = lambda: None,
     ) -> AsyncGenerator[WatchEvent, None]:
         """The changes after a resourceVersion, until the server ends the stream.
 
         Args:
             seconds: how long the server is asked to keep the stream.
             silence: seconds without a byte after which the connection counts as dead.
+            opened: called when the server has accepted the watch; a first event may be long in coming.
 
         Raises:
             Gone: the version is too old, told at once or as an ERROR event. Unreachable, ApiError.
@@ -176,8 +181,9 @@ class KubeClient:
         path = resource.path(namespace)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT, sock_read=silence or seconds + 15)
         async with self._request("GET", path, query=query, timeout=timeout) as response:
+            opened()
             async for line in _lines(_chunks(response, f"GET {path}")):
-                event = json.loads(line)
+                event = _decoded(line, f"GET {path}")
                 if event["type"] == "ERROR":
                     status = event["object"]
                     raise from_status(int(status.get("code", 500)), status, f"watch {resource.plural}")
@@ -222,10 +228,9 @@ class KubeClient:
         ) as response:
             try:
                 data = await response.read()
-            except (aiohttp.ClientError, TimeoutError) as error:
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 raise Unreachable(f"{method} {path}: the answer broke off: {_words(error)}") from error
-        answer: Json = json.loads(data)
-        return answer
+        return _decoded(data, f"{method} {path}")
 
     @asynccontextmanager
     async def _request(
@@ -250,7 +255,14 @@ class KubeClient:
         what = f"{method} {path}"
         try:
             response = await self._open.request(
-                method, self._url + path, params=query, data=data, headers=headers, timeout=timeout
+                method,
+                self._url + path,
+                params=query,
+                data=data,
+                headers=headers,
+                timeout=timeout,
+                server_hostname=self._server.name,
+                proxy=self._server.proxy,
             )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unreachable(f"{what}: no answer from {self._url}: {_words(error)}") from error
@@ -258,6 +270,17 @@ class KubeClient:
             if response.status >= 400:
                 raise from_status(response.status, await _error_body(response), what)
             yield response
+
+
+def _decoded(data: bytes, what: str) -> Json:
+    """An object that was sent. What stands between us and the API may answer in its own words."""
+    try:
+        answer = json.loads(data)
+    except ValueError as error:
+        raise Unreachable(f"{what}: the answer is not JSON: {data[:100]!r}") from error
+    if not isinstance(answer, dict):
+        raise Unreachable(f"{what}: the answer is no object: {data[:100]!r}")
+    return answer
 
 
 async def _error_body(response: aiohttp.ClientResponse) -> object:
@@ -288,7 +311,8 @@ async def _lines(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
             yield b"".join([*parts, whole[0]])
             parts = []
             for line in whole[1:]:
-                yield line
+                if line:
+                    yield line
         if rest:
             parts.append(rest)
 

@@ -37,8 +37,13 @@ def connect(kubeconfig: Path | None, context: str | None = None) -> KubeClient:
 def _from_file(path: Path, context: str | None) -> Server:
     try:
         config = yaml.load(path.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise KubeconfigError(f"can't read the kubeconfig {path}: {error}") from error
+    except yaml.YAMLError as error:
+        # Not the error's own text, which may quote the file, and the file holds credentials.
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}" if mark is not None else ""
+        raise KubeconfigError(f"the kubeconfig {path} is not YAML: there is a mistake{where}") from None
     if not isinstance(config, dict):
         raise KubeconfigError(f"{path} is no kubeconfig")
     name = context or config.get("current-context")
@@ -49,16 +54,27 @@ def _from_file(path: Path, context: str | None) -> Server:
     user = _named(config, "users", "user", chosen.get("user"), path)
     if not cluster.get("server"):
         raise KubeconfigError(f"{path}: cluster {chosen.get('cluster')} has no server")
-    if set(user) - _SIMPLE_USER or "proxy-url" in cluster:
-        return _by_package(path, name, chosen)
+    if set(user) - _SIMPLE_USER:
+        return _by_package(path, name, chosen, cluster)
     tls = _tls(cluster, user, path) if str(cluster["server"]).startswith("https") else None
-    return Server(cluster["server"], _token(user, path.parent), tls, chosen.get("namespace") or "default")
+    return Server(
+        cluster["server"],
+        _token(user, path.parent),
+        tls,
+        chosen.get("namespace") or "default",
+        name=cluster.get("tls-server-name"),
+        proxy=cluster.get("proxy-url"),
+    )
 
 
 def _named(config: Json, listed: str, kind: str, name: object, path: Path) -> Json:
-    for entry in config.get(listed) or []:
-        if entry.get("name") == name:
-            return entry.get(kind) or {}
+    entries = config.get(listed)
+    for entry in entries if isinstance(entries, list) else []:
+        if isinstance(entry, dict) and entry.get("name") == name:
+            found = entry.get(kind) or {}
+            if not isinstance(found, dict):
+                raise KubeconfigError(f"{path}: the {kind} {name!r} is no mapping")
+            return found
     raise KubeconfigError(f"{path} has no {kind} {name!r}")
 
 
@@ -91,9 +107,11 @@ class TokenFile:
 
 def _tls(cluster: Json, user: Json, path: Path) -> ssl.SSLContext:
     try:
-        tls = ssl.create_default_context(cafile=_file(cluster.get("certificate-authority"), path))
-        if cluster.get("certificate-authority-data"):
-            tls.load_verify_locations(cadata=_decoded(cluster["certificate-authority-data"]).decode())
+        # With an authority of its own the cluster is checked against that alone, not the machine's as well.
+        data = cluster.get("certificate-authority-data")
+        given = _decoded(data).decode() if data else None
+        authority = None if given else _file(cluster.get("certificate-authority"), path)
+        tls = ssl.create_default_context(cafile=authority, cadata=given)
         if cluster.get("insecure-skip-tls-verify"):
             tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
         _load_client_certificate(tls, user, path)
@@ -140,7 +158,7 @@ def _in_cluster() -> Server:
     return Server(settings.host, TokenFile(folder / "token").read, tls, namespace)
 
 
-def _by_package(path: Path, context: str, chosen: Json) -> Server:
+def _by_package(path: Path, context: str, chosen: Json, cluster: Json) -> Server:
     """Everything that needs a program or a protocol to get a token."""
     from kubernetes import config
     from kubernetes.client import Configuration
@@ -160,4 +178,11 @@ def _by_package(path: Path, context: str, chosen: Json) -> Server:
         header = settings.get_api_key_with_prefix("authorization") or ""
         return str(header).removeprefix("Bearer ") or None
 
-    return Server(settings.host, token, tls if settings.host.startswith("https") else None, chosen.get("namespace", ""))
+    return Server(
+        settings.host,
+        token,
+        tls if settings.host.startswith("https") else None,
+        chosen.get("namespace") or "default",
+        name=cluster.get("tls-server-name"),
+        proxy=cluster.get("proxy-url"),
+    )

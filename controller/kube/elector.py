@@ -8,9 +8,10 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import Enum
 from typing import Any
 
-from controller.kube.client import KubeClient
+from controller.kube.client import KubeClient, sleep
 from controller.kube.errors import AlreadyExists, Conflict, KubeError, NotFound
 from controller.kube.resources import LEASES
 
@@ -25,6 +26,14 @@ class ElectionTimes:
     lease: float = 15.0
     renew: float = 10.0
     retry: float = 2.0
+
+
+class _Answer(Enum):
+    """What came of asking for the lease: we hold it, somebody else does, or nobody knows."""
+
+    OURS = "ours"
+    THEIRS = "theirs"
+    NONE = "none"
 
 
 class Elector:
@@ -45,12 +54,14 @@ class Elector:
         times: ElectionTimes | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        pause: Callable[[float], Awaitable[None]] = sleep,
     ) -> None:
         self._client = client
         self._namespace, self._name, self._identity = namespace, name, identity
         self._times = times or ElectionTimes()
         self._monotonic = monotonic
         self._now = now
+        self._pause = pause
         self._seen: tuple[str, float] = ("", 0.0)
         """The record last seen and when it last changed, on our own clock: theirs may be wrong."""
         self.leading = False
@@ -61,33 +72,45 @@ class Elector:
         Raises:
             LeadershipLostError: the lease could not be renewed in time; `work` was cancelled before others may begin.
         """
-        while not await self._try():
-            await asyncio.sleep(self._times.retry)
+        # Counted from before the request: others count from when it arrived.
+        since = self._monotonic()
+        while await self._try() is not _Answer.OURS:
+            await self._pause(self._times.retry)
+            since = self._monotonic()
         self.leading = True
         _log.info("leading as %s", self._identity)
-        working = asyncio.ensure_future(work())
-        renewing = asyncio.ensure_future(self._renew())
         try:
-            await asyncio.wait((working, renewing), return_when=asyncio.FIRST_COMPLETED)
+            async with asyncio.TaskGroup() as group:
+                working = group.create_task(_outcome(work))
+                renewing = group.create_task(self._renew(since))
+                await asyncio.wait((working, renewing), return_when=asyncio.FIRST_COMPLETED)
+                renewing.cancel()
+                working.cancel()
         finally:
             self.leading = False
-            for task in (renewing, working):
-                task.cancel()
-            await asyncio.wait((working, renewing))
-        if working.cancelled() or not working.done():
+            # The work has ended, on a shutdown as well; nobody has to wait for the lease to expire.
+            await self._release()
+        if working.cancelled():
             raise LeadershipLostError(f"the lease {self._namespace}/{self._name} could not be renewed in time")
-        await working
-        await self._release()
+        if (failure := working.result()) is not None:
+            raise failure
 
-    async def _renew(self) -> None:
-        """Renew until that fails for too long."""
-        renewed = self._monotonic()
-        while self._monotonic() - renewed < self._times.renew:
-            await asyncio.sleep(self._times.retry)
-            if await self._try():
-                renewed = self._monotonic()
+    async def _renew(self, renewed: float) -> None:
+        """Renew until that fails for too long, or somebody else holds the lease."""
+        while (left := renewed + self._times.renew - self._monotonic()) > 0:
+            try:
+                async with asyncio.timeout(left):
+                    await self._pause(self._times.retry)
+                    before = self._monotonic()
+                    answer = await self._try()
+            except TimeoutError:
+                return
+            if answer is _Answer.THEIRS:
+                return
+            if answer is _Answer.OURS:
+                renewed = before
 
-    async def _try(self) -> bool:
+    async def _try(self) -> _Answer:
         """One attempt to take or renew the lease; each request is bounded below the renewal deadline."""
         timeout = self._times.renew / 3
         try:
@@ -97,17 +120,17 @@ class Elector:
                 metadata = {"name": self._name, "namespace": self._namespace}
                 lease = {"metadata": metadata, "spec": self._record(None)}
                 await self._client.create(LEASES, lease, self._namespace, timeout=timeout)
-                return True
+                return _Answer.OURS
             spec = lease.get("spec") or {}
             if not self._may_take(spec):
-                return False
+                return _Answer.THEIRS
             await self._client.update(LEASES, {**lease, "spec": self._record(spec)}, timeout=timeout)
         except (Conflict, AlreadyExists):
-            return False
+            return _Answer.NONE
         except KubeError as error:
             _log.warning("lease %s: %s", self._name, error)
-            return False
-        return True
+            return _Answer.NONE
+        return _Answer.OURS
 
     def _may_take(self, spec: Json) -> bool:
         holder = spec.get("holderIdentity")
@@ -140,6 +163,15 @@ class Elector:
                 await self._client.update(LEASES, lease, timeout=self._times.retry)
         except KubeError as error:
             _log.info("the lease %s was not released: %s", self._name, error)
+
+
+async def _outcome(work: Callable[[], Awaitable[None]]) -> Exception | None:
+    """What `work` raised, so that it can be raised again as it was, outside of the group of tasks."""
+    try:
+        await work()
+    except Exception as failure:
+        return failure
+    return None
 
 
 class LeadershipLostError(KubeError):

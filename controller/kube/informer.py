@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import aclosing
 from typing import Any
 
 from controller.kube.client import KubeClient, WatchEvent, sleep
@@ -19,6 +21,8 @@ _log = logging.getLogger(__name__)
 
 _FIRST_BACKOFF, _LONGEST_BACKOFF = 0.05, 10.0
 _WATCH_SECONDS = 300
+# A watch that held for so long shows that the server is well.
+_LONG_ENOUGH = 30.0
 
 
 def key_of(obj: Json) -> Key:
@@ -33,7 +37,9 @@ class Informer:
     They must be quick and must not change the objects, which are the cache's own.
 
     Args:
+        pause: waits for so many seconds.
         jitter: a random number in [0, 1), so that clients of a restarted server don't come back at once.
+        clock: seconds on a monotonic clock.
     """
 
     def __init__(
@@ -45,6 +51,7 @@ class Informer:
         label_selector: str = "",
         pause: Callable[[float], Awaitable[None]] = sleep,
         jitter: Callable[[], float] = random.random,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
         self._resource = resource
@@ -52,10 +59,13 @@ class Informer:
         self._selector = label_selector
         self._pause = pause
         self._jitter = jitter
+        self._clock = clock
         self._objects: dict[Key, Json] = {}
         self._handlers: list[Handler] = []
         self._listed: list[Callable[[str], None]] = []
         self._synced = asyncio.Event()
+        self._version = ""
+        """Up to where the cache follows the server; empty for a list."""
         self.healthy = False
         """Whether the last list or watch worked."""
 
@@ -81,31 +91,44 @@ class Informer:
 
     async def run(self) -> None:
         """Follow the resource until cancelled."""
-        backoff, version = _FIRST_BACKOFF, ""
+        backoff = _FIRST_BACKOFF
         while True:
+            begun = self._clock()
             try:
-                if not version:
-                    version = await self._list()
-                async for event in self._client.watch(
-                    self._resource,
-                    self._namespace,
-                    resource_version=version,
-                    label_selector=self._selector,
-                    seconds=_WATCH_SECONDS,
-                ):
-                    self._take(event)
-                    version = event.object["metadata"]["resourceVersion"]
-                    self.healthy, backoff = True, _FIRST_BACKOFF
+                if not self._version:
+                    self._version = await self._list()
+                if await self._watch():
+                    backoff = _FIRST_BACKOFF
             except Gone:
-                version = ""
+                self._version = ""
             except KubeError as error:
                 self.healthy = False
                 _log.warning("%s: %s; trying again", self._resource.plural, error)
-                await self._pause(backoff * (0.5 + self._jitter()))
-                backoff = min(backoff * 2, _LONGEST_BACKOFF)
-            else:
-                # A server that ends its watches at once must not be asked thousands of times a second.
-                await self._pause(_FIRST_BACKOFF * self._jitter())
+            if self._clock() - begun >= _LONG_ENOUGH:
+                backoff = _FIRST_BACKOFF
+            # Also after a watch that just ended: a server that ends them at once must not be asked without a break.
+            await self._pause(backoff * (0.5 + self._jitter()))
+            backoff = min(backoff * 2, _LONGEST_BACKOFF)
+
+    async def _watch(self) -> bool:
+        """Take in what changes until the server ends the watch; returns whether anything came."""
+        before = self._version
+        events = self._client.watch(
+            self._resource,
+            self._namespace,
+            resource_version=self._version,
+            label_selector=self._selector,
+            seconds=_WATCH_SECONDS,
+            opened=self._now_healthy,
+        )
+        async with aclosing(events):
+            async for event in events:
+                self._take(event)
+                self._version = str(event.object["metadata"]["resourceVersion"])
+        return self._version != before
+
+    def _now_healthy(self) -> None:
+        self.healthy = True
 
     async def _list(self) -> str:
         answer = await self._client.list(self._resource, self._namespace, label_selector=self._selector)
@@ -137,6 +160,10 @@ class Informer:
         if old is not None and old["metadata"]["resourceVersion"] == obj["metadata"]["resourceVersion"]:
             return
         self._objects[key] = obj
+        if old is not None and old["metadata"].get("uid") != obj["metadata"].get("uid"):
+            # Deleted and made again while nobody looked: another object, whatever its name.
+            self._tell("DELETED", old, None)
+            old = None
         self._tell("MODIFIED" if old else "ADDED", old, obj)
 
     def _tell(self, kind: str, old: Json | None, new: Json | None) -> None:

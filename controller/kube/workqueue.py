@@ -10,6 +10,8 @@ from typing import Generic, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
 
+# Overtaken wishes stay in the heap until they are due, or until there are more of them than this.
+_STALE_ALLOWED = 100
 _FIRST_BACKOFF, _LONGEST_BACKOFF = 0.01, 60.0
 
 
@@ -64,6 +66,9 @@ class WorkQueue(Generic[Key]):
         self._due[key] = due
         self._count += 1
         heapq.heappush(self._later, (due, self._count, key))
+        if len(self._later) > 2 * len(self._due) + _STALE_ALLOWED:
+            self._later = [entry for entry in self._later if self._due.get(entry[2]) == entry[0]]
+            heapq.heapify(self._later)
         self._changed.set()
 
     def add_failed(self, key: Key) -> float:
