@@ -175,7 +175,7 @@ def _by_package(path: Path, context: str, chosen: Json, cluster: Json) -> Server
         tls.load_cert_chain(settings.cert_file, settings.key_file)
 
     def token() -> str | None:
-        header = settings.get_api_key_with_prefix("authorization") or ""
+        header = settings.get_api_key_with_prefix("BearerToken", "authorization") or ""
         return str(header).removeprefix("Bearer ") or None
 
     return Server(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from controller.kube import JOBS, PODS, AlreadyExists, ApiError, KubeClient, KubeError, NotFound
+from controller.kube import JOBS, PODS, AlreadyExists, ApiError, Conflict, KubeClient, KubeError, NotFound
 from controller.operator import jobs, names, secrets
 from controller.operator.actions import Action, FindJob, PrepareSecrets, ReadManifest, RemoveJob, StartAttempt, StopPod
 from controller.operator.attempts import STOP_AFTER
@@ -104,7 +104,8 @@ class Errands:
     async def _remove(self, action: RemoveJob) -> None:
         try:
             await self._client.delete(JOBS, action.name, namespace=action.namespace, uid=action.uid)
-        except NotFound:
+        except (NotFound, Conflict):
+            # A conflict: another object has its name by now.
             _log.info("job %s/%s is gone already", action.namespace, action.name)
 
     async def _find(self, run: Json, state: RunState, action: FindJob) -> None:

@@ -1,0 +1,127 @@
+"""The queue: each key once, by priority, never the same one twice at a time."""
+
+from __future__ import annotations
+
+import asyncio
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.kube import WorkQueue
+
+
+async def taken(queue: WorkQueue[str], count: int) -> list[str]:
+    async with asyncio.timeout(2):
+        return [await queue.get() for _ in range(count)]
+
+
+async def is_empty(queue: WorkQueue[str]) -> bool:
+    task = asyncio.ensure_future(queue.get())
+    for _ in range(3):
+        await asyncio.sleep(0)
+    waits = not task.done()
+    task.cancel()
+    await asyncio.wait([task])
+    return waits
+
+
+async def test_keys_come_by_priority_and_then_in_order() -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    for key, priority in (("a", 0), ("low", -1), ("b", 0), ("high", 1)):
+        queue.add(key, priority=priority)
+    assert await taken(queue, 4) == ["high", "a", "b", "low"]
+
+
+async def test_a_key_is_queued_once_with_its_highest_priority() -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    queue.add("b")
+    queue.add("a")
+    queue.add("a", priority=1)
+    queue.add("a", priority=-1)
+    assert len(queue) == 2
+    assert await taken(queue, 2) == ["a", "b"]
+    assert await is_empty(queue)
+
+
+async def test_a_key_that_is_worked_on_comes_again_only_afterwards() -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    queue.add("a")
+    await queue.get()
+    queue.add("a")
+    queue.add("a")
+    assert await is_empty(queue)
+    queue.done("a")
+    assert await taken(queue, 1) == ["a"]
+    queue.done("a")
+    assert await is_empty(queue)
+
+
+async def test_of_several_wishes_for_later_the_earliest_counts() -> None:
+    now = [0.0]
+    queue: WorkQueue[str] = WorkQueue(clock=lambda: now[0])
+    for seconds in (50, 10, 30):
+        queue.add_after("a", seconds)
+    now[0] = 9.9
+    assert await is_empty(queue)
+    now[0] = 10
+    assert await taken(queue, 1) == ["a"]
+    queue.done("a")
+    now[0] = 100
+    assert await is_empty(queue)
+
+
+async def test_a_worker_that_waits_wakes_up_when_a_key_is_due() -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    task = asyncio.ensure_future(queue.get())
+    await asyncio.sleep(0)
+    queue.add_after("a", 0.01)
+    async with asyncio.timeout(2):
+        assert await task == "a"
+
+
+async def test_two_workers_share_the_keys() -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    workers = [asyncio.ensure_future(queue.get()) for _ in range(2)]
+    await asyncio.sleep(0)
+    queue.add("a")
+    queue.add("b")
+    async with asyncio.timeout(2):
+        assert sorted(await asyncio.gather(*workers)) == ["a", "b"]
+
+
+async def test_the_back_off_grows_to_a_minute_and_begins_anew_after_a_success() -> None:
+    queue: WorkQueue[str] = WorkQueue(clock=lambda: 0.0, jitter=lambda: 0.5)
+    delays = [queue.add_failed("a") for _ in range(15)]
+    assert delays[:4] == [0.01, 0.02, 0.04, 0.08]
+    assert delays[-1] == 60.0
+    queue.forget("a")
+    assert queue.add_failed("a") == 0.01
+
+
+async def test_overtaken_wishes_are_not_kept_for_ever() -> None:
+    queue: WorkQueue[str] = WorkQueue(clock=lambda: 0.0)
+    for seconds in range(10_000, 0, -1):
+        queue.add_after("a", seconds)
+    assert len(queue._later) < 200
+
+
+@given(st.lists(st.tuples(st.sampled_from(["add", "get", "done"]), st.sampled_from("abc"), st.integers(-1, 1))))
+def test_no_key_is_lost_or_worked_on_twice_at_a_time(steps: list[tuple[str, str, int]]) -> None:
+    async def play() -> None:
+        queue: WorkQueue[str] = WorkQueue(clock=lambda: 0.0)
+        wanted, busy = set[str](), set[str]()
+        for step, key, priority in steps:
+            if step == "add":
+                queue.add(key, priority=priority)
+                wanted.add(key)
+            elif step == "get" and wanted - busy:
+                found = (await taken(queue, 1))[0]
+                assert found in wanted - busy
+                wanted.discard(found)
+                busy.add(found)
+            elif step == "done" and key in busy:
+                busy.discard(key)
+                queue.done(key)
+        assert len(queue) == len(wanted - busy)
+
+    asyncio.run(play())
