@@ -73,7 +73,9 @@ class LogSession(Generic[Frame]):
                     task.cancel()
         if not gone:
             assert self._end is not None
-            await self.socket.close(self._end)
+            # The reader may leave at the very moment at which they are told the end.
+            with contextlib.suppress(WebSocketDisconnect):
+                await self.socket.close(self._end)
 
     async def _send(self) -> bool:
         """Sends what is in the outbox, in its rhythm; True when the reader is gone."""
@@ -119,7 +121,9 @@ class LogSession(Generic[Frame]):
                 return
 
     def _finish(self, code: int) -> None:
-        self._end = code if self._end is None or code != NORMAL else self._end
+        """Notes why the session ends. A reader that is gone stays gone: nothing can be sent to them any more."""
+        if self._end is None or (code != NORMAL and self._end != GOING_AWAY):
+            self._end = code
         self._changed.set()
 
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.websockets import WebSocketDisconnect
 
 from controller.api import problems
 
@@ -93,6 +95,9 @@ class Entrance:
                 await self._app(scope, exchange.receive, exchange.send)
         except BodyTooLarge as error:
             await exchange.refuse(_too_large(error.limit))
+        except (ClientDisconnect, WebSocketDisconnect):
+            # Leaving early is the caller's right, and nobody is left to answer.
+            log.info("the caller left early", extra={"request": exchange.id, "route": _route(scope)})
         except Exception:  # the boundary: one request must never end the process
             log.exception("a request failed", extra={"request": exchange.id, "route": _route(scope)})
             await exchange.refuse(

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from starlette.websockets import WebSocketDisconnect
 
 from controller.api.frames import Outbox
 from controller.api.log_session import NORMAL, POLICY, LogSession
@@ -122,3 +123,13 @@ async def test_an_error_of_the_source_is_raised() -> None:
     with pytest.raises(ExceptionGroup) as caught:
         await session(Reader(), broken()).run()
     assert caught.group_contains(OSError)
+
+
+async def test_a_reader_that_goes_while_it_is_told_the_end_is_no_error() -> None:
+    class Leaving(Reader):
+        async def close(self, code: int = NORMAL, reason: str | None = None) -> None:
+            raise WebSocketDisconnect(1006)
+
+    reader = Leaving()
+    await session(reader, lines(3)).run()
+    assert sum(len(frame["lines"]) for frame in reader.got) == 3

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from starlette.requests import ClientDisconnect
+from starlette.websockets import WebSocketDisconnect
 
 from controller.api.middleware import Doorway, Entrance, host_name, refuse
 from controller.api.problems import ApiProblem
@@ -145,3 +147,12 @@ async def test_a_refused_socket_is_answered_with_a_problem() -> None:
 def test_a_problem_must_be_a_listed_one() -> None:
     with pytest.raises(KeyError):
         _ = ApiProblem("no-such", "x").kind
+
+
+@pytest.mark.parametrize("left", [ClientDisconnect(), WebSocketDisconnect(1006)])
+async def test_a_caller_that_leaves_early_is_no_error(left: Exception, caplog: pytest.LogCaptureFixture) -> None:
+    async def leaving(scope: Any, receive: Any, send: Any) -> None:
+        raise left
+
+    assert await exchange(leaving, scope()) == []
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
