@@ -5,6 +5,10 @@ signal before that command ends. So the commands run in the background of a
 shell that only waits. A background command has SIGINT and SIGQUIT ignored,
 which programs inherit and tests trip over; `env` undoes that where it can.
 
+The shell of the commands traps SIGTERM too: one that died of it at once would
+take the time to end away from the command it waits for, since with the first
+process all others of a container are killed.
+
 Inside a container everything else in the PID namespace belongs to the step
 (`kill -1`); where the step is a process group among others, that group does.
 """
@@ -32,9 +36,9 @@ while [ -n "$2" ] && [ ! -e "$2" ] && [ $tries -lt 6000 ]; do
   tries=$((tries + 1))
 done
 if env --default-signal=INT true 2>/dev/null; then
-  env --default-signal=INT,QUIT sh -e -c "$1" &
+  env --default-signal=INT,QUIT sh -e -c "trap 'exit 143' TERM; $1" &
 else
-  sh -e -c "$1" &
+  sh -e -c "trap 'exit 143' TERM; $1" &
 fi
 child=$!
 wait $child

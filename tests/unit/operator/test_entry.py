@@ -1,4 +1,7 @@
-"""The first process of a step, in the shells that this machine has."""
+"""The first process of a step, in the shells that this machine has.
+
+A shell that is just forking for a command may swallow a signal meant for that; so what is stopped here is at work.
+"""
 
 from __future__ import annotations
 
@@ -65,14 +68,18 @@ def test_commands_share_one_shell(shell: list[str]) -> None:
         assert process.communicate(timeout=10)[0] == "a  b /\n"
 
 
-def test_sigterm_reaches_what_the_commands_have_started(shell: list[str], tmp_path: Path) -> None:
-    inner = f"trap 'echo told > {tmp_path}/told; exit 9' TERM; touch {tmp_path}/ready; while :; do sleep 0.01; done"
+def test_sigterm_reaches_what_the_commands_have_started_and_its_end_is_waited_for(
+    shell: list[str], tmp_path: Path
+) -> None:
+    trap = f"trap 'sleep 0.1; echo told > {tmp_path}/told; exit 9' TERM"
+    inner = f"{trap}; touch {tmp_path}/ready; while :; do sleep 0.01; done"
     (tmp_path / "inner").write_text(inner)
-    with begun(shell, f"sh {tmp_path}/inner") as process:
+    with begun(shell, f"sh {tmp_path}/inner", f"touch {tmp_path}/next") as process:
         wait_until(tmp_path / "ready")
         process.send_signal(signal.SIGTERM)
-        process.wait(timeout=10)
+        assert process.wait(timeout=10) in (9, 143)
         assert (tmp_path / "told").exists()
+        assert not (tmp_path / "next").exists()
 
 
 def test_a_step_that_ends_itself_on_sigterm_keeps_its_exit_code(shell: list[str], tmp_path: Path) -> None:
@@ -84,10 +91,15 @@ def test_a_step_that_ends_itself_on_sigterm_keeps_its_exit_code(shell: list[str]
 
 
 def test_a_stopped_step_ends_with_the_signals_exit_code(shell: list[str], tmp_path: Path) -> None:
-    with begun(shell, f"touch {tmp_path}/ready; exec sleep 60") as process:
+    with begun(shell, f"sh -c 'touch {tmp_path}/ready; exec sleep 60'", "true") as process:
         wait_until(tmp_path / "ready")
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=10) == 143
+
+
+def test_a_mistake_is_told_with_its_own_line(shell: list[str]) -> None:
+    with begun(shell, "true", "no-such-command") as process:
+        assert "2: no-such-command" in process.communicate(timeout=10)[0].replace("line ", "")
 
 
 @pytest.mark.needs("python3")
