@@ -1,7 +1,7 @@
-"""Puts the process together: Kubernetes client, object store, log keeper, operator and API, in one task
-group.
- Every part runs until the process is told to stop. A part that ends earlier, or fails, ends the process: it
-keeps no state of its own, and a fresh start is the repair that is always right.
+"""Puts the process together: Kubernetes client, object store, log keeper, operator and API, in one task group.
+
+Every part runs until the process is told to stop. A part that ends earlier, or fails, ends the process: it keeps no
+state of its own, and a fresh start is the repair that is always right.
 """
 
 import asyncio
@@ -122,9 +122,7 @@ class Process:
         return 0
 
     async def _behind(self) -> None:
-        """What needs Kubernetes: begins when it answers. The API serves meanwhile and says that it is not
-        ready.
-        """
+        """What needs Kubernetes: begins when it answers. The API serves meanwhile and says that it is not ready."""
         await self._kubernetes_answers()
         async with asyncio.TaskGroup() as group:
             for name, part in self._parts().items():
@@ -253,9 +251,7 @@ class Process:
 
 
 def agent_key(file: Path) -> bytes:
-    """The key that signs agents' tokens and links: read, or made (0600) when there is none. Raises
-    SettingsError.
-    """
+    """The key that signs agents' tokens and links: read, or made (0600) when there is none. Raises SettingsError."""
     try:
         with contextlib.suppress(FileExistsError):
             descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

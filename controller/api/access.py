@@ -1,5 +1,4 @@
-"""Who may call what: ONE table for every route, and the route class that refuses to exist without an entry in
-it.
+"""Who may call what: ONE table for every route, and the route class that refuses to exist without an entry in it.
 
 A rule is checked before a body is read. Kubernetes decides (auth.py); this module says what it is asked.
 """

@@ -1,6 +1,7 @@
 """The door for agents in step pods: a run's capability token opens what belongs to that run and nothing else.
- An agent is given short-lived links and never the store's credentials. What it says about its archive is
-checked against what was stored before the manifest makes it count.
+
+An agent is given short-lived links and never the store's credentials. What it says about its archive is checked
+against what was stored before the manifest makes it count.
 """
 
 import json
@@ -71,8 +72,9 @@ async def agent_upload(request: Request, slug: str, attempt: int, body: models.U
     response_class=Response,
 )
 async def agent_manifest(request: Request, slug: str, attempt: int, body: models.Manifest) -> Response:
-    """Commits an attempt's artifacts. Saying the same twice is the same as once; saying something else later
-    is refused.
+    """Commits an attempt's artifacts.
+
+    Saying the same twice is the same as once; saying something else later is refused.
     """
     services = services_of(request)
     run = await _run(services, request)

@@ -1,6 +1,4 @@
-"""Puts the API together: routes behind their rules, problems for whatever goes wrong, the doorway around it
-all.
-"""
+"""Puts the API together: routes behind their rules, problems for whatever goes wrong, the doorway around it all."""
 
 import logging
 from collections.abc import Sequence

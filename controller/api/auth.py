@@ -1,7 +1,8 @@
 """Asks Kubernetes who a token belongs to (TokenReview) and what its user may do (SubjectAccessReview).
- Answers are remembered for seconds, so that a workbench that asks ten times a second costs Kubernetes little,
-and a right that is taken away is gone as quickly. Tokens are remembered by their digest only. Also here:
-one-use tickets for WebSockets, because pages can't set headers on them.
+
+Answers are remembered for seconds, so that a workbench that asks ten times a second costs Kubernetes little, and a
+right that is taken away is gone as quickly. Tokens are remembered by their digest only. Also here: one-use tickets
+for WebSockets, because pages can't set headers on them.
 """
 
 import hashlib
@@ -107,9 +108,7 @@ class Authenticator:
         self._answers: _Memory[bool] = _Memory(now, REMEMBERED)
 
     async def user(self, token: str) -> User:
-        """The token's user; raises InvalidToken. What is wrong with reaching Kubernetes is raised as it
-        comes.
-        """
+        """The token's user; raises InvalidToken. What is wrong with reaching Kubernetes is raised as it comes."""
         key = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
         known = self._users.get(key)
         if known is None:

@@ -10,9 +10,7 @@ _ONE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})")
 
 @dataclass(frozen=True)
 class Slice:
-    """Bytes `start` to `stop` (not included) of an object of `size` bytes; `partial` when it isn't asked for
-    whole.
-    """
+    """Bytes `start` to `stop` (not included) of an object of `size` bytes; `partial` when it isn't asked for whole."""
 
     start: int
     stop: int

@@ -1,6 +1,6 @@
 """What a request for a run becomes: checks and the PipelineRun object, as pure functions.
- The pipeline room says what a valid pipeline is; here its findings become problems. Sending is done in
-runs.py.
+
+The pipeline room says what a valid pipeline is; here its findings become problems. Sending is done in runs.py.
 """
 
 import hashlib
@@ -42,9 +42,7 @@ def idempotency(header: str | None, user: str, body: RunRequest) -> Idempotency 
 
 
 def check_source(body: RunRequest) -> str | None:
-    """The digest of the archive that the run wants, None for a run without one; a problem when both forms are
-    given.
-    """
+    """The digest of the archive that the run wants, None for a run without one; a problem when both forms are given."""
     source = body.source
     if source is None:
         return None

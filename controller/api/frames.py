@@ -1,8 +1,9 @@
 """What a reader of live logs is sent, and how often: pure bookkeeping between the hub and one WebSocket.
- A busy step writes a thousand lines a second; a screen needs them in a few frames. Lines of one stream that
-wait are merged into one frame, frames have a largest size, and a bucket of tokens spaces them: never more
-than 50 in a second, the first at once. When too much waits the hub is not asked for more; it tells a reader
-that fell behind what it missed.
+
+A busy step writes a thousand lines a second; a screen needs them in a few frames. Lines of one stream that wait are
+merged into one frame, frames have a largest size, and a bucket of tokens spaces them: never more than 50 in a second,
+the first at once. When too much waits the hub is not asked for more; it tells a reader that fell behind what it
+missed.
 """
 
 import json

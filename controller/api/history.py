@@ -1,7 +1,8 @@
 """The recent changes of runs, in order, so that a watch that broke off goes on where it was.
- Pure bookkeeping over the informer's events; watch.py reads it for its clients. A reader holds a position,
-not a queue: a slow one costs nothing, and when the history has moved past it, it is told to start again. The
-ids that go out are resourceVersions, as Kubernetes has them.
+
+Pure bookkeeping over the informer's events; watch.py reads it for its clients. A reader holds a position, not a
+queue: a slow one costs nothing, and when the history has moved past it, it is told to start again. The ids that go
+out are resourceVersions, as Kubernetes has them.
 """
 
 import asyncio
@@ -117,8 +118,8 @@ class History:
         return True
 
     async def reached(self, version: int, seconds: float) -> bool:
-        """Waits until the history knows this version, which a client may have from elsewhere; False when the
-        time is over.
+        """Waits until the history knows this version, which a client may have from elsewhere; False
+        when the time is over.
         """
         try:
             async with asyncio.timeout(seconds):

@@ -35,8 +35,7 @@ class Socket(Protocol):
 
 @dataclass
 class LogSession(Generic[Frame]):
-    """Feeds frames from `source` through an outbox (`put` says how) to the socket, until either side is
-    through.
+    """Feeds frames from `source` through an outbox (`put` says how) to the socket, until either side is through.
 
     `seconds` is the time between two questions whether the reader still may read; `now` is monotonic.
     """
@@ -57,8 +56,9 @@ class LogSession(Generic[Frame]):
     _end: int | None = None
 
     async def run(self) -> None:
-        """Returns when the run's logs are told, the reader is gone, or their right is. Errors of the source
-        are raised.
+        """Returns when the run's logs are told, the reader is gone, or their right is.
+
+        Errors of the source are raised.
         """
         async with asyncio.TaskGroup() as group:
             others = [group.create_task(each) for each in (self._feed(), self._listen(), self._guard())]

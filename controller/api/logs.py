@@ -1,6 +1,7 @@
 """Logs for people: the text of one step, and one WebSocket for many steps, live.
- Numbering, masking and keeping lines is the logs room's job, and so is telling a reader that fell behind what
-it missed; here lines are handed out at a pace that a reader can take (log_session.py).
+
+Numbering, masking and keeping lines is the logs room's job, and so is telling a reader that fell behind what it
+missed; here lines are handed out at a pace that a reader can take (log_session.py).
 """
 
 import asyncio
@@ -116,9 +117,7 @@ def put(outbox: Outbox, frame: Frame) -> None:
 
 
 def resume_points(namespace: str, run: str, texts: Iterable[str]) -> dict[Stream, int]:
-    """The last lines that a reader has, from `<slug>:<attempt>:<container>:<line>`; a problem for what is
-    none.
-    """
+    """The last lines that a reader has, from `<slug>:<attempt>:<container>:<line>`; a problem for what is none."""
     found: dict[Stream, int] = {}
     for text in texts:
         match = _AFTER.fullmatch(text)

@@ -1,6 +1,7 @@
 """What the API counts, in Prometheus' text form.
- Counting is plain arithmetic; prometheus-client is imported when someone first asks, since its import costs a
-tenth of the process's start. Runs by phase are read from the cache at that moment, so they can't drift.
+
+Counting is plain arithmetic; prometheus-client is imported when someone first asks, since its import costs a tenth of
+the process's start. Runs by phase are read from the cache at that moment, so they can't drift.
 """
 
 from bisect import bisect_left
@@ -33,8 +34,9 @@ class Meter:
     _bytes: Counter[str] = field(default_factory=Counter)
 
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
-        """One request has been answered. `route` is the template, never the path: names of runs must not make
-        series.
+        """One request has been answered.
+
+        `route` is the template, never the path: names of runs must not make series.
         """
         method = method if method in METHODS else "OTHER"
         self._requests[(method, route, status)] += 1

@@ -1,8 +1,8 @@
 """What every request passes before it reaches a route: pure ASGI, because the framework's own wrapper costs a
 task a call.
- From the outside in: a request id and the answer to unforeseen errors, the security headers, the host, the
-origin, the size of the body. Who the caller is and what they may do is decided per route (access.py), not
-here.
+
+From the outside in: a request id and the answer to unforeseen errors, the security headers, the host, the origin, the
+size of the body. Who the caller is and what they may do is decided per route (access.py), not here.
 """
 
 import logging
@@ -109,9 +109,7 @@ class Entrance:
 
 
 class _Exchange:
-    """One request and its answer: counts the body in, adds the headers out, and knows whether an answer has
-    begun.
-    """
+    """One request and its answer: counts the body in, adds the headers out, and knows whether an answer has begun."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, doorway: Doorway) -> None:
         self._scope = scope
@@ -144,9 +142,7 @@ class _Exchange:
         await self._send(message)
 
     async def refuse(self, problem: problems.ApiProblem) -> None:
-        """Answers with the problem, unless an answer has begun: then the connection's end must speak for
-        itself.
-        """
+        """Answers with the problem, unless an answer has begun: then the connection's end must speak for itself."""
         socket = self._scope["type"] == "websocket"
         if self._complete:
             return
@@ -192,9 +188,7 @@ def _too_large(limit: int) -> problems.ApiProblem:
 
 
 def host_name(host: str) -> str:
-    """A Host header without its port, in lower case; IPv6 addresses keep their brackets. Empty for what is no
-    host.
-    """
+    """A Host header without its port, in lower case; IPv6 addresses keep their brackets. Empty for what is no host."""
     match = _HOST.fullmatch(host.strip().lower())
     return match[1].removesuffix(".") if match else ""
 

@@ -1,7 +1,8 @@
 """The shapes that go over the wire: camelCase, closed (an unknown field is an error), and shown in the
 OpenAPI document.
- Answers that are copied from Kubernetes objects (a run and its status) are built as plain dictionaries in
-runs.py and only described here: validating what we wrote ourselves would cost more than reading it.
+
+Answers that are copied from Kubernetes objects (a run and its status) are built as plain dictionaries in runs.py and
+only described here: validating what we wrote ourselves would cost more than reading it.
 """
 
 from typing import Annotated, Any, Literal
@@ -33,8 +34,9 @@ class Described(BaseModel):
 
 
 class Entry(Described):
-    """One finding of lint, or one reason why a request was refused. Positions count from 1 and are null where
-    there is no file.
+    """One finding of lint, or one reason why a request was refused.
+
+    Positions count from 1 and are null where there is no file.
     """
 
     line: int | None = None

@@ -1,7 +1,7 @@
-"""Gives every run its number: the ConfigMap `c8s-run-numbers` of the namespace holds the last one of each
-pipeline.
- Two controllers may ask at once; the ConfigMap's resourceVersion decides, so no number is given twice, nor is
-a deleted run's.
+"""Gives every run its number: the ConfigMap `c8s-run-numbers` of the namespace holds the last one of each pipeline.
+
+Two controllers may ask at once; the ConfigMap's resourceVersion decides, so no number is given twice, nor is a
+deleted run's.
 """
 
 from typing import Any
@@ -38,9 +38,7 @@ async def take_number(client: KubeClient, namespace: str, pipeline: str, at_leas
 
 
 def run_name(pipeline: str, number: int) -> str:
-    """`<pipeline>-<number>`, the pipeline's name cut so that the whole stays a DNS label of at most 63
-    characters.
-    """
+    """`<pipeline>-<number>`, the pipeline's name cut so that the whole stays a DNS label of at most 63 characters."""
     suffix = f"-{number}"
     return pipeline[: NAME_LIMIT - len(suffix)].rstrip("-") + suffix
 

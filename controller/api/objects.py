@@ -1,5 +1,4 @@
-"""Serves the signed links of the directory store, which has no server of its own: an S3 store's links lead to
-S3.
+"""Serves the signed links of the directory store, which has no server of its own: an S3 store's links lead to S3.
 
 The signature says which object, which method and until when; nothing else opens this door.
 """

@@ -1,5 +1,4 @@
-"""The OpenAPI document: what the framework derives from the routes, with the problems, rights and the socket
-added.
+"""The OpenAPI document: what the framework derives from the routes, with the problems, rights and the socket added.
 
 The copy in docs/openapi.json is what clients are written against; a test compares the two.
 """

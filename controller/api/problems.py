@@ -1,8 +1,7 @@
-"""Every answer that is not a success is a problem document (RFC 9457), and every type of problem is listed
-here.
- A problem says what was wrong with the request and what to do; it never carries a traceback, a secret, or the
-text of an unforeseen exception. `docs/api.md` explains the same list to readers; a test holds the two
-together.
+"""Every answer that is not a success is a problem document (RFC 9457), and every type of problem is listed here.
+
+A problem says what was wrong with the request and what to do; it never carries a traceback, a secret, or the text of
+an unforeseen exception. `docs/api.md` explains the same list to readers; a test holds the two together.
 """
 
 import json

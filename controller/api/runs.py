@@ -1,6 +1,4 @@
-"""Runs: create, list, get, cancel, delete. Lists come from the cache; what a caller just wrote is read back
-at once.
-"""
+"""Runs: create, list, get, cancel, delete. Lists come from the cache; what a caller just wrote is read back at once."""
 
 import asyncio
 import logging
@@ -108,8 +106,8 @@ async def delete_run(request: Request, ns: str, run: str) -> Response:
 
 
 async def find_run(services: Services, namespace: str, name: str) -> Mapping[str, Any]:
-    """The run from the cache, or from Kubernetes when the cache may lag behind its creation; a problem 404
-    when there is none.
+    """The run from the cache, or from Kubernetes when the cache may lag behind its creation; a
+    problem 404 when there is none.
     """
     cached = services.runs.get(namespace, name)
     if cached is not None:

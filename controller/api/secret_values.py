@@ -1,7 +1,7 @@
-"""Secrets that steps use: people set them and see names and keys; nothing reads a value back through this
-API.
- Only Secrets that were set here (label `c8s.dev/secret=true`) are ever touched: the namespace's others belong
-to someone else.
+"""Secrets that steps use: people set them and see names and keys; nothing reads a value back through this API.
+
+Only Secrets that were set here (label `c8s.dev/secret=true`) are ever touched: the namespace's others belong to
+someone else.
 """
 
 import base64

@@ -1,6 +1,4 @@
-"""Runs the API on a socket that is bound already, inside the caller's task group, and drains it when told to
-stop.
-"""
+"""Runs the API on a socket that is bound already, inside the caller's task group, and drains it when told to stop."""
 
 import asyncio
 import contextlib
@@ -23,9 +21,7 @@ TICK_SECONDS = 0.1
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn without its signal handlers, which belong to the process, and with an end that needs no
-    polling.
-    """
+    """Uvicorn without its signal handlers, which belong to the process, and with an end that needs no polling."""
 
     def __init__(self, config: uvicorn.Config, stop: asyncio.Event, history: History) -> None:
         super().__init__(config)
@@ -49,9 +45,7 @@ class _Server(uvicorn.Server):
 
 
 async def serve(app: Any, listener: socket.socket, history: History, stop: asyncio.Event) -> None:
-    """Serves until `stop` is set, then ends live streams, lets calls under way finish and returns within
-    seconds.
-    """
+    """Serves until `stop` is set, then ends live streams, lets calls under way finish and returns within seconds."""
     config = uvicorn.Config(
         app,
         http="httptools",

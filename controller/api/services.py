@@ -36,8 +36,9 @@ class RunCache(Protocol):
 
 @dataclass(frozen=True)
 class ApiSettings:
-    """Names and limits. `public_url` is the base under which agents and signed links reach this API; sizes
-    are bytes.
+    """Names and limits.
+
+    `public_url` is the base under which agents and signed links reach this API; sizes are bytes.
     """
 
     public_url: str = "http://127.0.0.1:8080"

@@ -1,6 +1,7 @@
 """Working trees that people send: stored by the digest of their bytes, checked while they stream in.
- Nothing of a body that does not have its announced digest, or is too large, stays in the store. A source that
-is there already is not read again.
+
+Nothing of a body that does not have its announced digest, or is too large, stays in the store. A source that is there
+already is not read again.
 """
 
 from fastapi import APIRouter, Request
@@ -33,9 +34,7 @@ async def head_source(request: Request, ns: str, digest: str) -> Response:
 
 @router.put("/{digest}", operation_id="putSource", status_code=201, response_model=models.StoredSource)
 async def put_source(request: Request, ns: str, digest: str) -> Response:
-    """Stores a tar.gz under its digest. Sending what is stored already costs one look-up; the body is then
-    not read.
-    """
+    """Stores a tar.gz under its digest. Sending what is stored already costs one look-up; the body is then not read."""
     services = services_of(request)
     key = source_key(digest)
     stored = await services.store.head(key)

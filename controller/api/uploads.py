@@ -1,7 +1,7 @@
 """Bodies that stream in: bounded in size and in silence, hashed as they pass, and cut off with a problem when
 they are wrong.
- The iterator raises before the store can take the object as whole, so that a refused upload leaves nothing
-behind.
+
+The iterator raises before the store can take the object as whole, so that a refused upload leaves nothing behind.
 """
 
 import asyncio
@@ -14,8 +14,9 @@ from controller.api.problems import ApiProblem
 
 
 class Upload:
-    """One request's body. `limit` is in bytes, `idle_seconds` the longest silence; `magic` is what it must
-    begin with.
+    """One request's body.
+
+    `limit` is in bytes, `idle_seconds` the longest silence; `magic` is what it must begin with.
     """
 
     def __init__(self, request: Request, limit: int, idle_seconds: float, magic: bytes = b"") -> None:

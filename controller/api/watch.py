@@ -23,9 +23,7 @@ class StillAdmitted(Protocol):
 
 @dataclass(frozen=True)
 class Wanted:
-    """What one reader watches: a namespace, perhaps one run in it, from a version on (None: from the present
-    state).
-    """
+    """What one reader watches: a namespace, perhaps one run in it, from a version on (None: from the present state)."""
 
     namespace: str
     run: str | None
@@ -54,9 +52,7 @@ async def events(
     still_admitted: StillAdmitted,
     heartbeat: float = HEARTBEAT_SECONDS,
 ) -> AsyncIterator[bytes]:
-    """The stream's bytes. `present` gives the cached runs; the stream ends with the history or with the
-    right.
-    """
+    """The stream's bytes. `present` gives the cached runs; the stream ends with the history or with the right."""
     position = None
     if wanted.since is None:
         # No await between these lines: the state and the position belong to the same moment.
@@ -95,8 +91,9 @@ async def events(
 
 
 def event(kind: str, data: bytes, version: int | None) -> bytes:
-    """One event; without a version the reader's last id stays. JSON text has no line breaks in it, so one
-    data line does.
+    """One event; without a version the reader's last id stays.
+
+    JSON text has no line breaks in it, so one data line does.
     """
     head = b"" if version is None else b"id: %d\n" % version
     return head + b"event: " + kind.encode() + b"\ndata: " + data + b"\n\n"
@@ -108,8 +105,9 @@ def bookmark(version: int) -> bytes:
 
 
 def restart() -> bytes:
-    """The reader's id is too old: list again, then watch from that list. The empty id makes a browser forget
-    the old one.
+    """The reader's id is too old: list again, then watch from that list.
+
+    The empty id makes a browser forget the old one.
     """
     why = b'{"why":"the changes since this id are no longer kept; list the runs again"}'
     return b"id:\nevent: restart\ndata: " + why + b"\n\n"

@@ -1,6 +1,4 @@
-"""The route of the live run list: server-sent events over watch.py, and the check that a long reader still
-may read.
-"""
+"""The route of the live run list: server-sent events over watch.py, and the check that a long reader still may read."""
 
 from collections.abc import AsyncIterator
 from typing import Annotated

@@ -57,8 +57,10 @@ class _Kept:
 
 
 class LogKeeper:
-    """Follows and archives logs. `on_archived` is told each stream whose log is in the store. `clock` is monotonic,
-    in seconds, and `sleep` waits by it.
+    """Follows and archives logs.
+
+    `on_archived` is told each stream whose log is in the store. `clock` is monotonic, in seconds, and `sleep`
+    waits by it.
     """
 
     def __init__(

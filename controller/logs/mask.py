@@ -133,8 +133,9 @@ class Mask:
         return self._decide(held, len(held)) if held else b""
 
     def _decide(self, data: bytes, decided: int) -> bytes:
-        """Masks data[:decided] and holds the rest. The first `_hidden` bytes belong to an occurrence that began
-        before them and has its stars.
+        """Masks data[:decided] and holds the rest.
+
+        The first `_hidden` bytes belong to an occurrence that began before them and has its stars.
         """
         found = self._patterns.occurrences(data)
         if not found and not self._hidden:

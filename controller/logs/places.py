@@ -12,8 +12,9 @@ PULL_BYTES = 128 * 1024
 
 
 async def blocks_from(hub: Hub, store: ObjectStore, stream: Stream, number: int) -> AsyncGenerator[Block, None]:
-    """The lines from a number on, up to the newest there is when it is reached. A log may move into the archive
-    while it is read; no line is given twice or left out for it.
+    """The lines from a number on, up to the newest there is when it is reached.
+
+    A log may move into the archive while it is read; no line is given twice or left out for it.
     """
     while True:
         log = hub.get(stream)

@@ -42,8 +42,8 @@ class LogReader:
     async def text(
         self, stream: Stream, *, tail: int | None = None, after: int = 0, timestamps: bool = False
     ) -> AsyncGenerator[bytes, None]:
-        """The same as text, byte for byte; with `timestamps` each line begins with its time and a space (`-` for
-        a time that is not known).
+        """The same as text, byte for byte; with `timestamps` each line begins with its time and a
+        space (`-` for a time that is not known).
         """
         async for block in self.blocks(stream, tail=tail, after=after):
             yield _stamped(block) if timestamps else block.data

@@ -41,8 +41,9 @@ _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 
 
 class DirectoryStore:
-    """Objects as files under `root` (0700; files 0600). `signing_key` and `public_url` are for signed links;
-    `clock` gives seconds since 1970.
+    """Objects as files under `root` (0700; files 0600).
+
+    `signing_key` and `public_url` are for signed links; `clock` gives seconds since 1970.
     """
 
     def __init__(self, root: Path, signing_key: bytes, public_url: str, clock: Callable[[], float] = time.time) -> None:

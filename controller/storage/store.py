@@ -22,8 +22,10 @@ class ObjectInfo:
 
 
 class ObjectStore(Protocol):
-    """A place for objects by key. Every method raises `InvalidKeyError` for a key that is none, and
-    `StoreUnavailableError` when the store can't be reached.
+    """A place for objects by key.
+
+    Every method raises `InvalidKeyError` for a key that is none, and `StoreUnavailableError` when the store
+    can't be reached.
     """
 
     async def put(self, key: str, data: bytes | AsyncIterator[bytes], *, if_absent: bool = False) -> ObjectInfo:
