@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -187,7 +188,7 @@ def _ended(view: AttemptView, pod: Json, ended: Json, *, artifacts: bool, memory
         return Sight("Failed", "Disrupted", f"interrupted: {interrupted}", code)
     if reason == "StartError":
         return Sight("Failed", "StartError", str(ended.get("message") or "it could not be started"), code)
-    killed = f" (killed by signal {code - 128})" if code > 128 else ""
+    killed = f" (killed by {name})" if (name := _signal_name(code)) else ""
     return Sight("Failed", "ExitCode", f"exit code {code}{killed}", code)
 
 
@@ -236,3 +237,11 @@ def _waiting(pod: Json, waiting: Json) -> Sight:
     if "running" in fetch:
         return Sight(None, "Fetching", "source and artifacts are being fetched")
     return Sight(None, "Starting", message or "the pod is starting")
+
+
+def _signal_name(code: int) -> str | None:
+    """The signal behind a shell's exit code, if there is one of that number."""
+    try:
+        return signal.Signals(code - 128).name if code > 128 else None
+    except ValueError:
+        return None

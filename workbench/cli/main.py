@@ -172,7 +172,11 @@ def _explained(error: Exception) -> int | None:
         message(f"error: {error}")
         return BAD_INPUT
     if isinstance(error, (ClientError, SandboxError, CommandError, OSError)):
+        from workbench.sandbox.folder import disk_full
+
         message(f"error: {error}")
+        if full := disk_full():
+            message(full)
         return FAILED
     return None
 

@@ -14,6 +14,7 @@ import platformdirs
 
 from workbench.sandbox.endpoint import SandboxError, SandboxNameError
 
+_LEAST_FREE = 1024 * 1024
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?")
 
 
@@ -136,6 +137,20 @@ class SandboxState:
     @property
     def api_url(self) -> str:
         return f"http://127.0.0.1:{self.api_port}"
+
+
+def disk_full() -> str | None:
+    """A sentence when there is no room left for sandboxes: then whatever else went wrong follows from that."""
+    root = state_root()
+    while not root.exists():
+        root = root.parent
+    try:
+        free = shutil.disk_usage(root).free
+    except OSError:
+        return None
+    if free >= _LEAST_FREE:
+        return None
+    return f"the disk that holds {state_root()} is full ({free // 1024} KiB left): make room and try again"
 
 
 def read_state(folder: SandboxFolder) -> SandboxState | None:

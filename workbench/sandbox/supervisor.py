@@ -162,10 +162,19 @@ class Supervisor:
                 changed = True
                 _log(f"{service.name} ended with {service.last_exit}; starting it again", service=service.name)
             if service.process is None and service.due <= now and not self._stopping:
-                service.start(now)
+                self._start(service, now)
                 changed = True
         if changed:
             self._write_state()
+
+    def _start(self, service: Service, now: float) -> None:
+        try:
+            service.start(now)
+        except OSError as error:
+            service.failures += 1
+            service.last_exit = f"could not be started: {error}"
+            service.due = now + restart_delay(service.failures)
+            _log(f"{service.name} can't be started: {error}")
 
     def _write_state(self) -> None:
         cluster, api = (service.listener.getsockname()[1] for service in self._services)
@@ -196,7 +205,9 @@ class Supervisor:
 
 def _log(message: str, **fields: object) -> None:
     record = {"time": datetime.now(UTC).isoformat(), "logger": "supervisor", "message": message, **fields}
-    print(json.dumps(record), file=sys.stderr, flush=True)
+    # A full disk must not end the one process that can put the others right again.
+    with contextlib.suppress(OSError):
+        print(json.dumps(record), file=sys.stderr, flush=True)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -162,3 +162,8 @@ def test_what_happened_while_nobody_looked_has_the_time_that_the_pod_tells() -> 
     found = milestones(pod(SHAPED), Milestones(), NOW + timedelta(hours=1))
     assert found.finished == datetime(2026, 11, 23, 7, 45, 18, tzinfo=UTC)
     assert found.running == found.finished
+
+
+def test_a_large_exit_code_that_is_no_signal_is_told_alone() -> None:
+    status = {**BAD, "containerStatuses": [container("step", ended(200))]}
+    assert seen(status).message == "exit code 200"
