@@ -101,3 +101,14 @@ def desired(resource: ResourceType, obj: Json) -> Json:
     """The part of an object that is its owner's wish: a change of it makes a new generation."""
     left_out = ("metadata", "status") if resource.has_status else ("metadata",)
     return {key: value for key, value in obj.items() if key not in left_out}
+
+
+def narrowed(resource: ResourceType, old: Json, new: Json, subresource: str | None) -> Json:
+    """What of `new` a write through this door may change: the status alone, or all but the status."""
+    if subresource == "status":
+        return {**old, "status": new.get("status", {}), "metadata": dict(old["metadata"])}
+    if resource.has_status:
+        new.pop("status", None)
+        if "status" in old:
+            new["status"] = old["status"]
+    return new

@@ -16,13 +16,12 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from embedded.machinery import apply, crds, deletion, envelope, errors, quota, shapes
+from embedded.machinery import apply, crds, deletion, envelope, errors, generations, quota, shapes
 from embedded.machinery import patch as patches
 from embedded.machinery.admission import admit, admit_update
 from embedded.machinery.names import metadata_causes
 from embedded.machinery.resources import (
     CUSTOM_RESOURCE_DEFINITIONS,
-    JOBS,
     NAMESPACES,
     PODS,
     RESOURCE_QUOTAS,
@@ -37,7 +36,6 @@ from embedded.storage.store import Key, Store, encode
 Json = dict[str, Any]
 
 _SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
-_WITH_GENERATIONS = frozenset({JOBS.key, PODS.key, CUSTOM_RESOURCE_DEFINITIONS.key})
 _GIVEN_BY_SERVER = ("resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "managedFields")
 
 
@@ -173,7 +171,7 @@ class Registry:
             metadata.pop(field, None)
         metadata["uid"] = str(uuid.uuid4())
         metadata["creationTimestamp"] = self.now()
-        if _counts_generations(resource):
+        if generations.counted(resource):
             metadata["generation"] = 1
         if resource.has_status:
             obj.pop("status", None)
@@ -263,22 +261,13 @@ class Registry:
         shapes.fit(resource, new, strict=how.strict)
         envelope.check_identity(resource, old, new)
         envelope.keep_system_fields(old, new)
-        if how.subresource == "status":
-            new = {**old, "status": new.get("status", {}), "metadata": dict(old["metadata"])}
-        elif resource.has_status:
-            new.pop("status", None)
-            if "status" in old:
-                new["status"] = old["status"]
+        new = envelope.narrowed(resource, old, new, how.subresource)
         metadata = new["metadata"]
         causes = metadata_causes(metadata, resource.key)
         causes += admit_update(resource, old, new, strict=how.strict)
         envelope.require_valid(resource, new, causes)
-        if (
-            how.subresource is None
-            and _counts_generations(resource)
-            and envelope.desired(resource, old) != envelope.desired(resource, new)
-        ):
-            metadata["generation"] = old["metadata"].get("generation", 1) + 1
+        if how.subresource is None:
+            generations.advance(resource, old, new)
         if record is not None:
             metadata["managedFields"] = record
         elif "managedFields" in old["metadata"]:
@@ -398,10 +387,6 @@ class Registry:
         self.catalogue.remove(crd["metadata"]["name"])
         for resource in crds.resources_of(crd):
             self.catalogue.add(resource)
-
-
-def _counts_generations(resource: ResourceType) -> bool:
-    return resource.schema is not None or resource.key in _WITH_GENERATIONS
 
 
 def _list_key(resource: ResourceType) -> apply.ListKey:

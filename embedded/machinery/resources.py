@@ -132,7 +132,7 @@ BUILT_IN: tuple[ResourceType, ...] = (
     SELF_SUBJECT_ACCESS_REVIEWS,
 )
 
-SERVER_VERSION = {"major": "1", "minor": "36", "gitVersion": "v1.36.2+c8s-embedded", "platform": "python"}
+SERVER_VERSION = {"major": "1", "minor": "36", "gitVersion": "v1.36.2+embedded", "platform": "python"}
 
 
 class Catalogue:

@@ -262,7 +262,7 @@ class Server:
             raise method_not_allowed()
         request, t = call.request, call.target
         wish = body.read_object(await request.read(), request.content_type, "TokenRequest").get("spec") or {}
-        seconds, audiences = wish.get("expirationSeconds", 3600), wish.get("audiences") or ["c8s-embedded"]
+        seconds, audiences = wish.get("expirationSeconds", 3600), wish.get("audiences") or ["embedded"]
         return _json(201, self._authenticator.issue(t.namespace or "", t.name, int(seconds), list(audiences)))
 
     async def _pod_log(self, call: Call) -> web.StreamResponse:
