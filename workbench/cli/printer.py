@@ -75,9 +75,10 @@ class RunPrinter:
     def _note(self, note: Note) -> str:
         text = clean(note.text, colour=False)
         if note.kind == "ended":
-            verdict = self.how.phase(note.phase, _NOTES.get(note.phase, note.phase.lower()))
-            known = not text or text.lower() == _NOTES.get(note.phase)
-            return self._prefix(note.slug) + self.how.paint("-- ", DIM) + verdict + ("" if known else f": {text}")
+            word = _NOTES.get(note.phase, note.phase.lower())
+            said = text.lower() == word or text.lower().startswith(f"{word} ")
+            rest = text[len(word) :] if said else f": {text}" if text else ""
+            return self._prefix(note.slug) + self.how.paint("-- ", DIM) + self.how.phase(note.phase, word) + rest
         return self._prefix(note.slug) + self.how.paint(f"-- {text}", DIM)
 
 

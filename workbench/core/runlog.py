@@ -87,13 +87,24 @@ class RunLog:
         key = frame.key
         aside = None if key.container == STEP else key.container
         lines = [
-            Line(key.step, frame.first + index, line.time, line.text, aside)
-            for index, line in enumerate(frame.lines)
+            Line(key.step, frame.first + index, line.time, line.text, aside) for index, line in enumerate(frame.lines)
         ]
         if self._is_shown(key):
-            return list(lines)
+            return [*self._begun(key), *lines]
         self._kept.setdefault(key, deque(maxlen=_KEPT_BACK)).extend(lines)
         return []
+
+    def _begun(self, key: StreamKey) -> list[Shown]:
+        """What is to be said before a step's own line, when the line is here before the status that tells it."""
+        shown: list[Shown] = []
+        if key.container == STEP:
+            if key.attempt > max(1, self._attempts.get(key.step, 0)):
+                self._attempts[key.step] = key.attempt
+                shown.append(Note(key.step, "retried", f"attempt {key.attempt}"))
+            if key.step not in self._told:
+                self._told[key.step] = "started"
+                shown.append(Note(key.step, "started", "started", "Running"))
+        return shown
 
     def _is_shown(self, key: StreamKey) -> bool:
         return self.everything or key.container == STEP or key in self._blamed
