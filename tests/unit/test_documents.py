@@ -37,3 +37,13 @@ def test_no_version_is_pinned_twice_and_no_host_is_named() -> None:
     assert all(re.fullmatch(r"[A-Za-z0-9_.-]+==[A-Za-z0-9_.]+", line) for line in lines)
     names = [line.partition("==")[0].lower() for line in lines]
     assert len(names) == len(set(names))
+
+
+def test_every_code_of_lint_is_explained() -> None:
+    source = ROOT / "controller" / "pipeline"
+    text = "\n".join(path.read_text() for path in source.rglob("*.py"))
+    page = (ROOT / "docs" / "format.md").read_text()
+    used = set(re.findall(r'Problem\([^"]*"[^"]*", "(?:error|warning|hint)", "([a-z-]+)"', text))
+    used |= set(re.findall(r'problem\(\s*[^"]*?"([a-z]+(?:-[a-z]+)+)"', text))
+    assert len(used) > 20
+    assert sorted(code for code in used if f"`{code}`" not in page) == []
