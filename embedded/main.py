@@ -77,23 +77,35 @@ def listener(args: argparse.Namespace) -> socket.socket:
     return inet
 
 
+def opened(data: Path) -> Store:
+    """The objects under this folder, which nobody but its owner may read."""
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    store = Store(data / "cluster.db")
+    (data / "cluster.db").chmod(0o600)
+    return store
+
+
+def furnished(store: Store, folders: Sequence[Path]) -> Registry:
+    """The registry over the store, with what every cluster has and what the manifests ask for."""
+    registry = Registry(store, clock=now)
+    for name in _FIRST_NAMESPACES:
+        if registry.find(NAMESPACES, None, name) is None:
+            registry.create(NAMESPACES, {"metadata": {"name": name}})
+    ensure_roles(registry)
+    manifests.apply(registry, manifests.load(folders))
+    return registry
+
+
 async def serve(args: argparse.Namespace, sock: socket.socket) -> None:
     """Run until SIGTERM or SIGINT; then end every pod's processes and close the database."""
     tls = tls_context(args.tls_cert_file, args.tls_private_key_file) if args.tls_cert_file else None
     data: Path = args.data_dir
-    data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    store = Store(data / "cluster.db")
-    (data / "cluster.db").chmod(0o600)
+    store = opened(data)
     try:
-        registry = Registry(store, clock=now)
+        registry = furnished(store, args.manifests)
         authenticator = Authenticator(
             registry, read_token_file(args.token_auth_file), signing_key(data / "service-account.key"), now
         )
-        for name in _FIRST_NAMESPACES:
-            if registry.find(NAMESPACES, None, name) is None:
-                registry.create(NAMESPACES, {"metadata": {"name": name}})
-        ensure_roles(registry)
-        manifests.apply(registry, manifests.load(args.manifests))
         runner = Runner(registry, data, RunnerSettings(max_pods=args.max_pods))
         server = Server(registry, authenticator, Authorizer(registry), runner)
         stop = asyncio.Event()

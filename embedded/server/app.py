@@ -263,7 +263,9 @@ class Server:
         request, t = call.request, call.target
         wish = body.read_object(await request.read(), request.content_type, "TokenRequest").get("spec") or {}
         seconds, audiences = wish.get("expirationSeconds", 3600), wish.get("audiences") or ["embedded"]
-        return _json(201, self._authenticator.issue(t.namespace or "", t.name, int(seconds), list(audiences)))
+        if type(seconds) is not int or not isinstance(audiences, list):
+            raise bad_request("a TokenRequest's expirationSeconds is a whole number and its audiences a list")
+        return _json(201, self._authenticator.issue(t.namespace or "", t.name, seconds, audiences))
 
     async def _pod_log(self, call: Call) -> web.StreamResponse:
         t = call.target
