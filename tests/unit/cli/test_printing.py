@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 from tests.unit.client.fake_api import run_json, step_json
 from workbench.cli.closing import closing_lines
 from workbench.cli.output import Look, print_table
+from workbench.cli.printer import RunPrinter
 from workbench.cli.problems import problem_lines, summary
 from workbench.cli.runs import age_text, short_commit
 from workbench.client.decode import decode_run
 from workbench.client.views import Problem
 from workbench.core.report import duration_text, report
+from workbench.core.runlog import Note
 from workbench.core.width import cell_width
 
 PLAIN = Look(colour=False, width=None)
@@ -96,3 +98,8 @@ def test_durations_are_short(seconds: float | None, text: str) -> None:
 def test_ages_and_commits_are_short() -> None:
     assert [age_text(seconds) for seconds in (5, 65, 7200, 200_000)] == ["5s", "1m", "2h", "2d"]
     assert [short_commit(text) for text in ("0123456789", "0123456789-dirty", None)] == ["0123456", "0123456*", "-"]
+
+
+def test_a_reason_that_begins_with_the_verdict_is_not_said_twice() -> None:
+    note = Note("ship", "ended", "skipped because unit-tests failed", "Skipped")
+    assert RunPrinter(Look(colour=False, width=None)).lines([note]) == ["ship | -- skipped because unit-tests failed"]

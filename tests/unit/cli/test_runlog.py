@@ -62,3 +62,13 @@ def test_a_second_attempt_is_announced() -> None:
 def test_lines_that_were_not_sent_are_said() -> None:
     (note,) = RunLog().frame(Missed(StreamKey("build", 1, "step"), 5, 900))
     assert "lines 5 to 900" in note.text
+
+
+def test_a_line_that_is_faster_than_the_status_has_the_start_before_it_once() -> None:
+    log = RunLog()
+    assert _said(log.frame(_lines("first"))) == ["<started Running>", "first"]
+    assert _said(log.status(_run(step_json("build", "Running")))) == []
+
+
+def test_a_kept_back_line_starts_no_step() -> None:
+    assert _said(RunLog().frame(_lines("cloning", container="fetch"))) == []
