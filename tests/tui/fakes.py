@@ -195,6 +195,7 @@ class FakeController:
         source: str | None = None,
         branch: str | None = None,
         commit: str | None = None,
+        event: str | None = None,
     ) -> Run:
         return hello(8, "Running")
 

@@ -54,6 +54,7 @@ async def test_a_good_file_is_run_on_the_tree_around_it(pipeline: Path) -> None:
     assert controller.created[0]["pipeline"] == DEFINITION
     assert controller.created[0]["source"].startswith("sha256:")
     assert controller.created[0]["branch"] == "trunk"
+    assert controller.created[0]["event"] == "push", "what `c8s run` sends"
 
 
 async def test_the_file_is_read_anew_each_time(pipeline: Path) -> None:

@@ -50,6 +50,7 @@ class Launcher:
                 source=archive.digest,
                 branch=commit.branch if commit is not None else None,
                 commit=commit.label if commit is not None else None,
+                event="push",
             )
             return Launched(run, checked.findings, archive.warnings)
 

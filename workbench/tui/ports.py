@@ -34,6 +34,7 @@ class Controller(Protocol):
         source: str | None = None,
         branch: str | None = None,
         commit: str | None = None,
+        event: str | None = None,
     ) -> Run: ...
 
 
