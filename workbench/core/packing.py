@@ -122,9 +122,7 @@ def _add(gzip: _Gzip, root: Path, entry: Entry) -> int:
         return 1
     try:
         # Not through a link, and not waiting for a writer: the name may lead elsewhere than when we looked.
-        descriptor = os.open(
-            f"{root}/{entry.name}", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        )
+        descriptor = os.open(f"{root}/{entry.name}", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         return 0  # Deleted since: as if it had been deleted before.
     except OSError as error:
