@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 
-LARGEST = 10_000
+LARGEST = 1_000
 """Combinations of one matrix before any is excluded; more are not even tried."""
 
 
@@ -24,8 +24,17 @@ def combinations(
     """
     names = list(dimensions)
     distinct = [list(dict.fromkeys(values)) for values in dimensions.values()]
-    found = (dict(zip(names, values, strict=True)) for values in itertools.product(*distinct))
-    return [c for c in found if not any(part and part.items() <= c.items() for part in exclude)]
+    # Parts that name the same dimensions are looked up together: thousands of them cost no more than one.
+    parts: dict[tuple[int, ...], set[tuple[str, ...]]] = {}
+    for part in exclude:
+        if part and part.keys() <= dimensions.keys():
+            where = tuple(n for n, name in enumerate(names) if name in part)
+            parts.setdefault(where, set()).add(tuple(part[names[n]] for n in where))
+    return [
+        dict(zip(names, values, strict=True))
+        for values in itertools.product(*distinct)
+        if not any(tuple(values[n] for n in where) in excluded for where, excluded in parts.items())
+    ]
 
 
 def excludes_any(dimensions: Mapping[str, Sequence[str]], part: Mapping[str, str]) -> bool:

@@ -31,6 +31,8 @@ DimensionValue = Annotated[str, StringConstraints(max_length=253)]
 Duration = Annotated[str, StringConstraints(pattern=duration.PATTERN, max_length=12)]
 Quantity = Annotated[str, StringConstraints(pattern=quantity.PATTERN, max_length=20)]
 Text = Annotated[str, StringConstraints(min_length=1)]
+Glob = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+Globs = Annotated[list[Glob], Field(max_length=100)]
 Environment = Annotated[dict[VariableName, str], BeforeValidator(forms.env_map)]
 
 
@@ -60,7 +62,7 @@ class Matrix(Model):
         min_length=1, max_length=16
     )
     """Names and their values: every combination becomes a step of its own."""
-    exclude: list[dict[Dimension, DimensionValue]] = []
+    exclude: list[dict[Dimension, DimensionValue]] = Field(default=[], max_length=1000)
     """Combinations to leave out; a part of one leaves out all that contain it."""
 
     @model_validator(mode="before")
@@ -129,13 +131,13 @@ class Service(Model):
 
 
 class Conditional(Model):
-    branch: Text | None = None
+    branch: Glob | None = None
     """A glob: the step runs on branches that match."""
     event: Text | None = None
     """push, pull_request or tag."""
-    tag: Text | None = None
+    tag: Glob | None = None
     """A glob on the tag's name."""
-    paths: list[Text] | None = None
+    paths: Globs | None = None
     """Globs: the step runs when a changed file matches."""
     on_success: bool | None = None
     """false: run also after a failure; the same as when: always."""
@@ -185,11 +187,11 @@ class Pipeline(Model):
     """Runs are called after it: my-app-1, my-app-2."""
     repository: str | None = None
     """The URL of the repository; not needed in a file that lives in it."""
-    branches: list[Text] = ["*"]
+    branches: Globs = ["*"]
     """Globs: pushes to other branches start no run."""
     events: list[Literal["push", "pull_request", "tag"]] = ["push"]
     """What starts a run."""
-    paths: list[Text] | None = None
+    paths: Globs | None = None
     """Globs: a run only when a changed file matches."""
     params: list[Param] = []
     """Values that who starts a run may choose."""

@@ -215,7 +215,8 @@ def _wrong_type(path: _At, at: str, wanted: str, value: Any, places: Places) -> 
     elif wanted == "string" and isinstance(value, dict):
         hint = "a text with `: ` in it needs quotes"
     elif wanted in ("integer", "boolean") and isinstance(value, str):
-        hint = "leave the quotes out" if value.isdigit() or value in ("true", "false") else ""
+        digits = value.isdigit() and len(value) <= 18
+        hint = "leave the quotes out" if digits or value in ("true", "false") else ""
     message = f"`{at}` must be {_KINDS.get(wanted, wanted)}, not {_given(value)}"
     return places.problem(path, "wrong-type", message, hint)
 

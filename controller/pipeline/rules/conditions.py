@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from controller.pipeline.conditions import matches
+from controller.pipeline.globs import matches
 from controller.pipeline.problems import Places, Problem, did_you_mean, listed, quoted
 from controller.pipeline.rules.reading import Path, steps, strings
 
@@ -13,6 +13,8 @@ Json = dict[str, Any]
 
 _EVENTS = ("push", "pull_request", "tag")
 _GLOB = "*?["
+# Beyond this the schema complains, or deciding takes longer than it helps.
+_LONGEST, _LONGEST_TOGETHER = 1_000, 10_000
 
 
 def _said_twice(data: Json, places: Places) -> Iterator[Problem]:
@@ -77,6 +79,8 @@ def _branch_never_comes(conditional: Json, data: Json, listened: list[str]) -> t
     globs = [glob for _, glob in strings(data.get("branches"))] or ["*"]
     # The branches of a tag are not looked at, and whether two globs can meet is not decided here.
     if not isinstance(wanted, str) or "tag" in listened:
+        return None
+    if len(wanted) > _LONGEST or sum(map(len, globs)) > _LONGEST_TOGETHER:
         return None
     if any(_may_meet(wanted, glob) for glob in globs):
         return None

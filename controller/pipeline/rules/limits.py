@@ -14,6 +14,8 @@ Json = dict[str, Any]
 
 _LEAST_MEMORY = 1 << 20
 _MOST_CORES = 512
+_LONGEST = 20
+"""Characters of a quantity; the schema allows no more."""
 
 
 def _timeouts(data: Json, places: Places) -> Iterator[Problem]:
@@ -73,7 +75,7 @@ def _resources(data: Json, places: Places) -> Iterator[Problem]:
 
 def _amount(text: Any) -> Decimal | None:
     try:
-        return quantity.amount(text) if isinstance(text, str) else None
+        return quantity.amount(text) if isinstance(text, str) and len(text) <= _LONGEST else None
     except ValueError:
         return None
 

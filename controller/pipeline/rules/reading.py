@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from controller.pipeline import duration, expansion
@@ -11,6 +12,7 @@ Json = dict[str, Any]
 Path = tuple[str | int, ...]
 
 MAX_STEPS = 300
+_MOST_EXCLUDED = 1_000
 
 
 def steps(data: Json) -> Iterator[tuple[int, Json]]:
@@ -89,10 +91,11 @@ def dimensions(holder: Json) -> dict[str, list[str]]:
 
 
 def excluded(holder: Json) -> list[tuple[int, dict[str, str]]]:
-    """The parts that a matrix excludes."""
+    """The parts that a matrix excludes, as many as the schema allows."""
     matrix = holder.get("matrix")
     parts = maps(matrix.get("exclude")) if isinstance(matrix, dict) else ()
-    return [(index, part) for index, part in parts if all(isinstance(value, str) for value in part.values())]
+    first = islice(parts, _MOST_EXCLUDED)
+    return [(index, part) for index, part in first if all(isinstance(value, str) for value in part.values())]
 
 
 def combinations(holder: Json) -> list[dict[str, str]] | None:

@@ -12,7 +12,8 @@ from controller.pipeline.rules.reading import Path, maps, steps, strings, variab
 Json = dict[str, Any]
 
 _SHELL_NAME = re.compile("[A-Za-z_][A-Za-z0-9_]*")
-_ECHO = re.compile(r"\b(?:echo|printf|cat\s+<<<)\b([^|;&>]*)(\||>)?")
+_ECHO = re.compile(r"(?:\b(?:echo|printf)\b|\bcat\s+<<<)([^|;&>]*)(\||>)?")
+_USED = re.compile(r"\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)\})")
 _ALL = re.compile(r"(?:^|[;&]\s*)(?:env|printenv|export\s+-p|set)\s*(?:$|[;&])")
 _TRACE = re.compile(r"\bset\s+(?:-[a-z]*x|-o\s+xtrace)|\b(?:ba|da)?sh\s+-[a-z]*x")
 
@@ -66,11 +67,11 @@ def _one_place(place: str, kind: str, at: Path, taken: dict[str, Path], places: 
 
 def _printed(data: Json, places: Places) -> Iterator[Problem]:
     for index, step in steps(data):
-        names = [
-            name
+        names = {
+            name: None
             for _, use in maps(step.get("secrets"))
             if isinstance(name := use.get("envVar") or use.get("key"), str) and not use.get("file")
-        ]
+        }
         for n, command in strings(step.get("commands")):
             path = ("steps", index, "commands", n)
             for name in dict.fromkeys(_printed_by(command, names)):
@@ -81,17 +82,15 @@ def _printed(data: Json, places: Places) -> Iterator[Problem]:
                 yield places.problem(path, "secret-traced", message, "leave it out", severity="warning")
 
 
-def _printed_by(command: str, names: list[str]) -> Iterator[str]:
+def _printed_by(command: str, names: dict[str, None]) -> Iterator[str]:
     for line in command.splitlines()[:1000]:
         if names and _ALL.search(line.strip()):
-            yield names[0]
+            yield next(iter(names))
         for printed, onward in _ECHO.findall(line):
             if onward:
                 # Into a pipe or a file, not into the log.
                 continue
-            for name in names:
-                if re.search(rf"\$(?:{re.escape(name)}\b|\{{{re.escape(name)}\}})", printed):
-                    yield name
+            yield from (name for pair in _USED.findall(printed) if (name := pair[0] or pair[1]) in names)
 
 
 RULES = (_places_of_secrets, _printed)
