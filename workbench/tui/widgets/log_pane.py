@@ -102,6 +102,10 @@ class LogPane(Vertical):
             self.view.go_to(self._wanted - 1)
             self._wanted = None
 
+    def on_resize(self) -> None:
+        """What was cut for the old width is cut anew: the sentence that says why must not stay short."""
+        self._tell()
+
     @on(LogView.FollowChanged)
     def _tell(self) -> None:
         """Bring all that is said around the lines up to date."""
