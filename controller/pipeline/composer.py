@@ -7,6 +7,7 @@ calls itself for every level, without a limit, on the C stack: a file of
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +20,7 @@ MAX_DEPTH = 60
 MAX_NODES = 50_000
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _CORE = "tag:yaml.org,2002:"
+_BREAKS = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 _KNOWN_TAGS = {None, "!", *(_CORE + kind for kind in ("str", "int", "bool", "float", "null", "seq", "map"))}
 
 
@@ -167,10 +169,13 @@ def _mark(event: Any) -> Position:
 
 def _syntax(error: yaml.MarkedYAMLError, text: str) -> NotReadableError:
     mark = error.problem_mark or error.context_mark
+    lines = _BREAKS.split(text)
     position = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+    if position[0] > len(lines):
+        # The parser ends on a line of its own, which a text without a last line break has not.
+        position = len(lines), len(lines[-1]) + 1
     what = (error.problem or str(error)).strip()
-    lines = text.splitlines()
-    shown = lines[position[0] - 1] if position[0] <= len(lines) else ""
+    shown = lines[position[0] - 1]
     blank = shown[: len(shown) - len(shown.lstrip(" \t"))]
     if "\t" in blank or "tab character" in what:
         column = blank.find("\t") + 1 or position[1]
@@ -198,6 +203,11 @@ _WORDS: tuple[tuple[str, str, str], ...] = (
     ),
     ("did not find expected ',' or ']'", "a list in [ ] is not closed here", "put a , between entries and a ] behind"),
     ("did not find expected ',' or '}'", "a map in { } is not closed here", "put a , between entries and a } behind"),
+    (
+        "did not find expected node content",
+        "a value has to be here",
+        "something in [ ] or { } is not finished, or has a comma too many",
+    ),
     ("found unexpected end of stream", "the file ends inside a quoted text", "close the quotes"),
     ("found unexpected document indicator", "a new document begins inside a quoted text", "close the quotes"),
     (

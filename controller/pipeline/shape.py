@@ -100,7 +100,7 @@ def _pattern_properties(validator: Any, patterns: Any, instance: Any, _schema: A
 
 
 def _additional(_validator: Any, allowed: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
-    if allowed is False and isinstance(instance, dict) and any(_extras(instance, schema)):
+    if allowed is False and isinstance(instance, dict) and list(_extras(instance, schema)):
         yield ValidationError("additional")
 
 
@@ -182,7 +182,7 @@ def _unknown_fields(error: Any, data: Json, places: Places) -> Iterator[Problem]
             message = f"{quoted(key)} can't be a name in `{spoken_path(path)}`"
             yield places.problem((*path, key), "wrong-form", message, _form(patterns[0], key), at_key=True)
         else:
-            hint = did_you_mean(key, known) or _elsewhere(key, path) or f"known here: {', '.join(known)}"
+            hint = _elsewhere(key, path) or did_you_mean(key, known) or f"known here: {', '.join(known)}"
             message = f"unknown field {quoted(key)} in {_holder(path, data)}"
             yield places.problem((*path, key), "unknown-field", message, hint, at_key=True)
 

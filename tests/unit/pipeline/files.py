@@ -1,0 +1,29 @@
+"""Pipeline files for tests: a good one to spoil, and what lint says in one line each."""
+
+from __future__ import annotations
+
+from controller.pipeline.lint import lint
+
+HEAD = "version: v1alpha1\nname: x\n"
+STEP = "steps:\n  - name: a\n    image: busybox:1.36\n    commands: ['true']\n"
+GOOD = HEAD + STEP
+
+
+def said(text: str | bytes) -> list[str]:
+    """Every problem as `line:column severity code`."""
+    return [f"{p.line}:{p.column} {p.severity} {p.code}" for p in lint(text).problems]
+
+
+def messages(text: str | bytes) -> str:
+    """All messages and hints, for a look at their words."""
+    return "\n".join(f"{p.message} | {p.hint}" for p in lint(text).problems)
+
+
+def two_steps(first: str = "", second: str = "") -> str:
+    """A pipeline of the steps `a` (line 4) and `b` (line 8); more lines of each, without their indentation."""
+
+    def more(lines: str) -> str:
+        return "".join(f"    {line}\n" for line in lines.splitlines())
+
+    step = "  - name: {}\n    image: busybox:1.36\n    commands: ['true']\n"
+    return HEAD + "steps:\n" + step.format("a") + more(first) + step.format("b") + more(second)
