@@ -38,7 +38,8 @@ def test_env_may_be_the_list_of_kubernetes() -> None:
     as_list = GOOD + "    env: [{name: A, value: 3.10}, {name: B}]\nenv:\n- {name: C, value: on}\n"
     as_map = GOOD + '    env: {A: "3.10", B: ""}\nenv: {C: "on"}\n'
     assert pipeline_of(as_list) == pipeline_of(as_map)
-    assert Pipeline.model_validate({"name": "x", "steps": [{"name": "a", "image": "b", "commands": ["c"], "env": [{"name": "A", "value": "b"}]}]}).steps[0].env == {"A": "b"}  # fmt: skip
+    step = {"name": "a", "image": "b", "commands": ["c"], "env": [{"name": "A", "value": "b"}]}
+    assert Pipeline.model_validate({"name": "x", "steps": [step]}).steps[0].env == {"A": "b"}
 
 
 def test_a_matrix_may_be_written_with_the_older_words() -> None:

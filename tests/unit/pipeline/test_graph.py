@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import Any
 
 from hypothesis import given, settings
@@ -111,7 +112,7 @@ def test_no_chain_of_steps_is_longer_than_the_critical_path(needs: dict[str, lis
     lengths = {name: float(data.draw(st.integers(0, 9))) for name in needs}
     total, path = critical_path(steps, lengths)
     assert total == sum(lengths[name] for name in path)
-    assert all(before in needs[after] for before, after in zip(path, path[1:], strict=False))
+    assert all(before in needs[after] for before, after in pairwise(path))
 
     def longest(name: str) -> float:
         return lengths[name] + max((longest(need) for need in needs[name]), default=0)
@@ -127,7 +128,7 @@ def test_a_cycle_is_found_exactly_when_there_is_one(needs: dict[str, list[str]])
     assert (found is not None) == any(name in reached[name] for name in needs)
     if found is not None:
         assert found[0] == found[-1]
-        assert all(after in needs[before] for before, after in zip(found, found[1:], strict=False))
+        assert all(after in needs[before] for before, after in pairwise(found))
 
 
 def test_a_deep_graph_is_no_problem() -> None:

@@ -125,15 +125,21 @@ def test_a_step_gets_what_is_documented_and_the_later_one_wins() -> None:
         pipeline, pipeline.steps[0], facts, {"py": "3.12"}, attempt=2, name="a (py=3.12)", workspace="/workspace"
     )
     assert environment == {
-        **{"X": "step 3.12", "Y": "7", "PARAM_P": "mine", "PARAM_OTHER": "w", "MATRIX_PY": "3.12", "CI": "true"},
-        **{
-            "C8S": "true",
-            "C8S_RUN": "x-7",
-            "C8S_STEP": "a (py=3.12)",
-            "C8S_ATTEMPT": "2",
-            "C8S_WORKSPACE": "/workspace",
-        },
-        **{"C8S_COMMIT": "abc-dirty", "C8S_BRANCH": "main", "COMMIT_SHA": "abc-dirty", "BRANCH": "main"},
+        "X": "step 3.12",
+        "Y": "7",
+        "PARAM_P": "mine",
+        "PARAM_OTHER": "w",
+        "MATRIX_PY": "3.12",
+        "CI": "true",
+        "C8S": "true",
+        "C8S_RUN": "x-7",
+        "C8S_STEP": "a (py=3.12)",
+        "C8S_ATTEMPT": "2",
+        "C8S_WORKSPACE": "/workspace",
+        "C8S_COMMIT": "abc-dirty",
+        "C8S_BRANCH": "main",
+        "COMMIT_SHA": "abc-dirty",
+        "BRANCH": "main",
     }
     assert template_values(facts, {"py": "3.12"})["params.p"] == "v"
 
