@@ -20,7 +20,8 @@ MAX_DEPTH = 60
 MAX_NODES = 50_000
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _CORE = "tag:yaml.org,2002:"
-_BREAKS = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
+BREAKS = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
+"""What the parser counts as the end of a line."""
 _KNOWN_TAGS = {None, "!", *(_CORE + kind for kind in ("str", "int", "bool", "float", "null", "seq", "map"))}
 
 
@@ -169,7 +170,7 @@ def _mark(event: Any) -> Position:
 
 def _syntax(error: yaml.MarkedYAMLError, text: str) -> NotReadableError:
     mark = error.problem_mark or error.context_mark
-    lines = _BREAKS.split(text)
+    lines = BREAKS.split(text)
     position = (mark.line + 1, mark.column + 1) if mark else (1, 1)
     if position[0] > len(lines):
         # The parser ends on a line of its own, which a text without a last line break has not.

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from controller.pipeline.composer import (
+    BREAKS,
     MAX_DEPTH,
     MAX_NODES,
     Items,
@@ -84,7 +85,7 @@ def _decoded(text: str | bytes) -> str:
 
 def _end_of(before: str) -> Position:
     """The position behind a text."""
-    lines = re.split("\r\n|\r|\n", before)
+    lines = BREAKS.split(before)
     return len(lines), len(lines[-1]) + 1
 
 

@@ -46,8 +46,9 @@ def _reserved(data: Json, places: Places) -> Iterator[Problem]:
                 at = (*path, *below)
                 yield places.problem(at, "reserved-variable", message, hint, severity="warning", at_key=True)
         for n, use in maps(holder.get("secrets")):
-            if use.get("envVar") in RESERVED:
-                message = f"the secret takes the place of {quoted(use['envVar'])}, which c8s sets"
+            variable = use.get("envVar")
+            if isinstance(variable, str) and variable in RESERVED:
+                message = f"the secret takes the place of {quoted(variable)}, which c8s sets"
                 at = (*path, "secrets", n, "envVar")
                 yield places.problem(at, "reserved-variable", message, "give it another name", severity="warning")
 
