@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator
 
-from controller.pipeline import composer, features, lint, rules, shape, source
+from controller.pipeline import lint
 from controller.pipeline.model import Pipeline
 from controller.pipeline.rules.environment import RESERVED
 from controller.pipeline.schema import COMMITTED, PUBLISHED, committed_text, json_schema, structural_schema
@@ -74,15 +75,45 @@ def test_lint_imports_neither_pydantic_nor_anything_that_talks() -> None:
     assert heavy.isdisjoint(modules.stdout.split())
 
 
-def test_every_code_is_in_the_reference() -> None:
+# Which argument is the code, in calls that make a problem.
+_CODE = {"problem": 1, "problem_at": 1, "refuse": 1, "_report": 2, "Problem": 4}
+
+
+def _codes(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call):
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            code = node.args[_CODE[name]] if len(node.args) > _CODE.get(name, 99) else None
+            if isinstance(code, ast.Constant):
+                found.add(code.value)
+    return found
+
+
+def test_the_reference_lists_the_codes_that_there_are_and_no_others() -> None:
     folder = Path(lint.__file__).parent
-    sources = [*folder.glob("*.py"), *folder.glob("rules/*.py")]
-    assert {Path(module.__file__ or "") for module in (composer, features, rules, shape, source)} <= set(sources)
-    before = r"(?:problem|problem_at|refuse|_report|Problem)\([^\"]*(?:\"\"[^\"]*)?"
-    found = (re.findall(before + r"\"((?:[a-z0-9]+-)+[a-z0-9]+)\"", path.read_text()) for path in sources)
-    codes = {code for each in found for code in each}
-    assert len(codes) > 40
-    assert sorted(code for code in codes if f"`{code}`" not in FORMAT) == []
+    codes = set().union(*(_codes(path) for path in [*folder.glob("*.py"), *folder.glob("rules/*.py")]))
+    rows = re.findall(r"^\| (`.*?) \|", FORMAT.partition("## What lint says")[2], re.MULTILINE)
+    assert codes == {code for row in rows for code in re.findall("`([^`]+)`", row)}
+
+
+def test_every_example_of_the_reference_is_what_lint_accepts() -> None:
+    head = "version: v1alpha1\nname: x\n"
+    step = "steps:\n- {name: lint, image: 'b:1', commands: [x]}\n- {name: test, image: 'b:1', commands: [x]}\n"
+    tables = FORMAT.partition("## The pipeline")[2].partition("## Matrix")[0]
+    of_pipeline, _, of_step = tables.partition("## A step")
+    for field, example in re.findall(r"^\| `(\w+)` \|.*\| `(.*)` \|$", of_pipeline, re.MULTILINE):
+        text = "".join(line for line in (head + step).splitlines(True) if not line.startswith(f"{field}:"))
+        text = text.replace(step.partition("\n")[2], "") if field == "steps" else text
+        _accepts(text + example + "\n")
+    for field, example in re.findall(r"^\| `(\w+)` \|.*\| `(.*)` \|$", of_step, re.MULTILINE):
+        fields = {"name": "name: a", "image": "image: b:1", "commands": "commands: [x]"} | {field: example}
+        _accepts(head + step + "- " + "\n  ".join(fields.values()) + "\n")
+
+
+def _accepts(text: str) -> None:
+    problems = [p for p in lint.lint(text).problems if p.code != "not-supported"]
+    assert problems == [], text
 
 
 def test_every_field_is_in_the_reference() -> None:
