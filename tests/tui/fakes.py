@@ -196,6 +196,7 @@ class FakeController:
         branch: str | None = None,
         commit: str | None = None,
         event: str | None = None,
+        **more: Any,
     ) -> Run:
         return hello(8, "Running")
 
@@ -206,7 +207,7 @@ class FakeLauncher:
         self.outcome = outcome
         self.launches = 0
 
-    async def launch(self, controller: Controller) -> Launched:
+    async def launch(self, controller: Controller, **how: Any) -> Launched:
         self.launches += 1
         if isinstance(self.outcome, Exception):
             raise self.outcome

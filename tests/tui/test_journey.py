@@ -14,7 +14,6 @@ from tests.live import C8s, write_pipeline
 from tests.tui.test_terminal import Terminal
 from workbench.sandbox import Sandboxes
 from workbench.tui.app import Workbench
-from workbench.tui.checking import check
 from workbench.tui.connection import connector
 from workbench.tui.launching import Launcher
 from workbench.tui.screens.dialogs import Confirm
@@ -49,7 +48,7 @@ async def test_from_an_empty_list_to_a_run_that_was_cancelled(
     monkeypatch.setenv("XDG_STATE_HOME", str(program.home / "state"))
     endpoint = await Sandboxes().up("default")
     file = write_pipeline(tmp_path, ['{name: greet, image: "busybox:1.36", commands: [echo good morning]}'], "quick")
-    app = Workbench(connector(endpoint), place="default", launcher=Launcher(file, check))
+    app = Workbench(connector(endpoint), place="default", launcher=Launcher(file))
 
     def sees(*texts: str) -> Callable[[], bool]:
         return lambda: all(text in shown(app) for text in texts)

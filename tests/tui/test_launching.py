@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
+from controller.pipeline.problems import Problem
 from tests.tui.fakes import FakeController, hello
 from workbench.client import Run
-from workbench.tui.checking import check
+from workbench.core.checking import Checked, check
 from workbench.tui.launching import Launcher
-from workbench.tui.ports import Checked, Finding, LaunchError
+from workbench.tui.ports import LaunchError
 
 DEFINITION = {"version": "v1alpha1", "name": "hello", "steps": []}
 
@@ -58,9 +59,9 @@ async def test_a_good_file_is_run_on_the_tree_around_it(pipeline: Path) -> None:
 
 
 async def test_the_file_is_read_anew_each_time(pipeline: Path) -> None:
-    seen: list[bytes] = []
+    seen: list[bytes | str] = []
 
-    def check(data: bytes) -> Checked:
+    def check(data: bytes | str) -> Checked:
         seen.append(data)
         return Checked((), None)
 
@@ -72,11 +73,11 @@ async def test_the_file_is_read_anew_each_time(pipeline: Path) -> None:
 
 
 async def test_a_bad_file_starts_nothing_and_says_why(pipeline: Path) -> None:
-    finding = Finding(1, 1, "error", "no steps", None)
+    problem = Problem(1, 1, "", "error", "no-steps", "no steps")
     controller = Recorder()
-    launched = await Launcher(pipeline, lambda _: Checked((finding,), None)).launch(controller)
+    launched = await Launcher(pipeline, lambda _: Checked((problem,), None)).launch(controller)
     assert launched.run is None
-    assert launched.findings == (finding,)
+    assert launched.problems == (problem,)
     assert not controller.files
     assert not controller.created
 
@@ -97,4 +98,4 @@ def test_the_samples_are_good(repository: Path, sample: str) -> None:
 def test_a_bad_file_has_findings_and_no_definition(data: bytes) -> None:
     checked = check(data)
     assert checked.definition is None
-    assert any(finding.severity == "error" for finding in checked.findings)
+    assert any(problem.severity == "error" for problem in checked.problems)

@@ -9,11 +9,12 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Static
 
+from controller.pipeline.problems import Problem
 from tests.tui.fakes import FakeLauncher, Scene, busy_scene, hello, run, step, webshop
 from workbench.client import End, Lines, LogLine, Missed, StreamKey
 from workbench.client.errors import Invalid, Unauthorized
-from workbench.tui.ports import Finding, Launched, LaunchError
-from workbench.tui.screens.dialogs import Confirm, Findings
+from workbench.tui.ports import Launched, LaunchError
+from workbench.tui.screens.dialogs import Confirm, Problems
 from workbench.tui.screens.help import HelpScreen, sections
 from workbench.tui.screens.run import RunScreen
 from workbench.tui.screens.runs import RunsScreen
@@ -272,12 +273,14 @@ async def test_run_starts_the_pipeline_and_opens_its_run() -> None:
 
 
 async def test_a_pipeline_with_errors_is_not_started_and_they_are_shown() -> None:
-    finding = Finding(3, 5, "error", "unknown field dependOn", "did you mean dependsOn?")
-    scene = Scene([hello(7)], launcher=FakeLauncher(Launched(None, (finding,))))
+    problem = Problem(
+        3, 5, "steps[0].dependOn", "error", "unknown-field", "unknown field dependOn", "did you mean dependsOn?"
+    )
+    scene = Scene([hello(7)], launcher=FakeLauncher(Launched(None, (problem,))))
     async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(scene, "hello-7"))
         await pilot.press("r")
-        await until(pilot, lambda: isinstance(scene.app.screen, Findings))
+        await until(pilot, lambda: isinstance(scene.app.screen, Problems))
         await until(pilot, sees(scene, "1 problem, nothing was started", "3:5", "did you mean dependsOn?"))
 
 
@@ -327,7 +330,7 @@ async def test_help_lists_every_binding_of_the_screen_and_its_parts() -> None:
 
 
 async def test_every_binding_has_an_id_and_words_for_the_help() -> None:
-    for owner in (RunScreen, RunsTable, StepList, DagView, LogView, LogPane, Confirm, Findings, HelpScreen):
+    for owner in (RunScreen, RunsTable, StepList, DagView, LogView, LogPane, Confirm, Problems, HelpScreen):
         for kind in owner.__mro__:
             if kind.__module__.startswith("workbench"):
                 for binding in kind.__dict__.get("BINDINGS", ()):

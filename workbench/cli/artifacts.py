@@ -78,7 +78,7 @@ async def _list(client: Client, run: str, step: str | None, output: str) -> None
     elif not found:
         message("no artifacts")
     else:
-        from workbench.cli.submission import size_text
+        from workbench.core.submission import size_text
 
         rows_ = [(item.step, size_text(item.size), item.path) for item in found]
         print_table(("STEP", "SIZE", "PATH"), rows_, look(sys.stdout))

@@ -31,9 +31,10 @@ def demo(ctx: click.Context, /, name: str) -> None:
       c8s demo | cat
     """
     path = sample(_SAMPLE)
-    from workbench.cli.checking import read_pipeline, refuse_errors
+    from workbench.cli.checking import refuse_errors
     from workbench.cli.options import Target, is_interactive, run_async
-    from workbench.cli.submission import Order, new_key
+    from workbench.core.checking import read_pipeline
+    from workbench.core.submission import Order, new_key
 
     definition = refuse_errors(read_pipeline(str(path), Path.cwd()), look(sys.stderr))
     if definition is None:

@@ -10,9 +10,10 @@ from typing import Any
 
 import click
 
-from workbench.cli.checking import Checked, PipelineFile, check, read_pipeline, schema_document, show_problems, verdict
+from workbench.cli.checking import show_problems
 from workbench.cli.output import Look, look, print_document, say
 from workbench.cli.problems import summary
+from workbench.core.checking import Checked, PipelineFile, check, read_pipeline, schema_document, verdict
 
 
 @click.command()

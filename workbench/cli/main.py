@@ -160,6 +160,7 @@ def _explained(error: Exception) -> int | None:
     """Say what went wrong, for the errors that are made for people; None for a fault of ours."""
     from workbench.client.errors import ClientError, Invalid
     from workbench.contexts import ContextError
+    from workbench.core.checking import ParameterError, PipelineFileError
     from workbench.core.worktree import WorktreeError
     from workbench.sandbox.endpoint import SandboxError, SandboxNameError
 
@@ -168,7 +169,10 @@ def _explained(error: Exception) -> int | None:
 
         print_refusal(error)
         return BAD_INPUT
-    if isinstance(error, (WorktreeError, ContextError, InputError, SandboxNameError)):
+    if isinstance(error, ParameterError):
+        message(f"error: {error}. Give it with --param KEY=VALUE")
+        return BAD_INPUT
+    if isinstance(error, (WorktreeError, ContextError, InputError, PipelineFileError, SandboxNameError)):
         message(f"error: {error}")
         return BAD_INPUT
     if isinstance(error, (ClientError, SandboxError, CommandError, OSError)):

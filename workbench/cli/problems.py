@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from workbench.cli.output import BOLD, CYAN, DIM, RED, YELLOW, Look, message
@@ -75,11 +74,3 @@ def print_refusal(error: Invalid) -> None:
     for problem in error.problems:
         for line in problem_lines("pipeline", problem, (), plain):
             message(line)
-
-
-def shown_path(path: Path, cwd: Path) -> str:
-    """As short as it can be said: relative to where we are, when it is below."""
-    try:
-        return str(path.relative_to(cwd))
-    except ValueError:
-        return str(path)

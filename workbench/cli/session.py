@@ -13,14 +13,16 @@ from workbench.cli.interrupts import INTERRUPTED, Interrupts, interrupts
 from workbench.cli.options import DEFAULT_SANDBOX, Target, first_error, opened
 from workbench.cli.output import DIM, Look, message
 from workbench.cli.printer import Output, RunPrinter
-from workbench.cli.submission import Order, Source, describe, packing, submit
 from workbench.client import Client, Cluster, Run
 from workbench.core.report import report
 from workbench.core.runlog import RunLog
+from workbench.core.submission import Order, Source, describe, packing, size_text, submit
 from workbench.core.text import clean
 
 _EXIT = {"Succeeded": 0}
 _FAILED = 1
+_WORTH_A_WORD = 8 * 1024 * 1024
+_SHOWN_WARNINGS = 10
 
 
 def _now() -> datetime:
@@ -72,6 +74,8 @@ class Session:
                 return None
             asked.last_words = "left; the run may have been created: `c8s runs` tells"
             self._created = True
+            if ready is not None:
+                _announce(ready)
             run = await submit(client, self.order, ready)
             asked.last_words = f"left; run {run.name} goes on unless its sandbox was started for it"
             await self._introduce(run, cluster, ready)
@@ -99,3 +103,14 @@ class Session:
         else:
             named = ""
         return named + (f" --namespace {self.where.namespace}" if self.where.namespace else "")
+
+
+def _announce(source: Source) -> None:
+    """What is left out of the tree, and that a large one takes a moment to send."""
+    warnings = source.packed.warnings
+    for warning in warnings[:_SHOWN_WARNINGS]:
+        message(f"warning: {warning}")
+    if len(warnings) > _SHOWN_WARNINGS:
+        message(f"warning: {len(warnings) - _SHOWN_WARNINGS} more files left out")
+    if source.packed.size > _WORTH_A_WORD:
+        message(f"sending {size_text(source.packed.size)}")

@@ -11,7 +11,7 @@ from workbench.cli.options import Target, is_interactive
 from workbench.cli.output import InputError, message
 
 if TYPE_CHECKING:
-    from workbench.cli.submission import Order
+    from workbench.core.submission import Order
     from workbench.sandbox import Endpoint
 
 
@@ -46,8 +46,8 @@ async def _attached(stack: AsyncExitStack, where: Target) -> Endpoint:
 
 async def _started(endpoint: Endpoint, order: Order) -> str:
     """Start a run without a source; its name."""
-    from workbench.cli.submission import submit
     from workbench.client import Client
+    from workbench.core.submission import submit
 
     async with Client(endpoint) as client:
         return (await submit(client, order, None)).name

@@ -132,14 +132,17 @@ class Client:
         *,
         key: str,
         source: str | None = None,
+        git: Mapping[str, Any] | None = None,
         branch: str | None = None,
         commit: str | None = None,
         event: str | None = None,
         params: Mapping[str, str] | None = None,
         priority: str | None = None,
         triggered_by: str | None = None,
+        reuse_from: str | None = None,
+        keep_on_failure: bool | None = None,
     ) -> Run:
-        """Start a run of `pipeline` (the file's fields), on the archive with the digest `source`.
+        """Start a run of `pipeline` (the file's fields), on the archive with the digest `source` or on a `git` source.
 
         `key` is a random text that names this intent: the same key never makes a second
         run, however often it is sent.
@@ -149,13 +152,15 @@ class Client:
         """
         document = _without_none(
             pipeline=dict(pipeline),
-            source={"archive": {"digest": source}} if source else None,
+            source={"archive": {"digest": source}} if source else {"git": dict(git)} if git else None,
             branch=branch,
             commit=commit,
             event=event,
             params=dict(params) if params else None,
             priority=priority,
             triggeredBy=triggered_by,
+            reuseFrom=reuse_from,
+            keepOnFailure=keep_on_failure,
         )
         answer = await self._object(
             "POST", self._path("runs"), "create the run", document=document, headers={"Idempotency-Key": key}

@@ -20,14 +20,13 @@ def run_app(endpoint: Endpoint, *, pipeline_file: Path | None, open_run: str | N
     Returns when the person leaves. Nothing that runs is stopped by that.
     """
     from workbench.tui.app import Workbench
-    from workbench.tui.checking import check
     from workbench.tui.connection import connector
     from workbench.tui.launching import Launcher
 
     app = Workbench(
         connector(endpoint),
         place=endpoint.sandbox or endpoint.url,
-        launcher=Launcher(pipeline_file, check) if pipeline_file is not None else None,
+        launcher=Launcher(pipeline_file) if pipeline_file is not None else None,
         open_run=open_run,
     )
     app.run()

@@ -125,9 +125,9 @@ class Workbench(App[int]):
         for warning in launched.warnings[:5]:
             self.notify(label(warning, 300), severity="warning", markup=False)
         if launched.run is None:
-            from workbench.tui.screens.dialogs import Findings
+            from workbench.tui.screens.dialogs import Problems
 
-            self.push_screen(Findings(launcher.path.name, launched.findings))
+            self.push_screen(Problems(launcher.path.name, launched.problems))
         else:
             self.open_run(launched.run.name)
 

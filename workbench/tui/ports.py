@@ -6,12 +6,14 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
+from controller.pipeline.problems import Problem
 from workbench.client.views import Change, Cluster, Frame, Run, StreamKey
+from workbench.core.submission import Runner
 
 
-class Controller(Protocol):
+class Controller(Runner, Protocol):
     """A connected controller. Its streams reconnect by themselves; every call raises `ClientError`s only."""
 
     async def cluster(self) -> Cluster: ...
@@ -24,19 +26,6 @@ class Controller(Protocol):
         self, run: str, steps: Iterable[str] = (), after: Mapping[StreamKey, int] | None = None
     ) -> AsyncGenerator[Frame, None]: ...
 
-    async def ensure_source(self, digest: str, archive: Path, progress: Callable[[int], None] = ...) -> bool: ...
-
-    async def create_run(
-        self,
-        pipeline: Mapping[str, Any],
-        *,
-        key: str,
-        source: str | None = None,
-        branch: str | None = None,
-        commit: str | None = None,
-        event: str | None = None,
-    ) -> Run: ...
-
 
 OnTrouble = Callable[[str | None], None]
 """Told what is wrong with the connection, and None when it is well again."""
@@ -45,34 +34,14 @@ Connect = Callable[[OnTrouble], AbstractAsyncContextManager[Controller]]
 
 
 @dataclass(frozen=True)
-class Finding:
-    """Something wrong with the pipeline file. Line and column count from 1; 0 means the whole file."""
-
-    line: int
-    column: int
-    severity: str
-    message: str
-    hint: str | None
-
-
-@dataclass(frozen=True)
-class Checked:
-    """What lint says of a file. `definition` is the normalised pipeline when there is no error in it."""
-
-    findings: tuple[Finding, ...]
-    definition: Mapping[str, Any] | None
-
-
-CheckFile = Callable[[bytes], Checked]
-
-
-@dataclass(frozen=True)
 class Launched:
     """What came of an attempt to start a run: the run, or the reasons why there is none."""
 
     run: Run | None
-    findings: tuple[Finding, ...] = ()
+    problems: tuple[Problem, ...] = ()
     warnings: tuple[str, ...] = ()
+    source: str = ""
+    """What was sent, in a few words."""
 
 
 class Launches(Protocol):
@@ -81,8 +50,16 @@ class Launches(Protocol):
     @property
     def path(self) -> Path: ...
 
-    async def launch(self, controller: Controller) -> Launched:
-        """Check the file, send the working tree, create the run.
+    async def launch(
+        self,
+        controller: Controller,
+        *,
+        text: str | None = None,
+        params: Mapping[str, str] | None = None,
+        reuse_from: str | None = None,
+        keep_on_failure: bool = False,
+    ) -> Launched:
+        """Check the file (or `text` in its place), send the working tree, create the run.
 
         Raises:
             LaunchError: the file or the tree can't be read or sent.

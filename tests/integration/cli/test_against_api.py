@@ -17,7 +17,7 @@ from tests.unit.api.fakes import ANN, World, world
 from workbench.cli.options import Target
 from workbench.cli.output import Look
 from workbench.cli.session import Session
-from workbench.cli.submission import Order
+from workbench.core.submission import Order
 from workbench.client import (
     Client,
     Forbidden,

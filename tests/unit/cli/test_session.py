@@ -15,8 +15,8 @@ from workbench.cli import following, options
 from workbench.cli.options import Target
 from workbench.cli.output import CommandError, Look
 from workbench.cli.session import Session
-from workbench.cli.submission import Order
 from workbench.client import ClientError
+from workbench.core.submission import Order
 
 PLAIN = Look(colour=False, width=None)
 

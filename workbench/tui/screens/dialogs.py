@@ -11,8 +11,8 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
+from controller.pipeline.problems import Problem
 from workbench.core.text import label
-from workbench.tui.ports import Finding
 from workbench.tui.theme import palette
 
 
@@ -45,20 +45,20 @@ class Confirm(ModalScreen[bool]):
         self.dismiss(event.button.id == "yes")
 
 
-class Findings(ModalScreen[None]):
+class Problems(ModalScreen[None]):
     """What is wrong with the pipeline file, so that it can't be run."""
 
     CSS_PATH = "dialogs.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,enter,q", "dismiss", "Close", id="findings.close", tooltip="Back")
+        Binding("escape,enter,q", "dismiss", "Close", id="problems.close", tooltip="Back")
     ]
 
-    def __init__(self, file: str, findings: tuple[Finding, ...]) -> None:
+    def __init__(self, file: str, problems: tuple[Problem, ...]) -> None:
         super().__init__()
-        self._file, self._findings = file, findings
+        self._file, self._problems = file, problems
 
     def compose(self) -> ComposeResult:
-        errors = sum(finding.severity == "error" for finding in self._findings)
+        errors = sum(problem.severity == "error" for problem in self._problems)
         title = f"{label(self._file, 80)}: {errors} problem{'' if errors == 1 else 's'}, nothing was started"
         with Vertical(classes="dialog -large"):
             yield Static(Text(title), classes="dialog-title", markup=False)
@@ -69,12 +69,12 @@ class Findings(ModalScreen[None]):
     def _list(self) -> Text:
         colours = palette(self.app)
         text = Text()
-        for finding in self._findings:
-            place = f"{finding.line}:{max(finding.column, 1)}" if finding.line else "file"
-            style = colours.error if finding.severity == "error" else colours.warning
+        for problem in self._problems:
+            place = f"{problem.line}:{max(problem.column, 1)}" if problem.line else "file"
+            style = colours.error if problem.severity == "error" else colours.warning
             text.append(f"{place:>8}  ", colours.muted)
-            text.append(f"{label(finding.severity, 10)}  ", style)
-            text.append(f"{label(finding.message, 500)}\n", colours.plain)
-            if finding.hint:
-                text.append(f"{'':10}{label(finding.hint, 500)}\n", colours.muted)
+            text.append(f"{label(problem.severity, 10)}  ", style)
+            text.append(f"{label(problem.message, 500)}\n", colours.plain)
+            if problem.hint:
+                text.append(f"{'':10}{label(problem.hint, 500)}\n", colours.muted)
         return text

@@ -5,19 +5,39 @@ from __future__ import annotations
 import asyncio
 import secrets
 import threading
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from workbench.cli.output import message
-from workbench.client import Client, Run
 from workbench.core.packing import Packed, packed
 from workbench.core.worktree import Commit, scan
 
-_WORTH_A_WORD = 8 * 1024 * 1024
-_SHOWN_WARNINGS = 10
+if TYPE_CHECKING:
+    from workbench.client.views import Run
+
+
+class Runner(Protocol):
+    """The calls of a controller that starting a run takes; `workbench.client.Client` has them."""
+
+    async def ensure_source(self, digest: str, archive: Path, progress: Callable[[int], None] = ...) -> bool: ...
+
+    async def create_run(
+        self,
+        pipeline: Mapping[str, Any],
+        *,
+        key: str,
+        source: str | None = None,
+        git: Mapping[str, Any] | None = None,
+        branch: str | None = None,
+        commit: str | None = None,
+        event: str | None = None,
+        params: Mapping[str, str] | None = None,
+        priority: str | None = None,
+        reuse_from: str | None = None,
+        keep_on_failure: bool | None = None,
+    ) -> Run: ...
 
 
 @dataclass(frozen=True)
@@ -27,10 +47,16 @@ class Order:
     definition: Mapping[str, Any]
     tree: Path | None
     key: str
+    git: Mapping[str, Any] | None = None
+    """Instead of a folder: a repository to clone (`url`, `revision`, maybe `submodules`, `secretRef`)."""
     branch: str | None = None
     event: str | None = None
     params: Mapping[str, str] | None = None
     priority: str | None = None
+    reuse_from: str | None = None
+    """A run whose succeeded steps are not run again where they would be the same."""
+    keep_on_failure: bool = False
+    """Keep the workspace of a failed step for a while, so that one can look into it."""
 
 
 @dataclass(frozen=True)
@@ -69,31 +95,24 @@ async def packing(tree: Path | None) -> AsyncIterator[asyncio.Task[Source | None
                 task.exception()
 
 
-async def submit(client: Client, order: Order, source: Source | None) -> Run:
+async def submit(runner: Runner, order: Order, source: Source | None) -> Run:
     """Upload what the controller has not got, and create the run."""
     if source is not None:
-        _warn(source.packed.warnings)
-        if source.packed.size > _WORTH_A_WORD:
-            message(f"sending {size_text(source.packed.size)}")
-        await client.ensure_source(source.packed.digest, source.packed.path)
+        await runner.ensure_source(source.packed.digest, source.packed.path)
     commit = source.commit if source is not None else None
-    return await client.create_run(
+    return await runner.create_run(
         order.definition,
         key=order.key,
         source=source.packed.digest if source is not None else None,
+        git=order.git,
         branch=order.branch or (commit.branch if commit is not None else None),
         commit=commit.label if commit is not None else None,
         event=order.event,
         params=order.params,
         priority=order.priority,
+        reuse_from=order.reuse_from,
+        keep_on_failure=order.keep_on_failure or None,
     )
-
-
-def _warn(warnings: tuple[str, ...]) -> None:
-    for warning in warnings[:_SHOWN_WARNINGS]:
-        message(f"warning: {warning}")
-    if len(warnings) > _SHOWN_WARNINGS:
-        message(f"warning: {len(warnings) - _SHOWN_WARNINGS} more files left out")
 
 
 def describe(source: Source | None) -> str:
