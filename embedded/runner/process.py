@@ -16,12 +16,12 @@ import contextlib
 import os
 import signal
 import subprocess
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from embedded.runner import orphans
+from embedded.runner.exits import Exit
 from embedded.runner.orphans import MARK, Claim
 
 _READ = 256 * 1024
@@ -61,20 +61,18 @@ class Process:
     def __init__(self, command: Command, sink: Callable[[bytes], None]) -> None:
         self._sink = sink
         self._loop = asyncio.get_running_loop()
-        self._exit: asyncio.Future[int] = self._loop.create_future()
         self._drained = False
         executable = resolve(command.argv[0], command.environment.get("PATH"), command.cwd)
         try:
             self._output, write_end = os.pipe()
         except OSError as error:
-            raise StartError(_why(command, executable, error)) from error
+            raise StartError(why(command, executable, error)) from error
         try:
             os.set_blocking(self._output, False)
             self._popen = subprocess.Popen(
                 command.argv,
                 executable=executable,
-                # The mark is put in last: no spec can forge or clear it for the first process.
-                env={**command.environment, MARK: _nested(command.mark)},
+                env=marked(command),
                 cwd=command.cwd,
                 stdin=subprocess.DEVNULL,
                 stdout=write_end,
@@ -83,14 +81,13 @@ class Process:
             )
         except (OSError, ValueError) as error:
             os.close(self._output)
-            raise StartError(_why(command, executable, error)) from error
+            raise StartError(why(command, executable, error)) from error
         finally:
             os.close(write_end)
-        orphans.roots.add(self._popen.pid)
         pipe = f"pipe:[{os.fstat(self._output).st_ino}]"
         self._claim = Claim(command.mark, pipe, command.folder, self._popen.pid)
         self._loop.add_reader(self._output, self._read)
-        self._watch_exit()
+        self._exit = Exit(self._popen, self._kill_group)
 
     @property
     def pid(self) -> int:
@@ -102,26 +99,26 @@ class Process:
         When it is cancelled, the process is killed first.
         """
         try:
-            code = await asyncio.shield(self._exit)
+            code = await asyncio.shield(self._exit.code)
         except asyncio.CancelledError:
             self.kill()
-            await asyncio.shield(self._exit)
+            await asyncio.shield(self._exit.code)
             await orphans.end_detached(self._claim)
             self._drain()
             raise
         await orphans.end_detached(self._claim)
         self._drain()
-        return 128 - code if code < 0 else code
+        return code
 
     def terminate(self) -> None:
         """SIGTERM to the first process alone, as a container runtime does: passing it on is that process's task."""
-        if not self._exit.done():
+        if not self._exit.code.done():
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(self._popen.pid, signal.SIGTERM)
 
     def kill(self) -> None:
         """SIGKILL to the first process, its group, and what has detached itself from it."""
-        if not self._exit.done():
+        if not self._exit.code.done():
             self._kill_group()
             orphans.kill_detached(self._claim)
 
@@ -129,32 +126,6 @@ class Process:
         # macOS answers EPERM for a group that only a zombie is left of.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._popen.pid, signal.SIGKILL)
-
-    def _watch_exit(self) -> None:
-        with contextlib.suppress(AttributeError, OSError):
-            pidfd = os.pidfd_open(self._popen.pid)
-            self._loop.add_reader(pidfd, self._exited, pidfd)
-            return
-        threading.Thread(target=self._wait_in_thread, name=f"wait-{self._popen.pid}", daemon=True).start()
-
-    def _wait_in_thread(self) -> None:
-        self._popen.wait()
-        # The loop may have been closed while the process ran on.
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._ended)
-
-    def _exited(self, pidfd: int) -> None:
-        self._loop.remove_reader(pidfd)
-        os.close(pidfd)
-        self._ended()
-
-    def _ended(self) -> None:
-        # With a pidfd the process is still a zombie here: its number can't be another group's yet.
-        self._kill_group()
-        code = self._popen.wait()
-        orphans.roots.discard(self._popen.pid)
-        if not self._exit.done():
-            self._exit.set_result(code)
 
     def _read(self) -> bool:
         """One piece of output; False when there is no more for now, or for ever."""
@@ -181,6 +152,11 @@ class Process:
             self._drained = True
             self._loop.remove_reader(self._output)
             os.close(self._output)
+
+
+def marked(command: Command) -> dict[str, str]:
+    """Its environment. The mark is put in last: no spec can forge or clear it for the first process."""
+    return {**command.environment, MARK: _nested(command.mark)}
 
 
 def _nested(mark: str) -> str:
@@ -211,7 +187,7 @@ def resolve(command: str, path: str | None, cwd: str) -> str:
 _NO_IMAGE = "; containers use this machine's programs, not their image's"
 
 
-def _why(command: Command, executable: str, error: Exception) -> str:
+def why(command: Command, executable: str, error: Exception) -> str:
     if not Path(command.cwd).is_dir():
         return f"the working directory {command.cwd} does not exist on this machine{_NO_IMAGE}"
     if isinstance(error, FileNotFoundError):
