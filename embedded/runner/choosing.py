@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from embedded.machinery.errors import bad_request
+from embedded.machinery.errors import ApiError, bad_request
 
 Json = dict[str, Any]
 
@@ -32,6 +32,22 @@ def container_name(pod: Json, wanted: str) -> str:
     inits = [c["name"] for c in spec.get("initContainers") or []]
     also = f" or one of the init containers: [{' '.join(inits)}]" if inits else ""
     raise bad_request(f"a container name must be specified for pod {name}, choose one of: [{' '.join(mains)}]{also}")
+
+
+def exec_container(pod: Json, wanted: str) -> str:
+    """The container that a command is to run in.
+
+    Raises:
+        ApiError: 400, the pod is over, there is no such container, or it is not clear which is meant.
+    """
+    phase = pod["status"].get("phase")
+    if phase in ("Succeeded", "Failed"):
+        raise bad_request(f"cannot exec into a container in a completed pod; current phase is {phase}")
+    return container_name(pod, wanted)
+
+
+def not_running(container: str) -> ApiError:
+    return ApiError(500, "InternalError", f'container not found ("{container}")', {})
 
 
 def restart_of(pod: Json, container: str, *, previous: bool) -> int:

@@ -10,11 +10,14 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from embedded.machinery.ports import ExecOptions
+from embedded.runner import orphans
 from embedded.runner.environment import ConfigError, Lookup, container_environment, expand
+from embedded.runner.interactive import Session
 from embedded.runner.logs import LogFile, tail_of
 from embedded.runner.process import Command, Process, StartError
 from embedded.runner.status import ContainerState, Terminated
@@ -51,6 +54,8 @@ class Container:
         self.told_to_end = False
         self._lost_output = False
         self._message_file: Path | None = None
+        self._launched: tuple[Command, PathMap] | None = None
+        self._sessions: set[Session] = set()
 
     def start(self, around: Surroundings) -> bool:
         """Start the process; False when that can't be done, and the state says why (waiting, or terminated).
@@ -73,6 +78,7 @@ class Container:
             self._set_message_file(paths)
             command = self.command([*(self.spec.get("command") or []), *(self.spec.get("args") or [])], around, values)
             self.process = Process(command, sink=self._write)
+            self._launched = command, paths
         except OSError as error:
             self._ended(128, "StartError", began, began, f"can't write below {around.folder}: {error.strerror}")
             return False
@@ -103,6 +109,31 @@ class Container:
             Path(cwd).mkdir(mode=0o700, parents=True, exist_ok=True)
         return Command(argv, environment, cwd, f"{around.pod['metadata']['uid']}/{self.name}", str(around.folder))
 
+    def exec(self, wish: ExecOptions) -> Session | None:
+        """Start a command beside the container's own, in what that one was started in; None when it does not run.
+
+        Raises:
+            StartError: it can't be started.
+        """
+        if self.process is None or self._launched is None:
+            return None
+        own, paths = self._launched
+        session = Session(replace(own, argv=[paths.map(word) for word in wish.command]), wish)
+        self._sessions.add(session)
+        session.when_over(lambda: self._sessions.discard(session))
+        return session
+
+    async def _end_sessions(self, mark: str) -> None:
+        """What was started inside by others ends with the container."""
+        if not self._sessions:
+            return
+        sessions = list(self._sessions)
+        for session in sessions:
+            session.kill()
+        for session in sessions:
+            await session.wait()
+        await orphans.end_detached(orphans.Claim(mark))
+
     async def wait(self, stamp: Callable[[], str]) -> int:
         """Wait for the end of the process and take note of it; returns the exit code."""
         ended = self.state.terminated
@@ -113,6 +144,8 @@ class Container:
             code = await self.process.wait()
         finally:
             self.process = None
+            if self._launched is not None:
+                await self._end_sessions(self._launched[0].mark)
             if self.log is not None:
                 self.log.close()
         self._ended(code, "Completed" if code == 0 else "Error", began, stamp(), self._last_words(code))

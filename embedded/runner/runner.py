@@ -16,16 +16,17 @@ from pathlib import Path
 from typing import Any
 
 from embedded.machinery.errors import ApiError
-from embedded.machinery.ports import LogOptions
+from embedded.machinery.ports import ExecError, ExecOptions, ExecSession, LogOptions
 from embedded.machinery.registry import Registry
 from embedded.machinery.resources import PODS
 from embedded.machinery.subscription import LaggedError, Subscription
 from embedded.runner import logs, node, orphans, volumes
-from embedded.runner.choosing import container_name, restart_of, waiting
-from embedded.runner.container import log_path
+from embedded.runner.choosing import container_name, exec_container, not_running, restart_of, waiting
+from embedded.runner.container import Container, log_path
 from embedded.runner.environment import inherited
 from embedded.runner.lost import lost_status
 from embedded.runner.pod import Place, PodWorker
+from embedded.runner.process import StartError
 from embedded.storage.store import Event
 
 Json = dict[str, Any]
@@ -213,10 +214,36 @@ class Runner:
                 PODS, changed, namespace=metadata["namespace"], name=metadata["name"], subresource="status"
             )
 
+    # -- commands inside containers
+
+    def exec_target(self, namespace: str, pod: str, container: str) -> str:
+        """See `embedded.machinery.ports.PodRunner`."""
+        return self._running_container(namespace, pod, container).name
+
+    def exec(self, namespace: str, pod: str, options: ExecOptions) -> ExecSession:
+        """See `embedded.machinery.ports.PodRunner`."""
+        container = self._running_container(namespace, pod, options.container)
+        try:
+            session = container.exec(options)
+        except StartError as error:
+            raise ExecError(str(error)) from error
+        if session is None:
+            raise not_running(container.name)
+        return session
+
+    def _running_container(self, namespace: str, pod: str, wanted: str) -> Container:
+        obj = self._registry.get(PODS, namespace, pod)
+        name = exec_container(obj, wanted)
+        worker = self._workers.get(obj["metadata"]["uid"])
+        container = worker.container(name) if worker is not None else None
+        if container is None or container.process is None:
+            raise not_running(name)
+        return container
+
     # -- logs
 
     async def read_log(self, namespace: str, pod: str, options: LogOptions) -> AsyncGenerator[bytes, None]:
-        """See `embedded.machinery.ports.PodLogs`."""
+        """See `embedded.machinery.ports.PodRunner`."""
         obj = self._registry.get(PODS, namespace, pod)
         uid = obj["metadata"]["uid"]
         name = container_name(obj, options.container)

@@ -20,12 +20,12 @@ from embedded.access.identity import Authenticator, User
 from embedded.access.rbac import Authorizer, Request
 from embedded.access.reviews import REVIEWS, answer
 from embedded.machinery.errors import ApiError, Cause, bad_request, invalid, method_not_allowed, unknown_resource
-from embedded.machinery.ports import LogOptions, PodLogs
+from embedded.machinery.ports import LogOptions, PodRunner
 from embedded.machinery.registry import Registry
 from embedded.machinery.resources import PODS
 from embedded.machinery.tables import table
 from embedded.machinery.write import Write, Written
-from embedded.server import body, discovery, doorway, listing, paths, watching
+from embedded.server import body, discovery, doorway, listing, paths, streams, watching
 from embedded.storage.store import StorageError, encode
 
 Json = dict[str, Any]
@@ -72,11 +72,13 @@ class Call:
 class Server:
     """Answers requests from the registry."""
 
-    def __init__(self, registry: Registry, authenticator: Authenticator, authorizer: Authorizer, logs: PodLogs) -> None:
+    def __init__(
+        self, registry: Registry, authenticator: Authenticator, authorizer: Authorizer, pods: PodRunner
+    ) -> None:
         self._registry = registry
         self._authenticator = authenticator
         self._authorizer = authorizer
-        self._logs = logs
+        self._pods = pods
         self._closing = asyncio.Event()
         self._methods: dict[str, Callable[[Call], Awaitable[web.StreamResponse]]] = {
             "get": self._get,
@@ -136,6 +138,11 @@ class Server:
         call = Call(request, target, user)
         if target.subresource == "log" and verb == "get":
             return await self._pod_log(call)
+        if target.subresource in streams.SUBRESOURCES:
+            # A WebSocket begins as a GET, and yet whoever opens it must be allowed to create.
+            self._authorize(user, "create", target)
+            where = (target.namespace or "", target.name, target.subresource)
+            return await streams.answer(request, *where, self._pods, self._closing)
         if target.subresource == "token":
             return await self._token(call, verb)
         return await self._methods[verb](call)
@@ -269,7 +276,7 @@ class Server:
 
     async def _pod_log(self, call: Call) -> web.StreamResponse:
         t = call.target
-        chunks = self._logs.read_log(t.namespace or "", t.name, _log_options(call.query, self._registry.clock()))
+        chunks = self._pods.read_log(t.namespace or "", t.name, _log_options(call.query, self._registry.clock()))
         try:
             first = await anext(chunks, b"")
         except ApiError as error:
@@ -326,7 +333,7 @@ def _verb(request: web.BaseRequest, target: paths.Target) -> str:
         verb = "watch"
     elif verb == "delete" and not target.name:
         verb = "deletecollection"
-    creates_here = not target.name or target.subresource == "token"
+    creates_here = not target.name or target.subresource in ("token", *streams.SUBRESOURCES)
     if verb is None or (verb == "create") != (verb == "create" and creates_here):
         raise method_not_allowed()
     if verb in ("update", "patch") and not target.name:

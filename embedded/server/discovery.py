@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from embedded.machinery.resources import SERVER_VERSION, Catalogue, ResourceType
-from embedded.server import openapi
+from embedded.server import openapi, streams
 
 Json = dict[str, Any]
 
@@ -64,10 +64,14 @@ def _entries(resource: ResourceType) -> list[Json]:
         entry["categories"] = list(resource.categories)
     entries = [entry]
     for subresource in sorted(resource.subresources):
-        verbs = {"status": ["get", "patch", "update"], "log": ["get"], "token": ["create"]}[subresource]
+        verbs = {"status": ["get", "patch", "update"], "log": ["get"], "token": ["create"]}.get(
+            subresource, ["create", "get"]
+        )
         more = {**entry, "name": f"{resource.plural}/{subresource}", "singularName": "", "verbs": verbs}
         if subresource == "token":
             more |= {"group": "authentication.k8s.io", "version": "v1", "kind": "TokenRequest"}
+        if subresource in streams.SUBRESOURCES:
+            more["kind"] = f"Pod{subresource.capitalize()}Options"
         more.pop("shortNames", None)
         more.pop("categories", None)
         entries.append(more)
