@@ -1,0 +1,229 @@
+"""A command runs inside a container, with its streams over a WebSocket, and ends with it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from embedded.machinery.errors import ApiError
+from embedded.machinery.ports import ExecError, ExecOptions
+from embedded.machinery.resources import PODS
+from tests.contract.embedded.cluster import Cluster as Server
+from tests.contract.embedded.cluster import running as serving
+from tests.integration.embedded.conftest import Cluster, alive
+
+Json = dict[str, Any]
+_PODS = "/api/v1/namespaces/default/pods"
+_READER = "reader-token"
+_ROLES = "/apis/rbac.authorization.k8s.io/v1/namespaces/default"
+
+
+async def started(cluster: Cluster, script: str = "echo $$; exec sleep 60", **more: Any) -> int:
+    """A pod whose container prints its number; the number, as soon as it runs."""
+    cluster.pod(script, **more)
+    return int((await cluster.printed(b"\n")).split()[0])
+
+
+async def said(cluster: Cluster, *command: str, given: bytes = b"", **wish: Any) -> tuple[int, bytes, bytes]:
+    """The exit code of a command in the pod `p`, and what it wrote to stdout and stderr."""
+    written: dict[int, bytes] = {1: b"", 2: b""}
+
+    async def send(channel: int, data: bytes) -> None:
+        written[channel] += data
+
+    wish = {"stdout": True, "stderr": True} | wish
+    session = cluster.runner.exec("default", "p", ExecOptions(command, **wish))
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        ending = group.create_task(session.run(send))
+        if given or wish.get("stdin"):
+            await session.write(given)
+            session.close_input()
+    return ending.result(), written[1], written[2]
+
+
+async def test_a_command_finds_what_its_container_has(cluster: Cluster) -> None:
+    volume: Json = {"volumeMounts": [{"name": "w", "mountPath": "/w"}], "workingDir": "/w"}
+    env = [{"name": "A", "value": "from the spec"}]
+    await started(cluster, more={"volumes": [{"name": "w", "emptyDir": {}}]}, env=env, **volume)
+    assert await said(cluster, "sh", "-c", "echo $A; echo x > f; echo err >&2; exit 7") == (
+        7,
+        b"from the spec\n",
+        b"err\n",
+    )
+    assert await said(cluster, "cat", "/w/f") == (0, b"x\n", b"")
+
+
+async def test_stdin_arrives_whole_and_its_end_with_it(cluster: Cluster) -> None:
+    await started(cluster)
+    content = bytes(range(256)) * 20_000
+    assert await said(cluster, "cat", given=content, stdin=True) == (0, content, b"")
+    assert await said(cluster, "cat") == (0, b"", b"")
+
+
+async def test_a_command_that_ignores_its_stdin_holds_nobody_up(cluster: Cluster) -> None:
+    await started(cluster)
+    code, _, _ = await said(cluster, "sh", "-c", "exit 4", given=bytes(1_000_000), stdin=True)
+    assert code == 4
+
+
+async def test_a_terminal_has_a_size_and_one_stream(cluster: Cluster) -> None:
+    await started(cluster)
+    wish = ExecOptions(("sh", "-c", "read go; stty size; tty >&2; exit 3"), stdin=True, stdout=True, tty=True)
+    session = cluster.runner.exec("default", "p", wish)
+    shown = bytearray()
+
+    async def send(channel: int, data: bytes) -> None:
+        assert channel == 1
+        shown.extend(data)
+
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        ending = group.create_task(session.run(send))
+        session.resize(101, 33)
+        await session.write(b"go\n")
+    assert ending.result() == 3
+    assert b"33 101\r\n" in shown
+    assert b"/dev/" in shown
+
+
+async def test_ctrl_c_on_a_terminal_interrupts_what_runs_there(cluster: Cluster) -> None:
+    await started(cluster)
+    wish = ExecOptions(("sh", "-c", "echo ready; exec sleep 60"), stdin=True, stdout=True, tty=True)
+    session = cluster.runner.exec("default", "p", wish)
+    ready = asyncio.Event()
+
+    async def send(_: int, data: bytes) -> None:
+        if b"ready" in data:
+            ready.set()
+
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        ending = group.create_task(session.run(send))
+        await ready.wait()
+        await session.write(b"\x03")
+    assert ending.result() == 130
+
+
+async def test_a_command_ends_with_its_container_and_leaves_nothing(cluster: Cluster) -> None:
+    await started(cluster)
+    _, background, _ = await said(cluster, "sh", "-c", "setsid sleep 300 >/dev/null 2>&1 & echo $!")
+    assert alive(int(background))
+    session = cluster.runner.exec("default", "p", ExecOptions(("sh", "-c", "echo $$; sleep 300"), stdout=True))
+    numbers: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def send(_: int, data: bytes) -> None:
+        numbers.put_nowait(data)
+
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        ending = group.create_task(session.run(send))
+        running = int(await numbers.get())
+        cluster.registry.delete(PODS, "default", "p", grace_period=1)
+        await cluster.gone()
+    assert ending.result() == 137
+    assert [pid for pid in (running, int(background)) if alive(pid)] == []
+
+
+async def test_who_leaves_hangs_up_on_the_command(cluster: Cluster) -> None:
+    await started(cluster)
+    script = "trap '' HUP; echo $$; while true; do sleep 1; done"
+    session = cluster.runner.exec("default", "p", ExecOptions(("sh", "-c", script), stdout=True))
+    numbers: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def send(_: int, data: bytes) -> None:
+        numbers.put_nowait(data)
+
+    ending = asyncio.ensure_future(session.run(send))
+    async with asyncio.timeout(20):
+        pid = int(await numbers.get())
+        ending.cancel()
+        await asyncio.wait((ending,))
+    assert not alive(pid)
+
+
+async def test_what_can_not_be_run_says_so(cluster: Cluster) -> None:
+    await started(cluster)
+    with pytest.raises(ExecError, match="executable file not found in"):
+        await said(cluster, "no-such-tool")
+    with pytest.raises(ApiError, match="container other is not valid for pod p"):
+        await said(cluster, "true", container="other")
+    cluster.pod("true", "q")
+    await cluster.ended("q")
+    with pytest.raises(ApiError, match="in a completed pod; current phase is Succeeded"):
+        cluster.runner.exec_target("default", "q", "")
+
+
+# -- over HTTP
+
+
+@asynccontextmanager
+async def client(server: Server, token: str) -> AsyncIterator[aiohttp.ClientSession]:
+    headers = {"Authorization": f"Bearer {token}"}
+    async with aiohttp.ClientSession(server.url, headers=headers) as session:
+        yield session
+
+
+async def running_pod(session: aiohttp.ClientSession) -> None:
+    container = {"name": "main", "image": "none", "command": ["sh", "-c", "while true; do echo tick; sleep 0.1; done"]}
+    pod = {"metadata": {"name": "p"}, "spec": {"restartPolicy": "Never", "containers": [container]}}
+    async with session.post(_PODS, json=pod) as made:
+        assert made.status == 201
+    async with asyncio.timeout(20):
+        while True:
+            async with session.get(f"{_PODS}/p") as answer:
+                if (await answer.json())["status"]["phase"] == "Running":
+                    return
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("protocol", ["v5.channel.k8s.io", "v4.channel.k8s.io"])
+async def test_the_channels_of_a_socket_carry_the_streams_and_the_verdict(tmp_path: Path, protocol: str) -> None:
+    with serving(tmp_path) as server:
+        async with client(server, server.token) as session:
+            await running_pod(session)
+            query = [("stdin", "1"), ("stdout", "1"), ("stderr", "1")]
+            query += [("command", word) for word in ("sh", "-c", "read line; echo got $line; echo no >&2; exit 9")]
+            async with session.ws_connect(f"{_PODS}/p/exec", params=query, protocols=[protocol]) as socket:
+                assert socket.protocol == protocol
+                await socket.send_bytes(b"\x00hello\n")
+                told: dict[int, bytes] = {}
+                async for message in socket:
+                    told[message.data[0]] = told.get(message.data[0], b"") + message.data[1:]
+                assert socket.close_code == 1000
+            verdict = json.loads(told.pop(3))
+            assert told == {1: b"got hello\n", 2: b"no\n"}
+            assert (verdict["status"], verdict["reason"]) == ("Failure", "NonZeroExitCode")
+            assert verdict["details"]["causes"] == [{"reason": "ExitCode", "message": "9"}]
+            async with session.ws_connect(f"{_PODS}/p/attach", params={"stdout": "1"}, protocols=[protocol]) as socket:
+                assert (await socket.receive_bytes()) == b"\x01"
+                assert (await socket.receive_bytes()).startswith(b"\x01tick\n")
+
+
+async def test_only_who_may_create_gets_in_and_only_by_websocket(tmp_path: Path) -> None:
+    with serving(tmp_path, more_tokens=f"{_READER},reader,reader\n") as server:
+        async with client(server, server.token) as session:
+            await running_pod(session)
+            rules = [{"apiGroups": [""], "resources": ["pods", "pods/exec"], "verbs": ["get"]}]
+            async with session.post(f"{_ROLES}/roles", json={"metadata": {"name": "r"}, "rules": rules}) as made:
+                assert made.status == 201
+            binding = {
+                "metadata": {"name": "r"},
+                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "r"},
+                "subjects": [{"kind": "User", "name": "reader", "apiGroup": "rbac.authorization.k8s.io"}],
+            }
+            async with session.post(f"{_ROLES}/rolebindings", json=binding) as made:
+                assert made.status == 201
+            path = f"{_PODS}/p/exec?command=true&stdout=1"
+            async with session.post(path) as answer:
+                assert answer.status == 400
+                assert "no SPDY" in (await answer.json())["message"]
+            async with session.get(f"{_PODS}/p/exec?command=true") as answer:
+                assert (answer.status, "at least 1 of" in (await answer.json())["message"]) == (400, True)
+        async with client(server, _READER) as session:
+            with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+                await session.ws_connect(path, protocols=["v5.channel.k8s.io"])
+            assert refused.value.status == 403
