@@ -32,7 +32,7 @@ class Subscription:
         self._wake = asyncio.Event()
         self._lagged = False
         if since is not None:
-            self._waiting.extend(event for event in store.since(since) if self._concerns(event))
+            self._waiting.extend(store.since(since, resource))
         self._unsubscribe: Callable[[], None] | None = store.subscribe(self._receive)
 
     def close(self) -> None:

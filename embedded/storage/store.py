@@ -1,18 +1,20 @@
-"""Objects in SQLite under one revision counter, and the recent changes in memory.
+"""Objects in SQLite under one revision counter, with the recent changes beside them.
 
 Every write is one transaction and one revision. The write-ahead log with
 `synchronous=NORMAL` keeps what was acknowledged when the process is killed; a
-power cut may lose the last moments. The event log lives in memory: a watch
-from before the last start is answered like one from a compacted revision.
+power cut may lose the last moments. The changes are what watches resume from,
+also after a restart, and what a list as of an earlier revision is made with;
+only so many of them are kept.
 """
 
 from __future__ import annotations
 
+import heapq
 import json
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -27,7 +29,12 @@ CREATE TABLE IF NOT EXISTS objects (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS revision (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), value INTEGER NOT NULL);
 INSERT OR IGNORE INTO revision VALUES (1, 1);
+CREATE TABLE IF NOT EXISTS changes (
+    revision INTEGER PRIMARY KEY, type TEXT NOT NULL, resource TEXT NOT NULL, namespace TEXT NOT NULL,
+    name TEXT NOT NULL, body BLOB NOT NULL, previous BLOB
+);
 """
+_CHANGE = "SELECT revision, type, resource, namespace, name, body, previous FROM changes WHERE revision > ?"
 
 
 class StorageError(Exception):
@@ -99,13 +106,16 @@ class Store:
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._db.executescript(_SCHEMA)
             self._revision: int = self._db.execute("SELECT value FROM revision").fetchone()[0]
+            sizes = self._db.execute("SELECT revision, length(body) + ifnull(length(previous), 0) FROM changes")
+            self._history: deque[tuple[int, int]] = deque(sorted(sizes.fetchall()))
         except sqlite3.Error as error:
             raise StorageError(f"can't open the database {path}: {error}") from error
         self._path = path
-        self._history: deque[Event] = deque()
-        self._history_bytes = 0
+        self._history_bytes = sum(size for _, size in self._history)
         self._limit_events, self._limit_bytes = history_events, history_bytes
-        self._oldest = self._revision
+        # Dropped some at a time, so that not every write of a full history also deletes.
+        self._slack = history_events // 64
+        self._oldest = self._history[0][0] - 1 if self._history else self._revision
         self._listeners: list[Callable[[Event], None]] = []
 
     @property
@@ -164,13 +174,12 @@ class Store:
         revision = self._revision + 1
         obj["metadata"]["resourceVersion"] = str(revision)
         body = encode(obj)
+        kind: EventType = "MODIFIED" if previous else "ADDED"
         self._write(
-            revision,
+            Event(revision, kind, key, body, encode(previous) if previous else None),
             "INSERT OR REPLACE INTO objects (resource, namespace, name, body) VALUES (?, ?, ?, ?)",
             (key.resource, key.namespace, key.name, body),
         )
-        kind: EventType = "MODIFIED" if previous else "ADDED"
-        self._record(Event(revision, kind, key, body, encode(previous) if previous else None))
         return body
 
     def delete(self, key: Key, last: Json) -> Json:
@@ -178,51 +187,87 @@ class Store:
         revision = self._revision + 1
         gone = {**last, "metadata": {**last["metadata"], "resourceVersion": str(revision)}}
         self._write(
-            revision,
+            Event(revision, "DELETED", key, encode(gone), encode(last)),
             "DELETE FROM objects WHERE resource = ? AND namespace = ? AND name = ?",
             (key.resource, key.namespace, key.name),
         )
-        self._record(Event(revision, "DELETED", key, encode(gone), encode(last)))
         return gone
 
-    def since(self, revision: int) -> list[Event]:
-        """The changes after `revision`, oldest first.
+    def check_kept(self, revision: int) -> None:
+        """Raises:
+        CompactedError: some changes after the revision are no longer kept.
+        """
+        if revision < self._oldest:
+            raise CompactedError(self._oldest)
+
+    def since(self, revision: int, resource: str | None = None) -> list[Event]:
+        """The changes after `revision`, oldest first: of one resource, or of all.
 
         Raises:
             CompactedError: some of them are no longer kept.
         """
-        if revision < self._oldest:
-            raise CompactedError(self._oldest)
-        fresh: list[Event] = []
-        for event in reversed(self._history):
-            if event.revision <= revision:
-                break
-            fresh.append(replace(event))
-        fresh.reverse()
-        return fresh
+        self.check_kept(revision)
+        if resource is None:
+            rows = self._db.execute(_CHANGE + " ORDER BY revision", (revision,))
+        else:
+            rows = self._db.execute(_CHANGE + " AND resource = ? ORDER BY revision", (revision, resource))
+        return [Event(row[0], row[1], Key(*row[2:5]), row[5], row[6]) for row in rows]
 
-    def _write(self, revision: int, statement: str, values: tuple[Any, ...]) -> None:
+    def scan_at(
+        self, revision: int, resource: str, namespace: str | None = None, after: tuple[str, str] = ("", "")
+    ) -> Iterator[tuple[Key, bytes]]:
+        """As `scan`, with the objects as they were at an earlier revision.
+
+        Raises:
+            CompactedError: that is no longer known.
+        """
+        # The first change after the revision tells what there was before it.
+        then: dict[Key, bytes | None] = {}
+        for event in self.since(revision, resource) if revision < self._revision else ():
+            if namespace in (None, event.key.namespace) and (event.key.namespace, event.key.name) > after:
+                then.setdefault(event.key, event.previous_body)
+        now = (item for item in self.scan(resource, namespace, after) if item[0] not in then)
+        before = sorted(((key, body) for key, body in then.items() if body is not None), key=_place)
+        return heapq.merge(now, before, key=_place)
+
+    def _write(self, event: Event, statement: str, values: tuple[Any, ...]) -> None:
+        key, dropped = event.key, self._to_drop(event)
+        row = (event.revision, event.type, key.resource, key.namespace, key.name, event.body, event.previous_body)
         try:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.execute(statement, values)
-            self._db.execute("UPDATE revision SET value = ?", (revision,))
+            self._db.execute("INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+            if dropped:
+                self._db.execute("DELETE FROM changes WHERE revision <= ?", (self._history[dropped - 1][0],))
+            self._db.execute("UPDATE revision SET value = ?", (event.revision,))
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise StorageError(f"can't write to the database {self._path}: {error}") from error
-        self._revision = revision
-
-    def _record(self, event: Event) -> None:
-        # A copy, so that what listeners decode is not kept with the history.
-        self._history.append(replace(event))
+        self._revision = event.revision
+        for _ in range(dropped):
+            self._oldest, size = self._history.popleft()
+            self._history_bytes -= size
+        self._history.append((event.revision, event.size))
         self._history_bytes += event.size
-        while len(self._history) > self._limit_events or self._history_bytes > self._limit_bytes:
-            dropped = self._history.popleft()
-            self._history_bytes -= dropped.size
-            self._oldest = dropped.revision
         for listener in tuple(self._listeners):
             listener(event)
+
+    def _to_drop(self, event: Event) -> int:
+        """How many of the oldest changes have to go for this one."""
+        events, size = len(self._history) + 1, self._history_bytes + event.size
+        if events <= self._limit_events + self._slack and size <= self._limit_bytes:
+            return 0
+        dropped = 0
+        while dropped < len(self._history) and (events - dropped > self._limit_events or size > self._limit_bytes):
+            size -= self._history[dropped][1]
+            dropped += 1
+        return dropped
+
+
+def _place(item: tuple[Key, bytes]) -> tuple[str, str]:
+    return item[0].namespace, item[0].name
 
 
 def encode(obj: Json) -> bytes:

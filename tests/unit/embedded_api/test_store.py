@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from embedded.storage.store import CompactedError, Event, Key, StorageError, Store
 
@@ -41,17 +45,41 @@ def test_what_was_written_is_there_after_a_restart_and_revisions_go_on(tmp_path:
         again.close()
 
 
-def test_a_restart_forgets_older_changes_and_says_so(tmp_path: Path) -> None:
-    store = Store(tmp_path / "db")
-    store.put(_key("a"), _obj("a"), None)
+def test_a_restart_remembers_the_changes(tmp_path: Path) -> None:
+    store = Store(tmp_path / "db", history_events=2)
+    start = store.revision
+    for name in "abc":
+        store.put(_key(name), _obj(name), None)
     store.close()
-    again = Store(tmp_path / "db")
+    again = Store(tmp_path / "db", history_events=2)
     try:
-        assert again.since(again.revision) == []
+        assert [(e.revision, e.key.name) for e in again.since(start + 1)] == [(start + 2, "b"), (start + 3, "c")]
         with pytest.raises(CompactedError):
-            again.since(again.revision - 1)
+            again.since(start)
+        again.put(_key("d"), _obj("d"), None)
+        assert [e.key.name for e in again.since(start + 2)] == ["c", "d"]
     finally:
         again.close()
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcd"), st.booleans()), max_size=30), st.integers(0, 30))
+def test_a_scan_at_a_revision_sees_what_was_there_then(steps: list[tuple[str, bool]], back: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(Path(folder) / "db")
+        seen = {store.revision: list[tuple[Key, bytes]]()}
+        for name, present in steps:
+            old = store.get(_key(name))
+            if present:
+                store.put(_key(name), _obj(name), json.loads(old) if old else None)
+            elif old:
+                store.delete(_key(name), json.loads(old))
+            seen[store.revision] = list(store.scan("configmaps"))
+        revision = max(min(seen), store.revision - back)
+        assert list(store.scan_at(revision, "configmaps")) == seen[revision]
+        assert list(store.scan_at(revision, "configmaps", "default", ("default", "b"))) == [
+            item for item in seen[revision] if item[0].name > "b"
+        ]
+        store.close()
 
 
 def test_changes_since_a_revision_come_once_and_in_order(store: Store) -> None:
