@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import copy
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any
 
-from embedded.controllers.job_rules import Gone, JobDecision, gone_before, sync, without
+from embedded.controllers.job_count import FINALIZER, is_tracked
+from embedded.controllers.job_indexes import dress
+from embedded.controllers.job_rules import JobDecision, NewPod, condition, sync
 from embedded.controllers.timers import Key, Remind
 from embedded.machinery.errors import ApiError
+from embedded.machinery.recorder import Recorder
 from embedded.machinery.registry import Registry, timestamp
-from embedded.machinery.resources import EVENTS, JOBS, PODS, RESOURCE_QUOTAS
+from embedded.machinery.resources import JOBS, PODS, RESOURCE_QUOTAS
 from embedded.storage.store import Event
 
 Json = dict[str, Any]
 
 _FIRST_RETRY, _LONGEST_RETRY = 1.0, 60.0
+_ROUNDS = 8
+"""So often a decision may follow from the one before at once: counting and ending take three."""
 
 
 class JobController:
@@ -24,20 +30,25 @@ class JobController:
     def __init__(self, registry: Registry, remind: Remind) -> None:
         self._registry = registry
         self._remind = remind
+        self._recorder = Recorder(registry, "job-controller")
         self._jobs: dict[Key, Json] = {}
         self._pods: defaultdict[str, dict[str, Json]] = defaultdict(dict)
         """By the uid of their Job, by their name."""
-        self._gone: dict[str, Gone] = {}
-        self._refused: dict[Key, tuple[int, str]] = {}
-        """Jobs that were refused a pod, the longest waiting first: how often in a row, and the Event that says so."""
+        self._refused: dict[Key, int] = {}
+        """Jobs that were refused a pod, the longest waiting first: how often in a row."""
 
     def start(self) -> None:
+        jobs = self._registry.list(JOBS)
+        known = {job["metadata"]["uid"] for job in jobs}
         for pod in self._registry.list(PODS):
-            self._take_pod(pod)
-        for job in self._registry.list(JOBS):
-            key, uid = (job["metadata"]["namespace"], job["metadata"]["name"]), job["metadata"]["uid"]
+            owner = _controller_of(pod)
+            if owner is not None and owner["uid"] in known:
+                self._take_pod(pod)
+            else:
+                self._let_go(pod)
+        for job in jobs:
+            key = (job["metadata"]["namespace"], job["metadata"]["name"])
             self._jobs[key] = job
-            self._gone[uid] = gone_before(job, list(self._pods[uid].values()))
             # Not here and now: one Job that can't be handled must not hold up the others.
             self._remind(self.look, key, 0.0)
 
@@ -54,9 +65,9 @@ class JobController:
         uid = event.object["metadata"]["uid"]
         if event.type == "DELETED":
             self._jobs.pop(key, None)
-            self._pods.pop(uid, None)
-            self._gone.pop(uid, None)
             self._refused.pop(key, None)
+            for pod in self._pods.pop(uid, {}).values():
+                self._let_go(pod)
             return
         known = self._jobs.get(key)
         self._jobs[key] = event.object
@@ -65,26 +76,35 @@ class JobController:
             self.look(key)
 
     def _observe_pod(self, event: Event) -> None:
-        owner = _controller_of(event.object)
-        ended = event.type == "DELETED" or event.object["status"].get("phase") in ("Succeeded", "Failed")
-        if owner is not None:
-            key = (event.key.namespace, owner["name"])
-            if event.type == "DELETED":
-                self._pods[owner["uid"]].pop(event.key.name, None)
-                self._remember_gone(key, owner["uid"], event.object)
-            else:
-                self._take_pod(event.object)
+        pod, owner = event.object, _controller_of(event.object)
+        key = (event.key.namespace, owner["name"]) if owner is not None else ("", "")
+        job = self._jobs.get(key)
+        if owner is None or job is None or job["metadata"]["uid"] != owner["uid"]:
+            if event.type != "DELETED":
+                self._let_go(pod)
+        elif event.type == "DELETED":
+            self._pods[owner["uid"]].pop(event.key.name, None)
             self.look(key)
-        if ended:
+        elif self._is_news(owner["uid"], pod):
+            self._take_pod(pod)
+            self.look(key)
+        if event.type == "DELETED" or pod["status"].get("phase") in ("Succeeded", "Failed"):
             self._try_refused(event.key.namespace)
+
+    def _is_news(self, uid: str, pod: Json) -> bool:
+        """The controller's own writes come back here, and some when it has written again."""
+        known = self._pods[uid].get(pod["metadata"]["name"])
+        version = int(pod["metadata"]["resourceVersion"])
+        return known is None or int(known["metadata"]["resourceVersion"]) < version
 
     def look(self, key: Key) -> None:
         """Do for a Job what it needs now; when that fails, try again later."""
-        job = self._jobs.get(key)
-        if job is None or "deletionTimestamp" in job["metadata"]:
-            return
         try:
-            self._sync(key, job)
+            for _ in range(_ROUNDS):
+                job = self._jobs.get(key)
+                if job is None or not self._sync(key, job):
+                    return
+            self._remind(self.look, key, 0.0)
         except Exception:
             self._remind(self.look, key, _FIRST_RETRY)
             raise
@@ -93,46 +113,78 @@ class JobController:
         if (owner := _controller_of(pod)) is not None:
             self._pods[owner["uid"]][pod["metadata"]["name"]] = pod
 
-    def _remember_gone(self, key: Key, uid: str, pod: Json) -> None:
-        job = self._jobs.get(key)
-        if job is not None and job["metadata"]["uid"] == uid:
-            self._gone[uid] = without(job, pod, self._gone.get(uid, Gone()))
-
-    def _sync(self, key: Key, job: Json) -> None:
+    def _sync(self, key: Key, job: Json) -> bool:
+        """Do what is decided; True when more may follow from it at once."""
         uid, now = job["metadata"]["uid"], self._registry.clock()
-        pods = list(self._pods[uid].values())
-        decision = sync(job, pods, now, timestamp(now), self._gone.get(uid, Gone()))
+        decision = sync(job, list(self._pods[uid].values()), now, timestamp(now))
         if decision.remove:
-            self._registry.delete(JOBS, *key, propagation="Background")
-            return
-        for name in decision.delete:
-            self._delete_pod(key[0], name)
-        if decision.create and not self._create_pods(key, job, decision):
-            return
+            self._registry.delete(JOBS, *key, propagation="Foreground")
+            return False
+        if decision.create and not self._create_pods(key, job, decision.create):
+            return False
+        for name in decision.discard:
+            self._release(key, uid, name)
+        for name in (*decision.delete, *decision.discard):
+            self._delete_pod(key, job, name)
         if decision.status is not None:
             changed = {"metadata": {"uid": uid}, "status": decision.status}
             self._jobs[key] = self._registry.update(JOBS, changed, namespace=key[0], name=key[1], subresource="status")
+            self._tell_of_change(job, decision)
+        for name in decision.release:
+            self._release(key, uid, name)
         if decision.look_again is not None:
             self._remind(self.look, key, decision.look_again)
+        return bool(decision.create or decision.release or decision.delete or decision.discard)
 
-    def _delete_pod(self, namespace: str, name: str) -> None:
+    def _release(self, key: Key, uid: str, name: str) -> None:
+        """Take the finalizer off a pod that has counted, or is not to count."""
+        pod = self._pods[uid].get(name)
+        if pod is None or (left := self._let_go(pod)) is None:
+            self._pods[uid].pop(name, None)
+        else:
+            self._pods[uid][name] = left
+
+    def _let_go(self, pod: Json) -> Json | None:
+        """The pod without the finalizer; None when it is gone."""
+        if not is_tracked(pod):
+            return pod
+        metadata = pod["metadata"]
+        left = [finalizer for finalizer in metadata["finalizers"] if finalizer != FINALIZER]
         try:
-            self._registry.delete(PODS, namespace, name)
+            # With the uid: another pod may have taken the name.
+            patch = {"metadata": {"uid": metadata["uid"], "finalizers": left or None}}
+            return self._registry.patch(PODS, metadata["namespace"], metadata["name"], patch)
+        except ApiError as error:
+            if error.code not in (404, 409):
+                raise
+            return None
+
+    def _delete_pod(self, key: Key, job: Json, name: str) -> None:
+        uid = job["metadata"]["uid"]
+        try:
+            pod = self._registry.delete(PODS, key[0], name)
         except ApiError as error:
             if error.code != 404:
                 raise
+            self._pods[uid].pop(name, None)
+            return
+        self._pods[uid][name] = pod
+        self._recorder.tell(JOBS, job, "SuccessfulDelete", f"Deleted pod: {name}")
 
-    def _create_pods(self, key: Key, job: Json, decision: JobDecision) -> bool:
+    def _create_pods(self, key: Key, job: Json, wanted: Iterable[NewPod]) -> bool:
         """Make the pods that are wanted; False when one was refused, which is told and tried again later."""
-        for _ in range(decision.create):
+        for new in wanted:
             try:
-                pod = self._registry.create(PODS, _pod_of(job), namespace=key[0])
+                pod = self._registry.create(PODS, _pod_of(job, new), namespace=key[0])
             except ApiError as error:
-                times, event = self._refused.get(key, (0, ""))
-                self._refused[key] = (times + 1, self._tell(job, error, event))
+                times = self._refused.get(key, 0)
+                self._refused[key] = times + 1
+                why = f"Error creating: {error.message}"
+                self._recorder.tell(JOBS, job, "FailedCreate", why, kind="Warning")
                 self._remind(self.look, key, min(_FIRST_RETRY * 2 ** min(times, 10), _LONGEST_RETRY))
                 return False
             self._take_pod(pod)
+            self._recorder.tell(JOBS, job, "SuccessfulCreate", f"Created pod: {pod['metadata']['name']}")
         self._refused.pop(key, None)
         return True
 
@@ -143,30 +195,18 @@ class JobController:
             if key in self._refused:
                 return
 
-    def _tell(self, job: Json, error: ApiError, event: str) -> str:
-        """An Event, so that `kubectl describe` says why there is no pod; one per Job, counted up. Returns its name."""
-        metadata, stamp = job["metadata"], self._registry.now()
-        message = f"Error creating: {error.message}"
-        found = self._registry.find(EVENTS, metadata["namespace"], event) if event else None
-        if found is not None:
-            news = {"count": found["count"] + 1, "lastTimestamp": stamp, "message": message}
-            self._registry.patch(EVENTS, metadata["namespace"], event, news)
-            return event
-        involved = {"kind": "Job", "apiVersion": "batch/v1"}
-        involved |= {name: metadata[name] for name in ("namespace", "name", "uid", "resourceVersion")}
-        new: Json = {
-            "metadata": {"generateName": f"{metadata['name'][:40]}."},
-            "type": "Warning",
-            "reason": "FailedCreate",
-            "message": message,
-            "involvedObject": involved,
-            "source": {"component": "job-controller"},
-            "firstTimestamp": stamp,
-            "lastTimestamp": stamp,
-            "count": 1,
-        }
-        created = self._registry.create(EVENTS, new, namespace=metadata["namespace"])
-        return str(created["metadata"]["name"])
+    def _tell_of_change(self, job: Json, decision: JobDecision) -> None:
+        before: list[Json] = (job.get("status") or {}).get("conditions") or []
+        after: list[Json] = (decision.status or {}).get("conditions") or []
+        if condition(after, "Complete"):
+            self._recorder.tell(JOBS, job, "Completed", "Job completed")
+        elif (failed := condition(after, "Failed")) is not None:
+            self._recorder.tell(JOBS, job, failed["reason"], failed["message"], kind="Warning")
+        suspended = [condition(conditions, "Suspended") is not None for conditions in (before, after)]
+        if suspended == [False, True]:
+            self._recorder.tell(JOBS, job, "Suspended", "Job suspended")
+        elif suspended == [True, False]:
+            self._recorder.tell(JOBS, job, "Resumed", "Job resumed")
 
 
 def _controller_of(pod: Json) -> Json | None:
@@ -177,7 +217,7 @@ def _controller_of(pod: Json) -> Json | None:
     return None
 
 
-def _pod_of(job: Json) -> Json:
+def _pod_of(job: Json, new: NewPod) -> Json:
     template, metadata = job["spec"]["template"], job["metadata"]
     given = template.get("metadata") or {}
     owner = {
@@ -192,6 +232,7 @@ def _pod_of(job: Json) -> Json:
         "metadata": {
             "generateName": f"{metadata['name']}-",
             "labels": dict(given.get("labels") or {}),
+            "finalizers": [*(given.get("finalizers") or ()), FINALIZER],
             "ownerReferences": [owner],
         },
         # The registry fills in what it is given; the Job's own copy stays as it is.
@@ -199,4 +240,6 @@ def _pod_of(job: Json) -> Json:
     }
     if given.get("annotations"):
         pod["metadata"]["annotations"] = dict(given["annotations"])
+    if new.index is not None:
+        dress(pod, metadata["name"], new.index, new.failures)
     return pod

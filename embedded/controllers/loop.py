@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
+from embedded.controllers.events import EventExpiry
 from embedded.controllers.garbage import GarbageCollector
 from embedded.controllers.jobs import JobController
 from embedded.controllers.namespaces import NamespaceController
@@ -52,6 +53,7 @@ async def _follow(registry: Registry, subscription: Subscription) -> None:
         GarbageCollector(registry),
         JobController(registry, timers.add),
         QuotaController(registry, timers.add),
+        EventExpiry(registry, timers.add),
     ]
     for controller in controllers:
         guarded(lambda name: controller.start(), type(controller).__name__)  # noqa: B023 - called at once

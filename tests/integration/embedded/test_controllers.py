@@ -75,9 +75,9 @@ async def test_a_job_over_quota_says_so_once_and_starts_when_there_is_room(clust
     await cluster.until(lambda job: job["status"].get("ready") == 1, "first", JOBS)
     cluster.job("true", "second")
     async with asyncio.timeout(10):
-        while not registry.list(EVENTS, "default"):
+        while not (told := registry.list(EVENTS, "default", field_selector="involvedObject.name=second")):
             await asyncio.sleep(0.01)
-    (event,) = registry.list(EVENTS, "default", field_selector="involvedObject.name=second")
+    (event,) = told
     assert (event["reason"], event["type"]) == ("FailedCreate", "Warning")
     assert "exceeded quota" in event["message"]
     assert "active" not in registry.get(JOBS, "default", "second")["status"]
@@ -85,7 +85,8 @@ async def test_a_job_over_quota_says_so_once_and_starts_when_there_is_room(clust
     (pod,) = registry.list(PODS)
     registry.delete(PODS, "default", pod["metadata"]["name"], grace_period=1)
     await cluster.until(lambda job: job["status"].get("succeeded") == 1, "second", JOBS)
-    assert len(registry.list(EVENTS, "default", field_selector="involvedObject.name=second")) == 1
+    told = registry.list(EVENTS, "default", field_selector="involvedObject.name=second")
+    assert sorted(event["reason"] for event in told) == ["Completed", "FailedCreate", "SuccessfulCreate"]
 
 
 async def test_a_finished_job_is_removed_with_its_pods_after_its_time_to_live(cluster: Cluster) -> None:

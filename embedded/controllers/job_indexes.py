@@ -1,0 +1,74 @@
+"""Completion indexes of Indexed Jobs: which pod works on which, and how sets of them are written (`0,2-4`). Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from itertools import islice
+from typing import Any
+
+Json = dict[str, Any]
+
+INDEX = "batch.kubernetes.io/job-completion-index"
+FAILURES = "batch.kubernetes.io/job-index-failure-count"
+IGNORED_FAILURES = "batch.kubernetes.io/job-index-ignored-failure-count"
+_LONGEST_GENERATE_NAME = 58
+
+
+def parse(text: str, limit: int) -> frozenset[int]:
+    """The indexes below `limit` that a text names; what can't be read names none."""
+    found: set[int] = set()
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        if first.isdigit() and (last or first).isdigit():
+            found.update(range(int(first), min(int(last or first) + 1, limit)))
+    return frozenset(index for index in found if index < limit)
+
+
+def write(indexes: Iterable[int]) -> str:
+    """The same set as a text: three or more in a row are a range."""
+    parts: list[str] = []
+    run: list[int] = []
+    for index in [*sorted(indexes), None]:
+        if index is not None and run and index == run[-1] + 1:
+            run.append(index)
+            continue
+        parts += [f"{run[0]}-{run[-1]}"] if len(run) > 2 else [str(number) for number in run]
+        run = [] if index is None else [index]
+    return ",".join(parts)
+
+
+def index_of(pod: Json, completions: int) -> int | None:
+    """The index a pod works on; None when it has none, or one beyond the last."""
+    text = (pod["metadata"].get("annotations") or {}).get(INDEX, "")
+    return int(text) if text.isdigit() and int(text) < completions else None
+
+
+def failures_of(pod: Json) -> tuple[int, int]:
+    """How often pods of this one's index had failed before it was made: counted, and ignored by a policy."""
+    annotations = pod["metadata"].get("annotations") or {}
+    counted, ignored = (str(annotations.get(name, "0")) for name in (FAILURES, IGNORED_FAILURES))
+    return (int(counted) if counted.isdigit() else 0, int(ignored) if ignored.isdigit() else 0)
+
+
+def pending(completions: int, taken: Collection[int], count: int) -> tuple[int, ...]:
+    """The first so many indexes that nobody works on and that are not done."""
+    return tuple(islice((index for index in range(completions) if index not in taken), max(0, count)))
+
+
+def dress(pod: Json, job: str, index: int, failures: tuple[int, int] | None) -> None:
+    """Give a new pod its index, in place: name, host name, label, annotation, variable. See `failures_of`."""
+    metadata, spec = pod["metadata"], pod["spec"]
+    suffix = f"-{index}-"
+    metadata["generateName"] = job[: _LONGEST_GENERATE_NAME - len(suffix)] + suffix
+    annotations = metadata.setdefault("annotations", {})
+    annotations[INDEX] = metadata["labels"][INDEX] = str(index)
+    if failures is not None:
+        annotations[FAILURES] = str(failures[0])
+        if failures[1]:
+            annotations[IGNORED_FAILURES] = str(failures[1])
+    spec["hostname"] = f"{job}-{index}"
+    source = {"fieldRef": {"apiVersion": "v1", "fieldPath": f"metadata.labels['{INDEX}']"}}
+    for container in [*(spec.get("initContainers") or []), *(spec.get("containers") or [])]:
+        variables = container.setdefault("env", [])
+        if all(variable.get("name") != "JOB_COMPLETION_INDEX" for variable in variables):
+            variables.append({"name": "JOB_COMPLETION_INDEX", "valueFrom": source})
