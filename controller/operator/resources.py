@@ -201,26 +201,42 @@ def _rule(group: str, resources: str, verbs: str) -> Json:
     return {"apiGroups": [group], "resources": resources.split(), "verbs": verbs.split()}
 
 
+def operator_rules() -> list[Json]:
+    """What the role operator does in any namespace, and no more. Its Lease is a matter of its own namespace."""
+    return [
+        _rule(GROUP, "pipelineruns", "get list watch patch delete"),
+        _rule(GROUP, "pipelineruns/status", "patch"),
+        _rule(GROUP, "pipelineconfigs", "get list watch"),
+        _rule("batch", "jobs", "get list watch create patch delete"),
+        _rule("", "pods", "get list watch patch"),
+        _rule("", "pods/log", "get"),
+        _rule("", "secrets", "get create"),
+        _rule("", "events", "create"),
+        _rule("", "nodes", "get list watch"),
+    ]
+
+
+def api_rules() -> list[Json]:
+    """What the role api does in any namespace, and no more: what a caller may do is asked for each call besides."""
+    return [
+        _rule(GROUP, "pipelineruns", "get list watch create update patch delete"),
+        _rule(GROUP, "pipelineconfigs", "get list watch"),
+        _rule("", "secrets", "get list create update delete"),
+        _rule("", "configmaps", "get create update"),
+        _rule("", "nodes namespaces", "get list watch"),
+        _rule("authentication.k8s.io", "tokenreviews", "create"),
+        _rule("authorization.k8s.io", "subjectaccessreviews", "create"),
+    ]
+
+
+def lease_rules() -> list[Json]:
+    """What the operator does with its Lease, in its own namespace."""
+    return [_rule("coordination.k8s.io", "leases", "get create update")]
+
+
 def controller_role() -> Json:
-    """What the controller does, and no more."""
-    return _role(
-        SERVICE_ACCOUNT,
-        [
-            _rule(GROUP, "pipelineruns", "get list watch create update patch delete"),
-            _rule(GROUP, "pipelineruns/status", "get update patch"),
-            _rule(GROUP, "pipelineconfigs", "get list watch"),
-            _rule("batch", "jobs", "get list watch create patch delete"),
-            _rule("", "pods", "get list watch patch"),
-            _rule("", "pods/log", "get"),
-            _rule("", "secrets", "get list create update delete"),
-            _rule("", "configmaps", "get create update"),
-            _rule("", "events", "create"),
-            _rule("", "nodes namespaces", "get list watch"),
-            _rule("coordination.k8s.io", "leases", "get create update"),
-            _rule("authentication.k8s.io", "tokenreviews", "create"),
-            _rule("authorization.k8s.io", "subjectaccessreviews", "create"),
-        ],
-    )
+    """Both roles in one process, as in a sandbox on this machine."""
+    return _role(SERVICE_ACCOUNT, [*operator_rules(), *api_rules(), *lease_rules()])
 
 
 def developer_role() -> Json:
@@ -237,7 +253,7 @@ def developer_role() -> Json:
 
 
 def manifests() -> dict[str, Json]:
-    """File name -> a List of objects."""
+    """File name -> a List of objects. `crds` and `roles` serve any cluster, `rights` a sandbox on this machine."""
     account = {
         "apiVersion": "v1",
         "kind": "ServiceAccount",
@@ -247,17 +263,17 @@ def manifests() -> dict[str, Json]:
     developers = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": DEVELOPERS}
     bound = {"kind": "ServiceAccount", "name": SERVICE_ACCOUNT, "namespace": SYSTEM_NAMESPACE}
     crds = [pipeline_config(), pipeline_run(), repository_connection()]
+    roles = [_role("c8s-operator", operator_rules()), _role("c8s-api", api_rules()), developer_role()]
     rights = [
         namespace,
         account,
         controller_role(),
         _binding(SERVICE_ACCOUNT, bound),
-        developer_role(),
         _binding("c8s-developer", developers),
     ]
     return {
         name: {"apiVersion": "v1", "kind": "List", "items": items}
-        for name, items in (("crds.json", crds), ("rights.json", rights))
+        for name, items in (("crds.json", crds), ("rights.json", rights), ("roles.json", roles))
     }
 
 
