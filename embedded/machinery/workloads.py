@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+from embedded.machinery import job_validation
 from embedded.machinery.errors import Cause
 from embedded.machinery.names import label_causes
 
@@ -68,6 +69,7 @@ def default_job(job: Json) -> None:
     if spec.get("completions") is None and spec.get("parallelism") is None:
         spec["completions"] = 1
     spec.setdefault("parallelism", 1)
+    job_validation.default(spec)
     spec.setdefault("backoffLimit", 6)
     spec.setdefault("completionMode", "NonIndexed")
     spec.setdefault("manualSelector", False)
@@ -108,16 +110,7 @@ def job_causes(job: Json) -> list[Cause]:
     elif policy not in ("OnFailure", "Never"):
         message = f'Unsupported value: "{policy}": supported values: "OnFailure", "Never"'
         causes.append(Cause("FieldValueNotSupported", "spec.template.spec.restartPolicy", message))
-    for field in (
-        "backoffLimit",
-        "completions",
-        "parallelism",
-        "activeDeadlineSeconds",
-        "ttlSecondsAfterFinished",
-    ):
-        if (number := spec.get(field)) is not None and (not isinstance(number, int) or number < 0):
-            message = f"Invalid value: {number}: must be greater than or equal to 0"
-            causes.append(Cause("FieldValueInvalid", f"spec.{field}", message))
+    causes += job_validation.causes(spec)
     return causes
 
 
