@@ -1,0 +1,140 @@
+"""Runs a program: line by line, with a time limit, and with nothing left of it when we are cancelled.
+
+It judges nothing: what a line or an exit code means is for those who know the program.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Literal, Protocol
+
+from kind.errors import ProgramFailedError, ProgramMissingError
+
+_LONGEST_LINE = 16 * 1024 * 1024
+_GRACE = 5.0
+_SHOWN_LINES = 12
+
+Stream = Literal["out", "err"]
+OnLine = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A program that has ended: its exit code, and its lines in the order in which they came."""
+
+    command: tuple[str, ...]
+    code: int
+    lines: tuple[tuple[Stream, str], ...]
+
+    @property
+    def out(self) -> str:
+        """What it wrote on stdout."""
+        return "\n".join(text for stream, text in self.lines if stream == "out")
+
+    @property
+    def err(self) -> str:
+        """What it wrote on stderr."""
+        return "\n".join(text for stream, text in self.lines if stream == "err")
+
+    def failure(self, remedy: str = "") -> ProgramFailedError:
+        """The error that tells of this end, with the program's last words."""
+        said = [text for _, text in self.lines if text.strip()][-_SHOWN_LINES:]
+        told = ":\n" + "\n".join(f"  {text[:400]}" for text in said) + "\n" if said else ""
+        return ProgramFailedError(f"`{shown(self.command)}` ended with code {self.code}{told}", remedy)
+
+
+class Run(Protocol):
+    """How programs are run; tests hand in their own."""
+
+    async def __call__(
+        self,
+        command: Sequence[str],
+        *,
+        timeout: float,
+        on_line: OnLine | None = None,
+        stdin: Path | None = None,
+        cwd: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> Finished:
+        """Run it to its end. Raises ProgramMissingError, or ProgramFailedError after `timeout` seconds."""
+        ...
+
+
+def shown(command: Sequence[str]) -> str:
+    """A command as a person would type it, cut where it is long."""
+    text = " ".join(command)
+    return text if len(text) <= 120 else text[:119] + "…"
+
+
+async def run(
+    command: Sequence[str],
+    *,
+    timeout: float,
+    on_line: OnLine | None = None,
+    stdin: Path | None = None,
+    cwd: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Finished:
+    """See `Run`. The program has a process group of its own, which is ended with it."""
+    with contextlib.ExitStack() as files:
+        source: IO[bytes] | int = files.enter_context(stdin.open("rb")) if stdin is not None else asyncio.subprocess.DEVNULL
+        process = await _started(command, source, cwd, environment)
+    lines: list[tuple[Stream, str]] = []
+
+    async def collect(stream: Stream, reader: asyncio.StreamReader) -> None:
+        async for line in reader:
+            text = line.decode("utf-8", "replace").rstrip("\r\n")
+            lines.append((stream, text))
+            if on_line is not None:
+                on_line(text)
+
+    assert process.stdout is not None and process.stderr is not None
+    try:
+        async with asyncio.timeout(timeout), asyncio.TaskGroup() as group:
+            group.create_task(collect("out", process.stdout))
+            group.create_task(collect("err", process.stderr))
+            code = await process.wait()
+    except TimeoutError:
+        raise ProgramFailedError(
+            f"`{shown(command)}` did not end within {timeout:.0f} s", "Look whether it waits for something, and try again."
+        ) from None
+    finally:
+        await _end(process)
+    return Finished(tuple(command), code, tuple(lines))
+
+
+async def _started(
+    command: Sequence[str], stdin: IO[bytes] | int, cwd: Path | None, environment: Mapping[str, str] | None
+) -> asyncio.subprocess.Process:
+    try:
+        return await asyncio.create_subprocess_exec(
+            *command,
+            stdin=stdin,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            cwd=cwd,
+            env=None if environment is None else {**os.environ, **environment},
+            start_new_session=True,
+            limit=_LONGEST_LINE,
+        )
+    except FileNotFoundError:
+        raise ProgramMissingError(f"there is no program {command[0]!r} on PATH") from None
+    except PermissionError:
+        raise ProgramMissingError(f"the program {command[0]!r} may not be run") from None
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Ends what is left of the process group: asked first, then made to. Safe to call when it is gone already."""
+    for sign in (signal.SIGTERM, signal.SIGKILL):
+        if process.returncode is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, sign)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(process.wait()), _GRACE)

@@ -1,0 +1,162 @@
+"""The objects to apply: what `kubectl kustomize` makes of a folder here, without kubectl, and the values put in.
+
+It understands the part of kustomize that these manifests use (resources, components, JSON patches) and refuses the
+rest by name; a test compares it with kubectl's own answer.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kind.errors import ManifestError
+
+Json = dict[str, Any]
+
+FOLDER = Path(__file__).with_name("manifests")
+SYSTEM = "c8s-system"
+CONTROLLER_IMAGE = "c8s-controller"
+MINIO_IMAGE = "quay.io/minio/minio:RELEASE.2025-09-07T16-13-09Z"
+STORE_SECRET, KEY_SECRET = "c8s-store", "c8s-agent-key"  # noqa: S105 - names
+_FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+_KNOWN = {"apiVersion", "kind", "resources", "components", "patches"}
+_ORDER = {"Namespace": 0, "CustomResourceDefinition": 1, "ServiceAccount": 2, "ClusterRole": 3, "Role": 3, "Secret": 5}
+_LAST = {"Deployment": 9}
+
+
+@dataclass(frozen=True)
+class Values:
+    """What differs from one installation to another; empty means: as the manifests have it."""
+
+    image: str = CONTROLLER_IMAGE
+    minio_image: str = MINIO_IMAGE
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Keys of the ConfigMap c8s-settings."""
+
+
+def render(folder: Path) -> list[Json]:
+    """The objects of a kustomization, in its own order. Raises ManifestError."""
+    document = _kustomization(folder)
+    objects = [each for entry in document.get("resources") or () for each in _resources(folder / entry)]
+    for entry in document.get("components") or ():
+        component = folder / entry
+        inner = _kustomization(component)
+        objects += [each for name in inner.get("resources") or () for each in _resources(component / name)]
+        _patch_all(objects, inner, component)
+    _patch_all(objects, document, folder)
+    return objects
+
+
+def filled(objects: Iterable[Json], values: Values) -> list[Json]:
+    """The objects with images and settings put in, in the order to apply them."""
+    found = copy.deepcopy(list(objects))
+    settings: Json = {}
+    for each in found:
+        if each["kind"] == "ConfigMap" and each["metadata"]["name"] == "c8s-settings":
+            each["data"] |= {"C8S_AGENT_IMAGE": values.image, **values.settings}
+            settings = each["data"]
+    # Pods read their settings once: they are made anew when those change.
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+    for each in found:
+        if each["kind"] == "Deployment":
+            _fill_pods(each["spec"]["template"], values, digest)
+    return sorted(found, key=lambda each: _ORDER.get(each["kind"], _LAST.get(each["kind"], 6)))
+
+
+def dumped(objects: Iterable[Json]) -> str:
+    """The objects as YAML documents."""
+    return yaml.safe_dump_all(objects, sort_keys=False, explicit_start=True)
+
+
+def secret(name: str, data: Mapping[str, str]) -> Json:
+    """A Secret of ours in the controller's namespace."""
+    metadata = {"name": name, "namespace": SYSTEM, "labels": {"app.kubernetes.io/managed-by": "c8s"}}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque", "stringData": dict(data)}
+
+
+def workbench_binding(namespace: str) -> Json:
+    """Lets the workbench's account use the API in one namespace."""
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "metadata": {
+            "name": "c8s-workbench",
+            "namespace": namespace,
+            "labels": {"app.kubernetes.io/managed-by": "c8s"},
+        },
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "c8s-developer"},
+        "subjects": [{"kind": "ServiceAccount", "name": "c8s-workbench", "namespace": SYSTEM}],
+    }
+
+
+def _fill_pods(template: Json, values: Values, digest: str) -> None:
+    ours = False
+    spec = template["spec"]
+    for container in [*spec.get("initContainers", ()), *spec["containers"]]:
+        if container["image"] == CONTROLLER_IMAGE:
+            container["image"], ours = values.image, True
+        elif container["image"] == MINIO_IMAGE:
+            container["image"] = values.minio_image
+    if ours:
+        template["metadata"].setdefault("annotations", {})["c8s.dev/settings"] = digest
+
+
+def _kustomization(folder: Path) -> Json:
+    file = next((folder / name for name in _FILES if (folder / name).is_file()), None)
+    if file is None:
+        raise ManifestError(f"there is no kustomization in {folder}", "Install c8s again.")
+    document = _documents(file)[0]
+    if unknown := sorted(set(document) - _KNOWN):
+        raise ManifestError(f"{file} uses {unknown[0]!r}, which is not understood here", "Use `kubectl apply -k` for it.")
+    return document
+
+
+def _resources(place: Path) -> list[Json]:
+    if place.is_dir():
+        return render(place.resolve())
+    return [each for document in _documents(place) for each in document.get("items", [document])]
+
+
+def _documents(file: Path) -> list[Json]:
+    try:
+        return [each for each in yaml.safe_load_all(file.read_text()) if each]
+    except (OSError, yaml.YAMLError) as error:
+        raise ManifestError(f"can't read the manifest {file}: {error}", "Install c8s again.") from error
+
+
+def _patch_all(objects: list[Json], document: Json, folder: Path) -> None:
+    for patch in document.get("patches") or ():
+        target = patch["target"]
+        chosen = [o for o in objects if (o["kind"], o["metadata"]["name"]) == (target["kind"], target["name"])]
+        if not chosen:
+            raise ManifestError(f"a patch in {folder} finds no {target['kind']} {target['name']}", "Install c8s again.")
+        for each in chosen:
+            for operation in yaml.safe_load(patch["patch"]):
+                _apply(each, operation)
+
+
+def _apply(obj: Json, operation: Json) -> None:
+    """One operation of a JSON patch: add, replace or remove."""
+    *way, last = [part.replace("~1", "/").replace("~0", "~") for part in operation["path"].split("/")[1:]]
+    place: Any = obj
+    for part in way:
+        place = place[int(part)] if isinstance(place, list) else place[part]
+    if isinstance(place, list):
+        index = len(place) if last == "-" else int(last)
+        if operation["op"] == "add":
+            place.insert(index, operation["value"])
+        elif operation["op"] == "replace":
+            place[index] = operation["value"]
+        else:
+            del place[index]
+    elif operation["op"] == "remove":
+        del place[last]
+    else:
+        place[last] = operation["value"]
