@@ -6,6 +6,7 @@ It starts and signals processes and decides nothing about when: that is the pod'
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -87,7 +88,8 @@ class Container:
             self._ended(error.exit_code, "StartError", began, began, str(error))
             return False
         state.running_since, state.terminated = began, None
-        state.started = "startupProbe" not in self.spec
+        state.started = not (self.spec.get("startupProbe") or (self.spec.get("lifecycle") or {}).get("postStart"))
+        state.ready = state.started and not self.spec.get("readinessProbe")
         return True
 
     def command(self, words: list[Any], around: Surroundings, values: Mapping[str, str] | None = None) -> Command:
@@ -163,16 +165,22 @@ class Container:
         if self.process is not None:
             self.process.kill()
 
+    def end_within(self, seconds: float) -> None:
+        """SIGTERM, and SIGKILL when that has not helped after so long; it may be started again."""
+        if self.process is not None:
+            self.process.terminate()
+            asyncio.get_running_loop().call_later(seconds, self.process.kill)
+
     def prepare_restart(self) -> None:
         """Put the end behind it, as the state before the next start."""
         state = self.state
         state.last, state.terminated, state.running_since = state.terminated, None, None
-        state.started = False
+        state.started = state.ready = False
         state.waiting = ("CrashLoopBackOff", "")
 
     def _ended(self, code: int, reason: str, began: str, finished: str, message: str = "") -> None:
         self.state.terminated = Terminated(code, reason, began, finished, message, self.state.container_id)
-        self.state.started = False
+        self.state.started = self.state.ready = False
         if self.log is not None:
             self.log.close()
 

@@ -16,14 +16,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from embedded.machinery.errors import ApiError
-from embedded.machinery.registry import Registry, timestamp
-from embedded.machinery.resources import CONFIG_MAPS, PODS, SECRETS
+from embedded.machinery.recorder import Recorder
+from embedded.machinery.registry import Registry
 from embedded.runner import probes, volumes
+from embedded.runner.actions import attempt
 from embedded.runner.container import Container, Surroundings
 from embedded.runner.environment import ConfigError
 from embedded.runner.grace import LEAST_FOR_SIDECARS, GracePeriod
-from embedded.runner.status import PodPicture, is_sidecar, pod_status
+from embedded.runner.record import PodRecord
+from embedded.runner.status import is_sidecar
 
 Json = dict[str, Any]
 
@@ -45,9 +46,8 @@ class Place:
 class PodWorker:
     """Runs one pod. `run` returns when its processes have ended and its last status is written."""
 
-    def __init__(self, registry: Registry, pod: Json, place: Place) -> None:
-        self._registry = registry
-        self._pod = pod
+    def __init__(self, registry: Registry, recorder: Recorder, pod: Json, place: Place) -> None:
+        self._record = PodRecord(registry, recorder, pod, place.node, place.clock)
         self._place = place
         spec = pod["spec"]
         waiting = "PodInitializing" if spec.get("initContainers") else "ContainerCreating"
@@ -58,10 +58,9 @@ class PodWorker:
         self._around: Surroundings | None = None
         self._phase, self._reason, self._message = "Pending", "", ""
         self._initialized = not self._init
-        self._start_time = timestamp(place.clock())
         self._began = asyncio.get_running_loop().time()
-        self._bound = False
         self._end: End | None = None
+        self._group: asyncio.TaskGroup | None = None
         self._ending, self._deadline_changed, self._sidecar_up = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._grace = float(spec.get("terminationGracePeriodSeconds", 30))
         self._main_grace = GracePeriod(self._kill_plain)
@@ -71,18 +70,18 @@ class PodWorker:
 
     @property
     def namespace(self) -> str:
-        return str(self._pod["metadata"]["namespace"])
+        return self._record.namespace
 
     @property
     def name(self) -> str:
-        return str(self._pod["metadata"]["name"])
+        return self._record.name
 
     def container(self, name: str) -> Container | None:
         return next((c for c in (*self._init, *self._main) if c.name == name), None)
 
     def changed(self, pod: Json) -> None:
         """The pod's object has changed: it may be on its way out, or have got a deadline."""
-        self._pod = pod
+        self._record.pod = pod
         if "deletionTimestamp" in pod["metadata"]:
             self.stop("deleted", float(pod["metadata"].get("deletionGracePeriodSeconds", self._grace)))
         self._deadline_changed.set()
@@ -94,7 +93,7 @@ class PodWorker:
         if self._end is None:
             self._end = end
             for container in self._plain():
-                container.terminate()
+                self._tell_to_end(container)
             self._begin_to_end()
         self._main_grace.start(self._grace)
         if self._unfinished == 0 or self._grace == 0:
@@ -106,15 +105,17 @@ class PodWorker:
         """Run it to its end, and write that down; an object that is on its way out is removed then."""
         try:
             async with asyncio.TaskGroup() as group:
+                self._group = group
                 deadline = group.create_task(self._keep_deadline())
                 await self._live(group)
                 deadline.cancel()
         finally:
+            self._group = None
             self._main_grace.close()
             self._sidecar_grace.close()
         self._settle()
         self.publish()
-        self._remove_if_doomed()
+        self._record.remove_if_doomed()
 
     def fail(self, reason: str, message: str) -> None:
         """The pod has failed as a whole; the next status says so."""
@@ -148,7 +149,9 @@ class PodWorker:
             return None
         while not self._ending.is_set():
             try:
-                made = volumes.prepare(self._pod, self._place.folder / "volumes", self._secret, self._config_map)
+                made = volumes.prepare(
+                    self._record.pod, self._place.folder / "volumes", self._record.secret, self._record.config_map
+                )
             except OSError as error:
                 self.fail("VolumeFailed", f"its volumes can't be made below {self._place.folder}: {error.strerror}")
                 return None
@@ -158,9 +161,9 @@ class PodWorker:
                 self.publish()
                 await self._pause(_CONFIG_RETRY)
                 continue
-            placed = {**self._pod, "spec": {**self._pod["spec"], "nodeName": self._place.node}}
-            folder, inherited, stamp = self._place.folder, self._place.inherited, self._stamp
-            return Surroundings(placed, folder, inherited, made, self._secret, self._config_map, stamp)
+            placed = {**self._record.pod, "spec": {**self._record.pod["spec"], "nodeName": self._place.node}}
+            folder, inherited, stamp = self._place.folder, self._place.inherited, self._record.stamp
+            return Surroundings(placed, folder, inherited, made, self._record.secret, self._record.config_map, stamp)
         return None
 
     def _impossible(self) -> str:
@@ -175,7 +178,7 @@ class PodWorker:
 
     async def _run_init(self, group: asyncio.TaskGroup, around: Surroundings) -> bool:
         """Run the init containers in order, and start the sidecars among them; True when the main ones may start."""
-        again = self._pod["spec"]["restartPolicy"] != "Never"
+        again = self._record.pod["spec"]["restartPolicy"] != "Never"
         for container in self._init:
             if is_sidecar(container.spec):
                 await self._start_sidecar(group, container, around)
@@ -188,7 +191,7 @@ class PodWorker:
         return True
 
     async def _run_main(self, container: Container, around: Surroundings) -> None:
-        policy = self._pod["spec"]["restartPolicy"]
+        policy = self._record.pod["spec"]["restartPolicy"]
         await self._run(container, around, again=policy != "Never", always=policy == "Always")
         self._unfinished -= 1
         if self._unfinished or self._sidecars:
@@ -227,23 +230,56 @@ class PodWorker:
 
     async def _ended(self, container: Container, around: Surroundings) -> int:
         """Wait for a container's end, and meanwhile for its start as its probe tells; returns the exit code."""
-        if "startupProbe" not in container.spec or container.process is None:
-            return await container.wait(self._stamp)
+        if container.process is None or not probes.is_watched(container.spec):
+            return await container.wait(self._record.stamp)
         async with asyncio.TaskGroup() as group:
-            probing = group.create_task(self._probe(container, around))
-            code = await container.wait(self._stamp)
-            probing.cancel()
+            watching = group.create_task(probes.watch(container, around, self))
+            code = await container.wait(self._record.stamp)
+            watching.cancel()
         return code
 
-    async def _probe(self, container: Container, around: Surroundings) -> None:
-        if await probes.has_started(container, around):
-            container.state.started = True
-            if is_sidecar(container.spec):
-                self._sidecar_up.set()
-            self.publish()
-        elif container.process is not None:
-            # Not `container.kill`: it may start again, as its restart policy has it.
-            container.process.kill()
+    # -- told by those who watch over containers
+
+    def changed_health(self) -> None:
+        """See `embedded.runner.probes.Watcher`."""
+        if any(container.state.started for container, _ in self._sidecars[-1:]):
+            self._sidecar_up.set()
+        self.publish()
+
+    def unhealthy(self, container: Container, what: str, why: str) -> None:
+        """See `embedded.runner.probes.Watcher`."""
+        if what == "PostStartHook":
+            self._record.tell("FailedPostStartHook", why, kind="Warning", container=container.name)
+        else:
+            self._record.tell("Unhealthy", f"{what} probe failed: {why}", kind="Warning", container=container.name)
+
+    def give_up(self, container: Container, what: str) -> None:
+        """See `embedded.runner.probes.Watcher`."""
+        if container.told_to_end:
+            return
+        self._record.tell("Killing", f"Container {container.name} failed {what}", container=container.name)
+        self._end_softly(container, lambda: container.end_within(self._grace))
+
+    def _tell_to_end(self, container: Container) -> None:
+        container.told_to_end = True
+        self._end_softly(container, container.terminate)
+
+    def _end_softly(self, container: Container, end: Callable[[], None]) -> None:
+        """End it, after its preStop hook if it has one; the hook's time is part of the grace period."""
+        hook = (container.spec.get("lifecycle") or {}).get("preStop")
+        if not hook or container.process is None or self._around is None or self._group is None or self._grace <= 0:
+            end()
+            return
+        self._group.create_task(self._stop_after(hook, container, self._around, end))
+
+    async def _stop_after(
+        self, hook: Json, container: Container, around: Surroundings, end: Callable[[], None]
+    ) -> None:
+        process = container.process
+        if why := await attempt(hook, container, around, self._grace):
+            self._record.tell("FailedPreStopHook", why, kind="Warning", container=container.name)
+        if container.process is process:
+            end()
 
     # -- sidecars
 
@@ -283,7 +319,7 @@ class PodWorker:
         left = self._main_grace.left(self._grace)
         self._sidecar_grace.start(0 if self._grace == 0 else max(left, LEAST_FOR_SIDECARS))
         for container, keeper in reversed(self._sidecars):
-            container.terminate()
+            self._tell_to_end(container)
             await asyncio.wait((keeper,))
 
     # -- being stopped
@@ -303,7 +339,7 @@ class PodWorker:
         """End the pod when its activeDeadlineSeconds are over; they may be set and shortened while it runs."""
         while self._end is None:
             self._deadline_changed.clear()
-            seconds = self._pod["spec"].get("activeDeadlineSeconds")
+            seconds = self._record.pod["spec"].get("activeDeadlineSeconds")
             left = None if seconds is None else self._began + seconds - asyncio.get_running_loop().time()
             if left is not None and left <= 0:
                 self.stop("deadline")
@@ -320,42 +356,7 @@ class PodWorker:
     # -- telling
 
     def publish(self) -> None:
-        """Write the pod's status; a pod that is gone needs none."""
-        metadata, states = self._pod["metadata"], {c.name: c.state for c in (*self._init, *self._main)}
-        before = {c["type"]: c for c in self._pod.get("status", {}).get("conditions") or []}
-        about = (self._phase, self._initialized, self._stamp(), self._start_time, self._reason, self._message)
-        status = pod_status(PodPicture(self._pod, states, *about, before))
-        try:
-            if self._bound:
-                # With the uid: another pod may have taken the name.
-                changed = {"metadata": {"uid": metadata["uid"]}, "status": status}
-                self._pod = self._registry.update(
-                    PODS, changed, namespace=metadata["namespace"], name=metadata["name"], subresource="status"
-                )
-            else:
-                self._pod = self._registry.bind_pod(metadata["namespace"], metadata["name"], self._place.node, status)
-                self._bound = True
-        except ApiError as error:
-            if error.code not in (404, 409):
-                raise
-
-    def _remove_if_doomed(self) -> None:
-        metadata = self._pod["metadata"]
-        if "deletionTimestamp" in metadata:
-            with suppress(ApiError):
-                self._registry.delete(
-                    PODS,
-                    metadata["namespace"],
-                    metadata["name"],
-                    grace_period=0,
-                    preconditions={"uid": metadata["uid"]},
-                )
-
-    def _stamp(self) -> str:
-        return timestamp(self._place.clock())
-
-    def _secret(self, name: str) -> Json | None:
-        return self._registry.find(SECRETS, self._pod["metadata"]["namespace"], name)
-
-    def _config_map(self, name: str) -> Json | None:
-        return self._registry.find(CONFIG_MAPS, self._pod["metadata"]["namespace"], name)
+        """Write the pod's status as it is now."""
+        states = {c.name: c.state for c in (*self._init, *self._main)}
+        about = {"reason": self._reason, "message": self._message}
+        self._record.publish(states, self._phase, initialized=self._initialized, **about)

@@ -1,32 +1,35 @@
-"""Startup probes: whether a container has started. exec, tcpSocket and httpGet.
+"""Watching over a running container: its postStart hook, and its startup, liveness and readiness probes.
 
-Liveness and readiness probes are not covered: nothing here sends traffic to pods.
+Timing and thresholds are a kubelet's. What a failure means for the pod is its
+worker's to say (`embedded.runner.pod`).
 """
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, Protocol
 
+from embedded.runner.actions import KINDS, attempt
 from embedded.runner.container import Container, Surroundings
-from embedded.runner.environment import ConfigError
-from embedded.runner.process import Process, StartError
 
 Json = dict[str, Any]
 
-_KINDS = ("exec", "tcpSocket", "httpGet")
+_PROBES = ("startupProbe", "livenessProbe", "readinessProbe")
+_HOOKS = ("postStart", "preStop")
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """Seconds: before the first try, between two, and for one; and how many may fail."""
+    """Seconds: before the first try, between two, and for one; and how many in a row make a verdict."""
 
     delay: float
     period: float
     timeout: float
     failures: int
+    successes: int
 
     @classmethod
     def of(cls, probe: Json) -> Schedule:
@@ -35,66 +38,97 @@ class Schedule:
             float(probe.get("periodSeconds") or 10),
             float(probe.get("timeoutSeconds") or 1),
             int(probe.get("failureThreshold") or 3),
+            int(probe.get("successThreshold") or 1),
         )
 
 
+class Watcher(Protocol):
+    """Who is told how a container does."""
+
+    def changed_health(self) -> None:
+        """Its state is another: it has started, or is ready, or is not any more."""
+
+    def unhealthy(self, container: Container, what: str, why: str) -> None:
+        """A try has failed. `what` is e.g. Liveness."""
+
+    def give_up(self, container: Container, what: str) -> None:
+        """It is to be ended, and started again if its restart policy has it so."""
+
+
 def unsupported(container: Json) -> str:
-    """What of a container's startup probe can't be had here; empty when all can."""
-    probe = container.get("startupProbe")
-    if not probe or any(kind in probe for kind in _KINDS):
-        return ""
-    kinds = ", ".join(key for key in probe if isinstance(probe[key], dict)) or "none"
-    return f"container {container['name']}: a startupProbe of kind {kinds} can't be had here; {', '.join(_KINDS)} can"
+    """What of a container's probes and hooks can't be had here; empty when all can."""
+    lifecycle = container.get("lifecycle") or {}
+    wanted = [(name, container.get(name)) for name in _PROBES] + [(name, lifecycle.get(name)) for name in _HOOKS]
+    for name, action in wanted:
+        if action and not any(kind in action for kind in KINDS):
+            kinds = ", ".join(key for key in action if isinstance(action[key], dict)) or "none"
+            known = ", ".join(KINDS)
+            return f"container {container['name']}: a {name} of kind {kinds} can't be had here; {known} can"
+    return ""
 
 
-async def has_started(container: Container, around: Surroundings) -> bool:
-    """Try until the probe succeeds (True) or has failed too often (False)."""
-    probe: Json = container.spec["startupProbe"]
-    schedule = Schedule.of(probe)
-    await asyncio.sleep(schedule.delay)
-    for attempt in range(schedule.failures):
-        if attempt:
-            await asyncio.sleep(schedule.period)
-        if await _succeeds(probe, container, around, schedule.timeout):
-            return True
-    return False
+def is_watched(container: Json) -> bool:
+    """Whether there is anything to do for a container while it runs."""
+    return any(container.get(name) for name in _PROBES) or bool((container.get("lifecycle") or {}).get("postStart"))
 
 
-async def _succeeds(probe: Json, container: Container, around: Surroundings, timeout: float) -> bool:
-    with suppress(OSError, TimeoutError, ConfigError, StartError, ValueError):
-        async with asyncio.timeout(timeout):
-            if "exec" in probe:
-                return await _runs(probe["exec"].get("command") or [], container, around)
-            if "httpGet" in probe:
-                return await _answers(probe["httpGet"], container)
-            _, writer = await asyncio.open_connection("127.0.0.1", _port(probe["tcpSocket"]["port"], container))
-            writer.close()
-            return True
-    return False
+async def watch(container: Container, around: Surroundings, watcher: Watcher) -> None:
+    """Watch over a container that has just been started, until cancelled or given up."""
+    began = asyncio.get_running_loop().time()
+    hook = (container.spec.get("lifecycle") or {}).get("postStart")
+    if hook and (why := await attempt(hook, container, around, None)):
+        watcher.unhealthy(container, "PostStartHook", why)
+        watcher.give_up(container, "PostStartHook")
+        return
+    if container.spec.get("startupProbe"):
+        async with aclosing(_verdicts("startupProbe", container, around, watcher, began)) as verdicts:
+            async for good in verdicts:
+                if good:
+                    break
+                watcher.give_up(container, "startup probe")
+                return
+    if not container.state.started:
+        container.state.started = True
+        container.state.ready = not container.spec.get("readinessProbe")
+        watcher.changed_health()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_keep_ready(container, around, watcher, began))
+        group.create_task(_keep_alive(container, around, watcher, began))
 
 
-async def _runs(words: list[Any], container: Container, around: Surroundings) -> bool:
-    command = container.command(words, around)
-    # Known by a mark of its own: when a probe ends, what the container itself has detached lives on.
-    process = Process(replace(command, mark=f"{command.mark}.probe", folder=""), sink=lambda _: None)
-    return await process.wait() == 0
+async def _keep_ready(container: Container, around: Surroundings, watcher: Watcher, began: float) -> None:
+    if not container.spec.get("readinessProbe"):
+        return
+    async for good in _verdicts("readinessProbe", container, around, watcher, began):
+        if container.state.ready != good:
+            container.state.ready = good
+            watcher.changed_health()
 
 
-async def _answers(wanted: Json, container: Container) -> bool:
-    """Whether a GET is answered with 200 to 399."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", _port(wanted["port"], container))
-    try:
-        writer.write(f"GET {wanted.get('path') or '/'} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())
-        await writer.drain()
-        line = await reader.readline()
-    finally:
-        writer.close()
-    return 200 <= int(line.split()[1]) < 400 if len(line.split()) > 1 else False
+async def _keep_alive(container: Container, around: Surroundings, watcher: Watcher, began: float) -> None:
+    if not container.spec.get("livenessProbe"):
+        return
+    async for good in _verdicts("livenessProbe", container, around, watcher, began):
+        if not good:
+            watcher.give_up(container, "liveness probe")
+            return
 
 
-def _port(port: Any, container: Container) -> int:
-    """A port by number, or by the name it has in the container's list."""
-    for known in container.spec.get("ports") or []:
-        if known.get("name") == port:
-            return int(known["containerPort"])
-    return int(port)
+async def _verdicts(
+    name: str, container: Container, around: Surroundings, watcher: Watcher, began: float
+) -> AsyncGenerator[bool, None]:
+    """What so many tries in a row say, each time they do."""
+    probe: Json = container.spec[name]
+    schedule, loop = Schedule.of(probe), asyncio.get_running_loop()
+    await asyncio.sleep(max(0.0, began + schedule.delay - loop.time()))
+    row, last = 0, True
+    while True:
+        tried = loop.time()
+        why = await attempt(probe, container, around, schedule.timeout)
+        if why:
+            watcher.unhealthy(container, name.removesuffix("Probe").capitalize(), why)
+        row = row + 1 if last == (not why) else 1
+        last = not why
+        if row >= (schedule.successes if last else schedule.failures):
+            yield last
+        await asyncio.sleep(max(0.0, tried + schedule.period - loop.time()))

@@ -17,6 +17,7 @@ from typing import Any
 
 from embedded.machinery.errors import ApiError
 from embedded.machinery.ports import ExecError, ExecOptions, ExecSession, LogOptions
+from embedded.machinery.recorder import Recorder
 from embedded.machinery.registry import Registry
 from embedded.machinery.resources import PODS
 from embedded.machinery.subscription import LaggedError, Subscription
@@ -53,6 +54,7 @@ class Runner:
         # /proc names folders by their real path.
         self._pods_dir = data_dir.resolve() / "pods"
         self._settings = settings
+        self._recorder = Recorder(registry, "kubelet")
         self._workers: dict[str, PodWorker] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._waiting: dict[str, Json] = {}
@@ -134,7 +136,7 @@ class Runner:
             folder = self._pods_dir / uid
             folder.mkdir(mode=0o700, exist_ok=True)
             place = Place(folder, self._settings.inherited, node.NAME, self._registry.clock)
-            worker = self._workers[uid] = PodWorker(self._registry, pod, place)
+            worker = self._workers[uid] = PodWorker(self._registry, self._recorder, pod, place)
             task = group.create_task(self._work(uid, worker, group), name=f"pod {uid}")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)

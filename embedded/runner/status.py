@@ -43,7 +43,9 @@ class ContainerState:
     restarts: int = 0
     container_id: str = ""
     started: bool = False
-    """Running, and past its startup probe if it has one."""
+    """Running, and past its postStart hook and its startup probe if it has them."""
+    ready: bool = False
+    """Started, and ready as its readiness probe says, if it has one."""
 
     def state(self) -> Json:
         if self.terminated is not None:
@@ -105,7 +107,7 @@ def _container_status(container: Json, state: ContainerState, *, init: bool) -> 
         "image": container.get("image", ""),
         "imageID": "",
         "resources": {},
-        "ready": done if plain_init else running and state.started,
+        "ready": done if plain_init else running and state.ready,
         "started": running and (state.started or plain_init),
         "restartCount": state.restarts,
         "state": state.state(),
@@ -138,7 +140,9 @@ def _readiness(picture: PodPicture, over: bool) -> tuple[str, str, str]:
     if over:
         return "False", "PodCompleted" if picture.phase == "Succeeded" else "PodFailed", ""
     states = picture.states
-    waiting = [c["name"] for c in picture.pod["spec"]["containers"] if not _runs(states[c["name"]])]
+    spec = picture.pod["spec"]
+    serving = [*(c for c in spec.get("initContainers") or [] if is_sidecar(c)), *spec["containers"]]
+    waiting = [c["name"] for c in serving if not (_runs(states[c["name"]]) and states[c["name"]].ready)]
     if picture.initialized and not waiting:
         return "True", "", ""
     return "False", "ContainersNotReady", f"containers with unready status: [{' '.join(waiting)}]"

@@ -1,0 +1,142 @@
+"""Probes and hooks act as on a node: a dead container is started again, an unready one says so."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from embedded.machinery.resources import EVENTS, PODS
+from tests.integration.embedded.conftest import Cluster
+
+Json = dict[str, Any]
+VOLUME: Json = {"volumeMounts": [{"name": "w", "mountPath": "/w"}], "workingDir": "/w"}
+WITH_VOLUME: Json = {"volumes": [{"name": "w", "emptyDir": {}}]}
+
+
+def main_status(pod: Json) -> Json:
+    return dict((pod["status"].get("containerStatuses") or [{}])[0])
+
+
+def ready(pod: Json) -> str:
+    conditions = {c["type"]: c["status"] for c in pod["status"].get("conditions") or []}
+    return str(conditions.get("Ready"))
+
+
+def reasons(cluster: Cluster) -> set[str]:
+    return {event["reason"] for event in cluster.registry.list(EVENTS, "default")}
+
+
+def file_probe(name: str, **more: Any) -> Json:
+    return {"exec": {"command": ["test", "-e", f"/w/{name}"]}, "periodSeconds": 1, "failureThreshold": 1, **more}
+
+
+async def test_a_container_that_is_not_alive_is_ended_and_started_again(cluster: Cluster) -> None:
+    script = "touch alive; trap 'echo told; exit 4' TERM; echo life; while true; do sleep 0.05; done"
+    more = WITH_VOLUME | {"restartPolicy": "OnFailure", "terminationGracePeriodSeconds": 5}
+    uid = cluster.pod(script, more=more, livenessProbe=file_probe("alive", initialDelaySeconds=1), **VOLUME)[
+        "metadata"
+    ]["uid"]
+    await cluster.printed(b"life")
+    (cluster.folder / "pods" / uid / "volumes" / "w" / "alive").unlink()
+    pod = await cluster.until(
+        lambda p: main_status(p).get("restartCount") == 1 and main_status(p)["state"].get("running")
+    )
+    assert main_status(pod)["lastState"]["terminated"]["exitCode"] == 4
+    assert await cluster.log(previous=True) == b"life\ntold\n"
+    assert {"Unhealthy", "Killing"} <= reasons(cluster)
+
+
+async def test_a_dead_container_that_ignores_sigterm_is_killed_and_never_restarted_against_the_policy(
+    cluster: Cluster,
+) -> None:
+    script = "trap '' TERM; while true; do sleep 0.05; done"
+    more = WITH_VOLUME | {"terminationGracePeriodSeconds": 1}
+    cluster.pod(script, more=more, livenessProbe=file_probe("never"), **VOLUME)
+    pod = await cluster.ended()
+    assert pod["status"]["phase"] == "Failed"
+    assert (main_status(pod)["restartCount"], main_status(pod)["state"]["terminated"]["exitCode"]) == (0, 137)
+
+
+async def test_readiness_comes_and_goes_and_restarts_nothing(cluster: Cluster) -> None:
+    uid = cluster.pod("exec sleep 60", more=WITH_VOLUME, readinessProbe=file_probe("open"), **VOLUME)["metadata"]["uid"]
+    pod = await cluster.until(lambda p: p["status"]["phase"] == "Running")
+    assert (ready(pod), main_status(pod)["ready"], main_status(pod)["started"]) == ("False", False, True)
+    mark = cluster.folder / "pods" / uid / "volumes" / "w" / "open"
+    mark.touch()
+    assert main_status(await cluster.until(lambda p: ready(p) == "True"))["ready"]
+    mark.unlink()
+    pod = await cluster.until(lambda p: ready(p) == "False")
+    assert main_status(pod)["restartCount"] == 0
+
+
+async def test_liveness_is_not_asked_before_a_container_has_started(cluster: Cluster) -> None:
+    script = "sleep 1.3; touch started; exec sleep 60"
+    startup = file_probe("started", failureThreshold=20)
+    cluster.pod(script, more=WITH_VOLUME, startupProbe=startup, livenessProbe=file_probe("started"), **VOLUME)
+    pod = await cluster.until(lambda p: main_status(p).get("started"))
+    assert main_status(pod)["restartCount"] == 0
+    assert "Killing" not in reasons(cluster)
+
+
+@pytest.mark.parametrize(("status", "phase"), [(b"302 Found", "True"), (b"500 No", "False")])
+async def test_a_page_is_asked_with_its_headers_and_its_status_counts(
+    cluster: Cluster, status: bytes, phase: str
+) -> None:
+    asked: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def page(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.put_nowait(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 " + status + b"\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(page, "127.0.0.1", 0)
+    ports = [{"name": "web", "containerPort": server.sockets[0].getsockname()[1]}]
+    get = {"port": "web", "path": "/healthz?x=1", "httpHeaders": [{"name": "X-Me", "value": "it"}]}
+    probe = {"httpGet": get, "periodSeconds": 1, "failureThreshold": 1}
+    async with server:
+        cluster.pod("exec sleep 60", readinessProbe=probe, ports=ports)
+        request = await asyncio.wait_for(asked.get(), 10)
+        await asyncio.wait_for(asked.get(), 10)
+        assert ready(cluster.registry.get(PODS, "default", "p")) == phase
+    assert request.startswith(b"GET /healthz?x=1 HTTP/1.1\r\n")
+    assert b"\r\nX-Me: it\r\n" in request
+
+
+async def test_hooks_run_after_the_start_and_before_the_end(cluster: Cluster) -> None:
+    lifecycle = {
+        "postStart": {"exec": {"command": ["sh", "-c", "echo hello > /dev/null; touch begun"]}},
+        "preStop": {"exec": {"command": ["sh", "-c", "sleep 0.2; touch asked"]}},
+    }
+    script = "trap 'ls; exit 0' TERM; echo up; while true; do sleep 0.05; done"
+    cluster.pod(script, more=WITH_VOLUME, lifecycle=lifecycle, **VOLUME)
+    await cluster.until(lambda p: main_status(p).get("started"))
+    await cluster.printed(b"up")
+    cluster.registry.patch(PODS, "default", "p", {"spec": {"activeDeadlineSeconds": 1}}, kind="strategic")
+    await cluster.ended()
+    assert (await cluster.log()).split() == [b"up", b"asked", b"begun"]
+
+
+async def test_a_hook_that_hangs_does_not_outlast_the_grace_period(cluster: Cluster) -> None:
+    lifecycle = {"preStop": {"sleep": {"seconds": 600}}}
+    cluster.pod("echo up; exec sleep 600", lifecycle=lifecycle, more={"terminationGracePeriodSeconds": 1})
+    await cluster.printed(b"up")
+    cluster.registry.delete(PODS, "default", "p")
+    async with asyncio.timeout(8):
+        await cluster.gone()
+
+
+async def test_a_failed_post_start_hook_ends_its_container(cluster: Cluster) -> None:
+    lifecycle = {"postStart": {"exec": {"command": ["false"]}}}
+    cluster.pod("exec sleep 600", lifecycle=lifecycle)
+    pod = await cluster.ended()
+    assert pod["status"]["phase"] == "Failed"
+    assert "FailedPostStartHook" in reasons(cluster)
+
+
+async def test_a_probe_of_an_unknown_kind_is_refused_before_anything_starts(cluster: Cluster) -> None:
+    cluster.pod("true", livenessProbe={"grpc": {"port": 1}})
+    status = (await cluster.ended())["status"]
+    assert status["reason"] == "NotSupported"
+    assert "a livenessProbe of kind grpc can't be had here" in status["message"]
