@@ -23,6 +23,7 @@ from workbench.client import (
     LogSummary,
     Run,
     RunChanged,
+    RunEvent,
     RunsListed,
     Step,
     StreamKey,
@@ -145,6 +146,10 @@ class FakeController:
         self.listed = tuple(runs)
         self.lines: dict[str, list[str]] = {}
         self.cancelled: list[str] = []
+        self.deleted: list[str] = []
+        self.rerun_of: list[tuple[str, bool]] = []
+        self.happened: tuple[RunEvent, ...] = ()
+        self.files: dict[str, bytes] = {}
         self.asked: list[tuple[str, dict[StreamKey, int]]] = []
         self.more: dict[str, asyncio.Queue[Frame]] = {}
         self.refusal: ClientError | None = None
@@ -158,6 +163,30 @@ class FakeController:
         self.cancelled.append(name)
         found = next(one for one in self.listed if one.name == name)
         return replace(found, cancel_requested=True)
+
+    async def log_blocks(
+        self, run: str, step: str, *, attempt: int, container: str, timestamps: bool = False
+    ) -> AsyncGenerator[bytes, None]:
+        self.asked.append((step, {}))
+        for at, text in enumerate(self.lines.get(step, [])):
+            stamp = f"2026-01-01T11:59:00.{at:06}Z " if timestamps else ""
+            yield f"{stamp}{text}\n".encode()
+
+    async def delete(self, name: str) -> None:
+        self.deleted.append(name)
+
+    async def rerun(self, name: str, *, key: str, from_failed: bool = False) -> Run:
+        self.rerun_of.append((name, from_failed))
+        return hello(8, "Running")
+
+    async def run(self, name: str) -> Run:
+        return next(one for one in self.listed if one.name == name)
+
+    async def events(self, name: str) -> tuple[RunEvent, ...]:
+        return self.happened
+
+    async def download_file(self, run: str, step: str, path: str, target: Path) -> int:
+        return target.write_bytes(self.files[path])
 
     async def watch_runs(self, run: str | None = None) -> AsyncGenerator[Change, None]:
         yield RunsListed(self.listed)

@@ -190,7 +190,7 @@ async def test_another_step_is_followed_too_after_a_long_log() -> None:
 
 
 async def test_lines_that_were_missed_are_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workbench.tui.screens.run._AGAIN", 0)
+    monkeypatch.setattr("workbench.tui.log_feed._AGAIN", 0)
     scene = _live()
     async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, lambda: bool(scene.controller.asked))

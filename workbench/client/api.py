@@ -20,6 +20,7 @@ from workbench.client.views import (
     Frame,
     LintAnswer,
     Run,
+    RunEvent,
     RunPage,
     SecretNames,
     StreamKey,
@@ -199,6 +200,25 @@ class Client:
     async def delete(self, name: str) -> None:
         await self._transport.call("DELETE", self._path("runs", name), f"delete run {name}")
 
+    async def rerun(self, name: str, *, key: str, from_failed: bool = False) -> Run:
+        """Start the run's pipeline again on its source with its parameters; `key` names this intent.
+
+        With `from_failed`, steps that succeeded there and would be the same here are not run again.
+        """
+        answer = await self._object(
+            "POST",
+            self._path("runs", name, "rerun"),
+            f"rerun {name}",
+            document={"fromFailed": from_failed},
+            headers={"Idempotency-Key": key},
+        )
+        return decode.decode_run(answer)
+
+    async def events(self, name: str) -> tuple[RunEvent, ...]:
+        """What the cluster says happened to the run, its Jobs and its pods, oldest first."""
+        answer = await self._object("GET", self._path("runs", name, "events"), f"list the events of run {name}")
+        return tuple(decode.decode_event(item) for item in _items(answer))
+
     def watch_runs(self, run: str | None = None) -> AsyncGenerator[Change, None]:
         """What there is, then every change: of all runs of the namespace, or of one.
 
@@ -249,6 +269,24 @@ class Client:
         if rest:
             yield rest.decode(errors="replace")
 
+    async def log_blocks(
+        self, run: str, step: str, *, attempt: int, container: str, timestamps: bool = False
+    ) -> AsyncGenerator[bytes, None]:
+        """The log so far as bytes of whole lines, each with its newline; with its time before it if `timestamps`."""
+        query = {"attempt": str(attempt), "container": container} | ({"timestamps": "true"} if timestamps else {})
+        what = f"read the log of step {step} of run {run}"
+        path, rest = self._path("runs", run, "steps", step, "logs"), b""
+        async with self._transport.once("GET", path, what, params=list(query.items())) as answer:
+            async for chunk in answer.content.iter_chunked(_CHUNK):
+                whole, newline, tail = chunk.rpartition(b"\n")
+                if newline:
+                    yield rest + whole + newline
+                    rest = tail
+                else:
+                    rest += tail
+        if rest:
+            yield rest + b"\n"
+
     # Artifacts, secrets, cluster
 
     async def artifacts(self, run: str) -> tuple[Artifact, ...]:
@@ -270,6 +308,16 @@ class Client:
                     file.write(chunk)
                     size += len(chunk)
                     progress(size)
+        return size
+
+    async def download_file(self, run: str, step: str, path: str, target: Path) -> int:
+        """Write one file out of a step's artifacts to `target`; gives its size in bytes."""
+        where = self._path("runs", run, "artifacts", step, "files", *path.split("/"))
+        size = 0
+        async with self._transport.once("GET", where, f"download {path} of step {step} of run {run}") as answer:
+            with target.open("wb") as file:
+                async for chunk in answer.content.iter_chunked(_CHUNK):
+                    size += file.write(chunk)
         return size
 
     async def secrets(self) -> tuple[SecretNames, ...]:

@@ -25,7 +25,9 @@ from workbench.client.views import (
     LogSummary,
     Missed,
     Problem,
+    Reused,
     Run,
+    RunEvent,
     RunPage,
     SecretNames,
     Step,
@@ -90,19 +92,30 @@ def decode_lint(raw: Mapping[str, Any]) -> LintAnswer:
 def _decode_log(raw: object) -> LogSummary | None:
     if not isinstance(raw, dict):
         return None
-    failure = _object(raw.get("firstFailure"))
     return LogSummary(
         lines=_number(raw.get("lines")),
         bytes=_number(raw.get("bytes")),
         sha256=_text(raw.get("sha256")),
         archived=raw.get("archived") is True,
-        first_failure=FirstFailure(_number(failure.get("line")), str(failure.get("text") or "")) if failure else None,
+        first_failure=_decode_failure(raw.get("firstFailure")),
+    )
+
+
+def _decode_failure(raw: object) -> FirstFailure | None:
+    if not isinstance(raw, dict) or not raw:
+        return None
+    place = raw.get("fileLine")
+    return FirstFailure(
+        _number(raw.get("line")),
+        str(raw.get("text") or ""),
+        _text(raw.get("file")),
+        place if isinstance(place, int) else None,
     )
 
 
 def _decode_attempt(raw: Mapping[str, Any]) -> Attempt:
     times = _object(raw.get("times"))
-    stations = ("created", "scheduled", "fetching", "running", "finished", "uploaded")
+    stations = ("queued", "created", "scheduled", "pulling", "fetching", "running", "finished", "uploaded")
     return Attempt(
         number=_number(raw.get("number")),
         job_name=_text(raw.get("jobName")),
@@ -141,6 +154,28 @@ def _decode_step(raw: Mapping[str, Any]) -> Step:
         completion_time=decode_time(raw.get("completionTime")),
         artifacts=tuple(decode_artifact(item, slug) for item in _objects(raw.get("artifacts"))),
         attempts=tuple(_decode_attempt(item) for item in _objects(raw.get("attempts"))),
+        reused=_decode_reused(raw.get("reused")),
+        first_failure=_decode_failure(raw.get("firstFailure")),
+    )
+
+
+def _decode_reused(raw: object) -> Reused | None:
+    if not isinstance(raw, dict) or not raw.get("run"):
+        return None
+    return Reused(str(raw["run"]), str(raw.get("slug") or ""), _number(raw.get("attempt")))
+
+
+def decode_event(raw: Mapping[str, Any]) -> RunEvent:
+    about = _object(raw.get("object"))
+    return RunEvent(
+        type=str(raw.get("type") or "Normal"),
+        reason=str(raw.get("reason") or ""),
+        message=str(raw.get("message") or ""),
+        count=_number(raw.get("count")) or 1,
+        first_time=decode_time(raw.get("firstTime")),
+        last_time=decode_time(raw.get("lastTime")),
+        kind=str(about.get("kind") or ""),
+        name=str(about.get("name") or ""),
     )
 
 
@@ -177,6 +212,8 @@ def decode_run(raw: Mapping[str, Any]) -> Run:
         runtime=_text(runtime.get("name")),
         steps=tuple(_decode_step(item) for item in _objects(status.get("steps"))),
         raw=raw,
+        critical_path=_texts(status.get("criticalPath")),
+        group=_text(status.get("group")),
     )
 
 

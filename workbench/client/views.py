@@ -42,6 +42,9 @@ class FirstFailure:
 
     line: int
     text: str
+    file: str | None = None
+    """The file that the line is about, and the line in it, where the log tells them."""
+    file_line: int | None = None
 
 
 @dataclass(frozen=True)
@@ -57,8 +60,11 @@ class LogSummary:
 class Times:
     """When an attempt reached each station; None until it has (or where it has no such station)."""
 
+    queued: datetime | None = None
+    """From here on nothing but limits held it back."""
     created: datetime | None = None
     scheduled: datetime | None = None
+    pulling: datetime | None = None
     fetching: datetime | None = None
     running: datetime | None = None
     finished: datetime | None = None
@@ -90,6 +96,31 @@ class Artifact:
 
 
 @dataclass(frozen=True)
+class Reused:
+    """Whose work a step was spared: its artifacts and logs are those of this attempt."""
+
+    run: str
+    slug: str
+    attempt: int
+
+
+@dataclass(frozen=True)
+class RunEvent:
+    """What the cluster says happened to a run, one of its Jobs or one of its pods."""
+
+    type: str
+    """`Normal` or `Warning`."""
+    reason: str
+    message: str
+    count: int
+    first_time: datetime | None
+    last_time: datetime | None
+    kind: str
+    """Of the object that it is about."""
+    name: str
+
+
+@dataclass(frozen=True)
 class Step:
     """A step of the expanded pipeline. `slug` is its name in addresses and log frames."""
 
@@ -104,6 +135,8 @@ class Step:
     completion_time: datetime | None
     artifacts: tuple[Artifact, ...]
     attempts: tuple[Attempt, ...]
+    reused: Reused | None = None
+    first_failure: FirstFailure | None = None
 
     @property
     def ended(self) -> bool:
@@ -159,6 +192,10 @@ class Run:
     steps: tuple[Step, ...]
     raw: Mapping[str, Any] = field(repr=False, compare=False)
     """The JSON as it came, for `--output json` and views of everything."""
+    critical_path: tuple[str, ...] = ()
+    """At the end: the chain of steps (by name) that took longest."""
+    group: str | None = None
+    """The concurrency group."""
 
     @property
     def ended(self) -> bool:

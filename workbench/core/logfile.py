@@ -7,16 +7,16 @@ when they are looked at. What is in a line is nobody's business here; see `text`
 from __future__ import annotations
 
 import os
-import re
 import tempfile
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Self
 
 _UNKNOWN = -1
-_BLOCK = 1024 * 1024
+_BLOCK = 256 * 1024
 
 
 class LogFileError(Exception):
@@ -67,19 +67,38 @@ class LogFile:
             LogFileError: nothing was added.
         """
         encoded = [line.replace("\n", "␊").encode(errors="replace") for line in lines]
-        data = memoryview(b"\n".join([*encoded, b""]))
-        end = at = self.size
+        self._write(b"\n".join([*encoded, b""]), [len(line) + 1 for line in encoded], times)
+
+    def extend(self, data: bytes, times: Sequence[int | None] = ()) -> None:
+        """Add lines as they are stored: bytes of whole lines, each with its newline.
+
+        Raises:
+            LogFileError: nothing was added.
+        """
+        if data and not data.endswith(b"\n"):
+            raise ValueError("the last line has no newline")
+        self._write(data, [len(line) + 1 for line in data.split(b"\n")[:-1]], times)
+
+    def _write(self, data: bytes, sizes: list[int], times: Sequence[int | None]) -> None:
+        rest, at = memoryview(data), self.size
+        ends = accumulate(sizes, initial=at)
         try:
-            while data:
-                written = os.pwrite(self._file.fileno(), data, at)
-                data, at = data[written:], at + written
+            while rest:
+                written = os.pwrite(self._file.fileno(), rest, at)
+                rest, at = rest[written:], at + written
         except OSError as error:
             raise self._failed(error) from error
-        for line in encoded:
-            end += len(line) + 1
-            self._ends.append(end)
-        known = [_UNKNOWN if time is None else time for time in times[: len(encoded)]]
-        self._times.extend([*known, *[_UNKNOWN] * (len(encoded) - len(known))])
+        next(ends)
+        known = array("q", (_UNKNOWN if time is None else time for time in times[: len(sizes)]))
+        known.extend(array("q", [_UNKNOWN]) * (len(sizes) - len(known)))
+        self._times.extend(known)
+        # Last of all: a line is there for readers in other threads once its end is known.
+        self._ends.extend(ends)
+
+    def set_times(self, first: int, times: Iterable[int | None]) -> None:
+        """Tell when lines were written that are here already, from position `first`."""
+        known = array("q", (_UNKNOWN if time is None else time for time in times))[: max(len(self) - first, 0)]
+        self._times[first : first + len(known)] = known
 
     def read(self, first: int, count: int, *, longest: int = 65_536) -> list[str]:
         """At most `count` lines from position `first`; of each the first `longest` bytes."""
@@ -91,28 +110,40 @@ class LogFile:
         time = self._times[position]
         return None if time == _UNKNOWN else time
 
-    def find(self, pattern: re.Pattern[bytes], first: int = 0, last: int | None = None) -> Iterator[int]:
-        """The positions from `first` up to `last` (without it: the end) of lines that hold the pattern."""
-        last = len(self) if last is None else min(last, len(self))
-        while first < last:
-            start = self._start(first)
-            until = max(first + 1, bisect_right(self._ends, start + _BLOCK, first, last))
-            block = os.pread(self._file.fileno(), self._ends[until - 1] - start, start)
-            found = -1
-            for match in pattern.finditer(block):
-                at = bisect_right(self._ends, start + match.start(), first, until)
-                if at != found and at < until:
-                    found = at
-                    yield at
-            first = until
+    @property
+    def has_times(self) -> bool:
+        """Whether the time of any line is known."""
+        return any(time != _UNKNOWN for time in self._times)
+
+    def at_time(self, moment: int) -> int | None:
+        """The first line written at this moment (microseconds since 1970) or later; None when all are earlier."""
+        return next((at for at, time in enumerate(self._times) if time >= moment), None)
+
+    def block(self, first: int, size: int = _BLOCK) -> tuple[bytes, int]:
+        """The bytes of some whole lines from position `first`, about `size` of them, and the position after the last.
+
+        It may be asked for in another thread than the one that appends.
+        """
+        count = len(self._ends)
+        if first >= count:
+            return b"", first
+        start = self._start(first)
+        until = max(first + 1, bisect_right(self._ends, start + size, first, count))
+        return self._pread(self._ends[until - 1] - start, start), until
 
     def _start(self, position: int) -> int:
         return self._ends[position - 1] if position else 0
 
     def _line(self, position: int, longest: int) -> str:
         start = self._start(position)
-        data = os.pread(self._file.fileno(), min(self._ends[position] - 1 - start, longest), start)
-        return data.decode(errors="replace")
+        return self._pread(min(self._ends[position] - 1 - start, longest), start).decode(errors="replace")
+
+    def _pread(self, size: int, start: int) -> bytes:
+        try:
+            return os.pread(self._file.fileno(), size, start)
+        except OSError as error:
+            why = error.strerror or str(error)
+            raise LogFileError(f"can't read the log kept in {self._folder}: {why}. Open the run again.") from error
 
     def _failed(self, error: OSError) -> LogFileError:
         why = error.strerror or str(error)

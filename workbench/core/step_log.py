@@ -1,4 +1,4 @@
-"""The logs of a run's steps as frames tell of them: whole, in order, and on disk.
+"""The logs of a run's steps as frames or stored logs tell of them: whole, in order, and on disk.
 
 Keeps what has come when a viewer turns to another step, and says from which line
 a stream has to go on. It opens no connection.
@@ -24,6 +24,64 @@ class Stream:
     log: LogFile = field(default_factory=LogFile)
     live: bool = False
     ended: bool = False
+
+
+class Download:
+    """Takes a stored log in, in pieces of whole lines; lines that are here already are passed over.
+
+    `stamped`: each line begins with its time (or `-`) and a blank.
+    """
+
+    def __init__(self, stream: Stream, *, stamped: bool) -> None:
+        self._stream, self._stamped = stream, stamped
+        self._skip = len(stream.log)
+        self._clock = _Clock()
+
+    def take(self, data: bytes) -> None:
+        """Add a piece. It may be called in another thread, one piece after the other.
+
+        Raises:
+            LogFileError: the disk takes no more.
+        """
+        if self._skip:
+            data = self._behind(data)
+        if not self._stamped:
+            self._stream.log.extend(data)
+            return
+        lines = [line.partition(b" ") for line in data.split(b"\n")[:-1]]
+        times = [self._clock.microseconds(time) for time, _, _ in lines]
+        self._stream.log.extend(b"".join([text + b"\n" for _, _, text in lines]), times)
+
+    def times(self, data: bytes, first: int) -> int:
+        """Take only the times of these lines, the first of which is at position `first`; gives how many there were."""
+        times = [self._clock.microseconds(line.partition(b" ")[0]) for line in data.split(b"\n")[:-1]]
+        self._stream.log.set_times(first, times)
+        return len(times)
+
+    def finish(self) -> None:
+        self._stream.live = self._stream.ended = True
+
+    def _behind(self, data: bytes) -> bytes:
+        lines = data.split(b"\n")[:-1]
+        fresh, self._skip = lines[self._skip :], max(self._skip - len(lines), 0)
+        return b"".join(line + b"\n" for line in fresh)
+
+
+class _Clock:
+    """Reads RFC 3339 times; those within one second share the costly part."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[bytes, int | None] = {}
+
+    def microseconds(self, time: bytes) -> int | None:
+        # 2026-01-01T00:00:00.123456Z
+        if len(time) != 27 or not time[20:26].isdigit():
+            return microseconds(time.decode(errors="replace"))
+        second = time[:19]
+        if second not in self._seconds:
+            self._seconds = {second: microseconds(f"{second.decode(errors='replace')}Z")}
+        whole = self._seconds[second]
+        return None if whole is None else whole + int(time[20:26])
 
 
 class StepLogs:

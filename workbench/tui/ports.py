@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from controller.pipeline.problems import Problem
-from workbench.client.views import Change, Cluster, Frame, Run, StreamKey
+from workbench.client.views import Change, Cluster, Frame, Run, RunEvent, StreamKey
 from workbench.core.submission import Runner
 
 
@@ -19,6 +19,20 @@ class Controller(Runner, Protocol):
     async def cluster(self) -> Cluster: ...
 
     async def cancel(self, name: str) -> Run: ...
+
+    async def delete(self, name: str) -> None: ...
+
+    async def rerun(self, name: str, *, key: str, from_failed: bool = False) -> Run: ...
+
+    async def run(self, name: str) -> Run: ...
+
+    async def events(self, name: str) -> tuple[RunEvent, ...]: ...
+
+    async def download_file(self, run: str, step: str, path: str, target: Path) -> int: ...
+
+    def log_blocks(
+        self, run: str, step: str, *, attempt: int, container: str, timestamps: bool = False
+    ) -> AsyncGenerator[bytes, None]: ...
 
     def watch_runs(self, run: str | None = None) -> AsyncGenerator[Change, None]: ...
 

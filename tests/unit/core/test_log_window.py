@@ -1,4 +1,4 @@
-"""A window over lines of several rows never shows a row twice or beyond the end, and moving there and back is nothing."""
+"""A window over lines of several rows shows no row twice and none beyond the end."""
 
 from __future__ import annotations
 
@@ -24,4 +24,7 @@ def test_moving_by_rows_is_moving_in_the_list_of_all_rows(heights: list[int], ro
     begin = min(start, last)
     place = moved(Place(*everything[begin]), by, room, len(heights), heights.__getitem__)
     assert (place.line, place.skip) == everything[min(max(begin + by, 0), last)]
-    assert rows(place, room, len(heights), heights.__getitem__) == everything[everything.index((place.line, place.skip)) :][:room]
+    assert (
+        rows(place, room, len(heights), heights.__getitem__)
+        == everything[everything.index((place.line, place.skip)) :][:room]
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
@@ -46,18 +45,41 @@ def test_a_million_lines_take_at_most_20_bytes_of_memory_each() -> None:
         assert log.read(999_999, 5) == ["x" * 20]
 
 
-@given(st.lists(st.sampled_from(["ok", "error", "an error, error", ""]), max_size=30), st.integers(0, 30))
-def test_find_gives_each_line_that_holds_the_pattern_once(lines: list[str], first: int) -> None:
+@given(st.lists(_line, max_size=20), st.integers(0, 20), st.integers(1, 50))
+def test_stored_bytes_make_the_same_log_and_are_given_in_blocks_of_whole_lines(
+    lines: list[str], split: int, size: int
+) -> None:
     with LogFile() as log:
-        log.append(lines)
-        expected = [at for at, line in enumerate(lines) if "error" in line and at >= first]
-        assert list(log.find(re.compile(b"error"), first)) == expected
+        for part in (lines[:split], lines[split:]):
+            log.extend("".join(f"{line}\n" for line in part).encode())
+        assert log.read(0, 99) == lines
+        first, blocks = 0, b""
+        while first < len(log):
+            block, until = log.block(first, size)
+            assert block == "".join(f"{line}\n" for line in lines[first:until]).encode()
+            first, blocks = until, blocks + block
+        assert len(blocks) == log.size
+        assert log.block(first) == (b"", first)
 
 
-def test_find_works_over_blocks_larger_than_what_is_read_at_once() -> None:
+def test_bytes_that_end_within_a_line_are_refused() -> None:
+    with LogFile() as log, pytest.raises(ValueError, match="newline"):
+        log.extend(b"half a line")
+
+
+def test_the_line_of_a_moment_is_the_first_that_is_not_earlier() -> None:
     with LogFile() as log:
-        log.append(["x" * 2_000_000, "needle", "y" * 1_500_000, "a needle"])
-        assert list(log.find(re.compile(b"needle"))) == [1, 3]
+        log.append(["a", "b", "c", "d"], [10, None, 30, 30])
+        assert [log.at_time(moment) for moment in (5, 10, 11, 30, 31)] == [0, 0, 2, 2, None]
+
+
+def test_times_can_be_told_later() -> None:
+    with LogFile() as log:
+        log.append(["a", "b", "c"])
+        assert not log.has_times
+        log.set_times(1, [7, None, 9])
+        assert [log.time(at) for at in range(3)] == [None, 7, None]
+        assert log.has_times
 
 
 def test_nothing_of_a_log_is_left_on_disk(tmp_path: Path) -> None:

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
+from pathlib import Path
 from typing import ClassVar
 
 from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Container, Vertical
+from textual.containers import Container
 from textual.reactive import reactive
 from textual.widgets import Footer, Static
 
-from workbench.client.errors import ClientError
-from workbench.client.views import Done, Run, Step, StreamKey
-from workbench.core.logfile import LogFileError
+from workbench.client.views import Run
+from workbench.core.log_saving import SaveError, save
 from workbench.core.report import duration_text, run_duration
 from workbench.core.step_log import StepLogs
 from workbench.core.text import label
-from workbench.tui.ports import Controller
+from workbench.tui import clipboard
+from workbench.tui.log_feed import LogFeed, Wanted
 from workbench.tui.screens.base import WorkbenchScreen
 from workbench.tui.theme import palette, sign
 from workbench.tui.widgets.dag_view import DagView
+from workbench.tui.widgets.log_grid import LogGrid
 from workbench.tui.widgets.log_pane import LogPane
 from workbench.tui.widgets.rows import Rows
 from workbench.tui.widgets.step_list import StepList
@@ -31,8 +32,6 @@ from workbench.tui.widgets.top_bar import TopBar
 
 _WIDE = 100
 """Columns from which on there is room for the graph."""
-_AGAIN = 1.0
-"""Seconds before a log stream that broke for good is asked for again."""
 
 
 class RunScreen(WorkbenchScreen):
@@ -45,7 +44,7 @@ class RunScreen(WorkbenchScreen):
         Binding("escape,backspace", "back", "Back", id="run.back", tooltip="Back to the runs"),
         Binding("1", "focus_pane('dag')", "Graph", show=False, id="run.graph", tooltip="To the graph"),
         Binding("2", "focus_pane('steps')", "Steps", show=False, id="run.steps", tooltip="To the steps"),
-        Binding("3", "focus_pane('log')", "Log", show=False, id="run.log", tooltip="To the log"),
+        Binding("3", "focus_pane('logs')", "Log", show=False, id="run.log", tooltip="To the log"),
         Binding("f", "maximise", "Maximise", show=False, id="run.maximise", tooltip="The log alone, and back"),
     ]  # fmt: skip
 
@@ -57,7 +56,8 @@ class RunScreen(WorkbenchScreen):
         self._run_name = run
         self._logs = StepLogs()
         self._chosen = False
-        self._streaming: StreamKey | None = None
+        self._streaming: frozenset[Wanted] = frozenset()
+        self._feed = LogFeed(run, self._logs, self._lines_came, self._log_trouble)
 
     def compose(self) -> ComposeResult:
         yield TopBar()
@@ -65,8 +65,7 @@ class RunScreen(WorkbenchScreen):
         yield DagView(id="dag")
         with Container(id="lower"):
             yield StepList(self.workbench.now, id="steps")
-            with Vertical(id="log-side"):
-                yield LogPane(id="log-pane")
+            yield LogGrid(id="logs")
         yield Footer()
 
     def on_mount(self) -> None:
@@ -114,6 +113,7 @@ class RunScreen(WorkbenchScreen):
         self.query_one(DagView).selected = self.step
         with self.prevent(Rows.Moved):
             self.query_one(StepList).cursor = self.step
+        self.query_one(LogGrid).select(self.step)
         self._show_step()
 
     @on(DagView.Selected)
@@ -128,7 +128,7 @@ class RunScreen(WorkbenchScreen):
     @on(DagView.Opened)
     @on(Rows.Opened)
     def _to_log(self) -> None:
-        self.action_focus_pane("log")
+        self.action_focus_pane("logs")
 
     def _show_heading(self) -> None:
         run, colours = self.run, palette(self.app)
@@ -150,62 +150,92 @@ class RunScreen(WorkbenchScreen):
         self.query_one("#run-heading", Static).update(text)
 
     def _show_step(self) -> None:
-        run = self.run
-        step = run.step(self.step) if run is not None and self.step is not None else None
-        pane = self.query_one(LogPane)
-        pane.show_step(step, self._logs)
+        self.query_one(LogGrid).show_run(self.run, self._logs)
         self._show_heading()
-        self._stream_if_needed(step, pane.key)
+        self._stream_if_needed()
 
     @on(LogPane.Turned)
     def _turned(self) -> None:
         self._show_step()
 
-    def _stream_if_needed(self, step: Step | None, key: StreamKey | None) -> None:
-        controller = self.workbench.feed.controller
-        if step is None or key is None or controller is None or key == self._streaming:
-            return
-        self._streaming = key
-        if not self._logs.complete(key):
-            self._follow(controller, step.slug, key)
+    @on(LogGrid.Changed)
+    def _other_pane(self) -> None:
+        name = self.query_one(LogGrid).active_name
+        if name is not None and name != self.step:
+            self._chosen, self.step = True, name
+        else:
+            self._show_step()
 
-    @work(group="logs", exclusive=True, description="follow the log of the selected step")
-    async def _follow(self, controller: Controller, slug: str, key: StreamKey) -> None:
-        """Take the step's lines until they end. Each try goes on where the one before stopped."""
-        pane = self.query_one(LogPane)
-        while not self._logs.complete(key):
-            try:
-                async with aclosing(controller.stream_logs(self._run_name, [slug], self._logs.seen(slug))) as frames:
-                    async for frame in frames:
-                        whole = self._logs.apply(frame)
-                        pane.lines_came()
-                        # What has come at once is taken at once; keys and paint get their turn in between.
-                        await asyncio.sleep(0)
-                        if not whole or isinstance(frame, Done):
-                            break
-                    else:
-                        return
-                if whole:
-                    return
-            except ClientError as error:
-                self.notify(label(str(error), 300), title="Log", severity="warning", markup=False)
-            except LogFileError as error:
-                self.notify(str(error), title="Log", severity="error", markup=False, timeout=30)
-                return
-            await asyncio.sleep(_AGAIN)
+    def _wanted(self) -> dict[LogPane, Wanted]:
+        """What each pane needs."""
+        return {
+            pane: Wanted.of(self._run_name, pane.step, pane.key)
+            for pane in self.query_one(LogGrid).panes
+            if pane.step is not None and pane.key is not None
+        }
+
+    def _stream_if_needed(self) -> None:
+        wanted = frozenset(each for each in self._wanted().values() if not self._logs.complete(each.key))
+        # A log that grew here to its end is not brought again because it is stored by now.
+        same = {each.key for each in wanted} == {each.key for each in self._streaming}
+        if self.workbench.feed.controller is not None and not same:
+            self._streaming = wanted
+            self._follow(wanted)
+
+    @work(group="logs", exclusive=True, description="follow the logs that are shown")
+    async def _follow(self, wanted: frozenset[Wanted]) -> None:
+        controller = self.workbench.feed.controller
+        if controller is not None:
+            await self._feed.follow(controller, wanted)
+
+    def _lines_came(self) -> None:
+        if self.is_mounted:
+            self.query_one(LogGrid).lines_came()
+
+    def _log_trouble(self, trouble: str) -> None:
+        self.notify(label(trouble, 300), title="Log", severity="warning", markup=False)
+
+    @on(LogPane.TimesWanted)
+    @work(group="times", exclusive=True, description="bring the times of a log")
+    async def _bring_times(self, event: LogPane.TimesWanted) -> None:
+        controller = self.workbench.feed.controller
+        wanted = next((each for each in self._wanted().values() if each.key == event.key), None)
+        if controller is not None and wanted is not None and wanted.stored:
+            await self._feed.times(controller, wanted)
+            for pane in self.query_one(LogGrid).panes:
+                pane.times_came()
+
+    @on(LogPane.SaveWanted)
+    @work(group="save", exclusive=True, description="save a log")
+    async def _save(self, event: LogPane.SaveWanted) -> None:
+        pane, key = event.pane, event.pane.key
+        log = pane.view.file
+        if key is None or log is None:
+            self.notify("There is no log to save.", severity="information")
+            return
+        name = f"{self._run_name}-{key.step}-{key.attempt}{'' if key.container == 'step' else f'-{key.container}'}.log"
+        try:
+            path = await asyncio.to_thread(save, log, Path.cwd(), name)
+        except SaveError as error:
+            self.notify(str(error), title="Not saved", severity="error", markup=False)
+            return
+        trouble = await clipboard.copy(str(path), self.app.copy_to_clipboard) if event.copy else None
+        copied = "; its path is copied" if event.copy and trouble is None else ""
+        self.notify(f"Saved {len(log):,} lines to {label(str(path), 200)}{copied}", markup=False)
 
     def action_back(self) -> None:
-        if not self.query_one(LogPane).close_find():
+        if not self.query_one(LogGrid).active.close_find():
             self.app.pop_screen()
 
     def action_focus_pane(self, pane: str) -> None:
-        widget = self.query_one(f"#{pane}")
+        widget = self.query_one(LogGrid).active.view if pane == "logs" else self.query_one(f"#{pane}")
         (widget if widget.display else self.query_one(StepList)).focus()
 
     def action_maximise(self) -> None:
         self.toggle_class("-log-only")
+        self.query_one(LogGrid).maximise(self.has_class("-log-only"))
         if self.has_class("-log-only"):
-            self.action_focus_pane("log")
+            self.action_focus_pane("logs")
 
 
 def _origin(run: Run) -> str:
