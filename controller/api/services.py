@@ -89,9 +89,10 @@ class Services:
     new_id: Callable[[], str] = field(default=lambda: token_hex(8))
     turns: dict[tuple[str, str], Turn] = field(default_factory=dict)
 
-    async def link(self, method: Literal["GET", "PUT"], key: str) -> str:
-        """A short-lived link to an object."""
-        return await self.store.presign(key, method, timedelta(seconds=self.settings.link_seconds))
+    async def link(self, method: Literal["GET", "PUT"], key: str, *, outside: bool = False) -> str:
+        """A short-lived link to an object; `outside`: for a person, not for a pod."""
+        lifetime = timedelta(seconds=self.settings.link_seconds)
+        return await self.store.presign(key, method, lifetime, outside=outside)
 
 
 def services_of(connection: HTTPConnection) -> Services:

@@ -127,8 +127,8 @@ class DirectoryStore:
             except OSError:
                 return
 
-    async def presign(self, key: str, method: Method, expires: timedelta) -> str:
-        """See ObjectStore. The link leads to our API, which serves it when `verify` says so."""
+    async def presign(self, key: str, method: Method, expires: timedelta, *, outside: bool = False) -> str:
+        """See ObjectStore. One address for all: our API, which serves the link when `verify` says so."""
         until = int(self._clock() + expires.total_seconds())
         return signing.link(self._signing_key, self._public_url, method, key, until)
 

@@ -24,7 +24,7 @@ def open_store(
 
     `signing_key` and `public_url` sign a directory store's links; S3's keys are AWS_ACCESS_KEY_ID,
     AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN of `environment` (without them boto3 looks where it always does).
-    `public-endpoint` is the address in signed links, where pods reach S3 under another name than we do.
+    `public-endpoint` is the address in links for readers outside the cluster, who reach S3 under another name.
     """
     parts = urlsplit(url)
     if parts.scheme == "file":

@@ -49,7 +49,7 @@ class S3Credentials:
 class S3Store:
     """Objects of one bucket below `prefix`. Without credentials boto3 looks for some where it always does.
 
-    `public_endpoint` is the address in signed links. `client` is for tests; it is made from the rest otherwise.
+    `public_endpoint` is the address in links for readers outside. `client` is for tests.
     """
 
     def __init__(
@@ -65,9 +65,9 @@ class S3Store:
     ) -> None:
         self._bucket = bucket
         self._prefix = f"{check_key(prefix.strip('/'))}/" if prefix.strip("/") else ""
-        self._client = client or _client(endpoint, region, credentials)
+        self._client = client or connection(endpoint, region, credentials)
         public = public_endpoint not in (None, endpoint) and client is None
-        self._signer = _client(public_endpoint, region, credentials) if public else self._client
+        self._signer = connection(public_endpoint, region, credentials) if public else self._client
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="s3")
 
     async def put(self, key: str, data: bytes | AsyncIterator[bytes], *, if_absent: bool = False) -> ObjectInfo:
@@ -136,11 +136,12 @@ class S3Store:
         """See ObjectStore."""
         await self._call("delete", key, self._client.delete_object, Key=self._name(key))
 
-    async def presign(self, key: str, method: Method, expires: timedelta) -> str:
+    async def presign(self, key: str, method: Method, expires: timedelta, *, outside: bool = False) -> str:
         """See ObjectStore. S3 takes at most seven days."""
+        signer = self._signer if outside else self._client
         operation = "get_object" if method == "GET" else "put_object"
         sign = partial(
-            self._signer.generate_presigned_url,
+            signer.generate_presigned_url,
             operation,
             Params={"Bucket": self._bucket, "Key": self._name(key)},
             ExpiresIn=int(expires.total_seconds()),
@@ -208,7 +209,8 @@ class _RangeError(StorageError):
     """The range begins beyond the object's end."""
 
 
-def _client(endpoint: str | None, region: str, credentials: S3Credentials | None) -> Any:
+def connection(endpoint: str | None, region: str, credentials: S3Credentials | None = None) -> Any:
+    """A boto3 client with our time limits; without credentials boto3 looks for some where it always does."""
     keys: dict[str, Any] = {}
     if credentials is not None:
         keys = {

@@ -180,7 +180,10 @@ async def test_the_store_of_a_url_is_opened() -> None:
     environment = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "s"}
     url = "s3://bucket?endpoint=http://in:9000&public-endpoint=http://out:9000"
     store = open_store(url, signing_key=b"", public_url="", environment=environment)
-    assert (await store.presign("k", "GET", timedelta(seconds=9))).startswith("http://out:9000/bucket/k?")
+    outside = await store.presign("k", "GET", timedelta(seconds=9), outside=True)
+    inside = await store.presign("k", "GET", timedelta(seconds=9))
+    assert outside.startswith("http://out:9000/bucket/k?")
+    assert inside.startswith("http://in:9000/bucket/k?")
     await store.close()
 
 
