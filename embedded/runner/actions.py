@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from embedded.runner.container import Container, Surroundings
-from embedded.runner.environment import LOOPBACK, ConfigError
+from embedded.runner.downward import LOOPBACK
+from embedded.runner.environment import ConfigError
 from embedded.runner.process import Process, StartError
 
 Json = dict[str, Any]

@@ -10,7 +10,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from embedded.machinery.ports import ExecOptions
 from embedded.runner import orphans
 from embedded.runner.environment import ConfigError, Lookup, container_environment, expand
 from embedded.runner.interactive import Session
+from embedded.runner.lastword import LastWord
 from embedded.runner.logs import LogFile, tail_of
 from embedded.runner.process import Command, Process, StartError
 from embedded.runner.status import ContainerState, Terminated
@@ -27,7 +27,7 @@ from embedded.runner.volumes import PathMap
 Json = dict[str, Any]
 _log = logging.getLogger(__name__)
 
-_MESSAGE_BYTES, _FALLBACK_LINES, _FALLBACK_BYTES = 4096, 80, 2048
+_FALLBACK_LINES, _FALLBACK_BYTES = 80, 2048
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Container:
         self.process: Process | None = None
         self.told_to_end = False
         self._lost_output = False
-        self._message_file: Path | None = None
+        self._last_word = LastWord("", None)
         self._launched: tuple[Command, PathMap] | None = None
         self._sessions: set[Session] = set()
 
@@ -65,7 +65,7 @@ class Container:
         """
         try:
             values = container_environment(self.spec, around.pod, around.secret, around.config_map)
-            paths = PathMap.of(self.spec, around.volumes)
+            paths = PathMap.of(self.spec, around.volumes, values)
         except ConfigError as error:
             self.state.waiting = ("CreateContainerConfigError", str(error))
             return False
@@ -76,7 +76,7 @@ class Container:
         began = around.stamp()
         try:
             self.log = LogFile(log_path(around.folder, self.name, state.restarts), time.time_ns)
-            self._set_message_file(paths)
+            self._last_word = LastWord.of(self.spec, paths, around.folder)
             command = self.command([*(self.spec.get("command") or []), *(self.spec.get("args") or [])], around, values)
             self.process = Process(command, sink=self._write)
             self._launched = command, paths
@@ -101,9 +101,10 @@ class Container:
         """
         if values is None:
             values = container_environment(self.spec, around.pod, around.secret, around.config_map)
-        paths = PathMap.of(self.spec, around.volumes)
-        environment = {**around.inherited, **{name: paths.map(value) for name, value in values.items()}}
-        argv = [paths.map(expand(str(word), values)) for word in words]
+        paths = PathMap.of(self.spec, around.volumes, values)
+        told = self._last_word.rewrite
+        environment = {**around.inherited, **{name: told(paths.map(value)) for name, value in values.items()}}
+        argv = [told(paths.map(expand(str(word), values))) for word in words]
         wanted = self.spec.get("workingDir") or ""
         cwd = paths.map(wanted) or str(around.folder / "root")
         if cwd != wanted:
@@ -184,17 +185,8 @@ class Container:
         if self.log is not None:
             self.log.close()
 
-    def _set_message_file(self, paths: PathMap) -> None:
-        """terminationMessagePath counts where it lies in a volume; the default, below /dev, is the machine's own."""
-        wanted = self.spec.get("terminationMessagePath") or ""
-        mapped = paths.map(wanted)
-        self._message_file = Path(mapped) if mapped != wanted else None
-
     def _last_words(self, code: int) -> str:
-        said = b""
-        if self._message_file is not None:
-            with suppress(OSError), self._message_file.open("rb") as file:
-                said = file.read(_MESSAGE_BYTES)
+        said = self._last_word.read()
         if not said and code != 0 and self.spec.get("terminationMessagePolicy") == "FallbackToLogsOnError":
             said = tail_of(self.log.path, _FALLBACK_LINES, _FALLBACK_BYTES) if self.log is not None else b""
         return said.decode("utf-8", "replace")

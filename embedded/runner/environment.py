@@ -1,7 +1,6 @@
 """The environment of a container: what it inherits, what its spec says, and what `$(NAME)` stands for.
 
 Pure: Secrets and ConfigMaps are looked up by functions that are handed in.
-`resourceFieldRef` is not covered: there are no limits here that it could tell.
 """
 
 from __future__ import annotations
@@ -11,10 +10,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-Json = dict[str, Any]
+from embedded.runner import downward
 
-LOOPBACK = "127.0.0.1"
-"""The address of every pod and of the node: they are processes of one machine."""
+Json = dict[str, Any]
 
 # All that a container sees of the environment the cluster was started in, and why.
 INHERITED: Mapping[str, str] = {
@@ -69,13 +67,13 @@ def container_environment(container: Json, pod: Json, secret: Lookup, config_map
     Raises:
         ConfigError: an object or key that is not optional is missing.
     """
-    values: dict[str, str] = {}
+    values = {"HOSTNAME": str(pod["spec"].get("hostname") or pod["metadata"]["name"])}
     for source in container.get("envFrom") or []:
         values |= _from_all_keys(source, secret, config_map)
     for variable in container.get("env") or []:
         name = variable["name"]
         if variable.get("valueFrom"):
-            found = _from_source(variable["valueFrom"], pod, secret, config_map)
+            found = _from_source(variable["valueFrom"], container, pod, secret, config_map)
             if found is not None:
                 values[name] = found
         else:
@@ -94,16 +92,23 @@ def _from_all_keys(source: Json, secret: Lookup, config_map: Lookup) -> dict[str
             if reference.get("optional"):
                 return {}
             raise ConfigError(f'{_word(kind)} "{reference["name"]}" not found')
-        return {prefix + key: _text(value, decode) for key, value in (obj.get("data") or {}).items()}
+        named = {prefix + key: value for key, value in (obj.get("data") or {}).items()}
+        # What can't be the name of a variable is left out, as a kubelet has it.
+        return {name: _text(value, decode) for name, value in named.items() if name and "=" not in name}
     raise ConfigError(f"unsupported source of variables: {', '.join(source) or 'none'}")
 
 
-def _from_source(source: Json, pod: Json, secret: Lookup, config_map: Lookup) -> str | None:
+def _from_source(source: Json, container: Json, pod: Json, secret: Lookup, config_map: Lookup) -> str | None:
     for kind, lookup, decode in (("secretKeyRef", secret, True), ("configMapKeyRef", config_map, False)):
         if (reference := source.get(kind)) is not None:
             return _from_key(reference, kind, lookup(reference["name"]), decode)
-    if (field := source.get("fieldRef")) is not None:
-        return _field(pod, field["fieldPath"])
+    try:
+        if (reference := source.get("fieldRef")) is not None:
+            return downward.field(pod, reference["fieldPath"])
+        if (reference := source.get("resourceFieldRef")) is not None:
+            return downward.resource(reference, pod, container)
+    except downward.FieldError as error:
+        raise ConfigError(str(error)) from error
     raise ConfigError(f"unsupported source of a variable: {', '.join(source) or 'none'}")
 
 
@@ -132,24 +137,3 @@ def _text(value: str, decode: bool) -> str:
         raise ConfigError("a secret value with a NUL byte can't be an environment variable")
     # surrogateescape gives the process the very bytes.
     return data.decode("utf-8", "surrogateescape")
-
-
-def _field(pod: Json, path: str) -> str:
-    match = re.fullmatch(r"metadata\.(labels|annotations)\['(.+)'\]", path)
-    if match:
-        return str((pod["metadata"].get(match.group(1)) or {}).get(match.group(2), ""))
-    metadata, spec = pod["metadata"], pod["spec"]
-    known = {
-        "metadata.name": metadata["name"],
-        "metadata.namespace": metadata["namespace"],
-        "metadata.uid": metadata["uid"],
-        "spec.nodeName": spec.get("nodeName", ""),
-        "spec.serviceAccountName": spec.get("serviceAccountName", ""),
-        "status.podIP": LOOPBACK,
-        "status.podIPs": LOOPBACK,
-        "status.hostIP": LOOPBACK,
-        "status.hostIPs": LOOPBACK,
-    }
-    if path not in known:
-        raise ConfigError(f"unsupported fieldPath: {path}")
-    return str(known[path])

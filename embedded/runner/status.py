@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from embedded.runner.environment import LOOPBACK
+from embedded.runner.downward import LOOPBACK
 
 Json = dict[str, Any]
 

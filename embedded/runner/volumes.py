@@ -1,6 +1,6 @@
 """A pod's volumes as directories, and the mount paths of a container as paths of this machine.
 
-emptyDir, secret, configMap and projected (of the latter two). Nothing is mounted:
+emptyDir, secret, configMap, downwardAPI and projected (of the latter three). Nothing is mounted:
 a container finds a volume because values that begin with its mount path are
 rewritten. Secrets and ConfigMaps are copied when the pod starts; later changes
 of theirs do not reach it.
@@ -16,9 +16,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from embedded.runner.environment import ConfigError, Lookup
+from embedded.runner import downward
+from embedded.runner.environment import ConfigError, Lookup, expand
 
 Json = dict[str, Any]
+
+_CAN = "emptyDir, secret, configMap, downwardAPI and projected"
 
 
 def prepare(pod: Json, root: Path, secret: Lookup, config_map: Lookup) -> dict[str, Path]:
@@ -35,15 +38,19 @@ def prepare(pod: Json, root: Path, secret: Lookup, config_map: Lookup) -> dict[s
         projected = volume.get("projected")
         if projected is not None:
             for source in projected.get("sources") or []:
-                _fill(folder, source, projected.get("defaultMode"), secret, config_map)
+                _fill(folder, source, projected.get("defaultMode"), pod, (secret, config_map))
         elif "emptyDir" not in volume:
-            _fill(folder, volume, None, secret, config_map)
+            _fill(folder, volume, None, pod, (secret, config_map))
         made[volume["name"]] = folder
     return made
 
 
-def _fill(folder: Path, source: Json, mode: int | None, secret: Lookup, config_map: Lookup) -> None:
-    for kind, lookup in (("secret", secret), ("configMap", config_map)):
+def _fill(folder: Path, source: Json, mode: int | None, pod: Json, lookups: tuple[Lookup, Lookup]) -> None:
+    if (wanted := source.get("downwardAPI")) is not None:
+        for item in wanted.get("items") or []:
+            _write(folder, item["path"], _told(item, pod), item.get("mode", wanted.get("defaultMode", mode)))
+        return
+    for kind, lookup in zip(("secret", "configMap"), lookups, strict=True):
         if (wanted := source.get(kind)) is None:
             continue
         word, name = kind.lower(), wanted.get("secretName") or wanted.get("name")
@@ -60,7 +67,16 @@ def _fill(folder: Path, source: Json, mode: int | None, secret: Lookup, config_m
                 raise ConfigError(f"references non-existent {word} key: {item['key']}")
         return
     kinds = ", ".join(key for key in source if key != "name") or "none"
-    raise ConfigError(f"a volume of kind {kinds} can't be had here; emptyDir, secret, configMap and projected can")
+    raise ConfigError(f"a volume of kind {kinds} can't be had here; {_CAN} can")
+
+
+def _told(item: Json, pod: Json) -> bytes:
+    try:
+        if (reference := item.get("fieldRef")) is not None:
+            return downward.file_field(pod, reference["fieldPath"]).encode()
+        return downward.resource(item.get("resourceFieldRef") or {}, pod, None).encode()
+    except downward.FieldError as error:
+        raise ConfigError(str(error)) from error
 
 
 def _contents(obj: Json, *, encoded: bool) -> dict[str, bytes]:
@@ -94,15 +110,15 @@ class PathMap:
         self._mounts = sorted(((m.rstrip("/"), str(p)) for m, p in mounts), key=lambda m: -len(m[0]))
 
     @classmethod
-    def of(cls, container: Json, volumes: Mapping[str, Path]) -> PathMap:
-        """The mounts of a container.
+    def of(cls, container: Json, volumes: Mapping[str, Path], variables: Mapping[str, str] | None = None) -> PathMap:
+        """The mounts of a container; a subPathExpr may name its variables.
 
         Raises:
             ConfigError: a subPath leads out of its volume.
         """
         mounts = []
         for mount in container.get("volumeMounts") or []:
-            below = mount.get("subPath") or ""
+            below = mount.get("subPath") or expand(mount.get("subPathExpr") or "", variables or {})
             if not _stays_inside(below):
                 raise ConfigError(f"subPath {below} must not lead out of volume {mount['name']}")
             folder = volumes[mount["name"]] / below

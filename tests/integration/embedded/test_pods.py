@@ -215,6 +215,8 @@ async def test_the_last_words_of_a_container_are_its_message(cluster: Cluster) -
         **volume,
     )
     assert main_state(await cluster.ended())["terminated"]["message"] == "it broke"
+    cluster.pod("printf default > /dev/termination-log", "r")
+    assert main_state(await cluster.ended("r"))["terminated"]["message"] == "default"
     cluster.pod("echo one; echo two; exit 1", "q", terminationMessagePolicy="FallbackToLogsOnError")
     assert main_state(await cluster.ended("q"))["terminated"]["message"] == "one\ntwo\n"
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from embedded.runner.environment import INHERITED, ConfigError, container_environment, expand, inherited
+from embedded.runner.lastword import LastWord
 from embedded.runner.volumes import PathMap, prepare, remove
 
 Json = dict[str, Any]
@@ -55,6 +56,7 @@ def test_values_come_from_secrets_maps_and_fields_and_later_ones_win() -> None:
         ],
     )
     assert got == {
+        "HOSTNAME": "p",
         "A": "v\udcff",
         "B": "red",
         "C": "x",
@@ -140,3 +142,72 @@ def test_read_only_folders_are_removed_too_and_what_links_point_to_is_not(tmp_pa
     remove(tmp_path / "volumes")
     assert not (tmp_path / "volumes").exists()
     assert (kept / "file").exists()
+
+
+def test_a_container_is_told_its_limits_and_its_host_name() -> None:
+    def told(resource: str, divisor: str = "0") -> Json:
+        return {"valueFrom": {"resourceFieldRef": {"resource": resource, "divisor": divisor}}}
+
+    got = variables(
+        resources={"limits": {"memory": "64Mi", "cpu": "1500m"}, "requests": {"cpu": "250m"}},
+        env=[
+            {"name": "BYTES", **told("limits.memory")},
+            {"name": "MIB", **told("limits.memory", "1Mi")},
+            {"name": "CPUS", **told("limits.cpu")},
+            {"name": "MILLIS", **told("requests.cpu", "1m")},
+            {"name": "NONE", **told("requests.memory")},
+        ],
+    )
+    assert got == {
+        "HOSTNAME": "p",
+        "BYTES": "67108864",
+        "MIB": "64",
+        "CPUS": "2",
+        "MILLIS": "250",
+        "NONE": "0",
+    }
+    with pytest.raises(ConfigError, match=r"unsupported container resource: limits\.gold"):
+        variables(env=[{"name": "X", **told("limits.gold")}])
+
+
+def test_files_tell_of_the_pod(tmp_path: Path) -> None:
+    items = [
+        {"path": "deep/labels", "fieldRef": {"fieldPath": "metadata.labels"}},
+        {"path": "cpu", "resourceFieldRef": {"containerName": "main", "resource": "limits.cpu", "divisor": "1m"}},
+    ]
+    volumes = [
+        {"name": "d", "downwardAPI": {"items": items}},
+        {"name": "p", "projected": {"sources": [{"downwardAPI": {"items": items[:1]}}, {"secret": {"name": "s"}}]}},
+    ]
+    containers = [{"name": "main", "resources": {"limits": {"cpu": "2"}}}]
+    pod = {**POD, "spec": {"volumes": volumes, "containers": containers}}
+    made = prepare(pod, tmp_path, lambda _: SECRET, lambda _: None)
+    assert (made["d"] / "deep" / "labels").read_text() == 'app="x"'
+    assert (made["d"] / "cpu").read_text() == "2000"
+    assert (made["p"] / "deep" / "labels").read_text() == 'app="x"'
+    assert (made["p"] / "key").exists()
+
+
+def test_a_mount_may_be_below_a_path_that_a_variable_names(tmp_path: Path) -> None:
+    mount = {"name": "v", "mountPath": "/logs", "subPathExpr": "pods/$(POD)"}
+    paths = PathMap.of({"volumeMounts": [mount]}, {"v": tmp_path}, {"POD": "p-1"})
+    assert paths.map("/logs/x") == f"{tmp_path}/pods/p-1/x"
+    with pytest.raises(ConfigError, match="must not lead out"):
+        PathMap.of({"volumeMounts": [mount]}, {"v": tmp_path}, {"POD": "../../.."})
+
+
+def test_the_path_of_the_last_word_is_rewritten_where_it_stands_alone(tmp_path: Path) -> None:
+    container = {"name": "main", "terminationMessagePath": "/dev/termination-log"}
+    word = LastWord.of(container, PathMap([]), tmp_path)
+    mine = str(tmp_path / "messages" / "main")
+    assert word.rewrite("echo x > /dev/termination-log; exit 1") == f"echo x > {mine}; exit 1"
+    for other in (
+        "/dev/termination-log2",
+        "/dev/termination-log/x",
+        "/x/dev/termination-log",
+        "/dev/termination-log.bak",
+    ):
+        assert word.rewrite(other) == other
+    Path(mine).write_bytes(b"x" * 5000)
+    assert word.read() == b"x" * 4096
+    assert LastWord.of(container, PathMap([]), tmp_path).read() == b""
