@@ -9,7 +9,7 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,6 +23,8 @@ Json = dict[str, Any]
 
 AUTHENTICATED = "system:authenticated"
 MASTERS = "system:masters"
+AUDIENCE = "embedded"
+"""Whom a token is for when nobody else was asked for: this server."""
 _LONGEST = 1 << 32
 _SHORTEST = 600
 
@@ -86,9 +88,18 @@ class Authenticator:
         # Looked up by digest, so that the time a look-up takes tells nothing about a token.
         self._static = {hashlib.sha256(token.encode()).digest(): user for token, user in self.static.items()}
 
-    def user_of(self, token: str) -> User | None:
+    def user_of(self, token: str, audiences: Sequence[str] = ()) -> User | None:
+        """Whose token it is. A service account's must be meant for one of the audiences, by default this server."""
         known = self._static.get(hashlib.sha256(token.encode("utf-8", "replace")).digest())
-        return known or self._service_account(token)
+        return known or self._service_account(token, audiences)
+
+    def audiences_of(self, token: str, wanted: Sequence[str]) -> list[str]:
+        """Those of the wanted audiences that a good token is meant for."""
+        claims = self._claims(token)
+        if claims is None:
+            return list(wanted)
+        meant = claims.get("aud") or [AUDIENCE]
+        return [audience for audience in (wanted or [AUDIENCE]) if audience in meant]
 
     def issue(self, namespace: str, name: str, seconds: int, audiences: list[str]) -> Json:
         """The answer to a TokenRequest for a service account.
@@ -110,6 +121,7 @@ class Authenticator:
             "sub": f"system:serviceaccount:{namespace}:{name}",
             "uid": account["metadata"]["uid"],
             "exp": int(expires.timestamp()),
+            "aud": audiences,
         }
         body = _encode(json.dumps({"alg": "HS256"}).encode()) + "." + _encode(json.dumps(claims).encode())
         token = f"{body}.{_encode(self._sign(body))}"
@@ -124,19 +136,26 @@ class Authenticator:
     def _sign(self, body: str) -> bytes:
         return hmac.digest(self.key, body.encode(), "sha256")
 
-    def _service_account(self, token: str) -> User | None:
+    def _claims(self, token: str) -> Json | None:
+        """What a token that this cluster signed says; None for any other."""
         body, dot, signature = token.rpartition(".")
         try:
             if not dot or not hmac.compare_digest(_decode(signature), self._sign(body)):
                 return None
-            claims = json.loads(_decode(body.partition(".")[2]))
+            claims: Json = json.loads(_decode(body.partition(".")[2]))
         except (ValueError, binascii.Error):
+            return None
+        return claims
+
+    def _service_account(self, token: str, audiences: Sequence[str]) -> User | None:
+        claims = self._claims(token)
+        if claims is None or self.clock().timestamp() >= claims["exp"]:
+            return None
+        if not set(audiences or [AUDIENCE]) & set(claims.get("aud") or [AUDIENCE]):
             return None
         _, _, namespace, name = claims["sub"].split(":")
         account = self.registry.find(SERVICE_ACCOUNTS, namespace, name)
         if account is None or account["metadata"]["uid"] != claims["uid"]:
-            return None
-        if self.clock().timestamp() >= claims["exp"]:
             return None
         groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", AUTHENTICATED)
         return User(claims["sub"], claims["uid"], groups)

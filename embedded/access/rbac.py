@@ -15,6 +15,15 @@ Json = dict[str, Any]
 # Everybody who is recognised may find out what there is, who they are and what they may do.
 _OPEN_PATHS = ("/api", "/apis", "/version", "/healthz", "/livez", "/readyz", "/openapi")
 _OPEN_REVIEWS = ("selfsubjectaccessreviews", "selfsubjectreviews", "selfsubjectrulesreviews")
+OPEN_RULES: tuple[Json, ...] = (
+    {
+        "apiGroups": ["authorization.k8s.io"],
+        "resources": ["selfsubjectaccessreviews", "selfsubjectrulesreviews"],
+        "verbs": ["create"],
+    },
+    {"apiGroups": ["authentication.k8s.io"], "resources": ["selfsubjectreviews"], "verbs": ["create"]},
+    {"nonResourceURLs": [url for path in _OPEN_PATHS for url in (path, f"{path}/*")], "verbs": ["get"]},
+)
 
 
 @dataclass(frozen=True)
@@ -70,17 +79,27 @@ class Authorizer:
         for resource in (CLUSTER_ROLE_BINDINGS, ROLE_BINDINGS):
             for binding in self._registry.list(resource):
                 namespace = binding["metadata"].get("namespace", "")
-                rules = self._rules_of(binding.get("roleRef") or {}, namespace)
+                rules = rules_of(self._registry, binding.get("roleRef") or {}, namespace)
                 for subject in _subjects_in(binding):
                     self._rules.setdefault((subject, namespace), []).extend(rules)
 
-    def _rules_of(self, reference: Json, namespace: str) -> list[Json]:
-        name = reference.get("name", "")
-        if reference.get("kind") == "Role":
-            role = self._registry.find(ROLES, namespace, name)
-        else:
-            role = self._registry.find(CLUSTER_ROLES, None, name)
-        return list((role or {}).get("rules") or [])
+    def rules(self, user: User, namespace: str) -> list[Json]:
+        """All rules that allow a user something in a namespace."""
+        found = [*OPEN_RULES]
+        for subject in _subjects_of(user):
+            for scope in dict.fromkeys(("", namespace)):
+                found += self._rules_for(subject, scope)
+        return found
+
+
+def rules_of(registry: Registry, reference: Json, namespace: str) -> list[Json]:
+    """The rules of the role that a binding in a namespace refers to; none when there is no such role."""
+    name = str(reference.get("name", ""))
+    if reference.get("kind") == "Role":
+        role = registry.find(ROLES, namespace, name)
+    else:
+        role = registry.find(CLUSTER_ROLES, None, name)
+    return list((role or {}).get("rules") or [])
 
 
 def _subjects_of(user: User) -> Iterator[str]:

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
+from embedded.controllers.definitions import DefinitionController
 from embedded.controllers.events import EventExpiry
 from embedded.controllers.garbage import GarbageCollector
 from embedded.controllers.jobs import JobController
@@ -50,6 +51,7 @@ async def _follow(registry: Registry, subscription: Subscription) -> None:
     timers = Timers(clock)
     controllers: list[Controller] = [
         NamespaceController(registry, timers.add),
+        DefinitionController(registry, timers.add),
         GarbageCollector(registry),
         JobController(registry, timers.add),
         QuotaController(registry, timers.add),

@@ -1,4 +1,4 @@
-"""Namespaces: what a new one starts with, and emptying one that is deleted. Also the objects of removed definitions."""
+"""Namespaces: what a new one starts with, and emptying one that is deleted."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from embedded.machinery.errors import ApiError
 from embedded.machinery.registry import Registry
 from embedded.machinery.resources import (
     CONFIG_MAPS,
-    CUSTOM_RESOURCE_DEFINITIONS,
     NAMESPACES,
     SERVICE_ACCOUNTS,
     ResourceType,
@@ -44,8 +43,6 @@ class NamespaceController:
     def observe(self, event: Event) -> None:
         if event.key.resource == NAMESPACES.key and event.type != "DELETED":
             self._look(event.object)
-        elif event.key.resource == CUSTOM_RESOURCE_DEFINITIONS.key and event.type == "DELETED":
-            self._drop_objects(event.object)
         elif event.type == "DELETED" and event.key.namespace in self._going:
             self._finish(event.key.namespace)
 
@@ -94,7 +91,3 @@ class NamespaceController:
         self._going.discard(namespace)
         if self._registry.find(NAMESPACES, None, namespace) is not None:
             self._registry.patch(NAMESPACES, None, namespace, {"spec": {"finalizers": []}})
-
-    def _drop_objects(self, definition: Json) -> None:
-        for key, body in list(self._registry.store.scan(definition["metadata"]["name"])):
-            self._registry.store.delete(key, json.loads(body))

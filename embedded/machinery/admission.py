@@ -6,7 +6,7 @@ import base64
 import binascii
 from typing import Any
 
-from embedded.machinery import crds, quota, structural, workloads
+from embedded.machinery import crds, job_validation, quota, structural, webhooks, workloads
 from embedded.machinery.errors import Cause, bad_request
 from embedded.machinery.resources import (
     CONFIG_MAPS,
@@ -16,20 +16,21 @@ from embedded.machinery.resources import (
     PODS,
     RESOURCE_QUOTAS,
     SECRETS,
+    VALIDATING_WEBHOOKS,
     ResourceType,
 )
 
 Json = dict[str, Any]
 
 
-def admit(resource: ResourceType, obj: Json, *, strict: bool) -> list[Cause]:
+def admit(resource: ResourceType, obj: Json) -> list[Cause]:
     """Complete a new object, in place, and tell what is wrong with it.
 
     Raises:
         ApiError: 400, a value can't be read at all.
     """
     if resource.schema is not None:
-        return _custom(resource, obj, None, strict)
+        return _custom(resource, obj, None)
     if resource is SECRETS:
         obj.setdefault("type", "Opaque")
         _encode_string_data(obj)
@@ -50,13 +51,16 @@ def admit(resource: ResourceType, obj: Json, *, strict: bool) -> list[Cause]:
     elif resource is RESOURCE_QUOTAS:
         obj.setdefault("status", {})
         return quota.quota_causes(obj)
+    elif resource is VALIDATING_WEBHOOKS:
+        webhooks.default_configuration(obj)
+        return webhooks.configuration_causes(obj)
     return []
 
 
-def admit_update(resource: ResourceType, old: Json, new: Json, *, strict: bool) -> list[Cause]:
+def admit_update(resource: ResourceType, old: Json, new: Json, subresource: str = "") -> list[Cause]:
     """The same for a changed object."""
     if resource.schema is not None:
-        return _custom(resource, new, old, strict)
+        return _custom(resource, new, old)
     if resource is SECRETS:
         _encode_string_data(new)
         return _immutable(old, new, ("data", "type"))
@@ -71,19 +75,15 @@ def admit_update(resource: ResourceType, old: Json, new: Json, *, strict: bool) 
     if resource is CUSTOM_RESOURCE_DEFINITIONS:
         crds.default_crd(new)
         return crds.crd_causes(new)
+    if resource is VALIDATING_WEBHOOKS:
+        webhooks.default_configuration(new)
+        return webhooks.configuration_causes(new)
     return []
 
 
-def _custom(resource: ResourceType, obj: Json, old: Json | None, strict: bool) -> list[Cause]:
+def _custom(resource: ResourceType, obj: Json, old: Json | None) -> list[Cause]:
     assert resource.schema is not None
     structural.default(obj, resource.schema)
-    dropped = structural.prune(obj, resource.schema)
-    if dropped and strict:
-        fields = ", ".join(f'unknown field "{path}"' for path in dropped)
-        raise bad_request(
-            f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: '
-            f"strict decoding error: {fields}"
-        )
     return list(structural.causes(obj, resource.schema, old))
 
 
@@ -113,7 +113,8 @@ def _immutable(old: Json, new: Json, fields: tuple[str, ...]) -> list[Cause]:
 
 def _job_update(old: Json, new: Json) -> list[Cause]:
     causes = workloads.job_causes(new)
-    for field in ("selector", "template", "completionMode"):
+    causes += job_validation.update_causes(old["spec"], new["spec"])
+    for field in ("selector", "template"):
         before, after = old["spec"].get(field), new["spec"].get(field)
         # While a Job is suspended and has not started, its template may still be aimed at other nodes; not here.
         if before != after:

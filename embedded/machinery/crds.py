@@ -10,6 +10,10 @@ from embedded.machinery.resources import Column, ResourceType
 Json = dict[str, Any]
 
 
+CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
+"""The finalizer that holds a definition until its objects are gone."""
+
+
 def default_crd(crd: Json) -> None:
     spec = crd.setdefault("spec", {})
     names = spec.setdefault("names", {})
@@ -44,22 +48,47 @@ def crd_causes(crd: Json) -> list[Cause]:
     return causes
 
 
-def accepted_status(crd: Json, now: str) -> Json:
-    """The status of a definition that is served."""
+def accepted_status(crd: Json, now: str, conflict: str = "") -> Json:
+    """The status of a new definition. `conflict`: one of its names that another definition has."""
+    told = [
+        ("NamesAccepted", "True", "NoConflicts", "no conflicts found"),
+        ("Established", "True", "InitialNamesAccepted", "the initial names have been accepted"),
+    ]
+    if conflict:
+        told = [
+            ("NamesAccepted", "False", "NameConflict", f'"{conflict}" is already in use'),
+            ("Established", "False", "NotAccepted", "not all names are accepted"),
+        ]
     conditions = [
-        {"type": kind, "status": "True", "lastTransitionTime": now, "reason": reason, "message": message}
-        for kind, reason, message in (
-            ("NamesAccepted", "NoConflicts", "no conflicts found"),
-            ("Established", "InitialNamesAccepted", "the initial names have been accepted"),
-        )
+        {"type": kind, "status": status, "lastTransitionTime": now, "reason": reason, "message": message}
+        for kind, status, reason, message in told
     ]
     stored = [version["name"] for version in crd["spec"]["versions"] if version.get("storage")]
-    return {"conditions": conditions, "acceptedNames": crd["spec"]["names"], "storedVersions": stored}
+    accepted = {"plural": "", "kind": ""} if conflict else crd["spec"]["names"]
+    return {"conditions": conditions, "acceptedNames": accepted, "storedVersions": stored}
+
+
+def names_of(crd: Json) -> set[str]:
+    """What must be unique in a group: plural, singular and short names, and the kinds."""
+    names = crd["spec"]["names"]
+    return {
+        names["plural"],
+        names.get("singular", ""),
+        names["kind"],
+        names.get("listKind", ""),
+        *(names.get("shortNames") or ()),
+    } - {""}
+
+
+def is_served(crd: Json) -> bool:
+    conditions = (crd.get("status") or {}).get("conditions") or []
+    return any(c.get("type") == "Established" and c.get("status") == "True" for c in conditions)
 
 
 def resources_of(crd: Json) -> list[ResourceType]:
-    """One resource per served version. All versions share their objects: there is no conversion."""
+    """One resource per served version. All versions share their objects: conversion changes nothing but the name."""
     spec, names = crd["spec"], crd["spec"]["names"]
+    going = "deletionTimestamp" in crd["metadata"]
     return [
         ResourceType(
             spec["group"],
@@ -77,6 +106,8 @@ def resources_of(crd: Json) -> list[ResourceType]:
                 for c in version.get("additionalPrinterColumns") or ()
             ),
             list_kind=names.get("listKind", ""),
+            converted=len(spec["versions"]) > 1,
+            going=going,
         )
         for version in spec["versions"]
         if version.get("served")

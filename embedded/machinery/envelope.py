@@ -49,13 +49,8 @@ def require_valid(resource: ResourceType, obj: Json, causes: Iterable[errors.Cau
     ApiError: 422 when there is any cause.
     """
     found = list(causes)
-    if not found:
-        return
-    name = obj["metadata"].get("name", "")
-    error = errors.invalid(resource.kind, name, resource.group, found)
-    if not name and error.details is not None:
-        del error.details["name"]
-    raise error
+    if found:
+        raise errors.invalid(resource.kind, obj["metadata"].get("name", ""), resource.group, found)
 
 
 def check_identity(resource: ResourceType, old: Json, new: Json) -> None:

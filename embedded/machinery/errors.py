@@ -15,9 +15,12 @@ class ApiError(Exception):
     def __init__(self, code: int, reason: str, message: str, details: Json | None = None) -> None:
         super().__init__(message)
         self.code, self.reason, self.message, self.details = code, reason, message, details
+        self.continue_token = ""
+        """Where a list that has expired can go on, inconsistently."""
 
     def to_status(self) -> Json:
-        status: Json = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure"}
+        metadata = {"continue": self.continue_token} if self.continue_token else {}
+        status: Json = {"kind": "Status", "apiVersion": "v1", "metadata": metadata, "status": "Failure"}
         status["message"] = self.message
         if self.reason:
             status["reason"] = self.reason
@@ -36,7 +39,7 @@ class Cause:
 
 
 def _about(kind: str, name: str, group: str) -> Json:
-    details: Json = {"name": name, "kind": kind}
+    details: Json = {"name": name, "kind": kind} if name else {"kind": kind}
     if group:
         details["group"] = group
     return details
@@ -66,7 +69,8 @@ def bad_request(message: str) -> ApiError:
 
 
 def forbidden(plural: str, name: str, group: str, why: str) -> ApiError:
-    message = f'{_qualified(plural, group)} "{name}" is forbidden: {why}'
+    about = f'{_qualified(plural, group)} "{name}"' if name else _qualified(plural, group)
+    message = f"{about} is forbidden: {why}"
     return ApiError(403, "Forbidden", message, _about(plural, name, group))
 
 
@@ -77,6 +81,16 @@ def unknown_resource() -> ApiError:
 def method_not_allowed() -> ApiError:
     message = "the server does not allow this method on the requested resource"
     return ApiError(405, "MethodNotAllowed", message, {})
+
+
+def terminating(plural: str, name: str, group: str, namespace: str) -> ApiError:
+    """Nothing can be made in a namespace that goes."""
+    why = f"unable to create new content in namespace {namespace} because it is being terminated"
+    error = forbidden(plural, name, group, why)
+    message = f"namespace {namespace} is being terminated"
+    cause = {"reason": "NamespaceTerminating", "message": message, "field": "metadata.namespace"}
+    error.details = {**(error.details or {}), "causes": [cause]}
+    return error
 
 
 def unsupported_media_type(accepted: Sequence[str]) -> ApiError:
@@ -93,7 +107,7 @@ def invalid(kind: str, name: str, group: str, causes: Sequence[Cause]) -> ApiErr
     parts = [f"{cause.field}: {cause.message}" for cause in causes]
     text = parts[0] if len(parts) == 1 else "[" + ", ".join(parts) + "]"
     details = {
-        **_about(kind, name, group),
+        **(_about(kind, name, group) if kind else {}),
         "causes": [{"reason": c.reason, "message": c.message, "field": c.field} for c in causes],
     }
     full_kind = f"{kind}.{group}" if group else kind

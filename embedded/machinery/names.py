@@ -32,6 +32,12 @@ _VALUE_RULE = (
     "and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for "
     "validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
 )
+_ANNOTATIONS_LIMIT = 256 << 10
+_STANDARD_FINALIZERS = ("kubernetes", "orphan", "foregroundDeletion")
+_STRICT_FINALIZERS = (
+    *("configmaps", "secrets", "pods", "jobs.batch", "serviceaccounts", "namespaces", "events", "resourcequotas"),
+    *("nodes", "leases.coordination.k8s.io"),
+)
 _RBAC = "rbac.authorization.k8s.io"
 
 
@@ -48,8 +54,18 @@ def name_problem(name: str, resource: str) -> str | None:
     return None if re.fullmatch(_SUBDOMAIN, name) else _SUBDOMAIN_RULE
 
 
-def metadata_causes(metadata: Json, resource: str) -> list[Cause]:
-    """What is wrong with an object's name and labels."""
+def generated_name_causes(metadata: Json, resource: str) -> list[Cause]:
+    """What is wrong with the beginning of a name that is to be generated: it may end in a dash."""
+    prefix = metadata.get("generateName")
+    if not prefix:
+        return []
+    whole = prefix[:-1] + "a" if prefix.endswith("-") else prefix
+    why = name_problem(whole, resource)
+    return [Cause("FieldValueInvalid", "metadata.generateName", f'Invalid value: "{prefix}": {why}')] if why else []
+
+
+def metadata_causes(metadata: Json, resource: str, old: Json | None = None) -> list[Cause]:
+    """What is wrong with an object's name, labels and the rest of its metadata. `old` is what it was before."""
     causes: list[Cause] = []
     name = metadata.get("name")
     if not name:
@@ -58,6 +74,68 @@ def metadata_causes(metadata: Json, resource: str) -> list[Cause]:
     if why := name_problem(name, resource):
         causes.append(Cause("FieldValueInvalid", "metadata.name", f'Invalid value: "{name}": {why}'))
     causes += label_causes(metadata.get("labels") or {}, "metadata.labels")
+    causes += _annotation_causes(metadata.get("annotations") or {})
+    causes += _owner_causes(metadata.get("ownerReferences") or [])
+    return causes + _finalizer_causes(metadata, resource, old)
+
+
+def _annotation_causes(annotations: Json) -> list[Cause]:
+    at = "metadata.annotations"
+    causes = [
+        Cause("FieldValueInvalid", at, f'Invalid value: "{key}": {why}')
+        for key in annotations
+        if (why := _key_problem(key.lower()))
+    ]
+    if sum(len(key.encode()) + len(str(value).encode()) for key, value in annotations.items()) > _ANNOTATIONS_LIMIT:
+        message = f"Too long: may not be more than {_ANNOTATIONS_LIMIT} bytes"
+        causes.append(Cause("FieldValueTooLong", at, message))
+    return causes
+
+
+def _owner_causes(owners: list[Json]) -> list[Cause]:
+    causes = []
+    for index, owner in enumerate(owners):
+        at = f"metadata.ownerReferences[{index}]"
+        asked = {"apiVersion": "version", "kind": "kind", "name": "name", "uid": "uid"}
+        for field, word in asked.items():
+            if not owner.get(field):
+                shown = owner.get(field, "")
+                causes.append(
+                    Cause("FieldValueInvalid", f"{at}.{field}", f'Invalid value: "{shown}": {word} must not be empty')
+                )
+    controllers = [str(owner.get("name")) for owner in owners if owner.get("controller")]
+    if len(controllers) > 1:
+        message = (
+            'Invalid value: Only one reference can have Controller set to true. Found "true" in references for '
+            f"{controllers[0]} and {controllers[1]}"
+        )
+        causes.append(Cause("FieldValueInvalid", "metadata.ownerReferences", message))
+    return causes
+
+
+def _finalizer_causes(metadata: Json, resource: str, old: Json | None) -> list[Cause]:
+    causes = []
+    finalizers = metadata.get("finalizers") or []
+    for index, finalizer in enumerate(finalizers):
+        if why := _key_problem(finalizer):
+            causes.append(Cause("FieldValueInvalid", "metadata.finalizers", f'Invalid value: "{finalizer}": {why}'))
+        elif "/" not in finalizer and finalizer not in _STANDARD_FINALIZERS and resource in _STRICT_FINALIZERS:
+            why = "name is neither a standard finalizer name nor is it fully qualified"
+            causes.append(
+                Cause("FieldValueInvalid", f"metadata.finalizers[{index}]", f'Invalid value: "{finalizer}": {why}')
+            )
+    if {"orphan", "foregroundDeletion"} <= set(finalizers):
+        why = "finalizer orphan and foregroundDeletion cannot be both set"
+        causes.append(Cause("FieldValueInvalid", "metadata.finalizers", f'Invalid value: "orphan": {why}'))
+    if old is not None and "deletionTimestamp" in old:
+        added = [finalizer for finalizer in finalizers if finalizer not in (old.get("finalizers") or [])]
+        if added:
+            listed = ", ".join(f'"{finalizer}"' for finalizer in added)
+            why = (
+                "Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers "
+                f"[]string{{{listed}}}"
+            )
+            causes.append(Cause("FieldValueForbidden", "metadata.finalizers", why))
     return causes
 
 

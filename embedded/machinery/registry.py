@@ -10,16 +10,12 @@ from __future__ import annotations
 
 import json
 import secrets
-import uuid
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from embedded.machinery import apply, crds, deletion, envelope, errors, generations, quota, shapes
-from embedded.machinery import patch as patches
-from embedded.machinery.admission import admit, admit_update
-from embedded.machinery.names import metadata_causes
+from embedded.machinery import crds, deletion, envelope, errors, proposals, quota
 from embedded.machinery.resources import (
     CUSTOM_RESOURCE_DEFINITIONS,
     NAMESPACES,
@@ -36,7 +32,6 @@ from embedded.storage.store import Key, Store, encode
 Json = dict[str, Any]
 
 _SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
-_GIVEN_BY_SERVER = ("resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "managedFields")
 
 
 def timestamp(moment: datetime) -> str:
@@ -61,7 +56,7 @@ class Registry:
     ) -> None:
         self.store = store
         self.clock = clock
-        self._pick = pick
+        self.pick = pick
         self.catalogue = Catalogue()
         for _, body in store.scan(CUSTOM_RESOURCE_DEFINITIONS.key):
             for resource in crds.resources_of(json.loads(body)):
@@ -81,14 +76,24 @@ class Registry:
         return self._read(resource, namespace, name)
 
     def raw(self, resource: ResourceType, namespace: str | None, name: str) -> bytes:
+        """One object as JSON, in the version of `resource`."""
+        return self.in_version(resource, self.stored(resource, namespace, name))
+
+    def stored(self, resource: ResourceType, namespace: str | None, name: str) -> bytes:
         """One object as it is stored: JSON bytes."""
-        body = self.store.get(self._key(resource, namespace, name))
+        body = self.store.get(self.key(resource, namespace, name))
         if body is None:
             raise errors.not_found(resource.plural, name, resource.group)
         return body
 
+    def in_version(self, resource: ResourceType, body: bytes) -> bytes:
+        """A stored object as the version of `resource` has it: the versions of a definition differ in name only."""
+        if not resource.converted:
+            return body
+        return encode({**json.loads(body), "apiVersion": resource.api_version})
+
     def find(self, resource: ResourceType, namespace: str | None, name: str) -> Json | None:
-        body = self.store.get(self._key(resource, namespace, name))
+        body = self.store.get(self.key(resource, namespace, name))
         return json.loads(body) if body is not None else None
 
     def list(
@@ -156,92 +161,50 @@ class Registry:
         """
         return _decode(self.write_patch(resource, namespace, name, patch, kind, how or Write()))
 
-    def write_new(
-        self, resource: ResourceType, obj: Json, namespace: str | None, how: Write, *, applied: bool = False
-    ) -> Written:
-        """`create`, giving the stored bytes. With `applied`, the manager is recorded as the owner of all it set."""
-        metadata = envelope.complete(resource, obj, namespace)
-        shapes.fit(resource, obj, strict=how.strict)
-        if not metadata.get("name") and metadata.get("generateName"):
-            metadata["name"] = metadata["generateName"][:58] + self._pick()
-        envelope.require_valid(resource, obj, metadata_causes(metadata, resource.key))
-        key = self._key(resource, namespace, metadata["name"])
-        self._require_namespace(resource, namespace)
-        for field in _GIVEN_BY_SERVER:
-            metadata.pop(field, None)
-        metadata["uid"] = str(uuid.uuid4())
-        metadata["creationTimestamp"] = self.now()
-        if generations.counted(resource):
-            metadata["generation"] = 1
-        if resource.has_status:
-            obj.pop("status", None)
-        if applied:
-            claim = self._claim(resource, how, "Apply", apply.fields_of(obj, _list_key(resource)))
-            apply.write_entries(obj, [claim])
-        envelope.require_valid(resource, obj, admit(resource, obj, strict=how.strict))
-        if self.store.get(key) is not None:
-            raise errors.already_exists(resource.plural, metadata["name"], resource.group)
-        self._require_quota(resource, namespace, obj)
-        if how.dry_run:
-            return Written(encode(obj), created=True)
-        body = self.store.put(key, obj, None)
-        if resource is CUSTOM_RESOURCE_DEFINITIONS:
-            body = self._establish(key, obj)
-        return Written(body, created=True)
+    def write_new(self, resource: ResourceType, obj: Json, namespace: str | None, how: Write) -> Written:
+        """`create`, giving the stored bytes."""
+        return self.commit(proposals.new(self, resource, obj, namespace, how))
 
     def write_over(self, resource: ResourceType, obj: Json, namespace: str | None, name: str, how: Write) -> Written:
         """`update`, giving the stored bytes."""
-        metadata = envelope.complete(resource, obj, namespace)
-        if metadata.get("name", name) != name:
-            raise errors.bad_request(
-                f"the name of the object ({metadata['name']}) does not match the name on the URL ({name})"
-            )
-        old = self._read(resource, namespace, name)
-        if resource.schema is not None and not metadata.get("resourceVersion"):
-            cause = errors.Cause(
-                "FieldValueInvalid",
-                "metadata.resourceVersion",
-                "Invalid value: 0: must be specified for an update",
-            )
-            raise errors.invalid(resource.plural, name, resource.group, [cause])
-        return self._replace(resource, old, obj, how)
+        return self.commit(proposals.replacement(self, resource, obj, namespace, name, how))
 
     def write_patch(
         self, resource: ResourceType, namespace: str | None, name: str, patch: Any, kind: PatchKind, how: Write
     ) -> Written:
         """`patch`, giving the stored bytes."""
-        if kind == "apply":
-            return self._apply(resource, namespace, name, patch, how)
-        body = self.raw(resource, namespace, name)
-        change = {"merge": patches.merge, "json": patches.json_patch, "strategic": patches.strategic}[kind]
-        # Decoded twice, so that the old object and the new share nothing.
-        new = change(json.loads(body), patch)
-        if not isinstance(new, dict) or not isinstance(new.get("metadata"), dict):
-            raise errors.bad_request("a patch must leave an object with metadata")
-        return self._replace(resource, json.loads(body), new, how)
+        return self.commit(proposals.patched(self, resource, namespace, name, patch, kind, how))
 
-    def _apply(self, resource: ResourceType, namespace: str | None, name: str, wanted: Any, how: Write) -> Written:
-        if not isinstance(wanted, dict):
-            raise errors.bad_request(f"an apply patch must be an object of kind {resource.kind}")
-        metadata = envelope.complete(resource, wanted, namespace)
-        if metadata.setdefault("name", name) != name:
-            raise errors.bad_request(f"name must be {name}, as in the URL, not {metadata['name']}")
-        body = self.store.get(self._key(resource, namespace, name))
-        if body is None:
-            if how.subresource:
-                raise errors.not_found(resource.plural, name, resource.group)
-            return self.write_new(resource, wanted, namespace, how, applied=True)
-        if resource.has_status and how.subresource is None:
-            wanted.pop("status", None)
-        if how.subresource == "status":
-            wanted = {"apiVersion": wanted["apiVersion"], "kind": wanted["kind"], "metadata": metadata} | (
-                {"status": wanted["status"]} if "status" in wanted else {}
-            )
-        live = json.loads(body)
-        envelope.check_identity(resource, live, wanted)
-        claim = self._claim(resource, how, "Apply", frozenset())
-        new = apply.applied(json.loads(body), wanted, claim, _list_key(resource), force=how.force)
-        return self._replace(resource, live, new, how, record=new["metadata"].get("managedFields"))
+    def commit(self, change: proposals.Change) -> Written:
+        """Store a change that has been judged, or with dry run only say what it would be.
+
+        Raises:
+            ApiError: 403 (a quota is exceeded), 409 (another write has come in between).
+        """
+        resource, old, new, key = change.resource, change.old, change.new, change.key
+        if change.at != self.store.revision:
+            self._require_unchanged(change)
+        if old is None:
+            self._require_quota(resource, key.namespace, new)
+        if change.how.dry_run or new == old:
+            return Written(encode(new), created=old is None, warnings=change.warnings)
+        if old is not None:
+            return Written(self._store_change(resource, old, new), warnings=change.warnings)
+        body = self.store.put(key, new, None)
+        if resource is CUSTOM_RESOURCE_DEFINITIONS:
+            body = self._establish(key, new)
+        return Written(body, created=True, warnings=change.warnings)
+
+    def _require_unchanged(self, change: proposals.Change) -> None:
+        body, resource, name = self.store.get(change.key), change.resource, change.key.name
+        if change.old is None:
+            if body is not None:
+                raise errors.already_exists(resource.plural, name, resource.group)
+            self.require_namespace(resource, change.key.namespace, name)
+        elif body is None:
+            raise errors.not_found(resource.plural, name, resource.group)
+        else:
+            envelope.check_identity(resource, json.loads(body), {"metadata": change.old["metadata"]})
 
     def bind_pod(self, namespace: str, name: str, node: str, status: Json) -> Json:
         """Give a pod to a node and set its first status, in one change: scheduler and kubelet are one here."""
@@ -252,34 +215,11 @@ class Registry:
             "spec": {**old["spec"], "nodeName": node},
             "status": status,
         }
-        return _decode(Written(self.store.put(self._key(PODS, namespace, name), new, old)))
-
-    def _replace(
-        self, resource: ResourceType, old: Json, new: Json, how: Write, record: Sequence[Json] | None = None
-    ) -> Written:
-        """Store `new` where `old` is, as far as rules allow. `record` replaces the one of field owners."""
-        shapes.fit(resource, new, strict=how.strict)
-        envelope.check_identity(resource, old, new)
-        envelope.keep_system_fields(old, new)
-        new = envelope.narrowed(resource, old, new, how.subresource)
-        metadata = new["metadata"]
-        causes = metadata_causes(metadata, resource.key)
-        causes += admit_update(resource, old, new, strict=how.strict)
-        envelope.require_valid(resource, new, causes)
-        if how.subresource is None:
-            generations.advance(resource, old, new)
-        if record is not None:
-            metadata["managedFields"] = record
-        elif "managedFields" in old["metadata"]:
-            apply.after_write(old, new, self._claim(resource, how, "Update", frozenset()), _list_key(resource))
-        metadata["resourceVersion"] = old["metadata"]["resourceVersion"]
-        if how.dry_run or new == old:
-            return Written(encode(new))
-        return Written(self._store_change(resource, old, new))
+        return _decode(Written(self.store.put(self.key(PODS, namespace, name), new, old)))
 
     def _store_change(self, resource: ResourceType, old: Json, new: Json) -> bytes:
         metadata = new["metadata"]
-        key = self._key(resource, metadata.get("namespace"), metadata["name"])
+        key = self.key(resource, metadata.get("namespace"), metadata["name"])
         if "deletionTimestamp" in metadata and not metadata.get("finalizers"):
             metadata.pop("finalizers", None)
             if deletion.may_go(resource, new):
@@ -287,7 +227,7 @@ class Registry:
                 return encode(new)
         body = self.store.put(key, new, old)
         if resource is CUSTOM_RESOURCE_DEFINITIONS:
-            self._serve(new)
+            self._serve(_decode(Written(body)))
         return body
 
     def delete(
@@ -312,7 +252,7 @@ class Registry:
         envelope.check_preconditions(resource, old, preconditions or {})
         if dry_run:
             return old
-        key = self._key(resource, namespace, name)
+        key = self.key(resource, namespace, name)
         now = self.now()
         if deletion.mark(resource, new, propagation=propagation, grace_period=grace_period, now=now):
             self._remove(resource, key, new)
@@ -327,6 +267,7 @@ class Registry:
         field_selector: str = "",
         *,
         propagation: str | None = None,
+        dry_run: bool = False,
     ) -> Sequence[Json]:
         doomed = self.list(resource, namespace, label_selector, field_selector)
         return [
@@ -335,6 +276,7 @@ class Registry:
                 obj["metadata"].get("namespace"),
                 obj["metadata"]["name"],
                 propagation=propagation,
+                dry_run=dry_run,
             )
             for obj in doomed
         ]
@@ -345,18 +287,21 @@ class Registry:
         obj: Json = json.loads(self.raw(resource, namespace, name))
         return obj
 
-    def _key(self, resource: ResourceType, namespace: str | None, name: str) -> Key:
+    def key(self, resource: ResourceType, namespace: str | None, name: str) -> Key:
+        """Where an object is in the store."""
         return Key(resource.key, (namespace or "") if resource.namespaced else "", name)
 
-    def _require_namespace(self, resource: ResourceType, namespace: str | None) -> None:
+    def require_namespace(self, resource: ResourceType, namespace: str | None, name: str) -> None:
+        """Raises:
+        ApiError: 404, 403, no object can be made in that namespace.
+        """
         if not resource.namespaced:
             return
         found = self.find(NAMESPACES, None, namespace or "")
         if found is None:
             raise errors.not_found("namespaces", namespace or "")
         if "deletionTimestamp" in found["metadata"]:
-            why = f"unable to create new content in namespace {namespace} because it is being terminated"
-            raise errors.forbidden(resource.plural, "", resource.group, why)
+            raise errors.terminating(resource.plural, name, resource.group, namespace or "")
 
     def _require_quota(self, resource: ResourceType, namespace: str | None, obj: Json) -> None:
         if namespace is None or not resource.namespaced:
@@ -369,28 +314,34 @@ class Registry:
         """How much of each named limit of a quota the namespace's objects use."""
         return quota.used(names, lambda: self.list(PODS, namespace), lambda key: self.store.count(key, namespace))
 
-    def _claim(self, resource: ResourceType, how: Write, operation: str, paths: frozenset[apply.Path]) -> apply.Entry:
-        return apply.Entry(how.manager, operation, how.subresource or "", resource.api_version, self.now(), paths)
-
     def _remove(self, resource: ResourceType, key: Key, obj: Json) -> None:
         self.store.delete(key, obj)
         if resource is CUSTOM_RESOURCE_DEFINITIONS:
             self.catalogue.remove(obj["metadata"]["name"])
 
     def _establish(self, key: Key, crd: Json) -> bytes:
-        served = {**crd, "metadata": dict(crd["metadata"]), "status": crds.accepted_status(crd, self.now())}
+        finalizers = [*(crd["metadata"].get("finalizers") or []), crds.CLEANUP]
+        served = {**crd, "metadata": {**crd["metadata"], "finalizers": finalizers}}
+        served["status"] = crds.accepted_status(crd, self.now(), self._naming_conflict(crd))
         body = self.store.put(key, served, crd)
         self._serve(served)
         return body
 
+    def _naming_conflict(self, crd: Json) -> str:
+        """The name of a definition that some other one in its group has taken already; empty when there is none."""
+        name, group, wanted = crd["metadata"]["name"], crd["spec"]["group"], crds.names_of(crd)
+        for other in self.list(CUSTOM_RESOURCE_DEFINITIONS):
+            neighbour = other["metadata"]["name"] != name and other["spec"]["group"] == group and crds.is_served(other)
+            if neighbour and (taken := sorted(wanted & crds.names_of(other))):
+                return taken[0]
+        return ""
+
     def _serve(self, crd: Json) -> None:
         self.catalogue.remove(crd["metadata"]["name"])
+        if not crds.is_served(crd):
+            return
         for resource in crds.resources_of(crd):
             self.catalogue.add(resource)
-
-
-def _list_key(resource: ResourceType) -> apply.ListKey:
-    return apply.built_in_list_key if resource.schema is None else apply.schema_list_key(resource.schema)
 
 
 def _decode(written: Written) -> Json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,6 +43,10 @@ class ResourceType:
     schema: Json | None = field(default=None, hash=False, compare=False)
     columns: tuple[Column, ...] = ()
     list_kind: str = ""
+    converted: bool = False
+    """Objects may be stored as another version of the same resource."""
+    going: bool = field(default=False, compare=False)
+    """Its definition is being deleted: objects may go and none come."""
 
     @property
     def key(self) -> str:
@@ -106,10 +111,24 @@ ROLES = _rbac("roles", "Role", True)
 CLUSTER_ROLES = _rbac("clusterroles", "ClusterRole", False)
 ROLE_BINDINGS = _rbac("rolebindings", "RoleBinding", True)
 CLUSTER_ROLE_BINDINGS = _rbac("clusterrolebindings", "ClusterRoleBinding", False)
+RBAC = (ROLES, CLUSTER_ROLES, ROLE_BINDINGS, CLUSTER_ROLE_BINDINGS)
+VALIDATING_WEBHOOKS = ResourceType(
+    "admissionregistration.k8s.io",
+    "v1",
+    "validatingwebhookconfigurations",
+    "ValidatingWebhookConfiguration",
+    namespaced=False,
+    singular="validatingwebhookconfiguration",
+    categories=("api-extensions",),
+)
 TOKEN_REVIEWS = _review("authentication.k8s.io", "tokenreviews", "TokenReview")
 SELF_SUBJECT_REVIEWS = _review("authentication.k8s.io", "selfsubjectreviews", "SelfSubjectReview")
 SUBJECT_ACCESS_REVIEWS = _review("authorization.k8s.io", "subjectaccessreviews", "SubjectAccessReview")
 SELF_SUBJECT_ACCESS_REVIEWS = _review("authorization.k8s.io", "selfsubjectaccessreviews", "SelfSubjectAccessReview")
+LOCAL_SUBJECT_ACCESS_REVIEWS = _review(
+    "authorization.k8s.io", "localsubjectaccessreviews", "LocalSubjectAccessReview", namespaced=True
+)
+SELF_SUBJECT_RULES_REVIEWS = _review("authorization.k8s.io", "selfsubjectrulesreviews", "SelfSubjectRulesReview")
 
 BUILT_IN: tuple[ResourceType, ...] = (
     NAMESPACES,
@@ -123,14 +142,14 @@ BUILT_IN: tuple[ResourceType, ...] = (
     RESOURCE_QUOTAS,
     LEASES,
     CUSTOM_RESOURCE_DEFINITIONS,
-    ROLES,
-    CLUSTER_ROLES,
-    ROLE_BINDINGS,
-    CLUSTER_ROLE_BINDINGS,
+    *RBAC,
+    VALIDATING_WEBHOOKS,
     TOKEN_REVIEWS,
     SELF_SUBJECT_REVIEWS,
     SUBJECT_ACCESS_REVIEWS,
     SELF_SUBJECT_ACCESS_REVIEWS,
+    LOCAL_SUBJECT_ACCESS_REVIEWS,
+    SELF_SUBJECT_RULES_REVIEWS,
 )
 
 SERVER_VERSION = {"major": "1", "minor": "36", "gitVersion": "v1.36.2+embedded", "platform": "python"}
@@ -177,4 +196,15 @@ class Catalogue:
             versions = groups.setdefault(group, [])
             if version not in versions:
                 versions.append(version)
+        for versions in groups.values():
+            versions.sort(key=_priority, reverse=True)
         return groups
+
+
+def _priority(version: str) -> tuple[int, int, int, str]:
+    """Orders versions as Kubernetes does, the preferred one last: v2, v1, v1beta2, v1alpha1, others."""
+    match = re.fullmatch(r"v(\d+)(?:(alpha|beta)(\d+))?", version)
+    if match is None:
+        return (-1, 0, 0, "".join(chr(0x10FFFF - ord(letter)) for letter in version))
+    stage = {None: 2, "beta": 1, "alpha": 0}[match.group(2)]
+    return (stage, int(match.group(1)), int(match.group(3) or 0), "")

@@ -166,3 +166,20 @@ def predicate(labels: str, fields: str, resource: str) -> Predicate | None:
     if by_label and by_field:
         return lambda obj: by_label(obj) and by_field(obj)
     return by_label or by_field
+
+
+def matches_selector(selector: Json, labels: Json) -> bool:
+    """A LabelSelector as objects hold it (`matchLabels`, `matchExpressions`); an empty one matches everything."""
+    if any(labels.get(key) != value for key, value in (selector.get("matchLabels") or {}).items()):
+        return False
+    for expression in selector.get("matchExpressions") or []:
+        value, values = labels.get(expression.get("key")), expression.get("values") or []
+        fits = {
+            "In": value in values,
+            "NotIn": value not in values,
+            "Exists": value is not None,
+            "DoesNotExist": value is None,
+        }.get(expression.get("operator"), False)
+        if not fits:
+            return False
+    return True

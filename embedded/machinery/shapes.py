@@ -38,27 +38,25 @@ def _loaded() -> tuple[dict[str, str], dict[str, str | dict[str, str]]]:
     return data["kinds"], data["types"]
 
 
-def fit(resource: ResourceType, obj: Json, *, strict: bool) -> None:
+def fit(resource: ResourceType, obj: Json) -> list[str]:
     """Drop unknown fields and nulls of a built-in object, in place; of a custom resource those of its metadata.
 
+    Returns the paths of the unknown fields.
+
     Raises:
-        ApiError: 400, a value is of a wrong type, or with `strict` there is an unknown field.
+        ApiError: 400, a value is of a wrong type.
     """
     kinds, _ = _loaded()
     kind = kinds.get(f"{resource.group}/{resource.version}/{resource.kind}")
     try:
         if kind is not None:
-            dropped = list(_fit(obj, kind, ""))
-        else:
-            dropped = list(_fit(obj.get("metadata"), "ObjectMeta", "metadata"))
+            return list(_fit(obj, kind, ""))
+        return list(_fit(obj.get("metadata"), "ObjectMeta", "metadata"))
     except _MismatchError as error:
-        raise _unreadable(resource, str(error)) from None
-    if dropped and strict:
-        fields = ", ".join(f'unknown field "{path}"' for path in dropped)
-        raise _unreadable(resource, f"strict decoding error: {fields}")
+        raise unreadable(resource, str(error)) from None
 
 
-def _unreadable(resource: ResourceType, why: str) -> ApiError:
+def unreadable(resource: ResourceType, why: str) -> ApiError:
     kind = resource.kind
     return bad_request(f'{kind} in version "{resource.version}" cannot be handled as a {kind}: {why}')
 

@@ -28,7 +28,8 @@ class Write:
 
 @dataclass(frozen=True)
 class Written:
-    """An object as it is after a write, as JSON, and whether the write made it."""
+    """An object as it is after a write, as JSON, whether the write made it, and what of the request was left out."""
 
     body: bytes
     created: bool = False
+    warnings: tuple[str, ...] = ()

@@ -10,63 +10,30 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from aiohttp import web
 
-from embedded.access.identity import Authenticator, User
+from embedded.access.escalation import EscalationGuard
+from embedded.access.identity import AUDIENCE, Authenticator, User
 from embedded.access.rbac import Authorizer, Request
 from embedded.access.reviews import REVIEWS, answer
-from embedded.machinery.errors import ApiError, Cause, bad_request, invalid, method_not_allowed, unknown_resource
+from embedded.machinery.errors import ApiError, bad_request, method_not_allowed, unknown_resource
 from embedded.machinery.ports import LogOptions, PodRunner
 from embedded.machinery.registry import Registry
-from embedded.machinery.resources import PODS
 from embedded.machinery.tables import table
-from embedded.machinery.write import Write, Written
-from embedded.server import body, discovery, doorway, listing, paths, streams, watching
-from embedded.storage.store import StorageError, encode
+from embedded.server import body, discovery, doorway, forms, listing, options, paths, responses, streams, watching
+from embedded.server.calls import Call
+from embedded.server.webhooks import Webhooks
+from embedded.server.writing import Writing
+from embedded.storage.store import StorageError
 
 Json = dict[str, Any]
 _log = logging.getLogger(__name__)
 
 _VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _ONE_PIECE = 1 << 18
-_TRUE = ("true", "1")
-
-
-@dataclass(frozen=True)
-class Call:
-    """One request for a resource, whose sender is known and allowed to make it."""
-
-    request: web.BaseRequest
-    target: paths.Target
-    user: User
-
-    @property
-    def query(self) -> Any:
-        return self.request.query
-
-    @property
-    def accept(self) -> str:
-        return self.request.headers.get("Accept", "")
-
-    @property
-    def dry_run(self) -> bool:
-        return bool(self.query.get("dryRun") == "All")
-
-    @property
-    def how(self) -> Write:
-        """What the query says of a write. Who does not name itself is known by its program, as on a real server."""
-        program = self.request.headers.get("User-Agent", "").partition("/")[0]
-        return Write(
-            subresource=self.target.subresource or None,
-            dry_run=self.dry_run,
-            strict=self.query.get("fieldValidation") == "Strict",
-            manager=self.query.get("fieldManager") or program or "unknown",
-            force=self.query.get("force") in _TRUE,
-        )
 
 
 class Server:
@@ -80,15 +47,16 @@ class Server:
         self._authorizer = authorizer
         self._pods = pods
         self._closing = asyncio.Event()
+        writing = Writing(registry, EscalationGuard(registry, authorizer), Webhooks(registry))
         self._methods: dict[str, Callable[[Call], Awaitable[web.StreamResponse]]] = {
             "get": self._get,
             "list": self._list,
             "watch": self._watch,
-            "create": self._create,
-            "update": self._update,
-            "patch": self._patch,
-            "delete": self._delete,
-            "deletecollection": self._delete_collection,
+            "create": writing.create,
+            "update": writing.update,
+            "patch": writing.patch,
+            "delete": writing.delete,
+            "deletecollection": writing.delete_collection,
         }
 
     def runner(self) -> web.ServerRunner:
@@ -106,19 +74,21 @@ class Server:
         try:
             return await self._answer(request)
         except ApiError as error:
-            return _status(error)
+            return responses.failure(error)
         except web.HTTPRequestEntityTooLarge:
             limit = f"Request entity too large: limit is {doorway.MAX_BODY}"
-            return _status(ApiError(413, "RequestEntityTooLarge", limit, {}))
+            return responses.failure(ApiError(413, "RequestEntityTooLarge", limit, {}))
         except StorageError as error:
             _log.error("storage failed: %s", error)
-            return _status(ApiError(500, "InternalError", str(error)))
+            return responses.failure(ApiError(500, "InternalError", str(error)))
         except (ConnectionError, asyncio.CancelledError):
             raise
         except Exception:
             # The boundary: a fault in one request must not end the server, and its cause belongs in the log.
             _log.exception("request failed: %s %s", request.method, request.path)
-            return _status(ApiError(500, "InternalError", "an internal error; the cluster's log has the cause"))
+            return responses.failure(
+                ApiError(500, "InternalError", "an internal error; the cluster's log has the cause")
+            )
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         doorway.check_site(request.headers)
@@ -134,7 +104,9 @@ class Server:
             if verb != "create":
                 raise method_not_allowed()
             review = body.read_object(await request.read(), request.content_type, resource.kind)
-            return _json(201, answer(resource, review, user, self._authenticator, self._authorizer))
+            return responses.of(
+                201, answer(resource, review, target.namespace or "", user, self._authenticator, self._authorizer)
+            )
         call = Call(request, target, user)
         if target.subresource == "log" and verb == "get":
             return await self._pod_log(call)
@@ -155,7 +127,7 @@ class Server:
                 raise method_not_allowed()
             if not self._authorizer.allows(user, Request("get", path=request.path)):
                 raise ApiError(403, "Forbidden", f'User "{user.name}" cannot get path "{request.path}"', {})
-            return web.Response(text=found) if isinstance(found, str) else _json(200, found)
+            return web.Response(text=found) if isinstance(found, str) else responses.of(200, found)
         group = request.path.strip("/").split("/")
         known = self._registry.catalogue.group_versions()
         if group[0] == "api" or (group[0] == "apis" and len(group) > 2 and group[2] in known.get(group[1], [])):
@@ -184,21 +156,23 @@ class Server:
     # -- verbs
 
     async def _get(self, call: Call) -> web.StreamResponse:
-        t = call.target
+        t, form = call.target, forms.wanted(call.accept)
         raw = self._registry.raw(t.resource, t.namespace, t.name)
-        if listing.table_wanted(call.accept):
-            obj = json.loads(raw)
-            metadata = {"resourceVersion": obj["metadata"]["resourceVersion"]}
-            include = call.query.get("includeObject", "Metadata")
-            return _json(200, table(t.resource, [obj], metadata, include=include, now=self._registry.clock()))
-        return _bytes(200, raw)
+        if form.shape == "object":
+            return responses.raw(200, raw)
+        obj = json.loads(raw)
+        if form.shape != "Table":
+            return responses.of(200, form.item(obj))
+        metadata = {"resourceVersion": obj["metadata"]["resourceVersion"]}
+        include = call.query.get("includeObject", "Metadata")
+        return responses.of(200, table(t.resource, [obj], metadata, include=include, now=self._registry.clock()))
 
     async def _list(self, call: Call) -> web.StreamResponse:
         t = call.target
         chunks = listing.list_chunks(self._registry, t.resource, t.namespace, call.query, call.accept)
         length = sum(map(len, chunks))
         if length <= _ONE_PIECE:
-            return _bytes(200, b"".join(chunks))
+            return responses.raw(200, b"".join(chunks))
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         response.content_length = length
         await response.prepare(call.request)
@@ -209,58 +183,8 @@ class Server:
 
     async def _watch(self, call: Call) -> web.StreamResponse:
         t = call.target
-        watch = watching.watch_of(self._registry, t.resource, t.namespace, call.query, call.accept)
+        watch = watching.watch_of(self._registry, t.resource, t.namespace, call.query, call.accept, t.name)
         return await self._stream(call.request, watch.lines(), "application/json")
-
-    async def _create(self, call: Call) -> web.StreamResponse:
-        t, request = call.target, call.request
-        obj = body.read_object(await request.read(), request.content_type, t.resource.kind)
-        return _written(self._registry.write_new(t.resource, obj, t.namespace, call.how))
-
-    async def _update(self, call: Call) -> web.StreamResponse:
-        t, request = call.target, call.request
-        obj = body.read_object(await request.read(), request.content_type, t.resource.kind)
-        return _written(self._registry.write_over(t.resource, obj, t.namespace, t.name, call.how))
-
-    async def _patch(self, call: Call) -> web.StreamResponse:
-        t, request = call.target, call.request
-        custom = t.resource.schema is not None
-        patch, kind = body.read_patch(await request.read(), request.headers.get("Content-Type", ""), custom=custom)
-        if kind == "apply" and not call.query.get("fieldManager"):
-            cause = Cause("FieldValueRequired", "fieldManager", "Required value: is required for apply patch")
-            raise invalid("PatchOptions", "", "meta.k8s.io", [cause])
-        return _written(self._registry.write_patch(t.resource, t.namespace, t.name, patch, kind, call.how))
-
-    async def _delete(self, call: Call) -> web.StreamResponse:
-        t = call.target
-        options = await _delete_options(call.request)
-        gone = self._registry.delete(
-            t.resource,
-            t.namespace,
-            t.name,
-            propagation=options.get("propagationPolicy"),
-            preconditions=options.get("preconditions"),
-            grace_period=options.get("gracePeriodSeconds"),
-            dry_run=call.dry_run or "All" in (options.get("dryRun") or []),
-        )
-        if t.resource is PODS or self._registry.find(t.resource, t.namespace, t.name) is not None:
-            return _json(200, gone)
-        details: Json = {"name": t.name, "kind": t.resource.plural, "uid": gone["metadata"]["uid"]}
-        if t.resource.group:
-            details["group"] = t.resource.group
-        status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
-        return _json(200, status)
-
-    async def _delete_collection(self, call: Call) -> web.StreamResponse:
-        t = call.target
-        options = await _delete_options(call.request)
-        labels, fields = call.query.get("labelSelector", ""), call.query.get("fieldSelector", "")
-        gone = self._registry.delete_collection(
-            t.resource, t.namespace, labels, fields, propagation=options.get("propagationPolicy")
-        )
-        metadata = {"resourceVersion": str(self._registry.store.revision)}
-        head = {"kind": t.resource.listed_as, "apiVersion": t.resource.api_version, "metadata": metadata}
-        return _json(200, {**head, "items": gone})
 
     # -- subresources
 
@@ -269,10 +193,10 @@ class Server:
             raise method_not_allowed()
         request, t = call.request, call.target
         wish = body.read_object(await request.read(), request.content_type, "TokenRequest").get("spec") or {}
-        seconds, audiences = wish.get("expirationSeconds", 3600), wish.get("audiences") or ["embedded"]
+        seconds, audiences = wish.get("expirationSeconds", 3600), wish.get("audiences") or [AUDIENCE]
         if type(seconds) is not int or not isinstance(audiences, list):
             raise bad_request("a TokenRequest's expirationSeconds is a whole number and its audiences a list")
-        return _json(201, self._authenticator.issue(t.namespace or "", t.name, seconds, audiences))
+        return responses.of(201, self._authenticator.issue(t.namespace or "", t.name, seconds, audiences))
 
     async def _pod_log(self, call: Call) -> web.StreamResponse:
         t = call.target
@@ -282,7 +206,7 @@ class Server:
         except ApiError as error:
             if error.code == 404:
                 raise
-            return _status(error)
+            return responses.failure(error)
         return await self._stream(call.request, chunks, "text/plain", first)
 
     async def _stream(
@@ -328,8 +252,8 @@ def _verb(request: web.BaseRequest, target: paths.Target) -> str:
     """
     verb = _VERBS.get(request.method)
     if verb == "get" and not target.name:
-        verb = "watch" if request.query.get("watch") in _TRUE else "list"
-    elif verb == "get" and request.query.get("watch") in _TRUE and not target.subresource:
+        verb = "watch" if request.query.get("watch") in options.TRUE else "list"
+    elif verb == "get" and request.query.get("watch") in options.TRUE and not target.subresource:
         verb = "watch"
     elif verb == "delete" and not target.name:
         verb = "deletecollection"
@@ -343,19 +267,6 @@ def _verb(request: web.BaseRequest, target: paths.Target) -> str:
     if not target.subresource and verb not in target.resource.verbs:
         raise method_not_allowed()
     return verb
-
-
-async def _delete_options(request: web.BaseRequest) -> Json:
-    data = await request.read()
-    options = body.read_object(data, request.content_type, "DeleteOptions") if data.strip() else {}
-    query = dict(request.query)
-    if "propagationPolicy" in query:
-        options["propagationPolicy"] = query["propagationPolicy"]
-    if query.get("gracePeriodSeconds", "").isdigit():
-        options["gracePeriodSeconds"] = int(query["gracePeriodSeconds"])
-    if options.get("propagationPolicy") not in (None, "Foreground", "Background", "Orphan"):
-        raise bad_request(f"propagationPolicy: Unsupported value: {options['propagationPolicy']!r}")
-    return options
 
 
 def _log_options(query: Any, now: datetime) -> LogOptions:
@@ -377,26 +288,10 @@ def _log_options(query: Any, now: datetime) -> LogOptions:
         since = now - timedelta(seconds=seconds)
     return LogOptions(
         container=query.get("container", ""),
-        follow=query.get("follow") in _TRUE,
-        previous=query.get("previous") in _TRUE,
-        timestamps=query.get("timestamps") in _TRUE,
+        follow=query.get("follow") in options.TRUE,
+        previous=query.get("previous") in options.TRUE,
+        timestamps=query.get("timestamps") in options.TRUE,
         tail_lines=number("tailLines"),
         limit_bytes=number("limitBytes"),
         since=since,
     )
-
-
-def _bytes(status: int, data: bytes) -> web.Response:
-    return web.Response(status=status, body=data, content_type="application/json")
-
-
-def _written(written: Written) -> web.Response:
-    return _bytes(201 if written.created else 200, written.body)
-
-
-def _json(status: int, obj: Json) -> web.Response:
-    return _bytes(status, encode(obj))
-
-
-def _status(error: ApiError) -> web.Response:
-    return _json(error.code, error.to_status())

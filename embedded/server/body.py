@@ -43,17 +43,24 @@ def read_object(data: bytes, content_type: str, kind: str) -> Json:
     return value
 
 
-def read_patch(data: bytes, content_type: str, *, custom: bool) -> tuple[Any, PatchKind]:
-    """A patch and its kind. Custom resources have no strategic merge, as on a real server.
+def patch_kind(content_type: str, *, custom: bool) -> PatchKind:
+    """What kind of patch a body is. Custom resources have no strategic merge, as on a real server.
 
     Raises:
-        ApiError: 415, 400.
+        ApiError: 415.
     """
     form = media_type(content_type)
     accepted = [name for name in _PATCHES if not (custom and _PATCHES[name] == "strategic")]
     if form not in accepted:
         raise unsupported_media_type(accepted)
-    return _yaml(data) if form == _APPLY else _json(data, "patch"), _PATCHES[form]
+    return _PATCHES[form]
+
+
+def read_patch(data: bytes, kind: PatchKind) -> Any:
+    """Raises:
+    ApiError: 400, the patch can't be read.
+    """
+    return _yaml(data) if kind == "apply" else _json(data, "patch")
 
 
 def _json(data: bytes, kind: str) -> Any:

@@ -1,4 +1,8 @@
-"""Lists: selected, paged, and spliced together from stored bytes where nothing has to be decoded."""
+"""Lists: selected, paged, and spliced together from stored bytes where nothing has to be decoded.
+
+All pages of a list show the objects as they were at the first page's revision,
+as long as the changes since then are kept.
+"""
 
 from __future__ import annotations
 
@@ -6,20 +10,38 @@ import base64
 import binascii
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from embedded.machinery.errors import bad_request, gone
+from embedded.machinery.errors import ApiError, bad_request
 from embedded.machinery.registry import Registry
 from embedded.machinery.resources import ResourceType
 from embedded.machinery.selectors import predicate
-from embedded.machinery.tables import table
-from embedded.storage.store import encode
+from embedded.server import forms, options
+from embedded.storage.store import CompactedError, Key, encode
 
 Json = dict[str, Any]
 
+_NOW = -1
+"""Revision in the continue token of a list that need not be consistent."""
+_TOO_OLD = (
+    "The provided continue parameter is too old to display a consistent list result. You can start a new list without "
+    "the continue parameter, or use the continue token in this response to retrieve the remainder of the results. "
+    "Continuing with the provided token results in an inconsistent list - objects that were created, modified, or "
+    "deleted between the time the first chunk was returned and now may show up in the list."
+)
 
-def table_wanted(accept: str) -> bool:
-    return "as=Table" in accept
+
+@dataclass(frozen=True)
+class _Page:
+    """Where a list goes on: as of which revision, and behind which namespace and name."""
+
+    revision: int
+    after: tuple[str, str] = ("", "")
+    continued: bool = False
+
+    def token(self) -> str:
+        return base64.urlsafe_b64encode(json.dumps([self.revision, *self.after]).encode()).decode()
 
 
 def list_chunks(
@@ -28,29 +50,35 @@ def list_chunks(
     """The JSON of a list or a Table, in pieces: those of a list are the stored objects, not copied.
 
     Raises:
-        ApiError: 400 for a selector, limit or continue token that can't be read.
+        ApiError: 400 for a selector, limit or continue token that can't be read, 410 for a revision that is no longer
+            known, 422 for options that contradict each other, 504 for a revision that is not there yet.
     """
+    form = forms.wanted(accept)
+    options.check_list(query)
     matches = predicate(query.get("labelSelector", ""), query.get("fieldSelector", ""), resource.key)
     limit = _number(query.get("limit", ""), "limit")
-    after, revision = _resume(query.get("continue", ""), registry)
+    page = _page(query, registry)
+    metadata: Json = {"resourceVersion": str(page.revision)}
     bodies: list[bytes] = []
-    metadata: Json = {"resourceVersion": revision}
-    for key, body in registry.store.scan(resource.key, namespace, after):
+    after = page.after
+    rest = _scan(registry, resource, namespace, page)
+    for key, body in rest:
         if matches is not None and not matches(json.loads(body)):
             continue
         if limit and len(bodies) == limit:
-            metadata["continue"] = _token(revision, after)
+            metadata["continue"] = _Page(page.revision, after).token()
+            if matches is None:
+                metadata["remainingItemCount"] = 1 + sum(1 for _ in rest)
             break
         bodies.append(body)
         after = (key.namespace, key.name)
-    if table_wanted(accept):
-        objects = [json.loads(body) for body in bodies]
+    if form.shape != "object":
         include = query.get("includeObject", "Metadata")
-        return [encode(table(resource, objects, metadata, include=include, now=registry.clock()))]
+        return [forms.objects(form, resource, bodies, metadata, include=include, now=registry.clock())]
     head = {"kind": resource.listed_as, "apiVersion": resource.api_version, "metadata": metadata}
     chunks = [encode(head)[:-1] + b',"items":[']
     for body in bodies:
-        chunks += (body, b",")
+        chunks += (registry.in_version(resource, body), b",")
     if bodies:
         chunks.pop()
     chunks.append(b"]}")
@@ -78,21 +106,45 @@ def _number(text: str, name: str) -> int:
     try:
         return max(0, int(text))
     except ValueError:
-        raise bad_request(f"{name}: Invalid value: {text!r}: must be a number") from None
+        raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax ({name})') from None
 
 
-def _token(revision: str, after: tuple[str, str]) -> str:
-    return base64.urlsafe_b64encode(json.dumps([revision, *after]).encode()).decode()
+def _page(query: Mapping[str, str], registry: Registry) -> _Page:
+    now = registry.store.revision
+    if token := query.get("continue", ""):
+        return _resume(token, now)
+    asked = options.revision(query)
+    if asked is not None and asked > now:
+        raise _not_there_yet(asked, now)
+    return _Page(asked) if asked and query.get("resourceVersionMatch") == "Exact" else _Page(now)
 
 
-def _resume(token: str, registry: Registry) -> tuple[tuple[str, str], str]:
-    """Where the next page starts (behind which namespace and name) and the revision that the list had."""
-    if not token:
-        return ("", ""), str(registry.store.revision)
+def _resume(token: str, now: int) -> _Page:
     try:
         revision, namespace, name = json.loads(base64.urlsafe_b64decode(token.encode("ascii")))
-    except (ValueError, binascii.Error):
+    except (ValueError, TypeError, binascii.Error):
         raise bad_request("invalid continue token: continue key is not valid") from None
-    if not str(revision).isdigit() or int(revision) > registry.store.revision:
-        raise gone(registry.store.revision, 0)
-    return (str(namespace), str(name)), str(revision)
+    if type(revision) is not int or revision < _NOW:
+        raise bad_request("invalid continue token: incorrect encoded start resourceVersion (version meta.k8s.io/v1)")
+    # A revision of the future is of another cluster's life: nothing consistent can come of it.
+    known = 0 if revision > now else revision
+    return _Page(now if revision == _NOW else known, (str(namespace), str(name)), continued=True)
+
+
+def _scan(
+    registry: Registry, resource: ResourceType, namespace: str | None, page: _Page
+) -> Iterator[tuple[Key, bytes]]:
+    try:
+        return registry.store.scan_at(page.revision, resource.key, namespace, page.after)
+    except CompactedError:
+        if not page.continued:
+            raise ApiError(410, "Expired", "The resourceVersion for the provided list is too old.") from None
+        error = ApiError(410, "Expired", _TOO_OLD)
+        error.continue_token = _Page(_NOW, page.after).token()
+        raise error from None
+
+
+def _not_there_yet(asked: int, now: int) -> ApiError:
+    cause = {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
+    message = f"Timeout: Too large resource version: {asked}, current: {now}"
+    return ApiError(504, "Timeout", message, {"causes": [cause], "retryAfterSeconds": 1})

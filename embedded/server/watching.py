@@ -9,13 +9,13 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from embedded.machinery.errors import ApiError, gone
+from embedded.machinery.errors import gone
 from embedded.machinery.registry import Registry
 from embedded.machinery.resources import ResourceType
 from embedded.machinery.selectors import Predicate, predicate
 from embedded.machinery.subscription import LaggedError, Subscription
 from embedded.machinery.tables import table
-from embedded.server.listing import table_wanted
+from embedded.server import forms, options
 from embedded.storage.store import CompactedError, Event, encode
 
 Json = dict[str, Any]
@@ -33,27 +33,47 @@ class Watch:
     namespace: str | None
     matches: Predicate | None
     bookmarks: bool
-    as_table: bool
+    form: forms.Form
     include: str
     seconds: float
     since: int | None
     """The revision to go on from; None to begin with what exists."""
+    mark_beginning: bool
+    """Say with a bookmark when all that exists has been sent."""
 
     async def lines(self) -> AsyncIterator[bytes]:
-        """Chunks of whole lines, until the time is over or the watcher is too slow."""
+        """Chunks of whole lines, until the time is over or the watcher is too slow.
+
+        A revision that can't be gone on from is told by an event ERROR, as a real server does it.
+        """
         registry = self.registry
-        subscription = Subscription(registry.store, self.resource.key, self.since)
-        last = registry.store.revision
-        deadline = asyncio.get_running_loop().time() + self.seconds
+        try:
+            if self.since is not None and self.since > registry.store.revision:
+                # Of another cluster's life, or of this one's before its data was removed: who has it must list again.
+                raise CompactedError(registry.store.revision)
+            subscription = Subscription(registry.store, self.resource.key, self.since)
+        except CompactedError as error:
+            yield _framed("ERROR", encode(gone(error.oldest, self.since or 0).to_status()))
+            return
+        try:
+            async for chunk in self._follow(subscription):
+                yield chunk
+        finally:
+            subscription.close()
+
+    async def _follow(self, subscription: Subscription) -> AsyncIterator[bytes]:
+        store, clock = self.registry.store, asyncio.get_running_loop().time
+        last = store.revision
+        deadline = clock() + self.seconds
         try:
             if self.since is None and (existing := b"".join(self._existing())):
                 yield existing
-            while (left := deadline - asyncio.get_running_loop().time()) > 0:
+            while (left := deadline - clock()) > 0:
                 try:
                     async with asyncio.timeout(min(left, _BOOKMARK_EVERY)):
                         await subscription.wait()
                 except TimeoutError:
-                    last = max(last, registry.store.revision)
+                    last = max(last, store.revision)
                 events = subscription.take()
                 last = events[-1].revision if events else last
                 lines = [line for event in events if (line := self._line(event))]
@@ -62,14 +82,15 @@ class Watch:
                 if lines:
                     yield b"".join(lines)
         except LaggedError:
-            yield _framed("ERROR", encode(gone(registry.store.revision, last).to_status()))
-        finally:
-            subscription.close()
+            yield _framed("ERROR", encode(gone(store.revision, last).to_status()))
 
     def _existing(self) -> Iterator[bytes]:
+        revision = self.registry.store.revision
         for _, body in self.registry.store.scan(self.resource.key, self.namespace):
             if self.matches is None or self.matches(json.loads(body)):
-                yield _framed("ADDED", self._shown(json.loads(body), body))
+                yield _framed("ADDED", self._shown(body))
+        if self.mark_beginning and self.bookmarks:
+            yield self._bookmark(revision, {"annotations": {"k8s.io/initial-events-end": "true"}})
 
     def _line(self, event: Event) -> bytes | None:
         if self.namespace is not None and event.key.namespace != self.namespace:
@@ -87,20 +108,25 @@ class Watch:
                 kind = "DELETED"
             else:
                 return None
-        return _framed(kind, self._shown(event.object, event.body))
+        return _framed(kind, self._shown(event.body))
 
-    def _shown(self, obj: Json, body: bytes) -> bytes:
-        if not self.as_table:
-            return body
+    def _shown(self, body: bytes) -> bytes:
+        if self.form.shape == "object":
+            return self.registry.in_version(self.resource, body)
+        obj = json.loads(body)
+        if self.form.shape != "Table":
+            return encode(self.form.item(obj))
         metadata = {"resourceVersion": obj["metadata"]["resourceVersion"]}
         return encode(table(self.resource, [obj], metadata, include=self.include, now=self.registry.clock()))
 
-    def _bookmark(self, revision: int) -> bytes:
-        obj = {
-            "kind": self.resource.kind,
-            "apiVersion": self.resource.api_version,
-            "metadata": {"resourceVersion": str(revision), "creationTimestamp": None},
-        }
+    def _bookmark(self, revision: int, more: Json | None = None) -> bytes:
+        metadata = {"resourceVersion": str(revision), "creationTimestamp": None, **(more or {})}
+        obj = {"kind": self.resource.kind, "apiVersion": self.resource.api_version, "metadata": metadata}
+        if self.form.shape == "Table":
+            about = {"metadata": metadata, "columnDefinitions": [], "rows": []}
+            obj = {"kind": "Table", "apiVersion": "meta.k8s.io/v1", **about}
+        elif self.form.shape == "PartialObjectMetadata":
+            obj = self.form.item(obj)
         return _framed("BOOKMARK", encode(obj))
 
 
@@ -109,38 +135,36 @@ def _framed(kind: str, body: bytes) -> bytes:
 
 
 def watch_of(
-    registry: Registry, resource: ResourceType, namespace: str | None, query: Mapping[str, str], accept: str
+    registry: Registry,
+    resource: ResourceType,
+    namespace: str | None,
+    query: Mapping[str, str],
+    accept: str,
+    name: str = "",
 ) -> Watch:
-    """The watch that a query asks for.
+    """The watch that a query asks for: of a resource, or of the one object that is named.
 
     Raises:
-        ApiError: 400 for a bad selector, 410 for a revision whose changes are no longer kept, 500 for one that is no
+        ApiError: 400 for a bad selector, 422 for options that contradict each other, 500 for a revision that is no
             number, as a real server has it.
     """
-    version = query.get("resourceVersion", "")
-    if version and not version.isdigit():
-        why = f'resourceVersion: Invalid value: "{version}": strconv.ParseUint: parsing "{version}": invalid syntax'
-        raise ApiError(500, "", why)
-    since = int(version) if version not in ("", "0") else None
-    if since is not None:
-        if since > registry.store.revision:
-            # Of another cluster's life, or of this one's before its data was removed: whoever has it must list again.
-            raise gone(registry.store.revision, since)
-        try:
-            registry.store.since(since)
-        except CompactedError as error:
-            raise gone(error.oldest, since) from None
+    options.check_watch(query)
+    since = options.revision(query) or None
+    # Who wants to be told first what exists goes on from there, whatever was seen before.
+    initial = query.get("sendInitialEvents") in options.TRUE
     timeout = query.get("timeoutSeconds", "")
     # Without a wish the stream ends at a moment of the server's choice, so that clients don't all return at once.
     seconds = float(timeout) if timeout.isdigit() and int(timeout) else random.uniform(1800, _LONGEST)  # noqa: S311
+    fields = ",".join(filter(None, (query.get("fieldSelector", ""), f"metadata.name={name}" if name else "")))
     return Watch(
         registry,
         resource,
         namespace,
-        predicate(query.get("labelSelector", ""), query.get("fieldSelector", ""), resource.key),
-        query.get("allowWatchBookmarks") in ("true", "1"),
-        table_wanted(accept),
+        predicate(query.get("labelSelector", ""), fields, resource.key),
+        query.get("allowWatchBookmarks") in options.TRUE,
+        forms.wanted(accept),
         query.get("includeObject", "Metadata"),
         min(seconds, _LONGEST * 24),
-        since,
+        None if initial else since,
+        initial,
     )

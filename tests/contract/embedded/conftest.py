@@ -45,6 +45,8 @@ class Api:
             answer = connection.getresponse()
             text = answer.read()
             is_json = (answer.getheader("Content-Type") or "").startswith("application/json")
+            if is_json and "watch=true" in path:
+                return answer.status, [json.loads(line) for line in text.splitlines()]
             return answer.status, json.loads(text) if is_json else text.decode()
         finally:
             connection.close()

@@ -1,0 +1,74 @@
+"""One request for a resource, whose sender is known and allowed to make it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from embedded.access.identity import User
+from embedded.machinery.write import Write
+from embedded.server import body, options, paths
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Call:
+    """See the module."""
+
+    request: web.BaseRequest
+    target: paths.Target
+    user: User
+
+    @property
+    def query(self) -> Any:
+        return self.request.query
+
+    @property
+    def accept(self) -> str:
+        return self.request.headers.get("Accept", "")
+
+    @property
+    def dry_runs(self) -> list[str]:
+        """What is said of a dry run: nothing, or `All`."""
+        return list(self.query.getall("dryRun", []))
+
+    @property
+    def warn(self) -> bool:
+        return bool(self.query.get("fieldValidation") != "Ignore")
+
+    @property
+    def how(self) -> Write:
+        """What the query says of a write. Who does not name itself is known by its program, as on a real server."""
+        program = self.request.headers.get("User-Agent", "").partition("/")[0]
+        return Write(
+            subresource=self.target.subresource or None,
+            dry_run=bool(self.dry_runs),
+            strict=self.query.get("fieldValidation") == "Strict",
+            manager=self.query.get("fieldManager") or program or "unknown",
+            force=self.query.get("force") in options.TRUE,
+        )
+
+    async def delete_options(self) -> Json:
+        """The options of a deletion: those of the body, and over them those of the query.
+
+        Raises:
+            ApiError: 400, 422.
+        """
+        request, query = self.request, self.query
+        data = await request.read()
+        wish = body.read_object(data, request.content_type, "DeleteOptions") if data.strip() else {}
+        options.read_delete(wish)
+        if "propagationPolicy" in query:
+            wish["propagationPolicy"] = query["propagationPolicy"]
+        if query.get("gracePeriodSeconds", "").isdigit():
+            wish["gracePeriodSeconds"] = int(query["gracePeriodSeconds"])
+        if query.get("orphanDependents"):
+            wish["orphanDependents"] = query["orphanDependents"] in options.TRUE
+        wish["dryRun"] = [*(wish.get("dryRun") or []), *self.dry_runs]
+        options.check_delete(wish)
+        if (orphan := wish.pop("orphanDependents", None)) is not None:
+            wish["propagationPolicy"] = "Orphan" if orphan else "Background"
+        return wish
