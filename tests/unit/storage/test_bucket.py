@@ -21,13 +21,13 @@ class Store:
         self.failures = list(failures)
         self.buckets = set(buckets)
 
-    def head_bucket(self, Bucket: str) -> Any:
+    def head_bucket(self, Bucket: str) -> Any:  # noqa: N803 - as boto3 has it
         if self.failures:
             raise self.failures.pop(0)
         if Bucket not in self.buckets:
             raise refused(404, "404")
 
-    def create_bucket(self, Bucket: str) -> Any:
+    def create_bucket(self, Bucket: str) -> Any:  # noqa: N803 - as boto3 has it
         self.buckets.add(Bucket)
 
 
