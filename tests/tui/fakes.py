@@ -149,7 +149,7 @@ class FakeController:
         self.deleted: list[str] = []
         self.rerun_of: list[tuple[str, bool]] = []
         self.happened: tuple[RunEvent, ...] = ()
-        self.files: dict[str, bytes] = {}
+        self.kept_files: dict[str, bytes] = {}
         self.asked: list[tuple[str, dict[StreamKey, int]]] = []
         self.more: dict[str, asyncio.Queue[Frame]] = {}
         self.refusal: ClientError | None = None
@@ -186,7 +186,7 @@ class FakeController:
         return self.happened
 
     async def download_file(self, run: str, step: str, path: str, target: Path) -> int:
-        return target.write_bytes(self.files[path])
+        return target.write_bytes(self.kept_files[path])
 
     async def watch_runs(self, run: str | None = None) -> AsyncGenerator[Change, None]:
         yield RunsListed(self.listed)

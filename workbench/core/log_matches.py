@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
 
 from workbench.core.log_query import Lookup, shown
 from workbench.core.logfile import LogFile
@@ -24,6 +25,9 @@ class Matches:
 
     def __len__(self) -> int:
         return len(self._lines)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._lines)
 
     def __getitem__(self, place: int) -> int:
         return self._lines[place]

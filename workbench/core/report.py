@@ -17,7 +17,7 @@ PARTS = ("queued", "starting", "fetching", "running", "uploading")
 
 @dataclass(frozen=True)
 class Span:
-    """A part of a step's time, of one attempt. It still goes on when `until` is None."""
+    """A part of a step's time (one of `PARTS`, or `pulling` an image), of one attempt. It still goes on when `until` is None."""
 
     part: str
     since: datetime
@@ -121,8 +121,9 @@ def _begin(run: Run) -> datetime | None:
 def _attempt_spans(attempt: Attempt, ready: datetime | None, step: Step) -> list[Span]:
     times = attempt.times
     stations = [
-        ("queued", _earliest(ready, times.created)),
+        ("queued", times.queued or _earliest(ready, times.created)),
         ("starting", times.scheduled),
+        ("pulling", times.pulling),
         ("fetching", times.fetching),
         ("running", times.running),
         ("uploading", times.finished if "upload" in attempt.containers or times.uploaded else None),
@@ -149,7 +150,9 @@ def _earliest(ready: datetime | None, created: datetime | None) -> datetime | No
 def _step(run: Run, step: Step, now: datetime) -> StepReport:
     parts: dict[str, float] = {}
     for span in spans(run, step):
-        parts[span.part] = parts.get(span.part, 0.0) + span.seconds(now)
+        # Of the closing table's columns; waiting for an image is a part of starting there.
+        part = "starting" if span.part == "pulling" else span.part
+        parts[part] = parts.get(part, 0.0) + span.seconds(now)
     return StepReport(
         name=step.name,
         slug=step.slug,

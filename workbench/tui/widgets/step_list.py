@@ -1,4 +1,4 @@
-"""The steps of a run as an indented list, one line each: what it waits for, how it is, how long it took."""
+"""The steps of a run as an indented list with bars: what each waits for, how it is, when and where its time went."""
 
 from __future__ import annotations
 
@@ -7,18 +7,24 @@ from datetime import datetime
 from typing import ClassVar
 
 from rich.segment import Segment
+from rich.style import Style
 from textual.strip import Strip
 
 from workbench.client.views import Run, Step
 from workbench.core.dag import Graph, Row, outline
 from workbench.core.report import duration_text, spans
 from workbench.core.text import label
+from workbench.core.timeline import Scale, bars, critical_path
 from workbench.core.width import cell_width
 from workbench.tui.theme import Palette, sign
 from workbench.tui.widgets.painting import cell
 from workbench.tui.widgets.rows import Rows
 
 _TIME = 7
+_NAME = 26
+_SMALLEST_BAR = 8
+BAR_SIGNS = {"queued": "·", "starting": "╌", "pulling": "┅", "fetching": "─", "running": "━", "uploading": "═"}
+CRITICAL = "◆"
 
 
 class StepList(Rows):
@@ -32,11 +38,14 @@ class StepList(Rows):
         self._run: Run | None = None
         self._steps: dict[str, Step] = {}
         self._rows: dict[str, Row] = {}
+        self._critical: frozenset[str] = frozenset()
+        self._name_width = 0
         self._shape: object = None
 
     def show_run(self, run: Run) -> None:
         self._run = run
         self._steps = {step.name: step for step in run.steps}
+        self._critical = frozenset(critical_path(run))
         shape = tuple((step.name, step.depends_on) for step in run.steps)
         if shape == self._shape:
             self.refresh()
@@ -44,23 +53,52 @@ class StepList(Rows):
         self._shape = shape
         graph = Graph.of(self._steps, [(before, step.name) for step in run.steps for before in step.depends_on])
         self._rows = {row.name: row for row in outline(graph.reduced(), indent=16)}
+        widths = [cell_width(row.rails) + cell_width(label(row.name, _NAME)) for row in self._rows.values()]
+        self._name_width = max(widths, default=0)
         self.show_keys(list(self._rows))
 
     def draw_row(self, key: str, width: int, colours: Palette) -> Strip:
         step, row = self._steps[key], self._rows[key]
         style = colours.phase(step.phase, allowed=step.allow_failure)
-        head = [Segment(" "), Segment(row.rails, colours.line), Segment(f"{sign(step.phase)} ", style)]
-        room = max(width - cell_width(row.rails) - 3 - _TIME - 2, 4)
+        room = max(width - _TIME - 2, 8)
+        names = min(self._name_width + 4, room)
+        timed = room - names >= _SMALLEST_BAR
+        left = Strip(self._head(step, row, names if timed else room, style, colours)).adjust_cell_length(
+            names if timed else room
+        )
+        bar = self._bar(step, room - names, style, colours) if timed else []
+        return Strip([*left, *bar, cell(self._duration(step), _TIME + 1, colours.muted, right=True), Segment(" ")])
+
+    def _head(self, step: Step, row: Row, width: int, style: Style, colours: Palette) -> list[Segment]:
+        critical = step.name in self._critical
+        segments = [
+            Segment(CRITICAL if critical else " ", colours.warning),
+            Segment(row.rails, colours.line),
+            Segment(f"{sign(step.phase)} ", style),
+        ]
+        room = max(width - cell_width(row.rails) - 3, 1)
         name = label(step.name, room)
-        segments = [*head, Segment(name, colours.muted if step.phase in ("Pending", "Skipped") else colours.plain)]
+        waits = step.phase in ("Pending", "Skipped")
+        segments.append(Segment(name, colours.muted if waits else colours.bold if critical else colours.plain))
         left = room - cell_width(name)
         if row.also_after and left > 6:
-            others = label(f" ⇠ {', '.join(row.also_after)}", left)
-            segments.append(Segment(others, colours.faint))
-        strip = Strip(segments).adjust_cell_length(width - _TIME - 1)
-        return Strip([*strip, cell(self._duration(step), _TIME, colours.muted, right=True), Segment(" ")])
+            segments.append(Segment(label(f" ⇠ {', '.join(row.also_after)}", left), colours.faint))
+        return segments
+
+    def _bar(self, step: Step, width: int, style: Style, colours: Palette) -> list[Segment]:
+        """When the step was queued, started, ran, on the run's scale of time."""
+        scale = Scale.of(self._run, width - 1, self._now()) if self._run is not None else None
+        if self._run is None or scale is None:
+            return [Segment(" " * width)]
+        segments, at = [Segment(" ")], 0
+        for bar in bars(spans(self._run, step), scale, self._now()):
+            segments.append(Segment(" " * (bar.first - at)))
+            shade = style if bar.part == "running" else colours.accent if bar.part == "pulling" else colours.muted
+            segments.append(Segment(BAR_SIGNS[bar.part] * (bar.last - bar.first), shade))
+            at = bar.last
+        return [*segments, Segment(" " * (width - 1 - at))]
 
     def _duration(self, step: Step) -> str:
         if self._run is None or not step.attempts:
-            return ""
+            return "reused" if step.reused is not None else ""
         return duration_text(sum(span.seconds(self._now()) for span in spans(self._run, step)))
