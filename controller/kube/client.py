@@ -14,10 +14,10 @@ from typing import Any, Literal, Self
 import aiohttp
 
 from controller.kube.errors import KubeError, Unreachable, from_status
-from controller.kube.resources import PODS, Resource
+from controller.kube.resources import PODS, SERVICE_ACCOUNTS, Resource
 
 Json = dict[str, Any]
-PatchType = Literal["merge", "json", "strategic"]
+PatchType = Literal["merge", "json", "strategic", "apply"]
 
 _TIMEOUT = 30.0
 _CONNECT_TIMEOUT = 10.0
@@ -25,8 +25,11 @@ _PATCH_TYPES = {
     "merge": "application/merge-patch+json",
     "json": "application/json-patch+json",
     "strategic": "application/strategic-merge-patch+json",
+    "apply": "application/apply-patch+yaml",
 }
+_OWNER = {"fieldManager": "c8s", "force": "true"}
 _PAGE = 500
+_TOKEN_REQUEST = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +130,8 @@ class KubeClient:
         patch_type: PatchType = "merge",
     ) -> Json:
         path = resource.path(namespace, name, subresource)
-        return await self._call("PATCH", path, body=patch, content_type=_PATCH_TYPES[patch_type])
+        query = _OWNER if patch_type == "apply" else None
+        return await self._call("PATCH", path, query=query, body=patch, content_type=_PATCH_TYPES[patch_type])
 
     async def delete(
         self,
@@ -143,6 +147,12 @@ class KubeClient:
         if uid is not None:
             options["preconditions"] = {"uid": uid}
         return await self._call("DELETE", resource.path(namespace, name), body=options)
+
+    async def request_token(self, account: str, namespace: str, *, seconds: int) -> Json:
+        """A token of a service account, as a TokenRequest's status: `token`, `expirationTimestamp`."""
+        path = SERVICE_ACCOUNTS.path(namespace, account, "token")
+        answer = await self._call("POST", path, body={"spec": {"expirationSeconds": seconds}} | _TOKEN_REQUEST)
+        return dict(answer["status"])
 
     async def version(self) -> Json:
         """The server's `/version`."""
