@@ -6,13 +6,13 @@ One file per cluster. It holds no secret.
 from __future__ import annotations
 
 import json
-import os
 import socket
 from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from kind.access import write_private
 from kind.cluster import API_NODE_PORT, S3_NODE_PORT, Ports
 from kind.docker import Container
 
@@ -61,11 +61,7 @@ def read_record(file: Path) -> Record | None:
 
 def write_record(file: Path, record: Record) -> None:
     """Written in one move, readable by its owner only."""
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as target:
-        target.write(json.dumps(asdict(record), indent=1) + "\n")
-    draft.replace(file)
+    write_private(file, json.dumps(asdict(record), indent=1) + "\n")
 
 
 def is_ours(record: Record | None, container: Container) -> bool:
