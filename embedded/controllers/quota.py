@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from embedded.controllers.timers import Key, Remind
-from embedded.machinery.quota import format_quantity, hard
+from embedded.machinery.quantities import format_quantity
+from embedded.machinery.quota import hard
 from embedded.machinery.registry import Registry
 from embedded.machinery.resources import RESOURCE_QUOTAS
 from embedded.storage.store import Event

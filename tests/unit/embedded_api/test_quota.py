@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from embedded.machinery.errors import ApiError
-from embedded.machinery.quota import format_quantity, parse_quantity
+from embedded.machinery.quantities import format_quantity, parse_quantity
 from embedded.machinery.registry import Registry
 from embedded.machinery.resources import CONFIG_MAPS, PODS, RESOURCE_QUOTAS
 

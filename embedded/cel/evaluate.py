@@ -1,0 +1,263 @@
+"""Evaluates CEL expressions, with a bound on the work that one may make."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+from functools import lru_cache, partial
+from typing import Any
+
+from embedded.cel.functions import FUNCTIONS, METHODS, whole
+from embedded.cel.syntax import Call, Index, ListOf, Literal, Macro, MapOf, Name, Node, Select, parse
+from embedded.cel.values import TYPE_NAMES, CelError, Optional, Type, compare, equal, no_overload
+
+STEPS = 200_000
+"""Steps of one evaluation; more is refused, as a real server refuses what costs too much."""
+_LOGIC = ("&&", "||", "?:", "!_", "-_", "==", "!=", "<", "<=", ">", ">=", "in", "+", "-", "*", "/", "%")
+# Field names that CEL can't have are written with these in their place.
+_ESCAPES = (("__underscores__", "__"), ("__dot__", "."), ("__dash__", "-"), ("__slash__", "/"))
+
+
+class Program:
+    """An expression that was read, and whose names and functions exist."""
+
+    def __init__(self, tree: Node) -> None:
+        self.tree = tree
+
+    def evaluate(self, variables: Mapping[str, Any]) -> Any:
+        """Raises:
+        CelError: it fails on these values, or takes too long.
+        """
+        try:
+            return _Evaluation(dict(variables)).of(self.tree)
+        except RecursionError:
+            raise CelError("nested too deeply") from None
+        except (TypeError, AttributeError, ValueError, OverflowError, KeyError) as error:
+            # A function got values of types that it is not made for.
+            raise CelError(f"found no matching overload: {error}") from None
+
+
+@lru_cache(maxsize=1024)
+def compiled(text: str, variables: Collection[str]) -> Program:
+    """Read an expression on these variables (a hashable collection).
+
+    Raises:
+        CelError: its syntax is wrong, or it uses a name or function that there is not.
+    """
+    try:
+        tree = parse(text)
+        undeclared = next(_undeclared(tree, frozenset(variables)), None)
+    except RecursionError:
+        raise CelError("Syntax error: nested too deeply") from None
+    if undeclared is not None:
+        raise CelError(f"undeclared reference to '{undeclared}' (in container '')")
+    return Program(tree)
+
+
+def _undeclared(node: Node, known: frozenset[str]) -> Iterator[str]:
+    match node:
+        case Name(name):
+            if name not in known and name not in TYPE_NAMES:
+                yield name
+        case Select(of):
+            yield from _undeclared(of, known)
+        case Index(of, key):
+            yield from _undeclared(of, known)
+            yield from _undeclared(key, known)
+        case Call(function, arguments, of):
+            if function not in (METHODS if of is not None else FUNCTIONS) and (
+                of is not None or function not in _LOGIC
+            ):
+                yield function
+            for part in (*arguments, *((of,) if of is not None else ())):
+                yield from _undeclared(part, known)
+        case Macro(_, of, variable, body):
+            yield from _undeclared(of, known)
+            for part in body:
+                yield from _undeclared(part, known | {variable})
+        case ListOf(items):
+            for part in items:
+                yield from _undeclared(part, known)
+        case MapOf(entries):
+            for pair in entries:
+                for part in pair:
+                    yield from _undeclared(part, known)
+
+
+def field_name(escaped: str) -> str:
+    """The name of a field as objects have it."""
+    name = escaped
+    for written, meant in _ESCAPES:
+        name = name.replace(written, meant)
+    if name.startswith("__") and name.endswith("__") and len(name) > 4:
+        name = name[2:-2]
+    return name
+
+
+def _arithmetic(operator: str, one: Any, other: Any) -> Any:
+    times = (datetime, timedelta)
+    if isinstance(one, times) and isinstance(other, times) and operator in "+-":
+        return one + other if operator == "+" else one - other  # type: ignore[operator]
+    if operator == "+" and type(one) is type(other) and isinstance(one, str | bytes | list):
+        return one + other
+    if isinstance(one, bool) or isinstance(other, bool) or type(one) is not type(other):
+        raise no_overload(f"_{operator}_", one, other)
+    if isinstance(one, float):
+        if operator == "/" and not other:
+            return float("nan") if not one else float("inf") if one > 0 else float("-inf")
+        return {"+": lambda: one + other, "-": lambda: one - other, "*": lambda: one * other, "/": lambda: one / other}[
+            operator
+        ]()
+    if not isinstance(one, int):
+        raise no_overload(f"_{operator}_", one, other)
+    if operator in "/%":
+        if not other:
+            raise CelError("division by zero" if operator == "/" else "modulus by zero")
+        quotient = abs(one) // abs(other) * (1 if (one < 0) == (other < 0) else -1)
+        return whole(quotient) if operator == "/" else one - other * quotient
+    return whole({"+": one + other, "-": one - other, "*": one * other}[operator])
+
+
+class _Evaluation:
+    def __init__(self, variables: dict[str, Any]) -> None:
+        self._variables = variables
+        self._left = STEPS
+
+    def of(self, node: Node) -> Any:
+        self._left -= 1
+        if self._left < 0:
+            raise CelError("operation cancelled: actual cost limit exceeded")
+        match node:
+            case Literal(value):
+                return value
+            case Name(name):
+                return self._variables[name] if name in self._variables else Type(name)
+            case Select():
+                return self._select(node)
+            case Index(of, key, optional):
+                return self._index(self.of(of), self.of(key), optional)
+            case Call(function, arguments, None):
+                return self._call(function, arguments)
+            case Call(function, arguments, of):
+                assert of is not None
+                return METHODS[function](self.of(of), *map(self.of, arguments))
+            case Macro():
+                return self._macro(node)
+            case ListOf(items):
+                return [self.of(item) for item in items]
+            case MapOf(entries):
+                return {self.of(key): self.of(value) for key, value in entries}
+
+    def _select(self, node: Select) -> Any:
+        of = self.of(node.of)
+        through = isinstance(of, Optional)
+        if through:
+            if not of.present:
+                return False if node.test else of
+            of = of.value
+        if not isinstance(of, dict):
+            raise CelError(f"type '{type(of).__name__}' does not support field selection")
+        name = node.field if node.field in of else field_name(node.field)
+        there = name in of and of[name] is not None
+        if node.test:
+            return there
+        if node.optional or through:
+            return Optional(of[name], True) if there else Optional()
+        if name not in of:
+            raise CelError(f"no such key: {node.field}")
+        return of[name]
+
+    def _index(self, of: Any, key: Any, optional: bool) -> Any:
+        through = isinstance(of, Optional)
+        if through:
+            if not of.present:
+                return of
+            of = of.value
+        if isinstance(of, list):
+            there = isinstance(key, int) and not isinstance(key, bool) and 0 <= key < len(of)
+            why = f"index out of bounds: {key}"
+        elif isinstance(of, dict):
+            there, why = key in of, f"no such key: {key}"
+        else:
+            raise no_overload("_[_]", of, key)
+        if optional or through:
+            return Optional(of[key], True) if there else Optional()
+        if not there:
+            raise CelError(why)
+        return of[key]
+
+    def _call(self, function: str, arguments: tuple[Node, ...]) -> Any:
+        if function in ("&&", "||"):
+            return self._logic(function == "||", [partial(self.of, part) for part in arguments])
+        if function == "?:":
+            return self.of(arguments[1] if self._truth(self.of(arguments[0])) else arguments[2])
+        values = [self.of(argument) for argument in arguments]
+        if function in FUNCTIONS:
+            return FUNCTIONS[function](*values)
+        if function == "!_":
+            return not self._truth(values[0])
+        if function == "-_":
+            if isinstance(values[0], bool):
+                raise no_overload("-_", values[0])
+            return -values[0]
+        one, other = values
+        if function == "in":
+            found = (key for key in other) if isinstance(other, dict | list) else None
+            if found is None:
+                raise no_overload("in", one, other)
+            return any(equal(one, item) for item in found)
+        if function in ("==", "!="):
+            return equal(one, other) is (function == "==")
+        if function in ("<", "<=", ">", ">="):
+            order = compare(one, other)
+            return {"<": order < 0, "<=": order <= 0, ">": order > 0, ">=": order >= 0}[function]
+        return _arithmetic(function, one, other)
+
+    def _truth(self, value: Any) -> bool:
+        if not isinstance(value, bool):
+            raise CelError("no such overload: a bool is needed")
+        return value
+
+    def _logic(self, decisive: bool, parts: Iterable[Callable[[], Any]]) -> bool:
+        """|| and &&: a decisive side counts even when the other fails."""
+        failure: CelError | None = None
+        for part in parts:
+            try:
+                if self._truth(part()) is decisive:
+                    return decisive
+            except CelError as error:
+                if self._left < 0:
+                    raise
+                failure = failure or error
+        if failure is not None:
+            raise failure
+        return not decisive
+
+    def _macro(self, node: Macro) -> Any:
+        of = self.of(node.of)
+        if node.function in ("optMap", "optFlatMap"):
+            if not of.present:
+                return of
+            value = self._with(node, of.value, node.body[0])
+            return value if node.function == "optFlatMap" else Optional(value, True)
+        if not isinstance(of, list | dict):
+            raise no_overload(node.function, of)
+        items = list(of)
+        if node.function in ("all", "exists"):
+            checks = [partial(self._with, node, item, node.body[0]) for item in items]
+            return self._logic(node.function == "exists", checks)
+        if node.function in ("exists_one", "existsOne"):
+            return sum(self._truth(self._with(node, item, node.body[0])) for item in items) == 1
+        if node.function == "filter":
+            return [item for item in items if self._truth(self._with(node, item, node.body[0]))]
+        if len(node.body) == 2:
+            items = [item for item in items if self._truth(self._with(node, item, node.body[0]))]
+        return [self._with(node, item, node.body[-1]) for item in items]
+
+    def _with(self, node: Macro, item: Any, body: Node) -> Any:
+        outer = self._variables
+        self._variables = {**outer, node.variable: item}
+        try:
+            return self.of(body)
+        finally:
+            self._variables = outer

@@ -1,0 +1,310 @@
+"""The functions and methods of CEL, by name. A method takes the value before the dot as its first argument."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from functools import cmp_to_key, lru_cache
+from itertools import pairwise
+from typing import Any
+
+from embedded.cel.values import CelError, Optional, Quantity, compare, equal, no_overload, type_of
+from embedded.machinery.quantities import parse_quantity
+
+_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_LARGEST = 1 << 63
+_LONGEST_TEXT = 1 << 20
+
+
+@lru_cache(maxsize=256)
+def _regex(pattern: str) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise CelError(f"invalid regular expression {pattern!r}: {error}") from None
+
+
+def whole(value: int) -> int:
+    """Raises:
+    CelError: the number does not fit into 64 bits.
+    """
+    if not -_LARGEST <= value < _LARGEST:
+        raise CelError("integer overflow")
+    return value
+
+
+def _int(value: Any) -> int:
+    try:
+        if isinstance(value, datetime):
+            return int(value.timestamp())
+        return whole(int(value))
+    except (ValueError, TypeError, OverflowError):
+        raise CelError(f"type conversion error from '{value}' to 'int'") from None
+
+
+def _double(value: Any) -> float:
+    try:
+        return float(value)
+    except (ValueError, TypeError):
+        raise CelError(f"type conversion error from '{value}' to 'double'") from None
+
+
+def text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    if isinstance(value, timedelta):
+        return f"{value.total_seconds():g}s"
+    if isinstance(value, float):
+        return f"{value:g}" if value != int(value) else str(int(value))
+    return str(value)
+
+
+def duration(value: Any) -> timedelta:
+    if isinstance(value, timedelta):
+        return value
+    match = re.fullmatch(r"([+-]?)((?:\d+(?:\.\d*)?(?:ns|us|µs|ms|s|m|h))+|0)", str(value))
+    if match is None:
+        raise CelError(f'invalid duration "{value}"')
+    parts = re.findall(r"(\d+(?:\.\d*)?)(ns|us|µs|ms|s|m|h)", match.group(2))
+    seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
+    try:
+        return timedelta(seconds=-seconds if match.group(1) == "-" else seconds)
+    except OverflowError:
+        raise CelError(f'invalid duration "{value}"') from None
+
+
+def timestamp(value: Any) -> datetime:
+    if isinstance(value, datetime):
+        return value
+    try:
+        found = datetime.fromtimestamp(value, UTC) if isinstance(value, int) else datetime.fromisoformat(str(value))
+    except (ValueError, OverflowError, OSError):
+        raise CelError(f'invalid timestamp "{value}"') from None
+    if found.tzinfo is None:
+        raise CelError(f'invalid timestamp "{value}"')
+    return found
+
+
+def _quantity(value: Any) -> Quantity:
+    try:
+        return Quantity(parse_quantity(value))
+    except (ValueError, InvalidOperation):
+        raise CelError(f"quantity could not be parsed: {value}") from None
+
+
+def _can(function: Callable[[Any], Any]) -> Callable[[Any], bool]:
+    def able(value: Any) -> bool:
+        try:
+            function(value)
+        except CelError:
+            return False
+        return True
+
+    return able
+
+
+def _size(value: Any) -> int:
+    if isinstance(value, str | bytes | list | dict):
+        return len(value)
+    raise no_overload("size", value)
+
+
+def _bool(value: Any) -> bool:
+    known = {"true": True, "True": True, "TRUE": True, "t": True, "1": True}
+    known |= {"false": False, "False": False, "FALSE": False, "f": False, "0": False}
+    if isinstance(value, bool):
+        return value
+    if value in known:
+        return known[value]
+    raise CelError(f"type conversion error from '{value}' to 'bool'")
+
+
+def _contains(one: Any, other: Any) -> bool:
+    return any(equal(item, other) for item in one)
+
+
+def _is_sorted(items: list[Any]) -> bool:
+    return all(compare(one, other) <= 0 for one, other in pairwise(items))
+
+
+def _extreme(sign: int) -> Callable[[list[Any]], Any]:
+    def pick(items: list[Any]) -> Any:
+        if not items:
+            raise CelError("min/max called on empty list")
+        return max(items, key=cmp_to_key(lambda one, other: sign * compare(one, other)))
+
+    return pick
+
+
+def _sum(items: list[Any]) -> Any:
+    start: Any = timedelta() if items and isinstance(items[0], timedelta) else 0
+    return sum(items, start)
+
+
+def _index(of: Any, wanted: Any, *start: int) -> int:
+    if isinstance(of, str):
+        return of.find(wanted, *start)
+    return next((index for index, item in enumerate(of) if equal(item, wanted)), -1)
+
+
+def _last_index(of: Any, wanted: Any, *end: int) -> int:
+    if isinstance(of, str):
+        return of.rfind(wanted, 0, end[0] + len(wanted)) if end else of.rfind(wanted)
+    return next((index for index in reversed(range(len(of))) if equal(of[index], wanted)), -1)
+
+
+def _substring(of: str, start: int, *end: int) -> str:
+    stop = end[0] if end else len(of)
+    if not 0 <= start <= stop <= len(of):
+        raise CelError(f"index out of range: {start}")
+    return of[start:stop]
+
+
+def _char(of: str, index: int) -> str:
+    if not 0 <= index <= len(of):
+        raise CelError(f"index out of range: {index}")
+    return of[index : index + 1]
+
+
+def _replace(of: str, old: str, new: str, count: int = -1) -> str:
+    replaced = of.replace(old, new, count)
+    if len(replaced) > _LONGEST_TEXT:
+        raise CelError("operation cancelled: actual cost limit exceeded")
+    return replaced
+
+
+def _split(of: str, separator: str, limit: int = -1) -> list[str]:
+    if not limit:
+        return []
+    if not separator:
+        parts = list(of)
+        return parts if limit < 0 or len(parts) <= limit else [*parts[: limit - 1], "".join(parts[limit - 1 :])]
+    return of.split(separator, limit - 1 if limit > 0 else -1)
+
+
+def _format(template: str, values: list[Any]) -> str:
+    left = list(values)
+
+    def put(match: re.Match[str]) -> str:
+        if match.group(0) == "%%":
+            return "%"
+        if not left:
+            raise CelError("index out of range: too few arguments to format")
+        value, verb = left.pop(0), match.group(2)
+        if verb == "s":
+            return text(value)
+        if verb == "d":
+            return str(_int(value))
+        if verb in "fe":
+            return f"{_double(value):.{match.group(1) or 6}{verb}}"
+        return f"{_int(value):{verb}}"
+
+    return re.sub(r"%(?:%|(?:\.(\d{1,2}))?([sdfexXbo]))", put, template)
+
+
+def _part(name: str) -> Callable[..., int]:
+    def get(value: Any, _: str = "UTC") -> int:
+        if isinstance(value, timedelta):
+            divisor = {"getHours": 3600, "getMinutes": 60, "getSeconds": 1, "getMilliseconds": 0.001}
+            return int(value.total_seconds() / divisor[name])
+        moment = timestamp(value).astimezone(UTC)
+        return {
+            "getFullYear": moment.year,
+            "getMonth": moment.month - 1,
+            "getDate": moment.day,
+            "getDayOfMonth": moment.day - 1,
+            "getDayOfWeek": moment.isoweekday() % 7,
+            "getDayOfYear": moment.timetuple().tm_yday - 1,
+            "getHours": moment.hour,
+            "getMinutes": moment.minute,
+            "getSeconds": moment.second,
+            "getMilliseconds": moment.microsecond // 1000,
+        }[name]
+
+    return get
+
+
+def _amount(value: Quantity | int) -> Decimal:
+    return value.amount if isinstance(value, Quantity) else Decimal(value)
+
+
+def _value(of: Optional) -> Any:
+    if not of.present:
+        raise CelError("optional.none() dereference")
+    return of.value
+
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "size": _size,
+    "int": _int,
+    "uint": _int,
+    "double": _double,
+    "string": text,
+    "bytes": lambda value: value if isinstance(value, bytes) else str(value).encode(),
+    "bool": _bool,
+    "type": type_of,
+    "dyn": lambda value: value,
+    "duration": duration,
+    "timestamp": timestamp,
+    "quantity": _quantity,
+    "isQuantity": _can(_quantity),
+    "matches": lambda of, pattern: _regex(pattern).search(of) is not None,
+    "sets.contains": lambda one, other: all(_contains(one, item) for item in other),
+    "sets.intersects": lambda one, other: any(_contains(one, item) for item in other),
+    "sets.equivalent": lambda one, other: (
+        all(_contains(one, item) for item in other) and all(_contains(other, item) for item in one)
+    ),
+    "optional.of": lambda value: Optional(value, True),
+    "optional.none": Optional,
+    "optional.ofNonZeroValue": lambda value: Optional(value, True) if value else Optional(),
+}
+METHODS: dict[str, Callable[..., Any]] = {
+    "size": _size,
+    "contains": lambda of, part: part in of if isinstance(of, str) else _contains(of, part),
+    "startsWith": lambda of, part: of.startswith(part),
+    "endsWith": lambda of, part: of.endswith(part),
+    "matches": lambda of, pattern: _regex(pattern).search(of) is not None,
+    "find": lambda of, pattern: found.group(0) if (found := _regex(pattern).search(of)) else "",
+    "findAll": lambda of, pattern, limit=None: [m.group(0) for m in _regex(pattern).finditer(of)][:limit],
+    "charAt": _char,
+    "indexOf": _index,
+    "lastIndexOf": _last_index,
+    "lowerAscii": lambda of: "".join(c.lower() if c.isascii() else c for c in of),
+    "upperAscii": lambda of: "".join(c.upper() if c.isascii() else c for c in of),
+    "replace": _replace,
+    "split": _split,
+    "join": lambda of, separator="": separator.join(of),
+    "substring": _substring,
+    "trim": lambda of: of.strip(),
+    "format": _format,
+    "isSorted": _is_sorted,
+    "sum": _sum,
+    "min": _extreme(-1),
+    "max": _extreme(1),
+    "isGreaterThan": lambda one, other: compare(one, other) > 0,
+    "isLessThan": lambda one, other: compare(one, other) < 0,
+    "compareTo": compare,
+    "add": lambda one, other: Quantity(one.amount + _amount(other)),
+    "sub": lambda one, other: Quantity(one.amount - _amount(other)),
+    "sign": lambda of: int(of.amount > 0) - int(of.amount < 0),
+    "isInteger": lambda of: of.amount == int(of.amount),
+    "asInteger": lambda of: whole(int(of.amount)),
+    "asApproximateFloat": lambda of: float(of.amount),
+    "hasValue": lambda of: of.present,
+    "value": _value,
+    "orValue": lambda of, other: of.value if of.present else other,
+    "or": lambda of, other: of if of.present else other,
+    **{
+        name: _part(name)
+        for name in (
+            *("getFullYear", "getMonth", "getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear"),
+            *("getHours", "getMinutes", "getSeconds", "getMilliseconds"),
+        )
+    },
+}

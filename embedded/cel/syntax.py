@@ -1,0 +1,272 @@
+"""CEL's syntax: text to a tree. Grammar: the language definition of cel-spec."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from embedded.cel.values import CelError
+
+_TOKEN = re.compile(
+    r"""\s*(?://[^\n]*\s*)*(?:
+    (?P<float>\d+\.\d+(?:[eE][+-]?\d+)?|\d+[eE][+-]?\d+|\.\d+(?:[eE][+-]?\d+)?)
+    |(?P<int>(?:0x[0-9a-fA-F]+|\d+)[uU]?)
+    |(?P<string>(?:[rR][bB]?|[bB][rR]?)?(?:'''(?:[^\\]|\\.)*?'''|\"\"\"(?:[^\\]|\\.)*?\"\"\"
+        |'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"))
+    |(?P<name>[A-Za-z_][A-Za-z0-9_]*)
+    |(?P<symbol>\?\.|\[\?|&&|\|\||==|!=|<=|>=|[-+*/%!<>?:.,()\[\]{}])
+    )""",
+    re.VERBOSE | re.DOTALL,
+)
+_DEEPEST = 40
+_RELATIONS = ("==", "!=", "<", "<=", ">", ">=", "in")
+_CONSTANTS = {"true": True, "false": False, "null": None}
+_MACROS = {"all": (2,), "exists": (2,), "exists_one": (2,), "existsOne": (2,), "filter": (2,), "map": (2, 3)}
+
+
+@dataclass(frozen=True)
+class Literal:
+    value: Any
+
+
+@dataclass(frozen=True)
+class Name:
+    name: str
+
+
+@dataclass(frozen=True)
+class Select:
+    """`of.field`; with `optional` `of.?field`; with `test` has(of.field)."""
+
+    of: Node
+    field: str
+    optional: bool = False
+    test: bool = False
+
+
+@dataclass(frozen=True)
+class Index:
+    of: Node
+    key: Node
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class Call:
+    """A function, an operator or, with `of`, a method."""
+
+    function: str
+    arguments: tuple[Node, ...]
+    of: Node | None = None
+
+
+@dataclass(frozen=True)
+class Macro:
+    """`of.all(variable, body)` and its kin; `body` has one part, or two for map with a filter."""
+
+    function: str
+    of: Node
+    variable: str
+    body: tuple[Node, ...]
+
+
+@dataclass(frozen=True)
+class ListOf:
+    items: tuple[Node, ...]
+
+
+@dataclass(frozen=True)
+class MapOf:
+    entries: tuple[tuple[Node, Node], ...]
+
+
+Node = Literal | Name | Select | Index | Call | Macro | ListOf | MapOf
+
+
+def parse(text: str) -> Node:
+    """Raises:
+    CelError: the text is no expression.
+    """
+    return _Parser(text).whole()
+
+
+def _tokens(text: str) -> list[tuple[str, str]]:
+    found, position = [], 0
+    stripped = re.sub(r"(\s|//[^\n]*$)+\Z", "", text)
+    while position < len(stripped):
+        match = _TOKEN.match(stripped, position)
+        if match is None:
+            raise CelError(f"Syntax error: token recognition error at: '{stripped[position : position + 10]}'")
+        kind = str(match.lastgroup)
+        found.append((kind, match.group(kind)))
+        position = match.end()
+    return [*found, ("end", "<EOF>")]
+
+
+def _string(text: str) -> str | bytes:
+    prefix = text[: len(text) - len(text.lstrip("rRbB"))].lower()
+    body = text[len(prefix) :]
+    try:
+        # CEL's escapes are Python's, but that \` and \? stand for themselves.
+        plain = body if "r" in prefix else re.sub(r"(\\\\)|\\([`?])", lambda m: m.group(1) or m.group(2), body)
+        value = ast.literal_eval(("r" if "r" in prefix else "") + plain)
+    except (SyntaxError, ValueError) as error:
+        raise CelError(f"Syntax error: {text}: {error}") from None
+    return value.encode() if "b" in prefix else str(value)
+
+
+def _literal(kind: str, text: str) -> Any:
+    if kind == "float":
+        return float(text)
+    if kind == "string":
+        return _string(text)
+    digits = text.rstrip("uU")
+    return int(digits, 16 if digits.startswith("0x") else 10)
+
+
+class _Parser:
+    def __init__(self, text: str) -> None:
+        self._tokens = _tokens(text)
+        self._at = 0
+        self._depth = 0
+
+    def whole(self) -> Node:
+        node = self._expression()
+        if self._peek() != "<EOF>" or self._tokens[self._at][0] != "end":
+            raise self._unexpected()
+        return node
+
+    def _peek(self) -> str:
+        kind, text = self._tokens[self._at]
+        return text if kind in ("symbol", "name", "end") else ""
+
+    def _take(self, *texts: str) -> str:
+        if self._tokens[self._at][0] in ("symbol", "name") and self._peek() in texts:
+            self._at += 1
+            return self._tokens[self._at - 1][1]
+        return ""
+
+    def _expect(self, text: str) -> None:
+        if not self._take(text):
+            raise self._unexpected(f", expecting '{text}'")
+
+    def _unexpected(self, more: str = "") -> CelError:
+        return CelError(f"Syntax error: unexpected '{self._tokens[self._at][1]}'{more}")
+
+    def _expression(self) -> Node:
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise CelError("Syntax error: nested too deeply")
+        node = self._left(0)
+        if self._take("?"):
+            then = self._left(0)
+            self._expect(":")
+            node = Call("?:", (node, then, self._expression()))
+        self._depth -= 1
+        return node
+
+    _LEVELS: tuple[tuple[str, ...], ...] = (("||",), ("&&",), _RELATIONS, ("+", "-"), ("*", "/", "%"))
+
+    def _left(self, level: int) -> Node:
+        if level == len(self._LEVELS):
+            return self._unary()
+        node = self._left(level + 1)
+        while operator := self._take(*self._LEVELS[level]):
+            node = Call(operator, (node, self._left(level + 1)))
+        return node
+
+    def _unary(self) -> Node:
+        operators = []
+        while operator := self._take("!", "-"):
+            operators.append(operator)
+        node = self._member()
+        for operator in reversed(operators):
+            if operator == "-" and isinstance(node, Literal) and type(node.value) in (int, float):
+                node = Literal(-node.value)
+            else:
+                node = Call(f"{operator}_", (node,))
+        return node
+
+    def _member(self) -> Node:
+        node = self._primary()
+        while step := self._take(".", "?.", "[", "[?"):
+            if step in ("[", "[?"):
+                node = Index(node, self._expression(), step == "[?")
+                self._expect("]")
+                continue
+            optional = step == "?." or bool(self._take("?"))
+            name = self._name()
+            if not optional and self._take("("):
+                node = self._method(node, name, self._arguments(")"))
+            else:
+                node = Select(node, name, optional)
+        return node
+
+    def _method(self, of: Node, name: str, arguments: tuple[Node, ...]) -> Node:
+        if len(arguments) in _MACROS.get(name, ()):
+            variable = arguments[0]
+            if not isinstance(variable, Name):
+                raise CelError("argument must be a simple name")
+            return Macro(name, of, variable.name, arguments[1:])
+        if name in ("optMap", "optFlatMap") and len(arguments) == 2 and isinstance(arguments[0], Name):
+            return Macro(name, of, arguments[0].name, arguments[1:])
+        if isinstance(of, Name) and of.name in ("sets", "optional"):
+            return Call(f"{of.name}.{name}", arguments)
+        return Call(name, arguments, of)
+
+    def _name(self) -> str:
+        kind, text = self._tokens[self._at]
+        if kind != "name" or text in _CONSTANTS or text == "in":
+            raise self._unexpected(", expecting IDENTIFIER")
+        self._at += 1
+        return text
+
+    def _primary(self) -> Node:
+        kind, text = self._tokens[self._at]
+        if kind in ("int", "float", "string"):
+            self._at += 1
+            return Literal(_literal(kind, text))
+        if self._take("("):
+            node = self._expression()
+            self._expect(")")
+            return node
+        if self._take("["):
+            return ListOf(self._arguments("]"))
+        if self._take("{"):
+            return self._map()
+        if self._take("true", "false", "null"):
+            return Literal(_CONSTANTS[text])
+        self._take(".")
+        name = self._name()
+        if not self._take("("):
+            return Name(name)
+        arguments = self._arguments(")")
+        if name != "has":
+            return Call(name, arguments)
+        if len(arguments) != 1 or not isinstance(select := arguments[0], Select):
+            raise CelError("invalid argument to has() macro")
+        return Select(select.of, select.field, select.optional, test=True)
+
+    def _arguments(self, end: str) -> tuple[Node, ...]:
+        found: list[Node] = []
+        while not self._take(end):
+            if found:
+                self._expect(",")
+                if self._take(end):
+                    break
+            found.append(self._expression())
+        return tuple(found)
+
+    def _map(self) -> Node:
+        entries: list[tuple[Node, Node]] = []
+        while not self._take("}"):
+            if entries:
+                self._expect(",")
+                if self._take("}"):
+                    break
+            key = self._expression()
+            self._expect(":")
+            entries.append((key, self._expression()))
+        return MapOf(tuple(entries))
