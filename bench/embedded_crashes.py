@@ -250,9 +250,9 @@ def marked() -> Iterator[tuple[int, str]]:
                 yield int(place.name), entry.partition(b"=")[2].split()[-1].partition(b"/")[0].decode()
 
 
-def crash_and_check(folder: Path, seed: int) -> tuple[list[str], dict[str, int], float]:
-    """One kill at a random moment of the first second after the start, and what was found afterwards."""
-    milliseconds = random.Random(seed).uniform(0, 1000)
+def crash_and_check(folder: Path, seed: int, within: float = 1000) -> tuple[list[str], dict[str, int], float]:
+    """One kill at a random moment of the first milliseconds after the start, and what was found afterwards."""
+    milliseconds = random.Random(seed).uniform(0, within)
     known = crash(folder, seed, milliseconds)
     mine = own_pods(folder)
     left = sum(uid in mine for _, uid in marked())
