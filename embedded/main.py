@@ -62,6 +62,13 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         default=max(8, 4 * (os.cpu_count() or 1)),
         help="pods that run at once; the others wait (default: %(default)s)",
     )
+    parser.add_argument(
+        "--container-log-max-size",
+        type=int,
+        default=512,
+        metavar="MIB",
+        help="mebibytes that are kept of each container's log; older lines go (default: %(default)s)",
+    )
     args = parser.parse_args(argv)
     if (args.tls_cert_file is None) != (args.tls_private_key_file is None):
         parser.error("--tls-cert-file and --tls-private-key-file go together")
@@ -106,7 +113,7 @@ async def serve(args: argparse.Namespace, sock: socket.socket) -> None:
         authenticator = Authenticator(
             registry, read_token_file(args.token_auth_file), signing_key(data / "service-account.key"), now
         )
-        runner = Runner(registry, data, RunnerSettings(max_pods=args.max_pods))
+        runner = Runner(registry, data, RunnerSettings(args.max_pods, log_limit=args.container_log_max_size << 20))
         server = Server(registry, authenticator, Authorizer(registry), runner)
         stop = asyncio.Event()
         for sign in (signal.SIGTERM, signal.SIGINT):

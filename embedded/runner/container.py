@@ -19,7 +19,7 @@ from embedded.runner import orphans
 from embedded.runner.environment import ConfigError, Lookup, container_environment, expand
 from embedded.runner.interactive import Session
 from embedded.runner.lastword import LastWord
-from embedded.runner.logs import LogFile, tail_of
+from embedded.runner.logs import MAX_BYTES, LogFile, tail_of
 from embedded.runner.process import Command, Process, StartError
 from embedded.runner.status import ContainerState, Terminated
 from embedded.runner.volumes import PathMap
@@ -41,6 +41,8 @@ class Surroundings:
     secret: Lookup
     config_map: Lookup
     stamp: Callable[[], str]
+    log_limit: int = MAX_BYTES
+    """Bytes that are kept of each container's log."""
 
 
 class Container:
@@ -75,7 +77,8 @@ class Container:
         state.container_id = f"process://{uid}/{self.name}/{state.restarts}"
         began = around.stamp()
         try:
-            self.log = LogFile(log_path(around.folder, self.name, state.restarts), time.time_ns)
+            path = log_path(around.folder, self.name, state.restarts)
+            self.log = LogFile(path, time.time_ns, around.log_limit)
             self._last_word = LastWord.of(self.spec, paths, around.folder)
             command = self.command([*(self.spec.get("command") or []), *(self.spec.get("args") or [])], around, values)
             self.process = Process(command, sink=self._write)

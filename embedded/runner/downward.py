@@ -8,7 +8,7 @@ import re
 from decimal import ROUND_CEILING, Decimal, InvalidOperation
 from typing import Any
 
-from embedded.machinery.quota import parse_quantity
+from embedded.machinery.quantities import parse_quantity
 
 Json = dict[str, Any]
 

@@ -5,13 +5,16 @@ per line: the offset of the first line that began in it, and the moment of the
 read in nanoseconds. The lines after it in the same entry count on from there by
 one nanosecond each, so every line of a log has a moment of its own, and a
 program that prints millions of short lines costs no more than one that prints
-long ones. This module does not know who asks for a log, or which one is meant.
+long ones. A log that grows beyond its limit loses its oldest lines: their room on the
+disk is given back, and all else stays where it is. This module does not know who
+asks for a log, or which one is meant.
 """
 
 from __future__ import annotations
 
 import asyncio
 import bisect
+import logging
 import os
 import struct
 from collections.abc import AsyncGenerator, Callable
@@ -19,6 +22,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+
+from embedded.runner import holes
+
+_log = logging.getLogger(__name__)
 
 _ENTRY = struct.Struct("<qq")
 _CHUNK = 256 * 1024
@@ -30,14 +37,45 @@ def index_path(log: Path) -> Path:
     return log.with_suffix(".index")
 
 
+MAX_BYTES = 512 << 20
+
+
+@dataclass(frozen=True)
+class Floor:
+    """Where a log begins: what came before was dropped. `entry` is the first of the index that counts."""
+
+    offset: int = 0
+    entry: int = 0
+
+    @classmethod
+    def of(cls, log: Path) -> Floor:
+        with suppress(OSError, ValueError):
+            offset, entry = log.with_suffix(".floor").read_text().split()
+            return cls(int(offset), int(entry))
+        return cls()
+
+    def keep(self, log: Path) -> None:
+        """Write it down before what lies below it goes.
+
+        Raises:
+            OSError: the disk is full.
+        """
+        new = log.with_suffix(".floor.new")
+        new.write_text(f"{self.offset} {self.entry}")
+        new.replace(log.with_suffix(".floor"))
+
+
 class LogFile:
     """A log that is being written, and tells those who follow it. One event loop uses it.
 
     Args:
         clock_ns: nanoseconds since 1970.
+        limit: bytes that are kept; a quarter more or less of it is dropped at a time.
     """
 
-    def __init__(self, path: Path, clock_ns: Callable[[], int]) -> None:
+    def __init__(self, path: Path, clock_ns: Callable[[], int], limit: int = MAX_BYTES) -> None:
+        self._limit = limit
+        self.floor = Floor()
         self.path = path
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
@@ -48,6 +86,7 @@ class LogFile:
         self._at_line_start = True
         self._next_ns = 0
         self._waiters: set[asyncio.Event] = set()
+        self._said_unbounded = False
         self.closed = False
 
     def write(self, data: bytes) -> None:
@@ -64,9 +103,31 @@ class LogFile:
                 os.write(self._index, _ENTRY.pack(self._size + first, now))
                 self._next_ns = now + data.count(b"\n", first) + 1
             self._append(data)
+            if self._size - self.floor.offset > self._limit:
+                self._drop()
         finally:
             for waiter in self._waiters:
                 waiter.set()
+
+    def _drop(self) -> None:
+        """Let the oldest lines go; of a line that is longer than the limit, its beginning."""
+        target = self._size - self._limit * 3 // 4
+        reader = _Reader(self.path)
+        try:
+            numbers = range(reader.entries)
+            entry = bisect.bisect_left(numbers, target, lo=self.floor.entry, key=lambda n: reader.entry(n)[0])
+            if entry < len(numbers):
+                floor = Floor(reader.entry(entry)[0], entry)
+            else:
+                floor = Floor(target, max(0, len(numbers) - 1))
+        finally:
+            reader.close()
+        floor.keep(self.path)
+        self.floor = floor
+        punched = holes.punch(self._log, floor.offset) and holes.punch(self._index, floor.entry * _ENTRY.size)
+        if not punched and not self._said_unbounded:
+            self._said_unbounded = True
+            _log.warning("%s: this file system gives no room back: the log grows on", self.path)
 
     def _append(self, data: bytes) -> None:
         view = memoryview(data)
@@ -116,7 +177,13 @@ async def read(path: Path, writer: LogFile | None, part: Slice, *, follow: bool)
             ended = waiter is None or writer is None or writer.closed
             if waiter is not None:
                 waiter.clear()
-            while data := reader.pread(position, size):
+            while True:
+                if (begins := reader.at_least(position, writer)) != position:
+                    position = begins
+                    if stamper is not None:
+                        stamper.skip_to(position)
+                if not (data := reader.pread(position, size)):
+                    break
                 position += len(data)
                 yield data if stamper is None else stamper.stamp(data)
                 # A long log to a fast reader must not keep everybody else waiting.
@@ -138,6 +205,7 @@ class _Reader:
     """A log and its index on disk; both may grow meanwhile. Reads only what it is asked for."""
 
     def __init__(self, path: Path) -> None:
+        self.floor = Floor.of(path)
         self._log = os.open(path, os.O_RDONLY)
         try:
             self._index = os.open(index_path(path), os.O_RDONLY)
@@ -151,6 +219,12 @@ class _Reader:
 
     def pread(self, position: int, count: int) -> bytes:
         return os.pread(self._log, count, position)
+
+    def at_least(self, position: int, writer: LogFile | None) -> int:
+        """The position, or where the log begins now if that is later: its writer may have dropped lines meanwhile."""
+        if writer is not None:
+            self.floor = writer.floor
+        return max(position, self.floor.offset)
 
     @property
     def size(self) -> int:
@@ -167,15 +241,18 @@ class _Reader:
 
     def start(self, part: Slice) -> int:
         """The offset of the first line that is asked for."""
-        position = 0 if part.since_ns is None else self._since(part.since_ns)
+        position = self.floor.offset if part.since_ns is None else self._since(part.since_ns)
         return position if part.tail_lines is None else max(position, self._tail(part.tail_lines))
 
     def _since(self, moment: int) -> int:
         """The offset of the first line that began at `moment` or later."""
-        after = bisect.bisect_right(range(self.entries), moment, key=lambda number: self.entry(number)[1])
-        if after == 0:
-            return 0
+        first = self.floor.entry
+        after = bisect.bisect_right(range(self.entries), moment, lo=first, key=lambda number: self.entry(number)[1])
+        if after == first:
+            return self.floor.offset
         offset, began = self.entry(after - 1)
+        if offset < self.floor.offset:
+            return self.floor.offset
         end = self.entry(after)[0] if after < self.entries else self.size
         return self._skip_lines(offset, moment - began, end)
 
@@ -198,13 +275,13 @@ class _Reader:
 
     def _tail(self, lines: int) -> int:
         """The offset of the last `lines` lines; an unfinished last line counts as one."""
-        size = self.size
-        if lines == 0 or size == 0:
+        size, floor = self.size, self.floor.offset
+        if lines == 0 or size == floor:
             return size
         # The newline that ends the log begins no line.
         position, wanted = size - 1, lines
-        while position > 0:
-            start = max(0, position - _CHUNK)
+        while position > floor:
+            start = max(floor, position - _CHUNK)
             data = self.pread(start, position - start)
             found = data.count(b"\n")
             if found < wanted:
@@ -215,7 +292,7 @@ class _Reader:
             for _ in range(wanted):
                 at = data.rfind(b"\n", 0, at)
             return start + at + 1
-        return 0
+        return floor
 
 
 class _Stamper:
@@ -235,7 +312,7 @@ class _Stamper:
         self._second, self._second_text = -1, b""
 
     def _lines_between(self, start: int, end: int) -> int:
-        count = 0
+        count, start = 0, max(start, self._reader.floor.offset)
         while start < end and (data := self._reader.pread(start, min(_CHUNK, end - start))):
             count += data.count(b"\n")
             start += len(data)
@@ -245,6 +322,10 @@ class _Stamper:
         self._ahead = None
         if self._entry + 1 < self._reader.entries:
             self._ahead = self._reader.entry(self._entry + 1)
+
+    def skip_to(self, position: int) -> None:
+        """The lines before were dropped before they could be read."""
+        self._position, self._line_start = position, True
 
     def stamp(self, data: bytes) -> bytes:
         if self._ahead is None:

@@ -23,6 +23,7 @@ from embedded.runner.actions import attempt
 from embedded.runner.container import Container, Surroundings
 from embedded.runner.environment import ConfigError
 from embedded.runner.grace import LEAST_FOR_SIDECARS, GracePeriod
+from embedded.runner.logs import MAX_BYTES
 from embedded.runner.record import PodRecord
 from embedded.runner.status import is_sidecar
 
@@ -41,6 +42,7 @@ class Place:
     inherited: dict[str, str]
     node: str
     clock: Callable[[], datetime]
+    log_limit: int = MAX_BYTES
 
 
 class PodWorker:
@@ -163,7 +165,8 @@ class PodWorker:
                 continue
             placed = {**self._record.pod, "spec": {**self._record.pod["spec"], "nodeName": self._place.node}}
             folder, inherited, stamp = self._place.folder, self._place.inherited, self._record.stamp
-            return Surroundings(placed, folder, inherited, made, self._record.secret, self._record.config_map, stamp)
+            lookups = (self._record.secret, self._record.config_map)
+            return Surroundings(placed, folder, inherited, made, *lookups, stamp, self._place.log_limit)
         return None
 
     def _impossible(self) -> str:

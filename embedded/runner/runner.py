@@ -40,10 +40,14 @@ _REAP_EVERY = 5.0
 
 @dataclass(frozen=True)
 class RunnerSettings:
-    """How pods run. `max_pods`: at once; the others wait. `inherited`: variables every container starts from."""
+    """How pods run. `max_pods`: at once; the others wait. `inherited`: variables every container starts from.
+
+    `log_limit`: bytes that are kept of each container's log.
+    """
 
     max_pods: int
     inherited: dict[str, str] = field(default_factory=lambda: inherited(os.environ))
+    log_limit: int = logs.MAX_BYTES
 
 
 class Runner:
@@ -135,7 +139,7 @@ class Runner:
                 continue
             folder = self._pods_dir / uid
             folder.mkdir(mode=0o700, exist_ok=True)
-            place = Place(folder, self._settings.inherited, node.NAME, self._registry.clock)
+            place = Place(folder, self._settings.inherited, node.NAME, self._registry.clock, self._settings.log_limit)
             worker = self._workers[uid] = PodWorker(self._registry, self._recorder, pod, place)
             task = group.create_task(self._work(uid, worker, group), name=f"pod {uid}")
             self._tasks.add(task)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 from itertools import count
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from embedded.runner import holes
 from embedded.runner.logs import LogFile, Slice, index_path, read, tail_of
 
 ALL = Slice()
@@ -130,3 +132,79 @@ async def test_since_a_moment_before_between_and_after_the_lines(tmp_path: Path,
     write(tmp_path / "0.log", [b"a\nb\n", b"c\n"], step=10)
     expected = {0: b"a\nb\nc\n", 5: b"a\nb\nc\n", 40: b""}[start]
     assert await collect(tmp_path / "0.log", Slice(since_ns=start)) == expected
+
+
+_LIMIT = 64 * 1024
+
+
+def write_much(path: Path) -> bytes:
+    """A log beyond its limit, of lines that tell their number, a hundred at a time and a millisecond apart."""
+    ticks = count(1_000_000, 1_000_000)
+    log = LogFile(path, lambda: next(ticks), _LIMIT)
+    parts = [b"".join(b"line %06d\n" % (100 * block + n) for n in range(100)) for block in range(500)]
+    for part in parts:
+        log.write(part)
+    log.close()
+    return b"".join(parts)
+
+
+def test_a_log_beyond_its_limit_keeps_its_end_in_whole_lines(tmp_path: Path) -> None:
+    path = tmp_path / "0.log"
+    text = write_much(path)
+    kept = asyncio.run(collect(path))
+    assert text.endswith(kept)
+    assert kept.startswith(b"line ")
+    assert _LIMIT / 2 <= len(kept) <= _LIMIT
+    lines = lines_of(kept)
+    assert asyncio.run(collect(path, Slice(tail_lines=3))) == b"".join(lines[-3:])
+    assert asyncio.run(collect(path, Slice(tail_lines=10**6))) == kept
+    assert tail_of(path, 2, 2048) == b"".join(lines[-2:])
+
+
+def test_what_was_dropped_takes_no_room(tmp_path: Path) -> None:
+    path = tmp_path / "0.log"
+    write_much(path)
+    if not holes.punch(os.open(tmp_path / "probe", os.O_RDWR | os.O_CREAT), 1):
+        pytest.skip("this file system gives no room back")
+    assert path.stat().st_size > 8 * _LIMIT
+    assert holes.taken(path) + holes.taken(index_path(path)) < 2 * _LIMIT
+
+
+def test_times_are_right_behind_what_was_dropped(tmp_path: Path) -> None:
+    path = tmp_path / "0.log"
+    write_much(path)
+    stamped = lines_of(asyncio.run(collect(path, Slice(timestamps=True))))
+    first = int(stamped[0].split()[-1])
+    assert stamped[0].startswith(b"1970-01-01T00:00:00.%09dZ " % ((first // 100 + 1) * 1_000_000 + first % 100))
+    assert asyncio.run(collect(path, Slice(since_ns=1))) == asyncio.run(collect(path))
+    late = asyncio.run(collect(path, Slice(since_ns=500 * 1_000_000)))
+    assert late == b"".join(b"line %06d\n" % number for number in range(49_900, 50_000))
+
+
+def test_a_line_longer_than_the_limit_loses_its_beginning(tmp_path: Path) -> None:
+    path = tmp_path / "0.log"
+    log = LogFile(path, lambda: 1, _LIMIT)
+    for _ in range(20):
+        log.write(b"x" * 10_000)
+    log.write(b"\nend\n")
+    log.close()
+    kept = asyncio.run(collect(path))
+    assert kept.endswith(b"x\nend\n")
+    assert len(kept) <= _LIMIT
+    assert asyncio.run(collect(path, Slice(timestamps=True))).count(b"Z ") == 2
+
+
+async def test_a_slow_reader_goes_on_where_the_log_begins_by_then(tmp_path: Path) -> None:
+    ticks = count(1, 1)
+    log = LogFile(tmp_path / "0.log", lambda: next(ticks), _LIMIT)
+    log.write(b"first\n")
+    chunks = read(log.path, log, Slice(timestamps=True), follow=True)
+    assert (await anext(chunks)).endswith(b"first\n")
+    for number in range(20_000):
+        log.write(b"line %06d\n" % number)
+    log.close()
+    rest = b"".join([chunk async for chunk in chunks])
+    assert b"\0" not in rest
+    numbers = [int(line.split()[-1]) for line in lines_of(rest)]
+    assert numbers == list(range(numbers[0], 20_000))
+    assert 0 < numbers[0] < 20_000 - _LIMIT / 2 / 12
