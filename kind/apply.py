@@ -7,7 +7,17 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
-from controller.kube import PODS, SECRETS, AlreadyExists, ApiError, KubeClient, KubeError, NotFound, Resource, Unreachable
+from controller.kube import (
+    PODS,
+    SECRETS,
+    AlreadyExists,
+    ApiError,
+    KubeClient,
+    KubeError,
+    NotFound,
+    Resource,
+    Unreachable,
+)
 from controller.kube.resources import CONFIG_MAPS, NAMESPACES, SERVICE_ACCOUNTS
 from kind.errors import KindError, ManifestError, NotReadyError
 from kind.manifests import SYSTEM
@@ -37,8 +47,10 @@ _KINDS = {
     )
 }
 _POLL = 0.5
-_HOPELESS = {"InvalidImageName", "ErrImageNeverPull", "ImagePullBackOff", "ErrImagePull", "CreateContainerError"}
+_HOPELESS = {"InvalidImageName", "ErrImageNeverPull", "ImagePullBackOff", "CreateContainerError"}
 _APPLY_PATIENCE = 30.0
+_MAY_YOU = "See that you may change the cluster (`kubectl auth can-i --list`)."
+_MORE = f"`kubectl -n {SYSTEM} describe pods` and `kubectl -n {SYSTEM} logs` say more."
 
 
 async def answers(client: KubeClient, *, seconds: float, pause: Pause = asyncio.sleep) -> str:
@@ -81,7 +93,9 @@ async def _apply_one(client: KubeClient, resource: Resource, obj: Json, pause: P
             passing = isinstance(error, (Unreachable, NotFound)) or error.status in (429, 500, 503, 504)
             if not passing or time.monotonic() > deadline:
                 what = f"{obj['kind']} {metadata['name']}"
-                raise KindError(f"{what} could not be applied: {error}", "See that you may change the cluster.") from error
+                raise KindError(
+                    f"{what} could not be applied: {error}", "See that you may change the cluster."
+                ) from error
         await pause(_POLL)
 
 
@@ -96,7 +110,9 @@ async def keep_secret(client: KubeClient, obj: Json) -> Json:
     except AlreadyExists:
         return await client.get(SECRETS, name, SYSTEM)
     except KubeError as error:
-        raise KindError(f"the Secret {name} could not be kept: {error}", "See that you may change the cluster.") from error
+        raise KindError(
+            f"the Secret {name} could not be kept: {error}", "See that you may change the cluster."
+        ) from error
 
 
 async def rolled_out(
@@ -114,7 +130,8 @@ async def rolled_out(
             told = why
         if time.monotonic() > deadline:
             raise NotReadyError(
-                f"{why}, after {seconds:.0f} s", f"`kubectl -n {SYSTEM} describe pods` and `kubectl -n {SYSTEM} logs` say more."
+                f"{why}, after {seconds:.0f} s",
+                f"`kubectl -n {SYSTEM} describe pods` and `kubectl -n {SYSTEM} logs` say more.",
             )
         await pause(_POLL)
 
@@ -152,10 +169,12 @@ def why_not(name: str, pods: Sequence[Json]) -> str:
             waiting = (container.get("state") or {}).get("waiting") or {}
             reason, message = waiting.get("reason"), waiting.get("message") or ""
             if reason in _HOPELESS:
-                remedy = f"Put the image {container.get('image')} where the nodes find it, or name another with --image."
+                remedy = f"Put the image {container.get('image')} where the nodes find it, or name another."
                 raise NotReadyError(f"{name}: {reason}: {message}"[:500], remedy)
             if reason == "CrashLoopBackOff" and container.get("restartCount", 0) > 3:
-                remedy = f"`kubectl -n {SYSTEM} logs {pod['metadata']['name']} -c {container['name']} --previous` says why."
+                remedy = (
+                    f"`kubectl -n {SYSTEM} logs {pod['metadata']['name']} -c {container['name']} --previous` says why."
+                )
                 raise NotReadyError(f"{name} keeps ending: {message}"[:500], remedy)
             if reason and reason not in ("ContainerCreating", "PodInitializing"):
                 return f"{name} waits: {reason} {message}".strip()[:500]

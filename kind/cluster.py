@@ -23,6 +23,9 @@ _CREATE = 900.0
 _READY = "120s"
 _DELETE = 120.0
 _LOAD = 600.0
+INOTIFY = (
+    "`sudo sysctl fs.inotify.max_user_instances=512 fs.inotify.max_user_watches=524288`; in /etc/sysctl.d it stays."
+)
 _VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)")
 _MARK = re.compile(r"^ ([•✓✗]) (.*?)\s*(?:\.\.\.)?$")
 _PORT = re.compile(r"listen tcp4? \S*?:(\d+): bind|Bind for \S*?:(\d+) failed")
@@ -96,7 +99,9 @@ class Kind:
         """The kubeconfig of a cluster, as text. It holds credentials."""
         done = await self._run(["kind", "get", "kubeconfig", "--name", name], timeout=_QUICK)
         if done.code:
-            raise ProgramFailedError(f"kind gives no kubeconfig for the cluster {name}: {done.err.strip()[:400]}", UNREACHABLE)
+            raise ProgramFailedError(
+                f"kind gives no kubeconfig for the cluster {name}: {done.err.strip()[:400]}", UNREACHABLE
+            )
         return done.out + "\n"
 
     async def export_kubeconfig(self, name: str) -> None:
@@ -135,15 +140,19 @@ def create_failure(done: Finished, image: str) -> KindError:
     said = done.err
     if port := _PORT.search(said):
         number = port[1] or port[2]
-        return PortTakenError(f"another program listens on 127.0.0.1:{number}", "Another port is chosen at the next try.")
+        return PortTakenError(f"another program listens on 127.0.0.1:{number}", "The next try takes another port.")
     if "failed to pull image" in said:
         return done.failure(pull_remedy(said, image))
     if "Cannot connect to the Docker daemon" in said or "failed to get docker info" in said:
         return ProgramFailedError("kind can't reach Docker", UNREACHABLE)
     if "Delegate=yes" in said or "rootless" in said:
-        return done.failure("Rootless engines need cgroup v2 and delegation: https://kind.sigs.k8s.io/docs/user/rootless/")
+        return done.failure(
+            "Rootless engines need cgroup v2 and delegation: https://kind.sigs.k8s.io/docs/user/rootless/"
+        )
     if "too many open files" in said or "inotify" in said:
-        return done.failure("`sudo sysctl fs.inotify.max_user_instances=512 fs.inotify.max_user_watches=524288`, then again.")
+        return done.failure(
+            "`sudo sysctl fs.inotify.max_user_instances=512 fs.inotify.max_user_watches=524288`, then again."
+        )
     if "could not find a log line" in said or "failed to init node" in said or "kubeadm init" in said:
         return done.failure("The node did not start: `c8s doctor` looks at memory, disk, cgroups and inotify limits.")
     return done.failure("`c8s doctor` looks for the usual reasons.")

@@ -83,7 +83,9 @@ async def run(
 ) -> Finished:
     """See `Run`. The program has a process group of its own, which is ended with it."""
     with contextlib.ExitStack() as files:
-        source: IO[bytes] | int = files.enter_context(stdin.open("rb")) if stdin is not None else asyncio.subprocess.DEVNULL
+        source: IO[bytes] | int = (
+            files.enter_context(stdin.open("rb")) if stdin is not None else asyncio.subprocess.DEVNULL
+        )
         process = await _started(command, source, cwd, environment)
     lines: list[tuple[Stream, str]] = []
 
@@ -94,7 +96,8 @@ async def run(
             if on_line is not None:
                 on_line(text)
 
-    assert process.stdout is not None and process.stderr is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
     try:
         async with asyncio.timeout(timeout), asyncio.TaskGroup() as group:
             group.create_task(collect("out", process.stdout))
@@ -102,7 +105,8 @@ async def run(
             code = await process.wait()
     except TimeoutError:
         raise ProgramFailedError(
-            f"`{shown(command)}` did not end within {timeout:.0f} s", "Look whether it waits for something, and try again."
+            f"`{shown(command)}` did not end within {timeout:.0f} s",
+            "See whether it waits for something.",
         ) from None
     finally:
         await _end(process)

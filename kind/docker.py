@@ -17,8 +17,12 @@ _QUICK = 30.0
 _PULL = 900.0
 _BUILD = 900.0
 _STOP = 60.0
-UNREACHABLE = "Start Docker (Docker Desktop, or `sudo systemctl start docker`) and see that `docker info` works for you."
-DENIED = "Add yourself to the group `docker` (`sudo usermod -aG docker $USER`, then log in again), or use rootless Docker."
+UNREACHABLE = (
+    "Start Docker (Docker Desktop, or `sudo systemctl start docker`) and see that `docker info` works for you."
+)
+DENIED = (
+    "Add yourself to the group `docker` (`sudo usermod -aG docker $USER`, then log in again), or use rootless Docker."
+)
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,8 @@ class DockerInfo:
     proxies: Mapping[str, str]
     warnings: tuple[str, ...]
     containerd_store: bool
+    system_time: str
+    """The engine's clock, RFC 3339."""
 
     @property
     def rootless(self) -> bool:
@@ -160,30 +166,34 @@ def parsed_info(raw: Json) -> DockerInfo:
         security_options=tuple(raw.get("SecurityOptions") or ()),
         proxies={name: str(raw[name]) for name in ("HttpProxy", "HttpsProxy", "NoProxy") if raw.get(name)},
         warnings=tuple(raw.get("Warnings") or ()),
+        system_time=str(raw.get("SystemTime") or ""),
         containerd_store=any("io.containerd.snapshotter" in str(pair) for pair in status),
     )
 
 
 def parsed_container(raw: Json) -> Container:
-    """`docker container inspect --format {{json .}}`. The bindings are those that were asked for: they outlive a stop."""
+    """`docker container inspect --format {{json .}}`. The bindings asked for: they outlive a stop."""
     bound = (raw.get("HostConfig") or {}).get("PortBindings") or {}
     return Container(
         id=str(raw["Id"]),
         name=str(raw.get("Name", "")).lstrip("/"),
         running=bool((raw.get("State") or {}).get("Running")),
         cluster=str(((raw.get("Config") or {}).get("Labels") or {}).get("io.x-k8s.kind.cluster") or ""),
-        ports={
-            inside: f"{each[0].get('HostIp')}:{each[0].get('HostPort')}" for inside, each in bound.items() if each
-        },
+        ports={inside: f"{each[0].get('HostIp')}:{each[0].get('HostPort')}" for inside, each in bound.items() if each},
     )
+
+
+_NO_WAY = ("no such host", "dial tcp", "i/o timeout", "tls handshake", "connection refused")
 
 
 def pull_remedy(said: str, image: str) -> str:
     """What to do about a pull that failed."""
     words = said.lower()
     if "toomanyrequests" in words or "rate limit" in words:
-        return "The registry's rate limit is reached: `docker login`, or wait, or pull it elsewhere and `docker load` it."
-    if any(word in words for word in ("no such host", "dial tcp", "i/o timeout", "tls handshake", "connection refused")):
+        return "The registry's rate limit is reached: `docker login`, or wait, or `docker load` it from elsewhere."
+    if any(
+        word in words for word in ("no such host", "dial tcp", "i/o timeout", "tls handshake", "connection refused")
+    ):
         return f"There is no way to the registry from here: put the image on this machine (`docker load`) as {image}."
     if any(word in words for word in ("not found", "manifest unknown", "denied", "unauthorized")):
         return f"The registry does not give {image} away: name another image."

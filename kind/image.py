@@ -95,7 +95,9 @@ class ImageBuilder:
             await self.docker.pull(self.recipe.base, say)
         name = await self.name()
         if name is None:
-            raise KindError(f"Docker pulled {self.recipe.base}, and has no such image", "Name another with --base-image.")
+            raise KindError(
+                f"Docker pulled {self.recipe.base}, and has no such image", "Name another with --base-image."
+            )
         say("collecting wheels")
         python = await python_of(self.docker, self.recipe.base)
         wheels = await gather(python, self.recipe.cache, source=self.recipe.wheels, on_line=say, runs=self.runs)

@@ -24,7 +24,7 @@ FOLDER = Path(__file__).with_name("manifests")
 SYSTEM = "c8s-system"
 CONTROLLER_IMAGE = "c8s-controller"
 MINIO_IMAGE = "quay.io/minio/minio:RELEASE.2025-09-07T16-13-09Z"
-STORE_SECRET, KEY_SECRET = "c8s-store", "c8s-agent-key"  # noqa: S105 - names
+STORE_SECRET, KEY_SECRET = "c8s-store", "c8s-agent-key"
 _FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 _KNOWN = {"apiVersion", "kind", "resources", "components", "patches"}
 _ORDER = {"Namespace": 0, "CustomResourceDefinition": 1, "ServiceAccount": 2, "ClusterRole": 3, "Role": 3, "Secret": 5}
@@ -114,7 +114,9 @@ def _kustomization(folder: Path) -> Json:
         raise ManifestError(f"there is no kustomization in {folder}", "Install c8s again.")
     document = _documents(file)[0]
     if unknown := sorted(set(document) - _KNOWN):
-        raise ManifestError(f"{file} uses {unknown[0]!r}, which is not understood here", "Use `kubectl apply -k` for it.")
+        raise ManifestError(
+            f"{file} uses {unknown[0]!r}, which is not understood here", "Use `kubectl apply -k` for it."
+        )
     return document
 
 

@@ -62,9 +62,7 @@ class StepFailedError(KindError):
 OnEvent = Callable[[Event], None]
 
 
-async def carry_out(
-    steps: Sequence[Step], on_event: OnEvent, clock: Callable[[], float] = time.monotonic
-) -> None:
+async def carry_out(steps: Sequence[Step], on_event: OnEvent, clock: Callable[[], float] = time.monotonic) -> None:
     """Do what is not done yet. Raises StepFailedError for the first step that fails; the others are cancelled."""
     finished = {step.name: asyncio.Event() for step in steps}
     unknown = {need for step in steps for need in step.needs} - set(finished)

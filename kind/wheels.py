@@ -74,12 +74,16 @@ async def python_of(docker: Docker, image: str) -> ImagePython:
         found = json.loads(said.strip().splitlines()[-1])
         version = (int(found["version"][0]), int(found["version"][1]))
     except (ValueError, KeyError, IndexError) as error:
-        raise KindError(f"the image {image} did not tell its Python: {error}", "Name another with --base-image.") from None
+        raise KindError(
+            f"the image {image} did not tell its Python: {error}", "Name another with --base-image."
+        ) from None
     if version < (3, 11):
         raise KindError(f"the image {image} has Python {version[0]}.{version[1]}", "Name one with 3.11 or newer.")
     musl = found["libc"] != "glibc"
     minor = re.search(r"\.(\d+)", found["libc_version"] or "")
-    return ImagePython(version, found["machine"], "musl" if musl else "glibc", int(minor[1]) if minor else 2 if musl else 17)
+    return ImagePython(
+        version, found["machine"], "musl" if musl else "glibc", int(minor[1]) if minor else 2 if musl else 17
+    )
 
 
 def pins() -> str:
@@ -122,7 +126,9 @@ async def gather(
     folder.mkdir(mode=0o700, parents=True)
     constraints = folder / "constraints.txt"
     constraints.write_text(pinned)
-    done = await runs([*pip, *pip_arguments(python, folder, constraints, source)], timeout=_PIP_SECONDS, on_line=on_line)
+    done = await runs(
+        [*pip, *pip_arguments(python, folder, constraints, source)], timeout=_PIP_SECONDS, on_line=on_line
+    )
     if done.code:
         raise _pip_failure(done.failure(), done.err)
     (folder / _COMPLETE).touch()

@@ -1,0 +1,300 @@
+"""What breaks for people who use kind, looked for beforehand: what was found, why it matters, what to do.
+
+Looking is in `examine` and `machine`; judging is pure.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import shutil
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from kind.cluster import INOTIFY, Kind
+from kind.command import Run, run
+from kind.docker import Docker, DockerInfo
+from kind.errors import KindError
+from kind.record import API_PORT, S3_PORT, port_is_free
+
+Level = Literal["ok", "warning", "error"]
+
+GIB = 1024**3
+_LEAST_MEMORY, _GOOD_MEMORY = 2 * GIB, 4 * GIB
+_LEAST_DISK, _GOOD_DISK = 3 * GIB, 10 * GIB
+_GOOD_INSTANCES, _GOOD_WATCHES = 256, 65536
+_LEAST_DOCKER = (20, 10)
+_SKEW = 30.0
+_RANGES = ("10.244.0.0/16", "10.96.0.0/16", "172.18.0.0/16")
+_UNIFIED = "Boot with systemd.unified_cgroup_hierarchy=1"
+_DOCKERS_OWN = ("docker", "br-", "veth", "lo", "cni", "podman")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check's answer. `why` and `remedy` are sentences; `remedy` is empty where all is well."""
+
+    check: str
+    level: Level
+    found: str
+    why: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What this machine says about itself; None for what it does not tell."""
+
+    disk_free: int | None = None
+    inotify_instances: int | None = None
+    inotify_watches: int | None = None
+    ports: Mapping[int, bool] = field(default_factory=dict)
+    """Port -> whether it is free."""
+    routes: tuple[tuple[str, str], ...] = ()
+    """Network and interface."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    kubectl: str | None = None
+
+
+def machine(info: DockerInfo | None, ports: Mapping[int, bool] | None = None) -> Machine:
+    """Look at this machine."""
+    wanted = (API_PORT, S3_PORT)
+    names = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "KIND_EXPERIMENTAL_PROVIDER", "DOCKER_HOST")
+    found = {name: os.environ.get(name) or os.environ.get(name.lower()) or "" for name in names}
+    return Machine(
+        _disk_free(info.root if info is not None else ""),
+        _number(Path("/proc/sys/fs/inotify/max_user_instances")),
+        _number(Path("/proc/sys/fs/inotify/max_user_watches")),
+        {port: port_is_free(port) for port in wanted} if ports is None else ports,
+        parsed_routes(_text(Path("/proc/net/route"))),
+        {name: value for name, value in found.items() if value},
+        shutil.which("kubectl"),
+    )
+
+
+async def examine(runs: Run = run) -> list[Finding]:
+    """All checks. What can't be asked, because something before it failed, is left out."""
+    info: DockerInfo | None = None
+    findings: list[Finding] = []
+    try:
+        info = await Docker(runs).info()
+    except KindError as error:
+        findings.append(Finding("docker", "error", error.what, "kind's nodes are Docker containers.", error.remedy))
+    here = machine(info)
+    if info is not None:
+        findings += judge_docker(info, here, time.time())
+    findings.append(await _kind(runs))
+    return [*findings, *judge_machine(here)]
+
+
+async def _kind(runs: Run) -> Finding:
+    why = "It makes the cluster."
+    try:
+        version = await Kind(runs).version()
+    except KindError as error:
+        return Finding("kind", "error", error.what, why, error.remedy)
+    return Finding("kind", "ok", f"version {'.'.join(map(str, version))}", why)
+
+
+def judge_docker(info: DockerInfo, here: Machine, now: float) -> list[Finding]:
+    """What is to be said about the engine."""
+    return [
+        _engine(info),
+        _sized("memory", info.memory, _LEAST_MEMORY, _GOOD_MEMORY, "A node and a few steps need 2 to 4 GiB."),
+        *([] if here.disk_free is None else [_disk(here.disk_free)]),
+        _cgroups(info),
+        *_clock(info, now),
+        *_store(info),
+    ]
+
+
+def judge_machine(here: Machine) -> list[Finding]:
+    """What is to be said about the machine around the engine."""
+    return [
+        *_inotify(here),
+        *_ports(here.ports),
+        *_vpn(here.routes),
+        *_proxies(here.environment),
+        *_provider(here),
+        _kubectl(here),
+    ]
+
+
+def _engine(info: DockerInfo) -> Finding:
+    why = "kind's nodes are Docker containers."
+    if not info.server_version:
+        return Finding(
+            "docker", "error", "`docker` here is no Docker engine (podman?)", why, "Install Docker, or Docker Desktop."
+        )
+    numbers = tuple(int(part) for part in info.server_version.split("+")[0].split(".")[:2] if part.isdigit())
+    if numbers < _LEAST_DOCKER:
+        return Finding(
+            "docker", "error", f"Docker {info.server_version}", "Nodes need 20.10 or newer.", "Update Docker."
+        )
+    return Finding("docker", "ok", f"Docker {info.server_version} on {info.operating_system}, {info.cpus} CPUs", why)
+
+
+def _sized(check: str, size: int, least: int, good: int, why: str) -> Finding:
+    found = f"{size / GIB:.1f} GiB"
+    if size < least:
+        return Finding(check, "error", found, why, "Give Docker more (Docker Desktop: Settings, Resources).")
+    if size < good:
+        return Finding(check, "warning", found, why, "Give Docker more where several steps are to run at once.")
+    return Finding(check, "ok", found, why)
+
+
+def _disk(free: int) -> Finding:
+    why = "The node's image and what steps pull take about 3 GiB; below 10 % free a node evicts its pods."
+    found = f"{free / GIB:.1f} GiB free"
+    level: Level = "error" if free < _LEAST_DISK else "warning" if free < _GOOD_DISK else "ok"
+    return Finding(
+        "disk", level, found, why, "" if level == "ok" else "Make room: `docker system prune` removes what nobody uses."
+    )
+
+
+def _cgroups(info: DockerInfo) -> Finding:
+    why = "Kubernetes gives up cgroup v1, and engines without root can't limit anything with it."
+    found = f"cgroup v{info.cgroup_version or '?'}" + (", rootless" if info.rootless else "")
+    if info.rootless and info.cgroup_version == "1":
+        return Finding(
+            "cgroups", "error", found, why, "Boot with systemd.unified_cgroup_hierarchy=1, or use Docker with root."
+        )
+    if info.cgroup_version == "1":
+        return Finding(
+            "cgroups", "warning", found, why, "It works still; boot with systemd.unified_cgroup_hierarchy=1 one day."
+        )
+    return Finding("cgroups", "ok", found, why)
+
+
+def _clock(info: DockerInfo, now: float) -> list[Finding]:
+    try:
+        theirs = datetime.fromisoformat(info.system_time[:19] + "+00:00").timestamp()
+    except ValueError:
+        return []
+    apart = abs(theirs - now)
+    why = (
+        "Tokens and signed links are good for a time: two clocks that differ refuse them. A VM that slept falls behind."
+    )
+    if apart > _SKEW:
+        return [
+            Finding(
+                "clock", "warning", f"Docker's clock is {apart:.0f} s off", why, "Restart Docker, or set its clock."
+            )
+        ]
+    return [Finding("clock", "ok", f"Docker's clock is within {_SKEW:.0f} s", why)]
+
+
+def _store(info: DockerInfo) -> list[Finding]:
+    if not info.containerd_store:
+        return []
+    why = "`kind load` breaks on images of several platforms there."
+    return [Finding("image store", "ok", "Docker keeps images in containerd; they go to the node as archives", why)]
+
+
+def _inotify(here: Machine) -> list[Finding]:
+    if here.inotify_instances is None or here.inotify_watches is None:
+        return []
+    why = "Every node, and everything that follows files, takes some; without them kind dies of `too many open files`."
+    found = f"{here.inotify_instances} instances, {here.inotify_watches} watches"
+    if here.inotify_instances >= _GOOD_INSTANCES and here.inotify_watches >= _GOOD_WATCHES:
+        return [Finding("inotify", "ok", found, why)]
+    remedy = (
+        "`sudo sysctl fs.inotify.max_user_instances=512 fs.inotify.max_user_watches=524288`; in /etc/sysctl.d it stays."
+    )
+    return [Finding("inotify", "warning", found, why, remedy)]
+
+
+def _ports(ports: Mapping[int, bool]) -> list[Finding]:
+    why = "The API and the object store listen on 127.0.0.1."
+    taken = [str(port) for port, free in sorted(ports.items()) if not free]
+    if not ports:
+        return []
+    if taken:
+        return [Finding("ports", "ok", f"{', '.join(taken)} taken (by a sandbox?); the next free ones are used", why)]
+    return [Finding("ports", "ok", f"{', '.join(map(str, sorted(ports)))} free", why)]
+
+
+def _vpn(routes: Iterable[tuple[str, str]]) -> list[Finding]:
+    why = "Pods, services and nodes live in these ranges: a VPN that takes one swallows their traffic."
+    ours = [ipaddress.ip_network(each) for each in _RANGES]
+    found = [
+        f"{network} by {interface}"
+        for network, interface in routes
+        if not interface.startswith(_DOCKERS_OWN)
+        and ipaddress.ip_network(network).prefixlen > 0
+        and any(ipaddress.ip_network(network).overlaps(each) for each in ours)
+    ]
+    if not found:
+        return [Finding("routes", "ok", "nobody else takes the cluster's ranges", why)]
+    remedy = "Leave the VPN, or have it take less; `docker network` can be given another range."
+    return [Finding("routes", "warning", "; ".join(found), why, remedy)]
+
+
+def _proxies(environment: Mapping[str, str]) -> list[Finding]:
+    why = "A proxy can't reach this machine's own 127.0.0.1, and nodes pull through it."
+    used = [name for name in ("HTTP_PROXY", "HTTPS_PROXY") if environment.get(name)]
+    if not used:
+        return [Finding("proxies", "ok", "none is set", why)]
+    # Never their values: they may hold a password.
+    spared = {each.strip() for each in environment.get("NO_PROXY", "").split(",")}
+    if spared & {"127.0.0.1", "*", "127.0.0.0/8"} and spared & {"localhost", "*"}:
+        return [Finding("proxies", "ok", f"{', '.join(used)} set, not for this machine", why)]
+    remedy = "`export NO_PROXY=127.0.0.1,localhost,.svc,10.96.0.0/16,10.244.0.0/16`."
+    return [Finding("proxies", "warning", f"{', '.join(used)} set, also for 127.0.0.1", why, remedy)]
+
+
+def _provider(here: Machine) -> list[Finding]:
+    provider = here.environment.get("KIND_EXPERIMENTAL_PROVIDER", "docker")
+    if provider == "docker":
+        return []
+    why = "c8s starts and stops nodes with `docker`."
+    return [
+        Finding("provider", "error", f"KIND_EXPERIMENTAL_PROVIDER={provider[:40]}", why, "Unset it, and use Docker.")
+    ]
+
+
+def _kubectl(here: Machine) -> Finding:
+    why = "c8s does not need it; you may want it."
+    return Finding("kubectl", "ok", here.kubectl or "not on PATH", why)
+
+
+def parsed_routes(text: str) -> tuple[tuple[str, str], ...]:
+    """Linux' /proc/net/route: little-endian hexadecimal networks and masks."""
+    found = []
+    for line in text.splitlines()[1:]:
+        fields = line.split()
+        if len(fields) < 8:
+            continue
+        address, mask = (int.from_bytes(bytes.fromhex(fields[n]), "little") for n in (1, 7))
+        network = ipaddress.ip_network((address & mask, bin(mask).count("1")))
+        found.append((str(network), fields[0]))
+    return tuple(found)
+
+
+def plain(findings: Iterable[Finding]) -> list[dict[str, Any]]:
+    """For programs."""
+    return [asdict(each) for each in findings]
+
+
+def _disk_free(root: str) -> int | None:
+    """What is free where Docker keeps its images; None where that is inside a virtual machine."""
+    try:
+        return shutil.disk_usage(root).free if root else None
+    except OSError:
+        return None
+
+
+def _number(file: Path) -> int | None:
+    text = _text(file).strip()
+    return int(text) if text.isdigit() else None
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text()
+    except OSError:
+        return ""

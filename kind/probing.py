@@ -1,0 +1,56 @@
+"""Asks an API from outside whether it is ready."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import time
+from collections.abc import Awaitable, Callable
+from urllib.parse import urlsplit
+
+from kind.errors import NotReadyError
+
+_TIMEOUT = 5.0
+_POLL = 0.2
+
+
+async def ready(url: str) -> str | None:
+    """None when it is; otherwise a sentence that says why not."""
+    return await asyncio.to_thread(_ask, url)
+
+
+async def api_ready(url: str, *, seconds: float, pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+    """Waits for it. Raises NotReadyError."""
+    deadline = time.monotonic() + seconds
+    while (why := await ready(url)) is not None:
+        if time.monotonic() > deadline:
+            raise NotReadyError(
+                f"the API at {url} is not ready after {seconds:.0f} s: {why}",
+                "`kubectl -n c8s-system logs deploy/c8s-api` says more.",
+            )
+        await pause(_POLL)
+
+
+def _ask(url: str) -> str | None:
+    parts = urlsplit(url)
+    make = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = make(parts.hostname or "", parts.port, timeout=_TIMEOUT)
+    try:
+        connection.request("GET", f"{parts.path}/readyz")
+        answer = connection.getresponse()
+        body = answer.read(10_000).decode("utf-8", "replace")
+    except (OSError, http.client.HTTPException) as error:
+        return f"does not answer: {error or type(error).__name__}"
+    finally:
+        connection.close()
+    return None if answer.status == 200 else _reason(body) or f"answers HTTP {answer.status}"
+
+
+def _reason(body: str) -> str:
+    """What it waits for, from the readiness document."""
+    try:
+        waiting = json.loads(body)["waitingFor"]
+        return "; ".join(f"{each['part']}: {each['why']}" for each in waiting)
+    except (ValueError, KeyError, TypeError):
+        return body[:200].strip()
