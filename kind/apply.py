@@ -49,8 +49,6 @@ _KINDS = {
 _POLL = 0.5
 _HOPELESS = {"InvalidImageName", "ErrImageNeverPull", "ImagePullBackOff", "CreateContainerError"}
 _APPLY_PATIENCE = 30.0
-_MAY_YOU = "See that you may change the cluster (`kubectl auth can-i --list`)."
-_MORE = f"`kubectl -n {SYSTEM} describe pods` and `kubectl -n {SYSTEM} logs` say more."
 
 
 async def answers(client: KubeClient, *, seconds: float, pause: Pause = asyncio.sleep) -> str:

@@ -150,9 +150,7 @@ def create_failure(done: Finished, image: str) -> KindError:
             "Rootless engines need cgroup v2 and delegation: https://kind.sigs.k8s.io/docs/user/rootless/"
         )
     if "too many open files" in said or "inotify" in said:
-        return done.failure(
-            "`sudo sysctl fs.inotify.max_user_instances=512 fs.inotify.max_user_watches=524288`, then again."
-        )
+        return done.failure(INOTIFY)
     if "could not find a log line" in said or "failed to init node" in said or "kubeadm init" in said:
         return done.failure("The node did not start: `c8s doctor` looks at memory, disk, cgroups and inotify limits.")
     return done.failure("`c8s doctor` looks for the usual reasons.")

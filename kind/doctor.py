@@ -30,7 +30,6 @@ _GOOD_INSTANCES, _GOOD_WATCHES = 256, 65536
 _LEAST_DOCKER = (20, 10)
 _SKEW = 30.0
 _RANGES = ("10.244.0.0/16", "10.96.0.0/16", "172.18.0.0/16")
-_UNIFIED = "Boot with systemd.unified_cgroup_hierarchy=1"
 _DOCKERS_OWN = ("docker", "br-", "veth", "lo", "cni", "podman")
 
 
@@ -202,10 +201,7 @@ def _inotify(here: Machine) -> list[Finding]:
     found = f"{here.inotify_instances} instances, {here.inotify_watches} watches"
     if here.inotify_instances >= _GOOD_INSTANCES and here.inotify_watches >= _GOOD_WATCHES:
         return [Finding("inotify", "ok", found, why)]
-    remedy = (
-        "`sudo sysctl fs.inotify.max_user_instances=512 fs.inotify.max_user_watches=524288`; in /etc/sysctl.d it stays."
-    )
-    return [Finding("inotify", "warning", found, why, remedy)]
+    return [Finding("inotify", "warning", found, why, INOTIFY)]
 
 
 def _ports(ports: Mapping[int, bool]) -> list[Finding]:
