@@ -220,10 +220,12 @@ def api_rules() -> list[Json]:
     """What the role api does in any namespace, and no more: what a caller may do is asked for each call besides."""
     return [
         _rule(GROUP, "pipelineruns", "get list watch create update patch delete"),
-        _rule(GROUP, "pipelineconfigs", "get list watch"),
+        _rule(GROUP, "pipelineconfigs", "get list watch create update delete"),
         _rule("", "secrets", "get list create update delete"),
         _rule("", "configmaps", "get create update"),
         _rule("", "nodes namespaces", "get list watch"),
+        _rule("", "pods events resourcequotas", "list"),
+        _rule("", "pods/exec", "get create"),
         _rule("authentication.k8s.io", "tokenreviews", "create"),
         _rule("authorization.k8s.io", "subjectaccessreviews", "create"),
     ]
@@ -246,7 +248,8 @@ def developer_role() -> Json:
         [
             _rule(GROUP, "pipelineruns", "get list watch create update delete"),
             _rule(GROUP, "pipelineruns/log pipelineruns/artifacts", "get"),
-            _rule(GROUP, "pipelineconfigs", "get list watch"),
+            _rule(GROUP, "pipelineconfigs", "get list watch update delete"),
+            _rule("", "pods/exec", "create"),
             _rule("", "secrets", "list update delete"),
         ],
     )
