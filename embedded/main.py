@@ -69,6 +69,12 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar="MIB",
         help="mebibytes that are kept of each container's log; older lines go (default: %(default)s)",
     )
+    parser.add_argument(
+        "--cgroups",
+        choices=["auto", "own", "none"],
+        default="auto",
+        help="limit containers by cgroup: where one is delegated, below the cluster's own in any case, or never",
+    )
     args = parser.parse_args(argv)
     if (args.tls_cert_file is None) != (args.tls_private_key_file is None):
         parser.error("--tls-cert-file and --tls-private-key-file go together")
@@ -113,7 +119,8 @@ async def serve(args: argparse.Namespace, sock: socket.socket) -> None:
         authenticator = Authenticator(
             registry, read_token_file(args.token_auth_file), signing_key(data / "service-account.key"), now
         )
-        runner = Runner(registry, data, RunnerSettings(args.max_pods, log_limit=args.container_log_max_size << 20))
+        log_limit = args.container_log_max_size << 20
+        runner = Runner(registry, data, RunnerSettings(args.max_pods, log_limit=log_limit, cgroups=args.cgroups))
         server = Server(registry, authenticator, Authorizer(registry), runner)
         stop = asyncio.Event()
         for sign in (signal.SIGTERM, signal.SIGINT):

@@ -16,6 +16,7 @@ from typing import Any
 
 from embedded.machinery.ports import ExecOptions
 from embedded.runner import orphans
+from embedded.runner.cgroups import CgroupError, Cgroups, Room
 from embedded.runner.environment import ConfigError, Lookup, container_environment, expand
 from embedded.runner.interactive import Session
 from embedded.runner.lastword import LastWord
@@ -41,6 +42,7 @@ class Surroundings:
     secret: Lookup
     config_map: Lookup
     stamp: Callable[[], str]
+    cgroups: Cgroups
     log_limit: int = MAX_BYTES
     """Bytes that are kept of each container's log."""
 
@@ -59,6 +61,7 @@ class Container:
         self._last_word = LastWord("", None)
         self._launched: tuple[Command, PathMap] | None = None
         self._sessions: set[Session] = set()
+        self._room: Room | None = None
 
     def start(self, around: Surroundings) -> bool:
         """Start the process; False when that can't be done, and the state says why (waiting, or terminated).
@@ -80,9 +83,13 @@ class Container:
             path = log_path(around.folder, self.name, state.restarts)
             self.log = LogFile(path, time.time_ns, around.log_limit)
             self._last_word = LastWord.of(self.spec, paths, around.folder)
+            self._room = around.cgroups.room(self.spec, f"{uid}-{self.name}")
             command = self.command([*(self.spec.get("command") or []), *(self.spec.get("args") or [])], around, values)
             self.process = Process(command, sink=self._write)
             self._launched = command, paths
+        except CgroupError as error:
+            self._ended(128, "StartError", began, began, str(error))
+            return False
         except OSError as error:
             self._ended(128, "StartError", began, began, f"can't write below {around.folder}: {error.strerror}")
             return False
@@ -113,7 +120,8 @@ class Container:
         if cwd != wanted:
             # A container runtime makes a working directory that is missing; outside the pod nothing is made.
             Path(cwd).mkdir(mode=0o700, parents=True, exist_ok=True)
-        return Command(argv, environment, cwd, f"{around.pod['metadata']['uid']}/{self.name}", str(around.folder))
+        mark = f"{around.pod['metadata']['uid']}/{self.name}"
+        return Command(argv, environment, cwd, mark, str(around.folder), self._room)
 
     def exec(self, wish: ExecOptions) -> Session | None:
         """Start a command beside the container's own, in what that one was started in; None when it does not run.
@@ -154,7 +162,10 @@ class Container:
                 await self._end_sessions(self._launched[0].mark)
             if self.log is not None:
                 self.log.close()
-        self._ended(code, "Completed" if code == 0 else "Error", began, stamp(), self._last_words(code))
+        reason = "Completed" if code == 0 else "Error"
+        if code != 0 and self._room is not None and self._room.killed_for_memory():
+            reason = "OOMKilled"
+        self._ended(code, reason, began, stamp(), self._last_words(code))
         return code
 
     def terminate(self) -> None:
@@ -187,6 +198,9 @@ class Container:
         self.state.started = self.state.ready = False
         if self.log is not None:
             self.log.close()
+        if self._room is not None:
+            self._room.close()
+            self._room = None
 
     def _last_words(self, code: int) -> str:
         said = self._last_word.read()

@@ -22,7 +22,7 @@ from dataclasses import replace
 
 from embedded.machinery.ports import ExecOptions
 from embedded.runner.exits import Exit
-from embedded.runner.process import Command, StartError, marked, resolve, why
+from embedded.runner.process import Command, StartError, entering, marked, resolve, why
 
 Send = Callable[[int, bytes], Awaitable[None]]
 """Takes (1 for stdout or 2 for stderr, what was written); returns when there is room for more."""
@@ -210,8 +210,9 @@ class Session:
 def _start(command: Command, executable: str, ends: tuple[int, int, int], ours: list[int]) -> subprocess.Popen[bytes]:
     for descriptor in ours:
         os.set_blocking(descriptor, False)
+    argv, executable = entering(command, executable)
     return subprocess.Popen(
-        command.argv,
+        argv,
         executable=executable,
         env=marked(command),
         cwd=command.cwd,

@@ -8,6 +8,7 @@ from typing import Any
 
 from embedded.machinery.registry import Registry
 from embedded.machinery.resources import NODES, SERVER_VERSION
+from embedded.runner.cgroups import Cgroups
 
 Json = dict[str, Any]
 
@@ -15,8 +16,8 @@ NAME = "embedded"
 RUNTIME = "process://0.1"
 
 
-def register(registry: Registry, max_pods: int) -> None:
-    """Write the Node object."""
+def register(registry: Registry, max_pods: int, cgroups: Cgroups) -> None:
+    """Write the Node object: its condition `LimitsEnforced` says whether containers' limits have an effect."""
     labels = {
         "kubernetes.io/hostname": NAME,
         "kubernetes.io/os": platform.system().lower(),
@@ -30,7 +31,15 @@ def register(registry: Registry, max_pods: int) -> None:
         "type": "Ready",
         "status": "True",
         "reason": "ProcessRunnerReady",
-        "message": "pods run as processes of this machine; images, cpu and memory limits have no effect",
+        "message": "pods run as processes of this machine, and images are not used",
+        "lastHeartbeatTime": now,
+        "lastTransitionTime": now,
+    }
+    limits = {
+        "type": "LimitsEnforced",
+        "status": "True" if cgroups.enforced else "False",
+        "reason": "CgroupsAvailable" if cgroups.enforced else "NoCgroups",
+        "message": cgroups.why if cgroups.enforced else f"cpu and memory limits have no effect: {cgroups.why}",
         "lastHeartbeatTime": now,
         "lastTransitionTime": now,
     }
@@ -46,7 +55,7 @@ def register(registry: Registry, max_pods: int) -> None:
         "systemUUID": "",
         "bootID": "",
     }
-    status: Json = {"capacity": capacity, "allocatable": capacity, "conditions": [ready], "nodeInfo": info}
+    status: Json = {"capacity": capacity, "allocatable": capacity, "conditions": [limits, ready], "nodeInfo": info}
     registry.update(NODES, {"metadata": {}, "status": status}, namespace=None, name=NAME, subresource="status")
 
 

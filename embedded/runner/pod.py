@@ -20,6 +20,7 @@ from embedded.machinery.recorder import Recorder
 from embedded.machinery.registry import Registry
 from embedded.runner import probes, volumes
 from embedded.runner.actions import attempt
+from embedded.runner.cgroups import Cgroups
 from embedded.runner.container import Container, Surroundings
 from embedded.runner.environment import ConfigError
 from embedded.runner.grace import LEAST_FOR_SIDECARS, GracePeriod
@@ -42,6 +43,7 @@ class Place:
     inherited: dict[str, str]
     node: str
     clock: Callable[[], datetime]
+    cgroups: Cgroups
     log_limit: int = MAX_BYTES
 
 
@@ -166,7 +168,9 @@ class PodWorker:
             placed = {**self._record.pod, "spec": {**self._record.pod["spec"], "nodeName": self._place.node}}
             folder, inherited, stamp = self._place.folder, self._place.inherited, self._record.stamp
             lookups = (self._record.secret, self._record.config_map)
-            return Surroundings(placed, folder, inherited, made, *lookups, stamp, self._place.log_limit)
+            return Surroundings(
+                placed, folder, inherited, made, *lookups, stamp, self._place.cgroups, self._place.log_limit
+            )
         return None
 
     def _impossible(self) -> str:

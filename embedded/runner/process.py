@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from embedded.runner import orphans
+from embedded.runner.cgroups import Room
 from embedded.runner.exits import Exit
 from embedded.runner.orphans import MARK, Claim
 
@@ -42,13 +43,14 @@ class StartError(Exception):
 
 @dataclass(frozen=True)
 class Command:
-    """What to run. `mark` names the container (`uid/name`); `folder` is its pod's."""
+    """What to run. `mark` names the container (`uid/name`), `folder` is its pod's, `room` its cgroups if it has any."""
 
     argv: Sequence[str]
     environment: Mapping[str, str]
     cwd: str
     mark: str
     folder: str = ""
+    room: Room | None = None
 
 
 class Process:
@@ -69,8 +71,9 @@ class Process:
             raise StartError(why(command, executable, error)) from error
         try:
             os.set_blocking(self._output, False)
+            argv, executable = entering(command, executable)
             self._popen = subprocess.Popen(
-                command.argv,
+                argv,
                 executable=executable,
                 env=marked(command),
                 cwd=command.cwd,
@@ -152,6 +155,14 @@ class Process:
             self._drained = True
             self._loop.remove_reader(self._output)
             os.close(self._output)
+
+
+def entering(command: Command, executable: str) -> tuple[Sequence[str], str]:
+    """(words, program) to start, which first enters the container's cgroups if it has any."""
+    if command.room is None:
+        return command.argv, executable
+    argv = command.room.joining([executable, *command.argv[1:]])
+    return argv, argv[0]
 
 
 def marked(command: Command) -> dict[str, str]:

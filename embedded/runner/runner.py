@@ -21,7 +21,8 @@ from embedded.machinery.recorder import Recorder
 from embedded.machinery.registry import Registry
 from embedded.machinery.resources import PODS
 from embedded.machinery.subscription import LaggedError, Subscription
-from embedded.runner import logs, node, orphans, volumes
+from embedded.runner import cgroups, logs, node, orphans, volumes
+from embedded.runner.cgroups import Mode
 from embedded.runner.choosing import container_name, exec_container, not_running, restart_of, waiting
 from embedded.runner.container import Container, log_path
 from embedded.runner.environment import inherited
@@ -42,12 +43,13 @@ _REAP_EVERY = 5.0
 class RunnerSettings:
     """How pods run. `max_pods`: at once; the others wait. `inherited`: variables every container starts from.
 
-    `log_limit`: bytes that are kept of each container's log.
+    `log_limit`: bytes that are kept of each container's log. `cgroups`: see `embedded.runner.cgroups`.
     """
 
     max_pods: int
     inherited: dict[str, str] = field(default_factory=lambda: inherited(os.environ))
     log_limit: int = logs.MAX_BYTES
+    cgroups: Mode = "auto"
 
 
 class Runner:
@@ -59,6 +61,7 @@ class Runner:
         self._pods_dir = data_dir.resolve() / "pods"
         self._settings = settings
         self._recorder = Recorder(registry, "kubelet")
+        self._cgroups = cgroups.Cgroups({}, "the runner has not begun")
         self._workers: dict[str, PodWorker] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._waiting: dict[str, Json] = {}
@@ -71,7 +74,8 @@ class Runner:
         orphans.become_subreaper()
         self._pods_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._clean_up_after_a_crash()
-        node.register(self._registry, self._settings.max_pods)
+        self._cgroups = cgroups.available(self._settings.cgroups)
+        node.register(self._registry, self._settings.max_pods, self._cgroups)
         # The pods' group is not that of the tasks that read: it outlives a cancellation until every pod has ended.
         async with asyncio.TaskGroup() as pods:
             try:
@@ -80,6 +84,7 @@ class Runner:
                     group.create_task(self._follow(pods))
             except asyncio.CancelledError:
                 await self._shut_down()
+                self._cgroups.close()
                 raise
 
     async def _follow(self, group: asyncio.TaskGroup) -> None:
@@ -139,7 +144,14 @@ class Runner:
                 continue
             folder = self._pods_dir / uid
             folder.mkdir(mode=0o700, exist_ok=True)
-            place = Place(folder, self._settings.inherited, node.NAME, self._registry.clock, self._settings.log_limit)
+            place = Place(
+                folder,
+                self._settings.inherited,
+                node.NAME,
+                self._registry.clock,
+                self._cgroups,
+                self._settings.log_limit,
+            )
             worker = self._workers[uid] = PodWorker(self._registry, self._recorder, pod, place)
             task = group.create_task(self._work(uid, worker, group), name=f"pod {uid}")
             self._tasks.add(task)

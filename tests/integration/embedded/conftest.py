@@ -17,6 +17,7 @@ from embedded.machinery.ports import LogOptions
 from embedded.machinery.registry import Registry
 from embedded.machinery.resources import JOBS, NAMESPACES, PODS, ResourceType
 from embedded.runner import Runner, RunnerSettings
+from embedded.runner.cgroups import Mode
 from embedded.storage.store import Store
 
 Json = dict[str, Any]
@@ -90,14 +91,14 @@ def alive(pid: int) -> bool:
 
 
 @asynccontextmanager
-async def running(folder: Path, *, max_pods: int = 8) -> AsyncIterator[Cluster]:
+async def running(folder: Path, *, max_pods: int = 8, cgroup_mode: Mode = "none") -> AsyncIterator[Cluster]:
     """Run a cluster on a folder; what an earlier one left there is taken up."""
     folder.mkdir(exist_ok=True)
     store = Store(folder / "cluster.db")
     registry = Registry(store)
     if registry.find(NAMESPACES, None, "default") is None:
         registry.create(NAMESPACES, {"metadata": {"name": "default"}})
-    runner = Runner(registry, folder, RunnerSettings(max_pods=max_pods))
+    runner = Runner(registry, folder, RunnerSettings(max_pods=max_pods, cgroups=cgroup_mode))
     try:
         async with asyncio.TaskGroup() as group:
             working = [group.create_task(runner.run()), group.create_task(controllers.run(registry))]

@@ -1,0 +1,112 @@
+"""Limits count where a cgroup can be had, and the Node says whether one can."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from embedded.machinery.ports import ExecOptions
+from embedded.machinery.resources import NODES
+from embedded.runner import cgroups
+from tests.integration.embedded.conftest import Cluster, running
+
+Json = dict[str, Any]
+
+
+@pytest.fixture
+async def limited(tmp_path: Path) -> AsyncIterator[Cluster]:
+    """A cluster that limits its pods below its own cgroup, where this machine lets it."""
+    async with running(tmp_path / "limited", cgroup_mode="own") as cluster:
+        condition = await enforced(cluster)
+        if condition["status"] != "True":
+            pytest.skip(condition["message"])
+        yield cluster
+
+
+async def enforced(cluster: Cluster) -> Json:
+    """What the Node says of limits."""
+    node = await cluster.until(lambda node: node.get("status"), "embedded", NODES)
+    (condition,) = [c for c in node["status"]["conditions"] if c["type"] == "LimitsEnforced"]
+    return dict(condition)
+
+
+def terminated(pod: Json) -> Json:
+    return dict(pod["status"]["containerStatuses"][0]["state"]["terminated"])
+
+
+_GREEDY = "x=x; while true; do x=$x$x; done"
+
+
+async def test_what_takes_more_memory_than_its_limit_is_killed_and_says_why(limited: Cluster) -> None:
+    limited.pod(_GREEDY, resources={"limits": {"memory": "32Mi"}})
+    ended = terminated(await limited.ended())
+    assert (ended["reason"], ended["exitCode"]) == ("OOMKilled", 137)
+
+
+async def test_a_child_counts_as_well_and_its_container_goes_with_it_or_fails_by_it(limited: Cluster) -> None:
+    limited.pod(f"sh -c '{_GREEDY}'; exit 3", resources={"limits": {"memory": "32Mi"}})
+    assert terminated(await limited.ended())["reason"] == "OOMKilled"
+
+
+async def test_a_limited_container_runs_as_any_other_and_leaves_no_group(limited: Cluster) -> None:
+    limits = {"limits": {"memory": "64Mi", "cpu": "500m"}}
+    limited.pod("cat /proc/self/cgroup; sleep 60 & setsid sleep 60 & sleep 0.3; exit 4", resources=limits)
+    pod = await limited.ended()
+    assert (terminated(pod)["reason"], terminated(pod)["exitCode"]) == ("Error", 4)
+    name = f"c8s-{os.getpid()}/{pod['metadata']['uid']}-main"
+    assert name.encode() in await limited.log()
+    assert not list(Path("/sys/fs/cgroup").glob(f"**/{name}"))
+
+
+async def test_what_is_run_inside_is_limited_with_it(limited: Cluster) -> None:
+    limited.pod("echo up; exec sleep 60", resources={"limits": {"memory": "32Mi"}})
+    await limited.printed(b"up")
+
+    async def send(_: int, __: bytes) -> None:
+        pass
+
+    session = limited.runner.exec("default", "p", ExecOptions(("sh", "-c", _GREEDY), stdout=True))
+    assert await session.run(send) == 137
+
+
+async def test_where_no_cgroup_is_delegated_limits_have_no_effect_and_the_node_says_so(tmp_path: Path) -> None:
+    async with running(tmp_path / "c", cgroup_mode="none") as cluster:
+        cluster.pod("true", resources={"limits": {"memory": "1Ki"}})
+        assert (await cluster.ended())["status"]["phase"] == "Succeeded"
+        condition = await enforced(cluster)
+        assert condition["status"] == "False"
+        assert "have no effect" in condition["message"]
+
+
+def test_a_group_that_nobody_gave_us_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc" / "cgroup").write_text("4:memory:/machine\n3:cpu,cpuacct:/\n0::/\n")
+    (tmp_path / "system" / "memory" / "machine").mkdir(parents=True)
+    (tmp_path / "system" / "cpu").mkdir()
+    where = {"proc": tmp_path / "proc", "system": tmp_path / "system"}
+    if os.getuid() == 0:
+        assert "is not delegated" in cgroups.available("auto", **where).why
+    assert not cgroups.available("none", **where).enforced
+    own = cgroups.available("own", **where)
+    assert own.enforced
+    assert (tmp_path / "system" / "memory" / "machine" / f"c8s-{os.getpid()}").is_dir()
+    own.close()
+    assert not list((tmp_path / "system").glob("**/c8s-*"))
+
+
+@pytest.mark.parametrize(
+    ("limits", "memory", "cpu"),
+    [
+        ({}, None, None),
+        ({"memory": "64Mi"}, 64 << 20, None),
+        ({"cpu": "1500m"}, None, 150_000),
+        ({"cpu": "1m"}, None, 1000),
+    ],
+)
+def test_limits_are_read_as_quantities(limits: Json, memory: int | None, cpu: int | None) -> None:
+    found = cgroups.Limits.of({"resources": {"limits": limits}})
+    assert (found.memory, found.cpu) == (memory, cpu)
