@@ -6,7 +6,7 @@ import base64
 import binascii
 from typing import Any
 
-from embedded.machinery import crds, job_validation, quota, structural, webhooks, workloads
+from embedded.machinery import crds, job_validation, quota, schema_checks, structural, webhooks, workloads
 from embedded.machinery.errors import Cause, bad_request
 from embedded.machinery.resources import (
     CONFIG_MAPS,
@@ -74,7 +74,8 @@ def admit_update(resource: ResourceType, old: Json, new: Json, subresource: str 
         return quota.quota_causes(new)
     if resource is CUSTOM_RESOURCE_DEFINITIONS:
         crds.default_crd(new)
-        return crds.crd_causes(new)
+        crds.remember_storage(new)
+        return crds.crd_causes(new, old)
     if resource is VALIDATING_WEBHOOKS:
         webhooks.default_configuration(new)
         return webhooks.configuration_causes(new)
@@ -84,7 +85,7 @@ def admit_update(resource: ResourceType, old: Json, new: Json, subresource: str 
 def _custom(resource: ResourceType, obj: Json, old: Json | None) -> list[Cause]:
     assert resource.schema is not None
     structural.default(obj, resource.schema)
-    return list(structural.causes(obj, resource.schema, old))
+    return list(schema_checks.causes(obj, resource.schema, old))
 
 
 def _encode_string_data(secret: Json) -> None:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
+from embedded.machinery import crd_schemas
+from embedded.machinery.causes import invalid, not_supported
 from embedded.machinery.errors import Cause
+from embedded.machinery.names import SUBDOMAIN, SUBDOMAIN_RULE, label_1035_problem
 from embedded.machinery.resources import Column, ResourceType
 
 Json = dict[str, Any]
 
 
+_COLUMN_TYPES = ("boolean", "date", "integer", "number", "string")
 CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
 """The finalizer that holds a definition until its objects are gone."""
 
@@ -23,29 +29,125 @@ def default_crd(crd: Json) -> None:
     spec.setdefault("conversion", {"strategy": "None"})
 
 
-def crd_causes(crd: Json) -> list[Cause]:
+def remember_storage(crd: Json) -> None:
+    """Note the version that objects are stored in from now on among those that some may be stored in, in place."""
+    stored = crd.setdefault("status", {}).setdefault("storedVersions", [])
+    for version in crd["spec"].get("versions") or []:
+        if version.get("storage") and version.get("name") not in stored:
+            stored.append(version["name"])
+
+
+def crd_causes(crd: Json, old: Json | None = None) -> list[Cause]:
+    """What is wrong with a definition; `old` is what it was before."""
     spec = crd["spec"]
-    plural, group = spec.get("names", {}).get("plural", ""), spec.get("group", "")
-    asked = {
-        "group": group,
-        "names.plural": plural,
-        "names.kind": spec["names"].get("kind"),
-        "scope": spec.get("scope"),
-    }
-    asked |= {f"versions[{n}].name": version.get("name") for n, version in enumerate(spec.get("versions") or [])}
-    causes = [Cause("FieldValueRequired", f"spec.{at}", "Required value") for at, value in asked.items() if not value]
-    if crd["metadata"].get("name") != f"{plural}.{group}":
-        message = f'Invalid value: "{crd["metadata"].get("name")}": must be spec.names.plural+"."+spec.group'
-        causes.append(Cause("FieldValueInvalid", "metadata.name", message))
     versions = spec.get("versions") or []
-    if sum(bool(version.get("storage")) for version in versions) != 1:
-        message = "Invalid value: must have exactly one version marked as storage version"
-        causes.append(Cause("FieldValueInvalid", "spec.versions", message))
+    plural, group = spec["names"].get("plural", ""), spec.get("group", "")
+    causes = []
+    if crd["metadata"].get("name") != f"{plural}.{group}":
+        name = crd["metadata"].get("name")
+        causes.append(invalid("metadata.name", name, 'must be spec.names.plural+"."+spec.group'))
+    causes += _group_causes(group) + _scope_causes(spec.get("scope", ""))
     for index, version in enumerate(versions):
-        if not (version.get("schema") or {}).get("openAPIV3Schema"):
-            at = f"spec.versions[{index}].schema.openAPIV3Schema"
-            causes.append(Cause("FieldValueRequired", at, "Required value: schemas are required"))
+        causes += _version_causes(version, f"spec.versions[{index}]")
+    names = [version.get("name") for version in versions]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            causes.append(Cause("FieldValueDuplicate", f"spec.versions[{index}].name", f'Duplicate value: "{name}"'))
+    if sum(bool(version.get("storage")) for version in versions) != 1:
+        shown = json.dumps(names)
+        message = f"Invalid value: {shown}: must have exactly one version marked as storage version"
+        causes.append(Cause("FieldValueInvalid", "spec.versions", message))
+    causes += _names_causes(spec["names"])
+    strategy = (spec.get("conversion") or {}).get("strategy")
+    if strategy != "None":
+        # A conversion webhook would have to be called for every read: that is not covered here.
+        causes.append(not_supported("spec.conversion.strategy", strategy, ("None",)))
+    for index, name in enumerate((crd.get("status") or {}).get("storedVersions") or []):
+        if name not in names:
+            message = f'Invalid value: "{name}": missing from spec.versions; {name} was previously a storage version'
+            causes.append(Cause("FieldValueInvalid", f"status.storedVersions[{index}]", message))
+    return causes + (_immutable_causes(old["spec"], spec) if old is not None else [])
+
+
+def _group_causes(group: str) -> list[Cause]:
+    if not group:
+        return [Cause("FieldValueRequired", "spec.group", "Required value")]
+    if not re.fullmatch(SUBDOMAIN, group):
+        message = f'Invalid value: "{group}": {SUBDOMAIN_RULE}'
+        return [Cause("FieldValueInvalid", "spec.group", message)]
+    if "." not in group:
+        message = f'Invalid value: "{group}": should be a domain with at least one dot'
+        return [Cause("FieldValueInvalid", "spec.group", message)]
+    return []
+
+
+def _scope_causes(scope: str) -> list[Cause]:
+    if not scope:
+        return [Cause("FieldValueRequired", "spec.scope", "Required value")]
+    if scope not in ("Cluster", "Namespaced"):
+        message = f'Unsupported value: "{scope}": supported values: "Cluster", "Namespaced"'
+        return [Cause("FieldValueNotSupported", "spec.scope", message)]
+    return []
+
+
+def _version_causes(version: Json, at: str) -> list[Cause]:
+    causes, name = [], version.get("name") or ""
+    if why := label_1035_problem(name):
+        causes.append(Cause("FieldValueInvalid", f"{at}.name", f'Invalid value: "{name}": {why}'))
+    schema = (version.get("schema") or {}).get("openAPIV3Schema")
+    where = f"{at}.schema.openAPIV3Schema"
+    if schema is None:
+        causes.append(Cause("FieldValueRequired", where, "Required value: schemas are required"))
+    else:
+        causes += crd_schemas.causes(schema, where)
+    for index, column in enumerate(version.get("additionalPrinterColumns") or []):
+        place = f"{at}.additionalPrinterColumns[{index}]"
+        for field in ("name", "type", "jsonPath"):
+            if not column.get(field):
+                causes.append(Cause("FieldValueRequired", f"{place}.{field}", "Required value"))
+        if column.get("type") and column["type"] not in _COLUMN_TYPES:
+            told = ",".join(_COLUMN_TYPES)
+            message = f'Invalid value: "{column["type"]}": must be one of {told}'
+            causes.append(Cause("FieldValueInvalid", f"{place}.type", message))
+        if column.get("jsonPath") and not column["jsonPath"].startswith("."):
+            message = f'Invalid value: "{column["jsonPath"]}": must be a simple json path starting with .'
+            causes.append(Cause("FieldValueInvalid", f"{place}.jsonPath", message))
     return causes
+
+
+def _names_causes(names: Json) -> list[Cause]:
+    causes = []
+    for field in ("plural", "singular", "kind", "listKind"):
+        name = names.get(field) or ""
+        if not name:
+            if field in ("plural", "kind"):
+                causes.append(Cause("FieldValueRequired", f"spec.names.{field}", "Required value"))
+        elif why := label_1035_problem(name if field in ("plural", "singular") else name.lower()):
+            more = "" if field in ("plural", "singular") else "may have mixed case, but should otherwise match: "
+            causes.append(Cause("FieldValueInvalid", f"spec.names.{field}", f'Invalid value: "{name}": {more}{why}'))
+    for field in ("shortNames", "categories"):
+        for index, name in enumerate(names.get(field) or []):
+            if why := label_1035_problem(name):
+                at = f"spec.names.{field}[{index}]"
+                causes.append(Cause("FieldValueInvalid", at, f'Invalid value: "{name}": {why}'))
+    if names.get("kind") and names.get("kind") == names.get("listKind"):
+        message = f'Invalid value: "{names["listKind"]}": kind and listKind may not be the same'
+        causes.append(Cause("FieldValueInvalid", "spec.names.listKind", message))
+    return causes
+
+
+def _immutable_causes(old: Json, new: Json) -> list[Cause]:
+    fixed = {
+        "spec.group": (old["group"], new.get("group")),
+        "spec.scope": (old["scope"], new.get("scope")),
+        "spec.names.plural": (old["names"]["plural"], new["names"].get("plural")),
+        "spec.names.kind": (old["names"]["kind"], new["names"].get("kind")),
+    }
+    return [
+        Cause("FieldValueInvalid", at, f'Invalid value: "{after}": field is immutable')
+        for at, (before, after) in fixed.items()
+        if before != after
+    ]
 
 
 def accepted_status(crd: Json, now: str, conflict: str = "") -> Json:

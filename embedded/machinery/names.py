@@ -9,14 +9,14 @@ from embedded.machinery.errors import Cause
 
 Json = dict[str, Any]
 
-_SUBDOMAIN = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
+SUBDOMAIN = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
 _LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _QUALIFIED = r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 _PATH_SEGMENT = re.compile(r"(?!\.\.?$)[^/%]+")
 
-_SUBDOMAIN_RULE = (
+SUBDOMAIN_RULE = (
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start "
-    f"and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '{_SUBDOMAIN}')"
+    f"and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '{SUBDOMAIN}')"
 )
 _LABEL_RULE = (
     "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end "
@@ -41,6 +41,17 @@ _STRICT_FINALIZERS = (
 _RBAC = "rbac.authorization.k8s.io"
 
 
+def label_1035_problem(name: str) -> str:
+    """Why `name` is no label that may be part of an identifier; empty when it is one."""
+    if not re.fullmatch(r"[a-z]([-a-z0-9]*[a-z0-9])?", name):
+        return (
+            "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic "
+            "character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for "
+            "validation is '[a-z]([-a-z0-9]*[a-z0-9])?')"
+        )
+    return "must be no more than 63 characters" if len(name) > 63 else ""
+
+
 def name_problem(name: str, resource: str) -> str | None:
     """Why `name` can't name an object of the resource (`ResourceType.key`); None when it can."""
     if resource.endswith(_RBAC):
@@ -51,7 +62,7 @@ def name_problem(name: str, resource: str) -> str | None:
         return None if re.fullmatch(_LABEL, name) else _LABEL_RULE
     if len(name) > 253:
         return "must be no more than 253 bytes"
-    return None if re.fullmatch(_SUBDOMAIN, name) else _SUBDOMAIN_RULE
+    return None if re.fullmatch(SUBDOMAIN, name) else SUBDOMAIN_RULE
 
 
 def generated_name_causes(metadata: Json, resource: str) -> list[Cause]:
@@ -155,8 +166,8 @@ def label_causes(labels: Json, field: str) -> list[Cause]:
 
 def _key_problem(key: str) -> str | None:
     prefix, slash, name = key.rpartition("/")
-    if slash and (len(prefix) > 253 or not re.fullmatch(_SUBDOMAIN, prefix)):
-        return f"prefix part {_SUBDOMAIN_RULE}"
+    if slash and (len(prefix) > 253 or not re.fullmatch(SUBDOMAIN, prefix)):
+        return f"prefix part {SUBDOMAIN_RULE}"
     if len(name) > 63:
         return "name part must be no more than 63 bytes"
     return None if re.fullmatch(_QUALIFIED, name) else _KEY_RULE

@@ -1,0 +1,78 @@
+"""The formats of strings that a structural schema can ask for; one that is not known here is no restriction."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import ipaddress
+import re
+import urllib.parse
+from collections.abc import Callable
+from datetime import date, datetime
+from typing import Any
+
+_LABEL = r"[A-Za-z0-9]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?"
+_HOSTNAME = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})*")
+_UUID = r"[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?%s[0-9a-fA-F]{3}-?%s[0-9a-fA-F]{3}-?[0-9a-fA-F]{12}"
+_DATE_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:?\d\d)")
+
+
+def _parsed(parse: Callable[[str], Any]) -> Callable[[str], bool]:
+    def fits_it(value: str) -> bool:
+        try:
+            parse(value)
+        except (ValueError, binascii.Error):
+            return False
+        return True
+
+    return fits_it
+
+
+def _matching(pattern: str) -> Callable[[str], bool]:
+    compiled = re.compile(pattern)
+    return lambda value: compiled.fullmatch(value) is not None
+
+
+def _duration(value: str) -> bool:
+    # Loaded by those who have such a field.
+    from embedded.cel import CelError
+    from embedded.cel.functions import duration
+
+    try:
+        duration(value)
+    except CelError:
+        return False
+    return True
+
+
+def _date_time(value: str) -> bool:
+    return _DATE_TIME.fullmatch(value) is not None and _parsed(datetime.fromisoformat)(value.upper())
+
+
+def _uri(value: str) -> bool:
+    return _parsed(urllib.parse.urlsplit)(value) and bool(urllib.parse.urlsplit(value).scheme or value.startswith("/"))
+
+
+_FORMATS: dict[str, Callable[[str], bool]] = {
+    "date-time": _date_time,
+    "datetime": _date_time,
+    "date": lambda value: len(value) == 10 and _parsed(date.fromisoformat)(value),
+    "duration": _duration,
+    "byte": _parsed(lambda value: base64.b64decode(value, validate=True)),
+    "ipv4": _parsed(ipaddress.IPv4Address),
+    "ipv6": _parsed(ipaddress.IPv6Address),
+    "cidr": lambda value: "/" in value and _parsed(lambda text: ipaddress.ip_network(text, strict=False))(value),
+    "hostname": lambda value: _HOSTNAME.fullmatch(value) is not None,
+    "email": _matching(r"[^@\s]+@[^@\s]+"),
+    "uri": _uri,
+    "mac": _matching(r"[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}"),
+    "uuid": _matching(_UUID % ("[0-9a-fA-F]", "[0-9a-fA-F]")),
+    "uuid3": _matching(_UUID % ("3", "[0-9a-fA-F]")),
+    "uuid4": _matching(_UUID % ("4", "[89abAB]")),
+    "uuid5": _matching(_UUID % ("5", "[89abAB]")),
+}
+
+
+def fits(value: str, form: str) -> bool:
+    check = _FORMATS.get(form)
+    return check is None or check(value)
