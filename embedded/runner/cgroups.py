@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from embedded.machinery.quota import parse_quantity
+from embedded.machinery.quantities import parse_quantity
 
 Json = dict[str, Any]
 Mode = Literal["auto", "own", "none"]
