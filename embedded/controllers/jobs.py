@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 from embedded.controllers.job_count import FINALIZER, is_tracked
 from embedded.controllers.job_indexes import dress
-from embedded.controllers.job_rules import JobDecision, NewPod, condition, sync
+from embedded.controllers.job_rules import NewPod, condition, sync
 from embedded.controllers.timers import Key, Remind
 from embedded.machinery.errors import ApiError
 from embedded.machinery.recorder import Recorder
@@ -120,21 +120,25 @@ class JobController:
         if decision.remove:
             self._registry.delete(JOBS, *key, propagation="Foreground")
             return False
-        if decision.create and not self._create_pods(key, job, decision.create):
+        if decision.create and (refused := self._create_pods(key, job, decision.create)):
+            self._write_status(key, job, _without(decision.status, refused))
             return False
         for name in decision.discard:
             self._release(key, uid, name)
         for name in (*decision.delete, *decision.discard):
             self._delete_pod(key, job, name)
-        if decision.status is not None:
-            changed = {"metadata": {"uid": uid}, "status": decision.status}
-            self._jobs[key] = self._registry.update(JOBS, changed, namespace=key[0], name=key[1], subresource="status")
-            self._tell_of_change(job, decision)
+        self._write_status(key, job, decision.status)
         for name in decision.release:
             self._release(key, uid, name)
         if decision.look_again is not None:
             self._remind(self.look, key, decision.look_again)
         return bool(decision.create or decision.release or decision.delete or decision.discard)
+
+    def _write_status(self, key: Key, job: Json, status: Json | None) -> None:
+        if status is not None and status != job.get("status"):
+            changed = {"metadata": {"uid": job["metadata"]["uid"]}, "status": status}
+            self._jobs[key] = self._registry.update(JOBS, changed, namespace=key[0], name=key[1], subresource="status")
+            self._tell_of_change(job, status)
 
     def _release(self, key: Key, uid: str, name: str) -> None:
         """Take the finalizer off a pod that has counted, or is not to count."""
@@ -171,9 +175,9 @@ class JobController:
         self._pods[uid][name] = pod
         self._recorder.tell(JOBS, job, "SuccessfulDelete", f"Deleted pod: {name}")
 
-    def _create_pods(self, key: Key, job: Json, wanted: Iterable[NewPod]) -> bool:
-        """Make the pods that are wanted; False when one was refused, which is told and tried again later."""
-        for new in wanted:
+    def _create_pods(self, key: Key, job: Json, wanted: Sequence[NewPod]) -> int:
+        """Make the pods that are wanted; how many are not, because one was refused: that is told and tried again."""
+        for number, new in enumerate(wanted):
             try:
                 pod = self._registry.create(PODS, _pod_of(job, new), namespace=key[0])
             except ApiError as error:
@@ -182,11 +186,11 @@ class JobController:
                 why = f"Error creating: {error.message}"
                 self._recorder.tell(JOBS, job, "FailedCreate", why, kind="Warning")
                 self._remind(self.look, key, min(_FIRST_RETRY * 2 ** min(times, 10), _LONGEST_RETRY))
-                return False
+                return len(wanted) - number
             self._take_pod(pod)
             self._recorder.tell(JOBS, job, "SuccessfulCreate", f"Created pod: {pod['metadata']['name']}")
         self._refused.pop(key, None)
-        return True
+        return 0
 
     def _try_refused(self, namespace: str) -> None:
         """There may be room again: in the order of their waiting, until one is refused again."""
@@ -195,9 +199,9 @@ class JobController:
             if key in self._refused:
                 return
 
-    def _tell_of_change(self, job: Json, decision: JobDecision) -> None:
+    def _tell_of_change(self, job: Json, status: Json) -> None:
         before: list[Json] = (job.get("status") or {}).get("conditions") or []
-        after: list[Json] = (decision.status or {}).get("conditions") or []
+        after: list[Json] = status.get("conditions") or []
         if condition(after, "Complete"):
             self._recorder.tell(JOBS, job, "Completed", "Job completed")
         elif (failed := condition(after, "Failed")) is not None:
@@ -207,6 +211,14 @@ class JobController:
             self._recorder.tell(JOBS, job, "Suspended", "Job suspended")
         elif suspended == [True, False]:
             self._recorder.tell(JOBS, job, "Resumed", "Job resumed")
+
+
+def _without(status: Json | None, pods: int) -> Json | None:
+    """The status that was decided, when so many of the pods that it counts on could not be made."""
+    if status is None:
+        return None
+    active = int(status.get("active", 0)) - pods
+    return {**status, "active": active} if active > 0 else {k: v for k, v in status.items() if k != "active"}
 
 
 def _controller_of(pod: Json) -> Json | None:

@@ -94,6 +94,7 @@ def pod_status(picture: PodPicture) -> Json:
     status["containerStatuses"] = [
         _container_status(container, picture.states[container["name"]], init=False) for container in spec["containers"]
     ]
+    status["resources"] = {}
     status["qosClass"] = picture.pod["status"].get("qosClass", "BestEffort")
     return status
 
@@ -106,7 +107,6 @@ def _container_status(container: Json, state: ContainerState, *, init: bool) -> 
         "name": container["name"],
         "image": container.get("image", ""),
         "imageID": "",
-        "resources": {},
         "ready": done if plain_init else running and state.ready,
         "started": running and (state.started or plain_init),
         "restartCount": state.restarts,
@@ -115,6 +115,9 @@ def _container_status(container: Json, state: ContainerState, *, init: bool) -> 
     }
     if state.container_id:
         status["containerID"] = state.container_id
+        status["resources"] = container.get("resources") or {}
+        if requests := status["resources"].get("requests"):
+            status["allocatedResources"] = requests
     if container.get("volumeMounts"):
         status["volumeMounts"] = [
             {"name": mount["name"], "mountPath": mount["mountPath"]} for mount in container["volumeMounts"]
