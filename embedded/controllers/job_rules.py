@@ -174,9 +174,7 @@ def _finish(job: Json, conditions: list[Json], found: Count, verdict: Verdict, s
         new["completionTime"] = stamp
     # Its time to live begins now.
     again = 0.0 if over else None
-    return JobDecision(
-        delete=_names(found.active), release=release, status=_if_changed(status, new), look_again=again
-    )
+    return JobDecision(delete=_names(found.active), release=release, status=_if_changed(status, new), look_again=again)
 
 
 def _new_condition(kind: str, reason: str, message: str, stamp: str, status: str = "True") -> Json:
