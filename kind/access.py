@@ -58,10 +58,14 @@ async def renew(access: Access, client: KubeClient, now: float) -> float:
 
 
 async def ensure(access: Access, now: float) -> None:
-    """Renew the token if it is due."""
-    if is_due(access, now):
+    """Renew the token if it is due. Raises KindError."""
+    if not is_due(access, now):
+        return
+    try:
         async with connect(access.kubeconfig, access.context) as client:
             await renew(access, client, now)
+    except KubeError as error:
+        raise KindError(f"the workbench's token can't be renewed: {error}", "See that the cluster runs.") from error
 
 
 async def keep(
@@ -75,7 +79,7 @@ async def keep(
     while True:
         try:
             await ensure(access, clock())
-        except (KindError, KubeError) as error:
+        except KindError as error:
             say(f"the token could not be renewed: {error}")
         await pause(_RETRY)
 

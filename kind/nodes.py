@@ -55,9 +55,12 @@ def has_context(name: str, environment: dict[str, str] | None = None) -> bool:
 
 
 async def runs_in_progress(kubeconfig: Path) -> list[str]:
-    """The runs that have not ended, as `namespace/name`. Raises KubeError."""
-    async with connect(kubeconfig) as client:
-        found = await client.list(PIPELINE_RUNS)
+    """The runs that have not ended, as `namespace/name`. Raises KindError."""
+    try:
+        async with connect(kubeconfig) as client:
+            found = await client.list(PIPELINE_RUNS)
+    except KubeError as error:
+        raise KindError(f"the runs can't be listed: {error}", "See that the cluster runs.") from error
     return sorted(
         f"{each['metadata']['namespace']}/{each['metadata']['name']}"
         for each in found["items"]

@@ -7,7 +7,10 @@
         tokenFile: ~/.config/c8s/team.token
         namespace: web
 
-It reads the file and checks it; it makes no connection and holds no token.
+A context may say how its token is renewed (`renew: {kubeconfig: FILE, context: NAME}`) and which sandbox of this
+machine it is (`sandbox: NAME`); `c8s install` and `c8s up --kind` write such ones.
+
+It reads and writes the file and checks it; it makes no connection and holds no token.
 """
 
 from __future__ import annotations
@@ -101,7 +104,60 @@ def _endpoint(item: Mapping[str, Any], where: str, folder: Path) -> Endpoint:
     if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
         raise ContextError(f"{where}: server is to be https://, or everybody on the way could read the token")
     token_file = folder / Path(_text(item, "tokenFile", where)).expanduser()
-    return Endpoint(server, token_file, str(item.get("namespace") or "default"), None)
+    namespace, sandbox = str(item.get("namespace") or "default"), item.get("sandbox")
+    renew = item.get("renew") or {}
+    if not isinstance(renew, dict) or (renew and not isinstance(renew.get("kubeconfig"), str)):
+        raise ContextError(f"{where}: renew is to be a map with kubeconfig and context")
+    kubeconfig = folder / Path(renew["kubeconfig"]).expanduser() if renew else None
+    return Endpoint(server, token_file, namespace, str(sandbox) if sandbox else None, kubeconfig, renew.get("context"))
+
+
+def write_context(path: Path, name: str, endpoint: Endpoint) -> None:
+    """Add a context, or replace the one of its name. It becomes the current one where there was none.
+
+    Raises:
+        ContextError: the file that is there can't be used; it is left as it is.
+    """
+    raw = _raw(path)
+    item: dict[str, Any] = {"name": name, "server": endpoint.url, "tokenFile": str(endpoint.token_file)}
+    item["namespace"] = endpoint.namespace
+    if endpoint.sandbox is not None:
+        item["sandbox"] = endpoint.sandbox
+    if endpoint.kubeconfig is not None:
+        item["renew"] = {"kubeconfig": str(endpoint.kubeconfig), "context": endpoint.kube_context}
+    others = [each for each in raw.get("contexts") or [] if each.get("name") != name]
+    _write(path, {"current-context": raw.get("current-context") or name, **raw, "contexts": [*others, item]})
+
+
+def remove_context(path: Path, name: str) -> None:
+    """Forget a context; nothing is written where there is none of that name."""
+    raw = _raw(path)
+    others = [each for each in raw.get("contexts") or [] if each.get("name") != name]
+    if len(others) == len(raw.get("contexts") or []):
+        return
+    kept = {key: value for key, value in raw.items() if key != "current-context" or value != name}
+    _write(path, {**kept, "contexts": others})
+
+
+def _raw(path: Path) -> dict[str, Any]:
+    """The file as it is, once it is known to be right."""
+    import yaml
+
+    read_contexts(path)
+    return (yaml.safe_load(path.read_text()) or {}) if path.exists() else {}
+
+
+def _write(path: Path, raw: Mapping[str, Any]) -> None:
+    import yaml
+
+    from workbench.sandbox.folder import write_private
+
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        # Through a link to where the file really is: some keep theirs under version control.
+        write_private(path.resolve(), yaml.safe_dump(dict(raw), sort_keys=False, allow_unicode=True))
+    except OSError as error:
+        raise ContextError(f"can't write {path}: {error}") from error
 
 
 def _text(item: Mapping[str, Any], name: str, where: str) -> str:

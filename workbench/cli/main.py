@@ -35,6 +35,8 @@ _COMMANDS = {
     "up": ("workbench.cli.sandbox", "Start a sandbox and keep it running."),
     "down": ("workbench.cli.sandbox", "Stop a sandbox."),
     "status": ("workbench.cli.sandbox", "Show how a sandbox is."),
+    "doctor": ("workbench.cli.cluster", "Look for what breaks clusters on this machine."),
+    "install": ("workbench.cli.cluster", "Install the controller into a cluster."),
     "kubeconfig": ("workbench.cli.sandbox", "Print the path of a sandbox's kubeconfig."),
 }
 
@@ -158,6 +160,7 @@ def _run(arguments: list[str]) -> int:
 
 def _explained(error: Exception) -> int | None:
     """Say what went wrong, for the errors that are made for people; None for a fault of ours."""
+    from kind.errors import KindError
     from workbench.client.errors import ClientError, Invalid
     from workbench.contexts import ContextError
     from workbench.core.checking import ParameterError, PipelineFileError
@@ -175,7 +178,7 @@ def _explained(error: Exception) -> int | None:
     if isinstance(error, (WorktreeError, ContextError, InputError, PipelineFileError, SandboxNameError)):
         message(f"error: {error}")
         return BAD_INPUT
-    if isinstance(error, (ClientError, SandboxError, CommandError, OSError)):
+    if isinstance(error, (ClientError, SandboxError, CommandError, KindError, OSError)):
         from workbench.sandbox.folder import disk_full
 
         message(f"error: {error}")

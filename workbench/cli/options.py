@@ -23,6 +23,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
 DEFAULT_SANDBOX = "default"
+KIND_SANDBOX = "c8s"
 _TARGET = ("name", "context", "namespace")
 _PATIENCE = 15.0
 """Seconds without a connection after which a command gives up; a controller's new start takes about one."""
@@ -38,14 +39,8 @@ class Target:
 
 
 def sandbox_option(function: F) -> F:
-    return click.option(
-        "--name",
-        envvar="C8S_SANDBOX",
-        default=DEFAULT_SANDBOX,
-        show_default=True,
-        metavar="NAME",
-        help="The sandbox.",
-    )(function)
+    what = "The sandbox.  [default: the current context's, else default]"
+    return click.option("--name", envvar="C8S_SANDBOX", metavar="NAME", help=what)(function)
 
 
 def target_options(function: F) -> F:
@@ -96,7 +91,23 @@ def target(ctx: click.Context) -> Target:
     chosen = context or contexts.current
     if chosen is None:
         return Target(DEFAULT_SANDBOX, None, namespace)
-    return Target(DEFAULT_SANDBOX, contexts.get(chosen), namespace)
+    found = contexts.get(chosen)
+    if found.sandbox is not None:
+        return Target(found.sandbox, None, namespace)
+    return Target(DEFAULT_SANDBOX, found, namespace)
+
+
+def chosen_sandbox(name: str | None, kind: bool = False) -> str:
+    """The sandbox that is meant: the one named, else the one of the current context, else the default one."""
+    if name:
+        return name
+    if kind:
+        return KIND_SANDBOX
+    from workbench.contexts import config_path, read_contexts
+
+    contexts = read_contexts(config_path())
+    current = contexts.endpoints.get(contexts.current) if contexts.current else None
+    return (current.sandbox if current is not None else None) or DEFAULT_SANDBOX
 
 
 def _source(ctx: click.Context, key: str) -> ParameterSource | None:
@@ -116,6 +127,7 @@ async def opened(where: Target, *, start: bool = True) -> AsyncIterator[Client]:
     tell = TroubleTeller()
     if where.endpoint is not None:
         endpoint = where.endpoint if where.namespace is None else replace(where.endpoint, namespace=where.namespace)
+        await _renewed(endpoint)
         async with Client(endpoint, patience=_PATIENCE, on_trouble=tell) as client:
             yield client
         return
@@ -129,6 +141,17 @@ async def opened(where: Target, *, start: bool = True) -> AsyncIterator[Client]:
         endpoint = found if where.namespace is None else replace(found, namespace=where.namespace)
         async with Client(endpoint, patience=_PATIENCE, on_trouble=tell) as client:
             yield client
+
+
+async def _renewed(endpoint: Endpoint) -> None:
+    """Renew the token that is ours to renew."""
+    if endpoint.kubeconfig is None:
+        return
+    import time
+
+    from kind.access import Access, ensure
+
+    await ensure(Access(endpoint.token_file, endpoint.kubeconfig, endpoint.kube_context), time.time())
 
 
 @dataclass

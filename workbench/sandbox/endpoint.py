@@ -27,3 +27,6 @@ class Endpoint:
     token_file: Path
     namespace: str = "default"
     sandbox: str | None = None
+    kubeconfig: Path | None = None
+    """With the context `kube_context` of this, the token is renewed; None where somebody else renews it."""
+    kube_context: str | None = None

@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from workbench.sandbox import processes
+from workbench.sandbox import clusters, processes
 from workbench.sandbox.endpoint import Endpoint, SandboxError
 from workbench.sandbox.folder import SandboxFolder, SandboxState, read_state, state_root
 from workbench.sandbox.launch import last_lines, launch, listen, own_version
@@ -51,6 +51,10 @@ class Sandboxes:
     async def up(self, name: str, progress: Progress = _silent) -> Endpoint:
         """Start the sandbox, or find the one that runs, and keep it until `down`."""
         folder = self.folder(name)
+        if clusters.is_cluster(folder):
+            raise SandboxError(
+                f"the sandbox {name} is a kind cluster: `c8s up --kind --name {name}`, or choose another"
+            )
         folder.create()
         async with _exclusive(folder):
             _touch(folder.keep)
@@ -67,6 +71,8 @@ class Sandboxes:
         folder = self.folder(name)
         if not folder.root.is_dir():
             return False
+        if clusters.is_cluster(folder):
+            return await clusters.down(folder, delete=delete, progress=progress)
         async with _exclusive(folder):
             ran = _runs(folder)
             folder.keep.unlink(missing_ok=True)
@@ -77,6 +83,8 @@ class Sandboxes:
 
     async def status(self, name: str) -> SandboxStatus:
         folder = self.folder(name)
+        if clusters.is_cluster(folder):
+            return await clusters.status(folder)
         if not folder.start_lock.exists():
             return SandboxStatus(name, "absent", folder.root)
         state = read_state(folder) if _runs(folder) else None
@@ -111,7 +119,7 @@ class Sandboxes:
             SandboxError: it is not.
         """
         folder = self.folder(name)
-        if not _runs(folder):
+        if not _runs(folder) and not clusters.is_cluster(folder):
             raise SandboxError(f"sandbox {name} is not running; start it with `c8s up --name {name}`")
         return folder.kubeconfig
 
@@ -123,6 +131,10 @@ class Sandboxes:
             SandboxError: it does not run and `start` is False, or it can't be started.
         """
         folder = self.folder(name)
+        if clusters.is_cluster(folder):
+            async with clusters.attached(folder, progress) as endpoint:
+                yield endpoint
+            return
         if not start and not _runs(folder):
             raise SandboxError(f"sandbox {name} is not running; start it with `c8s up`")
         folder.create()

@@ -1,0 +1,115 @@
+"""The plan of `c8s install`: the controller into a cluster that is there already, by a context of a kubeconfig."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import time
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from controller.kube import KubeClient, KubeError, connect
+from kind import access, apply, manifests, probing, store
+from kind.errors import KindError
+from kind.plan import Say, Step
+
+_API_SECONDS = 20.0
+_READY_SECONDS = 300.0
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where to, and what. `public_url`: where people reach the API, if they do already."""
+
+    kubeconfig: Path
+    context: str
+    image: str = manifests.CONTROLLER_IMAGE
+    minio_image: str = manifests.MINIO_IMAGE
+    s3: store.S3 | None = None
+    public_url: str | None = None
+    namespace: str = "default"
+    token_file: Path = Path()
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+def objects(target: Target) -> list[manifests.Json]:
+    """All that is applied, but for the two Secrets, in order."""
+    folder = manifests.FOLDER / ("overlays/minio" if target.s3 is None else "base")
+    given = {"C8S_STORE": target.s3.url()} if target.s3 is not None else {}
+    if target.public_url:
+        given["C8S_ALLOWED_HOST"] = target.public_url.split("://", 1)[-1].split("/")[0].split(":")[0]
+    values = manifests.Values(target.image, target.minio_image, {**given, **target.settings})
+    found = manifests.filled(manifests.render(folder), values)
+    return [*found[:-1], manifests.workbench_binding(target.namespace), found[-1]]
+
+
+class Installation:
+    """The steps."""
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+
+    def steps(self) -> list[Step]:
+        """The plan."""
+        deployments = [each["metadata"]["name"] for each in objects(self.target) if each["kind"] == "Deployment"]
+        plan = [
+            Step("cluster", "Reach the cluster", f"ask {self.target.context} for its version", self._reach),
+            Step(
+                "objects",
+                "Apply resources, rights and settings",
+                "apply kind/manifests; Secrets that are there are kept",
+                self._apply,
+                needs=("cluster",),
+            ),
+            Step(
+                "controller",
+                "Wait for the controller",
+                f"until {', '.join(deployments)} are ready",
+                self._wait,
+                needs=("objects",),
+            ),
+        ]
+        if self.target.public_url:
+            does = f"ask {self.target.public_url}/readyz; token of the service account {access.ACCOUNT}"
+            plan.append(Step("context", "Let the workbench in", does, self._context, needs=("controller",)))
+        return plan
+
+    async def _reach(self, say: Say) -> str:
+        async with self._client() as client:
+            return f"Kubernetes {await apply.answers(client, seconds=_API_SECONDS)}"
+
+    async def _apply(self, say: Say) -> str:
+        found = objects(self.target)
+        async with self._client() as client:
+            first = [each for each in found if each["kind"] != "Deployment"]
+            count = await apply.apply(client, first)
+            keys = self.target.s3.keys() if self.target.s3 is not None else store.new_keys()
+            await apply.keep_secret(client, manifests.secret(manifests.STORE_SECRET, keys))
+            key = {"agent.key": secrets.token_urlsafe(32)}
+            await apply.keep_secret(client, manifests.secret(manifests.KEY_SECRET, key))
+            count += await apply.apply(client, [each for each in found if each["kind"] == "Deployment"])
+        return f"{count} objects, and two Secrets"
+
+    async def _wait(self, say: Say) -> str:
+        names = [each["metadata"]["name"] for each in objects(self.target) if each["kind"] == "Deployment"]
+        async with self._client() as client:
+            await apply.rolled_out(client, names, seconds=_READY_SECONDS, say=say)
+        return ", ".join(names)
+
+    async def _context(self, say: Say) -> str:
+        assert self.target.public_url is not None
+        await probing.api_ready(self.target.public_url, seconds=_API_SECONDS)
+        ours = access.Access(self.target.token_file, self.target.kubeconfig, self.target.context)
+        async with self._client() as client:
+            await access.renew(ours, client, time.time())
+        return f"its token is in {self.target.token_file}"
+
+    @contextlib.asynccontextmanager
+    async def _client(self) -> AsyncIterator[KubeClient]:
+        try:
+            async with connect(self.target.kubeconfig, self.target.context) as client:
+                yield client
+        except KubeError as error:
+            what = f"the cluster of the context {self.target.context}: {error}"
+            raise KindError(what, "See that `kubectl --context` reaches it.") from error
