@@ -70,9 +70,9 @@ class JobController:
                 self._let_go(pod)
             return
         known = self._jobs.get(key)
-        self._jobs[key] = event.object
-        # The controller's own status writes come back here; they ask for nothing.
-        if known is None or known["metadata"]["resourceVersion"] != event.object["metadata"]["resourceVersion"]:
+        # The controller's own status writes come back here, and some when it has written again: they ask for nothing.
+        if known is None or known["metadata"]["uid"] != uid or _version(known) < _version(event.object):
+            self._jobs[key] = event.object
             self.look(key)
 
     def _observe_pod(self, event: Event) -> None:
@@ -94,8 +94,7 @@ class JobController:
     def _is_news(self, uid: str, pod: Json) -> bool:
         """The controller's own writes come back here, and some when it has written again."""
         known = self._pods[uid].get(pod["metadata"]["name"])
-        version = int(pod["metadata"]["resourceVersion"])
-        return known is None or int(known["metadata"]["resourceVersion"]) < version
+        return known is None or _version(known) < _version(pod)
 
     def look(self, key: Key) -> None:
         """Do for a Job what it needs now; when that fails, try again later."""
@@ -211,6 +210,10 @@ class JobController:
             self._recorder.tell(JOBS, job, "Suspended", "Job suspended")
         elif suspended == [True, False]:
             self._recorder.tell(JOBS, job, "Resumed", "Job resumed")
+
+
+def _version(obj: Json) -> int:
+    return int(obj["metadata"]["resourceVersion"])
 
 
 def _without(status: Json | None, pods: int) -> Json | None:

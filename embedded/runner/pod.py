@@ -216,13 +216,18 @@ class PodWorker:
             if self._ending.is_set() or not again or (code == 0 and not always):
                 return code
             container.prepare_restart()
-            await self._back_off(restarts)
+            await self._back_off(container, restarts)
             restarts += 1
         ended = container.state.terminated
         return ended.exit_code if ended is not None else -1
 
-    async def _back_off(self, restarts: int) -> None:
+    async def _back_off(self, container: Container, restarts: int) -> None:
         if delay := _RESTART_BACKOFF[min(restarts, len(_RESTART_BACKOFF) - 1)]:
+            pod = f"{self.name}_{self.namespace}({self._record.pod['metadata']['uid']})"
+            why = f"back-off {delay:g}s restarting failed container={container.name} pod={pod}"
+            container.state.waiting = ("CrashLoopBackOff", why)
+            told = f"Back-off restarting failed container {container.name} in pod {pod}"
+            self._record.tell("BackOff", told, kind="Warning", container=container.name)
             self.publish()
             await self._pause(delay)
 
@@ -310,7 +315,7 @@ class PodWorker:
                 return
             container.prepare_restart()
             self.publish()
-            await self._back_off(restarts)
+            await self._back_off(container, restarts)
             restarts += 1
 
     def _begin_to_end(self) -> None:

@@ -113,3 +113,36 @@ async def test_pods_that_somebody_removes_still_count_for_their_job(cluster: Clu
     assert job["status"]["succeeded"] == 3
     assert "failed" not in job["status"]
     assert len(removed) >= 2
+
+
+async def test_each_end_of_a_pod_counts_once_and_is_told_once(cluster: Cluster) -> None:
+    cluster.job(
+        "test $JOB_COMPLETION_INDEX != 1",
+        completionMode="Indexed",
+        completions=3,
+        parallelism=3,
+        backoffLimitPerIndex=0,
+        backoffLimit=9,
+    )
+    job = await cluster.until(
+        lambda job: (job["status"].get("conditions") or [{}])[-1].get("type") == "Failed", "j", JOBS
+    )
+    status = job["status"]
+    assert (status["succeeded"], status["failed"]) == (2, 1)
+    assert (status["completedIndexes"], status["failedIndexes"]) == ("0,2", "1")
+    assert status["conditions"][-1]["reason"] == "FailedIndexes"
+    assert [pod["metadata"].get("finalizers") for pod in cluster.registry.list(PODS)] == [None] * 3
+    (event,) = [event for event in cluster.registry.list(EVENTS) if event["reason"] == "FailedIndexes"]
+    assert event["count"] == 1
+
+
+async def test_a_pod_of_a_job_that_is_gone_is_held_by_nothing(cluster: Cluster) -> None:
+    cluster.job("exec sleep 60")
+    await cluster.until(lambda job: job["status"].get("ready") == 1, "j", JOBS)
+    (pod,) = cluster.registry.list(PODS)
+    assert pod["metadata"]["finalizers"] == ["batch.kubernetes.io/job-tracking"]
+    cluster.registry.delete(JOBS, "default", "j", propagation="Orphan")
+    name = pod["metadata"]["name"]
+    await cluster.until(lambda pod: not pod["metadata"].get("finalizers"), name)
+    cluster.registry.delete(PODS, "default", name, grace_period=0)
+    await cluster.gone(name)
