@@ -38,7 +38,7 @@ class QuotaController:
         if not quotas:
             self._limited.discard(namespace)
         for quota in quotas:
-            used = self._registry.quota_use(namespace, hard(quota))
+            used = self._registry.quota_use(namespace, hard(quota), quota)
             status = {
                 "hard": dict((quota.get("spec") or {}).get("hard") or {}),
                 "used": {name: format_quantity(amount, name) for name, amount in sorted(used.items())},

@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 from embedded.machinery import envelope
-from embedded.machinery.resources import CUSTOM_RESOURCE_DEFINITIONS, JOBS, PODS, ResourceType
+from embedded.machinery.resources import CUSTOM_RESOURCE_DEFINITIONS, JOBS, PODS, VALIDATING_WEBHOOKS, ResourceType
 
 Json = dict[str, Any]
 
-_COUNTED = frozenset({JOBS.key, PODS.key, CUSTOM_RESOURCE_DEFINITIONS.key})
+_COUNTED = frozenset({JOBS.key, PODS.key, CUSTOM_RESOURCE_DEFINITIONS.key, VALIDATING_WEBHOOKS.key})
 
 
 def counted(resource: ResourceType) -> bool:

@@ -41,6 +41,13 @@ _STRICT_FINALIZERS = (
 _RBAC = "rbac.authorization.k8s.io"
 
 
+def label_problem(name: str) -> str:
+    """Why `name` is no DNS label, as containers and volumes need; empty when it is one."""
+    if not re.fullmatch(_LABEL, name):
+        return _LABEL_RULE
+    return "must be no more than 63 bytes" if len(name) > 63 else ""
+
+
 def label_1035_problem(name: str) -> str:
     """Why `name` is no label that may be part of an identifier; empty when it is one."""
     if not re.fullmatch(r"[a-z]([-a-z0-9]*[a-z0-9])?", name):

@@ -42,3 +42,29 @@ def format_quantity(amount: Decimal, name: str) -> str:
             if whole % (1 << power) == 0:
                 return f"{whole >> power}{suffix}"
     return str(whole)
+
+
+def canonical(text: str | int | float) -> str:
+    """A quantity as a real server stores it: `1000m` is `1`, `0.5` is `500m`, `1024Mi` is `1Gi`.
+
+    What is none stays as it is: validation tells.
+    """
+    match = _QUANTITY.fullmatch(str(text))
+    if match is None:
+        return str(text)
+    amount, suffix = parse_quantity(text), match.group(2) or ""
+    if not amount:
+        return "0"
+    if suffix.endswith("i") and amount == int(amount):
+        units = [(2 ** (10 * power), f"{letter}i") for power, letter in reversed(list(enumerate("KMGTPE", 1)))]
+    elif suffix[:1] in ("e", "E") and len(suffix) > 1:
+        units = [(10**power, f"e{power}") for power in (18, 15, 12, 9, 6, 3)]
+    else:
+        units = [(10 ** (3 * power), letter) for power, letter in reversed(list(enumerate("kMGTPE", 1)))]
+    for size, name in units:
+        if amount % size == 0:
+            return f"{int(amount // size)}{name}"
+    for size, name in ((Decimal(1), ""), (Decimal("1e-3"), "m"), (Decimal("1e-6"), "u")):
+        if amount % size == 0:
+            return f"{int(amount / size)}{name}"
+    return f"{int((amount / Decimal('1e-9')).to_integral_value(rounding='ROUND_CEILING'))}n"

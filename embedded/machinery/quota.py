@@ -1,7 +1,7 @@
 """ResourceQuota: what objects use of one, and what is refused when it would be exceeded. Pure.
 
 Counted: `pods`, requests and limits of cpu and memory, `count/<plural>[.<group>]` and the older names of such counts.
-Scopes are not evaluated: a quota with scopes counts everything.
+The scopes of pods are evaluated, but for CrossNamespacePodAffinity, which no pod has here.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
+from embedded.machinery.causes import invalid
 from embedded.machinery.errors import ApiError, Cause, forbidden
-from embedded.machinery.quantities import format_quantity, parse_quantity
+from embedded.machinery.quantities import canonical, format_quantity, parse_quantity
 
 Json = dict[str, Any]
 Amounts = Mapping[str, Decimal]
@@ -26,23 +27,102 @@ _COMPUTE = {
     "limits.cpu": ("limits", "cpu"),
     "limits.memory": ("limits", "memory"),
 }
+_SCOPES = (
+    *("BestEffort", "CrossNamespacePodAffinity", "NotBestEffort", "NotTerminating", "PriorityClass", "Terminating"),
+    "VolumeAttributesClass",
+)
+_STANDARD = frozenset(
+    {
+        *("cpu", "memory", "ephemeral-storage", "requests.cpu", "requests.memory", "requests.storage"),
+        *("requests.ephemeral-storage", "limits.cpu", "limits.memory", "limits.ephemeral-storage", "pods", "services"),
+        *("resourcequotas", "replicationcontrollers", "secrets", "persistentvolumeclaims", "configmaps"),
+        *("services.nodeports", "services.loadbalancers"),
+    }
+)
 _PLAIN_COUNTS = ("configmaps", "secrets", "resourcequotas")
 
 
-def quota_causes(quota: Json) -> list[Cause]:
-    """What is wrong with a quota's limits."""
+def complete(quota: Json) -> None:
+    """Write the limits as a real server does, in place."""
+    limits = (quota.get("spec") or {}).get("hard") or {}
+    for name, amount in limits.items():
+        limits[name] = canonical(amount)
+
+
+def quota_causes(quota: Json, old: Json | None = None) -> list[Cause]:
+    """What is wrong with a quota; `old` is what it was before."""
+    spec = quota.get("spec") or {}
     found = []
-    for name, value in ((quota.get("spec") or {}).get("hard") or {}).items():
+    for name, value in (spec.get("hard") or {}).items():
+        at = f"spec.hard[{name}]"
+        if "/" not in name and name not in _STANDARD:
+            found.append(invalid(at, name, "must be a standard resource for quota"))
         try:
-            negative = parse_quantity(value) < 0
+            amount = parse_quantity(value)
         except ValueError as error:
-            message = f"Invalid value: {value!r}: {error}"
-            found.append(Cause("FieldValueInvalid", f"spec.hard[{name}]", message))
+            found.append(invalid(at, value, str(error)))
             continue
-        if negative:
-            message = f'Invalid value: "{value}": must be greater than or equal to 0'
-            found.append(Cause("FieldValueInvalid", f"spec.hard[{name}]", message))
+        if amount < 0:
+            found.append(invalid(at, value, "must be greater than or equal to 0"))
+        elif amount != int(amount) and name not in _COMPUTE:
+            found.append(invalid(at, value, "must be an integer"))
+    found += _scope_causes(spec)
+    if old is not None and ((old.get("spec") or {}).get("scopes") or []) != (spec.get("scopes") or []):
+        found.append(invalid("spec.scopes", spec.get("scopes"), "field is immutable"))
     return found
+
+
+def _scope_causes(spec: Json) -> list[Cause]:
+    scopes: list[str] = spec.get("scopes") or []
+    found: list[Cause] = []
+    if any(scope not in _SCOPES for scope in scopes):
+        found.append(invalid("spec.scopes", scopes, "unsupported scope"))
+    conflicting = (("BestEffort", "NotBestEffort"), ("Terminating", "NotTerminating"))
+    found += [invalid("spec.scopes", scopes, "conflicting scopes") for pair in conflicting if set(pair) <= set(scopes)]
+    if scopes and any(not _about_pods(name) for name in spec.get("hard") or {}):
+        found.append(invalid("spec.scopes", scopes, "unsupported scope applied to resource"))
+    for index, expression in enumerate((spec.get("scopeSelector") or {}).get("matchExpressions") or []):
+        at = f"spec.scopeSelector.matchExpressions[{index}]"
+        if expression.get("scopeName") not in _SCOPES:
+            found.append(invalid(f"{at}.scopeName", expression.get("scopeName"), "unsupported scope"))
+        if expression.get("operator") not in ("In", "NotIn", "Exists", "DoesNotExist"):
+            found.append(invalid(f"{at}.operator", expression.get("operator"), "not a valid selector operator"))
+    return found
+
+
+def _about_pods(name: str) -> bool:
+    return name in ("pods", "count/pods") or name in _COMPUTE
+
+
+def in_scope(quota: Json, resource: str, obj: Json) -> bool:
+    """Whether a quota counts an object at all: one with scopes counts only the pods that are in each of them."""
+    spec = quota.get("spec") or {}
+    expressions = (spec.get("scopeSelector") or {}).get("matchExpressions") or []
+    wanted: list[tuple[str, str, list[str]]] = [*((scope, "Exists", []) for scope in spec.get("scopes") or [])]
+    wanted += [(e["scopeName"], e["operator"], e.get("values") or []) for e in expressions]
+    if not wanted:
+        return True
+    return resource == "pods" and all(_in_one(obj, *scope) for scope in wanted)
+
+
+def _in_one(pod: Json, scope: str, operator: str, values: list[str]) -> bool:
+    spec = pod.get("spec") or {}
+    if scope == "PriorityClass":
+        name = spec.get("priorityClassName") or ""
+        return {
+            "Exists": bool(name),
+            "DoesNotExist": not name,
+            "In": name in values,
+            "NotIn": name not in values,
+        }[operator]
+    terminating = spec.get("activeDeadlineSeconds") is not None
+    best_effort = (pod.get("status") or {}).get("qosClass") == "BestEffort"
+    return {
+        "Terminating": terminating,
+        "NotTerminating": not terminating,
+        "BestEffort": best_effort,
+        "NotBestEffort": not best_effort,
+    }.get(scope, False)
 
 
 def hard(quota: Json) -> dict[str, Decimal]:
@@ -104,7 +184,7 @@ def check(
     resource: str,
     obj: Json,
     *,
-    used_of: Callable[[Iterable[str]], Amounts],
+    used_of: Callable[[Iterable[str], Json], Amounts],
 ) -> None:
     """Refuse an object that would exceed a quota or does not say what it needs.
 
@@ -114,12 +194,12 @@ def check(
     takes = object_amounts(resource, obj)
     for quota in quotas:
         limits = {name: limit for name, limit in hard(quota).items() if name in takes}
-        if not limits:
+        if not limits or not in_scope(quota, resource, obj):
             continue
         quota_name, name = quota["metadata"]["name"], obj["metadata"]["name"]
         if resource == "pods" and (silent := _unspecified(obj["spec"], limits)):
             raise forbidden(resource, name, "", f"failed quota: {quota_name}: must specify {silent}")
-        in_use = used_of(limits)
+        in_use = used_of(limits, quota)
         over = sorted(n for n, limit in limits.items() if takes[n] and in_use[n] + takes[n] > limit)
         if over:
             raise _exceeded(resource, name, quota_name, over, takes, in_use, limits)

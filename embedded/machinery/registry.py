@@ -308,11 +308,15 @@ class Registry:
             return
         quotas = [json.loads(body) for _, body in self.store.scan(RESOURCE_QUOTAS.key, namespace)]
         if quotas:
-            quota.check(quotas, resource.key, obj, used_of=lambda names: self.quota_use(namespace, names))
+            quota.check(quotas, resource.key, obj, used_of=lambda names, q: self.quota_use(namespace, names, q))
 
-    def quota_use(self, namespace: str, names: Iterable[str]) -> dict[str, Decimal]:
+    def quota_use(self, namespace: str, names: Iterable[str], of: Json) -> dict[str, Decimal]:
         """How much of each named limit of a quota the namespace's objects use."""
-        return quota.used(names, lambda: self.list(PODS, namespace), lambda key: self.store.count(key, namespace))
+
+        def pods() -> list[Json]:
+            return [pod for pod in self.list(PODS, namespace) if quota.in_scope(of, PODS.key, pod)]
+
+        return quota.used(names, pods, lambda key: self.store.count(key, namespace))
 
     def _remove(self, resource: ResourceType, key: Key, obj: Json) -> None:
         self.store.delete(key, obj)

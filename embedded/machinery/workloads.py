@@ -1,4 +1,4 @@
-"""Jobs and Pods on their way in: the defaults a real server fills in, and what it refuses."""
+"""Jobs and Pods on their way in: the defaults that a real server fills in."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import copy
 from typing import Any
 
 from embedded.machinery import job_validation
-from embedded.machinery.errors import Cause
-from embedded.machinery.names import label_causes
+from embedded.machinery.quantities import canonical
 
 Json = dict[str, Any]
 
@@ -17,6 +16,14 @@ _POD_DEFAULTS = {
     "schedulerName": "default-scheduler",
     "terminationGracePeriodSeconds": 30,
 }
+_JOB_DEFAULTS = {
+    "backoffLimit": 6,
+    "completionMode": "NonIndexed",
+    "manualSelector": False,
+    "podReplacementPolicy": "TerminatingOrFailed",
+    "suspend": False,
+}
+_QUALITY = ("cpu", "memory")
 _CONTAINER_DEFAULTS = {
     "resources": {},
     "terminationMessagePath": "/dev/termination-log",
@@ -24,27 +31,57 @@ _CONTAINER_DEFAULTS = {
 }
 
 
+_PROBE_DEFAULTS = {"timeoutSeconds": 1, "periodSeconds": 10, "successThreshold": 1, "failureThreshold": 3}
+_TOLERATIONS: list[Json] = [
+    {"key": f"node.kubernetes.io/{what}", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}
+    for what in ("not-ready", "unreachable")
+]
+
+
 def default_pod_spec(spec: Json) -> None:
     """Fill in a pod's spec, in place."""
     for key, value in _POD_DEFAULTS.items():
         spec.setdefault(key, value)
     spec.setdefault("securityContext", {})
-    for container in [*(spec.get("initContainers") or []), *(spec.get("containers") or [])]:
-        if not isinstance(container, dict):
-            continue
-        for key, value in _CONTAINER_DEFAULTS.items():
-            container.setdefault(key, copy.copy(value))
-        image = str(container.get("image", ""))
-        latest = ":" not in image.rpartition("/")[2] or image.endswith(":latest")
-        container.setdefault("imagePullPolicy", "Always" if latest and "@" not in image else "IfNotPresent")
-        for variable in container.get("env") or []:
-            source = (variable.get("valueFrom") or {}).get("fieldRef")
-            if source is not None:
-                source.setdefault("apiVersion", "v1")
+    for container in containers_of(spec):
+        _default_container(container)
     for volume in spec.get("volumes") or []:
-        for source in ("secret", "configMap"):
+        if set(volume) <= {"name"}:
+            volume["emptyDir"] = {}
+        for source in ("secret", "configMap", "projected", "downwardAPI"):
             if isinstance(volume.get(source), dict):
                 volume[source].setdefault("defaultMode", 0o644)
+        for source in (volume.get("projected") or {}).get("sources") or []:
+            if isinstance(token := source.get("serviceAccountToken"), dict):
+                token.setdefault("expirationSeconds", 3600)
+
+
+def containers_of(spec: Json) -> list[Json]:
+    return [*(spec.get("initContainers") or []), *(spec.get("containers") or [])]
+
+
+def _default_container(container: Json) -> None:
+    for key, value in _CONTAINER_DEFAULTS.items():
+        container.setdefault(key, copy.copy(value))
+    image = str(container.get("image", ""))
+    latest = ":" not in image.rpartition("/")[2] or image.endswith(":latest")
+    container.setdefault("imagePullPolicy", "Always" if latest and "@" not in image else "IfNotPresent")
+    for variable in container.get("env") or []:
+        source = (variable.get("valueFrom") or {}).get("fieldRef")
+        if source is not None:
+            source.setdefault("apiVersion", "v1")
+    for port in container.get("ports") or []:
+        port.setdefault("protocol", "TCP")
+    for name in ("livenessProbe", "readinessProbe", "startupProbe"):
+        if isinstance(probe := container.get(name), dict):
+            for key, number in _PROBE_DEFAULTS.items():
+                probe[key] = probe.get(key) or number
+            if isinstance(get := probe.get("httpGet"), dict):
+                get.setdefault("path", "/")
+                get.setdefault("scheme", "HTTP")
+    for amounts in (container["resources"].get("limits"), container["resources"].get("requests")):
+        for name, amount in (amounts or {}).items():
+            amounts[name] = canonical(amount)
 
 
 def default_pod(pod: Json) -> None:
@@ -53,34 +90,52 @@ def default_pod(pod: Json) -> None:
     spec.setdefault("serviceAccountName", "default")
     spec.setdefault("serviceAccount", spec["serviceAccountName"])
     spec.setdefault("enableServiceLinks", True)
-    status = pod.setdefault("status", {})
-    status.setdefault("phase", "Pending")
-    status.setdefault("qosClass", "BestEffort")
+    spec.setdefault("priority", 0)
+    spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
+    known = {toleration.get("key") for toleration in spec.get("tolerations") or []}
+    spec["tolerations"] = [
+        *(spec.get("tolerations") or []),
+        *(dict(toleration) for toleration in _TOLERATIONS if toleration["key"] not in known),
+    ]
     # What the resources say is a lower bound on what is asked for.
-    for container in [*(spec.get("initContainers") or []), *(spec.get("containers") or [])]:
-        resources = container.get("resources") or {}
+    for container in containers_of(spec):
+        resources = container["resources"]
         if resources.get("limits"):
             resources["requests"] = {**resources["limits"], **(resources.get("requests") or {})}
+    status = pod.setdefault("status", {})
+    status.setdefault("phase", "Pending")
+    status["qosClass"] = _quality_of_service(containers_of(spec))
+
+
+def _quality_of_service(containers: list[Json]) -> str:
+    """Guaranteed when each container has limits of cpu and memory that are its requests; BestEffort without any."""
+    asked = [(c["resources"].get("requests") or {}, c["resources"].get("limits") or {}) for c in containers]
+    of_note = [({k: r[k] for k in _QUALITY if k in r}, {k: m[k] for k in _QUALITY if k in m}) for r, m in asked]
+    if not any(requests or limits for requests, limits in of_note):
+        return "BestEffort"
+    whole = all(requests == limits and len(limits) == len(_QUALITY) for requests, limits in of_note)
+    return "Guaranteed" if whole else "Burstable"
+
+
+def default_job_spec(spec: Json) -> None:
+    """Fill in what a Job's spec leaves open, in place."""
+    if spec.get("completions") is None and spec.get("parallelism") is None:
+        spec["completions"] = 1
+    spec.setdefault("parallelism", 1)
+    job_validation.default(spec)
+    for key, value in _JOB_DEFAULTS.items():
+        spec.setdefault(key, value)
+    pod_spec = spec.setdefault("template", {}).setdefault("spec", {})
+    # A real server's default (Always) is one that a Job can't have; validation says so.
+    pod_spec.setdefault("restartPolicy", "")
+    default_pod_spec(pod_spec)
 
 
 def default_job(job: Json) -> None:
     """Fill in a Job that has its name and uid, in place."""
     metadata, spec = job["metadata"], job.setdefault("spec", {})
-    if spec.get("completions") is None and spec.get("parallelism") is None:
-        spec["completions"] = 1
-    spec.setdefault("parallelism", 1)
-    job_validation.default(spec)
-    spec.setdefault("backoffLimit", 6)
-    spec.setdefault("completionMode", "NonIndexed")
-    spec.setdefault("manualSelector", False)
-    spec.setdefault("podReplacementPolicy", "TerminatingOrFailed")
-    spec.setdefault("suspend", False)
-    template = spec.setdefault("template", {})
-    pod_spec = template.setdefault("spec", {})
-    if "restartPolicy" not in pod_spec:
-        # A real server's default (Always) is one that a Job can't have; validation says so.
-        pod_spec["restartPolicy"] = ""
-    default_pod_spec(pod_spec)
+    default_job_spec(spec)
+    template = spec["template"]
     uid, name = metadata["uid"], metadata["name"]
     identity = {
         "batch.kubernetes.io/controller-uid": uid,
@@ -96,41 +151,3 @@ def default_job(job: Json) -> None:
     if not metadata.get("labels"):
         metadata["labels"] = dict(template.get("metadata", {}).get("labels") or {})
     job.setdefault("status", {})
-
-
-def job_causes(job: Json) -> list[Cause]:
-    spec = job["spec"]
-    template = spec["template"]
-    causes = label_causes(template.get("metadata", {}).get("labels") or {}, "spec.template.labels")
-    causes += pod_spec_causes(template["spec"], "spec.template.spec")
-    policy = template["spec"]["restartPolicy"]
-    if policy == "":
-        message = 'Required value: valid values: "OnFailure", "Never"'
-        causes.append(Cause("FieldValueRequired", "spec.template.spec.restartPolicy", message))
-    elif policy not in ("OnFailure", "Never"):
-        message = f'Unsupported value: "{policy}": supported values: "OnFailure", "Never"'
-        causes.append(Cause("FieldValueNotSupported", "spec.template.spec.restartPolicy", message))
-    causes += job_validation.causes(spec)
-    return causes
-
-
-def pod_spec_causes(spec: Json, at: str = "spec") -> list[Cause]:
-    causes: list[Cause] = []
-    if not spec.get("containers"):
-        causes.append(Cause("FieldValueRequired", f"{at}.containers", "Required value"))
-    names: set[str] = set()
-    volumes = {volume.get("name") for volume in spec.get("volumes") or []}
-    for where in ("initContainers", "containers"):
-        for index, container in enumerate(spec.get(where) or []):
-            field = f"{at}.{where}[{index}]"
-            name = container.get("name")
-            if not name:
-                causes.append(Cause("FieldValueRequired", f"{field}.name", "Required value"))
-            elif name in names:
-                causes.append(Cause("FieldValueDuplicate", f"{field}.name", f'Duplicate value: "{name}"'))
-            names.add(str(name))
-            for number, mount in enumerate(container.get("volumeMounts") or []):
-                if mount.get("name") not in volumes:
-                    message = f'Not found: "{mount.get("name")}"'
-                    causes.append(Cause("FieldValueNotFound", f"{field}.volumeMounts[{number}].name", message))
-    return causes
