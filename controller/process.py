@@ -220,6 +220,7 @@ class Process:
             agent_api_url=self._url,
             agent_key=self._key,
             agent_image=self._settings.agent_image,
+            pod_security=self._settings.pod_security,
         )
 
     def _public_name(self) -> frozenset[str]:

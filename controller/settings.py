@@ -34,6 +34,7 @@ class Settings:
     store: str
     agent_command: tuple[str, ...]
     agent_image: str
+    pod_security: str
     agent_key_file: Path
     public_url: str | None
     own_namespace: str
@@ -75,6 +76,7 @@ FLAGS = (
     Flag("store", "URL", "the object store: file:///folder or s3://bucket; required"),
     Flag("agent-command", "WORD", "how a step's pod starts the agent: a JSON list, or a word each time", many=True),
     Flag("agent-image", "IMAGE", "the image that has the agent, where pods run in images", "c8s-controller"),
+    Flag("pod-security", "PROFILE", "what steps' pods meet", "baseline", choices=("baseline", "restricted")),
     Flag("agent-key-file", "FILE", "the key that signs agents' tokens and links; made where missing; required"),
     Flag("public-url", "URL", "where agents and signed links reach the API; without it, the listening socket"),
     Flag("namespace-of-its-own", "NAME", "where the controller keeps its Lease", "c8s-system"),
@@ -137,6 +139,7 @@ def _settings(values: Mapping[str, Any]) -> Settings:
         store=values["store"],
         agent_command=tuple(values["agent_command"]),
         agent_image=values["agent_image"],
+        pod_security=values["pod_security"],
         agent_key_file=Path(values["agent_key_file"]),
         public_url=_url(values["public_url"]),
         own_namespace=values["namespace_of_its_own"],

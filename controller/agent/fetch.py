@@ -5,6 +5,7 @@ import time
 from .api import Api
 from .scratch import scratch_file
 from .settings import Settings
+from .sharing import alone_in_container, share
 from .unpack import Unpacking
 
 
@@ -15,6 +16,8 @@ def fetch(settings: Settings) -> None:
         _bring(settings, api, "source", "the source")
     for slug in settings.words("C8S_FETCH_ARTIFACTS"):
         _bring(settings, api, f"artifacts/{slug}", f"the artifacts of {slug}")
+    if alone_in_container():
+        share(settings.workspace)
 
 
 def _bring(settings: Settings, api: Api, path: str, what: str) -> None:

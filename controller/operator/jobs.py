@@ -18,6 +18,7 @@ Json = dict[str, Any]
 
 _UPLOAD_GRACE = 600
 _GRACE = 40
+_AGENT_USER = 10001
 # The pod's own deadline is only the last resort: the operator times a step from the start of its container.
 _BACKSTOP = 15 * 60
 
@@ -54,8 +55,8 @@ def build(plan: StepPlan, settings: OperatorSettings) -> Json:
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": _UPLOAD_GRACE if expanded.step.artifacts else _GRACE,
         "activeDeadlineSeconds": duration.seconds(expanded.step.timeout) + _BACKSTOP,
-        "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
-        "containers": [_step_container(plan)],
+        "securityContext": _pod_security(settings),
+        "containers": [_step_container(plan, settings)],
         "volumes": _volumes(plan),
     }
     uid = {names.RUN_UID: run["metadata"]["uid"]}
@@ -82,7 +83,7 @@ def build(plan: StepPlan, settings: OperatorSettings) -> Json:
     }
 
 
-def _step_container(plan: StepPlan) -> Json:
+def _step_container(plan: StepPlan, settings: OperatorSettings) -> Json:
     expanded, step = plan.step, plan.step.step
     environment = step_environment(
         plan.pipeline,
@@ -115,7 +116,7 @@ def _step_container(plan: StepPlan) -> Json:
         "workingDir": folder,
         "env": env,
         "volumeMounts": mounts,
-        "securityContext": {"allowPrivilegeEscalation": False},
+        "securityContext": _step_security(settings),
     }
     if step.resources:
         wanted = {k: v for k, v in (("cpu", step.resources.cpu), ("memory", step.resources.memory)) if v}
@@ -164,8 +165,30 @@ def _agent(role: str, environment: dict[str, str], settings: OperatorSettings) -
         ],
         # No CPU limit: a limit on an init container was measured to make pods start four times slower.
         "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}},
-        "securityContext": {"allowPrivilegeEscalation": False},
+        "securityContext": _agent_security(settings),
     }
+
+
+def _pod_security(settings: OperatorSettings) -> Json:
+    """Of the whole pod. `restricted`: the workspace belongs to a group that all its containers are in."""
+    context: Json = {"seccompProfile": {"type": "RuntimeDefault"}}
+    if settings.pod_security == "restricted":
+        context |= {"runAsNonRoot": True, "fsGroup": _AGENT_USER}
+    return context
+
+
+def _step_security(settings: OperatorSettings) -> Json:
+    restricted = settings.pod_security == "restricted"
+    return {"allowPrivilegeEscalation": False} | ({"capabilities": {"drop": ["ALL"]}} if restricted else {})
+
+
+def _agent_security(settings: OperatorSettings) -> Json:
+    """The agent has to read whatever the step's user left, of mode 0600 too: so it is root, with that right alone."""
+    if settings.pod_security == "restricted":
+        rights: Json = {"capabilities": {"drop": ["ALL"]}, "runAsUser": _AGENT_USER, "runAsGroup": _AGENT_USER}
+    else:
+        rights = {"capabilities": {"drop": ["ALL"], "add": ["DAC_OVERRIDE"]}, "runAsUser": 0, "runAsGroup": 0}
+    return {"allowPrivilegeEscalation": False, **rights}
 
 
 def _volumes(plan: StepPlan) -> list[Json]:

@@ -18,6 +18,8 @@ class OperatorSettings:
     """Signs the capability tokens; the API holds the same key."""
     agent_image: str = "c8s-controller"
     """The image that has the agent."""
+    pod_security: str = "baseline"
+    """The Pod Security profile that steps' pods meet: `baseline`, where images may run as root, or `restricted`."""
     workers: int = 8
     """Runs that are worked on at once."""
     status_interval: float = 0.1
