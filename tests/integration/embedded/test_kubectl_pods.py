@@ -1,0 +1,148 @@
+"""kubectl, unmodified, runs commands in pods and reads their logs: exit codes, streams, terminals."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.contract.embedded import test_kubectl
+
+pytestmark = [pytest.mark.needs("kubectl", "openssl"), pytest.mark.xdist_group("kubectl-pods")]
+
+Json = dict[str, Any]
+Kubectl = test_kubectl.Kubectl
+kubectl = test_kubectl.kubectl
+"""The fixture."""
+Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
+
+
+def sh(name: str, script: str) -> Json:
+    return {"name": name, "image": "none", "command": ["sh", "-c", script.replace("$", "$$")]}
+
+
+def made(client: Kubectl, name: str, *containers: Json, **spec: Any) -> None:
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": {"app": name}}}
+    client(
+        "create", "-f", "-", given=pod | {"spec": {"restartPolicy": "Never", "containers": list(containers), **spec}}
+    )
+
+
+@pytest.fixture(scope="module")
+def client(kubectl: Kubectl) -> Kubectl:
+    """kubectl, and a pod `p` that runs, with two containers."""
+    script = "echo out; echo err >&2; printf 'no newline'; exec sleep 300"
+    made(kubectl, "p", sh("main", script), sh("other", "echo other; exec sleep 300"))
+    kubectl("wait", "--for=condition=Ready", "pod/p", "--timeout=20s")
+    return kubectl
+
+
+@pytest.fixture
+def run(client: Kubectl) -> Run:
+    """kubectl with bytes in and out, and the streams apart."""
+    environment = {"PATH": os.environ["PATH"], "HOME": str(client.home), "KUBECONFIG": str(client.home / "kubeconfig")}
+
+    def call(*arguments: str, given: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(["kubectl", *arguments], input=given, capture_output=True, env=environment, timeout=30)
+
+    return call
+
+
+def test_a_command_has_its_streams_and_its_exit_code(run: Run) -> None:
+    done = run("exec", "p", "-c", "main", "--", "sh", "-c", "echo to out; echo to err >&2; exit 7")
+    assert (done.returncode, done.stdout) == (7, b"to out\n")
+    assert done.stderr.splitlines() == [b"to err", b"command terminated with exit code 7"]
+    assert run("exec", "p", "-c", "main", "--", "true").returncode == 0
+
+
+def test_without_a_name_the_first_container_is_meant(run: Run) -> None:
+    done = run("exec", "p", "--", "sh", "-c", "echo $EMBEDDED_CONTAINER")
+    assert b"Defaulted container" in done.stderr
+    assert done.stdout.strip().endswith(b"/main")
+
+
+def test_megabytes_go_in_and_come_out_as_they_are(run: Run) -> None:
+    content = os.urandom(5_000_000)
+    done = run("exec", "-i", "p", "-c", "main", "--", "cat", given=content)
+    assert (done.returncode, done.stdout == content) == (0, True)
+
+
+def test_on_a_terminal_there_is_one(client: Kubectl, tmp_path: Path) -> None:
+    master, slave = pty.openpty()
+    environment = {"PATH": os.environ["PATH"], "HOME": str(client.home), "KUBECONFIG": str(client.home / "kubeconfig")}
+    command = ["kubectl", "exec", "-it", "p", "-c", "main", "--", "sh", "-c", "tty; read word; echo got $word; exit 5"]
+    with subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, env=environment) as process:
+        os.close(slave)
+        shown = b""
+        while b"/dev/" not in shown:
+            shown += os.read(master, 1024)
+        os.write(master, b"hello\n")
+        while b"got hello" not in shown:
+            shown += os.read(master, 1024)
+        assert process.wait(20) == 5
+    os.close(master)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("nope", "--", "true"), b'pods "nope" not found'),
+        (("p", "-c", "nope", "--", "true"), b"container nope is not valid for pod p"),
+        (("p", "-c", "main", "--", "no-such-tool"), b'exec: "no-such-tool": executable file not found'),
+    ],
+)
+def test_what_can_not_be_run_is_said(run: Run, arguments: tuple[str, ...], told: bytes) -> None:
+    done = run("exec", *arguments)
+    assert done.returncode == 1
+    assert told in done.stderr
+
+
+def test_a_container_is_attached_to(run: Run, client: Kubectl) -> None:
+    made(client, "attached", sh("main", "while ! test -e /tmp/nothing; do echo tick; sleep 0.1; done & sleep 2"))
+    client("wait", "--for=condition=Ready", "pod/attached", "--timeout=20s")
+    done = run("attach", "attached")
+    assert done.returncode == 0
+    assert done.stdout.startswith(b"tick\n")
+
+
+def test_logs_come_whole_by_container_by_label_and_in_part(run: Run) -> None:
+    assert run("logs", "p", "-c", "main").stdout == b"out\nerr\nno newline"
+    assert run("logs", "p", "-c", "main", "--tail=1").stdout == b"no newline"
+    assert run("logs", "p", "-c", "main", "--limit-bytes=5").stdout == b"out\ne"
+    both = run("logs", "p", "--all-containers", "--prefix").stdout
+    assert both.startswith(b"[pod/p/main] out\n")
+    assert both.endswith(b"[pod/p/other] other\n")
+    assert run("logs", "-l", "app=p", "-c", "other").stdout == b"other\n"
+    stamped = run("logs", "p", "-c", "other", "--timestamps").stdout
+    assert re.fullmatch(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z other\n", stamped)
+    assert run("logs", "p", "-c", "other", "--since-time=2999-01-01T00:00:00Z").stdout == b""
+    refused = run("logs", "p", "-c", "nope")
+    assert (refused.returncode, b"container nope is not valid for pod p" in refused.stderr) == (1, True)
+
+
+def test_logs_are_followed_to_the_end_and_those_before_a_restart_are_kept(run: Run, client: Kubectl) -> None:
+    volume = {"volumeMounts": [{"name": "w", "mountPath": "/w"}], "workingDir": "/w"}
+    script = "test -e seen && { echo second; sleep 0.3; echo end; exit 0; }; touch seen; echo first; exit 3"
+    spec: Json = {"restartPolicy": "OnFailure", "volumes": [{"name": "w", "emptyDir": {}}]}
+    made(client, "again", sh("main", script) | volume, **spec)
+    client("wait", "--for=jsonpath={.status.containerStatuses[0].restartCount}=1", "pod/again", "--timeout=20s")
+    assert run("logs", "-f", "again").stdout == b"second\nend\n"
+    assert run("logs", "again", "--previous").stdout == b"first\n"
+
+
+def test_what_happened_to_a_pod_is_described(client: Kubectl) -> None:
+    made(client, "loop", sh("main", "exit 9"), restartPolicy="Always")
+    client("wait", "--for=jsonpath={.status.containerStatuses[0].restartCount}=2", "pod/loop", "--timeout=20s")
+    told = client("describe", "pod", "loop")
+    assert re.search(r"Last State: +Terminated\n +Reason: +Error\n +Exit Code: +9", told)
+    assert re.search(r"Warning +BackOff .* Back-off restarting failed container main in pod loop_default", told)
+    listed = json.loads(client("get", "pod", "loop", "-o", "json"))
+    assert listed["status"]["containerStatuses"][0]["restartCount"] >= 2
+    client("delete", "pod", "loop", "--grace-period=1")
