@@ -23,6 +23,6 @@ def share(workspace: str) -> None:
             path = os.path.join(folder, name)  # noqa: PTH118
             mode = os.lstat(path).st_mode
             if stat.S_ISDIR(mode):
-                os.chmod(path, stat.S_IMODE(mode) | 0o777)
+                os.chmod(path, stat.S_IMODE(mode) | 0o777)  # noqa: S103 - the reason for this module
             elif stat.S_ISREG(mode):
                 os.chmod(path, stat.S_IMODE(mode) | (0o777 if mode & 0o111 else 0o666))
