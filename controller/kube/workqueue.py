@@ -1,12 +1,19 @@
-"""A work queue in the manner of controller-runtime: keys once, by priority, never the same one twice at a time."""
+"""A work queue in the manner of controller-runtime: keys once, by priority, never the same one twice at a time.
+
+Within a priority the lanes (namespaces, for runs) take turns, so that a lane with
+a thousand keys holds up no other by more than one key.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import heapq
 import random
+from collections import deque
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
+
+from controller.kube.queue_numbers import QueueNumbers
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -21,6 +28,7 @@ class WorkQueue(Generic[Key]):
     Args:
         clock: seconds on a monotonic clock.
         jitter: a random number in [0, 1).
+        lane: what a key takes turns by; all keys are in one lane unless told otherwise.
     """
 
     def __init__(
@@ -28,54 +36,63 @@ class WorkQueue(Generic[Key]):
         *,
         clock: Callable[[], float] | None = None,
         jitter: Callable[[], float] = random.random,
+        lane: Callable[[Key], Hashable] = lambda _: None,
     ) -> None:
         self._clock = clock or (lambda: asyncio.get_running_loop().time())
         self._jitter = jitter
-        self._ready: list[tuple[int, int, Key]] = []
+        self._lane = lane
+        self._ready: dict[int, dict[Hashable, deque[Key]]] = {}
+        """By priority, then by lane in the order of their turns."""
         self._priority: dict[Key, int] = {}
-        """Of the keys that are ready: an entry in the heap that says otherwise is stale."""
-        self._later: list[tuple[float, int, Key]] = []
+        """Of the keys that are ready: an entry among the ready that says otherwise is stale."""
+        self._later: list[tuple[float, int, Key, int]] = []
         self._due: dict[Key, float] = {}
         self._busy: set[Key] = set()
         self._again: dict[Key, int] = {}
         self._failures: dict[Key, int] = {}
         self._count = 0
         self._changed = asyncio.Event()
+        self.numbers: QueueNumbers[Key] = QueueNumbers()
 
     def __len__(self) -> int:
         """Keys that wait to be worked on now."""
         return len(self._priority)
 
+    def now(self) -> float:
+        """The queue's own clock, which its numbers are told by."""
+        return self._clock()
+
     def add(self, key: Key, *, priority: int = 0) -> None:
-        """Ask for work on a key; higher priorities first, in the order of arrival among equals."""
+        """Ask for work on a key; higher priorities first, lanes in turn, in the order of arrival within a lane."""
         if key in self._busy:
             self._again[key] = max(priority, self._again.get(key, priority))
             return
         if priority <= self._priority.get(key, priority - 1):
             return
+        self.numbers.added(key, self._clock())
         self._priority[key] = priority
-        self._count += 1
-        heapq.heappush(self._ready, (-priority, self._count, key))
+        self._ready.setdefault(priority, {}).setdefault(self._lane(key), deque()).append(key)
         self._changed.set()
 
-    def add_after(self, key: Key, seconds: float) -> None:
+    def add_after(self, key: Key, seconds: float, *, priority: int = 0) -> None:
         """The same, later. Of several such wishes the earliest counts."""
         due = self._clock() + seconds
         if due >= self._due.get(key, float("inf")):
             return
         self._due[key] = due
         self._count += 1
-        heapq.heappush(self._later, (due, self._count, key))
+        heapq.heappush(self._later, (due, self._count, key, priority))
         if len(self._later) > 2 * len(self._due) + _STALE_ALLOWED:
             self._later = [entry for entry in self._later if self._due.get(entry[2]) == entry[0]]
             heapq.heapify(self._later)
         self._changed.set()
 
-    def add_failed(self, key: Key) -> float:
+    def add_failed(self, key: Key, *, priority: int = 0) -> float:
         """Again after a back-off that doubles with each failure in a row; returns the seconds."""
         failures = self._failures[key] = self._failures.get(key, 0) + 1
         delay: float = min(_FIRST_BACKOFF * 2.0 ** min(failures - 1, 20), _LONGEST_BACKOFF) * (0.5 + self._jitter())
-        self.add_after(key, delay)
+        self.numbers.retries += 1
+        self.add_after(key, delay, priority=priority)
         return delay
 
     def forget(self, key: Key) -> None:
@@ -86,12 +103,11 @@ class WorkQueue(Generic[Key]):
         """The next key. It is busy until `done`."""
         while True:
             self._promote()
-            while self._ready:
-                negative, _, key = heapq.heappop(self._ready)
-                if self._priority.get(key) == -negative and key not in self._busy:
-                    del self._priority[key]
-                    self._busy.add(key)
-                    return key
+            if self._priority:
+                key = self._next()
+                self._busy.add(key)
+                self.numbers.taken(key, self._clock())
+                return key
             self._changed.clear()
             wait = self._later[0][0] - self._clock() if self._later else None
             try:
@@ -102,13 +118,33 @@ class WorkQueue(Generic[Key]):
 
     def done(self, key: Key) -> None:
         self._busy.discard(key)
+        self.numbers.done(key, self._clock())
         if key in self._again:
             self.add(key, priority=self._again.pop(key))
+
+    def _next(self) -> Key:
+        """The key whose turn it is; there is one. Its lane goes to the end of the line."""
+        while True:
+            level = max(self._ready)
+            lanes = self._ready[level]
+            lane, waiting = next(iter(lanes.items()))
+            key = waiting.popleft()
+            valid = self._priority.get(key) == level
+            if valid:
+                del self._priority[key]
+            if not waiting:
+                del lanes[lane]
+            elif valid:
+                lanes[lane] = lanes.pop(lane)
+            if not lanes:
+                del self._ready[level]
+            if valid:
+                return key
 
     def _promote(self) -> None:
         now = self._clock()
         while self._later and self._later[0][0] <= now:
-            due, _, key = heapq.heappop(self._later)
+            due, _, key, priority = heapq.heappop(self._later)
             if self._due.get(key) == due:
                 del self._due[key]
-                self.add(key)
+                self.add(key, priority=priority)

@@ -125,3 +125,74 @@ def test_no_key_is_lost_or_worked_on_twice_at_a_time(steps: list[tuple[str, str,
         assert len(queue) == len(wanted - busy)
 
     asyncio.run(play())
+
+
+def in_namespaces() -> WorkQueue[tuple[str, str]]:
+    return WorkQueue(clock=lambda: 0.0, lane=lambda key: key[0])
+
+
+async def test_a_namespace_with_a_thousand_runs_holds_up_another_by_one() -> None:
+    queue = in_namespaces()
+    for number in range(1000):
+        queue.add(("crowd", str(number)))
+    queue.add(("small", "a"))
+    queue.add(("small", "b"))
+    async with asyncio.timeout(2):
+        first = [await queue.get() for _ in range(5)]
+    assert first == [("crowd", "0"), ("small", "a"), ("crowd", "1"), ("small", "b"), ("crowd", "2")]
+
+
+async def test_priority_goes_before_fairness() -> None:
+    queue = in_namespaces()
+    queue.add(("b", "low"), priority=-1)
+    for number in range(3):
+        queue.add(("a", str(number)), priority=1)
+    async with asyncio.timeout(2):
+        assert [name for _, name in [await queue.get() for _ in range(4)]] == ["0", "1", "2", "low"]
+
+
+async def test_a_key_that_failed_or_is_due_later_keeps_its_priority() -> None:
+    now = [0.0]
+    queue: WorkQueue[str] = WorkQueue(clock=lambda: now[0], jitter=lambda: 0.5)
+    queue.add_failed("failed", priority=1)
+    queue.add_after("later", 0.01, priority=1)
+    queue.add("normal")
+    now[0] = 1.0
+    assert await taken(queue, 3) == ["failed", "later", "normal"]
+
+
+async def test_the_queue_counts_waits_work_and_retries() -> None:
+    now = [0.0]
+    queue: WorkQueue[str] = WorkQueue(clock=lambda: now[0], jitter=lambda: 0.5)
+    queue.add("a")
+    queue.add("a", priority=1)
+    now[0] = 3.0
+    assert queue.numbers.oldest_wait(now[0]) == 3.0
+    assert await taken(queue, 1) == ["a"]
+    now[0] = 5.0
+    assert queue.numbers.longest_running(now[0]) == queue.numbers.unfinished(now[0]) == 2.0
+    queue.add_failed("a")
+    queue.done("a")
+    numbers = queue.numbers
+    assert (numbers.adds, numbers.retries, numbers.waited.total, numbers.worked.total) == (1, 1, 3.0, 2.0)
+    assert list(numbers.waited.cumulative())[-1] == ("+Inf", 1)
+    assert numbers.unfinished(now[0]) == 0.0
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 5), st.integers(-1, 1)), max_size=60))
+def test_within_a_priority_no_lane_is_served_twice_while_another_waits(asked: list[tuple[str, int, int]]) -> None:
+    async def play() -> None:
+        queue: WorkQueue[tuple[str, int]] = WorkQueue(clock=lambda: 0.0, lane=lambda key: key[0])
+        best: dict[tuple[str, int], int] = {}
+        for lane, number, priority in asked:
+            queue.add((lane, number), priority=priority)
+            best[lane, number] = max(priority, best.get((lane, number), priority))
+        order = [await queue.get() for _ in range(len(best))]
+        assert sorted(order) == sorted(best)
+        assert [best[key] for key in order] == sorted(best.values(), reverse=True)
+        for at in range(1, len(order)):
+            rest = {key[0] for key in order[at:] if best[key] == best[order[at]]}
+            if best[order[at - 1]] == best[order[at]] and order[at - 1][0] == order[at][0]:
+                assert rest == {order[at][0]}
+
+    asyncio.run(play())

@@ -1,0 +1,73 @@
+"""What a work queue counts about itself, under the names that dashboards for controllers already know.
+
+Counting is plain arithmetic. The text form is made elsewhere, by whoever serves metrics.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+Key = TypeVar("Key", bound=Hashable)
+
+BOUNDS = (0.00001, 0.0001, 0.001, 0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)
+"""Upper bounds in seconds: client-go's buckets, from 10 microseconds on."""
+
+
+@dataclass
+class Spread:
+    """How long things took: counts by bound, the last one for what took longer than all of them."""
+
+    counts: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS) + 1))
+    total: float = 0.0
+
+    def add(self, seconds: float) -> None:
+        self.counts[bisect_left(BOUNDS, seconds)] += 1
+        self.total += seconds
+
+    def cumulative(self) -> Iterator[tuple[str, float]]:
+        """(upper bound, how many took at most so long), as a histogram is told."""
+        seen = 0
+        for bound, count in zip([*(str(each) for each in BOUNDS), "+Inf"], self.counts, strict=True):
+            seen += count
+            yield bound, seen
+
+
+@dataclass
+class QueueNumbers(Generic[Key]):
+    """`workqueue_adds_total`, `_retries_total`, `_queue_duration_seconds`, `_work_duration_seconds` and what goes on."""
+
+    adds: int = 0
+    retries: int = 0
+    waited: Spread = field(default_factory=Spread)
+    worked: Spread = field(default_factory=Spread)
+    _waiting_since: dict[Key, float] = field(default_factory=dict)
+    _busy_since: dict[Key, float] = field(default_factory=dict)
+
+    def added(self, key: Key, now: float) -> None:
+        if key not in self._waiting_since:
+            self.adds += 1
+            self._waiting_since[key] = now
+
+    def taken(self, key: Key, now: float) -> None:
+        self.waited.add(now - self._waiting_since.pop(key, now))
+        self._busy_since[key] = now
+
+    def done(self, key: Key, now: float) -> None:
+        since = self._busy_since.pop(key, None)
+        if since is not None:
+            self.worked.add(now - since)
+
+    def oldest_wait(self, now: float) -> float:
+        """For how long the key that waits longest has waited."""
+        return now - min(self._waiting_since.values(), default=now)
+
+    def unfinished(self, now: float) -> float:
+        """`workqueue_unfinished_work_seconds`: the sum over the keys that are worked on."""
+        return sum(now - since for since in self._busy_since.values())
+
+    def longest_running(self, now: float) -> float:
+        """`workqueue_longest_running_processor_seconds`."""
+        return now - min(self._busy_since.values(), default=now)
