@@ -24,4 +24,11 @@ def lost_status(status: Json, now: str) -> Json:
     for condition in new.get("conditions") or []:
         if condition["type"] in ("Ready", "ContainersReady") and condition["status"] == "True":
             condition |= {"status": "False", "reason": "PodFailed", "lastTransitionTime": now}
+    new["conditions"] = [*(new.get("conditions") or []), disrupted("DeletionByPodGC", _MESSAGE, now)]
     return new
+
+
+def disrupted(reason: str, message: str, now: str) -> Json:
+    """The condition by which a Job's failure policy knows that a pod is not itself to blame."""
+    condition: Json = {"type": "DisruptionTarget", "status": "True", "reason": reason, "message": message}
+    return condition | {"lastProbeTime": None, "lastTransitionTime": now}

@@ -370,5 +370,7 @@ class PodWorker:
     def publish(self) -> None:
         """Write the pod's status as it is now."""
         states = {c.name: c.state for c in (*self._init, *self._main)}
+        shut_down = self._reason == "NodeShutdown"
         about = {"reason": self._reason, "message": self._message}
+        about["disruption"] = "TerminationByKubelet" if shut_down else ""
         self._record.publish(states, self._phase, initialized=self._initialized, **about)

@@ -49,10 +49,11 @@ class PodRecord:
         initialized: bool,
         reason: str = "",
         message: str = "",
+        disruption: str = "",
     ) -> None:
         """Write the pod's status; a pod that is gone needs none."""
         before = {c["type"]: c for c in self.pod.get("status", {}).get("conditions") or []}
-        about = (phase, initialized, self.stamp(), self._start_time, reason, message)
+        about = (phase, initialized, self.stamp(), self._start_time, reason, message, disruption)
         status = pod_status(PodPicture(self.pod, states, *about, before))
         try:
             if self._bound:

@@ -68,6 +68,8 @@ class PodPicture:
     start_time: str
     reason: str = ""
     message: str = ""
+    disruption: str = ""
+    """Why the pod was ended through no fault of its own; empty when it was not."""
     conditions: Mapping[str, Json] = field(default_factory=dict)
     """The conditions of the status before, by type: their times stay while they do."""
 
@@ -135,6 +137,8 @@ def _conditions(picture: PodPicture) -> list[Json]:
         "ContainersReady": ready,
         "PodScheduled": ("True", "", ""),
     }
+    if picture.disruption:
+        wanted["DisruptionTarget"] = ("True", picture.disruption, picture.message)
     return [_condition(picture, kind, *values) for kind, values in wanted.items()]
 
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from embedded.machinery.resources import JOBS, PODS
 from embedded.runner.orphans import MARK
 from tests.integration.embedded.conftest import Cluster, alive, running
 
+Json = dict[str, Any]
 linux = pytest.mark.skipif(sys.platform != "linux", reason="what leaves its process group is found on Linux only")
 
 _BACKGROUND = "sleep 300 & echo $!"
@@ -66,6 +68,7 @@ async def test_stopping_the_cluster_ends_its_pods_and_says_so(tmp_path: Path) ->
     async with running(tmp_path / "c") as cluster:
         status = cluster.registry.get(PODS, "default", "p")["status"]
         assert (status["phase"], status["reason"]) == ("Failed", "NodeShutdown")
+        assert disruption(status) == "TerminationByKubelet"
 
 
 _LIFE = """
@@ -121,10 +124,17 @@ async def test_after_a_crash_orphans_are_ended_and_their_pods_have_failed(tmp_pa
         (pod,) = cluster.registry.list(PODS)
         assert (pod["status"]["phase"], pod["status"]["reason"]) == ("Failed", "NodeLost")
         assert pod["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 137
+        assert disruption(pod["status"]) == "DeletionByPodGC"
         async with asyncio.timeout(5):
             while any(_runs(pid) for pid in pids):
                 await asyncio.sleep(0.01)
         assert b"\n" in await cluster.log(pod["metadata"]["name"])
+
+
+def disruption(status: Json) -> str:
+    """Why a pod was ended through no fault of its own."""
+    (condition,) = [c for c in status["conditions"] if c["type"] == "DisruptionTarget" and c["status"] == "True"]
+    return str(condition["reason"])
 
 
 def _runs(pid: int) -> bool:
