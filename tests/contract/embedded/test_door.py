@@ -58,13 +58,21 @@ def test_a_browser_that_was_led_here_is_refused(api: Api) -> None:
 
 
 def test_a_body_over_3_mib_is_refused_and_one_below_is_taken(api: Api) -> None:
-    def config(size: int) -> dict[str, object]:
-        return {"metadata": {"generateName": "big-"}, "data": {"k": "x" * size}}
+    def config(size: int) -> bytes:
+        return b'{"metadata":{"generateName":"big-"}}'.ljust(size)
 
     path = "/api/v1/namespaces/default/configmaps"
-    status, body = api("POST", path, config(3 << 20))
+    status, body = api("POST", path, config((3 << 20) + 1))
     assert (status, body["reason"]) == (413, "RequestEntityTooLarge")
-    assert api("POST", path, config((3 << 20) - 1000))[0] == 201
+    assert api("POST", path, config(3 << 20))[0] == 201
+
+
+def test_what_an_object_may_hold_has_an_end(api: Api) -> None:
+    body = {"metadata": {"name": "fat"}, "data": {"k": "x" * (1 << 20)}}
+    assert api("POST", "/api/v1/namespaces/default/configmaps", body)[0] == 201
+    body = {"metadata": {"name": "fatter"}, "data": {"k": "x" * ((1 << 20) + 1)}}
+    status, told = api("POST", "/api/v1/namespaces/default/configmaps", body)
+    assert (status, told["details"]["causes"][0]["reason"]) == (422, "FieldValueTooLong")
 
 
 _ODD_BODIES = [b"", b"{", b"[]", b"null", b'"x"', b'{"metadata": []}', b'{"metadata": 1}', b"[" * 100_000, b"\xff\xfe"]
