@@ -37,7 +37,7 @@ class Spread:
 
 @dataclass
 class QueueNumbers(Generic[Key]):
-    """`workqueue_adds_total`, `_retries_total`, `_queue_duration_seconds`, `_work_duration_seconds` and what goes on."""
+    """`workqueue_adds_total`, `_retries_total`, `_queue_duration_seconds`, `_work_duration_seconds` and more."""
 
     adds: int = 0
     retries: int = 0
