@@ -1,0 +1,73 @@
+"""Programs that play recordings, and programs that are none."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from kind.command import Finished, OnLine
+
+Plays = Callable[..., Path]
+
+
+@pytest.fixture
+def plays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plays:
+    """Puts a `kind` and a `docker` on PATH that play these recordings and fail on anything else."""
+    here = Path(__file__).parent
+
+    def install(*names: str, pace: float = 0.0) -> Path:
+        folder = tmp_path / "bin"
+        folder.mkdir(exist_ok=True)
+        for program in ("kind", "docker"):
+            file = folder / program
+            file.write_text(f"#!{sys.executable} -IS\n" + (here / "standin.py").read_text())
+            file.chmod(0o755)
+        for name, value in {
+            "PATH": str(folder),
+            "RECORDED": str(here / "recorded.json"),
+            "PLAYED": str(tmp_path / "played"),
+            "PLAYS": ",".join(names),
+            "PACE": str(pace),
+        }.items():
+            monkeypatch.setenv(name, value)
+        return tmp_path / "played"
+
+    return install
+
+
+@dataclass
+class Programs:
+    """Programs by what they answer: the longest known beginning of a command decides. Unknown ones fail the test."""
+
+    answers: dict[str, tuple[int, str]] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+    async def __call__(
+        self,
+        command: Sequence[str],
+        *,
+        timeout: float,
+        on_line: OnLine | None = None,
+        stdin: Path | None = None,
+        cwd: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> Finished:
+        text = " ".join(command)
+        self.asked.append(text)
+        known = [each for each in self.answers if text.startswith(each)]
+        assert known, f"nobody said what `{text}` answers"
+        code, said = self.answers[max(known, key=len)]
+        lines = [("err" if code else "out", line) for line in said.splitlines()]
+        for _, line in lines:
+            if on_line is not None:
+                on_line(line)
+        return Finished(tuple(command), code, tuple(lines))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def programs() -> Programs:
+    return Programs()

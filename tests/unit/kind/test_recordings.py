@@ -1,0 +1,160 @@
+"""kind and docker as they were on a real machine: what we call them with is what was recorded, to the word."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+
+from kind.cluster import Kind, Ports, config, progress
+from kind.docker import Docker
+from kind.errors import KindError, PortTakenError, ProgramFailedError, ProgramMissingError
+from tests.unit.kind.conftest import Plays
+
+IMAGE = "kindest/node:v1.36.2"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    written = tmp_path / "cluster.yaml"
+    written.write_text(config(Ports(18080, 18900)))
+    return written
+
+
+async def test_a_cluster_is_made_and_says_what_it_does(plays: Plays, file: Path) -> None:
+    plays("create")
+    heard: list[str] = []
+    await Kind().create("c8s", IMAGE, file, heard.append)
+    assert [said for line in heard if (said := progress(line))] == [
+        "Ensuring node image (kindest/node:v1.36.2)",
+        "Preparing nodes",
+        "Writing configuration",
+        "Starting control-plane",
+        "Installing CNI",
+        "Installing StorageClass",
+        "Waiting ≤ 2m0s for control-plane = Ready",
+        "Ready after 17s",
+    ]
+
+
+async def test_the_version_clusters_nodes_and_images_are_read(plays: Plays) -> None:
+    plays("kind-version", "get-clusters-none", "get-clusters", "get-nodes", "load-image", "load-image-again")
+    kind = Kind()
+    assert await kind.version() == (0, 33, 0)
+    assert await kind.clusters() == ()
+    assert await kind.clusters() == ("c8s",)
+    assert await kind.nodes("c8s") == ("c8s-control-plane",)
+    await kind.load("c8s", "busybox:1.36")
+    await kind.load("c8s", "busybox:1.36")
+
+
+async def test_a_cluster_with_a_stopped_node_is_still_listed_and_started_again(plays: Plays) -> None:
+    played = plays("docker-stop-node", "get-clusters-stopped", "docker-start-node", "delete", "delete-again")
+    await Docker().stop("c8s-control-plane")
+    assert await Kind().clusters() == ("c8s",)
+    await Docker().start("c8s-control-plane")
+    await Kind().delete("c8s")
+    await Kind().delete("c8s")
+    assert len(played.read_text().split()) == 5
+
+
+async def test_what_docker_says_of_itself_is_read(plays: Plays) -> None:
+    plays("docker-info")
+    info = await Docker().info()
+    assert (info.server_version, info.client_version) == ("20.10.24+dfsg1", "28.2.2")
+    assert (info.memory, info.cpus, info.cgroup_version, info.storage_driver) == (25276502016, 2, "1", "overlay2")
+    assert not info.rootless
+    assert not info.containerd_store
+
+
+async def test_no_engine_is_told_as_such_although_docker_prints_json(plays: Plays) -> None:
+    plays("no-daemon-docker-info")
+    with pytest.raises(KindError, match="Cannot connect to the Docker daemon") as caught:
+        await Docker().info()
+    assert "Start Docker" in caught.value.remedy
+
+
+@pytest.mark.parametrize("play", ["no-daemon-kind-get"])
+async def test_kind_without_an_engine_says_how_to_start_it(plays: Plays, play: str) -> None:
+    plays(play)
+    with pytest.raises(KindError, match="Start Docker"):
+        await Kind().clusters()
+
+
+async def test_a_taken_port_is_an_error_of_its_own(plays: Plays, file: Path) -> None:
+    # The failures were recorded without --wait.
+    played = plays("create-port-taken")
+    with pytest.raises(PortTakenError, match="18080"):
+        await create_at_once(file)
+    assert played.read_text() == "create-port-taken"
+
+
+@pytest.mark.parametrize(
+    ("play", "image", "said"),
+    [
+        ("create-image-missing", "kindest/node:v9.9.9", "no way to the registry"),
+        ("create-exists", IMAGE, "already exist"),
+        ("create-bad-config", IMAGE, "not a valid node role"),
+    ],
+)
+async def test_a_create_that_fails_says_why(plays: Plays, file: Path, play: str, image: str, said: str) -> None:
+    plays(play)
+    with pytest.raises(ProgramFailedError, match=said):
+        await create_at_once(file, image)
+
+
+async def create_at_once(file: Path, image: str = IMAGE) -> None:
+    """`kind create` without `--wait`, as the failures were recorded, judged as ours are."""
+    from kind.cluster import create_failure
+    from kind.command import run
+
+    command = ["kind", "create", "cluster", "--name", "c8s", "--image", image, "--config", str(file)]
+    raise create_failure(await run(command, timeout=30), image)
+
+
+@pytest.mark.parametrize(
+    ("play", "cluster", "image", "said"),
+    [
+        ("load-image-missing", "c8s", "nothing/here:1", "not present locally"),
+        ("load-no-cluster", "nope", "busybox:1.36", "no nodes found"),
+    ],
+)
+async def test_a_load_that_fails_says_why(plays: Plays, play: str, cluster: str, image: str, said: str) -> None:
+    plays(play)
+    with pytest.raises(ProgramFailedError, match=said):
+        await Kind().load(cluster, image)
+
+
+async def test_a_missing_cluster_has_no_kubeconfig(plays: Plays) -> None:
+    plays("get-kubeconfig-missing")
+    with pytest.raises(ProgramFailedError, match="could not locate any control plane nodes"):
+        await Kind().kubeconfig("nope")
+
+
+async def test_a_pull_without_a_network_says_where_to_put_the_image(plays: Plays) -> None:
+    plays("docker-pull-missing")
+    with pytest.raises(ProgramFailedError, match="docker load"):
+        await Docker().pull("quay.io/none/none:1")
+
+
+async def test_a_program_that_is_missing_is_named_with_how_to_install_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ProgramMissingError, match="Install kind"):
+        await Kind().version()
+
+
+async def test_a_cancelled_program_is_ended(plays: Plays, file: Path) -> None:
+    played = plays("create", pace=1.0)
+    creating = asyncio.create_task(Kind().create("c8s", IMAGE, file))
+    deadline = time.monotonic() + 20
+    while not played.exists() and time.monotonic() < deadline:
+        await asyncio.sleep(0.01)
+    creating.cancel()
+    began = time.monotonic()
+    with pytest.raises(asyncio.CancelledError):
+        await creating
+    assert time.monotonic() - began < 4
