@@ -181,7 +181,7 @@ class PodWorker:
                 return f"container {container.name} can't run: {why}"
             if why := probes.unsupported(container.spec):
                 return why
-        return ""
+        return volumes.unsupported(self._record.pod)
 
     async def _run_init(self, group: asyncio.TaskGroup, around: Surroundings) -> bool:
         """Run the init containers in order, and start the sidecars among them; True when the main ones may start."""

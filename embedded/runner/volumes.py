@@ -22,13 +22,14 @@ from embedded.runner.environment import ConfigError, Lookup, expand
 Json = dict[str, Any]
 
 _CAN = "emptyDir, secret, configMap, downwardAPI and projected"
+_KINDS = {"emptyDir", "secret", "configMap", "downwardAPI"}
 
 
 def prepare(pod: Json, root: Path, secret: Lookup, config_map: Lookup) -> dict[str, Path]:
     """Make the volumes below `root`; returns their directories by name.
 
     Raises:
-        ConfigError: a volume's Secret or ConfigMap is missing, or its kind can't be had here.
+        ConfigError: a volume's Secret or ConfigMap is missing, or a path leads out of it.
         OSError: the disk is full.
     """
     made: dict[str, Path] = {}
@@ -43,6 +44,18 @@ def prepare(pod: Json, root: Path, secret: Lookup, config_map: Lookup) -> dict[s
             _fill(folder, volume, None, pod, (secret, config_map))
         made[volume["name"]] = folder
     return made
+
+
+def unsupported(pod: Json) -> str:
+    """Which volume of a pod can't be had here at all; empty when all can."""
+    for volume in pod["spec"].get("volumes") or []:
+        sources = volume["projected"].get("sources") or [] if "projected" in volume else [volume]
+        for source in sources:
+            kinds = [key for key in source if key != "name"]
+            if not kinds or set(kinds) - _KINDS:
+                told = ", ".join(kinds) or "none"
+                return f"volume {volume['name']}: a volume of kind {told} can't be had here; {_CAN} can"
+    return ""
 
 
 def _fill(folder: Path, source: Json, mode: int | None, pod: Json, lookups: tuple[Lookup, Lookup]) -> None:
@@ -66,8 +79,6 @@ def _fill(folder: Path, source: Json, mode: int | None, pod: Json, lookups: tupl
             elif not wanted.get("optional"):
                 raise ConfigError(f"references non-existent {word} key: {item['key']}")
         return
-    kinds = ", ".join(key for key in source if key != "name") or "none"
-    raise ConfigError(f"a volume of kind {kinds} can't be had here; {_CAN} can")
 
 
 def _told(item: Json, pod: Json) -> bytes:

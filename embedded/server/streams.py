@@ -163,7 +163,7 @@ async def _hand_on(socket: web.WebSocketResponse, session: ExecSession, *, stdin
 
 def _resize(session: ExecSession, data: bytes) -> None:
     """`{"Width": columns, "Height": rows}`; what is not that is ignored."""
-    with suppress(ValueError, TypeError, KeyError):
+    with suppress(ValueError, TypeError, KeyError, RecursionError, OverflowError):
         size = json.loads(data)
         session.resize(int(size["Width"]), int(size["Height"]))
 

@@ -242,3 +242,19 @@ async def test_orphaned_pods_outlive_their_job(cluster: Cluster) -> None:
     (pod,) = cluster.registry.list(PODS)
     assert "ownerReferences" not in pod["metadata"]
     assert pod["status"]["phase"] == "Running"
+
+
+@pytest.mark.parametrize(
+    ("volume", "kind"),
+    [
+        ({"hostPath": {"path": "/etc"}}, "hostPath"),
+        ({"projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}}, "serviceAccountToken"),
+    ],
+)
+async def test_a_volume_that_can_not_be_had_fails_its_pod_before_anything_starts(
+    cluster: Cluster, volume: Json, kind: str
+) -> None:
+    cluster.pod("echo never", more={"volumes": [{"name": "v", **volume}]})
+    status = (await cluster.ended())["status"]
+    assert (status["phase"], status["reason"]) == ("Failed", "NotSupported")
+    assert f"volume v: a volume of kind {kind} can't be had here" in status["message"]
