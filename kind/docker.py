@@ -99,12 +99,11 @@ class Docker:
         return done.out
 
     async def build(
-        self, context: Path, tag: str, arguments: Mapping[str, str], *, network: bool, on_line: OnLine | None = None
+        self, context: Path, tag: str, arguments: Mapping[str, str], *, on_line: OnLine | None = None
     ) -> None:
         """Build an image, with the older builder as well as with BuildKit."""
         given = [word for name, value in arguments.items() for word in ("--build-arg", f"{name}={value}")]
-        reach = [] if network else ["--network", "none"]
-        command = ["docker", "build", "--tag", tag, *reach, *given, "."]
+        command = ["docker", "build", "--tag", tag, *given, "."]
         done = await self._run(command, timeout=_BUILD, on_line=on_line, cwd=context)
         if done.code:
             raise done.failure("Fix what the build says; `c8s up --kind` builds again.")

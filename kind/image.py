@@ -109,8 +109,7 @@ class ImageBuilder:
 
         with tempfile.TemporaryDirectory(prefix="c8s-image-") as folder:
             lay_out(self.recipe, wheels, Path(folder))
-            # BuildKit shows what a step prints only in this form.
-            await self.docker.build(Path(folder), name, {"BASE": self.recipe.base}, network=True, on_line=listen)
+            await self.docker.build(Path(folder), name, {"BASE": self.recipe.base}, on_line=listen)
         # A step's own text is repeated by the builder when it shows the step; what counts is a line that is only that.
         return name, not any(line.strip().endswith(_NO_GIT) and "echo" not in line for line in heard)
 

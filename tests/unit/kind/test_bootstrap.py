@@ -1,0 +1,133 @@
+"""The plan of a real cluster, with programs that answer as told and no cluster behind them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from kind.bootstrap import Bootstrap, Options, dry_run
+from kind.cluster import Ports
+from kind.errors import KindError, NotOursError
+from kind.plan import Step
+from kind.record import Record, choose_ports, is_ours, read_record, write_record
+from tests.unit.kind.conftest import Programs
+
+INSPECT = "docker container inspect --format {{json .}} c8s-control-plane"
+
+
+def container(running: bool = True, identity: str = "abc", ports: tuple[int, int] = (18080, 18900)) -> str:
+    bound = {
+        f"{inside}/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(port)}]
+        for inside, port in zip((30080, 30900), ports, strict=True)
+    }
+    return json.dumps(
+        {
+            "Id": identity,
+            "Name": "/c8s-control-plane",
+            "State": {"Running": running},
+            "Config": {"Labels": {"io.x-k8s.kind.cluster": "c8s"}},
+            "HostConfig": {"PortBindings": bound},
+        }
+    )
+
+
+def bootstrap(folder: Path, programs: Programs, record: Record | None = None) -> Bootstrap:
+    options = Options("c8s", folder, folder / "cache")
+    if record is not None:
+        write_record(options.record_file, record)
+    return Bootstrap(options, runs=programs, ports_free=lambda port: True)
+
+
+def named(made: Bootstrap, name: str) -> Step:
+    return next(each for each in made.steps() if each.name == name)
+
+
+def silent(_: str) -> None:
+    return
+
+
+async def test_a_cluster_of_the_same_name_that_is_not_ours_is_never_touched(tmp_path: Path, programs: Programs) -> None:
+    programs.answers = {"kind get clusters": (0, "c8s"), INSPECT: (0, container(running=False))}
+    with pytest.raises(NotOursError, match="left alone"):
+        await named(bootstrap(tmp_path, programs), "cluster").check()
+    # It had another id when we made ours: somebody deleted ours and made their own.
+    theirs = Record("c8s", Ports(18080, 18900), "image", container="other")
+    with pytest.raises(NotOursError):
+        await named(bootstrap(tmp_path, programs, theirs), "cluster").check()
+    assert {command.split()[1] for command in programs.asked} == {"get", "container"}
+
+
+async def test_a_creation_that_was_interrupted_is_begun_anew(tmp_path: Path, programs: Programs) -> None:
+    programs.answers = {
+        "kind get clusters": (0, "c8s"),
+        INSPECT: (0, container()),
+        "kind delete cluster --name c8s": (0, ""),
+    }
+    made = bootstrap(tmp_path, programs, Record("c8s", Ports(18080, 18900), "image"))
+    assert await named(made, "cluster").check() is None
+    assert programs.asked[-1] == "kind delete cluster --name c8s"
+
+
+async def test_a_machine_without_an_engine_stops_the_plan_with_the_remedy(tmp_path: Path, programs: Programs) -> None:
+    programs.answers = {"kind version": (0, "kind v0.33.0 go1.27.2"), "docker info": (1, "Cannot connect to Docker")}
+    with pytest.raises(KindError, match="Start Docker"):
+        await named(bootstrap(tmp_path, programs), "machine").action(silent)
+
+
+async def test_an_old_kind_is_refused(tmp_path: Path, programs: Programs) -> None:
+    programs.answers = {"kind version": (0, "kind v0.11.1 go1.16")}
+    with pytest.raises(KindError, match=r"0\.11\.1 is older"):
+        await named(bootstrap(tmp_path, programs), "machine").action(silent)
+
+
+async def test_a_port_that_was_taken_meanwhile_gives_way_to_another(tmp_path: Path, programs: Programs) -> None:
+    taken = "ERROR: failed: Error starting userland proxy: listen tcp4 127.0.0.1:18080: bind: address already in use"
+    programs.answers = {"kind create cluster": (1, taken)}
+    made = bootstrap(tmp_path, programs)
+    with pytest.raises(KindError, match="18080"):
+        await named(made, "cluster").action(silent)
+    assert made.record is not None
+    assert made.record.ports.api not in (18080, 18900)
+    assert len(programs.asked) == 3
+
+
+async def test_an_image_that_is_built_is_not_built_again(tmp_path: Path, programs: Programs) -> None:
+    programs.answers = {"docker image inspect": (0, "sha256:1")}
+    known = await named(bootstrap(tmp_path, programs), "image").check()
+    assert known is not None
+    assert known.startswith("c8s-controller:")
+
+
+def test_the_plan_is_printed_without_asking_anybody(tmp_path: Path) -> None:
+    plan = json.loads(dry_run(Options("c8s", tmp_path / "none", tmp_path)))
+    names = [each["step"] for each in plan]
+    made = "machine cluster image load objects store bucket controller images context"
+    assert names == made.split()
+    assert all(names.index(need) < names.index(each["step"]) for each in plan for need in each["needs"])
+    assert not (tmp_path / "none").exists()
+
+
+def test_ports_are_remembered_and_the_next_free_ones_taken() -> None:
+    assert choose_ports(free=lambda port: True) == Ports(18080, 18900)
+    assert choose_ports(free=lambda port: port not in (18080, 18081, 18900)) == Ports(18082, 18901)
+    assert choose_ports(Ports(20000, 20000), free=lambda port: True) == Ports(20000, 20001)
+
+
+def test_a_record_is_private_and_survives(tmp_path: Path) -> None:
+    record = Record("c8s", Ports(1, 2), "image", container="abc")
+    write_record(tmp_path / "kind.json", record)
+    assert read_record(tmp_path / "kind.json") == record
+    assert (tmp_path / "kind.json").stat().st_mode & 0o777 == 0o600
+    (tmp_path / "kind.json").write_text('{"cluster": 1')
+    assert read_record(tmp_path / "kind.json") is None
+
+
+@pytest.mark.parametrize(("ports", "ours"), [((18080, 18900), True), ((18080, 18901), False)])
+def test_before_its_id_is_known_a_node_is_known_by_its_ports(ports: tuple[int, int], ours: bool) -> None:
+    from kind.docker import parsed_container
+
+    node = parsed_container(json.loads(container(ports=ports)))
+    assert is_ours(Record("c8s", Ports(18080, 18900), "image"), node) is ours
+    assert is_ours(Record("other", Ports(18080, 18900), "image"), node) is False
