@@ -14,6 +14,8 @@ _KEPT = (
     *("name", "namespace", "uid", "creationTimestamp", "generation", "generateName", "managedFields"),
     *("deletionTimestamp", "deletionGracePeriodSeconds"),
 )
+_OMITTED_METADATA = ("labels", "annotations", "finalizers", "ownerReferences", "generateName")
+_OMITTED = ("data", "binaryData", "stringData")
 
 
 def complete(resource: ResourceType, obj: Json, namespace: str | None) -> Json:
@@ -42,6 +44,15 @@ def complete(resource: ResourceType, obj: Json, namespace: str | None) -> Json:
     else:
         metadata["namespace"] = namespace
     return metadata
+
+
+def drop_empty(resource: ResourceType, obj: Json) -> None:
+    """Leave out what a real server leaves out when it is empty, in place."""
+    omitted = _OMITTED if resource.schema is None else ()
+    for holder, fields in ((obj["metadata"], _OMITTED_METADATA), (obj, omitted)):
+        for field in fields:
+            if field in holder and not holder[field]:
+                del holder[field]
 
 
 def require_valid(resource: ResourceType, obj: Json, causes: Iterable[errors.Cause]) -> None:

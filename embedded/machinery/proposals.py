@@ -221,6 +221,7 @@ def _read(resource: ResourceType, obj: Json, how: Write) -> tuple[str, ...]:
         ApiError: 400, a value is of a wrong type, or something was dropped and the write is strict.
     """
     dropped = shapes.fit(resource, obj)
+    envelope.drop_empty(resource, obj)
     if resource.schema is not None:
         dropped += structural.prune(obj, resource.schema)
     told = tuple(f'unknown field "{path}"' for path in dropped)

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from embedded.storage.store import Event, Store
 
 _LIMIT = 50_000
+_LIMIT_BYTES = 64 << 20
 
 
 class LaggedError(Exception):
@@ -31,6 +32,7 @@ class Subscription:
         self._waiting: deque[Event] = deque()
         self._wake = asyncio.Event()
         self._lagged = False
+        self._bytes = 0
         if since is not None:
             self._waiting.extend(store.since(since, resource))
         self._unsubscribe: Callable[[], None] | None = store.subscribe(self._receive)
@@ -46,10 +48,12 @@ class Subscription:
     def _receive(self, event: Event) -> None:
         if not self._concerns(event):
             return
-        if len(self._waiting) >= _LIMIT:
+        if len(self._waiting) >= _LIMIT or self._bytes + event.size > _LIMIT_BYTES:
             self._lagged = True
+            self._waiting.clear()
             self.close()
         else:
+            self._bytes += event.size
             self._waiting.append(event)
         self._wake.set()
 
@@ -62,6 +66,7 @@ class Subscription:
         if self._lagged:
             raise LaggedError
         events = list(self._waiting)
+        self._bytes = 0
         self._waiting.clear()
         self._wake.clear()
         return events

@@ -23,7 +23,19 @@ from embedded.machinery.errors import ApiError, bad_request, method_not_allowed,
 from embedded.machinery.ports import LogOptions, PodRunner
 from embedded.machinery.registry import Registry
 from embedded.machinery.tables import table
-from embedded.server import body, discovery, doorway, forms, listing, options, paths, responses, streams, watching
+from embedded.server import (
+    body,
+    discovery,
+    doorway,
+    forms,
+    listing,
+    options,
+    paths,
+    patience,
+    responses,
+    streams,
+    watching,
+)
 from embedded.server.calls import Call
 from embedded.server.webhooks import Webhooks
 from embedded.server.writing import Writing
@@ -61,7 +73,7 @@ class Server:
 
     def runner(self) -> web.ServerRunner:
         """To be started on a socket by whoever composes the process."""
-        server = web.Server(
+        server = patience.Server(
             self.handle, request_factory=_request, access_log=None, handler_cancellation=True, tcp_keepalive=True
         )
         return web.ServerRunner(server, shutdown_timeout=1.0)
@@ -103,7 +115,7 @@ class Server:
         if resource in REVIEWS:
             if verb != "create":
                 raise method_not_allowed()
-            review = body.read_object(await request.read(), request.content_type, resource.kind)
+            review = body.read_object(await patience.body_of(request), request.content_type, resource.kind)
             return responses.of(
                 201, answer(resource, review, target.namespace or "", user, self._authenticator, self._authorizer)
             )
@@ -177,7 +189,8 @@ class Server:
         response.content_length = length
         await response.prepare(call.request)
         for piece in listing.pieces(chunks, _ONE_PIECE):
-            await response.write(piece)
+            async with patience.reading(call.request):
+                await response.write(piece)
         await response.write_eof()
         return response
 
@@ -192,7 +205,7 @@ class Server:
         if verb != "create":
             raise method_not_allowed()
         request, t = call.request, call.target
-        wish = body.read_object(await request.read(), request.content_type, "TokenRequest").get("spec") or {}
+        wish = body.read_object(await patience.body_of(request), request.content_type, "TokenRequest").get("spec") or {}
         seconds, audiences = wish.get("expirationSeconds", 3600), wish.get("audiences") or [AUDIENCE]
         if type(seconds) is not int or not isinstance(audiences, list):
             raise bad_request("a TokenRequest's expirationSeconds is a whole number and its audiences a list")
@@ -218,7 +231,8 @@ class Server:
         closing = asyncio.ensure_future(self._closing.wait())
         try:
             if first:
-                await response.write(first)
+                async with patience.reading(request):
+                    await response.write(first)
             while not closing.done():
                 following = asyncio.ensure_future(anext(chunks, None))
                 try:
@@ -229,7 +243,8 @@ class Server:
                         await asyncio.wait((following,))
                 if following.cancelled() or (chunk := following.result()) is None:
                     break
-                await response.write(chunk)
+                async with patience.reading(request):
+                    await response.write(chunk)
         except ConnectionError:
             return response
         finally:
@@ -241,6 +256,8 @@ class Server:
 
 def _request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
     loop = asyncio.get_running_loop()
+    if isinstance(protocol, patience.Connection):
+        protocol.begun()
     return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=doorway.MAX_BODY)
 
 

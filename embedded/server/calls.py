@@ -9,7 +9,7 @@ from aiohttp import web
 
 from embedded.access.identity import User
 from embedded.machinery.write import Write
-from embedded.server import body, options, paths
+from embedded.server import body, options, paths, patience
 
 Json = dict[str, Any]
 
@@ -58,7 +58,7 @@ class Call:
             ApiError: 400, 422.
         """
         request, query = self.request, self.query
-        data = await request.read()
+        data = await patience.body_of(request)
         wish = body.read_object(data, request.content_type, "DeleteOptions") if data.strip() else {}
         options.read_delete(wish)
         if "propagationPolicy" in query:

@@ -63,6 +63,8 @@ _MESSAGES: dict[str, dict[int, tuple[str, str]]] = {
     "TokenRequestSpec": {1: ("audiences", "[string"), 4: ("expirationSeconds", "int")},
     "SelfSubjectReview": {**_OBJECT, 2: _STATUS},
     "SelfSubjectAccessReview": {**_OBJECT, 2: ("spec", "AccessReviewSpec"), 3: _STATUS},
+    "SelfSubjectRulesReview": {**_OBJECT, 2: ("spec", "SelfSubjectRulesReviewSpec"), 3: _STATUS},
+    "SelfSubjectRulesReviewSpec": {1: ("namespace", "string")},
     "AccessReviewSpec": {
         1: ("resourceAttributes", "ResourceAttributes"),
         2: ("nonResourceAttributes", "NonResourceAttributes"),

@@ -12,7 +12,7 @@ from embedded.machinery import proposals
 from embedded.machinery.errors import ApiError
 from embedded.machinery.registry import Registry
 from embedded.machinery.resources import PODS
-from embedded.server import body, options, responses
+from embedded.server import body, options, patience, responses
 from embedded.server.calls import Call
 from embedded.server.webhooks import Webhooks
 
@@ -33,7 +33,7 @@ class Writing:
     async def create(self, call: Call) -> web.StreamResponse:
         t, form = call.target, call.request.content_type
         options.check_write("create", call.query, call.dry_runs)
-        data = await call.request.read()
+        data = await patience.body_of(call.request)
 
         def propose() -> proposals.Change:
             obj = body.read_object(data, form, t.resource.kind)
@@ -44,7 +44,7 @@ class Writing:
     async def update(self, call: Call) -> web.StreamResponse:
         t, form = call.target, call.request.content_type
         options.check_write("update", call.query, call.dry_runs)
-        data = await call.request.read()
+        data = await patience.body_of(call.request)
 
         def propose() -> proposals.Change:
             obj = body.read_object(data, form, t.resource.kind)
@@ -55,7 +55,7 @@ class Writing:
     async def patch(self, call: Call) -> web.StreamResponse:
         t, form = call.target, call.request.headers.get("Content-Type", "")
         custom = t.resource.schema is not None
-        data = await call.request.read()
+        data = await patience.body_of(call.request)
         kind = body.patch_kind(form, custom=custom)
         options.check_write("patch", call.query, call.dry_runs, applies=kind == "apply")
 

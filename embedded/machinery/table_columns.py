@@ -1,0 +1,325 @@
+"""The columns of `kubectl get` for the built-in kinds, as Kubernetes' `pkg/printers` has them. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+Json = dict[str, Any]
+Cell = Callable[[Json, datetime], Any]
+
+
+@dataclass(frozen=True)
+class BuiltIn:
+    """A column; those with a priority above 0 are for `-o wide`."""
+
+    name: str
+    cell: Cell
+    type: str = "string"
+    priority: int = 0
+
+
+def human_duration(seconds: float) -> str:
+    """As kubectl shows ages: 5s, 3m12s, 4h, 2d."""
+    whole = int(seconds)
+    if whole < 0:
+        return "<invalid>"
+    if whole < 120:
+        return f"{whole}s"
+    minutes = whole // 60
+    if minutes < 10:
+        return f"{minutes}m{whole % 60}s" if whole % 60 else f"{minutes}m"
+    if minutes < 180:
+        return f"{minutes}m"
+    hours = whole // 3600
+    if hours < 8:
+        return f"{hours}h{minutes % 60}m" if minutes % 60 else f"{hours}h"
+    if hours < 48:
+        return f"{hours}h"
+    days = hours // 24
+    if days < 8:
+        return f"{days}d{hours % 24}h" if hours % 24 else f"{days}d"
+    if days < 730:
+        return f"{days}d"
+    years = days // 365
+    return f"{years}y{days % 365}d" if years < 8 and days % 365 else f"{years}y"
+
+
+def age(since: str | None, now: datetime) -> str:
+    if not since:
+        return "<unknown>"
+    began = datetime.fromisoformat(since)
+    return human_duration((now - began).total_seconds())
+
+
+def json_path(obj: Json, path: str) -> Any:
+    """The value of a simple JSONPath such as `.spec.size` or `.status.conditions[0].type`."""
+    value: Any = obj
+    for name, index in re.findall(r"\.([\w-]+)|\[(\d+)\]", path):
+        if name:
+            value = value.get(name) if isinstance(value, dict) else None
+        else:
+            value = value[int(index)] if isinstance(value, list) and int(index) < len(value) else None
+    return value
+
+
+def at(path: str, empty: Any = None) -> Cell:
+    def cell(obj: Json, _: datetime) -> Any:
+        found = json_path(obj, path)
+        return empty if found is None else found
+
+    return cell
+
+
+def _age(obj: Json, now: datetime) -> str:
+    return age(obj["metadata"].get("creationTimestamp"), now)
+
+
+def _job_status(job: Json, _: datetime) -> str:
+    conditions = job.get("status", {}).get("conditions") or []
+    held = [condition["type"] for condition in conditions if condition["status"] == "True"]
+    kinds = ("Complete", "Failed", "Suspended", "FailureTarget", "SuccessCriteriaMet")
+    if "deletionTimestamp" in job["metadata"]:
+        return "Terminating"
+    return next((kind for kind in kinds if kind in held), "Running")
+
+
+def _job_completions(job: Json, _: datetime) -> str:
+    done, spec = job.get("status", {}).get("succeeded", 0), job["spec"]
+    if spec.get("completions") is not None:
+        return f"{done}/{spec['completions']}"
+    parallel = spec.get("parallelism", 1)
+    return f"{done}/1 of {parallel}" if parallel > 1 else f"{done}/1"
+
+
+def _job_duration(job: Json, now: datetime) -> str:
+    status = job.get("status", {})
+    if not status.get("startTime"):
+        return ""
+    end = datetime.fromisoformat(status["completionTime"]) if status.get("completionTime") else now
+    return human_duration((end - datetime.fromisoformat(status["startTime"])).total_seconds())
+
+
+def _selector(job: Json, _: datetime) -> str:
+    labels = (job["spec"].get("selector") or {}).get("matchLabels") or {}
+    return ",".join(f"{key}={value}" for key, value in sorted(labels.items())) or "<none>"
+
+
+def _of_containers(field: str) -> Cell:
+    def cell(job: Json, _: datetime) -> str:
+        return ",".join(str(c.get(field, "")) for c in job["spec"]["template"]["spec"].get("containers") or [])
+
+    return cell
+
+
+def _sidecars(pod: Json) -> set[str]:
+    return {c["name"] for c in pod["spec"].get("initContainers") or [] if c.get("restartPolicy") == "Always"}
+
+
+def _statuses(pod: Json) -> list[Json]:
+    """Of the containers that count as the pod's own: sidecars among them."""
+    status, sidecars = pod.get("status", {}), _sidecars(pod)
+    beside = [s for s in status.get("initContainerStatuses") or [] if s.get("name") in sidecars]
+    return beside + list(status.get("containerStatuses") or [])
+
+
+def _pod_ready(pod: Json, _: datetime) -> str:
+    whole = len(pod["spec"].get("containers") or []) + len(_sidecars(pod))
+    return f"{sum(bool(s.get('ready')) for s in _statuses(pod))}/{whole}"
+
+
+def _pod_status(pod: Json, _: datetime) -> str:
+    status = pod.get("status", {})
+    if "deletionTimestamp" in pod["metadata"]:
+        return "Unknown" if status.get("reason") == "NodeLost" else "Terminating"
+    if beginning := _initializing(pod):
+        return beginning
+    reason = status.get("reason") or status.get("phase", "Pending")
+    running = False
+    for state in reversed(status.get("containerStatuses") or []):
+        current = state.get("state", {})
+        running = running or (bool(state.get("ready")) and "running" in current)
+        if why := current.get("waiting", {}).get("reason"):
+            reason = why
+        elif (ended := current.get("terminated")) is not None:
+            code, signal = ended.get("exitCode", 0), ended.get("signal")
+            reason = ended.get("reason") or (f"Signal:{signal}" if signal else f"ExitCode:{code}")
+    if reason == "Completed" and running:
+        return "Running"
+    return "Completed" if reason == "Succeeded" else str(reason)
+
+
+def _initializing(pod: Json) -> str:
+    """What holds a pod up before its containers: `Init:1/2`, `Init:Error`; empty when nothing does."""
+    states = pod.get("status", {}).get("initContainerStatuses") or []
+    sidecars, whole = _sidecars(pod), len(pod["spec"].get("initContainers") or [])
+    for index, state in enumerate(states):
+        current = state.get("state", {})
+        ended = current.get("terminated")
+        if ended is not None and not ended.get("exitCode", 0):
+            continue
+        if state.get("name") in sidecars and state.get("started"):
+            continue
+        if ended is not None:
+            return f"Init:{ended.get('reason') or 'ExitCode:' + str(ended.get('exitCode'))}"
+        why = current.get("waiting", {}).get("reason")
+        return f"Init:{why}" if why and why != "PodInitializing" else f"Init:{index}/{whole}"
+    return ""
+
+
+def _pod_restarts(pod: Json, now: datetime) -> str:
+    states = _statuses(pod)
+    count = sum(s.get("restartCount", 0) for s in states)
+    ends = [e for s in states if (e := json_path(s, ".lastState.terminated.finishedAt"))]
+    return f"{count} ({age(max(ends), now)} ago)" if count and ends else str(count)
+
+
+def _gates(pod: Json, _: datetime) -> str:
+    return str(len(pod["spec"]["readinessGates"])) if pod["spec"].get("readinessGates") else "<none>"
+
+
+def _node_status(node: Json, _: datetime) -> str:
+    ready = any(c["type"] == "Ready" and c["status"] == "True" for c in node.get("status", {}).get("conditions") or [])
+    return ("Ready" if ready else "NotReady") + (
+        ",SchedulingDisabled" if node.get("spec", {}).get("unschedulable") else ""
+    )
+
+
+def _node_roles(node: Json, _: datetime) -> str:
+    prefix = "node-role.kubernetes.io/"
+    labels = node["metadata"].get("labels") or {}
+    return ",".join(sorted(key.removeprefix(prefix) for key in labels if key.startswith(prefix))) or "<none>"
+
+
+def _address(kind: str) -> Cell:
+    def cell(node: Json, _: datetime) -> str:
+        found = node.get("status", {}).get("addresses") or []
+        return next((a["address"] for a in found if a.get("type") == kind), "<none>")
+
+    return cell
+
+
+def _quota(*prefixes: str) -> Cell:
+    """`pods: 1/5, …`: what of a quota is used, of limits or of all else."""
+
+    def cell(quota: Json, _: datetime) -> str:
+        status = quota.get("status") or {}
+        limits, used = status.get("hard") or {}, status.get("used") or {}
+        shown = [name for name in sorted(limits) if name.startswith("limits.") == ("limits." in prefixes)]
+        return ", ".join(f"{name}: {used.get(name, '0')}/{limits[name]}" for name in shown)
+
+    return cell
+
+
+def _role(binding: Json, _: datetime) -> str:
+    return f"{binding['roleRef'].get('kind')}/{binding['roleRef'].get('name')}"
+
+
+def _subjects(kind: str) -> Cell:
+    def cell(binding: Json, _: datetime) -> str:
+        found = [s for s in binding.get("subjects") or [] if s.get("kind") == kind]
+        return ", ".join(f"{s['namespace']}/{s['name']}" if s.get("namespace") else s.get("name", "") for s in found)
+
+    return cell
+
+
+def _event_object(event: Json, _: datetime) -> str:
+    about = event.get("involvedObject") or {}
+    return f"{str(about.get('kind') or '').lower()}/{about.get('name')}"
+
+
+def _event_seen(event: Json, now: datetime) -> str:
+    return age(event.get("lastTimestamp") or event.get("eventTime") or event["metadata"].get("creationTimestamp"), now)
+
+
+def _event_first(event: Json, now: datetime) -> str:
+    return age(event.get("firstTimestamp") or event.get("eventTime") or event["metadata"].get("creationTimestamp"), now)
+
+
+def _event_source(event: Json, _: datetime) -> str:
+    source = event.get("source") or {}
+    parts = (source.get("component") or event.get("reportingComponent"), source.get("host"))
+    return ", ".join(part for part in parts if part)
+
+
+def _count(*fields: str) -> Cell:
+    return lambda obj, _: sum(len(obj.get(field) or {}) for field in fields)
+
+
+NAME = BuiltIn("Name", at(".metadata.name"))
+AGE = BuiltIn("Age", _age)
+_CREATED = BuiltIn("Created At", at(".metadata.creationTimestamp"), "date")
+_BINDING = (
+    NAME,
+    BuiltIn("Role", _role),
+    AGE,
+    BuiltIn("Users", _subjects("User"), priority=1),
+    BuiltIn("Groups", _subjects("Group"), priority=1),
+    BuiltIn("ServiceAccounts", _subjects("ServiceAccount"), priority=1),
+)
+COLUMNS: dict[str, tuple[BuiltIn, ...]] = {
+    "pods": (
+        NAME,
+        BuiltIn("Ready", _pod_ready),
+        BuiltIn("Status", _pod_status),
+        BuiltIn("Restarts", _pod_restarts),
+        AGE,
+        BuiltIn("IP", at(".status.podIP", "<none>"), priority=1),
+        BuiltIn("Node", at(".spec.nodeName", "<none>"), priority=1),
+        BuiltIn("Nominated Node", at(".status.nominatedNodeName", "<none>"), priority=1),
+        BuiltIn("Readiness Gates", _gates, priority=1),
+    ),
+    "jobs.batch": (
+        NAME,
+        BuiltIn("Status", _job_status),
+        BuiltIn("Completions", _job_completions),
+        BuiltIn("Duration", _job_duration),
+        AGE,
+        BuiltIn("Containers", _of_containers("name"), priority=1),
+        BuiltIn("Images", _of_containers("image"), priority=1),
+        BuiltIn("Selector", _selector, priority=1),
+    ),
+    "nodes": (
+        NAME,
+        BuiltIn("Status", _node_status),
+        BuiltIn("Roles", _node_roles),
+        AGE,
+        BuiltIn("Version", at(".status.nodeInfo.kubeletVersion", "")),
+        BuiltIn("Internal-IP", _address("InternalIP"), priority=1),
+        BuiltIn("External-IP", _address("ExternalIP"), priority=1),
+        BuiltIn("OS-Image", at(".status.nodeInfo.osImage", "<unknown>"), priority=1),
+        BuiltIn("Kernel-Version", at(".status.nodeInfo.kernelVersion", "<unknown>"), priority=1),
+        BuiltIn("Container-Runtime", at(".status.nodeInfo.containerRuntimeVersion", "<unknown>"), priority=1),
+    ),
+    "namespaces": (NAME, BuiltIn("Status", at(".status.phase")), AGE),
+    "secrets": (NAME, BuiltIn("Type", at(".type")), BuiltIn("Data", _count("data")), AGE),
+    "configmaps": (NAME, BuiltIn("Data", _count("data", "binaryData")), AGE),
+    "serviceaccounts": (NAME, BuiltIn("Secrets", _count("secrets")), AGE),
+    "resourcequotas": (NAME, BuiltIn("Request", _quota()), BuiltIn("Limit", _quota("limits.")), AGE),
+    "events": (
+        BuiltIn("Last Seen", _event_seen),
+        BuiltIn("Type", at(".type", "")),
+        BuiltIn("Reason", at(".reason", "")),
+        BuiltIn("Object", _event_object),
+        BuiltIn("Subobject", at(".involvedObject.fieldPath", ""), priority=1),
+        BuiltIn("Source", _event_source, priority=1),
+        BuiltIn("Message", lambda event, _: str(event.get("message") or "").strip()),
+        BuiltIn("First Seen", _event_first, priority=1),
+        BuiltIn("Count", at(".count", 1), "integer", 1),
+        BuiltIn("Name", at(".metadata.name"), priority=1),
+    ),
+    "leases.coordination.k8s.io": (NAME, BuiltIn("Holder", at(".spec.holderIdentity", "")), AGE),
+    "roles.rbac.authorization.k8s.io": (NAME, _CREATED),
+    "clusterroles.rbac.authorization.k8s.io": (NAME, _CREATED),
+    "rolebindings.rbac.authorization.k8s.io": _BINDING,
+    "clusterrolebindings.rbac.authorization.k8s.io": _BINDING,
+    "customresourcedefinitions.apiextensions.k8s.io": (NAME, _CREATED),
+    "validatingwebhookconfigurations.admissionregistration.k8s.io": (
+        NAME,
+        BuiltIn("Webhooks", _count("webhooks"), "integer"),
+        AGE,
+    ),
+}
