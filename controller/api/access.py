@@ -10,13 +10,13 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from fastapi import Request, Response
+from fastapi import Request, Response, WebSocket
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.requests import HTTPConnection
 
 from controller.api import problems
-from controller.api.auth import Authenticator, InvalidToken, Question, User
+from controller.api.auth import Authenticator, InvalidToken, Question, Tickets, User
 from controller.api.models import DIGEST, NAME
 from controller.api.watch import StillAdmitted
 from controller.kube import KubeError
@@ -32,7 +32,8 @@ class Rule:
     `kind`: `public` (health only); `user` (a valid token); `review` (a valid token and the right to `verb`
     the resource in the namespace of the path); `path` (the right to `get` the URL path, as Kubernetes guards
     its own metrics); `capability` (a run's token, checked by agent.py); `link` (a signed link, checked by
-    objects.py). `seconds` bounds the handler; None where the handler bounds its own transfers.
+    objects.py). `named` says whether the name in the path is the resource's. `seconds` bounds the handler;
+    None where the handler bounds its own transfers.
     """
 
     kind: Literal["public", "user", "review", "path", "capability", "link"]
@@ -41,6 +42,7 @@ class Rule:
     subresource: str = ""
     group: str = GROUP
     seconds: float | None = HANDLER_SECONDS
+    named: bool = True
 
     def sentence(self) -> str:
         """What a caller needs, for readers of the API's description."""
@@ -67,6 +69,10 @@ def _secrets(verb: str) -> Rule:
     return Rule("review", verb, "secrets", group="")
 
 
+def _pipelines(verb: str) -> Rule:
+    return Rule("review", verb, "pipelineconfigs")
+
+
 RULES: Mapping[str, Rule] = {
     "health": Rule("public"),
     "ready": Rule("public"),
@@ -79,6 +85,8 @@ RULES: Mapping[str, Rule] = {
     "putSource": _runs("create", seconds=None),
     "listRuns": _runs("list"),
     "createRun": _runs("create"),
+    "rerunRun": Rule("review", "create", "pipelineruns", named=False),
+    "listRunEvents": _runs("get"),
     "getRun": _runs("get"),
     "deleteRun": _runs("delete"),
     "cancelRun": _runs("update"),
@@ -87,6 +95,13 @@ RULES: Mapping[str, Rule] = {
     "streamLogs": _runs("get", "log", seconds=None),
     "listArtifacts": _runs("get", "artifacts"),
     "getArtifacts": _runs("get", "artifacts"),
+    "getArtifactFile": _runs("get", "artifacts", seconds=None),
+    "execStep": Rule("review", "create", "pods", "exec", group="", seconds=None, named=False),
+    "listPipelines": _pipelines("list"),
+    "getPipeline": _pipelines("get"),
+    "putPipeline": _pipelines("update"),
+    "deletePipeline": _pipelines("delete"),
+    "namespaceCluster": _runs("list"),
     "listSecrets": _secrets("list"),
     "putSecret": _secrets("update"),
     "deleteSecret": _secrets("delete"),
@@ -103,6 +118,7 @@ PATH_SHAPES = {
     "ns": re.compile(NAME),
     "run": re.compile(NAME),
     "name": re.compile(NAME),
+    "pipeline": re.compile(NAME),
     "slug": re.compile(NAME),
     "digest": re.compile(DIGEST),
     "attempt": re.compile(r"^[1-9][0-9]{0,5}$"),
@@ -145,11 +161,11 @@ class GuardedRoute(APIRoute):
         return guarded
 
 
-async def admit(connection: HTTPConnection, rule: Rule, user: User | None = None) -> None:
+async def admit(connection: HTTPConnection, rule: Rule, token: str | None = None) -> None:
     """Lets the caller in or raises a problem: 404 for names nothing can have, 401, 403.
 
-    Sets `connection.state.user` for `user`, `review` and `path`, `.capability` for `capability`. `user` is
-    given when a ticket has named them already.
+    Sets `connection.state.user` for `user`, `review` and `path`, `.capability` for `capability`. `token` is
+    that of a ticket; else the Authorization header's counts.
     """
     check_path(connection.path_params)
     if rule.kind in ("public", "link"):
@@ -158,15 +174,25 @@ async def admit(connection: HTTPConnection, rule: Rule, user: User | None = None
         connection.state.capability = _capability(connection)
         return
     authenticator: Authenticator = connection.app.state.authenticator
-    if user is None:
-        user = await authenticator.user(bearer(connection))
+    user = await authenticator.user(token if token is not None else bearer(connection))
     connection.state.user = user
     if rule.kind == "user":
         return
     question = _question(connection, rule)
     if not await authenticator.allowed(user, question):
-        detail = f"{user.name} may not {question.sentence()}"
-        raise problems.ApiProblem("forbidden", detail)
+        raise _forbidden(user, question)
+
+
+def _forbidden(user: User, question: Question) -> problems.ApiProblem:
+    return problems.ApiProblem("forbidden", f"{user.name} may not {question.sentence()}")
+
+
+async def may(connection: HTTPConnection, verb: str, resource: str, namespace: str, name: str = "") -> None:
+    """A right that a call needs besides that of its rule; a problem 403 when the caller has not got it."""
+    question = Question(verb, GROUP, resource, namespace=namespace, name=name)
+    user: User = connection.state.user
+    if not await connection.app.state.authenticator.allowed(user, question):
+        raise _forbidden(user, question)
 
 
 def _capability(connection: HTTPConnection) -> object:
@@ -176,7 +202,22 @@ def _capability(connection: HTTPConnection) -> object:
     return found
 
 
-def still_admitted(connection: HTTPConnection, operation: str, user: User | None = None) -> StillAdmitted:
+async def admit_socket(socket: WebSocket, operation: str, ticket: str | None) -> StillAdmitted:
+    """Lets the caller of a WebSocket in, by header or ticket, or raises a problem; how to ask again while it is open.
+
+    A ticket's token is asked about each time too: a token that is taken away closes what was opened with it.
+    """
+    check_path(socket.path_params)
+    token = None
+    if ticket is not None:
+        tickets: Tickets = socket.app.state.tickets
+        token = tickets.redeem(ticket, socket.url.path).token
+    async with asyncio.timeout(HANDLER_SECONDS):
+        await admit(socket, rule_of(operation), token)
+    return still_admitted(socket, operation, token)
+
+
+def still_admitted(connection: HTTPConnection, operation: str, token: str | None = None) -> StillAdmitted:
     """Asks again, for the reader of a stream, what was asked when it began.
 
     A Kubernetes that can't be asked right now takes nobody's right away.
@@ -184,7 +225,7 @@ def still_admitted(connection: HTTPConnection, operation: str, user: User | None
 
     async def ask() -> bool:
         try:
-            await admit(connection, rule_of(operation), user)
+            await admit(connection, rule_of(operation), token)
         except (problems.ApiProblem, InvalidToken):
             return False
         except KubeError:
@@ -231,14 +272,16 @@ def unauthenticated(detail: str) -> problems.ApiProblem:
 def _question(connection: HTTPConnection, rule: Rule) -> Question:
     if rule.kind == "path":
         return Question(verb=rule.verb, path=connection.url.path)
-    name = connection.path_params.get("run") or connection.path_params.get("name") or ""
+    named = next(
+        (connection.path_params[key] for key in ("run", "pipeline", "name") if key in connection.path_params), ""
+    )
     return Question(
         verb=rule.verb,
         group=rule.group,
         resource=rule.resource,
         subresource=rule.subresource,
         namespace=str(connection.path_params["ns"]),
-        name=str(name),
+        name=str(named) if rule.named else "",
     )
 
 
@@ -246,6 +289,7 @@ _NOUNS = {
     "ns": "namespace",
     "run": "run's name",
     "name": "name",
+    "pipeline": "pipeline's name",
     "slug": "step's slug",
     "step": "step's name",
 }

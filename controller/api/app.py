@@ -14,9 +14,12 @@ from controller.api import (
     agent,
     artifacts,
     cluster,
+    exec,
     lint,
     logs,
+    namespaces,
     objects,
+    pipelines,
     problems,
     runs,
     secret_values,
@@ -25,6 +28,7 @@ from controller.api import (
     watching,
 )
 from controller.api.access import unauthenticated
+from controller.api.archive_files import BrokenArchiveError
 from controller.api.auth import InvalidToken
 from controller.api.middleware import Doorway, Entrance
 from controller.api.problems import ApiProblem
@@ -38,9 +42,12 @@ ROUTERS: Sequence[APIRouter] = (
     system.router,
     lint.router,
     cluster.router,
+    namespaces.router,
+    pipelines.router,
     runs.router,
     watching.router,
     logs.router,
+    exec.router,
     artifacts.router,
     sources.router,
     secret_values.router,
@@ -65,6 +72,7 @@ def create_app(services: Services) -> Entrance:
     app = routes()
     app.state.services = services
     app.state.authenticator = services.authenticator
+    app.state.tickets = services.tickets
     app.state.capability = services.capability
     return Entrance(app, doorway)
 
@@ -137,6 +145,8 @@ def to_problem(error: Exception) -> ApiProblem:
             )
         case ObjectNotFoundError():
             return ApiProblem("not-found", "what was asked for is not in the store (any more)")
+        case BrokenArchiveError():
+            return ApiProblem("internal", "the archive can't be read; the controller's log says why")
         case NoSuchLogError():
             return ApiProblem("not-found", "there is no such log (yet)")
         case LogError():
@@ -152,6 +162,7 @@ def to_problem(error: Exception) -> ApiProblem:
 _STATUS_WORDS = {404: "there is no such path", 405: "this path does not take this method"}
 ANSWERED = (
     ApiProblem,
+    BrokenArchiveError,
     HTTPException,
     InvalidToken,
     KubeError,

@@ -9,7 +9,7 @@ import hashlib
 import secrets
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 YES_SECONDS = 10.0
@@ -154,22 +154,36 @@ class Authenticator:
         return status.get("allowed") is True and status.get("denied") is not True
 
 
+@dataclass(frozen=True)
+class Admission:
+    """What a ticket stands for: who asked for it, by which token, and the one path that it opens."""
+
+    user: User
+    token: str = field(repr=False)
+    path: str = ""
+
+
 class Tickets:
-    """One-use tickets: each stands for its user on one WebSocket, within `TICKET_SECONDS`."""
+    """One-use tickets: each stands for its user on one WebSocket, within `TICKET_SECONDS`.
+
+    They live in the memory of this process: the socket must be opened where the ticket was given.
+    """
 
     def __init__(self, now: Callable[[], float], new_secret: Callable[[], str] = secrets.token_urlsafe) -> None:
         self._new_secret = new_secret
-        self._issued: _Memory[User] = _Memory(now, TICKETS)
+        self._issued: _Memory[Admission] = _Memory(now, TICKETS)
 
-    def issue(self, user: User) -> str:
-        """A new ticket for this user."""
+    def issue(self, admission: Admission) -> str:
+        """A new ticket."""
         ticket = self._new_secret()
-        self._issued.put(ticket, user, TICKET_SECONDS)
+        self._issued.put(ticket, admission, TICKET_SECONDS)
         return ticket
 
-    def redeem(self, ticket: str) -> User:
-        """The ticket's user; the ticket is spent. Raises InvalidToken."""
-        user = self._issued.pop(ticket)
-        if user is None:
+    def redeem(self, ticket: str, path: str) -> Admission:
+        """What the ticket stands for; it is spent, also by the wrong path. Raises InvalidToken."""
+        admission = self._issued.pop(ticket)
+        if admission is None:
             raise InvalidToken("the ticket is not valid: it was used, or is older than 30 s")
-        return user
+        if admission.path != path:
+            raise InvalidToken("the ticket is for another path")
+        return admission

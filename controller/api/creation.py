@@ -1,6 +1,6 @@
 """What a request for a run becomes: checks and the PipelineRun object, as pure functions.
 
-The pipeline room says what a valid pipeline is; here its findings become problems. Sending is done in runs.py.
+The pipeline room says what a valid pipeline is; here its findings become problems. Sending is done in launching.py.
 """
 
 import hashlib
@@ -8,8 +8,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
-from controller.api.models import RunRequest
+from controller.api.models import RerunRequest, RunRequest, Source
 from controller.api.problems import ApiProblem, entry
 from controller.api.views import NUMBER_LABEL, PIPELINE_LABEL
 
@@ -17,6 +18,8 @@ KEY_LABEL = "c8s.dev/idempotency-key"
 REQUEST_ANNOTATION = "c8s.dev/request-digest"
 CREATOR_ANNOTATION = "c8s.dev/created-by"
 KEY_LIMIT = 255
+
+Checked = tuple[Mapping[str, Any], Mapping[str, str]]
 
 
 @dataclass(frozen=True)
@@ -27,57 +30,120 @@ class Idempotency:
     request: str
 
 
-def idempotency(header: str | None, user: str, body: RunRequest) -> Idempotency | None:
+@dataclass(frozen=True)
+class Order:
+    """A run to be made, checked: the normalised definition, the value of every parameter, and for whom."""
+
+    definition: Mapping[str, Any]
+    params: Mapping[str, str]
+    user: str
+    source: Mapping[str, Any] | None = None
+    branch: str | None = None
+    commit: str | None = None
+    event: str | None = None
+    priority: str | None = None
+    triggered_by: str | None = None
+    rerun_of: str | None = None
+    reuse_from: str | None = None
+    keep_on_failure: bool = False
+
+    @property
+    def pipeline(self) -> str:
+        """The pipeline's name."""
+        return str(self.definition["name"])
+
+
+def idempotency(header: str | None, user: str, call: str, body: RunRequest | RerunRequest) -> Idempotency | None:
     """From the header `Idempotency-Key`; None when there is none, a problem when it can't be one.
 
-    Keys belong to their caller: another user's equal key means another run.
+    Keys belong to their caller: another user's equal key means another run. `call` is the path: the same key and
+    body at another one is another request.
     """
     if header is None:
         return None
     if not 1 <= len(header) <= KEY_LIMIT or not header.isascii() or not header.isprintable():
         raise ApiProblem("bad-request", f"an Idempotency-Key is 1 to {KEY_LIMIT} printable ASCII characters")
     key = hashlib.sha256(f"{user}\0{header}".encode()).hexdigest()[:40]
-    sent = json.dumps(body.model_dump(mode="json", by_alias=True), sort_keys=True, separators=(",", ":"))
+    sent = json.dumps([call, body.model_dump(mode="json", by_alias=True)], sort_keys=True, separators=(",", ":"))
     return Idempotency(key, hashlib.sha256(sent.encode("utf-8", "surrogatepass")).hexdigest())
 
 
-def check_source(body: RunRequest) -> str | None:
-    """The digest of the archive that the run wants, None for a run without one; a problem when both forms are given."""
-    source = body.source
+def source_of(source: Source | None) -> dict[str, Any] | None:
+    """The source as a run carries it; a problem when it is neither or both of its forms, or tells a password."""
     if source is None:
         return None
     if (source.archive is None) == (source.git is None):
         problem = entry("run.source", "give either archive or git", path="source")
         raise ApiProblem("invalid", "a run's source is either an archive or a git revision", [problem])
-    return source.archive.digest if source.archive is not None else None
+    if source.git is not None and _tells_a_password(source.git.url):
+        problem = entry("run.source", "put the password into a Secret and name it in secretRef", path="source.git.url")
+        raise ApiProblem(
+            "invalid", "the address of a repository must not hold a password: everyone may read it", [problem]
+        )
+    return source.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-def run_object(
-    namespace: str,
-    name: str,
-    number: int,
-    body: RunRequest,
-    definition: Mapping[str, Any],
-    params: Mapping[str, str],
-    user: str,
-    key: Idempotency | None,
-) -> dict[str, Any]:
+def _tells_a_password(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.password is not None or (parts.scheme in ("http", "https") and parts.username is not None)
+    except ValueError:
+        return True
+
+
+def rerun_order(run: Mapping[str, Any], body: RerunRequest, checked: Checked, user: str) -> Order:
+    """The same run again, with what the request replaces; `checked` are its definition and parameters."""
+    spec, name = run.get("spec") or {}, str(run["metadata"]["name"])
+    changed = body.pipeline is not None or body.source is not None
+    return Order(
+        *checked,
+        user=user,
+        source=source_of(body.source) or source_again(run),
+        branch=spec.get("branch"),
+        commit=spec.get("commit"),
+        event=spec.get("event"),
+        priority=spec.get("priority"),
+        rerun_of=name,
+        reuse_from=name if body.from_failed or changed else None,
+        keep_on_failure=bool(spec.get("keepOnFailure") if body.keep_on_failure is None else body.keep_on_failure),
+    )
+
+
+def source_again(run: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The run's source; of a branch or tag the commit that was cloned then, which may have moved on since."""
+    source = (run.get("spec") or {}).get("source")
+    commit = ((run.get("status") or {}).get("source") or {}).get("commit")
+    if not source or "git" not in source or not commit:
+        return dict(source) if source else None
+    return {**source, "git": {**source["git"], "revision": commit}}
+
+
+def params_again(run: Mapping[str, Any], definition: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, str]:
+    """The run's parameters with those that are given; what a new pipeline no longer declares is left out."""
+    declared = {each.get("name") for each in definition.get("params") or () if isinstance(each, Mapping)}
+    kept = {name: value for name, value in ((run.get("spec") or {}).get("params") or {}).items() if name in declared}
+    return {**kept, **given}
+
+
+def run_object(namespace: str, name: str, number: int, order: Order, key: Idempotency | None) -> dict[str, Any]:
     """The PipelineRun to create; fields that were not given stay absent."""
-    pipeline = str(definition["name"])
-    labels = {PIPELINE_LABEL: pipeline, NUMBER_LABEL: str(number), "app.kubernetes.io/managed-by": "c8s"}
-    annotations = {CREATOR_ANNOTATION: user}
+    labels = {PIPELINE_LABEL: order.pipeline, NUMBER_LABEL: str(number), "app.kubernetes.io/managed-by": "c8s"}
+    annotations = {CREATOR_ANNOTATION: order.user}
     if key is not None:
         labels[KEY_LABEL] = key.key
         annotations[REQUEST_ANNOTATION] = key.request
     spec: dict[str, Any] = {
-        "pipeline": dict(definition),
-        "params": dict(params),
-        "branch": body.branch,
-        "commit": body.commit,
-        "event": body.event,
-        "priority": body.priority,
-        "triggeredBy": body.triggered_by or user,
-        "source": body.source.model_dump(mode="json", by_alias=True, exclude_none=True) if body.source else None,
+        "pipeline": dict(order.definition),
+        "params": dict(order.params),
+        "branch": order.branch,
+        "commit": order.commit,
+        "event": order.event,
+        "priority": order.priority,
+        "triggeredBy": order.triggered_by or order.user,
+        "source": order.source,
+        "rerunOf": order.rerun_of,
+        "reuseFrom": order.reuse_from,
+        "keepOnFailure": order.keep_on_failure or None,
     }
     return {
         "apiVersion": "c8s.dev/v1alpha1",

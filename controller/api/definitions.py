@@ -20,6 +20,16 @@ def checked(definition: Mapping[str, Any], params: Mapping[str, str]) -> tuple[D
 
     A problem `pipeline-invalid` lists what is wrong; positions mean nothing there, paths do.
     """
+    normalised = checked_shape(definition)
+    values, wrong = resolve(normalised.get("params") or (), params)
+    if wrong:
+        listed = [entry("parameter", sentence, path=f"params.{name}") for name, sentence in wrong]
+        raise ApiProblem("pipeline-invalid", f"a parameter is not valid: {wrong[0][1]}", listed)
+    return normalised, values
+
+
+def checked_shape(definition: Mapping[str, Any]) -> Definition:
+    """The definition alone, in the same form."""
     found = check_definition(dict(definition))
     if found:
         raise ApiProblem("pipeline-invalid", f"the pipeline is not valid: {found[0].message}", _entries(found))
@@ -29,12 +39,7 @@ def checked(definition: Mapping[str, Any], params: Mapping[str, str]) -> tuple[D
         # What JSON Schema can't say, such as text that is no Unicode.
         listed = problems.of_validation(error.errors()).problems
         raise ApiProblem("pipeline-invalid", "the pipeline is not valid", listed) from None
-    normalised = pipeline.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude={"version"})
-    values, wrong = resolve(normalised.get("params") or (), params)
-    if wrong:
-        listed = [entry("parameter", sentence, path=f"params.{name}") for name, sentence in wrong]
-        raise ApiProblem("pipeline-invalid", f"a parameter is not valid: {wrong[0][1]}", listed)
-    return normalised, values
+    return pipeline.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude={"version"})
 
 
 def as_entry(problem: Problem) -> dict[str, Any]:

@@ -40,3 +40,9 @@ class Readiness:
         ready = (self._ready | set(self._asked)) - set(waiting)
         listed = [{"part": part, "why": why} for part, why in sorted(waiting.items())]
         return {"ready": not waiting, "parts": sorted(ready), "waitingFor": listed}
+
+    def listed(self) -> list[dict[str, object]]:
+        """Every part with its state, by name."""
+        waiting = self.waiting()
+        parts = self._ready | set(self._asked) | set(waiting)
+        return [{"name": part, "ready": part not in waiting, "message": waiting.get(part)} for part in sorted(parts)]

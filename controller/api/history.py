@@ -90,6 +90,11 @@ class History:
         self.closed = True
         self._rouse()
 
+    async def ended(self) -> None:
+        """Returns when the process is about to end."""
+        while not self.closed:
+            await self._wake.wait()
+
     def position_after(self, version: int) -> int | None:
         """Where a reader who knows everything up to `version` goes on; None when that is too long ago."""
         if self._floor is None or version < self._floor or (version == self._floor and not self._floor_is_whole):

@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, WebSocket
-from fastapi.responses import Response, StreamingResponse
+from fastapi.responses import RedirectResponse, Response, StreamingResponse
 
-from controller.api.access import GuardedRoute, admit, rule_of, still_admitted
+from controller.api.access import GuardedRoute, admit_socket
 from controller.api.artifact_keys import step_of
 from controller.api.frames import Outbox
 from controller.api.log_session import LogSession
@@ -50,14 +50,17 @@ async def get_logs(
     container: Annotated[str, Query(pattern=CONTAINER)] = "step",
     tail: Annotated[int | None, Query(ge=0, le=10_000_000, description="only so many last lines")] = None,
     timestamps: Annotated[bool, Query(description="begin each line with its time")] = False,
+    redirect: Annotated[bool, Query(description="a whole log that is archived: a signed link to it (302)")] = False,
 ) -> Response:
-    """A step's log as far as it was written."""
+    """A step's log as far as it was written; of a step that was not run again that of the run it is from."""
     services = services_of(request)
     found = await find_run(services, ns, run)
     status = step_of(found, step)
     if status is None:
         raise ApiProblem("not-found", f"the run {run} has no such step")
-    stream = Stream(ns, run, str(status["slug"]), _attempt(status, attempt), container)
+    stream = stream_of(ns, run, status, attempt, container)
+    if redirect and tail is None and not timestamps and await services.store.head(stream.summary_key) is not None:
+        return RedirectResponse(await services.link("GET", stream.key, outside=True), 302)
     blocks = services.logs.blocks(stream, tail=tail)
     # The first piece is asked for before the answer begins: a log that is not there must be a 404.
     first = await anext(blocks, None)
@@ -75,8 +78,7 @@ async def stream_logs(
 ) -> None:
     """Frames of the run's logs (docs/api.md), until the run has ended and every stream with it."""
     services = services_of(socket)
-    user = services.tickets.redeem(ticket) if ticket is not None else None
-    await admit(socket, rule_of("streamLogs"), user)
+    still_admitted = await admit_socket(socket, "streamLogs", ticket)
     found = await find_run(services, ns, run)
     slugs = frozenset(_slug(found, each) for each in step or ())
     finished = asyncio.Event()
@@ -90,7 +92,7 @@ async def stream_logs(
             socket,
             frames,
             put,
-            still_admitted(socket, "streamLogs", user),
+            still_admitted,
             services.settings.heartbeat_seconds,
             beside=lambda: _until_over(services, ns, run, finished),
             sent=lambda size: services.meter.sent("logs", size),
@@ -166,6 +168,14 @@ async def _chained(first: Block | None, rest: AsyncIterator[Block]) -> AsyncIter
         yield first
         async for block in rest:
             yield block
+
+
+def stream_of(ns: str, run: str, step: Mapping[str, Any], attempt: int | None, container: str) -> Stream:
+    """Where the step's lines are: in this run, or in the one whose result was taken over."""
+    reused = step.get("reused")
+    if reused and attempt in (None, reused.get("attempt")):
+        return Stream(ns, str(reused["run"]), str(reused["slug"]), int(reused["attempt"]), container)
+    return Stream(ns, run, str(step["slug"]), _attempt(step, attempt), container)
 
 
 def _attempt(step: Mapping[str, Any], wanted: int | None) -> int:

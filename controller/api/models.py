@@ -7,16 +7,23 @@ only described here: validating what we wrote ourselves would cost more than rea
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 from pydantic.alias_generators import to_camel
 
 NAME = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 DIGEST = r"^sha256:[0-9a-f]{64}$"
 HEX_DIGEST = r"^[0-9a-f]{64}$"
+# Git takes a leading dash for an option, and `ext::…` for a command to be run.
+GIT_URL = r"^(?:(?:https?|ssh|git|file)://[^\s\x00-\x1f\x7f]+|[A-Za-z0-9_.]+@[A-Za-z0-9.-]+:[^\s\x00-\x1f\x7f]+)$"
+GIT_REVISION = r"^[A-Za-z0-9_.+=@/#][-A-Za-z0-9_.+=@/#]*$"
+# The name of most objects of Kubernetes: labels with dots between them.
+SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*$"
+TIME = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})$"
 
 
 # These become variables of a step's environment, labels of logs and cells of tables: one line each, and no NUL.
 Word = Annotated[str, StringConstraints(max_length=255, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Event = Literal["push", "pull_request", "tag", "manual"]
 ParamName = Annotated[str, StringConstraints(max_length=255, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 ParamValue = Annotated[str, StringConstraints(max_length=65_536, pattern=r"^[^\x00]*$")]
 
@@ -88,10 +95,12 @@ class ArchiveSource(Wire):
 
 
 class GitSource(Wire):
-    """A repository at a revision."""
+    """A repository at a revision: a branch, a tag or a commit. `secretRef` names the Secret to clone with."""
 
-    url: str = Field(max_length=2048)
-    revision: str = Field(max_length=255)
+    url: str = Field(max_length=2048, pattern=GIT_URL, examples=["https://github.com/org/my-app"])
+    revision: str = Field(max_length=255, pattern=GIT_REVISION, examples=["main"])
+    submodules: bool | None = None
+    secret_ref: str | None = Field(None, pattern=SUBDOMAIN)
 
 
 class Source(Wire):
@@ -101,17 +110,92 @@ class Source(Wire):
     git: GitSource | None = None
 
 
-class RunRequest(Wire):
-    """A run to be created. `pipeline` is the normalised file: its fields, `env` as a map."""
+HELLO: dict[str, JsonValue] = {
+    "version": "v1alpha1",
+    "name": "hello",
+    "steps": [{"name": "say", "image": "busybox:1.36", "commands": ["echo hello"]}],
+}
 
-    pipeline: dict[str, Any] = Field(examples=[{"version": "v1alpha1", "name": "hello", "steps": []}])
+
+class RunRequest(Wire):
+    """A run to be created, of either a `pipeline` or a `pipelineRef`.
+
+    `pipeline` is the normalised file: its fields, `env` as a map. `pipelineRef` names a pipeline of the namespace.
+    """
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"pipeline": HELLO, "branch": "main", "event": "push"}]})
+
+    pipeline: dict[str, Any] | None = Field(None, examples=[HELLO])
+    pipeline_ref: str | None = Field(None, pattern=NAME, examples=["hello"])
     source: Source | None = None
     branch: Word | None = None
     commit: Word | None = None
-    event: Word | None = None
+    event: Event | None = None
     params: dict[ParamName, ParamValue] = Field(default_factory=dict, max_length=100)
     priority: Literal["high", "normal", "low"] | None = None
     triggered_by: Word | None = None
+    reuse_from: str | None = Field(
+        None, pattern=NAME, description="a run; steps that succeeded there and would be the same are not run again"
+    )
+    keep_on_failure: bool | None = Field(None, description="keep the workspace of a failed step, to look into it")
+
+
+class RerunRequest(Wire):
+    """The same run again; what is given replaces what the run had. Without `fromFailed` every step runs again."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"fromFailed": True}]})
+
+    from_failed: bool = Field(False, description="don't run again what succeeded and would be the same")
+    pipeline: dict[str, Any] | None = None
+    source: Source | None = None
+    params: dict[ParamName, ParamValue] = Field(default_factory=dict, max_length=100)
+    keep_on_failure: bool | None = None
+
+
+class PipelineRequest(Wire):
+    """A pipeline to be kept: the file as JSON, `env` as a map, its name that of the path."""
+
+    definition: dict[str, Any] = Field(examples=[HELLO])
+
+
+class PipelineAnswer(Described):
+    """A pipeline of the namespace."""
+
+    name: str
+    definition: dict[str, Any]
+    resource_version: str
+    created_at: str | None
+
+
+class PipelineList(Described):
+    """The pipelines of the namespace, by name."""
+
+    items: list[PipelineAnswer]
+
+
+class EventObject(Described):
+    """What an event is about."""
+
+    kind: str
+    name: str
+
+
+class RunEvent(Described):
+    """Something that Kubernetes or the controller noted about a run, one of its Jobs or its pods."""
+
+    type: str | None
+    reason: str | None
+    message: str
+    count: int
+    first_time: str | None
+    last_time: str | None
+    object: EventObject
+
+
+class RunEvents(Described):
+    """The events of a run, oldest first. Kubernetes keeps them for about an hour."""
+
+    items: list[RunEvent]
 
 
 class Run(Described):
@@ -131,6 +215,8 @@ class Run(Described):
     priority: str | None = None
     triggered_by: str | None = None
     rerun_of: str | None = None
+    reuse_from: str | None = None
+    keep_on_failure: bool = False
     cancel_requested: bool = False
     definition: dict[str, Any] | None = None
     status: dict[str, Any]
@@ -209,11 +295,65 @@ class ReadyAnswer(Described):
     waiting_for: list[Waiting]
 
 
+class Part(Described):
+    """A part of the controller; `message` says what it waits for."""
+
+    name: str
+    ready: bool
+    message: str | None
+
+
+class Queue(Described):
+    """The runs that wait to begin, and how long the first of them has."""
+
+    depth: int
+    oldest_seconds: float | None
+
+
+class QuotaAnswer(Described):
+    """One limit of one ResourceQuota, in Kubernetes' quantities."""
+
+    name: str
+    resource: str
+    used: str
+    hard: str
+
+
+class PodAnswer(Described):
+    """A pod of a step."""
+
+    name: str
+    step: str | None
+    run: str | None
+    phase: str
+    node: str | None
+    started_at: str | None
+
+
+class NamespaceCluster(Described):
+    """How the namespace is doing."""
+
+    ready: list[Part]
+    queue: Queue
+    quota: list[QuotaAnswer]
+    pods: list[PodAnswer]
+
+
+class TicketRequest(Wire):
+    """The path of the socket that is to be opened, without host and query."""
+
+    path: str = Field(
+        max_length=1000,
+        pattern=r"^/api/v1/namespaces/[^?#]+$",
+        examples=["/api/v1/namespaces/default/runs/hello-1/logs/stream"],
+    )
+
+
 class Ticket(Described):
-    """Opens one WebSocket within `expiresIn` seconds, as `?ticket=`."""
+    """Opens that one WebSocket once, as `?ticket=`, until it expires."""
 
     ticket: str
-    expires_in: int
+    expires_at: str
 
 
 class ObjectLink(Described):

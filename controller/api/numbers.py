@@ -1,40 +1,92 @@
 """Gives every run its number: the ConfigMap `c8s-run-numbers` of the namespace holds the last one of each pipeline.
 
-Two controllers may ask at once; the ConfigMap's resourceVersion decides, so no number is given twice, nor is a
-deleted run's.
+Several controllers may ask at once; the ConfigMap's resourceVersion decides, so no number is given twice, nor is a
+deleted run's. A request with an Idempotency-Key writes its claim on a number in the same moment: who repeats the
+request, at another controller or after a crash, finds the claim and makes the same run. Once the run is there, its
+label says what the claim said, and the claim goes.
 """
 
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from controller.api.problems import ApiProblem
-from controller.kube import CONFIG_MAPS, AlreadyExists, Conflict, KubeClient, NotFound
+from controller.kube import CONFIG_MAPS, KubeClient, NotFound
 
 CONFIG_MAP = "c8s-run-numbers"
-ATTEMPTS = 30
 NAME_LIMIT = 63
+CLAIM = "key."
+# Longer than any request may take. An older claim's run is there, or its maker is dead.
+CLAIM_SECONDS = 90.0
+
+Object = dict[str, Any]
 
 
-async def take_number(client: KubeClient, namespace: str, pipeline: str, at_least: int) -> int:
-    """The pipeline's next number, and not under `at_least` (the ConfigMap may have been deleted by someone).
+@dataclass(frozen=True)
+class Claim:
+    """A number that a request with a key has taken; `request` is the digest of what was asked."""
 
-    Raises a problem `conflict` when others keep winning, which takes more writers than a namespace has.
-    """
-    for _ in range(ATTEMPTS):
-        try:
-            config_map = await client.get(CONFIG_MAPS, CONFIG_MAP, namespace)
-        except NotFound:
-            config_map = None
-        number = max(_last(config_map, pipeline) + 1, at_least)
-        try:
-            if config_map is None:
-                await client.create(CONFIG_MAPS, _new(namespace, pipeline, number), namespace)
-            else:
-                data = {**(config_map.get("data") or {}), pipeline: str(number)}
-                await client.update(CONFIG_MAPS, {**config_map, "data": data})
-        except (AlreadyExists, Conflict):
-            continue
-        return number
-    raise ApiProblem("conflict", f"too many runs of {pipeline} are being created at once; try again")
+    number: int
+    request: str
+    at: float
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The ConfigMap as it was read; None where there is none yet."""
+
+    config_map: Object | None
+
+    @property
+    def _data(self) -> Mapping[str, str]:
+        return (self.config_map or {}).get("data") or {}
+
+    def last(self, pipeline: str) -> int:
+        """The last number that was given to a run of the pipeline; 0 for none."""
+        text = str(self._data.get(pipeline, "0"))
+        return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else 0
+
+    def claim(self, key: str, now: float) -> Claim | None:
+        """The claim under this key while it counts."""
+        found = _read_claim(self._data.get(CLAIM + key, ""))
+        return found if found is not None and abs(now - found.at) < CLAIM_SECONDS else None
+
+    def with_number(
+        self, pipeline: str, number: int, now: float, key: str | None = None, request: str = ""
+    ) -> dict[str, str]:
+        """The data after the number is taken, and claimed for the key; without the claims that are over."""
+        data = self._without_old_claims(now) | {pipeline: str(number)}
+        if key is not None:
+            data[CLAIM + key] = json.dumps(asdict(Claim(number, request, now)), separators=(",", ":"))
+        return data
+
+    def without_claim(self, key: str) -> dict[str, str]:
+        """The data after the claim is taken back."""
+        return {each: value for each, value in self._data.items() if each != CLAIM + key}
+
+    def _without_old_claims(self, now: float) -> dict[str, str]:
+        keys = [each for each in self._data if each.startswith(CLAIM)]
+        return {
+            each: value
+            for each, value in self._data.items()
+            if each not in keys or self.claim(each.removeprefix(CLAIM), now) is not None
+        }
+
+
+async def read(client: KubeClient, namespace: str) -> Ledger:
+    """The numbers and claims of the moment."""
+    try:
+        return Ledger(await client.get(CONFIG_MAPS, CONFIG_MAP, namespace))
+    except NotFound:
+        return Ledger(None)
+
+
+async def write(client: KubeClient, namespace: str, ledger: Ledger, data: Mapping[str, str]) -> None:
+    """Replaces what was read. Raises AlreadyExists or Conflict when someone else was quicker."""
+    if ledger.config_map is None:
+        await client.create(CONFIG_MAPS, _new(namespace, data), namespace)
+    else:
+        await client.update(CONFIG_MAPS, {**ledger.config_map, "data": dict(data)})
 
 
 def run_name(pipeline: str, number: int) -> str:
@@ -43,16 +95,19 @@ def run_name(pipeline: str, number: int) -> str:
     return pipeline[: NAME_LIMIT - len(suffix)].rstrip("-") + suffix
 
 
-def _last(config_map: dict[str, Any] | None, pipeline: str) -> int:
-    text = str(((config_map or {}).get("data") or {}).get(pipeline, "0"))
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else 0
+def _read_claim(text: str) -> Claim | None:
+    try:
+        found = json.loads(text)
+        return Claim(int(found["number"]), str(found["request"]), float(found["at"]))
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
-def _new(namespace: str, pipeline: str, number: int) -> dict[str, Any]:
+def _new(namespace: str, data: Mapping[str, str]) -> Object:
     labels = {"app.kubernetes.io/managed-by": "c8s"}
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {"name": CONFIG_MAP, "namespace": namespace, "labels": labels},
-        "data": {pipeline: str(number)},
+        "data": dict(data),
     }

@@ -8,10 +8,10 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
-from controller.api import byterange
 from controller.api.access import GuardedRoute
 from controller.api.problems import ApiProblem
 from controller.api.services import Services, services_of
+from controller.api.transfers import served
 from controller.api.uploads import Upload
 from controller.storage import DirectoryStore
 
@@ -27,12 +27,7 @@ async def get_object(request: Request, key: str, expires: Expires, method: Metho
     """An object's bytes; ranges are served."""
     services = services_of(request)
     _check(services, "GET", key, expires, method, signature)
-    stored = await services.store.head(key)
-    if stored is None:
-        raise ApiProblem("not-found", "there is no such object")
-    part = byterange.wanted(request.headers.get("range"), stored.size)
-    body = services.store.read(key, part.start, part.stop)
-    return StreamingResponse(body, part.status, headers=part.headers(), media_type="application/octet-stream")
+    return await served(services.store, key, request.headers.get("range"), "application/octet-stream")
 
 
 @router.put("/{key:path}", operation_id="putObject", status_code=201, response_class=Response)

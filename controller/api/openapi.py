@@ -12,10 +12,10 @@ from pydantic.json_schema import models_json_schema
 
 from controller.api.access import PATH_SHAPES, RULES, Rule
 from controller.api.models import ProblemDocument
-from controller.api.problems import MEDIA_TYPE, TYPES
+from controller.api.problems import MEDIA_TYPE, TYPES, URN
 
 REF = "#/components/schemas/{model}"
-SOCKET_PATH = "/api/v1/namespaces/{ns}/runs/{run}/logs/stream"
+RUN_PATH = "/api/v1/namespaces/{ns}/runs/{run}"
 
 
 def text() -> str:
@@ -32,13 +32,14 @@ def document() -> dict[str, Any]:
     schemas = found.setdefault("components", {}).setdefault("schemas", {})
     _, problem_schemas = models_json_schema([(ProblemDocument, "serialization")], ref_template=REF)
     schemas.update(problem_schemas["$defs"])
-    schemas["ProblemDocument"]["properties"]["type"]["enum"] = [f"urn:c8s:problem:{slug}" for slug in TYPES]
+    schemas["ProblemDocument"]["properties"]["type"]["enum"] = [URN + slug for slug in TYPES]
     found["components"]["securitySchemes"] = {
         "bearer": {"type": "http", "scheme": "bearer", "description": "a Kubernetes token"},
         "capability": {"type": "http", "scheme": "bearer", "description": "a run's capability token"},
         "ticket": {"type": "apiKey", "in": "query", "name": "ticket"},
     }
-    found["paths"][SOCKET_PATH] = {"get": _socket()}
+    found["paths"][f"{RUN_PATH}/logs/stream"] = {"get": _log_socket()}
+    found["paths"][f"{RUN_PATH}/steps/{{step}}/exec"] = {"get": _exec_socket()}
     for path in found["paths"].values():
         for operation in path.values():
             _say_who_may(operation, RULES[operation["operationId"]])
@@ -55,7 +56,7 @@ def _say_who_may(operation: dict[str, Any], rule: Rule) -> None:
         "link": [],
         "capability": [{"capability": []}],
     }.get(rule.kind, [{"bearer": []}])
-    if operation["operationId"] == "streamLogs":
+    if operation["operationId"] in SOCKETS:
         operation["security"].append({"ticket": []})
     needs = rule.sentence()
     said = operation.get("description", "").rstrip()
@@ -67,10 +68,14 @@ def _say_what_goes_over_the_wire(operation: dict[str, Any]) -> None:
     responses, name = operation["responses"], operation["operationId"]
     responses.pop("422", None)
     responses["default"] = _PROBLEM
+    for status in _statuses(RULES[name], operation):
+        responses.setdefault(str(status), _problem(status))
     if name in _UPLOADED:
         operation["requestBody"] = {"required": True, "content": {_UPLOADED[name]: {"schema": _BYTES}}}
     if name in _DOWNLOADED:
         responses["200"] = {"description": "Successful Response", "content": {_DOWNLOADED[name]: {"schema": _BYTES}}}
+    if name in _REDIRECTED:
+        responses["302"] = {"description": "With `redirect=true`: a signed link in `Location`"}
     if name == "ready":
         responses["503"] = {**responses["200"], "description": "Not ready"}
     for parameter in operation.get("parameters", ()):
@@ -78,30 +83,86 @@ def _say_what_goes_over_the_wire(operation: dict[str, Any]) -> None:
             parameter["schema"]["pattern"] = PATH_SHAPES[parameter["name"]].pattern
 
 
-def _socket() -> dict[str, Any]:
-    name = {"in": "path", "required": True, "schema": {"type": "string"}}
-    many = {"in": "query", "explode": True, "schema": {"type": "array", "items": {"type": "string"}}}
+def _statuses(rule: Rule, operation: dict[str, Any]) -> list[int]:
+    """The problems that every call with such a rule may answer, besides those of its own."""
+    found = [400, 421, 500, 503]
+    if rule.kind not in ("public", "link"):
+        found += [401]
+    if rule.kind in ("review", "path", "link"):
+        found += [403]
+    if any(each["in"] == "path" for each in operation.get("parameters", ())):
+        found += [404]
+    if "requestBody" in operation:
+        found += [413]
+    if operation.get("parameters") or "requestBody" in operation:
+        found += [422]
+    return sorted(found)
+
+
+def _problem(status: int) -> dict[str, Any]:
+    """The problems of this status, by name."""
+    kinds = [kind for kind in TYPES.values() if kind.status == status]
+    names = ", ".join(f"`{kind.slug}`" for kind in kinds)
+    first = kinds[0]
+    shown = {"type": URN + first.slug, "title": first.title, "status": status, "detail": "what was wrong this time"}
+    content = {MEDIA_TYPE: {"schema": {"$ref": REF.format(model="ProblemDocument")}, "example": shown}}
+    return {"description": f"A problem: {names}", "content": content}
+
+
+def _log_socket() -> dict[str, Any]:
     return {
         "tags": ["logs"],
         "operationId": "streamLogs",
         "summary": "Stream Logs",
         "description": "A WebSocket: log lines of many steps, what there is, then live. docs/api.md shows frames.",
         "parameters": [
-            {"name": "ns", **name},
-            {"name": "run", **name},
-            {"name": "step", "description": "a step's slug; none: every step", **many},
-            {"name": "after", "description": "<slug>:<attempt>:<container>:<line>: resume after it", **many},
+            _named("ns"),
+            _named("run"),
+            _several("step", "a step's slug; none: every step"),
+            _several("after", "<slug>:<attempt>:<container>:<line>: resume after it"),
         ],
         "responses": {"101": {"description": "Switching Protocols"}},
     }
 
 
+def _exec_socket() -> dict[str, Any]:
+    return {
+        "tags": ["runs"],
+        "operationId": "execStep",
+        "summary": "Exec Step",
+        "description": "A WebSocket: a command in a container of a running step. docs/api.md shows frames.",
+        "parameters": [
+            _named("ns"),
+            _named("run"),
+            _named("step"),
+            _several("command", "the command, a word each time; none: `sh`"),
+            {"in": "query", "name": "container", "schema": {"type": "string", "default": "step"}},
+            {"in": "query", "name": "tty", "schema": {"type": "boolean", "default": False}},
+            {"in": "query", "name": "columns", "schema": {"type": "integer", "minimum": 1, "maximum": 10000}},
+            {"in": "query", "name": "rows", "schema": {"type": "integer", "minimum": 1, "maximum": 10000}},
+        ],
+        "responses": {"101": {"description": "Switching Protocols"}},
+    }
+
+
+def _named(name: str) -> dict[str, Any]:
+    return {"in": "path", "name": name, "required": True, "schema": {"type": "string"}}
+
+
+def _several(name: str, what: str) -> dict[str, Any]:
+    schema = {"type": "array", "items": {"type": "string"}}
+    return {"in": "query", "name": name, "description": what, "explode": True, "schema": schema}
+
+
+SOCKETS = frozenset({"streamLogs", "execStep"})
+_REDIRECTED = frozenset({"getArtifacts", "getLogs"})
 _BYTES = {"type": "string", "format": "binary"}
 _UPLOADED = {"putSource": "application/gzip", "putObject": "application/octet-stream"}
 _DOWNLOADED = {
     "watchRuns": "text/event-stream",
     "getLogs": "text/plain",
     "getArtifacts": "application/gzip",
+    "getArtifactFile": "application/octet-stream",
     "getObject": "application/octet-stream",
     "health": "text/plain",
     "metrics": "text/plain",

@@ -1,24 +1,26 @@
-"""Runs: create, list, get, cancel, delete. Lists come from the cache; what a caller just wrote is read back at once."""
+"""Runs: create, run again, list, get, cancel, delete.
+
+Lists come from the cache; what a caller just wrote is read back at once.
+"""
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import JSONResponse, Response
 
-from controller.api import creation, definitions, models, views
-from controller.api.access import GuardedRoute
-from controller.api.numbers import run_name, take_number
+from controller.api import creation, definitions, models, pages, views
+from controller.api.access import GuardedRoute, may
+from controller.api.launching import launch
 from controller.api.problems import ApiProblem, entry
-from controller.api.services import Services, Turn, services_of
+from controller.api.services import Services, services_of
 from controller.api.sources import source_key
-from controller.kube import PIPELINE_RUNS, AlreadyExists, ApiError, NotFound
+from controller.kube import PIPELINE_CONFIGS, PIPELINE_RUNS, NotFound
 
-NAME_ATTEMPTS = 5
-PHASES = frozenset({"Pending", "Queued", "Running", "Succeeded", "Failed", "Cancelled"})
+Phase = Literal["Pending", "Queued", "Running", "Succeeded", "Failed", "Cancelled"]
+Order = Literal["-created", "created", "-duration", "duration", "-name", "name"]
 ENDED = frozenset({"Succeeded", "Failed", "Cancelled"})
 
 Run = dict[str, Any]
@@ -28,27 +30,80 @@ log = logging.getLogger("c8s.api")
 router = APIRouter(prefix="/api/v1/namespaces/{ns}/runs", tags=["runs"], route_class=GuardedRoute)
 
 
+Key = Annotated[str | None, Header(description="the same key and body answer the same run")]
+
+
 @router.post("", operation_id="createRun", status_code=201, response_model=models.Run)
-async def create_run(
-    request: Request,
-    ns: str,
-    body: models.RunRequest,
-    idempotency_key: Annotated[str | None, Header(description="the same key and body answer the same run")] = None,
+async def create_run(request: Request, ns: str, body: models.RunRequest, idempotency_key: Key = None) -> Response:
+    """Creates a run of the pipeline in the body, or of one that is kept in the namespace."""
+    user = request.state.user.name
+    key = creation.idempotency(idempotency_key, user, "", body)
+    definition = await _definition(request, ns, body)
+    checked = await asyncio.to_thread(definitions.checked, definition, body.params)
+    order = creation.Order(
+        *checked,
+        user=user,
+        source=creation.source_of(body.source),
+        branch=body.branch,
+        commit=body.commit,
+        event=body.event,
+        priority=body.priority,
+        triggered_by=body.triggered_by,
+        reuse_from=body.reuse_from,
+        keep_on_failure=bool(body.keep_on_failure),
+    )
+    if order.reuse_from is not None:
+        await find_run(services_of(request), ns, order.reuse_from)
+    return await _launched(services_of(request), ns, order, key)
+
+
+@router.post("/{run}/rerun", operation_id="rerunRun", status_code=201, response_model=models.Run)
+async def rerun_run(
+    request: Request, ns: str, run: str, body: models.RerunRequest, idempotency_key: Key = None
 ) -> Response:
-    """Creates a run of the pipeline in the body."""
+    """The same pipeline, source and parameters again, or from what failed; only of a run that has ended."""
     services = services_of(request)
     user = request.state.user.name
-    key = creation.idempotency(idempotency_key, user, body)
-    digest = creation.check_source(body)
-    definition, params = await asyncio.to_thread(definitions.checked, body.pipeline, body.params)
+    await may(request, "get", "pipelineruns", ns, name=run)
+    key = creation.idempotency(idempotency_key, user, run, body)
+    found = await find_run(services, ns, run)
+    if views.phase_of(found) not in ENDED:
+        raise ApiProblem("conflict", f"the run {run} has not ended yet ({views.phase_of(found)}); cancel it or wait")
+    definition = body.pipeline or (found.get("spec") or {}).get("pipeline")
+    if not definition:
+        raise ApiProblem("conflict", f"the run {run} ended before it had a pipeline")
+    params = creation.params_again(found, definition, body.params)
+    checked = await asyncio.to_thread(definitions.checked, definition, params)
+    return await _launched(services, ns, creation.rerun_order(found, body, checked, user), key)
+
+
+async def _definition(request: Request, namespace: str, body: models.RunRequest) -> Mapping[str, Any]:
+    """The pipeline in the body, or the one that it names, which the caller must be allowed to read."""
+    if (body.pipeline is None) == (body.pipeline_ref is None):
+        problem = entry("run.pipeline", "give either pipeline or pipelineRef", path="pipeline")
+        raise ApiProblem("invalid", "a run is of either a pipeline or a pipelineRef", [problem])
+    if body.pipeline is not None:
+        return body.pipeline
+    name = str(body.pipeline_ref)
+    await may(request, "get", "pipelineconfigs", namespace, name=name)
+    try:
+        config = await services_of(request).client.get(PIPELINE_CONFIGS, name, namespace=namespace)
+    except NotFound:
+        raise ApiProblem("not-found", f"there is no pipeline {name} in the namespace {namespace}") from None
+    return dict(views.pipeline_view(config)["definition"])
+
+
+async def _launched(
+    services: Services, namespace: str, order: creation.Order, key: creation.Idempotency | None
+) -> Response:
+    digest = ((order.source or {}).get("archive") or {}).get("digest")
     if digest is not None and await services.store.head(source_key(digest)) is None:
         raise ApiProblem("source-missing", f"the source {digest} is not in the store: upload it first")
-    async with _one_at_a_time(services, ns, key):
-        run = await _created_before(services, ns, key) if key is not None else None
-        if run is None:
-            run = await _create(services, ns, body, definition, params, user, key)
-            log.info("run created", extra={"namespace": ns, "run": run["metadata"]["name"], "user": user})
-    headers = {"Location": f"/api/v1/namespaces/{ns}/runs/{run['metadata']['name']}"}
+    run, new = await launch(services, namespace, order, key)
+    if new:
+        told = {"namespace": namespace, "run": run["metadata"]["name"], "user": order.user}
+        log.info("run created", extra=told)
+    headers = {"Location": f"/api/v1/namespaces/{namespace}/runs/{run['metadata']['name']}"}
     return JSONResponse(views.run_view(run, definition=True), status_code=201, headers=headers)
 
 
@@ -58,17 +113,24 @@ async def list_runs(
     ns: str,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     continue_: Annotated[str | None, Query(alias="continue", max_length=1000)] = None,
-    phase: Annotated[list[str] | None, Query(description="repeat it for several", max_length=6)] = None,
+    phase: Annotated[list[Phase] | None, Query(description="repeat it for several", max_length=6)] = None,
     pipeline: Annotated[str | None, Query(max_length=63)] = None,
+    branch: Annotated[str | None, Query(max_length=255)] = None,
+    since: Annotated[str | None, Query(pattern=models.TIME, description="created at or after this time")] = None,
+    text: Annotated[str, Query(max_length=200, description="in the name, branch, commit or trigger")] = "",
+    sort: Annotated[Order, Query(description="a leading - is descending")] = "-created",
 ) -> Response:
-    """One page of runs, newest first."""
+    """One page of runs, newest first unless `sort` says otherwise."""
     services = services_of(request)
-    phases = set(phase or ())
-    if phases - PHASES:
-        raise ApiProblem("bad-request", f"a phase is one of {', '.join(sorted(PHASES))}")
     await _cache_is_there(services)
+    start = pages.time_of(since) if since is not None else None
+    if since is not None and start is None:
+        raise ApiProblem("bad-request", "since is no time that exists; it is written like 2026-01-31T12:00:00Z")
+    wanted = pages.Wanted(frozenset(phase or ()), pipeline, branch, start, text)
     version = services.history.latest
-    page = views.page(services.runs.list(ns), limit=limit, after=continue_, phases=phases, pipeline=pipeline)
+    page = pages.page(
+        services.runs.list(ns), wanted, order=sort, limit=limit, after=continue_, now=services.wall_clock()
+    )
     answer: Run = {
         "items": [views.run_view(run, definition=False) for run in page.items],
         "resourceVersion": str(version),
@@ -116,76 +178,6 @@ async def find_run(services: Services, namespace: str, name: str) -> Mapping[str
         return await services.client.get(PIPELINE_RUNS, name, namespace=namespace)
     except NotFound:
         raise ApiProblem("not-found", f"there is no run {name} in the namespace {namespace}") from None
-
-
-async def _create(
-    services: Services,
-    namespace: str,
-    body: models.RunRequest,
-    definition: Run,
-    params: Mapping[str, str],
-    user: str,
-    key: creation.Idempotency | None,
-) -> Run:
-    pipeline = str(definition["name"])
-    known = (views.run_number(run) or 0 for run in services.runs.list(namespace) if views.pipeline_of(run) == pipeline)
-    at_least = max(known, default=0) + 1
-    for _ in range(NAME_ATTEMPTS):
-        number = await take_number(services.client, namespace, pipeline, at_least)
-        name = run_name(pipeline, number)
-        run = creation.run_object(namespace, name, number, body, definition, params, user, key)
-        try:
-            return await services.client.create(PIPELINE_RUNS, run, namespace=namespace)
-        except AlreadyExists:
-            at_least = number + 1
-        except ApiError as error:
-            raise _refused(error) from error
-    raise ApiProblem("conflict", f"no free name was found for a run of {pipeline}; try again")
-
-
-def _refused(error: ApiError) -> Exception:
-    """Kubernetes' own checks of a run (its schema, a quota) are the caller's business; the rest is ours."""
-    causes = error.details.get("causes")
-    listed = [each for each in causes if isinstance(each, dict)] if isinstance(causes, list) else []
-    entries = [
-        entry("run.refused", str(each.get("message", "")), path=str(each.get("field", ""))) for each in listed[:50]
-    ]
-    if error.status == 422:
-        return ApiProblem("pipeline-invalid", "Kubernetes does not take the run: it does not fit the schema", entries)
-    if error.status == 404:
-        return ApiProblem("not-found", "there is no such namespace")
-    return error
-
-
-async def _created_before(services: Services, namespace: str, key: creation.Idempotency) -> Run | None:
-    """The run that this key made before, asked of Kubernetes itself: the cache may lag, and memory ends with
-    the process.
-    """
-    found = await services.client.list(
-        PIPELINE_RUNS, namespace=namespace, label_selector=f"{creation.KEY_LABEL}={key.key}"
-    )
-    for run in found["items"]:
-        if not creation.same_request(run, key):
-            raise ApiProblem("idempotency-key-reused", "this Idempotency-Key came with another request before")
-        return dict(run)
-    return None
-
-
-@asynccontextmanager
-async def _one_at_a_time(services: Services, namespace: str, key: creation.Idempotency | None) -> AsyncIterator[None]:
-    """Two requests with one key wait for each other; requests without a key don't."""
-    if key is None:
-        yield
-        return
-    turn = services.turns.setdefault((namespace, key.key), Turn())
-    turn.wanted_by += 1
-    try:
-        async with turn.lock:
-            yield
-    finally:
-        turn.wanted_by -= 1
-        if turn.wanted_by == 0:
-            del services.turns[(namespace, key.key)]
 
 
 async def _cache_is_there(services: Services) -> None:

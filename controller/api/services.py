@@ -1,6 +1,7 @@
 """What the routes are given: the other rooms' doors, the clock and the settings, in one value per process."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -86,6 +87,7 @@ class Services:
     meter: Meter
     capability: Callable[[str], "Capability | None"]
     kubernetes_version: Callable[[], Awaitable[str | None]]
+    wall_clock: Callable[[], float] = time.time
     new_id: Callable[[], str] = field(default=lambda: token_hex(8))
     turns: dict[tuple[str, str], Turn] = field(default_factory=dict)
 

@@ -1,11 +1,13 @@
 """What is about the API itself: health, readiness, metrics, its description, and tickets for sockets."""
 
+from datetime import UTC, datetime
+
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from controller.api import models, openapi
-from controller.api.access import GuardedRoute
-from controller.api.auth import TICKET_SECONDS
+from controller.api.access import GuardedRoute, bearer
+from controller.api.auth import TICKET_SECONDS, Admission
 from controller.api.services import services_of
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -39,7 +41,10 @@ async def description(request: Request) -> Response:
 
 
 @router.post("/api/v1/tickets", operation_id="createTicket", status_code=201, response_model=models.Ticket)
-async def create_ticket(request: Request) -> Response:
-    """A ticket that opens one WebSocket as `?ticket=`, where a header can't be set."""
-    ticket = services_of(request).tickets.issue(request.state.user)
-    return JSONResponse({"ticket": ticket, "expiresIn": TICKET_SECONDS}, status_code=201)
+async def create_ticket(request: Request, body: models.TicketRequest) -> Response:
+    """A ticket that opens the WebSocket at `path` once, as `?ticket=`, where a header can't be set."""
+    services = services_of(request)
+    ticket = services.tickets.issue(Admission(request.state.user, bearer(request), body.path))
+    until = datetime.fromtimestamp(services.wall_clock() + TICKET_SECONDS, UTC)
+    expires = until.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return JSONResponse({"ticket": ticket, "expiresAt": expires}, status_code=201)

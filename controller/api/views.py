@@ -1,22 +1,16 @@
-"""Kubernetes objects as people see them: pure functions from a PipelineRun to the `Run` of the REST API, and
-pages of runs.
+"""Kubernetes objects as people see them: pure functions from a PipelineRun to the `Run` of the REST API, and from
+other objects to what the API tells of them. Which runs a list shows is decided in pages.py.
 """
 
-import base64
-import binascii
-import heapq
-import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
-
-from controller.api.problems import ApiProblem
 
 PIPELINE_LABEL = "c8s.dev/pipeline"
 NUMBER_LABEL = "c8s.dev/run-number"
+RUN_LABEL = "c8s.dev/run"
+STEP_LABEL = "c8s.dev/step"
 
 Object = Mapping[str, Any]
-Key = tuple[str, int, str]
 
 
 def run_view(run: Object, *, definition: bool) -> dict[str, Any]:
@@ -39,6 +33,8 @@ def run_view(run: Object, *, definition: bool) -> dict[str, Any]:
         "priority": spec.get("priority"),
         "triggeredBy": spec.get("triggeredBy"),
         "rerunOf": spec.get("rerunOf"),
+        "reuseFrom": spec.get("reuseFrom"),
+        "keepOnFailure": bool(spec.get("keepOnFailure")),
         "cancelRequested": bool(spec.get("cancel")),
         "status": {"phase": "Pending", **(run.get("status") or {})},
     }
@@ -58,54 +54,57 @@ def phase_of(run: Object) -> str:
     return str((run.get("status") or {}).get("phase") or "Pending")
 
 
-@dataclass(frozen=True)
-class Page:
-    """One page of runs and the token for the next one, if there is one."""
-
-    items: list[Object]
-    next: str | None
-
-
-def page(runs: Iterable[Object], *, limit: int, after: str | None, phases: set[str], pipeline: str | None) -> Page:
-    """The newest `limit` runs that pass the filters, after the place that the token names.
-
-    The token names the last run of the page before, not a number of rows: runs that are created meanwhile
-    shift nothing.
-    """
-    place = _place(after) if after else None
-    wanted = (
-        run
-        for run in runs
-        if (not phases or phase_of(run) in phases)
-        and (pipeline is None or (run["metadata"].get("labels") or {}).get(PIPELINE_LABEL) == pipeline)
-        and (place is None or _key(run) < place)
-    )
-    found = heapq.nlargest(limit + 1, wanted, key=_key)
-    items = found[:limit]
-    return Page(items, _token(_key(items[-1])) if len(found) > limit else None)
-
-
-def _key(run: Object) -> Key:
-    meta = run["metadata"]
-    return (str(meta.get("creationTimestamp") or ""), run_number(run) or 0, str(meta["name"]))
-
-
-def _token(key: Key) -> str:
-    return base64.urlsafe_b64encode(json.dumps(key).encode()).decode().rstrip("=")
-
-
-def _place(token: str) -> Key:
-    try:
-        padded = token.encode("ascii") + b"=" * (-len(token) % 4)
-        created, number, name = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-    except (ValueError, TypeError, binascii.Error, RecursionError):
-        created = number = name = None
-    if not (isinstance(created, str) and isinstance(number, int) and isinstance(name, str)):
-        raise ApiProblem("bad-request", "the continue token is not one that this API gave")
-    return (created, number, name)
-
-
 def pipeline_of(run: Object) -> str | None:
     """The name of the run's pipeline, from its label."""
     name = (run["metadata"].get("labels") or {}).get(PIPELINE_LABEL)
     return None if name is None else str(name)
+
+
+def pipeline_view(config: Object) -> dict[str, Any]:
+    """A PipelineConfig as people write it: its name belongs to the definition."""
+    meta = config["metadata"]
+    return {
+        "name": meta["name"],
+        "definition": {"version": "v1alpha1", "name": meta["name"], **(config.get("spec") or {})},
+        "resourceVersion": str(meta.get("resourceVersion", "")),
+        "createdAt": meta.get("creationTimestamp"),
+    }
+
+
+def event_view(event: Object) -> dict[str, Any]:
+    """An Event, in either of the two ways in which Kubernetes' components fill it in."""
+    series, about = event.get("series") or {}, event.get("involvedObject") or {}
+    first = event.get("firstTimestamp") or event.get("eventTime") or event["metadata"].get("creationTimestamp")
+    return {
+        "type": event.get("type"),
+        "reason": event.get("reason"),
+        "message": str(event.get("message") or ""),
+        "count": int(event.get("count") or series.get("count") or 1),
+        "firstTime": first,
+        "lastTime": event.get("lastTimestamp") or series.get("lastObservedTime") or first,
+        "object": {"kind": str(about.get("kind", "")), "name": str(about.get("name", ""))},
+    }
+
+
+def pod_view(pod: Object) -> dict[str, Any]:
+    """A step's pod."""
+    labels, status = pod["metadata"].get("labels") or {}, pod.get("status") or {}
+    return {
+        "name": pod["metadata"]["name"],
+        "step": labels.get(STEP_LABEL),
+        "run": labels.get(RUN_LABEL),
+        "phase": str(status.get("phase") or "Pending"),
+        "node": (pod.get("spec") or {}).get("nodeName"),
+        "startedAt": status.get("startTime"),
+    }
+
+
+def quota_view(quota: Object) -> list[dict[str, Any]]:
+    """Each limit of a ResourceQuota with what is used of it."""
+    hard = (quota.get("status") or {}).get("hard") or (quota.get("spec") or {}).get("hard") or {}
+    used = (quota.get("status") or {}).get("used") or {}
+    name = quota["metadata"]["name"]
+    return [
+        {"name": name, "resource": each, "used": str(used.get(each, "0")), "hard": str(hard[each])}
+        for each in sorted(hard)
+    ]

@@ -3,6 +3,7 @@ silently missed.
 """
 
 import json
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -11,7 +12,6 @@ from controller.api.history import History, version_of
 from controller.api.problems import ApiProblem
 from controller.api.views import run_view
 
-HEARTBEAT_SECONDS = 15.0
 CATCH_UP_SECONDS = 5.0
 
 
@@ -45,14 +45,39 @@ def starting_point(last_event_id: str | None, resource_version: str | None) -> i
     return version
 
 
+@dataclass
+class Guard:
+    """Asks every `seconds` whether a reader still may read, busy stream or not; `now` is a monotonic clock."""
+
+    still_admitted: StillAdmitted
+    seconds: float
+    now: Callable[[], float] = time.monotonic
+    _next: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._next = self.now() + self.seconds
+
+    @property
+    def left(self) -> float:
+        """Seconds until the next question."""
+        return max(0.0, self._next - self.now())
+
+    async def passes(self) -> bool:
+        """Whether the reader may go on; asks only when it is time to."""
+        if self.left > 0:
+            return True
+        admitted = await self.still_admitted()
+        self._next = self.now() + self.seconds
+        return admitted
+
+
 async def events(
-    history: History,
-    wanted: Wanted,
-    present: Callable[[], Iterable[Mapping[str, Any]]],
-    still_admitted: StillAdmitted,
-    heartbeat: float = HEARTBEAT_SECONDS,
+    history: History, wanted: Wanted, present: Callable[[], Iterable[Mapping[str, Any]]], guard: Guard
 ) -> AsyncIterator[bytes]:
-    """The stream's bytes. `present` gives the cached runs; the stream ends with the history or with the right."""
+    """The stream's bytes. `present` gives the cached runs; the stream ends with the history or with the right.
+
+    What the guard's rhythm brings besides the question is a sign of life: a bookmark, or a comment.
+    """
     position = None
     if wanted.since is None:
         # No await between these lines: the state and the position belong to the same moment.
@@ -66,7 +91,7 @@ async def events(
         if await history.reached(wanted.since, CATCH_UP_SECONDS):
             position = history.position_after(wanted.since)
         yield b": here\n\n"
-    while position is not None and not history.closed:
+    while position is not None and not (history.closed and history.end == position):
         changes = history.read(position)
         if changes is None:
             position = None
@@ -76,16 +101,14 @@ async def events(
                 yield event(change.kind, change.data, change.version)
                 told = change.version if change.version is not None else told
         position += len(changes)
-        if changes:
-            continue
-        if not await history.changed(position, heartbeat):
-            if not await still_admitted():
-                return
-            if history.latest > told and history.end == position:
-                told = history.latest
-                yield bookmark(told)
-            else:
-                yield b": heartbeat\n\n"
+        due = guard.left == 0 if changes else not await history.changed(position, guard.left)
+        if not await guard.passes():
+            return
+        if due and history.latest > told and history.end == position:
+            told = history.latest
+            yield bookmark(told)
+        elif due:
+            yield b": heartbeat\n\n"
     if position is None:
         yield restart()
 

@@ -39,8 +39,7 @@ async def watch_runs(
         services.history,
         wanted,
         lambda: services.runs.list(ns),
-        still_admitted(request, "watchRuns"),
-        services.settings.heartbeat_seconds,
+        watch.Guard(still_admitted(request, "watchRuns"), services.settings.heartbeat_seconds),
     )
     return EventStream(_counted(services, stream), headers={"X-Accel-Buffering": "no"})
 

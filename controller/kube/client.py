@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import TracebackType
@@ -29,6 +29,8 @@ _PATCH_TYPES = {
 }
 _OWNER = {"fieldManager": "c8s", "force": "true"}
 _PAGE = 500
+_CLOSE_TIMEOUT = 5.0
+_MESSAGE_LIMIT = 4 * 1024 * 1024
 _TOKEN_REQUEST = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest"}
 
 
@@ -220,6 +222,35 @@ class KubeClient:
             async for chunk in _chunks(response, f"GET {path}"):
                 yield chunk
 
+    @asynccontextmanager
+    async def socket(
+        self, path: str, query: Sequence[tuple[str, str]], *, protocols: Sequence[str], heartbeat: float
+    ) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+        """A WebSocket to a subresource. Raises what the server answers instead; Unreachable without an answer."""
+        if self._open is None:
+            raise KubeError("the client is used outside its `async with`")
+        what = f"GET {path}"
+        try:
+            opening = self._open.ws_connect(
+                self._url + path,
+                params=query,
+                headers=self._headers(),
+                protocols=protocols,
+                heartbeat=heartbeat,
+                max_msg_size=_MESSAGE_LIMIT,
+                timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSE_TIMEOUT),
+                server_hostname=self._server.name,
+                proxy=self._server.proxy,
+            )
+            socket = await asyncio.wait_for(opening, _TIMEOUT)
+        except aiohttp.WSServerHandshakeError as error:
+            # The library keeps the status of a refusal and not its words.
+            raise from_status(error.status, {}, what) from error
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise Unreachable(f"{what}: no answer from {self._url}: {_words(error)}") from error
+        async with socket:
+            yield socket
+
     # -- transport
 
     async def _call(
@@ -242,6 +273,10 @@ class KubeClient:
                 raise Unreachable(f"{method} {path}: the answer broke off: {_words(error)}") from error
         return _decoded(data, f"{method} {path}")
 
+    def _headers(self) -> dict[str, str]:
+        token = self._server.token()
+        return {"Accept": "application/json"} | ({"Authorization": f"Bearer {token}"} if token is not None else {})
+
     @asynccontextmanager
     async def _request(
         self,
@@ -255,9 +290,7 @@ class KubeClient:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         if self._open is None:
             raise KubeError("the client is used outside its `async with`")
-        headers = {"Accept": "application/json"}
-        if (token := self._server.token()) is not None:
-            headers["Authorization"] = f"Bearer {token}"
+        headers = self._headers()
         data = None
         if body is not None:
             data = json.dumps(body, separators=(",", ":")).encode()

@@ -39,6 +39,7 @@ class Kubernetes:
         self.lagging = False
         self.questions: list[Mapping[str, Any]] = []
         self.failure: Exception | None = None
+        self.refuse: tuple[Any, Exception] | None = None
 
     async def get(self, resource: Any, name: str, namespace: str | None = None) -> dict[str, Any]:
         self._fail()
@@ -61,6 +62,9 @@ class Kubernetes:
 
     async def create(self, resource: Any, body: Mapping[str, Any], namespace: str | None = None) -> dict[str, Any]:
         self._fail()
+        if self.refuse is not None and self.refuse[0] == resource:
+            raise self.refuse[1]
+        await asyncio.sleep(0)
         key = (resource, namespace, body["metadata"]["name"])
         if key in self.objects:
             raise AlreadyExists("there")
@@ -196,11 +200,11 @@ class Answer:
 
 
 @asynccontextmanager
-async def world(folder: Path, **settings: Any) -> AsyncIterator[World]:
+async def world(folder: Path, kubernetes: Kubernetes | None = None, **settings: Any) -> AsyncIterator[World]:
     """The API on a loopback port, with fakes behind it."""
     listener = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    kubernetes = Kubernetes()
+    kubernetes = kubernetes or Kubernetes()
     hub = Hub()
     store = DirectoryStore(folder / "store", b"k" * 32, url)
     capabilities: dict[str, Capability] = {}

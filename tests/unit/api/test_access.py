@@ -14,6 +14,7 @@ from tests.unit.api.fakes import ANN, BOB, Capability, world
 
 ROUTES: list[BaseRoute] = list(routes().routes)
 NAMES = {"ns": "a", "run": "hello-1", "step": "say", "slug": "say", "attempt": "1", "name": "db", "key": "sources/x"}
+NAMES |= {"pipeline": "hello", "path": "dist/app"}
 NAMES["digest"] = "sha256:" + "0" * 64
 
 

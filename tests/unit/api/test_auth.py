@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from controller.api.auth import Authenticator, InvalidToken, Question, Tickets, User
+from controller.api.auth import Admission, Authenticator, InvalidToken, Question, Tickets, User
 
 LIST = Question(verb="list", group="c8s.dev", resource="pipelineruns", namespace="a")
 
@@ -116,13 +116,24 @@ async def test_a_denial_wins_over_a_permission() -> None:
 def test_a_ticket_opens_one_socket_within_its_time() -> None:
     clock = Clock()
     tickets = Tickets(clock)
-    ticket = tickets.issue(User("ann"))
-    assert tickets.redeem(ticket) == User("ann")
+    admission = Admission(User("ann"), "secret-token", "/logs/stream")
+    ticket = tickets.issue(admission)
+    assert tickets.redeem(ticket, "/logs/stream") == admission
     with pytest.raises(InvalidToken):
-        tickets.redeem(ticket)
-    late = tickets.issue(User("ann"))
+        tickets.redeem(ticket, "/logs/stream")
+    late = tickets.issue(admission)
     clock.now = 30.1
     with pytest.raises(InvalidToken):
-        tickets.redeem(late)
+        tickets.redeem(late, "/logs/stream")
     with pytest.raises(InvalidToken):
-        tickets.redeem("guess")
+        tickets.redeem("guess", "/logs/stream")
+
+
+def test_a_ticket_is_spent_by_the_wrong_path_and_does_not_show_its_token() -> None:
+    tickets = Tickets(Clock())
+    admission = Admission(User("ann"), "secret-token", "/logs/stream")
+    ticket = tickets.issue(admission)
+    for path in ("/exec", "/logs/stream"):
+        with pytest.raises(InvalidToken):
+            tickets.redeem(ticket, path)
+    assert "secret-token" not in repr(admission)

@@ -2,6 +2,7 @@
 
 import array
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,10 @@ from typing import Any
 import aiohttp
 import pytest
 
+from controller.api import auth
 from controller.kube import PIPELINE_RUNS
 from controller.logs import Block, Stream
+from tests.unit.api import fakes
 from tests.unit.api.fakes import World, world
 
 RUN = "/api/v1/namespaces/a/runs/ci-1"
@@ -163,15 +166,62 @@ async def test_a_socket_that_may_not_open_says_why(
         assert caught.value.headers["Content-Type"] == "application/problem+json"
 
 
+async def ticket_for(there: World, path: str) -> str:
+    return str((await there.call("POST", "/api/v1/tickets", json={"path": path})).json["ticket"])
+
+
 async def test_a_ticket_opens_one_socket(tmp_path: Path) -> None:
     async with world(tmp_path) as there:
         await a_run(there, phase="Succeeded")
-        ticket = (await there.call("POST", "/api/v1/tickets")).json["ticket"]
+        ticket = await ticket_for(there, f"{RUN}/logs/stream")
         url = f"{there.url}{RUN}/logs/stream?ticket={ticket}"
         async with there.http.ws_connect(url) as socket:
             assert await anext(frames(socket)) == {"type": "done"}
         with pytest.raises(aiohttp.WSServerHandshakeError):
             await there.http.ws_connect(url)
+
+
+async def test_a_ticket_for_another_socket_opens_none(tmp_path: Path) -> None:
+    async with world(tmp_path) as there:
+        await a_run(there, phase="Succeeded")
+        ticket = await ticket_for(there, f"{RUN}/steps/build/exec")
+        with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+            await there.http.ws_connect(f"{there.url}{RUN}/logs/stream?ticket={ticket}")
+        assert caught.value.status == 401
+
+
+async def test_a_ticket_is_worth_what_its_user_may(tmp_path: Path) -> None:
+    async with world(tmp_path) as there:
+        await a_run(there)
+        path = {"path": f"{RUN}/logs/stream"}
+        ticket = (await there.call("POST", "/api/v1/tickets", json=path, token="token-of-bob")).json["ticket"]
+        with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+            await there.http.ws_connect(f"{there.url}{RUN}/logs/stream?ticket={ticket}")
+        assert caught.value.status == 403
+
+
+@pytest.mark.parametrize("by_ticket", [False, True])
+async def test_a_token_that_is_taken_away_closes_a_busy_socket(
+    tmp_path: Path, by_ticket: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auth, "YES_SECONDS", 0.0)
+    async with world(tmp_path, heartbeat_seconds=0.05) as there:
+        await a_run(there)
+        log = there.hub.open(STREAM, 1, [])
+        url = f"{there.url}{RUN}/logs/stream"
+        if by_ticket:
+            url += f"?ticket={await ticket_for(there, f'{RUN}/logs/stream')}"
+        async with there.http.ws_connect(url, headers={} if by_ticket else HEADERS) as socket:
+            there.hub.publish(log, block(1, "first"))
+            await socket.receive()
+            monkeypatch.setitem(fakes.RIGHTS, fakes.ANN, ("ann", set()))
+            number = 2
+            while not socket.closed:
+                there.hub.publish(log, block(number, "more"))
+                number += 1
+                with contextlib.suppress(TimeoutError):
+                    await socket.receive(0.01)
+            assert socket.close_code == 1008
 
 
 async def test_a_slow_reader_is_told_what_it_missed(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from controller.kube import PIPELINE_RUNS
+from controller.kube import CONFIG_MAPS, PIPELINE_RUNS, Unreachable
 from tests.unit.api.fakes import BOB, World, world
 
 RUNS = "/api/v1/namespaces/a/runs"
@@ -151,7 +151,10 @@ async def test_lists_are_newest_first_paged_and_filtered(tmp_path: Path) -> None
     [
         ("limit=0", (422, "invalid")),
         ("limit=501", (422, "invalid")),
-        ("phase=Odd", (400, "bad-request")),
+        ("phase=Odd", (422, "invalid")),
+        ("sort=size", (422, "invalid")),
+        ("since=yesterday", (422, "invalid")),
+        ("since=2026-02-31T00:00:00Z", (400, "bad-request")),
         ("continue=!!", (400, "bad-request")),
     ],
 )
@@ -202,3 +205,104 @@ async def test_another_namespaces_runs_are_not_seen(tmp_path: Path) -> None:
         for path in ("", "/hello-1", "/nothing-1"):
             assert (await there.call("GET", RUNS + path, token=BOB)).problem == (403, "forbidden")
         assert (await there.call("GET", "/api/v1/namespaces/b/runs", token=BOB)).json["items"] == []
+
+
+async def test_one_key_is_one_run_at_two_controllers(tmp_path: Path) -> None:
+    async with world(tmp_path / "one") as one, world(tmp_path / "two", kubernetes=one.kubernetes) as two:
+        one.kubernetes.lagging = True
+        there = [one, two] * 4
+        answers = await asyncio.gather(*(create(each, key="k1", branch="x") for each in there))
+        assert {answer.json["name"] for answer in answers} == {"hello-1"}
+        assert len([key for key in one.kubernetes.objects if key[0] == PIPELINE_RUNS]) == 1
+        claims = one.kubernetes.objects[(CONFIG_MAPS, "a", "c8s-run-numbers")]["data"]
+        assert claims == {"hello": "1"}
+
+
+async def test_a_controller_that_dies_between_its_claim_and_the_run_leaves_a_claim_that_is_kept(tmp_path: Path) -> None:
+    async with world(tmp_path) as there:
+        there.kubernetes.refuse = (PIPELINE_RUNS, Unreachable("gone"))
+        assert (await create(there, key="k1")).problem == (503, "unavailable")
+        there.kubernetes.refuse = None
+        assert (await create(there)).json["name"] == "hello-2"
+        assert (await create(there, key="k1", branch="other")).problem == (422, "idempotency-key-reused")
+        assert (await create(there, key="k1")).json["name"] == "hello-1"
+        assert (await create(there, key="k1")).json["name"] == "hello-1"
+
+
+async def test_a_deleted_run_does_not_come_back_under_its_number(tmp_path: Path) -> None:
+    async with world(tmp_path) as there:
+        await create(there, key="k1")
+        await there.call("DELETE", f"{RUNS}/hello-1")
+        assert (await create(there, key="k1")).json["name"] == "hello-2"
+
+
+async def test_a_run_of_a_kept_pipeline(tmp_path: Path) -> None:
+    async with world(tmp_path) as there:
+        kept = await there.call("PUT", "/api/v1/namespaces/a/pipelines/hello", json={"definition": HELLO})
+        assert kept.status == 201
+        made = await there.call("POST", RUNS, json={"pipelineRef": "hello"})
+        assert (made.status, made.json["definition"]["steps"][0]["name"]) == (201, "say")
+        assert (await there.call("POST", RUNS, json={"pipelineRef": "other"})).problem == (404, "not-found")
+        both = {"pipelineRef": "hello", "pipeline": HELLO}
+        assert (await there.call("POST", RUNS, json=both)).problem == (422, "invalid")
+        assert (await there.call("POST", RUNS, json={})).problem == (422, "invalid")
+
+
+GIT = {"url": "https://example.org/r.git", "revision": "main"}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"url": "--upload-pack=touch /tmp/x"},
+        {"url": "ext::sh -c id"},
+        {"url": "https://ann:hunter2@example.org/r"},
+        {"url": "https://token@example.org/r"},
+        {"url": "https://example.org/r\nx"},
+        {"revision": "--output=/etc/passwd"},
+        {"revision": "a b"},
+        {"secretRef": "../x"},
+    ],
+)
+async def test_a_git_source_that_could_mean_something_else_is_refused(tmp_path: Path, wrong: dict[str, str]) -> None:
+    async with world(tmp_path) as there:
+        answer = await create(there, source={"git": {**GIT, **wrong}})
+        assert answer.problem == (422, "invalid")
+        assert "hunter2" not in answer.body.decode()
+        assert there.kubernetes.objects == {}
+
+
+async def test_running_again_takes_what_the_run_had(tmp_path: Path) -> None:
+    async with world(tmp_path) as there:
+        pipeline = {**HELLO, "params": [{"name": "target", "default": "dev"}]}
+        first = {"pipeline": pipeline, "branch": "main", "event": "push", "params": {"target": "prod"}}
+        await there.call("POST", RUNS, json={**first, "source": {"git": GIT}, "priority": "high"})
+        assert (await there.call("POST", f"{RUNS}/hello-1/rerun", json={})).problem == (409, "conflict")
+        there.kubernetes.status("a", "hello-1", phase="Failed", source={"digest": "d", "commit": "c" * 40})
+        again = (await there.call("POST", f"{RUNS}/hello-1/rerun", json={})).json
+        assert (again["name"], again["rerunOf"], again["reuseFrom"]) == ("hello-2", "hello-1", None)
+        assert (again["branch"], again["event"], again["priority"]) == ("main", "push", "high")
+        assert (again["params"], again["triggeredBy"]) == ({"target": "prod"}, "ann")
+        source = there.kubernetes.objects[(PIPELINE_RUNS, "a", "hello-2")]["spec"]["source"]
+        assert source == {"git": {**GIT, "revision": "c" * 40}}
+        failed = (await there.call("POST", f"{RUNS}/hello-1/rerun", json={"fromFailed": True})).json
+        assert failed["reuseFrom"] == "hello-1"
+        edited = {"pipeline": HELLO, "keepOnFailure": True}
+        changed = (await there.call("POST", f"{RUNS}/hello-1/rerun", json=edited)).json
+        assert (changed["reuseFrom"], changed["params"], changed["keepOnFailure"]) == ("hello-1", {}, True)
+        unknown = await there.call("POST", f"{RUNS}/hello-1/rerun", json={"params": {"nosuch": "x"}})
+        assert unknown.problem == (422, "pipeline-invalid")
+
+
+async def test_running_again_twice_with_one_key_is_one_run(tmp_path: Path) -> None:
+    async with world(tmp_path) as there:
+        await create(there)
+        there.kubernetes.status("a", "hello-1", phase="Succeeded")
+        key = {"Idempotency-Key": "r"}
+        made = [(await there.call("POST", f"{RUNS}/hello-1/rerun", json={}, headers=key)).json for _ in range(2)]
+        assert [each["name"] for each in made] == ["hello-2", "hello-2"]
+
+
+async def test_reusing_needs_a_run_that_is_there(tmp_path: Path) -> None:
+    async with world(tmp_path) as there:
+        assert (await create(there, reuseFrom="nosuch-1")).problem == (404, "not-found")

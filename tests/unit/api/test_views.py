@@ -1,13 +1,8 @@
-"""Runs as people see them, and pages of them."""
+"""Kubernetes objects as people see them."""
 
 from typing import Any
 
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
-from controller.api.problems import ApiProblem
-from controller.api.views import page, run_view
+from controller.api.views import event_view, pipeline_view, pod_view, quota_view, run_view
 
 
 def run(name: str, created: str = "2026-01-01T00:00:00Z", number: str = "1", **status: Any) -> dict[str, Any]:
@@ -41,40 +36,39 @@ def test_a_run_made_by_hand_without_labels_is_shown_too() -> None:
     assert (found["number"], found["pipeline"], found["cancelRequested"]) == (None, None, False)
 
 
-@given(st.lists(st.tuples(st.integers(0, 5), st.integers(1, 99)), unique=True, max_size=30), st.integers(1, 7))
-def test_pages_together_are_the_whole_list_newest_first(keys: list[tuple[int, int]], limit: int) -> None:
-    runs = [run(f"r{second}-{number}", f"2026-01-01T00:00:0{second}Z", str(number)) for second, number in keys]
-    found, token = [], None
-    while True:
-        part = page(runs, limit=limit, after=token, phases=set(), pipeline=None)
-        assert len(part.items) <= limit
-        found += [each["metadata"]["name"] for each in part.items]
-        token = part.next
-        if token is None:
-            break
-    assert found == [f"r{second}-{number}" for second, number in sorted(keys, reverse=True)]
+def test_a_kept_pipeline_is_a_whole_definition() -> None:
+    config = {"metadata": {"name": "app", "resourceVersion": 7}, "spec": {"steps": []}}
+    found = pipeline_view(config)
+    assert found["definition"] == {"version": "v1alpha1", "name": "app", "steps": []}
+    assert found["resourceVersion"] == "7"
 
 
-def test_runs_that_are_created_meanwhile_shift_nothing() -> None:
-    old = [run(f"r{n}", number=str(n)) for n in range(1, 5)]
-    first = page(old, limit=2, after=None, phases=set(), pipeline=None)
-    second = page([run("r9", number="9"), *old], limit=2, after=first.next, phases=set(), pipeline=None)
-    assert [each["metadata"]["name"] for each in second.items] == ["r2", "r1"]
+def test_events_of_both_kinds_of_reporters_are_shown_alike() -> None:
+    about = {"kind": "Pod", "name": "p", "uid": "u"}
+    old = {"metadata": {}, "involvedObject": about, "firstTimestamp": "1", "lastTimestamp": "2", "count": 3}
+    new = {"metadata": {}, "involvedObject": about, "eventTime": "1", "series": {"count": 3, "lastObservedTime": "2"}}
+    bare = {"metadata": {"creationTimestamp": "0"}}
+    shown = {"firstTime": "1", "lastTime": "2", "count": 3, "object": {"kind": "Pod", "name": "p"}}
+    assert shown.items() <= event_view(old).items()
+    assert shown.items() <= event_view(new).items()
+    assert (event_view(bare)["count"], event_view(bare)["lastTime"]) == (1, "0")
 
 
-def test_filters_by_phase_and_pipeline() -> None:
-    runs = [run("x", phase="Failed"), run("y", phase="Running"), run("z")]
-    assert [
-        r["metadata"]["name"] for r in page(runs, limit=9, after=None, phases={"Failed"}, pipeline="app").items
-    ] == ["x"]
-    assert [
-        r["metadata"]["name"] for r in page(runs, limit=9, after=None, phases={"Pending"}, pipeline=None).items
-    ] == ["z"]
-    assert page(runs, limit=9, after=None, phases=set(), pipeline="other").items == []
+def test_a_pod_that_is_not_scheduled_has_no_node() -> None:
+    found = pod_view({"metadata": {"name": "p", "labels": {"c8s.dev/step": "build", "c8s.dev/run": "app-1"}}})
+    assert found == {
+        "name": "p",
+        "step": "build",
+        "run": "app-1",
+        "phase": "Pending",
+        "node": None,
+        "startedAt": None,
+    }
 
 
-@given(st.text(max_size=60))
-def test_a_token_that_was_not_given_is_refused(token: str) -> None:
-    if token:
-        with pytest.raises(ApiProblem):
-            page([run("x")], limit=1, after=token, phases=set(), pipeline=None)
+def test_a_quota_that_is_not_counted_yet_shows_its_limits() -> None:
+    quota = {"metadata": {"name": "q"}, "spec": {"hard": {"pods": "4", "cpu": "2"}}}
+    assert quota_view(quota) == [
+        {"name": "q", "resource": "cpu", "used": "0", "hard": "2"},
+        {"name": "q", "resource": "pods", "used": "0", "hard": "4"},
+    ]

@@ -8,7 +8,7 @@ import pytest
 
 from controller.api.history import History
 from controller.api.problems import ApiProblem
-from controller.api.watch import Wanted, events, starting_point
+from controller.api.watch import Guard, Wanted, events, starting_point
 from tests.unit.api.test_history import begun, run
 
 
@@ -34,8 +34,7 @@ def stream(
         history,
         Wanted("a", run, since),
         lambda: present or [],
-        more.pop("still", yes),
-        heartbeat=more.pop("beat", 5.0),
+        Guard(more.pop("still", yes), more.pop("beat", 5.0)),
     )
 
 
@@ -97,6 +96,39 @@ async def test_silence_is_filled_with_bookmarks_and_heartbeats() -> None:
 async def test_the_stream_ends_when_the_right_is_taken_away() -> None:
     reader = stream(begun(10), 10, still=no, beat=0.001)
     assert [part async for part in reader] == [b": here\n\n"]
+
+
+async def test_the_right_is_asked_for_in_the_middle_of_a_busy_stream() -> None:
+    history, asked = begun(10), 0
+
+    async def once() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked < 2
+
+    clock = iter(range(1000))
+    guard = Guard(once, seconds=20, now=lambda: next(clock))
+    reader = events(history, Wanted("a", None, 10), list, guard)
+    seen = 0
+    await anext(reader)
+    for version in range(11, 400):
+        history.record("modified", run("x", version))
+        part = await anext(reader, None)
+        if part is None:
+            break
+        seen += 1
+    assert asked == 2
+    assert 5 < seen < 60
+
+
+async def test_a_busy_stream_has_heartbeats_too() -> None:
+    history = begun(10)
+    reader = stream(history, 10, beat=0.0)
+    await anext(reader)
+    for version in range(11, 300):
+        history.record("modified", run("x", version))
+    parts = [await anext(reader) for _ in range(300)]
+    assert any(not part.startswith(b"id: ") for part in parts)
 
 
 async def test_the_stream_ends_with_the_process() -> None:

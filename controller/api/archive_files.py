@@ -1,0 +1,102 @@
+"""One file out of a tar.gz in the store, without unpacking the rest anywhere.
+
+The archive streams through a thread that reads tar; what is before the file is read and dropped. The manifest says
+how much there can be: an archive that unpacks to more is broken off, whatever it was made to look like.
+"""
+
+import asyncio
+import io
+import tarfile
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
+from typing import IO, Any
+
+PIECE = 256 * 1024
+PULL_SECONDS = 60.0
+# Headers, padding and the end of an archive, for each file.
+OVERHEAD = 8 * 1024
+
+
+class BrokenArchiveError(Exception):
+    """The archive does not hold what its manifest says."""
+
+
+async def read_file(pieces: AsyncIterator[bytes], path: str, size: int, limit: int) -> AsyncGenerator[bytes, None]:
+    """The bytes of the file `path`, which must have `size` of them, out of a tar.gz that comes in pieces.
+
+    `limit` bounds what the whole may unpack to. Raises BrokenArchiveError.
+    """
+    pulled = _Pulled(pieces, asyncio.get_running_loop())
+    try:
+        file = await asyncio.to_thread(_find, pulled, path, size, limit)
+        left = size
+        while left:
+            piece = await asyncio.to_thread(_piece, file, min(PIECE, left))
+            left -= len(piece)
+            yield piece
+    finally:
+        close = getattr(pieces, "aclose", None)
+        if close is not None:
+            await close()
+
+
+def _find(pulled: "_Pulled", path: str, size: int, limit: int) -> IO[bytes]:
+    try:
+        archive = tarfile.open(fileobj=pulled, mode="r|gz", bufsize=PIECE)  # noqa: SIM115 - a stream: there is nothing to close
+        for member in archive:
+            if member.offset_data > limit:
+                raise BrokenArchiveError("the archive unpacks to more than its manifest says")
+            if member.name.removeprefix("./") != path:
+                continue
+            file = archive.extractfile(member) if member.isreg() else None
+            if file is None or member.size != size:
+                raise BrokenArchiveError(f"{path} is not the file that the manifest names")
+            return file
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise BrokenArchiveError(f"the archive can't be read: {error}") from error
+    raise BrokenArchiveError(f"{path} is in the manifest and not in the archive")
+
+
+def _piece(file: IO[bytes], size: int) -> bytes:
+    try:
+        piece = file.read(size)
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise BrokenArchiveError(f"the archive can't be read: {error}") from error
+    if not piece:
+        raise BrokenArchiveError("the archive ends within the file")
+    return piece
+
+
+class _Pulled(io.RawIOBase):
+    """The pieces as a file for a thread: each read asks the event loop for the next one."""
+
+    def __init__(self, pieces: AsyncIterator[bytes], loop: asyncio.AbstractEventLoop) -> None:
+        self._pieces = pieces
+        self._loop = loop
+        self._piece = b""
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """At most `size` bytes, fewer only at the end."""
+        found: list[bytes] = []
+        have = 0
+        while have < size:
+            if self._at >= len(self._piece):
+                self._piece, self._at = self._next(), 0
+                if not self._piece:
+                    break
+            part = self._piece[self._at : self._at + size - have]
+            self._at += len(part)
+            have += len(part)
+            found.append(part)
+        return b"".join(found)
+
+    def _next(self) -> bytes:
+        asked: Coroutine[Any, Any, bytes] = _after(self._pieces)
+        return asyncio.run_coroutine_threadsafe(asked, self._loop).result(PULL_SECONDS)
+
+
+async def _after(pieces: AsyncIterator[bytes]) -> bytes:
+    return await anext(pieces, b"")
