@@ -110,12 +110,7 @@ async def test_an_image_that_kind_can_t_load_goes_as_an_archive(programs: Progra
         "docker exec --interactive node ctr": (0, ""),
     }
 
-    async def saved(image_name: str, file: Path) -> None:
-        file.write_bytes(b"")
-
-    docker = Docker(programs)
-    docker.save = saved  # type: ignore[method-assign]
-    await image.load(Kind(programs), docker, "c8s", ["node"], "c8s-controller:1", lambda _: None)
+    await image.load(Kind(programs), Docker(programs), "c8s", ["node"], "c8s-controller:1", lambda _: None)
     assert "--all-platforms" not in programs.asked[-1]
 
 
