@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from controller.operator.audit import LookFilter
 from controller.settings import SettingsError, read
 
 log = logging.getLogger("c8s")
@@ -58,6 +59,7 @@ def start_logging(level: str) -> None:
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
+    handler.addFilter(LookFilter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "asyncio", "botocore", "urllib3"):
         logging.getLogger(name).setLevel(logging.WARNING)

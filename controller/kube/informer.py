@@ -49,6 +49,7 @@ class Informer:
         *,
         namespace: str | None = None,
         label_selector: str = "",
+        field_selector: str = "",
         pause: Callable[[float], Awaitable[None]] = sleep,
         jitter: Callable[[], float] = random.random,
         clock: Callable[[], float] = time.monotonic,
@@ -57,6 +58,7 @@ class Informer:
         self._resource = resource
         self._namespace = namespace
         self._selector = label_selector
+        self._fields = field_selector
         self._pause = pause
         self._jitter = jitter
         self._clock = clock
@@ -118,6 +120,7 @@ class Informer:
             self._namespace,
             resource_version=self._version,
             label_selector=self._selector,
+            field_selector=self._fields,
             seconds=_WATCH_SECONDS,
             opened=self._now_healthy,
         )
@@ -131,7 +134,9 @@ class Informer:
         self.healthy = True
 
     async def _list(self) -> str:
-        answer = await self._client.list(self._resource, self._namespace, label_selector=self._selector)
+        answer = await self._client.list(
+            self._resource, self._namespace, label_selector=self._selector, field_selector=self._fields
+        )
         fresh = {key_of(obj): obj for obj in answer["items"]}
         for key in [key for key in self._objects if key not in fresh]:
             self._tell("DELETED", self._objects.pop(key), None)

@@ -49,6 +49,10 @@ def _one_attempt(look: Look, step: ExpandedStep, attempt: Json) -> Json:
     if fresh["phase"] == "Cancelled":
         # Given up before its pod was seen.
         stop_pod(look, view.pod)
+    if fresh["reason"] == "NeverFits" and view.job is not None:
+        # Else its pod would come to be once the quota is raised, long after the step was judged.
+        metadata = view.job["metadata"]
+        look.actions.append(RemoveJob(metadata["namespace"], metadata["name"], metadata["uid"]))
     if attempts.wants_manifest(fresh, view, step.step):
         look.actions.append(ReadManifest(step.slug, attempt["number"]))
     due = attempts.missing_since(fresh, view)
@@ -117,7 +121,7 @@ def _after_attempt(look: Look, step: ExpandedStep, before: Json | None, updated:
 def _wait_before_next(look: Look, step: ExpandedStep, updated: list[Json]) -> int | None:
     """Seconds between the last attempt's end and the next one; None when there is to be none."""
     last = updated[-1]
-    if last["phase"] != "Failed" or last["reason"] == "Timeout":
+    if last["phase"] != "Failed" or last["reason"] in ("Timeout", "NeverFits"):
         return None
     policy = step.step.retry_policy or look.pipeline.retry_policy or RetryPolicy()
     disrupted = sum(attempt["reason"] == "Disrupted" for attempt in updated)

@@ -19,6 +19,7 @@ from controller.operator.look import FINAL, Look
 from controller.operator.observed import Observed, is_over
 from controller.operator.settings import OperatorSettings
 from controller.operator.summary import finished_run, running_run
+from controller.operator.told import critical_path, with_queued, with_words
 from controller.operator.waiting import look_at_start
 from controller.pipeline import duration
 from controller.pipeline.graph import ExpandedStep
@@ -76,7 +77,7 @@ def decide(
     for step in _in_order(steps):
         if step.name not in look.status:
             look_at_start(look, step)
-    ordered = [look.status[step.name] for step in steps]
+    ordered = with_queued([with_words(look.status[step.name]) for step in steps], attempts.stamp(began))
     return _conclude(look, old, ordered, began)
 
 
@@ -118,7 +119,7 @@ def _conclude(look: Look, old: Json, entries: list[Json], began: datetime) -> De
     if all(entry["phase"] in FINAL for entry in entries):
         waiting, give_up = _open_logs(look, entries)
         if not waiting:
-            status = finished_run(base, old, entries, look.now)
+            status = finished_run(base | {"criticalPath": critical_path(entries)}, old, entries, look.now)
             return Decision(status, actions)
         look.due.append(give_up)
         base["waitingForLogs"] = True

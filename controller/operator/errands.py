@@ -16,6 +16,7 @@ from controller.operator.attempts import STOP_AFTER
 from controller.operator.belongings import is_owned, place_of
 from controller.operator.observed import Refusal
 from controller.operator.ports import Manifests
+from controller.operator.quota import shortage
 from controller.operator.runs import RunState
 from controller.operator.settings import OperatorSettings
 
@@ -145,8 +146,8 @@ def _refusal(error: ApiError, times: int, now: datetime) -> Refusal:
     wait = timedelta(seconds=min(_FIRST_WAIT * 2.0 ** min(times - 1, 10), _LONGEST_WAIT))
     if error.status in _WRONG_ITSELF:
         return Refusal("JobInvalid", f"the cluster does not take its Job: {words}", True, now)
-    if error.status == 403 and "exceeded quota" in words:
-        return Refusal("OverQuota", f"waits for quota: {words}", False, now + wait)
+    if error.status == 403 and (short := shortage(words)) is not None:
+        return Refusal(short.reason, short.message, short.for_ever, now + wait)
     if error.reason == "NameTaken":
         return Refusal("NameTaken", words, False, now + wait)
     return Refusal("NotCreated", f"its Job could not be created: {words}; it is tried again", False, now + wait)

@@ -99,6 +99,8 @@ def not_now(look: Look, step: ExpandedStep, number: int) -> Verdict | None:
     if refusal is not None and look.now < refusal.until:
         look.due.append(refusal.until)
         return "Pending", refusal.reason, refusal.message
+    if (never := look.observed.never_fits.get(step.name)) is not None:
+        return "Failed", "NeverFits", never
     limit = look.pipeline.max_parallel
     if limit is not None and look.active >= limit:
         return "Pending", "MaxParallel", f"{look.active} steps run and maxParallel is {limit}"

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from controller.operator import names
+from controller.operator.quota import shortage
 
 Json = dict[str, Any]
 
@@ -46,6 +47,8 @@ class AttemptView:
     """Containers whose logs are not at their end yet."""
     gone: bool = False
     """The API server itself has said that the attempt's Job is not there."""
+    held: str = ""
+    """What the cluster last said of a pod that it did not make for the Job."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,8 @@ class Observed:
     """The run's own Secrets are there."""
     not_ready_because: str = ""
     """Why they could not be made so far."""
+    never_fits: Mapping[str, str] = field(default_factory=dict)
+    """Step name -> why no node can ever take it."""
     since: datetime | None = None
     """When this process began to look at the run."""
     runtime: Json | None = None
@@ -174,6 +179,11 @@ def _without_pod(view: AttemptView, *, artifacts: bool) -> Sight:
         if condition["type"] == "Failed" and condition["status"] == "True":
             words = condition.get("message") or condition.get("reason", "")
             return Sight("Failed", "Disrupted", f"the Job failed without a pod: {words}")
+    if view.held:
+        short = shortage(view.held)
+        if short is None:
+            return Sight(None, "NotCreated", f"its pod can't be made: {view.held}")
+        return Sight("Failed" if short.for_ever else None, short.reason, short.message)
     return Sight(None, "Created", "the Job is created; its pod is not there yet")
 
 

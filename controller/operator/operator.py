@@ -4,22 +4,41 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from typing import Protocol
 
-from controller.kube import JOBS, NODES, PIPELINE_RUNS, PODS, Informer, KubeClient, KubeError, NotFound, WorkQueue
+from controller.kube import (
+    EVENTS,
+    JOBS,
+    NODES,
+    PIPELINE_RUNS,
+    PODS,
+    Informer,
+    KubeClient,
+    KubeError,
+    NotFound,
+    WorkQueue,
+)
 from controller.operator import names
-from controller.operator.belongings import Json, Key
+from controller.operator.audit import looking_at
+from controller.operator.belongings import Json, Key, key_of
 from controller.operator.decide import RUN_FINAL
+from controller.operator.deletion import is_deleted
 from controller.operator.events import Recorder
 from controller.operator.ports import AttemptLogs, Manifests
 from controller.operator.reconciler import Reconciler
 from controller.operator.settings import OperatorSettings
+from controller.operator.sweep import Shelves, Sweeper
 
 _log = logging.getLogger(__name__)
 
 _STALE_PAUSE = 0.2
 _PRIORITIES = {"high": 1, "normal": 0, "low": -1}
+
+
+class Store(Manifests, Shelves, Protocol):
+    """What the operator does with the object store."""
 
 
 class Operator:
@@ -33,7 +52,7 @@ class Operator:
         self,
         client: KubeClient,
         logs: AttemptLogs,
-        store: Manifests,
+        store: Store,
         settings: OperatorSettings,
         *,
         runs: Informer | None = None,
@@ -43,14 +62,16 @@ class Operator:
         self._settings = settings
         self._now = now
         self._recorder = Recorder(client, now)
-        self._queue: WorkQueue[Key] = WorkQueue()
-        self._writes: WorkQueue[Key] = WorkQueue()
+        self._queue: WorkQueue[Key] = WorkQueue(lane=lambda key: key[0])
+        self._writes: WorkQueue[Key] = WorkQueue(lane=lambda key: key[0])
         self._reconciler = Reconciler(client, logs, store, settings, self._recorder, now, self._status_changed)
         self._own_runs = runs is None
         self._runs = runs or Informer(client, PIPELINE_RUNS)
         self._jobs = Informer(client, JOBS, label_selector=names.OURS)
         self._pods = Informer(client, PODS, label_selector=names.OURS)
         self._nodes = Informer(client, NODES)
+        self._refusals = Informer(client, EVENTS, field_selector="reason=FailedCreate")
+        self._sweeper = Sweeper(client, store, settings, lambda: list(self._runs.list()), now)
 
     @property
     def healthy(self) -> bool:
@@ -61,9 +82,14 @@ class Operator:
         """Runs that wait for a worker."""
         return len(self._queue)
 
+    @property
+    def queues(self) -> Mapping[str, WorkQueue[Key]]:
+        """The queues by the names under which their numbers are told."""
+        return {"runs": self._queue, "status": self._writes}
+
     def wake(self, namespace: str, run: str) -> None:
         """Something outside Kubernetes has happened to a run: one of its logs is archived."""
-        self._queue.add((namespace, run))
+        self._ask((namespace, run))
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -71,11 +97,13 @@ class Operator:
         self._jobs.on_change(self._job_changed)
         self._pods.on_change(self._pod_changed)
         self._nodes.on_change(self._node_changed)
-        informers = [self._jobs, self._pods, self._nodes, *([self._runs] if self._own_runs else [])]
+        self._refusals.on_change(self._pod_refused)
+        informers = [self._jobs, self._pods, self._nodes, self._refusals, *([self._runs] if self._own_runs else [])]
         async with asyncio.TaskGroup() as group:
             for informer in informers:
                 group.create_task(informer.run())
             group.create_task(self._recorder.run())
+            group.create_task(self._sweeper.run())
             for informer in (*informers, self._runs):
                 await informer.synced()
             # A shared informer may have told of its runs before anybody listened here.
@@ -93,29 +121,48 @@ class Operator:
         key = (run["metadata"]["namespace"], run["metadata"]["name"])
         if kind == "DELETED" or (_has_ended(run) and self._reconciler.is_over(key)):
             self._reconciler.forget(key)
+            if kind != "DELETED" and is_deleted(run):
+                self._ask(key)
         elif old is None or _asks_for_work(old, run):
-            self._queue.add(key, priority=_PRIORITIES.get(run["spec"].get("priority", "normal"), 0))
+            self._ask(key)
 
     def _job_changed(self, kind: str, old: Json | None, new: Json | None) -> None:
         job = new or old
         assert job is not None
         key = self._reconciler.take_job(job, gone=kind == "DELETED")
         if key is not None:
-            self._queue.add(key)
+            self._ask(key)
 
     def _pod_changed(self, kind: str, old: Json | None, new: Json | None) -> None:
         pod = new or old
         assert pod is not None
         key = self._reconciler.take_pod(pod, gone=kind == "DELETED")
         if key is not None:
-            self._queue.add(key)
+            self._ask(key)
+
+    def _pod_refused(self, kind: str, old: Json | None, new: Json | None) -> None:
+        event = new or old
+        assert event is not None
+        self._reconciler.take_refusal(event, gone=kind == "DELETED")
+        job = self._jobs.get(event["metadata"]["namespace"], str((event.get("involvedObject") or {}).get("name", "")))
+        if job is not None and (key := key_of(job)) is not None:
+            self._ask(key)
 
     def _node_changed(self, kind: str, old: Json | None, new: Json | None) -> None:
         found = sorted(self._nodes.list(), key=lambda node: str(node["metadata"]["name"]))
+        self._reconciler.nodes = tuple(found)
         if found:
             runtime = (found[0].get("status") or {}).get("nodeInfo", {}).get("containerRuntimeVersion", "")
             images = "ignored" if runtime.startswith("process://") else "used"
             self._reconciler.runtime = {"name": runtime, "images": images}
+
+    def _ask(self, key: Key) -> None:
+        """Ask for a look at a run, by its own priority."""
+        self._queue.add(key, priority=self._priority(key))
+
+    def _priority(self, key: Key) -> int:
+        run = self._runs.get(*key)
+        return _PRIORITIES.get(run["spec"].get("priority", "normal"), 0) if run is not None else 0
 
     def _status_changed(self, key: Key, at_once: bool) -> None:
         if at_once:
@@ -128,22 +175,28 @@ class Operator:
     async def _work(self) -> None:
         while True:
             key = await self._queue.get()
-            try:
-                run = self._runs.get(*key)
-                if run is not None and "deletionTimestamp" not in run["metadata"]:
-                    again = await self._reconciler.look(run)
-                    if again is not None:
-                        self._queue.add_after(key, max(0.0, (again - self._now()).total_seconds()))
-                self._queue.forget(key)
-            except KubeError as error:
-                delay = self._queue.add_failed(key)
-                _log.warning("run %s/%s: %s; again in %.2f s", *key, error, delay, extra={"run": key[1]})
-            except Exception:
-                # The boundary: one run that can't be worked on must not stop the others; the cause is in the log.
-                delay = self._queue.add_failed(key)
-                _log.exception("run %s/%s could not be worked on; again in %.2f s", *key, delay)
-            finally:
-                self._queue.done(key)
+            with looking_at(*key):
+                try:
+                    await self._look(key)
+                    self._queue.forget(key)
+                except KubeError as error:
+                    delay = self._queue.add_failed(key, priority=self._priority(key))
+                    _log.warning("run %s/%s: %s; again in %.2f s", *key, error, delay)
+                except Exception:
+                    # The boundary: one run that can't be worked on must not stop the others; the log has the cause.
+                    delay = self._queue.add_failed(key, priority=self._priority(key))
+                    _log.exception("run %s/%s could not be worked on; again in %.2f s", *key, delay)
+                finally:
+                    self._queue.done(key)
+
+    async def _look(self, key: Key) -> None:
+        run = self._runs.get(*key)
+        if run is None:
+            return
+        again = await self._reconciler.look(run)
+        if again is not None:
+            seconds = max(0.0, (again - self._now()).total_seconds())
+            self._queue.add_after(key, seconds, priority=self._priority(key))
 
     async def _write(self) -> None:
         while True:
@@ -157,6 +210,8 @@ class Operator:
                 elif outcome == "over" and ((run := self._runs.get(*key)) is None or _has_ended(run)):
                     # While the cache still shows it running, it must be remembered that it is over.
                     self._reconciler.forget(key)
+                    if run is not None and is_deleted(run):
+                        self._ask(key)
             except NotFound:
                 self._reconciler.forget(key)
             except KubeError as error:

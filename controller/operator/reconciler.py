@@ -16,7 +16,7 @@ from controller.kube import (
     KubeClient,
     NotFound,
 )
-from controller.operator import names
+from controller.operator import deletion, names
 from controller.operator.actions import FindJob, PrepareSecrets, ReadManifest
 from controller.operator.belongings import Belongings, Key, Place, key_of, place_of
 from controller.operator.decide import RUN_FINAL, Decision, decide
@@ -24,12 +24,14 @@ from controller.operator.errands import Errands, NotStartedError
 from controller.operator.events import Recorder, tell_changes
 from controller.operator.observed import AttemptView, Milestones, Observed, milestones, started_containers
 from controller.operator.ports import AttemptLogs, Manifests
+from controller.operator.quota import never_fits
 from controller.operator.runs import InvalidRunError, RunState, read_run
 from controller.operator.settings import OperatorSettings
 from controller.operator.summary import invalid
 
 Json = dict[str, Any]
 _log = logging.getLogger(__name__)
+_LONGEST_REFUSAL = 500
 
 
 class Reconciler:
@@ -59,7 +61,10 @@ class Reconciler:
         self._errands = Errands(client, store, settings, now)
         self._states: dict[Key, RunState] = {}
         self._belongings = Belongings()
+        self._held: dict[Key, str] = {}
+        """Namespace and name of Jobs whose pods were refused -> what was said."""
         self.runtime: Json | None = None
+        self.nodes: tuple[Json, ...] = ()
 
     # -- what the informers tell
 
@@ -88,7 +93,17 @@ class Reconciler:
             if name in state.created and state.created[name]["metadata"]["uid"] == uid:
                 del state.created[name]
         # A Job's progress is told by its pod; only its end asks for a look, for it may have none.
-        return key if gone or (job.get("status") or {}).get("conditions") else None
+        held = (key[0], job["metadata"]["name"]) in self._held
+        return key if gone or held or (job.get("status") or {}).get("conditions") else None
+
+    def take_refusal(self, event: Json, *, gone: bool) -> None:
+        """Remember that the cluster would not make the pod of a Job, and why."""
+        about = event.get("involvedObject") or {}
+        job = (event["metadata"]["namespace"], str(about.get("name", "")))
+        if gone:
+            self._held.pop(job, None)
+        elif about.get("kind") == "Job":
+            self._held[job] = str(event.get("message", ""))[:_LONGEST_REFUSAL]
 
     def forget(self, key: Key) -> None:
         """The run is over, or gone."""
@@ -111,6 +126,14 @@ class Reconciler:
             del self._states[key]
             self._logs.forget(*key)
             state = None
+        if deletion.is_deleted(run):
+            if await self._release(key, run, state):
+                return None
+            again = await self._bring_on(key, deletion.as_cancelled(run), state)
+            return min(filter(None, (again, deletion.deadline(run))))
+        return await self._bring_on(key, run, state)
+
+    async def _bring_on(self, key: Key, run: Json, state: RunState | None) -> datetime | None:
         if (run.get("status") or {}).get("phase") in RUN_FINAL:
             await self._look_at_ended(key, run, state)
             return None
@@ -119,6 +142,18 @@ class Reconciler:
         if state is None or state.over:
             return None
         return await self._bring_forward(key, run, state)
+
+    async def _release(self, key: Key, run: Json, state: RunState | None) -> bool:
+        """Let a run go that is being deleted, once nothing of it runs any more; returns whether it went."""
+        status = run.get("status") or {}
+        begun = (state is not None and state.begun) or self._belongings.any(key, run["metadata"]["uid"])
+        begun = begun or any(step.get("attempts") for step in status.get("steps") or [])
+        if begun and status.get("phase") not in RUN_FINAL and self._now() < deletion.deadline(run):
+            return False
+        if deletion.is_held(run):
+            patch = deletion.finalizers_patch(run, hold=False)
+            await self._client.patch(PIPELINE_RUNS, key[1], patch, namespace=key[0], patch_type="json")
+        return True
 
     async def _look_at_ended(self, key: Key, run: Json, state: RunState | None) -> None:
         if state is None:
@@ -151,6 +186,9 @@ class Reconciler:
             if not run["spec"].get("pipeline"):
                 await self._fill_pipeline(run)
                 return None
+            if not deletion.is_held(run) and not deletion.is_deleted(run):
+                patch = deletion.finalizers_patch(run, hold=True)
+                run = await self._client.patch(PIPELINE_RUNS, key[1], patch, namespace=key[0], patch_type="json")
             state = read_run(run, self._now())
         except InvalidRunError as error:
             status = invalid(run, str(error), self._now())
@@ -202,8 +240,9 @@ class Reconciler:
             state.missing_secrets,
             state.prepared,
             state.not_ready_because,
-            state.since,
-            self.runtime,
+            never_fits={s.name: why for s in state.steps if (why := never_fits(s.step, self.nodes)) is not None},
+            since=state.since,
+            runtime=self.runtime,
         )
 
     def _view(
@@ -212,7 +251,9 @@ class Reconciler:
         checked = place in state.manifests
         if pod is None:
             manifest = state.manifests.get(place)
-            return AttemptView(job=job, manifest=manifest, manifest_read=checked, gone=job_name in state.missing)
+            held = self._held.get((key[0], job_name), "") if job is not None else ""
+            gone = job_name in state.missing
+            return AttemptView(job=job, manifest=manifest, manifest_read=checked, gone=gone, held=held)
         where = {"namespace": key[0], "run": key[1], "slug": place[0], "attempt": place[1]}
         containers = started_containers(pod)
         results = {name: self._logs.result(**where, container=name) for name in containers}  # type: ignore[arg-type]

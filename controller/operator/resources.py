@@ -134,7 +134,8 @@ def _condition() -> Json:
 def _run_status() -> Json:
     words = {"phase": _STRING, "reason": _STRING, "message": _STRING}
     file = _object({"path": _STRING, "size": _NUMBER, "sha256": _STRING})
-    times = _object(dict.fromkeys(("created", "scheduled", "fetching", "running", "finished", "uploaded"), _TIME))
+    moments = ("queued", "created", "scheduled", "pulling", "fetching", "running", "finished", "uploaded")
+    times = _object(dict.fromkeys(moments, _TIME))
     attempt = _object(
         {
             "number": _INTEGER,
@@ -159,6 +160,7 @@ def _run_status() -> Json:
             "startTime": _TIME,
             "completionTime": _TIME,
             "artifacts": _list(file),
+            "firstFailure": _OPEN,
             "attempts": _list(attempt),
         },
         "name",
@@ -172,6 +174,7 @@ def _run_status() -> Json:
             "completionTime": _TIME,
             "summary": _object({**dict.fromkeys(counts, _INTEGER), "progress": _STRING}),
             "runtime": _object({"images": _STRING, "name": _STRING}),
+            "criticalPath": _list(_STRING),
             "conditions": _list(_condition()),
             "steps": _list(step),
         }
@@ -211,7 +214,7 @@ def operator_rules() -> list[Json]:
         _rule("", "pods", "get list watch patch"),
         _rule("", "pods/log", "get"),
         _rule("", "secrets", "get create"),
-        _rule("", "events", "create"),
+        _rule("", "events", "get list watch create patch"),
         _rule("", "nodes", "get list watch"),
     ]
 

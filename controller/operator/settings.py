@@ -28,5 +28,11 @@ class OperatorSettings:
     """How long an ended run waits for the ends of its logs."""
     capability_lifetime: float = 7 * 24 * 3600.0
     """How long a run's agents are let in."""
+    history_limit: int = 200
+    """Runs of a pipeline that are kept once they have ended; what they stored is kept for the retention."""
+    retention: float = 30 * 24 * 3600.0
+    """How long logs, artifacts, sources and caches stay that no run needs any more."""
+    sweep_interval: float = 3600.0
+    """Between two looks for what may go."""
     job_ttl: int = 3600
     """How long a run's Jobs and pods stay after its end; its logs and artifacts are elsewhere."""

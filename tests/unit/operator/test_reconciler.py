@@ -48,10 +48,13 @@ class Cluster:
     async def patch(self, resource: Any, name: str, patch: Any, **more: Any) -> Json:
         found = await self.get(resource, name)
         if resource is PIPELINE_RUNS:
-            version, status = patch
+            version, change = patch
             if version["value"] != found["metadata"]["resourceVersion"]:
                 raise Conflict("changed", status=409)
-            found["status"] = status["value"]
+            if change["path"] == "/status":
+                found["status"] = change["value"]
+            else:
+                found["metadata"]["finalizers"] = change["value"]
         elif resource is JOBS:
             found["spec"] |= patch["spec"]
         return self.put(resource, found)

@@ -1,0 +1,63 @@
+"""What a status tells besides phases: the words of logs, when a step could have begun, what the run's end waited for.
+
+All of it follows from the entries of the steps, so that telling it again changes nothing. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+Json = dict[str, Any]
+
+_LONGEST_LINE = 300
+
+
+def with_words(entry: Json) -> Json:
+    """A failed step's entry with the first line that says what went wrong, and the last line it wrote."""
+    if entry["phase"] != "Failed" or not entry.get("attempts"):
+        return entry
+    last = entry["attempts"][-1]
+    log = last.get("log") or {}
+    found = dict(entry)
+    if log.get("firstFailure"):
+        found["firstFailure"] = log["firstFailure"]
+    line = str(log.get("lastLine") or "").strip()[:_LONGEST_LINE]
+    if line and last.get("reason") == "ExitCode" and entry.get("reason") == "ExitCode":
+        found["message"] = f"{last.get('message', '')}: {line}"
+    return found
+
+
+def with_queued(entries: Sequence[Json], began: str) -> list[Json]:
+    """The entries, each attempt with the moment from which only limits held it."""
+    by_name = {entry["name"]: entry for entry in entries}
+    return [_queued(entry, by_name, began) if entry.get("attempts") else entry for entry in entries]
+
+
+def _queued(entry: Json, by_name: Mapping[str, Json], began: str) -> Json:
+    ready = max((by_name[n].get("completionTime") or "" for n in entry["dependsOn"] if n in by_name), default="")
+    moment, attempts = max(ready, began), []
+    for attempt in entry["attempts"]:
+        times = attempt["times"]
+        if "queued" not in times:
+            # Its own writer may have been slower than another one's clock.
+            attempt = {**attempt, "times": {"queued": min(moment, times.get("created", moment)), **times}}
+        attempts.append(attempt)
+        moment = times.get("finished", moment)
+    return {**entry, "attempts": attempts}
+
+
+def critical_path(entries: Sequence[Json]) -> list[str]:
+    """The chain of steps that the run's end waited for, first to last: before each the latest of what it needs."""
+    ran = {entry["name"]: entry for entry in entries if entry.get("attempts") and entry.get("completionTime")}
+    chain: list[str] = []
+    last = _latest(list(ran.values()))
+    while last is not None:
+        chain.append(last["name"])
+        last = _latest([ran[name] for name in last["dependsOn"] if name in ran])
+    return chain[::-1]
+
+
+def _latest(entries: Sequence[Json]) -> Json | None:
+    return max(entries, key=lambda entry: datetime.fromisoformat(entry["completionTime"]), default=None)
