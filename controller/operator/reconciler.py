@@ -21,7 +21,7 @@ from controller.operator.actions import FindJob, PrepareSecrets, ReadManifest
 from controller.operator.belongings import Belongings, Key, Place, key_of, place_of
 from controller.operator.decide import RUN_FINAL, Decision, decide
 from controller.operator.errands import Errands, NotStartedError
-from controller.operator.events import Recorder, tell_changes
+from controller.operator.events import Recorder, audited, tell_changes, triggered
 from controller.operator.observed import AttemptView, Milestones, Observed, milestones, started_containers
 from controller.operator.ports import AttemptLogs, Manifests
 from controller.operator.quota import never_fits
@@ -198,6 +198,8 @@ class Reconciler:
         for pod in self._belongings.pods(key, state.uid).values():
             state.milestones[pod["metadata"]["uid"]] = milestones(pod, Milestones(), self._now())
         self._states[key] = state
+        if not state.stored.get("phase"):
+            _log.info("run %s/%s is accepted, %s", *key, triggered(run), extra=audited(run, "Accepted"))
         return state
 
     async def _fill_pipeline(self, run: Json) -> None:
@@ -290,9 +292,7 @@ class Reconciler:
         phase = decision.status["phase"]
         at_once = state.written is None or phase in RUN_FINAL or old.get("phase") != phase
         if phase in RUN_FINAL:
-            _log.info(
-                "run %s/%s: %s, %s", *key, phase, decision.status["message"], extra={"run": key[1], "namespace": key[0]}
-            )
+            _log.info("run %s/%s: %s, %s", *key, phase, decision.status["message"], extra=audited(run, phase))
         self._write_status(key, at_once)
 
     async def write(self, key: Key) -> Literal["open", "over", "stale"]:
