@@ -13,6 +13,7 @@ import urllib.parse
 from dataclasses import dataclass
 from typing import Any
 
+from embedded.machinery.causes import invalid, required
 from embedded.machinery.errors import ApiError, Cause
 from embedded.machinery.resources import NAMESPACES, ResourceType
 from embedded.machinery.selectors import matches_selector
@@ -114,7 +115,21 @@ def _webhook_causes(webhook: Json, at: str) -> list[Cause]:
     elif "v1" not in versions:
         message = f"Invalid value: {json.dumps(versions)}: must include at least one of v1, v1beta1"
         causes.append(Cause("FieldValueInvalid", f"{at}.admissionReviewVersions", message))
+    for number, condition in enumerate(webhook.get("matchConditions") or []):
+        causes += _condition_causes(condition, f"{at}.matchConditions[{number}]")
     return causes + _client_causes(webhook.get("clientConfig") or {}, f"{at}.clientConfig")
+
+
+def _condition_causes(condition: Json, at: str) -> list[Cause]:
+    from embedded.cel import CelError, compiled
+
+    causes = [required(f"{at}.{field}") for field in ("name", "expression") if not condition.get(field)]
+    try:
+        compiled(condition.get("expression") or "true", ("object", "oldObject", "request"))
+    except CelError as error:
+        why = f"compilation failed: ERROR: <input>: {error}"
+        causes.append(invalid(f"{at}.expression", condition["expression"], why))
+    return causes
 
 
 def _rule_causes(rule: Json, at: str) -> list[Cause]:

@@ -17,7 +17,7 @@ from typing import Any
 import aiohttp
 
 from embedded.access.identity import User
-from embedded.machinery import webhooks
+from embedded.machinery import match_conditions, webhooks
 from embedded.machinery.errors import ApiError
 from embedded.machinery.proposals import Change
 from embedded.machinery.registry import Registry
@@ -94,6 +94,7 @@ class Webhooks:
             # One that denies everything could never be removed.
             return []
         asked = [webhook for webhook in self._all() if webhooks.concerns(webhook, request)]
+        asked = [webhook for webhook in asked if match_conditions.hold(webhook, request)]
         if not asked:
             return []
         async with asyncio.TaskGroup() as group:

@@ -1,9 +1,13 @@
-"""The embedded server gives the answers that were recorded from a real Kubernetes."""
+"""The embedded server gives the answers that were recorded from a real Kubernetes.
+
+With C8S_TEST_KUBECONFIG the same scenarios are played against the cluster that this kubeconfig names.
+"""
 
 from __future__ import annotations
 
 import importlib.util
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -12,10 +16,15 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.contract.embedded import kubeconfig
 from tests.contract.embedded.cluster import running
 
 _RECORDED = Path(__file__).parent.parent / "kubernetes"
-_FILES = {"scenarios.yaml": "recorded-v1.36.2.json", "workloads.yaml": "recorded-workloads-v1.36.2.json"}
+_FILES = {
+    "scenarios.yaml": "recorded-v1.36.2.json",
+    "workloads.yaml": "recorded-workloads-v1.36.2.json",
+    "relied-on.yaml": "relied-on.json",
+}
 _SCENARIOS: list[tuple[str, dict[str, Any]]] = [
     (file, scenario) for file in _FILES for scenario in yaml.safe_load((_RECORDED / file).read_text())
 ]
@@ -37,6 +46,9 @@ play = _load_player()
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    if real := os.environ.get("C8S_TEST_KUBECONFIG"):
+        yield kubeconfig.server_of(Path(real), tmp_path_factory.mktemp("kubeconfig"), play)
+        return
     with running(tmp_path_factory.mktemp("cluster")) as cluster:
         yield play.Server(cluster.url, cluster.token)
 
