@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from decimal import Decimal
 from typing import Any
 
 from embedded.machinery.registry import Registry
@@ -16,16 +17,24 @@ NAME = "embedded"
 RUNTIME = "process://0.1"
 
 
-def register(registry: Registry, max_pods: int, cgroups: Cgroups) -> None:
-    """Write the Node object: its condition `LimitsEnforced` says whether containers' limits have an effect."""
-    labels = {
+def labels() -> dict[str, str]:
+    return {
         "kubernetes.io/hostname": NAME,
         "kubernetes.io/os": platform.system().lower(),
         "kubernetes.io/arch": platform.machine(),
     }
+
+
+def capacity() -> dict[str, Decimal]:
+    """What the machine has, in cores and bytes."""
+    return {"cpu": Decimal(os.cpu_count() or 1), "memory": Decimal(_memory_kib() * 1024)}
+
+
+def register(registry: Registry, max_pods: int, cgroups: Cgroups) -> None:
+    """Write the Node object: its condition `LimitsEnforced` says whether containers' limits have an effect."""
     if registry.find(NODES, None, NAME) is None:
-        registry.create(NODES, {"metadata": {"name": NAME, "labels": labels}, "spec": {}})
-    capacity = {"cpu": str(os.cpu_count() or 1), "pods": str(max_pods), "memory": f"{_memory_kib()}Ki"}
+        registry.create(NODES, {"metadata": {"name": NAME, "labels": labels()}, "spec": {}})
+    room = {"cpu": str(os.cpu_count() or 1), "pods": str(max_pods), "memory": f"{_memory_kib()}Ki"}
     now = registry.now()
     ready = {
         "type": "Ready",
@@ -55,7 +64,7 @@ def register(registry: Registry, max_pods: int, cgroups: Cgroups) -> None:
         "systemUUID": "",
         "bootID": "",
     }
-    status: Json = {"capacity": capacity, "allocatable": capacity, "conditions": [limits, ready], "nodeInfo": info}
+    status: Json = {"capacity": room, "allocatable": room, "conditions": [limits, ready], "nodeInfo": info}
     registry.update(NODES, {"metadata": {}, "status": status}, namespace=None, name=NAME, subresource="status")
 
 

@@ -21,7 +21,7 @@ from embedded.machinery.recorder import Recorder
 from embedded.machinery.registry import Registry
 from embedded.machinery.resources import PODS
 from embedded.machinery.subscription import LaggedError, Subscription
-from embedded.runner import cgroups, logs, node, orphans, volumes
+from embedded.runner import cgroups, logs, node, orphans, scheduling, volumes
 from embedded.runner.cgroups import Mode
 from embedded.runner.choosing import container_name, exec_container, not_running, restart_of, waiting
 from embedded.runner.container import Container, log_path
@@ -61,11 +61,14 @@ class Runner:
         self._pods_dir = data_dir.resolve() / "pods"
         self._settings = settings
         self._recorder = Recorder(registry, "kubelet")
+        self._scheduler = Recorder(registry, scheduling.SCHEDULER)
         self._cgroups = cgroups.Cgroups({}, "the runner has not begun")
         self._workers: dict[str, PodWorker] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._waiting: dict[str, Json] = {}
         """Pods without a place yet, by uid, in the order of their arrival."""
+        self._held: dict[str, Json] = {}
+        """Pods that the node does not take as they are, by uid."""
         self._told: set[str] = set()
         """Those of them whose status says that they wait."""
 
@@ -108,8 +111,9 @@ class Runner:
     def _resync(self) -> None:
         """Look at what there is: pods that nobody told of, and pods whose end nobody told of."""
         pods = {pod["metadata"]["uid"]: pod for pod in self._registry.list(PODS)}
-        for uid in self._waiting.keys() - pods.keys():
-            del self._waiting[uid]
+        for known in (self._waiting, self._held):
+            for uid in known.keys() - pods.keys():
+                del known[uid]
         for uid in self._workers.keys() - pods.keys():
             self._workers[uid].stop("deleted", 0)
         # Revisions tell the order of arrival: a waiting pod is written again at most once, to say that it waits.
@@ -124,6 +128,7 @@ class Runner:
         worker = self._workers.get(uid)
         if event.type == "DELETED":
             self._waiting.pop(uid, None)
+            self._held.pop(uid, None)
             self._told.discard(uid)
             if worker is not None:
                 worker.stop("deleted", 0)
@@ -132,13 +137,16 @@ class Runner:
         elif worker is not None:
             if _is_an_order(event):
                 worker.changed(event.object)
-        elif uid in self._waiting or event.type == "ADDED":
+        elif uid in self._waiting or uid in self._held or event.type == "ADDED":
+            self._held.pop(uid, None)
             self._waiting[uid] = event.object
 
     def _fill_places(self, group: asyncio.TaskGroup) -> None:
         while self._waiting and len(self._workers) < self._settings.max_pods:
             uid = next(iter(self._waiting))
             pod = self._waiting.pop(uid)
+            if self._is_held(uid, pod):
+                continue
             self._told.discard(uid)
             if pod["status"].get("phase") in _TERMINAL or pod["spec"].get("nodeName") not in (None, "", node.NAME):
                 continue
@@ -161,12 +169,28 @@ class Runner:
                 self._told.add(uid)
                 self._say_why_it_waits(self._waiting[uid])
 
+    def _is_held(self, uid: str, pod: Json) -> bool:
+        """Whether the node does not take a pod; it is told once why, and looked at again when it changes."""
+        why = scheduling.refusal(pod, node.labels(), node.capacity())
+        if why is None or pod["spec"].get("nodeName") or pod["status"].get("phase") in _TERMINAL:
+            return False
+        self._held[uid] = pod
+        if why.reason and uid not in self._told:
+            self._told.add(uid)
+            self._say_not_scheduled(pod, why.reason, why.message)
+            if why.reason == "Unschedulable":
+                self._scheduler.tell(PODS, pod, "FailedScheduling", why.message, kind="Warning")
+        return True
+
     def _say_why_it_waits(self, pod: Json) -> None:
         message = (
             f"0/1 nodes are available: {len(self._workers)} pods run already and {self._settings.max_pods} "
             "may at once. It starts when one of them ends."
         )
-        condition: Json = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
+        self._say_not_scheduled(pod, "Unschedulable", message)
+
+    def _say_not_scheduled(self, pod: Json, reason: str, message: str) -> None:
+        condition: Json = {"type": "PodScheduled", "status": "False", "reason": reason, "message": message}
         condition |= {"lastProbeTime": None, "lastTransitionTime": self._registry.now()}
         self._write_status(pod, {**pod["status"], "conditions": [condition]})
 

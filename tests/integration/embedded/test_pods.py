@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from embedded.machinery.errors import ApiError
-from embedded.machinery.resources import JOBS, PODS, SECRETS
+from embedded.machinery.resources import EVENTS, JOBS, PODS, SECRETS
 from tests.integration.embedded.conftest import Cluster, running, sh
 
 Json = dict[str, Any]
@@ -258,3 +258,22 @@ async def test_a_volume_that_can_not_be_had_fails_its_pod_before_anything_starts
     status = (await cluster.ended())["status"]
     assert (status["phase"], status["reason"]) == ("Failed", "NotSupported")
     assert f"volume v: a volume of kind {kind} can't be had here" in status["message"]
+
+
+async def test_a_pod_that_no_node_takes_waits_says_why_and_holds_nobody_up(tmp_path: Path) -> None:
+    async with running(tmp_path / "c", max_pods=1) as cluster:
+        cluster.pod("true", "big", resources={"requests": {"cpu": "100000"}})
+        cluster.pod("true", "elsewhere", more={"nodeSelector": {"planet": "mars"}})
+        cluster.pod("true", "small")
+        await cluster.ended("small")
+        big = await cluster.until(lambda pod: pod["status"].get("conditions"), "big")
+        assert (condition(big, "PodScheduled")["reason"], big["status"]["phase"]) == ("Unschedulable", "Pending")
+        assert "1 Insufficient cpu" in condition(big, "PodScheduled")["message"]
+        assert "nodeName" not in big["spec"]
+        cluster.registry.delete(PODS, "default", "big")
+        await cluster.gone("big")
+        events = cluster.registry.list(EVENTS, "default")
+        assert {(e["reason"], e["involvedObject"]["name"], e["count"]) for e in events} == {
+            ("FailedScheduling", "big", 1),
+            ("FailedScheduling", "elsewhere", 1),
+        }
