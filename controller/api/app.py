@@ -6,8 +6,10 @@ from typing import Any, cast
 
 from fastapi import APIRouter, FastAPI, Response, WebSocket
 from fastapi.exceptions import WebSocketRequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
+from starlette.routing import Match
 from starlette.websockets import WebSocketState
 
 from controller.api import (
@@ -100,6 +102,8 @@ def routes() -> FastAPI:
 async def _answer(connection: HTTPConnection, error: Exception) -> Response | None:
     """The handler of everything foreseen, for requests and for sockets that aren't open yet."""
     problem = to_problem(error)
+    if problem.slug == "method-not-allowed":
+        problem.headers = {"Allow": ", ".join(_methods(connection))}
     request_id = connection.scope.get("state", {}).get("request_id")
     if problem.kind.status >= 500:
         cause = f"{type(error).__name__}: {error}"
@@ -113,6 +117,15 @@ async def _answer(connection: HTTPConnection, error: Exception) -> Response | No
     elif connection.application_state is WebSocketState.CONNECTED:
         await connection.close(FAILED)
     return None
+
+
+def _methods(connection: HTTPConnection) -> list[str]:
+    """What the path takes: one path is several routes, and each of them knows of itself only."""
+    found = set()
+    for route in connection.app.routes:
+        if isinstance(route, APIRoute) and route.matches(connection.scope)[0] is not Match.NONE:
+            found |= route.methods or set()
+    return sorted(found)
 
 
 def to_problem(error: Exception) -> ApiProblem:

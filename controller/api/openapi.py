@@ -73,7 +73,8 @@ def _say_what_goes_over_the_wire(operation: dict[str, Any]) -> None:
     if name in _UPLOADED:
         operation["requestBody"] = {"required": True, "content": {_UPLOADED[name]: {"schema": _BYTES}}}
     if name in _DOWNLOADED:
-        responses["200"] = {"description": "Successful Response", "content": {_DOWNLOADED[name]: {"schema": _BYTES}}}
+        schema = {"type": "object"} if _DOWNLOADED[name].endswith("json") else _BYTES
+        responses["200"] = {"description": "Successful Response", "content": {_DOWNLOADED[name]: {"schema": schema}}}
     if name in _REDIRECTED:
         responses["302"] = {"description": "With `redirect=true`: a signed link in `Location`"}
     if name == "ready":

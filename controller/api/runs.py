@@ -30,7 +30,15 @@ log = logging.getLogger("c8s.api")
 router = APIRouter(prefix="/api/v1/namespaces/{ns}/runs", tags=["runs"], route_class=GuardedRoute)
 
 
-Key = Annotated[str | None, Header(description="the same key and body answer the same run")]
+Key = Annotated[
+    str | None,
+    Header(
+        min_length=1,
+        max_length=255,
+        pattern=r"^[\x20-\x7e]+$",
+        description="the same key and body answer the same run",
+    ),
+]
 
 
 @router.post("", operation_id="createRun", status_code=201, response_model=models.Run)

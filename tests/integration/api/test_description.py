@@ -1,0 +1,70 @@
+"""The served API is what its description says: schemathesis makes calls up from the document, good ones and bad ones,
+against a live sandbox, and holds every answer to it with all its checks.
+
+`C8S_SCHEMATHESIS_EXAMPLES` sets how many calls it makes up for each operation, for a longer search by hand.
+"""
+
+import gzip
+import os
+from typing import Any
+
+import hypothesis
+import pytest
+import schemathesis
+from schemathesis import SerializationContext
+from schemathesis.config import SchemathesisConfig
+
+from controller.api import openapi
+from tests.integration.api.conftest import ADMIN, SECONDS, Sandbox
+
+pytestmark = pytest.mark.xdist_group("controller")
+EXAMPLES = int(os.environ.get("C8S_SCHEMATHESIS_EXAMPLES", "5"))
+# A WebSocket is no call, and a stream of events has no end.
+LIVE = ["streamLogs", "execStep", "watchRuns"]
+
+# What a schema can't say of a good request: that a pipeline makes sense, that a token for the next page was given by
+# a list, that a link was signed, that a body has its digest, that a day is in the calendar.
+REFUSALS = {
+    "createRun": [404, 422],
+    "rerunRun": [404, 409, 422],
+    "putPipeline": [422],
+    "putSecret": [403, 413, 422],
+    "putSource": [415, 422],
+    "listRuns": [400],
+    "getLogs": [404],
+}
+ACCEPTED = [200, 201, 202, 204, 302, 401, 403, 404]
+CONFIG = SchemathesisConfig.from_dict(
+    {
+        "generation": {"mode": "all"},
+        # Calls in a namespace that is not there would all end at once.
+        "parameters": {"path.ns": "default"},
+        "operations": [
+            {
+                "include-operation-id": name,
+                "checks": {"positive_data_acceptance": {"expected-statuses": [*ACCEPTED, *statuses]}},
+            }
+            for name, statuses in REFUSALS.items()
+        ],
+    }
+)
+
+
+@schemathesis.serializer("application/gzip")
+def as_gzip(context: SerializationContext, value: object) -> bytes:
+    return value if isinstance(value, bytes) else gzip.compress(str(value).encode(errors="replace"))
+
+
+schema = schemathesis.openapi.from_dict(openapi.document(), config=CONFIG)
+
+
+@schema.exclude(operation_id=LIVE).parametrize()
+@hypothesis.settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize=EXAMPLES <= 5,
+    database=None,
+    suppress_health_check=list(hypothesis.HealthCheck),
+)
+def test_every_answer_is_as_described(case: schemathesis.Case[Any], sandbox: Sandbox) -> None:
+    case.call_and_validate(base_url=sandbox.url, headers={"Authorization": f"Bearer {ADMIN}"}, timeout=SECONDS)
