@@ -1,0 +1,198 @@
+"""Pipelines on a real cluster: images, pods, the object store, and what goes wrong with them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from secrets import token_hex
+
+import pytest
+import yaml
+
+from kind.manifests import FOLDER
+from tests.cluster.conftest import Program, wait_until
+from tests.live import in_table, write_pipeline
+
+
+def run(cluster: Program, folder: Path, *steps: str, expect: int = 0) -> str:
+    """What `c8s run` printed of these steps."""
+    return cluster("run", str(write_pipeline(folder, steps)), expect=expect).stdout
+
+
+def started(cluster: Program, folder: Path, *steps: str) -> str:
+    """The name of a run that was begun and left alone."""
+    document = yaml.safe_load(write_pipeline(folder, steps).read_text())
+    name = f"mine-{token_hex(3)}"
+    obj = {
+        "apiVersion": "c8s.dev/v1alpha1",
+        "kind": "PipelineRun",
+        "metadata": {"name": name, "namespace": "default", "labels": {"c8s.dev/pipeline": "mine"}},
+        "spec": {"pipeline": document, "branch": "main", "event": "manual"},
+    }
+    cluster.kubectl("apply", "-f", "-", stdin=json.dumps(obj))
+    return name
+
+
+@pytest.mark.parametrize(
+    ("sample", "source", "code"),
+    [
+        ("hello.yaml", "", 0),
+        ("fan-out.yaml", "", 0),
+        ("failing.yaml", "", 1),
+        ("artifacts.yaml", "", 0),
+        ("wordcount/.c8s.yaml", "wordcount", 0),
+    ],
+)
+def test_every_sample_does_what_it_says(
+    cluster: Program, repository: Path, sample: str, source: str, code: int
+) -> None:
+    folder = repository / "samples"
+    out = cluster("run", str(folder / sample), "--source", str(folder / source), expect=code).stdout
+    phases = set(in_table(out).values())
+    assert phases == ({"Succeeded"} if code == 0 else {"Succeeded", "Failed", "Skipped"})
+
+
+def test_a_secret_reaches_its_step_and_no_log(cluster: Program, repository: Path) -> None:
+    value = "correct horse battery staple"
+    cluster("secrets", "set", "demo-login", "password", stdin=value)
+    folder = repository / "samples"
+    out = cluster("run", str(folder / "secrets.yaml"), "--source", str(folder)).stdout
+    assert "the password has 28 characters" in out
+    assert value not in out
+    assert value not in cluster("logs", out.split()[1]).stdout
+
+
+def test_steps_run_in_their_images(cluster: Program, tmp_path: Path) -> None:
+    out = run(
+        cluster,
+        tmp_path,
+        "{name: one, image: 'busybox:1.36', commands: ['busybox | head -n 1']}",
+        "{name: two, image: 'python:3.12-slim', commands: ['python3 -c \"import sys; print(sys.version_info[:2])\"']}",
+    )
+    assert "BusyBox v1.36" in out
+    assert "(3, 12)" in out
+
+
+def test_artifacts_pass_between_users_and_come_out_of_the_store(cluster: Program, tmp_path: Path) -> None:
+    """Root leaves a file that only root may read; the agent keeps it, and the next step and we get it."""
+    out = run(
+        cluster,
+        tmp_path,
+        "{name: build, image: 'busybox:1.36', commands: ['mkdir -p dist', 'umask 077', 'echo made > dist/private'],"
+        " artifacts: ['dist/**']}",
+        "{name: check, image: 'busybox:1.36', dependsOn: [build], commands: ['cat dist/private', 'touch dist/more']}",
+    )
+    assert set(in_table(out).values()) == {"Succeeded"}
+    cluster("artifacts", out.split()[1], "build", "--extract", str(tmp_path / "out"))
+    assert (tmp_path / "out" / "dist" / "private").read_text() == "made\n"
+
+
+def test_no_step_holds_a_token_or_a_key(cluster: Program, tmp_path: Path) -> None:
+    out = run(
+        cluster,
+        tmp_path,
+        "{name: look, image: 'busybox:1.36',"
+        " commands: ['env', 'ls /var/run/secrets/kubernetes.io /var/run/c8s || true']}",
+    )
+    assert "AWS_" not in out
+    assert "token" not in out.replace("No such file or directory", "").lower()
+
+
+def test_cancel_ends_the_pods_and_keeps_the_log(cluster: Program, tmp_path: Path) -> None:
+    name = started(cluster, tmp_path, "{name: long, image: 'busybox:1.36', commands: ['echo begun', 'sleep 600']}")
+    wait_until(lambda: "begun" in cluster("logs", name, expect=None).stdout, "the first line")
+    cluster("cancel", name)
+    wait_until(lambda: cluster.phase(name) == "Cancelled", "the run's end")
+    assert "begun" in cluster("logs", name).stdout
+
+
+def test_a_step_is_tried_again_and_each_attempt_has_its_own_job(cluster: Program, tmp_path: Path) -> None:
+    out = run(
+        cluster,
+        tmp_path,
+        "{name: flaky, image: 'busybox:1.36', retryPolicy: {maxRetries: 1, backoffSeconds: 1},"
+        " commands: ['echo attempt $C8S_ATTEMPT', '[ $C8S_ATTEMPT = 2 ]']}",
+    )
+    assert in_table(out) == {"flaky": "Succeeded"}
+    jobs = cluster.kubectl("get", "jobs", "-l", f"c8s.dev/run={out.split()[1]}", "-o", "name").split()
+    assert len(jobs) == 2
+
+
+def reason(cluster: Program, name: str) -> tuple[str, str]:
+    step = json.loads(cluster.kubectl("get", "pipelinerun", name, "-o", "json"))["status"]["steps"][0]
+    return step.get("reason", ""), step.get("message", "")
+
+
+def test_a_step_that_takes_more_memory_than_it_may_is_told_with_its_limit(cluster: Program, tmp_path: Path) -> None:
+    out = run(
+        cluster,
+        tmp_path,
+        "{name: greedy, image: 'python:3.12-slim', resources: {memory: 64Mi},"
+        " commands: ['python3 -c \"x = bytearray(512 << 20); print(len(x))\"']}",
+        expect=1,
+    )
+    why, message = reason(cluster, out.split()[1])
+    assert why == "OOMKilled"
+    assert "64Mi" in message
+
+
+def test_an_image_that_can_t_be_pulled_is_told(cluster: Program, tmp_path: Path) -> None:
+    steps = ["{name: pull, image: 'quay.io/none/none:1', timeout: 2m, commands: ['true']}"]
+    name = started(cluster, tmp_path, *steps)
+    wait_until(lambda: "ImagePull" in reason(cluster, name)[0], "the reason")
+    assert "quay.io/none/none:1" in reason(cluster, name)[1]
+    cluster("cancel", name)
+    wait_until(lambda: cluster.phase(name) == "Cancelled", "the run's end")
+
+
+def test_a_quota_makes_steps_wait_and_is_named(cluster: Program, tmp_path: Path) -> None:
+    """The sample namespace with one pod at a time: both steps run, one after the other."""
+    for obj in yaml.safe_load_all((FOLDER / "team" / "team.yaml").read_text()):
+        if obj["kind"] == "ResourceQuota":
+            obj["spec"]["hard"]["pods"] = "1"
+        cluster.kubectl("apply", "-f", "-", stdin=json.dumps(obj))
+    try:
+        pipeline = write_pipeline(
+            tmp_path,
+            [
+                "{name: a, image: 'busybox:1.36', commands: ['sleep 3']}",
+                "{name: b, image: 'busybox:1.36', commands: ['sleep 3']}",
+            ],
+        )
+        spec = {"pipeline": yaml.safe_load(pipeline.read_text()), "branch": "main", "event": "manual"}
+        meta = {"name": "quota-1", "namespace": "team-a"}
+        obj = {"apiVersion": "c8s.dev/v1alpha1", "kind": "PipelineRun", "metadata": meta, "spec": spec}
+        cluster.kubectl("apply", "-f", "-", stdin=json.dumps(obj))
+        seen: set[str] = set()
+
+        def over() -> bool:
+            status = json.loads(cluster.kubectl("-n", "team-a", "get", "pipelinerun", "quota-1", "-o", "json")).get(
+                "status", {}
+            )
+            seen.update(step.get("reason", "") for step in status.get("steps", []))
+            return str(status.get("phase")) in ("Succeeded", "Failed")
+
+        wait_until(over, "both steps", 300)
+        assert cluster.phase("quota-1", "team-a") == "Succeeded"
+        assert "OverQuota" in seen
+    finally:
+        cluster.kubectl("delete", "namespace", "team-a", "--wait=false", expect=None)
+
+
+def test_an_operator_that_is_killed_loses_no_step_and_doubles_none(cluster: Program, tmp_path: Path) -> None:
+    name = started(
+        cluster,
+        tmp_path,
+        "{name: one, image: 'busybox:1.36', commands: ['echo begun', 'sleep 8', 'echo ended']}",
+        "{name: two, image: 'busybox:1.36', dependsOn: [one], commands: ['echo after']}",
+    )
+    pods = ("get", "pods", "-l", f"c8s.dev/run={name}", "-o", "jsonpath={.items[*].status.phase}")
+    wait_until(lambda: "Running" in cluster.kubectl(*pods), "the first pod")
+    cluster.kubectl(
+        "-n", "c8s-system", "delete", "pod", "-l", "app.kubernetes.io/name=c8s-operator", "--grace-period=0", "--force"
+    )
+    wait_until(lambda: cluster.phase(name) == "Succeeded", "the run's end", 300)
+    jobs = cluster.kubectl("get", "jobs", "-l", f"c8s.dev/run={name}", "-o", "name").split()
+    assert len(jobs) == 2
+    text = cluster("logs", name).stdout
+    assert [text.count(word) for word in ("begun", "ended", "after")] == [1, 1, 1]
