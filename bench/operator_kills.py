@@ -1,0 +1,251 @@
+"""Kills the operator with SIGKILL at random moments through a run of 20 steps, and looks for what was lost or doubled.
+
+The operator is a process of its own; the cluster and the API live on. Steps hand
+artifacts on, some fail once and are tried again. Each attempt appends a line to a
+file that the operator can't see, and writes what it prints there too: each
+attempt has to have run exactly once, each log has to be what was printed, and
+the run has to succeed.
+
+python bench/operator_kills.py [--kills N] [--per-run N] [--seed N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+Json = dict[str, Any]
+_ROOT = Path(__file__).parent.parent
+_TOKEN = "kill-token"
+_RUNS = "/apis/c8s.dev/v1alpha1/namespaces/default/pipelineruns"
+_LAYERS, _WIDTH = 5, 4
+_PATIENCE = 120.0
+_LINES = 40
+
+
+@dataclass
+class Found:
+    """What was looked at, and what was wrong."""
+
+    runs: int = 0
+    kills: int = 0
+    attempts: int = 0
+    lines: int = 0
+    wrong: list[str] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+
+
+@dataclass
+class Stage:
+    """A cluster and an API that live on, and an operator that does not."""
+
+    folder: Path
+    cluster: str
+    api: str
+    through: str | None = None
+    """Where the operator reaches the cluster, if not directly."""
+    operator: subprocess.Popen[bytes] | None = None
+
+    def call(self, method: str, path: str, body: Json | None = None) -> Json:
+        headers = {"Authorization": f"Bearer {_TOKEN}", "Content-Type": "application/json"}
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.cluster + path, data, headers, method=method)
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            found: Json = json.loads(answer.read())
+        return found
+
+    def start_operator(self) -> None:
+        config = self.folder / "operator.kubeconfig"
+        config.write_text(kubeconfig(self.through or self.cluster))
+        self.operator = controller(self.folder, config, "operator", ["--public-url", self.api])
+
+    def kill_operator(self) -> None:
+        assert self.operator is not None
+        self.operator.send_signal(signal.SIGKILL)
+        self.operator.wait(20)
+
+
+def kubeconfig(server: str) -> str:
+    return json.dumps(
+        {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "c",
+            "clusters": [{"name": "c", "cluster": {"server": server}}],
+            "users": [{"name": "u", "user": {"token": _TOKEN}}],
+            "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+        }
+    )
+
+
+def controller(folder: Path, config: Path, role: str, more: list[str]) -> subprocess.Popen[bytes]:
+    agent = json.dumps([sys.executable, "-I", "-S", str(_ROOT / "controller" / "agent")])
+    command = [sys.executable, "-P", "-m", "controller", "--role", role, "--kubeconfig", str(config)]
+    command += ["--store", f"file://{folder / 'store'}", "--agent-command", agent]
+    command += ["--agent-key-file", str(folder / "agent.key"), *more]
+    with (folder / f"{role}.log").open("ab") as log:
+        return subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "PYTHONPATH": str(_ROOT)})
+
+
+@contextmanager
+def stage(folder: Path, port: int = 0) -> Iterator[Stage]:
+    """The cluster with our resources in it, and the API. The operator is not started yet."""
+    tokens = folder / "tokens.csv"
+    tokens.write_text(f'{_TOKEN},admin,admin,"system:masters"\n')
+    manifests = _ROOT / "controller" / "operator" / "manifests"
+    crds = folder / "manifests"
+    crds.mkdir()
+    (crds / "crds.json").write_bytes((manifests / "crds.json").read_bytes())
+    command = [sys.executable, "-P", "-m", "embedded", "--data-dir", str(folder / "data"), "--port", "0"]
+    command += ["--token-auth-file", str(tokens), "--manifests", str(crds)]
+    environment = {k: v for k, v in os.environ.items() if k != "EMBEDDED_CONTAINER"} | {"PYTHONPATH": str(_ROOT)}
+    with (folder / "cluster.log").open("ab") as log:
+        cluster = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
+    api: subprocess.Popen[bytes] | None = None
+    found: Stage | None = None
+    try:
+        assert cluster.stdout is not None
+        line = cluster.stdout.readline()
+        if not line.startswith("serving "):
+            raise RuntimeError(f"the cluster did not start: {(folder / 'cluster.log').read_text()[-2000:]}")
+        url = line.split()[1]
+        config = folder / "api.kubeconfig"
+        config.write_text(kubeconfig(url))
+        with _free_port() as free:
+            chosen = port or free
+        api = controller(folder, config, "api", ["--port", str(chosen)])
+        found = Stage(folder, url, f"http://127.0.0.1:{chosen}")
+        yield found
+    finally:
+        for process in (found.operator if found else None, api, cluster):
+            if process is not None and process.poll() is None:
+                process.terminate()
+                process.wait(60)
+        if cluster.stdout is not None:
+            cluster.stdout.close()
+
+
+@contextmanager
+def _free_port() -> Iterator[int]:
+    import socket
+
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        yield sock.getsockname()[1]
+
+
+def steps(outside: Path, chance: random.Random) -> tuple[list[Json], set[str]]:
+    """20 steps in 5 layers, and the names of those whose first attempt fails."""
+    found: list[Json] = []
+    flaky: set[str] = set()
+    for layer in range(_LAYERS):
+        for place in range(_WIDTH):
+            name = f"s{layer}-{place}"
+            needs = chance.sample([f"s{layer - 1}-{n}" for n in range(_WIDTH)], 2) if layer else []
+            mine = f"{outside}/{name}.$C8S_ATTEMPT"
+            commands = [f'echo "{name} $C8S_ATTEMPT" >> {outside}/began']
+            commands += [f"test -s out/{need}" for need in needs]
+            commands += [f"for i in $(seq {_LINES}); do echo line $i of {name} $C8S_ATTEMPT | tee -a {mine}; done"]
+            commands += [f"sleep {chance.uniform(0, 0.15):.3f}"]
+            if chance.random() < 0.2:
+                flaky.add(name)
+                commands += ["test $C8S_ATTEMPT -gt 1"]
+            commands += [f"mkdir -p out; echo {name} > out/{name}"]
+            retry = {"maxRetries": 1, "backoffSeconds": 0}
+            step = {"name": name, "image": "none", "commands": commands, "dependsOn": needs, "retryPolicy": retry}
+            found.append({**step, "artifacts": [f"out/{name}"]})
+    return found, flaky
+
+
+def one_run(on: Stage, name: str, kills: int, chance: random.Random, found: Found, window: float = 3.0) -> None:
+    """Submit a run, kill the operator so often while it goes on, and compare."""
+    outside = on.folder / f"outside-{name}"
+    outside.mkdir()
+    wanted, flaky = steps(outside, chance)
+    run = {"apiVersion": "c8s.dev/v1alpha1", "kind": "PipelineRun", "metadata": {"name": name}}
+    run["spec"] = {"pipeline": {"name": "kills", "steps": wanted}}  # type: ignore[assignment]
+    on.call("POST", _RUNS, run)
+    began = time.monotonic()
+    if on.operator is None or on.operator.poll() is not None:
+        on.start_operator()
+    for _ in range(kills):
+        time.sleep(0.4 + chance.uniform(0, window / max(kills, 1)))
+        on.kill_operator()
+        found.kills += 1
+        on.start_operator()
+    status = _ended(on, name)
+    found.seconds.append(time.monotonic() - began)
+    found.runs += 1
+    _compare(on, name, outside, wanted, flaky, status, found)
+
+
+def _ended(on: Stage, name: str) -> Json:
+    end = time.monotonic() + _PATIENCE
+    while time.monotonic() < end:
+        status: Json = on.call("GET", f"{_RUNS}/{name}").get("status") or {}
+        if status.get("phase") in ("Succeeded", "Failed", "Cancelled"):
+            return status
+        time.sleep(0.1)
+    return on.call("GET", f"{_RUNS}/{name}").get("status") or {}
+
+
+def _compare(
+    on: Stage, name: str, outside: Path, wanted: list[Json], flaky: set[str], status: Json, found: Found
+) -> None:
+    if status.get("phase") != "Succeeded":
+        found.wrong.append(f"{name}: {status.get('phase')}: {status.get('message')}")
+    began = Counter((outside / "began").read_text().splitlines())
+    expected = {f"{step['name']} 1" for step in wanted} | {f"{step} 2" for step in flaky}
+    for attempt in sorted(expected | set(began)):
+        times = began[attempt]
+        if times != (1 if attempt in expected else 0):
+            found.wrong.append(f"{name}: attempt {attempt} ran {times} times")
+    found.attempts += len(began)
+    for step in status.get("steps") or []:
+        for attempt in step.get("attempts") or []:
+            printed = (outside / f"{step['name']}.{attempt['number']}").read_bytes()
+            log = on.folder / "store" / "logs" / "default" / name / step["slug"] / f"{attempt['number']}.log"
+            stored = log.read_bytes() if log.exists() else b""
+            found.lines += printed.count(b"\n")
+            if stored != printed:
+                found.wrong.append(
+                    f"{name}: the log of {step['name']} {attempt['number']} has {len(stored)} of {len(printed)} bytes"
+                )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--per-run", type=int, default=5)
+    parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
+    args = parser.parse_args()
+    chance, found = random.Random(args.seed), Found()
+    with tempfile.TemporaryDirectory(prefix="c8s-kills-") as folder, stage(Path(folder)) as on:
+        while found.kills < args.kills:
+            one_run(on, f"kills-{found.runs + 1}", min(args.per_run, args.kills - found.kills), chance, found)
+    print(
+        f"operator kills: seed {args.seed}; {found.kills} kills in {found.runs} runs, {found.attempts} attempts, "
+        f"{found.lines} lines; {len(found.wrong)} wrong; a run took {min(found.seconds):.1f} to "
+        f"{max(found.seconds):.1f} s"
+    )
+    for each in found.wrong:
+        print(f"  {each}")
+    return 1 if found.wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
