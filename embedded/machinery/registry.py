@@ -257,7 +257,12 @@ class Registry:
         if deletion.mark(resource, new, propagation=propagation, grace_period=grace_period, now=now):
             self._remove(resource, key, new)
             return new
-        return old if new == old else _decode(Written(self.store.put(key, new, old)))
+        if new == old:
+            return old
+        marked = _decode(Written(self.store.put(key, new, old)))
+        if resource is CUSTOM_RESOURCE_DEFINITIONS:
+            self._serve(marked)
+        return marked
 
     def delete_collection(
         self,
