@@ -47,7 +47,8 @@ class Simulation(World):
     """The world with a will of its own: what happens next is drawn."""
 
     def __init__(self, plan: Plan, data: st.DataObject) -> None:
-        super().__init__(*plan.steps, **({"maxParallel": plan.max_parallel} if plan.max_parallel else {}))
+        more: dict[str, Any] = {"maxParallel": plan.max_parallel} if plan.max_parallel else {}
+        super().__init__(*plan.steps, **more)
         self.plan, self.data = plan, data
         self.written: Json = {}
         self.begun: dict[tuple[str, int], int] = {}

@@ -61,6 +61,8 @@ class World:
         self.open_logs: dict[Place, tuple[str, ...]] = {}
         self.refused: dict[Place, Refusal] = {}
         self.gone: set[Place] = set()
+        self.held: dict[Place, str] = {}
+        self.logs: dict[Place, Json] = {}
         self.prepared = False
         self.missing = missing or {}
         self.actions: tuple[Action, ...] = ()
@@ -85,6 +87,8 @@ class World:
                 place in self.manifests,
                 open_logs=self.open_logs.get(place, ()),
                 gone=place in self.gone,
+                held=self.held.get(place, ""),
+                log=self.logs.get(place),
             )
         return Observed(views, self.refused, self.missing, self.prepared, since=self.since)
 
