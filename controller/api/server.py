@@ -9,6 +9,7 @@ from typing import Any
 
 import uvicorn
 
+from controller.api.connections import Connection, connection_limit
 from controller.api.history import History
 
 DRAIN_SECONDS = 3
@@ -46,9 +47,10 @@ class _Server(uvicorn.Server):
 
 async def serve(app: Any, listener: socket.socket, history: History, stop: asyncio.Event) -> None:
     """Serves until `stop` is set, then ends live streams, lets calls under way finish and returns within seconds."""
+    Connection.limit = connection_limit()
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=Connection,
         ws="websockets-sansio",
         lifespan="off",
         log_config=None,
