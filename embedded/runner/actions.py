@@ -35,12 +35,16 @@ async def attempt(action: Json, container: Container, around: Surroundings, time
             writer.close()
             return ""
     except TimeoutError:
-        return f"no answer within {timeout:g} s"
-    except (OSError, ConfigError, StartError, ValueError) as error:
+        return "no answer in time" if timeout is None else f"no answer within {timeout:g} s"
+    except (OSError, ConfigError, StartError) as error:
         return str(error) or type(error).__name__
+    except (ValueError, LookupError, TypeError, ArithmeticError) as error:
+        return f"it can't be done as it is written: {type(error).__name__}: {error}"
 
 
 async def _runs(words: list[Any], container: Container, around: Surroundings) -> str:
+    if not words:
+        return "it has no command"
     command = container.command(words, around)
     said = bytearray()
 

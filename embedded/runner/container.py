@@ -93,6 +93,9 @@ class Container:
         except OSError as error:
             self._ended(128, "StartError", began, began, f"can't write below {around.folder}: {error.strerror}")
             return False
+        except ValueError as error:
+            self._ended(128, "StartError", began, began, f"it can't be started as it is written: {error}")
+            return False
         except StartError as error:
             self._write(f"{error}\n".encode(errors="replace"))
             self._ended(error.exit_code, "StartError", began, began, str(error))

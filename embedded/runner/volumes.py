@@ -110,7 +110,7 @@ def _write(folder: Path, relative: str, content: bytes, mode: int | None) -> Non
 
 def _stays_inside(relative: str) -> bool:
     path = PurePosixPath(relative)
-    return not path.is_absolute() and ".." not in path.parts
+    return not path.is_absolute() and ".." not in path.parts and "\0" not in relative
 
 
 class PathMap:

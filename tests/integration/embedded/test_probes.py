@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from embedded.machinery.resources import EVENTS, PODS
+from embedded.storage.store import Key
 from tests.integration.embedded.conftest import Cluster
 
 Json = dict[str, Any]
@@ -140,3 +141,29 @@ async def test_a_probe_of_an_unknown_kind_is_refused_before_anything_starts(clus
     status = (await cluster.ended())["status"]
     assert status["reason"] == "NotSupported"
     assert "a livenessProbe of kind grpc can't be had here" in status["message"]
+
+
+@pytest.mark.parametrize(
+    "probe",
+    [
+        {"exec": {}},
+        {"exec": {"command": ["true", "\0"]}},
+        {"tcpSocket": {}},
+        {"tcpSocket": {"port": "no such name"}},
+        {"tcpSocket": {"port": 2**31}},
+        {"httpGet": {"port": 1, "httpHeaders": [{"value": "nameless"}]}},
+        {"httpGet": {"port": 1, "path": "/a\r\nX: injected"}},
+    ],
+)
+async def test_a_probe_that_makes_no_sense_fails_and_breaks_nothing(cluster: Cluster, probe: Json) -> None:
+    timing = {"periodSeconds": 1, "failureThreshold": 1}
+    container: Json = {"name": "main", "image": "x", "command": ["sleep", "60"], "livenessProbe": probe | timing}
+    spec: Json = {"restartPolicy": "Never", "containers": [container], "nodeName": ""}
+    key = Key("pods", "default", "p")
+    # Past the checks at the door, which may refuse some of these: what reaches the runner must not break it.
+    metadata = {"name": "p", "namespace": "default", "uid": "u-1", "generation": 1}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec, "status": {"phase": "Pending"}}
+    cluster.registry.store.put(key, pod, None)
+    ended = await cluster.ended()
+    assert ended["status"].get("reason") != "RunnerFailed"
+    assert main_status(ended)["state"]["terminated"]["exitCode"] == 143

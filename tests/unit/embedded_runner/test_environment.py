@@ -211,3 +211,10 @@ def test_the_path_of_the_last_word_is_rewritten_where_it_stands_alone(tmp_path: 
     Path(mine).write_bytes(b"x" * 5000)
     assert word.read() == b"x" * 4096
     assert LastWord.of(container, PathMap([]), tmp_path).read() == b""
+
+
+def test_a_path_with_a_nul_byte_is_refused_as_one_that_leads_out(tmp_path: Path) -> None:
+    items = [{"path": "a\0b", "fieldRef": {"fieldPath": "metadata.name"}}]
+    pod = {**POD, "spec": {"volumes": [{"name": "d", "downwardAPI": {"items": items}}]}}
+    with pytest.raises(ConfigError, match="must stay inside"):
+        prepare(pod, tmp_path, lambda _: None, lambda _: None)
