@@ -6,7 +6,7 @@ A rule is checked before a body is read. Kubernetes decides (auth.py); this modu
 import asyncio
 import json
 import re
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -144,11 +144,14 @@ class GuardedRoute(APIRoute):
         """The framework's handler, behind the rule of this route."""
         rule = rule_of(self.operation_id)
         handler = super().get_route_handler()
+        known = frozenset(parameter.alias for parameter in self.dependant.query_params)
 
         async def guarded(request: Request) -> Response:
             try:
                 async with asyncio.timeout(rule.seconds):
                     await admit(request, rule)
+                    if rule.kind != "public":
+                        check_query(request.query_params, known)
                     if self.body_field is not None:
                         check_text(await request.body())
                     return await handler(request)
@@ -241,6 +244,14 @@ def check_path(params: Mapping[str, Any]) -> None:
         shape = PATH_SHAPES.get(key)
         if shape is not None and not shape.fullmatch(str(value)):
             raise problems.ApiProblem("not-found", f"nothing can have this {_NOUNS.get(key, key)}")
+
+
+def check_query(given: Iterable[str], known: Collection[str]) -> None:
+    """A misspelled filter must not be a list of everything."""
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        wanted = f"it takes {', '.join(sorted(known))}" if known else "it takes none"
+        raise problems.ApiProblem("bad-request", f"this call has no parameter {unknown[0][:100]!r}; {wanted}")
 
 
 def check_text(body: bytes) -> None:

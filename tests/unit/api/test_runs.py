@@ -150,6 +150,7 @@ async def test_lists_are_newest_first_paged_and_filtered(tmp_path: Path) -> None
     ("query", "problem"),
     [
         ("limit=0", (422, "invalid")),
+        ("phas=Failed", (400, "bad-request")),
         ("limit=501", (422, "invalid")),
         ("phase=Odd", (422, "invalid")),
         ("sort=size", (422, "invalid")),
