@@ -66,7 +66,7 @@ async def up(options: Options, on_event: OnEvent) -> Endpoint:
     from workbench.contexts import config_path, write_context
 
     folder = SandboxFolder(options.folder)
-    if folder.start_lock.exists() and folder.state_file.exists() and not is_cluster(folder):
+    if folder.cluster_data.exists() and not is_cluster(folder):
         raise SandboxError(f"the sandbox {folder.name} is an embedded one; choose another name with --name")
     folder.root.mkdir(mode=0o700, parents=True, exist_ok=True)
     async with _exclusive(folder):
