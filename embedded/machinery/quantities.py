@@ -32,6 +32,14 @@ def parse_quantity(text: str | int | float) -> Decimal:
     return number * _SUFFIXES[suffix]
 
 
+def is_quantity(text: str) -> bool:
+    """Whether a text is a quantity, and one that can be counted with."""
+    try:
+        return parse_quantity(text).is_finite()
+    except (ValueError, ArithmeticError):
+        return False
+
+
 def format_quantity(amount: Decimal, name: str) -> str:
     """A quantity as a real server writes it: `500m`, `2`, and for memory `3Gi`."""
     if amount != int(amount):

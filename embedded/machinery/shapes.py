@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from embedded.machinery.errors import ApiError, bad_request
+from embedded.machinery.quantities import is_quantity
 from embedded.machinery.resources import ResourceType
 
 Json = dict[str, Any]
@@ -30,6 +31,12 @@ _GO_NAMES = {str: "string", bool: "bool", int: "number", float: "number", list: 
 class _MismatchError(Exception):
     def __init__(self, path: str, wanted: str, value: Any) -> None:
         super().__init__(f"json: cannot unmarshal {_GO_NAMES.get(type(value), 'null')} into {path} of type {wanted}")
+
+
+class _QuantityError(_MismatchError):
+    def __init__(self) -> None:
+        pattern = "^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$"
+        Exception.__init__(self, f"quantities must match the regular expression '{pattern}'")
 
 
 @cache
@@ -75,6 +82,8 @@ def _fit(value: Any, kind: str, at: str) -> Iterator[str]:
             del value[name]
         for name, item in value.items():
             yield from _fit(item, kind[1:], f"{at}.{name}")
+    elif kind == "Quantity" and isinstance(value, str) and not is_quantity(value):
+        raise _QuantityError
     elif kind in _CLASSES:
         if not isinstance(value, _CLASSES[kind]) or (isinstance(value, bool) and kind != "boolean"):
             raise _MismatchError(at, kind, value)

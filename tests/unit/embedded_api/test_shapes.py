@@ -86,3 +86,10 @@ def test_any_object_fits_or_is_a_bad_request_and_what_fits_fits_again(obj: dict[
         except ApiError as error:
             code = error.code
         assert code in (0, 400)
+
+
+@pytest.mark.parametrize("amount", ["much", "", "1 Gi", "1e99999999999", "NaN", "🙂", "\n"])
+def test_what_is_no_quantity_can_not_be_read(amount: str) -> None:
+    with pytest.raises(ApiError, match="quantities must match") as told:
+        shapes.fit(PODS, _pod(resources={"limits": {"memory": amount}}))
+    assert told.value.code == 400
