@@ -102,4 +102,4 @@ def test_any_resource_can_be_counted(registry: Registry) -> None:
 def test_a_limit_that_is_no_quantity_is_refused(registry: Registry) -> None:
     with pytest.raises(ApiError) as told:
         _quota(registry, pods="many")
-    assert told.value.code == 422
+    assert told.value.code == 400
