@@ -34,6 +34,8 @@ CREATE TABLE IF NOT EXISTS changes (
     name TEXT NOT NULL, body BLOB NOT NULL, previous BLOB
 );
 """
+# The last change is never dropped, and so it tells the revision; the table of its own is for databases without any.
+_REVISION = "SELECT max(value, ifnull((SELECT max(revision) FROM changes), 0)) FROM revision"
 _CHANGE = "SELECT revision, type, resource, namespace, name, body, previous FROM changes WHERE revision > ?"
 
 
@@ -104,8 +106,10 @@ class Store:
             self._db = sqlite3.connect(path, isolation_level=None)
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
+            # Pages are written twice, to the objects and to the changes: copy them over less often.
+            self._db.execute("PRAGMA wal_autocheckpoint=4000")
             self._db.executescript(_SCHEMA)
-            self._revision: int = self._db.execute("SELECT value FROM revision").fetchone()[0]
+            self._revision: int = self._db.execute(_REVISION).fetchone()[0]
             sizes = self._db.execute("SELECT revision, length(body) + ifnull(length(previous), 0) FROM changes")
             self._history: deque[tuple[int, int]] = deque(sorted(sizes.fetchall()))
         except sqlite3.Error as error:
@@ -239,7 +243,6 @@ class Store:
             self._db.execute("INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?, ?)", row)
             if dropped:
                 self._db.execute("DELETE FROM changes WHERE revision <= ?", (self._history[dropped - 1][0],))
-            self._db.execute("UPDATE revision SET value = ?", (event.revision,))
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
             if self._db.in_transaction:

@@ -184,3 +184,93 @@ def test_it_asks_who_it_is_and_what_others_may(kubectl: Kubectl) -> None:
     kubectl("create", "clusterrolebinding", "joe", "--clusterrole=view", "--user=joe")
     assert kubectl(*ask) == "yes\n"
     assert "Forbidden" in kubectl("get", "secrets", "--as", "joe", code=1)
+
+
+def test_it_explains_what_there_is_and_what_a_definition_brought(kubectl: Kubectl) -> None:
+    told = kubectl("explain", "job.spec.backoffLimit")
+    assert "FIELD: backoffLimit <integer>" in told
+    assert "before marking this job failed" in told
+    schema = {
+        "type": "object",
+        "properties": {"spec": {"type": "object", "properties": {"lid": {"type": "string", "description": "On top."}}}},
+    }
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    spec = {
+        "group": "explained.example.com",
+        "scope": "Namespaced",
+        "names": {"plural": "jars", "kind": "Jar"},
+        "versions": [version],
+    }
+    definition = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "jars.explained.example.com"},
+        "spec": spec,
+    }
+    kubectl("apply", "-f", "-", given=definition)
+    kubectl("wait", "--for=condition=Established", "crd/jars.explained.example.com", "--timeout=10s")
+    assert "On top." in kubectl("explain", "jar.spec.lid")
+    assert "apiVersion" in kubectl("explain", "jar")
+    kubectl("delete", "crd", "jars.explained.example.com", "--timeout=20s")
+    assert "NotFound" in kubectl("get", "crd", "jars.explained.example.com", code=1)
+
+
+def test_it_lists_all_that_somebody_may_do(kubectl: Kubectl) -> None:
+    rows = [line.split() for line in kubectl("auth", "can-i", "--list").splitlines()]
+    assert ["*.*", "[]", "[]", "[*]"] in rows
+    kubectl("create", "role", "looker", "--verb=get", "--resource=secrets")
+    kubectl("create", "rolebinding", "looker", "--role=looker", "--user=ann")
+    rows = [line.split() for line in kubectl("auth", "can-i", "--list", "--as", "ann").splitlines()]
+    assert ["secrets", "[]", "[]", "[get]"] in rows
+    assert ["*.*", "[]", "[]", "[*]"] not in rows
+
+
+def test_tables_are_those_of_kubernetes(kubectl: Kubectl) -> None:
+    def heads(*arguments: str) -> list[str]:
+        return re.split(r"\s{2,}", kubectl("get", *arguments).splitlines()[0].strip())
+
+    kubectl("create", "quota", "tabled", "--hard=configmaps=100")
+    kubectl("wait", "--for=jsonpath={.status.hard.configmaps}=100", "quota/tabled", "--timeout=10s")
+    row = re.split(r"\s{2,}", kubectl("get", "quota", "tabled", "--no-headers").strip())
+    assert re.fullmatch(r"configmaps: \d+/100", row[1])
+    kubectl("delete", "quota", "tabled")
+    assert heads("sa") == ["NAME", "SECRETS", "AGE"]
+    assert heads("clusterroles") == ["NAME", "CREATED AT"]
+    assert heads("clusterrolebindings", "-o", "wide") == ["NAME", "ROLE", "AGE", "USERS", "GROUPS", "SERVICEACCOUNTS"]
+    assert heads("nodes")[:5] == ["NAME", "STATUS", "ROLES", "AGE", "VERSION"]
+
+
+def test_a_pod_is_seen_waited_for_and_ended(kubectl: Kubectl) -> None:
+    container = {"name": "main", "image": "x", "command": ["sh", "-c", "echo up; exec sleep 60"]}
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "seen", "labels": {"seen": "yes"}},
+        "spec": {"restartPolicy": "Never", "containers": [container]},
+    }
+    kubectl("create", "-f", "-", given=pod)
+    kubectl("wait", "--for=condition=Ready", "pod/seen", "--timeout=20s")
+    head, row = kubectl("get", "pods", "-l", "seen", "-o", "wide").splitlines()
+    assert re.split(r"\s{2,}", head.strip())[:7] == ["NAME", "READY", "STATUS", "RESTARTS", "AGE", "IP", "NODE"]
+    assert row.split()[:4] == ["seen", "1/1", "Running", "0"]
+    assert re.search(r"Status:\s+Running", kubectl("describe", "pod", "seen"))
+    assert kubectl("logs", "-l", "seen=yes", "-c", "main") == "up\n"
+    assert "hello" in kubectl("exec", "seen", "--", "sh", "-c", "echo hello; exit 4", code=4)
+    assert "serverside-applied" in kubectl("apply", "--server-side", "-f", "-", given=pod)
+    kubectl("patch", "pod", "seen", "--type=json", "-p", '[{"op":"add","path":"/metadata/labels/more","value":"1"}]')
+    assert json.loads(kubectl("get", "pod", "seen", "-o", "jsonpath={.metadata.labels}"))["more"] == "1"
+    refused = kubectl("patch", "pod", "seen", "-p", '{"spec":{"restartPolicy":"Always"}}', code=1)
+    assert "pod updates may not change fields" in refused
+    kubectl("delete", "pod", "seen", "--grace-period=1", "--timeout=20s")
+    assert "NotFound" in kubectl("get", "pod", "seen", code=1)
+
+
+def test_what_was_left_out_is_warned_of_and_a_dry_run_changes_nothing(kubectl: Kubectl) -> None:
+    odd = _CONFIG | {"metadata": {"name": "odd"}, "dta": {"a": "b"}}
+    told = kubectl("create", "--validate=warn", "-f", "-", given=odd)
+    assert 'Warning: unknown field "dta"' in told
+    kubectl("delete", "configmap", "odd", "--dry-run=server")
+    kubectl("label", "configmap", "odd", "a=b", "--dry-run=server")
+    assert kubectl("get", "configmap", "odd", "-o", "jsonpath={.metadata.labels}") == ""
+    kubectl("apply", "--dry-run=server", "-f", "-", given=_CONFIG | {"metadata": {"name": "never"}})
+    assert "NotFound" in kubectl("get", "configmap", "never", code=1)
