@@ -46,7 +46,8 @@ class Sandboxes:
     def list(self) -> tuple[str, ...]:
         """The names of the sandboxes that exist, running or not."""
         root = self.state or state_root()
-        return tuple(sorted(p.name for p in root.iterdir() if (p / "start.lock").exists())) if root.is_dir() else ()
+        folders = [SandboxFolder(each) for each in root.iterdir()] if root.is_dir() else []
+        return tuple(sorted(each.name for each in folders if each.start_lock.exists() or clusters.is_cluster(each)))
 
     async def up(self, name: str, progress: Progress = _silent) -> Endpoint:
         """Start the sandbox, or find the one that runs, and keep it until `down`."""

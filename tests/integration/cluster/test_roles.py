@@ -22,6 +22,11 @@ import pytest
 import controller
 from controller.kube import CONFIG_MAPS, JOBS, SECRETS, Forbidden, connect
 from kind import access, apply, manifests
+from kind.cluster import Ports
+from kind.record import Record, write_record
+from tests.live import C8s
+from workbench.contexts import write_context
+from workbench.sandbox import Endpoint
 from workbench.sandbox.credentials import kubeconfig
 from workbench.sandbox.launch import listen
 
@@ -168,3 +173,21 @@ async def test_neither_account_may_do_what_is_the_others(installed: Installed) -
     async with connect(installed.folder / "operator.kubeconfig") as client:
         with pytest.raises(Forbidden):
             await client.delete(SECRETS, "db", namespace="default")
+
+
+async def test_a_command_finds_a_cluster_by_its_record_and_gets_itself_a_token(installed: Installed) -> None:
+    """With what `c8s up --kind` leaves: a record, a kubeconfig, a context. The token is made by the command."""
+    c8s = C8s(installed.folder / "home")
+    folder = c8s.home / "state" / "c8s" / "c8s"
+    folder.mkdir(parents=True, mode=0o700)
+    port = int(installed.api.rpartition(":")[2])
+    write_record(folder / "kind.json", Record("c8s", Ports(port, 1), "image", container="abc"))
+    (folder / "kubeconfig").write_text((installed.folder / "admin.kubeconfig").read_text())
+    token = folder / "credentials" / "workbench.token"
+    write_context(
+        c8s.home / "config" / "c8s" / "config.yaml", "kind-c8s", Endpoint(installed.api, token, sandbox="c8s")
+    )
+    assert json.loads(c8s("runs", "-o", "json").stdout) == []
+    assert token.stat().st_mode & 0o777 == 0o600
+    assert c8s("kubeconfig").stdout.strip() == str(folder / "kubeconfig")
+    assert "kind cluster" in c8s("up", "--name", "c8s", expect=1).stderr
