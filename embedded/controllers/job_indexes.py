@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from itertools import islice
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 Json = dict[str, Any]
@@ -50,9 +49,9 @@ def failures_of(pod: Json) -> tuple[int, int]:
     return (int(counted) if counted.isdigit() else 0, int(ignored) if ignored.isdigit() else 0)
 
 
-def pending(completions: int, taken: Collection[int], count: int) -> tuple[int, ...]:
-    """The first so many indexes that nobody works on and that are not done."""
-    return tuple(islice((index for index in range(completions) if index not in taken), max(0, count)))
+def pending(completions: int, taken: Collection[int]) -> Iterator[int]:
+    """The indexes that nobody works on and that are not done, the lowest first: there may be very many."""
+    return (index for index in range(completions) if index not in taken)
 
 
 def dress(pod: Json, job: str, index: int, failures: tuple[int, int] | None) -> None:

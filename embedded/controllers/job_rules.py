@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from embedded.controllers import job_policies
@@ -22,6 +23,9 @@ Json = dict[str, Any]
 
 MANAGER = "kubernetes.io/job-controller"
 _FIRST_BACKOFF, _LONGEST_BACKOFF = 10.0, 600.0
+_AGES = 1000 * 365 * 86400
+_AT_ONCE = 100
+"""Pods that are made in one go: others want their turn in between."""
 _TARGETS = {"SuccessCriteriaMet": "Complete", "FailureTarget": "Failed"}
 Verdict = tuple[str, str, str]
 """Condition type, reason, message."""
@@ -85,6 +89,8 @@ def _go_on(job: Json, conditions: list[Json], found: Count, now: datetime, stamp
     if resumed:
         conditions = set_suspended(conditions, False, stamp)
     wanted, surplus, delay = _wanted(job, found, now)
+    if len(wanted) > _AT_ONCE:
+        wanted, delay = wanted[:_AT_ONCE], 0.0
     new = _told(job, found, conditions, active=len(found.active) + len(wanted) - len(surplus))
     if resumed or "startTime" not in new:
         # The time that a Job was suspended does not count against its deadline.
@@ -147,7 +153,8 @@ def _until_deadline(job: Json, status: Json, now: datetime) -> float | None:
     deadline, started = job["spec"].get("activeDeadlineSeconds"), status.get("startTime")
     if deadline is None or not started:
         return None
-    return (datetime.fromisoformat(started) + timedelta(seconds=deadline) - now).total_seconds()
+    # Beyond a thousand years it is all the same, and dates end.
+    return (datetime.fromisoformat(started) + timedelta(seconds=min(deadline, _AGES)) - now).total_seconds()
 
 
 def _finish(job: Json, conditions: list[Json], found: Count, verdict: Verdict, stamp: str) -> JobDecision:
@@ -244,8 +251,12 @@ def _wanted(job: Json, found: Count, now: datetime) -> tuple[tuple[NewPod, ...],
     if (left := _backoff_left(failures, last, now)) > 0:
         return (), (), left
     if found.indexes is None:
-        return (NewPod(),) * missing, (), None
-    return tuple(NewPod(index) for index in pending(completions, _taken(found), missing)), (), None
+        return (NewPod(),) * min(missing, _AT_ONCE + 1), (), None
+    return (
+        tuple(NewPod(index) for index in islice(pending(completions, _taken(found)), min(missing, _AT_ONCE + 1))),
+        (),
+        None,
+    )
 
 
 def _surplus(found: Count, limit: int) -> Sequence[Json]:
@@ -283,7 +294,7 @@ def _wanted_indexes(
     assert found.indexes is not None
     made: list[NewPod] = []
     soonest: float | None = None
-    for index in pending(found.indexes.completions, _taken(found), found.indexes.completions):
+    for index in pending(found.indexes.completions, _taken(found)):
         before = found.indexes.delayed.get(index)
         counted, ignored = (0, 0) if before is None else _failures_with(job, before)
         left = 0.0 if before is None else _backoff_left(counted + ignored, finished_at(before), now)
@@ -291,7 +302,7 @@ def _wanted_indexes(
             soonest = left if soonest is None else min(soonest, left)
         else:
             made.append(NewPod(index, (counted, ignored)))
-            if len(made) == missing:
+            if len(made) == min(missing, _AT_ONCE + 1):
                 break
     return tuple(made), (), soonest
 

@@ -129,9 +129,10 @@ class JobController:
         self._write_status(key, job, decision.status)
         for name in decision.release:
             self._release(key, uid, name)
-        if decision.look_again is not None:
-            self._remind(self.look, key, decision.look_again)
-        return bool(decision.create or decision.release or decision.delete or decision.discard)
+        if decision.create or decision.look_again is not None:
+            # Of new pods may follow that others have no more to be held; not before others had their turn.
+            self._remind(self.look, key, 0.0 if decision.create else decision.look_again or 0.0)
+        return bool(decision.release or decision.delete or decision.discard)
 
     def _write_status(self, key: Key, job: Json, status: Json | None) -> None:
         if status is not None and status != job.get("status"):

@@ -44,6 +44,11 @@ def causes(spec: Json) -> list[Cause]:
         for name in _NOT_NEGATIVE
         if (number := spec.get(name)) is not None and (type(number) is not int or number < 0)
     ]
+    found += [
+        _invalid(name, number, f"must be less than or equal to {_NO_LIMIT}")
+        for name in _NOT_NEGATIVE
+        if name != "activeDeadlineSeconds" and type(number := spec.get(name)) is int and number > _NO_LIMIT
+    ]
     if found:
         return found
     found += _one_of("completionMode", spec.get("completionMode", "NonIndexed"), _MODES)

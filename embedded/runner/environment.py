@@ -67,6 +67,14 @@ def container_environment(container: Json, pod: Json, secret: Lookup, config_map
     Raises:
         ConfigError: an object or key that is not optional is missing.
     """
+    try:
+        return _environment(container, pod, secret, config_map)
+    except (LookupError, TypeError, AttributeError) as error:
+        # What the door let in, and nobody can read.
+        raise ConfigError(f"its variables can't be read as they are written: {error!r}") from error
+
+
+def _environment(container: Json, pod: Json, secret: Lookup, config_map: Lookup) -> dict[str, str]:
     values = {"HOSTNAME": str(pod["spec"].get("hostname") or pod["metadata"]["name"])}
     for source in container.get("envFrom") or []:
         values |= _from_all_keys(source, secret, config_map)

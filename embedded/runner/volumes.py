@@ -37,11 +37,15 @@ def prepare(pod: Json, root: Path, secret: Lookup, config_map: Lookup) -> dict[s
         folder = root / volume["name"]
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         projected = volume.get("projected")
-        if projected is not None:
-            for source in projected.get("sources") or []:
-                _fill(folder, source, projected.get("defaultMode"), pod, (secret, config_map))
-        elif "emptyDir" not in volume:
-            _fill(folder, volume, None, pod, (secret, config_map))
+        sources = [volume] if projected is None else projected.get("sources") or []
+        mode = None if projected is None else projected.get("defaultMode")
+        try:
+            for source in sources:
+                _fill(folder, source, mode, pod, (secret, config_map))
+        except (LookupError, TypeError, AttributeError, ValueError) as error:
+            # What the door let in, and nobody can read.
+            why = f"volume {volume['name']} can't be read as it is written: {error!r}"
+            raise ConfigError(why) from error
         made[volume["name"]] = folder
     return made
 

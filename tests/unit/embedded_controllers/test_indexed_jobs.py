@@ -161,3 +161,17 @@ def test_the_pod_of_an_index_is_named_and_told_by_it() -> None:
     assert made["metadata"]["annotations"] == {job_indexes.INDEX: "12", job_indexes.FAILURES: "1"}
     (variable,) = made["spec"]["containers"][0]["env"]
     assert variable["name"] == "JOB_COMPLETION_INDEX"
+
+
+def test_many_pods_are_made_so_many_at_a_time() -> None:
+    for more in ({}, {"backoffLimitPerIndex": 1}):
+        decision = look(indexed(completions=2**31 - 1, parallelism=90_000, backoffLimit=2**31 - 1, **more))
+        assert [new.index for new in decision.create] == list(range(100))
+        assert decision.status is not None
+        assert (decision.status["active"], decision.look_again) == (100, 0.0)
+    assert len(look(job(completions=5000, parallelism=5000)).create) == 100
+
+
+def test_a_deadline_beyond_all_dates_is_none() -> None:
+    subject = job({"startTime": "2026-01-02T03:04:05Z"}, activeDeadlineSeconds=2**62)
+    assert look(subject, pod("a", "Running")).delete == ()

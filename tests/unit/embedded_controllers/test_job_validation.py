@@ -40,6 +40,7 @@ CODES = {"operator": "In", "values": [1]}
         ({"managedBy": "example.com/other"}, []),
         ({"backoffLimit": -1}, ["backoffLimit"]),
         ({"parallelism": True}, ["parallelism"]),
+        ({"completions": 2**31}, ["completions"]),
         ({"completionMode": "Other"}, ["completionMode"]),
         ({"completionMode": "Indexed", "completions": None}, ["completions"]),
         ({"backoffLimitPerIndex": 1}, ["backoffLimitPerIndex"]),
