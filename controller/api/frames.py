@@ -4,30 +4,91 @@ A busy step writes a thousand lines a second; a screen needs them in a few frame
 merged into one frame, frames have a largest size, and a bucket of tokens spaces them: never more than 50 in a second,
 the first at once. When too much waits the hub is not asked for more; it tells a reader that fell behind what it
 missed.
+
+Many readers of one step are sent the same lines: they become JSON once (`Encoder`), and readers in a hurry all send at
+the same ticks of the clock, so that they ask for the same lines.
 """
 
 import json
-from collections import deque
-from collections.abc import Mapping
+import math
+from collections import OrderedDict, deque
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 FRAME_BYTES = 128 * 1024
 LINE_CHARACTERS = 64 * 1024
 WAITING_BYTES = 1024 * 1024
-BURST = 10
+BURST = 8
 PER_SECOND = 40.0
+TICK = 1 / PER_SECOND
+REMEMBERED_BYTES = 8 * 1024 * 1024
 
 Stream = tuple[str, int, str]
 Line = tuple[str | None, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Consecutive lines from number `first` to before `end`, as the inside of a JSON array."""
+
+    first: int
+    end: int
+    body: str
+
+
+class Encoder:
+    """Makes pieces of lines, and remembers the latest: what one reader is sent, others are about to be sent too."""
+
+    def __init__(self, frame_bytes: int = FRAME_BYTES, remembered: int = REMEMBERED_BYTES) -> None:
+        self._frame_bytes = frame_bytes
+        self._limit = remembered
+        self._size = 0
+        self._kept: OrderedDict[Hashable, list[Piece]] = OrderedDict()
+
+    def remembered(self, key: Hashable) -> list[Piece] | None:
+        """The pieces that were made under this key, while they are kept."""
+        return self._kept.get(key)
+
+    def encode(self, key: Hashable, first: int, lines: Iterable[Line]) -> list[Piece]:
+        """The lines from number `first` on, in pieces that fit into a frame each."""
+        pieces = list(_pieces(first, lines, self._frame_bytes))
+        self._kept[key] = pieces
+        self._size += _weight(pieces)
+        while self._size > self._limit and self._kept:
+            _, oldest = self._kept.popitem(last=False)
+            self._size -= _weight(oldest)
+        return pieces
+
+
+def _pieces(first: int, lines: Iterable[Line], limit: int) -> Iterable[Piece]:
+    texts: list[str] = []
+    size = 0
+    for time, text in lines:
+        encoded = _encode((time, shortened(text)))
+        if texts and size + len(encoded) > limit:
+            yield Piece(first, first + len(texts), ",".join(texts))
+            first, texts, size = first + len(texts), [], 0
+        texts.append(encoded)
+        size += len(encoded) + 1
+    if texts:
+        yield Piece(first, first + len(texts), ",".join(texts))
+
+
+def _weight(pieces: Sequence[Piece]) -> int:
+    return sum(len(each.body) for each in pieces) + 200
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
 @dataclass
 class _Waiting:
-    """A frame that waits; `lines` are merged into it while there is room."""
+    """A frame that waits. Of lines, `bodies` go on while there is room; `end` is the number after the last."""
 
     head: dict[str, Any]
-    lines: list[Line] | None = None
+    bodies: list[str] | None = None
+    end: int = 0
     size: int = 0
 
 
@@ -49,18 +110,17 @@ class Outbox:
         """Whether the reader must take something before more is put in."""
         return self._size >= self.waiting_bytes
 
-    def put_lines(self, stream: Stream, first: int, lines: list[Line]) -> None:
-        """Consecutive lines from number `first`: joined to the stream's last frame where that is possible."""
-        for offset, (time, text) in enumerate(lines):
-            line = (time, shortened(text))
-            size = len(line[1]) + 40
+    def put_lines(self, stream: Stream, pieces: Iterable[Piece]) -> None:
+        """Consecutive lines: joined to the stream's last frame where that is possible."""
+        for piece in pieces:
+            size = len(piece.body) + 1
             frame = self._last.get(stream)
-            if not self._fits(frame, first + offset, size):
-                head = {"type": "lines", **_named(stream), "first": first + offset}
-                frame = self._append(stream, _Waiting(head, lines=[]))
-            assert frame is not None
-            assert frame.lines is not None
-            frame.lines.append(line)
+            if frame is None or not self._fits(frame, piece.first, size):
+                head = {"type": "lines", **_named(stream), "first": piece.first}
+                frame = self._append(stream, _Waiting(head, bodies=[]))
+            if frame.bodies is not None:
+                frame.bodies.append(piece.body)
+            frame.end = piece.end
             frame.size += size
             self._size += size
 
@@ -76,8 +136,8 @@ class Outbox:
         for stream, last in list(self._last.items()):
             if last is frame:
                 del self._last[stream]
-        body: Mapping[str, Any] = frame.head if frame.lines is None else {**frame.head, "lines": frame.lines}
-        return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+        text = _encode(frame.head)
+        return text if frame.bodies is None else f'{text[:-1]},"lines":[{",".join(frame.bodies)}]}}'
 
     def take_all(self) -> str:
         """What waits, as one message: a frame, or several in a batch, up to the size of the largest frame.
@@ -91,10 +151,8 @@ class Outbox:
             size += len(texts[-1])
         return texts[0] if len(texts) == 1 else '{"type":"batch","frames":[' + ",".join(texts) + "]}"
 
-    def _fits(self, frame: _Waiting | None, number: int, size: int) -> bool:
-        if frame is None or frame.lines is None:
-            return False
-        return frame.head["first"] + len(frame.lines) == number and frame.size + size <= self.frame_bytes
+    def _fits(self, frame: _Waiting, number: int, size: int) -> bool:
+        return frame.bodies is not None and frame.end == number and frame.size + size <= self.frame_bytes
 
     def _append(self, stream: Stream | None, frame: _Waiting) -> _Waiting:
         self._waiting.append(frame)
@@ -105,18 +163,27 @@ class Outbox:
 
 @dataclass
 class Spacing:
-    """A bucket of tokens: `BURST` frames at once, then `PER_SECOND`, so that no second sees more than 50."""
+    """A bucket of tokens: `BURST` frames at once, then one at each tick of the clock, of which a second has 40.
+
+    The ticks are the same for all readers of this process.
+    """
 
     tokens: float = BURST
     at: float | None = None
+    tick: int = 0
 
     def wait(self, now: float) -> float:
         """Takes a token; the seconds until it may be used. `now` is monotonic."""
         if self.at is not None:
-            self.tokens = min(float(BURST), self.tokens + (now - self.at) * PER_SECOND)
+            self.tokens = min(float(BURST), self.tokens + max(0.0, now - self.at) * PER_SECOND)
         self.at = now
-        self.tokens -= 1.0
-        return max(0.0, -self.tokens / PER_SECOND)
+        if self.tokens >= 1.0:
+            self.tokens -= 1.0
+            return 0.0
+        # Not the same tick twice, however the division is rounded.
+        self.tick = max(self.tick, math.floor(now / TICK)) + 1
+        self.tokens, self.at = 0.0, self.tick * TICK
+        return max(0.0, self.at - now)
 
 
 def shortened(text: str) -> str:

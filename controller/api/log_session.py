@@ -53,6 +53,7 @@ class LogSession(Generic[Frame]):
     _spacing: Spacing = field(default_factory=Spacing)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _room: asyncio.Event = field(default_factory=asyncio.Event)
+    _open: asyncio.Event = field(default_factory=asyncio.Event)
     _end: int | None = None
 
     async def run(self) -> None:
@@ -78,18 +79,24 @@ class LogSession(Generic[Frame]):
                 await self.socket.close(self._end)
 
     async def _send(self) -> bool:
-        """Sends what is in the outbox, in its rhythm; True when the reader is gone."""
+        """Sends what there is, in its rhythm; True when the reader is gone."""
         while True:
+            pause = self._spacing.wait(self.now())
+            if pause > 0:
+                await self.sleep(pause)
+            # Now the source may be asked again. It is not while nothing can be sent anyway: a reader that woke at each
+            # of a thousand lines a second would cost more than sending them.
+            self._open.set()
             while not len(self._outbox):
                 if self._end is not None:
                     return self._end == GOING_AWAY
                 self._changed.clear()
                 await self._changed.wait()
-            pause = self._spacing.wait(self.now())
-            if pause > 0:
-                await self.sleep(pause)
+            # The source may have more at hand: it goes into the same message.
+            await asyncio.sleep(0)
             if self._end in (GOING_AWAY, POLICY):
                 return self._end == GOING_AWAY
+            self._open.clear()
             text = self._outbox.take_all()
             self._room.set()
             await self.socket.send_text(text)
@@ -103,6 +110,7 @@ class LogSession(Generic[Frame]):
                 while self._outbox.full:
                     self._room.clear()
                     await self._room.wait()
+                await self._open.wait()
         self._finish(NORMAL)
 
     async def _listen(self) -> None:

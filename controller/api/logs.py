@@ -7,6 +7,7 @@ missed; here lines are handed out at a pace that a reader can take (log_session.
 import asyncio
 import re
 from collections.abc import AsyncIterator, Iterable, Mapping
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, WebSocket
@@ -14,7 +15,7 @@ from fastapi.responses import RedirectResponse, Response, StreamingResponse
 
 from controller.api.access import GuardedRoute, admit_socket
 from controller.api.artifact_keys import step_of
-from controller.api.frames import Outbox
+from controller.api.frames import Encoder, Outbox, Piece
 from controller.api.log_session import LogSession
 from controller.api.models import NAME
 from controller.api.problems import ApiProblem
@@ -91,7 +92,7 @@ async def stream_logs(
         await LogSession(
             socket,
             frames,
-            put,
+            partial(put, services.encoder),
             still_admitted,
             services.settings.heartbeat_seconds,
             beside=lambda: _until_over(services, ns, run, finished),
@@ -101,7 +102,7 @@ async def stream_logs(
         services.meter.subscribed("logs", -1)
 
 
-def put(outbox: Outbox, frame: Frame) -> None:
+def put(encoder: Encoder, outbox: Outbox, frame: Frame) -> None:
     """A frame of the logs room, as the reader of a socket is sent it."""
     if isinstance(frame, Done):
         outbox.put(None, "done")
@@ -109,13 +110,23 @@ def put(outbox: Outbox, frame: Frame) -> None:
     stream = (frame.stream.slug, frame.stream.attempt, frame.stream.container)
     match frame:
         case Lines():
-            outbox.put_lines(stream, frame.first, [(timestamp(line.time_ns), line.text) for line in frame.lines])
+            outbox.put_lines(stream, _pieces(encoder, frame))
         case Live():
             outbox.put(stream, "live")
         case Missed():
             outbox.put(stream, "missed", first=frame.first, last=frame.last)
         case End():
             outbox.put(stream, "end", lines=frame.lines)
+
+
+def _pieces(encoder: Encoder, frame: Lines) -> list[Piece]:
+    """Lines as JSON. A log's lines keep their numbers for good, so the numbers say which lines they are."""
+    key = (frame.stream, frame.first, frame.block.end)
+    found = encoder.remembered(key)
+    if found is None:
+        lines = ((timestamp(line.time_ns), line.text) for line in frame.lines)
+        found = encoder.encode(key, frame.first, lines)
+    return found
 
 
 def resume_points(namespace: str, run: str, texts: Iterable[str]) -> dict[Stream, int]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from starlette.requests import HTTPConnection
 
 from controller.api.auth import Authenticator, Tickets
+from controller.api.frames import Encoder
 from controller.api.health import Readiness
 from controller.api.history import History
 from controller.api.metrics import Meter
@@ -87,6 +88,7 @@ class Services:
     meter: Meter
     capability: Callable[[str], "Capability | None"]
     kubernetes_version: Callable[[], Awaitable[str | None]]
+    encoder: Encoder = field(default_factory=Encoder)
     wall_clock: Callable[[], float] = time.time
     new_id: Callable[[], str] = field(default=lambda: token_hex(8))
     turns: dict[tuple[str, str], Turn] = field(default_factory=dict)

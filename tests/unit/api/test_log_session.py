@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from starlette.websockets import WebSocketDisconnect
 
-from controller.api.frames import Outbox
+from controller.api.frames import Encoder, Outbox
 from controller.api.log_session import NORMAL, POLICY, LogSession
 
 BUILD = ("build", 1, "step")
@@ -42,7 +42,7 @@ async def yes() -> bool:
 
 def put(outbox: Outbox, frame: tuple[int, str]) -> None:
     first, text = frame
-    outbox.put_lines(BUILD, first, [(None, text)])
+    outbox.put_lines(BUILD, Encoder().encode("key", first, [(None, text)]))
 
 
 def session(reader: Reader, source: AsyncIterator[tuple[int, str]], **more: Any) -> LogSession[tuple[int, str]]:
