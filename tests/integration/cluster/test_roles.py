@@ -24,7 +24,7 @@ from controller.kube import CONFIG_MAPS, JOBS, SECRETS, Forbidden, connect
 from kind import access, apply, manifests
 from kind.cluster import Ports
 from kind.record import Record, write_record
-from tests.live import C8s
+from tests.live import C8s, in_table, write_pipeline
 from workbench.contexts import write_context
 from workbench.sandbox import Endpoint
 from workbench.sandbox.credentials import kubeconfig
@@ -191,3 +191,7 @@ async def test_a_command_finds_a_cluster_by_its_record_and_gets_itself_a_token(i
     assert token.stat().st_mode & 0o777 == 0o600
     assert c8s("kubeconfig").stdout.strip() == str(folder / "kubeconfig")
     assert "kind cluster" in c8s("up", "--name", "c8s", expect=1).stderr
+    pipeline = write_pipeline(c8s.home, ["{name: a, image: 'busybox:1.36', commands: ['echo one', 'echo two']}"])
+    out = c8s("run", str(pipeline), "--no-source").stdout
+    assert in_table(out) == {"a": "Succeeded"}
+    assert [line.partition("| ")[2] for line in out.splitlines() if line.endswith(("one", "two"))] == ["one", "two"]
