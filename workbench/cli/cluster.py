@@ -65,6 +65,8 @@ def up_kind(name: str, dry_run: bool, given: Mapping[str, Any]) -> None:
 
     options = clusters.options_for(name)
     plain = {key: given[key] for key in ("node_image", "base_image", "minio_image", "wheels", "load") if given.get(key)}
+    if not given.get("node_image") and (node_image := os.environ.get("C8S_KIND_IMAGE")):
+        plain["node_image"] = node_image
     # Printing the plan takes no keys.
     s3 = _store(given, dry_run)
     options = replace(options, s3=s3, **plain)

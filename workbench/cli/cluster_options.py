@@ -40,7 +40,7 @@ def kind_options(function: F) -> F:
     return _all(
         store_options(function),
         [
-            click.option("--node-image", envvar="C8S_KIND_IMAGE", metavar="IMAGE", help="The node's image."),
+            click.option("--node-image", metavar="IMAGE", help="The node's image; C8S_KIND_IMAGE says it too."),
             click.option("--base-image", metavar="IMAGE", help="What the controller's image is built on."),
             click.option("--wheels", type=folder, metavar="DIR", help="Wheels to use instead of a package index."),
             click.option("--load", multiple=True, metavar="IMAGE", help="Put this image on the node too; repeatable."),

@@ -18,6 +18,7 @@ from workbench.cli.options import (
     sandbox_option,
 )
 from workbench.cli.output import InputError, message, print_document, say
+from workbench.core.text import clean
 
 if TYPE_CHECKING:
     from workbench.sandbox import SandboxStatus
@@ -131,7 +132,9 @@ def _print_status(found: SandboxStatus) -> None:
     for part in found.components:
         restarts = f", restarted {part.restarts} times" if part.restarts else ""
         process = f", pid {part.pid}{restarts}" if part.pid is not None else ""
-        rows.append((part.name, ("" if part.healthy or part.pid else "NOT well: ") + part.detail + process))
+        rows.append(
+            (part.name, ("" if part.healthy or part.pid else "NOT well: ") + clean(part.detail, colour=False) + process)
+        )
         if not part.healthy and part.log.is_file():
             rows.append(("", f"log: {part.log}"))
     for key, value in rows:

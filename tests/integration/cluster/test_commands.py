@@ -71,6 +71,15 @@ def test_the_plan_is_printed_where_nothing_is_installed(machine: Machine) -> Non
     assert [each["step"] for each in plan][:3] == ["machine", "cluster", "image"]
 
 
+def test_the_nodes_image_may_be_in_the_environment(machine: Machine) -> None:
+    done = subprocess.run(
+        machine.c8s.command("up", "--kind", "--dry-run"),
+        env={**machine.c8s.environment(), "C8S_KIND_IMAGE": "kindest/node:v9"},
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    assert "--image kindest/node:v9 " in json.loads(done.stdout)[1]["does"]
+
+
 def test_what_a_cluster_is_made_of_goes_with_kind(machine: Machine) -> None:
     assert machine("up", "--node-image", "kindest/node:v1").returncode == 2
     assert machine("up", "--kind", "--s3-bucket", "b").returncode == 2
