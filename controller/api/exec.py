@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, WebSocket
@@ -21,8 +21,9 @@ from controller.api.logs import CONTAINER
 from controller.api.problems import ApiProblem
 from controller.api.runs import find_run
 from controller.api.services import Services, services_of
+from controller.api.views import ATTEMPT_LABEL, RUN_LABEL, STEP_LABEL
 from controller.api.watch import StillAdmitted
-from controller.kube import ApiError, KubeError
+from controller.kube import PODS, ApiError, KubeError
 from controller.kube.exec import ExecStream, Exit, Output, execute
 
 SHELL = ("sh",)
@@ -53,7 +54,7 @@ async def exec_step(
     services = services_of(socket)
     still_admitted = await admit_socket(socket, "execStep", ticket)
     found = await find_run(services, ns, run)
-    pod = running_pod(found, step)
+    pod = await _pod(services, found, step)
     words = tuple(command or SHELL)
     try:
         async with contextlib.AsyncExitStack() as stack:
@@ -72,16 +73,28 @@ async def exec_step(
         raise _refused(error, str(step), container) from error
 
 
-def running_pod(run: Mapping[str, Any], step: str) -> str:
-    """The pod of the step's last attempt; a problem when there is no such step, or it does not run."""
+async def _pod(services: Services, run: Mapping[str, Any], step: str) -> str:
+    """The pod of the step's last attempt, asked of Kubernetes: a run's status is written a moment later."""
     status = step_of(run, step)
+    name = str(run["metadata"]["name"])
     if status is None:
-        raise ApiProblem("not-found", f"the run {run['metadata']['name']} has no such step")
-    attempts = sorted(status.get("attempts") or (), key=lambda each: int(each.get("number", 0)))
-    pod = attempts[-1].get("podName") if attempts else None
-    if not pod:
-        raise ApiProblem("conflict", f"the step {status['slug']} has no pod: it is {status.get('phase', 'Pending')}")
-    return str(pod)
+        raise ApiProblem("not-found", f"the run {name} has no such step")
+    labels = f"{RUN_LABEL}={name},{STEP_LABEL}={status['slug']}"
+    pods = await services.client.list(PODS, namespace=str(run["metadata"]["namespace"]), label_selector=labels)
+    pod = newest_running(pods["items"])
+    if pod is None:
+        raise ApiProblem("conflict", f"the step {status['slug']} does not run: it has no pod that does")
+    return pod
+
+
+def newest_running(pods: Iterable[Mapping[str, Any]]) -> str | None:
+    """The running pod of the last attempt."""
+    found = [
+        (int(str((pod["metadata"].get("labels") or {}).get(ATTEMPT_LABEL) or 0)), str(pod["metadata"]["name"]))
+        for pod in pods
+        if (pod.get("status") or {}).get("phase") == "Running"
+    ]
+    return max(found)[1] if found else None
 
 
 def _refused(error: ApiError, step: str, container: str) -> Exception:

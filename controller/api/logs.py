@@ -60,7 +60,7 @@ async def get_logs(
     if status is None:
         raise ApiProblem("not-found", f"the run {run} has no such step")
     stream = stream_of(ns, run, status, attempt, container)
-    if redirect and tail is None and not timestamps and await services.store.head(stream.summary_key) is not None:
+    if redirect and tail is None and not timestamps and await _is_whole(services, stream):
         return RedirectResponse(await services.link("GET", stream.key, outside=True), 302)
     blocks = services.logs.blocks(stream, tail=tail)
     # The first piece is asked for before the answer begins: a log that is not there must be a 404.
@@ -179,6 +179,12 @@ async def _chained(first: Block | None, rest: AsyncIterator[Block]) -> AsyncIter
         yield first
         async for block in rest:
             yield block
+
+
+async def _is_whole(services: Services, stream: Stream) -> bool:
+    """Whether a link would lead to the whole log: it is archived, and not empty, which is stored as no object."""
+    store = services.store
+    return await store.head(stream.summary_key) is not None and await store.head(stream.key) is not None
 
 
 def stream_of(ns: str, run: str, step: Mapping[str, Any], attempt: int | None, container: str) -> Stream:

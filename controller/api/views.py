@@ -9,6 +9,7 @@ PIPELINE_LABEL = "c8s.dev/pipeline"
 NUMBER_LABEL = "c8s.dev/run-number"
 RUN_LABEL = "c8s.dev/run"
 STEP_LABEL = "c8s.dev/step"
+ATTEMPT_LABEL = "c8s.dev/attempt"
 
 Object = Mapping[str, Any]
 
