@@ -95,26 +95,25 @@ class Informer:
         """Follow the resource until cancelled."""
         backoff = _FIRST_BACKOFF
         while True:
-            begun = self._clock()
+            begun, before = self._clock(), self._version
             try:
                 if not self._version:
                     self._version = await self._list()
-                if await self._watch():
-                    backoff = _FIRST_BACKOFF
+                await self._watch()
             except Gone:
                 self._version = ""
             except KubeError as error:
                 self.healthy = False
                 _log.warning("%s: %s; trying again", self._resource.plural, error)
-            if self._clock() - begun >= _LONG_ENOUGH:
+            # What broke off after it had told something is worth asking again soon: the changes go on.
+            if self._clock() - begun >= _LONG_ENOUGH or (before and self._version not in ("", before)):
                 backoff = _FIRST_BACKOFF
             # Also after a watch that just ended: a server that ends them at once must not be asked without a break.
             await self._pause(backoff * (0.5 + self._jitter()))
             backoff = min(backoff * 2, _LONGEST_BACKOFF)
 
-    async def _watch(self) -> bool:
-        """Take in what changes until the server ends the watch; returns whether anything came."""
-        before = self._version
+    async def _watch(self) -> None:
+        """Take in what changes until the server ends the watch."""
         events = self._client.watch(
             self._resource,
             self._namespace,
@@ -128,7 +127,6 @@ class Informer:
             async for event in events:
                 self._take(event)
                 self._version = str(event.object["metadata"]["resourceVersion"])
-        return self._version != before
 
     def _now_healthy(self) -> None:
         self.healthy = True

@@ -310,10 +310,11 @@ class Reconciler:
             return "open"
         status = state.status
         if status != state.written:
+            sent, state.sent = state.sent, status
             try:
                 answer = await self._put_status(key, status, state.version)
             except Conflict:
-                return await self._after_conflict(key, state)
+                return await self._after_conflict(key, state, (sent, status))
             state.written, state.stored = status, answer.get("status") or {}
             state.version = answer["metadata"]["resourceVersion"]
         if not state.over and status.get("phase") in RUN_FINAL:
@@ -325,10 +326,15 @@ class Reconciler:
         """Whether nothing is left to be done for a run but to forget it."""
         return key in self._states and self._states[key].over
 
-    async def _after_conflict(self, key: Key, state: RunState) -> Literal["open", "stale"]:
+    async def _after_conflict(
+        self, key: Key, state: RunState, sent: tuple[Json | None, Json]
+    ) -> Literal["open", "stale"]:
         live = await self._client.get(PIPELINE_RUNS, key[1], key[0])
-        if live["metadata"]["uid"] == state.uid and (live.get("status") or {}) == state.stored:
-            # Only the wish has changed, as when it is cancelled.
+        status = live.get("status") or {}
+        if live["metadata"]["uid"] == state.uid and (status == state.stored or status in sent):
+            # Only the wish has changed, as when it is cancelled; or a write of ours arrived and its answer did not.
+            if status in sent:
+                state.written = state.stored = status
             state.version = live["metadata"]["resourceVersion"]
             self._write_status(key, True)
             return "open"

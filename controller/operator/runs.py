@@ -62,6 +62,8 @@ class RunState:
     secret_values: dict[str, bytes] = field(default_factory=dict)
     """By their key in the run's own Secret."""
     missing_secrets: dict[str, str] = field(default_factory=dict)
+    sent: Json | None = None
+    """The status that was last tried to write, whether or not that was answered."""
     written: Json | None = None
     """The status that was written last."""
     over: bool = False
