@@ -83,26 +83,18 @@ class Bootstrap:
 
     def steps(self) -> list[Step]:
         """The plan."""
+        return [*self._cluster_steps(), *self._store_steps(), *self._controller_steps()]
+
+    def _cluster_steps(self) -> list[Step]:
         o = self.options
-        overlay = "kind" if o.s3 is None else "kind-s3"
-        plan = [
+        create = f"kind create cluster --name {o.cluster} --image {o.node_image} --config … --wait 120s"
+        build = f"pip download; docker build from {o.base_image}"
+        overlay = f"apply kind/manifests/overlays/{self._overlay}, Deployments later"
+        after = ("machine",)
+        return [
             Step("machine", "Check the machine", "kind version; docker info", self._machine),
-            Step(
-                "cluster",
-                f"Create the cluster {o.cluster}",
-                f"kind create cluster --name {o.cluster} --image {o.node_image} --config … --wait 120s",
-                self._create,
-                check=self._cluster_there,
-                needs=("machine",),
-            ),
-            Step(
-                "image",
-                "Build the controller's image",
-                f"pip download; docker build from {o.base_image}",
-                self._build,
-                check=self._image_there,
-                needs=("machine",),
-            ),
+            Step("cluster", f"Create the cluster {o.cluster}", create, self._create, self._cluster_there, after),
+            Step("image", "Build the controller's image", build, self._build, self._image_there, after),
             Step(
                 "load",
                 "Put the image on the node",
@@ -110,47 +102,26 @@ class Bootstrap:
                 self._load,
                 needs=("cluster", "image"),
             ),
-            Step(
-                "objects",
-                "Apply resources, rights and settings",
-                f"apply kind/manifests/overlays/{overlay}, Deployments later",
-                self._objects,
-                needs=("cluster",),
-            ),
+            Step("objects", "Apply resources, rights and settings", overlay, self._objects, needs=("cluster",)),
         ]
-        if o.s3 is None:
-            does = f"kind load docker-image {o.minio_image}; apply Deployment c8s-minio"
-            plan.append(Step("store", "Start the object store", does, self._minio, needs=("objects",)))
+
+    def _store_steps(self) -> list[Step]:
+        proof = "write, read and delete an object"
+        minio = f"kind load docker-image {self.options.minio_image}; apply Deployment c8s-minio"
+        inside = [Step("store", "Start the object store", minio, self._minio, needs=("objects",))]
+        found = inside if self.options.s3 is None else []
+        needs = found[0].name if found else "objects"
+        return [*found, Step("bucket", "Make the bucket, and prove it", proof, self._bucket, needs=(needs,))]
+
+    def _controller_steps(self) -> list[Step]:
+        o = self.options
+        deploy = "apply Deployments c8s-operator and c8s-api; wait until they are ready"
+        load = "kind load docker-image, of those on this machine: " + ", ".join((*SAMPLE_IMAGES, *o.load))
+        token = f"token of the service account {access.ACCOUNT}, renewed by itself; context kind-{o.cluster}"
         return [
-            *plan,
-            Step(
-                "bucket",
-                "Make the bucket, and prove it",
-                "write, read and delete an object",
-                self._bucket,
-                needs=("objects",) if o.s3 else ("store",),
-            ),
-            Step(
-                "controller",
-                "Start operator and API",
-                "apply Deployments c8s-operator and c8s-api; wait until they are ready",
-                self._controller,
-                needs=("load", "bucket"),
-            ),
-            Step(
-                "images",
-                "Put the samples' images on the node",
-                "kind load docker-image, of those on this machine: " + ", ".join((*SAMPLE_IMAGES, *o.load)),
-                self._sample_images,
-                needs=("load",),
-            ),
-            Step(
-                "context",
-                "Let the workbench in",
-                f"token of the service account {access.ACCOUNT}, renewed by itself; context kind-{o.cluster}",
-                self._context,
-                needs=("controller",),
-            ),
+            Step("controller", "Start operator and API", deploy, self._controller, needs=("load", "bucket")),
+            Step("images", "Put the samples' images on the node", load, self._sample_images, needs=("load",)),
+            Step("context", "Let the workbench in", token, self._context, needs=("controller",)),
         ]
 
     # -- machine, cluster
@@ -261,8 +232,11 @@ class Bootstrap:
         o = self.options
         where = o.s3.url() if o.s3 is not None else store.minio_url(self.record.s3_url)
         values = manifests.Values(self._image, o.minio_image, {"C8S_STORE": where, **o.settings})
-        overlay = "kind" if o.s3 is None else "kind-s3"
-        return manifests.filled(manifests.render(manifests.FOLDER / "overlays" / overlay), values)
+        return manifests.filled(manifests.render(manifests.FOLDER / "overlays" / self._overlay), values)
+
+    @property
+    def _overlay(self) -> str:
+        return "kind" if self.options.s3 is None else "kind-s3"
 
     async def _objects(self, say: Say) -> str:
         # The settings name the image, which may still be in the making: they come with the Deployments.

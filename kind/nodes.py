@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
@@ -135,7 +135,7 @@ async def _deployment(client: Any, deployment: Json) -> Part:
         return Part(name, False, str(error))
 
 
-def summary(parts: Sequence[Part]) -> str:
+def summary(parts: Sequence[Part]) -> Literal["running", "stopped", "unhealthy"]:
     """The state in a word."""
     if all(part.healthy for part in parts):
         return "running"

@@ -112,11 +112,9 @@ async def status(folder: SandboxFolder) -> SandboxStatus:
     components = tuple(
         ComponentStatus(part.name, part.healthy, part.detail, "", None, 0, folder.root) for part in parts
     )
-    word = nodes.summary(parts)
-    state = "running" if word == "running" else "stopped" if word == "stopped" else "unhealthy"
     return SandboxStatus(
         folder.name,
-        state,  # type: ignore[arg-type]
+        nodes.summary(parts),
         folder.root,
         folder.kubeconfig,
         record.api_url,
