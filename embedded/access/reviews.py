@@ -113,7 +113,10 @@ def _token_status(spec: Json, authenticator: Authenticator) -> Json:
 
 
 def _user_in(spec: Json) -> User:
-    groups = tuple(dict.fromkeys((*map(str, spec.get("groups") or ()), AUTHENTICATED)))
+    named = spec.get("groups") or []
+    if not isinstance(named, list):
+        raise bad_request("a SubjectAccessReview's groups are a list")
+    groups = tuple(dict.fromkeys((*map(str, named), AUTHENTICATED)))
     return User(str(spec.get("user") or ""), str(spec.get("uid") or ""), groups)
 
 

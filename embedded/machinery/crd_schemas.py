@@ -18,11 +18,23 @@ _KINDS = ("array", "boolean", "integer", "number", "object", "string")
 _LIST_TYPES = ("atomic", "set", "map")
 _MAP_TYPES = ("atomic", "granular")
 _PRESERVE, _INT_OR_STRING = "x-kubernetes-preserve-unknown-fields", "x-kubernetes-int-or-string"
+_FIELDS: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("type", "format", "pattern", "x-kubernetes-list-type", "x-kubernetes-map-type"), (str,)),
+    **dict.fromkeys(("maxLength", "minLength", "maxItems", "minItems", "maxProperties", "minProperties"), (int,)),
+    **dict.fromkeys(("maximum", "minimum", "multipleOf"), (float, int)),
+    **dict.fromkeys(("enum", "required", "allOf", "anyOf", "oneOf", "x-kubernetes-validations"), (list,)),
+    **dict.fromkeys(("properties", "items", "not"), (dict,)),
+    "additionalProperties": (dict, bool),
+    "x-kubernetes-list-map-keys": (list,),
+}
 _REASONS = ("FieldValueRequired", "FieldValueForbidden", "FieldValueInvalid", "FieldValueDuplicate")
 
 
 def causes(schema: Json, at: str) -> Iterator[Cause]:
     """What is wrong with the schema of one version; `at` is where it is."""
+    if wrong := next(_misshapen(schema, at), None):
+        yield wrong
+        return
     kind = schema.get("type")
     if not kind:
         yield required(f"{at}.type", "must not be empty at the root")
@@ -36,8 +48,38 @@ def causes(schema: Json, at: str) -> Iterator[Cause]:
     yield from _node_causes(schema, at, root=True)
 
 
+def _misshapen(schema: Any, at: str) -> Iterator[Cause]:
+    """What is of a type that no schema can be read from."""
+    if not isinstance(schema, dict):
+        yield invalid(at, schema, "must be a schema")
+        return
+    for field, kinds in _FIELDS.items():
+        value = schema.get(field)
+        if value is not None and not isinstance(value, kinds):
+            yield invalid(f"{at}.{field}", value, f"must be of type {kinds[0].__name__}")
+            return
+    for field in ("required", "x-kubernetes-list-map-keys"):
+        if any(not isinstance(name, str) for name in schema.get(field) or ()):
+            yield invalid(f"{at}.{field}", schema[field], "must be a list of names")
+    for index, rule in enumerate(schema.get("x-kubernetes-validations") or ()):
+        texts = ("rule", "message", "messageExpression", "reason", "fieldPath")
+        if not isinstance(rule, dict) or any(not isinstance(rule.get(field, ""), str) for field in texts):
+            yield invalid(f"{at}.x-kubernetes-validations[{index}]", rule, "must be a rule")
+    for name, sub in (schema.get("properties") or {}).items():
+        yield from _misshapen(sub, f"{at}.properties[{name}]")
+    for field in ("allOf", "anyOf", "oneOf"):
+        for index, sub in enumerate(schema.get(field) or ()):
+            yield from _misshapen(sub, f"{at}.{field}[{index}]")
+    for field in ("items", "not", "additionalProperties"):
+        if schema.get(field) is not None and not isinstance(schema[field], bool):
+            yield from _misshapen(schema[field], f"{at}.{field}")
+
+
 def _node_causes(schema: Json, at: str, *, root: bool = False) -> Iterator[Cause]:
-    yield from _own_causes(schema, at, root)
+    own = list(_own_causes(schema, at, root))
+    yield from own
+    if not own and "default" in schema:
+        yield from _default_causes(schema, at)
     for name, sub in (schema.get("properties") or {}).items():
         if not (root and name == "metadata"):
             yield from _node_causes(sub, f"{at}.properties[{name}]")
@@ -70,12 +112,14 @@ def _own_causes(schema: Json, at: str, root: bool) -> Iterator[Cause]:
             yield invalid(f"{at}.pattern", pattern, f"must be a valid regular expression, but isn't: {error}")
     yield from _list_causes(schema, at)
     yield from _rule_causes(schema, at)
-    if "default" in schema:
-        value = copy.deepcopy(schema["default"])
-        if structural.prune({"default": value}, {"properties": {"default": schema}}):
-            yield invalid(f"{at}.default", schema["default"], "must not have unknown fields")
-        for cause in schema_checks.causes(value, schema, None, "default"):
-            yield Cause(cause.reason, f"{at}.{cause.field}", cause.message)
+
+
+def _default_causes(schema: Json, at: str) -> Iterator[Cause]:
+    value = copy.deepcopy(schema["default"])
+    if structural.prune({"default": value}, {"properties": {"default": schema}}):
+        yield invalid(f"{at}.default", schema["default"], "must not have unknown fields")
+    for cause in schema_checks.causes(value, schema, None, "default"):
+        yield Cause(cause.reason, f"{at}.{cause.field}", cause.message)
 
 
 def _list_causes(schema: Json, at: str) -> Iterator[Cause]:

@@ -65,13 +65,20 @@ def read_patch(data: bytes, kind: PatchKind) -> Any:
 
 def _json(data: bytes, kind: str) -> Any:
     try:
-        return json.loads(data)
+        value = json.loads(data)
+        return _whole(value) if b"\\u" in data else value
     except (ValueError, RecursionError) as error:
         shown = data[:100].decode("utf-8", "replace")
         raise bad_request(
             f"the object provided is unrecognized (must be of type {kind}): couldn't get version/kind; json parse "
             f"error: {error} ({shown})"
         ) from None
+
+
+def _whole(value: Any) -> Any:
+    """With halves of surrogate pairs, which are no text, replaced as a real server does."""
+    text = json.dumps(value, ensure_ascii=False)
+    return json.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
 
 
 def _yaml(data: bytes) -> Any:

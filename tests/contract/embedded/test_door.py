@@ -137,3 +137,33 @@ def test_what_every_cluster_has_stays(api: Api) -> None:
     assert (status, body["message"]) == (403, 'namespaces "default" is forbidden: this namespace may not be deleted')
     assert api("DELETE", "/api/v1/namespaces")[0] == 405
     assert api("POST", "/version", {})[0] == 405
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        [],
+        {"type": "object", "properties": 5},
+        {"type": "object", "properties": {"a": {"type": ["string"]}}},
+        {"type": "object", "properties": {"a": {"type": "string", "pattern": 5, "default": "x"}}},
+        {"type": "object", "properties": {"a": {"type": "string", "pattern": "(", "default": "x"}}},
+        {"type": "object", "properties": {"a": {"type": "array", "items": [1]}}},
+        {"type": "object", "required": [[]]},
+        {"type": "object", "anyOf": [5]},
+        {"type": "object", "x-kubernetes-validations": [{"rule": 5}]},
+    ],
+)
+def test_a_definition_whose_schema_cannot_be_read_is_refused(api: Api, schema: object) -> None:
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    names = {"plural": "odds", "kind": "Odd"}
+    spec = {"group": "odd.example.com", "scope": "Namespaced", "names": names, "versions": [version]}
+    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    status, told = api("POST", path, {"metadata": {"name": "odds.odd.example.com"}, "spec": spec})
+    assert (status, told["reason"]) in ((422, "Invalid"), (400, "BadRequest"))
+
+
+def test_half_a_character_is_replaced(api: Api) -> None:
+    body = b'{"metadata": {"name": "half"}, "data": {"k": "a\\ud800b"}}'
+    path = "/api/v1/namespaces/default/configmaps"
+    assert api("POST", path, body)[1]["data"]["k"] == "a\ufffdb"
+    assert api("GET", f"{path}/half")[1]["data"]["k"] == "a\ufffdb"
