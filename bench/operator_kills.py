@@ -22,7 +22,7 @@ import tempfile
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,9 +69,13 @@ class Stage:
         return found
 
     def start_operator(self) -> None:
-        config = self.folder / "operator.kubeconfig"
-        config.write_text(kubeconfig(self.through or self.cluster))
-        self.operator = controller(self.folder, config, "operator", ["--public-url", self.api])
+        self.operator = self.another_operator("operator", self.through)
+
+    def another_operator(self, name: str, through: str | None, *flags: str) -> subprocess.Popen[bytes]:
+        """An operator that reaches the cluster `through` somebody; the caller ends it."""
+        config = self.folder / f"{name}.kubeconfig"
+        config.write_text(kubeconfig(through or self.cluster))
+        return controller(self.folder, config, "operator", ["--public-url", self.api, *flags])
 
     def kill_operator(self) -> None:
         assert self.operator is not None
@@ -171,8 +175,16 @@ def steps(outside: Path, chance: random.Random) -> tuple[list[Json], set[str]]:
     return found, flaky
 
 
-def one_run(on: Stage, name: str, kills: int, chance: random.Random, found: Found, window: float = 3.0) -> None:
-    """Submit a run, kill the operator so often while it goes on, and compare."""
+def one_run(
+    on: Stage,
+    name: str,
+    kills: int,
+    chance: random.Random,
+    found: Found,
+    *,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> None:
+    """Submit a run, kill the operator so often while it goes on, and compare. `meanwhile`: what else happens to it."""
     outside = on.folder / f"outside-{name}"
     outside.mkdir()
     wanted, flaky = steps(outside, chance)
@@ -183,10 +195,11 @@ def one_run(on: Stage, name: str, kills: int, chance: random.Random, found: Foun
     if on.operator is None or on.operator.poll() is not None:
         on.start_operator()
     for _ in range(kills):
-        time.sleep(0.4 + chance.uniform(0, window / max(kills, 1)))
+        time.sleep(0.4 + chance.uniform(0, 3.0 / kills))
         on.kill_operator()
         found.kills += 1
         on.start_operator()
+    meanwhile()
     status = _ended(on, name)
     found.seconds.append(time.monotonic() - began)
     found.runs += 1

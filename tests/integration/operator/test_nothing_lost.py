@@ -1,0 +1,103 @@
+"""Whatever happens to the operator or between it and the cluster: each attempt runs once, each log is whole."""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from bench.operator_kills import Found, Stage, one_run, stage
+from tests.integration.operator.faults import Trouble, in_trouble
+
+_PATIENCE = 40.0
+_LEASE = "/apis/coordination.k8s.io/v1/namespaces/c8s-system/leases/c8s-operator"
+
+
+def until(what: str, condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + _PATIENCE
+    while not condition():
+        assert time.monotonic() < end, f"waited in vain: {what}"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def on(tmp_path: Path) -> Iterator[Stage]:
+    with stage(tmp_path) as found:
+        yield found
+
+
+def test_an_operator_killed_again_and_again_runs_each_attempt_once(on: Stage) -> None:
+    found = Found()
+    one_run(on, "kills-1", 5, random.Random(11), found)
+    assert found.wrong == []
+    assert (found.kills, found.runs) == (5, 1)
+    assert found.attempts >= 20
+
+
+def test_refused_lost_and_cut_off_requests_do_no_harm(on: Stage) -> None:
+    trouble = Trouble({409: 0.1, 500: 0.1, 503: 0.05}, lost=0.1, watch_bytes=100_000)
+    found = Found()
+    with in_trouble(on.cluster, trouble) as on.through:
+        one_run(on, "faults-1", 0, random.Random(12), found)
+        assert on.operator is not None
+        assert on.operator.poll() is None, "it is still the same process"
+        on.kill_operator()
+    assert found.wrong == []
+    assert {"409", "500", "503", "lost", "watch cut"} <= set(trouble.seen), trouble.seen
+
+
+@contextmanager
+def two_operators(on: Stage, trouble: Trouble) -> Iterator[None]:
+    """The first of them leads, and reaches the cluster through `trouble`."""
+    with in_trouble(on.cluster, trouble) as through:
+        first = on.operator = on.another_operator("first", through, "--leader-elect")
+        second = None
+        try:
+            until("somebody leads", lambda: bool(holder(on)))
+            second = on.another_operator("second", None, "--leader-elect")
+            yield
+        finally:
+            for process in (first, second):
+                if process is not None and process.poll() is None:
+                    process.send_signal(signal.SIGCONT)
+                    process.kill()
+                    process.wait(20)
+
+
+def holder(on: Stage) -> str:
+    try:
+        return str(on.call("GET", _LEASE)["spec"].get("holderIdentity") or "")
+    except OSError:
+        return ""
+
+
+@pytest.mark.parametrize("how", ["stopped", "partitioned"])
+def test_a_leader_that_falls_silent_and_comes_back_does_no_harm(on: Stage, how: str) -> None:
+    on.call("POST", "/api/v1/namespaces", {"metadata": {"name": "c8s-system"}})
+    trouble, found = Trouble(), Found()
+    with two_operators(on, trouble):
+        led = holder(on)
+        assert on.operator is not None
+        first = on.operator
+
+        def fall_silent() -> None:
+            until("the run has begun", (on.folder / "outside-silent-1" / "began").exists)
+            if how == "stopped":
+                first.send_signal(signal.SIGSTOP)
+            else:
+                trouble.partitioned = True
+            until("the other leads", lambda: holder(on) not in ("", led))
+            if how == "stopped":
+                first.send_signal(signal.SIGCONT)
+            else:
+                trouble.partitioned = False
+
+        one_run(on, "silent-1", 0, random.Random(13), found, meanwhile=fall_silent)
+        until("the one that was silent has given up", lambda: first.poll() is not None)
+    assert found.wrong == []
+    assert found.runs == 1
