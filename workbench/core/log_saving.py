@@ -1,4 +1,4 @@
-"""Writes a log that is here to a file of its own, byte for byte, and never over one that is there."""
+"""Writes a log that is here to a file of its own, byte for byte; nothing is ever written over a file that is there."""
 
 from __future__ import annotations
 
@@ -16,25 +16,35 @@ class SaveError(Exception):
     """The log can't be written there; the message says where and why."""
 
 
-def save(log: LogFile, folder: Path, name: str) -> Path:
-    """Write all lines that are there now into `folder` under this name, or one with a number; gives the path."""
-    stem, dot, suffix = _ODD.sub("-", name).lstrip(".-").rpartition(".")
-    count = len(log)
+def free_path(folder: Path, name: str) -> Path:
+    """An empty file, just made and readable by its owner only, under this name made safe, or one with a number.
+
+    Raises:
+        SaveError: there can't be one.
+    """
+    stem, dot, suffix = (_ODD.sub("-", name).lstrip(".-") or "file").rpartition(".")
     for number in range(_TRIES):
-        path = folder / f"{stem}{f'-{number + 1}' if number else ''}{dot}{suffix}"
+        tail = f"-{number + 1}" if number else ""
+        path = folder / (f"{stem}{tail}.{suffix}" if dot else f"{suffix}{tail}")
         try:
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         except FileExistsError:
             continue
         except OSError as error:
             raise SaveError(f"can't write {path}: {error.strerror or error}. Choose another folder.") from error
-        try:
-            with os.fdopen(handle, "wb") as file:
-                first = 0
-                while first < count:
-                    data, first = log.block(first)
-                    file.write(data)
-        except OSError as error:
-            raise SaveError(f"can't write {path}: {error.strerror or error}. Free some space there.") from error
         return path
     raise SaveError(f"can't write {name} into {folder}: there are {_TRIES:,} files of that name already. Remove some.")
+
+
+def save(log: LogFile, folder: Path, name: str) -> Path:
+    """Write all lines that are there now into `folder`; gives the path. Raises SaveError and LogFileError."""
+    count, first = len(log), 0
+    path = free_path(folder, name)
+    try:
+        with path.open("wb") as file:
+            while first < count:
+                data, first = log.block(first)
+                file.write(data)
+    except OSError as error:
+        raise SaveError(f"can't write {path}: {error.strerror or error}. Free some space there.") from error
+    return path

@@ -17,7 +17,7 @@ PARTS = ("queued", "starting", "fetching", "running", "uploading")
 
 @dataclass(frozen=True)
 class Span:
-    """A part of a step's time (one of `PARTS`, or `pulling` an image), of one attempt. It still goes on when `until` is None."""
+    """A part (of `PARTS`, or `pulling`) of a step's time, of one attempt. It still goes on when `until` is None."""
 
     part: str
     since: datetime

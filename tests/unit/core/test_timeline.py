@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,7 +33,7 @@ def test_a_step_too_short_for_a_cell_has_one_all_the_same() -> None:
 @given(st.lists(st.floats(0, 100), min_size=2, max_size=8), st.integers(1, 60))
 def test_bars_are_in_order_apart_and_inside(moments: list[float], width: int) -> None:
     moments.sort()
-    found = [Span("running", _at(a), _at(b)) for a, b in zip(moments, moments[1:], strict=False)]
+    found = [Span("running", _at(a), _at(b)) for a, b in pairwise(moments)]
     drawn = bars(found, Scale(_at(0), _at(100), width), _at(100))
     assert drawn
     edges = [edge for bar in drawn for edge in (bar.first, bar.last)]

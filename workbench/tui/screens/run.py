@@ -16,12 +16,13 @@ from textual.widgets import Footer, Static
 
 from workbench.client.views import Run
 from workbench.core.log_saving import SaveError, save
+from workbench.core.logfile import LogFileError
 from workbench.core.report import duration_text, run_duration
 from workbench.core.step_log import StepLogs
 from workbench.core.text import label
 from workbench.tui import clipboard
 from workbench.tui.log_feed import LogFeed, Wanted
-from workbench.tui.screens.base import WorkbenchScreen
+from workbench.tui.run_actions import RunActions
 from workbench.tui.theme import palette, sign
 from workbench.tui.widgets.dag_view import DagView
 from workbench.tui.widgets.log_grid import LogGrid
@@ -34,7 +35,7 @@ _WIDE = 100
 """Columns from which on there is room for the graph."""
 
 
-class RunScreen(WorkbenchScreen):
+class RunScreen(RunActions):
     """Graph above, steps and log below; without the graph where the terminal is narrow."""
 
     CSS_PATH = "run.tcss"
@@ -78,6 +79,14 @@ class RunScreen(WorkbenchScreen):
     @property
     def run_in_hand(self) -> str | None:
         return self._run_name
+
+    @property
+    def step_in_hand(self) -> str | None:
+        return self.step
+
+    def run_is_gone(self) -> None:
+        if self.is_current:
+            self.app.pop_screen()
 
     @property
     def run(self) -> Run | None:
@@ -216,7 +225,7 @@ class RunScreen(WorkbenchScreen):
         name = f"{self._run_name}-{key.step}-{key.attempt}{'' if key.container == 'step' else f'-{key.container}'}.log"
         try:
             path = await asyncio.to_thread(save, log, Path.cwd(), name)
-        except SaveError as error:
+        except (SaveError, LogFileError) as error:
             self.notify(str(error), title="Not saved", severity="error", markup=False)
             return
         trouble = await clipboard.copy(str(path), self.app.copy_to_clipboard) if event.copy else None

@@ -9,7 +9,7 @@ from textual.containers import Vertical
 from textual.widgets import Footer, Static
 
 from workbench.core.text import label
-from workbench.tui.screens.base import WorkbenchScreen
+from workbench.tui.run_actions import RunActions
 from workbench.tui.screens.run import RunScreen
 from workbench.tui.theme import palette
 from workbench.tui.widgets.dag_view import DagView
@@ -18,7 +18,7 @@ from workbench.tui.widgets.runs_table import RunsHeading, RunsTable
 from workbench.tui.widgets.top_bar import TopBar
 
 
-class RunsScreen(WorkbenchScreen):
+class RunsScreen(RunActions):
     """Enter opens a run."""
 
     CSS_PATH = "runs.tcss"

@@ -1,0 +1,153 @@
+"""Two runs beside each other: how each step ended and how long it took, and the first line of log that differs."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.text import Text
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.strip import Strip
+from textual.widgets import Footer, Static
+
+from workbench.client.errors import ClientError
+from workbench.client.views import Step
+from workbench.core.comparing import Difference, StepPair, first_difference, step_pairs
+from workbench.core.logfile import LogFile, LogFileError
+from workbench.core.report import duration_text
+from workbench.core.text import clean, label
+from workbench.tui.ports import Controller
+from workbench.tui.screens.base import WorkbenchScreen
+from workbench.tui.theme import Palette, palette, sign
+from workbench.tui.widgets.log_pane import stream_of
+from workbench.tui.widgets.painting import cell
+from workbench.tui.widgets.rows import Rows
+from workbench.tui.widgets.top_bar import TopBar
+
+
+class PairList(Rows):
+    """A row for each step of either run. Keys are the steps' names."""
+
+    HELP_TITLE: ClassVar[str] = "Steps of both"
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.pairs: dict[str, StepPair] = {}
+
+    def show(self, pairs: tuple[StepPair, ...]) -> None:
+        self.pairs = {pair.name: pair for pair in pairs}
+        self.show_keys(list(self.pairs))
+
+    def draw_row(self, key: str, width: int, colours: Palette) -> Strip:
+        pair = self.pairs[key]
+        name = max(width - 54, 10)
+        slower = pair.slower
+        change = "" if slower is None else f"{slower:+.1f}s"
+        style = colours.error if slower is not None and slower > 0.5 else colours.success
+        return Strip(
+            [
+                cell(f"{'≠' if pair.differs else ' '} {label(key, name)}", name + 2, colours.plain),
+                *_half(pair.left, pair.left_seconds, colours),
+                *_half(pair.right, pair.right_seconds, colours),
+                cell(change, 9, style if slower is not None and abs(slower) > 0.5 else colours.faint, right=True),
+            ]
+        )
+
+
+def _half(step: Step | None, seconds: float | None, colours: Palette) -> list[Segment]:
+    if step is None:
+        return [cell("  not there", 21, colours.faint)]
+    style = colours.phase(step.phase, allowed=step.allow_failure)
+    return [cell(f"  {sign(step.phase)} {step.phase}", 13, style), cell(duration_text(seconds), 8, colours.muted)]
+
+
+class CompareScreen(WorkbenchScreen):
+    """`left` is the earlier run. Enter looks for the first line of the step's logs that differs."""
+
+    CSS_PATH = "details.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,backspace", "app.pop_screen", "Back", id="compare.back", tooltip="Back to the run"),
+    ]
+
+    def __init__(self, left: str, right: str) -> None:
+        super().__init__()
+        self._left, self._right = left, right
+
+    def compose(self) -> ComposeResult:
+        yield TopBar()
+        yield Static(id="compare-heading", markup=False)
+        yield PairList(id="compare-steps")
+        yield Static(id="compare-difference", markup=False)
+        yield Footer()
+
+    @property
+    def run_in_hand(self) -> str | None:
+        return self._right
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.query_one(PairList).focus()
+
+    def runs_changed(self) -> None:
+        self.show_crumbs("runs", f"{self._left} and {self._right}")
+        left, right = (self.workbench.feed.runs.get(name) for name in (self._left, self._right))
+        if left is None or right is None:
+            return
+        pairs, colours = step_pairs(left, right, self.workbench.now()), palette(self.app)
+        self.query_one(PairList).show(pairs)
+        different = sum(pair.differs for pair in pairs)
+        text = Text(f" {label(left.name, 40)} {left.phase}, then {label(right.name, 40)} {right.phase}: ", colours.bold)
+        text.append(f"{different} of {len(pairs)} steps ended otherwise", colours.muted)
+        self.query_one("#compare-heading", Static).update(text)
+
+    @on(Rows.Moved)
+    @work(group="difference", exclusive=True, description="find the first line that differs")
+    async def _compare(self, event: Rows.Moved) -> None:
+        pair, controller = self.query_one(PairList).pairs[event.key], self.workbench.feed.controller
+        said = self.query_one("#compare-difference", Static)
+        if controller is None or pair.left is None or pair.right is None:
+            said.update(Text("This step is in one of the runs only.", palette(self.app).muted))
+            return
+        said.update(Text("Comparing the logs …", palette(self.app).muted))
+        try:
+            with LogFile() as left, LogFile() as right:
+                await asyncio.gather(
+                    _bring(controller, self._left, pair.left, left), _bring(controller, self._right, pair.right, right)
+                )
+                found = await asyncio.to_thread(_difference, left, right)
+        except (ClientError, LogFileError) as error:
+            said.update(Text(label(str(error), 400), palette(self.app).warning))
+            return
+        said.update(self._words(found))
+
+    def _words(self, found: Difference | None) -> Text:
+        colours = palette(self.app)
+        if found is None:
+            return Text("Their logs are the same, apart from times and the like.", colours.muted)
+        text = Text(f"The logs part at line {found.line:,}\n", colours.bold)
+        for name, line in ((self._left, found.left), (self._right, found.right)):
+            text.append(f"{label(name, 24):<24} ", colours.muted)
+            text.append(f"{'(it ends before)' if line is None else label(line, 500)}\n", colours.plain)
+        return text
+
+
+async def _bring(controller: Controller, run: str, step: Step, log: LogFile) -> None:
+    key = stream_of(step)
+    if key is None:
+        return
+    where = (step.reused.run, step.reused.slug) if step.reused is not None else (run, step.slug)
+    blocks = controller.log_blocks(*where, attempt=key.attempt, container=key.container)
+    async with aclosing(blocks):
+        async for block in blocks:
+            await asyncio.to_thread(log.extend, block)
+
+
+def _difference(left: LogFile, right: LogFile) -> Difference | None:
+    def shown(log: LogFile, at: int, count: int) -> list[str]:
+        return [clean(line, colour=False) for line in log.read(at, count)]
+
+    return first_difference(lambda at, count: shown(left, at, count), lambda at, count: shown(right, at, count))
