@@ -15,6 +15,8 @@ from controller.kube import PIPELINE_RUNS, AlreadyExists, ApiError, Conflict, Ku
 
 ATTEMPTS = 30
 RELEASE_ATTEMPTS = 5
+# No key's digest is this word.
+NUMBERS = "numbers"
 
 Run = dict[str, Any]
 
@@ -23,17 +25,19 @@ log = logging.getLogger("c8s.api")
 
 async def launch(services: Services, namespace: str, order: Order, key: Idempotency | None) -> tuple[Run, bool]:
     """The run, and whether it was made just now: False for one that the same request made before."""
-    async with _one_at_a_time(services, namespace, key):
+    async with _one_at_a_time(services, namespace, key.key if key is not None else None):
         at_least, taken = _largest(services, namespace, order.pipeline) + 1, 0
         for _ in range(ATTEMPTS):
-            # In this order: a claim that is gone by now has left a run behind, which the list then shows.
-            ledger = await numbers.read(services.client, namespace)
-            made = await _made_before(services, namespace, key) if key is not None else None
-            if made is not None:
-                return made, False
-            number = _claimed(ledger, key, taken, services.wall_clock())
-            if number is None:
-                number = await _take(services, namespace, ledger, order.pipeline, at_least, key)
+            # Requests of this process don't race each other for the next number; other controllers' may.
+            async with _one_at_a_time(services, namespace, NUMBERS):
+                # In this order: a claim that is gone by now has left a run behind, which the list then shows.
+                ledger = await numbers.read(services.client, namespace)
+                made = await _made_before(services, namespace, key) if key is not None else None
+                if made is not None:
+                    return made, False
+                number = _claimed(ledger, key, taken, services.wall_clock())
+                if number is None:
+                    number = await _take(services, namespace, ledger, order.pipeline, at_least, key)
             if number is None:
                 continue
             run = await _create(services, namespace, number, order, key)
@@ -77,10 +81,11 @@ async def _release(services: Services, namespace: str, key: Idempotency) -> None
     """
     try:
         for _ in range(RELEASE_ATTEMPTS):
-            ledger = await numbers.read(services.client, namespace)
-            with contextlib.suppress(Conflict):
-                await numbers.write(services.client, namespace, ledger, ledger.without_claim(key.key))
-                return
+            async with _one_at_a_time(services, namespace, NUMBERS):
+                ledger = await numbers.read(services.client, namespace)
+                with contextlib.suppress(Conflict):
+                    await numbers.write(services.client, namespace, ledger, ledger.without_claim(key.key))
+                    return
     except KubeError as error:
         log.info("a claim stays until it is over", extra={"namespace": namespace, "cause": type(error).__name__})
 
@@ -133,12 +138,12 @@ def _refused(error: ApiError) -> Exception:
 
 
 @contextlib.asynccontextmanager
-async def _one_at_a_time(services: Services, namespace: str, key: Idempotency | None) -> AsyncIterator[None]:
-    """Two requests with one key wait for each other here; the claim holds between controllers."""
-    if key is None:
+async def _one_at_a_time(services: Services, namespace: str, what: str | None) -> AsyncIterator[None]:
+    """Those who want the same thing in a namespace wait for each other here; None waits for nobody."""
+    if what is None:
         yield
         return
-    turn = services.turns.setdefault((namespace, key.key), Turn())
+    turn = services.turns.setdefault((namespace, what), Turn())
     turn.wanted_by += 1
     try:
         async with turn.lock:
@@ -146,4 +151,4 @@ async def _one_at_a_time(services: Services, namespace: str, key: Idempotency | 
     finally:
         turn.wanted_by -= 1
         if turn.wanted_by == 0:
-            del services.turns[(namespace, key.key)]
+            del services.turns[(namespace, what)]

@@ -66,7 +66,7 @@ class Capability(Protocol):
 
 @dataclass
 class Turn:
-    """The queue of requests that carry one Idempotency-Key."""
+    """The queue of requests that want the same thing: the next number, or the run of one Idempotency-Key."""
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     wanted_by: int = 0

@@ -44,8 +44,8 @@ async def test_a_number_is_never_given_twice(tmp_path: Path) -> None:
         await create(there)
         assert (await there.call("DELETE", f"{RUNS}/hello-1")).status == 204
         assert (await create(there)).json["name"] == "hello-2"
-        answers = await asyncio.gather(*(create(there) for _ in range(8)))
-        assert sorted(answer.json["number"] for answer in answers) == list(range(3, 11))
+        answers = await asyncio.gather(*(create(there) for _ in range(60)))
+        assert sorted(answer.json["number"] for answer in answers) == list(range(3, 63))
 
 
 async def test_a_lost_config_map_gives_no_old_number(tmp_path: Path) -> None:
