@@ -17,6 +17,7 @@ from workbench.cli.output import DIM, GREEN, RED, YELLOW, InputError, Look, look
 from workbench.core.text import clean, cut
 
 if TYPE_CHECKING:
+    from kind.install import Target
     from kind.plan import Event
     from kind.store import S3
 
@@ -152,8 +153,7 @@ def install(
     from kind.install import Installation, Target, objects
     from kind.manifests import CONTROLLER_IMAGE, MINIO_IMAGE, dumped
     from kind.plan import carry_out
-    from workbench.contexts import config_path, write_context
-    from workbench.sandbox import Endpoint
+    from workbench.contexts import config_path
 
     if image is None and not dry_run:
         raise InputError("name the controller's image with --image; docs/install.md says how to make one")
@@ -173,13 +173,22 @@ def install(
         say(dumped(objects(target)).rstrip("\n"))
         return
     run_async(carry_out(Installation(target).steps(), Progress(look(sys.stderr))))
-    if target.public_url:
-        found = Endpoint(target.public_url, target.token_file, namespace, None, target.kubeconfig, context)
-        write_context(config_path(), context, found)
-        say(f"installed; `c8s --context {context}` opens the workbench on {target.public_url}")
+    _tell_installed(target)
+
+
+def _tell_installed(target: Target) -> None:
+    """Write the context where the API can be reached; else say what is missing for that."""
+    from workbench.contexts import config_path, write_context
+    from workbench.sandbox import Endpoint
+
+    name = target.context
+    if not target.public_url:
+        say("installed. Once people can reach the Service c8s-api in c8s-system, by an ingress or a port-forward:")
+        message(f"c8s install --context {name} … --public-url https://c8s.example.org")
         return
-    say("installed. Once people can reach the Service c8s-api in c8s-system, by an ingress or a port-forward:")
-    message(f"c8s install --context {context} … --public-url https://c8s.example.org")
+    found = Endpoint(target.public_url, target.token_file, target.namespace, None, target.kubeconfig, name)
+    write_context(config_path(), name, found)
+    say(f"installed; `c8s --context {name}` opens the workbench on {target.public_url}")
 
 
 def _kubeconfig() -> Path:
