@@ -72,9 +72,9 @@ class Archive:
         del self._pending[:taken]
         self.pending_bytes -= size
 
-    async def finish(self, failure: Failure | None) -> Summary:
+    async def finish(self, failure: Failure | None, last_line: str | None) -> Summary:
         """Stores the whole log, its times and last its summary; then removes the chunks. Can be called again."""
-        summary = Summary(self.lines, self.size, self._digest.hexdigest(), self.gaps, failure)
+        summary = Summary(self.lines, self.size, self._digest.hexdigest(), self.gaps, failure, last_line)
         if self.lines:
             whole = joined(self._pending) if self._pending else None
             if self.chunks:

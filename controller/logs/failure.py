@@ -7,6 +7,7 @@ says `error:` or `FAILED`; of the best kind, the first one. Without any, the las
 import re
 import unicodedata
 
+from controller.logs.place import AROUND, place_of
 from controller.logs.stream import Block, Line
 from controller.logs.summary import Failure
 
@@ -37,18 +38,30 @@ _KINDS = (_TEST_PLACE, _PLACE, _RAISED, _PANIC, _ERROR, _FAILED)
 
 def first_failure(blocks: list[Block]) -> Failure | None:
     """The failing line among these last blocks of a failed step's masked output; None when it printed nothing."""
-    best: tuple[int, Failure] | None = None
-    last: Failure | None = None
-    for block in blocks:
-        for line in block.lines():
+    lines = [(line.number, text) for block in blocks for line in block.lines() if (text := _plain(line)).strip()]
+    if not lines:
+        return None
+    best: tuple[int, int] | None = None
+    for index, (_, text) in enumerate(lines):
+        kind = _kind(text)
+        if kind is not None and (best is None or kind < best[0]):
+            best = (kind, index)
+    chosen = best[1] if best else len(lines) - 1
+    number, text = lines[chosen]
+    before = [each for _, each in lines[max(0, chosen - AROUND) : chosen]]
+    after = [each for _, each in lines[chosen + 1 : chosen + 1 + AROUND]]
+    file, file_line = place_of(text, before, after) or (None, None)
+    return Failure(number, _short(text), file, file_line)
+
+
+def last_line(blocks: list[Block]) -> str | None:
+    """The last line that is not empty, of standard output and error alike: a pod's log doesn't tell them apart."""
+    for block in reversed(blocks):
+        for line in reversed(list(block.lines())):
             text = _plain(line)
-            if not text.strip():
-                continue
-            last = Failure(line.number, _short(text))
-            kind = _kind(text)
-            if kind is not None and (best is None or kind < best[0]):
-                best = (kind, last)
-    return best[1] if best else last
+            if text.strip():
+                return _short(text)
+    return None
 
 
 def _kind(text: str) -> int | None:

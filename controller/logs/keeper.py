@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from controller.logs.archive import Archive
 from controller.logs.chunk import load
 from controller.logs.cluster import ClusterSource, LogClient
-from controller.logs.failure import SEARCHED_BYTES, first_failure
+from controller.logs.failure import SEARCHED_BYTES, first_failure, last_line
 from controller.logs.follow import Finished, Follower, Gap, Patience, Sleep
 from controller.logs.hub import Hub, LiveLog
 from controller.logs.mask import Mask, Patterns
@@ -187,8 +187,9 @@ class LogKeeper:
             failed = exit_code is not None and exit_code != 0
             if work.writing is not None:
                 await asyncio.wait({work.writing})
-            failure = first_failure(await self._last_blocks(work)) if failed else None
-            summary = await self._stored(lambda: archive.finish(failure), stream)
+            blocks = await self._last_blocks(work) if failed else []
+            failure, last = first_failure(blocks), last_line(blocks)
+            summary = await self._stored(lambda: archive.finish(failure, last), stream)
         finally:
             self._works.discard(work)
             if work.writing is not None:

@@ -9,21 +9,30 @@ from controller.logs.errors import BadArchiveError
 
 @dataclass(frozen=True)
 class Failure:
-    """The first line that says what went wrong: its number, and its text made safe and short."""
+    """The first line that says what went wrong: its number, and its text made safe and short.
+
+    `file` and `file_line` are the place in a file that it is about, as the tool named it, where it named one.
+    """
 
     line: int
     text: str
+    file: str | None = None
+    file_line: int | None = None
 
 
 @dataclass(frozen=True)
 class Summary:
-    """`size` is the masked output's in bytes, `sha256` its digest in hex; `gaps` counts where output is missing."""
+    """`size` is the masked output's in bytes, `sha256` its digest in hex; `gaps` counts where output is missing.
+
+    `failure` and `last_line` are those of a failed container; otherwise None.
+    """
 
     lines: int
     size: int
     sha256: str
     gaps: int = 0
     failure: Failure | None = None
+    last_line: str | None = None
 
     def document(self) -> bytes:
         """The summary object."""
@@ -34,6 +43,7 @@ class Summary:
                 "sha256": self.sha256,
                 "gaps": self.gaps,
                 "firstFailure": self._failure(),
+                "lastLine": self.last_line,
             },
             separators=(",", ":"),
         ).encode()
@@ -41,10 +51,16 @@ class Summary:
     def status(self) -> dict[str, Any]:
         """The `log` object of an attempt's status."""
         found = {"lines": self.lines, "bytes": self.size, "sha256": self.sha256, "archived": True}
-        return found | ({"firstFailure": self._failure()} if self.failure else {})
+        found |= {"firstFailure": self._failure()} if self.failure else {}
+        return found | ({"lastLine": self.last_line} if self.last_line else {})
 
     def _failure(self) -> dict[str, Any] | None:
-        return {"line": self.failure.line, "text": self.failure.text} if self.failure else None
+        if self.failure is None:
+            return None
+        found: dict[str, Any] = {"line": self.failure.line, "text": self.failure.text}
+        if self.failure.file is not None:
+            found |= {"file": self.failure.file, "fileLine": self.failure.file_line}
+        return found
 
 
 def read_summary(document: bytes, key: str) -> Summary:
@@ -57,7 +73,14 @@ def read_summary(document: bytes, key: str) -> Summary:
             int(found["bytes"]),
             str(found["sha256"]),
             int(found["gaps"]),
-            None if failure is None else Failure(int(failure["line"]), str(failure["text"])),
+            None if failure is None else _read_failure(failure),
+            found.get("lastLine"),
         )
     except (ValueError, KeyError, TypeError) as problem:
         raise BadArchiveError(f"the log summary {key} is not readable ({type(problem).__name__})") from None
+
+
+def _read_failure(found: dict[str, Any]) -> Failure:
+    """Summaries written before places were recognised have none."""
+    line = found.get("fileLine")
+    return Failure(int(found["line"]), str(found["text"]), found.get("file"), None if line is None else int(line))

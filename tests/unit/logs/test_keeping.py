@@ -64,7 +64,7 @@ async def test_a_short_log_is_archived_in_three_writes_and_read_back(tmp_path: P
         assert home.store.puts == 3
         assert await home.store.get(STREAM.key) == b"one\n\xff\x00two"
         summary = json.loads(await home.store.get(STREAM.summary_key))
-        assert summary == {"lines": 2, "bytes": 9, "sha256": digest, "gaps": 0, "firstFailure": None}
+        assert summary == {"lines": 2, "bytes": 9, "sha256": digest, "gaps": 0, "firstFailure": None, "lastLine": None}
         assert len(await home.store.get(STREAM.times_key)) == 16
         assert await home.text() == b"one\n\xff\x00two"
 
@@ -94,7 +94,8 @@ async def test_a_failed_step_tells_its_first_failing_line(tmp_path: Path) -> Non
         await home.archived.get()
         result = home.keeper.result(**NAMED)
         assert result is not None
-        assert result["firstFailure"] == {"line": 1, "text": "a.py:3: error: bad"}
+        assert result["firstFailure"] == {"line": 1, "text": "a.py:3: error: bad", "file": "a.py", "fileLine": 3}
+        assert result["lastLine"] == "a.py:3: error: bad"
 
 
 async def test_a_store_that_fails_for_a_while_loses_nothing(tmp_path: Path) -> None:
@@ -161,7 +162,7 @@ async def test_a_new_controller_continues_from_the_chunks(tmp_path: Path) -> Non
         result = home.keeper.result(**NAMED)
         assert result is not None
         assert result["sha256"] == hashlib.sha256(expected).hexdigest()
-        assert result["firstFailure"] == {"line": 41, "text": "a.py:1: error: early"}
+        assert result["firstFailure"] == {"line": 41, "text": "a.py:1: error: early", "file": "a.py", "fileLine": 1}
 
 
 async def test_an_archived_log_is_not_followed_again(tmp_path: Path) -> None:

@@ -1,0 +1,55 @@
+"""Finds the file and the line that a failing line is about: named in it, or in the lines around it. Pure.
+
+It says what the tool said: a path is neither made relative nor looked for.
+"""
+
+import re
+from collections.abc import Sequence
+
+AROUND = 12
+"""How many lines before and after the failing one are looked at."""
+
+_LONGEST_SEEN = 300
+_LARGEST_LINE = 10_000_000
+_FILE = r"(?P<file>(?:[A-Za-z]:[\\/])?[\w./\\@+-]*[\w@+-]\.[A-Za-z][\w+]{0,9})"
+_BEGIN = r"(?:^|(?<=[\s(\"'\[]))"
+_NAMED = re.compile(_BEGIN + _FILE + r"(?::|\()(?P<line>\d{1,8})(?=[:,)\s\]]|$)")
+_MAKE = re.compile(r"\*\*\* \[(?P<file>[\w./\\@+-]+):(?P<line>\d{1,8}):")
+_FRAME = re.compile(r'^\s*File "(?P<file>[^"]+)", line (?P<line>\d{1,8})')
+_ARROW = re.compile(r"^\s*--> (?P<file>[^\s:]+):(?P<line>\d{1,8}):\d+")
+_JAVA = re.compile(r"^\s+at [\w.$/<>@]+\((?P<file>[\w$]+\.(?:java|kt|scala|groovy)):(?P<line>\d{1,8})\)")
+_ESLINT = re.compile(r"^\s+(?P<line>\d{1,8}):\d{1,8}\s+error\s")
+_HEADING = re.compile(r"^(?:[A-Za-z]:[\\/]|[./\w@])[^\s:]*\.[A-Za-z]\w{0,9}$")
+_RAISED = re.compile(r"^(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?::|$)")
+
+
+def place_of(text: str, before: Sequence[str], after: Sequence[str]) -> tuple[str, int] | None:
+    """The file and its line that `text` is about; `before` and `after` are its neighbours in the order of the log."""
+    text = text[:_LONGEST_SEEN]
+    own = _first(_NAMED, [text]) or _first(_MAKE, [text])
+    if own is not None:
+        return own
+    above = [line[:_LONGEST_SEEN] for line in reversed(before[-AROUND:])]
+    below = [line[:_LONGEST_SEEN] for line in after[:AROUND]]
+    listed = _ESLINT.match(text)
+    if listed is not None:
+        heading = next((line for line in above if _HEADING.match(line)), None)
+        return None if heading is None else (heading, int(listed["line"]))
+    if text.lstrip().startswith("error"):
+        return _first(_ARROW, below[:3])
+    if _RAISED.match(text) and above and _follows_frame(above):
+        return _first(_FRAME, above)
+    return _first(_JAVA, below)
+
+
+def _follows_frame(above: Sequence[str]) -> bool:
+    """Whether these lines, the nearest first, end a Python traceback: its frame, the source line, marks below it."""
+    return any(_FRAME.match(line) for line in above[:4])
+
+
+def _first(pattern: re.Pattern[str], lines: Sequence[str]) -> tuple[str, int] | None:
+    for line in lines:
+        found = pattern.search(line)
+        if found is not None and 0 < int(found["line"]) <= _LARGEST_LINE:
+            return found["file"], int(found["line"])
+    return None
