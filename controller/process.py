@@ -142,6 +142,8 @@ class Process:
         self._operator = operator
         gauges = self._meter.gauges
         gauges["c8s_operator_queue"] = ("What waits for a worker.", "queue", lambda: {"runs": operator.queued()})
+        queues = operator.queues
+        gauges["workqueue_depth"] = ("Keys that wait.", "name", lambda: {n: len(q) for n, q in queues.items()})
         gauges["c8s_logs"] = ("Logs by what happens to them.", "state", lambda: {"followed": keeper.following})
 
         async def operate() -> None:
