@@ -235,8 +235,14 @@ class FakeLauncher:
         self.path = path
         self.outcome = outcome
         self.launches = 0
+        self.declared: Mapping[str, Any] | None = {"name": "shop"}
+        self.how: dict[str, Any] = {}
+
+    async def definition(self, *, text: str | None = None) -> Mapping[str, Any] | None:
+        return self.declared
 
     async def launch(self, controller: Controller, **how: Any) -> Launched:
+        self.how = how
         self.launches += 1
         if isinstance(self.outcome, Exception):
             raise self.outcome
@@ -253,11 +259,14 @@ class Scene:
         open_run: str | None = None,
         launcher: FakeLauncher | None = None,
         lines: Mapping[str, list[str]] | None = None,
+        **more: Any,
     ) -> None:
         self.controller = FakeController(runs)
         self.controller.lines.update(lines or {})
         self.trouble: OnTrouble = lambda _: None
-        self.app = Workbench(self._connect, place="default", launcher=launcher, open_run=open_run, now=lambda: NOW)
+        self.app = Workbench(
+            self._connect, place="default", launcher=launcher, open_run=open_run, now=lambda: NOW, **more
+        )
 
     @asynccontextmanager
     async def _connect(self, on_trouble: OnTrouble) -> AsyncIterator[Controller]:

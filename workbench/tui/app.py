@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import ClassVar
 
 from textual import work
@@ -14,7 +15,9 @@ from textual.signal import Signal
 
 from workbench.client.errors import ClientError
 from workbench.core.text import label
+from workbench.core.worktree import PIPELINE_FILES
 from workbench.tui.feed import Feed
+from workbench.tui.launching import Launcher
 from workbench.tui.ports import Connect, Controller, Launches
 from workbench.tui.screens.base import WorkbenchScreen
 from workbench.tui.screens.runs import RunsScreen
@@ -35,6 +38,7 @@ class Workbench(App[int]):
     TITLE = "c8s workbench"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "launch", "Run", id="app.run", tooltip="Run this folder's pipeline on the working tree"),
+        Binding("e", "edit", "Edit", id="app.edit", tooltip="Edit this folder's pipeline"),
         Binding("ctrl+x", "cancel", "Cancel", id="app.cancel", tooltip="Cancel the run (asks first)"),
         Binding("question_mark,f1", "help", "Help", id="app.help", tooltip="What the keys do"),
         Binding("q", "quit", "Quit", id="app.quit", tooltip="Leave; what runs goes on"),
@@ -46,11 +50,16 @@ class Workbench(App[int]):
         *,
         place: str,
         launcher: Launches | None = None,
+        make_launcher: Callable[[Path], Launches] = Launcher,
+        folder: Path | None = None,
         open_run: str | None = None,
         now: Callable[[], datetime] = _now,
     ) -> None:
         super().__init__()
         self.place, self.launcher, self.now = place, launcher, now
+        self._make_launcher, self._folder = make_launcher, folder
+        self._params: dict[str, str] = {}
+        """What was given for parameters the last time."""
         self.feed = Feed(connect, self._tell_soon, lambda: self.place_changed.publish(None))
         self.runs_changed: Signal[None] = Signal(self, "runs changed")
         self.ticked: Signal[None] = Signal(self, "ticked")
@@ -104,21 +113,50 @@ class Workbench(App[int]):
         if not self.screen.is_modal:
             self.push_screen(HelpScreen(self.screen))
 
+    def action_edit(self) -> None:
+        """Open the editor on this folder's pipeline; where there is none, on a new one."""
+        from workbench.tui.screens.editor import EditorScreen
+
+        if not self.screen.is_modal and not isinstance(self.screen, EditorScreen):
+            path = self.launcher.path if self.launcher is not None else (self._folder or Path.cwd()) / PIPELINE_FILES[0]
+            self.push_screen(EditorScreen(path))
+
+    def pipeline_saved(self, path: Path) -> None:
+        """The editor has written this file: from now on there is one to run."""
+        if self.launcher is None:
+            self.launcher = self._make_launcher(path)
+
     def action_launch(self) -> None:
         if self.launcher is None:
-            self.notify("There is no .c8s.yaml in this folder to run.", severity="warning", markup=False)
-        elif self.feed.controller is None or self.feed.trouble is not None:
-            self.notify("There is no connection to run it on.", severity="warning")
+            self.notify("There is no .c8s.yaml in this folder to run; e writes one.", severity="warning", markup=False)
         elif not self.screen.is_modal:
-            self._launch(self.launcher, self.feed.controller)
+            self._start(self.launcher, None)
+
+    def launch_text(self, path: Path, text: str) -> None:
+        """Run this text as the pipeline at `path`, saved or not, on the working tree around it."""
+        self._start(self.launcher or self._make_launcher(path), text)
+
+    def _start(self, launcher: Launches, text: str | None) -> None:
+        if self.feed.controller is None or self.feed.trouble is not None:
+            self.notify("There is no connection to run it on.", severity="warning")
+        else:
+            self._launch(launcher, self.feed.controller, text)
 
     @work(group="launch", exclusive=True, description="start a run")
-    async def _launch(self, launcher: Launches, controller: Controller) -> None:
+    async def _launch(self, launcher: Launches, controller: Controller, text: str | None) -> None:
         from workbench.tui.ports import LaunchError
 
-        self.notify(f"Checking {label(launcher.path.name, 60)}, packing the working tree", markup=False, timeout=2)
         try:
-            launched = await launcher.launch(controller)
+            definition = await launcher.definition(text=text)
+            if definition is not None and definition.get("params"):
+                from workbench.tui.screens.params import ParamsDialog
+
+                given = await self.push_screen_wait(ParamsDialog(definition, self._params))
+                if given is None:
+                    return
+                self._params = given
+            self.notify(f"Packing the working tree around {label(launcher.path.name, 60)}", markup=False, timeout=2)
+            launched = await launcher.launch(controller, text=text, params=self._params if definition else None)
         except (ClientError, LaunchError) as error:
             self.notify(label(str(error), 400), title="Not started", severity="error", markup=False, timeout=15)
             return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from workbench.core.checking import Checked, PipelineFileError, read_bytes
 from workbench.core.checking import check as check_file
@@ -19,6 +20,14 @@ class Launcher:
     def __init__(self, path: Path, check: Callable[[bytes | str], Checked] = check_file) -> None:
         self.path = path
         self._check = check
+
+    async def definition(self, *, text: str | None = None) -> Mapping[str, Any] | None:
+        """The pipeline in the file, or in `text`; None when it has errors. Raises LaunchError."""
+        try:
+            data = text if text is not None else await asyncio.to_thread(read_bytes, self.path)
+        except PipelineFileError as error:
+            raise LaunchError(str(error)) from error
+        return (await asyncio.to_thread(self._check, data)).definition
 
     async def launch(
         self,

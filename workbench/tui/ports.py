@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from controller.pipeline.problems import Problem
 from workbench.client.views import Change, Cluster, Frame, Run, RunEvent, StreamKey
@@ -63,6 +63,10 @@ class Launches(Protocol):
 
     @property
     def path(self) -> Path: ...
+
+    async def definition(self, *, text: str | None = None) -> Mapping[str, Any] | None:
+        """The pipeline in the file, or in `text`; None when it has errors. Raises LaunchError."""
+        ...
 
     async def launch(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -77,7 +77,11 @@ class DagView(ScrollView, can_focus=True):
 
     def show_run(self, run: Run) -> None:
         """Draw this run; when its steps are those of before, only their colours change."""
-        self._steps = {step.name: step for step in run.steps}
+        self.show_steps(run.steps)
+
+    def show_steps(self, steps: Iterable[Step]) -> None:
+        """Draw these steps."""
+        self._steps = {step.name: step for step in steps}
         if self.selected not in self._steps:
             self.set_reactive(DagView.selected, None)
         self._lay_out()

@@ -1,0 +1,360 @@
+"""The pipeline's text, what is wrong with it, and its graph, all as one types. What is on the screen can be run."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import subprocess
+import tempfile
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, ClassVar
+
+from rich.text import Text
+from textual import on, work
+from textual.app import ComposeResult, SuspendNotSupported
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.timer import Timer
+from textual.widgets import Footer, Static, TextArea
+
+from controller.pipeline.problems import Problem
+from workbench.client.views import Step
+from workbench.core.checking import check
+from workbench.core.completion import choices
+from workbench.core.document import ChangedOnDiskError, Document, DocumentError, Opened, open_document
+from workbench.core.drafts import DraftError, Drafts, drafts_folder
+from workbench.core.plan import planned_steps
+from workbench.core.text import label
+from workbench.tui.screens.base import WorkbenchScreen
+from workbench.tui.screens.dialogs import Confirm
+from workbench.tui.theme import palette
+from workbench.tui.widgets.choice_list import ChoiceList
+from workbench.tui.widgets.dag_view import DagView
+from workbench.tui.widgets.problem_list import ProblemList
+from workbench.tui.widgets.rows import Rows
+from workbench.tui.widgets.top_bar import TopBar
+from workbench.tui.widgets.yaml_editor import YamlEditor
+
+_CHECK_AFTER = 0.12
+"""Seconds without a keystroke after which the text is checked."""
+_KEEP_AFTER = 0.8
+"""Seconds after which unsaved text is kept on disk."""
+_LOOK_EVERY = 1.0
+"""Seconds between two looks at the file on disk."""
+
+
+class EditorScreen(WorkbenchScreen):
+    """One file. Unsaved text outlives the screen, the workbench and a crash, as a draft."""
+
+    CSS_PATH = "editor.tcss"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012 - Textual says so
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+r", "run", "Run", id="editor.run", tooltip="Run what is on the screen, saved or not"),
+        Binding("ctrl+s", "save", "Save", id="editor.save", tooltip="Save the file"),
+        Binding("f8", "problem(1)", "Next problem", id="editor.next-problem", tooltip="To the next problem"),
+        Binding("shift+f8,f7", "problem(-1)", "Previous problem", show=False, id="editor.previous-problem",
+                tooltip="To the problem before"),
+        Binding("f2", "graph", "Graph", id="editor.graph", tooltip="To the graph and back"),
+        Binding("f4", "external", "$EDITOR", show=False, id="editor.external", tooltip="Edit the text in $EDITOR"),
+        Binding("f5", "reload", "Reload", show=False, id="editor.reload",
+                tooltip="Take the file as it is on disk (asks first when there is unsaved text)"),
+        Binding("escape", "back", "Back", id="editor.back", tooltip="Back; unsaved text is kept as a draft"),
+    ]  # fmt: skip
+
+    def __init__(self, path: Path, drafts: Drafts | None = None) -> None:
+        super().__init__()
+        self.path = path
+        self._drafts = drafts if drafts is not None else Drafts(drafts_folder())
+        self._document = Document(path)
+        self._problems: tuple[Problem, ...] = ()
+        self._check_timer: Timer | None = None
+        self._keep_timer: Timer | None = None
+        self._text: str | None = None
+        """What is in the editor; the last word when its widget is gone. None until a file is open."""
+
+    def compose(self) -> ComposeResult:
+        yield TopBar()
+        yield Static(id="editor-heading", markup=False)
+        yield Static(id="editor-notice", markup=False)
+        with Horizontal(id="editor-body"):
+            yield YamlEditor(lambda text, line, column: choices(text, line, column, _schema()), id="editor")
+            yield DagView(id="editor-dag")
+        yield ProblemList(id="editor-problems")
+        yield ChoiceList(id="editor-choices")
+        yield Footer()
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.show_crumbs("edit", str(self.path))
+        self._open()
+        self.set_interval(_LOOK_EVERY, self._look_at_disk)
+
+    @property
+    def editor(self) -> YamlEditor:
+        return self.query_one("#editor", YamlEditor)
+
+    @property
+    def modified(self) -> bool:
+        """Whether the text is another than what was read or saved last."""
+        return self._text != self._document.text
+
+    def _open(self) -> None:
+        try:
+            opened = open_document(self.path, self._drafts)
+        except DocumentError as error:
+            self.notify(label(str(error), 400), title="Not opened", severity="error", markup=False, timeout=20)
+            self.app.call_later(self.app.pop_screen)
+            return
+        self._show(opened)
+
+    def _show(self, opened: Opened) -> None:
+        self._document = opened.document
+        self._text = opened.text
+        self.editor.open_text(opened.text)
+        self.editor.focus()
+        if opened.draft is not None:
+            self.notify("Unsaved text from before is back. F5 takes the file as it is on disk.", timeout=8)
+        self._note("The file has changed on disk since this text was begun" if opened.stale else "")
+        self._check()
+
+    # -- what the text says
+
+    @on(TextArea.Changed, "#editor")
+    def _changed(self) -> None:
+        self._text = self.editor.text
+        self._show_heading()
+        for timer in (self._check_timer, self._keep_timer):
+            if timer is not None:
+                timer.stop()
+        self._check_timer = self.set_timer(_CHECK_AFTER, self._check)
+        self._keep_timer = self.set_timer(_KEEP_AFTER, self._keep)
+
+    @on(TextArea.SelectionChanged, "#editor")
+    def _moved(self) -> None:
+        self._show_heading()
+
+    def _check(self) -> None:
+        self._look_through(self.editor.text)
+
+    @work(group="check", exclusive=True, description="check the text")
+    async def _look_through(self, text: str) -> None:
+        problems, steps = await asyncio.to_thread(_examined, text)
+        self._problems = problems
+        self.editor.show_problems(problems)
+        listed = self.query_one(ProblemList)
+        with self.prevent(Rows.Moved):
+            listed.show_problems(problems)
+        listed.display = bool(problems)
+        if steps is not None:
+            self.query_one(DagView).show_steps(steps)
+        self._show_heading()
+
+    def _show_heading(self) -> None:
+        colours = palette(self.app)
+        text = Text(" ", no_wrap=True, overflow="ellipsis")
+        text.append(label(self.path.name, 40), colours.bold)
+        state = "new file, not saved" if self._document.text is None else "modified" if self.modified else "saved"
+        text.append(f"   {state}", colours.muted if state == "saved" else colours.warning)
+        errors = sum(problem.severity == "error" for problem in self._problems)
+        if errors:
+            text.append(f"   ✗ {errors} error{'s' if errors > 1 else ''}", colours.error)
+        here = self.editor.problem_here()
+        if here is not None:
+            fix = f": {label(here.hint, 200)}" if here.hint else ""
+            text.append(f"   {label(here.message, 300)}{fix}", colours.plain)
+        self.query_one("#editor-heading", Static).update(text)
+
+    @on(Rows.Opened, "#editor-problems")
+    def _to_problem(self, event: Rows.Opened) -> None:
+        problem = self.query_one(ProblemList).problem(event.key)
+        if problem is not None:
+            self._go_to(problem)
+
+    def action_problem(self, step: int) -> None:
+        """To the next or the previous problem, around the ends."""
+        places = sorted({(problem.line - 1, problem.column - 1) for problem in self._problems})
+        if not places:
+            self.notify("There are no problems.")
+            return
+        here = self.editor.cursor_location
+        beyond = [place for place in places if (place > here if step > 0 else place < here)]
+        row, column = (beyond or places)[0 if step > 0 else -1]
+        self.editor.focus()
+        self.editor.move_cursor(self.editor.clamp_visitable((row, column)), center=True)
+
+    def _go_to(self, problem: Problem) -> None:
+        self.editor.focus()
+        place = (max(problem.line - 1, 0), max(problem.column - 1, 0))
+        self.editor.move_cursor(self.editor.clamp_visitable(place), center=True)
+
+    @on(DagView.Opened)
+    @on(DagView.Selected)
+    def _to_step(self, event: DagView.Opened | DagView.Selected) -> None:
+        name = event.name.split(" (", 1)[0]
+        for row in range(self.editor.document.line_count):
+            words = self.editor.document.get_line(row).replace("'", "").replace('"', "").split()
+            if words[-2:] == ["name:", name]:
+                self.editor.move_cursor((row, 0), center=True)
+                break
+        if isinstance(event, DagView.Opened):
+            self.editor.focus()
+
+    def action_graph(self) -> None:
+        graph = self.query_one(DagView)
+        if self.has_class("-narrow"):
+            self.toggle_class("-graph")
+        (self.editor if graph.has_focus or not graph.display else graph).focus()
+
+    # -- completion
+
+    @on(YamlEditor.Offered)
+    def _offered(self, event: YamlEditor.Offered) -> None:
+        offered = self.query_one(ChoiceList)
+        column = event.editor.cursor_location[1]
+        cursor = event.editor.cursor_screen_offset - (max(column - event.choices.start, 0), 0)
+        offered.show_choices(event.choices, cursor, self.size)
+
+    @on(YamlEditor.Chooses)
+    def _chooses(self, event: YamlEditor.Chooses) -> None:
+        offered = self.query_one(ChoiceList)
+        if event.step:
+            offered.action_move(event.step)
+        elif offered.selected is not None:
+            event.editor.take(offered.selected.insert)
+
+    # -- the file
+
+    def action_save(self) -> None:
+        self._save(overwrite=False)
+
+    def _save(self, *, overwrite: bool) -> None:
+        try:
+            self._document.save(self.editor.text, overwrite=overwrite)
+        except ChangedOnDiskError:
+            self._ask_to_overwrite()
+            return
+        except DocumentError as error:
+            self._keep()
+            self.notify(label(str(error), 400), title="Not saved", severity="error", markup=False, timeout=15)
+            return
+        self._drafts.drop(self.path)
+        self._note("")
+        self._show_heading()
+        self.workbench.pipeline_saved(self.path)
+        self.notify(f"Saved {label(str(self.path), 120)}", markup=False, timeout=2)
+
+    @work(group="ask", exclusive=True, description="ask before a file is overwritten")
+    async def _ask_to_overwrite(self) -> None:
+        detail = "Somebody else has written the file since it was opened here. Saving would replace that."
+        if await self.app.push_screen_wait(Confirm(f"Overwrite {self.path.name}?", detail, "Overwrite")):
+            self._save(overwrite=True)
+
+    def action_reload(self) -> None:
+        if self.modified and self._document.text is not None:
+            self._ask_to_reload()
+        else:
+            self._reload()
+
+    @work(group="ask", exclusive=True, description="ask before unsaved text is given up")
+    async def _ask_to_reload(self) -> None:
+        detail = "The unsaved text in the editor is given up."
+        if await self.app.push_screen_wait(Confirm(f"Reload {self.path.name}?", detail, "Reload")):
+            self._reload()
+
+    def _reload(self) -> None:
+        try:
+            self._document.reload()
+        except DocumentError as error:
+            self.notify(label(str(error), 400), severity="error", markup=False, timeout=15)
+            return
+        if self._document.text is not None:
+            place = self.editor.cursor_location
+            self._text = self._document.text
+            self.editor.open_text(self._text)
+            self.editor.move_cursor(self.editor.clamp_visitable(place))
+        self._drafts.drop(self.path)
+        self._note("")
+        self._check()
+
+    def _look_at_disk(self) -> None:
+        try:
+            if not self._document.changed_on_disk():
+                return
+        except DocumentError as error:
+            self._note(str(error))
+            return
+        if self.modified:
+            self._note("The file has changed on disk. F5 takes it, Ctrl+S keeps yours (asks)")
+        else:
+            self._reload()
+            self.notify(f"{label(self.path.name, 60)} has changed on disk and is loaded again.", markup=False)
+
+    def _note(self, text: str) -> None:
+        notice = self.query_one("#editor-notice", Static)
+        notice.display = bool(text)
+        notice.update(Text(f" ⚠ {label(text, 300)}"))
+
+    def _keep(self) -> None:
+        """Keep unsaved text on disk; forget the draft of what is saved."""
+        try:
+            if self._text is None:
+                return
+            if self.modified and self._text.strip():
+                self._drafts.keep(self.path, self._text, self._document.base)
+            else:
+                self._drafts.drop(self.path)
+        except (DraftError, OSError) as error:
+            self.notify(label(str(error), 300), title="Draft", severity="warning", markup=False)
+
+    def on_unmount(self) -> None:
+        self._keep()
+
+    # -- leaving, running, another editor
+
+    def action_back(self) -> None:
+        if self.modified and self._document.text is not None:
+            self.notify("The unsaved text is kept as a draft.", timeout=4)
+        self.app.pop_screen()
+
+    def action_run(self) -> None:
+        self._keep()
+        self.workbench.launch_text(self.path, self.editor.text)
+
+    def action_external(self) -> None:
+        """Hand the terminal to $EDITOR with the text; what comes back is one edit that can be undone."""
+        command = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
+        self._keep()
+        try:
+            with self.app.suspend():
+                text = _edited(shlex.split(command), self.editor.text, self.path.name)
+        except SuspendNotSupported:
+            self.notify("This terminal can't be handed over to another program.", severity="warning")
+            return
+        except (OSError, ValueError, subprocess.SubprocessError) as error:
+            self.notify(label(f"{command}: {error}", 300), title="$EDITOR", severity="error", markup=False)
+            return
+        if text != self.editor.text:
+            end = self.editor.document.end
+            self.editor.replace(text, (0, 0), end, maintain_selection_offset=False)
+
+
+def _examined(text: str) -> tuple[tuple[Problem, ...], tuple[Step, ...] | None]:
+    return check(text).problems, planned_steps(text)
+
+
+@lru_cache(maxsize=1)
+def _schema() -> dict[str, Any]:
+    from controller.pipeline.lint import schema
+
+    return schema()
+
+
+def _edited(command: list[str], text: str, name: str) -> str:
+    """What an editor makes of a text. Raises OSError, SubprocessError, ValueError (what it left is no text)."""
+    with tempfile.TemporaryDirectory(prefix="c8s-") as folder:
+        file = Path(folder) / name
+        file.write_text(text, encoding="utf-8")
+        subprocess.run([*command, str(file)], check=True)
+        return file.read_text(encoding="utf-8").replace("\r\n", "\n")

@@ -1,0 +1,92 @@
+"""Asks for a pipeline's parameters before a run, each with its default already there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Button, Input, Select, Static
+
+from workbench.core.checking import ParameterError, resolve_params
+from workbench.core.text import label
+
+
+class ParamsDialog(ModalScreen[dict[str, str] | None]):
+    """Gives the values, or None when nothing is to be run. `before` are the values of the last time."""
+
+    CSS_PATH = "dialogs.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+r", "run", "Run", id="params.run", tooltip="Run with these values"),
+        Binding("escape", "dismiss(None)", "Back", id="params.back", tooltip="Don't run"),
+    ]
+
+    def __init__(self, definition: Mapping[str, Any], before: Mapping[str, str]) -> None:
+        super().__init__()
+        self._definition, self._before = definition, before
+
+    @property
+    def _params(self) -> Sequence[Mapping[str, Any]]:
+        params: Sequence[Mapping[str, Any]] = self._definition.get("params") or ()
+        return params
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog"):
+            yield Static(Text(f"Run {label(str(self._definition['name']), 60)}"), classes="dialog-title", markup=False)
+            with VerticalScroll(classes="dialog-list"):
+                for number, param in enumerate(self._params):
+                    yield Static(self._caption(param), classes="dialog-caption", markup=False)
+                    yield self._field(param, f"param-{number}")
+            yield Static(id="params-wrong", classes="dialog-error", markup=False)
+            with Horizontal(classes="dialog-buttons"):
+                yield Button("Back", id="back", compact=True)
+                yield Button("Run", id="run", variant="primary", compact=True)
+
+    def _caption(self, param: Mapping[str, Any]) -> Text:
+        text = Text(label(param["name"], 60), "bold")
+        if param.get("description"):
+            text.append(f"  {label(str(param['description']), 120)}", "not bold dim")
+        return text
+
+    def _field(self, param: Mapping[str, Any], key: str) -> Input | Select[str]:
+        value = self._before.get(param["name"], param.get("default"))
+        options = [str(option) for option in param.get("options") or ()]
+        if not options:
+            return Input(value or "", id=key, compact=True)
+        shown = [(label(option, 60), option) for option in options]
+        return Select(shown, value=value if value in options else options[0], id=key, allow_blank=False, compact=True)
+
+    def on_mount(self) -> None:
+        self.query_one("#param-0").focus()
+
+    @on(Input.Submitted)
+    def action_run(self) -> None:
+        values = self._values()
+        try:
+            resolve_params(self._definition, values)
+        except ParameterError as error:
+            self.query_one("#params-wrong", Static).update(Text(label(str(error), 300)))
+            return
+        self.dismiss(values)
+
+    @on(Button.Pressed)
+    def _pressed(self, event: Button.Pressed) -> None:
+        if event.button.id == "run":
+            self.action_run()
+        else:
+            self.dismiss(None)
+
+    def _values(self) -> dict[str, str]:
+        """What is given; an empty field is the default, where there is one."""
+        values: dict[str, str] = {}
+        for number, param in enumerate(self._params):
+            field = self.query_one(f"#param-{number}")
+            value = field.value if isinstance(field, (Input, Select)) else ""
+            if value or "default" not in param:
+                values[param["name"]] = str(value)
+        return {name: value for name, value in values.items() if value}
