@@ -28,11 +28,22 @@ def plain_matrix(matrix: Any) -> Any:
         for entry in strategy
     ):
         return matrix
-    plain: Json = {"dimensions": {entry["dimension"]: entry["values"] for entry in strategy}}
+    plain: Json = {"dimensions": _dimensions(strategy)}
     excluded = [*_entries(matrix.get("exclude")), *_entries(matrix.get("exclusions"))]
     if excluded:
         plain["exclude"] = excluded
     return plain
+
+
+def _dimensions(strategy: list[Json]) -> Json:
+    """Entries that name one dimension are one dimension with the values of all: none is lost, none is there twice."""
+    dimensions: Json = {}
+    for entry in strategy:
+        earlier, values = dimensions.get(entry["dimension"]), entry["values"]
+        if isinstance(earlier, list) and isinstance(values, list):
+            values = earlier + [value for value in values if value not in earlier]
+        dimensions[entry["dimension"]] = values
+    return dimensions
 
 
 def normalised(data: Json) -> Json:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from controller.pipeline.forms import plain_matrix
 from controller.pipeline.lint import lint
 from controller.pipeline.model import Pipeline
 from tests.unit.pipeline.files import GOOD, HEAD, STEP, said
@@ -99,3 +100,8 @@ def test_what_is_valid_for_the_format_that_this_one_extends_is_valid_here() -> N
 def test_the_model_gives_back_what_it_took() -> None:
     definition = pipeline_of(COMPATIBLE)
     assert Pipeline.model_validate(definition).model_dump(by_alias=True, exclude_unset=True) == definition
+
+
+def test_older_matrix_entries_of_one_dimension_keep_the_values_of_all() -> None:
+    linux, others = {"dimension": "os", "values": ["linux"]}, {"dimension": "os", "values": ["darwin", "linux"]}
+    assert plain_matrix({"strategy": [linux, others]}) == {"dimensions": {"os": ["linux", "darwin"]}}
