@@ -125,7 +125,7 @@ async def test_two_runs_are_compared_by_status_duration_and_first_differing_line
         yield logs[name]
 
     async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
-        scene.controller.log_blocks = blocks  # type: ignore[method-assign]
+        scene.controller.log_blocks = blocks  # type: ignore[method-assign, assignment]
         await until(pilot, sees(scene, "✗ build"))
         await pilot.press("equals_sign")
         await until(pilot, sees(scene, "2 of 2 steps ended otherwise", "≠ build", "+7.0s", "not there"))

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import ClassVar
+
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.widgets import Footer, Static
+from textual.widgets import Footer, Input, Static
 
+from workbench.core.run_filter import ORDERS, RunFilter
 from workbench.core.text import label
 from workbench.tui.run_actions import RunActions
 from workbench.tui.screens.run import RunScreen
@@ -22,13 +27,29 @@ class RunsScreen(RunActions):
     """Enter opens a run."""
 
     CSS_PATH = "runs.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "slash",
+            "filter",
+            "Filter",
+            id="runs.filter",
+            tooltip="Show the runs with these words; ! before one: without",
+        ),
+        Binding("o", "order", "Order", show=False, id="runs.order", tooltip="Newest first, oldest, longest, by name"),
+        Binding("escape", "leave_filter", "All", show=False, id="runs.all", tooltip="Show all runs again"),
+    ]
     VERTICAL_BREAKPOINTS = [(0, "-low"), (28, "-high")]  # noqa: RUF012 - Textual says so
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._filter = RunFilter()
 
     def compose(self) -> ComposeResult:
         yield TopBar()
         yield RunsHeading(id="runs-heading")
         yield RunsTable(self.workbench.now, id="runs")
         yield Static(id="runs-empty", markup=False)
+        yield Input(id="runs-filter", placeholder="words of name, branch, commit, event, trigger or phase")
         with Vertical(id="preview"):
             yield Static(id="preview-heading", markup=False)
             preview = DagView(id="preview-dag")
@@ -42,9 +63,9 @@ class RunsScreen(RunActions):
 
     def runs_changed(self) -> None:
         runs = self.workbench.feed.runs
-        self.show_crumbs(f"runs ({len(runs)})" if runs.known else "runs")
         table, empty = self.query_one(RunsTable), self.query_one("#runs-empty", Static)
-        table.show_runs(runs)
+        table.show_runs(runs, self._filter)
+        self._crumbs()
         none = not len(runs)
         table.display = self.query_one(RunsHeading).display = not none
         empty.display = none
@@ -53,6 +74,39 @@ class RunsScreen(RunActions):
         elif self.focused is None:
             table.focus()
         self._preview()
+
+    def _crumbs(self) -> None:
+        runs, table = self.workbench.feed.runs, self.query_one(RunsTable)
+        shown = f"{table.count} of {len(runs)}" if self._filter.text else f"{len(runs)}"
+        how = ", ".join(part for part in (self._filter.text, self._filter.order) if part not in ("", "newest"))
+        self.show_crumbs(f"runs ({shown})" if runs.known else "runs", *((how,) if how else ()))
+
+    def action_filter(self) -> None:
+        field = self.query_one("#runs-filter", Input)
+        field.display = True
+        field.focus()
+
+    def action_leave_filter(self) -> None:
+        field = self.query_one("#runs-filter", Input)
+        field.value, field.display = "", False
+        self._filter = RunFilter()
+        self.runs_changed()
+        self.query_one(RunsTable).focus()
+
+    def action_order(self) -> None:
+        following = ORDERS[(ORDERS.index(self._filter.order) + 1) % len(ORDERS)]
+        self._filter = replace(self._filter, order=following)
+        self.runs_changed()
+
+    @on(Input.Changed, "#runs-filter")
+    def _narrow(self, event: Input.Changed) -> None:
+        self._filter = replace(self._filter, text=event.value)
+        self.runs_changed()
+
+    @on(Input.Submitted, "#runs-filter")
+    def _filtered(self) -> None:
+        self.query_one("#runs-filter", Input).display = bool(self._filter.text)
+        self.query_one(RunsTable).focus()
 
     def ticked(self) -> None:
         self.query_one(RunsTable).refresh()

@@ -62,6 +62,10 @@ class Rows(ScrollView, can_focus=True):
         self._keys: list[str] = []
         self._places: dict[str, int] = {}
 
+    @property
+    def count(self) -> int:
+        return len(self._keys)
+
     def show_keys(self, keys: list[str]) -> None:
         """Show these rows from now on."""
         place = self._places.get(self.cursor or "", 0)

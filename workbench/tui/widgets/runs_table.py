@@ -12,6 +12,7 @@ from textual.widgets import Static
 
 from workbench.client.views import Run
 from workbench.core.report import duration_text, run_duration
+from workbench.core.run_filter import RunFilter
 from workbench.core.run_list import RunList
 from workbench.core.text import label
 from workbench.tui.theme import Palette, sign
@@ -21,6 +22,7 @@ from workbench.tui.widgets.rows import Rows
 _BAR = 12
 _NAME = 32
 _BRANCH = 18
+_ALL = RunFilter()
 
 
 class RunsTable(Rows):
@@ -33,9 +35,10 @@ class RunsTable(Rows):
         self._now = now
         self._runs: RunList = RunList()
 
-    def show_runs(self, runs: RunList) -> None:
+    def show_runs(self, runs: RunList, chosen: RunFilter = _ALL) -> None:
         self._runs = runs
-        self.show_keys([run.name for run in runs.newest])
+        found = runs.newest if chosen == _ALL else chosen.shown(runs.newest, self._now())
+        self.show_keys([run.name for run in found])
 
     def draw_row(self, key: str, width: int, colours: Palette) -> Strip:
         run = self._runs.get(key)
