@@ -54,13 +54,13 @@ async def open_million() -> None:
     from workbench.tui.widgets.log_view import LogView
 
     work = step("work", (), "Succeeded")
-    summary = LogSummary(1_000_000, 130_000_000, None, True, None)
-    work = replace(work, attempts=(replace(work.attempts[0], log=summary),))
+    stored = LogSummary(1_000_000, 130_000_000, None, True, None)
+    work = replace(work, attempts=(replace(work.attempts[0], log=stored),))
     scene = Scene([run("long-1", "Succeeded", [work])])
     data, first = _chunk(_PLAIN), 0.0
 
     async def blocks(*_: object, **__: object) -> AsyncGenerator[bytes, None]:
-        for _ in range(1_000_000 // 2_000):
+        for _piece in range(1_000_000 // 2_000):
             yield data
 
     scene.controller.log_blocks = blocks  # type: ignore[method-assign]
