@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.client import End, Lines, Live, LogLine, Missed, StreamKey
-from workbench.core.step_log import StepLogs, microseconds
+from workbench.core.step_log import Download, StepLogs, microseconds
 
 KEY = StreamKey("build", 1, "step")
 
@@ -66,3 +66,16 @@ def test_times_are_read_and_a_broken_one_is_unknown() -> None:
     assert microseconds("1970-01-01T01:00:00+01:00") == 0
     assert microseconds("yesterday") is None
     assert microseconds(None) is None
+
+
+def test_a_stored_log_goes_on_behind_the_lines_that_are_here(logs: StepLogs) -> None:
+    logs.apply(lines(1, "one", "two"))
+    download = Download(logs.stream(KEY), stamped=True)
+    download.take(b"2026-01-01T00:00:00.000001Z one\n")
+    download.take(b"2026-01-01T00:00:00.000002Z two\n2026-01-01T00:00:01.000003Z three\n- four \n")
+    download.finish()
+    log = logs.stream(KEY).log
+    assert log.read(0, 9) == ["one", "two", "three", "four "]
+    assert log.time(2) == microseconds("2026-01-01T00:00:01.000003Z")
+    assert log.time(3) is None
+    assert logs.complete(KEY)
