@@ -77,8 +77,28 @@ def decide(
     for step in _in_order(steps):
         if step.name not in look.status:
             look_at_start(look, step)
-    ordered = with_queued([with_words(look.status[step.name]) for step in steps], attempts.stamp(began))
+    entries = [_with_inputs(look, with_words(look.status[step.name])) for step in steps]
+    ordered = with_queued(entries, attempts.stamp(began))
     return _conclude(look, old, ordered, began)
+
+
+def _with_inputs(look: Look, entry: Json) -> Json:
+    digest = look.observed.inputs.get(entry["name"])
+    return {**entry, "inputs": digest} if digest else entry
+
+
+def _source(look: Look, old: Json) -> Json | None:
+    """The snapshot that the step that clones has made, or that it took from an earlier run."""
+    if old.get("source") or look.observed.source_step is None:
+        return old.get("source")
+    entry = look.status[look.observed.source_step]
+    if entry.get("reused"):
+        taken = look.observed.reusable.get(entry["name"])
+        return taken.source if taken is not None else None
+    if entry["phase"] != "Succeeded" or not entry.get("attempts"):
+        return None
+    manifest = look.observed.attempts[entry["slug"], entry["attempts"][-1]["number"]].manifest or {}
+    return manifest.get("source")
 
 
 def _numbers(observed: Observed) -> dict[str, list[int]]:
@@ -115,6 +135,8 @@ def _conclude(look: Look, old: Json, entries: list[Json], began: datetime) -> De
     runtime = look.observed.runtime or old.get("runtime")
     if runtime:
         base["runtime"] = runtime
+    if source := _source(look, old):
+        base["source"] = source
     actions = tuple(look.actions)
     if all(entry["phase"] in FINAL for entry in entries):
         waiting, give_up = _open_logs(look, entries)

@@ -6,10 +6,22 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from controller.kube import JOBS, PODS, AlreadyExists, ApiError, Conflict, KubeClient, KubeError, NotFound
+from controller.kube import (
+    JOBS,
+    PIPELINE_RUNS,
+    PODS,
+    SECRETS,
+    AlreadyExists,
+    ApiError,
+    Conflict,
+    KubeClient,
+    KubeError,
+    NotFound,
+)
 from controller.operator import jobs, names, secrets
 from controller.operator.actions import Action, FindJob, PrepareSecrets, ReadManifest, RemoveJob, StartAttempt, StopPod
 from controller.operator.attempts import STOP_AFTER
@@ -17,8 +29,10 @@ from controller.operator.belongings import is_owned, place_of
 from controller.operator.observed import Refusal
 from controller.operator.ports import Manifests
 from controller.operator.quota import shortage
+from controller.operator.reuse import Reusable, offered
 from controller.operator.runs import RunState
 from controller.operator.settings import OperatorSettings
+from controller.operator.source_step import git_of
 
 Json = dict[str, Any]
 _log = logging.getLogger(__name__)
@@ -70,7 +84,11 @@ class Errands:
     async def _start(self, run: Json, state: RunState, action: StartAttempt) -> None:
         place = (action.step.slug, action.number)
         upstream = state.upstream[action.step.name]
-        plan = jobs.StepPlan(run, state.pipeline, action.step, action.number, state.facts, upstream)
+        facts = state.facts
+        if source := state.status.get("source"):
+            facts = replace(facts, commit=source["commit"])
+        clones = action.step.name == state.source_step
+        plan = jobs.StepPlan(run, state.pipeline, action.step, action.number, facts, upstream, clones)
         job = jobs.build(plan, self._settings)
         if job["metadata"]["name"] in state.created:
             return
@@ -127,11 +145,43 @@ class Errands:
             found = json.loads(await self._store.get(key))
         state.manifests[action.slug, action.number] = found
 
+    async def earlier(self, run: Json) -> dict[str, Reusable]:
+        """What the run named by `reuseFrom` has to offer; a step whose artifacts are swept away is no offer."""
+        namespace, name = run["metadata"]["namespace"], run["spec"]["reuseFrom"]
+        try:
+            found = offered(await self._client.get(PIPELINE_RUNS, name, namespace))
+        except NotFound:
+            _log.warning(
+                "run %s/%s: the run %s, whose steps it was to reuse, is gone", namespace, run["metadata"]["name"], name
+            )
+            return {}
+        kept = await asyncio.gather(*(self._is_kept(namespace, each) for each in found.values()))
+        return {made_of: each for (made_of, each), there in zip(found.items(), kept, strict=True) if there}
+
+    async def _is_kept(self, namespace: str, found: Reusable) -> bool:
+        made = found.reused
+        if not found.artifacts:
+            return True
+        key = names.manifest_key(namespace, made["run"], made["slug"], made["attempt"])
+        return await self._store.head(key) is not None
+
+    async def _missing_credentials(self, run: Json, state: RunState) -> dict[str, str]:
+        """The step that clones lacks its Secret: (its name, a sentence); nothing when all is there."""
+        git = git_of(run) or {}
+        if state.source_step is None or not git.get("secretRef"):
+            return {}
+        try:
+            await self._client.get(SECRETS, git["secretRef"], run["metadata"]["namespace"])
+        except NotFound:
+            return {state.source_step: f"there is no secret {git['secretRef']} with the credentials for {git['url']}"}
+        return {}
+
     async def prepare(self, run: Json, state: RunState) -> None:
         """Make the run's Secrets, or read those made before."""
         try:
             state.secret_values = await secrets.copy_values(self._client, run, state.steps)
             state.missing_secrets = secrets.missing(state.steps, state.secret_values)
+            state.missing_secrets |= await self._missing_credentials(run, state)
             if jobs.uses_agents(state.steps, run):
                 await secrets.give_token(self._client, run, self._settings, self._now().timestamp())
         except KubeError as error:

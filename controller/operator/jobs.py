@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from controller.operator import entry, names
+from controller.operator import entry, names, source_step
 from controller.operator.settings import OperatorSettings
 from controller.pipeline import duration
 from controller.pipeline.graph import ExpandedStep
@@ -34,6 +34,8 @@ class StepPlan:
     facts: RunFacts
     upstream: Sequence[str]
     """Slugs of the steps upstream that made artifacts, in the order to unpack them."""
+    clones: bool = False
+    """Whether it is the step that clones the run's repository."""
 
     @property
     def fetches(self) -> bool:
@@ -56,11 +58,11 @@ def build(plan: StepPlan, settings: OperatorSettings) -> Json:
         "terminationGracePeriodSeconds": _UPLOAD_GRACE if expanded.step.artifacts else _GRACE,
         "activeDeadlineSeconds": duration.seconds(expanded.step.timeout) + _BACKSTOP,
         "securityContext": _pod_security(settings),
-        "containers": [_step_container(plan, settings)],
-        "volumes": _volumes(plan),
+        "containers": [_main_container(plan, settings)],
+        "volumes": source_step.volumes(run) if plan.clones else _volumes(plan),
     }
     uid = {names.RUN_UID: run["metadata"]["uid"]}
-    agents = _agents(plan, settings)
+    agents = [] if plan.clones else _agents(plan, settings)
     if agents:
         pod_spec["initContainers"] = agents
     return {
@@ -81,6 +83,12 @@ def build(plan: StepPlan, settings: OperatorSettings) -> Json:
             "template": {"metadata": {"labels": labels, "annotations": uid}, "spec": pod_spec},
         },
     }
+
+
+def _main_container(plan: StepPlan, settings: OperatorSettings) -> Json:
+    if plan.clones:
+        return source_step.container(plan.run, plan.step.slug, plan.attempt, settings, _agent_security(settings))
+    return _step_container(plan, settings)
 
 
 def _step_container(plan: StepPlan, settings: OperatorSettings) -> Json:

@@ -61,7 +61,7 @@ def entry_of(step: ExpandedStep, before: Json | None, **values: Any) -> Json:
         "dependsOn": list(step.depends_on),
         "allowFailure": step.step.allow_failure,
     }
-    for kept in ("startTime", "completionTime", "artifacts", "attempts"):
+    for kept in ("startTime", "completionTime", "artifacts", "attempts", "inputs", "reused"):
         if before and kept in before:
             entry[kept] = before[kept]
     entry |= values

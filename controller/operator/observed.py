@@ -10,6 +10,7 @@ from typing import Any
 
 from controller.operator import names
 from controller.operator.quota import shortage
+from controller.operator.reuse import Reusable
 
 Json = dict[str, Any]
 
@@ -77,6 +78,16 @@ class Observed:
     """Why they could not be made so far."""
     never_fits: Mapping[str, str] = field(default_factory=dict)
     """Step name -> why no node can ever take it."""
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    """Step name -> the digest of what it is made of, as far as that is known."""
+    reusable: Mapping[str, Reusable] = field(default_factory=dict)
+    """Step name -> what an earlier run has of it."""
+    noted: frozenset[str] = frozenset()
+    """Names of the reused steps of which the API server's status tells: agents can ask for their artifacts."""
+    source_step: str | None = None
+    """The name of the step that clones, in a run on a repository."""
+    source_noted: bool = True
+    """Whether the API server's status tells where the source is, for who fetches it."""
     since: datetime | None = None
     """When this process began to look at the run."""
     runtime: Json | None = None
@@ -208,7 +219,7 @@ def _uploaded(view: AttemptView, pod: Json | None) -> Sight:
         return Sight("Succeeded", "Succeeded", "", 0)
     upload = container_status(pod or {}, names.UPLOAD)
     ended = ((upload or {}).get("state") or {}).get("terminated")
-    if ended is None and pod is not None and not is_over(pod):
+    if ended is None and pod is not None and not is_over(pod) and _uploads(pod):
         return Sight(None, "Uploading", "its commands succeeded; the artifacts are being stored", 0)
     if not view.manifest_read:
         return Sight(None, "Uploading", "the artifacts are being checked", 0, check_manifest=True)
@@ -217,6 +228,11 @@ def _uploaded(view: AttemptView, pod: Json | None) -> Sight:
     code = (ended or {}).get("exitCode")
     why = f"the upload ended with exit code {code}" if code else "the upload did not finish"
     return Sight("Failed", "ArtifactUploadFailed", f"the artifacts could not be stored: {why}; its log says more", 0)
+
+
+def _uploads(pod: Json) -> bool:
+    """Whether a sidecar does it; the step that clones does it itself."""
+    return any(each["name"] == names.UPLOAD for each in pod["spec"].get("initContainers") or [])
 
 
 def _pod_over(pod: Json) -> Sight:

@@ -167,7 +167,9 @@ class Reconciler:
             if not state.prepared and (state.begun or self._belongings.any(key, state.uid)):
                 # Taken over from an earlier process. No log may be followed before its secrets are known.
                 await self._errands.prepare(run, state)
-            observed = self._observe(key, state)
+            if state.earlier is None and run["spec"].get("reuseFrom"):
+                state.earlier = await self._errands.earlier(run)
+            observed = self._observe(key, run, state)
             known = {**run, "status": state.status}
             decision = decide(known, state.pipeline, state.steps, observed, self._now(), self._settings)
             failures = await self._errands.run(run, state, decision.actions)
@@ -220,7 +222,7 @@ class Reconciler:
                 raise InvalidRunError(f"the pipeline of PipelineConfig {reference} is not valid: {error}") from error
             raise
 
-    def _observe(self, key: Key, state: RunState) -> Observed:
+    def _observe(self, key: Key, run: Json, state: RunState) -> Observed:
         pods = self._belongings.pods(key, state.uid)
         found = {**state.created, **self._belongings.jobs(key, state.uid)}
         by_slug = {step.slug: step for step in state.steps}
@@ -243,6 +245,11 @@ class Reconciler:
             state.prepared,
             state.not_ready_because,
             never_fits={s.name: why for s in state.steps if (why := never_fits(s.step, self.nodes)) is not None},
+            inputs=(made_of := state.inputs(run["spec"])),
+            reusable={n: taken for n, d in made_of.items() if (taken := (state.earlier or {}).get(d)) is not None},
+            noted=frozenset(e["name"] for e in state.stored.get("steps") or [] if e.get("reused")),
+            source_step=state.source_step,
+            source_noted=bool(state.stored.get("source")),
             since=state.since,
             runtime=self.runtime,
         )

@@ -81,6 +81,7 @@ def pipeline_run() -> Json:
     immutable = {"rule": "self == oldSelf", "message": "a run's pipeline can't be changed"}
     pipeline["x-kubernetes-validations"] = [immutable]
     archive = _object({"digest": {"type": "string", "pattern": "^sha256:[0-9a-f]{64}$"}}, "digest")
+    git = _object({"url": _STRING, "revision": _STRING, "submodules": {"type": "boolean"}, "secretRef": _STRING}, "url")
     spec = _object(
         {
             "pipelineConfigRef": _object({"name": _STRING}, "name"),
@@ -89,10 +90,11 @@ def pipeline_run() -> Json:
             "branch": _STRING,
             "event": {"type": "string", "enum": ["push", "pull_request", "tag", "manual"]},
             "params": {"type": "object", "additionalProperties": _STRING},
-            "source": _object({"archive": archive, "git": _object({"url": _STRING, "revision": _STRING}, "url")}),
+            "source": _object({"archive": archive, "git": git}),
             "priority": {"type": "string", "enum": ["high", "normal", "low"]},
             "triggeredBy": _STRING,
             "rerunOf": _STRING,
+            "reuseFrom": _STRING,
             "cancel": {"type": "boolean"},
         }
     )
@@ -161,6 +163,8 @@ def _run_status() -> Json:
             "completionTime": _TIME,
             "artifacts": _list(file),
             "firstFailure": _OPEN,
+            "inputs": _STRING,
+            "reused": _object({"run": _STRING, "slug": _STRING, "attempt": _INTEGER}),
             "attempts": _list(attempt),
         },
         "name",
@@ -175,6 +179,8 @@ def _run_status() -> Json:
             "summary": _object({**dict.fromkeys(counts, _INTEGER), "progress": _STRING}),
             "runtime": _object({"images": _STRING, "name": _STRING}),
             "criticalPath": _list(_STRING),
+            "source": _object({"digest": _STRING, "commit": _STRING, "size": _NUMBER}),
+            "group": _STRING,
             "conditions": _list(_condition()),
             "steps": _list(step),
         }

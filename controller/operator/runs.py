@@ -12,6 +12,8 @@ from pydantic import ValidationError
 
 from controller.operator.names import RUN_NUMBER
 from controller.operator.observed import Milestones, Refusal
+from controller.operator.reuse import Reusable, inputs
+from controller.operator.source_step import with_source_step
 from controller.pipeline import params
 from controller.pipeline.graph import ExpandedStep, ancestors, expand
 from controller.pipeline.lint import check_definition
@@ -37,6 +39,8 @@ class RunState:
     """As decided last; what is written may be a moment behind."""
     upstream: dict[str, tuple[str, ...]]
     """Step name -> slugs of the steps upstream that make artifacts."""
+    source_step: str | None
+    """The name of the step that clones, in a run on a repository."""
     since: datetime
     """When this process began to look at it."""
     version: str
@@ -66,8 +70,20 @@ class RunState:
     """The status that was last tried to write, whether or not that was answered."""
     written: Json | None = None
     """The status that was written last."""
+    earlier: dict[str, Reusable] | None = None
+    """What the run named by `reuseFrom` has, by what it is made of; None before it was asked for."""
+    _inputs: tuple[Json | None, dict[str, str]] | None = None
+    """What the steps are made of, and the source that was known then."""
     over: bool = False
     """Its last status is written, and nothing is left to be done."""
+
+    def inputs(self, spec: Json) -> dict[str, str]:
+        """For each step the digest of what it is made of, as far as it is known."""
+        source = self.status.get("source")
+        if self._inputs is None or self._inputs[0] != source:
+            found = inputs(self.pipeline, self.steps, self.facts, spec, source, self.source_step)
+            self._inputs = source, found
+        return self._inputs[1]
 
     @property
     def begun(self) -> bool:
@@ -94,7 +110,7 @@ def read_run(run: Json, now: datetime) -> RunState:
     values, wrong = params.resolve(definition.get("params") or [], spec.get("params") or {})
     if wrong:
         raise InvalidRunError("; ".join(sentence for _, sentence in wrong))
-    steps = expand(pipeline)
+    steps, source_step = with_source_step(run, expand(pipeline))
     facts = RunFacts(
         metadata["name"],
         (metadata.get("labels") or {}).get(RUN_NUMBER, ""),
@@ -109,7 +125,8 @@ def read_run(run: Json, now: datetime) -> RunState:
         steps,
         facts,
         status,
-        _upstream(steps),
+        _upstream(steps, source_step),
+        source_step,
         now,
         metadata["resourceVersion"],
         stored=status,
@@ -117,9 +134,9 @@ def read_run(run: Json, now: datetime) -> RunState:
     )
 
 
-def _upstream(steps: Sequence[ExpandedStep]) -> dict[str, tuple[str, ...]]:
+def _upstream(steps: Sequence[ExpandedStep], source_step: str | None) -> dict[str, tuple[str, ...]]:
     by_name = {step.name: step for step in steps}
     return {
-        name: tuple(by_name[other].slug for other in above if by_name[other].step.artifacts)
+        name: tuple(by_name[o].slug for o in above if by_name[o].step.artifacts and o != source_step)
         for name, above in ancestors(steps).items()
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 from controller.operator.actions import PrepareSecrets
@@ -12,14 +13,46 @@ from controller.pipeline.graph import ExpandedStep
 
 Json = dict[str, Any]
 
+_NOTED_SOON = timedelta(seconds=0.05)
+
 
 def look_at_start(look: Look, step: ExpandedStep) -> None:
     before = look.before.get(step.name)
+    taken = _taken(look, step, before)
+    if taken is not None:
+        look.status[step.name] = taken
+        return
     verdict = _may_start(look, step)
     if verdict is None:
         start(look, step, before, [], 1)
     else:
         look.status[step.name] = held(look, step, before, verdict)
+
+
+def _taken(look: Look, step: ExpandedStep, before: Json | None) -> Json | None:
+    """The entry of a step that an earlier run has done: as all that it depends on was, a clone excepted."""
+    found = look.observed.reusable.get(step.name)
+    if found is None or look.stopping:
+        return None
+    for name in step.depends_on:
+        entry = look.status[name]
+        if entry["phase"] != "Succeeded" or (entry["reason"] != "Reused" and name != look.observed.source_step):
+            return None
+    words = f"taken from run {found.reused['run']}, where it succeeded"
+    more: Json = {"reused": found.reused}
+    if found.artifacts and step.name != look.observed.source_step:
+        more["artifacts"] = list(found.artifacts)
+    return held(look, step, before, ("Succeeded", "Reused", words), **more)
+
+
+def _not_noted(look: Look, step: ExpandedStep) -> str | None:
+    """What agents will ask the API for and it does not know yet: its status is written a moment later."""
+    if look.observed.source_step is not None and step.depends_on and not look.observed.source_noted:
+        return "where its source is"
+    for name, entry in look.status.items():
+        if entry.get("reused") and name not in look.observed.noted:
+            return "what is taken from an earlier run"
+    return None
 
 
 def _may_start(look: Look, step: ExpandedStep) -> Verdict | None:
@@ -41,6 +74,9 @@ def _may_start(look: Look, step: ExpandedStep) -> Verdict | None:
     missing = look.observed.missing_secrets.get(step.name)
     if missing is not None:
         return "Failed", "SecretMissing", missing
+    if (unknown := _not_noted(look, step)) is not None:
+        look.due.append(look.now + _NOTED_SOON)
+        return "Pending", "Preparing", f"{unknown} is being noted"
     if not look.observed.secrets_ready:
         if not any(isinstance(action, PrepareSecrets) for action in look.actions):
             look.actions.append(PrepareSecrets())

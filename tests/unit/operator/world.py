@@ -18,9 +18,12 @@ from controller.operator.actions import (
 )
 from controller.operator.decide import RUN_FINAL, Decision, decide
 from controller.operator.observed import AttemptView, Milestones, Observed, Refusal, is_over, milestones
+from controller.operator.reuse import Reusable, inputs
 from controller.operator.settings import OperatorSettings
+from controller.operator.source_step import with_source_step
 from controller.pipeline.graph import expand
 from controller.pipeline.model import Pipeline
+from controller.pipeline.variables import RunFacts
 
 Json = dict[str, Any]
 Place = tuple[str, int]
@@ -49,7 +52,11 @@ class World:
     def __init__(self, *steps: Json, spec: Json | None = None, missing: dict[str, str] | None = None, **more: Any):
         self.run = run_of(steps, spec=spec, **more)
         self.pipeline = Pipeline.model_validate(self.run["spec"]["pipeline"])
-        self.steps = expand(self.pipeline)
+        self.steps, self.source_step = with_source_step(self.run, expand(self.pipeline))
+        self.earlier: dict[str, Reusable] = {}
+        """What an earlier run has, by what it is made of."""
+        self.written: Json | None = None
+        """The status that the API server has; by default the one that was decided last."""
         self.now = T0
         self.since = T0
         self.status: Json = {}
@@ -90,7 +97,23 @@ class World:
                 held=self.held.get(place, ""),
                 log=self.logs.get(place),
             )
-        return Observed(views, self.refused, self.missing, self.prepared, since=self.since)
+        stored = self.status if self.written is None else self.written
+        facts = RunFacts("ci-1", "1", "", "main", {})
+        made_of = inputs(
+            self.pipeline, self.steps, facts, self.run["spec"], self.status.get("source"), self.source_step
+        )
+        return Observed(
+            views,
+            self.refused,
+            self.missing,
+            self.prepared,
+            inputs=made_of,
+            reusable={name: self.earlier[digest] for name, digest in made_of.items() if digest in self.earlier},
+            noted=frozenset(e["name"] for e in stored.get("steps") or [] if e.get("reused")),
+            source_step=self.source_step,
+            source_noted=bool(stored.get("source")),
+            since=self.since,
+        )
 
     def decide(self) -> Decision:
         known = {**self.run, "status": self.status}
@@ -140,7 +163,9 @@ class World:
     def pod(self, slug: str, number: int = 1, *, node: str | None = "node", **status: Any) -> Json:
         """The pod of an attempt, with this status from now on."""
         metadata = {"name": f"{slug}-{number}-pod", "namespace": "team", "uid": f"pod-{slug}-{number}"}
-        old = self.pods.get((slug, number), {"spec": {"activeDeadlineSeconds": 2700, "containers": []}})
+        sidecars = [] if slug == self.source_step else [{"name": names.UPLOAD}]
+        fresh: Json = {"activeDeadlineSeconds": 2700, "containers": [], "initContainers": sidecars}
+        old = self.pods.get((slug, number), {"spec": fresh})
         spec = {**old["spec"], **({"nodeName": node} if node else {})}
         pod = {"metadata": metadata, "spec": spec, "status": status}
         self.pods[slug, number] = pod
