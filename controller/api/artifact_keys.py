@@ -50,13 +50,21 @@ def possible_attempts(step: Mapping[str, Any]) -> list[int]:
 
 
 async def committed(store: "ObjectStore", run: Mapping[str, Any], step: Mapping[str, Any]) -> ArtifactSet | None:
-    """The artifacts of the step's last attempt that committed some; None when none did."""
+    """The artifacts of the step's last attempt that committed some; None when none did.
+
+    Of a step that was not run again, those of the run that made them, which is in the same namespace.
+    """
     meta = run["metadata"]
-    for attempt in possible_attempts(step):
-        place = (str(meta["namespace"]), str(meta["name"]), str(step["slug"]), attempt)
+    made = step.get("reused")
+    name, slug = (made["run"], made["slug"]) if made else (meta["name"], step["slug"])
+    for attempt in [int(made["attempt"])] if made else possible_attempts(step):
+        place = (str(meta["namespace"]), str(name), str(slug), attempt)
         key = manifest_key(*place)
         if await store.head(key) is None:
             continue
         archive = json.loads(await store.get(key, limit=MANIFEST_LIMIT))["archive"]
+        if archive is None:
+            # A clone: what it made is the source.
+            return None
         return ArtifactSet(archive_key(*place), int(archive["size"]), str(archive["sha256"]))
     return None

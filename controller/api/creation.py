@@ -44,7 +44,6 @@ class Order:
     triggered_by: str | None = None
     rerun_of: str | None = None
     reuse_from: str | None = None
-    keep_on_failure: bool = False
 
     @property
     def pipeline(self) -> str:
@@ -102,7 +101,6 @@ def rerun_order(run: Mapping[str, Any], body: RerunRequest, checked: Checked, us
         priority=spec.get("priority"),
         rerun_of=name,
         reuse_from=name if body.from_failed or changed else None,
-        keep_on_failure=bool(spec.get("keepOnFailure") if body.keep_on_failure is None else body.keep_on_failure),
     )
 
 
@@ -140,7 +138,6 @@ def run_object(namespace: str, name: str, number: int, order: Order, key: Idempo
         "source": order.source,
         "rerunOf": order.rerun_of,
         "reuseFrom": order.reuse_from,
-        "keepOnFailure": order.keep_on_failure or None,
     }
     return {
         "apiVersion": "c8s.dev/v1alpha1",

@@ -92,6 +92,9 @@ class ArchiveSource(Wire):
     """A stored working tree, by the digest of its tar.gz."""
 
     digest: str = Field(pattern=DIGEST, examples=["sha256:" + 64 * "0"])
+    contents: str | None = Field(
+        None, pattern=DIGEST, description="names the files without the pipeline's own, to tell what can be reused"
+    )
 
 
 class GitSource(Wire):
@@ -137,7 +140,6 @@ class RunRequest(Wire):
     reuse_from: str | None = Field(
         None, pattern=NAME, description="a run; steps that succeeded there and would be the same are not run again"
     )
-    keep_on_failure: bool | None = Field(None, description="keep the workspace of a failed step, to look into it")
 
 
 class RerunRequest(Wire):
@@ -149,7 +151,6 @@ class RerunRequest(Wire):
     pipeline: dict[str, Any] | None = None
     source: Source | None = None
     params: dict[ParamName, ParamValue] = Field(default_factory=dict, max_length=100)
-    keep_on_failure: bool | None = None
 
 
 class PipelineRequest(Wire):
@@ -216,7 +217,6 @@ class Run(Described):
     triggered_by: str | None = None
     rerun_of: str | None = None
     reuse_from: str | None = None
-    keep_on_failure: bool = False
     cancel_requested: bool = False
     definition: dict[str, Any] | None = None
     status: dict[str, Any]

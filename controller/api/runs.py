@@ -58,7 +58,6 @@ async def create_run(request: Request, ns: str, body: models.RunRequest, idempot
         priority=body.priority,
         triggered_by=body.triggered_by,
         reuse_from=body.reuse_from,
-        keep_on_failure=bool(body.keep_on_failure),
     )
     if order.reuse_from is not None:
         await find_run(services_of(request), ns, order.reuse_from)

@@ -35,7 +35,6 @@ def run_view(run: Object, *, definition: bool) -> dict[str, Any]:
         "triggeredBy": spec.get("triggeredBy"),
         "rerunOf": spec.get("rerunOf"),
         "reuseFrom": spec.get("reuseFrom"),
-        "keepOnFailure": bool(spec.get("keepOnFailure")),
         "cancelRequested": bool(spec.get("cancel")),
         "status": {"phase": "Pending", **(run.get("status") or {})},
     }

@@ -80,7 +80,8 @@ def pipeline_run() -> Json:
     pipeline = structural_schema()
     immutable = {"rule": "self == oldSelf", "message": "a run's pipeline can't be changed"}
     pipeline["x-kubernetes-validations"] = [immutable]
-    archive = _object({"digest": {"type": "string", "pattern": "^sha256:[0-9a-f]{64}$"}}, "digest")
+    digest: Json = {"type": "string", "pattern": "^sha256:[0-9a-f]{64}$"}
+    archive = _object({"digest": digest, "contents": digest}, "digest")
     git = _object({"url": _STRING, "revision": _STRING, "submodules": {"type": "boolean"}, "secretRef": _STRING}, "url")
     spec = _object(
         {

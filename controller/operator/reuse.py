@@ -36,7 +36,9 @@ def identity(spec: Json, cloned: Json | None) -> Json | None:
     source = spec.get("source") or {}
     if source.get("git"):
         return {"commit": cloned["commit"]} if cloned else None
-    return {"digest": (source.get("archive") or {}).get("digest")}
+    archive = source.get("archive") or {}
+    # An edit of the pipeline's own file alone, which lies among the others, makes no other source.
+    return {"contents": archive.get("contents") or archive.get("digest")}
 
 
 def inputs(

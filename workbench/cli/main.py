@@ -30,6 +30,8 @@ _COMMANDS = {
     "runs": ("workbench.cli.runs", "List runs, or show one."),
     "logs": ("workbench.cli.runs", "Print the logs of a run."),
     "cancel": ("workbench.cli.runs", "Cancel a run."),
+    "rerun": ("workbench.cli.rerun", "Run a run again, or only what did not succeed in it."),
+    "shell": ("workbench.cli.shell", "Open a shell in a running step."),
     "artifacts": ("workbench.cli.artifacts", "List or download what a run's steps have left."),
     "secrets": ("workbench.cli.secrets", "Set, list and delete secrets."),
     "up": ("workbench.cli.sandbox", "Start a sandbox and keep it running."),

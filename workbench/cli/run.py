@@ -70,7 +70,6 @@ Examples:
 )
 @click.option("--priority", type=click.Choice(["high", "normal", "low"]), help="The run's place in the queue.")
 @click.option("--resume", metavar="RUN", help="Reuse what succeeded in this run and would be the same now.")
-@click.option("--keep", is_flag=True, help="Keep a failed step's workspace for a while, for `c8s shell`.")
 @click.option(
     "--source",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -132,7 +131,7 @@ def _order(pipeline: PipelineFile, definition: Mapping[str, Any], given: Mapping
         params=params,
         priority=given["priority"],
         reuse_from=given["resume"],
-        keep_on_failure=given["keep"],
+        file=pipeline.path,
     )
 
 

@@ -16,7 +16,7 @@ from workbench.cli.printer import Output, RunPrinter
 from workbench.client import Client, Cluster, Run
 from workbench.core.report import report
 from workbench.core.runlog import RunLog
-from workbench.core.submission import Order, Source, describe, packing, size_text, submit
+from workbench.core.submission import Order, Rerun, Source, describe, packing, size_text, submit
 from workbench.core.text import clean
 
 _EXIT = {"Succeeded": 0}
@@ -33,7 +33,7 @@ def _now() -> datetime:
 class Session:
     """What `c8s run` does once the pipeline is known to be good."""
 
-    order: Order
+    order: Order | Rerun
     where: Target
     how: Look
     verbose: bool = False
@@ -67,7 +67,9 @@ class Session:
 
     async def _work(self, asked: Interrupts) -> Run | None:
         """The run at its end; None when it was not to be created any more."""
-        async with packing(self.order.tree) as source, opened(self.where) as client:
+        fresh = self.order if isinstance(self.order, Order) else None
+        tree, file = (fresh.tree, fresh.file) if fresh is not None else (None, None)
+        async with packing(tree, file) as source, opened(self.where, start=fresh is not None) as client:
             cluster = await client.cluster()
             ready = await source
             if asked.asked.is_set():
@@ -76,7 +78,7 @@ class Session:
             self._created = True
             if ready is not None:
                 _announce(ready)
-            run = await submit(client, self.order, ready)
+            run = await self._create(client, ready)
             asked.last_words = f"left; run {run.name} goes on unless its sandbox was started for it"
             await self._introduce(run, cluster, ready)
             final = await self._follow(client, run, asked)
@@ -84,12 +86,24 @@ class Session:
             await self.output.write(lines)
             return final
 
+    async def _create(self, client: Client, source: Source | None) -> Run:
+        if isinstance(self.order, Rerun):
+            return await client.rerun(self.order.run, key=self.order.key, from_failed=self.order.from_failed)
+        return await submit(client, self.order, source)
+
     async def _introduce(self, run: Run, cluster: Cluster, source: Source | None) -> None:
-        lines = [f"run {clean(run.name, colour=False)} ({describe(source)})"]
+        what = f"again {self.order.run}" if isinstance(self.order, Rerun) else self._described(self.order, source)
+        lines = [f"run {clean(run.name, colour=False)} ({clean(what, colour=False)})"]
         if cluster.ignores_images:
             runtime = clean(cluster.runtime, colour=False)
             lines.append(f"images are ignored: the steps run on this machine, as you ({runtime})")
         await self.output.write([self.how.paint(line, DIM) for line in lines])
+
+    @staticmethod
+    def _described(order: Order, source: Source | None) -> str:
+        if order.git is None:
+            return describe(source)
+        return f"{order.git['url']} at {order.git['revision']}"
 
     async def _follow(self, client: Client, run: Run, asked: Interrupts) -> Run:
         printer = RunPrinter(self.how, timestamps=self.timestamps)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 from urllib.parse import quote
@@ -27,6 +29,7 @@ from workbench.client.views import (
 )
 
 if TYPE_CHECKING:
+    from workbench.client.commands import Command
     from workbench.client.streams import Streams
     from workbench.client.transport import Transport
 
@@ -133,6 +136,7 @@ class Client:
         *,
         key: str,
         source: str | None = None,
+        contents: str | None = None,
         git: Mapping[str, Any] | None = None,
         branch: str | None = None,
         commit: str | None = None,
@@ -141,7 +145,6 @@ class Client:
         priority: str | None = None,
         triggered_by: str | None = None,
         reuse_from: str | None = None,
-        keep_on_failure: bool | None = None,
     ) -> Run:
         """Start a run of `pipeline` (the file's fields), on the archive with the digest `source` or on a `git` source.
 
@@ -153,7 +156,11 @@ class Client:
         """
         document = _without_none(
             pipeline=dict(pipeline),
-            source={"archive": {"digest": source}} if source else {"git": dict(git)} if git else None,
+            source={"archive": _without_none(digest=source, contents=contents)}
+            if source
+            else {"git": dict(git)}
+            if git
+            else None,
             branch=branch,
             commit=commit,
             event=event,
@@ -161,7 +168,6 @@ class Client:
             priority=priority,
             triggeredBy=triggered_by,
             reuseFrom=reuse_from,
-            keepOnFailure=keep_on_failure,
         )
         answer = await self._object(
             "POST", self._path("runs"), "create the run", document=document, headers={"Idempotency-Key": key}
@@ -218,6 +224,30 @@ class Client:
         """What the cluster says happened to the run, its Jobs and its pods, oldest first."""
         answer = await self._object("GET", self._path("runs", name, "events"), f"list the events of run {name}")
         return tuple(decode.decode_event(item) for item in _items(answer))
+
+    @asynccontextmanager
+    async def execute(
+        self,
+        run: str,
+        step: str,
+        command: Sequence[str] = (),
+        *,
+        container: str = "step",
+        size: os.terminal_size | None = None,
+    ) -> AsyncIterator[Command]:
+        """Run a command in a container of a running step, a shell unless told otherwise.
+
+        With a `size` it has a terminal of that size.
+        """
+        from workbench.client.commands import Command
+
+        params = [("container", container), *(("command", word) for word in command)]
+        if size is not None:
+            params += [("tty", "true"), ("columns", str(size.columns)), ("rows", str(size.lines))]
+        what = f"run a command in step {step} of {run}"
+        path = self._path("runs", run, "steps", step, "exec")
+        async with self._transport.raw_socket(path, what, params) as socket:
+            yield Command(socket, what)
 
     def watch_runs(self, run: str | None = None) -> AsyncGenerator[Change, None]:
         """What there is, then every change: of all runs of the namespace, or of one.

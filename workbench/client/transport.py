@@ -143,6 +143,20 @@ class Transport:
     @asynccontextmanager
     async def socket(self, path: str, what: str, params: Params) -> AsyncIterator[AsyncIterator[Any]]:
         """A WebSocket's messages, decoded from JSON. Ends when the other side closes it in order."""
+        async with self._socket(path, what, params) as socket:
+            yield self._messages(socket, what)
+
+    @asynccontextmanager
+    async def raw_socket(self, path: str, what: str, params: Params) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+        """A WebSocket whose messages mean something else than JSON. It is not opened again when it breaks."""
+        try:
+            async with self._socket(path, what, params) as socket:
+                yield socket
+        except Broken as broken:
+            raise broken.error from broken.__cause__
+
+    @asynccontextmanager
+    async def _socket(self, path: str, what: str, params: Params) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
         headers = {"Authorization": f"Bearer {self.token(what)}"}
         try:
             async with self._session.ws_connect(
@@ -153,7 +167,7 @@ class Transport:
                 max_msg_size=_MAX_FRAME,
                 timeout=aiohttp.ClientWSTimeout(ws_close=2.0),
             ) as socket:
-                yield self._messages(socket, what)
+                yield socket
         except aiohttp.WSServerHandshakeError as error:
             # A refused handshake has no body to read, so the status alone must do.
             refused = error_for(error.status, {}, what, self.server)

@@ -32,12 +32,17 @@ _LEVEL = 1
 
 @dataclass(frozen=True)
 class Packed:
-    """An archive. `digest` (`sha256:…`) and `size` are of the file's bytes; `files` counts links too."""
+    """An archive. `digest` (`sha256:…`) and `size` are of the file's bytes; `files` counts links too.
+
+    `contents` is a digest of what is in it, the pipeline's own file excepted: an edited pipeline on the same files
+    has the same.
+    """
 
     path: Path
     digest: str
     size: int
     files: int
+    contents: str
     warnings: tuple[str, ...]
 
 
@@ -46,8 +51,12 @@ class _Changed(Exception):  # noqa: N818 - named for what happened
 
 
 @contextmanager
-def packed(tree: Worktree, stop: Callable[[], bool] = lambda: False) -> Iterator[Packed]:
+def packed(
+    tree: Worktree, stop: Callable[[], bool] = lambda: False, *, pipeline: str | None = None
+) -> Iterator[Packed]:
     """Pack into a temporary file that is gone after the `with`. Blocks; `stop` is asked between files.
+
+    `pipeline` is the name in the tree of the pipeline's own file, which does not count for `contents`.
 
     Raises:
         WorktreeError: the disk is full, or a large file changed while it was read.
@@ -60,13 +69,13 @@ def packed(tree: Worktree, stop: Callable[[], bool] = lambda: False) -> Iterator
     path = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            archive = _pack(tree, path, file, stop)
+            archive = _pack(tree, path, file, stop, pipeline)
         yield archive
     finally:
         path.unlink(missing_ok=True)
 
 
-def _pack(tree: Worktree, path: Path, file: BinaryIO, stop: Callable[[], bool]) -> Packed:
+def _pack(tree: Worktree, path: Path, file: BinaryIO, stop: Callable[[], bool], pipeline: str | None) -> Packed:
     gzip = _Gzip(file)
     count = 0
     warnings = list(tree.warnings)
@@ -74,6 +83,7 @@ def _pack(tree: Worktree, path: Path, file: BinaryIO, stop: Callable[[], bool]) 
         for entry in tree.entries:
             if stop():
                 raise InterruptedError("packing was stopped")
+            gzip.counts = entry.name != pipeline
             try:
                 count += _add(gzip, tree.root, entry)
             except _Changed as change:
@@ -84,7 +94,8 @@ def _pack(tree: Worktree, path: Path, file: BinaryIO, stop: Callable[[], bool]) 
         raise
     except OSError as error:
         raise WorktreeError(f"can't pack {tree.root} into {path}: {error}") from error
-    return Packed(path, f"sha256:{gzip.digest.hexdigest()}", gzip.size, count, tuple(warnings))
+    contents = f"sha256:{gzip.contents.hexdigest()}"
+    return Packed(path, f"sha256:{gzip.digest.hexdigest()}", gzip.size, count, contents, tuple(warnings))
 
 
 class _Gzip:
@@ -96,6 +107,9 @@ class _Gzip:
         self._crc = 0
         self._length = 0
         self.digest = hashlib.sha256()
+        self.contents = hashlib.sha256()
+        """Of what was written before it was compressed, as far as it counts."""
+        self.counts = True
         self.size = 0
         # Magic, deflate, no flags, no time, "fastest", unknown system (RFC 1952).
         self._emit(b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x04\xff")
@@ -103,6 +117,8 @@ class _Gzip:
     def write(self, data: bytes) -> None:
         self._crc = zlib.crc32(data, self._crc)
         self._length += len(data)
+        if self.counts:
+            self.contents.update(data)
         self._emit(self._deflate.compress(data))
 
     def close(self) -> None:

@@ -29,6 +29,7 @@ class Runner(Protocol):
         *,
         key: str,
         source: str | None = None,
+        contents: str | None = None,
         git: Mapping[str, Any] | None = None,
         branch: str | None = None,
         commit: str | None = None,
@@ -36,7 +37,6 @@ class Runner(Protocol):
         params: Mapping[str, str] | None = None,
         priority: str | None = None,
         reuse_from: str | None = None,
-        keep_on_failure: bool | None = None,
     ) -> Run: ...
 
 
@@ -55,8 +55,17 @@ class Order:
     priority: str | None = None
     reuse_from: str | None = None
     """A run whose succeeded steps are not run again where they would be the same."""
-    keep_on_failure: bool = False
-    """Keep the workspace of a failed step for a while, so that one can look into it."""
+    file: Path | None = None
+    """Where the pipeline was read: an edit of it alone makes no other source."""
+
+
+@dataclass(frozen=True)
+class Rerun:
+    """A run that is to be run again. `key` names this intent for the controller."""
+
+    run: str
+    key: str
+    from_failed: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,8 +82,11 @@ def new_key() -> str:
 
 
 @asynccontextmanager
-async def packing(tree: Path | None) -> AsyncIterator[asyncio.Task[Source | None]]:
-    """Pack the tree in a thread meanwhile; the archive is gone afterwards. Leaving early stops it."""
+async def packing(tree: Path | None, pipeline: Path | None = None) -> AsyncIterator[asyncio.Task[Source | None]]:
+    """Pack the tree around the file `pipeline` in a thread meanwhile; leaving early stops that.
+
+    The archive is gone afterwards.
+    """
     stop = threading.Event()
     with ExitStack() as stack:
 
@@ -82,7 +94,8 @@ async def packing(tree: Path | None) -> AsyncIterator[asyncio.Task[Source | None
             if tree is None:
                 return None
             worktree = scan(tree, Path.home())
-            return Source(stack.enter_context(packed(worktree, stop.is_set)), worktree.commit)
+            archive = packed(worktree, stop.is_set, pipeline=_inside(pipeline, worktree.root))
+            return Source(stack.enter_context(archive), worktree.commit)
 
         task = asyncio.ensure_future(asyncio.to_thread(pack))
         try:
@@ -95,6 +108,14 @@ async def packing(tree: Path | None) -> AsyncIterator[asyncio.Task[Source | None
                 task.exception()
 
 
+def _inside(file: Path | None, root: Path) -> str | None:
+    """The file's name in the tree, if it lies there."""
+    try:
+        return str(file.resolve().relative_to(root.resolve())) if file is not None else None
+    except ValueError:
+        return None
+
+
 async def submit(runner: Runner, order: Order, source: Source | None) -> Run:
     """Upload what the controller has not got, and create the run."""
     if source is not None:
@@ -104,6 +125,7 @@ async def submit(runner: Runner, order: Order, source: Source | None) -> Run:
         order.definition,
         key=order.key,
         source=source.packed.digest if source is not None else None,
+        contents=source.packed.contents if source is not None else None,
         git=order.git,
         branch=order.branch or (commit.branch if commit is not None else None),
         commit=commit.label if commit is not None else None,
@@ -111,7 +133,6 @@ async def submit(runner: Runner, order: Order, source: Source | None) -> Run:
         params=order.params,
         priority=order.priority,
         reuse_from=order.reuse_from,
-        keep_on_failure=order.keep_on_failure or None,
     )
 
 

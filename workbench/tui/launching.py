@@ -36,7 +36,6 @@ class Launcher:
         text: str | None = None,
         params: Mapping[str, str] | None = None,
         reuse_from: str | None = None,
-        keep_on_failure: bool = False,
     ) -> Launched:
         try:
             data = text if text is not None else await asyncio.to_thread(read_bytes, self.path)
@@ -50,9 +49,9 @@ class Launcher:
                 event="push",
                 params=params,
                 reuse_from=reuse_from,
-                keep_on_failure=keep_on_failure,
+                file=self.path,
             )
-            async with packing(order.tree) as packed:
+            async with packing(order.tree, order.file) as packed:
                 source = await packed
                 run = await submit(controller, order, source)
                 warnings = source.packed.warnings if source is not None else ()

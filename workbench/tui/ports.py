@@ -75,7 +75,6 @@ class Launches(Protocol):
         text: str | None = None,
         params: Mapping[str, str] | None = None,
         reuse_from: str | None = None,
-        keep_on_failure: bool = False,
     ) -> Launched:
         """Check the file (or `text` in its place), send the working tree, create the run.
 

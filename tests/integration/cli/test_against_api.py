@@ -17,7 +17,6 @@ from tests.unit.api.fakes import ANN, World, world
 from workbench.cli.options import Target
 from workbench.cli.output import Look
 from workbench.cli.session import Session
-from workbench.core.submission import Order
 from workbench.client import (
     Client,
     Forbidden,
@@ -31,6 +30,7 @@ from workbench.client import (
     Unauthorized,
 )
 from workbench.client.views import Done
+from workbench.core.submission import Order
 from workbench.sandbox.endpoint import Endpoint
 
 STEP = {"name": "build", "image": "busybox:1", "commands": ["echo hello"]}

@@ -288,9 +288,9 @@ async def test_running_again_takes_what_the_run_had(tmp_path: Path) -> None:
         assert source == {"git": {**GIT, "revision": "c" * 40}}
         failed = (await there.call("POST", f"{RUNS}/hello-1/rerun", json={"fromFailed": True})).json
         assert failed["reuseFrom"] == "hello-1"
-        edited = {"pipeline": HELLO, "keepOnFailure": True}
+        edited = {"pipeline": HELLO}
         changed = (await there.call("POST", f"{RUNS}/hello-1/rerun", json=edited)).json
-        assert (changed["reuseFrom"], changed["params"], changed["keepOnFailure"]) == ("hello-1", {}, True)
+        assert (changed["reuseFrom"], changed["params"]) == ("hello-1", {})
         unknown = await there.call("POST", f"{RUNS}/hello-1/rerun", json={"params": {"nosuch": "x"}})
         assert unknown.problem == (422, "pipeline-invalid")
 
