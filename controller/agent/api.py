@@ -1,4 +1,4 @@
-"""The agent's four calls to the API, and the two transfers that they lead to."""
+"""The agent's calls to the API, and the transfers that they lead to."""
 
 from __future__ import annotations
 
@@ -41,6 +41,19 @@ class Api:
     def commit(self, slug: str, attempt: str, manifest: dict[str, Any]) -> None:
         """Says that the archive is whole and what is in it."""
         self._call("PUT", f"artifacts/{slug}/{attempt}/manifest", manifest)
+
+    def source_url(self, snapshot: dict[str, Any]) -> str | None:
+        """Where to PUT a repository's snapshot; None when it is there already."""
+        found = self._call("POST", "source", snapshot)
+        if found.get("present") is True:
+            return None
+        if not isinstance(found.get("url"), str):
+            raise AgentError("the API's answer to a snapshot is not understood")
+        return str(found["url"])
+
+    def commit_source(self, snapshot: dict[str, Any]) -> None:
+        """Says that the snapshot is whole and which commit it is."""
+        self._call("PUT", "source/manifest", snapshot)
 
     def download(self, link: dict[str, Any], into: BinaryIO, what: str) -> int:
         """Fetches what a link leads to; its size in bytes. Raises unless it has the digest and size it should."""

@@ -1,4 +1,4 @@
-"""The agent's command line: `fetch` or `upload`, everything else by the environment."""
+"""The agent's command line: `fetch`, `upload` or `source`, everything else by the environment."""
 
 import os
 import sys
@@ -18,8 +18,12 @@ def main(arguments: list[str]) -> int:
             from .upload import upload
 
             upload(Settings(os.environ))
+        elif arguments == ["source"]:
+            from .source import source
+
+            source(Settings(os.environ))
         else:
-            raise UsageError("usage: agent fetch|upload")
+            raise UsageError("usage: agent fetch|upload|source")
     except AgentError as problem:
         print(f"c8s agent: {problem}", file=sys.stderr, flush=True)
         return problem.exit_code

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from typing import Any, BinaryIO
 
 _PIECE = 256 * 1024
+_MTIME = 946_684_800
+"""2000-01-01: not the epoch, which zip files can't hold and builds trip over."""
 
 
 class Packed:
@@ -35,14 +37,17 @@ class Packed:
         return {"files": self.files, "archive": {"size": self.size, "sha256": self.sha256}}
 
 
-def pack(root: str, paths: list[str], into: BinaryIO) -> Packed:
-    """Writes the archive of these paths (relative to the root), in their order."""
+def pack(root: str, paths: list[str], into: BinaryIO, *, of_source: bool = False) -> Packed:
+    """Writes the archive of these paths (relative to the root), in their order.
+
+    `of_source`: times and rights are those that git knows, so that equal trees give equal bytes.
+    """
     # Level 1: the network and the other side's disk are rarely slower than compressing harder.
     engine = zlib.compressobj(1, zlib.DEFLATED, 31)
     digest = hashlib.sha256()
     files: list[dict[str, Any]] = []
     size = 0
-    for piece in _archive(root, paths, files):
+    for piece in _archive(root, paths, files, of_source):
         packed = engine.compress(piece)
         digest.update(packed)
         size += into.write(packed)
@@ -53,16 +58,16 @@ def pack(root: str, paths: list[str], into: BinaryIO) -> Packed:
     return Packed(size, digest.hexdigest(), files)
 
 
-def _archive(root: str, paths: list[str], files: list[dict[str, Any]]) -> Iterator[bytes]:
+def _archive(root: str, paths: list[str], files: list[dict[str, Any]], of_source: bool) -> Iterator[bytes]:
     for path in paths:
         try:
-            yield from _entry(root, path, files)
+            yield from _entry(root, path, files, of_source)
         except OSError as problem:
             raise AgentError(f"the artifact {shown(path)} can't be read: {problem.strerror}") from None
     yield bytes(2 * BLOCK)
 
 
-def _entry(root: str, path: str, files: list[dict[str, Any]]) -> Iterator[bytes]:
+def _entry(root: str, path: str, files: list[dict[str, Any]], of_source: bool) -> Iterator[bytes]:
     try:
         path.encode("utf-8")
     except UnicodeEncodeError:
@@ -74,14 +79,16 @@ def _entry(root: str, path: str, files: list[dict[str, Any]]) -> Iterator[bytes]
         check_link(parts_of(path), target)
         digest = hashlib.sha256(os.fsencode(target)).hexdigest()
         files.append({"path": path, "size": 0, "sha256": digest, "mode": 0o777})
-        yield header(Member(path, SYMLINK, 0, 0o777, int(found.st_mtime), target))
+        yield header(Member(path, SYMLINK, 0, 0o777, _MTIME if of_source else int(found.st_mtime), target))
         return
     with open(os.open(whole, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb", buffering=0) as file:
         found = os.fstat(file.fileno())
         if not stat.S_ISREG(found.st_mode):
             raise AgentError(f"the artifact {shown(path)} is not a file any more")
         mode = stat.S_IMODE(found.st_mode) & 0o777
-        yield header(Member(path, FILE, found.st_size, mode, int(found.st_mtime), ""))
+        if of_source:
+            mode = 0o755 if mode & 0o100 else 0o644
+        yield header(Member(path, FILE, found.st_size, mode, _MTIME if of_source else int(found.st_mtime), ""))
         digest_of_file = hashlib.sha256()
         left = found.st_size
         while left:

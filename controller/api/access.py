@@ -106,6 +106,8 @@ RULES: Mapping[str, Rule] = {
     "putSecret": _secrets("update"),
     "deleteSecret": _secrets("delete"),
     "agentSource": Rule("capability"),
+    "agentSourceUpload": Rule("capability"),
+    "agentSourceManifest": Rule("capability"),
     "agentArtifacts": Rule("capability"),
     "agentUpload": Rule("capability"),
     "agentManifest": Rule("capability"),

@@ -28,8 +28,8 @@ router = APIRouter(prefix="/api/v1/agent", tags=["agent"], route_class=GuardedRo
 async def agent_source(request: Request) -> Response:
     """Where the run's source is."""
     services = services_of(request)
-    run = await _run(services, request)
-    digest = (((run.get("spec") or {}).get("source") or {}).get("archive") or {}).get("digest")
+    run = await run_of(services, request)
+    digest = await _source_digest(services, run)
     if not digest:
         raise ApiProblem("not-found", "the run has no source archive")
     stored = await services.store.head(source_key(digest))
@@ -43,7 +43,7 @@ async def agent_source(request: Request) -> Response:
 async def agent_artifacts(request: Request, slug: str) -> Response:
     """Where the artifacts of a step of the same run are."""
     services = services_of(request)
-    run = await _run(services, request)
+    run = await run_of(services, request)
     stored = await committed(services.store, run, await _step(services, run, slug))
     if stored is None:
         raise ApiProblem("not-found", f"the step {slug} has left no artifacts (yet)")
@@ -55,8 +55,8 @@ async def agent_artifacts(request: Request, slug: str) -> Response:
 async def agent_upload(request: Request, slug: str, attempt: int, body: models.UploadRequest) -> Response:
     """Where to PUT the archive of an attempt's artifacts."""
     services = services_of(request)
-    run = await _run(services, request)
-    place = await _place(services, run, slug, attempt)
+    run = await run_of(services, request)
+    place = await place_of(services, run, slug, attempt)
     if body.size > services.settings.artifact_limit:
         limit = services.settings.artifact_limit
         raise ApiProblem("too-large", f"the archive has {body.size} bytes; at most {limit} are taken")
@@ -77,8 +77,8 @@ async def agent_manifest(request: Request, slug: str, attempt: int, body: models
     Saying the same twice is the same as once; saying something else later is refused.
     """
     services = services_of(request)
-    run = await _run(services, request)
-    place = await _place(services, run, slug, attempt)
+    run = await run_of(services, request)
+    place = await place_of(services, run, slug, attempt)
     stored = await services.store.head(archive_key(*place))
     if stored is None or stored.size != body.archive.size:
         found = "not there" if stored is None else f"{stored.size} bytes"
@@ -95,7 +95,20 @@ async def agent_manifest(request: Request, slug: str, attempt: int, body: models
     return Response(status_code=204)
 
 
-async def _run(services: Services, request: Request) -> Mapping[str, Any]:
+async def _source_digest(services: Services, run: Mapping[str, Any]) -> str | None:
+    """What was sent, or of a repository the snapshot that was made of it."""
+    source = (run.get("spec") or {}).get("source") or {}
+    if "git" not in source:
+        return (source.get("archive") or {}).get("digest")
+    found = (run.get("status") or {}).get("source")
+    if not found:
+        meta = run["metadata"]
+        fresh = await services.client.get(PIPELINE_RUNS, meta["name"], namespace=meta["namespace"])
+        found = (fresh.get("status") or {}).get("source") or {}
+    return found.get("digest")
+
+
+async def run_of(services: Services, request: Request) -> Mapping[str, Any]:
     """The run that the token stands for. A run of the same name that was made later is another run."""
     capability: Capability = request.state.capability
     run = await find_run(services, capability.namespace, capability.run)
@@ -115,7 +128,7 @@ async def _step(services: Services, run: Mapping[str, Any], slug: str) -> Mappin
     return step
 
 
-async def _place(services: Services, run: Mapping[str, Any], slug: str, attempt: int) -> tuple[str, str, str, int]:
+async def place_of(services: Services, run: Mapping[str, Any], slug: str, attempt: int) -> tuple[str, str, str, int]:
     step = await _step(services, run, slug)
     if attempt not in possible_attempts(step):
         raise ApiProblem("not-found", f"the step {slug} has no attempt {attempt}")

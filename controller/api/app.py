@@ -14,6 +14,7 @@ from starlette.websockets import WebSocketState
 
 from controller.api import (
     agent,
+    agent_source,
     artifacts,
     cluster,
     exec,
@@ -54,6 +55,7 @@ ROUTERS: Sequence[APIRouter] = (
     sources.router,
     secret_values.router,
     agent.router,
+    agent_source.router,
     objects.router,
 )
 

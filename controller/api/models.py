@@ -393,6 +393,28 @@ class ManifestArchive(Wire):
     sha256: str = Field(pattern=HEX_DIGEST)
 
 
+class SnapshotRequest(Wire):
+    """What the step that clones is about to store, and which step and attempt it is."""
+
+    slug: str = Field(max_length=63, pattern=SUBDOMAIN)
+    attempt: int = Field(ge=1, le=1000)
+    digest: str = Field(pattern=DIGEST)
+    size: int = Field(ge=0)
+
+
+class Snapshot(SnapshotRequest):
+    """What it has stored, and of which commit."""
+
+    commit: str = Field(pattern=r"^(?:[0-9a-f]{40}|[0-9a-f]{64})$")
+
+
+class SourceUpload(Described):
+    """Where to PUT the snapshot, unless it is there already."""
+
+    present: bool
+    url: str | None = None
+
+
 class Manifest(Wire):
     """What a step left, written after the archive: its presence says that the archive is whole."""
 

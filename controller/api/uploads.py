@@ -13,6 +13,18 @@ from starlette.requests import ClientDisconnect, Request
 from controller.api.problems import ApiProblem
 
 
+async def checked(chunks: AsyncIterator[bytes], sha256: str, size: int, *, magic: bytes) -> AsyncIterator[bytes]:
+    """Chunks as they are; raises when they do not begin, add up or hash as announced (hex digest, bytes)."""
+    digest, length, head = hashlib.sha256(), 0, b""
+    async for chunk in chunks:
+        head = (head + chunk)[: len(magic)] if len(head) < len(magic) else head
+        length += len(chunk)
+        digest.update(chunk)
+        yield chunk
+    if head != magic or length != size or digest.hexdigest() != sha256:
+        raise ApiProblem("digest-mismatch", f"{length} bytes with the digest sha256:{digest.hexdigest()} were stored")
+
+
 class Upload:
     """One request's body.
 
