@@ -52,7 +52,7 @@ def read(text: str | bytes, schema: Json) -> Source:
     builder = _Builder()
     try:
         root = compose(_decoded(text))
-        if root is None:
+        if root is None or (isinstance(root, Scalar) and not root.text):
             raise refuse((1, 1), "empty-file", "the file is empty", "a pipeline has version, name and steps")
         if isinstance(root, Pairs) and _text_of(root, "kind") is not None:
             data = _from_object(builder, root, schema)
