@@ -223,6 +223,7 @@ class Process:
             agent_key=self._key,
             agent_image=self._settings.agent_image,
             pod_security=self._settings.pod_security,
+            own_namespace=self._settings.own_namespace,
         )
 
     def _public_name(self) -> frozenset[str]:

@@ -5,11 +5,20 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 _TIMEOUT = 100.0
+
+
+def until(condition: Callable[[], bool], within: float = 30.0) -> None:
+    """Return once a condition holds; fail the test when it does not hold within so many seconds."""
+    deadline = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < deadline, "the condition never held"
+        time.sleep(0.02)
 
 
 @dataclass(frozen=True)

@@ -143,11 +143,13 @@ class KubeClient:
         namespace: str | None = None,
         propagation: Literal["Background", "Foreground", "Orphan"] = "Background",
         uid: str | None = None,
+        version: str | None = None,
     ) -> Json:
-        """Remove an object; with `uid` only if it is still that one."""
+        """Remove an object; with `uid` only if it is still that one, with `version` only if it is unchanged."""
         options: Json = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": propagation}
-        if uid is not None:
-            options["preconditions"] = {"uid": uid}
+        conditions = {"uid": uid, "resourceVersion": version}
+        if given := {name: value for name, value in conditions.items() if value is not None}:
+            options["preconditions"] = given
         return await self._call("DELETE", resource.path(namespace, name), body=options)
 
     async def request_token(self, account: str, namespace: str, *, seconds: int) -> Json:

@@ -54,4 +54,11 @@ class PrepareSecrets:
     """Make the run's own Secrets: copies of the values it uses, and its agents' token."""
 
 
-Action = StartAttempt | StopPod | RemoveJob | FindJob | ReadManifest | PrepareSecrets
+@dataclass(frozen=True)
+class CancelRun:
+    """Ask for the end of another run of the same namespace, which holds the concurrency group."""
+
+    name: str
+
+
+Action = StartAttempt | StopPod | RemoveJob | FindJob | ReadManifest | PrepareSecrets | CancelRun

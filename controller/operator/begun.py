@@ -46,8 +46,8 @@ def _one_attempt(look: Look, step: ExpandedStep, attempt: Json) -> Json:
     lives = view.pod is not None and not is_over(view.pod)
     if lives or fresh["phase"] not in FINAL:
         look.active += 1
-    if fresh["phase"] == "Cancelled":
-        # Given up before its pod was seen.
+    if fresh["phase"] == "Cancelled" or fresh["reason"] == "ServiceFailed":
+        # Given up before its pod was seen, or while its node goes on trying.
         stop_pod(look, view.pod)
     if fresh["reason"] == "NeverFits" and view.job is not None:
         # Else its pod would come to be once the quota is raised, long after the step was judged.

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from controller.operator import attempts
-from controller.operator.actions import Action
+from controller.operator.actions import Action, CancelRun
 from controller.operator.begun import look_at_attempts, look_at_last
 from controller.operator.look import FINAL, Look
 from controller.operator.observed import Observed, is_over
@@ -137,6 +137,13 @@ def _conclude(look: Look, old: Json, entries: list[Json], began: datetime) -> De
         base["runtime"] = runtime
     if source := _source(look, old):
         base["source"] = source
+    if look.observed.group is not None:
+        base["group"] = look.observed.group
+    concurrency = look.pipeline.concurrency
+    if look.observed.ahead and not look.stopping and concurrency is not None:
+        base["ahead"] = [each.name for each in look.observed.ahead]
+        if concurrency.policy == "cancel-running":
+            look.actions += [CancelRun(o.name) for o in look.observed.ahead if o.earlier and not o.cancelled]
     actions = tuple(look.actions)
     if all(entry["phase"] in FINAL for entry in entries):
         waiting, give_up = _open_logs(look, entries)

@@ -23,7 +23,16 @@ from controller.kube import (
     NotFound,
 )
 from controller.operator import jobs, names, secrets
-from controller.operator.actions import Action, FindJob, PrepareSecrets, ReadManifest, RemoveJob, StartAttempt, StopPod
+from controller.operator.actions import (
+    Action,
+    CancelRun,
+    FindJob,
+    PrepareSecrets,
+    ReadManifest,
+    RemoveJob,
+    StartAttempt,
+    StopPod,
+)
 from controller.operator.attempts import STOP_AFTER
 from controller.operator.belongings import is_owned, place_of
 from controller.operator.observed import Refusal
@@ -80,6 +89,8 @@ class Errands:
                 await self._read_manifest(run, state, action)
             case PrepareSecrets():
                 await self.prepare(run, state)
+            case CancelRun():
+                await self._cancel(run, action)
 
     async def _start(self, run: Json, state: RunState, action: StartAttempt) -> None:
         place = (action.step.slug, action.number)
@@ -112,6 +123,13 @@ class Errands:
                 return found
             message = f"a Job {name} that is not of this run is in its place; it is waited for until that is gone"
             raise ApiError(message, status=409, reason="NameTaken") from None
+
+    async def _cancel(self, run: Json, action: CancelRun) -> None:
+        namespace = run["metadata"]["namespace"]
+        try:
+            await self._client.patch(PIPELINE_RUNS, action.name, {"spec": {"cancel": True}}, namespace=namespace)
+        except NotFound:
+            _log.info("run %s/%s is gone already", namespace, action.name)
 
     async def _stop(self, action: StopPod) -> None:
         patch = {"spec": {"activeDeadlineSeconds": STOP_AFTER}}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from controller.operator import entry, names, source_step
+from controller.operator import entry, names, services, source_step
 from controller.operator.settings import OperatorSettings
 from controller.pipeline import duration
 from controller.pipeline.graph import ExpandedStep
@@ -141,8 +141,9 @@ def _agents(plan: StepPlan, settings: OperatorSettings) -> list[Json]:
             "C8S_FETCH_ARTIFACTS": ",".join(plan.upstream),
         }
         agents.append(_agent(names.FETCH, environment, settings))
+    values = template_values(plan.facts, plan.step.matrix)
+    agents += services.containers(plan.step, values, _step_security(settings))
     if step.artifacts:
-        values = template_values(plan.facts, plan.step.matrix)
         environment = {
             "C8S_STEP_SLUG": plan.step.slug,
             "C8S_ATTEMPT": str(plan.attempt),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from controller.operator import names
+from controller.operator import names, services
 from controller.operator.quota import shortage
 from controller.operator.reuse import Reusable
 
@@ -63,6 +63,17 @@ class Refusal:
 
 
 @dataclass(frozen=True)
+class Ahead:
+    """A run that has to be over before another one of its concurrency group begins."""
+
+    name: str
+    earlier: bool
+    """Made before it. Only those are cancelled by the policy `cancel-running`."""
+    cancelled: bool
+    """Its end is asked for already."""
+
+
+@dataclass(frozen=True)
 class Observed:
     """Everything `decide` looks at besides the run itself."""
 
@@ -88,6 +99,10 @@ class Observed:
     """The name of the step that clones, in a run on a repository."""
     source_noted: bool = True
     """Whether the API server's status tells where the source is, for who fetches it."""
+    group: str | None = None
+    """Its concurrency group, filled in."""
+    ahead: tuple[Ahead, ...] = ()
+    """The runs of its concurrency group that have to be over before it begins."""
     since: datetime | None = None
     """When this process began to look at the run."""
     runtime: Json | None = None
@@ -259,10 +274,13 @@ def _waiting(pod: Json, waiting: Json) -> Sight:
         return Sight(None, "ImagePull", f"the image {image} can't be pulled: {message or reason}")
     if reason == "CreateContainerConfigError":
         return Sight(None, "SecretMissing", message)
+    told = services.trouble(pod)
+    if told is not None and told[1]:
+        return Sight("Failed", "ServiceFailed", told[0])
     fetch = (container_status(pod, names.FETCH) or {}).get("state") or {}
     if "running" in fetch:
         return Sight(None, "Fetching", "source and artifacts are being fetched")
-    return Sight(None, "Starting", message or "the pod is starting")
+    return Sight(None, "Starting", told[0] if told is not None else message or "the pod is starting")
 
 
 def _signal_name(code: int) -> str | None:

@@ -20,7 +20,7 @@ from controller.kube import (
     NotFound,
     WorkQueue,
 )
-from controller.operator import names
+from controller.operator import groups, names
 from controller.operator.audit import looking_at
 from controller.operator.belongings import Json, Key, key_of
 from controller.operator.decide import RUN_FINAL
@@ -64,9 +64,10 @@ class Operator:
         self._recorder = Recorder(client, now)
         self._queue: WorkQueue[Key] = WorkQueue(lane=lambda key: key[0])
         self._writes: WorkQueue[Key] = WorkQueue(lane=lambda key: key[0])
-        self._reconciler = Reconciler(client, logs, store, settings, self._recorder, now, self._status_changed)
         self._own_runs = runs is None
         self._runs = runs or Informer(client, PIPELINE_RUNS)
+        known = self._runs.list
+        self._reconciler = Reconciler(client, logs, store, settings, self._recorder, now, self._status_changed, known)
         self._jobs = Informer(client, JOBS, label_selector=names.OURS)
         self._pods = Informer(client, PODS, label_selector=names.OURS)
         self._nodes = Informer(client, NODES)
@@ -125,6 +126,14 @@ class Operator:
                 self._ask(key)
         elif old is None or _asks_for_work(old, run):
             self._ask(key)
+        if kind == "DELETED" or _has_ended(run) or (_is_read(run) and not _is_read(old or {})):
+            self._ask_next(run)
+
+    def _ask_next(self, run: Json) -> None:
+        """Ask for a look at the runs that may wait for this one, of whose group or end something is known now."""
+        for other in self._runs.list(run["metadata"]["namespace"]):
+            if groups.waits(other) and groups.pipeline_of(other) == groups.pipeline_of(run):
+                self._ask((other["metadata"]["namespace"], other["metadata"]["name"]))
 
     def _job_changed(self, kind: str, old: Json | None, new: Json | None) -> None:
         job = new or old
@@ -227,6 +236,11 @@ class Operator:
 
 def _has_ended(run: Json) -> bool:
     return (run.get("status") or {}).get("phase") in RUN_FINAL
+
+
+def _is_read(run: Json) -> bool:
+    """Whether the operator has looked at it, so that its concurrency group is known."""
+    return bool((run.get("status") or {}).get("phase"))
 
 
 def _asks_for_work(old: Json, new: Json) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, Literal
 
@@ -16,18 +16,19 @@ from controller.kube import (
     KubeClient,
     NotFound,
 )
-from controller.operator import deletion, names
+from controller.operator import deletion, groups, names
 from controller.operator.actions import FindJob, PrepareSecrets, ReadManifest
 from controller.operator.belongings import Belongings, Key, Place, key_of, place_of
 from controller.operator.decide import RUN_FINAL, Decision, decide
 from controller.operator.errands import Errands, NotStartedError
 from controller.operator.events import Recorder, audited, tell_changes, triggered
-from controller.operator.observed import AttemptView, Milestones, Observed, milestones, started_containers
+from controller.operator.observed import Ahead, AttemptView, Milestones, Observed, milestones, started_containers
 from controller.operator.ports import AttemptLogs, Manifests
 from controller.operator.quota import never_fits
 from controller.operator.runs import InvalidRunError, RunState, read_run
 from controller.operator.settings import OperatorSettings
 from controller.operator.summary import invalid
+from controller.operator.turns import Turns
 
 Json = dict[str, Any]
 _log = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ class Reconciler:
     Args:
         now: the wall clock, for times in a status.
         write_status: called with (key, at once?) when a run's status has changed.
+        runs: all runs that are known.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Reconciler:
         recorder: Recorder,
         now: Callable[[], datetime],
         write_status: Callable[[Key, bool], None],
+        runs: Callable[[], Iterable[Json]],
     ) -> None:
         self._client = client
         self._logs = logs
@@ -58,6 +61,8 @@ class Reconciler:
         self._recorder = recorder
         self._now = now
         self._write_status = write_status
+        self._runs = runs
+        self._turns = Turns(client, settings.own_namespace, now)
         self._errands = Errands(client, store, settings, now)
         self._states: dict[Key, RunState] = {}
         self._belongings = Belongings()
@@ -169,7 +174,7 @@ class Reconciler:
                 await self._errands.prepare(run, state)
             if state.earlier is None and run["spec"].get("reuseFrom"):
                 state.earlier = await self._errands.earlier(run)
-            observed = self._observe(key, run, state)
+            observed = self._observe(key, run, state, await self._ahead(run, state))
             known = {**run, "status": state.status}
             decision = decide(known, state.pipeline, state.steps, observed, self._now(), self._settings)
             failures = await self._errands.run(run, state, decision.actions)
@@ -222,7 +227,23 @@ class Reconciler:
                 raise InvalidRunError(f"the pipeline of PipelineConfig {reference} is not valid: {error}") from error
             raise
 
-    def _observe(self, key: Key, run: Json, state: RunState) -> Observed:
+    async def _ahead(self, run: Json, state: RunState) -> tuple[Ahead, ...]:
+        """The runs of its concurrency group that it waits for; none once it has its turn."""
+        if state.group is None or state.has_turn or state.begun or run["spec"].get("cancel"):
+            return ()
+        known = {other["metadata"]["name"]: other for other in groups.before(run, state.group, self._runs())}
+        if not known:
+            holder = await self._turns.take(run, state.group)
+            state.has_turn = holder is None
+            if holder is not None:
+                # The picture of the cluster is a little old: it will show that run, or its end, in a moment.
+                return (Ahead(holder, earlier=False, cancelled=False),)
+        return tuple(
+            Ahead(name, groups.is_earlier(other, run), bool(other["spec"].get("cancel")))
+            for name, other in known.items()
+        )
+
+    def _observe(self, key: Key, run: Json, state: RunState, ahead: tuple[Ahead, ...]) -> Observed:
         pods = self._belongings.pods(key, state.uid)
         found = {**state.created, **self._belongings.jobs(key, state.uid)}
         by_slug = {step.slug: step for step in state.steps}
@@ -250,6 +271,8 @@ class Reconciler:
             noted=frozenset(e["name"] for e in state.stored.get("steps") or [] if e.get("reused")),
             source_step=state.source_step,
             source_noted=bool(state.stored.get("source")),
+            group=state.group,
+            ahead=ahead,
             since=state.since,
             runtime=self.runtime,
         )

@@ -242,8 +242,8 @@ def api_rules() -> list[Json]:
 
 
 def lease_rules() -> list[Json]:
-    """What the operator does with its Lease, in its own namespace."""
-    return [_rule("coordination.k8s.io", "leases", "get create update")]
+    """What the operator does with its Lease and those of concurrency groups, in its own namespace."""
+    return [_rule("coordination.k8s.io", "leases", "get list create update delete")]
 
 
 def controller_role() -> Json:

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from controller.operator.groups import group_of
 from controller.operator.names import RUN_NUMBER
 from controller.operator.observed import Milestones, Refusal
 from controller.operator.reuse import Reusable, inputs
@@ -74,6 +75,10 @@ class RunState:
     """What the run named by `reuseFrom` has, by what it is made of; None before it was asked for."""
     _inputs: tuple[Json | None, dict[str, str]] | None = None
     """What the steps are made of, and the source that was known then."""
+    group: str | None = None
+    """Its concurrency group, filled in."""
+    has_turn: bool = False
+    """The group's Lease is its own, until it ends."""
     over: bool = False
     """Its last status is written, and nothing is left to be done."""
 
@@ -131,6 +136,7 @@ def read_run(run: Json, now: datetime) -> RunState:
         metadata["resourceVersion"],
         stored=status,
         written=run.get("status"),
+        group=group_of(pipeline, facts),
     )
 
 

@@ -16,6 +16,8 @@ class OperatorSettings:
     """Where the agent finds the API."""
     agent_key: bytes
     """Signs the capability tokens; the API holds the same key."""
+    own_namespace: str = "c8s-system"
+    """Where the Leases of concurrency groups are."""
     agent_image: str = "c8s-controller"
     """The image that has the agent."""
     pod_security: str = "baseline"

@@ -26,7 +26,12 @@ def running_run(base: Json, old: Json, entries: list[Json], now: datetime) -> Js
     summary = counts(entries)
     done = sum(entry["phase"] in _FINAL for entry in entries)
     status = {**base, "phase": "Running" if begun else "Pending", "summary": summary}
-    if status.pop("waitingForLogs", False):
+    ahead = status.pop("ahead", [])
+    if ahead and not begun:
+        words = f"waits for run {ahead[0]}" + (f" and {len(ahead) - 1} more" if len(ahead) > 1 else "")
+        told = f"{words}, of the same group {base['group']}"
+        status |= {"phase": "Queued", "reason": "ConcurrencyGroup", "message": told}
+    elif status.pop("waitingForLogs", False):
         status |= {"reason": "CollectingLogs", "message": "all steps are over; their last lines are being stored"}
     else:
         message = f"{done} of {summary['total']} steps done, {summary['running']} running"

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from controller.kube import PIPELINE_RUNS, Conflict, KubeClient, KubeError, NotFound
 from controller.operator.deletion import surplus
 from controller.operator.settings import OperatorSettings
+from controller.operator.turns import Turns
 
 Json = dict[str, Any]
 _log = logging.getLogger(__name__)
@@ -108,11 +109,13 @@ class Sweeper:
         self._settings = settings
         self._runs = runs
         self._now = now
+        self._turns = Turns(client, settings.own_namespace, now)
 
     async def run(self) -> None:
         await asyncio.sleep(min(_FIRST_AFTER, self._settings.sweep_interval))
         while True:
             try:
+                await self._turns.sweep()
                 removed, expired = await self.trim(), await self.expire()
                 if removed or expired:
                     _log.info("swept: %d runs beyond the history limit, %d objects past retention", removed, expired)

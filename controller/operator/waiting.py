@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+from controller.operator import services
 from controller.operator.actions import PrepareSecrets
 from controller.operator.look import FINAL, Look, Verdict, held, not_now, start
 from controller.pipeline.conditions import Occasion, step_runs, when
@@ -64,6 +65,8 @@ def _may_start(look: Look, step: ExpandedStep) -> Verdict | None:
     waiting = [name for name in step.depends_on if look.status[name]["phase"] not in FINAL]
     if waiting:
         return "Pending", "WaitingForSteps", f"waits for {_listed(waiting)}"
+    if look.observed.ahead:
+        return "Pending", "ConcurrencyGroup", f"the run waits for {_listed([o.name for o in look.observed.ahead])}"
     blocked = _blocked(look, step)
     if blocked is not None:
         return blocked
@@ -71,6 +74,8 @@ def _may_start(look: Look, step: ExpandedStep) -> Verdict | None:
     verdict = step_runs(conditional, occasion(look.run))
     if not verdict.runs:
         return "Skipped", "ConditionNotMet", verdict.why
+    if (words := services.cannot_run(step, look.observed.runtime)) is not None:
+        return "Failed", "ServiceFailed", words
     missing = look.observed.missing_secrets.get(step.name)
     if missing is not None:
         return "Failed", "SecretMissing", missing

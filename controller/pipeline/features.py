@@ -9,16 +9,11 @@ Json = dict[str, Any]
 
 _OF_A_STEP = {
     "cache": "caches are not kept by this version of the controller",
-    "services": "services are not started by this version of the controller",
 }
-_OF_A_PIPELINE = {"concurrency": "concurrency groups are not kept by this version of the controller"}
 
 
 def unsupported(pipeline: Json) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """(path, message) for everything in a normalised definition that would not happen."""
-    for field, message in _OF_A_PIPELINE.items():
-        if pipeline.get(field):
-            yield (field,), message
     for index, step in enumerate(pipeline.get("steps") or []):
         for field, message in _OF_A_STEP.items():
             if step.get(field):

@@ -60,6 +60,14 @@ def test_artifacts_reach_every_step_downstream_and_can_be_fetched(c8s: C8s, repo
     ]
 
 
+def test_a_service_answers_the_step_beside_it_and_ends_with_it(c8s: C8s, repository: Path) -> None:
+    out = run(c8s, repository, "services.yaml")
+    assert in_table(out) == {"ask": "Succeeded"}
+    assert "ask | the service answers" in out
+    served = c8s("logs", out.split()[1], "ask", "--container", "svc-web").stdout
+    assert "GET /answer.txt" in served
+
+
 def test_secrets_are_masked_wherever_they_show(c8s: C8s, repository: Path) -> None:
     value = "correct horse battery staple"
     c8s("secrets", "set", "demo-login", "password", stdin=value)

@@ -8,20 +8,11 @@ import signal
 import stat
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.live import C8s, in_table, write_pipeline
-
-
-def until(condition: Callable[[], bool], within: float = 30.0) -> None:
-    deadline = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < deadline, "the condition never held"
-        time.sleep(0.02)
+from tests.live import C8s, in_table, until, write_pipeline
 
 
 def state(c8s: C8s, name: str = "default") -> dict[str, object]:

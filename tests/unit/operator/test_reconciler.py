@@ -109,6 +109,7 @@ class Scene:
             Recorder(client, lambda: T0),
             lambda: T0,
             lambda key, at_once: self.asked.append((key, at_once)),
+            lambda: [obj for (resource, _), obj in self.cluster.objects.items() if resource is PIPELINE_RUNS],
         )
         self.run = self.stored
         for (resource, _), obj in self.cluster.objects.items():

@@ -17,7 +17,8 @@ from controller.operator.actions import (
     StopPod,
 )
 from controller.operator.decide import RUN_FINAL, Decision, decide
-from controller.operator.observed import AttemptView, Milestones, Observed, Refusal, is_over, milestones
+from controller.operator.groups import group_of
+from controller.operator.observed import Ahead, AttemptView, Milestones, Observed, Refusal, is_over, milestones
 from controller.operator.reuse import Reusable, inputs
 from controller.operator.settings import OperatorSettings
 from controller.operator.source_step import with_source_step
@@ -75,6 +76,9 @@ class World:
         self.actions: tuple[Action, ...] = ()
         self.started: list[Place] = []
         self.look_again: datetime | None = None
+        self.ahead: tuple[Ahead, ...] = ()
+        """The runs of its concurrency group that it waits for."""
+        self.runtime: Json | None = None
 
     # -- asking
 
@@ -112,7 +116,10 @@ class World:
             noted=frozenset(e["name"] for e in stored.get("steps") or [] if e.get("reused")),
             source_step=self.source_step,
             source_noted=bool(stored.get("source")),
+            group=group_of(self.pipeline, facts),
+            ahead=self.ahead,
             since=self.since,
+            runtime=self.runtime,
         )
 
     def decide(self) -> Decision:

@@ -1,0 +1,92 @@
+"""Runs of one concurrency group take turns."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.live import C8s, until
+
+FLOW = """\
+version: v1alpha1
+name: {name}
+concurrency: {{group: "to-{{{{params.target}}}}", policy: {policy}}}
+params: [{{name: target, default: dev}}]
+steps:
+  - name: deploy
+    image: busybox:1.36
+    commands:
+      - echo "$C8S_RUN begins" >> {journal}
+      - until test -e {go}; do sleep 0.05; done
+      - echo "$C8S_RUN ends" >> {journal}
+"""
+
+
+class Deploys:
+    """Runs of one pipeline, each waiting for `go`."""
+
+    def __init__(self, c8s: C8s, folder: Path, name: str, policy: str) -> None:
+        self.c8s, self.name = c8s, name
+        self.journal, self.go = folder / "journal", folder / "go"
+        self.file = folder / f"{name}.yaml"
+        self.file.write_text(FLOW.format(name=name, policy=policy, journal=self.journal, go=self.go))
+
+    @contextmanager
+    def start(self, *more: str) -> Iterator[subprocess.Popen[str]]:
+        with self.c8s.start("run", str(self.file), "--no-source", *more) as running:
+            try:
+                yield running
+            finally:
+                self.go.write_text("")
+
+    def told(self, number: int) -> dict[str, Any]:
+        found: list[dict[str, Any]] = json.loads(self.c8s("runs", "--pipeline", self.name, "-o", "json").stdout)
+        return next((run["status"] for run in found if run["name"] == f"{self.name}-{number}"), {"phase": None})
+
+    def waits_for(self, number: int, phase: str) -> Callable[[], bool]:
+        return lambda: self.told(number)["phase"] == phase
+
+    def begun(self, number: int) -> bool:
+        return self.journal.exists() and f"{self.name}-{number} begins" in self.journal.read_text()
+
+
+@pytest.fixture
+def deploys(c8s: C8s, tmp_path: Path) -> Callable[[str, str], Deploys]:
+    return lambda name, policy: Deploys(c8s, tmp_path, name, policy)
+
+
+def test_in_a_queue_a_run_waits_for_the_one_before_it_and_says_so(deploys: Callable[[str, str], Deploys]) -> None:
+    found = deploys("queue-up", "queue")
+    with found.start() as first:
+        until(lambda: found.begun(1))
+        with found.start() as second, found.start("--param", "target=prod") as other:
+            until(lambda: found.begun(3))
+            until(found.waits_for(2, "Queued"))
+            assert found.told(2)["message"] == "waits for run queue-up-1, of the same group to-dev"
+            found.go.write_text("")
+            out, _ = second.communicate(timeout=60)
+            assert (first.wait(60), second.returncode, other.wait(60)) == (0, 0, 0), out
+    lines = found.journal.read_text().splitlines()
+    assert lines.index("queue-up-1 ends") < lines.index("queue-up-2 begins")
+
+
+def test_with_cancel_running_the_newest_run_ends_the_ones_before_it(deploys: Callable[[str, str], Deploys]) -> None:
+    found = deploys("newest", "cancel-running")
+    with found.start() as first:
+        until(lambda: found.begun(1))
+        with found.start() as second:
+            until(lambda: found.begun(2))
+            assert first.wait(60) == 1
+            assert found.told(1)["phase"] == "Cancelled"
+            assert "newest-2 ends" not in found.journal.read_text()
+            found.go.write_text("")
+            assert second.wait(60) == 0
+    lines = found.journal.read_text().splitlines()
+    assert "newest-1 ends" not in lines
+    assert lines[-1] == "newest-2 ends"
