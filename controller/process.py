@@ -209,6 +209,7 @@ class Process:
                 allowed_hosts=self._settings.allowed_hosts | self._public_name(),
                 allowed_origins=self._settings.allowed_origins,
                 source_limit=self._settings.source_limit,
+                cache_limit=self._settings.cache_limit,
             ),
             readiness=self._readiness,
             meter=self._meter,

@@ -24,7 +24,7 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True)
 class Settings:
-    """What the process was told. `listen_fd` wins over `host` and `port`; `source_limit` is in bytes."""
+    """What the process was told. `listen_fd` wins over `host` and `port`; the limits are in bytes."""
 
     roles: frozenset[str]
     kubeconfig: Path | None
@@ -42,6 +42,7 @@ class Settings:
     allowed_hosts: frozenset[str]
     allowed_origins: frozenset[str]
     source_limit: int
+    cache_limit: int
     log_level: str
 
 
@@ -84,6 +85,7 @@ FLAGS = (
     Flag("allowed-host", "NAME", "a host name that the API answers to besides loopback names", many=True),
     Flag("allowed-origin", "ORIGIN", "a web origin whose pages may call the API", many=True),
     Flag("source-limit-mib", "MIB", "the largest source that is taken, in MiB", "1024"),
+    Flag("cache-limit-mib", "MIB", "the largest cache that is kept, in MiB, packed", "1024"),
     Flag("log-level", "LEVEL", "what is logged on stderr", "info", choices=LEVELS),
 )
 
@@ -147,6 +149,7 @@ def _settings(values: Mapping[str, Any]) -> Settings:
         allowed_hosts=frozenset(each.lower() for each in values["allowed_host"]),
         allowed_origins=frozenset(values["allowed_origin"]),
         source_limit=_number("source-limit-mib", values["source_limit_mib"], 1, 1 << 20) * MEBIBYTE,
+        cache_limit=_number("cache-limit-mib", values["cache_limit_mib"], 1, 1 << 20) * MEBIBYTE,
         log_level=values["log_level"],
     )
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 
 from . import web
-from .failure import AgentError, NetworkError, shown
+from .failure import AgentError, NetworkError, RefusedError, shown
 from .settings import Settings
 
 TYPE_CHECKING = False
@@ -42,6 +42,29 @@ class Api:
         """Says that the archive is whole and what is in it."""
         self._call("PUT", f"artifacts/{slug}/{attempt}/manifest", manifest)
 
+    def cache(self, key: str) -> dict[str, Any] | None:
+        """Where the cache of a key is: url, sha256, size; None when there is none."""
+        try:
+            found = self._call("POST", "caches/lookup", {"key": key})
+        except RefusedError as refused:
+            if refused.status == 404:
+                return None
+            raise
+        if not (isinstance(found.get("url"), str) and isinstance(found.get("sha256"), str)):
+            raise AgentError("the API's answer about a cache is not understood")
+        return found
+
+    def cache_url(self, key: str, size: int, sha256: str) -> str:
+        """Where to PUT a cache's archive."""
+        found = self._call("POST", "caches", {"key": key, "size": size, "sha256": sha256})
+        if not isinstance(found.get("url"), str):
+            raise AgentError("the API's answer to a cache is not understood")
+        return str(found["url"])
+
+    def commit_cache(self, key: str, size: int, sha256: str) -> None:
+        """Says that a cache's archive is whole."""
+        self._call("PUT", "caches/manifest", {"key": key, "size": size, "sha256": sha256})
+
     def source_url(self, snapshot: dict[str, Any]) -> str | None:
         """Where to PUT a repository's snapshot; None when it is there already."""
         found = self._call("POST", "source", snapshot)
@@ -55,9 +78,12 @@ class Api:
         """Says that the snapshot is whole and which commit it is."""
         self._call("PUT", "source/manifest", snapshot)
 
-    def download(self, link: dict[str, Any], into: BinaryIO, what: str) -> int:
-        """Fetches what a link leads to; its size in bytes. Raises unless it has the digest and size it should."""
-        return web.retried(lambda: self._download(link, into, what))
+    def download(self, link: dict[str, Any], into: BinaryIO, what: str, *, again: bool = True) -> int:
+        """Fetches what a link leads to; its size in bytes. Raises unless it has the digest and size it should.
+
+        `again`: whether what can't be had is tried again for a while.
+        """
+        return web.retried(lambda: self._download(link, into, what)) if again else self._download(link, into, what)
 
     def put(self, url: str, body: Callable[[], Iterable[bytes]], size: int) -> None:
         """Sends a file to a link."""
@@ -67,7 +93,7 @@ class Api:
             response = web.request("PUT", self._absolute(url), headers, body(), size)
             try:
                 if response.status >= 300:
-                    raise _refusal("the upload of the artifacts", response)
+                    raise _refusal("the upload", response)
             finally:
                 response.close()
 
@@ -132,5 +158,7 @@ def _refusal(tried: str, response: web.Response) -> AgentError:
         detail = str(found.get("detail") or found.get("title") or "")
     except (ValueError, AttributeError, NetworkError):
         detail = ""
-    kind = NetworkError if response.status >= 500 or response.status in (408, 429) else AgentError
-    return kind(f"{tried} was refused with {response.status}" + (f": {shown(detail)}" if detail else ""))
+    words = f"{tried} was refused with {response.status}" + (f": {shown(detail)}" if detail else "")
+    if response.status >= 500 or response.status in (408, 429):
+        return NetworkError(words)
+    return RefusedError(words, response.status)

@@ -13,6 +13,14 @@ class UsageError(AgentError):
     exit_code = 2
 
 
+class RefusedError(AgentError):
+    """The API or the store has said no."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
 class NetworkError(AgentError):
     """No answer, or one that may be better next time."""
 

@@ -10,12 +10,16 @@ from .unpack import Unpacking
 
 
 def fetch(settings: Settings) -> None:
-    """Unpacks the source first and then the artifacts, in the order in which the steps are named."""
+    """Unpacks the source, then the artifacts in the order in which the steps are named, then caches."""
     api = Api(settings)
     if settings.flag("C8S_FETCH_SOURCE"):
         _bring(settings, api, "source", "the source")
     for slug in settings.words("C8S_FETCH_ARTIFACTS"):
         _bring(settings, api, f"artifacts/{slug}", f"the artifacts of {slug}")
+    if settings.optional("C8S_CACHES"):
+        from .caches import bring
+
+        bring(settings, api)
     if alone_in_container():
         share(settings.workspace)
 

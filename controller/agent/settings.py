@@ -13,6 +13,7 @@ from .failure import UsageError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
 
 class Settings:
@@ -51,6 +52,18 @@ class Settings:
             found = None
         if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
             raise UsageError(f"the environment variable {name} is not a JSON list of strings")
+        return found
+
+    def caches(self, name: str) -> list[dict[str, Any]]:
+        """A variable that is a JSON list of caches, `{"key": …, "paths": […]}`."""
+        try:
+            found = json.loads(self.need(name))
+        except ValueError:
+            found = None
+        if not isinstance(found, list) or not all(
+            isinstance(each, dict) and {"key", "paths"} <= set(each) for each in found
+        ):
+            raise UsageError(f"the environment variable {name} is not a JSON list of caches")
         return found
 
     def optional(self, name: str) -> str | None:

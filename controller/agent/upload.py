@@ -1,4 +1,4 @@
-"""`upload`: waits for the step to end, then stores what its artifact globs name and says what it stored.
+"""`upload`: waits for the step to end, then stores what its artifact globs name, and its caches.
 
 The wait is for SIGTERM, which a sidecar gets when the step's own container has ended. The manifest goes last: only
 with it does the step count as having its artifacts.
@@ -33,15 +33,24 @@ def upload(settings: Settings) -> None:
     globs = settings.strings("C8S_ARTIFACTS")
     ready = settings.optional("C8S_READY_FILE")
     _wait_for_the_end(ready)
-    started = time.monotonic()
     api = Api(settings)
+    if globs:
+        _store_artifacts(settings, api, (slug, attempt), globs, ready)
+    if settings.optional("C8S_CACHES"):
+        from .caches import keep
+
+        keep(settings, api)
+
+
+def _store_artifacts(settings: Settings, api: Api, place: tuple[str, str], globs: list[str], ready: str | None) -> None:
+    started = time.monotonic()
     # The ready file may be in the workspace, because steps and sidecars share nothing else.
     ignored = frozenset([os.path.relpath(ready, settings.workspace)] if ready else [])
     with scratch_file(settings.workspace) as archive:
         packed = pack(settings.workspace, collect(settings.workspace, globs, ignored), archive)
-        url = api.upload_url(slug, attempt, packed.size, packed.sha256)
+        url = api.upload_url(*place, packed.size, packed.sha256)
         api.put(url, lambda: _content(archive), packed.size)
-    api.commit(slug, attempt, packed.manifest())
+    api.commit(*place, packed.manifest())
     took = time.monotonic() - started
     print(f"stored {len(packed.files)} artifacts, {packed.size} bytes packed, in {took:.2f} s", flush=True)
 

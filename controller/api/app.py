@@ -14,6 +14,7 @@ from starlette.websockets import WebSocketState
 
 from controller.api import (
     agent,
+    agent_caches,
     agent_source,
     artifacts,
     cluster,
@@ -56,6 +57,7 @@ ROUTERS: Sequence[APIRouter] = (
     secret_values.router,
     agent.router,
     agent_source.router,
+    agent_caches.router,
     objects.router,
 )
 

@@ -393,6 +393,19 @@ class ManifestArchive(Wire):
     sha256: str = Field(pattern=HEX_DIGEST)
 
 
+class CacheLookup(Wire):
+    """Which cache is wanted: its key, with everything filled in."""
+
+    key: str = Field(min_length=1, max_length=512, examples=["go-4f2a"])
+
+
+class CacheArchive(CacheLookup):
+    """A cache that an agent stores."""
+
+    size: int = Field(ge=0)
+    sha256: str = Field(pattern=HEX_DIGEST)
+
+
 class SnapshotRequest(Wire):
     """What the step that clones is about to store, and which step and attempt it is."""
 

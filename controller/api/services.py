@@ -48,6 +48,7 @@ class ApiSettings:
     allowed_origins: frozenset[str] = frozenset()
     source_limit: int = 1024 * MEBIBYTE
     artifact_limit: int = 2048 * MEBIBYTE
+    cache_limit: int = 1024 * MEBIBYTE
     link_seconds: int = 900
     idle_seconds: float = 30.0
     heartbeat_seconds: float = 15.0

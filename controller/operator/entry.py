@@ -50,6 +50,8 @@ while [ -n "$stopped" ]; do
   again=$?
   [ $again = 127 ] || code=$again
 done
+# For the caches: only what a step made that succeeded is kept.
+if [ -n "$3" ]; then echo $code >"$3"; fi
 exit $code
 """
 
@@ -59,6 +61,10 @@ def escaped(text: str) -> str:
     return text.replace("$", "$$")
 
 
-def command(commands: Sequence[str], *, wait_for: str = "") -> list[str]:
-    """The container's command for a step's commands. `wait_for`: a file that must be there before they begin."""
-    return ["sh", "-c", escaped(SCRIPT), "c8s-step", escaped("\n".join(commands)), escaped(wait_for)]
+def command(commands: Sequence[str], *, wait_for: str = "", code_to: str = "") -> list[str]:
+    """The container's command for a step's commands.
+
+    `wait_for`: a file that must be there before they begin. `code_to`: a file that gets the exit code.
+    """
+    words = ["\n".join(commands), wait_for, code_to]
+    return ["sh", "-c", escaped(SCRIPT), "c8s-step", *(escaped(word) for word in words)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from controller.operator import entry, names, services, source_step
 from controller.operator.settings import OperatorSettings
 from controller.pipeline import duration
 from controller.pipeline.graph import ExpandedStep
-from controller.pipeline.model import Pipeline
+from controller.pipeline.model import Cache, Pipeline
 from controller.pipeline.variables import RunFacts, fill, step_environment, template_values
 
 Json = dict[str, Any]
@@ -39,12 +39,16 @@ class StepPlan:
 
     @property
     def fetches(self) -> bool:
-        return bool(self.upstream) or bool(self.run["spec"].get("source"))
+        return bool(self.upstream or self.run["spec"].get("source") or self.step.step.cache)
+
+    @property
+    def uploads(self) -> bool:
+        return bool(self.step.step.artifacts or self.step.step.cache)
 
 
 def uses_agents(steps: Sequence[ExpandedStep], run: Json) -> bool:
     """Whether any pod of the run will hold an agent."""
-    return bool(run["spec"].get("source")) or any(step.step.artifacts for step in steps)
+    return bool(run["spec"].get("source")) or any(step.step.artifacts or step.step.cache for step in steps)
 
 
 def build(plan: StepPlan, settings: OperatorSettings) -> Json:
@@ -55,7 +59,7 @@ def build(plan: StepPlan, settings: OperatorSettings) -> Json:
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": _UPLOAD_GRACE if expanded.step.artifacts else _GRACE,
+        "terminationGracePeriodSeconds": _UPLOAD_GRACE if plan.uploads else _GRACE,
         "activeDeadlineSeconds": duration.seconds(expanded.step.timeout) + _BACKSTOP,
         "securityContext": _pod_security(settings),
         "containers": [_main_container(plan, settings)],
@@ -115,12 +119,18 @@ def _step_container(plan: StepPlan, settings: OperatorSettings) -> Json:
     if any(use.file for use in step.secrets):
         mounts.append({"name": "secrets", "mountPath": names.SECRETS_FOLDER, "readOnly": True})
         env.append({"name": "C8S_SECRETS", "value": names.SECRETS_FOLDER})
-    if step.artifacts:
+    if plan.uploads:
         mounts.append({"name": "handoff", "mountPath": names.HANDOFF_FOLDER, "readOnly": True})
+    if step.cache:
+        mounts.append({"name": "exit", "mountPath": names.EXIT_FOLDER})
     container: Json = {
         "name": names.STEP_CONTAINER,
         "image": fill(step.image, template_values(plan.facts, expanded.matrix)),
-        "command": entry.command(step.commands, wait_for=names.READY_FILE if step.artifacts else ""),
+        "command": entry.command(
+            step.commands,
+            wait_for=names.READY_FILE if plan.uploads else "",
+            code_to=names.EXIT_FILE if step.cache else "",
+        ),
         "workingDir": folder,
         "env": env,
         "volumeMounts": mounts,
@@ -135,24 +145,42 @@ def _step_container(plan: StepPlan, settings: OperatorSettings) -> Json:
 def _agents(plan: StepPlan, settings: OperatorSettings) -> list[Json]:
     step = plan.step.step
     agents = []
+    values = template_values(plan.facts, plan.step.matrix)
+    caches = _caches(step.cache, values)
     if plan.fetches:
         environment = {
             "C8S_FETCH_SOURCE": "1" if plan.run["spec"].get("source") else "0",
             "C8S_FETCH_ARTIFACTS": ",".join(plan.upstream),
         }
-        agents.append(_agent(names.FETCH, environment, settings))
-    values = template_values(plan.facts, plan.step.matrix)
+        fetch = _agent(names.FETCH, environment | caches, settings)
+        if caches:
+            fetch["volumeMounts"].append({"name": "handoff", "mountPath": names.HANDOFF_FOLDER})
+        agents.append(fetch)
     agents += services.containers(plan.step, values, _step_security(settings))
-    if step.artifacts:
+    if plan.uploads:
         environment = {
             "C8S_STEP_SLUG": plan.step.slug,
             "C8S_ATTEMPT": str(plan.attempt),
             "C8S_ARTIFACTS": json.dumps([fill(glob, values) for glob in step.artifacts]),
         }
-        upload = _agent(names.UPLOAD, {**environment, "C8S_READY_FILE": names.READY_FILE}, settings)
+        upload = _agent(names.UPLOAD, {**environment, **caches, "C8S_READY_FILE": names.READY_FILE}, settings)
         upload["volumeMounts"].append({"name": "handoff", "mountPath": names.HANDOFF_FOLDER})
+        if caches:
+            upload["volumeMounts"].append({"name": "exit", "mountPath": names.EXIT_FOLDER, "readOnly": True})
         agents.append({**upload, "restartPolicy": "Always"})
     return agents
+
+
+def _caches(wanted: Sequence[Cache], values: Mapping[str, str]) -> dict[str, str]:
+    """What agents are told of a step's caches; `{{hash FILE}}` is left to them, who have the file."""
+    if not wanted:
+        return {}
+    told = [{"key": fill(each.key, values), "paths": [fill(path, values) for path in each.paths]} for each in wanted]
+    return {
+        "C8S_CACHES": json.dumps(told),
+        "C8S_HANDOFF": names.HANDOFF_FOLDER,
+        "C8S_EXIT_FILE": names.EXIT_FILE,
+    }
 
 
 def _agent(role: str, environment: dict[str, str], settings: OperatorSettings) -> Json:
@@ -203,11 +231,13 @@ def _agent_security(settings: OperatorSettings) -> Json:
 def _volumes(plan: StepPlan) -> list[Json]:
     run_name = plan.run["metadata"]["name"]
     volumes: list[Json] = [{"name": "workspace", "emptyDir": {}}]
-    if plan.fetches or plan.step.step.artifacts:
+    if plan.fetches or plan.uploads:
         token = {"secretName": names.agent_secret_name(run_name), "items": [{"key": "token", "path": "token"}]}
         volumes.append({"name": "agent", "secret": {**token, "defaultMode": 0o444}})
-    if plan.step.step.artifacts:
+    if plan.uploads:
         volumes.append({"name": "handoff", "emptyDir": {}})
+    if plan.step.step.cache:
+        volumes.append({"name": "exit", "emptyDir": {}})
     files = [use for use in plan.step.step.secrets if use.file]
     if files:
         items = [{"key": names.secret_key(use), "path": str(use.file).strip("/")} for use in files]

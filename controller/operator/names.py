@@ -21,6 +21,9 @@ TOKEN_FOLDER = "/var/run/c8s"  # noqa: S105 - where it is mounted, not what it i
 HANDOFF_FOLDER = "/var/run/c8s-handoff"
 READY_FILE = f"{HANDOFF_FOLDER}/ready"
 """Made by the upload agent once it waits for the step's end."""
+EXIT_FOLDER = "/var/run/c8s-exit"
+EXIT_FILE = f"{EXIT_FOLDER}/code"
+"""Gets the exit code of a step that keeps caches."""
 SECRETS_FOLDER = "/var/run/c8s-secrets"
 STEP_CONTAINER, FETCH, UPLOAD = "step", "fetch", "upload"
 

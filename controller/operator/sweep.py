@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -55,6 +55,8 @@ class Needed:
     """Digests in hex."""
     runs: frozenset[tuple[str, str]]
     """(namespace, name) of runs whose logs and artifacts stay."""
+    caches: frozenset[str] = frozenset()
+    """What the names of the caches begin with that were used lately."""
 
 
 def needed(runs: Iterable[Json], now: datetime, retention: timedelta) -> Needed:
@@ -82,11 +84,14 @@ def is_expired(key: str, modified: datetime, needs: Needed, now: datetime, reten
         return False
     kind, _, rest = key.partition("/")
     parts = rest.split("/")
+    if kind == "caches":
+        # Its document has the date of its last use, the archive that of its making.
+        return key.endswith(".json") or key.rpartition("/")[2].partition(".")[0] not in needs.caches
     if kind == "sources":
         return parts[0].split(".", 1)[0] not in needs.sources
     if kind in ("logs", "artifacts") and len(parts) > 1:
         return (parts[0], parts[1]) not in needs.runs
-    return kind == "caches"
+    return False
 
 
 class Sweeper:
@@ -145,8 +150,13 @@ class Sweeper:
         """Remove the stored objects that nobody needs and that are old enough; returns how many."""
         retention, count = timedelta(seconds=self._settings.retention), 0
         for prefix in PREFIXES:
-            old = [info async for info in self._store.list(prefix) if self._now() - info.modified > retention]
-            needs = needed(list(self._runs()), self._now(), retention)
+            old, young = [], set[str]()
+            async for info in self._store.list(prefix):
+                if self._now() - info.modified > retention:
+                    old.append(info)
+                elif prefix == "caches/":
+                    young.add(info.key.rpartition("/")[2].partition(".")[0])
+            needs = replace(needed(list(self._runs()), self._now(), retention), caches=frozenset(young))
             # What says that the rest is whole goes first: no reader is promised what is gone.
             for info in sorted(old, key=lambda each: not each.key.endswith(".json")):
                 if is_expired(info.key, info.modified, needs, self._now(), retention):

@@ -2,7 +2,7 @@
 
 It imports no pydantic, so that checking a file takes a fraction of a second:
 `source` reads the text, the committed JSON Schema says what is allowed
-(`shape`), `rules` what makes sense, `features` what this version runs.
+(`shape`), `rules` what makes sense.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from controller.pipeline import features, forms, rules, shape, source
+from controller.pipeline import forms, rules, shape, source
 from controller.pipeline.composer import MAX_DEPTH
 from controller.pipeline.problems import Places, Problem, Severity, problem_at
 
@@ -72,11 +72,6 @@ def _check(data: Json, places: Places) -> tuple[Json | None, list[Problem]]:
     # The rules look at what has the right shape; they speak also when other places are wrong.
     found += rules.check(forms.with_plain_matrices(data), places, MOST_PROBLEMS)
     found += forms_hints(data, places)
-    if pipeline is not None:
-        found += [
-            places.problem(path, "not-supported", message, "leave it out for this version", at_key=True)
-            for path, message in features.unsupported(pipeline)
-        ]
     return pipeline, found
 
 

@@ -27,6 +27,9 @@ class Api:
         self.digests: dict[str, str] = {}
         self.uploads: dict[str, Any] = {}
         self.manifests: dict[str, Any] = {}
+        self.caches: dict[str, str] = {}
+        """Key -> digest of what is kept."""
+        self.cache_limit = 10**9
         self.fail = 0
         self.url = ""
 
@@ -35,6 +38,9 @@ class Api:
         app.router.add_get("/api/v1/agent/{what:.+}", self._link)
         app.router.add_post("/api/v1/agent/artifacts/{slug}/{attempt}", self._upload)
         app.router.add_put("/api/v1/agent/artifacts/{slug}/{attempt}/manifest", self._manifest)
+        app.router.add_post("/api/v1/agent/caches/lookup", self._cache)
+        app.router.add_post("/api/v1/agent/caches", self._keep)
+        app.router.add_put("/api/v1/agent/caches/manifest", self._kept)
         app.router.add_get("/objects/{what:.+}", self._get)
         app.router.add_put("/objects/{what:.+}", self._put)
         return app
@@ -70,6 +76,26 @@ class Api:
             return web.Response(status=503)
         self.objects[request.match_info["what"]] = await request.read()
         return web.Response(status=201)
+
+    async def _cache(self, request: web.Request) -> web.Response:
+        key = (await request.json())["key"]
+        if key not in self.caches:
+            return web.json_response({"title": "Not found"}, status=404)
+        sha256 = self.caches[key]
+        url = f"/objects/cache-{sha256}?signature=a%2Bb"
+        return web.json_response({"url": url, "sha256": sha256, "size": len(self.objects[f"cache-{sha256}"])})
+
+    async def _keep(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        if body["size"] > self.cache_limit:
+            return web.json_response({"title": "Too large", "detail": "too much"}, status=413)
+        return web.json_response({"url": f"/objects/cache-{body['sha256']}"})
+
+    async def _kept(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        assert len(self.objects[f"cache-{body['sha256']}"]) == body["size"]
+        self.caches[body["key"]] = body["sha256"]
+        return web.Response(status=204)
 
     async def _upload(self, request: web.Request) -> web.Response:
         slug = request.match_info["slug"]
@@ -129,8 +155,9 @@ class Pod:
     async def run(self, command: str, **environment: str) -> tuple[int, str]:
         return await ended(await self.start(command, **environment))
 
-    async def upload(self, *globs: str) -> tuple[int, str]:
-        process = await self.start("upload", C8S_ARTIFACTS=json.dumps(globs))
+    async def upload(self, *globs: str, **environment: str) -> tuple[int, str]:
+        self.ready.unlink(missing_ok=True)
+        process = await self.start("upload", C8S_ARTIFACTS=json.dumps(globs), **environment)
         async with asyncio.timeout(20):
             while not self.ready.exists():
                 await asyncio.sleep(0.001)
@@ -236,3 +263,78 @@ async def test_a_wrong_token_is_told_and_never_shown(api: Api, pod: Pod, tmp_pat
 async def test_being_started_wrongly_is_another_exit_code(pod: Pod, change: dict[str, str], named: str) -> None:
     code, out = await pod.run("fetch", **change)
     assert (code, named in out) == (2, True)
+
+
+class Step:
+    """A step with a cache: what its agents are told, and what it does between them."""
+
+    def __init__(self, pod: Pod, folder: Path, *caches: dict[str, Any]) -> None:
+        self.pod, self.code = pod, folder / "code"
+        (folder / "handoff").mkdir(exist_ok=True)
+        self.told = {
+            "C8S_CACHES": json.dumps(caches),
+            "C8S_HANDOFF": str(folder / "handoff"),
+            "C8S_EXIT_FILE": str(self.code),
+        }
+
+    async def begin(self) -> str:
+        code, out = await self.pod.run("fetch", **self.told)
+        assert code == 0, out
+        return out
+
+    async def end(self, exit_code: int | None = 0) -> str:
+        self.code.unlink(missing_ok=True)
+        if exit_code is not None:
+            self.code.write_text(f"{exit_code}\n")
+        code, out = await self.pod.upload(**self.told)
+        assert code == 0, out
+        return out
+
+
+async def test_a_cache_is_kept_by_the_first_step_and_found_by_the_next(api: Api, pod: Pod, tmp_path: Path) -> None:
+    step = Step(pod, tmp_path, {"key": "go-{{hash go.*}}", "paths": [".cache", "missing"]})
+    (pod.workspace / "go.sum").write_text("one")
+    assert "there is none yet" in await step.begin()
+    (pod.workspace / ".cache").mkdir()
+    (pod.workspace / ".cache" / "module").write_text("downloaded")
+    assert "kept 1 files" in await step.end()
+    (pod.workspace / ".cache" / "module").unlink()
+    assert "1 files" in await step.begin()
+    assert (pod.workspace / ".cache" / "module").read_text() == "downloaded"
+    assert await step.end() == "", "what was found is not kept again"
+    (pod.workspace / "go.sum").write_text("two")
+    assert "there is none yet" in await step.begin()
+    assert len(api.caches) == 1
+
+
+@pytest.mark.parametrize("exit_code", [1, 143, None])
+async def test_a_step_that_did_not_succeed_keeps_no_cache(
+    api: Api, pod: Pod, tmp_path: Path, exit_code: int | None
+) -> None:
+    step = Step(pod, tmp_path, {"key": "k", "paths": ["json"]})
+    await step.begin()
+    await step.end(exit_code)
+    assert api.caches == {}
+
+
+async def test_nothing_about_a_cache_fails_a_step(api: Api, pod: Pod, tmp_path: Path) -> None:
+    caches: list[dict[str, Any]] = [
+        {"key": "no-{{hash go.sum}}", "paths": ["json"]},
+        {"key": "nothing", "paths": ["missing"]},
+        {"key": "broken", "paths": ["json"]},
+        {"key": "large", "paths": ["json"]},
+        {"key": "out", "paths": ["../token"]},
+    ]
+    step = Step(pod, tmp_path, *caches)
+    api.caches["broken"] = "0" * 64
+    api.objects[f"cache-{'0' * 64}"] = packed(json_new=b"never")
+    api.cache_limit = 1
+    out = await step.begin()
+    assert "cache no-{{hash go.sum}}: not used: {{hash go.sum}} finds no file" in out
+    assert "cache broken: not used: what came for the cache is damaged" in out
+    assert not (pod.workspace / "json" / "new").exists()
+    out = await step.end()
+    assert "cache nothing: not kept: none of its paths is there" in out
+    assert "cache large: not kept: POST caches was refused with 413: too much" in out
+    assert "cache out: not kept: none of its paths is there" in out
+    assert list(api.caches) == ["broken"]

@@ -85,6 +85,29 @@ def test_a_rerun_runs_everything_and_from_failed_only_the_rest(c8s: C8s, folder:
     assert json.loads(c8s("runs", run_name(whole), "-o", "json").stdout)["rerunOf"] == first
 
 
+def test_a_cache_lasts_from_run_to_run_until_its_key_changes(c8s: C8s, folder: Path) -> None:
+    (folder / ".c8s.yaml").write_text(
+        """\
+version: v1alpha1
+name: cached
+steps:
+  - name: build
+    image: busybox:1.36
+    commands: ["mkdir -p .cache", "test -e .cache/made || date +%s%N > .cache/made", "cat .cache/made"]
+    cache: [{key: "made-{{hash code.txt}}", paths: [.cache]}]
+"""
+    )
+
+    def made() -> str:
+        return c8s("logs", run_name(c8s("run", cwd=folder).stdout), "build").stdout.strip()
+
+    first = made()
+    assert first.isdigit()
+    assert made() == first
+    (folder / "code.txt").write_text("2\n")
+    assert made() != first
+
+
 def test_a_command_runs_in_a_running_step_and_its_exit_code_is_handed_on(c8s: C8s, folder: Path) -> None:
     go = folder.parent / f"{folder.name}-go"
     wait = f', "echo inside > here", "until test -e {go}; do sleep 0.05; done"'

@@ -57,7 +57,7 @@ async def test_a_branch_glob_can_not_keep_the_controller_busy(tmp_path: Path) ->
     [
         ({"steps": [{**STEP, "dependsOn": ["nosuch"]}]}, "steps[0].dependsOn[0]"),
         ({"steps": [STEP, STEP]}, "steps[1].name"),
-        ({"steps": [{**STEP, "cache": [{"key": "k", "paths": ["p"]}]}]}, "steps[0].cache"),
+        ({"steps": [{**STEP, "cache": [{"key": "k", "paths": ["../p"]}]}]}, "steps[0].cache[0].paths[0]"),
         ({"stepz": []}, "stepz"),
     ],
 )

@@ -3,6 +3,8 @@
 import asyncio
 import hashlib
 import json
+import os
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -118,6 +120,58 @@ async def test_an_agent_fetches_uploads_and_commits(tmp_path: Path) -> None:
         assert (await there.call("POST", place, token=token, json=body)).problem == (409, "conflict")
         other = {**manifest(TREE), "files": []}
         assert (await there.call("PUT", f"{place}/manifest", token=token, json=other)).problem == (409, "conflict")
+
+
+async def test_the_first_cache_of_a_key_stays_and_another_pipeline_does_not_see_it(tmp_path: Path) -> None:
+    async with world(tmp_path) as there:
+        token = await run_with_step(there)
+        caches, body = f"{AGENT}/caches", {"key": "go-1", "size": len(TREE), "sha256": HEX}
+        assert (await there.call("POST", f"{caches}/lookup", token=token, json={"key": "go-1"})).status == 404
+        late = (await there.call("POST", caches, token=token, json={**body, "size": 1, "sha256": "0" * 64})).json["url"]
+        link = (await there.call("POST", caches, token=token, json=body)).json["url"]
+        assert (await there.call("PUT", f"{caches}/manifest", token=token, json=body)).problem == (409, "conflict")
+        assert (await there.call("PUT", link, token=None, data=TREE)).status == 201
+        assert (await there.call("POST", f"{caches}/lookup", token=token, json={"key": "go-1"})).status == 404
+        for _ in range(2):
+            assert (await there.call("PUT", f"{caches}/manifest", token=token, json=body)).status == 204
+        # Who asked before and comes late changes nothing.
+        assert (await there.call("PUT", late, token=None, data=b"x")).status == 201
+        other = {**body, "size": 1, "sha256": "0" * 64}
+        assert (await there.call("PUT", f"{caches}/manifest", token=token, json=other)).problem == (409, "conflict")
+        assert (await there.call("POST", caches, token=token, json=body)).problem == (409, "conflict")
+        found = (await there.call("POST", f"{caches}/lookup", token=token, json={"key": "go-1"})).json
+        assert (found["sha256"], found["size"]) == (HEX, len(TREE))
+        assert (await there.call("GET", found["url"], token=None)).body == TREE
+
+        spec = {"pipeline": {"name": "deploy"}}
+        made = {"metadata": {"name": "deploy-1", "namespace": "a"}, "spec": spec}
+        run = await there.kubernetes.create(PIPELINE_RUNS, made, "a")
+        there.capabilities["else"] = Capability("a", "deploy-1", run["metadata"]["uid"])
+        assert (await there.call("POST", f"{caches}/lookup", token="else", json={"key": "go-1"})).status == 404
+
+
+async def test_a_cache_over_the_limit_is_refused_before_and_after_it_was_sent(tmp_path: Path) -> None:
+    async with world(tmp_path, cache_limit=len(TREE) - 1) as there:
+        token = await run_with_step(there)
+        body = {"key": "go-1", "size": len(TREE), "sha256": HEX}
+        assert (await there.call("POST", f"{AGENT}/caches", token=token, json=body)).problem == (413, "too-large")
+        path = f"{AGENT}/caches/manifest"
+        assert (await there.call("PUT", path, token=token, json=body)).problem == (413, "too-large")
+
+
+async def test_using_a_cache_gives_it_a_new_date_once_a_day(tmp_path: Path) -> None:
+    async with world(tmp_path) as there:
+        token = await run_with_step(there)
+        name = hashlib.sha256(b"go-1").hexdigest()
+        await there.store.put(f"caches/a/ci/{name}.{HEX}.tar.gz", TREE)
+        await there.store.put(f"caches/a/ci/{name}.json", json.dumps({"sha256": HEX}).encode())
+        document = next(path for path in kept(there) if path.name == f"{name}.json")
+        for age, renewed in ((3600, False), (2 * 86400, True)):
+            before = time.time() - age
+            os.utime(document, (before, before))
+            answer = await there.call("POST", f"{AGENT}/caches/lookup", token=token, json={"key": "go-1"})
+            assert answer.status == 200
+            assert (document.stat().st_mtime > before + 60) is renewed
 
 
 async def test_a_manifest_needs_its_archive(tmp_path: Path) -> None:

@@ -106,10 +106,14 @@ async def test_the_sweep_removes_what_is_old_and_spares_what_runs_need() -> None
         old("logs/team/ci-9/a/1.log"),
         Info("logs/team/ci-1/a/1.log", T0 - timedelta(days=29)),
         old("caches/team/ci/cc.json"),
+        old("caches/team/ci/cc.00.tar.gz"),
+        Info("caches/team/ci/dd.json", T0 - timedelta(days=1)),
+        old("caches/team/ci/dd.00.tar.gz"),
     )
-    assert await Sweeper(Client(), shelf, SETTINGS, lambda: [live], lambda: T0).expire() == 4  # type: ignore[arg-type]
+    assert await Sweeper(Client(), shelf, SETTINGS, lambda: [live], lambda: T0).expire() == 5  # type: ignore[arg-type]
     manifest, archive = "artifacts/team/ci-2/a/1.json", "artifacts/team/ci-2/a/1.tar.gz"
-    assert set(shelf.deleted) == {manifest, archive, "sources/bb.tar.gz", "caches/team/ci/cc.json"}
+    unused = {"caches/team/ci/cc.json", "caches/team/ci/cc.00.tar.gz"}
+    assert set(shelf.deleted) == {manifest, archive, "sources/bb.tar.gz", *unused}
     assert shelf.deleted.index(manifest) < shelf.deleted.index(archive), "nobody may be promised what is gone"
 
 

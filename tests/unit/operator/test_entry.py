@@ -24,9 +24,9 @@ if shutil.which("busybox"):
 
 
 @contextmanager
-def begun(shell: list[str], *commands: str, wait_for: str = "") -> Iterator[subprocess.Popen[str]]:
+def begun(shell: list[str], *commands: str, wait_for: str = "", code_to: str = "") -> Iterator[subprocess.Popen[str]]:
     """The step in a session of its own, as a runner starts it; whatever is left of it is ended."""
-    words = [word.replace("$$", "$") for word in entry.command(list(commands), wait_for=wait_for)]
+    words = [word.replace("$$", "$") for word in entry.command(list(commands), wait_for=wait_for, code_to=code_to)]
     process = subprocess.Popen(
         [*shell, *words[1:]], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     )
@@ -55,6 +55,13 @@ def test_commands_run_in_order_and_the_output_is_theirs_alone(shell: list[str]) 
     with begun(shell, "echo one", "echo two; echo three >&2") as process:
         assert process.communicate(timeout=10)[0] == "one\ntwo\nthree\n"
         assert process.returncode == 0
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_the_exit_code_is_left_for_who_keeps_caches(shell: list[str], tmp_path: Path, code: int) -> None:
+    with begun(shell, f"exit {code}", code_to=str(tmp_path / "code")) as process:
+        assert process.wait(10) == code
+    assert (tmp_path / "code").read_text() == f"{code}\n"
 
 
 def test_the_first_command_that_fails_ends_the_step_with_its_exit_code(shell: list[str]) -> None:

@@ -109,14 +109,34 @@ def test_a_secret_takes_the_place_of_a_variable_of_the_same_name() -> None:
 
 def test_dollars_reach_the_shell_as_they_were_written() -> None:
     job = job_of(step("a", commands=["echo $HOME $(date) $$"], env={"PRICE": "5$ $(HOME)"}))
-    *_, commands, wait_for = container_of(job)["command"]
+    *_, commands, wait_for, code_to = container_of(job)["command"]
     assert commands == "echo $$HOME $$(date) $$$$"
-    assert wait_for == ""
+    assert (wait_for, code_to) == ("", "")
     assert env_of(job)["PRICE"] == "5$$ $$(HOME)"
 
 
 def test_the_pods_own_deadline_is_only_the_last_resort() -> None:
     assert pod_of(job_of(step("a", timeout="10m")))["activeDeadlineSeconds"] == 600 + 900
+
+
+def test_a_step_with_a_cache_has_agents_that_are_told_of_it_and_hears_its_exit_code() -> None:
+    cache = [{"key": "{{params.kind}}-{{hash go.sum}}", "paths": [".cache/{{matrix.go}}"]}]
+    matrix = {"dimensions": {"go": ["1.22"]}}
+    job = job_of(
+        step("a", cache=cache, matrix=matrix),
+        spec={"params": {"kind": "mod"}},
+        params=[{"name": "kind"}],
+    )
+    told = '[{"key": "mod-{{hash go.sum}}", "paths": [".cache/1.22"]}]'
+    for agent in pod_of(job)["initContainers"]:
+        environment = {entry["name"]: entry["value"] for entry in agent["env"]}
+        assert environment["C8S_CACHES"] == told, agent["name"]
+        assert environment["C8S_HANDOFF"] in [mount["mountPath"] for mount in agent["volumeMounts"]]
+    assert [agent["name"] for agent in pod_of(job)["initContainers"]] == ["fetch", "upload"]
+    assert container_of(job)["command"][-2:] == [names.READY_FILE, names.EXIT_FILE]
+    assert pod_of(job)["terminationGracePeriodSeconds"] == 600
+    writable = [mount["name"] for mount in container_of(job)["volumeMounts"] if not mount.get("readOnly")]
+    assert writable == ["workspace", "exit"]
 
 
 def test_a_pod_that_uploads_is_given_the_time_for_it() -> None:

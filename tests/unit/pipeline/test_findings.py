@@ -81,7 +81,6 @@ def test_a_good_file_has_no_problems() -> None:
         (GOOD + "    conditional: {when: failure}\n", "7:25 warning never-runs", "add `dependsOn`"),
         (GOOD + "    resources: {memory: 512m}\n", "7:25 warning resources-unlikely", "did you mean `512Mi`?"),
         (GOOD + "    resources: {cpu: 1000}\n", "7:22 warning resources-unlikely", "did you mean `1000m`?"),
-        (GOOD + "    cache: [{key: a, paths: [b]}]\n", "7:5 error not-supported", "caches are not kept"),
         (GOOD.replace("'true'", '"a\\0b"'), "6:16 error nul-character", "can't be passed to a program"),
     ],
 )  # fmt: skip

@@ -1,0 +1,159 @@
+"""Caches: brought into the workspace before a step, kept after one that succeeded.
+
+A cache saves time and nothing else, so nothing about it ever fails a step: what could not be done is told in one line.
+Between `fetch` and `upload` a file in the folder that both have says which caches there were.
+"""
+
+# ruff: noqa: PTH118, PTH123
+# (pathlib would cost more to import than the whole of this work takes.)
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import time
+
+from .collect import collect
+from .failure import AgentError, shown
+from .pack import pack
+from .scratch import scratch_file
+from .unpack import Unpacking
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any, BinaryIO
+
+    from .api import Api
+    from .settings import Settings
+
+_HASH = re.compile(r"\$?\{\{[ \t]*hash[ \t]+([^{}\s][^{}]*?)[ \t]*\}\}")
+_NOTES = "caches.json"
+_LONGEST_KEY = 512
+_PIECE = 256 * 1024
+
+
+def bring(settings: Settings, api: Api) -> None:
+    """Unpacks the caches of the step that are there, and notes for later which were not."""
+    notes = []
+    for wanted in settings.caches("C8S_CACHES"):
+        note = {"key": "", "paths": wanted["paths"], "hit": False}
+        try:
+            note["key"] = _key(settings.workspace, wanted["key"])
+            note["hit"] = _unpack(settings, api, note["key"])
+        except (AgentError, OSError) as problem:
+            _say(note["key"] or wanted["key"], f"not used: {problem}")
+        notes.append(note)
+    with open(os.path.join(settings.need("C8S_HANDOFF"), _NOTES), "w", encoding="utf-8") as file:
+        json.dump(notes, file)
+
+
+def keep(settings: Settings, api: Api) -> None:
+    """Stores the caches that were not there, when the step has succeeded."""
+    try:
+        if not _succeeded(settings.need("C8S_EXIT_FILE")):
+            return
+        with open(os.path.join(settings.need("C8S_HANDOFF"), _NOTES), encoding="utf-8") as file:
+            notes = json.load(file)
+    except (OSError, ValueError) as problem:
+        print(f"caches: not kept: {problem}", flush=True)
+        return
+    for note in notes:
+        if note["key"] and not note["hit"]:
+            try:
+                _store(settings, api, note["key"], note["paths"])
+            except (AgentError, OSError) as problem:
+                _say(note["key"], f"not kept: {problem}")
+
+
+def _unpack(settings: Settings, api: Api, key: str) -> bool:
+    link = api.cache(key)
+    if link is None:
+        _say(key, "there is none yet")
+        return False
+    started = time.monotonic()
+    with scratch_file(settings.workspace) as archive:
+        size = api.download(link, archive, "the cache", again=False)
+        archive.seek(0)
+        unpacking = Unpacking(settings.workspace)
+        try:
+            unpacking.unpack(archive)
+        finally:
+            unpacking.close()
+    _say(key, f"{unpacking.files} files, {size} bytes packed, in {time.monotonic() - started:.2f} s")
+    return True
+
+
+def _store(settings: Settings, api: Api, key: str, paths: list[str]) -> None:
+    started = time.monotonic()
+    found = _found(settings.workspace, paths)
+    if not found:
+        _say(key, "not kept: none of its paths is there")
+        return
+    with scratch_file(settings.workspace) as archive:
+        packed = pack(settings.workspace, found, archive)
+        url = api.cache_url(key, packed.size, packed.sha256)
+        api.put(url, lambda: _content(archive), packed.size)
+    api.commit_cache(key, packed.size, packed.sha256)
+    took = time.monotonic() - started
+    _say(key, f"kept {len(packed.files)} files, {packed.size} bytes packed, in {took:.2f} s")
+
+
+def _found(workspace: str, paths: list[str]) -> list[str]:
+    """The files below the paths; a path that is not there is no reason to keep none of the others."""
+    found: set[str] = set()
+    for path in paths:
+        try:
+            found.update(collect(workspace, [path]))
+        except AgentError:
+            continue
+    return sorted(found, key=os.fsencode)
+
+
+def _key(workspace: str, text: str) -> str:
+    """The key with each `{{hash FILE}}` filled in. Raises when there is no such file: all would share one cache."""
+    key = _HASH.sub(lambda match: _hash(workspace, match[1]), text)
+    if len(key) > _LONGEST_KEY:
+        raise AgentError(f"the key is longer than {_LONGEST_KEY} characters")
+    return key
+
+
+def _hash(workspace: str, pattern: str) -> str:
+    """A digest of the names and contents of the files that a pattern names."""
+    digest = hashlib.sha256()
+    try:
+        paths = collect(workspace, [pattern])
+    except AgentError:
+        raise AgentError(f"{{{{hash {shown(pattern)}}}}} finds no file") from None
+    for path in paths:
+        whole = os.path.join(workspace, path)
+        content = hashlib.sha256()
+        if os.path.islink(whole):  # noqa: PTH114 - as above
+            content.update(os.fsencode(os.readlink(whole)))  # noqa: PTH115 - as above
+        else:
+            with open(os.open(whole, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+                while piece := file.read(_PIECE):
+                    content.update(piece)
+        digest.update(os.fsencode(path) + b"\0" + content.digest())
+    return digest.hexdigest()
+
+
+def _succeeded(path: str) -> bool:
+    """Whether the step has ended well; one that was killed has left no code."""
+    try:
+        with open(path, encoding="ascii", errors="replace") as file:
+            return file.read(16).strip() == "0"
+    except FileNotFoundError:
+        return False
+
+
+def _content(file: BinaryIO) -> Iterator[bytes]:
+    file.seek(0)
+    while piece := file.read(_PIECE):
+        yield piece
+
+
+def _say(key: str, words: Any) -> None:
+    print(f"cache {shown(key)}: {words}", flush=True)
