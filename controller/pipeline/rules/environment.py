@@ -46,11 +46,12 @@ def _reserved(data: Json, places: Places) -> Iterator[Problem]:
                 at = (*path, *below)
                 yield places.problem(at, "reserved-variable", message, hint, severity="warning", at_key=True)
         for n, use in maps(holder.get("secrets")):
-            variable = use.get("envVar")
-            if isinstance(variable, str) and variable in RESERVED:
-                message = f"the secret takes the place of {quoted(variable)}, which c8s sets"
-                at = (*path, "secrets", n, "envVar")
-                yield places.problem(at, "reserved-variable", message, "give it another name", severity="warning")
+            field = "envVar" if use.get("envVar") else "key"
+            variable = use.get(field)
+            if not use.get("file") and isinstance(variable, str) and variable in RESERVED:
+                message = f"the secret would take the place of {quoted(variable)}, which c8s sets"
+                at = (*path, "secrets", n, field)
+                yield places.problem(at, "reserved-variable", message, "give it another name with `envVar`")
 
 
 def _images(data: Json, places: Places) -> Iterator[Problem]:
