@@ -258,16 +258,27 @@ class Process:
 def agent_key(file: Path) -> bytes:
     """The key that signs agents' tokens and links: read, or made (0600) when there is none. Raises SettingsError."""
     try:
-        with contextlib.suppress(FileExistsError):
-            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "wb") as new:
-                new.write(secrets.token_bytes(KEY_BYTES))
+        if not file.exists():
+            _make_key(file)
         key = file.read_bytes()
     except OSError as error:
         raise SettingsError(f"--agent-key-file {file}: {error.strerror}") from error
     if len(key) < LEAST_KEY_BYTES:
         raise SettingsError(f"--agent-key-file {file}: {len(key)} bytes are too few; {LEAST_KEY_BYTES} at least")
     return key
+
+
+def _make_key(file: Path) -> None:
+    """A key in one piece: another process may start at the same moment and read it, or make it first."""
+    draft = file.with_name(f".{file.name}-{secrets.token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as new:
+            new.write(secrets.token_bytes(KEY_BYTES))
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, file)
+    finally:
+        draft.unlink()
 
 
 def listener(settings: Settings) -> socket.socket:

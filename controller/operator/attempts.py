@@ -117,7 +117,7 @@ def missing_since(attempt: Json, view: AttemptView) -> datetime | None:
 def _times(times: Json, seen: Milestones) -> Json:
     """The times with what was seen; none before the one that must precede it, whatever another clock says."""
     result, last = dict(times), str(times.get("created", ""))
-    for name in ("scheduled", "fetching", "running", "finished"):
+    for name in ("scheduled", "fetching", "pulling", "running", "finished"):
         moment = getattr(seen, name)
         if moment is not None and name not in result:
             result[name] = max(stamp(moment), last)

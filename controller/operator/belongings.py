@@ -67,6 +67,13 @@ class Belongings:
         if not known:
             del self._jobs[key]
 
+    def pod_of(self, about: Json) -> tuple[Key, Json] | None:
+        """The run and the pod that an Event is about."""
+        for key, pods in self._pods.items():
+            if key[0] == about.get("namespace") and (pod := pods.get(str(about.get("uid")))) is not None:
+                return key, pod
+        return None
+
     def pods(self, key: Key, uid: str) -> dict[Place, Json]:
         """The pods of the run with this uid, the newest of each attempt."""
         found: dict[Place, Json] = {}

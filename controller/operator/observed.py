@@ -27,6 +27,8 @@ class Milestones:
 
     scheduled: datetime | None = None
     fetching: datetime | None = None
+    pulling: datetime | None = None
+    """The first pull of an image of its own: of the step or of a service."""
     running: datetime | None = None
     finished: datetime | None = None
 
@@ -153,9 +155,16 @@ def milestones(pod: Json, before: Milestones, now: datetime) -> Milestones:
     return Milestones(
         scheduled=before.scheduled or scheduled,
         fetching=before.fetching or (_seen(fetched.get("startedAt"), now) if fetched is not None else None),
+        pulling=before.pulling,
         running=before.running or (_seen(begun.get("startedAt"), now) if begun is not None else None),
         finished=before.finished or (_seen((ended or {}).get("finishedAt"), now) if over else None),
     )
+
+
+def pulls_own_image(event: Json) -> bool:
+    """Whether an Event tells that an image is being pulled that the pipeline has chosen."""
+    container = str((event.get("involvedObject") or {}).get("fieldPath") or "").partition("{")[2].rstrip("}")
+    return container == names.STEP_CONTAINER or container.startswith(services.PREFIX)
 
 
 def _seen(told: str | None, now: datetime) -> datetime:

@@ -72,6 +72,7 @@ class Operator:
         self._pods = Informer(client, PODS, label_selector=names.OURS)
         self._nodes = Informer(client, NODES)
         self._refusals = Informer(client, EVENTS, field_selector="reason=FailedCreate")
+        self._pulls = Informer(client, EVENTS, field_selector="reason=Pulling")
         self._sweeper = Sweeper(client, store, settings, lambda: list(self._runs.list()), now)
 
     @property
@@ -99,7 +100,9 @@ class Operator:
         self._pods.on_change(self._pod_changed)
         self._nodes.on_change(self._node_changed)
         self._refusals.on_change(self._pod_refused)
-        informers = [self._jobs, self._pods, self._nodes, self._refusals, *([self._runs] if self._own_runs else [])]
+        self._pulls.on_change(self._image_pulled)
+        informers = [self._jobs, self._pods, self._nodes, self._refusals, self._pulls]
+        informers += [self._runs] if self._own_runs else []
         async with asyncio.TaskGroup() as group:
             for informer in informers:
                 group.create_task(informer.run())
@@ -155,6 +158,10 @@ class Operator:
         self._reconciler.take_refusal(event, gone=kind == "DELETED")
         job = self._jobs.get(event["metadata"]["namespace"], str((event.get("involvedObject") or {}).get("name", "")))
         if job is not None and (key := key_of(job)) is not None:
+            self._ask(key)
+
+    def _image_pulled(self, kind: str, old: Json | None, new: Json | None) -> None:
+        if new is not None and kind != "DELETED" and (key := self._reconciler.take_pull(new)) is not None:
             self._ask(key)
 
     def _node_changed(self, kind: str, old: Json | None, new: Json | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -22,7 +23,15 @@ from controller.operator.belongings import Belongings, Key, Place, key_of, place
 from controller.operator.decide import RUN_FINAL, Decision, decide
 from controller.operator.errands import Errands, NotStartedError
 from controller.operator.events import Recorder, audited, tell_changes, triggered
-from controller.operator.observed import Ahead, AttemptView, Milestones, Observed, milestones, started_containers
+from controller.operator.observed import (
+    Ahead,
+    AttemptView,
+    Milestones,
+    Observed,
+    milestones,
+    pulls_own_image,
+    started_containers,
+)
 from controller.operator.ports import AttemptLogs, Manifests
 from controller.operator.quota import never_fits
 from controller.operator.runs import InvalidRunError, RunState, read_run
@@ -109,6 +118,18 @@ class Reconciler:
             self._held.pop(job, None)
         elif about.get("kind") == "Job":
             self._held[job] = str(event.get("message", ""))[:_LONGEST_REFUSAL]
+
+    def take_pull(self, event: Json) -> Key | None:
+        """Remember when a pod's image began to be pulled; returns the run it belongs to."""
+        found = self._belongings.pod_of(event.get("involvedObject") or {}) if pulls_own_image(event) else None
+        if found is None or (state := self._states.get(found[0])) is None:
+            return None
+        key, uid = found[0], found[1]["metadata"]["uid"]
+        known = state.milestones.get(uid, Milestones())
+        if known.pulling is not None or known.running is not None:
+            return None
+        state.milestones[uid] = replace(known, pulling=self._now())
+        return key
 
     def forget(self, key: Key) -> None:
         """The run is over, or gone."""

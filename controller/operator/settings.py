@@ -26,8 +26,8 @@ class OperatorSettings:
     """Runs that are worked on at once."""
     status_interval: float = 0.1
     """Status changes of a run are written together, this far apart; the first and the last are written at once."""
-    log_patience: float = 30.0
-    """How long an ended run waits for the ends of its logs."""
+    log_patience: float = 600.0
+    """How long an ended run waits for the ends of its logs: as long as an object store may be away for a while."""
     capability_lifetime: float = 7 * 24 * 3600.0
     """How long a run's agents are let in."""
     history_limit: int = 200

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from workbench.cli.output import BOLD, DIM, Look
 from workbench.core.report import PARTS, Failure, RunReport, StepReport, duration_text
 from workbench.core.text import clean, cut
@@ -24,8 +26,10 @@ def closing_lines(report: RunReport, how: Look, *, hint: str = "") -> list[str]:
 
 
 def _table(steps: tuple[StepReport, ...], how: Look) -> list[str]:
-    header = ["STEP", "STATUS", "TIME", *(part.upper() for part in PARTS)]
-    rows = [_cells(step) for step in steps]
+    # Images are rarely pulled: a column for it only where one was.
+    parts = [part for part in PARTS if part != "pulling" or any(part in step.parts for step in steps)]
+    header = ["STEP", "STATUS", "TIME", *(part.upper() for part in parts)]
+    rows = [_cells(step, parts) for step in steps]
     names = [cut(row[0], _WIDEST_NAME) for row in rows]
     widths = [max(len(header[column]), *(len(row[column]) for row in rows)) for column in range(1, len(header))]
     name_width = max(len(header[0]), *(cell_width(name) for name in names))
@@ -43,8 +47,8 @@ def _table(steps: tuple[StepReport, ...], how: Look) -> list[str]:
     return lines
 
 
-def _cells(step: StepReport) -> list[str]:
-    times = [duration_text(step.parts.get(part)) for part in PARTS]
+def _cells(step: StepReport, parts: Sequence[str]) -> list[str]:
+    times = [duration_text(step.parts.get(part)) for part in parts]
     status = step.phase if step.attempts < 2 else f"{step.phase} ({step.attempts} attempts)"
     return [clean(step.name, colour=False), clean(status, colour=False), duration_text(step.duration), *times]
 

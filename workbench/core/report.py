@@ -11,13 +11,13 @@ from datetime import datetime
 
 from workbench.client.views import Attempt, Run, Step
 
-PARTS = ("queued", "starting", "fetching", "running", "uploading")
+PARTS = ("queued", "starting", "fetching", "pulling", "running", "uploading")
 """Where a step's time can go. Queued: everything it needs is done, and it has no pod on a node yet."""
 
 
 @dataclass(frozen=True)
 class Span:
-    """A part (of `PARTS`, or `pulling`) of a step's time, of one attempt. It still goes on when `until` is None."""
+    """A part (of `PARTS`) of a step's time, of one attempt. It still goes on when `until` is None."""
 
     part: str
     since: datetime
@@ -123,8 +123,8 @@ def _attempt_spans(attempt: Attempt, ready: datetime | None, step: Step) -> list
     stations = [
         ("queued", times.queued or _earliest(ready, times.created)),
         ("starting", times.scheduled),
-        ("pulling", times.pulling),
         ("fetching", times.fetching),
+        ("pulling", times.pulling),
         ("running", times.running),
         ("uploading", times.finished if "upload" in attempt.containers or times.uploaded else None),
     ]

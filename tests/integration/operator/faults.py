@@ -28,6 +28,8 @@ class Trouble:
     """A watch is cut off after about so many bytes, in the midst of a line."""
     partitioned: bool = False
     """Nothing passes any more; connections stay open."""
+    down: bool = False
+    """Nobody is there: connections, also those that are open, are cut off."""
     seen: dict[str, int] = field(default_factory=dict)
     """How often each has happened."""
 
@@ -48,6 +50,9 @@ class _Proxy:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         trouble = self._trouble
         await self._wait_while_partitioned()
+        if trouble.down:
+            trouble.happened("down")
+            _cut(request)
         if request.method not in ("GET", "HEAD"):
             for status, chance in trouble.answers.items():
                 if self._chance.random() < chance:
@@ -70,7 +75,7 @@ class _Proxy:
         await response.prepare(request)
         left = self._trouble.watch_bytes if request.query.get("watch") in ("1", "true") else None
         left = None if left is None else int(left * self._chance.uniform(0.5, 1.5))
-        async for piece in answer.content.iter_any():
+        while piece := await self._next(answer, request):
             await self._wait_while_partitioned()
             if left is not None and len(piece) >= left:
                 self._trouble.happened("watch cut")
@@ -80,6 +85,17 @@ class _Proxy:
             await response.write(piece)
         await response.write_eof()
         return response
+
+    async def _next(self, answer: aiohttp.ClientResponse, request: web.Request) -> bytes:
+        """What comes next of an answer, b"" at its end."""
+        while True:
+            try:
+                async with asyncio.timeout(0.05):
+                    return await answer.content.readany()
+            except TimeoutError:
+                if self._trouble.down:
+                    self._trouble.happened("watch down")
+                    _cut(request)
 
     async def _wait_while_partitioned(self) -> None:
         while self._trouble.partitioned:

@@ -15,6 +15,7 @@ from bench.operator_kills import Found, Stage, one_run, stage
 from tests.integration.operator.faults import Trouble, in_trouble
 
 _PATIENCE = 40.0
+RUNS = "/apis/c8s.dev/v1alpha1/namespaces/default/pipelineruns"
 _LEASE = "/apis/coordination.k8s.io/v1/namespaces/c8s-system/leases/c8s-operator"
 
 
@@ -49,6 +50,42 @@ def test_refused_lost_and_cut_off_requests_do_no_harm(on: Stage) -> None:
         on.kill_operator()
     assert found.wrong == []
     assert {"409", "500", "503", "lost", "watch cut"} <= set(trouble.seen), trouble.seen
+
+
+def test_an_api_server_that_goes_away_and_comes_back_does_no_harm(on: Stage) -> None:
+    trouble, found = Trouble(), Found()
+
+    def restart_twice() -> None:
+        until("the run has begun", (on.folder / "outside-away-1" / "began").exists)
+        for _ in range(2):
+            trouble.seen.clear()
+            trouble.down = True
+            until("the operator has asked in vain", lambda: trouble.seen.get("down", 0) > 3)
+            trouble.down = False
+            until("it goes on", lambda: on.call("GET", f"{RUNS}/away-1")["status"]["phase"] != "Pending")
+
+    with in_trouble(on.cluster, trouble) as on.through:
+        one_run(on, "away-1", 0, random.Random(14), found, meanwhile=restart_twice)
+        on.kill_operator()
+    assert found.wrong == []
+    assert trouble.seen["watch down"] > 0
+
+
+def test_an_object_store_that_fails_for_a_while_costs_no_line_of_a_log(on: Stage) -> None:
+    found = Found()
+    store, away = on.folder / "store", on.folder / "store-away"
+
+    def lose_the_store() -> None:
+        until("the run has begun", (on.folder / "outside-store-1" / "began").exists)
+        store.rename(away)
+        store.write_text("a file where a folder should be")
+        log = on.folder / "operator.log"
+        until("a log waits for the store", lambda: b"waits for the object store" in log.read_bytes())
+        store.unlink()
+        away.rename(store)
+
+    one_run(on, "store-1", 0, random.Random(15), found, meanwhile=lose_the_store)
+    assert found.wrong == []
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import socket
 import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,13 @@ def test_the_key_is_made_once_and_for_its_owner_only(tmp_path: Path) -> None:
     assert len(key) == 32
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert agent_key(file) == key
+
+
+def test_processes_that_start_at_once_have_one_key(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        keys = set(pool.map(agent_key, [tmp_path / "key"] * 32))
+    assert len(keys) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["key"]
 
 
 @pytest.mark.parametrize("content", [b"", b"short"])

@@ -281,3 +281,22 @@ async def test_a_run_that_cannot_be_run_says_why_at_once() -> None:
     await scene.look()
     assert (scene.stored["status"]["phase"], scene.stored["status"]["reason"]) == ("Failed", "InvalidPipeline")
     assert "nobody" in scene.stored["status"]["message"]
+
+
+async def test_the_pull_of_the_steps_own_image_is_a_station_of_its_time() -> None:
+    scene = Scene()
+    await scene.look()
+    scene.pod("a", {"waiting": {"reason": "ContainerCreating"}}, phase="Pending")
+    about = {"kind": "Pod", "namespace": "team", "name": "a-uid-1", "uid": "pod-a-uid-1"}
+
+    def pulling(container: str) -> Json:
+        return {"reason": "Pulling", "involvedObject": {**about, "fieldPath": f"spec.{container}"}}
+
+    assert scene.reconciler.take_pull(pulling("initContainers{fetch}")) is None, "ours is not theirs"
+    assert scene.reconciler.take_pull({"involvedObject": {**about, "uid": "another"}}) is None
+    assert scene.reconciler.take_pull(pulling("containers{step}")) == KEY
+    assert scene.reconciler.take_pull(pulling("containers{step}")) is None, "once is enough"
+    scene.pod("a", {"running": {}})
+    await scene.look()
+    await scene.reconciler.write(KEY)
+    assert list(scene.step()["attempts"][0]["times"]) == ["queued", "created", "pulling", "running"]
