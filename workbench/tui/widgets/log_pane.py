@@ -136,8 +136,13 @@ class LogPane(Vertical):
 
     def _go_to_wanted(self) -> None:
         """Open a failed step at the line that tells why, as soon as it is here."""
-        if self._wanted is not None and self.view.count >= self._wanted > 0:
-            self.view.go_to(self._wanted - 1)
+        wanted, view = self._wanted, self.view
+        if wanted is None or self.key is None or not view.count >= wanted > 0:
+            return
+        # With what is shown below it, so that the line stands where it would in a log that is all here.
+        if self._logs.complete(self.key) or view.count >= wanted + view.size.height:
+            view.go_to(wanted - 1)
+            view.opening = True
             self._wanted = None
 
     def on_resize(self) -> None:

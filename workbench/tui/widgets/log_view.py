@@ -86,6 +86,8 @@ class LogView(ScrollView, can_focus=True):
         self._widest = 0
         self._skip = 0
         self._placing = False
+        self.opening = False
+        """The rest of a log that is over is being brought: its lines are no news."""
         self._layout: tuple[object, list[tuple[int, int]]] = (None, [])
 
     @property
@@ -120,6 +122,7 @@ class LogView(ScrollView, can_focus=True):
     def show_log(self, log: LogFile | None) -> None:
         """Show another log, from its end."""
         self._log, self._kept, self._seen, self._widest, self._skip = log, None, 0, 0, 0
+        self.opening = False
         self.cursor = self.mark = None
         self._painter.forget()
         self.set_reactive(LogView.follow, True)
@@ -149,6 +152,8 @@ class LogView(ScrollView, can_focus=True):
         if self.follow:
             self._seen = self.rows
             self._to_end()
+        elif self.opening:
+            self._seen = self.rows
         else:
             self.unread = max(self.rows - self._seen, 0)
         self.refresh()
