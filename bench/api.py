@@ -1,4 +1,4 @@
-"""The API as its clients feel it: pages of runs, the way of a line to a socket, 200 readers of one busy step, one large log.
+"""The API as its clients feel it: pages of runs, the way of a line to a socket, 200 readers of a step, a large log.
 
     .venv/bin/python bench/api.py [--readers 200] [--seconds 10]
 
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from machine import describe, spread
+from machine import describe
 
 C8S = [sys.executable, "-P", "-m", "workbench"]
 LINES_PER_SECOND = 1000
@@ -127,7 +127,8 @@ async def readers(api: Api, printer: Path, count: int, seconds: int, memory: Cal
     expected = hashlib.sha256(text).hexdigest()
     whole = sum(each == [len(text), expected] for each in answer["readers"])
     print(
-        f"  {count} readers at {LINES_PER_SECOND} lines/s                 {whole} of {count} got all {len(text)} bytes; "
+        f"  {count} readers at {LINES_PER_SECOND} lines/s                 "
+        f"{whole} of {count} got all {len(text)} bytes; "
         f"p50 {answer['p50'] * 1000:.0f} ms, p99 {answer['p99'] * 1000:.0f} ms; "
         f"the controller grew by {(memory() - before) / 1024:.0f} MiB"
     )

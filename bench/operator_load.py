@@ -1,4 +1,4 @@
-"""100 runs of 5 x `true` at once, and one run of 200 steps at once: how long they take, and the operator's memory.
+"""100 runs of 5 x `true` at once, one run of 200 steps at once, and longer and longer chains: how long they take.
 
 python bench/operator_load.py [--runs N] [--wide N]
 """
@@ -19,6 +19,7 @@ from bench.operator_kills import Stage, stage
 
 Json = dict[str, Any]
 _RUNS = "/apis/c8s.dev/v1alpha1/namespaces/default/pipelineruns"
+_CHAINS = (20, 100, 200, 300)
 _FINAL = ("Succeeded", "Failed", "Cancelled")
 
 
@@ -69,6 +70,10 @@ def main() -> int:
         submit(on, "wide-1", [{**step, "dependsOn": []} for step in chain(args.wide)])
         seconds, peak = wait(on, "wide", 1, 180)
         print(f"  one run of {args.wide} steps at once   {seconds:.1f} s, the operator's peak {peak:.0f} MB")
+        for count in _CHAINS:
+            submit(on, f"chain-{count}", chain(count))
+            seconds, _ = wait(on, f"chain-{count}", 1, 300)
+            print(f"  a chain of {count} x true: {seconds / count * 1000:.1f} ms a step")
     return 0
 
 

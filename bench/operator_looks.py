@@ -1,0 +1,111 @@
+"""How many looks at runs the operator makes in a second, and what a look costs as runs grow.
+
+A look is what a change of a pod leads to: everything about the run is observed, decided and remembered. No
+request is made, so that this is the operator's own work. The runs are in the midst of it: half their steps have
+succeeded, one runs, the rest waits.
+
+python bench/operator_looks.py [--seconds N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import copy
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from bench.machine import describe
+from controller.operator import names
+from controller.operator.events import Recorder
+from controller.operator.reconciler import Reconciler
+from controller.operator.settings import OperatorSettings
+
+Json = dict[str, Any]
+_NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+_SIZES = (5, 20, 100, 200, 300)
+
+
+class Cluster:
+    """Takes what it is given, and has nothing."""
+
+    async def create(self, resource: Any, obj: Json, namespace: str | None = None) -> Json:
+        return {**obj, "metadata": {**obj["metadata"], "uid": obj["metadata"]["name"]}}
+
+    async def patch(self, resource: Any, name: str, patch: Any, **_: Any) -> Json:
+        return {"metadata": {"resourceVersion": "2"}, "status": patch[-1]["value"]}
+
+
+class Logs:
+    def follow(self, **_: Any) -> None:
+        pass
+
+    def result(self, **_: Any) -> Json:
+        return {"lines": 1}
+
+    def forget(self, *_: str) -> None:
+        pass
+
+
+def run_of(count: int) -> Json:
+    steps = [
+        {"name": f"s{n}", "image": "none", "commands": ["true"], "dependsOn": [f"s{n - 1}"] if n else []}
+        for n in range(count)
+    ]
+    spec = {"pipeline": {"version": "v1alpha1", "name": "looks", "steps": steps}}
+    metadata = {"name": f"looks-{count}", "namespace": "team", "uid": f"run-{count}", "resourceVersion": "1"}
+    return {"metadata": {**metadata, "finalizers": ["c8s.dev/run"]}, "spec": spec}
+
+
+def pod_of(run: Json, slug: str, state: Json, phase: str) -> Json:
+    labels = names.labels_of(run) | {names.STEP: slug, names.ATTEMPT: "1"}
+    metadata = {"name": slug, "namespace": "team", "uid": f"{run['metadata']['uid']}-{slug}", "labels": labels}
+    status = {"phase": phase, "containerStatuses": [{"name": "step", "state": state}]}
+    annotations = {names.RUN_UID: run["metadata"]["uid"]}
+    return {"metadata": {**metadata, "annotations": annotations}, "spec": {"nodeName": "n"}, "status": status}
+
+
+async def midway(count: int) -> tuple[Reconciler, Json]:
+    """A reconciler that knows a run of which half is done."""
+    client = cast(Any, Cluster())
+    settings = OperatorSettings(["agent"], "http://api", b"key")
+    run = run_of(count)
+    reconciler = Reconciler(
+        client, Logs(), client, settings, Recorder(client, lambda: _NOW), lambda: _NOW, lambda *_: None, lambda: ()
+    )
+    await reconciler.look(run)
+    for n in range(count // 2):
+        reconciler.take_pod(pod_of(run, f"s{n}", {"terminated": {"exitCode": 0}}, "Succeeded"), gone=False)
+        await reconciler.look(run)
+    reconciler.take_pod(pod_of(run, f"s{count // 2}", {"running": {}}, "Running"), gone=False)
+    await reconciler.look(run)
+    return reconciler, run
+
+
+async def rate(count: int, seconds: float) -> float:
+    reconciler, run = await midway(count)
+    run, looks, began = copy.deepcopy(run), 0, time.perf_counter()
+    while (passed := time.perf_counter() - began) < seconds:
+        await reconciler.look(run)
+        looks += 1
+    return looks / passed
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=2.0)
+    args = parser.parse_args()
+    print(f"operator looks: {describe()}")
+    for count in _SIZES:
+        found = asyncio.run(rate(count, args.seconds))
+        print(f"  runs of {count:>3} steps: {found:>7.0f} looks/s, {1e6 / found / count:.0f} us a step")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
