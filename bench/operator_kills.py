@@ -6,7 +6,7 @@ file that the operator can't see, and writes what it prints there too: each
 attempt has to have run exactly once, each log has to be what was printed, and
 the run has to succeed.
 
-python bench/operator_kills.py [--kills N] [--per-run N] [--seed N]
+python bench/operator_kills.py [--kills N] [--per-run N] [--store-away SECONDS] [--seed N]
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _ROOT = Path(__file__).parent.parent
 _TOKEN = "kill-token"
 _RUNS = "/apis/c8s.dev/v1alpha1/namespaces/default/pipelineruns"
 _LAYERS, _WIDTH = 5, 4
-_PATIENCE = 120.0
+_PATIENCE = 300.0
 _LINES = 40
 
 
@@ -206,6 +206,27 @@ def one_run(
     _compare(on, name, outside, wanted, flaky, status, found)
 
 
+@contextmanager
+def store_away(on: Stage) -> Iterator[None]:
+    """Meanwhile the object store is not there, as a disk that is not mounted."""
+    store, away = on.folder / "store", on.folder / "store-away"
+    store.rename(away)
+    store.write_text("a file where a folder should be")
+    try:
+        yield
+    finally:
+        store.unlink()
+        away.rename(store)
+
+
+def _without_store(on: Stage, name: str, seconds: float) -> None:
+    began = on.folder / f"outside-{name}" / "began"
+    while not began.exists():
+        time.sleep(0.05)
+    with store_away(on):
+        time.sleep(seconds)
+
+
 def _ended(on: Stage, name: str) -> Json:
     end = time.monotonic() + _PATIENCE
     while time.monotonic() < end:
@@ -244,12 +265,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--per-run", type=int, default=5)
+    parser.add_argument("--store-away", type=float, default=0.0, metavar="SECONDS", help="in a run after the kills")
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
     args = parser.parse_args()
     chance, found = random.Random(args.seed), Found()
     with tempfile.TemporaryDirectory(prefix="c8s-kills-") as folder, stage(Path(folder)) as on:
         while found.kills < args.kills:
             one_run(on, f"kills-{found.runs + 1}", min(args.per_run, args.kills - found.kills), chance, found)
+        if args.store_away:
+            one_run(on, "away", 0, chance, found, meanwhile=lambda: _without_store(on, "away", args.store_away))
     print(
         f"operator kills: seed {args.seed}; {found.kills} kills in {found.runs} runs, {found.attempts} attempts, "
         f"{found.lines} lines; {len(found.wrong)} wrong; a run took {min(found.seconds):.1f} to "

@@ -21,7 +21,8 @@ CONNECT_SECONDS = 10.0
 SILENCE_SECONDS = 60.0
 PIECE = 256 * 1024
 _HEAD_LIMIT = 64 * 1024
-_RETRIES = (0.1, 0.5, 1.0, 3.0, 5.0, 10.0)
+_RETRIES = (0.1, 0.5, 1.0, 3.0, 5.0, 10.0, 15.0, 20.0, 30.0, 30.0)
+"""Waits in seconds: a store that is away for a minute costs a minute and no step."""
 
 
 class Response:
@@ -179,7 +180,7 @@ def split(url: str) -> tuple[bool, str, int, str]:
 
 
 def retried(attempt: Callable[[], T], sleep: Callable[[float], None] = time.sleep) -> T:
-    """Tries until there is an answer; gives up after about twenty seconds with the last error."""
+    """Tries until there is an answer; gives up after about two minutes with the last error."""
     for wait in _RETRIES:
         try:
             return attempt()

@@ -51,7 +51,7 @@ class DirectoryStore:
         self._signing_key = signing_key
         self._public_url = public_url
         self._clock = clock
-        with _Explained("open", str(self._root)):
+        with _Explained("open", str(self._root), self._root):
             self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._sweep_root()
 
@@ -67,7 +67,7 @@ class DirectoryStore:
     async def get(self, key: str, *, limit: int | None = None) -> bytes:
         """See ObjectStore."""
         place = self._place(key)
-        with _Explained("read", key):
+        with _Explained("read", key, self._root):
             size = place.stat().st_size
             if limit is not None and size > limit:
                 raise ObjectTooLargeError(f"the object {key} has {size} bytes; at most {limit} are taken here")
@@ -78,7 +78,7 @@ class DirectoryStore:
     async def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         """See ObjectStore. The object that was there at the start is read, also when it is replaced."""
         place = self._place(key)
-        with _Explained("read", key), place.open("rb", buffering=0) as file:
+        with _Explained("read", key, self._root), place.open("rb", buffering=0) as file:
             position = max(start, 0)
             stop = os.fstat(file.fileno()).st_size if end is None else end
             while position < stop:
@@ -94,10 +94,12 @@ class DirectoryStore:
 
     async def head(self, key: str) -> ObjectInfo | None:
         """See ObjectStore."""
-        with _Explained("look at", key):
+        with _Explained("look at", key, self._root):
             try:
                 found = self._place(key).stat()
             except (FileNotFoundError, NotADirectoryError):
+                if not self._root.is_dir():
+                    raise
                 return None
         return _info(key, found) if stat.S_ISREG(found.st_mode) else None
 
@@ -114,10 +116,12 @@ class DirectoryStore:
     async def delete(self, key: str) -> None:
         """See ObjectStore. Folders that become empty go too."""
         place = self._place(key)
-        with _Explained("delete", key):
+        with _Explained("delete", key, self._root):
             try:
                 place.unlink()
             except (FileNotFoundError, NotADirectoryError):
+                if not self._root.is_dir():
+                    raise
                 return
         for folder in place.parents:
             if folder == self._root:
@@ -145,7 +149,7 @@ class DirectoryStore:
         return self._root / check_key(key)
 
     def _write(self, key: str, place: Path, data: bytes, if_absent: bool) -> ObjectInfo:
-        with _Explained("write", key):
+        with _Explained("write", key, self._root):
             temporary, file = self._open_beside(place)
             try:
                 try:
@@ -160,18 +164,18 @@ class DirectoryStore:
         return _info(key, found)
 
     async def _write_stream(self, key: str, place: Path, data: AsyncIterator[bytes], if_absent: bool) -> ObjectInfo:
-        with _Explained("write", key):
+        with _Explained("write", key, self._root):
             temporary, file = self._open_beside(place)
         try:
             try:
                 # What goes wrong with the sender is the sender's error, not the store's.
                 async for piece in gathered(data, PIECE):
-                    with _Explained("write", key):
+                    with _Explained("write", key, self._root):
                         await _in_thread(_write_all, file, piece)
                 found = os.fstat(file)
             finally:
                 os.close(file)
-            with _Explained("write", key):
+            with _Explained("write", key, self._root):
                 self._move(temporary, place, key, if_absent)
         except BaseException:
             temporary.unlink(missing_ok=True)
@@ -209,10 +213,10 @@ class DirectoryStore:
         """Objects below a folder whose next part begins with `begin`, in the order of their keys."""
         try:
             entries = list(os.scandir(self._root / folder))
-        except (FileNotFoundError, NotADirectoryError):
-            return
         except OSError as problem:
-            raise _translated(problem, "list", folder or "/") from problem
+            if isinstance(problem, FileNotFoundError | NotADirectoryError) and self._root.is_dir():
+                return
+            raise _translated(problem, "list", folder or "/", self._root) from problem
         chosen = [each for each in entries if each.name.startswith(begin) and not each.name.startswith(".")]
         # A folder sorts as its keys do: with the slash that follows its name.
         for each in sorted(chosen, key=lambda entry: entry.name + "/" * entry.is_dir(follow_symlinks=False)):
@@ -239,20 +243,24 @@ class DirectoryStore:
 class _Explained:
     """Turns an OSError into an error that says what was tried on what, what went wrong and what to do."""
 
-    def __init__(self, action: str, key: str) -> None:
+    def __init__(self, action: str, key: str, root: Path) -> None:
         self._action = action
         self._key = key
+        self._root = root
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, kind: object, problem: BaseException | None, trace: object) -> None:
         if isinstance(problem, OSError):
-            raise _translated(problem, self._action, self._key) from problem
+            raise _translated(problem, self._action, self._key, self._root) from problem
 
 
-def _translated(problem: OSError, action: str, key: str) -> StorageError:
+def _translated(problem: OSError, action: str, key: str, root: Path) -> StorageError:
     why = problem.strerror or str(problem)
+    if isinstance(problem, FileNotFoundError | NotADirectoryError) and not root.is_dir():
+        # As of a disk that is not mounted: that an object is not there can't be said of it.
+        return StoreUnavailableError(f"could not {action} the object {key}: the store's directory {root} is not there")
     if isinstance(problem, FileNotFoundError):
         return ObjectNotFoundError(f"there is no object {key}")
     if problem.errno in _NO_ROOM:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.operator_kills import Found, Stage, one_run, stage
+from bench.operator_kills import Found, Stage, one_run, stage, store_away
 from tests.integration.operator.faults import Trouble, in_trouble
 
 _PATIENCE = 40.0
@@ -58,9 +58,9 @@ def test_an_api_server_that_goes_away_and_comes_back_does_no_harm(on: Stage) -> 
     def restart_twice() -> None:
         until("the run has begun", (on.folder / "outside-away-1" / "began").exists)
         for _ in range(2):
-            trouble.seen.clear()
+            trouble.seen["down"] = 0
             trouble.down = True
-            until("the operator has asked in vain", lambda: trouble.seen.get("down", 0) > 3)
+            until("the operator has asked in vain", lambda: trouble.seen["down"] > 3)
             trouble.down = False
             until("it goes on", lambda: on.call("GET", f"{RUNS}/away-1")["status"]["phase"] != "Pending")
 
@@ -73,16 +73,12 @@ def test_an_api_server_that_goes_away_and_comes_back_does_no_harm(on: Stage) -> 
 
 def test_an_object_store_that_fails_for_a_while_costs_no_line_of_a_log(on: Stage) -> None:
     found = Found()
-    store, away = on.folder / "store", on.folder / "store-away"
 
     def lose_the_store() -> None:
         until("the run has begun", (on.folder / "outside-store-1" / "began").exists)
-        store.rename(away)
-        store.write_text("a file where a folder should be")
-        log = on.folder / "operator.log"
-        until("a log waits for the store", lambda: b"waits for the object store" in log.read_bytes())
-        store.unlink()
-        away.rename(store)
+        with store_away(on):
+            log = on.folder / "operator.log"
+            until("a log waits for the store", lambda: b"waits for the object store" in log.read_bytes())
 
     one_run(on, "store-1", 0, random.Random(15), found, meanwhile=lose_the_store)
     assert found.wrong == []

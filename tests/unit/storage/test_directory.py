@@ -17,6 +17,7 @@ from controller.storage import (
     ObjectTooLargeError,
     StorageError,
     StoreFullError,
+    StoreUnavailableError,
     directory,
 )
 
@@ -171,3 +172,22 @@ async def test_an_error_of_the_sender_is_not_taken_for_the_stores(store: Directo
     with pytest.raises(ConnectionResetError):
         await store.put("a", broken())
     assert await store.head("a") is None
+
+
+async def test_a_store_that_is_gone_does_not_say_that_its_objects_are(store: DirectoryStore, tmp_path: Path) -> None:
+    await store.put("a/b", b"kept")
+    root = store._root
+    for gone in (lambda: None, lambda: root.write_text("something else")):
+        root.rename(tmp_path / "away")
+        gone()
+        with pytest.raises(StoreUnavailableError, match="is not there"):
+            await store.get("a/b")
+        with pytest.raises(StoreUnavailableError):
+            await store.head("a/b")
+        with pytest.raises(StoreUnavailableError):
+            await store.delete("a/b")
+        with pytest.raises(StoreUnavailableError):
+            [each async for each in store.list("a/")]
+        root.unlink(missing_ok=True)
+        (tmp_path / "away").rename(root)
+    assert await store.get("a/b") == b"kept"
