@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from controller import operator_numbers
 from controller.api.app import create_app
 from controller.api.auth import Authenticator, Tickets
 from controller.api.health import Readiness
@@ -140,11 +141,7 @@ class Process:
         )
         operator = Operator(self._client, keeper, self._store, self._operator_settings(), runs=self._runs)
         self._operator = operator
-        gauges = self._meter.gauges
-        gauges["c8s_operator_queue"] = ("What waits for a worker.", "queue", lambda: {"runs": operator.queued()})
-        queues = operator.queues
-        gauges["workqueue_depth"] = ("Keys that wait.", "name", lambda: {n: len(q) for n, q in queues.items()})
-        gauges["c8s_logs"] = ("Logs by what happens to them.", "state", lambda: {"followed": keeper.following})
+        operator_numbers.tell(self._meter, operator, keeper)
 
         async def operate() -> None:
             async with asyncio.TaskGroup() as group:

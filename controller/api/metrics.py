@@ -4,11 +4,12 @@ Counting is plain arithmetic; prometheus-client is imported when someone first a
 the process's start. Runs by phase are read from the cache at that moment, so they can't drift.
 """
 
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from controller.kube import Spread
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -17,19 +18,15 @@ BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "WEBSOCKET"})
 
 
-@dataclass
-class _Times:
-    counts: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS) + 1))
-    total: float = 0.0
-
-
 @dataclass(eq=False)
 class Meter:
-    """Counters of this process; `gauges` are read when asked for: name -> (what it is, label name, values)."""
+    """Counters of this process. What others count is read when asked for: name -> (what it is, label name, values)."""
 
     gauges: dict[str, tuple[str, str, Callable[[], Mapping[str, float]]]] = field(default_factory=dict)
+    counters: dict[str, tuple[str, str, Callable[[], Mapping[str, float]]]] = field(default_factory=dict)
+    histograms: dict[str, tuple[str, str, Callable[[], Mapping[str, Spread]]]] = field(default_factory=dict)
     _requests: Counter[tuple[str, str, int]] = field(default_factory=Counter)
-    _times: dict[tuple[str, str], _Times] = field(default_factory=dict)
+    _times: dict[tuple[str, str], Spread] = field(default_factory=dict)
     _subscribers: Counter[str] = field(default_factory=Counter)
     _bytes: Counter[str] = field(default_factory=Counter)
 
@@ -40,9 +37,7 @@ class Meter:
         """
         method = method if method in METHODS else "OTHER"
         self._requests[(method, route, status)] += 1
-        times = self._times.setdefault((method, route), _Times())
-        times.counts[bisect_left(BOUNDS, seconds)] += 1
-        times.total += seconds
+        self._times.setdefault((method, route), Spread(BOUNDS)).add(seconds)
 
     def subscribed(self, kind: str, change: int) -> None:
         """A reader of live `kind` (`runs`, `logs`) came (+1) or went (-1)."""
@@ -67,7 +62,7 @@ class Meter:
             labels=labels[:2],
         )
         for key, times in self._times.items():
-            durations.add_metric(list(key), list(_cumulative(times)), times.total)
+            durations.add_metric(list(key), list(times.cumulative()), times.total)
         yield durations
         subscribers = GaugeMetricFamily("c8s_api_subscribers", "Readers of live streams.", labels=["stream"])
         for kind, count in self._subscribers.items():
@@ -82,6 +77,16 @@ class Meter:
             for value, number in values().items():
                 gauge.add_metric([value], number)
             yield gauge
+        for name, (what, label, values) in self.counters.items():
+            counter = CounterMetricFamily(name, what, labels=[label])
+            for value, number in values().items():
+                counter.add_metric([value], number)
+            yield counter
+        for name, (what, label, spreads) in self.histograms.items():
+            histogram = HistogramMetricFamily(name, what, labels=[label])
+            for value, spread in spreads().items():
+                histogram.add_metric([value], list(spread.cumulative()), spread.total)
+            yield histogram
 
     def text(self) -> bytes:
         """The exposition, from a registry of our own: nothing else in the process adds to it."""
@@ -90,10 +95,3 @@ class Meter:
         registry = CollectorRegistry(auto_describe=False)
         registry.register(self)
         return generate_latest(registry)
-
-
-def _cumulative(times: _Times) -> Iterator[tuple[str, float]]:
-    seen = 0
-    for bound, count in zip([*(str(each) for each in BOUNDS), "+Inf"], times.counts, strict=True):
-        seen += count
-        yield bound, seen

@@ -20,6 +20,7 @@ from controller.kube.errors import (
     Unreachable,
 )
 from controller.kube.informer import Informer
+from controller.kube.queue_numbers import Spread
 from controller.kube.resources import (
     CONFIG_MAPS,
     EVENTS,
@@ -64,6 +65,7 @@ __all__ = [
     "KubeconfigError",
     "NotFound",
     "Resource",
+    "Spread",
     "Unauthorized",
     "Unreachable",
     "WatchEvent",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
@@ -41,6 +41,7 @@ class Elector:
 
     Args:
         identity: this process, unlike any other.
+        annotations: what the Lease tells others about its holder.
         monotonic: the clock that expiry is measured on; wall clocks jump.
     """
 
@@ -51,6 +52,7 @@ class Elector:
         name: str,
         identity: str,
         *,
+        annotations: Mapping[str, str] | None = None,
         times: ElectionTimes | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -58,6 +60,7 @@ class Elector:
     ) -> None:
         self._client = client
         self._namespace, self._name, self._identity = namespace, name, identity
+        self._annotations = dict(annotations or {})
         self._times = times or ElectionTimes()
         self._monotonic = monotonic
         self._now = now
@@ -117,20 +120,27 @@ class Elector:
             try:
                 lease = await self._client.get(LEASES, self._name, self._namespace, timeout=timeout)
             except NotFound:
-                metadata = {"name": self._name, "namespace": self._namespace}
+                metadata = self._described({"name": self._name, "namespace": self._namespace})
                 lease = {"metadata": metadata, "spec": self._record(None)}
                 await self._client.create(LEASES, lease, self._namespace, timeout=timeout)
                 return _Answer.OURS
             spec = lease.get("spec") or {}
             if not self._may_take(spec):
                 return _Answer.THEIRS
-            await self._client.update(LEASES, {**lease, "spec": self._record(spec)}, timeout=timeout)
+            ours = {**lease, "metadata": self._described(lease["metadata"]), "spec": self._record(spec)}
+            await self._client.update(LEASES, ours, timeout=timeout)
         except (Conflict, AlreadyExists):
             return _Answer.NONE
         except KubeError as error:
             _log.warning("lease %s: %s", self._name, error)
             return _Answer.NONE
         return _Answer.OURS
+
+    def _described(self, metadata: Json) -> Json:
+        """The Lease's metadata with our annotations; those of the holder before us are not left standing."""
+        if not self._annotations:
+            return metadata
+        return {**metadata, "annotations": {**(metadata.get("annotations") or {}), **self._annotations}}
 
     def _may_take(self, spec: Json) -> bool:
         holder = spec.get("holderIdentity")

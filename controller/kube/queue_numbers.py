@@ -6,31 +6,32 @@ Counting is plain arithmetic. The text form is made elsewhere, by whoever serves
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
 
-BOUNDS = (0.00001, 0.0001, 0.001, 0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)
+QUEUE_BOUNDS = (0.00001, 0.0001, 0.001, 0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)
 """Upper bounds in seconds: client-go's buckets, from 10 microseconds on."""
 
 
-@dataclass
 class Spread:
-    """How long things took: counts by bound, the last one for what took longer than all of them."""
+    """How long things took: counts by bound (in seconds), the last one for what took longer than all of them."""
 
-    counts: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS) + 1))
-    total: float = 0.0
+    def __init__(self, bounds: Sequence[float] = QUEUE_BOUNDS) -> None:
+        self._bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.total = 0.0
 
     def add(self, seconds: float) -> None:
-        self.counts[bisect_left(BOUNDS, seconds)] += 1
+        self.counts[bisect_left(self._bounds, seconds)] += 1
         self.total += seconds
 
     def cumulative(self) -> Iterator[tuple[str, float]]:
         """(upper bound, how many took at most so long), as a histogram is told."""
         seen = 0
-        for bound, count in zip([*(str(each) for each in BOUNDS), "+Inf"], self.counts, strict=True):
+        for bound, count in zip([*(str(each) for each in self._bounds), "+Inf"], self.counts, strict=True):
             seen += count
             yield bound, seen
 

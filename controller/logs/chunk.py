@@ -42,6 +42,17 @@ def reference(key: str, block: Block) -> ChunkRef:
     return ChunkRef(key, block.first, block.end, len(block.data))
 
 
+async def look(store: ObjectStore, key: str) -> ChunkRef:
+    """How a stored chunk is remembered, from its header alone. Raises BadArchiveError."""
+    header = b"".join([piece async for piece in store.read(key, 0, _HEADER.size)])
+    if len(header) < _HEADER.size:
+        raise BadArchiveError(f"the log chunk {key} is too short")
+    magic, first, lines, size, _ = _HEADER.unpack(header)
+    if magic != _MAGIC:
+        raise BadArchiveError(f"the log chunk {key} is not in our form")
+    return ChunkRef(key, first, first + lines, size)
+
+
 async def texts(store: ObjectStore, chunks: Iterable[ChunkRef]) -> AsyncIterator[bytes]:
     """The output of all these chunks."""
     for each in chunks:

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Mapping, Set
 from dataclasses import dataclass
 
 from controller.logs import stored
-from controller.logs.hub import Hub, Subscription
+from controller.logs.hub import LiveLog, LiveLogs, Subscription
 from controller.logs.places import PULL_BYTES, blocks_from
 from controller.logs.stream import Done, End, Frame, Lines, Live, Missed, Stream
 from controller.storage import ObjectStore
@@ -17,12 +17,13 @@ from controller.storage import ObjectStore
 
 @dataclass(eq=False)
 class _Place:
-    """Where the reader is in one stream: the next line's number."""
+    """Where the reader is in one stream: the next line's number. `log` is what it was last read from, live."""
 
     stream: Stream
     next: int
     live: bool = False
     ended: bool = False
+    log: LiveLog | None = None
 
 
 class RunReading:
@@ -30,7 +31,7 @@ class RunReading:
 
     def __init__(
         self,
-        hub: Hub,
+        hub: LiveLogs,
         store: ObjectStore,
         namespace: str,
         run: str,
@@ -104,7 +105,10 @@ class RunReading:
                 yield frame
             place.live = True
             yield Live(place.stream)
-        log = self._hub.get(place.stream)
+        elif self._is_opened_anew(place):
+            async for frame in self._from_anywhere(place):
+                yield frame
+        place.log = log = self._hub.get(place.stream)
         if log is None or (log.archived and place.next < log.ring.first):
             async for frame in self._from_anywhere(place):
                 yield frame
@@ -121,6 +125,11 @@ class RunReading:
         if log.ended and place.next >= log.ring.end:
             place.ended = True
             yield End(place.stream, log.ring.end - 1)
+
+    def _is_opened_anew(self, place: _Place) -> bool:
+        """Whether somebody else goes on with the stream, further on than the reader is: chunks have what lies between."""
+        log = self._hub.get(place.stream)
+        return log is not None and log is not place.log and place.next < log.ring.first
 
     async def _from_anywhere(self, place: _Place) -> AsyncGenerator[Frame, None]:
         async for block in blocks_from(self._hub, self._store, place.stream, place.next):

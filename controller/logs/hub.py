@@ -7,6 +7,7 @@ its own pace. So a slow one costs nobody anything: when the ring has gone on wit
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from controller.logs.ring import RING_BYTES, Ring
 from controller.logs.stream import Block, Stream
@@ -58,6 +59,26 @@ class Subscription:
         return taken
 
 
+class LiveLogs(Protocol):
+    """What readers need of a hub, be it that of the keeper or a mirror of it in another process."""
+
+    def get(self, stream: Stream) -> LiveLog | None:
+        """The stream, when it is known here."""
+        ...
+
+    def logs(self, namespace: str, run: str) -> list[LiveLog]:
+        """The run's streams, in the order they began."""
+        ...
+
+    def subscribe(self, namespace: str, run: str) -> tuple[Subscription, Callable[[], None]]:
+        """A subscription to all streams of a run, those to come too, and the call that ends it."""
+        ...
+
+    async def attend(self, namespace: str, run: str) -> None:
+        """Returns when what is known of a run's streams is known here, or can't be had in reasonable time."""
+        ...
+
+
 class Hub:
     """All streams that this process follows, by run. `rings_bytes` bounds all rings together."""
 
@@ -81,7 +102,10 @@ class Hub:
     def open(self, stream: Stream, first: int, chunks: "list[ChunkRef]") -> LiveLog:
         """Begins a stream whose next line has the number `first`; older ones are in the chunks."""
         log = LiveLog(stream, Ring(first, self._ring_bytes), chunks)
-        self._logs.setdefault((stream.namespace, stream.run), {})[stream] = log
+        logs = self._logs.setdefault((stream.namespace, stream.run), {})
+        if stream in logs:
+            self._size -= logs[stream].ring.size
+        logs[stream] = log
         self._tell(stream)
         return log
 
@@ -120,6 +144,9 @@ class Hub:
             log.ended = True
         for each in self._subscriptions.get((namespace, run), ()):
             each.changed.set()
+
+    async def attend(self, namespace: str, run: str) -> None:
+        """All that is known of a run is known here."""
 
     def subscribe(self, namespace: str, run: str) -> tuple[Subscription, Callable[[], None]]:
         """A subscription to all streams of a run, those to come too, and the call that ends it."""

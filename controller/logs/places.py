@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator
 
 from controller.logs.chunk import load
-from controller.logs.hub import ChunkRef, Hub, LiveLog
+from controller.logs.hub import ChunkRef, LiveLog, LiveLogs
 from controller.logs.stored import StoredLog
 from controller.logs.stream import Block, Stream
 from controller.storage import ObjectNotFoundError, ObjectStore
@@ -11,7 +11,7 @@ from controller.storage import ObjectNotFoundError, ObjectStore
 PULL_BYTES = 128 * 1024
 
 
-async def blocks_from(hub: Hub, store: ObjectStore, stream: Stream, number: int) -> AsyncGenerator[Block, None]:
+async def blocks_from(hub: LiveLogs, store: ObjectStore, stream: Stream, number: int) -> AsyncGenerator[Block, None]:
     """The lines from a number on, up to the newest there is when it is reached.
 
     A log may move into the archive while it is read; no line is given twice or left out for it.

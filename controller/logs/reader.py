@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Mapping, Set
 from controller.logs import stored
 from controller.logs.errors import NoSuchLogError
 from controller.logs.following import RunReading
-from controller.logs.hub import Hub
+from controller.logs.hub import LiveLogs
 from controller.logs.places import blocks_from
 from controller.logs.stamps import timestamp
 from controller.logs.stored import StoredLog
@@ -19,9 +19,9 @@ from controller.storage import ObjectStore
 
 
 class LogReader:
-    """Reads what the keeper of this process follows (through its hub) and what the store has."""
+    """Reads what the keeper follows (through its hub, or a mirror of that) and what the store has."""
 
-    def __init__(self, hub: Hub, store: ObjectStore) -> None:
+    def __init__(self, hub: LiveLogs, store: ObjectStore) -> None:
         self._hub = hub
         self._store = store
 
@@ -51,8 +51,14 @@ class LogReader:
     async def blocks(self, stream: Stream, *, tail: int | None = None, after: int = 0) -> AsyncGenerator[Block, None]:
         """The same in blocks of many lines: the quick way."""
         log = self._hub.get(stream)
+        archived = None
         if log is None or (log.archived and log.ring.first > 1):
             archived = await StoredLog.find(self._store, stream)
+            if archived is None and log is None:
+                await self._hub.attend(stream.namespace, stream.run)
+                log = self._hub.get(stream)
+        if log is None or (log.archived and log.ring.first > 1):
+            archived = archived or await StoredLog.find(self._store, stream)
             if archived is None:
                 told = f"{stream.slug}, attempt {stream.attempt}, container {stream.container}"
                 raise NoSuchLogError(f"the run {stream.run} has no log of {told}")

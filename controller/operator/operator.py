@@ -18,6 +18,7 @@ from controller.kube import (
     KubeClient,
     KubeError,
     NotFound,
+    Spread,
     WorkQueue,
 )
 from controller.operator import groups, names
@@ -88,6 +89,11 @@ class Operator:
     def queues(self) -> Mapping[str, WorkQueue[Key]]:
         """The queues by the names under which their numbers are told."""
         return {"runs": self._queue, "status": self._writes}
+
+    @property
+    def step_durations(self) -> Mapping[str, Spread]:
+        """How long the steps took that ended while this operator led, by phase."""
+        return self._reconciler.durations.by_phase
 
     def wake(self, namespace: str, run: str) -> None:
         """Something outside Kubernetes has happened to a run: one of its logs is archived."""

@@ -21,6 +21,7 @@ from controller.operator import deletion, groups, names
 from controller.operator.actions import FindJob, PrepareSecrets, ReadManifest
 from controller.operator.belongings import Belongings, Key, Place, key_of, place_of
 from controller.operator.decide import RUN_FINAL, Decision, decide
+from controller.operator.durations import StepDurations
 from controller.operator.errands import Errands, NotStartedError
 from controller.operator.events import Recorder, audited, tell_changes, triggered
 from controller.operator.observed import (
@@ -77,6 +78,7 @@ class Reconciler:
         self._belongings = Belongings()
         self._held: dict[Key, str] = {}
         """Namespace and name of Jobs whose pods were refused -> what was said."""
+        self.durations = StepDurations()
         self.runtime: Json | None = None
         self.nodes: tuple[Json, ...] = ()
 
@@ -340,6 +342,7 @@ class Reconciler:
         if old == decision.status:
             return
         tell_changes(self._recorder, run, old, decision.status)
+        self.durations.changed(old, decision.status)
         phase = decision.status["phase"]
         at_once = state.written is None or phase in RUN_FINAL or old.get("phase") != phase
         if phase in RUN_FINAL:

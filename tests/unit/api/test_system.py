@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from controller.api.app import to_problem
-from controller.kube import Forbidden, KubeError, Unauthorized, Unreachable
+from controller.kube import Forbidden, KubeError, Spread, Unauthorized, Unreachable
 from controller.storage import StoreFullError, StoreUnavailableError
 from tests.unit.api.fakes import ANN, OPS, world
 
@@ -16,7 +16,11 @@ DOCS = Path(__file__).parents[3] / "docs"
 
 async def test_metrics_count_routes_and_not_names(tmp_path: Path) -> None:
     async with world(tmp_path) as there:
-        there.services.meter.gauges["c8s_runs"] = ("Runs.", "phase", lambda: {"Running": 2})
+        meter, spread = there.services.meter, Spread((1.0, 2.0))
+        spread.add(1.5)
+        meter.gauges["c8s_runs"] = ("Runs.", "phase", lambda: {"Running": 2})
+        meter.counters["c8s_log_bytes"] = ("Bytes.", "state", lambda: {"kept": 7})
+        meter.histograms["c8s_step_duration_seconds"] = ("Steps.", "phase", lambda: {"Failed": spread})
         await there.call("GET", "/api/v1/namespaces/a/runs/some-run-7")
         await there.call("GET", "/no/such/path")
         assert (await there.call("GET", "/metrics", token=ANN)).problem == (403, "forbidden")
@@ -26,6 +30,9 @@ async def test_metrics_count_routes_and_not_names(tmp_path: Path) -> None:
         assert 'c8s_api_requests_total{method="GET",route="unmatched",status="404"} 1.0' in text
         assert f'c8s_api_request_duration_seconds_count{{method="GET",route="{route}"}} 1.0' in text
         assert 'c8s_runs{phase="Running"} 2.0' in text
+        assert 'c8s_log_bytes_total{state="kept"} 7.0' in text
+        assert 'c8s_step_duration_seconds_bucket{le="1.0",phase="Failed"} 0.0' in text
+        assert 'c8s_step_duration_seconds_bucket{le="2.0",phase="Failed"} 1.0' in text
         assert "some-run" not in text
 
 

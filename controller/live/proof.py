@@ -1,0 +1,47 @@
+"""How API and leader know each other: both hold the installation's key, and neither sends it.
+
+What is signed names the leader's address, so that who sits at an address that was a leader's once can pass nothing on to
+the one of today; and the leader proves itself too, so that nobody else can tell a viewer false lines (docs/adr).
+"""
+
+import hashlib
+import hmac
+
+SCHEME = "C8s-Live"
+PROOF_HEADER = "C8s-Live-Proof"
+GOOD_FOR = 60
+SKEW = 60
+
+
+def live_key(agent_key: bytes) -> bytes:
+    """A key for this purpose alone, from the one that signs agents' tokens."""
+    return hmac.digest(agent_key, b"c8s live logs v1", "sha256")
+
+
+def authorization(key: bytes, address: str, body: bytes, *, now: float, nonce: str) -> str:
+    """The Authorization header of one request to the leader at this address."""
+    expires = int(now) + GOOD_FOR
+    return f"{SCHEME} {expires}.{nonce}.{_signature(key, address, body, expires, nonce)}"
+
+
+def nonce_of(key: bytes, header: str, address: str, body: bytes, *, now: float) -> str | None:
+    """The nonce of a request that is an API's of ours; None for any other."""
+    scheme, _, rest = header.partition(" ")
+    parts = rest.split(".")
+    if scheme != SCHEME or len(parts) != 3 or not (parts[0].isascii() and parts[0].isdigit() and len(parts[0]) < 12):
+        return None
+    expires, nonce = int(parts[0]), parts[1]
+    if not now - SKEW < expires < now + GOOD_FOR + SKEW:
+        return None
+    right = _signature(key, address, body, expires, nonce)
+    return nonce if hmac.compare_digest(right.encode(), parts[2].encode("utf-8", "replace")) else None
+
+
+def answer(key: bytes, nonce: str) -> str:
+    """What only a holder of the key can answer."""
+    return hmac.digest(key, f"answer\n{nonce}".encode(), "sha256").hex()
+
+
+def _signature(key: bytes, address: str, body: bytes, expires: int, nonce: str) -> str:
+    text = f"ask\n{address}\n{expires}\n{nonce}\n{hashlib.sha256(body).hexdigest()}"
+    return hmac.digest(key, text.encode(), "sha256").hex()

@@ -1,0 +1,58 @@
+"""What the operator's part of the process tells at `/metrics`, under the names that dashboards for controllers know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from controller.api.metrics import Meter
+from controller.kube import Spread, WorkQueue
+from controller.logs import LogKeeper
+from controller.operator import Operator
+
+
+def tell(meter: Meter, operator: Operator, keeper: LogKeeper) -> None:
+    """Let the meter read the operator's and the log keeper's own numbers when it is asked."""
+    queues = operator.queues
+
+    def of_queues(read: Callable[[WorkQueue[tuple[str, str]]], float]) -> Callable[[], dict[str, float]]:
+        return lambda: {name: read(queue) for name, queue in queues.items()}
+
+    def spreads(read: Callable[[WorkQueue[tuple[str, str]]], Spread]) -> Callable[[], dict[str, Spread]]:
+        return lambda: {name: read(queue) for name, queue in queues.items()}
+
+    meter.gauges |= {
+        "workqueue_depth": ("Keys that wait.", "name", of_queues(len)),
+        "workqueue_longest_running_processor_seconds": (
+            "For how long the key has been worked on that is worked on longest.",
+            "name",
+            of_queues(lambda queue: queue.numbers.longest_running(queue.now())),
+        ),
+        "workqueue_unfinished_work_seconds": (
+            "How much work is in progress.",
+            "name",
+            of_queues(lambda queue: queue.numbers.unfinished(queue.now())),
+        ),
+        "c8s_logs": ("Logs by what happens to them.", "state", lambda: {"followed": keeper.following}),
+    }
+    meter.counters |= {
+        "workqueue_adds": ("Keys that were added.", "name", of_queues(lambda queue: queue.numbers.adds)),
+        "workqueue_retries": ("Keys that failed.", "name", of_queues(lambda queue: queue.numbers.retries)),
+        "c8s_log_bytes": ("Bytes of logs, masked, by what was done.", "state", lambda: {"kept": keeper.bytes_kept}),
+    }
+    meter.histograms |= {
+        "workqueue_queue_duration_seconds": (
+            "From a key's being added to its being taken.",
+            "name",
+            spreads(lambda queue: queue.numbers.waited),
+        ),
+        "workqueue_work_duration_seconds": (
+            "How long a key is worked on.",
+            "name",
+            spreads(lambda queue: queue.numbers.worked),
+        ),
+        "c8s_step_duration_seconds": (
+            "From the creation of a step's first Job to its end.",
+            "phase",
+            lambda: operator.step_durations,
+        ),
+    }
