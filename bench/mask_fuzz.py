@@ -136,13 +136,15 @@ def _base64(chance: random.Random, value: bytes) -> Piece:
         tail, mixed_end = b"", text[mixed_after:]
     else:
         mixed_end = text[mixed_after:kept_after]
+    # Six bits of a neighbour may be those that a longer value has there: then it looks as if that one were meant.
     return Piece(
         text,
-        re.escape(head)
+        re.escape(head[:-1])
+        + _maybe(head[-1:] + text[kept_before:mixed_before])
         + _maybe(text[kept_before:mixed_before])
         + rb"(?:\*\*\*)+"
-        + b"".join(_maybe(bytes([each])) for each in mixed_end)
-        + re.escape(tail),
+        + b"".join(_maybe(bytes([each])) for each in mixed_end + tail[:1])
+        + re.escape(tail[1:]),
     )
 
 
