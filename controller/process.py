@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from controller import operator_numbers
 from controller.api.app import create_app
-from controller.api.auth import Authenticator, Tickets
+from controller.api.auth import Authenticator, InvalidToken, Question, Tickets
 from controller.api.health import Readiness
 from controller.api.history import History, Kind
 from controller.api.metrics import Meter
@@ -39,6 +39,7 @@ from controller.kube import (
     KubeError,
     connect,
 )
+from controller.live import ADDRESS, Door, Mirror, leader_address, live_key
 from controller.logs import Hub, LogKeeper, LogReader, Stream
 from controller.operator import Operator, OperatorSettings
 from controller.operator.capability import verify
@@ -66,6 +67,7 @@ async def run(settings: Settings, environment: Mapping[str, str]) -> int:
     key = agent_key(settings.agent_key_file)
     async with contextlib.AsyncExitStack() as leaving:
         listening = leaving.enter_context(listener(settings)) if "api" in settings.roles else None
+        own = leaving.enter_context(bound) if (bound := operator_listener(settings)) is not None else None
         url = settings.public_url or (url_of(listening) if listening is not None else None)
         if url is None:
             raise SettingsError("--public-url is required where the role api runs elsewhere: agents are sent there")
@@ -78,7 +80,7 @@ async def run(settings: Settings, environment: Mapping[str, str]) -> int:
         stop = asyncio.Event()
         for sign in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(sign, stop.set)
-        return await Process(settings, client, store, key, url, stop).run(listening)
+        return await Process(settings, client, store, key, url, stop).run(listening, own)
 
 
 class Process:
@@ -99,20 +101,27 @@ class Process:
         self._history = History()
         self._runs = Informer(client, PIPELINE_RUNS)
         self._operator: Operator | None = None
+        self._authenticator = Authenticator(self._review, time.monotonic)
+        self._leading: Callable[[], bool] = lambda: False
+        self._address = ""
+        elsewhere = "operator" not in settings.roles or (settings.leader_elect and settings.operator_port is not None)
+        self._mirror = Mirror(store, self._find_leader, live_key(key)) if elsewhere else None
         self._follow_runs()
 
-    async def run(self, listening: socket.socket | None) -> int:
-        """Until told to stop; 1 when a part failed."""
+    async def run(self, listening: socket.socket | None, own: socket.socket | None = None) -> int:
+        """Until told to stop; 1 when a part failed. `own` is the operator's port."""
         log.info("the controller starts", extra={"roles": sorted(self._settings.roles), "url": self._url})
         self._readiness.expect("kubernetes", "not asked yet")
         failed = False
         try:
             async with asyncio.TaskGroup() as group:
-                serving = self._api(listening) if listening is not None else None
-                server = group.create_task(self._part("api", serving)) if serving is not None else None
+                serving = {"api": self._api(listening)} if listening is not None else {}
+                if own is not None:
+                    serving["the operator's port"] = self._own_port(own)
+                servers = [group.create_task(self._part(name, each)) for name, each in serving.items()]
                 behind = group.create_task(self._behind())
                 await self._stop.wait()
-                if server is not None:
+                for server in servers:
                     await server
                 behind.cancel()
         except* PartFailedError:
@@ -130,8 +139,11 @@ class Process:
                 group.create_task(self._part(name, part()), name=name)
 
     def _parts(self) -> dict[str, Callable[[], Coroutine[Any, Any, None]]]:
+        parts: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {"runs": self._runs.run}
+        if self._mirror is not None and "api" in self._settings.roles:
+            parts["live"] = self._mirror.run
         if "operator" not in self._settings.roles:
-            return {"runs": self._runs.run}
+            return parts
         keeper = LogKeeper(
             self._client,
             self._store,
@@ -150,13 +162,41 @@ class Process:
 
         why_not = "its watches are not up to date"
         if not self._settings.leader_elect:
+            self._leading = lambda: True
             self._readiness.ask("operator", lambda: None if operator.healthy else why_not)
-            return {"runs": self._runs.run, "operator": operate}
+            return {**parts, "operator": operate}
         identity = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-        elector = Elector(self._client, self._settings.own_namespace, LEASE, identity)
+        told = {ADDRESS: self._address}
+        elector = Elector(self._client, self._settings.own_namespace, LEASE, identity, annotations=told)
+        self._leading = lambda: elector.leading and not self._stop.is_set()
         # Who does not lead has nothing to be ready for.
         self._readiness.ask("operator", lambda: why_not if elector.leading and not operator.healthy else None)
-        return {"runs": self._runs.run, "operator": lambda: elector.run(operate)}
+        return {**parts, "operator": lambda: elector.run(operate)}
+
+    def _own_port(self, listening: socket.socket) -> Coroutine[Any, Any, None]:
+        """The operator's own port; its address is told in the Lease."""
+        self._address = operator_address(self._settings, listening)
+        door = Door(
+            hub=self._hub,
+            key=live_key(self._key),
+            address=self._address,
+            readiness=self._readiness,
+            leading=lambda: self._leading(),
+            metrics=self._meter.text,
+            may_read_metrics=self._may_read_metrics,
+        )
+        return serve(door.app(), listening, self._history, self._stop)
+
+    async def _may_read_metrics(self, token: str) -> bool:
+        try:
+            user = await self._authenticator.user(token)
+            return await self._authenticator.allowed(user, Question("get", path="/metrics"))
+        except (InvalidToken, KubeError) as problem:
+            log.info("the numbers were not given: %s", problem)
+            return False
+
+    async def _find_leader(self) -> str:
+        return await leader_address(self._client, self._settings.own_namespace, LEASE)
 
     def _log_archived(self, stream: Stream) -> None:
         if self._operator is not None:
@@ -197,9 +237,9 @@ class Process:
             client=self._client,
             runs=self._runs,
             history=self._history,
-            logs=LogReader(self._hub, self._store),
+            logs=LogReader(self._mirror or self._hub, self._store),
             store=self._store,
-            authenticator=Authenticator(self._review, clock),
+            authenticator=self._authenticator,
             tickets=Tickets(clock),
             settings=ApiSettings(
                 public_url=self._url,
@@ -289,6 +329,26 @@ def listener(settings: Settings) -> socket.socket:
         named = settings.listen_fd is not None
         where = f"--listen-fd {settings.listen_fd}" if named else f"{settings.host}:{settings.port}"
         raise SettingsError(f"can't listen on {where}: {error.strerror}") from error
+
+
+def operator_listener(settings: Settings) -> socket.socket | None:
+    """The operator's own port, where one is wanted. Raises SettingsError."""
+    if settings.operator_port is None or "operator" not in settings.roles:
+        return None
+    try:
+        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+        return socket.create_server((settings.host, settings.operator_port), family=family, backlog=128)
+    except OSError as error:
+        where = f"{settings.host}:{settings.operator_port}"
+        raise SettingsError(f"--operator-port: can't listen on {where}: {error.strerror}") from error
+
+
+def operator_address(settings: Settings, sock: socket.socket) -> str:
+    """Where an API elsewhere reaches the operator's port."""
+    if settings.pod_ip is None:
+        return url_of(sock)
+    host = f"[{settings.pod_ip}]" if ":" in settings.pod_ip else settings.pod_ip
+    return f"http://{host}:{sock.getsockname()[1]}"
 
 
 def url_of(sock: socket.socket) -> str:

@@ -8,6 +8,7 @@ import argparse
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -39,6 +40,8 @@ class Settings:
     public_url: str | None
     own_namespace: str
     leader_elect: bool
+    operator_port: int | None
+    pod_ip: str | None
     allowed_hosts: frozenset[str]
     allowed_origins: frozenset[str]
     source_limit: int
@@ -82,6 +85,10 @@ FLAGS = (
     Flag("public-url", "URL", "where agents and signed links reach the API; without it, the listening socket"),
     Flag("namespace-of-its-own", "NAME", "where the controller keeps its Lease", "c8s-system"),
     Flag("leader-elect", "", "run the operator only while holding the Lease: for several replicas"),
+    Flag(
+        "operator-port", "N", "the operator's own port: health, numbers, live logs for an API elsewhere; 0: a free one"
+    ),
+    Flag("pod-ip", "ADDRESS", "where an API elsewhere reaches the operator's port; without it, the host"),
     Flag("allowed-host", "NAME", "a host name that the API answers to besides loopback names", many=True),
     Flag("allowed-origin", "ORIGIN", "a web origin whose pages may call the API", many=True),
     Flag("source-limit-mib", "MIB", "the largest source that is taken, in MiB", "1024"),
@@ -146,6 +153,8 @@ def _settings(values: Mapping[str, Any]) -> Settings:
         public_url=_url(values["public_url"]),
         own_namespace=values["namespace_of_its_own"],
         leader_elect=_truth("leader-elect", values["leader_elect"]),
+        operator_port=_number("operator-port", port, 0, 65535) if (port := values["operator_port"]) else None,
+        pod_ip=_ip(values["pod_ip"]),
         allowed_hosts=frozenset(each.lower() for each in values["allowed_host"]),
         allowed_origins=frozenset(values["allowed_origin"]),
         source_limit=_number("source-limit-mib", values["source_limit_mib"], 1, 1 << 20) * MEBIBYTE,
@@ -174,6 +183,13 @@ def _number(name: str, text: str, least: int, most: int) -> int:
     if not least <= number <= most:
         raise SettingsError(f"--{name} {text}: a number from {least} to {most} is wanted")
     return number
+
+
+def _ip(text: str | None) -> str | None:
+    try:
+        return str(ip_address(text)) if text else None
+    except ValueError:
+        raise SettingsError(f"--pod-ip {text}: an address like 10.0.0.7 is wanted") from None
 
 
 def _truth(name: str, text: str | None) -> bool:

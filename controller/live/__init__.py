@@ -1,7 +1,7 @@
 """Live logs where API and operator are processes of their own: the leader streams its hub, the API mirrors it.
 
-`Door` is the operator's small HTTP server, `Mirror` the hub that the API reads from. Lines are masked and numbered before
-they come here; this room changes neither.
+`Door` is the operator's small HTTP server, `Mirror` the hub that the API reads from. Lines are masked and numbered
+before they come here; this room changes neither.
 """
 
 from controller.live.door import Door

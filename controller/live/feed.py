@@ -1,7 +1,7 @@
 """What one mirror is told about one run, from the leader's hub: a picture first, then what changes.
 
-A mirror is told only what the store does not have: chunks by name, and the lines after them. Nothing is buffered for it.
-A mirror that is slower than the ring is told anew where the ring begins, and finds what lies between in the chunks.
+A mirror is told only what the store does not have: chunks by name, and the lines after them. Nothing is buffered for
+it. A mirror that is slower than the ring is told anew where the ring begins, and finds what lies between in the chunks.
 """
 
 import asyncio

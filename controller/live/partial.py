@@ -12,7 +12,7 @@ from controller.storage import ObjectNotFoundError, ObjectStore
 async def stored_parts(
     store: ObjectStore, namespace: str, run: str, known: Mapping[str, ChunkRef]
 ) -> tuple[dict[Stream, list[ChunkRef]], set[Stream]]:
-    """The chunks of the run's unfinished streams in order, and the streams that are whole. `known` are not read again."""
+    """The chunks of the run's unfinished streams in order, and the streams that are whole. `known` are not read."""
     keys: dict[Stream, list[str]] = {}
     whole: set[Stream] = set()
     async for each in store.list(run_prefix(namespace, run)):

@@ -127,7 +127,7 @@ class RunReading:
             yield End(place.stream, log.ring.end - 1)
 
     def _is_opened_anew(self, place: _Place) -> bool:
-        """Whether somebody else goes on with the stream, further on than the reader is: chunks have what lies between."""
+        """Whether somebody else goes on with the stream, beyond the reader: chunks have what lies between."""
         log = self._hub.get(place.stream)
         return log is not None and log is not place.log and place.next < log.ring.first
 

@@ -223,6 +223,9 @@ def operator_rules() -> list[Json]:
         _rule("", "secrets", "get create"),
         _rule("", "events", "get list watch create patch"),
         _rule("", "nodes", "get list watch"),
+        # Who asks its port for numbers is looked up, as at the API.
+        _rule("authentication.k8s.io", "tokenreviews", "create"),
+        _rule("authorization.k8s.io", "subjectaccessreviews", "create"),
     ]
 
 
