@@ -4,11 +4,14 @@ Run it: `python bench/logs.py`. Prints figures with the machine; passes no judge
 """
 
 import asyncio
+import json
 import os
 import platform
 import random
 import resource
 import string
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import AsyncGenerator
@@ -21,6 +24,7 @@ from controller.logs.mask import Mask, Patterns
 from controller.logs.stamps import Stamped
 from controller.storage import DirectoryStore
 
+ROOT = Path(__file__).parent.parent
 MEBIBYTE = 1024 * 1024
 CHUNK = 64 * 1024
 
@@ -92,11 +96,13 @@ async def path_rate(folder: Path) -> tuple[float, float]:
     return 128 * MEBIBYTE / 1e6 / wall, 128 * MEBIBYTE / 1e6 / cpu
 
 
-async def kept(folder: Path, chunks: list[bytes], steps: int, values: list[bytes]) -> tuple[float, float]:
+async def kept(
+    folder: Path, chunks: list[bytes], steps: int, values: list[bytes], cluster: type[FakeCluster] = FakeCluster
+) -> tuple[float, float]:
     """Seconds (clock, CPU) to follow and archive the same log for so many steps, one after the other."""
     store = DirectoryStore(folder, b"key", "http://localhost")
     done: asyncio.Queue[Stream] = asyncio.Queue()
-    keeper = LogKeeper(FakeCluster(chunks), store, time.monotonic, done.put_nowait)
+    keeper = LogKeeper(cluster(chunks), store, time.monotonic, done.put_nowait)
     running = asyncio.create_task(keeper.run())
     wall, cpu = time.perf_counter(), time.process_time()
     for number in range(steps):
@@ -123,6 +129,64 @@ def store_of(folder: Path) -> DirectoryStore:
     return DirectoryStore(folder, b"key", "http://localhost")
 
 
+class Endless(FakeCluster):
+    """Serves a gibibyte that is nowhere as a whole."""
+
+    async def stream_log(self, namespace: str, pod: str, container: str, **how: Any) -> AsyncGenerator[bytes, None]:
+        for _ in range(1024):
+            for chunk in self._chunks:
+                yield chunk
+
+
+async def large(folder: Path) -> None:
+    """Keep a log of a gibibyte; prints by how many MiB the largest memory grew from after the first MiB on."""
+    data = pieces(text(MEBIBYTE, stamped=True))
+    await kept(folder / "small", data, 1, secrets(20))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    begin = time.perf_counter()
+    await kept(folder / "large", data, 1, secrets(20), Endless)
+    seconds = time.perf_counter() - begin
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    size = (folder / "large/logs/ns/run-1/s0/1.log").stat().st_size
+    print(f"a log of 1 GiB         {grown:8.0f} MiB more memory than one of 1 MiB; {size / 1e6 / seconds:.0f} MB/s")
+
+
+def flood(folder: Path) -> None:
+    """Four steps that print 5,000 lines a second each for 10 s, in a sandbox: what is missing of them."""
+    environment = {**os.environ, **{f"XDG_{kind}_HOME": str(folder / kind) for kind in ("STATE", "CONFIG", "CACHE")}}
+    outside = folder / "printed"
+    outside.mkdir()
+    script = (
+        "import os, sys, time\n"
+        "mine = open(sys.argv[1], 'w')\n"
+        "begin = time.monotonic()\n"
+        "for tick in range(500):\n"
+        "    lines = ''.join(f'line {tick * 100 + n} of this step, to be kept as it is\\n' for n in range(100))\n"
+        "    os.write(1, lines.encode()); mine.write(lines); mine.flush()\n"
+        "    time.sleep(max(0, begin + (tick + 1) * 0.02 - time.monotonic()))\n"
+        "print(f'{500 * 100 / (time.monotonic() - begin):.0f}', file=open(sys.argv[1] + '.rate', 'w'))\n"
+    )
+    (folder / "print.py").write_text(script)
+    steps = [
+        {"name": f"s{n}", "image": "none:1", "commands": [f"{sys.executable} {folder}/print.py {outside}/s{n}"]}
+        for n in range(4)
+    ]
+    (folder / "flood.yaml").write_text(json.dumps({"version": "v1alpha1", "name": "flood", "steps": steps}))
+    c8s = [sys.executable, "-P", "-m", "workbench"]
+    done = subprocess.run(
+        [*c8s, "run", str(folder / "flood.yaml"), "--no-source"], env=environment, capture_output=True, check=False
+    )
+    stored = folder / "STATE/c8s/default/store/logs/default/flood-1"
+    lost = sum((outside / f"s{n}").read_bytes() != (stored / f"s{n}" / "1.log").read_bytes() for n in range(4))
+    rate = sum(float((outside / f"s{n}.rate").read_text()) for n in range(4))
+    lines = sum((stored / f"s{n}" / "1.log").read_bytes().count(b"\n") for n in range(4))
+    seen = sum(b"of this step" in line for line in done.stdout.splitlines())
+    print(
+        f"4 steps, {rate:.0f} lines/s  {lines} lines archived, {lost} of 4 logs differ from what was printed; "
+        f"`c8s run` showed {seen}"
+    )
+
+
 async def measure() -> None:
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {platform.system()}")
     for count in (0, 1, 20, 100):
@@ -141,5 +205,17 @@ async def measure() -> None:
             print(f"a step with {name:12s} {wall / 500 * 1000:7.2f} ms, {cpu / 500 * 1000:.2f} ms of CPU")
 
 
-if __name__ == "__main__":
+def main() -> None:
+    if sys.argv[1:] == ["--large"]:
+        with tempfile.TemporaryDirectory() as folder:
+            asyncio.run(large(Path(folder)))
+        return
     asyncio.run(measure())
+    # In a process of its own, whose memory nothing else has grown.
+    subprocess.run([sys.executable, __file__, "--large"], check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    with tempfile.TemporaryDirectory() as folder:
+        flood(Path(folder))
+
+
+if __name__ == "__main__":
+    main()
