@@ -140,7 +140,7 @@ def _base64(chance: random.Random, value: bytes) -> Piece:
     return Piece(
         text,
         re.escape(head[:-1])
-        + _maybe(head[-1:] + text[kept_before:mixed_before])
+        + _maybe(head[-1:])
         + _maybe(text[kept_before:mixed_before])
         + rb"(?:\*\*\*)+"
         + b"".join(_maybe(bytes([each])) for each in mixed_end + tail[:1])
