@@ -23,7 +23,7 @@ from controller.api.runs import ENDED, find_run
 from controller.api.services import Services, services_of
 from controller.api.views import phase_of
 from controller.kube import PIPELINE_RUNS, KubeError, NotFound
-from controller.logs import Block, Done, End, Frame, Lines, Live, Missed, Stream, timestamp
+from controller.logs import Block, Done, End, Frame, Lines, Live, Missed, Stream, timestamp, with_stamps
 
 CONTAINER = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 STEPS = 300
@@ -167,11 +167,7 @@ async def _is_gone(services: Services, namespace: str, run: str) -> bool:
 
 async def _text(first: Block | None, rest: AsyncIterator[Block], timestamps: bool) -> AsyncIterator[bytes]:
     async for block in _chained(first, rest):
-        if not timestamps:
-            yield block.data
-            continue
-        stamped = ((timestamp(line.time_ns) or "-").encode() + b" " + line.data for line in block.lines())
-        yield b"\n".join(stamped) + b"\n"
+        yield with_stamps(block.times, block.data) if timestamps else block.data
 
 
 async def _chained(first: Block | None, rest: AsyncIterator[Block]) -> AsyncIterator[Block]:

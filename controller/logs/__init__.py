@@ -7,7 +7,7 @@ from controller.logs.errors import BadArchiveError, LogError, NoSuchLogError
 from controller.logs.hub import Hub
 from controller.logs.keeper import LogKeeper
 from controller.logs.reader import LogReader
-from controller.logs.stamps import timestamp
+from controller.logs.stamps import timestamp, with_stamps
 from controller.logs.stream import Block, Done, End, Frame, Line, Lines, Live, Missed, Stream
 
 __all__ = [
@@ -27,4 +27,5 @@ __all__ = [
     "NoSuchLogError",
     "Stream",
     "timestamp",
+    "with_stamps",
 ]

@@ -12,7 +12,7 @@ from controller.logs.errors import NoSuchLogError
 from controller.logs.following import RunReading
 from controller.logs.hub import LiveLogs
 from controller.logs.places import blocks_from
-from controller.logs.stamps import timestamp
+from controller.logs.stamps import with_stamps
 from controller.logs.stored import StoredLog
 from controller.logs.stream import Block, Frame, Line, Stream
 from controller.storage import ObjectStore
@@ -46,7 +46,7 @@ class LogReader:
         space (`-` for a time that is not known).
         """
         async for block in self.blocks(stream, tail=tail, after=after):
-            yield _stamped(block) if timestamps else block.data
+            yield with_stamps(block.times, block.data) if timestamps else block.data
 
     async def blocks(self, stream: Stream, *, tail: int | None = None, after: int = 0) -> AsyncGenerator[Block, None]:
         """The same in blocks of many lines: the quick way."""
@@ -92,8 +92,3 @@ class LogReader:
         reading = RunReading(self._hub, self._store, namespace, run, steps, after or {})
         async for frame in reading.frames(finished):
             yield frame
-
-
-def _stamped(block: Block) -> bytes:
-    lines = [f"{timestamp(line.time_ns) or '-'} ".encode() + line.data for line in block.lines()]
-    return b"\n".join(lines) + (b"\n" if block.data.endswith(b"\n") else b"")

@@ -7,6 +7,7 @@ kubelet writes when it can't read a log, are passed on with an unknown time.
 import re
 from array import array
 from calendar import timegm
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from time import gmtime, strptime
@@ -133,6 +134,26 @@ def timestamp(time_ns: int | None) -> str | None:
         return None
     second, rest = divmod(time_ns, SECOND)
     return f"{_second_text(second)}.{rest // 1000:06d}Z"
+
+
+def with_stamps(times: Sequence[int], data: bytes) -> bytes:
+    """Lines of output with the time of each before it, `-` where it is not known."""
+    texts = data.split(b"\n")
+    last = texts.pop()
+    out: list[bytes] = []
+    second, head = -1, b""
+    for time, text in zip(times, texts, strict=False):
+        if time == UNKNOWN_TIME:
+            out.append(b"- %s\n" % text)
+            continue
+        now, rest = divmod(time, SECOND)
+        if now != second:
+            second, head = now, _second_text(now).encode()
+        out.append(b"%s.%06dZ %s\n" % (head, rest // 1000, text))
+    if last:
+        # The last line of a stream may lack its end.
+        out.append(f"{timestamp(None if times[-1] == UNKNOWN_TIME else times[-1]) or '-'} ".encode() + last)
+    return b"".join(out)
 
 
 def second_of(time_ns: int) -> str:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.logs.stamps import Stamped, parse_stamp, second_of, timestamp
+from controller.logs.stamps import Stamped, parse_stamp, second_of, timestamp, with_stamps
 from controller.logs.stream import UNKNOWN_TIME
 
 T0 = 1_767_225_600_000_000_000
@@ -71,3 +71,18 @@ def test_times_are_shown_with_microseconds() -> None:
     assert timestamp(T0 + 123_456_789) == "2026-01-01T00:00:00.123456Z"
     assert timestamp(None) is None
     assert second_of(T0 + 999_999_999) == "2026-01-01T00:00:00Z"
+
+
+@given(
+    st.lists(st.tuples(st.one_of(st.just(UNKNOWN_TIME), st.integers(0, 2**61)), st.binary(max_size=9)), max_size=9),
+    st.booleans(),
+)
+def test_times_before_lines_are_those_that_the_lines_have(lines: list[tuple[int, bytes]], ended: bool) -> None:
+    texts = [text.replace(b"\n", b"") for _, text in lines]
+    if texts and not ended:
+        texts[-1] += b"x"
+    data = b"".join(text + b"\n" for text in texts) if ended or not texts else b"\n".join(texts)
+    times = array("q", [time for time, _ in lines])
+    told = [(timestamp(None if time == UNKNOWN_TIME else time) or "-").encode() for time in times]
+    expected = b"".join(stamp + b" " + text + b"\n" for stamp, text in zip(told, texts, strict=True))
+    assert with_stamps(times, data) == (expected if ended or not texts else expected[:-1])
