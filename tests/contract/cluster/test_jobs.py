@@ -9,6 +9,7 @@ import pytest
 
 from controller.operator.jobs import StepPlan, build
 from controller.operator.settings import OperatorSettings
+from controller.operator.source_step import with_source_step
 from controller.pipeline.graph import expand
 from controller.pipeline.model import Pipeline
 from controller.pipeline.variables import RunFacts
@@ -35,8 +36,20 @@ PIPELINE = {
             "workingDir": "sub",
         },
         {"name": "test", "image": "busybox:1.36", "commands": ["make test"], "dependsOn": ["build"]},
+        {
+            "name": "beside",
+            "image": "busybox:1.36",
+            "commands": ["make check"],
+            "dependsOn": ["build"],
+            "cache": [{"key": "deps-{{hash lock}}", "paths": [".cache"]}],
+            "services": [
+                {"name": "db", "image": "postgres:17", "env": {"POSTGRES_PASSWORD": "x"}, "ready": {"port": 5432}},
+                {"name": "web", "image": "busybox:1.36", "commands": ["httpd -f"], "ready": {"exec": ["true", "$(A)"]}},
+            ],
+        },
     ],
 }
+GIT = {"url": "https://git.example.org/a.git", "revision": "main", "submodules": True, "secretRef": "deploy-key"}
 
 
 def job(step: int, security: str, source: bool) -> Json:
@@ -51,7 +64,21 @@ def job(step: int, security: str, source: bool) -> Json:
     return build(plan, settings)
 
 
-CASES = list(itertools.product((0, 1), ("baseline", "restricted"), (False, True)))
+def cloning_job(security: str) -> Json:
+    """The first step of a run on a repository."""
+    pipeline = Pipeline.model_validate(PIPELINE)
+    run = {
+        "metadata": {"name": "demo-1", "namespace": "default", "uid": "1"},
+        "spec": {"pipeline": PIPELINE, "source": {"git": GIT}},
+    }
+    steps, name = with_source_step(run, expand(pipeline))
+    assert steps[0].name == name
+    plan = StepPlan(run, pipeline, steps[0], 1, RunFacts("demo-1", "1", "", "main", {}), (), clones=True)
+    settings = OperatorSettings(["/opt/c8s/python", "agent"], "http://api:8080", b"key", pod_security=security)
+    return build(plan, settings)
+
+
+CASES = list(itertools.product((0, 1, 2), ("baseline", "restricted"), (False, True)))
 
 
 @pytest.mark.parametrize(("step", "security", "source"), CASES)
@@ -86,4 +113,30 @@ def test_a_step_holds_no_token_and_no_key_to_the_store(step: int, security: str,
     main = spec["containers"][0]
     assert "agent" not in [mount["name"] for mount in main["volumeMounts"]]
     assert not any("AWS" in each["name"] or "TOKEN" in each["name"] for each in main["env"])
-    assert not any("limits" in each["resources"] for each in spec.get("initContainers", []))
+    assert not any("limits" in each.get("resources", {}) for each in spec.get("initContainers", []))
+
+
+@pytest.mark.parametrize("security", ["baseline", "restricted"])
+def test_the_pod_that_clones_is_as_the_schemas_and_its_profile_want_it(security: str) -> None:
+    made = cloning_job(security)
+    assert problems(made) == []
+    spec = made["spec"]["template"]["spec"]
+    assert spec["automountServiceAccountToken"] is False
+    [container] = spec["containers"]
+    added = set(container["securityContext"].get("capabilities", {}).get("add", []))
+    assert added <= (BASELINE_CAPABILITIES if security == "baseline" else set())
+    if security == "restricted":
+        assert container["securityContext"]["capabilities"]["drop"] == ["ALL"]
+        assert container["securityContext"]["allowPrivilegeEscalation"] is False
+        assert container["securityContext"].get("runAsUser") != 0
+    words = [*container["command"], *(each["value"] for each in container["env"])]
+    assert not any("deploy-key" in word for word in words)
+
+
+def test_services_are_native_sidecars_whose_readiness_is_a_startup_probe() -> None:
+    spec = job(2, "baseline", source=True)["spec"]["template"]["spec"]
+    sidecars = {each["name"]: each for each in spec["initContainers"] if each["name"].startswith("svc-")}
+    assert set(sidecars) == {"svc-db", "svc-web"}
+    assert all(each["restartPolicy"] == "Always" for each in sidecars.values())
+    assert sidecars["svc-db"]["startupProbe"]["tcpSocket"] == {"port": 5432}
+    assert sidecars["svc-web"]["startupProbe"]["exec"]["command"] == ["true", "$$(A)"]
