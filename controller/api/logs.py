@@ -23,7 +23,7 @@ from controller.api.runs import ENDED, find_run
 from controller.api.services import Services, services_of
 from controller.api.views import phase_of
 from controller.kube import PIPELINE_RUNS, KubeError, NotFound
-from controller.logs import Block, Done, End, Frame, Lines, Live, Missed, Stream, timestamp, with_stamps
+from controller.logs import Block, Borrowed, Done, End, Frame, Lines, Live, Missed, Stream, timestamp, with_stamps
 
 CONTAINER = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 STEPS = 300
@@ -82,9 +82,10 @@ async def stream_logs(
     still_admitted = await admit_socket(socket, "streamLogs", ticket)
     found = await find_run(services, ns, run)
     slugs = frozenset(_slug(found, each) for each in step or ())
-    finished = asyncio.Event()
+    finished, borrowed = asyncio.Event(), Borrowed()
+    borrowed.tell(reused_steps(ns, found))
     frames = services.logs.follow_run(
-        ns, run, finished=finished, steps=slugs or None, after=resume_points(ns, run, after or ())
+        ns, run, finished=finished, steps=slugs or None, after=resume_points(ns, run, after or ()), borrowed=borrowed
     )
     await socket.accept()
     services.meter.subscribed("logs", +1)
@@ -95,7 +96,7 @@ async def stream_logs(
             partial(put, services.encoder),
             still_admitted,
             services.settings.heartbeat_seconds,
-            beside=lambda: _until_over(services, ns, run, finished),
+            beside=lambda: _until_over(services, ns, run, finished, borrowed),
             sent=lambda size: services.meter.sent("logs", size),
         ).run()
     finally:
@@ -141,12 +142,24 @@ def resume_points(namespace: str, run: str, texts: Iterable[str]) -> dict[Stream
     return found
 
 
-async def _until_over(services: Services, namespace: str, run: str, finished: asyncio.Event) -> None:
-    """Sets `finished` when the run has ended, which it has only when its logs are archived, or is gone."""
+def reused_steps(namespace: str, run: Mapping[str, Any]) -> dict[str, Stream]:
+    """The steps that were not run again, by their slugs, and where their lines are."""
+    steps = (run.get("status") or {}).get("steps") or ()
+    return {str(step["slug"]): stream_of(namespace, "", step, None, "step") for step in steps if step.get("reused")}
+
+
+async def _until_over(
+    services: Services, namespace: str, run: str, finished: asyncio.Event, borrowed: Borrowed
+) -> None:
+    """Sets `finished` when the run has ended, which it has only when its logs are archived, or is gone; until then
+    tells which of its steps are found to need no running.
+    """
     history = services.history
     while not history.closed:
         position = history.end
         cached = services.runs.get(namespace, run)
+        if cached is not None:
+            borrowed.tell(reused_steps(namespace, cached))
         if cached is not None and phase_of(cached) in ENDED:
             break
         if cached is None and await _is_gone(services, namespace, run):

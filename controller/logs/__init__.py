@@ -4,6 +4,7 @@
 """
 
 from controller.logs.errors import BadArchiveError, LogError, NoSuchLogError
+from controller.logs.following import Borrowed
 from controller.logs.hub import Hub
 from controller.logs.keeper import LogKeeper
 from controller.logs.reader import LogReader
@@ -13,6 +14,7 @@ from controller.logs.stream import Block, Done, End, Frame, Line, Lines, Live, M
 __all__ = [
     "BadArchiveError",
     "Block",
+    "Borrowed",
     "Done",
     "End",
     "Frame",

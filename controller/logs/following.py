@@ -15,12 +15,31 @@ from controller.logs.stream import Done, End, Frame, Lines, Live, Missed, Stream
 from controller.storage import ObjectStore
 
 
+class Borrowed:
+    """Steps of a run whose result was taken over from another run, by their slugs here: their logs are shown as this
+    run's own. More of them may be told while somebody reads.
+    """
+
+    def __init__(self) -> None:
+        self.steps: dict[str, Stream] = {}
+        self.changed = asyncio.Event()
+
+    def tell(self, steps: Mapping[str, Stream]) -> None:
+        """All that is known now: for each slug the stream of its step's own container, where it really is."""
+        if not steps.keys() <= self.steps.keys():
+            self.steps.update(steps)
+            self.changed.set()
+
+
 @dataclass(eq=False)
 class _Place:
-    """Where the reader is in one stream: the next line's number. `log` is what it was last read from, live."""
+    """Where the reader is in one stream: the next line's number. `source` is where its lines are, `log` what they were
+    last read from, live.
+    """
 
     stream: Stream
     next: int
+    source: Stream
     live: bool = False
     ended: bool = False
     log: LiveLog | None = None
@@ -37,6 +56,7 @@ class RunReading:
         run: str,
         steps: Set[str] | None,
         after: Mapping[Stream, int],
+        borrowed: Borrowed | None = None,
     ) -> None:
         self._hub = hub
         self._store = store
@@ -44,6 +64,7 @@ class RunReading:
         self._run = run
         self._steps = steps
         self._after = after
+        self._borrowed = borrowed or Borrowed()
         self._places: dict[Stream, _Place] = {}
 
     async def frames(self, finished: asyncio.Event) -> AsyncGenerator[Frame, None]:
@@ -57,11 +78,12 @@ class RunReading:
             changed = list(self._places.values())
             last_look = False
             while True:
+                changed += await self._meet_borrowed()
                 for place in changed:
                     async for frame in self._advance(place):
                         yield frame
                 changed = self._changed(subscription, changed)
-                if changed:
+                if changed or self._borrowed.changed.is_set():
                     continue
                 if finished.is_set() and last_look and all(each.ended for each in self._places.values()):
                     yield Done()
@@ -73,13 +95,29 @@ class RunReading:
                         self._meet(stream)
                     changed = [each for each in self._places.values() if not each.ended]
                     continue
-                await _first_of(subscription.changed, finished)
+                await _first_of(subscription.changed, finished, self._borrowed.changed)
         finally:
             leave()
 
     def _meet(self, stream: Stream) -> None:
         if stream not in self._places and (self._steps is None or stream.slug in self._steps):
-            self._places[stream] = _Place(stream, self._after.get(stream, 0) + 1)
+            self._places[stream] = _Place(stream, self._after.get(stream, 0) + 1, stream)
+
+    async def _meet_borrowed(self) -> list[_Place]:
+        """The places of steps that are now known to be from another run."""
+        if not self._borrowed.changed.is_set():
+            return []
+        self._borrowed.changed.clear()
+        met: list[_Place] = []
+        for slug, real in self._borrowed.steps.items():
+            if self._steps is not None and slug not in self._steps:
+                continue
+            for source in sorted(await stored.streams(self._store, real.namespace, real.run)):
+                shown = Stream(self._namespace, self._run, slug, source.attempt, source.container)
+                if (source.slug, source.attempt) == (real.slug, real.attempt) and shown not in self._places:
+                    self._places[shown] = _Place(shown, self._after.get(shown, 0) + 1, source)
+                    met.append(self._places[shown])
+        return met
 
     def _changed(self, subscription: Subscription, before: list[_Place]) -> list[_Place]:
         """The places where something is new: told by the hub, or more than one turn could take."""
@@ -91,7 +129,7 @@ class RunReading:
         return [each for each in (*behind, *told) if not each.ended]
 
     def _is_behind(self, place: _Place) -> bool:
-        log = self._hub.get(place.stream)
+        log = self._hub.get(place.source)
         if place.ended:
             return False
         return log is None or place.next < log.ring.end or log.ended
@@ -108,7 +146,7 @@ class RunReading:
         elif self._is_opened_anew(place):
             async for frame in self._from_anywhere(place):
                 yield frame
-        place.log = log = self._hub.get(place.stream)
+        place.log = log = self._hub.get(place.source)
         if log is None or (log.archived and place.next < log.ring.first):
             async for frame in self._from_anywhere(place):
                 yield frame
@@ -128,11 +166,11 @@ class RunReading:
 
     def _is_opened_anew(self, place: _Place) -> bool:
         """Whether somebody else goes on with the stream, beyond the reader: chunks have what lies between."""
-        log = self._hub.get(place.stream)
+        log = self._hub.get(place.source)
         return log is not None and log is not place.log and place.next < log.ring.first
 
     async def _from_anywhere(self, place: _Place) -> AsyncGenerator[Frame, None]:
-        async for block in blocks_from(self._hub, self._store, place.stream, place.next):
+        async for block in blocks_from(self._hub, self._store, place.source, place.next):
             if block.first > place.next:
                 yield Missed(place.stream, place.next, block.first - 1)
             place.next = block.end

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Mapping, Set
 
 from controller.logs import stored
 from controller.logs.errors import NoSuchLogError
-from controller.logs.following import RunReading
+from controller.logs.following import Borrowed, RunReading
 from controller.logs.hub import LiveLogs
 from controller.logs.places import blocks_from
 from controller.logs.stamps import with_stamps
@@ -82,13 +82,14 @@ class LogReader:
         finished: asyncio.Event,
         steps: Set[str] | None = None,
         after: Mapping[Stream, int] | None = None,
+        borrowed: Borrowed | None = None,
     ) -> AsyncGenerator[Frame, None]:
         """A run's logs as they come, until `finished` is set and every stream has ended.
 
         Of each stream: what is there already, Live, what comes, End; at last Done. `steps` are slugs, None means all;
-        streams that begin later are included. `after` is the last line of a stream that the caller has. The caller
-        sets `finished` when the run has ended, which it has only when its logs are archived.
+        streams that begin later are included, and those of `borrowed` steps. `after` is the last line of a stream that
+        the caller has. The caller sets `finished` when the run has ended, which it has only when its logs are archived.
         """
-        reading = RunReading(self._hub, self._store, namespace, run, steps, after or {})
+        reading = RunReading(self._hub, self._store, namespace, run, steps, after or {}, borrowed)
         async for frame in reading.frames(finished):
             yield frame

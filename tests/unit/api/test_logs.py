@@ -13,6 +13,7 @@ import pytest
 from controller.api import auth
 from controller.kube import PIPELINE_RUNS
 from controller.logs import Block, Stream
+from controller.logs.archive import Archive
 from tests.unit.api import fakes
 from tests.unit.api.fakes import World, world
 
@@ -246,3 +247,23 @@ async def test_a_slow_reader_is_told_what_it_missed(tmp_path: Path) -> None:
                 missed += frame["last"] - frame["first"] + 1 if frame["type"] == "missed" else 0
             assert kinds >= {"missed", "lines", "end", "done"}
             assert got + missed == number - 1
+
+
+async def test_the_socket_carries_the_log_of_a_step_that_was_not_run_again(tmp_path: Path) -> None:
+    """The step is found to be the same only while somebody watches; its lines are those of the run that made them."""
+    async with world(tmp_path) as there:
+        await a_run(there, phase="Pending", steps=[])
+        archive = Archive(there.store, Stream("a", "ci-0", "build", 2, "step"))
+        archive.add(block(1, "made before", "and kept"))
+        await archive.finish(None, None)
+        async with there.http.ws_connect(f"{there.url}{RUN}/logs/stream", headers=HEADERS) as socket:
+            reused = {"name": "build", "slug": "build", "reused": {"run": "ci-0", "slug": "build", "attempt": 2}}
+            there.kubernetes.status("a", "ci-1", phase="Succeeded", steps=[reused])
+            found = [frame async for frame in frames(socket)]
+        named = {"step": "build", "attempt": 2, "container": "step"}
+        assert [frame["type"] for frame in found] == ["lines", "live", "end", "done"]
+        assert found[0].items() >= {**named, "first": 1}.items()
+        assert [text for _, text in found[0]["lines"]] == ["made before", "and kept"]
+        assert found[2] == {"type": "end", **named, "lines": 2}
+        later = await all_frames(there, "?after=build:2:step:1&step=build")
+        assert [text for frame in later if frame["type"] == "lines" for _, text in frame["lines"]] == ["and kept"]

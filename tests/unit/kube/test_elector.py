@@ -246,3 +246,26 @@ def test_two_never_lead_at_the_same_time(cuts: list[tuple[int, bool, int]]) -> N
         await end(*tasks)
 
     asyncio.run(play())
+
+
+async def test_the_lease_tells_of_its_holder_and_no_longer_of_the_one_before() -> None:
+    clock, leases = Clock(), Leases()
+
+    def told() -> Any:
+        return (leases.lease or {}).get("metadata", {}).get("annotations")
+
+    def one(name: str, address: str) -> Elector:
+        client: Any = leases.client()
+        return Elector(
+            client, "system", "c8s", name, annotations={"c8s.dev/address": address},
+            monotonic=lambda: clock.time, now=clock.now, pause=clock.pause,
+        )  # fmt: skip
+
+    first = asyncio.create_task(one("a", "http://10.0.0.1:8081").run(forever))
+    await until(clock, lambda: told() is not None)
+    assert told() == {"c8s.dev/address": "http://10.0.0.1:8081"}
+    await end(first)
+    second = asyncio.create_task(one("b", "").run(forever))
+    await until(clock, lambda: told() != {"c8s.dev/address": "http://10.0.0.1:8081"})
+    assert told() == {"c8s.dev/address": ""}
+    await end(second)
