@@ -12,6 +12,8 @@ from typing import Any
 Json = dict[str, Any]
 
 _LONGEST_LINE = 300
+_STOPPED = ("Timeout", "RunCancelled", "Disrupted")
+"""The step did not fail by itself: what it wrote when it was stopped does not say why."""
 
 
 def with_words(entry: Json) -> Json:
@@ -21,7 +23,7 @@ def with_words(entry: Json) -> Json:
     last = entry["attempts"][-1]
     log = last.get("log") or {}
     found = dict(entry)
-    if log.get("firstFailure"):
+    if log.get("firstFailure") and last.get("reason") not in _STOPPED:
         found["firstFailure"] = log["firstFailure"]
     line = str(log.get("lastLine") or "").strip()[:_LONGEST_LINE]
     if line and last.get("reason") == "ExitCode" and entry.get("reason") == "ExitCode":
