@@ -222,3 +222,14 @@ async def test_there_are_at_most_four_logs() -> None:
         await until(pilot, sees(scene, "There is room for 4 logs."))
         assert len(scene.app.screen.query_one(LogGrid).panes) == 4
         await until(pilot, lambda: shown(scene).count("a line") == 4)
+
+
+async def test_a_regular_expression_without_an_end_is_given_up_and_the_keys_go_on() -> None:
+    scene = one_log("a" * 200 + "b", "other")
+    async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(scene, "other"))
+        await pilot.press("3", "slash", "ctrl+t")
+        await pilot.press("left_parenthesis", "a", "plus", "right_parenthesis", "plus", "dollar_sign", "enter")
+        await pilot.press("2")
+        await until(pilot, lambda: scene.app.focused is not None and scene.app.focused.id == "steps")
+        await until(pilot, sees(scene, "takes too long on a line of this log"))

@@ -139,3 +139,21 @@ async def test_without_an_earlier_run_there_is_nothing_to_compare() -> None:
         await pilot.press("equals_sign")
         await until(pilot, sees(scene, "There is no earlier run of hello"))
         assert "hello-7" in shown(scene)
+
+
+async def test_an_artifact_that_breaks_off_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    scene = shop()
+
+    async def break_off(run: str, step: str, path: str, target: Path) -> int:
+        target.write_bytes(b"half")
+        raise Conflict("the store went away")
+
+    monkeypatch.setattr(scene.controller, "download_file", break_off)
+    async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(scene, "✗ build"))
+        await pilot.press("d", "left")
+        await until(pilot, sees(scene, "evil name.txt"))
+        await pilot.press("tab", "enter")
+        await until(pilot, sees(scene, "Not saved", "the store went away"))
+    assert list(tmp_path.iterdir()) == []

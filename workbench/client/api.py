@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from workbench.client import decode
 from workbench.client.errors import NotFound, ServerError
+from workbench.client.files import whole_file
 from workbench.client.resume import Patience
 from workbench.client.views import (
     Artifact,
@@ -326,14 +327,14 @@ class Client:
     async def download(
         self, run: str, step: str, target: Path, progress: Callable[[int], None] = lambda _: None
     ) -> int:
-        """Write a step's artifacts (tar.gz) to the file `target`; gives its size in bytes."""
+        """Write a step's artifacts (tar.gz) to the file `target`, whole or not at all; gives its size in bytes."""
         path, what = (
             self._path("runs", run, "artifacts", step),
             f"download the artifacts of step {step} of run {run}",
         )
         size = 0
         async with self._transport.once("GET", path, what) as answer:
-            with target.open("wb") as file:
+            with whole_file(target) as file:
                 async for chunk in answer.content.iter_chunked(_CHUNK):
                     file.write(chunk)
                     size += len(chunk)
@@ -341,11 +342,11 @@ class Client:
         return size
 
     async def download_file(self, run: str, step: str, path: str, target: Path) -> int:
-        """Write one file out of a step's artifacts to `target`; gives its size in bytes."""
+        """Write one file out of a step's artifacts to `target`, whole or not at all; gives its size in bytes."""
         where = self._path("runs", run, "artifacts", step, "files", *path.split("/"))
         size = 0
         async with self._transport.once("GET", where, f"download {path} of step {step} of run {run}") as answer:
-            with target.open("wb") as file:
+            with whole_file(target) as file:
                 async for chunk in answer.content.iter_chunked(_CHUNK):
                     size += file.write(chunk)
         return size

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from workbench.core.logfile import LogFile
@@ -36,15 +38,26 @@ def free_path(folder: Path, name: str) -> Path:
     raise SaveError(f"can't write {name} into {folder}: there are {_TRIES:,} files of that name already. Remove some.")
 
 
+@contextmanager
+def reserved(folder: Path, name: str) -> Iterator[Path]:
+    """A `free_path` to fill, which is gone again when that fails or is broken off. Raises SaveError."""
+    path = free_path(folder, name)
+    try:
+        yield path
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
 def save(log: LogFile, folder: Path, name: str) -> Path:
     """Write all lines that are there now into `folder`; gives the path. Raises SaveError and LogFileError."""
     count, first = len(log), 0
-    path = free_path(folder, name)
-    try:
-        with path.open("wb") as file:
-            while first < count:
-                data, first = log.block(first)
-                file.write(data)
-    except OSError as error:
-        raise SaveError(f"can't write {path}: {error.strerror or error}. Free some space there.") from error
+    with reserved(folder, name) as path:
+        try:
+            with path.open("wb") as file:
+                while first < count:
+                    data, first = log.block(first)
+                    file.write(data)
+        except OSError as error:
+            raise SaveError(f"can't write {path}: {error.strerror or error}. Free some space there.") from error
     return path

@@ -17,7 +17,7 @@ from textual.widgets import Footer, Static, TabbedContent, TabPane
 from workbench.client.errors import ClientError
 from workbench.client.views import Artifact, Run, RunEvent, Step
 from workbench.core.inspection import Fact, environment, frozen_yaml, run_facts, step_facts
-from workbench.core.log_saving import SaveError, free_path
+from workbench.core.log_saving import SaveError, reserved
 from workbench.core.text import clean, label
 from workbench.tui.screens.base import WorkbenchScreen
 from workbench.tui.theme import Palette, palette
@@ -148,8 +148,8 @@ class DetailsScreen(WorkbenchScreen):
         if controller is None:
             return
         try:
-            target = free_path(Path.cwd(), artifact.path.rsplit("/", 1)[-1])
-            size = await controller.download_file(self._run_name, artifact.step, artifact.path, target)
+            with reserved(Path.cwd(), artifact.path.rsplit("/", 1)[-1]) as target:
+                size = await controller.download_file(self._run_name, artifact.step, artifact.path, target)
         except (ClientError, SaveError, OSError) as error:
             self.notify(label(str(error), 400), title="Not saved", severity="error", markup=False)
             return

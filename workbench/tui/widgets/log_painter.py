@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -11,8 +10,9 @@ from rich.style import Style
 from textual.cache import LRUCache
 from textual.strip import Strip
 
-from workbench.core.log_query import is_error
+from workbench.core.log_query import Query, is_error
 from workbench.core.logfile import LogFile
+from workbench.core.regex_search import marks
 from workbench.core.text import segments
 from workbench.core.width import cell_width, char_width
 from workbench.tui.theme import Palette, rich_style
@@ -29,7 +29,8 @@ class Look:
     """Digits of the line numbers; 0 without them."""
     times: bool
     wrap: int
-    pattern: re.Pattern[str] | None
+    query: Query | None
+    """What is marked in the lines."""
 
     @property
     def margin(self) -> int:
@@ -71,8 +72,8 @@ def _paint(log: LogFile, at: int, look: Look) -> Painted:
     read = log.read(at, 1)
     pieces = [Segment(text, rich_style(style)) for text, style in segments(read[0] if read else "")]
     text = "".join(piece.text for piece in pieces)
-    if look.pattern is not None:
-        pieces = styled(pieces, [match.span() for match in look.pattern.finditer(text)], look.palette.match)
+    if look.query is not None:
+        pieces = styled(pieces, marks(look.query, text), look.palette.match)
     head = _head(log, at, look, text)
     if not look.wrap:
         return Painted(text, (Strip([*head, *pieces]),), (0,))

@@ -20,6 +20,7 @@ from workbench.core.clock_time import moment
 from workbench.core.log_matches import Matches
 from workbench.core.log_query import Errors, Lookup, Query, QueryError
 from workbench.core.logfile import LogFileError
+from workbench.core.regex_search import lookup_of
 from workbench.core.runlog import blamed
 from workbench.core.step_log import StepLogs
 from workbench.core.text import label
@@ -237,14 +238,14 @@ class LogPane(Vertical):
             self.notify(str(error), severity="warning", markup=False)
             return
         if event.purpose == "keep":
-            self._keep(query, inverted=inverted)
+            self._keep(lookup_of(query) if query is not None else None, inverted=inverted)
         else:
             self._find(query)
 
     def _find(self, query: Query | None) -> None:
-        self.view.highlight(query.pattern if query is not None else None)
+        self.view.highlight(query)
         log = self.view.file
-        self._found = Matches(log, query) if log is not None and query is not None else None
+        self._found = Matches(log, lookup_of(query)) if log is not None and query is not None else None
         if self._found is not None:
             self._go_to_next(self._found, 1, including=True)
         self.tell()
@@ -270,6 +271,10 @@ class LogPane(Vertical):
     async def _catch_up(self, kept: Matches, *, show: bool = False) -> None:
         try:
             await look_through(kept, lambda: self._kept is not kept)
+        except QueryError as error:
+            if self._kept is kept:
+                self._keep(None)
+            self.notify(label(str(error), 400), severity="warning", markup=False)
         except LogFileError as error:
             self.notify(str(error), severity="error", markup=False)
         if self._kept is kept:
@@ -302,6 +307,10 @@ class LogPane(Vertical):
             # The rest is looked through for its number only; the place is shown already.
             self.tell()
             await look_through(matches, self.tell)
+        except QueryError as error:
+            if self._found is matches:
+                self._find(None)
+            self.notify(label(str(error), 400), severity="warning", markup=False)
         except LogFileError as error:
             self.notify(str(error), severity="error", markup=False)
 

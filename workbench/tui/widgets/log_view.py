@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import ClassVar
 
 from textual import events
@@ -16,6 +15,7 @@ from textual.strip import Strip
 
 from workbench.core import log_window
 from workbench.core.log_matches import Matches
+from workbench.core.log_query import Query
 from workbench.core.log_window import Place
 from workbench.core.logfile import LogFile
 from workbench.tui.theme import palette
@@ -80,7 +80,7 @@ class LogView(ScrollView, can_focus=True):
         super().__init__(id=id)
         self._log: LogFile | None = None
         self._kept: Matches | None = None
-        self._pattern: re.Pattern[str] | None = None
+        self._query: Query | None = None
         self._painter = LogPainter()
         self._seen = 0
         self._widest = 0
@@ -165,9 +165,9 @@ class LogView(ScrollView, can_focus=True):
         self._put_at(Place(max(0, self.row_of(line) - self.row_room // 3)))
         self.refresh()
 
-    def highlight(self, pattern: re.Pattern[str] | None) -> None:
-        """Show where this pattern is found in the lines."""
-        self._pattern = pattern
+    def highlight(self, query: Query | None) -> None:
+        """Show where this query is found in the lines."""
+        self._query = query
         self.refresh()
 
     def chosen(self) -> list[int]:
@@ -298,7 +298,7 @@ class LogView(ScrollView, can_focus=True):
     def _look(self) -> Look:
         digits = max(4, len(str(self.count))) if self.numbers else 0
         width = self.scrollable_content_region.width
-        return Look(palette(self.app), digits, self.times, width if self.wrap else 0, self._pattern)
+        return Look(palette(self.app), digits, self.times, width if self.wrap else 0, self._query)
 
     def _painted(self, row: int) -> Painted:
         assert self._log is not None
