@@ -169,7 +169,8 @@ class Elector:
         try:
             lease = await self._client.get(LEASES, self._name, self._namespace, timeout=self._times.retry)
             if lease["spec"].get("holderIdentity") == self._identity:
-                lease["spec"]["holderIdentity"] = ""
+                # Absent, not empty: an empty one is refused, and the next one would have to wait for the lease's end.
+                del lease["spec"]["holderIdentity"]
                 await self._client.update(LEASES, lease, timeout=self._times.retry)
         except KubeError as error:
             _log.info("the lease %s was not released: %s", self._name, error)
