@@ -16,15 +16,14 @@ import re
 import time
 
 from .collect import collect
+from .download import unpack
 from .failure import AgentError, shown
 from .pack import pack
-from .scratch import scratch_file
-from .unpack import Unpacking
+from .scratch import content, scratch_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import Any, BinaryIO
+    from typing import Any
 
     from .api import Api
     from .settings import Settings
@@ -74,15 +73,8 @@ def _unpack(settings: Settings, api: Api, key: str) -> bool:
         _say(key, "there is none yet")
         return False
     started = time.monotonic()
-    with scratch_file(settings.workspace) as archive:
-        size = api.download(link, archive, "the cache", again=False)
-        archive.seek(0)
-        unpacking = Unpacking(settings.workspace)
-        try:
-            unpacking.unpack(archive)
-        finally:
-            unpacking.close()
-    _say(key, f"{unpacking.files} files, {size} bytes packed, in {time.monotonic() - started:.2f} s")
+    files, size = unpack(api, link, settings.workspace, "the cache", again=False)
+    _say(key, f"{files} files, {size} bytes packed, in {time.monotonic() - started:.2f} s")
     return True
 
 
@@ -95,7 +87,7 @@ def _store(settings: Settings, api: Api, key: str, paths: list[str]) -> None:
     with scratch_file(settings.workspace) as archive:
         packed = pack(settings.workspace, found, archive)
         url = api.cache_url(key, packed.size, packed.sha256)
-        api.put(url, lambda: _content(archive), packed.size)
+        api.put(url, lambda: content(archive), packed.size)
     api.commit_cache(key, packed.size, packed.sha256)
     took = time.monotonic() - started
     _say(key, f"kept {len(packed.files)} files, {packed.size} bytes packed, in {took:.2f} s")
@@ -147,12 +139,6 @@ def _succeeded(path: str) -> bool:
             return file.read(16).strip() == "0"
     except FileNotFoundError:
         return False
-
-
-def _content(file: BinaryIO) -> Iterator[bytes]:
-    file.seek(0)
-    while piece := file.read(_PIECE):
-        yield piece
 
 
 def _say(key: str, words: Any) -> None:

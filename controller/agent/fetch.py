@@ -3,10 +3,9 @@
 import time
 
 from .api import Api
-from .scratch import scratch_file
+from .download import unpack
 from .settings import Settings
 from .sharing import alone_in_container, share
-from .unpack import Unpacking
 
 
 def fetch(settings: Settings) -> None:
@@ -26,14 +25,6 @@ def fetch(settings: Settings) -> None:
 
 def _bring(settings: Settings, api: Api, path: str, what: str) -> None:
     started = time.monotonic()
-    link = api.link(path)
-    with scratch_file(settings.workspace) as archive:
-        size = api.download(link, archive, what)
-        archive.seek(0)
-        unpacking = Unpacking(settings.workspace)
-        try:
-            unpacking.unpack(archive)
-        finally:
-            unpacking.close()
+    files, size = unpack(api, api.link(path), settings.workspace, what)
     took = time.monotonic() - started
-    print(f"fetched {what}: {unpacking.files} files, {size} bytes packed, in {took:.2f} s", flush=True)
+    print(f"fetched {what}: {files} files, {size} bytes packed, in {took:.2f} s", flush=True)

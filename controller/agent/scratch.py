@@ -11,7 +11,10 @@ from .failure import AgentError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import BinaryIO
+
+_PIECE = 256 * 1024
 
 
 def scratch_file(folder: str) -> BinaryIO:
@@ -21,6 +24,13 @@ def scratch_file(folder: str) -> BinaryIO:
     except OSError as problem:
         raise AgentError(f"there can be no file in {folder}: {problem.strerror}") from None
     return open(file, "w+b")
+
+
+def content(file: BinaryIO) -> Iterator[bytes]:
+    """All of a file from its beginning, to be sent; again as often as it is asked for."""
+    file.seek(0)
+    while piece := file.read(_PIECE):
+        yield piece
 
 
 def _nameless(folder: str) -> int:

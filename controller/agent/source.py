@@ -19,7 +19,7 @@ import time
 from .api import Api
 from .failure import AgentError, UsageError, shown
 from .pack import Packed, pack
-from .scratch import scratch_file
+from .scratch import content, scratch_file
 from .settings import Settings
 from .unpack import check_link, parts_of
 
@@ -32,7 +32,6 @@ _PROTOCOLS = ("https", "http", "ssh", "git")
 _URL = re.compile(r"(?:https?|ssh|git|file)://\S+|[A-Za-z0-9_.]+@[A-Za-z0-9.-]+:\S+")
 _PASSWORD = re.compile(r"(?<=://)[^/@\s]*@")
 _FILES = 200_000
-_PIECE = 256 * 1024
 
 
 def source(settings: Settings) -> None:
@@ -62,7 +61,7 @@ def _store(api: Api, slug: str, attempt: str, packed: Packed, archive: BinaryIO,
     if url is None:
         print("this snapshot is stored already", flush=True)
     else:
-        api.put(url, lambda: _content(archive), packed.size)
+        api.put(url, lambda: content(archive), packed.size)
     api.commit_source({**place, "commit": commit})
 
 
@@ -217,9 +216,3 @@ def _bare(url: str) -> str:
 def _said(done: subprocess.CompletedProcess[str]) -> str:
     lines = [line for line in _bare(done.stderr).splitlines() if line.strip()]
     return shown(" ".join(lines[-3:])) or f"exit code {done.returncode}"
-
-
-def _content(file: BinaryIO) -> Iterator[bytes]:
-    file.seek(0)
-    while piece := file.read(_PIECE):
-        yield piece

@@ -16,15 +16,12 @@ from .api import Api
 from .collect import collect
 from .failure import UsageError
 from .pack import pack
-from .scratch import scratch_file
+from .scratch import content, scratch_file
 from .settings import Settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import BinaryIO
-
-_PIECE = 256 * 1024
+    pass
 
 
 def upload(settings: Settings) -> None:
@@ -49,7 +46,7 @@ def _store_artifacts(settings: Settings, api: Api, place: tuple[str, str], globs
     with scratch_file(settings.workspace) as archive:
         packed = pack(settings.workspace, collect(settings.workspace, globs, ignored), archive)
         url = api.upload_url(*place, packed.size, packed.sha256)
-        api.put(url, lambda: _content(archive), packed.size)
+        api.put(url, lambda: content(archive), packed.size)
     api.commit(*place, packed.manifest())
     took = time.monotonic() - started
     print(f"stored {len(packed.files)} artifacts, {packed.size} bytes packed, in {took:.2f} s", flush=True)
@@ -68,9 +65,3 @@ def _wait_for_the_end(ready: str | None) -> None:
         except OSError as problem:
             raise UsageError(f"the file {ready} can't be made: {problem.strerror}") from None
     signal.sigwait(ending)
-
-
-def _content(file: BinaryIO) -> Iterator[bytes]:
-    file.seek(0)
-    while piece := file.read(_PIECE):
-        yield piece

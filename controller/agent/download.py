@@ -1,0 +1,25 @@
+"""An archive that a link leads to, unpacked into the workspace."""
+
+from __future__ import annotations
+
+from .scratch import scratch_file
+from .unpack import Unpacking
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .api import Api
+
+
+def unpack(api: Api, link: dict[str, Any], workspace: str, what: str, *, again: bool = True) -> tuple[int, int]:
+    """How many files there were, and how many bytes, packed. `again`: try for a while what can't be had."""
+    with scratch_file(workspace) as archive:
+        size = api.download(link, archive, what, again=again)
+        archive.seek(0)
+        unpacking = Unpacking(workspace)
+        try:
+            unpacking.unpack(archive)
+        finally:
+            unpacking.close()
+    return unpacking.files, size
