@@ -187,9 +187,10 @@ def _shell(chance: random.Random, value: bytes) -> Piece:
         quoted = shlex.quote(words)
         if quoted == words:
             return _hidden(value)
-        return Piece(quoted.encode(), b"'" + _hidden(quoted[1:-1].encode()).expected + b"'")
+        # The quote before it may be the beginning of another value.
+        return Piece(quoted.encode(), b"'?" + _hidden(quoted[1:-1].encode()).expected + b"'?")
     text = words.translate({ord(each): f"\\{each}" for each in '\\"$`'})
-    return Piece(f'"{text}"'.encode(), b'"' + _hidden(text.encode()).expected + b'"')
+    return Piece(f'"{text}"'.encode(), b'"?' + _hidden(text.encode()).expected + b'"?')
 
 
 _FORMS: Sequence[Callable[[random.Random, bytes], Piece]] = (
