@@ -11,7 +11,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from controller.api import models
+from controller.api import agent_models as models
 from controller.api.access import GuardedRoute, unauthenticated
 from controller.api.artifact_keys import archive_key, committed, manifest_key, possible_attempts, step_of
 from controller.api.problems import ApiProblem

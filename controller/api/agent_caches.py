@@ -13,7 +13,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from controller.api import models
+from controller.api import agent_models as models
 from controller.api.access import GuardedRoute
 from controller.api.agent import run_of
 from controller.api.problems import ApiProblem

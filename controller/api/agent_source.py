@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from controller.api import models
+from controller.api import agent_models as models
 from controller.api.access import GuardedRoute
 from controller.api.agent import place_of, run_of
 from controller.api.artifact_keys import archive_key, manifest_key

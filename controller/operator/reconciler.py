@@ -6,14 +6,12 @@ import logging
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from controller.kube import (
-    JOBS,
     PIPELINE_CONFIGS,
     PIPELINE_RUNS,
     ApiError,
-    Conflict,
     KubeClient,
     NotFound,
 )
@@ -39,6 +37,7 @@ from controller.operator.runs import InvalidRunError, RunState, read_run
 from controller.operator.settings import OperatorSettings
 from controller.operator.summary import invalid
 from controller.operator.turns import Turns
+from controller.operator.writing import Outcome, StatusWriter
 
 Json = dict[str, Any]
 _log = logging.getLogger(__name__)
@@ -70,12 +69,12 @@ class Reconciler:
         self._settings = settings
         self._recorder = recorder
         self._now = now
-        self._write_status = write_status
         self._runs = runs
         self._turns = Turns(client, settings.own_namespace, now)
         self._errands = Errands(client, store, settings, now)
         self._states: dict[Key, RunState] = {}
         self._belongings = Belongings()
+        self._writer = StatusWriter(client, self._states, self._belongings, settings, write_status)
         self._held: dict[Key, str] = {}
         """Namespace and name of Jobs whose pods were refused -> what was said."""
         self.durations = StepDurations()
@@ -185,7 +184,7 @@ class Reconciler:
 
     async def _look_at_ended(self, key: Key, run: Json, state: RunState | None) -> None:
         if state is None:
-            await self.expire_jobs(key, run["metadata"]["uid"])
+            await self._writer.expire_jobs(key, run["metadata"]["uid"])
         elif state.status.get("phase") not in RUN_FINAL:
             # Another controller has ended it, on what it knew.
             self.forget(key)
@@ -222,7 +221,7 @@ class Reconciler:
             state = read_run(run, self._now())
         except InvalidRunError as error:
             status = invalid(run, str(error), self._now())
-            await self._put_status(key, status, run["metadata"]["resourceVersion"])
+            await self._writer.put(key, status, run["metadata"]["resourceVersion"])
             self._recorder.record(run, "Warning", "InvalidPipeline", str(error))
             return None
         for pod in self._belongings.pods(key, state.uid).values():
@@ -347,72 +346,12 @@ class Reconciler:
         at_once = state.written is None or phase in RUN_FINAL or old.get("phase") != phase
         if phase in RUN_FINAL:
             _log.info("run %s/%s: %s, %s", *key, phase, decision.status["message"], extra=audited(run, phase))
-        self._write_status(key, at_once)
+        self._writer.ask(key, at_once)
 
-    async def write(self, key: Key) -> Literal["open", "over", "stale"]:
-        """Write what was decided last, if the API server does not have it. After the last status the Jobs may expire.
-
-        Returns:
-            "over" when nothing is left to be done for the run; "stale" when somebody else writes its status too, or
-            it is another run: what was known of it is dropped, and it wants a fresh look.
-
-        Raises:
-            KubeError: a request failed; call again.
-        """
-        state = self._states.get(key)
-        if state is None:
-            return "open"
-        status = state.status
-        if status != state.written:
-            sent, state.sent = state.sent, status
-            try:
-                answer = await self._put_status(key, status, state.version)
-            except Conflict:
-                return await self._after_conflict(key, state, (sent, status))
-            state.written, state.stored = status, answer.get("status") or {}
-            state.version = answer["metadata"]["resourceVersion"]
-        if not state.over and status.get("phase") in RUN_FINAL:
-            await self.expire_jobs(key, state.uid)
-            state.over = True
-        return "over" if state.over else "open"
+    async def write(self, key: Key) -> Outcome:
+        """Write what was decided last (`StatusWriter.write`). Raises KubeError: call again."""
+        return await self._writer.write(key)
 
     def is_over(self, key: Key) -> bool:
         """Whether nothing is left to be done for a run but to forget it."""
         return key in self._states and self._states[key].over
-
-    async def _after_conflict(
-        self, key: Key, state: RunState, sent: tuple[Json | None, Json]
-    ) -> Literal["open", "stale"]:
-        live = await self._client.get(PIPELINE_RUNS, key[1], key[0])
-        status = live.get("status") or {}
-        if live["metadata"]["uid"] == state.uid and (status == state.stored or status in sent):
-            # Only the wish has changed, as when it is cancelled; or a write of ours arrived and its answer did not.
-            if status in sent:
-                state.written = state.stored = status
-            state.version = live["metadata"]["resourceVersion"]
-            self._write_status(key, True)
-            return "open"
-        if self._states.get(key) is state:
-            del self._states[key]
-        _log.warning("run %s/%s: somebody else has written its status; reading it again", *key)
-        return "stale"
-
-    async def _put_status(self, key: Key, status: Json, version: str) -> Json:
-        """Replace the run's status as a whole, if the run is still at `version`. Raises Conflict, …"""
-        patch = [
-            {"op": "replace", "path": "/metadata/resourceVersion", "value": version},
-            {"op": "add", "path": "/status", "value": status},
-        ]
-        return await self._client.patch(
-            PIPELINE_RUNS, key[1], patch, namespace=key[0], subresource="status", patch_type="json"
-        )
-
-    async def expire_jobs(self, key: Key, uid: str) -> None:
-        """After the end: let the cluster remove the run's Jobs in time. Their logs and artifacts are stored."""
-        patch = {"spec": {"ttlSecondsAfterFinished": self._settings.job_ttl}}
-        for name, job in self._belongings.jobs(key, uid).items():
-            if job["spec"].get("ttlSecondsAfterFinished") is None:
-                try:
-                    await self._client.patch(JOBS, name, patch, namespace=key[0])
-                except NotFound:
-                    continue
