@@ -18,6 +18,8 @@ from workbench.client import (
     End,
     FirstFailure,
     Frame,
+    Health,
+    KeptPipeline,
     Lines,
     LogLine,
     LogSummary,
@@ -152,12 +154,25 @@ class FakeController:
         self.kept_files: dict[str, bytes] = {}
         self.asked: list[tuple[str, dict[StreamKey, int]]] = []
         self.more: dict[str, asyncio.Queue[Frame]] = {}
+        self.health_told = Health((), 0, None, (), ())
+        self.kept: tuple[KeptPipeline, ...] = ()
+        self.created: list[dict[str, Any]] = []
         self.refusal: ClientError | None = None
 
     async def cluster(self) -> Cluster:
         if self.refusal is not None:
             raise self.refusal
         return Cluster("process://0.1", "ignored", "v1.36.2", ("default",))
+
+    async def health(self) -> Health:
+        return self.health_told
+
+    async def pipelines(self) -> tuple[KeptPipeline, ...]:
+        return self.kept
+
+    async def logs(self, run: str, step: str, *, tail: int | None = None, **_: Any) -> AsyncGenerator[str, None]:
+        for line in self.lines.get(step, [])[-(tail or 0) :]:
+            yield line
 
     async def cancel(self, name: str) -> Run:
         self.cancelled.append(name)
@@ -227,6 +242,7 @@ class FakeController:
         event: str | None = None,
         **more: Any,
     ) -> Run:
+        self.created.append({"pipeline": pipeline, "source": source, **more})
         return hello(8, "Running")
 
 

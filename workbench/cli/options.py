@@ -36,6 +36,8 @@ class Target:
     name: str = DEFAULT_SANDBOX
     endpoint: Endpoint | None = None
     namespace: str | None = None
+    context: str | None = None
+    """The name of the context that `endpoint` is of."""
 
 
 def sandbox_option(function: F) -> F:
@@ -94,7 +96,7 @@ def target(ctx: click.Context) -> Target:
     found = contexts.get(chosen)
     if found.sandbox is not None:
         return Target(found.sandbox, None, namespace)
-    return Target(DEFAULT_SANDBOX, found, namespace)
+    return Target(DEFAULT_SANDBOX, found, namespace, chosen)
 
 
 def chosen_sandbox(name: str | None, kind: bool = False) -> str:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from contextlib import AsyncExitStack
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workbench.cli.options import Target, is_interactive
+from workbench.cli.options import DEFAULT_SANDBOX, Target, is_interactive
 from workbench.cli.output import InputError, message
 
 if TYPE_CHECKING:
@@ -27,13 +30,48 @@ def open_workbench(where: Target, pipeline: Path | None, first: Order | None = N
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
         try:
+            if first is None and where.endpoint is None and not _exists(where.name):
+                name = _brought_up(where.name)
+                if name is None:
+                    return 0
+                where = replace(where, name=name)
             endpoint = runner.run(_attached(stack, where))
             name = runner.run(_started(endpoint, first)) if first is not None else None
+            from workbench.sandbox import Sandboxes
             from workbench.tui import run_app
 
-            return run_app(endpoint, pipeline_file=pipeline, open_run=name)
+            return run_app(
+                endpoint,
+                pipeline_file=pipeline,
+                open_run=name,
+                sandbox=partial(Sandboxes().status, where.name) if where.endpoint is None else None,
+                shell=partial(shell_command, where),
+            )
         finally:
             runner.run(stack.aclose())
+
+
+def _exists(name: str) -> bool:
+    from workbench.sandbox import Sandboxes
+
+    return name in Sandboxes().list()
+
+
+def _brought_up(name: str) -> str | None:
+    """Let the person choose a first sandbox and bring it up; its name, or None when they leave."""
+    from workbench.sandbox.clusters import DEFAULT_CLUSTER
+    from workbench.tui.start.app import StartApp
+    from workbench.tui.start.ways import Embedded, Kind
+
+    endpoint = StartApp([Embedded(name), Kind(DEFAULT_CLUSTER if name == DEFAULT_SANDBOX else name)]).run()
+    return endpoint.sandbox if endpoint is not None else None
+
+
+def shell_command(where: Target, run: str, step: str, container: str) -> list[str]:
+    """`c8s shell` on the same controller, from the same program."""
+    named = ["--context", where.context] if where.context else ["--name", where.name]
+    space = ["--namespace", where.namespace] if where.namespace else []
+    return [sys.executable, "-P", "-m", "workbench", "shell", *named, *space, "--container", container, run, step]
 
 
 async def _attached(stack: AsyncExitStack, where: Target) -> Endpoint:

@@ -14,13 +14,15 @@ from urllib.parse import quote
 
 from workbench.client import decode
 from workbench.client.errors import NotFound, ServerError
-from workbench.client.files import whole_file
+from workbench.client.files import CHUNK, read_pieces, whole_file
 from workbench.client.resume import Patience
 from workbench.client.views import (
     Artifact,
     Change,
     Cluster,
     Frame,
+    Health,
+    KeptPipeline,
     LintAnswer,
     Run,
     RunEvent,
@@ -33,8 +35,6 @@ if TYPE_CHECKING:
     from workbench.client.commands import Command
     from workbench.client.streams import Streams
     from workbench.client.transport import Transport
-
-_CHUNK = 256 * 1024
 
 
 class Door(Protocol):
@@ -121,7 +121,7 @@ class Client:
             self._path("sources", digest),
             "upload the working tree",
             headers=headers,
-            body=lambda: _read(archive, progress),
+            body=lambda: read_pieces(archive, progress),
         )
 
     async def ensure_source(self, digest: str, archive: Path, progress: Callable[[int], None] = lambda _: None) -> bool:
@@ -189,12 +189,8 @@ class Client:
         query = _without_none(limit=limit, phase=phase, pipeline=pipeline) | (
             {"continue": continue_} if continue_ else {}
         )
-        answer = await self._object(
-            "GET",
-            self._path("runs"),
-            "list the runs",
-            params=[(name, str(value)) for name, value in query.items()],
-        )
+        params = [(name, str(value)) for name, value in query.items()]
+        answer = await self._object("GET", self._path("runs"), "list the runs", params=params)
         return decode.decode_page(answer)
 
     async def run(self, name: str) -> Run:
@@ -308,7 +304,7 @@ class Client:
         what = f"read the log of step {step} of run {run}"
         path, rest = self._path("runs", run, "steps", step, "logs"), b""
         async with self._transport.once("GET", path, what, params=list(query.items())) as answer:
-            async for chunk in answer.content.iter_chunked(_CHUNK):
+            async for chunk in answer.content.iter_chunked(CHUNK):
                 whole, newline, tail = chunk.rpartition(b"\n")
                 if newline:
                     yield rest + whole + newline
@@ -328,14 +324,11 @@ class Client:
         self, run: str, step: str, target: Path, progress: Callable[[int], None] = lambda _: None
     ) -> int:
         """Write a step's artifacts (tar.gz) to the file `target`, whole or not at all; gives its size in bytes."""
-        path, what = (
-            self._path("runs", run, "artifacts", step),
-            f"download the artifacts of step {step} of run {run}",
-        )
+        path, what = self._path("runs", run, "artifacts", step), f"download the artifacts of step {step} of run {run}"
         size = 0
         async with self._transport.once("GET", path, what) as answer:
             with whole_file(target) as file:
-                async for chunk in answer.content.iter_chunked(_CHUNK):
+                async for chunk in answer.content.iter_chunked(CHUNK):
                     file.write(chunk)
                     size += len(chunk)
                     progress(size)
@@ -347,16 +340,14 @@ class Client:
         size = 0
         async with self._transport.once("GET", where, f"download {path} of step {step} of run {run}") as answer:
             with whole_file(target) as file:
-                async for chunk in answer.content.iter_chunked(_CHUNK):
+                async for chunk in answer.content.iter_chunked(CHUNK):
                     size += file.write(chunk)
         return size
 
     async def secrets(self) -> tuple[SecretNames, ...]:
         """Names and keys; the values can't be read back."""
-        return tuple(
-            decode.decode_secret(item)
-            for item in _items(await self._object("GET", self._path("secrets"), "list secrets"))
-        )
+        answer = await self._object("GET", self._path("secrets"), "list secrets")
+        return tuple(decode.decode_secret(item) for item in _items(answer))
 
     async def put_secret(self, name: str, data: Mapping[str, str]) -> None:
         """Set keys of a secret; keys that are not named stay as they are."""
@@ -369,6 +360,15 @@ class Client:
 
     async def cluster(self) -> Cluster:
         return decode.decode_cluster(await self._object("GET", "/api/v1/cluster", "ask about the cluster"))
+
+    async def health(self) -> Health:
+        """How the namespace and the controller's parts are: what waits, limits, pods."""
+        return decode.decode_health(await self._object("GET", self._path("cluster"), "ask how the namespace is"))
+
+    async def pipelines(self) -> tuple[KeptPipeline, ...]:
+        """The pipelines that are kept in the namespace, by name."""
+        answer = await self._object("GET", self._path("pipelines"), "list the pipelines")
+        return tuple(decode.decode_kept(item) for item in _items(answer))
 
     # Shared by the calls above
 
@@ -396,12 +396,3 @@ def _without_none(**fields: Any) -> dict[str, Any]:
 def _items(answer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     items = answer.get("items")
     return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
-
-
-async def _read(archive: Path, progress: Callable[[int], None]) -> AsyncIterator[bytes]:
-    sent = 0
-    with archive.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            yield chunk
-            sent += len(chunk)
-            progress(sent)

@@ -18,13 +18,18 @@ from workbench.client.views import (
     End,
     FirstFailure,
     Frame,
+    Health,
+    KeptPipeline,
     Lines,
     LintAnswer,
     Live,
     LogLine,
     LogSummary,
     Missed,
+    Part,
+    Pod,
     Problem,
+    Quota,
     Reused,
     Run,
     RunEvent,
@@ -265,3 +270,35 @@ def decode_cluster(raw: Mapping[str, Any]) -> Cluster:
         version=str(raw.get("version") or "unknown"),
         namespaces=_texts(raw.get("namespaces")),
     )
+
+
+def decode_health(raw: Mapping[str, Any]) -> Health:
+    queue = _object(raw.get("queue"))
+    oldest = queue.get("oldestSeconds")
+    return Health(
+        tuple(
+            Part(str(each.get("name") or ""), each.get("ready") is True, _text(each.get("message")))
+            for each in _objects(raw.get("ready"))
+        ),
+        _number(queue.get("depth")),
+        float(oldest) if isinstance(oldest, (int, float)) else None,
+        tuple(
+            Quota(*(str(each.get(field) or "") for field in ("name", "resource", "used", "hard")))
+            for each in _objects(raw.get("quota"))
+        ),
+        tuple(
+            Pod(
+                str(each.get("name") or ""),
+                _text(each.get("step")),
+                _text(each.get("run")),
+                str(each.get("phase") or "Unknown"),
+                _text(each.get("node")),
+                decode_time(each.get("startedAt")),
+            )
+            for each in _objects(raw.get("pods"))
+        ),
+    )
+
+
+def decode_kept(raw: Mapping[str, Any]) -> KeptPipeline:
+    return KeptPipeline(str(raw.get("name") or ""), _object(raw.get("definition")))

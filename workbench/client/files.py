@@ -1,13 +1,15 @@
-"""Files that are there whole or not at all, whatever breaks while they are written."""
+"""Files on this side: sent piece by piece, and received whole or not at all, whatever breaks meanwhile."""
 
 from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
+
+CHUNK = 256 * 1024
 
 
 @contextmanager
@@ -21,3 +23,13 @@ def whole_file(target: Path) -> Iterator[IO[bytes]]:
         draft.replace(target)
     finally:
         draft.unlink(missing_ok=True)
+
+
+async def read_pieces(path: Path, progress: Callable[[int], None]) -> AsyncIterator[bytes]:
+    """The bytes of a file; `progress` is told how many have been taken."""
+    sent = 0
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            yield chunk
+            sent += len(chunk)
+            progress(sent)

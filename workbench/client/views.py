@@ -313,3 +313,53 @@ class Cluster:
     @property
     def ignores_images(self) -> bool:
         return self.images == "ignored"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the controller, such as its store; `message` says what it waits for."""
+
+    name: str
+    ready: bool
+    message: str | None
+
+
+@dataclass(frozen=True)
+class Quota:
+    """One limit of a ResourceQuota, in Kubernetes' quantities."""
+
+    name: str
+    resource: str
+    used: str
+    hard: str
+
+
+@dataclass(frozen=True)
+class Pod:
+    """A pod of a step."""
+
+    name: str
+    step: str | None
+    run: str | None
+    phase: str
+    node: str | None
+    started_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Health:
+    """How a namespace is doing. `oldest` is how long, in seconds, the first of the waiting runs has waited."""
+
+    parts: tuple[Part, ...]
+    waiting: int
+    oldest: float | None
+    quotas: tuple[Quota, ...]
+    pods: tuple[Pod, ...]
+
+
+@dataclass(frozen=True)
+class KeptPipeline:
+    """A pipeline that is kept in the cluster."""
+
+    name: str
+    definition: Mapping[str, Any]

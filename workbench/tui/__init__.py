@@ -5,16 +5,26 @@ Importing this is cheap; Textual is loaded by `run_app`.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from workbench.core.health import Sandbox
     from workbench.sandbox.endpoint import Endpoint
+    from workbench.tui.ports import ShellCommand
 
 __all__ = ["run_app"]
 
 
-def run_app(endpoint: Endpoint, *, pipeline_file: Path | None, open_run: str | None = None) -> int:
+def run_app(
+    endpoint: Endpoint,
+    *,
+    pipeline_file: Path | None,
+    open_run: str | None = None,
+    sandbox: Callable[[], Awaitable[Sandbox]] | None = None,
+    shell: ShellCommand | None = None,
+) -> int:
     """Open the workbench on a controller, with this folder's pipeline and maybe at a run; the exit code.
 
     Returns when the person leaves. Nothing that runs is stopped by that.
@@ -28,6 +38,8 @@ def run_app(endpoint: Endpoint, *, pipeline_file: Path | None, open_run: str | N
         place=endpoint.sandbox or endpoint.url,
         launcher=Launcher(pipeline_file) if pipeline_file is not None else None,
         open_run=open_run,
+        sandbox=sandbox,
+        shell=shell,
     )
     app.run()
     return app.return_code or 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import ClassVar
@@ -14,11 +14,12 @@ from textual.binding import Binding, BindingType
 from textual.signal import Signal
 
 from workbench.client.errors import ClientError
+from workbench.core.health import Sandbox
 from workbench.core.text import label
 from workbench.core.worktree import PIPELINE_FILES
 from workbench.tui.feed import Feed
 from workbench.tui.launching import Launcher
-from workbench.tui.ports import Connect, Controller, Launches
+from workbench.tui.ports import Connect, Controller, Launches, ShellCommand
 from workbench.tui.screens.base import WorkbenchScreen
 from workbench.tui.screens.runs import RunsScreen
 from workbench.tui.theme import DARK
@@ -40,9 +41,11 @@ class Workbench(App[int]):
         Binding("r", "launch", "Run", id="app.run", tooltip="Run this folder's pipeline on the working tree"),
         Binding("e", "edit", "Edit", id="app.edit", tooltip="Edit this folder's pipeline"),
         Binding("ctrl+x", "cancel", "Cancel", id="app.cancel", tooltip="Cancel the run (asks first)"),
+        Binding("C", "cluster", "Cluster", show=False, id="app.cluster",
+                tooltip="How sandbox, controller, queue, quota and pods are"),
         Binding("question_mark,f1", "help", "Help", id="app.help", tooltip="What the keys do"),
         Binding("q", "quit", "Quit", id="app.quit", tooltip="Leave; what runs goes on"),
-    ]
+    ]  # fmt: skip
 
     def __init__(
         self,
@@ -54,8 +57,12 @@ class Workbench(App[int]):
         folder: Path | None = None,
         open_run: str | None = None,
         now: Callable[[], datetime] = _now,
+        sandbox: Callable[[], Awaitable[Sandbox]] | None = None,
+        shell: ShellCommand | None = None,
     ) -> None:
         super().__init__()
+        self.sandbox, self.shell = sandbox, shell
+        """How the sandbox is, where it is one of this machine; and what opens a shell in a step."""
         self.place, self.launcher, self.now = place, launcher, now
         self._make_launcher, self._folder = make_launcher, folder
         self._params: dict[str, str] = {}
@@ -113,6 +120,12 @@ class Workbench(App[int]):
         if not self.screen.is_modal:
             self.push_screen(HelpScreen(self.screen))
 
+    def action_cluster(self) -> None:
+        from workbench.tui.screens.cluster import ClusterScreen
+
+        if not self.screen.is_modal:
+            self.push_screen(ClusterScreen())
+
     def action_edit(self) -> None:
         """Open the editor on this folder's pipeline; where there is none, on a new one."""
         from workbench.tui.screens.editor import EditorScreen
@@ -136,14 +149,20 @@ class Workbench(App[int]):
         """Run this text as the pipeline at `path`, saved or not, on the working tree around it."""
         self._start(self.launcher or self._make_launcher(path), text)
 
-    def _start(self, launcher: Launches, text: str | None) -> None:
+    def launch_with(self, launcher: Launches, reuse_from: str | None = None) -> None:
+        """Run what this launcher has; steps that succeeded in `reuse_from` and would be the same are not run again."""
+        self._start(launcher, None, reuse_from)
+
+    def _start(self, launcher: Launches, text: str | None, reuse_from: str | None = None) -> None:
         if self.feed.controller is None or self.feed.trouble is not None:
             self.notify("There is no connection to run it on.", severity="warning")
         else:
-            self._launch(launcher, self.feed.controller, text)
+            self._launch(launcher, self.feed.controller, text, reuse_from)
 
     @work(group="launch", exclusive=True, description="start a run")
-    async def _launch(self, launcher: Launches, controller: Controller, text: str | None) -> None:
+    async def _launch(
+        self, launcher: Launches, controller: Controller, text: str | None, reuse_from: str | None
+    ) -> None:
         from workbench.tui.ports import LaunchError
 
         try:
@@ -156,7 +175,8 @@ class Workbench(App[int]):
                     return
                 self._params = given
             self.notify(f"Packing the working tree around {label(launcher.path.name, 60)}", markup=False, timeout=2)
-            launched = await launcher.launch(controller, text=text, params=self._params if definition else None)
+            params = self._params if definition else None
+            launched = await launcher.launch(controller, text=text, params=params, reuse_from=reuse_from)
         except (ClientError, LaunchError) as error:
             self.notify(label(str(error), 400), title="Not started", severity="error", markup=False, timeout=15)
             return

@@ -1,4 +1,4 @@
-"""Starts runs of a pipeline file on the working tree around it, as `c8s run` does."""
+"""Starts runs: of a pipeline file on the working tree around it, as `c8s run` does; or of one kept in the cluster."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from workbench.client.views import KeptPipeline
 from workbench.core.checking import Checked, PipelineFileError, read_bytes
 from workbench.core.checking import check as check_file
 from workbench.core.submission import Order, describe, new_key, packing, submit
@@ -58,3 +59,25 @@ class Launcher:
                 return Launched(run, checked.problems, warnings, describe(source))
         except (PipelineFileError, WorktreeError) as error:
             raise LaunchError(str(error)) from error
+
+
+class KeptLauncher:
+    """A pipeline that is kept in the cluster, run without files of this machine."""
+
+    def __init__(self, kept: KeptPipeline) -> None:
+        self.path = Path(kept.name)
+        self._definition = kept.definition
+
+    async def definition(self, *, text: str | None = None) -> Mapping[str, Any] | None:
+        return self._definition
+
+    async def launch(
+        self,
+        controller: Controller,
+        *,
+        text: str | None = None,
+        params: Mapping[str, str] | None = None,
+        reuse_from: str | None = None,
+    ) -> Launched:
+        order = Order(self._definition, None, new_key(), event="push", params=params, reuse_from=reuse_from)
+        return Launched(await submit(controller, order, None), source=describe(None))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from controller.pipeline.problems import Problem
-from workbench.client.views import Change, Cluster, Frame, Run, RunEvent, StreamKey
+from workbench.client.views import Change, Cluster, Frame, Health, KeptPipeline, Run, RunEvent, StreamKey
 from workbench.core.submission import Runner
 
 
@@ -17,6 +17,21 @@ class Controller(Runner, Protocol):
     """A connected controller. Its streams reconnect by themselves; every call raises `ClientError`s only."""
 
     async def cluster(self) -> Cluster: ...
+
+    async def health(self) -> Health: ...
+
+    async def pipelines(self) -> tuple[KeptPipeline, ...]: ...
+
+    def logs(
+        self,
+        run: str,
+        step: str,
+        *,
+        attempt: int | None = None,
+        container: str | None = None,
+        tail: int | None = None,
+        timestamps: bool = False,
+    ) -> AsyncGenerator[str, None]: ...
 
     async def cancel(self, name: str) -> Run: ...
 
@@ -45,6 +60,10 @@ OnTrouble = Callable[[str | None], None]
 """Told what is wrong with the connection, and None when it is well again."""
 
 Connect = Callable[[OnTrouble], AbstractAsyncContextManager[Controller]]
+
+
+ShellCommand = Callable[[str, str, str], Sequence[str]]
+"""The command that opens a shell in a container (last) of a step (its slug) of a run (first)."""
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,8 @@ class RunActions(WorkbenchScreen):
         Binding("R", "rerun(False)", "Rerun", show=False, id="run.rerun", tooltip="Run the same again"),
         Binding("F", "rerun(True)", "Rerun failed", show=False, id="run.rerun-failed",
                 tooltip="Run again what failed; what succeeded is taken over"),
+        Binding("M", "resume", "Resume", show=False, id="run.resume",
+                tooltip="Run this folder's pipeline as it is now; what succeeded here and is the same is taken over"),
         Binding("D,delete", "delete_run", "Delete", show=False, id="run.delete", tooltip="Delete the run (asks first)"),
         Binding("equals_sign", "compare", "Compare", show=False, id="run.compare",
                 tooltip="Compare with the run before it"),
@@ -76,6 +78,18 @@ class RunActions(WorkbenchScreen):
             self.notify(f"Nothing failed in {label(run.name, 60)}; R runs all of it again.", markup=False)
         else:
             self._rerun(run.name, from_failed)
+
+    def action_resume(self) -> None:
+        """Go on with the pipeline as it was mended meanwhile."""
+        run, launcher = self._hand(), self.workbench.launcher
+        if run is None:
+            return
+        if launcher is None:
+            self.notify("There is no .c8s.yaml in this folder to go on with; e writes one.", severity="warning")
+        elif not run.ended:
+            self.notify(f"{label(run.name, 60)} has not ended yet; ctrl+x cancels it.", markup=False)
+        else:
+            self.workbench.launch_with(launcher, run.name)
 
     @work(group="rerun", exclusive=True, description="run again")
     async def _rerun(self, name: str, from_failed: bool) -> None:

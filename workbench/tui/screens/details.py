@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,6 +12,7 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
+from textual.message import Message
 from textual.strip import Strip
 from textual.widgets import Footer, Static, TabbedContent, TabPane
 
@@ -19,6 +21,7 @@ from workbench.client.views import Artifact, Run, RunEvent, Step
 from workbench.core.inspection import Fact, environment, frozen_yaml, run_facts, step_facts
 from workbench.core.log_saving import SaveError, reserved
 from workbench.core.text import clean, label
+from workbench.tui.handing_over import open_file, opened_folder
 from workbench.tui.screens.base import WorkbenchScreen
 from workbench.tui.theme import Palette, palette
 from workbench.tui.widgets.painting import age_text, cell
@@ -32,6 +35,15 @@ class ArtifactList(Rows):
     """The files that steps left behind. Keys are `<slug>/<path>`."""
 
     HELP_TITLE: ClassVar[str] = "Artifacts"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("o", "look", "Look", id="artifacts.look", tooltip="Open the file without keeping it here"),
+    ]
+
+    @dataclass
+    class LookWanted(Message):
+        """The file is to be opened."""
+
+        artifact: Artifact
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -40,6 +52,10 @@ class ArtifactList(Rows):
     def show(self, artifacts: tuple[Artifact, ...]) -> None:
         self.artifacts = {f"{each.step}/{each.path}": each for each in artifacts}
         self.show_keys(list(self.artifacts))
+
+    def action_look(self) -> None:
+        if self.cursor is not None:
+            self.post_message(self.LookWanted(self.artifacts[self.cursor]))
 
     def draw_row(self, key: str, width: int, colours: Palette) -> Strip:
         each = self.artifacts[key]
@@ -76,7 +92,7 @@ class DetailsScreen(WorkbenchScreen):
                 with TabPane(title, id=name), VerticalScroll():
                     yield Static(id=f"details-{name}", markup=False)
             with TabPane("Artifacts", id="artifacts"):
-                yield Static("Enter saves a file into this folder.", classes="details-hint", markup=False)
+                yield Static("Enter saves a file into this folder, o opens it.", classes="details-hint", markup=False)
                 yield ArtifactList(id="details-artifacts")
         yield Footer()
 
@@ -154,6 +170,21 @@ class DetailsScreen(WorkbenchScreen):
             self.notify(label(str(error), 400), title="Not saved", severity="error", markup=False)
             return
         self.notify(f"Saved {size:,} bytes to {label(str(target), 200)}", markup=False)
+
+    @on(ArtifactList.LookWanted)
+    @work(group="artifact", exclusive=True, description="open an artifact")
+    async def _look(self, event: ArtifactList.LookWanted) -> None:
+        """Open a copy that is gone when the workbench is."""
+        artifact, controller = event.artifact, self.workbench.feed.controller
+        if controller is None:
+            return
+        try:
+            with reserved(opened_folder(), artifact.path.rsplit("/", 1)[-1]) as target:
+                await controller.download_file(self._run_name, artifact.step, artifact.path, target)
+        except (ClientError, SaveError, OSError) as error:
+            self.notify(label(str(error), 400), title="Not opened", severity="error", markup=False)
+            return
+        await open_file(self.app, target)
 
 
 def facts_text(facts: tuple[Fact, ...], colours: Palette) -> Text:

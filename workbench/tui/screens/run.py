@@ -21,6 +21,7 @@ from workbench.core.report import duration_text, run_duration
 from workbench.core.step_log import StepLogs
 from workbench.core.text import label
 from workbench.tui import clipboard
+from workbench.tui.handing_over import hand_over
 from workbench.tui.log_feed import LogFeed, Wanted
 from workbench.tui.run_actions import RunActions
 from workbench.tui.theme import palette, sign
@@ -47,6 +48,10 @@ class RunScreen(RunActions):
         Binding("2", "focus_pane('steps')", "Steps", show=False, id="run.steps", tooltip="To the steps"),
         Binding("3", "focus_pane('logs')", "Log", show=False, id="run.log", tooltip="To the log"),
         Binding("f", "maximise", "Maximise", show=False, id="run.maximise", tooltip="The log alone, and back"),
+        Binding("c", "container", "Container", show=False, id="run.container",
+                tooltip="The log of another container of the step: fetching, uploading, services"),
+        Binding("s", "shell", "Shell", show=False, id="run.shell",
+                tooltip="A shell in the running step; leaving it leads back here"),
     ]  # fmt: skip
 
     step: reactive[str | None] = reactive(None, init=False)
@@ -239,6 +244,24 @@ class RunScreen(RunActions):
     def action_focus_pane(self, pane: str) -> None:
         widget = self.query_one(LogGrid).active.view if pane == "logs" else self.query_one(f"#{pane}")
         (widget if widget.display else self.query_one(StepList)).focus()
+
+    def action_container(self) -> None:
+        """Also where the step itself has printed nothing, so that there is no log to stand in."""
+        self.query_one(LogGrid).active.action_other_container()
+
+    def action_shell(self) -> None:
+        """Hand the terminal over to a shell in the step, in the container whose log is shown, and take it back."""
+        step = self.run.step(self.step) if self.run is not None and self.step is not None else None
+        if step is None or step.phase != "Running":
+            what = "There is no step" if step is None else f"{label(step.name, 60)} is {step.phase.lower()}"
+            self.notify(f"{what}; a shell needs a running one.", markup=False)
+        elif self.workbench.shell is None:
+            self.notify("There is no way to a shell from here; `c8s shell` opens one.", severity="warning")
+        else:
+            key = self.query_one(LogGrid).active.key
+            service = key is not None and key.step == step.slug and key.container.startswith("svc-")
+            container = key.container if key is not None and service else "step"
+            hand_over(self.app, self.workbench.shell(self._run_name, step.slug, container))
 
     def action_maximise(self) -> None:
         self.toggle_class("-log-only")

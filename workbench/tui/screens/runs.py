@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import ClassVar
 
 from rich.text import Text
-from textual import on
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
+from textual.containers import Horizontal, Vertical
 from textual.widgets import Footer, Input, Static
 
+from workbench.client.errors import ClientError
+from workbench.client.views import KeptPipeline, Run
 from workbench.core.run_filter import ORDERS, RunFilter
 from workbench.core.text import label
+from workbench.tui.launching import KeptLauncher
+from workbench.tui.ports import Controller
+from workbench.tui.previewing import last_lines, telling_step
 from workbench.tui.run_actions import RunActions
 from workbench.tui.screens.run import RunScreen
-from workbench.tui.theme import palette
+from workbench.tui.theme import palette, sign
 from workbench.tui.widgets.dag_view import DagView
+from workbench.tui.widgets.pipelines_list import HERE, PipelinesList
 from workbench.tui.widgets.rows import Rows
 from workbench.tui.widgets.runs_table import RunsHeading, RunsTable
 from workbench.tui.widgets.top_bar import TopBar
+
+_REST = 0.1
+"""Seconds that the cursor stays on a run before its log is asked for."""
 
 
 class RunsScreen(RunActions):
@@ -36,18 +46,28 @@ class RunsScreen(RunActions):
             tooltip="Show the runs with these words; ! before one: without",
         ),
         Binding("o", "order", "Order", show=False, id="runs.order", tooltip="Newest first, oldest, longest, by name"),
+        Binding("p", "pipelines", "Pipelines", show=False, id="runs.pipelines",
+                tooltip="To the pipelines of this folder and of the cluster, and back"),
         Binding("escape", "leave_filter", "All", show=False, id="runs.all", tooltip="Show all runs again"),
-    ]
+    ]  # fmt: skip
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012 - Textual says so
     VERTICAL_BREAKPOINTS = [(0, "-low"), (28, "-high")]  # noqa: RUF012 - Textual says so
 
     def __init__(self) -> None:
         super().__init__()
         self._filter = RunFilter()
+        self._looked: tuple[str, str] | None = None
+        self._kept: tuple[KeptPipeline, ...] | None = None
 
     def compose(self) -> ComposeResult:
         yield TopBar()
-        yield RunsHeading(id="runs-heading")
-        yield RunsTable(self.workbench.now, id="runs")
+        with Horizontal(id="runs-beside"):
+            with Vertical(id="runs-list"):
+                yield RunsHeading(id="runs-heading")
+                yield RunsTable(self.workbench.now, id="runs")
+            with Vertical(id="pipelines-pane"):
+                yield Static("PIPELINES", id="pipelines-heading", markup=False)
+                yield PipelinesList(id="pipelines")
         yield Static(id="runs-empty", markup=False)
         yield Input(id="runs-filter", placeholder="words of name, branch, commit, event, trigger or phase")
         with Vertical(id="preview"):
@@ -55,6 +75,7 @@ class RunsScreen(RunActions):
             preview = DagView(id="preview-dag")
             preview.can_focus = False
             yield preview
+            yield Static(id="preview-lines", markup=False)
         yield Footer()
 
     @property
@@ -67,13 +88,44 @@ class RunsScreen(RunActions):
         table.show_runs(runs, self._filter)
         self._crumbs()
         none = not len(runs)
+        self.query_one("#runs-beside").display = not none or self.query_one(PipelinesList).count > 0
         table.display = self.query_one(RunsHeading).display = not none
         empty.display = none
         if none:
             empty.update(self._what_to_do())
         elif self.focused is None:
             table.focus()
+        self._show_pipelines()
         self._preview()
+
+    def _show_pipelines(self) -> None:
+        launcher = self.workbench.launcher
+        self.query_one(PipelinesList).show(launcher.path.name if launcher is not None else None, self._kept or ())
+        self.query_one("#pipelines-pane").set_class(not self.query_one(PipelinesList).count, "-empty")
+        if self._kept is None and self.workbench.feed.controller is not None:
+            self._kept = ()
+            self._ask_for_pipelines(self.workbench.feed.controller)
+
+    def on_screen_resume(self) -> None:
+        self._kept = None
+        super().on_screen_resume()
+
+    @work(group="pipelines", exclusive=True, description="ask for the kept pipelines")
+    async def _ask_for_pipelines(self, controller: Controller) -> None:
+        try:
+            self._kept = await controller.pipelines()
+        except ClientError as error:
+            # A list that can't be had is told once, and asked for again when one comes back to this screen.
+            self.notify(label(str(error), 300), title="Pipelines", severity="warning", markup=False)
+        self.runs_changed()
+
+    def action_pipelines(self) -> None:
+        pipelines = self.query_one(PipelinesList)
+        if self.has_class("-narrow"):
+            self.toggle_class("-pipelines")
+        if not pipelines.count:
+            self.notify("There is no pipeline in this folder, and none is kept in the cluster.")
+        (self.query_one(RunsTable) if pipelines.has_focus else pipelines).focus()
 
     def _crumbs(self) -> None:
         runs, table = self.workbench.feed.runs, self.query_one(RunsTable)
@@ -110,8 +162,11 @@ class RunsScreen(RunActions):
 
     def ticked(self) -> None:
         self.query_one(RunsTable).refresh()
+        run = self.workbench.feed.runs.get(self.run_in_hand or "")
+        if run is not None and not run.ended:
+            self._look(run)
 
-    @on(Rows.Moved)
+    @on(Rows.Moved, "#runs")
     def _preview(self) -> None:
         run = self.workbench.feed.runs.get(self.run_in_hand or "")
         pane = self.query_one("#preview")
@@ -123,8 +178,36 @@ class RunsScreen(RunActions):
             heading.append(f"   {label(run.message or run.phase, 200)}", colours.muted)
             self.query_one("#preview-heading", Static).update(heading)
             self.query_one("#preview-dag", DagView).show_run(run)
+            if self._looked != (run.name, run.resource_version):
+                if self._looked is None or self._looked[0] != run.name:
+                    self.query_one("#preview-lines", Static).update("")
+                self._looked = (run.name, run.resource_version)
+                self._look(run)
 
-    @on(Rows.Opened)
+    @work(group="preview", exclusive=True, description="ask for the last lines")
+    async def _look(self, run: Run) -> None:
+        """The last lines of the step that tells most; asked for when the cursor has come to rest."""
+        controller, step = self.workbench.feed.controller, telling_step(run)
+        if controller is None or step is None or not self.is_current:
+            return
+        await asyncio.sleep(_REST)
+        colours, text = palette(self.app), Text(no_wrap=True, overflow="ellipsis")
+        text.append(f" {sign(step.phase)} {label(step.name, 60)}", colours.phase(step.phase))
+        try:
+            for line in await last_lines(controller, run, step):
+                text.append(f"\n   {line[:500]}", colours.plain)
+        except ClientError as error:
+            text.append(f"\n   {label(str(error), 300)}", colours.warning)
+        self.query_one("#preview-lines", Static).update(text)
+
+    @on(Rows.Opened, "#pipelines")
+    def _run_pipeline(self, event: Rows.Opened) -> None:
+        if event.key == HERE:
+            self.workbench.action_launch()
+        else:
+            self.workbench.launch_with(KeptLauncher(self.query_one(PipelinesList).kept[event.key]))
+
+    @on(Rows.Opened, "#runs")
     def _open(self, event: Rows.Opened) -> None:
         self.app.push_screen(RunScreen(event.key))
 

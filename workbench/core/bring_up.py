@@ -1,0 +1,79 @@
+"""What is seen of a plan that brings a sandbox up: each step's state, and the last of what was said. Undrawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
+
+State = Literal["waiting", "running", "done", "already", "failed", "stopped"]
+_KEPT = 200
+
+
+class Event(Protocol):
+    """Something that happened to a step; `kind.plan.Event` is one."""
+
+    @property
+    def step(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def seconds(self) -> float: ...
+
+
+@dataclass(frozen=True)
+class Told:
+    """An event of a way up that has no plan of `kind`."""
+
+    step: str
+    kind: str
+    text: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class StepSeen:
+    name: str
+    title: str
+    state: State = "waiting"
+    text: str = ""
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Seen:
+    """All steps in order, and the last lines of output."""
+
+    steps: tuple[StepSeen, ...]
+    output: tuple[str, ...] = ()
+
+    @classmethod
+    def planned(cls, steps: Sequence[tuple[str, str]]) -> Seen:
+        """From names and titles."""
+        return cls(tuple(StepSeen(name, title) for name, title in steps))
+
+    def after(self, event: Event) -> Seen:
+        """The same, one event later. What is said goes to the output; a state that is reached stays."""
+        if event.kind == "said":
+            title = next((step.title for step in self.steps if step.name == event.step), event.step)
+            return replace(self, output=(*self.output, f"{title}: {event.text}")[-_KEPT:])
+        states: dict[str, State] = {"started": "running", "done": "done", "already": "already", "failed": "failed"}
+        seen = tuple(
+            replace(step, state=states[event.kind], text=event.text, seconds=event.seconds)
+            if step.name == event.step and event.kind in states
+            else step
+            for step in self.steps
+        )
+        return replace(self, steps=seen)
+
+    def stopped(self) -> Seen:
+        """Nobody works on it any more: what was under way was let go."""
+        return replace(
+            self, steps=tuple(replace(one, state="stopped") if one.state == "running" else one for one in self.steps)
+        )
+
+    @property
+    def done(self) -> int:
+        return sum(step.state in ("done", "already") for step in self.steps)

@@ -1,0 +1,1 @@
+"""Before there is a sandbox: which kind of one, what each needs, and bringing it up."""
