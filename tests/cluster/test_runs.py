@@ -19,9 +19,9 @@ def run(cluster: Program, folder: Path, *steps: str, expect: int = 0) -> str:
     return cluster("run", str(write_pipeline(folder, steps)), expect=expect).stdout
 
 
-def started(cluster: Program, folder: Path, *steps: str) -> str:
-    """The name of a run that was begun and left alone."""
-    document = yaml.safe_load(write_pipeline(folder, steps).read_text())
+def started(cluster: Program, folder: Path, *steps: str, **more: object) -> str:
+    """The name of a run that was begun and left alone. `more` is what its pipeline says besides steps."""
+    document = yaml.safe_load(write_pipeline(folder, steps).read_text()) | more
     name = f"mine-{token_hex(3)}"
     obj = {
         "apiVersion": "c8s.dev/v1alpha1",
@@ -40,6 +40,7 @@ def started(cluster: Program, folder: Path, *steps: str) -> str:
         ("fan-out.yaml", "", 0),
         ("failing.yaml", "", 1),
         ("artifacts.yaml", "", 0),
+        ("services.yaml", "", 0),
         ("wordcount/.c8s.yaml", "wordcount", 0),
     ],
 )
@@ -85,6 +86,53 @@ def test_artifacts_pass_between_users_and_come_out_of_the_store(cluster: Program
     assert set(in_table(out).values()) == {"Succeeded"}
     cluster("artifacts", out.split()[1], "build", "--extract", str(tmp_path / "out"))
     assert (tmp_path / "out" / "dist" / "private").read_text() == "made\n"
+
+
+def test_a_line_is_shown_while_its_step_runs(cluster: Program, tmp_path: Path) -> None:
+    step = "{name: talk, image: 'busybox:1.36', commands: ['echo begun', 'sleep 120']}"
+    with cluster.start("run", str(write_pipeline(tmp_path, [step]))) as running:
+        assert running.stdout is not None
+        name = ""
+        for line in running.stdout:
+            name = name or (line.split()[1] if line.startswith("run ") else "")
+            if "| begun" in line:
+                break
+        assert cluster.phase(name) == "Running"
+        cluster("cancel", name)
+        running.stdout.read()
+    assert running.returncode == 1
+
+
+def test_a_cache_lasts_from_run_to_run(cluster: Program, tmp_path: Path) -> None:
+    step = (
+        "{name: keep, image: 'busybox:1.36', cache: [{key: k1, paths: [.cache]}],"
+        " commands: ['mkdir -p .cache', 'test -e .cache/made || date +%s%N > .cache/made', 'cat .cache/made']}"
+    )
+
+    def made() -> str:
+        name = run(cluster, tmp_path, step).split()[1]
+        assert "cache k1" in cluster("logs", name, "keep", "--container", "fetch").stdout
+        # The cache is kept after the step has ended.
+        pods = ("get", "pods", "-l", f"c8s.dev/run={name}", "-o", "jsonpath={.items[*].status.phase}")
+        wait_until(lambda: cluster.kubectl(*pods) == "Succeeded", "the end of its pod")
+        return cluster("logs", name, "keep").stdout
+
+    first = made()
+    assert first.strip().isdigit()
+    assert made() == first
+
+
+def test_runs_of_one_group_take_turns(cluster: Program, tmp_path: Path) -> None:
+    step = "{name: deploy, image: 'busybox:1.36', commands: ['sleep 15']}"
+    turns = {"concurrency": {"group": "one", "policy": "queue"}}
+    first = started(cluster, tmp_path, step, **turns)
+    wait_until(lambda: cluster.phase(first) == "Running", "the first run")
+    second = started(cluster, tmp_path, step, **turns)
+    wait_until(lambda: cluster.phase(second) == "Queued", "the second run to wait")
+    wait_until(lambda: cluster.phase(second) == "Succeeded", "the second run's end", 300)
+    began = ("get", "pipelinerun", second, "-o", "jsonpath={.status.steps[0].attempts[0].times.created}")
+    ended = ("get", "pipelinerun", first, "-o", "jsonpath={.status.completionTime}")
+    assert cluster.kubectl(*began) > cluster.kubectl(*ended)
 
 
 def test_no_step_holds_a_token_or_a_key(cluster: Program, tmp_path: Path) -> None:
