@@ -40,6 +40,7 @@ _COMMANDS = {
     "doctor": ("workbench.cli.cluster", "Look for what breaks clusters on this machine."),
     "install": ("workbench.cli.cluster", "Install the controller into a cluster."),
     "kubeconfig": ("workbench.cli.sandbox", "Print the path of a sandbox's kubeconfig."),
+    "completion": ("workbench.cli.completion", "Print the completion script for your shell."),
 }
 
 

@@ -290,3 +290,38 @@ async def test_lint_tells_problems_and_whether_it_would_run(client: Client) -> N
     assert [problem.message for problem in answer.problems] == ["bad"]
     assert (answer.would_run, answer.why) == (False, "no such branch")
     assert (await client.lint("fine")).would_run is None
+
+
+def test_the_health_of_a_namespace_is_read_with_all_that_may_be_missing() -> None:
+    from workbench.client import Health, Part, Pod, Quota
+    from workbench.client.decode import decode_health, decode_kept
+
+    told = {
+        "ready": [{"name": "store", "ready": False, "message": "it is away"}, {"name": "watch", "ready": True}],
+        "queue": {"depth": 2, "oldestSeconds": 3},
+        "quota": [{"name": "q", "resource": "pods", "used": "1", "hard": "2"}],
+        "pods": [{"name": "p", "step": None, "run": "r", "phase": "Running", "node": None, "startedAt": "nonsense"}],
+    }
+    assert decode_health(told) == Health(
+        (Part("store", False, "it is away"), Part("watch", True, None)),
+        2,
+        3.0,
+        (Quota("q", "pods", "1", "2"),),
+        (Pod("p", None, "r", "Running", None, None),),
+    )
+    assert decode_health({"ready": "x", "queue": None}) == Health((), 0, None, (), ())
+    assert decode_kept({"name": "a", "definition": {"name": "a"}}).definition == {"name": "a"}
+
+
+def test_a_file_that_breaks_off_leaves_what_was_there(tmp_path: Path) -> None:
+    from workbench.client.files import whole_file
+
+    target = tmp_path / "kept"
+    target.write_text("before")
+    with pytest.raises(ConnectionError), whole_file(target) as file:
+        file.write(b"half")
+        raise ConnectionError
+    assert target.read_text() == "before"
+    with whole_file(target) as file:
+        file.write(b"whole")
+    assert [each.read_bytes() for each in tmp_path.iterdir()] == [b"whole"]

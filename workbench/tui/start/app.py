@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from rich.segment import Segment
 from rich.text import Text
@@ -21,6 +21,7 @@ from textual.worker import Worker
 
 from workbench.core.bring_up import Event, Seen
 from workbench.core.text import clean, label
+from workbench.sandbox.endpoint import Endpoint
 from workbench.tui.start.ways import Need, StartError, Way
 from workbench.tui.theme import DARK, Palette, palette
 from workbench.tui.widgets.rows import Rows
@@ -44,7 +45,7 @@ class Ways(Rows):
         return Strip([Segment(f" {self._ways[int(key)].title}", colours.plain)])
 
 
-class StartApp(App["Endpoint | None"]):
+class StartApp(App[Endpoint | None]):
     """Enter brings the chosen one up; Escape stops that, and leaves when nothing is under way."""
 
     CSS_PATH = "app.tcss"
