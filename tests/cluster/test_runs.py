@@ -106,7 +106,8 @@ def test_a_line_is_shown_while_its_step_runs(cluster: Program, tmp_path: Path) -
 def test_a_cache_lasts_from_run_to_run(cluster: Program, tmp_path: Path) -> None:
     step = (
         "{name: keep, image: 'busybox:1.36', cache: [{key: k1, paths: [.cache]}],"
-        " commands: ['mkdir -p .cache', 'test -e .cache/made || cat /proc/sys/kernel/random/uuid > .cache/made', 'cat .cache/made']}"
+        " commands: ['mkdir -p .cache', 'test -e .cache/made || cat /proc/sys/kernel/random/uuid > .cache/made',"
+        " 'cat .cache/made']}"
     )
 
     def made() -> str:
