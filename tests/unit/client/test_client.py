@@ -318,9 +318,14 @@ def test_a_file_that_breaks_off_leaves_what_was_there(tmp_path: Path) -> None:
 
     target = tmp_path / "kept"
     target.write_text("before")
-    with pytest.raises(ConnectionError), whole_file(target) as file:
-        file.write(b"half")
-        raise ConnectionError
+
+    def break_off() -> None:
+        with whole_file(target) as file:
+            file.write(b"half")
+            raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        break_off()
     assert target.read_text() == "before"
     with whole_file(target) as file:
         file.write(b"whole")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, cast
 
 from rich.segment import Segment
 from rich.text import Text
@@ -25,9 +25,6 @@ from workbench.sandbox.endpoint import Endpoint
 from workbench.tui.start.ways import Need, StartError, Way
 from workbench.tui.theme import DARK, Palette, palette
 from workbench.tui.widgets.rows import Rows
-
-if TYPE_CHECKING:
-    pass
 
 _SIGNS = {"waiting": "●", "running": "◐", "done": "✓", "already": "✓", "failed": "✗", "stopped": "⊘"}
 _LEVELS = {"ok": "✓", "warning": "!", "error": "✗"}
@@ -78,8 +75,8 @@ class StartApp(App[Endpoint | None]):
         yield Footer()
 
     def on_mount(self) -> None:
-        title = Text("There is no sandbox yet. ", palette(self).bold)
-        title.append("Choose where your pipelines run; Enter starts it.", palette(self).muted)
+        title = Text("There is no sandbox yet. ", self._colours.bold)
+        title.append("Choose where your pipelines run; Enter starts it.", self._colours.muted)
         self.query_one("#start-title", Static).update(title)
         ways = self.query_one(Ways)
         ways.show_keys([str(place) for place in range(len(self._ways))])
@@ -87,6 +84,10 @@ class StartApp(App[Endpoint | None]):
         for place in range(len(self._ways)):
             self._look(place)
         self._draw()
+
+    @property
+    def _colours(self) -> Palette:
+        return palette(cast(App[object], self))
 
     @property
     def _chosen(self) -> int:
@@ -141,7 +142,7 @@ class StartApp(App[Endpoint | None]):
         self.exit(None)
 
     def _draw(self) -> None:
-        colours, way = palette(self), self._ways[self._chosen]
+        colours, way = self._colours, self._ways[self._chosen]
         text = Text()
         if self._seen is None:
             text.append(f"{way.about}\n\n", colours.plain)
