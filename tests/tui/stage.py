@@ -18,8 +18,14 @@ HOSTILE = [
 ]
 
 
+def ask(name: str, slug: str, container: str) -> list[str]:
+    """In place of a shell: a program that wants the terminal."""
+    return ["sh", "-c", f"echo in {name} {slug} {container}; printf 'type something: '; read line"]
+
+
 def main() -> int:
-    scene = Scene([run("hostile-1", "Running", [step("print", (), "Running")])], open_run="hostile-1")
+    made = run("hostile-1", "Running", [step("print", (), "Running")])
+    scene = Scene([made], open_run=made.name, shell=ask)
     scene.controller.lines["print"] = HOSTILE
     scene.app.run()
     return scene.app.return_code or 0

@@ -85,3 +85,30 @@ def test_the_demo_opens_on_its_run_and_leaves_no_process(program: C8s, tmp_path:
         assert program.processes() == []
     finally:
         terminal.close()
+
+
+@pytest.mark.needs("tmux")
+@pytest.mark.xdist_group("tmux")
+def test_from_c8s_in_an_empty_folder_to_a_green_run(program: C8s, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    folders = [f"{name}={value}" for name, value in program.environment().items() if name.startswith("XDG_")]
+    script = tmp_path / "c8s.sh"
+    script.write_text(f"{shlex.join(['env', *folders, *program.command()])}\necho left with $?\nexec cat\n")
+    terminal = Terminal(tmp_path / "socket", f"sh {shlex.quote(str(script))}", empty)
+    try:
+        terminal.wait_for("There is no sandbox yet", "Embedded", "It needs")
+        terminal.press("Enter")
+        terminal.wait_for("No runs yet", "no .c8s.yaml here")
+        terminal.press("e")
+        terminal.wait_for("version: v1alpha1", "steps:")
+        terminal.press("C-r")
+        terminal.wait_for("-1", "✓ ", "Succeeded")
+        program("down")
+        terminal.wait_for("Connection lost, trying again")
+        program("up")
+        terminal.wait_until(lambda screen: "Connection lost" not in screen)
+        terminal.press("q")
+        terminal.wait_for("left with 0")
+    finally:
+        terminal.close()

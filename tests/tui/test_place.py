@@ -106,10 +106,10 @@ async def test_a_shell_needs_a_running_step_and_a_terminal() -> None:
     scene = Scene([made], open_run="shop-1", shell=command)
     async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(scene, "◐ work"))
-        await pilot.press("2", "end", "s")
+        await pilot.press("2", "end", "S")
         await until(pilot, sees(scene, "later is pending; a shell needs a running one"))
         assert asked == []
-        await pilot.press("home", "s")
+        await pilot.press("home", "S")
         await until(pilot, sees(scene, "can't be handed over"))
         assert asked == [("shop-1", "work", "step")]
 

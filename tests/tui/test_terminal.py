@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -37,6 +37,9 @@ class Terminal:
     def title(self) -> str:
         return self._tmux("display-message", "-p", "#{pane_title}").strip()
 
+    def buffer(self) -> str:
+        return self._tmux("show-buffer")
+
     def buffers(self) -> str:
         return self._tmux("list-buffers")
 
@@ -54,6 +57,12 @@ class Terminal:
                 return screen
             time.sleep(0.05)
         raise AssertionError(f"{texts} did not appear in:\n{screen}")
+
+    def wait_until(self, condition: Callable[[str], bool]) -> None:
+        deadline = time.monotonic() + 30
+        while not condition(screen := self.screen()):
+            assert time.monotonic() < deadline, screen
+            time.sleep(0.05)
 
     def close(self) -> None:
         subprocess.run(["tmux", "-S", str(self._socket), "kill-server"], capture_output=True, check=False, timeout=20)
@@ -92,3 +101,21 @@ def test_it_leaves_the_terminal_as_it_was(terminal: Terminal) -> None:
     terminal.press("q")
     screen = terminal.wait_for("left with 0")
     assert "hostile-1" not in screen
+
+
+def test_a_line_is_copied_into_the_clipboard_of_tmux(terminal: Terminal) -> None:
+    terminal.wait_for("after")
+    terminal.press("3")
+    terminal.wait_for("s Follow")
+    terminal.press("g", "y")
+    terminal.wait_for("Copied 1 line")
+    assert terminal.buffer() == "before"
+
+
+def test_the_terminal_is_handed_to_a_shell_and_taken_back(terminal: Terminal) -> None:
+    terminal.wait_for("after")
+    terminal.press("S")
+    screen = terminal.wait_for("in hostile-1 print step", "type something:")
+    assert "Connection" not in screen
+    terminal.press("hello", "Enter")
+    terminal.wait_for("c8s › default › runs › hostile-1", "after", "◐ print")

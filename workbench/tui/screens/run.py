@@ -50,7 +50,7 @@ class RunScreen(RunActions):
         Binding("f", "maximise", "Maximise", show=False, id="run.maximise", tooltip="The log alone, and back"),
         Binding("c", "container", "Container", show=False, id="run.container",
                 tooltip="The log of another container of the step: fetching, uploading, services"),
-        Binding("s", "shell", "Shell", show=False, id="run.shell",
+        Binding("S", "shell", "Shell", show=False, id="run.shell",
                 tooltip="A shell in the running step; leaving it leads back here"),
     ]  # fmt: skip
 

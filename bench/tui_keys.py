@@ -1,0 +1,102 @@
+"""How soon a key is seen on the screen while four steps log 20,000 lines/s, and how fast 10,000 runs are scrolled.
+
+.venv/bin/python bench/tui_keys.py
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import statistics
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+_STEPS, _RATE, _SECONDS, _BATCH = 4, 20_000, 10, 100
+
+
+async def keys() -> None:
+    """Presses a key that moves in a log, and waits until the screen has been drawn after it."""
+    from tests.tui.fakes import Scene, run, step
+    from workbench.client import End, Lines, LogLine, StreamKey
+    from workbench.tui.widgets.log_view import LogView
+
+    names = [f"step{number}" for number in range(_STEPS)]
+    scene = Scene([run("flood-1", "Running", [step(name, (), "Running") for name in names])], open_run="flood-1")
+    merged: asyncio.Queue[object] = asyncio.Queue()
+
+    async def stream(*_: object, **__: object):  # type: ignore[no-untyped-def]
+        while True:
+            yield await merged.get()
+
+    scene.controller.stream_logs = stream  # type: ignore[method-assign]
+    sent = dict.fromkeys(names, 0)
+
+    async def flood() -> None:
+        begun = time.perf_counter()
+        while (passed := time.perf_counter() - begun) < _SECONDS:
+            while sum(sent.values()) < passed * _RATE:
+                for name in names:
+                    lines = tuple(LogLine("2026-01-01T00:00:00.1Z", f"\x1b[32mline {sent[name] + n}\x1b[0m of a flood")
+                                  for n in range(_BATCH))  # fmt: skip
+                    merged.put_nowait(Lines(StreamKey(name, 1, "step"), sent[name] + 1, lines))
+                    sent[name] += _BATCH
+            await asyncio.sleep(0.01)
+        for name in names:
+            merged.put_nowait(End(StreamKey(name, 1, "step"), sent[name]))
+
+    async with scene.app.run_test(size=(160, 45)) as pilot:
+        await pilot.pause(0.5)
+        await pilot.press("3")
+        flooding, took = asyncio.create_task(flood()), []
+        view = scene.app.screen.query_one(LogView)
+        while not flooding.done():
+            for key in ("k", "j"):
+                painted, begun = asyncio.Event(), time.perf_counter()
+                scene.app.simulate_key(key)
+                view.call_after_refresh(painted.set)
+                await painted.wait()
+                took.append(time.perf_counter() - begun)
+                await asyncio.sleep(0.05)
+        await flooding
+        while view.count < sent[names[0]]:
+            await asyncio.sleep(0.01)
+        took.sort()
+        print(
+            f"key to paint beside {sum(sent.values()) / _SECONDS:,.0f} lines/s of {_STEPS} steps: p50 "
+            f"{statistics.median(took) * 1000:.0f} ms, p95 {took[int(len(took) * 0.95)] * 1000:.0f} ms "
+            f"({len(took)} keys); {view.count:,} of {sent[names[0]]:,} lines of the shown step are there"
+        )
+
+
+async def scroll() -> None:
+    """Moves the cursor down a list of 10,000 runs and waits for each picture."""
+    from tests.tui.fakes import Scene, hello
+    from workbench.tui.widgets.runs_table import RunsTable
+
+    scene = Scene([hello(number, ago=number) for number in range(1, 10_001)])
+    async with scene.app.run_test(size=(160, 45)) as pilot:
+        while not scene.app.screen.query(RunsTable) or scene.app.screen.query_one(RunsTable).count < 10_000:
+            await pilot.pause(0.05)
+        table, frames, begun = scene.app.screen.query_one(RunsTable), 0, time.perf_counter()
+        while time.perf_counter() - begun < 3:
+            painted = asyncio.Event()
+            table.action_page(1 if frames % 400 < 200 else -1)
+            table.call_after_refresh(painted.set)
+            await painted.wait()
+            frames += 1
+        print(f"10,000 runs scroll a page at a time at {frames / (time.perf_counter() - begun):.0f} pictures a second")
+
+
+def main() -> None:
+    sys.path.insert(0, str(ROOT))
+    load = os.getloadavg()[0]
+    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, load {load:.1f}")
+    asyncio.run(keys())
+    asyncio.run(scroll())
+
+
+if __name__ == "__main__":
+    main()
