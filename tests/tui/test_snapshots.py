@@ -8,8 +8,14 @@ import pytest
 from textual.pilot import Pilot
 
 from tests.tui.fakes import FakeLauncher, Scene, busy_scene
+from tests.tui.test_place import HEALTH, status
+from tests.tui.test_start import FakeWay
+from tests.tui.test_start import sees as start_sees
+from tests.tui.test_start import until as start_until
 from tests.tui.test_workbench import SMALL, WIDE, sees, shown, until
+from workbench.sandbox.endpoint import Endpoint
 from workbench.tui.ports import Launched
+from workbench.tui.start.app import StartApp
 
 SnapCompare = Callable[..., bool]
 
@@ -51,3 +57,31 @@ def test_the_question_before_a_run_is_cancelled(snap_compare: SnapCompare) -> No
 def test_a_folder_without_runs(snap_compare: SnapCompare) -> None:
     scene = Scene([], launcher=FakeLauncher(Launched(None)))
     assert snap_compare(scene.app, terminal_size=SMALL, run_before=after(scene, "No runs yet", "images ignored"))
+
+
+@pytest.mark.parametrize("size", [SMALL, WIDE], ids=["80x24", "140x45"])
+def test_how_the_cluster_is(snap_compare: SnapCompare, size: tuple[int, int]) -> None:
+    scene = Scene([], sandbox=status)
+    scene.controller.health_told = HEALTH
+    settle = after(scene, "No runs yet", "images ignored", press=("C",), then="the disk is full")
+    assert snap_compare(scene.app, terminal_size=size, run_before=settle)
+
+
+@pytest.mark.parametrize("size", [SMALL, WIDE], ids=["80x24", "140x45"])
+def test_the_start_with_what_is_missing(snap_compare: SnapCompare, size: tuple[int, int]) -> None:
+    app = StartApp([FakeWay()])
+
+    async def settle(pilot: Pilot[Endpoint | None]) -> None:
+        await start_until(pilot, start_sees(app, "Install Docker."))
+
+    assert snap_compare(app, terminal_size=size, run_before=settle)
+
+
+def test_the_start_under_way(snap_compare: SnapCompare) -> None:
+    app = StartApp([FakeWay()])
+
+    async def settle(pilot: Pilot[Endpoint | None]) -> None:
+        await pilot.press("enter")
+        await start_until(pilot, start_sees(app, "1 of 2 steps done", "pulling"))
+
+    assert snap_compare(app, terminal_size=SMALL, run_before=settle)
