@@ -65,10 +65,10 @@ class RunsScreen(RunActions):
             with Vertical(id="runs-list"):
                 yield RunsHeading(id="runs-heading")
                 yield RunsTable(self.workbench.now, id="runs")
+                yield Static(id="runs-empty", markup=False)
             with Vertical(id="pipelines-pane"):
                 yield Static("PIPELINES", id="pipelines-heading", markup=False)
                 yield PipelinesList(id="pipelines")
-        yield Static(id="runs-empty", markup=False)
         yield Input(id="runs-filter", placeholder="words of name, branch, commit, event, trigger or phase")
         with Vertical(id="preview"):
             yield Static(id="preview-heading", markup=False)
@@ -88,7 +88,6 @@ class RunsScreen(RunActions):
         table.show_runs(runs, self._filter)
         self._crumbs()
         none = not len(runs)
-        self.query_one("#runs-beside").display = not none or self.query_one(PipelinesList).count > 0
         table.display = self.query_one(RunsHeading).display = not none
         empty.display = none
         if none:
