@@ -156,7 +156,7 @@ class FakeController:
         self.more: dict[str, asyncio.Queue[Frame]] = {}
         self.health_told = Health((), 0, None, (), ())
         self.kept: tuple[KeptPipeline, ...] = ()
-        self.created: list[dict[str, Any]] = []
+        self.created: list[Mapping[str, Any]] = []
         self.refusal: ClientError | None = None
 
     async def cluster(self) -> Cluster:
