@@ -6,12 +6,28 @@
 Our own, as no library at hand draws a hundred steps so that people can read them.
 The stages are Sugiyama's: `graph` finds the layers, `order` the order within a
 layer with few crossings, `rows` the heights, `combs` and `tracks` the lines
-between two layers, `drawing` the characters. Nothing here knows a status or a
-colour: a face draws names and signs into the boxes it is given.
+between two layers, `drawing` the characters. `folding` draws the steps of a
+matrix together before that, and `outline` is the same graph as a list. Nothing here
+knows a colour: a face draws names and signs into the boxes it is given.
 """
 
 from workbench.core.dag.drawing import Box, Drawing, layout
+from workbench.core.dag.folding import Folded, Group, common_phase, folded, groups_of
 from workbench.core.dag.graph import Graph
+from workbench.core.dag.listing import listed
 from workbench.core.dag.outline import Row, outline
 
-__all__ = ["Box", "Drawing", "Graph", "Row", "layout", "outline"]
+__all__ = [
+    "Box",
+    "Drawing",
+    "Folded",
+    "Graph",
+    "Group",
+    "Row",
+    "common_phase",
+    "folded",
+    "groups_of",
+    "layout",
+    "listed",
+    "outline",
+]
