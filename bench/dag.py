@@ -42,6 +42,7 @@ def main() -> None:
         "100 steps in 10 stages": stages(100, 10, 1),
         "200 steps in 10 stages": stages(200, 20, 1),
         "200 steps in 20 stages": stages(200, 10, 1),
+        "200 steps, 1 to 198 to 1": fan(200),
     }
     for name, (nodes, edges) in shapes.items():
         took = []

@@ -205,6 +205,16 @@ async def test_unsaved_text_is_there_again_after_leaving_and_after_a_crash(desk:
     assert draft.text.startswith("# mine ")
 
 
+async def test_who_types_without_a_pause_has_a_draft_all_the_same(desk: Desk) -> None:
+    async with desk.open() as pilot:
+
+        def typed() -> bool:
+            desk.screen.editor.insert("#")
+            return desk.drafts.find(desk.file) is not None
+
+        await until(pilot, typed)
+
+
 async def test_a_change_on_disk_is_loaded_when_nothing_is_unsaved(desk: Desk) -> None:
     async with desk.open() as pilot:
         desk.file.write_text(GOOD.replace("shop", "market"))

@@ -8,6 +8,7 @@ import pytest
 from textual.pilot import Pilot
 
 from tests.tui.fakes import FakeLauncher, Scene, busy_scene
+from tests.tui.test_graph import matrix_scene
 from tests.tui.test_place import HEALTH, status
 from tests.tui.test_start import FakeWay
 from tests.tui.test_start import sees as start_sees
@@ -46,6 +47,26 @@ def test_a_run_with_a_failed_step(snap_compare: SnapCompare, size: tuple[int, in
     scene = busy_scene(open_run="webshop-42")
     settle = after(scene, "26 passed", "7 lines", "images ignored")
     assert snap_compare(scene.app, terminal_size=size, run_before=settle)
+
+
+@pytest.mark.parametrize("theme", ["c8s-light", "ansi-dark"])
+def test_a_run_in_another_theme(snap_compare: SnapCompare, theme: str) -> None:
+    scene = busy_scene(open_run="webshop-42")
+    scene.app.theme = theme
+    settle = after(scene, "26 passed", "7 lines", "images ignored")
+    assert snap_compare(scene.app, terminal_size=WIDE, run_before=settle)
+
+
+def test_a_matrix_that_is_drawn_together(snap_compare: SnapCompare) -> None:
+    scene = matrix_scene()
+    settle = after(scene, "test ×98", "shard three", "1 line", "images ignored")
+    assert snap_compare(scene.app, terminal_size=WIDE, run_before=settle)
+
+
+def test_a_run_in_ascii(snap_compare: SnapCompare) -> None:
+    scene = busy_scene(open_run="webshop-42", ascii_only=True)
+    settle = after(scene, "26 passed", "7 lines", "images ignored")
+    assert snap_compare(scene.app, terminal_size=SMALL, run_before=settle)
 
 
 def test_the_question_before_a_run_is_cancelled(snap_compare: SnapCompare) -> None:

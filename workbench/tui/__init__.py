@@ -5,6 +5,7 @@ Importing this is cheap; Textual is loaded by `run_app`.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +31,7 @@ def run_app(
     Returns when the person leaves. Nothing that runs is stopped by that.
     """
     from workbench.tui.app import Workbench
+    from workbench.tui.ascii_only import takes_unicode
     from workbench.tui.connection import connector
     from workbench.tui.launching import Launcher
 
@@ -40,6 +42,7 @@ def run_app(
         open_run=open_run,
         sandbox=sandbox,
         shell=shell,
+        ascii_only=not takes_unicode(os.environ),
     )
     app.run()
     return app.return_code or 0

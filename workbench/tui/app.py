@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import ClassVar
@@ -11,18 +11,20 @@ from typing import ClassVar
 from textual import work
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.filter import LineFilter
 from textual.signal import Signal
 
 from workbench.client.errors import ClientError
 from workbench.core.health import Sandbox
 from workbench.core.text import label
 from workbench.core.worktree import PIPELINE_FILES
+from workbench.tui.ascii_only import AsciiOnly
 from workbench.tui.feed import Feed
 from workbench.tui.launching import Launcher
 from workbench.tui.ports import Connect, Controller, Launches, ShellCommand
 from workbench.tui.screens.base import WorkbenchScreen
 from workbench.tui.screens.runs import RunsScreen
-from workbench.tui.theme import DARK
+from workbench.tui.theme import DARK, LIGHT
 
 _COALESCE = 0.05
 """Seconds within which changes of runs are shown together."""
@@ -58,9 +60,11 @@ class Workbench(App[int]):
         open_run: str | None = None,
         now: Callable[[], datetime] = _now,
         sandbox: Callable[[], Awaitable[Sandbox]] | None = None,
+        ascii_only: bool = False,
         shell: ShellCommand | None = None,
     ) -> None:
         super().__init__()
+        self._last_filters = [AsciiOnly()] if ascii_only else []
         self.sandbox, self.shell = sandbox, shell
         """How the sandbox is, where it is one of this machine; and what opens a shell in a step."""
         self.place, self.launcher, self.now = place, launcher, now
@@ -74,10 +78,14 @@ class Workbench(App[int]):
         self._open_run = open_run
         self._telling = False
         self.register_theme(DARK)
+        self.register_theme(LIGHT)
         if "TEXTUAL_THEME" not in os.environ:
             self.theme = DARK.name
         if "TEXTUAL_ANIMATIONS" not in os.environ:
             self.animation_level = "none"
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        return [*super().get_line_filters(), *self._last_filters]
 
     def on_mount(self) -> None:
         self._ticker = self.set_interval(1.0, self._tick, pause=True)

@@ -1,4 +1,4 @@
-"""How things look: our theme, and for each phase its sign and colour. Never colour alone."""
+"""How things look: our themes, and for each phase its sign and colour. Never colour alone."""
 
 from __future__ import annotations
 
@@ -37,15 +37,41 @@ DARK = Theme(
     },
 )
 
+LIGHT = Theme(
+    name="c8s-light",
+    primary="#1f5fb8",
+    secondary="#3c78c8",
+    accent="#7c3fb0",
+    success="#2e7d32",
+    warning="#9a5b00",
+    error="#c0263a",
+    foreground="#1c2430",
+    background="#fbfbf9",
+    surface="#f0f1ee",
+    panel="#e4e7e6",
+    dark=False,
+    variables={
+        "footer-background": "#f0f1ee",
+        "footer-key-foreground": "#1f5fb8",
+        "footer-description-foreground": "#566070",
+        "border": "#b6bec8",
+        "border-blurred": "#d3d8dd",
+        "scrollbar": "#b6bec8",
+        "scrollbar-background": "#f0f1ee",
+        "scrollbar-corner-color": "#f0f1ee",
+    },
+)
+
 SIGNS = {
     "Pending": "●",
     "Queued": "●",
     "Running": "◐",
     "Succeeded": "✓",
     "Failed": "✗",
-    "Skipped": "⊘",
+    "Skipped": "»",
     "Cancelled": "⊘",
 }
+FAILED_AS_ALLOWED = "!"
 
 
 @dataclass(frozen=True)
@@ -79,8 +105,9 @@ class Palette:
         }.get(phase, self.muted)
 
 
-def sign(phase: str) -> str:
-    return SIGNS.get(phase, "?")
+def sign(phase: str, *, allowed: bool = False) -> str:
+    """One cell for a phase. A failure that is allowed has a sign of its own, not only a colour."""
+    return FAILED_AS_ALLOWED if allowed and phase == "Failed" else SIGNS.get(phase, "?")
 
 
 def palette(app: App[object]) -> Palette:

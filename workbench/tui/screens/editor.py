@@ -40,7 +40,7 @@ from workbench.tui.widgets.yaml_editor import YamlEditor
 _CHECK_AFTER = 0.12
 """Seconds without a keystroke after which the text is checked."""
 _KEEP_AFTER = 0.8
-"""Seconds after which unsaved text is kept on disk."""
+"""Seconds after the first change that is not on disk, at which it is kept there."""
 _LOOK_EVERY = 1.0
 """Seconds between two looks at the file on disk."""
 
@@ -125,11 +125,12 @@ class EditorScreen(WorkbenchScreen):
     def _changed(self) -> None:
         self._text = self.editor.text
         self._show_heading()
-        for timer in (self._check_timer, self._keep_timer):
-            if timer is not None:
-                timer.stop()
+        if self._check_timer is not None:
+            self._check_timer.stop()
         self._check_timer = self.set_timer(_CHECK_AFTER, self._check)
-        self._keep_timer = self.set_timer(_KEEP_AFTER, self._keep)
+        # Not put off by the next keystroke: who types without a pause loses no more than others.
+        if self._keep_timer is None:
+            self._keep_timer = self.set_timer(_KEEP_AFTER, self._keep_now)
 
     @on(TextArea.SelectionChanged, "#editor")
     def _moved(self) -> None:
@@ -141,6 +142,8 @@ class EditorScreen(WorkbenchScreen):
     @work(group="check", exclusive=True, description="check the text")
     async def _look_through(self, text: str) -> None:
         problems, steps = await asyncio.to_thread(_examined, text)
+        if not self.query(ProblemList):
+            return  # The editor was left meanwhile.
         self._problems = problems
         self.editor.show_problems(problems)
         listed = self.query_one(ProblemList)
@@ -295,6 +298,10 @@ class EditorScreen(WorkbenchScreen):
         notice = self.query_one("#editor-notice", Static)
         notice.display = bool(text)
         notice.update(Text(f" ⚠ {label(text, 300)}"))
+
+    def _keep_now(self) -> None:
+        self._keep_timer = None
+        self._keep()
 
     def _keep(self) -> None:
         """Keep unsaved text on disk; forget the draft of what is saved."""

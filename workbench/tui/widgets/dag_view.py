@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -16,21 +16,22 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from workbench.client.views import Run, Step
-from workbench.core.dag import Box, Drawing, layout
-from workbench.core.text import label
-from workbench.core.width import cell_width
+from workbench.core.dag import Box, Drawing, layout, listed
 from workbench.tui.theme import Palette, palette, sign
+from workbench.tui.widgets.dag_steps import DagSteps
 from workbench.tui.widgets.painting import line
 
-_NAME = 28
 _GAPS = (6, 4, 3, 2, 1)
 """Cells between layers, tried in turn until the drawing fits."""
 _ROOMY = 60
-"""Steps up to which a drawing is tried in several widths."""
+"""Boxes up to which a drawing is tried in several widths."""
+_NARROW = 80
+"""Columns below which a drawing that is far too wide becomes a list."""
+_FAR_TOO_WIDE = 1.25
 
 
 class DagView(ScrollView, can_focus=True):
-    """Laid out when the steps or the room change; a change of status only recolours."""
+    """Laid out when the steps, the groups that are open or the room change; a change of status only recolours."""
 
     HELP_TITLE: ClassVar[str] = "Graph"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -39,10 +40,13 @@ class DagView(ScrollView, can_focus=True):
         Binding("up,k", "go('up')", "Above", show=False, id="dag.up", tooltip="The step above"),
         Binding("down,j", "go('down')", "Below", show=False, id="dag.down", tooltip="The step below"),
         Binding("enter", "open", "Log", show=False, id="dag.open", tooltip="To the log of this step"),
+        Binding("space", "fold", "Fold", show=False, id="dag.fold", tooltip="Open or close the steps of a matrix"),
+        Binding("z", "fold_all", "Fold all", show=False, id="dag.fold-all", tooltip="Open or close all matrices"),
+        Binding("v", "turn", "List", show=False, id="dag.form", tooltip="As a list, and as a drawing again"),
     ]
 
     selected: reactive[str | None] = reactive(None)
-    """The name of the step that is selected."""
+    """The name of the step that is selected; in a closed group, one of its steps."""
 
     @dataclass
     class Selected(Message):
@@ -57,7 +61,7 @@ class DagView(ScrollView, can_focus=True):
 
     @dataclass
     class Opened(Message):
-        """The selected step was chosen with Enter."""
+        """The selected step was chosen with Enter or a second click."""
 
         view: DagView
         name: str
@@ -68,9 +72,11 @@ class DagView(ScrollView, can_focus=True):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._steps: Mapping[str, Step] = {}
+        self._shown = DagSteps()
         self._drawing: Drawing | None = None
         self._shape: object = None
+        self._listed: bool | None = None
+        """Whether it is a list; None: as there is room."""
         self._by_line: dict[int, list[Box]] = {}
         self._lit: dict[tuple[int, int], str] = {}
         self._kin: frozenset[str] = frozenset()
@@ -81,32 +87,35 @@ class DagView(ScrollView, can_focus=True):
 
     def show_steps(self, steps: Iterable[Step]) -> None:
         """Draw these steps."""
-        self._steps = {step.name: step for step in steps}
-        if self.selected not in self._steps:
+        self._shown.show(steps)
+        if self.selected not in self._shown.steps:
             self.set_reactive(DagView.selected, None)
         self._lay_out()
         self.refresh()
 
-    @property
-    def needed_height(self) -> int:
-        """Lines the drawing takes."""
-        return self._drawing.height if self._drawing is not None else 0
+    def box_of(self, name: str) -> Box | None:
+        """Where a step is drawn, alone or with its group; None before there was room."""
+        home = self._shown.folded.home.get(name)
+        return self._drawing.boxes.get(home) if self._drawing is not None and home is not None else None
 
     def on_resize(self) -> None:
         self._lay_out()
 
     def _lay_out(self) -> None:
         room = self.size.width - 2
-        shape = (room, tuple((step.name, step.depends_on) for step in self._steps.values()))
+        nodes, edges, widths = self._shown.folded.nodes, self._shown.folded.edges, self._shown.widths()
+        shape = (room, nodes, edges, tuple(widths.values()), self._listed)
         if room <= 0 or shape == self._shape:
             return
         self._shape = shape
-        edges = [(before, step.name) for step in self._steps.values() for before in step.depends_on]
-        widths = {name: cell_width(label(name, _NAME)) for name in self._steps}
-        for gap in _GAPS if len(self._steps) <= _ROOMY else _GAPS[-1:]:
-            drawing = layout(list(self._steps), edges, widths=widths, gap=gap)
-            if drawing.width <= room:
-                break
+        drawing = None
+        if not self._listed:
+            for gap in _GAPS if len(nodes) <= _ROOMY else _GAPS[-1:]:
+                drawing = layout(nodes, edges, widths=widths, gap=gap)
+                if drawing.width <= room:
+                    break
+        if drawing is None or (self._listed is None and drawing.width > room * _FAR_TOO_WIDE and room < _NARROW):
+            drawing = listed(nodes, edges, widths=widths, titles=self._shown.titles())
         self._drawing, self._by_line = drawing, {}
         for box in drawing.boxes.values():
             self._by_line.setdefault(box.y, []).append(box)
@@ -117,15 +126,16 @@ class DagView(ScrollView, can_focus=True):
 
     def _light(self) -> None:
         self._lit, self._kin = {}, frozenset()
-        if self._drawing is not None and self.selected is not None and self.selected in self._drawing.boxes:
-            self._kin, edges = self._drawing.lineage(self.selected)
+        home = self._shown.folded.home.get(self.selected or "")
+        if self._drawing is not None and home is not None and home in self._drawing.boxes:
+            self._kin, edges = self._drawing.lineage(home)
             self._lit = self._drawing.cells(edges)
         self.refresh()
 
     def watch_selected(self, name: str | None) -> None:
         self._light()
-        if self._drawing is not None and name is not None and name in self._drawing.boxes:
-            box = self._drawing.boxes[name]
+        box = self.box_of(name) if name is not None else None
+        if box is not None:
             self.scroll_to_region(Region(box.x, box.y, box.width + 2, 1), animate=False, force=True)
 
     def render_line(self, y: int) -> Strip:
@@ -160,37 +170,68 @@ class DagView(ScrollView, can_focus=True):
         return segments
 
     def _box(self, box: Box, colours: Palette) -> list[Segment]:
-        step = self._steps[box.name]
-        phase = colours.phase(step.phase, allowed=step.allow_failure)
-        plain = colours.plain
-        if self.selected is not None and box.name not in self._kin and box.name != self.selected:
-            plain = colours.muted
-        name = label(box.name, _NAME)
-        if box.name == self.selected:
-            over = colours.cursor if self.has_focus else colours.cursor_blurred
-            return [Segment(f"{sign(step.phase)} ", phase + over), Segment(name, colours.bold + over)]
-        return [Segment(f"{sign(step.phase)} ", phase), Segment(name, plain)]
+        phase, allowed = self._shown.phase(box.name)
+        style, plain, chosen = colours.phase(phase, allowed=allowed), colours.plain, False
+        if self.selected is not None:
+            chosen = self._shown.folded.home.get(self.selected) == box.name
+            plain = plain if chosen or box.name in self._kin else colours.muted
+        segments = [Segment(f"{sign(phase, allowed=allowed)} ", style)]
+        segments.append(Segment(self._shown.title(box.name), colours.bold if chosen else plain))
+        segments += self._shown.counts(box.name, colours)
+        used = sum(segment.cell_length for segment in segments)
+        segments.append(Segment(" " * (box.width - used)))
+        if not chosen:
+            return segments
+        over = colours.cursor if self.has_focus else colours.cursor_blurred
+        return [Segment(text, (style or colours.plain) + over) for text, style, _ in segments if text]
 
     def action_go(self, direction: str) -> None:
         if self._drawing is None or not self._drawing.boxes:
             return
-        if self.selected is None:
-            other: str | None = next(iter(self._drawing.boxes))
-        else:
-            other = self._drawing.neighbour(self.selected, direction)
+        home = self._shown.folded.home.get(self.selected or "")
+        other: str | None = next(iter(self._drawing.boxes))
+        if home is not None:
+            other = self._drawing.neighbour(home, direction)
         if other is not None:
-            self._select(other)
+            self._select(self._shown.speaker(other))
 
     def action_open(self) -> None:
         if self.selected is not None:
             self.post_message(self.Opened(self, self.selected))
 
+    def action_fold(self) -> None:
+        """Open or close the group of the selected step."""
+        if self.selected is not None and self._shown.turn(self.selected):
+            self._folded()
+
+    def action_fold_all(self) -> None:
+        """Open all groups; when all are open, close them."""
+        if self._shown.turn_all():
+            self._folded()
+
+    def action_turn(self) -> None:
+        """Between the drawing and the list."""
+        now = self._drawing is not None and bool(self._drawing.boxes) and not self._drawing.paths
+        self._listed = not now if self._listed is None else not self._listed
+        self._folded()
+
+    def _folded(self) -> None:
+        self._lay_out()
+        self.watch_selected(self.selected)
+
     def on_click(self, event: events.Click) -> None:
         if self._drawing is None:
             return
-        name = self._drawing.at(event.x - 1 + self.scroll_offset.x, event.y + self.scroll_offset.y)
-        if name is not None:
-            self._select(name)
+        box = self._drawing.at(event.x - 1 + self.scroll_offset.x, event.y + self.scroll_offset.y)
+        if box is None:
+            return
+        again = self._shown.folded.home.get(self.selected or "") == box
+        self._select(self._shown.speaker(box))
+        if again and event.chain > 1:
+            if self._shown.is_group(box):
+                self.action_fold()
+            else:
+                self.action_open()
 
     def _select(self, name: str) -> None:
         self.selected = name

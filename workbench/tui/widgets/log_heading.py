@@ -24,7 +24,9 @@ def heading(
     text = Text(" ", no_wrap=True, overflow="ellipsis")
     if step is None:
         return text
-    text.append(f"{sign(step.phase)} ", colours.phase(step.phase, allowed=step.allow_failure))
+    text.append(
+        f"{sign(step.phase, allowed=step.allow_failure)} ", colours.phase(step.phase, allowed=step.allow_failure)
+    )
     text.append(label(step.name, max(width // 2, 8)), colours.bold)
     if key is not None:
         text.append(_stream_words(step, key, view), colours.muted)

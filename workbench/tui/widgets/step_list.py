@@ -74,7 +74,7 @@ class StepList(Rows):
         segments = [
             Segment(CRITICAL if critical else " ", colours.warning),
             Segment(row.rails, colours.line),
-            Segment(f"{sign(step.phase)} ", style),
+            Segment(f"{sign(step.phase, allowed=step.allow_failure)} ", style),
         ]
         room = max(width - cell_width(row.rails) - 3, 1)
         name = label(step.name, room)
