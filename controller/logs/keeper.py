@@ -46,6 +46,8 @@ class _Work:
     room: asyncio.Event = field(default_factory=asyncio.Event)
     writing: asyncio.Task[None] | None = None
     since: float | None = None
+    fault: Exception | None = None
+    """What went wrong when chunks were written, but for a store that fails: that is tried again."""
 
 
 @dataclass
@@ -187,6 +189,7 @@ class LogKeeper:
             failed = exit_code is not None and exit_code != 0
             if work.writing is not None:
                 await asyncio.wait({work.writing})
+            _raise_fault(work)
             blocks = await self._last_blocks(work) if failed else []
             failure, last = first_failure(blocks), last_line(blocks)
             summary = await self._stored(lambda: archive.finish(failure, last), stream)
@@ -231,6 +234,7 @@ class LogKeeper:
                 logger.warning("the log %s has a gap: %s", stream.key, event.why)
                 self._add(work, numberer.gap(event.why), numberer.gaps)
                 continue
+            _raise_fault(work)
             self._add(work, numberer.add(event), numberer.gaps)
             turn += len(event.data)
             if turn > _TURN_BYTES:
@@ -267,7 +271,14 @@ class LogKeeper:
             work.writing = self._group.create_task(self._write_chunks(work), name=f"{work.log.stream.key}.d")
 
     async def _write_chunks(self, work: _Work) -> None:
-        """Writes chunks until little is pending."""
+        """Writes chunks until little is pending. A fault is left for who follows the stream: it ends no other."""
+        try:
+            await self._write_all(work)
+        except Exception as fault:
+            work.fault = fault
+            work.room.set()
+
+    async def _write_all(self, work: _Work) -> None:
         archive = work.archive
         while archive.pending_bytes:
             await self._stored(lambda: archive.write_chunk(LARGEST_CHUNK), work.log.stream)
@@ -287,3 +298,8 @@ class LogKeeper:
                 logger.warning("the log %s waits for the object store: %s", stream.key, problem)
                 await self._sleep(wait)
                 wait = min(_LONGEST_WAIT, wait * 2)
+
+
+def _raise_fault(work: _Work) -> None:
+    if work.fault is not None:
+        raise work.fault

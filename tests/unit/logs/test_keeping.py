@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import re
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from controller.logs import Done, End, Frame, Lines, Live, LogKeeper, LogReader, Missed, NoSuchLogError, Stream
 from controller.logs import keeper as keeping
@@ -104,6 +107,80 @@ async def test_a_store_that_fails_for_a_while_loses_nothing(tmp_path: Path) -> N
         home.follow()
         await home.archived.get()
         assert (await home.text()).count(b"\n") == 50
+
+
+async def test_a_fault_in_writing_one_log_ends_no_other_and_loses_nothing_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "CHUNK_BYTES", 100)
+    real, faults = Archive.write_chunk, [RuntimeError("a fault of ours")]
+
+    async def faulty(archive: Archive, limit: int) -> None:
+        if faults:
+            raise faults.pop()
+        await real(archive, limit)
+
+    monkeypatch.setattr(Archive, "write_chunk", faulty)
+    async with house(tmp_path, FakeCluster(numbered(300))) as home:
+        home.follow()
+        home.follow(slug="other")
+        assert {(await home.archived.get()).slug for _ in range(2)} == {"build", "other"}
+        for slug in ("build", "other"):
+            result = home.keeper.result(**{**NAMED, "slug": slug})
+            assert result is not None
+            assert result["lines"] == 300
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.binary(max_size=8)), min_size=1, max_size=40),
+    st.lists(st.one_of(st.none(), st.integers(0, 900)), max_size=6),
+    st.booleans(),
+    st.integers(0, 5),
+)
+async def test_what_is_archived_is_what_was_written_however_streams_break_and_stores_fail(
+    tmp_path_factory: pytest.TempPathFactory,
+    printed: list[tuple[int, bytes]],
+    breaks: list[int | None],
+    ended: bool,
+    failures: int,
+) -> None:
+    """Lines of equal times, whole seconds that come again after a break, and writes that fail."""
+    printed = sorted((at, text.replace(b"\n", b"_")) for at, text in printed)
+    lines = [stamped(at / 2, text) + b"\n" for at, text in printed]
+    written = b"".join(text + b"\n" for _, text in printed)
+    if not ended and printed[-1][1]:
+        lines[-1], written = lines[-1][:-1], written[:-1]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keeping, "CHUNK_BYTES", 20)
+        async with house(tmp_path_factory.mktemp("logs"), FakeCluster(lines, breaks=breaks)) as home:
+            home.store.failures = failures
+            home.follow()
+            await home.archived.get()
+            result = home.keeper.result(**NAMED)
+            assert result is not None
+            assert result["sha256"] == hashlib.sha256(written).hexdigest()
+            assert (result["lines"], result["bytes"]) == (len(printed), len(written))
+            assert await home.text() == written
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(2, 30), st.integers(0, 900), st.integers(1, 60))
+async def test_what_a_rotation_takes_away_is_a_visible_line_and_the_rest_is_there(
+    tmp_path_factory: pytest.TempPathFactory, count: int, at: int, piece: int
+) -> None:
+    lines = [stamped(number, b"line %04d\n" % number) for number in range(1, count + 1)]
+    cluster = FakeCluster(lines, breaks=[at], rotated=True, piece=piece)
+    async with house(tmp_path_factory.mktemp("logs"), cluster) as home:
+        home.follow()
+        await home.archived.get()
+        text = (await home.text()).splitlines()
+        numbers = [int(line[5:]) for line in text if re.fullmatch(rb"line \d{4}", line)]
+        gaps = [line for line in text if b"lost" in line]
+        assert numbers == sorted(set(numbers))
+        assert numbers[-1] == count, "what the kubelet still has is there"
+        lost = count - len(numbers)
+        assert not lost or gaps, f"{lost} lines are lost and nothing says so"
 
 
 async def test_a_long_log_goes_through_chunks_and_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
