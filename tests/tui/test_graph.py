@@ -92,6 +92,21 @@ async def test_two_clicks_open_a_matrix() -> None:
         await until(pilot, lambda: view.virtual_size.height == 98)
 
 
+async def test_a_step_far_away_in_a_large_graph_is_in_sight_when_the_run_opens() -> None:
+    steps = [step(f"s{at}", (f"s{at - 1}",) if at % 20 else (), "Succeeded") for at in range(200)]
+    steps[119] = replace(steps[119], phase="Failed")
+    scene = Scene([run("big-1", "Running", steps)], open_run="big-1")
+    async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(scene, "› s119"))
+        view = scene.app.screen.query_one(DagView)
+
+        def in_sight() -> bool:
+            box = view.box_of("s119")
+            return box is not None and 0 <= box.x - view.scroll_offset.x <= view.size.width - box.width
+
+        await until(pilot, in_sight)
+
+
 class Narrow(App[None]):
     """Nothing but a graph."""
 

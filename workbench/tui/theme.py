@@ -132,7 +132,8 @@ def _palette(
 
     def ground(amount: float) -> Style:
         if not shades:
-            return Style(reverse=True)
+            # With one colour for all of the row: each word reversed in its own would tear it to pieces.
+            return Style(color=front.rich_color, reverse=True)
         return Style(bgcolor=back.blend(Color.parse(primary), amount).rich_color)
 
     return Palette(

@@ -123,6 +123,8 @@ class DagView(ScrollView, can_focus=True):
             boxes.sort(key=lambda box: box.x)
         self.virtual_size = Size(drawing.width + 2, drawing.height)
         self._light()
+        # A step may be selected before there is a drawing, and the widget can't scroll before it has its new size.
+        self.call_after_refresh(self._show_selected)
 
     def _light(self) -> None:
         self._lit, self._kin = {}, frozenset()
@@ -132,9 +134,12 @@ class DagView(ScrollView, can_focus=True):
             self._lit = self._drawing.cells(edges)
         self.refresh()
 
-    def watch_selected(self, name: str | None) -> None:
+    def watch_selected(self) -> None:
         self._light()
-        box = self.box_of(name) if name is not None else None
+        self._show_selected()
+
+    def _show_selected(self) -> None:
+        box = self.box_of(self.selected) if self.selected is not None else None
         if box is not None:
             self.scroll_to_region(Region(box.x, box.y, box.width + 2, 1), animate=False, force=True)
 
@@ -202,22 +207,18 @@ class DagView(ScrollView, can_focus=True):
     def action_fold(self) -> None:
         """Open or close the group of the selected step."""
         if self.selected is not None and self._shown.turn(self.selected):
-            self._folded()
+            self._lay_out()
 
     def action_fold_all(self) -> None:
         """Open all groups; when all are open, close them."""
         if self._shown.turn_all():
-            self._folded()
+            self._lay_out()
 
     def action_turn(self) -> None:
         """Between the drawing and the list."""
         now = self._drawing is not None and bool(self._drawing.boxes) and not self._drawing.paths
         self._listed = not now if self._listed is None else not self._listed
-        self._folded()
-
-    def _folded(self) -> None:
         self._lay_out()
-        self.watch_selected(self.selected)
 
     def on_click(self, event: events.Click) -> None:
         if self._drawing is None:
