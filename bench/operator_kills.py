@@ -133,6 +133,7 @@ def stage(folder: Path, port: int = 0) -> Iterator[Stage]:
             chosen = port or free
         api = controller(folder, config, "api", ["--port", str(chosen)])
         found = Stage(folder, url, f"http://127.0.0.1:{chosen}")
+        _await_api(found, api)
         yield found
     finally:
         for process in (found.operator if found else None, api, cluster):
@@ -141,6 +142,20 @@ def stage(folder: Path, port: int = 0) -> Iterator[Stage]:
                 process.wait(60)
         if cluster.stdout is not None:
             cluster.stdout.close()
+
+
+def _await_api(on: Stage, process: subprocess.Popen[bytes]) -> None:
+    """Until it answers: nothing restarts it here, so what is done to its store must not meet its start."""
+    end = time.monotonic() + 60
+    while True:
+        try:
+            urllib.request.urlopen(f"{on.api}/healthz", timeout=5).close()
+            return
+        except OSError as problem:
+            if process.poll() is not None or time.monotonic() > end:
+                log = (on.folder / "api.log").read_text()[-2000:]
+                raise RuntimeError(f"the API did not start ({problem}): {log}") from problem
+        time.sleep(0.05)
 
 
 @contextmanager

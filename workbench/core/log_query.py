@@ -7,6 +7,7 @@ over by carriage returns what was drawn last. Nothing here reads a file; see `lo
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +24,13 @@ _TAB = 8
 
 class QueryError(Exception):
     """What was typed is no regular expression; the message says why."""
+
+
+def compiled(pattern: str, flags: int = 0) -> re.Pattern[str]:
+    """The pattern as Python means it today: what a later one may make of `[[a]` is no news to who types it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        return re.compile(pattern, flags)
 
 
 class Lookup(Protocol):
@@ -46,7 +54,7 @@ class Query:
     def __post_init__(self) -> None:
         if self.regex:
             try:
-                re.compile(self.text)
+                compiled(self.text)
             except (re.error, OverflowError, RecursionError) as error:
                 raise QueryError(f"{self.text!r} is no regular expression: {error}") from error
 
@@ -60,13 +68,13 @@ class Query:
     def pattern(self) -> re.Pattern[str]:
         """The same for one line of shown text, to mark where it was found."""
         source = self.text if self.regex else re.escape(self.text)
-        return re.compile(source, 0 if self.exact else re.IGNORECASE)
+        return compiled(source, 0 if self.exact else re.IGNORECASE)
 
     def lines_in(self, text: str) -> Iterable[int]:
         text = text if self.exact else text.lower()
         if self.regex:
             # Lower case on both sides is many times faster than a pattern that ignores case.
-            search = re.compile(self.text).search
+            search = compiled(self.text).search
             return [at for at, line in enumerate(text.split("\n")) if search(line)]
         return _lines_with(text, self.text if self.exact else self.text.lower())
 

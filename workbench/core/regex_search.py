@@ -10,6 +10,7 @@ import select
 import subprocess
 import sys
 import time
+import warnings
 import weakref
 from array import array
 from collections.abc import Iterable, Iterator
@@ -134,8 +135,11 @@ def choices_in(pattern: str) -> int | None:
     """
     from re import _parser  # type: ignore[attr-defined]  # no public way to a parsed pattern
 
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        parsed = _parser.parse(pattern)
     count = 0
-    for nested in _choices(_parser.parse(pattern), inside=False):
+    for nested in _choices(parsed, inside=False):
         if nested:
             return None
         count += 1

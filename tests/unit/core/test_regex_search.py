@@ -61,6 +61,12 @@ def test_nothing_is_marked_where_that_might_take_long(pattern: str) -> None:
     assert time.monotonic() - begun < 0.2
 
 
+def test_a_pattern_that_a_later_python_may_read_otherwise_is_read_as_today() -> None:
+    query = Query("[[a]b", regex=True)
+    assert marks(query, "[b ab cb") == [(0, 2), (3, 5)]
+    assert list(RegexSearch(query).lines_in("ab\ncb\n[b")) == [0, 2]
+
+
 def test_ordinary_patterns_are_marked() -> None:
     assert marks(Query(r"\d+ ms", regex=True), "took 31 ms, then 4 ms") == [(5, 10), (17, 21)]
     assert marks(Query("MS"), "ms MS") == [(3, 5)]
