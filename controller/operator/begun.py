@@ -23,6 +23,9 @@ def look_at_attempts(look: Look, step: ExpandedStep, seen: Sequence[int]) -> Non
         seen: the numbers of the attempts of which something is to be seen, in order.
     """
     before = look.before.get(step.name)
+    if before is not None and step.slug in look.observed.settled:
+        look.status[step.name] = before
+        return
     over = before is not None and before["phase"] in FINAL
     known = list((before or {}).get("attempts") or [])
     numbers = {attempt["number"] for attempt in known}

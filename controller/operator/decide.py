@@ -84,7 +84,7 @@ def decide(
 
 def _with_inputs(look: Look, entry: Json) -> Json:
     digest = look.observed.inputs.get(entry["name"])
-    return {**entry, "inputs": digest} if digest else entry
+    return {**entry, "inputs": digest} if digest and entry.get("inputs") != digest else entry
 
 
 def _source(look: Look, old: Json) -> Json | None:

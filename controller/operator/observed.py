@@ -54,6 +54,12 @@ class AttemptView:
     """What the cluster last said of a pod that it did not make for the Job."""
 
 
+    @property
+    def settled(self) -> bool:
+        """Whether all is told: the pod is over, and every log of it is stored."""
+        return self.pod is not None and is_over(self.pod) and self.log is not None and not self.open_logs
+
+
 @dataclass(frozen=True)
 class Refusal:
     """The API server did not take the Job of an attempt. A `final` one won't be tried again, others at `until`."""
@@ -80,7 +86,7 @@ class Observed:
     """Everything `decide` looks at besides the run itself."""
 
     attempts: Mapping[tuple[str, int], AttemptView]
-    """By slug and number; also those that the status does not know yet."""
+    """By slug and number; also those that the status does not know yet, without those of `settled` steps."""
     refused: Mapping[tuple[str, int], Refusal] = field(default_factory=dict)
     """By slug and number."""
     missing_secrets: Mapping[str, str] = field(default_factory=dict)
@@ -108,6 +114,8 @@ class Observed:
     since: datetime | None = None
     """When this process began to look at the run."""
     runtime: Json | None = None
+    settled: frozenset[str] = frozenset()
+    """Slugs of steps that are over and of which nothing is left to be learnt: their entries stay."""
 
 
 @dataclass(frozen=True)

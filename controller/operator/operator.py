@@ -186,11 +186,11 @@ class Operator:
         run = self._runs.get(*key)
         return _PRIORITIES.get(run["spec"].get("priority", "normal"), 0) if run is not None else 0
 
-    def _status_changed(self, key: Key, at_once: bool) -> None:
-        if at_once:
-            self._writes.add(key)
+    def _status_changed(self, key: Key, seconds: float) -> None:
+        if seconds:
+            self._writes.add_after(key, seconds)
         else:
-            self._writes.add_after(key, self._settings.status_interval)
+            self._writes.add(key)
 
     # -- workers
 

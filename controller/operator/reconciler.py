@@ -35,6 +35,7 @@ from controller.operator.ports import AttemptLogs, Manifests
 from controller.operator.quota import never_fits
 from controller.operator.runs import InvalidRunError, RunState, read_run
 from controller.operator.settings import OperatorSettings
+from controller.operator.settling import settled
 from controller.operator.summary import invalid
 from controller.operator.turns import Turns
 from controller.operator.writing import Outcome, StatusWriter
@@ -49,7 +50,7 @@ class Reconciler:
 
     Args:
         now: the wall clock, for times in a status.
-        write_status: called with (key, at once?) when a run's status has changed.
+        write_status: called with (key, seconds) when a run's status has changed and is to be written then.
         runs: all runs that are known.
     """
 
@@ -61,7 +62,7 @@ class Reconciler:
         settings: OperatorSettings,
         recorder: Recorder,
         now: Callable[[], datetime],
-        write_status: Callable[[Key, bool], None],
+        write_status: Callable[[Key, float], None],
         runs: Callable[[], Iterable[Json]],
     ) -> None:
         self._client = client
@@ -92,6 +93,7 @@ class Reconciler:
         self._belongings.take_pod(key, pod, gone=gone, wanted=state is not None)
         if state is not None:
             uid = pod["metadata"]["uid"]
+            state.unsettle(pod)
             state.milestones[uid] = milestones(pod, state.milestones.get(uid, Milestones()), self._now())
         return key
 
@@ -102,6 +104,8 @@ class Reconciler:
             return None
         self._belongings.take_job(key, job, gone=gone)
         state = self._states.get(key)
+        if state is not None:
+            state.unsettle(job)
         if state is not None and gone:
             name, uid = job["metadata"]["name"], job["metadata"]["uid"]
             state.removed.add(uid)
@@ -204,6 +208,7 @@ class Reconciler:
                 # Decided again with what is known now: a step must not count as begun that has no Job.
                 continue
             self._remember(key, run, state, decision)
+            state.settled = settled(decision.status, observed)
             if failures:
                 raise failures[0]
             if not any(isinstance(action, PrepareSecrets | ReadManifest | FindJob) for action in decision.actions):
@@ -276,7 +281,7 @@ class Reconciler:
         views = {}
         for place, job_name in places.items():
             pod, step = pods.get(place), by_slug.get(place[0])
-            if step is None:
+            if step is None or step.slug in state.settled:
                 continue
             if pod is not None and state.prepared:
                 self._follow_logs(key, state, step, place[1], pod)
@@ -297,6 +302,7 @@ class Reconciler:
             ahead=ahead,
             since=state.since,
             runtime=self.runtime,
+            settled=state.settled,
         )
 
     def _view(
@@ -346,7 +352,7 @@ class Reconciler:
         at_once = state.written is None or phase in RUN_FINAL or old.get("phase") != phase
         if phase in RUN_FINAL:
             _log.info("run %s/%s: %s, %s", *key, phase, decision.status["message"], extra=audited(run, phase))
-        self._writer.ask(key, at_once)
+        self._writer.ask(key, 0 if at_once else self._writer.pause(decision.status))
 
     async def write(self, key: Key) -> Outcome:
         """Write what was decided last (`StatusWriter.write`). Raises KubeError: call again."""

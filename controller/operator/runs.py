@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from controller.operator.belongings import place_of
 from controller.operator.groups import group_of
 from controller.operator.names import RUN_NUMBER
 from controller.operator.observed import Milestones, Refusal
@@ -57,6 +58,8 @@ class RunState:
     refused: dict[tuple[str, int], Refusal] = field(default_factory=dict)
     refusals: Counter[tuple[str, int]] = field(default_factory=Counter)
     """How often each attempt was refused."""
+    settled: frozenset[str] = frozenset()
+    """Slugs of steps that are over and of which nothing was left to be learnt when they were looked at last."""
     milestones: dict[str, Milestones] = field(default_factory=dict)
     """By the pod's uid."""
     manifests: dict[tuple[str, int], Json | None] = field(default_factory=dict)
@@ -89,6 +92,12 @@ class RunState:
             found = inputs(self.pipeline, self.steps, self.facts, spec, source, self.source_step)
             self._inputs = source, found
         return self._inputs[1]
+
+    def unsettle(self, obj: Json) -> None:
+        """A Job or a pod has changed: its step is to be looked at again."""
+        place = place_of(obj)
+        if place is not None:
+            self.settled -= {place[0]}
 
     @property
     def begun(self) -> bool:

@@ -25,7 +25,8 @@ class OperatorSettings:
     workers: int = 8
     """Runs that are worked on at once."""
     status_interval: float = 0.1
-    """Status changes of a run are written together, this far apart; the first and the last are written at once."""
+    """Status changes of a run of up to 100 steps are written together, this many seconds apart, those of larger ones
+    in proportion: a write costs what the whole status costs. The first and the last are written at once."""
     log_patience: float = 600.0
     """How long an ended run waits for the ends of its logs: as long as an object store may be away for a while."""
     capability_lifetime: float = 7 * 24 * 3600.0

@@ -38,6 +38,8 @@ def with_queued(entries: Sequence[Json], began: str) -> list[Json]:
 
 
 def _queued(entry: Json, by_name: Mapping[str, Json], began: str) -> Json:
+    if all("queued" in attempt["times"] for attempt in entry["attempts"]):
+        return entry
     ready = max((by_name[n].get("completionTime") or "" for n in entry["dependsOn"] if n in by_name), default="")
     moment, attempts = max(ready, began), []
     for attempt in entry["attempts"]:

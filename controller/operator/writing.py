@@ -17,6 +17,8 @@ from controller.operator.settings import OperatorSettings
 
 Json = dict[str, Any]
 Outcome = Literal["open", "over", "stale"]
+_SMALL = 100
+"""Steps of a run whose status is cheap to write."""
 _log = logging.getLogger(__name__)
 
 
@@ -24,7 +26,7 @@ class StatusWriter:
     """Writes the statuses of the runs in `states`.
 
     Args:
-        ask: called with (key, at once?) to have `write` called.
+        ask: called with (key, seconds) to have `write` called then.
     """
 
     def __init__(
@@ -33,13 +35,17 @@ class StatusWriter:
         states: dict[Key, RunState],
         belongings: Belongings,
         settings: OperatorSettings,
-        ask: Callable[[Key, bool], None],
+        ask: Callable[[Key, float], None],
     ) -> None:
         self._client = client
         self._states = states
         self._belongings = belongings
         self._settings = settings
         self.ask = ask
+
+    def pause(self, status: Json) -> float:
+        """The seconds in which further changes to a run that goes on are waited for."""
+        return self._settings.status_interval * max(1.0, len(status["steps"]) / _SMALL)
 
     async def write(self, key: Key) -> Outcome:
         """Write what was decided last, if the API server does not have it. After the last status the Jobs may expire.
@@ -78,7 +84,7 @@ class StatusWriter:
             if status in sent:
                 state.written = state.stored = status
             state.version = live["metadata"]["resourceVersion"]
-            self.ask(key, True)
+            self.ask(key, 0)
             return "open"
         if self._states.get(key) is state:
             del self._states[key]

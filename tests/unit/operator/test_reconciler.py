@@ -95,7 +95,7 @@ class Scene:
     def __init__(self, *steps: Json) -> None:
         self.cluster, self.logs = Cluster(), Logs()
         self.run = self.cluster.put(PIPELINE_RUNS, run_of(steps or [step("a")]))
-        self.asked: list[tuple[tuple[str, str], bool]] = []
+        self.asked: list[tuple[tuple[str, str], float]] = []
         self.restart()
 
     def restart(self) -> None:
@@ -108,7 +108,7 @@ class Scene:
             SETTINGS,
             Recorder(client, lambda: T0),
             lambda: T0,
-            lambda key, at_once: self.asked.append((key, at_once)),
+            lambda key, seconds: self.asked.append((key, seconds)),
             lambda: [obj for (resource, _), obj in self.cluster.objects.items() if resource is PIPELINE_RUNS],
         )
         self.run = self.stored
@@ -176,7 +176,7 @@ async def test_a_wish_to_cancel_does_not_lose_the_status_that_is_being_written()
     scene.cluster.put(PIPELINE_RUNS, {**scene.stored, "spec": {**scene.run["spec"], "cancel": True}})
     assert await scene.reconciler.write(KEY) == "open"
     assert "status" not in scene.stored
-    assert scene.asked[-1] == (KEY, True), "it is written again at once"
+    assert scene.asked[-1] == (KEY, 0), "it is written again at once"
     await scene.reconciler.write(KEY)
     assert scene.step()["attempts"][0]["number"] == 1
     assert scene.stored["spec"]["cancel"]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from controller.operator.actions import StartAttempt
-from tests.unit.operator.world import World, step
+from controller.operator.decide import Decision, decide
+from controller.operator.settling import settled
+from tests.unit.operator.world import SETTINGS, World, step
 
 Json = dict[str, Any]
 
@@ -53,6 +55,18 @@ class Simulation(World):
         self.written: Json = {}
         self.begun: dict[tuple[str, int], int] = {}
         self.needs = {s["name"]: s["dependsOn"] for s in plan.steps}
+        self.settled: frozenset[str] = frozenset()
+
+    def decide(self) -> Decision:
+        """What is decided on all that is to be seen, which is the same as without the steps that are settled."""
+        seen = self.observed()
+        views = {place: view for place, view in seen.attempts.items() if place[0] not in self.settled}
+        less = replace(seen, attempts=views, settled=self.settled)
+        known = {**self.run, "status": self.status}
+        decision = decide(known, self.pipeline, self.steps, seen, self.now, SETTINGS)
+        assert decide(known, self.pipeline, self.steps, less, self.now, SETTINGS) == decision
+        self.settled = settled(decision.status, less)
+        return decision
 
     def turn(self) -> None:
         """A look, perhaps one whose result or whose actions are lost, and something that happens in the cluster."""
@@ -74,6 +88,7 @@ class Simulation(World):
         if crash != "no":
             # All memory is gone but the written status.
             self.status, self.prepared, self.manifests, self.gone, self.seen = self.written, False, {}, set(), {}
+            self.settled = frozenset()
             self.since = self.now
         self.pass_time(self.data.draw(st.sampled_from([0, 1, 25])))
         self.happen()
@@ -91,7 +106,10 @@ class Simulation(World):
                 assert not any(self.lives(place) for place in self.pods if place[0] == slug), "one at a time"
 
     def happen(self) -> None:
-        """Any of the pods takes a step forward, or nothing does."""
+        """A log may reach its end, and any of the pods takes a step forward, or nothing does."""
+        open_logs = [place for place in self.pods if not self.lives(place) and place not in self.logs]
+        if open_logs and self.data.draw(st.booleans()):
+            self.logs[self.data.draw(st.sampled_from(sorted(open_logs)))] = {"lines": 1}
         places = [place for place in self.jobs if place not in self.pods or self.lives(place)]
         if not places:
             return

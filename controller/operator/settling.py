@@ -1,0 +1,30 @@
+"""Steps of which nothing is left to be learnt, so that a look at a large run costs what goes on in it. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from controller.operator.look import FINAL
+from controller.operator.observed import AttemptView, Observed
+
+Json = dict[str, Any]
+
+
+def settled(status: Json, observed: Observed) -> frozenset[str]:
+    """The slugs of steps that another look at the same pods and Jobs would say nothing new about.
+
+    Args:
+        status: what was decided on `observed`.
+    """
+    views: dict[str, list[AttemptView]] = {}
+    for (slug, _), view in observed.attempts.items():
+        views.setdefault(slug, []).append(view)
+    found = set(observed.settled)
+    for entry in status.get("steps") or []:
+        # What the step that clones has committed is read from its view until the run's status tells it.
+        if entry["phase"] not in FINAL or entry["slug"] in found or entry["name"] == observed.source_step:
+            continue
+        seen = views.get(entry["slug"], [])
+        if len(seen) == len(entry.get("attempts") or []) and all(view.settled for view in seen):
+            found.add(entry["slug"])
+    return frozenset(found)
