@@ -5,7 +5,7 @@ The pipeline room says what a valid pipeline is; here its findings become proble
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -40,6 +40,7 @@ class Order:
     branch: str | None = None
     commit: str | None = None
     event: str | None = None
+    changed_files: Sequence[str] | None = None
     priority: str | None = None
     triggered_by: str | None = None
     rerun_of: str | None = None
@@ -98,6 +99,7 @@ def rerun_order(run: Mapping[str, Any], body: RerunRequest, checked: Checked, us
         branch=spec.get("branch"),
         commit=spec.get("commit"),
         event=spec.get("event"),
+        changed_files=spec.get("changedFiles"),
         priority=spec.get("priority"),
         rerun_of=name,
         reuse_from=name if body.from_failed or changed else None,
@@ -133,6 +135,7 @@ def run_object(namespace: str, name: str, number: int, order: Order, key: Idempo
         "branch": order.branch,
         "commit": order.commit,
         "event": order.event,
+        "changedFiles": list(order.changed_files) if order.changed_files is not None else None,
         "priority": order.priority,
         "triggeredBy": order.triggered_by or order.user,
         "source": order.source,

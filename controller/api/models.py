@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 from pydantic.alias_generators import to_camel
 
+from controller.pipeline.conditions import MOST_CHANGED_FILES
+
 NAME = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 DIGEST = r"^sha256:[0-9a-f]{64}$"
 HEX_DIGEST = r"^[0-9a-f]{64}$"
@@ -24,6 +26,7 @@ TIME = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z
 # These become variables of a step's environment, labels of logs and cells of tables: one line each, and no NUL.
 Word = Annotated[str, StringConstraints(max_length=255, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Event = Literal["push", "pull_request", "tag", "manual"]
+FileName = Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=r"^[^\x00]*$")]
 ParamName = Annotated[str, StringConstraints(max_length=255, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 ParamValue = Annotated[str, StringConstraints(max_length=65_536, pattern=r"^[^\x00]*$")]
 
@@ -134,6 +137,12 @@ class RunRequest(Wire):
     branch: Word | None = None
     commit: Word | None = None
     event: Event | None = None
+    changed_files: list[FileName] | None = Field(
+        None,
+        max_length=MOST_CHANGED_FILES,
+        description="files that changed, for conditions on `paths`; absent: not known, and each such condition holds",
+        examples=[["src/app.py"]],
+    )
     params: dict[ParamName, ParamValue] = Field(default_factory=dict, max_length=100)
     priority: Literal["high", "normal", "low"] | None = None
     triggered_by: Word | None = None

@@ -55,6 +55,7 @@ async def create_run(request: Request, ns: str, body: models.RunRequest, idempot
         branch=body.branch,
         commit=body.commit,
         event=body.event,
+        changed_files=body.changed_files,
         priority=body.priority,
         triggered_by=body.triggered_by,
         reuse_from=body.reuse_from,

@@ -53,7 +53,6 @@ class AttemptView:
     held: str = ""
     """What the cluster last said of a pod that it did not make for the Job."""
 
-
     @property
     def settled(self) -> bool:
         """Whether all is told: the pod is over, and every log of it is stored."""

@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from controller.pipeline.conditions import MOST_CHANGED_FILES
 from controller.pipeline.schema import structural_schema
 
 Json = dict[str, Any]
@@ -90,6 +91,7 @@ def pipeline_run() -> Json:
             "commit": _STRING,
             "branch": _STRING,
             "event": {"type": "string", "enum": ["push", "pull_request", "tag", "manual"]},
+            "changedFiles": {**_list(_STRING), "maxItems": MOST_CHANGED_FILES},
             "params": {"type": "object", "additionalProperties": _STRING},
             "source": _object({"archive": archive, "git": git}),
             "priority": {"type": "string", "enum": ["high", "normal", "low"]},

@@ -129,4 +129,5 @@ def occasion(run: Json) -> Occasion:
     spec = run["spec"]
     event = spec.get("event") or "push"
     tag = spec.get("branch", "") if event == "tag" else ""
-    return Occasion(event, spec.get("branch") or "", tag, None)
+    changed = spec.get("changedFiles")
+    return Occasion(event, spec.get("branch") or "", tag, tuple(changed) if changed is not None else None)

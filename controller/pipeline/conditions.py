@@ -13,6 +13,10 @@ When = Literal["success", "failure", "always"]
 _WHEN: Mapping[Any, When] = {"success": "success", "failure": "failure", "always": "always"}
 
 
+MOST_CHANGED_FILES = 3_000
+"""Names that a run carries at most; who has more says nothing, and every path condition holds."""
+
+
 @dataclass(frozen=True)
 class Occasion:
     """What happened. `changed` is None when nobody knows which files changed: then every path condition holds."""

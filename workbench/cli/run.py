@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from workbench.cli.options import target_options
-from workbench.cli.output import InputError, look
+from workbench.cli.output import InputError, look, message
 
 if TYPE_CHECKING:
     from workbench.cli.options import Target
@@ -50,6 +50,7 @@ Examples:
   c8s run
   c8s run ci/nightly.yaml --param target=prod
   c8s run --branch main --event pull_request
+  c8s run --changed-since origin/main
   c8s run --resume my-app-ci-12
   c8s run --git https://github.com/org/app --revision v1.2
   c8s run samples/hello.yaml --no-source
@@ -67,6 +68,11 @@ Examples:
     default="push",
     show_default=True,
     help="The event to run as, for steps with a condition on it.",
+)
+@click.option(
+    "--changed-since",
+    metavar="REV",
+    help="Run as if what differs from where the branch left REV had changed, for conditions on paths.",
 )
 @click.option("--priority", type=click.Choice(["high", "normal", "low"]), help="The run's place in the queue.")
 @click.option("--resume", metavar="RUN", help="Reuse what succeeded in this run and would be the same now.")
@@ -106,6 +112,8 @@ def _refuse_contradictions(given: Mapping[str, Any]) -> None:
     if len(sources) > 1:
         first, second = (f"--{name.replace('_', '-')}" for name in sources[:2])
         raise click.UsageError(f"{first} and {second} exclude each other")
+    if given["changed_since"] and given["git"]:
+        raise click.UsageError("--changed-since looks at your working tree, and --git sends none")
     for option in ("revision", "submodules", "git_secret"):
         if given[option] and not given["git"]:
             raise click.UsageError(f"--{option.replace('_', '-')} belongs to --git")
@@ -128,11 +136,29 @@ def _order(pipeline: PipelineFile, definition: Mapping[str, Any], given: Mapping
         key=new_key(),
         branch=given["branch"],
         event=given["event"],
+        changed_files=_changed_files(tree, given["changed_since"]),
         params=params,
         priority=given["priority"],
         reuse_from=given["resume"],
         file=pipeline.path,
     )
+
+
+def _changed_files(tree: Path, since: str | None) -> tuple[str, ...] | None:
+    """What changed, if that is asked for and not more than a run can carry. Raises WorktreeError."""
+    from controller.pipeline.conditions import MOST_CHANGED_FILES
+    from workbench.core.worktree import changed_since
+
+    if since is None:
+        return None
+    changed = changed_since(tree, since)
+    if len(changed) > MOST_CHANGED_FILES:
+        message(
+            f"{len(changed):,} files changed since {since}, more than a run can tell: each condition on paths holds"
+        )
+        return None
+    message(f"{len(changed)} file{'' if len(changed) == 1 else 's'} changed since {since}")
+    return changed
 
 
 def _git(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +34,7 @@ class Runner(Protocol):
         branch: str | None = None,
         commit: str | None = None,
         event: str | None = None,
+        changed_files: Sequence[str] | None = None,
         params: Mapping[str, str] | None = None,
         priority: str | None = None,
         reuse_from: str | None = None,
@@ -51,6 +52,8 @@ class Order:
     """Instead of a folder: a repository to clone (`url`, `revision`, maybe `submodules`, `secretRef`)."""
     branch: str | None = None
     event: str | None = None
+    changed_files: Sequence[str] | None = None
+    """For conditions on paths; None when it is not known what changed."""
     params: Mapping[str, str] | None = None
     priority: str | None = None
     reuse_from: str | None = None
@@ -130,6 +133,7 @@ async def submit(runner: Runner, order: Order, source: Source | None) -> Run:
         branch=order.branch or (commit.branch if commit is not None else None),
         commit=commit.label if commit is not None else None,
         event=order.event,
+        changed_files=order.changed_files,
         params=order.params,
         priority=order.priority,
         reuse_from=order.reuse_from,

@@ -157,6 +157,29 @@ def parse_status(output: bytes) -> Commit:
     return Commit(sha, branch, dirty)
 
 
+def changed_since(root: Path, revision: str) -> tuple[str, ...]:
+    """The files below `root` that differ from where the branch left `revision`: committed, uncommitted or new.
+
+    Deleted ones count, and a renamed one counts under both names. Bytes that are no UTF-8 are replaced.
+
+    Raises:
+        WorktreeError: there is no git, no such revision, or nothing that it has in common with what is checked out.
+    """
+    if repository_root(root) is None:
+        raise WorktreeError(f"{root} is no git repository, so nobody knows what changed in it since {revision}")
+    with _git(root, "merge-base", "--end-of-options", f"{revision}^{{commit}}", "HEAD") as found:
+        base, complaints = _finished(found, root)
+    if found.returncode != 0:
+        why = complaints.decode(errors="replace").strip() or "it has no commit in common with what is checked out"
+        raise WorktreeError(f"can't tell what changed in {root} since {revision}: {why}")
+    differ = ("diff", "--name-only", "-z", "--no-renames", "--relative", "--no-ext-diff", base.decode().strip(), "--")
+    names: set[str] = set()
+    for arguments in (differ, ("ls-files", "-z", "--others", "--exclude-standard")):
+        with _git(root, *arguments) as process:
+            names |= {name.decode(errors="replace") for name in _output(process, root).split(b"\0") if name}
+    return tuple(sorted(names))
+
+
 def link_stays_inside(name: str, target: str) -> bool:
     """Whether a link at `name` leads to a place below the root, whatever else lies there.
 
@@ -190,12 +213,17 @@ def _git(root: Path, *arguments: str) -> subprocess.Popen[bytes]:
         ) from error
 
 
-def _output(process: subprocess.Popen[bytes], root: Path) -> bytes:
+def _finished(process: subprocess.Popen[bytes], root: Path) -> tuple[bytes, bytes]:
+    """What git printed, and what it complained about."""
     try:
-        output, complaints = process.communicate(timeout=_GIT_TIMEOUT)
+        return process.communicate(timeout=_GIT_TIMEOUT)
     except subprocess.TimeoutExpired as error:
         process.kill()
         raise WorktreeError(f"git took more than {_GIT_TIMEOUT:.0f} s to look at {root}") from error
+
+
+def _output(process: subprocess.Popen[bytes], root: Path) -> bytes:
+    output, complaints = _finished(process, root)
     if process.returncode != 0:
         said = complaints.decode(errors="replace").strip()
         raise WorktreeError(f"git can't list the files of {root}: {said}")

@@ -67,3 +67,19 @@ def test_a_bad_file_is_exit_2_with_its_place_and_starts_nothing(fresh: C8s, proj
     assert ".c8s.yaml:5:5: error: unknown field `imag`" in done.stderr
     assert "did you mean `image`?" in done.stderr
     assert fresh.processes() == []
+
+
+def test_a_step_on_paths_runs_when_one_of_them_has_changed(c8s: C8s, project: Path) -> None:
+    steps = [
+        '{name: notes, image: none, commands: ["echo ran"], conditional: {paths: ["*.txt"]}}',
+        '{name: tools, image: none, commands: ["echo ran"], conditional: {paths: ["src/**"]}}',
+    ]
+    write_pipeline(project, steps)
+    told = c8s("run", "--changed-since", "HEAD", cwd=project)
+    assert "4 files changed since HEAD" in told.stderr
+    assert "notes | ran" in told.stdout
+    assert "tools | ran" not in told.stdout
+    assert "no changed file matches any of: src/**" in told.stdout
+    assert "tools | ran" in c8s("run", cwd=project).stdout, "what changed is not known"
+    wrong = c8s("run", "--changed-since", "nosuch", cwd=project, expect=2)
+    assert "can't tell what changed" in wrong.stderr

@@ -277,13 +277,16 @@ async def test_running_again_takes_what_the_run_had(tmp_path: Path) -> None:
     async with world(tmp_path) as there:
         pipeline = {**HELLO, "params": [{"name": "target", "default": "dev"}]}
         first = {"pipeline": pipeline, "branch": "main", "event": "push", "params": {"target": "prod"}}
-        await there.call("POST", RUNS, json={**first, "source": {"git": GIT}, "priority": "high"})
+        await there.call(
+            "POST", RUNS, json={**first, "source": {"git": GIT}, "priority": "high", "changedFiles": ["a.py"]}
+        )
         assert (await there.call("POST", f"{RUNS}/hello-1/rerun", json={})).problem == (409, "conflict")
         there.kubernetes.status("a", "hello-1", phase="Failed", source={"digest": "d", "commit": "c" * 40})
         again = (await there.call("POST", f"{RUNS}/hello-1/rerun", json={})).json
         assert (again["name"], again["rerunOf"], again["reuseFrom"]) == ("hello-2", "hello-1", None)
         assert (again["branch"], again["event"], again["priority"]) == ("main", "push", "high")
         assert (again["params"], again["triggeredBy"]) == ({"target": "prod"}, "ann")
+        assert there.kubernetes.objects[(PIPELINE_RUNS, "a", "hello-2")]["spec"]["changedFiles"] == ["a.py"]
         source = there.kubernetes.objects[(PIPELINE_RUNS, "a", "hello-2")]["spec"]["source"]
         assert source == {"git": {**GIT, "revision": "c" * 40}}
         failed = (await there.call("POST", f"{RUNS}/hello-1/rerun", json={"fromFailed": True})).json

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from controller.operator.actions import ReadManifest, StartAttempt, StopPod
@@ -205,9 +207,15 @@ def test_a_retry_keeps_within_max_parallel() -> None:
         ({"branch": "release/*"}, {"branch": "release/1"}, True),
         ({"event": "tag"}, {"event": "push"}, False),
         ({"event": "tag"}, {"event": "tag"}, True),
+        ({"paths": ["src/**"]}, {"changedFiles": ["docs/a.md"]}, False),
+        ({"paths": ["src/**"]}, {"changedFiles": []}, False),
+        ({"paths": ["src/**"]}, {"changedFiles": ["docs/a.md", "src/a/b.py"]}, True),
+        ({"paths": ["src/**"]}, {}, True),
     ],
 )
-def test_conditions_on_branch_and_event(conditional: dict[str, str], spec: dict[str, str], runs: bool) -> None:
+def test_conditions_on_branch_event_and_changed_files(
+    conditional: dict[str, Any], spec: dict[str, Any], runs: bool
+) -> None:
     world = World(step("a", conditional=conditional), spec=spec).look()
     assert bool(world.started) == runs
     if not runs:

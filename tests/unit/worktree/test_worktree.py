@@ -16,6 +16,7 @@ from workbench.core.worktree import (
     Commit,
     Limits,
     WorktreeError,
+    changed_since,
     find_pipeline,
     link_stays_inside,
     parse_status,
@@ -63,6 +64,41 @@ def test_the_tree_is_what_git_would_take(repository_of_mine: Path) -> None:
     assert [entry.name for entry in tree.entries] == [".gitignore", "kept.txt", "new.txt", "run.sh"]
     assert [entry.name for entry in tree.entries if entry.executable] == ["run.sh"]
     assert tree.warnings == ()
+
+
+def test_what_changed_is_what_differs_from_where_the_branch_left(repository_of_mine: Path) -> None:
+    root = repository_of_mine
+    git(root, "checkout", "-q", "-b", "topic")
+    (root / "committed.txt").write_text("x")
+    git(root, "mv", "run.sh", "start.sh")
+    git(root, "add", ".")
+    git(root, "commit", "-q", "-m", "second")
+    git(root, "checkout", "-q", "main")
+    (root / "of-main.txt").write_text("x")
+    git(root, "add", ".")
+    git(root, "commit", "-q", "-m", "somebody else's")
+    git(root, "checkout", "-q", "topic")
+    (root / "sub").mkdir()
+    (root / "sub" / "new é.txt").write_text("x")
+    (root / "debug.log").write_text("ignored")
+    (root / "kept.txt").write_text("changed")
+    (root / "gone.txt").unlink()
+    changed = ("committed.txt", "gone.txt", "kept.txt", "run.sh", "start.sh", "sub/new é.txt")
+    assert changed_since(root, "main") == changed
+    assert changed_since(root / "sub", "main") == ("new é.txt",)
+    assert changed_since(root, "HEAD") == ("gone.txt", "kept.txt", "sub/new é.txt")
+
+
+def test_a_revision_that_nothing_can_be_compared_with_is_told(repository_of_mine: Path, tmp_path: Path) -> None:
+    for revision in ("nosuch", "--output=x", ""):
+        with pytest.raises(WorktreeError, match="can't tell what changed"):
+            changed_since(repository_of_mine, revision)
+    git(repository_of_mine, "checkout", "-q", "--orphan", "other")
+    git(repository_of_mine, "commit", "-q", "-m", "of its own")
+    with pytest.raises(WorktreeError, match="no commit in common"):
+        changed_since(repository_of_mine, "main")
+    with pytest.raises(WorktreeError, match="no git repository"):
+        changed_since(tmp_path, "main")
 
 
 def test_the_commit_is_dirty_only_when_the_tree_differs(repository_of_mine: Path) -> None:
