@@ -213,6 +213,10 @@ def _bare(url: str) -> str:
     return _PASSWORD.sub("", url)
 
 
+_ADVICE = ("Please make sure you have the correct access rights", "and the repository exists.")
+"""What git adds to whatever ssh said; the reason stands before it."""
+
+
 def _said(done: subprocess.CompletedProcess[str]) -> str:
-    lines = [line for line in _bare(done.stderr).splitlines() if line.strip()]
+    lines = [line for line in _bare(done.stderr).splitlines() if line.strip() and line not in _ADVICE]
     return shown(" ".join(lines[-3:])) or f"exit code {done.returncode}"

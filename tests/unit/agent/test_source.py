@@ -205,3 +205,44 @@ def test_a_key_for_ssh_is_copied_for_nobody_else_and_an_unknown_secret_is_refuse
     command = found._environment["GIT_SSH_COMMAND"]
     assert "StrictHostKeyChecking=yes" in command
     assert (tmp_path / "key").stat().st_mode & 0o777 == 0o600
+
+
+def ssh_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, does: str) -> Path:
+    """A stand-in for ssh, first on PATH; it notes its arguments in the file that is returned."""
+    folder, noted = tmp_path / "bin", tmp_path / "ssh-arguments"
+    folder.mkdir()
+    (folder / "ssh").write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > {noted}\n{does}\n')
+    (folder / "ssh").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    return noted
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> Path:
+    folder = tmp_path / "deploy-key"
+    folder.mkdir()
+    (folder / "ssh-privatekey").write_text("KEY")
+    (folder / "known_hosts").write_text("example.org ssh-ed25519 AAAA")
+    return folder
+
+
+@pytest.mark.parametrize("host", ["ssh://git@example.org:2222", "git@example.org:"])
+def test_a_repository_is_cloned_over_ssh_with_the_key_of_its_secret(
+    tmp_path: Path, repository: Path, door: Door, key: Path, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    # What ssh would be told to run there is run here: it is its last argument.
+    noted = ssh_that(tmp_path, monkeypatch, 'for last; do :; done; exec sh -c "$last"')
+    source(settings(tmp_path, f"{host}{repository}", "v1", C8S_GIT_CREDENTIALS=str(key)))
+    assert [each["commit"] for each in door.committed] == [git(repository, "rev-parse", "v1")]
+    arguments = noted.read_text().splitlines()
+    assert "git@example.org" in arguments
+    assert Path(arguments[arguments.index("-i") + 1]).name == "key"
+    assert f"UserKnownHostsFile={key / 'known_hosts'}" in [word.replace("'", "") for word in arguments]
+    assert ("2222" in arguments) == ("2222" in host)
+
+
+def test_why_ssh_was_refused_is_told(tmp_path: Path, door: Door, key: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ssh_that(tmp_path, monkeypatch, 'echo "git@example.org: Permission denied (publickey)." >&2; exit 255')
+    with pytest.raises(AgentError, match=r"can't be read: git@example.org: Permission denied \(publickey\)\."):
+        source(settings(tmp_path, "ssh://git@example.org/x", C8S_GIT_CREDENTIALS=str(key)))
+    assert door.committed == []
