@@ -7,12 +7,12 @@ must outlive us is in the record and in the cluster.
 from __future__ import annotations
 
 import contextlib
-import json
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from controller.kube import KubeClient, KubeError, connect
 from kind import access, apply, doctor, image, manifests, nodes, probing, store
@@ -306,11 +306,11 @@ class Bootstrap:
         write_record(self.options.record_file, record)
 
 
-def dry_run(options: Options) -> str:
-    """The plan as JSON; nothing is asked of Docker or a cluster."""
+def dry_run(options: Options) -> list[dict[str, Any]]:
+    """The plan as plain values (`kind.plan.described`); nothing is asked of Docker or a cluster."""
     from kind.plan import described
 
-    return json.dumps(described(Bootstrap(options).steps()), indent=2, ensure_ascii=False)
+    return described(Bootstrap(options).steps())
 
 
 def _progress(say: Say) -> Callable[[str], None]:

@@ -16,6 +16,7 @@ from kind.docker import UNREACHABLE, pull_remedy
 from kind.errors import KindError, PortTakenError, ProgramFailedError, ProgramMissingError
 
 MINIMUM = (0, 30, 0)
+_NEWEST_KNOWN = "0.33.0"
 API_NODE_PORT = 30080
 S3_NODE_PORT = 30900
 _QUICK = 30.0
@@ -164,4 +165,6 @@ def how_to_install(system: str = "") -> str:
         return f"Install kind with `brew install kind`, or {where}."
     if system == "Windows":
         return f"Install kind with `winget install Kubernetes.kind`, or {where}."
-    return f"Install kind with `go install sigs.k8s.io/kind@latest`, or put its binary on PATH: {where}."
+    processor = "arm64" if platform.machine() in ("aarch64", "arm64") else "amd64"
+    address = f"https://kind.sigs.k8s.io/dl/v{_NEWEST_KNOWN}/kind-linux-{processor}"
+    return f"Install kind with `curl -Lo kind {address} && sudo install kind /usr/local/bin/`, or {where}."

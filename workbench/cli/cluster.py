@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,8 +59,8 @@ class Progress:
         self._drawn = bool(text)
 
 
-def up_kind(name: str, dry_run: bool, given: Mapping[str, Any]) -> None:
-    """Bring a kind cluster up, or say how."""
+def up_kind(name: str, dry_run: bool, output: str, given: Mapping[str, Any]) -> None:
+    """Bring a kind cluster up, or say how, in the form `output`."""
     from kind.bootstrap import dry_run as plan
     from workbench.sandbox import clusters
 
@@ -72,10 +72,21 @@ def up_kind(name: str, dry_run: bool, given: Mapping[str, Any]) -> None:
     s3 = _store(given, dry_run)
     options = replace(options, s3=s3, **plain)
     if dry_run:
-        say(plan(options))
+        _print_plan(plan(options), output)
         return
     endpoint = run_async(clusters.up(options, Progress(look(sys.stderr))))
     say(f"sandbox {name} is ready: {endpoint.url}, context kind-{name}")
+
+
+def _print_plan(steps: Sequence[Mapping[str, Any]], output: str) -> None:
+    if output != "table":
+        print_document(steps, output)
+        return
+    how = look(sys.stdout)
+    for number, each in enumerate(steps, 1):
+        needs = f"   after {', '.join(each['needs'])}" if each["needs"] else ""
+        say(f"{number:>2}. {each['step']:<11} {each['title']}{how.paint(needs, DIM)}")
+        say(f"{'':16}{clean(each['does'], colour=False)}")
 
 
 def _store(given: Mapping[str, Any], dry_run: bool = False) -> S3 | None:

@@ -34,7 +34,8 @@ def _named(name: str) -> str:
 @sandbox_option
 @click.option("--kind", is_flag=True, help="A real cluster, made with kind in Docker, instead of two processes.")
 @kind_options
-def up(name: str | None, kind: bool, dry_run: bool, **given: Any) -> None:
+@output_option
+def up(name: str | None, kind: bool, dry_run: bool, output: str, **given: Any) -> None:
     """Start a sandbox and keep it running.
 
     Without --kind it is a cluster and a controller as two processes on this machine. It listens
@@ -53,10 +54,12 @@ def up(name: str | None, kind: bool, dry_run: bool, **given: Any) -> None:
       c8s up --kind --dry-run
       kubectl --kubeconfig "$(c8s kubeconfig)" get pipelineruns
     """
+    if output != "table" and not dry_run:
+        raise InputError(f"--output {output} is the form of the plan: it goes with --kind --dry-run")
     if kind:
         from workbench.cli.cluster import up_kind
 
-        up_kind(chosen_sandbox(name, kind=True), dry_run, given)
+        up_kind(chosen_sandbox(name, kind=True), dry_run, output, given)
         return
     if dry_run or any(given.values()):
         raise InputError("--dry-run and what a cluster is made of go with --kind")

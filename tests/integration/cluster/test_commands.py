@@ -67,13 +67,16 @@ def test_without_an_engine_up_says_how_to_start_it_and_makes_nothing(machine: Ma
 
 
 def test_the_plan_is_printed_where_nothing_is_installed(machine: Machine) -> None:
-    plan = json.loads(machine("up", "--kind", "--dry-run").stdout)
+    plan = json.loads(machine("up", "--kind", "--dry-run", "-o", "json").stdout)
     assert [each["step"] for each in plan][:3] == ["machine", "cluster", "image"]
+    lines = machine("up", "--kind", "--dry-run").stdout.splitlines()
+    assert lines[:2] == [" 1. machine     Check the machine", f"{'':16}kind version; docker info"]
+    assert len(lines) == 2 * len(plan)
 
 
 def test_the_nodes_image_may_be_in_the_environment(machine: Machine) -> None:
     done = subprocess.run(
-        machine.c8s.command("up", "--kind", "--dry-run"),
+        machine.c8s.command("up", "--kind", "--dry-run", "-o", "json"),
         env={**machine.c8s.environment(), "C8S_KIND_IMAGE": "kindest/node:v9"},
         capture_output=True, text=True, timeout=60, check=True,
     )  # fmt: skip
