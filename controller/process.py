@@ -247,6 +247,7 @@ class Process:
                 allowed_origins=self._settings.allowed_origins,
                 source_limit=self._settings.source_limit,
                 cache_limit=self._settings.cache_limit,
+                workspace_limit=self._settings.workspace_limit,
             ),
             readiness=self._readiness,
             meter=self._meter,

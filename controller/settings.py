@@ -46,6 +46,7 @@ class Settings:
     allowed_origins: frozenset[str]
     source_limit: int
     cache_limit: int
+    workspace_limit: int
     log_level: str
 
 
@@ -93,6 +94,9 @@ FLAGS = (
     Flag("allowed-origin", "ORIGIN", "a web origin whose pages may call the API", many=True),
     Flag("source-limit-mib", "MIB", "the largest source that is taken, in MiB", "1024"),
     Flag("cache-limit-mib", "MIB", "the largest cache that is kept, in MiB, packed", "1024"),
+    Flag(
+        "kept-workspace-limit-mib", "MIB", "the largest workspace of a failed step that is kept, packed; 0: none", "512"
+    ),
     Flag("log-level", "LEVEL", "what is logged on stderr", "info", choices=LEVELS),
 )
 
@@ -159,6 +163,8 @@ def _settings(values: Mapping[str, Any]) -> Settings:
         allowed_origins=frozenset(values["allowed_origin"]),
         source_limit=_number("source-limit-mib", values["source_limit_mib"], 1, 1 << 20) * MEBIBYTE,
         cache_limit=_number("cache-limit-mib", values["cache_limit_mib"], 1, 1 << 20) * MEBIBYTE,
+        # No archive of a step's may be larger, so that a larger limit would not hold.
+        workspace_limit=_number("kept-workspace-limit-mib", values["kept_workspace_limit_mib"], 0, 2048) * MEBIBYTE,
         log_level=values["log_level"],
     )
 

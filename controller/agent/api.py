@@ -65,6 +65,24 @@ class Api:
         """Says that a cache's archive is whole."""
         self._call("PUT", "caches/manifest", {"key": key, "size": size, "sha256": sha256})
 
+    def workspace_terms(self, slug: str, attempt: str) -> dict[str, Any]:
+        """Whether the workspace of this attempt is to be kept (`wanted`, else `why` not), and its limit in bytes."""
+        found = self._call("GET", f"workspaces/{slug}/{attempt}", None)
+        if not isinstance(found.get("wanted"), bool) or not isinstance(found.get("limit"), int):
+            raise AgentError("the API's answer about a workspace is not understood")
+        return found
+
+    def workspace_url(self, slug: str, attempt: str, size: int, sha256: str) -> str:
+        """Where to PUT the archive of a workspace."""
+        found = self._call("POST", f"workspaces/{slug}/{attempt}", {"size": size, "sha256": sha256})
+        if not isinstance(found.get("url"), str):
+            raise AgentError("the API's answer to a workspace is not understood")
+        return str(found["url"])
+
+    def commit_workspace(self, slug: str, attempt: str, told: dict[str, Any]) -> None:
+        """Says that the archive of a workspace is whole, or why there is none (`problem`)."""
+        self._call("PUT", f"workspaces/{slug}/{attempt}/manifest", told)
+
     def source_url(self, snapshot: dict[str, Any]) -> str | None:
         """Where to PUT a repository's snapshot; None when it is there already."""
         found = self._call("POST", "source", snapshot)

@@ -17,6 +17,7 @@ import time
 
 from .collect import collect
 from .download import unpack
+from .ending import exit_code
 from .failure import AgentError, shown
 from .pack import pack
 from .scratch import content, scratch_file
@@ -52,7 +53,7 @@ def bring(settings: Settings, api: Api) -> None:
 def keep(settings: Settings, api: Api) -> None:
     """Stores the caches that were not there, when the step has succeeded."""
     try:
-        if not _succeeded(settings.need("C8S_EXIT_FILE")):
+        if exit_code(settings.need("C8S_EXIT_FILE")) != "0":
             return
         with open(os.path.join(settings.need("C8S_HANDOFF"), _NOTES), encoding="utf-8") as file:
             notes = json.load(file)
@@ -130,15 +131,6 @@ def _hash(workspace: str, pattern: str) -> str:
                     content.update(piece)
         digest.update(os.fsencode(path) + b"\0" + content.digest())
     return digest.hexdigest()
-
-
-def _succeeded(path: str) -> bool:
-    """Whether the step has ended well; one that was killed has left no code."""
-    try:
-        with open(path, encoding="ascii", errors="replace") as file:
-            return file.read(16).strip() == "0"
-    except FileNotFoundError:
-        return False
 
 
 def _say(key: str, words: Any) -> None:

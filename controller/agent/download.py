@@ -12,12 +12,17 @@ if TYPE_CHECKING:
     from .api import Api
 
 
-def unpack(api: Api, link: dict[str, Any], workspace: str, what: str, *, again: bool = True) -> tuple[int, int]:
-    """How many files there were, and how many bytes, packed. `again`: try for a while what can't be had."""
+def unpack(
+    api: Api, link: dict[str, Any], workspace: str, what: str, *, again: bool = True, any_link: bool = False
+) -> tuple[int, int]:
+    """How many files there were, and how many bytes, packed.
+
+    `again`: try for a while what can't be had. `any_link`: see `Unpacking`.
+    """
     with scratch_file(workspace) as archive:
         size = api.download(link, archive, what, again=again)
         archive.seek(0)
-        unpacking = Unpacking(workspace)
+        unpacking = Unpacking(workspace, any_link=any_link)
         try:
             unpacking.unpack(archive)
         finally:

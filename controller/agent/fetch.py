@@ -11,7 +11,9 @@ from .sharing import alone_in_container, share
 def fetch(settings: Settings) -> None:
     """Unpacks the source, then the artifacts in the order in which the steps are named, then caches."""
     api = Api(settings)
-    if settings.flag("C8S_FETCH_SOURCE"):
+    if settings.flag("C8S_FETCH_KEPT"):
+        _bring(settings, api, "source", "the kept workspace", any_link=True)
+    elif settings.flag("C8S_FETCH_SOURCE"):
         _bring(settings, api, "source", "the source")
     for slug in settings.words("C8S_FETCH_ARTIFACTS"):
         _bring(settings, api, f"artifacts/{slug}", f"the artifacts of {slug}")
@@ -23,8 +25,8 @@ def fetch(settings: Settings) -> None:
         share(settings.workspace)
 
 
-def _bring(settings: Settings, api: Api, path: str, what: str) -> None:
+def _bring(settings: Settings, api: Api, path: str, what: str, *, any_link: bool = False) -> None:
     started = time.monotonic()
-    files, size = unpack(api, api.link(path), settings.workspace, what)
+    files, size = unpack(api, api.link(path), settings.workspace, what, any_link=any_link)
     took = time.monotonic() - started
     print(f"fetched {what}: {files} files, {size} bytes packed, in {took:.2f} s", flush=True)

@@ -16,12 +16,19 @@ from .unpack import check_link, parts_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from typing import Any, BinaryIO
 
 _PIECE = 256 * 1024
 _MTIME = 946_684_800
 """2000-01-01: not the epoch, which zip files can't hold and builds trip over."""
+
+
+class TooLargeError(AgentError):
+    """The archive does not fit; `limit` is in bytes."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"it has more than {limit / 1024**2:g} MiB, packed")
 
 
 class Packed:
@@ -42,20 +49,33 @@ def pack(root: str, paths: list[str], into: BinaryIO, *, of_source: bool = False
 
     `of_source`: times and rights are those that git knows, so that equal trees give equal bytes.
     """
+    files: list[dict[str, Any]] = []
+    size, sha256 = compress(_archive(root, paths, files, of_source), into)
+    return Packed(size, sha256, files)
+
+
+def compress(pieces: Iterable[bytes], into: BinaryIO, limit: int | None = None) -> tuple[int, str]:
+    """Write the pieces as one gzip file; its size in bytes and its digest in hex.
+
+    Raises:
+        TooLargeError: it would have more than `limit` bytes.
+    """
     # Level 1: the network and the other side's disk are rarely slower than compressing harder.
     engine = zlib.compressobj(1, zlib.DEFLATED, 31)
-    digest = hashlib.sha256()
-    files: list[dict[str, Any]] = []
-    size = 0
-    for piece in _archive(root, paths, files, of_source):
+    digest, size = hashlib.sha256(), 0
+    for piece in pieces:
         packed = engine.compress(piece)
         digest.update(packed)
         size += into.write(packed)
+        if limit is not None and size > limit:
+            raise TooLargeError(limit)
     packed = engine.flush()
     digest.update(packed)
     size += into.write(packed)
+    if limit is not None and size > limit:
+        raise TooLargeError(limit)
     into.flush()
-    return Packed(size, digest.hexdigest(), files)
+    return size, digest.hexdigest()
 
 
 def _archive(root: str, paths: list[str], files: list[dict[str, Any]], of_source: bool) -> Iterator[bytes]:

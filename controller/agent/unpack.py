@@ -29,9 +29,15 @@ _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Unpacking:
-    """One archive into one root, with caps on what it may bring."""
+    """One archive into one root, with caps on what it may bring.
 
-    def __init__(self, root: str, max_bytes: int = MAX_BYTES, max_entries: int = MAX_ENTRIES) -> None:
+    `any_link`: links may lead anywhere, as in the workspace that was kept; nothing is ever unpacked through one.
+    """
+
+    def __init__(
+        self, root: str, max_bytes: int = MAX_BYTES, max_entries: int = MAX_ENTRIES, *, any_link: bool = False
+    ) -> None:
+        self._any_link = any_link
         self._root = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._at: tuple[tuple[str, ...], int] = ((), self._root)
         self._max_bytes = max_bytes
@@ -70,7 +76,8 @@ class Unpacking:
             raise AgentError(f"the archive's entry {shown(member.name)} is a hard link; it is refused")
         folder = self._enter(parts[:-1], member.name)
         if member.type == SYMLINK:
-            check_link(parts, member.target)
+            if not self._any_link:
+                check_link(parts, member.target)
             self._make_way(parts[-1], folder)
             os.symlink(member.target, parts[-1], dir_fd=folder)
         else:

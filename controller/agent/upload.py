@@ -1,4 +1,4 @@
-"""`upload`: waits for the step to end, then stores what its artifact globs name, and its caches.
+"""`upload`: waits for the step to end, then stores what its artifact globs name, its caches, or what it failed in.
 
 The wait is for SIGTERM, which a sidecar gets when the step's own container has ended. The manifest goes last: only
 with it does the step count as having its artifacts.
@@ -14,7 +14,7 @@ import time
 
 from .api import Api
 from .collect import collect
-from .failure import UsageError
+from .failure import AgentError, UsageError
 from .pack import pack
 from .scratch import content, scratch_file
 from .settings import Settings
@@ -31,12 +31,22 @@ def upload(settings: Settings) -> None:
     ready = settings.optional("C8S_READY_FILE")
     _wait_for_the_end(ready)
     api = Api(settings)
+    incomplete: AgentError | None = None
     if globs:
-        _store_artifacts(settings, api, (slug, attempt), globs, ready)
+        try:
+            _store_artifacts(settings, api, (slug, attempt), globs, ready)
+        except AgentError as problem:
+            incomplete = problem
     if settings.optional("C8S_CACHES"):
         from .caches import keep
 
         keep(settings, api)
+    if settings.flag("C8S_KEEP_WORKSPACE"):
+        from .workspace import keep as keep_workspace
+
+        keep_workspace(settings, api, (slug, attempt), failed=incomplete is not None)
+    if incomplete is not None:
+        raise incomplete
 
 
 def _store_artifacts(settings: Settings, api: Api, place: tuple[str, str], globs: list[str], ready: str | None) -> None:

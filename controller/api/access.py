@@ -86,6 +86,7 @@ RULES: Mapping[str, Rule] = {
     "listRuns": _runs("list"),
     "createRun": _runs("create"),
     "rerunRun": Rule("review", "create", "pipelineruns", named=False),
+    "copyStep": Rule("review", "create", "pipelineruns", named=False),
     "listRunEvents": _runs("get"),
     "getRun": _runs("get"),
     "deleteRun": _runs("delete"),
@@ -111,6 +112,9 @@ RULES: Mapping[str, Rule] = {
     "agentCacheLookup": Rule("capability"),
     "agentCacheUpload": Rule("capability"),
     "agentCacheManifest": Rule("capability"),
+    "agentWorkspace": Rule("capability"),
+    "agentWorkspaceUpload": Rule("capability"),
+    "agentWorkspaceManifest": Rule("capability"),
     "agentArtifacts": Rule("capability"),
     "agentUpload": Rule("capability"),
     "agentManifest": Rule("capability"),
@@ -195,9 +199,17 @@ def _forbidden(user: User, question: Question) -> problems.ApiProblem:
     return problems.ApiProblem("forbidden", f"{user.name} may not {question.sentence()}")
 
 
-async def may(connection: HTTPConnection, verb: str, resource: str, namespace: str, name: str = "") -> None:
+async def may(
+    connection: HTTPConnection,
+    verb: str,
+    resource: str,
+    namespace: str,
+    name: str = "",
+    subresource: str = "",
+    group: str = GROUP,
+) -> None:
     """A right that a call needs besides that of its rule; a problem 403 when the caller has not got it."""
-    question = Question(verb, GROUP, resource, namespace=namespace, name=name)
+    question = Question(verb, group, resource, subresource, namespace=namespace, name=name)
     user: User = connection.state.user
     if not await connection.app.state.authenticator.allowed(user, question):
         raise _forbidden(user, question)

@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse, Response
 from controller.api import agent_models as models
 from controller.api.access import GuardedRoute, unauthenticated
 from controller.api.artifact_keys import archive_key, committed, manifest_key, possible_attempts, step_of
+from controller.api.kept import copied_from, place_in, workspace
 from controller.api.problems import ApiProblem
 from controller.api.runs import find_run
 from controller.api.services import Capability, Services, services_of
@@ -29,6 +30,8 @@ async def agent_source(request: Request) -> Response:
     """Where the run's source is."""
     services = services_of(request)
     run = await run_of(services, request)
+    if (copied := copied_from(run)) is not None:
+        return JSONResponse(await _kept(services, run, copied))
     digest = await _source_digest(services, run)
     if not digest:
         raise ApiProblem("not-found", "the run has no source archive")
@@ -93,6 +96,13 @@ async def agent_manifest(request: Request, slug: str, attempt: int, body: models
         if await services.store.get(key) != document:
             raise ApiProblem("conflict", f"{slug}, attempt {attempt}: other artifacts are committed") from None
     return Response(status_code=204)
+
+
+async def _kept(services: Services, run: Mapping[str, Any], copied: Mapping[str, Any]) -> dict[str, Any]:
+    """Where the workspace is that a run is a copy of: of a run of the same namespace, whoever made the copy."""
+    origin = await find_run(services, str(run["metadata"]["namespace"]), str(copied["run"]))
+    found = await workspace(services.store, place_in(origin, str(copied["step"]), int(copied["attempt"])))
+    return {"url": await services.link("GET", found.key), "sha256": found.sha256, "size": found.size}
 
 
 async def _source_digest(services: Services, run: Mapping[str, Any]) -> str | None:

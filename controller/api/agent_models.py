@@ -55,6 +55,24 @@ class CacheArchive(CacheLookup):
     sha256: str = Field(pattern=HEX_DIGEST)
 
 
+class WorkspaceTerms(Described):
+    """Whether a workspace is to be kept, else why not, and how many bytes its archive may have."""
+
+    wanted: bool
+    limit: int
+    why: str | None = None
+
+
+class WorkspaceTold(Wire):
+    """What was stored of a workspace, or the `problem` that kept it from being stored."""
+
+    size: int | None = Field(None, ge=0)
+    sha256: str | None = Field(None, pattern=HEX_DIGEST)
+    files: int = Field(0, ge=0)
+    left_out: int = Field(0, ge=0, description="what could not be read, or is neither a file, a folder nor a link")
+    problem: str | None = Field(None, min_length=1, max_length=1000)
+
+
 class SnapshotRequest(Wire):
     """What the step that clones is about to store, and which step and attempt it is."""
 

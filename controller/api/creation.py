@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from controller.api.models import RerunRequest, RunRequest, Source
+from controller.api.models import CopyRequest, RerunRequest, RunRequest, Source
 from controller.api.problems import ApiProblem, entry
-from controller.api.views import NUMBER_LABEL, PIPELINE_LABEL
+from controller.api.views import NUMBER_LABEL, PIPELINE_LABEL, run_number
 
 KEY_LABEL = "c8s.dev/idempotency-key"
 REQUEST_ANNOTATION = "c8s.dev/request-digest"
@@ -52,7 +52,9 @@ class Order:
         return str(self.definition["name"])
 
 
-def idempotency(header: str | None, user: str, call: str, body: RunRequest | RerunRequest) -> Idempotency | None:
+def idempotency(
+    header: str | None, user: str, call: str, body: RunRequest | RerunRequest | CopyRequest
+) -> Idempotency | None:
     """From the header `Idempotency-Key`; None when there is none.
 
     Keys belong to their caller: another user's equal key means another run. `call` is the path: the same key and
@@ -103,6 +105,23 @@ def rerun_order(run: Mapping[str, Any], body: RerunRequest, checked: Checked, us
         priority=spec.get("priority"),
         rerun_of=name,
         reuse_from=name if body.from_failed or changed else None,
+    )
+
+
+def copy_order(run: Mapping[str, Any], slug: str, attempt: int, checked: Checked, user: str) -> Order:
+    """A copy of a failed step, on the workspace that was kept of this attempt."""
+    spec, name = run.get("spec") or {}, str(run["metadata"]["name"])
+    number = run_number(run)
+    kept = {"run": name, "number": "" if number is None else str(number), "step": slug, "attempt": attempt}
+    cloned = ((run.get("status") or {}).get("source") or {}).get("commit")
+    return Order(
+        *checked,
+        user=user,
+        source={"kept": kept},
+        branch=spec.get("branch"),
+        commit=cloned or spec.get("commit"),
+        event=spec.get("event"),
+        priority="high",
     )
 
 

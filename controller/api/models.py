@@ -157,9 +157,29 @@ class RerunRequest(Wire):
     model_config = ConfigDict(json_schema_extra={"examples": [{"fromFailed": True}]})
 
     from_failed: bool = Field(False, description="don't run again what succeeded and would be the same")
+    keep_on_failure: bool = Field(
+        False, description="keep the workspaces of steps that fail, unless a step itself says otherwise"
+    )
     pipeline: dict[str, Any] | None = None
     source: Source | None = None
     params: dict[ParamName, ParamValue] = Field(default_factory=dict, max_length=100)
+
+
+class CopyRequest(Wire):
+    """A copy of a failed step whose workspace was kept: of which attempt (the last that was kept), and for how long."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"seconds": 3600}]})
+
+    attempt: int | None = Field(None, ge=1, le=1000)
+    seconds: int = Field(3600, ge=60, le=86_400, description="when the copy ends by itself")
+
+
+class CopyOf(Described):
+    """The failed step that a run is a copy of, by its slug."""
+
+    run: str
+    step: str
+    attempt: int
 
 
 class PipelineRequest(Wire):
@@ -226,6 +246,7 @@ class Run(Described):
     triggered_by: str | None = None
     rerun_of: str | None = None
     reuse_from: str | None = None
+    copy_of: CopyOf | None = Field(None, description="of a copy of a failed step, made for a shell in it")
     cancel_requested: bool = False
     definition: dict[str, Any] | None = None
     status: dict[str, Any]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from controller.api.kept import copied_from
 from controller.api.problems import ApiProblem
 from controller.api.views import phase_of, pipeline_of, run_number
 
@@ -25,19 +26,24 @@ ORDERS = ("-created", "created", "-duration", "duration", "-name", "name")
 
 @dataclass(frozen=True)
 class Wanted:
-    """The filters; None and the empty set let everything through. `text` is looked for without regard to case."""
+    """The filters; None and the empty set let everything through. `text` is looked for without regard to case.
+
+    `copies`: whether copies of failed steps, made for a shell, are among them.
+    """
 
     phases: frozenset[str] = frozenset()
     pipeline: str | None = None
     branch: str | None = None
     since: datetime | None = None
     text: str = ""
+    copies: bool = True
 
     def takes(self, run: Object) -> bool:
         """Whether the run passes every filter."""
         spec = run.get("spec") or {}
         return (
-            (not self.phases or phase_of(run) in self.phases)
+            (self.copies or copied_from(run) is None)
+            and (not self.phases or phase_of(run) in self.phases)
             and (self.pipeline is None or pipeline_of(run) == self.pipeline)
             and (self.branch is None or spec.get("branch") == self.branch)
             and (self.since is None or _is_since(run, self.since))

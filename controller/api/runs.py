@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse, Response
 
 from controller.api import creation, definitions, models, pages, views
 from controller.api.access import GuardedRoute, may
+from controller.api.kept import copied_from
 from controller.api.launching import launch
 from controller.api.problems import ApiProblem, entry
 from controller.api.services import Services, services_of
@@ -77,9 +78,13 @@ async def rerun_run(
     found = await find_run(services, ns, run)
     if views.phase_of(found) not in ENDED:
         raise ApiProblem("conflict", f"the run {run} has not ended yet ({views.phase_of(found)}); cancel it or wait")
+    if copied_from(found) is not None:
+        raise ApiProblem("conflict", f"the run {run} is a copy of a failed step, made for a shell in it")
     definition = body.pipeline or (found.get("spec") or {}).get("pipeline")
     if not definition:
         raise ApiProblem("conflict", f"the run {run} ended before it had a pipeline")
+    if body.keep_on_failure:
+        definition = {**definition, "keepOnFailure": True}
     params = creation.params_again(found, definition, body.params)
     checked = await asyncio.to_thread(definitions.checked, definition, params)
     return await _launched(services, ns, creation.rerun_order(found, body, checked, user), key)
@@ -126,6 +131,7 @@ async def list_runs(
     branch: Annotated[str | None, Query(max_length=255)] = None,
     since: Annotated[str | None, Query(pattern=models.TIME, description="created at or after this time")] = None,
     text: Annotated[str, Query(max_length=200, description="in the name, branch, commit or trigger")] = "",
+    copies: Annotated[bool, Query(description="also the copies of failed steps that people look around in")] = True,
     sort: Annotated[Order, Query(description="a leading - is descending")] = "-created",
 ) -> Response:
     """One page of runs, newest first unless `sort` says otherwise."""
@@ -134,7 +140,7 @@ async def list_runs(
     start = pages.time_of(since) if since is not None else None
     if since is not None and start is None:
         raise ApiProblem("bad-request", "since is no time that exists; it is written like 2026-01-31T12:00:00Z")
-    wanted = pages.Wanted(frozenset(phase or ()), pipeline, branch, start, text)
+    wanted = pages.Wanted(frozenset(phase or ()), pipeline, branch, start, text, copies)
     version = services.history.latest
     page = pages.page(
         services.runs.list(ns), wanted, order=sort, limit=limit, after=continue_, now=services.wall_clock()

@@ -49,6 +49,7 @@ class ApiSettings:
     source_limit: int = 1024 * MEBIBYTE
     artifact_limit: int = 2048 * MEBIBYTE
     cache_limit: int = 1024 * MEBIBYTE
+    workspace_limit: int = 512 * MEBIBYTE
     link_seconds: int = 900
     idle_seconds: float = 30.0
     heartbeat_seconds: float = 15.0

@@ -35,12 +35,18 @@ def run_view(run: Object, *, definition: bool) -> dict[str, Any]:
         "triggeredBy": spec.get("triggeredBy"),
         "rerunOf": spec.get("rerunOf"),
         "reuseFrom": spec.get("reuseFrom"),
+        "copyOf": _copy_of(spec),
         "cancelRequested": bool(spec.get("cancel")),
         "status": {"phase": "Pending", **(run.get("status") or {})},
     }
     if definition:
         answer["definition"] = pipeline
     return answer
+
+
+def _copy_of(spec: Object) -> dict[str, Any] | None:
+    kept = (spec.get("source") or {}).get("kept")
+    return {field: kept.get(field) for field in ("run", "step", "attempt")} if kept else None
 
 
 def run_number(run: Object) -> int | None:

@@ -50,6 +50,14 @@ class ReadManifest:
 
 
 @dataclass(frozen=True)
+class ReadWorkspace:
+    """Ask the store what became of the workspace of an attempt that failed."""
+
+    slug: str
+    number: int
+
+
+@dataclass(frozen=True)
 class PrepareSecrets:
     """Make the run's own Secrets: copies of the values it uses, and its agents' token."""
 
@@ -61,4 +69,4 @@ class CancelRun:
     name: str
 
 
-Action = StartAttempt | StopPod | RemoveJob | FindJob | ReadManifest | PrepareSecrets | CancelRun
+Action = StartAttempt | StopPod | RemoveJob | FindJob | ReadManifest | ReadWorkspace | PrepareSecrets | CancelRun

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from controller.operator import names
-from controller.operator.observed import AttemptView, Milestones, sight, started_containers
+from controller.operator.copies import was_to_keep
+from controller.operator.observed import AttemptView, Milestones, sight, started_containers, upload_is_over
 from controller.pipeline import duration
 from controller.pipeline.graph import ExpandedStep
 from controller.pipeline.model import Step
@@ -18,6 +19,7 @@ _FINAL = ("Succeeded", "Failed", "Cancelled")
 _STOPPED = {"Cancelled": "RunCancelled", "RunTimeout": "Timeout", "Timeout": "Timeout"}
 STOP_AFTER = 1
 """The `activeDeadlineSeconds` that ends a pod."""
+_LONGEST_PROBLEM = 500
 # A Job that the cache has not shown for so long is asked for.
 _MISSING_AFTER = timedelta(seconds=20)
 
@@ -58,6 +60,8 @@ def updated(attempt: Json, view: AttemptView, step: Step, now: datetime, *, stop
     if view.log is not None:
         fresh["log"] = view.log
     if attempt["phase"] in _FINAL:
+        if view.workspace_read and awaits_workspace(attempt, view, read=True):
+            fresh["kept"] = _kept(view.workspace)
         return fresh
     if view.job is None and view.pod is None:
         return _lost(fresh, now) if view.gone else fresh
@@ -130,6 +134,31 @@ def wants_manifest(attempt: Json, view: AttemptView, step: Step) -> bool:
     if not step.artifacts or attempt["phase"] in _FINAL:
         return False
     return sight(view, artifacts=True, memory_limit=None).check_manifest
+
+
+def awaits_workspace(attempt: Json, view: AttemptView, *, read: bool = False) -> bool:
+    """Whether it is still to be told what became of the workspace of an attempt that has failed.
+
+    A cancelled run's is nothing to look for. `read`: the store's answer is there.
+    """
+    if attempt["phase"] not in ("Failed", "Cancelled") or attempt["reason"] == "RunCancelled" or "kept" in attempt:
+        return False
+    return was_to_keep(view.pod) and "running" in attempt["times"] and view.workspace_read is read
+
+
+def wants_workspace(attempt: Json, view: AttemptView) -> bool:
+    """Whether the upload has ended and nobody has looked yet at what it told of the workspace."""
+    return awaits_workspace(attempt, view) and view.pod is not None and upload_is_over(view.pod)
+
+
+def _kept(told: Json | None) -> Json:
+    """What the agent told, as the status has it."""
+    if told is None:
+        return {"problem": "its upload did not finish; the log of upload may say more"}
+    if "problem" in told:
+        return {"problem": str(told["problem"])[:_LONGEST_PROBLEM]}
+    left_out = {"leftOut": told["leftOut"]} if told.get("leftOut") else {}
+    return {"bytes": told["size"], "files": told.get("files", 0), **left_out}
 
 
 def must_stop(

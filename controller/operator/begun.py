@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from controller.operator import attempts
-from controller.operator.actions import FindJob, ReadManifest, RemoveJob
+from controller.operator.actions import FindJob, ReadManifest, ReadWorkspace, RemoveJob
 from controller.operator.look import FINAL, Look, Verdict, entry_of, held, not_now, start, stop_pod
 from controller.operator.observed import is_over
 from controller.pipeline.graph import ExpandedStep
@@ -58,6 +58,8 @@ def _one_attempt(look: Look, step: ExpandedStep, attempt: Json) -> Json:
         look.actions.append(RemoveJob(metadata["namespace"], metadata["name"], metadata["uid"]))
     if attempts.wants_manifest(fresh, view, step.step):
         look.actions.append(ReadManifest(step.slug, attempt["number"]))
+    if attempts.wants_workspace(fresh, view):
+        look.actions.append(ReadWorkspace(step.slug, attempt["number"]))
     due = attempts.missing_since(fresh, view)
     if due is not None and look.now >= due:
         look.actions.append(FindJob(step.slug, attempt["number"], attempt["jobName"]))

@@ -16,7 +16,7 @@ from controller.operator import attempts
 from controller.operator.actions import Action, CancelRun
 from controller.operator.begun import look_at_attempts, look_at_last
 from controller.operator.look import FINAL, Look
-from controller.operator.observed import Observed, is_over
+from controller.operator.observed import AttemptView, Observed, is_over
 from controller.operator.settings import OperatorSettings
 from controller.operator.summary import finished_run, running_run
 from controller.operator.told import critical_path, with_queued, with_words
@@ -146,7 +146,7 @@ def _conclude(look: Look, old: Json, entries: list[Json], began: datetime) -> De
             look.actions += [CancelRun(o.name) for o in look.observed.ahead if o.earlier and not o.cancelled]
     actions = tuple(look.actions)
     if all(entry["phase"] in FINAL for entry in entries):
-        waiting, give_up = _open_logs(look, entries)
+        waiting, give_up = _open_ends(look, entries)
         if not waiting:
             status = finished_run(base | {"criticalPath": critical_path(entries)}, old, entries, look.now)
             return Decision(status, actions)
@@ -156,8 +156,8 @@ def _conclude(look: Look, old: Json, entries: list[Json], began: datetime) -> De
     return Decision(status, actions, min(look.due, default=None))
 
 
-def _open_logs(look: Look, entries: list[Json]) -> tuple[bool, datetime]:
-    """Whether logs of the run have not reached their end, and until when that is waited for."""
+def _open_ends(look: Look, entries: list[Json]) -> tuple[bool, datetime]:
+    """Whether logs have not reached their end or workspaces are still being kept, and until when that is waited for."""
     ends = [datetime.fromisoformat(e["completionTime"]) for e in entries if e.get("completionTime")]
     if look.observed.since is not None:
         # What ended while nobody looked has its log all the same.
@@ -165,4 +165,11 @@ def _open_logs(look: Look, entries: list[Json]) -> tuple[bool, datetime]:
     give_up = max(ends, default=look.now) + timedelta(seconds=look.settings.log_patience)
     open_logs = any(view.open_logs for view in look.observed.attempts.values())
     running = any(view.pod is not None and not is_over(view.pod) for view in look.observed.attempts.values())
-    return (open_logs or running) and look.now < give_up, give_up
+    kept = any(
+        attempts.awaits_workspace(
+            attempt, look.observed.attempts.get((entry["slug"], attempt["number"]), AttemptView())
+        )
+        for entry in entries
+        for attempt in entry.get("attempts") or []
+    )
+    return (open_logs or running or kept) and look.now < give_up, give_up

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from controller.operator import names
+from controller.operator.copies import copied_from
 
 Json = dict[str, Any]
 
@@ -51,13 +52,21 @@ def finalizers_patch(run: Json, *, hold: bool) -> list[Json]:
 
 
 def surplus(runs: Iterable[Json], limit: int) -> list[Json]:
-    """The runs that have ended, are more than `limit` of their pipeline, and were made first."""
+    """The runs that have ended, are more than `limit` of their pipeline, and were made first.
+
+    Of copies of failed steps, which are deleted by who leaves them, those that were left without that.
+    """
     ended: dict[tuple[str, str], list[Json]] = defaultdict(list)
+    copies: list[Json] = []
     for run in runs:
-        if (run.get("status") or {}).get("phase") in _FINAL and not is_deleted(run):
+        if (run.get("status") or {}).get("phase") not in _FINAL or is_deleted(run):
+            continue
+        if copied_from(run) is not None:
+            copies.append(run)
+        else:
             pipeline = names.labels_of(run)[names.PIPELINE]
             ended[run["metadata"]["namespace"], pipeline].append(run)
-    found: list[Json] = []
+    found = copies
     for each in ended.values():
         each.sort(key=_age)
         found += each[: max(0, len(each) - limit)]

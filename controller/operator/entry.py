@@ -35,6 +35,8 @@ while [ -n "$2" ] && [ ! -e "$2" ] && [ $tries -lt 6000 ]; do
   sleep 0.01 2>/dev/null || { sleep 1; tries=$((tries + 99)); }
   tries=$((tries + 1))
 done
+# Who finds the file empty knows that the step began and was killed.
+if [ -n "$3" ]; then : >"$3"; fi
 if env --default-signal=INT true 2>/dev/null; then
   env --default-signal=INT,QUIT sh -e -c "trap 'exit 143' TERM; $1" &
 else
@@ -50,7 +52,7 @@ while [ -n "$stopped" ]; do
   again=$?
   [ $again = 127 ] || code=$again
 done
-# For the caches: only what a step made that succeeded is kept.
+# For caches, which are kept of a step that succeeded, and the workspace, of one that failed.
 if [ -n "$3" ]; then echo $code >"$3"; fi
 exit $code
 """

@@ -29,6 +29,7 @@ from controller.operator.actions import (
     FindJob,
     PrepareSecrets,
     ReadManifest,
+    ReadWorkspace,
     RemoveJob,
     StartAttempt,
     StopPod,
@@ -87,6 +88,8 @@ class Errands:
                 await self._find(run, state, action)
             case ReadManifest():
                 await self._read_manifest(run, state, action)
+            case ReadWorkspace():
+                await self._read_workspace(run, state, action)
             case PrepareSecrets():
                 await self.prepare(run, state)
             case CancelRun():
@@ -163,6 +166,12 @@ class Errands:
             found = json.loads(await self._store.get(key))
         state.manifests[action.slug, action.number] = found
 
+    async def _read_workspace(self, run: Json, state: RunState, action: ReadWorkspace) -> None:
+        metadata = run["metadata"]
+        key = names.workspace_manifest_key(metadata["namespace"], metadata["uid"], action.slug, action.number)
+        there = await self._store.head(key) is not None
+        state.workspaces[action.slug, action.number] = json.loads(await self._store.get(key)) if there else None
+
     async def earlier(self, run: Json) -> dict[str, Reusable]:
         """What the run named by `reuseFrom` has to offer; a step whose artifacts are swept away is no offer."""
         namespace, name = run["metadata"]["namespace"], run["spec"]["reuseFrom"]
@@ -200,7 +209,7 @@ class Errands:
             state.secret_values = await secrets.copy_values(self._client, run, state.steps)
             state.missing_secrets = secrets.missing(state.steps, state.secret_values)
             state.missing_secrets |= await self._missing_credentials(run, state)
-            if jobs.uses_agents(state.steps, run):
+            if jobs.uses_agents(state.steps, run, state.pipeline):
                 await secrets.give_token(self._client, run, self._settings, self._now().timestamp())
         except KubeError as error:
             state.not_ready_because = str(error)[:_LONGEST_MESSAGE]

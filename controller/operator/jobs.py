@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from controller.operator import entry, names, services, source_step
+from controller.operator import copies, entry, names, services, source_step
 from controller.operator.settings import OperatorSettings
 from controller.pipeline import duration
 from controller.pipeline.graph import ExpandedStep
@@ -43,12 +43,24 @@ class StepPlan:
 
     @property
     def uploads(self) -> bool:
-        return bool(self.step.step.artifacts or self.step.step.cache)
+        return bool(self.step.step.artifacts or self.step.step.cache) or self.keeps
+
+    @property
+    def keeps(self) -> bool:
+        """Whether the workspace is kept if the attempt fails."""
+        return not self.clones and copies.keeps_workspace(self.pipeline, self.step.step)
+
+    @property
+    def tells_code(self) -> bool:
+        """Whether the step's exit code is left to its agent."""
+        return bool(self.step.step.cache) or self.keeps
 
 
-def uses_agents(steps: Sequence[ExpandedStep], run: Json) -> bool:
+def uses_agents(steps: Sequence[ExpandedStep], run: Json, pipeline: Pipeline) -> bool:
     """Whether any pod of the run will hold an agent."""
-    return bool(run["spec"].get("source")) or any(step.step.artifacts or step.step.cache for step in steps)
+    return bool(run["spec"].get("source")) or any(
+        step.step.artifacts or step.step.cache or copies.keeps_workspace(pipeline, step.step) for step in steps
+    )
 
 
 def build(plan: StepPlan, settings: OperatorSettings) -> Json:
@@ -102,7 +114,8 @@ def _step_container(plan: StepPlan, settings: OperatorSettings) -> Json:
         step,
         plan.facts,
         expanded.matrix,
-        attempt=plan.attempt,
+        # A copy of a failed step has the surroundings of what it is a copy of.
+        attempt=(copies.copied_from(plan.run) or {}).get("attempt") or plan.attempt,
         name=expanded.name,
         workspace=names.WORKSPACE,
     )
@@ -121,7 +134,7 @@ def _step_container(plan: StepPlan, settings: OperatorSettings) -> Json:
         env.append({"name": "C8S_SECRETS", "value": names.SECRETS_FOLDER})
     if plan.uploads:
         mounts.append({"name": "handoff", "mountPath": names.HANDOFF_FOLDER, "readOnly": True})
-    if step.cache:
+    if plan.tells_code:
         mounts.append({"name": "exit", "mountPath": names.EXIT_FOLDER})
     container: Json = {
         "name": names.STEP_CONTAINER,
@@ -129,7 +142,7 @@ def _step_container(plan: StepPlan, settings: OperatorSettings) -> Json:
         "command": entry.command(
             step.commands,
             wait_for=names.READY_FILE if plan.uploads else "",
-            code_to=names.EXIT_FILE if step.cache else "",
+            code_to=names.EXIT_FILE if plan.tells_code else "",
         ),
         "workingDir": folder,
         "env": env,
@@ -150,6 +163,7 @@ def _agents(plan: StepPlan, settings: OperatorSettings) -> list[Json]:
     if plan.fetches:
         environment = {
             "C8S_FETCH_SOURCE": "1" if plan.run["spec"].get("source") else "0",
+            "C8S_FETCH_KEPT": "1" if copies.copied_from(plan.run) else "0",
             "C8S_FETCH_ARTIFACTS": ",".join(plan.upstream),
         }
         fetch = _agent(names.FETCH, environment | caches, settings)
@@ -163,9 +177,11 @@ def _agents(plan: StepPlan, settings: OperatorSettings) -> list[Json]:
             "C8S_ATTEMPT": str(plan.attempt),
             "C8S_ARTIFACTS": json.dumps([fill(glob, values) for glob in step.artifacts]),
         }
+        if plan.keeps:
+            environment |= {copies.KEEPS: "1", "C8S_EXIT_FILE": names.EXIT_FILE}
         upload = _agent(names.UPLOAD, {**environment, **caches, "C8S_READY_FILE": names.READY_FILE}, settings)
         upload["volumeMounts"].append({"name": "handoff", "mountPath": names.HANDOFF_FOLDER})
-        if caches:
+        if plan.tells_code:
             upload["volumeMounts"].append({"name": "exit", "mountPath": names.EXIT_FOLDER, "readOnly": True})
         agents.append({**upload, "restartPolicy": "Always"})
     return agents
@@ -236,7 +252,7 @@ def _volumes(plan: StepPlan) -> list[Json]:
         volumes.append({"name": "agent", "secret": {**token, "defaultMode": 0o444}})
     if plan.uploads:
         volumes.append({"name": "handoff", "emptyDir": {}})
-    if plan.step.step.cache:
+    if plan.tells_code:
         volumes.append({"name": "exit", "emptyDir": {}})
     files = [use for use in plan.step.step.secrets if use.file]
     if files:

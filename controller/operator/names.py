@@ -23,7 +23,7 @@ READY_FILE = f"{HANDOFF_FOLDER}/ready"
 """Made by the upload agent once it waits for the step's end."""
 EXIT_FOLDER = "/var/run/c8s-exit"
 EXIT_FILE = f"{EXIT_FOLDER}/code"
-"""Gets the exit code of a step that keeps caches."""
+"""Gets the exit code of a step that keeps caches, or its workspace when it fails."""
 SECRETS_FOLDER = "/var/run/c8s-secrets"
 STEP_CONTAINER, FETCH, UPLOAD = "step", "fetch", "upload"
 
@@ -59,6 +59,10 @@ def secret_key(use: SecretUse) -> str:
 
 def manifest_key(namespace: str, run: str, slug: str, attempt: int) -> str:
     return f"artifacts/{namespace}/{run}/{slug}/{attempt}.json"
+
+
+def workspace_manifest_key(namespace: str, run_uid: str, slug: str, attempt: int) -> str:
+    return f"workspaces/{namespace}/{run_uid}/{slug}/{attempt}.json"
 
 
 def labels_of(run: Json) -> dict[str, str]:

@@ -44,6 +44,10 @@ class AttemptView:
     """What the agent has committed."""
     manifest_read: bool = False
     """Whether the store was asked after the upload ended."""
+    workspace: Json | None = None
+    """What the agent has told of the workspace of an attempt that failed."""
+    workspace_read: bool = False
+    """Whether the store was asked for that after the upload ended."""
     log: Json | None = None
     """The log object, once the step's log is archived."""
     open_logs: tuple[str, ...] = ()
@@ -144,6 +148,11 @@ def started_containers(pod: Json) -> list[str]:
     status = pod.get("status") or {}
     entries = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
     return [e["name"] for e in entries if "running" in (e.get("state") or {}) or "terminated" in (e.get("state") or {})]
+
+
+def upload_is_over(pod: Json) -> bool:
+    """Whether the agent that stores what a step leaves has ended, and so will tell nothing more."""
+    return is_over(pod) or "terminated" in ((container_status(pod, names.UPLOAD) or {}).get("state") or {})
 
 
 def is_over(pod: Json) -> bool:

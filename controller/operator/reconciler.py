@@ -16,7 +16,7 @@ from controller.kube import (
     NotFound,
 )
 from controller.operator import deletion, groups, names
-from controller.operator.actions import FindJob, PrepareSecrets, ReadManifest
+from controller.operator.actions import FindJob, PrepareSecrets, ReadManifest, ReadWorkspace
 from controller.operator.belongings import Belongings, Key, Place, key_of, place_of
 from controller.operator.decide import RUN_FINAL, Decision, decide
 from controller.operator.durations import StepDurations
@@ -211,7 +211,8 @@ class Reconciler:
             state.settled = settled(decision.status, observed)
             if failures:
                 raise failures[0]
-            if not any(isinstance(action, PrepareSecrets | ReadManifest | FindJob) for action in decision.actions):
+            asked = PrepareSecrets | ReadManifest | ReadWorkspace | FindJob
+            if not any(isinstance(action, asked) for action in decision.actions):
                 return decision.look_again
 
     async def _begin(self, key: Key, run: Json) -> RunState | None:
@@ -323,6 +324,8 @@ class Reconciler:
             state.milestones.get(pod["metadata"]["uid"], Milestones()),
             state.manifests.get(place),
             checked,
+            state.workspaces.get(place),
+            place in state.workspaces,
             results.get(names.STEP_CONTAINER),
             tuple(name for name, result in results.items() if result is None),
         )

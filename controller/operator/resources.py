@@ -84,6 +84,10 @@ def pipeline_run() -> Json:
     digest: Json = {"type": "string", "pattern": "^sha256:[0-9a-f]{64}$"}
     archive = _object({"digest": digest, "contents": digest}, "digest")
     git = _object({"url": _STRING, "revision": _STRING, "submodules": {"type": "boolean"}, "secretRef": _STRING}, "url")
+    kept = _object(
+        {"run": _STRING, "number": _STRING, "step": _STRING, "attempt": {"type": "integer", "minimum": 1}},
+        *("run", "step", "attempt"),
+    )
     spec = _object(
         {
             "pipelineConfigRef": _object({"name": _STRING}, "name"),
@@ -93,7 +97,7 @@ def pipeline_run() -> Json:
             "event": {"type": "string", "enum": ["push", "pull_request", "tag", "manual"]},
             "changedFiles": {**_list(_STRING), "maxItems": MOST_CHANGED_FILES},
             "params": {"type": "object", "additionalProperties": _STRING},
-            "source": _object({"archive": archive, "git": git}),
+            "source": _object({"archive": archive, "git": git, "kept": kept}),
             "priority": {"type": "string", "enum": ["high", "normal", "low"]},
             "triggeredBy": _STRING,
             "rerunOf": _STRING,
@@ -152,6 +156,7 @@ def _run_status() -> Json:
             "times": times,
             "containers": _list(_STRING),
             "log": _OPEN,
+            "kept": _object({"bytes": _NUMBER, "files": _NUMBER, "leftOut": _NUMBER, "problem": _STRING}),
         },
         "number",
     )

@@ -36,6 +36,8 @@ def identity(spec: Json, cloned: Json | None) -> Json | None:
     source = spec.get("source") or {}
     if source.get("git"):
         return {"commit": cloned["commit"]} if cloned else None
+    if source.get("kept"):
+        return {"kept": source["kept"]}
     archive = source.get("archive") or {}
     # An edit of the pipeline's own file alone, which lies among the others, makes no other source.
     return {"contents": archive.get("contents") or archive.get("digest")}
@@ -76,7 +78,7 @@ def _resolved(pipeline: Pipeline, step: ExpandedStep, facts: RunFacts) -> Json:
     values = {name: value for name, value in template_values(facts, step.matrix).items() if name not in _OF_THE_RUN}
     definition = step.step.model_dump(by_alias=True, exclude_defaults=True, mode="json")
     # How often and how long it is tried, and what for, changes nothing of what it makes.
-    for field in ("dependsOn", "timeout", "retryPolicy", "matrix", "allowFailure", "conditional"):
+    for field in ("dependsOn", "timeout", "retryPolicy", "matrix", "allowFailure", "conditional", "keepOnFailure"):
         definition.pop(field, None)
     return {
         "name": step.name,

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from controller.operator.belongings import place_of
+from controller.operator.copies import copied_from
 from controller.operator.groups import group_of
 from controller.operator.names import RUN_NUMBER
 from controller.operator.observed import Milestones, Refusal
@@ -64,6 +65,8 @@ class RunState:
     """By the pod's uid."""
     manifests: dict[tuple[str, int], Json | None] = field(default_factory=dict)
     """What the store said of an attempt's artifacts; None for nothing."""
+    workspaces: dict[tuple[str, int], Json | None] = field(default_factory=dict)
+    """What the store said of the workspace of an attempt that failed; None for nothing."""
     prepared: bool = False
     not_ready_because: str = ""
     """Why the run's Secrets could not be made."""
@@ -125,9 +128,11 @@ def read_run(run: Json, now: datetime) -> RunState:
     if wrong:
         raise InvalidRunError("; ".join(sentence for _, sentence in wrong))
     steps, source_step = with_source_step(run, expand(pipeline))
+    # A copy of a failed step has the surroundings of what it is a copy of.
+    copied = copied_from(run)
     facts = RunFacts(
-        metadata["name"],
-        (metadata.get("labels") or {}).get(RUN_NUMBER, ""),
+        copied["run"] if copied else metadata["name"],
+        copied.get("number", "") if copied else (metadata.get("labels") or {}).get(RUN_NUMBER, ""),
         spec.get("commit") or "",
         spec.get("branch") or "",
         values,

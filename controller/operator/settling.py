@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from controller.operator.attempts import awaits_workspace
 from controller.operator.look import FINAL
 from controller.operator.observed import AttemptView, Observed
 
@@ -25,6 +26,10 @@ def settled(status: Json, observed: Observed) -> frozenset[str]:
         if entry["phase"] not in FINAL or entry["slug"] in found or entry["name"] == observed.source_step:
             continue
         seen = views.get(entry["slug"], [])
-        if len(seen) == len(entry.get("attempts") or []) and all(view.settled for view in seen):
+        tried = entry.get("attempts") or []
+        if len(seen) != len(tried) or not all(view.settled for view in seen):
+            continue
+        views_of = (observed.attempts.get((entry["slug"], each["number"]), AttemptView()) for each in tried)
+        if not any(map(awaits_workspace, tried, views_of)):
             found.add(entry["slug"])
     return frozenset(found)

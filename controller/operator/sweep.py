@@ -21,7 +21,9 @@ from controller.operator.turns import Turns
 Json = dict[str, Any]
 _log = logging.getLogger(__name__)
 
-PREFIXES = ("logs/", "artifacts/", "caches/", "sources/")
+PREFIXES = ("logs/", "artifacts/", "caches/", "sources/", "workspaces/")
+_ORPHANED_AFTER = timedelta(hours=1)
+"""From when on a workspace goes whose run is gone: by then every controller knows the run that has one."""
 _FIRST_AFTER = 60.0
 _FINAL = ("Succeeded", "Failed", "Cancelled")
 
@@ -57,16 +59,22 @@ class Needed:
     """(namespace, name) of runs whose logs and artifacts stay."""
     caches: frozenset[str] = frozenset()
     """What the names of the caches begin with that were used lately."""
+    uids: frozenset[str] = frozenset()
+    """Of runs whose workspaces stay."""
+    known: frozenset[str] = frozenset()
+    """The uids of all runs there are."""
 
 
 def needed(runs: Iterable[Json], now: datetime, retention: timedelta) -> Needed:
     """What has to stay: all that belongs to a run that goes on or was made lately, and what such a run reuses."""
-    sources, kept = set[str](), set[tuple[str, str]]()
+    sources, kept, uids, known = set[str](), set[tuple[str, str]](), set[str](), set[str]()
     for run in runs:
         metadata, spec, status = run["metadata"], run["spec"], run.get("status") or {}
+        known.add(metadata["uid"])
         young = now - datetime.fromisoformat(metadata["creationTimestamp"]) < retention
         if status.get("phase") in _FINAL and not young:
             continue
+        uids.add(metadata["uid"])
         archive = (spec.get("source") or {}).get("archive") or {}
         for digest in (archive.get("digest"), (status.get("source") or {}).get("digest")):
             if digest:
@@ -75,20 +83,25 @@ def needed(runs: Iterable[Json], now: datetime, retention: timedelta) -> Needed:
         for name in (metadata["name"], spec.get("reuseFrom"), spec.get("rerunOf"), *reused):
             if name:
                 kept.add((metadata["namespace"], name))
-    return Needed(frozenset(sources), frozenset(kept))
+    return Needed(frozenset(sources), frozenset(kept), uids=frozenset(uids), known=frozenset(known))
 
 
 def is_expired(key: str, modified: datetime, needs: Needed, now: datetime, retention: timedelta) -> bool:
     """Whether an object may go."""
-    if now - modified <= retention:
-        return False
     kind, _, rest = key.partition("/")
     parts = rest.split("/")
+    if kind == "workspaces" and len(parts) > 1 and parts[1] not in needs.known:
+        # It may hold what its step wrote down of secrets, and nobody can enter it any more.
+        return now - modified > _ORPHANED_AFTER
+    if now - modified <= retention:
+        return False
     if kind == "caches":
         # Its document has the date of its last use, the archive that of its making.
         return key.endswith(".json") or key.rpartition("/")[2].partition(".")[0] not in needs.caches
     if kind == "sources":
         return parts[0].split(".", 1)[0] not in needs.sources
+    if kind == "workspaces" and len(parts) > 1:
+        return parts[1] not in needs.uids
     if kind in ("logs", "artifacts") and len(parts) > 1:
         return (parts[0], parts[1]) not in needs.runs
     return False
@@ -151,8 +164,9 @@ class Sweeper:
         retention, count = timedelta(seconds=self._settings.retention), 0
         for prefix in PREFIXES:
             old, young = [], set[str]()
+            least = min(retention, _ORPHANED_AFTER) if prefix == "workspaces/" else retention
             async for info in self._store.list(prefix):
-                if self._now() - info.modified > retention:
+                if self._now() - info.modified > least:
                     old.append(info)
                 elif prefix == "caches/":
                     young.add(info.key.rpartition("/")[2].partition(".")[0])

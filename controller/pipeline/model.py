@@ -176,6 +176,8 @@ class Step(Model):
     """How often the step is tried again."""
     allow_failure: bool = False
     """A failure of this step fails neither the run nor what depends on it."""
+    keep_on_failure: bool | None = None
+    """Keep the workspace of an attempt that fails, for `c8s shell RUN STEP`. By default as the pipeline says."""
     working_dir: str | None = None
     """The folder below the workspace in which the commands begin."""
 
@@ -205,6 +207,8 @@ class Pipeline(Model):
     """Steps that run at once, at most."""
     retry_policy: RetryPolicy | None = None
     """For steps that have none of their own."""
+    keep_on_failure: bool = False
+    """For steps that don't say themselves whether the workspace of a failed attempt is kept."""
     concurrency: Concurrency | None = None
     """Runs that must not run side by side."""
     steps: list[Step] = Field(min_length=1, max_length=MAX_STEPS)

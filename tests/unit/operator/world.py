@@ -12,6 +12,7 @@ from controller.operator.actions import (
     FindJob,
     PrepareSecrets,
     ReadManifest,
+    ReadWorkspace,
     RemoveJob,
     StartAttempt,
     StopPod,
@@ -133,7 +134,8 @@ class World:
             self.status, self.actions, self.look_again = decision.status, decision.actions, decision.look_again
             for action in decision.actions:
                 self.act(action)
-            if not any(isinstance(action, PrepareSecrets | ReadManifest | FindJob) for action in decision.actions):
+            asked = PrepareSecrets | ReadManifest | ReadWorkspace | FindJob
+            if not any(isinstance(action, asked) for action in decision.actions):
                 return self
         raise AssertionError(f"it goes on and on: {self.actions}")
 
