@@ -18,12 +18,11 @@ from typing import Any
 from embedded.machinery import crds, deletion, envelope, errors, proposals, quota
 from embedded.machinery.resources import (
     CUSTOM_RESOURCE_DEFINITIONS,
-    NAMESPACES,
     PODS,
-    RESOURCE_QUOTAS,
     Catalogue,
     ResourceType,
 )
+from embedded.machinery.rooms import Rooms
 from embedded.machinery.selectors import predicate
 from embedded.machinery.subscription import Subscription
 from embedded.machinery.write import PatchKind, Write, Written
@@ -57,6 +56,7 @@ class Registry:
         self.store = store
         self.clock = clock
         self.pick = pick
+        self._rooms = Rooms(store)
         self.catalogue = Catalogue()
         for _, body in store.scan(CUSTOM_RESOURCE_DEFINITIONS.key):
             for resource in crds.resources_of(json.loads(body)):
@@ -302,18 +302,18 @@ class Registry:
         """
         if not resource.namespaced:
             return
-        found = self.find(NAMESPACES, None, namespace or "")
-        if found is None:
+        room = self._rooms.find(namespace or "")
+        if room is None:
             raise errors.not_found("namespaces", namespace or "")
-        if "deletionTimestamp" in found["metadata"]:
+        if "deletionTimestamp" in room.namespace["metadata"]:
             raise errors.terminating(resource.plural, name, resource.group, namespace or "")
 
     def _require_quota(self, resource: ResourceType, namespace: str | None, obj: Json) -> None:
         if namespace is None or not resource.namespaced:
             return
-        quotas = [json.loads(body) for _, body in self.store.scan(RESOURCE_QUOTAS.key, namespace)]
-        if quotas:
-            quota.check(quotas, resource.key, obj, used_of=lambda names, q: self.quota_use(namespace, names, q))
+        room = self._rooms.find(namespace)
+        if room is not None and room.quotas:
+            quota.check(room.quotas, resource.key, obj, used_of=lambda names, q: self.quota_use(namespace, names, q))
 
     def quota_use(self, namespace: str, names: Iterable[str], of: Json) -> dict[str, Decimal]:
         """How much of each named limit of a quota the namespace's objects use."""

@@ -74,6 +74,9 @@ async def body_of(request: web.BaseRequest) -> bytes:
     Raises:
         ApiError: 408, it does not come.
     """
+    if request.content.is_eof():
+        # All of it came with the head, as small ones do: there is nothing to wait for.
+        return await request.read()
     try:
         async with asyncio.timeout(BODY):
             return await request.read()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from embedded.machinery.errors import ApiError
 from embedded.machinery.quantities import format_quantity, parse_quantity
 from embedded.machinery.registry import Registry
-from embedded.machinery.resources import CONFIG_MAPS, PODS, RESOURCE_QUOTAS
+from embedded.machinery.resources import CONFIG_MAPS, NAMESPACES, PODS, RESOURCE_QUOTAS
 
 
 def _quota(registry: Registry, **hard: str) -> None:
@@ -103,3 +103,31 @@ def test_a_limit_that_is_no_quantity_is_refused(registry: Registry) -> None:
     with pytest.raises(ApiError) as told:
         _quota(registry, pods="many")
     assert told.value.code == 400
+
+
+def test_a_quota_holds_from_the_moment_it_is_made_changed_or_gone(registry: Registry) -> None:
+    def make(name: str) -> None:
+        registry.create(CONFIG_MAPS, {"metadata": {"name": name}}, namespace="default")
+
+    make("before")
+    _quota(registry, configmaps="1")
+    with pytest.raises(ApiError, match="exceeded quota"):
+        make("refused")
+    more = registry.get(RESOURCE_QUOTAS, "default", "q")
+    more["spec"]["hard"]["configmaps"] = "2"
+    registry.update(RESOURCE_QUOTAS, more, namespace="default", name="q")
+    make("second")
+    with pytest.raises(ApiError, match="exceeded quota"):
+        make("refused")
+    registry.delete(RESOURCE_QUOTAS, "default", "q")
+    make("third")
+
+
+def test_nothing_is_made_in_a_namespace_that_is_gone_until_it_is_made_again(registry: Registry) -> None:
+    for _ in range(2):
+        with pytest.raises(ApiError, match="not found"):
+            registry.create(CONFIG_MAPS, {"metadata": {"name": "c"}}, namespace="team")
+        registry.create(NAMESPACES, {"metadata": {"name": "team"}})
+        registry.create(CONFIG_MAPS, {"metadata": {"name": "c"}}, namespace="team")
+        registry.delete(CONFIG_MAPS, "team", "c")
+        registry.store.delete(registry.key(NAMESPACES, None, "team"), registry.get(NAMESPACES, None, "team"))
