@@ -84,5 +84,9 @@ def _totals(report: RunReport, how: Look) -> str:
 def _next_steps(report: RunReport, hint: str) -> list[str]:
     name = clean(report.name, colour=False)
     if report.failures:
-        return [f"see more: c8s logs{hint} {name} {clean(report.failures[0].slug, colour=False)}"]
+        lines = [f"see more: c8s logs{hint} {name} {clean(report.failures[0].slug, colour=False)}"]
+        kept = next((failure for failure in report.failures if failure.kept), None)
+        if kept is not None:
+            lines.append(f"enter its workspace: c8s shell{hint} {name} {clean(kept.slug, colour=False)}")
+        return lines
     return [f"see more: c8s logs{hint} {name}"] if report.phase != "Succeeded" else []

@@ -31,6 +31,9 @@ the current folder is sent; without any, the folder of FILE with all that is in 
 A tree that the controller has already is not sent again. With --git the controller
 clones a repository instead.
 
+With --keep-on-failure, the workspaces of steps that fail are kept, and `c8s shell` leads
+into a copy of such a step, as it was left (a step with `keepOnFailure: false` excepted).
+
 With --resume, steps that succeeded in an earlier run and would be the same now (their
 definition, the files, what they depend on) are not run again: mend the file, go on.
 
@@ -87,6 +90,7 @@ Examples:
 @click.option("--revision", metavar="REV", help="The branch, tag or commit of --git.  [default: HEAD]")
 @click.option("--submodules", is_flag=True, help="Clone the submodules of --git as well.")
 @click.option("--git-secret", metavar="NAME", help="The Secret that holds the credentials for --git.")
+@click.option("--keep-on-failure", is_flag=True, help="Keep the workspaces of steps that fail, for c8s shell.")
 @click.option("--verbose", "-v", is_flag=True, help="Show what fetching, uploading and services print as well.")
 @click.option("--timestamps", is_flag=True, help="When each line was written, before it.")
 @target_options
@@ -130,7 +134,7 @@ def _order(pipeline: PipelineFile, definition: Mapping[str, Any], given: Mapping
     git = _git(given) if given["git"] else None
     tree = given["source"].resolve() if given["source"] else tree_root(pipeline.path, Path.cwd())
     return Order(
-        definition=definition,
+        definition={**definition, "keepOnFailure": True} if given["keep_on_failure"] else definition,
         tree=None if given["no_source"] or git else tree,
         git=git,
         key=new_key(),

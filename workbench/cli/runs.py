@@ -27,6 +27,7 @@ def _now() -> datetime:
 @click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="How many, at most.")
 @click.option("--phase", type=click.Choice(_PHASES, case_sensitive=False), help="Only runs in this phase.")
 @click.option("--pipeline", metavar="NAME", help="Only runs of this pipeline.")
+@click.option("--copies", is_flag=True, help="Also the copies of failed steps that c8s shell has made.")
 @output_option
 @target_options
 def runs(
@@ -35,6 +36,7 @@ def runs(
     limit: int,
     phase: str | None,
     pipeline: str | None,
+    copies: bool,
     output: str,
 ) -> None:
     """List runs, newest first; with RUN, show that one step by step.
@@ -49,16 +51,20 @@ def runs(
     if run is not None:
         run_async(_show(where, run, output))
     else:
-        run_async(_list(where, limit, phase, pipeline, output))
+        run_async(_list(where, limit, phase, pipeline, copies, output))
 
 
-async def _list(where: Target, limit: int, phase: str | None, pipeline: str | None, output: str) -> None:
+async def _list(where: Target, limit: int, phase: str | None, pipeline: str | None, copies: bool, output: str) -> None:
     found: list[Run] = []
     async with opened(where, start=False) as client:
         continue_: str | None = None
         while len(found) < limit:
             page = await client.runs(
-                limit=min(500, limit - len(found)), continue_=continue_, phase=phase, pipeline=pipeline
+                limit=min(500, limit - len(found)),
+                continue_=continue_,
+                phase=phase,
+                pipeline=pipeline,
+                copies=copies,
             )
             found += page.items
             continue_ = page.next

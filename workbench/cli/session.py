@@ -88,7 +88,10 @@ class Session:
 
     async def _create(self, client: Client, source: Source | None) -> Run:
         if isinstance(self.order, Rerun):
-            return await client.rerun(self.order.run, key=self.order.key, from_failed=self.order.from_failed)
+            order = self.order
+            return await client.rerun(
+                order.run, key=order.key, from_failed=order.from_failed, keep_on_failure=order.keep_on_failure
+            )
         return await submit(client, self.order, source)
 
     async def _introduce(self, run: Run, cluster: Cluster, source: Source | None) -> None:

@@ -8,7 +8,8 @@
 Importing this costs nothing; the HTTP library is loaded by the first `async with`.
 """
 
-from workbench.client.api import Client, Door
+from workbench.client.api import Client
+from workbench.client.door import Door
 from workbench.client.errors import (
     ClientError,
     Conflict,
@@ -24,12 +25,14 @@ from workbench.client.views import (
     Attempt,
     Change,
     Cluster,
+    CopyOf,
     Done,
     End,
     FirstFailure,
     Frame,
     Health,
     KeptPipeline,
+    KeptWorkspace,
     Lines,
     LintAnswer,
     Live,
@@ -62,6 +65,7 @@ __all__ = [
     "ClientError",
     "Cluster",
     "Conflict",
+    "CopyOf",
     "Done",
     "Door",
     "End",
@@ -71,6 +75,7 @@ __all__ = [
     "Health",
     "Invalid",
     "KeptPipeline",
+    "KeptWorkspace",
     "Lines",
     "LintAnswer",
     "Live",

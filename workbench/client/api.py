@@ -9,10 +9,11 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
 from workbench.client import decode
+from workbench.client.door import Door
 from workbench.client.errors import NotFound, ServerError
 from workbench.client.files import CHUNK, read_pieces, whole_file
 from workbench.client.resume import Patience
@@ -35,19 +36,6 @@ if TYPE_CHECKING:
     from workbench.client.commands import Command
     from workbench.client.streams import Streams
     from workbench.client.transport import Transport
-
-
-class Door(Protocol):
-    """Where a controller is; `workbench.sandbox.Endpoint` is one."""
-
-    @property
-    def url(self) -> str: ...
-    @property
-    def token_file(self) -> Path: ...
-    @property
-    def namespace(self) -> str: ...
-    @property
-    def sandbox(self) -> str | None: ...
 
 
 class Client:
@@ -186,11 +174,11 @@ class Client:
         continue_: str | None = None,
         phase: str | None = None,
         pipeline: str | None = None,
+        copies: bool = True,
     ) -> RunPage:
-        """One page of runs, newest first."""
-        query = _without_none(limit=limit, phase=phase, pipeline=pipeline) | (
-            {"continue": continue_} if continue_ else {}
-        )
+        """One page of runs, newest first; with the copies of failed steps unless told otherwise."""
+        more = ({"continue": continue_} if continue_ else {}) | ({} if copies else {"copies": "false"})
+        query = _without_none(limit=limit, phase=phase, pipeline=pipeline) | more
         params = [(name, str(value)) for name, value in query.items()]
         answer = await self._object("GET", self._path("runs"), "list the runs", params=params)
         return decode.decode_page(answer)
@@ -205,16 +193,28 @@ class Client:
     async def delete(self, name: str) -> None:
         await self._transport.call("DELETE", self._path("runs", name), f"delete run {name}")
 
-    async def rerun(self, name: str, *, key: str, from_failed: bool = False) -> Run:
+    async def rerun(self, name: str, *, key: str, from_failed: bool = False, keep_on_failure: bool = False) -> Run:
         """Start the run's pipeline again on its source with its parameters; `key` names this intent.
 
-        With `from_failed`, steps that succeeded there and would be the same here are not run again.
+        With `from_failed`, steps that succeeded there and would be the same here are not run again. With
+        `keep_on_failure`, the workspaces of those that fail are kept.
         """
         answer = await self._object(
             "POST",
             self._path("runs", name, "rerun"),
             f"rerun {name}",
-            document={"fromFailed": from_failed},
+            document={"fromFailed": from_failed} | ({"keepOnFailure": True} if keep_on_failure else {}),
+            headers={"Idempotency-Key": key},
+        )
+        return decode.decode_run(answer)
+
+    async def copy_step(self, run: str, step: str, *, key: str, attempt: int, seconds: int) -> Run:
+        """Start a copy of a failed step on its kept workspace, for so many seconds; `key` names this intent."""
+        answer = await self._object(
+            "POST",
+            self._path("runs", run, "steps", step, "copy"),
+            f"start a copy of step {step} of {run}",
+            document={"attempt": attempt, "seconds": seconds},
             headers={"Idempotency-Key": key},
         )
         return decode.decode_run(answer)

@@ -14,12 +14,14 @@ from workbench.client.views import (
     Artifact,
     Attempt,
     Cluster,
+    CopyOf,
     Done,
     End,
     FirstFailure,
     Frame,
     Health,
     KeptPipeline,
+    KeptWorkspace,
     Lines,
     LintAnswer,
     Live,
@@ -132,7 +134,15 @@ def _decode_attempt(raw: Mapping[str, Any]) -> Attempt:
         times=Times(**{station: decode_time(times.get(station)) for station in stations}),
         containers=_texts(raw.get("containers")),
         log=_decode_log(raw.get("log")),
+        kept=_decode_workspace(raw.get("kept")),
     )
+
+
+def _decode_workspace(raw: object) -> KeptWorkspace | None:
+    if not isinstance(raw, dict) or not raw:
+        return None
+    size, files, left_out = (_number(raw.get(field)) for field in ("bytes", "files", "leftOut"))
+    return KeptWorkspace(size, files, left_out, _text(raw.get("problem")))
 
 
 def decode_artifact(raw: Mapping[str, Any], step: str | None = None) -> Artifact:
@@ -168,6 +178,12 @@ def _decode_reused(raw: object) -> Reused | None:
     if not isinstance(raw, dict) or not raw.get("run"):
         return None
     return Reused(str(raw["run"]), str(raw.get("slug") or ""), _number(raw.get("attempt")))
+
+
+def _decode_copy(raw: object) -> CopyOf | None:
+    if not isinstance(raw, dict) or not raw.get("run"):
+        return None
+    return CopyOf(str(raw["run"]), str(raw.get("step") or ""), _number(raw.get("attempt")))
 
 
 def decode_event(raw: Mapping[str, Any]) -> RunEvent:
@@ -219,6 +235,7 @@ def decode_run(raw: Mapping[str, Any]) -> Run:
         raw=raw,
         critical_path=_texts(status.get("criticalPath")),
         group=_text(status.get("group")),
+        copy_of=_decode_copy(raw.get("copyOf")),
     )
 
 

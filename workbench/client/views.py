@@ -72,6 +72,16 @@ class Times:
 
 
 @dataclass(frozen=True)
+class KeptWorkspace:
+    """What was kept of the workspace of a failed attempt: so many bytes, packed; or the `problem` that hindered it."""
+
+    bytes: int = 0
+    files: int = 0
+    left_out: int = 0
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
 class Attempt:
     number: int
     job_name: str | None
@@ -84,6 +94,7 @@ class Attempt:
     containers: tuple[str, ...]
     """Containers that have a log: `step`, and maybe `fetch`, `upload`, `svc-…`."""
     log: LogSummary | None
+    kept: KeptWorkspace | None = None
 
 
 @dataclass(frozen=True)
@@ -146,6 +157,12 @@ class Step:
     def last_attempt(self) -> Attempt | None:
         return self.attempts[-1] if self.attempts else None
 
+    @property
+    def kept_attempt(self) -> Attempt | None:
+        """The last attempt whose workspace was kept."""
+        kept = (each for each in reversed(self.attempts) if each.kept is not None and each.kept.problem is None)
+        return next(kept, None)
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -156,6 +173,15 @@ class Summary:
     cancelled: int = 0
     running: int = 0
     pending: int = 0
+
+
+@dataclass(frozen=True)
+class CopyOf:
+    """The failed step (its slug) that a run is a copy of."""
+
+    run: str
+    step: str
+    attempt: int
 
 
 @dataclass(frozen=True)
@@ -196,6 +222,8 @@ class Run:
     """At the end: the chain of steps (by name) that took longest."""
     group: str | None = None
     """The concurrency group."""
+    copy_of: CopyOf | None = None
+    """Of a copy of a failed step, made for a shell in it."""
 
     @property
     def ended(self) -> bool:

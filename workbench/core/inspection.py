@@ -11,6 +11,7 @@ import yaml
 
 from workbench.client.views import Attempt, Run, Step
 from workbench.core.report import duration_text, spans
+from workbench.core.submission import size_text
 
 
 @dataclass(frozen=True)
@@ -54,12 +55,24 @@ def step_facts(run: Run, step: Step, now: datetime) -> tuple[Fact, ...]:
     if step.reused is not None:
         found.append(Fact("taken from", f"{step.reused.run}, step {step.reused.slug}, attempt {step.reused.attempt}"))
     found += [Fact(f"attempt {attempt.number}", _attempt_text(attempt)) for attempt in step.attempts]
+    found.append(Fact("workspace", _workspace_text(step)))
     if step.attempts:
         parts: dict[str, float] = {}
         for span in spans(run, step):
             parts[span.part] = parts.get(span.part, 0.0) + span.seconds(now)
         found.append(Fact("time", ", ".join(f"{part} {duration_text(seconds)}" for part, seconds in parts.items())))
     return tuple(fact for fact in found if fact.text)
+
+
+def _workspace_text(step: Step) -> str:
+    """Whether one can get into the failed step; nothing to say of one that was not asked to keep anything."""
+    if (attempt := step.kept_attempt) is not None and (kept := attempt.kept) is not None:
+        without = f", {kept.left_out} left out" if kept.left_out else ""
+        which = f" of attempt {attempt.number}" if len(step.attempts) > 1 else ""
+        files = f"{kept.files:,} file{'' if kept.files == 1 else 's'}"
+        return f"kept{which} ({size_text(kept.bytes)} packed, {files}{without}): S opens a shell in it"
+    told = next((a.kept.problem for a in reversed(step.attempts) if a.kept is not None), None)
+    return f"not kept: {told}" if told else ""
 
 
 def _attempt_text(attempt: Attempt) -> str:

@@ -51,6 +51,8 @@ class Failure:
     line: int | None
     text: str | None
     allowed: bool
+    kept: bool = False
+    """Whether its workspace can be entered."""
 
 
 @dataclass(frozen=True)
@@ -174,6 +176,7 @@ def _failure(step: Step) -> Failure:
         line=first.line if first else None,
         text=first.text if first else None,
         allowed=step.allow_failure,
+        kept=step.kept_attempt is not None,
     )
 
 

@@ -36,10 +36,10 @@ class RunList:
 
     @property
     def newest(self) -> list[Run]:
+        """Without the copies of failed steps, which are there only while somebody looks around in one."""
         if self._newest is None:
-            self._newest = sorted(
-                self._runs.values(), key=lambda run: (run.created_at or _NEVER, run.number), reverse=True
-            )
+            shown = (run for run in self._runs.values() if run.copy_of is None)
+            self._newest = sorted(shown, key=lambda run: (run.created_at or _NEVER, run.number), reverse=True)
         return self._newest
 
     @property

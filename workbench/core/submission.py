@@ -69,6 +69,7 @@ class Rerun:
     run: str
     key: str
     from_failed: bool = False
+    keep_on_failure: bool = False
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from textual.containers import Container
 from textual.reactive import reactive
 from textual.widgets import Footer, Static
 
-from workbench.client.views import Run
+from workbench.client.views import Run, Step
 from workbench.core.log_saving import SaveError, save
 from workbench.core.logfile import LogFileError
 from workbench.core.report import duration_text, run_duration
@@ -51,7 +51,7 @@ class RunScreen(RunActions):
         Binding("c", "container", "Container", show=False, id="run.container",
                 tooltip="The log of another container of the step: fetching, uploading, services"),
         Binding("S", "shell", "Shell", show=False, id="run.shell",
-                tooltip="A shell in the running step; leaving it leads back here"),
+                tooltip="A shell in a step that runs, or in one that failed and was kept; leaving it leads back"),
     ]  # fmt: skip
 
     step: reactive[str | None] = reactive(None, init=False)
@@ -250,11 +250,13 @@ class RunScreen(RunActions):
         self.query_one(LogGrid).active.action_other_container()
 
     def action_shell(self) -> None:
-        """Hand the terminal over to a shell in the step, in the container whose log is shown, and take it back."""
+        """Hand the terminal over to a shell in the step, in the container whose log is shown, and take it back.
+
+        In a failed step it is a shell in a copy of it, which `c8s shell` starts and removes.
+        """
         step = self.run.step(self.step) if self.run is not None and self.step is not None else None
-        if step is None or step.phase != "Running":
-            what = "There is no step" if step is None else f"{label(step.name, 60)} is {step.phase.lower()}"
-            self.notify(f"{what}; a shell needs a running one.", markup=False)
+        if step is None or (step.phase != "Running" and step.kept_attempt is None):
+            self.notify(_no_shell(step), markup=False)
         elif self.workbench.shell is None:
             self.notify("There is no way to a shell from here; `c8s shell` opens one.", severity="warning")
         else:
@@ -268,6 +270,18 @@ class RunScreen(RunActions):
         self.query_one(LogGrid).maximise(self.has_class("-log-only"))
         if self.has_class("-log-only"):
             self.action_focus_pane("logs")
+
+
+def _no_shell(step: Step | None) -> str:
+    """Why there is no shell to be had, and how to get one next time."""
+    if step is None:
+        return "There is no step; a shell needs one that runs."
+    name, told = label(step.name, 60), step.last_attempt.kept if step.last_attempt is not None else None
+    if told is not None and told.problem is not None:
+        return f"The workspace of {name} could not be kept: {label(told.problem, 200)}"
+    if step.phase == "Failed":
+        return f"{name} has failed, and its workspace was not kept: `keepOnFailure: true` keeps it next time."
+    return f"{name} is {step.phase.lower()}; a shell needs a running one."
 
 
 def _origin(run: Run) -> str:
