@@ -19,6 +19,32 @@ AGENT = Path(__file__).parents[3] / "controller" / "agent"
 TOKEN = "very-secret-token"
 
 
+class Workspaces:
+    """The part of the agent's door that the workspaces of failed steps go through."""
+
+    def __init__(self) -> None:
+        self.terms: dict[str, Any] = {"wanted": True, "limit": 10**9}
+        self.sent: dict[str, Any] = {}
+        self.told: list[dict[str, Any]] = []
+
+    def add_to(self, app: web.Application) -> None:
+        place = "/api/v1/agent/workspaces/build/1"
+        app.router.add_get(place, self._ask)
+        app.router.add_post(place, self._upload)
+        app.router.add_put(f"{place}/manifest", self._tell)
+
+    async def _ask(self, _: web.Request) -> web.Response:
+        return web.json_response(self.terms)
+
+    async def _upload(self, request: web.Request) -> web.Response:
+        self.sent = await request.json()
+        return web.json_response({"url": "/objects/workspace"})
+
+    async def _tell(self, request: web.Request) -> web.Response:
+        self.told.append(await request.json())
+        return web.Response(status=204)
+
+
 class Api:
     """The agent's routes, with what a test put behind them."""
 
@@ -32,9 +58,11 @@ class Api:
         self.cache_limit = 10**9
         self.fail = 0
         self.url = ""
+        self.workspaces = Workspaces()
 
     def app(self) -> web.Application:
         app = web.Application(client_max_size=2**30)
+        self.workspaces.add_to(app)
         app.router.add_get("/api/v1/agent/{what:.+}", self._link)
         app.router.add_post("/api/v1/agent/artifacts/{slug}/{attempt}", self._upload)
         app.router.add_put("/api/v1/agent/artifacts/{slug}/{attempt}/manifest", self._manifest)

@@ -20,6 +20,7 @@ matrix: {dimensions: {python: [3.11, 3.10], os: [linux, mac]}, exclude: [{python
 timeout: 10m
 maxParallel: 2
 retryPolicy: {maxRetries: 0}
+keepOnFailure: true
 concurrency: {group: "{{run.branch}}-{{params.target}}"}
 steps:
   - name: prepare
@@ -45,7 +46,7 @@ steps:
       - 'test "$word" = "$(cat "$C8S_SECRETS/dir/word")"'
       - mkdir -p ../.cache && echo x > ../.cache/x
       - 'test "$C8S_ATTEMPT" = 2'
-  - {name: may-fail, image: "busybox:1", commands: [exit 3], allowFailure: true}
+  - {name: may-fail, image: "busybox:1", commands: [exit 3], allowFailure: true, keepOnFailure: false}
   - {name: too-slow, image: "busybox:1", commands: [sleep 30], timeout: 1s, allowFailure: true}
   - {name: tagged, image: "busybox:1", commands: ["true"], conditional: {event: tag}}
   - name: after
@@ -76,6 +77,8 @@ def test_everything_that_a_file_may_say_happens(c8s: C8s, tmp_path: Path) -> Non
     assert {step["phase"] for step in of("prepare") + of("gather", "part=a") + of("gather", "part=b")} == {"Succeeded"}
     assert {len(step["attempts"]) for step in of("gather", "part=b")} == {2}
     assert {step["message"] for step in of("may-fail")} == {"exit code 3"}
+    assert not any("kept" in step["attempts"][0] for step in of("may-fail"))
+    assert all(step["attempts"][0]["kept"]["bytes"] > 0 for step in of("too-slow"))
     assert {step["message"] for step in of("too-slow")} == {"stopped after 1s, its timeout"}
     assert "firstFailure" not in of("too-slow")[0], "the shell's word for being stopped is no reason"
     assert {step["reason"] for step in of("tagged") + of("rescue")} == {"ConditionNotMet"}

@@ -67,6 +67,10 @@ class World:
         self.seen: dict[Place, Milestones] = {}
         self.manifests: dict[Place, Json | None] = {}
         self.stored: dict[Place, Json] = {}
+        self.workspaces: dict[Place, Json | None] = {}
+        self.workspace_told: dict[Place, Json] = {}
+        """What agents have told of the workspaces of failed attempts."""
+        self.workspaces_read: list[Place] = []
         self.open_logs: dict[Place, tuple[str, ...]] = {}
         self.refused: dict[Place, Refusal] = {}
         self.gone: set[Place] = set()
@@ -97,6 +101,8 @@ class World:
                 self.seen.get(place, Milestones()),
                 self.manifests.get(place),
                 place in self.manifests,
+                self.workspaces.get(place),
+                place in self.workspaces,
                 open_logs=self.open_logs.get(place, ()),
                 gone=place in self.gone,
                 held=self.held.get(place, ""),
@@ -159,6 +165,10 @@ class World:
                     self.gone.add((action.slug, action.number))
             case ReadManifest():
                 self.manifests[action.slug, action.number] = self.stored.get((action.slug, action.number))
+            case ReadWorkspace():
+                place = (action.slug, action.number)
+                self.workspaces_read.append(place)
+                self.workspaces[place] = self.workspace_told.get(place)
             case PrepareSecrets():
                 self.prepared = True
 

@@ -133,6 +133,7 @@ env: {A: "{{params.target}}"}
 timeout: 1h
 maxParallel: 3
 retryPolicy: {maxRetries: 1}
+keepOnFailure: true
 concurrency: {group: "{{run.branch}}", policy: queue}
 matrix: {dimensions: {os: [a, b]}, exclude: [{os: b}]}
 steps:
@@ -146,6 +147,7 @@ steps:
     resources: {cpu: 500m, memory: 1Gi}
     workingDir: d
     allowFailure: true
+    keepOnFailure: false
     matrix: {strategy: [{dimension: py, values: ["3.10"]}], exclusions: [{py: "3.10"}]}
     conditional: {branch: main, event: push, tag: v*, paths: [a], when: always}
     cache: [{key: "{{hash go.sum}}", paths: [.cache]}]
