@@ -13,6 +13,7 @@ from tests.tui.fakes import Scene, busy_scene, run, step
 from tests.tui.test_workbench import SMALL, WIDE, sees, shown, until
 from workbench.client.views import Step
 from workbench.core.width import cell_width
+from workbench.tui.app_frame import Likings
 from workbench.tui.ascii_only import in_ascii, takes_unicode
 from workbench.tui.theme import DARK, LIGHT, SIGNS, sign
 from workbench.tui.widgets.dag_view import DagView
@@ -132,7 +133,7 @@ async def test_where_it_is_narrow_the_graph_is_a_list_and_v_turns_it() -> None:
 
 
 async def test_a_terminal_without_unicode_gets_ascii_and_nothing_else() -> None:
-    scene = busy_scene(open_run="webshop-42", ascii_only=True)
+    scene = busy_scene(open_run="webshop-42", likings=Likings(ascii_only=True))
     async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(scene, "26 passed", "v clone", "x unit", "* build-web", "o image", "~ publish"))
         assert shown(scene).isascii()

@@ -15,6 +15,7 @@ from tests.tui.test_start import sees as start_sees
 from tests.tui.test_start import until as start_until
 from tests.tui.test_workbench import SMALL, WIDE, sees, shown, until
 from workbench.sandbox.endpoint import Endpoint
+from workbench.tui.app_frame import Likings
 from workbench.tui.ports import Launched
 from workbench.tui.start.app import StartApp
 
@@ -64,7 +65,7 @@ def test_a_matrix_that_is_drawn_together(snap_compare: SnapCompare) -> None:
 
 
 def test_a_run_in_ascii(snap_compare: SnapCompare) -> None:
-    scene = busy_scene(open_run="webshop-42", ascii_only=True)
+    scene = busy_scene(open_run="webshop-42", likings=Likings(ascii_only=True))
     settle = after(scene, "26 passed", "7 lines", "images ignored")
     assert snap_compare(scene.app, terminal_size=SMALL, run_before=settle)
 

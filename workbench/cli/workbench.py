@@ -31,9 +31,9 @@ def open_workbench(where: Target, pipeline: Path | None, first: Order | None = N
         stack = AsyncExitStack()
         try:
             if first is None and where.endpoint is None and not _exists(where.name):
-                name = _brought_up(where.name)
+                name, code = _brought_up(where.name)
                 if name is None:
-                    return 0
+                    return code
                 where = replace(where, name=name)
             endpoint = runner.run(_attached(stack, where))
             name = runner.run(_started(endpoint, first)) if first is not None else None
@@ -57,14 +57,17 @@ def _exists(name: str) -> bool:
     return name in Sandboxes().list()
 
 
-def _brought_up(name: str) -> str | None:
-    """Let the person choose a first sandbox and bring it up; its name, or None when they leave."""
+def _brought_up(name: str) -> tuple[str | None, int]:
+    """Let the person choose a first sandbox and bring it up; its name, or None and the exit code when they leave."""
     from workbench.sandbox.clusters import DEFAULT_CLUSTER
+    from workbench.tui.app_crash import exit_code, run
+    from workbench.tui.app_frame import likings
     from workbench.tui.start.app import StartApp
     from workbench.tui.start.ways import Embedded, Kind
 
-    endpoint = StartApp([Embedded(name), Kind(DEFAULT_CLUSTER if name == DEFAULT_SANDBOX else name)]).run()
-    return endpoint.sandbox if endpoint is not None else None
+    app = StartApp([Embedded(name), Kind(DEFAULT_CLUSTER if name == DEFAULT_SANDBOX else name)], likings())
+    endpoint = run(app)
+    return (endpoint.sandbox if endpoint is not None else None), exit_code(app)
 
 
 def shell_command(where: Target, run: str, step: str, container: str) -> list[str]:

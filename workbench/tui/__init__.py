@@ -6,7 +6,6 @@ Importing this is cheap; Textual is loaded by `run_app`.
 from __future__ import annotations
 
 import gc
-import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,10 +28,11 @@ def run_app(
 ) -> int:
     """Open the workbench on a controller, with this folder's pipeline and maybe at a run; the exit code.
 
-    Returns when the person leaves. Nothing that runs is stopped by that.
+    Returns when the person leaves, or with 1 after a fault of ours was told. Nothing that runs is stopped by that.
     """
     from workbench.tui.app import Workbench
-    from workbench.tui.ascii_only import takes_unicode
+    from workbench.tui.app_crash import exit_code, run
+    from workbench.tui.app_frame import likings
     from workbench.tui.connection import connector
     from workbench.tui.launching import Launcher
 
@@ -43,11 +43,11 @@ def run_app(
         open_run=open_run,
         sandbox=sandbox,
         shell=shell,
-        ascii_only=not takes_unicode(os.environ),
+        likings=likings(),
     )
     fewer_pauses()
-    app.run()
-    return app.return_code or 0
+    run(app)
+    return exit_code(app)
 
 
 def fewer_pauses() -> None:

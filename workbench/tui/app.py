@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import ClassVar
 
+from rich.console import RenderableType
 from textual import work
-from textual.app import App
+from textual.app import SystemCommand
+from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
-from textual.filter import LineFilter
+from textual.screen import Screen
 from textual.signal import Signal
 
 from workbench.client.errors import ClientError
 from workbench.core.health import Sandbox
 from workbench.core.text import label
+from workbench.core.view_state import Layout, View
 from workbench.core.worktree import PIPELINE_FILES
-from workbench.tui.ascii_only import AsciiOnly
+from workbench.tui.app_frame import PLAIN, FramedApp, Likings
 from workbench.tui.feed import Feed
 from workbench.tui.launching import Launcher
 from workbench.tui.ports import Connect, Controller, Launches, ShellCommand
 from workbench.tui.screens.base import WorkbenchScreen
 from workbench.tui.screens.runs import RunsScreen
-from workbench.tui.theme import DARK, LIGHT
 
 _COALESCE = 0.05
 """Seconds within which changes of runs are shown together."""
@@ -34,7 +35,7 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-class Workbench(App[int]):
+class Workbench(FramedApp[int]):
     """`connect` opens the controller at `place`; `launcher` starts runs of this folder's pipeline, if it has one."""
 
     CSS_PATH = "app.tcss"
@@ -45,6 +46,8 @@ class Workbench(App[int]):
         Binding("ctrl+x", "cancel", "Cancel", id="app.cancel", tooltip="Cancel the run (asks first)"),
         Binding("C", "cluster", "Cluster", show=False, id="app.cluster",
                 tooltip="How sandbox, controller, queue, quota and pods are"),
+        Binding("H,f9", "messages", "Messages", show=False, id="app.messages",
+                tooltip="What was said in passing, to be read again and copied"),
         Binding("question_mark,f1", "help", "Help", id="app.help", tooltip="What the keys do"),
         Binding("q", "quit", "Quit", id="app.quit", tooltip="Leave; what runs goes on"),
     ]  # fmt: skip
@@ -60,11 +63,10 @@ class Workbench(App[int]):
         open_run: str | None = None,
         now: Callable[[], datetime] = _now,
         sandbox: Callable[[], Awaitable[Sandbox]] | None = None,
-        ascii_only: bool = False,
+        likings: Likings = PLAIN,
         shell: ShellCommand | None = None,
     ) -> None:
-        super().__init__()
-        self._last_filters = [AsciiOnly()] if ascii_only else []
+        super().__init__(likings)
         self.sandbox, self.shell = sandbox, shell
         """How the sandbox is, where it is one of this machine; and what opens a shell in a step."""
         self.place, self.launcher, self.now = place, launcher, now
@@ -77,22 +79,89 @@ class Workbench(App[int]):
         self.place_changed: Signal[None] = Signal(self, "place changed")
         self._open_run = open_run
         self._telling = False
-        self.register_theme(DARK)
-        self.register_theme(LIGHT)
-        if "TEXTUAL_THEME" not in os.environ:
-            self.theme = DARK.name
-        if "TEXTUAL_ANIMATIONS" not in os.environ:
-            self.animation_level = "none"
-
-    def get_line_filters(self) -> Sequence[LineFilter]:
-        return [*super().get_line_filters(), *self._last_filters]
+        self._came_back_to: str | None = None
+        """The run that was opened because it was open the last time, until it is known whether it is still there."""
+        self._view, problem = likings.memory.view() if likings.memory is not None else (View(), None)
+        self._layouts = dict(self._view.layout)
+        self._to_tell += [problem] if problem is not None else []
 
     def on_mount(self) -> None:
         self._ticker = self.set_interval(1.0, self._tick, pause=True)
         self.push_screen(RunsScreen())
         if self._open_run is not None:
             self.open_run(self._open_run)
+        else:
+            self._come_back(self._view)
         self._stay_connected()
+
+    # -- where one was
+
+    def _come_back(self, view: View) -> None:
+        """To the screen of the last time, as far as what it showed is still there."""
+        if view.run is not None and view.place == self.place and view.screen in ("run", "editor"):
+            self._came_back_to = view.run
+            self.open_run(view.run)
+        if view.screen == "editor" and view.file is not None:
+            from workbench.tui.screens.editor import EditorScreen, can_be_edited
+
+            if can_be_edited(Path(view.file)):
+                self.push_screen(EditorScreen(Path(view.file)))
+
+    def _leave_what_is_gone(self) -> None:
+        name, self._came_back_to = self._came_back_to, None
+        if name is not None and self.feed.runs.get(name) is None:
+            from workbench.tui.screens.run import RunScreen
+
+            gone = next((each for each in self.screen_stack if isinstance(each, RunScreen)), None)
+            if gone is not None and gone is self.screen:
+                self.pop_screen()
+
+    def layout_of(self, screen: WorkbenchScreen) -> Layout:
+        """What a screen of this kind was like when it was left."""
+        return self._layouts.get(screen.REMEMBERED_AS, {})
+
+    def remember(self) -> None:
+        """Keep where one is, for the next start."""
+        memory = self.likings.memory
+        screens = [screen for screen in self.screen_stack if isinstance(screen, WorkbenchScreen)]
+        for screen in screens:
+            if screen.REMEMBERED_AS and screen.is_mounted:
+                self._layouts[screen.REMEMBERED_AS] = screen.arrangement()
+        named = [screen for screen in screens if screen.REMEMBERED_AS]
+        if memory is None or not named:
+            return
+        run = next((each.run_in_hand for each in named if each.REMEMBERED_AS == "run"), None)
+        file = next((each.file_in_hand for each in named if each.file_in_hand), None) or self._view.file
+        view = View(self.place, named[-1].REMEMBERED_AS, run, file, dict(self._layouts))
+        if view == self._view:
+            return
+        self._view = view
+        try:
+            memory.keep_view(view)
+        except OSError as error:
+            self.tell(f"Where you are can't be kept for the next start: {error}")
+
+    def pop_screen(self) -> AwaitComplete:
+        self.remember()
+        return super().pop_screen()
+
+    def exit(self, result: int | None = None, return_code: int = 0, message: RenderableType | None = None) -> None:
+        self.remember()
+        super().exit(result, return_code, message)
+
+    def keep_all(self) -> None:
+        for screen in self.screen_stack:
+            if isinstance(screen, WorkbenchScreen):
+                screen.keep()
+        self.remember()
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """Every action of the screen that the palette was called on, and what has no key."""
+        from workbench.tui.app_commands import commands
+
+        yield SystemCommand("Theme", "Choose how it looks; kept for the next time", self.action_change_theme)
+        yield SystemCommand("Screenshot", "Save a picture of the screen (SVG)", lambda: self.deliver_screenshot())
+        yield from commands(self, screen)
 
     def open_run(self, name: str) -> None:
         """Show a run on a screen of its own, above the list."""
@@ -113,6 +182,8 @@ class Workbench(App[int]):
 
     def _tell(self) -> None:
         self._telling = False
+        if self.feed.runs.known:
+            self._leave_what_is_gone()
         if self.feed.runs.active:
             self._ticker.resume()
         else:
@@ -127,6 +198,12 @@ class Workbench(App[int]):
 
         if not self.screen.is_modal:
             self.push_screen(HelpScreen(self.screen))
+
+    def action_messages(self) -> None:
+        from workbench.tui.screens.messages import MessagesScreen
+
+        if not self.screen.is_modal and not isinstance(self.screen, MessagesScreen):
+            self.push_screen(MessagesScreen())
 
     def action_cluster(self) -> None:
         from workbench.tui.screens.cluster import ClusterScreen
@@ -149,7 +226,9 @@ class Workbench(App[int]):
 
     def action_launch(self) -> None:
         if self.launcher is None:
-            self.notify("There is no .c8s.yaml in this folder to run; e writes one.", severity="warning", markup=False)
+            writes = self.key("app.edit", "e")
+            told = f"There is no .c8s.yaml in this folder to run; {writes} writes one."
+            self.notify(told, severity="warning", markup=False)
         elif not self.screen.is_modal:
             self._start(self.launcher, None)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.screen import Screen
 
+from workbench.core.view_state import Layout
 from workbench.tui.widgets.top_bar import TopBar
 
 if TYPE_CHECKING:
@@ -18,6 +19,21 @@ class WorkbenchScreen(Screen[None]):
     @property
     def workbench(self) -> Workbench:
         return cast("Workbench", self.app)
+
+    REMEMBERED_AS: ClassVar[str] = ""
+    """The name under which the next start finds what it was like; none where that is not kept."""
+
+    def arrangement(self) -> Layout:
+        """What it wants to find again, from `Workbench.layout_of`."""
+        return {}
+
+    def keep(self) -> None:
+        """Keep what is not saved."""
+
+    @property
+    def file_in_hand(self) -> str | None:
+        """The file that is edited here."""
+        return None
 
     @property
     def run_in_hand(self) -> str | None:
@@ -34,6 +50,8 @@ class WorkbenchScreen(Screen[None]):
     def on_screen_resume(self) -> None:
         self._show_place()
         self.runs_changed()
+        # When what is on it has been composed, so that its layout can be told.
+        self.call_after_refresh(self.workbench.remember)
 
     def runs_changed(self) -> None:
         """The app's list of runs is another than before."""

@@ -27,6 +27,7 @@ from workbench.core.document import ChangedOnDiskError, Document, DocumentError,
 from workbench.core.drafts import DraftError, Drafts, drafts_folder
 from workbench.core.plan import planned_steps
 from workbench.core.text import label
+from workbench.core.view_state import Layout
 from workbench.tui.screens.base import WorkbenchScreen
 from workbench.tui.screens.dialogs import Confirm
 from workbench.tui.theme import palette
@@ -49,6 +50,7 @@ class EditorScreen(WorkbenchScreen):
     """One file. Unsaved text outlives the screen, the workbench and a crash, as a draft."""
 
     CSS_PATH = "editor.tcss"
+    REMEMBERED_AS = "editor"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012 - Textual says so
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+r", "run", "Run", id="editor.run", tooltip="Run what is on the screen, saved or not"),
@@ -89,11 +91,27 @@ class EditorScreen(WorkbenchScreen):
         super().on_mount()
         self.show_crumbs("edit", str(self.path))
         self._open()
+        self._as_it_was()
         self.set_interval(_LOOK_EVERY, self._look_at_disk)
 
     @property
     def editor(self) -> YamlEditor:
         return self.query_one("#editor", YamlEditor)
+
+    @property
+    def file_in_hand(self) -> str | None:
+        return str(self.path.absolute())
+
+    def arrangement(self) -> Layout:
+        row, column = self.editor.cursor_location
+        return {"file": str(self.path.absolute()), "row": row, "column": column, "graph": self.has_class("-graph")}
+
+    def _as_it_was(self) -> None:
+        layout = self.workbench.layout_of(self)
+        self.set_class(layout.get("graph") is True, "-graph")
+        row, column = layout.get("row"), layout.get("column")
+        if layout.get("file") == self.file_in_hand and isinstance(row, int) and isinstance(column, int):
+            self.editor.move_cursor(self.editor.clamp_visitable((row, column)), center=True)
 
     @property
     def modified(self) -> bool:
@@ -115,7 +133,8 @@ class EditorScreen(WorkbenchScreen):
         self.editor.open_text(opened.text)
         self.editor.focus()
         if opened.draft is not None:
-            self.notify("Unsaved text from before is back. F5 takes the file as it is on disk.", timeout=8)
+            told = f"Unsaved text from before is back. {self._key('reload', 'F5')} takes the file as it is on disk."
+            self.notify(told, timeout=8, markup=False)
         self._note("The file has changed on disk since this text was begun" if opened.stale else "")
         self._check()
 
@@ -239,7 +258,7 @@ class EditorScreen(WorkbenchScreen):
             self._ask_to_overwrite()
             return
         except DocumentError as error:
-            self._keep()
+            self.keep()
             self.notify(label(str(error), 400), title="Not saved", severity="error", markup=False, timeout=15)
             return
         self._drafts.drop(self.path)
@@ -289,10 +308,14 @@ class EditorScreen(WorkbenchScreen):
             self._note(str(error))
             return
         if self.modified:
-            self._note("The file has changed on disk. F5 takes it, Ctrl+S keeps yours (asks)")
+            takes, keeps = self._key("reload", "F5"), self._key("save", "Ctrl+S")
+            self._note(f"The file has changed on disk. {takes} takes it, {keeps} keeps yours (asks)")
         else:
             self._reload()
             self.notify(f"{label(self.path.name, 60)} has changed on disk and is loaded again.", markup=False)
+
+    def _key(self, action: str, usual: str) -> str:
+        return self.workbench.key(f"editor.{action}", usual)
 
     def _note(self, text: str) -> None:
         notice = self.query_one("#editor-notice", Static)
@@ -301,9 +324,9 @@ class EditorScreen(WorkbenchScreen):
 
     def _keep_now(self) -> None:
         self._keep_timer = None
-        self._keep()
+        self.keep()
 
-    def _keep(self) -> None:
+    def keep(self) -> None:
         """Keep unsaved text on disk; forget the draft of what is saved."""
         try:
             if self._text is None:
@@ -316,7 +339,7 @@ class EditorScreen(WorkbenchScreen):
             self.notify(label(str(error), 300), title="Draft", severity="warning", markup=False)
 
     def on_unmount(self) -> None:
-        self._keep()
+        self.keep()
 
     # -- leaving, running, another editor
 
@@ -326,13 +349,13 @@ class EditorScreen(WorkbenchScreen):
         self.app.pop_screen()
 
     def action_run(self) -> None:
-        self._keep()
+        self.keep()
         self.workbench.launch_text(self.path, self.editor.text)
 
     def action_external(self) -> None:
         """Hand the terminal to $EDITOR with the text; what comes back is one edit that can be undone."""
         command = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
-        self._keep()
+        self.keep()
         try:
             with self.app.suspend():
                 text = _edited(shlex.split(command), self.editor.text, self.path.name)
@@ -345,6 +368,11 @@ class EditorScreen(WorkbenchScreen):
         if text != self.editor.text:
             end = self.editor.document.end
             self.editor.replace(text, (0, 0), end, maintain_selection_offset=False)
+
+
+def can_be_edited(path: Path) -> bool:
+    """Whether there is something to come back to: the file, or unsaved text of one that was never there."""
+    return path.is_file() or (path.parent.is_dir() and Drafts(drafts_folder()).find(path) is not None)
 
 
 def _examined(text: str) -> tuple[tuple[Problem, ...], tuple[Step, ...] | None]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import ClassVar
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -14,6 +14,9 @@ from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
 from workbench.tui.theme import SIGNS, palette
+
+if TYPE_CHECKING:
+    from workbench.tui.app_frame import FramedApp
 
 _KEYS = 22
 
@@ -35,7 +38,7 @@ class HelpScreen(ModalScreen[None]):
             yield Static(Text("Keys"), classes="dialog-title", markup=False)
             with VerticalScroll(classes="dialog-list"):
                 yield Static(self._text(), markup=False)
-            yield Static(Text("Esc closes"), classes="dialog-hint", markup=False)
+            yield Static(Text(f"{_app(self).key('help.close', 'Esc')} closes"), classes="dialog-hint", markup=False)
 
     def _text(self) -> Text:
         colours, text = palette(self.app), Text()
@@ -52,20 +55,37 @@ class HelpScreen(ModalScreen[None]):
         return text
 
 
-def sections(screen: Screen[object]) -> list[tuple[str, list[tuple[str, str]]]]:
-    """For each part of the screen that has keys: its title, and its keys with what they do."""
+def sections(screen: Screen[Any]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """For each part of the screen that has keys: its title, and its keys as they are now with what they do."""
     found: dict[str, list[tuple[str, str]]] = {}
+    for title, _, binding in actions_of(screen):
+        found.setdefault(title, []).append((_app(screen).key_words(binding), binding.tooltip))
+    return list(found.items())
+
+
+def actions_of(screen: Screen[Any]) -> Iterator[tuple[str, DOMNode, Binding]]:
+    """Every action that can be called on the screen once: the title of its part, the part, and its binding."""
     seen: set[str] = set()
-    for node in (screen.app, screen, *_parts(screen)):
+    for node in (*(() if screen.is_modal else (screen.app,)), screen, *_parts(screen)):
         title = getattr(node, "HELP_TITLE", "Anywhere" if node is screen.app else "This screen")
         for owner in type(node).__mro__:
             for binding in owner.__dict__.get("BINDINGS", ()):
                 if isinstance(binding, Binding) and binding.id and binding.tooltip and binding.id not in seen:
                     seen.add(binding.id)
-                    keys = " ".join(screen.app.get_key_display(part) for part in Binding.make_bindings([binding]))
-                    found.setdefault(title, []).append((keys, binding.tooltip))
-    return list(found.items())
+                    yield title, node, binding
 
 
-def _parts(screen: Screen[object]) -> Iterable[DOMNode]:
-    return (node for node in screen.query("*") if hasattr(node, "HELP_TITLE") and (node.can_focus or node.children))
+def _parts(screen: Screen[Any]) -> list[DOMNode]:
+    """What has keys of its own; of several of a kind first what has the focus, then what had it last."""
+    focused = screen.focused.ancestors_with_self if screen.focused is not None else []
+    parts = [node for node in screen.query("*") if hasattr(node, "HELP_TITLE") and (node.can_focus or node.children)]
+    first: dict[type, DOMNode] = {}
+    for node in parts:
+        better = node in focused or any(each.has_class("-active") for each in node.ancestors_with_self)
+        if type(node) not in first or better:
+            first[type(node)] = node
+    return list(first.values())
+
+
+def _app(screen: Screen[Any]) -> FramedApp[Any]:
+    return cast("FramedApp[Any]", screen.app)

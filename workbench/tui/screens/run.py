@@ -20,13 +20,14 @@ from workbench.core.logfile import LogFileError
 from workbench.core.report import duration_text, run_duration
 from workbench.core.step_log import StepLogs
 from workbench.core.text import label
+from workbench.core.view_state import Layout
 from workbench.tui import clipboard
 from workbench.tui.handing_over import hand_over
 from workbench.tui.log_feed import LogFeed, Wanted
 from workbench.tui.run_actions import RunActions
 from workbench.tui.theme import palette, sign
 from workbench.tui.widgets.dag_view import DagView
-from workbench.tui.widgets.log_grid import LogGrid
+from workbench.tui.widgets.log_grid import LOG_LOOK, MOST, LogGrid, log_look
 from workbench.tui.widgets.log_pane import LogPane
 from workbench.tui.widgets.rows import Rows
 from workbench.tui.widgets.step_list import StepList
@@ -40,6 +41,7 @@ class RunScreen(RunActions):
     """Graph above, steps and log below; without the graph where the terminal is narrow."""
 
     CSS_PATH = "run.tcss"
+    REMEMBERED_AS = "run"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (_WIDE, "-wide")]  # noqa: RUF012 - Textual says so
     VERTICAL_BREAKPOINTS = [(0, "-low"), (30, "-high")]  # noqa: RUF012 - Textual says so
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -63,6 +65,8 @@ class RunScreen(RunActions):
         self._logs = StepLogs()
         self._chosen = False
         self._streaming: frozenset[Wanted] = frozenset()
+        self._before: Layout = {}
+        """What it was like the last time, until the run is known."""
         self._feed = LogFeed(run, self._logs, self._lines_came, self._log_trouble)
 
     def compose(self) -> ComposeResult:
@@ -76,10 +80,36 @@ class RunScreen(RunActions):
 
     def on_mount(self) -> None:
         super().on_mount()
+        self._before = self.workbench.layout_of(self)
+        self.query_one(DagView).form = str(self._before.get("graph", "auto"))
+        self.query_one(LogGrid).show_as(log_look(self._before))
         self.query_one("#dag" if self.app.size.width >= _WIDE else "#steps").focus()
 
     def on_unmount(self) -> None:
         self._logs.close()
+
+    def arrangement(self) -> Layout:
+        grid = self.query_one(LogGrid)
+        panes = "\n".join(name or "" for name in grid.names())
+        chosen = {"step": self.step or "", "panes": panes} if self._chosen or len(grid.panes) > 1 else {}
+        look = {name: getattr(grid.active.view, name) for name in LOG_LOOK}
+        return {"run": self._run_name, "graph": self.query_one(DagView).form, **look, **chosen}
+
+    async def _as_it_was(self, run: Run) -> None:
+        """The step and the logs that were shown, where this is the run of the last time."""
+        before, self._before = self._before, {}
+        steps, step = {each.name for each in run.steps}, before.get("step")
+        if before.get("run") != run.name or step not in steps:
+            return
+        grid, focused = self.query_one(LogGrid), self.focused
+        others = [name for name in str(before.get("panes", "")).split("\n") if name in steps and name != step]
+        for name in others[: MOST - 1]:
+            await grid.action_add(name)
+        if others:
+            grid.action_turn(1)
+        self._chosen, self.step = True, str(step)
+        if focused is not None:
+            focused.focus()
 
     @property
     def run_in_hand(self) -> str | None:
@@ -105,6 +135,8 @@ class RunScreen(RunActions):
         self.query_one(DagView).show_run(run)
         with self.prevent(Rows.Moved):
             self.query_one(StepList).show_run(run)
+        if self._before:
+            self.call_later(self._as_it_was, run)
         if not self._chosen or self.step not in {step.name for step in run.steps}:
             self._select_by_itself(run)
         self._show_step()

@@ -17,6 +17,7 @@ from workbench.client.errors import ClientError
 from workbench.client.views import KeptPipeline, Run
 from workbench.core.run_filter import ORDERS, RunFilter
 from workbench.core.text import label
+from workbench.core.view_state import Layout
 from workbench.tui.launching import KeptLauncher
 from workbench.tui.ports import Controller
 from workbench.tui.previewing import last_lines, telling_step
@@ -48,14 +49,20 @@ class RunsScreen(RunActions):
         Binding("o", "order", "Order", show=False, id="runs.order", tooltip="Newest first, oldest, longest, by name"),
         Binding("p", "pipelines", "Pipelines", show=False, id="runs.pipelines",
                 tooltip="To the pipelines of this folder and of the cluster, and back"),
+        Binding("v", "preview", "Preview", show=False, id="runs.preview",
+                tooltip="Show the graph and the last lines of the run under the cursor, or more runs"),
         Binding("escape", "leave_filter", "All", show=False, id="runs.all", tooltip="Show all runs again"),
     ]  # fmt: skip
+    REMEMBERED_AS = "runs"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012 - Textual says so
     VERTICAL_BREAKPOINTS = [(0, "-low"), (28, "-high")]  # noqa: RUF012 - Textual says so
 
     def __init__(self) -> None:
         super().__init__()
         self._filter = RunFilter()
+        self._previews = True
+        self._wanted: str | None = None
+        """The run that the cursor was on the last time, until the runs are known."""
         self._looked: tuple[str, str] | None = None
         self._kept: tuple[KeptPipeline, ...] | None = None
 
@@ -78,6 +85,33 @@ class RunsScreen(RunActions):
             yield Static(id="preview-lines", markup=False)
         yield Footer()
 
+    def on_mount(self) -> None:
+        self._as_it_was(self.workbench.layout_of(self))
+
+    def arrangement(self) -> Layout:
+        return {
+            "cursor": self._wanted or self.query_one(RunsTable).cursor or "",
+            "filter": self._filter.text,
+            "order": self._filter.order,
+            "preview": self._previews,
+            "pipelines": self.has_class("-pipelines"),
+        }
+
+    def _as_it_was(self, layout: Layout) -> None:
+        text, order = layout.get("filter"), layout.get("order")
+        self._filter = RunFilter(
+            text if isinstance(text, str) else "", next((known for known in ORDERS if known == order), "newest")
+        )
+        self._previews = layout.get("preview") is not False
+        self.set_class(layout.get("pipelines") is True, "-pipelines")
+        cursor = layout.get("cursor")
+        self._wanted = cursor if isinstance(cursor, str) and cursor else None
+        if self._filter.text:
+            field = self.query_one("#runs-filter", Input)
+            with self.prevent(Input.Changed):
+                field.value = self._filter.text
+            field.display = True
+
     @property
     def run_in_hand(self) -> str | None:
         return self.query_one(RunsTable).cursor
@@ -86,6 +120,9 @@ class RunsScreen(RunActions):
         runs = self.workbench.feed.runs
         table, empty = self.query_one(RunsTable), self.query_one("#runs-empty", Static)
         table.show_runs(runs, self._filter)
+        if self._wanted is not None and runs.known:
+            table.go_to(self._wanted)
+            self._wanted = None
         self._crumbs()
         none = not len(runs)
         table.display = self.query_one(RunsHeading).display = not none
@@ -144,6 +181,10 @@ class RunsScreen(RunActions):
         self.runs_changed()
         self.query_one(RunsTable).focus()
 
+    def action_preview(self) -> None:
+        self._previews = not self._previews
+        self._preview()
+
     def action_order(self) -> None:
         following = ORDERS[(ORDERS.index(self._filter.order) + 1) % len(ORDERS)]
         self._filter = replace(self._filter, order=following)
@@ -169,8 +210,8 @@ class RunsScreen(RunActions):
     def _preview(self) -> None:
         run = self.workbench.feed.runs.get(self.run_in_hand or "")
         pane = self.query_one("#preview")
-        pane.display = run is not None and bool(run.steps)
-        if run is not None:
+        pane.display = self._previews and run is not None and bool(run.steps)
+        if run is not None and self._previews:
             colours = palette(self.app)
             heading = Text(" ", no_wrap=True)
             heading.append(label(run.name, 60), colours.bold)
@@ -187,7 +228,7 @@ class RunsScreen(RunActions):
     async def _look(self, run: Run) -> None:
         """The last lines of the step that tells most; asked for when the cursor has come to rest."""
         controller, step = self.workbench.feed.controller, telling_step(run)
-        if controller is None or step is None or not self.is_current:
+        if controller is None or step is None or not self.is_current or not self._previews:
             return
         await asyncio.sleep(_REST)
         colours, text = palette(self.app), Text(no_wrap=True, overflow="ellipsis")
@@ -217,7 +258,7 @@ class RunsScreen(RunActions):
             return text.append("Asking for the runs …", colours.muted)
         text.append("No runs yet\n\n", colours.bold)
         if file is not None:
-            text.append("Press ", colours.muted).append("r", colours.lit)
+            text.append("Press ", colours.muted).append(self.workbench.key("app.run", "r"), colours.lit)
             text.append(f" to run {label(str(file.path), 200)}\n", colours.plain)
             text.append("on the working tree around it, uncommitted changes included.", colours.muted)
         else:

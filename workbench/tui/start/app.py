@@ -5,7 +5,6 @@ An app of its own, so that the workbench never has to be without a place.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import ClassVar, cast
 
@@ -22,8 +21,9 @@ from textual.worker import Worker
 from workbench.core.bring_up import Event, Seen
 from workbench.core.text import clean, label
 from workbench.sandbox.endpoint import Endpoint
+from workbench.tui.app_frame import PLAIN, FramedApp, Likings
 from workbench.tui.start.ways import Need, StartError, Way
-from workbench.tui.theme import DARK, Palette, palette
+from workbench.tui.theme import Palette, palette
 from workbench.tui.widgets.rows import Rows
 
 _SIGNS = {"waiting": "●", "running": "◐", "done": "✓", "already": "✓", "failed": "✗", "stopped": "⊘"}
@@ -42,7 +42,7 @@ class Ways(Rows):
         return Strip([Segment(f" {self._ways[int(key)].title}", colours.plain)])
 
 
-class StartApp(App[Endpoint | None]):
+class StartApp(FramedApp[Endpoint | None]):
     """Enter brings the chosen one up; Escape stops that, and leaves when nothing is under way."""
 
     CSS_PATH = "app.tcss"
@@ -54,17 +54,13 @@ class StartApp(App[Endpoint | None]):
         Binding("q", "leave", "Quit", id="start.quit", tooltip="Leave"),
     ]  # fmt: skip
 
-    def __init__(self, ways: Sequence[Way]) -> None:
-        super().__init__()
+    def __init__(self, ways: Sequence[Way], likings: Likings = PLAIN) -> None:
+        super().__init__(likings)
         self._ways = ways
         self._needs: dict[int, Sequence[Need] | None] = {}
         self._seen: Seen | None = None
         self._failure: StartError | None = None
         self._going: Worker[None] | None = None
-        self.register_theme(DARK)
-        if "TEXTUAL_THEME" not in os.environ:
-            self.theme = DARK.name
-        self.animation_level = "none"
 
     def compose(self) -> ComposeResult:
         yield Static(id="start-title", markup=False)

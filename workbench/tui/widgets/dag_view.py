@@ -81,6 +81,16 @@ class DagView(ScrollView, can_focus=True):
         self._lit: dict[tuple[int, int], str] = {}
         self._kin: frozenset[str] = frozenset()
 
+    @property
+    def form(self) -> str:
+        """`list` or `drawing` when somebody chose it, else `auto`: as there is room."""
+        return "auto" if self._listed is None else "list" if self._listed else "drawing"
+
+    @form.setter
+    def form(self, form: str) -> None:
+        self._listed = {"list": True, "drawing": False}.get(form)
+        self._lay_out()
+
     def show_run(self, run: Run) -> None:
         """Draw this run; when its steps are those of before, only their colours change."""
         self.show_steps(run.steps)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from textual import events, on
@@ -15,6 +16,13 @@ from workbench.core.step_log import StepLogs
 from workbench.tui.widgets.log_pane import LogPane
 
 MOST = 4
+LOG_LOOK = ("wrap", "numbers")
+"""How logs are shown; all that are opened together are alike."""
+
+
+def log_look(layout: Mapping[str, object]) -> dict[str, bool]:
+    """What of a screen's layout is about how logs are shown."""
+    return {name: value for name in LOG_LOOK if isinstance(value := layout.get(name), bool)}
 
 
 class LogGrid(Grid):
@@ -35,6 +43,7 @@ class LogGrid(Grid):
         self._names: dict[LogPane, str | None] = {}
         self._active: LogPane | None = None
         self._maximised = False
+        self._look: Mapping[str, bool] = {}
 
     def compose(self) -> ComposeResult:
         pane = LogPane(id="log-pane")
@@ -60,6 +69,16 @@ class LogGrid(Grid):
         """Show this step in the active pane."""
         self._names[self.active] = name
 
+    def show_as(self, look: Mapping[str, bool]) -> None:
+        """Show these logs, and those that are opened beside them, like this (`LOG_LOOK`)."""
+        self._look = look
+        for pane in self.panes:
+            self._dress(pane)
+
+    def _dress(self, pane: LogPane) -> None:
+        for name, value in self._look.items():
+            setattr(pane.view, name, value)
+
     def names(self) -> list[str | None]:
         """The steps of all panes, for coming back to them later."""
         return [self._names[pane] for pane in self.panes]
@@ -80,6 +99,7 @@ class LogGrid(Grid):
         pane = LogPane()
         self._names[pane] = name if name is not None else self.active_name
         await self.mount(pane)
+        self._dress(pane)
         self._arrange()
         self._activate(pane)
         pane.view.focus()

@@ -76,6 +76,11 @@ class Rows(ScrollView, can_focus=True):
             self.cursor = keys[min(place, len(keys) - 1)] if keys else None
         self.refresh()
 
+    def go_to(self, key: str) -> None:
+        """Put the cursor on this row; nothing happens where there is none of that key."""
+        if key in self._places:
+            self.cursor = key
+
     def draw_row(self, key: str, width: int, colours: Palette) -> Strip:
         """The row's line, `width` columns, without a background."""
         raise NotImplementedError

@@ -1,0 +1,41 @@
+"""What the workbench has said in passing, so that a message that has gone can be read again."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+_MOST = 500
+
+
+@dataclass(frozen=True)
+class Message:
+    at: datetime
+    severity: str
+    """`information`, `warning` or `error`."""
+    title: str
+    text: str
+    count: int = 1
+    """How often it was said in a row."""
+
+
+class Messages:
+    """The newest five hundred."""
+
+    def __init__(self) -> None:
+        self._kept: deque[Message] = deque(maxlen=_MOST)
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def newest_first(self) -> Iterator[Message]:
+        return reversed(self._kept)
+
+    def add(self, at: datetime, severity: str, title: str, text: str) -> None:
+        last = self._kept[-1] if self._kept else None
+        count = 1
+        if last is not None and (last.severity, last.title, last.text) == (severity, title, text):
+            count = self._kept.pop().count + 1
+        self._kept.append(Message(at, severity, title, text, count))
