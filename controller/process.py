@@ -32,6 +32,7 @@ from controller.kube import (
     PIPELINE_RUNS,
     SUBJECT_ACCESS_REVIEWS,
     TOKEN_REVIEWS,
+    ElectionTimes,
     Elector,
     Informer,
     KubeClient,
@@ -167,7 +168,8 @@ class Process:
             return {**parts, "operator": operate}
         identity = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         told = {ADDRESS: self._address}
-        elector = Elector(self._client, self._settings.own_namespace, LEASE, identity, annotations=told)
+        times = ElectionTimes.of(self._settings.lease_duration)
+        elector = Elector(self._client, self._settings.own_namespace, LEASE, identity, times=times, annotations=told)
         self._leading = lambda: elector.leading and not self._stop.is_set()
         # Who does not lead has nothing to be ready for.
         self._readiness.ask("operator", lambda: why_not if elector.leading and not operator.healthy else None)

@@ -40,6 +40,7 @@ class Settings:
     public_url: str | None
     own_namespace: str
     leader_elect: bool
+    lease_duration: int
     operator_port: int | None
     pod_ip: str | None
     allowed_hosts: frozenset[str]
@@ -86,6 +87,7 @@ FLAGS = (
     Flag("public-url", "URL", "where agents and signed links reach the API; without it, the listening socket"),
     Flag("namespace-of-its-own", "NAME", "where the controller keeps its Lease", "c8s-system"),
     Flag("leader-elect", "", "run the operator only while holding the Lease: for several replicas"),
+    Flag("leader-elect-lease-duration", "SECONDS", "how long a leader that fell silent is waited for", "15"),
     Flag(
         "operator-port", "N", "the operator's own port: health, numbers, live logs for an API elsewhere; 0: a free one"
     ),
@@ -157,6 +159,7 @@ def _settings(values: Mapping[str, Any]) -> Settings:
         public_url=_url(values["public_url"]),
         own_namespace=values["namespace_of_its_own"],
         leader_elect=_truth("leader-elect", values["leader_elect"]),
+        lease_duration=_number("leader-elect-lease-duration", values["leader_elect_lease_duration"], 3, 3600),
         operator_port=_number("operator-port", port, 0, 65535) if (port := values["operator_port"]) else None,
         pod_ip=_ip(values["pod_ip"]),
         allowed_hosts=frozenset(each.lower() for each in values["allowed_host"]),

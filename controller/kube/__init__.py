@@ -6,7 +6,7 @@ reads of an object, it reads from dictionaries.
 
 from controller.kube.client import KubeClient, WatchEvent
 from controller.kube.credentials import connect
-from controller.kube.elector import Elector
+from controller.kube.elector import ElectionTimes, Elector
 from controller.kube.errors import (
     AlreadyExists,
     ApiError,
@@ -56,6 +56,7 @@ __all__ = [
     "AlreadyExists",
     "ApiError",
     "Conflict",
+    "ElectionTimes",
     "Elector",
     "Forbidden",
     "Gone",

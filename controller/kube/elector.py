@@ -27,6 +27,11 @@ class ElectionTimes:
     renew: float = 10.0
     retry: float = 2.0
 
+    @classmethod
+    def of(cls, lease: float) -> ElectionTimes:
+        """The usual proportions for a lease of so many seconds."""
+        return cls(lease, lease * cls.renew / cls.lease, lease * cls.retry / cls.lease)
+
 
 class _Answer(Enum):
     """What came of asking for the lease: we hold it, somebody else does, or nobody knows."""

@@ -88,11 +88,12 @@ def test_an_object_store_that_fails_for_a_while_costs_no_line_of_a_log(on: Stage
 def two_operators(on: Stage, trouble: Trouble) -> Iterator[None]:
     """The first of them leads, and reaches the cluster through `trouble`."""
     with in_trouble(on.cluster, trouble) as through:
-        first = on.operator = on.another_operator("first", through, "--leader-elect")
+        election = ("--leader-elect", "--leader-elect-lease-duration", "5")
+        first = on.operator = on.another_operator("first", through, *election)
         second = None
         try:
             until("somebody leads", lambda: bool(holder(on)))
-            second = on.another_operator("second", None, "--leader-elect")
+            second = on.another_operator("second", None, *election)
             yield
         finally:
             for process in (first, second):
