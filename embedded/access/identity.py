@@ -23,7 +23,7 @@ Json = dict[str, Any]
 
 AUTHENTICATED = "system:authenticated"
 MASTERS = "system:masters"
-AUDIENCE = "embedded"
+AUDIENCE = "https://kubernetes.default.svc.cluster.local"
 """Whom a token is for when nobody else was asked for: this server."""
 _LONGEST = 1 << 32
 _SHORTEST = 600
@@ -128,8 +128,13 @@ class Authenticator:
         return {
             "kind": "TokenRequest",
             "apiVersion": "authentication.k8s.io/v1",
-            "metadata": {"name": name, "namespace": namespace, "creationTimestamp": timestamp(self.clock())},
-            "spec": {"audiences": audiences, "expirationSeconds": seconds},
+            "metadata": {
+                "name": name,
+                "namespace": namespace,
+                "uid": account["metadata"]["uid"],
+                "creationTimestamp": timestamp(self.clock()),
+            },
+            "spec": {"audiences": audiences, "expirationSeconds": seconds, "boundObjectRef": None},
             "status": {"token": token, "expirationTimestamp": timestamp(expires.astimezone(UTC))},
         }
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from embedded.access.identity import MASTERS, User
+from embedded.access.identity import AUTHENTICATED, MASTERS, User
 from embedded.machinery.registry import Registry
 from embedded.machinery.resources import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, ROLE_BINDINGS, ROLES
 
@@ -43,32 +43,33 @@ class Authorizer:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._rules: dict[tuple[str, str], list[Json]] = {}
+        self._rules: dict[tuple[str, str], list[tuple[Json, str]]] = {}
         watched = {r.key for r in (ROLES, CLUSTER_ROLES, ROLE_BINDINGS, CLUSTER_ROLE_BINDINGS)}
         self._watched = watched
         registry.store.subscribe(lambda event: self._rules.clear() if event.key.resource in watched else None)
 
     def allows(self, user: User, request: Request) -> bool:
-        if MASTERS in user.groups:
-            return True
-        if request.path:
-            return (request.verb == "get" and _under(request.path, _OPEN_PATHS)) or any(
-                _rule_allows_path(rule, request)
-                for subject in _subjects_of(user)
-                for rule in self._rules_for(subject, "")
-            )
-        if request.resource in _OPEN_REVIEWS and request.verb == "create":
-            return True
-        scopes = ("", request.namespace) if request.namespace else ("",)
-        return any(
-            _rule_allows(rule, request)
-            for subject in _subjects_of(user)
-            for scope in scopes
-            for rule in self._rules_for(subject, scope)
-        )
+        return self.allowed_by(user, request) is not None
 
-    def _rules_for(self, subject: str, namespace: str) -> list[Json]:
-        """The rules bound to a subject (`User:name`, `Group:name`), cluster-wide or in a namespace."""
+    def allowed_by(self, user: User, request: Request) -> str | None:
+        """What allows a request, in the words of a real server; None when nothing does."""
+        if MASTERS in user.groups:
+            return ""
+        if request.path and request.verb == "get" and _under(request.path, _OPEN_PATHS):
+            return _to_everybody("system:discovery")
+        if request.resource in _OPEN_REVIEWS and request.verb == "create":
+            return _to_everybody("system:basic-user")
+        allows = _rule_allows_path if request.path else _rule_allows
+        scopes = ("", request.namespace) if request.namespace and not request.path else ("",)
+        for subject in _subjects_of(user):
+            for scope in scopes:
+                for rule, origin in self._rules_for(subject, scope):
+                    if allows(rule, request):
+                        return origin
+        return None
+
+    def _rules_for(self, subject: str, namespace: str) -> list[tuple[Json, str]]:
+        """The rules and why they are bound to a subject (`User:name`, `Group:name`), cluster-wide or in a namespace."""
         if not self._rules:
             self._load()
         return self._rules.get((subject, namespace), [])
@@ -80,15 +81,16 @@ class Authorizer:
             for binding in self._registry.list(resource):
                 namespace = binding["metadata"].get("namespace", "")
                 rules = rules_of(self._registry, binding.get("roleRef") or {}, namespace)
-                for subject in _subjects_in(binding):
-                    self._rules.setdefault((subject, namespace), []).extend(rules)
+                for subject, told in _subjects_in(binding):
+                    origin = _origin(binding, told)
+                    self._rules.setdefault((subject, namespace), []).extend((rule, origin) for rule in rules)
 
     def rules(self, user: User, namespace: str) -> list[Json]:
         """All rules that allow a user something in a namespace."""
         found = [*OPEN_RULES]
         for subject in _subjects_of(user):
             for scope in dict.fromkeys(("", namespace)):
-                found += self._rules_for(subject, scope)
+                found += [rule for rule, _ in self._rules_for(subject, scope)]
         return found
 
 
@@ -108,13 +110,26 @@ def _subjects_of(user: User) -> Iterator[str]:
         yield f"Group:{group}"
 
 
-def _subjects_in(binding: Json) -> Iterator[str]:
+def _to_everybody(role: str) -> str:
+    return f'RBAC: allowed by ClusterRoleBinding "{role}" of ClusterRole "{role}" to Group "{AUTHENTICATED}"'
+
+
+def _origin(binding: Json, subject: str) -> str:
+    name, namespace, role = binding["metadata"]["name"], binding["metadata"].get("namespace"), binding["roleRef"]
+    bound = f'RoleBinding "{name}/{namespace}"' if namespace else f'ClusterRoleBinding "{name}"'
+    return f'RBAC: allowed by {bound} of {role.get("kind")} "{role.get("name")}" to {subject}'
+
+
+def _subjects_in(binding: Json) -> Iterator[tuple[str, str]]:
+    """Whom it binds, as the index and as people know them."""
     for subject in binding.get("subjects") or []:
         if subject.get("kind") == "ServiceAccount":
             namespace = subject.get("namespace") or binding["metadata"].get("namespace", "")
-            yield f"User:system:serviceaccount:{namespace}:{subject['name']}"
+            name = subject["name"]
+            yield f"User:system:serviceaccount:{namespace}:{name}", f'ServiceAccount "{name}/{namespace}"'
         else:
-            yield f"{subject.get('kind')}:{subject.get('name')}"
+            kind, name = subject.get("kind"), subject.get("name")
+            yield f"{kind}:{name}", f'{kind} "{name}"'
 
 
 def _rule_allows_path(rule: Json, request: Request) -> bool:

@@ -57,11 +57,9 @@ def answer(
     else:
         _require_question(resource, spec, namespace)
         asked = user if resource is SELF_SUBJECT_ACCESS_REVIEWS else _user_in(spec)
-        allowed = authorizer.allows(asked, _request_in(spec))
-        status = (
-            {"allowed": allowed} if allowed else {"allowed": False, "reason": "no rule bound to the user allows it"}
-        )
-    metadata = {"creationTimestamp": None, **(review.get("metadata") or {})}
+        why = authorizer.allowed_by(asked, _request_in(spec))
+        status = {"allowed": why is not None, **({"reason": why} if why else {})}
+    metadata = review.get("metadata") or {}
     return {
         "kind": resource.kind,
         "apiVersion": resource.api_version,
@@ -107,7 +105,7 @@ def _token_status(spec: Json, authenticator: Authenticator) -> Json:
     token = str(spec.get("token") or "")
     found = authenticator.user_of(token, [str(audience) for audience in audiences])
     if found is None:
-        return {"user": {}, "error": "[invalid bearer token, token lookup failed]"}
+        return {"user": {}, "error": "invalid bearer token"}
     shared = authenticator.audiences_of(token, [str(audience) for audience in audiences])
     return {"authenticated": True, "user": found.to_json(), **({"audiences": shared} if shared else {})}
 

@@ -159,7 +159,7 @@ class JobController:
             patch = {"metadata": {"uid": metadata["uid"], "finalizers": left or None}}
             return self._registry.patch(PODS, metadata["namespace"], metadata["name"], patch)
         except ApiError as error:
-            if error.code not in (404, 409):
+            if error.code not in (404, 409, 422):
                 raise
             return None
 

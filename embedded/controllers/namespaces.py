@@ -16,12 +16,14 @@ from embedded.machinery.resources import (
     SERVICE_ACCOUNTS,
     ResourceType,
 )
+from embedded.machinery.write import Write
 from embedded.storage.store import Event
 
 Json = dict[str, Any]
 
 _AT_A_TIME = 100
 _RETRY = 1.0
+_FINALIZE = Write("finalize")
 
 # ConfigMap to key: the bundles of certificate authorities that the cluster whose answers were recorded puts into each
 # namespace. Empty here, where nothing speaks TLS.
@@ -90,4 +92,4 @@ class NamespaceController:
             return
         self._going.discard(namespace)
         if self._registry.find(NAMESPACES, None, namespace) is not None:
-            self._registry.patch(NAMESPACES, None, namespace, {"spec": {"finalizers": []}})
+            self._registry.patch(NAMESPACES, None, namespace, {"spec": {"finalizers": []}}, how=_FINALIZE)

@@ -268,13 +268,24 @@ def _merged(live: Any, wanted: Any, list_key: ListKey, names: Path) -> Any:
 
 
 def _conflict(disputes: list[tuple[Entry, Path]]) -> ApiError:
-    causes, told = [], []
+    causes: list[Json] = []
+    told: dict[str, list[str]] = {}
     for entry, path in disputes:
-        who = f'conflict with "{entry.manager}"' + (f" using {entry.api_version}" if entry.operation == "Apply" else "")
-        causes.append({"reason": "FieldManagerConflict", "message": who, "field": _shown(path)})
-        told.append(f"{who}: {_shown(path)}")
-    count = "1 conflict" if len(told) == 1 else f"{len(told)} conflicts"
-    return ApiError(409, "Conflict", f"Apply failed with {count}: " + "\n".join(told), {"causes": causes})
+        who = _manager(entry)
+        causes.append({"reason": "FieldManagerConflict", "message": f"conflict with {who}", "field": _shown(path)})
+        told.setdefault(who, []).append(_shown(path))
+    if len(causes) == 1:
+        message = f"Apply failed with 1 conflict: {causes[0]['message']}: {causes[0]['field']}"
+    else:
+        lines = [line for who in sorted(told) for line in (f"conflicts with {who}:", *(f"- {at}" for at in told[who]))]
+        message = f"Apply failed with {len(causes)} conflicts: " + "\n".join(lines)
+    return ApiError(409, "Conflict", message, {"causes": causes})
+
+
+def _manager(entry: Entry) -> str:
+    """A manager as an error names it: one that does not apply may have written in several versions."""
+    name = f'"{entry.manager}"' + (f' with subresource "{entry.subresource}"' if entry.subresource else "")
+    return name if entry.operation == "Apply" else f"{name} using {entry.api_version}"
 
 
 def _shown(path: Path) -> str:

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from embedded.machinery import crd_schemas
-from embedded.machinery.causes import invalid, not_supported
+from embedded.machinery.causes import invalid, not_supported, required
 from embedded.machinery.errors import Cause
 from embedded.machinery.names import SUBDOMAIN, SUBDOMAIN_RULE, label_1035_problem
 from embedded.machinery.resources import Column, ResourceType
@@ -16,6 +16,9 @@ Json = dict[str, Any]
 
 
 _COLUMN_TYPES = ("boolean", "date", "integer", "number", "string")
+_APPROVED = "api-approved.kubernetes.io"
+_APPROVALS = "https://github.com/kubernetes/enhancements/pull/1111"
+_MOST_SELECTABLE = 8
 CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
 """The finalizer that holds a definition until its objects are gone."""
 
@@ -46,6 +49,9 @@ def crd_causes(crd: Json, old: Json | None = None) -> list[Cause]:
     if crd["metadata"].get("name") != f"{plural}.{group}":
         name = crd["metadata"].get("name")
         causes.append(invalid("metadata.name", name, 'must be spec.names.plural+"."+spec.group'))
+    causes += _approval_causes(crd, group)
+    if spec.get("preserveUnknownFields"):
+        causes.append(invalid("spec.preserveUnknownFields", True, "must be false"))
     causes += _group_causes(group) + _scope_causes(spec.get("scope", ""))
     for index, version in enumerate(versions):
         causes += _version_causes(version, f"spec.versions[{index}]")
@@ -81,6 +87,59 @@ def _group_causes(group: str) -> list[Cause]:
     return []
 
 
+def _approval_causes(crd: Json, group: str) -> list[Cause]:
+    """A group of the Kubernetes community needs its approval."""
+    if not group.endswith((".k8s.io", ".kubernetes.io")) and group not in ("k8s.io", "kubernetes.io"):
+        return []
+    approval = (crd["metadata"].get("annotations") or {}).get(_APPROVED, "")
+    at = f"metadata.annotations[{_APPROVED}]"
+    told = f'protected groups must have approval annotation "{_APPROVED}"'
+    if not approval:
+        return [required(at, f"{told}, see {_APPROVALS}")]
+    if approval.startswith(("unapproved", "https://", "http://")):
+        return []
+    return [
+        invalid(at, approval, f'{told} with either a URL or a reason starting with "unapproved", see {_APPROVALS}')
+    ]
+
+
+def _selectable_causes(version: Json, at: str) -> list[Cause]:
+    fields, causes = version.get("selectableFields") or [], []
+    schema = (version.get("schema") or {}).get("openAPIV3Schema") or {}
+    if len(fields) > _MOST_SELECTABLE:
+        message = f"Too many: {len(fields)}: must have at most {_MOST_SELECTABLE} items"
+        causes.append(Cause("FieldValueTooMany", f"{at}.selectableFields", message))
+    seen: set[str] = set()
+    for index, field in enumerate(fields):
+        where, path = f"{at}.selectableFields[{index}].jsonPath", field.get("jsonPath") or ""
+        if not path:
+            causes.append(required(where))
+        elif path in seen:
+            causes.append(Cause("FieldValueDuplicate", where, f'Duplicate value: "{path}"'))
+        elif why := _unselectable(path, schema):
+            causes.append(invalid(where, path, why))
+        seen.add(path)
+    return causes
+
+
+def _unselectable(path: str, schema: Json) -> str:
+    """Why objects can't be selected by a field; empty when they can."""
+    if not re.fullmatch(r"(\.[A-Za-z_][A-Za-z0-9_-]*)+", path):
+        return "must be a simple json path starting with ."
+    if path.startswith(".metadata"):
+        return "must not point to fields in metadata"
+    for name in path[1:].split("."):
+        schema = (schema.get("properties") or {}).get(name) or {}
+    if not schema:
+        return "is an invalid path: does not refer to a valid field"
+    if schema.get("type") not in ("string", "boolean", "integer"):
+        return (
+            "must point to a field of type string, boolean or integer. Enum string fields and strings with formats "
+            "are allowed."
+        )
+    return ""
+
+
 def _scope_causes(scope: str) -> list[Cause]:
     if not scope:
         return [Cause("FieldValueRequired", "spec.scope", "Required value")]
@@ -100,6 +159,7 @@ def _version_causes(version: Json, at: str) -> list[Cause]:
         causes.append(Cause("FieldValueRequired", where, "Required value: schemas are required"))
     else:
         causes += crd_schemas.causes(schema, where)
+    causes += _selectable_causes(version, at)
     for index, column in enumerate(version.get("additionalPrinterColumns") or []):
         place = f"{at}.additionalPrinterColumns[{index}]"
         for field in ("name", "type", "jsonPath"):
@@ -208,6 +268,7 @@ def resources_of(crd: Json) -> list[ResourceType]:
                 for c in version.get("additionalPrinterColumns") or ()
             ),
             list_kind=names.get("listKind", ""),
+            selectable=tuple(f["jsonPath"][1:] for f in version.get("selectableFields") or ()),
             converted=len(spec["versions"]) > 1,
             going=going,
         )

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from embedded.machinery import errors
-from embedded.machinery.resources import ResourceType
+from embedded.machinery.causes import invalid
+from embedded.machinery.resources import NAMESPACES, ResourceType
 
 Json = dict[str, Any]
 
@@ -14,6 +15,7 @@ _KEPT = (
     *("name", "namespace", "uid", "creationTimestamp", "generation", "generateName", "managedFields"),
     *("deletionTimestamp", "deletionGracePeriodSeconds"),
 )
+_IMMUTABLE = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
 _OMITTED_METADATA = ("labels", "annotations", "finalizers", "ownerReferences", "generateName")
 _OMITTED = ("data", "binaryData", "stringData")
 
@@ -32,8 +34,13 @@ def complete(resource: ResourceType, obj: Json, namespace: str | None) -> Json:
     api_version = obj.setdefault("apiVersion", resource.api_version)
     kind = obj.setdefault("kind", resource.kind)
     if (api_version, kind) != (resource.api_version, resource.kind):
+        if kind == resource.kind:
+            expected = resource.api_version
+            why = f"the API version in the data ({api_version}) does not match the expected API version ({expected})"
+            raise errors.bad_request(why)
+        version = str(api_version).rpartition("/")[2]
         raise errors.bad_request(
-            f"{kind} in version {api_version!r} cannot be handled as a {resource.kind}: the request is for "
+            f'{kind} in version "{version}" cannot be handled as a {resource.kind}: the request is for '
             f"{resource.api_version} {resource.kind}"
         )
     if not resource.namespaced:
@@ -64,13 +71,40 @@ def require_valid(resource: ResourceType, obj: Json, causes: Iterable[errors.Cau
         raise errors.invalid(resource.kind, obj["metadata"].get("name", ""), resource.group, found)
 
 
-def check_identity(resource: ResourceType, old: Json, new: Json) -> None:
+def immutable_causes(old: Json, new: Json) -> list[errors.Cause]:
+    """What of the metadata a write would change that nobody may change. What it does not say stays as it is."""
+    before, after = old["metadata"], new["metadata"]
+    return [
+        invalid(f"metadata.{field}", after[field], "field is immutable")
+        for field in _IMMUTABLE
+        if after.get(field) is not None
+        and after[field] != before.get(field)
+        # Of an object that is being deleted, these are put back.
+        and not (field.startswith("deletion") and "deletionTimestamp" in before)
+    ]
+
+
+def check_name(resource: ResourceType, obj: Json, namespace: str | None, name: str) -> None:
+    """Raises:
+    ApiError: 400, a patch has made another object of it.
+    """
+    metadata = obj["metadata"]
+    if metadata.get("name") != name:
+        told = metadata.get("name", "")
+        raise errors.bad_request(f"the name of the object ({told}) does not match the name on the URL ({name})")
+    if resource.namespaced and (metadata.get("namespace") or namespace) != namespace:
+        told = metadata["namespace"]
+        why = f"the namespace of the object ({told}) does not match the namespace on the request ({namespace})"
+        raise errors.bad_request(why)
+
+
+def check_identity(resource: ResourceType, old: Json, new: Json, *, uid_too: bool = True) -> None:
     """Whether a write is meant for the object as it is.
 
     Raises:
-        ApiError: 409, it names another resourceVersion or uid.
+        ApiError: 409, it names another resourceVersion or, with `uid_too`, another uid.
     """
-    version, uid = new["metadata"].get("resourceVersion"), new["metadata"].get("uid")
+    version, uid = new["metadata"].get("resourceVersion"), new["metadata"].get("uid") if uid_too else None
     name = old["metadata"]["name"]
     if version and version != old["metadata"]["resourceVersion"]:
         raise errors.conflict(resource.plural, name, resource.group)
@@ -111,6 +145,9 @@ def desired(resource: ResourceType, obj: Json) -> Json:
 
 def narrowed(resource: ResourceType, old: Json, new: Json, subresource: str | None) -> Json:
     """What of `new` a write through this door may change: the status alone, or all but the status."""
+    if resource is NAMESPACES:
+        # Which finalizers hold a namespace is changed at its `finalize` only, and nothing else is there.
+        return _narrowed_namespace(old, new, subresource)
     if subresource == "status":
         return {**old, "status": new.get("status", {}), "metadata": dict(old["metadata"])}
     if resource.has_status:
@@ -118,3 +155,11 @@ def narrowed(resource: ResourceType, old: Json, new: Json, subresource: str | No
         if "status" in old:
             new["status"] = old["status"]
     return new
+
+
+def _narrowed_namespace(old: Json, new: Json, subresource: str | None) -> Json:
+    if subresource == "finalize":
+        return {**old, "spec": new.get("spec") or {}, "metadata": dict(old["metadata"])}
+    if subresource == "status":
+        return {**old, "status": new.get("status", {}), "metadata": dict(old["metadata"])}
+    return {**new, "spec": old["spec"], "status": old["status"]}

@@ -10,6 +10,7 @@ from embedded.machinery.errors import Cause
 from embedded.machinery.names import label_causes
 from embedded.machinery.pod_checks import pod_spec_causes
 from embedded.machinery.selectors import matches_selector
+from embedded.machinery.workloads import job_labels
 
 Json = dict[str, Any]
 
@@ -31,7 +32,14 @@ def job_causes(job: Json) -> list[Cause]:
         found.append(not_supported(f"{at}.restartPolicy", policy, _POLICIES))
     if spec.get("manualSelector") and not spec.get("selector"):
         found.append(required("spec.selector"))
-    elif not matches_selector(spec.get("selector") or {}, labels):
+    elif not spec.get("manualSelector") and not matches_selector(spec["selector"], job_labels(job)):
+        found.append(invalid("spec.selector", spec["selector"], "`selector` not auto-generated"))
+    if not spec.get("manualSelector"):
+        for label, value in job_labels(job).items():
+            if labels.get(label) != value:
+                where = f"spec.template.metadata.labels[{label}]"
+                found.append(invalid(where, labels.get(label), f'must be "{value}"'))
+    if not matches_selector(spec.get("selector") or {}, labels):
         found.append(invalid("spec.template.metadata.labels", labels, "`selector` does not match template `labels`"))
     return found
 

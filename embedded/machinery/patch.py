@@ -22,6 +22,13 @@ _MERGE_KEYS = {
     "conditions": "type",
     "imagePullSecrets": "name",
     "secrets": "name",
+    "webhooks": "name",
+    "addresses": "type",
+    "hostAliases": "ip",
+    "schedulingGates": "name",
+    "ephemeralContainers": "name",
+    "volumeDevices": "devicePath",
+    "topologySpreadConstraints": "topologyKey",
 }
 _LISTS_OF_VALUES = ("finalizers",)
 
@@ -136,8 +143,9 @@ def _apply(document: Json, operation: Json) -> None:
         raise bad_request(f"error decoding patch: unexpected kind: {kind}")
 
 
-def _unprocessable(why: str) -> ApiError:
-    return ApiError(422, "Invalid", f"the server rejected our request due to an error in our request: {why}", {})
+def _unprocessable(_why: str) -> ApiError:
+    # A real server says no more than this.
+    return ApiError(422, "Invalid", "the server rejected our request due to an error in our request", {})
 
 
 def _parts(path: str) -> list[str]:

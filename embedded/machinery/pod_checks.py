@@ -19,7 +19,7 @@ _MESSAGES = ("FallbackToLogsOnError", "File")
 _PROTOCOLS = ("SCTP", "TCP", "UDP")
 _SOURCES = "`configMapKeyRef`, `fieldRef`, `fileKeyRef`, `resourceFieldRef` or `secretKeyRef`"
 _MOST = 2**31 - 1
-_MAY_CHANGE = ("activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds", "nodeName")
+_MAY_CHANGE = ("activeDeadlineSeconds", "tolerations")
 _CHANGEABLE = (
     "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,"
     "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),"
@@ -189,7 +189,19 @@ def pod_update_causes(old: Json, new: Json) -> list[Cause]:
             spec[where] = [{**container, "image": ""} for container in spec.get(where) or []]
         return spec
 
-    found = [forbidden("spec", _CHANGEABLE)] if fixed(old) != fixed(new) else []
+    before, after = fixed(old), fixed(new)
+    if before.get("terminationGracePeriodSeconds", 0) < 0 and after.get("terminationGracePeriodSeconds") == 1:
+        del before["terminationGracePeriodSeconds"], after["terminationGracePeriodSeconds"]
+    found = [forbidden("spec", _CHANGEABLE)] if before != after else []
+    kept = new["spec"].get("tolerations") or []
+    if any(toleration not in kept for toleration in old["spec"].get("tolerations") or []):
+        why = "existing toleration can not be modified except its tolerationSeconds"
+        found.append(forbidden("spec.tolerations", why))
+    return found + _deadline_causes(old, new)
+
+
+def _deadline_causes(old: Json, new: Json) -> list[Cause]:
+    found: list[Cause] = []
     before, after = old["spec"].get("activeDeadlineSeconds"), new["spec"].get("activeDeadlineSeconds")
     field = "spec.activeDeadlineSeconds"
     if after is not None and not 1 <= after <= _MOST:

@@ -14,7 +14,15 @@ from embedded.machinery import apply, envelope, errors, generations, shapes, str
 from embedded.machinery import patch as patches
 from embedded.machinery.admission import admit, admit_update
 from embedded.machinery.names import generated_name_causes, metadata_causes
-from embedded.machinery.resources import EVENTS, LEASES, RBAC, ResourceType
+from embedded.machinery.resources import (
+    CUSTOM_RESOURCE_DEFINITIONS,
+    EVENTS,
+    LEASES,
+    RBAC,
+    SERVICE_ACCOUNTS,
+    VALIDATING_WEBHOOKS,
+    ResourceType,
+)
 from embedded.machinery.write import PatchKind, Write
 from embedded.storage.store import Key
 
@@ -26,6 +34,8 @@ Json = dict[str, Any]
 _GIVEN_BY_SERVER = ("resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "managedFields")
 _MADE_BY_UPDATES = (LEASES, EVENTS, *RBAC)
 """An update of such an object that is not there makes it."""
+_VERSION_NEEDED = (LEASES, SERVICE_ACCOUNTS, CUSTOM_RESOURCE_DEFINITIONS, VALIDATING_WEBHOOKS)
+"""Built-in kinds that, like custom ones, are only replaced by who has seen what they replace."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +97,6 @@ def new(
     metadata.setdefault("name", "")
     envelope.require_valid(resource, obj, causes + admit(resource, obj))
     key = registry.key(resource, namespace, metadata["name"])
-    if registry.store.get(key) is not None:
-        raise errors.already_exists(resource.plural, metadata["name"], resource.group)
     return Change(resource, key, None, obj, registry.store.revision, how, warnings)
 
 
@@ -111,7 +119,7 @@ def replacement(
         return new(registry, resource, {**obj, "metadata": {**metadata, "name": name}}, namespace, how)
     if body is None:
         raise errors.not_found(resource.plural, name, resource.group)
-    if resource.schema is not None and not metadata.get("resourceVersion"):
+    if (resource.schema is not None or resource in _VERSION_NEEDED) and not metadata.get("resourceVersion"):
         message = "Invalid value: 0: must be specified for an update"
         cause = errors.Cause("FieldValueInvalid", "metadata.resourceVersion", message)
         raise errors.invalid(resource.plural, name, resource.group, [cause])
@@ -143,6 +151,7 @@ def patched(
     after = change(base, patch)
     if not isinstance(after, dict) or not isinstance(after.get("metadata"), dict):
         raise errors.bad_request("a patch must leave an object with metadata")
+    envelope.check_name(resource, after, namespace, name)
     try:
         warnings = _read(resource, after, how)
     except errors.ApiError as error:
@@ -150,7 +159,7 @@ def patched(
         raise errors.invalid(
             "", "", "", [errors.Cause("FieldValueInvalid", "patch", f"Invalid value: {why}")]
         ) from None
-    return _over(registry, resource, json.loads(body), after, how, warnings)
+    return _over(registry, resource, json.loads(body), after, how, warnings, patch=True)
 
 
 def _applied(
@@ -170,6 +179,7 @@ def _applied(
         if metadata.get("uid") or metadata.get("resourceVersion"):
             why = "the object does not exist, and the application names one that does"
             raise errors.conflict(resource.plural, name, resource.group, why)
+        _read_applied(resource, json.loads(json.dumps(wanted)), how)
         return new(registry, resource, wanted, namespace, how, applied=True)
     if resource.has_status and how.subresource is None:
         wanted.pop("status", None)
@@ -177,13 +187,35 @@ def _applied(
         wanted = {"apiVersion": wanted["apiVersion"], "kind": wanted["kind"], "metadata": metadata} | (
             {"status": wanted["status"]} if "status" in wanted else {}
         )
-    warnings = _read(resource, wanted, how)
+    _read_applied(resource, wanted, how)
     body = registry.in_version(resource, body)
     live = json.loads(body)
     envelope.check_identity(resource, live, wanted)
     claim = _claim(registry, resource, how, "Apply", frozenset())
     after = apply.applied(json.loads(body), wanted, claim, list_key(resource), force=how.force)
-    return _over(registry, resource, live, after, how, warnings, record=after["metadata"].get("managedFields"))
+    return _over(registry, resource, live, after, how, (), record=after["metadata"].get("managedFields"))
+
+
+def _read_applied(resource: ResourceType, wanted: Json, how: Write) -> None:
+    """As `_read`, of what is applied: that has to fit its schema, whatever is said of validation.
+
+    Raises:
+        ApiError: 500, it does not, as a real server has it; 400, it says something twice and the write is strict.
+    """
+    metadata = wanted["metadata"]
+    where = "/".join(filter(None, (metadata.get("namespace"), metadata.get("name"))))
+    group_version = f"{resource.group}/{resource.version}"
+    what = f"failed to create typed patch object ({where}; {group_version}, Kind={resource.kind})"
+    try:
+        dropped = _fitted(resource, wanted)
+    except errors.ApiError as error:
+        raise errors.ApiError(500, "", f"{what}: {error.message}") from None
+    if dropped:
+        lines = [f".{path}: field not declared in schema" for path in dropped]
+        told = lines[0] if len(lines) == 1 else "errors:\n" + "\n".join(f"  {line}" for line in lines)
+        raise errors.ApiError(500, "", f"{what}: {told}")
+    if how.repeated and how.strict:
+        raise errors.bad_request(f"error strict decoding YAML: {how.repeated[0]}")
 
 
 def _over(
@@ -194,13 +226,16 @@ def _over(
     how: Write,
     warnings: tuple[str, ...],
     record: list[Json] | None = None,
+    *,
+    patch: bool = False,
 ) -> Change:
     """`new` in the place of `old`, as far as rules allow. `record` replaces the one of field owners."""
-    envelope.check_identity(resource, old, new)
+    envelope.check_identity(resource, old, new, uid_too=not patch)
+    causes = envelope.immutable_causes(old, new)
     envelope.keep_system_fields(old, new)
     new = envelope.narrowed(resource, old, new, how.subresource)
     metadata = new["metadata"]
-    causes = metadata_causes(metadata, resource.key, old["metadata"])
+    causes += metadata_causes(metadata, resource.key, old["metadata"])
     causes += admit_update(resource, old, new, how.subresource or "")
     envelope.require_valid(resource, new, causes)
     if how.subresource is None:
@@ -220,14 +255,19 @@ def _read(resource: ResourceType, obj: Json, how: Write) -> tuple[str, ...]:
     Raises:
         ApiError: 400, a value is of a wrong type, or something was dropped and the write is strict.
     """
+    told = (*how.repeated, *(f'unknown field "{path}"' for path in _fitted(resource, obj)))
+    if told and how.strict:
+        raise shapes.unreadable(resource, f"strict decoding error: {', '.join(told)}")
+    return told
+
+
+def _fitted(resource: ResourceType, obj: Json) -> list[str]:
+    """The paths of what was dropped."""
     dropped = shapes.fit(resource, obj)
     envelope.drop_empty(resource, obj)
     if resource.schema is not None:
         dropped += structural.prune(obj, resource.schema)
-    told = tuple(f'unknown field "{path}"' for path in dropped)
-    if told and how.strict:
-        raise shapes.unreadable(resource, f"strict decoding error: {', '.join(told)}")
-    return told
+    return dropped
 
 
 def _claim(

@@ -16,9 +16,11 @@ from decimal import Decimal
 from typing import Any
 
 from embedded.machinery import crds, deletion, envelope, errors, proposals, quota
+from embedded.machinery.deletion import timestamp as timestamp
 from embedded.machinery.resources import (
     CUSTOM_RESOURCE_DEFINITIONS,
     PODS,
+    SERVICE_ACCOUNTS,
     Catalogue,
     ResourceType,
 )
@@ -31,11 +33,6 @@ from embedded.storage.store import Key, Store, encode
 Json = dict[str, Any]
 
 _SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
-
-
-def timestamp(moment: datetime) -> str:
-    """metav1.Time: RFC 3339 in seconds."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class Registry:
@@ -104,7 +101,7 @@ class Registry:
         field_selector: str = "",
     ) -> list[Json]:
         """All objects that match, by namespace and name."""
-        matches = predicate(label_selector, field_selector, resource.key)
+        matches = predicate(label_selector, field_selector, resource.key, resource.selectable)
         objects = (json.loads(body) for _, body in self.store.scan(resource.key, namespace))
         return [obj for obj in objects if matches is None or matches(obj)]
 
@@ -185,7 +182,10 @@ class Registry:
         if change.at != self.store.revision:
             self._require_unchanged(change)
         if old is None:
+            self._require_account(resource, key, new)
             self._require_quota(resource, key.namespace, new)
+            if self.store.get(key) is not None:
+                raise errors.already_exists(resource.plural, key.name, resource.group)
         if change.how.dry_run or new == old:
             return Written(encode(new), created=old is None, warnings=change.warnings)
         if old is not None:
@@ -198,8 +198,6 @@ class Registry:
     def _require_unchanged(self, change: proposals.Change) -> None:
         body, resource, name = self.store.get(change.key), change.resource, change.key.name
         if change.old is None:
-            if body is not None:
-                raise errors.already_exists(resource.plural, name, resource.group)
             self.require_namespace(resource, change.key.namespace, name)
         elif body is None:
             raise errors.not_found(resource.plural, name, resource.group)
@@ -253,7 +251,7 @@ class Registry:
         if dry_run:
             return old
         key = self.key(resource, namespace, name)
-        now = self.now()
+        now = self.clock()
         if deletion.mark(resource, new, propagation=propagation, grace_period=grace_period, now=now):
             self._remove(resource, key, new)
             return new
@@ -272,6 +270,7 @@ class Registry:
         field_selector: str = "",
         *,
         propagation: str | None = None,
+        grace_period: int | None = None,
         dry_run: bool = False,
     ) -> Sequence[Json]:
         doomed = self.list(resource, namespace, label_selector, field_selector)
@@ -281,6 +280,7 @@ class Registry:
                 obj["metadata"].get("namespace"),
                 obj["metadata"]["name"],
                 propagation=propagation,
+                grace_period=grace_period,
                 dry_run=dry_run,
             )
             for obj in doomed
@@ -307,6 +307,18 @@ class Registry:
             raise errors.not_found("namespaces", namespace or "")
         if "deletionTimestamp" in room.namespace["metadata"]:
             raise errors.terminating(resource.plural, name, resource.group, namespace or "")
+
+    def _require_account(self, resource: ResourceType, key: Key, pod: Json) -> None:
+        """Raises:
+        ApiError: 403, a pod is to act as an account that there is not. The default one may still be on its way.
+        """
+        if resource is not PODS:
+            return
+        name = pod["spec"]["serviceAccountName"]
+        if name != "default" and self.find(SERVICE_ACCOUNTS, key.namespace, name) is None:
+            missing = f'serviceaccount "{name}" not found'
+            why = f"error looking up service account {key.namespace}/{name}: {missing}"
+            raise errors.forbidden(PODS.plural, key.name, PODS.group, why)
 
     def _require_quota(self, resource: ResourceType, namespace: str | None, obj: Json) -> None:
         if namespace is None or not resource.namespaced:

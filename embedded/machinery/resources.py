@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import platform
 import re
+import sys
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +12,16 @@ Json = dict[str, Any]
 
 _ALL = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 _CREATE_ONLY = ("create",)
+_PARTS = {
+    "status": ("get", "patch", "update"),
+    "log": ("get",),
+    "exec": ("create", "get"),
+    "attach": ("create", "get"),
+    "token": ("create",),
+    "eviction": ("create",),
+    "finalize": ("update",),
+}
+"""What can be done with each subresource."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +55,8 @@ class ResourceType:
     schema: Json | None = field(default=None, hash=False, compare=False)
     columns: tuple[Column, ...] = ()
     list_kind: str = ""
+    selectable: tuple[str, ...] = ()
+    """Fields beyond name and namespace that a field selector may name, as a definition says."""
     converted: bool = False
     """Objects may be stored as another version of the same resource."""
     going: bool = field(default=False, compare=False)
@@ -60,6 +74,10 @@ class ResourceType:
     @property
     def listed_as(self) -> str:
         return self.list_kind or f"{self.kind}List"
+
+    def verbs_of(self, subresource: str) -> tuple[str, ...]:
+        """What can be done with the objects, or with one of their subresources."""
+        return _PARTS[subresource] if subresource else self.verbs
 
     @property
     def has_status(self) -> bool:
@@ -84,14 +102,14 @@ NAMESPACES = _core(
     "Namespace",
     namespaced=False,
     short_names=("ns",),
-    subresources=_STATUS,
+    subresources=frozenset({"finalize", "status"}),
     verbs=tuple(verb for verb in _ALL if verb != "deletecollection"),
 )
 CONFIG_MAPS = _core("configmaps", "ConfigMap", short_names=("cm",))
 SECRETS = _core("secrets", "Secret")
 EVENTS = _core("events", "Event", short_names=("ev",))
 SERVICE_ACCOUNTS = _core("serviceaccounts", "ServiceAccount", short_names=("sa",), subresources=frozenset({"token"}))
-_POD_PARTS = frozenset({"status", "log", "exec", "attach"})
+_POD_PARTS = frozenset({"status", "log", "exec", "attach", "eviction"})
 PODS = _core("pods", "Pod", short_names=("po",), categories=("all",), subresources=_POD_PARTS)
 NODES = _core("nodes", "Node", namespaced=False, short_names=("no",), subresources=_STATUS)
 JOBS = ResourceType("batch", "v1", "jobs", "Job", singular="job", categories=("all",), subresources=_STATUS)
@@ -152,7 +170,21 @@ BUILT_IN: tuple[ResourceType, ...] = (
     SELF_SUBJECT_RULES_REVIEWS,
 )
 
-SERVER_VERSION = {"major": "1", "minor": "36", "gitVersion": "v1.36.2+embedded", "platform": "python"}
+SERVER_VERSION = {
+    "major": "1",
+    "minor": "36",
+    "emulationMajor": "1",
+    "emulationMinor": "36",
+    "minCompatibilityMajor": "1",
+    "minCompatibilityMinor": "35",
+    "gitVersion": "v1.36.2+embedded",
+    "gitCommit": "",
+    "gitTreeState": "",
+    "buildDate": "1970-01-01T00:00:00Z",
+    "goVersion": "",
+    "compiler": "cpython",
+    "platform": f"{sys.platform}/{platform.machine()}",
+}
 
 
 class Catalogue:

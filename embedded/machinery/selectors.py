@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from embedded.machinery.errors import bad_request
+from embedded.machinery.names import label_causes
 
 Json = dict[str, Any]
 Predicate = Callable[[Json], bool]
 
-_TOKEN = re.compile(r"\s*(?:(?P<symbol>!=|==|=|!|\(|\)|,)|(?P<word>[^\s!=(),]+))")
+_TOKEN = re.compile(r"\s*(?:(?P<symbol>!=|==|=|!|\(|\)|,|<|>)|(?P<word>[^\s!=(),<>]+))")
 _COMMON_FIELDS = ("metadata.name", "metadata.namespace")
 # What a real server can select on, per resource, beyond name and namespace.
 _FIELDS = {
     "pods": (
-        "spec.nodeName",
-        "spec.restartPolicy",
-        "status.phase",
-        "status.podIP",
-        "spec.serviceAccountName",
+        *("spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName", "spec.hostNetwork"),
+        *("status.phase", "status.podIP", "status.podIPs", "status.nominatedNodeName"),
     ),
+    "nodes": ("spec.unschedulable",),
     "events": (
         *("involvedObject.kind", "involvedObject.namespace", "involvedObject.name", "involvedObject.uid"),
         *("involvedObject.apiVersion", "involvedObject.resourceVersion", "involvedObject.fieldPath"),
@@ -31,6 +30,12 @@ _FIELDS = {
     "namespaces": ("status.phase",),
     "jobs.batch": ("status.successful",),
 }
+
+
+_SYMBOLS = ("", "!=", "==", "=", "!", "(", ")", ",", "<", ">")
+# Fields that are something even where an object does not say it.
+_UNSAID = {"spec.hostNetwork": "false", "spec.unschedulable": "false"}
+_NUMBER = re.compile(r"[+-]?\d+")
 
 
 class _Tokens:
@@ -54,9 +59,12 @@ class _Tokens:
         self._at += 1
         return token
 
+    def previous(self) -> str:
+        return self._tokens[self._at - 1] if self._at else ""
+
     def word(self, expected: str) -> str:
         token = self.next()
-        if token in ("", "!=", "==", "=", "!", "(", ")", ","):
+        if token in _SYMBOLS:
             raise bad_request(f"unable to parse requirement: found '{token}', expected: {expected}")
         return token
 
@@ -88,8 +96,10 @@ def _requirement(tokens: _Tokens) -> Callable[[dict[str, str]], bool]:
     if tokens.peek() == "!":
         tokens.next()
         absent = tokens.word("identifier")
+        _require_valid_key(absent)
         return lambda labels: absent not in labels
-    key = tokens.word("!, identifier, or end of string")
+    key = tokens.word("!, identifier, or 'end of string'")
+    _require_valid_key(key)
     operator = tokens.peek()
     if operator in ("", ","):
         return lambda labels: key in labels
@@ -100,12 +110,33 @@ def _requirement(tokens: _Tokens) -> Callable[[dict[str, str]], bool]:
     if operator == "!=":
         other = _value(tokens)
         return lambda labels: labels.get(key) != other
+    if operator in ("<", ">"):
+        return _compared(key, operator, _value(tokens))
     if operator in ("in", "notin"):
         values = _values(tokens)
         if operator == "in":
             return lambda labels: labels.get(key) in values
         return lambda labels: labels.get(key) not in values
     raise bad_request(f"unable to parse requirement: found '{operator}', expected: in, notin, =, ==, !=, gt, lt")
+
+
+def _require_valid_key(key: str) -> None:
+    if causes := label_causes({key: ""}, "key"):
+        raise bad_request(f"unable to parse requirement: {causes[0].field}: {causes[0].message}")
+
+
+def _compared(key: str, operator: str, text: str) -> Callable[[dict[str, str]], bool]:
+    """Whether a label is a whole number above or below another."""
+    if not _NUMBER.fullmatch(text):
+        why = "for 'Gt', 'Lt' operators, the value must be an integer"
+        raise bad_request(f'unable to parse requirement: values[0][{key}]: Invalid value: "{text}": {why}')
+    bound = int(text)
+
+    def fits(labels: dict[str, str]) -> bool:
+        value = labels.get(key, "")
+        return _NUMBER.fullmatch(value) is not None and (int(value) > bound if operator == ">" else int(value) < bound)
+
+    return fits
 
 
 def _value(tokens: _Tokens) -> str:
@@ -115,6 +146,9 @@ def _value(tokens: _Tokens) -> str:
 def _values(tokens: _Tokens) -> frozenset[str]:
     if (found := tokens.next()) != "(":
         raise bad_request(f"unable to parse requirement: found '{found}', expected: '('")
+    if tokens.peek() == ")":
+        tokens.next()
+        return frozenset({""})
     values = {_element(tokens)}
     while (found := tokens.next()) == ",":
         values.add(_element(tokens))
@@ -124,18 +158,21 @@ def _values(tokens: _Tokens) -> frozenset[str]:
 
 
 def _element(tokens: _Tokens) -> str:
+    # A comma with nothing beside it stands for the empty value.
+    if tokens.peek() == "," or (tokens.peek() == ")" and tokens.previous() == ","):
+        return ""
     return tokens.word("',', ')' or identifier")
 
 
-def field_predicate(text: str, resource: str) -> Predicate | None:
-    """The same for field selectors; `resource` is a `ResourceType.key`.
+def field_predicate(text: str, resource: str, more: Sequence[str] = ()) -> Predicate | None:
+    """The same for field selectors; `resource` is a `ResourceType.key`, `more` are further fields it is selected by.
 
     Raises:
         ApiError: 400, the selector can't be parsed or names a field this resource can't be selected by.
     """
     if not text.strip():
         return None
-    known = (*_COMMON_FIELDS, *_FIELDS.get(resource, ()))
+    known = (*_COMMON_FIELDS, *_FIELDS.get(resource, ()), *more)
     tests: list[tuple[list[str], str, bool]] = []
     for part in text.split(","):
         match = re.fullmatch(r"\s*([^!=]+?)\s*(!=|==|=)\s*(.*?)\s*", part)
@@ -148,21 +185,29 @@ def field_predicate(text: str, resource: str) -> Predicate | None:
         tests.append((path.split("."), value, operator != "!="))
 
     def matches(obj: Json) -> bool:
-        return all((_field(obj, path) == value) is wanted for path, value, wanted in tests)
+        return all((_field(obj, path, resource) == value) is wanted for path, value, wanted in tests)
 
     return matches
 
 
-def _field(obj: Json, path: list[str]) -> str:
+def _field(obj: Json, path: list[str], resource: str) -> str:
+    if path == ["source"]:
+        return str((obj.get("source") or {}).get("component") or obj.get("reportingComponent") or "")
+    if path == ["status", "successful"]:
+        path = ["status", "succeeded"]
     value: Any = obj
     for part in path:
         value = value.get(part) if isinstance(value, dict) else None
-    return "" if value is None else str(value)
+    if value is None:
+        return "0" if path == ["status", "succeeded"] and resource == "jobs.batch" else _UNSAID.get(".".join(path), "")
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
 
 
-def predicate(labels: str, fields: str, resource: str) -> Predicate | None:
+def predicate(labels: str, fields: str, resource: str, more: Sequence[str] = ()) -> Predicate | None:
     """Both selectors as one predicate, or None when everything matches."""
-    by_label, by_field = label_predicate(labels), field_predicate(fields, resource)
+    by_label, by_field = label_predicate(labels), field_predicate(fields, resource, more)
     if by_label and by_field:
         return lambda obj: by_label(obj) and by_field(obj)
     return by_label or by_field

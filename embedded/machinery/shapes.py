@@ -8,7 +8,9 @@ Whether values make sense is validation's affair, not this module's.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,28 @@ _CLASSES: dict[str, tuple[type, ...]] = {
     "number": (int, float),
     "boolean": (bool,),
 }
+_NULLS_KEPT = frozenset(
+    {
+        *(("PodCondition", field) for field in ("lastProbeTime", "lastTransitionTime")),
+        *(("JobCondition", field) for field in ("lastProbeTime", "lastTransitionTime")),
+        *(("Event", field) for field in ("eventTime", "firstTimestamp", "lastTimestamp")),
+    }
+)
+"""Times that Kubernetes writes also when they are not known."""
+_ALWAYS: dict[str, Json] = {
+    "Event": {
+        **dict.fromkeys(("eventTime", "firstTimestamp", "lastTimestamp")),
+        **dict.fromkeys(("reportingComponent", "reportingInstance"), ""),
+    },
+}
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d([.,]\d+)?(Z|[+-]\d\d:\d\d)")
+_MICRO_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.,]\d{6}(Z|[+-]\d\d:\d\d)")
+_LAYOUTS = {"Time": "2006-01-02T15:04:05Z07:00", "MicroTime": "2006-01-02T15:04:05.000000Z07:00"}
 _GO_NAMES = {str: "string", bool: "bool", int: "number", float: "number", list: "array", dict: "object"}
+
+
+_SECONDS = len("2006-01-02T15:04:05Z")
+_NO_FIELDS: Json = {}
 
 
 class _MismatchError(Exception):
@@ -37,6 +60,11 @@ class _QuantityError(_MismatchError):
     def __init__(self) -> None:
         pattern = "^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$"
         Exception.__init__(self, f"quantities must match the regular expression '{pattern}'")
+
+
+class _TimeError(_MismatchError):
+    def __init__(self, text: str, kind: str) -> None:
+        Exception.__init__(self, f'parsing time "{text}" as "{_LAYOUTS[kind]}": cannot parse "{text}"')
 
 
 @cache
@@ -105,6 +133,26 @@ def _fit_fields(value: Any, fields: dict[str, str], kind: str, at: str) -> Itera
             del value[name]
             yield path
         elif value[name] is None:
-            del value[name]
+            if (kind, name) not in _NULLS_KEPT:
+                del value[name]
+        elif fields[name] in _LAYOUTS:
+            value[name] = _moment(value[name], fields[name], path)
         else:
             yield from _fit(value[name], fields[name], path)
+    for name, nothing in _ALWAYS.get(kind, _NO_FIELDS).items():
+        value.setdefault(name, nothing)
+
+
+def _moment(value: Any, kind: str, at: str) -> str:
+    """A time as Kubernetes writes it: in UTC, in whole seconds or in microseconds."""
+    if not isinstance(value, str):
+        raise _MismatchError(at, "string", value)
+    if len(value) == _SECONDS and kind == "Time" and value[-1] == "Z" and _TIME.fullmatch(value):
+        return value
+    try:
+        if not (_TIME if kind == "Time" else _MICRO_TIME).fullmatch(value):
+            raise _TimeError(value, kind)
+        moment = datetime.fromisoformat(value).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise _TimeError(value, kind) from None
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ" if kind == "Time" else "%Y-%m-%dT%H:%M:%S.%fZ")

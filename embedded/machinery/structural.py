@@ -9,6 +9,7 @@ from typing import Any
 Json = dict[str, Any]
 
 _PRESERVE = "x-kubernetes-preserve-unknown-fields"
+_EMBEDDED = "x-kubernetes-embedded-resource"
 _INT_OR_STRING = "x-kubernetes-int-or-string"
 # Part of every object, whatever its schema says.
 _ENVELOPE = ("apiVersion", "kind", "metadata")
@@ -46,6 +47,7 @@ def _prune(value: Any, schema: Json, at: str, *, top: bool = False) -> Iterator[
         return
     properties = schema.get("properties", {})
     more = schema.get("additionalProperties")
+    top = top or bool(schema.get(_EMBEDDED))
     keep = schema.get(_PRESERVE) or schema.get(_INT_OR_STRING) or more is True
     for name in list(value):
         path = f"{at}.{name}" if at else name

@@ -26,8 +26,9 @@ def table(
     *,
     include: str,
     now: datetime | None = None,
+    version: str = "v1",
 ) -> Json:
-    """A meta.k8s.io/v1 Table. `include`: what of the object each row carries, `Metadata`, `Object` or `None`."""
+    """A meta.k8s.io Table. `include`: what of the object each row carries, `Metadata`, `Object` or `None`."""
     now = now or datetime.now(UTC)
     definitions, cells = _columns(resource)
     rows = []
@@ -38,13 +39,13 @@ def table(
         elif include != "None":
             row["object"] = {
                 "kind": "PartialObjectMetadata",
-                "apiVersion": "meta.k8s.io/v1",
+                "apiVersion": f"meta.k8s.io/{version}",
                 "metadata": obj["metadata"],
             }
         rows.append(row)
     return {
         "kind": "Table",
-        "apiVersion": "meta.k8s.io/v1",
+        "apiVersion": f"meta.k8s.io/{version}",
         "metadata": list_metadata,
         "columnDefinitions": definitions,
         "rows": rows,

@@ -131,22 +131,30 @@ def default_job_spec(spec: Json) -> None:
     default_pod_spec(pod_spec)
 
 
-def default_job(job: Json) -> None:
-    """Fill in a Job that has its name and uid, in place."""
-    metadata, spec = job["metadata"], job.setdefault("spec", {})
-    default_job_spec(spec)
-    template = spec["template"]
-    uid, name = metadata["uid"], metadata["name"]
-    identity = {
+def job_labels(job: Json) -> Json:
+    """By which a Job's pods are known."""
+    uid, name = job["metadata"]["uid"], job["metadata"]["name"]
+    return {
         "batch.kubernetes.io/controller-uid": uid,
         "batch.kubernetes.io/job-name": name,
         "controller-uid": uid,
         "job-name": name,
     }
+
+
+def default_job(job: Json) -> None:
+    """Fill in a Job that has its name and uid, in place."""
+    metadata, spec = job["metadata"], job.setdefault("spec", {})
+    default_job_spec(spec)
+    template = spec["template"]
+    uid, identity = metadata["uid"], job_labels(job)
     if not spec["manualSelector"]:
-        spec["selector"] = {"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}
+        # What somebody chose stays, and is refused where it is not this Job's.
+        chosen = spec.setdefault("selector", {}).setdefault("matchLabels", {})
+        chosen.setdefault("batch.kubernetes.io/controller-uid", uid)
         labels = template.setdefault("metadata", {}).setdefault("labels", {})
-        labels.update(identity)
+        for label, value in identity.items():
+            labels.setdefault(label, value)
     # A Job without labels takes over those of its template, as a real server has it.
     if not metadata.get("labels"):
         metadata["labels"] = dict(template.get("metadata", {}).get("labels") or {})

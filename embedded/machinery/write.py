@@ -13,9 +13,10 @@ class Write:
     """How a write is meant.
 
     Attributes:
-        subresource: None for the object itself, or `status`.
-        strict: unknown fields of a custom resource are refused instead of dropped.
+        subresource: None for the object itself, `status`, or of a namespace `finalize`.
+        strict: unknown fields are refused instead of dropped.
         manager: who writes, for the record that server-side apply keeps.
+        repeated: what the request says twice, in words; a strict write is refused for it.
         force: an application takes over fields that others own.
     """
 
@@ -24,6 +25,7 @@ class Write:
     strict: bool = False
     manager: str = "unknown"
     force: bool = False
+    repeated: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,6 @@ from embedded.access.reviews import REVIEWS, answer
 from embedded.machinery.errors import ApiError, bad_request, method_not_allowed, unknown_resource
 from embedded.machinery.ports import LogOptions, PodRunner
 from embedded.machinery.registry import Registry
-from embedded.machinery.tables import table
 from embedded.server import (
     body,
     discovery,
@@ -45,6 +44,7 @@ Json = dict[str, Any]
 _log = logging.getLogger(__name__)
 
 _VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+_OF_COLLECTIONS = ("create", "list", "deletecollection")
 _ONE_PIECE = 1 << 18
 
 
@@ -59,7 +59,7 @@ class Server:
         self._authorizer = authorizer
         self._pods = pods
         self._closing = asyncio.Event()
-        writing = Writing(registry, EscalationGuard(registry, authorizer), Webhooks(registry))
+        self._writing = writing = Writing(registry, EscalationGuard(registry, authorizer), Webhooks(registry))
         self._methods: dict[str, Callable[[Call], Awaitable[web.StreamResponse]]] = {
             "get": self._get,
             "list": self._list,
@@ -84,9 +84,9 @@ class Server:
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
-            return await self._answer(request)
+            return forms.shown_as_asked(request, await self._answer(request))
         except ApiError as error:
-            return responses.failure(error)
+            return forms.shown_as_asked(request, responses.failure(error))
         except web.HTTPRequestEntityTooLarge:
             limit = f"Request entity too large: limit is {doorway.MAX_BODY}"
             return responses.failure(ApiError(413, "RequestEntityTooLarge", limit, {}))
@@ -120,6 +120,8 @@ class Server:
                 201, answer(resource, review, target.namespace or "", user, self._authenticator, self._authorizer)
             )
         call = Call(request, target, user)
+        if target.subresource not in ("log", *streams.SUBRESOURCES):
+            forms.wanted(call.accept)
         if target.subresource == "log" and verb == "get":
             return await self._pod_log(call)
         if target.subresource in streams.SUBRESOURCES:
@@ -129,16 +131,20 @@ class Server:
             return await streams.answer(request, *where, self._pods, self._closing)
         if target.subresource == "token":
             return await self._token(call, verb)
+        if target.subresource == "eviction":
+            return await self._writing.evict(call)
         return await self._methods[verb](call)
 
     def _outside(self, request: web.BaseRequest, user: User) -> web.Response:
         """Discovery and health, or nothing."""
-        found = discovery.document(request.path, self._registry.catalogue)
+        found = discovery.document(request.path, self._registry.catalogue, request.headers.get("Accept", ""))
         if found is not None:
             if request.method not in ("GET", "HEAD"):
                 raise method_not_allowed()
             if not self._authorizer.allows(user, Request("get", path=request.path)):
                 raise ApiError(403, "Forbidden", f'User "{user.name}" cannot get path "{request.path}"', {})
+            if isinstance(found, discovery.Aggregated):
+                return web.Response(body=found.body, headers={"Content-Type": found.media_type})
             return web.Response(text=found) if isinstance(found, str) else responses.of(200, found)
         group = request.path.strip("/").split("/")
         known = self._registry.catalogue.group_versions()
@@ -172,18 +178,13 @@ class Server:
         raw = self._registry.raw(t.resource, t.namespace, t.name)
         if form.shape == "object":
             return responses.raw(200, raw)
-        obj = json.loads(raw)
-        if form.shape != "Table":
-            return responses.of(200, form.item(obj))
-        metadata = {"resourceVersion": obj["metadata"]["resourceVersion"]}
-        include = call.query.get("includeObject", "Metadata")
-        return responses.of(200, table(t.resource, [obj], metadata, include=include, now=self._registry.clock()))
+        return responses.of(200, call.shown(json.loads(raw), self._registry.clock()))
 
     async def _list(self, call: Call) -> web.StreamResponse:
         t = call.target
         chunks = listing.list_chunks(self._registry, t.resource, t.namespace, call.query, call.accept)
         length = sum(map(len, chunks))
-        if length <= _ONE_PIECE:
+        if length <= _ONE_PIECE or forms.wanted(call.accept).yaml:
             return responses.raw(200, b"".join(chunks))
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         response.content_length = length
@@ -267,21 +268,22 @@ def _verb(request: web.BaseRequest, target: paths.Target) -> str:
     Raises:
         ApiError: 405.
     """
-    verb = _VERBS.get(request.method)
-    if verb == "get" and not target.name:
-        verb = "watch" if request.query.get("watch") in options.TRUE else "list"
-    elif verb == "get" and request.query.get("watch") in options.TRUE and not target.subresource:
+    verb, whole = _VERBS.get(request.method), target.name == ""
+    if verb == "get" and not target.subresource and options.flag(request.query, "watch"):
         verb = "watch"
-    elif verb == "delete" and not target.name:
+    elif verb == "get" and whole:
+        verb = "list"
+    elif verb == "delete" and whole:
         verb = "deletecollection"
-    creates_here = not target.name or target.subresource in ("token", *streams.SUBRESOURCES)
-    if verb is None or (verb == "create") != (verb == "create" and creates_here):
-        raise method_not_allowed()
-    if verb in ("update", "patch") and not target.name:
-        raise method_not_allowed()
-    if verb == "create" and target.resource.namespaced and target.namespace is None:
-        raise method_not_allowed()
-    if not target.subresource and verb not in target.resource.verbs:
+    everywhere = target.resource.namespaced and target.namespace is None
+    if (
+        verb is None
+        or verb not in target.resource.verbs_of(target.subresource)
+        # A collection is made into, an object is not; and only an object is changed.
+        or (not target.subresource and verb != "watch" and whole is not (verb in _OF_COLLECTIONS))
+        # Over all namespaces there is only looking.
+        or (everywhere and verb not in ("list", "watch"))
+    ):
         raise method_not_allowed()
     return verb
 
@@ -305,9 +307,9 @@ def _log_options(query: Any, now: datetime) -> LogOptions:
         since = now - timedelta(seconds=seconds)
     return LogOptions(
         container=query.get("container", ""),
-        follow=query.get("follow") in options.TRUE,
-        previous=query.get("previous") in options.TRUE,
-        timestamps=query.get("timestamps") in options.TRUE,
+        follow=options.flag(query, "follow"),
+        previous=options.flag(query, "previous"),
+        timestamps=options.flag(query, "timestamps"),
         tail_lines=number("tailLines"),
         limit_bytes=number("limitBytes"),
         since=since,

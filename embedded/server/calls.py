@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from aiohttp import web
 
 from embedded.access.identity import User
 from embedded.machinery.write import Write
-from embedded.server import body, options, paths, patience
+from embedded.server import body, forms, options, paths, patience
 
 Json = dict[str, Any]
 
@@ -48,8 +49,14 @@ class Call:
             dry_run=bool(self.dry_runs),
             strict=self.query.get("fieldValidation") == "Strict",
             manager=self.query.get("fieldManager") or program or "unknown",
-            force=self.query.get("force") in options.TRUE,
+            force=options.flag(self.query, "force"),
         )
+
+    def shown(self, obj: Json, now: datetime) -> Json:
+        """An object in the form that is wanted."""
+        form = forms.wanted(self.accept)
+        include = self.query.get("includeObject", "Metadata")
+        return obj if form.shape == "object" else forms.one(form, self.target.resource, obj, include=include, now=now)
 
     async def delete_options(self) -> Json:
         """The options of a deletion: those of the body, and over them those of the query.
@@ -63,10 +70,10 @@ class Call:
         options.read_delete(wish)
         if "propagationPolicy" in query:
             wish["propagationPolicy"] = query["propagationPolicy"]
-        if query.get("gracePeriodSeconds", "").isdigit():
-            wish["gracePeriodSeconds"] = int(query["gracePeriodSeconds"])
-        if query.get("orphanDependents"):
-            wish["orphanDependents"] = query["orphanDependents"] in options.TRUE
+        if (grace := options.number(query, "gracePeriodSeconds")) is not None:
+            wish["gracePeriodSeconds"] = grace
+        if "orphanDependents" in query:
+            wish["orphanDependents"] = options.flag(query, "orphanDependents")
         wish["dryRun"] = [*(wish.get("dryRun") or []), *self.dry_runs]
         options.check_delete(wish)
         if (orphan := wish.pop("orphanDependents", None)) is not None:

@@ -13,6 +13,8 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, Literal
 
+from aiohttp import web
+
 from embedded.machinery.errors import ApiError
 from embedded.machinery.resources import ResourceType
 from embedded.machinery.tables import table
@@ -31,12 +33,17 @@ class Form:
 
     shape: Literal["object", "Table", "PartialObjectMetadata"] = "object"
     yaml: bool = False
+    version: str = "v1"
 
     def item(self, obj: Json) -> Json:
         """An object as this form shows it; not for Tables, which have columns."""
         if self.shape == "object":
             return obj
-        return {"kind": "PartialObjectMetadata", "apiVersion": f"{_META}/v1", "metadata": obj["metadata"]}
+        return {
+            "kind": "PartialObjectMetadata",
+            "apiVersion": f"{_META}/{self.version}",
+            "metadata": obj["metadata"],
+        }
 
 
 @lru_cache(maxsize=256)
@@ -55,11 +62,11 @@ def wanted(accept: str) -> Form:
         shape = options.get("as", "").removesuffix("List")
         if not shape:
             return Form(yaml=yaml)
-        if options.get("g") == _META and options.get("v") == "v1":
+        if options.get("g") == _META and (version := options.get("v", "")) in ("v1", "v1beta1"):
             if shape == "Table":
-                return Form("Table", yaml)
+                return Form("Table", yaml, version)
             if shape == "PartialObjectMetadata":
-                return Form("PartialObjectMetadata", yaml)
+                return Form("PartialObjectMetadata", yaml, version)
     raise ApiError(406, "NotAcceptable", f"only the following media types are accepted: {_OFFERED}")
 
 
@@ -69,13 +76,37 @@ def objects(
     """Objects that were read, in a form other than the stored one: a Table or a list."""
     found = [json.loads(body) for body in bodies]
     if form.shape == "Table":
-        return encode(table(resource, found, metadata, include=include, now=now))
+        return encode(table(resource, found, metadata, include=include, now=now, version=form.version))
     items = [form.item(obj) for obj in found]
-    kind, version = f"{form.shape}List", f"{_META}/v1"
+    kind, version = f"{form.shape}List", f"{_META}/{form.version}"
     return encode({"kind": kind, "apiVersion": version, "metadata": metadata, "items": items})
 
 
-def as_yaml(data: bytes) -> bytes:
+def one(form: Form, resource: ResourceType, obj: Json, *, include: str, now: datetime) -> Json:
+    """One object in a form other than the stored one."""
+    if form.shape != "Table":
+        return form.item(obj)
+    metadata = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
+    return table(resource, [obj], metadata, include=include, now=now, version=form.version)
+
+
+def shown_as_asked(request: web.BaseRequest, response: web.StreamResponse) -> web.StreamResponse:
+    """The answer, as YAML for who asks for that first."""
+    accept = request.headers.get("Accept", "")
+    if "yaml" not in accept or not isinstance(response, web.Response) or response.content_type != "application/json":
+        return response
+    try:
+        asked = wanted(accept).yaml
+    except ApiError:
+        return response
+    if asked and isinstance(response.body, bytes):
+        response.body = _as_yaml(response.body)
+        response.content_type = "application/yaml"
+    return response
+
+
+def _as_yaml(data: bytes) -> bytes:
+    # Loaded by those who ask for it.
     import yaml
 
     return yaml.dump(json.loads(data), Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper), sort_keys=True).encode()

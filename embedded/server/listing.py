@@ -55,8 +55,10 @@ def list_chunks(
     """
     form = forms.wanted(accept)
     options.check_list(query)
-    matches = predicate(query.get("labelSelector", ""), query.get("fieldSelector", ""), resource.key)
-    limit = _number(query.get("limit", ""), "limit")
+    matches = predicate(
+        query.get("labelSelector", ""), query.get("fieldSelector", ""), resource.key, resource.selectable
+    )
+    limit = max(0, options.number(query, "limit") or 0)
     page = _page(query, registry)
     metadata: Json = {"resourceVersion": str(page.revision)}
     bodies: list[bytes] = []
@@ -98,15 +100,6 @@ def pieces(chunks: list[bytes], size: int) -> Iterator[bytes]:
             waiting, length = [], 0
     if waiting:
         yield b"".join(waiting)
-
-
-def _number(text: str, name: str) -> int:
-    if not text:
-        return 0
-    try:
-        return max(0, int(text))
-    except ValueError:
-        raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax ({name})') from None
 
 
 def _page(query: Mapping[str, str], registry: Registry) -> _Page:

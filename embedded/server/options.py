@@ -10,7 +10,6 @@ from embedded.machinery.errors import ApiError, Cause, bad_request, invalid
 Json = dict[str, Any]
 Query = Mapping[str, str]
 
-TRUE = ("true", "1")
 _META = "meta.k8s.io"
 _MATCHES = ("Exact", "NotOlderThan")
 _VALIDATIONS = ("Ignore", "Strict", "Warn")
@@ -33,6 +32,26 @@ def _refuse(kind: str, causes: list[Cause]) -> None:
         raise invalid(kind, "", _META, causes)
 
 
+def flag(query: Query, name: str) -> bool:
+    """Whether a switch of the query is on, as a real server reads it: all but `0` and `false` is a yes."""
+    return name in query and query[name].lower() not in ("false", "0")
+
+
+def number(query: Query, name: str) -> int | None:
+    """A whole number of the query; None without one.
+
+    Raises:
+        ApiError: 400, it is none.
+    """
+    text = query.get(name, "")
+    if not text:
+        return None
+    try:
+        return int(text) if text.isascii() and "_" not in text else int("")
+    except ValueError:
+        raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
+
+
 def revision(query: Query) -> int | None:
     """The revision that a list or watch names, 0 for "any"; None without one.
 
@@ -50,6 +69,8 @@ def check_list(query: Query) -> None:
     """Raises:
     ApiError: 422, options that contradict each other.
     """
+    if query.get("continue") and query.get("resourceVersion"):
+        raise bad_request("specifying resource version is not allowed when using continue")
     causes, match, field = [], query.get("resourceVersionMatch", ""), "resourceVersionMatch"
     if match:
         if not query.get("resourceVersion"):

@@ -28,7 +28,7 @@ def parse(path: str, catalogue: Catalogue) -> Target | None:
         return None
     namespace: str | None = None
     # `namespaces/NAME` and `namespaces/NAME/status` are about the namespace itself.
-    if rest[0] == "namespaces" and len(rest) > 2 and rest[2] not in ("status", "finalize"):
+    if rest[0] == "namespaces" and len(rest) > 2 and not (len(rest) == 3 and rest[2] in ("status", "finalize")):
         namespace, rest = rest[1], rest[2:]
     resource = catalogue.find(group, version, rest[0])
     if resource is None or len(rest) > 3 or not all(rest) or namespace == "":
@@ -36,7 +36,7 @@ def parse(path: str, catalogue: Catalogue) -> Target | None:
     if namespace is not None and not resource.namespaced:
         return None
     name, subresource = (*rest[1:], "", "")[:2]
-    if subresource and subresource not in resource.subresources and subresource != "finalize":
+    if subresource and subresource not in resource.subresources:
         return None
     if name and resource.namespaced and namespace is None:
         return None

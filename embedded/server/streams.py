@@ -18,6 +18,7 @@ from aiohttp import WSMsgType, web
 
 from embedded.machinery.errors import bad_request
 from embedded.machinery.ports import ExecError, ExecOptions, ExecSession, LogOptions, PodRunner
+from embedded.server import options
 from embedded.storage.store import encode
 
 Json = dict[str, Any]
@@ -25,7 +26,6 @@ SUBRESOURCES = ("exec", "attach")
 
 _PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
 _STDIN, _STDOUT, _STDERR, _VERDICT, _RESIZE, _CLOSE = 0, 1, 2, 3, 4, 255
-_TRUE = ("true", "1")
 _NEEDS = (
     "Upgrade request required: this server speaks WebSocket here, with the subprotocol v5.channel.k8s.io or "
     "v4.channel.k8s.io, and no SPDY. kubectl 1.31 and later do so by themselves; in 1.29 and 1.30 set "
@@ -43,7 +43,7 @@ async def answer(
     """
     query = request.query
     container = runner.exec_target(namespace, pod, query.get("container", ""))
-    wanted = {name: query.get(name) in _TRUE for name in ("stdin", "stdout", "stderr", "tty")}
+    wanted = {name: options.flag(query, name) for name in ("stdin", "stdout", "stderr", "tty")}
     wish = ExecOptions(tuple(query.getall("command", [])), container, **wanted)
     if not (wish.stdin or wish.stdout or wish.stderr):
         raise bad_request("you must specify at least 1 of stdin, stdout, stderr")

@@ -14,7 +14,6 @@ from embedded.machinery.registry import Registry
 from embedded.machinery.resources import ResourceType
 from embedded.machinery.selectors import Predicate, predicate
 from embedded.machinery.subscription import LaggedError, Subscription
-from embedded.machinery.tables import table
 from embedded.server import forms, options
 from embedded.storage.store import CompactedError, Event, encode
 
@@ -114,17 +113,14 @@ class Watch:
         if self.form.shape == "object":
             return self.registry.in_version(self.resource, body)
         obj = json.loads(body)
-        if self.form.shape != "Table":
-            return encode(self.form.item(obj))
-        metadata = {"resourceVersion": obj["metadata"]["resourceVersion"]}
-        return encode(table(self.resource, [obj], metadata, include=self.include, now=self.registry.clock()))
+        return encode(forms.one(self.form, self.resource, obj, include=self.include, now=self.registry.clock()))
 
     def _bookmark(self, revision: int, more: Json | None = None) -> bytes:
         metadata = {"resourceVersion": str(revision), "creationTimestamp": None, **(more or {})}
         obj = {"kind": self.resource.kind, "apiVersion": self.resource.api_version, "metadata": metadata}
         if self.form.shape == "Table":
             about = {"metadata": metadata, "columnDefinitions": [], "rows": []}
-            obj = {"kind": "Table", "apiVersion": "meta.k8s.io/v1", **about}
+            obj = {"kind": "Table", "apiVersion": f"meta.k8s.io/{self.form.version}", **about}
         elif self.form.shape == "PartialObjectMetadata":
             obj = self.form.item(obj)
         return _framed("BOOKMARK", encode(obj))
@@ -151,17 +147,17 @@ def watch_of(
     options.check_watch(query)
     since = options.revision(query) or None
     # Who wants to be told first what exists goes on from there, whatever was seen before.
-    initial = query.get("sendInitialEvents") in options.TRUE
-    timeout = query.get("timeoutSeconds", "")
+    initial = options.flag(query, "sendInitialEvents")
+    timeout = options.number(query, "timeoutSeconds")
     # Without a wish the stream ends at a moment of the server's choice, so that clients don't all return at once.
-    seconds = float(timeout) if timeout.isdigit() and int(timeout) else random.uniform(1800, _LONGEST)  # noqa: S311
+    seconds = float(timeout) if timeout and timeout > 0 else random.uniform(1800, _LONGEST)  # noqa: S311
     fields = ",".join(filter(None, (query.get("fieldSelector", ""), f"metadata.name={name}" if name else "")))
     return Watch(
         registry,
         resource,
         namespace,
-        predicate(query.get("labelSelector", ""), fields, resource.key),
-        query.get("allowWatchBookmarks") in options.TRUE,
+        predicate(query.get("labelSelector", ""), fields, resource.key, resource.selectable),
+        options.flag(query, "allowWatchBookmarks"),
         forms.wanted(accept),
         query.get("includeObject", "Metadata"),
         min(seconds, _LONGEST * 24),

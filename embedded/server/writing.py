@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
 
 from embedded.access.escalation import EscalationGuard
 from embedded.machinery import proposals
-from embedded.machinery.errors import ApiError
+from embedded.machinery.errors import ApiError, bad_request
 from embedded.machinery.registry import Registry
-from embedded.machinery.resources import PODS
-from embedded.server import body, options, patience, responses
+from embedded.machinery.resources import PODS, RESOURCE_QUOTAS, SERVICE_ACCOUNTS, ResourceType
+from embedded.server import body, forms, options, patience, responses
 from embedded.server.calls import Call
 from embedded.server.webhooks import Webhooks
+from embedded.storage.store import encode
 
 Json = dict[str, Any]
 
 _ATTEMPTS = 5
 """A write without a version of its own is made again when another one came in while webhooks were asked."""
+_TOLD_WHOLE = (PODS, SERVICE_ACCOUNTS, RESOURCE_QUOTAS)
+"""Who deletes one of these is given the object, not only told of the success."""
 
 
 class Writing:
@@ -36,8 +41,11 @@ class Writing:
         data = await patience.body_of(call.request)
 
         def propose() -> proposals.Change:
-            obj = body.read_object(data, form, t.resource.kind)
-            return proposals.new(self._registry, t.resource, obj, t.namespace, call.how)
+            repeated: list[str] = []
+            obj = body.read_object(data, form, t.resource.kind, repeated)
+            _require_kind(t.resource, obj, data)
+            how = replace(call.how, repeated=tuple(repeated))
+            return proposals.new(self._registry, t.resource, obj, t.namespace, how)
 
         return await self._write(call, propose)
 
@@ -47,8 +55,15 @@ class Writing:
         data = await patience.body_of(call.request)
 
         def propose() -> proposals.Change:
-            obj = body.read_object(data, form, t.resource.kind)
-            return proposals.replacement(self._registry, t.resource, obj, t.namespace, t.name, call.how)
+            repeated: list[str] = []
+            obj = body.read_object(data, form, t.resource.kind, repeated)
+            _require_kind(t.resource, obj, data)
+            metadata = obj.get("metadata")
+            if not isinstance(metadata, dict) or not metadata.get("name"):
+                why = "was undeterminable: name must be provided"
+                raise bad_request(f"the name of the object ({t.name} based on URL) {why}")
+            how = replace(call.how, repeated=tuple(repeated))
+            return proposals.replacement(self._registry, t.resource, obj, t.namespace, t.name, how)
 
         return await self._write(call, propose)
 
@@ -60,8 +75,10 @@ class Writing:
         options.check_write("patch", call.query, call.dry_runs, applies=kind == "apply")
 
         def propose() -> proposals.Change:
-            patch = body.read_patch(data, kind)
-            return proposals.patched(self._registry, t.resource, t.namespace, t.name, patch, kind, call.how)
+            repeated: list[str] = []
+            patch = body.read_patch(data, kind, repeated)
+            how = replace(call.how, repeated=tuple(repeated))
+            return proposals.patched(self._registry, t.resource, t.namespace, t.name, patch, kind, how)
 
         return await self._write(call, propose)
 
@@ -73,10 +90,15 @@ class Writing:
             self._guard.check(call.user, change)
             told = await self._webhooks.review(change, call.user)
             try:
-                return responses.written(self._registry.commit(change), told, warn=call.warn)
+                written = self._registry.commit(change)
             except ApiError as error:
                 if error.code != 409 or change.old is None or not left:
                     raise
+                continue
+            if forms.wanted(call.accept).shape != "object":
+                shown = call.shown(json.loads(written.body), self._registry.clock())
+                written = replace(written, body=encode(shown))
+            return responses.written(written, told, warn=call.warn)
 
     async def delete(self, call: Call) -> web.StreamResponse:
         t, registry = call.target, self._registry
@@ -94,13 +116,41 @@ class Writing:
             grace_period=wish.get("gracePeriodSeconds"),
             dry_run=dry_run,
         )
-        if t.resource is PODS or (not dry_run and registry.find(t.resource, t.namespace, t.name) is not None):
-            return responses.of(200, gone)
+        if t.resource in _TOLD_WHOLE or (not dry_run and registry.find(t.resource, t.namespace, t.name) is not None):
+            return responses.of(200, call.shown(gone, registry.clock()))
         details: Json = {"name": t.name, "kind": t.resource.plural, "uid": gone["metadata"]["uid"]}
         if t.resource.group:
             details["group"] = t.resource.group
         status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
         return responses.of(200, status)
+
+    async def evict(self, call: Call) -> web.StreamResponse:
+        """Delete a pod as an Eviction asks for it. There are no disruption budgets here that could forbid it."""
+        t, registry = call.target, self._registry
+        data = await patience.body_of(call.request)
+        asked = body.read_object(data, call.request.content_type, "Eviction")
+        metadata = asked.get("metadata") or {}
+        if not isinstance(metadata, dict) or metadata.get("name", t.name) != t.name:
+            raise bad_request("name in URL does not match name in Eviction object")
+        wish = asked.get("deleteOptions") or {}
+        if not isinstance(wish, dict):
+            raise bad_request("Eviction.deleteOptions must be an object")
+        options.read_delete(wish)
+        wish["dryRun"] = [*(wish.get("dryRun") or []), *call.dry_runs]
+        options.check_delete(wish)
+        dry_run = bool(wish["dryRun"])
+        await self._webhooks.review_removal(
+            t.resource, registry.get(t.resource, t.namespace, t.name), call.user, dry_run
+        )
+        registry.delete(
+            t.resource,
+            t.namespace,
+            t.name,
+            preconditions=wish.get("preconditions"),
+            grace_period=wish.get("gracePeriodSeconds"),
+            dry_run=dry_run,
+        )
+        return responses.of(201, {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"})
 
     async def delete_collection(self, call: Call) -> web.StreamResponse:
         t, registry = call.target, self._registry
@@ -110,8 +160,29 @@ class Writing:
         for doomed in registry.list(t.resource, t.namespace, labels, fields):
             await self._webhooks.review_removal(t.resource, doomed, call.user, dry_run)
         gone = registry.delete_collection(
-            t.resource, t.namespace, labels, fields, propagation=wish.get("propagationPolicy"), dry_run=dry_run
+            t.resource,
+            t.namespace,
+            labels,
+            fields,
+            propagation=wish.get("propagationPolicy"),
+            grace_period=wish.get("gracePeriodSeconds"),
+            dry_run=dry_run,
         )
         metadata = {"resourceVersion": str(registry.store.revision)}
         head = {"kind": t.resource.listed_as, "apiVersion": t.resource.api_version, "metadata": metadata}
         return responses.of(200, {**head, "items": gone})
+
+
+def _require_kind(resource: ResourceType, obj: Json, data: bytes) -> None:
+    """A custom resource has to say what it is.
+
+    Raises:
+        ApiError: 400.
+    """
+    if resource.schema is None:
+        return
+    if not obj.get("kind"):
+        raise bad_request(f"Object 'Kind' is missing in '{data[:200].decode('utf-8', 'replace')}'")
+    if not obj.get("apiVersion"):
+        expected = resource.api_version
+        raise bad_request(f"the API version in the data () does not match the expected API version ({expected})")

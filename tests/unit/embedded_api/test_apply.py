@@ -45,7 +45,7 @@ def test_a_field_of_another_manager_is_a_conflict_that_names_both(registry: Regi
     with pytest.raises(ApiError) as told:
         _apply(registry, "bob", {"k": "other"})
     assert (told.value.code, told.value.reason) == (409, "Conflict")
-    assert told.value.message == 'Apply failed with 1 conflict: conflict with "ann" using v1: .data.k'
+    assert told.value.message == 'Apply failed with 1 conflict: conflict with "ann": .data.k'
     assert registry.get(CONFIG_MAPS, "default", "c")["data"] == {"k": "v"}
 
 
@@ -60,8 +60,13 @@ def test_other_writes_own_what_they_change(registry: Registry) -> None:
     how = Write(manager="editor")
     edited = registry.patch(CONFIG_MAPS, "default", "c", {"data": {"k": "edited", "new": "1"}}, how=how)
     assert _managers(edited) == {"editor": ["f:k", "f:new"]}
-    with pytest.raises(ApiError, match='conflict with "editor"'):
+    with pytest.raises(ApiError, match=r'^Apply failed with 1 conflict: conflict with "editor" using v1: \.data\.k$'):
         _apply(registry, "ann", {"k": "v"})
+    with pytest.raises(ApiError) as told:
+        _apply(registry, "ann", {"k": "v", "new": "2"})
+    assert told.value.message == (
+        'Apply failed with 2 conflicts: conflicts with "editor" using v1:\n- .data.k\n- .data.new'
+    )
 
 
 def test_what_was_there_before_the_first_application_has_an_owner(registry: Registry) -> None:

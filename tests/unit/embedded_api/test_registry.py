@@ -81,10 +81,31 @@ def test_a_dry_run_changes_nothing(registry: Registry) -> None:
 
 def test_what_a_client_cannot_change_stays(registry: Registry) -> None:
     created = registry.create(CONFIG_MAPS, _config(), namespace="default")
-    changed = registry.patch(
-        CONFIG_MAPS, "default", "one", {"metadata": {"creationTimestamp": "1999-01-01T00:00:00Z", "generation": 7}}
-    )
-    assert changed["metadata"] == created["metadata"]
+    changed = registry.patch(CONFIG_MAPS, "default", "one", {"metadata": {"generation": 7, "selfLink": "/x"}})
+    assert changed["metadata"].get("generation") is None
+    assert changed["metadata"]["uid"] == created["metadata"]["uid"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("creationTimestamp", "1999-01-01T00:00:00Z"),
+        ("deletionTimestamp", "1999-01-01T00:00:00Z"),
+        ("uid", "5b0b9a3a-0000-0000-0000-000000000000"),
+    ],
+)
+def test_a_patch_of_what_nobody_can_change_is_invalid(registry: Registry, field: str, value: str) -> None:
+    registry.create(CONFIG_MAPS, _config(), namespace="default")
+    with pytest.raises(ApiError) as told:
+        registry.patch(CONFIG_MAPS, "default", "one", {"metadata": {field: value}})
+    assert (told.value.code, (told.value.details or {})["causes"][0]["field"]) == (422, f"metadata.{field}")
+
+
+@pytest.mark.parametrize("metadata", [{"name": "two"}, {"namespace": "other"}])
+def test_a_patch_makes_no_other_object_of_one(registry: Registry, metadata: dict[str, str]) -> None:
+    registry.create(CONFIG_MAPS, _config(), namespace="default")
+    with pytest.raises(ApiError, match="does not match"):
+        registry.patch(CONFIG_MAPS, "default", "one", {"metadata": metadata})
 
 
 def test_the_generation_counts_changes_of_the_wish_and_not_of_the_status(registry: Registry) -> None:
