@@ -245,3 +245,22 @@ def test_an_operator_that_is_killed_loses_no_step_and_doubles_none(cluster: Prog
     assert len(jobs) == 2
     text = cluster("logs", name).stdout
     assert [text.count(word) for word in ("begun", "ended", "after")] == [1, 1, 1]
+
+
+def test_a_failed_step_that_was_kept_is_entered_where_and_as_it_was_left(cluster: Program, tmp_path: Path) -> None:
+    cluster("secrets", "set", "vault", "word", stdin="correct horse battery staple")
+    out = run(
+        cluster,
+        tmp_path,
+        "{name: fails, image: 'busybox:1.36', keepOnFailure: true, env: {LEVEL: debug}, "
+        "secrets: [{secretRef: vault, key: word}], "
+        "commands: ['mkdir -p sub; echo left > sub/file; ln -s /workspace/sub/file link; chmod 600 sub/file; exit 3']}",
+        expect=1,
+    )
+    name = out.split()[1]
+    script = 'pwd; cat link; echo "$LEVEL $C8S_RUN ${#word}"; test -x /bin/busybox; exit 4'
+    told = cluster("shell", name, "fails", "sh", "-c", script, expect=4).stdout
+    assert told.splitlines() == ["/workspace", "left", f"debug {name} 28"]
+    wait_until(
+        lambda: "debug" not in cluster.kubectl("get", "pipelineruns,jobs,pods", "-o", "name"), "the copy to be gone"
+    )

@@ -10,7 +10,7 @@ import pytest
 
 from tests.tui.fakes import NOW, FakeLauncher, Scene, busy_scene, hello, run, step
 from tests.tui.test_workbench import SMALL, WIDE, sees, shown, until
-from workbench.client import Health, KeptPipeline, Part, Pod, Quota
+from workbench.client import CopyOf, Health, KeptPipeline, KeptWorkspace, Part, Pod, Quota, Step
 from workbench.client.errors import ServerError
 from workbench.tui.handing_over import opened_folder, viewer
 from workbench.tui.ports import Launched
@@ -112,6 +112,42 @@ async def test_a_shell_needs_a_running_step_and_a_terminal() -> None:
         await pilot.press("home", "S")
         await until(pilot, sees(scene, "can't be handed over"))
         assert asked == [("shop-1", "work", "step")]
+
+
+async def test_a_failed_step_that_was_kept_is_entered_like_a_running_one() -> None:
+    asked: list[tuple[str, ...]] = []
+
+    def command(*about: str) -> list[str]:
+        asked.append(about)
+        return [sys.executable, "-c", ""]
+
+    def tried(name: str, kept: KeptWorkspace | None) -> Step:
+        made = step(name, (), "Failed", message="exit code 1")
+        return replace(made, attempts=(replace(made.attempts[0], kept=kept),))
+
+    steps = [tried("kept", KeptWorkspace(12 << 20, 340)), tried("large", KeptWorkspace(problem="it has too much")),
+             tried("plain", None)]  # fmt: skip
+    scene = Scene([run("shop-1", "Failed", steps)], open_run="shop-1", shell=command)
+    async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(scene, "✗ kept"))
+        await pilot.press("2", "home", "S")
+        await until(pilot, sees(scene, "can't be handed over"))
+        assert asked == [("shop-1", "kept", "step")]
+        await pilot.press("d")
+        await until(pilot, sees(scene, "kept (12.0 MiB packed, 340 files): S opens a shell in it"))
+        await pilot.press("escape", "2", "down", "S")
+        await until(pilot, sees(scene, "The workspace of large could not be kept: it has too much"))
+        await pilot.press("end", "S")
+        await until(pilot, sees(scene, "its workspace was not kept"))
+        assert len(asked) == 1
+
+
+async def test_a_copy_that_somebody_looks_around_in_is_in_no_list() -> None:
+    copy = replace(run("shop-debug-1", "Running", [step("kept", (), "Running")]), copy_of=CopyOf("shop-1", "kept", 1))
+    scene = Scene([run("shop-1", "Failed", [step("kept", (), "Failed")]), copy])
+    async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(scene, "shop-1"))
+        assert "shop-debug" not in shown(scene)
 
 
 async def test_the_log_of_a_service_is_one_of_those_that_c_goes_through() -> None:

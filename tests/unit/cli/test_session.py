@@ -76,6 +76,7 @@ async def test_a_failed_run_is_1_and_tells_the_first_failing_line(
     async def play(name: str) -> None:
         failed = step_json("test", "Failed", message="exit code 1")
         failed["attempts"][0]["log"] = {"lines": 2, "firstFailure": {"line": 2, "text": "E  assert 1 == 2"}}
+        failed["attempts"][0]["kept"] = {"bytes": 9, "files": 1}
         await finish(api, name, "Failed", failed, step_json("deploy", "Skipped", message="test failed"))
 
     api.on_create = play
@@ -85,6 +86,7 @@ async def test_a_failed_run_is_1_and_tells_the_first_failing_line(
     assert "test   | -- failed: exit code 1" in out
     assert "deploy | -- skipped: test failed" in out
     assert "see more: c8s logs hello-1 test" in out
+    assert "enter its workspace: c8s shell hello-1 test" in out
 
 
 async def test_the_tree_is_sent_once_and_described(

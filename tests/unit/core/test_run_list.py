@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.tui.fakes import hello
-from workbench.client import RunChanged, RunDeleted, RunsListed
+from workbench.client import CopyOf, RunChanged, RunDeleted, RunsListed
 from workbench.core.run_list import RunList
 
 
@@ -12,6 +14,13 @@ def test_runs_come_newest_first_however_they_are_told() -> None:
     runs.apply(RunsListed((hello(1, ago=50), hello(3, ago=10))))
     runs.apply(RunChanged(hello(2, ago=30)))
     assert [run.name for run in runs.newest] == ["hello-3", "hello-2", "hello-1"]
+
+
+def test_copies_of_failed_steps_are_known_and_not_listed() -> None:
+    runs, copy = RunList(), replace(hello(4), copy_of=CopyOf("hello-3", "greet", 1))
+    runs.apply(RunsListed((hello(3), copy)))
+    assert [run.name for run in runs.newest] == ["hello-3"]
+    assert runs.get("hello-4") is copy
 
 
 def test_nothing_is_known_before_the_first_list() -> None:

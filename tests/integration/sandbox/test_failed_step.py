@@ -1,0 +1,118 @@
+"""A failed step that was kept is entered as it was left, and nothing of the copy stays."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.live import C8s, until, write_pipeline
+
+SECRET = "correct horse battery staple"
+FAILS = (
+    '{name: test, image: "busybox:1.36", env: {LEVEL: "{{params.level}}"}, workingDir: sub, '
+    "secrets: [{secretRef: vault, key: word}, {secretRef: vault, key: word, file: word}], "
+    'commands: ["echo $MATRIX_PY > left.txt; chmod 750 left.txt", "mkdir ../empty; ln -s /etc/hostname link", exit 7], '
+    "matrix: {dimensions: {py: [3.11]}}}"
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "tree.txt").write_text("from the tree")
+    path = write_pipeline(tmp_path, [FAILS], name="kept")
+    path.write_text(path.read_text() + "params: [{name: level, default: info}]\n")
+    return tmp_path
+
+
+def run_name(out: str) -> str:
+    return next(line.split()[1] for line in out.splitlines() if line.startswith("run "))
+
+
+def failed_run(c8s: C8s, folder: Path, *options: str) -> str:
+    c8s("secrets", "set", "vault", "word", stdin=SECRET)
+    return run_name(c8s("run", *options, cwd=folder, expect=1).stdout)
+
+
+def step_of(c8s: C8s, run: str) -> dict[str, Any]:
+    step: dict[str, Any] = json.loads(c8s("runs", run, "-o", "json").stdout)["status"]["steps"][0]
+    return step
+
+
+def left_behind(c8s: C8s) -> str:
+    """What there is of copies: runs, Jobs and pods."""
+    told = c8s("kubeconfig").stdout.strip()
+    done = subprocess.run(
+        ["kubectl", "--kubeconfig", told, "get", "pipelineruns,jobs,pods", "-A", "-o", "name"],
+        capture_output=True, text=True, timeout=30, check=True,
+    )  # fmt: skip
+    return "\n".join(line for line in done.stdout.splitlines() if "debug" in line)
+
+
+def test_a_command_finds_the_failed_step_s_files_and_environment(c8s: C8s, folder: Path) -> None:
+    run = failed_run(c8s, folder, "--keep-on-failure", "--param", "level=debug")
+    kept = step_of(c8s, run)["attempts"][0]["kept"]
+    assert (kept["files"], "problem" in kept) == (4, False)
+    script = (
+        "cat left.txt tree.txt; ls -d ../empty; readlink link; stat -c %a left.txt; basename $PWD; "
+        'echo "$LEVEL,$MATRIX_PY,$C8S_RUN,$C8S_ATTEMPT,$C8S_STEP"; test "$word" = "$(cat "$C8S_SECRETS/word")" && '
+        "echo same; cat; exit 5"
+    )
+    done = c8s("shell", run, "test (py=3.11)", "sh", "-c", script, stdin="typed", expect=5)
+    assert done.stdout.splitlines() == [
+        "3.11", "from the tree../empty", "/etc/hostname", "750", "sub",
+        f"debug,3.11,{run},1,test (py=3.11)", "same", "typed",
+    ]  # fmt: skip
+    assert f"starting a copy of step test (py=3.11) of {run} as attempt 1 left it" in done.stderr
+    until(lambda: left_behind(c8s) == "")
+    logs = "".join(c8s("logs", run, "test (py=3.11)", "--container", name).stdout for name in ("step", "upload"))
+    assert SECRET not in logs
+    assert "kept the workspace: 4 files" in logs
+
+
+def test_a_copy_is_in_no_list_and_ends_with_the_terminal_it_was_opened_in(c8s: C8s, folder: Path) -> None:
+    run = failed_run(c8s, folder, "--keep-on-failure")
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        c8s.command("shell", run, "test (py=3.11)"),
+        cwd=c8s.home, env=c8s.environment(), stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+    ) as entered:  # fmt: skip
+        os.close(theirs)
+        os.write(ours, b"echo in-$((40+2))\r")
+        seen = b""
+        while b"in-42" not in seen:
+            seen += os.read(ours, 4096)
+        assert "debug" not in c8s("runs").stdout
+        assert "kept-debug-" in c8s("runs", "--copies").stdout
+        os.close(ours)
+        entered.send_signal(signal.SIGHUP)
+        entered.wait(30)
+    until(lambda: left_behind(c8s) == "")
+
+
+def test_a_failed_step_that_was_not_kept_says_how_to_get_into_it(c8s: C8s, folder: Path) -> None:
+    run = failed_run(c8s, folder)
+    told = c8s("shell", run, "test (py=3.11)", "true", expect=1).stderr
+    assert f"c8s rerun {run} --from-failed --keep-on-failure" in told
+    again = run_name(c8s("rerun", run, "--from-failed", "--keep-on-failure", expect=1).stdout)
+    assert c8s("shell", again, "test (py=3.11)", "cat", "left.txt").stdout == "3.11\n"
+
+
+def test_a_copy_that_can_not_start_says_why_and_is_removed(c8s: C8s, folder: Path) -> None:
+    run = failed_run(c8s, folder, "--keep-on-failure")
+    kubectl = ["kubectl", "--kubeconfig", c8s("kubeconfig").stdout.strip()]
+    subprocess.run([*kubectl, "create", "quota", "none", "--hard=pods=0"], check=True, timeout=30)
+    try:
+        told = c8s("shell", run, "test (py=3.11)", "true", expect=1).stderr
+    finally:
+        subprocess.run([*kubectl, "delete", "quota", "none"], check=True, timeout=30)
+    assert "could not start" in told
+    assert "quota none" in told
+    until(lambda: left_behind(c8s) == "")
