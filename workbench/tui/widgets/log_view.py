@@ -211,8 +211,7 @@ class LogView(ScrollView, can_focus=True):
     def watch_times(self) -> None:
         self.redraw()
 
-    def watch_numbers(self) -> None:
-        self.redraw()
+    watch_numbers = watch_times
 
     def watch_wrap(self) -> None:
         self.show_horizontal_scrollbar = False
@@ -222,9 +221,7 @@ class LogView(ScrollView, can_focus=True):
         self.post_message(self.Changed(self))
         self.refresh()
 
-    def watch_mark(self) -> None:
-        self.post_message(self.Changed(self))
-        self.refresh()
+    watch_mark = watch_cursor
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
