@@ -103,6 +103,8 @@ def _token_status(spec: Json, authenticator: Authenticator) -> Json:
     if not isinstance(audiences, list):
         raise bad_request("a TokenReview's audiences are a list")
     token = str(spec.get("token") or "")
+    if not token:
+        raise bad_request("token is required for TokenReview in authentication")
     found = authenticator.user_of(token, [str(audience) for audience in audiences])
     if found is None:
         return {"user": {}, "error": "invalid bearer token"}

@@ -6,24 +6,33 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from functools import cmp_to_key, lru_cache
+from functools import cmp_to_key
 from itertools import pairwise
 from typing import Any
 
 from embedded.cel.values import CelError, Optional, Quantity, compare, equal, no_overload, type_of
 from embedded.machinery.quantities import parse_quantity
+from embedded.patterns import Pattern, PatternError, TooLongError, compiled
 
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _LARGEST = 1 << 63
 _LONGEST_TEXT = 1 << 20
 
 
-@lru_cache(maxsize=256)
-def _regex(pattern: str) -> re.Pattern[str]:
+def _matched(search: Callable[[Pattern], Any], pattern: str) -> Any:
     try:
-        return re.compile(pattern)
-    except re.error as error:
-        raise CelError(f"invalid regular expression {pattern!r}: {error}") from None
+        return search(compiled(pattern))
+    except (PatternError, TooLongError) as error:
+        raise CelError(f"invalid regular expression: {error}") from None
+
+
+def _matches(of: str, pattern: str) -> bool:
+    return bool(_matched(lambda known: known.is_in(of), pattern))
+
+
+def _find(of: str, pattern: str) -> str:
+    found = _matched(lambda known: known.find(of), pattern)
+    return of[found[0] : found[1]] if found else ""
 
 
 def whole(value: int) -> int:
@@ -254,7 +263,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "timestamp": timestamp,
     "quantity": _quantity,
     "isQuantity": _can(_quantity),
-    "matches": lambda of, pattern: _regex(pattern).search(of) is not None,
+    "matches": _matches,
     "sets.contains": lambda one, other: all(_contains(one, item) for item in other),
     "sets.intersects": lambda one, other: any(_contains(one, item) for item in other),
     "sets.equivalent": lambda one, other: (
@@ -269,9 +278,9 @@ METHODS: dict[str, Callable[..., Any]] = {
     "contains": lambda of, part: part in of if isinstance(of, str) else _contains(of, part),
     "startsWith": lambda of, part: of.startswith(part),
     "endsWith": lambda of, part: of.endswith(part),
-    "matches": lambda of, pattern: _regex(pattern).search(of) is not None,
-    "find": lambda of, pattern: found.group(0) if (found := _regex(pattern).search(of)) else "",
-    "findAll": lambda of, pattern, limit=None: [m.group(0) for m in _regex(pattern).finditer(of)][:limit],
+    "matches": _matches,
+    "find": _find,
+    "findAll": lambda of, pattern, limit=None: _matched(lambda known: list(known.find_all(of)), pattern)[:limit],
     "charAt": _char,
     "indexOf": _index,
     "lastIndexOf": _last_index,

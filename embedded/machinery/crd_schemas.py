@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -106,9 +105,12 @@ def _own_causes(schema: Json, at: str, root: bool) -> Iterator[Cause]:
     if schema.get("$ref"):
         yield forbidden(f"{at}.$ref", "$ref is not supported")
     if pattern := schema.get("pattern"):
+        # Loaded by those who have such a field.
+        from embedded.patterns import PatternError, compiled
+
         try:
-            re.compile(pattern)
-        except re.error as error:
+            compiled(pattern)
+        except PatternError as error:
             yield invalid(f"{at}.pattern", pattern, f"must be a valid regular expression, but isn't: {error}")
     yield from _list_causes(schema, at)
     yield from _rule_causes(schema, at)

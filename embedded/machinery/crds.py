@@ -33,11 +33,13 @@ def default_crd(crd: Json) -> None:
 
 
 def remember_storage(crd: Json) -> None:
-    """Note the version that objects are stored in from now on among those that some may be stored in, in place."""
+    """Note the version that objects are stored in from now on, and the names that they have, in place."""
     stored = crd.setdefault("status", {}).setdefault("storedVersions", [])
     for version in crd["spec"].get("versions") or []:
         if version.get("storage") and version.get("name") not in stored:
             stored.append(version["name"])
+    if is_served(crd):
+        crd["status"]["acceptedNames"] = crd["spec"]["names"]
 
 
 def crd_causes(crd: Json, old: Json | None = None) -> list[Cause]:
@@ -98,9 +100,7 @@ def _approval_causes(crd: Json, group: str) -> list[Cause]:
         return [required(at, f"{told}, see {_APPROVALS}")]
     if approval.startswith(("unapproved", "https://", "http://")):
         return []
-    return [
-        invalid(at, approval, f'{told} with either a URL or a reason starting with "unapproved", see {_APPROVALS}')
-    ]
+    return [invalid(at, approval, f'{told} with either a URL or a reason starting with "unapproved", see {_APPROVALS}')]
 
 
 def _selectable_causes(version: Json, at: str) -> list[Cause]:

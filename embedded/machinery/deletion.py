@@ -49,6 +49,9 @@ def mark(
         return True
     if finalizers:
         metadata["finalizers"] = finalizers
+    if "deletionTimestamp" not in metadata and metadata.get("generation"):
+        # Nothing of its wish is to be followed from now on.
+        metadata["generation"] += 1
     if resource is PODS or "deletionTimestamp" not in metadata:
         # The moment by which it is to be gone. A later deletion with less patience brings it forward.
         by = timestamp(now + timedelta(seconds=grace))

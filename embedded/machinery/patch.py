@@ -140,7 +140,7 @@ def _apply(document: Json, operation: Json) -> None:
             _remove(document, source)
         _add(document, path, value)
     else:
-        raise bad_request(f"error decoding patch: unexpected kind: {kind}")
+        raise _unprocessable(f"unexpected kind: {kind}")
 
 
 def _unprocessable(_why: str) -> ApiError:

@@ -6,9 +6,7 @@ An update is not held against what it leaves as it was: what a schema has come t
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Any
 
 from embedded.machinery import schema_rules
@@ -27,11 +25,6 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "boolean": (bool,),
 }
 _NAMES = {str: "string", bool: "boolean", int: "integer", float: "number", list: "array", dict: "object"}
-
-
-@lru_cache(maxsize=512)
-def _pattern(text: str) -> re.Pattern[str]:
-    return re.compile(text)
 
 
 def causes(value: Any, schema: Json, old: Any = None, at: str = "") -> Iterator[Cause]:
@@ -95,12 +88,23 @@ def _string_causes(value: str, schema: Json, at: str) -> Iterator[Cause]:
         yield Cause("FieldValueTooLong", at, f"Too long: may not be more than {limit} bytes")
     if (least := schema.get("minLength")) is not None and len(value) < least:
         yield _invalid(value, at, f"should be at least {least} chars long")
-    if (pattern := schema.get("pattern")) and not _pattern(pattern).search(value):
-        yield _invalid(value, at, f"should match '{pattern}'")
+    if (pattern := schema.get("pattern")) and (why := _mismatch(value, pattern)):
+        yield _invalid(value, at, why)
     if (form := schema.get("format")) and not fits(value, form):
         shown = json.dumps(value, ensure_ascii=False)
         message = f"Invalid value: {shown[:200]}: {at} in body must be of type {form}: {shown[:200]}"
         yield Cause("FieldValueTypeInvalid", at, message)
+
+
+def _mismatch(value: str, pattern: str) -> str:
+    """Why a value does not match, or is not known to; empty when it does."""
+    # Loaded by those who have such a field.
+    from embedded.patterns import TooLongError, compiled
+
+    try:
+        return "" if compiled(pattern).is_in(value) else f"should match '{pattern}'"
+    except TooLongError as error:
+        return f"can't be held against its pattern: {error}"
 
 
 def _number_causes(value: float, schema: Json, at: str) -> Iterator[Cause]:
@@ -139,7 +143,7 @@ def _identity(item: Any, keys: list[str] | None) -> str:
     """What an item of a set or keyed list is known by."""
     if keys and isinstance(item, dict):
         item = {key: item.get(key) for key in keys}
-    return json.dumps(item, sort_keys=True)
+    return json.dumps(item, sort_keys=True, separators=(",", ":"))
 
 
 def _duplicates(value: list[Any], keys: list[str] | None, at: str) -> Iterator[Cause]:

@@ -7,6 +7,7 @@ Whether values make sense is validation's affair, not this module's.
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 from collections.abc import Iterator
@@ -31,15 +32,21 @@ _NULLS_KEPT = frozenset(
     {
         *(("PodCondition", field) for field in ("lastProbeTime", "lastTransitionTime")),
         *(("JobCondition", field) for field in ("lastProbeTime", "lastTransitionTime")),
+        *((kind, "rules") for kind in ("Role", "ClusterRole")),
         *(("Event", field) for field in ("eventTime", "firstTimestamp", "lastTimestamp")),
     }
 )
-"""Times that Kubernetes writes also when they are not known."""
+"""What Kubernetes writes also when it is not known."""
 _ALWAYS: dict[str, Json] = {
     "Event": {
         **dict.fromkeys(("eventTime", "firstTimestamp", "lastTimestamp")),
         **dict.fromkeys(("reportingComponent", "reportingInstance"), ""),
+        "source": {},
     },
+    "Role": {"rules": None},
+    "ClusterRole": {"rules": None},
+    "Lease": {"spec": {}},
+    "ResourceQuota": {"spec": {}},
 }
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d([.,]\d+)?(Z|[+-]\d\d:\d\d)")
 _MICRO_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.,]\d{6}(Z|[+-]\d\d:\d\d)")
@@ -140,7 +147,7 @@ def _fit_fields(value: Any, fields: dict[str, str], kind: str, at: str) -> Itera
         else:
             yield from _fit(value[name], fields[name], path)
     for name, nothing in _ALWAYS.get(kind, _NO_FIELDS).items():
-        value.setdefault(name, nothing)
+        value.setdefault(name, copy.copy(nothing))
 
 
 def _moment(value: Any, kind: str, at: str) -> str:

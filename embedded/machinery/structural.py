@@ -16,19 +16,24 @@ _ENVELOPE = ("apiVersion", "kind", "metadata")
 
 
 def default(value: Any, schema: Json) -> None:
-    """Fill in defaults, in place."""
+    """Fill in defaults and drop nulls that may not be, in place."""
     if isinstance(value, dict):
         for name, sub in schema.get("properties", {}).items():
             # A null where none may be is as good as nothing, when there is a default for it.
             absent = name not in value or (value[name] is None and not sub.get("nullable"))
             if absent and "default" in sub:
                 value[name] = copy.deepcopy(sub["default"])
-            if name in value:
+            if name in value and value[name] is None and not sub.get("nullable"):
+                # Where none may be, it says nothing.
+                del value[name]
+            elif name in value:
                 default(value[name], sub)
         if isinstance(more := schema.get("additionalProperties"), dict):
-            for name, item in value.items():
-                if name not in schema.get("properties", {}):
-                    default(item, more)
+            for name in [name for name in value if name not in schema.get("properties", {})]:
+                if value[name] is None and not more.get("nullable"):
+                    del value[name]
+                else:
+                    default(value[name], more)
     elif isinstance(value, list) and isinstance(items := schema.get("items"), dict):
         for item in value:
             default(item, items)

@@ -269,7 +269,7 @@ def _verb(request: web.BaseRequest, target: paths.Target) -> str:
         ApiError: 405.
     """
     verb, whole = _VERBS.get(request.method), target.name == ""
-    if verb == "get" and not target.subresource and options.flag(request.query, "watch"):
+    if verb == "get" and not target.subresource and (target.watched or options.flag(request.query, "watch")):
         verb = "watch"
     elif verb == "get" and whole:
         verb = "list"
@@ -278,6 +278,7 @@ def _verb(request: web.BaseRequest, target: paths.Target) -> str:
     everywhere = target.resource.namespaced and target.namespace is None
     if (
         verb is None
+        or (target.watched and verb != "watch")
         or verb not in target.resource.verbs_of(target.subresource)
         # A collection is made into, an object is not; and only an object is changed.
         or (not target.subresource and verb != "watch" and whole is not (verb in _OF_COLLECTIONS))

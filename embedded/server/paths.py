@@ -15,6 +15,8 @@ class Target:
     namespace: str | None
     name: str
     subresource: str
+    watched: bool = False
+    """The path itself says that it is to be watched (`/api/v1/watch/…`), as old clients have it."""
 
 
 def parse(path: str, catalogue: Catalogue) -> Target | None:
@@ -27,6 +29,8 @@ def parse(path: str, catalogue: Catalogue) -> Target | None:
     else:
         return None
     namespace: str | None = None
+    watched = rest[0] == "watch" and len(rest) > 1
+    rest = rest[1:] if watched else rest
     # `namespaces/NAME` and `namespaces/NAME/status` are about the namespace itself.
     if rest[0] == "namespaces" and len(rest) > 2 and not (len(rest) == 3 and rest[2] in ("status", "finalize")):
         namespace, rest = rest[1], rest[2:]
@@ -40,4 +44,6 @@ def parse(path: str, catalogue: Catalogue) -> Target | None:
         return None
     if name and resource.namespaced and namespace is None:
         return None
-    return Target(resource, namespace, name, subresource)
+    if watched and subresource:
+        return None
+    return Target(resource, namespace, name, subresource, watched)

@@ -147,7 +147,8 @@ async def _call(webhook: Json, review: Json) -> Any:
             f'failed to call webhook: Post "{url}?timeout={seconds}s": context deadline exceeded'
         ) from None
     except (aiohttp.ClientError, ssl.SSLError, OSError) as error:
-        raise _UnreachableError(f'failed to call webhook: Post "{url}?timeout={seconds}s": {error}') from None
+        why = error.strerror if isinstance(error, aiohttp.ClientConnectorError) else error
+        raise _UnreachableError(f'failed to call webhook: Post "{url}?timeout={seconds}s": {why}') from None
     if len(data) > _LARGEST_ANSWER:
         raise _UnreachableError(f"failed to call webhook: the answer is larger than {_LARGEST_ANSWER} bytes")
     return json.loads(data)

@@ -68,7 +68,7 @@ def test_json_patch(operations: Any, result: Any) -> None:
         ([{"op": "remove", "path": "/none"}], 422),
         ([{"op": "add", "path": "/none/x", "value": 1}], 422),
         ([{"op": "replace", "path": "/none", "value": 1}], 422),
-        ([{"op": "fly", "path": "/a"}], 400),
+        ([{"op": "fly", "path": "/a"}], 422),
         ([{"op": "add", "path": "/a"}], 400),
         ({"op": "add"}, 400),
         (["add"], 400),
