@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 from textual.pilot import Pilot
 
-from tests.tui.fakes import FakeLauncher, Scene, busy_scene
+from tests.tui.fakes import NOW, FakeLauncher, Scene, busy_scene
 from tests.tui.test_graph import matrix_scene
 from tests.tui.test_place import HEALTH, status
 from tests.tui.test_start import FakeWay
 from tests.tui.test_start import sees as start_sees
 from tests.tui.test_start import until as start_until
 from tests.tui.test_workbench import SMALL, WIDE, sees, shown, until
+from workbench.core.preferences import Preferences
 from workbench.sandbox.endpoint import Endpoint
 from workbench.tui.app_frame import Likings
 from workbench.tui.ports import Launched
@@ -22,7 +24,9 @@ from workbench.tui.start.app import StartApp
 SnapCompare = Callable[..., bool]
 
 
-def after(scene: Scene, *texts: str, press: tuple[str, ...] = (), then: str = "") -> Callable[[Pilot[int]], object]:
+def after(
+    scene: Scene, *texts: str, press: tuple[str, ...] = (), then: str = ""
+) -> Callable[[Pilot[int]], Awaitable[None]]:
     """Wait until these texts are shown, press keys, and wait for one more text."""
 
     async def settle(pilot: Pilot[int]) -> None:
@@ -56,6 +60,38 @@ def test_a_run_in_another_theme(snap_compare: SnapCompare, theme: str) -> None:
     scene.app.theme = theme
     settle = after(scene, "26 passed", "7 lines", "images ignored")
     assert snap_compare(scene.app, terminal_size=WIDE, run_before=settle)
+
+
+@pytest.fixture
+def utc() -> Iterator[None]:
+    """Times of the day are those of Greenwich."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", "UTC")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+def test_what_was_said(snap_compare: SnapCompare, utc: None) -> None:
+    scene = busy_scene()
+
+    async def settle(pilot: Pilot[int]) -> None:
+        await until(pilot, sees(scene, "webshop-42", "images ignored"))
+        refused = "the controller has refused: steps[3].dependsOn[1] names no step"
+        scene.app.messages.add(NOW, "information", "", "Saved /home/me/shop/.c8s.yaml")
+        scene.app.messages.add(NOW, "warning", "", "There is no connection to run it on.")
+        scene.app.messages.add(NOW, "error", "Not started", refused)
+        scene.app.messages.add(NOW, "error", "Not started", refused)
+        await after(scene, press=("H",), then="messages (3)")(pilot)
+
+    assert snap_compare(scene.app, terminal_size=SMALL, run_before=settle)
+
+
+def test_help_with_keys_of_ones_own(snap_compare: SnapCompare) -> None:
+    keys = {"app.run": "x", "app.help": ["?", "f6"], "rows.up": "ctrl+k"}
+    scene = busy_scene(likings=Likings(Preferences(keys=keys)))
+    settle = after(scene, "webshop-42", "images ignored", press=("f6",), then="Anywhere")
+    assert snap_compare(scene.app, terminal_size=SMALL, run_before=settle)
 
 
 def test_a_matrix_that_is_drawn_together(snap_compare: SnapCompare) -> None:

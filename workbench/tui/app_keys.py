@@ -146,7 +146,8 @@ def key_name(written: str) -> str | None:
     match = _MODIFIED.match(lower)
     if match is None:
         # The long name of a character, as the footer's documentation has it: question_mark, slash.
-        return lower if re.fullmatch(r"[a-z_]{3,}", lower) and len(format_key(lower)) == 1 else None
+        char = format_key(lower) if re.fullmatch(r"[a-z_]{3,}", lower) else ""
+        return lower if len(char) == 1 and char.isascii() else None
     modifiers, key = match.group(), written[match.end() :]
     base = key_name(key.lower() if "ctrl+" in modifiers else key) if key else None
     if base is None:
@@ -177,9 +178,15 @@ def reference() -> str:
             for binding in cls.__dict__.get("BINDINGS", ()):
                 if isinstance(binding, Binding) and binding.id is not None and binding.id not in seen:
                     seen.add(binding.id)
-                    keys = " ".join(f"`{one.key}`" for one in Binding.make_bindings([binding]))
+                    keys = " ".join(f"`{_spelled(one.key)}`" for one in Binding.make_bindings([binding]))
                     rows.append(f"| `{binding.id}` | {keys} | {binding.tooltip} |")
         if rows:
             title = _TITLES.get(owner) or str(getattr(owner, "HELP_TITLE", owner.__name__))
             lines += [f"### {title}", "", "| action | keys | what it does |", "| --- | --- | --- |", *rows, ""]
     return "\n".join(lines)
+
+
+def _spelled(key: str) -> str:
+    """A key as one would write it in the config."""
+    char = format_key(key)
+    return char if len(char) == 1 and char.isascii() else key

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+from rich.console import Group
+from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -18,7 +20,7 @@ from workbench.tui.theme import SIGNS, palette
 if TYPE_CHECKING:
     from workbench.tui.app_frame import FramedApp
 
-_KEYS = 22
+_KEYS = 20
 
 
 class HelpScreen(ModalScreen[None]):
@@ -37,22 +39,24 @@ class HelpScreen(ModalScreen[None]):
         with Vertical(classes="dialog -large"):
             yield Static(Text("Keys"), classes="dialog-title", markup=False)
             with VerticalScroll(classes="dialog-list"):
-                yield Static(self._text(), markup=False)
+                yield Static(self._told(), markup=False)
             yield Static(Text(f"{_app(self).key('help.close', 'Esc')} closes"), classes="dialog-hint", markup=False)
 
-    def _text(self) -> Text:
-        colours, text = palette(self.app), Text()
+    def _told(self) -> Group:
+        colours = palette(self.app)
+        parts: list[Text | Table] = []
         for title, bindings in sections(self._about):
-            text.append(f"{title}\n", colours.lit)
+            table = Table.grid(padding=(0, 1), expand=True)
+            table.add_column(width=_KEYS)
+            table.add_column(ratio=1)
             for keys, meaning in bindings:
-                text.append(f"  {keys:<{_KEYS}}", colours.bold)
-                text.append(f"{meaning}\n", colours.plain)
-            text.append("\n")
-        text.append("Signs\n  ", colours.lit)
+                table.add_row(Text(f"  {keys}", colours.bold), Text(meaning, colours.plain))
+            parts += [Text(title, colours.lit), table, Text()]
+        signs = Text("Signs\n  ", colours.lit)
         for phase in ("Pending", "Running", "Succeeded", "Failed", "Skipped", "Cancelled"):
-            text.append(f"{SIGNS[phase]} ", colours.phase(phase))
-            text.append(f"{phase.lower()}   ", colours.muted)
-        return text
+            signs.append(f"{SIGNS[phase]} ", colours.phase(phase))
+            signs.append(f"{phase.lower()}   ", colours.muted)
+        return Group(*parts, signs)
 
 
 def sections(screen: Screen[Any]) -> list[tuple[str, list[tuple[str, str]]]]:

@@ -53,12 +53,12 @@ class MessagesList(Rows):
         message = self._messages[key]
         style = severity_style(message.severity, colours)
         said = f"{message.title}: {message.text}" if message.title else message.text
-        counted = f" (×{message.count})" if message.count > 1 else ""
+        counted = f"{message.count}× " if message.count > 1 else ""
         room = max(width - 13, 10)
         return Strip([
             Segment(f" {_SIGNS.get(message.severity, '·')} ", style),
             cell(f"{message.at.astimezone():%H:%M:%S}", 9, colours.muted),
-            Segment(label(f"{said}{counted}", room), colours.plain),
+            Segment(label(f"{counted}{said}", room), colours.plain),
         ])  # fmt: skip
 
     @work(group="copy", exclusive=True, description="copy messages")
@@ -90,6 +90,8 @@ class MessagesScreen(WorkbenchScreen):
 
     def on_mount(self) -> None:
         messages = list(self.workbench.messages.newest_first())
+        # They lie over the list that they are read in.
+        self.app.clear_notifications()
         self.show_crumbs(f"messages ({len(messages)})")
         self.query_one(MessagesList).show(messages)
         none = self.query_one("#messages-none", Static)

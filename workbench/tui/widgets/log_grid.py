@@ -72,7 +72,7 @@ class LogGrid(Grid):
     def show_as(self, look: Mapping[str, bool]) -> None:
         """Show these logs, and those that are opened beside them, like this (`LOG_LOOK`)."""
         self._look = look
-        for pane in self.panes:
+        for pane in self._names:
             self._dress(pane)
 
     def _dress(self, pane: LogPane) -> None:

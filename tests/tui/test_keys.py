@@ -1,0 +1,155 @@
+"""Keys of one's own in the app: they do what they say, and everything that names a key names them."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.binding import Binding
+from textual.command import CommandPalette
+from textual.dom import DOMNode
+
+import workbench.tui
+from tests.tui.fakes import FakeLauncher, Scene, busy_scene, hello
+from tests.tui.test_workbench import SMALL, WIDE, sees, shown, until
+from workbench.core.preferences import Preferences
+from workbench.tui import app_keys
+from workbench.tui.app import Workbench
+from workbench.tui.app_frame import Likings
+from workbench.tui.ports import Launched
+from workbench.tui.screens.editor import EditorScreen
+from workbench.tui.screens.help import HelpScreen
+from workbench.tui.screens.messages import MessagesScreen
+from workbench.tui.screens.runs import RunsScreen
+
+
+def with_keys(keys: dict[Any, Any]) -> Likings:
+    return Likings(Preferences(keys=keys))
+
+
+async def test_an_action_is_called_by_its_new_key_and_no_longer_by_the_old_one() -> None:
+    launcher = FakeLauncher(Launched(hello(8, "Running")))
+    scene = Scene([hello(7)], launcher=launcher, likings=with_keys({"app.run": "x", "app.help": ["f6", "ctrl+g"]}))
+    async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(scene, "hello-7"))
+        await pilot.press("r", "question_mark")
+        assert isinstance(scene.app.screen, RunsScreen)
+        assert launcher.launches == 0
+        await pilot.press("ctrl+g")
+        await until(pilot, lambda: isinstance(scene.app.screen, HelpScreen))
+        await pilot.press("escape", "x")
+        await until(pilot, lambda: launcher.launches == 1)
+
+
+async def test_two_actions_change_their_keys_with_each_other(tmp_path: Path) -> None:
+    launcher = FakeLauncher(Launched(hello(8, "Running")), tmp_path / ".c8s.yaml")
+    scene = Scene([hello(7)], launcher=launcher, likings=with_keys({"app.run": "e", "app.edit": "r"}))
+    async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(scene, "hello-7"))
+        await pilot.press("e")
+        await until(pilot, lambda: launcher.launches == 1)
+        await pilot.press("r")
+        await until(pilot, lambda: isinstance(scene.app.screen, EditorScreen))
+
+
+async def test_footer_help_and_sentences_name_the_new_keys() -> None:
+    scene = Scene(
+        [], launcher=FakeLauncher(Launched(None)), likings=with_keys({"app.run": "x", "runs.filter": "ctrl+o"})
+    )
+    async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(scene, "Press x to run", "x Run", "^o Filter"))
+        await pilot.press("f1")
+        await until(pilot, sees(scene, "x ", "Run this folder's pipeline on the working tree"))
+        line = next(line for line in shown(scene).splitlines() if "Run this folder's pipeline on" in line)
+        assert line.split("Run this")[0].strip(" │▌▐▊▎█").strip() == "x"
+
+
+async def test_what_can_not_be_taken_is_told_and_the_rest_holds() -> None:
+    scene = Scene([hello(7)], likings=with_keys({"app.rum": "x", "app.cluster": "X"}))
+    async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(scene, "keys: app.rum: there is no such action; did you mean"))
+        await pilot.press("X")
+        await until(pilot, sees(scene, "default › cluster"))
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("?", "question_mark"), ("Ctrl+E", "ctrl+e"), ("shift+a", "A"), ("F13", "f13"), (",", "comma"),
+        ("esc", "escape"),
+        ("ctrl+i", "tab"), ("ctrl+space", "ctrl+@"), ("alt+x", "alt+x"), ("shift+f8", "shift+f8"), ("space", "space"),
+        ("slash", "slash"), ("strg+e", None), ("f25", None), ("", None), ("ctrl+", None), ("a,b", None),
+        ("banana", None), ("\x1b", None), ("ctrl+\n", None),
+    ],
+)  # fmt: skip
+def test_keys_are_written_as_people_write_them(written: str, name: str | None) -> None:
+    assert app_keys.key_name(written) == name
+
+
+def classes() -> list[type[DOMNode]]:
+    """Every class of the workbench with bindings of its own."""
+    found: dict[type[DOMNode], None] = {}
+    for module in pkgutil.walk_packages(workbench.tui.__path__, "workbench.tui."):
+        for thing in vars(importlib.import_module(module.name)).values():
+            if isinstance(thing, type) and "BINDINGS" in vars(thing) and thing.__module__.startswith("workbench.tui"):
+                found[thing] = None
+    return list(found)
+
+
+def test_every_binding_has_a_name_of_its_own_and_says_what_it_does() -> None:
+    owners: dict[str, type[DOMNode]] = {}
+    for cls in classes():
+        for binding in vars(cls)["BINDINGS"]:
+            assert isinstance(binding, Binding)
+            assert binding.id, binding
+            assert binding.tooltip, binding
+            assert owners.setdefault(binding.id, cls) is cls
+
+
+def test_every_class_with_bindings_has_its_place() -> None:
+    placed = {cls for place in app_keys.PLACES for node in place.chain for cls in node.__mro__}
+    assert [cls for cls in classes() if cls not in placed and cls is not Workbench] == []
+
+
+def test_the_keys_that_come_with_it_are_ones_that_could_be_written() -> None:
+    entries = {bound.id: list(bound.keys) for bound in app_keys.bound() if not bound.fixed}
+    reserved = set(app_keys.RESERVED)
+    kept = {name: [key for key in keys if key not in reserved] for name, keys in entries.items()}
+    assert app_keys.chosen_keys({name: keys for name, keys in kept.items() if keys}).problems == ()
+
+
+def test_the_documentation_lists_every_action(repository: Path) -> None:
+    told = (repository / "docs" / "keys.md").read_text()
+    assert told.partition("## Actions\n\n")[2].rstrip() == app_keys.reference().rstrip(), (
+        "docs/keys.md is out of date; its part below `## Actions` is workbench.tui.app_keys.reference()"
+    )
+
+
+@pytest.mark.parametrize("size", [SMALL, WIDE])
+async def test_the_palette_has_every_action_of_the_screen_and_calls_it(size: tuple[int, int]) -> None:
+    scene = busy_scene(open_run="webshop-42", likings=with_keys({"log.save": "f12"}))
+    async with scene.app.run_test(size=size, notifications=True) as pilot:
+        await until(pilot, sees(scene, "webshop-42", "26 passed"))
+        offered = {command.title: command for command in scene.app.get_system_commands(scene.app.screen)}
+        for title in ("Log: Save", "Logs: More logs", "Graph: Fold", "Steps: Open", "This screen: Shell",
+                      "This screen: Rerun failed", "Anywhere: Messages", "Theme"):  # fmt: skip
+            assert title in offered
+        assert "(f12)" in offered["Log: Save"].help
+        await pilot.press("ctrl+p")
+        await until(pilot, lambda: isinstance(scene.app.screen, CommandPalette))
+        await pilot.press(*"messages", "down", "enter")
+        await until(pilot, lambda: isinstance(scene.app.screen, MessagesScreen))
+
+
+async def test_an_action_of_a_part_without_the_focus_is_called_on_that_part() -> None:
+    scene = busy_scene(open_run="webshop-42")
+    async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(scene, "webshop-42", "26 passed"))
+        await pilot.press("2")
+        numbers = next(each for each in scene.app.get_system_commands(scene.app.screen) if each.title == "Log: Numbers")
+        before = shown(scene)
+        await numbers.callback()
+        await until(pilot, lambda: shown(scene) != before)
