@@ -24,6 +24,7 @@ _FILES = {
     "scenarios.yaml": "recorded-v1.36.2.json",
     "workloads.yaml": "recorded-workloads-v1.36.2.json",
     "relied-on.yaml": "relied-on.json",
+    "variants.yaml": "variants.json",
 }
 _SCENARIOS: list[tuple[str, dict[str, Any]]] = [
     (file, scenario) for file in _FILES for scenario in yaml.safe_load((_RECORDED / file).read_text())
