@@ -19,6 +19,7 @@ _FINAL = ("Succeeded", "Failed", "Cancelled")
 _STOPPED = {"Cancelled": "RunCancelled", "RunTimeout": "Timeout", "Timeout": "Timeout"}
 STOP_AFTER = 1
 """The `activeDeadlineSeconds` that ends a pod."""
+_NOT_KEPT = ("RunCancelled", "Disrupted")
 _LONGEST_PROBLEM = 500
 # A Job that the cache has not shown for so long is asked for.
 _MISSING_AFTER = timedelta(seconds=20)
@@ -139,9 +140,10 @@ def wants_manifest(attempt: Json, view: AttemptView, step: Step) -> bool:
 def awaits_workspace(attempt: Json, view: AttemptView, *, read: bool = False) -> bool:
     """Whether it is still to be told what became of the workspace of an attempt that has failed.
 
-    A cancelled run's is nothing to look for. `read`: the store's answer is there.
+    That of a cancelled run is not kept, and one that was interrupted shows nothing of the step. `read`: the store's
+    answer is there.
     """
-    if attempt["phase"] not in ("Failed", "Cancelled") or attempt["reason"] == "RunCancelled" or "kept" in attempt:
+    if attempt["phase"] not in ("Failed", "Cancelled") or attempt["reason"] in _NOT_KEPT or "kept" in attempt:
         return False
     return was_to_keep(view.pod) and "running" in attempt["times"] and view.workspace_read is read
 

@@ -36,7 +36,7 @@ while [ -n "$2" ] && [ ! -e "$2" ] && [ $tries -lt 6000 ]; do
   tries=$((tries + 1))
 done
 # Who finds the file empty knows that the step began and was killed.
-if [ -n "$3" ]; then : >"$3"; fi
+if [ -n "$3" ]; then true >"$3"; fi
 if env --default-signal=INT true 2>/dev/null; then
   env --default-signal=INT,QUIT sh -e -c "trap 'exit 143' TERM; $1" &
 else

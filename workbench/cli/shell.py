@@ -165,10 +165,16 @@ async def _joined(running: Command, terminal: bool) -> int:
 
 def _read(loop: asyncio.AbstractEventLoop, typed: asyncio.Queue[bytes]) -> None:
     """Standard input to its end, in a thread of its own: a read of a terminal can't be cancelled."""
-    with contextlib.suppress(RuntimeError, OSError):
-        while data := os.read(0, _CHUNK):
+    data = b"-"
+    # Nobody waits for input any more once the loop is closed.
+    with contextlib.suppress(RuntimeError):
+        while data:
+            try:
+                data = os.read(0, _CHUNK)
+            except OSError:
+                # The terminal is gone, and with it who typed.
+                data = b""
             asyncio.run_coroutine_threadsafe(typed.put(data), loop).result()
-        asyncio.run_coroutine_threadsafe(typed.put(b""), loop).result()
 
 
 async def _send(running: Command, typed: asyncio.Queue[bytes]) -> None:

@@ -46,6 +46,8 @@ def test_failing_skips_descendants_finishes_siblings_and_exits_1(c8s: C8s, repos
     assert "the documentation is built all the same" in out
     assert "never printed" not in out
     assert "unit-tests: line 3: src/divide.py:12: ZeroDivisionError: division by zero" in out
+    assert f"enter its workspace: c8s shell {(name := out.split()[1])} unit-tests" in out
+    assert c8s("shell", name, "unit-tests", "cat", "last-test.txt").stdout == "divide(1, 0)\n"
 
 
 def test_artifacts_reach_every_step_downstream_and_can_be_fetched(c8s: C8s, repository: Path, tmp_path: Path) -> None:

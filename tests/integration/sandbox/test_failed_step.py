@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import select
 import signal
 import subprocess
 from pathlib import Path
@@ -77,24 +78,41 @@ def test_a_command_finds_the_failed_step_s_files_and_environment(c8s: C8s, folde
     assert "kept the workspace: 4 files" in logs
 
 
-def test_a_copy_is_in_no_list_and_ends_with_the_terminal_it_was_opened_in(c8s: C8s, folder: Path) -> None:
+@pytest.mark.parametrize("hangs_up", [True, False], ids=["with a signal", "without one"])
+def test_a_copy_is_in_no_list_and_ends_with_the_terminal_it_was_opened_in(
+    c8s: C8s, folder: Path, hangs_up: bool
+) -> None:
     run = failed_run(c8s, folder, "--keep-on-failure")
     ours, theirs = pty.openpty()
-    with subprocess.Popen(
+    entered = subprocess.Popen(
         c8s.command("shell", run, "test (py=3.11)"),
         cwd=c8s.home, env=c8s.environment(), stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
-    ) as entered:  # fmt: skip
-        os.close(theirs)
+    )  # fmt: skip
+    os.close(theirs)
+    try:
+        # What is typed before the shell is there is thrown away.
+        _read_until(ours, b"the copy is removed then\r\n", more=True)
         os.write(ours, b"echo in-$((40+2))\r")
-        seen = b""
-        while b"in-42" not in seen:
-            seen += os.read(ours, 4096)
+        _read_until(ours, b"in-42")
         assert "debug" not in c8s("runs").stdout
         assert "kept-debug-" in c8s("runs", "--copies").stdout
         os.close(ours)
-        entered.send_signal(signal.SIGHUP)
+        if hangs_up:
+            entered.send_signal(signal.SIGHUP)
         entered.wait(30)
+    finally:
+        entered.kill()
+        entered.wait(10)
     until(lambda: left_behind(c8s) == "")
+
+
+def _read_until(terminal: int, wanted: bytes, *, more: bool = False, within: float = 30.0) -> None:
+    """Until this was shown on the terminal, and with `more` something after it."""
+    seen = b""
+    while wanted not in seen or (more and seen.endswith(wanted)):
+        ready, _, _ = select.select([terminal], [], [], within)
+        assert ready, f"nothing more is shown after {seen!r}"
+        seen += os.read(terminal, 4096)
 
 
 def test_a_failed_step_that_was_not_kept_says_how_to_get_into_it(c8s: C8s, folder: Path) -> None:

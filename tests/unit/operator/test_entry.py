@@ -64,6 +64,21 @@ def test_the_exit_code_is_left_for_who_keeps_caches(shell: list[str], tmp_path: 
     assert (tmp_path / "code").read_text() == f"{code}\n"
 
 
+def test_a_step_that_is_killed_leaves_an_empty_file_to_tell_that_it_began(shell: list[str], tmp_path: Path) -> None:
+    code = tmp_path / "code"
+    with begun(shell, f"touch {tmp_path / 'here'}", "sleep 30", code_to=str(code)) as process:
+        wait_until(tmp_path / "here")
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(10)
+    assert code.read_text() == ""
+
+
+def test_a_file_for_the_code_that_can_not_be_written_stops_no_step(shell: list[str], tmp_path: Path) -> None:
+    with begun(shell, "echo one", "exit 4", code_to=str(tmp_path / "missing" / "code")) as process:
+        assert "one" in process.communicate(timeout=10)[0].splitlines()
+        assert process.returncode == 4
+
+
 def test_the_first_command_that_fails_ends_the_step_with_its_exit_code(shell: list[str]) -> None:
     with begun(shell, "echo one", "(exit 7)", "echo never") as process:
         assert process.communicate(timeout=10)[0] == "one\n"

@@ -143,6 +143,24 @@ def test_nothing_is_kept_of_a_step_that_succeeded_or_was_cancelled() -> None:
     assert (stopped.phase, stopped.workspaces_read) == ("Cancelled", [])
 
 
+def test_an_attempt_that_was_interrupted_shows_nothing_of_the_step() -> None:
+    world = Keeping().look()
+    world.running("a")
+    world.look()
+    world.disrupted("a")
+    world.look()
+    assert (world.attempt["reason"], world.workspaces_read) == ("Disrupted", [])
+
+
+def test_keeping_what_fails_makes_no_other_step_of_it() -> None:
+    def made_of(**more: Any) -> dict[str, str]:
+        found = run_of([step("a", **more)], spec={"source": {"archive": {"digest": f"sha256:{'1' * 64}"}}}, **more)
+        state = read_run(found, T0)
+        return state.inputs(found["spec"])
+
+    assert made_of() == made_of(keepOnFailure=True) != made_of(env={"A": "b"})
+
+
 def test_every_failed_attempt_of_a_step_that_is_tried_again_is_kept() -> None:
     world = Keeping(retryPolicy={"maxRetries": 1, "backoffSeconds": 0})
     world.workspace_told |= {("a", 1): STORED, ("a", 2): {**STORED, "leftOut": 0}}
