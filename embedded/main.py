@@ -28,6 +28,7 @@ from embedded.machinery.resources import NAMESPACES
 from embedded.runner import Runner, RunnerSettings
 from embedded.server.app import Server
 from embedded.server.listener import CertificateError, accept, tls_context
+from embedded.server.webhooks import Webhooks
 from embedded.storage.store import StorageError, Store
 
 _log = logging.getLogger("embedded")
@@ -128,7 +129,7 @@ async def serve(args: argparse.Namespace, sock: socket.socket) -> None:
         async with asyncio.TaskGroup() as group:
             working = [
                 group.create_task(runner.run(), name="runner"),
-                group.create_task(controllers.run(registry), name="controllers"),
+                group.create_task(controllers.run(registry, Webhooks(registry)), name="controllers"),
             ]
             http = server.runner()
             await http.setup()

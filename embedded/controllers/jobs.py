@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
+from embedded.controllers.asking import Asking
 from embedded.controllers.job_count import FINALIZER, is_tracked
 from embedded.controllers.job_indexes import dress
 from embedded.controllers.job_rules import NewPod, condition, sync
@@ -27,9 +28,12 @@ _ROUNDS = 8
 class JobController:
     """Keeps Jobs and their pods in memory, as the stream of changes tells them."""
 
-    def __init__(self, registry: Registry, remind: Remind) -> None:
+    def __init__(self, registry: Registry, remind: Remind, asking: Asking) -> None:
         self._registry = registry
         self._remind = remind
+        self._asking = asking
+        self._asked_for: set[Key] = set()
+        """Jobs whose pods others are asked about: nothing more is decided until they have said."""
         self._recorder = Recorder(registry, "job-controller")
         self._jobs: dict[Key, Json] = {}
         self._pods: defaultdict[str, dict[str, Json]] = defaultdict(dict)
@@ -114,10 +118,16 @@ class JobController:
 
     def _sync(self, key: Key, job: Json) -> bool:
         """Do what is decided; True when more may follow from it at once."""
+        if key in self._asked_for:
+            return False
         uid, now = job["metadata"]["uid"], self._registry.clock()
         decision = sync(job, list(self._pods[uid].values()), now, timestamp(now))
         if decision.remove:
             self._registry.delete(JOBS, *key, propagation="Foreground")
+            return False
+        if decision.create and self._asking.is_needed:
+            self._ask_for_pods(key, job, decision.create)
+            self._write_status(key, job, _without(decision.status, len(decision.create)))
             return False
         if decision.create and (refused := self._create_pods(key, job, decision.create)):
             self._write_status(key, job, _without(decision.status, refused))
@@ -181,16 +191,38 @@ class JobController:
             try:
                 pod = self._registry.create(PODS, _pod_of(job, new), namespace=key[0])
             except ApiError as error:
-                times = self._refused.get(key, 0)
-                self._refused[key] = times + 1
-                why = f"Error creating: {error.message}"
-                self._recorder.tell(JOBS, job, "FailedCreate", why, kind="Warning")
-                self._remind(self.look, key, min(_FIRST_RETRY * 2 ** min(times, 10), _LONGEST_RETRY))
+                self._tell_of_refusal(key, job, error)
                 return len(wanted) - number
-            self._take_pod(pod)
-            self._recorder.tell(JOBS, job, "SuccessfulCreate", f"Created pod: {pod['metadata']['name']}")
+            self._tell_of_pod(job, pod)
         self._refused.pop(key, None)
         return 0
+
+    def _ask_for_pods(self, key: Key, job: Json, wanted: Sequence[NewPod]) -> None:
+        """The same, where webhooks have to be asked first."""
+
+        def done(made: Sequence[Json], refused: ApiError | None) -> None:
+            self._asked_for.discard(key)
+            for pod in made:
+                self._tell_of_pod(job, pod)
+            if refused is not None:
+                self._tell_of_refusal(key, job, refused)
+            else:
+                self._refused.pop(key, None)
+                self._remind(self.look, key, 0.0)
+
+        self._asked_for.add(key)
+        self._asking.make(key[0], [_pod_of(job, new) for new in wanted], done)
+
+    def _tell_of_pod(self, job: Json, pod: Json) -> None:
+        if self._is_news(job["metadata"]["uid"], pod):
+            self._take_pod(pod)
+        self._recorder.tell(JOBS, job, "SuccessfulCreate", f"Created pod: {pod['metadata']['name']}")
+
+    def _tell_of_refusal(self, key: Key, job: Json, error: ApiError) -> None:
+        times = self._refused.get(key, 0)
+        self._refused[key] = times + 1
+        self._recorder.tell(JOBS, job, "FailedCreate", f"Error creating: {error.message}", kind="Warning")
+        self._remind(self.look, key, min(_FIRST_RETRY * 2 ** min(times, 10), _LONGEST_RETRY))
 
     def _try_refused(self, namespace: str) -> None:
         """There may be room again: in the order of their waiting, until one is refused again."""

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
+from embedded.controllers.asking import Asking, Reviewer
 from embedded.controllers.definitions import DefinitionController
 from embedded.controllers.events import EventExpiry
 from embedded.controllers.garbage import GarbageCollector
@@ -34,26 +35,32 @@ class Controller(Protocol):
         """Act on a change."""
 
 
-async def run(registry: Registry) -> None:
-    """Run all controllers until cancelled."""
+async def run(registry: Registry, reviewer: Reviewer | None = None) -> None:
+    """Run all controllers until cancelled. `reviewer` is asked about the pods that they make."""
     while True:
         subscription = registry.watch()
         try:
-            await _follow(registry, subscription)
-        except LaggedError:
-            _log.warning("objects changed faster than they could be followed; looking at all of them again")
+            async with asyncio.TaskGroup() as group:
+                await _follow_while_possible(registry, subscription, Asking(registry, reviewer, group.create_task))
         finally:
             subscription.close()
 
 
-async def _follow(registry: Registry, subscription: Subscription) -> None:
+async def _follow_while_possible(registry: Registry, subscription: Subscription, asking: Asking) -> None:
+    try:
+        await _follow(registry, subscription, asking)
+    except LaggedError:
+        _log.warning("objects changed faster than they could be followed; looking at all of them again")
+
+
+async def _follow(registry: Registry, subscription: Subscription, asking: Asking) -> None:
     clock = asyncio.get_running_loop().time
     timers = Timers(clock)
     controllers: list[Controller] = [
         NamespaceController(registry, timers.add),
         DefinitionController(registry, timers.add),
         GarbageCollector(registry),
-        JobController(registry, timers.add),
+        JobController(registry, timers.add, asking),
         QuotaController(registry, timers.add),
         EventExpiry(registry, timers.add),
     ]

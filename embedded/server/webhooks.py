@@ -1,4 +1,6 @@
-"""Asks validating webhooks about writes. What the built-in controllers write is not sent to them.
+"""Asks validating webhooks about writes: those of requests, and the pods that Jobs make.
+
+What else the built-in controllers write is not sent to them.
 
 Only `clientConfig.url` is called: there are no Services here, so a webhook behind one can't be reached.
 """
@@ -44,6 +46,10 @@ class Webhooks:
 
     def _forget(self) -> None:
         self._configured = None
+
+    def has_say(self) -> bool:
+        """Whether there is any."""
+        return bool(self._all())
 
     async def review(self, change: Change, user: User) -> list[str]:
         """Ask about a create or update; the warnings to pass on.

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import ssl
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -173,3 +173,36 @@ async def test_a_server_that_its_bundle_does_not_vouch_for_is_not_believed(api: 
             status, told = await _call(api, "POST", _CONFIGS, {"metadata": {"name": "untrusted"}})
             assert (status, hook.asked) == (500, [])
             assert "certificate verify failed" in told["message"]
+
+
+async def test_the_pods_of_a_job_are_asked_about_and_made_once_they_are_allowed(api: Api, tmp_path: Path) -> None:
+    container = {"name": "m", "image": "x", "command": ["sh", "-c", "true"]}
+    spec = {"backoffLimit": 0, "template": {"spec": {"restartPolicy": "Never", "containers": [container]}}}
+    job, jobs = {"metadata": {"name": "asked"}, "spec": spec}, "/apis/batch/v1/namespaces/default/jobs"
+    rule = {"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "operations": ["CREATE"]}
+    async with _serving(tmp_path) as hook:
+        hook.response = {"allowed": False, "status": {"message": "not this one"}}
+        with _configured(api, hook, rules=[rule]):
+            assert (await _call(api, "POST", jobs, job))[0] == 201
+            told = await _until(api, f"/api/v1/namespaces/default/events?fieldSelector={_OF_JOB}", lambda b: b["items"])
+            assert told["items"][0]["reason"] == "FailedCreate"
+            assert told["items"][0]["message"].endswith("denied the request: not this one")
+            hook.response = {"allowed": True}
+            done = await _until(api, f"{jobs}/asked", lambda found: found["status"].get("succeeded") == 1)
+            assert "failed" not in done["status"]
+        assert {asked["userInfo"]["username"] for asked in hook.asked} == {
+            "system:serviceaccount:kube-system:job-controller"
+        }
+        pods = (await _call(api, "GET", "/api/v1/namespaces/default/pods?labelSelector=job-name%3Dasked"))[1]["items"]
+        assert len(pods) == 1
+    assert (await _call(api, "DELETE", f"{jobs}/asked"))[0] == 200
+
+
+_OF_JOB = "involvedObject.name%3Dasked,reason%3DFailedCreate"
+
+
+async def _until(api: Api, path: str, holds: Callable[[Json], Any]) -> Json:
+    async with asyncio.timeout(20):
+        while not holds(found := (await _call(api, "GET", path))[1]):
+            await asyncio.sleep(0.02)
+    return dict(found)
