@@ -59,6 +59,9 @@ async def test_a_fault_in_a_handler_is_written_down_and_unsaved_text_is_kept(
 
     again = Scene([hello(7)], launcher=FakeLauncher(Launched(None), file), likings=likings(tmp_path))
     async with again.app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(again, "runs (1)", "hello-7"))
+        assert isinstance(again.app.screen, RunsScreen), "not back to what ended it"
+        await pilot.press("e")
         await until(pilot, sees(again, "edit ›", "1  xname: shop"))
         said = [message.text for message in again.app.messages.newest_first()]
         assert any(str(crash.path) in text for text in said)

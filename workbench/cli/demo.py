@@ -32,7 +32,7 @@ def demo(ctx: click.Context, /, name: str) -> None:
     """
     path = sample(_SAMPLE)
     from workbench.cli.checking import refuse_errors
-    from workbench.cli.options import Target, is_interactive, run_async
+    from workbench.cli.options import Target, can_draw, run_async
     from workbench.core.checking import read_pipeline
     from workbench.core.submission import Order, new_key
 
@@ -40,7 +40,7 @@ def demo(ctx: click.Context, /, name: str) -> None:
     if definition is None:
         ctx.exit(2)
     order = Order(definition=definition, tree=None, key=new_key(), event="push")
-    if is_interactive():
+    if can_draw():
         from workbench.cli.workbench import open_workbench
 
         ctx.exit(open_workbench(Target(name), path, order))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -188,3 +189,8 @@ def first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
 
 def is_interactive() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def can_draw() -> bool:
+    """Whether there is a terminal for the workbench: one that moves its cursor."""
+    return is_interactive() and os.environ.get("TERM") != "dumb"

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workbench.cli.options import DEFAULT_SANDBOX, Target, is_interactive
+from workbench.cli.options import DEFAULT_SANDBOX, Target, can_draw
 from workbench.cli.output import InputError, message
 
 if TYPE_CHECKING:
@@ -24,8 +24,10 @@ def open_workbench(where: Target, pipeline: Path | None, first: Order | None = N
     Raises:
         InputError: there is no terminal.
     """
-    if not is_interactive():
-        raise InputError("the workbench needs a terminal; `c8s --help` lists the commands that need none")
+    if not can_draw():
+        raise InputError(
+            "the workbench needs a terminal that can move its cursor; `c8s --help` lists the commands that need none"
+        )
     # The app runs a loop of its own, so ours only turns before and after it: being attached needs no loop.
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()

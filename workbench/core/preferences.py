@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +56,8 @@ def _parsed(section: Any) -> Preferences:
     problems: list[str] = []
     for name in section:
         if name not in _KNOWN:
+            from difflib import get_close_matches
+
             near = get_close_matches(str(name), _KNOWN, n=1)
             problems.append(f"{name}: there is no such setting" + (f"; did you mean `{near[0]}`?" if near else ""))
 

@@ -72,14 +72,14 @@ class ViewState:
 
     def keep_view(self, view: View) -> None:
         """Raises OSError."""
-        _write(self._view, asdict(view))
+        _write(self._view, asdict(view), self._folder)
         kept = sorted(self._views.glob("*.json"), key=lambda path: path.stat().st_mtime)
         for old in kept[:-_MOST_FILES]:
             old.unlink(missing_ok=True)
 
     def keep_theme(self, choice: ThemeChoice) -> None:
         """Raises OSError."""
-        _write(self._theme, asdict(choice))
+        _write(self._theme, asdict(choice), self._folder)
 
 
 def _read(path: Path, parsed: Callable[[Any], _Kept], default: _Kept) -> tuple[_Kept, str | None]:
@@ -120,6 +120,7 @@ def _maybe(value: Any) -> str | None:
     return None if value is None else _text(value)
 
 
-def _write(path: Path, raw: Mapping[str, Any]) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+def _write(path: Path, raw: Mapping[str, Any], root: Path) -> None:
+    for folder in (root, path.parent):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_whole(path, json.dumps(raw).encode(), mode=0o600)

@@ -153,7 +153,9 @@ class Workbench(FramedApp[int]):
         for screen in self.screen_stack:
             if isinstance(screen, WorkbenchScreen):
                 screen.keep()
-        self.remember()
+        if self.likings.memory is not None:
+            # Not back to what ended it, or the next start would end like this one.
+            self.likings.memory.keep_view(View(self.place, file=self._view.file))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Every action of the screen that the palette was called on, and what has no key."""

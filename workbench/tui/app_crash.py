@@ -1,19 +1,18 @@
-"""Runs an app; after a fault of ours leaves a report on disk, the terminal as it was, and says how to tell of it."""
+"""Runs an app; after a fault of ours leaves a report on disk, the terminal as it was, and says how to tell of it.
+
+What only a report needs is imported when there is one: every start would wait for it.
+"""
 
 from __future__ import annotations
 
 import os
-import platform
 import sys
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.core.crash_report import crash_report, keep_report, without_secrets
 from workbench.core.text import clean, label
 
 if TYPE_CHECKING:
@@ -57,6 +56,10 @@ def exit_code(app: FramedApp[Any]) -> int:
 
 def written_down(app: FramedApp[Any], error: BaseException, keep_all: Callable[[], None]) -> Crash:
     """Keep what would be lost, and write the report."""
+    import traceback
+
+    from workbench.core.crash_report import crash_report, keep_report, without_secrets
+
     told = facts(app)
     try:
         keep_all()
@@ -93,6 +96,8 @@ def farewell(crash: Crash) -> str:
 
 def facts(app: FramedApp[Any]) -> dict[str, str]:
     """What tells a maintainer where it happened; nothing about the user, the pipelines or the place."""
+    import platform
+
     found = {name: _version(package) for name, package in (("c8s", "c8s-workbench"), ("textual", "textual"))}
     found["python"] = platform.python_version()
     found["platform"] = platform.platform()
@@ -110,6 +115,8 @@ def clean_lines(text: str) -> str:
 
 
 def _version(package: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version(package)
     except PackageNotFoundError:

@@ -6,8 +6,8 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from textual.app import App, ReturnType
 from textual.binding import Binding
@@ -15,14 +15,15 @@ from textual.filter import LineFilter
 from textual.notifications import SeverityLevel
 from textual.worker import WorkerFailed
 
-from workbench.core.crash_report import untold_report
 from workbench.core.messages import Messages
 from workbench.core.preferences import Preferences
 from workbench.core.text import label
 from workbench.core.view_state import ThemeChoice, ViewState
-from workbench.tui.app_crash import Crash, written_down
 from workbench.tui.ascii_only import AsciiOnly, takes_unicode
 from workbench.tui.theme import DARK, LIGHT
+
+if TYPE_CHECKING:
+    from workbench.tui.app_crash import Crash
 
 _LONG = 15.0
 """Seconds for which what is wrong with a file of somebody's is shown."""
@@ -81,9 +82,7 @@ class FramedApp(App[ReturnType]):
     def on_mount(self) -> None:
         self.set_keymap(self.keys)
         self.theme_changed_signal.subscribe(self, lambda _: self._keep_theme())
-        if self.likings.reports is not None and (report := untold_report(self.likings.reports)) is not None:
-            self._to_tell.append(f"The workbench failed the last time. What happened is written in {report}; "
-                                 "it can be sent to the maintainers of c8s.")  # fmt: skip
+        self._tell_of_last_crash()
         self.tell(*self._to_tell)
         self._to_tell = []
 
@@ -91,6 +90,14 @@ class FramedApp(App[ReturnType]):
         """Say what is wrong with a file of somebody's."""
         for problem in problems:
             self.notify(label(problem, 500), title="Workbench", severity="warning", markup=False, timeout=_LONG)
+
+    def _tell_of_last_crash(self) -> None:
+        from workbench.core.crash_report import untold_report
+
+        report = untold_report(self.likings.reports) if self.likings.reports is not None else None
+        if report is not None:
+            self._to_tell.append(f"The workbench failed the last time. What happened is written in {report}; "
+                                 "it can be sent to the maintainers of c8s.")  # fmt: skip
 
     # -- theme
 
@@ -105,6 +112,8 @@ class FramedApp(App[ReturnType]):
             return choice.name
         if wanted is None or wanted in self.available_themes:
             return wanted or DARK.name
+        from difflib import get_close_matches
+
         near = get_close_matches(wanted, self.available_themes, n=1)
         hint = f"; did you mean `{near[0]}`?" if near else ""
         self._to_tell.append(f"theme: there is no theme `{wanted}`{hint}")
@@ -160,6 +169,8 @@ class FramedApp(App[ReturnType]):
     def _handle_exception(self, error: Exception) -> None:
         """Write a report first. Textual's own way out would print local variables; tokens may be among them."""
         if self.crash is None:
+            from workbench.tui.app_crash import written_down
+
             cause = error.error if isinstance(error, WorkerFailed) else error
             self.crash = written_down(self, cause, self.keep_all)
         super()._handle_exception(error)

@@ -23,7 +23,8 @@ def test_it_is_for_the_user_alone(tmp_path: Path) -> None:
     state = ViewState(tmp_path / "kept", tmp_path)
     state.keep_view(VIEW)
     state.keep_theme(ThemeChoice("nord", None))
-    assert [path.stat().st_mode & 0o077 for path in (tmp_path / "kept").rglob("*")] == [0, 0, 0]
+    kept = tmp_path / "kept"
+    assert [path.stat().st_mode & 0o077 for path in (kept, *kept.rglob("*"))] == [0, 0, 0, 0]
 
 
 def test_the_theme_is_the_same_in_all_folders(tmp_path: Path) -> None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.screen import Screen
+from textual.widgets import Footer
 
 from workbench.core.view_state import Layout
 from workbench.tui.widgets.top_bar import TopBar
 
 if TYPE_CHECKING:
     from workbench.tui.app import Workbench
+
+
+_NARROW = 100
 
 
 class WorkbenchScreen(Screen[None]):
@@ -46,6 +50,11 @@ class WorkbenchScreen(Screen[None]):
         self.workbench.place_changed.subscribe(self, lambda _: self._show_place())
         self._show_place()
         self.runs_changed()
+
+    def on_resize(self) -> None:
+        # In a narrow terminal all keys are only to be seen when they stand close together.
+        for footer in self.query(Footer):
+            footer.compact = self.size.width < _NARROW
 
     def on_screen_resume(self) -> None:
         self._show_place()

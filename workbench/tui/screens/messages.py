@@ -33,8 +33,9 @@ class MessagesList(Rows):
     HELP_TITLE: ClassVar[str] = "Messages"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "copy(False)", "Copy", id="messages.copy", tooltip="Copy the message under the cursor"),
-        Binding("Y", "copy(True)", "Copy all", id="messages.copy-all", tooltip="Copy all messages, oldest first"),
-    ]
+        Binding("Y", "copy(True)", "Copy all", show=False, id="messages.copy-all",
+                tooltip="Copy all messages, oldest first"),
+    ]  # fmt: skip
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -44,6 +45,9 @@ class MessagesList(Rows):
         """Newest first."""
         self._messages = {str(at): message for at, message in enumerate(messages)}
         self.show_keys(list(self._messages))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return action != "open"  # The whole of it is shown already.
 
     @property
     def chosen(self) -> Message | None:
