@@ -113,7 +113,7 @@ def test_it_applies_on_the_server_and_is_told_of_conflicts(kubectl: Kubectl) -> 
     apply = ("apply", "--server-side", "-f", "-")
     kubectl(*apply, "--field-manager", "one", given=config("1"))
     told = kubectl(*apply, "--field-manager", "two", given=config("2"), code=1)
-    assert 'conflict with "one"' in told
+    assert 'Apply failed with 1 conflict: conflict with "one": .data.a' in told
     kubectl(*apply, "--field-manager", "two", "--force-conflicts", given=config("2"))
     assert kubectl("get", "cm", "served", "-o", "jsonpath={.data.a}") == "2"
 

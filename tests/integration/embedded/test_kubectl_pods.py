@@ -7,7 +7,8 @@ import os
 import pty
 import re
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -151,3 +152,60 @@ def test_what_happened_to_a_pod_is_described(client: Kubectl) -> None:
     listed = json.loads(client("get", "pod", "loop", "-o", "json"))
     assert listed["status"]["containerStatuses"][0]["restartCount"] >= 2
     client("delete", "pod", "loop", "--grace-period=1")
+
+
+def _until(process: subprocess.Popen[str], expected: str) -> str:
+    """What a kubectl that goes on has printed, as soon as this is in it."""
+    said = ""
+    assert process.stdout is not None
+    while expected not in said:
+        line = process.stdout.readline()
+        assert line, f"kubectl ended after {said!r}"
+        said += line
+    return said
+
+
+@contextmanager
+def _going_on(client: Kubectl, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    environment = {"PATH": os.environ["PATH"], "HOME": str(client.home), "KUBECONFIG": str(client.home / "kubeconfig")}
+    with subprocess.Popen(
+        ["timeout", "30", "kubectl", *arguments], stdout=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+
+
+def test_a_watch_shows_what_is_there_and_what_becomes_of_it(client: Kubectl) -> None:
+    made(client, "w", sh("main", "exec sleep 300"))
+    with _going_on(client, "get", "pods", "-l", "app=w", "-w", "--output-watch-events") as watch:
+        assert "NAME" in _until(watch, "ADDED")
+        client("label", "pod", "w", "seen=yes")
+        _until(watch, "MODIFIED")
+        client("delete", "pod", "w", "--grace-period=1")
+        assert "Terminating" in _until(watch, "DELETED")
+
+
+def test_a_followed_log_goes_on_and_ends_with_its_container(client: Kubectl) -> None:
+    script = "echo begun; while ! test -e go; do sleep 0.02; done; echo gone on"
+    volume = {"volumes": [{"name": "v", "emptyDir": {}}]}
+    container = sh("main", script) | {"workingDir": "/v", "volumeMounts": [{"name": "v", "mountPath": "/v"}]}
+    made(client, "follow", container, **volume)
+    client("wait", "--for=condition=Ready", "pod/follow", "--timeout=20s")
+    with _going_on(client, "logs", "-f", "-l", "app=follow") as log:
+        _until(log, "begun\n")
+        client("exec", "follow", "--", "touch", "go")
+        assert _until(log, "gone on\n") == "gone on\n"
+        assert log.wait(20) == 0
+
+
+def test_the_log_of_the_start_before_is_another_one(client: Kubectl) -> None:
+    script = "test -e seen && { echo second; exec sleep 300; }; touch seen; echo first; exit 1"
+    container = sh("main", script) | {"workingDir": "/v", "volumeMounts": [{"name": "v", "mountPath": "/v"}]}
+    made(client, "twice", container, volumes=[{"name": "v", "emptyDir": {}}], restartPolicy="OnFailure")
+    client("wait", "--for=jsonpath={.status.containerStatuses[0].restartCount}=1", "pod/twice", "--timeout=20s")
+    client("wait", "--for=condition=Ready", "pod/twice", "--timeout=20s")
+    assert client("logs", "twice", "--previous") == "first\n"
+    assert client("logs", "twice") == "second\n"
+    assert "previous terminated container" in client("logs", "p", "-c", "main", "--previous", code=1)
