@@ -153,3 +153,15 @@ async def test_an_action_of_a_part_without_the_focus_is_called_on_that_part() ->
         before = shown(scene)
         await numbers.callback()
         await until(pilot, lambda: shown(scene) != before)
+
+
+async def test_what_is_said_of_a_run_names_the_keys_of_now() -> None:
+    scene = busy_scene(likings=with_keys({"app.cancel": "ctrl+o", "run.rerun": "f6", "log.copy": "f12"}))
+    async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(scene, "webshop-42"))
+        await pilot.press("f6")
+        await until(pilot, sees(scene, "webshop-42 has not ended yet; ^o cancels it."))
+        await pilot.press("enter")
+        await until(pilot, sees(scene, "26 passed"))
+        await pilot.press("3", "m")
+        await until(pilot, sees(scene, "1 marked · f12 copies"))

@@ -363,3 +363,21 @@ async def test_a_run_that_is_deleted_is_said_to_be_gone() -> None:
     async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(scene, "There is no run gone-1 any more."))
         assert scene.app.screen.query_one("#run-heading", Static).display
+
+
+@pytest.mark.parametrize("size", [SMALL, WIDE])
+async def test_the_details_say_where_one_is(size: tuple[int, int]) -> None:
+    scene = busy_scene()
+    async with scene.app.run_test(size=size, notifications=True) as pilot:
+        await until(pilot, sees(scene, "webshop-42"))
+        await pilot.press("d")
+        await until(pilot, sees(scene, "runs › webshop-42 › details", "Environment", "Back"))
+        assert scene.app.screen.max_scroll_y == 0
+
+
+async def test_a_narrow_terminal_shows_every_key_of_the_footer() -> None:
+    scene = busy_scene()
+    async with scene.app.run_test(size=SMALL, notifications=True) as pilot:
+        await until(pilot, sees(scene, "webshop-42", "? Help q Quit"))
+        await pilot.resize_terminal(*WIDE)
+        await until(pilot, sees(scene, "? Help  q Quit"))

@@ -20,7 +20,7 @@ from workbench.core.health import Sandbox
 from workbench.core.text import label
 from workbench.core.view_state import Layout, View
 from workbench.core.worktree import PIPELINE_FILES
-from workbench.tui.app_frame import PLAIN, FramedApp, Likings
+from workbench.tui.app_frame import PLAIN, FramedApp, Likings, key_of
 from workbench.tui.feed import Feed
 from workbench.tui.launching import Launcher
 from workbench.tui.ports import Connect, Controller, Launches, ShellCommand
@@ -228,7 +228,7 @@ class Workbench(FramedApp[int]):
 
     def action_launch(self) -> None:
         if self.launcher is None:
-            writes = self.key("app.edit", "e")
+            writes = key_of(self, "app.edit", "e")
             told = f"There is no .c8s.yaml in this folder to run; {writes} writes one."
             self.notify(told, severity="warning", markup=False)
         elif not self.screen.is_modal:

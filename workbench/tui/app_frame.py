@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from textual.app import App, ReturnType
 from textual.binding import Binding
@@ -55,6 +55,12 @@ def likings(environ: Mapping[str, str] = os.environ) -> Likings:
     return Likings(preferences, ascii_only, ViewState(kept, Path.cwd()), kept / "crashes")
 
 
+def key_of(app: App[Any], action: str, usual: str) -> str:
+    """How the (first) key of an action is called in a sentence; `usual` is what it has from the start."""
+    given = app.keys.get(action, "").partition(",")[0] if isinstance(app, FramedApp) else ""
+    return app.get_key_display(Binding(given, "")) if given else usual
+
+
 class FramedApp(App[ReturnType]):
     """An app with its user's theme, keys and characters. `messages` holds all that was said in passing."""
 
@@ -72,6 +78,7 @@ class FramedApp(App[ReturnType]):
         self.register_theme(LIGHT)
         if "TEXTUAL_THEME" not in os.environ:
             self.theme = self._wanted_theme()
+        self._theme_before = self.theme
         if "TEXTUAL_ANIMATIONS" not in os.environ:
             self.animation_level = "none"
         self._take_keys()
@@ -120,8 +127,9 @@ class FramedApp(App[ReturnType]):
         return DARK.name
 
     def _keep_theme(self) -> None:
-        if self.likings.memory is None or self.theme == self._wanted_theme():
+        if self.likings.memory is None or self.theme == self._theme_before:
             return
+        self._theme_before = self.theme
         try:
             self.likings.memory.keep_theme(ThemeChoice(self.theme, self.likings.preferences.theme))
         except OSError as error:
@@ -136,11 +144,6 @@ class FramedApp(App[ReturnType]):
             chosen = chosen_keys(self.likings.preferences.keys)
             self.keys = chosen.keys
             self._to_tell += chosen.problems
-
-    def key(self, action: str, usual: str) -> str:
-        """How the (first) key of an action is called in a sentence; `usual` is what it has from the start."""
-        given = self.keys.get(action, "").partition(",")[0]
-        return self.get_key_display(Binding(given, "")) if given else usual
 
     def key_words(self, binding: Binding) -> str:
         """All keys of an action, as they are shown."""

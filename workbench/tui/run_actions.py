@@ -11,6 +11,7 @@ from textual.binding import Binding, BindingType
 from workbench.client.errors import ClientError
 from workbench.client.views import Run
 from workbench.core.text import label
+from workbench.tui.app_frame import key_of
 from workbench.tui.screens.base import WorkbenchScreen
 
 
@@ -73,9 +74,13 @@ class RunActions(WorkbenchScreen):
         if run is None:
             return
         if not run.ended:
-            self.notify(f"{label(run.name, 60)} has not ended yet; ctrl+x cancels it.", markup=False)
+            self.notify(
+                f"{label(run.name, 60)} has not ended yet; {key_of(self.app, 'app.cancel', 'ctrl+x')} cancels it.",
+                markup=False,
+            )
         elif from_failed and run.phase == "Succeeded":
-            self.notify(f"Nothing failed in {label(run.name, 60)}; R runs all of it again.", markup=False)
+            again = key_of(self.app, "run.rerun", "R")
+            self.notify(f"Nothing failed in {label(run.name, 60)}; {again} runs all of it again.", markup=False)
         else:
             self._rerun(run.name, from_failed)
 
@@ -85,9 +90,14 @@ class RunActions(WorkbenchScreen):
         if run is None:
             return
         if launcher is None:
-            self.notify("There is no .c8s.yaml in this folder to go on with; e writes one.", severity="warning")
+            writes = key_of(self.app, "app.edit", "e")
+            told = f"There is no .c8s.yaml in this folder to go on with; {writes} writes one."
+            self.notify(told, severity="warning", markup=False)
         elif not run.ended:
-            self.notify(f"{label(run.name, 60)} has not ended yet; ctrl+x cancels it.", markup=False)
+            self.notify(
+                f"{label(run.name, 60)} has not ended yet; {key_of(self.app, 'app.cancel', 'ctrl+x')} cancels it.",
+                markup=False,
+            )
         else:
             self.workbench.launch_with(launcher, run.name)
 

@@ -21,6 +21,7 @@ from workbench.client.views import Artifact, Run, RunEvent, Step
 from workbench.core.inspection import Fact, environment, frozen_yaml, run_facts, step_facts
 from workbench.core.log_saving import SaveError, reserved
 from workbench.core.text import clean, label
+from workbench.tui.app_frame import key_of
 from workbench.tui.handing_over import open_file, opened_folder
 from workbench.tui.screens.base import WorkbenchScreen
 from workbench.tui.theme import Palette, palette
@@ -92,7 +93,9 @@ class DetailsScreen(WorkbenchScreen):
                 with TabPane(title, id=name), VerticalScroll():
                     yield Static(id=f"details-{name}", markup=False)
             with TabPane("Artifacts", id="artifacts"):
-                yield Static("Enter saves a file into this folder, o opens it.", classes="details-hint", markup=False)
+                saves, opens = key_of(self.app, "rows.open", "Enter"), key_of(self.app, "artifacts.look", "o")
+                told = f"{saves} saves a file into this folder, {opens} opens it."
+                yield Static(told, classes="details-hint", markup=False)
                 yield ArtifactList(id="details-artifacts")
         yield Footer()
 

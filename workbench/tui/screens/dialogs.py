@@ -13,6 +13,7 @@ from textual.widgets import Button, Static
 
 from controller.pipeline.problems import Problem
 from workbench.core.text import label
+from workbench.tui.app_frame import key_of
 from workbench.tui.theme import palette
 
 
@@ -64,7 +65,9 @@ class Problems(ModalScreen[None]):
             yield Static(Text(title), classes="dialog-title", markup=False)
             with VerticalScroll(classes="dialog-list"):
                 yield Static(self._list(), markup=False)
-            yield Static(Text("Esc closes"), classes="dialog-hint", markup=False)
+            yield Static(
+                Text(f"{key_of(self.app, 'problems.close', 'Esc')} closes"), classes="dialog-hint", markup=False
+            )
 
     def _list(self) -> Text:
         colours = palette(self.app)

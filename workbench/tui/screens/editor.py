@@ -28,6 +28,7 @@ from workbench.core.drafts import DraftError, Drafts, drafts_folder
 from workbench.core.plan import planned_steps
 from workbench.core.text import label
 from workbench.core.view_state import Layout
+from workbench.tui.app_frame import key_of
 from workbench.tui.screens.base import WorkbenchScreen
 from workbench.tui.screens.dialogs import Confirm
 from workbench.tui.theme import palette
@@ -315,7 +316,7 @@ class EditorScreen(WorkbenchScreen):
             self.notify(f"{label(self.path.name, 60)} has changed on disk and is loaded again.", markup=False)
 
     def _key(self, action: str, usual: str) -> str:
-        return self.workbench.key(f"editor.{action}", usual)
+        return key_of(self.app, f"editor.{action}", usual)
 
     def _note(self, text: str) -> None:
         notice = self.query_one("#editor-notice", Static)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import Any, ClassVar, cast
 
 from rich.console import Group
 from rich.table import Table
@@ -15,10 +15,8 @@ from textual.dom import DOMNode
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
+from workbench.tui.app_frame import FramedApp, key_of
 from workbench.tui.theme import SIGNS, palette
-
-if TYPE_CHECKING:
-    from workbench.tui.app_frame import FramedApp
 
 _KEYS = 20
 
@@ -40,7 +38,7 @@ class HelpScreen(ModalScreen[None]):
             yield Static(Text("Keys"), classes="dialog-title", markup=False)
             with VerticalScroll(classes="dialog-list"):
                 yield Static(self._told(), markup=False)
-            yield Static(Text(f"{_app(self).key('help.close', 'Esc')} closes"), classes="dialog-hint", markup=False)
+            yield Static(Text(f"{key_of(self.app, 'help.close', 'Esc')} closes"), classes="dialog-hint", markup=False)
 
     def _told(self) -> Group:
         colours = palette(self.app)

@@ -18,6 +18,7 @@ from workbench.client.views import KeptPipeline, Run
 from workbench.core.run_filter import ORDERS, RunFilter
 from workbench.core.text import label
 from workbench.core.view_state import Layout
+from workbench.tui.app_frame import key_of
 from workbench.tui.launching import KeptLauncher
 from workbench.tui.ports import Controller
 from workbench.tui.previewing import last_lines, telling_step
@@ -258,7 +259,7 @@ class RunsScreen(RunActions):
             return text.append("Asking for the runs …", colours.muted)
         text.append("No runs yet\n\n", colours.bold)
         if file is not None:
-            text.append("Press ", colours.muted).append(self.workbench.key("app.run", "r"), colours.lit)
+            text.append("Press ", colours.muted).append(key_of(self.app, "app.run", "r"), colours.lit)
             text.append(f" to run {label(str(file.path), 200)}\n", colours.plain)
             text.append("on the working tree around it, uncommitted changes included.", colours.muted)
         else:

@@ -13,10 +13,12 @@ from textual.containers import Horizontal
 from textual.message import Message
 from textual.widgets import Input, Static
 
+from workbench.tui.app_frame import key_of
+
 Purpose = Literal["find", "keep", "time"]
 
 _HINTS = {
-    "find": "a text; ctrl+t: a regular expression; Enter goes to the next, Esc leaves",
+    "find": "a text; {regex}: a regular expression; Enter goes to the next, {leave} leaves",
     "keep": "keep lines with this; ! before it: those without; empty: all lines",
     "time": "14:05, 14:05:30, or +90 s after the first line",
 }
@@ -58,7 +60,8 @@ class LogField(Horizontal):
         self._purpose = purpose
         self.display = True
         field = self.query_one(Input)
-        field.placeholder = _HINTS[purpose]
+        regex, leave = key_of(self.app, "find.regex", "ctrl+t"), key_of(self.app, "find.leave", "Esc")
+        field.placeholder = _HINTS[purpose].format(regex=regex, leave=leave)
         field.value = "" if anew else self._last.get(purpose, "")
         field.action_select_all()
         field.focus()

@@ -7,6 +7,7 @@ from rich.text import Text
 from workbench.client.views import FirstFailure, Step, StreamKey
 from workbench.core.log_matches import Matches
 from workbench.core.text import label
+from workbench.tui.app_frame import key_of
 from workbench.tui.theme import Palette, sign
 from workbench.tui.widgets.log_view import LogView
 
@@ -37,7 +38,7 @@ def heading(
     if found is not None:
         text.append(f"  {_found_words(found, view.place)}", colours.warning)
     if view.mark is not None:
-        text.append(f"  {len(view.chosen()):,} marked · y copies", colours.lit)
+        text.append(f"  {len(view.chosen()):,} marked · {key_of(view.app, 'log.copy', 'y')} copies", colours.lit)
     return text
 
 
@@ -77,5 +78,5 @@ def emptiness(step: Step | None, key: StreamKey | None, *, filtered: bool) -> st
     if key is None:
         return step.message or ("Waiting to start." if not step.ended else "It did not run, so it has no log.")
     if filtered:
-        return "No line matches what is to be kept; & changes that."
+        return "No line matches what is to be kept; ask for other lines to change that."
     return "It printed nothing." if step.ended else "Nothing printed yet."

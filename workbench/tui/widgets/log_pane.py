@@ -25,6 +25,7 @@ from workbench.core.runlog import blamed
 from workbench.core.step_log import StepLogs
 from workbench.core.text import label
 from workbench.tui import clipboard
+from workbench.tui.app_frame import key_of
 from workbench.tui.theme import palette
 from workbench.tui.widgets.log_field import LogField
 from workbench.tui.widgets.log_heading import emptiness, heading, reason
@@ -167,7 +168,7 @@ class LogPane(Vertical):
         empty.update(Text(label(emptiness(step, self.key, filtered=self._kept is not None), 400)))
         chip = self.query_one(".log-chip", Static)
         chip.display = not view.follow and view.unread > 0
-        chip.update(Text(f" ↓ {view.unread:,} new lines · G follows "))
+        chip.update(Text(f" ↓ {view.unread:,} new lines · {key_of(self.app, 'log.end', 'G')} follows "))
 
     def _first_failure(self) -> FirstFailure | None:
         attempt = self.step.last_attempt if self.step is not None else None
