@@ -137,13 +137,16 @@ def _yaml(data: bytes, repeated: list[str] | None = None) -> Any:
         pass
     import yaml
 
-    from embedded.server.plain_yaml import Loader, repeated_keys
+    from embedded.server.plain_yaml import Loader, NoJsonError, repeated_keys, require_plain
 
     try:
         value = yaml.load(data, Loader=Loader)  # noqa: S506 - a safe one
+        require_plain(value)
         if repeated is not None:
             repeated += repeated_keys(data)
         return value
+    except NoJsonError as error:
+        raise bad_request(f"error decoding YAML: {error}") from None
     except yaml.YAMLError as error:
         raise bad_request(f"error decoding YAML: {error}") from None
     except RecursionError:

@@ -5,11 +5,14 @@ Apart from `body`, because the library costs a start 20 ms and few requests need
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
 import yaml
 
+_LARGEST = 1_000_000
+"""Values that a document may be, its aliases written out; as a body of 3 MiB could hold."""
 _Safe: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -31,6 +34,39 @@ def _key(key: Any) -> str:
     if isinstance(key, bool):
         return "true" if key else "false"
     return key if isinstance(key, str) else str(key)
+
+
+class NoJsonError(Exception):
+    """The document says what JSON can't; the message says what."""
+
+
+def require_plain(value: Any) -> None:
+    """Raises:
+    NoJsonError: a value that JSON can't hold, or one that its aliases make endless or far larger than its text.
+    """
+    _extent(value, {})
+
+
+def _extent(value: Any, known: dict[int, int]) -> int:
+    """How many values it is with its aliases written out. `known` are those of collections; 0 for one being counted."""
+    if value is None or isinstance(value, str | int):
+        return 1
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise NoJsonError("json: unsupported value: " + {math.inf: "+Inf", -math.inf: "-Inf"}.get(value, "NaN"))
+        return 1
+    if not isinstance(value, dict | list):
+        raise NoJsonError(f"json: unsupported type: {type(value).__name__}")
+    if id(value) in known:
+        if not (extent := known[id(value)]):
+            raise NoJsonError("yaml: anchor value contains itself")
+        return extent
+    known[id(value)] = 0
+    extent = 1 + sum(_extent(item, known) for item in (value.values() if isinstance(value, dict) else value))
+    if extent > _LARGEST:
+        raise NoJsonError("yaml: document contains excessive aliasing")
+    known[id(value)] = extent
+    return extent
 
 
 def repeated_keys(data: bytes) -> list[str]:

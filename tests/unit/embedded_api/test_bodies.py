@@ -46,3 +46,31 @@ def test_every_object_is_read_as_it_was_written_and_says_nothing_twice(value: di
     repeated: list[str] = []
     assert body.read_object(json.dumps(value).encode(), _JSON, "X", repeated) == value
     assert repeated == []
+
+
+_BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (_BOMB, "excessive aliasing"),
+        ("a: &a [*a]", "contains itself"),
+        ("a: .inf", "unsupported value"),
+        ("a: !!binary aGk=", "unsupported type"),
+        ("a: !!timestamp 2026-01-01", "unsupported type"),
+        ("a: !!python/object/apply:os.system [ls]", "error decoding YAML"),
+        ("a: [", "error decoding YAML"),
+        ("[" * 5_000, "error decoding YAML"),
+    ],
+)
+def test_yaml_that_is_no_json_is_refused(text: str, why: str) -> None:
+    with pytest.raises(ApiError, match=why) as told:
+        body.read_object(text.encode(), _YAML, "ConfigMap", [])
+    assert told.value.code == 400
+
+
+def test_an_alias_is_what_it_stands_for() -> None:
+    assert body.read_object(b"a: &x {k: v}\nb: *x\n", _YAML, "ConfigMap") == {"a": {"k": "v"}, "b": {"k": "v"}}
