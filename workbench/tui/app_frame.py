@@ -164,6 +164,11 @@ class FramedApp(App[ReturnType]):
         self.messages.add(datetime.now(UTC), severity, title, message)
         super().notify(message, title=title, severity=severity, timeout=timeout, markup=markup)
 
+    async def _shutdown(self) -> None:
+        # A worker that goes on while its screen is taken apart would look for widgets that are gone.
+        self.workers.cancel_all()
+        await super()._shutdown()
+
     # -- a fault of ours
 
     def keep_all(self) -> None:
