@@ -1,10 +1,18 @@
-"""The workbench on a fake controller in a real terminal, for tests that drive one: `python -m tests.tui.stage`."""
+"""The workbench on a fake controller in a real terminal, for tests that drive one: `python -m tests.tui.stage [FILE]`.
+
+With a FILE it is the workbench of that pipeline, with the likings of the (test's) user; ctrl+o fails there.
+"""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
-from tests.tui.fakes import Scene, run, step
+from tests.tui.fakes import FakeLauncher, Scene, hello, run, step
+from workbench.tui.app_crash import exit_code
+from workbench.tui.app_crash import run as run_to_the_end
+from workbench.tui.app_frame import likings
+from workbench.tui.ports import Launched
 
 HOSTILE = [
     "before",
@@ -23,12 +31,21 @@ def ask(name: str, slug: str, container: str) -> list[str]:
     return ["sh", "-c", f"echo in {name} {slug} {container}; printf 'type something: '; read line"]
 
 
+def fail() -> None:
+    raise RuntimeError("a fault on the stage \x1b]2;PWNED-TITLE\x07")
+
+
 def main() -> int:
-    made = run("hostile-1", "Running", [step("print", (), "Running")])
-    scene = Scene([made], open_run=made.name, shell=ask)
-    scene.controller.lines["print"] = HOSTILE
-    scene.app.run()
-    return scene.app.return_code or 0
+    if len(sys.argv) > 1:
+        scene = Scene([hello(7)], launcher=FakeLauncher(Launched(None), Path(sys.argv[1])), likings=likings())
+        scene.app.bind("ctrl+o", "fail")
+        scene.app.action_fail = fail  # type: ignore[attr-defined]
+    else:
+        made = run("hostile-1", "Running", [step("print", (), "Running")])
+        scene = Scene([made], open_run=made.name, shell=ask)
+        scene.controller.lines["print"] = HOSTILE
+    run_to_the_end(scene.app)
+    return exit_code(scene.app)
 
 
 if __name__ == "__main__":

@@ -78,6 +78,21 @@ async def test_a_run_that_is_gone_is_no_error(memory: ViewState) -> None:
         assert len(scene.app.messages) == 0
 
 
+async def test_a_run_that_is_gone_under_the_editor_is_passed_over_on_the_way_back(
+    memory: ViewState, tmp_path: Path
+) -> None:
+    file = tmp_path / ".c8s.yaml"
+    file.write_text("name: shop\n")
+    memory.keep_view(View("default", "editor", "gone-1", str(file), {}))
+    scene = Scene([hello(7)], likings=Likings(memory=memory))
+    async with scene.app.run_test(size=SMALL, notifications=True) as pilot:
+        await until(pilot, sees(scene, "edit ›", "name: shop"))
+        await until(pilot, lambda: scene.app.feed.runs.known)
+        await pilot.press("escape")
+        await until(pilot, sees(scene, "runs (1)", "hello-7"))
+        assert isinstance(scene.app.screen, RunsScreen)
+
+
 async def test_a_run_of_another_place_is_not_looked_for(memory: ViewState) -> None:
     memory.keep_view(View("elsewhere", "run", "hello-7", None, {}))
     scene = Scene([hello(7)], likings=Likings(memory=memory))

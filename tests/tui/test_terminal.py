@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -9,6 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from workbench.contexts import config_path
 
 pytestmark = [pytest.mark.needs("tmux"), pytest.mark.xdist_group("tmux")]
 
@@ -67,6 +72,10 @@ class Terminal:
     def close(self) -> None:
         subprocess.run(["tmux", "-S", str(self._socket), "kill-server"], capture_output=True, check=False, timeout=20)
 
+    def mouse(self) -> str:
+        """Whether the program asks for the mouse."""
+        return self._tmux("display-message", "-p", "#{mouse_any_flag}").strip()
+
 
 @pytest.fixture
 def terminal(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Iterator[Terminal]:
@@ -119,3 +128,77 @@ def test_the_terminal_is_handed_to_a_shell_and_taken_back(terminal: Terminal) ->
     assert "Connection" not in screen
     terminal.press("hello", "Enter")
     terminal.wait_for("c8s › default › runs › hostile-1", "after", "◐ print")
+
+
+@pytest.fixture
+def desk(tmp_path: Path, repository: Path) -> Iterator[Callable[[], Terminal]]:
+    """Opens the workbench of a folder with a pipeline, also again."""
+    opened: list[Terminal] = []
+    file, pid = tmp_path / ".c8s.yaml", tmp_path / "pid"
+    file.write_text("name: shop\n")
+
+    def start() -> Terminal:
+        program = f"echo $$ > {pid}; exec {shlex.quote(sys.executable)} -m tests.tui.stage {file}"
+        command = f"sh -c {shlex.quote(program)}; echo left with $?; exec cat"
+        opened.append(Terminal(tmp_path / f"socket{len(opened)}", command, repository))
+        return opened[-1]
+
+    yield start
+    for each in opened:
+        each.close()
+
+
+def test_after_a_fault_the_terminal_is_as_before_and_the_report_is_named(
+    desk: Callable[[], Terminal], tmp_path: Path
+) -> None:
+    first = desk()
+    first.wait_for("hello-7")
+    first.press("e")
+    first.wait_for("name: shop")
+    first.press("x", "C-o")
+    screen = first.wait_for("the workbench has failed: RuntimeError: a fault on the stage", "left with 1")
+    assert "Traceback" not in screen
+    assert first.mouse() == "0"
+    assert "PWNED" not in first.title()
+    (report,) = Path(os.environ["XDG_STATE_HOME"]).glob("c8s/_workbench/crashes/crash-*.txt")
+    assert report.stat().st_mode & 0o777 == 0o600
+    assert report.name in screen.replace("\n", "")
+    again = desk()
+    again.wait_for("runs (1)", "failed the last time")
+    again.press("e")
+    again.wait_for("1  xname: shop", "modified")
+    again.press("C-q")
+    again.wait_for("left with 0")
+
+
+def test_unsaved_text_and_the_place_survive_a_kill(desk: Callable[[], Terminal], tmp_path: Path) -> None:
+    first = desk()
+    first.wait_for("hello-7")
+    first.press("e")
+    first.wait_for("name: shop")
+    first.press("y")
+    first.wait_for("1  yname: shop", "modified")
+    drafts, views = Path(os.environ["XDG_DATA_HOME"]) / "c8s" / "drafts", Path(os.environ["XDG_STATE_HOME"])
+    first.wait_until(
+        lambda _: (
+            any("yname" in draft.read_text() for draft in drafts.glob("*.json"))
+            and any('"screen": "editor"' in view.read_text() for view in views.glob("c8s/_workbench/views/*.json"))
+        )
+    )
+    os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+    again = desk()
+    screen = again.wait_for("edit ›", "1  yname: shop", "modified")
+    assert "failed" not in screen
+
+
+def test_it_leaves_the_mouse_alone_when_it_is_told_to(desk: Callable[[], Terminal]) -> None:
+    first = desk()
+    first.wait_for("hello-7")
+    assert first.mouse() == "1"
+    config_path().parent.mkdir(parents=True)
+    config_path().write_text("workbench: {mouse: false, keys: {app.quit: x}}\n")
+    again = desk()
+    again.wait_for("hello-7", "x Quit")
+    assert again.mouse() == "0"
+    again.press("x")
+    again.wait_for("left with 0")

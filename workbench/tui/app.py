@@ -107,14 +107,16 @@ class Workbench(FramedApp[int]):
             if can_be_edited(Path(view.file)):
                 self.push_screen(EditorScreen(Path(view.file)))
 
-    def _leave_what_is_gone(self) -> None:
-        name, self._came_back_to = self._came_back_to, None
-        if name is not None and self.feed.runs.get(name) is None:
-            from workbench.tui.screens.run import RunScreen
-
-            gone = next((each for each in self.screen_stack if isinstance(each, RunScreen)), None)
-            if gone is not None and gone is self.screen:
-                self.pop_screen()
+    def leave_what_is_gone(self) -> None:
+        """Leave the run of the last time as soon as one looks at it, if there is none of its name any more."""
+        name = self._came_back_to
+        if name is None or not self.feed.runs.known:
+            return
+        if self.feed.runs.get(name) is not None:
+            self._came_back_to = None
+        elif isinstance(self.screen, WorkbenchScreen) and self.screen.REMEMBERED_AS == "run":
+            self._came_back_to = None
+            self.pop_screen()
 
     def layout_of(self, screen: WorkbenchScreen) -> Layout:
         """What a screen of this kind was like when it was left."""
@@ -123,6 +125,8 @@ class Workbench(FramedApp[int]):
     def remember(self) -> None:
         """Keep where one is, for the next start."""
         memory = self.likings.memory
+        if self.crash is not None:
+            return
         screens = [screen for screen in self.screen_stack if isinstance(screen, WorkbenchScreen)]
         for screen in screens:
             if screen.REMEMBERED_AS and screen.is_mounted:
@@ -184,8 +188,7 @@ class Workbench(FramedApp[int]):
 
     def _tell(self) -> None:
         self._telling = False
-        if self.feed.runs.known:
-            self._leave_what_is_gone()
+        self.leave_what_is_gone()
         if self.feed.runs.active:
             self._ticker.resume()
         else:

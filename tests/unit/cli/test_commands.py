@@ -294,3 +294,13 @@ def test_saved_files_are_not_executable(tmp_path: Path) -> None:
 
     write_private(tmp_path / "x", "y")
     assert stat.S_IMODE((tmp_path / "x").stat().st_mode) == 0o600
+
+
+def test_a_terminal_that_can_not_move_its_cursor_has_no_workbench(monkeypatch: pytest.MonkeyPatch) -> None:
+    from workbench.cli import options
+
+    monkeypatch.setattr(options, "is_interactive", lambda: True)
+    monkeypatch.setenv("TERM", "dumb")
+    assert not options.can_draw()
+    monkeypatch.setenv("TERM", "xterm-256color")
+    assert options.can_draw()

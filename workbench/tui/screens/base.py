@@ -59,6 +59,7 @@ class WorkbenchScreen(Screen[None]):
     def on_screen_resume(self) -> None:
         self._show_place()
         self.runs_changed()
+        self.workbench.leave_what_is_gone()
         # When what is on it has been composed, so that its layout can be told.
         self.call_after_refresh(self.workbench.remember)
 
