@@ -62,7 +62,8 @@ async def test_the_run_is_opened_again_with_its_step_logs_and_look(memory: ViewS
     again = busy_scene(likings=Likings(memory=memory))
     async with again.app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(again, "runs › webshop-42 › notify"))
-        await until(pilot, lambda: again.app.screen.query_one(LogGrid).names() == ["notify", "clone"])
+        await until(pilot, lambda: again.app.screen.query_one(LogGrid).names() == ["clone", "notify"])
+        assert again.app.screen.query_one(LogGrid).active_name == "notify"
         assert again.app.screen.query_one(DagView).form == "list"
         assert {view.wrap for view in again.app.screen.query(LogView)} == {True}
         await pilot.press("escape")

@@ -27,7 +27,7 @@ from workbench.tui.log_feed import LogFeed, Wanted
 from workbench.tui.run_actions import RunActions
 from workbench.tui.theme import palette, sign
 from workbench.tui.widgets.dag_view import DagView
-from workbench.tui.widgets.log_grid import LOG_LOOK, MOST, LogGrid, log_look
+from workbench.tui.widgets.log_grid import LOG_LOOK, LogGrid, log_look
 from workbench.tui.widgets.log_pane import LogPane
 from workbench.tui.widgets.rows import Rows
 from workbench.tui.widgets.step_list import StepList
@@ -101,12 +101,10 @@ class RunScreen(RunActions):
         steps, step = {each.name for each in run.steps}, before.get("step")
         if before.get("run") != run.name or step not in steps:
             return
-        grid, focused = self.query_one(LogGrid), self.focused
-        others = [name for name in str(before.get("panes", "")).split("\n") if name in steps and name != step]
-        for name in others[: MOST - 1]:
-            await grid.action_add(name)
-        if others:
-            grid.action_turn(1)
+        focused = self.focused
+        names = [name for name in str(before.get("panes", "")).split("\n") if name in steps]
+        if step in names:
+            await self.query_one(LogGrid).show_names(names, names.index(str(step)))
         self._chosen, self.step = True, str(step)
         if focused is not None:
             focused.focus()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from textual import events, on
@@ -82,6 +82,13 @@ class LogGrid(Grid):
     def names(self) -> list[str | None]:
         """The steps of all panes, for coming back to them later."""
         return [self._names[pane] for pane in self.panes]
+
+    async def show_names(self, names: Sequence[str], active: int) -> None:
+        """Show these steps beside each other, the one at the place `active` as the active one."""
+        self.select(names[0])
+        for name in names[1:MOST]:
+            await self.action_add(name)
+        self._activate(list(self._names)[min(active, len(self._names) - 1)])
 
     def show_run(self, run: Run | None, logs: StepLogs) -> None:
         for pane in self.panes:
