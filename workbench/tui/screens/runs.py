@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from functools import partial
+from importlib import import_module
 from typing import ClassVar
 
 from rich.text import Text
@@ -23,7 +25,6 @@ from workbench.tui.launching import KeptLauncher
 from workbench.tui.ports import Controller
 from workbench.tui.previewing import last_lines, telling_step
 from workbench.tui.run_actions import RunActions
-from workbench.tui.screens.run import RunScreen
 from workbench.tui.theme import palette, sign
 from workbench.tui.widgets.dag_view import DagView
 from workbench.tui.widgets.pipelines_list import HERE, PipelinesList
@@ -31,6 +32,8 @@ from workbench.tui.widgets.rows import Rows
 from workbench.tui.widgets.runs_table import RunsHeading, RunsTable
 from workbench.tui.widgets.top_bar import TopBar
 
+_IDLE = 0.3
+"""Seconds after the first picture until what the next screen needs is loaded."""
 _REST = 0.1
 """Seconds that the cursor stays on a run before its log is asked for."""
 
@@ -88,6 +91,8 @@ class RunsScreen(RunActions):
 
     def on_mount(self) -> None:
         self._as_it_was(self.workbench.layout_of(self))
+        # The list is shown without waiting for it, and the first run is opened without waiting for it, too.
+        self.set_timer(_IDLE, partial(import_module, "workbench.tui.screens.run"))
 
     def arrangement(self) -> Layout:
         return {
@@ -250,6 +255,8 @@ class RunsScreen(RunActions):
 
     @on(Rows.Opened, "#runs")
     def _open(self, event: Rows.Opened) -> None:
+        from workbench.tui.screens.run import RunScreen
+
         self.app.push_screen(RunScreen(event.key))
 
     def _what_to_do(self) -> Text:
