@@ -24,9 +24,12 @@ class Interrupts:
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     leave: Callable[[int], None] = os._exit
 
-    def hit(self) -> None:
+    def hit(self, sign: signal.Signals = signal.SIGINT) -> None:
         if not self.asked.is_set():
             self.asked.set()
+            return
+        if sign is signal.SIGHUP:
+            # A terminal that is closed tells that twice, the kernel and its shell; nobody has lost patience.
             return
         message(self.last_words)
         try:
@@ -42,7 +45,7 @@ def interrupts() -> Iterator[Interrupts]:
     state = Interrupts()
     taken = [sign for sign in _SIGNALS if signal.getsignal(sign) is not signal.SIG_IGN]
     for sign in taken:
-        loop.add_signal_handler(sign, state.hit)
+        loop.add_signal_handler(sign, state.hit, sign)
     try:
         yield state
     finally:

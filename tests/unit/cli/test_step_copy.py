@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.tui.fakes import run, step
-from workbench.cli.interrupts import INTERRUPTED
+from workbench.cli.interrupts import INTERRUPTED, Interrupts
 from workbench.cli.output import CommandError
 from workbench.cli.step_copy import kept_attempt, step_copy, until_interrupted
 from workbench.client import Change, NotFound, RunChanged, RunDeleted, RunsListed, Unreachable
@@ -133,6 +133,16 @@ async def test_a_signal_while_the_copy_is_waited_for_removes_it(sign: signal.Sig
         os.kill(os.getpid(), sign)
     assert ended.result() == INTERRUPTED
     assert controller.deleted == ["shop-debug-1"]
+
+
+async def test_a_terminal_that_hangs_up_twice_ends_nothing_half_way() -> None:
+    left: list[int] = []
+    asked = Interrupts(leave=left.append)
+    asked.hit(signal.SIGHUP)
+    asked.hit(signal.SIGHUP)
+    assert (asked.asked.is_set(), left) == (True, [])
+    asked.hit(signal.SIGINT)
+    assert left == [INTERRUPTED], "a person who has lost patience is let go"
 
 
 async def test_a_signal_in_the_midst_of_the_request_removes_what_it_may_have_made() -> None:
