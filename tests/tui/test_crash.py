@@ -9,12 +9,15 @@ from textual.worker import WorkerFailed
 
 from tests.tui.fakes import FakeLauncher, Scene, hello
 from tests.tui.test_workbench import SMALL, WIDE, sees, until
+from workbench.cli.workbench import brought_up
 from workbench.core.view_state import ViewState
+from workbench.tui import app_crash
 from workbench.tui.app_crash import Crash, exit_code, farewell, run
 from workbench.tui.app_frame import Likings
 from workbench.tui.ports import Launched
 from workbench.tui.screens.editor import EditorScreen
 from workbench.tui.screens.runs import RunsScreen
+from workbench.tui.start.app import StartApp
 
 
 class FaultError(Exception):
@@ -133,3 +136,13 @@ def test_a_report_that_can_not_be_written_is_shown_instead(tmp_path: Path) -> No
     text = farewell(Crash("Fault: x", "c8s workbench crash report\nthe rest", None, "no space left"))
     assert "no space left" in text
     assert "the rest" in text
+
+
+def test_a_fault_on_the_start_is_told_by_the_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(app: StartApp) -> None:
+        app.crash = Crash("FaultError: x", "the report", None)
+
+    monkeypatch.setattr(app_crash, "run", fail)
+    assert brought_up("default") == (None, 1)
+    monkeypatch.setattr(app_crash, "run", lambda app: None)
+    assert brought_up("default") == (None, 0)

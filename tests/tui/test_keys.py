@@ -165,3 +165,11 @@ async def test_what_is_said_of_a_run_names_the_keys_of_now() -> None:
         await until(pilot, sees(scene, "26 passed"))
         await pilot.press("3", "m")
         await until(pilot, sees(scene, "1 marked · f12 copies"))
+
+
+async def test_of_much_that_is_wrong_only_some_is_shown_and_all_is_listed() -> None:
+    scene = Scene([hello(7)], likings=with_keys({f"no.{number}": "x" for number in range(40)}))
+    async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(scene, "hello-7", "36 more things are wrong; H lists them."))
+        await pilot.press("H")
+        await until(pilot, sees(scene, "messages (41)", "keys: no.39: there is no such action"))

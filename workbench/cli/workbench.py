@@ -33,7 +33,7 @@ def open_workbench(where: Target, pipeline: Path | None, first: Order | None = N
         stack = AsyncExitStack()
         try:
             if first is None and where.endpoint is None and not _exists(where.name):
-                name, code = _brought_up(where.name)
+                name, code = brought_up(where.name)
                 if name is None:
                     return code
                 where = replace(where, name=name)
@@ -59,7 +59,7 @@ def _exists(name: str) -> bool:
     return name in Sandboxes().list()
 
 
-def _brought_up(name: str) -> tuple[str | None, int]:
+def brought_up(name: str) -> tuple[str | None, int]:
     """Let the person choose a first sandbox and bring it up; its name, or None and the exit code when they leave."""
     from workbench.sandbox.clusters import DEFAULT_CLUSTER
     from workbench.tui.app_crash import exit_code, run

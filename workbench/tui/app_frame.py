@@ -25,6 +25,8 @@ from workbench.tui.theme import DARK, LIGHT
 if TYPE_CHECKING:
     from workbench.tui.app_crash import Crash
 
+_MOST = 4
+"""Problems that are shown at once."""
 _LONG = 15.0
 """Seconds for which what is wrong with a file of somebody's is shown."""
 
@@ -94,9 +96,14 @@ class FramedApp(App[ReturnType]):
         self._to_tell = []
 
     def tell(self, *problems: str) -> None:
-        """Say what is wrong with a file of somebody's."""
-        for problem in problems:
+        """Say what is wrong with a file of somebody's; of much that is wrong the rest is only listed."""
+        for problem in problems[:_MOST]:
             self.notify(label(problem, 500), title="Workbench", severity="warning", markup=False, timeout=_LONG)
+        if rest := problems[_MOST:]:
+            for problem in rest:
+                self.messages.add(datetime.now(UTC), "warning", "Workbench", problem)
+            told = f"{len(rest)} more things are wrong; {key_of(self, 'app.messages', 'H')} lists them."
+            self.notify(told, title="Workbench", severity="warning", markup=False, timeout=_LONG)
 
     def _tell_of_last_crash(self) -> None:
         from workbench.core.crash_report import untold_report
