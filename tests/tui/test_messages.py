@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.tui.fakes import Scene, hello
-from tests.tui.test_workbench import SMALL, WIDE, sees, shown, until
+from tests.tui.test_workbench import SMALL, sees, shown, until
 from workbench.tui import clipboard
 from workbench.tui.screens.messages import MessagesScreen
 from workbench.tui.screens.runs import RunsScreen
@@ -23,10 +23,9 @@ def copied(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return texts
 
 
-@pytest.mark.parametrize("size", [SMALL, WIDE])
-async def test_what_was_said_is_listed_newest_first_and_copied(size: tuple[int, int], copied: list[str]) -> None:
+async def test_what_was_said_is_listed_newest_first_and_copied(copied: list[str]) -> None:
     scene = Scene([hello(7)])
-    async with scene.app.run_test(size=size, notifications=True) as pilot:
+    async with scene.app.run_test(size=SMALL, notifications=True) as pilot:
         await until(pilot, sees(scene, "hello-7"))
         scene.app.notify("It went well.", markup=False)
         for _ in range(2):

@@ -97,7 +97,7 @@ def cli(ctx: click.Context, /, name: str | None, context: str | None) -> None:
     \b
     Files:
       .c8s.yaml                          a pipeline; searched from here up to the repository's root
-      $XDG_CONFIG_HOME/c8s/config.yaml   contexts: controllers other than a sandbox's
+      $XDG_CONFIG_HOME/c8s/config.yaml   contexts: controllers other than a sandbox's; theme and keys
       $XDG_STATE_HOME/c8s/NAME/          everything a sandbox keeps
 
     \b
