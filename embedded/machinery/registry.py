@@ -190,7 +190,7 @@ class Registry:
             return Written(encode(new), created=old is None, warnings=change.warnings)
         if old is not None:
             return Written(self._store_change(resource, old, new), warnings=change.warnings)
-        body = self.store.put(key, new, None)
+        body = self._put(key, new, None)
         if resource is CUSTOM_RESOURCE_DEFINITIONS:
             body = self._establish(key, new)
         return Written(body, created=True, warnings=change.warnings)
@@ -213,7 +213,7 @@ class Registry:
             "spec": {**old["spec"], "nodeName": node},
             "status": status,
         }
-        return _decode(Written(self.store.put(self.key(PODS, namespace, name), new, old)))
+        return _decode(Written(self._put(self.key(PODS, namespace, name), new, old)))
 
     def _store_change(self, resource: ResourceType, old: Json, new: Json) -> bytes:
         metadata = new["metadata"]
@@ -223,7 +223,7 @@ class Registry:
             if deletion.may_go(resource, new):
                 self._remove(resource, key, new)
                 return encode(new)
-        body = self.store.put(key, new, old)
+        body = self._put(key, new, old)
         if resource is CUSTOM_RESOURCE_DEFINITIONS:
             self._serve(_decode(Written(body)))
         return body
@@ -257,7 +257,7 @@ class Registry:
             return new
         if new == old:
             return old
-        marked = _decode(Written(self.store.put(key, new, old)))
+        marked = _decode(Written(self._put(key, new, old)))
         if resource is CUSTOM_RESOURCE_DEFINITIONS:
             self._serve(marked)
         return marked
@@ -335,6 +335,10 @@ class Registry:
 
         return quota.used(names, pods, lambda key: self.store.count(key, namespace))
 
+    def _put(self, key: Key, new: Json, old: Json | None) -> bytes:
+        # What it is comes first, as in Kubernetes: lists of built-in kinds leave it out of the stored bytes.
+        return self.store.put(key, {"kind": new["kind"], "apiVersion": new["apiVersion"], **new}, old)
+
     def _remove(self, resource: ResourceType, key: Key, obj: Json) -> None:
         self.store.delete(key, obj)
         if resource is CUSTOM_RESOURCE_DEFINITIONS:
@@ -344,7 +348,7 @@ class Registry:
         finalizers = [*(crd["metadata"].get("finalizers") or []), crds.CLEANUP]
         served = {**crd, "metadata": {**crd["metadata"], "finalizers": finalizers}}
         served["status"] = crds.accepted_status(crd, self.now(), self._naming_conflict(crd))
-        body = self.store.put(key, served, crd)
+        body = self._put(key, served, crd)
         self._serve(served)
         return body
 

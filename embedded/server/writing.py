@@ -170,6 +170,10 @@ class Writing:
         )
         metadata = {"resourceVersion": str(registry.store.revision)}
         head = {"kind": t.resource.listed_as, "apiVersion": t.resource.api_version, "metadata": metadata}
+        if t.resource.schema is None:
+            gone = [
+                {name: value for name, value in each.items() if name not in ("kind", "apiVersion")} for each in gone
+            ]
         return responses.of(200, {**head, "items": gone})
 
 
