@@ -149,7 +149,9 @@ def test_a_watch_from_what_is_no_revision_is_an_error(registry: Registry) -> Non
 
 async def test_what_an_object_is_says_its_list_but_each_alone_and_each_event(registry: Registry) -> None:
     _make(registry, "a")
-    registry.update(CONFIG_MAPS, {**registry.get(CONFIG_MAPS, "default", "a"), "data": {"k": "v"}}, namespace="default")
+    registry.update(
+        CONFIG_MAPS, {**registry.get(CONFIG_MAPS, "default", "a"), "data": {"k": "v"}}, namespace="default", name="a"
+    )
     found = _list(registry)
     assert (found["kind"], found["apiVersion"]) == ("ConfigMapList", "v1")
     assert [sorted(item) for item in found["items"]] == [["data", "metadata"]]
