@@ -57,7 +57,7 @@ class EditorScreen(WorkbenchScreen):
         Binding("ctrl+r", "run", "Run", id="editor.run", tooltip="Run what is on the screen, saved or not"),
         Binding("ctrl+s", "save", "Save", id="editor.save", tooltip="Save the file"),
         Binding("f8", "problem(1)", "Next problem", id="editor.next-problem", tooltip="To the next problem"),
-        Binding("shift+f8,f7", "problem(-1)", "Previous problem", show=False, id="editor.previous-problem",
+        Binding("shift+f8", "problem(-1)", "Previous problem", show=False, id="editor.previous-problem",
                 tooltip="To the problem before"),
         Binding("f2", "graph", "Graph", id="editor.graph", tooltip="To the graph and back"),
         Binding("f4", "external", "$EDITOR", show=False, id="editor.external", tooltip="Edit the text in $EDITOR"),
