@@ -90,7 +90,7 @@ async def step_copy(client: Client, run: Run, step: Step, attempt: int, seconds:
         if clock() >= over:
             message(f"the time of the copy ({duration.written(seconds)}) is over; --for gives it more")
     finally:
-        await _remove(client, making)
+        await _to_its_end(asyncio.create_task(_remove(client, making)))
 
 
 async def _started(client: Client, made: Run) -> str:
@@ -112,6 +112,18 @@ async def _started(client: Client, made: Run) -> str:
                 told = step.message
                 message(f"it waits: {told or step.reason} (Ctrl-C gives up)")
     raise CommandError(f"nothing more is heard of the copy {made.name}")
+
+
+async def _to_its_end(task: asyncio.Task[None]) -> None:
+    """Wait for it, also when told to stop meanwhile: a terminal that is closed may say so more than once."""
+    stopped = False
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            stopped = True
+    if stopped:
+        raise asyncio.CancelledError
 
 
 async def _remove(client: Client, making: asyncio.Task[Run]) -> None:

@@ -33,6 +33,9 @@ class Controller:
         self.asking = asyncio.Event()
         self.answer = asyncio.Event()
         self.answer.set()
+        self.removing = asyncio.Event()
+        self.removable = asyncio.Event()
+        self.removable.set()
 
     async def copy_step(self, run: str, step: str, **how: Any) -> Run:
         self.asked.append({"run": run, "step": step, **how})
@@ -48,6 +51,8 @@ class Controller:
         await asyncio.Event().wait()
 
     async def delete(self, name: str) -> None:
+        self.removing.set()
+        await self.removable.wait()
         self.deleted.append(name)
 
 
@@ -197,3 +202,17 @@ def test_where_nothing_was_kept_it_is_said_why_and_what_to_do(
     with pytest.raises(CommandError) as refused:
         kept_attempt(*failed(*kept), wanted)
     assert words in str(refused.value)
+
+
+async def test_who_is_stopped_while_the_copy_is_removed_removes_it_all_the_same() -> None:
+    controller = Controller(RunsListed((RUNNING,)))
+    controller.removable.clear()
+    task = asyncio.create_task(enter(controller))
+    await controller.removing.wait()
+    for _ in range(2):
+        task.cancel()
+        await asyncio.sleep(0)
+    controller.removable.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert controller.deleted == ["shop-debug-1"]
