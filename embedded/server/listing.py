@@ -50,8 +50,6 @@ def list_chunks(
 ) -> list[Chunk]:
     """The JSON of a list or a Table, in pieces: those of a list are the stored objects, not copied.
 
-    Objects of built-in kinds don't say in a list what they are: the list does.
-
     Raises:
         ApiError: 400 for a selector, limit or continue token that can't be read, 410 for a revision that is no longer
             known, 422 for options that contradict each other, 504 for a revision that is not there yet.
@@ -81,18 +79,20 @@ def list_chunks(
         include = query.get("includeObject", "Metadata")
         return [forms.objects(form, resource, bodies, metadata, include=include, now=registry.clock())]
     head = {"kind": resource.listed_as, "apiVersion": resource.api_version, "metadata": metadata}
-    chunks: list[Chunk] = [encode(head)[:-1] + b',"items":[']
+    return [encode(head)[:-1] + b',"items":[', *_items(registry, resource, bodies), b"]}"]
+
+
+def _items(registry: Registry, resource: ResourceType, bodies: list[bytes]) -> list[Chunk]:
+    """The objects with commas between them. Those of built-in kinds don't say what they are: their list does."""
     said = encode({"kind": resource.kind, "apiVersion": resource.api_version})[:-1] + b","
+    chunks: list[Chunk] = []
     for body in bodies:
         told = registry.in_version(resource, body)
         if resource.schema is None and told.startswith(said):
             chunks += (b"{", memoryview(told)[len(said) :], b",")
         else:
             chunks += (told, b",")
-    if bodies:
-        chunks.pop()
-    chunks.append(b"]}")
-    return chunks
+    return chunks[:-1]
 
 
 def pieces(chunks: list[Chunk], size: int) -> Iterator[bytes]:
