@@ -44,7 +44,11 @@ async def test_an_archive_that_is_not_what_its_manifest_says_is_refused(path: st
         await read(archive({"a": b"x" * 5}), path, size)
 
 
-@pytest.mark.parametrize("data", [b"", b"no gzip", gzip.compress(b"no tar" * 500), archive({"a": b"x" * 9999})[:60]])
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"no gzip", gzip.compress(b"no tar" * 500), archive({"a": b"x" * 9999})[:60]],
+    ids=["empty", "no gzip", "no tar", "broken off"],
+)
 async def test_what_is_no_whole_archive_is_an_error(data: bytes) -> None:
     with pytest.raises(BrokenArchiveError):
         await read(data, "a", 9999)
