@@ -16,6 +16,8 @@ import pytest
 
 from tests.live import C8s, until, write_pipeline
 
+pytestmark = pytest.mark.needs("kubectl")
+
 SECRET = "correct horse battery staple"
 FAILS = (
     '{name: test, image: "busybox:1.36", env: {LEVEL: "{{params.level}}"}, workingDir: sub, '
