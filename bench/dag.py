@@ -10,7 +10,7 @@ import platform
 import random
 import time
 
-from workbench.core.dag import layout
+from workbench.dag import layout
 
 _TIMES = 7
 

@@ -29,9 +29,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from machine import describe
 
-from embedded.machinery.registry import Registry
-from embedded.machinery.resources import CONFIG_MAPS, NAMESPACES
-from embedded.storage.store import Store
+from embedded.api.scheme import CONFIG_MAPS, NAMESPACES
+from embedded.registry.registry import Registry
+from embedded.storage.sqlite import Store
 
 TOKEN = "bench"
 PATH = "/api/v1/namespaces/default/configmaps"

@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import Any
 
 from embedded import controllers
-from embedded.machinery.registry import Registry
-from embedded.machinery.resources import JOBS, NAMESPACES, PODS
-from embedded.machinery.subscription import Subscription
-from embedded.runner import Runner, RunnerSettings
-from embedded.storage.store import Store
+from embedded.api.scheme import JOBS, NAMESPACES, PODS
+from embedded.kubelet import Runner, RunnerSettings
+from embedded.registry.registry import Registry
+from embedded.registry.watcher import Subscription
+from embedded.storage.sqlite import Store
 
 Json = dict[str, Any]
 SHAPES = ("one container", "init, sidecar, container")

@@ -20,8 +20,8 @@ from typing import Any
 
 from controller.kube import Resource
 from controller.logs import LogKeeper, LogReader, Stream
-from controller.logs.mask import Mask, Patterns
-from controller.logs.stamps import Stamped
+from controller.logs.masking.mask import Mask, Patterns
+from controller.logs.timestamps import Stamped
 from controller.storage import DirectoryStore
 
 ROOT = Path(__file__).parent.parent

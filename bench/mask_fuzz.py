@@ -25,7 +25,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from controller.logs.mask import Mask, Patterns
+from controller.logs.masking.mask import Mask, Patterns
 
 _FILLER = ("Ж", "Ω", "Ж\n", "\n", "ЖΩЖΩ")
 _WORDS = string.ascii_letters + string.digits

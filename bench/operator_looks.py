@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from bench.machine import describe
 from controller.operator import names
-from controller.operator.events import Recorder
+from controller.operator.effects.event_recorder import Recorder
 from controller.operator.reconciler import Reconciler
 from controller.operator.settings import OperatorSettings
 

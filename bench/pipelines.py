@@ -23,7 +23,7 @@ from machine import describe, spread
 
 C8S = [sys.executable, "-P", "-m", "workbench"]
 CLUSTER_IMPORTS = "import embedded.main"
-CONTROLLER_IMPORTS = "import controller.process"
+CONTROLLER_IMPORTS = "import controller.manager"
 
 
 def timed(command: Sequence[str], cwd: Path, env: dict[str, str]) -> float:

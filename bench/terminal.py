@@ -37,7 +37,7 @@ async def flood() -> tuple[float, float]:
     """Lines a second taken in and shown, and the worst lateness of the event loop in seconds."""
     from tests.tui.fakes import Scene, run, step
     from workbench.client import Lines, LogLine, StreamKey
-    from workbench.tui.widgets.log_view import LogView
+    from workbench.tui.widgets.log.view import LogView
 
     scene = Scene([run("flood-1", "Running", [step("work", (), "Running")])], open_run="flood-1")
     frames = scene.controller.more["work"] = asyncio.Queue()

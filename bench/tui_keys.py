@@ -26,7 +26,7 @@ async def keys(pane: str) -> None:
     from tests.tui.fakes import Scene, run, step
     from workbench.client import End, Lines, LogLine, StreamKey
     from workbench.tui import fewer_pauses
-    from workbench.tui.widgets.log_view import LogView
+    from workbench.tui.widgets.log.view import LogView
 
     names = [f"step{number}" for number in range(_STEPS)]
     scene = Scene([run("flood-1", "Running", [step(name, (), "Running") for name in names])], open_run="flood-1")

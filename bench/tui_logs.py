@@ -27,9 +27,9 @@ def _chunk(line: bytes, count: int = 2_000) -> bytes:
 
 
 def search() -> None:
-    from workbench.core.log_matches import Matches
-    from workbench.core.log_query import Query
-    from workbench.core.logfile import LogFile
+    from workbench.logs.log_file import LogFile
+    from workbench.logs.search.matches import Matches
+    from workbench.logs.search.query import Query
 
     for name, line in (("plain", _PLAIN), ("with colours", _COLOURED)):
         with LogFile() as log:
@@ -50,8 +50,8 @@ def search() -> None:
 
 async def open_million() -> None:
     from tests.tui.fakes import Scene, run, step
-    from workbench.client.views import LogSummary
-    from workbench.tui.widgets.log_view import LogView
+    from workbench.client.models import LogSummary
+    from workbench.tui.widgets.log.view import LogView
 
     work = step("work", (), "Succeeded")
     stored = LogSummary(1_000_000, 130_000_000, None, True, None)

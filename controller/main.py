@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from controller.operator.audit import LookFilter
+from controller.operator.log_context import LookFilter
 from controller.settings import SettingsError, read
 
 log = logging.getLogger("c8s")
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = read(sys.argv[1:] if arguments is None else arguments, os.environ)
         start_logging(settings.log_level)
         # Only now: --help and a wrong flag need none of it.
-        from controller.process import run
+        from controller.manager import run
 
         return asyncio.run(run(settings, os.environ))
     except SettingsError as error:

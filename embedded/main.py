@@ -19,17 +19,17 @@ from pathlib import Path
 from aiohttp import web
 
 from embedded import controllers
-from embedded.access.bootstrap import ensure_roles
-from embedded.access.identity import Authenticator, TokenFileError, read_token_file, signing_key
-from embedded.access.rbac import Authorizer
-from embedded.machinery import manifests
-from embedded.machinery.registry import Registry
-from embedded.machinery.resources import NAMESPACES
-from embedded.runner import Runner, RunnerSettings
-from embedded.server.app import Server
-from embedded.server.listener import CertificateError, accept, tls_context
-from embedded.server.webhooks import Webhooks
-from embedded.storage.store import StorageError, Store
+from embedded.api.scheme import NAMESPACES
+from embedded.apiserver.listener import CertificateError, accept, tls_context
+from embedded.apiserver.server import Server
+from embedded.apiserver.webhook_admission import Webhooks
+from embedded.auth.default_roles import ensure_roles
+from embedded.auth.rbac import Authorizer
+from embedded.auth.tokens import Authenticator, TokenFileError, read_token_file, signing_key
+from embedded.kubelet import Runner, RunnerSettings
+from embedded.registry import manifests
+from embedded.registry.registry import Registry
+from embedded.storage.sqlite import StorageError, Store
 
 _log = logging.getLogger("embedded")
 

@@ -20,7 +20,7 @@ from controller.kube import (
 )
 from controller.kube.resources import CONFIG_MAPS, NAMESPACES, SERVICE_ACCOUNTS
 from kind.errors import KindError, ManifestError, NotReadyError
-from kind.manifests import SYSTEM
+from kind.kustomize import SYSTEM
 from kind.plan import Say
 
 Json = dict[str, Any]

@@ -15,13 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from controller.kube import KubeClient, KubeError, connect
-from kind import access, apply, doctor, image, manifests, nodes, probing, store
-from kind.cluster import Kind, Ports, config, progress
-from kind.command import Run, run
-from kind.docker import Docker
+from kind import apply, doctor, kustomize, lifecycle, object_store, readiness
+from kind import service_account_token as access
+from kind.cluster_record import Record, choose_ports, is_ours, read_record, write_record
 from kind.errors import KindError, NotOursError, PortTakenError
+from kind.image import build as image
 from kind.plan import Say, Step
-from kind.record import Record, choose_ports, is_ours, read_record, write_record
+from kind.tools.docker_cli import Docker
+from kind.tools.kind_cli import Kind, Ports, config, progress
+from kind.tools.process import Run, run
 
 NODE_IMAGE = "kindest/node:v1.36.2"
 SAMPLE_IMAGES = ("busybox:1.36", "python:3.12-slim")
@@ -40,9 +42,9 @@ class Options:
     cache: Path
     node_image: str = NODE_IMAGE
     base_image: str = image.BASE_IMAGE
-    minio_image: str = manifests.MINIO_IMAGE
+    minio_image: str = kustomize.MINIO_IMAGE
     wheels: Path | None = None
-    s3: store.S3 | None = None
+    s3: object_store.S3 | None = None
     load: tuple[str, ...] = ()
     """More images to put on the node."""
     settings: Mapping[str, str] = field(default_factory=dict)
@@ -159,7 +161,7 @@ class Bootstrap:
         await self._write_kubeconfig()
         async with self._client() as client:
             version = await apply.answers(client, seconds=_API_SECONDS)
-        if not nodes.has_context(self.record.context):
+        if not lifecycle.has_context(self.record.context):
             await self.kind.export_kubeconfig(name)
         return f"there already, Kubernetes {version}{started}"
 
@@ -227,12 +229,12 @@ class Bootstrap:
 
     # -- objects
 
-    def _rendered(self) -> list[manifests.Json]:
+    def _rendered(self) -> list[kustomize.Json]:
         assert self.record is not None
         o = self.options
-        where = o.s3.url() if o.s3 is not None else store.minio_url(self.record.s3_url)
-        values = manifests.Values(self._image, o.minio_image, {"C8S_STORE": where, **o.settings})
-        return manifests.filled(manifests.render(manifests.FOLDER / "overlays" / self._overlay), values)
+        where = o.s3.url() if o.s3 is not None else object_store.minio_url(self.record.s3_url)
+        values = kustomize.Values(self._image, o.minio_image, {"C8S_STORE": where, **o.settings})
+        return kustomize.filled(kustomize.render(kustomize.FOLDER / "overlays" / self._overlay), values)
 
     @property
     def _overlay(self) -> str:
@@ -243,10 +245,10 @@ class Bootstrap:
         later = ("Deployment", "ConfigMap")
         async with self._client() as client:
             count = await apply.apply(client, [each for each in self._rendered() if each["kind"] not in later])
-            keys = self.options.s3.keys() if self.options.s3 is not None else store.new_keys()
-            await apply.keep_secret(client, manifests.secret(manifests.STORE_SECRET, keys))
+            keys = self.options.s3.keys() if self.options.s3 is not None else object_store.new_keys()
+            await apply.keep_secret(client, kustomize.secret(kustomize.STORE_SECRET, keys))
             key = {"agent.key": secrets.token_urlsafe(32)}
-            await apply.keep_secret(client, manifests.secret(manifests.KEY_SECRET, key))
+            await apply.keep_secret(client, kustomize.secret(kustomize.KEY_SECRET, key))
         return f"{count} objects"
 
     async def _minio(self, say: Say) -> str:
@@ -256,23 +258,23 @@ class Bootstrap:
 
     async def _bucket(self, say: Say) -> str:
         found = self.options.s3 or await self._inner_store()
-        made = await store.make_bucket(found)
-        await store.prove(found)
+        made = await object_store.make_bucket(found)
+        await object_store.prove(found)
         return f"the bucket {found.bucket} " + ("is made" if made else "was there") + "; written, read, deleted"
 
-    async def _inner_store(self) -> store.S3:
+    async def _inner_store(self) -> object_store.S3:
         assert self.record is not None
         async with self._client() as client:
-            kept = await apply.keep_secret(client, manifests.secret(manifests.STORE_SECRET, store.new_keys()))
-        keys = nodes.decoded(kept)
-        return store.S3(
+            kept = await apply.keep_secret(client, kustomize.secret(kustomize.STORE_SECRET, object_store.new_keys()))
+        keys = lifecycle.decoded(kept)
+        return object_store.S3(
             self.record.s3_url, access_key=keys["AWS_ACCESS_KEY_ID"], secret_key=keys["AWS_SECRET_ACCESS_KEY"]
         )
 
     async def _controller(self, say: Say) -> str:
         await self._deploy(["c8s-operator", "c8s-api"], say)
         assert self.record is not None
-        await probing.api_ready(self.record.api_url, seconds=_READY_SECONDS)
+        await readiness.api_ready(self.record.api_url, seconds=_READY_SECONDS)
         self._remember(replace(self.record, image=self._image))
         return f"ready on {self.record.api_url}"
 

@@ -15,11 +15,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from kind.cluster import INOTIFY, Kind
-from kind.command import Run, run
-from kind.docker import Docker, DockerInfo
+from kind.cluster_record import API_PORT, S3_PORT, port_is_free
 from kind.errors import KindError
-from kind.record import API_PORT, S3_PORT, port_is_free
+from kind.tools.docker_cli import Docker, DockerInfo
+from kind.tools.kind_cli import INOTIFY, Kind
+from kind.tools.process import Run, run
 
 Level = Literal["ok", "warning", "error"]
 

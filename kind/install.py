@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from controller.kube import KubeClient, KubeError, connect
-from kind import access, apply, manifests, probing, store
+from kind import apply, kustomize, object_store, readiness, service_account_token
 from kind.errors import KindError
 from kind.plan import Say, Step
 
@@ -24,24 +24,24 @@ class Target:
 
     kubeconfig: Path
     context: str
-    image: str = manifests.CONTROLLER_IMAGE
-    minio_image: str = manifests.MINIO_IMAGE
-    s3: store.S3 | None = None
+    image: str = kustomize.CONTROLLER_IMAGE
+    minio_image: str = kustomize.MINIO_IMAGE
+    s3: object_store.S3 | None = None
     public_url: str | None = None
     namespace: str = "default"
     token_file: Path = Path()
     settings: Mapping[str, str] = field(default_factory=dict)
 
 
-def objects(target: Target) -> list[manifests.Json]:
+def objects(target: Target) -> list[kustomize.Json]:
     """All that is applied, but for the two Secrets, in order."""
-    folder = manifests.FOLDER / ("overlays/minio" if target.s3 is None else "base")
+    folder = kustomize.FOLDER / ("overlays/minio" if target.s3 is None else "base")
     given = {"C8S_STORE": target.s3.url()} if target.s3 is not None else {}
     if target.public_url:
         given["C8S_ALLOWED_HOST"] = target.public_url.split("://", 1)[-1].split("/")[0].split(":")[0]
-    values = manifests.Values(target.image, target.minio_image, {**given, **target.settings})
-    found = manifests.filled(manifests.render(folder), values)
-    return [*found[:-1], manifests.workbench_binding(target.namespace), found[-1]]
+    values = kustomize.Values(target.image, target.minio_image, {**given, **target.settings})
+    found = kustomize.filled(kustomize.render(folder), values)
+    return [*found[:-1], kustomize.workbench_binding(target.namespace), found[-1]]
 
 
 class Installation:
@@ -71,7 +71,7 @@ class Installation:
             ),
         ]
         if self.target.public_url:
-            does = f"ask {self.target.public_url}/readyz; token of the service account {access.ACCOUNT}"
+            does = f"ask {self.target.public_url}/readyz; token of the service account {service_account_token.ACCOUNT}"
             plan.append(Step("context", "Let the workbench in", does, self._context, needs=("controller",)))
         return plan
 
@@ -84,10 +84,10 @@ class Installation:
         async with self._client() as client:
             first = [each for each in found if each["kind"] != "Deployment"]
             count = await apply.apply(client, first)
-            keys = self.target.s3.keys() if self.target.s3 is not None else store.new_keys()
-            await apply.keep_secret(client, manifests.secret(manifests.STORE_SECRET, keys))
+            keys = self.target.s3.keys() if self.target.s3 is not None else object_store.new_keys()
+            await apply.keep_secret(client, kustomize.secret(kustomize.STORE_SECRET, keys))
             key = {"agent.key": secrets.token_urlsafe(32)}
-            await apply.keep_secret(client, manifests.secret(manifests.KEY_SECRET, key))
+            await apply.keep_secret(client, kustomize.secret(kustomize.KEY_SECRET, key))
             count += await apply.apply(client, [each for each in found if each["kind"] == "Deployment"])
         return f"{count} objects, and two Secrets"
 
@@ -99,10 +99,10 @@ class Installation:
 
     async def _context(self, say: Say) -> str:
         assert self.target.public_url is not None
-        await probing.api_ready(self.target.public_url, seconds=_API_SECONDS)
-        ours = access.Access(self.target.token_file, self.target.kubeconfig, self.target.context)
+        await readiness.api_ready(self.target.public_url, seconds=_API_SECONDS)
+        ours = service_account_token.Access(self.target.token_file, self.target.kubeconfig, self.target.context)
         async with self._client() as client:
-            await access.renew(ours, client, time.time())
+            await service_account_token.renew(ours, client, time.time())
         return f"its token is in {self.target.token_file}"
 
     @contextlib.asynccontextmanager

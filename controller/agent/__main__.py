@@ -19,6 +19,6 @@ if not __package__:
     sys.path[:] = [entry for entry in sys.path if entry != folder]
     __package__ = "c8s_agent"
 
-from .command import main  # noqa: E402
+from .main import main  # noqa: E402
 
 sys.exit(main(sys.argv[1:]))

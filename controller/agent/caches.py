@@ -15,18 +15,18 @@ import os
 import re
 import time
 
-from .collect import collect
-from .download import unpack
-from .ending import exit_code
-from .failure import AgentError, shown
-from .pack import pack
-from .scratch import content, scratch_file
+from .archive.download import unpack
+from .archive.pack import pack
+from .archive.scratch_file import content, scratch_file
+from .errors import AgentError, shown
+from .exit_code import exit_code
+from .globs import collect
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .api import Api
+    from .client import Api
     from .settings import Settings
 
 _HASH = re.compile(r"\$?\{\{[ \t]*hash[ \t]+([^{}\s][^{}]*?)[ \t]*\}\}")

@@ -2,10 +2,10 @@
 
 import time
 
-from .api import Api
-from .download import unpack
+from .archive.download import unpack
+from .client import Api
+from .permissions import alone_in_container, share
 from .settings import Settings
-from .sharing import alone_in_container, share
 
 
 def fetch(settings: Settings) -> None:

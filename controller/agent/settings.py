@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 
-from .failure import UsageError
+from .errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -12,11 +12,11 @@ import os
 import signal
 import time
 
-from .api import Api
-from .collect import collect
-from .failure import AgentError, UsageError
-from .pack import pack
-from .scratch import content, scratch_file
+from .archive.pack import pack
+from .archive.scratch_file import content, scratch_file
+from .client import Api
+from .errors import AgentError, UsageError
+from .globs import collect
 from .settings import Settings
 
 TYPE_CHECKING = False

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import time
 
-from .ending import exit_code
-from .failure import AgentError, shown
-from .scratch import content, scratch_file
-from .tree import PackedTree
+from .archive.pack_tree import PackedTree
+from .archive.scratch_file import content, scratch_file
+from .errors import AgentError, shown
+from .exit_code import exit_code
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .api import Api
+    from .client import Api
     from .settings import Settings
 
 

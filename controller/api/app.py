@@ -12,33 +12,31 @@ from starlette.requests import HTTPConnection
 from starlette.routing import Match
 from starlette.websockets import WebSocketState
 
-from controller.api import (
-    agent,
-    agent_caches,
-    agent_source,
-    agent_workspaces,
+from controller.api.artifacts.archive import BrokenArchiveError
+from controller.api.auth.authenticator import InvalidToken
+from controller.api.auth.permissions import unauthenticated
+from controller.api.http import problems
+from controller.api.http.middleware import Doorway, Entrance
+from controller.api.http.problems import ApiProblem
+from controller.api.routes import (
     artifacts,
     cluster,
-    copies,
+    debug_copies,
     exec,
     lint,
     logs,
     namespaces,
     objects,
     pipelines,
-    problems,
     runs,
-    secret_values,
+    secrets,
     sources,
     system,
-    watching,
+    watch,
 )
-from controller.api.access import unauthenticated
-from controller.api.archive_files import BrokenArchiveError
-from controller.api.auth import InvalidToken
-from controller.api.middleware import Doorway, Entrance
-from controller.api.problems import ApiProblem
-from controller.api.services import Services
+from controller.api.routes.agent import artifacts as agent
+from controller.api.routes.agent import caches, source, workspaces
+from controller.api.state import Services
 from controller.kube import Conflict, Forbidden, KubeError, NotFound, Unreachable
 from controller.logs import LogError, NoSuchLogError
 from controller.storage import ObjectNotFoundError, StorageError, StoreFullError
@@ -51,17 +49,17 @@ ROUTERS: Sequence[APIRouter] = (
     namespaces.router,
     pipelines.router,
     runs.router,
-    watching.router,
+    watch.router,
     logs.router,
     exec.router,
-    copies.router,
+    debug_copies.router,
     artifacts.router,
     sources.router,
-    secret_values.router,
+    secrets.router,
     agent.router,
-    agent_source.router,
-    agent_caches.router,
-    agent_workspaces.router,
+    source.router,
+    caches.router,
+    workspaces.router,
     objects.router,
 )
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from controller.api.access import PATH_SHAPES, RULES, Rule
-from controller.api.models import ProblemDocument
-from controller.api.problems import MEDIA_TYPE, TYPES, URN
+from controller.api.auth.permissions import PATH_SHAPES, RULES, Rule
+from controller.api.http.problems import MEDIA_TYPE, TYPES, URN
+from controller.api.models.public import ProblemDocument
 
 REF = "#/components/schemas/{model}"
 RUN_PATH = "/api/v1/namespaces/{ns}/runs/{run}"

@@ -9,8 +9,8 @@ from typing import Any
 
 import uvicorn
 
-from controller.api.connections import Connection, connection_limit
-from controller.api.history import History
+from controller.api.http.protocol import Connection, connection_limit
+from controller.api.streaming.watch_cache import History
 
 DRAIN_SECONDS = 3
 SOCKET_MESSAGE_LIMIT = 64 * 1024

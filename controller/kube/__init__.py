@@ -5,8 +5,6 @@ reads of an object, it reads from dictionaries.
 """
 
 from controller.kube.client import KubeClient, WatchEvent
-from controller.kube.credentials import connect
-from controller.kube.elector import ElectionTimes, Elector
 from controller.kube.errors import (
     AlreadyExists,
     ApiError,
@@ -20,7 +18,8 @@ from controller.kube.errors import (
     Unreachable,
 )
 from controller.kube.informer import Informer
-from controller.kube.queue_numbers import Spread
+from controller.kube.kubeconfig import connect
+from controller.kube.leader_election import ElectionTimes, Elector
 from controller.kube.resources import (
     CONFIG_MAPS,
     EVENTS,
@@ -38,6 +37,7 @@ from controller.kube.resources import (
     Resource,
 )
 from controller.kube.workqueue import WorkQueue
+from controller.kube.workqueue_metrics import Spread
 
 __all__ = [
     "CONFIG_MAPS",

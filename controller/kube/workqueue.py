@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
-from controller.kube.queue_numbers import QueueNumbers
+from controller.kube.workqueue_metrics import QueueNumbers
 
 Key = TypeVar("Key", bound=Hashable)
 

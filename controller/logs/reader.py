@@ -7,14 +7,14 @@ ring or the store as fast as it can.
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Set
 
-from controller.logs import stored
+from controller.logs.archive import reader
+from controller.logs.archive.reader import StoredLog
+from controller.logs.blocks import blocks_from
 from controller.logs.errors import NoSuchLogError
-from controller.logs.following import Borrowed, RunReading
-from controller.logs.hub import LiveLogs
-from controller.logs.places import blocks_from
-from controller.logs.stamps import with_stamps
-from controller.logs.stored import StoredLog
-from controller.logs.stream import Block, Frame, Line, Stream
+from controller.logs.live.hub import LiveLogs
+from controller.logs.model import Block, Frame, Line, Stream
+from controller.logs.run_stream import Borrowed, RunReading
+from controller.logs.timestamps import with_stamps
 from controller.storage import ObjectStore
 
 
@@ -28,7 +28,7 @@ class LogReader:
     async def streams(self, namespace: str, run: str) -> list[Stream]:
         """The run's streams, live and archived, in the order of their names."""
         live = {log.stream for log in self._hub.logs(namespace, run)}
-        return sorted(live | await stored.streams(self._store, namespace, run))
+        return sorted(live | await reader.streams(self._store, namespace, run))
 
     async def read(self, stream: Stream, *, tail: int | None = None, after: int = 0) -> AsyncGenerator[Line, None]:
         """The lines there are now: the last `tail` of them, those after a number, or all.

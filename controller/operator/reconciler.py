@@ -15,14 +15,14 @@ from controller.kube import (
     KubeClient,
     NotFound,
 )
-from controller.operator import deletion, groups, names
-from controller.operator.actions import FindJob, PrepareSecrets, ReadManifest, ReadWorkspace
-from controller.operator.belongings import Belongings, Key, Place, key_of, place_of
-from controller.operator.decide import RUN_FINAL, Decision, decide
-from controller.operator.durations import StepDurations
-from controller.operator.errands import Errands, NotStartedError
-from controller.operator.events import Recorder, audited, tell_changes, triggered
-from controller.operator.observed import (
+from controller.operator import names
+from controller.operator.cache.owned_resources import Belongings, Key, Place, key_of, place_of
+from controller.operator.cache.run_state import InvalidRunError, RunState, read_run
+from controller.operator.decision import concurrency, deletion
+from controller.operator.decision.actions import FindJob, PrepareSecrets, ReadManifest, ReadWorkspace
+from controller.operator.decision.capacity import never_fits
+from controller.operator.decision.decide import RUN_FINAL, Decision, decide
+from controller.operator.decision.observation import (
     Ahead,
     AttemptView,
     Milestones,
@@ -31,14 +31,15 @@ from controller.operator.observed import (
     pulls_own_image,
     started_containers,
 )
-from controller.operator.ports import AttemptLogs, Manifests
-from controller.operator.quota import never_fits
-from controller.operator.runs import InvalidRunError, RunState, read_run
+from controller.operator.decision.run_status import invalid
+from controller.operator.decision.settled_steps import settled
+from controller.operator.effects.concurrency_lock import Turns
+from controller.operator.effects.event_recorder import Recorder, audited, tell_changes, triggered
+from controller.operator.effects.executor import Errands, NotStartedError
+from controller.operator.effects.status_writer import Outcome, StatusWriter
+from controller.operator.effects.step_durations import StepDurations
+from controller.operator.interfaces import AttemptLogs, Manifests
 from controller.operator.settings import OperatorSettings
-from controller.operator.settling import settled
-from controller.operator.summary import invalid
-from controller.operator.turns import Turns
-from controller.operator.writing import Outcome, StatusWriter
 
 Json = dict[str, Any]
 _log = logging.getLogger(__name__)
@@ -259,7 +260,7 @@ class Reconciler:
         """The runs of its concurrency group that it waits for; none once it has its turn."""
         if state.group is None or state.has_turn or state.begun or run["spec"].get("cancel"):
             return ()
-        known = {other["metadata"]["name"]: other for other in groups.before(run, state.group, self._runs())}
+        known = {other["metadata"]["name"]: other for other in concurrency.before(run, state.group, self._runs())}
         if not known:
             holder = await self._turns.take(run, state.group)
             state.has_turn = holder is None
@@ -267,7 +268,7 @@ class Reconciler:
                 # The picture of the cluster is a little old: it will show that run, or its end, in a moment.
                 return (Ahead(holder, earlier=False, cancelled=False),)
         return tuple(
-            Ahead(name, groups.is_earlier(other, run), bool(other["spec"].get("cancel")))
+            Ahead(name, concurrency.is_earlier(other, run), bool(other["spec"].get("cancel")))
             for name, other in known.items()
         )
 

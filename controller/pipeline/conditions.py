@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from controller.pipeline.globs import fits, matches
+from controller.pipeline.values.globs import fits, matches
 
 Json = dict[str, Any]
 When = Literal["success", "failure", "always"]

@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 from pydantic.alias_generators import to_camel
 
-from controller.pipeline import duration, forms, quantity
+from controller.pipeline import normalize
+from controller.pipeline.values import duration, quantity
 
 NAME_PATTERN = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 PARAM_PATTERN = "^[A-Za-z_][A-Za-z0-9_]*$"
@@ -33,7 +34,7 @@ Quantity = Annotated[str, StringConstraints(pattern=quantity.PATTERN, max_length
 Text = Annotated[str, StringConstraints(min_length=1)]
 Glob = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 Globs = Annotated[list[Glob], Field(max_length=100)]
-Environment = Annotated[dict[VariableName, str], BeforeValidator(forms.env_map)]
+Environment = Annotated[dict[VariableName, str], BeforeValidator(normalize.env_map)]
 
 
 class Model(BaseModel):
@@ -68,7 +69,7 @@ class Matrix(Model):
     @model_validator(mode="before")
     @classmethod
     def _either_form(cls, value: Any) -> Any:
-        return forms.plain_matrix(value)
+        return normalize.plain_matrix(value)
 
 
 class RetryPolicy(Model):

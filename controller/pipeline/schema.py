@@ -10,8 +10,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from controller.pipeline import quantity
 from controller.pipeline.model import VARIABLE_PATTERN, Pipeline
+from controller.pipeline.values import quantity
 
 Json = dict[str, Any]
 

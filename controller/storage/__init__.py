@@ -3,6 +3,7 @@
 S3 is imported only when a URL asks for it (`open_store`).
 """
 
+from controller.storage.base import Method, ObjectInfo, ObjectStore
 from controller.storage.directory import DirectoryStore
 from controller.storage.errors import (
     InvalidKeyError,
@@ -14,9 +15,8 @@ from controller.storage.errors import (
     StoreFullError,
     StoreUnavailableError,
 )
+from controller.storage.factory import open_store
 from controller.storage.keys import check_key, check_prefix
-from controller.storage.opening import open_store
-from controller.storage.store import Method, ObjectInfo, ObjectStore
 
 __all__ = [
     "DirectoryStore",

@@ -16,7 +16,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar, TypeVarTuple
 
-from controller.storage import signing
+from controller.storage import signed_urls
+from controller.storage.base import Method, ObjectInfo
+from controller.storage.chunking import gathered
 from controller.storage.errors import (
     ObjectExistsError,
     ObjectNotFoundError,
@@ -26,8 +28,6 @@ from controller.storage.errors import (
     StoreUnavailableError,
 )
 from controller.storage.keys import check_key, check_prefix
-from controller.storage.pieces import gathered
-from controller.storage.store import Method, ObjectInfo
 
 T = TypeVar("T")
 A = TypeVarTuple("A")
@@ -134,11 +134,11 @@ class DirectoryStore:
     async def presign(self, key: str, method: Method, expires: timedelta, *, outside: bool = False) -> str:
         """See ObjectStore. One address for all: our API, which serves the link when `verify` says so."""
         until = int(self._clock() + expires.total_seconds())
-        return signing.link(self._signing_key, self._public_url, method, key, until)
+        return signed_urls.link(self._signing_key, self._public_url, method, key, until)
 
     def verify(self, key: str, *, method: str, expires: int, signature: str) -> bool:
         """Whether a link that `presign` made grants this method on this key now."""
-        return signing.verify(
+        return signed_urls.verify(
             self._signing_key, method=method, key=key, expires=expires, given=signature, now=self._clock()
         )
 

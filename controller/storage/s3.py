@@ -17,6 +17,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from controller.storage.base import Method, ObjectInfo
+from controller.storage.chunking import gathered
 from controller.storage.errors import (
     ObjectExistsError,
     ObjectNotFoundError,
@@ -26,8 +28,6 @@ from controller.storage.errors import (
     StoreUnavailableError,
 )
 from controller.storage.keys import check_key, check_prefix
-from controller.storage.pieces import gathered
-from controller.storage.store import Method, ObjectInfo
 
 PART = 8 * 1024 * 1024
 PIECE = 1024 * 1024

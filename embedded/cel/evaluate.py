@@ -8,7 +8,7 @@ from functools import lru_cache, partial
 from typing import Any
 
 from embedded.cel.functions import FUNCTIONS, METHODS, whole
-from embedded.cel.syntax import Call, Index, ListOf, Literal, Macro, MapOf, Name, Node, Select, parse
+from embedded.cel.parser import Call, Index, ListOf, Literal, Macro, MapOf, Name, Node, Select, parse
 from embedded.cel.values import TYPE_NAMES, CelError, Optional, Type, compare, equal, no_overload
 
 STEPS = 200_000

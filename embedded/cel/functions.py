@@ -10,9 +10,9 @@ from functools import cmp_to_key
 from itertools import pairwise
 from typing import Any
 
+from embedded.api.quantity import parse_quantity
 from embedded.cel.values import CelError, Optional, Quantity, compare, equal, no_overload, type_of
-from embedded.machinery.quantities import parse_quantity
-from embedded.patterns import Pattern, PatternError, TooLongError, compiled
+from embedded.regex import Pattern, PatternError, TooLongError, compiled
 
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _LARGEST = 1 << 63

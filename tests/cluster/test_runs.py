@@ -9,7 +9,7 @@ from secrets import token_hex
 import pytest
 import yaml
 
-from kind.manifests import FOLDER
+from kind.kustomize import FOLDER
 from tests.cluster.conftest import Program, wait_until
 from tests.live import in_table, write_pipeline
 

@@ -34,7 +34,7 @@ from workbench.client import (
 )
 from workbench.client.errors import ClientError
 from workbench.tui.app import Workbench
-from workbench.tui.ports import Controller, Launched, OnTrouble
+from workbench.tui.services.interfaces import Controller, Launched, OnTrouble
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 

@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 from tests.tui.fakes import FakeLauncher, Scene, hello, run, step
-from workbench.tui.app_crash import exit_code
-from workbench.tui.app_crash import run as run_to_the_end
-from workbench.tui.app_frame import likings
-from workbench.tui.ports import Launched
+from workbench.tui.base_app import likings
+from workbench.tui.crash import exit_code
+from workbench.tui.crash import run as run_to_the_end
+from workbench.tui.services.interfaces import Launched
 
 HOSTILE = [
     "before",

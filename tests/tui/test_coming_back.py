@@ -11,18 +11,18 @@ import pytest
 from tests.tui.fakes import FakeLauncher, Scene, busy_scene, hello
 from tests.tui.test_start import FakeWay
 from tests.tui.test_workbench import SMALL, WIDE, sees, shown, until
-from workbench.core.preferences import Preferences
-from workbench.core.view_state import Layout, View, ViewState
-from workbench.tui.app_frame import Likings
-from workbench.tui.ascii_only import AsciiOnly
-from workbench.tui.ports import Launched
+from workbench.config.preferences import Preferences
+from workbench.session.view_state import Layout, View, ViewState
+from workbench.tui.base_app import Likings
 from workbench.tui.screens.editor import EditorScreen
 from workbench.tui.screens.run import RunScreen
 from workbench.tui.screens.runs import RunsScreen
-from workbench.tui.start.app import StartApp
-from workbench.tui.widgets.dag_view import DagView
-from workbench.tui.widgets.log_grid import LogGrid
-from workbench.tui.widgets.log_view import LogView
+from workbench.tui.services.interfaces import Launched
+from workbench.tui.setup.app import StartApp
+from workbench.tui.terminal.ascii_filter import AsciiOnly
+from workbench.tui.widgets.dag.view import DagView
+from workbench.tui.widgets.log.grid import LogGrid
+from workbench.tui.widgets.log.view import LogView
 from workbench.tui.widgets.runs_table import RunsTable
 
 

@@ -9,15 +9,15 @@ from textual.worker import WorkerFailed
 
 from tests.tui.fakes import FakeLauncher, Scene, hello
 from tests.tui.test_workbench import SMALL, WIDE, sees, until
-from workbench.cli.workbench import brought_up
-from workbench.core.view_state import ViewState
-from workbench.tui import app_crash
-from workbench.tui.app_crash import Crash, exit_code, farewell, run
-from workbench.tui.app_frame import Likings
-from workbench.tui.ports import Launched
+from workbench.cli.commands.workbench import brought_up
+from workbench.session.view_state import ViewState
+from workbench.tui import crash as app_crash
+from workbench.tui.base_app import Likings
+from workbench.tui.crash import Crash, exit_code, farewell, run
 from workbench.tui.screens.editor import EditorScreen
 from workbench.tui.screens.runs import RunsScreen
-from workbench.tui.start.app import StartApp
+from workbench.tui.services.interfaces import Launched
+from workbench.tui.setup.app import StartApp
 
 
 class FaultError(Exception):

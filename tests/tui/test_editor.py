@@ -14,14 +14,14 @@ from textual.pilot import Pilot
 from controller.pipeline.problems import Problem
 from tests.tui.fakes import FakeLauncher, Scene, hello
 from tests.tui.test_workbench import SMALL, WIDE, sees, shown, until
-from workbench.core.drafts import Drafts
-from workbench.tui.ports import Launched
+from workbench.pipeline_file.drafts import Drafts
 from workbench.tui.screens.dialogs import Confirm, Problems
 from workbench.tui.screens.editor import EditorScreen
 from workbench.tui.screens.params import ParamsDialog
 from workbench.tui.screens.run import RunScreen
-from workbench.tui.widgets.choice_list import ChoiceList
-from workbench.tui.widgets.dag_view import DagView
+from workbench.tui.services.interfaces import Launched
+from workbench.tui.widgets.dag.view import DagView
+from workbench.tui.widgets.editor.completion_list import ChoiceList
 
 GOOD = """\
 version: v1alpha1

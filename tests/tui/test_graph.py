@@ -11,12 +11,12 @@ from textual.app import App, ComposeResult
 
 from tests.tui.fakes import Scene, busy_scene, run, step
 from tests.tui.test_workbench import SMALL, WIDE, sees, shown, until
-from workbench.client.views import Step
-from workbench.core.width import cell_width
-from workbench.tui.app_frame import Likings
-from workbench.tui.ascii_only import in_ascii, takes_unicode
+from workbench.client.models import Step
+from workbench.text.width import cell_width
+from workbench.tui.base_app import Likings
+from workbench.tui.terminal.ascii_filter import in_ascii, takes_unicode
 from workbench.tui.theme import DARK, LIGHT, SIGNS, sign
-from workbench.tui.widgets.dag_view import DagView
+from workbench.tui.widgets.dag.view import DagView
 from workbench.tui.widgets.step_list import StepList
 
 

@@ -14,9 +14,9 @@ from tests.live import C8s, write_pipeline
 from tests.tui.test_terminal import Terminal
 from workbench.sandbox import Sandboxes
 from workbench.tui.app import Workbench
-from workbench.tui.connection import connector
-from workbench.tui.launching import Launcher
 from workbench.tui.screens.dialogs import Confirm
+from workbench.tui.services.connection import connector
+from workbench.tui.services.launcher import Launcher
 
 
 @pytest.fixture

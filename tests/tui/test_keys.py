@@ -15,15 +15,15 @@ from textual.dom import DOMNode
 import workbench.tui
 from tests.tui.fakes import FakeLauncher, Scene, busy_scene, hello
 from tests.tui.test_workbench import SMALL, WIDE, sees, shown, until
-from workbench.core.preferences import Preferences
-from workbench.tui import app_keys
+from workbench.config.preferences import Preferences
+from workbench.tui import keybindings
 from workbench.tui.app import Workbench
-from workbench.tui.app_frame import Likings
-from workbench.tui.ports import Launched
+from workbench.tui.base_app import Likings
 from workbench.tui.screens.editor import EditorScreen
 from workbench.tui.screens.help import HelpScreen
-from workbench.tui.screens.messages import MessagesScreen
+from workbench.tui.screens.notifications import MessagesScreen
 from workbench.tui.screens.runs import RunsScreen
+from workbench.tui.services.interfaces import Launched
 
 
 def with_keys(keys: dict[Any, Any]) -> Likings:
@@ -86,7 +86,7 @@ async def test_what_can_not_be_taken_is_told_and_the_rest_holds() -> None:
     ],
 )  # fmt: skip
 def test_keys_are_written_as_people_write_them(written: str, name: str | None) -> None:
-    assert app_keys.key_name(written) == name
+    assert keybindings.key_name(written) == name
 
 
 def classes() -> list[type[DOMNode]]:
@@ -110,21 +110,21 @@ def test_every_binding_has_a_name_of_its_own_and_says_what_it_does() -> None:
 
 
 def test_every_class_with_bindings_has_its_place() -> None:
-    placed = {cls for place in app_keys.PLACES for node in place.chain for cls in node.__mro__}
+    placed = {cls for place in keybindings.PLACES for node in place.chain for cls in node.__mro__}
     assert [cls for cls in classes() if cls not in placed and cls is not Workbench] == []
 
 
 def test_the_keys_that_come_with_it_are_ones_that_could_be_written() -> None:
-    entries = {bound.id: list(bound.keys) for bound in app_keys.bound() if not bound.fixed}
-    reserved = set(app_keys.RESERVED)
+    entries = {bound.id: list(bound.keys) for bound in keybindings.bound() if not bound.fixed}
+    reserved = set(keybindings.RESERVED)
     kept = {name: [key for key in keys if key not in reserved] for name, keys in entries.items()}
-    assert app_keys.chosen_keys({name: keys for name, keys in kept.items() if keys}).problems == ()
+    assert keybindings.chosen_keys({name: keys for name, keys in kept.items() if keys}).problems == ()
 
 
 def test_the_documentation_lists_every_action(repository: Path) -> None:
     told = (repository / "docs" / "keys.md").read_text()
-    assert told.partition("## Actions\n\n")[2].rstrip() == app_keys.reference().rstrip(), (
-        "docs/keys.md is out of date; its part below `## Actions` is workbench.tui.app_keys.reference()"
+    assert told.partition("## Actions\n\n")[2].rstrip() == keybindings.reference().rstrip(), (
+        "docs/keys.md is out of date; its part below `## Actions` is workbench.tui.keybindings.reference()"
     )
 
 

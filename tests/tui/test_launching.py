@@ -13,9 +13,9 @@ import pytest
 from controller.pipeline.problems import Problem
 from tests.tui.fakes import FakeController, hello
 from workbench.client import Run
-from workbench.core.checking import Checked, check
-from workbench.tui.launching import Launcher
-from workbench.tui.ports import LaunchError
+from workbench.pipeline_file.load import Checked, check
+from workbench.tui.services.interfaces import LaunchError
+from workbench.tui.services.launcher import Launcher
 
 DEFINITION = {"version": "v1alpha1", "name": "hello", "steps": []}
 

@@ -11,8 +11,8 @@ from textual.pilot import Pilot
 from tests.tui.fakes import Scene, run, step
 from tests.tui.test_workbench import SMALL, WIDE, sees, shown, until
 from workbench.client import Lines, LogLine, StreamKey
-from workbench.tui.widgets.log_grid import LogGrid
-from workbench.tui.widgets.log_view import LogView
+from workbench.tui.widgets.log.grid import LogGrid
+from workbench.tui.widgets.log.view import LogView
 
 
 def one_log(*lines: str, phase: str = "Running") -> Scene:

@@ -6,9 +6,9 @@ import pytest
 
 from tests.tui.fakes import Scene, hello
 from tests.tui.test_workbench import SMALL, sees, shown, until
-from workbench.tui import clipboard
-from workbench.tui.screens.messages import MessagesScreen
+from workbench.tui.screens.notifications import MessagesScreen
 from workbench.tui.screens.runs import RunsScreen
+from workbench.tui.terminal import clipboard
 
 
 @pytest.fixture

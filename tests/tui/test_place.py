@@ -12,9 +12,9 @@ from tests.tui.fakes import NOW, FakeLauncher, Scene, busy_scene, hello, run, st
 from tests.tui.test_workbench import SMALL, WIDE, sees, shown, until
 from workbench.client import CopyOf, Health, KeptPipeline, KeptWorkspace, Part, Pod, Quota, Step
 from workbench.client.errors import ServerError
-from workbench.tui.handing_over import opened_folder, viewer
-from workbench.tui.ports import Launched
 from workbench.tui.screens.cluster import ClusterScreen
+from workbench.tui.services.interfaces import Launched
+from workbench.tui.terminal.external_programs import opened_folder, viewer
 
 HEALTH = Health(
     (Part("watch of runs", True, None), Part("store", False, "can't write: \x1b]2;x\x07the disk is full")),

@@ -6,7 +6,7 @@ import pytest
 
 from tests.tui.fakes import NOW, busy_scene, hello, webshop
 from tests.tui.test_workbench import WIDE, sees, shown, until
-from workbench.core.run_filter import Order, RunFilter
+from workbench.runs.run_filter import Order, RunFilter
 
 
 async def test_words_narrow_the_list_and_escape_shows_all_again() -> None:

@@ -15,11 +15,11 @@ from tests.tui.test_start import FakeWay
 from tests.tui.test_start import sees as start_sees
 from tests.tui.test_start import until as start_until
 from tests.tui.test_workbench import SMALL, WIDE, sees, shown, until
-from workbench.core.preferences import Preferences
-from workbench.sandbox.endpoint import Endpoint
-from workbench.tui.app_frame import Likings
-from workbench.tui.ports import Launched
-from workbench.tui.start.app import StartApp
+from workbench.client.endpoint import Endpoint
+from workbench.config.preferences import Preferences
+from workbench.tui.base_app import Likings
+from workbench.tui.services.interfaces import Launched
+from workbench.tui.setup.app import StartApp
 
 SnapCompare = Callable[..., bool]
 

@@ -10,10 +10,10 @@ import pytest
 from textual.pilot import Pilot
 
 from tests.tui.test_workbench import SMALL, WIDE
-from workbench.core.bring_up import Event, Seen, Told
-from workbench.sandbox.endpoint import Endpoint
-from workbench.tui.start.app import StartApp
-from workbench.tui.start.ways import Embedded, Need, StartError
+from workbench.client.endpoint import Endpoint
+from workbench.session.startup_progress import Event, Seen, Told
+from workbench.tui.setup.app import StartApp
+from workbench.tui.setup.providers import Embedded, Need, StartError
 
 PLACE = Endpoint("http://127.0.0.1:1", Path("token"), sandbox="default")
 

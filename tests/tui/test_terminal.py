@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from workbench.contexts import config_path
+from workbench.config.contexts import config_path
 
 pytestmark = [pytest.mark.needs("tmux"), pytest.mark.xdist_group("tmux")]
 

@@ -13,17 +13,17 @@ from controller.pipeline.problems import Problem
 from tests.tui.fakes import FakeLauncher, Scene, busy_scene, hello, run, step, webshop
 from workbench.client import End, Lines, LogLine, Missed, StreamKey
 from workbench.client.errors import Invalid, Unauthorized
-from workbench.tui.ports import Launched, LaunchError
 from workbench.tui.screens.dialogs import Confirm, Problems
 from workbench.tui.screens.help import HelpScreen, sections
 from workbench.tui.screens.run import RunScreen
 from workbench.tui.screens.runs import RunsScreen
-from workbench.tui.widgets.dag_view import DagView
-from workbench.tui.widgets.log_pane import LogPane
-from workbench.tui.widgets.log_view import LogView
+from workbench.tui.services.interfaces import Launched, LaunchError
+from workbench.tui.widgets.dag.view import DagView
+from workbench.tui.widgets.header import TopBar
+from workbench.tui.widgets.log.pane import LogPane
+from workbench.tui.widgets.log.view import LogView
 from workbench.tui.widgets.runs_table import RunsTable
 from workbench.tui.widgets.step_list import StepList
-from workbench.tui.widgets.top_bar import TopBar
 
 WIDE, SMALL = (140, 45), (80, 24)
 
@@ -190,7 +190,7 @@ async def test_another_step_is_followed_too_after_a_long_log() -> None:
 
 
 async def test_lines_that_were_missed_are_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workbench.tui.log_feed._AGAIN", 0)
+    monkeypatch.setattr("workbench.tui.services.log_feed._AGAIN", 0)
     scene = _live()
     async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, lambda: bool(scene.controller.asked))
@@ -305,7 +305,7 @@ async def test_a_lost_connection_is_told_until_it_is_back() -> None:
 
 
 async def test_a_controller_that_refuses_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workbench.tui.feed._AGAIN", 0.01)
+    monkeypatch.setattr("workbench.tui.services.run_feed._AGAIN", 0.01)
     scene = busy_scene()
     scene.controller.refusal = Unauthorized("the token is not known")
     async with scene.app.run_test(size=WIDE, notifications=True) as pilot:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from embedded.runner.environment import INHERITED
+from embedded.kubelet.config.environment import INHERITED
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "samples").glob("**/*.md"))]

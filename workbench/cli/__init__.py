@@ -1,1 +1,1 @@
-"""The commands: parse arguments, call, print, exit. What to say of a run is decided in `workbench.core`."""
+"""The commands: parse arguments, call, print, exit. What to say of a run is decided in `workbench`."""

@@ -14,7 +14,7 @@ from importlib import import_module
 import click
 from click.core import ParameterSource
 
-from workbench.cli.output import CommandError, InputError, message, prepare_streams, silence
+from workbench.cli.output.console import CommandError, InputError, message, prepare_streams, silence
 
 FAILED = 1
 BAD_INPUT = 2
@@ -23,24 +23,24 @@ BROKEN_PIPE = 141
 """What a shell reports for a program that ended by SIGPIPE."""
 
 _COMMANDS = {
-    "demo": ("workbench.cli.demo", "Start a sandbox and a sample pipeline, and watch it."),
-    "run": ("workbench.cli.run", "Run a pipeline on your working tree and stream its logs."),
-    "lint": ("workbench.cli.lint", "Check pipeline files."),
-    "schema": ("workbench.cli.lint", "Print the JSON Schema of pipeline files."),
-    "runs": ("workbench.cli.runs", "List runs, or show one."),
-    "logs": ("workbench.cli.runs", "Print the logs of a run."),
-    "cancel": ("workbench.cli.runs", "Cancel a run."),
-    "rerun": ("workbench.cli.rerun", "Run a run again, or only what did not succeed in it."),
-    "shell": ("workbench.cli.shell", "Open a shell in a running step."),
-    "artifacts": ("workbench.cli.artifacts", "List or download what a run's steps have left."),
-    "secrets": ("workbench.cli.secrets", "Set, list and delete secrets."),
-    "up": ("workbench.cli.sandbox", "Start a sandbox and keep it running."),
-    "down": ("workbench.cli.sandbox", "Stop a sandbox."),
-    "status": ("workbench.cli.sandbox", "Show how a sandbox is."),
-    "doctor": ("workbench.cli.cluster", "Look for what breaks clusters on this machine."),
-    "install": ("workbench.cli.cluster", "Install the controller into a cluster."),
-    "kubeconfig": ("workbench.cli.sandbox", "Print the path of a sandbox's kubeconfig."),
-    "completion": ("workbench.cli.completion", "Print the completion script for your shell."),
+    "demo": ("workbench.cli.commands.demo", "Start a sandbox and a sample pipeline, and watch it."),
+    "run": ("workbench.cli.commands.run", "Run a pipeline on your working tree and stream its logs."),
+    "lint": ("workbench.cli.commands.lint", "Check pipeline files."),
+    "schema": ("workbench.cli.commands.lint", "Print the JSON Schema of pipeline files."),
+    "runs": ("workbench.cli.commands.runs", "List runs, or show one."),
+    "logs": ("workbench.cli.commands.runs", "Print the logs of a run."),
+    "cancel": ("workbench.cli.commands.runs", "Cancel a run."),
+    "rerun": ("workbench.cli.commands.rerun", "Run a run again, or only what did not succeed in it."),
+    "shell": ("workbench.cli.commands.shell", "Open a shell in a running step."),
+    "artifacts": ("workbench.cli.commands.artifacts", "List or download what a run's steps have left."),
+    "secrets": ("workbench.cli.commands.secrets", "Set, list and delete secrets."),
+    "up": ("workbench.cli.commands.sandbox", "Start a sandbox and keep it running."),
+    "down": ("workbench.cli.commands.sandbox", "Stop a sandbox."),
+    "status": ("workbench.cli.commands.sandbox", "Show how a sandbox is."),
+    "doctor": ("workbench.cli.commands.kind", "Look for what breaks clusters on this machine."),
+    "install": ("workbench.cli.commands.kind", "Install the controller into a cluster."),
+    "kubeconfig": ("workbench.cli.commands.sandbox", "Print the path of a sandbox's kubeconfig."),
+    "completion": ("workbench.cli.commands.completion", "Print the completion script for your shell."),
 }
 
 
@@ -112,9 +112,9 @@ def cli(ctx: click.Context, /, name: str | None, context: str | None) -> None:
     if ctx.invoked_subcommand is None:
         from pathlib import Path
 
+        from workbench.cli.commands.workbench import open_workbench
         from workbench.cli.options import target
-        from workbench.cli.workbench import open_workbench
-        from workbench.core.worktree import find_pipeline
+        from workbench.submit.worktree import find_pipeline
 
         ctx.exit(open_workbench(target(ctx), find_pipeline(Path.cwd())))
     for option in ("name", "context"):
@@ -164,14 +164,14 @@ def _run(arguments: list[str]) -> int:
 def _explained(error: Exception) -> int | None:
     """Say what went wrong, for the errors that are made for people; None for a fault of ours."""
     from kind.errors import KindError
+    from workbench.client.endpoint import SandboxError, SandboxNameError
     from workbench.client.errors import ClientError, Invalid
-    from workbench.contexts import ContextError
-    from workbench.core.checking import ParameterError, PipelineFileError
-    from workbench.core.worktree import WorktreeError
-    from workbench.sandbox.endpoint import SandboxError, SandboxNameError
+    from workbench.config.contexts import ContextError
+    from workbench.pipeline_file.load import ParameterError, PipelineFileError
+    from workbench.submit.worktree import WorktreeError
 
     if isinstance(error, Invalid):
-        from workbench.cli.problems import print_refusal
+        from workbench.cli.output.diagnostics import print_refusal
 
         print_refusal(error)
         return BAD_INPUT
@@ -182,7 +182,7 @@ def _explained(error: Exception) -> int | None:
         message(f"error: {error}")
         return BAD_INPUT
     if isinstance(error, (ClientError, SandboxError, CommandError, KindError, OSError)):
-        from workbench.sandbox.folder import disk_full
+        from workbench.sandbox.paths import disk_full
 
         message(f"error: {error}")
         if full := disk_full():

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 from click.core import ParameterSource
 
-from workbench.cli.output import CommandError, InputError, message
+from workbench.cli.output.console import CommandError, InputError, message
 
 if TYPE_CHECKING:
     from workbench.client import Client
@@ -88,7 +88,7 @@ def target(ctx: click.Context) -> Target:
         name, context = (name, None) if by_flag == ["name"] else (None, context)
     if name:
         return Target(name, None, namespace)
-    from workbench.contexts import config_path, read_contexts
+    from workbench.config.contexts import config_path, read_contexts
 
     contexts = read_contexts(config_path())
     chosen = context or contexts.current
@@ -106,7 +106,7 @@ def chosen_sandbox(name: str | None, kind: bool = False) -> str:
         return name
     if kind:
         return KIND_SANDBOX
-    from workbench.contexts import config_path, read_contexts
+    from workbench.config.contexts import config_path, read_contexts
 
     contexts = read_contexts(config_path())
     current = contexts.endpoints.get(contexts.current) if contexts.current else None
@@ -152,7 +152,7 @@ async def _renewed(endpoint: Endpoint) -> None:
         return
     import time
 
-    from kind.access import Access, ensure
+    from kind.service_account_token import Access, ensure
 
     await ensure(Access(endpoint.token_file, endpoint.kubeconfig, endpoint.kube_context), time.time())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from workbench.cli.output import CommandError
+from workbench.cli.output.console import CommandError
 
 
 def sample(name: str) -> Path:

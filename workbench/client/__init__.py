@@ -8,8 +8,7 @@
 Importing this costs nothing; the HTTP library is loaded by the first `async with`.
 """
 
-from workbench.client.api import Client
-from workbench.client.door import Door
+from workbench.client.client import Client
 from workbench.client.errors import (
     ClientError,
     Conflict,
@@ -20,7 +19,7 @@ from workbench.client.errors import (
     Unauthorized,
     Unreachable,
 )
-from workbench.client.views import (
+from workbench.client.models import (
     Artifact,
     Attempt,
     Change,
@@ -56,6 +55,7 @@ from workbench.client.views import (
     Summary,
     Times,
 )
+from workbench.client.server import Door
 
 __all__ = [
     "Artifact",

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from workbench.client.views import (
+from workbench.client.models import (
     Artifact,
     Attempt,
     Cluster,

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from workbench.client.decode import decode_problem
-from workbench.client.views import Problem
+from workbench.client.models import Problem
 
 
 class ClientError(Exception):

@@ -9,21 +9,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from workbench.client import decode
+from workbench.client.backoff import Cursor, Patience
 from workbench.client.errors import Broken, ClientError, NotFound, ServerError
-from workbench.client.events import Event, EventParser
-from workbench.client.resume import Cursor, Patience
+from workbench.client.models import Change, Done, Frame, Run, RunChanged, RunDeleted, RunPage, RunsListed, StreamKey
+from workbench.client.sse import Event, EventParser
 from workbench.client.transport import Transport
-from workbench.client.views import (
-    Change,
-    Done,
-    Frame,
-    Run,
-    RunChanged,
-    RunDeleted,
-    RunPage,
-    RunsListed,
-    StreamKey,
-)
 
 _PAGE = 500
 

@@ -7,7 +7,7 @@ A sandbox that `up` started stays until `down`; one that `attach` had to start
 lives as long as anybody is attached to it, also when they are killed.
 """
 
-from workbench.sandbox.endpoint import Endpoint, SandboxError, SandboxNameError
+from workbench.client.endpoint import Endpoint, SandboxError, SandboxNameError
 from workbench.sandbox.lifecycle import Sandboxes
 from workbench.sandbox.status import ComponentStatus, SandboxStatus
 

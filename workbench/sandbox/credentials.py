@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from workbench.sandbox import certificates
-from workbench.sandbox.folder import SandboxFolder, write_private
+from workbench.sandbox.paths import SandboxFolder, write_private
 
 CONTROLLER_USER = "system:serviceaccount:c8s-system:c8s-controller"
 CONTROLLER_GROUPS = ("system:serviceaccounts", "system:serviceaccounts:c8s-system", "system:authenticated")

@@ -10,9 +10,9 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from workbench.client.endpoint import SandboxError
 from workbench.sandbox import credentials
-from workbench.sandbox.endpoint import SandboxError
-from workbench.sandbox.folder import SandboxFolder
+from workbench.sandbox.paths import SandboxFolder
 
 # -P: a folder called `controller` where the command was typed must not be taken for ours.
 _PYTHON = (sys.executable, "-P", "-m")

@@ -14,11 +14,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from workbench.sandbox import clusters, processes
-from workbench.sandbox.endpoint import Endpoint, SandboxError
-from workbench.sandbox.folder import SandboxFolder, SandboxState, read_state, state_root
+from workbench.client.endpoint import Endpoint, SandboxError
+from workbench.sandbox import kind_sandbox, processes
 from workbench.sandbox.launch import last_lines, launch, listen, own_version
 from workbench.sandbox.locks import FileLock
+from workbench.sandbox.paths import SandboxFolder, SandboxState, read_state, state_root
 from workbench.sandbox.status import ComponentStatus, Readiness, SandboxStatus, ask_ready
 
 Progress = Callable[[str], None]
@@ -47,12 +47,12 @@ class Sandboxes:
         """The names of the sandboxes that exist, running or not."""
         root = self.state or state_root()
         folders = [SandboxFolder(each) for each in root.iterdir()] if root.is_dir() else []
-        return tuple(sorted(each.name for each in folders if each.start_lock.exists() or clusters.is_cluster(each)))
+        return tuple(sorted(each.name for each in folders if each.start_lock.exists() or kind_sandbox.is_cluster(each)))
 
     async def up(self, name: str, progress: Progress = _silent) -> Endpoint:
         """Start the sandbox, or find the one that runs, and keep it until `down`."""
         folder = self.folder(name)
-        if clusters.is_cluster(folder):
+        if kind_sandbox.is_cluster(folder):
             raise SandboxError(
                 f"the sandbox {name} is a kind cluster: `c8s up --kind --name {name}`, or choose another"
             )
@@ -72,8 +72,8 @@ class Sandboxes:
         folder = self.folder(name)
         if not folder.root.is_dir():
             return False
-        if clusters.is_cluster(folder):
-            return await clusters.down(folder, delete=delete, progress=progress)
+        if kind_sandbox.is_cluster(folder):
+            return await kind_sandbox.down(folder, delete=delete, progress=progress)
         async with _exclusive(folder):
             ran = _runs(folder)
             folder.keep.unlink(missing_ok=True)
@@ -84,8 +84,8 @@ class Sandboxes:
 
     async def status(self, name: str) -> SandboxStatus:
         folder = self.folder(name)
-        if clusters.is_cluster(folder):
-            return await clusters.status(folder)
+        if kind_sandbox.is_cluster(folder):
+            return await kind_sandbox.status(folder)
         if not folder.start_lock.exists():
             return SandboxStatus(name, "absent", folder.root)
         state = read_state(folder) if _runs(folder) else None
@@ -120,7 +120,7 @@ class Sandboxes:
             SandboxError: it is not.
         """
         folder = self.folder(name)
-        if not _runs(folder) and not clusters.is_cluster(folder):
+        if not _runs(folder) and not kind_sandbox.is_cluster(folder):
             raise SandboxError(f"sandbox {name} is not running; start it with `c8s up --name {name}`")
         return folder.kubeconfig
 
@@ -132,8 +132,8 @@ class Sandboxes:
             SandboxError: it does not run and `start` is False, or it can't be started.
         """
         folder = self.folder(name)
-        if clusters.is_cluster(folder):
-            async with clusters.attached(folder, progress) as endpoint:
+        if kind_sandbox.is_cluster(folder):
+            async with kind_sandbox.attached(folder, progress) as endpoint:
                 yield endpoint
             return
         if not start and not _runs(folder):

@@ -25,8 +25,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from workbench.sandbox import processes
-from workbench.sandbox.folder import Child, SandboxFolder, SandboxState, write_state
 from workbench.sandbox.locks import FileLock
+from workbench.sandbox.paths import Child, SandboxFolder, SandboxState, write_state
 
 _PR_SET_PDEATHSIG = 1
 # Loaded here, because nothing may be loaded between fork and exec of a process with threads.

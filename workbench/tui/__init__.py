@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from workbench.core.health import Sandbox
-    from workbench.sandbox.endpoint import Endpoint
-    from workbench.tui.ports import ShellCommand
+    from workbench.client.endpoint import Endpoint
+    from workbench.report.cluster_health import Sandbox
+    from workbench.tui.services.interfaces import ShellCommand
 
 __all__ = ["run_app"]
 
@@ -31,10 +31,10 @@ def run_app(
     Returns when the person leaves, or with 1 after a fault of ours was told. Nothing that runs is stopped by that.
     """
     from workbench.tui.app import Workbench
-    from workbench.tui.app_crash import exit_code, run
-    from workbench.tui.app_frame import likings
-    from workbench.tui.connection import connector
-    from workbench.tui.launching import Launcher
+    from workbench.tui.base_app import likings
+    from workbench.tui.crash import exit_code, run
+    from workbench.tui.services.connection import connector
+    from workbench.tui.services.launcher import Launcher
 
     app = Workbench(
         connector(endpoint),

@@ -16,16 +16,16 @@ from textual.screen import Screen
 from textual.signal import Signal
 
 from workbench.client.errors import ClientError
-from workbench.core.health import Sandbox
-from workbench.core.text import label
-from workbench.core.view_state import Layout, View
-from workbench.core.worktree import PIPELINE_FILES
-from workbench.tui.app_frame import PLAIN, FramedApp, Likings, key_of
-from workbench.tui.feed import Feed
-from workbench.tui.launching import Launcher
-from workbench.tui.ports import Connect, Controller, Launches, ShellCommand
+from workbench.report.cluster_health import Sandbox
+from workbench.session.view_state import Layout, View
+from workbench.submit.worktree import PIPELINE_FILES
+from workbench.text.sanitize import label
+from workbench.tui.base_app import PLAIN, FramedApp, Likings, key_of
 from workbench.tui.screens.base import WorkbenchScreen
 from workbench.tui.screens.runs import RunsScreen
+from workbench.tui.services.interfaces import Connect, Controller, Launches, ShellCommand
+from workbench.tui.services.launcher import Launcher
+from workbench.tui.services.run_feed import Feed
 
 _COALESCE = 0.05
 """Seconds within which changes of runs are shown together."""
@@ -163,7 +163,7 @@ class Workbench(FramedApp[int]):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Every action of the screen that the palette was called on, and what has no key."""
-        from workbench.tui.app_commands import commands
+        from workbench.tui.command_palette import commands
 
         yield SystemCommand("Theme", "Choose how it looks; kept for the next time", self.action_change_theme)
         yield SystemCommand("Screenshot", "Save a picture of the screen (SVG)", lambda: self.deliver_screenshot())
@@ -205,7 +205,7 @@ class Workbench(FramedApp[int]):
             self.push_screen(HelpScreen(self.screen))
 
     def action_messages(self) -> None:
-        from workbench.tui.screens.messages import MessagesScreen
+        from workbench.tui.screens.notifications import MessagesScreen
 
         if not self.screen.is_modal and not isinstance(self.screen, MessagesScreen):
             self.push_screen(MessagesScreen())
@@ -255,7 +255,7 @@ class Workbench(FramedApp[int]):
     async def _launch(
         self, launcher: Launches, controller: Controller, text: str | None, reuse_from: str | None
     ) -> None:
-        from workbench.tui.ports import LaunchError
+        from workbench.tui.services.interfaces import LaunchError
 
         try:
             definition = await launcher.definition(text=text)

@@ -10,7 +10,7 @@ from textual.app import App
 from textual.color import Color
 from textual.theme import Theme
 
-from workbench.core import text
+from workbench.text import sanitize
 
 DARK = Theme(
     name="c8s-dark",
@@ -155,7 +155,7 @@ def _palette(
 
 
 @lru_cache(maxsize=512)
-def rich_style(style: text.Style) -> Style:
+def rich_style(style: sanitize.Style) -> Style:
     """The style of a piece of a log line for the screen."""
     return Style(
         color=_rich_colour(style.foreground),
@@ -169,7 +169,7 @@ def rich_style(style: text.Style) -> Style:
     )
 
 
-def _rich_colour(colour: text.Colour | None) -> str | None:
+def _rich_colour(colour: sanitize.Colour | None) -> str | None:
     if colour is None:
         return None
     if isinstance(colour, int):

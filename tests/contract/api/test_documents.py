@@ -5,8 +5,8 @@ from pathlib import Path
 
 from controller import settings
 from controller.api import openapi
-from controller.api.access import RULES
-from controller.api.problems import TYPES
+from controller.api.auth.permissions import RULES
+from controller.api.http.problems import TYPES
 
 DOCS = Path(__file__).parents[3] / "docs"
 

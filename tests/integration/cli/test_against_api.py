@@ -13,10 +13,10 @@ import pytest
 
 from controller.kube import PIPELINE_RUNS
 from controller.logs import Block, Stream
-from tests.unit.api.fakes import ANN, World, world
+from tests.unit.controller.api.fakes import ANN, World, world
 from workbench.cli.options import Target
-from workbench.cli.output import Look
-from workbench.cli.session import Session
+from workbench.cli.output.console import Look
+from workbench.cli.run_session.session import Session
 from workbench.client import (
     Client,
     Forbidden,
@@ -29,9 +29,9 @@ from workbench.client import (
     StreamKey,
     Unauthorized,
 )
-from workbench.client.views import Done
-from workbench.core.submission import Order
-from workbench.sandbox.endpoint import Endpoint
+from workbench.client.endpoint import Endpoint
+from workbench.client.models import Done
+from workbench.submit.submit import Order
 
 STEP = {"name": "build", "image": "busybox:1", "commands": ["echo hello"]}
 PIPELINE: dict[str, Any] = {"name": "hello", "steps": [STEP]}

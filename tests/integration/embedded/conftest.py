@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from embedded import controllers
-from embedded.machinery.errors import ApiError
-from embedded.machinery.ports import LogOptions
-from embedded.machinery.registry import Registry
-from embedded.machinery.resources import JOBS, NAMESPACES, PODS, ResourceType
-from embedded.runner import Runner, RunnerSettings
-from embedded.runner.cgroups import Mode
-from embedded.storage.store import Store
+from embedded.api.interfaces import LogOptions
+from embedded.api.scheme import JOBS, NAMESPACES, PODS, ResourceType
+from embedded.api.status_errors import ApiError
+from embedded.kubelet import Runner, RunnerSettings
+from embedded.kubelet.container.cgroups import Mode
+from embedded.registry.registry import Registry
+from embedded.storage.sqlite import Store
 
 Json = dict[str, Any]
 PATIENCE = 20.0

@@ -5,16 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from embedded.machinery.errors import ApiError
-from embedded.machinery.resources import (
-    CONFIG_MAPS,
-    EVENTS,
-    JOBS,
-    NAMESPACES,
-    PODS,
-    RESOURCE_QUOTAS,
-    SERVICE_ACCOUNTS,
-)
+from embedded.api.scheme import CONFIG_MAPS, EVENTS, JOBS, NAMESPACES, PODS, RESOURCE_QUOTAS, SERVICE_ACCOUNTS
+from embedded.api.status_errors import ApiError
 from tests.integration.embedded.conftest import Cluster, sh
 
 Json = dict[str, Any]

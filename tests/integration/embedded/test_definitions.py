@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from embedded.machinery.errors import ApiError
-from embedded.machinery.resources import CUSTOM_RESOURCE_DEFINITIONS
+from embedded.api.scheme import CUSTOM_RESOURCE_DEFINITIONS
+from embedded.api.status_errors import ApiError
 from tests.integration.embedded.conftest import Cluster
 
 _NAME = "boxes.example.com"

@@ -12,9 +12,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from embedded.machinery.errors import ApiError
-from embedded.machinery.ports import ExecError, ExecOptions
-from embedded.machinery.resources import PODS
+from embedded.api.interfaces import ExecError, ExecOptions
+from embedded.api.scheme import PODS
+from embedded.api.status_errors import ApiError
 from tests.contract.embedded.cluster import Cluster as Server
 from tests.contract.embedded.cluster import running as serving
 from tests.integration.embedded.conftest import Cluster, alive

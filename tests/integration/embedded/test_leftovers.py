@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from embedded.machinery.resources import JOBS, PODS
-from embedded.runner.orphans import MARK
+from embedded.api.scheme import JOBS, PODS
+from embedded.kubelet.container.orphans import MARK
 from tests.integration.embedded.conftest import Cluster, alive, running
 
 Json = dict[str, Any]
@@ -74,7 +74,7 @@ async def test_stopping_the_cluster_ends_its_pods_and_says_so(tmp_path: Path) ->
 _LIFE = """
 import asyncio, sys
 from pathlib import Path
-from embedded.machinery.resources import PODS
+from embedded.api.scheme import PODS
 from tests.integration.embedded.conftest import running
 
 async def main():

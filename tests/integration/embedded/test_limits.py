@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from embedded.machinery.ports import ExecOptions
-from embedded.machinery.resources import NODES
-from embedded.runner import cgroups
+from embedded.api.interfaces import ExecOptions
+from embedded.api.scheme import NODES
+from embedded.kubelet.container import cgroups
 from tests.integration.embedded.conftest import Cluster, running
 
 Json = dict[str, Any]

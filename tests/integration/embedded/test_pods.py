@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from embedded.machinery.errors import ApiError
-from embedded.machinery.resources import EVENTS, JOBS, PODS, SECRETS
+from embedded.api.scheme import EVENTS, JOBS, PODS, SECRETS
+from embedded.api.status_errors import ApiError
 from tests.integration.embedded.conftest import Cluster, running, sh
 
 Json = dict[str, Any]

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from embedded.machinery.resources import EVENTS, PODS
-from embedded.storage.store import Key
+from embedded.api.scheme import EVENTS, PODS
+from embedded.storage.sqlite import Key
 from tests.integration.embedded.conftest import Cluster
 
 Json = dict[str, Any]

@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from embedded.access.identity import MASTERS, Authenticator, User
-from embedded.access.rbac import Authorizer
-from embedded.machinery.registry import Registry
-from embedded.machinery.resources import CONFIG_MAPS, NAMESPACES
-from embedded.runner import Runner, RunnerSettings
-from embedded.server import patience
-from embedded.server.app import Server
-from embedded.storage.store import Store
+from embedded.api.scheme import CONFIG_MAPS, NAMESPACES
+from embedded.apiserver import timeouts
+from embedded.apiserver.server import Server
+from embedded.auth.rbac import Authorizer
+from embedded.auth.tokens import MASTERS, Authenticator, User
+from embedded.kubelet import Runner, RunnerSettings
+from embedded.registry.registry import Registry
+from embedded.storage.sqlite import Store
 
 _HEAD = "Host: localhost\r\nAuthorization: Bearer t\r\n"
 _PATH = "/api/v1/namespaces/default/configmaps"
@@ -40,7 +40,7 @@ class Served:
 @pytest.fixture
 async def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Served]:
     for limit in ("HEAD", "BODY", "READING"):
-        monkeypatch.setattr(patience, limit, 0.2)
+        monkeypatch.setattr(timeouts, limit, 0.2)
     store = Store(tmp_path / "db")
     registry = Registry(store)
     registry.create(NAMESPACES, {"metadata": {"name": "default"}})

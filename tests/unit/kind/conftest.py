@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kind.command import Finished, OnLine
+from kind.tools.process import Finished, OnLine
 
 Plays = Callable[..., Path]
 

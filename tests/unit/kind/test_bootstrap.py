@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from kind.bootstrap import Bootstrap, Options, dry_run
-from kind.cluster import Ports
+from kind.cluster_record import Record, choose_ports, is_ours, read_record, write_record
 from kind.errors import KindError, NotOursError
 from kind.plan import Step
-from kind.record import Record, choose_ports, is_ours, read_record, write_record
+from kind.tools.kind_cli import Ports
 from tests.unit.kind.conftest import Programs
 
 INSPECT = "docker container inspect --format {{json .}} c8s-control-plane"
@@ -126,7 +126,7 @@ def test_a_record_is_private_and_survives(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("ports", "ours"), [((18080, 18900), True), ((18080, 18901), False)])
 def test_before_its_id_is_known_a_node_is_known_by_its_ports(ports: tuple[int, int], ours: bool) -> None:
-    from kind.docker import parsed_container
+    from kind.tools.docker_cli import parsed_container
 
     node = parsed_container(json.loads(container(ports=ports)))
     assert is_ours(Record("c8s", Ports(18080, 18900), "image"), node) is ours

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from kind.docker import DockerInfo
 from kind.doctor import GIB, Finding, Machine, judge_docker, judge_machine, parsed_routes
+from kind.tools.docker_cli import DockerInfo
 
 NOW = 1_795_421_477.0
 WELL = DockerInfo(

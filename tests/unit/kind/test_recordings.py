@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from kind.cluster import Kind, Ports, config, progress
-from kind.docker import Docker
 from kind.errors import KindError, PortTakenError, ProgramFailedError, ProgramMissingError
+from kind.tools.docker_cli import Docker
+from kind.tools.kind_cli import Kind, Ports, config, progress
 from tests.unit.kind.conftest import Plays
 
 IMAGE = "kindest/node:v1.36.2"
@@ -107,8 +107,8 @@ async def test_a_create_that_fails_says_why(plays: Plays, file: Path, play: str,
 
 async def create_at_once(file: Path, image: str = IMAGE) -> None:
     """`kind create` without `--wait`, as the failures were recorded, judged as ours are."""
-    from kind.cluster import create_failure
-    from kind.command import run
+    from kind.tools.kind_cli import create_failure
+    from kind.tools.process import run
 
     command = ["kind", "create", "cluster", "--name", "c8s", "--image", image, "--config", str(file)]
     raise create_failure(await run(command, timeout=30), image)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, ClassVar, cast
 from textual.screen import Screen
 from textual.widgets import Footer
 
-from workbench.core.view_state import Layout
-from workbench.tui.widgets.top_bar import TopBar
+from workbench.session.view_state import Layout
+from workbench.tui.widgets.header import TopBar
 
 if TYPE_CHECKING:
     from workbench.tui.app import Workbench

@@ -13,11 +13,11 @@ from textual.containers import VerticalScroll
 from textual.widgets import Footer, Static
 
 from workbench.client.errors import ClientError
-from workbench.core.health import Section, sandbox_section, sections
-from workbench.core.text import label
+from workbench.report.cluster_health import Section, sandbox_section, sections
+from workbench.text.sanitize import label
 from workbench.tui.screens.base import WorkbenchScreen
 from workbench.tui.theme import palette
-from workbench.tui.widgets.top_bar import TopBar
+from workbench.tui.widgets.header import TopBar
 
 _EVERY = 2.0
 _NAMES = 44

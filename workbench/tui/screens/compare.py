@@ -15,18 +15,18 @@ from textual.strip import Strip
 from textual.widgets import Footer, Static
 
 from workbench.client.errors import ClientError
-from workbench.client.views import Step
-from workbench.core.comparing import Difference, StepPair, first_difference, step_pairs
-from workbench.core.logfile import LogFile, LogFileError
-from workbench.core.report import duration_text
-from workbench.core.text import clean, label
-from workbench.tui.ports import Controller
+from workbench.client.models import Step
+from workbench.logs.log_file import LogFile, LogFileError
+from workbench.report.compare import Difference, StepPair, first_difference, step_pairs
+from workbench.report.report import duration_text
+from workbench.text.sanitize import clean, label
 from workbench.tui.screens.base import WorkbenchScreen
+from workbench.tui.services.interfaces import Controller
 from workbench.tui.theme import Palette, palette, sign
-from workbench.tui.widgets.log_pane import stream_of
-from workbench.tui.widgets.painting import cell
-from workbench.tui.widgets.rows import Rows
-from workbench.tui.widgets.top_bar import TopBar
+from workbench.tui.widgets.header import TopBar
+from workbench.tui.widgets.list_view import Rows
+from workbench.tui.widgets.log.pane import stream_of
+from workbench.tui.widgets.segments import cell
 
 
 class PairList(Rows):

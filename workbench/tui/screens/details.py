@@ -17,17 +17,17 @@ from textual.strip import Strip
 from textual.widgets import Footer, Static, TabbedContent, TabPane
 
 from workbench.client.errors import ClientError
-from workbench.client.views import Artifact, Run, RunEvent, Step
-from workbench.core.inspection import Fact, environment, frozen_yaml, run_facts, step_facts
-from workbench.core.log_saving import SaveError, reserved
-from workbench.core.text import clean, label
-from workbench.tui.app_frame import key_of
-from workbench.tui.handing_over import open_file, opened_folder
+from workbench.client.models import Artifact, Run, RunEvent, Step
+from workbench.logs.save import SaveError, reserved
+from workbench.report.details import Fact, environment, frozen_yaml, run_facts, step_facts
+from workbench.text.sanitize import clean, label
+from workbench.tui.base_app import key_of
 from workbench.tui.screens.base import WorkbenchScreen
+from workbench.tui.terminal.external_programs import open_file, opened_folder
 from workbench.tui.theme import Palette, palette
-from workbench.tui.widgets.painting import age_text, cell
-from workbench.tui.widgets.rows import Rows
-from workbench.tui.widgets.top_bar import TopBar
+from workbench.tui.widgets.header import TopBar
+from workbench.tui.widgets.list_view import Rows
+from workbench.tui.widgets.segments import age_text, cell
 
 _NAMES = 18
 

@@ -12,8 +12,8 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
 from controller.pipeline.problems import Problem
-from workbench.core.text import label
-from workbench.tui.app_frame import key_of
+from workbench.text.sanitize import label
+from workbench.tui.base_app import key_of
 from workbench.tui.theme import palette
 
 

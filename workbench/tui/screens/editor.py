@@ -20,24 +20,24 @@ from textual.timer import Timer
 from textual.widgets import Footer, Static, TextArea
 
 from controller.pipeline.problems import Problem
-from workbench.client.views import Step
-from workbench.core.checking import check
-from workbench.core.completion import choices
-from workbench.core.document import ChangedOnDiskError, Document, DocumentError, Opened, open_document
-from workbench.core.drafts import DraftError, Drafts, drafts_folder
-from workbench.core.plan import planned_steps
-from workbench.core.text import label
-from workbench.core.view_state import Layout
-from workbench.tui.app_frame import key_of
+from workbench.client.models import Step
+from workbench.pipeline_file.completion import choices
+from workbench.pipeline_file.document import ChangedOnDiskError, Document, DocumentError, Opened, open_document
+from workbench.pipeline_file.drafts import DraftError, Drafts, drafts_folder
+from workbench.pipeline_file.load import check
+from workbench.pipeline_file.preview import planned_steps
+from workbench.session.view_state import Layout
+from workbench.text.sanitize import label
+from workbench.tui.base_app import key_of
 from workbench.tui.screens.base import WorkbenchScreen
 from workbench.tui.screens.dialogs import Confirm
 from workbench.tui.theme import palette
-from workbench.tui.widgets.choice_list import ChoiceList
-from workbench.tui.widgets.dag_view import DagView
-from workbench.tui.widgets.problem_list import ProblemList
-from workbench.tui.widgets.rows import Rows
-from workbench.tui.widgets.top_bar import TopBar
-from workbench.tui.widgets.yaml_editor import YamlEditor
+from workbench.tui.widgets.dag.view import DagView
+from workbench.tui.widgets.editor.completion_list import ChoiceList
+from workbench.tui.widgets.editor.problem_list import ProblemList
+from workbench.tui.widgets.editor.yaml_editor import YamlEditor
+from workbench.tui.widgets.header import TopBar
+from workbench.tui.widgets.list_view import Rows
 
 _CHECK_AFTER = 0.12
 """Seconds without a keystroke after which the text is checked."""

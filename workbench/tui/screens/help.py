@@ -15,7 +15,7 @@ from textual.dom import DOMNode
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
-from workbench.tui.app_frame import FramedApp, key_of
+from workbench.tui.base_app import FramedApp, key_of
 from workbench.tui.theme import SIGNS, palette
 
 _KEYS = 20

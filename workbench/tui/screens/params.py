@@ -13,8 +13,8 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Select, Static
 
-from workbench.core.checking import ParameterError, resolve_params
-from workbench.core.text import label
+from workbench.pipeline_file.load import ParameterError, resolve_params
+from workbench.text.sanitize import label
 
 
 class ParamsDialog(ModalScreen[dict[str, str] | None]):

@@ -14,24 +14,24 @@ from textual.containers import Container
 from textual.reactive import reactive
 from textual.widgets import Footer, Static
 
-from workbench.client.views import Run, Step
-from workbench.core.log_saving import SaveError, save
-from workbench.core.logfile import LogFileError
-from workbench.core.report import duration_text, run_duration
-from workbench.core.step_log import StepLogs
-from workbench.core.text import label
-from workbench.core.view_state import Layout
-from workbench.tui import clipboard
-from workbench.tui.handing_over import hand_over
-from workbench.tui.log_feed import LogFeed, Wanted
-from workbench.tui.run_actions import RunActions
+from workbench.client.models import Run, Step
+from workbench.logs.log_file import LogFileError
+from workbench.logs.save import SaveError, save
+from workbench.logs.step_logs import StepLogs
+from workbench.report.report import duration_text, run_duration
+from workbench.session.view_state import Layout
+from workbench.text.sanitize import label
+from workbench.tui.screens.run_actions import RunActions
+from workbench.tui.services.log_feed import LogFeed, Wanted
+from workbench.tui.terminal import clipboard
+from workbench.tui.terminal.external_programs import hand_over
 from workbench.tui.theme import palette, sign
-from workbench.tui.widgets.dag_view import DagView
-from workbench.tui.widgets.log_grid import LOG_LOOK, LogGrid, log_look
-from workbench.tui.widgets.log_pane import LogPane
-from workbench.tui.widgets.rows import Rows
+from workbench.tui.widgets.dag.view import DagView
+from workbench.tui.widgets.header import TopBar
+from workbench.tui.widgets.list_view import Rows
+from workbench.tui.widgets.log.grid import LOG_LOOK, LogGrid, log_look
+from workbench.tui.widgets.log.pane import LogPane
 from workbench.tui.widgets.step_list import StepList
-from workbench.tui.widgets.top_bar import TopBar
 
 _WIDE = 100
 """Columns from which on there is room for the graph."""

@@ -16,21 +16,21 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Footer, Input, Static
 
 from workbench.client.errors import ClientError
-from workbench.client.views import KeptPipeline, Run
-from workbench.core.run_filter import ORDERS, RunFilter
-from workbench.core.text import label
-from workbench.core.view_state import Layout
-from workbench.tui.app_frame import key_of
-from workbench.tui.launching import KeptLauncher
-from workbench.tui.ports import Controller
-from workbench.tui.previewing import last_lines, telling_step
-from workbench.tui.run_actions import RunActions
+from workbench.client.models import KeptPipeline, Run
+from workbench.runs.run_filter import ORDERS, RunFilter
+from workbench.session.view_state import Layout
+from workbench.text.sanitize import label
+from workbench.tui.base_app import key_of
+from workbench.tui.screens.run_actions import RunActions
+from workbench.tui.services.interfaces import Controller
+from workbench.tui.services.launcher import KeptLauncher
+from workbench.tui.services.preview import last_lines, telling_step
 from workbench.tui.theme import palette, sign
-from workbench.tui.widgets.dag_view import DagView
+from workbench.tui.widgets.dag.view import DagView
+from workbench.tui.widgets.header import TopBar
+from workbench.tui.widgets.list_view import Rows
 from workbench.tui.widgets.pipelines_list import HERE, PipelinesList
-from workbench.tui.widgets.rows import Rows
 from workbench.tui.widgets.runs_table import RunsHeading, RunsTable
-from workbench.tui.widgets.top_bar import TopBar
 
 _IDLE = 0.3
 """Seconds after the first picture until what the next screen needs is loaded."""

@@ -7,11 +7,11 @@ from typing import ClassVar
 from rich.segment import Segment
 from textual.strip import Strip
 
-from workbench.client.views import KeptPipeline
-from workbench.core.text import label
+from workbench.client.models import KeptPipeline
+from workbench.text.sanitize import label
 from workbench.tui.theme import Palette
-from workbench.tui.widgets.painting import cell
-from workbench.tui.widgets.rows import Rows
+from workbench.tui.widgets.list_view import Rows
+from workbench.tui.widgets.segments import cell
 
 HERE = "here"
 """The key of this folder's pipeline; those of the cluster have `kept/` before their names."""

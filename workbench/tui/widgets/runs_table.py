@@ -10,14 +10,14 @@ from rich.segment import Segment
 from textual.strip import Strip
 from textual.widgets import Static
 
-from workbench.client.views import Run
-from workbench.core.report import duration_text, run_duration
-from workbench.core.run_filter import RunFilter
-from workbench.core.run_list import RunList
-from workbench.core.text import label
+from workbench.client.models import Run
+from workbench.report.report import duration_text, run_duration
+from workbench.runs.run_filter import RunFilter
+from workbench.runs.run_list import RunList
+from workbench.text.sanitize import label
 from workbench.tui.theme import Palette, sign
-from workbench.tui.widgets.painting import age_text, cell
-from workbench.tui.widgets.rows import Rows
+from workbench.tui.widgets.list_view import Rows
+from workbench.tui.widgets.segments import age_text, cell
 
 _BAR = 12
 _NAME = 32

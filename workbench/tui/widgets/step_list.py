@@ -10,15 +10,15 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
-from workbench.client.views import Run, Step
-from workbench.core.dag import Graph, Row, outline
-from workbench.core.report import duration_text, spans
-from workbench.core.text import label
-from workbench.core.timeline import Scale, bars, critical_path
-from workbench.core.width import cell_width
+from workbench.client.models import Run, Step
+from workbench.dag import Graph, Row, outline
+from workbench.report.report import duration_text, spans
+from workbench.report.timeline import Scale, bars, critical_path
+from workbench.text.sanitize import label
+from workbench.text.width import cell_width
 from workbench.tui.theme import Palette, sign
-from workbench.tui.widgets.painting import cell
-from workbench.tui.widgets.rows import Rows
+from workbench.tui.widgets.list_view import Rows
+from workbench.tui.widgets.segments import cell
 
 _TIME = 7
 _NAME = 26

@@ -1,0 +1,1 @@
+"""Tar archives of a step: packing, unpacking and the temporary files in between."""

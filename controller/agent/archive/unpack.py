@@ -1,0 +1,211 @@
+"""Unpacks an archive into the workspace so that nothing in it can reach outside.
+
+Directories are opened one name at a time and never through a link, and every file is made anew in the directory that
+was opened; so it does not matter what the archive, or a process beside us, puts there meanwhile. A link may only go
+up from where it really is, as far as the root, and then down: `..` after a name could pass through another link.
+"""
+
+# (pathlib would cost more to import than the whole of this work takes.)
+
+from __future__ import annotations
+
+import os
+import stat
+import zlib
+
+from ..errors import AgentError, shown
+from .tar_stream import DIRECTORY, HARD_LINK, SYMLINK, Member, Reader
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import BinaryIO
+
+MAX_BYTES = 16 * 1024**3
+MAX_ENTRIES = 500_000
+_PIECE = 256 * 1024
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class Unpacking:
+    """One archive into one root, with caps on what it may bring.
+
+    `any_link`: links may lead anywhere, as in the workspace that was kept; nothing is ever unpacked through one.
+    """
+
+    def __init__(
+        self, root: str, max_bytes: int = MAX_BYTES, max_entries: int = MAX_ENTRIES, *, any_link: bool = False
+    ) -> None:
+        self._any_link = any_link
+        self._root = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._at: tuple[tuple[str, ...], int] = ((), self._root)
+        self._max_bytes = max_bytes
+        self._max_entries = max_entries
+        self.files = 0
+        self.bytes = 0
+
+    def unpack(self, archive: BinaryIO) -> None:
+        """Unpacks a tar.gz. Raises AgentError with the name of the first entry that is refused."""
+        reader = Reader(_Inflated(archive, self._max_bytes).read)
+        for entries, member in enumerate(reader.members(), start=1):
+            if entries > self._max_entries:
+                raise AgentError(f"the archive has more than {self._max_entries} entries")
+            try:
+                self._one(member, reader)
+            except OSError as problem:
+                why = problem.strerror or type(problem).__name__
+                raise AgentError(f"the archive's entry {shown(member.name)} could not be unpacked: {why}") from None
+
+    def close(self) -> None:
+        """Closes the directories."""
+        if self._at[1] != self._root:
+            os.close(self._at[1])
+        os.close(self._root)
+
+    def _one(self, member: Member, reader: Reader) -> None:
+        parts = parts_of(member.name)
+        if member.type == DIRECTORY:
+            self._enter(parts, member.name)
+            if parts:
+                os.fchmod(self._at[1], member.mode | 0o700)
+            return
+        if not parts:
+            raise AgentError(f"the archive's entry {shown(member.name)} has no name; it is refused")
+        if member.type == HARD_LINK:
+            raise AgentError(f"the archive's entry {shown(member.name)} is a hard link; it is refused")
+        folder = self._enter(parts[:-1], member.name)
+        if member.type == SYMLINK:
+            if not self._any_link:
+                check_link(parts, member.target)
+            self._make_way(parts[-1], folder)
+            os.symlink(member.target, parts[-1], dir_fd=folder)
+        else:
+            self._file(parts[-1], folder, member, reader)
+        self.files += 1
+
+    def _file(self, name: str, folder: int, member: Member, reader: Reader) -> None:
+        self.bytes += member.size
+        if self.bytes > self._max_bytes:
+            raise AgentError(f"the archive unpacks to more than {self._max_bytes} bytes")
+        mode = member.mode | 0o600
+        try:
+            file = os.open(name, _NEW_FILE, mode, dir_fd=folder)
+        except FileExistsError:
+            self._make_way(name, folder)
+            file = os.open(name, _NEW_FILE, mode, dir_fd=folder)
+        try:
+            for piece in reader.content():
+                view = memoryview(piece)
+                while view:
+                    view = view[os.write(file, view) :]
+            os.utime(file, (member.mtime, member.mtime))
+        finally:
+            os.close(file)
+
+    def _make_way(self, name: str, folder: int) -> None:
+        """Removes a file or link of this name; a directory stays and makes the entry fail."""
+        try:
+            os.unlink(name, dir_fd=folder)
+        except FileNotFoundError:
+            return
+
+    def _enter(self, parts: tuple[str, ...], name: str) -> int:
+        """The directory, made where it is missing; refuses to pass through anything else."""
+        at, folder = self._at
+        if at == parts:
+            return folder
+        self._leave()
+        folder = self._root
+        for number, part in enumerate(parts):
+            below = self._open(part, folder, name)
+            if folder != self._root:
+                os.close(folder)
+            folder = below
+            self._at = (parts[: number + 1], folder)
+        return folder
+
+    def _leave(self) -> None:
+        at, self._at = self._at, ((), self._root)
+        if at[1] != self._root:
+            os.close(at[1])
+
+    def _open(self, part: str, folder: int, name: str) -> int:
+        for _ in range(2):
+            try:
+                return os.open(part, _DIRECTORY, dir_fd=folder)
+            except FileNotFoundError:
+                os.mkdir(part, 0o755, dir_fd=folder)
+            except OSError:
+                if stat.S_ISLNK(os.stat(part, dir_fd=folder, follow_symlinks=False).st_mode):
+                    what = "a link"
+                else:
+                    what = "not a directory"
+                raise AgentError(
+                    f"the archive's entry {shown(name)} is below {shown(part)}, which is {what}; it is refused"
+                ) from None
+        return os.open(part, _DIRECTORY, dir_fd=folder)
+
+
+def parts_of(name: str) -> tuple[str, ...]:
+    """The parts of an entry's path; raises when it is absolute or climbs."""
+    if name.startswith("/"):
+        raise AgentError(f"the archive's entry {shown(name)} has an absolute path; it is refused")
+    parts = tuple(part for part in name.split("/") if part not in ("", "."))
+    if ".." in parts or "\0" in name:
+        raise AgentError(f"the archive's entry {shown(name)} has '..' in its path; it is refused")
+    return parts
+
+
+def check_link(parts: tuple[str, ...], target: str) -> None:
+    """Raises unless a link at this place leads to somewhere inside the root, whatever else is in there."""
+    named = f"the archive's entry {shown('/'.join(parts))} is a link to {shown(target)}"
+    if not target or target.startswith("/") or "\0" in target:
+        raise AgentError(f"{named}, an absolute path; it is refused")
+    steps = [step for step in target.split("/") if step not in ("", ".")]
+    up = next((number for number, step in enumerate(steps) if step != ".."), len(steps))
+    if up > len(parts) - 1:
+        raise AgentError(f"{named}, outside of the workspace; it is refused")
+    if ".." in steps[up:]:
+        raise AgentError(f"{named}, with '..' after a name; it is refused")
+
+
+class _Inflated:
+    """The unpacked bytes of a gzip file, read as they are wanted; more than the cap allows is refused."""
+
+    def __init__(self, file: BinaryIO, max_bytes: int) -> None:
+        self._pieces = self._inflate(file)
+        self._buffer = b""
+        self._position = 0
+        # Headers and padding are allowed on top, but not endlessly.
+        self._room = max_bytes + max_bytes // 4 + 1024 * 1024
+
+    def read(self, size: int) -> bytes:
+        """Up to `size` bytes, b"" at the end."""
+        if self._position >= len(self._buffer):
+            self._buffer, self._position = next(self._pieces, b""), 0
+        piece = self._buffer[self._position : self._position + size]
+        self._position += len(piece)
+        return piece
+
+    def _inflate(self, file: BinaryIO) -> Iterator[bytes]:
+        engine = zlib.decompressobj(31)
+        data, unfinished = b"", False
+        while data := data or file.read(_PIECE):
+            unfinished = True
+            try:
+                piece = engine.decompress(data, 4 * _PIECE)
+            except zlib.error:
+                raise AgentError("the archive is damaged: it is not gzip") from None
+            self._room -= len(piece)
+            if self._room < 0:
+                raise AgentError("the archive unpacks to more than is allowed")
+            if piece:
+                yield piece
+            data = engine.unconsumed_tail
+            if engine.eof:
+                # Another gzip member may follow, and zeros that pad a tape's block.
+                data, unfinished = engine.unused_data.lstrip(b"\0"), False
+                engine = zlib.decompressobj(31)
+        if unfinished:
+            raise AgentError("the archive ends too early")

@@ -1,0 +1,184 @@
+"""The agent's calls to the API, and the transfers that they lead to."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from . import http_client
+from .errors import AgentError, NetworkError, RefusedError, shown
+from .settings import Settings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any, BinaryIO
+
+_ROUTES = "/api/v1/agent/"
+
+
+class Api:
+    """The agent's door of the controller."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._url = settings.api_url
+        self._token = settings.token
+
+    def link(self, what: str) -> dict[str, Any]:
+        """Where `source` or `artifacts/<slug>` is: url, sha256, size."""
+        found = self._call("GET", what, None)
+        if not (isinstance(found.get("url"), str) and isinstance(found.get("sha256"), str)):
+            raise AgentError(f"the API's answer about {what} is not understood")
+        return found
+
+    def upload_url(self, slug: str, attempt: str, size: int, sha256: str) -> str:
+        """Where to PUT the archive."""
+        found = self._call("POST", f"artifacts/{slug}/{attempt}", {"size": size, "sha256": sha256})
+        if not isinstance(found.get("url"), str):
+            raise AgentError("the API's answer to an upload is not understood")
+        return str(found["url"])
+
+    def commit(self, slug: str, attempt: str, manifest: dict[str, Any]) -> None:
+        """Says that the archive is whole and what is in it."""
+        self._call("PUT", f"artifacts/{slug}/{attempt}/manifest", manifest)
+
+    def cache(self, key: str) -> dict[str, Any] | None:
+        """Where the cache of a key is: url, sha256, size; None when there is none."""
+        try:
+            found = self._call("POST", "caches/lookup", {"key": key})
+        except RefusedError as refused:
+            if refused.status == 404:
+                return None
+            raise
+        if not (isinstance(found.get("url"), str) and isinstance(found.get("sha256"), str)):
+            raise AgentError("the API's answer about a cache is not understood")
+        return found
+
+    def cache_url(self, key: str, size: int, sha256: str) -> str:
+        """Where to PUT a cache's archive."""
+        found = self._call("POST", "caches", {"key": key, "size": size, "sha256": sha256})
+        if not isinstance(found.get("url"), str):
+            raise AgentError("the API's answer to a cache is not understood")
+        return str(found["url"])
+
+    def commit_cache(self, key: str, size: int, sha256: str) -> None:
+        """Says that a cache's archive is whole."""
+        self._call("PUT", "caches/manifest", {"key": key, "size": size, "sha256": sha256})
+
+    def workspace_terms(self, slug: str, attempt: str) -> dict[str, Any]:
+        """Whether the workspace of this attempt is to be kept (`wanted`, else `why` not), and its limit in bytes."""
+        found = self._call("GET", f"workspaces/{slug}/{attempt}", None)
+        if not isinstance(found.get("wanted"), bool) or not isinstance(found.get("limit"), int):
+            raise AgentError("the API's answer about a workspace is not understood")
+        return found
+
+    def workspace_url(self, slug: str, attempt: str, size: int, sha256: str) -> str:
+        """Where to PUT the archive of a workspace."""
+        found = self._call("POST", f"workspaces/{slug}/{attempt}", {"size": size, "sha256": sha256})
+        if not isinstance(found.get("url"), str):
+            raise AgentError("the API's answer to a workspace is not understood")
+        return str(found["url"])
+
+    def commit_workspace(self, slug: str, attempt: str, told: dict[str, Any]) -> None:
+        """Says that the archive of a workspace is whole, or why there is none (`problem`)."""
+        self._call("PUT", f"workspaces/{slug}/{attempt}/manifest", told)
+
+    def source_url(self, snapshot: dict[str, Any]) -> str | None:
+        """Where to PUT a repository's snapshot; None when it is there already."""
+        found = self._call("POST", "source", snapshot)
+        if found.get("present") is True:
+            return None
+        if not isinstance(found.get("url"), str):
+            raise AgentError("the API's answer to a snapshot is not understood")
+        return str(found["url"])
+
+    def commit_source(self, snapshot: dict[str, Any]) -> None:
+        """Says that the snapshot is whole and which commit it is."""
+        self._call("PUT", "source/manifest", snapshot)
+
+    def download(self, link: dict[str, Any], into: BinaryIO, what: str, *, again: bool = True) -> int:
+        """Fetches what a link leads to; its size in bytes. Raises unless it has the digest and size it should.
+
+        `again`: whether what can't be had is tried again for a while.
+        """
+        return (
+            http_client.retried(lambda: self._download(link, into, what)) if again else self._download(link, into, what)
+        )
+
+    def put(self, url: str, body: Callable[[], Iterable[bytes]], size: int) -> None:
+        """Sends a file to a link."""
+
+        def attempt() -> None:
+            headers = {"Content-Type": "application/gzip"}
+            response = http_client.request("PUT", self._absolute(url), headers, body(), size)
+            try:
+                if response.status >= 300:
+                    raise _refusal("the upload", response)
+            finally:
+                response.close()
+
+        http_client.retried(attempt)
+
+    def _download(self, link: dict[str, Any], into: BinaryIO, what: str) -> int:
+        into.seek(0)
+        into.truncate()
+        digest = hashlib.sha256()
+        size = 0
+        response = http_client.request("GET", self._absolute(link["url"]), {})
+        try:
+            if response.status != 200:
+                raise _refusal(f"the download of {what}", response)
+            for piece in response.pieces():
+                into.write(piece)
+                digest.update(piece)
+                size += len(piece)
+        finally:
+            response.close()
+        expected = link["sha256"].removeprefix("sha256:")
+        if digest.hexdigest() != expected:
+            raise NetworkError(f"what came for {what} is damaged: its SHA-256 is {digest.hexdigest()}, not {expected}")
+        return size
+
+    def _call(self, method: str, path: str, document: dict[str, Any] | None) -> dict[str, Any]:
+        return http_client.retried(lambda: self._call_once(method, path, document))
+
+    def _call_once(self, method: str, path: str, document: dict[str, Any] | None) -> dict[str, Any]:
+        headers = {"Authorization": f"Bearer {self._token}"}
+        body = b"" if document is None else json.dumps(document, separators=(",", ":")).encode()
+        if document is not None:
+            headers["Content-Type"] = "application/json"
+        response = http_client.request(
+            method,
+            self._url + _ROUTES + path,
+            headers,
+            (body,) if body else (),
+            None if document is None else len(body),
+        )
+        try:
+            if response.status >= 300:
+                raise _refusal(f"{method} {path}", response)
+            answer = response.body()
+        finally:
+            response.close()
+        try:
+            found = json.loads(answer) if answer else {}
+        except ValueError:
+            raise NetworkError(f"the API's answer to {method} {path} is not JSON") from None
+        return found if isinstance(found, dict) else {}
+
+    def _absolute(self, url: str) -> str:
+        return self._url + url if url.startswith("/") else url
+
+
+def _refusal(tried: str, response: http_client.Response) -> AgentError:
+    """The error for an answer of 300 and more: busy and broken servers may do better next time."""
+    detail = ""
+    try:
+        found = json.loads(response.body(64 * 1024))
+        detail = str(found.get("detail") or found.get("title") or "")
+    except (ValueError, AttributeError, NetworkError):
+        detail = ""
+    words = f"{tried} was refused with {response.status}" + (f": {shown(detail)}" if detail else "")
+    if response.status >= 500 or response.status in (408, 429):
+        return NetworkError(words)
+    return RefusedError(words, response.status)

@@ -1,0 +1,88 @@
+"""Finds the files that artifact globs name, below the workspace and nowhere else.
+
+`*` and `?` and `[…]` match within one name, `**` any number of directories; names that begin with a dot are
+names like others. A directory that is matched stands for all that is in it. Links are never followed.
+"""
+
+# ruff: noqa: PTH118
+# (pathlib would cost more to import than the whole of this work takes.)
+
+from __future__ import annotations
+
+import os
+
+from .errors import AgentError, shown
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def collect(root: str, globs: list[str], ignored: frozenset[str] = frozenset()) -> list[str]:
+    """The paths of files and links, relative to the root, sorted, each once. Raises when a glob finds nothing."""
+    found: set[str] = set()
+    for glob in globs:
+        matched = {path for path in _matches(root, _parts(glob)) if path not in ignored}
+        if not matched:
+            raise AgentError(f"the artifacts glob {shown(glob)} matches no file; what should it have found?")
+        found |= matched
+    return sorted(found, key=os.fsencode)
+
+
+def _parts(glob: str) -> list[str]:
+    parts = [part for part in glob.split("/") if part not in ("", ".")]
+    if glob.startswith("/") or ".." in parts or not parts:
+        raise AgentError(f"the artifacts glob {shown(glob)} does not stay below the workspace")
+    return parts
+
+
+def _matches(root: str, parts: list[str]) -> Iterator[str]:
+    yield from _below(root, "", tuple(parts), set())
+
+
+def _below(root: str, folder: str, parts: tuple[str, ...], seen: set[tuple[str, tuple[str, ...]]]) -> Iterator[str]:
+    """Matches of the remaining parts below a folder (a path that ends in a slash, or is empty)."""
+    if (folder, parts) in seen:
+        return
+    seen.add((folder, parts))
+    part, rest = parts[0], parts[1:]
+    if part == "**":
+        if rest:
+            yield from _below(root, folder, rest, seen)
+        for entry in _entries(root, folder):
+            path = folder + entry.name
+            if entry.is_dir(follow_symlinks=False):
+                yield from _below(root, f"{path}/", parts, seen)
+            elif not rest and _is_wanted(entry):
+                yield path
+        return
+    for entry in _entries(root, folder):
+        if not _name_matches(entry.name, part):
+            continue
+        path = folder + entry.name
+        if entry.is_dir(follow_symlinks=False):
+            yield from _below(root, f"{path}/", rest or ("**",), seen)
+        elif not rest and _is_wanted(entry):
+            yield path
+
+
+def _entries(root: str, folder: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(os.path.join(root, folder)) as entries:
+            return list(entries)
+    except OSError as problem:
+        raise AgentError(f"the folder {shown(folder or '.')} can't be read: {problem.strerror}") from None
+
+
+def _is_wanted(entry: os.DirEntry[str]) -> bool:
+    return entry.is_symlink() or entry.is_file(follow_symlinks=False)
+
+
+def _name_matches(name: str, pattern: str) -> bool:
+    if not any(each in pattern for each in "*?["):
+        return name == pattern
+    if pattern == "*":
+        return True
+    import fnmatch
+
+    return fnmatch.fnmatchcase(name, pattern)

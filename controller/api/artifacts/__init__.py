@@ -1,0 +1,1 @@
+"""Artifacts and saved workspaces in the object store, as the API reads them."""

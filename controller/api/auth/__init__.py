@@ -1,0 +1,1 @@
+"""Authentication by TokenReview and authorization by SubjectAccessReview."""

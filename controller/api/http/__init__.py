@@ -1,0 +1,1 @@
+"""HTTP concerns of every route: middleware, problem responses, ranges, uploads and downloads."""

@@ -1,0 +1,52 @@
+"""HTTP's `Range` for one range of bytes (RFC 9110, section 14): pure, used by signed links and artifacts."""
+
+import re
+from dataclasses import dataclass
+
+from controller.api.http.problems import ApiProblem
+
+_ONE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})")
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Bytes `start` to `stop` (not included) of an object of `size` bytes; `partial` when it isn't asked for whole."""
+
+    start: int
+    stop: int
+    size: int
+    partial: bool
+
+    @property
+    def status(self) -> int:
+        """200 or 206."""
+        return 206 if self.partial else 200
+
+    def headers(self) -> dict[str, str]:
+        """The headers that tell a reader what it is given."""
+        found = {"Accept-Ranges": "bytes", "Content-Length": str(self.stop - self.start)}
+        if self.partial:
+            found["Content-Range"] = f"bytes {self.start}-{self.stop - 1}/{self.size}"
+        return found
+
+
+def wanted(header: str | None, size: int) -> Slice:
+    """What a Range header asks for; the whole for none, several or an odd one, as the RFC allows.
+
+    A range outside of the object is a problem 416.
+    """
+    whole = Slice(0, size, size, partial=False)
+    match = _ONE.fullmatch((header or "").strip())
+    if match is None or match.groups() == ("", ""):
+        return whole
+    first, last = match.groups()
+    if not first:
+        start, stop = max(0, size - int(last)), size
+    else:
+        start, stop = int(first), min(size, int(last) + 1 if last else size)
+        if last and int(last) < start:
+            return whole
+    if start >= stop:
+        detail = f"the object has {size} bytes"
+        raise ApiProblem("range-not-satisfiable", detail, headers={"Content-Range": f"bytes */{size}"})
+    return Slice(start, stop, size, partial=True)

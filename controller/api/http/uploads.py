@@ -1,0 +1,81 @@
+"""Bodies that stream in: bounded in size and in silence, hashed as they pass, and cut off with a problem when
+they are wrong.
+
+The iterator raises before the store can take the object as whole, so that a refused upload leaves nothing behind.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+
+from starlette.requests import ClientDisconnect, Request
+
+from controller.api.http.problems import ApiProblem
+
+
+async def checked(chunks: AsyncIterator[bytes], sha256: str, size: int, *, magic: bytes) -> AsyncIterator[bytes]:
+    """Chunks as they are; raises when they do not begin, add up or hash as announced (hex digest, bytes)."""
+    digest, length, head = hashlib.sha256(), 0, b""
+    async for chunk in chunks:
+        head = (head + chunk)[: len(magic)] if len(head) < len(magic) else head
+        length += len(chunk)
+        digest.update(chunk)
+        yield chunk
+    if head != magic or length != size or digest.hexdigest() != sha256:
+        raise ApiProblem("digest-mismatch", f"{length} bytes with the digest sha256:{digest.hexdigest()} were stored")
+
+
+class Upload:
+    """One request's body.
+
+    `limit` is in bytes, `idle_seconds` the longest silence; `magic` is what it must begin with.
+    """
+
+    def __init__(self, request: Request, limit: int, idle_seconds: float, magic: bytes = b"") -> None:
+        self._request = request
+        self._limit = limit
+        self._idle = idle_seconds
+        self._magic = magic
+        self.size = 0
+        announced = request.headers.get("content-length", "")
+        if announced.isdigit() and int(announced[:20]) > limit:
+            raise self._too_large()
+
+    async def checked(self, sha256: str | None = None, size: int | None = None) -> AsyncIterator[bytes]:
+        """The body's chunks; raises at the end when it is not what was announced (hex digest, bytes)."""
+        digest = hashlib.sha256()
+        head = b""
+        async for chunk in self._chunks():
+            if len(head) < len(self._magic):
+                head = (head + chunk)[: len(self._magic)]
+                if not self._magic.startswith(head):
+                    raise ApiProblem("unsupported-media-type", "the body is not a tar.gz: it does not begin like gzip")
+            self.size += len(chunk)
+            if self.size > self._limit:
+                raise self._too_large()
+            digest.update(chunk)
+            yield chunk
+        if len(head) < len(self._magic):
+            raise ApiProblem("unsupported-media-type", "the body is not a tar.gz: it is too short")
+        if sha256 is not None and digest.hexdigest() != sha256:
+            raise ApiProblem("digest-mismatch", f"the body has the digest sha256:{digest.hexdigest()}")
+        if size is not None and self.size != size:
+            raise ApiProblem("digest-mismatch", f"the body has {self.size} bytes, not {size}")
+
+    async def _chunks(self) -> AsyncIterator[bytes]:
+        stream = self._request.stream()
+        while True:
+            try:
+                async with asyncio.timeout(self._idle):
+                    chunk = await anext(stream)
+            except StopAsyncIteration:
+                return
+            except TimeoutError:
+                raise ApiProblem("timeout", f"nothing of the body came for {self._idle:g} s") from None
+            except ClientDisconnect:
+                raise ApiProblem("bad-request", "the connection ended before the body did") from None
+            if chunk:
+                yield chunk
+
+    def _too_large(self) -> ApiProblem:
+        return ApiProblem("too-large", f"the body is larger than the {self._limit} bytes that are taken here")

@@ -1,0 +1,1 @@
+"""Request and response models: the public API and the API of agents."""

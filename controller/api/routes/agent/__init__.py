@@ -1,0 +1,1 @@
+"""Routes for agents in step pods; they accept capability tokens only."""

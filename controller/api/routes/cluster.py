@@ -1,0 +1,51 @@
+"""What the runs run on, read from the Nodes: people must see when images are ignored."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+
+from controller.api.auth.authenticator import Question
+from controller.api.auth.permissions import GROUP, GuardedRoute
+from controller.api.models import public
+from controller.api.state import services_of
+from controller.kube import NAMESPACES, NODES
+
+PROCESS_RUNTIME = "process://"
+
+router = APIRouter(prefix="/api/v1", tags=["cluster"], route_class=GuardedRoute)
+
+
+@router.get("/cluster", operation_id="cluster", response_model=public.ClusterAnswer)
+async def cluster(request: Request) -> Response:
+    """The runtime, whether it uses images, the Kubernetes version, and the namespaces in which the caller may
+    list runs.
+    """
+    services = services_of(request)
+    nodes = await services.client.list(NODES)
+    namespaces = await services.client.list(NAMESPACES)
+    allowed = []
+    for name in sorted(each["metadata"]["name"] for each in namespaces["items"]):
+        question = Question(verb="list", group=GROUP, resource="pipelineruns", namespace=name)
+        if await services.authenticator.allowed(request.state.user, question):
+            allowed.append(name)
+    return JSONResponse(
+        {**runtime_of(nodes["items"]), "version": await services.kubernetes_version(), "namespaces": allowed}
+    )
+
+
+def runtime_of(nodes: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """The runtime of the first Node (by name) and whether it runs images."""
+    found = sorted(
+        (
+            str(node["metadata"]["name"]),
+            str(((node.get("status") or {}).get("nodeInfo") or {}).get("containerRuntimeVersion", "")),
+        )
+        for node in nodes
+    )
+    runtime = found[0][1] if found else ""
+    return {
+        "runtime": runtime or None,
+        "images": "ignored" if runtime.startswith(PROCESS_RUNTIME) else "used",
+    }

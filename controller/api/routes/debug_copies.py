@@ -1,0 +1,69 @@
+"""A copy of a failed step, for a person to enter: a run of that one step, on the workspace that was kept of it.
+
+Who asks has to be allowed to see the run, to create runs and to run commands in pods: the workspace may hold whatever
+the step wrote. The copy is a run like any other; it ends by itself, and is deleted by who leaves it or by the sweep.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+from pydantic import ValidationError
+
+from controller.api import serializers
+from controller.api.artifacts.workspaces import copied_from, kept_attempt, place_in, workspace
+from controller.api.auth.permissions import GuardedRoute, may
+from controller.api.http.problems import ApiProblem
+from controller.api.models import public
+from controller.api.routes.runs import Key, find_run
+from controller.api.runs import request as creation
+from controller.api.runs import validation
+from controller.api.runs.create import launch
+from controller.api.state import services_of
+from controller.pipeline.debug_copy import copy_of_step
+from controller.pipeline.model import Pipeline
+
+log = logging.getLogger("c8s.api")
+
+router = APIRouter(prefix="/api/v1/namespaces/{ns}/runs/{run}", tags=["runs"], route_class=GuardedRoute)
+
+
+@router.post("/steps/{step}/copy", operation_id="copyStep", status_code=201, response_model=public.Run)
+async def copy_step(
+    request: Request, ns: str, run: str, step: str, body: public.CopyRequest, idempotency_key: Key = None
+) -> Response:
+    """Starts a copy of a failed step as it was left: its surroundings, its kept workspace, and nothing that it did."""
+    services, user = services_of(request), request.state.user.name
+    await may(request, "get", "pipelineruns", ns, name=run)
+    await may(request, "create", "pods", ns, subresource="exec", group="")
+    key = creation.idempotency(idempotency_key, user, f"{run}/{step}/copy", body)
+    found = await find_run(services, ns, run)
+    slug, attempt = kept_attempt(found, step, body.attempt)
+    await workspace(services.store, place_in(found, slug, attempt))
+    definition = await asyncio.to_thread(_definition, found, slug, body.seconds)
+    checked = await asyncio.to_thread(validation.checked, definition, (found.get("spec") or {}).get("params") or {})
+    made, new = await launch(services, ns, creation.copy_order(found, slug, attempt, checked, user), key)
+    if new:
+        told = {"namespace": ns, "run": made["metadata"]["name"], "copyOf": run, "step": slug, "user": user}
+        log.info("run created", extra=told)
+    headers = {"Location": f"/api/v1/namespaces/{ns}/runs/{made['metadata']['name']}"}
+    return JSONResponse(serializers.run_view(made, definition=True), status_code=201, headers=headers)
+
+
+def _definition(run: Mapping[str, Any], slug: str, seconds: int) -> Mapping[str, Any]:
+    name = run["metadata"]["name"]
+    if copied_from(run) is not None:
+        raise ApiProblem("conflict", f"the run {name} is a copy itself")
+    try:
+        pipeline = Pipeline.model_validate((run.get("spec") or {}).get("pipeline") or {})
+    except ValidationError:
+        raise ApiProblem(
+            "conflict", f"the pipeline of {name} is not valid for this version of the controller"
+        ) from None
+    found = copy_of_step(pipeline, slug, seconds)
+    if found is None:
+        raise ApiProblem("not-found", f"the pipeline of {name} has no step {slug}")
+    return found

@@ -1,0 +1,84 @@
+"""How a namespace is doing: what of the controller is ready, what waits, its quota, the pods of its steps; and what
+Kubernetes noted about one run.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+
+from controller.api import serializers
+from controller.api.auth.permissions import GuardedRoute
+from controller.api.models import public
+from controller.api.routes.runs import find_run
+from controller.api.runs import pagination
+from controller.api.state import services_of
+from controller.kube import EVENTS, PODS, RESOURCE_QUOTAS
+
+WAITING = frozenset({"Pending", "Queued"})
+OURS = "app.kubernetes.io/managed-by=c8s"
+
+router = APIRouter(prefix="/api/v1/namespaces/{ns}", tags=["cluster"], route_class=GuardedRoute)
+
+
+@router.get("/cluster", operation_id="namespaceCluster", response_model=public.NamespaceCluster)
+async def namespace_cluster(request: Request, ns: str) -> Response:
+    """The controller's parts, the runs that wait to begin, the namespace's quota and the pods of its steps."""
+    services = services_of(request)
+    quotas = await services.client.list(RESOURCE_QUOTAS, namespace=ns)
+    pods = await services.client.list(PODS, namespace=ns, label_selector=f"{OURS},{serializers.RUN_LABEL}")
+    return JSONResponse(
+        {
+            "ready": services.readiness.listed(),
+            "queue": queue_of(services.runs.list(ns), services.wall_clock()),
+            "quota": [limit for quota in quotas["items"] for limit in serializers.quota_view(quota)],
+            "pods": sorted((serializers.pod_view(each) for each in pods["items"]), key=lambda each: str(each["name"])),
+        }
+    )
+
+
+@router.get("/runs/{run}/events", operation_id="listRunEvents", response_model=public.RunEvents)
+async def list_run_events(request: Request, ns: str, run: str) -> Response:
+    """What was noted about the run, its Jobs and its pods, oldest first."""
+    services = services_of(request)
+    found = await find_run(services, ns, run)
+    pods = await services.client.list(PODS, namespace=ns, label_selector=f"{serializers.RUN_LABEL}={run}")
+    about = objects_of(found) | {("Pod", each["metadata"]["name"]) for each in pods["items"]}
+    events = await services.client.list(EVENTS, namespace=ns)
+    return JSONResponse({"items": events_of(events["items"], about, str(found["metadata"].get("uid", "")))})
+
+
+def queue_of(runs: Iterable[Mapping[str, Any]], now: float) -> dict[str, Any]:
+    """How many runs wait to begin, and the age of the oldest in seconds."""
+    created = [
+        pagination.time_of(str(run["metadata"].get("creationTimestamp") or ""))
+        for run in runs
+        if serializers.phase_of(run) in WAITING
+    ]
+    times = [each.timestamp() for each in created if each is not None]
+    return {"depth": len(created), "oldestSeconds": max(0.0, round(now - min(times), 3)) if times else None}
+
+
+def objects_of(run: Mapping[str, Any]) -> set[tuple[str, str]]:
+    """(kind, name) of the run, and of the Jobs and pods that its status knows."""
+    found = {("PipelineRun", str(run["metadata"]["name"]))}
+    for step in (run.get("status") or {}).get("steps") or ():
+        for attempt in step.get("attempts") or ():
+            for kind, field in (("Job", "jobName"), ("Pod", "podName")):
+                if attempt.get(field):
+                    found.add((kind, str(attempt[field])))
+    return found
+
+
+def events_of(events: Iterable[Mapping[str, Any]], about: set[tuple[str, str]], uid: str) -> list[dict[str, Any]]:
+    """The events about these objects, oldest first; of the run only those of this one, by its uid."""
+    found = []
+    for event in events:
+        involved = event.get("involvedObject") or {}
+        if (involved.get("kind"), involved.get("name")) not in about:
+            continue
+        if involved.get("kind") == "PipelineRun" and involved.get("uid") not in (None, "", uid):
+            continue
+        found.append(serializers.event_view(event))
+    return sorted(found, key=lambda each: (str(each["lastTime"] or ""), str(each["firstTime"] or "")))

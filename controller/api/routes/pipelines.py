@@ -1,0 +1,92 @@
+"""Pipelines that are kept in the cluster, as PipelineConfigs: listed, read, set and deleted.
+
+What is kept is checked as a run's pipeline is. A run carries a copy: later edits never change it.
+"""
+
+import asyncio
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+
+from controller.api import serializers
+from controller.api.auth.permissions import GuardedRoute
+from controller.api.http.problems import ApiProblem, entry
+from controller.api.models import public
+from controller.api.runs import validation
+from controller.api.state import services_of
+from controller.kube import PIPELINE_CONFIGS, AlreadyExists, Conflict, NotFound
+
+ATTEMPTS = 10
+
+router = APIRouter(prefix="/api/v1/namespaces/{ns}/pipelines", tags=["pipelines"], route_class=GuardedRoute)
+
+
+@router.get("", operation_id="listPipelines", response_model=public.PipelineList)
+async def list_pipelines(request: Request, ns: str) -> Response:
+    """The pipelines of the namespace, by name."""
+    found = await services_of(request).client.list(PIPELINE_CONFIGS, namespace=ns)
+    items = sorted((serializers.pipeline_view(each) for each in found["items"]), key=lambda each: str(each["name"]))
+    return JSONResponse({"items": items})
+
+
+@router.get("/{pipeline}", operation_id="getPipeline", response_model=public.PipelineAnswer)
+async def get_pipeline(request: Request, ns: str, pipeline: str) -> Response:
+    """One pipeline."""
+    try:
+        found = await services_of(request).client.get(PIPELINE_CONFIGS, pipeline, namespace=ns)
+    except NotFound:
+        raise _missing(ns, pipeline) from None
+    return JSONResponse(serializers.pipeline_view(found))
+
+
+@router.put(
+    "/{pipeline}",
+    operation_id="putPipeline",
+    response_model=public.PipelineAnswer,
+    responses={201: {"model": public.PipelineAnswer, "description": "Created"}},
+)
+async def put_pipeline(request: Request, ns: str, pipeline: str, body: public.PipelineRequest) -> Response:
+    """Sets the pipeline as a whole: 201 when it is new, else 200."""
+    services = services_of(request)
+    definition = await asyncio.to_thread(validation.checked_shape, body.definition)
+    if definition.pop("name") != pipeline:
+        listed = [entry("pipeline.name", f"the path says {pipeline}", path="definition.name")]
+        raise ApiProblem("pipeline-invalid", "the pipeline's name is not that of the path", listed)
+    for _ in range(ATTEMPTS):
+        try:
+            current = await services.client.get(PIPELINE_CONFIGS, pipeline, namespace=ns)
+        except NotFound:
+            current = None
+        try:
+            if current is None:
+                stored = await services.client.create(PIPELINE_CONFIGS, _new(ns, pipeline, definition), namespace=ns)
+            else:
+                stored = await services.client.update(PIPELINE_CONFIGS, {**current, "spec": definition})
+        except (AlreadyExists, Conflict):
+            continue
+        return JSONResponse(serializers.pipeline_view(stored), status_code=200 if current is not None else 201)
+    raise ApiProblem("conflict", f"the pipeline {pipeline} is being changed by others; try again")
+
+
+@router.delete("/{pipeline}", operation_id="deletePipeline", status_code=204, response_class=Response)
+async def delete_pipeline(request: Request, ns: str, pipeline: str) -> Response:
+    """Deletes the pipeline; its runs stay."""
+    try:
+        await services_of(request).client.delete(PIPELINE_CONFIGS, pipeline, namespace=ns)
+    except NotFound:
+        raise _missing(ns, pipeline) from None
+    return Response(status_code=204)
+
+
+def _missing(namespace: str, pipeline: str) -> ApiProblem:
+    return ApiProblem("not-found", f"there is no pipeline {pipeline} in the namespace {namespace}")
+
+
+def _new(namespace: str, name: str, definition: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "apiVersion": "c8s.dev/v1alpha1",
+        "kind": "PipelineConfig",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": definition,
+    }

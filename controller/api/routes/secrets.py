@@ -1,0 +1,106 @@
+"""Secrets that steps use: people set them and see names and keys; nothing reads a value back through this API.
+
+Only Secrets that were set here (label `c8s.dev/secret=true`) are ever touched: the namespace's others belong to
+someone else.
+"""
+
+import base64
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+
+from controller.api.auth.permissions import GuardedRoute
+from controller.api.http.problems import ApiProblem, entry
+from controller.api.models import public
+from controller.api.state import Services, services_of
+from controller.kube import SECRETS, AlreadyExists, Conflict, NotFound
+
+LABEL = "c8s.dev/secret"
+ATTEMPTS = 10
+SIZE_LIMIT = 1024 * 1024
+_KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
+
+router = APIRouter(prefix="/api/v1/namespaces/{ns}/secrets", tags=["secrets"], route_class=GuardedRoute)
+
+
+@router.get("", operation_id="listSecrets", response_model=public.SecretList)
+async def list_secrets(request: Request, ns: str) -> Response:
+    """The names and keys of the secrets that were set through this API."""
+    found = await services_of(request).client.list(SECRETS, namespace=ns, label_selector=f"{LABEL}=true")
+    items = sorted((_keys_of(secret) for secret in found["items"]), key=lambda each: str(each["name"]))
+    return JSONResponse({"items": items})
+
+
+@router.put("/{name}", operation_id="putSecret", response_model=public.SecretKeys)
+async def put_secret(request: Request, ns: str, name: str, body: public.SecretRequest) -> Response:
+    """Sets the named keys and keeps the others."""
+    services = services_of(request)
+    values = _encoded(body.data)
+    for _ in range(ATTEMPTS):
+        try:
+            current = await _ours(services, ns, name)
+            if current is None:
+                stored = await services.client.create(SECRETS, _new(ns, name, values), namespace=ns)
+            else:
+                data = {**(current.get("data") or {}), **values}
+                stored = await services.client.update(SECRETS, {**current, "data": data})
+        except (AlreadyExists, Conflict):
+            continue
+        return JSONResponse(_keys_of(stored))
+    raise ApiProblem("conflict", f"the secret {name} is being changed by others; try again")
+
+
+@router.delete("/{name}", operation_id="deleteSecret", status_code=204, response_class=Response)
+async def delete_secret(request: Request, ns: str, name: str) -> Response:
+    """Deletes the secret. Runs that have started keep the copy they were started with."""
+    services = services_of(request)
+    if await _ours(services, ns, name) is None:
+        raise ApiProblem("not-found", f"there is no secret {name} in the namespace {ns}")
+    await services.client.delete(SECRETS, name, namespace=ns)
+    return Response(status_code=204)
+
+
+async def _ours(services: Services, namespace: str, name: str) -> dict[str, Any] | None:
+    """The Secret, None when there is none; a problem when it was not set through this API."""
+    try:
+        secret = await services.client.get(SECRETS, name, namespace=namespace)
+    except NotFound:
+        return None
+    if (secret["metadata"].get("labels") or {}).get(LABEL) != "true":
+        raise ApiProblem("not-a-c8s-secret", f"the Secret {name} was not set through c8s; choose another name")
+    return dict(secret)
+
+
+def _encoded(data: Mapping[str, str]) -> dict[str, str]:
+    problems = [
+        entry("secret.key", "a key consists of letters, digits, '-', '_' and '.'", path="data")
+        for key in data
+        if not _KEY.fullmatch(key) or key in (".", "..")
+    ]
+    if problems:
+        raise ApiProblem("invalid", "a key of the secret is not valid", problems)
+    try:
+        raw = {key: value.encode() for key, value in data.items()}
+    except UnicodeEncodeError:
+        raise ApiProblem("invalid", "a value of the secret is not valid Unicode") from None
+    if sum(map(len, raw.values())) > SIZE_LIMIT:
+        raise ApiProblem("too-large", f"a secret holds at most {SIZE_LIMIT} bytes")
+    return {key: base64.b64encode(value).decode() for key, value in raw.items()}
+
+
+def _new(namespace: str, name: str, values: Mapping[str, str]) -> dict[str, Any]:
+    labels = {LABEL: "true", "app.kubernetes.io/managed-by": "c8s"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "Opaque",
+        "metadata": {"name": name, "namespace": namespace, "labels": labels},
+        "data": dict(values),
+    }
+
+
+def _keys_of(secret: Mapping[str, Any]) -> dict[str, Any]:
+    return {"name": secret["metadata"]["name"], "keys": sorted(secret.get("data") or {})}

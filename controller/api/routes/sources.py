@@ -1,0 +1,45 @@
+"""Working trees that people send: stored by the digest of their bytes, checked while they stream in.
+
+Nothing of a body that does not have its announced digest, or is too large, stays in the store. A source that is there
+already is not read again.
+"""
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+
+from controller.api.auth.permissions import GuardedRoute
+from controller.api.http.problems import ApiProblem
+from controller.api.http.uploads import Upload
+from controller.api.models import public
+from controller.api.state import services_of
+
+GZIP = b"\x1f\x8b"
+
+router = APIRouter(prefix="/api/v1/namespaces/{ns}/sources", tags=["sources"], route_class=GuardedRoute)
+
+
+def source_key(digest: str) -> str:
+    """The object store's key of the source with this digest (`sha256:<hex>`)."""
+    return f"sources/{digest.removeprefix('sha256:')}.tar.gz"
+
+
+@router.head("/{digest}", operation_id="headSource", response_class=Response)
+async def head_source(request: Request, ns: str, digest: str) -> Response:
+    """Whether the source is stored already: 200 or 404."""
+    stored = await services_of(request).store.head(source_key(digest))
+    if stored is None:
+        raise ApiProblem("not-found", f"the source {digest} is not stored")
+    return Response(status_code=200)
+
+
+@router.put("/{digest}", operation_id="putSource", status_code=201, response_model=public.StoredSource)
+async def put_source(request: Request, ns: str, digest: str) -> Response:
+    """Stores a tar.gz under its digest. Sending what is stored already costs one look-up; the body is then not read."""
+    services = services_of(request)
+    key = source_key(digest)
+    stored = await services.store.head(key)
+    if stored is not None:
+        return JSONResponse({"digest": digest, "size": stored.size}, status_code=201)
+    upload = Upload(request, services.settings.source_limit, services.settings.idle_seconds, magic=GZIP)
+    await services.store.put(key, upload.checked(digest.removeprefix("sha256:")))
+    return JSONResponse({"digest": digest, "size": upload.size}, status_code=201)

@@ -1,0 +1,51 @@
+"""What is about the API itself: health, readiness, metrics, its description, and tickets for sockets."""
+
+from datetime import UTC, datetime
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+
+from controller.api import openapi
+from controller.api.auth.authenticator import TICKET_SECONDS, Admission
+from controller.api.auth.permissions import GuardedRoute, bearer
+from controller.api.models import public
+from controller.api.state import services_of
+
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+router = APIRouter(tags=["system"], route_class=GuardedRoute)
+
+
+@router.get("/healthz", operation_id="health", response_class=Response)
+async def health(request: Request) -> Response:
+    """The process turns. Open to everyone."""
+    return Response("ok\n", media_type="text/plain")
+
+
+@router.get("/readyz", operation_id="ready", response_model=public.ReadyAnswer)
+async def ready(request: Request) -> Response:
+    """Whether everything is there; 503 and what is waited for when not. Open to everyone."""
+    document = services_of(request).readiness.document()
+    return JSONResponse(document, status_code=200 if document["ready"] else 503)
+
+
+@router.get("/metrics", operation_id="metrics", response_class=Response)
+async def metrics(request: Request) -> Response:
+    """Prometheus' text form, for who may `get` the path `/metrics` (Kubernetes' nonResourceURLs)."""
+    return Response(services_of(request).meter.text(), media_type=METRICS_TYPE)
+
+
+@router.get("/openapi.json", operation_id="openapi", response_class=JSONResponse)
+async def description(request: Request) -> Response:
+    """This API's OpenAPI document."""
+    return JSONResponse(openapi.document())
+
+
+@router.post("/api/v1/tickets", operation_id="createTicket", status_code=201, response_model=public.Ticket)
+async def create_ticket(request: Request, body: public.TicketRequest) -> Response:
+    """A ticket that opens the WebSocket at `path` once, as `?ticket=`, where a header can't be set."""
+    services = services_of(request)
+    ticket = services.tickets.issue(Admission(request.state.user, bearer(request), body.path))
+    until = datetime.fromtimestamp(services.wall_clock() + TICKET_SECONDS, UTC)
+    expires = until.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return JSONResponse({"ticket": ticket, "expiresAt": expires}, status_code=201)

@@ -1,0 +1,1 @@
+"""Creating and listing runs: validation, numbering, pagination."""

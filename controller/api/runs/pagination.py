@@ -1,0 +1,159 @@
+"""Which runs a list shows, in which order, and where its next page begins: pure functions over cached objects.
+
+A page's token names the last run that was shown and the moment of the first page, not a number of rows: runs that
+are created or end meanwhile shift nothing.
+"""
+
+import base64
+import binascii
+import heapq
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from controller.api.artifacts.workspaces import copied_from
+from controller.api.http.problems import ApiProblem
+from controller.api.serializers import phase_of, pipeline_of, run_number
+
+Object = Mapping[str, Any]
+# What a run is sorted by: a text or a number, then what tells equals apart.
+Key = tuple[str | float, str, int, str]
+
+ORDERS = ("-created", "created", "-duration", "duration", "-name", "name")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The filters; None and the empty set let everything through. `text` is looked for without regard to case.
+
+    `copies`: whether copies of failed steps, made for a shell, are among them.
+    """
+
+    phases: frozenset[str] = frozenset()
+    pipeline: str | None = None
+    branch: str | None = None
+    since: datetime | None = None
+    text: str = ""
+    copies: bool = True
+
+    def takes(self, run: Object) -> bool:
+        """Whether the run passes every filter."""
+        spec = run.get("spec") or {}
+        return (
+            (self.copies or copied_from(run) is None)
+            and (not self.phases or phase_of(run) in self.phases)
+            and (self.pipeline is None or pipeline_of(run) == self.pipeline)
+            and (self.branch is None or spec.get("branch") == self.branch)
+            and (self.since is None or _is_since(run, self.since))
+            and (not self.text or self._is_in(run))
+        )
+
+    def _is_in(self, run: Object) -> bool:
+        spec, wanted = run.get("spec") or {}, self.text.casefold()
+        texts = (run["metadata"]["name"], spec.get("branch"), spec.get("commit"), spec.get("triggeredBy"))
+        return any(wanted in str(each).casefold() for each in texts if each)
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of runs and the token for the next one, if there is one."""
+
+    items: list[Object]
+    next: str | None
+
+
+@dataclass(frozen=True)
+class _Place:
+    """After which run a page begins, and the moment at which durations are taken (seconds since 1970)."""
+
+    order: str
+    now: float
+    key: Key
+
+
+def page(
+    runs: Iterable[Object], wanted: Wanted, *, order: str = "-created", limit: int, after: str | None, now: float
+) -> Page:
+    """The first `limit` runs in this order that pass the filters, after the place that the token names."""
+    place = _place(after, order) if after else None
+    now = place.now if place is not None else now
+    key_of = _key_of(order.removeprefix("-"), now)
+    keyed = ((key_of(run), run) for run in runs if wanted.takes(run))
+    backward = order.startswith("-")
+    if place is not None:
+        last = place.key
+        keyed = ((key, run) for key, run in keyed if (key < last if backward else key > last))
+    choose = heapq.nlargest if backward else heapq.nsmallest
+    found = choose(limit + 1, keyed, key=lambda pair: pair[0])
+    shown = found[:limit]
+    more = len(found) > limit
+    return Page([run for _, run in shown], _token(_Place(order, now, shown[-1][0])) if more else None)
+
+
+def time_of(text: str) -> datetime | None:
+    """An RFC 3339 time; None for what is none."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else None
+
+
+def _is_since(run: Object, since: datetime) -> bool:
+    created = time_of(str(run["metadata"].get("creationTimestamp") or ""))
+    return created is not None and created >= since
+
+
+def _key_of(field: str, now: float) -> Callable[[Object], Key]:
+    first: Callable[[Object], str | float]
+    if field == "duration":
+        first = lambda run: duration(run, now)  # noqa: E731 - one of three, side by side
+    elif field == "name":
+        first = lambda run: str(run["metadata"]["name"])  # noqa: E731
+    else:
+        first = _created
+    return lambda run: (first(run), _created(run), run_number(run) or 0, str(run["metadata"]["name"]))
+
+
+def _created(run: Object) -> str:
+    return str(run["metadata"].get("creationTimestamp") or "")
+
+
+def duration(run: Object, now: float) -> float:
+    """Seconds from the run's start to its end, or to `now` while it goes on; -1 before its start.
+
+    An end after `now` does not count yet, so that a list's pages, which share one `now`, agree with each other.
+    """
+    status = run.get("status") or {}
+    start = time_of(str(status.get("startTime") or ""))
+    if start is None or start.timestamp() > now:
+        return -1.0
+    end = time_of(str(status.get("completionTime") or ""))
+    return (min(end.timestamp(), now) if end is not None else now) - start.timestamp()
+
+
+def _token(place: _Place) -> str:
+    text = json.dumps([place.order, place.now, place.key])
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _place(token: str, order: str) -> _Place:
+    try:
+        padded = token.encode("ascii") + b"=" * (-len(token) % 4)
+        ordered, now, (value, created, number, name) = json.loads(
+            base64.b64decode(padded, altchars=b"-_", validate=True)
+        )
+        if ordered in ORDERS and ordered != order:
+            raise ApiProblem("bad-request", f"the continue token belongs to a list with sort={ordered}")
+        # The first sorts among texts or among numbers, never both.
+        kind: Any = (int, float) if order.endswith("duration") else str
+        sound = isinstance(now, int | float) and isinstance(value, kind) and isinstance(created, str)
+        sound = sound and ordered == order and isinstance(number, int) and isinstance(name, str)
+        datetime.fromtimestamp(now, UTC)
+    except (ValueError, TypeError, OverflowError, OSError, binascii.Error, RecursionError):
+        sound = False
+    if not sound:
+        raise ApiProblem("bad-request", "the continue token is not one that this API gave")
+    return _Place(order, float(now), (value, created, number, name))

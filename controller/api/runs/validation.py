@@ -1,0 +1,61 @@
+"""Checks a run's pipeline as the pipeline room sees it, and brings it into the one form that a run carries."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from controller.api.http import problems
+from controller.api.http.problems import ApiProblem, entry
+from controller.pipeline.lint import check_definition
+from controller.pipeline.model import Pipeline
+from controller.pipeline.params import resolve
+from controller.pipeline.problems import Problem
+
+Definition = dict[str, Any]
+
+
+def checked(definition: Mapping[str, Any], params: Mapping[str, str]) -> tuple[Definition, dict[str, str]]:
+    """The definition with `env` as maps and without a version, and the value of every parameter.
+
+    A problem `pipeline-invalid` lists what is wrong; positions mean nothing there, paths do.
+    """
+    normalised = checked_shape(definition)
+    values, wrong = resolve(normalised.get("params") or (), params)
+    if wrong:
+        listed = [entry("parameter", sentence, path=f"params.{name}") for name, sentence in wrong]
+        raise ApiProblem("pipeline-invalid", f"a parameter is not valid: {wrong[0][1]}", listed)
+    return normalised, values
+
+
+def checked_shape(definition: Mapping[str, Any]) -> Definition:
+    """The definition alone, in the same form."""
+    found = check_definition(dict(definition))
+    if found:
+        raise ApiProblem("pipeline-invalid", f"the pipeline is not valid: {found[0].message}", _entries(found))
+    try:
+        pipeline = Pipeline.model_validate(definition)
+    except ValidationError as error:
+        # What JSON Schema can't say, such as text that is no Unicode.
+        listed = problems.of_validation(error.errors()).problems
+        raise ApiProblem("pipeline-invalid", "the pipeline is not valid", listed) from None
+    return pipeline.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude={"version"})
+
+
+def as_entry(problem: Problem) -> dict[str, Any]:
+    """A finding of lint as the API gives it."""
+    return {
+        "line": problem.line,
+        "column": problem.column,
+        "path": problem.path,
+        "severity": problem.severity,
+        "code": problem.code,
+        "message": problem.message,
+        "hint": problem.hint or None,
+    }
+
+
+def _entries(found: Iterable[Problem]) -> list[dict[str, Any]]:
+    return [
+        entry(each.code, each.message, path=each.path, hint=each.hint or None, severity=each.severity) for each in found
+    ]

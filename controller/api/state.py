@@ -1,0 +1,108 @@
+"""What the routes are given: the other rooms' doors, the clock and the settings, in one value per process."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from starlette.requests import HTTPConnection
+
+from controller.api.auth.authenticator import Authenticator, Tickets
+from controller.api.metrics import Meter
+from controller.api.readiness import Readiness
+from controller.api.streaming.log_frames import Encoder
+from controller.api.streaming.watch_cache import History
+
+if TYPE_CHECKING:
+    from controller.kube import KubeClient
+    from controller.logs import LogReader
+    from controller.storage import ObjectStore
+
+MEBIBYTE = 1024 * 1024
+
+
+class RunCache(Protocol):
+    """The cache of PipelineRuns that the informer keeps; what it gives is read, never changed."""
+
+    def get(self, namespace: str, name: str) -> Mapping[str, Any] | None:
+        """One run, or None when the cache does not (yet) know it."""
+        ...
+
+    def list(self, namespace: str | None = None) -> Iterable[Mapping[str, Any]]:
+        """The runs of a namespace, or all of them."""
+        ...
+
+
+@dataclass(frozen=True)
+class ApiSettings:
+    """Names and limits.
+
+    `public_url` is the base under which agents and signed links reach this API; sizes are bytes.
+    """
+
+    public_url: str = "http://127.0.0.1:8080"
+    allowed_hosts: frozenset[str] = frozenset()
+    allowed_origins: frozenset[str] = frozenset()
+    source_limit: int = 1024 * MEBIBYTE
+    artifact_limit: int = 2048 * MEBIBYTE
+    cache_limit: int = 1024 * MEBIBYTE
+    workspace_limit: int = 512 * MEBIBYTE
+    link_seconds: int = 900
+    idle_seconds: float = 30.0
+    heartbeat_seconds: float = 15.0
+
+
+class Capability(Protocol):
+    """What an agent's token stands for: one run, by its uid too, because names can be used again."""
+
+    @property
+    def namespace(self) -> str: ...
+    @property
+    def run(self) -> str: ...
+    @property
+    def uid(self) -> str: ...
+
+
+@dataclass
+class Turn:
+    """The queue of requests that want the same thing: the next number, or the run of one Idempotency-Key."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    wanted_by: int = 0
+
+
+@dataclass
+class Services:
+    """Everything a route may use. `capability` gives what an agent's token stands for, None for an invalid one."""
+
+    client: "KubeClient"
+    runs: RunCache
+    history: History
+    logs: "LogReader"
+    store: "ObjectStore"
+    authenticator: Authenticator
+    tickets: Tickets
+    settings: ApiSettings
+    readiness: Readiness
+    meter: Meter
+    capability: Callable[[str], "Capability | None"]
+    kubernetes_version: Callable[[], Awaitable[str | None]]
+    encoder: Encoder = field(default_factory=Encoder)
+    wall_clock: Callable[[], float] = time.time
+    new_id: Callable[[], str] = field(default=lambda: token_hex(8))
+    turns: dict[tuple[str, str], Turn] = field(default_factory=dict)
+
+    async def link(self, method: Literal["GET", "PUT"], key: str, *, outside: bool = False) -> str:
+        """A short-lived link to an object; `outside`: for a person, not for a pod."""
+        lifetime = timedelta(seconds=self.settings.link_seconds)
+        return await self.store.presign(key, method, lifetime, outside=outside)
+
+
+def services_of(connection: HTTPConnection) -> Services:
+    """The services of the app that serves this request."""
+    found = connection.app.state.services
+    assert isinstance(found, Services)
+    return found

@@ -1,0 +1,1 @@
+"""Server-sent events of runs and log frames on WebSockets."""

@@ -1,0 +1,146 @@
+"""One reader's WebSocket of log lines: takes from the hub as fast as the reader takes from us, and no faster."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
+
+from starlette.websockets import WebSocketDisconnect
+
+from controller.api.streaming.log_frames import Outbox, Spacing
+from controller.api.streaming.sse import StillAdmitted
+
+NORMAL, GOING_AWAY, POLICY = 1000, 1001, 1008
+
+Frame = TypeVar("Frame")
+
+
+class Socket(Protocol):
+    """What is needed of a WebSocket that is open."""
+
+    async def receive(self) -> object:
+        """The next message; `{"type": "websocket.disconnect"}` when the reader is gone."""
+        ...
+
+    async def send_text(self, data: str) -> None:
+        """Sends a message; returns when there is room for the next one."""
+        ...
+
+    async def close(self, code: int = NORMAL, reason: str | None = None) -> None:
+        """Ends the socket."""
+        ...
+
+
+@dataclass
+class LogSession(Generic[Frame]):
+    """Feeds frames from `source` through an outbox (`put` says how) to the socket, until either side is through.
+
+    `seconds` is the time between two questions whether the reader still may read; `now` is monotonic.
+    """
+
+    socket: Socket
+    source: AsyncIterator[Frame]
+    put: Callable[[Outbox, Frame], None]
+    still_admitted: StillAdmitted
+    seconds: float
+    now: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    beside: Callable[[], Coroutine[Any, Any, None]] | None = None
+    sent: Callable[[int], None] = field(default=lambda size: None)
+    _outbox: Outbox = field(default_factory=Outbox)
+    _spacing: Spacing = field(default_factory=Spacing)
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _room: asyncio.Event = field(default_factory=asyncio.Event)
+    _open: asyncio.Event = field(default_factory=asyncio.Event)
+    _end: int | None = None
+
+    async def run(self) -> None:
+        """Returns when the run's logs are told, the reader is gone, or their right is.
+
+        Errors of the source are raised.
+        """
+        async with asyncio.TaskGroup() as group:
+            others = [group.create_task(each) for each in (self._feed(), self._listen(), self._guard())]
+            if self.beside is not None:
+                others.append(group.create_task(self.beside()))
+            try:
+                gone = await self._send()
+            except WebSocketDisconnect:
+                gone = True
+            finally:
+                for task in others:
+                    task.cancel()
+        if not gone:
+            assert self._end is not None
+            # The reader may leave at the very moment at which they are told the end.
+            with contextlib.suppress(WebSocketDisconnect):
+                await self.socket.close(self._end)
+
+    async def _send(self) -> bool:
+        """Sends what there is, in its rhythm; True when the reader is gone."""
+        while True:
+            pause = self._spacing.wait(self.now())
+            if pause > 0:
+                await self.sleep(pause)
+            # Now the source may be asked again. It is not while nothing can be sent anyway: a reader that woke at each
+            # of a thousand lines a second would cost more than sending them.
+            self._open.set()
+            while not len(self._outbox):
+                if self._end is not None:
+                    return self._end == GOING_AWAY
+                self._changed.clear()
+                await self._changed.wait()
+            # The source may have more at hand: it goes into the same message.
+            await asyncio.sleep(0)
+            if self._end in (GOING_AWAY, POLICY):
+                return self._end == GOING_AWAY
+            self._open.clear()
+            text = self._outbox.take_all()
+            self._room.set()
+            await self.socket.send_text(text)
+            self.sent(len(text))
+
+    async def _feed(self) -> None:
+        async with contextlib.aclosing(_closable(self.source)) as source:
+            async for frame in source:
+                self.put(self._outbox, frame)
+                self._changed.set()
+                while self._outbox.full:
+                    self._room.clear()
+                    await self._room.wait()
+                await self._open.wait()
+        self._finish(NORMAL)
+
+    async def _listen(self) -> None:
+        """Readers have nothing to say; whatever comes is passed over until they go."""
+        while True:
+            message = await self.socket.receive()
+            if isinstance(message, dict) and message.get("type") == "websocket.disconnect":
+                self._finish(GOING_AWAY)
+                return
+
+    async def _guard(self) -> None:
+        while True:
+            await self.sleep(self.seconds)
+            if not await self.still_admitted():
+                self._finish(POLICY)
+                return
+
+    def _finish(self, code: int) -> None:
+        """Notes why the session ends. A reader that is gone stays gone: nothing can be sent to them any more."""
+        if self._end is None or (code != NORMAL and self._end != GOING_AWAY):
+            self._end = code
+        self._changed.set()
+
+
+async def _closable(source: AsyncIterator[Frame]) -> AsyncGenerator[Frame, None]:
+    """The source as a generator whose end ends the source too."""
+    try:
+        async for each in source:
+            yield each
+    finally:
+        close = getattr(source, "aclose", None)
+        if close is not None:
+            await close()

@@ -1,0 +1,157 @@
+"""The recent changes of runs, in order, so that a watch that broke off goes on where it was.
+
+Pure bookkeeping over the informer's events; watch.py reads it for its clients. A reader holds a position, not a
+queue: a slow one costs nothing, and when the history has moved past it, it is told to start again. The ids that go
+out are resourceVersions, as Kubernetes has them.
+"""
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from controller.api.serializers import run_view
+
+CHANGES = 4096
+BYTES = 32 * 1024 * 1024
+
+Kind = Literal["added", "modified", "deleted"]
+
+
+@dataclass(frozen=True)
+class Change:
+    """One change of one run; `data` is the run as JSON.
+
+    `version` is its id, or None for a change that was found by listing and so has no place in Kubernetes'
+    order.
+    """
+
+    kind: Kind
+    namespace: str
+    name: str
+    version: int | None
+    data: bytes
+
+
+class History:
+    """Changes in the order in which they became known.
+
+    When a watch was lost for long, the informer lists again and finds what changed meanwhile, in no order.
+    Such changes are kept without an id behind the last one that has one: who resumes from that id is given
+    them (again, perhaps, which does no harm, since a change carries the whole run).
+    """
+
+    def __init__(self, changes: int = CHANGES, size: int = BYTES) -> None:
+        self._limit = changes
+        self._size_limit = size
+        self._size = 0
+        self._kept: deque[Change] = deque()
+        self._start = 0
+        self._wake = asyncio.Event()
+        self._floor: int | None = None
+        self._floor_is_whole = True
+        self.latest = 0
+        self.closed = False
+
+    @property
+    def begun(self) -> bool:
+        """Whether the first list is in: before that there is nothing to resume from."""
+        return self._floor is not None
+
+    @property
+    def end(self) -> int:
+        """The position after the last change."""
+        return self._start + len(self._kept)
+
+    def listed(self, resource_version: str) -> None:
+        """A list as of this version is wholly in the cache; after the first one changes are recorded."""
+        self.latest = max(self.latest, version_of(resource_version) or 0)
+        if self._floor is None:
+            self._floor = self.latest
+        self._rouse()
+
+    def record(self, kind: Kind, run: Mapping[str, Any]) -> None:
+        """Takes in one change; those of the first list are not changes."""
+        if self._floor is None:
+            return
+        meta = run["metadata"]
+        version = version_of(str(meta.get("resourceVersion", "")))
+        if version is not None and version > self.latest:
+            self.latest = version
+        else:
+            version = None
+        data = json.dumps(run_view(run, definition=False), separators=(",", ":")).encode()
+        self._append(Change(kind, str(meta["namespace"]), str(meta["name"]), version, data))
+
+    def close(self) -> None:
+        """The process is about to end: every reader is woken and stops."""
+        self.closed = True
+        self._rouse()
+
+    async def ended(self) -> None:
+        """Returns when the process is about to end."""
+        while not self.closed:
+            await self._wake.wait()
+
+    def position_after(self, version: int) -> int | None:
+        """Where a reader who knows everything up to `version` goes on; None when that is too long ago."""
+        if self._floor is None or version < self._floor or (version == self._floor and not self._floor_is_whole):
+            return None
+        for index in range(len(self._kept) - 1, -1, -1):
+            known = self._kept[index].version
+            if known is not None and known <= version:
+                return self._start + index + 1
+        return self._start
+
+    def read(self, position: int, most: int = 256) -> list[Change] | None:
+        """The next changes from a position on; None when the history has moved past it."""
+        if position < self._start:
+            return None
+        skip = position - self._start
+        return [self._kept[index] for index in range(skip, min(skip + most, len(self._kept)))]
+
+    async def changed(self, position: int, seconds: float) -> bool:
+        """Waits until there is something after the position; False when the time is over first."""
+        try:
+            async with asyncio.timeout(seconds):
+                while self.end <= position and not self.closed:
+                    await self._wake.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def reached(self, version: int, seconds: float) -> bool:
+        """Waits until the history knows this version, which a client may have from elsewhere; False
+        when the time is over.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                while (not self.begun or self.latest < version) and not self.closed:
+                    await self._wake.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def _append(self, change: Change) -> None:
+        self._kept.append(change)
+        self._size += len(change.data)
+        while len(self._kept) > self._limit or (self._size > self._size_limit and len(self._kept) > 1):
+            gone = self._kept.popleft()
+            self._start += 1
+            self._size -= len(gone.data)
+            # Who resumes from an id is owed the changes without an id behind it: when one of these is gone,
+            # so is the id.
+            self._floor_is_whole = gone.version is not None
+            self._floor = gone.version if gone.version is not None else self._floor
+        self._rouse()
+
+    def _rouse(self) -> None:
+        self._wake.set()
+        self._wake = asyncio.Event()
+
+
+def version_of(text: str) -> int | None:
+    """A resourceVersion as a number, which Kubernetes lets clients compare; None for what is none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None

@@ -1,0 +1,39 @@
+"""What the store has of logs that go on: the chunks, for a time when no leader can be reached. Late, but true."""
+
+from collections.abc import Mapping
+
+from controller.logs.archive.chunk import look
+from controller.logs.archive.reader import StoredLog
+from controller.logs.live.hub import ChunkRef
+from controller.logs.model import Stream, parse_key, run_prefix
+from controller.storage import ObjectNotFoundError, ObjectStore
+
+
+async def stored_parts(
+    store: ObjectStore, namespace: str, run: str, known: Mapping[str, ChunkRef]
+) -> tuple[dict[Stream, list[ChunkRef]], set[Stream]]:
+    """The chunks of the run's unfinished streams in order, and the streams that are whole. `known` are not read."""
+    keys: dict[Stream, list[str]] = {}
+    whole: set[Stream] = set()
+    async for each in store.list(run_prefix(namespace, run)):
+        parsed = parse_key(each.key)
+        if parsed is None:
+            continue
+        if parsed[1] == ".json":
+            whole.add(parsed[0])
+        elif parsed[1].startswith(".d/"):
+            keys.setdefault(parsed[0], []).append(each.key)
+    parts: dict[Stream, list[ChunkRef]] = {}
+    for stream in sorted(set(keys) - whole):
+        try:
+            parts[stream] = [known.get(key) or await look(store, key) for key in sorted(keys[stream])]
+        except ObjectNotFoundError:
+            # It has been archived between the two looks: the next one finds it whole.
+            continue
+    return parts, whole
+
+
+async def lines_of(store: ObjectStore, stream: Stream) -> int | None:
+    """How many lines a stream has that the store has all of; None for others."""
+    found = await StoredLog.find(store, stream)
+    return None if found is None else found.summary.lines

@@ -1,0 +1,119 @@
+"""What one mirror is told about one run, from the leader's hub: a picture first, then what changes.
+
+A mirror is told only what the store does not have: chunks by name, and the lines after them. Nothing is buffered for
+it. A mirror that is slower than the ring is told anew where the ring begins, and finds what lies between in the chunks.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from controller.log_relay.protocol import Archived, Beat, Ended, Forgotten, Here, Message, Opened, Printed, Stored
+from controller.logs.blocks import PULL_BYTES
+from controller.logs.live.hub import Hub, LiveLog
+from controller.logs.model import Stream
+
+BEAT_SECONDS = 1.0
+SPACING_SECONDS = 0.005
+_PIECES = 8
+
+
+@dataclass(eq=False)
+class _Told:
+    """What the mirror knows of a stream: the next line's number, how many chunks, and its end."""
+
+    log: LiveLog
+    next: int
+    chunks: int = 0
+    ended: bool = False
+    archived: bool = False
+
+
+class RunFeed:
+    """One mirror of one run. `have` are the next lines that the mirror wants of streams it knows; `open` says for how
+    long it may be told.
+    """
+
+    def __init__(
+        self,
+        hub: Hub,
+        namespace: str,
+        run: str,
+        have: Mapping[Stream, int],
+        open_: Callable[[], bool],
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._hub = hub
+        self._namespace = namespace
+        self._run = run
+        self._have = have
+        self._open = open_
+        self._sleep = sleep
+        self._told: dict[Stream, _Told] = {}
+
+    async def messages(self) -> AsyncGenerator[Message, None]:
+        """Messages until it is no longer open."""
+        subscription, leave = self._hub.subscribe(self._namespace, self._run)
+        try:
+            for log in self._hub.logs(self._namespace, self._run):
+                for message in self._news(log):
+                    yield message
+            yield Here()
+            while self._open():
+                try:
+                    async with asyncio.timeout(BEAT_SECONDS):
+                        await subscription.changed.wait()
+                except TimeoutError:
+                    yield Beat()
+                subscription.take()
+                for message in self._changes():
+                    yield message
+                # A busy step prints a thousand times a second; a mirror needs its lines in fewer pieces.
+                await self._sleep(SPACING_SECONDS)
+        finally:
+            leave()
+
+    def _changes(self) -> Iterator[Message]:
+        if any(self._hub.get(stream) is None for stream in self._told):
+            self._told.clear()
+            yield Forgotten()
+        more = True
+        while more:
+            more = False
+            for log in self._hub.logs(self._namespace, self._run):
+                yield from self._news(log)
+                told = self._told.get(log.stream)
+                more = more or (told is not None and told.log is log and told.next < log.ring.end)
+
+    def _news(self, log: LiveLog) -> Iterator[Message]:
+        told = self._told.get(log.stream)
+        if told is None or told.log is not log or told.next < log.ring.first:
+            told = self._told[log.stream] = _Told(log, self._begin(log), len(log.chunks))
+            yield Opened(log.stream, told.next, tuple(log.chunks))
+        if len(log.chunks) > told.chunks:
+            yield Stored(log.stream, tuple(log.chunks[told.chunks :]))
+            told.chunks = len(log.chunks)
+        for _ in range(_PIECES):
+            block = None if log.archived else log.ring.since(told.next, PULL_BYTES)
+            if block is None or told.next < log.ring.first:
+                break
+            told.next = block.end
+            yield Printed(log.stream, block)
+        if log.archived:
+            if not told.archived:
+                told.ended = told.archived = True
+                told.next = log.ring.end
+                yield Archived(log.stream, log.ring.end)
+        elif log.ended and not told.ended and told.next >= log.ring.end:
+            told.ended = True
+            yield Ended(log.stream, log.ring.end)
+
+    def _begin(self, log: LiveLog) -> int:
+        """The first line to tell: where the mirror is, else the first one that no chunk has."""
+        wanted = self._have.get(log.stream, 0)
+        if log.archived:
+            return log.ring.end
+        if log.ring.first <= wanted <= log.ring.end:
+            return wanted
+        return max(log.ring.first, log.chunks[-1].end if log.chunks else 0)

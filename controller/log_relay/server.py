@@ -1,0 +1,107 @@
+"""The operator's own port: is it alive, is it ready, its numbers, and, to an API of ours, the live logs of its hub.
+
+Nobody but the leader has logs to tell. Everything here is small on purpose: people use the API.
+"""
+
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from controller.api.readiness import Readiness
+from controller.log_relay.auth import PROOF_HEADER, SCHEME, answer, nonce_of
+from controller.log_relay.protocol import encode
+from controller.log_relay.publisher import RunFeed
+from controller.logs.live.hub import Hub
+from controller.logs.model import Stream
+
+LIVE_PATH = "/internal/v1/live"
+BODY_LIMIT = 1024 * 1024
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+@dataclass
+class Door:
+    """What the port serves. `leading` says whether there is anything to tell; `may_read_metrics` is asked with the
+    bearer token of who wants the numbers.
+    """
+
+    hub: Hub
+    key: bytes
+    address: str
+    readiness: Readiness
+    leading: Callable[[], bool]
+    metrics: Callable[[], bytes]
+    may_read_metrics: Callable[[str], Awaitable[bool]]
+    wall_clock: Callable[[], float] = field(default=time.time)
+
+    def app(self) -> Starlette:
+        """The ASGI application."""
+        return Starlette(
+            routes=[
+                Route("/healthz", self._health),
+                Route("/readyz", self._ready),
+                Route("/metrics", self._metrics),
+                Route(LIVE_PATH, self._live, methods=["POST"]),
+            ]
+        )
+
+    async def _health(self, request: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    async def _ready(self, request: Request) -> Response:
+        document = self.readiness.document()
+        return JSONResponse(document, status_code=200 if document["ready"] else 503)
+
+    async def _metrics(self, request: Request) -> Response:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            return PlainTextResponse("send a token\n", 401, {"WWW-Authenticate": "Bearer"})
+        if not await self.may_read_metrics(token.strip()):
+            return PlainTextResponse("the token may not get /metrics\n", 403)
+        return Response(self.metrics(), media_type=METRICS_TYPE)
+
+    async def _live(self, request: Request) -> Response:
+        body = await _body(request)
+        if body is None:
+            return PlainTextResponse("the request is too large\n", 413)
+        header = request.headers.get("authorization", "")
+        nonce = nonce_of(self.key, header, self.address, body, now=self.wall_clock())
+        if nonce is None:
+            return PlainTextResponse("only an API of this installation\n", 401, {"WWW-Authenticate": SCHEME})
+        if not self.leading():
+            return PlainTextResponse("another operator leads\n", 503, {"Retry-After": "1"})
+        try:
+            asked = json.loads(body)
+            namespace, run = str(asked["namespace"]), str(asked["run"])
+            have = {
+                Stream(namespace, run, str(slug), int(attempt), str(container)): int(number)
+                for slug, attempt, container, number in asked["have"]
+            }
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return PlainTextResponse("the request can't be read\n", 400)
+        feed = RunFeed(self.hub, namespace, run, have, self.leading)
+        headers = {PROOF_HEADER: answer(self.key, nonce), "Cache-Control": "no-store"}
+        return StreamingResponse(_encoded(feed), media_type="application/octet-stream", headers=headers)
+
+
+async def _encoded(feed: RunFeed) -> AsyncIterator[bytes]:
+    async with aclosing(feed.messages()) as messages:
+        async for message in messages:
+            yield encode(message)
+
+
+async def _body(request: Request) -> bytes | None:
+    """The body, or None for one that is too large."""
+    found = bytearray()
+    async for piece in request.stream():
+        found += piece
+        if len(found) > BODY_LIMIT:
+            return None
+    return bytes(found)

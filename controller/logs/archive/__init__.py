@@ -1,0 +1,1 @@
+"""Archived logs in the object store: writer, reader, chunks and summaries."""

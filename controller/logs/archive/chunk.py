@@ -1,0 +1,94 @@
+"""A piece of a log that is still being written, as one object: header, times, bytes.
+
+Chunks let a new controller go on where the old one stopped and give readers what the ring no longer has. They are
+removed when the whole log is stored.
+"""
+
+import struct
+import sys
+from array import array
+from collections.abc import AsyncIterator, Iterable
+
+from controller.logs.errors import BadArchiveError
+from controller.logs.live.hub import ChunkRef
+from controller.logs.model import Block
+from controller.storage import ObjectStore
+
+_HEADER = struct.Struct("<8sQQQQ")
+_MAGIC = b"c8slog1\n"
+TIME_BYTES = 8
+CHUNK_LIMIT = 256 * 1024 * 1024
+
+
+def pack(block: Block, gaps: int) -> bytes:
+    """The chunk of a block; `gaps` is their count up to its end."""
+    header = _HEADER.pack(_MAGIC, block.first, len(block.times), len(block.data), gaps)
+    return b"".join((header, times_bytes(block.times), block.data))
+
+
+def unpack(chunk: bytes, key: str) -> tuple[Block, int]:
+    """The block of a chunk, and the gaps up to its end. Raises BadArchiveError."""
+    if len(chunk) < _HEADER.size:
+        raise BadArchiveError(f"the log chunk {key} is too short")
+    magic, first, lines, size, gaps = _HEADER.unpack_from(chunk)
+    text_at = _HEADER.size + lines * TIME_BYTES
+    if magic != _MAGIC or len(chunk) != text_at + size:
+        raise BadArchiveError(f"the log chunk {key} is not in our form")
+    return Block(first, times_of(chunk[_HEADER.size : text_at]), chunk[text_at:]), gaps
+
+
+def reference(key: str, block: Block) -> ChunkRef:
+    """How a chunk is remembered."""
+    return ChunkRef(key, block.first, block.end, len(block.data))
+
+
+async def look(store: ObjectStore, key: str) -> ChunkRef:
+    """How a stored chunk is remembered, from its header alone. Raises BadArchiveError."""
+    header = b"".join([piece async for piece in store.read(key, 0, _HEADER.size)])
+    if len(header) < _HEADER.size:
+        raise BadArchiveError(f"the log chunk {key} is too short")
+    magic, first, lines, size, _ = _HEADER.unpack(header)
+    if magic != _MAGIC:
+        raise BadArchiveError(f"the log chunk {key} is not in our form")
+    return ChunkRef(key, first, first + lines, size)
+
+
+async def texts(store: ObjectStore, chunks: Iterable[ChunkRef]) -> AsyncIterator[bytes]:
+    """The output of all these chunks."""
+    for each in chunks:
+        start = _HEADER.size + (each.end - each.first) * TIME_BYTES
+        async for piece in store.read(each.key, start):
+            yield piece
+
+
+async def times(store: ObjectStore, chunks: Iterable[ChunkRef]) -> AsyncIterator[bytes]:
+    """The times of all these chunks, as they are stored."""
+    for each in chunks:
+        end = _HEADER.size + (each.end - each.first) * TIME_BYTES
+        async for piece in store.read(each.key, _HEADER.size, end):
+            yield piece
+
+
+async def load(store: ObjectStore, key: str) -> tuple[Block, int]:
+    """The block of a stored chunk, and the gaps up to its end."""
+    return unpack(await store.get(key, limit=CHUNK_LIMIT), key)
+
+
+def times_bytes(values: "array[int]") -> bytes:
+    """Times as they are stored: signed, 64 bits, little-endian."""
+    return _little(values).tobytes()
+
+
+def times_of(stored: bytes) -> "array[int]":
+    """Times from their stored form."""
+    values = array("q")
+    values.frombytes(stored[: len(stored) // TIME_BYTES * TIME_BYTES])
+    return _little(values)
+
+
+def _little(values: "array[int]") -> "array[int]":
+    if sys.byteorder == "little":
+        return values
+    swapped = values[:]
+    swapped.byteswap()
+    return swapped

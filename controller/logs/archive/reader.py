@@ -1,0 +1,124 @@
+"""Reads a whole log from the object store: all of it, what follows a line, or its end.
+
+The store knows no lines, so a line is found by counting newlines from whichever end is nearer. Pieces are read as
+they are wanted; memory does not grow with the log.
+"""
+
+from array import array
+from collections.abc import AsyncGenerator
+
+from controller.logs.archive.chunk import TIME_BYTES, times_of
+from controller.logs.archive.summary import Summary, read_summary
+from controller.logs.archive.writer import SUMMARY_LIMIT
+from controller.logs.model import UNKNOWN_TIME, Block, Stream, parse_key, run_prefix
+from controller.storage import ObjectNotFoundError, ObjectStore
+
+_BACKWARDS = 256 * 1024
+
+
+async def streams(store: ObjectStore, namespace: str, run: str) -> set[Stream]:
+    """The streams of a run of which the store has all."""
+    found: set[Stream] = set()
+    async for each in store.list(run_prefix(namespace, run)):
+        parsed = parse_key(each.key)
+        if parsed is not None and parsed[1] == ".json":
+            found.add(parsed[0])
+    return found
+
+
+class StoredLog:
+    """One archived log."""
+
+    def __init__(self, store: ObjectStore, stream: Stream, summary: Summary) -> None:
+        self._store = store
+        self._stream = stream
+        self.summary = summary
+
+    @classmethod
+    async def find(cls, store: ObjectStore, stream: Stream) -> "StoredLog | None":
+        """The log, when the store has all of it."""
+        try:
+            document = await store.get(stream.summary_key, limit=SUMMARY_LIMIT)
+        except ObjectNotFoundError:
+            return None
+        return cls(store, stream, read_summary(document, stream.summary_key))
+
+    async def blocks(self, *, tail: int | None = None, after: int = 0) -> AsyncGenerator[Block, None]:
+        """The last `tail` lines, those after a number, or all."""
+        total = self.summary.lines
+        number = max(after, 0) + 1
+        if tail is not None:
+            number = max(number, total - tail + 1)
+        if number > total:
+            return
+        waiting: list[bytes] = []
+        async for piece in self._store.read(self._stream.key, await self._offset(number)):
+            cut = piece.rfind(b"\n") + 1
+            waiting.append(piece[:cut] if cut else piece)
+            if cut:
+                block = await self._block(number, b"".join(waiting))
+                yield block
+                number = block.end
+                waiting = [piece[cut:]]
+        rest = b"".join(waiting)
+        if rest:
+            yield await self._block(number, rest)
+
+    async def _block(self, number: int, data: bytes) -> Block:
+        lines = data.count(b"\n") + (not data.endswith(b"\n"))
+        start = (number - 1) * TIME_BYTES
+        times = array("q")
+        try:
+            stored = self._store.read(self._stream.times_key, start, start + lines * TIME_BYTES)
+            times = times_of(b"".join([piece async for piece in stored]))
+        except ObjectNotFoundError:
+            pass
+        times.extend([UNKNOWN_TIME] * (lines - len(times)))
+        return Block(number, times, data)
+
+    async def _offset(self, number: int) -> int:
+        """Where a line begins."""
+        if number <= 1:
+            return 0
+        if number - 1 <= self.summary.lines - number:
+            return await self._forwards(number - 1)
+        return await self._backwards(self.summary.lines - number + 1)
+
+    async def _forwards(self, newlines: int) -> int:
+        """The position after so many newlines."""
+        position = 0
+        async for piece in self._store.read(self._stream.key):
+            here = piece.count(b"\n")
+            if here >= newlines:
+                return position + _after(piece, newlines)
+            newlines -= here
+            position += len(piece)
+        return position
+
+    async def _backwards(self, lines: int) -> int:
+        """The position where the last so many lines begin."""
+        end = self.summary.size
+        # The newline at the very end closes the last line; it separates nothing.
+        wanted = lines + 1 if await self._ends_in_newline() else lines
+        while end > 0:
+            start = max(0, end - _BACKWARDS)
+            piece = b"".join([each async for each in self._store.read(self._stream.key, start, end)])
+            here = piece.count(b"\n")
+            if here >= wanted:
+                return start + _after(piece, here - wanted + 1)
+            wanted -= here
+            end = start
+        return 0
+
+    async def _ends_in_newline(self) -> bool:
+        size = self.summary.size
+        last = [piece async for piece in self._store.read(self._stream.key, max(0, size - 1), size)]
+        return b"".join(last) == b"\n"
+
+
+def _after(piece: bytes, newlines: int) -> int:
+    """The position after so many newlines of a piece that has them."""
+    position = 0
+    for _ in range(newlines):
+        position = piece.find(b"\n", position) + 1
+    return position

@@ -1,0 +1,1 @@
+"""Following the log of a container: source, resume, deduplication and line numbers."""

@@ -1,0 +1,118 @@
+"""Turns pieces of output into numbered blocks of masked lines. Pure.
+
+Whole lines go on at once; the beginning of a line waits for its end, so that a reader never sees half a line and the
+mask rarely has to wonder. A line may not grow for ever: beyond a limit the rest of it is dropped, visibly.
+"""
+
+from array import array
+
+from controller.logs.masking.mask import Mask
+from controller.logs.model import UNKNOWN_TIME, Block
+from controller.logs.timestamps import Piece
+
+LINE_LIMIT = 1024 * 1024
+_MASK_AT = 64 * 1024
+
+
+class Numberer:
+    """Numbers one stream's lines from `first`. `gaps` counts the places where output is missing."""
+
+    def __init__(self, mask: Mask, first: int = 1, gaps: int = 0, line_limit: int = LINE_LIMIT) -> None:
+        self._mask = mask
+        self._next = first
+        self._limit = line_limit
+        self._times = array("q")
+        self._raw: list[bytes] = []
+        self._raw_size = 0
+        self._line = b""
+        self._dropped = 0
+        self.gaps = gaps
+
+    def add(self, piece: Piece) -> Block | None:
+        """The lines that this piece completes, if any."""
+        self._times.extend(piece.times)
+        cut = piece.data.rfind(b"\n") + 1
+        if cut:
+            whole = b"".join((*self._raw, piece.data[:cut]))
+            self._raw, self._raw_size = [], 0
+            self._wait(piece.data[cut:])
+            return self._lines(self._mask.feed(whole))
+        self._wait(piece.data)
+        if self._raw_size < _MASK_AT:
+            return None
+        whole, self._raw, self._raw_size = b"".join(self._raw), [], 0
+        return self._lines(self._mask.feed(whole))
+
+    def gap(self, why: str) -> Block:
+        """What is complete, and a line that says what is missing."""
+        self.gaps += 1
+        data = self._rest()
+        if data and not data.endswith(b"\n"):
+            data += b"\n"
+        times = self._take_times(data.count(b"\n"))
+        self._times = array("q")
+        times.append(UNKNOWN_TIME)
+        return self._block(times, data + f"[c8s: {why}]\n".encode())
+
+    def end(self) -> Block | None:
+        """The last lines; the very last one may lack its newline."""
+        data = self._rest()
+        times = self._take_times(data.count(b"\n") + (not data.endswith(b"\n") and bool(data)))
+        return self._block(times, data) if times else None
+
+    def _wait(self, data: bytes) -> None:
+        if data:
+            self._raw.append(data)
+            self._raw_size += len(data)
+
+    def _rest(self) -> bytes:
+        raw, self._raw, self._raw_size = b"".join(self._raw), [], 0
+        masked = self._mask.feed(raw) + self._mask.flush()
+        cut = masked.rfind(b"\n") + 1
+        lines = self._joined(masked[:cut]) if cut else b""
+        self._keep(masked[cut:])
+        line, self._line = self._line + self._note_of_dropped(), b""
+        return lines + line
+
+    def _lines(self, masked: bytes) -> Block | None:
+        cut = masked.rfind(b"\n") + 1
+        data = self._joined(masked[:cut]) if cut else b""
+        self._keep(masked[cut:])
+        if not data:
+            return None
+        return self._block(self._take_times(data.count(b"\n")), data)
+
+    def _joined(self, masked: bytes) -> bytes:
+        """Masked text that ends in a newline, after what waited of its first line."""
+        if not self._line:
+            return masked
+        end = masked.find(b"\n")
+        self._keep(masked[:end])
+        line, self._line = self._line, b""
+        return line + self._note_of_dropped() + masked[end:]
+
+    def _keep(self, masked: bytes) -> None:
+        """Adds to the line that waits for its end, up to the limit."""
+        room = self._limit - len(self._line)
+        self._line += masked[:room] if len(masked) > room else masked
+        self._dropped += max(0, len(masked) - room)
+
+    def _note_of_dropped(self) -> bytes:
+        if not self._dropped:
+            return b""
+        self.gaps += 1
+        note = f" [c8s: {self._dropped} more bytes of this line are missing: a line may have {self._limit} bytes]"
+        self._dropped = 0
+        return note.encode()
+
+    def _take_times(self, count: int) -> "array[int]":
+        taken = self._times[:count]
+        del self._times[:count]
+        if len(taken) < count:
+            taken.extend([UNKNOWN_TIME] * (count - len(taken)))
+        return taken
+
+    def _block(self, times: "array[int]", data: bytes) -> Block:
+        block = Block(self._next, times, data)
+        self._next = block.end
+        return block

@@ -1,0 +1,92 @@
+"""A container's log as Kubernetes serves it: the cluster's side of `LogSource`."""
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from typing import Any, Protocol
+
+from controller.kube import PODS, ApiError, KubeError, NotFound, Resource
+from controller.logs.collect.source import ContainerState
+from controller.logs.errors import NotStartedError, PodGoneError, StreamBrokenError
+
+_LISTS = ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses")
+
+
+class LogClient(Protocol):
+    """What is needed of the Kubernetes client."""
+
+    async def get(self, resource: Resource, name: str, namespace: str | None = None) -> dict[str, Any]:
+        """One object."""
+        ...
+
+    def stream_log(
+        self,
+        namespace: str,
+        pod: str,
+        container: str,
+        *,
+        follow: bool = True,
+        since_time: str | None = None,
+        timestamps: bool = True,
+    ) -> AsyncGenerator[bytes, None]:
+        """A container's log in chunks as they come."""
+        ...
+
+
+class ClusterSource:
+    """The log of one container of one pod."""
+
+    def __init__(self, client: LogClient, namespace: str, pod: str, container: str) -> None:
+        self._client = client
+        self._namespace = namespace
+        self._pod = pod
+        self._container = container
+
+    async def stream(self, since: str | None) -> AsyncGenerator[bytes, None]:
+        """See LogSource."""
+        chunks = self._client.stream_log(
+            self._namespace, self._pod, self._container, follow=True, since_time=since, timestamps=True
+        )
+        try:
+            async with aclosing(chunks):
+                async for chunk in chunks:
+                    yield chunk
+        except NotFound as problem:
+            raise PodGoneError(str(problem)) from None
+        except ApiError as problem:
+            if problem.status == 400:
+                raise NotStartedError(str(problem)) from None
+            raise StreamBrokenError(str(problem)) from None
+        except KubeError as problem:
+            raise StreamBrokenError(str(problem)) from None
+
+    async def state(self) -> ContainerState:
+        """See LogSource."""
+        try:
+            pod = await self._client.get(PODS, self._pod, self._namespace)
+        except NotFound:
+            return ContainerState("gone")
+        except KubeError as problem:
+            raise StreamBrokenError(str(problem)) from None
+        return container_state(pod, self._container)
+
+
+def container_state(pod: Mapping[str, Any], container: str) -> ContainerState:
+    """What a pod's status says of one of its containers."""
+    status = pod.get("status") or {}
+    for name in _LISTS:
+        for each in status.get(name) or ():
+            if each.get("name") == container:
+                found = _state(each.get("state") or {})
+                if found is not None:
+                    return found
+    over = status.get("phase") in ("Succeeded", "Failed")
+    return ContainerState("never" if over else "waiting")
+
+
+def _state(state: Mapping[str, Any]) -> ContainerState | None:
+    if "terminated" in state:
+        code = (state["terminated"] or {}).get("exitCode")
+        return ContainerState("terminated", None if code is None else int(code))
+    if "running" in state:
+        return ContainerState("running")
+    return None

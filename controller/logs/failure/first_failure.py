@@ -1,0 +1,86 @@
+"""Finds the line that says why a step failed, among the last lines that it printed. Pure.
+
+Best first: a place in a file with an error (`src/a.py:3: error: …`), the last line of a Python traceback, a line that
+says `error:` or `FAILED`; of the best kind, the first one. Without any, the last line that is not empty.
+"""
+
+import re
+import unicodedata
+
+from controller.logs.archive.summary import Failure
+from controller.logs.failure.location import AROUND, place_of
+from controller.logs.model import Block, Line
+
+SEARCHED_BYTES = 256 * 1024
+LONGEST_TEXT = 300
+_LONGEST_LINE = 4096
+
+_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
+_NOISE = re.compile(
+    r"\b(?:0 (?:errors?|failed|failures)|no errors?|errors?: 0|failures?: 0|failed: 0)\b", re.IGNORECASE
+)
+_PLACE = re.compile(
+    r"(?:^|[\s(\"'])(?:[A-Za-z]:)?[\w./@+-]*\.[A-Za-z][\w+]{0,9}[:(]\d+(?:[:,]\d+)?\)?:?\s.*?"
+    r"\b(?:error|fatal|undefined|expected|cannot|failed|[A-Z]\w*(?:Error|Exception))\b",
+    re.IGNORECASE,
+)
+_TEST_PLACE = re.compile(r"^\s*[\w./@+-]+\.[A-Za-z][\w+]{0,9}:\d+: ?(?:[A-Z]\w*|in )")
+_RAISED = re.compile(r"^(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Interrupt|Exit|Warning)(?::|$)")
+_PANIC = re.compile(r"^(?:panic:|thread '.*' panicked|Exception in thread|Caused by:|Segmentation fault|E\s{2,}\w)")
+_FAILED = re.compile(r"^\s*(?:--- FAIL|FAILED|FAIL:|not ok\b|✗|✘|×)|\bFAILED\b")
+_ERROR = re.compile(
+    r"(?:^|[\s\[(:])(?:error|fatal|failure)(?:\[\w+\])?[\])]?:|^(?:ERROR|FATAL|Error)\b|"
+    r": (?:not found|command not found|No such file or directory|Permission denied)\b|\*\*\* \[",
+    re.IGNORECASE,
+)
+_KINDS = (_TEST_PLACE, _PLACE, _RAISED, _PANIC, _ERROR, _FAILED)
+
+
+def first_failure(blocks: list[Block]) -> Failure | None:
+    """The failing line among these last blocks of a failed step's masked output; None when it printed nothing."""
+    lines = [(line.number, text) for block in blocks for line in block.lines() if (text := _plain(line)).strip()]
+    if not lines:
+        return None
+    best: tuple[int, int] | None = None
+    for index, (_, text) in enumerate(lines):
+        kind = _kind(text)
+        if kind is not None and (best is None or kind < best[0]):
+            best = (kind, index)
+    chosen = best[1] if best else len(lines) - 1
+    number, text = lines[chosen]
+    before = [each for _, each in lines[max(0, chosen - AROUND) : chosen]]
+    after = [each for _, each in lines[chosen + 1 : chosen + 1 + AROUND]]
+    file, file_line = place_of(text, before, after) or (None, None)
+    return Failure(number, _short(text), file, file_line)
+
+
+def last_line(blocks: list[Block]) -> str | None:
+    """The last line that is not empty, of standard output and error alike: a pod's log doesn't tell them apart."""
+    for block in reversed(blocks):
+        for line in reversed(list(block.lines())):
+            text = _plain(line)
+            if text.strip():
+                return _short(text)
+    return None
+
+
+def _kind(text: str) -> int | None:
+    """How telling a line is: 0 says most, None nothing."""
+    if _NOISE.search(text):
+        return None
+    return next((number for number, pattern in enumerate(_KINDS) if pattern.search(text)), None)
+
+
+def _plain(line: Line) -> str:
+    """The line as text, without what a terminal would act on."""
+    text = _ESCAPES.sub("", line.data[:_LONGEST_LINE].decode("utf-8", "replace"))
+    return "".join(each if _shows(each) else " " for each in text.expandtabs(4)).rstrip()
+
+
+def _shows(character: str) -> bool:
+    return (character.isascii() and character.isprintable()) or unicodedata.category(character)[0] not in "CZ"
+
+
+def _short(text: str) -> str:
+    text = text.strip()
+    return text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1] + "…"

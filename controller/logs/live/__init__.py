@@ -1,0 +1,1 @@
+"""Logs of running steps in memory: the hub and its ring buffers."""

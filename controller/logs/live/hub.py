@@ -1,0 +1,181 @@
+"""Where followed logs and those who watch them meet.
+
+Readers pull: a subscription only says which streams have something new, and each reader takes it from the ring at
+its own pace. So a slow one costs nobody anything: when the ring has gone on without it, it is told what it missed.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from controller.logs.live.ring_buffer import RING_BYTES, Ring
+from controller.logs.model import Block, Stream
+
+RINGS_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(eq=False)
+class LiveLog:
+    """A stream that is being followed, or was until a moment ago.
+
+    `chunks` are what the archive has of it so far; `ended` says that no line will follow, `archived` that the
+    store has the whole of it.
+    """
+
+    stream: Stream
+    ring: Ring
+    chunks: "list[ChunkRef]" = field(default_factory=list)
+    ended: bool = False
+    archived: bool = False
+
+
+@dataclass(frozen=True)
+class ChunkRef:
+    """A chunk in the store: its key, its first line and the number after its last, its bytes of output."""
+
+    key: str
+    first: int
+    end: int
+    size: int
+
+
+class Subscription:
+    """One reader of one run. `changed` is set when a stream has something new; `take` says which."""
+
+    def __init__(self) -> None:
+        self.changed = asyncio.Event()
+        self._streams: set[Stream] = set()
+
+    def touch(self, stream: Stream) -> None:
+        """Something is new in this stream."""
+        self._streams.add(stream)
+        self.changed.set()
+
+    def take(self) -> set[Stream]:
+        """The streams with something new since the last call."""
+        taken, self._streams = self._streams, set()
+        self.changed.clear()
+        return taken
+
+
+class LiveLogs(Protocol):
+    """What readers need of a hub, be it that of the keeper or a mirror of it in another process."""
+
+    def get(self, stream: Stream) -> LiveLog | None:
+        """The stream, when it is known here."""
+        ...
+
+    def logs(self, namespace: str, run: str) -> list[LiveLog]:
+        """The run's streams, in the order they began."""
+        ...
+
+    def subscribe(self, namespace: str, run: str) -> tuple[Subscription, Callable[[], None]]:
+        """A subscription to all streams of a run, those to come too, and the call that ends it."""
+        ...
+
+    async def attend(self, namespace: str, run: str) -> None:
+        """Returns when what is known of a run's streams is known here, or can't be had in reasonable time."""
+        ...
+
+
+class Hub:
+    """All streams that this process follows, by run. `rings_bytes` bounds all rings together."""
+
+    def __init__(self, ring_bytes: int = RING_BYTES, rings_bytes: int = RINGS_BYTES) -> None:
+        self._ring_bytes = ring_bytes
+        self._rings_bytes = rings_bytes
+        self._size = 0
+        self._logs: dict[tuple[str, str], dict[Stream, LiveLog]] = {}
+        self._subscriptions: dict[tuple[str, str], set[Subscription]] = {}
+
+    @property
+    def subscribers(self) -> int:
+        """How many readers there are."""
+        return sum(len(each) for each in self._subscriptions.values())
+
+    @property
+    def size(self) -> int:
+        """The bytes in all rings."""
+        return self._size
+
+    def open(self, stream: Stream, first: int, chunks: "list[ChunkRef]") -> LiveLog:
+        """Begins a stream whose next line has the number `first`; older ones are in the chunks."""
+        log = LiveLog(stream, Ring(first, self._ring_bytes), chunks)
+        logs = self._logs.setdefault((stream.namespace, stream.run), {})
+        if stream in logs:
+            self._size -= logs[stream].ring.size
+        logs[stream] = log
+        self._tell(stream)
+        return log
+
+    def get(self, stream: Stream) -> LiveLog | None:
+        """The stream, when it is known here."""
+        return self._logs.get((stream.namespace, stream.run), {}).get(stream)
+
+    def logs(self, namespace: str, run: str) -> list[LiveLog]:
+        """The run's streams, in the order they began."""
+        return list(self._logs.get((namespace, run), {}).values())
+
+    def publish(self, log: LiveLog, block: Block) -> None:
+        """New lines."""
+        before = log.ring.size
+        log.ring.append(block)
+        self._size += log.ring.size - before
+        if self._size > self._rings_bytes:
+            self._make_room()
+        self._tell(log.stream)
+
+    def end(self, log: LiveLog) -> None:
+        """No line will follow."""
+        log.ended = True
+        self._tell(log.stream)
+
+    def archived(self, log: LiveLog) -> None:
+        """The store has all of it; the ring stays for those who still read, while there is room for it."""
+        log.ended = log.archived = True
+        log.chunks = []
+        self._tell(log.stream)
+
+    def forget(self, namespace: str, run: str) -> None:
+        """Drops all that is known of a run."""
+        for log in self._logs.pop((namespace, run), {}).values():
+            self._size -= log.ring.size
+            log.ended = True
+        for each in self._subscriptions.get((namespace, run), ()):
+            each.changed.set()
+
+    async def attend(self, namespace: str, run: str) -> None:
+        """All that is known of a run is known here."""
+
+    def subscribe(self, namespace: str, run: str) -> tuple[Subscription, Callable[[], None]]:
+        """A subscription to all streams of a run, those to come too, and the call that ends it."""
+        subscription = Subscription()
+        readers = self._subscriptions.setdefault((namespace, run), set())
+        readers.add(subscription)
+
+        def leave() -> None:
+            readers.discard(subscription)
+            if not readers and self._subscriptions.get((namespace, run)) is readers:
+                del self._subscriptions[(namespace, run)]
+
+        return subscription, leave
+
+    def _tell(self, stream: Stream) -> None:
+        for each in self._subscriptions.get((stream.namespace, stream.run), ()):
+            each.touch(stream)
+
+    def _make_room(self) -> None:
+        """All rings together are too large: archived logs give up theirs, then the largest ones their older half."""
+        logs = [log for run in self._logs.values() for log in run.values() if log.ring.size]
+        for log in logs:
+            if log.archived:
+                self._size -= log.ring.size
+                log.ring = Ring(log.ring.end, self._ring_bytes)
+        while self._size > self._rings_bytes * 3 // 4:
+            largest = max((log.ring for log in logs), key=lambda ring: ring.size)
+            before = largest.size
+            largest.halve()
+            if largest.size == before:
+                return
+            self._size -= before - largest.size

@@ -1,0 +1,1 @@
+"""In-memory state of runs between reconciles; all of it can be rebuilt."""

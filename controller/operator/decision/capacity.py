@@ -1,0 +1,83 @@
+"""Whether a step fits: what the cluster says of its quota, and what its nodes can give at most. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from controller.pipeline.model import Step
+from controller.pipeline.values.quantity import amount
+
+Json = dict[str, Any]
+
+_EXCEEDED = re.compile(
+    r"exceeded quota: (?P<name>[^,]+), requested: (?P<requested>\S.*?), "
+    r"used: (?P<used>\S.*?), limited: (?P<limited>\S.*)"
+)
+_KINDS = ("cpu", "memory")
+
+
+@dataclass(frozen=True)
+class Shortage:
+    """Why a step's pod is not made. `for_ever`: no end of another pod will change it."""
+
+    reason: str
+    message: str
+    for_ever: bool
+
+
+def shortage(words: str) -> Shortage | None:
+    """What a refusal by quota says, in the words of `ResourceQuota`; None for any other refusal."""
+    found = _EXCEEDED.search(words)
+    if found is None:
+        told = f"waits for quota: {words}"
+        return Shortage("OverQuota", told, False) if "exceeded quota" in words else None
+    wanted, used, limited = (_amounts(found[part]) for part in ("requested", "used", "limited"))
+    name = found["name"].strip()
+    for resource, request in wanted.items():
+        limit = limited.get(resource)
+        if limit is not None and _more(request, limit):
+            told = f"it asks for {resource} {request}, and the quota {name} has {limit} in all: it can never fit"
+            return Shortage("NeverFits", told, True)
+    shown = "; ".join(
+        f"{resource}: {request} asked for, {used.get(resource, '?')} of {limited.get(resource, '?')} in use"
+        for resource, request in wanted.items()
+    )
+    return Shortage("OverQuota", f"waits for the quota {name}: {shown}", False)
+
+
+def never_fits(step: Step, nodes: Sequence[Mapping[str, Any]]) -> str | None:
+    """Why no node can ever take the step, with the numbers; None when one can, or none is known."""
+    if step.resources is None or not nodes:
+        return None
+    wanted = {"cpu": step.resources.cpu, "memory": step.resources.memory}
+    for kind in _KINDS:
+        asked = wanted[kind]
+        most = _largest([str((node.get("status") or {}).get("allocatable", {}).get(kind, "")) for node in nodes])
+        if asked and most and _more(asked, most):
+            whose = "the only node has" if len(nodes) == 1 else f"the largest of {len(nodes)} nodes has"
+            return f"it asks for {kind} {asked}, and {whose} {most}: it can never be scheduled"
+    return None
+
+
+def _largest(amounts: Sequence[str]) -> str | None:
+    """None when one of them can't be read: then nobody can say that nothing fits."""
+    try:
+        return max(amounts, key=amount)
+    except ValueError:
+        return None
+
+
+def _more(one: str, other: str) -> bool:
+    try:
+        return amount(one) > amount(other)
+    except ValueError:
+        return False
+
+
+def _amounts(text: str) -> dict[str, str]:
+    """`requests.cpu=2,pods=1` by resource."""
+    parts = (part.strip().partition("=") for part in text.split(","))
+    return {resource: value for resource, equals, value in parts if equals}

@@ -1,0 +1,79 @@
+"""What happens to a run that is being deleted, and which runs are deleted because there are enough newer ones. Pure.
+
+The finalizer holds a run until its processes have ended and its logs are stored; both are bounded in time, so that a
+node that never answers again holds nothing for ever. What is stored stays.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from controller.operator import names
+from controller.operator.workload.debug_copies import copied_from
+
+Json = dict[str, Any]
+
+FINALIZER = "c8s.dev/run"
+LONGEST = timedelta(seconds=90)
+"""30 s until SIGKILL, 30 s for the ends of logs, and as much again for a slow cluster."""
+_FINAL = ("Succeeded", "Failed", "Cancelled")
+
+
+def is_deleted(run: Json) -> bool:
+    """Whether somebody has asked for the run's deletion."""
+    return "deletionTimestamp" in run["metadata"]
+
+
+def is_held(run: Json) -> bool:
+    """Whether our finalizer keeps the run."""
+    return FINALIZER in (run["metadata"].get("finalizers") or [])
+
+
+def deadline(run: Json) -> datetime:
+    """When a run that is being deleted goes, whatever its pods do."""
+    return datetime.fromisoformat(run["metadata"]["deletionTimestamp"]) + LONGEST
+
+
+def as_cancelled(run: Json) -> Json:
+    """The run as it is treated once its deletion is asked for: everything of it is stopped."""
+    return {**run, "spec": {**run["spec"], "cancel": True}}
+
+
+def finalizers_patch(run: Json, *, hold: bool) -> list[Json]:
+    """A JSON patch that adds or takes away our finalizer, if the run is still at the version that was seen."""
+    others = [name for name in run["metadata"].get("finalizers") or [] if name != FINALIZER]
+    return [
+        {"op": "replace", "path": "/metadata/resourceVersion", "value": run["metadata"]["resourceVersion"]},
+        {"op": "add", "path": "/metadata/finalizers", "value": [*others, *([FINALIZER] if hold else [])]},
+    ]
+
+
+def surplus(runs: Iterable[Json], limit: int) -> list[Json]:
+    """The runs that have ended, are more than `limit` of their pipeline, and were made first.
+
+    Of copies of failed steps, which are deleted by who leaves them, those that were left without that.
+    """
+    ended: dict[tuple[str, str], list[Json]] = defaultdict(list)
+    copies: list[Json] = []
+    for run in runs:
+        if (run.get("status") or {}).get("phase") not in _FINAL or is_deleted(run):
+            continue
+        if copied_from(run) is not None:
+            copies.append(run)
+        else:
+            pipeline = names.labels_of(run)[names.PIPELINE]
+            ended[run["metadata"]["namespace"], pipeline].append(run)
+    found = copies
+    for each in ended.values():
+        each.sort(key=_age)
+        found += each[: max(0, len(each) - limit)]
+    return found
+
+
+def _age(run: Json) -> tuple[str, int, str]:
+    number = (run["metadata"].get("labels") or {}).get(names.RUN_NUMBER, "")
+    created = str(run["metadata"].get("creationTimestamp", ""))
+    return created, int(number) if number.isascii() and number.isdigit() else 0, run["metadata"]["name"]

@@ -1,0 +1,121 @@
+"""Which steps need not be run again: those that would be made of the same things as in an earlier run. Pure.
+
+What a step is made of is its definition with everything filled in that does not name the run itself, the source,
+the names of its secrets, and what the steps upstream are made of. Two steps with the same digest would do the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from controller.pipeline.graph.expand import ExpandedStep, topological
+from controller.pipeline.model import Pipeline
+from controller.pipeline.variables import RunFacts, fill, template_values
+
+Json = dict[str, Any]
+
+_OF_THE_RUN = ("run.name", "run.number")
+
+
+@dataclass(frozen=True)
+class Reusable:
+    """What an earlier run has of a step. `reused` names the run that really made it: `{run, slug, attempt}`."""
+
+    reused: Json
+    artifacts: tuple[Json, ...] = ()
+    source: Json | None = None
+    """Of the step that cloned: the snapshot."""
+
+
+def identity(spec: Json, cloned: Json | None) -> Json | None:
+    """What names the source's content: nothing for none; None while a repository is not cloned yet."""
+    source = spec.get("source") or {}
+    if source.get("git"):
+        return {"commit": cloned["commit"]} if cloned else None
+    if source.get("kept"):
+        return {"kept": source["kept"]}
+    archive = source.get("archive") or {}
+    # An edit of the pipeline's own file alone, which lies among the others, makes no other source.
+    return {"contents": archive.get("contents") or archive.get("digest")}
+
+
+def inputs(
+    pipeline: Pipeline,
+    steps: Sequence[ExpandedStep],
+    facts: RunFacts,
+    spec: Json,
+    cloned: Json | None,
+    source_step: str | None,
+) -> dict[str, str]:
+    """For each step, as far as it is known yet, the digest of what it is made of, by its name.
+
+    Args:
+        cloned: `status.source` of a run on a git source, once it is there.
+        source_step: the name of the step that clones, in such a run.
+    """
+    content = identity(spec, cloned)
+    found: dict[str, str] = {}
+    for step in topological(steps):
+        if step.name == source_step:
+            git = spec["source"]["git"]
+            # Where a branch leads to may be another commit by now.
+            if _is_commit(git.get("revision", "")):
+                found[step.name] = _digest(git)
+            continue
+        needs = [name for name in step.depends_on if name != source_step]
+        if content is None or any(name not in found for name in needs):
+            continue
+        made_of = {"source": content, "step": _resolved(pipeline, step, facts), "needs": [found[n] for n in needs]}
+        found[step.name] = _digest(made_of)
+    return found
+
+
+def _resolved(pipeline: Pipeline, step: ExpandedStep, facts: RunFacts) -> Json:
+    values = {name: value for name, value in template_values(facts, step.matrix).items() if name not in _OF_THE_RUN}
+    definition = step.step.model_dump(by_alias=True, exclude_defaults=True, mode="json")
+    # How often and how long it is tried, and what for, changes nothing of what it makes.
+    for field in ("dependsOn", "timeout", "retryPolicy", "matrix", "allowFailure", "conditional", "keepOnFailure"):
+        definition.pop(field, None)
+    return {
+        "name": step.name,
+        "definition": _filled(definition, values),
+        "env": _filled(dict(pipeline.env), values),
+        "params": dict(facts.params),
+        "matrix": dict(step.matrix),
+    }
+
+
+def _filled(value: Any, values: Mapping[str, str]) -> Any:
+    if isinstance(value, str):
+        return fill(value, values)
+    if isinstance(value, Mapping):
+        return {key: _filled(item, values) for key, item in value.items()}
+    return [_filled(item, values) for item in value] if isinstance(value, list) else value
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def _is_commit(revision: str) -> bool:
+    return len(revision) in (40, 64) and all(char in "0123456789abcdef" for char in revision)
+
+
+def offered(run: Json) -> dict[str, Reusable]:
+    """What a run that was there before has to offer, by what it is made of."""
+    status = run.get("status") or {}
+    return dict(_offered(run["metadata"]["name"], status.get("steps") or [], status.get("source")))
+
+
+def _offered(run: str, steps: Iterable[Json], source: Json | None) -> Iterable[tuple[str, Reusable]]:
+    for step in steps:
+        if step.get("phase") != "Succeeded" or not step.get("inputs"):
+            continue
+        done = [attempt["number"] for attempt in step.get("attempts") or [] if attempt.get("phase") == "Succeeded"]
+        reused = step.get("reused") or ({"run": run, "slug": step["slug"], "attempt": done[-1]} if done else None)
+        if reused:
+            yield step["inputs"], Reusable(dict(reused), tuple(step.get("artifacts") or ()), source)

@@ -1,0 +1,1 @@
+"""The side effects of the operator: executing actions, writing status, events and retention."""

@@ -1,0 +1,146 @@
+"""Kubernetes Events about runs, sent beside the work: a lost event must never hold a run up."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Literal
+
+from controller.kube import EVENTS, AlreadyExists, KubeClient, KubeError
+from controller.operator.decision.attempts import stamp
+
+Json = dict[str, Any]
+_log = logging.getLogger(__name__)
+
+_WAITING = 1000
+_DRAIN_SECONDS = 3.0
+_LONGEST_MESSAGE = 1000
+# What a step waits for that somebody can do something about.
+_TROUBLE = ("Unschedulable", "ImagePull", "OverQuota", "SecretMissing", "NotCreated", "NameTaken", "Retrying")
+
+
+def event_name(run: Json, kind: str, reason: str, message: str) -> str:
+    """Made from what is said, so that what is said again, by whichever process, counts on the same Event."""
+    said = "\0".join((run["metadata"]["uid"], kind, reason, message))
+    return f"{run['metadata']['name'][:180]}.{hashlib.sha256(said.encode()).hexdigest()[:16]}"
+
+
+class Recorder:
+    """Sends events one after the other; the same one again raises its count."""
+
+    def __init__(self, client: KubeClient, now: Callable[[], datetime]) -> None:
+        self._client = client
+        self._now = now
+        self._waiting: asyncio.Queue[Json] = asyncio.Queue(_WAITING)
+
+    def record(self, run: Json, kind: Literal["Normal", "Warning"], reason: str, message: str) -> None:
+        metadata, message = run["metadata"], message[:_LONGEST_MESSAGE]
+        seconds = stamp(self._now())[:19] + "Z"
+        event = {
+            "metadata": {"name": event_name(run, kind, reason, message), "namespace": metadata["namespace"]},
+            "type": kind,
+            "reason": reason,
+            "message": message,
+            "involvedObject": {
+                "apiVersion": "c8s.dev/v1alpha1",
+                "kind": "PipelineRun",
+                "namespace": metadata["namespace"],
+                "name": metadata["name"],
+                "uid": metadata["uid"],
+            },
+            "source": {"component": "c8s-operator"},
+            "firstTimestamp": seconds,
+            "lastTimestamp": seconds,
+            "count": 1,
+        }
+        try:
+            self._waiting.put_nowait(event)
+        except asyncio.QueueFull:
+            _log.warning("too many events wait; not sent: %s %s", reason, metadata["name"])
+
+    async def run(self) -> None:
+        """Send until cancelled; then what is left, for a few seconds."""
+        sending: Json | None = None
+        try:
+            while True:
+                sending = await self._waiting.get()
+                await self._send(sending)
+                sending = None
+        finally:
+            await self._drain(sending)
+
+    async def _drain(self, sending: Json | None) -> None:
+        """`sending`: what was on its way; sent again it only counts again."""
+        try:
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                if sending is not None:
+                    await self._send(sending)
+                while not self._waiting.empty():
+                    await self._send(self._waiting.get_nowait())
+        except TimeoutError:
+            _log.warning("%d events were not sent before the end", self._waiting.qsize())
+
+    async def _send(self, event: Json) -> None:
+        namespace, name = event["metadata"]["namespace"], event["metadata"]["name"]
+        try:
+            await self._client.create(EVENTS, event, namespace)
+        except AlreadyExists:
+            await self._count(event, namespace, name)
+        except KubeError as error:
+            _log.warning("an event was not recorded: %s", error)
+
+    async def _count(self, event: Json, namespace: str, name: str) -> None:
+        try:
+            known = await self._client.get(EVENTS, name, namespace)
+            patch = {"count": int(known.get("count") or 1) + 1, "lastTimestamp": event["lastTimestamp"]}
+            await self._client.patch(EVENTS, name, patch, namespace=namespace)
+        except KubeError as error:
+            _log.warning("an event was not counted: %s", error)
+
+
+def triggered(run: Json) -> str:
+    """Who started a run, and of what: for people who ask afterwards."""
+    spec = run["spec"]
+    what = f"{spec.get('event') or 'push'} on {spec['branch']}" if spec.get("branch") else spec.get("event") or "push"
+    parts = [f"by {spec.get('triggeredBy') or 'unknown'}", what]
+    if spec.get("commit"):
+        parts.append(f"commit {spec['commit']}")
+    if spec.get("rerunOf"):
+        parts.append(f"again for {spec['rerunOf']}")
+    return ", ".join(parts)
+
+
+_AUDITED = ("triggeredBy", "commit", "branch", "event", "rerunOf")
+
+
+def audited(run: Json, outcome: str) -> Json:
+    """The same and the outcome, as fields of a line of the log."""
+    spec, metadata = run["spec"], run["metadata"]
+    told = {field: spec[field] for field in _AUDITED if spec.get(field)}
+    where = {"namespace": metadata["namespace"], "run": metadata["name"], "uid": metadata["uid"]}
+    return {"audit": True, **where, "pipeline": (spec.get("pipeline") or {}).get("name"), "outcome": outcome, **told}
+
+
+def tell_changes(recorder: Recorder, run: Json, old: Json, new: Json) -> None:
+    """The events that belong to a change of status."""
+    before, after = old.get("phase"), new.get("phase")
+    name = run["metadata"]["name"]
+    if before != after and after == "Running":
+        recorder.record(
+            run, "Normal", "Started", f"run {name} has begun, {new['summary']['total']} steps; {triggered(run)}"
+        )
+    elif before != after and after in ("Succeeded", "Failed", "Cancelled"):
+        kind: Literal["Normal", "Warning"] = "Normal" if after == "Succeeded" else "Warning"
+        recorder.record(run, kind, after, f"{new.get('message', '')}; {triggered(run)}")
+    known = {entry["name"]: entry for entry in old.get("steps") or []}
+    for entry in new.get("steps") or []:
+        earlier = known.get(entry["name"]) or {}
+        if (entry["phase"], entry.get("reason")) == (earlier.get("phase"), earlier.get("reason")):
+            continue
+        if entry["phase"] == "Failed":
+            recorder.record(run, "Warning", "StepFailed", f"{entry['name']}: {entry.get('message', '')}")
+        elif entry["phase"] == "Pending" and entry.get("reason") in _TROUBLE:
+            recorder.record(run, "Warning", entry["reason"], f"{entry['name']}: {entry.get('message', '')}")

@@ -1,0 +1,232 @@
+"""Carries out the actions of a decision: one request or two each, against the cluster and the store."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from controller.kube import (
+    JOBS,
+    PIPELINE_RUNS,
+    PODS,
+    SECRETS,
+    AlreadyExists,
+    ApiError,
+    Conflict,
+    KubeClient,
+    KubeError,
+    NotFound,
+)
+from controller.operator import names
+from controller.operator.cache.owned_resources import is_owned, place_of
+from controller.operator.cache.run_state import RunState
+from controller.operator.decision.actions import (
+    Action,
+    CancelRun,
+    FindJob,
+    PrepareSecrets,
+    ReadManifest,
+    ReadWorkspace,
+    RemoveJob,
+    StartAttempt,
+    StopPod,
+)
+from controller.operator.decision.attempts import STOP_AFTER
+from controller.operator.decision.capacity import shortage
+from controller.operator.decision.observation import Refusal
+from controller.operator.decision.reuse import Reusable, offered
+from controller.operator.effects import run_secrets
+from controller.operator.interfaces import Manifests
+from controller.operator.settings import OperatorSettings
+from controller.operator.workload import job as jobs
+from controller.operator.workload.clone_step import git_of
+
+Json = dict[str, Any]
+_log = logging.getLogger(__name__)
+
+_FIRST_WAIT, _LONGEST_WAIT = 0.5, 30.0
+_LONGEST_MESSAGE = 500
+# What is wrong with the Job itself: bad request, too large, not valid.
+_WRONG_ITSELF = (400, 413, 422)
+
+
+class NotStartedError(KubeError):
+    """The API server did not take an attempt's Job; the refusal is noted in the run's state."""
+
+
+class Errands:
+    """Does what was decided."""
+
+    def __init__(
+        self, client: KubeClient, store: Manifests, settings: OperatorSettings, now: Callable[[], datetime]
+    ) -> None:
+        self._client = client
+        self._store = store
+        self._settings = settings
+        self._now = now
+
+    async def run(self, run: Json, state: RunState, actions: Sequence[Action]) -> list[Exception]:
+        """All at once; what fails holds nothing else up. Returns the failures."""
+        answers = await asyncio.gather(*(self._one(run, state, action) for action in actions), return_exceptions=True)
+        for answer in answers:
+            if isinstance(answer, BaseException) and not isinstance(answer, Exception):
+                raise answer
+        return [answer for answer in answers if isinstance(answer, Exception)]
+
+    async def _one(self, run: Json, state: RunState, action: Action) -> None:
+        match action:
+            case StartAttempt():
+                await self._start(run, state, action)
+            case StopPod():
+                await self._stop(action)
+            case RemoveJob():
+                await self._remove(action)
+            case FindJob():
+                await self._find(run, state, action)
+            case ReadManifest():
+                await self._read_manifest(run, state, action)
+            case ReadWorkspace():
+                await self._read_workspace(run, state, action)
+            case PrepareSecrets():
+                await self.prepare(run, state)
+            case CancelRun():
+                await self._cancel(run, action)
+
+    async def _start(self, run: Json, state: RunState, action: StartAttempt) -> None:
+        place = (action.step.slug, action.number)
+        upstream = state.upstream[action.step.name]
+        facts = state.facts
+        if source := state.status.get("source"):
+            facts = replace(facts, commit=source["commit"])
+        clones = action.step.name == state.source_step
+        plan = jobs.StepPlan(run, state.pipeline, action.step, action.number, facts, upstream, clones)
+        job = jobs.build(plan, self._settings)
+        if job["metadata"]["name"] in state.created:
+            return
+        try:
+            created = await self._create(run, job)
+        except ApiError as error:
+            state.refusals[place] += 1
+            state.refused[place] = _refusal(error, state.refusals[place], self._now())
+            raise NotStartedError(str(error)) from error
+        state.refused.pop(place, None)
+        if created["metadata"]["uid"] not in state.removed:
+            state.created[job["metadata"]["name"]] = created
+
+    async def _create(self, run: Json, job: Json) -> Json:
+        name, namespace = job["metadata"]["name"], job["metadata"]["namespace"]
+        try:
+            return await self._client.create(JOBS, job, namespace)
+        except AlreadyExists:
+            found = await self._client.get(JOBS, name, namespace)
+            if is_owned(found, run["metadata"]["uid"]) and place_of(found) == place_of(job):
+                return found
+            message = f"a Job {name} that is not of this run is in its place; it is waited for until that is gone"
+            raise ApiError(message, status=409, reason="NameTaken") from None
+
+    async def _cancel(self, run: Json, action: CancelRun) -> None:
+        namespace = run["metadata"]["namespace"]
+        try:
+            await self._client.patch(PIPELINE_RUNS, action.name, {"spec": {"cancel": True}}, namespace=namespace)
+        except NotFound:
+            _log.info("run %s/%s is gone already", namespace, action.name)
+
+    async def _stop(self, action: StopPod) -> None:
+        patch = {"spec": {"activeDeadlineSeconds": STOP_AFTER}}
+        try:
+            await self._client.patch(PODS, action.name, patch, namespace=action.namespace, patch_type="strategic")
+        except NotFound:
+            _log.info("pod %s/%s is gone already", action.namespace, action.name)
+
+    async def _remove(self, action: RemoveJob) -> None:
+        try:
+            await self._client.delete(JOBS, action.name, namespace=action.namespace, uid=action.uid)
+        except (NotFound, Conflict):
+            # A conflict: another object has its name by now.
+            _log.info("job %s/%s is gone already", action.namespace, action.name)
+
+    async def _find(self, run: Json, state: RunState, action: FindJob) -> None:
+        try:
+            found = await self._client.get(JOBS, action.job_name, run["metadata"]["namespace"])
+        except NotFound:
+            state.missing.add(action.job_name)
+            return
+        if is_owned(found, run["metadata"]["uid"]) and found["metadata"]["uid"] not in state.removed:
+            state.created[action.job_name] = found
+        else:
+            state.missing.add(action.job_name)
+
+    async def _read_manifest(self, run: Json, state: RunState, action: ReadManifest) -> None:
+        key = names.manifest_key(run["metadata"]["namespace"], run["metadata"]["name"], action.slug, action.number)
+        found = None
+        if await self._store.head(key) is not None:
+            found = json.loads(await self._store.get(key))
+        state.manifests[action.slug, action.number] = found
+
+    async def _read_workspace(self, run: Json, state: RunState, action: ReadWorkspace) -> None:
+        metadata = run["metadata"]
+        key = names.workspace_manifest_key(metadata["namespace"], metadata["uid"], action.slug, action.number)
+        there = await self._store.head(key) is not None
+        state.workspaces[action.slug, action.number] = json.loads(await self._store.get(key)) if there else None
+
+    async def earlier(self, run: Json) -> dict[str, Reusable]:
+        """What the run named by `reuseFrom` has to offer; a step whose artifacts are swept away is no offer."""
+        namespace, name = run["metadata"]["namespace"], run["spec"]["reuseFrom"]
+        try:
+            found = offered(await self._client.get(PIPELINE_RUNS, name, namespace))
+        except NotFound:
+            _log.warning(
+                "run %s/%s: the run %s, whose steps it was to reuse, is gone", namespace, run["metadata"]["name"], name
+            )
+            return {}
+        kept = await asyncio.gather(*(self._is_kept(namespace, each) for each in found.values()))
+        return {made_of: each for (made_of, each), there in zip(found.items(), kept, strict=True) if there}
+
+    async def _is_kept(self, namespace: str, found: Reusable) -> bool:
+        made = found.reused
+        if not found.artifacts:
+            return True
+        key = names.manifest_key(namespace, made["run"], made["slug"], made["attempt"])
+        return await self._store.head(key) is not None
+
+    async def _missing_credentials(self, run: Json, state: RunState) -> dict[str, str]:
+        """The step that clones lacks its Secret: (its name, a sentence); nothing when all is there."""
+        git = git_of(run) or {}
+        if state.source_step is None or not git.get("secretRef"):
+            return {}
+        try:
+            await self._client.get(SECRETS, git["secretRef"], run["metadata"]["namespace"])
+        except NotFound:
+            return {state.source_step: f"there is no secret {git['secretRef']} with the credentials for {git['url']}"}
+        return {}
+
+    async def prepare(self, run: Json, state: RunState) -> None:
+        """Make the run's Secrets, or read those made before."""
+        try:
+            state.secret_values = await run_secrets.copy_values(self._client, run, state.steps)
+            state.missing_secrets = run_secrets.missing(state.steps, state.secret_values)
+            state.missing_secrets |= await self._missing_credentials(run, state)
+            if jobs.uses_agents(state.steps, run, state.pipeline):
+                await run_secrets.give_token(self._client, run, self._settings, self._now().timestamp())
+        except KubeError as error:
+            state.not_ready_because = str(error)[:_LONGEST_MESSAGE]
+            raise
+        state.prepared, state.not_ready_because = True, ""
+
+
+def _refusal(error: ApiError, times: int, now: datetime) -> Refusal:
+    """What a refused Job means for its step."""
+    words = str(error)[:_LONGEST_MESSAGE]
+    wait = timedelta(seconds=min(_FIRST_WAIT * 2.0 ** min(times - 1, 10), _LONGEST_WAIT))
+    if error.status in _WRONG_ITSELF:
+        return Refusal("JobInvalid", f"the cluster does not take its Job: {words}", True, now)
+    if error.status == 403 and (short := shortage(words)) is not None:
+        return Refusal(short.reason, short.message, short.for_ever, now + wait)
+    if error.reason == "NameTaken":
+        return Refusal("NameTaken", words, False, now + wait)
+    return Refusal("NotCreated", f"its Job could not be created: {words}; it is tried again", False, now + wait)

@@ -1,0 +1,179 @@
+"""Removes what has been kept long enough: runs beyond the history limit, and stored objects after the retention.
+
+Only the operator's leader sweeps. An object that a run still needs stays, whatever its age. Bucket lifecycle rules are
+not used: stores differ in them, and none of them knows which source a queued run is about to unpack.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from controller.kube import PIPELINE_RUNS, Conflict, KubeClient, KubeError, NotFound
+from controller.operator.decision.deletion import surplus
+from controller.operator.effects.concurrency_lock import Turns
+from controller.operator.settings import OperatorSettings
+
+Json = dict[str, Any]
+_log = logging.getLogger(__name__)
+
+PREFIXES = ("logs/", "artifacts/", "caches/", "sources/", "workspaces/")
+_ORPHANED_AFTER = timedelta(hours=1)
+"""From when on a workspace goes whose run is gone: by then every controller knows the run that has one."""
+_FIRST_AFTER = 60.0
+_FINAL = ("Succeeded", "Failed", "Cancelled")
+
+
+class StoredObject(Protocol):
+    """What a store tells of an object."""
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def modified(self) -> datetime: ...
+
+
+class Shelves(Protocol):
+    """The part of a store that a sweep uses."""
+
+    def list(self, prefix: str = "") -> AsyncIterator[Any]:
+        """The objects below a prefix."""
+        ...
+
+    async def delete(self, key: str) -> None:
+        """Remove an object; fine when there is none."""
+        ...
+
+
+@dataclass(frozen=True)
+class Needed:
+    """What runs still need of the store."""
+
+    sources: frozenset[str]
+    """Digests in hex."""
+    runs: frozenset[tuple[str, str]]
+    """(namespace, name) of runs whose logs and artifacts stay."""
+    caches: frozenset[str] = frozenset()
+    """What the names of the caches begin with that were used lately."""
+    uids: frozenset[str] = frozenset()
+    """Of runs whose workspaces stay."""
+    known: frozenset[str] = frozenset()
+    """The uids of all runs there are."""
+
+
+def needed(runs: Iterable[Json], now: datetime, retention: timedelta) -> Needed:
+    """What has to stay: all that belongs to a run that goes on or was made lately, and what such a run reuses."""
+    sources, kept, uids, known = set[str](), set[tuple[str, str]](), set[str](), set[str]()
+    for run in runs:
+        metadata, spec, status = run["metadata"], run["spec"], run.get("status") or {}
+        known.add(metadata["uid"])
+        young = now - datetime.fromisoformat(metadata["creationTimestamp"]) < retention
+        if status.get("phase") in _FINAL and not young:
+            continue
+        uids.add(metadata["uid"])
+        archive = (spec.get("source") or {}).get("archive") or {}
+        for digest in (archive.get("digest"), (status.get("source") or {}).get("digest")):
+            if digest:
+                sources.add(str(digest).removeprefix("sha256:"))
+        reused = [(step.get("reused") or {}).get("run") for step in status.get("steps") or []]
+        for name in (metadata["name"], spec.get("reuseFrom"), spec.get("rerunOf"), *reused):
+            if name:
+                kept.add((metadata["namespace"], name))
+    return Needed(frozenset(sources), frozenset(kept), uids=frozenset(uids), known=frozenset(known))
+
+
+def is_expired(key: str, modified: datetime, needs: Needed, now: datetime, retention: timedelta) -> bool:
+    """Whether an object may go."""
+    kind, _, rest = key.partition("/")
+    parts = rest.split("/")
+    if kind == "workspaces" and len(parts) > 1 and parts[1] not in needs.known:
+        # It may hold what its step wrote down of secrets, and nobody can enter it any more.
+        return now - modified > _ORPHANED_AFTER
+    if now - modified <= retention:
+        return False
+    if kind == "caches":
+        # Its document has the date of its last use, the archive that of its making.
+        return key.endswith(".json") or key.rpartition("/")[2].partition(".")[0] not in needs.caches
+    if kind == "sources":
+        return parts[0].split(".", 1)[0] not in needs.sources
+    if kind == "workspaces" and len(parts) > 1:
+        return parts[1] not in needs.uids
+    if kind in ("logs", "artifacts") and len(parts) > 1:
+        return (parts[0], parts[1]) not in needs.runs
+    return False
+
+
+class Sweeper:
+    """Sweeps every so often until cancelled.
+
+    Args:
+        runs: all runs that are known.
+    """
+
+    def __init__(
+        self,
+        client: KubeClient,
+        store: Shelves,
+        settings: OperatorSettings,
+        runs: Callable[[], Iterable[Json]],
+        now: Callable[[], datetime],
+    ) -> None:
+        self._client = client
+        self._store = store
+        self._settings = settings
+        self._runs = runs
+        self._now = now
+        self._turns = Turns(client, settings.own_namespace, now)
+
+    async def run(self) -> None:
+        await asyncio.sleep(min(_FIRST_AFTER, self._settings.sweep_interval))
+        while True:
+            try:
+                await self._turns.sweep()
+                removed, expired = await self.trim(), await self.expire()
+                if removed or expired:
+                    _log.info("swept: %d runs beyond the history limit, %d objects past retention", removed, expired)
+            except Exception:
+                # The boundary: a store or a cluster in trouble is swept next time; nothing depends on it.
+                _log.exception("the sweep did not finish; the next one is in %.0f s", self._settings.sweep_interval)
+            await asyncio.sleep(self._settings.sweep_interval)
+
+    async def trim(self) -> int:
+        """Delete the runs beyond the history limit; returns how many."""
+        count = 0
+        for run in surplus(list(self._runs()), self._settings.history_limit):
+            metadata = run["metadata"]
+            try:
+                await self._client.delete(
+                    PIPELINE_RUNS, metadata["name"], namespace=metadata["namespace"], uid=metadata["uid"]
+                )
+            except (NotFound, Conflict):
+                continue
+            except KubeError as error:
+                _log.warning("run %s/%s was not removed: %s", metadata["namespace"], metadata["name"], error)
+                continue
+            count += 1
+        return count
+
+    async def expire(self) -> int:
+        """Remove the stored objects that nobody needs and that are old enough; returns how many."""
+        retention, count = timedelta(seconds=self._settings.retention), 0
+        for prefix in PREFIXES:
+            old, young = [], set[str]()
+            least = min(retention, _ORPHANED_AFTER) if prefix == "workspaces/" else retention
+            async for info in self._store.list(prefix):
+                if self._now() - info.modified > least:
+                    old.append(info)
+                elif prefix == "caches/":
+                    young.add(info.key.rpartition("/")[2].partition(".")[0])
+            needs = replace(needed(list(self._runs()), self._now(), retention), caches=frozenset(young))
+            # What says that the rest is whole goes first: no reader is promised what is gone.
+            for info in sorted(old, key=lambda each: not each.key.endswith(".json")):
+                if is_expired(info.key, info.modified, needs, self._now(), retention):
+                    await self._store.delete(info.key)
+                    count += 1
+        return count

@@ -1,0 +1,1 @@
+"""CustomResourceDefinitions, roles and permissions, generated from the code that needs them."""

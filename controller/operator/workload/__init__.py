@@ -1,0 +1,1 @@
+"""The Jobs of steps: pod templates, entrypoints, services and the clone step."""

@@ -1,0 +1,84 @@
+"""The step that clones: a run on a repository has it before all others, and they unpack the snapshot it makes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from controller.operator import names
+from controller.operator.settings import OperatorSettings
+from controller.operator.workload import entrypoint
+from controller.pipeline.graph.expand import ExpandedStep, slug_of
+from controller.pipeline.model import Step
+
+Json = dict[str, Any]
+
+CREDENTIALS_FOLDER = "/var/run/c8s-git"
+_NAME = "source"
+
+
+def git_of(run: Json) -> Json | None:
+    """The repository that the run is on, if it is on one."""
+    found: Json | None = (run["spec"].get("source") or {}).get("git")
+    return found
+
+
+def with_source_step(run: Json, steps: Sequence[ExpandedStep]) -> tuple[tuple[ExpandedStep, ...], str | None]:
+    """(the steps, all after the one that clones; its name, or None where nothing is cloned).
+
+    A step of the file that is called `source` keeps its name.
+    """
+    if git_of(run) is None:
+        return tuple(steps), None
+    taken = {step.name for step in steps} | {step.slug for step in steps}
+    name = next(n for n in (_NAME, *(f"{_NAME}-{at}" for at in range(2, 1000))) if n not in taken)
+    # It succeeds only once the door has noted its snapshot, as a step with artifacts does.
+    clones = Step(name=name, image="c8s-agent", commands=["c8s-agent source"], artifacts=["**"])
+    first = ExpandedStep(name, slug_of(name), clones, {}, ())
+    return (first, *(replace(step, depends_on=(name, *step.depends_on)) for step in steps)), name
+
+
+def container(run: Json, slug: str, attempt: int, settings: OperatorSettings, security: Json) -> Json:
+    """The container that clones. Credentials are files: variables and arguments are seen by too many."""
+    git = git_of(run) or {}
+    environment = {
+        "C8S_API_URL": settings.agent_api_url,
+        "C8S_TOKEN_FILE": f"{names.TOKEN_FOLDER}/token",
+        "C8S_WORKSPACE": names.WORKSPACE,
+        "C8S_STEP_SLUG": slug,
+        "C8S_ATTEMPT": str(attempt),
+        "C8S_GIT_URL": str(git.get("url", "")),
+        "C8S_GIT_REVISION": str(git.get("revision") or "HEAD"),
+        "C8S_GIT_SUBMODULES": "1" if git.get("submodules") else "0",
+    }
+    mounts: list[Json] = [
+        {"name": "workspace", "mountPath": names.WORKSPACE},
+        {"name": "agent", "mountPath": names.TOKEN_FOLDER, "readOnly": True},
+    ]
+    if git.get("secretRef"):
+        environment["C8S_GIT_CREDENTIALS"] = CREDENTIALS_FOLDER
+        mounts.append({"name": "git", "mountPath": CREDENTIALS_FOLDER, "readOnly": True})
+    return {
+        "name": names.STEP_CONTAINER,
+        "image": settings.agent_image,
+        "command": [*(entrypoint.escaped(word) for word in settings.agent_command), "source"],
+        "env": [{"name": name, "value": entrypoint.escaped(value)} for name, value in environment.items()],
+        "workingDir": names.WORKSPACE,
+        "volumeMounts": mounts,
+        "securityContext": security,
+    }
+
+
+def volumes(run: Json) -> list[Json]:
+    """The volumes of the pod that clones."""
+    token = {
+        "secretName": names.agent_secret_name(run["metadata"]["name"]),
+        "items": [{"key": "token", "path": "token"}],
+        "defaultMode": 0o444,
+    }
+    found: list[Json] = [{"name": "workspace", "emptyDir": {}}, {"name": "agent", "secret": token}]
+    secret = (git_of(run) or {}).get("secretRef")
+    if secret:
+        found.append({"name": "git", "secret": {"secretName": secret, "defaultMode": 0o444}})
+    return found

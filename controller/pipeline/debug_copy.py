@@ -1,0 +1,51 @@
+"""One step of a pipeline as a pipeline of its own that only waits: a place for a person to look around in. Pure.
+
+What made the step's surroundings stays (image, variables, secrets, resources, services, folder, its place in a
+matrix); what decided whether and when it ran, and what was to become of it, does not.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from controller.pipeline.graph.expand import ExpandedStep, expand
+from controller.pipeline.model import Matrix, Pipeline
+
+Json = dict[str, Any]
+
+_NOT_OF_A_COPY = ("dependsOn", "artifacts", "cache", "conditional", "retryPolicy", "allowFailure", "keepOnFailure")
+_SUFFIX = "-debug"
+_LONGEST_NAME = 63
+_SLACK = 60
+_MOST_WAITING = 1800
+
+
+def copy_of_step(pipeline: Pipeline, slug: str, seconds: int) -> Json | None:
+    """The definition, normalised, of a pipeline whose one step is there for so long; None without such a step.
+
+    The step has the name it had. The run as a whole ends half an hour later at most, should no node take it.
+    """
+    found = next((step for step in expand(pipeline) if step.slug == slug), None)
+    if found is None:
+        return None
+    step = found.step.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    for field in _NOT_OF_A_COPY:
+        step.pop(field, None)
+    step |= {"commands": [f"exec sleep {seconds}"], "timeout": f"{seconds + _SLACK}s"}
+    definition = pipeline.model_dump(mode="json", by_alias=True, include={"params", "env"}, exclude_unset=True)
+    definition |= {"name": copy_name(pipeline.name), "timeout": f"{seconds + _MOST_WAITING}s"}
+    for holder, matrix in ((step, found.step.matrix), (definition, pipeline.matrix)):
+        holder.pop("matrix", None)
+        if matrix is not None:
+            holder["matrix"] = _only(matrix, found)
+    return {**definition, "steps": [step]}
+
+
+def copy_name(pipeline: str) -> str:
+    """What copies of a pipeline's steps are called after, so that they take no numbers from its runs."""
+    return pipeline[: _LONGEST_NAME - len(_SUFFIX)].rstrip("-") + _SUFFIX
+
+
+def _only(matrix: Matrix, step: ExpandedStep) -> Json:
+    """The one combination that the step is."""
+    return {"dimensions": {name: [step.matrix[name]] for name in matrix.dimensions}}

@@ -1,0 +1,1 @@
+"""The graph of steps: dependencies, matrix expansion and order."""

@@ -1,0 +1,50 @@
+"""What makes sense beyond the schema: names that exist, no cycles, no text pasted into shells, times that fit.
+
+Each rule is a generator over plain data and takes what has the right shape,
+so that a mistake in one place does not hide those in others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import islice
+from typing import Any
+
+from controller.pipeline.lint.rules import (
+    conditions,
+    environment,
+    limits,
+    matrices,
+    params,
+    paths,
+    secrets,
+    steps,
+    templates,
+)
+from controller.pipeline.lint.rules.accessors import MAX_STEPS
+from controller.pipeline.problems import Places, Problem
+
+Json = dict[str, Any]
+Rule = Callable[[Json, Places], Iterable[Problem]]
+
+RULES: tuple[Rule, ...] = (
+    *steps.RULES,
+    *conditions.RULES,
+    *matrices.RULES,
+    *params.RULES,
+    *templates.RULES,
+    *environment.RULES,
+    *secrets.RULES,
+    *paths.RULES,
+    *limits.RULES,
+)
+
+
+def check(data: Json, places: Places, most: int) -> list[Problem]:
+    """The problems of a pipeline that was read, at most so many of each rule; shapes that the schema refuses are
+    passed over.
+    """
+    if isinstance(data.get("steps"), list) and len(data["steps"]) > MAX_STEPS:
+        # The schema says so; comparing thousands of steps with each other would take long and help nobody.
+        return []
+    return [problem for rule in RULES for problem in islice(rule(data, places), most)]

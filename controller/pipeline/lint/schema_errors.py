@@ -1,0 +1,255 @@
+"""What the JSON Schema finds wrong with a pipeline, in words: each with its place and what would be right."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+from jsonschema.validators import extend
+
+from controller.pipeline.problems import Places, Problem, did_you_mean, listed, quoted, safe, spoken_path
+
+Json = dict[str, Any]
+_At = tuple[str | int, ...]
+
+_SCHEMA_FILE = Path(__file__).parents[1] / "schema.json"
+_FORMS = (
+    ("^[0-9]+(s|m|h)$", "write a number and s, m or h, such as 30s, 10m or 2h"),
+    ("^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", "use lower-case letters, digits and dashes, such as unit-tests"),
+    ("^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", "use lower-case letters, digits, dashes and dots, such as registry-login"),
+    ("^[-._a-zA-Z0-9]+$", "use letters, digits, dashes, dots and underscores"),
+    ("^[A-Za-z_]", "use letters, digits and underscores, not beginning with a digit"),
+    ("^[-._A-Za-z]", "use letters, digits and underscores, not beginning with a digit, such as LOG_LEVEL"),
+    ("^[A-Za-z0-9_]", "use letters, digits, dashes, dots and underscores, at most 63"),
+    (r"^[0-9]+(\.", "write a number and a unit, such as 500m or 2 for cpu, 512Mi or 2Gi for memory"),
+)
+_MISSING = {
+    "version": "add `version: v1alpha1`",
+    "name": "add `name:` with a short name in lower-case letters, digits and dashes",
+    "steps": "add `steps:` with a list of steps, each with name, image and commands",
+    "image": "add `image:` with the container image that has the tools, such as python:3.12-slim",
+    "commands": "add `commands:` with a list of shell commands",
+    "secretRef": "add `secretRef:` with the Secret's name",
+    "key": "add `key:`",
+}
+_KINDS = {
+    "object": "a map",
+    "array": "a list",
+    "string": "a text",
+    "integer": "a whole number",
+    "boolean": "true or false",
+}
+
+
+@cache
+def published() -> Json:
+    """The schema as editors get it."""
+    loaded: Json = json.loads(_SCHEMA_FILE.read_text(encoding="utf-8"))
+    return loaded
+
+
+@cache
+def strict() -> Json:
+    """The schema of what has been read: texts are texts by then."""
+    schema: Json = _strict(published())
+    return schema
+
+
+def _strict(node: Any) -> Any:
+    if isinstance(node, list):
+        return [_strict(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    fresh = {key: _strict(value) for key, value in node.items()}
+    if isinstance(node.get("type"), list) and "string" in node["type"]:
+        fresh["type"] = "string"
+    return fresh
+
+
+def check(data: Json, places: Places) -> Iterator[Problem]:
+    """All that the schema refuses."""
+    for error in _validator().iter_errors(data):
+        yield from _spoken(error, data, places)
+
+
+# -- the schema's words as we mean them: Python's `$` would also let a line break pass, and 1.0 is no whole number
+
+
+@cache
+def _whole(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern.removesuffix("$") + r"\Z")
+
+
+def _pattern(_validator: Any, pattern: str, instance: Any, _schema: Any) -> Iterator[ValidationError]:
+    if isinstance(instance, str) and not _whole(pattern).match(instance):
+        yield ValidationError("pattern")
+
+
+def _pattern_properties(validator: Any, patterns: Any, instance: Any, _schema: Any) -> Iterator[ValidationError]:
+    if isinstance(instance, dict):
+        for pattern, sub in patterns.items():
+            for key, value in instance.items():
+                if _whole(pattern).match(key):
+                    yield from validator.descend(value, sub, path=key, schema_path=pattern)
+
+
+def _additional(_validator: Any, allowed: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
+    if allowed is False and isinstance(instance, dict) and list(_extras(instance, schema)):
+        yield ValidationError("additional")
+
+
+def _extras(instance: Mapping[str, Any], schema: Json) -> Iterator[str]:
+    known, patterns = schema.get("properties", {}), [_whole(p) for p in schema.get("patternProperties", {})]
+    return (key for key in instance if key not in known and not any(p.match(key) for p in patterns))
+
+
+def _required(_validator: Any, names: list[str], instance: Any, _schema: Any) -> Iterator[ValidationError]:
+    if isinstance(instance, dict):
+        for name in names:
+            if name not in instance:
+                yield ValidationError(name)
+
+
+def _type(validator: Any, kind: str, instance: Any, _schema: Any) -> Iterator[ValidationError]:
+    if not validator.is_type(instance, kind):
+        yield ValidationError("type")
+
+
+@cache
+def _validator() -> Draft202012Validator:
+    words: Any = {
+        "pattern": _pattern,
+        "patternProperties": _pattern_properties,
+        "additionalProperties": _additional,
+        "required": _required,
+        "type": _type,
+    }
+    kinds = Draft202012Validator.TYPE_CHECKER.redefine(
+        "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
+    )
+    make: Any = extend
+    made: Draft202012Validator = make(Draft202012Validator, words, type_checker=kinds)(strict())
+    return made
+
+
+# -- in words
+
+
+def _spoken(error: Any, data: Json, places: Places) -> Iterable[Problem]:
+    path: _At = tuple(error.absolute_path)
+    keyword, value, at = error.validator, error.instance, spoken_path(path) or "the pipeline"
+    if keyword == "anyOf":
+        return _of_either(error, data, places)
+    if keyword == "additionalProperties":
+        return _unknown_fields(error, data, places)
+    if keyword == "required":
+        message = f"`{error.message}` is missing in {_holder(path, data)}"
+        return [places.problem(path, "missing-field", message, _MISSING.get(error.message, f"add `{error.message}:`"))]
+    if keyword == "type":
+        return [_wrong_type(path, at, error.validator_value, value, places)]
+    if keyword == "enum":
+        choices = [str(choice) for choice in error.validator_value]
+        message = f"`{at}` must be {' or '.join(choices)}, not {_given(value)}"
+        return [places.problem(path, "wrong-value", message, did_you_mean(str(value), choices))]
+    if keyword == "pattern":
+        message = f"`{at}` can't be {_given(value)}"
+        return [places.problem(path, "wrong-form", message, _form(str(error.validator_value), value))]
+    return [places.problem(path, "wrong-value", f"`{at}` {_limit(error)}")]
+
+
+def _of_either(error: Any, data: Json, places: Places) -> Iterable[Problem]:
+    """`env` is a map or a list: what is said is about the form that was chosen."""
+    path: _At = tuple(error.absolute_path)
+    inner = [e for e in error.context or () if e.validator != "type" or len(e.absolute_path) > len(path)]
+    if inner:
+        return [problem for e in inner for problem in _spoken(e, data, places)]
+    message = f"`{spoken_path(path)}` must be a map NAME: value, or a list of name and value"
+    return [places.problem(path, "wrong-type", message)]
+
+
+def _unknown_fields(error: Any, data: Json, places: Places) -> Iterator[Problem]:
+    path: _At = tuple(error.absolute_path)
+    known = list(error.schema.get("properties", {}))
+    patterns = list(error.schema.get("patternProperties", {}))
+    for key in _extras(error.instance, error.schema):
+        if patterns:
+            message = f"{quoted(key)} can't be a name in `{spoken_path(path)}`"
+            yield places.problem((*path, key), "wrong-form", message, _form(patterns[0], key), at_key=True)
+        else:
+            hint = _elsewhere(key, path) or did_you_mean(key, known) or f"known here: {', '.join(known)}"
+            message = f"unknown field {quoted(key)} in {_holder(path, data)}"
+            yield places.problem((*path, key), "unknown-field", message, hint, at_key=True)
+
+
+def _elsewhere(key: str, path: _At) -> str:
+    """Where a field that is known elsewhere belongs."""
+    pipeline = strict()["properties"]
+    if path and key in pipeline:
+        return f"`{key}` belongs to the pipeline, not to {'a step' if path[0] == 'steps' else 'this part of it'}"
+    if not path and key in pipeline["steps"]["items"]["properties"]:
+        return f"`{key}` belongs to a step"
+    return ""
+
+
+def _holder(path: _At, data: Json) -> str:
+    """What a path leads to, for a sentence: a step by its name."""
+    if len(path) == 2 and path[0] == "steps":
+        step = data["steps"][path[1]]
+        name = step.get("name") if isinstance(step, dict) else None
+        return f"the step {quoted(name)}" if isinstance(name, str) and name else f"steps[{path[1]}]"
+    return f"`{spoken_path(path)}`" if path else "the pipeline"
+
+
+def _wrong_type(path: _At, at: str, wanted: str, value: Any, places: Places) -> Problem:
+    hint = ""
+    if value is None:
+        hint = 'write "" if an empty text is meant' if wanted == "string" else "fill it in"
+    elif wanted == "array" and isinstance(value, str):
+        hint = f"write a list: [{safe(value, 40)}]" if len(value) <= 40 and " " not in value else "begin it with `- `"
+    elif wanted == "string" and isinstance(value, dict):
+        hint = "a text with `: ` in it needs quotes"
+    elif wanted in ("integer", "boolean") and isinstance(value, str):
+        digits = value.isdigit() and len(value) <= 18
+        hint = "leave the quotes out" if digits or value in ("true", "false") else ""
+    message = f"`{at}` must be {_KINDS.get(wanted, wanted)}, not {_given(value)}"
+    return places.problem(path, "wrong-type", message, hint)
+
+
+def _form(pattern: str, value: Any) -> str:
+    """What would be right, for a text that doesn't have the form; for a name also which one may be meant."""
+    hint = next((words for start, words in _FORMS if pattern.startswith(start)), f"it has to match {pattern}")
+    if pattern == "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$" and isinstance(value, str):
+        likely = re.sub(r"[^a-z0-9]+", "-", value[:64].lower()).strip("-")
+        return f"did you mean `{likely}`? {hint}" if likely else hint
+    return hint
+
+
+def _given(value: Any) -> str:
+    if value is None:
+        return "empty"
+    if isinstance(value, dict | list):
+        return "a map" if isinstance(value, dict) else "a list"
+    shown = json.dumps(value, ensure_ascii=False) if not isinstance(value, str) else f'"{safe(value, 60)}"'
+    return shown[:60]
+
+
+def _limit(error: Any) -> str:
+    limit, value = error.validator_value, error.instance
+    entries = "entry" if limit == 1 else "entries"
+    sentences = {
+        "minItems": f"needs at least {limit} {entries}",
+        "minProperties": f"needs at least {limit} {entries}",
+        "maxItems": f"has {len(value) if isinstance(value, list) else 0} entries; at most {limit} are allowed",
+        "maxProperties": f"has {len(value) if isinstance(value, dict) else 0} entries; at most {limit} are allowed",
+        "minLength": "must not be empty",
+        "maxLength": f"is longer than {limit} characters",
+        "minimum": f"must be at least {limit}, not {value}",
+        "maximum": f"must be at most {limit:,}, not {value}" if isinstance(limit, int) else "is too large",
+    }
+    return sentences.get(str(error.validator), f"is not allowed as it is ({listed([str(error.validator)])})")

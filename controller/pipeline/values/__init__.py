@@ -1,0 +1,1 @@
+"""Value types of the format: durations, quantities and globs."""

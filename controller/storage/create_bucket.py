@@ -1,0 +1,80 @@
+"""Makes the bucket that the store's URL names, where it is missing: `python -m controller.storage.create_bucket`.
+
+For stores of a cluster's own, which begin empty. It waits for a store that is just starting; it changes nothing of a
+bucket that is there.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+PATIENCE = 120.0
+PAUSE = 1.0
+_THERE = {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}
+
+
+def ensure_bucket(
+    client: Any,
+    bucket: str,
+    *,
+    patience: float = PATIENCE,
+    clock: Callable[[], float] = time.monotonic,
+    pause: Callable[[float], None] = time.sleep,
+) -> bool:
+    """Whether it had to be made. Raises what boto3 raises when the store does not answer for `patience` seconds."""
+    from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
+
+    deadline = clock() + patience
+    while True:
+        try:
+            try:
+                client.head_bucket(Bucket=bucket)
+            except ClientError as error:
+                if _status(error) != 404:
+                    raise
+                client.create_bucket(Bucket=bucket)
+                return True
+            return False
+        except (ClientError, ConnectionError, HTTPClientError) as error:
+            if isinstance(error, ClientError) and error.response.get("Error", {}).get("Code") in _THERE:
+                return False
+            # A store that starts answers 503; one that refuses our keys will not change its mind.
+            if (isinstance(error, ClientError) and _status(error) < 500) or clock() > deadline:
+                raise
+            pause(PAUSE)
+
+
+def _status(error: Any) -> int:
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") or 0)
+
+
+def main() -> int:
+    """Exit code 0 when the bucket is there."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from controller.storage.s3 import connection
+
+    url = urlsplit(os.environ.get("C8S_STORE", ""))
+    if url.scheme != "s3" or not url.netloc:
+        print("C8S_STORE names no bucket: s3://bucket?endpoint=http://… is wanted", file=sys.stderr)
+        return 2
+    options = dict(parse_qsl(url.query))
+    client = connection(options.get("endpoint"), options.get("region", "us-east-1"))
+    try:
+        made = ensure_bucket(client, url.netloc)
+    except (BotoCoreError, ClientError) as error:
+        # Not the error's own text: it may repeat what was sent.
+        code = getattr(error, "response", {}).get("Error", {}).get("Code") or type(error).__name__
+        print(f"the bucket {url.netloc} could not be made at {options.get('endpoint', 'S3')}: {code}", file=sys.stderr)
+        return 1
+    print(f"the bucket {url.netloc} " + ("is made" if made else "was there"))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

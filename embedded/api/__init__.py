@@ -1,0 +1,1 @@
+"""Definitions that every part of the cluster shares: resources, field types, selectors, quantities, errors."""

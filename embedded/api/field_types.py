@@ -1,0 +1,166 @@
+"""The fields that built-in kinds have, and their types: what of an object can be read at all.
+
+`field_types.json` is made from the OpenAPI documents of a real server (`tools/make_field_types.py`). A type is
+`string`, `integer`, `number`, `boolean`, a choice of them (`integer|string`), `any`, `[T` a list, `{T` a map, or the
+name of another type.
+Whether values make sense is validation's affair, not this module's.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from embedded.api.quantity import is_quantity
+from embedded.api.scheme import ResourceType
+from embedded.api.status_errors import ApiError, bad_request
+
+Json = dict[str, Any]
+
+_CLASSES: dict[str, tuple[type, ...]] = {
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+}
+_NULLS_KEPT = frozenset(
+    {
+        *(("PodCondition", field) for field in ("lastProbeTime", "lastTransitionTime")),
+        *(("JobCondition", field) for field in ("lastProbeTime", "lastTransitionTime")),
+        *((kind, "rules") for kind in ("Role", "ClusterRole")),
+        *(("Event", field) for field in ("eventTime", "firstTimestamp", "lastTimestamp")),
+    }
+)
+"""What Kubernetes writes also when it is not known."""
+_ALWAYS: dict[str, Json] = {
+    "Event": {
+        **dict.fromkeys(("eventTime", "firstTimestamp", "lastTimestamp")),
+        **dict.fromkeys(("reportingComponent", "reportingInstance"), ""),
+        "source": {},
+    },
+    "Role": {"rules": None},
+    "ClusterRole": {"rules": None},
+    "Lease": {"spec": {}},
+    "ResourceQuota": {"spec": {}},
+}
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d([.,]\d+)?(Z|[+-]\d\d:\d\d)")
+_MICRO_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.,]\d{6}(Z|[+-]\d\d:\d\d)")
+_LAYOUTS = {"Time": "2006-01-02T15:04:05Z07:00", "MicroTime": "2006-01-02T15:04:05.000000Z07:00"}
+_GO_NAMES = {str: "string", bool: "bool", int: "number", float: "number", list: "array", dict: "object"}
+
+
+_SECONDS = len("2006-01-02T15:04:05Z")
+_NO_FIELDS: Json = {}
+
+
+class _MismatchError(Exception):
+    def __init__(self, path: str, wanted: str, value: Any) -> None:
+        super().__init__(f"json: cannot unmarshal {_GO_NAMES.get(type(value), 'null')} into {path} of type {wanted}")
+
+
+class _QuantityError(_MismatchError):
+    def __init__(self) -> None:
+        pattern = "^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$"
+        Exception.__init__(self, f"quantities must match the regular expression '{pattern}'")
+
+
+class _TimeError(_MismatchError):
+    def __init__(self, text: str, kind: str) -> None:
+        Exception.__init__(self, f'parsing time "{text}" as "{_LAYOUTS[kind]}": cannot parse "{text}"')
+
+
+@cache
+def _loaded() -> tuple[dict[str, str], dict[str, str | dict[str, str]]]:
+    data = json.loads((Path(__file__).parent / "field_types.json").read_bytes())
+    return data["kinds"], data["types"]
+
+
+def fit(resource: ResourceType, obj: Json) -> list[str]:
+    """Drop unknown fields and nulls of a built-in object, in place; of a custom resource those of its metadata.
+
+    Returns the paths of the unknown fields.
+
+    Raises:
+        ApiError: 400, a value is of a wrong type.
+    """
+    kinds, _ = _loaded()
+    kind = kinds.get(f"{resource.group}/{resource.version}/{resource.kind}")
+    try:
+        if kind is not None:
+            return list(_fit(obj, kind, ""))
+        return list(_fit(obj.get("metadata"), "ObjectMeta", "metadata"))
+    except _MismatchError as error:
+        raise unreadable(resource, str(error)) from None
+
+
+def unreadable(resource: ResourceType, why: str) -> ApiError:
+    kind = resource.kind
+    return bad_request(f'{kind} in version "{resource.version}" cannot be handled as a {kind}: {why}')
+
+
+def _fit(value: Any, kind: str, at: str) -> Iterator[str]:
+    """Check one value, drop what is unknown below it, and give the paths of what was dropped."""
+    if kind[0] == "[":
+        if not isinstance(value, list):
+            raise _MismatchError(at, "list", value)
+        for index, item in enumerate(value):
+            yield from _fit(item, kind[1:], f"{at}[{index}]")
+    elif kind[0] == "{":
+        if not isinstance(value, dict):
+            raise _MismatchError(at, "map", value)
+        for name in [name for name, item in value.items() if item is None]:
+            del value[name]
+        for name, item in value.items():
+            yield from _fit(item, kind[1:], f"{at}.{name}")
+    elif kind == "Quantity" and isinstance(value, str) and not is_quantity(value):
+        raise _QuantityError
+    elif kind in _CLASSES:
+        if not isinstance(value, _CLASSES[kind]) or (isinstance(value, bool) and kind != "boolean"):
+            raise _MismatchError(at, kind, value)
+    elif "|" in kind:
+        classes = sum((_CLASSES[choice] for choice in kind.split("|")), ())
+        if not isinstance(value, classes) or isinstance(value, bool):
+            raise _MismatchError(at, kind, value)
+    elif kind != "any":
+        named = _loaded()[1][kind]
+        yield from _fit(value, named, at) if isinstance(named, str) else _fit_fields(value, named, kind, at)
+
+
+def _fit_fields(value: Any, fields: dict[str, str], kind: str, at: str) -> Iterator[str]:
+    if not isinstance(value, dict):
+        raise _MismatchError(at, kind, value)
+    for name in list(value):
+        path = f"{at}.{name}" if at else name
+        if name not in fields:
+            del value[name]
+            yield path
+        elif value[name] is None:
+            if (kind, name) not in _NULLS_KEPT:
+                del value[name]
+        elif fields[name] in _LAYOUTS:
+            value[name] = _moment(value[name], fields[name], path)
+        else:
+            yield from _fit(value[name], fields[name], path)
+    for name, nothing in _ALWAYS.get(kind, _NO_FIELDS).items():
+        value.setdefault(name, copy.copy(nothing))
+
+
+def _moment(value: Any, kind: str, at: str) -> str:
+    """A time as Kubernetes writes it: in UTC, in whole seconds or in microseconds."""
+    if not isinstance(value, str):
+        raise _MismatchError(at, "string", value)
+    if len(value) == _SECONDS and kind == "Time" and value[-1] == "Z" and _TIME.fullmatch(value):
+        return value
+    try:
+        if not (_TIME if kind == "Time" else _MICRO_TIME).fullmatch(value):
+            raise _TimeError(value, kind)
+        moment = datetime.fromisoformat(value).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise _TimeError(value, kind) from None
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ" if kind == "Time" else "%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,0 +1,230 @@
+"""Label and field selectors: text to a predicate on objects."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from embedded.api.names import label_causes
+from embedded.api.status_errors import bad_request
+
+Json = dict[str, Any]
+Predicate = Callable[[Json], bool]
+
+_TOKEN = re.compile(r"\s*(?:(?P<symbol>!=|==|=|!|\(|\)|,|<|>)|(?P<word>[^\s!=(),<>]+))")
+_COMMON_FIELDS = ("metadata.name", "metadata.namespace")
+# What a real server can select on, per resource, beyond name and namespace.
+_FIELDS = {
+    "pods": (
+        *("spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName", "spec.hostNetwork"),
+        *("status.phase", "status.podIP", "status.podIPs", "status.nominatedNodeName"),
+    ),
+    "nodes": ("spec.unschedulable",),
+    "events": (
+        *("involvedObject.kind", "involvedObject.namespace", "involvedObject.name", "involvedObject.uid"),
+        *("involvedObject.apiVersion", "involvedObject.resourceVersion", "involvedObject.fieldPath"),
+        *("reason", "reportingComponent", "source", "type"),
+    ),
+    "secrets": ("type",),
+    "namespaces": ("status.phase",),
+    "jobs.batch": ("status.successful",),
+}
+
+
+_SYMBOLS = ("", "!=", "==", "=", "!", "(", ")", ",", "<", ">")
+# Fields that are something even where an object does not say it.
+_UNSAID = {"spec.hostNetwork": "false", "spec.unschedulable": "false"}
+_NUMBER = re.compile(r"[+-]?\d+")
+
+
+class _Tokens:
+    def __init__(self, text: str) -> None:
+        self._tokens: list[str] = []
+        position = 0
+        text = text.rstrip()
+        while position < len(text):
+            match = _TOKEN.match(text, position)
+            if match is None:
+                raise bad_request(f"unable to parse requirement: unexpected character at {position}")
+            self._tokens.append(match.group("symbol") or match.group("word"))
+            position = match.end()
+        self._at = 0
+
+    def peek(self) -> str:
+        return self._tokens[self._at] if self._at < len(self._tokens) else ""
+
+    def next(self) -> str:
+        token = self.peek()
+        self._at += 1
+        return token
+
+    def previous(self) -> str:
+        return self._tokens[self._at - 1] if self._at else ""
+
+    def word(self, expected: str) -> str:
+        token = self.next()
+        if token in _SYMBOLS:
+            raise bad_request(f"unable to parse requirement: found '{token}', expected: {expected}")
+        return token
+
+
+def label_predicate(text: str) -> Predicate | None:
+    """A predicate on objects, or None when everything matches.
+
+    Raises:
+        ApiError: 400, the selector can't be parsed.
+    """
+    if not text.strip():
+        return None
+    tokens = _Tokens(text)
+    tests = [_requirement(tokens)]
+    while tokens.peek() == ",":
+        tokens.next()
+        tests.append(_requirement(tokens))
+    if tokens.peek():
+        raise bad_request(f"unable to parse requirement: found '{tokens.peek()}', expected: ',' or end of string")
+
+    def matches(obj: Json) -> bool:
+        labels = obj["metadata"].get("labels") or {}
+        return all(test(labels) for test in tests)
+
+    return matches
+
+
+def _requirement(tokens: _Tokens) -> Callable[[dict[str, str]], bool]:
+    if tokens.peek() == "!":
+        tokens.next()
+        absent = tokens.word("identifier")
+        _require_valid_key(absent)
+        return lambda labels: absent not in labels
+    key = tokens.word("!, identifier, or 'end of string'")
+    _require_valid_key(key)
+    operator = tokens.peek()
+    if operator in ("", ","):
+        return lambda labels: key in labels
+    tokens.next()
+    if operator in ("=", "=="):
+        value = _value(tokens)
+        return lambda labels: labels.get(key) == value
+    if operator == "!=":
+        other = _value(tokens)
+        return lambda labels: labels.get(key) != other
+    if operator in ("<", ">"):
+        return _compared(key, operator, _value(tokens))
+    if operator in ("in", "notin"):
+        values = _values(tokens)
+        if operator == "in":
+            return lambda labels: labels.get(key) in values
+        return lambda labels: labels.get(key) not in values
+    raise bad_request(f"unable to parse requirement: found '{operator}', expected: in, notin, =, ==, !=, gt, lt")
+
+
+def _require_valid_key(key: str) -> None:
+    if causes := label_causes({key: ""}, "key"):
+        raise bad_request(f"unable to parse requirement: {causes[0].field}: {causes[0].message}")
+
+
+def _compared(key: str, operator: str, text: str) -> Callable[[dict[str, str]], bool]:
+    """Whether a label is a whole number above or below another."""
+    if not _NUMBER.fullmatch(text):
+        why = "for 'Gt', 'Lt' operators, the value must be an integer"
+        raise bad_request(f'unable to parse requirement: values[0][{key}]: Invalid value: "{text}": {why}')
+    bound = int(text)
+
+    def fits(labels: dict[str, str]) -> bool:
+        value = labels.get(key, "")
+        return _NUMBER.fullmatch(value) is not None and (int(value) > bound if operator == ">" else int(value) < bound)
+
+    return fits
+
+
+def _value(tokens: _Tokens) -> str:
+    return "" if tokens.peek() in ("", ",") else tokens.word("identifier")
+
+
+def _values(tokens: _Tokens) -> frozenset[str]:
+    if (found := tokens.next()) != "(":
+        raise bad_request(f"unable to parse requirement: found '{found}', expected: '('")
+    if tokens.peek() == ")":
+        tokens.next()
+        return frozenset({""})
+    values = {_element(tokens)}
+    while (found := tokens.next()) == ",":
+        values.add(_element(tokens))
+    if found != ")":
+        raise bad_request(f"unable to parse requirement: found '{found}', expected: ',' or ')'")
+    return frozenset(values)
+
+
+def _element(tokens: _Tokens) -> str:
+    # A comma with nothing beside it stands for the empty value.
+    if tokens.peek() == "," or (tokens.peek() == ")" and tokens.previous() == ","):
+        return ""
+    return tokens.word("',', ')' or identifier")
+
+
+def field_predicate(text: str, resource: str, more: Sequence[str] = ()) -> Predicate | None:
+    """The same for field selectors; `resource` is a `ResourceType.key`, `more` are further fields it is selected by.
+
+    Raises:
+        ApiError: 400, the selector can't be parsed or names a field this resource can't be selected by.
+    """
+    if not text.strip():
+        return None
+    known = (*_COMMON_FIELDS, *_FIELDS.get(resource, ()), *more)
+    tests: list[tuple[list[str], str, bool]] = []
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*([^!=]+?)\s*(!=|==|=)\s*(.*?)\s*", part)
+        if match is None:
+            raise bad_request(f"invalid selector: '{text}'; can't understand '{part}'")
+        path, operator, value = match.groups()
+        if path not in known:
+            names = ", ".join(f'"{name}"' for name in known)
+            raise bad_request(f'"{path}" is not a known field selector: only {names}')
+        tests.append((path.split("."), value, operator != "!="))
+
+    def matches(obj: Json) -> bool:
+        return all((_field(obj, path, resource) == value) is wanted for path, value, wanted in tests)
+
+    return matches
+
+
+def _field(obj: Json, path: list[str], resource: str) -> str:
+    if path == ["source"]:
+        return str((obj.get("source") or {}).get("component") or obj.get("reportingComponent") or "")
+    if path == ["status", "successful"]:
+        path = ["status", "succeeded"]
+    value: Any = obj
+    for part in path:
+        value = value.get(part) if isinstance(value, dict) else None
+    if value is None:
+        return "0" if path == ["status", "succeeded"] and resource == "jobs.batch" else _UNSAID.get(".".join(path), "")
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def predicate(labels: str, fields: str, resource: str, more: Sequence[str] = ()) -> Predicate | None:
+    """Both selectors as one predicate, or None when everything matches."""
+    by_label, by_field = label_predicate(labels), field_predicate(fields, resource, more)
+    if by_label and by_field:
+        return lambda obj: by_label(obj) and by_field(obj)
+    return by_label or by_field
+
+
+def matches_selector(selector: Json, labels: Json) -> bool:
+    """A LabelSelector as objects hold it (`matchLabels`, `matchExpressions`); an empty one matches everything."""
+    if any(labels.get(key) != value for key, value in (selector.get("matchLabels") or {}).items()):
+        return False
+    for expression in selector.get("matchExpressions") or []:
+        value, values = labels.get(expression.get("key")), expression.get("values") or []
+        fits = {
+            "In": value in values,
+            "NotIn": value not in values,
+            "Exists": value is not None,
+            "DoesNotExist": value is None,
+        }.get(expression.get("operator"), False)
+        if not fits:
+            return False
+    return True

@@ -1,0 +1,153 @@
+"""Request bodies: media types and what is in them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from embedded.api.status_errors import ApiError, bad_request, unsupported_media_type
+from embedded.apiserver.codec import protobuf_codec
+from embedded.registry.options import PatchKind
+
+Json = dict[str, Any]
+
+_APPLY = "application/apply-patch+yaml"
+_JSON, _YAML = "application/json", "application/yaml"
+_OBJECTS = (_JSON, _YAML, protobuf_codec.MEDIA_TYPE)
+_PATCHES: dict[str, PatchKind] = {
+    "application/json-patch+json": "json",
+    "application/merge-patch+json": "merge",
+    "application/strategic-merge-patch+json": "strategic",
+    _APPLY: "apply",
+}
+
+
+def media_type(header: str) -> str:
+    return header.partition(";")[0].strip().lower()
+
+
+class _RepeatedError(Exception):
+    """An object of the JSON has a field twice."""
+
+
+def _once(pairs: list[tuple[str, Any]]) -> Json:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise _RepeatedError
+    return found
+
+
+def _no_number(text: str) -> Any:
+    raise ValueError(f"invalid character '{text[0]}' looking for beginning of value")
+
+
+_STRICT = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_no_number)
+_PAIRS = json.JSONDecoder(object_pairs_hook=tuple, parse_constant=_no_number)
+
+
+def read_object(data: bytes, content_type: str, kind: str, repeated: list[str] | None = None) -> Json:
+    """An object from a body; what it says twice is added to `repeated`.
+
+    Raises:
+        ApiError: 415 for a media type that is not read here, 400 for a body that is not an object.
+    """
+    form = media_type(content_type) or _JSON
+    if form == protobuf_codec.MEDIA_TYPE:
+        return protobuf_codec.read(data)
+    if form not in _OBJECTS:
+        raise unsupported_media_type(_OBJECTS)
+    value = _yaml(data, repeated) if form == _YAML else _json(data, kind, repeated)
+    if not isinstance(value, dict):
+        raise bad_request(f"the object provided is unrecognized (must be of type {kind})")
+    return value
+
+
+def patch_kind(content_type: str, *, custom: bool) -> PatchKind:
+    """What kind of patch a body is. Custom resources have no strategic merge, as on a real server.
+
+    Raises:
+        ApiError: 415.
+    """
+    form = media_type(content_type)
+    accepted = [name for name in _PATCHES if not (custom and _PATCHES[name] == "strategic")]
+    if form not in accepted:
+        raise unsupported_media_type(accepted)
+    return _PATCHES[form]
+
+
+def read_patch(data: bytes, kind: PatchKind, repeated: list[str] | None = None) -> Any:
+    """A patch; what it says twice is added to `repeated`.
+
+    Raises:
+        ApiError: 400, the patch can't be read.
+    """
+    return _yaml(data, repeated) if kind == "apply" else _json(data, "patch", repeated)
+
+
+def _decoded(text: str, repeated: list[str] | None) -> Any:
+    try:
+        return _STRICT.decode(text)
+    except _RepeatedError:
+        whole = _PAIRS.decode(text)
+        if repeated is not None:
+            repeated += [f'duplicate field "{path}"' for path in _repeated(whole, "")]
+        return json.loads(text)
+
+
+def _repeated(value: Any, at: str) -> Iterator[str]:
+    """The paths of fields that were named before; `value` has pairs where objects are."""
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _repeated(item, f"{at}[{index}]")
+    if not isinstance(value, tuple):
+        return
+    seen: set[str] = set()
+    for name, item in value:
+        path = f"{at}.{name}" if at else name
+        if name in seen:
+            yield path
+        seen.add(name)
+        yield from _repeated(item, path)
+
+
+def _json(data: bytes, kind: str, repeated: list[str] | None = None) -> Any:
+    try:
+        value = _decoded(data.decode(json.detect_encoding(data), "surrogatepass"), repeated)
+        return _whole(value) if b"\\u" in data else value
+    except (ValueError, RecursionError) as error:
+        shown = data[:100].decode("utf-8", "replace")
+        raise bad_request(
+            f"the object provided is unrecognized (must be of type {kind}): couldn't get version/kind; json parse "
+            f"error: {error} ({shown})"
+        ) from None
+
+
+def _whole(value: Any) -> Any:
+    """With halves of surrogate pairs, which are no text, replaced as a real server does."""
+    text = json.dumps(value, ensure_ascii=False)
+    return json.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+
+
+def _yaml(data: bytes, repeated: list[str] | None = None) -> Any:
+    # What says YAML mostly is JSON, which is read far faster.
+    try:
+        return _decoded(data.decode("utf-8"), repeated)
+    except (ValueError, RecursionError):
+        pass
+    import yaml
+
+    from embedded.apiserver.codec.yaml_codec import Loader, NoJsonError, repeated_keys, require_plain
+
+    try:
+        value = yaml.load(data, Loader=Loader)  # noqa: S506 - a safe one
+        require_plain(value)
+        if repeated is not None:
+            repeated += repeated_keys(data)
+        return value
+    except NoJsonError as error:
+        raise bad_request(f"error decoding YAML: {error}") from None
+    except yaml.YAMLError as error:
+        raise bad_request(f"error decoding YAML: {error}") from None
+    except RecursionError:
+        raise ApiError(400, "BadRequest", "error decoding YAML: nested too deeply") from None

@@ -1,0 +1,236 @@
+"""Reads the objects that kubectl sends as protobuf, whatever it was told to accept: what `kubectl create` and `kubectl
+auth` make themselves.
+
+A table of field numbers (from the `generated.proto` files of k8s.io/api) covers those kinds and the fields that these
+commands set. A field that is set and not in the table is refused, never dropped: the same object goes through as JSON.
+Nothing is ever written as protobuf.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from embedded.api.status_errors import ApiError, bad_request
+
+Json = dict[str, Any]
+
+MEDIA_TYPE = "application/vnd.kubernetes.protobuf"
+_MAGIC = b"k8s\x00"
+
+# Message to field number to name and type: string, int, bool, bytes (base64 in JSON), Time, Quantity, another message;
+# `[T` repeated, `{T` a map from strings; a status is the server's and ignored.
+_OBJECT = {1: ("metadata", "ObjectMeta")}
+_STATUS = ("status", "ignored")
+_MESSAGES: dict[str, dict[int, tuple[str, str]]] = {
+    "Unknown": {1: ("typeMeta", "TypeMeta"), 2: ("raw", "raw"), 3: ("contentEncoding", "string")},
+    "TypeMeta": {1: ("apiVersion", "string"), 2: ("kind", "string")},
+    "ObjectMeta": {
+        1: ("name", "string"),
+        2: ("generateName", "string"),
+        3: ("namespace", "string"),
+        5: ("uid", "string"),
+        6: ("resourceVersion", "string"),
+        8: ("creationTimestamp", "Time"),
+        11: ("labels", "{string"),
+        12: ("annotations", "{string"),
+        13: ("ownerReferences", "[OwnerReference"),
+        14: ("finalizers", "[string"),
+    },
+    "OwnerReference": {
+        1: ("kind", "string"),
+        3: ("name", "string"),
+        4: ("uid", "string"),
+        5: ("apiVersion", "string"),
+        6: ("controller", "bool"),
+        7: ("blockOwnerDeletion", "bool"),
+    },
+    "Namespace": {**_OBJECT, 3: _STATUS},
+    "ServiceAccount": _OBJECT,
+    "ConfigMap": {**_OBJECT, 2: ("data", "{string"), 3: ("binaryData", "{bytes"), 4: ("immutable", "bool")},
+    "Secret": {
+        **_OBJECT,
+        2: ("data", "{bytes"),
+        3: ("type", "string"),
+        4: ("stringData", "{string"),
+        5: ("immutable", "bool"),
+    },
+    "ResourceQuota": {**_OBJECT, 2: ("spec", "ResourceQuotaSpec"), 3: _STATUS},
+    "ResourceQuotaSpec": {1: ("hard", "{Quantity"), 2: ("scopes", "[string")},
+    "TokenRequest": {**_OBJECT, 2: ("spec", "TokenRequestSpec"), 3: _STATUS},
+    "TokenRequestSpec": {1: ("audiences", "[string"), 4: ("expirationSeconds", "int")},
+    "SelfSubjectReview": {**_OBJECT, 2: _STATUS},
+    "SelfSubjectAccessReview": {**_OBJECT, 2: ("spec", "AccessReviewSpec"), 3: _STATUS},
+    "SelfSubjectRulesReview": {**_OBJECT, 2: ("spec", "SelfSubjectRulesReviewSpec"), 3: _STATUS},
+    "SelfSubjectRulesReviewSpec": {1: ("namespace", "string")},
+    "AccessReviewSpec": {
+        1: ("resourceAttributes", "ResourceAttributes"),
+        2: ("nonResourceAttributes", "NonResourceAttributes"),
+    },
+    "ResourceAttributes": {
+        1: ("namespace", "string"),
+        2: ("verb", "string"),
+        3: ("group", "string"),
+        4: ("version", "string"),
+        5: ("resource", "string"),
+        6: ("subresource", "string"),
+        7: ("name", "string"),
+    },
+    "NonResourceAttributes": {1: ("path", "string"), 2: ("verb", "string")},
+    "Role": {**_OBJECT, 2: ("rules", "[PolicyRule")},
+    "ClusterRole": {**_OBJECT, 2: ("rules", "[PolicyRule")},
+    "PolicyRule": {
+        1: ("verbs", "[string"),
+        2: ("apiGroups", "[string"),
+        3: ("resources", "[string"),
+        4: ("resourceNames", "[string"),
+        5: ("nonResourceURLs", "[string"),
+    },
+    "RoleBinding": {**_OBJECT, 2: ("subjects", "[Subject"), 3: ("roleRef", "RoleRef")},
+    "ClusterRoleBinding": {**_OBJECT, 2: ("subjects", "[Subject"), 3: ("roleRef", "RoleRef")},
+    "Subject": {1: ("kind", "string"), 2: ("apiGroup", "string"), 3: ("name", "string"), 4: ("namespace", "string")},
+    "RoleRef": {1: ("apiGroup", "string"), 2: ("kind", "string"), 3: ("name", "string")},
+    "Job": {**_OBJECT, 2: ("spec", "JobSpec"), 3: _STATUS},
+    "JobSpec": {
+        1: ("parallelism", "int"),
+        2: ("completions", "int"),
+        3: ("activeDeadlineSeconds", "int"),
+        6: ("template", "PodTemplateSpec"),
+        7: ("backoffLimit", "int"),
+        8: ("ttlSecondsAfterFinished", "int"),
+        10: ("suspend", "bool"),
+    },
+    "PodTemplateSpec": {**_OBJECT, 2: ("spec", "PodSpec")},
+    "PodSpec": {
+        2: ("containers", "[Container"),
+        3: ("restartPolicy", "string"),
+        4: ("terminationGracePeriodSeconds", "int"),
+    },
+    "Container": {
+        1: ("name", "string"),
+        2: ("image", "string"),
+        3: ("command", "[string"),
+        4: ("args", "[string"),
+        5: ("workingDir", "string"),
+        7: ("env", "[EnvVar"),
+        14: ("imagePullPolicy", "string"),
+    },
+    "EnvVar": {1: ("name", "string"), 2: ("value", "string")},
+    "Time": {1: ("seconds", "int"), 2: ("nanos", "int")},
+    "Quantity": {1: ("string", "string")},
+}
+
+
+class _UnreadableError(Exception):
+    """The bytes are no such message."""
+
+
+def read(data: bytes) -> Json:
+    """The object in a body of the media type.
+
+    Raises:
+        ApiError: 400 for bytes that are none, 415 for kinds and fields that are not read here.
+    """
+    try:
+        if not data.startswith(_MAGIC):
+            raise _UnreadableError("it does not begin as one")
+        envelope = _message(data[len(_MAGIC) :], "Unknown")
+        kind = envelope.get("typeMeta", {})
+        if kind.get("kind") not in _MESSAGES or envelope.get("contentEncoding"):
+            raise _not_read(f"{kind.get('kind')!r} objects are")
+        return {**kind, **_message(envelope.get("raw", b""), kind["kind"])}
+    except (_UnreadableError, ValueError, OverflowError, OSError) as error:
+        # Text that is no UTF-8 and times that are none come as the last three.
+        raise bad_request(f"the body is no protobuf object: {error}") from None
+
+
+def _not_read(what: str) -> ApiError:
+    message = f"{what} not read as protobuf here: send JSON, as `kubectl create -f` and `kubectl apply` do"
+    return ApiError(415, "UnsupportedMediaType", message)
+
+
+def _message(data: bytes, kind: str) -> Json:
+    table = _MESSAGES[kind]
+    result: Json = {}
+    for number, value in _fields(data):
+        if number not in table:
+            if value:
+                raise _not_read(f"field {number} of {kind} is")
+            continue
+        name, of = table[number]
+        if of == "ignored":
+            continue
+        if of[0] == "[":
+            result.setdefault(name, []).append(_value(value, of[1:]))
+        elif of[0] == "{":
+            entry = dict(_fields(_bytes(value)))
+            key = _bytes(entry.get(1, b"")).decode()
+            result.setdefault(name, {})[key] = _value(entry.get(2, b""), of[1:])
+        elif (decoded := _value(value, of)) not in ("", None):
+            # Text that is not set is sent as empty text.
+            result[name] = decoded
+    return result
+
+
+def _value(value: int | bytes, of: str) -> Any:
+    if of in ("int", "bool"):
+        if not isinstance(value, int):
+            raise _UnreadableError("a number is not one")
+        return bool(value) if of == "bool" else value
+    data = _bytes(value)
+    if of == "string":
+        return data.decode()
+    if of == "bytes":
+        return base64.b64encode(data).decode()
+    if of == "raw":
+        return data
+    message = _message(data, of)
+    if of == "Quantity":
+        return message.get("string", "0")
+    if of == "Time":
+        seconds = message.get("seconds")
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if seconds else None
+    return message
+
+
+def _bytes(value: int | bytes) -> bytes:
+    if isinstance(value, int):
+        raise _UnreadableError("a field has the wrong wire type")
+    return value
+
+
+def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
+    """The fields of a message: number, and an integer or bytes."""
+    at = 0
+    while at < len(data):
+        tag, at = _varint(data, at)
+        wire = tag & 7
+        if wire == 0:
+            number, at = _varint(data, at)
+            yield tag >> 3, number - (1 << 64) if number >> 63 else number
+            continue
+        if wire == 2:
+            length, at = _varint(data, at)
+        elif wire in (1, 5):
+            length = 8 if wire == 1 else 4
+        else:
+            raise _UnreadableError(f"wire type {wire}")
+        if at + length > len(data):
+            raise _UnreadableError("it ends too early")
+        yield tag >> 3, data[at : at + length]
+        at += length
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    result = 0
+    for shift in range(0, 70, 7):
+        if at >= len(data):
+            raise _UnreadableError("it ends too early")
+        byte = data[at]
+        at += 1
+        result |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return result & ((1 << 64) - 1), at
+    raise _UnreadableError("a number is too long")

@@ -1,0 +1,1 @@
+"""Request handlers by verb: write, list, watch, exec, discovery and OpenAPI."""

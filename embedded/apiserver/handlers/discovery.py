@@ -1,0 +1,158 @@
+"""Discovery: which groups, versions and resources there are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from embedded.api.scheme import SERVER_VERSION, Catalogue, ResourceType
+from embedded.apiserver.handlers import exec, openapi
+from embedded.storage.sqlite import encode
+
+Json = dict[str, Any]
+
+_HEALTH = ("healthz", "livez", "readyz")
+
+
+_AGGREGATED = "APIGroupDiscoveryList"
+_AGGREGATION = "apidiscovery.k8s.io"
+
+
+@dataclass(frozen=True)
+class Aggregated:
+    """All groups with their resources in one document, and its media type."""
+
+    body: bytes
+    media_type: str
+
+
+def document(path: str, catalogue: Catalogue, accept: str = "") -> Json | str | Aggregated | None:
+    """What is at a path outside the resources: JSON, a text, or None for nothing."""
+    parts = path.strip("/").split("/")
+    if parts in (["api"], ["apis"]) and (version := _aggregation_asked(accept)):
+        return _aggregated(parts == ["api"], version, catalogue)
+    if parts == [""]:
+        return {"paths": ["/api", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"]}
+    if parts[0] in _HEALTH and (len(parts) == 1 or parts[1:] == ["ping"]):
+        return "ok"
+    if parts == ["version"]:
+        return dict(SERVER_VERSION)
+    if parts[:2] == ["openapi", "v3"]:
+        return openapi.document("/".join(parts[2:]), catalogue) if parts[2:] else openapi.index(catalogue)
+    if parts == ["api"]:
+        return {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []}
+    if parts == ["api", "v1"]:
+        return _resource_list("", "v1", catalogue)
+    if parts == ["apis"]:
+        groups = [_group(g, v) for g, v in catalogue.group_versions().items() if g]
+        return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
+    if parts[0] == "apis" and len(parts) in (2, 3):
+        versions = catalogue.group_versions().get(parts[1], [])
+        if len(parts) == 2:
+            return {"kind": "APIGroup", "apiVersion": "v1", **_group(parts[1], versions)} if versions else None
+        return _resource_list(parts[1], parts[2], catalogue) if parts[2] in versions else None
+    return None
+
+
+def _aggregation_asked(accept: str) -> str:
+    """The version of the aggregated form that is asked for before the plain one; empty when it is not."""
+    for choice in accept.split(","):
+        media, *parameters = (part.strip() for part in choice.split(";"))
+        options = dict(part.partition("=")[::2] for part in parameters)
+        if media not in ("application/json", "*/*", "application/*"):
+            continue
+        if options.get("as") == _AGGREGATED and options.get("g") == _AGGREGATION:
+            if options.get("v") in ("v2", "v2beta1"):
+                return options["v"]
+        elif "as" not in options:
+            return ""
+    return ""
+
+
+def _aggregated(core: bool, version: str, catalogue: Catalogue) -> Aggregated:
+    items = []
+    for group, versions in catalogue.group_versions().items():
+        if core is (group == ""):
+            listed = [
+                {"version": each, "resources": _discovered(group, each, catalogue), "freshness": "Current"}
+                for each in versions
+            ]
+            metadata = {"name": group, "creationTimestamp": None} if group else {"creationTimestamp": None}
+            items.append({"metadata": metadata, "versions": listed})
+    told = {"kind": _AGGREGATED, "apiVersion": f"{_AGGREGATION}/{version}", "metadata": {}, "items": items}
+    return Aggregated(encode(told), f"application/json;g={_AGGREGATION};v={version};as={_AGGREGATED}")
+
+
+def _discovered(group: str, version: str, catalogue: Catalogue) -> list[Json]:
+    """The resources of one version in the words of the aggregated form."""
+    found = []
+    for resource in catalogue.all():
+        if (resource.group, resource.version) != (group, version):
+            continue
+        whole, *parts = _entries(resource)
+        entry: Json = {
+            "resource": resource.plural,
+            "responseKind": _kind(whole, resource),
+            "scope": "Namespaced" if resource.namespaced else "Cluster",
+            "singularResource": resource.singular,
+            "verbs": whole["verbs"],
+        }
+        entry |= {name: whole[name] for name in ("shortNames", "categories") if name in whole}
+        if parts:
+            entry["subresources"] = [
+                {
+                    "subresource": part["name"].partition("/")[2],
+                    "responseKind": _kind(part, resource),
+                    "verbs": part["verbs"],
+                }
+                for part in parts
+            ]
+        found.append(entry)
+    return found
+
+
+def _kind(entry: Json, resource: ResourceType) -> Json:
+    of = (entry.get("group", resource.group), entry.get("version", resource.version))
+    return {"group": of[0], "version": of[1], "kind": entry["kind"]}
+
+
+def _group(group: str, versions: list[str]) -> Json:
+    listed = [{"groupVersion": f"{group}/{version}", "version": version} for version in versions]
+    return {"name": group, "versions": listed, "preferredVersion": listed[0]}
+
+
+def _resource_list(group: str, version: str, catalogue: Catalogue) -> Json:
+    entries: list[Json] = []
+    for resource in catalogue.all():
+        if (resource.group, resource.version) == (group, version):
+            entries += _entries(resource)
+    group_version = f"{group}/{version}" if group else version
+    return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": entries}
+
+
+def _entries(resource: ResourceType) -> list[Json]:
+    entry: Json = {
+        "name": resource.plural,
+        "singularName": resource.singular,
+        "namespaced": resource.namespaced,
+        "kind": resource.kind,
+        "verbs": list(resource.verbs),
+    }
+    if resource.short_names:
+        entry["shortNames"] = list(resource.short_names)
+    if resource.categories:
+        entry["categories"] = list(resource.categories)
+    entries = [entry]
+    for subresource in sorted(resource.subresources):
+        verbs = list(resource.verbs_of(subresource))
+        more = {**entry, "name": f"{resource.plural}/{subresource}", "singularName": "", "verbs": verbs}
+        if subresource == "token":
+            more |= {"group": "authentication.k8s.io", "version": "v1", "kind": "TokenRequest"}
+        if subresource == "eviction":
+            more |= {"group": "policy", "version": "v1", "kind": "Eviction"}
+        if subresource in exec.SUBRESOURCES:
+            more["kind"] = f"Pod{subresource.capitalize()}Options"
+        more.pop("shortNames", None)
+        more.pop("categories", None)
+        entries.append(more)
+    return entries

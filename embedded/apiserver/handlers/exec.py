@@ -1,0 +1,183 @@
+"""Commands inside containers over a WebSocket, as kubectl 1.31 and later and the client libraries speak it.
+
+Each binary message begins with the number of its channel: stdin 0, stdout 1,
+stderr 2, the verdict 3 (a Status), the terminal's size 4, and with v5 also 255,
+which closes the channel it names. SPDY, which older clients speak, and port
+forwarding are not served.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, suppress
+from typing import Any
+
+from aiohttp import WSMsgType, web
+
+from embedded.api.interfaces import ExecError, ExecOptions, ExecSession, LogOptions, PodRunner
+from embedded.api.status_errors import bad_request
+from embedded.apiserver import query_options as options
+from embedded.storage.sqlite import encode
+
+Json = dict[str, Any]
+SUBRESOURCES = ("exec", "attach")
+
+_PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
+_STDIN, _STDOUT, _STDERR, _VERDICT, _RESIZE, _CLOSE = 0, 1, 2, 3, 4, 255
+_NEEDS = (
+    "Upgrade request required: this server speaks WebSocket here, with the subprotocol v5.channel.k8s.io or "
+    "v4.channel.k8s.io, and no SPDY. kubectl 1.31 and later do so by themselves; in 1.29 and 1.30 set "
+    "KUBECTL_REMOTE_COMMAND_WEBSOCKETS=true"
+)
+
+
+async def answer(
+    request: web.BaseRequest, namespace: str, pod: str, subresource: str, runner: PodRunner, closing: asyncio.Event
+) -> web.StreamResponse:
+    """Run a command for the one who asked, or show them a container's output.
+
+    Raises:
+        ApiError: before the connection is a WebSocket: 400, 404, 500.
+    """
+    query = request.query
+    container = runner.exec_target(namespace, pod, query.get("container", ""))
+    wanted = {name: options.flag(query, name) for name in ("stdin", "stdout", "stderr", "tty")}
+    wish = ExecOptions(tuple(query.getall("command", [])), container, **wanted)
+    if not (wish.stdin or wish.stdout or wish.stderr):
+        raise bad_request("you must specify at least 1 of stdin, stdout, stderr")
+    if subresource == "exec" and not (wish.command and wish.command[0]):
+        raise bad_request("you must specify a command to execute: command: Required value")
+    socket = _upgrade(request)
+    await socket.prepare(request)
+    if wish.stdout or wish.stderr:
+        # Clients wait for a first message to know that they are connected.
+        await socket.send_bytes(bytes([_STDOUT if wish.stdout else _STDERR]))
+    act = _exec(socket, runner, namespace, pod, wish) if subresource == "exec" else None
+    with suppress(ConnectionError):
+        verdict = await _unless(closing, act or _attach(socket, runner, namespace, pod, container))
+        if verdict is not None:
+            await socket.send_bytes(bytes([_VERDICT]) + encode(verdict))
+        await socket.close()
+    return socket
+
+
+def _upgrade(request: web.BaseRequest) -> web.WebSocketResponse:
+    socket = web.WebSocketResponse(protocols=_PROTOCOLS)
+    try:
+        ready = socket.can_prepare(request)
+    except web.HTTPException:
+        ready = web.WebSocketReady(False, None)
+    if not ready.ok or ready.protocol is None:
+        raise bad_request(_NEEDS)
+    return socket
+
+
+async def _unless(closing: asyncio.Event, act: Awaitable[Json | None]) -> Json | None:
+    """What comes of it; None when the server stops before that."""
+    acting = asyncio.ensure_future(act)
+    stopping = asyncio.ensure_future(closing.wait())
+    try:
+        await asyncio.wait((acting, stopping), return_when=asyncio.FIRST_COMPLETED)
+        return acting.result() if acting.done() else None
+    finally:
+        for task in (acting, stopping):
+            task.cancel()
+        await asyncio.wait((acting, stopping))
+
+
+async def _exec(
+    socket: web.WebSocketResponse, runner: PodRunner, namespace: str, pod: str, wish: ExecOptions
+) -> Json | None:
+    """The verdict; None when the client has left."""
+    try:
+        session = runner.exec(namespace, pod, wish)
+    except ExecError as error:
+        return _failure("InternalError", f"error executing command in container: {error}") | {"code": 500}
+
+    async def send(channel: int, data: bytes) -> None:
+        # When the client has gone, the other task hears of it and ends this one.
+        with suppress(ConnectionError):
+            await socket.send_bytes(bytes([channel]) + data)
+
+    running = asyncio.ensure_future(session.run(send))
+    reading = asyncio.ensure_future(_hand_on(socket, session, stdin=wish.stdin))
+    try:
+        await asyncio.wait((running, reading), return_when=asyncio.FIRST_COMPLETED)
+        return _verdict(running.result(), wish.command) if running.done() else None
+    finally:
+        for task in (running, reading):
+            task.cancel()
+        # Its end is waited for, so that nobody's command outlives the connection.
+        await asyncio.wait((running, reading))
+
+
+async def _attach(
+    socket: web.WebSocketResponse, runner: PodRunner, namespace: str, pod: str, container: str
+) -> Json | None:
+    """What a container writes from now on. Its stdin is closed here, so what the client sends is dropped."""
+    options = LogOptions(container, follow=True, tail_lines=0)
+
+    async def show() -> None:
+        async with aclosing(runner.read_log(namespace, pod, options)) as chunks:
+            async for chunk in chunks:
+                await socket.send_bytes(bytes([_STDOUT]) + chunk)
+
+    showing = asyncio.ensure_future(show())
+    reading = asyncio.ensure_future(_drop(socket))
+    try:
+        await asyncio.wait((showing, reading), return_when=asyncio.FIRST_COMPLETED)
+        if not showing.done():
+            return None
+        showing.result()
+        return _SUCCESS
+    finally:
+        for task in (showing, reading):
+            task.cancel()
+        await asyncio.wait((showing, reading))
+
+
+async def _messages(socket: web.WebSocketResponse) -> AsyncIterator[tuple[int, bytes]]:
+    """(channel, content) until the client leaves."""
+    async for message in socket:
+        if message.type is WSMsgType.BINARY and message.data:
+            yield message.data[0], message.data[1:]
+
+
+async def _drop(socket: web.WebSocketResponse) -> None:
+    async for _ in _messages(socket):
+        pass
+
+
+async def _hand_on(socket: web.WebSocketResponse, session: ExecSession, *, stdin: bool) -> None:
+    act: dict[int, Callable[[bytes], None]] = {_RESIZE: lambda data: _resize(session, data)}
+    async for channel, data in _messages(socket):
+        if channel == _STDIN and stdin:
+            await session.write(data)
+        elif channel == _CLOSE and data == bytes([_STDIN]):
+            session.close_input()
+        elif channel in act:
+            act[channel](data)
+
+
+def _resize(session: ExecSession, data: bytes) -> None:
+    """`{"Width": columns, "Height": rows}`; what is not that is ignored."""
+    with suppress(ValueError, TypeError, KeyError, RecursionError, OverflowError):
+        size = json.loads(data)
+        session.resize(int(size["Width"]), int(size["Height"]))
+
+
+_SUCCESS: Json = {"metadata": {}, "status": "Success"}
+
+
+def _failure(reason: str, message: str) -> Json:
+    return {"metadata": {}, "status": "Failure", "message": message, "reason": reason}
+
+
+def _verdict(code: int, command: tuple[str, ...]) -> Json:
+    """How a command ended, as clients look for its exit code."""
+    if code == 0:
+        return _SUCCESS
+    failure = _failure("NonZeroExitCode", f"command terminated with exit code {code}")
+    return failure | {"details": {"causes": [{"reason": "ExitCode", "message": str(code)}]}}

@@ -1,0 +1,151 @@
+"""Lists: selected, paged, and spliced together from stored bytes where nothing has to be decoded.
+
+All pages of a list show the objects as they were at the first page's revision,
+as long as the changes since then are kept.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from embedded.api.scheme import ResourceType
+from embedded.api.selectors import predicate
+from embedded.api.status_errors import ApiError, bad_request
+from embedded.apiserver import negotiation, query_options
+from embedded.registry.registry import Registry
+from embedded.storage.sqlite import CompactedError, Key, encode
+
+Json = dict[str, Any]
+Chunk = bytes | memoryview
+
+_NOW = -1
+"""Revision in the continue token of a list that need not be consistent."""
+_TOO_OLD = (
+    "The provided continue parameter is too old to display a consistent list result. You can start a new list without "
+    "the continue parameter, or use the continue token in this response to retrieve the remainder of the results. "
+    "Continuing with the provided token results in an inconsistent list - objects that were created, modified, or "
+    "deleted between the time the first chunk was returned and now may show up in the list."
+)
+
+
+@dataclass(frozen=True)
+class _Page:
+    """Where a list goes on: as of which revision, and behind which namespace and name."""
+
+    revision: int
+    after: tuple[str, str] = ("", "")
+    continued: bool = False
+
+    def token(self) -> str:
+        return base64.urlsafe_b64encode(json.dumps([self.revision, *self.after]).encode()).decode()
+
+
+def list_chunks(
+    registry: Registry, resource: ResourceType, namespace: str | None, query: Mapping[str, str], accept: str
+) -> list[Chunk]:
+    """The JSON of a list or a Table, in pieces: those of a list are the stored objects, not copied.
+
+    Raises:
+        ApiError: 400 for a selector, limit or continue token that can't be read, 410 for a revision that is no longer
+            known, 422 for options that contradict each other, 504 for a revision that is not there yet.
+    """
+    form = negotiation.wanted(accept)
+    query_options.check_list(query)
+    matches = predicate(
+        query.get("labelSelector", ""), query.get("fieldSelector", ""), resource.key, resource.selectable
+    )
+    limit = max(0, query_options.number(query, "limit") or 0)
+    page = _page(query, registry)
+    metadata: Json = {"resourceVersion": str(page.revision)}
+    bodies: list[bytes] = []
+    after = page.after
+    rest = _scan(registry, resource, namespace, page)
+    for key, body in rest:
+        if matches is not None and not matches(json.loads(body)):
+            continue
+        if limit and len(bodies) == limit:
+            metadata["continue"] = _Page(page.revision, after).token()
+            if matches is None:
+                metadata["remainingItemCount"] = 1 + sum(1 for _ in rest)
+            break
+        bodies.append(body)
+        after = (key.namespace, key.name)
+    if form.shape != "object":
+        include = query.get("includeObject", "Metadata")
+        return [negotiation.objects(form, resource, bodies, metadata, include=include, now=registry.clock())]
+    head = {"kind": resource.listed_as, "apiVersion": resource.api_version, "metadata": metadata}
+    return [encode(head)[:-1] + b',"items":[', *_items(registry, resource, bodies), b"]}"]
+
+
+def _items(registry: Registry, resource: ResourceType, bodies: list[bytes]) -> list[Chunk]:
+    """The objects with commas between them. Those of built-in kinds don't say what they are: their list does."""
+    said = encode({"kind": resource.kind, "apiVersion": resource.api_version})[:-1] + b","
+    chunks: list[Chunk] = []
+    for body in bodies:
+        told = registry.in_version(resource, body)
+        if resource.schema is None and told.startswith(said):
+            chunks += (b"{", memoryview(told)[len(said) :], b",")
+        else:
+            chunks += (told, b",")
+    return chunks[:-1]
+
+
+def pieces(chunks: list[Chunk], size: int) -> Iterator[bytes]:
+    """The chunks joined to pieces of about a size, for a socket; takes them out of the list on the way."""
+    chunks.reverse()
+    waiting: list[Chunk] = []
+    length = 0
+    while chunks:
+        waiting.append(chunks.pop())
+        length += len(waiting[-1])
+        if length >= size:
+            yield b"".join(waiting)
+            waiting, length = [], 0
+    if waiting:
+        yield b"".join(waiting)
+
+
+def _page(query: Mapping[str, str], registry: Registry) -> _Page:
+    now = registry.store.revision
+    if token := query.get("continue", ""):
+        return _resume(token, now)
+    asked = query_options.revision(query)
+    if asked is not None and asked > now:
+        raise _not_there_yet(asked, now)
+    return _Page(asked) if asked and query.get("resourceVersionMatch") == "Exact" else _Page(now)
+
+
+def _resume(token: str, now: int) -> _Page:
+    try:
+        revision, namespace, name = json.loads(base64.urlsafe_b64decode(token.encode("ascii")))
+    except (ValueError, TypeError, binascii.Error):
+        raise bad_request("invalid continue token: continue key is not valid") from None
+    if type(revision) is not int or revision < _NOW:
+        raise bad_request("invalid continue token: incorrect encoded start resourceVersion (version meta.k8s.io/v1)")
+    # A revision of the future is of another cluster's life: nothing consistent can come of it.
+    known = 0 if revision > now else revision
+    return _Page(now if revision == _NOW else known, (str(namespace), str(name)), continued=True)
+
+
+def _scan(
+    registry: Registry, resource: ResourceType, namespace: str | None, page: _Page
+) -> Iterator[tuple[Key, bytes]]:
+    try:
+        return registry.store.scan_at(page.revision, resource.key, namespace, page.after)
+    except CompactedError:
+        if not page.continued:
+            raise ApiError(410, "Expired", "The resourceVersion for the provided list is too old.") from None
+        error = ApiError(410, "Expired", _TOO_OLD)
+        error.continue_token = _Page(_NOW, page.after).token()
+        raise error from None
+
+
+def _not_there_yet(asked: int, now: int) -> ApiError:
+    cause = {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
+    message = f"Timeout: Too large resource version: {asked}, current: {now}"
+    return ApiError(504, "Timeout", message, {"causes": [cause], "retryAfterSeconds": 1})

@@ -1,0 +1,135 @@
+"""The OpenAPI v3 documents: the schemas of what is served, which `kubectl explain` shows and `kubectl apply` reads.
+
+The schemas of built-in kinds are those of a real server (`tools/make_openapi.py`); custom resources have
+their own. Of the paths only those are here that tell clients that the server validates fields.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from embedded.api.scheme import SERVER_VERSION, Catalogue, ResourceType
+
+Json = dict[str, Any]
+
+_FIELD_VALIDATION = {"name": "fieldValidation", "in": "query", "schema": {"type": "string", "uniqueItems": True}}
+_SCHEMAS = "#/components/schemas/"
+_REFERENCE = re.compile(r'"#/components/schemas/([^"]+)"')
+_OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
+_API_VERSION = "APIVersion defines the versioned schema of this representation of an object."
+_KIND = "Kind is a string value representing the REST resource this object represents."
+
+
+def index(catalogue: Catalogue) -> Json:
+    """`/openapi/v3`: where the document of each group and version is, with a hash that changes when it does."""
+    places = sorted({_place(resource.group, resource.version) for resource in catalogue.all()})
+    addresses = {place: f"/openapi/v3/{place}?hash={_hash(place, catalogue)}" for place in places}
+    return {"paths": {place: {"serverRelativeURL": address} for place, address in addresses.items()}}
+
+
+def document(place: str, catalogue: Catalogue) -> Json | None:
+    """`/openapi/v3/<place>`, where place is `api/v1` or `apis/<group>/<version>`; None when that is not served."""
+    served = _served(place, catalogue)
+    if not served:
+        return None
+    return {
+        "openapi": "3.0.0",
+        "info": {"title": "Kubernetes", "version": SERVER_VERSION["gitVersion"]},
+        "paths": {f"/{place}/{_item_path(resource)}": _operations(resource) for resource in served},
+        "components": {"schemas": _schemas(served)},
+    }
+
+
+def _served(place: str, catalogue: Catalogue) -> list[ResourceType]:
+    return [resource for resource in catalogue.all() if _place(resource.group, resource.version) == place]
+
+
+def _hash(place: str, catalogue: Catalogue) -> str:
+    told = [[resource.kind, resource.schema] for resource in _served(place, catalogue)]
+    return hashlib.sha256(json.dumps([SERVER_VERSION, told]).encode()).hexdigest()
+
+
+def _place(group: str, version: str) -> str:
+    return f"apis/{group}/{version}" if group else f"api/{version}"
+
+
+def _item_path(resource: ResourceType) -> str:
+    scope = "namespaces/{namespace}/" if resource.namespaced else ""
+    return f"{scope}{resource.plural}/{{name}}"
+
+
+def _operations(resource: ResourceType) -> Json:
+    kind = _kind_of(resource)
+    answer = {"200": {"description": "OK"}}
+    verbs = {"get": "get", "patch": "patch", "put": "update", "post": "create"}
+    return {
+        method: {
+            "parameters": [_FIELD_VALIDATION] if method != "get" else [],
+            "responses": answer,
+            "x-kubernetes-action": method,
+            "x-kubernetes-group-version-kind": kind,
+        }
+        for method, verb in verbs.items()
+        if verb in resource.verbs
+    }
+
+
+def _kind_of(resource: ResourceType) -> Json:
+    return {"group": resource.group, "version": resource.version, "kind": resource.kind}
+
+
+@cache
+def _built_in() -> dict[str, str]:
+    """The schemas of the built-in kinds, as text: few of them are asked for."""
+    data = json.loads(gzip.decompress((Path(__file__).parent / "openapi.json.gz").read_bytes()))
+    return {name: json.dumps(schema) for name, schema in data.items()}
+
+
+@cache
+def _names() -> dict[tuple[str, str, str], str]:
+    names = {}
+    for name, text in _built_in().items():
+        for kind in json.loads(text).get("x-kubernetes-group-version-kind") or ():
+            names[kind["group"], kind["version"], kind["kind"]] = name
+    return names
+
+
+def _schemas(served: list[ResourceType]) -> Json:
+    """The schemas of resources and of all that they refer to."""
+    found: Json = {}
+    waiting = []
+    for resource in served:
+        if resource.schema is not None:
+            name = ".".join([*reversed(resource.group.split(".")), resource.version, resource.kind])
+            found[name] = _custom(resource)
+            waiting.append(_OBJECT_META)
+        elif name := _names().get((resource.group, resource.version, resource.kind), ""):
+            waiting.append(name)
+    while waiting:
+        name = waiting.pop()
+        if name not in found and name in _built_in():
+            text = _built_in()[name]
+            found[name] = json.loads(text)
+            waiting += _REFERENCE.findall(text)
+    return found
+
+
+def _custom(resource: ResourceType) -> Json:
+    assert resource.schema is not None
+    envelope = {
+        "apiVersion": {"type": "string", "description": _API_VERSION},
+        "kind": {"type": "string", "description": _KIND},
+        "metadata": {
+            "allOf": [{"$ref": _SCHEMAS + _OBJECT_META}],
+            "description": "Standard object's metadata.",
+            "default": {},
+        },
+    }
+    properties = {**(resource.schema.get("properties") or {}), **envelope}
+    return {**resource.schema, "properties": properties, "x-kubernetes-group-version-kind": [_kind_of(resource)]}

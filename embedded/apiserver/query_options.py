@@ -1,0 +1,163 @@
+"""The options of a request as its query says them, checked as a real server checks them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from embedded.api.status_errors import ApiError, Cause, bad_request, invalid
+
+Json = dict[str, Any]
+Query = Mapping[str, str]
+
+_META = "meta.k8s.io"
+_MATCHES = ("Exact", "NotOlderThan")
+_VALIDATIONS = ("Ignore", "Strict", "Warn")
+_PROPAGATIONS = ("Background", "Foreground", "Orphan")
+_LONGEST_MANAGER = 128
+_OPTIONS_OF = {"create": "CreateOptions", "update": "UpdateOptions", "patch": "PatchOptions"}
+
+
+def not_supported(field: str, value: Any, choices: tuple[str, ...]) -> Cause:
+    listed = ", ".join(f'"{choice}"' for choice in choices)
+    return Cause("FieldValueNotSupported", field, f'Unsupported value: "{value}": supported values: {listed}')
+
+
+def forbidden(field: str, why: str) -> Cause:
+    return Cause("FieldValueForbidden", field, f"Forbidden: {why}")
+
+
+def _refuse(kind: str, causes: list[Cause]) -> None:
+    if causes:
+        raise invalid(kind, "", _META, causes)
+
+
+def flag(query: Query, name: str) -> bool:
+    """Whether a switch of the query is on, as a real server reads it: all but `0` and `false` is a yes."""
+    return name in query and query[name].lower() not in ("false", "0")
+
+
+def number(query: Query, name: str) -> int | None:
+    """A whole number of the query; None without one.
+
+    Raises:
+        ApiError: 400, it is none.
+    """
+    text = query.get(name, "")
+    if not text:
+        return None
+    try:
+        return int(text) if text.isascii() and "_" not in text else int("")
+    except ValueError:
+        raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
+
+
+def revision(query: Query) -> int | None:
+    """The revision that a list or watch names, 0 for "any"; None without one.
+
+    Raises:
+        ApiError: 500 when it is no number, as a real server has it.
+    """
+    text = query.get("resourceVersion", "")
+    if text and not (text.isascii() and text.isdigit()):
+        why = f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
+        raise ApiError(500, "", why)
+    return int(text) if text else None
+
+
+def check_list(query: Query) -> None:
+    """Raises:
+    ApiError: 422, options that contradict each other.
+    """
+    if query.get("continue") and query.get("resourceVersion"):
+        raise bad_request("specifying resource version is not allowed when using continue")
+    causes, match, field = [], query.get("resourceVersionMatch", ""), "resourceVersionMatch"
+    if match:
+        if not query.get("resourceVersion"):
+            causes.append(forbidden(field, f"{field} is forbidden unless resourceVersion is provided"))
+        if query.get("continue"):
+            causes.append(forbidden(field, f"{field} is forbidden when continue is provided"))
+        if match not in _MATCHES:
+            causes.append(not_supported(field, match, (*_MATCHES, "")))
+        if match == "Exact" and query.get("resourceVersion") == "0":
+            causes.append(forbidden(field, f'{field} "exact" is forbidden for resourceVersion "0"'))
+    if query.get("sendInitialEvents"):
+        causes.append(forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"))
+    _refuse("ListOptions", causes)
+
+
+def check_watch(query: Query) -> None:
+    """Raises:
+    ApiError: 422, options that contradict each other.
+    """
+    causes, match, field = [], query.get("resourceVersionMatch", ""), "resourceVersionMatch"
+    if query.get("sendInitialEvents"):
+        if match != "NotOlderThan":
+            why = f"sendInitialEvents requires setting {field} to NotOlderThan"
+            causes.append(forbidden(field, why) if not match else not_supported(field, match, ("NotOlderThan",)))
+    elif match:
+        causes.append(forbidden(field, f"{field} is forbidden for watch unless sendInitialEvents is provided"))
+    if query.get("continue"):
+        causes.append(forbidden("continue", "continue is forbidden for watch"))
+    _refuse("ListOptions", causes)
+
+
+def check_write(verb: str, query: Query, dry_runs: list[str], *, applies: bool = False) -> None:
+    """Of a create, update or patch.
+
+    Raises:
+        ApiError: 422.
+    """
+    causes = _dry_run_causes(dry_runs)
+    manager = query.get("fieldManager", "")
+    if len(manager) > _LONGEST_MANAGER:
+        why = f"Too long: may not be more than {_LONGEST_MANAGER} bytes"
+        causes.append(Cause("FieldValueTooLong", "fieldManager", why))
+    elif not manager.isprintable():
+        causes.append(
+            Cause(
+                "FieldValueInvalid",
+                "fieldManager",
+                f"Invalid value: {manager!r}: should only contain printable characters",
+            )
+        )
+    if applies and not manager:
+        causes.append(Cause("FieldValueRequired", "fieldManager", "Required value: is required for apply patch"))
+    if verb == "patch" and not applies and "force" in query:
+        causes.append(forbidden("force", "may not be specified for non-apply patch"))
+    validation = query.get("fieldValidation", "")
+    if validation and validation not in _VALIDATIONS:
+        causes.append(not_supported("fieldValidation", validation, _VALIDATIONS))
+    _refuse(_OPTIONS_OF[verb], causes)
+
+
+def read_delete(wish: Json) -> None:
+    """Raises:
+    ApiError: 400, a field of a DeleteOptions has a wrong type.
+    """
+    grace, dry_runs = wish.get("gracePeriodSeconds"), wish.get("dryRun") or []
+    if grace is not None and (type(grace) is not int or abs(grace) >= 1 << 63):
+        raise bad_request("DeleteOptions: gracePeriodSeconds must be a whole number")
+    if not isinstance(dry_runs, list) or not isinstance(wish.get("preconditions") or {}, dict):
+        raise bad_request("DeleteOptions: dryRun must be a list and preconditions an object")
+    if not isinstance(wish.get("propagationPolicy") or "", str):
+        raise bad_request("DeleteOptions: propagationPolicy must be a string")
+
+
+def check_delete(options: Json) -> None:
+    """Raises:
+    ApiError: 422.
+    """
+    causes = []
+    policy, orphan = options.get("propagationPolicy"), options.get("orphanDependents")
+    if policy is not None and orphan is not None:
+        why = "Invalid value: orphanDependents and deletionPropagation cannot be both set"
+        causes.append(Cause("FieldValueInvalid", "propagationPolicy", why))
+    if policy is not None and policy not in _PROPAGATIONS:
+        causes.append(not_supported("propagationPolicy", policy, (*_PROPAGATIONS, "nil")))
+    causes += _dry_run_causes(options.get("dryRun") or [])
+    _refuse("DeleteOptions", causes)
+
+
+def _dry_run_causes(wanted: list[str]) -> list[Cause]:
+    return [not_supported("dryRun", value, ("All",)) for value in wanted if value != "All"]

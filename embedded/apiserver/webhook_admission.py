@@ -1,0 +1,168 @@
+"""Asks validating webhooks about writes: those of requests, and the pods that Jobs make.
+
+What else the built-in controllers write is not sent to them.
+
+Only `clientConfig.url` is called: there are no Services here, so a webhook behind one can't be reached.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import ssl
+import uuid
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import aiohttp
+
+from embedded.api.scheme import NAMESPACES, VALIDATING_WEBHOOKS, ResourceType
+from embedded.api.status_errors import ApiError
+from embedded.auth.tokens import User
+from embedded.registry.prepare import Change
+from embedded.registry.registry import Registry
+from embedded.validation import match_conditions, webhooks
+
+Json = dict[str, Any]
+
+_LARGEST_ANSWER = 3 << 20
+
+
+class _UnreachableError(Exception):
+    """A webhook gave no answer that could be read; the message says why."""
+
+
+class Webhooks:
+    """Judges changes by the webhooks that are configured now."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._configured: list[Json] | None = None
+        registry.store.subscribe(
+            lambda event: self._forget() if event.key.resource == VALIDATING_WEBHOOKS.key else None
+        )
+
+    def _forget(self) -> None:
+        self._configured = None
+
+    def has_say(self) -> bool:
+        """Whether there is any."""
+        return bool(self._all())
+
+    async def review(self, change: Change, user: User) -> list[str]:
+        """Ask about a create or update; the warnings to pass on.
+
+        Raises:
+            ApiError: a webhook denies it, or one whose policy is Fail can't be asked.
+        """
+        if not self._all() or (change.old is not None and change.old == change.new):
+            return []
+        operation, how = "UPDATE" if change.old else "CREATE", change.how
+        return await self._ask(
+            self._attributes(operation, change.resource, change.new, change.old, user, how.dry_run, how.subresource)
+        )
+
+    async def review_removal(self, resource: ResourceType, obj: Json, user: User, dry_run: bool) -> list[str]:
+        """Ask about a deletion; as `review`."""
+        if not self._all():
+            return []
+        return await self._ask(self._attributes("DELETE", resource, None, obj, user, dry_run, None))
+
+    def _all(self) -> list[Json]:
+        if self._configured is None:
+            found = self._registry.list(VALIDATING_WEBHOOKS)
+            self._configured = [webhook for each in found for webhook in each.get("webhooks") or []]
+        return self._configured
+
+    def _attributes(
+        self,
+        operation: str,
+        resource: ResourceType,
+        new: Json | None,
+        old: Json | None,
+        user: User,
+        dry_run: bool,
+        subresource: str | None,
+    ) -> webhooks.Attributes:
+        metadata = (new or old or {})["metadata"]
+        namespace = metadata.get("namespace", "")
+        around = self._registry.find(NAMESPACES, None, namespace) if namespace else None
+        if resource is NAMESPACES:
+            around = new or old
+        labels = ((around or {}).get("metadata") or {}).get("labels") or {}
+        where = (subresource or "", namespace, metadata["name"])
+        return webhooks.Attributes(operation, resource, *where, new, old, user.to_json(), dry_run, labels)
+
+    async def _ask(self, request: webhooks.Attributes) -> list[str]:
+        if request.resource is VALIDATING_WEBHOOKS:
+            # One that denies everything could never be removed.
+            return []
+        asked = [webhook for webhook in self._all() if webhooks.concerns(webhook, request)]
+        asked = [webhook for webhook in asked if match_conditions.hold(webhook, request)]
+        if not asked:
+            return []
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(_outcome(webhook, request)) for webhook in asked]
+        warnings: list[str] = []
+        for task in tasks:
+            if isinstance(answer := task.result(), ApiError):
+                raise answer
+            warnings += answer
+        return warnings
+
+
+async def _outcome(webhook: Json, request: webhooks.Attributes) -> Sequence[str] | ApiError:
+    """What comes of asking one webhook: its warnings, or the error that ends the request."""
+    uid, name = str(uuid.uuid4()), webhook["name"]
+    try:
+        answer = await _call(webhook, webhooks.review(request, uid))
+        return webhooks.verdict(name, uid, answer)
+    except ApiError as error:
+        return error
+    except (_UnreachableError, webhooks.UnreadableError, ValueError) as error:
+        return [] if webhook["failurePolicy"] == "Ignore" else webhooks.failed(name, str(error))
+
+
+async def _call(webhook: Json, review: Json) -> Any:
+    client, seconds = webhook["clientConfig"], webhook["timeoutSeconds"]
+    if "url" not in client:
+        service = client["service"]
+        raise _UnreachableError(
+            f'failed to call webhook: service "{service.get("namespace")}/{service.get("name")}" not found: this '
+            "cluster has no Services, give the webhook a url"
+        )
+    url = client["url"]
+    try:
+        trust = _trust(client.get("caBundle", ""))
+        async with (
+            asyncio.timeout(seconds),
+            aiohttp.ClientSession() as session,
+            session.post(
+                url, params={"timeout": f"{seconds}s"}, json=review, ssl=trust, allow_redirects=False
+            ) as answer,
+        ):
+            if answer.status != 200:
+                raise _UnreachableError(f"failed to call webhook: the server answered {answer.status} to Post {url}")
+            data = await answer.content.read(_LARGEST_ANSWER + 1)
+            while len(data) <= _LARGEST_ANSWER and (more := await answer.content.read(_LARGEST_ANSWER)):
+                data += more
+    except TimeoutError:
+        raise _UnreachableError(
+            f'failed to call webhook: Post "{url}?timeout={seconds}s": context deadline exceeded'
+        ) from None
+    except (aiohttp.ClientError, ssl.SSLError, OSError) as error:
+        why = error.strerror if isinstance(error, aiohttp.ClientConnectorError) else error
+        raise _UnreachableError(f'failed to call webhook: Post "{url}?timeout={seconds}s": {why}') from None
+    if len(data) > _LARGEST_ANSWER:
+        raise _UnreachableError(f"failed to call webhook: the answer is larger than {_LARGEST_ANSWER} bytes")
+    return json.loads(data)
+
+
+@lru_cache(maxsize=64)
+def _trust(bundle: str) -> ssl.SSLContext:
+    """What the webhook's certificate is checked with: its bundle, or without one the machine's authorities."""
+    if not bundle:
+        return ssl.create_default_context()
+    return ssl.create_default_context(cadata=base64.b64decode(bundle).decode("ascii", "replace"))

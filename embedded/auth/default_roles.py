@@ -1,0 +1,58 @@
+"""The roles that people expect to find in any cluster: cluster-admin, admin, edit, view."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from embedded.api.scheme import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES
+from embedded.auth.tokens import MASTERS
+from embedded.registry.registry import Registry
+
+Json = dict[str, Any]
+
+_READ = ("get", "list", "watch")
+_CHANGE = ("create", "delete", "deletecollection", "patch", "update")
+_SEEN = ("configmaps", "events", "pods", "pods/log", "pods/status", "resourcequotas", "serviceaccounts", "namespaces")
+_EDITED = ("configmaps", "events", "pods", "secrets", "serviceaccounts")
+_RBAC = "rbac.authorization.k8s.io"
+
+
+def _rule(group: str, resources: Iterable[str], verbs: Iterable[str]) -> Json:
+    return {"apiGroups": [group], "resources": list(resources), "verbs": list(verbs)}
+
+
+_VIEW = [
+    _rule("", _SEEN, _READ),
+    _rule("batch", ("jobs", "jobs/status"), _READ),
+    _rule("coordination.k8s.io", ("leases",), _READ),
+]
+_EDIT = [
+    *_VIEW,
+    _rule("", ("secrets",), _READ),
+    _rule("", _EDITED, _CHANGE),
+    _rule("", ("serviceaccounts/token",), ("create",)),
+    _rule("batch", ("jobs",), _CHANGE),
+    _rule("coordination.k8s.io", ("leases",), _CHANGE),
+]
+_ROLES = {
+    "cluster-admin": [_rule("*", ("*",), ("*",)), {"nonResourceURLs": ["*"], "verbs": ["*"]}],
+    "admin": [*_EDIT, _rule(_RBAC, ("roles", "rolebindings"), (*_READ, *_CHANGE))],
+    "edit": _EDIT,
+    "view": _VIEW,
+}
+
+
+def ensure_roles(registry: Registry) -> None:
+    """Make the roles that are not there; those that somebody has changed stay as they are."""
+    labels = {"kubernetes.io/bootstrapping": "rbac-defaults"}
+    for name, rules in _ROLES.items():
+        if registry.find(CLUSTER_ROLES, None, name) is None:
+            registry.create(CLUSTER_ROLES, {"metadata": {"name": name, "labels": labels}, "rules": rules})
+    if registry.find(CLUSTER_ROLE_BINDINGS, None, "cluster-admin") is None:
+        binding = {
+            "metadata": {"name": "cluster-admin", "labels": labels},
+            "roleRef": {"apiGroup": _RBAC, "kind": "ClusterRole", "name": "cluster-admin"},
+            "subjects": [{"apiGroup": _RBAC, "kind": "Group", "name": MASTERS}],
+        }
+        registry.create(CLUSTER_ROLE_BINDINGS, binding)

@@ -1,0 +1,161 @@
+"""Role-based access control: whether any rule bound to a user allows a request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from embedded.api.scheme import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, ROLE_BINDINGS, ROLES
+from embedded.auth.tokens import AUTHENTICATED, MASTERS, User
+from embedded.registry.registry import Registry
+
+Json = dict[str, Any]
+
+# Everybody who is recognised may find out what there is, who they are and what they may do.
+_OPEN_PATHS = ("/api", "/apis", "/version", "/healthz", "/livez", "/readyz", "/openapi")
+_OPEN_REVIEWS = ("selfsubjectaccessreviews", "selfsubjectreviews", "selfsubjectrulesreviews")
+OPEN_RULES: tuple[Json, ...] = (
+    {
+        "apiGroups": ["authorization.k8s.io"],
+        "resources": ["selfsubjectaccessreviews", "selfsubjectrulesreviews"],
+        "verbs": ["create"],
+    },
+    {"apiGroups": ["authentication.k8s.io"], "resources": ["selfsubjectreviews"], "verbs": ["create"]},
+    {"nonResourceURLs": [url for path in _OPEN_PATHS for url in (path, f"{path}/*")], "verbs": ["get"]},
+)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What somebody wants to do: on a resource (`resource`, perhaps `resource/subresource`) or on a bare path."""
+
+    verb: str
+    group: str = ""
+    resource: str = ""
+    namespace: str = ""
+    name: str = ""
+    path: str = ""
+
+
+class Authorizer:
+    """Decides by the roles and bindings in the registry, kept in memory until one of them changes."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._rules: dict[tuple[str, str], list[tuple[Json, str]]] = {}
+        watched = {r.key for r in (ROLES, CLUSTER_ROLES, ROLE_BINDINGS, CLUSTER_ROLE_BINDINGS)}
+        self._watched = watched
+        registry.store.subscribe(lambda event: self._rules.clear() if event.key.resource in watched else None)
+
+    def allows(self, user: User, request: Request) -> bool:
+        return self.allowed_by(user, request) is not None
+
+    def allowed_by(self, user: User, request: Request) -> str | None:
+        """What allows a request, in the words of a real server; None when nothing does."""
+        if MASTERS in user.groups:
+            return ""
+        if request.path and request.verb == "get" and _under(request.path, _OPEN_PATHS):
+            return _to_everybody("system:discovery")
+        if request.resource in _OPEN_REVIEWS and request.verb == "create":
+            return _to_everybody("system:basic-user")
+        allows = _rule_allows_path if request.path else _rule_allows
+        scopes = ("", request.namespace) if request.namespace and not request.path else ("",)
+        for subject in _subjects_of(user):
+            for scope in scopes:
+                for rule, origin in self._rules_for(subject, scope):
+                    if allows(rule, request):
+                        return origin
+        return None
+
+    def _rules_for(self, subject: str, namespace: str) -> list[tuple[Json, str]]:
+        """The rules and why they are bound to a subject (`User:name`, `Group:name`), cluster-wide or in a namespace."""
+        if not self._rules:
+            self._load()
+        return self._rules.get((subject, namespace), [])
+
+    def _load(self) -> None:
+        # An entry that no subject has, so that "nothing is bound" is remembered as well.
+        self._rules = {("", ""): []}
+        for resource in (CLUSTER_ROLE_BINDINGS, ROLE_BINDINGS):
+            for binding in self._registry.list(resource):
+                namespace = binding["metadata"].get("namespace", "")
+                rules = rules_of(self._registry, binding.get("roleRef") or {}, namespace)
+                for subject, told in _subjects_in(binding):
+                    origin = _origin(binding, told)
+                    self._rules.setdefault((subject, namespace), []).extend((rule, origin) for rule in rules)
+
+    def rules(self, user: User, namespace: str) -> list[Json]:
+        """All rules that allow a user something in a namespace."""
+        found = [*OPEN_RULES]
+        for subject in _subjects_of(user):
+            for scope in dict.fromkeys(("", namespace)):
+                found += [rule for rule, _ in self._rules_for(subject, scope)]
+        return found
+
+
+def rules_of(registry: Registry, reference: Json, namespace: str) -> list[Json]:
+    """The rules of the role that a binding in a namespace refers to; none when there is no such role."""
+    name = str(reference.get("name", ""))
+    if reference.get("kind") == "Role":
+        role = registry.find(ROLES, namespace, name)
+    else:
+        role = registry.find(CLUSTER_ROLES, None, name)
+    return list((role or {}).get("rules") or [])
+
+
+def _subjects_of(user: User) -> Iterator[str]:
+    yield f"User:{user.name}"
+    for group in user.groups:
+        yield f"Group:{group}"
+
+
+def _to_everybody(role: str) -> str:
+    return f'RBAC: allowed by ClusterRoleBinding "{role}" of ClusterRole "{role}" to Group "{AUTHENTICATED}"'
+
+
+def _origin(binding: Json, subject: str) -> str:
+    name, namespace, role = binding["metadata"]["name"], binding["metadata"].get("namespace"), binding["roleRef"]
+    bound = f'RoleBinding "{name}/{namespace}"' if namespace else f'ClusterRoleBinding "{name}"'
+    return f'RBAC: allowed by {bound} of {role.get("kind")} "{role.get("name")}" to {subject}'
+
+
+def _subjects_in(binding: Json) -> Iterator[tuple[str, str]]:
+    """Whom it binds, as the index and as people know them."""
+    for subject in binding.get("subjects") or []:
+        if subject.get("kind") == "ServiceAccount":
+            namespace = subject.get("namespace") or binding["metadata"].get("namespace", "")
+            name = subject["name"]
+            yield f"User:system:serviceaccount:{namespace}:{name}", f'ServiceAccount "{name}/{namespace}"'
+        else:
+            kind, name = subject.get("kind"), subject.get("name")
+            yield f"{kind}:{name}", f'{kind} "{name}"'
+
+
+def _rule_allows_path(rule: Json, request: Request) -> bool:
+    """Whether a rule on bare paths (`/metrics`, `/debug/*`) lets a request through."""
+    if not {"*", request.verb} & set(rule.get("verbs") or ()):
+        return False
+    return any(
+        url in ("*", request.path) or (url.endswith("*") and request.path.startswith(url[:-1]))
+        for url in rule.get("nonResourceURLs") or ()
+    )
+
+
+def _rule_allows(rule: Json, request: Request) -> bool:
+    def listed(field: str, value: str) -> bool:
+        values = rule.get(field) or []
+        return "*" in values or value in values
+
+    if not listed("verbs", request.verb) or not listed("apiGroups", request.group):
+        return False
+    _, slash, subresource = request.resource.partition("/")
+    resources = rule.get("resources") or []
+    if not listed("resources", request.resource) and not (slash and f"*/{subresource}" in resources):
+        return False
+    names = rule.get("resourceNames")
+    return not names or request.name in names
+
+
+def _under(path: str, roots: tuple[str, ...]) -> bool:
+    return any(path == root or path.startswith(root + "/") for root in roots)

@@ -1,0 +1,136 @@
+"""TokenReview and access reviews: questions about access, answered as objects and never stored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from embedded.api.scheme import (
+    LOCAL_SUBJECT_ACCESS_REVIEWS,
+    SELF_SUBJECT_ACCESS_REVIEWS,
+    SELF_SUBJECT_REVIEWS,
+    SELF_SUBJECT_RULES_REVIEWS,
+    SUBJECT_ACCESS_REVIEWS,
+    TOKEN_REVIEWS,
+    ResourceType,
+)
+from embedded.api.status_errors import Cause, bad_request, invalid
+from embedded.auth.rbac import Authorizer, Request
+from embedded.auth.tokens import AUTHENTICATED, Authenticator, User
+
+Json = dict[str, Any]
+
+REVIEWS = (
+    TOKEN_REVIEWS,
+    SELF_SUBJECT_REVIEWS,
+    SUBJECT_ACCESS_REVIEWS,
+    SELF_SUBJECT_ACCESS_REVIEWS,
+    LOCAL_SUBJECT_ACCESS_REVIEWS,
+    SELF_SUBJECT_RULES_REVIEWS,
+)
+
+_QUESTIONS = ("resourceAttributes", "nonResourceAttributes")
+
+
+def answer(
+    resource: ResourceType,
+    review: Json,
+    namespace: str,
+    user: User,
+    authenticator: Authenticator,
+    authorizer: Authorizer,
+) -> Json:
+    """The review with its status. `user` is who asks, `namespace` the one of the request, if it has one.
+
+    Raises:
+        ApiError: 400 or 422, the review can't be read.
+    """
+    spec = review.get("spec") or {}
+    questions = [spec.get(field) for field in _QUESTIONS] if isinstance(spec, dict) else [spec]
+    if not all(question is None or isinstance(question, dict) for question in questions):
+        raise bad_request(f"{resource.kind}.spec must be an object of objects")
+    if resource is TOKEN_REVIEWS:
+        status = _token_status(spec, authenticator)
+    elif resource is SELF_SUBJECT_REVIEWS:
+        status = {"userInfo": user.to_json()}
+    elif resource is SELF_SUBJECT_RULES_REVIEWS:
+        status = _rules_status(authorizer.rules(user, str(spec.get("namespace") or "")))
+    else:
+        _require_question(resource, spec, namespace)
+        asked = user if resource is SELF_SUBJECT_ACCESS_REVIEWS else _user_in(spec)
+        why = authorizer.allowed_by(asked, _request_in(spec))
+        status = {"allowed": why is not None, **({"reason": why} if why else {})}
+    metadata = review.get("metadata") or {}
+    return {
+        "kind": resource.kind,
+        "apiVersion": resource.api_version,
+        "metadata": metadata,
+        "spec": spec,
+        "status": status,
+    }
+
+
+def _require_question(resource: ResourceType, spec: Json, namespace: str) -> None:
+    """Raises:
+    ApiError: 422, it does not ask exactly one thing, or not whom it is about; 400, it is of another namespace.
+    """
+    causes = []
+    if (spec.get("resourceAttributes") is None) == (spec.get("nonResourceAttributes") is None):
+        why = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
+        causes.append(Cause("FieldValueInvalid", "spec.resourceAttributes", f'Invalid value: "null": {why}'))
+    if resource is not SELF_SUBJECT_ACCESS_REVIEWS and not spec.get("user") and not spec.get("groups"):
+        why = 'Invalid value: "": at least one of user or group must be specified'
+        causes.append(Cause("FieldValueInvalid", "spec.user", why))
+    if causes:
+        raise invalid(resource.kind, "", resource.group, causes)
+    asked = (spec.get("resourceAttributes") or {}).get("namespace")
+    if resource is LOCAL_SUBJECT_ACCESS_REVIEWS and asked != namespace:
+        raise bad_request(f"spec.resourceAttributes.namespace must match namespace: {namespace}")
+
+
+def _rules_status(rules: list[Json]) -> Json:
+    """What a user may do: `kubectl auth can-i --list`."""
+
+    def kept(rule: Json, *fields: str) -> Json:
+        return {field: rule[field] for field in fields if rule.get(field)}
+
+    resources = [kept(r, "verbs", "apiGroups", "resources", "resourceNames") for r in rules if r.get("resources")]
+    paths = [kept(r, "verbs", "nonResourceURLs") for r in rules if r.get("nonResourceURLs")]
+    return {"resourceRules": resources, "nonResourceRules": paths, "incomplete": False}
+
+
+def _token_status(spec: Json, authenticator: Authenticator) -> Json:
+    audiences = spec.get("audiences") or []
+    if not isinstance(audiences, list):
+        raise bad_request("a TokenReview's audiences are a list")
+    token = str(spec.get("token") or "")
+    if not token:
+        raise bad_request("token is required for TokenReview in authentication")
+    found = authenticator.user_of(token, [str(audience) for audience in audiences])
+    if found is None:
+        return {"user": {}, "error": "invalid bearer token"}
+    shared = authenticator.audiences_of(token, [str(audience) for audience in audiences])
+    return {"authenticated": True, "user": found.to_json(), **({"audiences": shared} if shared else {})}
+
+
+def _user_in(spec: Json) -> User:
+    named = spec.get("groups") or []
+    if not isinstance(named, list):
+        raise bad_request("a SubjectAccessReview's groups are a list")
+    groups = tuple(dict.fromkeys((*map(str, named), AUTHENTICATED)))
+    return User(str(spec.get("user") or ""), str(spec.get("uid") or ""), groups)
+
+
+def _request_in(spec: Json) -> Request:
+    if path := (spec.get("nonResourceAttributes") or {}).get("path"):
+        return Request(str(spec["nonResourceAttributes"].get("verb", "get")), path=str(path))
+    wanted = spec.get("resourceAttributes") or {}
+    resource = str(wanted.get("resource", ""))
+    if wanted.get("subresource"):
+        resource += f"/{wanted['subresource']}"
+    return Request(
+        str(wanted.get("verb", "")),
+        str(wanted.get("group", "")),
+        resource,
+        str(wanted.get("namespace", "")),
+        str(wanted.get("name", "")),
+    )

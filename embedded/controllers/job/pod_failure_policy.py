@@ -1,0 +1,72 @@
+"""What a Job says of single failures and of early success: `podFailurePolicy` and `successPolicy`. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from embedded.controllers.job.indexed import parse
+
+Json = dict[str, Any]
+Action = Literal["FailJob", "FailIndex", "Ignore", "Count"]
+
+
+@dataclass(frozen=True)
+class Match:
+    """What the first rule that fits a failed pod asks for, and the sentence that says which."""
+
+    action: Action
+    message: str
+
+
+def failure(job: Json, pod: Json) -> Match | None:
+    """The rule for a pod that has failed; None without one. A pod that is only being deleted has not failed yet."""
+    if (pod.get("status") or {}).get("phase") != "Failed":
+        return None
+    for number, rule in enumerate((job["spec"].get("podFailurePolicy") or {}).get("rules") or []):
+        why = _exit_code(rule.get("onExitCodes"), pod) or _condition(rule.get("onPodConditions"), pod)
+        if why:
+            return Match(rule["action"], f"{why} matching {rule['action']} rule at index {number}")
+    return None
+
+
+def _exit_code(wanted: Json | None, pod: Json) -> str:
+    if not wanted:
+        return ""
+    metadata, values = pod["metadata"], set(wanted.get("values") or [])
+    for container in _containers(pod):
+        code = (container["state"].get("terminated") or {}).get("exitCode", 0)
+        if code == 0 or wanted.get("containerName") not in (None, container["name"]):
+            continue
+        if (code in values) == (wanted["operator"] == "In"):
+            where = f"{metadata['namespace']}/{metadata['name']}"
+            return f"Container {container['name']} for pod {where} failed with exit code {code}"
+    return ""
+
+
+def _containers(pod: Json) -> Iterator[Json]:
+    status = pod["status"]
+    yield from status.get("containerStatuses") or []
+    yield from status.get("initContainerStatuses") or []
+
+
+def _condition(patterns: list[Json] | None, pod: Json) -> str:
+    metadata = pod["metadata"]
+    for pattern in patterns or []:
+        for condition in pod["status"].get("conditions") or []:
+            if (condition["type"], condition["status"]) == (pattern["type"], pattern.get("status", "True")):
+                return f"Pod {metadata['namespace']}/{metadata['name']} has condition {condition['type']}"
+    return ""
+
+
+def success(job: Json, succeeded: frozenset[int]) -> str:
+    """Which rule of the success policy these indexes fulfil; empty for none."""
+    completions = int(job["spec"].get("completions") or 0)
+    for number, rule in enumerate((job["spec"].get("successPolicy") or {}).get("rules") or []):
+        text, needed = rule.get("succeededIndexes"), rule.get("succeededCount")
+        wanted = succeeded if text is None else parse(text, completions)
+        have = len(wanted & succeeded)
+        if have >= (len(wanted) if needed is None else needed) and have:
+            return f"Matched rules at index {number}"
+    return ""

@@ -1,0 +1,202 @@
+"""What of a Job's pods counts, and what has counted already. Pure; the rules are those of Kubernetes' Job controller.
+
+A pod of a Job carries a finalizer until it has counted, so that no end is
+missed and none counts twice, whatever is deleted or killed meanwhile: its uid is
+written into the status' `uncountedTerminatedPods`, then the finalizer goes, then
+the number goes up and the uid goes. A succeeded pod of an Indexed Job needs no
+uid: its index says that it has counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from embedded.controllers.job import indexed, pod_failure_policy
+
+Json = dict[str, Any]
+
+FINALIZER = "batch.kubernetes.io/job-tracking"
+
+
+@dataclass(frozen=True)
+class Indexes:
+    """The completion indexes of an Indexed Job."""
+
+    completions: int
+    succeeded: frozenset[int]
+    failed: frozenset[int]
+    delayed: dict[int, Json]
+    """The last failed pod of an index that is to be tried again: it holds the count until its successor is made."""
+
+
+@dataclass(frozen=True)
+class Count:
+    """`succeeded` and `failed` are what the Job has to show; `uncounted` and `counted_*` are how they are written.
+
+    `release`: names of pods whose finalizer may go once that is written.
+    """
+
+    active: tuple[Json, ...]
+    going: tuple[Json, ...]
+    """Pods that are being deleted and have not ended, where only ended pods are replaced."""
+    terminating: int
+    counted_succeeded: int
+    counted_failed: int
+    uncounted: Json
+    release: tuple[str, ...]
+    failures: int
+    """Of them all, also those whose pod is still held for its successor."""
+    consecutive: tuple[int, datetime | None]
+    """Failures since the last success, and the moment of the last one."""
+    indexes: Indexes | None
+
+    @property
+    def succeeded(self) -> int:
+        if self.indexes is not None:
+            return len(self.indexes.succeeded)
+        return self.counted_succeeded + len(self.uncounted.get("succeeded", ()))
+
+    @property
+    def ready(self) -> int:
+        return sum(is_ready(pod) for pod in self.active)
+
+
+def phase(pod: Json) -> str:
+    return str((pod.get("status") or {}).get("phase", "Pending"))
+
+
+def is_ready(pod: Json) -> bool:
+    conditions = (pod.get("status") or {}).get("conditions") or []
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+
+def is_active(pod: Json) -> bool:
+    return phase(pod) not in ("Succeeded", "Failed") and "deletionTimestamp" not in pod["metadata"]
+
+
+def is_tracked(pod: Json) -> bool:
+    return FINALIZER in (pod["metadata"].get("finalizers") or ())
+
+
+def has_failed(job: Json, pod: Json) -> bool:
+    """Whether a pod is a failure of its Job: also one that is being deleted, unless only ended pods are replaced."""
+    metadata = pod["metadata"]
+    doomed = "deletionTimestamp" in metadata and phase(pod) != "Succeeded"
+    if phase(pod) == "Failed":
+        return True
+    if job["spec"].get("podReplacementPolicy") == "Failed":
+        # Nothing but its finalizer holds it: it never ran, or was forced to go, and will never be told to have failed.
+        return doomed and not metadata.get("deletionGracePeriodSeconds")
+    return doomed
+
+
+def container_states(pod: Json) -> list[Json]:
+    status = pod.get("status") or {}
+    return [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
+
+
+def finished_at(pod: Json) -> datetime | None:
+    ended = [s["state"]["terminated"] for s in container_states(pod) if "terminated" in s.get("state", {})]
+    times = [str(state["finishedAt"]) for state in ended if state.get("finishedAt")]
+    if not times and (deleted := pod["metadata"].get("deletionTimestamp")):
+        times = [deleted]
+    return max((datetime.fromisoformat(time) for time in times), default=None)
+
+
+def count(job: Json, pods: Sequence[Json]) -> Count:
+    """Take stock of a Job's pods."""
+    status: Json = job.get("status") or {}
+    indexes = _indexes(job, status, pods)
+    tracked = {pod["metadata"]["uid"] for pod in pods if is_tracked(pod)}
+    known = status.get("uncountedTerminatedPods") or {}
+    # Pods that have lost their finalizer since they were written down: now they are numbers.
+    left = {kind: [uid for uid in known.get(kind) or () if uid in tracked] for kind in ("succeeded", "failed")}
+    freed = {kind: len(known.get(kind) or ()) - len(left[kind]) for kind in left}
+    held = {pod["metadata"]["uid"] for pod in indexes.delayed.values()} if indexes else set()
+    release: list[str] = []
+    failures = 0
+    for pod in pods:
+        uid, failed = pod["metadata"]["uid"], has_failed(job, pod)
+        if not is_tracked(pod) or not (failed or phase(pod) == "Succeeded"):
+            continue
+        kind = "succeeded" if phase(pod) == "Succeeded" else "failed"
+        counts = (indexes is None) if kind == "succeeded" else _counts(job, pod, indexes)
+        known_already = uid in left["succeeded"] or uid in left["failed"]
+        if uid in held:
+            failures += counts and not known_already
+            continue
+        release.append(pod["metadata"]["name"])
+        if counts and not known_already:
+            left[kind].append(uid)
+    going = tuple(p for p in pods if "deletionTimestamp" in p["metadata"] and phase(p) not in ("Succeeded", "Failed"))
+    replaced = job["spec"].get("podReplacementPolicy") != "Failed"
+    counted = {kind: int(status.get(kind, 0)) + freed[kind] for kind in freed}
+    return Count(
+        active=tuple(pod for pod in pods if is_active(pod)),
+        going=() if replaced else going,
+        terminating=len(going),
+        counted_succeeded=counted["succeeded"],
+        counted_failed=counted["failed"],
+        uncounted={kind: uids for kind, uids in left.items() if uids},
+        release=tuple(release),
+        failures=counted["failed"] + len(left["failed"]) + failures,
+        consecutive=_consecutive(job, pods),
+        indexes=indexes,
+    )
+
+
+def _counts(job: Json, pod: Json, indexes: Indexes | None) -> bool:
+    """Whether a failure is one by the Job's own rules."""
+    if indexes is not None and indexed.index_of(pod, indexes.completions) is None:
+        return False
+    match = pod_failure_policy.failure(job, pod)
+    return match is None or match.action != "Ignore"
+
+
+def _consecutive(job: Json, pods: Sequence[Json]) -> tuple[int, datetime | None]:
+    ends: list[tuple[datetime, bool]] = []
+    for pod in pods:
+        failed = has_failed(job, pod) and _counts(job, pod, None)
+        if (failed or phase(pod) == "Succeeded") and (moment := finished_at(pod)) is not None:
+            ends.append((moment, failed))
+    failures, last = 0, None
+    for moment, failed in sorted(ends):
+        failures, last = (failures + 1, moment) if failed else (0, None)
+    return failures, last
+
+
+def _indexes(job: Json, status: Json, pods: Sequence[Json]) -> Indexes | None:
+    spec = job["spec"]
+    if spec.get("completionMode") != "Indexed" or spec.get("completions") is None:
+        return None
+    completions = int(spec["completions"])
+    succeeded = set(indexed.parse(status.get("completedIndexes", ""), completions))
+    failed = set(indexed.parse(status.get("failedIndexes") or "", completions))
+    last: dict[int, Json] = {}
+    busy: set[int] = set()
+    for pod in pods:
+        if (index := indexed.index_of(pod, completions)) is None:
+            continue
+        if is_tracked(pod) and phase(pod) == "Succeeded":
+            succeeded.add(index)
+        elif is_tracked(pod) and has_failed(job, pod):
+            before = last.get(index)
+            if before is None or indexed.failures_of(before) < indexed.failures_of(pod):
+                last[index] = pod
+        elif is_active(pod):
+            busy.add(index)
+    delayed: dict[int, Json] = {}
+    if (limit := spec.get("backoffLimitPerIndex")) is not None:
+        failed |= {index for index, pod in last.items() if _index_is_lost(job, pod, int(limit))}
+        delayed = {index: pod for index, pod in last.items() if index not in succeeded | failed | busy}
+    return Indexes(completions, frozenset(succeeded), frozenset(failed - succeeded), delayed)
+
+
+def _index_is_lost(job: Json, pod: Json, limit: int) -> bool:
+    match = pod_failure_policy.failure(job, pod)
+    if match is not None and match.action in ("FailIndex", "Ignore"):
+        return match.action == "FailIndex"
+    return indexed.failures_of(pod)[0] + 1 > limit

@@ -1,0 +1,1 @@
+"""CustomResourceDefinitions: structural schemas, validation, CEL rules and formats."""

@@ -1,0 +1,277 @@
+"""Custom resource definitions: what one must look like, and the resource that comes of it."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from embedded.api.field_errors import invalid, not_supported, required
+from embedded.api.names import SUBDOMAIN, SUBDOMAIN_RULE, label_1035_problem
+from embedded.api.scheme import Column, ResourceType
+from embedded.api.status_errors import Cause
+from embedded.crd import definition_schema
+
+Json = dict[str, Any]
+
+
+_COLUMN_TYPES = ("boolean", "date", "integer", "number", "string")
+_APPROVED = "api-approved.kubernetes.io"
+_APPROVALS = "https://github.com/kubernetes/enhancements/pull/1111"
+_MOST_SELECTABLE = 8
+CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
+"""The finalizer that holds a definition until its objects are gone."""
+
+
+def default_crd(crd: Json) -> None:
+    spec = crd.setdefault("spec", {})
+    names = spec.setdefault("names", {})
+    if kind := names.get("kind"):
+        names.setdefault("listKind", f"{kind}List")
+        names.setdefault("singular", kind.lower())
+    spec.setdefault("conversion", {"strategy": "None"})
+
+
+def remember_storage(crd: Json) -> None:
+    """Note the version that objects are stored in from now on, and the names that they have, in place."""
+    stored = crd.setdefault("status", {}).setdefault("storedVersions", [])
+    for version in crd["spec"].get("versions") or []:
+        if version.get("storage") and version.get("name") not in stored:
+            stored.append(version["name"])
+    if is_served(crd):
+        crd["status"]["acceptedNames"] = crd["spec"]["names"]
+
+
+def crd_causes(crd: Json, old: Json | None = None) -> list[Cause]:
+    """What is wrong with a definition; `old` is what it was before."""
+    spec = crd["spec"]
+    versions = spec.get("versions") or []
+    plural, group = spec["names"].get("plural", ""), spec.get("group", "")
+    causes = []
+    if crd["metadata"].get("name") != f"{plural}.{group}":
+        name = crd["metadata"].get("name")
+        causes.append(invalid("metadata.name", name, 'must be spec.names.plural+"."+spec.group'))
+    causes += _approval_causes(crd, group)
+    if spec.get("preserveUnknownFields"):
+        causes.append(invalid("spec.preserveUnknownFields", True, "must be false"))
+    causes += _group_causes(group) + _scope_causes(spec.get("scope", ""))
+    for index, version in enumerate(versions):
+        causes += _version_causes(version, f"spec.versions[{index}]")
+    names = [version.get("name") for version in versions]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            causes.append(Cause("FieldValueDuplicate", f"spec.versions[{index}].name", f'Duplicate value: "{name}"'))
+    if sum(bool(version.get("storage")) for version in versions) != 1:
+        shown = json.dumps(names)
+        message = f"Invalid value: {shown}: must have exactly one version marked as storage version"
+        causes.append(Cause("FieldValueInvalid", "spec.versions", message))
+    causes += _names_causes(spec["names"])
+    strategy = (spec.get("conversion") or {}).get("strategy")
+    if strategy != "None":
+        # A conversion webhook would have to be called for every read: that is not covered here.
+        causes.append(not_supported("spec.conversion.strategy", strategy, ("None",)))
+    for index, name in enumerate((crd.get("status") or {}).get("storedVersions") or []):
+        if name not in names:
+            message = f'Invalid value: "{name}": missing from spec.versions; {name} was previously a storage version'
+            causes.append(Cause("FieldValueInvalid", f"status.storedVersions[{index}]", message))
+    return causes + (_immutable_causes(old["spec"], spec) if old is not None else [])
+
+
+def _group_causes(group: str) -> list[Cause]:
+    if not group:
+        return [Cause("FieldValueRequired", "spec.group", "Required value")]
+    if not re.fullmatch(SUBDOMAIN, group):
+        message = f'Invalid value: "{group}": {SUBDOMAIN_RULE}'
+        return [Cause("FieldValueInvalid", "spec.group", message)]
+    if "." not in group:
+        message = f'Invalid value: "{group}": should be a domain with at least one dot'
+        return [Cause("FieldValueInvalid", "spec.group", message)]
+    return []
+
+
+def _approval_causes(crd: Json, group: str) -> list[Cause]:
+    """A group of the Kubernetes community needs its approval."""
+    if not group.endswith((".k8s.io", ".kubernetes.io")) and group not in ("k8s.io", "kubernetes.io"):
+        return []
+    approval = (crd["metadata"].get("annotations") or {}).get(_APPROVED, "")
+    at = f"metadata.annotations[{_APPROVED}]"
+    told = f'protected groups must have approval annotation "{_APPROVED}"'
+    if not approval:
+        return [required(at, f"{told}, see {_APPROVALS}")]
+    if approval.startswith(("unapproved", "https://", "http://")):
+        return []
+    return [invalid(at, approval, f'{told} with either a URL or a reason starting with "unapproved", see {_APPROVALS}')]
+
+
+def _selectable_causes(version: Json, at: str) -> list[Cause]:
+    fields, causes = version.get("selectableFields") or [], []
+    schema = (version.get("schema") or {}).get("openAPIV3Schema") or {}
+    if len(fields) > _MOST_SELECTABLE:
+        message = f"Too many: {len(fields)}: must have at most {_MOST_SELECTABLE} items"
+        causes.append(Cause("FieldValueTooMany", f"{at}.selectableFields", message))
+    seen: set[str] = set()
+    for index, field in enumerate(fields):
+        where, path = f"{at}.selectableFields[{index}].jsonPath", field.get("jsonPath") or ""
+        if not path:
+            causes.append(required(where))
+        elif path in seen:
+            causes.append(Cause("FieldValueDuplicate", where, f'Duplicate value: "{path}"'))
+        elif why := _unselectable(path, schema):
+            causes.append(invalid(where, path, why))
+        seen.add(path)
+    return causes
+
+
+def _unselectable(path: str, schema: Json) -> str:
+    """Why objects can't be selected by a field; empty when they can."""
+    if not re.fullmatch(r"(\.[A-Za-z_][A-Za-z0-9_-]*)+", path):
+        return "must be a simple json path starting with ."
+    if path.startswith(".metadata"):
+        return "must not point to fields in metadata"
+    for name in path[1:].split("."):
+        schema = (schema.get("properties") or {}).get(name) or {}
+    if not schema:
+        return "is an invalid path: does not refer to a valid field"
+    if schema.get("type") not in ("string", "boolean", "integer"):
+        return (
+            "must point to a field of type string, boolean or integer. Enum string fields and strings with formats "
+            "are allowed."
+        )
+    return ""
+
+
+def _scope_causes(scope: str) -> list[Cause]:
+    if not scope:
+        return [Cause("FieldValueRequired", "spec.scope", "Required value")]
+    if scope not in ("Cluster", "Namespaced"):
+        message = f'Unsupported value: "{scope}": supported values: "Cluster", "Namespaced"'
+        return [Cause("FieldValueNotSupported", "spec.scope", message)]
+    return []
+
+
+def _version_causes(version: Json, at: str) -> list[Cause]:
+    causes, name = [], version.get("name") or ""
+    if why := label_1035_problem(name):
+        causes.append(Cause("FieldValueInvalid", f"{at}.name", f'Invalid value: "{name}": {why}'))
+    schema = (version.get("schema") or {}).get("openAPIV3Schema")
+    where = f"{at}.schema.openAPIV3Schema"
+    if schema is None:
+        causes.append(Cause("FieldValueRequired", where, "Required value: schemas are required"))
+    else:
+        causes += definition_schema.causes(schema, where)
+    causes += _selectable_causes(version, at)
+    for index, column in enumerate(version.get("additionalPrinterColumns") or []):
+        place = f"{at}.additionalPrinterColumns[{index}]"
+        for field in ("name", "type", "jsonPath"):
+            if not column.get(field):
+                causes.append(Cause("FieldValueRequired", f"{place}.{field}", "Required value"))
+        if column.get("type") and column["type"] not in _COLUMN_TYPES:
+            told = ",".join(_COLUMN_TYPES)
+            message = f'Invalid value: "{column["type"]}": must be one of {told}'
+            causes.append(Cause("FieldValueInvalid", f"{place}.type", message))
+        if column.get("jsonPath") and not column["jsonPath"].startswith("."):
+            message = f'Invalid value: "{column["jsonPath"]}": must be a simple json path starting with .'
+            causes.append(Cause("FieldValueInvalid", f"{place}.jsonPath", message))
+    return causes
+
+
+def _names_causes(names: Json) -> list[Cause]:
+    causes = []
+    for field in ("plural", "singular", "kind", "listKind"):
+        name = names.get(field) or ""
+        if not name:
+            if field in ("plural", "kind"):
+                causes.append(Cause("FieldValueRequired", f"spec.names.{field}", "Required value"))
+        elif why := label_1035_problem(name if field in ("plural", "singular") else name.lower()):
+            more = "" if field in ("plural", "singular") else "may have mixed case, but should otherwise match: "
+            causes.append(Cause("FieldValueInvalid", f"spec.names.{field}", f'Invalid value: "{name}": {more}{why}'))
+    for field in ("shortNames", "categories"):
+        for index, name in enumerate(names.get(field) or []):
+            if why := label_1035_problem(name):
+                at = f"spec.names.{field}[{index}]"
+                causes.append(Cause("FieldValueInvalid", at, f'Invalid value: "{name}": {why}'))
+    if names.get("kind") and names.get("kind") == names.get("listKind"):
+        message = f'Invalid value: "{names["listKind"]}": kind and listKind may not be the same'
+        causes.append(Cause("FieldValueInvalid", "spec.names.listKind", message))
+    return causes
+
+
+def _immutable_causes(old: Json, new: Json) -> list[Cause]:
+    fixed = {
+        "spec.group": (old["group"], new.get("group")),
+        "spec.scope": (old["scope"], new.get("scope")),
+        "spec.names.plural": (old["names"]["plural"], new["names"].get("plural")),
+        "spec.names.kind": (old["names"]["kind"], new["names"].get("kind")),
+    }
+    return [
+        Cause("FieldValueInvalid", at, f'Invalid value: "{after}": field is immutable')
+        for at, (before, after) in fixed.items()
+        if before != after
+    ]
+
+
+def accepted_status(crd: Json, now: str, conflict: str = "") -> Json:
+    """The status of a new definition. `conflict`: one of its names that another definition has."""
+    told = [
+        ("NamesAccepted", "True", "NoConflicts", "no conflicts found"),
+        ("Established", "True", "InitialNamesAccepted", "the initial names have been accepted"),
+    ]
+    if conflict:
+        told = [
+            ("NamesAccepted", "False", "NameConflict", f'"{conflict}" is already in use'),
+            ("Established", "False", "NotAccepted", "not all names are accepted"),
+        ]
+    conditions = [
+        {"type": kind, "status": status, "lastTransitionTime": now, "reason": reason, "message": message}
+        for kind, status, reason, message in told
+    ]
+    stored = [version["name"] for version in crd["spec"]["versions"] if version.get("storage")]
+    accepted = {"plural": "", "kind": ""} if conflict else crd["spec"]["names"]
+    return {"conditions": conditions, "acceptedNames": accepted, "storedVersions": stored}
+
+
+def names_of(crd: Json) -> set[str]:
+    """What must be unique in a group: plural, singular and short names, and the kinds."""
+    names = crd["spec"]["names"]
+    return {
+        names["plural"],
+        names.get("singular", ""),
+        names["kind"],
+        names.get("listKind", ""),
+        *(names.get("shortNames") or ()),
+    } - {""}
+
+
+def is_served(crd: Json) -> bool:
+    conditions = (crd.get("status") or {}).get("conditions") or []
+    return any(c.get("type") == "Established" and c.get("status") == "True" for c in conditions)
+
+
+def resources_of(crd: Json) -> list[ResourceType]:
+    """One resource per served version. All versions share their objects: conversion changes nothing but the name."""
+    spec, names = crd["spec"], crd["spec"]["names"]
+    going = "deletionTimestamp" in crd["metadata"]
+    return [
+        ResourceType(
+            spec["group"],
+            version["name"],
+            names["plural"],
+            names["kind"],
+            spec.get("scope") == "Namespaced",
+            names.get("singular", ""),
+            tuple(names.get("shortNames", ())),
+            tuple(names.get("categories", ())),
+            frozenset({"status"} & set(version.get("subresources") or ())),
+            schema=version["schema"]["openAPIV3Schema"],
+            columns=tuple(
+                Column(c["name"], c["type"], c["jsonPath"], c.get("priority", 0), c.get("description", ""))
+                for c in version.get("additionalPrinterColumns") or ()
+            ),
+            list_kind=names.get("listKind", ""),
+            selectable=tuple(f["jsonPath"][1:] for f in version.get("selectableFields") or ()),
+            converted=len(spec["versions"]) > 1,
+            going=going,
+        )
+        for version in spec["versions"]
+        if version.get("served")
+    ]

@@ -1,0 +1,1 @@
+"""Containers as process groups."""

@@ -1,0 +1,253 @@
+"""Memory and CPU limits of containers, by cgroup, where the system lets this process make some (v1 and v2).
+
+It does where a cgroup is delegated: it belongs to who runs the cluster, or
+systemd has marked it (`Delegate=yes`). With `own`, its user vouches for that, as
+root has to: to root, every cgroup looks writable. Elsewhere limits have no
+effect, and the Node says so.
+
+This module starts and ends no process but what it finds left in a group that is
+to be removed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from embedded.api.quantity import parse_quantity
+
+Json = dict[str, Any]
+Mode = Literal["auto", "own", "none"]
+
+_CONTROLLERS = ("memory", "cpu")
+_PERIOD_US = 100_000
+_LEAST_QUOTA_US = 1000
+_PATIENCE = 2.0
+_JOIN = 'echo 0 > "$0" && exec "$@"'
+
+
+class CgroupError(Exception):
+    """A group can't be made or limited; the message says which and why."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bytes, and hundred-thousandths of a second of CPU time in each tenth of a second; None: no limit."""
+
+    memory: int | None
+    cpu: int | None
+
+    @classmethod
+    def of(cls, container: Json) -> Limits:
+        given = (container.get("resources") or {}).get("limits") or {}
+        memory, cpu = given.get("memory"), given.get("cpu")
+        quota = None if cpu is None else max(_LEAST_QUOTA_US, int(parse_quantity(cpu) * _PERIOD_US))
+        return cls(None if memory is None else int(parse_quantity(memory)), quota)
+
+    def __bool__(self) -> bool:
+        return self.memory is not None or self.cpu is not None
+
+
+class Room:
+    """The groups of one container: with v1 one per controller, with v2 one."""
+
+    def __init__(self, folders: Mapping[str, Path], limits: Limits) -> None:
+        self._folders = folders
+        try:
+            for folder in set(folders.values()):
+                folder.mkdir(parents=True, exist_ok=True)
+            self._limit(limits)
+        except OSError as error:
+            self.close()
+            raise CgroupError(f"can't limit it by a cgroup: {error}") from error
+
+    def _limit(self, limits: Limits) -> None:
+        if "" in self._folders:
+            folder = self._folders[""]
+            if limits.memory is not None:
+                (folder / "memory.max").write_text(str(limits.memory))
+                _write_if_there(folder / "memory.swap.max", "0")
+                _write_if_there(folder / "memory.oom.group", "1")
+            if limits.cpu is not None:
+                (folder / "cpu.max").write_text(f"{limits.cpu} {_PERIOD_US}")
+            return
+        if limits.memory is not None and "memory" in self._folders:
+            (self._folders["memory"] / "memory.limit_in_bytes").write_text(str(limits.memory))
+            _write_if_there(self._folders["memory"] / "memory.memsw.limit_in_bytes", str(limits.memory))
+        if limits.cpu is not None and "cpu" in self._folders:
+            (self._folders["cpu"] / "cpu.cfs_period_us").write_text(str(_PERIOD_US))
+            (self._folders["cpu"] / "cpu.cfs_quota_us").write_text(str(limits.cpu))
+
+    def joining(self, argv: list[str]) -> list[str]:
+        """The command that enters the groups and then becomes this one, so that nothing it starts is outside."""
+        for folder in sorted(set(self._folders.values())):
+            argv = ["/bin/sh", "-c", _JOIN, str(folder / "cgroup.procs"), *argv]
+        return argv
+
+    def killed_for_memory(self) -> bool:
+        """Whether the kernel has killed a process in it because the limit was reached."""
+        for folder, name in (
+            (self._folders.get(""), "memory.events"),
+            (self._folders.get("memory"), "memory.oom_control"),
+        ):
+            if folder is not None:
+                with contextlib.suppress(OSError):
+                    told = re.search(r"^oom_kill (\d+)$", (folder / name).read_text(), re.MULTILINE)
+                    return told is not None and int(told.group(1)) > 0
+        return False
+
+    def close(self) -> None:
+        """Remove the groups; what is still in them is killed first."""
+        for folder in set(self._folders.values()):
+            _remove(folder)
+
+
+class Cgroups:
+    """Makes the groups of containers below a group of this process' own. `why` says why that can or can't be."""
+
+    def __init__(self, folders: Mapping[str, Path], why: str) -> None:
+        self._folders = folders
+        self.why = why
+
+    @property
+    def enforced(self) -> bool:
+        return bool(self._folders)
+
+    def room(self, container: Json, name: str) -> Room | None:
+        """Groups for a container with limits; None when it has none, or they can't be enforced here.
+
+        Raises:
+            CgroupError: they can't be made.
+        """
+        limits = Limits.of(container)
+        if not limits or not self._folders:
+            return None
+        wanted = {
+            controller: folder / name
+            for controller, folder in self._folders.items()
+            if controller == "" or getattr(limits, controller) is not None
+        }
+        return Room(wanted, limits) if wanted else None
+
+    def close(self) -> None:
+        for folder in self._folders.values():
+            _remove(folder)
+
+
+def available(mode: Mode, *, proc: Path = Path("/proc/self"), system: Path = Path("/sys/fs/cgroup")) -> Cgroups:
+    """What can be had here."""
+    if mode == "none" or sys.platform != "linux":
+        return Cgroups({}, "limits are switched off" if mode == "none" else "this system has no cgroups")
+    own = _own_groups(proc, system)
+    if not own:
+        return Cgroups({}, "no memory controller is mounted below /sys/fs/cgroup")
+    for folder in own.values():
+        if mode == "auto" and not _is_delegated(folder):
+            return Cgroups({}, f"the cgroup {folder} is not delegated to this user")
+    made = {controller: folder / f"c8s-{os.getpid()}" for controller, folder in own.items()}
+    try:
+        for folder in own.values():
+            _forget_dead(folder)
+        if "" in own:
+            _share_out(own[""])
+        for folder in made.values():
+            folder.mkdir(exist_ok=True)
+        if "" in made:
+            _share_out(made[""])
+    except OSError as error:
+        return Cgroups({}, f"no cgroup can be made for pods: {error}")
+    return Cgroups(made, f"limits are enforced by cgroups below {', '.join(sorted(str(f) for f in own.values()))}")
+
+
+def _own_groups(proc: Path, system: Path) -> dict[str, Path]:
+    """Folders by controller; with v2 one, by the empty name."""
+    groups: dict[str, str] = {}
+    with contextlib.suppress(OSError):
+        for line in (proc / "cgroup").read_text().splitlines():
+            _, names, path = line.split(":", 2)
+            groups |= dict.fromkeys(names.split(","), path)
+    if "memory" in groups:
+        found = {name: system / name / groups[name].lstrip("/") for name in _CONTROLLERS if name in groups}
+        return {name: folder for name, folder in found.items() if folder.is_dir()}
+    folder = system / groups.get("", "/").lstrip("/")
+    with contextlib.suppress(OSError):
+        if "" in groups and "memory" in (folder / "cgroup.controllers").read_text().split():
+            return {"": folder}
+    return {}
+
+
+def _is_delegated(folder: Path) -> bool:
+    for name in ("user.delegate", "trusted.delegate"):
+        with contextlib.suppress(OSError):
+            if os.getxattr(folder, name) == b"1":
+                return True
+    with contextlib.suppress(OSError):
+        return os.getuid() != 0 and folder.stat().st_uid == os.getuid() and os.access(folder, os.W_OK)
+    return False
+
+
+def _share_out(folder: Path) -> None:
+    """Let the children of a v2 group have limits; a process that is in it, as we may be, moves to a leaf first."""
+    control = folder / "cgroup.subtree_control"
+    if "memory" in control.read_text().split():
+        return
+    wanted = [name for name in _CONTROLLERS if name in (folder / "cgroup.controllers").read_text().split()]
+    inside = (folder / "cgroup.procs").read_text().split()
+    if inside == [str(os.getpid())]:
+        leaf = folder / f"c8s-{os.getpid()}-cluster"
+        leaf.mkdir(exist_ok=True)
+        (leaf / "cgroup.procs").write_text("0")
+    control.write_text(" ".join(f"+{name}" for name in wanted))
+
+
+def _forget_dead(folder: Path) -> None:
+    """Remove the groups of clusters that were killed."""
+    for left in folder.glob("c8s-*"):
+        pid = left.name.split("-")[1]
+        if pid.isdigit() and not Path(f"/proc/{pid}").exists():
+            _remove(left)
+
+
+def _write_if_there(file: Path, text: str) -> None:
+    with contextlib.suppress(OSError):
+        if file.exists():
+            file.write_text(text)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a group and those below, killing what is in them. What can't be removed stays, empty."""
+    if not folder.is_dir():
+        return
+    for below in folder.iterdir():
+        if below.is_dir():
+            _remove(below)
+    by = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            folder.rmdir()
+        except FileNotFoundError:
+            return
+        except OSError:
+            _kill_inside(folder)
+            if time.monotonic() > by:
+                return
+            time.sleep(0.002)
+        else:
+            return
+
+
+def _kill_inside(folder: Path) -> None:
+    inside: list[str] = []
+    with contextlib.suppress(OSError):
+        inside = (folder / "cgroup.procs").read_text().split()
+    for pid in inside:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(int(pid), signal.SIGKILL)

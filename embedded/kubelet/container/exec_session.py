@@ -1,0 +1,223 @@
+"""A command that somebody runs inside a running container: `kubectl exec`.
+
+It gets the container's environment, working directory, volumes and limits, and a
+session of its own (a process of another session can't join the container's
+group); it ends with the container at the latest. What it leaves running in the
+background lives on in the container, as on a node. This module does not know
+how its output gets to whoever asked (`embedded.apiserver.handlers.exec`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import signal
+import struct
+import subprocess
+import termios
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from embedded.api.interfaces import ExecOptions
+from embedded.kubelet.container.process import Command, StartError, entering, marked, resolve, why
+from embedded.kubelet.container.process_exit import Exit
+
+Send = Callable[[int, bytes], Awaitable[None]]
+"""Takes (1 for stdout or 2 for stderr, what was written); returns when there is room for more."""
+
+_READ = 64 * 1024
+_LAST_READS = 64
+_HANGUP_GRACE = 2.0
+_STDOUT, _STDERR = 1, 2
+# The leader of a session gets a terminal as its own by opening it.
+_TAKE_TERMINAL = 'exec 3<>"$0" 3>&-; exec "$@"'
+
+
+class Session:
+    """One command with its streams.
+
+    Raises:
+        StartError: it can't be started.
+    """
+
+    def __init__(self, command: Command, wish: ExecOptions) -> None:
+        self._input: int | None = None
+        self._outputs: dict[int, int] = {}
+        self._terminal: int | None = None
+        """The terminal's other end; ours holds it open so that a pause of the command is not taken for its end."""
+        executable = resolve(command.argv[0], command.environment.get("PATH"), command.cwd)
+        try:
+            self._popen = self._on_terminal(command, executable) if wish.tty else self._on_pipes(command, wish)
+        except (OSError, ValueError) as error:
+            self._close_all()
+            raise StartError(why(command, executable, error)) from error
+        self._exit = Exit(self._popen, lambda: None)
+
+    def _on_terminal(self, command: Command, executable: str) -> subprocess.Popen[bytes]:
+        master, self._terminal = os.openpty()
+        self._outputs[_STDOUT] = master
+        self._input = os.dup(master)
+        environment = {"TERM": "xterm", **command.environment}
+        shell = ["/bin/sh", "-c", _TAKE_TERMINAL, os.ttyname(self._terminal), executable, *command.argv[1:]]
+        ends = (self._terminal, self._terminal, self._terminal)
+        return _start(replace(command, argv=shell, environment=environment), "/bin/sh", ends, self._ours())
+
+    def _on_pipes(self, command: Command, wish: ExecOptions) -> subprocess.Popen[bytes]:
+        theirs = [subprocess.DEVNULL] * 3
+        try:
+            if wish.stdin:
+                theirs[0], self._input = os.pipe()
+            for number, wanted in ((_STDOUT, wish.stdout), (_STDERR, wish.stderr)):
+                if wanted:
+                    self._outputs[number], theirs[number] = os.pipe()
+            executable = resolve(command.argv[0], command.environment.get("PATH"), command.cwd)
+            return _start(command, executable, (theirs[0], theirs[1], theirs[2]), self._ours())
+        finally:
+            for end in theirs:
+                if end >= 0:
+                    os.close(end)
+
+    def _ours(self) -> list[int]:
+        return [*self._outputs.values(), *([] if self._input is None else [self._input])]
+
+    # -- from whoever asked
+
+    async def write(self, data: bytes) -> None:
+        """To its stdin; returns when it is taken, or nobody reads it any more."""
+        view = memoryview(data)
+        while view and self._input is not None:
+            try:
+                view = view[os.write(self._input, view) :]
+            except BlockingIOError:
+                await self._possible(self._input, writing=True)
+            except OSError:
+                self.close_input()
+
+    def close_input(self) -> None:
+        """The end of its stdin; on a terminal that is Ctrl-D."""
+        if self._input is None:
+            return
+        if self._terminal is not None:
+            with contextlib.suppress(OSError):
+                os.write(self._input, b"\x04")
+        os.close(self._input)
+        self._input = None
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Tell the terminal its size, in characters."""
+        if self._terminal is not None and 0 < columns < 1 << 16 and 0 < rows < 1 << 16:
+            fcntl.ioctl(self._terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def kill(self) -> None:
+        """End it at once: its container has ended."""
+        self._signal(signal.SIGKILL)
+
+    def when_over(self, act: Callable[[], None]) -> None:
+        """Call this when the command itself has ended."""
+        self._exit.code.add_done_callback(lambda _: act())
+
+    async def wait(self) -> None:
+        """Until the command itself has ended."""
+        await asyncio.shield(self._exit.code)
+
+    # -- its life
+
+    async def run(self, send: Send) -> int:
+        """Pass its output on until it has ended; returns its exit code.
+
+        When cancelled (whoever asked has gone), it is hung up on, and killed when that is ignored.
+        """
+        try:
+            async with asyncio.TaskGroup() as group:
+                for number, descriptor in self._outputs.items():
+                    group.create_task(self._pass_on(number, descriptor, send))
+            return await asyncio.shield(self._exit.code)
+        except BaseException:
+            await self._hang_up()
+            raise
+        finally:
+            self._close_all()
+
+    async def _pass_on(self, number: int, descriptor: int, send: Send) -> None:
+        while not self._exit.code.done():
+            await self._possible(descriptor, writing=False)
+            if self._exit.code.done() or not await self._piece(number, descriptor, send):
+                break
+        await self.wait()
+        if self._terminal is not None:
+            os.close(self._terminal)
+            self._terminal = None
+        # What it wrote is in the pipe by now. A pipe may be held open by what it left behind: that is not waited for.
+        for _ in range(_LAST_READS):
+            if not await self._piece(number, descriptor, send):
+                break
+
+    async def _piece(self, number: int, descriptor: int, send: Send) -> bool:
+        """Pass one piece on; False when there is none now, or there will be none."""
+        try:
+            data = os.read(descriptor, _READ)
+        except BlockingIOError:
+            return not self._exit.code.done()
+        except OSError:
+            # EIO: nobody has the terminal open any more.
+            return False
+        if data:
+            await send(number, data)
+        return bool(data)
+
+    async def _possible(self, descriptor: int, *, writing: bool) -> None:
+        """Wait until a descriptor can be read or written, or the command has ended."""
+        loop = asyncio.get_running_loop()
+        ready: asyncio.Future[None] = loop.create_future()
+
+        def wake(*_: object) -> None:
+            if not ready.done():
+                ready.set_result(None)
+
+        add, remove = (loop.add_writer, loop.remove_writer) if writing else (loop.add_reader, loop.remove_reader)
+        add(descriptor, wake)
+        self._exit.code.add_done_callback(wake)
+        try:
+            await ready
+        finally:
+            remove(descriptor)
+            self._exit.code.remove_done_callback(wake)
+
+    async def _hang_up(self) -> None:
+        if self._exit.code.done():
+            return
+        self._signal(signal.SIGHUP)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_HANGUP_GRACE):
+                await self.wait()
+        self.kill()
+        await self.wait()
+
+    def _signal(self, number: signal.Signals) -> None:
+        if not self._exit.code.done():
+            # macOS answers EPERM for a group that only a zombie is left of.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._popen.pid, number)
+
+    def _close_all(self) -> None:
+        for descriptor in (*self._ours(), *([] if self._terminal is None else [self._terminal])):
+            os.close(descriptor)
+        self._outputs, self._input, self._terminal = {}, None, None
+
+
+def _start(command: Command, executable: str, ends: tuple[int, int, int], ours: list[int]) -> subprocess.Popen[bytes]:
+    for descriptor in ours:
+        os.set_blocking(descriptor, False)
+    argv, executable = entering(command, executable)
+    return subprocess.Popen(
+        argv,
+        executable=executable,
+        env=marked(command),
+        cwd=command.cwd,
+        stdin=ends[0],
+        stdout=ends[1],
+        stderr=ends[2],
+        start_new_session=True,
+    )

@@ -1,0 +1,82 @@
+"""Which log is meant by a request, as a kubelet chooses it. Pure, but for the errors it raises."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from embedded.api.status_errors import ApiError, bad_request
+
+Json = dict[str, Any]
+
+_DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
+
+
+def container_name(pod: Json, wanted: str) -> str:
+    """The container that is asked for, or the only one there is.
+
+    Raises:
+        ApiError: 400, there is no such container, or it is not clear which is meant.
+    """
+    spec, name = pod["spec"], pod["metadata"]["name"]
+    names = [c["name"] for c in [*(spec.get("initContainers") or []), *spec["containers"]]]
+    if wanted:
+        if wanted not in names:
+            raise bad_request(f"container {wanted} is not valid for pod {name}")
+        return wanted
+    mains = [c["name"] for c in spec["containers"]]
+    if len(mains) == 1:
+        return str(mains[0])
+    default = (pod["metadata"].get("annotations") or {}).get(_DEFAULT_CONTAINER)
+    if default in names:
+        return str(default)
+    inits = [c["name"] for c in spec.get("initContainers") or []]
+    also = f" or one of the init containers: [{' '.join(inits)}]" if inits else ""
+    raise bad_request(f"a container name must be specified for pod {name}, choose one of: [{' '.join(mains)}]{also}")
+
+
+def exec_container(pod: Json, wanted: str) -> str:
+    """The container that a command is to run in.
+
+    Raises:
+        ApiError: 400, the pod is over, there is no such container, or it is not clear which is meant.
+    """
+    phase = pod["status"].get("phase")
+    if phase in ("Succeeded", "Failed"):
+        raise bad_request(f"cannot exec into a container in a completed pod; current phase is {phase}")
+    return container_name(pod, wanted)
+
+
+def not_running(container: str) -> ApiError:
+    return ApiError(500, "InternalError", f'container not found ("{container}")', {})
+
+
+def restart_of(pod: Json, container: str, *, previous: bool) -> int:
+    """The number of the start whose log is meant.
+
+    Raises:
+        ApiError: 400, the container has not started (or, with `previous`, has not ended before).
+    """
+    name, restarts = pod["metadata"]["name"], 0
+    state: Json = {}
+    last: Json = {}
+    for status in _statuses(pod):
+        if status["name"] == container:
+            state, last, restarts = status["state"], status.get("lastState") or {}, int(status["restartCount"])
+    started = "waiting" not in state and bool(state)
+    ended_before = "terminated" in last
+    if previous:
+        if not ended_before:
+            raise bad_request(f'previous terminated container "{container}" in pod "{name}" not found')
+        return restarts - 1 if started else restarts
+    if started or ended_before:
+        return restarts
+    raise waiting(name, container, str((state.get("waiting") or {}).get("reason") or "ContainerCreating"))
+
+
+def waiting(pod: str, container: str, reason: str) -> Exception:
+    return bad_request(f'container "{container}" in pod "{pod}" is waiting to start: {reason}')
+
+
+def _statuses(pod: Json) -> list[Json]:
+    status = pod.get("status") or {}
+    return [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]

@@ -1,0 +1,75 @@
+"""The one node: what it is, and that a container's image means nothing on it."""
+
+from __future__ import annotations
+
+import os
+import platform
+from decimal import Decimal
+from typing import Any
+
+from embedded.api.scheme import NODES, SERVER_VERSION
+from embedded.kubelet.container.cgroups import Cgroups
+from embedded.registry.registry import Registry
+
+Json = dict[str, Any]
+
+NAME = "embedded"
+RUNTIME = "process://0.1"
+
+
+def labels() -> dict[str, str]:
+    return {
+        "kubernetes.io/hostname": NAME,
+        "kubernetes.io/os": platform.system().lower(),
+        "kubernetes.io/arch": platform.machine(),
+    }
+
+
+def capacity() -> dict[str, Decimal]:
+    """What the machine has, in cores and bytes."""
+    return {"cpu": Decimal(os.cpu_count() or 1), "memory": Decimal(_memory_kib() * 1024)}
+
+
+def register(registry: Registry, max_pods: int, cgroups: Cgroups) -> None:
+    """Write the Node object: its condition `LimitsEnforced` says whether containers' limits have an effect."""
+    if registry.find(NODES, None, NAME) is None:
+        registry.create(NODES, {"metadata": {"name": NAME, "labels": labels()}, "spec": {}})
+    room = {"cpu": str(os.cpu_count() or 1), "pods": str(max_pods), "memory": f"{_memory_kib()}Ki"}
+    now = registry.now()
+    ready = {
+        "type": "Ready",
+        "status": "True",
+        "reason": "ProcessRunnerReady",
+        "message": "pods run as processes of this machine, and images are not used",
+        "lastHeartbeatTime": now,
+        "lastTransitionTime": now,
+    }
+    limits = {
+        "type": "LimitsEnforced",
+        "status": "True" if cgroups.enforced else "False",
+        "reason": "CgroupsAvailable" if cgroups.enforced else "NoCgroups",
+        "message": cgroups.why if cgroups.enforced else f"cpu and memory limits have no effect: {cgroups.why}",
+        "lastHeartbeatTime": now,
+        "lastTransitionTime": now,
+    }
+    info = {
+        "containerRuntimeVersion": RUNTIME,
+        "kubeletVersion": SERVER_VERSION["gitVersion"],
+        "kubeProxyVersion": "",
+        "kernelVersion": platform.release(),
+        "operatingSystem": platform.system().lower(),
+        "architecture": platform.machine(),
+        "osImage": platform.platform(),
+        "machineID": "",
+        "systemUUID": "",
+        "bootID": "",
+    }
+    status: Json = {"capacity": room, "allocatable": room, "conditions": [limits, ready], "nodeInfo": info}
+    registry.update(NODES, {"metadata": {}, "status": status}, namespace=None, name=NAME, subresource="status")
+
+
+def _memory_kib() -> int:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1024
+    except (ValueError, OSError):
+        return 0

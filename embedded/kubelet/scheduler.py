@@ -1,0 +1,76 @@
+"""Whether the one node takes a pod at all, as a scheduler would say. Pure.
+
+What other pods take is not looked at: they share the machine, and how many run at
+once is the runner's to say. Tolerations mean nothing: the node has no taints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from embedded.validation.quota import pod_amounts
+
+Json = dict[str, Any]
+
+SCHEDULER = "default-scheduler"
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a pod stays without a node: the reason and message of its condition PodScheduled, none if nobody looks."""
+
+    reason: str = ""
+    message: str = ""
+
+
+def refusal(pod: Json, labels: Mapping[str, str], capacity: Mapping[str, Decimal]) -> Refusal | None:
+    """None when the pod may run. `capacity` is the node's, in cores and bytes."""
+    spec = pod["spec"]
+    if spec.get("schedulerName", SCHEDULER) != SCHEDULER:
+        return Refusal()
+    if spec.get("schedulingGates"):
+        return Refusal("SchedulingGated", "Scheduling is blocked due to non-empty scheduling gates")
+    if not _is_wanted(spec, labels):
+        why = "node(s) didn't match Pod's node affinity/selector"
+        return Refusal("Unschedulable", f"0/1 nodes are available: 1 {why}.")
+    amounts: dict[str, Decimal] = {}
+    # What is no quantity was refused at the door; were it not, one pod must not stop the runner.
+    with suppress(ValueError, ArithmeticError):
+        amounts = pod_amounts(pod)
+    short = [name for name in ("cpu", "memory") if amounts.get(f"requests.{name}", Decimal(0)) > capacity[name]]
+    if short:
+        missing = ", ".join(f"1 Insufficient {name}" for name in short)
+        return Refusal("Unschedulable", f"0/1 nodes are available: {missing}.")
+    return None
+
+
+def _is_wanted(spec: Json, labels: Mapping[str, str]) -> bool:
+    if any(labels.get(name) != value for name, value in (spec.get("nodeSelector") or {}).items()):
+        return False
+    affinity = (spec.get("affinity") or {}).get("nodeAffinity") or {}
+    required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution")
+    if not required:
+        return True
+    return any(_matches(term, labels) for term in required.get("nodeSelectorTerms") or [])
+
+
+def _matches(term: Json, labels: Mapping[str, str]) -> bool:
+    """Whether all of a term holds; one that says nothing holds for no node."""
+    rules = [(rule, labels.get(str(rule.get("key")))) for rule in term.get("matchExpressions") or []]
+    rules += [(rule, labels.get("kubernetes.io/hostname")) for rule in term.get("matchFields") or []]
+    return bool(rules) and all(_holds(rule, value) for rule, value in rules)
+
+
+def _holds(rule: Json, value: str | None) -> bool:
+    operator, values = str(rule.get("operator")), [str(value) for value in rule.get("values") or []]
+    if operator in ("In", "NotIn"):
+        return bool((value in values) == (operator == "In"))
+    if operator in ("Exists", "DoesNotExist"):
+        return (value is not None) == (operator == "Exists")
+    if value is None or not value.lstrip("-").isdigit() or len(values) != 1 or not values[0].lstrip("-").isdigit():
+        return False
+    return int(value) > int(values[0]) if operator == "Gt" else int(value) < int(values[0])

@@ -1,0 +1,90 @@
+"""A pod's object in the registry, as its worker reads and writes it: status, Events, removal, what it refers to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import datetime
+from typing import Any, Literal
+
+from embedded.api.scheme import CONFIG_MAPS, PODS, SECRETS
+from embedded.api.status_errors import ApiError
+from embedded.kubelet.pod_status import ContainerState, PodPicture, pod_status
+from embedded.registry.event_recorder import Recorder
+from embedded.registry.registry import Registry, timestamp
+
+Json = dict[str, Any]
+
+
+class PodRecord:
+    """The object as last seen or written, in `pod`."""
+
+    def __init__(
+        self, registry: Registry, recorder: Recorder, pod: Json, node: str, clock: Callable[[], datetime]
+    ) -> None:
+        self._registry = registry
+        self._recorder = recorder
+        self._clock = clock
+        self._node = node
+        self._bound = False
+        self._start_time = timestamp(clock())
+        self.pod = pod
+
+    @property
+    def namespace(self) -> str:
+        return str(self.pod["metadata"]["namespace"])
+
+    @property
+    def name(self) -> str:
+        return str(self.pod["metadata"]["name"])
+
+    def stamp(self) -> str:
+        return timestamp(self._clock())
+
+    def publish(
+        self,
+        states: Mapping[str, ContainerState],
+        phase: str,
+        *,
+        initialized: bool,
+        reason: str = "",
+        message: str = "",
+        disruption: str = "",
+    ) -> None:
+        """Write the pod's status; a pod that is gone needs none."""
+        before = {c["type"]: c for c in self.pod.get("status", {}).get("conditions") or []}
+        about = (phase, initialized, self.stamp(), self._start_time, reason, message, disruption)
+        status = pod_status(PodPicture(self.pod, states, *about, before))
+        try:
+            if self._bound:
+                # With the uid: another pod may have taken the name.
+                changed = {"metadata": {"uid": self.pod["metadata"]["uid"]}, "status": status}
+                self.pod = self._registry.update(
+                    PODS, changed, namespace=self.namespace, name=self.name, subresource="status"
+                )
+            else:
+                self.pod = self._registry.bind_pod(self.namespace, self.name, self._node, status)
+                self._bound = True
+        except ApiError as error:
+            if error.code not in (404, 409):
+                raise
+
+    def tell(
+        self, reason: str, message: str, *, kind: Literal["Normal", "Warning"] = "Normal", container: str = ""
+    ) -> None:
+        """An Event about the pod, or about one of its containers."""
+        part = f"spec.containers{{{container}}}" if container else ""
+        self._recorder.tell(PODS, self.pod, reason, message, kind=kind, part=part)
+
+    def remove_if_doomed(self) -> None:
+        """Take the object away, if it is on its way out: nothing of the pod is left."""
+        if "deletionTimestamp" in self.pod["metadata"]:
+            same = {"uid": self.pod["metadata"]["uid"]}
+            with suppress(ApiError):
+                self._registry.delete(PODS, self.namespace, self.name, grace_period=0, preconditions=same)
+
+    def secret(self, name: str) -> Json | None:
+        return self._registry.find(SECRETS, self.namespace, name)
+
+    def config_map(self, name: str) -> Json | None:
+        return self._registry.find(CONFIG_MAPS, self.namespace, name)

@@ -1,0 +1,317 @@
+"""Server-side apply: who owns which field, what a new application changes, and where two appliers disagree.
+
+Pure functions on objects. Ownership is only recorded for objects that were
+applied at least once; what such an object held before belongs to
+`before-first-apply`, as on a real server for objects without any record.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from embedded.api.status_errors import ApiError
+from embedded.patch.patch import merge_key
+
+Json = dict[str, Any]
+Path = tuple[str, ...]
+"""Steps in the words of FieldsV1: `f:name`, `k:{"name":"x"}` for an item of a keyed list, `v:"x"` for a member of a
+list that is a set."""
+ListKey = Callable[[Path], str]
+"""Names of fields to the key of the list there: `""` for a list that is one value, `"*"` for a set of values."""
+
+BEFORE = "before-first-apply"
+_NO_OWNER = ("apiVersion", "kind")
+_SYSTEM_METADATA = frozenset(
+    {
+        *("name", "namespace", "uid", "resourceVersion", "creationTimestamp", "generation", "managedFields"),
+        *("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generateName"),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """The fields that one manager owns. `operation` is Apply or Update."""
+
+    manager: str
+    operation: str
+    subresource: str
+    api_version: str
+    time: str
+    paths: frozenset[Path]
+
+    def same_as(self, other: Entry) -> bool:
+        return (self.manager, self.operation, self.subresource) == (other.manager, other.operation, other.subresource)
+
+
+class _Nothing:
+    """The value of a field that is not there; equal to itself only."""
+
+
+_NOTHING = _Nothing()
+
+
+# -- fields
+
+
+def built_in_list_key(names: Path) -> str:
+    """The lists of built-in kinds, told by the name of their field."""
+    return "*" if names[-1] == "finalizers" else merge_key(names[-1])
+
+
+def schema_list_key(schema: Json) -> ListKey:
+    """The lists of a custom resource, as its schema says (`x-kubernetes-list-type`)."""
+
+    def key(names: Path) -> str:
+        if names[0] == "metadata":
+            return built_in_list_key(names)
+        node = schema
+        for index, name in enumerate(names):
+            more = node.get("additionalProperties")
+            node = node.get("properties", {}).get(name) or (more if isinstance(more, dict) else {})
+            if index < len(names) - 1 and node.get("type") == "array":
+                node = node.get("items") or {}
+        if node.get("x-kubernetes-list-type") == "set":
+            return "*"
+        keys = node.get("x-kubernetes-list-map-keys") or [""]
+        return str(keys[0]) if node.get("x-kubernetes-list-type") == "map" else ""
+
+    return key
+
+
+def fields_of(obj: Json, list_key: ListKey) -> frozenset[Path]:
+    """Every field that an object sets and that can have an owner."""
+    return frozenset(_fields(obj, list_key, (), ()))
+
+
+def _fields(value: Any, list_key: ListKey, at: Path, names: Path) -> Iterator[Path]:
+    if isinstance(value, dict) and (value or not at):
+        for name, item in value.items():
+            if (not at and name in _NO_OWNER) or (names == ("metadata",) and name in _SYSTEM_METADATA):
+                continue
+            yield from _fields(item, list_key, (*at, f"f:{name}"), (*names, name))
+    elif isinstance(value, list) and (key := list_key(names)) and _keyed(value, key):
+        for item in value:
+            if key == "*":
+                yield (*at, f"v:{json.dumps(item)}")
+            else:
+                step = (*at, "k:" + json.dumps({key: item[key]}, separators=(",", ":")))
+                yield step
+                yield from _fields(item, list_key, step, names)
+    elif names != ("metadata",):
+        yield at
+
+
+def _keyed(items: list[Any], key: str) -> bool:
+    return bool(items) and (key == "*" or all(isinstance(item, dict) and key in item for item in items))
+
+
+def _value(obj: Any, path: Path) -> Any:
+    """What is at a path. For an item of a keyed list or a member of a set: whether it is there."""
+    for index, step in enumerate(path):
+        kind, _, text = step.partition(":")
+        if kind == "f":
+            obj = obj.get(text, _NOTHING) if isinstance(obj, dict) else _NOTHING
+        elif (place := _place(obj, kind, text)) is None:
+            return _NOTHING
+        else:
+            obj = True if index == len(path) - 1 else obj[place]
+        if obj is _NOTHING:
+            return _NOTHING
+    return obj
+
+
+def _place(items: Any, kind: str, text: str) -> int | None:
+    """The index in a list of what a `k:` or `v:` step names."""
+    wanted = json.loads(text)
+    for index, item in enumerate(items if isinstance(items, list) else ()):
+        if kind == "v" and item == wanted:
+            return index
+        if kind == "k" and isinstance(item, dict) and all(item.get(k) == v for k, v in wanted.items()):
+            return index
+    return None
+
+
+def _remove(obj: Json, path: Path) -> None:
+    """Take a field out, and the objects that are empty without it."""
+    parents: list[tuple[Any, Any]] = []
+    at: Any = obj
+    for step in path:
+        kind, _, text = step.partition(":")
+        place: Any = text if kind == "f" else _place(at, kind, text)
+        if place is None or (kind == "f" and (not isinstance(at, dict) or text not in at)):
+            return
+        parents.append((at, place))
+        at = at[place]
+    holder, place = parents.pop()
+    del holder[place]
+    while not holder and len(parents) > 1:
+        holder, place = parents.pop()
+        del holder[place]
+
+
+# -- the record in metadata.managedFields
+
+
+def read_entries(obj: Json) -> list[Entry]:
+    return [
+        Entry(
+            entry.get("manager", ""),
+            entry.get("operation", "Update"),
+            entry.get("subresource", ""),
+            entry.get("apiVersion", ""),
+            entry.get("time", ""),
+            frozenset(_paths(entry.get("fieldsV1") or {}, ())),
+        )
+        for entry in obj["metadata"].get("managedFields") or []
+    ]
+
+
+def _paths(tree: Json, at: Path) -> Iterator[Path]:
+    if at and (not tree or "." in tree):
+        yield at
+    for step, below in tree.items():
+        if step != ".":
+            yield from _paths(below, (*at, step))
+
+
+def write_entries(obj: Json, entries: Iterable[Entry]) -> None:
+    """Record who owns what, in place."""
+    record = []
+    for entry in entries:
+        if not entry.paths:
+            continue
+        written: Json = {
+            "manager": entry.manager,
+            "operation": entry.operation,
+            "apiVersion": entry.api_version,
+            "time": entry.time,
+            "fieldsType": "FieldsV1",
+            "fieldsV1": _tree(entry.paths),
+        }
+        record.append({**written, "subresource": entry.subresource} if entry.subresource else written)
+    if record:
+        obj["metadata"]["managedFields"] = record
+
+
+def _tree(paths: Iterable[Path]) -> Json:
+    tree: Json = {}
+    owned = set(paths)
+    for path in sorted(owned):
+        node = tree
+        for index, step in enumerate(path, 1):
+            node = node.setdefault(step, {})
+            if index < len(path) and path[:index] in owned:
+                node["."] = {}
+    return tree
+
+
+# -- applying
+
+
+def applied(live: Json, wanted: Json, claim: Entry, list_key: ListKey, *, force: bool) -> Json:
+    """The live object with `wanted` applied by `claim.manager` (`claim.paths` is not read).
+
+    Raises:
+        ApiError: 409, other managers own fields that this would change, and `force` is off.
+    """
+    entries = read_entries(live)
+    if "managedFields" not in live["metadata"]:
+        version = live["apiVersion"]
+        entries = [
+            Entry(BEFORE, "Update", "", version, live["metadata"]["creationTimestamp"], fields_of(live, list_key))
+        ]
+    mine = replace(claim, paths=fields_of(wanted, list_key))
+    before = next((entry for entry in entries if entry.same_as(mine)), None)
+    others = [entry for entry in entries if entry is not before]
+    disputed = {
+        path for entry in others for path in entry.paths & mine.paths if _value(live, path) != _value(wanted, path)
+    }
+    if disputed and not force:
+        raise _conflict([(entry, path) for entry in others for path in sorted(entry.paths & disputed)])
+    result: Json = _merged(live, wanted, list_key, ())
+    others = [replace(entry, paths=entry.paths - disputed) for entry in others]
+    if before is not None:
+        still_owned = mine.paths.union(*(entry.paths for entry in others))
+        # Longest first, so that an item's fields go before the item.
+        for path in sorted(before.paths - still_owned, key=len, reverse=True):
+            if not any(owned[: len(path)] == path for owned in still_owned):
+                _remove(result, path)
+        if before.paths == mine.paths:
+            mine = replace(mine, time=before.time)
+    write_entries(result, [*others, mine])
+    return result
+
+
+def _merged(live: Any, wanted: Any, list_key: ListKey, names: Path) -> Any:
+    if isinstance(live, dict) and isinstance(wanted, dict):
+        result = copy.deepcopy(live)
+        for name, value in wanted.items():
+            if names == ("metadata",) and name in _SYSTEM_METADATA and name in live:
+                continue
+            result[name] = _merged(live.get(name), value, list_key, (*names, name))
+        return result
+    if isinstance(live, list) and isinstance(wanted, list) and (key := list_key(names)):
+        if key == "*":
+            return live + [item for item in wanted if item not in live]
+        if _keyed(wanted, key) and _keyed(live, key):
+            items = {json.dumps(item[key]): item for item in copy.deepcopy(live)}
+            for item in wanted:
+                at = json.dumps(item[key])
+                items[at] = _merged(items.get(at), item, list_key, names)
+            return list(items.values())
+    return copy.deepcopy(wanted)
+
+
+def _conflict(disputes: list[tuple[Entry, Path]]) -> ApiError:
+    causes: list[Json] = []
+    told: dict[str, list[str]] = {}
+    for entry, path in disputes:
+        who = _manager(entry)
+        causes.append({"reason": "FieldManagerConflict", "message": f"conflict with {who}", "field": _shown(path)})
+        told.setdefault(who, []).append(_shown(path))
+    if len(causes) == 1:
+        message = f"Apply failed with 1 conflict: {causes[0]['message']}: {causes[0]['field']}"
+    else:
+        lines = [line for who in sorted(told) for line in (f"conflicts with {who}:", *(f"- {at}" for at in told[who]))]
+        message = f"Apply failed with {len(causes)} conflicts: " + "\n".join(lines)
+    return ApiError(409, "Conflict", message, {"causes": causes})
+
+
+def _manager(entry: Entry) -> str:
+    """A manager as an error names it: one that does not apply may have written in several versions."""
+    name = f'"{entry.manager}"' + (f' with subresource "{entry.subresource}"' if entry.subresource else "")
+    return name if entry.operation == "Apply" else f"{name} using {entry.api_version}"
+
+
+def _shown(path: Path) -> str:
+    """A path as people read it: `.spec.containers[name="x"].image`."""
+    parts = []
+    for step in path:
+        kind, _, text = step.partition(":")
+        if kind == "k":
+            text = ",".join(f"{key}={json.dumps(value)}" for key, value in json.loads(text).items())
+        parts.append({"f": f".{text}", "k": f"[{text}]", "v": f"[={text}]"}[kind])
+    return "".join(parts)
+
+
+def after_write(old: Json, new: Json, claim: Entry, list_key: ListKey) -> None:
+    """Bring the record of an object that was applied once up to date with any other kind of write, in place."""
+    entries = read_entries(old)
+    owned = fields_of(new, list_key)
+    changed = frozenset(path for path in owned if _value(old, path) != _value(new, path))
+    lost = frozenset(path for entry in entries for path in entry.paths if _value(new, path) is _NOTHING)
+    if not changed and not lost:
+        return
+    mine = replace(claim, paths=changed)
+    kept = []
+    for entry in entries:
+        if entry.same_as(mine):
+            mine = replace(mine, paths=mine.paths | (entry.paths - lost))
+        else:
+            kept.append(replace(entry, paths=entry.paths - changed - lost))
+    write_entries(new, [*kept, mine])

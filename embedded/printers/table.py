@@ -1,0 +1,81 @@
+"""Tables for `kubectl get`: columns and cells that a real server would print."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from embedded.api.scheme import Column, ResourceType
+from embedded.printers.columns import AGE, COLUMNS, NAME, BuiltIn, Cell, age, at, json_path
+
+Json = dict[str, Any]
+
+_NAME_HELP = (
+    "Name must be unique within a namespace. Is required when creating resources, although some resources may allow "
+    "a client to request the generation of an appropriate name automatically. Name is primarily intended for "
+    "creation idempotence and configuration definition. Cannot be updated. More info: "
+    "https://kubernetes.io/docs/concepts/overview/working-with-objects/names#names"
+)
+_CUSTOM_AGE = BuiltIn("Age", AGE.cell, "date")
+
+
+def table(
+    resource: ResourceType,
+    objects: list[Json],
+    list_metadata: Json,
+    *,
+    include: str,
+    now: datetime | None = None,
+    version: str = "v1",
+) -> Json:
+    """A meta.k8s.io Table. `include`: what of the object each row carries, `Metadata`, `Object` or `None`."""
+    now = now or datetime.now(UTC)
+    definitions, cells = _columns(resource)
+    rows = []
+    for obj in objects:
+        row: Json = {"cells": [cell(obj, now) for cell in cells]}
+        if include == "Object":
+            row["object"] = obj
+        elif include != "None":
+            row["object"] = {
+                "kind": "PartialObjectMetadata",
+                "apiVersion": f"meta.k8s.io/{version}",
+                "metadata": obj["metadata"],
+            }
+        rows.append(row)
+    return {
+        "kind": "Table",
+        "apiVersion": f"meta.k8s.io/{version}",
+        "metadata": list_metadata,
+        "columnDefinitions": definitions,
+        "rows": rows,
+    }
+
+
+def _columns(resource: ResourceType) -> tuple[list[Json], list[Cell]]:
+    if resource.schema is not None and resource.columns:
+        definitions, cells = [_definition(NAME)], [NAME.cell]
+        for column in resource.columns:
+            about = column.description or f"Custom resource definition column (in JSONPath format): {column.path}"
+            cells.append(_custom_cell(column))
+            definitions.append(_definition(BuiltIn(column.name, cells[-1], column.type, column.priority), about))
+        return definitions, cells
+    columns = COLUMNS.get(resource.key, (NAME, _CUSTOM_AGE if resource.schema is not None else AGE))
+    return [_definition(column) for column in columns], [column.cell for column in columns]
+
+
+def _custom_cell(column: Column) -> Cell:
+    if column.type == "date":
+        return lambda obj, now: age(json_path(obj, column.path), now)
+    return at(column.path)
+
+
+def _definition(column: BuiltIn, about: str = "") -> Json:
+    is_name = column.name == "Name" and not column.priority
+    return {
+        "name": column.name,
+        "type": column.type,
+        "format": "name" if is_name else "",
+        "description": _NAME_HELP if is_name else about,
+        "priority": column.priority,
+    }

@@ -1,0 +1,80 @@
+"""What a deletion does to an object: it goes at once, or is marked and held by finalizers or a grace period. Pure."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from embedded.api.scheme import NAMESPACES, PODS, ResourceType
+from embedded.api.status_errors import forbidden
+
+Json = dict[str, Any]
+
+_TERMINAL = ("Succeeded", "Failed")
+_NAMESPACES_TO_STAY = ("default", "kube-system")
+_FOREGROUND, _ORPHAN = "foregroundDeletion", "orphan"
+_WAITS_FOR = {"Foreground": [_FOREGROUND], "Orphan": [_ORPHAN]}
+
+
+def timestamp(moment: datetime) -> str:
+    """metav1.Time: RFC 3339 in seconds."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def check_allowed(resource: ResourceType, name: str) -> None:
+    """Raises:
+    ApiError: 403, the object is part of every cluster.
+    """
+    if resource is NAMESPACES and name in _NAMESPACES_TO_STAY:
+        raise forbidden(resource.plural, name, resource.group, "this namespace may not be deleted")
+
+
+def mark(
+    resource: ResourceType, obj: Json, *, propagation: str | None, grace_period: int | None, now: datetime
+) -> bool:
+    """Mark an object as being deleted, in place. True when nothing holds it, so that it can go at once.
+
+    Args:
+        propagation: Foreground, Background, Orphan, or None for the resource's own way.
+        grace_period: seconds for a pod's processes to end; None for what the pod says.
+        now: the deletionTimestamp, but for the grace period.
+    """
+    metadata = obj["metadata"]
+    finalizers = [f for f in metadata.get("finalizers") or [] if f not in (_FOREGROUND, _ORPHAN)]
+    finalizers += _WAITS_FOR.get(propagation or "", [])
+    grace = 0
+    if resource is PODS:
+        grace = metadata["deletionGracePeriodSeconds"] = _pod_grace(obj, grace_period)
+    if not finalizers and grace == 0 and may_go(resource, obj):
+        return True
+    if finalizers:
+        metadata["finalizers"] = finalizers
+    if "deletionTimestamp" not in metadata and metadata.get("generation"):
+        # Nothing of its wish is to be followed from now on.
+        metadata["generation"] += 1
+    if resource is PODS or "deletionTimestamp" not in metadata:
+        # The moment by which it is to be gone. A later deletion with less patience brings it forward.
+        by = timestamp(now + timedelta(seconds=grace))
+        metadata["deletionTimestamp"] = min(by, metadata.get("deletionTimestamp", by))
+    if resource is NAMESPACES:
+        obj.setdefault("status", {})["phase"] = "Terminating"
+    else:
+        metadata["deletionGracePeriodSeconds"] = grace
+    return False
+
+
+def _pod_grace(pod: Json, asked: int | None) -> int:
+    """Seconds; none for a pod that never ran or has ended, and never more than an earlier deletion gave."""
+    grace: int = pod["spec"].get("terminationGracePeriodSeconds", 30) if asked is None else asked
+    if grace < 0:
+        grace = 1
+    if not pod["spec"].get("nodeName") or pod["status"].get("phase") in _TERMINAL:
+        grace = 0
+    return min(grace, int(pod["metadata"].get("deletionGracePeriodSeconds", grace)))
+
+
+def may_go(resource: ResourceType, obj: Json) -> bool:
+    """Whether nothing but finalizers in metadata could hold the object."""
+    if resource is NAMESPACES:
+        return not obj.get("spec", {}).get("finalizers")
+    return not (resource is PODS and obj["metadata"].get("deletionGracePeriodSeconds"))

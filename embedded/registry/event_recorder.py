@@ -1,0 +1,84 @@
+"""Events: what controllers and the runner tell people about an object, as `kubectl describe` shows it.
+
+An Event that says again what was said before is the same one, counted up.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from embedded.api.scheme import EVENTS, ResourceType
+from embedded.api.status_errors import ApiError
+from embedded.registry.registry import Registry
+
+Json = dict[str, Any]
+
+_REMEMBERED = 1000
+_LONGEST_NAME = 200
+
+
+class Recorder:
+    """Writes Events for one component. What can't be written is dropped: an Event is a courtesy."""
+
+    def __init__(self, registry: Registry, component: str) -> None:
+        self._registry = registry
+        self._component = component
+        self._said: dict[tuple[str, ...], str] = {}
+        """Names of Events by what they say, the oldest first."""
+
+    def tell(
+        self,
+        resource: ResourceType,
+        obj: Json,
+        reason: str,
+        message: str,
+        *,
+        kind: Literal["Normal", "Warning"] = "Normal",
+        part: str = "",
+    ) -> None:
+        """Say something about an object; `part` is the field of it that is meant, such as a container's."""
+        metadata = obj["metadata"]
+        about = (str(metadata["uid"]), kind, reason, message, part)
+        try:
+            if not self._count_up(metadata["namespace"], about):
+                self._said[about] = self._write(resource, metadata, about)
+        except ApiError:
+            # Its namespace goes, or the quota of Events is used up.
+            return
+        while len(self._said) > _REMEMBERED:
+            del self._said[next(iter(self._said))]
+
+    def _count_up(self, namespace: str, about: tuple[str, ...]) -> bool:
+        name = self._said.get(about)
+        found = self._registry.find(EVENTS, namespace, name) if name else None
+        if name is None or found is None:
+            return False
+        news = {"count": found["count"] + 1, "lastTimestamp": self._registry.now()}
+        self._registry.patch(EVENTS, namespace, name, news)
+        return True
+
+    def _write(self, resource: ResourceType, metadata: Json, about: tuple[str, ...]) -> str:
+        _, kind, reason, message, part = about
+        involved = {"kind": resource.kind, "apiVersion": resource.api_version}
+        involved |= {name: metadata[name] for name in ("namespace", "name", "uid", "resourceVersion")}
+        if part:
+            involved["fieldPath"] = part
+        now = self._registry.now()
+        moment = int(self._registry.clock().timestamp() * 1e9)
+        event: Json = {
+            # As client-go names them; the random end is for two at one moment.
+            "metadata": {"generateName": f"{metadata['name'][:_LONGEST_NAME]}.{moment:x}"},
+            "type": kind,
+            "reason": reason,
+            "message": message,
+            "involvedObject": involved,
+            "source": {"component": self._component},
+            "reportingComponent": self._component,
+            "reportingInstance": "",
+            "firstTimestamp": now,
+            "lastTimestamp": now,
+            "eventTime": None,
+            "count": 1,
+        }
+        created = self._registry.create(EVENTS, event, namespace=metadata["namespace"])
+        return str(created["metadata"]["name"])

@@ -1,0 +1,26 @@
+"""metadata.generation: the number of times that what is wanted of an object has changed.
+
+Only the rule is here; the registry asks it at every write.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from embedded.api.scheme import CUSTOM_RESOURCE_DEFINITIONS, JOBS, PODS, VALIDATING_WEBHOOKS, ResourceType
+from embedded.registry import object_meta
+
+Json = dict[str, Any]
+
+_COUNTED = frozenset({JOBS.key, PODS.key, CUSTOM_RESOURCE_DEFINITIONS.key, VALIDATING_WEBHOOKS.key})
+
+
+def counted(resource: ResourceType) -> bool:
+    """Whether objects of the resource have a generation: custom ones have, and some of the built-in ones."""
+    return resource.schema is not None or resource.key in _COUNTED
+
+
+def advance(resource: ResourceType, old: Json, new: Json) -> None:
+    """Give `new` the generation after the one of `old` when other things are wanted of it."""
+    if counted(resource) and object_meta.desired(resource, old) != object_meta.desired(resource, new):
+        new["metadata"]["generation"] = old["metadata"].get("generation", 1) + 1

@@ -1,0 +1,85 @@
+"""Manifests from files, applied before the cluster is ready, as k3s does with its manifests folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from embedded.api.scheme import NAMESPACES
+from embedded.api.status_errors import ApiError
+from embedded.registry.options import Write
+from embedded.registry.registry import Registry
+
+Json = dict[str, Any]
+
+_HOW = Write(manager="manifests", force=True)
+# What others stand on comes first.
+_ORDER = {"CustomResourceDefinition": 0, "Namespace": 1, "ServiceAccount": 2}
+
+
+class ManifestError(Exception):
+    """A manifest can't be read or applied; the message names file and object."""
+
+
+def load(paths: Iterable[Path]) -> list[tuple[Path, Json]]:
+    """All objects of files and folders (`*.json`, `*.yaml`, `*.yml`), in the order to apply them.
+
+    Raises:
+        ManifestError: a file can't be read, or what it holds is no object.
+    """
+    found = [(file, obj) for path in paths for file in _files(path) for obj in _documents(file)]
+    return sorted(found, key=lambda item: _ORDER.get(item[1]["kind"], 9))
+
+
+def _files(path: Path) -> Iterator[Path]:
+    if path.is_dir():
+        yield from sorted(p for p in path.iterdir() if p.suffix in (".json", ".yaml", ".yml"))
+    else:
+        yield path
+
+
+def _documents(file: Path) -> Iterator[Json]:
+    try:
+        text = file.read_text()
+        values = [json.loads(text)] if file.suffix == ".json" else _yaml(text)
+    except (OSError, ValueError) as error:
+        raise ManifestError(f"can't read the manifest {file}: {error}") from error
+    for value in values:
+        if value is None:
+            continue
+        items = value.get("items", [value]) if isinstance(value, dict) else [value]
+        for obj in items:
+            if not isinstance(obj, dict) or not obj.get("kind") or not obj.get("metadata", {}).get("name"):
+                raise ManifestError(f"{file} holds something that is no object with kind and metadata.name")
+            yield obj
+
+
+def _yaml(text: str) -> list[Any]:
+    import yaml
+
+    try:
+        return list(yaml.load_all(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from error
+
+
+def apply(registry: Registry, objects: Iterable[tuple[Path, Json]]) -> None:
+    """Apply each object, server-side: what a manifest no longer says is taken back.
+
+    Raises:
+        ManifestError: the registry refuses one.
+    """
+    for file, obj in objects:
+        kind, name = obj["kind"], obj["metadata"]["name"]
+        resource = registry.catalogue.by_kind(obj.get("apiVersion", ""), kind)
+        if resource is None:
+            raise ManifestError(f"{file}: {kind} {name}: {obj.get('apiVersion')} {kind} is not served here")
+        namespace = obj["metadata"].get("namespace", "default") if resource.namespaced else None
+        try:
+            if namespace and registry.find(NAMESPACES, None, namespace) is None:
+                raise ManifestError(f"{file}: {kind} {name}: there is no namespace {namespace}")
+            registry.patch(resource, namespace, name, obj, kind="apply", how=_HOW)
+        except ApiError as error:
+            raise ManifestError(f"{file}: {kind} {name}: {error.message}") from error

@@ -1,0 +1,165 @@
+"""What all objects share: apiVersion, kind and metadata, as clients may write and the server keeps them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from embedded.api import status_errors
+from embedded.api.field_errors import invalid
+from embedded.api.scheme import NAMESPACES, ResourceType
+
+Json = dict[str, Any]
+
+_KEPT = (
+    *("name", "namespace", "uid", "creationTimestamp", "generation", "generateName", "managedFields"),
+    *("deletionTimestamp", "deletionGracePeriodSeconds"),
+)
+_IMMUTABLE = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
+_OMITTED_METADATA = ("labels", "annotations", "finalizers", "ownerReferences", "generateName")
+_OMITTED = ("data", "binaryData", "stringData")
+
+
+def complete(resource: ResourceType, obj: Json, namespace: str | None) -> Json:
+    """Check and complete apiVersion, kind and namespace, in place; returns the metadata.
+
+    Raises:
+        ApiError: 400, the object is of another kind or namespace than the request.
+    """
+    metadata = obj.get("metadata")
+    if metadata is None:
+        metadata = obj["metadata"] = {}
+    if not isinstance(metadata, dict):
+        raise status_errors.bad_request(f"{resource.kind}.metadata must be an object")
+    api_version = obj.setdefault("apiVersion", resource.api_version)
+    kind = obj.setdefault("kind", resource.kind)
+    if (api_version, kind) != (resource.api_version, resource.kind):
+        if kind == resource.kind:
+            expected = resource.api_version
+            why = f"the API version in the data ({api_version}) does not match the expected API version ({expected})"
+            raise status_errors.bad_request(why)
+        version = str(api_version).rpartition("/")[2]
+        raise status_errors.bad_request(
+            f'{kind} in version "{version}" cannot be handled as a {resource.kind}: the request is for '
+            f"{resource.api_version} {resource.kind}"
+        )
+    if not resource.namespaced:
+        metadata.pop("namespace", None)
+    elif (metadata.get("namespace") or namespace) != namespace:
+        why = "the namespace of the provided object does not match the namespace sent on the request"
+        raise status_errors.bad_request(why)
+    else:
+        metadata["namespace"] = namespace
+    return metadata
+
+
+def drop_empty(resource: ResourceType, obj: Json) -> None:
+    """Leave out what a real server leaves out when it is empty, in place."""
+    omitted = _OMITTED if resource.schema is None else ()
+    for holder, fields in ((obj["metadata"], _OMITTED_METADATA), (obj, omitted)):
+        for field in fields:
+            if field in holder and not holder[field]:
+                del holder[field]
+
+
+def require_valid(resource: ResourceType, obj: Json, causes: Iterable[status_errors.Cause]) -> None:
+    """Raises:
+    ApiError: 422 when there is any cause.
+    """
+    found = list(causes)
+    if found:
+        raise status_errors.invalid(resource.kind, obj["metadata"].get("name", ""), resource.group, found)
+
+
+def immutable_causes(old: Json, new: Json) -> list[status_errors.Cause]:
+    """What of the metadata a write would change that nobody may change. What it does not say stays as it is."""
+    before, after = old["metadata"], new["metadata"]
+    return [
+        invalid(f"metadata.{field}", after[field], "field is immutable")
+        for field in _IMMUTABLE
+        if after.get(field) is not None
+        and after[field] != before.get(field)
+        # Of an object that is being deleted, these are put back.
+        and not (field.startswith("deletion") and "deletionTimestamp" in before)
+    ]
+
+
+def check_name(resource: ResourceType, obj: Json, namespace: str | None, name: str) -> None:
+    """Raises:
+    ApiError: 400, a patch has made another object of it.
+    """
+    metadata = obj["metadata"]
+    if metadata.get("name") != name:
+        told = metadata.get("name", "")
+        raise status_errors.bad_request(f"the name of the object ({told}) does not match the name on the URL ({name})")
+    if resource.namespaced and (metadata.get("namespace") or namespace) != namespace:
+        told = metadata["namespace"]
+        why = f"the namespace of the object ({told}) does not match the namespace on the request ({namespace})"
+        raise status_errors.bad_request(why)
+
+
+def check_identity(resource: ResourceType, old: Json, new: Json, *, uid_too: bool = True) -> None:
+    """Whether a write is meant for the object as it is.
+
+    Raises:
+        ApiError: 409, it names another resourceVersion or, with `uid_too`, another uid.
+    """
+    version, uid = new["metadata"].get("resourceVersion"), new["metadata"].get("uid") if uid_too else None
+    name = old["metadata"]["name"]
+    if version and version != old["metadata"]["resourceVersion"]:
+        raise status_errors.conflict(resource.plural, name, resource.group)
+    if uid and uid != old["metadata"]["uid"]:
+        why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {old['metadata']['uid']}"
+        raise status_errors.conflict(resource.plural, name, resource.group, why)
+
+
+def check_preconditions(resource: ResourceType, old: Json, wanted: Json) -> None:
+    """Raises:
+    ApiError: 409, the object is not the one that a deletion is meant for.
+    """
+    metadata = old["metadata"]
+    for field, word in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
+        if wanted.get(field) and wanted[field] != metadata[field]:
+            why = (
+                f"the {word} in the precondition ({wanted[field]}) does not match the {word} in record "
+                f"({metadata[field]}). The object might have been deleted and then recreated"
+            )
+            raise status_errors.conflict(resource.kind, metadata["name"], resource.group, why)
+
+
+def keep_system_fields(old: Json, new: Json) -> None:
+    """Put back what a client can't change, in place."""
+    for field in _KEPT:
+        if field in old["metadata"]:
+            new["metadata"][field] = old["metadata"][field]
+        else:
+            new["metadata"].pop(field, None)
+    new["apiVersion"], new["kind"] = old["apiVersion"], old["kind"]
+
+
+def desired(resource: ResourceType, obj: Json) -> Json:
+    """The part of an object that is its owner's wish: a change of it makes a new generation."""
+    left_out = ("metadata", "status") if resource.has_status else ("metadata",)
+    return {key: value for key, value in obj.items() if key not in left_out}
+
+
+def narrowed(resource: ResourceType, old: Json, new: Json, subresource: str | None) -> Json:
+    """What of `new` a write through this door may change: the status alone, or all but the status."""
+    if resource is NAMESPACES:
+        # Which finalizers hold a namespace is changed at its `finalize` only, and nothing else is there.
+        return _narrowed_namespace(old, new, subresource)
+    if subresource == "status":
+        return {**old, "status": new.get("status", {}), "metadata": dict(old["metadata"])}
+    if resource.has_status:
+        new.pop("status", None)
+        if "status" in old:
+            new["status"] = old["status"]
+    return new
+
+
+def _narrowed_namespace(old: Json, new: Json, subresource: str | None) -> Json:
+    if subresource == "finalize":
+        return {**old, "spec": new.get("spec") or {}, "metadata": dict(old["metadata"])}
+    if subresource == "status":
+        return {**old, "status": new.get("status", {}), "metadata": dict(old["metadata"])}
+    return {**new, "spec": old["spec"], "status": old["status"]}

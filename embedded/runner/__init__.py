@@ -1,5 +1,0 @@
-"""Pods as groups of processes of this machine. A container's image is ignored; its command runs here, as you."""
-
-from embedded.runner.runner import Runner, RunnerSettings
-
-__all__ = ["Runner", "RunnerSettings"]

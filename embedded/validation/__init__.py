@@ -1,0 +1,1 @@
+"""Defaulting, validation and admission of built-in kinds."""

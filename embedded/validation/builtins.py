@@ -1,0 +1,250 @@
+"""Validation and defaults of the smaller built-in kinds: configuration, secrets, leases, events, roles and bindings.
+
+Rules and words: Kubernetes' `pkg/apis/*/validation`. Pods and Jobs are `workloads`' affair.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from typing import Any
+
+from embedded.api import field_types
+from embedded.api.field_errors import forbidden, invalid, not_supported, required, too_long
+from embedded.api.scheme import (
+    CLUSTER_ROLE_BINDINGS,
+    CLUSTER_ROLES,
+    CONFIG_MAPS,
+    EVENTS,
+    LEASES,
+    ROLE_BINDINGS,
+    ROLES,
+    SECRETS,
+    ResourceType,
+)
+from embedded.api.status_errors import Cause
+
+Json = dict[str, Any]
+
+_RBAC_GROUP = "rbac.authorization.k8s.io"
+_LARGEST = 1 << 20
+_KEY_RULE = (
+    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or "
+    "'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
+)
+_IMMUTABLE = "field is immutable when `immutable` is set"
+_NEEDED_KEYS = {
+    "kubernetes.io/dockerconfigjson": (".dockerconfigjson",),
+    "kubernetes.io/dockercfg": (".dockercfg",),
+    "kubernetes.io/ssh-auth": ("ssh-privatekey",),
+    "kubernetes.io/tls": ("tls.crt", "tls.key"),
+}
+
+
+def complete(resource: ResourceType, obj: Json) -> None:
+    """Fill in defaults, in place.
+
+    Raises:
+        ApiError: 400, bytes are no base64.
+    """
+    if resource is SECRETS:
+        obj.setdefault("type", "Opaque")
+        _encode_string_data(obj)
+        _require_base64(resource, obj, "data")
+    elif resource is CONFIG_MAPS:
+        _require_base64(resource, obj, "binaryData")
+    elif resource in (ROLE_BINDINGS, CLUSTER_ROLE_BINDINGS):
+        if isinstance(obj.get("roleRef"), dict) and not obj["roleRef"].get("apiGroup"):
+            obj["roleRef"]["apiGroup"] = _RBAC_GROUP
+        for subject in obj.get("subjects") or []:
+            if subject.get("kind") in ("User", "Group"):
+                subject.setdefault("apiGroup", _RBAC_GROUP)
+
+
+def causes(resource: ResourceType, obj: Json, old: Json | None = None) -> list[Cause]:
+    """What is wrong with an object; `old` is what it was before."""
+    if resource is CONFIG_MAPS:
+        return (_config_changes(old, obj) if old is not None else []) + _config_causes(obj)
+    if resource is SECRETS:
+        return (_secret_changes(old, obj) if old is not None else []) + _secret_causes(obj)
+    if resource is LEASES:
+        return _lease_causes(obj.get("spec") or {})
+    if resource is EVENTS:
+        return _event_causes(obj)
+    if resource in (ROLES, CLUSTER_ROLES):
+        return _role_causes(obj, namespaced=resource is ROLES)
+    if resource in (ROLE_BINDINGS, CLUSTER_ROLE_BINDINGS):
+        found = _binding_causes(obj, namespaced=resource is ROLE_BINDINGS)
+        if old is not None and old.get("roleRef") != obj.get("roleRef"):
+            found.append(invalid("roleRef", obj.get("roleRef"), "cannot change roleRef"))
+        return found
+    return []
+
+
+def _encode_string_data(secret: Json) -> None:
+    """stringData is write-only: it ends up in data, where it wins."""
+    plain = secret.pop("stringData", None)
+    if plain:
+        data = secret.setdefault("data", {})
+        for key, value in plain.items():
+            data[key] = base64.b64encode(str(value).encode()).decode()
+
+
+def _require_base64(resource: ResourceType, obj: Json, field: str) -> None:
+    for value in (obj.get(field) or {}).values():
+        try:
+            base64.b64decode(value or "", validate=True)
+        except (binascii.Error, ValueError, TypeError):
+            position = next((at for at, c in enumerate(str(value)) if not re.match(r"[A-Za-z0-9+/]", c)), 0)
+            raise field_types.unreadable(resource, f"illegal base64 data at input byte {position}") from None
+
+
+def _key_causes(data: Json, at: str) -> list[Cause]:
+    found = []
+    for key in sorted(data):
+        where = f"{at}[{key}]"
+        if len(key) > 253:
+            found.append(invalid(where, key, "must be no more than 253 characters"))
+        elif not re.fullmatch(r"[-._a-zA-Z0-9]+", key):
+            found.append(invalid(where, key, _KEY_RULE))
+        elif key == ".":
+            found.append(invalid(where, key, "must not be '.'"))
+        elif key == ".." or key.startswith(".."):
+            found.append(invalid(where, key, "must not be '..'" if key == ".." else "must not start with '..'"))
+    return found
+
+
+def _config_causes(config: Json) -> list[Cause]:
+    data, binary = config.get("data") or {}, config.get("binaryData") or {}
+    found = []
+    for key in sorted(data):
+        found += _key_causes({key: None}, "data")
+        if key in binary:
+            found.append(invalid(f"data[{key}]", key, "duplicate of key present in binaryData"))
+    found += _key_causes(binary, "binaryData")
+    size = sum(len(str(value).encode("utf-8", "surrogatepass")) for value in data.values())
+    if size + sum(len(str(value)) * 3 // 4 for value in binary.values()) > _LARGEST:
+        found.append(too_long("", _LARGEST))
+    return found
+
+
+def _config_changes(old: Json, new: Json) -> list[Cause]:
+    if not old.get("immutable"):
+        return []
+    found = [] if new.get("immutable") else [forbidden("immutable", _IMMUTABLE)]
+    return found + [
+        forbidden(field, _IMMUTABLE) for field in ("data", "binaryData") if old.get(field) != new.get(field)
+    ]
+
+
+def _secret_causes(secret: Json) -> list[Cause]:
+    data, kind = secret.get("data") or {}, secret["type"]
+    found = _key_causes(data, "data")
+    if sum(len(value or "") * 3 // 4 for value in data.values()) > _LARGEST:
+        found.append(too_long("data", _LARGEST))
+    if kind == "kubernetes.io/service-account-token":
+        annotation = "kubernetes.io/service-account.name"
+        if not (secret["metadata"].get("annotations") or {}).get(annotation):
+            found.append(required(f"metadata.annotations[{annotation}]"))
+    if kind == "kubernetes.io/basic-auth" and not {"username", "password"} & set(data):
+        found += [required("data[username]"), required("data[password]")]
+    for key in _NEEDED_KEYS.get(kind, ()):
+        if key not in data:
+            found.append(required(f"data[{key}]"))
+        elif key.startswith(".") and not _is_json(data[key]):
+            found.append(invalid(f"data[{key}]", "<secret contents redacted>", "invalid character in JSON"))
+    return found
+
+
+def _is_json(encoded: str) -> bool:
+    try:
+        json.loads(base64.b64decode(encoded))
+    except ValueError:
+        return False
+    return True
+
+
+def _secret_changes(old: Json, new: Json) -> list[Cause]:
+    found = []
+    if old["type"] != new["type"]:
+        found.append(invalid("type", new["type"], "field is immutable"))
+    if old.get("immutable"):
+        found += [] if new.get("immutable") else [forbidden("immutable", _IMMUTABLE)]
+        found += [forbidden("data", _IMMUTABLE)] if old.get("data") != new.get("data") else []
+    return found
+
+
+def _lease_causes(spec: Json) -> list[Cause]:
+    found = []
+    seconds, transitions = spec.get("leaseDurationSeconds"), spec.get("leaseTransitions")
+    if seconds is not None and seconds <= 0:
+        found.append(invalid("spec.leaseDurationSeconds", seconds, "must be greater than 0"))
+    if transitions is not None and transitions < 0:
+        found.append(invalid("spec.leaseTransitions", transitions, "must be greater than or equal to 0"))
+    if spec.get("holderIdentity") == "":
+        found.append(invalid("spec.holderIdentity", "", "must not be empty"))
+    return found
+
+
+def _event_causes(event: Json) -> list[Cause]:
+    about, namespace = event.get("involvedObject") or {}, event["metadata"].get("namespace")
+    of = about.get("namespace") or ""
+    if of and of != namespace:
+        return [invalid("involvedObject.namespace", of, "does not match event.namespace")]
+    if not of and namespace != "default" and about.get("kind") not in ("Node", "Namespace", "PersistentVolume", None):
+        return [invalid("involvedObject.namespace", of, "does not match event.namespace")]
+    return []
+
+
+def _role_causes(role: Json, *, namespaced: bool) -> list[Cause]:
+    found = []
+    for index, rule in enumerate(role.get("rules") or []):
+        at = f"rules[{index}]"
+        paths, resources = rule.get("nonResourceURLs"), rule.get("resources")
+        if not rule.get("verbs"):
+            found.append(required(f"{at}.verbs", "verbs must contain at least one value"))
+        if paths:
+            if namespaced:
+                why = "namespaced rules cannot apply to non-resource URLs"
+                found.append(invalid(f"{at}.nonResourceURLs", paths, why))
+            if rule.get("apiGroups") or resources or rule.get("resourceNames"):
+                why = "rules cannot apply to both regular resources and non-resource URLs"
+                found.append(invalid(f"{at}.nonResourceURLs", paths, why))
+            continue
+        if not rule.get("apiGroups"):
+            found.append(required(f"{at}.apiGroups", "resource rules must supply at least one api group"))
+        if not resources:
+            found.append(required(f"{at}.resources", "resource rules must supply at least one resource"))
+    return found
+
+
+def _binding_causes(binding: Json, *, namespaced: bool) -> list[Cause]:
+    role, kinds = binding.get("roleRef") or {}, ("ClusterRole", "Role") if namespaced else ("ClusterRole",)
+    found = []
+    if role.get("apiGroup") != _RBAC_GROUP:
+        found.append(not_supported("roleRef.apiGroup", role.get("apiGroup") or "", (_RBAC_GROUP,)))
+    if role.get("kind") not in kinds:
+        found.append(not_supported("roleRef.kind", role.get("kind") or "", kinds))
+    if not role.get("name"):
+        found.append(required("roleRef.name"))
+    for index, subject in enumerate(binding.get("subjects") or []):
+        found += _subject_causes(subject, f"subjects[{index}]")
+    return found
+
+
+def _subject_causes(subject: Json, at: str) -> list[Cause]:
+    found = [] if subject.get("name") else [required(f"{at}.name")]
+    kind, group = subject.get("kind") or "", subject.get("apiGroup") or ""
+    if kind == "ServiceAccount":
+        if group:
+            found.append(not_supported(f"{at}.apiGroup", group, ("",)))
+        if not subject.get("namespace"):
+            found.append(required(f"{at}.namespace"))
+    elif kind in ("User", "Group"):
+        if group != _RBAC_GROUP:
+            found.append(not_supported(f"{at}.apiGroup", group, (_RBAC_GROUP,)))
+    else:
+        found.append(not_supported(f"{at}.kind", kind, ("ServiceAccount", "User", "Group")))
+    return found

@@ -1,0 +1,161 @@
+"""Jobs and Pods on their way in: the defaults that a real server fills in."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from embedded.api.quantity import canonical
+from embedded.validation import job_update
+
+Json = dict[str, Any]
+
+_POD_DEFAULTS = {
+    "dnsPolicy": "ClusterFirst",
+    "restartPolicy": "Always",
+    "schedulerName": "default-scheduler",
+    "terminationGracePeriodSeconds": 30,
+}
+_JOB_DEFAULTS = {
+    "backoffLimit": 6,
+    "completionMode": "NonIndexed",
+    "manualSelector": False,
+    "podReplacementPolicy": "TerminatingOrFailed",
+    "suspend": False,
+}
+_QUALITY = ("cpu", "memory")
+_CONTAINER_DEFAULTS = {
+    "resources": {},
+    "terminationMessagePath": "/dev/termination-log",
+    "terminationMessagePolicy": "File",
+}
+
+
+_PROBE_DEFAULTS = {"timeoutSeconds": 1, "periodSeconds": 10, "successThreshold": 1, "failureThreshold": 3}
+_TOLERATIONS: list[Json] = [
+    {"key": f"node.kubernetes.io/{what}", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}
+    for what in ("not-ready", "unreachable")
+]
+
+
+def default_pod_spec(spec: Json) -> None:
+    """Fill in a pod's spec, in place."""
+    for key, value in _POD_DEFAULTS.items():
+        spec.setdefault(key, value)
+    spec.setdefault("securityContext", {})
+    for container in containers_of(spec):
+        _default_container(container)
+    for volume in spec.get("volumes") or []:
+        if set(volume) <= {"name"}:
+            volume["emptyDir"] = {}
+        for source in ("secret", "configMap", "projected", "downwardAPI"):
+            if isinstance(volume.get(source), dict):
+                volume[source].setdefault("defaultMode", 0o644)
+        for source in (volume.get("projected") or {}).get("sources") or []:
+            if isinstance(token := source.get("serviceAccountToken"), dict):
+                token.setdefault("expirationSeconds", 3600)
+
+
+def containers_of(spec: Json) -> list[Json]:
+    return [*(spec.get("initContainers") or []), *(spec.get("containers") or [])]
+
+
+def _default_container(container: Json) -> None:
+    for key, value in _CONTAINER_DEFAULTS.items():
+        container.setdefault(key, copy.copy(value))
+    image = str(container.get("image", ""))
+    latest = ":" not in image.rpartition("/")[2] or image.endswith(":latest")
+    container.setdefault("imagePullPolicy", "Always" if latest and "@" not in image else "IfNotPresent")
+    for variable in container.get("env") or []:
+        source = (variable.get("valueFrom") or {}).get("fieldRef")
+        if source is not None:
+            source.setdefault("apiVersion", "v1")
+    for port in container.get("ports") or []:
+        port.setdefault("protocol", "TCP")
+    for name in ("livenessProbe", "readinessProbe", "startupProbe"):
+        if isinstance(probe := container.get(name), dict):
+            for key, number in _PROBE_DEFAULTS.items():
+                probe[key] = probe.get(key) or number
+            if isinstance(get := probe.get("httpGet"), dict):
+                get.setdefault("path", "/")
+                get.setdefault("scheme", "HTTP")
+    for amounts in (container["resources"].get("limits"), container["resources"].get("requests")):
+        for name, amount in (amounts or {}).items():
+            amounts[name] = canonical(amount)
+
+
+def default_pod(pod: Json) -> None:
+    spec = pod.setdefault("spec", {})
+    default_pod_spec(spec)
+    spec.setdefault("serviceAccountName", "default")
+    spec.setdefault("serviceAccount", spec["serviceAccountName"])
+    spec.setdefault("enableServiceLinks", True)
+    spec.setdefault("priority", 0)
+    spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
+    known = {toleration.get("key") for toleration in spec.get("tolerations") or []}
+    spec["tolerations"] = [
+        *(spec.get("tolerations") or []),
+        *(dict(toleration) for toleration in _TOLERATIONS if toleration["key"] not in known),
+    ]
+    # What the resources say is a lower bound on what is asked for.
+    for container in containers_of(spec):
+        resources = container["resources"]
+        if resources.get("limits"):
+            resources["requests"] = {**resources["limits"], **(resources.get("requests") or {})}
+    status = pod.setdefault("status", {})
+    status.setdefault("phase", "Pending")
+    status["qosClass"] = _quality_of_service(containers_of(spec))
+
+
+def _quality_of_service(containers: list[Json]) -> str:
+    """Guaranteed when each container has limits of cpu and memory that are its requests; BestEffort without any."""
+    asked = [(c["resources"].get("requests") or {}, c["resources"].get("limits") or {}) for c in containers]
+    of_note = [({k: r[k] for k in _QUALITY if k in r}, {k: m[k] for k in _QUALITY if k in m}) for r, m in asked]
+    if not any(requests or limits for requests, limits in of_note):
+        return "BestEffort"
+    whole = all(requests == limits and len(limits) == len(_QUALITY) for requests, limits in of_note)
+    return "Guaranteed" if whole else "Burstable"
+
+
+def default_job_spec(spec: Json) -> None:
+    """Fill in what a Job's spec leaves open, in place."""
+    if spec.get("completions") is None and spec.get("parallelism") is None:
+        spec["completions"] = 1
+    spec.setdefault("parallelism", 1)
+    job_update.default(spec)
+    for key, value in _JOB_DEFAULTS.items():
+        spec.setdefault(key, value)
+    pod_spec = spec.setdefault("template", {}).setdefault("spec", {})
+    # A real server's default (Always) is one that a Job can't have; validation says so.
+    pod_spec.setdefault("restartPolicy", "")
+    default_pod_spec(pod_spec)
+
+
+def job_labels(job: Json) -> Json:
+    """By which a Job's pods are known."""
+    uid, name = job["metadata"]["uid"], job["metadata"]["name"]
+    return {
+        "batch.kubernetes.io/controller-uid": uid,
+        "batch.kubernetes.io/job-name": name,
+        "controller-uid": uid,
+        "job-name": name,
+    }
+
+
+def default_job(job: Json) -> None:
+    """Fill in a Job that has its name and uid, in place."""
+    metadata, spec = job["metadata"], job.setdefault("spec", {})
+    default_job_spec(spec)
+    template = spec["template"]
+    uid, identity = metadata["uid"], job_labels(job)
+    if not spec["manualSelector"]:
+        # What somebody chose stays, and is refused where it is not this Job's.
+        chosen = spec.setdefault("selector", {}).setdefault("matchLabels", {})
+        chosen.setdefault("batch.kubernetes.io/controller-uid", uid)
+        labels = template.setdefault("metadata", {}).setdefault("labels", {})
+        for label, value in identity.items():
+            labels.setdefault(label, value)
+    # A Job without labels takes over those of its template, as a real server has it.
+    if not metadata.get("labels"):
+        metadata["labels"] = dict(template.get("metadata", {}).get("labels") or {})
+    job.setdefault("status", {})

@@ -1,0 +1,36 @@
+"""The `matchConditions` of a webhook: it is asked only about requests for which all of them hold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from embedded.validation.webhooks import Attributes, failed, review
+
+Json = dict[str, Any]
+
+VARIABLES = ("object", "oldObject", "request")
+
+
+def hold(webhook: Json, request: Attributes) -> bool:
+    """Whether the webhook is to be asked.
+
+    Raises:
+        ApiError: a condition can't be evaluated, none is false, and the webhook's policy is Fail.
+    """
+    conditions = webhook.get("matchConditions") or []
+    if not conditions:
+        return True
+    # Loaded by those who have conditions: it costs every other cluster nothing.
+    from embedded.cel import CelError, compiled
+
+    variables = {"object": request.new, "oldObject": request.old, "request": review(request, "")["request"]}
+    failure = ""
+    for condition in conditions:
+        try:
+            if compiled(condition["expression"], VARIABLES).evaluate(variables) is not True:
+                return False
+        except CelError as error:
+            failure = f"matchConditions: {condition['name']}: {error}"
+    if failure and webhook["failurePolicy"] == "Fail":
+        raise failed(webhook["name"], failure)
+    return not failure

@@ -1,0 +1,280 @@
+"""Validating webhooks: their configuration, which of them a request concerns, what they are asked and what they said.
+
+Pure. Configurations are read as the API admitted them, complete and valid.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+import urllib.parse
+from dataclasses import dataclass
+from typing import Any
+
+from embedded.api.field_errors import invalid, required
+from embedded.api.scheme import NAMESPACES, ResourceType
+from embedded.api.selectors import matches_selector
+from embedded.api.status_errors import ApiError, Cause
+
+Json = dict[str, Any]
+
+_DEFAULTS: Json = {"failurePolicy": "Fail", "matchPolicy": "Equivalent", "timeoutSeconds": 10}
+_OPERATIONS = ("*", "CONNECT", "CREATE", "DELETE", "UPDATE")
+_SCOPES = ("*", "Cluster", "Namespaced")
+_KIND = "AdmissionReview"
+_VERSION = "admission.k8s.io/v1"
+_LONGEST = 30
+
+
+class UnreadableError(Exception):
+    """What a webhook answered is no answer to the question; the message says why."""
+
+
+@dataclass(frozen=True)
+class Attributes:
+    """What webhooks are told of a request.
+
+    Attributes:
+        operation: CREATE, UPDATE or DELETE.
+        user: as a UserInfo.
+        namespace_labels: those of the object's namespace; for a Namespace its own.
+    """
+
+    operation: str
+    resource: ResourceType
+    subresource: str
+    namespace: str
+    name: str
+    new: Json | None
+    old: Json | None
+    user: Json
+    dry_run: bool
+    namespace_labels: Json
+
+
+# -- configurations
+
+
+def default_configuration(configuration: Json) -> None:
+    for webhook in configuration.get("webhooks") or []:
+        for field, value in _DEFAULTS.items():
+            webhook.setdefault(field, value)
+        webhook.setdefault("namespaceSelector", {})
+        webhook.setdefault("objectSelector", {})
+        for rule in webhook.get("rules") or []:
+            rule.setdefault("scope", "*")
+        if service := (webhook.get("clientConfig") or {}).get("service"):
+            service.setdefault("port", 443)
+
+
+def configuration_causes(configuration: Json) -> list[Cause]:
+    causes: list[Cause] = []
+    names: set[str] = set()
+    for index, webhook in enumerate(configuration.get("webhooks") or []):
+        at, name = f"webhooks[{index}]", str(webhook.get("name", ""))
+        if not name:
+            causes.append(Cause("FieldValueRequired", f"{at}.name", "Required value"))
+        elif name.count(".") < 2 or not re.fullmatch(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?", name):
+            why = f'Invalid value: "{name}": should be a domain with at least three segments separated by dots'
+            causes.append(Cause("FieldValueInvalid", f"{at}.name", why))
+        if name in names:
+            causes.append(Cause("FieldValueDuplicate", f"{at}.name", f'Duplicate value: "{name}"'))
+        names.add(name)
+        causes += _webhook_causes(webhook, at)
+    return causes
+
+
+def _webhook_causes(webhook: Json, at: str) -> list[Cause]:
+    causes: list[Cause] = []
+
+    def one_of(field: str, choices: tuple[str, ...]) -> None:
+        value = webhook.get(field)
+        if value not in choices:
+            told = ", ".join(f'"{choice}"' for choice in choices)
+            message = f'Unsupported value: "{value or ""}": supported values: {told}'
+            reason = "FieldValueNotSupported" if value else "FieldValueRequired"
+            causes.append(
+                Cause(reason, f"{at}.{field}", message if value else "Required value: must specify one of " + told)
+            )
+
+    for number, rule in enumerate(webhook.get("rules") or []):
+        causes += _rule_causes(rule, f"{at}.rules[{number}]")
+    one_of("failurePolicy", ("Fail", "Ignore"))
+    one_of("matchPolicy", ("Equivalent", "Exact"))
+    one_of("sideEffects", ("None", "NoneOnDryRun"))
+    seconds = webhook.get("timeoutSeconds")
+    if not isinstance(seconds, int) or not 1 <= seconds <= _LONGEST:
+        why = f"Invalid value: {seconds}: the timeout value must be between 1 and {_LONGEST} seconds"
+        causes.append(Cause("FieldValueInvalid", f"{at}.timeoutSeconds", why))
+    versions = webhook.get("admissionReviewVersions") or []
+    if not versions:
+        message = "Required value: must specify one of v1, v1beta1"
+        causes.append(Cause("FieldValueRequired", f"{at}.admissionReviewVersions", message))
+    elif "v1" not in versions:
+        message = f"Invalid value: {json.dumps(versions)}: must include at least one of v1, v1beta1"
+        causes.append(Cause("FieldValueInvalid", f"{at}.admissionReviewVersions", message))
+    for number, condition in enumerate(webhook.get("matchConditions") or []):
+        causes += _condition_causes(condition, f"{at}.matchConditions[{number}]")
+    return causes + _client_causes(webhook.get("clientConfig") or {}, f"{at}.clientConfig")
+
+
+def _condition_causes(condition: Json, at: str) -> list[Cause]:
+    from embedded.cel import CelError, compiled
+
+    causes = [required(f"{at}.{field}") for field in ("name", "expression") if not condition.get(field)]
+    try:
+        compiled(condition.get("expression") or "true", ("object", "oldObject", "request"))
+    except CelError as error:
+        why = f"compilation failed: ERROR: <input>: {error}"
+        causes.append(invalid(f"{at}.expression", condition["expression"], why))
+    return causes
+
+
+def _rule_causes(rule: Json, at: str) -> list[Cause]:
+    causes = [
+        Cause("FieldValueRequired", f"{at}.{field}", "Required value")
+        for field in ("operations", "apiGroups", "apiVersions", "resources")
+        if not rule.get(field)
+    ]
+    for field, choices in (("operations", _OPERATIONS), ("scope", _SCOPES)):
+        values = rule.get(field) or []
+        for index, value in enumerate([values] if isinstance(values, str) else values):
+            if value not in choices:
+                told = ", ".join(f'"{choice}"' for choice in choices)
+                where = f"{at}.{field}" + ("" if isinstance(values, str) else f"[{index}]")
+                message = f'Unsupported value: "{value}": supported values: {told}'
+                causes.append(Cause("FieldValueNotSupported", where, message))
+    return causes
+
+
+def _client_causes(client: Json, at: str) -> list[Cause]:
+    url, service = client.get("url"), client.get("service")
+    if (url is None) == (service is None):
+        return [Cause("FieldValueRequired", at, "Required value: exactly one of url or service is required")]
+    causes = []
+    if url is not None:
+        try:
+            parts = urllib.parse.urlsplit(url)
+            host = parts.hostname or ""
+        except ValueError:
+            parts, host = urllib.parse.urlsplit(""), ""
+        why = ""
+        if parts.scheme != "https":
+            why = "'https' is the only allowed URL scheme; desired format: https://host[/path]"
+        elif not host:
+            why = "host must be specified; desired format: https://host[/path]"
+        elif parts.username or parts.query or parts.fragment:
+            why = "user information, query parameters and fragments are not permitted in the URL"
+        if why:
+            causes.append(Cause("FieldValueInvalid", f"{at}.url", f'Invalid value: "{url}": {why}'))
+    if bundle := client.get("caBundle"):
+        try:
+            pem = base64.b64decode(bundle, validate=True)
+        except (ValueError, binascii.Error):
+            pem = b""
+        if b"-----BEGIN CERTIFICATE-----" not in pem:
+            why = "Invalid value: unable to load root certificates: unable to parse bytes as PEM block"
+            causes.append(Cause("FieldValueInvalid", f"{at}.caBundle", why))
+    return causes
+
+
+# -- which are asked
+
+
+def concerns(webhook: Json, request: Attributes) -> bool:
+    """Whether the webhook's rules and selectors match a request."""
+    if not any(_rule_matches(rule, request, webhook) for rule in webhook.get("rules") or []):
+        return False
+    if (request.resource.namespaced or request.resource is NAMESPACES) and not matches_selector(
+        webhook.get("namespaceSelector") or {}, request.namespace_labels
+    ):
+        return False
+    selector = webhook.get("objectSelector") or {}
+    objects = [obj for obj in (request.new, request.old) if obj is not None]
+    return not selector or any(matches_selector(selector, obj["metadata"].get("labels") or {}) for obj in objects)
+
+
+def _rule_matches(rule: Json, request: Attributes, webhook: Json) -> bool:
+    def lists(field: str, value: str) -> bool:
+        values = rule.get(field) or []
+        return "*" in values or value in values
+
+    resource = request.resource
+    if rule.get("scope", "*") == ("Cluster" if resource.namespaced else "Namespaced"):
+        return False
+    # Versions of one resource are equivalent here, and a webhook gets the one of the request.
+    versions = lists("apiVersions", resource.version) or (resource.converted and webhook["matchPolicy"] == "Equivalent")
+    if not (lists("operations", request.operation) and lists("apiGroups", resource.group) and versions):
+        return False
+    wanted = rule.get("resources") or []
+    if not request.subresource:
+        return "*" in wanted or "*/*" in wanted or resource.plural in wanted
+    sub = request.subresource
+    return any(each in wanted for each in ("*/*", f"{resource.plural}/{sub}", f"{resource.plural}/*", f"*/{sub}"))
+
+
+# -- what they are asked, and what they said
+
+
+def review(request: Attributes, uid: str) -> Json:
+    """The AdmissionReview to send."""
+    resource = request.resource
+    kind = {"group": resource.group, "version": resource.version, "kind": resource.kind}
+    which = {"group": resource.group, "version": resource.version, "resource": resource.plural}
+    asked: Json = {
+        "uid": uid,
+        "kind": kind,
+        "resource": which,
+        "requestKind": kind,
+        "requestResource": which,
+        "name": request.name,
+        "operation": request.operation,
+        "userInfo": request.user,
+        "object": request.new,
+        "oldObject": request.old,
+        "dryRun": request.dry_run,
+        "options": {"kind": f"{request.operation.capitalize()}Options", "apiVersion": "meta.k8s.io/v1"},
+    }
+    if request.namespace:
+        asked["namespace"] = request.namespace
+    if request.subresource:
+        asked["subResource"] = asked["requestSubResource"] = request.subresource
+    return {"kind": _KIND, "apiVersion": _VERSION, "request": asked}
+
+
+def verdict(webhook: str, uid: str, answer: Any) -> list[str]:
+    """The warnings of an answer that allows the request.
+
+    Raises:
+        ApiError: the answer denies it.
+        UnreadableError: it is no AdmissionReview for this request.
+    """
+    response = answer.get("response") if isinstance(answer, dict) else None
+    if not isinstance(response, dict):
+        raise UnreadableError("webhook response was absent")
+    if answer.get("kind") != _KIND or answer.get("apiVersion") != _VERSION:
+        raise UnreadableError(f"expected webhook response of {_VERSION}, Kind={_KIND}")
+    if response.get("uid") != uid:
+        raise UnreadableError(f'expected response.uid="{uid}"')
+    if response.get("allowed") is not True:
+        raise _denied(webhook, response.get("status"))
+    return [str(warning) for warning in response.get("warnings") or []]
+
+
+def _denied(webhook: str, status: Any) -> ApiError:
+    told: Json = status if isinstance(status, dict) else {}
+    code = told.get("code")
+    by = f'admission webhook "{webhook}" denied the request'
+    why = told.get("message") or told.get("reason")
+    message = f"{by}: {why}" if why else f"{by} without explanation"
+    number = code if isinstance(code, int) and 400 <= code <= 599 else 400
+    details = told.get("details") if isinstance(told.get("details"), dict) else None
+    return ApiError(number, str(told.get("reason") or ""), message, details)
+
+
+def failed(webhook: str, why: str) -> ApiError:
+    """A webhook that could not be asked, and whose policy is Fail."""
+    message = f'failed calling webhook "{webhook}": {why}'
+    return ApiError(500, "InternalError", f"Internal error occurred: {message}", {"causes": [{"message": message}]})

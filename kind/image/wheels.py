@@ -1,0 +1,144 @@
+"""The wheels of the controller's image: downloaded by the host's pip, for the Python of the image.
+
+The versions are those that run here, so that what was tested is what is installed. A folder that is complete is used
+again, without a network.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from kind.errors import KindError, ProgramFailedError
+from kind.tools.docker_cli import Docker
+from kind.tools.process import OnLine, Run, run
+
+WANTED = (
+    "ahocorasick_rs",
+    "aiohttp",
+    "boto3",
+    "fastapi",
+    "httptools",
+    "jsonschema",
+    "prometheus-client",
+    "pydantic",
+    "pyyaml",
+    "uvicorn",
+    "websockets",
+)
+"""What the controller imports, and no more: the workbench's libraries stay here."""
+
+_PIP_SECONDS = 900.0
+_COMPLETE = ".complete"
+_ASK = """
+import json, platform, sys, sysconfig
+libc, version = platform.libc_ver()
+print(json.dumps({"version": list(sys.version_info[:2]), "machine": platform.machine(), "libc": libc,
+                  "libc_version": version, "platform": sysconfig.get_platform()}))
+"""
+
+
+@dataclass(frozen=True)
+class ImagePython:
+    """The Python inside an image. `libc` is `glibc` or `musl`, with the minor version."""
+
+    version: tuple[int, int]
+    machine: str
+    libc: str
+    libc_minor: int
+
+    @property
+    def platforms(self) -> tuple[str, ...]:
+        """The platform tags whose wheels run there, newest first."""
+        if self.libc == "musl":
+            return tuple(f"musllinux_1_{minor}_{self.machine}" for minor in range(self.libc_minor, 0, -1))
+        newer = tuple(f"manylinux_2_{minor}_{self.machine}" for minor in range(self.libc_minor, 4, -1))
+        return (*newer, f"manylinux2014_{self.machine}", f"linux_{self.machine}")
+
+    @property
+    def abi(self) -> str:
+        return f"cp{self.version[0]}{self.version[1]}"
+
+
+async def python_of(docker: Docker, image: str) -> ImagePython:
+    """Found by running it. Raises KindError when the image has no Python that is new enough."""
+    said = await docker.output(image, ["python3", "-c", _ASK])
+    try:
+        found = json.loads(said.strip().splitlines()[-1])
+        version = (int(found["version"][0]), int(found["version"][1]))
+    except (ValueError, KeyError, IndexError) as error:
+        raise KindError(
+            f"the image {image} did not tell its Python: {error}", "Name another with --base-image."
+        ) from None
+    if version < (3, 11):
+        raise KindError(f"the image {image} has Python {version[0]}.{version[1]}", "Name one with 3.11 or newer.")
+    musl = found["libc"] != "glibc"
+    minor = re.search(r"\.(\d+)", found["libc_version"] or "")
+    return ImagePython(
+        version, found["machine"], "musl" if musl else "glibc", int(minor[1]) if minor else 2 if musl else 17
+    )
+
+
+def pins() -> str:
+    """A constraints file of all that is installed here, sorted; what the image does not need, pip leaves out."""
+    found = {
+        str(each.metadata["Name"]).lower().replace("_", "-"): each.version
+        for each in metadata.distributions()
+        if each.metadata["Name"] and not each.metadata["Name"].lower().startswith("c8s")
+    }
+    return "".join(f"{name}=={version}\n" for name, version in sorted(found.items()))
+
+
+def pip_arguments(python: ImagePython, folder: Path, constraints: Path, source: Path | None) -> list[str]:
+    """The download, as pip takes it. `source`: a folder of wheels that is used instead of a package index."""
+    words = ["download", "--quiet", "--only-binary", ":all:", "--dest", str(folder), "--constraint", str(constraints)]
+    words += ["--implementation", "cp", "--python-version", f"{python.version[0]}.{python.version[1]}"]
+    words += [word for abi in (python.abi, "abi3", "none") for word in ("--abi", abi)]
+    words += [word for platform in python.platforms for word in ("--platform", platform)]
+    if source is not None:
+        words += ["--no-index", "--find-links", str(source)]
+    return [*words, *WANTED]
+
+
+async def gather(
+    python: ImagePython,
+    cache: Path,
+    *,
+    source: Path | None = None,
+    on_line: OnLine | None = None,
+    runs: Run = run,
+    pip: Sequence[str] = (sys.executable, "-m", "pip"),
+) -> Path:
+    """The folder with the wheels. Raises KindError, with what to do where there is no network."""
+    pinned = pins()
+    key = hashlib.sha256(repr((pinned, WANTED, python, str(source or ""))).encode()).hexdigest()[:16]
+    folder = cache / f"wheels-{key}"
+    if (folder / _COMPLETE).exists():
+        return folder
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700, parents=True)
+    constraints = folder / "constraints.txt"
+    constraints.write_text(pinned)
+    done = await runs(
+        [*pip, *pip_arguments(python, folder, constraints, source)], timeout=_PIP_SECONDS, on_line=on_line
+    )
+    if done.code:
+        raise _pip_failure(done.failure(), done.err)
+    (folder / _COMPLETE).touch()
+    return folder
+
+
+def _pip_failure(error: ProgramFailedError, said: str) -> KindError:
+    if "No module named pip" in said:
+        return KindError("this Python has no pip", f"`{sys.executable} -m ensurepip`, then try again.")
+    return KindError(
+        error.what,
+        "Without a package index, collect the wheels elsewhere and name their folder with --wheels.",
+    )

@@ -1,0 +1,143 @@
+"""The end and the state of a cluster of ours: stopping, deleting, and what is healthy."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from controller.kube import PIPELINE_RUNS, PODS, KubeError, connect
+from kind import apply, readiness
+from kind.cluster_record import Record, is_ours
+from kind.errors import KindError, NotOursError
+from kind.kustomize import SYSTEM
+from kind.plan import Say
+from kind.tools.docker_cli import Docker
+from kind.tools.kind_cli import Kind
+from kind.tools.process import Run, run
+
+Json = dict[str, Any]
+_ENDED = {"Succeeded", "Failed", "Cancelled"}
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of a sandbox: whether it is well, and a sentence about it."""
+
+    name: str
+    healthy: bool
+    detail: str
+
+
+def decoded(secret: Json) -> dict[str, str]:
+    """The values of a Secret."""
+    return {key: base64.b64decode(value).decode() for key, value in (secret.get("data") or {}).items()}
+
+
+def has_context(name: str, environment: dict[str, str] | None = None) -> bool:
+    """Whether the person's own kubeconfig has this context. What can't be read has none."""
+    env = os.environ if environment is None else environment
+    files = [each for each in env.get("KUBECONFIG", "").split(os.pathsep) if each]
+    for file in files or [str(Path("~/.kube/config").expanduser())]:
+        try:
+            document = yaml.safe_load(Path(file).read_text())
+        except (OSError, UnicodeDecodeError, yaml.YAMLError):
+            continue
+        contexts = document.get("contexts") if isinstance(document, dict) else None
+        if any(isinstance(each, dict) and each.get("name") == name for each in contexts or ()):
+            return True
+    return False
+
+
+async def runs_in_progress(kubeconfig: Path) -> list[str]:
+    """The runs that have not ended, as `namespace/name`. Raises KindError."""
+    try:
+        async with connect(kubeconfig) as client:
+            found = await client.list(PIPELINE_RUNS)
+    except KubeError as error:
+        raise KindError(f"the runs can't be listed: {error}", "See that the cluster runs.") from error
+    return sorted(
+        f"{each['metadata']['namespace']}/{each['metadata']['name']}"
+        for each in found["items"]
+        if (each.get("status") or {}).get("phase") not in _ENDED
+    )
+
+
+async def stop(record: Record, runs: Run = run) -> bool:
+    """Stop the node; it can be started again. False when it did not run. Raises NotOursError."""
+    docker = Docker(runs)
+    container = await docker.container(record.node)
+    if container is None or not container.running:
+        return False
+    _refuse_foreign(record, is_ours(record, container))
+    await docker.stop(container.name)
+    return True
+
+
+async def delete(record: Record, say: Say, runs: Run = run) -> bool:
+    """Remove the cluster with all it holds. False when there was none. Raises NotOursError."""
+    kind, docker = Kind(runs), Docker(runs)
+    if record.cluster not in await kind.clusters():
+        return False
+    container = await docker.container(record.node)
+    _refuse_foreign(record, container is not None and is_ours(record, container))
+    await kind.delete(record.cluster, say)
+    return True
+
+
+def _refuse_foreign(record: Record, ours: bool) -> None:
+    if not ours:
+        raise NotOursError(
+            f"the kind cluster {record.cluster} is not the one that c8s made; it is left alone",
+            f"`kind delete cluster --name {record.cluster}` removes it, if that is what you want.",
+        )
+
+
+async def health(record: Record, kubeconfig: Path, runs: Run = run) -> list[Part]:
+    """What is healthy, from the outside in; what can't be asked any more is left out. Never raises KindError."""
+    docker = Docker(runs)
+    try:
+        info = await docker.info()
+        container = await docker.container(record.node)
+    except KindError as error:
+        return [Part("docker", False, str(error))]
+    parts = [Part("docker", True, f"version {info.server_version}")]
+    if container is None or not is_ours(record, container):
+        return [*parts, Part("node", False, f"there is no container {record.node} of ours")]
+    if not container.running:
+        return [*parts, Part("node", False, "stopped; `c8s up --kind` starts it")]
+    parts.append(Part("node", True, f"container {record.node}, {record.node_image}"))
+    try:
+        async with connect(kubeconfig) as client:
+            version = (await client.version()).get("gitVersion", "")
+            parts.append(Part("cluster", True, f"Kubernetes {version}"))
+            listed = await client.list(apply.DEPLOYMENTS, SYSTEM)
+            parts += [await _deployment(client, each) for each in listed["items"]]
+    except KubeError as error:
+        return [*parts, Part("cluster", False, str(error))]
+    answer = await readiness.ready(record.api_url)
+    return [*parts, Part("api", answer is None, f"{record.api_url} is ready" if answer is None else answer)]
+
+
+async def _deployment(client: Any, deployment: Json) -> Part:
+    name = deployment["metadata"]["name"]
+    if apply.is_rolled_out(deployment):
+        return Part(name, True, f"{deployment['spec'].get('replicas', 1)} ready")
+    pods = await client.list(PODS, SYSTEM, label_selector=f"app.kubernetes.io/name={name}")
+    try:
+        return Part(name, False, apply.why_not(name, pods["items"]))
+    except KindError as error:
+        return Part(name, False, str(error))
+
+
+def summary(parts: Sequence[Part]) -> Literal["running", "stopped", "unhealthy"]:
+    """The state in a word."""
+    if all(part.healthy for part in parts):
+        return "running"
+    stopped = next((part for part in parts if part.name == "node"), None)
+    return "stopped" if stopped is not None and not stopped.healthy else "unhealthy"

@@ -1,0 +1,90 @@
+"""The object store as an installation needs it: where it is, its keys, and the proof that it stores."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlencode
+
+from controller.storage import StorageError, open_store
+from kind.errors import KindError
+
+BUCKET = "c8s"
+INSIDE = "http://c8s-minio.c8s-system.svc:9000"
+_PROOF = b"what is written can be read"
+
+
+@dataclass(frozen=True)
+class S3:
+    """A store that is there already. The keys appear in no representation."""
+
+    endpoint: str
+    bucket: str = BUCKET
+    region: str = "us-east-1"
+    access_key: str = field(default="", repr=False)
+    secret_key: str = field(default="", repr=False)
+
+    def url(self) -> str:
+        """As the setting `store` has it."""
+        options = {"endpoint": self.endpoint} | ({} if self.region == "us-east-1" else {"region": self.region})
+        return f"s3://{self.bucket}?{urlencode(options, safe=':/')}"
+
+    def keys(self) -> dict[str, str]:
+        """As the environment variables that boto3 knows."""
+        return {"AWS_ACCESS_KEY_ID": self.access_key, "AWS_SECRET_ACCESS_KEY": self.secret_key}
+
+
+def minio_url(outside: str) -> str:
+    """The setting `store` for the MinIO inside, whose links for people lead to `outside`."""
+    return f"s3://{BUCKET}?{urlencode({'endpoint': INSIDE, 'public-endpoint': outside}, safe=':/')}"
+
+
+def new_keys() -> dict[str, str]:
+    """Keys for a new store."""
+    return {"AWS_ACCESS_KEY_ID": f"c8s{secrets.token_hex(8)}", "AWS_SECRET_ACCESS_KEY": secrets.token_urlsafe(30)}
+
+
+async def make_bucket(store: S3) -> bool:
+    """Whether it had to be made. Raises KindError when the store refuses or does not answer."""
+
+    def make() -> bool:
+        # boto3 takes most of a second to import.
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        from controller.storage.create_bucket import ensure_bucket
+        from controller.storage.s3 import S3Credentials, connection
+
+        client = connection(store.endpoint, store.region, S3Credentials(store.access_key, store.secret_key))
+        try:
+            return ensure_bucket(client, store.bucket, patience=60.0)
+        except (BotoCoreError, ClientError) as error:
+            # Not the error's own text: it may repeat what was sent.
+            code = getattr(error, "response", {}).get("Error", {}).get("Code") or type(error).__name__
+            raise KindError(
+                f"the bucket {store.bucket} could not be made at {store.endpoint}: {code}",
+                "See that the store is reached from here, and that the keys may make and use the bucket.",
+            ) from None
+        finally:
+            client.close()
+
+    return await asyncio.to_thread(make)
+
+
+async def prove(store: S3, environment: Mapping[str, str] | None = None) -> None:
+    """Write, read and delete an object. Raises KindError."""
+    opened = open_store(store.url(), signing_key=b"", public_url="", environment=environment or store.keys())
+    key = f"proofs/{secrets.token_hex(8)}"
+    try:
+        await opened.put(key, _PROOF)
+        read = await opened.get(key)
+        await opened.delete(key)
+        if read != _PROOF or await opened.head(key) is not None:
+            raise KindError(f"the store at {store.endpoint} gave back something else", "Use another store.")
+    except StorageError as error:
+        raise KindError(
+            f"the store at {store.endpoint} can't be used: {error}", "See its keys and its disk."
+        ) from error
+    finally:
+        await opened.close()

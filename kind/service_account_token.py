@@ -1,0 +1,94 @@
+"""How a workbench is let in: a token of its own service account, renewed before it ends.
+
+The cluster's own credentials are used for that and for nothing else; they stay in a file of the sandbox's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from controller.kube import KubeClient, KubeError, connect
+from kind.errors import KindError
+from kind.kustomize import SYSTEM
+
+ACCOUNT = "c8s-workbench"
+LIFETIME = 24 * 3600
+_RETRY = 60.0
+
+
+@dataclass(frozen=True)
+class Access:
+    """Where a workbench's token is, and what renews it. `context` None: the kubeconfig's current one."""
+
+    token_file: Path
+    kubeconfig: Path
+    context: str | None = None
+
+    @property
+    def due_file(self) -> Path:
+        return self.token_file.with_name(self.token_file.name + ".renew-after")
+
+
+def is_due(access: Access, now: float) -> bool:
+    """Whether the token is to be renewed: it is past half of its life, or there is none."""
+    try:
+        return not access.token_file.exists() or now >= float(access.due_file.read_text())
+    except (OSError, ValueError):
+        return True
+
+
+async def renew(access: Access, client: KubeClient, now: float) -> float:
+    """Write a new token; when it is due again, in seconds since 1970. Raises KindError."""
+    try:
+        status = await client.request_token(ACCOUNT, SYSTEM, seconds=LIFETIME)
+    except KubeError as error:
+        raise KindError(f"the cluster gave the workbench no token: {error}", "`c8s status` says how it is.") from error
+    # A cluster may give less than was asked for.
+    ends = datetime.fromisoformat(status["expirationTimestamp"]).timestamp()
+    due = now + max(0.0, ends - now) / 2
+    write_private(access.token_file, status["token"] + "\n")
+    write_private(access.due_file, f"{due}\n")
+    return due
+
+
+async def ensure(access: Access, now: float) -> None:
+    """Renew the token if it is due. Raises KindError."""
+    if not is_due(access, now):
+        return
+    try:
+        async with connect(access.kubeconfig, access.context) as client:
+            await renew(access, client, now)
+    except KubeError as error:
+        raise KindError(f"the workbench's token can't be renewed: {error}", "See that the cluster runs.") from error
+
+
+async def keep(
+    access: Access,
+    *,
+    say: Callable[[str], None],
+    clock: Callable[[], float] = time.time,
+    pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> None:
+    """Renew the token whenever it is due, until cancelled. A cluster that is away is asked again."""
+    while True:
+        try:
+            await ensure(access, clock())
+        except KindError as error:
+            say(f"the token could not be renewed: {error}")
+        await pause(_RETRY)
+
+
+def write_private(path: Path, text: str) -> None:
+    """A file of mode 0600, written in one move: a reader sees the old text or the new one."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+    draft.replace(path)

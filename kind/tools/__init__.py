@@ -1,0 +1,1 @@
+"""Calls of the kind and docker command-line programs."""

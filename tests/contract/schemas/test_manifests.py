@@ -1,0 +1,115 @@
+"""What is applied to a cluster: as kubectl would have it, as Kubernetes' own schemas want it, and safe to admit."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import Any
+
+import pytest
+import yaml
+
+from controller.operator.manifests.generate import manifests as generated
+from kind.install import Target, objects
+from kind.kustomize import FOLDER, Values, filled, render, secret, workbench_binding
+from tests.contract.schemas.schemas import problems
+
+Json = dict[str, Any]
+FOLDERS = ("base", "overlays/kind", "overlays/kind-s3", "overlays/minio", "team")
+
+
+def key(obj: Json) -> tuple[str, str]:
+    return obj["kind"], obj["metadata"]["name"]
+
+
+def pods(found: list[Json]) -> dict[str, Json]:
+    return {
+        each["metadata"]["name"]: each["spec"]["template"]["spec"] for each in found if each["kind"] == "Deployment"
+    }
+
+
+@pytest.mark.needs("kubectl")
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_a_folder_renders_as_kubectl_renders_it(folder: str) -> None:
+    done = subprocess.run(
+        ["kubectl", "kustomize", str(FOLDER / folder)], capture_output=True, text=True, timeout=60, check=True
+    )
+    theirs = [each for each in yaml.safe_load_all(done.stdout) if each]
+    assert sorted(render(FOLDER / folder), key=key) == sorted(theirs, key=key)
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_every_object_is_as_the_schemas_want_it(folder: str) -> None:
+    found = filled(render(FOLDER / folder), Values("registry.example.org/c8s-controller:1"))
+    assert {key(each): problems(each) for each in found if problems(each)} == {}
+
+
+def test_what_is_made_besides_is_as_the_schemas_want_it() -> None:
+    made = [secret("c8s-store", {"a": "b"}), workbench_binding("default"), *generated()["rights.json"]["items"]]
+    assert [problem for each in made for problem in problems(each)] == []
+
+
+def test_the_schemas_find_a_field_that_is_none() -> None:
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"}, "spec": {"prots": []}}
+    assert "'prots' was unexpected" in problems(service)[0]
+
+
+@pytest.mark.parametrize("folder", ["overlays/kind", "overlays/minio"])
+def test_our_pods_meet_the_restricted_profile(folder: str) -> None:
+    """The fields that https://kubernetes.io/docs/concepts/security/pod-security-standards/ asks for."""
+    for spec in pods(render(FOLDER / folder)).values():
+        assert spec["securityContext"]["runAsNonRoot"] is True
+        assert spec["securityContext"]["runAsUser"] > 0
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert {kind for volume in spec["volumes"] for kind in volume} <= {
+            "name", "secret", "emptyDir", "configMap", "persistentVolumeClaim", "projected", "downwardAPI",
+        }  # fmt: skip
+        for container in [*spec.get("initContainers", []), *spec["containers"]]:
+            assert container["securityContext"]["allowPrivilegeEscalation"] is False
+            assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+            assert container["securityContext"]["readOnlyRootFilesystem"] is True
+            assert not any("hostPort" in port for port in container.get("ports", []))
+
+
+def test_the_sandbox_is_one_replica_of_each_behind_the_nodes_ports() -> None:
+    found = {key(each): each for each in render(FOLDER / "overlays" / "kind")}
+    assert found["Deployment", "c8s-operator"]["spec"]["replicas"] == 1
+    assert found["Service", "c8s-api"]["spec"]["ports"][0]["nodePort"] == 30080
+    assert found["Service", "c8s-minio"]["spec"]["ports"][0]["nodePort"] == 30900
+    base = {key(each): each for each in render(FOLDER / "base")}
+    assert base["Deployment", "c8s-operator"]["spec"]["replicas"] == 2
+    assert "type" not in base["Service", "c8s-api"]["spec"]
+    assert ("Deployment", "c8s-minio") not in base
+
+
+def test_the_image_and_the_settings_reach_every_place_and_a_change_makes_new_pods() -> None:
+    def made(**settings: str) -> tuple[Json, dict[str, Json]]:
+        values = Values("mine:7", "minio:8", settings)
+        found = filled(render(FOLDER / "overlays" / "kind"), values)
+        return next(each for each in found if each["kind"] == "ConfigMap"), {
+            each["metadata"]["name"]: each["spec"]["template"] for each in found if each["kind"] == "Deployment"
+        }
+
+    settings, templates = made(C8S_LOG_LEVEL="debug")
+    assert settings["data"]["C8S_AGENT_IMAGE"] == "mine:7"
+    assert settings["data"]["C8S_LOG_LEVEL"] == "debug"
+    images = {
+        container["image"]
+        for template in templates.values()
+        for container in [*template["spec"].get("initContainers", []), *template["spec"]["containers"]]
+    }
+    assert images == {"mine:7", "minio:8"}
+    _, others = made(C8S_LOG_LEVEL="info")
+    assert templates["c8s-api"]["metadata"]["annotations"] != others["c8s-api"]["metadata"]["annotations"]
+    assert templates["c8s-minio"] == others["c8s-minio"]
+
+
+def test_namespaces_and_kinds_come_before_what_needs_them_and_deployments_last() -> None:
+    kinds = [each["kind"] for each in objects(Target(FOLDER, "any"))]
+    assert kinds[0] == "Namespace"
+    assert kinds.index("CustomResourceDefinition") < kinds.index("ServiceAccount") < kinds.index("ClusterRoleBinding")
+    assert kinds[-1] == "Deployment"
+
+
+def test_no_manifest_holds_a_secret() -> None:
+    for folder in FOLDERS:
+        assert not [each for each in render(FOLDER / folder) if each["kind"] == "Secret"]

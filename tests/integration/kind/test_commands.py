@@ -1,0 +1,133 @@
+"""The commands for real clusters on a machine that has no kind, no engine, or an answer that was recorded."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.contract.schemas.schemas import problems
+from tests.live import C8s
+
+RECORDED = Path(__file__).parent.parent.parent / "unit" / "kind"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The command with a `kind` and a `docker` that play recordings, or with none."""
+
+    c8s: C8s
+    plays: Callable[..., dict[str, str]]
+
+    def __call__(self, *arguments: str, plays: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.c8s.command(*arguments),
+            env=self.c8s.environment(self.plays(*plays)),
+            cwd=self.c8s.home,
+            capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    def plays(*names: str) -> dict[str, str]:
+        folder = tmp_path / "bin"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        for program in ("kind", "docker") if names else ():
+            (folder / program).write_text(f"#!{sys.executable} -IS\n" + (RECORDED / "standin.py").read_text())
+            (folder / program).chmod(0o755)
+        recorded = {"RECORDED": str(RECORDED / "recorded.json"), "PLAYS": ",".join(names)}
+        return {"PATH": str(folder), "PLAYED": str(tmp_path / "played"), **recorded}
+
+    return Machine(C8s(tmp_path), plays)
+
+
+def test_without_kind_up_says_how_to_install_it(machine: Machine) -> None:
+    done = machine("up", "--kind")
+    assert done.returncode == 1
+    assert "Install kind" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_without_an_engine_up_says_how_to_start_it_and_makes_nothing(machine: Machine) -> None:
+    done = machine("up", "--kind", plays=("kind-version", "no-daemon-docker-info"))
+    assert done.returncode == 1
+    assert "Cannot connect to the Docker daemon" in done.stderr
+    assert "Start Docker" in done.stderr
+    assert not (machine.c8s.home / "state" / "c8s" / "c8s" / "kind.json").exists()
+
+
+def test_the_plan_is_printed_where_nothing_is_installed(machine: Machine) -> None:
+    plan = json.loads(machine("up", "--kind", "--dry-run", "-o", "json").stdout)
+    assert [each["step"] for each in plan][:3] == ["machine", "cluster", "image"]
+    lines = machine("up", "--kind", "--dry-run").stdout.splitlines()
+    assert lines[:2] == [" 1. machine     Check the machine", f"{'':16}kind version; docker info"]
+    assert len(lines) == 2 * len(plan)
+
+
+def test_the_nodes_image_may_be_in_the_environment(machine: Machine) -> None:
+    done = subprocess.run(
+        machine.c8s.command("up", "--kind", "--dry-run", "-o", "json"),
+        env={**machine.c8s.environment(), "C8S_KIND_IMAGE": "kindest/node:v9"},
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    assert "--image kindest/node:v9 " in json.loads(done.stdout)[1]["does"]
+
+
+def test_what_a_cluster_is_made_of_goes_with_kind(machine: Machine) -> None:
+    assert machine("up", "--node-image", "kindest/node:v1").returncode == 2
+    assert machine("up", "--kind", "--s3-bucket", "b").returncode == 2
+    done = machine("up", "--kind", "--s3-endpoint", "http://s3.example.org")
+    assert done.returncode == 2
+    assert "AWS_ACCESS_KEY_ID" in done.stderr
+
+
+def test_the_doctor_speaks_to_programs(machine: Machine) -> None:
+    done = machine("doctor", "--output", "json", plays=("docker-info", "kind-version"))
+    found = {each["check"]: each for each in json.loads(done.stdout)}
+    assert found["docker"]["found"].startswith("Docker 20.10.24")
+    assert found["kind"]["found"] == "version 0.33.0"
+    assert found["cgroups"]["level"] == "warning"
+    assert all(set(each) == {"check", "level", "found", "why", "remedy"} for each in found.values())
+
+
+def test_the_doctor_exits_1_where_a_cluster_can_t_be(machine: Machine) -> None:
+    done = machine("doctor")
+    assert done.returncode == 1
+    assert "ERROR kind" in done.stdout
+
+
+def test_an_installation_is_printed_without_keys_and_is_valid(machine: Machine) -> None:
+    printed = machine("install", "--context", "any", "--dry-run", "--image", "mine:1").stdout
+    objects = list(yaml.safe_load_all(printed))
+    assert [problem for each in objects for problem in problems(each)] == []
+    assert {each["kind"] for each in objects} >= {"CustomResourceDefinition", "Deployment", "RoleBinding"}
+    assert "Secret" not in {each["kind"] for each in objects}
+    elsewhere = machine("install", "--context", "any", "--dry-run", "--s3-endpoint", "https://s3.example.org").stdout
+    assert "minio" not in elsewhere
+    assert "s3://c8s?endpoint=https://s3.example.org" in elsewhere
+
+
+def test_an_installation_wants_an_image_and_a_context_that_is_there(machine: Machine) -> None:
+    assert machine("install", "--context", "any").returncode == 2
+    own = machine.c8s.home / "kubeconfig"
+    own.write_text("apiVersion: v1\nkind: Config\ncontexts: []\n")
+    before = own.read_text()
+    done = subprocess.run(
+        machine.c8s.command("install", "--context", "missing", "--image", "mine:1"),
+        env={**machine.c8s.environment(), "KUBECONFIG": str(own), "PATH": os.environ["PATH"]},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "missing" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert own.read_text() == before

@@ -1,0 +1,199 @@
+"""The manifests' own rights are enough: operator and API as two processes, each with its service account's token.
+
+The cluster is the embedded one, whose access control is real; what is applied is what a cluster gets.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
+
+import pytest
+
+import controller
+from controller.kube import CONFIG_MAPS, JOBS, SECRETS, Forbidden, connect
+from kind import apply, kustomize, service_account_token
+from kind.cluster_record import Record, write_record
+from kind.tools.kind_cli import Ports
+from tests.live import C8s, in_table, write_pipeline
+from workbench.config.contexts import write_context
+from workbench.sandbox import Endpoint
+from workbench.sandbox.credentials import kubeconfig
+from workbench.sandbox.launch import listen
+
+ABSENT = {"Deployment", "Service", "PersistentVolumeClaim"}
+"""Kinds that the embedded cluster has not."""
+SECONDS = 40.0
+PIPELINE = {
+    "version": "v1alpha1",
+    "name": "demo",
+    "steps": [
+        {"name": "build", "image": "busybox:1.36", "commands": ["echo $PASSWORD; echo built > out.txt"],
+         "artifacts": ["out.txt"], "secrets": [{"secretRef": "db", "key": "password", "envVar": "PASSWORD"}]},
+        {"name": "check", "image": "busybox:1.36", "commands": ["cat out.txt"], "dependsOn": ["build"]},
+    ],
+}  # fmt: skip
+
+
+@dataclass
+class Installed:
+    """A cluster with the manifests, and the two processes on it."""
+
+    folder: Path
+    api: str
+    token: str
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
+        data = None if body is None else json.dumps(body).encode()
+        with urlopen(Request(self.api + path, data, headers, method=method), timeout=10) as answer:
+            text = answer.read().decode()
+            return json.loads(text) if "json" in (answer.headers["Content-Type"] or "") else text
+
+    def said(self) -> str:
+        """What the two processes logged."""
+        return "".join((self.folder / f"{role}.log").read_text() for role in ("operator", "api"))
+
+
+def wait_for(condition: Callable[[], Any], what: str) -> Any:
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline:
+        if found := condition():
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"waited {SECONDS:.0f} s for {what}")
+
+
+def answers(url: str) -> bool:
+    try:
+        with urlopen(url, timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (URLError, OSError, HTTPError):
+        return False
+
+
+async def furnish(admin: Path) -> dict[str, str]:
+    """Apply what a kind cluster gets, as far as this cluster knows the kinds; the accounts' tokens."""
+    found = kustomize.filled(kustomize.render(kustomize.FOLDER / "overlays" / "kind"), kustomize.Values())
+    async with connect(admin) as client:
+        await apply.answers(client, seconds=SECONDS)
+        await apply.apply(client, [each for each in found if each["kind"] not in ABSENT])
+        await apply.apply(client, [each for each in found if each["kind"] not in ABSENT])
+        await service_account_token.renew(
+            service_account_token.Access(admin.with_name("workbench.token"), admin), client, time.time()
+        )
+        tokens = {
+            role: (await client.request_token(f"c8s-{role}", kustomize.SYSTEM, seconds=3600))["token"]
+            for role in ("operator", "api")
+        }
+        secret = {"metadata": {"name": "db"}, "stringData": {"password": "a-very-secret-value"}}
+        await client.create(SECRETS, secret, "default")
+    return tokens
+
+
+@pytest.fixture
+async def installed(tmp_path: Path) -> Any:
+    with ExitStack() as leaving:
+        folder, socket = tmp_path, leaving.enter_context(listen(0))
+        url = f"http://127.0.0.1:{socket.getsockname()[1]}"
+        (folder / "tokens.csv").write_text('admin,c8s-admin,1,"system:masters"\n')
+        tokens_file = str(folder / "tokens.csv")
+        given = [
+            "--data-dir",
+            str(folder / "data"),
+            "--listen-fd",
+            str(socket.fileno()),
+            "--token-auth-file",
+            tokens_file,
+        ]
+        leaving.enter_context(running(folder, "cluster", ["embedded", *given], [socket.fileno()]))
+        admin = folder / "admin.kubeconfig"
+        admin.write_text(kubeconfig("here", url, "admin", "admin"))
+        tokens = await furnish(admin)
+        serving = leaving.enter_context(listen(0))
+        api = f"http://127.0.0.1:{serving.getsockname()[1]}"
+        (folder / "agent.key").write_text("k" * 40)
+        for role in ("operator", "api"):
+            file = folder / f"{role}.kubeconfig"
+            file.write_text(kubeconfig("here", url, role, tokens[role]))
+            agent = Path(controller.__file__).parent / "agent"
+            more = ["--listen-fd", str(serving.fileno())] if role == "api" else ["--leader-elect"]
+            given = ["--role", role, "--kubeconfig", str(file), "--public-url", api, *more]
+            given += ["--store", (folder / "store").as_uri(), "--agent-key-file", str(folder / "agent.key")]
+            given += ["--agent-command", json.dumps([sys.executable, "-I", "-S", str(agent)])]
+            leaving.enter_context(running(folder, role, ["controller", *given], [serving.fileno()]))
+        wait_for(lambda: answers(f"{api}/readyz"), "the API")
+        yield Installed(folder, api, (folder / "workbench.token").read_text().strip())
+
+
+@contextmanager
+def running(folder: Path, name: str, arguments: list[str], pass_fds: list[int]) -> Iterator[None]:
+    """One of our programs, ended with its context; what it logs is in a file."""
+    with (folder / f"{name}.log").open("wb") as log:
+        command = [sys.executable, "-P", "-m", *arguments]
+        process = subprocess.Popen(
+            command, pass_fds=pass_fds, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder
+        )
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+async def test_a_run_with_artifacts_and_secrets_needs_no_more_than_the_two_roles_give(installed: Installed) -> None:
+    runs = "/api/v1/namespaces/default/runs"
+    name = installed.call("POST", runs, {"pipeline": PIPELINE, "branch": "main", "event": "push"})["name"]
+
+    def ended() -> Any:
+        run = installed.call("GET", f"{runs}/{name}")
+        return run if run["status"]["phase"] in ("Succeeded", "Failed", "Cancelled") else None
+
+    run = wait_for(ended, "the run's end")
+    assert run["status"]["phase"] == "Succeeded", run["status"]
+    assert "built" in installed.call("GET", f"{runs}/{name}/steps/check/logs")
+    assert "a-very-secret-value" not in installed.call("GET", f"{runs}/{name}/steps/build/logs")
+    assert [each["path"] for each in installed.call("GET", f"{runs}/{name}/artifacts")["items"]] == ["out.txt"]
+    installed.call("DELETE", f"{runs}/{name}")
+    assert "forbidden" not in installed.said().lower()
+
+
+async def test_neither_account_may_do_what_is_the_others(installed: Installed) -> None:
+    for role, resource in (("api", JOBS), ("operator", CONFIG_MAPS)):
+        async with connect(installed.folder / f"{role}.kubeconfig") as client:
+            with pytest.raises(Forbidden):
+                await client.list(resource, "default")
+    async with connect(installed.folder / "operator.kubeconfig") as client:
+        with pytest.raises(Forbidden):
+            await client.delete(SECRETS, "db", namespace="default")
+
+
+async def test_a_command_finds_a_cluster_by_its_record_and_gets_itself_a_token(installed: Installed) -> None:
+    """With what `c8s up --kind` leaves: a record, a kubeconfig, a context. The token is made by the command."""
+    c8s = C8s(installed.folder / "home")
+    folder = c8s.home / "state" / "c8s" / "c8s"
+    folder.mkdir(parents=True, mode=0o700)
+    port = int(installed.api.rpartition(":")[2])
+    write_record(folder / "kind.json", Record("c8s", Ports(port, 1), "image", container="abc"))
+    (folder / "kubeconfig").write_text((installed.folder / "admin.kubeconfig").read_text())
+    token = folder / "credentials" / "workbench.token"
+    write_context(
+        c8s.home / "config" / "c8s" / "config.yaml", "kind-c8s", Endpoint(installed.api, token, sandbox="c8s")
+    )
+    assert json.loads(c8s("runs", "-o", "json").stdout) == []
+    assert token.stat().st_mode & 0o777 == 0o600
+    assert c8s("kubeconfig").stdout.strip() == str(folder / "kubeconfig")
+    assert "kind cluster" in c8s("up", "--name", "c8s", expect=1).stderr
+    pipeline = write_pipeline(c8s.home, ["{name: a, image: 'busybox:1.36', commands: ['echo one', 'echo two']}"])
+    out = c8s("run", str(pipeline), "--no-source").stdout
+    assert in_table(out) == {"a": "Succeeded"}
+    assert [line.partition("| ")[2] for line in out.splitlines() if line.endswith(("one", "two"))] == ["one", "two"]

@@ -1,0 +1,102 @@
+"""The bucket and its proof, by boto3 over HTTP, against a store of the few calls that it takes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from kind.errors import KindError
+from kind.object_store import S3, make_bucket, minio_url, prove
+
+
+class Objects(ThreadingHTTPServer):
+    """Buckets and objects by path; `refuses` answers 403 to everything, `forgets` keeps nothing."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.kept: dict[str, bytes] = {}
+        self.refuses = self.forgets = False
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Objects
+    protocol_version = "HTTP/1.1"
+
+    def answer(self, status: int, body: bytes = b"") -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Last-Modified", "Mon, 23 Nov 2026 08:00:00 GMT")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def do_PUT(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"] or 0))
+        if not self.server.refuses and not (self.server.forgets and self.path.count("/") > 1):
+            self.server.kept[self.path] = body
+        self.answer(403 if self.server.refuses else 200)
+
+    def do_GET(self) -> None:
+        found = self.server.kept.get(self.path)
+        self.answer(403 if self.server.refuses else 200 if found is not None else 404, found or b"")
+
+    do_HEAD = do_GET  # noqa: N815 - the name that the base class looks for
+
+    def do_DELETE(self) -> None:
+        self.server.kept.pop(self.path, None)
+        self.answer(204)
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Nothing on the terminal."""
+
+
+@pytest.fixture
+def objects() -> Iterator[Objects]:
+    with Objects() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join(5)
+
+
+def store(objects: Objects) -> S3:
+    return S3(objects.url, access_key="access-key", secret_key="very-secret-key")
+
+
+async def test_a_bucket_is_made_once_and_proved_without_a_trace(objects: Objects) -> None:
+    assert await make_bucket(store(objects)) is True
+    assert await make_bucket(store(objects)) is False
+    await prove(store(objects))
+    assert list(objects.kept) == ["/c8s"]
+
+
+async def test_a_store_that_refuses_is_told_without_its_keys(objects: Objects) -> None:
+    objects.refuses = True
+    for tried in (make_bucket, prove):
+        with pytest.raises(KindError, match="keys") as caught:
+            await tried(store(objects))
+        assert "very-secret-key" not in str(caught.value)
+        assert "very-secret-key" not in repr(store(objects))
+
+
+async def test_a_store_that_keeps_nothing_is_no_store(objects: Objects) -> None:
+    await make_bucket(store(objects))
+    objects.forgets = True
+    with pytest.raises(KindError, match="can't be used"):
+        await prove(store(objects))
+
+
+def test_pods_and_people_are_given_different_addresses() -> None:
+    assert minio_url("http://127.0.0.1:18900") == (
+        "s3://c8s?endpoint=http://c8s-minio.c8s-system.svc:9000&public-endpoint=http://127.0.0.1:18900"
+    )

@@ -1,0 +1,248 @@
+"""Cloning: from real repositories, by branch, tag and commit; what a hostile one holds does no harm."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import tarfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.agent import clone as module
+from controller.agent.clone import Git, source
+from controller.agent.errors import AgentError, UsageError
+from controller.agent.settings import Settings
+
+
+def git(folder: Path, *words: str) -> str:
+    settings = ("user.name=a", "user.email=a@b.c", "protocol.file.allow=always", "commit.gpgsign=false")
+    own = [word for setting in settings for word in ("-c", setting)]
+    return subprocess.run(["git", *own, *words], cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    folder = tmp_path / "repo"
+    folder.mkdir()
+    git(folder, "init", "-q", "-b", "main")
+    (folder / "one.txt").write_text("1\n")
+    (folder / "run.sh").write_text("#!/bin/sh\n")
+    (folder / "run.sh").chmod(0o755)
+    git(folder, "add", "-A")
+    git(folder, "commit", "-q", "-m", "one")
+    git(folder, "tag", "v1")
+    (folder / "one.txt").write_text("2\n")
+    git(folder, "commit", "-q", "-am", "two")
+    return folder
+
+
+class Door:
+    """What the API would be told."""
+
+    def __init__(self) -> None:
+        self.stored: dict[str, bytes] = {}
+        self.committed: list[dict[str, Any]] = []
+
+    def source_url(self, snapshot: dict[str, Any]) -> str | None:
+        return None if snapshot["digest"] in self.stored else str(snapshot["digest"])
+
+    def put(self, url: str, body: Callable[[], Iterator[bytes]], size: int) -> None:
+        self.stored[url] = b"".join(body())
+        assert len(self.stored[url]) == size
+
+    def commit_source(self, snapshot: dict[str, Any]) -> None:
+        self.committed.append(snapshot)
+
+
+@pytest.fixture
+def door(monkeypatch: pytest.MonkeyPatch) -> Door:
+    found = Door()
+    monkeypatch.setattr(module, "Api", lambda settings: found)
+    return found
+
+
+def settings(tmp_path: Path, url: str, revision: str = "HEAD", **more: str) -> Settings:
+    workspace, token = tmp_path / "workspace", tmp_path / "token"
+    workspace.mkdir(exist_ok=True)
+    token.write_text("t")
+    given = {
+        "C8S_API_URL": "http://127.0.0.1:1",
+        "C8S_TOKEN_FILE": str(token),
+        "C8S_WORKSPACE": str(workspace),
+        "C8S_STEP_SLUG": "source",
+        "C8S_ATTEMPT": "1",
+        "C8S_GIT_URL": url,
+        "C8S_GIT_REVISION": revision,
+    }
+    return Settings(given | more)
+
+
+def names(archive: bytes) -> list[str]:
+    with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as tar:
+        return tar.getnames()
+
+
+@pytest.mark.parametrize("revision", ["HEAD", "main", "v1", "commit"])
+def test_a_revision_may_be_a_branch_a_tag_or_a_commit(
+    tmp_path: Path, repository: Path, door: Door, revision: str
+) -> None:
+    named = git(repository, "rev-parse", "v1") if revision == "commit" else revision
+    source(settings(tmp_path, f"file://{repository}", named))
+    (told,) = door.committed
+    assert told["commit"] == git(repository, "rev-parse", f"{named}^{{commit}}")
+    assert names(door.stored[told["digest"]]) == ["one.txt", "run.sh"]
+    assert list((tmp_path / "workspace").iterdir()) == [], "it leaves nothing behind"
+
+
+def test_the_same_commit_gives_the_same_bytes_and_is_sent_once(tmp_path: Path, repository: Path, door: Door) -> None:
+    source(settings(tmp_path, f"file://{repository}"))
+    before = os.umask(0o077)
+    try:
+        source(settings(tmp_path, f"file://{repository}"))
+    finally:
+        os.umask(before)
+    assert door.committed[0] == door.committed[1]
+    assert len(door.stored) == 1
+
+
+def test_submodules_come_along_when_asked_for_but_not_over_another_protocol(
+    tmp_path: Path, repository: Path, door: Door
+) -> None:
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    git(inner, "init", "-q", "-b", "main")
+    (inner / "deep.txt").write_text("deep\n")
+    git(inner, "add", "-A")
+    git(inner, "commit", "-q", "-m", "inner")
+    git(repository, "submodule", "add", "-q", f"file://{inner}", "lib")
+    git(repository, "commit", "-q", "-m", "with lib")
+    source(settings(tmp_path, f"file://{repository}", C8S_GIT_SUBMODULES="1"))
+    assert "lib/deep.txt" in names(door.stored[door.committed[-1]["digest"]])
+    source(settings(tmp_path, f"file://{repository}"))
+    assert "lib/deep.txt" not in names(door.stored[door.committed[-1]["digest"]])
+    foreign = Git(str(tmp_path / "tree"), str(tmp_path), "https://example.org/x.git", None)
+    (tmp_path / "tree").mkdir()
+    foreign.run("init", "-q")
+    refused = foreign.run("fetch", f"file://{inner}", check=False)
+    assert "not allowed" in refused.stderr
+
+
+def test_links_that_lead_out_are_left_out_and_named(
+    tmp_path: Path, repository: Path, door: Door, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (repository / "out").symlink_to("/etc/passwd")
+    (repository / "in").symlink_to("one.txt")
+    git(repository, "add", "-A")
+    git(repository, "commit", "-q", "-m", "links")
+    source(settings(tmp_path, f"file://{repository}"))
+    assert names(door.stored[door.committed[-1]["digest"]]) == ["in", "one.txt", "run.sh"]
+    assert "left out out" in capsys.readouterr().out
+
+
+def test_nothing_of_the_repository_is_run(tmp_path: Path, repository: Path, door: Door) -> None:
+    trap = tmp_path / "trapped"
+    (repository / ".gitattributes").write_text("* filter=evil\n")
+    (repository / ".gitconfig").write_text(f'[filter "evil"]\n smudge = touch {trap}\n')
+    git(repository, "add", "-A")
+    git(repository, "commit", "-q", "-m", "evil")
+    (repository / ".git" / "hooks" / "post-checkout").write_text(f"#!/bin/sh\ntouch {trap}\n")
+    source(settings(tmp_path, f"file://{repository}"))
+    assert not trap.exists()
+
+
+@pytest.mark.parametrize(
+    ("url", "revision", "why"),
+    [
+        ("ext::sh -c touch% /tmp/x", "main", "can't be cloned"),
+        ("--upload-pack=touch", "main", "can't be cloned"),
+        ("https://example.org/x", "--output=x", "can't be cloned"),
+        ("repo", "nope", "no branch, tag or commit nope"),
+        ("missing", "main", "can't be read"),
+    ],
+)
+def test_what_cannot_be_cloned_is_said(
+    tmp_path: Path, repository: Path, door: Door, url: str, revision: str, why: str
+) -> None:
+    where = {"repo": f"file://{repository}", "missing": f"file://{tmp_path}/missing"}.get(url, url)
+    with pytest.raises(AgentError, match=why):
+        source(settings(tmp_path, where, revision))
+    assert door.committed == []
+
+
+def test_credentials_go_by_files_and_are_never_said(
+    tmp_path: Path, door: Door, capsys: pytest.CaptureFixture[str]
+) -> None:
+    secret = tmp_path / "secret"
+    secret.mkdir()
+    (secret / "username").write_text("me")
+    (secret / "password").write_text("hunter2")
+    with pytest.raises(AgentError) as told:
+        source(settings(tmp_path, "http://someone:word@127.0.0.1:1/x.git", C8S_GIT_CREDENTIALS=str(secret)))
+    said = str(told.value) + capsys.readouterr().out
+    assert "hunter2" not in said
+    assert "word" not in said
+    found = Git(str(tmp_path / "t"), str(tmp_path), "https://example.org/x", str(secret))
+    ask = found._environment["GIT_ASKPASS"]
+    asked = [
+        subprocess.run([ask, word], capture_output=True, text=True, check=True).stdout for word in ("Username", "P")
+    ]
+    assert asked == ["me", "hunter2"]
+    assert "hunter2" not in " ".join([*found._options, *found._environment.values()])
+
+
+def test_a_key_for_ssh_is_copied_for_nobody_else_and_an_unknown_secret_is_refused(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.mkdir()
+    with pytest.raises(UsageError, match="neither"):
+        Git(str(tmp_path / "t"), str(tmp_path), "ssh://git@example.org/x", str(secret))
+    (secret / "ssh-privatekey").write_text("KEY")
+    (secret / "known_hosts").write_text("example.org ssh-ed25519 AAAA")
+    found = Git(str(tmp_path / "t"), str(tmp_path), "ssh://git@example.org/x", str(secret))
+    command = found._environment["GIT_SSH_COMMAND"]
+    assert "StrictHostKeyChecking=yes" in command
+    assert (tmp_path / "key").stat().st_mode & 0o777 == 0o600
+
+
+def ssh_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, does: str) -> Path:
+    """A stand-in for ssh, first on PATH; it notes its arguments in the file that is returned."""
+    folder, noted = tmp_path / "bin", tmp_path / "ssh-arguments"
+    folder.mkdir()
+    (folder / "ssh").write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > {noted}\n{does}\n')
+    (folder / "ssh").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    return noted
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> Path:
+    folder = tmp_path / "deploy-key"
+    folder.mkdir()
+    (folder / "ssh-privatekey").write_text("KEY")
+    (folder / "known_hosts").write_text("example.org ssh-ed25519 AAAA")
+    return folder
+
+
+@pytest.mark.parametrize("host", ["ssh://git@example.org:2222", "git@example.org:"])
+def test_a_repository_is_cloned_over_ssh_with_the_key_of_its_secret(
+    tmp_path: Path, repository: Path, door: Door, key: Path, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    # What ssh would be told to run there is run here: it is its last argument.
+    noted = ssh_that(tmp_path, monkeypatch, 'for last; do :; done; exec sh -c "$last"')
+    source(settings(tmp_path, f"{host}{repository}", "v1", C8S_GIT_CREDENTIALS=str(key)))
+    assert [each["commit"] for each in door.committed] == [git(repository, "rev-parse", "v1")]
+    arguments = noted.read_text().splitlines()
+    assert "git@example.org" in arguments
+    assert Path(arguments[arguments.index("-i") + 1]).name == "key"
+    assert f"UserKnownHostsFile={key / 'known_hosts'}" in [word.replace("'", "") for word in arguments]
+    assert ("2222" in arguments) == ("2222" in host)
+
+
+def test_why_ssh_was_refused_is_told(tmp_path: Path, door: Door, key: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ssh_that(tmp_path, monkeypatch, 'echo "git@example.org: Permission denied (publickey)." >&2; exit 255')
+    with pytest.raises(AgentError, match=r"can't be read: git@example.org: Permission denied \(publickey\)\."):
+        source(settings(tmp_path, "ssh://git@example.org/x", C8S_GIT_CREDENTIALS=str(key)))
+    assert door.committed == []

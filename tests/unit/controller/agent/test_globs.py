@@ -1,0 +1,70 @@
+"""Which files artifact globs name."""
+
+import io
+from pathlib import Path
+
+import pytest
+
+from controller.agent.archive.pack import pack
+from controller.agent.errors import AgentError
+from controller.agent.globs import collect
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    made = tmp_path / "workspace"
+    for name in ("dist/a.whl", "dist/sub/b.whl", "dist/sub/deep/c.txt", "dist/.hidden", "report.xml", "other/x.log"):
+        (made / name).parent.mkdir(parents=True, exist_ok=True)
+        (made / name).write_text(name)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("globs", "found"),
+    [
+        (["dist/**/*"], ["dist/.hidden", "dist/a.whl", "dist/sub/b.whl", "dist/sub/deep/c.txt"]),
+        (["dist/**"], ["dist/.hidden", "dist/a.whl", "dist/sub/b.whl", "dist/sub/deep/c.txt"]),
+        (["dist"], ["dist/.hidden", "dist/a.whl", "dist/sub/b.whl", "dist/sub/deep/c.txt"]),
+        (["dist/"], ["dist/.hidden", "dist/a.whl", "dist/sub/b.whl", "dist/sub/deep/c.txt"]),
+        (["**/*.whl"], ["dist/a.whl", "dist/sub/b.whl"]),
+        (["dist/*.whl"], ["dist/a.whl"]),
+        (["*.xml", "./report.xml", "other/[xy].l?g"], ["other/x.log", "report.xml"]),
+        (["**/deep/**"], ["dist/sub/deep/c.txt"]),
+        (["dist/**/sub/**/*.txt"], ["dist/sub/deep/c.txt"]),
+    ],
+)
+def test_globs_find_files_in_a_steady_order(root: Path, globs: list[str], found: list[str]) -> None:
+    assert collect(str(root), globs) == found
+
+
+@pytest.mark.parametrize("glob", ["nothing/*", "dist/*.exe", "report.xml/x"])
+def test_a_glob_that_finds_nothing_is_an_error_that_names_it(root: Path, glob: str) -> None:
+    with pytest.raises(AgentError) as caught:
+        collect(str(root), ["report.xml", glob])
+    assert glob in str(caught.value)
+
+
+@pytest.mark.parametrize("glob", ["/etc/*", "../*", "dist/../../x", "", "."])
+def test_a_glob_stays_below_the_workspace(root: Path, glob: str) -> None:
+    with pytest.raises(AgentError, match="does not stay below"):
+        collect(str(root), [glob])
+
+
+def test_linked_folders_are_not_entered(root: Path) -> None:
+    (root / "loop").symlink_to(".")
+    (root / "out").symlink_to("/etc")
+    with pytest.raises(AgentError):
+        collect(str(root), ["**/passwd"])
+    assert "loop" in collect(str(root), ["**"])
+    assert not [path for path in collect(str(root), ["**"]) if path.startswith(("loop/", "out/"))]
+
+
+def test_a_link_to_the_outside_is_refused_by_name(root: Path) -> None:
+    (root / "out").symlink_to("/etc/passwd")
+    with pytest.raises(AgentError, match="out is a link to /etc/passwd"):
+        pack(str(root), ["out"], io.BytesIO())
+
+
+def test_many_double_stars_end_soon(root: Path) -> None:
+    with pytest.raises(AgentError):
+        collect(str(root), ["/".join(["**"] * 20) + "/nothing"])

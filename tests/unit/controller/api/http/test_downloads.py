@@ -1,0 +1,247 @@
+"""Bytes in and out: sources, artifacts, signed links, and the agent's door to them."""
+
+import asyncio
+import hashlib
+import json
+import os
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.kube import PIPELINE_RUNS
+from tests.unit.controller.api.fakes import Capability, World, world
+
+TREE = b"\x1f\x8b" + b"tree" * 1000
+HEX = hashlib.sha256(TREE).hexdigest()
+SOURCES = "/api/v1/namespaces/a/sources"
+AGENT = "/api/v1/agent"
+
+
+def kept(there: World) -> list[Path]:
+    """Everything that is in the store's folder, half-written files included."""
+    return [path for path in there.store._root.rglob("*") if path.is_file()]
+
+
+async def in_pieces(data: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(data), 100):
+        yield data[start : start + 100]
+
+
+async def test_a_source_is_stored_by_its_digest(tmp_path: Path) -> None:
+    async with world(tmp_path) as there:
+        path = f"{SOURCES}/sha256:{HEX}"
+        assert (await there.call("HEAD", path)).status == 404
+        answer = await there.call("PUT", path, data=in_pieces(TREE))
+        assert (answer.status, answer.json) == (201, {"digest": f"sha256:{HEX}", "size": len(TREE)})
+        assert (await there.call("HEAD", path)).status == 200
+        assert await there.store.get(f"sources/{HEX}.tar.gz") == TREE
+        assert (await there.call("PUT", path, data=TREE)).json["size"] == len(TREE)
+
+
+async def test_a_source_with_another_digest_leaves_nothing(tmp_path: Path) -> None:
+    async with world(tmp_path) as there:
+        answer = await there.call("PUT", f"{SOURCES}/sha256:{'0' * 64}", data=in_pieces(TREE))
+        assert answer.problem == (422, "digest-mismatch")
+        assert kept(there) == []
+
+
+@pytest.mark.parametrize("announced", [True, False])
+async def test_a_source_that_is_too_large_leaves_nothing(tmp_path: Path, announced: bool) -> None:
+    async with world(tmp_path, source_limit=1000) as there:
+        data: Any = TREE if announced else in_pieces(TREE)
+        answer = await there.call("PUT", f"{SOURCES}/sha256:{HEX}", data=data)
+        assert answer.problem == (413, "too-large")
+        assert kept(there) == []
+
+
+@pytest.mark.parametrize("data", [b"", b"\x1f", b"PK\x03\x04"])
+async def test_a_source_must_be_a_gzip(tmp_path: Path, data: bytes) -> None:
+    async with world(tmp_path) as there:
+        digest = hashlib.sha256(data).hexdigest()
+        answer = await there.call("PUT", f"{SOURCES}/sha256:{digest}", data=data)
+        assert answer.problem == (415, "unsupported-media-type")
+        assert kept(there) == []
+
+
+async def test_a_source_whose_sender_falls_silent_leaves_nothing(tmp_path: Path) -> None:
+    async with world(tmp_path, idle_seconds=0.05) as there:
+        host, port = there.url.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        head = f"PUT {SOURCES}/sha256:{HEX} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer token-of-ann\r\n"
+        writer.write(f"{head}Content-Length: {len(TREE)}\r\n\r\n".encode() + TREE[:10])
+        answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+        assert answer.startswith(b"HTTP/1.1 504")
+        writer.close()
+        await writer.wait_closed()
+        assert kept(there) == []
+
+
+async def run_with_step(there: World) -> str:
+    """A run `ci-1` with a source and a step `build` in its first attempt; the token of its agent."""
+    await there.store.put(f"sources/{HEX}.tar.gz", TREE)
+    spec = {"pipeline": {"name": "ci"}, "source": {"archive": {"digest": f"sha256:{HEX}"}}}
+    run = await there.kubernetes.create(
+        PIPELINE_RUNS, {"metadata": {"name": "ci-1", "namespace": "a"}, "spec": spec}, "a"
+    )
+    steps = [{"name": "build", "slug": "build", "attempts": [{"number": 1}]}, {"name": "later", "slug": "later"}]
+    there.kubernetes.status("a", "ci-1", phase="Running", steps=steps)
+    there.capabilities["cap"] = Capability("a", "ci-1", run["metadata"]["uid"])
+    return "cap"
+
+
+def manifest(data: bytes) -> dict[str, Any]:
+    digest = hashlib.sha256(data).hexdigest()
+    return {
+        "files": [{"path": "dist/a", "size": 1, "sha256": "0" * 64, "mode": 0o644}],
+        "archive": {"size": len(data), "sha256": digest},
+    }
+
+
+async def test_an_agent_fetches_uploads_and_commits(tmp_path: Path) -> None:
+    async with world(tmp_path) as there:
+        token = await run_with_step(there)
+        source = (await there.call("GET", f"{AGENT}/source", token=token)).json
+        assert (source["sha256"], source["size"]) == (HEX, len(TREE))
+        assert (await there.call("GET", source["url"], token=None)).body == TREE
+
+        place = f"{AGENT}/artifacts/build/1"
+        body = {"size": len(TREE), "sha256": HEX}
+        link = (await there.call("POST", place, token=token, json=body)).json["url"]
+        assert (await there.call("PUT", link, token=None, data=TREE)).status == 201
+        assert (await there.call("GET", f"{AGENT}/artifacts/build", token=token)).problem == (404, "not-found")
+        for _ in range(2):
+            assert (await there.call("PUT", f"{place}/manifest", token=token, json=manifest(TREE))).status == 204
+        found = (await there.call("GET", f"{AGENT}/artifacts/build", token=token)).json
+        assert (found["sha256"], found["size"]) == (HEX, len(TREE))
+        assert (await there.call("GET", found["url"], token=None)).body == TREE
+        assert (await there.call("POST", place, token=token, json=body)).problem == (409, "conflict")
+        other = {**manifest(TREE), "files": []}
+        assert (await there.call("PUT", f"{place}/manifest", token=token, json=other)).problem == (409, "conflict")
+
+
+async def test_the_first_cache_of_a_key_stays_and_another_pipeline_does_not_see_it(tmp_path: Path) -> None:
+    async with world(tmp_path) as there:
+        token = await run_with_step(there)
+        caches, body = f"{AGENT}/caches", {"key": "go-1", "size": len(TREE), "sha256": HEX}
+        assert (await there.call("POST", f"{caches}/lookup", token=token, json={"key": "go-1"})).status == 404
+        late = (await there.call("POST", caches, token=token, json={**body, "size": 1, "sha256": "0" * 64})).json["url"]
+        link = (await there.call("POST", caches, token=token, json=body)).json["url"]
+        assert (await there.call("PUT", f"{caches}/manifest", token=token, json=body)).problem == (409, "conflict")
+        assert (await there.call("PUT", link, token=None, data=TREE)).status == 201
+        assert (await there.call("POST", f"{caches}/lookup", token=token, json={"key": "go-1"})).status == 404
+        for _ in range(2):
+            assert (await there.call("PUT", f"{caches}/manifest", token=token, json=body)).status == 204
+        # Who asked before and comes late changes nothing.
+        assert (await there.call("PUT", late, token=None, data=b"x")).status == 201
+        other = {**body, "size": 1, "sha256": "0" * 64}
+        assert (await there.call("PUT", f"{caches}/manifest", token=token, json=other)).problem == (409, "conflict")
+        assert (await there.call("POST", caches, token=token, json=body)).problem == (409, "conflict")
+        found = (await there.call("POST", f"{caches}/lookup", token=token, json={"key": "go-1"})).json
+        assert (found["sha256"], found["size"]) == (HEX, len(TREE))
+        assert (await there.call("GET", found["url"], token=None)).body == TREE
+
+        spec = {"pipeline": {"name": "deploy"}}
+        made = {"metadata": {"name": "deploy-1", "namespace": "a"}, "spec": spec}
+        run = await there.kubernetes.create(PIPELINE_RUNS, made, "a")
+        there.capabilities["else"] = Capability("a", "deploy-1", run["metadata"]["uid"])
+        assert (await there.call("POST", f"{caches}/lookup", token="else", json={"key": "go-1"})).status == 404
+
+
+async def test_a_cache_over_the_limit_is_refused_before_and_after_it_was_sent(tmp_path: Path) -> None:
+    async with world(tmp_path, cache_limit=len(TREE) - 1) as there:
+        token = await run_with_step(there)
+        body = {"key": "go-1", "size": len(TREE), "sha256": HEX}
+        assert (await there.call("POST", f"{AGENT}/caches", token=token, json=body)).problem == (413, "too-large")
+        path = f"{AGENT}/caches/manifest"
+        assert (await there.call("PUT", path, token=token, json=body)).problem == (413, "too-large")
+
+
+async def test_using_a_cache_gives_it_a_new_date_once_a_day(tmp_path: Path) -> None:
+    async with world(tmp_path) as there:
+        token = await run_with_step(there)
+        name = hashlib.sha256(b"go-1").hexdigest()
+        await there.store.put(f"caches/a/ci/{name}.{HEX}.tar.gz", TREE)
+        await there.store.put(f"caches/a/ci/{name}.json", json.dumps({"sha256": HEX}).encode())
+        document = next(path for path in kept(there) if path.name == f"{name}.json")
+        for age, renewed in ((3600, False), (2 * 86400, True)):
+            before = time.time() - age
+            os.utime(document, (before, before))
+            answer = await there.call("POST", f"{AGENT}/caches/lookup", token=token, json={"key": "go-1"})
+            assert answer.status == 200
+            assert (document.stat().st_mtime > before + 60) is renewed
+
+
+async def test_a_manifest_needs_its_archive(tmp_path: Path) -> None:
+    async with world(tmp_path) as there:
+        token = await run_with_step(there)
+        path = f"{AGENT}/artifacts/build/1/manifest"
+        assert (await there.call("PUT", path, token=token, json=manifest(TREE))).problem == (409, "conflict")
+        await there.store.put("artifacts/a/ci-1/build/1.tar.gz", TREE[:-1])
+        assert (await there.call("PUT", path, token=token, json=manifest(TREE))).problem == (409, "conflict")
+        assert await there.store.head("artifacts/a/ci-1/build/1.json") is None
+
+
+async def test_an_agent_reaches_nothing_but_its_run(tmp_path: Path) -> None:
+    async with world(tmp_path) as there:
+        token = await run_with_step(there)
+        await there.store.put("artifacts/a/other-1/build/1.json", b"{}")
+        body = {"size": 1, "sha256": HEX}
+        for place in ("nosuch/1", "build/3", "build/0", "build/x", "..%2f..%2fb/1"):
+            assert (await there.call("POST", f"{AGENT}/artifacts/{place}", token=token, json=body)).status == 404, place
+        there.capabilities["old"] = Capability("a", "ci-1", "the-uid-of-a-run-that-is-gone")
+        assert (await there.call("GET", f"{AGENT}/source", token="old")).problem == (401, "unauthenticated")
+
+
+async def test_an_agent_whose_step_is_not_in_the_cache_yet_is_served(tmp_path: Path) -> None:
+    async with world(tmp_path) as there:
+        token = await run_with_step(there)
+        there.kubernetes.lagging = True
+        there.kubernetes.status("a", "ci-1", steps=[{"name": "quick", "slug": "quick", "attempts": []}])
+        body = {"size": 1, "sha256": HEX}
+        assert (await there.call("POST", f"{AGENT}/artifacts/quick/1", token=token, json=body)).status == 200
+
+
+async def test_people_see_and_fetch_artifacts(tmp_path: Path) -> None:
+    async with world(tmp_path) as there:
+        await run_with_step(there)
+        path = "/api/v1/namespaces/a/runs/ci-1/artifacts"
+        assert (await there.call("GET", f"{path}/build")).problem == (404, "not-found")
+        assert (await there.call("GET", f"{path}/nosuch")).problem == (404, "not-found")
+        await there.store.put("artifacts/a/ci-1/build/1.tar.gz", TREE)
+        await there.store.put("artifacts/a/ci-1/build/1.json", json.dumps(manifest(TREE)).encode())
+        answer = await there.call("GET", f"{path}/build")
+        assert (answer.status, answer.body) == (200, TREE)
+        assert answer.headers["Content-Disposition"] == 'attachment; filename="ci-1-build.tar.gz"'
+        part = await there.call("GET", f"{path}/build", headers={"Range": "bytes=2-5"})
+        assert (part.status, part.body, part.headers["Content-Range"]) == (206, b"tree", f"bytes 2-5/{len(TREE)}")
+        file = {"path": "dist/a", "size": 1, "sha256": "0" * 64}
+        there.kubernetes.status("a", "ci-1", steps=[{"name": "build", "slug": "build", "artifacts": [file]}])
+        assert (await there.call("GET", path)).json == {"items": [{"step": "build", **file}]}
+
+
+async def test_a_signed_link_opens_what_it_was_signed_for_and_nothing_else(tmp_path: Path) -> None:
+    async with world(tmp_path) as there:
+        await there.store.put("sources/x", b"0123456789")
+        link = await there.services.link("GET", "sources/x")
+        assert (await there.call("GET", link, token=None, headers={"Range": "bytes=-3"})).body == b"789"
+        outside = await there.call("GET", link, token=None, headers={"Range": "bytes=10-"})
+        assert outside.problem == (416, "range-not-satisfiable")
+        for forged in (
+            link.replace("sources/x", "sources/y"),
+            link.replace("signature=", "signature=0"),
+            link.replace("expires=", "expires=9"),
+            link.replace("sources/x", "sources%2F..%2F..%2Fx"),
+            link.replace("method=GET", "method=PUT"),
+        ):
+            assert (await there.call("GET", forged, token=None)).problem == (403, "link-invalid"), forged
+        assert (await there.call("PUT", link, token=None, data=b"x")).problem == (403, "link-invalid")
+
+
+async def test_an_upload_by_link_is_bounded(tmp_path: Path) -> None:
+    async with world(tmp_path, artifact_limit=10) as there:
+        link = await there.services.link("PUT", "artifacts/x")
+        assert (await there.call("PUT", link, token=None, data=in_pieces(b"x" * 11))).problem == (413, "too-large")
+        assert kept(there) == []

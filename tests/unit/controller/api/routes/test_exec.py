@@ -1,0 +1,59 @@
+"""Commands in steps: what a person may say, which pod is meant, and how Kubernetes tells an end."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.api.routes.exec import newest_running, wish_of
+from controller.kube.exec import Exit, exit_of
+
+
+def pod(name: str, attempt: str, phase: str = "Running") -> dict[str, Any]:
+    return {"metadata": {"name": name, "labels": {"c8s.dev/attempt": attempt}}, "status": {"phase": phase}}
+
+
+def test_the_running_pod_of_the_last_attempt_is_meant() -> None:
+    assert newest_running([pod("a", "2"), pod("c", "10"), pod("b", "11", "Failed")]) == "c"
+    assert newest_running([pod("a", "1", "Pending")]) is None
+
+
+def test_a_terminal_is_resized_and_input_ended() -> None:
+    assert wish_of('{"type": "resize", "columns": 80, "rows": 24}') == ("resize", 80, 24)
+    assert wish_of('{"type": "eof"}') == ("eof", 0, 0)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"type":"resize","columns":0,"rows":1}', '{"type":"resize","columns":1e9,"rows":1}', "[]", "{", "[" * 99_999],
+)
+def test_what_is_no_wish_is_passed_over(text: str) -> None:
+    assert wish_of(text) is None
+
+
+@given(st.text())
+def test_no_text_breaks_the_conversation(text: str) -> None:
+    wish_of(text)
+
+
+@given(st.integers(1, 255))
+def test_an_exit_code_is_read_from_the_verdict(code: int) -> None:
+    causes = [{"reason": "ExitCode", "message": str(code)}]
+    status = {"status": "Failure", "reason": "NonZeroExitCode", "message": "m", "details": {"causes": causes}}
+    assert exit_of(json.dumps(status).encode()) == Exit(code, "m")
+
+
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        (b'{"status": "Success"}', Exit(0)),
+        (b'{"status": "Failure", "reason": "InternalError", "message": "no such file"}', Exit(None, "no such file")),
+        (b'{"status": "Failure", "reason": "NonZeroExitCode", "message": "m"}', Exit(None, "m")),
+        (b"nonsense", Exit(None, "the server's verdict can't be read")),
+        (b"[]", Exit(None, "the server's verdict can't be read")),
+    ],
+)
+def test_ends_of_all_kinds(data: bytes, found: Exit) -> None:
+    assert exit_of(data) == found

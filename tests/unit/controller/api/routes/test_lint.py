@@ -1,0 +1,89 @@
+"""Lint, and the same checks at the creation of a run."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.controller.api.fakes import world
+from tests.unit.controller.api.routes.test_runs import HELLO, RUNS, STEP
+
+GOOD = """\
+version: v1alpha1
+name: hello
+branches: [main]
+steps:
+  - {name: say, image: busybox:1, commands: [echo hello]}
+"""
+
+
+async def test_a_finding_has_its_place(tmp_path: Path) -> None:
+    async with world(tmp_path) as there:
+        answer = await there.call("POST", "/api/v1/lint", json={"text": GOOD.replace("image", "imag")})
+        found = [each for each in answer.json["problems"] if each["code"] == "unknown-field"]
+        assert (found[0]["line"], found[0]["column"], found[0]["severity"]) == (5, 17, "error")
+        assert "image" in found[0]["hint"]
+        assert "wouldRun" not in answer.json
+
+
+@pytest.mark.parametrize(("branch", "runs"), [("main", True), ("other", False)])
+async def test_an_event_is_judged(tmp_path: Path, branch: str, runs: bool) -> None:
+    async with world(tmp_path) as there:
+        body = {"text": GOOD, "event": "push", "branch": branch}
+        answer = (await there.call("POST", "/api/v1/lint", json=body)).json
+        assert answer["wouldRun"]["runs"] is runs
+        assert not [each for each in answer["problems"] if each["severity"] == "error"]
+
+
+BOMBS = ["a: " + "[ " * 400_000, "a: " + "{a: " * 200_000, "- " * 400_000, "? " * 400_000]
+
+
+@pytest.mark.parametrize("text", ["", "\t", "a: [", "- 1", "&a [*a]", "\x00", "x" * 999_999, *BOMBS], ids=range(11))
+async def test_any_text_is_answered(tmp_path: Path, text: str) -> None:
+    async with world(tmp_path) as there:
+        answer = await there.call("POST", "/api/v1/lint", json={"text": text})
+        assert (answer.status, bool(answer.json["problems"])) == (200, True)
+
+
+@pytest.mark.timeout(10)
+async def test_a_branch_glob_can_not_keep_the_controller_busy(tmp_path: Path) -> None:
+    async with world(tmp_path) as there:
+        body = {"text": GOOD.replace("[main]", f"['{'*a' * 40}b']"), "event": "push", "branch": "a" * 255}
+        assert (await there.call("POST", "/api/v1/lint", json=body)).json["wouldRun"]["runs"] is False
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        ({"steps": [{**STEP, "dependsOn": ["nosuch"]}]}, "steps[0].dependsOn[0]"),
+        ({"steps": [STEP, STEP]}, "steps[1].name"),
+        ({"steps": [{**STEP, "cache": [{"key": "k", "paths": ["../p"]}]}]}, "steps[0].cache[0].paths[0]"),
+        ({"stepz": []}, "stepz"),
+    ],
+)
+async def test_a_pipeline_that_is_not_valid_makes_no_run(tmp_path: Path, change: dict[str, Any], path: str) -> None:
+    async with world(tmp_path) as there:
+        answer = await there.call("POST", RUNS, json={"pipeline": {**HELLO, **change}})
+        assert answer.problem == (422, "pipeline-invalid")
+        assert path in [each["path"] for each in answer.json["problems"]]
+        assert all(each["line"] is None for each in answer.json["problems"])
+        assert there.kubernetes.objects == {}
+
+
+async def test_parameters_are_resolved_and_checked(tmp_path: Path) -> None:
+    pipeline = {**HELLO, "params": [{"name": "target", "default": "dev", "options": ["dev", "prod"]}]}
+    async with world(tmp_path) as there:
+        assert (await there.call("POST", RUNS, json={"pipeline": pipeline})).json["params"] == {"target": "dev"}
+        for params in ({"target": "moon"}, {"traget": "dev"}):
+            answer = await there.call("POST", RUNS, json={"pipeline": pipeline, "params": params})
+            assert answer.problem == (422, "pipeline-invalid")
+            assert answer.json["problems"][0]["path"] == f"params.{next(iter(params))}"
+
+
+async def test_env_is_normalised_and_the_version_left_out(tmp_path: Path) -> None:
+    pipeline = {**HELLO, "env": [{"name": "A", "value": "1"}]}
+    async with world(tmp_path) as there:
+        definition = (await there.call("POST", RUNS, json={"pipeline": pipeline})).json["definition"]
+        assert definition["env"] == {"A": "1"}
+        assert "version" not in definition
+        assert definition["steps"] == [STEP]

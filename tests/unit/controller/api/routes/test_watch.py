@@ -1,0 +1,151 @@
+"""Server-sent events of runs, as bytes."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from controller.api.http.problems import ApiProblem
+from controller.api.streaming.sse import Guard, Wanted, events, starting_point
+from controller.api.streaming.watch_cache import History
+from tests.unit.controller.api.streaming.test_watch_cache import begun, run
+
+
+async def yes() -> bool:
+    return True
+
+
+async def no() -> bool:
+    return False
+
+
+def parsed(raw: bytes) -> dict[str, Any]:
+    fields = dict(line.split(": ", 1) for line in raw.decode().strip().split("\n") if ": " in line and line[0] != ":")
+    if "data" in fields:
+        fields["data"] = json.loads(fields["data"])
+    return fields
+
+
+def stream(
+    history: History, since: int | None, run: str | None = None, present: list[Any] | None = None, **more: Any
+) -> AsyncIterator[bytes]:
+    return events(
+        history,
+        Wanted("a", run, since),
+        lambda: present or [],
+        Guard(more.pop("still", yes), more.pop("beat", 5.0)),
+    )
+
+
+async def test_without_a_version_the_present_comes_first_and_a_bookmark_ends_it() -> None:
+    history = begun(10)
+    reader = stream(history, None, present=[run("x", 4), run("other", 5, namespace="b")])
+    first, second = parsed(await anext(reader)), parsed(await anext(reader))
+    assert (first["event"], first["data"]["name"]) == ("added", "x")
+    assert "id" not in first
+    assert (second["event"], second["id"]) == ("bookmark", "10")
+    history.record("modified", run("x", 11))
+    third = parsed(await anext(reader))
+    assert (third["event"], third["id"], third["data"]["resourceVersion"]) == ("modified", "11", "11")
+
+
+async def test_resuming_gives_what_came_after() -> None:
+    history = begun(10)
+    for version in (11, 12, 13):
+        history.record("modified", run("x", version))
+    reader = stream(history, 11)
+    assert (await anext(reader)).startswith(b":")
+    assert [parsed(await anext(reader))["id"] for _ in range(2)] == ["12", "13"]
+
+
+async def test_resuming_from_too_long_ago_asks_for_a_new_list_and_ends() -> None:
+    reader = stream(begun(10), 3)
+    assert [part async for part in reader][-1].startswith(b"id:\nevent: restart\n")
+
+
+async def test_a_reader_that_is_overtaken_is_asked_to_list_again() -> None:
+    history = begun(10, changes=2)
+    reader = stream(history, 10)
+    await anext(reader)
+    for version in range(11, 20):
+        history.record("modified", run("x", version))
+    assert b"event: restart" in await anext(reader)
+
+
+async def test_other_namespaces_and_other_runs_are_not_seen() -> None:
+    history = begun(10)
+    history.record("added", run("x", 11, namespace="b"))
+    history.record("added", run("y", 12))
+    history.record("deleted", run("x", 13))
+    reader = stream(history, 10, run="x")
+    await anext(reader)
+    only = parsed(await anext(reader))
+    assert (only["event"], only["id"]) == ("deleted", "13")
+
+
+async def test_silence_is_filled_with_bookmarks_and_heartbeats() -> None:
+    history = begun(10)
+    history.record("added", run("x", 11, namespace="b"))
+    reader = stream(history, 10, beat=0.001)
+    await anext(reader)
+    assert parsed(await anext(reader))["id"] == "11"
+    assert await anext(reader) == b": heartbeat\n\n"
+
+
+async def test_the_stream_ends_when_the_right_is_taken_away() -> None:
+    reader = stream(begun(10), 10, still=no, beat=0.001)
+    assert [part async for part in reader] == [b": here\n\n"]
+
+
+async def test_the_right_is_asked_for_in_the_middle_of_a_busy_stream() -> None:
+    history, asked = begun(10), 0
+
+    async def once() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked < 2
+
+    clock = iter(range(1000))
+    guard = Guard(once, seconds=20, now=lambda: next(clock))
+    reader = events(history, Wanted("a", None, 10), list, guard)
+    seen = 0
+    await anext(reader)
+    for version in range(11, 400):
+        history.record("modified", run("x", version))
+        part = await anext(reader, None)
+        if part is None:
+            break
+        seen += 1
+    assert asked == 2
+    assert 5 < seen < 60
+
+
+async def test_a_busy_stream_has_heartbeats_too() -> None:
+    history = begun(10)
+    reader = stream(history, 10, beat=0.0)
+    await anext(reader)
+    for version in range(11, 300):
+        history.record("modified", run("x", version))
+    parts = [await anext(reader) for _ in range(300)]
+    assert any(not part.startswith(b"id: ") for part in parts)
+
+
+async def test_the_stream_ends_with_the_process() -> None:
+    history = begun(10)
+    reader = stream(history, 10)
+    await anext(reader)
+    history.close()
+    assert [part async for part in reader] == []
+
+
+def test_what_the_browser_remembers_wins() -> None:
+    assert starting_point("7", "3") == 7
+    assert starting_point(None, "3") == 3
+    assert starting_point("", None) is None
+
+
+@pytest.mark.parametrize("text", ["x", "-1", "1e3", "²", "9" * 30])
+def test_an_id_that_is_no_number_is_refused(text: str) -> None:
+    with pytest.raises(ApiProblem):
+        starting_point(text, None)

@@ -1,0 +1,150 @@
+"""The cache follows the server, whatever happens in between."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from controller.kube import PODS, Gone, Informer, KubeError, Unreachable, WatchEvent
+from tests.unit.controller.kube.server import pod
+
+Json = dict[str, Any]
+Script = list[list[WatchEvent | Exception]]
+
+
+class FakeClient:
+    """Lists and watches by script; when the script is at its end, watches stay open."""
+
+    def __init__(self, lists: list[Json | Exception], watches: Script) -> None:
+        self.lists, self.watches = lists, watches
+        self.asked: list[str] = []
+        self.idle = asyncio.Event()
+
+    async def list(self, *_: Any, **__: Any) -> Json:
+        self.asked.append("list")
+        answer = self.lists.pop(0) if len(self.lists) > 1 else self.lists[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def watch(self, *_: Any, resource_version: str, opened: Any, **__: Any) -> AsyncIterator[WatchEvent]:
+        self.asked.append(f"watch {resource_version}")
+        if not self.watches:
+            opened()
+            self.idle.set()
+            await asyncio.Event().wait()
+        for each in self.watches.pop(0):
+            if isinstance(each, Exception):
+                raise each
+            opened()
+            yield each
+
+
+def whole(version: int, *items: Json) -> Json:
+    return {"items": list(items), "metadata": {"resourceVersion": str(version)}}
+
+
+class Told:
+    """What the handlers were told, and how long was waited."""
+
+    def __init__(self, client: FakeClient) -> None:
+        self.changes: list[tuple[str, str]] = []
+        self.pauses: list[float] = []
+        self.time = 0.0
+        self.informer = Informer(
+            client,  # type: ignore[arg-type]
+            PODS,
+            pause=self.pause,
+            jitter=lambda: 0.5,
+            clock=lambda: self.time,
+        )
+        self.informer.on_change(self.take)
+
+    async def pause(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.time += seconds
+        await asyncio.sleep(0)
+
+    def take(self, kind: str, old: Json | None, new: Json | None) -> None:
+        self.changes.append((kind, (new or old or {})["metadata"]["name"]))
+
+
+@asynccontextmanager
+async def following(lists: list[Json | Exception], watches: Script) -> AsyncIterator[tuple[Told, FakeClient]]:
+    """An informer that has followed the script to its end."""
+    client = FakeClient(lists, watches)
+    told = Told(client)
+    task = asyncio.create_task(told.informer.run())
+    try:
+        async with asyncio.timeout(5):
+            await client.idle.wait()
+        yield told, client
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def test_what_is_there_is_told_and_then_what_changes() -> None:
+    events = [WatchEvent("MODIFIED", pod("a", 2)), WatchEvent("ADDED", pod("b", 3)), WatchEvent("DELETED", pod("a", 4))]
+    async with following([whole(1, pod("a", 1))], [[*events]]) as (told, client):
+        assert told.changes == [("ADDED", "a"), ("MODIFIED", "a"), ("ADDED", "b"), ("DELETED", "a")]
+        assert [each["metadata"]["name"] for each in told.informer.list("a")] == ["b"]
+        assert client.asked == ["list", "watch 1", "watch 4"]
+        await told.informer.synced()
+
+
+async def test_after_a_bookmark_the_watch_goes_on_from_there_and_nothing_is_told() -> None:
+    mark = WatchEvent("BOOKMARK", {"metadata": {"resourceVersion": "77"}})
+    async with following([whole(1)], [[mark]]) as (told, client):
+        assert client.asked == ["list", "watch 1", "watch 77"]
+        assert told.changes == []
+
+
+async def test_after_a_gap_handlers_are_told_of_the_difference() -> None:
+    second = whole(9, pod("b", 2), pod("c", 8), pod("d", 7, uid="new"))
+    first = whole(1, pod("a", 1), pod("b", 2), pod("c", 3), pod("d", 4, uid="old"))
+    async with following([first, second], [[Gone("too old", status=410)]]) as (told, client):
+        assert client.asked == ["list", "watch 1", "list", "watch 9"]
+        assert told.changes[4:] == [("DELETED", "a"), ("MODIFIED", "c"), ("DELETED", "d"), ("ADDED", "d")]
+
+
+async def test_after_a_broken_stream_the_watch_goes_on_where_it_was() -> None:
+    script: Script = [[WatchEvent("ADDED", pod("a", 5)), Unreachable("broken")]]
+    async with following([whole(1)], script) as (told, client):
+        assert client.asked == ["list", "watch 1", "watch 5"]
+        assert told.informer.healthy, "it is followed again, though nothing has happened since"
+
+
+@pytest.mark.parametrize("trouble", [[], [Gone("too old", status=410)], [Unreachable("refused")]])
+async def test_a_server_in_trouble_is_asked_less_and_less_often(trouble: list[Any]) -> None:
+    async with following([whole(1)], [list(trouble) for _ in range(9)]) as (told, _):
+        assert told.pauses == [0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10.0]
+
+
+async def test_after_a_watch_that_held_long_the_next_begins_soon() -> None:
+    client = FakeClient([whole(1)], [[], [], []])
+    told = Told(client)
+
+    async def pause(seconds: float) -> None:
+        told.pauses.append(seconds)
+        told.time += 100
+        await asyncio.sleep(0)
+
+    told.informer._pause = pause
+    told.informer._clock = lambda: told.time + 300 * len(client.asked)
+    task = asyncio.create_task(told.informer.run())
+    async with asyncio.timeout(5):
+        await client.idle.wait()
+    task.cancel()
+    await asyncio.wait([task])
+    assert set(told.pauses) == {0.05}
+
+
+async def test_a_list_that_fails_is_tried_again() -> None:
+    async with following([KubeError("no"), whole(1, pod("a", 1))], []) as (told, client):
+        assert client.asked == ["list", "list", "watch 1"]
+        assert told.changes == [("ADDED", "a")]

@@ -1,0 +1,202 @@
+"""The leader's hub, told over the wire and put together again: the same lines, whatever happens in between."""
+
+import array
+import asyncio
+from contextlib import aclosing, suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from controller.log_relay.chunk_fallback import stored_parts
+from controller.log_relay.errors import BadStreamError
+from controller.log_relay.protocol import (
+    Archived,
+    Beat,
+    Decoder,
+    Ended,
+    Forgotten,
+    Here,
+    Message,
+    Opened,
+    Printed,
+    Stored,
+    encode,
+)
+from controller.log_relay.publisher import RunFeed
+from controller.log_relay.replica import Replica
+from controller.logs.archive.chunk import pack
+from controller.logs.live.hub import ChunkRef, Hub
+from controller.logs.model import Block, End, Lines, Missed, Stream
+from controller.logs.reader import LogReader
+from controller.storage import DirectoryStore
+
+STREAM = Stream("ns", "run-1", "build", 1, "step")
+CHUNK = ChunkRef(STREAM.chunk_key(0), 1, 3, 12)
+
+
+def block(first: int, *texts: str) -> Block:
+    return Block(first, array.array("q", range(len(texts))), "".join(f"{text}\n" for text in texts).encode())
+
+
+def numbers(first: int, end: int) -> Block:
+    return block(first, *(f"line {number}" for number in range(first, end)))
+
+
+def text(hub: Hub) -> bytes:
+    log = hub.get(STREAM)
+    assert log is not None
+    found = log.ring.since(log.ring.first, 10**9)
+    return b"" if found is None else found.data
+
+
+async def told(hub: Hub, have: dict[Stream, int] | None = None) -> list[Message]:
+    """All that a mirror is told at once."""
+    found = []
+    feed = RunFeed(hub, "ns", "run-1", have or {}, lambda: True)
+    async with aclosing(feed.messages()) as messages:
+        async for message in messages:
+            found.append(message)
+            if isinstance(message, Here):
+                return found
+    raise AssertionError("the picture never ended")
+
+
+MESSAGES: list[Message] = [
+    Opened(STREAM, 3, (CHUNK,)),
+    Stored(STREAM, (CHUNK,)),
+    Printed(STREAM, block(3, "a", "\xff\x00")),
+    Ended(STREAM, 5),
+    Archived(STREAM, 5),
+    Forgotten(),
+    Here(),
+    Beat(),
+]
+
+
+@given(st.lists(st.sampled_from(MESSAGES), max_size=6), st.integers(1, 50))
+def test_messages_survive_the_wire_however_it_is_cut(messages: list[Message], piece: int) -> None:
+    wire = b"".join(map(encode, messages))
+    decoder = Decoder("ns", "run-1")
+    assert [m for at in range(0, len(wire), piece) for m in decoder.feed(wire[at : at + piece])] == messages
+
+
+@given(st.binary(min_size=8, max_size=200))
+def test_what_is_none_of_ours_is_an_error_and_nothing_worse(junk: bytes) -> None:
+    with suppress(BadStreamError):
+        assert Decoder("ns", "run-1").feed(junk) == []
+
+
+async def test_a_mirror_is_told_the_chunks_by_name_and_only_the_lines_after_them() -> None:
+    hub = Hub()
+    log = hub.open(STREAM, 1, [])
+    hub.publish(log, numbers(1, 6))
+    log.chunks.append(CHUNK)
+    assert await told(hub) == [Opened(STREAM, 3, (CHUNK,)), Printed(STREAM, numbers(1, 6).from_line(3)), Here()]
+    assert await told(hub, {STREAM: 5}) == [
+        Opened(STREAM, 5, (CHUNK,)), Printed(STREAM, numbers(1, 6).from_line(5)), Here()
+    ]  # fmt: skip
+
+
+async def test_an_archived_log_is_named_and_not_told() -> None:
+    hub = Hub()
+    log = hub.open(STREAM, 1, [])
+    hub.publish(log, numbers(1, 6))
+    hub.archived(log)
+    assert await told(hub) == [Opened(STREAM, 6), Archived(STREAM, 6), Here()]
+
+
+async def test_a_feed_ends_when_its_operator_no_longer_leads() -> None:
+    leading = [True]
+
+    async def stepped_down(_: float) -> None:
+        leading[0] = False
+
+    hub = Hub()
+    feed = RunFeed(hub, "ns", "run-1", {}, lambda: leading[0], sleep=stepped_down)
+    async with asyncio.timeout(10):
+        kinds = [type(message) async for message in feed.messages()]
+    assert kinds == [Here, Beat]
+    assert hub.subscribers == 0
+
+
+async def test_a_run_that_the_leader_forgets_is_forgotten() -> None:
+    hub, mirror = Hub(), Hub()
+    hub.publish(hub.open(STREAM, 1, []), numbers(1, 3))
+    replica = Replica(mirror, "ns", "run-1")
+    feed = RunFeed(hub, "ns", "run-1", {}, lambda: True)
+    async with asyncio.timeout(10), aclosing(feed.messages()) as messages:
+        async for message in messages:
+            replica.take(message)
+            if isinstance(message, Here):
+                assert text(mirror) == numbers(1, 3).data
+                hub.forget("ns", "run-1")
+            if isinstance(message, Forgotten):
+                break
+    assert mirror.get(STREAM) is None
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 30), st.integers(1, 30)), max_size=8))
+def test_no_line_comes_twice_or_is_lost_however_often_leaders_begin_again(turns: list[tuple[int, int]]) -> None:
+    """Each leader begins again at some chunk's end that is no later than what was told, and tells some lines."""
+    hub = Hub()
+    known = 1
+    for back, more in turns:
+        replica = Replica(hub, "ns", "run-1")
+        begin = max(1, known - back)
+        replica.take(Opened(STREAM, begin))
+        for first in range(begin, begin + more, 7):
+            replica.take(Printed(STREAM, numbers(first, min(first + 7, begin + more))))
+        known = max(known, begin + more)
+        assert text(hub) == numbers(1, known).data
+
+
+def test_lines_that_leave_a_hole_are_refused() -> None:
+    replica = Replica(Hub(), "ns", "run-1")
+    replica.take(Opened(STREAM, 1))
+    with pytest.raises(BadStreamError):
+        replica.take(Printed(STREAM, numbers(5, 7)))
+
+
+def test_a_stream_of_which_a_new_leader_says_nothing_is_asked_about() -> None:
+    hub = Hub()
+    Replica(hub, "ns", "run-1").take(Opened(STREAM, 1))
+    second = Replica(hub, "ns", "run-1")
+    assert second.unheard() == [STREAM]
+    second.take(Archived(STREAM, 8))
+    assert second.unheard() == []
+    log = hub.get(STREAM)
+    assert log is not None
+    assert (log.archived, log.ring.end) == (True, 8)
+
+
+async def test_a_reader_finds_what_came_while_no_leader_was_heard_in_the_chunks(tmp_path: Path) -> None:
+    """Lines 1 and 2 came live, 3 to 5 while nobody was heard, 6 from the next leader: no line is missed."""
+    store, hub = DirectoryStore(tmp_path, b"k" * 32, "http://x"), Hub()
+    replica = Replica(hub, "ns", "run-1")
+    replica.take(Opened(STREAM, 1))
+    replica.take(Printed(STREAM, numbers(1, 3)))
+    finished = asyncio.Event()
+    seen: list[int] = []
+    async with asyncio.timeout(10), aclosing(
+        LogReader(hub, store).follow_run("ns", "run-1", finished=finished)
+    ) as frames:  # fmt: skip
+        async for frame in frames:
+            assert not isinstance(frame, Missed)
+            if isinstance(frame, Lines):
+                seen += [line.number for line in frame.lines]
+            if seen == [1, 2]:
+                await store.put(STREAM.chunk_key(0), pack(numbers(1, 6), 0))
+                parts, whole = await stored_parts(store, "ns", "run-1", {})
+                assert whole == set()
+                replica.take(Opened(STREAM, parts[STREAM][-1].end, tuple(parts[STREAM])))
+                seen.append(0)
+            elif seen == [1, 2, 0, 3, 4, 5]:
+                replica.take(Printed(STREAM, numbers(6, 7)))
+                replica.take(Ended(STREAM, 7))
+                finished.set()
+            if isinstance(frame, End):
+                assert frame.lines == 6
+    assert seen == [1, 2, 0, 3, 4, 5, 6]

@@ -1,0 +1,199 @@
+"""Concurrency groups: who comes before whom, and that never two runs of a group go on side by side."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from controller.kube import LEASES, PIPELINE_RUNS, AlreadyExists, Conflict, NotFound
+from controller.operator.decision import concurrency
+from controller.operator.decision.actions import CancelRun
+from controller.operator.decision.observation import Ahead
+from controller.operator.effects.concurrency_lock import Turns
+from tests.unit.controller.operator.world import World, step
+
+Json = dict[str, Any]
+BEGUN = [{"name": "a", "attempts": [{"number": 1}]}]
+T0 = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def run(number: int, phase: str = "", *, group: str = "main", at: int = 0, pipeline: str = "ci", **more: Any) -> Json:
+    status = {"phase": phase, "group": group, **more} if phase else {}
+    name = f"{pipeline}-{number}"
+    made = f"2026-01-01T00:00:{at:02}Z"
+    metadata = {"name": name, "namespace": "team", "uid": f"uid-{name}", "creationTimestamp": made}
+    return {"metadata": metadata, "spec": {"pipeline": {"name": pipeline}}, "status": status}
+
+
+def names_before(this: Json, *others: Json) -> list[str]:
+    return [other["metadata"]["name"] for other in concurrency.before(this, "main", others)]
+
+
+def test_runs_of_one_second_are_in_the_order_of_their_numbers() -> None:
+    this = run(10)
+    assert names_before(this, this, run(9), run(11), run(100), run(2, at=1)) == ["ci-9"]
+
+
+def test_a_run_that_has_begun_goes_before_an_earlier_one_that_has_not() -> None:
+    assert names_before(run(1), run(2, "Running", steps=BEGUN), run(3, "Queued")) == ["ci-2"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        run(1, "Succeeded", steps=BEGUN),
+        run(1, "Cancelled"),
+        run(1, "Running", group="dev", steps=BEGUN),
+        run(1, "Running", pipeline="deploy", steps=BEGUN),
+        {**run(1), "metadata": {**run(1)["metadata"], "namespace": "elsewhere"}},
+    ],
+)
+def test_nobody_waits_for_what_is_over_or_of_another_group_pipeline_or_namespace(other: Json) -> None:
+    assert names_before(run(2), other) == []
+
+
+def test_what_nobody_has_looked_at_may_be_of_any_group() -> None:
+    assert names_before(run(2), run(1)) == ["ci-1"]
+
+
+def test_a_queued_run_says_for_whom_it_waits_and_begins_nothing() -> None:
+    world = World(step("a"), concurrency={"group": "main"})
+    world.ahead = (Ahead("ci-0", earlier=True, cancelled=False),)
+    world.look()
+    assert (world.status["phase"], world.status["reason"]) == ("Queued", "ConcurrencyGroup")
+    assert world.status["message"] == "waits for run ci-0, of the same group main"
+    assert world.status["steps"][0]["message"] == "the run waits for ci-0"
+    assert world.started == []
+    assert not any(isinstance(action, CancelRun) for action in world.actions)
+    world.ahead = ()
+    world.look()
+    world.look()
+    assert world.started == [("a", 1)]
+
+
+def test_cancel_running_cancels_each_earlier_run_once() -> None:
+    world = World(step("a"), concurrency={"group": "main", "policy": "cancel-running"})
+    world.ahead = (
+        Ahead("ci-0", earlier=True, cancelled=True),
+        Ahead("ci-1", earlier=True, cancelled=False),
+        Ahead("ci-9", earlier=False, cancelled=False),
+    )
+    world.look()
+    assert [action for action in world.actions if isinstance(action, CancelRun)] == [CancelRun("ci-1")]
+    assert world.started == []
+
+
+class Cluster:
+    """Answers a request some turns of the loop later, so that requests of others come in between."""
+
+    def __init__(self, runs: list[Json], delays: list[int]) -> None:
+        self.objects = {(PIPELINE_RUNS, each["metadata"]["name"]): each for each in runs}
+        self.delays, self.version = delays, 0
+
+    async def _later(self) -> None:
+        for _ in range(self.delays.pop() if self.delays else 0):
+            await asyncio.sleep(0)
+
+    async def get(self, resource: Any, name: str, namespace: str) -> Json:
+        await self._later()
+        if (resource, name) not in self.objects:
+            raise NotFound(name, status=404)
+        found = copy.deepcopy(self.objects[resource, name])
+        await self._later()
+        return found
+
+    def _put(self, obj: Json) -> None:
+        self.version += 1
+        name = obj["metadata"]["name"]
+        metadata = {"uid": name, **obj["metadata"], "resourceVersion": str(self.version)}
+        self.objects[LEASES, name] = {**obj, "metadata": metadata}
+
+    async def create(self, resource: Any, obj: Json, namespace: str) -> None:
+        await self._later()
+        if (resource, obj["metadata"]["name"]) in self.objects:
+            raise AlreadyExists("there", status=409)
+        self._put(obj)
+        await self._later()
+
+    async def update(self, resource: Any, obj: Json) -> None:
+        await self._later()
+        found = self.objects.get((resource, obj["metadata"]["name"]))
+        if found is None:
+            raise NotFound("gone", status=404)
+        if found["metadata"]["resourceVersion"] != obj["metadata"]["resourceVersion"]:
+            raise Conflict("changed", status=409)
+        self._put(obj)
+        await self._later()
+
+    async def list(self, resource: Any, namespace: str, *, label_selector: str) -> Json:
+        await self._later()
+        return {"items": [copy.deepcopy(obj) for (kind, _), obj in self.objects.items() if kind is resource]}
+
+    async def delete(self, resource: Any, name: str, *, namespace: str, uid: str, version: str) -> None:
+        await self._later()
+        found = self.objects.get((resource, name))
+        if found is None:
+            raise NotFound("gone", status=404)
+        if found["metadata"]["resourceVersion"] != version:
+            raise Conflict("changed", status=409)
+        del self.objects[resource, name]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.integers(0, 4), max_size=120), st.integers(2, 5))
+def test_never_two_runs_of_a_group_go_on_side_by_side(delays: list[int], count: int) -> None:
+    """Two operators, with no picture of the cluster at all, ask for all runs at once, while leases are swept."""
+    runs = [run(number, "Pending") for number in range(count)]
+    cluster = Cluster(runs, delays)
+    going, ended = set[str](), list[str]()
+
+    async def operator(mine: Json) -> None:
+        turns = Turns(cluster, "c8s-system", lambda: T0)  # type: ignore[arg-type]
+        name = mine["metadata"]["name"]
+        for _ in range(200):
+            try:
+                holder = await turns.take(mine, "main")
+            except Conflict:
+                continue
+            if mine["status"]["phase"] == "Succeeded":
+                return
+            if holder is None:
+                going.add(name)
+                assert going == {name}
+                await asyncio.sleep(0)
+                going.discard(name)
+                mine["status"]["phase"] = "Succeeded"
+                ended.append(name)
+                return
+            await asyncio.sleep(0)
+        raise AssertionError(f"{name} never had its turn")
+
+    async def sweeper() -> None:
+        turns = Turns(cluster, "c8s-system", lambda: T0)  # type: ignore[arg-type]
+        for _ in range(20):
+            await turns.sweep()
+
+    async def everybody() -> None:
+        await asyncio.gather(*(operator(each) for each in [*runs, *runs]), sweeper())
+
+    asyncio.run(everybody())
+    assert set(ended) == {each["metadata"]["name"] for each in runs}
+
+
+async def test_the_leases_of_ended_runs_are_swept_and_no_others() -> None:
+    over, going = run(1, "Pending"), run(2, "Pending", group="dev")
+    cluster = Cluster([over, going], [])
+    turns = Turns(cluster, "c8s-system", lambda: T0)  # type: ignore[arg-type]
+    assert await turns.take(over, "main") is None
+    assert await turns.take(going, "dev") is None
+    assert await turns.take(run(3), "main") == "ci-1"
+    over["status"]["phase"] = "Failed"
+    assert await turns.sweep() == 1
+    left = [obj for (kind, _), obj in cluster.objects.items() if kind is LEASES]
+    assert [lease["spec"]["holderIdentity"] for lease in left] == ["team/ci-2"]

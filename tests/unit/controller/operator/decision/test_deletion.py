@@ -1,0 +1,137 @@
+"""Deleted runs are held until they have ended; the oldest go when there are too many; the sweep spares what is used."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from controller.kube import KubeError, NotFound
+from controller.operator.decision.deletion import FINALIZER, surplus
+from controller.operator.effects.retention import Sweeper, is_expired, needed
+from tests.unit.controller.operator.test_reconciler import KEY, Scene
+from tests.unit.controller.operator.world import SETTINGS, T0, run_of, step
+
+Json = dict[str, Any]
+MONTH = timedelta(days=30)
+
+
+def run(name: str, phase: str = "Succeeded", *, days: float = 0, pipeline: str = "ci", **spec: Any) -> Json:
+    found = run_of([step("a")], spec=spec)
+    found["spec"]["pipeline"]["name"] = pipeline
+    created = (T0 - timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    found["metadata"] |= {"name": name, "uid": f"uid-{name}", "creationTimestamp": created}
+    return {**found, "status": {"phase": phase}}
+
+
+def test_the_oldest_ended_runs_of_a_pipeline_go_first() -> None:
+    runs = [run(f"ci-{n}", days=10 - n) for n in range(5)]
+    runs += [run("ci-live", "Running", days=20), run("other-1", days=30, pipeline="other")]
+    assert [each["metadata"]["name"] for each in surplus(runs, 3)] == ["ci-0", "ci-1"]
+    assert surplus(runs, 5) == []
+
+
+async def test_a_run_is_held_from_its_first_look() -> None:
+    scene = Scene()
+    await scene.look()
+    assert FINALIZER in scene.stored["metadata"]["finalizers"]
+
+
+async def test_a_deleted_run_is_stopped_and_let_go_only_when_it_has_ended() -> None:
+    scene = Scene()
+    await scene.look()
+    await scene.reconciler.write(KEY)
+    scene.pod("a", {"running": {}})
+    await scene.look()
+    scene.run = {**scene.stored, "metadata": {**scene.stored["metadata"], "deletionTimestamp": T0.isoformat()}}
+    assert await scene.reconciler.look(scene.run) is not None
+    assert FINALIZER in scene.stored["metadata"]["finalizers"]
+    ended = {**scene.run, "status": {**(scene.stored.get("status") or {}), "phase": "Cancelled"}}
+    await scene.reconciler.look(ended)
+    assert scene.stored["metadata"]["finalizers"] == []
+
+
+async def test_a_run_that_never_began_goes_at_once() -> None:
+    scene = Scene()
+    metadata = {**scene.stored["metadata"], "finalizers": [FINALIZER, "x/y"], "deletionTimestamp": T0.isoformat()}
+    await scene.reconciler.look({**scene.stored, "metadata": metadata})
+    assert scene.stored["metadata"]["finalizers"] == ["x/y"], "what others hold it by stays"
+
+
+@dataclass(frozen=True)
+class Info:
+    key: str
+    modified: datetime
+
+
+class Shelf:
+    def __init__(self, *infos: Info) -> None:
+        self.infos = list(infos)
+        self.deleted: list[str] = []
+
+    async def list(self, prefix: str = "") -> AsyncIterator[Info]:
+        for info in self.infos:
+            if info.key.startswith(prefix):
+                yield info
+
+    async def delete(self, key: str) -> None:
+        self.deleted.append(key)
+
+
+class Client:
+    def __init__(self, error: KubeError | None = None) -> None:
+        self.error, self.deleted = error, list[str]()
+
+    async def delete(self, resource: Any, name: str, *, namespace: str, uid: str) -> None:
+        if self.error is not None:
+            raise self.error
+        self.deleted.append(f"{namespace}/{name}/{uid}")
+
+
+def old(key: str) -> Info:
+    return Info(key, T0 - timedelta(days=31))
+
+
+async def test_the_sweep_removes_what_is_old_and_spares_what_runs_need() -> None:
+    live = run("ci-9", "Running", days=40, source={"archive": {"digest": "sha256:aa"}}, reuseFrom="ci-3")
+    shelf = Shelf(
+        old("sources/aa.tar.gz"),
+        old("sources/bb.tar.gz"),
+        old("artifacts/team/ci-3/a/1.tar.gz"),
+        old("artifacts/team/ci-2/a/1.tar.gz"),
+        old("artifacts/team/ci-2/a/1.json"),
+        old("logs/team/ci-9/a/1.log"),
+        Info("logs/team/ci-1/a/1.log", T0 - timedelta(days=29)),
+        old("caches/team/ci/cc.json"),
+        old("caches/team/ci/cc.00.tar.gz"),
+        Info("caches/team/ci/dd.json", T0 - timedelta(days=1)),
+        old("caches/team/ci/dd.00.tar.gz"),
+    )
+    assert await Sweeper(Client(), shelf, SETTINGS, lambda: [live], lambda: T0).expire() == 5  # type: ignore[arg-type]
+    manifest, archive = "artifacts/team/ci-2/a/1.json", "artifacts/team/ci-2/a/1.tar.gz"
+    unused = {"caches/team/ci/cc.json", "caches/team/ci/cc.00.tar.gz"}
+    assert set(shelf.deleted) == {manifest, archive, "sources/bb.tar.gz", *unused}
+    assert shelf.deleted.index(manifest) < shelf.deleted.index(archive), "nobody may be promised what is gone"
+
+
+def test_an_ended_run_needs_its_source_only_while_it_is_young() -> None:
+    source = {"archive": {"digest": "sha256:aa"}}
+    for days, stays in ((29, True), (31, False)):
+        needs = needed([run("ci-1", days=days, source=source)], T0, MONTH)
+        assert is_expired("sources/aa.tar.gz", T0 - timedelta(days=60), needs, T0, MONTH) is not stays
+
+
+def test_what_is_no_kind_of_ours_stays() -> None:
+    assert not is_expired("else/x", T0 - timedelta(days=99), needed([], T0, MONTH), T0, MONTH)
+
+
+@pytest.mark.parametrize(("error", "count"), [(None, 1), (NotFound("gone", status=404), 0)])
+async def test_runs_beyond_the_limit_are_deleted_by_their_uid(error: KubeError | None, count: int) -> None:
+    runs, client = [run("ci-1", days=2), run("ci-2", days=1)], Client(error)
+    settings = replace(SETTINGS, history_limit=1)
+    sweeper = Sweeper(client, Shelf(), settings, lambda: runs, lambda: T0)  # type: ignore[arg-type]
+    assert await sweeper.trim() == count
+    assert client.deleted == ["team/ci-1/uid-ci-1"][:count]

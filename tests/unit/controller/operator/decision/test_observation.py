@@ -1,0 +1,176 @@
+"""What is made of a pod: shapes as Kubernetes 1.36.2 has served them, and a few of ours."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from controller.operator.decision.observation import (
+    AttemptView,
+    Milestones,
+    Sight,
+    milestones,
+    sight,
+    started_containers,
+)
+
+Json = dict[str, Any]
+NOW = datetime(2026, 11, 23, 7, 45, 19, tzinfo=UTC)
+CONDITIONS = [{"type": "PodScheduled", "status": "True"}]
+
+
+def container(name: str, state: Json) -> Json:
+    return {"name": name, "restartCount": 0, "state": state, "lastState": {}, "image": "busybox:1.36"}
+
+
+def ended(code: int, reason: str = "") -> Json:
+    found = {"exitCode": code, "reason": reason or ("Completed" if code == 0 else "Error")}
+    return {"terminated": {**found, "startedAt": "2026-11-23T07:45:18Z", "finishedAt": "2026-11-23T07:45:18Z"}}
+
+
+# As in the recorded `init-containers-and-native-sidecar`, `job-fails`, `init-container-fails` and
+# `missing-secret-holds-the-container`.
+SHAPED = {
+    "phase": "Succeeded",
+    "conditions": CONDITIONS,
+    "containerStatuses": [container("step", ended(0))],
+    "initContainerStatuses": [container("fetch", ended(0)), container("upload", ended(0))],
+}
+BAD = {"phase": "Failed", "conditions": CONDITIONS, "containerStatuses": [container("step", ended(3))]}
+NO_INIT = {
+    "phase": "Failed",
+    "conditions": CONDITIONS,
+    "containerStatuses": [container("step", {"waiting": {"reason": "PodInitializing"}})],
+    "initContainerStatuses": [container("fetch", ended(4))],
+}
+NO_SECRET = {
+    "phase": "Pending",
+    "conditions": CONDITIONS,
+    "containerStatuses": [
+        container("step", {"waiting": {"reason": "CreateContainerConfigError", "message": 'secret "nope" not found'}})
+    ],
+}
+
+
+def pod(status: Json, **metadata: Any) -> Json:
+    spec = {"nodeName": "lab", "containers": [{"name": "step", "image": "busybox:1.36"}]}
+    return {"metadata": {"uid": "1", **metadata}, "spec": spec, "status": status}
+
+
+def seen(status: Json, *, artifacts: bool = False, manifest_read: bool = False, **metadata: Any) -> Sight:
+    view = AttemptView(pod=pod(status, **metadata), manifest_read=manifest_read)
+    return sight(view, artifacts=artifacts, memory_limit="1Gi")
+
+
+def waiting(reason: str, message: str = "") -> Json:
+    state = {"waiting": {"reason": reason, "message": message}}
+    return {"phase": "Pending", "conditions": CONDITIONS, "containerStatuses": [container("step", state)]}
+
+
+def test_a_step_that_ended_well_has_succeeded_although_its_pod_goes_on() -> None:
+    assert seen({**SHAPED, "phase": "Running"}).phase == "Succeeded"
+
+
+def test_a_step_that_ended_badly_tells_its_exit_code() -> None:
+    found = seen(BAD)
+    assert (found.phase, found.reason, found.message, found.exit_code) == ("Failed", "ExitCode", "exit code 3", 3)
+
+
+def test_a_step_that_a_signal_ended_says_so() -> None:
+    status = {**BAD, "containerStatuses": [container("step", ended(137))]}
+    assert seen(status).message.startswith("exit code 137 (killed by ")
+
+
+def test_a_step_killed_for_its_memory_tells_its_limit() -> None:
+    status = {**BAD, "containerStatuses": [container("step", ended(137, "OOMKilled"))]}
+    assert seen(status).message == "killed: it used more memory than its limit of 1Gi"
+
+
+def test_a_step_whose_source_could_not_be_fetched_never_began() -> None:
+    found = seen(NO_INIT)
+    assert (found.phase, found.reason) == ("Failed", "FetchFailed")
+    assert "exit code 4; the log of fetch says more" in found.message
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "words"),
+    [
+        (NO_SECRET, "SecretMissing", 'secret "nope" not found'),
+        (waiting("ImagePullBackOff", "no such image"), "ImagePull", "the image busybox:1.36 can't be pulled"),
+        (waiting("ContainerCreating"), "Starting", "the pod is starting"),
+        (
+            {
+                "phase": "Pending",
+                "conditions": [{"type": "PodScheduled", "status": "False", "message": "0/1 nodes: Insufficient cpu"}],
+            },
+            "Unschedulable",
+            "Insufficient cpu",
+        ),
+        (
+            {**NO_INIT, "phase": "Pending", "initContainerStatuses": [container("fetch", {"running": {}})]},
+            "Fetching",
+            "are being fetched",
+        ),
+    ],
+)
+def test_a_step_that_waits_says_why(status: Json, reason: str, words: str) -> None:
+    found = seen(status)
+    assert (found.phase, found.reason) == (None, reason)
+    assert words in found.message
+
+
+@pytest.mark.parametrize(
+    ("status", "metadata"),
+    [
+        ({**BAD, "reason": "Evicted", "message": "low on memory"}, {}),
+        ({**BAD, "conditions": [{"type": "DisruptionTarget", "status": "True", "message": "preempted"}]}, {}),
+        (BAD, {"deletionTimestamp": "2026-11-23T07:45:18Z"}),
+        ({"phase": "Failed", "reason": "NodeLost"}, {}),
+    ],
+)
+def test_what_was_taken_away_from_outside_is_disrupted(status: Json, metadata: Json) -> None:
+    found = seen(status, **metadata)
+    assert (found.phase, found.reason) == ("Failed", "Disrupted")
+    assert found.message.startswith("interrupted: ")
+
+
+def test_a_step_evicted_while_it_stored_its_artifacts_is_disrupted() -> None:
+    status = {**SHAPED, "phase": "Failed", "reason": "Evicted"}
+    assert seen(status, artifacts=True).check_manifest, "it may have stored them all the same"
+    assert seen(status, artifacts=True, manifest_read=True).reason == "Disrupted"
+
+
+def test_without_a_pod_the_job_tells_how_it_ended() -> None:
+    def job(kind: str) -> AttemptView:
+        return AttemptView(job={"status": {"conditions": [{"type": kind, "status": "True", "message": "gone"}]}})
+
+    assert sight(job("Failed"), artifacts=False, memory_limit=None).reason == "Disrupted"
+    assert sight(job("Complete"), artifacts=False, memory_limit=None).phase == "Succeeded"
+    assert sight(job("Complete"), artifacts=True, memory_limit=None).check_manifest
+    assert sight(AttemptView(job={}), artifacts=True, memory_limit=None).reason == "Created"
+
+
+def test_containers_with_a_log_are_those_that_began() -> None:
+    assert started_containers(pod(SHAPED)) == ["fetch", "upload", "step"]
+    assert started_containers(pod(NO_INIT)) == ["fetch"]
+
+
+def test_what_is_seen_happening_has_our_time_and_keeps_it() -> None:
+    running = {"phase": "Running", "containerStatuses": [container("step", {"running": {}})]}
+    first = milestones(pod(running), Milestones(), NOW)
+    assert (first.scheduled, first.running, first.finished) == (NOW, NOW, None)
+    second = milestones(pod(SHAPED), first, NOW + timedelta(milliseconds=5))
+    assert (second.running, second.finished) == (NOW, NOW + timedelta(milliseconds=5))
+
+
+def test_what_happened_while_nobody_looked_has_the_time_that_the_pod_tells() -> None:
+    found = milestones(pod(SHAPED), Milestones(), NOW + timedelta(hours=1))
+    assert found.finished == datetime(2026, 11, 23, 7, 45, 18, tzinfo=UTC)
+    assert found.running == found.finished
+
+
+def test_a_large_exit_code_that_is_no_signal_is_told_alone() -> None:
+    status = {**BAD, "containerStatuses": [container("step", ended(200))]}
+    assert seen(status).message == "exit code 200"

@@ -1,0 +1,26 @@
+"""Steps are counted once, as they end, by how long they took."""
+
+from controller.operator.effects.step_durations import StepDurations
+from tests.unit.controller.operator.world import World, step
+
+
+def test_a_step_is_counted_once_when_it_ends_and_a_skipped_one_never() -> None:
+    world, found = World(step("a"), step("b", "a")), StepDurations()
+
+    def look() -> None:
+        before = world.status
+        world.look()
+        found.changed(before, world.status)
+
+    look()
+    world.running("a")
+    look()
+    world.pass_time(40)
+    world.ended("a", 1)
+    look()
+    look()
+    assert world.phases() == {"a": "Failed", "b": "Skipped"}
+    assert list(found.by_phase) == ["Failed"]
+    assert sum(found.by_phase["Failed"].counts) == 1
+    assert dict(found.by_phase["Failed"].cumulative())["30.0"] == 0
+    assert dict(found.by_phase["Failed"].cumulative())["60.0"] == 1

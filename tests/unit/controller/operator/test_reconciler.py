@@ -1,0 +1,302 @@
+"""Carrying decisions out against an API server that refuses, is overtaken by others, or has another run."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from controller.kube import JOBS, PIPELINE_RUNS, SECRETS, AlreadyExists, ApiError, Conflict, Forbidden, NotFound
+from controller.operator.effects.event_recorder import Recorder
+from controller.operator.reconciler import Reconciler
+from tests.unit.controller.operator.world import SETTINGS, T0, run_of, step
+
+Json = dict[str, Any]
+KEY = ("team", "ci-1")
+
+
+class Cluster:
+    """Objects by resource and name, with versions; `refuse` answers the creation of Jobs instead."""
+
+    def __init__(self) -> None:
+        self.objects: dict[tuple[Any, str], Json] = {}
+        self.version = 10
+        self.refuse: Exception | None = None
+        self.created: list[str] = []
+
+    def put(self, resource: Any, obj: Json) -> Json:
+        self.version += 1
+        metadata = {"uid": f"uid-{self.version}", **obj["metadata"], "resourceVersion": str(self.version)}
+        self.objects[resource, metadata["name"]] = {**obj, "metadata": metadata}
+        return copy.deepcopy(self.objects[resource, metadata["name"]])
+
+    async def get(self, resource: Any, name: str, namespace: str | None = None) -> Json:
+        if (resource, name) not in self.objects:
+            raise NotFound(f"no {name}", status=404)
+        return copy.deepcopy(self.objects[resource, name])
+
+    async def create(self, resource: Any, obj: Json, namespace: str | None = None) -> Json:
+        if resource is JOBS and self.refuse is not None:
+            raise self.refuse
+        if (resource, obj["metadata"]["name"]) in self.objects:
+            raise AlreadyExists("there", status=409, reason="AlreadyExists")
+        self.created.append(obj["metadata"]["name"])
+        return self.put(resource, obj)
+
+    async def patch(self, resource: Any, name: str, patch: Any, **more: Any) -> Json:
+        found = await self.get(resource, name)
+        if resource is PIPELINE_RUNS:
+            version, change = patch
+            if version["value"] != found["metadata"]["resourceVersion"]:
+                raise Conflict("changed", status=409)
+            if change["path"] == "/status":
+                found["status"] = change["value"]
+            else:
+                found["metadata"]["finalizers"] = change["value"]
+        elif resource is JOBS:
+            found["spec"] |= patch["spec"]
+        return self.put(resource, found)
+
+    async def delete(self, resource: Any, name: str, *, namespace: str, uid: str) -> None:
+        found = await self.get(resource, name)
+        if found["metadata"]["uid"] != uid:
+            raise Conflict("another", status=409)
+        del self.objects[resource, name]
+
+
+class Logs:
+    def __init__(self) -> None:
+        self.followed: list[tuple[str, tuple[bytes, ...]]] = []
+        self.forgotten = 0
+
+    def follow(self, *, slug: str, secrets: Iterable[bytes], **_: Any) -> None:
+        self.followed.append((slug, tuple(secrets)))
+
+    def result(self, **_: Any) -> Json | None:
+        return {"lines": 0}
+
+    def forget(self, *_: str) -> None:
+        self.forgotten += 1
+
+
+class NoStore:
+    async def get(self, key: str) -> bytes:
+        raise AssertionError(key)
+
+    async def head(self, key: str) -> None:
+        return None
+
+
+class Scene:
+    """A reconciler, the cluster it works on, and the run."""
+
+    def __init__(self, *steps: Json) -> None:
+        self.cluster, self.logs = Cluster(), Logs()
+        self.run = self.cluster.put(PIPELINE_RUNS, run_of(steps or [step("a")]))
+        self.asked: list[tuple[tuple[str, str], float]] = []
+        self.restart()
+
+    def restart(self) -> None:
+        """Another process begins, with nothing but what the cluster has."""
+        client: Any = self.cluster
+        self.reconciler = Reconciler(
+            client,
+            self.logs,
+            NoStore(),
+            SETTINGS,
+            Recorder(client, lambda: T0),
+            lambda: T0,
+            lambda key, seconds: self.asked.append((key, seconds)),
+            lambda: [obj for (resource, _), obj in self.cluster.objects.items() if resource is PIPELINE_RUNS],
+        )
+        self.run = self.stored
+        for (resource, _), obj in self.cluster.objects.items():
+            if resource is JOBS:
+                self.reconciler.take_job(obj, gone=False)
+
+    @property
+    def stored(self) -> Json:
+        return copy.deepcopy(self.cluster.objects[PIPELINE_RUNS, "ci-1"])
+
+    def step(self, index: int = 0) -> Json:
+        found: Json = self.stored["status"]["steps"][index]
+        return found
+
+    async def look(self) -> None:
+        await self.reconciler.look(self.run)
+
+    def pod(self, name: str, state: Json, *, uid: str = "uid-1", phase: str = "Running", gone: bool = False) -> None:
+        labels = {"c8s.dev/run": "ci-1", "c8s.dev/step": name, "c8s.dev/attempt": "1"}
+        metadata = {"name": f"{name}-{uid}", "namespace": "team", "uid": f"pod-{name}-{uid}", "labels": labels}
+        status = {"phase": phase, "containerStatuses": [{"name": "step", "state": state}]}
+        pod = {"metadata": {**metadata, "annotations": {"c8s.dev/run-uid": uid}}, "spec": {}, "status": status}
+        self.reconciler.take_pod(pod, gone=gone)
+
+
+async def test_a_run_goes_from_its_first_look_to_its_end() -> None:
+    scene = Scene()
+    await scene.look()
+    assert await scene.reconciler.write(KEY) == "open"
+    assert (scene.cluster.created, scene.step()["phase"]) == (["ci-1--a-1"], "Pending")
+    scene.pod("a", {"terminated": {"exitCode": 0}}, phase="Succeeded")
+    await scene.look()
+    assert await scene.reconciler.write(KEY) == "over"
+    assert scene.stored["status"]["phase"] == "Succeeded"
+
+
+async def test_what_a_run_left_to_expire_expires_also_after_a_restart() -> None:
+    scene = Scene()
+    await scene.look()
+    scene.pod("a", {"terminated": {"exitCode": 0}}, phase="Succeeded")
+    await scene.look()
+    # The Job is not in the cache of the first process, which dies after the last write.
+    await scene.reconciler.write(KEY)
+    scene.restart()
+    await scene.look()
+    assert scene.cluster.objects[JOBS, "ci-1--a-1"]["spec"]["ttlSecondsAfterFinished"] == 3600
+
+
+async def test_an_ended_run_is_not_begun_again_while_the_cache_still_shows_it_running() -> None:
+    scene = Scene()
+    await scene.look()
+    scene.pod("a", {"terminated": {"exitCode": 0}}, phase="Succeeded")
+    await scene.look()
+    await scene.reconciler.write(KEY)
+    before = scene.stored
+    await scene.look()
+    await scene.reconciler.write(KEY)
+    assert scene.stored == before
+
+
+async def test_a_wish_to_cancel_does_not_lose_the_status_that_is_being_written() -> None:
+    scene = Scene()
+    await scene.look()
+    scene.cluster.put(PIPELINE_RUNS, {**scene.stored, "spec": {**scene.run["spec"], "cancel": True}})
+    assert await scene.reconciler.write(KEY) == "open"
+    assert "status" not in scene.stored
+    assert scene.asked[-1] == (KEY, 0), "it is written again at once"
+    await scene.reconciler.write(KEY)
+    assert scene.step()["attempts"][0]["number"] == 1
+    assert scene.stored["spec"]["cancel"]
+
+
+async def test_a_status_that_another_controller_wrote_is_read_and_not_overwritten() -> None:
+    scene = Scene()
+    await scene.look()
+    await scene.reconciler.write(KEY)
+    foreign = {**scene.stored["status"], "message": "by another"}
+    scene.pod("a", {"running": {}})
+    await scene.look()
+    scene.cluster.put(PIPELINE_RUNS, {**scene.stored, "status": foreign})
+    assert await scene.reconciler.write(KEY) == "stale"
+    assert scene.stored["status"] == foreign
+
+
+async def test_a_run_made_again_under_the_same_name_takes_nothing_of_the_earlier_one() -> None:
+    scene = Scene()
+    await scene.look()
+    await scene.reconciler.write(KEY)
+    scene.pod("a", {"terminated": {"exitCode": 0}}, phase="Succeeded")
+    del scene.cluster.objects[JOBS, "ci-1--a-1"]
+    again = run_of([step("a")])
+    again["metadata"]["uid"] = "uid-2"
+    scene.run = scene.cluster.put(PIPELINE_RUNS, again)
+    await scene.look()
+    assert scene.logs.forgotten == 1
+    await scene.reconciler.write(KEY)
+    assert scene.step()["phase"] == "Pending"
+    scene.pod("a", {"running": {}}, uid="uid-2")
+    scene.pod("a", {"running": {}}, uid="uid-1", gone=True)
+    await scene.look()
+    await scene.reconciler.write(KEY)
+    assert scene.step()["phase"] == "Running"
+
+
+async def test_a_job_of_another_run_in_the_same_place_is_waited_for_and_that_is_said() -> None:
+    scene = Scene()
+    owner = [{"uid": "somebody-else"}]
+    scene.cluster.put(JOBS, {"metadata": {"name": "ci-1--a-1", "namespace": "team", "ownerReferences": owner}})
+    await scene.look()
+    await scene.reconciler.write(KEY)
+    assert (scene.step()["phase"], scene.step()["reason"]) == ("Pending", "NameTaken")
+
+
+@pytest.mark.parametrize(
+    ("error", "phase", "reason"),
+    [
+        (Forbidden('jobs "x" is forbidden: exceeded quota: q', status=403), "Pending", "OverQuota"),
+        (ApiError("spec.template: Invalid value", status=422), "Failed", "JobInvalid"),
+        (ApiError("a webhook is down", status=500), "Pending", "NotCreated"),
+    ],
+)
+async def test_a_refused_job_is_told_in_its_step(error: ApiError, phase: str, reason: str) -> None:
+    scene = Scene()
+    scene.cluster.refuse = error
+    await scene.look()
+    await scene.reconciler.write(KEY)
+    assert (scene.step()["phase"], scene.step()["reason"]) == (phase, reason)
+    assert str(error) in scene.step()["message"]
+    assert "attempts" not in scene.step()
+
+
+async def test_a_job_made_by_a_process_that_died_is_not_made_twice() -> None:
+    scene = Scene()
+    await scene.look()
+    scene.restart()
+    scene.run["spec"]["cancel"] = True
+    await scene.look()
+    await scene.reconciler.write(KEY)
+    assert scene.cluster.created.count("ci-1--a-1") == 1
+    assert scene.step()["attempts"][0]["stopping"] == "Cancelled"
+    assert (JOBS, "ci-1--a-1") not in scene.cluster.objects, "no node had taken its pod"
+
+
+async def test_no_log_is_followed_before_the_secrets_to_mask_in_it_are_known() -> None:
+    scene = Scene(step("a", secrets=[{"secretRef": "s", "key": "k"}]))
+    scene.cluster.put(SECRETS, {"metadata": {"name": "s"}, "data": {"k": "aHVzaA=="}})
+    await scene.look()
+    await scene.reconciler.write(KEY)
+    for restarted in (False, True):
+        if restarted:
+            scene.restart()
+        scene.pod("a", {"running": {}})
+        await scene.look()
+    assert scene.logs.followed
+    assert set(scene.logs.followed) == {("a", (b"hush",))}
+
+
+async def test_the_agents_token_of_another_run_is_no_secret_to_use() -> None:
+    scene = Scene(step("a", secrets=[{"secretRef": "ci-7-agent", "key": "token"}]))
+    metadata = {"name": "ci-7-agent", "labels": {"c8s.dev/run": "ci-7"}}
+    scene.cluster.put(SECRETS, {"metadata": metadata, "data": {"token": "aHVzaA=="}})
+    await scene.look()
+    await scene.reconciler.write(KEY)
+    assert scene.step()["reason"] == "SecretMissing"
+
+
+async def test_a_run_that_cannot_be_run_says_why_at_once() -> None:
+    scene = Scene(step("a", "nobody"))
+    await scene.look()
+    assert (scene.stored["status"]["phase"], scene.stored["status"]["reason"]) == ("Failed", "InvalidPipeline")
+    assert "nobody" in scene.stored["status"]["message"]
+
+
+async def test_the_pull_of_the_steps_own_image_is_a_station_of_its_time() -> None:
+    scene = Scene()
+    await scene.look()
+    scene.pod("a", {"waiting": {"reason": "ContainerCreating"}}, phase="Pending")
+    about = {"kind": "Pod", "namespace": "team", "name": "a-uid-1", "uid": "pod-a-uid-1"}
+
+    def pulling(container: str) -> Json:
+        return {"reason": "Pulling", "involvedObject": {**about, "fieldPath": f"spec.{container}"}}
+
+    assert scene.reconciler.take_pull(pulling("initContainers{fetch}")) is None, "ours is not theirs"
+    assert scene.reconciler.take_pull({"involvedObject": {**about, "uid": "another"}}) is None
+    assert scene.reconciler.take_pull(pulling("containers{step}")) == KEY
+    assert scene.reconciler.take_pull(pulling("containers{step}")) is None, "once is enough"
+    scene.pod("a", {"running": {}})
+    await scene.look()
+    await scene.reconciler.write(KEY)
+    assert list(scene.step()["attempts"][0]["times"]) == ["queued", "created", "pulling", "running"]

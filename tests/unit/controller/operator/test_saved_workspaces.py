@@ -1,0 +1,219 @@
+"""The workspaces of failed steps: which are kept, how the status learns of them, and runs that are copies of them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from controller.operator import names
+from controller.operator.cache.run_state import read_run
+from controller.operator.decision.deletion import surplus
+from controller.operator.decision.settled_steps import settled
+from controller.operator.effects.retention import Sweeper, is_expired, needed
+from controller.operator.manifests import generate
+from controller.operator.workload.job import StepPlan, build, uses_agents
+from tests.unit.controller.operator.decision.test_deletion import MONTH, Client, Info, Shelf, old, run
+from tests.unit.controller.operator.manifests.test_generate import _fits
+from tests.unit.controller.operator.workload.test_job import container_of, env_of, job_of, pod_of
+from tests.unit.controller.operator.world import SETTINGS, T0, World, run_of, step
+
+Json = dict[str, Any]
+STORED = {"size": 123, "sha256": "0" * 64, "files": 4, "leftOut": 1}
+KEPT = {"bytes": 123, "files": 4, "leftOut": 1}
+COPIED = {"source": {"kept": {"run": "ci-3", "number": "3", "step": "test", "attempt": 2}}}
+
+
+def upload_of(job: Json) -> Json:
+    found: Json = next(each for each in pod_of(job)["initContainers"] if each["name"] == "upload")
+    return found
+
+
+@pytest.mark.parametrize(
+    ("of_step", "of_pipeline", "keeps"),
+    [({}, {}, False), ({"keepOnFailure": True}, {}, True), ({}, {"keepOnFailure": True}, True),
+     ({"keepOnFailure": False}, {"keepOnFailure": True}, False)],
+)  # fmt: skip
+def test_a_step_keeps_its_workspace_when_it_or_else_its_pipeline_says_so(
+    of_step: Json, of_pipeline: Json, keeps: bool
+) -> None:
+    pod = pod_of(job_of(step("a", **of_step), **of_pipeline))
+    assert ("initContainers" in pod) is keeps
+    state = read_run(run_of([step("a", **of_step)], **of_pipeline), T0)
+    assert uses_agents(state.steps, run_of([]), state.pipeline) is keeps
+
+
+def test_the_agent_of_a_step_that_keeps_is_told_how_the_step_ended() -> None:
+    job = job_of(step("a", keepOnFailure=True))
+    told = {each["name"]: each["value"] for each in upload_of(job)["env"]}
+    assert (told["C8S_KEEP_WORKSPACE"], told["C8S_EXIT_FILE"]) == ("1", names.EXIT_FILE)
+    assert container_of(job)["command"][-1] == names.EXIT_FILE
+    assert {"name": "exit", "mountPath": names.EXIT_FOLDER, "readOnly": True} in upload_of(job)["volumeMounts"]
+    assert {"name": "exit", "emptyDir": {}} in pod_of(job)["volumes"]
+    assert pod_of(job)["terminationGracePeriodSeconds"] == 600
+
+
+def test_the_step_that_clones_keeps_nothing() -> None:
+    run_ = run_of([step("a")], spec={"source": {"git": {"url": "https://x/y"}}}, keepOnFailure=True)
+    state = read_run(run_, T0)
+    plan = StepPlan(run_, state.pipeline, state.steps[0], 1, state.facts, (), clones=True)
+    assert not plan.keeps
+    assert "initContainers" not in pod_of(build(plan, SETTINGS))
+
+
+def test_a_copy_has_the_variables_of_what_it_is_a_copy_of_and_unpacks_its_workspace() -> None:
+    job = job_of(step("test", env={"A": "{{run.name}}/{{run.number}}"}), spec=COPIED, run_name="ci-debug-1")
+    env = env_of(job)
+    assert (env["C8S_RUN"], env["C8S_ATTEMPT"], env["A"]) == ("ci-3", "2", "ci-3/3")
+    [fetch] = pod_of(job)["initContainers"]
+    assert {"name": "C8S_FETCH_KEPT", "value": "1"} in fetch["env"]
+    assert job["metadata"]["labels"]["c8s.dev/run"] == "ci-debug-1"
+
+
+class Keeping(World):
+    """A run of one step that keeps; its agent has something to say once it has ended."""
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(step("a", keepOnFailure=True, **more))
+
+    def pod(self, slug: str, number: int = 1, *, node: str | None = "node", **status: Any) -> Json:
+        pod = super().pod(slug, number, node=node, **status)
+        pod["spec"]["initContainers"] = [{"name": names.UPLOAD, "env": [{"name": "C8S_KEEP_WORKSPACE", "value": "1"}]}]
+        return pod
+
+    def failed(self, code: int = 1, number: int = 1) -> Keeping:
+        """The step's container has ended, and its agent is still at work."""
+        self.look()
+        self.running("a", number)
+        self.look()
+        self.ended("a", code, number, phase="Running")
+        self.look()
+        return self
+
+    def uploaded(self, number: int = 1) -> Keeping:
+        self.ended("a", 1, number, phase="Failed")
+        self.look()
+        return self
+
+    @property
+    def attempt(self) -> Json:
+        found: Json = self.entry("a")["attempts"][0]
+        return found
+
+
+def test_a_run_waits_until_the_workspace_of_its_failed_step_is_stored() -> None:
+    world = Keeping().failed()
+    assert (world.entry("a")["phase"], world.over, "kept" in world.attempt) == ("Failed", False, False)
+    world.workspace_told["a", 1] = STORED
+    world.uploaded()
+    assert (world.over, world.attempt["kept"]) == (True, KEPT)
+    _fits(world.status, generate.pipeline_run()["spec"]["versions"][0]["schema"]["openAPIV3Schema"])
+
+
+def test_what_the_agent_could_not_do_is_told() -> None:
+    world = Keeping().failed()
+    world.workspace_told["a", 1] = {"problem": "it has more than 512 MiB, packed"}
+    assert world.uploaded().attempt["kept"] == {"problem": "it has more than 512 MiB, packed"}
+
+
+def test_an_agent_that_said_nothing_is_a_problem_too() -> None:
+    assert "did not finish" in Keeping().failed().uploaded().attempt["kept"]["problem"]
+
+
+def test_a_store_that_never_answers_holds_no_run_for_ever() -> None:
+    world = Keeping().failed()
+    world.ended("a", 1, phase="Failed")
+    world.status = world.decide().status
+    assert not world.over
+    world.pass_time(SETTINGS.log_patience + 1)
+    world.status = world.decide().status
+    assert world.over
+
+
+def test_nothing_is_kept_of_a_step_that_succeeded_or_was_cancelled() -> None:
+    fine = Keeping().do("a")
+    assert (fine.over, fine.workspaces_read) == (True, [])
+    stopped = Keeping().look()
+    stopped.running("a")
+    stopped.look()
+    stopped.cancel()
+    stopped.look()
+    stopped.ended("a", 143)
+    stopped.look()
+    assert (stopped.phase, stopped.workspaces_read) == ("Cancelled", [])
+
+
+def test_an_attempt_that_was_interrupted_shows_nothing_of_the_step() -> None:
+    world = Keeping().look()
+    world.running("a")
+    world.look()
+    world.disrupted("a")
+    world.look()
+    assert (world.attempt["reason"], world.workspaces_read) == ("Disrupted", [])
+
+
+def test_keeping_what_fails_makes_no_other_step_of_it() -> None:
+    def made_of(**more: Any) -> dict[str, str]:
+        found = run_of([step("a", **more)], spec={"source": {"archive": {"digest": f"sha256:{'1' * 64}"}}}, **more)
+        state = read_run(found, T0)
+        return state.inputs(found["spec"])
+
+    assert made_of() == made_of(keepOnFailure=True) != made_of(env={"A": "b"})
+
+
+def test_every_failed_attempt_of_a_step_that_is_tried_again_is_kept() -> None:
+    world = Keeping(retryPolicy={"maxRetries": 1, "backoffSeconds": 0})
+    world.workspace_told |= {("a", 1): STORED, ("a", 2): {**STORED, "leftOut": 0}}
+    world.failed().uploaded()
+    world.failed(number=2)
+    world.uploaded(2)
+    first, second = world.entry("a")["attempts"]
+    assert (first["kept"], second["kept"]) == (KEPT, {"bytes": 123, "files": 4})
+
+
+def test_a_step_is_not_settled_before_its_workspace_is_told_of() -> None:
+    world = Keeping().failed()
+    world.logs["a", 1] = {"lines": 1}
+    world.ended("a", 1, phase="Failed")
+    waiting = world.observed()
+    assert settled(world.decide().status, waiting) == frozenset()
+    world.workspace_told["a", 1] = STORED
+    world.look()
+    assert settled(world.status, world.observed()) == {"a"}
+
+
+def test_workspaces_go_with_their_runs_and_with_time() -> None:
+    kept = "workspaces/team/uid-ci-1/a/1.tar.gz"
+    live = needed([run("ci-1", days=1)], T0, MONTH)
+    aged = needed([run("ci-1", days=31)], T0, MONTH)
+    gone = needed([], T0, MONTH)
+    for needs, hours, expired in (
+        (live, 24 * 40, False),
+        (aged, 24 * 29, False),
+        (aged, 24 * 31, True),
+        (gone, 2, True),
+        (gone, 0.5, False),
+    ):
+        assert is_expired(kept, T0 - timedelta(hours=hours), needs, T0, MONTH) is expired, (needs, hours)
+
+
+async def test_the_sweep_removes_the_workspaces_of_runs_that_are_gone() -> None:
+    shelf = Shelf(
+        Info("workspaces/team/uid-ci-9/a/1.tar.gz", T0 - timedelta(hours=3)),
+        Info("workspaces/team/uid-ci-9/a/1.json", T0 - timedelta(hours=3)),
+        Info("workspaces/team/uid-ci-1/a/1.tar.gz", T0 - timedelta(hours=3)),
+        old("else/x"),
+    )
+    sweeper = Sweeper(Client(), shelf, SETTINGS, lambda: [run("ci-1")], lambda: T0)  # type: ignore[arg-type]
+    assert await sweeper.expire() == 2
+    assert shelf.deleted == ["workspaces/team/uid-ci-9/a/1.json", "workspaces/team/uid-ci-9/a/1.tar.gz"]
+
+
+def test_copies_that_were_left_behind_go_once_they_have_ended() -> None:
+    runs = [
+        run("ci-1"),
+        run("ci-debug-1", source=COPIED["source"]),
+        run("ci-debug-2", "Running", source=COPIED["source"]),
+    ]
+    assert [each["metadata"]["name"] for each in surplus(runs, 100)] == ["ci-debug-1"]

@@ -1,0 +1,183 @@
+"""Any pipeline, any outcomes, any order of what is seen, restarts at any moment: every run ends, and ends right."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from controller.operator.decision.actions import StartAttempt
+from controller.operator.decision.decide import Decision, decide
+from controller.operator.decision.settled_steps import settled
+from tests.unit.controller.operator.world import SETTINGS, World, step
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A pipeline, and for each step how its attempts end; the last of them stands for all further ones."""
+
+    steps: tuple[Json, ...]
+    outcomes: dict[str, tuple[str, ...]]
+    max_parallel: int | None
+    cancel_at: int | None
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> Plan:
+    count = draw(st.integers(1, 6))
+    names = [f"s{index}" for index in range(count)]
+    steps = []
+    for index, name in enumerate(names):
+        needs = draw(st.lists(st.sampled_from(names[:index]), unique=True, max_size=3)) if index else []
+        retries = draw(st.integers(0, 2))
+        policy = {"maxRetries": retries, "backoffSeconds": draw(st.sampled_from([0, 10]))}
+        steps.append(step(name, *needs, retryPolicy=policy, allowFailure=draw(st.booleans())))
+    ends = st.lists(st.sampled_from(["ok", "ok", "fail", "disrupt"]), min_size=1, max_size=3).map(tuple)
+    return Plan(
+        tuple(draw(st.permutations(steps))),
+        {name: draw(ends) for name in names},
+        draw(st.one_of(st.none(), st.integers(1, 3))),
+        draw(st.one_of(st.none(), st.none(), st.integers(0, 30))),
+    )
+
+
+class Simulation(World):
+    """The world with a will of its own: what happens next is drawn."""
+
+    def __init__(self, plan: Plan, data: st.DataObject) -> None:
+        more: dict[str, Any] = {"maxParallel": plan.max_parallel} if plan.max_parallel else {}
+        super().__init__(*plan.steps, **more)
+        self.plan, self.data = plan, data
+        self.written: Json = {}
+        self.begun: dict[tuple[str, int], int] = {}
+        self.needs = {s["name"]: s["dependsOn"] for s in plan.steps}
+        self.settled: frozenset[str] = frozenset()
+
+    def decide(self) -> Decision:
+        """What is decided on all that is to be seen, which is the same as without the steps that are settled."""
+        seen = self.observed()
+        views = {place: view for place, view in seen.attempts.items() if place[0] not in self.settled}
+        less = replace(seen, attempts=views, settled=self.settled)
+        known = {**self.run, "status": self.status}
+        decision = decide(known, self.pipeline, self.steps, seen, self.now, SETTINGS)
+        assert decide(known, self.pipeline, self.steps, less, self.now, SETTINGS) == decision
+        self.settled = settled(decision.status, less)
+        return decision
+
+    def turn(self) -> None:
+        """A look, perhaps one whose result or whose actions are lost, and something that happens in the cluster."""
+        crash = self.data.draw(st.sampled_from(["no"] * 6 + ["before writing", "amid acting", "after writing"]))
+        decision = self.decide()
+        self.check_starts(decision)
+        actions = list(self.data.draw(st.permutations(decision.actions)))
+        if crash == "amid acting":
+            actions = actions[: self.data.draw(st.integers(0, len(actions)))]
+        for action in actions:
+            self.act(action)
+            if isinstance(action, StartAttempt):
+                place = (action.step.slug, action.number)
+                self.begun[place] = self.begun.get(place, 0) + (self.started.count(place) > 0)
+        if crash in ("no", "after writing"):
+            self.status = decision.status
+            if self.data.draw(st.booleans()) or crash == "after writing":
+                self.written = self.status
+        if crash != "no":
+            # All memory is gone but the written status.
+            self.status, self.prepared, self.manifests, self.gone, self.seen = self.written, False, {}, set(), {}
+            self.settled = frozenset()
+            self.since = self.now
+        self.pass_time(self.data.draw(st.sampled_from([0, 1, 25])))
+        self.happen()
+
+    def check_starts(self, decision: Any) -> None:
+        for action in decision.actions:
+            if isinstance(action, StartAttempt) and (action.step.slug, action.number) not in self.jobs:
+                for need in action.step.depends_on:
+                    pods = [pod for (slug, _), pod in self.pods.items() if slug == need]
+                    skipped = next(s for s in decision.status["steps"] if s["name"] == need)["phase"] == "Skipped"
+                    assert pods or skipped, f"{action.step.name} begins before {need} has"
+                    assert not any(self.lives(place) for place in self.pods if place[0] == need)
+                slug, number = action.step.slug, action.number
+                assert number == 1 or (slug, number - 1) in self.jobs, "attempts are numbered one after the other"
+                assert not any(self.lives(place) for place in self.pods if place[0] == slug), "one at a time"
+
+    def happen(self) -> None:
+        """A log may reach its end, and any of the pods takes a step forward, or nothing does."""
+        open_logs = [place for place in self.pods if not self.lives(place) and place not in self.logs]
+        if open_logs and self.data.draw(st.booleans()):
+            self.logs[self.data.draw(st.sampled_from(sorted(open_logs)))] = {"lines": 1}
+        places = [place for place in self.jobs if place not in self.pods or self.lives(place)]
+        if not places:
+            return
+        place = self.data.draw(st.sampled_from(sorted(places)))
+        slug, number = place
+        if place not in self.pods:
+            self.pod(slug, number, phase="Pending")
+        elif self.pods[place]["status"]["phase"] == "Pending":
+            self.running(slug, number)
+        elif self.pods[place]["spec"]["activeDeadlineSeconds"] == 1:
+            self.ended(slug, 143, number)
+        else:
+            ends = self.plan.outcomes[slug]
+            end = ends[min(number, len(ends)) - 1]
+            if end == "disrupt" and number > 3:
+                end = "fail"
+            if end == "disrupt":
+                self.disrupted(slug, number)
+            else:
+                self.ended(slug, 0 if end == "ok" else 1, number)
+
+    def failed_above(self, name: str) -> bool:
+        """Whether a step that may not fail has failed anywhere upstream."""
+        return any(
+            (self.entry(need)["phase"] == "Failed" and not self.entry(need)["allowFailure"]) or self.failed_above(need)
+            for need in self.needs[name]
+        )
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(plan=plans(), data=st.data())
+def test_every_run_ends_and_ends_right(plan: Plan, data: st.DataObject) -> None:
+    world = Simulation(plan, data)
+    for turn in range(400):
+        if turn == plan.cancel_at:
+            world.cancel()
+        # From some turn on nothing is drawn any more, so that hypothesis does not run out of room.
+        if turn < 60:
+            world.turn()
+        else:
+            world.status = world.decide().status
+            world.look()
+            world.pass_time(5)
+            for _ in range(3):
+                calm(world)
+        if world.over:
+            break
+    assert world.over, world.status
+    if plan.cancel_at is None:
+        for name, phase in world.phases().items():
+            assert (phase == "Skipped") == world.failed_above(name)
+            assert phase in ("Succeeded", "Failed", "Skipped")
+        failed = [s for s in world.status["steps"] if s["phase"] == "Failed" and not s["allowFailure"]]
+        assert world.phase == ("Failed" if failed else "Succeeded")
+    for entry in world.status["steps"]:
+        numbers = [attempt["number"] for attempt in entry.get("attempts", [])]
+        assert numbers == list(range(1, len(numbers) + 1))
+        assert {number for slug, number in world.jobs if slug == entry["slug"]} <= set(numbers)
+    assert not [place for place in world.started if world.started.count(place) > 1 and place in world.jobs]
+
+
+def calm(world: Simulation) -> None:
+    """Every pod goes on by one, in order."""
+    for slug, number in [place for place in world.jobs if place not in world.pods or world.lives(place)]:
+        place = (slug, number)
+        if place not in world.pods or world.pods[place]["status"]["phase"] == "Pending":
+            world.running(slug, number)
+        else:
+            ends = world.plan.outcomes[slug]
+            code = 143 if world.pods[place]["spec"]["activeDeadlineSeconds"] == 1 else 0 if ends[-1] == "ok" else 1
+            world.ended(slug, code, number)

@@ -1,0 +1,174 @@
+"""The Job of an attempt: its shape, and what must not be in it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from controller.operator import names
+from controller.operator.cache.run_state import read_run
+from controller.operator.workload.job import StepPlan, build
+from tests.unit.controller.operator.world import SETTINGS, T0, run_of, step
+
+Json = dict[str, Any]
+ARCHIVE = {"source": {"archive": {"digest": f"sha256:{'0' * 64}"}}}
+
+
+def job_of(*steps: Json, of: int = -1, spec: Json | None = None, run_name: str = "ci-1", **pipeline: Any) -> Json:
+    run = run_of(steps, spec=spec, **pipeline)
+    run["metadata"]["name"] = run_name
+    state = read_run(run, T0)
+    wanted = state.steps[of]
+    return build(StepPlan(run, state.pipeline, wanted, 1, state.facts, state.upstream[wanted.name]), SETTINGS)
+
+
+def pod_of(job: Json) -> Json:
+    found: Json = job["spec"]["template"]["spec"]
+    return found
+
+
+def container_of(job: Json) -> Json:
+    [found] = pod_of(job)["containers"]
+    result: Json = found
+    return result
+
+
+def env_of(job: Json) -> dict[str, Any]:
+    return {entry["name"]: entry.get("value", entry.get("valueFrom")) for entry in container_of(job)["env"]}
+
+
+def test_a_job_makes_one_pod_once_and_belongs_to_its_run() -> None:
+    job = job_of(step("build"))
+    assert job["metadata"]["name"] == "ci-1--build-1"
+    assert job["spec"] | {"template": None} == {
+        "backoffLimit": 0,
+        "completions": 1,
+        "parallelism": 1,
+        "podReplacementPolicy": "Failed",
+        "template": None,
+    }
+    assert pod_of(job)["restartPolicy"] == "Never"
+    [owner] = job["metadata"]["ownerReferences"]
+    assert (owner["kind"], owner["uid"], owner["controller"]) == ("PipelineRun", "uid-1", True)
+    assert job["spec"]["template"]["metadata"] == {
+        "labels": job["metadata"]["labels"],
+        "annotations": {"c8s.dev/run-uid": "uid-1"},
+    }
+    assert job["metadata"]["labels"] == {
+        "c8s.dev/pipeline": "ci",
+        "c8s.dev/run": "ci-1",
+        "c8s.dev/step": "build",
+        "c8s.dev/attempt": "1",
+        "app.kubernetes.io/managed-by": "c8s",
+    }
+
+
+def test_a_step_that_fetches_and_hands_on_nothing_has_no_agents_and_no_token() -> None:
+    pod = pod_of(job_of(step("a")))
+    assert "initContainers" not in pod
+    assert [volume["name"] for volume in pod["volumes"]] == ["workspace"]
+    assert pod["automountServiceAccountToken"] is False
+
+
+def test_the_token_is_mounted_in_the_agents_only() -> None:
+    job = job_of(step("a", artifacts=["x"]), spec=ARCHIVE)
+    fetch, upload = pod_of(job)["initContainers"]
+    assert (fetch["name"], upload["name"], upload["restartPolicy"]) == ("fetch", "upload", "Always")
+    for agent in (fetch, upload):
+        assert {"name": "agent", "mountPath": "/var/run/c8s", "readOnly": True} in agent["volumeMounts"]
+        assert "limits" not in agent["resources"], "a CPU limit makes pods start slowly"
+    assert not [mount for mount in container_of(job)["volumeMounts"] if mount["name"] == "agent"]
+    assert "token" not in str(container_of(job)["env"])
+
+
+def test_a_step_gets_the_artifacts_of_all_steps_upstream() -> None:
+    steps = (step("a", artifacts=["x"]), step("b", "a"), step("c", "b"))
+    [fetch] = pod_of(job_of(*steps))["initContainers"]
+    assert {"name": "C8S_FETCH_ARTIFACTS", "value": "a"} in fetch["env"]
+    assert {"name": "C8S_FETCH_SOURCE", "value": "0"} in fetch["env"]
+
+
+def test_secrets_come_by_reference_and_never_as_values() -> None:
+    uses = [{"secretRef": "s", "key": "k", "envVar": "TOKEN"}, {"secretRef": "s", "key": "cert", "file": "a/cert"}]
+    job = job_of(step("a", secrets=uses, env={"OTHER": "1"}))
+    reference = env_of(job)["TOKEN"]["secretKeyRef"]
+    assert reference["name"] == "ci-1-secrets"
+    assert len(reference["key"]) == 32
+    [volume] = [volume for volume in pod_of(job)["volumes"] if volume["name"] == "secrets"]
+    assert [item["path"] for item in volume["secret"]["items"]] == ["a/cert"]
+    assert env_of(job)["C8S_SECRETS"] == "/var/run/c8s-secrets"
+
+
+def test_a_secret_takes_the_place_of_a_variable_of_the_same_name() -> None:
+    job = job_of(step("a", secrets=[{"secretRef": "s", "key": "TOKEN"}], env={"TOKEN": "plain"}))
+    found = [entry for entry in container_of(job)["env"] if entry["name"] == "TOKEN"]
+    assert len(found) == 1
+    assert "valueFrom" in found[0]
+
+
+def test_dollars_reach_the_shell_as_they_were_written() -> None:
+    job = job_of(step("a", commands=["echo $HOME $(date) $$"], env={"PRICE": "5$ $(HOME)"}))
+    *_, commands, wait_for, code_to = container_of(job)["command"]
+    assert commands == "echo $$HOME $$(date) $$$$"
+    assert (wait_for, code_to) == ("", "")
+    assert env_of(job)["PRICE"] == "5$$ $$(HOME)"
+
+
+def test_the_pods_own_deadline_is_only_the_last_resort() -> None:
+    assert pod_of(job_of(step("a", timeout="10m")))["activeDeadlineSeconds"] == 600 + 900
+
+
+def test_a_step_with_a_cache_has_agents_that_are_told_of_it_and_hears_its_exit_code() -> None:
+    cache = [{"key": "{{params.kind}}-{{hash go.sum}}", "paths": [".cache/{{matrix.go}}"]}]
+    matrix = {"dimensions": {"go": ["1.22"]}}
+    job = job_of(
+        step("a", cache=cache, matrix=matrix),
+        spec={"params": {"kind": "mod"}},
+        params=[{"name": "kind"}],
+    )
+    told = '[{"key": "mod-{{hash go.sum}}", "paths": [".cache/1.22"]}]'
+    for agent in pod_of(job)["initContainers"]:
+        environment = {entry["name"]: entry["value"] for entry in agent["env"]}
+        assert environment["C8S_CACHES"] == told, agent["name"]
+        assert environment["C8S_HANDOFF"] in [mount["mountPath"] for mount in agent["volumeMounts"]]
+    assert [agent["name"] for agent in pod_of(job)["initContainers"]] == ["fetch", "upload"]
+    assert container_of(job)["command"][-2:] == [names.READY_FILE, names.EXIT_FILE]
+    assert pod_of(job)["terminationGracePeriodSeconds"] == 600
+    writable = [mount["name"] for mount in container_of(job)["volumeMounts"] if not mount.get("readOnly")]
+    assert writable == ["workspace", "exit"]
+
+
+def test_a_pod_that_uploads_is_given_the_time_for_it() -> None:
+    assert pod_of(job_of(step("a", artifacts=["x"])))["terminationGracePeriodSeconds"] == 600
+    assert pod_of(job_of(step("a")))["terminationGracePeriodSeconds"] == 40
+
+
+def test_resources_are_request_and_limit() -> None:
+    resources = container_of(job_of(step("a", resources={"cpu": "500m", "memory": "1Gi"})))["resources"]
+    assert resources["requests"] == resources["limits"] == {"cpu": "500m", "memory": "1Gi"}
+
+
+def test_the_working_directory_is_below_the_workspace() -> None:
+    assert container_of(job_of(step("a")))["workingDir"] == "/workspace"
+    assert container_of(job_of(step("a", workingDir="src/app")))["workingDir"] == "/workspace/src/app"
+
+
+@pytest.mark.parametrize("slug", ["a" * 40, "a"])
+@pytest.mark.parametrize("run", ["r" * 60 + "-1", "ci-1"])
+def test_names_fit_however_long_their_parts(run: str, slug: str) -> None:
+    job = job_of(step(slug), run_name=run)
+    assert len(job["metadata"]["name"]) <= 57, "the Job controller adds six characters for its pod"
+    assert len(names.secrets_name(run)) <= 63
+    assert len(names.agent_secret_name(run)) <= 63
+
+
+def test_long_names_that_differ_at_the_end_stay_different() -> None:
+    run = "r" * 60
+    assert len({names.job_name(run, "a", number) for number in (1, 2, 11)}) == 3
+    assert names.job_name(run, "a", 1) == names.job_name(run, "a", 1)
+
+
+def test_no_two_runs_and_steps_come_to_the_same_name() -> None:
+    assert names.job_name("ci-1", "2-a", 1) != names.job_name("ci-1-2", "a", 1)
+    assert names.job_name("ci", "a-b", 1) != names.job_name("ci-a", "b", 1)

@@ -1,0 +1,139 @@
+"""What lint finds in files that can be read: each problem with its place and what would be right."""
+
+# ruff: noqa: E501 - a row for each case is read more easily than a wrapped one
+
+from __future__ import annotations
+
+import pytest
+
+from controller.pipeline.lint import check_definition, lint
+from tests.unit.controller.pipeline.files import GOOD, HEAD, STEP, messages, said, two_steps
+
+
+def test_a_good_file_has_no_problems() -> None:
+    assert said(GOOD) == []
+    assert said(two_steps(second="dependsOn: [a]")) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "words"),
+    [
+        (GOOD + "maxparallel: 2\n", "7:1 error unknown-field", "did you mean `maxParallel`?"),
+        (GOOD + "    dependson: [a]\n", "7:5 error unknown-field", "unknown field `dependson` in the step `a` | did you mean `dependsOn`?"),
+        (GOOD + "    branches: [main]\n", "7:5 error unknown-field", "`branches` belongs to the pipeline, not to a step"),
+        (GOOD + "image: x\n", "7:1 error unknown-field", "`image` belongs to a step"),
+        (GOOD.replace("    image: busybox:1.36\n", ""), "4:5 error missing-field", "`image` is missing in the step `a` | add `image:`"),
+        (GOOD.replace("    commands: ['true']\n", ""), "4:5 error missing-field", "`commands` is missing in the step `a`"),
+        (GOOD.replace("['true']", "[]"), "6:15 error wrong-value", "needs at least 1 entry"),
+        (GOOD.replace("['true']", "make"), "6:15 error wrong-type", '`steps[0].commands` must be a list, not "make" | write a list: [make]'),
+        (GOOD.replace("['true']", "\n    - echo a: b"), "7:7 error wrong-type", "a text with `: ` in it needs quotes"),
+        (GOOD.replace("version: v1alpha1\n", ""), "1:1 error missing-field", "add `version: v1alpha1`"),
+        (GOOD.replace("v1alpha1", "v1alpha2"), "1:10 error wrong-value", '`version` must be v1alpha1, not "v1alpha2"'),
+        (GOOD.replace("name: a", "name: Unit Tests"), "4:11 error wrong-form", "did you mean `unit-tests`?"),
+        (GOOD.replace("name: a", 'name: "a\\n"'), "4:11 error wrong-form", "lower-case letters"),
+        (GOOD + "    timeout: 10\n", "7:14 error wrong-form", "such as 30s, 10m or 2h"),
+        (GOOD + "    allowFailure: 'true'\n", "7:19 error wrong-type", "leave the quotes out"),
+        (GOOD + "maxParallel: 1.0\n", "7:14 error wrong-type", "must be a whole number, not 1.0"),
+        (GOOD + "events: [pull-request]\n", "7:10 error wrong-value", "did you mean `pull_request`?"),
+        (GOOD + "    image:\n", "7:5 error duplicate-key", "the first is on line 5"),
+        (GOOD.replace("busybox:1.36", ""), "5:5 error wrong-type", "must be a text, not empty"),
+        (GOOD + "    dependsOn:\n", "7:5 hint empty-field", "`dependsOn` is empty"),
+        (GOOD + "env: {1A: x}\n", "7:7 error wrong-form", "`1A` can't be a name in `env`"),
+        (GOOD + "env: [{name: A, value: x}, {name: A, value: y}]\n", "7:35 error duplicate-variable", "the first is on line 7"),
+        (GOOD + "env: {CI: 'false'}\n", "7:7 warning reserved-variable", "is set by c8s"),
+        (two_steps().replace("name: b", "name: a"), "7:11 error duplicate-step", "two steps named `a`; the first is on line 4"),
+        (two_steps(second="dependsOn: [A]"), "10:17 error unknown-dependency", "there is no step `A` | did you mean `a`?"),
+        (two_steps(second="dependsOn: [b]"), "10:17 error self-dependency", "depends on itself"),
+        (two_steps(second="dependsOn: [a, a]"), "10:20 warning duplicate-dependency", "listed twice"),
+        (two_steps("dependsOn: [b]", "dependsOn: [a]"), "7:17 error cycle", "these steps wait for each other: a -> b -> a"),
+        (GOOD.replace("'true'", "'echo {{params.x}}'"), "6:16 error template-in-command", 'use the environment variable instead: "$PARAM_X"'),
+        (GOOD.replace("'true'", "'echo {{ run.branch }}'"), "6:16 error template-in-command", '"$C8S_BRANCH"'),
+        (GOOD.replace("'true'", "'echo ${matrix.go-version}'"), "6:16 error template-in-command", '"$MATRIX_GO_VERSION"'),
+        (GOOD.replace("busybox:1.36", "'go:{{matrix.go}}'"), "5:12 error unknown-variable", "there is no variable `matrix.go` here"),
+        (GOOD + "    env: {A: '{{run.comit}}'}\n", "7:14 error unknown-variable", "did you mean `run.commit`?"),
+        (GOOD + "    workingDir: '{{run.name}}'\n", "7:17 error template-not-here", "not filled in this field"),
+        (GOOD + "    timeout: 0s\n", "7:14 warning timeout-zero", "ends it at once"),
+        (GOOD + "    timeout: 2h\ntimeout: 1h\n", "7:14 warning timeout-beyond-run", "the step may take 2h, but the whole run only 1h"),
+        (GOOD + "    timeout: 9000h\n", "7:14 error timeout-too-long", "at most a year (8760h)"),
+        (two_steps("timeout: 40m", "timeout: 40m\ndependsOn: [a]") + "timeout: 1h\n", "13:10 hint timeout-critical-path", "add up to 1h20m, more than the run's 1h"),
+        (GOOD + "    artifacts: [/etc/passwd]\n", "7:17 error artifact-outside", "does not stay below the workspace"),
+        (GOOD + "    artifacts: [a/../../b]\n", "7:17 error artifact-outside", "without a leading / and without .."),
+        (GOOD + "    workingDir: ../x\n", "7:17 error working-dir-outside", "leads out"),
+        (GOOD + "    secrets: [{secretRef: s, key: tls.crt}]\n", "7:35 warning secret-variable", "`envVar: TLS_CRT`"),
+        (GOOD + "    secrets: [{secretRef: s, key: K}, {secretRef: t, key: K}]\n", "7:59 error secret-clash", "two secrets end up in the variable `K`"),
+        (GOOD + "    secrets: [{secretRef: s, key: K, file: ../K}]\n", "7:44 error secret-file", "$C8S_SECRETS"),
+        (GOOD + "    env: {K: v}\n    secrets: [{secretRef: s, key: K}]\n", "8:35 warning secret-variable", "the secret wins"),
+        (GOOD.replace("'true'", "'echo $K'") + "    secrets: [{secretRef: s, key: K}]\n", "6:16 warning secret-printed", "prints the secret `K`"),
+        (GOOD.replace("'true'", "'set -ex'") + "    secrets: [{secretRef: s, key: K}]\n", "6:16 warning secret-traced", "tracing"),
+        (GOOD.replace("busybox:1.36", "busybox"), "5:12 hint image-tag", "such as busybox:1.2"),
+        (GOOD.replace("busybox:1.36", "localhost:5000/busybox"), "5:12 hint image-tag", "no fixed tag"),
+        (GOOD + "params: [{name: t, default: dve, options: [dev]}]\n", "7:29 error param-default", "did you mean `dev`?"),
+        (GOOD + "params: [{name: t}, {name: T}]\n", "7:28 error duplicate-param", "both would be $PARAM_T"),
+        (GOOD + "matrix: {dimensions: {a: [x]}, exclude: [{a: y}]}\n", "7:42 warning exclude-nothing", "`a` has: x"),
+        (GOOD + "matrix: {dimensions: {a: [x]}, exclude: [{a: x}]}\n", "7:9 error matrix-empty", "no step would be left"),
+        (GOOD + "matrix: {}\n", "7:9 error missing-field", "no `dimensions`"),
+        (GOOD + "matrix: {dimensions: {a: [x, x]}}\n", "7:30 warning matrix-duplicate", "counts once"),
+        (GOOD + "    matrix: {dimensions: {a: [y]}}\nmatrix: {dimensions: {a: [x]}}\n", "7:27 error matrix-duplicate", "the pipeline's matrix has `a` too"),
+        (GOOD + "    conditional: {when: always, onSuccess: false}\n", "7:33 error when-twice", "say the same thing"),
+        (GOOD + "    conditional: {event: tag}\n", "7:26 warning never-runs", "the pipeline has no event `tag`"),
+        (GOOD + "    conditional: {event: psuh}\n", "7:26 warning never-runs", "did you mean `push`?"),
+        (GOOD + "    conditional: {branch: dev}\nbranches: [main, 'release/*']\n", "7:27 warning never-runs", "no run starts on the branch `dev`"),
+        (GOOD + "    conditional: {when: failure}\n", "7:25 warning never-runs", "add `dependsOn`"),
+        (GOOD + "    resources: {memory: 512m}\n", "7:25 warning resources-unlikely", "did you mean `512Mi`?"),
+        (GOOD + "    resources: {cpu: 1000}\n", "7:22 warning resources-unlikely", "did you mean `1000m`?"),
+        (GOOD.replace("'true'", '"a\\0b"'), "6:16 error nul-character", "can't be passed to a program"),
+    ],
+)  # fmt: skip
+def test_a_problem_has_a_place_a_code_and_what_would_be_right(text: str, expected: str, words: str) -> None:
+    assert said(text) == [expected]
+    assert words in messages(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        GOOD.replace("'true'", "\"docker ps --format '{{.Names}}' && helm template '{{ .Values.x }}'\""),
+        GOOD.replace("'true'", "'echo $K | docker login'") + "    secrets: [{secretRef: s, key: K}]\n",
+        GOOD.replace("'true'", "'echo $KEY'") + "    secrets: [{secretRef: s, key: K}]\n",
+        GOOD.replace("busybox:1.36", "busybox@sha256:abc"),
+        GOOD + "    conditional: {branch: 'release/*'}\nbranches: ['rel*']\n",
+        GOOD + "    env: {A: '{{params.p}} {{run.number}}'}\nparams: [{name: p, default: 3.10}]\n",
+        GOOD + "env:\n  spring.datasource.url: x\n",
+        GOOD + "    artifacts: ['./dist/', '**/*.xml']\n",
+    ],
+)
+def test_what_is_right_is_left_alone(text: str) -> None:
+    assert said(text) == []
+
+
+def test_several_mistakes_are_reported_together_in_their_order() -> None:
+    text = HEAD + "maxparallel: 1\n" + STEP.replace("image", "imgae") + "    dependsOn: [b]\n"
+    assert said(text) == ["3:1 error unknown-field", "5:5 error missing-field", "6:5 error unknown-field", "8:17 error unknown-dependency"]  # fmt: skip
+
+
+def test_more_than_300_steps_after_the_matrix_are_refused_and_300_are_not() -> None:
+    values = ", ".join(f"v{n}" for n in range(100))
+    steps = "".join(f"  - {{name: s{n}, image: 'b:1', commands: [x]}}\n" for n in range(3))
+    text = HEAD + f"matrix: {{dimensions: {{a: [{values}]}}}}\nsteps:\n" + steps
+    assert said(text) == []
+    assert said(text.replace("v99]", "v99, v100]")) == ["4:1 error too-many-steps"]
+
+
+def test_names_that_a_matrix_would_give_twice_are_refused() -> None:
+    text = GOOD + 'matrix: {dimensions: {a: ["1", "1, b=2"], b: ["2, b=3", "3"]}}\n'
+    assert said(text) == ["4:5 error matrix-ambiguous"]
+
+
+def test_only_a_file_without_errors_gives_a_pipeline() -> None:
+    assert lint(GOOD + "x: 1\n").pipeline is None
+    warned = lint(GOOD + "    timeout: 0s\n")
+    assert warned.problems
+    assert warned.pipeline is not None
+    assert "version" not in warned.pipeline
+
+
+def test_a_definition_is_checked_like_a_file() -> None:
+    step = {"name": "a", "image": "b:1", "commands": ["true"], "dependsOn": ["b"]}
+    (problem,) = check_definition({"name": "x", "steps": [step]})
+    assert (problem.path, problem.code) == ("steps[0].dependsOn[0]", "unknown-dependency")
+    assert [p.code for p in check_definition({"name": "x", "steps": [step | {"env": {"A": 1}, "dependsOn": []}]})] == ["wrong-type"]  # fmt: skip

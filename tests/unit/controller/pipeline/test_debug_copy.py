@@ -1,0 +1,95 @@
+"""A step of a pipeline as a pipeline that only waits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from controller.pipeline.debug_copy import copy_of_step
+from controller.pipeline.graph.expand import expand
+from controller.pipeline.lint import check_definition
+from controller.pipeline.model import Pipeline
+from controller.pipeline.variables import RunFacts, step_environment
+
+RICH: dict[str, Any] = {
+    "name": "shop",
+    "params": [{"name": "target", "default": "dev"}],
+    "env": {"SHARED": "{{params.target}}"},
+    "matrix": {"dimensions": {"os": ["linux", "mac"]}, "exclude": [{"os": "mac"}]},
+    "concurrency": {"group": "g"},
+    "maxParallel": 1,
+    "keepOnFailure": True,
+    "steps": [
+        {"name": "build", "image": "b:1", "commands": ["make"], "artifacts": ["dist/*"]},
+        {
+            "name": "test",
+            "image": "i:{{matrix.py}}",
+            "commands": ["pytest"],
+            "dependsOn": ["build"],
+            "matrix": {"dimensions": {"py": ["3.11", "3.12"], "db": ["a"]}},
+            "env": {"OWN": "{{matrix.os}}-{{run.number}}"},
+            "secrets": [{"secretRef": "s", "key": "k", "file": "f"}],
+            "resources": {"cpu": "1"},
+            "services": [{"name": "db", "image": "p:1", "commands": ["x"], "ready": {"port": 1}}],
+            "workingDir": "sub",
+            "cache": [{"key": "k", "paths": [".c"]}],
+            "artifacts": ["x"],
+            "conditional": {"branch": "main"},
+            "retryPolicy": {"maxRetries": 2},
+            "allowFailure": True,
+            "timeout": "5m",
+        },
+    ],
+}
+FACTS = RunFacts("shop-3", "3", "c", "b", {"target": "prod"})
+PIPELINE = Pipeline.model_validate(RICH)
+
+
+def the(name: str) -> Any:
+    return next(step for step in expand(PIPELINE) if step.name == name)
+
+
+def test_a_copy_has_the_surroundings_of_the_step_and_none_of_its_doings() -> None:
+    step = the("test (os=linux, py=3.12, db=a)")
+    definition = copy_of_step(PIPELINE, step.slug, 3600)
+    assert definition is not None
+    assert not check_definition(definition)
+    [copied] = expand(Pipeline.model_validate(definition))
+    assert (copied.name, copied.slug, copied.matrix, copied.depends_on) == (step.name, step.slug, step.matrix, ())
+    assert copied.step.commands == ["exec sleep 3600"]
+    for field in ("image", "secrets", "resources", "services", "working_dir", "env"):
+        assert getattr(copied.step, field) == getattr(step.step, field), field
+    kept = {"name", "image", "commands", "env", "secrets", "resources", "services", "workingDir", "timeout", "matrix"}
+    assert definition["steps"][0].keys() == kept
+    assert definition.keys() == {"name", "params", "env", "matrix", "timeout", "steps"}
+
+
+def test_the_environment_is_that_of_the_step() -> None:
+    step = the("test (os=linux, py=3.11, db=a)")
+    pipeline = Pipeline.model_validate(copy_of_step(PIPELINE, step.slug, 60))
+    [copied] = expand(pipeline)
+
+    def environment(of: Pipeline, each: Any) -> dict[str, str]:
+        return step_environment(of, each.step, FACTS, each.matrix, attempt=2, name=each.name, workspace="/workspace")
+
+    assert environment(pipeline, copied) == environment(PIPELINE, step)
+
+
+def test_a_copy_ends_by_itself_also_when_it_never_begins() -> None:
+    definition = copy_of_step(PIPELINE, the("build (os=linux)").slug, 600)
+    assert definition is not None
+    assert (definition["steps"][0]["timeout"], definition["timeout"]) == ("660s", "2400s")
+
+
+@pytest.mark.parametrize("name", ["a", "a" * 63, "a" * 56 + "-b"])
+def test_copies_have_a_name_of_their_own_that_fits(name: str) -> None:
+    pipeline = PIPELINE.model_copy(update={"name": name})
+    definition = copy_of_step(pipeline, the("build (os=linux)").slug, 60)
+    assert definition is not None
+    assert definition["name"].endswith("-debug")
+    assert not check_definition(definition)
+
+
+def test_of_a_step_that_there_is_not_there_is_no_copy() -> None:
+    assert copy_of_step(PIPELINE, "source", 60) is None

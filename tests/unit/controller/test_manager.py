@@ -1,0 +1,144 @@
+"""The process around the roles: its key, its socket, its log, and what the failure of a part does."""
+
+import asyncio
+import json
+import logging
+import socket
+import stat
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from controller.kube import KubeClient
+from controller.kube.client import Server
+from controller.main import JsonLines, main
+from controller.manager import PartFailedError, Process, agent_key, listener, url_of
+from controller.settings import Settings, SettingsError, read
+from controller.storage import DirectoryStore
+
+
+def settings(folder: Path, *more: str) -> Settings:
+    least = ["--store", "file:///s", "--agent-command", "agent", "--agent-key-file", str(folder / "key")]
+    return read([*least, *more], {})
+
+
+def test_the_key_is_made_once_and_for_its_owner_only(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    key = agent_key(file)
+    assert len(key) == 32
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert agent_key(file) == key
+
+
+def test_processes_that_start_at_once_have_one_key(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        keys = set(pool.map(agent_key, [tmp_path / "key"] * 32))
+    assert len(keys) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["key"]
+
+
+@pytest.mark.parametrize("content", [b"", b"short"])
+def test_a_key_that_is_too_short_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "key").write_bytes(content)
+    with pytest.raises(SettingsError, match="too few"):
+        agent_key(tmp_path / "key")
+
+
+def test_a_key_that_can_not_be_read_or_made_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="--agent-key-file"):
+        agent_key(tmp_path / "nowhere" / "key")
+
+
+def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(SettingsError, match=f"127.0.0.1:{port}"):
+            listener(settings(tmp_path, "--port", str(port)))
+
+
+def test_an_inherited_socket_that_is_none_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="--listen-fd"):
+        listener(settings(tmp_path, "--listen-fd", "999"))
+
+
+def test_the_address_of_a_socket_is_one_to_connect_to() -> None:
+    with socket.create_server(("0.0.0.0", 0)) as everywhere:
+        assert url_of(everywhere) == f"http://127.0.0.1:{everywhere.getsockname()[1]}"
+
+
+def test_a_log_line_stays_one_line() -> None:
+    record = logging.LogRecord("c8s", logging.INFO, __file__, 1, "a %s", ("b\nc\u2028\x1b[31m",), None)
+    record.run = "hello\n1"
+    line = JsonLines().format(record)
+    assert "\n" not in line
+    assert "\x1b" not in line
+    found = json.loads(line)
+    assert (found["message"], found["run"], found["level"]) == ("a b\nc\u2028\x1b[31m", "hello\n1", "info")
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (("--store", "ftp://x"), "ftp://x"),
+        (("--kubeconfig", "/no/such/file"), "/no/such/file"),
+        (("--role", "cook"), "--role"),
+    ],
+)
+def test_settings_that_make_no_sense_end_with_2(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    change: tuple[str, str],
+    says: str,
+) -> None:
+    monkeypatch.setattr("controller.main.start_logging", lambda level: None)
+    values = {"--store": f"file://{tmp_path}/s", "--agent-command": "agent", "--agent-key-file": str(tmp_path / "key")}
+    values |= {"--port": "0", "--kubeconfig": "/no/such/file", change[0]: change[1]}
+    assert main([word for pair in values.items() for word in pair]) == 2
+    assert says in capsys.readouterr().err
+
+
+def process(folder: Path, stop: asyncio.Event) -> Process:
+    client = KubeClient(Server("http://127.0.0.1:9", lambda: None))
+    store = DirectoryStore(folder, b"k" * 32, "http://x")
+    return Process(settings(folder), client, store, b"k" * 32, "http://127.0.0.1:1", stop)
+
+
+async def test_a_part_that_fails_ends_the_process_with_1_and_one_clear_line(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken() -> None:
+        raise ExceptionGroup("", [OSError("the disk is gone")])
+
+    async def answers() -> None: ...
+
+    found = process(tmp_path, asyncio.Event())
+    monkeypatch.setattr(found, "_kubernetes_answers", answers)
+    monkeypatch.setattr(found, "_parts", lambda: {"operator": broken})
+    assert await asyncio.wait_for(found.run(None), 5) == 1
+    critical = [record for record in caplog.records if record.levelname == "CRITICAL"]
+    assert [record.getMessage() for record in critical] == [
+        "operator failed, so the process ends: OSError: the disk is gone"
+    ]
+
+
+async def test_a_part_that_just_ends_is_a_failure_too(tmp_path: Path) -> None:
+    async def ends() -> None: ...
+
+    with pytest.raises(PartFailedError):
+        await process(tmp_path, asyncio.Event())._part("runs", ends())
+
+
+async def test_being_told_to_stop_is_no_failure(tmp_path: Path) -> None:
+    stop = asyncio.Event()
+    stop.set()
+    assert await asyncio.wait_for(process(tmp_path, stop).run(None), 5) == 0
+
+
+def test_what_starts_slowly_is_not_imported_before_it_is_needed() -> None:
+    code = "import sys, controller.manager; print(*{'boto3', 'kubernetes', 'prometheus_client'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""

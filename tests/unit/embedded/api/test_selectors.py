@@ -1,0 +1,85 @@
+"""Selectors choose what a real server would choose."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from embedded.api.selectors import field_predicate, label_predicate, predicate
+from embedded.api.status_errors import ApiError
+
+_NAMES = st.from_regex(r"[a-z]([a-z0-9-]{0,5}[a-z0-9])?", fullmatch=True).filter(lambda s: s not in ("in", "notin"))
+_LABELS = st.dictionaries(_NAMES, _NAMES, max_size=4)
+
+
+def _with(labels: dict[str, str]) -> dict[str, Any]:
+    return {"metadata": {"name": "x", "namespace": "ns", "labels": labels}}
+
+
+def _chosen(selector: str, labels: dict[str, str]) -> bool:
+    matches = label_predicate(selector)
+    return matches is None or matches(_with(labels))
+
+
+@pytest.mark.parametrize(
+    ("selector", "labels", "chosen"),
+    [
+        ("", {}, True),
+        ("a=b", {"a": "b"}, True),
+        ("a==b", {"a": "c"}, False),
+        ("a!=b", {}, True),
+        ("a in (b, c)", {"a": "c"}, True),
+        ("a notin (b)", {}, True),
+        ("a", {"a": ""}, True),
+        ("!a", {"a": ""}, False),
+        ("a=", {"a": ""}, True),
+        ("example.com/a=b,c", {"example.com/a": "b", "c": "d"}, True),
+        ("example.com/a=b,c", {"example.com/a": "b"}, False),
+    ],
+)
+def test_label_selectors(selector: str, labels: dict[str, str], chosen: bool) -> None:
+    assert _chosen(selector, labels) is chosen
+
+
+@pytest.mark.parametrize("selector", ["a in (", "a in b", "a b", "=b", "a,,b", "a=b,", "in (x)", "!", "a in (b", "(a)"])
+def test_what_cannot_be_parsed_is_a_bad_request(selector: str) -> None:
+    with pytest.raises(ApiError) as told:
+        label_predicate(selector)
+    assert told.value.code == 400
+
+
+@given(_LABELS, _LABELS)
+def test_equality_selects_exactly_the_objects_that_have_all_the_labels(
+    wanted: dict[str, str], labels: dict[str, str]
+) -> None:
+    selector = ",".join(f"{key}={value}" for key, value in wanted.items())
+    assert _chosen(selector, labels) is (wanted.items() <= labels.items())
+
+
+@given(_NAMES, st.sets(_NAMES, min_size=1, max_size=3), _LABELS)
+def test_notin_is_the_opposite_of_in(key: str, values: set[str], labels: dict[str, str]) -> None:
+    listed = ",".join(sorted(values))
+    assert _chosen(f"{key} in ({listed})", labels) is not _chosen(f"{key} notin ({listed})", labels)
+
+
+@given(st.text('ab=!,()in \t\x00"é./', max_size=20))
+def test_any_text_is_a_selector_or_a_bad_request(text: str) -> None:
+    code = 0
+    try:
+        predicate(text, text, "pods")
+    except ApiError as error:
+        code = error.code
+    assert code in (0, 400)
+
+
+def test_fields_are_those_a_real_server_knows() -> None:
+    pod = {"metadata": {"name": "p"}, "status": {"phase": "Running"}}
+    running = field_predicate("status.phase=Running,metadata.name!=q", "pods")
+    assert running is not None
+    assert running(pod)
+    with pytest.raises(ApiError) as told:
+        field_predicate("spec.image=x", "pods")
+    assert told.value.code == 400

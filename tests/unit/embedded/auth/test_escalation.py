@@ -1,0 +1,137 @@
+"""Nobody gives away more than they have, and aggregated roles have what others have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from embedded.api.scheme import (
+    CLUSTER_ROLES,
+    ROLE_BINDINGS,
+    ROLES,
+    SELF_SUBJECT_RULES_REVIEWS,
+    SERVICE_ACCOUNTS,
+    TOKEN_REVIEWS,
+)
+from embedded.api.status_errors import ApiError
+from embedded.auth.escalation import EscalationGuard
+from embedded.auth.rbac import Authorizer
+from embedded.auth.reviews import answer
+from embedded.auth.tokens import AUDIENCE, Authenticator, User
+from embedded.controllers.clusterrole_aggregation import gathered
+from embedded.registry import prepare
+from embedded.registry.options import Write
+from embedded.registry.registry import Registry
+from tests.unit.embedded.conftest import NOW
+
+Json = dict[str, Any]
+JOE = User("joe", groups=("system:authenticated",))
+_RBAC = "rbac.authorization.k8s.io"
+_READ = {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"]}
+
+
+def _role(registry: Registry, name: str, *rules: Json) -> None:
+    registry.create(ROLES, {"metadata": {"name": name}, "rules": list(rules)}, namespace="default")
+
+
+def _bind(role: str, name: str = "b") -> Json:
+    return {
+        "metadata": {"name": name},
+        "roleRef": {"kind": "Role", "name": role, "apiGroup": _RBAC},
+        "subjects": [{"kind": "User", "name": "joe", "apiGroup": _RBAC}],
+    }
+
+
+def _try(registry: Registry, resource: Any, obj: Json) -> None:
+    change = prepare.new(registry, resource, obj, "default", Write())
+    EscalationGuard(registry, Authorizer(registry)).check(JOE, change)
+
+
+@pytest.fixture
+def reader(registry: Registry) -> Registry:
+    """A registry in which joe may get and list pods."""
+    _role(registry, "reader", _READ)
+    registry.create(ROLE_BINDINGS, _bind("reader"), namespace="default")
+    return registry
+
+
+def test_a_role_may_hold_what_its_writer_may_do(reader: Registry) -> None:
+    _try(reader, ROLES, {"metadata": {"name": "r"}, "rules": [{**_READ, "verbs": ["get"]}]})
+
+
+def test_a_role_may_not_hold_more(reader: Registry) -> None:
+    with pytest.raises(ApiError) as told:
+        _try(reader, ROLES, {"metadata": {"name": "r"}, "rules": [{**_READ, "verbs": ["get", "delete"]}]})
+    assert told.value.code == 403
+    assert told.value.message == (
+        'roles.rbac.authorization.k8s.io "r" is forbidden: user "joe" (groups=["system:authenticated"]) is attempting '
+        "to grant RBAC permissions not currently held:\n"
+        '{APIGroups:[""], Resources:["pods"], Verbs:["get" "delete"]}'
+    )
+
+
+def test_a_binding_hands_out_only_what_its_writer_has(reader: Registry) -> None:
+    _role(reader, "owner", {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]})
+    _try(reader, ROLE_BINDINGS, _bind("reader", "fine"))
+    with pytest.raises(ApiError, match="not currently held"):
+        _try(reader, ROLE_BINDINGS, _bind("owner", "too-much"))
+
+
+@pytest.mark.parametrize(("verb", "resource"), [("escalate", ROLES), ("bind", ROLE_BINDINGS)])
+def test_who_was_given_the_right_to_may_give_more(reader: Registry, verb: str, resource: Any) -> None:
+    _role(reader, "owner", {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]})
+    _role(reader, "giver", {"apiGroups": [_RBAC], "resources": ["roles"], "verbs": [verb]})
+    reader.create(ROLE_BINDINGS, _bind("giver", "g"), namespace="default")
+    everything = {"metadata": {"name": "all"}, "rules": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]}
+    _try(reader, resource, everything if resource is ROLES else _bind("owner", "all"))
+
+
+def test_a_change_that_gives_nothing_needs_no_right(reader: Registry) -> None:
+    _role(reader, "owner", {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]})
+    label = {"metadata": {"labels": {"a": "b"}}}
+    change = prepare.patched(reader, ROLES, "default", "owner", label, "merge", Write())
+    EscalationGuard(reader, Authorizer(reader)).check(JOE, change)
+
+
+def test_an_aggregated_role_has_the_rules_of_those_it_selects() -> None:
+    def role(name: str, rules: list[Json], **labels: str) -> Json:
+        return {"metadata": {"name": name, "labels": labels}, "rules": rules}
+
+    whole: Json = {
+        "metadata": {"name": "whole"},
+        "aggregationRule": {"clusterRoleSelectors": [{"matchLabels": {"part": "yes"}}]},
+    }
+    parts = [role("b", [_READ, {"verbs": ["b"]}], part="yes"), role("a", [_READ], part="yes"), role("c", [{}])]
+    assert gathered(whole, [*parts, whole]) == [_READ, {"verbs": ["b"]}]
+
+
+def test_the_rules_of_somebody_are_listed(reader: Registry) -> None:
+    reader.create(CLUSTER_ROLES, {"metadata": {"name": "unbound"}, "rules": [{**_READ, "verbs": ["delete"]}]})
+    review = answer(
+        SELF_SUBJECT_RULES_REVIEWS, {"spec": {"namespace": "default"}}, "", JOE, _nobody(reader), Authorizer(reader)
+    )
+    assert {"verbs": ["get", "list"], "apiGroups": [""], "resources": ["pods"]} in review["status"]["resourceRules"]
+    assert all("delete" not in rule["verbs"] for rule in review["status"]["resourceRules"])
+    assert review["status"]["incomplete"] is False
+
+
+def _nobody(registry: Registry) -> Authenticator:
+    return Authenticator(registry, {}, b"key", lambda: NOW)
+
+
+@pytest.mark.parametrize(
+    ("meant_for", "asked_by", "good"),
+    [([AUDIENCE], [], True), (["there"], [], False), (["there"], ["there", "x"], True), (["there"], ["x"], False)],
+)
+def test_a_token_is_good_for_those_it_is_meant_for(
+    registry: Registry, meant_for: list[str], asked_by: list[str], good: bool
+) -> None:
+    registry.create(SERVICE_ACCOUNTS, {"metadata": {"name": "bot"}}, namespace="default")
+    authenticator = _nobody(registry)
+    token = authenticator.issue("default", "bot", 600, meant_for)["status"]["token"]
+    spec = {"token": token, "audiences": asked_by}
+    status = answer(TOKEN_REVIEWS, {"spec": spec}, "", JOE, authenticator, Authorizer(registry))["status"]
+    assert status.get("authenticated", False) is good
+    assert status.get("audiences") == (["there"] if good and asked_by else [AUDIENCE] if good else None)
+    assert (authenticator.user_of(token) is not None) is (AUDIENCE in meant_for)

@@ -1,0 +1,29 @@
+"""A registry over a database of its own, at a time that stands still."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from embedded.api.scheme import NAMESPACES
+from embedded.registry.registry import Registry
+from embedded.storage.sqlite import Store
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store(tmp_path / "cluster.db")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def registry(store: Store) -> Registry:
+    made = Registry(store, clock=lambda: NOW, pick=lambda: "abcde")
+    made.create(NAMESPACES, {"metadata": {"name": "default"}})
+    return made

@@ -1,0 +1,257 @@
+"""Custom resources are completed, pruned and checked by their schema."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from embedded.crd import definition_schema, schema_validation, structural
+
+_SPEC = {
+    "type": "object",
+    "required": ["size"],
+    "properties": {
+        "size": {"type": "integer", "minimum": 1, "maximum": 10},
+        "colour": {"type": "string", "enum": ["red", "blue"], "default": "red"},
+        "tags": {"type": "array", "maxItems": 2, "items": {"type": "string", "pattern": "^[a-z]+$"}},
+        "extra": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
+        "either": {"x-kubernetes-int-or-string": True},
+        "env": {"type": "object", "additionalProperties": {"type": "string"}},
+        "fixed": {
+            "type": "string",
+            "x-kubernetes-validations": [{"rule": "self == oldSelf", "message": "fixed is immutable"}],
+        },
+        "nested": {"type": "object", "default": {}, "properties": {"n": {"type": "integer", "default": 3}}},
+    },
+}
+SCHEMA = {"type": "object", "properties": {"spec": _SPEC}}
+
+
+def _widget(**spec: Any) -> dict[str, Any]:
+    return {"apiVersion": "x/v1", "kind": "Widget", "metadata": {"name": "w"}, "spec": {"size": 1, **spec}}
+
+
+def _causes(obj: dict[str, Any], old: dict[str, Any] | None = None) -> list[tuple[str, str]]:
+    return [(cause.field, cause.reason) for cause in schema_validation.causes(obj, SCHEMA, old)]
+
+
+def test_defaults_are_filled_in_also_below_defaults() -> None:
+    widget = _widget()
+    structural.default(widget, SCHEMA)
+    assert widget["spec"] == {"size": 1, "colour": "red", "nested": {"n": 3}}
+
+
+def test_unknown_fields_go_except_where_they_are_kept() -> None:
+    widget = _widget(unknown=1, extra={"kept": {"deep": 1}}, env={"A": "b"}, nested={"x": 1})
+    assert structural.prune(widget, SCHEMA) == ["spec.unknown", "spec.nested.x"]
+    assert widget["spec"] == {"size": 1, "extra": {"kept": {"deep": 1}}, "env": {"A": "b"}, "nested": {}}
+
+
+@pytest.mark.parametrize(
+    ("spec", "field", "reason"),
+    [
+        ({"size": 11}, "spec.size", "FieldValueInvalid"),
+        ({"size": 0}, "spec.size", "FieldValueInvalid"),
+        ({"size": "3"}, "spec.size", "FieldValueTypeInvalid"),
+        ({"size": True}, "spec.size", "FieldValueTypeInvalid"),
+        ({"colour": "green"}, "spec.colour", "FieldValueNotSupported"),
+        ({"tags": ["ok", "NO"]}, "spec.tags[1]", "FieldValueInvalid"),
+        ({"tags": ["a", "b", "c"]}, "spec.tags", "FieldValueTooMany"),
+        ({"either": 1.5}, "spec.either", "FieldValueTypeInvalid"),
+        ({"env": {"A": 1}}, "spec.env.A", "FieldValueTypeInvalid"),
+        ({"extra": None}, "spec.extra", "FieldValueTypeInvalid"),
+    ],
+)
+def test_what_does_not_fit_is_named(spec: dict[str, Any], field: str, reason: str) -> None:
+    assert _causes(_widget(**spec)) == [(field, reason)]
+
+
+def test_a_required_field_is_asked_for() -> None:
+    assert _causes({"metadata": {}, "spec": {}}) == [("spec.size", "FieldValueRequired")]
+
+
+@pytest.mark.parametrize("value", [5, "5", "50%"])
+def test_int_or_string_takes_both(value: int | str) -> None:
+    assert _causes(_widget(either=value)) == []
+
+
+def test_an_immutable_field_may_be_set_once() -> None:
+    assert _causes(_widget(fixed="a"), _widget()) == []
+    assert _causes(_widget(fixed="a"), _widget(fixed="a")) == []
+    assert _causes(_widget(fixed="b"), _widget(fixed="a")) == [("spec.fixed", "FieldValueInvalid")]
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text("abn", max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("abn", max_size=3), inner, max_size=3),
+)
+
+
+@given(st.fixed_dictionaries({}, optional=dict.fromkeys((*_SPEC["properties"], "unknown"), _JSON)))
+def test_any_object_is_completed_and_checked_without_a_fault(spec: dict[str, Any]) -> None:
+    widget = {"metadata": {"name": "w"}, "spec": spec}
+    structural.default(widget, SCHEMA)
+    structural.prune(widget, SCHEMA)
+    list(schema_validation.causes(widget, SCHEMA))
+    assert structural.prune(widget, SCHEMA) == []
+
+
+def _found(value: Any, schema: dict[str, Any], old: Any = None) -> list[str]:
+    return [f"{c.field} {c.reason} {c.message}" for c in schema_validation.causes(value, schema, old, "spec")]
+
+
+@pytest.mark.parametrize(
+    ("value", "schema", "told"),
+    [
+        (7, {"multipleOf": 5}, "spec FieldValueInvalid Invalid value: 7: spec in body should be a multiple of 5"),
+        (
+            5,
+            {"maximum": 5, "exclusiveMaximum": True},
+            "spec FieldValueInvalid Invalid value: 5: spec in body should be less than 5",
+        ),
+        (
+            "x",
+            {"format": "date-time"},
+            'spec FieldValueTypeInvalid Invalid value: "x": spec in body must be of type date-time: "x"',
+        ),
+        (
+            {"a": 1},
+            {"minProperties": 2},
+            "spec FieldValueInvalid Invalid value: 1: spec in body should have at least 2 properties",
+        ),
+        (
+            [1, 1],
+            {"x-kubernetes-list-type": "set", "items": {"type": "integer"}},
+            "spec[1] FieldValueDuplicate Duplicate value: 1",
+        ),
+        (
+            "x",
+            {"anyOf": [{"enum": ["a"]}, {"enum": ["b"]}]},
+            'spec FieldValueInvalid Invalid value: "": "spec" must validate at least one schema (anyOf)',
+        ),
+        (
+            "x",
+            {"not": {"enum": ["x"]}},
+            'spec FieldValueInvalid Invalid value: "": "spec" must not validate the schema (not)',
+        ),
+        (
+            "x",
+            {"oneOf": [{"pattern": "x"}, {"minLength": 1}]},
+            'spec FieldValueInvalid Invalid value: "": "spec" must validate one and only one schema (oneOf). '
+            "Found 2 valid alternatives",
+        ),
+    ],
+)
+def test_every_keyword_is_checked_in_the_words_of_a_real_server(value: Any, schema: dict[str, Any], told: str) -> None:
+    assert _found(value, schema) == [told]
+
+
+@pytest.mark.parametrize(
+    ("form", "good", "bad"),
+    [
+        ("date-time", "2026-01-02T03:04:05Z", "2026-01-02"),
+        ("date", "2026-01-02", "20260102"),
+        ("duration", "1h5m", "1 hour"),
+        ("byte", "aGk=", "*"),
+        ("ipv4", "10.0.0.1", "10.0.0"),
+        ("ipv6", "::1", "1"),
+        ("cidr", "10.0.0.0/8", "10.0.0.0"),
+        ("hostname", "a.example", "-a"),
+        ("email", "a@b", "a"),
+        ("uri", "https://a/b", "a b"),
+        ("uuid", "123e4567-e89b-12d3-a456-426614174000", "123"),
+    ],
+)
+def test_formats_of_strings(form: str, good: str, bad: str) -> None:
+    assert _found(good, {"format": form}) == []
+    assert len(_found(bad, {"format": form})) == 1
+
+
+_RULED = {
+    "type": "object",
+    "properties": {"min": {"type": "integer"}, "max": {"type": "integer"}},
+    "x-kubernetes-validations": [
+        {
+            "rule": "self.min <= self.max",
+            "messageExpression": "'%d is more than %d'.format([self.min, self.max])",
+            "fieldPath": ".max",
+        },
+        {"rule": "self.max >= oldSelf.max", "message": "never less", "reason": "FieldValueForbidden"},
+        {"rule": "!oldSelf.hasValue() || self.min == oldSelf.value().min", "optionalOldSelf": True},
+    ],
+}
+
+
+def test_rules_are_evaluated_and_say_what_they_were_told_to_say() -> None:
+    assert _found({"min": 1, "max": 2}, _RULED) == []
+    assert _found({"min": 3, "max": 2}, _RULED) == [
+        'spec.max FieldValueInvalid Invalid value: "object": 3 is more than 2'
+    ]
+    assert _found({"min": 1, "max": 2}, _RULED, {"min": 1, "max": 3}) == [
+        "spec FieldValueForbidden Forbidden: never less"
+    ]
+    assert _found({"min": 2, "max": 5}, _RULED, {"min": 1, "max": 3}) == [
+        'spec FieldValueInvalid Invalid value: "object": failed rule: '
+        "!oldSelf.hasValue() || self.min == oldSelf.value().min"
+    ]
+    assert "no such key: min" in _found({"max": 2}, _RULED)[0]
+
+
+def test_items_of_keyed_lists_meet_their_former_selves_wherever_they_stand() -> None:
+    item = {
+        "type": "object",
+        "properties": {"k": {"type": "string"}, "v": {"type": "integer"}},
+        "x-kubernetes-validations": [{"rule": "self.v >= oldSelf.v", "message": "only more"}],
+    }
+    schema = {"type": "array", "items": item, "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["k"]}
+    old = [{"k": "a", "v": 1}, {"k": "b", "v": 5}]
+    assert _found([{"k": "b", "v": 6}, {"k": "a", "v": 1}, {"k": "c", "v": 0}], schema, old) == []
+    assert _found([{"k": "b", "v": 4}], schema, old) == ['spec[0] FieldValueInvalid Invalid value: "object": only more']
+    atomic = {"type": "array", "items": item}
+    assert _found([{"k": "b", "v": 0}], atomic, old) == []
+
+
+def test_what_an_update_leaves_as_it_was_is_not_held_against_it() -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "integer", "maximum": 1}, "b": {"type": "integer"}}}
+    assert _found({"a": 5, "b": 2}, schema, {"a": 5, "b": 1}) == []
+    assert len(_found({"a": 6, "b": 2}, schema, {"a": 5, "b": 1})) == 1
+
+
+@pytest.mark.parametrize(
+    ("schema", "field"),
+    [
+        ({}, "type"),
+        ({"type": "string"}, "type"),
+        ({"type": "object", "properties": {"a": {}}}, "properties[a].type"),
+        ({"type": "object", "properties": {"a": {"type": "text"}}}, "properties[a].type"),
+        ({"type": "object", "properties": {"a": {"type": "array"}}}, "properties[a].items"),
+        ({"type": "object", "properties": {"a": {"type": "string", "pattern": "("}}}, "properties[a].pattern"),
+        ({"type": "object", "properties": {"a": {"type": "string", "default": 1}}}, "properties[a].default"),
+        (
+            {
+                "type": "object",
+                "properties": {"a": {"type": "array", "items": {"type": "string"}, "uniqueItems": True}},
+            },
+            "properties[a].uniqueItems",
+        ),
+        (
+            {"type": "object", "x-kubernetes-validations": [{"rule": "slef == 1"}]},
+            "x-kubernetes-validations[0].rule",
+        ),
+        ({"type": "object", "x-kubernetes-validations": [{"rule": ""}]}, "x-kubernetes-validations[0].rule"),
+        (
+            {
+                "type": "object",
+                "properties": {
+                    "a": {"type": "array", "x-kubernetes-list-type": "map", "items": {"type": "object"}},
+                },
+            },
+            "properties[a].x-kubernetes-list-map-keys",
+        ),
+    ],
+)
+def test_a_schema_that_is_not_structural_is_refused_where_it_is_wrong(schema: dict[str, Any], field: str) -> None:
+    assert [cause.field for cause in definition_schema.causes(schema, "at")] == [f"at.{field}"]

@@ -1,0 +1,121 @@
+"""Objects are kept under one revision, and the changes since a revision can be asked for."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from embedded.storage.sqlite import CompactedError, Event, Key, StorageError, Store
+
+
+def _key(name: str) -> Key:
+    return Key("configmaps", "default", name)
+
+
+def _obj(name: str) -> dict[str, Any]:
+    return {"metadata": {"name": name, "namespace": "default"}}
+
+
+def test_every_write_takes_the_next_revision(store: Store) -> None:
+    before = store.revision
+    first, second = _obj("a"), _obj("b")
+    store.put(_key("a"), first, None)
+    store.put(_key("b"), second, None)
+    assert [first["metadata"]["resourceVersion"], second["metadata"]["resourceVersion"]] == [
+        str(before + 1),
+        str(before + 2),
+    ]
+
+
+def test_what_was_written_is_there_after_a_restart_and_revisions_go_on(tmp_path: Path) -> None:
+    store = Store(tmp_path / "db")
+    body = store.put(_key("a"), _obj("a"), None)
+    revision = store.revision
+    store.close()
+    again = Store(tmp_path / "db")
+    try:
+        assert (again.get(_key("a")), again.revision) == (body, revision)
+    finally:
+        again.close()
+
+
+def test_a_restart_remembers_the_changes(tmp_path: Path) -> None:
+    store = Store(tmp_path / "db", history_events=2)
+    start = store.revision
+    for name in "abc":
+        store.put(_key(name), _obj(name), None)
+    store.close()
+    again = Store(tmp_path / "db", history_events=2)
+    try:
+        assert [(e.revision, e.key.name) for e in again.since(start + 1)] == [(start + 2, "b"), (start + 3, "c")]
+        with pytest.raises(CompactedError):
+            again.since(start)
+        again.put(_key("d"), _obj("d"), None)
+        assert [e.key.name for e in again.since(start + 2)] == ["c", "d"]
+    finally:
+        again.close()
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcd"), st.booleans()), max_size=30), st.integers(0, 30))
+def test_a_scan_at_a_revision_sees_what_was_there_then(steps: list[tuple[str, bool]], back: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(Path(folder) / "db")
+        seen = {store.revision: list[tuple[Key, bytes]]()}
+        for name, present in steps:
+            old = store.get(_key(name))
+            if present:
+                store.put(_key(name), _obj(name), json.loads(old) if old else None)
+            elif old:
+                store.delete(_key(name), json.loads(old))
+            seen[store.revision] = list(store.scan("configmaps"))
+        revision = max(min(seen), store.revision - back)
+        assert list(store.scan_at(revision, "configmaps")) == seen[revision]
+        assert list(store.scan_at(revision, "configmaps", "default", ("default", "b"))) == [
+            item for item in seen[revision] if item[0].name > "b"
+        ]
+        store.close()
+
+
+def test_changes_since_a_revision_come_once_and_in_order(store: Store) -> None:
+    store.put(_key("a"), _obj("a"), None)
+    start = store.revision
+    old = _obj("b")
+    store.put(_key("b"), old, None)
+    store.put(_key("b"), _obj("b"), old)
+    store.delete(_key("b"), _obj("b"))
+    assert [(e.type, e.key.name) for e in store.since(start)] == [("ADDED", "b"), ("MODIFIED", "b"), ("DELETED", "b")]
+
+
+def test_a_full_history_drops_the_oldest_changes(tmp_path: Path) -> None:
+    store = Store(tmp_path / "db", history_events=3)
+    try:
+        start = store.revision
+        for name in "abcde":
+            store.put(_key(name), _obj(name), None)
+        assert [event.key.name for event in store.since(start + 2)] == ["c", "d", "e"]
+        with pytest.raises(CompactedError) as told:
+            store.since(start + 1)
+        assert told.value.oldest == start + 2
+    finally:
+        store.close()
+
+
+def test_listeners_hear_of_changes_until_they_leave(store: Store) -> None:
+    heard: list[Event] = []
+    leave = store.subscribe(heard.append)
+    store.put(_key("a"), _obj("a"), None)
+    leave()
+    store.put(_key("b"), _obj("b"), None)
+    assert [event.key.name for event in heard] == ["a"]
+
+
+def test_a_database_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    (tmp_path / "db").mkdir()
+    with pytest.raises(StorageError, match=r"can't open the database .*/db"):
+        Store(tmp_path / "db")

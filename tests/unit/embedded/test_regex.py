@@ -1,0 +1,93 @@
+"""Regular expressions of strangers: what RE2 says, in bounded time."""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from embedded.regex import PatternError, TooLongError, compiled
+
+_ATOMS = st.sampled_from(
+    ["a", "b", "ab", "[ab]", "[^a]", ".", r"\d", r"\w", "1", "(?:a|b1)", r"\bb", "^a", "b$", "(?i:A)"]
+)
+_TEXTS = st.text(alphabet="abA1 \n", max_size=12)
+
+
+def _together(parts: list[tuple[str, str]]) -> str:
+    return "".join(atom if atom[0] in "^\\" or atom[-1] == "$" else f"(?:{atom}){sign}" for atom, sign in parts)
+
+
+_SIGNS = st.sampled_from(["", "*", "+", "?", "*?", "+?", "??", "{2}", "{1,3}", "{0,2}?", "{2,}"])
+_EXPRESSIONS = st.lists(st.tuples(_ATOMS, _SIGNS), max_size=5).map(_together)
+
+
+@given(_EXPRESSIONS, _EXPRESSIONS, _TEXTS)
+def test_it_finds_what_python_finds_where_both_speak_the_same_language(left: str, right: str, text: str) -> None:
+    expression = f"{left}|{right}"
+    # RE2's $ is the end of the text only.
+    expected = re.compile(expression.replace("$", r"\Z"), re.ASCII).search(text)
+    assert compiled(expression).is_in(text) is (expected is not None)
+    assert compiled(expression).find(text) == (expected.span() if expected else None)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fits", "fails"),
+    [
+        (r"^[[:alpha:]]+$", "abc", "ab1"),
+        (r"^[^[:digit:]x-z]+$", "abc", "a1"),
+        (r"^\p{Lu}\pL+\P{N}$", "Éa!", "éa!"),
+        (r"^\x41\x{1F600}\n$", "A\U0001f600\n", "A"),
+        (r"^\Qa.b*\E$", "a.b*", "axbb"),
+        (r"(?i)^straße$", "STRAßE", "strase"),
+        (r"(?s)^a.b$", "a\nb", "a\nc"),
+        (r"(?m)^b$", "a\nb\nc", "abc"),
+        (r"^(?P<x>a){2,3}$", "aaa", "aaaa"),
+        (r"^[]a]$", "]", "b"),
+        (r"^[a\-z]$", "-", "b"),
+        (r"^a{,2}$", "a{,2}", "aa"),
+        (r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", "a-b", "a-"),
+    ],
+)
+def test_what_re2_knows_is_known(pattern: str, fits: str, fails: str) -> None:
+    assert compiled(pattern).is_in(fits)
+    assert not compiled(pattern).is_in(fails)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        *(r"(a)\1", "(?=a)", "(?<!a)b", "a**", "(", ")", "[a", "[z-a]", "*a", "a{1001}", "(a{500}){500}", "\\", r"\q"),
+        *("[[:foo:]]", r"\pX", r"\x{FFFFFFFF}", "(?z)", "(?P<a", "(" * 300),
+    ],
+)
+def test_what_re2_does_not_know_is_none(pattern: str) -> None:
+    with pytest.raises(PatternError):
+        compiled(pattern)
+
+
+@pytest.mark.parametrize("pattern", ["^(a+)+$", "(a|a)*b", "(a*)*(a*)*b", "a.*a.*a.*a.*b", "(.*)*x"])
+def test_no_text_sends_it_into_an_endless_search(pattern: str) -> None:
+    begun = time.process_time()
+    assert not compiled(pattern).is_in("a" * 20_000 + "!")
+    assert time.process_time() - begun < 2
+
+
+def test_what_takes_too_long_all_the_same_is_refused() -> None:
+    text = "".join(random.Random(7).choices("ab", k=200_000))
+    with pytest.raises(TooLongError, match="takes too long in 200000 characters"):
+        compiled("(a|b)*a(a|b){900}c").is_in(text)
+
+
+def test_halves_of_characters_are_no_characters() -> None:
+    assert compiled("^a.b$").is_in("a\ud800b")
+    assert not compiled("\udc00").is_in("b")
+
+
+def test_all_matches_come_one_after_the_other() -> None:
+    assert list(compiled("a+|b").find_all("aabxab")) == ["aa", "b", "a", "b"]
+    assert list(compiled("x*").find_all("ax")) == ["", "x", ""]

@@ -1,0 +1,86 @@
+"""What a Job may ask for, and may change."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from embedded.validation import job_update
+
+Json = dict[str, Any]
+TEMPLATE: Json = {"spec": {"restartPolicy": "Never", "containers": [{"name": "main"}]}}
+
+
+def spec(**more: Any) -> Json:
+    given: Json = {"completions": 2, "parallelism": 1, "backoffLimit": 6, "template": TEMPLATE} | more
+    job_update.default(given)
+    return given
+
+
+def fields(**more: Any) -> list[str]:
+    return [cause.field.removeprefix("spec.") for cause in job_update.causes(spec(**more))]
+
+
+def rule(**more: Any) -> Json:
+    return {"podFailurePolicy": {"rules": [{"action": "FailJob"} | more]}}
+
+
+CODES = {"operator": "In", "values": [1]}
+
+
+@pytest.mark.parametrize(
+    ("given", "wrong"),
+    [
+        ({}, []),
+        ({"completionMode": "Indexed", "backoffLimitPerIndex": 1, "maxFailedIndexes": 2}, []),
+        ({"completionMode": "Indexed", "successPolicy": {"rules": [{"succeededCount": 1}]}}, []),
+        (rule(onExitCodes=CODES), []),
+        (rule(onPodConditions=[{"type": "DisruptionTarget"}]), []),
+        ({"managedBy": "example.com/other"}, []),
+        ({"backoffLimit": -1}, ["backoffLimit"]),
+        ({"parallelism": True}, ["parallelism"]),
+        ({"completions": 2**31}, ["completions"]),
+        ({"completionMode": "Other"}, ["completionMode"]),
+        ({"completionMode": "Indexed", "completions": None}, ["completions"]),
+        ({"backoffLimitPerIndex": 1}, ["backoffLimitPerIndex"]),
+        ({"completionMode": "Indexed", "maxFailedIndexes": 1}, ["backoffLimitPerIndex"]),
+        ({"completionMode": "Indexed", "backoffLimitPerIndex": 1, "maxFailedIndexes": 3}, ["maxFailedIndexes"]),
+        ({"podReplacementPolicy": "Never"}, ["podReplacementPolicy"]),
+        (rule(onExitCodes=CODES) | {"podReplacementPolicy": "TerminatingOrFailed"}, ["podReplacementPolicy"]),
+        ({"successPolicy": {"rules": []}}, ["successPolicy"]),
+        ({"completionMode": "Indexed", "successPolicy": {"rules": []}}, ["successPolicy.rules"]),
+        ({"completionMode": "Indexed", "successPolicy": {"rules": [{}]}}, ["successPolicy.rules[0]"]),
+        (rule(), ["podFailurePolicy.rules[0]"]),
+        (rule(action="Explode", onExitCodes=CODES), ["podFailurePolicy.rules[0].action"]),
+        (rule(action="FailIndex", onExitCodes=CODES), ["podFailurePolicy.rules[0].action"]),
+        (
+            rule(onExitCodes={"operator": "In", "values": [0, 1, 1]}),
+            ["podFailurePolicy.rules[0].onExitCodes.values[0]", "podFailurePolicy.rules[0].onExitCodes.values[2]"],
+        ),
+        (rule(onExitCodes=CODES | {"containerName": "x"}), ["podFailurePolicy.rules[0].onExitCodes.containerName"]),
+        ({"managedBy": "me"}, ["managedBy"]),
+    ],
+)
+def test_what_is_wrong_is_named_by_its_field(given: Json, wrong: list[str]) -> None:
+    assert fields(**given) == wrong
+
+
+def test_what_depends_on_other_fields_is_filled_in() -> None:
+    given: Json = {"backoffLimitPerIndex": 1, **rule(onPodConditions=[{"type": "A"}])}
+    job_update.default(given)
+    assert given["backoffLimit"] == 2**31 - 1
+    assert given["podReplacementPolicy"] == "Failed"
+    assert given["podFailurePolicy"]["rules"][0]["onPodConditions"] == [{"type": "A", "status": "True"}]
+
+
+def test_some_fields_never_change_and_completions_only_with_parallelism() -> None:
+    def changed(old: Json, new: Json) -> list[str]:
+        return [cause.field for cause in job_update.update_causes(old, new)]
+
+    assert changed(spec(), spec(parallelism=5)) == []
+    assert changed(spec(), spec(completions=5)) == ["spec.completions"]
+    assert changed(spec(), spec(managedBy="a.b/c")) == ["spec.managedBy"]
+    indexed = spec(completionMode="Indexed")
+    assert changed(indexed, spec(completionMode="Indexed", completions=5, parallelism=5)) == []
+    assert changed(indexed, spec(completionMode="Indexed", completions=5)) == ["spec.completions"]

@@ -1,0 +1,135 @@
+"""The controller's image: made from what it is made of, and nothing else."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+from kind.errors import KindError, ProgramFailedError
+from kind.image import build
+from kind.image.wheels import WANTED, ImagePython, gather, pip_arguments, python_of
+from kind.tools.docker_cli import Docker
+from kind.tools.kind_cli import Kind
+from tests.unit.kind.conftest import Programs
+
+GLIBC = ImagePython((3, 12), "x86_64", "glibc", 36)
+
+
+def program(folder: Path) -> build.Recipe:
+    (folder / "controller" / "agent").mkdir(parents=True)
+    (folder / "controller" / "main.py").write_text("print()")
+    (folder / "controller" / "agent" / "schema.json").write_text("{}")
+    (folder / "controller" / "notes.txt").write_text("not shipped")
+    return build.Recipe(program=folder / "controller", cache=folder)
+
+
+def test_the_tag_changes_with_the_program_and_the_base_and_with_nothing_else(tmp_path: Path) -> None:
+    recipe = program(tmp_path)
+    first = build.tag(recipe, "sha256:1")
+    (recipe.program / "__pycache__").mkdir()
+    (recipe.program / "__pycache__" / "main.py").write_text("")
+    (recipe.program / "notes.txt").write_text("changed")
+    assert build.tag(recipe, "sha256:1") == first
+    assert build.tag(recipe, "sha256:2") != first
+    (recipe.program / "main.py").write_text("print(1)")
+    assert build.tag(recipe, "sha256:1") != first
+
+
+def test_the_builds_folder_holds_the_program_readable_for_the_images_user(tmp_path: Path) -> None:
+    recipe = program(tmp_path)
+    (recipe.program / "main.py").chmod(0o600)
+    wheels, folder = tmp_path / "wheels", tmp_path / "build"
+    wheels.mkdir()
+    folder.mkdir()
+    (wheels / "a-1-py3-none-any.whl").write_bytes(b"")
+    (wheels / "constraints.txt").write_text("")
+    build.lay_out(recipe, wheels, folder)
+    found = sorted(each.relative_to(folder).as_posix() for each in folder.rglob("*") if each.is_file())
+    assert found == ["Dockerfile", "controller/agent/schema.json", "controller/main.py", "wheels/a-1-py3-none-any.whl"]
+    assert (folder / "controller" / "main.py").stat().st_mode & 0o777 == 0o644
+
+
+def test_everything_that_the_controller_imports_is_wanted() -> None:
+    """`kubernetes` alone is left out: in a pod it is not needed."""
+    root = Path(build.__file__).parents[2] / "controller"
+    named = {"yaml": "pyyaml", "prometheus_client": "prometheus-client", "botocore": "boto3", "starlette": "fastapi"}
+    imported = set()
+    for file in root.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {each.name.split(".")[0] for each in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                imported.add(node.module.split(".")[0])
+    foreign = {named.get(each, each) for each in imported - set(sys.stdlib_module_names) - {"controller"}}
+    assert foreign - {"kubernetes"} <= set(WANTED)
+
+
+def test_wheels_are_asked_for_the_images_python_not_for_ours(tmp_path: Path) -> None:
+    words = pip_arguments(GLIBC, tmp_path, tmp_path / "c.txt", None)
+    assert words[words.index("--python-version") + 1] == "3.12"
+    assert "manylinux_2_36_x86_64" in words
+    assert "manylinux_2_37_x86_64" not in words
+    assert "--no-index" not in words
+    musl = pip_arguments(ImagePython((3, 13), "aarch64", "musl", 2), tmp_path, tmp_path / "c.txt", tmp_path)
+    assert "musllinux_1_2_aarch64" in musl
+    assert not any("manylinux" in word for word in musl)
+    assert "--no-index" in musl
+
+
+async def test_wheels_that_are_complete_are_used_again(tmp_path: Path, programs: Programs) -> None:
+    programs.answers = {"pip download": (0, "")}
+    first = await gather(GLIBC, tmp_path, runs=programs, pip=("pip",))
+    assert await gather(GLIBC, tmp_path, runs=programs, pip=("pip",)) == first
+    assert len(programs.asked) == 1
+
+
+async def test_a_download_that_failed_leaves_nothing_that_looks_complete(tmp_path: Path, programs: Programs) -> None:
+    programs.answers = {"pip download": (1, "no matching distribution")}
+    for _ in range(2):
+        with pytest.raises(KindError, match="--wheels"):
+            await gather(GLIBC, tmp_path, runs=programs, pip=("pip",))
+    assert len(programs.asked) == 2
+
+
+async def test_the_images_python_is_found_by_running_it(programs: Programs) -> None:
+    said = '{"version": [3, 12], "machine": "x86_64", "libc": "glibc", "libc_version": "2.36"}'
+    programs.answers = {"docker run": (0, said)}
+    assert await python_of(Docker(programs), "python:3.12-slim") == GLIBC
+    programs.answers = {"docker run": (0, said.replace("[3, 12]", "[3, 9]"))}
+    with pytest.raises(KindError, match=r"Python 3\.9"):
+        await python_of(Docker(programs), "python:3.9")
+
+
+async def test_an_image_that_kind_can_t_load_goes_as_an_archive(programs: Programs) -> None:
+    programs.answers = {
+        "kind load": (1, 'ERROR: command "ctr images import" failed: content digest sha256:1: not found'),
+        "docker save": (0, ""),
+        "docker exec --interactive node ctr": (0, ""),
+    }
+
+    await build.load(Kind(programs), Docker(programs), "c8s", ["node"], "c8s-controller:1", lambda _: None)
+    assert "--all-platforms" not in programs.asked[-1]
+
+
+async def test_an_image_that_is_not_there_is_no_reason_for_an_archive(programs: Programs) -> None:
+    programs.answers = {"kind load": (1, 'ERROR: image: "x" not present locally')}
+    with pytest.raises(ProgramFailedError, match="not present locally"):
+        await build.load(Kind(programs), Docker(programs), "c8s", ["node"], "x", lambda _: None)
+
+
+async def test_a_build_tells_whether_the_image_has_git(tmp_path: Path, programs: Programs) -> None:
+    said = '{"version": [3, 12], "machine": "x86_64", "libc": "glibc", "libc_version": "2.36"}'
+    programs.answers = {
+        "docker image inspect": (0, "sha256:1"),
+        "docker run": (0, said),
+        f"{sys.executable} -m pip": (0, ""),
+        "docker build": (0, 'Step 7/12 : RUN command -v git || echo "c8s: this image has no git"\n ---> Running in 1'),
+    }
+    builder = build.ImageBuilder(Docker(programs), program(tmp_path), programs)
+    name, has_git = await builder.build(lambda _: None)
+    assert has_git
+    programs.answers["docker build"] = (0, "Step 7/12 : RUN …\n ---> Running in 1\nc8s: this image has no git")
+    assert await builder.build(lambda _: None) == (name, False)

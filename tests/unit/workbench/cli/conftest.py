@@ -1,0 +1,23 @@
+"""A fake controller, and a session of `c8s run` against it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.unit.workbench.client.fake_api import FakeApi, serving
+from workbench.cli.options import Target
+from workbench.client.endpoint import Endpoint
+
+
+@pytest.fixture
+async def api() -> FakeApi:
+    return FakeApi()
+
+
+@pytest.fixture
+async def where(api: FakeApi, tmp_path: Path) -> AsyncIterator[Target]:
+    async with serving(api, tmp_path) as door:
+        yield Target(endpoint=Endpoint(door.url, door.token_file, door.namespace, door.sandbox))

@@ -1,0 +1,218 @@
+"""A copy of a failed step is there for as long as somebody is in it, and removed whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.tui.fakes import run, step
+from workbench.cli.output.console import CommandError
+from workbench.cli.run_session.debug_copy import kept_attempt, step_copy, until_interrupted
+from workbench.cli.run_session.signals import INTERRUPTED, Interrupts
+from workbench.client import Change, NotFound, RunChanged, RunDeleted, RunsListed, Unreachable
+from workbench.client.models import KeptWorkspace, Run, Step
+
+WAITING = run("shop-debug-1", "Running", [step("test", (), "Pending")])
+RUNNING = run("shop-debug-1", "Running", [step("test", (), "Running")])
+
+
+class Controller:
+    """Makes a copy, tells what becomes of it, and notes what is deleted."""
+
+    def __init__(self, *changes: Change) -> None:
+        self.changes = changes
+        self.asked: list[dict[str, Any]] = []
+        self.deleted: list[str] = []
+        self.refusal: Exception | None = None
+        self.asking = asyncio.Event()
+        self.answer = asyncio.Event()
+        self.answer.set()
+        self.removing = asyncio.Event()
+        self.removable = asyncio.Event()
+        self.removable.set()
+
+    async def copy_step(self, run: str, step: str, **how: Any) -> Run:
+        self.asked.append({"run": run, "step": step, **how})
+        self.asking.set()
+        await self.answer.wait()
+        if self.refusal is not None:
+            raise self.refusal
+        return WAITING
+
+    async def watch_runs(self, run: str | None = None) -> AsyncGenerator[Change, None]:
+        for change in self.changes:
+            yield change
+        await asyncio.Event().wait()
+
+    async def delete(self, name: str) -> None:
+        self.removing.set()
+        await self.removable.wait()
+        self.deleted.append(name)
+
+
+def failed(*kept: KeptWorkspace | None) -> tuple[Run, Step]:
+    """A failed step and what was kept of each of its attempts."""
+    made = step("test", (), "Failed", attempts=len(kept))
+    tried = tuple(replace(each, kept=told) for each, told in zip(made.attempts, kept, strict=True))
+    made = replace(made, attempts=tried)
+    return run("shop-3", "Failed", [made]), made
+
+
+async def enter(controller: Controller, seconds: int = 600) -> str:
+    whole, one = failed(KeptWorkspace(9, 1))
+    async with step_copy(controller, whole, one, 1, seconds) as (name, slug):  # type: ignore[arg-type]
+        return f"{name} {slug}"
+
+
+async def test_a_copy_is_entered_once_it_runs_and_removed_afterwards(capsys: pytest.CaptureFixture[str]) -> None:
+    controller = Controller(RunsListed((WAITING,)), RunChanged(RUNNING))
+    assert await enter(controller) == "shop-debug-1 test"
+    [asked] = controller.asked
+    assert (asked["run"], asked["step"], asked["attempt"], asked["seconds"]) == ("shop-3", "test", 1, 600)
+    assert controller.deleted == ["shop-debug-1"]
+    assert "starting a copy of step test of shop-3 as attempt 1 left it" in capsys.readouterr().err
+
+
+async def test_what_a_copy_waits_for_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    held = replace(WAITING.steps[0], reason="OverQuota", message="the quota team has no cpu left")
+    waiting = RunChanged(replace(WAITING, steps=(held,)))
+    await enter(Controller(RunsListed((WAITING,)), waiting, waiting, RunChanged(RUNNING)))
+    assert capsys.readouterr().err.count("it waits: the quota team has no cpu left") == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            RunChanged(run("shop-debug-1", "Failed", [step("test", (), "Failed")], message="no such image")),
+            "no such image",
+        ),
+        (RunDeleted(WAITING), "somebody deleted"),
+    ],
+)
+async def test_a_copy_that_does_not_start_says_why_and_is_removed(change: Change, words: str) -> None:
+    controller = Controller(RunsListed((WAITING,)), change)
+    with pytest.raises(CommandError, match=words):
+        await enter(controller)
+    assert controller.deleted == ["shop-debug-1"]
+
+
+async def test_a_refused_copy_leaves_nothing_to_be_removed() -> None:
+    controller = Controller()
+    controller.refusal = NotFound("it is not stored any more")
+    with pytest.raises(NotFound):
+        await enter(controller)
+    assert controller.deleted == []
+
+
+async def test_a_copy_that_can_not_be_removed_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    controller = Controller(RunsListed((RUNNING,)))
+
+    async def away(_: str) -> None:
+        raise Unreachable("nobody answers")
+
+    monkeypatch.setattr(controller, "delete", away)
+    assert await enter(controller) == "shop-debug-1 test"
+    assert "shop-debug-1 could not be removed (nobody answers); it ends by itself" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+async def test_a_signal_while_the_copy_is_waited_for_removes_it(sign: signal.Signals) -> None:
+    controller = Controller(RunsListed((WAITING,)))
+
+    async def entering() -> int:
+        await enter(controller)
+        return 0
+
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        ended = group.create_task(until_interrupted(entering()))
+        await controller.asking.wait()
+        os.kill(os.getpid(), sign)
+    assert ended.result() == INTERRUPTED
+    assert controller.deleted == ["shop-debug-1"]
+
+
+async def test_a_terminal_that_hangs_up_twice_ends_nothing_half_way() -> None:
+    left: list[int] = []
+    asked = Interrupts(leave=left.append)
+    asked.hit(signal.SIGHUP)
+    asked.hit(signal.SIGHUP)
+    assert (asked.asked.is_set(), left) == (True, [])
+    asked.hit(signal.SIGINT)
+    assert left == [INTERRUPTED], "a person who has lost patience is let go"
+
+
+async def test_a_signal_in_the_midst_of_the_request_removes_what_it_may_have_made() -> None:
+    controller = Controller()
+    controller.answer.clear()
+
+    async def entering() -> int:
+        await enter(controller)
+        return 0
+
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        ended = group.create_task(until_interrupted(entering()))
+        await controller.asking.wait()
+        os.kill(os.getpid(), signal.SIGINT)
+        asyncio.get_running_loop().call_later(0.05, controller.answer.set)
+    assert ended.result() == INTERRUPTED
+    assert controller.deleted == ["shop-debug-1"]
+
+
+async def test_the_exit_code_of_the_work_is_handed_on() -> None:
+    async def work() -> int:
+        return 7
+
+    assert await until_interrupted(work()) == 7
+
+
+KEPT, LARGE = KeptWorkspace(9, 1), KeptWorkspace(problem="it has more than 512 MiB, packed")
+
+
+@pytest.mark.parametrize(
+    ("kept", "wanted", "number"),
+    [((KEPT,), None, 1), ((KEPT, KEPT), None, 2), ((KEPT, KEPT), 1, 1), ((KEPT, LARGE), None, 1)],
+)
+def test_the_last_attempt_that_was_kept_is_entered_or_the_one_that_is_asked_for(
+    kept: tuple[KeptWorkspace, ...], wanted: int | None, number: int
+) -> None:
+    assert kept_attempt(*failed(*kept), wanted).number == number
+
+
+@pytest.mark.parametrize(
+    ("kept", "wanted", "words"),
+    [
+        ((None,), None, "--keep-on-failure"),
+        ((LARGE,), None, "could not be kept: it has more than 512 MiB"),
+        ((KEPT, LARGE), 2, "could not be kept"),
+        ((KEPT,), 3, "has no attempt 3"),
+    ],
+)
+def test_where_nothing_was_kept_it_is_said_why_and_what_to_do(
+    kept: tuple[KeptWorkspace | None, ...], wanted: int | None, words: str
+) -> None:
+    with pytest.raises(CommandError) as refused:
+        kept_attempt(*failed(*kept), wanted)
+    assert words in str(refused.value)
+
+
+async def test_who_is_stopped_while_the_copy_is_removed_removes_it_all_the_same() -> None:
+    controller = Controller(RunsListed((RUNNING,)))
+    controller.removable.clear()
+    task = asyncio.create_task(enter(controller))
+    await controller.removing.wait()
+    for _ in range(2):
+        task.cancel()
+        await asyncio.sleep(0)
+    controller.removable.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert controller.deleted == ["shop-debug-1"]

@@ -1,0 +1,258 @@
+"""`c8s run` from the request to the exit code, against a fake controller."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.workbench.client.fake_api import FakeApi, problem, run_json, step_json
+from workbench.cli import options
+from workbench.cli.options import Target
+from workbench.cli.output.console import CommandError, Look
+from workbench.cli.run_session import follow
+from workbench.cli.run_session.session import Session
+from workbench.client import ClientError
+from workbench.submit.submit import Order
+
+PLAIN = Look(colour=False, width=None)
+
+
+def order(tree: Path | None = None) -> Order:
+    return Order(definition={"name": "hello", "steps": []}, tree=tree, key="k")
+
+
+async def finish(api: FakeApi, name: str, phase: str, *steps: dict[str, Any]) -> None:
+    counts: dict[str, int] = {"total": len(steps)}
+    for step in steps:
+        counts[step["phase"].lower()] = counts.get(step["phase"].lower(), 0) + 1
+    end = {"steps": list(steps), "summary": counts, "completionTime": "2026-01-01T00:00:03Z"}
+    await api.publish(run_json(name, phase, status=end))
+    await api.finish_logs(name)
+
+
+async def run(api: FakeApi, where: Target, tree: Path | None = None, **how: Any) -> int:
+    async with asyncio.timeout(20):
+        return await Session(order(tree), where, PLAIN, **how).exit_code()
+
+
+async def test_a_run_that_succeeds_prints_its_lines_and_a_table_and_is_0(
+    api: FakeApi, where: Target, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def play(name: str) -> None:
+        running = [step_json("lint", "Running"), step_json("unit-tests", "Pending")]
+        await api.publish(run_json(name, "Running", status={"steps": running}))
+        await api.write(name, "lint", "all fine")
+        await api.end(name, "lint")
+        await api.write(name, "unit-tests", "1 passed")
+        await api.end(name, "unit-tests")
+        await finish(api, name, "Succeeded", step_json("lint"), step_json("unit-tests", dependsOn=["lint"]))
+
+    api.on_create = play
+    assert await run(api, where) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert out[:2] == [
+        "run hello-1 (without files)",
+        "images are ignored: the steps run on this machine, as you (process://0.1)",
+    ]
+    assert "lint       | all fine" in out
+    assert "unit-tests | 1 passed" in out
+    assert out.index("lint       | all fine") < out.index("lint       | -- succeeded")
+    assert next(line.split() for line in out if line.startswith("STEP")) == [
+        "STEP", "STATUS", "TIME", "QUEUED", "STARTING", "FETCHING", "RUNNING", "UPLOADING",
+    ]  # fmt: skip
+    assert next(line.split() for line in out if line.startswith("lint ") and "Succeeded" in line) == [
+        "lint", "Succeeded", "2.50s", "0.20s", "0.30s", "-", "2.00s", "-",
+    ]  # fmt: skip
+    assert out[-1] == "run hello-1 succeeded in 3.00s: 2 steps, 2 succeeded"
+
+
+async def test_a_failed_run_is_1_and_tells_the_first_failing_line(
+    api: FakeApi, where: Target, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def play(name: str) -> None:
+        failed = step_json("test", "Failed", message="exit code 1")
+        failed["attempts"][0]["log"] = {"lines": 2, "firstFailure": {"line": 2, "text": "E  assert 1 == 2"}}
+        failed["attempts"][0]["kept"] = {"bytes": 9, "files": 1}
+        await finish(api, name, "Failed", failed, step_json("deploy", "Skipped", message="test failed"))
+
+    api.on_create = play
+    assert await run(api, where) == 1
+    out = capsys.readouterr().out
+    assert "test: line 2: E  assert 1 == 2" in out
+    assert "test   | -- failed: exit code 1" in out
+    assert "deploy | -- skipped: test failed" in out
+    assert "see more: c8s logs hello-1 test" in out
+    assert "enter its workspace: c8s shell hello-1 test" in out
+
+
+async def test_the_tree_is_sent_once_and_described(
+    api: FakeApi, where: Target, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api.on_create = lambda name: finish(api, name, "Succeeded")
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "file").write_text("x")
+    assert await run(api, where, tree) == 0
+    assert next(method for method, path in api.calls if "/sources/" in path) == "HEAD"
+    assert api.created[0]["source"]["archive"]["digest"] in api.sources
+    assert "(1 file, " in capsys.readouterr().out
+
+
+async def test_what_a_step_prints_can_not_steer_the_terminal(
+    api: FakeApi, where: Target, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def play(name: str) -> None:
+        await api.write(name, "a", "\x1b]0;title\x07\x1b[2J\x1b[31mred\x1b[0m")
+        await api.end(name, "a")
+        failed = step_json("a", "Failed", message="bad \x1b[2J message")
+        await finish(api, name, "Failed", failed)
+
+    api.on_create = play
+    await run(api, where)
+    captured = capsys.readouterr()
+    assert "\x1b" not in captured.out + captured.err
+
+
+async def test_fetch_is_shown_only_when_it_is_why_a_step_failed(
+    api: FakeApi, where: Target, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def play(name: str) -> None:
+        await api.write(name, "good", "unpacked 3 files", container="fetch")
+        await api.write(name, "bad", "no such source", container="fetch")
+        bad = step_json("bad", "Failed", message="fetch failed")
+        bad["attempts"][0]["times"].pop("running")
+        bad["attempts"][0]["containers"] = ["fetch"]
+        await finish(api, name, "Failed", step_json("good"), bad)
+
+    api.on_create = play
+    await run(api, where)
+    out = capsys.readouterr().out
+    assert "bad  | [fetch] no such source" in out
+    assert "unpacked" not in out
+    api.done.clear()
+    await Session(Order({"name": "hello"}, None, "k2"), where, PLAIN, verbose=True).exit_code()
+    assert "bad  | [fetch] no such source" in capsys.readouterr().out
+
+
+async def test_ctrl_c_cancels_the_run_waits_for_its_end_and_is_130(
+    api: FakeApi, where: Target, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def play(name: str) -> None:
+        await api.publish(run_json(name, "Running", status={"steps": [step_json("slow", "Running")]}))
+        await api.until(lambda: any(path.endswith("logs/stream") for _, path in api.calls))
+        os.kill(os.getpid(), signal.SIGINT)
+
+    async def end(name: str) -> None:
+        await api.write(name, "slow", "caught SIGTERM")
+        await api.end(name, "slow")
+        await finish(api, name, "Cancelled", step_json("slow", "Cancelled", message="the run was cancelled"))
+
+    api.on_create, api.on_cancel = play, end
+    assert await run(api, where) == 130
+    captured = capsys.readouterr()
+    assert "cancelling run hello-1" in captured.err
+    assert "caught SIGTERM" in captured.out
+    assert "run hello-1 cancelled in 3.00s: 1 step, 1 cancelled" in captured.out
+
+
+async def test_a_cancelled_run_that_does_not_end_is_not_waited_for_for_ever(
+    api: FakeApi, where: Target, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follow, "_CANCEL", 0.05)
+
+    async def play(name: str) -> None:
+        await api.until(lambda: any(path.endswith("logs/stream") for _, path in api.calls))
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    api.on_create = play
+    assert await run(api, where) == 130
+    assert "has not ended yet" in capsys.readouterr().err
+
+
+async def test_ctrl_c_before_the_run_exists_starts_nothing(
+    api: FakeApi, where: Target, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(request: Any) -> Any:
+        if len(api.calls) == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+        return problem(503, "still starting")
+
+    api.refuse = interrupt
+    assert await run(api, where) == 130
+    assert api.created == []
+    assert "nothing was started" in capsys.readouterr().err
+
+
+async def test_ctrl_c_while_the_run_is_being_created_cancels_it(api: FakeApi, where: Target) -> None:
+    def interrupt(request: Any) -> None:
+        if request.method == "POST" and request.path.endswith("/runs"):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    api.refuse = interrupt
+    api.on_cancel = lambda name: finish(api, name, "Cancelled")
+    assert await run(api, where) == 130
+    assert api.runs["hello-1"]["status"]["phase"] == "Cancelled"
+
+
+async def test_a_lost_connection_is_said_and_mended(
+    api: FakeApi, where: Target, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def play(name: str) -> None:
+        await api.write(name, "a", "one")
+        await api.until(lambda: len(api._streams) == 2)
+        api.break_streams()
+        await api.write(name, "a", "two")
+        await api.end(name, "a")
+        await finish(api, name, "Succeeded", step_json("a"))
+
+    api.on_create = play
+    assert await run(api, where) == 0
+    out = capsys.readouterr().out
+    assert out.count("a | one") == 1
+    assert out.count("a | two") == 1
+
+
+async def test_a_controller_that_is_gone_for_good_is_an_error(
+    api: FakeApi, where: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(options, "_PATIENCE", 0.05)
+
+    async def play(name: str) -> None:
+        await api.until(lambda: len(api._streams) == 2)
+        api.refuse = lambda _: problem(503, "no more")
+        api.break_streams()
+
+    api.on_create = play
+    with pytest.raises(ClientError):
+        await run(api, where)
+
+
+async def test_a_run_that_somebody_deletes_is_an_error(api: FakeApi, where: Target) -> None:
+    async def play(name: str) -> None:
+        await api.until(lambda: len(api._streams) == 2)
+        await api.delete(name)
+
+    api.on_create = play
+    with pytest.raises(CommandError, match="deleted"):
+        await run(api, where)
+
+
+async def test_missing_last_lines_do_not_hold_the_command_for_ever(
+    api: FakeApi, where: Target, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follow, "_LAST_LINES", 0.05)
+
+    async def play(name: str) -> None:
+        await finish(api, name, "Succeeded", step_json("a"))
+        api.done.clear()
+
+    api.on_create = play
+    api.done = set()
+    monkeypatch.setattr(api, "finish_logs", lambda name: asyncio.sleep(0))
+    assert await run(api, where) == 0
+    assert "c8s logs hello-1" in capsys.readouterr().err

@@ -1,0 +1,332 @@
+"""The client against a fake controller: calls, errors in words, and streams that stay whole."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.workbench.client.fake_api import Door, FakeApi, problem, run_json, serving, step_json
+from workbench.client import (
+    Client,
+    Conflict,
+    Forbidden,
+    Invalid,
+    Lines,
+    NotFound,
+    RunChanged,
+    RunDeleted,
+    RunsListed,
+    ServerError,
+    StreamKey,
+    Unauthorized,
+    Unreachable,
+)
+from workbench.client.models import Done
+
+
+async def no_sleep(_: float) -> None:
+    await asyncio.sleep(0)
+
+
+@pytest.fixture
+async def api() -> FakeApi:
+    return FakeApi()
+
+
+@pytest.fixture
+async def door(api: FakeApi, tmp_path: Path) -> AsyncIterator[Door]:
+    async with serving(api, tmp_path) as door:
+        yield door
+
+
+@pytest.fixture
+async def client(door: Door) -> AsyncIterator[Client]:
+    async with Client(door, sleep=no_sleep) as client:
+        yield client
+
+
+async def test_a_run_comes_with_its_steps_attempts_and_times(api: FakeApi, client: Client) -> None:
+    await api.publish(run_json(status={"steps": [step_json("build")], "summary": {"total": 1, "succeeded": 1}}))
+    run = await client.run("hello-1")
+    step = run.step("build")
+    assert step is not None
+    assert step.last_attempt is not None
+    assert step.last_attempt.times.running is not None
+    assert (run.pipeline, run.number, run.summary.succeeded) == ("hello", 1, 1)
+
+
+async def test_unknown_and_missing_fields_do_no_harm(api: FakeApi, client: Client) -> None:
+    api.runs["odd-1"] = {"name": "odd-1", "future": {"a": 1}, "status": {"steps": [{"name": "x"}, "junk"]}, "number": 1}
+    run = await client.run("odd-1")
+    assert run.phase == "Pending"
+    assert [step.slug for step in run.steps] == ["x"]
+    assert run.raw["future"] == {"a": 1}
+
+
+async def test_pages_of_runs_follow_each_other(api: FakeApi, client: Client) -> None:
+    for number in range(1, 6):
+        await api.publish(run_json(f"hello-{number}"))
+    first = await client.runs(limit=3)
+    rest = await client.runs(limit=3, continue_=first.next)
+    assert [run.number for run in (*first.items, *rest.items)] == [5, 4, 3, 2, 1]
+    assert rest.next is None
+
+
+async def test_a_source_is_uploaded_once(api: FakeApi, client: Client, tmp_path: Path) -> None:
+    archive = tmp_path / "tree.tar.gz"
+    archive.write_bytes(b"x" * 600_000)
+    sent: list[int] = []
+    assert await client.ensure_source("sha256:ab", archive, sent.append) is True
+    assert await client.ensure_source("sha256:ab", archive, sent.append) is False
+    assert api.sources["sha256:ab"] == archive.read_bytes()
+    assert sent[-1] == 600_000
+
+
+async def test_creating_twice_with_one_key_makes_one_run(api: FakeApi, client: Client) -> None:
+    first = await client.create_run({"name": "hello"}, key="k", source="sha256:ab", params={"a": "b"})
+    second = await client.create_run({"name": "hello"}, key="k")
+    assert first.name == second.name == "hello-1"
+    assert api.created == [
+        {"pipeline": {"name": "hello"}, "source": {"archive": {"digest": "sha256:ab"}}, "params": {"a": "b"}}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(400, Invalid), (401, Unauthorized), (403, Forbidden), (404, NotFound), (409, Conflict), (500, ServerError)],
+)
+async def test_each_refusal_has_its_error_with_the_reason(
+    api: FakeApi, client: Client, status: int, kind: type[Exception]
+) -> None:
+    api.refuse = lambda _: problem(status, "because of the moon")
+    with pytest.raises(kind, match=r"can't cancel run hello-1.*because of the moon"):
+        await client.cancel("hello-1")
+
+
+async def test_lint_problems_of_a_refused_run_come_with_the_error(api: FakeApi, client: Client) -> None:
+    found = {"line": 3, "column": 5, "path": "steps[0]", "severity": "error", "code": "x", "message": "no image"}
+    api.refuse = lambda _: problem(422, "the pipeline has problems", problems=[found])
+    with pytest.raises(Invalid) as refused:
+        await client.create_run({"name": "hello"}, key="k")
+    assert [(p.line, p.message) for p in refused.value.problems] == [(3, "no image")]
+
+
+async def test_the_token_is_in_no_error(api: FakeApi, client: Client) -> None:
+    api.token = "another"
+    with pytest.raises(Unauthorized) as refused:
+        await client.cluster()
+    assert "secret-token" not in str(refused.value)
+
+
+async def test_a_renewed_token_is_used_at_once(api: FakeApi, client: Client, door: Door) -> None:
+    api.token = "renewed"
+
+    def renew(_: object) -> None:
+        door.token_file.write_text("renewed")
+
+    api.refuse = lambda request: renew(request)
+    assert (await client.cluster()).ignores_images
+
+
+async def test_a_controller_that_is_just_starting_is_asked_again(api: FakeApi, client: Client) -> None:
+    answers = [problem(503, "starting"), problem(502, "starting")]
+    api.refuse = lambda _: answers.pop() if answers else None
+    assert (await client.cluster()).runtime == "process://0.1"
+
+
+async def test_nobody_there_names_the_command_that_helps(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("x")
+    door = Door("http://127.0.0.1:1", tmp_path / "token", sandbox="mine")
+    async with Client(door, sleep=no_sleep) as client:
+        with pytest.raises(Unreachable, match=r"127\.0\.0\.1:1.*c8s up --name mine"):
+            await client.cluster()
+
+
+async def test_a_missing_token_file_is_said(tmp_path: Path) -> None:
+    async with Client(Door("http://127.0.0.1:1", tmp_path / "none")) as client:
+        with pytest.raises(Unauthorized, match="none"):
+            await client.cluster()
+
+
+async def test_something_that_is_no_controller_is_noticed(api: FakeApi, client: Client) -> None:
+    from aiohttp import web
+
+    api.refuse = lambda _: web.Response(text="<html>router login</html>")
+    with pytest.raises(ServerError, match="no JSON"):
+        await client.cluster()
+
+
+async def _changes(client: Client, count: int, run: str | None = None) -> list[Any]:
+    found: list[Any] = []
+    async with asyncio.timeout(10), aclosing(client.watch_runs(run)) as changes:
+        async for change in changes:
+            found.append(change)
+            if len(found) == count:
+                break
+    return found
+
+
+async def test_watching_begins_with_what_there_is_and_goes_on_with_changes(api: FakeApi, client: Client) -> None:
+    await api.publish(run_json("hello-1"))
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        watching = group.create_task(_changes(client, 3))
+        await api.until(lambda: ("GET", "/api/v1/namespaces/default/watch/runs") in api.calls)
+        await api.publish(run_json("hello-2"))
+        await api.delete("hello-1")
+    listed, changed, deleted = watching.result()
+    assert isinstance(listed, RunsListed)
+    assert [run.name for run in listed.runs] == ["hello-1"]
+    assert isinstance(changed, RunChanged)
+    assert changed.run.name == "hello-2"
+    assert isinstance(deleted, RunDeleted)
+
+
+async def test_a_broken_watch_goes_on_where_it_was(api: FakeApi, door: Door) -> None:
+    trouble: list[str | None] = []
+    found: list[Any] = []
+    async with (
+        asyncio.timeout(10),
+        Client(door, sleep=no_sleep, on_trouble=trouble.append) as client,
+        aclosing(client.watch_runs()) as changes,
+    ):
+        async for change in changes:
+            found.append(change)
+            if len(found) > 3:
+                break
+            await api.publish(run_json(f"hello-{len(found)}"))
+            await api.until(lambda: bool(api._streams) or len(found) == 1)
+            api.break_streams()
+    assert [change.run.name for change in found[1:]] == ["hello-1", "hello-2", "hello-3"]
+    assert trouble[-1] is None
+    assert any(text and "watch the runs" in text for text in trouble)
+
+
+async def test_a_watch_that_fell_too_far_behind_lists_again(api: FakeApi, client: Client) -> None:
+    await api.publish(run_json("hello-1"))
+    api.oldest = 2
+
+    async def bring_up_to_date(request: Any) -> None:
+        await api.publish(run_json("hello-2"))
+
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        watching = group.create_task(_changes(client, 2))
+        await api.until(lambda: ("GET", "/api/v1/namespaces/default/watch/runs") in api.calls)
+        await bring_up_to_date(None)
+    first, second = watching.result()
+    assert isinstance(first, RunsListed)
+    assert isinstance(second, RunsListed)
+
+
+async def test_watching_a_run_that_is_not_there_is_an_empty_list(client: Client) -> None:
+    assert await _changes(client, 1, "nobody-1") == [RunsListed(())]
+
+
+async def _lines(client: Client, **how: Any) -> list[tuple[int, str]]:
+    found: list[tuple[int, str]] = []
+    async with asyncio.timeout(10), aclosing(client.stream_logs("hello-1", **how)) as frames:
+        async for frame in frames:
+            if isinstance(frame, Lines):
+                found += [(frame.first + index, line.text) for index, line in enumerate(frame.lines)]
+            elif isinstance(frame, Done):
+                break
+    return found
+
+
+async def test_a_log_stream_survives_breaks_without_gap_or_repeat(api: FakeApi, client: Client) -> None:
+    await api.write("hello-1", "build", "one", "two")
+    api.cut_after = 1
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        reading = group.create_task(_lines(client))
+        stream = ("GET", "/api/v1/namespaces/default/runs/hello-1/logs/stream")
+        await api.until(lambda: api.calls.count(stream) == 2)
+        await api.write("hello-1", "build", "three")
+        await api.end("hello-1", "build")
+        await api.finish_logs("hello-1")
+    assert reading.result() == [(1, "one"), (2, "two"), (3, "three")]
+
+
+async def test_a_log_stream_begins_after_what_was_seen(api: FakeApi, client: Client) -> None:
+    await api.write("hello-1", "build", "one", "two", "three")
+    await api.finish_logs("hello-1")
+    assert await _lines(client, after={StreamKey("build", 1, "step"): 2}) == [(3, "three")]
+
+
+async def test_a_stream_gives_up_when_its_patience_ends(door: Door, api: FakeApi) -> None:
+    api.refuse = lambda _: problem(503, "starting for ever")
+    seconds = iter(range(100))
+    async with Client(door, sleep=no_sleep, patience=5, clock=lambda: next(seconds)) as client:
+        with pytest.raises(ServerError):
+            await _lines(client)
+
+
+async def test_stored_lines_come_whole_whatever_bytes_they_are(api: FakeApi, client: Client) -> None:
+    await api.write("hello-1", "build", "grün", "raw \udcff byte", "")
+    async with aclosing(client.logs("hello-1", "build")) as lines:
+        assert [line async for line in lines] == ["grün", "raw \ufffd byte", ""]
+
+
+async def test_artifacts_are_written_to_the_file(api: FakeApi, client: Client, tmp_path: Path) -> None:
+    api.archives[("hello-1", "build")] = b"archive"
+    assert await client.download("hello-1", "build", tmp_path / "x") == 7
+    assert (tmp_path / "x").read_bytes() == b"archive"
+    assert [item.step for item in await client.artifacts("hello-1")] == ["build"]
+
+
+async def test_secrets_are_set_listed_and_deleted(api: FakeApi, client: Client) -> None:
+    await client.put_secret("db", {"password": "p"})
+    await client.put_secret("db", {"user": "u"})
+    assert [(secret.name, secret.keys) for secret in await client.secrets()] == [("db", ("password", "user"))]
+    await client.delete_secret("db")
+    assert await client.secrets() == ()
+
+
+async def test_lint_tells_problems_and_whether_it_would_run(client: Client) -> None:
+    answer = await client.lint("bad", event="push")
+    assert [problem.message for problem in answer.problems] == ["bad"]
+    assert (answer.would_run, answer.why) == (False, "no such branch")
+    assert (await client.lint("fine")).would_run is None
+
+
+def test_the_health_of_a_namespace_is_read_with_all_that_may_be_missing() -> None:
+    from workbench.client import Health, Part, Pod, Quota
+    from workbench.client.decode import decode_health, decode_kept
+
+    told = {
+        "ready": [{"name": "store", "ready": False, "message": "it is away"}, {"name": "watch", "ready": True}],
+        "queue": {"depth": 2, "oldestSeconds": 3},
+        "quota": [{"name": "q", "resource": "pods", "used": "1", "hard": "2"}],
+        "pods": [{"name": "p", "step": None, "run": "r", "phase": "Running", "node": None, "startedAt": "nonsense"}],
+    }
+    assert decode_health(told) == Health(
+        (Part("store", False, "it is away"), Part("watch", True, None)),
+        2,
+        3.0,
+        (Quota("q", "pods", "1", "2"),),
+        (Pod("p", None, "r", "Running", None, None),),
+    )
+    assert decode_health({"ready": "x", "queue": None}) == Health((), 0, None, (), ())
+    assert decode_kept({"name": "a", "definition": {"name": "a"}}).definition == {"name": "a"}
+
+
+def test_a_file_that_breaks_off_leaves_what_was_there(tmp_path: Path) -> None:
+    from workbench.client.transfers import whole_file
+
+    target = tmp_path / "kept"
+    target.write_text("before")
+
+    def break_off() -> None:
+        with whole_file(target) as file:
+            file.write(b"half")
+            raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        break_off()
+    assert target.read_text() == "before"
+    with whole_file(target) as file:
+        file.write(b"whole")
+    assert [each.read_bytes() for each in tmp_path.iterdir()] == [b"whole"]

@@ -1,0 +1,136 @@
+"""What is searched is what is shown, and every query finds the lines that a person would point at."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workbench.logs.log_file import LogFile
+from workbench.logs.search.matches import Matches
+from workbench.logs.search.query import Errors, Query, QueryError, is_error, shown
+from workbench.text.sanitize import clean, segments
+
+_piece = st.sampled_from(
+    ["a", "B", "needle", " ", "\t", "\r", "\x1b[31m", "\x1b[0m", "\x1b[2K", "\x1b]0;t\x07", "\x1b]8;;x\x1b[1m\x07",
+     "\x9b1m", "é", "日本", "e\u0301", "e\u0301\u0301\u0301\u0301\u0301", "\u202e", "\ufe0f", "\u200d",
+     "\x00", "\x7f", "✓"]
+)  # fmt: skip
+_lines = st.lists(st.lists(_piece, max_size=8).map("".join), max_size=12)
+
+
+@given(_lines)
+def test_what_is_searched_is_what_is_shown(lines: list[str]) -> None:
+    data = "\n".join(lines).encode()
+    assert shown(data).split("\n") == [clean(line, colour=False, limit=None) for line in data.decode().split("\n")]
+    assert shown(data).split("\n") == [
+        "".join(piece.text for piece in segments(line)) for line in data.decode().split("\n")
+    ]
+
+
+def test_bytes_that_are_no_text_are_shown_as_such() -> None:
+    assert shown(b"a\xff\xfeb\nplain") == "a\ufffd\ufffdb\nplain"
+
+
+def _found(lines: list[str], query: Query, **how: bool) -> list[int]:
+    with LogFile() as log:
+        log.append(lines)
+        matches = Matches(log, query, **how)
+        while matches.advance():
+            pass
+        return list(matches)
+
+
+def test_a_word_in_two_colours_is_found_and_the_number_of_a_colour_is_not() -> None:
+    lines = ["\x1b[31mnee\x1b[32mdle\x1b[0m", "nothing", "\x1b]2;needle\x07title"]
+    assert _found(lines, Query("needle")) == [0]
+    assert _found(lines, Query("31")) == []
+
+
+def test_what_a_progress_bar_drew_over_is_not_found() -> None:
+    assert _found(["10%\r20%\r100%", "20%"], Query("20%")) == [1]
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        (Query("error"), [0, 1]),
+        (Query("Error"), [0]),
+        (Query("e.r", regex=True), [0, 1]),
+        (Query("^err", regex=True), [1]),
+        (Query(r"\Serror|\SOOR", regex=True), []),
+        (Query(r"r\W", regex=True), [0]),
+        (Query("a.b"), [2]),
+        (Query("ÄRGER"), [3]),
+        (Query("ärger"), [3]),
+    ],
+)
+def test_lower_case_finds_both_and_upper_case_only_itself(query: Query, found: list[int]) -> None:
+    assert _found(["an Error here", "error", "a.b", "ÄRGER"], query) == found
+
+
+@given(st.lists(st.sampled_from(["ok", "error", "an error, error", ""]), max_size=30), st.booleans(), st.booleans())
+def test_each_line_that_matches_is_given_once_or_with_invert_each_that_does_not(
+    lines: list[str], regex: bool, inverted: bool
+) -> None:
+    expected = [at for at, line in enumerate(lines) if ("error" in line) != inverted]
+    assert _found(lines, Query("error", regex), inverted=inverted) == expected
+
+
+def test_a_regular_expression_stays_within_a_line() -> None:
+    assert _found(["foo", "bar", "foo  bar"], Query(r"foo\s+bar", regex=True)) == [2]
+
+
+def test_what_is_no_regular_expression_is_said() -> None:
+    with pytest.raises(QueryError, match="no regular expression"):
+        Query("(", regex=True)
+    assert _found(["f(", "f"], Query("(")) == [0]
+
+
+def test_lines_are_found_across_pieces_and_while_the_log_grows() -> None:
+    with LogFile() as log:
+        log.append(["x" * 600_000, "needle", "y" * 600_000, "a needle"])
+        matches = Matches(log, Query("needle"))
+        while matches.advance():
+            pass
+        assert list(matches) == [1, 3]
+        log.append(["more", "needle"])
+        assert not matches.complete
+        while matches.advance():
+            pass
+        assert list(matches) == [1, 3, 5]
+
+
+def test_next_and_previous_go_round() -> None:
+    with LogFile() as log:
+        log.append(["a", "x", "a", "x"])
+        matches = Matches(log, Query("x"))
+        while matches.advance():
+            pass
+        assert (matches.next(1, 1), matches.next(3, 1), matches.next(1, 1, including=True)) == (3, 1, 1)
+        assert (matches.next(3, -1), matches.next(1, -1)) == (1, 3)
+        assert [matches.place(line) for line in range(4)] == [0, 0, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("line", "tells"),
+    [
+        ("AssertionError: 2 != 3", True),
+        ("ERROR  boom", True),
+        ("3 failed, 2 passed", True),
+        ("E   KeyError", True),
+        ("build_failed", True),
+        ("0 errors, 0 failed", False),
+        ("no errors", False),
+        ("mirror", False),
+        ("terrorist", False),
+    ],
+)
+def test_lines_that_tell_of_errors(line: str, tells: bool) -> None:
+    assert is_error(line) is tells
+    with LogFile() as log:
+        log.append(["fine", line])
+        matches = Matches(log, Errors())
+        while matches.advance():
+            pass
+        assert list(matches) == ([1] if tells else [])

@@ -1,0 +1,74 @@
+"""Lines and status, which come as they like, become one sequence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.unit.workbench.client.fake_api import run_json, step_json
+from workbench.client.decode import decode_run
+from workbench.client.models import Done, End, Lines, LogLine, Missed, Run, StreamKey
+from workbench.logs.run_log import Line, Note, RunLog, Shown
+
+
+def _run(*steps: dict[str, Any], phase: str = "Running") -> Run:
+    return decode_run(run_json(phase=phase, status={"steps": list(steps)}))
+
+
+def _lines(*texts: str, container: str = "step") -> Lines:
+    return Lines(StreamKey("build", 1, container), 1, tuple(LogLine(None, text) for text in texts))
+
+
+def _said(shown: list[Shown]) -> list[str]:
+    return [item.text if isinstance(item, Line) else f"<{item.kind} {item.phase}>" for item in shown]
+
+
+def test_a_steps_end_waits_for_its_last_line() -> None:
+    log = RunLog()
+    assert _said(log.status(_run(step_json("build", "Running")))) == ["<started Running>"]
+    assert _said(log.status(_run(step_json("build", "Succeeded")))) == []
+    assert _said(log.frame(_lines("last"))) == ["last"]
+    assert _said(log.frame(End(StreamKey("build", 1, "step"), 1))) == ["<ended Succeeded>"]
+    assert _said(log.status(_run(step_json("build", "Succeeded")))) == []
+
+
+def test_a_step_that_never_ran_ends_at_once() -> None:
+    assert _said(RunLog().status(_run(step_json("build", "Skipped")))) == ["<ended Skipped>"]
+
+
+def test_what_is_owed_is_said_when_no_more_lines_come() -> None:
+    log = RunLog()
+    log.status(_run(step_json("build", "Failed")))
+    assert _said(log.frame(Done())) == ["<ended Failed>"]
+    assert log.rest() == []
+
+
+def test_an_upload_that_failed_is_shown_whether_its_lines_come_before_or_after() -> None:
+    failed = step_json("build", "Failed")
+    failed["attempts"][0] |= {"reason": "ArtifactUploadFailed", "containers": ["step", "upload"]}
+    log = RunLog()
+    assert log.frame(_lines("no space left", container="upload")) == []
+    assert _said(log.status(_run(failed))) == ["no space left"]
+    late = Lines(StreamKey("build", 1, "upload"), 2, (LogLine(None, "giving up"),))
+    assert _said(log.frame(late)) == ["giving up"]
+
+
+def test_a_second_attempt_is_announced() -> None:
+    again = step_json("build", "Running")
+    again["attempts"].append({**again["attempts"][0], "number": 2, "phase": "Running"})
+    shown = RunLog().status(_run(again))
+    assert [item.text for item in shown if isinstance(item, Note)] == ["attempt 2", "started"]
+
+
+def test_lines_that_were_not_sent_are_said() -> None:
+    (note,) = RunLog().frame(Missed(StreamKey("build", 1, "step"), 5, 900))
+    assert "lines 5 to 900" in note.text
+
+
+def test_a_line_that_is_faster_than_the_status_has_the_start_before_it_once() -> None:
+    log = RunLog()
+    assert _said(log.frame(_lines("first"))) == ["<started Running>", "first"]
+    assert _said(log.status(_run(step_json("build", "Running")))) == []
+
+
+def test_a_kept_back_line_starts_no_step() -> None:
+    assert _said(RunLog().frame(_lines("cloning", container="fetch"))) == []

@@ -1,0 +1,81 @@
+"""Whatever frames come, in whatever pieces, a step's log is whole and in order, or asked for again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workbench.client import End, Lines, Live, LogLine, Missed, StreamKey
+from workbench.logs.step_logs import Download, StepLogs, microseconds
+
+KEY = StreamKey("build", 1, "step")
+
+
+def lines(first: int, *texts: str) -> Lines:
+    return Lines(KEY, first, tuple(LogLine(None, text) for text in texts))
+
+
+@pytest.fixture
+def logs() -> Iterator[StepLogs]:
+    made = StepLogs()
+    yield made
+    made.close()
+
+
+@given(st.lists(st.tuples(st.integers(1, 12), st.integers(1, 5)), max_size=12))
+def test_pieces_that_overlap_or_leave_gaps_never_break_the_order(pieces: list[tuple[int, int]]) -> None:
+    logs = StepLogs()
+    try:
+        for first, count in pieces:
+            have = len(logs.stream(KEY).log)
+            whole = logs.apply(lines(first, *(f"line {n}" for n in range(first, first + count))))
+            assert whole == (first <= have + 1)
+        log = logs.stream(KEY).log
+        assert log.read(0, 99) == [f"line {n}" for n in range(1, len(log) + 1)]
+    finally:
+        logs.close()
+
+
+def test_after_missed_lines_the_stream_is_asked_to_go_on_where_it_was(logs: StepLogs) -> None:
+    assert logs.apply(lines(1, "one"))
+    assert not logs.apply(Missed(KEY, 2, 9))
+    assert logs.seen("build") == {KEY: 1}
+    assert logs.seen("other") == {}
+
+
+def test_a_stream_is_complete_when_it_ended_with_all_its_lines(logs: StepLogs) -> None:
+    assert not logs.complete(KEY)
+    logs.apply(lines(1, "one"))
+    assert not logs.apply(End(KEY, 2))
+    assert not logs.complete(KEY)
+    logs.apply(lines(2, "two"))
+    assert logs.apply(End(KEY, 2))
+    assert logs.complete(KEY)
+
+
+def test_the_end_of_the_backlog_is_kept_in_mind(logs: StepLogs) -> None:
+    assert logs.apply(Live(KEY))
+    assert logs.stream(KEY).live
+
+
+def test_times_are_read_and_a_broken_one_is_unknown() -> None:
+    assert microseconds("1970-01-01T00:00:01.000002Z") == 1_000_002
+    assert microseconds("1970-01-01T01:00:00+01:00") == 0
+    assert microseconds("yesterday") is None
+    assert microseconds(None) is None
+
+
+def test_a_stored_log_goes_on_behind_the_lines_that_are_here(logs: StepLogs) -> None:
+    logs.apply(lines(1, "one", "two"))
+    download = Download(logs.stream(KEY), stamped=True)
+    download.take(b"2026-01-01T00:00:00.000001Z one\n")
+    download.take(b"2026-01-01T00:00:00.000002Z two\n2026-01-01T00:00:01.000003Z three\n- four \n")
+    download.finish()
+    log = logs.stream(KEY).log
+    assert log.read(0, 9) == ["one", "two", "three", "four "]
+    assert log.time(2) == microseconds("2026-01-01T00:00:01.000003Z")
+    assert log.time(3) is None
+    assert logs.complete(KEY)

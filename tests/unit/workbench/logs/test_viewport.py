@@ -1,0 +1,30 @@
+"""A window over lines of several rows shows no row twice and none beyond the end."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workbench.logs.viewport import Place, end, moved, rows
+
+_heights = st.lists(st.integers(1, 7), min_size=1, max_size=20)
+
+
+@given(_heights, st.integers(1, 12))
+def test_the_end_fills_the_window_and_its_last_row_is_the_logs_last(heights: list[int], room: int) -> None:
+    shown = rows(end(room, len(heights), heights.__getitem__), room, len(heights), heights.__getitem__)
+    assert shown[-1] == (len(heights) - 1, heights[-1] - 1)
+    assert len(shown) == min(room, sum(heights))
+
+
+@given(_heights, st.integers(1, 12), st.integers(0, 100), st.integers(-100, 100))
+def test_moving_by_rows_is_moving_in_the_list_of_all_rows(heights: list[int], room: int, start: int, by: int) -> None:
+    everything = [(line, row) for line, height in enumerate(heights) for row in range(height)]
+    last = max(len(everything) - room, 0)
+    begin = min(start, last)
+    place = moved(Place(*everything[begin]), by, room, len(heights), heights.__getitem__)
+    assert (place.line, place.skip) == everything[min(max(begin + by, 0), last)]
+    assert (
+        rows(place, room, len(heights), heights.__getitem__)
+        == everything[everything.index((place.line, place.skip)) :][:room]
+    )

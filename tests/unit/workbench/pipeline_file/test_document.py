@@ -1,0 +1,114 @@
+"""A file in the editor: nothing that was typed is lost, nothing that somebody else wrote is overwritten unasked."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from workbench.pipeline_file.document import ChangedOnDiskError, Document, DocumentError, open_document
+from workbench.pipeline_file.drafts import DraftError, Drafts
+
+
+@pytest.fixture
+def drafts(tmp_path: Path) -> Drafts:
+    return Drafts(tmp_path / "data" / "drafts")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "shop" / ".c8s.yaml"
+    path.parent.mkdir()
+    path.write_text("name: shop\n")
+    return path
+
+
+def test_a_file_that_is_not_there_begins_as_a_pipeline_named_after_its_folder(tmp_path: Path, drafts: Drafts) -> None:
+    folder = tmp_path / "My Shop"
+    folder.mkdir()
+    opened = open_document(folder / ".c8s.yaml", drafts)
+    assert opened.document.text is None
+    assert "name: my-shop" in opened.text
+    opened.document.save(opened.text)
+    assert (folder / ".c8s.yaml").read_text() == opened.text
+
+
+def test_a_draft_comes_back_and_goes_when_the_text_is_saved(file: Path, drafts: Drafts) -> None:
+    opened = open_document(file, drafts)
+    drafts.keep(file, "name: other\n", opened.document.base)
+    again = open_document(file, drafts)
+    assert again.text == "name: other\n"
+    assert not again.stale
+    again.document.save(again.text)
+    assert open_document(file, drafts).draft is None
+
+
+def test_a_draft_of_an_older_file_is_stale(file: Path, drafts: Drafts) -> None:
+    opened = open_document(file, drafts)
+    drafts.keep(file, "name: mine\n", opened.document.base)
+    file.write_text("name: theirs\n")
+    assert open_document(file, drafts).stale
+
+
+def test_drafts_are_private_and_a_broken_one_is_no_draft(file: Path, drafts: Drafts) -> None:
+    drafts.keep(file, "secret", "")
+    (kept,) = drafts.folder.iterdir()
+    assert kept.stat().st_mode & 0o077 == 0
+    assert drafts.folder.stat().st_mode & 0o077 == 0
+    kept.write_text('{"path": 1')
+    assert drafts.find(file) is None
+
+
+def test_a_draft_that_cannot_be_kept_is_told(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(DraftError, match="can't be kept"):
+        Drafts(tmp_path / "taken").keep(file, "x", "")
+
+
+def test_saving_over_a_change_of_somebody_else_is_refused_until_it_is_meant(file: Path) -> None:
+    document = Document.open(file)
+    file.write_text("name: theirs\n")
+    with pytest.raises(ChangedOnDiskError):
+        document.save("name: mine\n")
+    assert file.read_text() == "name: theirs\n"
+    document.save("name: mine\n", overwrite=True)
+    assert file.read_text() == "name: mine\n"
+
+
+def test_a_change_on_disk_is_noticed_once_a_touch_is_none(file: Path) -> None:
+    document = Document.open(file)
+    assert not document.changed_on_disk()
+    os.utime(file, ns=(1, 1))
+    assert not document.changed_on_disk()
+    file.write_text("name: theirs\n")
+    assert document.changed_on_disk()
+
+
+def test_line_ends_mode_and_links_stay_as_they_were(file: Path, tmp_path: Path) -> None:
+    file.write_bytes(b"name: shop\r\nsteps: []\r\n")
+    file.chmod(0o640)
+    link = tmp_path / "link.yaml"
+    link.symlink_to(file)
+    document = Document.open(link)
+    assert document.text == "name: shop\nsteps: []\n"
+    document.save("name: a\nsteps: []\n")
+    assert link.is_symlink()
+    assert file.read_bytes() == b"name: a\r\nsteps: []\r\n"
+    assert file.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize(("data", "why"), [(b"\xff\xfe", "UTF-8"), (b"x" * (4 * 1024 * 1024 + 1), "MiB")])
+def test_what_is_no_text_is_not_opened(file: Path, data: bytes, why: str) -> None:
+    file.write_bytes(data)
+    with pytest.raises(DocumentError, match=why):
+        Document.open(file)
+
+
+def test_a_file_that_cannot_be_written_keeps_what_it_held(file: Path) -> None:
+    document = Document.open(file)
+    (file.parent / "inner").mkdir()
+    document.path = file.parent / "inner" / "gone" / ".c8s.yaml"
+    with pytest.raises(DocumentError):
+        document.save("name: mine\n", overwrite=True)
+    assert file.read_text() == "name: shop\n"

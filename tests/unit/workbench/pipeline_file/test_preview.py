@@ -1,0 +1,60 @@
+"""The steps that can be made out of a pipeline while it is being written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.pipeline.graph.expand import expand
+from controller.pipeline.lint import lint
+from controller.pipeline.model import Pipeline
+from workbench.pipeline_file.preview import planned_steps
+
+HALF = """\
+name: shop
+steps:
+  - name: lint
+  - name: test
+    dependsOn: [lint, nobody]
+    matrix: {dimensions: {python: ["3.11", "3.12"]}}
+  - name: publish
+    dependsOn: [test]
+    unknown: field
+  - image: without a name
+"""
+
+
+def test_a_file_with_errors_shows_the_steps_that_can_be_made_out() -> None:
+    steps = planned_steps(HALF)
+    assert steps is not None
+    assert [(step.name, step.depends_on) for step in steps] == [
+        ("lint", ()),
+        ("test (python=3.11)", ("lint",)),
+        ("test (python=3.12)", ("lint",)),
+        ("publish", ("test (python=3.11)", "test (python=3.12)")),
+    ]
+
+
+@pytest.mark.parametrize("text", ["steps: [", "- 1", "", "\x00"])
+def test_what_cannot_be_read_shows_nothing_new(text: str) -> None:
+    assert planned_steps(text) is None
+
+
+@pytest.mark.parametrize("sample", ["hello", "fan-out", "failing", "artifacts", "secrets"])
+def test_a_good_file_shows_the_steps_that_a_run_has(repository: Path, sample: str) -> None:
+    data = (repository / "samples" / f"{sample}.yaml").read_bytes()
+    definition = lint(data).pipeline
+    assert definition is not None
+    real = expand(Pipeline.model_validate(definition))
+    planned = planned_steps(data)
+    assert planned is not None
+    assert [(s.name, s.depends_on) for s in planned] == [(s.name, s.depends_on) for s in real]
+
+
+@given(st.text(max_size=300))
+def test_any_text_gives_steps_or_nothing(text: str) -> None:
+    steps = planned_steps(f"steps:\n{text}")
+    assert steps is None or all(step.name for step in steps)

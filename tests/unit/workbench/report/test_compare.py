@@ -1,0 +1,50 @@
+"""Two runs are told apart by what matters, not by the clock."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.tui.fakes import NOW, run, step
+from workbench.report.compare import Difference, Lines, essence, first_difference, step_pairs
+
+
+def _log(*lines: str) -> Lines:
+    return lambda at, count: list(lines[at : at + count])
+
+
+def test_steps_are_paired_by_name_with_how_they_ended_and_how_long_they_took() -> None:
+    left = run("a-1", "Failed", [step("build", (), "Succeeded", took=2), step("old", (), "Succeeded")])
+    right = run("a-2", "Failed", [step("build", (), "Failed", took=5), step("new", (), "Succeeded")])
+    pairs = {pair.name: pair for pair in step_pairs(left, right, NOW)}
+    assert list(pairs) == ["build", "new", "old"]
+    assert pairs["build"].differs
+    assert pairs["build"].slower == pytest.approx(3)
+    assert pairs["new"].left is None
+    assert pairs["old"].right is None
+
+
+def test_the_first_line_that_differs_is_found_across_pieces() -> None:
+    same = [f"line {n}" for n in range(10)]
+    found = first_difference(_log(*same, "left"), _log(*same, "right"), piece=3)
+    assert found == Difference(11, "left", "right")
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ("12:00:01 done", "12:00:09 done"),
+        ("took 1.2s", "took 33 s"),
+        ("at 0xffe1", "at 0xaa"),
+        ("2026-01-01T00:00:00.1Z x", "2026-02-01T10:00:00Z x"),
+        ("same  ", "same"),
+    ],
+)
+def test_what_is_another_in_every_run_is_no_difference(left: str, right: str) -> None:
+    assert essence(left) == essence(right)
+    assert first_difference(_log(left), _log(right)) is None
+
+
+def test_a_log_that_ends_before_the_other_differs_there() -> None:
+    assert first_difference(_log("a"), _log("a", "b"), piece=1) == Difference(2, None, "b")
+    assert first_difference(_log("a", "b", "c"), _log("a", "b"), piece=2) == Difference(3, "c", None)
+    assert first_difference(_log(), _log()) is None

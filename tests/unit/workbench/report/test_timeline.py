@@ -1,0 +1,60 @@
+"""Bars tell where a step's time went without overlapping, and the chain that took longest is found."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.tui.fakes import NOW, run, step, webshop
+from workbench.report.report import Span
+from workbench.report.timeline import Bar, Scale, bars, critical_path
+
+_BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def _at(seconds: float) -> datetime:
+    return _BEGIN + timedelta(seconds=seconds)
+
+
+def test_each_part_has_the_cells_of_its_time() -> None:
+    scale = Scale(_at(0), _at(10), 20)
+    found = [Span("queued", _at(0), _at(2)), Span("running", _at(2), _at(9)), Span("uploading", _at(9), None)]
+    assert bars(found, scale, _at(10)) == (Bar("queued", 0, 4), Bar("running", 4, 18), Bar("uploading", 18, 20))
+
+
+def test_a_step_too_short_for_a_cell_has_one_all_the_same() -> None:
+    scale = Scale(_at(0), _at(1000), 10)
+    assert bars([Span("running", _at(1000), _at(1000.1))], scale, _at(1000)) == (Bar("running", 9, 10),)
+
+
+@given(st.lists(st.floats(0, 100), min_size=2, max_size=8), st.integers(1, 60))
+def test_bars_are_in_order_apart_and_inside(moments: list[float], width: int) -> None:
+    moments.sort()
+    found = [Span("running", _at(a), _at(b)) for a, b in pairwise(moments)]
+    drawn = bars(found, Scale(_at(0), _at(100), width), _at(100))
+    assert drawn
+    edges = [edge for bar in drawn for edge in (bar.first, bar.last)]
+    assert edges == sorted(edges)
+    assert 0 <= edges[0] <= edges[-1] <= width
+    assert all(bar.last > bar.first for bar in drawn)
+
+
+def test_there_is_no_scale_before_anything_began() -> None:
+    assert Scale.of(run("a-1", "Pending", [step("one")]), 20, NOW) is None
+
+
+def test_the_critical_path_leads_to_what_still_runs() -> None:
+    assert critical_path(webshop()) == ("clone", "deps", "build-web")
+
+
+def test_of_an_ended_run_it_leads_to_what_ended_last() -> None:
+    steps = [
+        step("a", (), "Succeeded", begun=60, took=10),
+        step("b", (), "Succeeded", begun=60, took=30),
+        step("c", ("a", "b"), "Succeeded", begun=30, took=5),
+        step("d", ("a",), "Succeeded", begun=50, took=10),
+    ]
+    assert critical_path(run("a-1", "Succeeded", steps)) == ("b", "c")

@@ -1,0 +1,166 @@
+"""The supervisor, with two small servers in place of the cluster and the controller."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from workbench.sandbox import processes
+from workbench.sandbox.launch import listen
+from workbench.sandbox.locks import FileLock
+from workbench.sandbox.paths import SandboxFolder, SandboxState, read_state
+from workbench.sandbox.status import ask_ready
+from workbench.sandbox.supervisor import restart_delay
+
+_SERVER = """
+import http.server, socket, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200); self.send_header("Content-Length", "2"); self.end_headers()
+        self.wfile.write(b"ok")
+    def log_message(self, *args): pass
+server = http.server.HTTPServer(("", 0), Handler, bind_and_activate=False)
+server.socket.close()
+server.socket = socket.socket(fileno=int(sys.argv[sys.argv.index("--listen-fd") + 1]))
+server.serve_forever()
+"""
+
+
+def until(condition: Callable[[], bool], within: float = 20.0) -> None:
+    deadline = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < deadline, "the condition never held"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> SandboxFolder:
+    folder = SandboxFolder.named("default", tmp_path)
+    folder.create()
+    return folder
+
+
+@pytest.fixture
+def supervisor(folder: SandboxFolder) -> Iterator[subprocess.Popen[bytes]]:
+    """A running supervisor of a sandbox that somebody is attached to."""
+    users = FileLock(folder.users_lock)
+    users.acquire(shared=True)
+    process = start_supervisor(folder)
+    yield process
+    process.terminate()
+    process.wait(20)
+    users.release()
+
+
+def start_supervisor(folder: SandboxFolder) -> subprocess.Popen[bytes]:
+    with listen(0) as cluster, listen(0) as api:
+        read_end, write_end = os.pipe()
+        command = json.dumps([sys.executable, "-c", _SERVER])
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "workbench.sandbox.supervisor", str(folder.root), "--version", "1"),
+                *("--ready-fd", str(write_end)),
+                *("--cluster-fd", str(cluster.fileno()), "--cluster", command),
+                *("--controller-fd", str(api.fileno()), "--controller", command),
+            ],
+            pass_fds=[write_end, cluster.fileno(), api.fileno()],
+        )
+        os.close(write_end)
+        assert os.read(read_end, 10) == b"ready\n"
+        os.close(read_end)
+    return process
+
+
+def state_of(folder: SandboxFolder) -> SandboxState:
+    state = read_state(folder)
+    assert state is not None
+    return state
+
+
+def test_both_children_answer_on_the_ports_in_the_state(
+    folder: SandboxFolder, supervisor: subprocess.Popen[bytes]
+) -> None:
+    state = state_of(folder)
+    assert state.pid == supervisor.pid
+    assert ask_ready(state.cluster_port).ready
+    assert ask_ready(state.api_port).ready
+
+
+def test_a_killed_child_is_started_again_on_its_port(
+    folder: SandboxFolder, supervisor: subprocess.Popen[bytes]
+) -> None:
+    before = state_of(folder)
+    os.kill(before.children["cluster"].pid, signal.SIGKILL)
+    until(lambda: state_of(folder).children.get("cluster", before.children["cluster"]).restarts == 1)
+    after = state_of(folder)
+    assert after.children["cluster"].last_exit == "signal 9"
+    assert after.cluster_port == before.cluster_port
+    assert after.children["controller"] == before.children["controller"]
+    assert ask_ready(after.cluster_port).ready
+
+
+def test_a_second_supervisor_of_the_same_sandbox_gives_up(
+    folder: SandboxFolder, supervisor: subprocess.Popen[bytes]
+) -> None:
+    with listen(0) as socket:
+        answer = subprocess.run(
+            [
+                *(sys.executable, "-m", "workbench.sandbox.supervisor", str(folder.root), "--version", "1"),
+                *("--ready-fd", "0", "--cluster-fd", str(socket.fileno()), "--cluster", "[]"),
+                *("--controller-fd", str(socket.fileno()), "--controller", "[]"),
+            ],
+            pass_fds=[socket.fileno()],
+            capture_output=True,
+            timeout=20,
+            check=False,
+        )
+    assert answer.returncode == 1
+    assert b"another supervisor" in answer.stderr
+
+
+def test_sigterm_ends_the_children_too(folder: SandboxFolder, supervisor: subprocess.Popen[bytes]) -> None:
+    children = state_of(folder).children.values()
+    supervisor.terminate()
+    assert supervisor.wait(20) == 0
+    assert not any(processes.alive(child.pid, child.started) for child in children)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent")
+def test_a_killed_supervisor_takes_its_children_along(
+    folder: SandboxFolder, supervisor: subprocess.Popen[bytes]
+) -> None:
+    children = state_of(folder).children.values()
+    supervisor.kill()
+    until(lambda: not any(processes.alive(child.pid, child.started) for child in children))
+
+
+def test_a_sandbox_that_nobody_uses_ends_by_itself(folder: SandboxFolder) -> None:
+    users = FileLock(folder.users_lock)
+    users.acquire(shared=True)
+    process = start_supervisor(folder)
+    users.release()
+    assert process.wait(20) == 0
+
+
+def test_a_sandbox_that_is_kept_does_not(folder: SandboxFolder) -> None:
+    folder.keep.touch()
+    process = start_supervisor(folder)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(0.3)
+    folder.keep.unlink()
+    assert process.wait(20) == 0
+
+
+def test_restarts_come_at_growing_distances_up_to_a_limit() -> None:
+    delays = [restart_delay(failures) for failures in range(1, 10)]
+    assert delays == sorted(delays)
+    assert delays[0] <= 0.1
+    assert delays[-1] == 5.0

@@ -1,0 +1,94 @@
+"""Keys of one's own: which are taken, and what is said of the rest."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workbench.session.keymap import Bound, keymap
+
+BINDINGS = (
+    Bound("app.run", ("r",), frozenset({"runs", "text"})),
+    Bound("app.edit", ("e",), frozenset({"runs", "text"})),
+    Bound("graph.left", ("left", "h"), frozenset({"graph"})),
+    Bound("log.next", ("n",), frozenset({"log"})),
+    Bound("editor.save", ("ctrl+s",), frozenset({"text"}), typing=True),
+    Bound("cut", ("ctrl+x",), frozenset({"text"}), fixed=True),
+)
+RESERVED = {"ctrl+c": "copies, always"}
+
+
+def made(entries: dict[Any, Any]) -> tuple[dict[str, str], tuple[str, ...]]:
+    found = keymap(entries, BINDINGS, lambda key: key if key != "strg" else None, reserved=RESERVED)
+    return dict(found.keys), found.problems
+
+
+def test_an_action_takes_a_key_or_several() -> None:
+    assert made({"app.run": "x", "graph.left": ["b", "f6", "b"]}) == ({"app.run": "x", "graph.left": "b,f6"}, ())
+
+
+def test_two_actions_can_change_their_keys_with_each_other() -> None:
+    assert made({"app.run": "e", "app.edit": "r"}) == ({"app.run": "e", "app.edit": "r"}, ())
+
+
+def test_a_digit_is_a_key_although_yaml_reads_a_number() -> None:
+    assert made({"app.run": 5}) == ({"app.run": "5"}, ())
+
+
+def test_the_same_key_is_fine_where_only_one_of_the_two_can_be_called() -> None:
+    assert made({"graph.left": "n"}) == ({"graph.left": "n"}, ())
+
+
+@pytest.mark.parametrize(
+    ("entries", "told"),
+    [
+        ({"app.rum": "x"}, "keys: app.rum: there is no such action; did you mean `app.run`?"),
+        ({3: "x"}, "keys: 3: there is no such action"),
+        ({"app.run": "strg"}, "keys: app.run: `strg` is no key"),
+        ({"app.run": None}, "keys: app.run: it takes a key"),
+        ({"app.run": True}, "keys: app.run: it takes a key"),
+        ({"app.run": []}, "keys: app.run: it takes a key"),
+        ({"app.run": {"key": "x"}}, "keys: app.run: it takes a key"),
+        ({"app.run": "ctrl+c"}, "keys: app.run: `ctrl+c` copies, always"),
+        ({"app.run": "e"}, "keys: app.run: `e` is the key of `app.edit` there"),
+        ({"editor.save": "s"}, "keys: editor.save: `s` is text where this is called"),
+        ({"editor.save": "ctrl+x"}, "keys: editor.save: `ctrl+x` belongs to the text there (cut)"),
+    ],
+)
+def test_what_can_not_be_taken_is_told_and_changes_nothing(entries: dict[Any, Any], told: str) -> None:
+    keys, problems = made(entries)
+    assert keys == {}
+    assert len(problems) == 1
+    assert problems[0].startswith(told)
+
+
+def test_of_two_entries_for_one_key_the_first_holds() -> None:
+    keys, problems = made({"app.run": "x", "app.edit": "x"})
+    assert keys == {"app.run": "x"}
+    assert problems == ("keys: app.edit: `x` is the key of `app.run` there; give that one another key, too",)
+
+
+def test_an_entry_that_falls_takes_those_with_it_that_counted_on_it() -> None:
+    keys, problems = made({"app.edit": "r", "app.run": "ctrl+c"})
+    assert keys == {}
+    assert len(problems) == 2
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from([bound.id for bound in BINDINGS]) | st.text(max_size=5),
+        st.sampled_from(["r", "e", "x", "n", "f6", "ctrl+s", "ctrl+c", "strg"]) | st.none() | st.lists(st.text()),
+        max_size=6,
+    )
+)
+def test_whatever_is_written_no_key_means_two_things_in_one_place(entries: dict[Any, Any]) -> None:
+    keys, problems = made(entries)
+    assert len(keys) + len(problems) == len(entries)
+    owners: dict[tuple[str, str], str] = {}
+    for bound in (bound for bound in BINDINGS if not bound.fixed):
+        for key in keys[bound.id].split(",") if bound.id in keys else bound.keys:
+            for place in bound.places:
+                assert owners.setdefault((place, key), bound.id) == bound.id

@@ -1,0 +1,115 @@
+"""`c8s artifacts`: what the steps of a run have left, listed, saved or unpacked."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from workbench.cli.options import Target, opened, output_option, run_async, target_options
+from workbench.cli.output.console import CommandError, look, message, print_document, print_table, say
+
+if TYPE_CHECKING:
+    from workbench.client import Client
+
+
+@click.command()
+@click.argument("run")
+@click.argument("step", required=False)
+@click.option("--to", type=click.Path(path_type=Path), metavar="FILE", help="Save STEP's as this tar.gz.")
+@click.option(
+    "--extract",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Unpack STEP's into this folder.",
+)
+@output_option
+@target_options
+def artifacts(
+    where: Target,
+    run: str,
+    step: str | None,
+    to: Path | None,
+    extract: Path | None,
+    output: str,
+) -> None:
+    """List the artifacts of RUN, or of one STEP; with --to or --extract, download STEP's.
+
+    \b
+    Examples:
+      c8s artifacts my-app-ci-12
+      c8s artifacts my-app-ci-12 build --extract out
+      c8s artifacts my-app-ci-12 build --to build.tar.gz
+    """
+    if (to or extract) and step is None:
+        raise click.UsageError("name the STEP whose artifacts you want")
+    if to and extract:
+        raise click.UsageError("--to and --extract exclude each other")
+    run_async(_artifacts(where, run, step, to, extract, output))
+
+
+async def _artifacts(
+    where: Target, run: str, step: str | None, to: Path | None, extract: Path | None, output: str
+) -> None:
+    async with opened(where, start=False) as client:
+        if step is not None:
+            found = (await client.run(run)).step(step)
+            if found is None:
+                raise CommandError(f"run {run} has no step {step!r}")
+            step = found.slug
+        if step is not None and to is not None:
+            await _save(client, run, step, to)
+        elif step is not None and extract is not None:
+            await _extract(client, run, step, extract)
+        else:
+            await _list(client, run, step, output)
+
+
+async def _list(client: Client, run: str, step: str | None, output: str) -> None:
+    found = [item for item in await client.artifacts(run) if step in (None, item.step)]
+    if output != "table":
+        rows = [{"step": a.step, "path": a.path, "size": a.size, "sha256": a.sha256} for a in found]
+        print_document(rows, output)
+    elif not found:
+        message("no artifacts")
+    else:
+        from workbench.submit.submit import size_text
+
+        rows_ = [(item.step, size_text(item.size), item.path) for item in found]
+        print_table(("STEP", "SIZE", "PATH"), rows_, look(sys.stdout))
+
+
+async def _save(client: Client, run: str, step: str, target: Path) -> None:
+    """Whole or not at all: a download that breaks leaves what was there before."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    os.close(descriptor)
+    draft = Path(name)
+    try:
+        size = await client.download(run, step, draft)
+        umask = os.umask(0)
+        os.umask(umask)
+        draft.chmod(0o666 & ~umask)
+        draft.replace(target)
+    finally:
+        draft.unlink(missing_ok=True)
+    say(f"{target} ({size:,} bytes)")
+
+
+async def _extract(client: Client, run: str, step: str, folder: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="c8s-") as temporary:
+        archive = Path(temporary) / "artifacts.tar.gz"
+        await client.download(run, step, archive)
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with tarfile.open(archive, "r:gz") as tar:
+                names = tar.getnames()
+                # Refuses absolute paths, `..`, devices and links that lead out.
+                tar.extractall(folder, filter="data")
+        except tarfile.TarError as error:
+            raise CommandError(f"the artifacts of step {step} can't be unpacked into {folder}: {error}") from error
+    say(f"{len(names)} file{'s' if len(names) != 1 else ''} in {folder}")

@@ -1,0 +1,103 @@
+"""`c8s lint` and `c8s schema`: what a pipeline file may say, without a controller."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from workbench.cli.output.console import Look, look, print_document, say
+from workbench.cli.output.diagnostics import summary
+from workbench.cli.output.lint_output import show_problems
+from workbench.pipeline_file.load import Checked, PipelineFile, check, read_pipeline, schema_document, verdict
+
+
+@click.command()
+@click.argument("files", nargs=-1, metavar="[FILE]...")
+@click.option(
+    "--event",
+    type=click.Choice(["push", "pull_request", "tag"]),
+    help="Also answer whether this event would start a run.",
+)
+@click.option("--branch", metavar="NAME", help="The branch of that event.  [default: main]")
+@click.option("--changed", multiple=True, metavar="PATH", help="A file that the event changes; may be given again.")
+@click.option(
+    "--output",
+    "-o",
+    type=click.Choice(["table", "json", "yaml"]),
+    default="table",
+    show_default=True,
+    help="For people, or for programs.",
+)
+@click.pass_context
+def lint(
+    ctx: click.Context,
+    /,
+    files: tuple[str, ...],
+    event: str | None,
+    branch: str | None,
+    changed: tuple[str, ...],
+    output: str,
+) -> None:
+    """Check pipeline files; without FILE, the nearest `.c8s.yaml`, as `c8s run` finds it. `-` is standard input.
+
+    Each problem is one line that editors understand, `file:line:column: severity: message`,
+    followed by the line itself and a hint. With --event and --branch it also tells whether
+    such an event would start a run, and why not.
+
+    \b
+    Exit codes: 0 no errors (there may be warnings), 2 errors, or a file can't be read.
+
+    \b
+    Examples:
+      c8s lint
+      c8s lint ci/*.yaml
+      c8s lint --event push --branch main
+      c8s lint -o json | jq '.[].message'
+    """
+    if (branch or changed) and event is None:
+        raise click.UsageError("--branch and --changed belong to --event")
+    found = [(file, check(file.data)) for file in _read(files)]
+    if output != "table":
+        print_document([_plain(file, problem) for file, checked in found for problem in checked.problems], output)
+    else:
+        how = look(sys.stdout)
+        for file, checked in found:
+            _print(file, checked, how)
+            if event is not None and checked.definition is not None:
+                say(verdict(checked.definition, event, branch or "main", changed or None))
+    ctx.exit(2 if any(checked.has_errors for _, checked in found) else 0)
+
+
+def _read(files: tuple[str, ...]) -> Iterable[PipelineFile]:
+    return [read_pipeline(file, Path.cwd()) for file in files or (None,)]
+
+
+def _print(file: PipelineFile, checked: Checked, how: Look) -> None:
+    for line in show_problems(file, checked.problems, how):
+        say(line)
+    say(f"{file.label}: {summary(checked.problems) or 'no problems'}")
+
+
+def _plain(file: PipelineFile, problem: Any) -> dict[str, Any]:
+    return {"file": file.label, **asdict(problem)}
+
+
+@click.command()
+@click.pass_context
+def schema(ctx: click.Context, /) -> None:
+    """Print the JSON Schema of pipeline files, for editors.
+
+    \b
+    With yaml-language-server, write this at the top of a pipeline:
+      # yaml-language-server: $schema=/path/to/c8s.schema.json
+
+    \b
+    Example:
+      c8s schema > c8s.schema.json
+    """
+    say(schema_document())

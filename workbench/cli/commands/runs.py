@@ -1,0 +1,186 @@
+"""`c8s runs`, `c8s logs`, `c8s cancel`: what there is, what it said, and an end to it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from workbench.cli.options import Target, opened, output_option, run_async, target_options
+from workbench.cli.output.console import CommandError, look, message, print_document, print_table, say
+
+if TYPE_CHECKING:
+    from workbench.client import Run
+
+_PHASES = ["Pending", "Queued", "Running", "Succeeded", "Failed", "Cancelled"]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@click.command()
+@click.argument("run", required=False)
+@click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="How many, at most.")
+@click.option("--phase", type=click.Choice(_PHASES, case_sensitive=False), help="Only runs in this phase.")
+@click.option("--pipeline", metavar="NAME", help="Only runs of this pipeline.")
+@click.option("--copies", is_flag=True, help="Also the copies of failed steps that c8s shell has made.")
+@output_option
+@target_options
+def runs(
+    where: Target,
+    run: str | None,
+    limit: int,
+    phase: str | None,
+    pipeline: str | None,
+    copies: bool,
+    output: str,
+) -> None:
+    """List runs, newest first; with RUN, show that one step by step.
+
+    \b
+    Examples:
+      c8s runs
+      c8s runs --phase Failed --pipeline my-app-ci
+      c8s runs my-app-ci-12
+      c8s runs -o json | jq -r '.[].name'
+    """
+    if run is not None:
+        run_async(_show(where, run, output))
+    else:
+        run_async(_list(where, limit, phase, pipeline, copies, output))
+
+
+async def _list(where: Target, limit: int, phase: str | None, pipeline: str | None, copies: bool, output: str) -> None:
+    found: list[Run] = []
+    async with opened(where, start=False) as client:
+        continue_: str | None = None
+        while len(found) < limit:
+            page = await client.runs(
+                limit=min(500, limit - len(found)),
+                continue_=continue_,
+                phase=phase,
+                pipeline=pipeline,
+                copies=copies,
+            )
+            found += page.items
+            continue_ = page.next
+            if continue_ is None:
+                break
+    if output != "table":
+        print_document([dict(run.raw) for run in found], output)
+    elif not found:
+        message("no runs" if phase is None and pipeline is None else "no such runs")
+    else:
+        print_table(("RUN", "STATUS", "STEPS", "TIME", "AGE", "BRANCH", "COMMIT"), _rows(found), look(sys.stdout), 1)
+
+
+def _rows(found: list[Run], now: Callable[[], datetime] = _now) -> list[tuple[str, ...]]:
+    from workbench.report.report import duration_text, run_duration
+
+    at = now()
+    return [
+        (
+            run.name,
+            run.phase,
+            f"{run.summary.total - run.summary.pending - run.summary.running}/{run.summary.total}",
+            duration_text(run_duration(run, at)),
+            age_text((at - run.created_at).total_seconds()) if run.created_at else "-",
+            run.branch or "-",
+            short_commit(run.commit),
+        )
+        for run in found
+    ]
+
+
+def age_text(seconds: float) -> str:
+    """`12s`, `5m`, `3h`, `2d`."""
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "m")):
+        if seconds >= size:
+            return f"{int(seconds // size)}{unit}"
+    return f"{max(0, int(seconds))}s"
+
+
+def short_commit(commit: str | None) -> str:
+    """Seven digits, and a `*` when the tree had changes."""
+    if not commit:
+        return "-"
+    sha, dirty, _ = commit.partition("-dirty")
+    return sha[:7] + ("*" if dirty else "")
+
+
+async def _show(where: Target, name: str, output: str) -> None:
+    async with opened(where, start=False) as client:
+        run = await client.run(name)
+    if output != "table":
+        print_document(dict(run.raw), output)
+        return
+    from workbench.cli.output.summary import closing_lines
+    from workbench.report.report import report
+
+    for line in closing_lines(report(run, _now()), look(sys.stdout))[1:]:
+        say(line)
+
+
+@click.command()
+@click.argument("run")
+@click.argument("steps", nargs=-1, metavar="[STEP]...")
+@click.option("--follow", "-f", is_flag=True, help="Go on until the run has ended.")
+@click.option("--attempt", type=click.IntRange(1), help="The attempt; the last one unless given.")
+@click.option("--container", metavar="NAME", help="`fetch`, `upload` or `svc-NAME`, not the step's own.")
+@click.option("--tail", type=click.IntRange(0), metavar="N", help="Only the last N lines of each step.")
+@click.option("--timestamps", is_flag=True, help="When each line was written, before it.")
+@target_options
+def logs(
+    where: Target,
+    run: str,
+    steps: tuple[str, ...],
+    follow: bool,
+    attempt: int | None,
+    container: str | None,
+    tail: int | None,
+    timestamps: bool,
+) -> None:
+    """Print the logs of RUN: of one STEP as they are, of several or all with the step before each line.
+
+    On a terminal the colours that a step prints are kept and every other control
+    sequence is made harmless; in a pipe or a file, colours are left out as well.
+
+    \b
+    Examples:
+      c8s logs my-app-ci-12               all steps
+      c8s logs my-app-ci-12 test          one step, without prefixes
+      c8s logs -f my-app-ci-12            live
+      c8s logs my-app-ci-12 test --tail 50
+    """
+    if follow and (attempt or container or tail is not None):
+        raise click.UsageError("--follow shows all as it comes: leave out --attempt, --container and --tail")
+    from workbench.cli.run_session.print_logs import Wanted, follow_logs, print_logs
+
+    wanted = Wanted(run, steps, attempt, container, tail, timestamps)
+    run_async((follow_logs if follow else print_logs)(where, wanted))
+
+
+@click.command()
+@click.argument("run")
+@target_options
+def cancel(where: Target, run: str) -> None:
+    """Cancel RUN: its steps are asked to end and killed after 30 seconds. Its logs stay.
+
+    \b
+    Example:
+      c8s cancel my-app-ci-12
+    """
+    run_async(_cancel(where, run))
+
+
+async def _cancel(where: Target, name: str) -> None:
+    async with opened(where, start=False) as client:
+        before = await client.run(name)
+        if before.ended:
+            raise CommandError(f"run {name} has ended already ({before.phase.lower()})")
+        await client.cancel(name)
+    message(f"run {name} is being cancelled")

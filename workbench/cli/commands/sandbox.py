@@ -1,0 +1,171 @@
+"""`c8s up`, `down`, `status`, `kubeconfig`: the life of a sandbox."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from workbench.cli.kind_options import kind_options
+from workbench.cli.options import (
+    DEFAULT_SANDBOX,
+    chosen_sandbox,
+    is_interactive,
+    output_option,
+    run_async,
+    sandbox_option,
+)
+from workbench.cli.output.console import InputError, message, print_document, say
+from workbench.text.sanitize import clean
+
+if TYPE_CHECKING:
+    from workbench.sandbox import SandboxStatus
+
+_kind_flag = click.option("--kind", is_flag=True, help="The kind sandbox, where no name is given.")
+
+
+def _named(name: str) -> str:
+    return "" if name == DEFAULT_SANDBOX else f" --name {name}"
+
+
+@click.command()
+@sandbox_option
+@click.option("--kind", is_flag=True, help="A real cluster, made with kind in Docker, instead of two processes.")
+@kind_options
+@output_option
+def up(name: str | None, kind: bool, dry_run: bool, output: str, **given: Any) -> None:
+    """Start a sandbox and keep it running.
+
+    Without --kind it is a cluster and a controller as two processes on this machine. It listens
+    on 127.0.0.1 only. Steps run as you, without isolation, and their images are ignored. A
+    sandbox that runs already is found, not started twice.
+
+    With --kind it is a Kubernetes of its own in Docker, with an object store and the controller
+    in it; steps run in their images. What is done already is not done again, so an interrupted
+    `c8s up --kind` goes on where it was.
+
+    \b
+    Examples:
+      c8s up
+      c8s up --name experiment
+      c8s up --kind
+      c8s up --kind --dry-run
+      kubectl --kubeconfig "$(c8s kubeconfig)" get pipelineruns
+    """
+    if output != "table" and not dry_run:
+        raise InputError(f"--output {output} is the form of the plan: it goes with --kind --dry-run")
+    if kind:
+        from workbench.cli.commands.kind import up_kind
+
+        up_kind(chosen_sandbox(name, kind=True), dry_run, output, given)
+        return
+    if dry_run or any(given.values()):
+        raise InputError("--dry-run and what a cluster is made of go with --kind")
+    from workbench.sandbox import Sandboxes
+
+    name = name or DEFAULT_SANDBOX
+    endpoint = run_async(Sandboxes().up(name, message))
+    say(f"sandbox {name} is ready: {endpoint.url}")
+
+
+@click.command()
+@sandbox_option
+@_kind_flag
+@click.option("--delete", is_flag=True, help="Also delete its runs, logs, artifacts and secrets.")
+@click.option("--yes", "-y", is_flag=True, help="Don't ask, also where runs are in progress.")
+def down(name: str | None, kind: bool, delete: bool, yes: bool) -> None:
+    """Stop a sandbox; no process of it is left. What it keeps is there again after `c8s up`, unless deleted.
+
+    \b
+    Examples:
+      c8s down
+      c8s down --name experiment --delete
+    """
+    from workbench.sandbox import Sandboxes, kind_sandbox
+
+    sandboxes, name = Sandboxes(), chosen_sandbox(name, kind)
+    folder = sandboxes.folder(name)
+    if kind_sandbox.is_cluster(folder):
+        running = run_async(kind_sandbox.in_progress(folder))
+        if running:
+            end = "ends and deletes" if delete else "interrupts"
+            message(f"warning: this {end} {len(running)} runs in progress: {', '.join(running[:10])}")
+            if is_interactive() and not yes:
+                click.confirm("Go on?", abort=True)
+    ran = run_async(sandboxes.down(name, delete=delete, progress=message))
+    say(f"sandbox {name} " + ("is stopped" if ran else "was not running") + (" and deleted" if delete else ""))
+
+
+@click.command()
+@sandbox_option
+@_kind_flag
+@output_option
+@click.pass_context
+def status(ctx: click.Context, name: str | None, kind: bool, output: str) -> None:
+    """Show how a sandbox is: its parts, addresses and logs. Exits 1 unless it runs well.
+
+    \b
+    Examples:
+      c8s status
+      c8s status -o json
+    """
+    from workbench.sandbox import Sandboxes
+
+    found = run_async(Sandboxes().status(chosen_sandbox(name, kind)))
+    if output != "table":
+        print_document(_plain(asdict(found)), output)
+    else:
+        _print_status(found)
+    ctx.exit(0 if found.state == "running" else 1)
+
+
+def _print_status(found: SandboxStatus) -> None:
+    if found.state == "absent":
+        say(f"sandbox {found.name}: there is none; `c8s up{_named(found.name)}` makes one")
+        return
+    until = " (until the last command that uses it ends)" if found.temporary else ""
+    say(f"sandbox {found.name}: {found.state}{until}")
+    rows = [("folder", str(found.folder))]
+    known = (("started", found.started_at), ("version", found.version))
+    if found.api_url:
+        rows += [("API", found.api_url), ("kubeconfig", str(found.kubeconfig))]
+        rows += [(key, value) for key, value in known if value]
+    for part in found.components:
+        restarts = f", restarted {part.restarts} times" if part.restarts else ""
+        process = f", pid {part.pid}{restarts}" if part.pid is not None else ""
+        rows.append(
+            (part.name, ("" if part.healthy or part.pid else "NOT well: ") + clean(part.detail, colour=False) + process)
+        )
+        if not part.healthy and part.log.is_file():
+            rows.append(("", f"log: {part.log}"))
+    for key, value in rows:
+        say(f"  {key:<12} {value}")
+    if found.state == "stopped":
+        kind = " --kind" if found.components else ""
+        say(f"start it with `c8s up{kind}{_named(found.name)}`")
+
+
+@click.command()
+@sandbox_option
+@_kind_flag
+def kubeconfig(name: str | None, kind: bool) -> None:
+    """Print the path of the sandbox's kubeconfig, which kubectl takes.
+
+    \b
+    Example:
+      kubectl --kubeconfig "$(c8s kubeconfig)" get pipelineruns
+    """
+    from workbench.sandbox import Sandboxes
+
+    say(str(Sandboxes().kubeconfig(chosen_sandbox(name, kind))))
+
+
+def _plain(value: Any) -> Any:
+    """Paths as text, for JSON and YAML."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value

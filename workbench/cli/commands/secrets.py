@@ -1,0 +1,128 @@
+"""`c8s secrets`: set, list, delete. A value is never an argument, which others can see."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from workbench.cli.options import Target, opened, output_option, run_async, target_options
+from workbench.cli.output.console import InputError, look, message, print_document, print_table, say
+
+_LARGEST = 1024 * 1024
+
+
+@click.group()
+def secrets() -> None:
+    """Set, list and delete the secrets that steps can name.
+
+    Values can be set and replaced, never read back. In logs a value, and what common
+    encodings make of it, is written as ***.
+
+    \b
+    Examples:
+      c8s secrets set db password                         asks for the value
+      printf %s "$PASSWORD" | c8s secrets set db password
+      c8s secrets set deploy --from-file key=~/.ssh/deploy_ed25519
+      c8s secrets list
+      c8s secrets delete db
+    """
+
+
+@secrets.command("set")
+@click.argument("secret")
+@click.argument("key", required=False)
+@click.option(
+    "--from-file",
+    "files",
+    multiple=True,
+    metavar="KEY=PATH",
+    help="Take the value of KEY from a file as it is.",
+)
+@target_options
+def set_(where: Target, secret: str, key: str | None, files: tuple[str, ...]) -> None:
+    """Set KEY of SECRET; other keys stay as they are.
+
+    The value of KEY is read from standard input, or asked for on a terminal. The newline
+    after a single line is left out; a value of several lines is taken as it is.
+    """
+    if key is not None and "=" in key:
+        raise InputError(
+            "give only the key: others could see a value on the command line. It is read from standard input"
+        )
+    data = dict(_from_file(item) for item in files)
+    if key is not None:
+        data[key] = _value(secret, key)
+    if not data:
+        raise click.UsageError("name a KEY, or give --from-file KEY=PATH")
+    run_async(_set(where, secret, data))
+
+
+def _from_file(item: str) -> tuple[str, str]:
+    key, equals, name = item.partition("=")
+    if not equals or not key or not name:
+        raise InputError(f"--from-file wants KEY=PATH, not {item!r}")
+    path = Path(name).expanduser()
+    try:
+        with path.open("rb") as file:
+            return key, _text(file.read(_LARGEST + 1), str(path))
+    except OSError as error:
+        raise InputError(f"can't read the value of {key}: {error}") from error
+
+
+def _value(secret: str, key: str) -> str:
+    if sys.stdin.isatty():
+        return str(click.prompt(f"{secret}/{key}", hide_input=True, err=True))
+    text = _text(sys.stdin.buffer.read(_LARGEST + 1), "standard input")
+    if not text:
+        raise InputError(f"there is no value for {key} on standard input")
+    return text[:-1] if text.endswith("\n") and text.count("\n") == 1 else text
+
+
+def _text(value: bytes, origin: str) -> str:
+    if len(value) > _LARGEST:
+        raise InputError(f"{origin} holds more than 1 MiB, which is too much for a secret")
+    try:
+        return value.decode()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{origin} holds no UTF-8 text; encode it first, for example with base64") from error
+
+
+async def _set(where: Target, secret: str, data: dict[str, str]) -> None:
+    async with opened(where) as client:
+        await client.put_secret(secret, data)
+    message(f"secret {secret}: {', '.join(data)} set")
+
+
+@secrets.command("list")
+@output_option
+@target_options
+def list_(where: Target, output: str) -> None:
+    """List secrets and their keys."""
+    run_async(_list(where, output))
+
+
+async def _list(where: Target, output: str) -> None:
+    async with opened(where, start=False) as client:
+        found = await client.secrets()
+    if output != "table":
+        print_document([{"name": secret.name, "keys": list(secret.keys)} for secret in found], output)
+    elif not found:
+        message("no secrets")
+    else:
+        print_table(("SECRET", "KEYS"), [(secret.name, ", ".join(secret.keys)) for secret in found], look(sys.stdout))
+
+
+@secrets.command("delete")
+@click.argument("secret")
+@target_options
+def delete(where: Target, secret: str) -> None:
+    """Delete SECRET with all its keys. Runs that have started keep their copy."""
+    run_async(_delete(where, secret))
+    say(f"secret {secret} is deleted")
+
+
+async def _delete(where: Target, secret: str) -> None:
+    async with opened(where, start=False) as client:
+        await client.delete_secret(secret)

@@ -1,0 +1,1 @@
+"""What commands print: styles, runs, diagnostics and summaries."""

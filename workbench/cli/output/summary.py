@@ -1,0 +1,92 @@
+"""The end of `c8s run`: the table of steps, why they failed, totals, and where to look next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from workbench.cli.output.console import BOLD, DIM, Look
+from workbench.report.report import PARTS, Failure, RunReport, StepReport, duration_text
+from workbench.text.sanitize import clean, cut
+from workbench.text.width import cell_width
+
+_WIDEST_NAME = 40
+_NARROWEST_NAME = 8
+_WIDEST_TEXT = 200
+
+
+def closing_lines(report: RunReport, how: Look, *, hint: str = "") -> list[str]:
+    """What is printed of a run that has ended. `hint`: the options that name its controller."""
+    lines = ["", *_table(report.steps, how)] if report.steps else [""]
+    failures = [line for failure in report.failures for line in _failure(failure, how)]
+    if failures:
+        lines += ["", *failures]
+    lines += ["", _totals(report, how)]
+    lines += [how.paint(line, DIM) for line in _next_steps(report, hint)]
+    return lines
+
+
+def _table(steps: tuple[StepReport, ...], how: Look) -> list[str]:
+    # Images are rarely pulled: a column for it only where one was.
+    parts = [part for part in PARTS if part != "pulling" or any(part in step.parts for step in steps)]
+    header = ["STEP", "STATUS", "TIME", *(part.upper() for part in parts)]
+    rows = [_cells(step, parts) for step in steps]
+    names = [cut(row[0], _WIDEST_NAME) for row in rows]
+    widths = [max(len(header[column]), *(len(row[column]) for row in rows)) for column in range(1, len(header))]
+    name_width = max(len(header[0]), *(cell_width(name) for name in names))
+    shown = len(widths)
+    if how.width is not None:
+        while shown > 2 and _NARROWEST_NAME + sum(widths[:shown]) + 2 * shown > how.width:
+            shown -= 1  # The last columns go first.
+        if shown < len(widths):
+            shown = 2  # A part of the parts would mislead.
+        name_width = min(name_width, max(_NARROWEST_NAME, how.width - sum(widths[:shown]) - 2 * shown))
+    lines = [how.paint(_row("STEP", header[1:], widths[:shown], name_width), BOLD)]
+    for step, name, row in zip(steps, names, rows, strict=True):
+        line = _row(cut(name, name_width), row[1:], widths[:shown], name_width)
+        lines.append(line.replace(row[1], how.phase(step.phase, row[1]), 1) if row[1] not in name else line)
+    return lines
+
+
+def _cells(step: StepReport, parts: Sequence[str]) -> list[str]:
+    times = [duration_text(step.parts.get(part)) for part in parts]
+    status = step.phase if step.attempts < 2 else f"{step.phase} ({step.attempts} attempts)"
+    return [clean(step.name, colour=False), clean(status, colour=False), duration_text(step.duration), *times]
+
+
+def _row(name: str, cells: list[str], widths: list[int], name_width: int) -> str:
+    status, *times = cells[: len(widths)]
+    padded = name + " " * (name_width - cell_width(name))
+    right = [time.rjust(width) for time, width in zip(times, widths[1:], strict=True)]
+    return "  ".join([padded, status.ljust(widths[0]), *right]).rstrip()
+
+
+def _failure(failure: Failure, how: Look) -> list[str]:
+    name = how.paint(clean(failure.name, colour=False), BOLD)
+    allowed = " (allowed to fail)" if failure.allowed else ""
+    if failure.text is None or failure.line is None:
+        return [f"{name}: {clean(failure.message, colour=False)}{allowed}"]
+    text = cut(clean(failure.text, colour=False), _WIDEST_TEXT)
+    return [f"{name}: line {failure.line}: {text}{allowed}"]
+
+
+def _totals(report: RunReport, how: Look) -> str:
+    counts = ", ".join(f"{count} {name}" for name, count in report.counts)
+    total = sum(count for _, count in report.counts)
+    verdict = how.phase(report.phase, report.phase.lower())
+    line = f"run {clean(report.name, colour=False)} {verdict} in {duration_text(report.duration)}"
+    if total:
+        line += f": {total} step{'s' if total != 1 else ''}, {counts}"
+    elif report.message:
+        line += f": {clean(report.message, colour=False)}"
+    return line
+
+
+def _next_steps(report: RunReport, hint: str) -> list[str]:
+    name = clean(report.name, colour=False)
+    if report.failures:
+        lines = [f"see more: c8s logs{hint} {name} {clean(report.failures[0].slug, colour=False)}"]
+        kept = next((failure for failure in report.failures if failure.kept), None)
+        if kept is not None:
+            lines.append(f"enter its workspace: c8s shell{hint} {name} {clean(kept.slug, colour=False)}")
+        return lines
+    return [f"see more: c8s logs{hint} {name}"] if report.phase != "Succeeded" else []

@@ -1,0 +1,143 @@
+"""A copy of a failed step for as long as somebody is in it: started, waited for, and removed whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import aclosing, asynccontextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+from controller.pipeline.values import duration
+from workbench.cli.options import first_error
+from workbench.cli.output.console import CommandError, message
+from workbench.cli.run_session.signals import INTERRUPTED, interrupts
+from workbench.client.errors import ClientError, NotFound
+from workbench.client.models import Attempt, Run, RunChanged, RunsListed, Step
+from workbench.submit.submit import new_key
+
+if TYPE_CHECKING:
+    from workbench.client import Client
+
+T = TypeVar("T")
+
+_REMOVAL = 15.0
+"""Seconds that the copy's removal may take; after that it ends by itself when its time is over."""
+_QUIET = frozenset({None, "Created", "Starting", "Fetching", "Preparing", "WaitingForSteps"})
+"""Reasons to wait that are over in a moment."""
+
+
+def kept_attempt(run: Run, step: Step, number: int | None) -> Attempt:
+    """The attempt to enter: this one, or the last that was kept.
+
+    Raises:
+        CommandError: there is none; it says how to get one.
+    """
+    tried = [each for each in step.attempts if number in (None, each.number)]
+    if not tried and number is not None:
+        raise CommandError(f"step {step.name} of {run.name} has no attempt {number} (it has {len(step.attempts)})")
+    for attempt in reversed(tried):
+        if attempt.kept is not None and attempt.kept.problem is None:
+            return attempt
+    told = next((each.kept.problem for each in reversed(tried) if each.kept is not None), None)
+    if told is not None:
+        raise CommandError(f"the workspace of step {step.name} of {run.name} could not be kept: {told}")
+    if not run.ended:
+        raise CommandError(
+            f"step {step.name} of {run.name} has failed; its workspace is not kept, or not yet: the run goes on"
+        )
+    raise CommandError(
+        f"step {step.name} of {run.name} has failed, and its workspace was not kept. "
+        f"`c8s rerun {run.name} --from-failed --keep-on-failure` runs it again and keeps it; "
+        "`keepOnFailure: true` in the pipeline always does"
+    )
+
+
+async def until_interrupted(work: Coroutine[None, None, int]) -> int:
+    """The exit code of the work; 130 when a signal, or the terminal's end, has stopped it before it was done."""
+    with interrupts() as asked:
+        asked.last_words = "left; the copy of the step ends by itself when its time is over"
+        try:
+            async with asyncio.TaskGroup() as group:
+                task = group.create_task(work)
+                guard = group.create_task(_stopped(asked.asked, task))
+                task.add_done_callback(lambda _: guard.cancel())
+        except BaseExceptionGroup as errors:
+            raise first_error(errors) from errors
+        return INTERRUPTED if task.cancelled() else task.result()
+
+
+async def _stopped(asked: asyncio.Event, task: asyncio.Task[int]) -> None:
+    await asked.wait()
+    task.cancel()
+
+
+@asynccontextmanager
+async def step_copy(client: Client, run: Run, step: Step, attempt: int, seconds: int) -> AsyncIterator[tuple[str, str]]:
+    """The copy's run and its step's slug, once it runs; afterwards it is removed.
+
+    Raises:
+        CommandError: it did not start.
+    """
+    message(f"starting a copy of step {step.name} of {run.name} as attempt {attempt} left it")
+    # A request that is stopped half-way may have made the copy all the same: its answer is waited for.
+    making = asyncio.create_task(client.copy_step(run.name, step.slug, key=new_key(), attempt=attempt, seconds=seconds))
+    try:
+        made = await asyncio.shield(making)
+        slug = await _started(client, made)
+        clock = asyncio.get_running_loop().time
+        over = clock() + seconds
+        yield made.name, slug
+        if clock() >= over:
+            message(f"the time of the copy ({duration.written(seconds)}) is over; --for gives it more")
+    finally:
+        await _to_its_end(asyncio.create_task(_remove(client, making)))
+
+
+async def _started(client: Client, made: Run) -> str:
+    """The slug of the copy's step, once it runs. What it waits for is told once."""
+    told: str | None = None
+    async with aclosing(client.watch_runs(made.name)) as changes:
+        async for change in changes:
+            current = change.run if isinstance(change, RunChanged) else None
+            if isinstance(change, RunsListed) and change.runs:
+                current = change.runs[0]
+            if current is None:
+                raise CommandError(f"somebody deleted the copy {made.name} before it began")
+            if current.ended:
+                raise CommandError(f"the copy could not start: {current.message or current.phase}")
+            step = current.steps[0] if current.steps else None
+            if step is not None and step.phase == "Running":
+                return step.slug
+            if step is not None and step.reason not in _QUIET and step.message != told:
+                told = step.message
+                message(f"it waits: {told or step.reason} (Ctrl-C gives up)")
+    raise CommandError(f"nothing more is heard of the copy {made.name}")
+
+
+async def _to_its_end(task: asyncio.Task[None]) -> None:
+    """Wait for it, also when told to stop meanwhile: a terminal that is closed may say so more than once."""
+    stopped = False
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            stopped = True
+    if stopped:
+        raise asyncio.CancelledError
+
+
+async def _remove(client: Client, making: asyncio.Task[Run]) -> None:
+    try:
+        async with asyncio.timeout(_REMOVAL):
+            made = await making
+    except (ClientError, TimeoutError, asyncio.CancelledError):
+        # It was never made, or nobody answers; who waits for its beginning is told that.
+        return
+    try:
+        async with asyncio.timeout(_REMOVAL):
+            await client.delete(made.name)
+    except NotFound:
+        return
+    except (ClientError, TimeoutError) as error:
+        why = str(error) or "nobody answers"
+        message(f"the copy {made.name} could not be removed ({why}); it ends by itself when its time is over")

@@ -1,0 +1,127 @@
+"""Following one run to its end: status and lines become one sequence, and Ctrl-C becomes a cancel."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+from workbench.cli.options import first_error
+from workbench.cli.output.console import CommandError, message
+from workbench.cli.output.run_printer import Output, RunPrinter
+from workbench.cli.run_session.signals import Interrupts
+from workbench.client import Client, Conflict, Run, RunChanged, RunDeleted, RunsListed
+from workbench.client.models import Done, Frame
+from workbench.logs.run_log import RunLog
+
+_QUEUE = 200
+_LAST_LINES = 15.0
+"""Seconds to wait for the last lines of a run that has ended."""
+_CANCEL = 60.0
+"""Seconds a cancelled run is waited for: its steps are killed 30 s after they were asked to end."""
+
+
+@dataclass
+class Follower:
+    """Follows `run` to its end; or, once it is cancelled and does not end, for a while."""
+
+    client: Client
+    run: Run
+    log: RunLog
+    printer: RunPrinter
+    output: Output
+    interrupts: Interrupts
+    _limit: asyncio.Timeout = field(default_factory=lambda: asyncio.timeout(None))
+    _early: list[Frame] = field(default_factory=list)
+    _complete: bool = False
+    _ending: bool = False
+
+    async def finished(self) -> Run:
+        """Print until the run has ended and all its lines are there.
+
+        Raises:
+            ClientError: the controller is gone for good.
+            CommandError: somebody deleted the run.
+        """
+        queue: asyncio.Queue[Run | Frame] = asyncio.Queue(_QUEUE)
+        self.printer.learn(self.run)
+        try:
+            async with asyncio.TaskGroup() as group:
+                helpers = [
+                    group.create_task(self._watch(queue)),
+                    group.create_task(self._stream(queue)),
+                    group.create_task(self._cancel_when_asked()),
+                ]
+                await self._print(queue)
+                for helper in helpers:
+                    helper.cancel()
+        except BaseExceptionGroup as errors:
+            raise first_error(errors) from errors
+        return self.run
+
+    async def _watch(self, queue: asyncio.Queue[Run | Frame]) -> None:
+        async with aclosing(self.client.watch_runs(self.run.name)) as changes:
+            async for change in changes:
+                if isinstance(change, RunChanged):
+                    await queue.put(change.run)
+                elif isinstance(change, RunsListed) and change.runs:
+                    await queue.put(change.runs[0])
+                else:
+                    assert isinstance(change, RunDeleted | RunsListed)
+                    raise CommandError(f"run {self.run.name} was deleted while it went on")
+
+    async def _stream(self, queue: asyncio.Queue[Run | Frame]) -> None:
+        async with aclosing(self.client.stream_logs(self.run.name)) as frames:
+            async for frame in frames:
+                await queue.put(frame)
+
+    async def _cancel_when_asked(self) -> None:
+        await self.interrupts.asked.wait()
+        name = self.run.name
+        message(f"cancelling run {name}; press Ctrl-C again to leave without waiting")
+        self.interrupts.last_words = f"left; run {name} is being cancelled"
+        if not self._ending:
+            self._wait_at_most(_CANCEL)
+        # A conflict: it has just ended by itself.
+        with contextlib.suppress(Conflict):
+            await self.client.cancel(name)
+
+    async def _print(self, queue: asyncio.Queue[Run | Frame]) -> None:
+        try:
+            async with self._limit:
+                self._watch_the_clock(self.run)
+                while not (self._complete and self.run.ended):
+                    await self._show(await queue.get())
+        except TimeoutError:
+            if self.run.ended:
+                message(f"the last lines may be missing here; `c8s logs {self.run.name}` has them")
+            else:
+                message(f"run {self.run.name} was cancelled {_CANCEL:.0f} s ago and has not ended yet")
+        late = [line for frame in self._early for line in self.log.frame(frame)]
+        await self.output.write(self.printer.lines(late + self.log.rest()))
+
+    async def _show(self, item: Run | Frame) -> None:
+        if isinstance(item, Run):
+            self._watch_the_clock(item)
+            self.run = item
+            self.printer.learn(item)
+            shown = self.log.status(item)
+            early, self._early = (self._early, []) if item.steps or item.ended else ([], self._early)
+            shown += [line for frame in early for line in self.log.frame(frame)]
+        elif not self.run.steps and not self.run.ended:
+            # Without the steps' names a line can't be told from another's, nor be aligned.
+            self._early.append(item)
+            shown = []
+        else:
+            shown = self.log.frame(item)
+        self._complete = self._complete or isinstance(item, Done)
+        await self.output.write(self.printer.lines(shown))
+
+    def _watch_the_clock(self, run: Run) -> None:
+        if run.ended and not self._ending:
+            self._ending = True
+            self._wait_at_most(_LAST_LINES)
+
+    def _wait_at_most(self, seconds: float) -> None:
+        self._limit.reschedule(asyncio.get_running_loop().time() + seconds)

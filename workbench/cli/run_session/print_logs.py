@@ -1,0 +1,117 @@
+"""Reading logs that are there, and following those that are still being written."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from workbench.cli.options import Target, opened
+from workbench.cli.output.console import CommandError, look, say
+from workbench.cli.output.run_printer import RunPrinter
+from workbench.client import Client, NotFound, Run, Step
+from workbench.client.models import Done
+from workbench.logs.run_log import Line, RunLog
+from workbench.text.sanitize import clean
+
+_BATCH = 500
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which lines of a run: of these steps (none: all), one attempt and container, the last `tail`."""
+
+    run: str
+    steps: tuple[str, ...] = ()
+    attempt: int | None = None
+    container: str | None = None
+    tail: int | None = None
+    timestamps: bool = False
+
+
+async def print_logs(where: Target, wanted: Wanted) -> None:
+    """What is there now, step by step in the order of the pipeline."""
+    async with opened(where, start=False) as client:
+        run = await client.run(wanted.run)
+        steps = _chosen(run, wanted.steps)
+        how = look(sys.stdout)
+        printer = RunPrinter(how)
+        printer.learn(run)
+        alone = len(wanted.steps) == 1
+        for step in steps:
+            if not alone and not step.attempts:
+                continue
+            try:
+                await _print_step(client, wanted, step, None if alone else printer, how.colour)
+            except NotFound:
+                if alone:
+                    raise
+                # One of many that has written nothing yet.
+
+
+async def _print_step(client: Client, wanted: Wanted, step: Step, printer: RunPrinter | None, colour: bool) -> None:
+    """The lines of one step: as they are, or behind their prefix where there is a printer."""
+    batch: list[str] = []
+    async for number, text in _numbered(client, wanted, step):
+        line = Line(step.slug, number, None, text, None)
+        batch += [clean(text, colour=colour)] if printer is None else printer.lines([line])
+        if len(batch) >= _BATCH:
+            say("\n".join(batch))
+            batch = []
+    if batch:
+        say("\n".join(batch))
+
+
+async def _numbered(client: Client, wanted: Wanted, step: Step) -> AsyncIterator[tuple[int, str]]:
+    lines = client.logs(
+        wanted.run,
+        step.slug,
+        attempt=wanted.attempt,
+        container=wanted.container,
+        tail=wanted.tail,
+        timestamps=wanted.timestamps,
+    )
+    number = 0
+    async with aclosing(lines):
+        async for text in lines:
+            number += 1
+            yield number, text
+
+
+async def follow_logs(where: Target, wanted: Wanted) -> None:
+    """Live, until the run has ended."""
+    async with opened(where, start=False) as client:
+        run = await client.run(wanted.run)
+        steps = [step.slug for step in _chosen(run, wanted.steps)] if wanted.steps else []
+        how = look(sys.stdout)
+        printer = RunPrinter(how, timestamps=wanted.timestamps, quiet=True)
+        printer.learn(run)
+        log = RunLog()
+        alone = len(wanted.steps) == 1
+        async with aclosing(client.stream_logs(wanted.run, steps)) as frames:
+            async for frame in frames:
+                if isinstance(frame, Done):
+                    break
+                shown = [item for item in log.frame(frame) if isinstance(item, Line)]
+                if shown:
+                    texts = [_alone(line, wanted.timestamps, how.colour) for line in shown]
+                    say("\n".join(texts if alone else printer.lines(shown)))
+                    sys.stdout.flush()
+
+
+def _alone(line: Line, timestamps: bool, colour: bool) -> str:
+    return (f"{line.time or '-'} " if timestamps else "") + clean(line.text, colour=colour)
+
+
+def _chosen(run: Run, names: tuple[str, ...]) -> tuple[Step, ...]:
+    if not names:
+        return run.steps
+    chosen = []
+    for name in names:
+        step = run.step(name)
+        if step is None:
+            known = ", ".join(step.slug for step in run.steps) or "none yet"
+            raise CommandError(f"run {run.name} has no step {name!r} (its steps: {known})")
+        chosen.append(step)
+    return tuple(chosen)

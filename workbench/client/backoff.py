@@ -1,0 +1,97 @@
+"""Streams that break and go on: how long to wait and to try, and where to go on. No connection in here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from workbench.client.models import End, Frame, Lines, Missed, StreamKey
+
+_FIRST_DELAY = 0.1
+_LONGEST_DELAY = 5.0
+_STEADY = 5.0
+_NAMED = 300
+
+
+@dataclass
+class Patience:
+    """Delays between tries that double up to 5 s, and an end to trying.
+
+    `limit` is in seconds of unbroken trouble; None means for ever. `jitter`
+    gives numbers from 0 to 1, `clock` monotonic seconds.
+    """
+
+    limit: float | None
+    clock: Callable[[], float]
+    jitter: Callable[[], float]
+    _since: float | None = None
+    _connected: float | None = None
+    _tries: int = 0
+
+    def delay(self) -> float | None:
+        """Seconds to wait before the next try, or None when it is time to give up."""
+        now = self.clock()
+        if self._connected is not None and now - self._connected >= _STEADY:
+            self._since, self._tries = None, 0
+        self._connected = None
+        self._since = now if self._since is None else self._since
+        if self.limit is not None and now - self._since >= self.limit:
+            return None
+        delay = min(_FIRST_DELAY * 2.0**self._tries, _LONGEST_DELAY)
+        self._tries = min(self._tries + 1, 16)
+        return delay * (0.5 + self.jitter() / 2)
+
+    def connected(self) -> None:
+        """There is a connection again. It counts once it has held for a while: some break at once."""
+        self._connected = self.clock()
+
+    def worked(self) -> bool:
+        """Something came: the next trouble is new trouble. True when there was some."""
+        troubled, self._since, self._tries = self._since is not None, None, 0
+        return troubled
+
+
+@dataclass
+class Cursor:
+    """The last line seen of each stream, so that a new connection brings neither a gap nor a repeat."""
+
+    seen: dict[StreamKey, int] = field(default_factory=dict)
+    ended: set[StreamKey] = field(default_factory=set)
+
+    @classmethod
+    def after(cls, lines: Mapping[StreamKey, int]) -> Cursor:
+        return cls(dict(lines))
+
+    def params(self) -> list[tuple[str, str]]:
+        """Where to go on, as query parameters.
+
+        An address has a limit, so of very many streams only the longest that still go on are
+        named; what is sent again of the others is dropped by `advance`.
+        """
+        by_use = sorted(self.seen.items(), key=lambda item: (item[0] in self.ended, -item[1]))
+        return [("after", f"{key.step}:{key.attempt}:{key.container}:{line}") for key, line in by_use[:_NAMED]]
+
+    def advance(self, frame: Frame) -> Frame | None:
+        """What of this frame is new: the frame, its rest, or None."""
+        if isinstance(frame, Lines):
+            return self._lines(frame)
+        if isinstance(frame, Missed):
+            seen = self.seen.get(frame.key, 0)
+            if frame.last <= seen:
+                return None
+            self.seen[frame.key] = frame.last
+            return Missed(frame.key, max(frame.first, seen + 1), frame.last)
+        if isinstance(frame, End):
+            if frame.key in self.ended:
+                return None
+            self.ended.add(frame.key)
+        return frame
+
+    def _lines(self, frame: Lines) -> Lines | None:
+        seen = self.seen.get(frame.key, 0)
+        fresh = frame.lines[max(0, seen + 1 - frame.first) :]
+        if not fresh:
+            return None
+        first = max(frame.first, seen + 1)
+        self.seen[frame.key] = first + len(fresh) - 1
+        return Lines(frame.key, first, fresh)

@@ -1,0 +1,127 @@
+"""Puts a graph into layers and orders each layer so that few lines cross.
+
+An edge that skips layers runs through one stand-in per layer, and all such edges
+of one node share theirs: they are drawn as one line that others branch from.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right, insort
+from dataclasses import dataclass
+from itertools import pairwise
+
+from workbench.dag.graph import Graph
+
+_SWEEPS = 8
+
+
+@dataclass(frozen=True)
+class Layers:
+    """Items are numbers: below `nodes` they are the graph's nodes in its order, from there on stand-ins."""
+
+    nodes: int
+    layers: tuple[tuple[int, ...], ...]
+    """The items of each layer, from top to bottom."""
+    after: tuple[tuple[int, ...], ...]
+    """For each item those in the next layer that it leads to."""
+    before: tuple[tuple[int, ...], ...]
+    routes: dict[tuple[int, int], tuple[int, ...]]
+    """For each edge the items it passes, both ends included."""
+
+    def is_node(self, item: int) -> bool:
+        return item < self.nodes
+
+
+def layered(graph: Graph) -> Layers:
+    """The layers of a graph, ordered."""
+    index = {name: at for at, name in enumerate(graph.nodes)}
+    rank = [graph.rank[name] for name in graph.nodes]
+    after: list[list[int]] = [[] for _ in graph.nodes]
+    routes: dict[tuple[int, int], tuple[int, ...]] = {}
+    for source in range(len(graph.nodes)):
+        targets = sorted((index[name] for name in graph.after[graph.nodes[source]]), key=lambda t: rank[t])
+        chain = [source]
+        for target in targets:
+            while rank[chain[-1]] < rank[target] - 1:
+                after[chain[-1]].append(len(rank))
+                chain.append(len(rank))
+                rank.append(rank[chain[-2]] + 1)
+                after.append([])
+            via = chain[: rank[target] - rank[source]]
+            after[via[-1]].append(target)
+            routes[source, target] = (*via, target)
+    before: list[list[int]] = [[] for _ in rank]
+    for item, targets in enumerate(after):
+        for target in targets:
+            before[target].append(item)
+    layers = _ordered(_first_order(rank, after, before), after, before)
+    return Layers(
+        len(graph.nodes),
+        tuple(map(tuple, layers)),
+        tuple(map(tuple, after)),
+        tuple(map(tuple, before)),
+        routes,
+    )
+
+
+def _first_order(rank: list[int], after: list[list[int]], before: list[list[int]]) -> list[list[int]]:
+    """Layers in the order in which a walk along the edges comes by: what belongs together is together."""
+    layers: list[list[int]] = [[] for _ in range(max(rank, default=-1) + 1)]
+    seen: set[int] = set()
+    stack = [item for item in reversed(range(len(rank))) if not before[item]]
+    while stack:
+        item = stack.pop()
+        if item in seen:
+            continue
+        seen.add(item)
+        layers[rank[item]].append(item)
+        stack += sorted(after[item], reverse=True)
+    return layers
+
+
+def _ordered(layers: list[list[int]], after: list[list[int]], before: list[list[int]]) -> list[list[int]]:
+    best, fewest = [layer[:] for layer in layers], crossings(layers, after)
+    for sweep in range(_SWEEPS):
+        if not fewest:
+            break
+        forward = sweep % 2 == 0
+        sides = before if forward else after
+        numbers = range(1, len(layers)) if forward else range(len(layers) - 2, -1, -1)
+        for number in numbers:
+            neighbours = layers[number - 1 if forward else number + 1]
+            place = {item: at for at, item in enumerate(neighbours)}
+            layers[number] = _by_neighbours(layers[number], sides, place)
+        count = crossings(layers, after)
+        if count < fewest:
+            best, fewest = [layer[:] for layer in layers], count
+    return best
+
+
+def _by_neighbours(layer: list[int], sides: list[list[int]], place: dict[int, int]) -> list[int]:
+    """The layer sorted by the median place of each item's neighbours; who has none keeps its place."""
+    keys: dict[int, float] = {}
+    for at, item in enumerate(layer):
+        places = sorted(place[other] for other in sides[item])
+        keys[item] = median(places) if places else at
+    return sorted(layer, key=keys.__getitem__)
+
+
+def median(values: list[int] | list[float]) -> float:
+    """Of sorted values; the mean of the middle two when their number is even."""
+    half = len(values) // 2
+    return values[half] if len(values) % 2 else (values[half - 1] + values[half]) / 2
+
+
+def crossings(layers: list[list[int]], after: list[list[int]]) -> int:
+    """How many pairs of lines cross, over all gaps between layers."""
+    total = 0
+    for upper, lower in pairwise(layers):
+        place = {item: at for at, item in enumerate(lower)}
+        seen: list[int] = []
+        for item in upper:
+            ends = sorted(place[target] for target in after[item])
+            for end in ends:
+                total += len(seen) - bisect_right(seen, end)
+            for end in ends:
+                insort(seen, end)
+    return total

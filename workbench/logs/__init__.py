@@ -1,0 +1,1 @@
+"""Logs on the reading side: files, viewports and saving. Draws nothing."""

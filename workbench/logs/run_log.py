@@ -1,0 +1,171 @@
+"""Which lines of a run's log a reader is shown, and when.
+
+Two streams tell about a run, and neither waits for the other: frames of lines
+and changes of status. Here they become one sequence in which a step's end comes
+after its last line, and what `fetch`, `upload` and services say is kept back
+until one of them turns out to be the reason of a failure.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from workbench.client.models import Attempt, Done, End, Frame, Lines, Live, Missed, Run, Step, StreamKey
+
+STEP = "step"
+_KEPT_BACK = 1_000
+"""Lines of a kept-back container that are shown when it failed."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line to show. `aside` is the container's name when it is not the step's own."""
+
+    slug: str
+    number: int
+    time: str | None
+    text: str
+    aside: str | None
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something to say about a step between its lines."""
+
+    slug: str
+    kind: Literal["started", "retried", "ended", "missed"]
+    text: str
+    phase: str = ""
+
+
+Shown = Line | Note
+
+
+@dataclass
+class RunLog:
+    """Feed it frames and statuses; it gives back what to show now. `everything` keeps no container back."""
+
+    everything: bool = False
+    _kept: dict[StreamKey, deque[Line]] = field(default_factory=dict)
+    _blamed: set[StreamKey] = field(default_factory=set)
+    _complete: set[StreamKey] = field(default_factory=set)
+    _told: dict[str, str] = field(default_factory=dict)
+    _attempts: dict[str, int] = field(default_factory=dict)
+    _owed: dict[str, Step] = field(default_factory=dict)
+
+    def frame(self, frame: Frame) -> list[Shown]:
+        if isinstance(frame, Lines):
+            return self._lines(frame)
+        if isinstance(frame, Missed):
+            return [self._missed(frame)] if self._is_shown(frame.key) else []
+        if isinstance(frame, End):
+            self._complete.add(frame.key)
+            return self._pay()
+        if isinstance(frame, Done):
+            return self.rest()
+        assert isinstance(frame, Live)
+        return []
+
+    def status(self, run: Run) -> list[Shown]:
+        """What the new status of the run adds."""
+        shown: list[Shown] = []
+        for step in run.steps:
+            shown += self._attempts_of(step)
+            if step.ended and self._told.get(step.slug) != "ended":
+                self._owed[step.slug] = step
+        return shown + self._pay()
+
+    def rest(self) -> list[Shown]:
+        """What is still owed when no more lines will come."""
+        owed, self._owed = list(self._owed.values()), {}
+        return [note for step in owed for note in self._end(step)]
+
+    def _lines(self, frame: Lines) -> list[Shown]:
+        key = frame.key
+        aside = None if key.container == STEP else key.container
+        lines = [
+            Line(key.step, frame.first + index, line.time, line.text, aside) for index, line in enumerate(frame.lines)
+        ]
+        if self._is_shown(key):
+            return [*self._begun(key), *lines]
+        self._kept.setdefault(key, deque(maxlen=_KEPT_BACK)).extend(lines)
+        return []
+
+    def _begun(self, key: StreamKey) -> list[Shown]:
+        """What is to be said before a step's own line, when the line is here before the status that tells it."""
+        shown: list[Shown] = []
+        if key.container == STEP:
+            if key.attempt > max(1, self._attempts.get(key.step, 0)):
+                self._attempts[key.step] = key.attempt
+                shown.append(Note(key.step, "retried", f"attempt {key.attempt}"))
+            if key.step not in self._told:
+                self._told[key.step] = "started"
+                shown.append(Note(key.step, "started", "started", "Running"))
+        return shown
+
+    def _is_shown(self, key: StreamKey) -> bool:
+        return self.everything or key.container == STEP or key in self._blamed
+
+    def _missed(self, frame: Missed) -> Note:
+        return Note(
+            frame.key.step,
+            "missed",
+            f"lines {frame.first} to {frame.last} came too fast to be shown here; the stored log has them",
+        )
+
+    def _attempts_of(self, step: Step) -> list[Shown]:
+        shown: list[Shown] = []
+        known = self._attempts.get(step.slug, 0)
+        for attempt in step.attempts:
+            if attempt.number > known:
+                self._attempts[step.slug] = attempt.number
+                if attempt.number > 1:
+                    shown.append(Note(step.slug, "retried", f"attempt {attempt.number}"))
+            shown += self._blame(step, attempt)
+        if step.phase == "Running" and step.slug not in self._told:
+            self._told[step.slug] = "started"
+            shown.append(Note(step.slug, "started", "started", step.phase))
+        return shown
+
+    def _blame(self, step: Step, attempt: Attempt) -> list[Shown]:
+        """Show what was kept back of the containers that made this attempt fail."""
+        shown: list[Shown] = []
+        for container in blamed(attempt):
+            key = StreamKey(step.slug, attempt.number, container)
+            if key not in self._blamed:
+                self._blamed.add(key)
+                shown += self._kept.pop(key, ())
+        return shown
+
+    def _pay(self) -> list[Shown]:
+        """The ends of steps whose lines have all been shown."""
+        shown: list[Shown] = []
+        for slug, step in list(self._owed.items()):
+            attempt = step.last_attempt
+            if attempt is None or attempt.times.running is None or self._is_complete(slug, attempt):
+                del self._owed[slug]
+                shown += self._end(step)
+        return shown
+
+    def _is_complete(self, slug: str, attempt: Attempt) -> bool:
+        return StreamKey(slug, attempt.number, STEP) in self._complete
+
+    def _end(self, step: Step) -> list[Shown]:
+        self._told[step.slug] = "ended"
+        return [Note(step.slug, "ended", step.message or "", step.phase)]
+
+
+def blamed(attempt: Attempt) -> Iterable[str]:
+    """The containers, other than the step's own, that are the reason of an attempt's failure."""
+    if attempt.phase != "Failed":
+        return ()
+    others = [name for name in attempt.containers if name != STEP]
+    if attempt.reason == "ArtifactUploadFailed":
+        return [name for name in others if name == "upload"]
+    if attempt.times.running is None:
+        # The step itself never ran: what was to prepare it did not work.
+        return [name for name in others if name != "upload"]
+    return ()

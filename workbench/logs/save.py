@@ -1,0 +1,63 @@
+"""Writes a log that is here to a file of its own, byte for byte; nothing is ever written over a file that is there."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from workbench.logs.log_file import LogFile
+
+_ODD = re.compile(r"[^A-Za-z0-9._-]+")
+_TRIES = 1_000
+
+
+class SaveError(Exception):
+    """The log can't be written there; the message says where and why."""
+
+
+def free_path(folder: Path, name: str) -> Path:
+    """An empty file, just made and readable by its owner only, under this name made safe, or one with a number.
+
+    Raises:
+        SaveError: there can't be one.
+    """
+    stem, dot, suffix = (_ODD.sub("-", name).lstrip(".-") or "file").rpartition(".")
+    for number in range(_TRIES):
+        tail = f"-{number + 1}" if number else ""
+        path = folder / (f"{stem}{tail}.{suffix}" if dot else f"{suffix}{tail}")
+        try:
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise SaveError(f"can't write {path}: {error.strerror or error}. Choose another folder.") from error
+        return path
+    raise SaveError(f"can't write {name} into {folder}: there are {_TRIES:,} files of that name already. Remove some.")
+
+
+@contextmanager
+def reserved(folder: Path, name: str) -> Iterator[Path]:
+    """A `free_path` to fill, which is gone again when that fails or is broken off. Raises SaveError."""
+    path = free_path(folder, name)
+    try:
+        yield path
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def save(log: LogFile, folder: Path, name: str) -> Path:
+    """Write all lines that are there now into `folder`; gives the path. Raises SaveError and LogFileError."""
+    count, first = len(log), 0
+    with reserved(folder, name) as path:
+        try:
+            with path.open("wb") as file:
+                while first < count:
+                    data, first = log.block(first)
+                    file.write(data)
+        except OSError as error:
+            raise SaveError(f"can't write {path}: {error.strerror or error}. Free some space there.") from error
+    return path

@@ -1,0 +1,147 @@
+"""The logs of a run's steps as frames or stored logs tell of them: whole, in order, and on disk.
+
+Keeps what has come when a viewer turns to another step, and says from which line
+a stream has to go on. It opens no connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from workbench.client.models import End, Frame, Lines, Live, LogLine, Missed, StreamKey
+from workbench.logs.log_file import LogFile
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass
+class Stream:
+    """The lines of one container of one attempt. `live`: the backlog is here; `ended`: nothing more will come."""
+
+    log: LogFile = field(default_factory=LogFile)
+    live: bool = False
+    ended: bool = False
+
+
+class Download:
+    """Takes a stored log in, in pieces of whole lines; lines that are here already are passed over.
+
+    `stamped`: each line begins with its time (or `-`) and a blank.
+    """
+
+    def __init__(self, stream: Stream, *, stamped: bool) -> None:
+        self._stream, self._stamped = stream, stamped
+        self._skip = len(stream.log)
+        self._clock = _Clock()
+
+    def take(self, data: bytes) -> None:
+        """Add a piece. It may be called in another thread, one piece after the other.
+
+        Raises:
+            LogFileError: the disk takes no more.
+        """
+        if self._skip:
+            data = self._behind(data)
+        if not self._stamped:
+            self._stream.log.extend(data)
+            return
+        lines = [line.partition(b" ") for line in data.split(b"\n")[:-1]]
+        times = [self._clock.microseconds(time) for time, _, _ in lines]
+        self._stream.log.extend(b"".join([text + b"\n" for _, _, text in lines]), times)
+
+    def times(self, data: bytes, first: int) -> int:
+        """Take only the times of these lines, the first of which is at position `first`; gives how many there were."""
+        times = [self._clock.microseconds(line.partition(b" ")[0]) for line in data.split(b"\n")[:-1]]
+        self._stream.log.set_times(first, times)
+        return len(times)
+
+    def finish(self) -> None:
+        self._stream.live = self._stream.ended = True
+
+    def _behind(self, data: bytes) -> bytes:
+        lines = data.split(b"\n")[:-1]
+        fresh, self._skip = lines[self._skip :], max(self._skip - len(lines), 0)
+        return b"".join(line + b"\n" for line in fresh)
+
+
+class _Clock:
+    """Reads RFC 3339 times; those within one second share the costly part."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[bytes, int | None] = {}
+
+    def microseconds(self, time: bytes) -> int | None:
+        # 2026-01-01T00:00:00.123456Z
+        if len(time) != 27 or not time[20:26].isdigit():
+            return microseconds(time.decode(errors="replace"))
+        second = time[:19]
+        if second not in self._seconds:
+            self._seconds = {second: microseconds(f"{second.decode(errors='replace')}Z")}
+        whole = self._seconds[second]
+        return None if whole is None else whole + int(time[20:26])
+
+
+class StepLogs:
+    """All streams of a run that somebody has looked at."""
+
+    def __init__(self) -> None:
+        self._streams: dict[StreamKey, Stream] = {}
+
+    def stream(self, key: StreamKey) -> Stream:
+        if key not in self._streams:
+            self._streams[key] = Stream()
+        return self._streams[key]
+
+    def seen(self, step: str) -> Mapping[StreamKey, int]:
+        """The last line that is here of each stream of a step; what a request to go on needs."""
+        return {key: len(stream.log) for key, stream in self._streams.items() if key.step == step and len(stream.log)}
+
+    def complete(self, key: StreamKey) -> bool:
+        return key in self._streams and self._streams[key].ended
+
+    def apply(self, frame: Frame) -> bool:
+        """Take a frame in. False when lines are missing before it: ask again from `seen`, nothing is lost.
+
+        Raises:
+            LogFileError: the disk takes no more.
+        """
+        match frame:
+            case Lines(key, first, lines):
+                return self._append(self.stream(key), first, lines)
+            case Missed(key, first, _):
+                return first <= 0 or len(self.stream(key).log) >= frame.last
+            case Live(key):
+                self.stream(key).live = True
+            case End(key, lines=count):
+                stream = self.stream(key)
+                stream.live = stream.ended = len(stream.log) >= count
+                return stream.ended
+        return True
+
+    def _append(self, stream: Stream, first: int, lines: tuple[LogLine, ...]) -> bool:
+        have = len(stream.log)
+        if first > have + 1:
+            return False
+        fresh = lines[have + 1 - first :]
+        if fresh:
+            stream.log.append([line.text for line in fresh], [microseconds(line.time) for line in fresh])
+        return True
+
+    def close(self) -> None:
+        for stream in self._streams.values():
+            stream.log.close()
+        self._streams.clear()
+
+
+def microseconds(time: str | None) -> int | None:
+    """An RFC 3339 time as microseconds since 1970; None for one that is unknown or can't be read."""
+    if time is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(time)
+    except ValueError:
+        return None
+    return (moment.replace(tzinfo=moment.tzinfo or UTC) - _EPOCH) // _MICROSECOND

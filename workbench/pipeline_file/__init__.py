@@ -1,0 +1,1 @@
+"""The pipeline file on disk: loading, drafts, completion and preview."""

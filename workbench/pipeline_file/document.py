@@ -1,0 +1,159 @@
+"""A pipeline file as an editor holds it: what is on disk, what is on the screen, and which of the two is newer.
+
+It reads and writes; what to do when both have changed is asked of a person by whoever shows it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from workbench.pipeline_file.drafts import Draft, Drafts, digest, write_whole
+
+LARGEST = 4 * 1024 * 1024
+"""Bytes of a file that is opened; four times what a pipeline may have."""
+
+TEMPLATE = """\
+version: v1alpha1
+name: {name}
+steps:
+  - name: hello
+    image: busybox:1.36
+    commands:
+      - echo "hello from $C8S_STEP"
+"""
+
+
+class DocumentError(Exception):
+    """The file can't be read or written as text; the message says which, why, and what to do."""
+
+
+class ChangedOnDiskError(DocumentError):
+    """Somebody else has written the file since it was read: saving would lose that."""
+
+
+@dataclass
+class Document:
+    """One file. `text` is what it held when it was read or saved last; None of a file that is not there yet."""
+
+    path: Path
+    text: str | None = None
+    base: str = ""
+    """The digest of the bytes that `text` came from."""
+    newline: str = "\n"
+    seen: tuple[int, int] = field(default=(0, 0))
+    """Size and time of the file when it was looked at last."""
+
+    @classmethod
+    def open(cls, path: Path) -> Document:
+        """Read the file; one that is not there is empty and made when it is saved.
+
+        Raises:
+            DocumentError: it is no text, too large, or can't be read.
+        """
+        document = cls(path)
+        document.reload()
+        return document
+
+    def reload(self) -> None:
+        """Read it again. Raises DocumentError."""
+        self.seen = _stamp(self.path)
+        data = _read(self.path)
+        self.base = digest(data)
+        if data is None:
+            self.text = None
+            return
+        try:
+            text = data.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise DocumentError(f"{self.path} is no UTF-8 text (byte {error.start + 1}); save it as UTF-8") from error
+        self.newline = "\r\n" if "\r\n" in text else "\n"
+        self.text = text.replace("\r\n", "\n")
+
+    def changed_on_disk(self) -> bool:
+        """Whether the file is another than the one that was read. Cheap if nothing touched it. Raises DocumentError."""
+        stamp = _stamp(self.path)
+        if stamp == self.seen:
+            return False
+        self.seen = stamp
+        return digest(_read(self.path)) != self.base
+
+    def save(self, text: str, *, overwrite: bool = False) -> None:
+        """Write the text, whole or not at all; mode and line ends stay as they were.
+
+        Raises:
+            ChangedOnDiskError: somebody else has written it meanwhile, and `overwrite` is False.
+            DocumentError: it can't be written.
+        """
+        target = Path(os.path.realpath(self.path))
+        now = _read(target)
+        if digest(now) != self.base and not overwrite:
+            raise ChangedOnDiskError(f"{self.path} was changed by somebody else since it was opened")
+        data = (text.replace("\n", self.newline) if self.newline != "\n" else text).encode("utf-8")
+        try:
+            mode = target.stat().st_mode & 0o7777 if now is not None else 0o666 & ~_umask()
+            write_whole(target, data, mode=mode)
+        except OSError as error:
+            raise DocumentError(f"can't save {self.path}: {error.strerror}. The text is kept as a draft") from error
+        self.text, self.base, self.seen = text, digest(data), _stamp(target)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What to show at first: the text, and the draft's if one was left behind."""
+
+    document: Document
+    text: str
+    draft: Draft | None
+
+    @property
+    def stale(self) -> bool:
+        """Whether the file has changed since the draft was begun from it."""
+        return self.draft is not None and self.draft.base != self.document.base
+
+
+def open_document(path: Path, drafts: Drafts) -> Opened:
+    """The file with the unsaved text that was left behind, if any. Raises DocumentError."""
+    document = Document.open(path)
+    text = document.text if document.text is not None else TEMPLATE.format(name=_name_for(path))
+    draft = drafts.find(path)
+    if draft is not None and draft.text == document.text:
+        drafts.drop(path)
+        draft = None
+    return Opened(document, draft.text if draft is not None else text, draft)
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        with path.open("rb") as file:
+            data = file.read(LARGEST + 1)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise DocumentError(f"can't read {path}: {error.strerror}") from error
+    if len(data) > LARGEST:
+        raise DocumentError(f"{path} has more than {LARGEST // 1024**2} MiB; is it the right file?")
+    return data
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    with contextlib.suppress(OSError):
+        found = path.stat()
+        return found.st_size, found.st_mtime_ns
+    return 0, 0
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def _name_for(path: Path) -> str:
+    """A pipeline's name from the folder's."""
+    letters = "".join(
+        char if char.isascii() and char.isalnum() else "-" for char in path.absolute().parent.name.lower()
+    )
+    return letters.strip("-")[:50].strip("-") or "my-pipeline"

@@ -1,0 +1,130 @@
+"""Finding, reading and linting a pipeline file, without a controller: the rules are the controller's own."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.submit.worktree import PIPELINE_FILES, find_pipeline
+
+if TYPE_CHECKING:
+    from controller.pipeline.problems import Problem
+
+STDIN = "-"
+_LARGEST = 16 * 1024 * 1024
+"""Bytes that are read at most; far more than lint accepts, so that it is lint who says so."""
+
+
+class PipelineFileError(Exception):
+    """There is no such file, or it can't be read; the message says which and what to do."""
+
+
+class ParameterError(Exception):
+    """A parameter is unknown, missing, or has a value that is not among its options."""
+
+
+@dataclass(frozen=True)
+class PipelineFile:
+    """A file as it was read. `path` is None for standard input; `label` names it in messages."""
+
+    path: Path | None
+    label: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What lint says. `definition` is the normalised pipeline when there is no error in it."""
+
+    problems: tuple[Problem, ...]
+    definition: Mapping[str, Any] | None
+
+    @property
+    def has_errors(self) -> bool:
+        return any(problem.severity == "error" for problem in self.problems)
+
+
+def read_pipeline(file: str | None, cwd: Path) -> PipelineFile:
+    """The file that is meant: the named one, standard input for `-`, or the nearest one upward.
+
+    Raises:
+        PipelineFileError: there is none, or it can't be read.
+    """
+    if file == STDIN:
+        return PipelineFile(None, "<stdin>", sys.stdin.buffer.read(_LARGEST))
+    path = Path(file) if file is not None else find_pipeline(cwd)
+    if path is None:
+        raise PipelineFileError(
+            f"there is no {PIPELINE_FILES[0]} in {cwd} or above it in its repository. "
+            "Write one, or name a file: `c8s run FILE`"
+        )
+    if path.is_dir():
+        inside = next((path / name for name in PIPELINE_FILES if (path / name).is_file()), None)
+        if inside is None:
+            raise PipelineFileError(f"{path} is a folder without a {PIPELINE_FILES[0]}")
+        path = inside
+    data = read_bytes(path)
+    # A pipe (`c8s run <(generate)`) lies nowhere.
+    return PipelineFile(path.absolute() if path.is_file() else None, shown_path(path.absolute(), cwd), data)
+
+
+def read_bytes(path: Path) -> bytes:
+    """What the file holds, as far as lint would look at it.
+
+    Raises:
+        PipelineFileError: it can't be read.
+    """
+    try:
+        with path.open("rb") as opened:
+            return opened.read(_LARGEST)
+    except OSError as error:
+        raise PipelineFileError(f"can't read {path}: {error.strerror}") from error
+
+
+def check(data: bytes | str) -> Checked:
+    """What lint says about a file, whatever is in it. Never raises."""
+    from controller.pipeline.lint import lint
+
+    result = lint(data)
+    return Checked(result.problems, result.pipeline)
+
+
+def resolve_params(definition: Mapping[str, Any], given: Mapping[str, str]) -> None:
+    """Check the parameters before anything is started.
+
+    Raises:
+        ParameterError: one is unknown, missing, or has a value that is not among its options.
+    """
+    from controller.pipeline.params import resolve
+
+    _, wrong = resolve(definition.get("params") or [], given)
+    if wrong:
+        raise ParameterError("; ".join(sentence for _, sentence in wrong))
+
+
+def verdict(definition: Mapping[str, Any], event: str, branch: str, changed: tuple[str, ...] | None) -> str:
+    """Whether the event would start a run, as a sentence. `changed` is None when the changed files are not known."""
+    from controller.pipeline.conditions import Occasion, match
+
+    found = match(definition, Occasion(event=event, branch=branch, changed=changed))
+    what = f"{event} on {branch}" if event != "tag" else event
+    return f"{what}: would run" if found.runs else f"{what}: would not run, {found.why}"
+
+
+def schema_document() -> str:
+    """The JSON Schema of pipeline files, as text."""
+    from controller.pipeline.lint import schema
+
+    return json.dumps(schema(), indent=2)
+
+
+def shown_path(path: Path, cwd: Path) -> str:
+    """As short as it can be said: relative to where we are, when it is below."""
+    try:
+        return str(path.relative_to(cwd))
+    except ValueError:
+        return str(path)

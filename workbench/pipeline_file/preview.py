@@ -1,0 +1,93 @@
+"""The steps of a pipeline that is still being written: what can be told from any text that is YAML.
+
+For a file without errors these are the steps a run would have; for one with
+errors those that can be made out, so that the drawing does not vanish with
+each keystroke.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from workbench.client.models import Step
+
+MOST = 300
+"""Steps that are planned at most, as a pipeline may have."""
+
+
+def planned_steps(text: str | bytes) -> tuple[Step, ...] | None:
+    """The steps with their dependencies, all waiting; None when the text can't be read."""
+    from controller.pipeline import normalize
+    from controller.pipeline.lint import schema_errors
+    from controller.pipeline.reader import loader
+
+    data = loader.read(text, schema_errors.strict()).data
+    if not isinstance(data, dict):
+        return None
+    data = normalize.with_plain_matrices(data)
+    steps = [step for step in _dicts(data.get("steps")) if isinstance(step.get("name"), str)]
+    outer = _combinations(data.get("matrix"))
+    members: dict[str, list[tuple[str, Mapping[str, str]]]] = {}
+    for step in steps:
+        made = [(mine, own) for mine in outer for own in _combinations(step.get("matrix"))]
+        members.setdefault(step["name"], [(_name(step["name"], mine, own), mine) for mine, own in made])
+    planned = list(_planned(steps, members))
+    return tuple(planned[:MOST])
+
+
+def _planned(
+    steps: Sequence[Mapping[str, Any]], members: Mapping[str, Sequence[tuple[str, Mapping[str, str]]]]
+) -> Iterator[Step]:
+    seen: set[str] = set()
+    for step in steps:
+        if step["name"] in seen:
+            continue
+        seen.add(step["name"])
+        wanted = [name for name in step.get("dependsOn") or () if isinstance(name, str)]
+        for name, mine in members[step["name"]]:
+            needs = tuple(other for dep in wanted for other, theirs in members.get(dep, ()) if theirs == mine)
+            allowed = step.get("allowFailure") is True
+            yield Step(
+                name=name,
+                slug=name,
+                depends_on=needs,
+                allow_failure=allowed,
+                phase="Pending",
+                reason=None,
+                message=None,
+                start_time=None,
+                completion_time=None,
+                artifacts=(),
+                attempts=(),
+            )
+
+
+def _combinations(matrix: Any) -> list[dict[str, str]]:
+    from controller.pipeline.graph import matrix as expansion
+
+    dimensions = matrix.get("dimensions") if isinstance(matrix, dict) else None
+    if not isinstance(dimensions, dict) or not all(_texts(values) for values in dimensions.values()):
+        return [{}]
+    if expansion.size(dimensions) > MOST:
+        return [{}]
+    exclude = [
+        part
+        for part in _dicts(matrix.get("exclude"))
+        if all(isinstance(word, str) for pair in part.items() for word in pair)
+    ]
+    return expansion.combinations(dimensions, exclude)
+
+
+def _name(name: str, mine: Mapping[str, str], own: Mapping[str, str]) -> str:
+    from controller.pipeline.graph.matrix import expanded_name
+
+    return expanded_name(name, {**mine, **own})
+
+
+def _dicts(value: Any) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)

@@ -1,0 +1,1 @@
+"""Reports on a run: durations, timeline, comparison and cluster health."""

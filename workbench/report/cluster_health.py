@@ -1,0 +1,115 @@
+"""How a place is doing, as rows to be shown: sandbox, controller, queue, quota, pods. Undrawn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from typing import Literal, Protocol
+
+from workbench.client.models import Health, Pod, Quota
+from workbench.report.report import duration_text
+
+Level = Literal["ok", "warning", "error", "none"]
+
+_UNITS: dict[str, Decimal | int] = {"": 1, "m": Decimal("0.001"), "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12,
+          "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}  # fmt: skip
+_PODS = {"Running": "ok", "Succeeded": "ok", "Failed": "error"}
+_NEARLY = Decimal("0.9")
+
+
+class Component(Protocol):
+    """One process of a sandbox."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def healthy(self) -> bool: ...
+    @property
+    def detail(self) -> str: ...
+    @property
+    def pid(self) -> int | None: ...
+    @property
+    def restarts(self) -> int: ...
+
+
+class Sandbox(Protocol):
+    """How a sandbox is; `workbench.sandbox.status.SandboxStatus` is one."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def temporary(self) -> bool: ...
+    @property
+    def components(self) -> Iterable[Component]: ...
+
+
+@dataclass(frozen=True)
+class Row:
+    level: Level
+    name: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Section:
+    title: str
+    rows: tuple[Row, ...]
+
+
+def sandbox_section(found: Sandbox) -> Section:
+    until = ", until the last that uses it ends" if found.temporary else ""
+    state = Row("ok" if found.state == "running" else "error", found.name, f"{found.state}{until}")
+    return Section(
+        "Sandbox", (state, *(Row(_level(each.healthy), each.name, _process(each)) for each in found.components))
+    )
+
+
+def _process(part: Component) -> str:
+    pid = f", pid {part.pid}" if part.pid is not None else ""
+    return f"{part.detail}{pid}{f', restarted {part.restarts} times' if part.restarts else ''}"
+
+
+def _level(healthy: bool) -> Level:
+    return "ok" if healthy else "error"
+
+
+def sections(health: Health, now: datetime) -> tuple[Section, ...]:
+    """Controller and store, the queue, the quota, the pods."""
+    parts = tuple(Row(_level(each.ready), each.name, each.message or "ready") for each in health.parts)
+    oldest = f", the first for {duration_text(health.oldest)}" if health.oldest is not None else ""
+    queue = Row("none", "waiting", f"{health.waiting} run{'' if health.waiting == 1 else 's'}{oldest}")
+    return (
+        Section("Controller and store", parts),
+        Section("Queue", (queue,)),
+        Section("Quota", tuple(map(_quota, health.quotas)) or (Row("none", "", "There is no quota here."),)),
+        Section("Pods", tuple(_pod(each, now) for each in health.pods) or (Row("none", "", "No pods of steps now."),)),
+    )
+
+
+def _quota(quota: Quota) -> Row:
+    used, hard = amount(quota.used), amount(quota.hard)
+    share = used / hard if used is not None and hard else None
+    level: Level = "none" if share is None else "error" if share >= 1 else "warning" if share >= _NEARLY else "ok"
+    percent = f" ({share * 100:.0f} %)" if share is not None else ""
+    return Row(level, quota.resource, f"{quota.used} of {quota.hard}{percent}   {quota.name}")
+
+
+def _pod(pod: Pod, now: datetime) -> Row:
+    age = duration_text((now - pod.started_at).total_seconds()) if pod.started_at is not None else "not begun"
+    level: Level = _PODS.get(pod.phase, "none")  # type: ignore[assignment]
+    where = " · ".join(part for part in (pod.run, pod.step, pod.node) if part)
+    return Row(level, pod.name, f"{pod.phase}, {age}   {where}")
+
+
+def amount(quantity: str) -> Decimal | None:
+    """A Kubernetes quantity (`500m`, `2Gi`, `3`) as a number; None for what is none."""
+    digits = quantity.rstrip("kMGTimK")
+    unit = quantity[len(digits) :]
+    try:
+        return Decimal(digits) * _UNITS[unit]
+    except (InvalidOperation, KeyError):
+        return None

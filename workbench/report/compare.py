@@ -1,0 +1,102 @@
+"""What is different between two runs: status, durations, and the first line of a log that is not the same. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from workbench.client.models import Run, Step
+from workbench.report.report import spans
+
+
+@dataclass(frozen=True)
+class StepPair:
+    """A step of either run, or of both. Durations in seconds; None where it did not run."""
+
+    name: str
+    left: Step | None
+    right: Step | None
+    left_seconds: float | None
+    right_seconds: float | None
+
+    @property
+    def differs(self) -> bool:
+        """Whether it ended otherwise, or is in one of the runs only."""
+        return self.left is None or self.right is None or self.left.phase != self.right.phase
+
+    @property
+    def slower(self) -> float | None:
+        """Seconds that it took longer in the right run."""
+        if self.left_seconds is None or self.right_seconds is None:
+            return None
+        return self.right_seconds - self.left_seconds
+
+
+def step_pairs(left: Run, right: Run, now: datetime) -> tuple[StepPair, ...]:
+    """The steps of both runs by name, in the order of the right one, and then those that it has no more."""
+    before = {step.name: step for step in left.steps}
+    after = {step.name: step for step in right.steps}
+    return tuple(
+        StepPair(
+            name,
+            before.get(name),
+            after.get(name),
+            _seconds(left, before.get(name), now),
+            _seconds(right, after.get(name), now),
+        )
+        for name in dict.fromkeys([*after, *before])
+    )
+
+
+def _seconds(run: Run, step: Step | None, now: datetime) -> float | None:
+    found = spans(run, step) if step is not None else ()
+    return sum(span.seconds(now) for span in found) if found else None
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The first line (from 1) at which two logs part; None for a log that ends before it."""
+
+    line: int
+    left: str | None
+    right: str | None
+
+
+_VARIES = re.compile(
+    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?"
+    r"|\b\d\d:\d\d:\d\d(?:[.,]\d+)?\b"
+    r"|\b\d+(?:\.\d+)?\s?(?:ns|us|µs|ms|s|sec|secs|seconds?|m\d+s)\b"
+    r"|\b0x[0-9a-fA-F]+\b"
+    r"|/tmp/[\w./-]+"
+)
+
+
+def essence(line: str) -> str:
+    """A line without what is another in every run: times, durations, addresses, temporary files."""
+    return _VARIES.sub("…", line).rstrip()
+
+
+Lines = Callable[[int, int], list[str]]
+"""Gives at most so many (second) shown lines of a log from a position (first); fewer only at its end."""
+
+
+def first_difference(left: Lines, right: Lines, *, piece: int = 2_000) -> Difference | None:
+    """Where two logs part, apart from what is another in every run; None when they don't."""
+    at = 0
+    while True:
+        ours, theirs = left(at, piece), right(at, piece)
+        for number, (one, other) in enumerate(zip(ours, theirs, strict=False)):
+            if one != other and essence(one) != essence(other):
+                return Difference(at + number + 1, one, other)
+        common = min(len(ours), len(theirs))
+        if len(ours) != len(theirs):
+            return Difference(
+                at + common + 1,
+                ours[common] if len(ours) > common else None,
+                theirs[common] if len(theirs) > common else None,
+            )
+        if common < piece:
+            return None
+        at += common

@@ -1,0 +1,141 @@
+"""What there is to say about a run or a step besides its log: why, attempts, environment, YAML. Text only, undrawn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import yaml
+
+from workbench.client.models import Attempt, Run, Step
+from workbench.report.report import duration_text, spans
+from workbench.submit.submit import size_text
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A name and what is to be said under it."""
+
+    name: str
+    text: str
+
+
+def run_facts(run: Run) -> tuple[Fact, ...]:
+    found = [
+        Fact("status", f"{run.phase}{f' ({run.reason})' if run.reason else ''}"),
+        Fact("why", run.message or ""),
+        Fact("pipeline", run.pipeline),
+        Fact("branch", run.branch or ""),
+        Fact("commit", run.commit or ""),
+        Fact("event", run.event or ""),
+        Fact("by", run.triggered_by or ""),
+        Fact("rerun of", run.rerun_of or ""),
+        Fact("priority", run.priority or ""),
+        Fact("group", run.group or ""),
+        Fact("runtime", f"{run.runtime or ''}{', images ignored' if run.images == 'ignored' else ''}"),
+        *(Fact(f"param {name}", value) for name, value in run.params.items()),
+    ]
+    return tuple(fact for fact in found if fact.text)
+
+
+def step_facts(run: Run, step: Step, now: datetime) -> tuple[Fact, ...]:
+    """Why the step is as it is, and each of its attempts with where its time went."""
+    failure = step.first_failure or next((a.log.first_failure for a in reversed(step.attempts) if a.log), None)
+    found = [
+        Fact("step", step.name),
+        Fact("status", f"{step.phase}{f' ({step.reason})' if step.reason else ''}"),
+        Fact("why", step.message or ""),
+        Fact("after", ", ".join(step.depends_on)),
+    ]
+    if failure is not None:
+        place = f" ({failure.file}:{failure.file_line or 1})" if failure.file else ""
+        found.append(Fact("failing line", f"{failure.line}: {failure.text}{place}"))
+    if step.reused is not None:
+        found.append(Fact("taken from", f"{step.reused.run}, step {step.reused.slug}, attempt {step.reused.attempt}"))
+    found += [Fact(f"attempt {attempt.number}", _attempt_text(attempt)) for attempt in step.attempts]
+    found.append(Fact("workspace", _workspace_text(step)))
+    if step.attempts:
+        parts: dict[str, float] = {}
+        for span in spans(run, step):
+            parts[span.part] = parts.get(span.part, 0.0) + span.seconds(now)
+        found.append(Fact("time", ", ".join(f"{part} {duration_text(seconds)}" for part, seconds in parts.items())))
+    return tuple(fact for fact in found if fact.text)
+
+
+def _workspace_text(step: Step) -> str:
+    """Whether one can get into the failed step; nothing to say of one that was not asked to keep anything."""
+    if (attempt := step.kept_attempt) is not None and (kept := attempt.kept) is not None:
+        without = f", {kept.left_out} left out" if kept.left_out else ""
+        which = f" of attempt {attempt.number}" if len(step.attempts) > 1 else ""
+        files = f"{kept.files:,} file{'' if kept.files == 1 else 's'}"
+        return f"kept{which} ({size_text(kept.bytes)} packed, {files}{without}): S opens a shell in it"
+    told = next((a.kept.problem for a in reversed(step.attempts) if a.kept is not None), None)
+    return f"not kept: {told}" if told else ""
+
+
+def _attempt_text(attempt: Attempt) -> str:
+    said = [attempt.phase + (f" ({attempt.reason})" if attempt.reason else ""), attempt.message or ""]
+    if attempt.exit_code is not None:
+        said.append(f"exit code {attempt.exit_code}")
+    said.append(f"pod {attempt.pod_name}" if attempt.pod_name else "")
+    if attempt.log is not None:
+        said.append(f"{attempt.log.lines:,} lines of log")
+    return ", ".join(dict.fromkeys(part for part in said if part))
+
+
+def definition_of(run: Run, step: Step) -> Mapping[str, Any] | None:
+    """What the pipeline says of this step; of a step made from a matrix, what it was made from."""
+    steps = (run.definition or {}).get("steps")
+    for each in steps if isinstance(steps, list) else ():
+        if isinstance(each, dict) and each.get("name") in (step.name, step.name.partition(" (")[0]):
+            return each
+    return None
+
+
+def environment(run: Run, step: Step) -> tuple[Fact, ...]:
+    """The variables that a step is given. Of secrets there are the names and where they come from, never a value."""
+    definition = definition_of(run, step) or {}
+    named: dict[str, str] = {
+        "CI": "true", "C8S": "true", "C8S_RUN": run.name, "C8S_STEP": step.name, "C8S_COMMIT": run.commit or "",
+        "C8S_BRANCH": run.branch or "", "COMMIT_SHA": run.commit or "", "BRANCH": run.branch or "",
+    }  # fmt: skip
+    if step.attempts:
+        named["C8S_ATTEMPT"] = str(step.attempts[-1].number)
+    named |= {f"PARAM_{_variable(name)}": value for name, value in run.params.items()}
+    named |= {f"MATRIX_{_variable(name)}": value for name, value in _matrix(step.name).items()}
+    for level in (run.definition or {}, definition):
+        named |= _variables(level.get("env"))
+    secrets: dict[str, str] = {}
+    for secret in definition.get("secrets") or ():
+        if isinstance(secret, dict):
+            target = str(secret.get("envVar") or secret.get("file") or secret.get("key") or "")
+            secrets[target] = f"from secret {secret.get('secretRef')}, key {secret.get('key')}; not shown"
+    return tuple(Fact(name, text) for name, text in sorted(named.items() | secrets.items()))
+
+
+def _variables(env: object) -> dict[str, str]:
+    if isinstance(env, dict):
+        return {str(name): str(value) for name, value in env.items()}
+    if isinstance(env, list):
+        return {str(each.get("name")): str(each.get("value", "")) for each in env if isinstance(each, dict)}
+    return {}
+
+
+def _variable(name: str) -> str:
+    return "".join(char if char.isalnum() else "_" for char in name).upper()
+
+
+def _matrix(name: str) -> dict[str, str]:
+    inside = name.partition(" (")[2].removesuffix(")")
+    pairs = (pair.partition("=") for pair in inside.split(", ") if "=" in pair)
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def frozen_yaml(run: Run, step: Step | None) -> str:
+    """The pipeline as the run carries it, or one step of it."""
+    definition = run.definition if step is None else definition_of(run, step)
+    if definition is None:
+        return ""
+    return str(yaml.safe_dump(dict(definition), sort_keys=False, allow_unicode=True, width=100))

@@ -1,0 +1,38 @@
+"""Which runs a list shows, and in which order, by a few words that somebody types. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from workbench.client.models import Run
+from workbench.report.report import run_duration
+
+Order = Literal["newest", "oldest", "longest", "name"]
+ORDERS: tuple[Order, ...] = ("newest", "oldest", "longest", "name")
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class RunFilter:
+    """Runs that hold every word in their name, branch, commit, event, trigger or phase; `!word`: that don't."""
+
+    text: str = ""
+    order: Order = "newest"
+
+    def shown(self, runs: Iterable[Run], now: datetime) -> list[Run]:
+        words = self.text.lower().split()
+        kept = [run for run in runs if all(_holds(run, word) for word in words)]
+        if self.order == "name":
+            return sorted(kept, key=lambda run: (run.pipeline, run.number))
+        if self.order == "longest":
+            return sorted(kept, key=lambda run: run_duration(run, now) or 0.0, reverse=True)
+        return sorted(kept, key=lambda run: (run.created_at or _NEVER, run.number), reverse=self.order == "newest")
+
+
+def _holds(run: Run, word: str) -> bool:
+    wanted, word = not word.startswith("!"), word.removeprefix("!")
+    texts = (run.name, run.branch, run.commit, run.event, run.triggered_by, run.phase)
+    return any(word in text.lower() for text in texts if text) == wanted

@@ -1,0 +1,196 @@
+"""Sandboxes that are real clusters: kind's, brought up by a plan, found again by their record.
+
+It takes the sandbox's lock, keeps its files and its context together, and leaves the work to the room `kind`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import platformdirs
+
+from workbench.client.endpoint import Endpoint, SandboxError
+from workbench.sandbox.locks import FileLock
+from workbench.sandbox.paths import SandboxFolder, state_root
+from workbench.sandbox.status import ComponentStatus, SandboxStatus
+
+if TYPE_CHECKING:
+    from kind.bootstrap import Options
+    from kind.cluster_record import Record
+    from kind.plan import OnEvent
+    from kind.service_account_token import Access
+
+DEFAULT_CLUSTER = "c8s"
+"""The name of the sandbox, of its cluster and, with `kind-` before it, of its context in the kubeconfig."""
+_RECORD = "kind.json"
+_LOCK_SECONDS = 1800.0
+_STOP_POLL = 0.2
+_STOP_SECONDS = 3.0
+
+
+def is_cluster(folder: SandboxFolder) -> bool:
+    """Whether this sandbox is a cluster of kind's, by its record. Costs no import."""
+    return (folder.root / _RECORD).exists()
+
+
+def options_for(name: str, state: Path | None = None) -> Options:
+    """The options of this sandbox's cluster, with its folders and otherwise as they are by default."""
+    from kind.bootstrap import Options
+
+    folder = SandboxFolder.named(name, state or state_root())
+    return Options(name, folder.root, Path(platformdirs.user_cache_dir("c8s")))
+
+
+def endpoint(folder: SandboxFolder) -> Endpoint:
+    """Where its API is."""
+    record = _record(folder)
+    return Endpoint(record.api_url, folder.workbench_token, record.namespace, sandbox=folder.name)
+
+
+async def up(options: Options, on_event: OnEvent) -> Endpoint:
+    """Carry the plan out; safe to do again after any interruption.
+
+    Raises:
+        SandboxError: the name is that of a sandbox of another kind.
+        KindError: a step failed; the message says what to do.
+    """
+    from kind.bootstrap import Bootstrap
+    from kind.plan import carry_out
+    from workbench.config.contexts import config_path, write_context
+
+    folder = SandboxFolder(options.folder)
+    if folder.cluster_data.exists() and not is_cluster(folder):
+        raise SandboxError(f"the sandbox {folder.name} is an embedded one; choose another name with --name")
+    folder.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    async with _exclusive(folder):
+        await carry_out(Bootstrap(options).steps(), on_event)
+        found = endpoint(folder)
+        write_context(config_path(), _record(folder).context, found)
+        return found
+
+
+async def down(folder: SandboxFolder, *, delete: bool, progress: Callable[[str], None]) -> bool:
+    """Stop the node, or delete the cluster and forget it. False when there was nothing to stop."""
+    from kind import lifecycle
+    from workbench.config.contexts import config_path, remove_context
+
+    async with _exclusive(folder):
+        record = _record(folder)
+        if not delete:
+            return await lifecycle.stop(record)
+        ran = await lifecycle.delete(record, progress)
+        remove_context(config_path(), record.context)
+        shutil.rmtree(folder.root)
+        return ran
+
+
+async def in_progress(folder: SandboxFolder) -> list[str]:
+    """The runs that a stop would interrupt; none when the cluster does not answer."""
+    from kind import lifecycle
+    from kind.errors import KindError
+
+    try:
+        async with asyncio.timeout(5.0):
+            return await lifecycle.runs_in_progress(folder.kubeconfig)
+    except (KindError, TimeoutError):
+        return []
+
+
+async def status(folder: SandboxFolder) -> SandboxStatus:
+    """What is healthy, part by part."""
+    from kind import lifecycle
+
+    record = _record(folder)
+    parts = await lifecycle.health(record, folder.kubeconfig)
+    components = tuple(
+        ComponentStatus(part.name, part.healthy, part.detail, "", None, 0, folder.root) for part in parts
+    )
+    return SandboxStatus(
+        folder.name,
+        lifecycle.summary(parts),
+        folder.root,
+        folder.kubeconfig,
+        record.api_url,
+        components=components,
+    )
+
+
+@asynccontextmanager
+async def attached(folder: SandboxFolder, progress: Callable[[str], None]) -> AsyncIterator[Endpoint]:
+    """Use the cluster's controller; the token is renewed for as long as this lasts.
+
+    Raises:
+        SandboxError: the cluster was not brought up to its end, or does not give a token.
+    """
+    from kind import service_account_token
+    from kind.errors import KindError
+
+    found = endpoint(folder)
+    ours = service_account_token.Access(found.token_file, folder.kubeconfig)
+    try:
+        await service_account_token.ensure(ours, time.time())
+    except KindError as error:
+        raise SandboxError(f"{error}. `c8s up --kind --name {folder.name}` brings the cluster up") from error
+    with _renewing(ours, progress):
+        yield found
+
+
+@contextmanager
+def _renewing(ours: Access, progress: Callable[[str], None]) -> Iterator[None]:
+    """Renew the token meanwhile, on a loop of its own: the workbench's, where it has one, is not ours to use."""
+    from kind import service_account_token
+
+    stop, loop = threading.Event(), asyncio.new_event_loop()
+
+    async def renew_until_stopped() -> None:
+        keeping = asyncio.create_task(service_account_token.keep(ours, say=progress))
+        while not stop.is_set():
+            await asyncio.sleep(_STOP_POLL)
+        keeping.cancel()
+        await asyncio.wait([keeping], timeout=_STOP_SECONDS)
+
+    def work() -> None:
+        try:
+            loop.run_until_complete(renew_until_stopped())
+        finally:
+            loop.close()
+
+    thread = threading.Thread(target=work, name="token renewal", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(_STOP_SECONDS)
+
+
+def _record(folder: SandboxFolder) -> Record:
+    from kind.cluster_record import read_record
+
+    record = read_record(folder.root / _RECORD)
+    if record is None:
+        raise SandboxError(
+            f"{folder.root / _RECORD} can't be read: remove the folder {folder.root}, and the cluster with "
+            f"`kind delete cluster --name {folder.name}`"
+        )
+    return record
+
+
+@asynccontextmanager
+async def _exclusive(folder: SandboxFolder) -> AsyncIterator[None]:
+    lock = FileLock(folder.start_lock)
+    try:
+        await lock.wait(_LOCK_SECONDS)
+    except TimeoutError as error:
+        raise SandboxError(f"another command has been changing the sandbox {folder.name} for long") from error
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,180 @@
+"""The folder of a sandbox: what lies where, and what it may be called."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from workbench.client.endpoint import SandboxError, SandboxNameError
+
+_LEAST_FREE = 1024 * 1024
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?")
+
+
+def state_root() -> Path:
+    """`$XDG_STATE_HOME/c8s`, or the platform's equivalent."""
+    return Path(platformdirs.user_state_dir("c8s"))
+
+
+@dataclass(frozen=True)
+class SandboxFolder:
+    """The files of one sandbox. Everything in it is readable by its owner only."""
+
+    root: Path
+
+    @classmethod
+    def named(cls, name: str, state: Path | None = None) -> SandboxFolder:
+        if not _NAME.fullmatch(name):
+            raise SandboxNameError(
+                f"{name!r} can't be a sandbox's name: use up to 32 lower-case letters, digits and dashes, "
+                "beginning and ending with a letter or digit"
+            )
+        return cls((state or state_root()) / name)
+
+    @property
+    def name(self) -> str:
+        return self.root.name
+
+    @property
+    def kubeconfig(self) -> Path:
+        return self.root / "kubeconfig"
+
+    @property
+    def cluster_data(self) -> Path:
+        return self.root / "cluster"
+
+    @property
+    def store(self) -> Path:
+        return self.root / "store"
+
+    @property
+    def credentials(self) -> Path:
+        return self.root / "credentials"
+
+    @property
+    def workbench_token(self) -> Path:
+        return self.credentials / "workbench.token"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def start_lock(self) -> Path:
+        """Held while somebody starts or stops the sandbox."""
+        return self.root / "start.lock"
+
+    @property
+    def supervisor_lock(self) -> Path:
+        """Held by the supervisor for as long as it lives: the truth about "is it running"."""
+        return self.root / "supervisor.lock"
+
+    @property
+    def users_lock(self) -> Path:
+        """Shared by everybody who is attached."""
+        return self.root / "users.lock"
+
+    @property
+    def keep(self) -> Path:
+        """Exists when the sandbox is to stay although nobody is attached."""
+        return self.root / "keep"
+
+    @property
+    def state_file(self) -> Path:
+        return self.root / "sandbox.json"
+
+    def create(self) -> None:
+        """Make the folders.
+
+        Raises:
+            SandboxError: the disk is full, or the folder belongs to somebody else.
+        """
+        try:
+            for folder in (self.root, self.cluster_data, self.store, self.credentials, self.logs):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                folder.chmod(0o700)
+        except OSError as error:
+            raise SandboxError(f"can't create the sandbox's folder {self.root}: {error}") from error
+
+    def delete(self) -> None:
+        if self.root.exists():
+            shutil.rmtree(self.root)
+
+
+@dataclass(frozen=True)
+class Child:
+    """A process of the sandbox, as the supervisor last saw it."""
+
+    pid: int
+    started: str
+    """When the process began, as the system tells it: with the pid this names one process for ever."""
+    restarts: int = 0
+    last_exit: str | None = None
+
+
+@dataclass(frozen=True)
+class SandboxState:
+    """What the supervisor tells about itself in `sandbox.json`."""
+
+    pid: int
+    version: str
+    started_at: str
+    cluster_port: int
+    api_port: int
+    children: dict[str, Child]
+
+    @property
+    def cluster_url(self) -> str:
+        return f"http://127.0.0.1:{self.cluster_port}"
+
+    @property
+    def api_url(self) -> str:
+        return f"http://127.0.0.1:{self.api_port}"
+
+
+def disk_full() -> str | None:
+    """A sentence when there is no room left for sandboxes: then whatever else went wrong follows from that."""
+    root = state_root()
+    while not root.exists():
+        root = root.parent
+    try:
+        free = shutil.disk_usage(root).free
+    except OSError:
+        return None
+    if free >= _LEAST_FREE:
+        return None
+    return f"the disk that holds {state_root()} is full ({free // 1024} KiB left): make room and try again"
+
+
+def read_state(folder: SandboxFolder) -> SandboxState | None:
+    """The last state written, or None where there is none or it can't be read as one."""
+    try:
+        raw: dict[str, Any] = json.loads(folder.state_file.read_text())
+        children = {name: Child(**child) for name, child in raw.pop("children").items()}
+        return SandboxState(children=children, **raw)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def write_state(folder: SandboxFolder, state: SandboxState) -> None:
+    write_private(folder.state_file, json.dumps(asdict(state), indent=1) + "\n")
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file of mode 0600 in one step: a reader sees the old text or the new one."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+        draft.replace(path)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,66 @@
+"""What is written down when the workbench itself fails, for somebody to report: where it failed, and nothing private.
+
+Neither local variables nor logs nor pipelines are in it, and what looks like a
+secret in an error's text is blacked out.
+"""
+
+from __future__ import annotations
+
+import re
+import traceback
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+from workbench.pipeline_file.drafts import write_whole
+
+_MARK = "last"
+"""The file that names the newest report until somebody was told of it."""
+_SECRETS = (
+    (re.compile(r"(?i)\b(bearer|basic)\s+[^\s'\",]+"), r"\1 ***"),
+    (re.compile(r"(?i)([\w.-]*(?:token|password|passwd|secret|api[-_]?key|authorization)[\w.-]*['\"]?\s*[:=]\s*)"
+                r"('[^']*'|\"[^\"]*\"|(?!\*\*\*|(?:bearer|basic)\s)[^\s,;)}\]]+)"), r"\1***"),
+    (re.compile(r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"), "***"),
+    (re.compile(r"\b[A-Za-z0-9+_=-]{32,}"), "***"),
+)  # fmt: skip
+_LONGEST = 4_000
+
+
+def crash_report(error: BaseException, facts: Mapping[str, str], at: datetime, home: Path | None) -> str:
+    """The text of a report. `facts` are versions and the like; `home` is written as `~`."""
+    lines = ["c8s workbench crash report", f"time: {at.isoformat(timespec='seconds')}"]
+    lines += [f"{name}: {value}" for name, value in facts.items()]
+    trace = "".join(_cut(line) for line in traceback.format_exception(error))
+    text = "\n".join([*lines, "", trace])
+    return without_secrets(text if home is None else text.replace(str(home), "~"))
+
+
+def without_secrets(text: str) -> str:
+    """The text with everything that looks like a secret replaced by `***`."""
+    for pattern, instead in _SECRETS:
+        text = pattern.sub(instead, text)
+    return text
+
+
+def keep_report(folder: Path, text: str, at: datetime) -> Path:
+    """Write a report of its own, for the user alone, and remember it as the newest. Raises OSError."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = folder / f"crash-{at:%Y%m%d-%H%M%S-%f}.txt"
+    write_whole(path, text.encode("utf-8", "backslashreplace"), mode=0o600)
+    write_whole(folder / _MARK, path.name.encode(), mode=0o600)
+    return path
+
+
+def untold_report(folder: Path) -> Path | None:
+    """The report of the last crash, once: the next time there is none."""
+    mark = folder / _MARK
+    try:
+        path = folder / Path(mark.read_text(encoding="utf-8").strip()).name
+        mark.unlink()
+    except (OSError, UnicodeDecodeError):
+        return None
+    return path if path.is_file() else None
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= _LONGEST else line[:_LONGEST] + " …\n"

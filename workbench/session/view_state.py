@@ -1,0 +1,126 @@
+"""Where somebody was when the workbench was left: kept for each folder, and there again the next time.
+
+One small JSON file for each folder, written whole or not at all. What can't be
+read is put aside and told, never an obstacle. It holds names of runs and files,
+nothing of what is in them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import platformdirs
+
+from workbench.pipeline_file.drafts import write_whole
+
+_MOST_BYTES = 64 * 1024
+_MOST_FILES = 200
+"""Folders that are remembered."""
+
+Layout = Mapping[str, str | int | bool]
+
+_Kept = TypeVar("_Kept")
+
+
+@dataclass(frozen=True)
+class View:
+    """`layout` holds for each screen what it wants to find again."""
+
+    place: str = ""
+    """The controller that `run` is on."""
+    screen: str = "runs"
+    """`runs`, `run` or `editor`."""
+    run: str | None = None
+    file: str | None = None
+    layout: Mapping[str, Layout] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ThemeChoice:
+    """`over` is what the config said when `name` was chosen: a config that changes since then wins."""
+
+    name: str
+    over: str | None
+
+
+def workbench_folder() -> Path:
+    """`$XDG_STATE_HOME/c8s/_workbench`, or the platform's equivalent; no sandbox can have this name."""
+    return Path(platformdirs.user_state_dir("c8s")) / "_workbench"
+
+
+class ViewState:
+    """The memory of one folder on this machine."""
+
+    def __init__(self, folder: Path, about: Path) -> None:
+        self._folder = folder
+        name = hashlib.sha256(os.fsencode(about.absolute())).hexdigest()[:32]
+        self._views = folder / "views"
+        self._view, self._theme = self._views / f"{name}.json", folder / "theme.json"
+
+    def view(self) -> tuple[View, str | None]:
+        """Where one was, and what is wrong with the file when it can't be used."""
+        return _read(self._view, _view, View())
+
+    def theme(self) -> tuple[ThemeChoice | None, str | None]:
+        return _read(self._theme, _choice, None)
+
+    def keep_view(self, view: View) -> None:
+        """Raises OSError."""
+        _write(self._view, asdict(view), self._folder)
+        kept = sorted(self._views.glob("*.json"), key=lambda path: path.stat().st_mtime)
+        for old in kept[:-_MOST_FILES]:
+            old.unlink(missing_ok=True)
+
+    def keep_theme(self, choice: ThemeChoice) -> None:
+        """Raises OSError."""
+        _write(self._theme, asdict(choice), self._folder)
+
+
+def _read(path: Path, parsed: Callable[[Any], _Kept], default: _Kept) -> tuple[_Kept, str | None]:
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MOST_BYTES + 1)
+        if len(data) > _MOST_BYTES:
+            raise ValueError(f"it has more than {_MOST_BYTES} bytes")
+        return parsed(json.loads(data)), None
+    except FileNotFoundError:
+        return default, None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        return default, f"{path} can't be used ({type(error).__name__}: {error}); what it held is forgotten."
+
+
+def _view(raw: Any) -> View:
+    screen = raw["screen"]
+    if screen not in ("runs", "run", "editor"):
+        raise ValueError("an unknown screen")
+    layout = {
+        _text(name): {_text(key): value for key, value in each.items() if isinstance(value, (str, int, bool))}
+        for name, each in raw["layout"].items()
+    }
+    return View(_text(raw["place"]), screen, _maybe(raw["run"]), _maybe(raw["file"]), layout)
+
+
+def _choice(raw: Any) -> ThemeChoice | None:
+    return ThemeChoice(_text(raw["name"]), _maybe(raw["over"]))
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{type(value).__name__} where a text is to be")
+    return value
+
+
+def _maybe(value: Any) -> str | None:
+    return None if value is None else _text(value)
+
+
+def _write(path: Path, raw: Mapping[str, Any], root: Path) -> None:
+    for folder in (root, path.parent):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_whole(path, json.dumps(raw).encode(), mode=0o600)

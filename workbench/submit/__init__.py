@@ -1,0 +1,1 @@
+"""From a working tree to a run: packing and submission."""

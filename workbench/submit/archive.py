@@ -1,0 +1,191 @@
+"""A working tree as one tar.gz. Equal trees give equal bytes, so what the controller has is not sent again.
+
+Owners and times are left out. All files get the same time, which is not the
+epoch: zip files can't hold that, and a build that makes one would fail on it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import tarfile
+import tempfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from workbench.submit.worktree import Entry, Worktree, WorktreeError
+
+MTIME = 946_684_800
+"""2000-01-01 in UTC."""
+
+_WHOLE = 4 * 1024 * 1024
+"""Files up to this size are read before their header is written: growing while we read does no harm."""
+_CHUNK = 1024 * 1024
+_BLOCK = 512
+_LEVEL = 1
+
+
+@dataclass(frozen=True)
+class Packed:
+    """An archive. `digest` (`sha256:…`) and `size` are of the file's bytes; `files` counts links too.
+
+    `contents` is a digest of what is in it, the pipeline's own file excepted: an edited pipeline on the same files
+    has the same.
+    """
+
+    path: Path
+    digest: str
+    size: int
+    files: int
+    contents: str
+    warnings: tuple[str, ...]
+
+
+class _Changed(Exception):  # noqa: N818 - named for what happened
+    """A file is not what it was when we looked."""
+
+
+@contextmanager
+def packed(
+    tree: Worktree, stop: Callable[[], bool] = lambda: False, *, pipeline: str | None = None
+) -> Iterator[Packed]:
+    """Pack into a temporary file that is gone after the `with`. Blocks; `stop` is asked between files.
+
+    `pipeline` is the name in the tree of the pipeline's own file, which does not count for `contents`.
+
+    Raises:
+        WorktreeError: the disk is full, or a large file changed while it was read.
+        InterruptedError: `stop` said so.
+    """
+    try:
+        descriptor, name = tempfile.mkstemp(prefix="c8s-", suffix=".tar.gz")
+    except OSError as error:
+        raise WorktreeError(f"can't make a temporary file for the archive: {error}") from error
+    path = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            archive = _pack(tree, path, file, stop, pipeline)
+        yield archive
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _pack(tree: Worktree, path: Path, file: BinaryIO, stop: Callable[[], bool], pipeline: str | None) -> Packed:
+    gzip = _Gzip(file)
+    count = 0
+    warnings = list(tree.warnings)
+    try:
+        for entry in tree.entries:
+            if stop():
+                raise InterruptedError("packing was stopped")
+            gzip.counts = entry.name != pipeline
+            try:
+                count += _add(gzip, tree.root, entry)
+            except _Changed as change:
+                warnings.append(f"{entry.name}: left out, {change}")
+        gzip.write(bytes(2 * _BLOCK))
+        gzip.close()
+    except InterruptedError:
+        raise
+    except OSError as error:
+        raise WorktreeError(f"can't pack {tree.root} into {path}: {error}") from error
+    contents = f"sha256:{gzip.contents.hexdigest()}"
+    return Packed(path, f"sha256:{gzip.digest.hexdigest()}", gzip.size, count, contents, tuple(warnings))
+
+
+class _Gzip:
+    """A gzip stream without name and time in its header, hashed as it is written."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._deflate = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
+        self._crc = 0
+        self._length = 0
+        self.digest = hashlib.sha256()
+        self.contents = hashlib.sha256()
+        """Of what was written before it was compressed, as far as it counts."""
+        self.counts = True
+        self.size = 0
+        # Magic, deflate, no flags, no time, "fastest", unknown system (RFC 1952).
+        self._emit(b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x04\xff")
+
+    def write(self, data: bytes) -> None:
+        self._crc = zlib.crc32(data, self._crc)
+        self._length += len(data)
+        if self.counts:
+            self.contents.update(data)
+        self._emit(self._deflate.compress(data))
+
+    def close(self) -> None:
+        tail = self._crc.to_bytes(4, "little") + (self._length & 0xFFFFFFFF).to_bytes(4, "little")
+        self._emit(self._deflate.flush() + tail)
+
+    def _emit(self, data: bytes) -> None:
+        self._file.write(data)
+        self.digest.update(data)
+        self.size += len(data)
+
+
+def _add(gzip: _Gzip, root: Path, entry: Entry) -> int:
+    """Write one entry; the number of entries written."""
+    if entry.target is not None:
+        gzip.write(_header(entry, 0))
+        return 1
+    try:
+        # Not through a link, and not waiting for a writer: the name may lead elsewhere than when we looked.
+        descriptor = os.open(f"{root}/{entry.name}", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return 0  # Deleted since: as if it had been deleted before.
+    except OSError as error:
+        raise _Changed(error.strerror or str(error)) from error
+    with os.fdopen(descriptor, "rb") as file:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise _Changed("it is no file any more")
+        if found.st_size > _WHOLE:
+            _stream(gzip, entry, file, found.st_size)
+            return 1
+        data = file.read(_WHOLE + 1)
+    if len(data) > _WHOLE:
+        raise _grew(entry)
+    gzip.write(_header(entry, len(data)) + data + _padding(len(data)))
+    return 1
+
+
+def _stream(gzip: _Gzip, entry: Entry, file: BinaryIO, size: int) -> None:
+    gzip.write(_header(entry, size))
+    left = size
+    while left:
+        chunk = file.read(min(_CHUNK, left))
+        if not chunk:
+            raise _grew(entry)
+        gzip.write(chunk)
+        left -= len(chunk)
+    gzip.write(_padding(size))
+
+
+def _grew(entry: Entry) -> WorktreeError:
+    return WorktreeError(
+        f"{entry.name} changed while it was read. Try again when nothing writes to it, "
+        "or name it in .gitignore if the steps don't need it."
+    )
+
+
+def _padding(size: int) -> bytes:
+    return bytes(-size % _BLOCK)
+
+
+def _header(entry: Entry, size: int) -> bytes:
+    """GNU format: names are bytes of any kind and length."""
+    info = tarfile.TarInfo(entry.name)
+    info.size = size
+    info.mtime = MTIME
+    info.mode = 0o755 if entry.executable else 0o644
+    if entry.target is not None:
+        info.type, info.linkname, info.mode = tarfile.SYMTYPE, entry.target, 0o777
+    return info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")

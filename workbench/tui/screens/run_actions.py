@@ -1,0 +1,139 @@
+"""What can be done with a run wherever one is in hand: run it again, delete it, compare it, look at it closer."""
+
+from __future__ import annotations
+
+import uuid
+from typing import ClassVar
+
+from textual import work
+from textual.binding import Binding, BindingType
+
+from workbench.client.errors import ClientError
+from workbench.client.models import Run
+from workbench.text.sanitize import label
+from workbench.tui.base_app import key_of
+from workbench.tui.screens.base import WorkbenchScreen
+
+
+class RunActions(WorkbenchScreen):
+    """A screen with a run in hand (`run_in_hand`)."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("R", "rerun(False)", "Rerun", show=False, id="run.rerun", tooltip="Run the same again"),
+        Binding("F", "rerun(True)", "Rerun failed", show=False, id="run.rerun-failed",
+                tooltip="Run again what failed; what succeeded is taken over"),
+        Binding("M", "resume", "Resume", show=False, id="run.resume",
+                tooltip="Run this folder's pipeline as it is now; what succeeded here and is the same is taken over"),
+        Binding("D,delete", "delete_run", "Delete", show=False, id="run.delete", tooltip="Delete the run (asks first)"),
+        Binding("equals_sign", "compare", "Compare", show=False, id="run.compare",
+                tooltip="Compare with the run before it"),
+        Binding("d", "details", "Details", id="run.details",
+                tooltip="Why, attempts, environment, artifacts, events, YAML"),
+    ]  # fmt: skip
+
+    @property
+    def step_in_hand(self) -> str | None:
+        """The name of the step that details are about, if one is selected."""
+        return None
+
+    def _hand(self) -> Run | None:
+        return self.workbench.feed.runs.get(self.run_in_hand or "")
+
+    def run_is_gone(self) -> None:
+        """The run in hand was deleted by this screen."""
+
+    def action_details(self) -> None:
+        from workbench.tui.screens.details import DetailsScreen
+
+        run = self._hand()
+        if run is not None:
+            self.app.push_screen(DetailsScreen(run.name, self.step_in_hand))
+
+    def action_compare(self) -> None:
+        from workbench.tui.screens.compare import CompareScreen
+
+        run = self._hand()
+        if run is None:
+            return
+        other = self._run_before(run)
+        if other is None or other.name == run.name:
+            self.notify(f"There is no earlier run of {label(run.pipeline, 60)} to compare with.", markup=False)
+        else:
+            self.app.push_screen(CompareScreen(other.name, run.name))
+
+    def _run_before(self, run: Run) -> Run | None:
+        """The run that this one was made from, or the last one before it of the same pipeline."""
+        runs = self.workbench.feed.runs
+        if run.rerun_of is not None and (origin := runs.get(run.rerun_of)) is not None:
+            return origin
+        same = [one for one in runs.newest if one.pipeline == run.pipeline and one.number < run.number]
+        return max(same, key=lambda one: one.number, default=None)
+
+    def action_rerun(self, from_failed: bool) -> None:
+        run = self._hand()
+        if run is None:
+            return
+        if not run.ended:
+            self.notify(
+                f"{label(run.name, 60)} has not ended yet; {key_of(self.app, 'app.cancel', 'ctrl+x')} cancels it.",
+                markup=False,
+            )
+        elif from_failed and run.phase == "Succeeded":
+            again = key_of(self.app, "run.rerun", "R")
+            self.notify(f"Nothing failed in {label(run.name, 60)}; {again} runs all of it again.", markup=False)
+        else:
+            self._rerun(run.name, from_failed)
+
+    def action_resume(self) -> None:
+        """Go on with the pipeline as it was mended meanwhile."""
+        run, launcher = self._hand(), self.workbench.launcher
+        if run is None:
+            return
+        if launcher is None:
+            writes = key_of(self.app, "app.edit", "e")
+            told = f"There is no .c8s.yaml in this folder to go on with; {writes} writes one."
+            self.notify(told, severity="warning", markup=False)
+        elif not run.ended:
+            self.notify(
+                f"{label(run.name, 60)} has not ended yet; {key_of(self.app, 'app.cancel', 'ctrl+x')} cancels it.",
+                markup=False,
+            )
+        else:
+            self.workbench.launch_with(launcher, run.name)
+
+    @work(group="rerun", exclusive=True, description="run again")
+    async def _rerun(self, name: str, from_failed: bool) -> None:
+        controller = self.workbench.feed.controller
+        if controller is None or self.workbench.feed.trouble is not None:
+            self.notify("There is no connection to run it on.", severity="warning")
+            return
+        try:
+            run = await controller.rerun(name, key=str(uuid.uuid4()), from_failed=from_failed)
+        except ClientError as error:
+            self.notify(label(str(error), 400), title="Not started", severity="error", markup=False, timeout=15)
+            return
+        self.workbench.open_run(run.name)
+
+    def action_delete_run(self) -> None:
+        run = self._hand()
+        if run is not None:
+            self._delete(run)
+
+    @work(group="delete", exclusive=True, description="delete a run")
+    async def _delete(self, run: Run) -> None:
+        from workbench.tui.screens.dialogs import Confirm
+
+        running = "" if run.ended else "What runs of it is stopped. "
+        detail = f"{running}Its logs and artifacts stay stored until they are too old."
+        controller = self.workbench.feed.controller
+        if controller is None or not await self.app.push_screen_wait(
+            Confirm(f"Delete {run.name}?", detail, "Delete the run")
+        ):
+            return
+        try:
+            await controller.delete(run.name)
+        except ClientError as error:
+            self.notify(label(str(error), 400), title="Not deleted", severity="error", markup=False, timeout=15)
+            return
+        self.notify(f"{label(run.name, 60)} is deleted.", markup=False)
+        self.run_is_gone()

@@ -1,0 +1,1 @@
+"""Between screens and the controller: connection, feeds and launches."""

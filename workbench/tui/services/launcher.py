@@ -1,0 +1,83 @@
+"""Starts runs: of a pipeline file on the working tree around it, as `c8s run` does; or of one kept in the cluster."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from workbench.client.models import KeptPipeline
+from workbench.pipeline_file.load import Checked, PipelineFileError, read_bytes
+from workbench.pipeline_file.load import check as check_file
+from workbench.submit.submit import Order, describe, new_key, packing, submit
+from workbench.submit.worktree import WorktreeError, tree_root
+from workbench.tui.services.interfaces import Controller, Launched, LaunchError
+
+
+class Launcher:
+    """One pipeline file, read anew for each run."""
+
+    def __init__(self, path: Path, check: Callable[[bytes | str], Checked] = check_file) -> None:
+        self.path = path
+        self._check = check
+
+    async def definition(self, *, text: str | None = None) -> Mapping[str, Any] | None:
+        """The pipeline in the file, or in `text`; None when it has errors. Raises LaunchError."""
+        try:
+            data = text if text is not None else await asyncio.to_thread(read_bytes, self.path)
+        except PipelineFileError as error:
+            raise LaunchError(str(error)) from error
+        return (await asyncio.to_thread(self._check, data)).definition
+
+    async def launch(
+        self,
+        controller: Controller,
+        *,
+        text: str | None = None,
+        params: Mapping[str, str] | None = None,
+        reuse_from: str | None = None,
+    ) -> Launched:
+        try:
+            data = text if text is not None else await asyncio.to_thread(read_bytes, self.path)
+            checked = await asyncio.to_thread(self._check, data)
+            if checked.definition is None:
+                return Launched(None, checked.problems)
+            order = Order(
+                definition=checked.definition,
+                tree=tree_root(self.path, Path.cwd()),
+                key=new_key(),
+                event="push",
+                params=params,
+                reuse_from=reuse_from,
+                file=self.path,
+            )
+            async with packing(order.tree, order.file) as packed:
+                source = await packed
+                run = await submit(controller, order, source)
+                warnings = source.packed.warnings if source is not None else ()
+                return Launched(run, checked.problems, warnings, describe(source))
+        except (PipelineFileError, WorktreeError) as error:
+            raise LaunchError(str(error)) from error
+
+
+class KeptLauncher:
+    """A pipeline that is kept in the cluster, run without files of this machine."""
+
+    def __init__(self, kept: KeptPipeline) -> None:
+        self.path = Path(kept.name)
+        self._definition = kept.definition
+
+    async def definition(self, *, text: str | None = None) -> Mapping[str, Any] | None:
+        return self._definition
+
+    async def launch(
+        self,
+        controller: Controller,
+        *,
+        text: str | None = None,
+        params: Mapping[str, str] | None = None,
+        reuse_from: str | None = None,
+    ) -> Launched:
+        order = Order(self._definition, None, new_key(), event="push", params=params, reuse_from=reuse_from)
+        return Launched(await submit(controller, order, None), source=describe(None))

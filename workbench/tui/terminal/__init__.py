@@ -1,0 +1,1 @@
+"""The terminal around the app: clipboard, external programs, ASCII-only output."""

@@ -1,0 +1,78 @@
+"""Hands the terminal to another program and takes it back, and opens files with what this machine has for that."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from textual.app import App, SuspendNotSupported
+
+from workbench.text.sanitize import label
+
+
+def hand_over(app: App[int], command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
+    """Run a command on the whole terminal; the workbench waits for its end."""
+    try:
+        with app.suspend():
+            code = subprocess.run(list(command), env=environment, check=False).returncode
+    except SuspendNotSupported:
+        app.notify("This terminal can't be handed over to another program.", severity="warning")
+        return
+    except OSError as error:
+        app.notify(label(str(error), 300), title="Not started", severity="error", markup=False)
+        return
+    if code:
+        app.notify(f"{label(Path(command[0]).name, 40)} ended with {code}.", severity="warning", markup=False)
+
+
+@lru_cache(maxsize=1)
+def opened_folder() -> Path:
+    """Where files lie that are only looked at: readable by their owner, gone with this process."""
+    folder = Path(tempfile.mkdtemp(prefix="c8s-opened-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def viewer(
+    environment: Mapping[str, str],
+    platform: str = sys.platform,
+    which: Callable[[str], str | None] = shutil.which,
+) -> tuple[list[str], bool]:
+    """The command that shows a file, and whether it takes the terminal for that."""
+    if platform == "darwin" and "SSH_CONNECTION" not in environment:
+        return ["open"], False
+    if ("DISPLAY" in environment or "WAYLAND_DISPLAY" in environment) and which("xdg-open"):
+        return ["xdg-open"], False
+    pager = shlex.split(environment.get("PAGER", "")) or ["less"]
+    return (pager if which(pager[0]) else ["more"]), True
+
+
+async def open_file(app: App[int], path: Path) -> None:
+    """Show a file that may hold anything: a pager is told to show control characters and run nothing."""
+    command, takes_terminal = viewer(os.environ)
+    if takes_terminal:
+        quiet = {name: value for name, value in os.environ.items() if name not in ("LESS", "LESSOPEN", "LESSCLOSE")}
+        hand_over(app, [*command, str(path)], quiet | {"LESSSECURE": "1"})
+        return
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *command, str(path), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        async with asyncio.timeout(10):
+            code = await process.wait()
+    except TimeoutError:
+        code = 0  # It stays for as long as the file is shown.
+    except OSError as error:
+        app.notify(label(str(error), 300), title="Not opened", severity="error", markup=False)
+        return
+    said = f"{command[0]} could not open {path.name}: it ended with {code}." if code else f"Opened {path.name}."
+    app.notify(label(said, 300), severity="warning" if code else "information", markup=False)

@@ -1,0 +1,1 @@
+"""The pipeline editor and its lists."""

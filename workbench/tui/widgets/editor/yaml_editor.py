@@ -1,0 +1,249 @@
+"""The text of a pipeline with its colours, the marks of its problems, and completion as one types.
+
+Colours come from tree-sitter where it can be loaded and from `highlighting`
+where not. What could be written is decided in `workbench.pipeline_file.completion`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rich.style import Style
+from rich.text import Text
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.widgets import TextArea
+from textual.widgets.text_area import TextAreaTheme
+
+from controller.pipeline.problems import Problem
+from workbench.pipeline_file.completion import NOTHING, Choices
+from workbench.tui.theme import Palette, palette
+from workbench.tui.widgets.editor.highlighting import highlight
+
+Complete = Callable[[str, int, int], Choices]
+
+COLOURED_LINES = 3000
+"""Lines up to which tree-sitter is used: beyond, each keystroke would cost tens of milliseconds."""
+
+
+class YamlEditor(TextArea):
+    """`complete` is asked with (text, line, column) after each change."""
+
+    HELP_TITLE: ClassVar[str] = "Editor"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+@,ctrl+space", "complete", "Complete", id="editor.complete", tooltip="What could stand here"),
+        Binding("ctrl+z", "undo", "Undo", show=False, id="editor.undo", tooltip="Undo"),
+        Binding("ctrl+y", "redo", "Redo", show=False, id="editor.redo", tooltip="Redo"),
+        Binding("ctrl+slash,ctrl+underscore", "comment", "Comment", show=False, id="editor.comment",
+                tooltip="Turn the lines into comments, or back"),
+    ]  # fmt: skip
+
+    @dataclass
+    class Offered(Message):
+        """What could be written at the cursor has changed; nothing closes the list."""
+
+        editor: YamlEditor
+        choices: Choices
+
+    @dataclass
+    class Chooses(Message):
+        """While the list is open: go up or down in it, or take what is selected."""
+
+        editor: YamlEditor
+        step: int
+        """-1 up, 1 down, 0 take it."""
+
+    def __init__(self, complete: Complete, *, id: str | None = None) -> None:
+        super().__init__(id=id, show_line_numbers=True, tab_behavior="indent", soft_wrap=False, max_checkpoints=500)
+        self.indent_width = 2
+        self._complete = complete
+        self._problems: dict[int, list[Problem]] = {}
+        self._choices = NOTHING
+        self._typed = False
+
+    def on_mount(self) -> None:
+        self._paint()
+        self.app.theme_changed_signal.subscribe(self, lambda _: self._paint())
+
+    def open_text(self, text: str) -> None:
+        """Begin with this text; there is nothing to undo before it."""
+        self.language = "yaml" if text.count("\n") < COLOURED_LINES and "yaml" in self.available_languages else None
+        self.load_text(text)
+        self.close_choices()
+
+    def show_problems(self, problems: Sequence[Problem]) -> None:
+        """Underline these in the text."""
+        self._problems = {}
+        for problem in problems:
+            self._problems.setdefault(problem.line - 1, []).append(problem)
+        self.notify_style_update()
+        self.refresh()
+
+    def problem_here(self) -> Problem | None:
+        """The first problem of the cursor's line."""
+        found = self._problems.get(self.cursor_location[0])
+        return found[0] if found else None
+
+    @property
+    def choosing(self) -> bool:
+        return bool(self._choices.items)
+
+    def get_line(self, line_index: int) -> Text:
+        line = super().get_line(line_index)
+        if not self.is_syntax_aware:
+            highlight(line, palette(self.app))
+        for problem in self._problems.get(line_index, ()):
+            start = min(max(problem.column - 1, 0), max(len(line) - 1, 0))
+            end = _end_of_word(line.plain, start)
+            line.stylize(Style(underline=True) + _severity(palette(self.app), problem.severity), start, end)
+        return line
+
+    # -- completion
+
+    def take(self, insert: str) -> None:
+        """Write a choice in place of what is begun."""
+        row, column = self.cursor_location
+        start = self._choices.start
+        self.close_choices()
+        self.replace(insert, (row, min(start, column)), (row, column), maintain_selection_offset=False)
+        if insert.endswith((" ", "[")):
+            self.action_complete()
+
+    def action_complete(self) -> None:
+        """Offer what could be written at the cursor, also when nothing is begun."""
+        self._offer(self._complete(self.text, *self.cursor_location))
+
+    def close_choices(self) -> None:
+        if self._choices.items:
+            self._offer(NOTHING)
+
+    def _offer(self, choices: Choices) -> None:
+        self._choices = choices
+        self.post_message(self.Offered(self, choices))
+
+    def on_text_area_changed(self) -> None:
+        if self._typed:
+            self._typed = False
+            row, column = self.cursor_location
+            found = self._complete(self.text, row, column)
+            self._offer(found if column > found.start or self.choosing else NOTHING)
+
+    def on_text_area_selection_changed(self) -> None:
+        column = self.cursor_location[1]
+        if self.choosing and (column < self._choices.start or not self.has_focus):
+            self.close_choices()
+
+    def on_blur(self) -> None:
+        self.close_choices()
+
+    def on_key(self, event: events.Key) -> None:
+        """Keys that mean something else here than in any text: in the list of choices, and at the end of a line."""
+        if self.choosing and event.key in ("up", "down", "enter", "tab", "escape"):
+            if event.key == "escape":
+                self.close_choices()
+            else:
+                self.post_message(self.Chooses(self, {"up": -1, "down": 1}.get(event.key, 0)))
+        elif event.key == "escape":
+            # The screen's own meaning, not TextArea's, which would move the focus.
+            event.prevent_default()
+            return
+        elif event.key == "enter":
+            self._new_line()
+        elif event.key == "shift+tab":
+            self._outdent()
+        else:
+            self._typed = (event.is_printable and event.character not in (" ", None)) or event.key == "backspace"
+            return
+        event.stop()
+        event.prevent_default()
+
+    # -- lines
+
+    def _new_line(self) -> None:
+        """A line below with the indentation that YAML wants there."""
+        start, end = sorted(self.selection)
+        before = self.document.get_line(start[0])[: start[1]]
+        indent = len(before) - len(before.lstrip(" "))
+        body = before.strip()
+        if body.startswith("- ") and ":" in body:
+            indent += 2
+        if body.endswith((":", "|", ">")):
+            indent += 2
+        if body.startswith("- ") and not body.endswith(":") and ":" not in body:
+            self.replace("\n" + " " * indent + "- ", start, end, maintain_selection_offset=False)
+        elif body == "-":
+            # An empty item ends the list.
+            self.replace("", (start[0], max(0, indent - 2)), end, maintain_selection_offset=False)
+        else:
+            self.replace("\n" + " " * indent, start, end, maintain_selection_offset=False)
+
+    def _outdent(self) -> None:
+        for row in self._selected_rows():
+            line = self.document.get_line(row)
+            spaces = min(len(line) - len(line.lstrip(" ")), self.indent_width)
+            if spaces:
+                self.delete((row, 0), (row, spaces))
+
+    def action_comment(self) -> None:
+        """Put `# ` before the selected lines, or take it away when all have it."""
+        rows = [row for row in self._selected_rows() if self.document.get_line(row).strip()]
+        if not rows:
+            return
+        lines = [self.document.get_line(row) for row in rows]
+        if all(line.lstrip().startswith("#") for line in lines):
+            for row, line in zip(rows, lines, strict=True):
+                at = line.index("#")
+                self.delete((row, at), (row, at + (2 if line[at + 1 : at + 2] == " " else 1)))
+        else:
+            column = min(len(line) - len(line.lstrip(" ")) for line in lines)
+            for row in rows:
+                self.insert("# ", (row, column))
+
+    def _selected_rows(self) -> range:
+        (first, _), (last, column) = sorted(self.selection)
+        return range(first, last + (1 if column or first == last else 0))
+
+    def _paint(self) -> None:
+        """Colours from the app's theme."""
+        theme = text_theme(palette(self.app))
+        self.register_theme(theme)
+        self.theme = theme.name
+        self.notify_style_update()
+        self.refresh()
+
+
+def text_theme(colours: Palette) -> TextAreaTheme:
+    """How YAML looks in the app's theme of the moment."""
+    return TextAreaTheme(
+        name="c8s",
+        gutter_style=colours.faint,
+        cursor_line_style=Style(),
+        cursor_line_gutter_style=colours.plain,
+        syntax_styles={
+            "yaml.field": colours.lit,
+            "string": colours.plain,
+            "string.escape": colours.accent,
+            "comment": colours.faint + Style(italic=True),
+            "number": colours.accent,
+            "boolean": colours.accent,
+            "constant.builtin": colours.accent,
+            "type": colours.warning,
+            "punctuation.delimiter": colours.muted,
+            "punctuation.bracket": colours.muted,
+            "punctuation.special": colours.muted,
+        },
+    )
+
+
+def _severity(colours: Palette, severity: str) -> Style:
+    return {"error": colours.error, "warning": colours.warning}.get(severity, colours.running)
+
+
+def _end_of_word(text: str, start: int) -> int:
+    end = start
+    while end < len(text) and text[end] not in " ,:]}#":
+        end += 1
+    return max(end, start + 1)

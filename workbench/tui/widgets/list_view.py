@@ -1,0 +1,136 @@
+"""A list with a cursor that draws only the lines that can be seen. What a row says is its subclasses' business."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.reactive import reactive
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from workbench.tui.theme import Palette, palette
+from workbench.tui.widgets.segments import line
+
+
+class Rows(ScrollView, can_focus=True):
+    """Rows of one line each, known by keys; the cursor stays on its key when rows come and go."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "move(-1)", "Up", show=False, id="rows.up", tooltip="The row above"),
+        Binding("down,j", "move(1)", "Down", show=False, id="rows.down", tooltip="The row below"),
+        Binding("home,g", "jump(0)", "First", show=False, id="rows.first", tooltip="The first row"),
+        Binding("end,G", "jump(-1)", "Last", show=False, id="rows.last", tooltip="The last row"),
+        Binding("pageup,ctrl+b", "page(-1)", "Page up", show=False, id="rows.page-up", tooltip="A page up"),
+        Binding("pagedown,ctrl+f", "page(1)", "Page down", show=False, id="rows.page-down", tooltip="A page down"),
+        Binding("ctrl+u", "page(-0.5)", "Half up", show=False, id="rows.half-up", tooltip="Half a page up"),
+        Binding("ctrl+d", "page(0.5)", "Half down", show=False, id="rows.half-down", tooltip="Half a page down"),
+        Binding("enter", "open", "Open", id="rows.open", tooltip="Open the row under the cursor"),
+    ]
+
+    cursor: reactive[str | None] = reactive(None)
+    """The key of the row under the cursor."""
+
+    @dataclass
+    class Moved(Message):
+        """The cursor is on another row."""
+
+        rows: Rows
+        key: str
+
+        @property
+        def control(self) -> Rows:
+            return self.rows
+
+    @dataclass
+    class Opened(Message):
+        """A row was chosen with Enter or a second click."""
+
+        rows: Rows
+        key: str
+
+        @property
+        def control(self) -> Rows:
+            return self.rows
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._keys: list[str] = []
+        self._places: dict[str, int] = {}
+
+    @property
+    def count(self) -> int:
+        return len(self._keys)
+
+    def show_keys(self, keys: list[str]) -> None:
+        """Show these rows from now on."""
+        place = self._places.get(self.cursor or "", 0)
+        self._keys = keys
+        self._places = {key: at for at, key in enumerate(keys)}
+        self.virtual_size = Size(self.scrollable_content_region.width, len(keys))
+        if self.cursor not in self._places:
+            self.cursor = keys[min(place, len(keys) - 1)] if keys else None
+        self.refresh()
+
+    def go_to(self, key: str) -> None:
+        """Put the cursor on this row; nothing happens where there is none of that key."""
+        if key in self._places:
+            self.cursor = key
+
+    def draw_row(self, key: str, width: int, colours: Palette) -> Strip:
+        """The row's line, `width` columns, without a background."""
+        raise NotImplementedError
+
+    def render_line(self, y: int) -> Strip:
+        width, base = self.size.width, self.rich_style
+        at = y + self.scroll_offset.y
+        if at >= len(self._keys):
+            return Strip.blank(width, base)
+        colours, key = palette(self.app), self._keys[at]
+        over = None
+        if key == self.cursor:
+            over = colours.cursor if self.has_focus else colours.cursor_blurred
+        return line(list(self.draw_row(key, width, colours)), width, base, over)
+
+    def watch_cursor(self, old: str | None, new: str | None) -> None:
+        if new is not None and new != old:
+            self.scroll_to_region(Region(0, self._places[new], 1, 1), animate=False, force=True)
+            self.post_message(self.Moved(self, new))
+        self.refresh()
+
+    def watch_has_focus(self, focused: bool) -> None:
+        super().watch_has_focus(focused)
+        self.refresh()
+
+    def action_move(self, step: int) -> None:
+        self._move_to(self._place + step)
+
+    def action_jump(self, place: int) -> None:
+        self._move_to(place if place >= 0 else len(self._keys) + place)
+
+    def action_page(self, pages: float) -> None:
+        self._move_to(self._place + round(pages * max(self.scrollable_content_region.height - 1, 2)))
+
+    def action_open(self) -> None:
+        if self.cursor is not None:
+            self.post_message(self.Opened(self, self.cursor))
+
+    def on_click(self, event: events.Click) -> None:
+        at = event.y + self.scroll_offset.y
+        if 0 <= at < len(self._keys):
+            again = self._keys[at] == self.cursor
+            self.cursor = self._keys[at]
+            if again and event.chain > 1:
+                self.action_open()
+
+    @property
+    def _place(self) -> int:
+        return self._places.get(self.cursor or "", 0)
+
+    def _move_to(self, place: int) -> None:
+        if self._keys:
+            self.cursor = self._keys[min(max(place, 0), len(self._keys) - 1)]

@@ -1,0 +1,147 @@
+"""Draws single lines of a log: their colours, what is marked or selected in them, and what stands before them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.cache import LRUCache
+from textual.strip import Strip
+
+from workbench.logs.log_file import LogFile
+from workbench.logs.search.query import Query, is_error
+from workbench.logs.search.regex import marks
+from workbench.text.sanitize import segments
+from workbench.text.width import cell_width, char_width
+from workbench.tui.theme import Palette, rich_style
+
+_CACHED = 2_000
+
+
+@dataclass(frozen=True)
+class Look:
+    """All that the drawing of a line depends on besides its text. `wrap` is the columns of a row, 0 for no wrapping."""
+
+    palette: Palette
+    numbers: int
+    """Digits of the line numbers; 0 without them."""
+    times: bool
+    wrap: int
+    query: Query | None
+    """What is marked in the lines."""
+
+    @property
+    def margin(self) -> int:
+        """Columns before the text."""
+        return (self.numbers + 1 if self.numbers else 0) + (13 if self.times else 0) + 1
+
+
+@dataclass(frozen=True)
+class Painted:
+    """A drawn line. `text` is what is shown of it; `starts` where in it each of its rows begins."""
+
+    text: str
+    rows: tuple[Strip, ...]
+    starts: tuple[int, ...]
+
+
+class LogPainter:
+    """Keeps what it drew last, for as long as nothing but the place of the window changes."""
+
+    def __init__(self) -> None:
+        self._log: LogFile | None = None
+        self._look: Look | None = None
+        self._cache: LRUCache[int, Painted] = LRUCache(_CACHED)
+
+    def paint(self, log: LogFile, at: int, look: Look) -> Painted:
+        if log is not self._log or look != self._look:
+            self._cache.clear()
+            self._log, self._look = log, look
+        painted = self._cache.get(at)
+        if painted is None:
+            painted = self._cache[at] = _paint(log, at, look)
+        return painted
+
+    def forget(self) -> None:
+        self._cache.clear()
+
+
+def _paint(log: LogFile, at: int, look: Look) -> Painted:
+    read = log.read(at, 1)
+    pieces = [Segment(text, rich_style(style)) for text, style in segments(read[0] if read else "")]
+    text = "".join(piece.text for piece in pieces)
+    if look.query is not None:
+        pieces = styled(pieces, marks(look.query, text), look.palette.match)
+    head = _head(log, at, look, text)
+    if not look.wrap:
+        return Painted(text, (Strip([*head, *pieces]),), (0,))
+    starts = wrapped(text, max(look.wrap - look.margin, 8))
+    parts = _divided(pieces, text, starts)
+    blank = [Segment(" " * look.margin)]
+    return Painted(
+        text, tuple(Strip([*(blank if row else head), *part]) for row, part in enumerate(parts)), tuple(starts)
+    )
+
+
+def _head(log: LogFile, at: int, look: Look, text: str) -> list[Segment]:
+    head: list[Segment] = []
+    if look.numbers:
+        head.append(Segment(f"{at + 1:>{look.numbers}} ", look.palette.faint))
+    if look.times:
+        head.append(Segment(f"{time_text(log.time(at))} ", look.palette.faint))
+    return [*head, Segment("▎", look.palette.error) if is_error(text) else Segment(" ")]
+
+
+def wrapped(text: str, width: int) -> list[int]:
+    """Where each row of the text begins when it has `width` columns: behind a blank where there is one near the end."""
+    starts, column, blank = [0], 0, 0
+    for at, char in enumerate(text):
+        column += char_width(char)
+        if column > width:
+            begin = blank if blank > starts[-1] and at - blank < width // 3 else at
+            starts.append(begin)
+            column = cell_width(text[begin : at + 1])
+        if char == " ":
+            blank = at + 1
+    return starts
+
+
+def _divided(pieces: list[Segment], text: str, starts: list[int]) -> list[list[Segment]]:
+    parts: list[list[Segment]] = []
+    for begin, end in zip(starts, [*starts[1:], len(text)], strict=True):
+        part, at = [], 0
+        for piece in pieces:
+            inside = piece.text[max(begin - at, 0) : max(end - at, 0)]
+            at += len(piece.text)
+            if inside:
+                part.append(Segment(inside, piece.style))
+        parts.append(part)
+    return parts
+
+
+def styled(pieces: list[Segment], spans: list[tuple[int, int]], style: Style) -> list[Segment]:
+    """The pieces with these spans of their characters in a style of their own. Spans are in order and apart."""
+    cuts = [cut for begin, end in spans if end > begin for cut in (begin, end)]
+    if not cuts:
+        return pieces
+    done: list[Segment] = []
+    at = number = 0
+    for text, base, _ in pieces:
+        while text:
+            room = cuts[number] - at if number < len(cuts) else len(text)
+            if room == 0:
+                number += 1
+                continue
+            part, text = text[:room], text[room:]
+            at += len(part)
+            done.append(Segment(part, (base or Style()) + style if number % 2 else base))
+    return done
+
+
+def time_text(microseconds: int | None) -> str:
+    if microseconds is None:
+        return " " * 12
+    moment = datetime.fromtimestamp(microseconds / 1_000_000, UTC).astimezone()
+    return f"{moment:%H:%M:%S}.{microseconds // 1000 % 1000:03}"

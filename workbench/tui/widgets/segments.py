@@ -1,0 +1,41 @@
+"""Small pieces of drawing that several widgets share: spans of text put together to a line of exact width."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.strip import Strip
+
+from workbench.text.sanitize import cut
+from workbench.text.width import cell_width
+
+
+def cell(content: str, width: int, style: Style, *, right: bool = False) -> Segment:
+    """Printable text in exactly `width` columns."""
+    shown = cut(content, width)
+    blank = " " * (width - cell_width(shown))
+    return Segment(blank + shown if right else shown + blank, style)
+
+
+def line(segments: list[Segment], width: int, base: Style, over: Style | None = None) -> Strip:
+    """A line of `width` columns on the widget's background, with a style such as a cursor's over all of it."""
+    strip = Strip(segments).adjust_cell_length(width, base)
+    strip = strip.apply_style(base)
+    if over is not None:
+        strip = Strip([Segment(text, (style or Style()) + over) for text, style, _ in strip])
+    return strip
+
+
+def age_text(since: datetime | None, now: datetime) -> str:
+    """How long ago, in the largest unit: `now`, `40s`, `5m`, `3h`, `12d`."""
+    if since is None:
+        return ""
+    seconds = (now - since).total_seconds()
+    if seconds < 5:
+        return "now"
+    for unit, length in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if seconds >= length:
+            return f"{int(seconds // length)}{unit}"
+    return f"{int(seconds)}s"
