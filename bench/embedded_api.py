@@ -31,7 +31,7 @@ from machine import describe
 
 from embedded.api.scheme import CONFIG_MAPS, NAMESPACES
 from embedded.registry.registry import Registry
-from embedded.storage.sqlite import Store
+from embedded.storage.sqlite import SqliteStore
 
 TOKEN = "bench"
 PATH = "/api/v1/namespaces/default/configmaps"
@@ -184,7 +184,7 @@ def readiness(folder: Path) -> tuple[float, float]:
 
 def growth(folder: Path, most: int) -> Iterator[tuple[int, float, float]]:
     """At sizes from 100 on: microseconds to create and to get one object, without HTTP."""
-    store = Store(folder / "growth.db")
+    store = SqliteStore(folder / "growth.db")
     registry = Registry(store)
     registry.create(NAMESPACES, {"metadata": {"name": "default"}})
     made = 0
@@ -198,7 +198,7 @@ def growth(folder: Path, most: int) -> Iterator[tuple[int, float, float]]:
             made += 1
         created = time.perf_counter()
         for number in range(0, made, made // 100):
-            registry.raw(CONFIG_MAPS, "default", f"g{number}")
+            registry.get_bytes(CONFIG_MAPS, "default", f"g{number}")
         yield size, (created - began) * 1e4, (time.perf_counter() - created) * 1e4
     store.close()
 

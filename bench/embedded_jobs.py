@@ -22,10 +22,10 @@ from typing import Any
 
 from embedded import controllers
 from embedded.api.scheme import JOBS, NAMESPACES, PODS
-from embedded.kubelet import Runner, RunnerSettings
+from embedded.kubelet import Kubelet, KubeletSettings
 from embedded.registry.registry import Registry
-from embedded.registry.watcher import Subscription
-from embedded.storage.sqlite import Store
+from embedded.registry.watcher import Watcher
+from embedded.storage.sqlite import SqliteStore
 
 Json = dict[str, Any]
 SHAPES = ("one container", "init, sidecar, container")
@@ -41,7 +41,7 @@ def job(name: str, shape: str) -> Json:
     return {"metadata": {"name": name}, "spec": {"backoffLimit": 0, "template": {"spec": spec}}}
 
 
-async def measure(registry: Registry, events: Subscription, name: str, shape: str) -> dict[str, float]:
+async def measure(registry: Registry, events: Watcher, name: str, shape: str) -> dict[str, float]:
     """Milliseconds from the Job's creation to what its watchers see."""
     began = time.perf_counter()
     seen: dict[str, float] = {}
@@ -52,7 +52,7 @@ async def measure(registry: Registry, events: Subscription, name: str, shape: st
         while "Job Complete" not in seen:
             await events.wait()
             now = time.perf_counter() - began
-            for event in events.take():
+            for event in events.drain():
                 writes += 1
                 status = event.object.get("status") or {}
                 if event.key.resource == PODS.key:
@@ -79,7 +79,7 @@ def floor(count: int) -> float:
     return statistics.median(taken)
 
 
-async def flood(registry: Registry, events: Subscription, count: int) -> float:
+async def flood(registry: Registry, events: Watcher, count: int) -> float:
     """Seconds from submitting `count` Jobs at once to the last one's completion."""
     began = time.perf_counter()
     done: set[str] = set()
@@ -88,7 +88,7 @@ async def flood(registry: Registry, events: Subscription, count: int) -> float:
     async with asyncio.timeout(120):
         while len(done) < count:
             await events.wait()
-            for event in events.take():
+            for event in events.drain():
                 status = event.object.get("status") or {}
                 if event.key.resource == JOBS.key and status.get("completionTime"):
                     done.add(event.key.name)
@@ -100,15 +100,15 @@ async def main(count: int) -> None:
     print(f"{machine}, load {os.getloadavg()[0]:.1f}")
     print(f"floor: start `true` and wait, without a cluster: {floor(count):.1f} ms (median of {count})")
     with tempfile.TemporaryDirectory() as folder:
-        store = Store(Path(folder) / "cluster.db")
+        store = SqliteStore(Path(folder) / "cluster.db")
         registry = Registry(store)
         registry.create(NAMESPACES, {"metadata": {"name": "default"}})
-        runner = Runner(registry, Path(folder), RunnerSettings(max_pods=8))
+        runner = Kubelet(registry, Path(folder), KubeletSettings(max_pods=8))
         events = registry.watch()
         async with asyncio.TaskGroup() as group:
-            working = [group.create_task(controllers.run(registry)), group.create_task(runner.run())]
+            working = [group.create_task(controllers.run_controllers(registry)), group.create_task(runner.run())]
             await asyncio.sleep(0.2)
-            events.take()
+            events.drain()
             for shape in SHAPES:
                 taken = [await measure(registry, events, f"{shape[:3]}-{n}", shape) for n in range(count)]
                 print(f"\n{shape}: milliseconds since the Job was asked for, median (p90) of {count}")

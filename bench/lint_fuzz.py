@@ -49,7 +49,7 @@ def check(result: LintResult, text: str) -> None:
         return
     if not result.errors:
         raise AssertionError("no pipeline, and no error")
-    for problem in result.problems:
+    for problem in result.diagnostics:
         if not (problem.code and problem.message and problem.line >= 1 and problem.column >= 1):
             raise AssertionError(f"a problem that says nothing: {problem}")
         if problem.line > text.count("\n") + text.count("\r") + 1 + sum(text.count(c) for c in "\x85\u2028\u2029"):

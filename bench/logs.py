@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from controller.kube import Resource
-from controller.logs import LogKeeper, LogReader, Stream
-from controller.logs.masking.mask import Mask, Patterns
-from controller.logs.timestamps import Stamped
+from controller.logs import LogCollector, LogReader, Stream
+from controller.logs.masking.mask import SecretMasker, SecretPatterns
+from controller.logs.timestamps import TimestampParser
 from controller.storage import DirectoryStore
 
 ROOT = Path(__file__).parent.parent
@@ -72,7 +72,7 @@ def secrets(count: int) -> list[bytes]:
 def mask_rate(count: int) -> float:
     """MB/s of the mask with so many secrets."""
     chunks = pieces(text(64 * MEBIBYTE, stamped=False))
-    mask = Mask(Patterns(secrets(count)))
+    mask = SecretMasker(SecretPatterns(secrets(count)))
     begin = time.perf_counter()
     for chunk in chunks:
         mask.feed(chunk)
@@ -83,7 +83,7 @@ def mask_rate(count: int) -> float:
 def stamps_rate() -> float:
     """MB/s of taking the timestamps off, counted in output."""
     chunks = pieces(text(32 * MEBIBYTE, stamped=True))
-    stamped = Stamped()
+    stamped = TimestampParser()
     begin = time.perf_counter()
     size = sum(len(stamped.feed(chunk).data) for chunk in chunks)
     return size / 1e6 / (time.perf_counter() - begin)
@@ -102,7 +102,7 @@ async def kept(
     """Seconds (clock, CPU) to follow and archive the same log for so many steps, one after the other."""
     store = DirectoryStore(folder, b"key", "http://localhost")
     done: asyncio.Queue[Stream] = asyncio.Queue()
-    keeper = LogKeeper(cluster(chunks), store, time.monotonic, done.put_nowait)
+    keeper = LogCollector(cluster(chunks), store, time.monotonic, done.put_nowait)
     running = asyncio.create_task(keeper.run())
     wall, cpu = time.perf_counter(), time.process_time()
     for number in range(steps):
@@ -118,7 +118,7 @@ async def kept(
 
 async def read_rate(folder: Path) -> float:
     """MB/s of reading the archived log as text."""
-    reader = LogReader(LogKeeper(FakeCluster([]), store_of(folder), time.monotonic, print).hub, store_of(folder))
+    reader = LogReader(LogCollector(FakeCluster([]), store_of(folder), time.monotonic, print).hub, store_of(folder))
     begin, size = time.perf_counter(), 0
     async for piece in reader.text(Stream("ns", "run-1", "s0", 1, "step")):
         size += len(piece)

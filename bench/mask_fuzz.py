@@ -25,7 +25,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from controller.logs.masking.mask import Mask, Patterns
+from controller.logs.masking.mask import SecretMasker, SecretPatterns
 
 _FILLER = ("Ж", "Ω", "Ж\n", "\n", "ЖΩЖΩ")
 _WORDS = string.ascii_letters + string.digits
@@ -225,15 +225,15 @@ def _filler(chance: random.Random) -> Piece:
     return Piece(text, re.escape(text))
 
 
-def output(secrets: Sequence[bytes], pieces: Sequence[bytes], patterns: Patterns | None = None) -> bytes:
+def output(secrets: Sequence[bytes], pieces: Sequence[bytes], patterns: SecretPatterns | None = None) -> bytes:
     """What the mask makes of a log that comes in these pieces."""
-    mask = Mask(patterns or Patterns(secrets))
+    mask = SecretMasker(patterns or SecretPatterns(secrets))
     return b"".join([*(mask.feed(piece) for piece in pieces), mask.flush()])
 
 
 def wrong(case: Case) -> str | None:
     """What is wrong with the mask's output, whole and cut at every point; None when nothing is."""
-    text, patterns = case.text, Patterns(case.secrets)
+    text, patterns = case.text, SecretPatterns(case.secrets)
     whole = output(case.secrets, [text], patterns)
     if not case.expected.fullmatch(whole):
         return f"secrets {case.secrets}\n  text {text!r}\n  masked {whole!r}\n  wanted {case.expected.pattern!r}"

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from bench.machine import describe
 from controller.operator import names
-from controller.operator.effects.event_recorder import Recorder
+from controller.operator.effects.event_recorder import EventRecorder
 from controller.operator.reconciler import Reconciler
 from controller.operator.settings import OperatorSettings
 
@@ -63,7 +63,7 @@ def run_of(count: int) -> Json:
 
 
 def pod_of(run: Json, slug: str, state: Json, phase: str) -> Json:
-    labels = names.labels_of(run) | {names.STEP: slug, names.ATTEMPT: "1"}
+    labels = names.run_labels(run) | {names.STEP: slug, names.ATTEMPT: "1"}
     metadata = {"name": slug, "namespace": "team", "uid": f"{run['metadata']['uid']}-{slug}", "labels": labels}
     status = {"phase": phase, "containerStatuses": [{"name": "step", "state": state}]}
     annotations = {names.RUN_UID: run["metadata"]["uid"]}
@@ -76,14 +76,14 @@ async def midway(count: int) -> tuple[Reconciler, Json]:
     settings = OperatorSettings(["agent"], "http://api", b"key")
     run = run_of(count)
     reconciler = Reconciler(
-        client, Logs(), client, settings, Recorder(client, lambda: _NOW), lambda: _NOW, lambda *_: None, lambda: ()
+        client, Logs(), client, settings, EventRecorder(client, lambda: _NOW), lambda: _NOW, lambda *_: None, lambda: ()
     )
-    await reconciler.look(run)
+    await reconciler.reconcile(run)
     for n in range(count // 2):
-        reconciler.take_pod(pod_of(run, f"s{n}", {"terminated": {"exitCode": 0}}, "Succeeded"), gone=False)
-        await reconciler.look(run)
-    reconciler.take_pod(pod_of(run, f"s{count // 2}", {"running": {}}, "Running"), gone=False)
-    await reconciler.look(run)
+        reconciler.on_pod(pod_of(run, f"s{n}", {"terminated": {"exitCode": 0}}, "Succeeded"), deleted=False)
+        await reconciler.reconcile(run)
+    reconciler.on_pod(pod_of(run, f"s{count // 2}", {"running": {}}, "Running"), deleted=False)
+    await reconciler.reconcile(run)
     return reconciler, run
 
 
@@ -91,7 +91,7 @@ async def rate(count: int, seconds: float) -> float:
     reconciler, run = await midway(count)
     run, looks, began = copy.deepcopy(run), 0, time.perf_counter()
     while (passed := time.perf_counter() - began) < seconds:
-        await reconciler.look(run)
+        await reconciler.reconcile(run)
         looks += 1
     return looks / passed
 

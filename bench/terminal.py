@@ -40,7 +40,7 @@ async def flood() -> tuple[float, float]:
     from workbench.tui.widgets.log.view import LogView
 
     scene = Scene([run("flood-1", "Running", [step("work", (), "Running")])], open_run="flood-1")
-    frames = scene.controller.more["work"] = asyncio.Queue()
+    frames = scene.controller.live_frames["work"] = asyncio.Queue()
     key, late = StreamKey("work", 1, "step"), 0.0
     batches = [
         Lines(key, first, tuple(LogLine("2026-01-01T00:00:00.1Z", f"\x1b[32mline {first + n}\x1b[0m of a flood " * 3)
@@ -52,7 +52,7 @@ async def flood() -> tuple[float, float]:
         view, begun = scene.app.screen.query_one(LogView), time.perf_counter()
         for batch in batches:
             frames.put_nowait(batch)
-        while view.count < _FLOOD_LINES or view.scroll_offset.y < view.max_scroll_y:
+        while view.line_count < _FLOOD_LINES or view.scroll_offset.y < view.max_scroll_y:
             before = time.perf_counter()
             await asyncio.sleep(0.005)
             late = max(late, time.perf_counter() - before - 0.005)

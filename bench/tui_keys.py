@@ -24,8 +24,8 @@ _PANES = {"steps": "2", "log": "3"}
 async def keys(pane: str) -> None:
     """Presses a key that moves in a log or to another step's, and waits until the screen has been drawn after it."""
     from tests.tui.fakes import Scene, run, step
-    from workbench.client import End, Lines, LogLine, StreamKey
-    from workbench.tui import fewer_pauses
+    from workbench.client import Lines, LogLine, StreamEnd, StreamKey
+    from workbench.tui import tune_garbage_collector
     from workbench.tui.widgets.log.view import LogView
 
     names = [f"step{number}" for number in range(_STEPS)]
@@ -50,14 +50,14 @@ async def keys(pane: str) -> None:
                     sent[name] += _BATCH
             await asyncio.sleep(0.01)
         for name in names:
-            merged.put_nowait(End(StreamKey(name, 1, "step"), sent[name]))
+            merged.put_nowait(StreamEnd(StreamKey(name, 1, "step"), sent[name]))
 
     async with scene.app.run_test(size=(160, 45)) as pilot:
         await pilot.pause(0.5)
-        fewer_pauses()
+        tune_garbage_collector()
         flooding = asyncio.create_task(flood())
         view = scene.app.screen.query_one(LogView)
-        while not view.count:
+        while not view.line_count:
             await asyncio.sleep(0.01)
         await pilot.press(_PANES[pane])
         await pilot.pause(0.1)
@@ -71,13 +71,13 @@ async def keys(pane: str) -> None:
                 took.append(time.perf_counter() - begun)
                 await asyncio.sleep(0.05)
         await flooding
-        while view.count < sent[names[0]]:
+        while view.line_count < sent[names[0]]:
             await asyncio.sleep(0.01)
         took.sort()
         print(
             f"key to paint in the {pane} beside {sum(sent.values()) / _SECONDS:,.0f} lines/s of {_STEPS} steps: p50 "
             f"{statistics.median(took) * 1000:.0f} ms, p95 {took[int(len(took) * 0.95)] * 1000:.0f} ms "
-            f"({len(took)} keys); {view.count:,} of {sent[names[0]]:,} lines of the first step are there"
+            f"({len(took)} keys); {view.line_count:,} of {sent[names[0]]:,} lines of the first step are there"
         )
 
 
@@ -86,7 +86,7 @@ async def scroll() -> None:
     from tests.tui.fakes import Scene, hello
     from workbench.tui.widgets.runs_table import RunsTable
 
-    scene = Scene([hello(number, ago=number) for number in range(1, 10_001)])
+    scene = Scene([hello(number, created_ago=number) for number in range(1, 10_001)])
     async with scene.app.run_test(size=(160, 45)) as pilot:
         while not scene.app.screen.query(RunsTable) or scene.app.screen.query_one(RunsTable).count < 10_000:
             await pilot.pause(0.05)

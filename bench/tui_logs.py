@@ -28,7 +28,7 @@ def _chunk(line: bytes, count: int = 2_000) -> bytes:
 
 def search() -> None:
     from workbench.logs.log_file import LogFile
-    from workbench.logs.search.matches import Matches
+    from workbench.logs.search.matches import MatchIndex
     from workbench.logs.search.query import Query
 
     for name, line in (("plain", _PLAIN), ("with colours", _COLOURED)):
@@ -37,7 +37,7 @@ def search() -> None:
             for _ in range(_SEARCHED // len(chunk)):
                 log.extend(chunk)
             for words, query in (("text", Query("needle")), ("regex", Query("need[a-z]+", regex=True))):
-                matches, begun, longest = Matches(log, query), time.perf_counter(), 0.0
+                matches, begun, longest = MatchIndex(log, query), time.perf_counter(), 0.0
                 more = True
                 while more:
                     before = time.perf_counter()
@@ -70,12 +70,12 @@ async def open_million() -> None:
         begun = time.perf_counter()
         scene.app.open_run("long-1")
         late, view = 0.0, None
-        while view is None or view.count < 1_000_000:
+        while view is None or view.line_count < 1_000_000:
             before = time.perf_counter()
             await asyncio.sleep(0.002)
-            late = max(late, time.perf_counter() - before - 0.002) if view is not None and view.count else late
+            late = max(late, time.perf_counter() - before - 0.002) if view is not None and view.line_count else late
             view = next(iter(scene.app.screen.query(LogView)), None)
-            if view is not None and view.count and not first and view.display:
+            if view is not None and view.line_count and not first and view.display:
                 first = time.perf_counter() - begun
         whole = time.perf_counter() - begun
     print(

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from controller.operator.log_context import LookFilter
-from controller.settings import SettingsError, read
+from controller.operator.log_context import ReconcileLogFilter
+from controller.settings import SettingsError, parse_settings
 
 log = logging.getLogger("c8s")
 
@@ -22,8 +22,8 @@ log = logging.getLogger("c8s")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the controller; the exit code."""
     try:
-        settings = read(sys.argv[1:] if arguments is None else arguments, os.environ)
-        start_logging(settings.log_level)
+        settings = parse_settings(sys.argv[1:] if arguments is None else arguments, os.environ)
+        configure_logging(settings.log_level)
         # Only now: --help and a wrong flag need none of it.
         from controller.manager import run
 
@@ -35,31 +35,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
 
 
-class JsonLines(logging.Formatter):
+class JsonFormatter(logging.Formatter):
     """One JSON object a line: time, level, logger, message, what was given as `extra`, and the traceback if
     any.
     """
 
-    _usual = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+    _standard_fields = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as one line; JSON escapes whatever could begin another one."""
         when = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
         line: dict[str, Any] = {"time": when, "level": record.levelname.lower(), "logger": record.name}
         line["message"] = record.getMessage()
-        line |= {key: value for key, value in vars(record).items() if key not in self._usual}
+        line |= {key: value for key, value in vars(record).items() if key not in self._standard_fields}
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return json.dumps(line, default=str)
 
 
-def start_logging(level: str) -> None:
+def configure_logging(level: str) -> None:
     """Structured lines on stderr. Uvicorn would log every socket's address, tickets included: its warnings
     will do.
     """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines())
-    handler.addFilter(LookFilter())
+    handler.setFormatter(JsonFormatter())
+    handler.addFilter(ReconcileLogFilter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "asyncio", "botocore", "urllib3"):
         logging.getLogger(name).setLevel(logging.WARNING)

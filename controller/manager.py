@@ -20,37 +20,37 @@ from urllib.parse import urlsplit
 
 from controller import operator_metrics
 from controller.api.app import create_app
-from controller.api.auth.authenticator import Authenticator, InvalidToken, Question, Tickets
+from controller.api.auth.authenticator import AccessRequest, Authenticator, InvalidTokenError, Tickets
 from controller.api.http.middleware import host_name
-from controller.api.metrics import Meter
+from controller.api.metrics import ApiMetrics
 from controller.api.readiness import Readiness
 from controller.api.serializers import phase_of
 from controller.api.server import serve
-from controller.api.state import ApiSettings, Services
-from controller.api.streaming.watch_cache import History, Kind
+from controller.api.state import ApiSettings, AppState
+from controller.api.streaming.watch_cache import Kind, WatchCache
 from controller.capability import verify
 from controller.kube import (
     PIPELINE_RUNS,
     SUBJECT_ACCESS_REVIEWS,
     TOKEN_REVIEWS,
-    ElectionTimes,
-    Elector,
     Informer,
     KubeClient,
     KubeconfigError,
     KubeError,
+    LeaderElector,
+    LeaseTimings,
     connect,
 )
-from controller.log_relay import ADDRESS, Door, Mirror, leader_address, live_key
-from controller.logs import Hub, LogKeeper, LogReader, Stream
-from controller.operator import Operator, OperatorSettings
+from controller.log_relay import ADDRESS_ANNOTATION, LogMirror, OperatorServer, derive_relay_key, leader_address
+from controller.logs import LogCollector, LogHub, LogReader, Stream
+from controller.operator import OperatorSettings, RunController
 from controller.settings import Settings, SettingsError
 from controller.storage import ObjectStore, StorageError, open_store
 
 KEY_BYTES = 32
-LEAST_KEY_BYTES = 16
-FIRST_RETRY_SECONDS = 0.05
-LAST_RETRY_SECONDS = 3.0
+MIN_KEY_BYTES = 16
+INITIAL_RETRY_SECONDS = 0.05
+MAX_RETRY_SECONDS = 3.0
 LEASE = "c8s-operator"
 REVIEW_SECONDS = 10.0
 _REVIEWS = {"TokenReview": TOKEN_REVIEWS, "SubjectAccessReview": SUBJECT_ACCESS_REVIEWS}
@@ -59,16 +59,16 @@ _KINDS: Mapping[str, Kind] = {"ADDED": "added", "MODIFIED": "modified", "DELETED
 log = logging.getLogger("c8s")
 
 
-class PartFailedError(Exception):
+class RunnableFailedError(Exception):
     """A part of the process failed; the log has said which and why."""
 
 
 async def run(settings: Settings, environment: Mapping[str, str]) -> int:
     """Runs the process; the exit code. Raises SettingsError for settings that can't be used."""
-    key = agent_key(settings.agent_key_file)
+    key = load_agent_key(settings.agent_key_file)
     async with contextlib.AsyncExitStack() as leaving:
-        listening = leaving.enter_context(listener(settings)) if "api" in settings.roles else None
-        own = leaving.enter_context(bound) if (bound := operator_listener(settings)) is not None else None
+        listening = leaving.enter_context(open_listener(settings)) if "api" in settings.roles else None
+        own = leaving.enter_context(bound) if (bound := open_operator_listener(settings)) is not None else None
         url = settings.public_url or (url_of(listening) if listening is not None else None)
         if url is None:
             raise SettingsError("--public-url is required where the role api runs elsewhere: agents are sent there")
@@ -81,10 +81,10 @@ async def run(settings: Settings, environment: Mapping[str, str]) -> int:
         stop = asyncio.Event()
         for sign in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(sign, stop.set)
-        return await Process(settings, client, store, key, url, stop).run(listening, own)
+        return await Manager(settings, client, store, key, url, stop).run(listening, own)
 
 
-class Process:
+class Manager:
     """The parts and what they share."""
 
     def __init__(
@@ -97,64 +97,64 @@ class Process:
         self._url = url
         self._stop = stop
         self._readiness = Readiness()
-        self._hub = Hub()
-        self._meter = Meter()
-        self._history = History()
+        self._hub = LogHub()
+        self._meter = ApiMetrics()
+        self._history = WatchCache()
         self._runs = Informer(client, PIPELINE_RUNS)
-        self._operator: Operator | None = None
-        self._authenticator = Authenticator(self._review, time.monotonic)
-        self._leading: Callable[[], bool] = lambda: False
-        self._address = ""
+        self._operator: RunController | None = None
+        self._authenticator = Authenticator(self._post_review, time.monotonic)
+        self._is_leader: Callable[[], bool] = lambda: False
+        self._operator_address = ""
         elsewhere = "operator" not in settings.roles or (settings.leader_elect and settings.operator_port is not None)
-        self._mirror = Mirror(store, self._find_leader, live_key(key)) if elsewhere else None
-        self._follow_runs()
+        self._mirror = LogMirror(store, self._leader_address, derive_relay_key(key)) if elsewhere else None
+        self._watch_runs()
 
-    async def run(self, listening: socket.socket | None, own: socket.socket | None = None) -> int:
+    async def run(self, api_socket: socket.socket | None, operator_socket: socket.socket | None = None) -> int:
         """Until told to stop; 1 when a part failed. `own` is the operator's port."""
         log.info("the controller starts", extra={"roles": sorted(self._settings.roles), "url": self._url})
-        self._readiness.expect("kubernetes", "not asked yet")
+        self._readiness.set_waiting("kubernetes", "not asked yet")
         failed = False
         try:
             async with asyncio.TaskGroup() as group:
-                serving = {"api": self._api(listening)} if listening is not None else {}
-                if own is not None:
-                    serving["the operator's port"] = self._own_port(own)
-                servers = [group.create_task(self._part(name, each)) for name, each in serving.items()]
-                behind = group.create_task(self._behind())
+                serving = {"api": self._api_server(api_socket)} if api_socket is not None else {}
+                if operator_socket is not None:
+                    serving["the operator's port"] = self._operator_server(operator_socket)
+                servers = [group.create_task(self._supervise(name, each)) for name, each in serving.items()]
+                behind = group.create_task(self._run_dependents())
                 await self._stop.wait()
                 for server in servers:
                     await server
                 behind.cancel()
-        except* PartFailedError:
+        except* RunnableFailedError:
             failed = True
         if failed:
             return 1
         log.info("the controller has stopped")
         return 0
 
-    async def _behind(self) -> None:
+    async def _run_dependents(self) -> None:
         """What needs Kubernetes: begins when it answers. The API serves meanwhile and says that it is not ready."""
-        await self._kubernetes_answers()
+        await self._wait_for_kubernetes()
         async with asyncio.TaskGroup() as group:
-            for name, part in self._parts().items():
-                group.create_task(self._part(name, part()), name=name)
+            for name, part in self._runnables().items():
+                group.create_task(self._supervise(name, part()), name=name)
 
-    def _parts(self) -> dict[str, Callable[[], Coroutine[Any, Any, None]]]:
+    def _runnables(self) -> dict[str, Callable[[], Coroutine[Any, Any, None]]]:
         parts: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {"runs": self._runs.run}
         if self._mirror is not None and "api" in self._settings.roles:
             parts["live"] = self._mirror.run
         if "operator" not in self._settings.roles:
             return parts
-        keeper = LogKeeper(
+        keeper = LogCollector(
             self._client,
             self._store,
             time.monotonic,
-            self._log_archived,
+            self._on_log_archived,
             hub=self._hub,
         )
-        operator = Operator(self._client, keeper, self._store, self._operator_settings(), runs=self._runs)
+        operator = RunController(self._client, keeper, self._store, self._operator_settings(), runs=self._runs)
         self._operator = operator
-        operator_metrics.tell(self._meter, operator, keeper)
+        operator_metrics.register_operator_metrics(self._meter, operator, keeper)
 
         async def operate() -> None:
             async with asyncio.TaskGroup() as group:
@@ -163,98 +163,100 @@ class Process:
 
         why_not = "its watches are not up to date"
         if not self._settings.leader_elect:
-            self._leading = lambda: True
-            self._readiness.ask("operator", lambda: None if operator.healthy else why_not)
+            self._is_leader = lambda: True
+            self._readiness.add_check("operator", lambda: None if operator.healthy else why_not)
             return {**parts, "operator": operate}
         identity = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-        told = {ADDRESS: self._address}
-        times = ElectionTimes.of(self._settings.lease_duration)
-        elector = Elector(self._client, self._settings.own_namespace, LEASE, identity, times=times, annotations=told)
-        self._leading = lambda: elector.leading and not self._stop.is_set()
+        told = {ADDRESS_ANNOTATION: self._operator_address}
+        times = LeaseTimings.from_lease_duration(self._settings.lease_duration)
+        elector = LeaderElector(
+            self._client, self._settings.own_namespace, LEASE, identity, timings=times, annotations=told
+        )
+        self._is_leader = lambda: elector.is_leader and not self._stop.is_set()
         # Who does not lead has nothing to be ready for.
-        self._readiness.ask("operator", lambda: why_not if elector.leading and not operator.healthy else None)
+        self._readiness.add_check("operator", lambda: why_not if elector.is_leader and not operator.healthy else None)
         return {**parts, "operator": lambda: elector.run(operate)}
 
-    def _own_port(self, listening: socket.socket) -> Coroutine[Any, Any, None]:
+    def _operator_server(self, listening: socket.socket) -> Coroutine[Any, Any, None]:
         """The operator's own port; its address is told in the Lease."""
-        self._address = operator_address(self._settings, listening)
-        door = Door(
+        self._operator_address = operator_address(self._settings, listening)
+        door = OperatorServer(
             hub=self._hub,
-            key=live_key(self._key),
-            address=self._address,
+            key=derive_relay_key(self._key),
+            address=self._operator_address,
             readiness=self._readiness,
-            leading=lambda: self._leading(),
+            is_leader=lambda: self._is_leader(),
             metrics=self._meter.text,
-            may_read_metrics=self._may_read_metrics,
+            may_read_metrics=self._can_read_metrics,
         )
         return serve(door.app(), listening, self._history, self._stop)
 
-    async def _may_read_metrics(self, token: str) -> bool:
+    async def _can_read_metrics(self, token: str) -> bool:
         try:
-            user = await self._authenticator.user(token)
-            return await self._authenticator.allowed(user, Question("get", path="/metrics"))
-        except (InvalidToken, KubeError) as problem:
+            user = await self._authenticator.authenticate(token)
+            return await self._authenticator.is_allowed(user, AccessRequest("get", path="/metrics"))
+        except (InvalidTokenError, KubeError) as problem:
             log.info("the numbers were not given: %s", problem)
             return False
 
-    async def _find_leader(self) -> str:
+    async def _leader_address(self) -> str:
         return await leader_address(self._client, self._settings.own_namespace, LEASE)
 
-    def _log_archived(self, stream: Stream) -> None:
+    def _on_log_archived(self, stream: Stream) -> None:
         if self._operator is not None:
-            self._operator.wake(stream.namespace, stream.run)
+            self._operator.enqueue(stream.namespace, stream.run)
 
-    async def _part(self, name: str, part: Coroutine[Any, Any, None]) -> None:
+    async def _supervise(self, name: str, runnable: Coroutine[Any, Any, None]) -> None:
         """Runs a part; its failure is told once, in one line, and ends the process."""
         try:
-            await part
+            await runnable
         except Exception as error:  # the boundary of a part: whatever it was, the process ends and is started again
-            log.critical("%s failed, so the process ends: %s", name, _said(error), exc_info=error)
-            raise PartFailedError(name) from error
+            log.critical("%s failed, so the process ends: %s", name, _describe_error(error), exc_info=error)
+            raise RunnableFailedError(name) from error
         if not self._stop.is_set():
             log.critical("%s ended by itself, so the process ends", name)
-            raise PartFailedError(name)
+            raise RunnableFailedError(name)
 
-    async def _kubernetes_answers(self) -> None:
+    async def _wait_for_kubernetes(self) -> None:
         """Returns once the Kubernetes API answers; meanwhile `/readyz` says what is wrong."""
-        wait = FIRST_RETRY_SECONDS
+        wait = INITIAL_RETRY_SECONDS
         while True:
             try:
                 await self._client.version()
             except KubeError as error:
-                self._readiness.expect("kubernetes", str(error))
+                self._readiness.set_waiting("kubernetes", str(error))
                 log.info("waiting for Kubernetes: %s", error)
                 await asyncio.sleep(wait)
-                wait = min(wait * 2, LAST_RETRY_SECONDS)
+                wait = min(wait * 2, MAX_RETRY_SECONDS)
             else:
-                self._readiness.done("kubernetes")
+                self._readiness.set_ready("kubernetes")
                 return
 
-    def _api(self, listening: socket.socket) -> Coroutine[Any, Any, None]:
-        return serve(create_app(self._services()), listening, self._history, self._stop)
+    def _api_server(self, listening: socket.socket) -> Coroutine[Any, Any, None]:
+        return serve(create_app(self._app_state()), listening, self._history, self._stop)
 
-    def _services(self) -> Services:
+    def _app_state(self) -> AppState:
         clock = time.monotonic
-        return Services(
+        return AppState(
             client=self._client,
             runs=self._runs,
-            history=self._history,
+            watch_cache=self._history,
             logs=LogReader(self._mirror or self._hub, self._store),
             store=self._store,
             authenticator=self._authenticator,
             tickets=Tickets(clock),
             settings=ApiSettings(
                 public_url=self._url,
-                allowed_hosts=self._settings.allowed_hosts | self._public_name(),
+                allowed_hosts=self._settings.allowed_hosts | self._public_host(),
                 allowed_origins=self._settings.allowed_origins,
                 source_limit=self._settings.source_limit,
                 cache_limit=self._settings.cache_limit,
                 workspace_limit=self._settings.workspace_limit,
             ),
             readiness=self._readiness,
-            meter=self._meter,
+            metrics=self._meter,
             capability=lambda token: verify(self._key, token, now=time.time()),
-            kubernetes_version=self._version,
+            kubernetes_version=self._kubernetes_version,
         )
 
     def _operator_settings(self) -> OperatorSettings:
@@ -267,48 +269,48 @@ class Process:
             own_namespace=self._settings.own_namespace,
         )
 
-    def _public_name(self) -> frozenset[str]:
+    def _public_host(self) -> frozenset[str]:
         """Agents and links come under the public address: its host is one of ours."""
         return frozenset({host_name(urlsplit(self._url).netloc)})
 
-    async def _review(self, review: Mapping[str, Any], /) -> Mapping[str, Any]:
+    async def _post_review(self, review: Mapping[str, Any], /) -> Mapping[str, Any]:
         answer = await self._client.create(_REVIEWS[review["kind"]], dict(review), timeout=REVIEW_SECONDS)
         return dict(answer.get("status") or {})
 
-    async def _version(self) -> str | None:
+    async def _kubernetes_version(self) -> str | None:
         return (await self._client.version()).get("gitVersion")
 
-    def _follow_runs(self) -> None:
+    def _watch_runs(self) -> None:
         """The cache of runs feeds the history that watches resume from, and tells readiness and metrics."""
-        self._runs.on_listed(self._history.listed)
+        self._runs.on_sync(self._history.mark_synced)
         self._runs.on_change(lambda kind, old, new: self._history.record(_KINDS[kind], new or old or {}))
-        self._readiness.ask("runs", self._why_no_runs)
+        self._readiness.add_check("runs", self._runs_not_ready_reason)
         self._meter.gauges["c8s_runs"] = (
             "Runs, by phase.",
             "phase",
             lambda: Counter(phase_of(each) for each in self._runs.list()),
         )
 
-    def _why_no_runs(self) -> str | None:
-        if not self._history.begun:
+    def _runs_not_ready_reason(self) -> str | None:
+        if not self._history.is_synced:
             return "the runs have not been listed yet"
         return None if self._runs.healthy else "the watch of the runs is not up to date"
 
 
-def agent_key(file: Path) -> bytes:
+def load_agent_key(file: Path) -> bytes:
     """The key that signs agents' tokens and links: read, or made (0600) when there is none. Raises SettingsError."""
     try:
         if not file.exists():
-            _make_key(file)
+            _create_key(file)
         key = file.read_bytes()
     except OSError as error:
         raise SettingsError(f"--agent-key-file {file}: {error.strerror}") from error
-    if len(key) < LEAST_KEY_BYTES:
-        raise SettingsError(f"--agent-key-file {file}: {len(key)} bytes are too few; {LEAST_KEY_BYTES} at least")
+    if len(key) < MIN_KEY_BYTES:
+        raise SettingsError(f"--agent-key-file {file}: {len(key)} bytes are too few; {MIN_KEY_BYTES} at least")
     return key
 
 
-def _make_key(file: Path) -> None:
+def _create_key(file: Path) -> None:
     """A key in one piece: another process may start at the same moment and read it, or make it first."""
     draft = file.with_name(f".{file.name}-{secrets.token_hex(8)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -321,7 +323,7 @@ def _make_key(file: Path) -> None:
         draft.unlink()
 
 
-def listener(settings: Settings) -> socket.socket:
+def open_listener(settings: Settings) -> socket.socket:
     """The listening socket, inherited or bound. Raises SettingsError."""
     try:
         if settings.listen_fd is not None:
@@ -334,7 +336,7 @@ def listener(settings: Settings) -> socket.socket:
         raise SettingsError(f"can't listen on {where}: {error.strerror}") from error
 
 
-def operator_listener(settings: Settings) -> socket.socket | None:
+def open_operator_listener(settings: Settings) -> socket.socket | None:
     """The operator's own port, where one is wanted. Raises SettingsError."""
     if settings.operator_port is None or "operator" not in settings.roles:
         return None
@@ -361,8 +363,8 @@ def url_of(sock: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _said(error: BaseException) -> str:
+def _describe_error(error: BaseException) -> str:
     """What the leaves of an error say, in one line."""
     if isinstance(error, BaseExceptionGroup):
-        return "; ".join(_said(each) for each in error.exceptions)
+        return "; ".join(_describe_error(each) for each in error.exceptions)
     return f"{type(error).__name__}: {error}"

@@ -56,10 +56,10 @@ class Flag:
     """One setting; `shape` names what its value looks like, `many` says that it may be repeated."""
 
     name: str
-    shape: str
-    what: str
+    metavar: str
+    description: str
     default: str | None = None
-    many: bool = False
+    repeatable: bool = False
     choices: tuple[str, ...] | None = None
 
     @property
@@ -74,13 +74,15 @@ class Flag:
 
 
 FLAGS = (
-    Flag("role", "ROLE", "what this process does: operator, api", "operator,api", many=True, choices=ROLES),
+    Flag("role", "ROLE", "what this process does: operator, api", "operator,api", repeatable=True, choices=ROLES),
     Flag("kubeconfig", "FILE", "how to reach the Kubernetes API; without it, the pod's service account"),
     Flag("listen-fd", "N", "serve on this inherited listening socket instead of host and port"),
     Flag("host", "ADDRESS", "address to listen on", "127.0.0.1"),
     Flag("port", "N", "port to listen on; 0 takes a free one", "8080"),
     Flag("store", "URL", "the object store: file:///folder or s3://bucket; required"),
-    Flag("agent-command", "WORD", "how a step's pod starts the agent: a JSON list, or a word each time", many=True),
+    Flag(
+        "agent-command", "WORD", "how a step's pod starts the agent: a JSON list, or a word each time", repeatable=True
+    ),
     Flag("agent-image", "IMAGE", "the image that has the agent, where pods run in images", "c8s-controller"),
     Flag("pod-security", "PROFILE", "what steps' pods meet", "baseline", choices=("baseline", "restricted")),
     Flag("agent-key-file", "FILE", "the key that signs agents' tokens and links; made where missing; required"),
@@ -92,8 +94,8 @@ FLAGS = (
         "operator-port", "N", "the operator's own port: health, numbers, live logs for an API elsewhere; 0: a free one"
     ),
     Flag("pod-ip", "ADDRESS", "where an API elsewhere reaches the operator's port; without it, the host"),
-    Flag("allowed-host", "NAME", "a host name that the API answers to besides loopback names", many=True),
-    Flag("allowed-origin", "ORIGIN", "a web origin whose pages may call the API", many=True),
+    Flag("allowed-host", "NAME", "a host name that the API answers to besides loopback names", repeatable=True),
+    Flag("allowed-origin", "ORIGIN", "a web origin whose pages may call the API", repeatable=True),
     Flag("source-limit-mib", "MIB", "the largest source that is taken, in MiB", "1024"),
     Flag("cache-limit-mib", "MIB", "the largest cache that is kept, in MiB, packed", "1024"),
     Flag(
@@ -103,7 +105,7 @@ FLAGS = (
 )
 
 
-def parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     """The command line; no flag has a default there, because the environment comes in between."""
     found = argparse.ArgumentParser(
         prog="c8s-controller",
@@ -111,34 +113,34 @@ def parser() -> argparse.ArgumentParser:
         f"{ENVIRONMENT}<FLAG>; the flag wins. A variable holds several values separated by commas, or a JSON list.",
     )
     for flag in FLAGS:
-        text = flag.what + (f" (default: {flag.default})" if flag.default else "")
-        if not flag.shape:
+        text = flag.description + (f" (default: {flag.default})" if flag.default else "")
+        if not flag.metavar:
             found.add_argument(f"--{flag.name}", action="store_const", const="true", help=text)
         else:
-            action = "append" if flag.many else "store"
-            found.add_argument(f"--{flag.name}", action=action, metavar=flag.shape, help=text)
+            action = "append" if flag.repeatable else "store"
+            found.add_argument(f"--{flag.name}", action=action, metavar=flag.metavar, help=text)
     return found
 
 
-def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
+def parse_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
     """The settings from the command line and the environment.
 
     Raises SettingsError; argparse itself ends the process with 2 for a flag that does not exist.
     """
-    given = vars(parser().parse_args(arguments))
+    given = vars(build_parser().parse_args(arguments))
     values: dict[str, Any] = {}
     for flag in FLAGS:
         value = given[flag.field]
         if value is None:
             value = environment.get(flag.variable) or flag.default
-        values[flag.field] = _many(flag, value) if flag.many else value
-        for each in values[flag.field] if flag.many else [value]:
+        values[flag.field] = _parse_list(flag, value) if flag.repeatable else value
+        for each in values[flag.field] if flag.repeatable else [value]:
             if flag.choices and each not in flag.choices:
                 raise SettingsError(f"--{flag.name} {each}: choose from {', '.join(flag.choices)}")
-    return _settings(values)
+    return _build_settings(values)
 
 
-def _settings(values: Mapping[str, Any]) -> Settings:
+def _build_settings(values: Mapping[str, Any]) -> Settings:
     roles = frozenset(values["role"])
     for name in ("store", "agent_key_file"):
         if not values[name]:
@@ -148,31 +150,31 @@ def _settings(values: Mapping[str, Any]) -> Settings:
     return Settings(
         roles=roles,
         kubeconfig=Path(values["kubeconfig"]) if values["kubeconfig"] else None,
-        listen_fd=_number("listen-fd", values["listen_fd"], 0, 1 << 20) if values["listen_fd"] is not None else None,
+        listen_fd=_parse_int("listen-fd", values["listen_fd"], 0, 1 << 20) if values["listen_fd"] is not None else None,
         host=values["host"],
-        port=_number("port", values["port"], 0, 65535),
+        port=_parse_int("port", values["port"], 0, 65535),
         store=values["store"],
         agent_command=tuple(values["agent_command"]),
         agent_image=values["agent_image"],
         pod_security=values["pod_security"],
         agent_key_file=Path(values["agent_key_file"]),
-        public_url=_url(values["public_url"]),
+        public_url=_parse_url(values["public_url"]),
         own_namespace=values["namespace_of_its_own"],
-        leader_elect=_truth("leader-elect", values["leader_elect"]),
-        lease_duration=_number("leader-elect-lease-duration", values["leader_elect_lease_duration"], 3, 3600),
-        operator_port=_number("operator-port", port, 0, 65535) if (port := values["operator_port"]) else None,
-        pod_ip=_ip(values["pod_ip"]),
+        leader_elect=_parse_bool("leader-elect", values["leader_elect"]),
+        lease_duration=_parse_int("leader-elect-lease-duration", values["leader_elect_lease_duration"], 3, 3600),
+        operator_port=_parse_int("operator-port", port, 0, 65535) if (port := values["operator_port"]) else None,
+        pod_ip=_parse_ip(values["pod_ip"]),
         allowed_hosts=frozenset(each.lower() for each in values["allowed_host"]),
         allowed_origins=frozenset(values["allowed_origin"]),
-        source_limit=_number("source-limit-mib", values["source_limit_mib"], 1, 1 << 20) * MEBIBYTE,
-        cache_limit=_number("cache-limit-mib", values["cache_limit_mib"], 1, 1 << 20) * MEBIBYTE,
+        source_limit=_parse_int("source-limit-mib", values["source_limit_mib"], 1, 1 << 20) * MEBIBYTE,
+        cache_limit=_parse_int("cache-limit-mib", values["cache_limit_mib"], 1, 1 << 20) * MEBIBYTE,
         # No archive of a step's may be larger, so that a larger limit would not hold.
-        workspace_limit=_number("kept-workspace-limit-mib", values["kept_workspace_limit_mib"], 0, 2048) * MEBIBYTE,
+        workspace_limit=_parse_int("kept-workspace-limit-mib", values["kept_workspace_limit_mib"], 0, 2048) * MEBIBYTE,
         log_level=values["log_level"],
     )
 
 
-def _many(flag: Flag, value: str | list[str] | None) -> list[str]:
+def _parse_list(flag: Flag, value: str | list[str] | None) -> list[str]:
     if value is None:
         return []
     words = [value] if isinstance(value, str) else value
@@ -187,27 +189,27 @@ def _many(flag: Flag, value: str | list[str] | None) -> list[str]:
     return [part for part in value.split(",") if part] if isinstance(value, str) else words
 
 
-def _number(name: str, text: str, least: int, most: int) -> int:
+def _parse_int(name: str, text: str, minimum: int, maximum: int) -> int:
     number = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1
-    if not least <= number <= most:
-        raise SettingsError(f"--{name} {text}: a number from {least} to {most} is wanted")
+    if not minimum <= number <= maximum:
+        raise SettingsError(f"--{name} {text}: a number from {minimum} to {maximum} is wanted")
     return number
 
 
-def _ip(text: str | None) -> str | None:
+def _parse_ip(text: str | None) -> str | None:
     try:
         return str(ip_address(text)) if text else None
     except ValueError:
         raise SettingsError(f"--pod-ip {text}: an address like 10.0.0.7 is wanted") from None
 
 
-def _truth(name: str, text: str | None) -> bool:
+def _parse_bool(name: str, text: str | None) -> bool:
     if text not in (None, "true", "false", "1", "0"):
         raise SettingsError(f"{ENVIRONMENT}{name.upper().replace('-', '_')}={text}: true or false is wanted")
     return text in ("true", "1")
 
 
-def _url(text: str | None) -> str | None:
+def _parse_url(text: str | None) -> str | None:
     if not text:
         return None
     parts = urlsplit(text)
@@ -216,7 +218,7 @@ def _url(text: str | None) -> str | None:
     return text.rstrip("/")
 
 
-def table() -> str:
+def render_table() -> str:
     """docs/settings.md."""
     lines = [
         "# Settings of the controller",
@@ -229,10 +231,14 @@ def table() -> str:
         "| --- | --- | --- | --- |",
     ]
     for flag in FLAGS:
-        shown = f"`--{flag.name}{' ' + flag.shape if flag.shape else ''}`" + (" (repeat it)" if flag.many else "")
-        lines.append(f"| {shown} | `{flag.variable}` | {f'`{flag.default}`' if flag.default else ''} | {flag.what} |")
+        shown = f"`--{flag.name}{' ' + flag.metavar if flag.metavar else ''}`" + (
+            " (repeat it)" if flag.repeatable else ""
+        )
+        lines.append(
+            f"| {shown} | `{flag.variable}` | {f'`{flag.default}`' if flag.default else ''} | {flag.description} |"
+        )
     return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":
-    print(table(), end="")
+    print(render_table(), end="")

@@ -20,27 +20,27 @@ from aiohttp import web
 
 from embedded import controllers
 from embedded.api.scheme import NAMESPACES
-from embedded.apiserver.listener import CertificateError, accept, tls_context
+from embedded.apiserver.listener import CertificateError, accept_connections, load_tls_context
 from embedded.apiserver.server import Server
-from embedded.apiserver.webhook_admission import Webhooks
-from embedded.auth.default_roles import ensure_roles
+from embedded.apiserver.webhook_admission import WebhookAdmission
+from embedded.auth.default_roles import ensure_default_roles
 from embedded.auth.rbac import Authorizer
-from embedded.auth.tokens import Authenticator, TokenFileError, read_token_file, signing_key
-from embedded.kubelet import Runner, RunnerSettings
+from embedded.auth.tokens import Authenticator, TokenFileError, load_signing_key, read_token_file
+from embedded.kubelet import Kubelet, KubeletSettings
 from embedded.registry import manifests
 from embedded.registry.registry import Registry
-from embedded.storage.sqlite import StorageError, Store
+from embedded.storage.sqlite import SqliteStore, StorageError
 
 _log = logging.getLogger("embedded")
 
 _FIRST_NAMESPACES = ("default", "kube-system")
 
 
-def now() -> datetime:
+def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="c8s-cluster", description="A single-process Kubernetes whose pods are processes of this machine."
     )
@@ -82,7 +82,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return args
 
 
-def listener(args: argparse.Namespace) -> socket.socket:
+def open_listener(args: argparse.Namespace) -> socket.socket:
     if args.listen_fd is not None:
         return socket.socket(fileno=args.listen_fd)
     inet = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
@@ -91,37 +91,37 @@ def listener(args: argparse.Namespace) -> socket.socket:
     return inet
 
 
-def opened(data: Path) -> Store:
+def open_store(data: Path) -> SqliteStore:
     """The objects under this folder, which nobody but its owner may read."""
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    store = Store(data / "cluster.db")
+    store = SqliteStore(data / "cluster.db")
     (data / "cluster.db").chmod(0o600)
     return store
 
 
-def furnished(store: Store, folders: Sequence[Path]) -> Registry:
+def build_registry(store: SqliteStore, folders: Sequence[Path]) -> Registry:
     """The registry over the store, with what every cluster has and what the manifests ask for."""
-    registry = Registry(store, clock=now)
+    registry = Registry(store, clock=utc_now)
     for name in _FIRST_NAMESPACES:
         if registry.find(NAMESPACES, None, name) is None:
             registry.create(NAMESPACES, {"metadata": {"name": name}})
-    ensure_roles(registry)
-    manifests.apply(registry, manifests.load(folders))
+    ensure_default_roles(registry)
+    manifests.apply_manifests(registry, manifests.load_manifests(folders))
     return registry
 
 
 async def serve(args: argparse.Namespace, sock: socket.socket) -> None:
     """Run until SIGTERM or SIGINT; then end every pod's processes and close the database."""
-    tls = tls_context(args.tls_cert_file, args.tls_private_key_file) if args.tls_cert_file else None
+    tls = load_tls_context(args.tls_cert_file, args.tls_private_key_file) if args.tls_cert_file else None
     data: Path = args.data_dir
-    store = opened(data)
+    store = open_store(data)
     try:
-        registry = furnished(store, args.manifests)
+        registry = build_registry(store, args.manifests)
         authenticator = Authenticator(
-            registry, read_token_file(args.token_auth_file), signing_key(data / "service-account.key"), now
+            registry, read_token_file(args.token_auth_file), load_signing_key(data / "service-account.key"), utc_now
         )
         log_limit = args.container_log_max_size << 20
-        runner = Runner(registry, data, RunnerSettings(args.max_pods, log_limit=log_limit, cgroups=args.cgroups))
+        runner = Kubelet(registry, data, KubeletSettings(args.max_pods, log_limit=log_limit, cgroups=args.cgroups))
         server = Server(registry, authenticator, Authorizer(registry), runner)
         stop = asyncio.Event()
         for sign in (signal.SIGTERM, signal.SIGINT):
@@ -129,16 +129,18 @@ async def serve(args: argparse.Namespace, sock: socket.socket) -> None:
         async with asyncio.TaskGroup() as group:
             working = [
                 group.create_task(runner.run(), name="runner"),
-                group.create_task(controllers.run(registry, Webhooks(registry)), name="controllers"),
+                group.create_task(
+                    controllers.run_controllers(registry, WebhookAdmission(registry)), name="controllers"
+                ),
             ]
-            http = server.runner()
+            http = server.create_runner()
             await http.setup()
             if tls is None:
                 await web.SockSite(http, sock, backlog=1024).start()
             else:
                 assert http.server is not None
                 sock.listen(1024)
-                working.append(group.create_task(accept(sock, http.server, tls), name="connections"))
+                working.append(group.create_task(accept_connections(sock, http.server, tls), name="connections"))
             host, port = sock.getsockname()[:2]
             print(f"serving http://{host}:{port}", flush=True)
             await stop.wait()
@@ -153,10 +155,10 @@ async def serve(args: argparse.Namespace, sock: socket.socket) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    args = parse(argv)
+    args = parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
-        sock = listener(args)
+        sock = open_listener(args)
     except OSError as error:
         print(f"c8s-cluster: can't listen on 127.0.0.1:{args.port}: {error}", file=sys.stderr)
         return 1

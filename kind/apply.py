@@ -10,21 +10,21 @@ from typing import Any
 from controller.kube import (
     PODS,
     SECRETS,
-    AlreadyExists,
+    AlreadyExistsError,
     ApiError,
     KubeClient,
     KubeError,
-    NotFound,
+    NotFoundError,
     Resource,
-    Unreachable,
+    UnreachableError,
 )
 from controller.kube.resources import CONFIG_MAPS, NAMESPACES, SERVICE_ACCOUNTS
 from kind.errors import KindError, ManifestError, NotReadyError
-from kind.kustomize import SYSTEM
-from kind.plan import Say
+from kind.kustomize import SYSTEM_NAMESPACE
+from kind.plan import ProgressCallback
 
 Json = dict[str, Any]
-Pause = Callable[[float], Awaitable[None]]
+Sleep = Callable[[float], Awaitable[None]]
 
 DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment")
 CRDS = Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False)
@@ -46,105 +46,105 @@ _KINDS = {
         Resource(_RBAC, "v1", "rolebindings", "RoleBinding"),
     )
 }
-_POLL = 0.5
-_HOPELESS = {"InvalidImageName", "ErrImageNeverPull", "ImagePullBackOff", "CreateContainerError"}
-_APPLY_PATIENCE = 30.0
+_POLL_INTERVAL = 0.5
+_FATAL_REASONS = {"InvalidImageName", "ErrImageNeverPull", "ImagePullBackOff", "CreateContainerError"}
+_APPLY_TIMEOUT = 30.0
 
 
-async def answers(client: KubeClient, *, seconds: float, pause: Pause = asyncio.sleep) -> str:
+async def wait_for_api(client: KubeClient, *, timeout: float, sleep: Sleep = asyncio.sleep) -> str:
     """Waits until the cluster's API answers; its version. Raises NotReadyError."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + timeout
     while True:
         try:
             return str((await client.version()).get("gitVersion", ""))
         except KubeError as error:
             if time.monotonic() > deadline:
                 raise NotReadyError(
-                    f"the cluster's API does not answer after {seconds:.0f} s: {error}",
+                    f"the cluster's API does not answer after {timeout:.0f} s: {error}",
                     "See `docker logs` of its node; `c8s down --delete` and `c8s up --kind` make it anew.",
                 ) from error
-        await pause(_POLL)
+        await sleep(_POLL_INTERVAL)
 
 
-async def apply(client: KubeClient, objects: Iterable[Json], *, pause: Pause = asyncio.sleep) -> int:
+async def apply(client: KubeClient, objects: Iterable[Json], *, sleep: Sleep = asyncio.sleep) -> int:
     """Apply the objects in this order; how many. Raises KindError naming the object that was refused."""
     count = 0
     for each in objects:
         resource = _KINDS.get(each["kind"])
         if resource is None:
             raise ManifestError(f"objects of the kind {each['kind']} are not applied here", "Use `kubectl apply`.")
-        await _apply_one(client, resource, each, pause)
+        await _apply_one(client, resource, each, sleep)
         count += 1
     return count
 
 
-async def _apply_one(client: KubeClient, resource: Resource, obj: Json, pause: Pause) -> None:
+async def _apply_one(client: KubeClient, resource: Resource, obj: Json, sleep: Sleep) -> None:
     metadata = obj["metadata"]
-    deadline = time.monotonic() + _APPLY_PATIENCE
+    deadline = time.monotonic() + _APPLY_TIMEOUT
     while True:
         try:
             namespace = metadata.get("namespace")
             await client.patch(resource, metadata["name"], obj, namespace=namespace, patch_type="apply")
             return
-        except (ApiError, Unreachable) as error:
+        except (ApiError, UnreachableError) as error:
             # A cluster that has just been started is busy, or does not see yet what was applied before.
-            passing = isinstance(error, (Unreachable, NotFound)) or error.status in (429, 500, 503, 504)
+            passing = isinstance(error, (UnreachableError, NotFoundError)) or error.status in (429, 500, 503, 504)
             if not passing or time.monotonic() > deadline:
                 what = f"{obj['kind']} {metadata['name']}"
                 raise KindError(
                     f"{what} could not be applied: {error}", "See that you may change the cluster."
                 ) from error
-        await pause(_POLL)
+        await sleep(_POLL_INTERVAL)
 
 
-async def keep_secret(client: KubeClient, obj: Json) -> Json:
+async def ensure_secret(client: KubeClient, obj: Json) -> Json:
     """The Secret of this name that is there, else this one. What pods hold already is never changed."""
     name = obj["metadata"]["name"]
     try:
         try:
-            return await client.get(SECRETS, name, SYSTEM)
-        except NotFound:
-            return await client.create(SECRETS, obj, SYSTEM)
-    except AlreadyExists:
-        return await client.get(SECRETS, name, SYSTEM)
+            return await client.get(SECRETS, name, SYSTEM_NAMESPACE)
+        except NotFoundError:
+            return await client.create(SECRETS, obj, SYSTEM_NAMESPACE)
+    except AlreadyExistsError:
+        return await client.get(SECRETS, name, SYSTEM_NAMESPACE)
     except KubeError as error:
         raise KindError(
             f"the Secret {name} could not be kept: {error}", "See that you may change the cluster."
         ) from error
 
 
-async def rolled_out(
-    client: KubeClient, names: Sequence[str], *, seconds: float, say: Say, pause: Pause = asyncio.sleep
+async def wait_for_rollout(
+    client: KubeClient, names: Sequence[str], *, timeout: float, report: ProgressCallback, sleep: Sleep = asyncio.sleep
 ) -> None:
     """Waits until Deployments run as they were applied. Raises NotReadyError, early where waiting can't help."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + timeout
     told = ""
     while True:
-        why = await _first_reason(client, names)
+        why = await _first_pending(client, names)
         if why is None:
             return
         if why != told:
-            say(why)
+            report(why)
             told = why
         if time.monotonic() > deadline:
             raise NotReadyError(
-                f"{why}, after {seconds:.0f} s",
-                f"`kubectl -n {SYSTEM} describe pods` and `kubectl -n {SYSTEM} logs` say more.",
+                f"{why}, after {timeout:.0f} s",
+                f"`kubectl -n {SYSTEM_NAMESPACE} describe pods` and `kubectl -n {SYSTEM_NAMESPACE} logs` say more.",
             )
-        await pause(_POLL)
+        await sleep(_POLL_INTERVAL)
 
 
-async def _first_reason(client: KubeClient, names: Sequence[str]) -> str | None:
+async def _first_pending(client: KubeClient, names: Sequence[str]) -> str | None:
     """Why one of the Deployments is not ready; a cluster that does not answer now is asked again."""
     for name in names:
         try:
-            deployment = await client.get(DEPLOYMENTS, name, SYSTEM)
+            deployment = await client.get(DEPLOYMENTS, name, SYSTEM_NAMESPACE)
             if is_rolled_out(deployment):
                 continue
-            pods = await client.list(PODS, SYSTEM, label_selector=f"app.kubernetes.io/name={name}")
-        except Unreachable as error:
+            pods = await client.list(PODS, SYSTEM_NAMESPACE, label_selector=f"app.kubernetes.io/name={name}")
+        except UnreachableError as error:
             return f"{name}: {error}"
-        return why_not(name, pods["items"])
+        return pending_reason(name, pods["items"])
     return None
 
 
@@ -156,7 +156,7 @@ def is_rolled_out(deployment: Json) -> bool:
     return bool(seen and current and status.get("availableReplicas", 0) >= wanted)
 
 
-def why_not(name: str, pods: Sequence[Json]) -> str:
+def pending_reason(name: str, pods: Sequence[Json]) -> str:
     """A sentence that says what a Deployment waits for. Raises NotReadyError where waiting can't help."""
     for pod in pods:
         status = pod.get("status") or {}
@@ -166,13 +166,11 @@ def why_not(name: str, pods: Sequence[Json]) -> str:
         for container in [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]:
             waiting = (container.get("state") or {}).get("waiting") or {}
             reason, message = waiting.get("reason"), waiting.get("message") or ""
-            if reason in _HOPELESS:
+            if reason in _FATAL_REASONS:
                 remedy = f"Put the image {container.get('image')} where the nodes find it, or name another."
                 raise NotReadyError(f"{name}: {reason}: {message}"[:500], remedy)
             if reason == "CrashLoopBackOff" and container.get("restartCount", 0) > 3:
-                remedy = (
-                    f"`kubectl -n {SYSTEM} logs {pod['metadata']['name']} -c {container['name']} --previous` says why."
-                )
+                remedy = f"`kubectl -n {SYSTEM_NAMESPACE} logs {pod['metadata']['name']} -c {container['name']} --previous` says why."
                 raise NotReadyError(f"{name} keeps ending: {message}"[:500], remedy)
             if reason and reason not in ("ContainerCreating", "PodInitializing"):
                 return f"{name} waits: {reason} {message}".strip()[:500]

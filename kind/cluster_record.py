@@ -21,7 +21,7 @@ S3_PORT = 18900
 
 
 @dataclass(frozen=True)
-class Record:
+class ClusterRecord:
     """A cluster of ours. `container` is the node's id, empty until the cluster was seen to be made."""
 
     cluster: str
@@ -50,21 +50,21 @@ class Record:
         return f"http://127.0.0.1:{self.ports.s3}"
 
 
-def read_record(file: Path) -> Record | None:
+def read_record(file: Path) -> ClusterRecord | None:
     """The record, or None where there is none or it can't be read as one."""
     try:
         raw: dict[str, Any] = json.loads(file.read_text())
-        return Record(**{**raw, "ports": Ports(**raw["ports"])})
+        return ClusterRecord(**{**raw, "ports": Ports(**raw["ports"])})
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
 
-def write_record(file: Path, record: Record) -> None:
+def write_record(file: Path, record: ClusterRecord) -> None:
     """Written in one move, readable by its owner only."""
     write_private(file, json.dumps(asdict(record), indent=1) + "\n")
 
 
-def is_ours(record: Record | None, container: Container) -> bool:
+def matches_record(record: ClusterRecord | None, container: Container) -> bool:
     """Whether this node is that of the recorded cluster.
 
     By its id; where we were stopped before the id could be written down, by the two ports that were chosen for it.
@@ -93,12 +93,12 @@ def choose_ports(
     preferred: Ports | None = None,
     *,
     avoid: Collection[int] = (),
-    free: Callable[[int], bool] = port_is_free,
+    is_free: Callable[[int], bool] = port_is_free,
 ) -> Ports:
     """Two free ports: those of last time, else the usual ones, else the next that are free."""
     first = preferred or Ports(API_PORT, S3_PORT)
-    api = _next_free(first.api, avoid, free)
-    return Ports(api, _next_free(first.s3, {*avoid, api}, free))
+    api = _next_free(first.api, avoid, is_free)
+    return Ports(api, _next_free(first.s3, {*avoid, api}, is_free))
 
 
 def _next_free(start: int, avoid: Collection[int], free: Callable[[int], bool]) -> int:

@@ -18,19 +18,19 @@ from typing import Any, Literal
 from kind.cluster_record import API_PORT, S3_PORT, port_is_free
 from kind.errors import KindError
 from kind.tools.docker_cli import Docker, DockerInfo
-from kind.tools.kind_cli import INOTIFY, Kind
-from kind.tools.process import Run, run
+from kind.tools.kind_cli import INOTIFY_REMEDY, Kind
+from kind.tools.process import CommandRunner, run
 
 Level = Literal["ok", "warning", "error"]
 
 GIB = 1024**3
-_LEAST_MEMORY, _GOOD_MEMORY = 2 * GIB, 4 * GIB
-_LEAST_DISK, _GOOD_DISK = 3 * GIB, 10 * GIB
-_GOOD_INSTANCES, _GOOD_WATCHES = 256, 65536
-_LEAST_DOCKER = (20, 10)
-_SKEW = 30.0
-_RANGES = ("10.244.0.0/16", "10.96.0.0/16", "172.18.0.0/16")
-_DOCKERS_OWN = ("docker", "br-", "veth", "lo", "cni", "podman")
+_MIN_MEMORY, _RECOMMENDED_MEMORY = 2 * GIB, 4 * GIB
+_MIN_DISK, _RECOMMENDED_DISK = 3 * GIB, 10 * GIB
+_RECOMMENDED_INOTIFY_INSTANCES, _RECOMMENDED_INOTIFY_WATCHES = 256, 65536
+_MIN_DOCKER = (20, 10)
+_MAX_CLOCK_SKEW = 30.0
+_CLUSTER_NETWORKS = ("10.244.0.0/16", "10.96.0.0/16", "172.18.0.0/16")
+_CONTAINER_INTERFACES = ("docker", "br-", "veth", "lo", "cni", "podman")
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Machine:
+class HostInfo:
     """What this machine says about itself; None for what it does not tell."""
 
     disk_free: int | None = None
@@ -59,85 +59,85 @@ class Machine:
     kubectl: str | None = None
 
 
-def machine(info: DockerInfo | None, ports: Mapping[int, bool] | None = None) -> Machine:
+def inspect_host(info: DockerInfo | None, ports: Mapping[int, bool] | None = None) -> HostInfo:
     """Look at this machine."""
     wanted = (API_PORT, S3_PORT)
     names = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "KIND_EXPERIMENTAL_PROVIDER", "DOCKER_HOST")
     found = {name: os.environ.get(name) or os.environ.get(name.lower()) or "" for name in names}
-    return Machine(
+    return HostInfo(
         _disk_free(info.root if info is not None else ""),
-        _number(Path("/proc/sys/fs/inotify/max_user_instances")),
-        _number(Path("/proc/sys/fs/inotify/max_user_watches")),
+        _read_number(Path("/proc/sys/fs/inotify/max_user_instances")),
+        _read_number(Path("/proc/sys/fs/inotify/max_user_watches")),
         {port: port_is_free(port) for port in wanted} if ports is None else ports,
-        parsed_routes(_text(Path("/proc/net/route"))),
+        parse_routes(_read_text(Path("/proc/net/route"))),
         {name: value for name, value in found.items() if value},
         shutil.which("kubectl"),
     )
 
 
-async def examine(runs: Run = run) -> list[Finding]:
+async def run_checks(run_command: CommandRunner = run) -> list[Finding]:
     """All checks. What can't be asked, because something before it failed, is left out."""
     info: DockerInfo | None = None
     findings: list[Finding] = []
     try:
-        info = await Docker(runs).info()
+        info = await Docker(run_command).info()
     except KindError as error:
-        findings.append(Finding("docker", "error", error.what, "kind's nodes are Docker containers.", error.remedy))
-    here = machine(info)
+        findings.append(Finding("docker", "error", error.message, "kind's nodes are Docker containers.", error.remedy))
+    here = inspect_host(info)
     if info is not None:
-        findings += judge_docker(info, here, time.time())
-    findings.append(await _kind(runs))
-    return [*findings, *judge_machine(here)]
+        findings += check_docker(info, here, time.time())
+    findings.append(await _check_kind(run_command))
+    return [*findings, *check_host(here)]
 
 
-async def _kind(runs: Run) -> Finding:
+async def _check_kind(runs: CommandRunner) -> Finding:
     why = "It makes the cluster."
     try:
         version = await Kind(runs).version()
     except KindError as error:
-        return Finding("kind", "error", error.what, why, error.remedy)
+        return Finding("kind", "error", error.message, why, error.remedy)
     return Finding("kind", "ok", f"version {'.'.join(map(str, version))}", why)
 
 
-def judge_docker(info: DockerInfo, here: Machine, now: float) -> list[Finding]:
+def check_docker(info: DockerInfo, host: HostInfo, now: float) -> list[Finding]:
     """What is to be said about the engine."""
     return [
-        _engine(info),
-        _sized("memory", info.memory, _LEAST_MEMORY, _GOOD_MEMORY, "A node and a few steps need 2 to 4 GiB."),
-        *([] if here.disk_free is None else [_disk(here.disk_free)]),
-        _cgroups(info),
-        *_clock(info, now),
-        *_store(info),
+        _check_engine(info),
+        _check_size("memory", info.memory, _MIN_MEMORY, _RECOMMENDED_MEMORY, "A node and a few steps need 2 to 4 GiB."),
+        *([] if host.disk_free is None else [_check_disk(host.disk_free)]),
+        _check_cgroups(info),
+        *_check_clock(info, now),
+        *_check_image_store(info),
     ]
 
 
-def judge_machine(here: Machine) -> list[Finding]:
+def check_host(host: HostInfo) -> list[Finding]:
     """What is to be said about the machine around the engine."""
     return [
-        *_inotify(here),
-        *_ports(here.ports),
-        *_vpn(here.routes),
-        *_proxies(here.environment),
-        *_provider(here),
-        _kubectl(here),
+        *_check_inotify(host),
+        *_check_ports(host.ports),
+        *_check_routes(host.routes),
+        *_check_proxies(host.environment),
+        *_check_provider(host),
+        _check_kubectl(host),
     ]
 
 
-def _engine(info: DockerInfo) -> Finding:
+def _check_engine(info: DockerInfo) -> Finding:
     why = "kind's nodes are Docker containers."
     if not info.server_version:
         return Finding(
             "docker", "error", "`docker` here is no Docker engine (podman?)", why, "Install Docker, or Docker Desktop."
         )
     numbers = tuple(int(part) for part in info.server_version.split("+")[0].split(".")[:2] if part.isdigit())
-    if numbers < _LEAST_DOCKER:
+    if numbers < _MIN_DOCKER:
         return Finding(
             "docker", "error", f"Docker {info.server_version}", "Nodes need 20.10 or newer.", "Update Docker."
         )
     return Finding("docker", "ok", f"Docker {info.server_version} on {info.operating_system}, {info.cpus} CPUs", why)
 
 
-def _sized(check: str, size: int, least: int, good: int, why: str) -> Finding:
+def _check_size(check: str, size: int, least: int, good: int, why: str) -> Finding:
     found = f"{size / GIB:.1f} GiB"
     if size < least:
         return Finding(check, "error", found, why, "Give Docker more (Docker Desktop: Settings, Resources).")
@@ -146,16 +146,16 @@ def _sized(check: str, size: int, least: int, good: int, why: str) -> Finding:
     return Finding(check, "ok", found, why)
 
 
-def _disk(free: int) -> Finding:
+def _check_disk(free: int) -> Finding:
     why = "The node's image and what steps pull take about 3 GiB; below 10 % free a node evicts its pods."
     found = f"{free / GIB:.1f} GiB free"
-    level: Level = "error" if free < _LEAST_DISK else "warning" if free < _GOOD_DISK else "ok"
+    level: Level = "error" if free < _MIN_DISK else "warning" if free < _RECOMMENDED_DISK else "ok"
     return Finding(
         "disk", level, found, why, "" if level == "ok" else "Make room: `docker system prune` removes what nobody uses."
     )
 
 
-def _cgroups(info: DockerInfo) -> Finding:
+def _check_cgroups(info: DockerInfo) -> Finding:
     why = "Kubernetes gives up cgroup v1, and engines without root can't limit anything with it."
     found = f"cgroup v{info.cgroup_version or '?'}" + (", rootless" if info.rootless else "")
     if info.rootless and info.cgroup_version == "1":
@@ -169,7 +169,7 @@ def _cgroups(info: DockerInfo) -> Finding:
     return Finding("cgroups", "ok", found, why)
 
 
-def _clock(info: DockerInfo, now: float) -> list[Finding]:
+def _check_clock(info: DockerInfo, now: float) -> list[Finding]:
     try:
         theirs = datetime.fromisoformat(info.system_time[:19] + "+00:00").timestamp()
     except ValueError:
@@ -178,33 +178,36 @@ def _clock(info: DockerInfo, now: float) -> list[Finding]:
     why = (
         "Tokens and signed links are good for a time: two clocks that differ refuse them. A VM that slept falls behind."
     )
-    if apart > _SKEW:
+    if apart > _MAX_CLOCK_SKEW:
         return [
             Finding(
                 "clock", "warning", f"Docker's clock is {apart:.0f} s off", why, "Restart Docker, or set its clock."
             )
         ]
-    return [Finding("clock", "ok", f"Docker's clock is within {_SKEW:.0f} s", why)]
+    return [Finding("clock", "ok", f"Docker's clock is within {_MAX_CLOCK_SKEW:.0f} s", why)]
 
 
-def _store(info: DockerInfo) -> list[Finding]:
+def _check_image_store(info: DockerInfo) -> list[Finding]:
     if not info.containerd_store:
         return []
     why = "`kind load` breaks on images of several platforms there."
     return [Finding("image store", "ok", "Docker keeps images in containerd; they go to the node as archives", why)]
 
 
-def _inotify(here: Machine) -> list[Finding]:
+def _check_inotify(here: HostInfo) -> list[Finding]:
     if here.inotify_instances is None or here.inotify_watches is None:
         return []
     why = "Every node, and everything that follows files, takes some; without them kind dies of `too many open files`."
     found = f"{here.inotify_instances} instances, {here.inotify_watches} watches"
-    if here.inotify_instances >= _GOOD_INSTANCES and here.inotify_watches >= _GOOD_WATCHES:
+    if (
+        here.inotify_instances >= _RECOMMENDED_INOTIFY_INSTANCES
+        and here.inotify_watches >= _RECOMMENDED_INOTIFY_WATCHES
+    ):
         return [Finding("inotify", "ok", found, why)]
-    return [Finding("inotify", "warning", found, why, INOTIFY)]
+    return [Finding("inotify", "warning", found, why, INOTIFY_REMEDY)]
 
 
-def _ports(ports: Mapping[int, bool]) -> list[Finding]:
+def _check_ports(ports: Mapping[int, bool]) -> list[Finding]:
     why = "The API and the object store listen on 127.0.0.1."
     taken = [str(port) for port, free in sorted(ports.items()) if not free]
     if not ports:
@@ -214,13 +217,13 @@ def _ports(ports: Mapping[int, bool]) -> list[Finding]:
     return [Finding("ports", "ok", f"{', '.join(map(str, sorted(ports)))} free", why)]
 
 
-def _vpn(routes: Iterable[tuple[str, str]]) -> list[Finding]:
+def _check_routes(routes: Iterable[tuple[str, str]]) -> list[Finding]:
     why = "Pods, services and nodes live in these ranges: a VPN that takes one swallows their traffic."
-    ours = [ipaddress.ip_network(each) for each in _RANGES]
+    ours = [ipaddress.ip_network(each) for each in _CLUSTER_NETWORKS]
     found = [
         f"{network} by {interface}"
         for network, interface in routes
-        if not interface.startswith(_DOCKERS_OWN)
+        if not interface.startswith(_CONTAINER_INTERFACES)
         and ipaddress.ip_network(network).prefixlen > 0
         and any(ipaddress.ip_network(network).overlaps(each) for each in ours)
     ]
@@ -230,7 +233,7 @@ def _vpn(routes: Iterable[tuple[str, str]]) -> list[Finding]:
     return [Finding("routes", "warning", "; ".join(found), why, remedy)]
 
 
-def _proxies(environment: Mapping[str, str]) -> list[Finding]:
+def _check_proxies(environment: Mapping[str, str]) -> list[Finding]:
     why = "A proxy can't reach this machine's own 127.0.0.1, and nodes pull through it."
     used = [name for name in ("HTTP_PROXY", "HTTPS_PROXY") if environment.get(name)]
     if not used:
@@ -243,7 +246,7 @@ def _proxies(environment: Mapping[str, str]) -> list[Finding]:
     return [Finding("proxies", "warning", f"{', '.join(used)} set, also for 127.0.0.1", why, remedy)]
 
 
-def _provider(here: Machine) -> list[Finding]:
+def _check_provider(here: HostInfo) -> list[Finding]:
     provider = here.environment.get("KIND_EXPERIMENTAL_PROVIDER", "docker")
     if provider == "docker":
         return []
@@ -253,12 +256,12 @@ def _provider(here: Machine) -> list[Finding]:
     ]
 
 
-def _kubectl(here: Machine) -> Finding:
+def _check_kubectl(here: HostInfo) -> Finding:
     why = "c8s does not need it; you may want it."
     return Finding("kubectl", "ok", here.kubectl or "not on PATH", why)
 
 
-def parsed_routes(text: str) -> tuple[tuple[str, str], ...]:
+def parse_routes(text: str) -> tuple[tuple[str, str], ...]:
     """Linux' /proc/net/route: little-endian hexadecimal networks and masks."""
     found = []
     for line in text.splitlines()[1:]:
@@ -271,7 +274,7 @@ def parsed_routes(text: str) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
-def plain(findings: Iterable[Finding]) -> list[dict[str, Any]]:
+def to_dicts(findings: Iterable[Finding]) -> list[dict[str, Any]]:
     """For programs."""
     return [asdict(each) for each in findings]
 
@@ -284,12 +287,12 @@ def _disk_free(root: str) -> int | None:
         return None
 
 
-def _number(file: Path) -> int | None:
-    text = _text(file).strip()
+def _read_number(file: Path) -> int | None:
+    text = _read_text(file).strip()
     return int(text) if text.isdigit() else None
 
 
-def _text(file: Path) -> str:
+def _read_text(file: Path) -> str:
     try:
         return file.read_text()
     except OSError:

@@ -6,9 +6,9 @@ from __future__ import annotations
 class KindError(Exception):
     """Something failed: `what` says what was tried and what went wrong, `remedy` what to do."""
 
-    def __init__(self, what: str, remedy: str = "") -> None:
-        super().__init__(f"{what}. {remedy}" if remedy else what)
-        self.what = what
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(f"{message}. {remedy}" if remedy else message)
+        self.message = message
         self.remedy = remedy
 
 
@@ -24,7 +24,7 @@ class PortTakenError(KindError):
     """Another process listens where the cluster was to."""
 
 
-class NotOursError(KindError):
+class ForeignClusterError(KindError):
     """There is a cluster of this name that we did not make. It is never touched."""
 
 

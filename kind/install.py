@@ -12,49 +12,51 @@ from pathlib import Path
 from controller.kube import KubeClient, KubeError, connect
 from kind import apply, kustomize, object_store, readiness, service_account_token
 from kind.errors import KindError
-from kind.plan import Say, Step
+from kind.plan import ProgressCallback, Step
 
 _API_SECONDS = 20.0
 _READY_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
-class Target:
+class InstallOptions:
     """Where to, and what. `public_url`: where people reach the API, if they do already."""
 
     kubeconfig: Path
     context: str
     image: str = kustomize.CONTROLLER_IMAGE
     minio_image: str = kustomize.MINIO_IMAGE
-    s3: object_store.S3 | None = None
+    s3: object_store.S3Config | None = None
     public_url: str | None = None
     namespace: str = "default"
     token_file: Path = Path()
     settings: Mapping[str, str] = field(default_factory=dict)
 
 
-def objects(target: Target) -> list[kustomize.Json]:
+def render_objects(target: InstallOptions) -> list[kustomize.Json]:
     """All that is applied, but for the two Secrets, in order."""
-    folder = kustomize.FOLDER / ("overlays/minio" if target.s3 is None else "base")
+    folder = kustomize.MANIFESTS_FOLDER / ("overlays/minio" if target.s3 is None else "base")
     given = {"C8S_STORE": target.s3.url()} if target.s3 is not None else {}
     if target.public_url:
         given["C8S_ALLOWED_HOST"] = target.public_url.split("://", 1)[-1].split("/")[0].split(":")[0]
-    values = kustomize.Values(target.image, target.minio_image, {**given, **target.settings})
-    found = kustomize.filled(kustomize.render(folder), values)
-    return [*found[:-1], kustomize.workbench_binding(target.namespace), found[-1]]
+    values = kustomize.ManifestValues(target.image, target.minio_image, {**given, **target.settings})
+    found = kustomize.render_values(kustomize.render(folder), values)
+    return [*found[:-1], kustomize.build_workbench_binding(target.namespace), found[-1]]
 
 
 class Installation:
     """The steps."""
 
-    def __init__(self, target: Target) -> None:
-        self.target = target
+    def __init__(self, target: InstallOptions) -> None:
+        self.options = target
 
     def steps(self) -> list[Step]:
         """The plan."""
-        deployments = [each["metadata"]["name"] for each in objects(self.target) if each["kind"] == "Deployment"]
+        deployments = [
+            each["metadata"]["name"] for each in render_objects(self.options) if each["kind"] == "Deployment"
+        ]
         plan = [
-            Step("cluster", "Reach the cluster", f"ask {self.target.context} for its version", self._reach),
+            Step("cluster", "Reach the cluster", f"ask {self.options.context} for its version", self._reach_cluster),
             Step(
                 "objects",
                 "Apply resources, rights and settings",
@@ -70,46 +72,48 @@ class Installation:
                 needs=("objects",),
             ),
         ]
-        if self.target.public_url:
-            does = f"ask {self.target.public_url}/readyz; token of the service account {service_account_token.ACCOUNT}"
-            plan.append(Step("context", "Let the workbench in", does, self._context, needs=("controller",)))
+        if self.options.public_url:
+            does = f"ask {self.options.public_url}/readyz; token of the service account {service_account_token.ACCOUNT}"
+            plan.append(Step("context", "Let the workbench in", does, self._create_token, needs=("controller",)))
         return plan
 
-    async def _reach(self, say: Say) -> str:
+    async def _reach_cluster(self, say: ProgressCallback) -> str:
         async with self._client() as client:
-            return f"Kubernetes {await apply.answers(client, seconds=_API_SECONDS)}"
+            return f"Kubernetes {await apply.wait_for_api(client, timeout=_API_SECONDS)}"
 
-    async def _apply(self, say: Say) -> str:
-        found = objects(self.target)
+    async def _apply(self, say: ProgressCallback) -> str:
+        found = render_objects(self.options)
         async with self._client() as client:
             first = [each for each in found if each["kind"] != "Deployment"]
             count = await apply.apply(client, first)
-            keys = self.target.s3.keys() if self.target.s3 is not None else object_store.new_keys()
-            await apply.keep_secret(client, kustomize.secret(kustomize.STORE_SECRET, keys))
+            keys = self.options.s3.credentials() if self.options.s3 is not None else object_store.generate_credentials()
+            await apply.ensure_secret(client, kustomize.build_secret(kustomize.STORE_SECRET, keys))
             key = {"agent.key": secrets.token_urlsafe(32)}
-            await apply.keep_secret(client, kustomize.secret(kustomize.KEY_SECRET, key))
+            await apply.ensure_secret(client, kustomize.build_secret(kustomize.KEY_SECRET, key))
             count += await apply.apply(client, [each for each in found if each["kind"] == "Deployment"])
         return f"{count} objects, and two Secrets"
 
-    async def _wait(self, say: Say) -> str:
-        names = [each["metadata"]["name"] for each in objects(self.target) if each["kind"] == "Deployment"]
+    async def _wait(self, say: ProgressCallback) -> str:
+        names = [each["metadata"]["name"] for each in render_objects(self.options) if each["kind"] == "Deployment"]
         async with self._client() as client:
-            await apply.rolled_out(client, names, seconds=_READY_SECONDS, say=say)
+            await apply.wait_for_rollout(client, names, timeout=_READY_SECONDS, report=say)
         return ", ".join(names)
 
-    async def _context(self, say: Say) -> str:
-        assert self.target.public_url is not None
-        await readiness.api_ready(self.target.public_url, seconds=_API_SECONDS)
-        ours = service_account_token.Access(self.target.token_file, self.target.kubeconfig, self.target.context)
+    async def _create_token(self, say: ProgressCallback) -> str:
+        assert self.options.public_url is not None
+        await readiness.wait_until_ready(self.options.public_url, timeout=_API_SECONDS)
+        ours = service_account_token.ServiceAccountToken(
+            self.options.token_file, self.options.kubeconfig, self.options.context
+        )
         async with self._client() as client:
             await service_account_token.renew(ours, client, time.time())
-        return f"its token is in {self.target.token_file}"
+        return f"its token is in {self.options.token_file}"
 
     @contextlib.asynccontextmanager
     async def _client(self) -> AsyncIterator[KubeClient]:
         try:
-            async with connect(self.target.kubeconfig, self.target.context) as client:
+            async with connect(self.options.kubeconfig, self.options.context) as client:
                 yield client
         except KubeError as error:
-            what = f"the cluster of the context {self.target.context}: {error}"
+            what = f"the cluster of the context {self.options.context}: {error}"
             raise KindError(what, "See that `kubectl --context` reaches it.") from error

@@ -20,19 +20,19 @@ from kind.errors import ManifestError
 
 Json = dict[str, Any]
 
-FOLDER = Path(__file__).with_name("manifests")
-SYSTEM = "c8s-system"
+MANIFESTS_FOLDER = Path(__file__).with_name("manifests")
+SYSTEM_NAMESPACE = "c8s-system"
 CONTROLLER_IMAGE = "c8s-controller"
 MINIO_IMAGE = "quay.io/minio/minio:RELEASE.2025-09-07T16-13-09Z"
 STORE_SECRET, KEY_SECRET = "c8s-store", "c8s-agent-key"
 _FILES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
-_KNOWN = {"apiVersion", "kind", "resources", "components", "patches"}
+_SUPPORTED_FIELDS = {"apiVersion", "kind", "resources", "components", "patches"}
 _ORDER = {"Namespace": 0, "CustomResourceDefinition": 1, "ServiceAccount": 2, "ClusterRole": 3, "Role": 3, "Secret": 5}
 _LAST = {"Deployment": 9}
 
 
 @dataclass(frozen=True)
-class Values:
+class ManifestValues:
     """What differs from one installation to another; empty means: as the manifests have it."""
 
     image: str = CONTROLLER_IMAGE
@@ -54,7 +54,7 @@ def render(folder: Path) -> list[Json]:
     return objects
 
 
-def filled(objects: Iterable[Json], values: Values) -> list[Json]:
+def render_values(objects: Iterable[Json], values: ManifestValues) -> list[Json]:
     """The objects with images and settings put in, in the order to apply them."""
     found = copy.deepcopy(list(objects))
     settings: Json = {}
@@ -66,22 +66,22 @@ def filled(objects: Iterable[Json], values: Values) -> list[Json]:
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
     for each in found:
         if each["kind"] == "Deployment":
-            _fill_pods(each["spec"]["template"], values, digest)
+            _set_images(each["spec"]["template"], values, digest)
     return sorted(found, key=lambda each: _ORDER.get(each["kind"], _LAST.get(each["kind"], 6)))
 
 
-def dumped(objects: Iterable[Json]) -> str:
+def to_yaml(objects: Iterable[Json]) -> str:
     """The objects as YAML documents."""
     return yaml.safe_dump_all(objects, sort_keys=False, explicit_start=True)
 
 
-def secret(name: str, data: Mapping[str, str]) -> Json:
+def build_secret(name: str, data: Mapping[str, str]) -> Json:
     """A Secret of ours in the controller's namespace."""
-    metadata = {"name": name, "namespace": SYSTEM, "labels": {"app.kubernetes.io/managed-by": "c8s"}}
+    metadata = {"name": name, "namespace": SYSTEM_NAMESPACE, "labels": {"app.kubernetes.io/managed-by": "c8s"}}
     return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque", "stringData": dict(data)}
 
 
-def workbench_binding(namespace: str) -> Json:
+def build_workbench_binding(namespace: str) -> Json:
     """Lets the workbench's account use the API in one namespace."""
     return {
         "apiVersion": "rbac.authorization.k8s.io/v1",
@@ -92,11 +92,11 @@ def workbench_binding(namespace: str) -> Json:
             "labels": {"app.kubernetes.io/managed-by": "c8s"},
         },
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "c8s-developer"},
-        "subjects": [{"kind": "ServiceAccount", "name": "c8s-workbench", "namespace": SYSTEM}],
+        "subjects": [{"kind": "ServiceAccount", "name": "c8s-workbench", "namespace": SYSTEM_NAMESPACE}],
     }
 
 
-def _fill_pods(template: Json, values: Values, digest: str) -> None:
+def _set_images(template: Json, values: ManifestValues, digest: str) -> None:
     ours = False
     spec = template["spec"]
     for container in [*spec.get("initContainers", ()), *spec["containers"]]:
@@ -113,7 +113,7 @@ def _kustomization(folder: Path) -> Json:
     if file is None:
         raise ManifestError(f"there is no kustomization in {folder}", "Install c8s again.")
     document = _documents(file)[0]
-    if unknown := sorted(set(document) - _KNOWN):
+    if unknown := sorted(set(document) - _SUPPORTED_FIELDS):
         raise ManifestError(
             f"{file} uses {unknown[0]!r}, which is not understood here", "Use `kubectl apply -k` for it."
         )

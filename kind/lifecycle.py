@@ -13,20 +13,20 @@ import yaml
 
 from controller.kube import PIPELINE_RUNS, PODS, KubeError, connect
 from kind import apply, readiness
-from kind.cluster_record import Record, is_ours
-from kind.errors import KindError, NotOursError
-from kind.kustomize import SYSTEM
-from kind.plan import Say
+from kind.cluster_record import ClusterRecord, matches_record
+from kind.errors import ForeignClusterError, KindError
+from kind.kustomize import SYSTEM_NAMESPACE
+from kind.plan import ProgressCallback
 from kind.tools.docker_cli import Docker
 from kind.tools.kind_cli import Kind
-from kind.tools.process import Run, run
+from kind.tools.process import CommandRunner, run
 
 Json = dict[str, Any]
-_ENDED = {"Succeeded", "Failed", "Cancelled"}
+_FINAL_PHASES = {"Succeeded", "Failed", "Cancelled"}
 
 
 @dataclass(frozen=True)
-class Part:
+class ComponentHealth:
     """One part of a sandbox: whether it is well, and a sentence about it."""
 
     name: str
@@ -34,7 +34,7 @@ class Part:
     detail: str
 
 
-def decoded(secret: Json) -> dict[str, str]:
+def decode_secret(secret: Json) -> dict[str, str]:
     """The values of a Secret."""
     return {key: base64.b64decode(value).decode() for key, value in (secret.get("data") or {}).items()}
 
@@ -64,78 +64,78 @@ async def runs_in_progress(kubeconfig: Path) -> list[str]:
     return sorted(
         f"{each['metadata']['namespace']}/{each['metadata']['name']}"
         for each in found["items"]
-        if (each.get("status") or {}).get("phase") not in _ENDED
+        if (each.get("status") or {}).get("phase") not in _FINAL_PHASES
     )
 
 
-async def stop(record: Record, runs: Run = run) -> bool:
+async def stop(record: ClusterRecord, run_command: CommandRunner = run) -> bool:
     """Stop the node; it can be started again. False when it did not run. Raises NotOursError."""
-    docker = Docker(runs)
+    docker = Docker(run_command)
     container = await docker.container(record.node)
     if container is None or not container.running:
         return False
-    _refuse_foreign(record, is_ours(record, container))
+    _require_own(record, matches_record(record, container))
     await docker.stop(container.name)
     return True
 
 
-async def delete(record: Record, say: Say, runs: Run = run) -> bool:
+async def delete(record: ClusterRecord, report: ProgressCallback, run_command: CommandRunner = run) -> bool:
     """Remove the cluster with all it holds. False when there was none. Raises NotOursError."""
-    kind, docker = Kind(runs), Docker(runs)
+    kind, docker = Kind(run_command), Docker(run_command)
     if record.cluster not in await kind.clusters():
         return False
     container = await docker.container(record.node)
-    _refuse_foreign(record, container is not None and is_ours(record, container))
-    await kind.delete(record.cluster, say)
+    _require_own(record, container is not None and matches_record(record, container))
+    await kind.delete(record.cluster, report)
     return True
 
 
-def _refuse_foreign(record: Record, ours: bool) -> None:
+def _require_own(record: ClusterRecord, ours: bool) -> None:
     if not ours:
-        raise NotOursError(
+        raise ForeignClusterError(
             f"the kind cluster {record.cluster} is not the one that c8s made; it is left alone",
             f"`kind delete cluster --name {record.cluster}` removes it, if that is what you want.",
         )
 
 
-async def health(record: Record, kubeconfig: Path, runs: Run = run) -> list[Part]:
+async def health(record: ClusterRecord, kubeconfig: Path, run_command: CommandRunner = run) -> list[ComponentHealth]:
     """What is healthy, from the outside in; what can't be asked any more is left out. Never raises KindError."""
-    docker = Docker(runs)
+    docker = Docker(run_command)
     try:
         info = await docker.info()
         container = await docker.container(record.node)
     except KindError as error:
-        return [Part("docker", False, str(error))]
-    parts = [Part("docker", True, f"version {info.server_version}")]
-    if container is None or not is_ours(record, container):
-        return [*parts, Part("node", False, f"there is no container {record.node} of ours")]
+        return [ComponentHealth("docker", False, str(error))]
+    parts = [ComponentHealth("docker", True, f"version {info.server_version}")]
+    if container is None or not matches_record(record, container):
+        return [*parts, ComponentHealth("node", False, f"there is no container {record.node} of ours")]
     if not container.running:
-        return [*parts, Part("node", False, "stopped; `c8s up --kind` starts it")]
-    parts.append(Part("node", True, f"container {record.node}, {record.node_image}"))
+        return [*parts, ComponentHealth("node", False, "stopped; `c8s up --kind` starts it")]
+    parts.append(ComponentHealth("node", True, f"container {record.node}, {record.node_image}"))
     try:
         async with connect(kubeconfig) as client:
             version = (await client.version()).get("gitVersion", "")
-            parts.append(Part("cluster", True, f"Kubernetes {version}"))
-            listed = await client.list(apply.DEPLOYMENTS, SYSTEM)
+            parts.append(ComponentHealth("cluster", True, f"Kubernetes {version}"))
+            listed = await client.list(apply.DEPLOYMENTS, SYSTEM_NAMESPACE)
             parts += [await _deployment(client, each) for each in listed["items"]]
     except KubeError as error:
-        return [*parts, Part("cluster", False, str(error))]
-    answer = await readiness.ready(record.api_url)
-    return [*parts, Part("api", answer is None, f"{record.api_url} is ready" if answer is None else answer)]
+        return [*parts, ComponentHealth("cluster", False, str(error))]
+    answer = await readiness.check_ready(record.api_url)
+    return [*parts, ComponentHealth("api", answer is None, f"{record.api_url} is ready" if answer is None else answer)]
 
 
-async def _deployment(client: Any, deployment: Json) -> Part:
+async def _deployment(client: Any, deployment: Json) -> ComponentHealth:
     name = deployment["metadata"]["name"]
     if apply.is_rolled_out(deployment):
-        return Part(name, True, f"{deployment['spec'].get('replicas', 1)} ready")
-    pods = await client.list(PODS, SYSTEM, label_selector=f"app.kubernetes.io/name={name}")
+        return ComponentHealth(name, True, f"{deployment['spec'].get('replicas', 1)} ready")
+    pods = await client.list(PODS, SYSTEM_NAMESPACE, label_selector=f"app.kubernetes.io/name={name}")
     try:
-        return Part(name, False, apply.why_not(name, pods["items"]))
+        return ComponentHealth(name, False, apply.pending_reason(name, pods["items"]))
     except KindError as error:
-        return Part(name, False, str(error))
+        return ComponentHealth(name, False, str(error))
 
 
-def summary(parts: Sequence[Part]) -> Literal["running", "stopped", "unhealthy"]:
+def summarize(parts: Sequence[ComponentHealth]) -> Literal["running", "stopped", "unhealthy"]:
     """The state in a word."""
     if all(part.healthy for part in parts):
         return "running"

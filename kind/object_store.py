@@ -12,12 +12,12 @@ from controller.storage import StorageError, open_store
 from kind.errors import KindError
 
 BUCKET = "c8s"
-INSIDE = "http://c8s-minio.c8s-system.svc:9000"
-_PROOF = b"what is written can be read"
+MINIO_SERVICE_URL = "http://c8s-minio.c8s-system.svc:9000"
+_PROBE_CONTENT = b"what is written can be read"
 
 
 @dataclass(frozen=True)
-class S3:
+class S3Config:
     """A store that is there already. The keys appear in no representation."""
 
     endpoint: str
@@ -31,22 +31,22 @@ class S3:
         options = {"endpoint": self.endpoint} | ({} if self.region == "us-east-1" else {"region": self.region})
         return f"s3://{self.bucket}?{urlencode(options, safe=':/')}"
 
-    def keys(self) -> dict[str, str]:
+    def credentials(self) -> dict[str, str]:
         """As the environment variables that boto3 knows."""
         return {"AWS_ACCESS_KEY_ID": self.access_key, "AWS_SECRET_ACCESS_KEY": self.secret_key}
 
 
-def minio_url(outside: str) -> str:
+def minio_url(external_url: str) -> str:
     """The setting `store` for the MinIO inside, whose links for people lead to `outside`."""
-    return f"s3://{BUCKET}?{urlencode({'endpoint': INSIDE, 'public-endpoint': outside}, safe=':/')}"
+    return f"s3://{BUCKET}?{urlencode({'endpoint': MINIO_SERVICE_URL, 'public-endpoint': external_url}, safe=':/')}"
 
 
-def new_keys() -> dict[str, str]:
+def generate_credentials() -> dict[str, str]:
     """Keys for a new store."""
     return {"AWS_ACCESS_KEY_ID": f"c8s{secrets.token_hex(8)}", "AWS_SECRET_ACCESS_KEY": secrets.token_urlsafe(30)}
 
 
-async def make_bucket(store: S3) -> bool:
+async def create_bucket(store: S3Config) -> bool:
     """Whether it had to be made. Raises KindError when the store refuses or does not answer."""
 
     def make() -> bool:
@@ -54,11 +54,11 @@ async def make_bucket(store: S3) -> bool:
         from botocore.exceptions import BotoCoreError, ClientError
 
         from controller.storage.create_bucket import ensure_bucket
-        from controller.storage.s3 import S3Credentials, connection
+        from controller.storage.s3 import S3Credentials, create_client
 
-        client = connection(store.endpoint, store.region, S3Credentials(store.access_key, store.secret_key))
+        client = create_client(store.endpoint, store.region, S3Credentials(store.access_key, store.secret_key))
         try:
-            return ensure_bucket(client, store.bucket, patience=60.0)
+            return ensure_bucket(client, store.bucket, timeout=60.0)
         except (BotoCoreError, ClientError) as error:
             # Not the error's own text: it may repeat what was sent.
             code = getattr(error, "response", {}).get("Error", {}).get("Code") or type(error).__name__
@@ -72,15 +72,15 @@ async def make_bucket(store: S3) -> bool:
     return await asyncio.to_thread(make)
 
 
-async def prove(store: S3, environment: Mapping[str, str] | None = None) -> None:
+async def check_store(store: S3Config, environment: Mapping[str, str] | None = None) -> None:
     """Write, read and delete an object. Raises KindError."""
-    opened = open_store(store.url(), signing_key=b"", public_url="", environment=environment or store.keys())
+    opened = open_store(store.url(), signing_key=b"", public_url="", environment=environment or store.credentials())
     key = f"proofs/{secrets.token_hex(8)}"
     try:
-        await opened.put(key, _PROOF)
+        await opened.put(key, _PROBE_CONTENT)
         read = await opened.get(key)
         await opened.delete(key)
-        if read != _PROOF or await opened.head(key) is not None:
+        if read != _PROBE_CONTENT or await opened.head(key) is not None:
             raise KindError(f"the store at {store.endpoint} gave back something else", "Use another store.")
     except StorageError as error:
         raise KindError(

@@ -13,11 +13,11 @@ from typing import Any, Literal
 
 from kind.errors import KindError
 
-Say = Callable[[str], None]
+ProgressCallback = Callable[[str], None]
 EventKind = Literal["started", "said", "already", "done", "failed"]
 
 
-async def never() -> str | None:
+async def always_run() -> str | None:
     """The check of a step that is cheaper done again than looked for."""
     return None
 
@@ -34,14 +34,14 @@ class Step:
     title: str
     does: str
     """What it runs or makes, for `--dry-run`."""
-    action: Callable[[Say], Awaitable[str]]
-    check: Callable[[], Awaitable[str | None]] = never
+    action: Callable[[ProgressCallback], Awaitable[str]]
+    check: Callable[[], Awaitable[str | None]] = always_run
     needs: tuple[str, ...] = ()
     remedy: str = ""
 
 
 @dataclass(frozen=True)
-class Event:
+class StepEvent:
     """Something that happened to a step. `seconds` counts from the step's own start."""
 
     step: str
@@ -55,14 +55,14 @@ class StepFailedError(KindError):
     """A step failed; those that needed it were not begun, and those under way were let go."""
 
     def __init__(self, step: Step, error: KindError) -> None:
-        super().__init__(f"{step.title}: {error.what}", error.remedy or step.remedy)
+        super().__init__(f"{step.title}: {error.message}", error.remedy or step.remedy)
         self.step = step.name
 
 
-OnEvent = Callable[[Event], None]
+OnEvent = Callable[[StepEvent], None]
 
 
-async def carry_out(steps: Sequence[Step], on_event: OnEvent, clock: Callable[[], float] = time.monotonic) -> None:
+async def execute(steps: Sequence[Step], on_event: OnEvent, clock: Callable[[], float] = time.monotonic) -> None:
     """Do what is not done yet. Raises StepFailedError for the first step that fails; the others are cancelled."""
     finished = {step.name: asyncio.Event() for step in steps}
     unknown = {need for step in steps for need in step.needs} - set(finished)
@@ -72,7 +72,7 @@ async def carry_out(steps: Sequence[Step], on_event: OnEvent, clock: Callable[[]
     async def one(step: Step) -> None:
         for need in step.needs:
             await finished[need].wait()
-        await _walk(step, on_event, clock)
+        await _run_step(step, on_event, clock)
         finished[step.name].set()
 
     try:
@@ -83,11 +83,11 @@ async def carry_out(steps: Sequence[Step], on_event: OnEvent, clock: Callable[[]
         raise failed.exceptions[0] from None
 
 
-async def _walk(step: Step, on_event: OnEvent, clock: Callable[[], float]) -> None:
+async def _run_step(step: Step, on_event: OnEvent, clock: Callable[[], float]) -> None:
     began = clock()
 
     def tell(kind: EventKind, text: str) -> None:
-        on_event(Event(step.name, step.title, kind, text, clock() - began))
+        on_event(StepEvent(step.name, step.title, kind, text, clock() - began))
 
     tell("started", step.does)
     try:
@@ -103,6 +103,6 @@ async def _walk(step: Step, on_event: OnEvent, clock: Callable[[], float]) -> No
     tell("done", said)
 
 
-def described(steps: Sequence[Step]) -> list[dict[str, Any]]:
+def describe_plan(steps: Sequence[Step]) -> list[dict[str, Any]]:
     """The plan as data, in the order in which it can be walked."""
     return [{"step": each.name, "title": each.title, "does": each.does, "needs": list(each.needs)} for each in steps]

@@ -12,24 +12,26 @@ from urllib.parse import urlsplit
 from kind.errors import NotReadyError
 
 _TIMEOUT = 5.0
-_POLL = 0.2
+_POLL_INTERVAL = 0.2
 
 
-async def ready(url: str) -> str | None:
+async def check_ready(url: str) -> str | None:
     """None when it is; otherwise a sentence that says why not."""
     return await asyncio.to_thread(_ask, url)
 
 
-async def api_ready(url: str, *, seconds: float, pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+async def wait_until_ready(
+    url: str, *, timeout: float, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+) -> None:
     """Waits for it. Raises NotReadyError."""
-    deadline = time.monotonic() + seconds
-    while (why := await ready(url)) is not None:
+    deadline = time.monotonic() + timeout
+    while (why := await check_ready(url)) is not None:
         if time.monotonic() > deadline:
             raise NotReadyError(
-                f"the API at {url} is not ready after {seconds:.0f} s: {why}",
+                f"the API at {url} is not ready after {timeout:.0f} s: {why}",
                 "`kubectl -n c8s-system logs deploy/c8s-api` says more.",
             )
-        await pause(_POLL)
+        await sleep(_POLL_INTERVAL)
 
 
 def _ask(url: str) -> str | None:

@@ -15,15 +15,15 @@ from pathlib import Path
 
 from controller.kube import KubeClient, KubeError, connect
 from kind.errors import KindError
-from kind.kustomize import SYSTEM
+from kind.kustomize import SYSTEM_NAMESPACE
 
 ACCOUNT = "c8s-workbench"
 LIFETIME = 24 * 3600
-_RETRY = 60.0
+_CHECK_INTERVAL = 60.0
 
 
 @dataclass(frozen=True)
-class Access:
+class ServiceAccountToken:
     """Where a workbench's token is, and what renews it. `context` None: the kubeconfig's current one."""
 
     token_file: Path
@@ -31,35 +31,35 @@ class Access:
     context: str | None = None
 
     @property
-    def due_file(self) -> Path:
+    def renew_after_file(self) -> Path:
         return self.token_file.with_name(self.token_file.name + ".renew-after")
 
 
-def is_due(access: Access, now: float) -> bool:
+def needs_renewal(access: ServiceAccountToken, now: float) -> bool:
     """Whether the token is to be renewed: it is past half of its life, or there is none."""
     try:
-        return not access.token_file.exists() or now >= float(access.due_file.read_text())
+        return not access.token_file.exists() or now >= float(access.renew_after_file.read_text())
     except (OSError, ValueError):
         return True
 
 
-async def renew(access: Access, client: KubeClient, now: float) -> float:
+async def renew(access: ServiceAccountToken, client: KubeClient, now: float) -> float:
     """Write a new token; when it is due again, in seconds since 1970. Raises KindError."""
     try:
-        status = await client.request_token(ACCOUNT, SYSTEM, seconds=LIFETIME)
+        status = await client.request_token(ACCOUNT, SYSTEM_NAMESPACE, expiration_seconds=LIFETIME)
     except KubeError as error:
         raise KindError(f"the cluster gave the workbench no token: {error}", "`c8s status` says how it is.") from error
     # A cluster may give less than was asked for.
     ends = datetime.fromisoformat(status["expirationTimestamp"]).timestamp()
     due = now + max(0.0, ends - now) / 2
     write_private(access.token_file, status["token"] + "\n")
-    write_private(access.due_file, f"{due}\n")
+    write_private(access.renew_after_file, f"{due}\n")
     return due
 
 
-async def ensure(access: Access, now: float) -> None:
+async def ensure(access: ServiceAccountToken, now: float) -> None:
     """Renew the token if it is due. Raises KindError."""
-    if not is_due(access, now):
+    if not needs_renewal(access, now):
         return
     try:
         async with connect(access.kubeconfig, access.context) as client:
@@ -68,20 +68,20 @@ async def ensure(access: Access, now: float) -> None:
         raise KindError(f"the workbench's token can't be renewed: {error}", "See that the cluster runs.") from error
 
 
-async def keep(
-    access: Access,
+async def renew_periodically(
+    access: ServiceAccountToken,
     *,
-    say: Callable[[str], None],
+    on_error: Callable[[str], None],
     clock: Callable[[], float] = time.time,
-    pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> None:
     """Renew the token whenever it is due, until cancelled. A cluster that is away is asked again."""
     while True:
         try:
             await ensure(access, clock())
         except KindError as error:
-            say(f"the token could not be renewed: {error}")
-        await pause(_RETRY)
+            on_error(f"the token could not be renewed: {error}")
+        await sleep(_CHECK_INTERVAL)
 
 
 def write_private(path: Path, text: str) -> None:

@@ -82,7 +82,7 @@ class C8s:
         return [entry for entry in found if entry.split()[0] not in own]
 
 
-def in_table(text: str) -> dict[str, str]:
+def parse_step_table(text: str) -> dict[str, str]:
     """The closing table of `c8s run`: step -> status."""
     rows: dict[str, str] = {}
     lines = text.splitlines()

@@ -51,7 +51,7 @@ def _definitions(folder: Path) -> tuple[dict[str, Json], dict[str, str]]:
     return schemas, kinds
 
 
-def shapes(folder: Path) -> Json:
+def build_field_types(folder: Path) -> Json:
     schemas, kinds = _definitions(folder)
     wanted = {
         f"{r.group}/{r.version}/{r.kind}": kinds[f"{r.group}/{r.version}/{r.kind}"]
@@ -74,5 +74,5 @@ def shapes(folder: Path) -> Json:
 
 
 if __name__ == "__main__":
-    made = json.dumps(shapes(Path(sys.argv[1])), separators=(",", ":"), sort_keys=True)
+    made = json.dumps(build_field_types(Path(sys.argv[1])), separators=(",", ":"), sort_keys=True)
     (Path(__file__).parents[1] / "embedded" / "api" / "field_types.json").write_text(made + "\n")

@@ -23,7 +23,7 @@ _ALSO = ("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta", "io.k8s.apimachinery
 _REFERENCE = re.compile(r'"#/components/schemas/([^"]+)"')
 
 
-def schemas(folder: Path) -> Json:
+def collect_schemas(folder: Path) -> Json:
     """The schemas of the kinds that are served here, and all that they refer to, by name."""
     known: dict[str, Json] = {}
     for file in sorted(folder.glob("*.json")):
@@ -45,6 +45,6 @@ def _kinds(schema: Json) -> set[tuple[str, str, str]]:
 
 
 if __name__ == "__main__":
-    made = json.dumps(schemas(Path(sys.argv[1])), separators=(",", ":"), sort_keys=True)
+    made = json.dumps(collect_schemas(Path(sys.argv[1])), separators=(",", ":"), sort_keys=True)
     target = Path(__file__).parents[1] / "embedded" / "apiserver" / "handlers" / "openapi.json.gz"
     target.write_bytes(gzip.compress(made.encode(), mtime=0))

@@ -6,7 +6,7 @@ import hashlib
 import json
 
 from . import http_client
-from .errors import AgentError, NetworkError, RefusedError, shown
+from .errors import AgentError, NetworkError, RequestRejectedError, printable
 from .settings import Settings
 
 TYPE_CHECKING = False
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 _ROUTES = "/api/v1/agent/"
 
 
-class Api:
+class AgentClient:
     """The agent's door of the controller."""
 
     def __init__(self, settings: Settings) -> None:
         self._url = settings.api_url
         self._token = settings.token
 
-    def link(self, what: str) -> dict[str, Any]:
+    def download_link(self, what: str) -> dict[str, Any]:
         """Where `source` or `artifacts/<slug>` is: url, sha256, size."""
         found = self._call("GET", what, None)
         if not (isinstance(found.get("url"), str) and isinstance(found.get("sha256"), str)):
@@ -42,11 +42,11 @@ class Api:
         """Says that the archive is whole and what is in it."""
         self._call("PUT", f"artifacts/{slug}/{attempt}/manifest", manifest)
 
-    def cache(self, key: str) -> dict[str, Any] | None:
+    def cache_link(self, key: str) -> dict[str, Any] | None:
         """Where the cache of a key is: url, sha256, size; None when there is none."""
         try:
             found = self._call("POST", "caches/lookup", {"key": key})
-        except RefusedError as refused:
+        except RequestRejectedError as refused:
             if refused.status == 404:
                 return None
             raise
@@ -65,7 +65,7 @@ class Api:
         """Says that a cache's archive is whole."""
         self._call("PUT", "caches/manifest", {"key": key, "size": size, "sha256": sha256})
 
-    def workspace_terms(self, slug: str, attempt: str) -> dict[str, Any]:
+    def workspace_policy(self, slug: str, attempt: str) -> dict[str, Any]:
         """Whether the workspace of this attempt is to be kept (`wanted`, else `why` not), and its limit in bytes."""
         found = self._call("GET", f"workspaces/{slug}/{attempt}", None)
         if not isinstance(found.get("wanted"), bool) or not isinstance(found.get("limit"), int):
@@ -79,9 +79,9 @@ class Api:
             raise AgentError("the API's answer to a workspace is not understood")
         return str(found["url"])
 
-    def commit_workspace(self, slug: str, attempt: str, told: dict[str, Any]) -> None:
+    def commit_workspace(self, slug: str, attempt: str, report: dict[str, Any]) -> None:
         """Says that the archive of a workspace is whole, or why there is none (`problem`)."""
-        self._call("PUT", f"workspaces/{slug}/{attempt}/manifest", told)
+        self._call("PUT", f"workspaces/{slug}/{attempt}/manifest", report)
 
     def source_url(self, snapshot: dict[str, Any]) -> str | None:
         """Where to PUT a repository's snapshot; None when it is there already."""
@@ -96,13 +96,13 @@ class Api:
         """Says that the snapshot is whole and which commit it is."""
         self._call("PUT", "source/manifest", snapshot)
 
-    def download(self, link: dict[str, Any], into: BinaryIO, what: str, *, again: bool = True) -> int:
+    def download(self, link: dict[str, Any], into: BinaryIO, what: str, *, retry: bool = True) -> int:
         """Fetches what a link leads to; its size in bytes. Raises unless it has the digest and size it should.
 
         `again`: whether what can't be had is tried again for a while.
         """
         return (
-            http_client.retried(lambda: self._download(link, into, what)) if again else self._download(link, into, what)
+            http_client.retry(lambda: self._download(link, into, what)) if retry else self._download(link, into, what)
         )
 
     def put(self, url: str, body: Callable[[], Iterable[bytes]], size: int) -> None:
@@ -113,11 +113,11 @@ class Api:
             response = http_client.request("PUT", self._absolute(url), headers, body(), size)
             try:
                 if response.status >= 300:
-                    raise _refusal("the upload", response)
+                    raise _response_error("the upload", response)
             finally:
                 response.close()
 
-        http_client.retried(attempt)
+        http_client.retry(attempt)
 
     def _download(self, link: dict[str, Any], into: BinaryIO, what: str) -> int:
         into.seek(0)
@@ -127,8 +127,8 @@ class Api:
         response = http_client.request("GET", self._absolute(link["url"]), {})
         try:
             if response.status != 200:
-                raise _refusal(f"the download of {what}", response)
-            for piece in response.pieces():
+                raise _response_error(f"the download of {what}", response)
+            for piece in response.chunks():
                 into.write(piece)
                 digest.update(piece)
                 size += len(piece)
@@ -140,7 +140,7 @@ class Api:
         return size
 
     def _call(self, method: str, path: str, document: dict[str, Any] | None) -> dict[str, Any]:
-        return http_client.retried(lambda: self._call_once(method, path, document))
+        return http_client.retry(lambda: self._call_once(method, path, document))
 
     def _call_once(self, method: str, path: str, document: dict[str, Any] | None) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {self._token}"}
@@ -156,7 +156,7 @@ class Api:
         )
         try:
             if response.status >= 300:
-                raise _refusal(f"{method} {path}", response)
+                raise _response_error(f"{method} {path}", response)
             answer = response.body()
         finally:
             response.close()
@@ -170,7 +170,7 @@ class Api:
         return self._url + url if url.startswith("/") else url
 
 
-def _refusal(tried: str, response: http_client.Response) -> AgentError:
+def _response_error(tried: str, response: http_client.Response) -> AgentError:
     """The error for an answer of 300 and more: busy and broken servers may do better next time."""
     detail = ""
     try:
@@ -178,7 +178,7 @@ def _refusal(tried: str, response: http_client.Response) -> AgentError:
         detail = str(found.get("detail") or found.get("title") or "")
     except (ValueError, AttributeError, NetworkError):
         detail = ""
-    words = f"{tried} was refused with {response.status}" + (f": {shown(detail)}" if detail else "")
+    words = f"{tried} was refused with {response.status}" + (f": {printable(detail)}" if detail else "")
     if response.status >= 500 or response.status in (408, 429):
         return NetworkError(words)
-    return RefusedError(words, response.status)
+    return RequestRejectedError(words, response.status)

@@ -17,10 +17,10 @@ import tempfile
 import time
 
 from .archive.pack import Packed, pack
-from .archive.scratch_file import content, scratch_file
-from .archive.unpack import check_link, parts_of
-from .client import Api
-from .errors import AgentError, UsageError, shown
+from .archive.scratch_file import read_chunks, scratch_file
+from .archive.unpack import check_link, split_path
+from .client import AgentClient
+from .errors import AgentError, UsageError, printable
 from .settings import Settings
 
 TYPE_CHECKING = False
@@ -31,37 +31,37 @@ if TYPE_CHECKING:
 _PROTOCOLS = ("https", "http", "ssh", "git")
 _URL = re.compile(r"(?:https?|ssh|git|file)://\S+|[A-Za-z0-9_.]+@[A-Za-z0-9.-]+:\S+")
 _PASSWORD = re.compile(r"(?<=://)[^/@\s]*@")
-_FILES = 200_000
+_MAX_FILES = 200_000
 
 
-def source(settings: Settings) -> None:
+def clone(settings: Settings) -> None:
     """Clones, packs, uploads, and tells the API what there is."""
-    url, revision = settings.need("C8S_GIT_URL"), settings.optional("C8S_GIT_REVISION") or "HEAD"
-    slug, attempt = settings.need("C8S_STEP_SLUG"), settings.need("C8S_ATTEMPT")
+    url, revision = settings.require("C8S_GIT_URL"), settings.optional("C8S_GIT_REVISION") or "HEAD"
+    slug, attempt = settings.require("C8S_STEP_SLUG"), settings.require("C8S_ATTEMPT")
     if not _URL.fullmatch(url) or url.startswith("-") or revision.startswith("-"):
         raise AgentError(
-            f"{shown(_bare(url))} at {shown(revision)} can't be cloned: give an https, http, ssh or git URL"
+            f"{printable(_without_credentials(url))} at {printable(revision)} can't be cloned: give an https, http, ssh or git URL"
         )
     started = time.monotonic()
-    print(f"cloning {shown(_bare(url))} at {shown(revision)}", flush=True)
+    print(f"cloning {printable(_without_credentials(url))} at {printable(revision)}", flush=True)
     with tempfile.TemporaryDirectory(prefix="c8s-", dir=settings.workspace) as scratch:
         tree = os.path.join(scratch, "tree")
         git = Git(tree, scratch, url, settings.optional("C8S_GIT_CREDENTIALS"))
-        commit = git.check_out(revision, submodules=settings.flag("C8S_GIT_SUBMODULES"))
+        commit = git.checkout(revision, submodules=settings.flag("C8S_GIT_SUBMODULES"))
         with scratch_file(settings.workspace) as archive:
-            packed = pack(tree, _paths(tree), archive, of_source=True)
-            _store(Api(settings), slug, attempt, packed, archive, commit)
+            packed = pack(tree, _paths(tree), archive, reproducible=True)
+            _store(AgentClient(settings), slug, attempt, packed, archive, commit)
     took = time.monotonic() - started
     print(f"commit {commit}: {len(packed.files)} files, {packed.size} bytes packed, in {took:.2f} s", flush=True)
 
 
-def _store(api: Api, slug: str, attempt: str, packed: Packed, archive: BinaryIO, commit: str) -> None:
+def _store(api: AgentClient, slug: str, attempt: str, packed: Packed, archive: BinaryIO, commit: str) -> None:
     place = {"slug": slug, "attempt": int(attempt), "digest": f"sha256:{packed.sha256}", "size": packed.size}
     url = api.source_url(place)
     if url is None:
         print("this snapshot is stored already", flush=True)
     else:
-        api.put(url, lambda: content(archive), packed.size)
+        api.put(url, lambda: read_chunks(archive), packed.size)
     api.commit_source({**place, "commit": commit})
 
 
@@ -83,33 +83,33 @@ class Git:
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_LFS_SKIP_SMUDGE": "1",
             **{name: os.environ[name] for name in _PROXIES if name in os.environ},
-            **_credentials(scratch, credentials),
+            **_credential_variables(scratch, credentials),
         }
         if shutil.which("git", path=self._environment["PATH"]) is None:
             raise AgentError("there is no git here to clone with; the controller image has to have it")
 
-    def check_out(self, revision: str, *, submodules: bool) -> str:
+    def checkout(self, revision: str, *, submodules: bool) -> str:
         """Get the files of a revision; the commit it stands for (40 or 64 hex digits)."""
         os.mkdir(self._tree)
         self.run("init", "-q")
         self.run("remote", "add", "origin", self._url)
-        commit = self._fetched(revision)
+        commit = self._fetch(revision)
         self.run("checkout", "-q", "--detach", commit)
         if submodules and os.path.exists(os.path.join(self._tree, ".gitmodules")):
             print("cloning its submodules", flush=True)
             self.run("submodule", "update", "-q", "--init", "--recursive", "--depth", "1", "--recommend-shallow")
         return commit
 
-    def _fetched(self, revision: str) -> str:
+    def _fetch(self, revision: str) -> str:
         """The commit; the one fetch that brings little, or, where a server refuses that, all there is."""
         brief = self.run("fetch", "-q", "--depth", "1", "--no-tags", "origin", revision, check=False)
         if brief.returncode == 0:
-            return self._commit("FETCH_HEAD")
+            return self._resolve("FETCH_HEAD")
         whole = self.run(
             "fetch", "-q", "--tags", "origin", "+HEAD:refs/c8s/head", "+refs/heads/*:refs/remotes/origin/*", check=False
         )
         if whole.returncode != 0:
-            raise AgentError(f"the repository can't be read: {_said(whole)}")
+            raise AgentError(f"the repository can't be read: {_error_text(whole)}")
         names = (
             ["refs/c8s/head"] if revision == "HEAD" else [f"refs/remotes/origin/{revision}", f"refs/tags/{revision}"]
         )
@@ -117,9 +117,9 @@ class Git:
             found = self.run("rev-parse", "-q", "--verify", "--end-of-options", f"{name}^{{commit}}", check=False)
             if found.returncode == 0:
                 return found.stdout.strip()
-        raise AgentError(f"the repository has no branch, tag or commit {shown(revision)}")
+        raise AgentError(f"the repository has no branch, tag or commit {printable(revision)}")
 
-    def _commit(self, name: str) -> str:
+    def _resolve(self, name: str) -> str:
         return self.run("rev-parse", "--verify", "--end-of-options", f"{name}^{{commit}}").stdout.strip()
 
     def run(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -135,30 +135,30 @@ class Git:
             check=False,
         )
         if check and done.returncode != 0:
-            raise AgentError(f"git {words[0]} failed: {_said(done)}")
+            raise AgentError(f"git {words[0]} failed: {_error_text(done)}")
         return done
 
 
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE")
 
 
-def _credentials(scratch: str, folder: str | None) -> dict[str, str]:
+def _credential_variables(scratch: str, folder: str | None) -> dict[str, str]:
     """The variables that lead git to a mounted Secret: a key for ssh, a name and a password for https."""
     if folder is None:
         return {}
     if os.path.exists(os.path.join(folder, "ssh-privatekey")):
-        return {"GIT_SSH_COMMAND": _ssh(scratch, folder)}
+        return {"GIT_SSH_COMMAND": _ssh_command(scratch, folder)}
     if not os.path.exists(os.path.join(folder, "password")):
         raise UsageError("the secret for the repository has neither ssh-privatekey nor username and password")
     cases = f"Username*) cat '{folder}/username' 2>/dev/null ;; *) cat '{folder}/password' ;;"
     script = f'#!/bin/sh\ncase "$1" in {cases} esac\n'
-    return {"GIT_ASKPASS": _written(os.path.join(scratch, "askpass"), script.encode(), 0o700)}
+    return {"GIT_ASKPASS": _write_file(os.path.join(scratch, "askpass"), script.encode(), 0o700)}
 
 
-def _ssh(scratch: str, folder: str) -> str:
+def _ssh_command(scratch: str, folder: str) -> str:
     with open(os.path.join(folder, "ssh-privatekey"), "rb") as given:
         # ssh takes a key only from a file that nobody else can read.
-        key = _written(os.path.join(scratch, "key"), given.read(), 0o600)
+        key = _write_file(os.path.join(scratch, "key"), given.read(), 0o600)
     hosts, check = os.path.join(folder, "known_hosts"), "yes"
     if not os.path.exists(hosts):
         print("the secret has no known_hosts: the server's key is taken on trust", flush=True)
@@ -167,7 +167,7 @@ def _ssh(scratch: str, folder: str) -> str:
     return f"ssh -F /dev/null -i '{key}' " + " ".join(f"-o {option}" for option in options)
 
 
-def _written(path: str, data: bytes, mode: int) -> str:
+def _write_file(path: str, data: bytes, mode: int) -> str:
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
         file.write(data)
     return path
@@ -181,14 +181,14 @@ def _paths(tree: str) -> list[str]:
         try:
             path.encode("utf-8")
             if os.path.islink(whole):
-                check_link(parts_of(path), os.readlink(whole))
+                check_link(split_path(path), os.readlink(whole))
         except (AgentError, UnicodeEncodeError) as problem:
             why = problem if isinstance(problem, AgentError) else "its name is not UTF-8"
-            print(f"left out {shown(path)}: {why}", flush=True)
+            print(f"left out {printable(path)}: {why}", flush=True)
             continue
         found.append(path)
-        if len(found) > _FILES:
-            raise AgentError(f"the repository has more than {_FILES} files")
+        if len(found) > _MAX_FILES:
+            raise AgentError(f"the repository has more than {_MAX_FILES} files")
     return found
 
 
@@ -208,15 +208,17 @@ def _walk(tree: str, folder: str) -> Iterator[str]:
                     yield path
 
 
-def _bare(url: str) -> str:
+def _without_credentials(url: str) -> str:
     """The URL without who asks."""
     return _PASSWORD.sub("", url)
 
 
-_ADVICE = ("Please make sure you have the correct access rights", "and the repository exists.")
+_SSH_ADVICE = ("Please make sure you have the correct access rights", "and the repository exists.")
 """What git adds to whatever ssh said; the reason stands before it."""
 
 
-def _said(done: subprocess.CompletedProcess[str]) -> str:
-    lines = [line for line in _bare(done.stderr).splitlines() if line.strip() and line not in _ADVICE]
-    return shown(" ".join(lines[-3:])) or f"exit code {done.returncode}"
+def _error_text(done: subprocess.CompletedProcess[str]) -> str:
+    lines = [
+        line for line in _without_credentials(done.stderr).splitlines() if line.strip() and line not in _SSH_ADVICE
+    ]
+    return printable(" ".join(lines[-3:])) or f"exit code {done.returncode}"

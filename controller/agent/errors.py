@@ -13,7 +13,7 @@ class UsageError(AgentError):
     exit_code = 2
 
 
-class RefusedError(AgentError):
+class RequestRejectedError(AgentError):
     """The API or the store has said no."""
 
     def __init__(self, message: str, status: int) -> None:
@@ -25,7 +25,7 @@ class NetworkError(AgentError):
     """No answer, or one that may be better next time."""
 
 
-def shown(name: str) -> str:
+def printable(name: str) -> str:
     """A name that someone else chose, fit for a message: one line, printable, not endless."""
     text = name.encode("utf-8", "replace").decode("utf-8", "replace")
     text = "".join(each if each.isprintable() else "\ufffd" for each in text)

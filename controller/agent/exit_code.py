@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 
-def exit_code(path: str) -> str | None:
+def read_exit_code(path: str) -> str | None:
     """The step's exit code in digits: "" for one that was killed before it left any, None for one that never began."""
     try:
         with open(path, encoding="ascii", errors="replace") as file:

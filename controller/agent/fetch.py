@@ -3,30 +3,30 @@
 import time
 
 from .archive.download import unpack
-from .client import Api
-from .permissions import alone_in_container, share
+from .client import AgentClient
+from .permissions import grant_access, is_container_init
 from .settings import Settings
 
 
 def fetch(settings: Settings) -> None:
     """Unpacks the source, then the artifacts in the order in which the steps are named, then caches."""
-    api = Api(settings)
+    api = AgentClient(settings)
     if settings.flag("C8S_FETCH_KEPT"):
-        _bring(settings, api, "source", "the kept workspace", any_link=True)
+        _fetch(settings, api, "source", "the kept workspace", any_link=True)
     elif settings.flag("C8S_FETCH_SOURCE"):
-        _bring(settings, api, "source", "the source")
-    for slug in settings.words("C8S_FETCH_ARTIFACTS"):
-        _bring(settings, api, f"artifacts/{slug}", f"the artifacts of {slug}")
+        _fetch(settings, api, "source", "the source")
+    for slug in settings.comma_list("C8S_FETCH_ARTIFACTS"):
+        _fetch(settings, api, f"artifacts/{slug}", f"the artifacts of {slug}")
     if settings.optional("C8S_CACHES"):
-        from .caches import bring
+        from .caches import restore
 
-        bring(settings, api)
-    if alone_in_container():
-        share(settings.workspace)
+        restore(settings, api)
+    if is_container_init():
+        grant_access(settings.workspace)
 
 
-def _bring(settings: Settings, api: Api, path: str, what: str, *, any_link: bool = False) -> None:
+def _fetch(settings: Settings, api: AgentClient, path: str, what: str, *, any_link: bool = False) -> None:
     started = time.monotonic()
-    files, size = unpack(api, api.link(path), settings.workspace, what, any_link=any_link)
+    files, size = unpack(api, api.download_link(path), settings.workspace, what, any_link=any_link)
     took = time.monotonic() - started
     print(f"fetched {what}: {files} files, {size} bytes packed, in {took:.2f} s", flush=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 
-from .errors import AgentError, shown
+from .errors import AgentError, printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def collect(root: str, globs: list[str], ignored: frozenset[str] = frozenset()) 
     for glob in globs:
         matched = {path for path in _matches(root, _parts(glob)) if path not in ignored}
         if not matched:
-            raise AgentError(f"the artifacts glob {shown(glob)} matches no file; what should it have found?")
+            raise AgentError(f"the artifacts glob {printable(glob)} matches no file; what should it have found?")
         found |= matched
     return sorted(found, key=os.fsencode)
 
@@ -32,15 +32,15 @@ def collect(root: str, globs: list[str], ignored: frozenset[str] = frozenset()) 
 def _parts(glob: str) -> list[str]:
     parts = [part for part in glob.split("/") if part not in ("", ".")]
     if glob.startswith("/") or ".." in parts or not parts:
-        raise AgentError(f"the artifacts glob {shown(glob)} does not stay below the workspace")
+        raise AgentError(f"the artifacts glob {printable(glob)} does not stay below the workspace")
     return parts
 
 
 def _matches(root: str, parts: list[str]) -> Iterator[str]:
-    yield from _below(root, "", tuple(parts), set())
+    yield from _walk(root, "", tuple(parts), set())
 
 
-def _below(root: str, folder: str, parts: tuple[str, ...], seen: set[tuple[str, tuple[str, ...]]]) -> Iterator[str]:
+def _walk(root: str, folder: str, parts: tuple[str, ...], seen: set[tuple[str, tuple[str, ...]]]) -> Iterator[str]:
     """Matches of the remaining parts below a folder (a path that ends in a slash, or is empty)."""
     if (folder, parts) in seen:
         return
@@ -48,12 +48,12 @@ def _below(root: str, folder: str, parts: tuple[str, ...], seen: set[tuple[str, 
     part, rest = parts[0], parts[1:]
     if part == "**":
         if rest:
-            yield from _below(root, folder, rest, seen)
+            yield from _walk(root, folder, rest, seen)
         for entry in _entries(root, folder):
             path = folder + entry.name
             if entry.is_dir(follow_symlinks=False):
-                yield from _below(root, f"{path}/", parts, seen)
-            elif not rest and _is_wanted(entry):
+                yield from _walk(root, f"{path}/", parts, seen)
+            elif not rest and _is_file_or_link(entry):
                 yield path
         return
     for entry in _entries(root, folder):
@@ -61,8 +61,8 @@ def _below(root: str, folder: str, parts: tuple[str, ...], seen: set[tuple[str, 
             continue
         path = folder + entry.name
         if entry.is_dir(follow_symlinks=False):
-            yield from _below(root, f"{path}/", rest or ("**",), seen)
-        elif not rest and _is_wanted(entry):
+            yield from _walk(root, f"{path}/", rest or ("**",), seen)
+        elif not rest and _is_file_or_link(entry):
             yield path
 
 
@@ -71,10 +71,10 @@ def _entries(root: str, folder: str) -> list[os.DirEntry[str]]:
         with os.scandir(os.path.join(root, folder)) as entries:
             return list(entries)
     except OSError as problem:
-        raise AgentError(f"the folder {shown(folder or '.')} can't be read: {problem.strerror}") from None
+        raise AgentError(f"the folder {printable(folder or '.')} can't be read: {problem.strerror}") from None
 
 
-def _is_wanted(entry: os.DirEntry[str]) -> bool:
+def _is_file_or_link(entry: os.DirEntry[str]) -> bool:
     return entry.is_symlink() or entry.is_file(follow_symlinks=False)
 
 

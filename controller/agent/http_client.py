@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-CONNECT_SECONDS = 10.0
-SILENCE_SECONDS = 60.0
-PIECE = 256 * 1024
+CONNECT_TIMEOUT = 10.0
+READ_TIMEOUT = 60.0
+CHUNK_SIZE = 256 * 1024
 _HEAD_LIMIT = 64 * 1024
-_RETRIES = (0.1, 0.5, 1.0, 3.0, 5.0, 10.0, 15.0, 20.0, 30.0, 30.0)
+_RETRY_DELAYS = (0.1, 0.5, 1.0, 3.0, 5.0, 10.0, 15.0, 20.0, 30.0, 30.0)
 """Waits in seconds: a store that is away for a minute costs a minute and no step."""
 
 
@@ -31,20 +31,20 @@ class Response:
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
         self._buffer = b""
-        self.status, self.headers = self._head()
+        self.status, self.headers = self._read_head()
 
-    def pieces(self) -> Iterator[bytes]:
+    def chunks(self) -> Iterator[bytes]:
         """The body. Raises NetworkError when it breaks off."""
         if self.headers.get("transfer-encoding", "").lower() == "chunked":
-            yield from self._chunked()
+            yield from self._read_chunked()
             return
         length = self.headers.get("content-length")
-        yield from self._exactly(int(length)) if length is not None else self._to_the_end()
+        yield from self._read_exactly(int(length)) if length is not None else self._read_to_end()
 
     def body(self, limit: int = 4 * 1024 * 1024) -> bytes:
         """The whole body, cut at the limit."""
         found = bytearray()
-        for piece in self.pieces():
+        for piece in self.chunks():
             found += piece
             if len(found) >= limit:
                 break
@@ -54,12 +54,12 @@ class Response:
         """Ends the connection."""
         self._connection.close()
 
-    def _head(self) -> tuple[int, dict[str, str]]:
+    def _read_head(self) -> tuple[int, dict[str, str]]:
         while True:
             while b"\r\n\r\n" not in self._buffer:
                 if len(self._buffer) > _HEAD_LIMIT:
                     raise NetworkError("the answer's head is too long")
-                self._buffer += self._receive() or _broken()
+                self._buffer += self._receive() or _raise_broken()
             head, _, self._buffer = self._buffer.partition(b"\r\n\r\n")
             first, *lines = head.decode("latin-1").split("\r\n")
             parts = first.split(" ", 2)
@@ -72,35 +72,35 @@ class Response:
             if int(parts[1]) >= 200:
                 return int(parts[1]), headers
 
-    def _exactly(self, size: int) -> Iterator[bytes]:
+    def _read_exactly(self, size: int) -> Iterator[bytes]:
         while size > 0:
-            piece, self._buffer = (self._buffer, b"") if self._buffer else (self._receive() or _broken(), b"")
+            piece, self._buffer = (self._buffer, b"") if self._buffer else (self._receive() or _raise_broken(), b"")
             if len(piece) > size:
                 piece, self._buffer = piece[:size], piece[size:]
             size -= len(piece)
             yield piece
 
-    def _to_the_end(self) -> Iterator[bytes]:
+    def _read_to_end(self) -> Iterator[bytes]:
         if self._buffer:
             yield self._buffer
         while piece := self._receive():
             yield piece
 
-    def _chunked(self) -> Iterator[bytes]:
+    def _read_chunked(self) -> Iterator[bytes]:
         while True:
-            size = self._chunk_size()
+            size = self._read_chunk_size()
             if size == 0:
                 return
-            yield from self._exactly(size)
+            yield from self._read_exactly(size)
             while len(self._buffer) < 2:
-                self._buffer += self._receive() or _broken()
+                self._buffer += self._receive() or _raise_broken()
             self._buffer = self._buffer[2:]
 
-    def _chunk_size(self) -> int:
+    def _read_chunk_size(self) -> int:
         while b"\r\n" not in self._buffer:
             if len(self._buffer) > 1024:
                 raise NetworkError("the answer's chunks are not in order")
-            self._buffer += self._receive() or _broken()
+            self._buffer += self._receive() or _raise_broken()
         line, _, self._buffer = self._buffer.partition(b"\r\n")
         try:
             return int(line.partition(b";")[0], 16)
@@ -109,9 +109,9 @@ class Response:
 
     def _receive(self) -> bytes:
         try:
-            return self._connection.recv(PIECE)
+            return self._connection.recv(CHUNK_SIZE)
         except OSError as problem:
-            raise NetworkError(f"the connection broke off: {_why(problem)}") from None
+            raise NetworkError(f"the connection broke off: {_reason(problem)}") from None
 
 
 def request(
@@ -122,15 +122,15 @@ def request(
     size: int | None = None,
 ) -> Response:
     """Sends one request; `size` is the body's, None for none. Raises NetworkError without an answer."""
-    secure, host, port, path = split(url)
-    lines = [f"{method} {path} HTTP/1.1", f"Host: {_host(url)}", "Connection: close", "Accept: */*"]
+    secure, host, port, path = parse_url(url)
+    lines = [f"{method} {path} HTTP/1.1", f"Host: {_host_header(url)}", "Connection: close", "Accept: */*"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     if size is not None:
         lines.append(f"Content-Length: {size}")
     try:
         connection = _connect(secure, host, port)
     except OSError as problem:
-        raise NetworkError(f"no connection to {host}:{port}: {_why(problem)}") from None
+        raise NetworkError(f"no connection to {host}:{port}: {_reason(problem)}") from None
     try:
         _send(connection, "\r\n".join([*lines, "", ""]).encode("latin-1"), body)
         return Response(connection)
@@ -148,12 +148,12 @@ def _send(connection: socket.socket, head: bytes, body: Iterable[bytes]) -> None
         # The server may have answered before it read everything: its answer says why.
         return
     except OSError as problem:
-        raise NetworkError(f"the connection broke off: {_why(problem)}") from None
+        raise NetworkError(f"the connection broke off: {_reason(problem)}") from None
 
 
 def _connect(secure: bool, host: str, port: int) -> socket.socket:
-    connection = socket.create_connection((host, port), timeout=CONNECT_SECONDS)
-    connection.settimeout(SILENCE_SECONDS)
+    connection = socket.create_connection((host, port), timeout=CONNECT_TIMEOUT)
+    connection.settimeout(READ_TIMEOUT)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if not secure:
         return connection
@@ -166,11 +166,11 @@ def _connect(secure: bool, host: str, port: int) -> socket.socket:
         raise
 
 
-def split(url: str) -> tuple[bool, str, int, str]:
+def parse_url(url: str) -> tuple[bool, str, int, str]:
     """Whether it is https, the host, the port, and the path with its query."""
     scheme, _, rest = url.partition("://")
     authority, slash, path = rest.partition("/")
-    if scheme not in ("http", "https") or not authority or "@" in authority or not _clean(url):
+    if scheme not in ("http", "https") or not authority or "@" in authority or not _is_plain(url):
         raise AgentError("an address that the API gave is not a plain http:// or https:// one")
     host, _, port = authority.rpartition(":") if _has_port(authority) else (authority, "", "")
     if port and not port.isdigit():
@@ -179,9 +179,9 @@ def split(url: str) -> tuple[bool, str, int, str]:
     return secure, host.strip("[]"), int(port or (443 if secure else 80)), slash + path or "/"
 
 
-def retried(attempt: Callable[[], T], sleep: Callable[[float], None] = time.sleep) -> T:
+def retry(attempt: Callable[[], T], sleep: Callable[[float], None] = time.sleep) -> T:
     """Tries until there is an answer; gives up after about two minutes with the last error."""
-    for wait in _RETRIES:
+    for wait in _RETRY_DELAYS:
         try:
             return attempt()
         except NetworkError as problem:
@@ -194,17 +194,17 @@ def _has_port(authority: str) -> bool:
     return ":" in authority.rpartition("]")[2]
 
 
-def _host(url: str) -> str:
+def _host_header(url: str) -> str:
     return url.partition("://")[2].partition("/")[0]
 
 
-def _clean(url: str) -> bool:
+def _is_plain(url: str) -> bool:
     return url.isascii() and url.isprintable() and " " not in url
 
 
-def _broken() -> bytes:
+def _raise_broken() -> bytes:
     raise NetworkError("the connection broke off before the answer was whole")
 
 
-def _why(problem: OSError) -> str:
+def _reason(problem: OSError) -> str:
     return problem.strerror or str(problem) or type(problem).__name__

@@ -19,9 +19,9 @@ def main(arguments: list[str]) -> int:
 
             upload(Settings(os.environ))
         elif arguments == ["source"]:
-            from .clone import source
+            from .clone import clone
 
-            source(Settings(os.environ))
+            clone(Settings(os.environ))
         else:
             raise UsageError("usage: agent fetch|upload|source")
     except AgentError as problem:

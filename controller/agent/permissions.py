@@ -7,12 +7,12 @@ import os
 import stat
 
 
-def alone_in_container() -> bool:
+def is_container_init() -> bool:
     """Whether we are a container's first process. Where steps are processes of one user, nothing has to be opened."""
     return os.getpid() == 1
 
 
-def share(workspace: str) -> None:
+def grant_access(workspace: str) -> None:
     """What is in the workspace may be read and written by everybody in the pod, and run where it could be run.
 
     Nobody else is at work in it yet. Links are left alone: what they lead to is inside, and has its own turn.

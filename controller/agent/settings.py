@@ -21,15 +21,15 @@ class Settings:
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
-        self.api_url = self.need("C8S_API_URL").rstrip("/")
-        self.workspace = os.path.abspath(self.need("C8S_WORKSPACE"))
+        self.api_url = self.require("C8S_API_URL").rstrip("/")
+        self.workspace = os.path.abspath(self.require("C8S_WORKSPACE"))
         self.token = self._token()
         if not self.api_url.startswith(("http://", "https://")):
             raise UsageError("C8S_API_URL is no http:// or https:// address")
         if not os.path.isdir(self.workspace):
             raise UsageError(f"the workspace {self.workspace} is not there")
 
-    def need(self, name: str) -> str:
+    def require(self, name: str) -> str:
         """A variable that has to be set."""
         value = self._environment.get(name, "")
         if not value:
@@ -40,14 +40,14 @@ class Settings:
         """A variable that is 1 or 0."""
         return self._environment.get(name, "0") == "1"
 
-    def words(self, name: str) -> list[str]:
+    def comma_list(self, name: str) -> list[str]:
         """A variable that is a list with commas."""
         return [word for word in self._environment.get(name, "").split(",") if word]
 
-    def strings(self, name: str) -> list[str]:
+    def json_strings(self, name: str) -> list[str]:
         """A variable that is a JSON list of strings."""
         try:
-            found = json.loads(self.need(name))
+            found = json.loads(self.require(name))
         except ValueError:
             found = None
         if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
@@ -57,7 +57,7 @@ class Settings:
     def caches(self, name: str) -> list[dict[str, Any]]:
         """A variable that is a JSON list of caches, `{"key": …, "paths": […]}`."""
         try:
-            found = json.loads(self.need(name))
+            found = json.loads(self.require(name))
         except ValueError:
             found = None
         if not isinstance(found, list) or not all(
@@ -71,7 +71,7 @@ class Settings:
         return self._environment.get(name) or None
 
     def _token(self) -> str:
-        path = self.need("C8S_TOKEN_FILE")
+        path = self.require("C8S_TOKEN_FILE")
         try:
             with open(path, encoding="ascii") as file:
                 token = file.read(16384).strip()

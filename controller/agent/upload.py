@@ -13,8 +13,8 @@ import signal
 import time
 
 from .archive.pack import pack
-from .archive.scratch_file import content, scratch_file
-from .client import Api
+from .archive.scratch_file import read_chunks, scratch_file
+from .client import AgentClient
 from .errors import AgentError, UsageError
 from .globs import collect
 from .settings import Settings
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 def upload(settings: Settings) -> None:
     """Waits, packs, uploads, commits."""
-    slug, attempt = settings.need("C8S_STEP_SLUG"), settings.need("C8S_ATTEMPT")
-    globs = settings.strings("C8S_ARTIFACTS")
+    slug, attempt = settings.require("C8S_STEP_SLUG"), settings.require("C8S_ATTEMPT")
+    globs = settings.json_strings("C8S_ARTIFACTS")
     ready = settings.optional("C8S_READY_FILE")
-    _wait_for_the_end(ready)
-    api = Api(settings)
+    _wait_for_termination(ready)
+    api = AgentClient(settings)
     incomplete: AgentError | None = None
     if globs:
         try:
@@ -38,31 +38,33 @@ def upload(settings: Settings) -> None:
         except AgentError as problem:
             incomplete = problem
     if settings.optional("C8S_CACHES"):
-        from .caches import keep
+        from .caches import save
 
-        keep(settings, api)
+        save(settings, api)
     if settings.flag("C8S_KEEP_WORKSPACE"):
-        from .workspace import keep as keep_workspace
+        from .workspace import save_workspace as keep_workspace
 
         keep_workspace(settings, api, (slug, attempt), failed=incomplete is not None)
     if incomplete is not None:
         raise incomplete
 
 
-def _store_artifacts(settings: Settings, api: Api, place: tuple[str, str], globs: list[str], ready: str | None) -> None:
+def _store_artifacts(
+    settings: Settings, api: AgentClient, place: tuple[str, str], globs: list[str], ready: str | None
+) -> None:
     started = time.monotonic()
     # The ready file may be in the workspace, because steps and sidecars share nothing else.
     ignored = frozenset([os.path.relpath(ready, settings.workspace)] if ready else [])
     with scratch_file(settings.workspace) as archive:
         packed = pack(settings.workspace, collect(settings.workspace, globs, ignored), archive)
         url = api.upload_url(*place, packed.size, packed.sha256)
-        api.put(url, lambda: content(archive), packed.size)
+        api.put(url, lambda: read_chunks(archive), packed.size)
     api.commit(*place, packed.manifest())
     took = time.monotonic() - started
     print(f"stored {len(packed.files)} artifacts, {packed.size} bytes packed, in {took:.2f} s", flush=True)
 
 
-def _wait_for_the_end(ready: str | None) -> None:
+def _wait_for_termination(ready: str | None) -> None:
     """Waits for SIGTERM, which has been blocked since the program began, so none is missed.
 
     `ready` is a file that is made once we wait, for those who must not end before.

@@ -13,11 +13,11 @@ from starlette.routing import Match
 from starlette.websockets import WebSocketState
 
 from controller.api.artifacts.archive import BrokenArchiveError
-from controller.api.auth.authenticator import InvalidToken
+from controller.api.auth.authenticator import InvalidTokenError
 from controller.api.auth.permissions import unauthenticated
 from controller.api.http import problems
-from controller.api.http.middleware import Doorway, Entrance
-from controller.api.http.problems import ApiProblem
+from controller.api.http.middleware import Entrance, RequestPolicy
+from controller.api.http.problems import ApiProblemError
 from controller.api.routes import (
     artifacts,
     cluster,
@@ -36,9 +36,9 @@ from controller.api.routes import (
 )
 from controller.api.routes.agent import artifacts as agent
 from controller.api.routes.agent import caches, source, workspaces
-from controller.api.state import Services
-from controller.kube import Conflict, Forbidden, KubeError, NotFound, Unreachable
-from controller.logs import LogError, NoSuchLogError
+from controller.api.state import AppState
+from controller.kube import ConflictError, ForbiddenError, KubeError, NotFoundError, UnreachableError
+from controller.logs import LogError, LogNotFoundError
 from controller.storage import ObjectNotFoundError, StorageError, StoreFullError
 
 VERSION = "v1"
@@ -63,21 +63,21 @@ ROUTERS: Sequence[APIRouter] = (
     objects.router,
 )
 
-FAILED = 1011
+CLOSE_INTERNAL_ERROR = 1011
 
 log = logging.getLogger("c8s.api")
 
 
-def create_app(services: Services) -> Entrance:
+def create_app(services: AppState) -> Entrance:
     """The ASGI application on these services."""
     settings = services.settings
-    doorway = Doorway(
+    doorway = RequestPolicy(
         hosts=settings.allowed_hosts,
         origins=settings.allowed_origins,
-        new_id=services.new_id,
-        observe=services.meter.observe,
+        new_id=services.new_request_id,
+        observe=services.metrics.observe_request,
     )
-    app = routes()
+    app = build_app()
     app.state.services = services
     app.state.authenticator = services.authenticator
     app.state.tickets = services.tickets
@@ -85,7 +85,7 @@ def create_app(services: Services) -> Entrance:
     return Entrance(app, doorway)
 
 
-def routes() -> FastAPI:
+def build_app() -> FastAPI:
     """The routes and their OpenAPI document, without anything behind them."""
     app = FastAPI(
         title="c8s controller",
@@ -99,33 +99,33 @@ def routes() -> FastAPI:
     for router in ROUTERS:
         # Flat, not included: a request's route is then the route itself, in metrics and in the tests' walk of them.
         app.router.routes.extend(router.routes)
-    for error in ANSWERED:
+    for error in HANDLED_ERRORS:
         # One handler for requests and sockets; the framework's types know only one or the other.
-        app.add_exception_handler(error, cast(Any, _answer))
+        app.add_exception_handler(error, cast(Any, _handle_error))
     return app
 
 
-async def _answer(connection: HTTPConnection, error: Exception) -> Response | None:
+async def _handle_error(connection: HTTPConnection, error: Exception) -> Response | None:
     """The handler of everything foreseen, for requests and for sockets that aren't open yet."""
     problem = to_problem(error)
     if problem.slug == "method-not-allowed":
-        problem.headers = {"Allow": ", ".join(_methods(connection))}
+        problem.headers = {"Allow": ", ".join(_allowed_methods(connection))}
     request_id = connection.scope.get("state", {}).get("request_id")
     if problem.kind.status >= 500:
         cause = f"{type(error).__name__}: {error}"
         log.warning("answered with a problem", extra={"request": request_id, "problem": problem.slug, "cause": cause})
-    body = problems.encode(problem.document(request_id))
+    body = problems.encode_problem(problem.document(request_id))
     answer = Response(body, problem.kind.status, dict(problem.headers), media_type=problems.MEDIA_TYPE)
     if not isinstance(connection, WebSocket):
         return answer
     if connection.application_state is WebSocketState.CONNECTING:
         await connection.send_denial_response(answer)
     elif connection.application_state is WebSocketState.CONNECTED:
-        await connection.close(FAILED)
+        await connection.close(CLOSE_INTERNAL_ERROR)
     return None
 
 
-def _methods(connection: HTTPConnection) -> list[str]:
+def _allowed_methods(connection: HTTPConnection) -> list[str]:
     """What the path takes: one path is several routes, and each of them knows of itself only."""
     found = set()
     for route in connection.app.routes:
@@ -134,56 +134,60 @@ def _methods(connection: HTTPConnection) -> list[str]:
     return sorted(found)
 
 
-def to_problem(error: Exception) -> ApiProblem:
+def to_problem(error: Exception) -> ApiProblemError:
     """The problem that tells a caller about an error from below, without what only the log should hold."""
     match error:
-        case ApiProblem():
+        case ApiProblemError():
             return error
         case HTTPException():
-            problem = problems.of_status(error.status_code, _STATUS_WORDS.get(error.status_code, str(error.detail)))
+            problem = problems.problem_for_status(
+                error.status_code, _STATUS_DETAILS.get(error.status_code, str(error.detail))
+            )
             problem.headers = dict(error.headers or {})
             return problem
-        case InvalidToken():
+        case InvalidTokenError():
             return unauthenticated(str(error))
         case WebSocketRequestValidationError():
-            return problems.of_validation(error.errors())
-        case NotFound():
-            return ApiProblem("not-found", "what was asked for is not there (any more)")
-        case Conflict():
-            return ApiProblem("conflict", "someone else changed the object at the same time; look again and try again")
-        case Forbidden():
-            return ApiProblem(
+            return problems.problem_for_validation(error.errors())
+        case NotFoundError():
+            return ApiProblemError("not-found", "what was asked for is not there (any more)")
+        case ConflictError():
+            return ApiProblemError(
+                "conflict", "someone else changed the object at the same time; look again and try again"
+            )
+        case ForbiddenError():
+            return ApiProblemError(
                 "cluster-refused", "Kubernetes does not let the controller do this: its role lacks a right"
             )
-        case Unreachable():
+        case UnreachableError():
             detail = "the Kubernetes API can't be reached right now"
-            return ApiProblem("unavailable", detail, headers={"Retry-After": "1"})
+            return ApiProblemError("unavailable", detail, headers={"Retry-After": "1"})
         case KubeError():
-            return ApiProblem(
+            return ApiProblemError(
                 "cluster-refused", "the Kubernetes API refused the request; the controller's log says why"
             )
         case ObjectNotFoundError():
-            return ApiProblem("not-found", "what was asked for is not in the store (any more)")
+            return ApiProblemError("not-found", "what was asked for is not in the store (any more)")
         case BrokenArchiveError():
-            return ApiProblem("internal", "the archive can't be read; the controller's log says why")
-        case NoSuchLogError():
-            return ApiProblem("not-found", "there is no such log (yet)")
+            return ApiProblemError("internal", "the archive can't be read; the controller's log says why")
+        case LogNotFoundError():
+            return ApiProblemError("not-found", "there is no such log (yet)")
         case LogError():
-            return ApiProblem("internal", "the log can't be read; the controller's log says why")
+            return ApiProblemError("internal", "the log can't be read; the controller's log says why")
         case StoreFullError():
-            return ApiProblem("unavailable", "the object store is full; someone must make room")
+            return ApiProblemError("unavailable", "the object store is full; someone must make room")
         case StorageError():
             detail = "the object store can't be used right now"
-            return ApiProblem("unavailable", detail, headers={"Retry-After": "1"})
-    return ApiProblem("internal", "the controller failed on this request; its log says why")
+            return ApiProblemError("unavailable", detail, headers={"Retry-After": "1"})
+    return ApiProblemError("internal", "the controller failed on this request; its log says why")
 
 
-_STATUS_WORDS = {404: "there is no such path", 405: "this path does not take this method"}
-ANSWERED = (
-    ApiProblem,
+_STATUS_DETAILS = {404: "there is no such path", 405: "this path does not take this method"}
+HANDLED_ERRORS = (
+    ApiProblemError,
     BrokenArchiveError,
     HTTPException,
-    InvalidToken,
+    InvalidTokenError,
     KubeError,
     LogError,
     StorageError,

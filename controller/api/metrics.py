@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from controller.kube import Spread
+from controller.kube import Histogram
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -19,31 +19,31 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS",
 
 
 @dataclass(eq=False)
-class Meter:
+class ApiMetrics:
     """Counters of this process. What others count is read when asked for: name -> (what it is, label name, values)."""
 
     gauges: dict[str, tuple[str, str, Callable[[], Mapping[str, float]]]] = field(default_factory=dict)
     counters: dict[str, tuple[str, str, Callable[[], Mapping[str, float]]]] = field(default_factory=dict)
-    histograms: dict[str, tuple[str, str, Callable[[], Mapping[str, Spread]]]] = field(default_factory=dict)
+    histograms: dict[str, tuple[str, str, Callable[[], Mapping[str, Histogram]]]] = field(default_factory=dict)
     _requests: Counter[tuple[str, str, int]] = field(default_factory=Counter)
-    _times: dict[tuple[str, str], Spread] = field(default_factory=dict)
+    _times: dict[tuple[str, str], Histogram] = field(default_factory=dict)
     _subscribers: Counter[str] = field(default_factory=Counter)
     _bytes: Counter[str] = field(default_factory=Counter)
 
-    def observe(self, method: str, route: str, status: int, seconds: float) -> None:
+    def observe_request(self, method: str, route: str, status: int, seconds: float) -> None:
         """One request has been answered.
 
         `route` is the template, never the path: names of runs must not make series.
         """
         method = method if method in METHODS else "OTHER"
         self._requests[(method, route, status)] += 1
-        self._times.setdefault((method, route), Spread(BOUNDS)).add(seconds)
+        self._times.setdefault((method, route), Histogram(BOUNDS)).observe(seconds)
 
-    def subscribed(self, kind: str, change: int) -> None:
+    def change_subscribers(self, kind: str, change: int) -> None:
         """A reader of live `kind` (`runs`, `logs`) came (+1) or went (-1)."""
         self._subscribers[kind] += change
 
-    def sent(self, kind: str, size: int) -> None:
+    def add_sent_bytes(self, kind: str, size: int) -> None:
         """So many bytes of `kind` were given to readers."""
         self._bytes[kind] += size
 

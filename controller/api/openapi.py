@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from controller.api.auth.permissions import PATH_SHAPES, RULES, Rule
+from controller.api.auth.permissions import PATH_PATTERNS, PERMISSIONS, Permission
 from controller.api.http.problems import MEDIA_TYPE, TYPES, URN
 from controller.api.models.public import ProblemDocument
 
@@ -26,9 +26,9 @@ def text() -> str:
 @functools.cache
 def document() -> dict[str, Any]:
     """The whole document; built once, because it takes a while."""
-    from controller.api.app import routes
+    from controller.api.app import build_app
 
-    found = routes().openapi()
+    found = build_app().openapi()
     schemas = found.setdefault("components", {}).setdefault("schemas", {})
     _, problem_schemas = models_json_schema([(ProblemDocument, "serialization")], ref_template=REF)
     schemas.update(problem_schemas["$defs"])
@@ -42,7 +42,7 @@ def document() -> dict[str, Any]:
     found["paths"][f"{RUN_PATH}/steps/{{step}}/exec"] = {"get": _exec_socket()}
     for path in found["paths"].values():
         for operation in path.values():
-            _say_who_may(operation, RULES[operation["operationId"]])
+            _say_who_may(operation, PERMISSIONS[operation["operationId"]])
             _say_what_goes_over_the_wire(operation)
     # The framework's own shapes of errors: they are answered as problems.
     for name in ("HTTPValidationError", "ValidationError"):
@@ -50,7 +50,7 @@ def document() -> dict[str, Any]:
     return found
 
 
-def _say_who_may(operation: dict[str, Any], rule: Rule) -> None:
+def _say_who_may(operation: dict[str, Any], rule: Permission) -> None:
     operation["security"] = {
         "public": [],
         "link": [],
@@ -58,7 +58,7 @@ def _say_who_may(operation: dict[str, Any], rule: Rule) -> None:
     }.get(rule.kind, [{"bearer": []}])
     if operation["operationId"] in SOCKETS:
         operation["security"].append({"ticket": []})
-    needs = rule.sentence()
+    needs = rule.describe()
     said = operation.get("description", "").rstrip()
     operation["description"] = f"{said}\n\nNeeds: {needs}.".strip()
 
@@ -68,7 +68,7 @@ def _say_what_goes_over_the_wire(operation: dict[str, Any]) -> None:
     responses, name = operation["responses"], operation["operationId"]
     responses.pop("422", None)
     responses["default"] = _PROBLEM
-    for status in _statuses(RULES[name], operation):
+    for status in _statuses(PERMISSIONS[name], operation):
         responses.setdefault(str(status), _problem(status))
     if name in _UPLOADED:
         operation["requestBody"] = {"required": True, "content": {_UPLOADED[name]: {"schema": _BYTES}}}
@@ -80,11 +80,11 @@ def _say_what_goes_over_the_wire(operation: dict[str, Any]) -> None:
     if name == "ready":
         responses["503"] = {**responses["200"], "description": "Not ready"}
     for parameter in operation.get("parameters", ()):
-        if parameter["in"] == "path" and parameter["name"] in PATH_SHAPES:
-            parameter["schema"]["pattern"] = PATH_SHAPES[parameter["name"]].pattern
+        if parameter["in"] == "path" and parameter["name"] in PATH_PATTERNS:
+            parameter["schema"]["pattern"] = PATH_PATTERNS[parameter["name"]].pattern
 
 
-def _statuses(rule: Rule, operation: dict[str, Any]) -> list[int]:
+def _statuses(rule: Permission, operation: dict[str, Any]) -> list[int]:
     """The problems that every call with such a rule may answer, besides those of its own."""
     found = [400, 421, 500, 503]
     if rule.kind not in ("public", "link"):

@@ -13,36 +13,36 @@ class Readiness:
 
     _waiting: dict[str, str] = field(default_factory=dict)
     _ready: set[str] = field(default_factory=set)
-    _asked: dict[str, Callable[[], str | None]] = field(default_factory=dict)
+    _checks: dict[str, Callable[[], str | None]] = field(default_factory=dict)
 
-    def expect(self, part: str, why: str) -> None:
+    def set_waiting(self, component: str, reason: str) -> None:
         """The part isn't ready (any more); `why` is a sentence for people and names no secret."""
-        self._ready.discard(part)
-        self._waiting[part] = why
+        self._ready.discard(component)
+        self._waiting[component] = reason
 
-    def done(self, part: str) -> None:
+    def set_ready(self, component: str) -> None:
         """The part is ready."""
-        self._waiting.pop(part, None)
-        self._ready.add(part)
+        self._waiting.pop(component, None)
+        self._ready.add(component)
 
-    def ask(self, part: str, why_not: Callable[[], str | None]) -> None:
+    def add_check(self, component: str, why_not: Callable[[], str | None]) -> None:
         """The part is asked whenever someone wants to know."""
-        self._asked[part] = why_not
+        self._checks[component] = why_not
 
     def waiting(self) -> dict[str, str]:
         """What is not ready, and why."""
-        answers = {part: why_not() for part, why_not in self._asked.items()}
+        answers = {part: why_not() for part, why_not in self._checks.items()}
         return self._waiting | {part: why for part, why in answers.items() if why is not None}
 
     def document(self) -> dict[str, object]:
         """What `/readyz` answers."""
         waiting = self.waiting()
-        ready = (self._ready | set(self._asked)) - set(waiting)
+        ready = (self._ready | set(self._checks)) - set(waiting)
         listed = [{"part": part, "why": why} for part, why in sorted(waiting.items())]
         return {"ready": not waiting, "parts": sorted(ready), "waitingFor": listed}
 
-    def listed(self) -> list[dict[str, object]]:
+    def components(self) -> list[dict[str, object]]:
         """Every part with its state, by name."""
         waiting = self.waiting()
-        parts = self._ready | set(self._asked) | set(waiting)
+        parts = self._ready | set(self._checks) | set(waiting)
         return [{"name": part, "ready": part not in waiting, "message": waiting.get(part)} for part in sorted(parts)]

@@ -14,7 +14,7 @@ ATTEMPT_LABEL = "c8s.dev/attempt"
 Object = Mapping[str, Any]
 
 
-def run_view(run: Object, *, definition: bool) -> dict[str, Any]:
+def serialize_run(run: Object, *, definition: bool) -> dict[str, Any]:
     """A PipelineRun as a `Run`; `definition` says whether it carries its pipeline."""
     meta, spec = run["metadata"], run.get("spec") or {}
     pipeline = spec.get("pipeline") or {}
@@ -66,7 +66,7 @@ def pipeline_of(run: Object) -> str | None:
     return None if name is None else str(name)
 
 
-def pipeline_view(config: Object) -> dict[str, Any]:
+def serialize_pipeline(config: Object) -> dict[str, Any]:
     """A PipelineConfig as people write it: its name belongs to the definition."""
     meta = config["metadata"]
     return {
@@ -77,7 +77,7 @@ def pipeline_view(config: Object) -> dict[str, Any]:
     }
 
 
-def event_view(event: Object) -> dict[str, Any]:
+def serialize_event(event: Object) -> dict[str, Any]:
     """An Event, in either of the two ways in which Kubernetes' components fill it in."""
     series, about = event.get("series") or {}, event.get("involvedObject") or {}
     first = event.get("firstTimestamp") or event.get("eventTime") or event["metadata"].get("creationTimestamp")
@@ -92,7 +92,7 @@ def event_view(event: Object) -> dict[str, Any]:
     }
 
 
-def pod_view(pod: Object) -> dict[str, Any]:
+def serialize_pod(pod: Object) -> dict[str, Any]:
     """A step's pod."""
     labels, status = pod["metadata"].get("labels") or {}, pod.get("status") or {}
     return {
@@ -105,7 +105,7 @@ def pod_view(pod: Object) -> dict[str, Any]:
     }
 
 
-def quota_view(quota: Object) -> list[dict[str, Any]]:
+def serialize_quota(quota: Object) -> list[dict[str, Any]]:
     """Each limit of a ResourceQuota with what is used of it."""
     hard = (quota.get("status") or {}).get("hard") or (quota.get("spec") or {}).get("hard") or {}
     used = (quota.get("status") or {}).get("used") or {}

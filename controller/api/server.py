@@ -9,22 +9,22 @@ from typing import Any
 
 import uvicorn
 
-from controller.api.http.protocol import Connection, connection_limit
-from controller.api.streaming.watch_cache import History
+from controller.api.http.protocol import BoundedHttpProtocol, connection_limit
+from controller.api.streaming.watch_cache import WatchCache
 
-DRAIN_SECONDS = 3
-SOCKET_MESSAGE_LIMIT = 64 * 1024
+DRAIN_TIMEOUT = 3
+MAX_MESSAGE_BYTES = 64 * 1024
 
 log = logging.getLogger("c8s.api")
 
 
-TICK_SECONDS = 0.1
+TICK_INTERVAL = 0.1
 
 
 class _Server(uvicorn.Server):
     """Uvicorn without its signal handlers, which belong to the process, and with an end that needs no polling."""
 
-    def __init__(self, config: uvicorn.Config, stop: asyncio.Event, history: History) -> None:
+    def __init__(self, config: uvicorn.Config, stop: asyncio.Event, history: WatchCache) -> None:
         super().__init__(config)
         self._stop = stop
         self._history = history
@@ -35,7 +35,7 @@ class _Server(uvicorn.Server):
         while not await self.on_tick(counter):
             counter = (counter + 1) % 864_000
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stop.wait(), TICK_SECONDS)
+                await asyncio.wait_for(self._stop.wait(), TICK_INTERVAL)
             self.should_exit = self.should_exit or self._stop.is_set()
         log.info("the API stops: no new connections, live streams end")
         self._history.close()
@@ -45,12 +45,12 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve(app: Any, listener: socket.socket, history: History, stop: asyncio.Event) -> None:
+async def serve(app: Any, listener: socket.socket, watch_cache: WatchCache, stop: asyncio.Event) -> None:
     """Serves until `stop` is set, then ends live streams, lets calls under way finish and returns within seconds."""
-    Connection.limit = connection_limit()
+    BoundedHttpProtocol.max_connections = connection_limit()
     config = uvicorn.Config(
         app,
-        http=Connection,
+        http=BoundedHttpProtocol,
         ws="websockets-sansio",
         lifespan="off",
         log_config=None,
@@ -58,8 +58,8 @@ async def serve(app: Any, listener: socket.socket, history: History, stop: async
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=75,
-        timeout_graceful_shutdown=DRAIN_SECONDS,
-        ws_max_size=SOCKET_MESSAGE_LIMIT,
+        timeout_graceful_shutdown=DRAIN_TIMEOUT,
+        ws_max_size=MAX_MESSAGE_BYTES,
         ws_max_queue=4,
         ws_per_message_deflate=False,
         ws_ping_interval=20.0,
@@ -70,7 +70,7 @@ async def serve(app: Any, listener: socket.socket, history: History, stop: async
     # what they accept, say nothing (0). With it on, an answer's body waits 40 ms for the acknowledgement of
     # its head.
     listener = socket.socket(listener.family, listener.type, socket.IPPROTO_TCP, fileno=listener.detach())
-    server = _Server(config, stop, history)
+    server = _Server(config, stop, watch_cache)
     try:
         await server.serve(sockets=[listener])
     finally:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from starlette.requests import HTTPConnection
 
 from controller.api.auth.authenticator import Authenticator, Tickets
-from controller.api.metrics import Meter
+from controller.api.metrics import ApiMetrics
 from controller.api.readiness import Readiness
-from controller.api.streaming.log_frames import Encoder
-from controller.api.streaming.watch_cache import History
+from controller.api.streaming.log_frames import LineEncoder
+from controller.api.streaming.watch_cache import WatchCache
 
 if TYPE_CHECKING:
     from controller.kube import KubeClient
@@ -67,42 +67,42 @@ class Capability(Protocol):
 
 
 @dataclass
-class Turn:
+class KeyedLock:
     """The queue of requests that want the same thing: the next number, or the run of one Idempotency-Key."""
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    wanted_by: int = 0
+    waiters: int = 0
 
 
 @dataclass
-class Services:
+class AppState:
     """Everything a route may use. `capability` gives what an agent's token stands for, None for an invalid one."""
 
     client: "KubeClient"
     runs: RunCache
-    history: History
+    watch_cache: WatchCache
     logs: "LogReader"
     store: "ObjectStore"
     authenticator: Authenticator
     tickets: Tickets
     settings: ApiSettings
     readiness: Readiness
-    meter: Meter
+    metrics: ApiMetrics
     capability: Callable[[str], "Capability | None"]
     kubernetes_version: Callable[[], Awaitable[str | None]]
-    encoder: Encoder = field(default_factory=Encoder)
+    encoder: LineEncoder = field(default_factory=LineEncoder)
     wall_clock: Callable[[], float] = time.time
-    new_id: Callable[[], str] = field(default=lambda: token_hex(8))
-    turns: dict[tuple[str, str], Turn] = field(default_factory=dict)
+    new_request_id: Callable[[], str] = field(default=lambda: token_hex(8))
+    locks: dict[tuple[str, str], KeyedLock] = field(default_factory=dict)
 
-    async def link(self, method: Literal["GET", "PUT"], key: str, *, outside: bool = False) -> str:
+    async def signed_url(self, method: Literal["GET", "PUT"], key: str, *, external: bool = False) -> str:
         """A short-lived link to an object; `outside`: for a person, not for a pod."""
         lifetime = timedelta(seconds=self.settings.link_seconds)
-        return await self.store.presign(key, method, lifetime, outside=outside)
+        return await self.store.presign(key, method, lifetime, external=external)
 
 
-def services_of(connection: HTTPConnection) -> Services:
+def get_state(connection: HTTPConnection) -> AppState:
     """The services of the app that serves this request."""
     found = connection.app.state.services
-    assert isinstance(found, Services)
+    assert isinstance(found, AppState)
     return found

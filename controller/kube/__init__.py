@@ -6,20 +6,20 @@ reads of an object, it reads from dictionaries.
 
 from controller.kube.client import KubeClient, WatchEvent
 from controller.kube.errors import (
-    AlreadyExists,
+    AlreadyExistsError,
     ApiError,
-    Conflict,
-    Forbidden,
-    Gone,
+    ConflictError,
+    ForbiddenError,
+    GoneError,
     KubeconfigError,
     KubeError,
-    NotFound,
-    Unauthorized,
-    Unreachable,
+    NotFoundError,
+    UnauthorizedError,
+    UnreachableError,
 )
 from controller.kube.informer import Informer
 from controller.kube.kubeconfig import connect
-from controller.kube.leader_election import ElectionTimes, Elector
+from controller.kube.leader_election import LeaderElector, LeaseTimings
 from controller.kube.resources import (
     CONFIG_MAPS,
     EVENTS,
@@ -37,7 +37,7 @@ from controller.kube.resources import (
     Resource,
 )
 from controller.kube.workqueue import WorkQueue
-from controller.kube.workqueue_metrics import Spread
+from controller.kube.workqueue_metrics import Histogram
 
 __all__ = [
     "CONFIG_MAPS",
@@ -53,22 +53,22 @@ __all__ = [
     "SECRETS",
     "SUBJECT_ACCESS_REVIEWS",
     "TOKEN_REVIEWS",
-    "AlreadyExists",
+    "AlreadyExistsError",
     "ApiError",
-    "Conflict",
-    "ElectionTimes",
-    "Elector",
-    "Forbidden",
-    "Gone",
+    "ConflictError",
+    "ForbiddenError",
+    "GoneError",
+    "Histogram",
     "Informer",
     "KubeClient",
     "KubeError",
     "KubeconfigError",
-    "NotFound",
+    "LeaderElector",
+    "LeaseTimings",
+    "NotFoundError",
     "Resource",
-    "Spread",
-    "Unauthorized",
-    "Unreachable",
+    "UnauthorizedError",
+    "UnreachableError",
     "WatchEvent",
     "WorkQueue",
     "connect",

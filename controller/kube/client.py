@@ -13,7 +13,7 @@ from typing import Any, Literal, Self
 
 import aiohttp
 
-from controller.kube.errors import KubeError, Unreachable, from_status
+from controller.kube.errors import KubeError, UnreachableError, error_from_response
 from controller.kube.resources import PODS, SERVICE_ACCOUNTS, Resource
 
 Json = dict[str, Any]
@@ -27,11 +27,11 @@ _PATCH_TYPES = {
     "strategic": "application/strategic-merge-patch+json",
     "apply": "application/apply-patch+yaml",
 }
-_OWNER = {"fieldManager": "c8s", "force": "true"}
-_PAGE = 500
+_APPLY_QUERY = {"fieldManager": "c8s", "force": "true"}
+_PAGE_SIZE = 500
 _CLOSE_TIMEOUT = 5.0
-_MESSAGE_LIMIT = 4 * 1024 * 1024
-_TOKEN_REQUEST = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest"}
+_MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+_TOKEN_REQUEST_META = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,29 +43,29 @@ class WatchEvent:
 
 
 @dataclass(frozen=True)
-class Server:
+class ConnectionConfig:
     """Where the API is and how to be let in. `token` gives the bearer token of the moment, None for none."""
 
     url: str
     token: Callable[[], str | None]
     tls: ssl.SSLContext | None = None
     namespace: str = "default"
-    name: str | None = None
+    tls_server_name: str | None = None
     """The name in the server's certificate, if it is another than in the URL."""
-    proxy: str | None = None
+    proxy_url: str | None = None
 
 
 class KubeClient:
     """A Kubernetes API. Use it as an async context manager."""
 
-    def __init__(self, server: Server) -> None:
-        self._server = server
-        self._url = server.url.rstrip("/")
-        self._open: aiohttp.ClientSession | None = None
+    def __init__(self, config: ConnectionConfig) -> None:
+        self._config = config
+        self._url = config.url.rstrip("/")
+        self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        connector = aiohttp.TCPConnector(limit=0, ssl=self._server.tls or True, keepalive_timeout=60)
-        self._open = aiohttp.ClientSession(
+        connector = aiohttp.TCPConnector(limit=0, ssl=self._config.tls or True, keepalive_timeout=60)
+        self._session = aiohttp.ClientSession(
             connector=connector,
             timeout=aiohttp.ClientTimeout(total=_TIMEOUT, sock_connect=_CONNECT_TIMEOUT),
             auto_decompress=True,
@@ -75,9 +75,9 @@ class KubeClient:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._open is not None:
-            await self._open.close()
-            self._open = None
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
 
     # -- verbs
 
@@ -96,7 +96,7 @@ class KubeClient:
         field_selector: str = "",
     ) -> Json:
         """The whole list, read page by page: `{"items": […], "metadata": {"resourceVersion": …}}`."""
-        query = _selectors(label_selector, field_selector) | {"limit": str(_PAGE)}
+        query = _selector_query(label_selector, field_selector) | {"limit": str(_PAGE_SIZE)}
         path = resource.path(namespace)
         items: list[Json] = []
         while True:
@@ -111,7 +111,7 @@ class KubeClient:
         self, resource: Resource, obj: Json, namespace: str | None = None, *, timeout: float | None = None
     ) -> Json:
         """A new object, or the answer to a review. Raises AlreadyExists, …"""
-        return await self._call("POST", resource.path(namespace), body=_typed(resource, obj), timeout=timeout)
+        return await self._call("POST", resource.path(namespace), body=_with_type_meta(resource, obj), timeout=timeout)
 
     async def update(
         self, resource: Resource, obj: Json, *, subresource: str | None = None, timeout: float | None = None
@@ -119,7 +119,7 @@ class KubeClient:
         """Replace an object, found by its own metadata. Raises Conflict when its resourceVersion is old."""
         metadata = obj["metadata"]
         path = resource.path(metadata.get("namespace"), metadata["name"], subresource)
-        return await self._call("PUT", path, body=_typed(resource, obj), timeout=timeout)
+        return await self._call("PUT", path, body=_with_type_meta(resource, obj), timeout=timeout)
 
     async def patch(
         self,
@@ -132,7 +132,7 @@ class KubeClient:
         patch_type: PatchType = "merge",
     ) -> Json:
         path = resource.path(namespace, name, subresource)
-        query = _OWNER if patch_type == "apply" else None
+        query = _APPLY_QUERY if patch_type == "apply" else None
         return await self._call("PATCH", path, query=query, body=patch, content_type=_PATCH_TYPES[patch_type])
 
     async def delete(
@@ -143,19 +143,21 @@ class KubeClient:
         namespace: str | None = None,
         propagation: Literal["Background", "Foreground", "Orphan"] = "Background",
         uid: str | None = None,
-        version: str | None = None,
+        resource_version: str | None = None,
     ) -> Json:
         """Remove an object; with `uid` only if it is still that one, with `version` only if it is unchanged."""
         options: Json = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": propagation}
-        conditions = {"uid": uid, "resourceVersion": version}
+        conditions = {"uid": uid, "resourceVersion": resource_version}
         if given := {name: value for name, value in conditions.items() if value is not None}:
             options["preconditions"] = given
         return await self._call("DELETE", resource.path(namespace, name), body=options)
 
-    async def request_token(self, account: str, namespace: str, *, seconds: int) -> Json:
+    async def request_token(self, account: str, namespace: str, *, expiration_seconds: int) -> Json:
         """A token of a service account, as a TokenRequest's status: `token`, `expirationTimestamp`."""
         path = SERVICE_ACCOUNTS.path(namespace, account, "token")
-        answer = await self._call("POST", path, body={"spec": {"expirationSeconds": seconds}} | _TOKEN_REQUEST)
+        answer = await self._call(
+            "POST", path, body={"spec": {"expirationSeconds": expiration_seconds}} | _TOKEN_REQUEST_META
+        )
         return dict(answer["status"])
 
     async def version(self) -> Json:
@@ -172,9 +174,9 @@ class KubeClient:
         resource_version: str,
         label_selector: str = "",
         field_selector: str = "",
-        seconds: int = 300,
-        silence: float | None = None,
-        opened: Callable[[], None] = lambda: None,
+        timeout_seconds: int = 300,
+        read_timeout: float | None = None,
+        on_open: Callable[[], None] = lambda: None,
     ) -> AsyncGenerator[WatchEvent, None]:
         """The changes after a resourceVersion, until the server ends the stream.
 
@@ -186,21 +188,23 @@ class KubeClient:
         Raises:
             Gone: the version is too old, told at once or as an ERROR event. Unreachable, ApiError.
         """
-        query = _selectors(label_selector, field_selector) | {
+        query = _selector_query(label_selector, field_selector) | {
             "watch": "true",
             "allowWatchBookmarks": "true",
             "resourceVersion": resource_version,
-            "timeoutSeconds": str(seconds),
+            "timeoutSeconds": str(timeout_seconds),
         }
         path = resource.path(namespace)
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT, sock_read=silence or seconds + 15)
+        timeout = aiohttp.ClientTimeout(
+            total=None, sock_connect=_CONNECT_TIMEOUT, sock_read=read_timeout or timeout_seconds + 15
+        )
         async with self._request("GET", path, query=query, timeout=timeout) as response:
-            opened()
-            async for line in _lines(_chunks(response, f"GET {path}")):
-                event = _decoded(line, f"GET {path}")
+            on_open()
+            async for line in _iter_lines(_iter_chunks(response, f"GET {path}")):
+                event = _decode_object(line, f"GET {path}")
                 if event["type"] == "ERROR":
                     status = event["object"]
-                    raise from_status(int(status.get("code", 500)), status, f"watch {resource.plural}")
+                    raise error_from_response(int(status.get("code", 500)), status, f"watch {resource.plural}")
                 yield WatchEvent(event["type"], event["object"])
 
     async def stream_log(
@@ -212,44 +216,44 @@ class KubeClient:
         follow: bool = True,
         since_time: str | None = None,
         timestamps: bool = True,
-        silence: float | None = None,
+        read_timeout: float | None = None,
     ) -> AsyncGenerator[bytes, None]:
         """A container's log in chunks as they come. Raises NotFound, ApiError (400 while it is not started), …"""
-        query = {"container": container, "follow": _text(follow), "timestamps": _text(timestamps)}
+        query = {"container": container, "follow": _bool_query(follow), "timestamps": _bool_query(timestamps)}
         if since_time is not None:
             query["sinceTime"] = since_time
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT, sock_read=silence)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT, sock_read=read_timeout)
         path = PODS.path(namespace, pod, "log")
         async with self._request("GET", path, query=query, timeout=timeout) as response:
-            async for chunk in _chunks(response, f"GET {path}"):
+            async for chunk in _iter_chunks(response, f"GET {path}"):
                 yield chunk
 
     @asynccontextmanager
-    async def socket(
+    async def websocket(
         self, path: str, query: Sequence[tuple[str, str]], *, protocols: Sequence[str], heartbeat: float
     ) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
         """A WebSocket to a subresource. Raises what the server answers instead; Unreachable without an answer."""
-        if self._open is None:
+        if self._session is None:
             raise KubeError("the client is used outside its `async with`")
         what = f"GET {path}"
         try:
-            opening = self._open.ws_connect(
+            opening = self._session.ws_connect(
                 self._url + path,
                 params=query,
                 headers=self._headers(),
                 protocols=protocols,
                 heartbeat=heartbeat,
-                max_msg_size=_MESSAGE_LIMIT,
+                max_msg_size=_MAX_MESSAGE_BYTES,
                 timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSE_TIMEOUT),
-                server_hostname=self._server.name,
-                proxy=self._server.proxy,
+                server_hostname=self._config.tls_server_name,
+                proxy=self._config.proxy_url,
             )
             socket = await asyncio.wait_for(opening, _TIMEOUT)
         except aiohttp.WSServerHandshakeError as error:
             # The library keeps the status of a refusal and not its words.
-            raise from_status(error.status, {}, what) from error
+            raise error_from_response(error.status, {}, what) from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Unreachable(f"{what}: no answer from {self._url}: {_words(error)}") from error
+            raise UnreachableError(f"{what}: no answer from {self._url}: {_describe(error)}") from error
         async with socket:
             yield socket
 
@@ -272,11 +276,11 @@ class KubeClient:
             try:
                 data = await response.read()
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                raise Unreachable(f"{method} {path}: the answer broke off: {_words(error)}") from error
-        return _decoded(data, f"{method} {path}")
+                raise UnreachableError(f"{method} {path}: the answer broke off: {_describe(error)}") from error
+        return _decode_object(data, f"{method} {path}")
 
     def _headers(self) -> dict[str, str]:
-        token = self._server.token()
+        token = self._config.token()
         return {"Accept": "application/json"} | ({"Authorization": f"Bearer {token}"} if token is not None else {})
 
     @asynccontextmanager
@@ -290,7 +294,7 @@ class KubeClient:
         body: Any = None,
         content_type: str = "application/json",
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        if self._open is None:
+        if self._session is None:
             raise KubeError("the client is used outside its `async with`")
         headers = self._headers()
         data = None
@@ -299,36 +303,36 @@ class KubeClient:
             headers["Content-Type"] = content_type
         what = f"{method} {path}"
         try:
-            response = await self._open.request(
+            response = await self._session.request(
                 method,
                 self._url + path,
                 params=query,
                 data=data,
                 headers=headers,
                 timeout=timeout,
-                server_hostname=self._server.name,
-                proxy=self._server.proxy,
+                server_hostname=self._config.tls_server_name,
+                proxy=self._config.proxy_url,
             )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Unreachable(f"{what}: no answer from {self._url}: {_words(error)}") from error
+            raise UnreachableError(f"{what}: no answer from {self._url}: {_describe(error)}") from error
         async with response:
             if response.status >= 400:
-                raise from_status(response.status, await _error_body(response), what)
+                raise error_from_response(response.status, await _read_error_body(response), what)
             yield response
 
 
-def _decoded(data: bytes, what: str) -> Json:
+def _decode_object(data: bytes, operation: str) -> Json:
     """An object that was sent. What stands between us and the API may answer in its own words."""
     try:
         answer = json.loads(data)
     except ValueError as error:
-        raise Unreachable(f"{what}: the answer is not JSON: {data[:100]!r}") from error
+        raise UnreachableError(f"{operation}: the answer is not JSON: {data[:100]!r}") from error
     if not isinstance(answer, dict):
-        raise Unreachable(f"{what}: the answer is no object: {data[:100]!r}")
+        raise UnreachableError(f"{operation}: the answer is no object: {data[:100]!r}")
     return answer
 
 
-async def _error_body(response: aiohttp.ClientResponse) -> object:
+async def _read_error_body(response: aiohttp.ClientResponse) -> object:
     try:
         text = await response.text(errors="replace")
     except (aiohttp.ClientError, TimeoutError):
@@ -339,15 +343,15 @@ async def _error_body(response: aiohttp.ClientResponse) -> object:
         return text
 
 
-async def _chunks(response: aiohttp.ClientResponse, what: str) -> AsyncGenerator[bytes, None]:
+async def _iter_chunks(response: aiohttp.ClientResponse, operation: str) -> AsyncGenerator[bytes, None]:
     try:
         async for chunk in response.content.iter_any():
             yield chunk
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise Unreachable(f"{what}: the stream broke off: {_words(error)}") from error
+        raise UnreachableError(f"{operation}: the stream broke off: {_describe(error)}") from error
 
 
-async def _lines(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+async def _iter_lines(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
     """Whole lines of any length: an object may be larger than a stream reader's limit."""
     parts: list[bytes] = []
     async for chunk in chunks:
@@ -362,19 +366,19 @@ async def _lines(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
             parts.append(rest)
 
 
-def _typed(resource: Resource, obj: Json) -> Json:
+def _with_type_meta(resource: Resource, obj: Json) -> Json:
     return {"apiVersion": resource.api_version, "kind": resource.kind, **obj}
 
 
-def _selectors(labels: str, fields: str) -> dict[str, str]:
+def _selector_query(labels: str, fields: str) -> dict[str, str]:
     return {k: v for k, v in (("labelSelector", labels), ("fieldSelector", fields)) if v}
 
 
-def _text(flag: bool) -> str:
+def _bool_query(flag: bool) -> str:
     return "true" if flag else "false"
 
 
-def _words(error: BaseException) -> str:
+def _describe(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 

@@ -14,7 +14,7 @@ class KubeconfigError(KubeError):
     """The kubeconfig can't be used; the message names the file and what is missing in it."""
 
 
-class Unreachable(KubeError):  # noqa: N818 - named for what happened
+class UnreachableError(KubeError):
     """No answer: refused, broken off, or too late."""
 
 
@@ -33,39 +33,44 @@ class ApiError(KubeError):
         self.status, self.reason, self.details = status, reason, dict(details or {})
 
 
-class NotFound(ApiError):  # noqa: N818
+class NotFoundError(ApiError):
     """404"""
 
 
-class AlreadyExists(ApiError):  # noqa: N818
+class AlreadyExistsError(ApiError):
     """409 at a creation."""
 
 
-class Conflict(ApiError):  # noqa: N818
+class ConflictError(ApiError):
     """409 at a change: somebody else changed the object first."""
 
 
-class Gone(ApiError):  # noqa: N818
+class GoneError(ApiError):
     """410: the resourceVersion is too old; list again."""
 
 
-class Forbidden(ApiError):  # noqa: N818
+class ForbiddenError(ApiError):
     """403"""
 
 
-class Unauthorized(ApiError):  # noqa: N818
+class UnauthorizedError(ApiError):
     """401"""
 
 
-_BY_STATUS: dict[int, type[ApiError]] = {401: Unauthorized, 403: Forbidden, 404: NotFound, 410: Gone}
+_ERRORS_BY_STATUS: dict[int, type[ApiError]] = {
+    401: UnauthorizedError,
+    403: ForbiddenError,
+    404: NotFoundError,
+    410: GoneError,
+}
 
 
-def from_status(status: int, body: object, what: str) -> ApiError:
+def error_from_response(status: int, body: object, operation: str) -> ApiError:
     """The error for an answer. `what` says which call was made."""
     document = body if isinstance(body, dict) else {}
     reason = str(document.get("reason") or "")
     message = str(document.get("message") or body or f"HTTP {status}")[:2000]
-    kind = _BY_STATUS.get(status, ApiError)
+    kind = _ERRORS_BY_STATUS.get(status, ApiError)
     if status == 409:
-        kind = AlreadyExists if reason == "AlreadyExists" else Conflict
-    return kind(f"{what}: {message}", status=status, reason=reason, details=document.get("details"))
+        kind = AlreadyExistsError if reason == "AlreadyExists" else ConflictError
+    return kind(f"{operation}: {message}", status=status, reason=reason, details=document.get("details"))

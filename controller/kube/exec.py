@@ -15,19 +15,19 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
-from controller.kube.errors import Unreachable
+from controller.kube.errors import UnreachableError
 from controller.kube.resources import PODS
 
 if TYPE_CHECKING:
     from controller.kube.client import KubeClient
 
-STDIN, STDOUT, STDERR, VERDICT, RESIZE, CLOSE = 0, 1, 2, 3, 4, 255
+STDIN, STDOUT, STDERR, ERROR, RESIZE, CLOSE = 0, 1, 2, 3, 4, 255
 V5, V4 = "v5.channel.k8s.io", "v4.channel.k8s.io"
 HEARTBEAT_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Output:
+class ExecOutput:
     """Bytes of the command; `channel` is STDOUT or STDERR. A terminal has only the first."""
 
     channel: int
@@ -35,7 +35,7 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
-class Exit:
+class ExitStatus:
     """How it ended: the exit code, or None and the reason when the command could not be run."""
 
     code: int | None
@@ -50,7 +50,7 @@ class ExecStream:
         self._what = what
 
     @property
-    def can_end_input(self) -> bool:
+    def can_close_stdin(self) -> bool:
         """Whether the server can be told that stdin has ended."""
         return self._socket.protocol == V5
 
@@ -62,31 +62,31 @@ class ExecStream:
         """The terminal's size."""
         await self._send(RESIZE, json.dumps({"Width": columns, "Height": rows}).encode())
 
-    async def end_input(self) -> None:
+    async def close_stdin(self) -> None:
         """Closes stdin; nothing happens where the server can't be told."""
-        if self.can_end_input:
+        if self.can_close_stdin:
             await self._send(CLOSE, bytes([STDIN]))
 
-    async def output(self) -> AsyncGenerator[Output | Exit, None]:
+    async def output(self) -> AsyncGenerator[ExecOutput | ExitStatus, None]:
         """What it writes, then one Exit. Raises Unreachable when the connection ends without one."""
         async for message in self._socket:
             if message.type is not aiohttp.WSMsgType.BINARY or not message.data:
                 continue
             channel, data = message.data[0], message.data[1:]
-            if channel == VERDICT:
-                yield exit_of(data)
+            if channel == ERROR:
+                yield parse_exit_status(data)
                 return
             # An empty one says only that the connection is there.
             if channel in (STDOUT, STDERR) and data:
-                yield Output(channel, data)
+                yield ExecOutput(channel, data)
         cause = self._socket.exception()
-        raise Unreachable(f"{self._what}: the connection ended before the command{f': {cause}' if cause else ''}")
+        raise UnreachableError(f"{self._what}: the connection ended before the command{f': {cause}' if cause else ''}")
 
     async def _send(self, channel: int, data: bytes) -> None:
         try:
             await self._socket.send_bytes(bytes([channel]) + data)
         except (aiohttp.ClientError, OSError) as error:
-            raise Unreachable(f"{self._what}: the connection broke off: {error}") from error
+            raise UnreachableError(f"{self._what}: the connection broke off: {error}") from error
 
 
 @asynccontextmanager
@@ -105,24 +105,24 @@ async def execute(
     flags = {"stdin": stdin, "stdout": True, "stderr": not tty, "tty": tty}
     query = [("container", container), *((name, str(value).lower()) for name, value in flags.items())]
     query += [("command", word) for word in command]
-    async with client.socket(path, query, protocols=(V5, V4), heartbeat=HEARTBEAT_SECONDS) as socket:
+    async with client.websocket(path, query, protocols=(V5, V4), heartbeat=HEARTBEAT_SECONDS) as socket:
         yield ExecStream(socket, f"exec in {namespace}/{pod}")
 
 
-def exit_of(data: bytes) -> Exit:
+def parse_exit_status(data: bytes) -> ExitStatus:
     """The Status that ends a command: Success, NonZeroExitCode with its code, or why it could not be run."""
     try:
         status = json.loads(data)
     except ValueError:
         status = None
     if not isinstance(status, Mapping):
-        return Exit(None, "the server's verdict can't be read")
+        return ExitStatus(None, "the server's verdict can't be read")
     if status.get("status") == "Success":
-        return Exit(0)
+        return ExitStatus(0)
     message = str(status.get("message") or "the command could not be run")
     if status.get("reason") == "NonZeroExitCode":
-        return Exit(_exit_code(status), message)
-    return Exit(None, message)
+        return ExitStatus(_exit_code(status), message)
+    return ExitStatus(None, message)
 
 
 def _exit_code(status: Mapping[str, Any]) -> int | None:

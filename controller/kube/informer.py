@@ -11,21 +11,21 @@ from contextlib import aclosing
 from typing import Any
 
 from controller.kube.client import KubeClient, WatchEvent, sleep
-from controller.kube.errors import Gone, KubeError
+from controller.kube.errors import GoneError, KubeError
 from controller.kube.resources import Resource
 
 Json = dict[str, Any]
-Key = tuple[str, str]
-Handler = Callable[[str, Json | None, Json | None], None]
+ObjectKey = tuple[str, str]
+EventHandler = Callable[[str, Json | None, Json | None], None]
 _log = logging.getLogger(__name__)
 
-_FIRST_BACKOFF, _LONGEST_BACKOFF = 0.05, 10.0
+_INITIAL_BACKOFF, _MAX_BACKOFF = 0.05, 10.0
 _WATCH_SECONDS = 300
 # A watch that held for so long shows that the server is well.
-_LONG_ENOUGH = 30.0
+_HEALTHY_WATCH_SECONDS = 30.0
 
 
-def key_of(obj: Json) -> Key:
+def object_key(obj: Json) -> ObjectKey:
     """(namespace, name); the namespace is empty at cluster scope."""
     return obj["metadata"].get("namespace", ""), obj["metadata"]["name"]
 
@@ -57,26 +57,26 @@ class Informer:
         self._client = client
         self._resource = resource
         self._namespace = namespace
-        self._selector = label_selector
-        self._fields = field_selector
+        self._label_selector = label_selector
+        self._field_selector = field_selector
         self._pause = pause
         self._jitter = jitter
         self._clock = clock
-        self._objects: dict[Key, Json] = {}
-        self._handlers: list[Handler] = []
-        self._listed: list[Callable[[str], None]] = []
+        self._objects: dict[ObjectKey, Json] = {}
+        self._handlers: list[EventHandler] = []
+        self._sync_handlers: list[Callable[[str], None]] = []
         self._synced = asyncio.Event()
         self._version = ""
         """Up to where the cache follows the server; empty for a list."""
         self.healthy = False
         """Whether the last list or watch worked."""
 
-    def on_change(self, handler: Handler) -> None:
+    def on_change(self, handler: EventHandler) -> None:
         self._handlers.append(handler)
 
-    def on_listed(self, handler: Callable[[str], None]) -> None:
+    def on_sync(self, handler: Callable[[str], None]) -> None:
         """Call `handler` with the resourceVersion after each whole list: changes before it may have been missed."""
-        self._listed.append(handler)
+        self._sync_handlers.append(handler)
 
     def get(self, namespace: str, name: str) -> Json | None:
         return self._objects.get((namespace, name))
@@ -87,30 +87,30 @@ class Informer:
             if namespace is None or found == namespace:
                 yield obj
 
-    async def synced(self) -> None:
+    async def wait_for_sync(self) -> None:
         """Return once the first list is in the cache."""
         await self._synced.wait()
 
     async def run(self) -> None:
         """Follow the resource until cancelled."""
-        backoff = _FIRST_BACKOFF
+        backoff = _INITIAL_BACKOFF
         while True:
             begun, before = self._clock(), self._version
             try:
                 if not self._version:
                     self._version = await self._list()
                 await self._watch()
-            except Gone:
+            except GoneError:
                 self._version = ""
             except KubeError as error:
                 self.healthy = False
                 _log.warning("%s: %s; trying again", self._resource.plural, error)
             # What broke off after it had told something is worth asking again soon: the changes go on.
-            if self._clock() - begun >= _LONG_ENOUGH or (before and self._version not in ("", before)):
-                backoff = _FIRST_BACKOFF
+            if self._clock() - begun >= _HEALTHY_WATCH_SECONDS or (before and self._version not in ("", before)):
+                backoff = _INITIAL_BACKOFF
             # Also after a watch that just ended: a server that ends them at once must not be asked without a break.
             await self._pause(backoff * (0.5 + self._jitter()))
-            backoff = min(backoff * 2, _LONGEST_BACKOFF)
+            backoff = min(backoff * 2, _MAX_BACKOFF)
 
     async def _watch(self) -> None:
         """Take in what changes until the server ends the watch."""
@@ -118,57 +118,57 @@ class Informer:
             self._resource,
             self._namespace,
             resource_version=self._version,
-            label_selector=self._selector,
-            field_selector=self._fields,
-            seconds=_WATCH_SECONDS,
-            opened=self._now_healthy,
+            label_selector=self._label_selector,
+            field_selector=self._field_selector,
+            timeout_seconds=_WATCH_SECONDS,
+            on_open=self._mark_healthy,
         )
         async with aclosing(events):
             async for event in events:
-                self._take(event)
+                self._handle_event(event)
                 self._version = str(event.object["metadata"]["resourceVersion"])
 
-    def _now_healthy(self) -> None:
+    def _mark_healthy(self) -> None:
         self.healthy = True
 
     async def _list(self) -> str:
         answer = await self._client.list(
-            self._resource, self._namespace, label_selector=self._selector, field_selector=self._fields
+            self._resource, self._namespace, label_selector=self._label_selector, field_selector=self._field_selector
         )
-        fresh = {key_of(obj): obj for obj in answer["items"]}
+        fresh = {object_key(obj): obj for obj in answer["items"]}
         for key in [key for key in self._objects if key not in fresh]:
-            self._tell("DELETED", self._objects.pop(key), None)
+            self._notify("DELETED", self._objects.pop(key), None)
         for key, obj in fresh.items():
-            self._put(key, obj)
+            self._store(key, obj)
         version = str(answer["metadata"]["resourceVersion"])
         self.healthy = True
-        for listed in self._listed:
+        for listed in self._sync_handlers:
             listed(version)
         self._synced.set()
         return version
 
-    def _take(self, event: WatchEvent) -> None:
+    def _handle_event(self, event: WatchEvent) -> None:
         if event.type == "BOOKMARK":
             return
-        key = key_of(event.object)
+        key = object_key(event.object)
         if event.type == "DELETED":
             # Told with the last state that the server knew, which the cache may not have seen.
             self._objects.pop(key, None)
-            self._tell("DELETED", event.object, None)
+            self._notify("DELETED", event.object, None)
         else:
-            self._put(key, event.object)
+            self._store(key, event.object)
 
-    def _put(self, key: Key, obj: Json) -> None:
+    def _store(self, key: ObjectKey, obj: Json) -> None:
         old = self._objects.get(key)
         if old is not None and old["metadata"]["resourceVersion"] == obj["metadata"]["resourceVersion"]:
             return
         self._objects[key] = obj
         if old is not None and old["metadata"].get("uid") != obj["metadata"].get("uid"):
             # Deleted and made again while nobody looked: another object, whatever its name.
-            self._tell("DELETED", old, None)
+            self._notify("DELETED", old, None)
             old = None
-        self._tell("MODIFIED" if old else "ADDED", old, obj)
+        self._notify("MODIFIED" if old else "ADDED", old, obj)
 
-    def _tell(self, kind: str, old: Json | None, new: Json | None) -> None:
+    def _notify(self, kind: str, old: Json | None, new: Json | None) -> None:
         for handler in self._handlers:
             handler(kind, old, new)

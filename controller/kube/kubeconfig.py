@@ -17,12 +17,19 @@ from typing import Any
 
 import yaml
 
-from controller.kube.client import KubeClient, Server
+from controller.kube.client import ConnectionConfig, KubeClient
 from controller.kube.errors import KubeconfigError
 
 Json = dict[str, Any]
 
-_SIMPLE_USER = {"token", "tokenFile", "client-certificate", "client-certificate-data", "client-key", "client-key-data"}
+_SUPPORTED_USER_FIELDS = {
+    "token",
+    "tokenFile",
+    "client-certificate",
+    "client-certificate-data",
+    "client-key",
+    "client-key-data",
+}
 
 
 def connect(kubeconfig: Path | None, context: str | None = None) -> KubeClient:
@@ -34,7 +41,7 @@ def connect(kubeconfig: Path | None, context: str | None = None) -> KubeClient:
     return KubeClient(_in_cluster() if kubeconfig is None else _from_file(kubeconfig, context))
 
 
-def _from_file(path: Path, context: str | None) -> Server:
+def _from_file(path: Path, context: str | None) -> ConnectionConfig:
     try:
         config = yaml.load(path.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
     except (OSError, UnicodeDecodeError) as error:
@@ -49,26 +56,26 @@ def _from_file(path: Path, context: str | None) -> Server:
     name = context or config.get("current-context")
     if not name:
         raise KubeconfigError(f"{path} has no current-context; name one")
-    chosen = _named(config, "contexts", "context", name, path)
-    cluster = _named(config, "clusters", "cluster", chosen.get("cluster"), path)
-    user = _named(config, "users", "user", chosen.get("user"), path)
+    chosen = _find_entry(config, "contexts", "context", name, path)
+    cluster = _find_entry(config, "clusters", "cluster", chosen.get("cluster"), path)
+    user = _find_entry(config, "users", "user", chosen.get("user"), path)
     if not cluster.get("server"):
         raise KubeconfigError(f"{path}: cluster {chosen.get('cluster')} has no server")
-    if set(user) - _SIMPLE_USER:
-        return _by_package(path, name, chosen, cluster)
+    if set(user) - _SUPPORTED_USER_FIELDS:
+        return _from_official_client(path, name, chosen, cluster)
     tls = _tls(cluster, user, path) if str(cluster["server"]).startswith("https") else None
-    return Server(
+    return ConnectionConfig(
         cluster["server"],
         _token(user, path.parent),
         tls,
         chosen.get("namespace") or "default",
-        name=cluster.get("tls-server-name"),
-        proxy=cluster.get("proxy-url"),
+        tls_server_name=cluster.get("tls-server-name"),
+        proxy_url=cluster.get("proxy-url"),
     )
 
 
-def _named(config: Json, listed: str, kind: str, name: object, path: Path) -> Json:
-    entries = config.get(listed)
+def _find_entry(config: Json, section: str, kind: str, name: object, path: Path) -> Json:
+    entries = config.get(section)
     for entry in entries if isinstance(entries, list) else []:
         if isinstance(entry, dict) and entry.get("name") == name:
             found = entry.get(kind) or {}
@@ -90,15 +97,15 @@ class TokenFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._seen: tuple[int, int] | None = None
+        self._file_version: tuple[int, int] | None = None
         self._token = ""
 
     def read(self) -> str:
         try:
             stat = self._path.stat()
-            if (stat.st_mtime_ns, stat.st_ino) != self._seen:
+            if (stat.st_mtime_ns, stat.st_ino) != self._file_version:
                 self._token = self._path.read_text().strip()
-                self._seen = (stat.st_mtime_ns, stat.st_ino)
+                self._file_version = (stat.st_mtime_ns, stat.st_ino)
         except OSError as error:
             if not self._token:
                 raise KubeconfigError(f"can't read the token file {self._path}: {error}") from error
@@ -109,8 +116,8 @@ def _tls(cluster: Json, user: Json, path: Path) -> ssl.SSLContext:
     try:
         # With an authority of its own the cluster is checked against that alone, not the machine's as well.
         data = cluster.get("certificate-authority-data")
-        given = _decoded(data).decode() if data else None
-        authority = None if given else _file(cluster.get("certificate-authority"), path)
+        given = _decode_base64(data).decode() if data else None
+        authority = None if given else _resolve_path(cluster.get("certificate-authority"), path)
         tls = ssl.create_default_context(cafile=authority, cadata=given)
         if cluster.get("insecure-skip-tls-verify"):
             tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
@@ -120,18 +127,18 @@ def _tls(cluster: Json, user: Json, path: Path) -> ssl.SSLContext:
     return tls
 
 
-def _file(name: str | None, kubeconfig: Path) -> str | None:
+def _resolve_path(name: str | None, kubeconfig: Path) -> str | None:
     return str(kubeconfig.parent / name) if name else None
 
 
-def _decoded(data: str) -> bytes:
+def _decode_base64(data: str) -> bytes:
     return base64.b64decode(data)
 
 
 def _load_client_certificate(tls: ssl.SSLContext, user: Json, path: Path) -> None:
     if user.get("client-certificate"):
-        key = _file(user.get("client-key"), path)
-        tls.load_cert_chain(str(_file(user["client-certificate"], path)), key)
+        key = _resolve_path(user.get("client-key"), path)
+        tls.load_cert_chain(str(_resolve_path(user["client-certificate"], path)), key)
     elif user.get("client-certificate-data"):
         # ssl reads certificates from files only; this one is the owner's alone and gone at once.
         with tempfile.TemporaryDirectory() as folder:
@@ -139,11 +146,11 @@ def _load_client_certificate(tls: ssl.SSLContext, user: Json, path: Path) -> Non
             for file, field in ((certificate, "client-certificate-data"), (key_file, "client-key-data")):
                 descriptor = os.open(file, os.O_WRONLY | os.O_CREAT, 0o600)
                 with os.fdopen(descriptor, "wb") as target:
-                    target.write(_decoded(user.get(field) or ""))
+                    target.write(_decode_base64(user.get(field) or ""))
             tls.load_cert_chain(str(certificate), str(key_file))
 
 
-def _in_cluster() -> Server:
+def _in_cluster() -> ConnectionConfig:
     """The pod's own service account: three files and two variables, as every pod has them."""
     folder = Path("/var/run/secrets/kubernetes.io/serviceaccount")
     host, port = os.environ.get("KUBERNETES_SERVICE_HOST"), os.environ.get("KUBERNETES_SERVICE_PORT", "443")
@@ -152,10 +159,10 @@ def _in_cluster() -> Server:
     tls = ssl.create_default_context(cafile=str(folder / "ca.crt"))
     namespace = (folder / "namespace").read_text().strip() if (folder / "namespace").exists() else "default"
     url = f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
-    return Server(url, TokenFile(folder / "token").read, tls, namespace)
+    return ConnectionConfig(url, TokenFile(folder / "token").read, tls, namespace)
 
 
-def _by_package(path: Path, context: str, chosen: Json, cluster: Json) -> Server:
+def _from_official_client(path: Path, context: str, chosen: Json, cluster: Json) -> ConnectionConfig:
     """Everything that needs a program or a protocol to get a token."""
     from kubernetes import config
     from kubernetes.client import Configuration
@@ -175,11 +182,11 @@ def _by_package(path: Path, context: str, chosen: Json, cluster: Json) -> Server
         header = settings.get_api_key_with_prefix("BearerToken", "authorization") or ""
         return str(header).removeprefix("Bearer ") or None
 
-    return Server(
+    return ConnectionConfig(
         settings.host,
         token,
         tls if settings.host.startswith("https") else None,
         chosen.get("namespace") or "default",
-        name=cluster.get("tls-server-name"),
-        proxy=cluster.get("proxy-url"),
+        tls_server_name=cluster.get("tls-server-name"),
+        proxy_url=cluster.get("proxy-url"),
     )

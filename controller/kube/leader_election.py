@@ -12,7 +12,7 @@ from enum import Enum
 from typing import Any
 
 from controller.kube.client import KubeClient, sleep
-from controller.kube.errors import AlreadyExists, Conflict, KubeError, NotFound
+from controller.kube.errors import AlreadyExistsError, ConflictError, KubeError, NotFoundError
 from controller.kube.resources import LEASES
 
 Json = dict[str, Any]
@@ -20,28 +20,30 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class ElectionTimes:
+class LeaseTimings:
     """Seconds. A lease not renewed for `lease` may be taken; the leader gives up after `renew` without success."""
 
-    lease: float = 15.0
-    renew: float = 10.0
-    retry: float = 2.0
+    lease_duration: float = 15.0
+    renew_deadline: float = 10.0
+    retry_period: float = 2.0
 
     @classmethod
-    def of(cls, lease: float) -> ElectionTimes:
+    def from_lease_duration(cls, lease: float) -> LeaseTimings:
         """The usual proportions for a lease of so many seconds."""
-        return cls(lease, lease * cls.renew / cls.lease, lease * cls.retry / cls.lease)
+        return cls(
+            lease, lease * cls.renew_deadline / cls.lease_duration, lease * cls.retry_period / cls.lease_duration
+        )
 
 
-class _Answer(Enum):
+class _LeaseState(Enum):
     """What came of asking for the lease: we hold it, somebody else does, or nobody knows."""
 
-    OURS = "ours"
-    THEIRS = "theirs"
-    NONE = "none"
+    HELD = "ours"
+    HELD_BY_OTHER = "theirs"
+    UNKNOWN = "none"
 
 
-class Elector:
+class LeaderElector:
     """Runs work while this process holds the lease.
 
     Args:
@@ -58,7 +60,7 @@ class Elector:
         identity: str,
         *,
         annotations: Mapping[str, str] | None = None,
-        times: ElectionTimes | None = None,
+        timings: LeaseTimings | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         pause: Callable[[float], Awaitable[None]] = sleep,
@@ -66,15 +68,15 @@ class Elector:
         self._client = client
         self._namespace, self._name, self._identity = namespace, name, identity
         self._annotations = dict(annotations or {})
-        self._times = times or ElectionTimes()
+        self._timings = timings or LeaseTimings()
         self._monotonic = monotonic
         self._now = now
         self._pause = pause
-        self._seen: tuple[str, float] = ("", 0.0)
+        self._observed_record: tuple[str, float] = ("", 0.0)
         """The record last seen and when it last changed, on our own clock: theirs may be wrong."""
-        self.leading = False
+        self.is_leader = False
 
-    async def run(self, work: Callable[[], Awaitable[None]]) -> None:
+    async def run(self, on_started_leading: Callable[[], Awaitable[None]]) -> None:
         """Wait for the lease, then run `work` until it ends or the lease is lost. Raises what `work` raises.
 
         Raises:
@@ -82,20 +84,20 @@ class Elector:
         """
         # Counted from before the request: others count from when it arrived.
         since = self._monotonic()
-        while await self._try() is not _Answer.OURS:
-            await self._pause(self._times.retry)
+        while await self._try_acquire_or_renew() is not _LeaseState.HELD:
+            await self._pause(self._timings.retry_period)
             since = self._monotonic()
-        self.leading = True
+        self.is_leader = True
         _log.info("leading as %s", self._identity)
         try:
             async with asyncio.TaskGroup() as group:
-                working = group.create_task(_outcome(work))
-                renewing = group.create_task(self._renew(since))
+                working = group.create_task(_capture_exception(on_started_leading))
+                renewing = group.create_task(self._renew_until_lost(since))
                 await asyncio.wait((working, renewing), return_when=asyncio.FIRST_COMPLETED)
                 renewing.cancel()
                 working.cancel()
         finally:
-            self.leading = False
+            self.is_leader = False
             # The work has ended, on a shutdown as well; nobody has to wait for the lease to expire.
             await self._release()
         if working.cancelled():
@@ -103,67 +105,67 @@ class Elector:
         if (failure := working.result()) is not None:
             raise failure
 
-    async def _renew(self, renewed: float) -> None:
+    async def _renew_until_lost(self, last_renewed: float) -> None:
         """Renew until that fails for too long, or somebody else holds the lease."""
-        while (left := renewed + self._times.renew - self._monotonic()) > 0:
+        while (left := last_renewed + self._timings.renew_deadline - self._monotonic()) > 0:
             try:
                 async with asyncio.timeout(left):
-                    await self._pause(self._times.retry)
+                    await self._pause(self._timings.retry_period)
                     before = self._monotonic()
-                    answer = await self._try()
+                    answer = await self._try_acquire_or_renew()
             except TimeoutError:
                 return
-            if answer is _Answer.THEIRS:
+            if answer is _LeaseState.HELD_BY_OTHER:
                 return
-            if answer is _Answer.OURS:
-                renewed = before
+            if answer is _LeaseState.HELD:
+                last_renewed = before
 
-    async def _try(self) -> _Answer:
+    async def _try_acquire_or_renew(self) -> _LeaseState:
         """One attempt to take or renew the lease; each request is bounded below the renewal deadline."""
-        timeout = self._times.renew / 3
+        timeout = self._timings.renew_deadline / 3
         try:
             try:
                 lease = await self._client.get(LEASES, self._name, self._namespace, timeout=timeout)
-            except NotFound:
-                metadata = self._described({"name": self._name, "namespace": self._namespace})
-                lease = {"metadata": metadata, "spec": self._record(None)}
+            except NotFoundError:
+                metadata = self._with_annotations({"name": self._name, "namespace": self._namespace})
+                lease = {"metadata": metadata, "spec": self._lease_spec(None)}
                 await self._client.create(LEASES, lease, self._namespace, timeout=timeout)
-                return _Answer.OURS
+                return _LeaseState.HELD
             spec = lease.get("spec") or {}
-            if not self._may_take(spec):
-                return _Answer.THEIRS
-            ours = {**lease, "metadata": self._described(lease["metadata"]), "spec": self._record(spec)}
+            if not self._can_acquire(spec):
+                return _LeaseState.HELD_BY_OTHER
+            ours = {**lease, "metadata": self._with_annotations(lease["metadata"]), "spec": self._lease_spec(spec)}
             await self._client.update(LEASES, ours, timeout=timeout)
-        except (Conflict, AlreadyExists):
-            return _Answer.NONE
+        except (ConflictError, AlreadyExistsError):
+            return _LeaseState.UNKNOWN
         except KubeError as error:
             _log.warning("lease %s: %s", self._name, error)
-            return _Answer.NONE
-        return _Answer.OURS
+            return _LeaseState.UNKNOWN
+        return _LeaseState.HELD
 
-    def _described(self, metadata: Json) -> Json:
+    def _with_annotations(self, metadata: Json) -> Json:
         """The Lease's metadata with our annotations; those of the holder before us are not left standing."""
         if not self._annotations:
             return metadata
         return {**metadata, "annotations": {**(metadata.get("annotations") or {}), **self._annotations}}
 
-    def _may_take(self, spec: Json) -> bool:
+    def _can_acquire(self, spec: Json) -> bool:
         holder = spec.get("holderIdentity")
         if not holder or holder == self._identity:
             return True
         record = f"{holder} {spec.get('renewTime')} {spec.get('leaseTransitions')}"
         now = self._monotonic()
-        if record != self._seen[0]:
-            self._seen = (record, now)
-        return now - self._seen[1] >= float(spec.get("leaseDurationSeconds") or self._times.lease)
+        if record != self._observed_record[0]:
+            self._observed_record = (record, now)
+        return now - self._observed_record[1] >= float(spec.get("leaseDurationSeconds") or self._timings.lease_duration)
 
-    def _record(self, old: Json | None) -> Json:
+    def _lease_spec(self, old: Json | None) -> Json:
         stamp = self._now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         ours = old is not None and old.get("holderIdentity") == self._identity
         transitions = int((old or {}).get("leaseTransitions") or 0) + (0 if ours or old is None else 1)
         return {
             "holderIdentity": self._identity,
-            "leaseDurationSeconds": round(self._times.lease),
+            "leaseDurationSeconds": round(self._timings.lease_duration),
             "acquireTime": (old or {}).get("acquireTime", stamp) if ours else stamp,
             "renewTime": stamp,
             "leaseTransitions": transitions,
@@ -172,19 +174,19 @@ class Elector:
     async def _release(self) -> None:
         """Let the next one begin at once."""
         try:
-            lease = await self._client.get(LEASES, self._name, self._namespace, timeout=self._times.retry)
+            lease = await self._client.get(LEASES, self._name, self._namespace, timeout=self._timings.retry_period)
             if lease["spec"].get("holderIdentity") == self._identity:
                 # Absent, not empty: an empty one is refused, and the next one would have to wait for the lease's end.
                 del lease["spec"]["holderIdentity"]
-                await self._client.update(LEASES, lease, timeout=self._times.retry)
+                await self._client.update(LEASES, lease, timeout=self._timings.retry_period)
         except KubeError as error:
             _log.info("the lease %s was not released: %s", self._name, error)
 
 
-async def _outcome(work: Callable[[], Awaitable[None]]) -> Exception | None:
+async def _capture_exception(coroutine_function: Callable[[], Awaitable[None]]) -> Exception | None:
     """What `work` raised, so that it can be raised again as it was, outside of the group of tasks."""
     try:
-        await work()
+        await coroutine_function()
     except Exception as failure:
         return failure
     return None

@@ -13,13 +13,13 @@ from collections import deque
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
-from controller.kube.workqueue_metrics import QueueNumbers
+from controller.kube.workqueue_metrics import WorkQueueMetrics
 
 Key = TypeVar("Key", bound=Hashable)
 
 # Overtaken wishes stay in the heap until they are due, or until there are more of them than this.
-_STALE_ALLOWED = 100
-_FIRST_BACKOFF, _LONGEST_BACKOFF = 0.01, 60.0
+_MAX_STALE_ENTRIES = 100
+_BASE_DELAY, _MAX_DELAY = 0.01, 60.0
 
 
 class WorkQueue(Generic[Key]):
@@ -36,23 +36,23 @@ class WorkQueue(Generic[Key]):
         *,
         clock: Callable[[], float] | None = None,
         jitter: Callable[[], float] = random.random,
-        lane: Callable[[Key], Hashable] = lambda _: None,
+        fairness_key: Callable[[Key], Hashable] = lambda _: None,
     ) -> None:
         self._clock = clock or (lambda: asyncio.get_running_loop().time())
         self._jitter = jitter
-        self._lane = lane
+        self._fairness_key = fairness_key
         self._ready: dict[int, dict[Hashable, deque[Key]]] = {}
         """By priority, then by lane in the order of their turns."""
         self._priority: dict[Key, int] = {}
         """Of the keys that are ready: an entry among the ready that says otherwise is stale."""
-        self._later: list[tuple[float, int, Key, int]] = []
+        self._delayed: list[tuple[float, int, Key, int]] = []
         self._due: dict[Key, float] = {}
-        self._busy: set[Key] = set()
-        self._again: dict[Key, int] = {}
+        self._processing: set[Key] = set()
+        self._dirty: dict[Key, int] = {}
         self._failures: dict[Key, int] = {}
-        self._count = 0
+        self._sequence = 0
         self._changed = asyncio.Event()
-        self.numbers: QueueNumbers[Key] = QueueNumbers()
+        self.metrics: WorkQueueMetrics[Key] = WorkQueueMetrics()
 
     def __len__(self) -> int:
         """Keys that wait to be worked on now."""
@@ -64,14 +64,14 @@ class WorkQueue(Generic[Key]):
 
     def add(self, key: Key, *, priority: int = 0) -> None:
         """Ask for work on a key; higher priorities first, lanes in turn, in the order of arrival within a lane."""
-        if key in self._busy:
-            self._again[key] = max(priority, self._again.get(key, priority))
+        if key in self._processing:
+            self._dirty[key] = max(priority, self._dirty.get(key, priority))
             return
         if priority <= self._priority.get(key, priority - 1):
             return
-        self.numbers.added(key, self._clock())
+        self.metrics.on_add(key, self._clock())
         self._priority[key] = priority
-        self._ready.setdefault(priority, {}).setdefault(self._lane(key), deque()).append(key)
+        self._ready.setdefault(priority, {}).setdefault(self._fairness_key(key), deque()).append(key)
         self._changed.set()
 
     def add_after(self, key: Key, seconds: float, *, priority: int = 0) -> None:
@@ -80,18 +80,18 @@ class WorkQueue(Generic[Key]):
         if due >= self._due.get(key, float("inf")):
             return
         self._due[key] = due
-        self._count += 1
-        heapq.heappush(self._later, (due, self._count, key, priority))
-        if len(self._later) > 2 * len(self._due) + _STALE_ALLOWED:
-            self._later = [entry for entry in self._later if self._due.get(entry[2]) == entry[0]]
-            heapq.heapify(self._later)
+        self._sequence += 1
+        heapq.heappush(self._delayed, (due, self._sequence, key, priority))
+        if len(self._delayed) > 2 * len(self._due) + _MAX_STALE_ENTRIES:
+            self._delayed = [entry for entry in self._delayed if self._due.get(entry[2]) == entry[0]]
+            heapq.heapify(self._delayed)
         self._changed.set()
 
-    def add_failed(self, key: Key, *, priority: int = 0) -> float:
+    def add_rate_limited(self, key: Key, *, priority: int = 0) -> float:
         """Again after a back-off that doubles with each failure in a row; returns the seconds."""
         failures = self._failures[key] = self._failures.get(key, 0) + 1
-        delay: float = min(_FIRST_BACKOFF * 2.0 ** min(failures - 1, 20), _LONGEST_BACKOFF) * (0.5 + self._jitter())
-        self.numbers.retries += 1
+        delay: float = min(_BASE_DELAY * 2.0 ** min(failures - 1, 20), _MAX_DELAY) * (0.5 + self._jitter())
+        self.metrics.retries += 1
         self.add_after(key, delay, priority=priority)
         return delay
 
@@ -102,14 +102,14 @@ class WorkQueue(Generic[Key]):
     async def get(self) -> Key:
         """The next key. It is busy until `done`."""
         while True:
-            self._promote()
+            self._promote_due()
             if self._priority:
-                key = self._next()
-                self._busy.add(key)
-                self.numbers.taken(key, self._clock())
+                key = self._pop_next()
+                self._processing.add(key)
+                self.metrics.on_get(key, self._clock())
                 return key
             self._changed.clear()
-            wait = self._later[0][0] - self._clock() if self._later else None
+            wait = self._delayed[0][0] - self._clock() if self._delayed else None
             try:
                 async with asyncio.timeout(wait):
                     await self._changed.wait()
@@ -117,12 +117,12 @@ class WorkQueue(Generic[Key]):
                 continue
 
     def done(self, key: Key) -> None:
-        self._busy.discard(key)
-        self.numbers.done(key, self._clock())
-        if key in self._again:
-            self.add(key, priority=self._again.pop(key))
+        self._processing.discard(key)
+        self.metrics.on_done(key, self._clock())
+        if key in self._dirty:
+            self.add(key, priority=self._dirty.pop(key))
 
-    def _next(self) -> Key:
+    def _pop_next(self) -> Key:
         """The key whose turn it is; there is one. Its lane goes to the end of the line."""
         while True:
             level = max(self._ready)
@@ -141,10 +141,10 @@ class WorkQueue(Generic[Key]):
             if valid:
                 return key
 
-    def _promote(self) -> None:
+    def _promote_due(self) -> None:
         now = self._clock()
-        while self._later and self._later[0][0] <= now:
-            due, _, key, priority = heapq.heappop(self._later)
+        while self._delayed and self._delayed[0][0] <= now:
+            due, _, key, priority = heapq.heappop(self._delayed)
             if self._due.get(key) == due:
                 del self._due[key]
                 self.add(key, priority=priority)

@@ -12,19 +12,19 @@ from typing import Generic, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
 
-QUEUE_BOUNDS = (0.00001, 0.0001, 0.001, 0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)
+QUEUE_BUCKETS = (0.00001, 0.0001, 0.001, 0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)
 """Upper bounds in seconds: client-go's buckets, from 10 microseconds on."""
 
 
-class Spread:
+class Histogram:
     """How long things took: counts by bound (in seconds), the last one for what took longer than all of them."""
 
-    def __init__(self, bounds: Sequence[float] = QUEUE_BOUNDS) -> None:
+    def __init__(self, bounds: Sequence[float] = QUEUE_BUCKETS) -> None:
         self._bounds = bounds
         self.counts = [0] * (len(bounds) + 1)
         self.total = 0.0
 
-    def add(self, seconds: float) -> None:
+    def observe(self, seconds: float) -> None:
         self.counts[bisect_left(self._bounds, seconds)] += 1
         self.total += seconds
 
@@ -37,38 +37,38 @@ class Spread:
 
 
 @dataclass
-class QueueNumbers(Generic[Key]):
+class WorkQueueMetrics(Generic[Key]):
     """`workqueue_adds_total`, `_retries_total`, `_queue_duration_seconds`, `_work_duration_seconds` and more."""
 
     adds: int = 0
     retries: int = 0
-    waited: Spread = field(default_factory=Spread)
-    worked: Spread = field(default_factory=Spread)
-    _waiting_since: dict[Key, float] = field(default_factory=dict)
-    _busy_since: dict[Key, float] = field(default_factory=dict)
+    queue_duration: Histogram = field(default_factory=Histogram)
+    work_duration: Histogram = field(default_factory=Histogram)
+    _queued_at: dict[Key, float] = field(default_factory=dict)
+    _started_at: dict[Key, float] = field(default_factory=dict)
 
-    def added(self, key: Key, now: float) -> None:
-        if key not in self._waiting_since:
+    def on_add(self, key: Key, now: float) -> None:
+        if key not in self._queued_at:
             self.adds += 1
-            self._waiting_since[key] = now
+            self._queued_at[key] = now
 
-    def taken(self, key: Key, now: float) -> None:
-        self.waited.add(now - self._waiting_since.pop(key, now))
-        self._busy_since[key] = now
+    def on_get(self, key: Key, now: float) -> None:
+        self.queue_duration.observe(now - self._queued_at.pop(key, now))
+        self._started_at[key] = now
 
-    def done(self, key: Key, now: float) -> None:
-        since = self._busy_since.pop(key, None)
+    def on_done(self, key: Key, now: float) -> None:
+        since = self._started_at.pop(key, None)
         if since is not None:
-            self.worked.add(now - since)
+            self.work_duration.observe(now - since)
 
     def oldest_wait(self, now: float) -> float:
         """For how long the key that waits longest has waited."""
-        return now - min(self._waiting_since.values(), default=now)
+        return now - min(self._queued_at.values(), default=now)
 
-    def unfinished(self, now: float) -> float:
+    def unfinished_work(self, now: float) -> float:
         """`workqueue_unfinished_work_seconds`: the sum over the keys that are worked on."""
-        return sum(now - since for since in self._busy_since.values())
+        return sum(now - since for since in self._started_at.values())
 
     def longest_running(self, now: float) -> float:
         """`workqueue_longest_running_processor_seconds`."""
-        return now - min(self._busy_since.values(), default=now)
+        return now - min(self._started_at.values(), default=now)

@@ -4,10 +4,19 @@
 before they come here; this room changes neither.
 """
 
-from controller.log_relay.auth import live_key
-from controller.log_relay.discovery import ADDRESS, leader_address
-from controller.log_relay.errors import BadStreamError, LiveError, NoLeaderError
-from controller.log_relay.mirror import Mirror
-from controller.log_relay.server import Door
+from controller.log_relay.auth import derive_relay_key
+from controller.log_relay.discovery import ADDRESS_ANNOTATION, leader_address
+from controller.log_relay.errors import LogRelayError, NoLeaderError, RelayProtocolError
+from controller.log_relay.mirror import LogMirror
+from controller.log_relay.server import OperatorServer
 
-__all__ = ["ADDRESS", "BadStreamError", "Door", "LiveError", "Mirror", "NoLeaderError", "leader_address", "live_key"]
+__all__ = [
+    "ADDRESS_ANNOTATION",
+    "LogMirror",
+    "LogRelayError",
+    "NoLeaderError",
+    "OperatorServer",
+    "RelayProtocolError",
+    "derive_relay_key",
+    "leader_address",
+]

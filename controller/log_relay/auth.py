@@ -9,35 +9,35 @@ import hmac
 
 SCHEME = "C8s-Live"
 PROOF_HEADER = "C8s-Live-Proof"
-GOOD_FOR = 60
-SKEW = 60
+LIFETIME_SECONDS = 60
+CLOCK_SKEW_SECONDS = 60
 
 
-def live_key(agent_key: bytes) -> bytes:
+def derive_relay_key(agent_key: bytes) -> bytes:
     """A key for this purpose alone, from the one that signs agents' tokens."""
     return hmac.digest(agent_key, b"c8s live logs v1", "sha256")
 
 
-def authorization(key: bytes, address: str, body: bytes, *, now: float, nonce: str) -> str:
+def sign_request(key: bytes, address: str, body: bytes, *, now: float, nonce: str) -> str:
     """The Authorization header of one request to the leader at this address."""
-    expires = int(now) + GOOD_FOR
+    expires = int(now) + LIFETIME_SECONDS
     return f"{SCHEME} {expires}.{nonce}.{_signature(key, address, body, expires, nonce)}"
 
 
-def nonce_of(key: bytes, header: str, address: str, body: bytes, *, now: float) -> str | None:
+def verify_request(key: bytes, header: str, address: str, body: bytes, *, now: float) -> str | None:
     """The nonce of a request that is an API's of ours; None for any other."""
     scheme, _, rest = header.partition(" ")
     parts = rest.split(".")
     if scheme != SCHEME or len(parts) != 3 or not (parts[0].isascii() and parts[0].isdigit() and len(parts[0]) < 12):
         return None
     expires, nonce = int(parts[0]), parts[1]
-    if not now - SKEW < expires < now + GOOD_FOR + SKEW:
+    if not now - CLOCK_SKEW_SECONDS < expires < now + LIFETIME_SECONDS + CLOCK_SKEW_SECONDS:
         return None
     right = _signature(key, address, body, expires, nonce)
     return nonce if hmac.compare_digest(right.encode(), parts[2].encode("utf-8", "replace")) else None
 
 
-def answer(key: bytes, nonce: str) -> str:
+def sign_response(key: bytes, nonce: str) -> str:
     """What only a holder of the key can answer."""
     return hmac.digest(key, f"answer\n{nonce}".encode(), "sha256").hex()
 

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 
-from controller.logs.archive.chunk import look
-from controller.logs.archive.reader import StoredLog
+from controller.logs.archive.chunk import read_header
+from controller.logs.archive.reader import ArchivedLog
 from controller.logs.live.hub import ChunkRef
 from controller.logs.model import Stream, parse_key, run_prefix
 from controller.storage import ObjectNotFoundError, ObjectStore
 
 
-async def stored_parts(
+async def read_stored_chunks(
     store: ObjectStore, namespace: str, run: str, known: Mapping[str, ChunkRef]
 ) -> tuple[dict[Stream, list[ChunkRef]], set[Stream]]:
     """The chunks of the run's unfinished streams in order, and the streams that are whole. `known` are not read."""
@@ -26,14 +26,14 @@ async def stored_parts(
     parts: dict[Stream, list[ChunkRef]] = {}
     for stream in sorted(set(keys) - whole):
         try:
-            parts[stream] = [known.get(key) or await look(store, key) for key in sorted(keys[stream])]
+            parts[stream] = [known.get(key) or await read_header(store, key) for key in sorted(keys[stream])]
         except ObjectNotFoundError:
             # It has been archived between the two looks: the next one finds it whole.
             continue
     return parts, whole
 
 
-async def lines_of(store: ObjectStore, stream: Stream) -> int | None:
+async def archived_line_count(store: ObjectStore, stream: Stream) -> int | None:
     """How many lines a stream has that the store has all of; None for others."""
-    found = await StoredLog.find(store, stream)
+    found = await ArchivedLog.find(store, stream)
     return None if found is None else found.summary.lines

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from controller.log_relay.errors import BadStreamError
+from controller.log_relay.errors import RelayProtocolError
 from controller.logs.archive.chunk import pack, unpack
 from controller.logs.errors import BadArchiveError
 from controller.logs.live.hub import ChunkRef
@@ -115,7 +115,7 @@ class Decoder:
         while len(self._rest) - at >= _SIZES.size:
             head, body = _SIZES.unpack_from(self._rest, at)
             if head > HEAD_LIMIT or body > BODY_LIMIT:
-                raise BadStreamError(f"the leader sent a message of {head + body} bytes, which is none of ours")
+                raise RelayProtocolError(f"the leader sent a message of {head + body} bytes, which is none of ours")
             begin = at + _SIZES.size
             if len(self._rest) < begin + head + body:
                 break
@@ -144,8 +144,8 @@ class Decoder:
                 case "archived":
                     return Archived(stream, int(head["next"]))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, BadArchiveError) as problem:
-            raise BadStreamError(f"the leader's message can't be read ({type(problem).__name__})") from None
-        raise BadStreamError("the leader sent a message of an unknown type")
+            raise RelayProtocolError(f"the leader's message can't be read ({type(problem).__name__})") from None
+        raise RelayProtocolError("the leader sent a message of an unknown type")
 
 
 def _listed(chunks: tuple[ChunkRef, ...]) -> list[list[Any]]:

@@ -9,17 +9,17 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mappi
 from dataclasses import dataclass
 
 from controller.log_relay.protocol import Archived, Beat, Ended, Forgotten, Here, Message, Opened, Printed, Stored
-from controller.logs.blocks import PULL_BYTES
-from controller.logs.live.hub import Hub, LiveLog
+from controller.logs.blocks import READ_BYTES
+from controller.logs.live.hub import LiveLog, LogHub
 from controller.logs.model import Stream
 
-BEAT_SECONDS = 1.0
-SPACING_SECONDS = 0.005
-_PIECES = 8
+HEARTBEAT_SECONDS = 1.0
+BATCH_SECONDS = 0.005
+_MAX_BLOCKS = 8
 
 
 @dataclass(eq=False)
-class _Told:
+class _PublishedState:
     """What the mirror knows of a stream: the next line's number, how many chunks, and its end."""
 
     log: LiveLog
@@ -29,40 +29,40 @@ class _Told:
     archived: bool = False
 
 
-class RunFeed:
+class RunLogPublisher:
     """One mirror of one run. `have` are the next lines that the mirror wants of streams it knows; `open` says for how
     long it may be told.
     """
 
     def __init__(
         self,
-        hub: Hub,
+        hub: LogHub,
         namespace: str,
         run: str,
-        have: Mapping[Stream, int],
-        open_: Callable[[], bool],
+        cursors: Mapping[Stream, int],
+        is_open: Callable[[], bool],
         *,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._hub = hub
         self._namespace = namespace
         self._run = run
-        self._have = have
-        self._open = open_
+        self._cursors = cursors
+        self._is_open = is_open
         self._sleep = sleep
-        self._told: dict[Stream, _Told] = {}
+        self._published: dict[Stream, _PublishedState] = {}
 
     async def messages(self) -> AsyncGenerator[Message, None]:
         """Messages until it is no longer open."""
         subscription, leave = self._hub.subscribe(self._namespace, self._run)
         try:
             for log in self._hub.logs(self._namespace, self._run):
-                for message in self._news(log):
+                for message in self._updates(log):
                     yield message
             yield Here()
-            while self._open():
+            while self._is_open():
                 try:
-                    async with asyncio.timeout(BEAT_SECONDS):
+                    async with asyncio.timeout(HEARTBEAT_SECONDS):
                         await subscription.changed.wait()
                 except TimeoutError:
                     yield Beat()
@@ -70,32 +70,32 @@ class RunFeed:
                 for message in self._changes():
                     yield message
                 # A busy step prints a thousand times a second; a mirror needs its lines in fewer pieces.
-                await self._sleep(SPACING_SECONDS)
+                await self._sleep(BATCH_SECONDS)
         finally:
             leave()
 
     def _changes(self) -> Iterator[Message]:
-        if any(self._hub.get(stream) is None for stream in self._told):
-            self._told.clear()
+        if any(self._hub.get(stream) is None for stream in self._published):
+            self._published.clear()
             yield Forgotten()
         more = True
         while more:
             more = False
             for log in self._hub.logs(self._namespace, self._run):
-                yield from self._news(log)
-                told = self._told.get(log.stream)
+                yield from self._updates(log)
+                told = self._published.get(log.stream)
                 more = more or (told is not None and told.log is log and told.next < log.ring.end)
 
-    def _news(self, log: LiveLog) -> Iterator[Message]:
-        told = self._told.get(log.stream)
+    def _updates(self, log: LiveLog) -> Iterator[Message]:
+        told = self._published.get(log.stream)
         if told is None or told.log is not log or told.next < log.ring.first:
-            told = self._told[log.stream] = _Told(log, self._begin(log), len(log.chunks))
+            told = self._published[log.stream] = _PublishedState(log, self._first_line(log), len(log.chunks))
             yield Opened(log.stream, told.next, tuple(log.chunks))
         if len(log.chunks) > told.chunks:
             yield Stored(log.stream, tuple(log.chunks[told.chunks :]))
             told.chunks = len(log.chunks)
-        for _ in range(_PIECES):
-            block = None if log.archived else log.ring.since(told.next, PULL_BYTES)
+        for _ in range(_MAX_BLOCKS):
+            block = None if log.archived else log.ring.since(told.next, READ_BYTES)
             if block is None or told.next < log.ring.first:
                 break
             told.next = block.end
@@ -109,9 +109,9 @@ class RunFeed:
             told.ended = True
             yield Ended(log.stream, log.ring.end)
 
-    def _begin(self, log: LiveLog) -> int:
+    def _first_line(self, log: LiveLog) -> int:
         """The first line to tell: where the mirror is, else the first one that no chunk has."""
-        wanted = self._have.get(log.stream, 0)
+        wanted = self._cursors.get(log.stream, 0)
         if log.archived:
             return log.ring.end
         if log.ring.first <= wanted <= log.ring.end:

@@ -4,54 +4,54 @@ Leaders change: the new one begins again at the last chunk, so that lines which 
 numbers, and are passed over.
 """
 
-from controller.log_relay.errors import BadStreamError
+from controller.log_relay.errors import RelayProtocolError
 from controller.log_relay.protocol import Archived, Ended, Forgotten, Message, Opened, Printed, Stored
-from controller.logs.live.hub import Hub
+from controller.logs.live.hub import LogHub
 from controller.logs.model import Stream
 
 
-class Replica:
+class HubReplica:
     """One run in the hub. `told` are the streams that the present leader has spoken of."""
 
-    def __init__(self, hub: Hub, namespace: str, run: str) -> None:
+    def __init__(self, hub: LogHub, namespace: str, run: str) -> None:
         self._hub = hub
         self._namespace = namespace
         self._run = run
-        self.told: set[Stream] = set()
+        self.confirmed: set[Stream] = set()
 
-    def have(self) -> dict[Stream, int]:
+    def cursors(self) -> dict[Stream, int]:
         """The next line that is wanted of each stream that goes on."""
         logs = self._hub.logs(self._namespace, self._run)
         return {log.stream: log.ring.end for log in logs if not log.archived}
 
-    def unheard(self) -> list[Stream]:
+    def unconfirmed(self) -> list[Stream]:
         """Streams that should go on, and of which the present leader has said nothing."""
-        return [stream for stream in self.have() if stream not in self.told]
+        return [stream for stream in self.cursors() if stream not in self.confirmed]
 
-    def take(self, message: Message) -> None:
+    def apply(self, message: Message) -> None:
         """Takes in one message. Raises BadStreamError for lines that leave a hole."""
         match message:
             case Opened():
-                self.told.add(message.stream)
-                self._opened(message)
+                self.confirmed.add(message.stream)
+                self._apply_opened(message)
             case Stored():
                 log = self._hub.get(message.stream)
                 if log is not None and not log.archived:
                     log.chunks.extend(message.chunks)
             case Printed():
-                self._printed(message)
+                self._apply_lines(message)
             case Ended():
                 log = self._hub.get(message.stream)
                 if log is not None and not log.ended and log.ring.end >= message.next:
-                    self._hub.end(log)
+                    self._hub.mark_ended(log)
             case Archived():
-                self.told.add(message.stream)
-                self._archived(message)
+                self.confirmed.add(message.stream)
+                self._apply_archived(message)
             case Forgotten():
-                self.told.clear()
+                self.confirmed.clear()
                 self._hub.forget(self._namespace, self._run)
 
-    def _opened(self, message: Opened) -> None:
+    def _apply_opened(self, message: Opened) -> None:
         log = self._hub.get(message.stream)
         if log is None or (not log.archived and message.next > log.ring.end):
             # Opened anew, not continued: readers then take what lies between from the chunks.
@@ -59,17 +59,17 @@ class Replica:
         elif not log.archived:
             log.chunks = list(message.chunks)
 
-    def _printed(self, message: Printed) -> None:
+    def _apply_lines(self, message: Printed) -> None:
         log = self._hub.get(message.stream)
         if log is None or log.archived or message.block.end <= log.ring.end:
             return
         if message.block.first > log.ring.end:
-            raise BadStreamError(f"lines before {message.block.first} of {message.stream.key} are missing")
+            raise RelayProtocolError(f"lines before {message.block.first} of {message.stream.key} are missing")
         self._hub.publish(log, message.block.from_line(log.ring.end))
 
-    def _archived(self, message: Archived) -> None:
+    def _apply_archived(self, message: Archived) -> None:
         log = self._hub.get(message.stream)
         if log is None or (log.ring.end != message.next and not log.archived):
             log = self._hub.open(message.stream, message.next, [])
         if not log.archived:
-            self._hub.archived(log)
+            self._hub.mark_archived(log)

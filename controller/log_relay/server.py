@@ -15,28 +15,28 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Route
 
 from controller.api.readiness import Readiness
-from controller.log_relay.auth import PROOF_HEADER, SCHEME, answer, nonce_of
+from controller.log_relay.auth import PROOF_HEADER, SCHEME, sign_response, verify_request
 from controller.log_relay.protocol import encode
-from controller.log_relay.publisher import RunFeed
-from controller.logs.live.hub import Hub
+from controller.log_relay.publisher import RunLogPublisher
+from controller.logs.live.hub import LogHub
 from controller.logs.model import Stream
 
 LIVE_PATH = "/internal/v1/live"
-BODY_LIMIT = 1024 * 1024
+MAX_BODY_BYTES = 1024 * 1024
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 @dataclass
-class Door:
+class OperatorServer:
     """What the port serves. `leading` says whether there is anything to tell; `may_read_metrics` is asked with the
     bearer token of who wants the numbers.
     """
 
-    hub: Hub
+    hub: LogHub
     key: bytes
     address: str
     readiness: Readiness
-    leading: Callable[[], bool]
+    is_leader: Callable[[], bool]
     metrics: Callable[[], bytes]
     may_read_metrics: Callable[[str], Awaitable[bool]]
     wall_clock: Callable[[], float] = field(default=time.time)
@@ -48,7 +48,7 @@ class Door:
                 Route("/healthz", self._health),
                 Route("/readyz", self._ready),
                 Route("/metrics", self._metrics),
-                Route(LIVE_PATH, self._live, methods=["POST"]),
+                Route(LIVE_PATH, self._stream_run_logs, methods=["POST"]),
             ]
         )
 
@@ -67,15 +67,15 @@ class Door:
             return PlainTextResponse("the token may not get /metrics\n", 403)
         return Response(self.metrics(), media_type=METRICS_TYPE)
 
-    async def _live(self, request: Request) -> Response:
-        body = await _body(request)
+    async def _stream_run_logs(self, request: Request) -> Response:
+        body = await _read_body(request)
         if body is None:
             return PlainTextResponse("the request is too large\n", 413)
         header = request.headers.get("authorization", "")
-        nonce = nonce_of(self.key, header, self.address, body, now=self.wall_clock())
+        nonce = verify_request(self.key, header, self.address, body, now=self.wall_clock())
         if nonce is None:
             return PlainTextResponse("only an API of this installation\n", 401, {"WWW-Authenticate": SCHEME})
-        if not self.leading():
+        if not self.is_leader():
             return PlainTextResponse("another operator leads\n", 503, {"Retry-After": "1"})
         try:
             asked = json.loads(body)
@@ -86,22 +86,22 @@ class Door:
             }
         except (ValueError, KeyError, TypeError, RecursionError):
             return PlainTextResponse("the request can't be read\n", 400)
-        feed = RunFeed(self.hub, namespace, run, have, self.leading)
-        headers = {PROOF_HEADER: answer(self.key, nonce), "Cache-Control": "no-store"}
-        return StreamingResponse(_encoded(feed), media_type="application/octet-stream", headers=headers)
+        feed = RunLogPublisher(self.hub, namespace, run, have, self.is_leader)
+        headers = {PROOF_HEADER: sign_response(self.key, nonce), "Cache-Control": "no-store"}
+        return StreamingResponse(_encode_messages(feed), media_type="application/octet-stream", headers=headers)
 
 
-async def _encoded(feed: RunFeed) -> AsyncIterator[bytes]:
+async def _encode_messages(feed: RunLogPublisher) -> AsyncIterator[bytes]:
     async with aclosing(feed.messages()) as messages:
         async for message in messages:
             yield encode(message)
 
 
-async def _body(request: Request) -> bytes | None:
+async def _read_body(request: Request) -> bytes | None:
     """The body, or None for one that is too large."""
     found = bytearray()
     async for piece in request.stream():
         found += piece
-        if len(found) > BODY_LIMIT:
+        if len(found) > MAX_BODY_BYTES:
             return None
     return bytes(found)

@@ -3,31 +3,31 @@
 `LogKeeper` is the operator's door, `LogReader` the API's. They share a `Hub`.
 """
 
-from controller.logs.collector import LogKeeper
-from controller.logs.errors import BadArchiveError, LogError, NoSuchLogError
-from controller.logs.live.hub import Hub
-from controller.logs.model import Block, Done, End, Frame, Line, Lines, Live, Missed, Stream
+from controller.logs.collector import LogCollector
+from controller.logs.errors import BadArchiveError, LogError, LogNotFoundError
+from controller.logs.live.hub import LogHub
+from controller.logs.model import BacklogEnd, Block, Frame, Line, Lines, MissedLines, RunEnd, Stream, StreamEnd
 from controller.logs.reader import LogReader
-from controller.logs.run_stream import Borrowed
-from controller.logs.timestamps import timestamp, with_stamps
+from controller.logs.run_stream import ReusedLogs
+from controller.logs.timestamps import format_lines, format_timestamp
 
 __all__ = [
+    "BacklogEnd",
     "BadArchiveError",
     "Block",
-    "Borrowed",
-    "Done",
-    "End",
     "Frame",
-    "Hub",
     "Line",
     "Lines",
-    "Live",
+    "LogCollector",
     "LogError",
-    "LogKeeper",
+    "LogHub",
+    "LogNotFoundError",
     "LogReader",
-    "Missed",
-    "NoSuchLogError",
+    "MissedLines",
+    "ReusedLogs",
+    "RunEnd",
     "Stream",
-    "timestamp",
-    "with_stamps",
+    "StreamEnd",
+    "format_lines",
+    "format_timestamp",
 ]

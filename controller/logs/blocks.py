@@ -2,16 +2,16 @@
 
 from collections.abc import AsyncGenerator
 
-from controller.logs.archive.chunk import load
-from controller.logs.archive.reader import StoredLog
+from controller.logs.archive.chunk import read_chunk
+from controller.logs.archive.reader import ArchivedLog
 from controller.logs.live.hub import ChunkRef, LiveLog, LiveLogs
 from controller.logs.model import Block, Stream
 from controller.storage import ObjectNotFoundError, ObjectStore
 
-PULL_BYTES = 128 * 1024
+READ_BYTES = 128 * 1024
 
 
-async def blocks_from(hub: LiveLogs, store: ObjectStore, stream: Stream, number: int) -> AsyncGenerator[Block, None]:
+async def read_blocks(hub: LiveLogs, store: ObjectStore, stream: Stream, number: int) -> AsyncGenerator[Block, None]:
     """The lines from a number on, up to the newest there is when it is reached.
 
     A log may move into the archive while it is read; no line is given twice or left out for it.
@@ -19,14 +19,14 @@ async def blocks_from(hub: LiveLogs, store: ObjectStore, stream: Stream, number:
     while True:
         log = hub.get(stream)
         if log is None or (log.archived and number < log.ring.first):
-            archived = await StoredLog.find(store, stream)
+            archived = await ArchivedLog.find(store, stream)
             if archived is not None:
                 async for block in archived.blocks(after=number - 1):
                     yield block
             return
         if number >= log.ring.end:
             return
-        found = await _block(log, store, number)
+        found = await _next_block(log, store, number)
         if found is not None:
             number = found.end
             yield found
@@ -35,19 +35,19 @@ async def blocks_from(hub: LiveLogs, store: ObjectStore, stream: Stream, number:
             number = log.ring.first
 
 
-async def _block(log: LiveLog, store: ObjectStore, number: int) -> Block | None:
+async def _next_block(log: LiveLog, store: ObjectStore, number: int) -> Block | None:
     if number >= log.ring.first:
-        return log.ring.since(number, PULL_BYTES)
-    chunk = _chunk(log, number)
+        return log.ring.since(number, READ_BYTES)
+    chunk = _find_chunk(log, number)
     if chunk is None:
         return None
     try:
-        block, _ = await load(store, chunk.key)
+        block, _ = await read_chunk(store, chunk.key)
     except ObjectNotFoundError:
         # The log has been archived meanwhile, and its chunks removed.
         return None
     return block.from_line(number)
 
 
-def _chunk(log: LiveLog, number: int) -> ChunkRef | None:
+def _find_chunk(log: LiveLog, number: int) -> ChunkRef | None:
     return next((each for each in log.chunks if each.first <= number < each.end), None)

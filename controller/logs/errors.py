@@ -5,7 +5,7 @@ class LogError(Exception):
     """Logs could not be followed or read. The message is fit for a user and holds no log content."""
 
 
-class NoSuchLogError(LogError):
+class LogNotFoundError(LogError):
     """There is no such stream: neither live nor archived."""
 
 
@@ -13,7 +13,7 @@ class BadArchiveError(LogError):
     """An archived log is not in the form that we write."""
 
 
-class NotStartedError(LogError):
+class ContainerNotStartedError(LogError):
     """The container has not started yet; asking again will help."""
 
 

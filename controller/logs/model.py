@@ -137,14 +137,14 @@ class Lines:
 
 
 @dataclass(frozen=True)
-class Live:
+class BacklogEnd:
     """What was there when the reader came has been given; from here on lines come as they are printed."""
 
     stream: Stream
 
 
 @dataclass(frozen=True)
-class Missed:
+class MissedLines:
     """Lines that this reader was too slow for (both numbers included); they are in the archive."""
 
     stream: Stream
@@ -153,7 +153,7 @@ class Missed:
 
 
 @dataclass(frozen=True)
-class End:
+class StreamEnd:
     """The stream has ended and all of it was given; it has this many lines."""
 
     stream: Stream
@@ -161,8 +161,8 @@ class End:
 
 
 @dataclass(frozen=True)
-class Done:
+class RunEnd:
     """The run has ended and every stream with it."""
 
 
-Frame = Lines | Live | Missed | End | Done
+Frame = Lines | BacklogEnd | MissedLines | StreamEnd | RunEnd

@@ -8,13 +8,13 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping, Set
 
 from controller.logs.archive import reader
-from controller.logs.archive.reader import StoredLog
-from controller.logs.blocks import blocks_from
-from controller.logs.errors import NoSuchLogError
+from controller.logs.archive.reader import ArchivedLog
+from controller.logs.blocks import read_blocks
+from controller.logs.errors import LogNotFoundError
 from controller.logs.live.hub import LiveLogs
 from controller.logs.model import Block, Frame, Line, Stream
-from controller.logs.run_stream import Borrowed, RunReading
-from controller.logs.timestamps import with_stamps
+from controller.logs.run_stream import ReusedLogs, RunLogStream
+from controller.logs.timestamps import format_lines
 from controller.storage import ObjectStore
 
 
@@ -28,7 +28,7 @@ class LogReader:
     async def streams(self, namespace: str, run: str) -> list[Stream]:
         """The run's streams, live and archived, in the order of their names."""
         live = {log.stream for log in self._hub.logs(namespace, run)}
-        return sorted(live | await reader.streams(self._store, namespace, run))
+        return sorted(live | await reader.archived_streams(self._store, namespace, run))
 
     async def read(self, stream: Stream, *, tail: int | None = None, after: int = 0) -> AsyncGenerator[Line, None]:
         """The lines there are now: the last `tail` of them, those after a number, or all.
@@ -46,22 +46,22 @@ class LogReader:
         space (`-` for a time that is not known).
         """
         async for block in self.blocks(stream, tail=tail, after=after):
-            yield with_stamps(block.times, block.data) if timestamps else block.data
+            yield format_lines(block.times, block.data) if timestamps else block.data
 
     async def blocks(self, stream: Stream, *, tail: int | None = None, after: int = 0) -> AsyncGenerator[Block, None]:
         """The same in blocks of many lines: the quick way."""
         log = self._hub.get(stream)
         archived = None
         if log is None or (log.archived and log.ring.first > 1):
-            archived = await StoredLog.find(self._store, stream)
+            archived = await ArchivedLog.find(self._store, stream)
             if archived is None and log is None:
-                await self._hub.attend(stream.namespace, stream.run)
+                await self._hub.wait_for_sync(stream.namespace, stream.run)
                 log = self._hub.get(stream)
         if log is None or (log.archived and log.ring.first > 1):
-            archived = archived or await StoredLog.find(self._store, stream)
+            archived = archived or await ArchivedLog.find(self._store, stream)
             if archived is None:
                 told = f"{stream.slug}, attempt {stream.attempt}, container {stream.container}"
-                raise NoSuchLogError(f"the run {stream.run} has no log of {told}")
+                raise LogNotFoundError(f"the run {stream.run} has no log of {told}")
             async for block in archived.blocks(tail=tail, after=after):
                 yield block
             return
@@ -69,7 +69,7 @@ class LogReader:
         number = max(after + 1, 1 if tail is None else end - tail)
         if number >= end:
             return
-        async for block in blocks_from(self._hub, self._store, stream, number):
+        async for block in read_blocks(self._hub, self._store, stream, number):
             yield block.until_line(end)
             if block.end >= end:
                 return
@@ -82,7 +82,7 @@ class LogReader:
         finished: asyncio.Event,
         steps: Set[str] | None = None,
         after: Mapping[Stream, int] | None = None,
-        borrowed: Borrowed | None = None,
+        reused_logs: ReusedLogs | None = None,
     ) -> AsyncGenerator[Frame, None]:
         """A run's logs as they come, until `finished` is set and every stream has ended.
 
@@ -90,6 +90,6 @@ class LogReader:
         streams that begin later are included, and those of `borrowed` steps. `after` is the last line of a stream that
         the caller has. The caller sets `finished` when the run has ended, which it has only when its logs are archived.
         """
-        reading = RunReading(self._hub, self._store, namespace, run, steps, after or {}, borrowed)
+        reading = RunLogStream(self._hub, self._store, namespace, run, steps, after or {}, reused_logs)
         async for frame in reading.frames(finished):
             yield frame

@@ -32,7 +32,7 @@ class AttemptLogs(Protocol):
         ...
 
 
-class Manifests(Protocol):
+class ManifestReader(Protocol):
     """Reads what agents have committed."""
 
     async def get(self, key: str) -> bytes:

@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-_numbers = itertools.count(1)
+_reconcile_ids = itertools.count(1)
 
 
 @dataclass(frozen=True)
-class Look:
+class ReconcileScope:
     """One look at a run; `reconcile` is unlike any other of this process."""
 
     namespace: str
@@ -25,13 +25,13 @@ class Look:
     reconcile: int
 
 
-_current: contextvars.ContextVar[Look | None] = contextvars.ContextVar("c8s_look", default=None)
+_current: contextvars.ContextVar[ReconcileScope | None] = contextvars.ContextVar("c8s_look", default=None)
 
 
 @contextmanager
-def looking_at(namespace: str, run: str) -> Iterator[Look]:
+def reconcile_scope(namespace: str, run: str) -> Iterator[ReconcileScope]:
     """All lines that are logged inside belong to this look."""
-    look = Look(namespace, run, next(_numbers))
+    look = ReconcileScope(namespace, run, next(_reconcile_ids))
     token = _current.set(look)
     try:
         yield look
@@ -39,7 +39,7 @@ def looking_at(namespace: str, run: str) -> Iterator[Look]:
         _current.reset(token)
 
 
-class LookFilter(logging.Filter):
+class ReconcileLogFilter(logging.Filter):
     """Adds `namespace`, `run` and `reconcile` to lines that have none of their own."""
 
     def filter(self, record: logging.LogRecord) -> bool:

@@ -12,7 +12,7 @@ Json = dict[str, Any]
 PIPELINE, RUN, RUN_NUMBER = "c8s.dev/pipeline", "c8s.dev/run", "c8s.dev/run-number"
 STEP, ATTEMPT = "c8s.dev/step", "c8s.dev/attempt"
 MANAGED_BY, C8S = "app.kubernetes.io/managed-by", "c8s"
-OURS = f"{MANAGED_BY}={C8S}"
+MANAGED_SELECTOR = f"{MANAGED_BY}={C8S}"
 RUN_UID = "c8s.dev/run-uid"
 """An annotation of pods: a run made later under the same name must not take them for its own."""
 
@@ -25,14 +25,14 @@ EXIT_FOLDER = "/var/run/c8s-exit"
 EXIT_FILE = f"{EXIT_FOLDER}/code"
 """Gets the exit code of a step that keeps caches, or its workspace when it fails."""
 SECRETS_FOLDER = "/var/run/c8s-secrets"
-STEP_CONTAINER, FETCH, UPLOAD = "step", "fetch", "upload"
+STEP_CONTAINER, FETCH_CONTAINER, UPLOAD_CONTAINER = "step", "fetch", "upload"
 
-_LONGEST = 63
+_MAX_NAME_LENGTH = 63
 # Room for what the Job controller puts behind a pod's name.
-_JOB_NAME = _LONGEST - 6
+_MAX_JOB_NAME_LENGTH = _MAX_NAME_LENGTH - 6
 
 
-def shortened(name: str, limit: int = _LONGEST) -> str:
+def truncate_name(name: str, limit: int = _MAX_NAME_LENGTH) -> str:
     """The name if it fits, else its beginning and a digest of the whole."""
     if len(name) <= limit:
         return name
@@ -41,15 +41,15 @@ def shortened(name: str, limit: int = _LONGEST) -> str:
 
 def job_name(run: str, slug: str, attempt: int) -> str:
     """A slug has never two hyphens in a row, so that no other run and step come to the same name."""
-    return shortened(f"{run}--{slug}-{attempt}", _JOB_NAME)
+    return truncate_name(f"{run}--{slug}-{attempt}", _MAX_JOB_NAME_LENGTH)
 
 
 def secrets_name(run: str) -> str:
-    return shortened(f"{run}-secrets")
+    return truncate_name(f"{run}-secrets")
 
 
 def agent_secret_name(run: str) -> str:
-    return shortened(f"{run}-agent")
+    return truncate_name(f"{run}-agent")
 
 
 def secret_key(use: SecretUse) -> str:
@@ -65,13 +65,13 @@ def workspace_manifest_key(namespace: str, run_uid: str, slug: str, attempt: int
     return f"workspaces/{namespace}/{run_uid}/{slug}/{attempt}.json"
 
 
-def labels_of(run: Json) -> dict[str, str]:
+def run_labels(run: Json) -> dict[str, str]:
     """The labels of everything that is made for a run."""
     pipeline = (run["metadata"].get("labels") or {}).get(PIPELINE) or run["spec"].get("pipeline", {}).get("name", "")
     return {PIPELINE: pipeline, RUN: run["metadata"]["name"], MANAGED_BY: C8S}
 
 
-def owner_of(run: Json) -> Json:
+def owner_reference(run: Json) -> Json:
     """The ownerReference to a run."""
     metadata = run["metadata"]
     return {

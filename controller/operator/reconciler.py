@@ -13,37 +13,37 @@ from controller.kube import (
     PIPELINE_RUNS,
     ApiError,
     KubeClient,
-    NotFound,
+    NotFoundError,
 )
 from controller.operator import names
-from controller.operator.cache.owned_resources import Belongings, Key, Place, key_of, place_of
-from controller.operator.cache.run_state import InvalidRunError, RunState, read_run
+from controller.operator.cache.owned_resources import AttemptKey, OwnedResources, RunKey, attempt_key_of, run_key_of
+from controller.operator.cache.run_state import InvalidRunError, RunState, load_run_state
 from controller.operator.decision import concurrency, deletion
-from controller.operator.decision.actions import FindJob, PrepareSecrets, ReadManifest, ReadWorkspace
-from controller.operator.decision.capacity import never_fits
-from controller.operator.decision.decide import RUN_FINAL, Decision, decide
+from controller.operator.decision.actions import PrepareSecrets, ReadManifest, ReadWorkspace, VerifyJob
+from controller.operator.decision.capacity import unschedulable_reason
+from controller.operator.decision.decide import RUN_FINAL_PHASES, Decision, decide
 from controller.operator.decision.observation import (
-    Ahead,
     AttemptView,
+    BlockingRun,
     Milestones,
-    Observed,
-    milestones,
-    pulls_own_image,
+    Observation,
+    is_step_image_pull,
     started_containers,
+    update_milestones,
 )
-from controller.operator.decision.run_status import invalid
-from controller.operator.decision.settled_steps import settled
-from controller.operator.effects.concurrency_lock import Turns
-from controller.operator.effects.event_recorder import Recorder, audited, tell_changes, triggered
-from controller.operator.effects.executor import Errands, NotStartedError
-from controller.operator.effects.status_writer import Outcome, StatusWriter
+from controller.operator.decision.run_status import invalid_status
+from controller.operator.decision.settled_steps import find_settled_steps
+from controller.operator.effects.concurrency_lock import ConcurrencyLock
+from controller.operator.effects.event_recorder import EventRecorder, audit_fields, describe_trigger, record_transitions
+from controller.operator.effects.executor import ActionExecutor, JobCreateError
+from controller.operator.effects.status_writer import StatusWriter, WriteResult
 from controller.operator.effects.step_durations import StepDurations
-from controller.operator.interfaces import AttemptLogs, Manifests
+from controller.operator.interfaces import AttemptLogs, ManifestReader
 from controller.operator.settings import OperatorSettings
 
 Json = dict[str, Any]
 _log = logging.getLogger(__name__)
-_LONGEST_REFUSAL = 500
+_MAX_MESSAGE_LENGTH = 500
 
 
 class Reconciler:
@@ -59,11 +59,11 @@ class Reconciler:
         self,
         client: KubeClient,
         logs: AttemptLogs,
-        store: Manifests,
+        store: ManifestReader,
         settings: OperatorSettings,
-        recorder: Recorder,
+        recorder: EventRecorder,
         now: Callable[[], datetime],
-        write_status: Callable[[Key, float], None],
+        schedule_write: Callable[[RunKey, float], None],
         runs: Callable[[], Iterable[Json]],
     ) -> None:
         self._client = client
@@ -72,12 +72,12 @@ class Reconciler:
         self._recorder = recorder
         self._now = now
         self._runs = runs
-        self._turns = Turns(client, settings.own_namespace, now)
-        self._errands = Errands(client, store, settings, now)
-        self._states: dict[Key, RunState] = {}
-        self._belongings = Belongings()
-        self._writer = StatusWriter(client, self._states, self._belongings, settings, write_status)
-        self._held: dict[Key, str] = {}
+        self._concurrency_lock = ConcurrencyLock(client, settings.own_namespace, now)
+        self._executor = ActionExecutor(client, store, settings, now)
+        self._states: dict[RunKey, RunState] = {}
+        self._owned = OwnedResources()
+        self._writer = StatusWriter(client, self._states, self._owned, settings, schedule_write)
+        self._pod_create_errors: dict[RunKey, str] = {}
         """Namespace and name of Jobs whose pods were refused -> what was said."""
         self.durations = StepDurations()
         self.runtime: Json | None = None
@@ -85,49 +85,49 @@ class Reconciler:
 
     # -- what the informers tell
 
-    def take_pod(self, pod: Json, *, gone: bool) -> Key | None:
+    def on_pod(self, pod: Json, *, deleted: bool) -> RunKey | None:
         """Remember a pod of a step; returns the run it belongs to."""
-        key = key_of(pod)
+        key = run_key_of(pod)
         if key is None:
             return None
         state = self._states.get(key)
-        self._belongings.take_pod(key, pod, gone=gone, wanted=state is not None)
+        self._owned.update_pod(key, pod, deleted=deleted, keep_ended=state is not None)
         if state is not None:
             uid = pod["metadata"]["uid"]
-            state.unsettle(pod)
-            state.milestones[uid] = milestones(pod, state.milestones.get(uid, Milestones()), self._now())
+            state.invalidate(pod)
+            state.milestones[uid] = update_milestones(pod, state.milestones.get(uid, Milestones()), self._now())
         return key
 
-    def take_job(self, job: Json, *, gone: bool) -> Key | None:
+    def on_job(self, job: Json, *, deleted: bool) -> RunKey | None:
         """Remember a Job of a step; returns the run it belongs to, if that is to be looked at."""
-        key = key_of(job)
+        key = run_key_of(job)
         if key is None:
             return None
-        self._belongings.take_job(key, job, gone=gone)
+        self._owned.update_job(key, job, deleted=deleted)
         state = self._states.get(key)
         if state is not None:
-            state.unsettle(job)
-        if state is not None and gone:
+            state.invalidate(job)
+        if state is not None and deleted:
             name, uid = job["metadata"]["name"], job["metadata"]["uid"]
-            state.removed.add(uid)
-            if name in state.created and state.created[name]["metadata"]["uid"] == uid:
-                del state.created[name]
+            state.deleted_job_uids.add(uid)
+            if name in state.created_jobs and state.created_jobs[name]["metadata"]["uid"] == uid:
+                del state.created_jobs[name]
         # A Job's progress is told by its pod; only its end asks for a look, for it may have none.
-        held = (key[0], job["metadata"]["name"]) in self._held
-        return key if gone or held or (job.get("status") or {}).get("conditions") else None
+        held = (key[0], job["metadata"]["name"]) in self._pod_create_errors
+        return key if deleted or held or (job.get("status") or {}).get("conditions") else None
 
-    def take_refusal(self, event: Json, *, gone: bool) -> None:
+    def on_create_failed(self, event: Json, *, deleted: bool) -> None:
         """Remember that the cluster would not make the pod of a Job, and why."""
         about = event.get("involvedObject") or {}
         job = (event["metadata"]["namespace"], str(about.get("name", "")))
-        if gone:
-            self._held.pop(job, None)
+        if deleted:
+            self._pod_create_errors.pop(job, None)
         elif about.get("kind") == "Job":
-            self._held[job] = str(event.get("message", ""))[:_LONGEST_REFUSAL]
+            self._pod_create_errors[job] = str(event.get("message", ""))[:_MAX_MESSAGE_LENGTH]
 
-    def take_pull(self, event: Json) -> Key | None:
+    def on_image_pull(self, event: Json) -> RunKey | None:
         """Remember when a pod's image began to be pulled; returns the run it belongs to."""
-        found = self._belongings.pod_of(event.get("involvedObject") or {}) if pulls_own_image(event) else None
+        found = self._owned.find_pod(event.get("involvedObject") or {}) if is_step_image_pull(event) else None
         if found is None or (state := self._states.get(found[0])) is None:
             return None
         key, uid = found[0], found[1]["metadata"]["uid"]
@@ -137,15 +137,15 @@ class Reconciler:
         state.milestones[uid] = replace(known, pulling=self._now())
         return key
 
-    def forget(self, key: Key) -> None:
+    def forget(self, key: RunKey) -> None:
         """The run is over, or gone."""
         self._states.pop(key, None)
-        self._belongings.forget(key)
+        self._owned.forget(key)
         self._logs.forget(*key)
 
     # -- one look
 
-    async def look(self, run: Json) -> datetime | None:
+    async def reconcile(self, run: Json) -> datetime | None:
         """Bring a run forward; returns when to look again without being told.
 
         Raises:
@@ -159,86 +159,86 @@ class Reconciler:
             self._logs.forget(*key)
             state = None
         if deletion.is_deleted(run):
-            if await self._release(key, run, state):
+            if await self._finalize_deletion(key, run, state):
                 return None
-            again = await self._bring_on(key, deletion.as_cancelled(run), state)
+            again = await self._reconcile_active(key, deletion.mark_cancelled(run), state)
             return min(filter(None, (again, deletion.deadline(run))))
-        return await self._bring_on(key, run, state)
+        return await self._reconcile_active(key, run, state)
 
-    async def _bring_on(self, key: Key, run: Json, state: RunState | None) -> datetime | None:
-        if (run.get("status") or {}).get("phase") in RUN_FINAL:
-            await self._look_at_ended(key, run, state)
+    async def _reconcile_active(self, key: RunKey, run: Json, state: RunState | None) -> datetime | None:
+        if (run.get("status") or {}).get("phase") in RUN_FINAL_PHASES:
+            await self._reconcile_terminal(key, run, state)
             return None
         if state is None:
-            state = await self._begin(key, run)
-        if state is None or state.over:
+            state = await self._initialize(key, run)
+        if state is None or state.is_done:
             return None
-        return await self._bring_forward(key, run, state)
+        return await self._reconcile_until_stable(key, run, state)
 
-    async def _release(self, key: Key, run: Json, state: RunState | None) -> bool:
+    async def _finalize_deletion(self, key: RunKey, run: Json, state: RunState | None) -> bool:
         """Let a run go that is being deleted, once nothing of it runs any more; returns whether it went."""
         status = run.get("status") or {}
-        begun = (state is not None and state.begun) or self._belongings.any(key, run["metadata"]["uid"])
+        begun = (state is not None and state.has_started) or self._owned.has_any(key, run["metadata"]["uid"])
         begun = begun or any(step.get("attempts") for step in status.get("steps") or [])
-        if begun and status.get("phase") not in RUN_FINAL and self._now() < deletion.deadline(run):
+        if begun and status.get("phase") not in RUN_FINAL_PHASES and self._now() < deletion.deadline(run):
             return False
-        if deletion.is_held(run):
+        if deletion.has_finalizer(run):
             patch = deletion.finalizers_patch(run, hold=False)
             await self._client.patch(PIPELINE_RUNS, key[1], patch, namespace=key[0], patch_type="json")
         return True
 
-    async def _look_at_ended(self, key: Key, run: Json, state: RunState | None) -> None:
+    async def _reconcile_terminal(self, key: RunKey, run: Json, state: RunState | None) -> None:
         if state is None:
             await self._writer.expire_jobs(key, run["metadata"]["uid"])
-        elif state.status.get("phase") not in RUN_FINAL:
+        elif state.status.get("phase") not in RUN_FINAL_PHASES:
             # Another controller has ended it, on what it knew.
             self.forget(key)
 
-    async def _bring_forward(self, key: Key, run: Json, state: RunState) -> datetime | None:
+    async def _reconcile_until_stable(self, key: RunKey, run: Json, state: RunState) -> datetime | None:
         while True:
-            if not state.prepared and (state.begun or self._belongings.any(key, state.uid)):
+            if not state.secrets_ready and (state.has_started or self._owned.has_any(key, state.uid)):
                 # Taken over from an earlier process. No log may be followed before its secrets are known.
-                await self._errands.prepare(run, state)
-            if state.earlier is None and run["spec"].get("reuseFrom"):
-                state.earlier = await self._errands.earlier(run)
-            observed = self._observe(key, run, state, await self._ahead(run, state))
+                await self._executor.prepare_secrets(run, state)
+            if state.reusable is None and run["spec"].get("reuseFrom"):
+                state.reusable = await self._executor.load_reusable_steps(run)
+            observed = self._observe(key, run, state, await self._find_blocking_runs(run, state))
             known = {**run, "status": state.status}
             decision = decide(known, state.pipeline, state.steps, observed, self._now(), self._settings)
-            failures = await self._errands.run(run, state, decision.actions)
-            if any(isinstance(failure, NotStartedError) for failure in failures):
+            failures = await self._executor.execute(run, state, decision.actions)
+            if any(isinstance(failure, JobCreateError) for failure in failures):
                 # Decided again with what is known now: a step must not count as begun that has no Job.
                 continue
-            self._remember(key, run, state, decision)
-            state.settled = settled(decision.status, observed)
+            self._record_decision(key, run, state, decision)
+            state.settled_steps = find_settled_steps(decision.status, observed)
             if failures:
                 raise failures[0]
-            asked = PrepareSecrets | ReadManifest | ReadWorkspace | FindJob
+            asked = PrepareSecrets | ReadManifest | ReadWorkspace | VerifyJob
             if not any(isinstance(action, asked) for action in decision.actions):
-                return decision.look_again
+                return decision.requeue_at
 
-    async def _begin(self, key: Key, run: Json) -> RunState | None:
+    async def _initialize(self, key: RunKey, run: Json) -> RunState | None:
         """Read a run for the first time; one that can't be run gets its last status at once."""
         try:
             if not run["spec"].get("pipeline"):
-                await self._fill_pipeline(run)
+                await self._copy_pipeline_config(run)
                 return None
-            if not deletion.is_held(run) and not deletion.is_deleted(run):
+            if not deletion.has_finalizer(run) and not deletion.is_deleted(run):
                 patch = deletion.finalizers_patch(run, hold=True)
                 run = await self._client.patch(PIPELINE_RUNS, key[1], patch, namespace=key[0], patch_type="json")
-            state = read_run(run, self._now())
+            state = load_run_state(run, self._now())
         except InvalidRunError as error:
-            status = invalid(run, str(error), self._now())
-            await self._writer.put(key, status, run["metadata"]["resourceVersion"])
+            status = invalid_status(run, str(error), self._now())
+            await self._writer.write_now(key, status, run["metadata"]["resourceVersion"])
             self._recorder.record(run, "Warning", "InvalidPipeline", str(error))
             return None
-        for pod in self._belongings.pods(key, state.uid).values():
-            state.milestones[pod["metadata"]["uid"]] = milestones(pod, Milestones(), self._now())
+        for pod in self._owned.pods(key, state.uid).values():
+            state.milestones[pod["metadata"]["uid"]] = update_milestones(pod, Milestones(), self._now())
         self._states[key] = state
-        if not state.stored.get("phase"):
-            _log.info("run %s/%s is accepted, %s", *key, triggered(run), extra=audited(run, "Accepted"))
+        if not state.server_status.get("phase"):
+            _log.info("run %s/%s is accepted, %s", *key, describe_trigger(run), extra=audit_fields(run, "Accepted"))
         return state
 
-    async def _fill_pipeline(self, run: Json) -> None:
+    async def _copy_pipeline_config(self, run: Json) -> None:
         """Copy the definition that `pipelineConfigRef` names into the run, where it stays as it is now."""
         namespace, name = run["metadata"]["namespace"], run["metadata"]["name"]
         reference = (run["spec"].get("pipelineConfigRef") or {}).get("name")
@@ -246,7 +246,7 @@ class Reconciler:
             raise InvalidRunError("the run has neither a pipeline nor a pipelineConfigRef")
         try:
             config = await self._client.get(PIPELINE_CONFIGS, reference, namespace)
-        except NotFound:
+        except NotFoundError:
             raise InvalidRunError(f"there is no PipelineConfig {reference} in namespace {namespace}") from None
         definition = {"name": reference, **config["spec"]}
         try:
@@ -256,66 +256,70 @@ class Reconciler:
                 raise InvalidRunError(f"the pipeline of PipelineConfig {reference} is not valid: {error}") from error
             raise
 
-    async def _ahead(self, run: Json, state: RunState) -> tuple[Ahead, ...]:
+    async def _find_blocking_runs(self, run: Json, state: RunState) -> tuple[BlockingRun, ...]:
         """The runs of its concurrency group that it waits for; none once it has its turn."""
-        if state.group is None or state.has_turn or state.begun or run["spec"].get("cancel"):
+        if state.group is None or state.holds_lock or state.has_started or run["spec"].get("cancel"):
             return ()
-        known = {other["metadata"]["name"]: other for other in concurrency.before(run, state.group, self._runs())}
+        known = {other["metadata"]["name"]: other for other in concurrency.predecessors(run, state.group, self._runs())}
         if not known:
-            holder = await self._turns.take(run, state.group)
-            state.has_turn = holder is None
+            holder = await self._concurrency_lock.try_acquire(run, state.group)
+            state.holds_lock = holder is None
             if holder is not None:
                 # The picture of the cluster is a little old: it will show that run, or its end, in a moment.
-                return (Ahead(holder, earlier=False, cancelled=False),)
+                return (BlockingRun(holder, created_before=False, cancel_requested=False),)
         return tuple(
-            Ahead(name, concurrency.is_earlier(other, run), bool(other["spec"].get("cancel")))
+            BlockingRun(name, concurrency.is_created_before(other, run), bool(other["spec"].get("cancel")))
             for name, other in known.items()
         )
 
-    def _observe(self, key: Key, run: Json, state: RunState, ahead: tuple[Ahead, ...]) -> Observed:
-        pods = self._belongings.pods(key, state.uid)
-        found = {**state.created, **self._belongings.jobs(key, state.uid)}
+    def _observe(self, key: RunKey, run: Json, state: RunState, ahead: tuple[BlockingRun, ...]) -> Observation:
+        pods = self._owned.pods(key, state.uid)
+        found = {**state.created_jobs, **self._owned.jobs(key, state.uid)}
         by_slug = {step.slug: step for step in state.steps}
-        places = {place: name for name, job in found.items() if (place := place_of(job)) is not None}
+        places = {place: name for name, job in found.items() if (place := attempt_key_of(job)) is not None}
         places |= {place: names.job_name(key[1], *place) for place in pods}
         for entry in state.status.get("steps") or []:
             places |= {(entry["slug"], each["number"]): each["jobName"] for each in entry.get("attempts") or []}
         views = {}
         for place, job_name in places.items():
             pod, step = pods.get(place), by_slug.get(place[0])
-            if step is None or step.slug in state.settled:
+            if step is None or step.slug in state.settled_steps:
                 continue
-            if pod is not None and state.prepared:
+            if pod is not None and state.secrets_ready:
                 self._follow_logs(key, state, step, place[1], pod)
-            views[place] = self._view(key, state, place, found.get(job_name), pod, job_name)
-        return Observed(
+            views[place] = self._attempt_view(key, state, place, found.get(job_name), pod, job_name)
+        return Observation(
             views,
-            state.refused,
+            state.create_failures,
             state.missing_secrets,
-            state.prepared,
-            state.not_ready_because,
-            never_fits={s.name: why for s in state.steps if (why := never_fits(s.step, self.nodes)) is not None},
-            inputs=(made_of := state.inputs(run["spec"])),
-            reusable={n: taken for n, d in made_of.items() if (taken := (state.earlier or {}).get(d)) is not None},
-            noted=frozenset(e["name"] for e in state.stored.get("steps") or [] if e.get("reused")),
+            state.secrets_ready,
+            state.prepare_error,
+            unschedulable={
+                s.name: why for s in state.steps if (why := unschedulable_reason(s.step, self.nodes)) is not None
+            },
+            inputs=(made_of := state.input_digests(run["spec"])),
+            reusable={n: taken for n, d in made_of.items() if (taken := (state.reusable or {}).get(d)) is not None},
+            recorded_reuse=frozenset(e["name"] for e in state.server_status.get("steps") or [] if e.get("reused")),
             source_step=state.source_step,
-            source_noted=bool(state.stored.get("source")),
+            source_recorded=bool(state.server_status.get("source")),
             group=state.group,
-            ahead=ahead,
-            since=state.since,
+            blocking_runs=ahead,
+            first_seen=state.first_seen,
             runtime=self.runtime,
-            settled=state.settled,
+            settled_steps=state.settled_steps,
         )
 
-    def _view(
-        self, key: Key, state: RunState, place: Place, job: Json | None, pod: Json | None, job_name: str
+    def _attempt_view(
+        self, key: RunKey, state: RunState, place: AttemptKey, job: Json | None, pod: Json | None, job_name: str
     ) -> AttemptView:
         checked = place in state.manifests
         if pod is None:
             manifest = state.manifests.get(place)
-            held = self._held.get((key[0], job_name), "") if job is not None else ""
-            gone = job_name in state.missing
-            return AttemptView(job=job, manifest=manifest, manifest_read=checked, gone=gone, held=held)
+            held = self._pod_create_errors.get((key[0], job_name), "") if job is not None else ""
+            gone = job_name in state.missing_jobs
+            return AttemptView(
+                job=job, manifest=manifest, manifest_read=checked, job_missing=gone, pod_create_error=held
+            )
         where = {"namespace": key[0], "run": key[1], "slug": place[0], "attempt": place[1]}
         containers = started_containers(pod)
         results = {name: self._logs.result(**where, container=name) for name in containers}  # type: ignore[arg-type]
@@ -331,7 +335,7 @@ class Reconciler:
             tuple(name for name, result in results.items() if result is None),
         )
 
-    def _follow_logs(self, key: Key, state: RunState, step: Any, attempt: int, pod: Json) -> None:
+    def _follow_logs(self, key: RunKey, state: RunState, step: Any, attempt: int, pod: Json) -> None:
         used = [state.secret_values.get(names.secret_key(use)) for use in step.step.secrets]
         for container in started_containers(pod):
             self._logs.follow(
@@ -346,22 +350,22 @@ class Reconciler:
 
     # -- what comes of it
 
-    def _remember(self, key: Key, run: Json, state: RunState, decision: Decision) -> None:
+    def _record_decision(self, key: RunKey, run: Json, state: RunState, decision: Decision) -> None:
         old, state.status = state.status, decision.status
         if old == decision.status:
             return
-        tell_changes(self._recorder, run, old, decision.status)
-        self.durations.changed(old, decision.status)
+        record_transitions(self._recorder, run, old, decision.status)
+        self.durations.observe_transition(old, decision.status)
         phase = decision.status["phase"]
-        at_once = state.written is None or phase in RUN_FINAL or old.get("phase") != phase
-        if phase in RUN_FINAL:
-            _log.info("run %s/%s: %s, %s", *key, phase, decision.status["message"], extra=audited(run, phase))
-        self._writer.ask(key, 0 if at_once else self._writer.pause(decision.status))
+        at_once = state.written_status is None or phase in RUN_FINAL_PHASES or old.get("phase") != phase
+        if phase in RUN_FINAL_PHASES:
+            _log.info("run %s/%s: %s, %s", *key, phase, decision.status["message"], extra=audit_fields(run, phase))
+        self._writer.ask(key, 0 if at_once else self._writer.write_delay(decision.status))
 
-    async def write(self, key: Key) -> Outcome:
+    async def write(self, key: RunKey) -> WriteResult:
         """Write what was decided last (`StatusWriter.write`). Raises KubeError: call again."""
         return await self._writer.write(key)
 
-    def is_over(self, key: Key) -> bool:
+    def is_done(self, key: RunKey) -> bool:
         """Whether nothing is left to be done for a run but to forget it."""
-        return key in self._states and self._states[key].over
+        return key in self._states and self._states[key].is_done

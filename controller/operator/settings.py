@@ -27,7 +27,7 @@ class OperatorSettings:
     status_interval: float = 0.1
     """Status changes of a run of up to 100 steps are written together, this many seconds apart, those of larger ones
     in proportion: a write costs what the whole status costs. The first and the last are written at once."""
-    log_patience: float = 600.0
+    log_timeout: float = 600.0
     """How long an ended run waits for the ends of its logs: as long as an object store may be away for a while."""
     capability_lifetime: float = 7 * 24 * 3600.0
     """How long a run's agents are let in."""

@@ -6,19 +6,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from controller.pipeline.values.globs import fits, matches
+from controller.pipeline.values.globs import match_path, match_ref
 
 Json = dict[str, Any]
-When = Literal["success", "failure", "always"]
-_WHEN: Mapping[Any, When] = {"success": "success", "failure": "failure", "always": "always"}
+DependencyPolicy = Literal["success", "failure", "always"]
+_DEPENDENCY_POLICIES: Mapping[Any, DependencyPolicy] = {"success": "success", "failure": "failure", "always": "always"}
 
 
-MOST_CHANGED_FILES = 3_000
+MAX_CHANGED_FILES = 3_000
 """Names that a run carries at most; who has more says nothing, and every path condition holds."""
 
 
 @dataclass(frozen=True)
-class Occasion:
+class TriggerContext:
     """What happened. `changed` is None when nobody knows which files changed: then every path condition holds."""
 
     event: str = "push"
@@ -28,48 +28,48 @@ class Occasion:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ConditionResult:
     """`why` is a sentence for people when `runs` is False."""
 
     runs: bool
-    why: str = ""
+    reason: str = ""
 
 
 def _any_path(globs: Iterable[str], changed: Sequence[str]) -> bool:
-    return any(fits(glob, path) for glob in globs for path in changed)
+    return any(match_path(glob, path) for glob in globs for path in changed)
 
 
-def match(pipeline: Mapping[str, Any], occasion: Occasion) -> Verdict:
+def evaluate_trigger(pipeline: Mapping[str, Any], context: TriggerContext) -> ConditionResult:
     """Whether an event would start a run of a normalised pipeline."""
     events = pipeline.get("events") or ["push"]
-    if occasion.event not in events:
-        return Verdict(False, f"the event {occasion.event} is not among its events: {', '.join(events)}")
+    if context.event not in events:
+        return ConditionResult(False, f"the event {context.event} is not among its events: {', '.join(events)}")
     branches = pipeline.get("branches") or ["*"]
-    if occasion.event != "tag" and not any(matches(glob, occasion.branch) for glob in branches):
-        return Verdict(False, f"the branch {occasion.branch} matches none of: {', '.join(branches)}")
+    if context.event != "tag" and not any(match_ref(glob, context.branch) for glob in branches):
+        return ConditionResult(False, f"the branch {context.branch} matches none of: {', '.join(branches)}")
     paths = pipeline.get("paths")
-    if paths and occasion.changed is not None and not _any_path(paths, occasion.changed):
-        return Verdict(False, f"no changed file matches any of: {', '.join(paths)}")
-    return Verdict(True)
+    if paths and context.changed is not None and not _any_path(paths, context.changed):
+        return ConditionResult(False, f"no changed file matches any of: {', '.join(paths)}")
+    return ConditionResult(True)
 
 
-def step_runs(conditional: Json | None, occasion: Occasion) -> Verdict:
+def evaluate_step(conditional: Json | None, context: TriggerContext) -> ConditionResult:
     """Whether a step runs on this occasion, its dependencies aside."""
     wanted = conditional or {}
-    if (branch := wanted.get("branch")) and not matches(branch, occasion.branch):
-        return Verdict(False, f"it runs on branch {branch}, and this is {occasion.branch or 'no branch'}")
-    if (event := wanted.get("event")) and event != occasion.event:
-        return Verdict(False, f"it runs on {event}, and this is {occasion.event}")
-    if (tag := wanted.get("tag")) and not (occasion.tag and matches(tag, occasion.tag)):
-        return Verdict(False, f"it runs on tag {tag}, and this is {occasion.tag or 'no tag'}")
+    if (branch := wanted.get("branch")) and not match_ref(branch, context.branch):
+        return ConditionResult(False, f"it runs on branch {branch}, and this is {context.branch or 'no branch'}")
+    if (event := wanted.get("event")) and event != context.event:
+        return ConditionResult(False, f"it runs on {event}, and this is {context.event}")
+    if (tag := wanted.get("tag")) and not (context.tag and match_ref(tag, context.tag)):
+        return ConditionResult(False, f"it runs on tag {tag}, and this is {context.tag or 'no tag'}")
     paths = wanted.get("paths")
-    if paths and occasion.changed is not None and not _any_path(paths, occasion.changed):
-        return Verdict(False, f"no changed file matches any of: {', '.join(paths)}")
-    return Verdict(True)
+    if paths and context.changed is not None and not _any_path(paths, context.changed):
+        return ConditionResult(False, f"no changed file matches any of: {', '.join(paths)}")
+    return ConditionResult(True)
 
 
-def when(conditional: Json | None) -> When:
+def dependency_policy(conditional: Json | None) -> DependencyPolicy:
     """What a step waits for: that what it depends on succeeds, fails, or just ends."""
     wanted = conditional or {}
-    otherwise: When = "always" if wanted.get("onSuccess") is False else "success"
-    return _WHEN.get(wanted.get("when"), otherwise)
+    otherwise: DependencyPolicy = "always" if wanted.get("onSuccess") is False else "success"
+    return _DEPENDENCY_POLICIES.get(wanted.get("when"), otherwise)

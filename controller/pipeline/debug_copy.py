@@ -8,44 +8,44 @@ from __future__ import annotations
 
 from typing import Any
 
-from controller.pipeline.graph.expand import ExpandedStep, expand
+from controller.pipeline.graph.expand import ExpandedStep, expand_steps
 from controller.pipeline.model import Matrix, Pipeline
 
 Json = dict[str, Any]
 
-_NOT_OF_A_COPY = ("dependsOn", "artifacts", "cache", "conditional", "retryPolicy", "allowFailure", "keepOnFailure")
+_DROPPED_FIELDS = ("dependsOn", "artifacts", "cache", "conditional", "retryPolicy", "allowFailure", "keepOnFailure")
 _SUFFIX = "-debug"
-_LONGEST_NAME = 63
-_SLACK = 60
-_MOST_WAITING = 1800
+_MAX_NAME_LENGTH = 63
+_TIMEOUT_MARGIN = 60
+_MAX_PENDING_SECONDS = 1800
 
 
-def copy_of_step(pipeline: Pipeline, slug: str, seconds: int) -> Json | None:
+def build_debug_pipeline(pipeline: Pipeline, slug: str, seconds: int) -> Json | None:
     """The definition, normalised, of a pipeline whose one step is there for so long; None without such a step.
 
     The step has the name it had. The run as a whole ends half an hour later at most, should no node take it.
     """
-    found = next((step for step in expand(pipeline) if step.slug == slug), None)
+    found = next((step for step in expand_steps(pipeline) if step.slug == slug), None)
     if found is None:
         return None
     step = found.step.model_dump(mode="json", by_alias=True, exclude_unset=True)
-    for field in _NOT_OF_A_COPY:
+    for field in _DROPPED_FIELDS:
         step.pop(field, None)
-    step |= {"commands": [f"exec sleep {seconds}"], "timeout": f"{seconds + _SLACK}s"}
+    step |= {"commands": [f"exec sleep {seconds}"], "timeout": f"{seconds + _TIMEOUT_MARGIN}s"}
     definition = pipeline.model_dump(mode="json", by_alias=True, include={"params", "env"}, exclude_unset=True)
-    definition |= {"name": copy_name(pipeline.name), "timeout": f"{seconds + _MOST_WAITING}s"}
+    definition |= {"name": debug_pipeline_name(pipeline.name), "timeout": f"{seconds + _MAX_PENDING_SECONDS}s"}
     for holder, matrix in ((step, found.step.matrix), (definition, pipeline.matrix)):
         holder.pop("matrix", None)
         if matrix is not None:
-            holder["matrix"] = _only(matrix, found)
+            holder["matrix"] = _single_combination(matrix, found)
     return {**definition, "steps": [step]}
 
 
-def copy_name(pipeline: str) -> str:
+def debug_pipeline_name(pipeline: str) -> str:
     """What copies of a pipeline's steps are called after, so that they take no numbers from its runs."""
-    return pipeline[: _LONGEST_NAME - len(_SUFFIX)].rstrip("-") + _SUFFIX
+    return pipeline[: _MAX_NAME_LENGTH - len(_SUFFIX)].rstrip("-") + _SUFFIX
 
 
-def _only(matrix: Matrix, step: ExpandedStep) -> Json:
+def _single_combination(matrix: Matrix, step: ExpandedStep) -> Json:
     """The one combination that the step is."""
     return {"dimensions": {name: [step.matrix[name]] for name in matrix.dimensions}}

@@ -34,7 +34,7 @@ Quantity = Annotated[str, StringConstraints(pattern=quantity.PATTERN, max_length
 Text = Annotated[str, StringConstraints(min_length=1)]
 Glob = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 Globs = Annotated[list[Glob], Field(max_length=100)]
-Environment = Annotated[dict[VariableName, str], BeforeValidator(normalize.env_map)]
+Environment = Annotated[dict[VariableName, str], BeforeValidator(normalize.normalize_env)]
 
 
 class Model(BaseModel):
@@ -69,13 +69,13 @@ class Matrix(Model):
     @model_validator(mode="before")
     @classmethod
     def _either_form(cls, value: Any) -> Any:
-        return normalize.plain_matrix(value)
+        return normalize.normalize_matrix(value)
 
 
 class RetryPolicy(Model):
     max_retries: Annotated[int, Field(ge=0, le=10)] = 0
     """Further attempts after a failure."""
-    backoff_seconds: Annotated[int, Field(ge=0, le=duration.LONGEST)] = 10
+    backoff_seconds: Annotated[int, Field(ge=0, le=duration.MAX_SECONDS)] = 10
     """Seconds before the next attempt."""
 
 

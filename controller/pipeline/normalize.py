@@ -11,14 +11,14 @@ from typing import Any
 Json = dict[str, Any]
 
 
-def env_map(env: Any) -> Any:
+def normalize_env(env: Any) -> Any:
     """`[{name, value}]`, as Kubernetes has it, as a map."""
     if not isinstance(env, list) or not all(isinstance(entry, dict) and "name" in entry for entry in env):
         return env
     return {entry["name"]: entry.get("value") or "" for entry in env}
 
 
-def plain_matrix(matrix: Any) -> Any:
+def normalize_matrix(matrix: Any) -> Any:
     """`{strategy: [{dimension, values}], exclusions}` as `{dimensions, exclude}`."""
     if not isinstance(matrix, dict) or "strategy" not in matrix or "dimensions" in matrix:
         return matrix
@@ -28,14 +28,14 @@ def plain_matrix(matrix: Any) -> Any:
         for entry in strategy
     ):
         return matrix
-    plain: Json = {"dimensions": _dimensions(strategy)}
-    excluded = [*_entries(matrix.get("exclude")), *_entries(matrix.get("exclusions"))]
+    plain: Json = {"dimensions": _merge_dimensions(strategy)}
+    excluded = [*_list_or_empty(matrix.get("exclude")), *_list_or_empty(matrix.get("exclusions"))]
     if excluded:
         plain["exclude"] = excluded
     return plain
 
 
-def _dimensions(strategy: list[Json]) -> Json:
+def _merge_dimensions(strategy: list[Json]) -> Json:
     """Entries that name one dimension are one dimension with the values of all: none is lost, none is there twice."""
     dimensions: Json = {}
     for entry in strategy:
@@ -46,39 +46,41 @@ def _dimensions(strategy: list[Json]) -> Json:
     return dimensions
 
 
-def normalised(data: Json) -> Json:
+def normalize_pipeline(data: Json) -> Json:
     """A pipeline that lint found good, in the form that a run carries: without its version."""
     pipeline = {key: value for key, value in data.items() if key != "version"}
-    pipeline["steps"] = [_step(step) for step in data["steps"]]
-    return _holder(pipeline)
+    pipeline["steps"] = [_normalize_step(step) for step in data["steps"]]
+    return _normalize_scope(pipeline)
 
 
-def with_plain_matrices(data: Json) -> Json:
+def normalize_matrices(data: Json) -> Json:
     """Anything that was read, with its matrices in the one form."""
-    fresh = {**data, "matrix": plain_matrix(data["matrix"])} if "matrix" in data else dict(data)
+    fresh = {**data, "matrix": normalize_matrix(data["matrix"])} if "matrix" in data else dict(data)
     if isinstance(data.get("steps"), list):
         fresh["steps"] = [
-            {**step, "matrix": plain_matrix(step["matrix"])} if isinstance(step, dict) and "matrix" in step else step
+            {**step, "matrix": normalize_matrix(step["matrix"])}
+            if isinstance(step, dict) and "matrix" in step
+            else step
             for step in data["steps"]
         ]
     return fresh
 
 
-def _entries(value: Any) -> list[Any]:
+def _list_or_empty(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _step(step: Json) -> Json:
-    fresh = _holder(step)
+def _normalize_step(step: Json) -> Json:
+    fresh = _normalize_scope(step)
     if "services" in fresh:
-        fresh["services"] = [_holder(service) for service in fresh["services"]]
+        fresh["services"] = [_normalize_scope(service) for service in fresh["services"]]
     return fresh
 
 
-def _holder(holder: Json) -> Json:
+def _normalize_scope(holder: Json) -> Json:
     fresh = dict(holder)
     if "env" in fresh:
-        fresh["env"] = env_map(fresh["env"])
+        fresh["env"] = normalize_env(fresh["env"])
     if "matrix" in fresh:
-        fresh["matrix"] = plain_matrix(fresh["matrix"])
+        fresh["matrix"] = normalize_matrix(fresh["matrix"])
     return fresh

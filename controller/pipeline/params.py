@@ -10,7 +10,7 @@ from controller.pipeline.problems import did_you_mean
 Json = dict[str, Any]
 
 
-def resolve(declared: Sequence[Json], given: Mapping[str, str]) -> tuple[dict[str, str], list[tuple[str, str]]]:
+def resolve_params(declared: Sequence[Json], given: Mapping[str, str]) -> tuple[dict[str, str], list[tuple[str, str]]]:
     """The values of all parameters, and what is wrong: (parameter, sentence) each."""
     values: dict[str, str] = {}
     problems: list[tuple[str, str]] = []

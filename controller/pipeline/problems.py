@@ -16,8 +16,8 @@ Severity = Literal["error", "warning", "hint"]
 Path = tuple[str | int, ...]
 Position = tuple[int, int]
 
-_LONGEST_WORD = 60
-_LONGEST_MESSAGE = 600
+_MAX_WORD_LENGTH = 60
+_MAX_MESSAGE_LENGTH = 600
 # What would move the cursor, colour the terminal, start a line or turn the reading direction round.
 _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
@@ -25,7 +25,7 @@ _UNSAFE = re.compile(
 
 
 @dataclass(frozen=True)
-class Problem:
+class Diagnostic:
     """`line` and `column` count from 1; `path` is like `steps[2].dependsOn[0]`; `code` is stable kebab-case."""
 
     line: int
@@ -37,63 +37,63 @@ class Problem:
     hint: str = ""
 
 
-def safe(text: str, longest: int = _LONGEST_MESSAGE) -> str:
+def sanitize(text: str, max_length: int = _MAX_MESSAGE_LENGTH) -> str:
     """The text on one line, without characters that do something to a terminal, and not longer than that."""
-    clean = _UNSAFE.sub(lambda found: f"\\u{ord(found.group()):04x}", text[: longest + 1])
-    return clean if len(clean) <= longest else clean[: longest - 1] + "…"
+    clean = _UNSAFE.sub(lambda found: f"\\u{ord(found.group()):04x}", text[: max_length + 1])
+    return clean if len(clean) <= max_length else clean[: max_length - 1] + "…"
 
 
-def quoted(text: str) -> str:
+def quote(text: str) -> str:
     """A word as messages show it, shortened."""
-    return f"`{safe(text, _LONGEST_WORD)}`"
+    return f"`{sanitize(text, _MAX_WORD_LENGTH)}`"
 
 
-def listed(words: Iterable[str], most: int = 8) -> str:
+def join_words(words: Iterable[str], max_words: int = 8) -> str:
     """Words in a row; of many the first."""
     every = list(words)
-    shown = ", ".join(safe(word, _LONGEST_WORD) for word in every[:most])
-    return shown if len(every) <= most else f"{shown} and {len(every) - most} more"
+    shown = ", ".join(sanitize(word, _MAX_WORD_LENGTH) for word in every[:max_words])
+    return shown if len(every) <= max_words else f"{shown} and {len(every) - max_words} more"
 
 
-def spoken_path(path: Path) -> str:
+def format_path(path: Path) -> str:
     """`("steps", 2, "dependsOn", 0)` as `steps[2].dependsOn[0]`."""
     text = ""
     for part in path:
-        word = part if isinstance(part, int) else safe(part, _LONGEST_WORD)
+        word = part if isinstance(part, int) else sanitize(part, _MAX_WORD_LENGTH)
         text += f"[{word}]" if isinstance(part, int) else f".{word}" if text else str(word)
     return text
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`did you mean …?` for a likely typo, or nothing."""
-    if len(word) > _LONGEST_WORD:
+    if len(word) > _MAX_WORD_LENGTH:
         # Comparing takes the square of the length, and nobody mistypes a word of this length.
         return ""
-    choices = [choice for choice in known if choice != word and len(choice) <= 2 * _LONGEST_WORD]
+    choices = [choice for choice in known if choice != word and len(choice) <= 2 * _MAX_WORD_LENGTH]
     same = [choice for choice in choices if choice.lower() == word.lower()]
     found = same or difflib.get_close_matches(word, choices, 1, 0.6)
     return f"did you mean `{found[0]}`?" if found else ""
 
 
 @dataclass(frozen=True)
-class Places:
+class SourceMap:
     """Where things stand in the text: values by their path, keys by the path of their value."""
 
     values: Mapping[Path, Position]
     keys: Mapping[Path, Position]
 
-    def of(self, path: Sequence[str | int]) -> Position:
+    def value_position(self, path: Sequence[str | int]) -> Position:
         """The position of a value, or of the nearest thing around it."""
         here = tuple(path)
         while here and here not in self.values:
             here = here[:-1]
         return self.values.get(here, (1, 1))
 
-    def of_key(self, path: Sequence[str | int]) -> Position:
+    def key_position(self, path: Sequence[str | int]) -> Position:
         """The position of the key whose value has this path."""
-        return self.keys.get(tuple(path)) or self.of(path)
+        return self.keys.get(tuple(path)) or self.value_position(path)
 
-    def problem(
+    def diagnostic(
         self,
         path: Sequence[str | int],
         code: str,
@@ -102,14 +102,14 @@ class Places:
         *,
         severity: Severity = "error",
         at_key: bool = False,
-    ) -> Problem:
+    ) -> Diagnostic:
         """A problem at a path; its text is made safe to show."""
-        position = self.of_key(path) if at_key else self.of(path)
-        return problem_at(position, code, message, hint, path=tuple(path), severity=severity)
+        position = self.key_position(path) if at_key else self.value_position(path)
+        return diagnostic_at(position, code, message, hint, path=tuple(path), severity=severity)
 
 
-def problem_at(
+def diagnostic_at(
     position: Position, code: str, message: str, hint: str = "", *, path: Path = (), severity: Severity = "error"
-) -> Problem:
+) -> Diagnostic:
     """A problem at a position; its text is made safe to show."""
-    return Problem(*position, spoken_path(path), severity, code, safe(message), safe(hint))
+    return Diagnostic(*position, format_path(path), severity, code, sanitize(message), sanitize(hint))

@@ -15,11 +15,11 @@ from controller.pipeline.values import quantity
 
 Json = dict[str, Any]
 
-COMMITTED = Path(__file__).with_name("schema.json")
+PACKAGED_SCHEMA = Path(__file__).with_name("schema.json")
 """The copy that lint reads, a part of the package."""
-PUBLISHED = Path(__file__).parents[2] / "docs" / "pipeline.schema.json"
+PUBLISHED_SCHEMA = Path(__file__).parents[2] / "docs" / "pipeline.schema.json"
 """The same for editors, in the repository."""
-_KEPT = (
+_STRUCTURAL_KEYWORDS = (
     *("type", "properties", "required", "items", "additionalProperties", "enum", "pattern", "description"),
     *("minLength", "maxLength", "minItems", "maxItems", "minimum", "maximum", "maxProperties"),
 )
@@ -31,7 +31,7 @@ def json_schema() -> Json:
     Where the format takes any text, the schema also takes numbers and words such as `on`: lint
     reads them as they stand in the file, and an editor should not call them mistakes.
     """
-    schema = _plain(Pipeline.model_json_schema(by_alias=True))
+    schema = _simplify(Pipeline.model_json_schema(by_alias=True))
     step = schema["properties"]["steps"]["items"]
     schema["required"] = ["version", "name", "steps"]
     schema["properties"]["version"].pop("default", None)
@@ -45,12 +45,12 @@ def json_schema() -> Json:
 
 def structural_schema() -> Json:
     """A pipeline in its normalised form, as part of a CRD's openAPIV3Schema: no unions, no defaults, no version."""
-    schema: Json = _structural(_plain(Pipeline.model_json_schema(by_alias=True)))
+    schema: Json = _structural(_simplify(Pipeline.model_json_schema(by_alias=True)))
     schema["properties"].pop("version")
     return schema
 
 
-def committed_text() -> str:
+def schema_text() -> str:
     """What `schema.json` has to hold."""
     return json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n"
 
@@ -101,7 +101,7 @@ def _lenient(node: Any) -> Any:
     return fresh
 
 
-def _plain(schema: Json) -> Json:
+def _simplify(schema: Json) -> Json:
     """Without references, titles and nulls: what is optional is absent."""
     definitions = schema.pop("$defs", {})
 
@@ -120,13 +120,13 @@ def _plain(schema: Json) -> Json:
         if "const" in node:
             about = {key: node[key] for key in ("description",) if key in node}
             return walk({"type": "string", "enum": [node["const"]], **about})
-        return _tidy(node, walk)
+        return _simplify_members(node, walk)
 
     result: Json = walk(schema)
     return result
 
 
-def _tidy(node: Json, walk: Any) -> Json:
+def _simplify_members(node: Json, walk: Any) -> Json:
     out: Json = {}
     for key, value in node.items():
         if key == "propertyNames" or key == "title":
@@ -155,11 +155,11 @@ def _structural(node: Any) -> Any:
             out[key] = {name: _structural(sub) for name, sub in value.items()}
         elif key == "patternProperties":
             out["additionalProperties"] = _structural(next(iter(value.values())))
-        elif key in _KEPT and not (key == "additionalProperties" and value is False):
+        elif key in _STRUCTURAL_KEYWORDS and not (key == "additionalProperties" and value is False):
             out[key] = _structural(value)
     return out
 
 
 if __name__ == "__main__":
-    for _place in (COMMITTED, PUBLISHED):
-        _place.write_text(committed_text(), encoding="utf-8")
+    for _place in (PACKAGED_SCHEMA, PUBLISHED_SCHEMA):
+        _place.write_text(schema_text(), encoding="utf-8")

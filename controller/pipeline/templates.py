@@ -21,7 +21,7 @@ _TEMPLATE = re.compile(
 
 
 @dataclass(frozen=True)
-class Use:
+class TemplateReference:
     """One variable in a text: `text` as it stands there, and either the variable's name or the file of a `hash`."""
 
     text: str
@@ -29,13 +29,13 @@ class Use:
     file: str = ""
 
 
-def uses(text: str) -> Iterator[Use]:
+def find_references(text: str) -> Iterator[TemplateReference]:
     """Every variable in a text, in order."""
     for found in _TEMPLATE.finditer(text):
-        yield Use(found.group(), found.group("variable") or "", found.group("file") or "")
+        yield TemplateReference(found.group(), found.group("variable") or "", found.group("file") or "")
 
 
-def fill(text: str, values: Mapping[str, str]) -> str:
+def render(text: str, values: Mapping[str, str]) -> str:
     """Put values in place of `{{name}}`; what is unknown stays as written. Values are not looked into again."""
 
     def value(found: re.Match[str]) -> str:
@@ -45,6 +45,6 @@ def fill(text: str, values: Mapping[str, str]) -> str:
     return _TEMPLATE.sub(value, text)
 
 
-def variable_name(prefix: str, name: str) -> str:
+def env_variable_name(prefix: str, name: str) -> str:
     """The environment variable of a parameter or a matrix dimension: `MATRIX_GO_VERSION` for `go-version`."""
     return f"{prefix}_{re.sub(r'[^A-Za-z0-9_]', '_', name).upper()}"

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from controller.pipeline.model import Pipeline, Step
-from controller.pipeline.templates import fill, variable_name
+from controller.pipeline.templates import env_variable_name, render
 
-__all__ = ["RunFacts", "fill", "step_environment", "template_values"]
+__all__ = ["RunContext", "render", "step_environment", "template_context"]
 
 
 @dataclass(frozen=True)
-class RunFacts:
+class RunContext:
     """What a run is about."""
 
     name: str
@@ -22,14 +22,14 @@ class RunFacts:
     params: Mapping[str, str]
 
 
-def template_values(facts: RunFacts, matrix: Mapping[str, str]) -> dict[str, str]:
+def template_context(run: RunContext, matrix: Mapping[str, str]) -> dict[str, str]:
     """What may stand between braces, by its name."""
     return {
-        "run.name": facts.name,
-        "run.number": facts.number,
-        "run.commit": facts.commit,
-        "run.branch": facts.branch,
-        **{f"params.{name}": value for name, value in facts.params.items()},
+        "run.name": run.name,
+        "run.number": run.number,
+        "run.commit": run.commit,
+        "run.branch": run.branch,
+        **{f"params.{name}": value for name, value in run.params.items()},
         **{f"matrix.{name}": value for name, value in matrix.items()},
     }
 
@@ -37,7 +37,7 @@ def template_values(facts: RunFacts, matrix: Mapping[str, str]) -> dict[str, str
 def step_environment(
     pipeline: Pipeline,
     step: Step,
-    facts: RunFacts,
+    run: RunContext,
     matrix: Mapping[str, str],
     *,
     attempt: int,
@@ -49,20 +49,20 @@ def step_environment(
     Later ones win: parameters and matrix, the pipeline's `env`, the step's `env`, then what c8s itself says, which
     nothing in `env` can override.
     """
-    values = template_values(facts, matrix)
-    environment = {variable_name("PARAM", key): value for key, value in facts.params.items()}
-    environment |= {variable_name("MATRIX", key): value for key, value in matrix.items()}
+    values = template_context(run, matrix)
+    environment = {env_variable_name("PARAM", key): value for key, value in run.params.items()}
+    environment |= {env_variable_name("MATRIX", key): value for key, value in matrix.items()}
     for given in (pipeline.env, step.env):
-        environment |= {key: fill(value, values) for key, value in given.items()}
+        environment |= {key: render(value, values) for key, value in given.items()}
     return environment | {
         "CI": "true",
         "C8S": "true",
-        "C8S_RUN": facts.name,
+        "C8S_RUN": run.name,
         "C8S_STEP": name,
         "C8S_ATTEMPT": str(attempt),
-        "C8S_COMMIT": facts.commit,
-        "C8S_BRANCH": facts.branch,
+        "C8S_COMMIT": run.commit,
+        "C8S_BRANCH": run.branch,
         "C8S_WORKSPACE": workspace,
-        "COMMIT_SHA": facts.commit,
-        "BRANCH": facts.branch,
+        "COMMIT_SHA": run.commit,
+        "BRANCH": run.branch,
     }

@@ -55,7 +55,7 @@ class ObjectStore(Protocol):
         """Removes an object; fine when there is none."""
         ...
 
-    async def presign(self, key: str, method: Method, expires: timedelta, *, outside: bool = False) -> str:
+    async def presign(self, key: str, method: Method, expires: timedelta, *, external: bool = False) -> str:
         """A URL that lets whoever has it GET or PUT this one object until it expires, counted from now.
 
         `outside`: for a reader who is not inside the cluster, and may know the store by another address.

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 
 
-async def gathered(data: AsyncIterator[bytes], size: int) -> AsyncIterator[bytes]:
+async def rechunk(data: AsyncIterator[bytes], size: int) -> AsyncIterator[bytes]:
     """The same bytes in pieces of at least `size` bytes; only the last one may be smaller, and none is empty."""
     waiting: list[bytes] = []
     waiting_size = 0

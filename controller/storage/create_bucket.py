@@ -13,43 +13,43 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-PATIENCE = 120.0
-PAUSE = 1.0
-_THERE = {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}
+TIMEOUT = 120.0
+POLL_INTERVAL = 1.0
+_ALREADY_EXISTS = {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}
 
 
 def ensure_bucket(
     client: Any,
     bucket: str,
     *,
-    patience: float = PATIENCE,
+    timeout: float = TIMEOUT,
     clock: Callable[[], float] = time.monotonic,
-    pause: Callable[[float], None] = time.sleep,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> bool:
     """Whether it had to be made. Raises what boto3 raises when the store does not answer for `patience` seconds."""
     from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
-    deadline = clock() + patience
+    deadline = clock() + timeout
     while True:
         try:
             try:
                 client.head_bucket(Bucket=bucket)
             except ClientError as error:
-                if _status(error) != 404:
+                if _http_status(error) != 404:
                     raise
                 client.create_bucket(Bucket=bucket)
                 return True
             return False
         except (ClientError, ConnectionError, HTTPClientError) as error:
-            if isinstance(error, ClientError) and error.response.get("Error", {}).get("Code") in _THERE:
+            if isinstance(error, ClientError) and error.response.get("Error", {}).get("Code") in _ALREADY_EXISTS:
                 return False
             # A store that starts answers 503; one that refuses our keys will not change its mind.
-            if (isinstance(error, ClientError) and _status(error) < 500) or clock() > deadline:
+            if (isinstance(error, ClientError) and _http_status(error) < 500) or clock() > deadline:
                 raise
-            pause(PAUSE)
+            sleep(POLL_INTERVAL)
 
 
-def _status(error: Any) -> int:
+def _http_status(error: Any) -> int:
     return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") or 0)
 
 
@@ -57,14 +57,14 @@ def main() -> int:
     """Exit code 0 when the bucket is there."""
     from botocore.exceptions import BotoCoreError, ClientError
 
-    from controller.storage.s3 import connection
+    from controller.storage.s3 import create_client
 
     url = urlsplit(os.environ.get("C8S_STORE", ""))
     if url.scheme != "s3" or not url.netloc:
         print("C8S_STORE names no bucket: s3://bucket?endpoint=http://… is wanted", file=sys.stderr)
         return 2
     options = dict(parse_qsl(url.query))
-    client = connection(options.get("endpoint"), options.get("region", "us-east-1"))
+    client = create_client(options.get("endpoint"), options.get("region", "us-east-1"))
     try:
         made = ensure_bucket(client, url.netloc)
     except (BotoCoreError, ClientError) as error:

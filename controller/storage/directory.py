@@ -18,7 +18,7 @@ from typing import TypeVar, TypeVarTuple
 
 from controller.storage import signed_urls
 from controller.storage.base import Method, ObjectInfo
-from controller.storage.chunking import gathered
+from controller.storage.chunking import rechunk
 from controller.storage.errors import (
     ObjectExistsError,
     ObjectNotFoundError,
@@ -32,12 +32,12 @@ from controller.storage.keys import check_key, check_prefix
 T = TypeVar("T")
 A = TypeVarTuple("A")
 
-SMALL = 128 * 1024
-PIECE = 1024 * 1024
-LISTED_AT_ONCE = 500
+SMALL_OBJECT = 128 * 1024
+CHUNK_SIZE = 1024 * 1024
+LIST_BATCH = 500
 _TEMPORARY = ".incoming-"
 _STALE_SECONDS = 24 * 3600.0
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 class DirectoryStore:
@@ -51,39 +51,39 @@ class DirectoryStore:
         self._signing_key = signing_key
         self._public_url = public_url
         self._clock = clock
-        with _Explained("open", str(self._root), self._root):
+        with _TranslateErrors("open", str(self._root), self._root):
             self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._sweep_root()
+            self._remove_stale_files()
 
     async def put(self, key: str, data: bytes | AsyncIterator[bytes], *, if_absent: bool = False) -> ObjectInfo:
         """See ObjectStore."""
-        place = self._place(key)
+        place = self._path(key)
         if isinstance(data, bytes):
-            if len(data) <= SMALL:
+            if len(data) <= SMALL_OBJECT:
                 return self._write(key, place, data, if_absent)
             return await asyncio.to_thread(self._write, key, place, data, if_absent)
         return await self._write_stream(key, place, data, if_absent)
 
     async def get(self, key: str, *, limit: int | None = None) -> bytes:
         """See ObjectStore."""
-        place = self._place(key)
-        with _Explained("read", key, self._root):
+        place = self._path(key)
+        with _TranslateErrors("read", key, self._root):
             size = place.stat().st_size
             if limit is not None and size > limit:
                 raise ObjectTooLargeError(f"the object {key} has {size} bytes; at most {limit} are taken here")
-            if size <= SMALL:
+            if size <= SMALL_OBJECT:
                 return place.read_bytes()
             return await asyncio.to_thread(place.read_bytes)
 
     async def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         """See ObjectStore. The object that was there at the start is read, also when it is replaced."""
-        place = self._place(key)
-        with _Explained("read", key, self._root), place.open("rb", buffering=0) as file:
+        place = self._path(key)
+        with _TranslateErrors("read", key, self._root), place.open("rb", buffering=0) as file:
             position = max(start, 0)
             stop = os.fstat(file.fileno()).st_size if end is None else end
             while position < stop:
-                size = min(PIECE, stop - position)
-                if size <= SMALL:
+                size = min(CHUNK_SIZE, stop - position)
+                if size <= SMALL_OBJECT:
                     piece = os.pread(file.fileno(), size, position)
                 else:
                     piece = await _in_thread(os.pread, file.fileno(), size, position)
@@ -94,29 +94,29 @@ class DirectoryStore:
 
     async def head(self, key: str) -> ObjectInfo | None:
         """See ObjectStore."""
-        with _Explained("look at", key, self._root):
+        with _TranslateErrors("look at", key, self._root):
             try:
-                found = self._place(key).stat()
+                found = self._path(key).stat()
             except (FileNotFoundError, NotADirectoryError):
                 if not self._root.is_dir():
                     raise
                 return None
-        return _info(key, found) if stat.S_ISREG(found.st_mode) else None
+        return _object_info(key, found) if stat.S_ISREG(found.st_mode) else None
 
     async def list(self, prefix: str = "") -> AsyncIterator[ObjectInfo]:
         """See ObjectStore."""
         folder, _, begin = check_prefix(prefix).rpartition("/")
         found = self._walk(folder, begin)
-        while batch := _next_batch(found, LISTED_AT_ONCE):
+        while batch := _next_batch(found, LIST_BATCH):
             for each in batch:
                 yield each
-            if len(batch) == LISTED_AT_ONCE:
+            if len(batch) == LIST_BATCH:
                 await asyncio.sleep(0)
 
     async def delete(self, key: str) -> None:
         """See ObjectStore. Folders that become empty go too."""
-        place = self._place(key)
-        with _Explained("delete", key, self._root):
+        place = self._path(key)
+        with _TranslateErrors("delete", key, self._root):
             try:
                 place.unlink()
             except (FileNotFoundError, NotADirectoryError):
@@ -131,26 +131,26 @@ class DirectoryStore:
             except OSError:
                 return
 
-    async def presign(self, key: str, method: Method, expires: timedelta, *, outside: bool = False) -> str:
+    async def presign(self, key: str, method: Method, expires: timedelta, *, external: bool = False) -> str:
         """See ObjectStore. One address for all: our API, which serves the link when `verify` says so."""
         until = int(self._clock() + expires.total_seconds())
-        return signed_urls.link(self._signing_key, self._public_url, method, key, until)
+        return signed_urls.signed_url(self._signing_key, self._public_url, method, key, until)
 
     def verify(self, key: str, *, method: str, expires: int, signature: str) -> bool:
         """Whether a link that `presign` made grants this method on this key now."""
-        return signed_urls.verify(
-            self._signing_key, method=method, key=key, expires=expires, given=signature, now=self._clock()
+        return signed_urls.verify_signature(
+            self._signing_key, method=method, key=key, expires=expires, signature=signature, now=self._clock()
         )
 
     async def close(self) -> None:
         """Nothing is held open."""
 
-    def _place(self, key: str) -> Path:
+    def _path(self, key: str) -> Path:
         return self._root / check_key(key)
 
     def _write(self, key: str, place: Path, data: bytes, if_absent: bool) -> ObjectInfo:
-        with _Explained("write", key, self._root):
-            temporary, file = self._open_beside(place)
+        with _TranslateErrors("write", key, self._root):
+            temporary, file = self._open_temporary(place)
             try:
                 try:
                     _write_all(file, data)
@@ -161,28 +161,28 @@ class DirectoryStore:
             except BaseException:
                 temporary.unlink(missing_ok=True)
                 raise
-        return _info(key, found)
+        return _object_info(key, found)
 
     async def _write_stream(self, key: str, place: Path, data: AsyncIterator[bytes], if_absent: bool) -> ObjectInfo:
-        with _Explained("write", key, self._root):
-            temporary, file = self._open_beside(place)
+        with _TranslateErrors("write", key, self._root):
+            temporary, file = self._open_temporary(place)
         try:
             try:
                 # What goes wrong with the sender is the sender's error, not the store's.
-                async for piece in gathered(data, PIECE):
-                    with _Explained("write", key, self._root):
+                async for piece in rechunk(data, CHUNK_SIZE):
+                    with _TranslateErrors("write", key, self._root):
                         await _in_thread(_write_all, file, piece)
                 found = os.fstat(file)
             finally:
                 os.close(file)
-            with _Explained("write", key, self._root):
+            with _TranslateErrors("write", key, self._root):
                 self._move(temporary, place, key, if_absent)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        return _info(key, found)
+        return _object_info(key, found)
 
-    def _open_beside(self, place: Path) -> tuple[Path, int]:
+    def _open_temporary(self, place: Path) -> tuple[Path, int]:
         """A new file next to where the object will be. A concurrent delete may take the folder away: again."""
         temporary = place.parent / f"{_TEMPORARY}{secrets.token_hex(8)}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -216,7 +216,7 @@ class DirectoryStore:
         except OSError as problem:
             if isinstance(problem, FileNotFoundError | NotADirectoryError) and self._root.is_dir():
                 return
-            raise _translated(problem, "list", folder or "/", self._root) from problem
+            raise _translate(problem, "list", folder or "/", self._root) from problem
         chosen = [each for each in entries if each.name.startswith(begin) and not each.name.startswith(".")]
         # A folder sorts as its keys do: with the slash that follows its name.
         for each in sorted(chosen, key=lambda entry: entry.name + "/" * entry.is_dir(follow_symlinks=False)):
@@ -225,11 +225,11 @@ class DirectoryStore:
                 yield from self._walk(key, "")
             elif each.is_file(follow_symlinks=False):
                 try:
-                    yield _info(key, each.stat(follow_symlinks=False))
+                    yield _object_info(key, each.stat(follow_symlinks=False))
                 except FileNotFoundError:
                     continue
 
-    def _sweep_root(self) -> None:
+    def _remove_stale_files(self) -> None:
         """Removes what a killed process left half-written, once it is a day old."""
         old = time.time() - _STALE_SECONDS
         for folder, _, names in os.walk(self._root):
@@ -240,7 +240,7 @@ class DirectoryStore:
                         path.unlink(missing_ok=True)
 
 
-class _Explained:
+class _TranslateErrors:
     """Turns an OSError into an error that says what was tried on what, what went wrong and what to do."""
 
     def __init__(self, action: str, key: str, root: Path) -> None:
@@ -253,17 +253,17 @@ class _Explained:
 
     def __exit__(self, kind: object, problem: BaseException | None, trace: object) -> None:
         if isinstance(problem, OSError):
-            raise _translated(problem, self._action, self._key, self._root) from problem
+            raise _translate(problem, self._action, self._key, self._root) from problem
 
 
-def _translated(problem: OSError, action: str, key: str, root: Path) -> StorageError:
+def _translate(problem: OSError, action: str, key: str, root: Path) -> StorageError:
     why = problem.strerror or str(problem)
     if isinstance(problem, FileNotFoundError | NotADirectoryError) and not root.is_dir():
         # As of a disk that is not mounted: that an object is not there can't be said of it.
         return StoreUnavailableError(f"could not {action} the object {key}: the store's directory {root} is not there")
     if isinstance(problem, FileNotFoundError):
         return ObjectNotFoundError(f"there is no object {key}")
-    if problem.errno in _NO_ROOM:
+    if problem.errno in _DISK_FULL:
         return StoreFullError(f"could not {action} the object {key}: the disk is full ({why}); free some space")
     if isinstance(problem, IsADirectoryError | NotADirectoryError):
         return StorageError(f"could not {action} the object {key}: it collides with another key")
@@ -282,7 +282,7 @@ async def _in_thread(call: Callable[[*A], T], *arguments: *A) -> T:
         raise
 
 
-def _info(key: str, found: os.stat_result) -> ObjectInfo:
+def _object_info(key: str, found: os.stat_result) -> ObjectInfo:
     return ObjectInfo(key, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
 
 

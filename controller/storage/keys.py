@@ -24,7 +24,7 @@ def check_key(key: str) -> str:
     _check_length(key)
     for part in key.split("/"):
         if not _PART.match(part) or len(part) > MAX_PART_BYTES:
-            raise InvalidKeyError(f"{_shown(key)} is not an object key: the part {_shown(part)} is not allowed")
+            raise InvalidKeyError(f"{_quote(key)} is not an object key: the part {_quote(part)} is not allowed")
     return key
 
 
@@ -35,7 +35,7 @@ def check_prefix(prefix: str) -> str:
     _check_length(prefix)
     *parts, end = prefix.split("/")
     if not all(_PART.match(part) for part in parts) or not _PREFIX_END.match(end):
-        raise InvalidKeyError(f"{_shown(prefix)} is not the beginning of an object key")
+        raise InvalidKeyError(f"{_quote(prefix)} is not the beginning of an object key")
     return prefix
 
 
@@ -44,7 +44,7 @@ def _check_length(key: str) -> None:
         raise InvalidKeyError(f"an object key has 1 to {MAX_KEY_BYTES} characters, this one has {len(key)}")
 
 
-def _shown(text: str) -> str:
+def _quote(text: str) -> str:
     """Any text, quoted and short, fit for a message."""
     shown = ascii(text)
     return shown if len(shown) <= 100 else f"{shown[:100]}…"

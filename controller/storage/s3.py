@@ -18,7 +18,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from controller.storage.base import Method, ObjectInfo
-from controller.storage.chunking import gathered
+from controller.storage.chunking import rechunk
 from controller.storage.errors import (
     ObjectExistsError,
     ObjectNotFoundError,
@@ -29,12 +29,12 @@ from controller.storage.errors import (
 )
 from controller.storage.keys import check_key, check_prefix
 
-PART = 8 * 1024 * 1024
-PIECE = 1024 * 1024
+PART_SIZE = 8 * 1024 * 1024
+CHUNK_SIZE = 1024 * 1024
 THREADS = 8
 _MISSING = {"404", "NoSuchKey", "NotFound"}
-_TAKEN = {"412", "PreconditionFailed", "ConditionalRequestConflict"}
-_NO_ROOM = {"507", "QuotaExceeded", "InsufficientStorage", "XMinioStorageFull", "EntityTooLarge"}
+_EXISTS = {"412", "PreconditionFailed", "ConditionalRequestConflict"}
+_STORE_FULL = {"507", "QuotaExceeded", "InsufficientStorage", "XMinioStorageFull", "EntityTooLarge"}
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,9 @@ class S3Store:
     ) -> None:
         self._bucket = bucket
         self._prefix = f"{check_key(prefix.strip('/'))}/" if prefix.strip("/") else ""
-        self._client = client or connection(endpoint, region, credentials)
+        self._client = client or create_client(endpoint, region, credentials)
         public = public_endpoint not in (None, endpoint) and client is None
-        self._signer = connection(public_endpoint, region, credentials) if public else self._client
+        self._signer = create_client(public_endpoint, region, credentials) if public else self._client
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="s3")
 
     async def put(self, key: str, data: bytes | AsyncIterator[bytes], *, if_absent: bool = False) -> ObjectInfo:
@@ -76,15 +76,15 @@ class S3Store:
         condition = {"IfNoneMatch": "*"} if if_absent else {}
         if isinstance(data, bytes):
             return await self._put_bytes(key, data, condition)
-        parts = gathered(data, PART)
+        parts = rechunk(data, PART_SIZE)
         first = await anext(parts, b"")
-        if len(first) < PART:
+        if len(first) < PART_SIZE:
             return await self._put_bytes(key, first, condition)
         return await self._put_parts(key, first, parts, condition)
 
     async def get(self, key: str, *, limit: int | None = None) -> bytes:
         """See ObjectStore."""
-        answer = await self._call("read", key, self._client.get_object, Key=self._name(key))
+        answer = await self._call("read", key, self._client.get_object, Key=self._full_key(key))
         size = int(answer["ContentLength"])
         body = answer["Body"]
         try:
@@ -101,12 +101,12 @@ class S3Store:
             return
         reach = {} if start == 0 and end is None else {"Range": f"bytes={start}-{'' if end is None else end - 1}"}
         try:
-            answer = await self._call("read", key, self._client.get_object, Key=self._name(key), **reach)
+            answer = await self._call("read", key, self._client.get_object, Key=self._full_key(key), **reach)
         except _RangeError:
             return
         body = answer["Body"]
         try:
-            while piece := await self._thread("read", key, partial(body.read, PIECE)):
+            while piece := await self._thread("read", key, partial(body.read, CHUNK_SIZE)):
                 yield bytes(piece)
         finally:
             body.close()
@@ -114,7 +114,7 @@ class S3Store:
     async def head(self, key: str) -> ObjectInfo | None:
         """See ObjectStore."""
         try:
-            answer = await self._call("look at", key, self._client.head_object, Key=self._name(key))
+            answer = await self._call("look at", key, self._client.head_object, Key=self._full_key(key))
         except ObjectNotFoundError:
             return None
         return ObjectInfo(key, int(answer["ContentLength"]), answer["LastModified"])
@@ -134,16 +134,16 @@ class S3Store:
 
     async def delete(self, key: str) -> None:
         """See ObjectStore."""
-        await self._call("delete", key, self._client.delete_object, Key=self._name(key))
+        await self._call("delete", key, self._client.delete_object, Key=self._full_key(key))
 
-    async def presign(self, key: str, method: Method, expires: timedelta, *, outside: bool = False) -> str:
+    async def presign(self, key: str, method: Method, expires: timedelta, *, external: bool = False) -> str:
         """See ObjectStore. S3 takes at most seven days."""
-        signer = self._signer if outside else self._client
+        signer = self._signer if external else self._client
         operation = "get_object" if method == "GET" else "put_object"
         sign = partial(
             signer.generate_presigned_url,
             operation,
-            Params={"Bucket": self._bucket, "Key": self._name(key)},
+            Params={"Bucket": self._bucket, "Key": self._full_key(key)},
             ExpiresIn=int(expires.total_seconds()),
         )
         return str(await self._thread("sign", key, sign))
@@ -153,25 +153,25 @@ class S3Store:
         await asyncio.to_thread(self._threads.shutdown, wait=True, cancel_futures=True)
         self._client.close()
 
-    def _name(self, key: str) -> str:
+    def _full_key(self, key: str) -> str:
         return self._prefix + check_key(key)
 
     async def _put_bytes(self, key: str, data: bytes, condition: dict[str, str]) -> ObjectInfo:
         put = self._client.put_object
-        await self._call("write", key, put, Key=self._name(key), Body=io.BytesIO(data), **condition)
+        await self._call("write", key, put, Key=self._full_key(key), Body=io.BytesIO(data), **condition)
         return ObjectInfo(key, len(data), datetime.now(UTC))
 
     async def _put_parts(
         self, key: str, first: bytes, rest: AsyncIterator[bytes], condition: dict[str, str]
     ) -> ObjectInfo:
-        name = self._name(key)
+        name = self._full_key(key)
         upload = (await self._call("write", key, self._client.create_multipart_upload, Key=name))["UploadId"]
         named = {"Key": name, "UploadId": upload}
         try:
-            sent = [await self._part(key, named, 1, first)]
+            sent = [await self._put_part(key, named, 1, first)]
             size = len(first)
             async for piece in rest:
-                sent.append(await self._part(key, named, len(sent) + 1, piece))
+                sent.append(await self._put_part(key, named, len(sent) + 1, piece))
                 size += len(piece)
             complete = self._client.complete_multipart_upload
             await self._call("write", key, complete, **named, MultipartUpload={"Parts": sent}, **condition)
@@ -180,7 +180,7 @@ class S3Store:
             raise
         return ObjectInfo(key, size, datetime.now(UTC))
 
-    async def _part(self, key: str, named: dict[str, str], number: int, data: bytes) -> dict[str, Any]:
+    async def _put_part(self, key: str, named: dict[str, str], number: int, data: bytes) -> dict[str, Any]:
         send = self._client.upload_part
         answer = await self._call("write", key, send, **named, PartNumber=number, Body=io.BytesIO(data))
         return {"PartNumber": number, "ETag": answer["ETag"]}
@@ -199,9 +199,9 @@ class S3Store:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, call)
         except ClientError as problem:
-            raise _translated(problem, action, key, self._bucket) from None
+            raise _translate(problem, action, key, self._bucket) from None
         except (BotoCoreError, OSError) as problem:
-            text = f"could not {action} the object {key} in the bucket {self._bucket}: {_why(problem)}"
+            text = f"could not {action} the object {key} in the bucket {self._bucket}: {_describe(problem)}"
             raise StoreUnavailableError(text) from None
 
 
@@ -209,7 +209,7 @@ class _RangeError(StorageError):
     """The range begins beyond the object's end."""
 
 
-def connection(endpoint: str | None, region: str, credentials: S3Credentials | None = None) -> Any:
+def create_client(endpoint: str | None, region: str, credentials: S3Credentials | None = None) -> Any:
     """A boto3 client with our time limits; without credentials boto3 looks for some where it always does."""
     keys: dict[str, Any] = {}
     if credentials is not None:
@@ -232,7 +232,7 @@ def connection(endpoint: str | None, region: str, credentials: S3Credentials | N
     return boto3.session.Session().client("s3", endpoint_url=endpoint, region_name=region, config=config, **keys)
 
 
-def _translated(problem: ClientError, action: str, key: str, bucket: str) -> StorageError:
+def _translate(problem: ClientError, action: str, key: str, bucket: str) -> StorageError:
     """Our error for S3's. S3's own message may repeat what was sent, so only its code is shown."""
     code = str(problem.response.get("Error", {}).get("Code", ""))
     status = str(problem.response.get("ResponseMetadata", {}).get("HTTPStatusCode", ""))
@@ -241,16 +241,16 @@ def _translated(problem: ClientError, action: str, key: str, bucket: str) -> Sto
         return StoreUnavailableError(f"{tried}: there is no such bucket; make it or name another one")
     if code in _MISSING:
         return ObjectNotFoundError(f"there is no object {key}")
-    if code in _TAKEN:
+    if code in _EXISTS:
         return ObjectExistsError(f"there is an object {key} already")
     if code == "InvalidRange" or status == "416":
         return _RangeError(f"{tried}: it is shorter")
-    if code in _NO_ROOM or status == "507":
+    if code in _STORE_FULL or status == "507":
         return StoreFullError(f"{tried}: the store is full ({code}); free some space")
     if code in ("AccessDenied", "403", "InvalidAccessKeyId", "SignatureDoesNotMatch"):
         return StoreUnavailableError(f"{tried}: the store refuses the credentials ({code}); check them")
     return StoreUnavailableError(f"{tried}: the store answered {code or 'an error'} ({status})")
 
 
-def _why(problem: Exception) -> str:
+def _describe(problem: Exception) -> str:
     return (getattr(problem, "fmt", None) and str(problem)) or type(problem).__name__

@@ -12,19 +12,19 @@ from controller.storage.keys import check_key
 OBJECTS_PATH = "/api/v1/objects/"
 
 
-def signature(signing_key: bytes, method: str, key: str, expires: int) -> str:
+def sign(signing_key: bytes, method: str, key: str, expires: int) -> str:
     """The signature (hex) of a permission; `expires` is in seconds since 1970."""
     message = "\n".join(("c8s-object-link-1", method, key, str(expires)))
     return hmac.new(signing_key, message.encode(), "sha256").hexdigest()
 
 
-def link(signing_key: bytes, public_url: str, method: str, key: str, expires: int) -> str:
+def signed_url(signing_key: bytes, public_url: str, method: str, key: str, expires: int) -> str:
     """The URL that grants `method` on `key` until `expires`."""
-    query = {"expires": expires, "method": method, "signature": signature(signing_key, method, key, expires)}
+    query = {"expires": expires, "method": method, "signature": sign(signing_key, method, key, expires)}
     return f"{public_url.rstrip('/')}{OBJECTS_PATH}{quote(check_key(key))}?{urlencode(query)}"
 
 
-def verify(signing_key: bytes, *, method: str, key: str, expires: int, given: str, now: float) -> bool:
+def verify_signature(signing_key: bytes, *, method: str, key: str, expires: int, signature: str, now: float) -> bool:
     """Whether the signature grants this, now. HEAD is part of GET."""
-    wanted = signature(signing_key, "GET" if method == "HEAD" else method, key, expires)
-    return hmac.compare_digest(wanted.encode(), given.encode("utf-8", "replace")) and now < expires
+    wanted = sign(signing_key, "GET" if method == "HEAD" else method, key, expires)
+    return hmac.compare_digest(wanted.encode(), signature.encode("utf-8", "replace")) and now < expires

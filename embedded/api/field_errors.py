@@ -6,37 +6,39 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from embedded.api.status_errors import Cause
+from embedded.api.status_errors import FieldError
 
 
-def _shown(value: Any) -> str:
+def _to_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def invalid(field: str, value: Any, why: str) -> Cause:
-    return Cause("FieldValueInvalid", field, f"Invalid value: {_shown(value)}: {why}")
+def invalid(field: str, value: Any, detail: str) -> FieldError:
+    return FieldError("FieldValueInvalid", field, f"Invalid value: {_to_json(value)}: {detail}")
 
 
-def required(field: str, why: str = "") -> Cause:
-    return Cause("FieldValueRequired", field, f"Required value: {why}" if why else "Required value")
+def required(field: str, detail: str = "") -> FieldError:
+    return FieldError("FieldValueRequired", field, f"Required value: {detail}" if detail else "Required value")
 
 
-def forbidden(field: str, why: str) -> Cause:
-    return Cause("FieldValueForbidden", field, f"Forbidden: {why}")
+def forbidden(field: str, detail: str) -> FieldError:
+    return FieldError("FieldValueForbidden", field, f"Forbidden: {detail}")
 
 
-def not_supported(field: str, value: Any, choices: Sequence[str]) -> Cause:
-    listed = ", ".join(f'"{choice}"' for choice in choices)
-    return Cause("FieldValueNotSupported", field, f"Unsupported value: {_shown(value)}: supported values: {listed}")
+def not_supported(field: str, value: Any, supported: Sequence[str]) -> FieldError:
+    listed = ", ".join(f'"{choice}"' for choice in supported)
+    return FieldError(
+        "FieldValueNotSupported", field, f"Unsupported value: {_to_json(value)}: supported values: {listed}"
+    )
 
 
-def duplicate(field: str, value: Any) -> Cause:
-    return Cause("FieldValueDuplicate", field, f"Duplicate value: {_shown(value)}")
+def duplicate(field: str, value: Any) -> FieldError:
+    return FieldError("FieldValueDuplicate", field, f"Duplicate value: {_to_json(value)}")
 
 
-def not_found(field: str, value: Any) -> Cause:
-    return Cause("FieldValueNotFound", field, f"Not found: {_shown(value)}")
+def not_found(field: str, value: Any) -> FieldError:
+    return FieldError("FieldValueNotFound", field, f"Not found: {_to_json(value)}")
 
 
-def too_long(field: str, limit: int) -> Cause:
-    return Cause("FieldValueTooLong", field, f"Too long: may not be more than {limit} bytes")
+def too_long(field: str, limit: int) -> FieldError:
+    return FieldError("FieldValueTooLong", field, f"Too long: may not be more than {limit} bytes")

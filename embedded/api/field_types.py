@@ -29,7 +29,7 @@ _CLASSES: dict[str, tuple[type, ...]] = {
     "number": (int, float),
     "boolean": (bool,),
 }
-_NULLS_KEPT = frozenset(
+_NULLABLE_FIELDS = frozenset(
     {
         *(("PodCondition", field) for field in ("lastProbeTime", "lastTransitionTime")),
         *(("JobCondition", field) for field in ("lastProbeTime", "lastTransitionTime")),
@@ -38,7 +38,7 @@ _NULLS_KEPT = frozenset(
     }
 )
 """What Kubernetes writes also when it is not known."""
-_ALWAYS: dict[str, Json] = {
+_ALWAYS_PRESENT: dict[str, Json] = {
     "Event": {
         **dict.fromkeys(("eventTime", "firstTimestamp", "lastTimestamp")),
         **dict.fromkeys(("reportingComponent", "reportingInstance"), ""),
@@ -51,11 +51,11 @@ _ALWAYS: dict[str, Json] = {
 }
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d([.,]\d+)?(Z|[+-]\d\d:\d\d)")
 _MICRO_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.,]\d{6}(Z|[+-]\d\d:\d\d)")
-_LAYOUTS = {"Time": "2006-01-02T15:04:05Z07:00", "MicroTime": "2006-01-02T15:04:05.000000Z07:00"}
+_GO_LAYOUTS = {"Time": "2006-01-02T15:04:05Z07:00", "MicroTime": "2006-01-02T15:04:05.000000Z07:00"}
 _GO_NAMES = {str: "string", bool: "bool", int: "number", float: "number", list: "array", dict: "object"}
 
 
-_SECONDS = len("2006-01-02T15:04:05Z")
+_TIME_LENGTH = len("2006-01-02T15:04:05Z")
 _NO_FIELDS: Json = {}
 
 
@@ -72,16 +72,16 @@ class _QuantityError(_MismatchError):
 
 class _TimeError(_MismatchError):
     def __init__(self, text: str, kind: str) -> None:
-        Exception.__init__(self, f'parsing time "{text}" as "{_LAYOUTS[kind]}": cannot parse "{text}"')
+        Exception.__init__(self, f'parsing time "{text}" as "{_GO_LAYOUTS[kind]}": cannot parse "{text}"')
 
 
 @cache
-def _loaded() -> tuple[dict[str, str], dict[str, str | dict[str, str]]]:
+def _load_types() -> tuple[dict[str, str], dict[str, str | dict[str, str]]]:
     data = json.loads((Path(__file__).parent / "field_types.json").read_bytes())
     return data["kinds"], data["types"]
 
 
-def fit(resource: ResourceType, obj: Json) -> list[str]:
+def drop_unknown_fields(resource: ResourceType, obj: Json) -> list[str]:
     """Drop unknown fields and nulls of a built-in object, in place; of a custom resource those of its metadata.
 
     Returns the paths of the unknown fields.
@@ -89,35 +89,35 @@ def fit(resource: ResourceType, obj: Json) -> list[str]:
     Raises:
         ApiError: 400, a value is of a wrong type.
     """
-    kinds, _ = _loaded()
+    kinds, _ = _load_types()
     kind = kinds.get(f"{resource.group}/{resource.version}/{resource.kind}")
     try:
         if kind is not None:
-            return list(_fit(obj, kind, ""))
-        return list(_fit(obj.get("metadata"), "ObjectMeta", "metadata"))
+            return list(_check_value(obj, kind, ""))
+        return list(_check_value(obj.get("metadata"), "ObjectMeta", "metadata"))
     except _MismatchError as error:
-        raise unreadable(resource, str(error)) from None
+        raise decode_error(resource, str(error)) from None
 
 
-def unreadable(resource: ResourceType, why: str) -> ApiError:
+def decode_error(resource: ResourceType, detail: str) -> ApiError:
     kind = resource.kind
-    return bad_request(f'{kind} in version "{resource.version}" cannot be handled as a {kind}: {why}')
+    return bad_request(f'{kind} in version "{resource.version}" cannot be handled as a {kind}: {detail}')
 
 
-def _fit(value: Any, kind: str, at: str) -> Iterator[str]:
+def _check_value(value: Any, kind: str, at: str) -> Iterator[str]:
     """Check one value, drop what is unknown below it, and give the paths of what was dropped."""
     if kind[0] == "[":
         if not isinstance(value, list):
             raise _MismatchError(at, "list", value)
         for index, item in enumerate(value):
-            yield from _fit(item, kind[1:], f"{at}[{index}]")
+            yield from _check_value(item, kind[1:], f"{at}[{index}]")
     elif kind[0] == "{":
         if not isinstance(value, dict):
             raise _MismatchError(at, "map", value)
         for name in [name for name, item in value.items() if item is None]:
             del value[name]
         for name, item in value.items():
-            yield from _fit(item, kind[1:], f"{at}.{name}")
+            yield from _check_value(item, kind[1:], f"{at}.{name}")
     elif kind == "Quantity" and isinstance(value, str) and not is_quantity(value):
         raise _QuantityError
     elif kind in _CLASSES:
@@ -128,11 +128,11 @@ def _fit(value: Any, kind: str, at: str) -> Iterator[str]:
         if not isinstance(value, classes) or isinstance(value, bool):
             raise _MismatchError(at, kind, value)
     elif kind != "any":
-        named = _loaded()[1][kind]
-        yield from _fit(value, named, at) if isinstance(named, str) else _fit_fields(value, named, kind, at)
+        named = _load_types()[1][kind]
+        yield from _check_value(value, named, at) if isinstance(named, str) else _check_fields(value, named, kind, at)
 
 
-def _fit_fields(value: Any, fields: dict[str, str], kind: str, at: str) -> Iterator[str]:
+def _check_fields(value: Any, fields: dict[str, str], kind: str, at: str) -> Iterator[str]:
     if not isinstance(value, dict):
         raise _MismatchError(at, kind, value)
     for name in list(value):
@@ -141,21 +141,21 @@ def _fit_fields(value: Any, fields: dict[str, str], kind: str, at: str) -> Itera
             del value[name]
             yield path
         elif value[name] is None:
-            if (kind, name) not in _NULLS_KEPT:
+            if (kind, name) not in _NULLABLE_FIELDS:
                 del value[name]
-        elif fields[name] in _LAYOUTS:
-            value[name] = _moment(value[name], fields[name], path)
+        elif fields[name] in _GO_LAYOUTS:
+            value[name] = _normalize_time(value[name], fields[name], path)
         else:
-            yield from _fit(value[name], fields[name], path)
-    for name, nothing in _ALWAYS.get(kind, _NO_FIELDS).items():
+            yield from _check_value(value[name], fields[name], path)
+    for name, nothing in _ALWAYS_PRESENT.get(kind, _NO_FIELDS).items():
         value.setdefault(name, copy.copy(nothing))
 
 
-def _moment(value: Any, kind: str, at: str) -> str:
+def _normalize_time(value: Any, kind: str, at: str) -> str:
     """A time as Kubernetes writes it: in UTC, in whole seconds or in microseconds."""
     if not isinstance(value, str):
         raise _MismatchError(at, "string", value)
-    if len(value) == _SECONDS and kind == "Time" and value[-1] == "Z" and _TIME.fullmatch(value):
+    if len(value) == _TIME_LENGTH and kind == "Time" and value[-1] == "Z" and _TIME.fullmatch(value):
         return value
     try:
         if not (_TIME if kind == "Time" else _MICRO_TIME).fullmatch(value):

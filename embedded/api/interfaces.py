@@ -53,7 +53,7 @@ class ExecError(Exception):
     """A command can't be started inside a container; the message says why."""
 
 
-class PodRunner(Protocol):
+class KubeletApi(Protocol):
     """Gives the output of containers, and runs commands inside of them."""
 
     def exec_target(self, namespace: str, pod: str, container: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from embedded.api.status_errors import Cause
+from embedded.api.status_errors import FieldError
 
 Json = dict[str, Any]
 
@@ -22,17 +22,17 @@ _LABEL_RULE = (
     "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end "
     f"with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '{_LABEL}')"
 )
-_KEY_RULE = (
+_QUALIFIED_NAME_RULE = (
     "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
     "alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
     "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
 )
-_VALUE_RULE = (
+_LABEL_VALUE_RULE = (
     "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start "
     "and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for "
     "validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
 )
-_ANNOTATIONS_LIMIT = 256 << 10
+_MAX_ANNOTATIONS_BYTES = 256 << 10
 _STANDARD_FINALIZERS = ("kubernetes", "orphan", "foregroundDeletion")
 _STRICT_FINALIZERS = (
     *("configmaps", "secrets", "pods", "jobs.batch", "serviceaccounts", "namespaces", "events", "resourcequotas"),
@@ -41,14 +41,14 @@ _STRICT_FINALIZERS = (
 _RBAC = "rbac.authorization.k8s.io"
 
 
-def label_problem(name: str) -> str:
+def validate_dns1123_label(name: str) -> str:
     """Why `name` is no DNS label, as containers and volumes need; empty when it is one."""
     if not re.fullmatch(_LABEL, name):
         return _LABEL_RULE
     return "must be no more than 63 bytes" if len(name) > 63 else ""
 
 
-def label_1035_problem(name: str) -> str:
+def validate_dns1035_label(name: str) -> str:
     """Why `name` is no label that may be part of an identifier; empty when it is one."""
     if not re.fullmatch(r"[a-z]([-a-z0-9]*[a-z0-9])?", name):
         return (
@@ -59,7 +59,7 @@ def label_1035_problem(name: str) -> str:
     return "must be no more than 63 characters" if len(name) > 63 else ""
 
 
-def name_problem(name: str, resource: str) -> str | None:
+def validate_name(name: str, resource: str) -> str | None:
     """Why `name` can't name an object of the resource (`ResourceType.key`); None when it can."""
     if resource.endswith(_RBAC):
         return None if _PATH_SEGMENT.fullmatch(name) else "may not be '.' or '..', or contain '/' or '%'"
@@ -72,45 +72,47 @@ def name_problem(name: str, resource: str) -> str | None:
     return None if re.fullmatch(SUBDOMAIN, name) else SUBDOMAIN_RULE
 
 
-def generated_name_causes(metadata: Json, resource: str) -> list[Cause]:
+def validate_generate_name(metadata: Json, resource: str) -> list[FieldError]:
     """What is wrong with the beginning of a name that is to be generated: it may end in a dash."""
     prefix = metadata.get("generateName")
     if not prefix:
         return []
     whole = prefix[:-1] + "a" if prefix.endswith("-") else prefix
-    why = name_problem(whole, resource)
-    return [Cause("FieldValueInvalid", "metadata.generateName", f'Invalid value: "{prefix}": {why}')] if why else []
+    why = validate_name(whole, resource)
+    return (
+        [FieldError("FieldValueInvalid", "metadata.generateName", f'Invalid value: "{prefix}": {why}')] if why else []
+    )
 
 
-def metadata_causes(metadata: Json, resource: str, old: Json | None = None) -> list[Cause]:
+def validate_object_meta(metadata: Json, resource: str, old: Json | None = None) -> list[FieldError]:
     """What is wrong with an object's name, labels and the rest of its metadata. `old` is what it was before."""
-    causes: list[Cause] = []
+    causes: list[FieldError] = []
     name = metadata.get("name")
     if not name:
         message = "Required value: name or generateName is required"
-        return [Cause("FieldValueRequired", "metadata.name", message)]
-    if why := name_problem(name, resource):
-        causes.append(Cause("FieldValueInvalid", "metadata.name", f'Invalid value: "{name}": {why}'))
-    causes += label_causes(metadata.get("labels") or {}, "metadata.labels")
-    causes += _annotation_causes(metadata.get("annotations") or {})
-    causes += _owner_causes(metadata.get("ownerReferences") or [])
-    return causes + _finalizer_causes(metadata, resource, old)
+        return [FieldError("FieldValueRequired", "metadata.name", message)]
+    if why := validate_name(name, resource):
+        causes.append(FieldError("FieldValueInvalid", "metadata.name", f'Invalid value: "{name}": {why}'))
+    causes += validate_labels(metadata.get("labels") or {}, "metadata.labels")
+    causes += _validate_annotations(metadata.get("annotations") or {})
+    causes += _validate_owner_references(metadata.get("ownerReferences") or [])
+    return causes + _validate_finalizers(metadata, resource, old)
 
 
-def _annotation_causes(annotations: Json) -> list[Cause]:
+def _validate_annotations(annotations: Json) -> list[FieldError]:
     at = "metadata.annotations"
     causes = [
-        Cause("FieldValueInvalid", at, f'Invalid value: "{key}": {why}')
+        FieldError("FieldValueInvalid", at, f'Invalid value: "{key}": {why}')
         for key in annotations
-        if (why := _key_problem(key.lower()))
+        if (why := _validate_qualified_name(key.lower()))
     ]
-    if sum(len(key.encode()) + len(str(value).encode()) for key, value in annotations.items()) > _ANNOTATIONS_LIMIT:
-        message = f"Too long: may not be more than {_ANNOTATIONS_LIMIT} bytes"
-        causes.append(Cause("FieldValueTooLong", at, message))
+    if sum(len(key.encode()) + len(str(value).encode()) for key, value in annotations.items()) > _MAX_ANNOTATIONS_BYTES:
+        message = f"Too long: may not be more than {_MAX_ANNOTATIONS_BYTES} bytes"
+        causes.append(FieldError("FieldValueTooLong", at, message))
     return causes
 
 
-def _owner_causes(owners: list[Json]) -> list[Cause]:
+def _validate_owner_references(owners: list[Json]) -> list[FieldError]:
     causes = []
     for index, owner in enumerate(owners):
         at = f"metadata.ownerReferences[{index}]"
@@ -119,7 +121,9 @@ def _owner_causes(owners: list[Json]) -> list[Cause]:
             if not owner.get(field):
                 shown = owner.get(field, "")
                 causes.append(
-                    Cause("FieldValueInvalid", f"{at}.{field}", f'Invalid value: "{shown}": {word} must not be empty')
+                    FieldError(
+                        "FieldValueInvalid", f"{at}.{field}", f'Invalid value: "{shown}": {word} must not be empty'
+                    )
                 )
     controllers = [str(owner.get("name")) for owner in owners if owner.get("controller")]
     if len(controllers) > 1:
@@ -127,24 +131,26 @@ def _owner_causes(owners: list[Json]) -> list[Cause]:
             'Invalid value: Only one reference can have Controller set to true. Found "true" in references for '
             f"{controllers[0]} and {controllers[1]}"
         )
-        causes.append(Cause("FieldValueInvalid", "metadata.ownerReferences", message))
+        causes.append(FieldError("FieldValueInvalid", "metadata.ownerReferences", message))
     return causes
 
 
-def _finalizer_causes(metadata: Json, resource: str, old: Json | None) -> list[Cause]:
+def _validate_finalizers(metadata: Json, resource: str, old: Json | None) -> list[FieldError]:
     causes = []
     finalizers = metadata.get("finalizers") or []
     for index, finalizer in enumerate(finalizers):
-        if why := _key_problem(finalizer):
-            causes.append(Cause("FieldValueInvalid", "metadata.finalizers", f'Invalid value: "{finalizer}": {why}'))
+        if why := _validate_qualified_name(finalizer):
+            causes.append(
+                FieldError("FieldValueInvalid", "metadata.finalizers", f'Invalid value: "{finalizer}": {why}')
+            )
         elif "/" not in finalizer and finalizer not in _STANDARD_FINALIZERS and resource in _STRICT_FINALIZERS:
             why = "name is neither a standard finalizer name nor is it fully qualified"
             causes.append(
-                Cause("FieldValueInvalid", f"metadata.finalizers[{index}]", f'Invalid value: "{finalizer}": {why}')
+                FieldError("FieldValueInvalid", f"metadata.finalizers[{index}]", f'Invalid value: "{finalizer}": {why}')
             )
     if {"orphan", "foregroundDeletion"} <= set(finalizers):
         why = "finalizer orphan and foregroundDeletion cannot be both set"
-        causes.append(Cause("FieldValueInvalid", "metadata.finalizers", f'Invalid value: "orphan": {why}'))
+        causes.append(FieldError("FieldValueInvalid", "metadata.finalizers", f'Invalid value: "orphan": {why}'))
     if old is not None and "deletionTimestamp" in old:
         added = [finalizer for finalizer in finalizers if finalizer not in (old.get("finalizers") or [])]
         if added:
@@ -153,28 +159,30 @@ def _finalizer_causes(metadata: Json, resource: str, old: Json | None) -> list[C
                 "Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers "
                 f"[]string{{{listed}}}"
             )
-            causes.append(Cause("FieldValueForbidden", "metadata.finalizers", why))
+            causes.append(FieldError("FieldValueForbidden", "metadata.finalizers", why))
     return causes
 
 
-def label_causes(labels: Json, field: str) -> list[Cause]:
+def validate_labels(labels: Json, field: str) -> list[FieldError]:
     found = []
     for key, value in labels.items():
-        if why := _key_problem(key):
-            found.append(Cause("FieldValueInvalid", field, f'Invalid value: "{key}": {why}'))
+        if why := _validate_qualified_name(key):
+            found.append(FieldError("FieldValueInvalid", field, f'Invalid value: "{key}": {why}'))
         if not isinstance(value, str):
-            found.append(Cause("FieldValueTypeInvalid", field, f"Invalid value: {value!r}: must be a string"))
+            found.append(FieldError("FieldValueTypeInvalid", field, f"Invalid value: {value!r}: must be a string"))
         elif len(value) > 63:
-            found.append(Cause("FieldValueInvalid", field, f'Invalid value: "{value}": must be no more than 63 bytes'))
+            found.append(
+                FieldError("FieldValueInvalid", field, f'Invalid value: "{value}": must be no more than 63 bytes')
+            )
         elif value and not re.fullmatch(_QUALIFIED, value):
-            found.append(Cause("FieldValueInvalid", field, f'Invalid value: "{value}": {_VALUE_RULE}'))
+            found.append(FieldError("FieldValueInvalid", field, f'Invalid value: "{value}": {_LABEL_VALUE_RULE}'))
     return found
 
 
-def _key_problem(key: str) -> str | None:
+def _validate_qualified_name(key: str) -> str | None:
     prefix, slash, name = key.rpartition("/")
     if slash and (len(prefix) > 253 or not re.fullmatch(SUBDOMAIN, prefix)):
         return f"prefix part {SUBDOMAIN_RULE}"
     if len(name) > 63:
         return "name part must be no more than 63 bytes"
-    return None if re.fullmatch(_QUALIFIED, name) else _KEY_RULE
+    return None if re.fullmatch(_QUALIFIED, name) else _QUALIFIED_NAME_RULE

@@ -52,7 +52,7 @@ def format_quantity(amount: Decimal, name: str) -> str:
     return str(whole)
 
 
-def canonical(text: str | int | float) -> str:
+def canonical_quantity(text: str | int | float) -> str:
     """A quantity as a real server stores it: `1000m` is `1`, `0.5` is `500m`, `1024Mi` is `1Gi`.
 
     What is none stays as it is: validation tells.

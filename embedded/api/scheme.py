@@ -10,9 +10,9 @@ from typing import Any
 
 Json = dict[str, Any]
 
-_ALL = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+_ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 _CREATE_ONLY = ("create",)
-_PARTS = {
+_SUBRESOURCE_VERBS = {
     "status": ("get", "patch", "update"),
     "log": ("get",),
     "exec": ("create", "get"),
@@ -51,15 +51,15 @@ class ResourceType:
     short_names: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     subresources: frozenset[str] = frozenset()
-    verbs: tuple[str, ...] = _ALL
+    verbs: tuple[str, ...] = _ALL_VERBS
     schema: Json | None = field(default=None, hash=False, compare=False)
     columns: tuple[Column, ...] = ()
     list_kind: str = ""
-    selectable: tuple[str, ...] = ()
+    selectable_fields: tuple[str, ...] = ()
     """Fields beyond name and namespace that a field selector may name, as a definition says."""
-    converted: bool = False
+    needs_conversion: bool = False
     """Objects may be stored as another version of the same resource."""
-    going: bool = field(default=False, compare=False)
+    terminating: bool = field(default=False, compare=False)
     """Its definition is being deleted: objects may go and none come."""
 
     @property
@@ -72,20 +72,20 @@ class ResourceType:
         return f"{self.group}/{self.version}" if self.group else self.version
 
     @property
-    def listed_as(self) -> str:
+    def effective_list_kind(self) -> str:
         return self.list_kind or f"{self.kind}List"
 
-    def verbs_of(self, subresource: str) -> tuple[str, ...]:
+    def verbs_for(self, subresource: str) -> tuple[str, ...]:
         """What can be done with the objects, or with one of their subresources."""
-        return _PARTS[subresource] if subresource else self.verbs
+        return _SUBRESOURCE_VERBS[subresource] if subresource else self.verbs
 
     @property
     def has_status(self) -> bool:
         return "status" in self.subresources
 
 
-def _core(plural: str, kind: str, **more: Any) -> ResourceType:
-    return ResourceType("", "v1", plural, kind, singular=kind.lower(), **more)
+def _core(plural: str, kind: str, **options: Any) -> ResourceType:
+    return ResourceType("", "v1", plural, kind, singular=kind.lower(), **options)
 
 
 def _rbac(plural: str, kind: str, namespaced: bool) -> ResourceType:
@@ -103,14 +103,14 @@ NAMESPACES = _core(
     namespaced=False,
     short_names=("ns",),
     subresources=frozenset({"finalize", "status"}),
-    verbs=tuple(verb for verb in _ALL if verb != "deletecollection"),
+    verbs=tuple(verb for verb in _ALL_VERBS if verb != "deletecollection"),
 )
 CONFIG_MAPS = _core("configmaps", "ConfigMap", short_names=("cm",))
 SECRETS = _core("secrets", "Secret")
 EVENTS = _core("events", "Event", short_names=("ev",))
 SERVICE_ACCOUNTS = _core("serviceaccounts", "ServiceAccount", short_names=("sa",), subresources=frozenset({"token"}))
-_POD_PARTS = frozenset({"status", "log", "exec", "attach", "eviction"})
-PODS = _core("pods", "Pod", short_names=("po",), categories=("all",), subresources=_POD_PARTS)
+_POD_SUBRESOURCES = frozenset({"status", "log", "exec", "attach", "eviction"})
+PODS = _core("pods", "Pod", short_names=("po",), categories=("all",), subresources=_POD_SUBRESOURCES)
 NODES = _core("nodes", "Node", namespaced=False, short_names=("no",), subresources=_STATUS)
 JOBS = ResourceType("batch", "v1", "jobs", "Job", singular="job", categories=("all",), subresources=_STATUS)
 RESOURCE_QUOTAS = _core("resourcequotas", "ResourceQuota", short_names=("quota",), subresources=_STATUS)
@@ -129,7 +129,7 @@ ROLES = _rbac("roles", "Role", True)
 CLUSTER_ROLES = _rbac("clusterroles", "ClusterRole", False)
 ROLE_BINDINGS = _rbac("rolebindings", "RoleBinding", True)
 CLUSTER_ROLE_BINDINGS = _rbac("clusterrolebindings", "ClusterRoleBinding", False)
-RBAC = (ROLES, CLUSTER_ROLES, ROLE_BINDINGS, CLUSTER_ROLE_BINDINGS)
+RBAC_RESOURCES = (ROLES, CLUSTER_ROLES, ROLE_BINDINGS, CLUSTER_ROLE_BINDINGS)
 VALIDATING_WEBHOOKS = ResourceType(
     "admissionregistration.k8s.io",
     "v1",
@@ -160,7 +160,7 @@ BUILT_IN: tuple[ResourceType, ...] = (
     RESOURCE_QUOTAS,
     LEASES,
     CUSTOM_RESOURCE_DEFINITIONS,
-    *RBAC,
+    *RBAC_RESOURCES,
     VALIDATING_WEBHOOKS,
     TOKEN_REVIEWS,
     SELF_SUBJECT_REVIEWS,
@@ -187,7 +187,7 @@ SERVER_VERSION = {
 }
 
 
-class Catalogue:
+class Scheme:
     """The resources that are served now."""
 
     def __init__(self) -> None:
@@ -229,11 +229,11 @@ class Catalogue:
             if version not in versions:
                 versions.append(version)
         for versions in groups.values():
-            versions.sort(key=_priority, reverse=True)
+            versions.sort(key=_version_priority, reverse=True)
         return groups
 
 
-def _priority(version: str) -> tuple[int, int, int, str]:
+def _version_priority(version: str) -> tuple[int, int, int, str]:
     """Orders versions as Kubernetes does, the preferred one last: v2, v1, v1beta2, v1alpha1, others."""
     match = re.fullmatch(r"v(\d+)(?:(alpha|beta)(\d+))?", version)
     if match is None:

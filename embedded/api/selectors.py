@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from embedded.api.names import label_causes
+from embedded.api.names import validate_labels
 from embedded.api.status_errors import bad_request
 
 Json = dict[str, Any]
@@ -15,7 +15,7 @@ Predicate = Callable[[Json], bool]
 _TOKEN = re.compile(r"\s*(?:(?P<symbol>!=|==|=|!|\(|\)|,|<|>)|(?P<word>[^\s!=(),<>]+))")
 _COMMON_FIELDS = ("metadata.name", "metadata.namespace")
 # What a real server can select on, per resource, beyond name and namespace.
-_FIELDS = {
+_SELECTABLE_FIELDS = {
     "pods": (
         *("spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName", "spec.hostNetwork"),
         *("status.phase", "status.podIP", "status.podIPs", "status.nominatedNodeName"),
@@ -34,11 +34,11 @@ _FIELDS = {
 
 _SYMBOLS = ("", "!=", "==", "=", "!", "(", ")", ",", "<", ">")
 # Fields that are something even where an object does not say it.
-_UNSAID = {"spec.hostNetwork": "false", "spec.unschedulable": "false"}
+_FIELD_DEFAULTS = {"spec.hostNetwork": "false", "spec.unschedulable": "false"}
 _NUMBER = re.compile(r"[+-]?\d+")
 
 
-class _Tokens:
+class _Tokenizer:
     def __init__(self, text: str) -> None:
         self._tokens: list[str] = []
         position = 0
@@ -62,14 +62,14 @@ class _Tokens:
     def previous(self) -> str:
         return self._tokens[self._at - 1] if self._at else ""
 
-    def word(self, expected: str) -> str:
+    def next_word(self, expected: str) -> str:
         token = self.next()
         if token in _SYMBOLS:
             raise bad_request(f"unable to parse requirement: found '{token}', expected: {expected}")
         return token
 
 
-def label_predicate(text: str) -> Predicate | None:
+def parse_label_selector(text: str) -> Predicate | None:
     """A predicate on objects, or None when everything matches.
 
     Raises:
@@ -77,11 +77,11 @@ def label_predicate(text: str) -> Predicate | None:
     """
     if not text.strip():
         return None
-    tokens = _Tokens(text)
-    tests = [_requirement(tokens)]
+    tokens = _Tokenizer(text)
+    tests = [_parse_requirement(tokens)]
     while tokens.peek() == ",":
         tokens.next()
-        tests.append(_requirement(tokens))
+        tests.append(_parse_requirement(tokens))
     if tokens.peek():
         raise bad_request(f"unable to parse requirement: found '{tokens.peek()}', expected: ',' or end of string")
 
@@ -92,28 +92,28 @@ def label_predicate(text: str) -> Predicate | None:
     return matches
 
 
-def _requirement(tokens: _Tokens) -> Callable[[dict[str, str]], bool]:
+def _parse_requirement(tokens: _Tokenizer) -> Callable[[dict[str, str]], bool]:
     if tokens.peek() == "!":
         tokens.next()
-        absent = tokens.word("identifier")
+        absent = tokens.next_word("identifier")
         _require_valid_key(absent)
         return lambda labels: absent not in labels
-    key = tokens.word("!, identifier, or 'end of string'")
+    key = tokens.next_word("!, identifier, or 'end of string'")
     _require_valid_key(key)
     operator = tokens.peek()
     if operator in ("", ","):
         return lambda labels: key in labels
     tokens.next()
     if operator in ("=", "=="):
-        value = _value(tokens)
+        value = _parse_value(tokens)
         return lambda labels: labels.get(key) == value
     if operator == "!=":
-        other = _value(tokens)
+        other = _parse_value(tokens)
         return lambda labels: labels.get(key) != other
     if operator in ("<", ">"):
-        return _compared(key, operator, _value(tokens))
+        return _integer_comparison(key, operator, _parse_value(tokens))
     if operator in ("in", "notin"):
-        values = _values(tokens)
+        values = _parse_values(tokens)
         if operator == "in":
             return lambda labels: labels.get(key) in values
         return lambda labels: labels.get(key) not in values
@@ -121,11 +121,11 @@ def _requirement(tokens: _Tokens) -> Callable[[dict[str, str]], bool]:
 
 
 def _require_valid_key(key: str) -> None:
-    if causes := label_causes({key: ""}, "key"):
+    if causes := validate_labels({key: ""}, "key"):
         raise bad_request(f"unable to parse requirement: {causes[0].field}: {causes[0].message}")
 
 
-def _compared(key: str, operator: str, text: str) -> Callable[[dict[str, str]], bool]:
+def _integer_comparison(key: str, operator: str, text: str) -> Callable[[dict[str, str]], bool]:
     """Whether a label is a whole number above or below another."""
     if not _NUMBER.fullmatch(text):
         why = "for 'Gt', 'Lt' operators, the value must be an integer"
@@ -139,32 +139,32 @@ def _compared(key: str, operator: str, text: str) -> Callable[[dict[str, str]], 
     return fits
 
 
-def _value(tokens: _Tokens) -> str:
-    return "" if tokens.peek() in ("", ",") else tokens.word("identifier")
+def _parse_value(tokens: _Tokenizer) -> str:
+    return "" if tokens.peek() in ("", ",") else tokens.next_word("identifier")
 
 
-def _values(tokens: _Tokens) -> frozenset[str]:
+def _parse_values(tokens: _Tokenizer) -> frozenset[str]:
     if (found := tokens.next()) != "(":
         raise bad_request(f"unable to parse requirement: found '{found}', expected: '('")
     if tokens.peek() == ")":
         tokens.next()
         return frozenset({""})
-    values = {_element(tokens)}
+    values = {_parse_element(tokens)}
     while (found := tokens.next()) == ",":
-        values.add(_element(tokens))
+        values.add(_parse_element(tokens))
     if found != ")":
         raise bad_request(f"unable to parse requirement: found '{found}', expected: ',' or ')'")
     return frozenset(values)
 
 
-def _element(tokens: _Tokens) -> str:
+def _parse_element(tokens: _Tokenizer) -> str:
     # A comma with nothing beside it stands for the empty value.
     if tokens.peek() == "," or (tokens.peek() == ")" and tokens.previous() == ","):
         return ""
-    return tokens.word("',', ')' or identifier")
+    return tokens.next_word("',', ')' or identifier")
 
 
-def field_predicate(text: str, resource: str, more: Sequence[str] = ()) -> Predicate | None:
+def parse_field_selector(text: str, resource: str, extra_fields: Sequence[str] = ()) -> Predicate | None:
     """The same for field selectors; `resource` is a `ResourceType.key`, `more` are further fields it is selected by.
 
     Raises:
@@ -172,7 +172,7 @@ def field_predicate(text: str, resource: str, more: Sequence[str] = ()) -> Predi
     """
     if not text.strip():
         return None
-    known = (*_COMMON_FIELDS, *_FIELDS.get(resource, ()), *more)
+    known = (*_COMMON_FIELDS, *_SELECTABLE_FIELDS.get(resource, ()), *extra_fields)
     tests: list[tuple[list[str], str, bool]] = []
     for part in text.split(","):
         match = re.fullmatch(r"\s*([^!=]+?)\s*(!=|==|=)\s*(.*?)\s*", part)
@@ -185,12 +185,12 @@ def field_predicate(text: str, resource: str, more: Sequence[str] = ()) -> Predi
         tests.append((path.split("."), value, operator != "!="))
 
     def matches(obj: Json) -> bool:
-        return all((_field(obj, path, resource) == value) is wanted for path, value, wanted in tests)
+        return all((_field_value(obj, path, resource) == value) is wanted for path, value, wanted in tests)
 
     return matches
 
 
-def _field(obj: Json, path: list[str], resource: str) -> str:
+def _field_value(obj: Json, path: list[str], resource: str) -> str:
     if path == ["source"]:
         return str((obj.get("source") or {}).get("component") or obj.get("reportingComponent") or "")
     if path == ["status", "successful"]:
@@ -199,21 +199,30 @@ def _field(obj: Json, path: list[str], resource: str) -> str:
     for part in path:
         value = value.get(part) if isinstance(value, dict) else None
     if value is None:
-        return "0" if path == ["status", "succeeded"] and resource == "jobs.batch" else _UNSAID.get(".".join(path), "")
+        return (
+            "0"
+            if path == ["status", "succeeded"] and resource == "jobs.batch"
+            else _FIELD_DEFAULTS.get(".".join(path), "")
+        )
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)
 
 
-def predicate(labels: str, fields: str, resource: str, more: Sequence[str] = ()) -> Predicate | None:
+def parse_selectors(
+    label_selector: str, field_selector: str, resource: str, extra_fields: Sequence[str] = ()
+) -> Predicate | None:
     """Both selectors as one predicate, or None when everything matches."""
-    by_label, by_field = label_predicate(labels), field_predicate(fields, resource, more)
+    by_label, by_field = (
+        parse_label_selector(label_selector),
+        parse_field_selector(field_selector, resource, extra_fields),
+    )
     if by_label and by_field:
         return lambda obj: by_label(obj) and by_field(obj)
     return by_label or by_field
 
 
-def matches_selector(selector: Json, labels: Json) -> bool:
+def matches_label_selector(selector: Json, labels: Json) -> bool:
     """A LabelSelector as objects hold it (`matchLabels`, `matchExpressions`); an empty one matches everything."""
     if any(labels.get(key) != value for key, value in (selector.get("matchLabels") or {}).items()):
         return False

@@ -30,7 +30,7 @@ class ApiError(Exception):
 
 
 @dataclass(frozen=True)
-class Cause:
+class FieldError:
     """One thing wrong with a field. `reason` is e.g. FieldValueInvalid, FieldValueRequired."""
 
     reason: str
@@ -38,40 +38,42 @@ class Cause:
     message: str
 
 
-def _about(kind: str, name: str, group: str) -> Json:
+def _details(kind: str, name: str, group: str) -> Json:
     details: Json = {"name": name, "kind": kind} if name else {"kind": kind}
     if group:
         details["group"] = group
     return details
 
 
-def _qualified(plural: str, group: str) -> str:
+def _qualified_resource(plural: str, group: str) -> str:
     return f"{plural}.{group}" if group else plural
 
 
 def not_found(plural: str, name: str, group: str = "") -> ApiError:
-    return ApiError(404, "NotFound", f'{_qualified(plural, group)} "{name}" not found', _about(plural, name, group))
+    return ApiError(
+        404, "NotFound", f'{_qualified_resource(plural, group)} "{name}" not found', _details(plural, name, group)
+    )
 
 
 def already_exists(plural: str, name: str, group: str = "") -> ApiError:
-    message = f'{_qualified(plural, group)} "{name}" already exists'
-    return ApiError(409, "AlreadyExists", message, _about(plural, name, group))
+    message = f'{_qualified_resource(plural, group)} "{name}" already exists'
+    return ApiError(409, "AlreadyExists", message, _details(plural, name, group))
 
 
-def conflict(plural: str, name: str, group: str = "", why: str = "") -> ApiError:
-    why = why or "the object has been modified; please apply your changes to the latest version and try again"
-    message = f'Operation cannot be fulfilled on {_qualified(plural, group)} "{name}": {why}'
-    return ApiError(409, "Conflict", message, _about(plural, name, group))
+def conflict(plural: str, name: str, group: str = "", detail: str = "") -> ApiError:
+    detail = detail or "the object has been modified; please apply your changes to the latest version and try again"
+    message = f'Operation cannot be fulfilled on {_qualified_resource(plural, group)} "{name}": {detail}'
+    return ApiError(409, "Conflict", message, _details(plural, name, group))
 
 
 def bad_request(message: str) -> ApiError:
     return ApiError(400, "BadRequest", message)
 
 
-def forbidden(plural: str, name: str, group: str, why: str) -> ApiError:
-    about = f'{_qualified(plural, group)} "{name}"' if name else _qualified(plural, group)
-    message = f"{about} is forbidden: {why}"
-    return ApiError(403, "Forbidden", message, _about(plural, name, group))
+def forbidden(plural: str, name: str, group: str, detail: str) -> ApiError:
+    about = f'{_qualified_resource(plural, group)} "{name}"' if name else _qualified_resource(plural, group)
+    message = f"{about} is forbidden: {detail}"
+    return ApiError(403, "Forbidden", message, _details(plural, name, group))
 
 
 def unknown_resource() -> ApiError:
@@ -83,7 +85,7 @@ def method_not_allowed() -> ApiError:
     return ApiError(405, "MethodNotAllowed", message, {})
 
 
-def terminating(plural: str, name: str, group: str, namespace: str) -> ApiError:
+def namespace_terminating(plural: str, name: str, group: str, namespace: str) -> ApiError:
     """Nothing can be made in a namespace that goes."""
     why = f"unable to create new content in namespace {namespace} because it is being terminated"
     error = forbidden(plural, name, group, why)
@@ -98,17 +100,17 @@ def unsupported_media_type(accepted: Sequence[str]) -> ApiError:
     return ApiError(415, "UnsupportedMediaType", message + ", ".join(accepted))
 
 
-def gone(oldest: int, asked: int) -> ApiError:
-    return ApiError(410, "Expired", f"too old resource version: {asked} ({oldest})")
+def resource_expired(oldest: int, requested: int) -> ApiError:
+    return ApiError(410, "Expired", f"too old resource version: {requested} ({oldest})")
 
 
-def invalid(kind: str, name: str, group: str, causes: Sequence[Cause]) -> ApiError:
+def invalid(kind: str, name: str, group: str, errors: Sequence[FieldError]) -> ApiError:
     """422 with one cause per wrong field."""
-    parts = [f"{cause.field}: {cause.message}" for cause in causes]
+    parts = [f"{cause.field}: {cause.message}" for cause in errors]
     text = parts[0] if len(parts) == 1 else "[" + ", ".join(parts) + "]"
     details = {
-        **(_about(kind, name, group) if kind else {}),
-        "causes": [{"reason": c.reason, "message": c.message, "field": c.field} for c in causes],
+        **(_details(kind, name, group) if kind else {}),
+        "causes": [{"reason": c.reason, "message": c.message, "field": c.field} for c in errors],
     }
     full_kind = f"{kind}.{group}" if group else kind
     return ApiError(422, "Invalid", f'{full_kind} "{name}" is invalid: {text}', details)

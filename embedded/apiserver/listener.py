@@ -16,7 +16,7 @@ from pathlib import Path
 _log = logging.getLogger(__name__)
 
 _TLS_HANDSHAKE = b"\x16"
-_PATIENCE = 10.0
+_HANDSHAKE_TIMEOUT = 10.0
 """Seconds for a new connection to say its first byte, and for a handshake."""
 
 
@@ -24,7 +24,7 @@ class CertificateError(Exception):
     """The certificate or its key can't be used; the message names the files."""
 
 
-def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
+def load_tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
     """Raises:
     CertificateError: see there.
     """
@@ -36,33 +36,37 @@ def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
     return context
 
 
-async def accept(listening: socket.socket, protocol: Callable[[], asyncio.BaseProtocol], tls: ssl.SSLContext) -> None:
+async def accept_connections(
+    listener: socket.socket, protocol: Callable[[], asyncio.BaseProtocol], tls: ssl.SSLContext
+) -> None:
     """Hand each connection to a new protocol, until cancelled."""
     loop = asyncio.get_running_loop()
-    listening.setblocking(False)
+    listener.setblocking(False)
     async with asyncio.TaskGroup() as group:
         while True:
             try:
-                connection, _ = await loop.sock_accept(listening)
+                connection, _ = await loop.sock_accept(listener)
             except OSError as error:
                 # Most likely no file descriptor is left: those that are open may finish first.
                 _log.warning("can't accept a connection: %s", error)
                 await asyncio.sleep(0.1)
                 continue
-            group.create_task(_open(connection, protocol, tls))
+            group.create_task(_serve_connection(connection, protocol, tls))
 
 
-async def _open(connection: socket.socket, protocol: Callable[[], asyncio.BaseProtocol], tls: ssl.SSLContext) -> None:
+async def _serve_connection(
+    connection: socket.socket, protocol: Callable[[], asyncio.BaseProtocol], tls: ssl.SSLContext
+) -> None:
     connection.setblocking(False)
     try:
-        async with asyncio.timeout(_PATIENCE):
-            first = await _first_byte(connection)
+        async with asyncio.timeout(_HANDSHAKE_TIMEOUT):
+            first = await _peek_first_byte(connection)
         if not first:
             connection.close()
             return
         loop = asyncio.get_running_loop()
         secured = tls if first == _TLS_HANDSHAKE else None
-        patience = _PATIENCE if secured else None
+        patience = _HANDSHAKE_TIMEOUT if secured else None
         await loop.connect_accepted_socket(protocol, connection, ssl=secured, ssl_handshake_timeout=patience)
     except (OSError, TimeoutError) as error:
         # A client that goes away or doesn't trust the certificate is its own affair.
@@ -73,7 +77,7 @@ async def _open(connection: socket.socket, protocol: Callable[[], asyncio.BasePr
         raise
 
 
-async def _first_byte(connection: socket.socket) -> bytes:
+async def _peek_first_byte(connection: socket.socket) -> bytes:
     """The first byte, left in the socket; empty when the other side has closed."""
     loop = asyncio.get_running_loop()
     readable = asyncio.Event()

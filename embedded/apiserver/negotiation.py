@@ -17,25 +17,25 @@ from aiohttp import web
 
 from embedded.api.scheme import ResourceType
 from embedded.api.status_errors import ApiError
-from embedded.printers.table import table
-from embedded.storage.sqlite import encode
+from embedded.printers.table import build_table
+from embedded.storage.sqlite import encode_json
 
 Json = dict[str, Any]
 
 _META = "meta.k8s.io"
 _JSON_LIKE = ("application/json", "application/vnd.kubernetes.protobuf", "application/*", "*/*")
-_OFFERED = "application/json, application/yaml, application/vnd.kubernetes.protobuf"
+_SUPPORTED_MEDIA_TYPES = "application/json, application/yaml, application/vnd.kubernetes.protobuf"
 
 
 @dataclass(frozen=True)
-class Form:
+class Representation:
     """`shape`: the whole object, a meta.k8s.io/v1 Table, or PartialObjectMetadata."""
 
     shape: Literal["object", "Table", "PartialObjectMetadata"] = "object"
     yaml: bool = False
     version: str = "v1"
 
-    def item(self, obj: Json) -> Json:
+    def render(self, obj: Json) -> Json:
         """An object as this form shows it; not for Tables, which have columns."""
         if self.shape == "object":
             return obj
@@ -47,7 +47,7 @@ class Form:
 
 
 @lru_cache(maxsize=256)
-def wanted(accept: str) -> Form:
+def negotiate(accept: str) -> Representation:
     """The first form of an Accept header that can be given.
 
     Raises:
@@ -61,51 +61,61 @@ def wanted(accept: str) -> Form:
             continue
         shape = options.get("as", "").removesuffix("List")
         if not shape:
-            return Form(yaml=yaml)
+            return Representation(yaml=yaml)
         if options.get("g") == _META and (version := options.get("v", "")) in ("v1", "v1beta1"):
             if shape == "Table":
-                return Form("Table", yaml, version)
+                return Representation("Table", yaml, version)
             if shape == "PartialObjectMetadata":
-                return Form("PartialObjectMetadata", yaml, version)
-    raise ApiError(406, "NotAcceptable", f"only the following media types are accepted: {_OFFERED}")
+                return Representation("PartialObjectMetadata", yaml, version)
+    raise ApiError(406, "NotAcceptable", f"only the following media types are accepted: {_SUPPORTED_MEDIA_TYPES}")
 
 
-def objects(
-    form: Form, resource: ResourceType, bodies: Iterable[bytes], metadata: Json, *, include: str, now: datetime
+def encode_list(
+    representation: Representation,
+    resource: ResourceType,
+    bodies: Iterable[bytes],
+    metadata: Json,
+    *,
+    include: str,
+    now: datetime,
 ) -> bytes:
     """Objects that were read, in a form other than the stored one: a Table or a list."""
     found = [json.loads(body) for body in bodies]
-    if form.shape == "Table":
-        return encode(table(resource, found, metadata, include=include, now=now, version=form.version))
-    items = [form.item(obj) for obj in found]
-    kind, version = f"{form.shape}List", f"{_META}/{form.version}"
-    return encode({"kind": kind, "apiVersion": version, "metadata": metadata, "items": items})
+    if representation.shape == "Table":
+        return encode_json(
+            build_table(resource, found, metadata, include=include, now=now, version=representation.version)
+        )
+    items = [representation.render(obj) for obj in found]
+    kind, version = f"{representation.shape}List", f"{_META}/{representation.version}"
+    return encode_json({"kind": kind, "apiVersion": version, "metadata": metadata, "items": items})
 
 
-def one(form: Form, resource: ResourceType, obj: Json, *, include: str, now: datetime) -> Json:
+def render_object(
+    representation: Representation, resource: ResourceType, obj: Json, *, include: str, now: datetime
+) -> Json:
     """One object in a form other than the stored one."""
-    if form.shape != "Table":
-        return form.item(obj)
+    if representation.shape != "Table":
+        return representation.render(obj)
     metadata = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
-    return table(resource, [obj], metadata, include=include, now=now, version=form.version)
+    return build_table(resource, [obj], metadata, include=include, now=now, version=representation.version)
 
 
-def shown_as_asked(request: web.BaseRequest, response: web.StreamResponse) -> web.StreamResponse:
+def encode_response(request: web.BaseRequest, response: web.StreamResponse) -> web.StreamResponse:
     """The answer, as YAML for who asks for that first."""
     accept = request.headers.get("Accept", "")
     if "yaml" not in accept or not isinstance(response, web.Response) or response.content_type != "application/json":
         return response
     try:
-        asked = wanted(accept).yaml
+        asked = negotiate(accept).yaml
     except ApiError:
         return response
     if asked and isinstance(response.body, bytes):
-        response.body = _as_yaml(response.body)
+        response.body = _to_yaml(response.body)
         response.content_type = "application/yaml"
     return response
 
 
-def _as_yaml(data: bytes) -> bytes:
+def _to_yaml(data: bytes) -> bytes:
     # Loaded by those who ask for it.
     import yaml
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from embedded.api.status_errors import ApiError, Cause, bad_request, invalid
+from embedded.api.status_errors import ApiError, FieldError, bad_request, invalid
 
 Json = dict[str, Any]
 Query = Mapping[str, str]
@@ -14,30 +14,30 @@ _META = "meta.k8s.io"
 _MATCHES = ("Exact", "NotOlderThan")
 _VALIDATIONS = ("Ignore", "Strict", "Warn")
 _PROPAGATIONS = ("Background", "Foreground", "Orphan")
-_LONGEST_MANAGER = 128
+_MAX_MANAGER_BYTES = 128
 _OPTIONS_OF = {"create": "CreateOptions", "update": "UpdateOptions", "patch": "PatchOptions"}
 
 
-def not_supported(field: str, value: Any, choices: tuple[str, ...]) -> Cause:
+def not_supported(field: str, value: Any, choices: tuple[str, ...]) -> FieldError:
     listed = ", ".join(f'"{choice}"' for choice in choices)
-    return Cause("FieldValueNotSupported", field, f'Unsupported value: "{value}": supported values: {listed}')
+    return FieldError("FieldValueNotSupported", field, f'Unsupported value: "{value}": supported values: {listed}')
 
 
-def forbidden(field: str, why: str) -> Cause:
-    return Cause("FieldValueForbidden", field, f"Forbidden: {why}")
+def forbidden(field: str, why: str) -> FieldError:
+    return FieldError("FieldValueForbidden", field, f"Forbidden: {why}")
 
 
-def _refuse(kind: str, causes: list[Cause]) -> None:
+def _raise_invalid(kind: str, causes: list[FieldError]) -> None:
     if causes:
         raise invalid(kind, "", _META, causes)
 
 
-def flag(query: Query, name: str) -> bool:
+def parse_bool(query: Query, name: str) -> bool:
     """Whether a switch of the query is on, as a real server reads it: all but `0` and `false` is a yes."""
     return name in query and query[name].lower() not in ("false", "0")
 
 
-def number(query: Query, name: str) -> int | None:
+def parse_int(query: Query, name: str) -> int | None:
     """A whole number of the query; None without one.
 
     Raises:
@@ -52,7 +52,7 @@ def number(query: Query, name: str) -> int | None:
         raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
 
 
-def revision(query: Query) -> int | None:
+def parse_revision(query: Query) -> int | None:
     """The revision that a list or watch names, 0 for "any"; None without one.
 
     Raises:
@@ -65,7 +65,7 @@ def revision(query: Query) -> int | None:
     return int(text) if text else None
 
 
-def check_list(query: Query) -> None:
+def validate_list_options(query: Query) -> None:
     """Raises:
     ApiError: 422, options that contradict each other.
     """
@@ -83,10 +83,10 @@ def check_list(query: Query) -> None:
             causes.append(forbidden(field, f'{field} "exact" is forbidden for resourceVersion "0"'))
     if query.get("sendInitialEvents"):
         causes.append(forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"))
-    _refuse("ListOptions", causes)
+    _raise_invalid("ListOptions", causes)
 
 
-def check_watch(query: Query) -> None:
+def validate_watch_options(query: Query) -> None:
     """Raises:
     ApiError: 422, options that contradict each other.
     """
@@ -99,52 +99,52 @@ def check_watch(query: Query) -> None:
         causes.append(forbidden(field, f"{field} is forbidden for watch unless sendInitialEvents is provided"))
     if query.get("continue"):
         causes.append(forbidden("continue", "continue is forbidden for watch"))
-    _refuse("ListOptions", causes)
+    _raise_invalid("ListOptions", causes)
 
 
-def check_write(verb: str, query: Query, dry_runs: list[str], *, applies: bool = False) -> None:
+def validate_write_options(verb: str, query: Query, dry_runs: list[str], *, is_apply: bool = False) -> None:
     """Of a create, update or patch.
 
     Raises:
         ApiError: 422.
     """
-    causes = _dry_run_causes(dry_runs)
+    causes = _dry_run_errors(dry_runs)
     manager = query.get("fieldManager", "")
-    if len(manager) > _LONGEST_MANAGER:
-        why = f"Too long: may not be more than {_LONGEST_MANAGER} bytes"
-        causes.append(Cause("FieldValueTooLong", "fieldManager", why))
+    if len(manager) > _MAX_MANAGER_BYTES:
+        why = f"Too long: may not be more than {_MAX_MANAGER_BYTES} bytes"
+        causes.append(FieldError("FieldValueTooLong", "fieldManager", why))
     elif not manager.isprintable():
         causes.append(
-            Cause(
+            FieldError(
                 "FieldValueInvalid",
                 "fieldManager",
                 f"Invalid value: {manager!r}: should only contain printable characters",
             )
         )
-    if applies and not manager:
-        causes.append(Cause("FieldValueRequired", "fieldManager", "Required value: is required for apply patch"))
-    if verb == "patch" and not applies and "force" in query:
+    if is_apply and not manager:
+        causes.append(FieldError("FieldValueRequired", "fieldManager", "Required value: is required for apply patch"))
+    if verb == "patch" and not is_apply and "force" in query:
         causes.append(forbidden("force", "may not be specified for non-apply patch"))
     validation = query.get("fieldValidation", "")
     if validation and validation not in _VALIDATIONS:
         causes.append(not_supported("fieldValidation", validation, _VALIDATIONS))
-    _refuse(_OPTIONS_OF[verb], causes)
+    _raise_invalid(_OPTIONS_OF[verb], causes)
 
 
-def read_delete(wish: Json) -> None:
+def validate_delete_option_types(options: Json) -> None:
     """Raises:
     ApiError: 400, a field of a DeleteOptions has a wrong type.
     """
-    grace, dry_runs = wish.get("gracePeriodSeconds"), wish.get("dryRun") or []
+    grace, dry_runs = options.get("gracePeriodSeconds"), options.get("dryRun") or []
     if grace is not None and (type(grace) is not int or abs(grace) >= 1 << 63):
         raise bad_request("DeleteOptions: gracePeriodSeconds must be a whole number")
-    if not isinstance(dry_runs, list) or not isinstance(wish.get("preconditions") or {}, dict):
+    if not isinstance(dry_runs, list) or not isinstance(options.get("preconditions") or {}, dict):
         raise bad_request("DeleteOptions: dryRun must be a list and preconditions an object")
-    if not isinstance(wish.get("propagationPolicy") or "", str):
+    if not isinstance(options.get("propagationPolicy") or "", str):
         raise bad_request("DeleteOptions: propagationPolicy must be a string")
 
 
-def check_delete(options: Json) -> None:
+def validate_delete_options(options: Json) -> None:
     """Raises:
     ApiError: 422.
     """
@@ -152,12 +152,12 @@ def check_delete(options: Json) -> None:
     policy, orphan = options.get("propagationPolicy"), options.get("orphanDependents")
     if policy is not None and orphan is not None:
         why = "Invalid value: orphanDependents and deletionPropagation cannot be both set"
-        causes.append(Cause("FieldValueInvalid", "propagationPolicy", why))
+        causes.append(FieldError("FieldValueInvalid", "propagationPolicy", why))
     if policy is not None and policy not in _PROPAGATIONS:
         causes.append(not_supported("propagationPolicy", policy, (*_PROPAGATIONS, "nil")))
-    causes += _dry_run_causes(options.get("dryRun") or [])
-    _refuse("DeleteOptions", causes)
+    causes += _dry_run_errors(options.get("dryRun") or [])
+    _raise_invalid("DeleteOptions", causes)
 
 
-def _dry_run_causes(wanted: list[str]) -> list[Cause]:
-    return [not_supported("dryRun", value, ("All",)) for value in wanted if value != "All"]
+def _dry_run_errors(values: list[str]) -> list[FieldError]:
+    return [not_supported("dryRun", value, ("All",)) for value in values if value != "All"]

@@ -11,26 +11,26 @@ from aiohttp import web
 from embedded.apiserver import negotiation, query_options, request_info, timeouts
 from embedded.apiserver.codec import decode
 from embedded.auth.tokens import User
-from embedded.registry.options import Write
+from embedded.registry.options import WriteOptions
 
 Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Call:
+class ApiRequest:
     """See the module."""
 
-    request: web.BaseRequest
-    target: request_info.Target
+    http: web.BaseRequest
+    info: request_info.RequestInfo
     user: User
 
     @property
     def query(self) -> Any:
-        return self.request.query
+        return self.http.query
 
     @property
     def accept(self) -> str:
-        return self.request.headers.get("Accept", "")
+        return self.http.headers.get("Accept", "")
 
     @property
     def dry_runs(self) -> list[str]:
@@ -38,29 +38,29 @@ class Call:
         return list(self.query.getall("dryRun", []))
 
     @property
-    def warn(self) -> bool:
+    def wants_warnings(self) -> bool:
         return bool(self.query.get("fieldValidation") != "Ignore")
 
     @property
-    def how(self) -> Write:
+    def write_options(self) -> WriteOptions:
         """What the query says of a write. Who does not name itself is known by its program, as on a real server."""
-        program = self.request.headers.get("User-Agent", "").partition("/")[0]
-        return Write(
-            subresource=self.target.subresource or None,
+        program = self.http.headers.get("User-Agent", "").partition("/")[0]
+        return WriteOptions(
+            subresource=self.info.subresource or None,
             dry_run=bool(self.dry_runs),
             strict=self.query.get("fieldValidation") == "Strict",
-            manager=self.query.get("fieldManager") or program or "unknown",
-            force=query_options.flag(self.query, "force"),
+            field_manager=self.query.get("fieldManager") or program or "unknown",
+            force=query_options.parse_bool(self.query, "force"),
         )
 
-    def shown(self, obj: Json, now: datetime) -> Json:
+    def render(self, obj: Json, now: datetime) -> Json:
         """An object in the form that is wanted."""
-        form = negotiation.wanted(self.accept)
+        form = negotiation.negotiate(self.accept)
         include = self.query.get("includeObject", "Metadata")
         return (
             obj
             if form.shape == "object"
-            else negotiation.one(form, self.target.resource, obj, include=include, now=now)
+            else negotiation.render_object(form, self.info.resource, obj, include=include, now=now)
         )
 
     async def delete_options(self) -> Json:
@@ -69,18 +69,18 @@ class Call:
         Raises:
             ApiError: 400, 422.
         """
-        request, query = self.request, self.query
-        data = await timeouts.body_of(request)
+        request, query = self.http, self.query
+        data = await timeouts.read_body(request)
         wish = decode.read_object(data, request.content_type, "DeleteOptions") if data.strip() else {}
-        query_options.read_delete(wish)
+        query_options.validate_delete_option_types(wish)
         if "propagationPolicy" in query:
             wish["propagationPolicy"] = query["propagationPolicy"]
-        if (grace := query_options.number(query, "gracePeriodSeconds")) is not None:
+        if (grace := query_options.parse_int(query, "gracePeriodSeconds")) is not None:
             wish["gracePeriodSeconds"] = grace
         if "orphanDependents" in query:
-            wish["orphanDependents"] = query_options.flag(query, "orphanDependents")
+            wish["orphanDependents"] = query_options.parse_bool(query, "orphanDependents")
         wish["dryRun"] = [*(wish.get("dryRun") or []), *self.dry_runs]
-        query_options.check_delete(wish)
+        query_options.validate_delete_options(wish)
         if (orphan := wish.pop("orphanDependents", None)) is not None:
             wish["propagationPolicy"] = "Orphan" if orphan else "Background"
         return wish

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from embedded.api.scheme import Catalogue, ResourceType
+from embedded.api.scheme import ResourceType, Scheme
 
 
 @dataclass(frozen=True)
-class Target:
+class RequestInfo:
     """A resource's collection (`name` is empty), an object, or a subresource of one."""
 
     resource: ResourceType
     namespace: str | None
     name: str
     subresource: str
-    watched: bool = False
+    is_watch_path: bool = False
     """The path itself says that it is to be watched (`/api/v1/watch/…`), as old clients have it."""
 
 
-def parse(path: str, catalogue: Catalogue) -> Target | None:
+def parse(path: str, catalogue: Scheme) -> RequestInfo | None:
     """The target of `/api/v1/…` or `/apis/GROUP/VERSION/…`; None when nothing is served there."""
     parts = path.strip("/").split("/")
     if parts[0] == "api" and len(parts) > 2:
@@ -46,4 +46,4 @@ def parse(path: str, catalogue: Catalogue) -> Target | None:
         return None
     if watched and subresource:
         return None
-    return Target(resource, namespace, name, subresource, watched)
+    return RequestInfo(resource, namespace, name, subresource, watched)

@@ -14,15 +14,15 @@ from aiohttp import web
 
 from embedded.api.status_errors import ApiError
 
-HEAD = 15.0
+HEADER_TIMEOUT = 15.0
 """Seconds for the head of a request, from its first byte."""
-BODY = 30.0
+BODY_TIMEOUT = 30.0
 """Seconds for the body."""
-READING = 30.0
+WRITE_TIMEOUT = 30.0
 """Seconds for a client to take what is sent before the connection is given up."""
 
 
-class Connection(web.RequestHandler):
+class TimeoutRequestHandler(web.RequestHandler):
     """A connection that is closed when the head of a request takes too long."""
 
     __slots__ = ("_busy", "_head")
@@ -35,40 +35,40 @@ class Connection(web.RequestHandler):
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         if not self._busy and self._head is None:
-            self._head = asyncio.get_running_loop().call_later(HEAD, self._give_up)
+            self._head = asyncio.get_running_loop().call_later(HEADER_TIMEOUT, self._abort)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        self._forget()
+        self._cancel_header_timer()
         super().connection_lost(exc)
 
-    def begun(self) -> None:
+    def request_started(self) -> None:
         """The head of a request is complete."""
         self._busy = True
-        self._forget()
+        self._cancel_header_timer()
 
-    def ended(self) -> None:
+    def request_finished(self) -> None:
         """The request has its answer."""
         self._busy = False
 
-    def _forget(self) -> None:
+    def _cancel_header_timer(self) -> None:
         if self._head is not None:
             self._head.cancel()
             self._head = None
 
-    def _give_up(self) -> None:
+    def _abort(self) -> None:
         self._head = None
         if not self._busy and self.transport is not None:
             self.transport.abort()
 
 
-class Server(web.Server):
+class TimeoutServer(web.Server):
     """Makes a `Connection` for each client."""
 
     def __call__(self) -> web.RequestHandler:
-        return Connection(self, loop=self._loop, **self._kwargs)
+        return TimeoutRequestHandler(self, loop=self._loop, **self._kwargs)
 
 
-async def body_of(request: web.BaseRequest) -> bytes:
+async def read_body(request: web.BaseRequest) -> bytes:
     """The whole body.
 
     Raises:
@@ -78,21 +78,23 @@ async def body_of(request: web.BaseRequest) -> bytes:
         # All of it came with the head, as small ones do: there is nothing to wait for.
         return await request.read()
     try:
-        async with asyncio.timeout(BODY):
+        async with asyncio.timeout(BODY_TIMEOUT):
             return await request.read()
     except TimeoutError:
-        raise ApiError(408, "Timeout", f"the body of the request did not come within {BODY:g} seconds") from None
+        raise ApiError(
+            408, "Timeout", f"the body of the request did not come within {BODY_TIMEOUT:g} seconds"
+        ) from None
 
 
 @asynccontextmanager
-async def reading(request: web.BaseRequest) -> AsyncIterator[None]:
+async def write_timeout(request: web.BaseRequest) -> AsyncIterator[None]:
     """While something is sent: give up on a client that does not take it.
 
     Raises:
         ConnectionError: it has been given up.
     """
     try:
-        async with asyncio.timeout(READING):
+        async with asyncio.timeout(WRITE_TIMEOUT):
             yield
     except TimeoutError:
         if request.transport is not None:

@@ -21,56 +21,56 @@ import aiohttp
 from embedded.api.scheme import NAMESPACES, VALIDATING_WEBHOOKS, ResourceType
 from embedded.api.status_errors import ApiError
 from embedded.auth.tokens import User
-from embedded.registry.prepare import Change
+from embedded.registry.prepare import PreparedWrite
 from embedded.registry.registry import Registry
 from embedded.validation import match_conditions, webhooks
 
 Json = dict[str, Any]
 
-_LARGEST_ANSWER = 3 << 20
+_MAX_RESPONSE_BYTES = 3 << 20
 
 
-class _UnreachableError(Exception):
+class _WebhookCallError(Exception):
     """A webhook gave no answer that could be read; the message says why."""
 
 
-class Webhooks:
+class WebhookAdmission:
     """Judges changes by the webhooks that are configured now."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self._configured: list[Json] | None = None
         registry.store.subscribe(
-            lambda event: self._forget() if event.key.resource == VALIDATING_WEBHOOKS.key else None
+            lambda event: self._invalidate() if event.key.resource == VALIDATING_WEBHOOKS.key else None
         )
 
-    def _forget(self) -> None:
+    def _invalidate(self) -> None:
         self._configured = None
 
-    def has_say(self) -> bool:
+    def is_configured(self) -> bool:
         """Whether there is any."""
-        return bool(self._all())
+        return bool(self._webhooks())
 
-    async def review(self, change: Change, user: User) -> list[str]:
+    async def review(self, change: PreparedWrite, user: User) -> list[str]:
         """Ask about a create or update; the warnings to pass on.
 
         Raises:
             ApiError: a webhook denies it, or one whose policy is Fail can't be asked.
         """
-        if not self._all() or (change.old is not None and change.old == change.new):
+        if not self._webhooks() or (change.old is not None and change.old == change.new):
             return []
-        operation, how = "UPDATE" if change.old else "CREATE", change.how
-        return await self._ask(
+        operation, how = "UPDATE" if change.old else "CREATE", change.options
+        return await self._call_webhooks(
             self._attributes(operation, change.resource, change.new, change.old, user, how.dry_run, how.subresource)
         )
 
-    async def review_removal(self, resource: ResourceType, obj: Json, user: User, dry_run: bool) -> list[str]:
+    async def review_deletion(self, resource: ResourceType, obj: Json, user: User, dry_run: bool) -> list[str]:
         """Ask about a deletion; as `review`."""
-        if not self._all():
+        if not self._webhooks():
             return []
-        return await self._ask(self._attributes("DELETE", resource, None, obj, user, dry_run, None))
+        return await self._call_webhooks(self._attributes("DELETE", resource, None, obj, user, dry_run, None))
 
-    def _all(self) -> list[Json]:
+    def _webhooks(self) -> list[Json]:
         if self._configured is None:
             found = self._registry.list(VALIDATING_WEBHOOKS)
             self._configured = [webhook for each in found for webhook in each.get("webhooks") or []]
@@ -85,7 +85,7 @@ class Webhooks:
         user: User,
         dry_run: bool,
         subresource: str | None,
-    ) -> webhooks.Attributes:
+    ) -> webhooks.AdmissionAttributes:
         metadata = (new or old or {})["metadata"]
         namespace = metadata.get("namespace", "")
         around = self._registry.find(NAMESPACES, None, namespace) if namespace else None
@@ -93,18 +93,18 @@ class Webhooks:
             around = new or old
         labels = ((around or {}).get("metadata") or {}).get("labels") or {}
         where = (subresource or "", namespace, metadata["name"])
-        return webhooks.Attributes(operation, resource, *where, new, old, user.to_json(), dry_run, labels)
+        return webhooks.AdmissionAttributes(operation, resource, *where, new, old, user.to_json(), dry_run, labels)
 
-    async def _ask(self, request: webhooks.Attributes) -> list[str]:
+    async def _call_webhooks(self, request: webhooks.AdmissionAttributes) -> list[str]:
         if request.resource is VALIDATING_WEBHOOKS:
             # One that denies everything could never be removed.
             return []
-        asked = [webhook for webhook in self._all() if webhooks.concerns(webhook, request)]
-        asked = [webhook for webhook in asked if match_conditions.hold(webhook, request)]
+        asked = [webhook for webhook in self._webhooks() if webhooks.matches_request(webhook, request)]
+        asked = [webhook for webhook in asked if match_conditions.conditions_match(webhook, request)]
         if not asked:
             return []
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(_outcome(webhook, request)) for webhook in asked]
+            tasks = [group.create_task(_review_with(webhook, request)) for webhook in asked]
         warnings: list[str] = []
         for task in tasks:
             if isinstance(answer := task.result(), ApiError):
@@ -113,29 +113,29 @@ class Webhooks:
         return warnings
 
 
-async def _outcome(webhook: Json, request: webhooks.Attributes) -> Sequence[str] | ApiError:
+async def _review_with(webhook: Json, request: webhooks.AdmissionAttributes) -> Sequence[str] | ApiError:
     """What comes of asking one webhook: its warnings, or the error that ends the request."""
     uid, name = str(uuid.uuid4()), webhook["name"]
     try:
-        answer = await _call(webhook, webhooks.review(request, uid))
-        return webhooks.verdict(name, uid, answer)
+        answer = await _post_review(webhook, webhooks.build_review(request, uid))
+        return webhooks.parse_response(name, uid, answer)
     except ApiError as error:
         return error
-    except (_UnreachableError, webhooks.UnreadableError, ValueError) as error:
-        return [] if webhook["failurePolicy"] == "Ignore" else webhooks.failed(name, str(error))
+    except (_WebhookCallError, webhooks.InvalidResponseError, ValueError) as error:
+        return [] if webhook["failurePolicy"] == "Ignore" else webhooks.call_failed_error(name, str(error))
 
 
-async def _call(webhook: Json, review: Json) -> Any:
+async def _post_review(webhook: Json, review: Json) -> Any:
     client, seconds = webhook["clientConfig"], webhook["timeoutSeconds"]
     if "url" not in client:
         service = client["service"]
-        raise _UnreachableError(
+        raise _WebhookCallError(
             f'failed to call webhook: service "{service.get("namespace")}/{service.get("name")}" not found: this '
             "cluster has no Services, give the webhook a url"
         )
     url = client["url"]
     try:
-        trust = _trust(client.get("caBundle", ""))
+        trust = _ssl_context(client.get("caBundle", ""))
         async with (
             asyncio.timeout(seconds),
             aiohttp.ClientSession() as session,
@@ -144,24 +144,24 @@ async def _call(webhook: Json, review: Json) -> Any:
             ) as answer,
         ):
             if answer.status != 200:
-                raise _UnreachableError(f"failed to call webhook: the server answered {answer.status} to Post {url}")
-            data = await answer.content.read(_LARGEST_ANSWER + 1)
-            while len(data) <= _LARGEST_ANSWER and (more := await answer.content.read(_LARGEST_ANSWER)):
+                raise _WebhookCallError(f"failed to call webhook: the server answered {answer.status} to Post {url}")
+            data = await answer.content.read(_MAX_RESPONSE_BYTES + 1)
+            while len(data) <= _MAX_RESPONSE_BYTES and (more := await answer.content.read(_MAX_RESPONSE_BYTES)):
                 data += more
     except TimeoutError:
-        raise _UnreachableError(
+        raise _WebhookCallError(
             f'failed to call webhook: Post "{url}?timeout={seconds}s": context deadline exceeded'
         ) from None
     except (aiohttp.ClientError, ssl.SSLError, OSError) as error:
         why = error.strerror if isinstance(error, aiohttp.ClientConnectorError) else error
-        raise _UnreachableError(f'failed to call webhook: Post "{url}?timeout={seconds}s": {why}') from None
-    if len(data) > _LARGEST_ANSWER:
-        raise _UnreachableError(f"failed to call webhook: the answer is larger than {_LARGEST_ANSWER} bytes")
+        raise _WebhookCallError(f'failed to call webhook: Post "{url}?timeout={seconds}s": {why}') from None
+    if len(data) > _MAX_RESPONSE_BYTES:
+        raise _WebhookCallError(f"failed to call webhook: the answer is larger than {_MAX_RESPONSE_BYTES} bytes")
     return json.loads(data)
 
 
 @lru_cache(maxsize=64)
-def _trust(bundle: str) -> ssl.SSLContext:
+def _ssl_context(bundle: str) -> ssl.SSLContext:
     """What the webhook's certificate is checked with: its bundle, or without one the machine's authorities."""
     if not bundle:
         return ssl.create_default_context()

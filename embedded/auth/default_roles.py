@@ -12,9 +12,18 @@ from embedded.registry.registry import Registry
 Json = dict[str, Any]
 
 _READ = ("get", "list", "watch")
-_CHANGE = ("create", "delete", "deletecollection", "patch", "update")
-_SEEN = ("configmaps", "events", "pods", "pods/log", "pods/status", "resourcequotas", "serviceaccounts", "namespaces")
-_EDITED = ("configmaps", "events", "pods", "secrets", "serviceaccounts")
+_WRITE = ("create", "delete", "deletecollection", "patch", "update")
+_VIEWABLE = (
+    "configmaps",
+    "events",
+    "pods",
+    "pods/log",
+    "pods/status",
+    "resourcequotas",
+    "serviceaccounts",
+    "namespaces",
+)
+_EDITABLE = ("configmaps", "events", "pods", "secrets", "serviceaccounts")
 _RBAC = "rbac.authorization.k8s.io"
 
 
@@ -23,27 +32,27 @@ def _rule(group: str, resources: Iterable[str], verbs: Iterable[str]) -> Json:
 
 
 _VIEW = [
-    _rule("", _SEEN, _READ),
+    _rule("", _VIEWABLE, _READ),
     _rule("batch", ("jobs", "jobs/status"), _READ),
     _rule("coordination.k8s.io", ("leases",), _READ),
 ]
 _EDIT = [
     *_VIEW,
     _rule("", ("secrets",), _READ),
-    _rule("", _EDITED, _CHANGE),
+    _rule("", _EDITABLE, _WRITE),
     _rule("", ("serviceaccounts/token",), ("create",)),
-    _rule("batch", ("jobs",), _CHANGE),
-    _rule("coordination.k8s.io", ("leases",), _CHANGE),
+    _rule("batch", ("jobs",), _WRITE),
+    _rule("coordination.k8s.io", ("leases",), _WRITE),
 ]
 _ROLES = {
     "cluster-admin": [_rule("*", ("*",), ("*",)), {"nonResourceURLs": ["*"], "verbs": ["*"]}],
-    "admin": [*_EDIT, _rule(_RBAC, ("roles", "rolebindings"), (*_READ, *_CHANGE))],
+    "admin": [*_EDIT, _rule(_RBAC, ("roles", "rolebindings"), (*_READ, *_WRITE))],
     "edit": _EDIT,
     "view": _VIEW,
 }
 
 
-def ensure_roles(registry: Registry) -> None:
+def ensure_default_roles(registry: Registry) -> None:
     """Make the roles that are not there; those that somebody has changed stay as they are."""
     labels = {"kubernetes.io/bootstrapping": "rbac-defaults"}
     for name, rules in _ROLES.items():

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from embedded.api.scheme import CLUSTER_ROLES, RBAC, ROLES
+from embedded.api.scheme import CLUSTER_ROLES, RBAC_RESOURCES, ROLES
 from embedded.api.status_errors import forbidden
-from embedded.auth.rbac import Authorizer, Request, rules_of
+from embedded.auth.rbac import AccessRequest, Authorizer, role_rules
 from embedded.auth.tokens import User
-from embedded.registry.prepare import Change
+from embedded.registry.prepare import PreparedWrite
 from embedded.registry.registry import Registry
 
 Json = dict[str, Any]
@@ -26,61 +26,63 @@ class EscalationGuard:
         self._registry = registry
         self._authorizer = authorizer
 
-    def check(self, user: User, change: Change) -> None:
+    def check(self, user: User, write: PreparedWrite) -> None:
         """Raises:
         ApiError: 403, the change gives away what its writer does not have.
         """
-        resource = change.resource
-        if resource not in RBAC or (change.old is not None and not _gives_more(change.old, change.new)):
+        resource = write.resource
+        if resource not in RBAC_RESOURCES or (write.old is not None and not _changes_permissions(write.old, write.new)):
             return
-        namespace, name = change.key.namespace, change.key.name
+        namespace, name = write.key.namespace, write.key.name
         if resource in (ROLES, CLUSTER_ROLES):
-            exempt = Request("escalate", _GROUP, resource.plural, namespace, name)
-            rules = list(change.new.get("rules") or [])
-            if change.new.get("aggregationRule"):
+            exempt = AccessRequest("escalate", _GROUP, resource.plural, namespace, name)
+            rules = list(write.new.get("rules") or [])
+            if write.new.get("aggregationRule"):
                 # What will come of it nobody knows, so only who may do everything may ask for it.
                 rules.append({"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]})
         else:
-            role = change.new.get("roleRef") or {}
+            role = write.new.get("roleRef") or {}
             plural = "roles" if role.get("kind") == "Role" else "clusterroles"
-            exempt = Request("bind", _GROUP, plural, namespace, str(role.get("name", "")))
-            rules = rules_of(self._registry, role, namespace)
+            exempt = AccessRequest("bind", _GROUP, plural, namespace, str(role.get("name", "")))
+            rules = role_rules(self._registry, role, namespace)
         if self._authorizer.allows(user, exempt):
             return
-        missing = [rule for rule in rules if not self._holds(user, namespace, rule)]
+        missing = [rule for rule in rules if not self._has_rule(user, namespace, rule)]
         if missing:
-            told = "\n".join(_shown(rule) for rule in missing)
+            told = "\n".join(_format_rule(rule) for rule in missing)
             why = (
-                f'user "{user.name}" (groups={_listed(user.groups)}) is attempting to grant RBAC permissions not '
+                f'user "{user.name}" (groups={_format_list(user.groups)}) is attempting to grant RBAC permissions not '
                 f"currently held:\n{told}"
             )
             raise forbidden(resource.plural, name, resource.group, why)
 
-    def _holds(self, user: User, namespace: str, rule: Json) -> bool:
-        return all(self._authorizer.allows(user, request) for request in _requests(rule, namespace))
+    def _has_rule(self, user: User, namespace: str, rule: Json) -> bool:
+        return all(self._authorizer.allows(user, request) for request in _expand_rule(rule, namespace))
 
 
-def _gives_more(old: Json, new: Json) -> bool:
+def _changes_permissions(old: Json, new: Json) -> bool:
     return any(old.get(field) != new.get(field) for field in ("rules", "aggregationRule", "roleRef", "subjects"))
 
 
-def _requests(rule: Json, namespace: str) -> Iterator[Request]:
+def _expand_rule(rule: Json, namespace: str) -> Iterator[AccessRequest]:
     """Every single thing that a rule allows. A `*` stands for itself: only who was given `*` may do it."""
     for verb in rule.get("verbs") or []:
         for path in rule.get("nonResourceURLs") or []:
-            yield Request(verb, path=path)
+            yield AccessRequest(verb, path=path)
         for group in rule.get("apiGroups") or []:
             for resource in rule.get("resources") or []:
                 for name in rule.get("resourceNames") or [""]:
-                    yield Request(verb, group, resource, namespace, name)
+                    yield AccessRequest(verb, group, resource, namespace, name)
 
 
-def _shown(rule: Json) -> str:
+def _format_rule(rule: Json) -> str:
     fields = ("apiGroups", "resources", "resourceNames", "nonResourceURLs", "verbs")
     names = ("APIGroups", "Resources", "ResourceNames", "NonResourceURLs", "Verbs")
-    parts = [f"{name}:{_listed(rule[field])}" for field, name in zip(fields, names, strict=True) if rule.get(field)]
+    parts = [
+        f"{name}:{_format_list(rule[field])}" for field, name in zip(fields, names, strict=True) if rule.get(field)
+    ]
     return "{" + ", ".join(parts) + "}"
 
 
-def _listed(values: Any) -> str:
+def _format_list(values: Any) -> str:
     return "[" + " ".join(f'"{value}"' for value in values) + "]"

@@ -13,21 +13,21 @@ from embedded.registry.registry import Registry
 Json = dict[str, Any]
 
 # Everybody who is recognised may find out what there is, who they are and what they may do.
-_OPEN_PATHS = ("/api", "/apis", "/version", "/healthz", "/livez", "/readyz", "/openapi")
-_OPEN_REVIEWS = ("selfsubjectaccessreviews", "selfsubjectreviews", "selfsubjectrulesreviews")
-OPEN_RULES: tuple[Json, ...] = (
+_DISCOVERY_PATHS = ("/api", "/apis", "/version", "/healthz", "/livez", "/readyz", "/openapi")
+_SELF_REVIEWS = ("selfsubjectaccessreviews", "selfsubjectreviews", "selfsubjectrulesreviews")
+AUTHENTICATED_RULES: tuple[Json, ...] = (
     {
         "apiGroups": ["authorization.k8s.io"],
         "resources": ["selfsubjectaccessreviews", "selfsubjectrulesreviews"],
         "verbs": ["create"],
     },
     {"apiGroups": ["authentication.k8s.io"], "resources": ["selfsubjectreviews"], "verbs": ["create"]},
-    {"nonResourceURLs": [url for path in _OPEN_PATHS for url in (path, f"{path}/*")], "verbs": ["get"]},
+    {"nonResourceURLs": [url for path in _DISCOVERY_PATHS for url in (path, f"{path}/*")], "verbs": ["get"]},
 )
 
 
 @dataclass(frozen=True)
-class Request:
+class AccessRequest:
     """What somebody wants to do: on a resource (`resource`, perhaps `resource/subresource`) or on a bare path."""
 
     verb: str
@@ -48,27 +48,27 @@ class Authorizer:
         self._watched = watched
         registry.store.subscribe(lambda event: self._rules.clear() if event.key.resource in watched else None)
 
-    def allows(self, user: User, request: Request) -> bool:
+    def allows(self, user: User, request: AccessRequest) -> bool:
         return self.allowed_by(user, request) is not None
 
-    def allowed_by(self, user: User, request: Request) -> str | None:
+    def allowed_by(self, user: User, request: AccessRequest) -> str | None:
         """What allows a request, in the words of a real server; None when nothing does."""
         if MASTERS in user.groups:
             return ""
-        if request.path and request.verb == "get" and _under(request.path, _OPEN_PATHS):
-            return _to_everybody("system:discovery")
-        if request.resource in _OPEN_REVIEWS and request.verb == "create":
-            return _to_everybody("system:basic-user")
+        if request.path and request.verb == "get" and _is_below(request.path, _DISCOVERY_PATHS):
+            return _authenticated_origin("system:discovery")
+        if request.resource in _SELF_REVIEWS and request.verb == "create":
+            return _authenticated_origin("system:basic-user")
         allows = _rule_allows_path if request.path else _rule_allows
         scopes = ("", request.namespace) if request.namespace and not request.path else ("",)
-        for subject in _subjects_of(user):
+        for subject in _subject_keys(user):
             for scope in scopes:
-                for rule, origin in self._rules_for(subject, scope):
+                for rule, origin in self._bound_rules(subject, scope):
                     if allows(rule, request):
                         return origin
         return None
 
-    def _rules_for(self, subject: str, namespace: str) -> list[tuple[Json, str]]:
+    def _bound_rules(self, subject: str, namespace: str) -> list[tuple[Json, str]]:
         """The rules and why they are bound to a subject (`User:name`, `Group:name`), cluster-wide or in a namespace."""
         if not self._rules:
             self._load()
@@ -80,21 +80,21 @@ class Authorizer:
         for resource in (CLUSTER_ROLE_BINDINGS, ROLE_BINDINGS):
             for binding in self._registry.list(resource):
                 namespace = binding["metadata"].get("namespace", "")
-                rules = rules_of(self._registry, binding.get("roleRef") or {}, namespace)
-                for subject, told in _subjects_in(binding):
-                    origin = _origin(binding, told)
+                rules = role_rules(self._registry, binding.get("roleRef") or {}, namespace)
+                for subject, told in _binding_subjects(binding):
+                    origin = _binding_origin(binding, told)
                     self._rules.setdefault((subject, namespace), []).extend((rule, origin) for rule in rules)
 
-    def rules(self, user: User, namespace: str) -> list[Json]:
+    def rules_for(self, user: User, namespace: str) -> list[Json]:
         """All rules that allow a user something in a namespace."""
-        found = [*OPEN_RULES]
-        for subject in _subjects_of(user):
+        found = [*AUTHENTICATED_RULES]
+        for subject in _subject_keys(user):
             for scope in dict.fromkeys(("", namespace)):
-                found += [rule for rule, _ in self._rules_for(subject, scope)]
+                found += [rule for rule, _ in self._bound_rules(subject, scope)]
         return found
 
 
-def rules_of(registry: Registry, reference: Json, namespace: str) -> list[Json]:
+def role_rules(registry: Registry, reference: Json, namespace: str) -> list[Json]:
     """The rules of the role that a binding in a namespace refers to; none when there is no such role."""
     name = str(reference.get("name", ""))
     if reference.get("kind") == "Role":
@@ -104,23 +104,23 @@ def rules_of(registry: Registry, reference: Json, namespace: str) -> list[Json]:
     return list((role or {}).get("rules") or [])
 
 
-def _subjects_of(user: User) -> Iterator[str]:
+def _subject_keys(user: User) -> Iterator[str]:
     yield f"User:{user.name}"
     for group in user.groups:
         yield f"Group:{group}"
 
 
-def _to_everybody(role: str) -> str:
+def _authenticated_origin(role: str) -> str:
     return f'RBAC: allowed by ClusterRoleBinding "{role}" of ClusterRole "{role}" to Group "{AUTHENTICATED}"'
 
 
-def _origin(binding: Json, subject: str) -> str:
+def _binding_origin(binding: Json, subject: str) -> str:
     name, namespace, role = binding["metadata"]["name"], binding["metadata"].get("namespace"), binding["roleRef"]
     bound = f'RoleBinding "{name}/{namespace}"' if namespace else f'ClusterRoleBinding "{name}"'
     return f'RBAC: allowed by {bound} of {role.get("kind")} "{role.get("name")}" to {subject}'
 
 
-def _subjects_in(binding: Json) -> Iterator[tuple[str, str]]:
+def _binding_subjects(binding: Json) -> Iterator[tuple[str, str]]:
     """Whom it binds, as the index and as people know them."""
     for subject in binding.get("subjects") or []:
         if subject.get("kind") == "ServiceAccount":
@@ -132,7 +132,7 @@ def _subjects_in(binding: Json) -> Iterator[tuple[str, str]]:
             yield f"{kind}:{name}", f'{kind} "{name}"'
 
 
-def _rule_allows_path(rule: Json, request: Request) -> bool:
+def _rule_allows_path(rule: Json, request: AccessRequest) -> bool:
     """Whether a rule on bare paths (`/metrics`, `/debug/*`) lets a request through."""
     if not {"*", request.verb} & set(rule.get("verbs") or ()):
         return False
@@ -142,7 +142,7 @@ def _rule_allows_path(rule: Json, request: Request) -> bool:
     )
 
 
-def _rule_allows(rule: Json, request: Request) -> bool:
+def _rule_allows(rule: Json, request: AccessRequest) -> bool:
     def listed(field: str, value: str) -> bool:
         values = rule.get(field) or []
         return "*" in values or value in values
@@ -157,5 +157,5 @@ def _rule_allows(rule: Json, request: Request) -> bool:
     return not names or request.name in names
 
 
-def _under(path: str, roots: tuple[str, ...]) -> bool:
+def _is_below(path: str, roots: tuple[str, ...]) -> bool:
     return any(path == root or path.startswith(root + "/") for root in roots)

@@ -13,8 +13,8 @@ from embedded.api.scheme import (
     TOKEN_REVIEWS,
     ResourceType,
 )
-from embedded.api.status_errors import Cause, bad_request, invalid
-from embedded.auth.rbac import Authorizer, Request
+from embedded.api.status_errors import FieldError, bad_request, invalid
+from embedded.auth.rbac import AccessRequest, Authorizer
 from embedded.auth.tokens import AUTHENTICATED, Authenticator, User
 
 Json = dict[str, Any]
@@ -28,10 +28,10 @@ REVIEWS = (
     SELF_SUBJECT_RULES_REVIEWS,
 )
 
-_QUESTIONS = ("resourceAttributes", "nonResourceAttributes")
+_ATTRIBUTE_FIELDS = ("resourceAttributes", "nonResourceAttributes")
 
 
-def answer(
+def answer_review(
     resource: ResourceType,
     review: Json,
     namespace: str,
@@ -45,7 +45,7 @@ def answer(
         ApiError: 400 or 422, the review can't be read.
     """
     spec = review.get("spec") or {}
-    questions = [spec.get(field) for field in _QUESTIONS] if isinstance(spec, dict) else [spec]
+    questions = [spec.get(field) for field in _ATTRIBUTE_FIELDS] if isinstance(spec, dict) else [spec]
     if not all(question is None or isinstance(question, dict) for question in questions):
         raise bad_request(f"{resource.kind}.spec must be an object of objects")
     if resource is TOKEN_REVIEWS:
@@ -53,11 +53,11 @@ def answer(
     elif resource is SELF_SUBJECT_REVIEWS:
         status = {"userInfo": user.to_json()}
     elif resource is SELF_SUBJECT_RULES_REVIEWS:
-        status = _rules_status(authorizer.rules(user, str(spec.get("namespace") or "")))
+        status = _rules_status(authorizer.rules_for(user, str(spec.get("namespace") or "")))
     else:
-        _require_question(resource, spec, namespace)
-        asked = user if resource is SELF_SUBJECT_ACCESS_REVIEWS else _user_in(spec)
-        why = authorizer.allowed_by(asked, _request_in(spec))
+        _require_valid_spec(resource, spec, namespace)
+        asked = user if resource is SELF_SUBJECT_ACCESS_REVIEWS else _parse_user(spec)
+        why = authorizer.allowed_by(asked, _parse_request(spec))
         status = {"allowed": why is not None, **({"reason": why} if why else {})}
     metadata = review.get("metadata") or {}
     return {
@@ -69,17 +69,17 @@ def answer(
     }
 
 
-def _require_question(resource: ResourceType, spec: Json, namespace: str) -> None:
+def _require_valid_spec(resource: ResourceType, spec: Json, namespace: str) -> None:
     """Raises:
     ApiError: 422, it does not ask exactly one thing, or not whom it is about; 400, it is of another namespace.
     """
     causes = []
     if (spec.get("resourceAttributes") is None) == (spec.get("nonResourceAttributes") is None):
         why = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
-        causes.append(Cause("FieldValueInvalid", "spec.resourceAttributes", f'Invalid value: "null": {why}'))
+        causes.append(FieldError("FieldValueInvalid", "spec.resourceAttributes", f'Invalid value: "null": {why}'))
     if resource is not SELF_SUBJECT_ACCESS_REVIEWS and not spec.get("user") and not spec.get("groups"):
         why = 'Invalid value: "": at least one of user or group must be specified'
-        causes.append(Cause("FieldValueInvalid", "spec.user", why))
+        causes.append(FieldError("FieldValueInvalid", "spec.user", why))
     if causes:
         raise invalid(resource.kind, "", resource.group, causes)
     asked = (spec.get("resourceAttributes") or {}).get("namespace")
@@ -105,14 +105,14 @@ def _token_status(spec: Json, authenticator: Authenticator) -> Json:
     token = str(spec.get("token") or "")
     if not token:
         raise bad_request("token is required for TokenReview in authentication")
-    found = authenticator.user_of(token, [str(audience) for audience in audiences])
+    found = authenticator.authenticate(token, [str(audience) for audience in audiences])
     if found is None:
         return {"user": {}, "error": "invalid bearer token"}
-    shared = authenticator.audiences_of(token, [str(audience) for audience in audiences])
+    shared = authenticator.matching_audiences(token, [str(audience) for audience in audiences])
     return {"authenticated": True, "user": found.to_json(), **({"audiences": shared} if shared else {})}
 
 
-def _user_in(spec: Json) -> User:
+def _parse_user(spec: Json) -> User:
     named = spec.get("groups") or []
     if not isinstance(named, list):
         raise bad_request("a SubjectAccessReview's groups are a list")
@@ -120,14 +120,14 @@ def _user_in(spec: Json) -> User:
     return User(str(spec.get("user") or ""), str(spec.get("uid") or ""), groups)
 
 
-def _request_in(spec: Json) -> Request:
+def _parse_request(spec: Json) -> AccessRequest:
     if path := (spec.get("nonResourceAttributes") or {}).get("path"):
-        return Request(str(spec["nonResourceAttributes"].get("verb", "get")), path=str(path))
+        return AccessRequest(str(spec["nonResourceAttributes"].get("verb", "get")), path=str(path))
     wanted = spec.get("resourceAttributes") or {}
     resource = str(wanted.get("resource", ""))
     if wanted.get("subresource"):
         resource += f"/{wanted['subresource']}"
-    return Request(
+    return AccessRequest(
         str(wanted.get("verb", "")),
         str(wanted.get("group", "")),
         resource,

@@ -23,10 +23,10 @@ Json = dict[str, Any]
 
 AUTHENTICATED = "system:authenticated"
 MASTERS = "system:masters"
-AUDIENCE = "https://kubernetes.default.svc.cluster.local"
+DEFAULT_AUDIENCE = "https://kubernetes.default.svc.cluster.local"
 """Whom a token is for when nobody else was asked for: this server."""
-_LONGEST = 1 << 32
-_SHORTEST = 600
+_MAX_EXPIRATION_SECONDS = 1 << 32
+_MIN_EXPIRATION_SECONDS = 600
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def read_token_file(path: Path) -> dict[str, User]:
     return users
 
 
-def signing_key(path: Path) -> bytes:
+def load_signing_key(path: Path) -> bytes:
     """The key of this cluster's service account tokens; made at the first call."""
     if not path.exists():
         # Renamed into place, so that no crash leaves an empty key, with which anybody could sign.
@@ -80,37 +80,37 @@ class Authenticator:
     """Recognises static tokens and the service account tokens that this cluster signed."""
 
     registry: Registry
-    static: dict[str, User]
+    static_tokens: dict[str, User]
     key: bytes = field(repr=False)
     clock: Callable[[], datetime]
 
     def __post_init__(self) -> None:
         # Looked up by digest, so that the time a look-up takes tells nothing about a token.
-        self._static = {hashlib.sha256(token.encode()).digest(): user for token, user in self.static.items()}
+        self._static = {hashlib.sha256(token.encode()).digest(): user for token, user in self.static_tokens.items()}
 
-    def user_of(self, token: str, audiences: Sequence[str] = ()) -> User | None:
+    def authenticate(self, token: str, audiences: Sequence[str] = ()) -> User | None:
         """Whose token it is. A service account's must be meant for one of the audiences, by default this server."""
         known = self._static.get(hashlib.sha256(token.encode("utf-8", "replace")).digest())
-        return known or self._service_account(token, audiences)
+        return known or self._authenticate_service_account(token, audiences)
 
-    def audiences_of(self, token: str, wanted: Sequence[str]) -> list[str]:
+    def matching_audiences(self, token: str, requested: Sequence[str]) -> list[str]:
         """Those of the wanted audiences that a good token is meant for."""
-        claims = self._claims(token)
+        claims = self._verified_claims(token)
         if claims is None:
-            return list(wanted)
-        meant = claims.get("aud") or [AUDIENCE]
-        return [audience for audience in (wanted or [AUDIENCE]) if audience in meant]
+            return list(requested)
+        meant = claims.get("aud") or [DEFAULT_AUDIENCE]
+        return [audience for audience in (requested or [DEFAULT_AUDIENCE]) if audience in meant]
 
-    def issue(self, namespace: str, name: str, seconds: int, audiences: list[str]) -> Json:
+    def issue_token(self, namespace: str, name: str, seconds: int, audiences: list[str]) -> Json:
         """The answer to a TokenRequest for a service account.
 
         Raises:
             ApiError: 404 without such an account, 422 for a lifetime out of range.
         """
         account = self.registry.get(SERVICE_ACCOUNTS, namespace, name)
-        if not _SHORTEST <= seconds <= _LONGEST:
-            bound = "less than 10 minutes" if seconds < _SHORTEST else "larger than 2^32 seconds"
-            cause = status_errors.Cause(
+        if not _MIN_EXPIRATION_SECONDS <= seconds <= _MAX_EXPIRATION_SECONDS:
+            bound = "less than 10 minutes" if seconds < _MIN_EXPIRATION_SECONDS else "larger than 2^32 seconds"
+            cause = status_errors.FieldError(
                 "FieldValueInvalid",
                 "spec.expirationSeconds",
                 f"Invalid value: {seconds}: may not specify a duration {bound}",
@@ -141,7 +141,7 @@ class Authenticator:
     def _sign(self, body: str) -> bytes:
         return hmac.digest(self.key, body.encode(), "sha256")
 
-    def _claims(self, token: str) -> Json | None:
+    def _verified_claims(self, token: str) -> Json | None:
         """What a token that this cluster signed says; None for any other."""
         body, dot, signature = token.rpartition(".")
         try:
@@ -152,11 +152,11 @@ class Authenticator:
             return None
         return claims
 
-    def _service_account(self, token: str, audiences: Sequence[str]) -> User | None:
-        claims = self._claims(token)
+    def _authenticate_service_account(self, token: str, audiences: Sequence[str]) -> User | None:
+        claims = self._verified_claims(token)
         if claims is None or self.clock().timestamp() >= claims["exp"]:
             return None
-        if not set(audiences or [AUDIENCE]) & set(claims.get("aud") or [AUDIENCE]):
+        if not set(audiences or [DEFAULT_AUDIENCE]) & set(claims.get("aud") or [DEFAULT_AUDIENCE]):
             return None
         _, _, namespace, name = claims["sub"].split(":")
         account = self.registry.find(SERVICE_ACCOUNTS, namespace, name)

@@ -5,7 +5,7 @@ expressions, quantities, times and durations. Not covered: types checked before 
 functions are), unsigned integers as a type of their own, protobuf messages, IP addresses and CIDRs, authorizers.
 """
 
-from embedded.cel.evaluate import Program, compiled
+from embedded.cel.evaluate import Program, compile_expression
 from embedded.cel.values import CelError
 
-__all__ = ["CelError", "Program", "compiled"]
+__all__ = ["CelError", "Program", "compile_expression"]

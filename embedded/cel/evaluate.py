@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 from functools import lru_cache, partial
 from typing import Any
 
-from embedded.cel.functions import FUNCTIONS, METHODS, whole
-from embedded.cel.parser import Call, Index, ListOf, Literal, Macro, MapOf, Name, Node, Select, parse
-from embedded.cel.values import TYPE_NAMES, CelError, Optional, Type, compare, equal, no_overload
+from embedded.cel.functions import FUNCTIONS, METHODS, require_int64
+from embedded.cel.parser import Call, Index, ListLiteral, Literal, Macro, MapLiteral, Name, Node, Select, parse
+from embedded.cel.values import TYPE_NAMES, CelError, CelType, OptionalValue, compare, equal, overload_error
 
-STEPS = 200_000
+MAX_STEPS = 200_000
 """Steps of one evaluation; more is refused, as a real server refuses what costs too much."""
-_LOGIC = ("&&", "||", "?:", "!_", "-_", "==", "!=", "<", "<=", ">", ">=", "in", "+", "-", "*", "/", "%")
+_OPERATORS = ("&&", "||", "?:", "!_", "-_", "==", "!=", "<", "<=", ">", ">=", "in", "+", "-", "*", "/", "%")
 # Field names that CEL can't have are written with these in their place.
 _ESCAPES = (("__underscores__", "__"), ("__dot__", "."), ("__dash__", "-"), ("__slash__", "/"))
 
@@ -29,7 +29,7 @@ class Program:
         CelError: it fails on these values, or takes too long.
         """
         try:
-            return _Evaluation(dict(variables)).of(self.tree)
+            return _Evaluation(dict(variables)).evaluate(self.tree)
         except RecursionError:
             raise CelError("nested too deeply") from None
         except (TypeError, AttributeError, ValueError, OverflowError, KeyError) as error:
@@ -38,7 +38,7 @@ class Program:
 
 
 @lru_cache(maxsize=1024)
-def compiled(text: str, variables: Collection[str]) -> Program:
+def compile_expression(text: str, variables: Collection[str]) -> Program:
     """Read an expression on these variables (a hashable collection).
 
     Raises:
@@ -46,7 +46,7 @@ def compiled(text: str, variables: Collection[str]) -> Program:
     """
     try:
         tree = parse(text)
-        undeclared = next(_undeclared(tree, frozenset(variables)), None)
+        undeclared = next(_undeclared_names(tree, frozenset(variables)), None)
     except RecursionError:
         raise CelError("Syntax error: nested too deeply") from None
     if undeclared is not None:
@@ -54,37 +54,37 @@ def compiled(text: str, variables: Collection[str]) -> Program:
     return Program(tree)
 
 
-def _undeclared(node: Node, known: frozenset[str]) -> Iterator[str]:
+def _undeclared_names(node: Node, known: frozenset[str]) -> Iterator[str]:
     match node:
         case Name(name):
             if name not in known and name not in TYPE_NAMES:
                 yield name
         case Select(of):
-            yield from _undeclared(of, known)
+            yield from _undeclared_names(of, known)
         case Index(of, key):
-            yield from _undeclared(of, known)
-            yield from _undeclared(key, known)
+            yield from _undeclared_names(of, known)
+            yield from _undeclared_names(key, known)
         case Call(function, arguments, of):
             if function not in (METHODS if of is not None else FUNCTIONS) and (
-                of is not None or function not in _LOGIC
+                of is not None or function not in _OPERATORS
             ):
                 yield function
             for part in (*arguments, *((of,) if of is not None else ())):
-                yield from _undeclared(part, known)
+                yield from _undeclared_names(part, known)
         case Macro(_, of, variable, body):
-            yield from _undeclared(of, known)
+            yield from _undeclared_names(of, known)
             for part in body:
-                yield from _undeclared(part, known | {variable})
-        case ListOf(items):
+                yield from _undeclared_names(part, known | {variable})
+        case ListLiteral(items):
             for part in items:
-                yield from _undeclared(part, known)
-        case MapOf(entries):
+                yield from _undeclared_names(part, known)
+        case MapLiteral(entries):
             for pair in entries:
                 for part in pair:
-                    yield from _undeclared(part, known)
+                    yield from _undeclared_names(part, known)
 
 
-def field_name(escaped: str) -> str:
+def unescape_field_name(escaped: str) -> str:
     """The name of a field as objects have it."""
     name = escaped
     for written, meant in _ESCAPES:
@@ -101,7 +101,7 @@ def _arithmetic(operator: str, one: Any, other: Any) -> Any:
     if operator == "+" and type(one) is type(other) and isinstance(one, str | bytes | list):
         return one + other
     if isinstance(one, bool) or isinstance(other, bool) or type(one) is not type(other):
-        raise no_overload(f"_{operator}_", one, other)
+        raise overload_error(f"_{operator}_", one, other)
     if isinstance(one, float):
         if operator == "/" and not other:
             return float("nan") if not one else float("inf") if one > 0 else float("-inf")
@@ -109,66 +109,66 @@ def _arithmetic(operator: str, one: Any, other: Any) -> Any:
             operator
         ]()
     if not isinstance(one, int):
-        raise no_overload(f"_{operator}_", one, other)
+        raise overload_error(f"_{operator}_", one, other)
     if operator in "/%":
         if not other:
             raise CelError("division by zero" if operator == "/" else "modulus by zero")
         quotient = abs(one) // abs(other) * (1 if (one < 0) == (other < 0) else -1)
-        return whole(quotient) if operator == "/" else one - other * quotient
-    return whole({"+": one + other, "-": one - other, "*": one * other}[operator])
+        return require_int64(quotient) if operator == "/" else one - other * quotient
+    return require_int64({"+": one + other, "-": one - other, "*": one * other}[operator])
 
 
 class _Evaluation:
     def __init__(self, variables: dict[str, Any]) -> None:
         self._variables = variables
-        self._left = STEPS
+        self._steps_left = MAX_STEPS
 
-    def of(self, node: Node) -> Any:
-        self._left -= 1
-        if self._left < 0:
+    def evaluate(self, node: Node) -> Any:
+        self._steps_left -= 1
+        if self._steps_left < 0:
             raise CelError("operation cancelled: actual cost limit exceeded")
         match node:
             case Literal(value):
                 return value
             case Name(name):
-                return self._variables[name] if name in self._variables else Type(name)
+                return self._variables[name] if name in self._variables else CelType(name)
             case Select():
                 return self._select(node)
             case Index(of, key, optional):
-                return self._index(self.of(of), self.of(key), optional)
+                return self._index(self.evaluate(of), self.evaluate(key), optional)
             case Call(function, arguments, None):
                 return self._call(function, arguments)
             case Call(function, arguments, of):
                 assert of is not None
-                return METHODS[function](self.of(of), *map(self.of, arguments))
+                return METHODS[function](self.evaluate(of), *map(self.evaluate, arguments))
             case Macro():
                 return self._macro(node)
-            case ListOf(items):
-                return [self.of(item) for item in items]
-            case MapOf(entries):
-                return {self.of(key): self.of(value) for key, value in entries}
+            case ListLiteral(items):
+                return [self.evaluate(item) for item in items]
+            case MapLiteral(entries):
+                return {self.evaluate(key): self.evaluate(value) for key, value in entries}
 
     def _select(self, node: Select) -> Any:
-        of = self.of(node.of)
-        through = isinstance(of, Optional)
+        of = self.evaluate(node.operand)
+        through = isinstance(of, OptionalValue)
         if through:
             if not of.present:
                 return False if node.test else of
             of = of.value
         if not isinstance(of, dict):
             raise CelError(f"type '{type(of).__name__}' does not support field selection")
-        name = node.field if node.field in of else field_name(node.field)
+        name = node.field if node.field in of else unescape_field_name(node.field)
         there = name in of and of[name] is not None
         if node.test:
             return there
         if node.optional or through:
-            return Optional(of[name], True) if there else Optional()
+            return OptionalValue(of[name], True) if there else OptionalValue()
         if name not in of:
             raise CelError(f"no such key: {node.field}")
         return of[name]
 
     def _index(self, of: Any, key: Any, optional: bool) -> Any:
-        through = isinstance(of, Optional)
+        through = isinstance(of, OptionalValue)
         if through:
             if not of.present:
                 return of
@@ -179,32 +179,32 @@ class _Evaluation:
         elif isinstance(of, dict):
             there, why = key in of, f"no such key: {key}"
         else:
-            raise no_overload("_[_]", of, key)
+            raise overload_error("_[_]", of, key)
         if optional or through:
-            return Optional(of[key], True) if there else Optional()
+            return OptionalValue(of[key], True) if there else OptionalValue()
         if not there:
             raise CelError(why)
         return of[key]
 
     def _call(self, function: str, arguments: tuple[Node, ...]) -> Any:
         if function in ("&&", "||"):
-            return self._logic(function == "||", [partial(self.of, part) for part in arguments])
+            return self._short_circuit(function == "||", [partial(self.evaluate, part) for part in arguments])
         if function == "?:":
-            return self.of(arguments[1] if self._truth(self.of(arguments[0])) else arguments[2])
-        values = [self.of(argument) for argument in arguments]
+            return self.evaluate(arguments[1] if self._require_bool(self.evaluate(arguments[0])) else arguments[2])
+        values = [self.evaluate(argument) for argument in arguments]
         if function in FUNCTIONS:
             return FUNCTIONS[function](*values)
         if function == "!_":
-            return not self._truth(values[0])
+            return not self._require_bool(values[0])
         if function == "-_":
             if isinstance(values[0], bool):
-                raise no_overload("-_", values[0])
+                raise overload_error("-_", values[0])
             return -values[0]
         one, other = values
         if function == "in":
             found = (key for key in other) if isinstance(other, dict | list) else None
             if found is None:
-                raise no_overload("in", one, other)
+                raise overload_error("in", one, other)
             return any(equal(one, item) for item in found)
         if function in ("==", "!="):
             return equal(one, other) is (function == "==")
@@ -213,20 +213,20 @@ class _Evaluation:
             return {"<": order < 0, "<=": order <= 0, ">": order > 0, ">=": order >= 0}[function]
         return _arithmetic(function, one, other)
 
-    def _truth(self, value: Any) -> bool:
+    def _require_bool(self, value: Any) -> bool:
         if not isinstance(value, bool):
             raise CelError("no such overload: a bool is needed")
         return value
 
-    def _logic(self, decisive: bool, parts: Iterable[Callable[[], Any]]) -> bool:
+    def _short_circuit(self, decisive: bool, parts: Iterable[Callable[[], Any]]) -> bool:
         """|| and &&: a decisive side counts even when the other fails."""
         failure: CelError | None = None
         for part in parts:
             try:
-                if self._truth(part()) is decisive:
+                if self._require_bool(part()) is decisive:
                     return decisive
             except CelError as error:
-                if self._left < 0:
+                if self._steps_left < 0:
                     raise
                 failure = failure or error
         if failure is not None:
@@ -234,30 +234,30 @@ class _Evaluation:
         return not decisive
 
     def _macro(self, node: Macro) -> Any:
-        of = self.of(node.of)
+        of = self.evaluate(node.target)
         if node.function in ("optMap", "optFlatMap"):
             if not of.present:
                 return of
-            value = self._with(node, of.value, node.body[0])
-            return value if node.function == "optFlatMap" else Optional(value, True)
+            value = self._evaluate_with(node, of.value, node.body[0])
+            return value if node.function == "optFlatMap" else OptionalValue(value, True)
         if not isinstance(of, list | dict):
-            raise no_overload(node.function, of)
+            raise overload_error(node.function, of)
         items = list(of)
         if node.function in ("all", "exists"):
-            checks = [partial(self._with, node, item, node.body[0]) for item in items]
-            return self._logic(node.function == "exists", checks)
+            checks = [partial(self._evaluate_with, node, item, node.body[0]) for item in items]
+            return self._short_circuit(node.function == "exists", checks)
         if node.function in ("exists_one", "existsOne"):
-            return sum(self._truth(self._with(node, item, node.body[0])) for item in items) == 1
+            return sum(self._require_bool(self._evaluate_with(node, item, node.body[0])) for item in items) == 1
         if node.function == "filter":
-            return [item for item in items if self._truth(self._with(node, item, node.body[0]))]
+            return [item for item in items if self._require_bool(self._evaluate_with(node, item, node.body[0]))]
         if len(node.body) == 2:
-            items = [item for item in items if self._truth(self._with(node, item, node.body[0]))]
-        return [self._with(node, item, node.body[-1]) for item in items]
+            items = [item for item in items if self._require_bool(self._evaluate_with(node, item, node.body[0]))]
+        return [self._evaluate_with(node, item, node.body[-1]) for item in items]
 
-    def _with(self, node: Macro, item: Any, body: Node) -> Any:
+    def _evaluate_with(self, node: Macro, item: Any, body: Node) -> Any:
         outer = self._variables
         self._variables = {**outer, node.variable: item}
         try:
-            return self.of(body)
+            return self.evaluate(body)
         finally:
             self._variables = outer

@@ -11,35 +11,35 @@ from itertools import pairwise
 from typing import Any
 
 from embedded.api.quantity import parse_quantity
-from embedded.cel.values import CelError, Optional, Quantity, compare, equal, no_overload, type_of
-from embedded.regex import Pattern, PatternError, TooLongError, compiled
+from embedded.cel.values import CelError, OptionalValue, Quantity, compare, equal, overload_error, type_of
+from embedded.regex import Pattern, PatternBudgetError, PatternError, compile_pattern
 
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-_LARGEST = 1 << 63
-_LONGEST_TEXT = 1 << 20
+_INT64_LIMIT = 1 << 63
+_MAX_TEXT_LENGTH = 1 << 20
 
 
-def _matched(search: Callable[[Pattern], Any], pattern: str) -> Any:
+def _apply_pattern(search: Callable[[Pattern], Any], pattern: str) -> Any:
     try:
-        return search(compiled(pattern))
-    except (PatternError, TooLongError) as error:
+        return search(compile_pattern(pattern))
+    except (PatternError, PatternBudgetError) as error:
         raise CelError(f"invalid regular expression: {error}") from None
 
 
 def _matches(of: str, pattern: str) -> bool:
-    return bool(_matched(lambda known: known.is_in(of), pattern))
+    return bool(_apply_pattern(lambda known: known.is_match(of), pattern))
 
 
 def _find(of: str, pattern: str) -> str:
-    found = _matched(lambda known: known.find(of), pattern)
+    found = _apply_pattern(lambda known: known.find(of), pattern)
     return of[found[0] : found[1]] if found else ""
 
 
-def whole(value: int) -> int:
+def require_int64(value: int) -> int:
     """Raises:
     CelError: the number does not fit into 64 bits.
     """
-    if not -_LARGEST <= value < _LARGEST:
+    if not -_INT64_LIMIT <= value < _INT64_LIMIT:
         raise CelError("integer overflow")
     return value
 
@@ -48,7 +48,7 @@ def _int(value: Any) -> int:
     try:
         if isinstance(value, datetime):
             return int(value.timestamp())
-        return whole(int(value))
+        return require_int64(int(value))
     except (ValueError, TypeError, OverflowError):
         raise CelError(f"type conversion error from '{value}' to 'int'") from None
 
@@ -60,7 +60,7 @@ def _double(value: Any) -> float:
         raise CelError(f"type conversion error from '{value}' to 'double'") from None
 
 
-def text(value: Any) -> str:
+def to_string(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, bytes):
@@ -74,7 +74,7 @@ def text(value: Any) -> str:
     return str(value)
 
 
-def duration(value: Any) -> timedelta:
+def to_duration(value: Any) -> timedelta:
     if isinstance(value, timedelta):
         return value
     match = re.fullmatch(r"([+-]?)((?:\d+(?:\.\d*)?(?:ns|us|µs|ms|s|m|h))+|0)", str(value))
@@ -88,7 +88,7 @@ def duration(value: Any) -> timedelta:
         raise CelError(f'invalid duration "{value}"') from None
 
 
-def timestamp(value: Any) -> datetime:
+def to_timestamp(value: Any) -> datetime:
     if isinstance(value, datetime):
         return value
     try:
@@ -107,7 +107,7 @@ def _quantity(value: Any) -> Quantity:
         raise CelError(f"quantity could not be parsed: {value}") from None
 
 
-def _can(function: Callable[[Any], Any]) -> Callable[[Any], bool]:
+def _succeeds(function: Callable[[Any], Any]) -> Callable[[Any], bool]:
     def able(value: Any) -> bool:
         try:
             function(value)
@@ -121,7 +121,7 @@ def _can(function: Callable[[Any], Any]) -> Callable[[Any], bool]:
 def _size(value: Any) -> int:
     if isinstance(value, str | bytes | list | dict):
         return len(value)
-    raise no_overload("size", value)
+    raise overload_error("size", value)
 
 
 def _bool(value: Any) -> bool:
@@ -142,7 +142,7 @@ def _is_sorted(items: list[Any]) -> bool:
     return all(compare(one, other) <= 0 for one, other in pairwise(items))
 
 
-def _extreme(sign: int) -> Callable[[list[Any]], Any]:
+def _min_or_max(sign: int) -> Callable[[list[Any]], Any]:
     def pick(items: list[Any]) -> Any:
         if not items:
             raise CelError("min/max called on empty list")
@@ -183,7 +183,7 @@ def _char(of: str, index: int) -> str:
 
 def _replace(of: str, old: str, new: str, count: int = -1) -> str:
     replaced = of.replace(old, new, count)
-    if len(replaced) > _LONGEST_TEXT:
+    if len(replaced) > _MAX_TEXT_LENGTH:
         raise CelError("operation cancelled: actual cost limit exceeded")
     return replaced
 
@@ -207,7 +207,7 @@ def _format(template: str, values: list[Any]) -> str:
             raise CelError("index out of range: too few arguments to format")
         value, verb = left.pop(0), match.group(2)
         if verb == "s":
-            return text(value)
+            return to_string(value)
         if verb == "d":
             return str(_int(value))
         if verb in "fe":
@@ -217,12 +217,12 @@ def _format(template: str, values: list[Any]) -> str:
     return re.sub(r"%(?:%|(?:\.(\d{1,2}))?([sdfexXbo]))", put, template)
 
 
-def _part(name: str) -> Callable[..., int]:
+def _time_part(name: str) -> Callable[..., int]:
     def get(value: Any, _: str = "UTC") -> int:
         if isinstance(value, timedelta):
             divisor = {"getHours": 3600, "getMinutes": 60, "getSeconds": 1, "getMilliseconds": 0.001}
             return int(value.total_seconds() / divisor[name])
-        moment = timestamp(value).astimezone(UTC)
+        moment = to_timestamp(value).astimezone(UTC)
         return {
             "getFullYear": moment.year,
             "getMonth": moment.month - 1,
@@ -243,7 +243,7 @@ def _amount(value: Quantity | int) -> Decimal:
     return value.amount if isinstance(value, Quantity) else Decimal(value)
 
 
-def _value(of: Optional) -> Any:
+def _optional_value(of: OptionalValue) -> Any:
     if not of.present:
         raise CelError("optional.none() dereference")
     return of.value
@@ -254,24 +254,24 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "int": _int,
     "uint": _int,
     "double": _double,
-    "string": text,
+    "string": to_string,
     "bytes": lambda value: value if isinstance(value, bytes) else str(value).encode(),
     "bool": _bool,
     "type": type_of,
     "dyn": lambda value: value,
-    "duration": duration,
-    "timestamp": timestamp,
+    "duration": to_duration,
+    "timestamp": to_timestamp,
     "quantity": _quantity,
-    "isQuantity": _can(_quantity),
+    "isQuantity": _succeeds(_quantity),
     "matches": _matches,
     "sets.contains": lambda one, other: all(_contains(one, item) for item in other),
     "sets.intersects": lambda one, other: any(_contains(one, item) for item in other),
     "sets.equivalent": lambda one, other: (
         all(_contains(one, item) for item in other) and all(_contains(other, item) for item in one)
     ),
-    "optional.of": lambda value: Optional(value, True),
-    "optional.none": Optional,
-    "optional.ofNonZeroValue": lambda value: Optional(value, True) if value else Optional(),
+    "optional.of": lambda value: OptionalValue(value, True),
+    "optional.none": OptionalValue,
+    "optional.ofNonZeroValue": lambda value: OptionalValue(value, True) if value else OptionalValue(),
 }
 METHODS: dict[str, Callable[..., Any]] = {
     "size": _size,
@@ -280,7 +280,7 @@ METHODS: dict[str, Callable[..., Any]] = {
     "endsWith": lambda of, part: of.endswith(part),
     "matches": _matches,
     "find": _find,
-    "findAll": lambda of, pattern, limit=None: _matched(lambda known: list(known.find_all(of)), pattern)[:limit],
+    "findAll": lambda of, pattern, limit=None: _apply_pattern(lambda known: list(known.find_all(of)), pattern)[:limit],
     "charAt": _char,
     "indexOf": _index,
     "lastIndexOf": _last_index,
@@ -294,8 +294,8 @@ METHODS: dict[str, Callable[..., Any]] = {
     "format": _format,
     "isSorted": _is_sorted,
     "sum": _sum,
-    "min": _extreme(-1),
-    "max": _extreme(1),
+    "min": _min_or_max(-1),
+    "max": _min_or_max(1),
     "isGreaterThan": lambda one, other: compare(one, other) > 0,
     "isLessThan": lambda one, other: compare(one, other) < 0,
     "compareTo": compare,
@@ -303,14 +303,14 @@ METHODS: dict[str, Callable[..., Any]] = {
     "sub": lambda one, other: Quantity(one.amount - _amount(other)),
     "sign": lambda of: int(of.amount > 0) - int(of.amount < 0),
     "isInteger": lambda of: of.amount == int(of.amount),
-    "asInteger": lambda of: whole(int(of.amount)),
+    "asInteger": lambda of: require_int64(int(of.amount)),
     "asApproximateFloat": lambda of: float(of.amount),
     "hasValue": lambda of: of.present,
-    "value": _value,
+    "value": _optional_value,
     "orValue": lambda of, other: of.value if of.present else other,
     "or": lambda of, other: of if of.present else other,
     **{
-        name: _part(name)
+        name: _time_part(name)
         for name in (
             *("getFullYear", "getMonth", "getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear"),
             *("getHours", "getMinutes", "getSeconds", "getMilliseconds"),

@@ -20,7 +20,7 @@ _TOKEN = re.compile(
     )""",
     re.VERBOSE | re.DOTALL,
 )
-_DEEPEST = 40
+_MAX_DEPTH = 40
 _RELATIONS = ("==", "!=", "<", "<=", ">", ">=", "in")
 _CONSTANTS = {"true": True, "false": False, "null": None}
 _MACROS = {"all": (2,), "exists": (2,), "exists_one": (2,), "existsOne": (2,), "filter": (2,), "map": (2, 3)}
@@ -40,7 +40,7 @@ class Name:
 class Select:
     """`of.field`; with `optional` `of.?field`; with `test` has(of.field)."""
 
-    of: Node
+    operand: Node
     field: str
     optional: bool = False
     test: bool = False
@@ -48,7 +48,7 @@ class Select:
 
 @dataclass(frozen=True)
 class Index:
-    of: Node
+    operand: Node
     key: Node
     optional: bool = False
 
@@ -59,7 +59,7 @@ class Call:
 
     function: str
     arguments: tuple[Node, ...]
-    of: Node | None = None
+    target: Node | None = None
 
 
 @dataclass(frozen=True)
@@ -67,32 +67,32 @@ class Macro:
     """`of.all(variable, body)` and its kin; `body` has one part, or two for map with a filter."""
 
     function: str
-    of: Node
+    target: Node
     variable: str
     body: tuple[Node, ...]
 
 
 @dataclass(frozen=True)
-class ListOf:
+class ListLiteral:
     items: tuple[Node, ...]
 
 
 @dataclass(frozen=True)
-class MapOf:
+class MapLiteral:
     entries: tuple[tuple[Node, Node], ...]
 
 
-Node = Literal | Name | Select | Index | Call | Macro | ListOf | MapOf
+Node = Literal | Name | Select | Index | Call | Macro | ListLiteral | MapLiteral
 
 
 def parse(text: str) -> Node:
     """Raises:
     CelError: the text is no expression.
     """
-    return _Parser(text).whole()
+    return _Parser(text).parse()
 
 
-def _tokens(text: str) -> list[tuple[str, str]]:
+def _tokenize(text: str) -> list[tuple[str, str]]:
     found, position = [], 0
     stripped = re.sub(r"(\s|//[^\n]*$)+\Z", "", text)
     while position < len(stripped):
@@ -105,7 +105,7 @@ def _tokens(text: str) -> list[tuple[str, str]]:
     return [*found, ("end", "<EOF>")]
 
 
-def _string(text: str) -> str | bytes:
+def _parse_string(text: str) -> str | bytes:
     prefix = text[: len(text) - len(text.lstrip("rRbB"))].lower()
     body = text[len(prefix) :]
     try:
@@ -117,51 +117,51 @@ def _string(text: str) -> str | bytes:
     return value.encode() if "b" in prefix else str(value)
 
 
-def _literal(kind: str, text: str) -> Any:
+def _parse_literal(kind: str, text: str) -> Any:
     if kind == "float":
         return float(text)
     if kind == "string":
-        return _string(text)
+        return _parse_string(text)
     digits = text.rstrip("uU")
     return int(digits, 16 if digits.startswith("0x") else 10)
 
 
 class _Parser:
     def __init__(self, text: str) -> None:
-        self._tokens = _tokens(text)
-        self._at = 0
+        self._tokens = _tokenize(text)
+        self._position = 0
         self._depth = 0
 
-    def whole(self) -> Node:
+    def parse(self) -> Node:
         node = self._expression()
-        if self._peek() != "<EOF>" or self._tokens[self._at][0] != "end":
+        if self._peek() != "<EOF>" or self._tokens[self._position][0] != "end":
             raise self._unexpected()
         return node
 
     def _peek(self) -> str:
-        kind, text = self._tokens[self._at]
+        kind, text = self._tokens[self._position]
         return text if kind in ("symbol", "name", "end") else ""
 
-    def _take(self, *texts: str) -> str:
-        if self._tokens[self._at][0] in ("symbol", "name") and self._peek() in texts:
-            self._at += 1
-            return self._tokens[self._at - 1][1]
+    def _accept(self, *texts: str) -> str:
+        if self._tokens[self._position][0] in ("symbol", "name") and self._peek() in texts:
+            self._position += 1
+            return self._tokens[self._position - 1][1]
         return ""
 
     def _expect(self, text: str) -> None:
-        if not self._take(text):
+        if not self._accept(text):
             raise self._unexpected(f", expecting '{text}'")
 
     def _unexpected(self, more: str = "") -> CelError:
-        return CelError(f"Syntax error: unexpected '{self._tokens[self._at][1]}'{more}")
+        return CelError(f"Syntax error: unexpected '{self._tokens[self._position][1]}'{more}")
 
     def _expression(self) -> Node:
         self._depth += 1
-        if self._depth > _DEEPEST:
+        if self._depth > _MAX_DEPTH:
             raise CelError("Syntax error: nested too deeply")
-        node = self._left(0)
-        if self._take("?"):
-            then = self._left(0)
+        node = self._binary(0)
+        if self._accept("?"):
+            then = self._binary(0)
             self._expect(":")
             node = Call("?:", (node, then, self._expression()))
         self._depth -= 1
@@ -169,17 +169,17 @@ class _Parser:
 
     _LEVELS: tuple[tuple[str, ...], ...] = (("||",), ("&&",), _RELATIONS, ("+", "-"), ("*", "/", "%"))
 
-    def _left(self, level: int) -> Node:
+    def _binary(self, level: int) -> Node:
         if level == len(self._LEVELS):
             return self._unary()
-        node = self._left(level + 1)
-        while operator := self._take(*self._LEVELS[level]):
-            node = Call(operator, (node, self._left(level + 1)))
+        node = self._binary(level + 1)
+        while operator := self._accept(*self._LEVELS[level]):
+            node = Call(operator, (node, self._binary(level + 1)))
         return node
 
     def _unary(self) -> Node:
         operators = []
-        while operator := self._take("!", "-"):
+        while operator := self._accept("!", "-"):
             operators.append(operator)
         node = self._member()
         for operator in reversed(operators):
@@ -191,14 +191,14 @@ class _Parser:
 
     def _member(self) -> Node:
         node = self._primary()
-        while step := self._take(".", "?.", "[", "[?"):
+        while step := self._accept(".", "?.", "[", "[?"):
             if step in ("[", "[?"):
                 node = Index(node, self._expression(), step == "[?")
                 self._expect("]")
                 continue
-            optional = step == "?." or bool(self._take("?"))
+            optional = step == "?." or bool(self._accept("?"))
             name = self._name()
-            if not optional and self._take("("):
+            if not optional and self._accept("("):
                 node = self._method(node, name, self._arguments(")"))
             else:
                 node = Select(node, name, optional)
@@ -217,56 +217,56 @@ class _Parser:
         return Call(name, arguments, of)
 
     def _name(self) -> str:
-        kind, text = self._tokens[self._at]
+        kind, text = self._tokens[self._position]
         if kind != "name" or text in _CONSTANTS or text == "in":
             raise self._unexpected(", expecting IDENTIFIER")
-        self._at += 1
+        self._position += 1
         return text
 
     def _primary(self) -> Node:
-        kind, text = self._tokens[self._at]
+        kind, text = self._tokens[self._position]
         if kind in ("int", "float", "string"):
-            self._at += 1
-            return Literal(_literal(kind, text))
-        if self._take("("):
+            self._position += 1
+            return Literal(_parse_literal(kind, text))
+        if self._accept("("):
             node = self._expression()
             self._expect(")")
             return node
-        if self._take("["):
-            return ListOf(self._arguments("]"))
-        if self._take("{"):
+        if self._accept("["):
+            return ListLiteral(self._arguments("]"))
+        if self._accept("{"):
             return self._map()
-        if self._take("true", "false", "null"):
+        if self._accept("true", "false", "null"):
             return Literal(_CONSTANTS[text])
-        self._take(".")
+        self._accept(".")
         name = self._name()
-        if not self._take("("):
+        if not self._accept("("):
             return Name(name)
         arguments = self._arguments(")")
         if name != "has":
             return Call(name, arguments)
         if len(arguments) != 1 or not isinstance(select := arguments[0], Select):
             raise CelError("invalid argument to has() macro")
-        return Select(select.of, select.field, select.optional, test=True)
+        return Select(select.operand, select.field, select.optional, test=True)
 
     def _arguments(self, end: str) -> tuple[Node, ...]:
         found: list[Node] = []
-        while not self._take(end):
+        while not self._accept(end):
             if found:
                 self._expect(",")
-                if self._take(end):
+                if self._accept(end):
                     break
             found.append(self._expression())
         return tuple(found)
 
     def _map(self) -> Node:
         entries: list[tuple[Node, Node]] = []
-        while not self._take("}"):
+        while not self._accept("}"):
             if entries:
                 self._expect(",")
-                if self._take("}"):
+                if self._accept("}"):
                     break
             key = self._expression()
             self._expect(":")
             entries.append((key, self._expression()))
-        return MapOf(tuple(entries))
+        return MapLiteral(tuple(entries))

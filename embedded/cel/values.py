@@ -13,7 +13,7 @@ class CelError(Exception):
 
 
 @dataclass(frozen=True)
-class Type:
+class CelType:
     name: str
 
 
@@ -23,7 +23,7 @@ class Quantity:
 
 
 @dataclass(frozen=True)
-class Optional:
+class OptionalValue:
     value: Any = None
     present: bool = False
 
@@ -40,14 +40,14 @@ _TYPES: tuple[tuple[type, str], ...] = (
     (datetime, "google.protobuf.Timestamp"),
     (timedelta, "google.protobuf.Duration"),
     (Quantity, "kubernetes.Quantity"),
-    (Optional, "optional_type"),
-    (Type, "type"),
+    (OptionalValue, "optional_type"),
+    (CelType, "type"),
 )
 TYPE_NAMES = ("bool", "int", "uint", "double", "string", "bytes", "list", "map", "null_type", "type")
 
 
-def type_of(value: Any) -> Type:
-    return Type(next(name for kind, name in _TYPES if isinstance(value, kind)))
+def type_of(value: Any) -> CelType:
+    return CelType(next(name for kind, name in _TYPES if isinstance(value, kind)))
 
 
 def equal(one: Any, other: Any) -> bool:
@@ -71,13 +71,13 @@ def compare(one: Any, other: Any) -> int:
         one, other = one.amount, other.amount
     numbers = isinstance(one, int | float | Decimal) and isinstance(other, int | float | Decimal)
     if not numbers and type(one) is not type(other):
-        raise no_overload("<", one, other)
+        raise overload_error("<", one, other)
     try:
         return int(one > other) - int(one < other)
     except TypeError:
-        raise no_overload("<", one, other) from None
+        raise overload_error("<", one, other) from None
 
 
-def no_overload(function: str, *arguments: Any) -> CelError:
+def overload_error(function: str, *arguments: Any) -> CelError:
     told = ", ".join(type_of(argument).name for argument in arguments)
     return CelError(f"found no matching overload for '{function}' applied to '({told})'")

@@ -4,6 +4,6 @@ All of them live in one task on one stream of changes and act at once; what has
 to wait (a deadline, a back-off) is a timer.
 """
 
-from embedded.controllers.manager import run
+from embedded.controllers.manager import run_controllers
 
-__all__ = ["run"]
+__all__ = ["run_controllers"]

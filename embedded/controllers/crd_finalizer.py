@@ -11,66 +11,66 @@ from typing import Any
 
 from embedded.api.scheme import CUSTOM_RESOURCE_DEFINITIONS
 from embedded.api.status_errors import ApiError
-from embedded.controllers.delay_queue import Key, Remind
-from embedded.crd.definition import CLEANUP
+from embedded.controllers.delay_queue import EnqueueAfter, Key
+from embedded.crd.definition import CLEANUP_FINALIZER
 from embedded.registry.registry import Registry
-from embedded.storage.sqlite import Event
+from embedded.storage.sqlite import StoreEvent
 
 Json = dict[str, Any]
 
-_AT_A_TIME = 100
-_RETRY = 1.0
+_BATCH_SIZE = 100
+_RETRY_DELAY = 1.0
 
 
-class DefinitionController:
+class CrdFinalizer:
     """Empties definitions that are being deleted."""
 
-    def __init__(self, registry: Registry, remind: Remind) -> None:
+    def __init__(self, registry: Registry, enqueue_after: EnqueueAfter) -> None:
         self._registry = registry
-        self._remind = remind
-        self._going: set[str] = set()
+        self._enqueue_after = enqueue_after
+        self._terminating: set[str] = set()
 
     def start(self) -> None:
         for definition in self._registry.list(CUSTOM_RESOURCE_DEFINITIONS):
-            self._look(definition)
+            self._sync(definition)
 
-    def observe(self, event: Event) -> None:
+    def observe(self, event: StoreEvent) -> None:
         if event.key.resource == CUSTOM_RESOURCE_DEFINITIONS.key:
             if event.type == "DELETED":
-                self._going.discard(event.key.name)
+                self._terminating.discard(event.key.name)
             else:
-                self._look(event.object)
-        elif event.type == "DELETED" and event.key.resource in self._going:
-            self._remind(self._empty, ("", event.key.resource), 0.0)
+                self._sync(event.object)
+        elif event.type == "DELETED" and event.key.resource in self._terminating:
+            self._enqueue_after(self._delete_objects, ("", event.key.resource), 0.0)
 
-    def _look(self, definition: Json) -> None:
+    def _sync(self, definition: Json) -> None:
         metadata = definition["metadata"]
-        if "deletionTimestamp" in metadata and CLEANUP in (metadata.get("finalizers") or []):
-            self._going.add(metadata["name"])
-            self._remind(self._empty, ("", metadata["name"]), 0.0)
+        if "deletionTimestamp" in metadata and CLEANUP_FINALIZER in (metadata.get("finalizers") or []):
+            self._terminating.add(metadata["name"])
+            self._enqueue_after(self._delete_objects, ("", metadata["name"]), 0.0)
 
-    def _empty(self, key: Key) -> None:
+    def _delete_objects(self, key: Key) -> None:
         """Delete what is left, so much at a time that others get their turn in between."""
         name = key[1]
-        resource = self._registry.catalogue.by_key(name)
+        resource = self._registry.scheme.by_key(name)
         objects = list(self._registry.store.scan(name))
         if resource is None or not objects:
-            self._release(name)
+            self._remove_finalizer(name)
             return
         here = (at for at, body in objects if "deletionTimestamp" not in json.loads(body)["metadata"])
-        doomed = list(islice(here, _AT_A_TIME))
-        if len(doomed) == _AT_A_TIME:
-            self._remind(self._empty, key, 0.0)
+        doomed = list(islice(here, _BATCH_SIZE))
+        if len(doomed) == _BATCH_SIZE:
+            self._enqueue_after(self._delete_objects, key, 0.0)
         for at in doomed:
             try:
                 self._registry.delete(resource, at.namespace, at.name)
             except ApiError as error:
                 if error.code != 404:
-                    self._remind(self._empty, key, _RETRY)
+                    self._enqueue_after(self._delete_objects, key, _RETRY_DELAY)
                     raise
 
-    def _release(self, name: str) -> None:
+    def _remove_finalizer(self, name: str) -> None:
         definition = self._registry.find(CUSTOM_RESOURCE_DEFINITIONS, None, name)
         if definition is not None:
-            kept = [each for each in definition["metadata"].get("finalizers") or [] if each != CLEANUP]
+            kept = [each for each in definition["metadata"].get("finalizers") or [] if each != CLEANUP_FINALIZER]
             self._registry.patch(CUSTOM_RESOURCE_DEFINITIONS, None, name, {"metadata": {"finalizers": kept or None}})

@@ -6,37 +6,37 @@ from datetime import datetime
 
 from embedded.api.scheme import EVENTS
 from embedded.api.status_errors import ApiError
-from embedded.controllers.delay_queue import Key, Remind
+from embedded.controllers.delay_queue import EnqueueAfter, Key
 from embedded.registry.registry import Registry
-from embedded.storage.sqlite import Event
+from embedded.storage.sqlite import StoreEvent
 
-KEPT = 3600.0
+EVENT_TTL = 3600.0
 """Seconds."""
 
 
-class EventExpiry:
+class EventTtlController:
     """Looks every ten minutes, which is cheaper than a reminder for each."""
 
-    def __init__(self, registry: Registry, remind: Remind) -> None:
+    def __init__(self, registry: Registry, enqueue_after: EnqueueAfter) -> None:
         self._registry = registry
-        self._remind = remind
+        self._enqueue_after = enqueue_after
 
     def start(self) -> None:
-        self._remind(self._sweep, ("", ""), 0.0)
+        self._enqueue_after(self._delete_expired, ("", ""), 0.0)
 
-    def observe(self, event: Event) -> None:
+    def observe(self, event: StoreEvent) -> None:
         """Nothing follows from a change."""
 
-    def _sweep(self, key: Key) -> None:
+    def _delete_expired(self, key: Key) -> None:
         now = self._registry.clock()
         for event in self._registry.list(EVENTS):
             metadata = event["metadata"]
             said = event.get("lastTimestamp") or event.get("eventTime") or metadata["creationTimestamp"]
-            if (now - datetime.fromisoformat(said)).total_seconds() > KEPT:
-                self._forget(metadata["namespace"], metadata["name"])
-        self._remind(self._sweep, key, KEPT / 6)
+            if (now - datetime.fromisoformat(said)).total_seconds() > EVENT_TTL:
+                self._delete(metadata["namespace"], metadata["name"])
+        self._enqueue_after(self._delete_expired, key, EVENT_TTL / 6)
 
-    def _forget(self, namespace: str, name: str) -> None:
+    def _delete(self, namespace: str, name: str) -> None:
         try:
             self._registry.delete(EVENTS, namespace, name)
         except ApiError as error:

@@ -9,82 +9,82 @@ from typing import Any
 
 from embedded.api.scheme import CONFIG_MAPS, NAMESPACES, SERVICE_ACCOUNTS, ResourceType
 from embedded.api.status_errors import ApiError
-from embedded.controllers.delay_queue import Remind
-from embedded.registry.options import Write
+from embedded.controllers.delay_queue import EnqueueAfter
+from embedded.registry.options import WriteOptions
 from embedded.registry.registry import Registry
-from embedded.storage.sqlite import Event
+from embedded.storage.sqlite import StoreEvent
 
 Json = dict[str, Any]
 
-_AT_A_TIME = 100
-_RETRY = 1.0
-_FINALIZE = Write("finalize")
+_BATCH_SIZE = 100
+_RETRY_DELAY = 1.0
+_FINALIZE_OPTIONS = WriteOptions("finalize")
 
 # ConfigMap to key: the bundles of certificate authorities that the cluster whose answers were recorded puts into each
 # namespace. Empty here, where nothing speaks TLS.
-_BUNDLES = {"kube-root-ca.crt": "ca.crt", "openshift-service-ca.crt": "service-ca.crt"}
+_CA_BUNDLES = {"kube-root-ca.crt": "ca.crt", "openshift-service-ca.crt": "service-ca.crt"}
 
 
 class NamespaceController:
     """Fills new namespaces and empties those that go."""
 
-    def __init__(self, registry: Registry, remind: Remind) -> None:
+    def __init__(self, registry: Registry, enqueue_after: EnqueueAfter) -> None:
         self._registry = registry
-        self._remind = remind
-        self._going: set[str] = set()
+        self._enqueue_after = enqueue_after
+        self._terminating: set[str] = set()
 
     def start(self) -> None:
         for namespace in self._registry.list(NAMESPACES):
-            self._look(namespace)
+            self._sync(namespace)
 
-    def observe(self, event: Event) -> None:
+    def observe(self, event: StoreEvent) -> None:
         if event.key.resource == NAMESPACES.key and event.type != "DELETED":
-            self._look(event.object)
-        elif event.type == "DELETED" and event.key.namespace in self._going:
-            self._finish(event.key.namespace)
+            self._sync(event.object)
+        elif event.type == "DELETED" and event.key.namespace in self._terminating:
+            self._finalize(event.key.namespace)
 
-    def _look(self, namespace: Json) -> None:
+    def _sync(self, namespace: Json) -> None:
         name = namespace["metadata"]["name"]
         if "deletionTimestamp" in namespace["metadata"]:
-            if name not in self._going:
-                self._going.add(name)
-                self._remind(self._empty, ("", name), 0.0)
+            if name not in self._terminating:
+                self._terminating.add(name)
+                self._enqueue_after(self._delete_contents, ("", name), 0.0)
         elif self._registry.find(SERVICE_ACCOUNTS, name, "default") is None:
             self._registry.create(SERVICE_ACCOUNTS, {"metadata": {"name": "default"}}, namespace=name)
-            for bundle, key in _BUNDLES.items():
+            for bundle, key in _CA_BUNDLES.items():
                 if self._registry.find(CONFIG_MAPS, name, bundle) is None:
                     authority: Json = {"metadata": {"name": bundle}, "data": {key: ""}}
                     self._registry.create(CONFIG_MAPS, authority, namespace=name)
 
-    def _empty(self, key: tuple[str, str]) -> None:
+    def _delete_contents(self, key: tuple[str, str]) -> None:
         """Delete what the namespace holds, so much at a time that others get their turn in between."""
         namespace = key[1]
-        doomed = list(islice(self._undeleted(namespace), _AT_A_TIME))
+        doomed = list(islice(self._remaining_objects(namespace), _BATCH_SIZE))
         for resource, name in doomed:
             try:
                 self._registry.delete(resource, namespace, name)
             except ApiError as error:
                 # Its owner's removal may just have taken it along.
                 if error.code != 404:
-                    self._remind(self._empty, key, _RETRY)
+                    self._enqueue_after(self._delete_contents, key, _RETRY_DELAY)
                     raise
-        if len(doomed) == _AT_A_TIME:
-            self._remind(self._empty, key, 0.0)
-        self._finish(namespace)
+        if len(doomed) == _BATCH_SIZE:
+            self._enqueue_after(self._delete_contents, key, 0.0)
+        self._finalize(namespace)
 
-    def _undeleted(self, namespace: str) -> Iterator[tuple[ResourceType, str]]:
+    def _remaining_objects(self, namespace: str) -> Iterator[tuple[ResourceType, str]]:
         """What is not on its way out yet."""
         for name in self._registry.store.resources_in(namespace):
-            resource = self._registry.catalogue.by_key(name)
+            resource = self._registry.scheme.by_key(name)
             if resource is not None:
                 for key, body in list(self._registry.store.scan(name, namespace)):
                     if b'"deletionTimestamp"' not in body or "deletionTimestamp" not in json.loads(body)["metadata"]:
                         yield resource, key.name
 
-    def _finish(self, namespace: str) -> None:
+    def _finalize(self, namespace: str) -> None:
         """Let the namespace go once it is empty."""
         if self._registry.store.resources_in(namespace):
             return
-        self._going.discard(namespace)
+        self._terminating.discard(namespace)
         if self._registry.find(NAMESPACES, None, namespace) is not None:
-            self._registry.patch(NAMESPACES, None, namespace, {"spec": {"finalizers": []}}, how=_FINALIZE)
+            self._registry.patch(NAMESPACES, None, namespace, {"spec": {"finalizers": []}}, options=_FINALIZE_OPTIONS)

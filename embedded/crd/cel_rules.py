@@ -6,43 +6,43 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from embedded.api.status_errors import Cause
+from embedded.api.status_errors import FieldError
 
 Json = dict[str, Any]
 
 VARIABLES = ("self", "oldSelf")
-_OBJECTS = {"dict": '"object"', "list": '"array"'}
+_PLACEHOLDERS = {"dict": '"object"', "list": '"array"'}
 
 
-def causes(value: Any, schema: Json, old: Any, at: str) -> Iterator[Cause]:
+def validate_rules(value: Any, schema: Json, old: Any, at: str) -> Iterator[FieldError]:
     """The rules of this value that it breaks. A rule about `oldSelf` is asked only where there was something before."""
     rules = schema.get("x-kubernetes-validations")
     if not rules:
         return
     # Loaded by those who have rules: it costs every other cluster nothing.
-    from embedded.cel import CelError, compiled
-    from embedded.cel.values import Optional
+    from embedded.cel import CelError, compile_expression
+    from embedded.cel.values import OptionalValue
 
     for rule in rules:
-        text, variables = rule.get("rule", ""), {"self": _typed(value, schema)}
+        text, variables = rule.get("rule", ""), {"self": _to_cel(value, schema)}
         if rule.get("optionalOldSelf"):
-            variables["oldSelf"] = Optional() if old is None else Optional(_typed(old, schema), True)
+            variables["oldSelf"] = OptionalValue() if old is None else OptionalValue(_to_cel(old, schema), True)
         elif "oldSelf" in text:
             if old is None:
                 continue
-            variables["oldSelf"] = _typed(old, schema)
+            variables["oldSelf"] = _to_cel(old, schema)
         try:
-            if compiled(text, VARIABLES).evaluate(variables) is True:
+            if compile_expression(text, VARIABLES).evaluate(variables) is True:
                 continue
             detail = ""
         except CelError as error:
             detail = f"rule evaluation error: {error}"
-        yield _cause(rule, value, variables, detail, at)
+        yield _rule_error(rule, value, variables, detail, at)
 
 
-def _cause(rule: Json, value: Any, variables: Json, detail: str, at: str) -> Cause:
-    told = detail or _own_words(rule, variables) or rule.get("message") or f"failed rule: {rule['rule'].strip()}"
-    shown = _OBJECTS.get(type(value).__name__) or json.dumps(value, ensure_ascii=False)
+def _rule_error(rule: Json, value: Any, variables: Json, detail: str, at: str) -> FieldError:
+    told = detail or _evaluate_message(rule, variables) or rule.get("message") or f"failed rule: {rule['rule'].strip()}"
+    shown = _PLACEHOLDERS.get(type(value).__name__) or json.dumps(value, ensure_ascii=False)
     reason = rule.get("reason") or "FieldValueInvalid"
     message = {
         "FieldValueRequired": f"Required value: {told}",
@@ -50,41 +50,41 @@ def _cause(rule: Json, value: Any, variables: Json, detail: str, at: str) -> Cau
         "FieldValueDuplicate": f"Duplicate value: {shown}",
     }.get(reason, f"Invalid value: {shown}: {told}")
     path = str(rule.get("fieldPath") or "")
-    return Cause(reason, f"{at}{path}" if at else path.removeprefix("."), message)
+    return FieldError(reason, f"{at}{path}" if at else path.removeprefix("."), message)
 
 
-def _own_words(rule: Json, variables: Json) -> str:
+def _evaluate_message(rule: Json, variables: Json) -> str:
     """What the rule's messageExpression says; nothing when it fails or says nothing that can be shown."""
-    from embedded.cel import CelError, compiled
+    from embedded.cel import CelError, compile_expression
 
     if not rule.get("messageExpression"):
         return ""
     try:
-        told = compiled(rule["messageExpression"], VARIABLES).evaluate(variables)
+        told = compile_expression(rule["messageExpression"], VARIABLES).evaluate(variables)
     except CelError:
         return ""
     return told.strip() if isinstance(told, str) and "\n" not in told else ""
 
 
-def _typed(value: Any, schema: Json) -> Any:
+def _to_cel(value: Any, schema: Json) -> Any:
     """A value as CEL sees it: numbers, times and durations as their schema has them."""
     kind, form = schema.get("type"), schema.get("format")
     if isinstance(value, dict):
         properties, more = schema.get("properties") or {}, schema.get("additionalProperties")
         other = more if isinstance(more, dict) else {}
-        return {name: _typed(item, properties.get(name, other)) for name, item in value.items()}
+        return {name: _to_cel(item, properties.get(name, other)) for name, item in value.items()}
     if isinstance(value, list):
-        return [_typed(item, schema.get("items") or {}) for item in value]
+        return [_to_cel(item, schema.get("items") or {}) for item in value]
     if kind == "number" and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if kind == "integer" and isinstance(value, float):
         return int(value)
     if kind == "string" and form in ("date-time", "duration") and isinstance(value, str):
         from embedded.cel import CelError
-        from embedded.cel.functions import duration, timestamp
+        from embedded.cel.functions import to_duration, to_timestamp
 
         try:
-            return timestamp(value) if form == "date-time" else duration(value)
+            return to_timestamp(value) if form == "date-time" else to_duration(value)
         except CelError:
             return value
     return value

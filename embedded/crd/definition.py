@@ -7,9 +7,9 @@ import re
 from typing import Any
 
 from embedded.api.field_errors import invalid, not_supported, required
-from embedded.api.names import SUBDOMAIN, SUBDOMAIN_RULE, label_1035_problem
+from embedded.api.names import SUBDOMAIN, SUBDOMAIN_RULE, validate_dns1035_label
 from embedded.api.scheme import Column, ResourceType
-from embedded.api.status_errors import Cause
+from embedded.api.status_errors import FieldError
 from embedded.crd import definition_schema
 
 Json = dict[str, Any]
@@ -18,12 +18,12 @@ Json = dict[str, Any]
 _COLUMN_TYPES = ("boolean", "date", "integer", "number", "string")
 _APPROVED = "api-approved.kubernetes.io"
 _APPROVALS = "https://github.com/kubernetes/enhancements/pull/1111"
-_MOST_SELECTABLE = 8
-CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
+_MAX_SELECTABLE_FIELDS = 8
+CLEANUP_FINALIZER = "customresourcecleanup.apiextensions.k8s.io"
 """The finalizer that holds a definition until its objects are gone."""
 
 
-def default_crd(crd: Json) -> None:
+def set_crd_defaults(crd: Json) -> None:
     spec = crd.setdefault("spec", {})
     names = spec.setdefault("names", {})
     if kind := names.get("kind"):
@@ -32,17 +32,17 @@ def default_crd(crd: Json) -> None:
     spec.setdefault("conversion", {"strategy": "None"})
 
 
-def remember_storage(crd: Json) -> None:
+def record_storage_version(crd: Json) -> None:
     """Note the version that objects are stored in from now on, and the names that they have, in place."""
     stored = crd.setdefault("status", {}).setdefault("storedVersions", [])
     for version in crd["spec"].get("versions") or []:
         if version.get("storage") and version.get("name") not in stored:
             stored.append(version["name"])
-    if is_served(crd):
+    if is_established(crd):
         crd["status"]["acceptedNames"] = crd["spec"]["names"]
 
 
-def crd_causes(crd: Json, old: Json | None = None) -> list[Cause]:
+def validate_crd(crd: Json, old: Json | None = None) -> list[FieldError]:
     """What is wrong with a definition; `old` is what it was before."""
     spec = crd["spec"]
     versions = spec.get("versions") or []
@@ -51,21 +51,23 @@ def crd_causes(crd: Json, old: Json | None = None) -> list[Cause]:
     if crd["metadata"].get("name") != f"{plural}.{group}":
         name = crd["metadata"].get("name")
         causes.append(invalid("metadata.name", name, 'must be spec.names.plural+"."+spec.group'))
-    causes += _approval_causes(crd, group)
+    causes += _validate_approval(crd, group)
     if spec.get("preserveUnknownFields"):
         causes.append(invalid("spec.preserveUnknownFields", True, "must be false"))
-    causes += _group_causes(group) + _scope_causes(spec.get("scope", ""))
+    causes += _validate_group(group) + _validate_scope(spec.get("scope", ""))
     for index, version in enumerate(versions):
-        causes += _version_causes(version, f"spec.versions[{index}]")
+        causes += _validate_version(version, f"spec.versions[{index}]")
     names = [version.get("name") for version in versions]
     for index, name in enumerate(names):
         if name in names[:index]:
-            causes.append(Cause("FieldValueDuplicate", f"spec.versions[{index}].name", f'Duplicate value: "{name}"'))
+            causes.append(
+                FieldError("FieldValueDuplicate", f"spec.versions[{index}].name", f'Duplicate value: "{name}"')
+            )
     if sum(bool(version.get("storage")) for version in versions) != 1:
         shown = json.dumps(names)
         message = f"Invalid value: {shown}: must have exactly one version marked as storage version"
-        causes.append(Cause("FieldValueInvalid", "spec.versions", message))
-    causes += _names_causes(spec["names"])
+        causes.append(FieldError("FieldValueInvalid", "spec.versions", message))
+    causes += _validate_names(spec["names"])
     strategy = (spec.get("conversion") or {}).get("strategy")
     if strategy != "None":
         # A conversion webhook would have to be called for every read: that is not covered here.
@@ -73,23 +75,23 @@ def crd_causes(crd: Json, old: Json | None = None) -> list[Cause]:
     for index, name in enumerate((crd.get("status") or {}).get("storedVersions") or []):
         if name not in names:
             message = f'Invalid value: "{name}": missing from spec.versions; {name} was previously a storage version'
-            causes.append(Cause("FieldValueInvalid", f"status.storedVersions[{index}]", message))
-    return causes + (_immutable_causes(old["spec"], spec) if old is not None else [])
+            causes.append(FieldError("FieldValueInvalid", f"status.storedVersions[{index}]", message))
+    return causes + (_validate_immutable_fields(old["spec"], spec) if old is not None else [])
 
 
-def _group_causes(group: str) -> list[Cause]:
+def _validate_group(group: str) -> list[FieldError]:
     if not group:
-        return [Cause("FieldValueRequired", "spec.group", "Required value")]
+        return [FieldError("FieldValueRequired", "spec.group", "Required value")]
     if not re.fullmatch(SUBDOMAIN, group):
         message = f'Invalid value: "{group}": {SUBDOMAIN_RULE}'
-        return [Cause("FieldValueInvalid", "spec.group", message)]
+        return [FieldError("FieldValueInvalid", "spec.group", message)]
     if "." not in group:
         message = f'Invalid value: "{group}": should be a domain with at least one dot'
-        return [Cause("FieldValueInvalid", "spec.group", message)]
+        return [FieldError("FieldValueInvalid", "spec.group", message)]
     return []
 
 
-def _approval_causes(crd: Json, group: str) -> list[Cause]:
+def _validate_approval(crd: Json, group: str) -> list[FieldError]:
     """A group of the Kubernetes community needs its approval."""
     if not group.endswith((".k8s.io", ".kubernetes.io")) and group not in ("k8s.io", "kubernetes.io"):
         return []
@@ -103,26 +105,26 @@ def _approval_causes(crd: Json, group: str) -> list[Cause]:
     return [invalid(at, approval, f'{told} with either a URL or a reason starting with "unapproved", see {_APPROVALS}')]
 
 
-def _selectable_causes(version: Json, at: str) -> list[Cause]:
+def _validate_selectable_fields(version: Json, at: str) -> list[FieldError]:
     fields, causes = version.get("selectableFields") or [], []
     schema = (version.get("schema") or {}).get("openAPIV3Schema") or {}
-    if len(fields) > _MOST_SELECTABLE:
-        message = f"Too many: {len(fields)}: must have at most {_MOST_SELECTABLE} items"
-        causes.append(Cause("FieldValueTooMany", f"{at}.selectableFields", message))
+    if len(fields) > _MAX_SELECTABLE_FIELDS:
+        message = f"Too many: {len(fields)}: must have at most {_MAX_SELECTABLE_FIELDS} items"
+        causes.append(FieldError("FieldValueTooMany", f"{at}.selectableFields", message))
     seen: set[str] = set()
     for index, field in enumerate(fields):
         where, path = f"{at}.selectableFields[{index}].jsonPath", field.get("jsonPath") or ""
         if not path:
             causes.append(required(where))
         elif path in seen:
-            causes.append(Cause("FieldValueDuplicate", where, f'Duplicate value: "{path}"'))
-        elif why := _unselectable(path, schema):
+            causes.append(FieldError("FieldValueDuplicate", where, f'Duplicate value: "{path}"'))
+        elif why := _selectable_field_error(path, schema):
             causes.append(invalid(where, path, why))
         seen.add(path)
     return causes
 
 
-def _unselectable(path: str, schema: Json) -> str:
+def _selectable_field_error(path: str, schema: Json) -> str:
     """Why objects can't be selected by a field; empty when they can."""
     if not re.fullmatch(r"(\.[A-Za-z_][A-Za-z0-9_-]*)+", path):
         return "must be a simple json path starting with ."
@@ -140,63 +142,65 @@ def _unselectable(path: str, schema: Json) -> str:
     return ""
 
 
-def _scope_causes(scope: str) -> list[Cause]:
+def _validate_scope(scope: str) -> list[FieldError]:
     if not scope:
-        return [Cause("FieldValueRequired", "spec.scope", "Required value")]
+        return [FieldError("FieldValueRequired", "spec.scope", "Required value")]
     if scope not in ("Cluster", "Namespaced"):
         message = f'Unsupported value: "{scope}": supported values: "Cluster", "Namespaced"'
-        return [Cause("FieldValueNotSupported", "spec.scope", message)]
+        return [FieldError("FieldValueNotSupported", "spec.scope", message)]
     return []
 
 
-def _version_causes(version: Json, at: str) -> list[Cause]:
+def _validate_version(version: Json, at: str) -> list[FieldError]:
     causes, name = [], version.get("name") or ""
-    if why := label_1035_problem(name):
-        causes.append(Cause("FieldValueInvalid", f"{at}.name", f'Invalid value: "{name}": {why}'))
+    if why := validate_dns1035_label(name):
+        causes.append(FieldError("FieldValueInvalid", f"{at}.name", f'Invalid value: "{name}": {why}'))
     schema = (version.get("schema") or {}).get("openAPIV3Schema")
     where = f"{at}.schema.openAPIV3Schema"
     if schema is None:
-        causes.append(Cause("FieldValueRequired", where, "Required value: schemas are required"))
+        causes.append(FieldError("FieldValueRequired", where, "Required value: schemas are required"))
     else:
-        causes += definition_schema.causes(schema, where)
-    causes += _selectable_causes(version, at)
+        causes += definition_schema.validate_schema(schema, where)
+    causes += _validate_selectable_fields(version, at)
     for index, column in enumerate(version.get("additionalPrinterColumns") or []):
         place = f"{at}.additionalPrinterColumns[{index}]"
         for field in ("name", "type", "jsonPath"):
             if not column.get(field):
-                causes.append(Cause("FieldValueRequired", f"{place}.{field}", "Required value"))
+                causes.append(FieldError("FieldValueRequired", f"{place}.{field}", "Required value"))
         if column.get("type") and column["type"] not in _COLUMN_TYPES:
             told = ",".join(_COLUMN_TYPES)
             message = f'Invalid value: "{column["type"]}": must be one of {told}'
-            causes.append(Cause("FieldValueInvalid", f"{place}.type", message))
+            causes.append(FieldError("FieldValueInvalid", f"{place}.type", message))
         if column.get("jsonPath") and not column["jsonPath"].startswith("."):
             message = f'Invalid value: "{column["jsonPath"]}": must be a simple json path starting with .'
-            causes.append(Cause("FieldValueInvalid", f"{place}.jsonPath", message))
+            causes.append(FieldError("FieldValueInvalid", f"{place}.jsonPath", message))
     return causes
 
 
-def _names_causes(names: Json) -> list[Cause]:
+def _validate_names(names: Json) -> list[FieldError]:
     causes = []
     for field in ("plural", "singular", "kind", "listKind"):
         name = names.get(field) or ""
         if not name:
             if field in ("plural", "kind"):
-                causes.append(Cause("FieldValueRequired", f"spec.names.{field}", "Required value"))
-        elif why := label_1035_problem(name if field in ("plural", "singular") else name.lower()):
+                causes.append(FieldError("FieldValueRequired", f"spec.names.{field}", "Required value"))
+        elif why := validate_dns1035_label(name if field in ("plural", "singular") else name.lower()):
             more = "" if field in ("plural", "singular") else "may have mixed case, but should otherwise match: "
-            causes.append(Cause("FieldValueInvalid", f"spec.names.{field}", f'Invalid value: "{name}": {more}{why}'))
+            causes.append(
+                FieldError("FieldValueInvalid", f"spec.names.{field}", f'Invalid value: "{name}": {more}{why}')
+            )
     for field in ("shortNames", "categories"):
         for index, name in enumerate(names.get(field) or []):
-            if why := label_1035_problem(name):
+            if why := validate_dns1035_label(name):
                 at = f"spec.names.{field}[{index}]"
-                causes.append(Cause("FieldValueInvalid", at, f'Invalid value: "{name}": {why}'))
+                causes.append(FieldError("FieldValueInvalid", at, f'Invalid value: "{name}": {why}'))
     if names.get("kind") and names.get("kind") == names.get("listKind"):
         message = f'Invalid value: "{names["listKind"]}": kind and listKind may not be the same'
-        causes.append(Cause("FieldValueInvalid", "spec.names.listKind", message))
+        causes.append(FieldError("FieldValueInvalid", "spec.names.listKind", message))
     return causes
 
 
-def _immutable_causes(old: Json, new: Json) -> list[Cause]:
+def _validate_immutable_fields(old: Json, new: Json) -> list[FieldError]:
     fixed = {
         "spec.group": (old["group"], new.get("group")),
         "spec.scope": (old["scope"], new.get("scope")),
@@ -204,13 +208,13 @@ def _immutable_causes(old: Json, new: Json) -> list[Cause]:
         "spec.names.kind": (old["names"]["kind"], new["names"].get("kind")),
     }
     return [
-        Cause("FieldValueInvalid", at, f'Invalid value: "{after}": field is immutable')
+        FieldError("FieldValueInvalid", at, f'Invalid value: "{after}": field is immutable')
         for at, (before, after) in fixed.items()
         if before != after
     ]
 
 
-def accepted_status(crd: Json, now: str, conflict: str = "") -> Json:
+def initial_status(crd: Json, now: str, conflict: str = "") -> Json:
     """The status of a new definition. `conflict`: one of its names that another definition has."""
     told = [
         ("NamesAccepted", "True", "NoConflicts", "no conflicts found"),
@@ -230,7 +234,7 @@ def accepted_status(crd: Json, now: str, conflict: str = "") -> Json:
     return {"conditions": conditions, "acceptedNames": accepted, "storedVersions": stored}
 
 
-def names_of(crd: Json) -> set[str]:
+def claimed_names(crd: Json) -> set[str]:
     """What must be unique in a group: plural, singular and short names, and the kinds."""
     names = crd["spec"]["names"]
     return {
@@ -242,12 +246,12 @@ def names_of(crd: Json) -> set[str]:
     } - {""}
 
 
-def is_served(crd: Json) -> bool:
+def is_established(crd: Json) -> bool:
     conditions = (crd.get("status") or {}).get("conditions") or []
     return any(c.get("type") == "Established" and c.get("status") == "True" for c in conditions)
 
 
-def resources_of(crd: Json) -> list[ResourceType]:
+def resource_types(crd: Json) -> list[ResourceType]:
     """One resource per served version. All versions share their objects: conversion changes nothing but the name."""
     spec, names = crd["spec"], crd["spec"]["names"]
     going = "deletionTimestamp" in crd["metadata"]
@@ -268,9 +272,9 @@ def resources_of(crd: Json) -> list[ResourceType]:
                 for c in version.get("additionalPrinterColumns") or ()
             ),
             list_kind=names.get("listKind", ""),
-            selectable=tuple(f["jsonPath"][1:] for f in version.get("selectableFields") or ()),
-            converted=len(spec["versions"]) > 1,
-            going=going,
+            selectable_fields=tuple(f["jsonPath"][1:] for f in version.get("selectableFields") or ()),
+            needs_conversion=len(spec["versions"]) > 1,
+            terminating=going,
         )
         for version in spec["versions"]
         if version.get("served")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from embedded.api.field_errors import forbidden, invalid, not_supported, required
-from embedded.api.status_errors import Cause
+from embedded.api.status_errors import FieldError
 from embedded.crd import schema_validation, structural
 from embedded.crd.cel_rules import VARIABLES
 
@@ -17,7 +17,7 @@ _KINDS = ("array", "boolean", "integer", "number", "object", "string")
 _LIST_TYPES = ("atomic", "set", "map")
 _MAP_TYPES = ("atomic", "granular")
 _PRESERVE, _INT_OR_STRING = "x-kubernetes-preserve-unknown-fields", "x-kubernetes-int-or-string"
-_FIELDS: dict[str, tuple[type, ...]] = {
+_FIELD_TYPES: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("type", "format", "pattern", "x-kubernetes-list-type", "x-kubernetes-map-type"), (str,)),
     **dict.fromkeys(("maxLength", "minLength", "maxItems", "minItems", "maxProperties", "minProperties"), (int,)),
     **dict.fromkeys(("maximum", "minimum", "multipleOf"), (float, int)),
@@ -29,9 +29,9 @@ _FIELDS: dict[str, tuple[type, ...]] = {
 _REASONS = ("FieldValueRequired", "FieldValueForbidden", "FieldValueInvalid", "FieldValueDuplicate")
 
 
-def causes(schema: Json, at: str) -> Iterator[Cause]:
+def validate_schema(schema: Json, at: str) -> Iterator[FieldError]:
     """What is wrong with the schema of one version; `at` is where it is."""
-    if wrong := next(_misshapen(schema, at), None):
+    if wrong := next(_validate_shape(schema, at), None):
         yield wrong
         return
     kind = schema.get("type")
@@ -44,15 +44,15 @@ def causes(schema: Json, at: str) -> Iterator[Cause]:
         if field not in ("type", "description", "properties"):
             why = "must not specify anything other than name and generateName, but metadata is implicitly specified"
             yield forbidden(f"{at}.properties[metadata]", why)
-    yield from _node_causes(schema, at, root=True)
+    yield from _validate_node(schema, at, root=True)
 
 
-def _misshapen(schema: Any, at: str) -> Iterator[Cause]:
+def _validate_shape(schema: Any, at: str) -> Iterator[FieldError]:
     """What is of a type that no schema can be read from."""
     if not isinstance(schema, dict):
         yield invalid(at, schema, "must be a schema")
         return
-    for field, kinds in _FIELDS.items():
+    for field, kinds in _FIELD_TYPES.items():
         value = schema.get(field)
         if value is not None and not isinstance(value, kinds):
             yield invalid(f"{at}.{field}", value, f"must be of type {kinds[0].__name__}")
@@ -65,35 +65,35 @@ def _misshapen(schema: Any, at: str) -> Iterator[Cause]:
         if not isinstance(rule, dict) or any(not isinstance(rule.get(field, ""), str) for field in texts):
             yield invalid(f"{at}.x-kubernetes-validations[{index}]", rule, "must be a rule")
     for name, sub in (schema.get("properties") or {}).items():
-        yield from _misshapen(sub, f"{at}.properties[{name}]")
+        yield from _validate_shape(sub, f"{at}.properties[{name}]")
     for field in ("allOf", "anyOf", "oneOf"):
         for index, sub in enumerate(schema.get(field) or ()):
-            yield from _misshapen(sub, f"{at}.{field}[{index}]")
+            yield from _validate_shape(sub, f"{at}.{field}[{index}]")
     for field in ("items", "not", "additionalProperties"):
         if schema.get(field) is not None and not isinstance(schema[field], bool):
-            yield from _misshapen(schema[field], f"{at}.{field}")
+            yield from _validate_shape(schema[field], f"{at}.{field}")
 
 
-def _node_causes(schema: Json, at: str, *, root: bool = False) -> Iterator[Cause]:
-    own = list(_own_causes(schema, at, root))
+def _validate_node(schema: Json, at: str, *, root: bool = False) -> Iterator[FieldError]:
+    own = list(_validate_node_fields(schema, at, root))
     yield from own
     if not own and "default" in schema:
-        yield from _default_causes(schema, at)
+        yield from _validate_default(schema, at)
     for name, sub in (schema.get("properties") or {}).items():
         if not (root and name == "metadata"):
-            yield from _node_causes(sub, f"{at}.properties[{name}]")
+            yield from _validate_node(sub, f"{at}.properties[{name}]")
     items, more = schema.get("items"), schema.get("additionalProperties")
     if schema.get("type") == "array" and not isinstance(items, dict):
         yield required(f"{at}.items", "must be specified")
     if isinstance(items, dict):
-        yield from _node_causes(items, f"{at}.items")
+        yield from _validate_node(items, f"{at}.items")
     if isinstance(more, dict):
-        yield from _node_causes(more, f"{at}.additionalProperties")
+        yield from _validate_node(more, f"{at}.additionalProperties")
         if schema.get("properties"):
             yield forbidden(f"{at}.additionalProperties", "additionalProperties and properties are mutual exclusive")
 
 
-def _own_causes(schema: Json, at: str, root: bool) -> Iterator[Cause]:
+def _validate_node_fields(schema: Json, at: str, root: bool) -> Iterator[FieldError]:
     kind = schema.get("type")
     if not root and not kind and not schema.get(_INT_OR_STRING) and not schema.get(_PRESERVE):
         yield required(f"{at}.type", "must not be empty for specified object fields")
@@ -106,25 +106,25 @@ def _own_causes(schema: Json, at: str, root: bool) -> Iterator[Cause]:
         yield forbidden(f"{at}.$ref", "$ref is not supported")
     if pattern := schema.get("pattern"):
         # Loaded by those who have such a field.
-        from embedded.regex import PatternError, compiled
+        from embedded.regex import PatternError, compile_pattern
 
         try:
-            compiled(pattern)
+            compile_pattern(pattern)
         except PatternError as error:
             yield invalid(f"{at}.pattern", pattern, f"must be a valid regular expression, but isn't: {error}")
-    yield from _list_causes(schema, at)
-    yield from _rule_causes(schema, at)
+    yield from _validate_list_type(schema, at)
+    yield from _validate_rules(schema, at)
 
 
-def _default_causes(schema: Json, at: str) -> Iterator[Cause]:
+def _validate_default(schema: Json, at: str) -> Iterator[FieldError]:
     value = copy.deepcopy(schema["default"])
     if structural.prune({"default": value}, {"properties": {"default": schema}}):
         yield invalid(f"{at}.default", schema["default"], "must not have unknown fields")
-    for cause in schema_validation.causes(value, schema, None, "default"):
-        yield Cause(cause.reason, f"{at}.{cause.field}", cause.message)
+    for cause in schema_validation.validate_value(value, schema, None, "default"):
+        yield FieldError(cause.reason, f"{at}.{cause.field}", cause.message)
 
 
-def _list_causes(schema: Json, at: str) -> Iterator[Cause]:
+def _validate_list_type(schema: Json, at: str) -> Iterator[FieldError]:
     list_type, keys = f"{at}.x-kubernetes-list-type", f"{at}.x-kubernetes-list-map-keys"
     kind, wanted = schema.get("x-kubernetes-list-type"), schema.get("x-kubernetes-list-map-keys") or ()
     if kind and kind not in _LIST_TYPES:
@@ -147,7 +147,7 @@ def _list_causes(schema: Json, at: str) -> Iterator[Cause]:
         yield not_supported(f"{at}.x-kubernetes-map-type", of_map, _MAP_TYPES)
 
 
-def _rule_causes(schema: Json, at: str) -> Iterator[Cause]:
+def _validate_rules(schema: Json, at: str) -> Iterator[FieldError]:
     for index, rule in enumerate(schema.get("x-kubernetes-validations") or []):
         where = f"{at}.x-kubernetes-validations[{index}]"
         if not str(rule.get("rule") or "").strip():
@@ -160,17 +160,17 @@ def _rule_causes(schema: Json, at: str) -> Iterator[Cause]:
         if (reason := rule.get("reason")) and reason not in _REASONS:
             yield not_supported(f"{where}.reason", reason, _REASONS)
         for field in ("rule", "messageExpression"):
-            if rule.get(field) and (why := _unreadable(rule[field])):
+            if rule.get(field) and (why := _compile_error(rule[field])):
                 yield invalid(f"{where}.{field}", rule[field], f"compilation failed: ERROR: <input>: {why}")
 
 
-def _unreadable(expression: str) -> str:
+def _compile_error(expression: str) -> str:
     """Why an expression can't be evaluated on any value; empty when it can on some."""
     # Loaded by those who have rules: it costs every other cluster nothing.
-    from embedded.cel import CelError, compiled
+    from embedded.cel import CelError, compile_expression
 
     try:
-        compiled(expression, VARIABLES)
+        compile_expression(expression, VARIABLES)
     except CelError as error:
         return str(error)
     return ""

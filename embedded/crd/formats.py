@@ -17,7 +17,7 @@ _UUID = r"[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?%s[0-9a-fA-F]{3}-?%s[0-9a-fA-F]{3}-?[0
 _DATE_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:?\d\d)")
 
 
-def _parsed(parse: Callable[[str], Any]) -> Callable[[str], bool]:
+def _parses_with(parse: Callable[[str], Any]) -> Callable[[str], bool]:
     def fits_it(value: str) -> bool:
         try:
             parse(value)
@@ -28,7 +28,7 @@ def _parsed(parse: Callable[[str], Any]) -> Callable[[str], bool]:
     return fits_it
 
 
-def _matching(pattern: str) -> Callable[[str], bool]:
+def _full_match(pattern: str) -> Callable[[str], bool]:
     compiled = re.compile(pattern)
     return lambda value: compiled.fullmatch(value) is not None
 
@@ -36,43 +36,45 @@ def _matching(pattern: str) -> Callable[[str], bool]:
 def _duration(value: str) -> bool:
     # Loaded by those who have such a field.
     from embedded.cel import CelError
-    from embedded.cel.functions import duration
+    from embedded.cel.functions import to_duration
 
     try:
-        duration(value)
+        to_duration(value)
     except CelError:
         return False
     return True
 
 
 def _date_time(value: str) -> bool:
-    return _DATE_TIME.fullmatch(value) is not None and _parsed(datetime.fromisoformat)(value.upper())
+    return _DATE_TIME.fullmatch(value) is not None and _parses_with(datetime.fromisoformat)(value.upper())
 
 
 def _uri(value: str) -> bool:
-    return _parsed(urllib.parse.urlsplit)(value) and bool(urllib.parse.urlsplit(value).scheme or value.startswith("/"))
+    return _parses_with(urllib.parse.urlsplit)(value) and bool(
+        urllib.parse.urlsplit(value).scheme or value.startswith("/")
+    )
 
 
 _FORMATS: dict[str, Callable[[str], bool]] = {
     "date-time": _date_time,
     "datetime": _date_time,
-    "date": lambda value: len(value) == 10 and _parsed(date.fromisoformat)(value),
+    "date": lambda value: len(value) == 10 and _parses_with(date.fromisoformat)(value),
     "duration": _duration,
-    "byte": _parsed(lambda value: base64.b64decode(value, validate=True)),
-    "ipv4": _parsed(ipaddress.IPv4Address),
-    "ipv6": _parsed(ipaddress.IPv6Address),
-    "cidr": lambda value: "/" in value and _parsed(lambda text: ipaddress.ip_network(text, strict=False))(value),
+    "byte": _parses_with(lambda value: base64.b64decode(value, validate=True)),
+    "ipv4": _parses_with(ipaddress.IPv4Address),
+    "ipv6": _parses_with(ipaddress.IPv6Address),
+    "cidr": lambda value: "/" in value and _parses_with(lambda text: ipaddress.ip_network(text, strict=False))(value),
     "hostname": lambda value: _HOSTNAME.fullmatch(value) is not None,
-    "email": _matching(r"[^@\s]+@[^@\s]+"),
+    "email": _full_match(r"[^@\s]+@[^@\s]+"),
     "uri": _uri,
-    "mac": _matching(r"[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}"),
-    "uuid": _matching(_UUID % ("[0-9a-fA-F]", "[0-9a-fA-F]")),
-    "uuid3": _matching(_UUID % ("3", "[0-9a-fA-F]")),
-    "uuid4": _matching(_UUID % ("4", "[89abAB]")),
-    "uuid5": _matching(_UUID % ("5", "[89abAB]")),
+    "mac": _full_match(r"[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}"),
+    "uuid": _full_match(_UUID % ("[0-9a-fA-F]", "[0-9a-fA-F]")),
+    "uuid3": _full_match(_UUID % ("3", "[0-9a-fA-F]")),
+    "uuid4": _full_match(_UUID % ("4", "[89abAB]")),
+    "uuid5": _full_match(_UUID % ("5", "[89abAB]")),
 }
 
 
-def fits(value: str, form: str) -> bool:
-    check = _FORMATS.get(form)
+def matches_format(value: str, format_name: str) -> bool:
+    check = _FORMATS.get(format_name)
     return check is None or check(value)

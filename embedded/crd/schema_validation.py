@@ -9,9 +9,9 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from embedded.api.status_errors import Cause
+from embedded.api.status_errors import FieldError
 from embedded.crd import cel_rules
-from embedded.crd.formats import fits
+from embedded.crd.formats import matches_format
 
 Json = dict[str, Any]
 
@@ -27,87 +27,87 @@ _TYPES: dict[str, tuple[type, ...]] = {
 _NAMES = {str: "string", bool: "boolean", int: "integer", float: "number", list: "array", dict: "object"}
 
 
-def causes(value: Any, schema: Json, old: Any = None, at: str = "") -> Iterator[Cause]:
+def validate_value(value: Any, schema: Json, old: Any = None, at: str = "") -> Iterator[FieldError]:
     """What is wrong with a value. `old` is its former self, None when there was none."""
     if old is not None and value == old:
         return
-    yield from _value_causes(value, schema, old, at)
+    yield from _validate_value(value, schema, old, at)
 
 
-def _value_causes(value: Any, schema: Json, old: Any, at: str) -> Iterator[Cause]:
+def _validate_value(value: Any, schema: Json, old: Any, at: str) -> Iterator[FieldError]:
     if value is None:
         if not schema.get("nullable") and schema.get("type"):
             message = f'Invalid value: "null": {at} in body must be of type {schema["type"]}: "null"'
-            yield Cause("FieldValueTypeInvalid", at, message)
+            yield FieldError("FieldValueTypeInvalid", at, message)
         return
     if schema.get(_INT_OR_STRING):
         if not isinstance(value, int | str) or isinstance(value, bool):
             yield _wrong_type(value, "integer,string", at)
             return
-    elif (wanted := schema.get("type")) and not _is_a(value, wanted):
+    elif (wanted := schema.get("type")) and not _has_type(value, wanted):
         yield _wrong_type(value, wanted, at)
         return
     if "enum" in schema and value not in schema["enum"]:
         supported = ", ".join(json.dumps(choice) for choice in schema["enum"])
         message = f"Unsupported value: {json.dumps(value)}: supported values: {supported}"
-        yield Cause("FieldValueNotSupported", at, message)
+        yield FieldError("FieldValueNotSupported", at, message)
     if isinstance(value, str):
-        yield from _string_causes(value, schema, at)
+        yield from _validate_string(value, schema, at)
     elif isinstance(value, int | float) and not isinstance(value, bool):
-        yield from _number_causes(value, schema, at)
+        yield from _validate_number(value, schema, at)
     elif isinstance(value, list):
-        yield from _list_causes(value, schema, old, at)
+        yield from _validate_list(value, schema, old, at)
     elif isinstance(value, dict):
-        yield from _object_causes(value, schema, old, at)
-    yield from _combination_causes(value, schema, at)
-    yield from cel_rules.causes(value, schema, old, at)
+        yield from _validate_object(value, schema, old, at)
+    yield from _validate_combinations(value, schema, at)
+    yield from cel_rules.validate_rules(value, schema, old, at)
 
 
-def _is_a(value: Any, wanted: str) -> bool:
-    if wanted == "integer" and isinstance(value, float):
+def _has_type(value: Any, expected: str) -> bool:
+    if expected == "integer" and isinstance(value, float):
         return value.is_integer()
-    return isinstance(value, _TYPES[wanted]) and (wanted == "boolean" or not isinstance(value, bool))
+    return isinstance(value, _TYPES[expected]) and (expected == "boolean" or not isinstance(value, bool))
 
 
-def _wrong_type(value: Any, wanted: str, at: str) -> Cause:
+def _wrong_type(value: Any, expected: str, at: str) -> FieldError:
     is_a = _NAMES.get(type(value), "null")
-    return Cause(
+    return FieldError(
         "FieldValueTypeInvalid",
         at,
-        f'Invalid value: "{is_a}": {at} in body must be of type {wanted}: "{is_a}"',
+        f'Invalid value: "{is_a}": {at} in body must be of type {expected}: "{is_a}"',
     )
 
 
-def _invalid(value: Any, at: str, why: str) -> Cause:
+def _invalid(value: Any, at: str, why: str) -> FieldError:
     shown = json.dumps(value, ensure_ascii=False)
-    return Cause("FieldValueInvalid", at, f"Invalid value: {shown[:200]}: {at} in body {why}")
+    return FieldError("FieldValueInvalid", at, f"Invalid value: {shown[:200]}: {at} in body {why}")
 
 
-def _string_causes(value: str, schema: Json, at: str) -> Iterator[Cause]:
+def _validate_string(value: str, schema: Json, at: str) -> Iterator[FieldError]:
     if (limit := schema.get("maxLength")) is not None and len(value) > limit:
-        yield Cause("FieldValueTooLong", at, f"Too long: may not be more than {limit} bytes")
+        yield FieldError("FieldValueTooLong", at, f"Too long: may not be more than {limit} bytes")
     if (least := schema.get("minLength")) is not None and len(value) < least:
         yield _invalid(value, at, f"should be at least {least} chars long")
-    if (pattern := schema.get("pattern")) and (why := _mismatch(value, pattern)):
+    if (pattern := schema.get("pattern")) and (why := _pattern_error(value, pattern)):
         yield _invalid(value, at, why)
-    if (form := schema.get("format")) and not fits(value, form):
+    if (form := schema.get("format")) and not matches_format(value, form):
         shown = json.dumps(value, ensure_ascii=False)
         message = f"Invalid value: {shown[:200]}: {at} in body must be of type {form}: {shown[:200]}"
-        yield Cause("FieldValueTypeInvalid", at, message)
+        yield FieldError("FieldValueTypeInvalid", at, message)
 
 
-def _mismatch(value: str, pattern: str) -> str:
+def _pattern_error(value: str, pattern: str) -> str:
     """Why a value does not match, or is not known to; empty when it does."""
     # Loaded by those who have such a field.
-    from embedded.regex import TooLongError, compiled
+    from embedded.regex import PatternBudgetError, compile_pattern
 
     try:
-        return "" if compiled(pattern).is_in(value) else f"should match '{pattern}'"
-    except TooLongError as error:
+        return "" if compile_pattern(pattern).is_match(value) else f"should match '{pattern}'"
+    except PatternBudgetError as error:
         return f"can't be held against its pattern: {error}"
 
 
-def _number_causes(value: float, schema: Json, at: str) -> Iterator[Cause]:
+def _validate_number(value: float, schema: Json, at: str) -> Iterator[FieldError]:
     if (step := schema.get("multipleOf")) and abs(value / step - round(value / step)) > 1e-9:
         yield _invalid(value, at, f"should be a multiple of {step}")
     if (limit := schema.get("maximum")) is not None:
@@ -125,67 +125,67 @@ def _number_causes(value: float, schema: Json, at: str) -> Iterator[Cause]:
         yield _invalid(value, at, f"must be of type {schema['format']}: {json.dumps(value)}")
 
 
-def _list_causes(value: list[Any], schema: Json, old: Any, at: str) -> Iterator[Cause]:
+def _validate_list(value: list[Any], schema: Json, old: Any, at: str) -> Iterator[FieldError]:
     if (least := schema.get("minItems")) is not None and len(value) < least:
         yield _invalid(len(value), at, f"should have at least {least} items")
     if (limit := schema.get("maxItems")) is not None and len(value) > limit:
-        yield Cause("FieldValueTooMany", at, f"Too many: {len(value)}: must have at most {limit} items")
+        yield FieldError("FieldValueTooMany", at, f"Too many: {len(value)}: must have at most {limit} items")
     keys = schema.get("x-kubernetes-list-map-keys") if schema.get("x-kubernetes-list-type") == "map" else None
-    before = {_identity(item, keys): item for item in old} if keys and isinstance(old, list) else {}
+    before = {_item_key(item, keys): item for item in old} if keys and isinstance(old, list) else {}
     for index, item in enumerate(value):
-        was = before.get(_identity(item, keys)) if keys else None
-        yield from causes(item, schema.get("items") or {}, was, f"{at}[{index}]")
+        was = before.get(_item_key(item, keys)) if keys else None
+        yield from validate_value(item, schema.get("items") or {}, was, f"{at}[{index}]")
     if schema.get("x-kubernetes-list-type") in ("set", "map"):
-        yield from _duplicates(value, keys, at)
+        yield from _validate_unique(value, keys, at)
 
 
-def _identity(item: Any, keys: list[str] | None) -> str:
+def _item_key(item: Any, keys: list[str] | None) -> str:
     """What an item of a set or keyed list is known by."""
     if keys and isinstance(item, dict):
         item = {key: item.get(key) for key in keys}
     return json.dumps(item, sort_keys=True, separators=(",", ":"))
 
 
-def _duplicates(value: list[Any], keys: list[str] | None, at: str) -> Iterator[Cause]:
+def _validate_unique(value: list[Any], keys: list[str] | None, at: str) -> Iterator[FieldError]:
     seen: set[str] = set()
     for index, item in enumerate(value):
-        known = _identity(item, keys)
+        known = _item_key(item, keys)
         if known in seen:
-            yield Cause("FieldValueDuplicate", f"{at}[{index}]", f"Duplicate value: {known}")
+            yield FieldError("FieldValueDuplicate", f"{at}[{index}]", f"Duplicate value: {known}")
         seen.add(known)
 
 
-def _object_causes(value: Json, schema: Json, old: Any, at: str) -> Iterator[Cause]:
+def _validate_object(value: Json, schema: Json, old: Any, at: str) -> Iterator[FieldError]:
     properties = schema.get("properties", {})
     before = old if isinstance(old, dict) else {}
     for name in schema.get("required", ()):
         if name not in value:
-            yield Cause("FieldValueRequired", f"{at}.{name}" if at else name, "Required value")
+            yield FieldError("FieldValueRequired", f"{at}.{name}" if at else name, "Required value")
     if (least := schema.get("minProperties")) is not None and len(value) < least:
         yield _invalid(len(value), at, f"should have at least {least} properties")
     if (limit := schema.get("maxProperties")) is not None and len(value) > limit:
-        yield Cause("FieldValueTooMany", at, f"Too many: {len(value)}: must have at most {limit} items")
+        yield FieldError("FieldValueTooMany", at, f"Too many: {len(value)}: must have at most {limit} items")
     more = schema.get("additionalProperties")
     for name, item in value.items():
         path = f"{at}.{name}" if at else name
         if name in properties:
-            yield from causes(item, properties[name], before.get(name), path)
+            yield from validate_value(item, properties[name], before.get(name), path)
         elif isinstance(more, dict):
-            yield from causes(item, more, before.get(name), path)
+            yield from validate_value(item, more, before.get(name), path)
 
 
-def _combination_causes(value: Any, schema: Json, at: str) -> Iterator[Cause]:
+def _validate_combinations(value: Any, schema: Json, at: str) -> Iterator[FieldError]:
     """allOf, anyOf, oneOf and not: here value validations only, which is all a structural schema may have there."""
 
     def fitting(branches: list[Json]) -> list[bool]:
-        return [next(_value_causes(value, branch, None, at), None) is None for branch in branches]
+        return [next(_validate_value(value, branch, None, at), None) is None for branch in branches]
 
-    def missed(why: str) -> Cause:
-        return Cause("FieldValueInvalid", at, f'Invalid value: "": "{at}" {why}')
+    def missed(why: str) -> FieldError:
+        return FieldError("FieldValueInvalid", at, f'Invalid value: "": "{at}" {why}')
 
     if branches := schema.get("allOf"):
         for branch in branches:
-            yield from _value_causes(value, branch, None, at)
+            yield from _validate_value(value, branch, None, at)
         if not all(fitting(branches)):
             yield missed("must validate all the schemas (allOf)")
     if (branches := schema.get("anyOf")) and not schema.get(_INT_OR_STRING) and not any(fitting(branches)):

@@ -12,10 +12,10 @@ _PRESERVE = "x-kubernetes-preserve-unknown-fields"
 _EMBEDDED = "x-kubernetes-embedded-resource"
 _INT_OR_STRING = "x-kubernetes-int-or-string"
 # Part of every object, whatever its schema says.
-_ENVELOPE = ("apiVersion", "kind", "metadata")
+_TYPE_AND_OBJECT_META = ("apiVersion", "kind", "metadata")
 
 
-def default(value: Any, schema: Json) -> None:
+def set_defaults(value: Any, schema: Json) -> None:
     """Fill in defaults and drop nulls that may not be, in place."""
     if isinstance(value, dict):
         for name, sub in schema.get("properties", {}).items():
@@ -27,16 +27,16 @@ def default(value: Any, schema: Json) -> None:
                 # Where none may be, it says nothing.
                 del value[name]
             elif name in value:
-                default(value[name], sub)
+                set_defaults(value[name], sub)
         if isinstance(more := schema.get("additionalProperties"), dict):
             for name in [name for name in value if name not in schema.get("properties", {})]:
                 if value[name] is None and not more.get("nullable"):
                     del value[name]
                 else:
-                    default(value[name], more)
+                    set_defaults(value[name], more)
     elif isinstance(value, list) and isinstance(items := schema.get("items"), dict):
         for item in value:
-            default(item, items)
+            set_defaults(item, items)
 
 
 def prune(obj: Json, schema: Json) -> list[str]:
@@ -56,7 +56,7 @@ def _prune(value: Any, schema: Json, at: str, *, top: bool = False) -> Iterator[
     keep = schema.get(_PRESERVE) or schema.get(_INT_OR_STRING) or more is True
     for name in list(value):
         path = f"{at}.{name}" if at else name
-        if top and name in _ENVELOPE:
+        if top and name in _TYPE_AND_OBJECT_META:
             continue
         if name in properties:
             yield from _prune(value[name], properties[name], path)

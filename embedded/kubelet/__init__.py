@@ -1,5 +1,5 @@
 """Pods as groups of processes of this machine. A container's image is ignored; its command runs here, as you."""
 
-from embedded.kubelet.kubelet import Runner, RunnerSettings
+from embedded.kubelet.kubelet import Kubelet, KubeletSettings
 
-__all__ = ["Runner", "RunnerSettings"]
+__all__ = ["Kubelet", "KubeletSettings"]

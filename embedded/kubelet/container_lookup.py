@@ -11,7 +11,7 @@ Json = dict[str, Any]
 _DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 
 
-def container_name(pod: Json, wanted: str) -> str:
+def resolve_container(pod: Json, requested: str) -> str:
     """The container that is asked for, or the only one there is.
 
     Raises:
@@ -19,10 +19,10 @@ def container_name(pod: Json, wanted: str) -> str:
     """
     spec, name = pod["spec"], pod["metadata"]["name"]
     names = [c["name"] for c in [*(spec.get("initContainers") or []), *spec["containers"]]]
-    if wanted:
-        if wanted not in names:
-            raise bad_request(f"container {wanted} is not valid for pod {name}")
-        return wanted
+    if requested:
+        if requested not in names:
+            raise bad_request(f"container {requested} is not valid for pod {name}")
+        return requested
     mains = [c["name"] for c in spec["containers"]]
     if len(mains) == 1:
         return str(mains[0])
@@ -34,7 +34,7 @@ def container_name(pod: Json, wanted: str) -> str:
     raise bad_request(f"a container name must be specified for pod {name}, choose one of: [{' '.join(mains)}]{also}")
 
 
-def exec_container(pod: Json, wanted: str) -> str:
+def resolve_exec_container(pod: Json, requested: str) -> str:
     """The container that a command is to run in.
 
     Raises:
@@ -43,14 +43,14 @@ def exec_container(pod: Json, wanted: str) -> str:
     phase = pod["status"].get("phase")
     if phase in ("Succeeded", "Failed"):
         raise bad_request(f"cannot exec into a container in a completed pod; current phase is {phase}")
-    return container_name(pod, wanted)
+    return resolve_container(pod, requested)
 
 
-def not_running(container: str) -> ApiError:
+def not_running_error(container: str) -> ApiError:
     return ApiError(500, "InternalError", f'container not found ("{container}")', {})
 
 
-def restart_of(pod: Json, container: str, *, previous: bool) -> int:
+def resolve_restart(pod: Json, container: str, *, previous: bool) -> int:
     """The number of the start whose log is meant.
 
     Raises:
@@ -59,7 +59,7 @@ def restart_of(pod: Json, container: str, *, previous: bool) -> int:
     name, restarts = pod["metadata"]["name"], 0
     state: Json = {}
     last: Json = {}
-    for status in _statuses(pod):
+    for status in _container_statuses(pod):
         if status["name"] == container:
             state, last, restarts = status["state"], status.get("lastState") or {}, int(status["restartCount"])
     started = "waiting" not in state and bool(state)
@@ -70,13 +70,13 @@ def restart_of(pod: Json, container: str, *, previous: bool) -> int:
         return restarts - 1 if started else restarts
     if started or ended_before:
         return restarts
-    raise waiting(name, container, str((state.get("waiting") or {}).get("reason") or "ContainerCreating"))
+    raise waiting_error(name, container, str((state.get("waiting") or {}).get("reason") or "ContainerCreating"))
 
 
-def waiting(pod: str, container: str, reason: str) -> Exception:
+def waiting_error(pod: str, container: str, reason: str) -> Exception:
     return bad_request(f'container "{container}" in pod "{pod}" is waiting to start: {reason}')
 
 
-def _statuses(pod: Json) -> list[Json]:
+def _container_statuses(pod: Json) -> list[Json]:
     status = pod.get("status") or {}
     return [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]

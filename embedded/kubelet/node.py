@@ -13,13 +13,13 @@ from embedded.registry.registry import Registry
 
 Json = dict[str, Any]
 
-NAME = "embedded"
-RUNTIME = "process://0.1"
+NODE_NAME = "embedded"
+RUNTIME_VERSION = "process://0.1"
 
 
 def labels() -> dict[str, str]:
     return {
-        "kubernetes.io/hostname": NAME,
+        "kubernetes.io/hostname": NODE_NAME,
         "kubernetes.io/os": platform.system().lower(),
         "kubernetes.io/arch": platform.machine(),
     }
@@ -30,10 +30,10 @@ def capacity() -> dict[str, Decimal]:
     return {"cpu": Decimal(os.cpu_count() or 1), "memory": Decimal(_memory_kib() * 1024)}
 
 
-def register(registry: Registry, max_pods: int, cgroups: Cgroups) -> None:
+def register_node(registry: Registry, max_pods: int, cgroups: Cgroups) -> None:
     """Write the Node object: its condition `LimitsEnforced` says whether containers' limits have an effect."""
-    if registry.find(NODES, None, NAME) is None:
-        registry.create(NODES, {"metadata": {"name": NAME, "labels": labels()}, "spec": {}})
+    if registry.find(NODES, None, NODE_NAME) is None:
+        registry.create(NODES, {"metadata": {"name": NODE_NAME, "labels": labels()}, "spec": {}})
     room = {"cpu": str(os.cpu_count() or 1), "pods": str(max_pods), "memory": f"{_memory_kib()}Ki"}
     now = registry.now()
     ready = {
@@ -48,12 +48,12 @@ def register(registry: Registry, max_pods: int, cgroups: Cgroups) -> None:
         "type": "LimitsEnforced",
         "status": "True" if cgroups.enforced else "False",
         "reason": "CgroupsAvailable" if cgroups.enforced else "NoCgroups",
-        "message": cgroups.why if cgroups.enforced else f"cpu and memory limits have no effect: {cgroups.why}",
+        "message": cgroups.reason if cgroups.enforced else f"cpu and memory limits have no effect: {cgroups.reason}",
         "lastHeartbeatTime": now,
         "lastTransitionTime": now,
     }
     info = {
-        "containerRuntimeVersion": RUNTIME,
+        "containerRuntimeVersion": RUNTIME_VERSION,
         "kubeletVersion": SERVER_VERSION["gitVersion"],
         "kubeProxyVersion": "",
         "kernelVersion": platform.release(),
@@ -65,7 +65,7 @@ def register(registry: Registry, max_pods: int, cgroups: Cgroups) -> None:
         "bootID": "",
     }
     status: Json = {"capacity": room, "allocatable": room, "conditions": [limits, ready], "nodeInfo": info}
-    registry.update(NODES, {"metadata": {}, "status": status}, namespace=None, name=NAME, subresource="status")
+    registry.update(NODES, {"metadata": {}, "status": status}, namespace=None, name=NODE_NAME, subresource="status")
 
 
 def _memory_kib() -> int:

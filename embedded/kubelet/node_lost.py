@@ -12,7 +12,7 @@ _MESSAGE = (
 )
 
 
-def lost_status(status: Json, now: str) -> Json:
+def node_lost_status(status: Json, now: str) -> Json:
     """The last status of a pod whose processes are gone: Failed, for a reason that a Job controller counts."""
     new = copy.deepcopy(status) | {"phase": "Failed", "reason": "NodeLost", "message": _MESSAGE}
     for container in [*(new.get("containerStatuses") or []), *(new.get("initContainerStatuses") or [])]:
@@ -24,11 +24,11 @@ def lost_status(status: Json, now: str) -> Json:
     for condition in new.get("conditions") or []:
         if condition["type"] in ("Ready", "ContainersReady") and condition["status"] == "True":
             condition |= {"status": "False", "reason": "PodFailed", "lastTransitionTime": now}
-    new["conditions"] = [*(new.get("conditions") or []), disrupted("DeletionByPodGC", _MESSAGE, now)]
+    new["conditions"] = [*(new.get("conditions") or []), disruption_condition("DeletionByPodGC", _MESSAGE, now)]
     return new
 
 
-def disrupted(reason: str, message: str, now: str) -> Json:
+def disruption_condition(reason: str, message: str, now: str) -> Json:
     """The condition by which a Job's failure policy knows that a pod is not itself to blame."""
     condition: Json = {"type": "DisruptionTarget", "status": "True", "reason": reason, "message": message}
     return condition | {"lastProbeTime": None, "lastTransitionTime": now}

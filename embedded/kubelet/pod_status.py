@@ -47,7 +47,7 @@ class ContainerState:
     ready: bool = False
     """Started, and ready as its readiness probe says, if it has one."""
 
-    def state(self) -> Json:
+    def to_json(self) -> Json:
         if self.terminated is not None:
             return {"terminated": self.terminated.to_json()}
         if self.running_since is not None:
@@ -57,7 +57,7 @@ class ContainerState:
 
 
 @dataclass(frozen=True)
-class PodPicture:
+class PodState:
     """All that a status is made of."""
 
     pod: Json
@@ -78,26 +78,26 @@ def is_sidecar(container: Json) -> bool:
     return container.get("restartPolicy") == "Always"
 
 
-def pod_status(picture: PodPicture) -> Json:
-    spec = picture.pod["spec"]
-    status: Json = {"phase": picture.phase, "conditions": _conditions(picture)}
-    if picture.reason:
-        status["reason"] = picture.reason
-    if picture.message:
-        status["message"] = picture.message
+def build_pod_status(state: PodState) -> Json:
+    spec = state.pod["spec"]
+    status: Json = {"phase": state.phase, "conditions": _conditions(state)}
+    if state.reason:
+        status["reason"] = state.reason
+    if state.message:
+        status["message"] = state.message
     status |= {"hostIP": LOOPBACK, "hostIPs": [{"ip": LOOPBACK}], "podIP": LOOPBACK, "podIPs": [{"ip": LOOPBACK}]}
-    status["observedGeneration"] = picture.pod["metadata"].get("generation", 1)
-    status["startTime"] = picture.start_time
+    status["observedGeneration"] = state.pod["metadata"].get("generation", 1)
+    status["startTime"] = state.start_time
     if spec.get("initContainers"):
         status["initContainerStatuses"] = [
-            _container_status(container, picture.states[container["name"]], init=True)
+            _container_status(container, state.states[container["name"]], init=True)
             for container in spec["initContainers"]
         ]
     status["containerStatuses"] = [
-        _container_status(container, picture.states[container["name"]], init=False) for container in spec["containers"]
+        _container_status(container, state.states[container["name"]], init=False) for container in spec["containers"]
     ]
     status["resources"] = {}
-    status["qosClass"] = picture.pod["status"].get("qosClass", "BestEffort")
+    status["qosClass"] = state.pod["status"].get("qosClass", "BestEffort")
     return status
 
 
@@ -112,7 +112,7 @@ def _container_status(container: Json, state: ContainerState, *, init: bool) -> 
         "ready": done if plain_init else running and state.ready,
         "started": running and (state.started or plain_init),
         "restartCount": state.restarts,
-        "state": state.state(),
+        "state": state.to_json(),
         "lastState": {"terminated": state.last.to_json()} if state.last else {},
     }
     if state.container_id:
@@ -127,12 +127,12 @@ def _container_status(container: Json, state: ContainerState, *, init: bool) -> 
     return status
 
 
-def _conditions(picture: PodPicture) -> list[Json]:
+def _conditions(picture: PodState) -> list[Json]:
     over = picture.phase in ("Succeeded", "Failed")
-    ready = _readiness(picture, over)
+    ready = _ready_condition(picture, over)
     wanted = {
         "PodReadyToStartContainers": ("False" if over else "True", "", ""),
-        "Initialized": _initialized(picture),
+        "Initialized": _initialized_condition(picture),
         "Ready": ready,
         "ContainersReady": ready,
         "PodScheduled": ("True", "", ""),
@@ -142,31 +142,31 @@ def _conditions(picture: PodPicture) -> list[Json]:
     return [_condition(picture, kind, *values) for kind, values in wanted.items()]
 
 
-def _readiness(picture: PodPicture, over: bool) -> tuple[str, str, str]:
+def _ready_condition(picture: PodState, over: bool) -> tuple[str, str, str]:
     """(status, reason, message) of Ready."""
     if over:
         return "False", "PodCompleted" if picture.phase == "Succeeded" else "PodFailed", ""
     states = picture.states
     spec = picture.pod["spec"]
     serving = [*(c for c in spec.get("initContainers") or [] if is_sidecar(c)), *spec["containers"]]
-    waiting = [c["name"] for c in serving if not (_runs(states[c["name"]]) and states[c["name"]].ready)]
+    waiting = [c["name"] for c in serving if not (_is_running(states[c["name"]]) and states[c["name"]].ready)]
     if picture.initialized and not waiting:
         return "True", "", ""
     return "False", "ContainersNotReady", f"containers with unready status: [{' '.join(waiting)}]"
 
 
-def _initialized(picture: PodPicture) -> tuple[str, str, str]:
+def _initialized_condition(picture: PodState) -> tuple[str, str, str]:
     if picture.initialized:
         return "True", "PodCompleted" if picture.phase == "Succeeded" else "", ""
     pending = [
         container["name"]
         for container in picture.pod["spec"].get("initContainers") or []
-        if not (_runs if is_sidecar(container) else _succeeded)(picture.states[container["name"]])
+        if not (_is_running if is_sidecar(container) else _succeeded)(picture.states[container["name"]])
     ]
     return "False", "ContainersNotInitialized", f"containers with incomplete status: [{' '.join(pending)}]"
 
 
-def _runs(state: ContainerState) -> bool:
+def _is_running(state: ContainerState) -> bool:
     return state.started and state.running_since is not None and state.terminated is None
 
 
@@ -174,7 +174,7 @@ def _succeeded(state: ContainerState) -> bool:
     return state.terminated is not None and state.terminated.exit_code == 0
 
 
-def _condition(picture: PodPicture, kind: str, status: str, reason: str, message: str) -> Json:
+def _condition(picture: PodState, kind: str, status: str, reason: str, message: str) -> Json:
     before = picture.conditions.get(kind)
     since = before["lastTransitionTime"] if before and before["status"] == status else picture.now
     condition: Json = {"type": kind, "status": status, "lastProbeTime": None, "lastTransitionTime": since}

@@ -12,60 +12,62 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from embedded.validation.quota import pod_amounts
+from embedded.validation.quota import pod_usage
 
 Json = dict[str, Any]
 
-SCHEDULER = "default-scheduler"
+SCHEDULER_NAME = "default-scheduler"
 
 
 @dataclass(frozen=True)
-class Refusal:
+class SchedulingFailure:
     """Why a pod stays without a node: the reason and message of its condition PodScheduled, none if nobody looks."""
 
     reason: str = ""
     message: str = ""
 
 
-def refusal(pod: Json, labels: Mapping[str, str], capacity: Mapping[str, Decimal]) -> Refusal | None:
+def find_scheduling_failure(
+    pod: Json, labels: Mapping[str, str], capacity: Mapping[str, Decimal]
+) -> SchedulingFailure | None:
     """None when the pod may run. `capacity` is the node's, in cores and bytes."""
     spec = pod["spec"]
-    if spec.get("schedulerName", SCHEDULER) != SCHEDULER:
-        return Refusal()
+    if spec.get("schedulerName", SCHEDULER_NAME) != SCHEDULER_NAME:
+        return SchedulingFailure()
     if spec.get("schedulingGates"):
-        return Refusal("SchedulingGated", "Scheduling is blocked due to non-empty scheduling gates")
-    if not _is_wanted(spec, labels):
+        return SchedulingFailure("SchedulingGated", "Scheduling is blocked due to non-empty scheduling gates")
+    if not _matches_node(spec, labels):
         why = "node(s) didn't match Pod's node affinity/selector"
-        return Refusal("Unschedulable", f"0/1 nodes are available: 1 {why}.")
+        return SchedulingFailure("Unschedulable", f"0/1 nodes are available: 1 {why}.")
     amounts: dict[str, Decimal] = {}
     # What is no quantity was refused at the door; were it not, one pod must not stop the runner.
     with suppress(ValueError, ArithmeticError):
-        amounts = pod_amounts(pod)
+        amounts = pod_usage(pod)
     short = [name for name in ("cpu", "memory") if amounts.get(f"requests.{name}", Decimal(0)) > capacity[name]]
     if short:
         missing = ", ".join(f"1 Insufficient {name}" for name in short)
-        return Refusal("Unschedulable", f"0/1 nodes are available: {missing}.")
+        return SchedulingFailure("Unschedulable", f"0/1 nodes are available: {missing}.")
     return None
 
 
-def _is_wanted(spec: Json, labels: Mapping[str, str]) -> bool:
+def _matches_node(spec: Json, labels: Mapping[str, str]) -> bool:
     if any(labels.get(name) != value for name, value in (spec.get("nodeSelector") or {}).items()):
         return False
     affinity = (spec.get("affinity") or {}).get("nodeAffinity") or {}
     required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution")
     if not required:
         return True
-    return any(_matches(term, labels) for term in required.get("nodeSelectorTerms") or [])
+    return any(_matches_term(term, labels) for term in required.get("nodeSelectorTerms") or [])
 
 
-def _matches(term: Json, labels: Mapping[str, str]) -> bool:
+def _matches_term(term: Json, labels: Mapping[str, str]) -> bool:
     """Whether all of a term holds; one that says nothing holds for no node."""
     rules = [(rule, labels.get(str(rule.get("key")))) for rule in term.get("matchExpressions") or []]
     rules += [(rule, labels.get("kubernetes.io/hostname")) for rule in term.get("matchFields") or []]
-    return bool(rules) and all(_holds(rule, value) for rule, value in rules)
+    return bool(rules) and all(_matches_requirement(rule, value) for rule, value in rules)
 
 
-def _holds(rule: Json, value: str | None) -> bool:
+def _matches_requirement(rule: Json, value: str | None) -> bool:
     operator, values = str(rule.get("operator")), [str(value) for value in rule.get("values") or []]
     if operator in ("In", "NotIn"):
         return bool((value in values) == (operator == "In"))

@@ -9,18 +9,18 @@ from typing import Any, Literal
 
 from embedded.api.scheme import CONFIG_MAPS, PODS, SECRETS
 from embedded.api.status_errors import ApiError
-from embedded.kubelet.pod_status import ContainerState, PodPicture, pod_status
-from embedded.registry.event_recorder import Recorder
+from embedded.kubelet.pod_status import ContainerState, PodState, build_pod_status
+from embedded.registry.event_recorder import EventRecorder
 from embedded.registry.registry import Registry, timestamp
 
 Json = dict[str, Any]
 
 
-class PodRecord:
+class PodStatusManager:
     """The object as last seen or written, in `pod`."""
 
     def __init__(
-        self, registry: Registry, recorder: Recorder, pod: Json, node: str, clock: Callable[[], datetime]
+        self, registry: Registry, recorder: EventRecorder, pod: Json, node: str, clock: Callable[[], datetime]
     ) -> None:
         self._registry = registry
         self._recorder = recorder
@@ -38,7 +38,7 @@ class PodRecord:
     def name(self) -> str:
         return str(self.pod["metadata"]["name"])
 
-    def stamp(self) -> str:
+    def timestamp(self) -> str:
         return timestamp(self._clock())
 
     def publish(
@@ -53,8 +53,8 @@ class PodRecord:
     ) -> None:
         """Write the pod's status; a pod that is gone needs none."""
         before = {c["type"]: c for c in self.pod.get("status", {}).get("conditions") or []}
-        about = (phase, initialized, self.stamp(), self._start_time, reason, message, disruption)
-        status = pod_status(PodPicture(self.pod, states, *about, before))
+        about = (phase, initialized, self.timestamp(), self._start_time, reason, message, disruption)
+        status = build_pod_status(PodState(self.pod, states, *about, before))
         try:
             if self._bound:
                 # With the uid: another pod may have taken the name.
@@ -69,14 +69,14 @@ class PodRecord:
             if error.code not in (404, 409):
                 raise
 
-    def tell(
+    def record_event(
         self, reason: str, message: str, *, kind: Literal["Normal", "Warning"] = "Normal", container: str = ""
     ) -> None:
         """An Event about the pod, or about one of its containers."""
         part = f"spec.containers{{{container}}}" if container else ""
-        self._recorder.tell(PODS, self.pod, reason, message, kind=kind, part=part)
+        self._recorder.event(PODS, self.pod, reason, message, event_type=kind, field_path=part)
 
-    def remove_if_doomed(self) -> None:
+    def delete_if_terminating(self) -> None:
         """Take the object away, if it is on its way out: nothing of the pod is left."""
         if "deletionTimestamp" in self.pod["metadata"]:
             same = {"uid": self.pod["metadata"]["uid"]}

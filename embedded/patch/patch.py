@@ -30,7 +30,7 @@ _MERGE_KEYS = {
     "volumeDevices": "devicePath",
     "topologySpreadConstraints": "topologyKey",
 }
-_LISTS_OF_VALUES = ("finalizers",)
+_MERGED_PRIMITIVE_LISTS = ("finalizers",)
 
 
 def merge_key(field: str) -> str:
@@ -38,7 +38,7 @@ def merge_key(field: str) -> str:
     return _MERGE_KEYS.get(field, "")
 
 
-def merge(target: Any, patch: Any) -> Any:
+def merge_patch(target: Any, patch: Any) -> Any:
     """RFC 7386: null removes, objects merge, all else replaces."""
     if not isinstance(patch, dict):
         return copy.deepcopy(patch)
@@ -47,24 +47,24 @@ def merge(target: Any, patch: Any) -> Any:
         if value is None:
             result.pop(key, None)
         else:
-            result[key] = merge(result.get(key), value)
+            result[key] = merge_patch(result.get(key), value)
     return result
 
 
-def strategic(target: Any, patch: Any, field: str = "") -> Any:
+def strategic_merge_patch(target: Any, patch: Any, field: str = "") -> Any:
     """Strategic merge: like `merge`, but the lists of Kubernetes that have a key are merged by it."""
     if isinstance(patch, dict):
-        return _strategic_object(target, patch)
+        return _merge_object(target, patch)
     if isinstance(patch, list) and isinstance(target, list):
         key = merge_key(field)
         if key and all(isinstance(item, dict) and key in item for item in patch if "$patch" not in item):
-            return _strategic_list(target, patch, key)
-        if field in _LISTS_OF_VALUES:
+            return _merge_list(target, patch, key)
+        if field in _MERGED_PRIMITIVE_LISTS:
             return target + [item for item in patch if item not in target]
     return copy.deepcopy(patch)
 
 
-def _strategic_object(target: Any, patch: Json) -> Json:
+def _merge_object(target: Any, patch: Json) -> Json:
     directive = patch.get("$patch")
     if directive == "replace":
         return {key: copy.deepcopy(value) for key, value in patch.items() if key != "$patch"}
@@ -80,11 +80,11 @@ def _strategic_object(target: Any, patch: Json) -> Json:
         elif value is None:
             result.pop(key, None)
         else:
-            result[key] = strategic(result.get(key), value, key)
+            result[key] = strategic_merge_patch(result.get(key), value, key)
     return result
 
 
-def _strategic_list(target: list[Any], patch: list[Any], key: str) -> list[Any]:
+def _merge_list(target: list[Any], patch: list[Any], key: str) -> list[Any]:
     if any(item.get("$patch") == "replace" for item in patch):
         return [copy.deepcopy(item) for item in patch if "$patch" not in item]
     result = list(target)
@@ -99,7 +99,7 @@ def _strategic_list(target: list[Any], patch: list[Any], key: str) -> list[Any]:
         elif at is None:
             result.append(copy.deepcopy(item))
         else:
-            result[at] = strategic(result[at], item)
+            result[at] = strategic_merge_patch(result[at], item)
     return result
 
 

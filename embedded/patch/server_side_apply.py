@@ -17,14 +17,14 @@ from embedded.api.status_errors import ApiError
 from embedded.patch.patch import merge_key
 
 Json = dict[str, Any]
-Path = tuple[str, ...]
+FieldPath = tuple[str, ...]
 """Steps in the words of FieldsV1: `f:name`, `k:{"name":"x"}` for an item of a keyed list, `v:"x"` for a member of a
 list that is a set."""
-ListKey = Callable[[Path], str]
+ListKey = Callable[[FieldPath], str]
 """Names of fields to the key of the list there: `""` for a list that is one value, `"*"` for a set of values."""
 
-BEFORE = "before-first-apply"
-_NO_OWNER = ("apiVersion", "kind")
+BEFORE_FIRST_APPLY = "before-first-apply"
+_UNOWNED_FIELDS = ("apiVersion", "kind")
 _SYSTEM_METADATA = frozenset(
     {
         *("name", "namespace", "uid", "resourceVersion", "creationTimestamp", "generation", "managedFields"),
@@ -34,7 +34,7 @@ _SYSTEM_METADATA = frozenset(
 
 
 @dataclass(frozen=True)
-class Entry:
+class ManagedFieldsEntry:
     """The fields that one manager owns. `operation` is Apply or Update."""
 
     manager: str
@@ -42,23 +42,23 @@ class Entry:
     subresource: str
     api_version: str
     time: str
-    paths: frozenset[Path]
+    paths: frozenset[FieldPath]
 
-    def same_as(self, other: Entry) -> bool:
+    def is_same_manager(self, other: ManagedFieldsEntry) -> bool:
         return (self.manager, self.operation, self.subresource) == (other.manager, other.operation, other.subresource)
 
 
-class _Nothing:
+class _Missing:
     """The value of a field that is not there; equal to itself only."""
 
 
-_NOTHING = _Nothing()
+_MISSING = _Missing()
 
 
 # -- fields
 
 
-def built_in_list_key(names: Path) -> str:
+def built_in_list_key(names: FieldPath) -> str:
     """The lists of built-in kinds, told by the name of their field."""
     return "*" if names[-1] == "finalizers" else merge_key(names[-1])
 
@@ -66,7 +66,7 @@ def built_in_list_key(names: Path) -> str:
 def schema_list_key(schema: Json) -> ListKey:
     """The lists of a custom resource, as its schema says (`x-kubernetes-list-type`)."""
 
-    def key(names: Path) -> str:
+    def key(names: FieldPath) -> str:
         if names[0] == "metadata":
             return built_in_list_key(names)
         node = schema
@@ -83,49 +83,49 @@ def schema_list_key(schema: Json) -> ListKey:
     return key
 
 
-def fields_of(obj: Json, list_key: ListKey) -> frozenset[Path]:
+def field_paths(obj: Json, list_key: ListKey) -> frozenset[FieldPath]:
     """Every field that an object sets and that can have an owner."""
-    return frozenset(_fields(obj, list_key, (), ()))
+    return frozenset(_iter_field_paths(obj, list_key, (), ()))
 
 
-def _fields(value: Any, list_key: ListKey, at: Path, names: Path) -> Iterator[Path]:
+def _iter_field_paths(value: Any, list_key: ListKey, at: FieldPath, names: FieldPath) -> Iterator[FieldPath]:
     if isinstance(value, dict) and (value or not at):
         for name, item in value.items():
-            if (not at and name in _NO_OWNER) or (names == ("metadata",) and name in _SYSTEM_METADATA):
+            if (not at and name in _UNOWNED_FIELDS) or (names == ("metadata",) and name in _SYSTEM_METADATA):
                 continue
-            yield from _fields(item, list_key, (*at, f"f:{name}"), (*names, name))
-    elif isinstance(value, list) and (key := list_key(names)) and _keyed(value, key):
+            yield from _iter_field_paths(item, list_key, (*at, f"f:{name}"), (*names, name))
+    elif isinstance(value, list) and (key := list_key(names)) and _has_keys(value, key):
         for item in value:
             if key == "*":
                 yield (*at, f"v:{json.dumps(item)}")
             else:
                 step = (*at, "k:" + json.dumps({key: item[key]}, separators=(",", ":")))
                 yield step
-                yield from _fields(item, list_key, step, names)
+                yield from _iter_field_paths(item, list_key, step, names)
     elif names != ("metadata",):
         yield at
 
 
-def _keyed(items: list[Any], key: str) -> bool:
+def _has_keys(items: list[Any], key: str) -> bool:
     return bool(items) and (key == "*" or all(isinstance(item, dict) and key in item for item in items))
 
 
-def _value(obj: Any, path: Path) -> Any:
+def _value_at(obj: Any, path: FieldPath) -> Any:
     """What is at a path. For an item of a keyed list or a member of a set: whether it is there."""
     for index, step in enumerate(path):
         kind, _, text = step.partition(":")
         if kind == "f":
-            obj = obj.get(text, _NOTHING) if isinstance(obj, dict) else _NOTHING
-        elif (place := _place(obj, kind, text)) is None:
-            return _NOTHING
+            obj = obj.get(text, _MISSING) if isinstance(obj, dict) else _MISSING
+        elif (place := _item_index(obj, kind, text)) is None:
+            return _MISSING
         else:
             obj = True if index == len(path) - 1 else obj[place]
-        if obj is _NOTHING:
-            return _NOTHING
+        if obj is _MISSING:
+            return _MISSING
     return obj
 
 
-def _place(items: Any, kind: str, text: str) -> int | None:
+def _item_index(items: Any, kind: str, text: str) -> int | None:
     """The index in a list of what a `k:` or `v:` step names."""
     wanted = json.loads(text)
     for index, item in enumerate(items if isinstance(items, list) else ()):
@@ -136,13 +136,13 @@ def _place(items: Any, kind: str, text: str) -> int | None:
     return None
 
 
-def _remove(obj: Json, path: Path) -> None:
+def _remove_path(obj: Json, path: FieldPath) -> None:
     """Take a field out, and the objects that are empty without it."""
     parents: list[tuple[Any, Any]] = []
     at: Any = obj
     for step in path:
         kind, _, text = step.partition(":")
-        place: Any = text if kind == "f" else _place(at, kind, text)
+        place: Any = text if kind == "f" else _item_index(at, kind, text)
         if place is None or (kind == "f" and (not isinstance(at, dict) or text not in at)):
             return
         parents.append((at, place))
@@ -157,29 +157,29 @@ def _remove(obj: Json, path: Path) -> None:
 # -- the record in metadata.managedFields
 
 
-def read_entries(obj: Json) -> list[Entry]:
+def read_entries(obj: Json) -> list[ManagedFieldsEntry]:
     return [
-        Entry(
+        ManagedFieldsEntry(
             entry.get("manager", ""),
             entry.get("operation", "Update"),
             entry.get("subresource", ""),
             entry.get("apiVersion", ""),
             entry.get("time", ""),
-            frozenset(_paths(entry.get("fieldsV1") or {}, ())),
+            frozenset(_iter_tree_paths(entry.get("fieldsV1") or {}, ())),
         )
         for entry in obj["metadata"].get("managedFields") or []
     ]
 
 
-def _paths(tree: Json, at: Path) -> Iterator[Path]:
+def _iter_tree_paths(tree: Json, at: FieldPath) -> Iterator[FieldPath]:
     if at and (not tree or "." in tree):
         yield at
     for step, below in tree.items():
         if step != ".":
-            yield from _paths(below, (*at, step))
+            yield from _iter_tree_paths(below, (*at, step))
 
 
-def write_entries(obj: Json, entries: Iterable[Entry]) -> None:
+def write_entries(obj: Json, entries: Iterable[ManagedFieldsEntry]) -> None:
     """Record who owns what, in place."""
     record = []
     for entry in entries:
@@ -191,14 +191,14 @@ def write_entries(obj: Json, entries: Iterable[Entry]) -> None:
             "apiVersion": entry.api_version,
             "time": entry.time,
             "fieldsType": "FieldsV1",
-            "fieldsV1": _tree(entry.paths),
+            "fieldsV1": _paths_to_tree(entry.paths),
         }
         record.append({**written, "subresource": entry.subresource} if entry.subresource else written)
     if record:
         obj["metadata"]["managedFields"] = record
 
 
-def _tree(paths: Iterable[Path]) -> Json:
+def _paths_to_tree(paths: Iterable[FieldPath]) -> Json:
     tree: Json = {}
     owned = set(paths)
     for path in sorted(owned):
@@ -213,7 +213,7 @@ def _tree(paths: Iterable[Path]) -> Json:
 # -- applying
 
 
-def applied(live: Json, wanted: Json, claim: Entry, list_key: ListKey, *, force: bool) -> Json:
+def apply_patch(live: Json, patch: Json, writer: ManagedFieldsEntry, list_key: ListKey, *, force: bool) -> Json:
     """The live object with `wanted` applied by `claim.manager` (`claim.paths` is not read).
 
     Raises:
@@ -223,57 +223,66 @@ def applied(live: Json, wanted: Json, claim: Entry, list_key: ListKey, *, force:
     if "managedFields" not in live["metadata"]:
         version = live["apiVersion"]
         entries = [
-            Entry(BEFORE, "Update", "", version, live["metadata"]["creationTimestamp"], fields_of(live, list_key))
+            ManagedFieldsEntry(
+                BEFORE_FIRST_APPLY,
+                "Update",
+                "",
+                version,
+                live["metadata"]["creationTimestamp"],
+                field_paths(live, list_key),
+            )
         ]
-    mine = replace(claim, paths=fields_of(wanted, list_key))
-    before = next((entry for entry in entries if entry.same_as(mine)), None)
+    mine = replace(writer, paths=field_paths(patch, list_key))
+    before = next((entry for entry in entries if entry.is_same_manager(mine)), None)
     others = [entry for entry in entries if entry is not before]
     disputed = {
-        path for entry in others for path in entry.paths & mine.paths if _value(live, path) != _value(wanted, path)
+        path for entry in others for path in entry.paths & mine.paths if _value_at(live, path) != _value_at(patch, path)
     }
     if disputed and not force:
-        raise _conflict([(entry, path) for entry in others for path in sorted(entry.paths & disputed)])
-    result: Json = _merged(live, wanted, list_key, ())
+        raise _conflict_error([(entry, path) for entry in others for path in sorted(entry.paths & disputed)])
+    result: Json = _merge(live, patch, list_key, ())
     others = [replace(entry, paths=entry.paths - disputed) for entry in others]
     if before is not None:
         still_owned = mine.paths.union(*(entry.paths for entry in others))
         # Longest first, so that an item's fields go before the item.
         for path in sorted(before.paths - still_owned, key=len, reverse=True):
             if not any(owned[: len(path)] == path for owned in still_owned):
-                _remove(result, path)
+                _remove_path(result, path)
         if before.paths == mine.paths:
             mine = replace(mine, time=before.time)
     write_entries(result, [*others, mine])
     return result
 
 
-def _merged(live: Any, wanted: Any, list_key: ListKey, names: Path) -> Any:
-    if isinstance(live, dict) and isinstance(wanted, dict):
+def _merge(live: Any, patch: Any, list_key: ListKey, names: FieldPath) -> Any:
+    if isinstance(live, dict) and isinstance(patch, dict):
         result = copy.deepcopy(live)
-        for name, value in wanted.items():
+        for name, value in patch.items():
             if names == ("metadata",) and name in _SYSTEM_METADATA and name in live:
                 continue
-            result[name] = _merged(live.get(name), value, list_key, (*names, name))
+            result[name] = _merge(live.get(name), value, list_key, (*names, name))
         return result
-    if isinstance(live, list) and isinstance(wanted, list) and (key := list_key(names)):
+    if isinstance(live, list) and isinstance(patch, list) and (key := list_key(names)):
         if key == "*":
-            return live + [item for item in wanted if item not in live]
-        if _keyed(wanted, key) and _keyed(live, key):
+            return live + [item for item in patch if item not in live]
+        if _has_keys(patch, key) and _has_keys(live, key):
             items = {json.dumps(item[key]): item for item in copy.deepcopy(live)}
-            for item in wanted:
+            for item in patch:
                 at = json.dumps(item[key])
-                items[at] = _merged(items.get(at), item, list_key, names)
+                items[at] = _merge(items.get(at), item, list_key, names)
             return list(items.values())
-    return copy.deepcopy(wanted)
+    return copy.deepcopy(patch)
 
 
-def _conflict(disputes: list[tuple[Entry, Path]]) -> ApiError:
+def _conflict_error(disputes: list[tuple[ManagedFieldsEntry, FieldPath]]) -> ApiError:
     causes: list[Json] = []
     told: dict[str, list[str]] = {}
     for entry, path in disputes:
-        who = _manager(entry)
-        causes.append({"reason": "FieldManagerConflict", "message": f"conflict with {who}", "field": _shown(path)})
-        told.setdefault(who, []).append(_shown(path))
+        who = _describe_manager(entry)
+        causes.append(
+            {"reason": "FieldManagerConflict", "message": f"conflict with {who}", "field": _format_path(path)}
+        )
+        told.setdefault(who, []).append(_format_path(path))
     if len(causes) == 1:
         message = f"Apply failed with 1 conflict: {causes[0]['message']}: {causes[0]['field']}"
     else:
@@ -282,13 +291,13 @@ def _conflict(disputes: list[tuple[Entry, Path]]) -> ApiError:
     return ApiError(409, "Conflict", message, {"causes": causes})
 
 
-def _manager(entry: Entry) -> str:
+def _describe_manager(entry: ManagedFieldsEntry) -> str:
     """A manager as an error names it: one that does not apply may have written in several versions."""
     name = f'"{entry.manager}"' + (f' with subresource "{entry.subresource}"' if entry.subresource else "")
     return name if entry.operation == "Apply" else f"{name} using {entry.api_version}"
 
 
-def _shown(path: Path) -> str:
+def _format_path(path: FieldPath) -> str:
     """A path as people read it: `.spec.containers[name="x"].image`."""
     parts = []
     for step in path:
@@ -299,18 +308,18 @@ def _shown(path: Path) -> str:
     return "".join(parts)
 
 
-def after_write(old: Json, new: Json, claim: Entry, list_key: ListKey) -> None:
+def update_managed_fields(old: Json, new: Json, writer: ManagedFieldsEntry, list_key: ListKey) -> None:
     """Bring the record of an object that was applied once up to date with any other kind of write, in place."""
     entries = read_entries(old)
-    owned = fields_of(new, list_key)
-    changed = frozenset(path for path in owned if _value(old, path) != _value(new, path))
-    lost = frozenset(path for entry in entries for path in entry.paths if _value(new, path) is _NOTHING)
+    owned = field_paths(new, list_key)
+    changed = frozenset(path for path in owned if _value_at(old, path) != _value_at(new, path))
+    lost = frozenset(path for entry in entries for path in entry.paths if _value_at(new, path) is _MISSING)
     if not changed and not lost:
         return
-    mine = replace(claim, paths=changed)
+    mine = replace(writer, paths=changed)
     kept = []
     for entry in entries:
-        if entry.same_as(mine):
+        if entry.is_same_manager(mine):
             mine = replace(mine, paths=mine.paths | (entry.paths - lost))
         else:
             kept.append(replace(entry, paths=entry.paths - changed - lost))

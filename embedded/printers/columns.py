@@ -9,20 +9,20 @@ from datetime import datetime
 from typing import Any
 
 Json = dict[str, Any]
-Cell = Callable[[Json, datetime], Any]
+CellFunction = Callable[[Json, datetime], Any]
 
 
 @dataclass(frozen=True)
-class BuiltIn:
+class PrinterColumn:
     """A column; those with a priority above 0 are for `-o wide`."""
 
     name: str
-    cell: Cell
+    cell: CellFunction
     type: str = "string"
     priority: int = 0
 
 
-def human_duration(seconds: float) -> str:
+def humanize_duration(seconds: float) -> str:
     """As kubectl shows ages: 5s, 3m12s, 4h, 2d."""
     whole = int(seconds)
     if whole < 0:
@@ -48,11 +48,11 @@ def human_duration(seconds: float) -> str:
     return f"{years}y{days % 365}d" if years < 8 and days % 365 else f"{years}y"
 
 
-def age(since: str | None, now: datetime) -> str:
+def format_age(since: str | None, now: datetime) -> str:
     if not since:
         return "<unknown>"
     began = datetime.fromisoformat(since)
-    return human_duration((now - began).total_seconds())
+    return humanize_duration((now - began).total_seconds())
 
 
 def json_path(obj: Json, path: str) -> Any:
@@ -66,7 +66,7 @@ def json_path(obj: Json, path: str) -> Any:
     return value
 
 
-def at(path: str, empty: Any = None) -> Cell:
+def path_cell(path: str, empty: Any = None) -> CellFunction:
     def cell(obj: Json, _: datetime) -> Any:
         found = json_path(obj, path)
         return empty if found is None else found
@@ -75,7 +75,7 @@ def at(path: str, empty: Any = None) -> Cell:
 
 
 def _age(obj: Json, now: datetime) -> str:
-    return age(obj["metadata"].get("creationTimestamp"), now)
+    return format_age(obj["metadata"].get("creationTimestamp"), now)
 
 
 def _job_status(job: Json, _: datetime) -> str:
@@ -100,7 +100,7 @@ def _job_duration(job: Json, now: datetime) -> str:
     if not status.get("startTime"):
         return ""
     end = datetime.fromisoformat(status["completionTime"]) if status.get("completionTime") else now
-    return human_duration((end - datetime.fromisoformat(status["startTime"])).total_seconds())
+    return humanize_duration((end - datetime.fromisoformat(status["startTime"])).total_seconds())
 
 
 def _selector(job: Json, _: datetime) -> str:
@@ -108,34 +108,34 @@ def _selector(job: Json, _: datetime) -> str:
     return ",".join(f"{key}={value}" for key, value in sorted(labels.items())) or "<none>"
 
 
-def _of_containers(field: str) -> Cell:
+def _container_field(field: str) -> CellFunction:
     def cell(job: Json, _: datetime) -> str:
         return ",".join(str(c.get(field, "")) for c in job["spec"]["template"]["spec"].get("containers") or [])
 
     return cell
 
 
-def _sidecars(pod: Json) -> set[str]:
+def _sidecar_names(pod: Json) -> set[str]:
     return {c["name"] for c in pod["spec"].get("initContainers") or [] if c.get("restartPolicy") == "Always"}
 
 
-def _statuses(pod: Json) -> list[Json]:
+def _own_container_statuses(pod: Json) -> list[Json]:
     """Of the containers that count as the pod's own: sidecars among them."""
-    status, sidecars = pod.get("status", {}), _sidecars(pod)
+    status, sidecars = pod.get("status", {}), _sidecar_names(pod)
     beside = [s for s in status.get("initContainerStatuses") or [] if s.get("name") in sidecars]
     return beside + list(status.get("containerStatuses") or [])
 
 
 def _pod_ready(pod: Json, _: datetime) -> str:
-    whole = len(pod["spec"].get("containers") or []) + len(_sidecars(pod))
-    return f"{sum(bool(s.get('ready')) for s in _statuses(pod))}/{whole}"
+    whole = len(pod["spec"].get("containers") or []) + len(_sidecar_names(pod))
+    return f"{sum(bool(s.get('ready')) for s in _own_container_statuses(pod))}/{whole}"
 
 
 def _pod_status(pod: Json, _: datetime) -> str:
     status = pod.get("status", {})
     if "deletionTimestamp" in pod["metadata"]:
         return "Unknown" if status.get("reason") == "NodeLost" else "Terminating"
-    if beginning := _initializing(pod):
+    if beginning := _init_status(pod):
         return beginning
     reason = status.get("reason") or status.get("phase", "Pending")
     running = False
@@ -152,10 +152,10 @@ def _pod_status(pod: Json, _: datetime) -> str:
     return "Completed" if reason == "Succeeded" else str(reason)
 
 
-def _initializing(pod: Json) -> str:
+def _init_status(pod: Json) -> str:
     """What holds a pod up before its containers: `Init:1/2`, `Init:Error`; empty when nothing does."""
     states = pod.get("status", {}).get("initContainerStatuses") or []
-    sidecars, whole = _sidecars(pod), len(pod["spec"].get("initContainers") or [])
+    sidecars, whole = _sidecar_names(pod), len(pod["spec"].get("initContainers") or [])
     for index, state in enumerate(states):
         current = state.get("state", {})
         ended = current.get("terminated")
@@ -171,13 +171,13 @@ def _initializing(pod: Json) -> str:
 
 
 def _pod_restarts(pod: Json, now: datetime) -> str:
-    states = _statuses(pod)
+    states = _own_container_statuses(pod)
     count = sum(s.get("restartCount", 0) for s in states)
     ends = [e for s in states if (e := json_path(s, ".lastState.terminated.finishedAt"))]
-    return f"{count} ({age(max(ends), now)} ago)" if count and ends else str(count)
+    return f"{count} ({format_age(max(ends), now)} ago)" if count and ends else str(count)
 
 
-def _gates(pod: Json, _: datetime) -> str:
+def _readiness_gates(pod: Json, _: datetime) -> str:
     return str(len(pod["spec"]["readinessGates"])) if pod["spec"].get("readinessGates") else "<none>"
 
 
@@ -194,7 +194,7 @@ def _node_roles(node: Json, _: datetime) -> str:
     return ",".join(sorted(key.removeprefix(prefix) for key in labels if key.startswith(prefix))) or "<none>"
 
 
-def _address(kind: str) -> Cell:
+def _address(kind: str) -> CellFunction:
     def cell(node: Json, _: datetime) -> str:
         found = node.get("status", {}).get("addresses") or []
         return next((a["address"] for a in found if a.get("type") == kind), "<none>")
@@ -202,7 +202,7 @@ def _address(kind: str) -> Cell:
     return cell
 
 
-def _quota(*prefixes: str) -> Cell:
+def _quota_usage(*prefixes: str) -> CellFunction:
     """`pods: 1/5, …`: what of a quota is used, of limits or of all else."""
 
     def cell(quota: Json, _: datetime) -> str:
@@ -214,11 +214,11 @@ def _quota(*prefixes: str) -> Cell:
     return cell
 
 
-def _role(binding: Json, _: datetime) -> str:
+def _role_ref(binding: Json, _: datetime) -> str:
     return f"{binding['roleRef'].get('kind')}/{binding['roleRef'].get('name')}"
 
 
-def _subjects(kind: str) -> Cell:
+def _subjects(kind: str) -> CellFunction:
     def cell(binding: Json, _: datetime) -> str:
         found = [s for s in binding.get("subjects") or [] if s.get("kind") == kind]
         return ", ".join(f"{s['namespace']}/{s['name']}" if s.get("namespace") else s.get("name", "") for s in found)
@@ -231,12 +231,16 @@ def _event_object(event: Json, _: datetime) -> str:
     return f"{str(about.get('kind') or '').lower()}/{about.get('name')}"
 
 
-def _event_seen(event: Json, now: datetime) -> str:
-    return age(event.get("lastTimestamp") or event.get("eventTime") or event["metadata"].get("creationTimestamp"), now)
+def _event_last_seen(event: Json, now: datetime) -> str:
+    return format_age(
+        event.get("lastTimestamp") or event.get("eventTime") or event["metadata"].get("creationTimestamp"), now
+    )
 
 
-def _event_first(event: Json, now: datetime) -> str:
-    return age(event.get("firstTimestamp") or event.get("eventTime") or event["metadata"].get("creationTimestamp"), now)
+def _event_first_seen(event: Json, now: datetime) -> str:
+    return format_age(
+        event.get("firstTimestamp") or event.get("eventTime") or event["metadata"].get("creationTimestamp"), now
+    )
 
 
 def _event_source(event: Json, _: datetime) -> str:
@@ -245,73 +249,80 @@ def _event_source(event: Json, _: datetime) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def _count(*fields: str) -> Cell:
+def _count_entries(*fields: str) -> CellFunction:
     return lambda obj, _: sum(len(obj.get(field) or {}) for field in fields)
 
 
-NAME = BuiltIn("Name", at(".metadata.name"))
-AGE = BuiltIn("Age", _age)
-_CREATED = BuiltIn("Created At", at(".metadata.creationTimestamp"), "date")
+NAME = PrinterColumn("Name", path_cell(".metadata.name"))
+AGE = PrinterColumn("Age", _age)
+_CREATED = PrinterColumn("Created At", path_cell(".metadata.creationTimestamp"), "date")
 _BINDING = (
     NAME,
-    BuiltIn("Role", _role),
+    PrinterColumn("Role", _role_ref),
     AGE,
-    BuiltIn("Users", _subjects("User"), priority=1),
-    BuiltIn("Groups", _subjects("Group"), priority=1),
-    BuiltIn("ServiceAccounts", _subjects("ServiceAccount"), priority=1),
+    PrinterColumn("Users", _subjects("User"), priority=1),
+    PrinterColumn("Groups", _subjects("Group"), priority=1),
+    PrinterColumn("ServiceAccounts", _subjects("ServiceAccount"), priority=1),
 )
-COLUMNS: dict[str, tuple[BuiltIn, ...]] = {
+COLUMNS: dict[str, tuple[PrinterColumn, ...]] = {
     "pods": (
         NAME,
-        BuiltIn("Ready", _pod_ready),
-        BuiltIn("Status", _pod_status),
-        BuiltIn("Restarts", _pod_restarts),
+        PrinterColumn("Ready", _pod_ready),
+        PrinterColumn("Status", _pod_status),
+        PrinterColumn("Restarts", _pod_restarts),
         AGE,
-        BuiltIn("IP", at(".status.podIP", "<none>"), priority=1),
-        BuiltIn("Node", at(".spec.nodeName", "<none>"), priority=1),
-        BuiltIn("Nominated Node", at(".status.nominatedNodeName", "<none>"), priority=1),
-        BuiltIn("Readiness Gates", _gates, priority=1),
+        PrinterColumn("IP", path_cell(".status.podIP", "<none>"), priority=1),
+        PrinterColumn("Node", path_cell(".spec.nodeName", "<none>"), priority=1),
+        PrinterColumn("Nominated Node", path_cell(".status.nominatedNodeName", "<none>"), priority=1),
+        PrinterColumn("Readiness Gates", _readiness_gates, priority=1),
     ),
     "jobs.batch": (
         NAME,
-        BuiltIn("Status", _job_status),
-        BuiltIn("Completions", _job_completions),
-        BuiltIn("Duration", _job_duration),
+        PrinterColumn("Status", _job_status),
+        PrinterColumn("Completions", _job_completions),
+        PrinterColumn("Duration", _job_duration),
         AGE,
-        BuiltIn("Containers", _of_containers("name"), priority=1),
-        BuiltIn("Images", _of_containers("image"), priority=1),
-        BuiltIn("Selector", _selector, priority=1),
+        PrinterColumn("Containers", _container_field("name"), priority=1),
+        PrinterColumn("Images", _container_field("image"), priority=1),
+        PrinterColumn("Selector", _selector, priority=1),
     ),
     "nodes": (
         NAME,
-        BuiltIn("Status", _node_status),
-        BuiltIn("Roles", _node_roles),
+        PrinterColumn("Status", _node_status),
+        PrinterColumn("Roles", _node_roles),
         AGE,
-        BuiltIn("Version", at(".status.nodeInfo.kubeletVersion", "")),
-        BuiltIn("Internal-IP", _address("InternalIP"), priority=1),
-        BuiltIn("External-IP", _address("ExternalIP"), priority=1),
-        BuiltIn("OS-Image", at(".status.nodeInfo.osImage", "<unknown>"), priority=1),
-        BuiltIn("Kernel-Version", at(".status.nodeInfo.kernelVersion", "<unknown>"), priority=1),
-        BuiltIn("Container-Runtime", at(".status.nodeInfo.containerRuntimeVersion", "<unknown>"), priority=1),
+        PrinterColumn("Version", path_cell(".status.nodeInfo.kubeletVersion", "")),
+        PrinterColumn("Internal-IP", _address("InternalIP"), priority=1),
+        PrinterColumn("External-IP", _address("ExternalIP"), priority=1),
+        PrinterColumn("OS-Image", path_cell(".status.nodeInfo.osImage", "<unknown>"), priority=1),
+        PrinterColumn("Kernel-Version", path_cell(".status.nodeInfo.kernelVersion", "<unknown>"), priority=1),
+        PrinterColumn(
+            "Container-Runtime", path_cell(".status.nodeInfo.containerRuntimeVersion", "<unknown>"), priority=1
+        ),
     ),
-    "namespaces": (NAME, BuiltIn("Status", at(".status.phase")), AGE),
-    "secrets": (NAME, BuiltIn("Type", at(".type")), BuiltIn("Data", _count("data")), AGE),
-    "configmaps": (NAME, BuiltIn("Data", _count("data", "binaryData")), AGE),
-    "serviceaccounts": (NAME, BuiltIn("Secrets", _count("secrets")), AGE),
-    "resourcequotas": (NAME, BuiltIn("Request", _quota()), BuiltIn("Limit", _quota("limits.")), AGE),
+    "namespaces": (NAME, PrinterColumn("Status", path_cell(".status.phase")), AGE),
+    "secrets": (NAME, PrinterColumn("Type", path_cell(".type")), PrinterColumn("Data", _count_entries("data")), AGE),
+    "configmaps": (NAME, PrinterColumn("Data", _count_entries("data", "binaryData")), AGE),
+    "serviceaccounts": (NAME, PrinterColumn("Secrets", _count_entries("secrets")), AGE),
+    "resourcequotas": (
+        NAME,
+        PrinterColumn("Request", _quota_usage()),
+        PrinterColumn("Limit", _quota_usage("limits.")),
+        AGE,
+    ),
     "events": (
-        BuiltIn("Last Seen", _event_seen),
-        BuiltIn("Type", at(".type", "")),
-        BuiltIn("Reason", at(".reason", "")),
-        BuiltIn("Object", _event_object),
-        BuiltIn("Subobject", at(".involvedObject.fieldPath", ""), priority=1),
-        BuiltIn("Source", _event_source, priority=1),
-        BuiltIn("Message", lambda event, _: str(event.get("message") or "").strip()),
-        BuiltIn("First Seen", _event_first, priority=1),
-        BuiltIn("Count", at(".count", 1), "integer", 1),
-        BuiltIn("Name", at(".metadata.name"), priority=1),
+        PrinterColumn("Last Seen", _event_last_seen),
+        PrinterColumn("Type", path_cell(".type", "")),
+        PrinterColumn("Reason", path_cell(".reason", "")),
+        PrinterColumn("Object", _event_object),
+        PrinterColumn("Subobject", path_cell(".involvedObject.fieldPath", ""), priority=1),
+        PrinterColumn("Source", _event_source, priority=1),
+        PrinterColumn("Message", lambda event, _: str(event.get("message") or "").strip()),
+        PrinterColumn("First Seen", _event_first_seen, priority=1),
+        PrinterColumn("Count", path_cell(".count", 1), "integer", 1),
+        PrinterColumn("Name", path_cell(".metadata.name"), priority=1),
     ),
-    "leases.coordination.k8s.io": (NAME, BuiltIn("Holder", at(".spec.holderIdentity", "")), AGE),
+    "leases.coordination.k8s.io": (NAME, PrinterColumn("Holder", path_cell(".spec.holderIdentity", "")), AGE),
     "roles.rbac.authorization.k8s.io": (NAME, _CREATED),
     "clusterroles.rbac.authorization.k8s.io": (NAME, _CREATED),
     "rolebindings.rbac.authorization.k8s.io": _BINDING,
@@ -319,7 +330,7 @@ COLUMNS: dict[str, tuple[BuiltIn, ...]] = {
     "customresourcedefinitions.apiextensions.k8s.io": (NAME, _CREATED),
     "validatingwebhookconfigurations.admissionregistration.k8s.io": (
         NAME,
-        BuiltIn("Webhooks", _count("webhooks"), "integer"),
+        PrinterColumn("Webhooks", _count_entries("webhooks"), "integer"),
         AGE,
     ),
 }

@@ -6,20 +6,20 @@ from datetime import UTC, datetime
 from typing import Any
 
 from embedded.api.scheme import Column, ResourceType
-from embedded.printers.columns import AGE, COLUMNS, NAME, BuiltIn, Cell, age, at, json_path
+from embedded.printers.columns import AGE, COLUMNS, NAME, CellFunction, PrinterColumn, format_age, json_path, path_cell
 
 Json = dict[str, Any]
 
-_NAME_HELP = (
+_NAME_DESCRIPTION = (
     "Name must be unique within a namespace. Is required when creating resources, although some resources may allow "
     "a client to request the generation of an appropriate name automatically. Name is primarily intended for "
     "creation idempotence and configuration definition. Cannot be updated. More info: "
     "https://kubernetes.io/docs/concepts/overview/working-with-objects/names#names"
 )
-_CUSTOM_AGE = BuiltIn("Age", AGE.cell, "date")
+_CUSTOM_AGE = PrinterColumn("Age", AGE.cell, "date")
 
 
-def table(
+def build_table(
     resource: ResourceType,
     objects: list[Json],
     list_metadata: Json,
@@ -30,7 +30,7 @@ def table(
 ) -> Json:
     """A meta.k8s.io Table. `include`: what of the object each row carries, `Metadata`, `Object` or `None`."""
     now = now or datetime.now(UTC)
-    definitions, cells = _columns(resource)
+    definitions, cells = _columns_for(resource)
     rows = []
     for obj in objects:
         row: Json = {"cells": [cell(obj, now) for cell in cells]}
@@ -52,30 +52,32 @@ def table(
     }
 
 
-def _columns(resource: ResourceType) -> tuple[list[Json], list[Cell]]:
+def _columns_for(resource: ResourceType) -> tuple[list[Json], list[CellFunction]]:
     if resource.schema is not None and resource.columns:
-        definitions, cells = [_definition(NAME)], [NAME.cell]
+        definitions, cells = [_column_definition(NAME)], [NAME.cell]
         for column in resource.columns:
             about = column.description or f"Custom resource definition column (in JSONPath format): {column.path}"
-            cells.append(_custom_cell(column))
-            definitions.append(_definition(BuiltIn(column.name, cells[-1], column.type, column.priority), about))
+            cells.append(_custom_column_cell(column))
+            definitions.append(
+                _column_definition(PrinterColumn(column.name, cells[-1], column.type, column.priority), about)
+            )
         return definitions, cells
     columns = COLUMNS.get(resource.key, (NAME, _CUSTOM_AGE if resource.schema is not None else AGE))
-    return [_definition(column) for column in columns], [column.cell for column in columns]
+    return [_column_definition(column) for column in columns], [column.cell for column in columns]
 
 
-def _custom_cell(column: Column) -> Cell:
+def _custom_column_cell(column: Column) -> CellFunction:
     if column.type == "date":
-        return lambda obj, now: age(json_path(obj, column.path), now)
-    return at(column.path)
+        return lambda obj, now: format_age(json_path(obj, column.path), now)
+    return path_cell(column.path)
 
 
-def _definition(column: BuiltIn, about: str = "") -> Json:
+def _column_definition(column: PrinterColumn, about: str = "") -> Json:
     is_name = column.name == "Name" and not column.priority
     return {
         "name": column.name,
         "type": column.type,
         "format": "name" if is_name else "",
-        "description": _NAME_HELP if is_name else about,
+        "description": _NAME_DESCRIPTION if is_name else about,
         "priority": column.priority,
     }

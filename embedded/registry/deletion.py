@@ -10,10 +10,10 @@ from embedded.api.status_errors import forbidden
 
 Json = dict[str, Any]
 
-_TERMINAL = ("Succeeded", "Failed")
-_NAMESPACES_TO_STAY = ("default", "kube-system")
+_TERMINAL_PHASES = ("Succeeded", "Failed")
+_PROTECTED_NAMESPACES = ("default", "kube-system")
 _FOREGROUND, _ORPHAN = "foregroundDeletion", "orphan"
-_WAITS_FOR = {"Foreground": [_FOREGROUND], "Orphan": [_ORPHAN]}
+_PROPAGATION_FINALIZERS = {"Foreground": [_FOREGROUND], "Orphan": [_ORPHAN]}
 
 
 def timestamp(moment: datetime) -> str:
@@ -21,15 +21,15 @@ def timestamp(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def check_allowed(resource: ResourceType, name: str) -> None:
+def require_deletable(resource: ResourceType, name: str) -> None:
     """Raises:
     ApiError: 403, the object is part of every cluster.
     """
-    if resource is NAMESPACES and name in _NAMESPACES_TO_STAY:
+    if resource is NAMESPACES and name in _PROTECTED_NAMESPACES:
         raise forbidden(resource.plural, name, resource.group, "this namespace may not be deleted")
 
 
-def mark(
+def mark_for_deletion(
     resource: ResourceType, obj: Json, *, propagation: str | None, grace_period: int | None, now: datetime
 ) -> bool:
     """Mark an object as being deleted, in place. True when nothing holds it, so that it can go at once.
@@ -41,11 +41,11 @@ def mark(
     """
     metadata = obj["metadata"]
     finalizers = [f for f in metadata.get("finalizers") or [] if f not in (_FOREGROUND, _ORPHAN)]
-    finalizers += _WAITS_FOR.get(propagation or "", [])
+    finalizers += _PROPAGATION_FINALIZERS.get(propagation or "", [])
     grace = 0
     if resource is PODS:
-        grace = metadata["deletionGracePeriodSeconds"] = _pod_grace(obj, grace_period)
-    if not finalizers and grace == 0 and may_go(resource, obj):
+        grace = metadata["deletionGracePeriodSeconds"] = _pod_grace_period(obj, grace_period)
+    if not finalizers and grace == 0 and is_removable(resource, obj):
         return True
     if finalizers:
         metadata["finalizers"] = finalizers
@@ -63,17 +63,17 @@ def mark(
     return False
 
 
-def _pod_grace(pod: Json, asked: int | None) -> int:
+def _pod_grace_period(pod: Json, requested: int | None) -> int:
     """Seconds; none for a pod that never ran or has ended, and never more than an earlier deletion gave."""
-    grace: int = pod["spec"].get("terminationGracePeriodSeconds", 30) if asked is None else asked
+    grace: int = pod["spec"].get("terminationGracePeriodSeconds", 30) if requested is None else requested
     if grace < 0:
         grace = 1
-    if not pod["spec"].get("nodeName") or pod["status"].get("phase") in _TERMINAL:
+    if not pod["spec"].get("nodeName") or pod["status"].get("phase") in _TERMINAL_PHASES:
         grace = 0
     return min(grace, int(pod["metadata"].get("deletionGracePeriodSeconds", grace)))
 
 
-def may_go(resource: ResourceType, obj: Json) -> bool:
+def is_removable(resource: ResourceType, obj: Json) -> bool:
     """Whether nothing but finalizers in metadata could hold the object."""
     if resource is NAMESPACES:
         return not obj.get("spec", {}).get("finalizers")

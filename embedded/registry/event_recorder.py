@@ -13,43 +13,43 @@ from embedded.registry.registry import Registry
 
 Json = dict[str, Any]
 
-_REMEMBERED = 1000
-_LONGEST_NAME = 200
+_MAX_RECORDED_EVENTS = 1000
+_MAX_NAME_PREFIX = 200
 
 
-class Recorder:
+class EventRecorder:
     """Writes Events for one component. What can't be written is dropped: an Event is a courtesy."""
 
     def __init__(self, registry: Registry, component: str) -> None:
         self._registry = registry
         self._component = component
-        self._said: dict[tuple[str, ...], str] = {}
+        self._recorded: dict[tuple[str, ...], str] = {}
         """Names of Events by what they say, the oldest first."""
 
-    def tell(
+    def event(
         self,
         resource: ResourceType,
         obj: Json,
         reason: str,
         message: str,
         *,
-        kind: Literal["Normal", "Warning"] = "Normal",
-        part: str = "",
+        event_type: Literal["Normal", "Warning"] = "Normal",
+        field_path: str = "",
     ) -> None:
         """Say something about an object; `part` is the field of it that is meant, such as a container's."""
         metadata = obj["metadata"]
-        about = (str(metadata["uid"]), kind, reason, message, part)
+        about = (str(metadata["uid"]), event_type, reason, message, field_path)
         try:
-            if not self._count_up(metadata["namespace"], about):
-                self._said[about] = self._write(resource, metadata, about)
+            if not self._increment(metadata["namespace"], about):
+                self._recorded[about] = self._create(resource, metadata, about)
         except ApiError:
             # Its namespace goes, or the quota of Events is used up.
             return
-        while len(self._said) > _REMEMBERED:
-            del self._said[next(iter(self._said))]
+        while len(self._recorded) > _MAX_RECORDED_EVENTS:
+            del self._recorded[next(iter(self._recorded))]
 
-    def _count_up(self, namespace: str, about: tuple[str, ...]) -> bool:
-        name = self._said.get(about)
+    def _increment(self, namespace: str, about: tuple[str, ...]) -> bool:
+        name = self._recorded.get(about)
         found = self._registry.find(EVENTS, namespace, name) if name else None
         if name is None or found is None:
             return False
@@ -57,7 +57,7 @@ class Recorder:
         self._registry.patch(EVENTS, namespace, name, news)
         return True
 
-    def _write(self, resource: ResourceType, metadata: Json, about: tuple[str, ...]) -> str:
+    def _create(self, resource: ResourceType, metadata: Json, about: tuple[str, ...]) -> str:
         _, kind, reason, message, part = about
         involved = {"kind": resource.kind, "apiVersion": resource.api_version}
         involved |= {name: metadata[name] for name in ("namespace", "name", "uid", "resourceVersion")}
@@ -67,7 +67,7 @@ class Recorder:
         moment = int(self._registry.clock().timestamp() * 1e9)
         event: Json = {
             # As client-go names them; the random end is for two at one moment.
-            "metadata": {"generateName": f"{metadata['name'][:_LONGEST_NAME]}.{moment:x}"},
+            "metadata": {"generateName": f"{metadata['name'][:_MAX_NAME_PREFIX]}.{moment:x}"},
             "type": kind,
             "reason": reason,
             "message": message,

@@ -12,15 +12,17 @@ from embedded.registry import object_meta
 
 Json = dict[str, Any]
 
-_COUNTED = frozenset({JOBS.key, PODS.key, CUSTOM_RESOURCE_DEFINITIONS.key, VALIDATING_WEBHOOKS.key})
+_BUILT_INS_WITH_GENERATION = frozenset({JOBS.key, PODS.key, CUSTOM_RESOURCE_DEFINITIONS.key, VALIDATING_WEBHOOKS.key})
 
 
-def counted(resource: ResourceType) -> bool:
+def has_generation(resource: ResourceType) -> bool:
     """Whether objects of the resource have a generation: custom ones have, and some of the built-in ones."""
-    return resource.schema is not None or resource.key in _COUNTED
+    return resource.schema is not None or resource.key in _BUILT_INS_WITH_GENERATION
 
 
-def advance(resource: ResourceType, old: Json, new: Json) -> None:
+def advance_generation(resource: ResourceType, old: Json, new: Json) -> None:
     """Give `new` the generation after the one of `old` when other things are wanted of it."""
-    if counted(resource) and object_meta.desired(resource, old) != object_meta.desired(resource, new):
+    if has_generation(resource) and object_meta.desired_state(resource, old) != object_meta.desired_state(
+        resource, new
+    ):
         new["metadata"]["generation"] = old["metadata"].get("generation", 1) + 1

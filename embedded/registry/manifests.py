@@ -9,41 +9,41 @@ from typing import Any
 
 from embedded.api.scheme import NAMESPACES
 from embedded.api.status_errors import ApiError
-from embedded.registry.options import Write
+from embedded.registry.options import WriteOptions
 from embedded.registry.registry import Registry
 
 Json = dict[str, Any]
 
-_HOW = Write(manager="manifests", force=True)
+_WRITE_OPTIONS = WriteOptions(field_manager="manifests", force=True)
 # What others stand on comes first.
-_ORDER = {"CustomResourceDefinition": 0, "Namespace": 1, "ServiceAccount": 2}
+_APPLY_ORDER = {"CustomResourceDefinition": 0, "Namespace": 1, "ServiceAccount": 2}
 
 
 class ManifestError(Exception):
     """A manifest can't be read or applied; the message names file and object."""
 
 
-def load(paths: Iterable[Path]) -> list[tuple[Path, Json]]:
+def load_manifests(paths: Iterable[Path]) -> list[tuple[Path, Json]]:
     """All objects of files and folders (`*.json`, `*.yaml`, `*.yml`), in the order to apply them.
 
     Raises:
         ManifestError: a file can't be read, or what it holds is no object.
     """
-    found = [(file, obj) for path in paths for file in _files(path) for obj in _documents(file)]
-    return sorted(found, key=lambda item: _ORDER.get(item[1]["kind"], 9))
+    found = [(file, obj) for path in paths for file in _manifest_files(path) for obj in _read_objects(file)]
+    return sorted(found, key=lambda item: _APPLY_ORDER.get(item[1]["kind"], 9))
 
 
-def _files(path: Path) -> Iterator[Path]:
+def _manifest_files(path: Path) -> Iterator[Path]:
     if path.is_dir():
         yield from sorted(p for p in path.iterdir() if p.suffix in (".json", ".yaml", ".yml"))
     else:
         yield path
 
 
-def _documents(file: Path) -> Iterator[Json]:
+def _read_objects(file: Path) -> Iterator[Json]:
     try:
         text = file.read_text()
-        values = [json.loads(text)] if file.suffix == ".json" else _yaml(text)
+        values = [json.loads(text)] if file.suffix == ".json" else _parse_yaml(text)
     except (OSError, ValueError) as error:
         raise ManifestError(f"can't read the manifest {file}: {error}") from error
     for value in values:
@@ -56,7 +56,7 @@ def _documents(file: Path) -> Iterator[Json]:
             yield obj
 
 
-def _yaml(text: str) -> list[Any]:
+def _parse_yaml(text: str) -> list[Any]:
     import yaml
 
     try:
@@ -65,7 +65,7 @@ def _yaml(text: str) -> list[Any]:
         raise ValueError(str(error)) from error
 
 
-def apply(registry: Registry, objects: Iterable[tuple[Path, Json]]) -> None:
+def apply_manifests(registry: Registry, objects: Iterable[tuple[Path, Json]]) -> None:
     """Apply each object, server-side: what a manifest no longer says is taken back.
 
     Raises:
@@ -73,13 +73,13 @@ def apply(registry: Registry, objects: Iterable[tuple[Path, Json]]) -> None:
     """
     for file, obj in objects:
         kind, name = obj["kind"], obj["metadata"]["name"]
-        resource = registry.catalogue.by_kind(obj.get("apiVersion", ""), kind)
+        resource = registry.scheme.by_kind(obj.get("apiVersion", ""), kind)
         if resource is None:
             raise ManifestError(f"{file}: {kind} {name}: {obj.get('apiVersion')} {kind} is not served here")
         namespace = obj["metadata"].get("namespace", "default") if resource.namespaced else None
         try:
             if namespace and registry.find(NAMESPACES, None, namespace) is None:
                 raise ManifestError(f"{file}: {kind} {name}: there is no namespace {namespace}")
-            registry.patch(resource, namespace, name, obj, kind="apply", how=_HOW)
+            registry.patch(resource, namespace, name, obj, patch_type="apply", options=_WRITE_OPTIONS)
         except ApiError as error:
             raise ManifestError(f"{file}: {kind} {name}: {error.message}") from error

@@ -7,40 +7,40 @@ from dataclasses import dataclass
 from typing import Any
 
 from embedded.api.scheme import NAMESPACES, RESOURCE_QUOTAS
-from embedded.storage.sqlite import Event, Key, Store
+from embedded.storage.sqlite import SqliteStore, StorageKey, StoreEvent
 
 Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Room:
+class NamespaceEntry:
     """Both are shared: they must not be changed."""
 
     namespace: Json
     quotas: tuple[Json, ...]
 
 
-class Rooms:
+class NamespaceCache:
     """The namespaces that were asked for, as they are now. There are never more than there are namespaces."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: SqliteStore) -> None:
         self._store = store
-        self._known: dict[str, Room] = {}
-        store.subscribe(self._changed)
+        self._entries: dict[str, NamespaceEntry] = {}
+        store.subscribe(self._on_event)
 
-    def find(self, namespace: str) -> Room | None:
+    def find(self, namespace: str) -> NamespaceEntry | None:
         """None: there is no such namespace."""
-        room = self._known.get(namespace)
+        room = self._entries.get(namespace)
         if room is None:
-            body = self._store.get(Key(NAMESPACES.key, "", namespace))
+            body = self._store.get(StorageKey(NAMESPACES.key, "", namespace))
             if body is None:
                 return None
             quotas = tuple(json.loads(each) for _, each in self._store.scan(RESOURCE_QUOTAS.key, namespace))
-            room = self._known[namespace] = Room(json.loads(body), quotas)
+            room = self._entries[namespace] = NamespaceEntry(json.loads(body), quotas)
         return room
 
-    def _changed(self, event: Event) -> None:
+    def _on_event(self, event: StoreEvent) -> None:
         if event.key.resource == NAMESPACES.key:
-            self._known.pop(event.key.name, None)
+            self._entries.pop(event.key.name, None)
         elif event.key.resource == RESOURCE_QUOTAS.key:
-            self._known.pop(event.key.namespace, None)
+            self._entries.pop(event.key.namespace, None)

@@ -11,16 +11,16 @@ from embedded.api.scheme import NAMESPACES, ResourceType
 
 Json = dict[str, Any]
 
-_KEPT = (
+_SYSTEM_FIELDS = (
     *("name", "namespace", "uid", "creationTimestamp", "generation", "generateName", "managedFields"),
     *("deletionTimestamp", "deletionGracePeriodSeconds"),
 )
 _IMMUTABLE = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
-_OMITTED_METADATA = ("labels", "annotations", "finalizers", "ownerReferences", "generateName")
-_OMITTED = ("data", "binaryData", "stringData")
+_OMIT_EMPTY_METADATA = ("labels", "annotations", "finalizers", "ownerReferences", "generateName")
+_OMIT_EMPTY = ("data", "binaryData", "stringData")
 
 
-def complete(resource: ResourceType, obj: Json, namespace: str | None) -> Json:
+def complete_metadata(resource: ResourceType, obj: Json, namespace: str | None) -> Json:
     """Check and complete apiVersion, kind and namespace, in place; returns the metadata.
 
     Raises:
@@ -53,25 +53,25 @@ def complete(resource: ResourceType, obj: Json, namespace: str | None) -> Json:
     return metadata
 
 
-def drop_empty(resource: ResourceType, obj: Json) -> None:
+def drop_empty_fields(resource: ResourceType, obj: Json) -> None:
     """Leave out what a real server leaves out when it is empty, in place."""
-    omitted = _OMITTED if resource.schema is None else ()
-    for holder, fields in ((obj["metadata"], _OMITTED_METADATA), (obj, omitted)):
+    omitted = _OMIT_EMPTY if resource.schema is None else ()
+    for holder, fields in ((obj["metadata"], _OMIT_EMPTY_METADATA), (obj, omitted)):
         for field in fields:
             if field in holder and not holder[field]:
                 del holder[field]
 
 
-def require_valid(resource: ResourceType, obj: Json, causes: Iterable[status_errors.Cause]) -> None:
+def require_valid(resource: ResourceType, obj: Json, errors: Iterable[status_errors.FieldError]) -> None:
     """Raises:
     ApiError: 422 when there is any cause.
     """
-    found = list(causes)
+    found = list(errors)
     if found:
         raise status_errors.invalid(resource.kind, obj["metadata"].get("name", ""), resource.group, found)
 
 
-def immutable_causes(old: Json, new: Json) -> list[status_errors.Cause]:
+def validate_immutable_fields(old: Json, new: Json) -> list[status_errors.FieldError]:
     """What of the metadata a write would change that nobody may change. What it does not say stays as it is."""
     before, after = old["metadata"], new["metadata"]
     return [
@@ -84,7 +84,7 @@ def immutable_causes(old: Json, new: Json) -> list[status_errors.Cause]:
     ]
 
 
-def check_name(resource: ResourceType, obj: Json, namespace: str | None, name: str) -> None:
+def require_same_name(resource: ResourceType, obj: Json, namespace: str | None, name: str) -> None:
     """Raises:
     ApiError: 400, a patch has made another object of it.
     """
@@ -98,13 +98,13 @@ def check_name(resource: ResourceType, obj: Json, namespace: str | None, name: s
         raise status_errors.bad_request(why)
 
 
-def check_identity(resource: ResourceType, old: Json, new: Json, *, uid_too: bool = True) -> None:
+def check_identity(resource: ResourceType, old: Json, new: Json, *, check_uid: bool = True) -> None:
     """Whether a write is meant for the object as it is.
 
     Raises:
         ApiError: 409, it names another resourceVersion or, with `uid_too`, another uid.
     """
-    version, uid = new["metadata"].get("resourceVersion"), new["metadata"].get("uid") if uid_too else None
+    version, uid = new["metadata"].get("resourceVersion"), new["metadata"].get("uid") if check_uid else None
     name = old["metadata"]["name"]
     if version and version != old["metadata"]["resourceVersion"]:
         raise status_errors.conflict(resource.plural, name, resource.group)
@@ -113,15 +113,15 @@ def check_identity(resource: ResourceType, old: Json, new: Json, *, uid_too: boo
         raise status_errors.conflict(resource.plural, name, resource.group, why)
 
 
-def check_preconditions(resource: ResourceType, old: Json, wanted: Json) -> None:
+def check_preconditions(resource: ResourceType, old: Json, preconditions: Json) -> None:
     """Raises:
     ApiError: 409, the object is not the one that a deletion is meant for.
     """
     metadata = old["metadata"]
     for field, word in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
-        if wanted.get(field) and wanted[field] != metadata[field]:
+        if preconditions.get(field) and preconditions[field] != metadata[field]:
             why = (
-                f"the {word} in the precondition ({wanted[field]}) does not match the {word} in record "
+                f"the {word} in the precondition ({preconditions[field]}) does not match the {word} in record "
                 f"({metadata[field]}). The object might have been deleted and then recreated"
             )
             raise status_errors.conflict(resource.kind, metadata["name"], resource.group, why)
@@ -129,7 +129,7 @@ def check_preconditions(resource: ResourceType, old: Json, wanted: Json) -> None
 
 def keep_system_fields(old: Json, new: Json) -> None:
     """Put back what a client can't change, in place."""
-    for field in _KEPT:
+    for field in _SYSTEM_FIELDS:
         if field in old["metadata"]:
             new["metadata"][field] = old["metadata"][field]
         else:
@@ -137,17 +137,17 @@ def keep_system_fields(old: Json, new: Json) -> None:
     new["apiVersion"], new["kind"] = old["apiVersion"], old["kind"]
 
 
-def desired(resource: ResourceType, obj: Json) -> Json:
+def desired_state(resource: ResourceType, obj: Json) -> Json:
     """The part of an object that is its owner's wish: a change of it makes a new generation."""
     left_out = ("metadata", "status") if resource.has_status else ("metadata",)
     return {key: value for key, value in obj.items() if key not in left_out}
 
 
-def narrowed(resource: ResourceType, old: Json, new: Json, subresource: str | None) -> Json:
+def restrict_update(resource: ResourceType, old: Json, new: Json, subresource: str | None) -> Json:
     """What of `new` a write through this door may change: the status alone, or all but the status."""
     if resource is NAMESPACES:
         # Which finalizers hold a namespace is changed at its `finalize` only, and nothing else is there.
-        return _narrowed_namespace(old, new, subresource)
+        return _restrict_namespace_update(old, new, subresource)
     if subresource == "status":
         return {**old, "status": new.get("status", {}), "metadata": dict(old["metadata"])}
     if resource.has_status:
@@ -157,7 +157,7 @@ def narrowed(resource: ResourceType, old: Json, new: Json, subresource: str | No
     return new
 
 
-def _narrowed_namespace(old: Json, new: Json, subresource: str | None) -> Json:
+def _restrict_namespace_update(old: Json, new: Json, subresource: str | None) -> Json:
     if subresource == "finalize":
         return {**old, "spec": new.get("spec") or {}, "metadata": dict(old["metadata"])}
     if subresource == "status":

@@ -5,31 +5,31 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-PatchKind = Literal["merge", "json", "strategic", "apply"]
+PatchType = Literal["merge", "json", "strategic", "apply"]
 
 
 @dataclass(frozen=True)
-class Write:
+class WriteOptions:
     """How a write is meant.
 
     Attributes:
         subresource: None for the object itself, `status`, or of a namespace `finalize`.
         strict: unknown fields are refused instead of dropped.
-        manager: who writes, for the record that server-side apply keeps.
-        repeated: what the request says twice, in words; a strict write is refused for it.
+        field_manager: who writes, for the record that server-side apply keeps.
+        duplicate_fields: what the request says twice, in words; a strict write is refused for it.
         force: an application takes over fields that others own.
     """
 
     subresource: str | None = None
     dry_run: bool = False
     strict: bool = False
-    manager: str = "unknown"
+    field_manager: str = "unknown"
     force: bool = False
-    repeated: tuple[str, ...] = ()
+    duplicate_fields: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class Written:
+class WriteResult:
     """An object as it is after a write, as JSON, whether the write made it, and what of the request was left out."""
 
     body: bytes

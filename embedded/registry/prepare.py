@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from embedded.api import field_types, status_errors
-from embedded.api.names import generated_name_causes, metadata_causes
+from embedded.api.names import validate_generate_name, validate_object_meta
 from embedded.api.scheme import (
     CUSTOM_RESOURCE_DEFINITIONS,
     EVENTS,
     LEASES,
-    RBAC,
+    RBAC_RESOURCES,
     SERVICE_ACCOUNTS,
     VALIDATING_WEBHOOKS,
     ResourceType,
@@ -25,24 +25,24 @@ from embedded.crd import structural
 from embedded.patch import patch as patches
 from embedded.patch import server_side_apply
 from embedded.registry import generation, object_meta
-from embedded.registry.options import PatchKind, Write
-from embedded.storage.sqlite import Key
-from embedded.validation.admission import admit, admit_update
+from embedded.registry.options import PatchType, WriteOptions
+from embedded.storage.sqlite import StorageKey
+from embedded.validation.admission import default_and_validate, default_and_validate_update
 
 if TYPE_CHECKING:
     from embedded.registry.registry import Registry
 
 Json = dict[str, Any]
 
-_GIVEN_BY_SERVER = ("resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "managedFields")
-_MADE_BY_UPDATES = (LEASES, EVENTS, *RBAC)
+_SERVER_FIELDS = ("resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "managedFields")
+_CREATE_ON_UPDATE = (LEASES, EVENTS, *RBAC_RESOURCES)
 """An update of such an object that is not there makes it."""
-_VERSION_NEEDED = (LEASES, SERVICE_ACCOUNTS, CUSTOM_RESOURCE_DEFINITIONS, VALIDATING_WEBHOOKS)
+_NO_UNCONDITIONAL_UPDATE = (LEASES, SERVICE_ACCOUNTS, CUSTOM_RESOURCE_DEFINITIONS, VALIDATING_WEBHOOKS)
 """Built-in kinds that, like custom ones, are only replaced by who has seen what they replace."""
 
 
 @dataclass(frozen=True)
-class Change:
+class PreparedWrite:
     """A write that has been judged.
 
     Attributes:
@@ -52,101 +52,105 @@ class Change:
     """
 
     resource: ResourceType
-    key: Key
+    key: StorageKey
     old: Json | None
     new: Json
-    at: int
-    how: Write
+    base_revision: int
+    options: WriteOptions
     warnings: tuple[str, ...] = ()
 
 
-def new(
+def prepare_create(
     registry: Registry,
     resource: ResourceType,
     obj: Json,
     namespace: str | None,
-    how: Write,
+    options: WriteOptions,
     *,
-    applied: bool = False,
-) -> Change:
+    from_apply: bool = False,
+) -> PreparedWrite:
     """A new object. With `applied`, the manager is recorded as the owner of all it set.
 
     Raises:
         ApiError: 400, 403, 404 (no such namespace), 409 (it exists), 422.
     """
-    metadata = object_meta.complete(resource, obj, namespace)
-    warnings = _read(resource, obj, how)
-    if metadata.get("resourceVersion") and not applied:
+    metadata = object_meta.complete_metadata(resource, obj, namespace)
+    warnings = _decode(resource, obj, options)
+    if metadata.get("resourceVersion") and not from_apply:
         raise status_errors.ApiError(500, "", "resourceVersion should not be set on objects to be created")
-    if resource.going:
+    if resource.terminating:
         raise status_errors.method_not_allowed()
-    causes = generated_name_causes(metadata, resource.key)
+    causes = validate_generate_name(metadata, resource.key)
     if not metadata.get("name") and metadata.get("generateName"):
-        metadata["name"] = metadata["generateName"][:58] + registry.pick()
+        metadata["name"] = metadata["generateName"][:58] + registry.name_suffix()
     registry.require_namespace(resource, namespace, metadata.get("name") or "")
-    for field in _GIVEN_BY_SERVER:
+    for field in _SERVER_FIELDS:
         metadata.pop(field, None)
     metadata["uid"] = str(uuid.uuid4())
     metadata["creationTimestamp"] = registry.now()
-    if generation.counted(resource):
+    if generation.has_generation(resource):
         metadata["generation"] = 1
     if resource.has_status:
         obj.pop("status", None)
-    if applied:
-        claim = _claim(registry, resource, how, "Apply", server_side_apply.fields_of(obj, list_key(resource)))
+    if from_apply:
+        claim = _managed_fields_entry(
+            registry, resource, options, "Apply", server_side_apply.field_paths(obj, list_key(resource))
+        )
         server_side_apply.write_entries(obj, [claim])
-    causes += metadata_causes(metadata, resource.key)
+    causes += validate_object_meta(metadata, resource.key)
     # A nameless object is refused, and told all else that is wrong with it.
     metadata.setdefault("name", "")
-    object_meta.require_valid(resource, obj, causes + admit(resource, obj))
+    object_meta.require_valid(resource, obj, causes + default_and_validate(resource, obj))
     key = registry.key(resource, namespace, metadata["name"])
-    return Change(resource, key, None, obj, registry.store.revision, how, warnings)
+    return PreparedWrite(resource, key, None, obj, registry.store.revision, options, warnings)
 
 
-def replacement(
-    registry: Registry, resource: ResourceType, obj: Json, namespace: str | None, name: str, how: Write
-) -> Change:
+def prepare_update(
+    registry: Registry, resource: ResourceType, obj: Json, namespace: str | None, name: str, options: WriteOptions
+) -> PreparedWrite:
     """An update.
 
     Raises:
         ApiError: 400, 404, 409 (the object has changed since `resourceVersion`), 422.
     """
-    metadata = object_meta.complete(resource, obj, namespace)
+    metadata = object_meta.complete_metadata(resource, obj, namespace)
     if metadata.get("name", name) != name:
         raise status_errors.bad_request(
             f"the name of the object ({metadata['name']}) does not match the name on the URL ({name})"
         )
     body = registry.store.get(registry.key(resource, namespace, name))
-    if body is None and resource in _MADE_BY_UPDATES and not how.subresource:
+    if body is None and resource in _CREATE_ON_UPDATE and not options.subresource:
         metadata.pop("resourceVersion", None)
-        return new(registry, resource, {**obj, "metadata": {**metadata, "name": name}}, namespace, how)
+        return prepare_create(registry, resource, {**obj, "metadata": {**metadata, "name": name}}, namespace, options)
     if body is None:
         raise status_errors.not_found(resource.plural, name, resource.group)
-    if (resource.schema is not None or resource in _VERSION_NEEDED) and not metadata.get("resourceVersion"):
+    if (resource.schema is not None or resource in _NO_UNCONDITIONAL_UPDATE) and not metadata.get("resourceVersion"):
         message = "Invalid value: 0: must be specified for an update"
-        cause = status_errors.Cause("FieldValueInvalid", "metadata.resourceVersion", message)
+        cause = status_errors.FieldError("FieldValueInvalid", "metadata.resourceVersion", message)
         raise status_errors.invalid(resource.plural, name, resource.group, [cause])
-    return _over(registry, resource, json.loads(body), obj, how, _read(resource, obj, how))
+    return _prepare_replacement(registry, resource, json.loads(body), obj, options, _decode(resource, obj, options))
 
 
-def patched(
+def prepare_patch(
     registry: Registry,
     resource: ResourceType,
     namespace: str | None,
     name: str,
     patch: Any,
-    kind: PatchKind,
-    how: Write,
-) -> Change:
+    patch_type: PatchType,
+    options: WriteOptions,
+) -> PreparedWrite:
     """A patch of any kind; an application may also make the object.
 
     Raises:
         ApiError: as `replacement`; for an application also 409 when it disagrees with another manager.
     """
-    if kind == "apply":
-        return _applied(registry, resource, namespace, name, patch, how)
-    body = registry.in_version(resource, registry.stored(resource, namespace, name))
-    change = {"merge": patches.merge, "json": patches.json_patch, "strategic": patches.strategic}[kind]
+    if patch_type == "apply":
+        return _prepare_apply(registry, resource, namespace, name, patch, options)
+    body = registry.convert(resource, registry.get_stored(resource, namespace, name))
+    change = {"merge": patches.merge_patch, "json": patches.json_patch, "strategic": patches.strategic_merge_patch}[
+        patch_type
+    ]
     # Decoded twice, so that the old object and the new share nothing.
     base = json.loads(body)
     if resource.schema is not None:
@@ -154,132 +158,138 @@ def patched(
     after = change(base, patch)
     if not isinstance(after, dict) or not isinstance(after.get("metadata"), dict):
         raise status_errors.bad_request("a patch must leave an object with metadata")
-    object_meta.check_name(resource, after, namespace, name)
+    object_meta.require_same_name(resource, after, namespace, name)
     try:
-        warnings = _read(resource, after, how)
+        warnings = _decode(resource, after, options)
     except status_errors.ApiError as error:
         why = error.message.partition(": ")[2]
         raise status_errors.invalid(
-            "", "", "", [status_errors.Cause("FieldValueInvalid", "patch", f"Invalid value: {why}")]
+            "", "", "", [status_errors.FieldError("FieldValueInvalid", "patch", f"Invalid value: {why}")]
         ) from None
-    return _over(registry, resource, json.loads(body), after, how, warnings, patch=True)
+    return _prepare_replacement(registry, resource, json.loads(body), after, options, warnings, is_patch=True)
 
 
-def _applied(
-    registry: Registry, resource: ResourceType, namespace: str | None, name: str, wanted: Any, how: Write
-) -> Change:
-    if not isinstance(wanted, dict):
+def _prepare_apply(
+    registry: Registry, resource: ResourceType, namespace: str | None, name: str, patch: Any, options: WriteOptions
+) -> PreparedWrite:
+    if not isinstance(patch, dict):
         raise status_errors.bad_request(f"an apply patch must be an object of kind {resource.kind}")
-    metadata = object_meta.complete(resource, wanted, namespace)
+    metadata = object_meta.complete_metadata(resource, patch, namespace)
     if metadata.setdefault("name", name) != name:
         raise status_errors.bad_request(f"name must be {name}, as in the URL, not {metadata['name']}")
     if metadata.get("managedFields"):
         raise status_errors.bad_request("metadata.managedFields must be nil")
     body = registry.store.get(registry.key(resource, namespace, name))
     if body is None:
-        if how.subresource:
+        if options.subresource:
             raise status_errors.not_found(resource.plural, name, resource.group)
         if metadata.get("uid") or metadata.get("resourceVersion"):
             why = "the object does not exist, and the application names one that does"
             raise status_errors.conflict(resource.plural, name, resource.group, why)
-        _read_applied(resource, json.loads(json.dumps(wanted)), how)
-        return new(registry, resource, wanted, namespace, how, applied=True)
-    if resource.has_status and how.subresource is None:
-        wanted.pop("status", None)
-    if how.subresource == "status":
-        wanted = {"apiVersion": wanted["apiVersion"], "kind": wanted["kind"], "metadata": metadata} | (
-            {"status": wanted["status"]} if "status" in wanted else {}
+        _decode_applied(resource, json.loads(json.dumps(patch)), options)
+        return prepare_create(registry, resource, patch, namespace, options, from_apply=True)
+    if resource.has_status and options.subresource is None:
+        patch.pop("status", None)
+    if options.subresource == "status":
+        patch = {"apiVersion": patch["apiVersion"], "kind": patch["kind"], "metadata": metadata} | (
+            {"status": patch["status"]} if "status" in patch else {}
         )
-    _read_applied(resource, wanted, how)
-    body = registry.in_version(resource, body)
+    _decode_applied(resource, patch, options)
+    body = registry.convert(resource, body)
     live = json.loads(body)
-    object_meta.check_identity(resource, live, wanted)
-    claim = _claim(registry, resource, how, "Apply", frozenset())
-    after = server_side_apply.applied(json.loads(body), wanted, claim, list_key(resource), force=how.force)
-    return _over(registry, resource, live, after, how, (), record=after["metadata"].get("managedFields"))
+    object_meta.check_identity(resource, live, patch)
+    claim = _managed_fields_entry(registry, resource, options, "Apply", frozenset())
+    after = server_side_apply.apply_patch(json.loads(body), patch, claim, list_key(resource), force=options.force)
+    return _prepare_replacement(
+        registry, resource, live, after, options, (), managed_fields=after["metadata"].get("managedFields")
+    )
 
 
-def _read_applied(resource: ResourceType, wanted: Json, how: Write) -> None:
+def _decode_applied(resource: ResourceType, patch: Json, options: WriteOptions) -> None:
     """As `_read`, of what is applied: that has to fit its schema, whatever is said of validation.
 
     Raises:
         ApiError: 500, it does not, as a real server has it; 400, it says something twice and the write is strict.
     """
-    metadata = wanted["metadata"]
+    metadata = patch["metadata"]
     where = "/".join(filter(None, (metadata.get("namespace"), metadata.get("name"))))
     group_version = f"{resource.group}/{resource.version}"
     what = f"failed to create typed patch object ({where}; {group_version}, Kind={resource.kind})"
     try:
-        dropped = _fitted(resource, wanted)
+        dropped = _drop_unknown_fields(resource, patch)
     except status_errors.ApiError as error:
         raise status_errors.ApiError(500, "", f"{what}: {error.message}") from None
     if dropped:
         lines = [f".{path}: field not declared in schema" for path in dropped]
         told = lines[0] if len(lines) == 1 else "errors:\n" + "\n".join(f"  {line}" for line in lines)
         raise status_errors.ApiError(500, "", f"{what}: {told}")
-    if how.repeated and how.strict:
-        raise status_errors.bad_request(f"error strict decoding YAML: {how.repeated[0]}")
+    if options.duplicate_fields and options.strict:
+        raise status_errors.bad_request(f"error strict decoding YAML: {options.duplicate_fields[0]}")
 
 
-def _over(
+def _prepare_replacement(
     registry: Registry,
     resource: ResourceType,
     old: Json,
     new: Json,
-    how: Write,
+    options: WriteOptions,
     warnings: tuple[str, ...],
-    record: list[Json] | None = None,
+    managed_fields: list[Json] | None = None,
     *,
-    patch: bool = False,
-) -> Change:
+    is_patch: bool = False,
+) -> PreparedWrite:
     """`new` in the place of `old`, as far as rules allow. `record` replaces the one of field owners."""
-    object_meta.check_identity(resource, old, new, uid_too=not patch)
-    causes = object_meta.immutable_causes(old, new)
+    object_meta.check_identity(resource, old, new, check_uid=not is_patch)
+    causes = object_meta.validate_immutable_fields(old, new)
     object_meta.keep_system_fields(old, new)
-    new = object_meta.narrowed(resource, old, new, how.subresource)
+    new = object_meta.restrict_update(resource, old, new, options.subresource)
     metadata = new["metadata"]
-    causes += metadata_causes(metadata, resource.key, old["metadata"])
-    causes += admit_update(resource, old, new, how.subresource or "")
+    causes += validate_object_meta(metadata, resource.key, old["metadata"])
+    causes += default_and_validate_update(resource, old, new, options.subresource or "")
     object_meta.require_valid(resource, new, causes)
-    if how.subresource is None:
-        generation.advance(resource, old, new)
-    if record is not None:
-        metadata["managedFields"] = record
+    if options.subresource is None:
+        generation.advance_generation(resource, old, new)
+    if managed_fields is not None:
+        metadata["managedFields"] = managed_fields
     elif "managedFields" in old["metadata"]:
-        server_side_apply.after_write(
-            old, new, _claim(registry, resource, how, "Update", frozenset()), list_key(resource)
+        server_side_apply.update_managed_fields(
+            old, new, _managed_fields_entry(registry, resource, options, "Update", frozenset()), list_key(resource)
         )
     metadata["resourceVersion"] = old["metadata"]["resourceVersion"]
     key = registry.key(resource, metadata.get("namespace"), metadata["name"])
-    return Change(resource, key, old, new, registry.store.revision, how, warnings)
+    return PreparedWrite(resource, key, old, new, registry.store.revision, options, warnings)
 
 
-def _read(resource: ResourceType, obj: Json, how: Write) -> tuple[str, ...]:
+def _decode(resource: ResourceType, obj: Json, options: WriteOptions) -> tuple[str, ...]:
     """Drop what the resource has no field for, in place, and tell of it.
 
     Raises:
         ApiError: 400, a value is of a wrong type, or something was dropped and the write is strict.
     """
-    told = (*how.repeated, *(f'unknown field "{path}"' for path in _fitted(resource, obj)))
-    if told and how.strict:
-        raise field_types.unreadable(resource, f"strict decoding error: {', '.join(told)}")
+    told = (*options.duplicate_fields, *(f'unknown field "{path}"' for path in _drop_unknown_fields(resource, obj)))
+    if told and options.strict:
+        raise field_types.decode_error(resource, f"strict decoding error: {', '.join(told)}")
     return told
 
 
-def _fitted(resource: ResourceType, obj: Json) -> list[str]:
+def _drop_unknown_fields(resource: ResourceType, obj: Json) -> list[str]:
     """The paths of what was dropped."""
-    dropped = field_types.fit(resource, obj)
-    object_meta.drop_empty(resource, obj)
+    dropped = field_types.drop_unknown_fields(resource, obj)
+    object_meta.drop_empty_fields(resource, obj)
     if resource.schema is not None:
         dropped += structural.prune(obj, resource.schema)
     return dropped
 
 
-def _claim(
-    registry: Registry, resource: ResourceType, how: Write, operation: str, paths: frozenset[server_side_apply.Path]
-) -> server_side_apply.Entry:
-    return server_side_apply.Entry(
-        how.manager, operation, how.subresource or "", resource.api_version, registry.now(), paths
+def _managed_fields_entry(
+    registry: Registry,
+    resource: ResourceType,
+    options: WriteOptions,
+    operation: str,
+    paths: frozenset[server_side_apply.FieldPath],
+) -> server_side_apply.ManagedFieldsEntry:
+    return server_side_apply.ManagedFieldsEntry(
+        options.field_manager, operation, options.subresource or "", resource.api_version, registry.now(), paths
     )
 
 

@@ -16,20 +16,20 @@ from decimal import Decimal
 from typing import Any
 
 from embedded.api import status_errors
-from embedded.api.scheme import CUSTOM_RESOURCE_DEFINITIONS, PODS, SERVICE_ACCOUNTS, Catalogue, ResourceType
-from embedded.api.selectors import predicate
+from embedded.api.scheme import CUSTOM_RESOURCE_DEFINITIONS, PODS, SERVICE_ACCOUNTS, ResourceType, Scheme
+from embedded.api.selectors import parse_selectors
 from embedded.crd import definition
 from embedded.registry import deletion, object_meta, prepare
 from embedded.registry.deletion import timestamp as timestamp
-from embedded.registry.namespace_cache import Rooms
-from embedded.registry.options import PatchKind, Write, Written
-from embedded.registry.watcher import Subscription
-from embedded.storage.sqlite import Key, Store, encode
+from embedded.registry.namespace_cache import NamespaceCache
+from embedded.registry.options import PatchType, WriteOptions, WriteResult
+from embedded.registry.watcher import Watcher
+from embedded.storage.sqlite import SqliteStore, StorageKey, encode_json
 from embedded.validation import quota
 
 Json = dict[str, Any]
 
-_SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
+_SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 
 
 class Registry:
@@ -42,19 +42,19 @@ class Registry:
 
     def __init__(
         self,
-        store: Store,
+        store: SqliteStore,
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-        pick: Callable[[], str] = lambda: "".join(secrets.choice(_SUFFIX) for _ in range(5)),
+        name_suffix: Callable[[], str] = lambda: "".join(secrets.choice(_SUFFIX_ALPHABET) for _ in range(5)),
     ) -> None:
         self.store = store
         self.clock = clock
-        self.pick = pick
-        self._rooms = Rooms(store)
-        self.catalogue = Catalogue()
+        self.name_suffix = name_suffix
+        self._namespaces = NamespaceCache(store)
+        self.scheme = Scheme()
         for _, body in store.scan(CUSTOM_RESOURCE_DEFINITIONS.key):
-            for resource in definition.resources_of(json.loads(body)):
-                self.catalogue.add(resource)
+            for resource in definition.resource_types(json.loads(body)):
+                self.scheme.add(resource)
 
     def now(self) -> str:
         return timestamp(self.clock())
@@ -69,22 +69,22 @@ class Registry:
         """
         return self._read(resource, namespace, name)
 
-    def raw(self, resource: ResourceType, namespace: str | None, name: str) -> bytes:
+    def get_bytes(self, resource: ResourceType, namespace: str | None, name: str) -> bytes:
         """One object as JSON, in the version of `resource`."""
-        return self.in_version(resource, self.stored(resource, namespace, name))
+        return self.convert(resource, self.get_stored(resource, namespace, name))
 
-    def stored(self, resource: ResourceType, namespace: str | None, name: str) -> bytes:
+    def get_stored(self, resource: ResourceType, namespace: str | None, name: str) -> bytes:
         """One object as it is stored: JSON bytes."""
         body = self.store.get(self.key(resource, namespace, name))
         if body is None:
             raise status_errors.not_found(resource.plural, name, resource.group)
         return body
 
-    def in_version(self, resource: ResourceType, body: bytes) -> bytes:
+    def convert(self, resource: ResourceType, body: bytes) -> bytes:
         """A stored object as the version of `resource` has it: the versions of a definition differ in name only."""
-        if not resource.converted:
+        if not resource.needs_conversion:
             return body
-        return encode({**json.loads(body), "apiVersion": resource.api_version})
+        return encode_json({**json.loads(body), "apiVersion": resource.api_version})
 
     def find(self, resource: ResourceType, namespace: str | None, name: str) -> Json | None:
         body = self.store.get(self.key(resource, namespace, name))
@@ -98,29 +98,29 @@ class Registry:
         field_selector: str = "",
     ) -> list[Json]:
         """All objects that match, by namespace and name."""
-        matches = predicate(label_selector, field_selector, resource.key, resource.selectable)
+        matches = parse_selectors(label_selector, field_selector, resource.key, resource.selectable_fields)
         objects = (json.loads(body) for _, body in self.store.scan(resource.key, namespace))
         return [obj for obj in objects if matches is None or matches(obj)]
 
-    def watch(self, resource: ResourceType | None = None, *, since: int | None = None) -> Subscription:
+    def watch(self, resource: ResourceType | None = None, *, since: int | None = None) -> Watcher:
         """The changes after a revision, or from now on.
 
         Raises:
             CompactedError: the changes since that revision are no longer kept.
         """
-        return Subscription(self.store, resource.key if resource else None, since)
+        return Watcher(self.store, resource.key if resource else None, since)
 
     # -- writing
 
     def create(
-        self, resource: ResourceType, obj: Json, *, namespace: str | None = None, how: Write | None = None
+        self, resource: ResourceType, obj: Json, *, namespace: str | None = None, options: WriteOptions | None = None
     ) -> Json:
         """A new object.
 
         Raises:
             ApiError: 400, 403, 404 (no such namespace), 409 (it exists), 422.
         """
-        return _decode(self.write_new(resource, obj, namespace, how or Write()))
+        return _decode(self.write_new(resource, obj, namespace, options or WriteOptions()))
 
     def update(
         self,
@@ -136,7 +136,7 @@ class Registry:
         Raises:
             ApiError: 400, 404, 409 (it has changed since `resourceVersion`), 422.
         """
-        return _decode(self.write_over(resource, obj, namespace, name, Write(subresource)))
+        return _decode(self.write_over(resource, obj, namespace, name, WriteOptions(subresource)))
 
     def patch(
         self,
@@ -145,54 +145,62 @@ class Registry:
         name: str,
         patch: Any,
         *,
-        kind: PatchKind = "merge",
-        how: Write | None = None,
+        patch_type: PatchType = "merge",
+        options: WriteOptions | None = None,
     ) -> Json:
         """Change part of an object; with `kind="apply"` make it when there is none.
 
         Raises:
             ApiError: as `update`; for an application also 409 when it disagrees with another manager.
         """
-        return _decode(self.write_patch(resource, namespace, name, patch, kind, how or Write()))
+        return _decode(self.write_patch(resource, namespace, name, patch, patch_type, options or WriteOptions()))
 
-    def write_new(self, resource: ResourceType, obj: Json, namespace: str | None, how: Write) -> Written:
+    def write_new(self, resource: ResourceType, obj: Json, namespace: str | None, options: WriteOptions) -> WriteResult:
         """`create`, giving the stored bytes."""
-        return self.commit(prepare.new(self, resource, obj, namespace, how))
+        return self.commit(prepare.prepare_create(self, resource, obj, namespace, options))
 
-    def write_over(self, resource: ResourceType, obj: Json, namespace: str | None, name: str, how: Write) -> Written:
+    def write_over(
+        self, resource: ResourceType, obj: Json, namespace: str | None, name: str, options: WriteOptions
+    ) -> WriteResult:
         """`update`, giving the stored bytes."""
-        return self.commit(prepare.replacement(self, resource, obj, namespace, name, how))
+        return self.commit(prepare.prepare_update(self, resource, obj, namespace, name, options))
 
     def write_patch(
-        self, resource: ResourceType, namespace: str | None, name: str, patch: Any, kind: PatchKind, how: Write
-    ) -> Written:
+        self,
+        resource: ResourceType,
+        namespace: str | None,
+        name: str,
+        patch: Any,
+        patch_type: PatchType,
+        options: WriteOptions,
+    ) -> WriteResult:
         """`patch`, giving the stored bytes."""
-        return self.commit(prepare.patched(self, resource, namespace, name, patch, kind, how))
+        return self.commit(prepare.prepare_patch(self, resource, namespace, name, patch, patch_type, options))
 
-    def commit(self, change: prepare.Change) -> Written:
+    def commit(self, change: prepare.PreparedWrite) -> WriteResult:
         """Store a change that has been judged, or with dry run only say what it would be.
 
         Raises:
             ApiError: 403 (a quota is exceeded), 409 (another write has come in between).
         """
         resource, old, new, key = change.resource, change.old, change.new, change.key
-        if change.at != self.store.revision:
+        if change.base_revision != self.store.revision:
             self._require_unchanged(change)
         if old is None:
-            self._require_account(resource, key, new)
+            self._require_service_account(resource, key, new)
             self._require_quota(resource, key.namespace, new)
             if self.store.get(key) is not None:
                 raise status_errors.already_exists(resource.plural, key.name, resource.group)
-        if change.how.dry_run or new == old:
-            return Written(encode(new), created=old is None, warnings=change.warnings)
+        if change.options.dry_run or new == old:
+            return WriteResult(encode_json(new), created=old is None, warnings=change.warnings)
         if old is not None:
-            return Written(self._store_change(resource, old, new), warnings=change.warnings)
+            return WriteResult(self._store_change(resource, old, new), warnings=change.warnings)
         body = self._put(key, new, None)
         if resource is CUSTOM_RESOURCE_DEFINITIONS:
             body = self._establish(key, new)
-        return Written(body, created=True, warnings=change.warnings)
+        return WriteResult(body, created=True, warnings=change.warnings)
 
-    def _require_unchanged(self, change: prepare.Change) -> None:
+    def _require_unchanged(self, change: prepare.PreparedWrite) -> None:
         body, resource, name = self.store.get(change.key), change.resource, change.key.name
         if change.old is None:
             self.require_namespace(resource, change.key.namespace, name)
@@ -210,19 +218,19 @@ class Registry:
             "spec": {**old["spec"], "nodeName": node},
             "status": status,
         }
-        return _decode(Written(self._put(self.key(PODS, namespace, name), new, old)))
+        return _decode(WriteResult(self._put(self.key(PODS, namespace, name), new, old)))
 
     def _store_change(self, resource: ResourceType, old: Json, new: Json) -> bytes:
         metadata = new["metadata"]
         key = self.key(resource, metadata.get("namespace"), metadata["name"])
         if "deletionTimestamp" in metadata and not metadata.get("finalizers"):
             metadata.pop("finalizers", None)
-            if deletion.may_go(resource, new):
+            if deletion.is_removable(resource, new):
                 self._remove(resource, key, new)
-                return encode(new)
+                return encode_json(new)
         body = self._put(key, new, old)
         if resource is CUSTOM_RESOURCE_DEFINITIONS:
-            self._serve(_decode(Written(body)))
+            self._register_resource_types(_decode(WriteResult(body)))
         return body
 
     def delete(
@@ -240,23 +248,23 @@ class Registry:
 
         Returns its last state. `"deletionTimestamp" in metadata` tells a marked one.
         """
-        body = self.raw(resource, namespace, name)
+        body = self.get_bytes(resource, namespace, name)
         old: Json = json.loads(body)
         new: Json = json.loads(body)
-        deletion.check_allowed(resource, name)
+        deletion.require_deletable(resource, name)
         object_meta.check_preconditions(resource, old, preconditions or {})
         if dry_run:
             return old
         key = self.key(resource, namespace, name)
         now = self.clock()
-        if deletion.mark(resource, new, propagation=propagation, grace_period=grace_period, now=now):
+        if deletion.mark_for_deletion(resource, new, propagation=propagation, grace_period=grace_period, now=now):
             self._remove(resource, key, new)
             return new
         if new == old:
             return old
-        marked = _decode(Written(self._put(key, new, old)))
+        marked = _decode(WriteResult(self._put(key, new, old)))
         if resource is CUSTOM_RESOURCE_DEFINITIONS:
-            self._serve(marked)
+            self._register_resource_types(marked)
         return marked
 
     def delete_collection(
@@ -286,12 +294,12 @@ class Registry:
     # -- rules
 
     def _read(self, resource: ResourceType, namespace: str | None, name: str) -> Json:
-        obj: Json = json.loads(self.raw(resource, namespace, name))
+        obj: Json = json.loads(self.get_bytes(resource, namespace, name))
         return obj
 
-    def key(self, resource: ResourceType, namespace: str | None, name: str) -> Key:
+    def key(self, resource: ResourceType, namespace: str | None, name: str) -> StorageKey:
         """Where an object is in the store."""
-        return Key(resource.key, (namespace or "") if resource.namespaced else "", name)
+        return StorageKey(resource.key, (namespace or "") if resource.namespaced else "", name)
 
     def require_namespace(self, resource: ResourceType, namespace: str | None, name: str) -> None:
         """Raises:
@@ -299,13 +307,13 @@ class Registry:
         """
         if not resource.namespaced:
             return
-        room = self._rooms.find(namespace or "")
+        room = self._namespaces.find(namespace or "")
         if room is None:
             raise status_errors.not_found("namespaces", namespace or "")
         if "deletionTimestamp" in room.namespace["metadata"]:
-            raise status_errors.terminating(resource.plural, name, resource.group, namespace or "")
+            raise status_errors.namespace_terminating(resource.plural, name, resource.group, namespace or "")
 
-    def _require_account(self, resource: ResourceType, key: Key, pod: Json) -> None:
+    def _require_service_account(self, resource: ResourceType, key: StorageKey, pod: Json) -> None:
         """Raises:
         ApiError: 403, a pod is to act as an account that there is not. The default one may still be on its way.
         """
@@ -320,54 +328,58 @@ class Registry:
     def _require_quota(self, resource: ResourceType, namespace: str | None, obj: Json) -> None:
         if namespace is None or not resource.namespaced:
             return
-        room = self._rooms.find(namespace)
+        room = self._namespaces.find(namespace)
         if room is not None and room.quotas:
-            quota.check(room.quotas, resource.key, obj, used_of=lambda names, q: self.quota_use(namespace, names, q))
+            quota.check_quotas(
+                room.quotas, resource.key, obj, usage_of=lambda names, q: self.quota_usage(namespace, names, q)
+            )
 
-    def quota_use(self, namespace: str, names: Iterable[str], of: Json) -> dict[str, Decimal]:
+    def quota_usage(self, namespace: str, names: Iterable[str], of: Json) -> dict[str, Decimal]:
         """How much of each named limit of a quota the namespace's objects use."""
 
         def pods() -> list[Json]:
             return [pod for pod in self.list(PODS, namespace) if quota.in_scope(of, PODS.key, pod)]
 
-        return quota.used(names, pods, lambda key: self.store.count(key, namespace))
+        return quota.total_usage(names, pods, lambda key: self.store.count(key, namespace))
 
-    def _put(self, key: Key, new: Json, old: Json | None) -> bytes:
+    def _put(self, key: StorageKey, new: Json, old: Json | None) -> bytes:
         # What it is comes first, as in Kubernetes: lists of built-in kinds leave it out of the stored bytes.
         return self.store.put(key, {"kind": new["kind"], "apiVersion": new["apiVersion"], **new}, old)
 
-    def _remove(self, resource: ResourceType, key: Key, obj: Json) -> None:
+    def _remove(self, resource: ResourceType, key: StorageKey, obj: Json) -> None:
         self.store.delete(key, obj)
         if resource is CUSTOM_RESOURCE_DEFINITIONS:
-            self.catalogue.remove(obj["metadata"]["name"])
+            self.scheme.remove(obj["metadata"]["name"])
 
-    def _establish(self, key: Key, crd: Json) -> bytes:
-        finalizers = [*(crd["metadata"].get("finalizers") or []), definition.CLEANUP]
+    def _establish(self, key: StorageKey, crd: Json) -> bytes:
+        finalizers = [*(crd["metadata"].get("finalizers") or []), definition.CLEANUP_FINALIZER]
         served = {**crd, "metadata": {**crd["metadata"], "finalizers": finalizers}}
-        served["status"] = definition.accepted_status(crd, self.now(), self._naming_conflict(crd))
+        served["status"] = definition.initial_status(crd, self.now(), self._naming_conflict(crd))
         body = self._put(key, served, crd)
-        self._serve(served)
+        self._register_resource_types(served)
         return body
 
     def _naming_conflict(self, crd: Json) -> str:
         """The name of a definition that some other one in its group has taken already; empty when there is none."""
-        name, group, wanted = crd["metadata"]["name"], crd["spec"]["group"], definition.names_of(crd)
+        name, group, wanted = crd["metadata"]["name"], crd["spec"]["group"], definition.claimed_names(crd)
         for other in self.list(CUSTOM_RESOURCE_DEFINITIONS):
             neighbour = (
-                other["metadata"]["name"] != name and other["spec"]["group"] == group and definition.is_served(other)
+                other["metadata"]["name"] != name
+                and other["spec"]["group"] == group
+                and definition.is_established(other)
             )
-            if neighbour and (taken := sorted(wanted & definition.names_of(other))):
+            if neighbour and (taken := sorted(wanted & definition.claimed_names(other))):
                 return taken[0]
         return ""
 
-    def _serve(self, crd: Json) -> None:
-        self.catalogue.remove(crd["metadata"]["name"])
-        if not definition.is_served(crd):
+    def _register_resource_types(self, crd: Json) -> None:
+        self.scheme.remove(crd["metadata"]["name"])
+        if not definition.is_established(crd):
             return
-        for resource in definition.resources_of(crd):
-            self.catalogue.add(resource)
+        for resource in definition.resource_types(crd):
+            self.scheme.add(resource)
 
 
-def _decode(written: Written) -> Json:
+def _decode(written: WriteResult) -> Json:
     obj: Json = json.loads(written.body)
     return obj

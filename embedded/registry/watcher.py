@@ -6,17 +6,17 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 
-from embedded.storage.sqlite import Event, Store
+from embedded.storage.sqlite import SqliteStore, StoreEvent
 
-_LIMIT = 50_000
-_LIMIT_BYTES = 64 << 20
+_MAX_PENDING_EVENTS = 50_000
+_MAX_PENDING_BYTES = 64 << 20
 
 
-class LaggedError(Exception):
+class WatcherTooSlowError(Exception):
     """The watcher was too slow and has missed changes: it has to list again."""
 
 
-class Subscription:
+class Watcher:
     """The changes of one resource (or of all) after a revision, in order and without a gap.
 
     Args:
@@ -27,14 +27,14 @@ class Subscription:
         CompactedError: the changes since that revision are no longer kept.
     """
 
-    def __init__(self, store: Store, resource: str | None = None, since: int | None = None) -> None:
+    def __init__(self, store: SqliteStore, resource: str | None = None, since: int | None = None) -> None:
         self._resource = resource
-        self._waiting: deque[Event] = deque()
+        self._pending: deque[StoreEvent] = deque()
         self._wake = asyncio.Event()
         self._lagged = False
-        self._bytes = 0
+        self._pending_bytes = 0
         if since is not None:
-            self._waiting.extend(store.since(since, resource))
+            self._pending.extend(store.events_since(since, resource))
         self._unsubscribe: Callable[[], None] | None = store.subscribe(self._receive)
 
     def close(self) -> None:
@@ -42,43 +42,43 @@ class Subscription:
             self._unsubscribe()
             self._unsubscribe = None
 
-    def _concerns(self, event: Event) -> bool:
+    def _matches(self, event: StoreEvent) -> bool:
         return self._resource is None or event.key.resource == self._resource
 
-    def _receive(self, event: Event) -> None:
-        if not self._concerns(event):
+    def _receive(self, event: StoreEvent) -> None:
+        if not self._matches(event):
             return
-        if len(self._waiting) >= _LIMIT or self._bytes + event.size > _LIMIT_BYTES:
+        if len(self._pending) >= _MAX_PENDING_EVENTS or self._pending_bytes + event.size > _MAX_PENDING_BYTES:
             self._lagged = True
-            self._waiting.clear()
+            self._pending.clear()
             self.close()
         else:
-            self._bytes += event.size
-            self._waiting.append(event)
+            self._pending_bytes += event.size
+            self._pending.append(event)
         self._wake.set()
 
-    def take(self) -> list[Event]:
+    def drain(self) -> list[StoreEvent]:
         """The changes that have come since the last call; does not wait.
 
         Raises:
             LaggedError: some were lost.
         """
         if self._lagged:
-            raise LaggedError
-        events = list(self._waiting)
-        self._bytes = 0
-        self._waiting.clear()
+            raise WatcherTooSlowError
+        events = list(self._pending)
+        self._pending_bytes = 0
+        self._pending.clear()
         self._wake.clear()
         return events
 
     async def wait(self) -> None:
         """Return when there is something to take."""
-        await self._wake.wait() if not self._waiting else None
+        await self._wake.wait() if not self._pending else None
 
-    async def __aiter__(self) -> AsyncIterator[Event]:
+    async def __aiter__(self) -> AsyncIterator[StoreEvent]:
         try:
             while True:
-                for event in self.take():
+                for event in self.drain():
                     yield event
                 await self.wait()
         finally:

@@ -44,7 +44,7 @@ class StorageError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class StorageKey:
     """Where an object is: `resource` is `plural.group` (or `plural`), `namespace` is empty for cluster scope."""
 
     resource: str
@@ -53,7 +53,7 @@ class Key:
 
 
 @dataclass(frozen=True)
-class Event:
+class StoreEvent:
     """One change.
 
     Attributes:
@@ -63,7 +63,7 @@ class Event:
 
     revision: int
     type: EventType
-    key: Key
+    key: StorageKey
     body: bytes
     previous_body: bytes | None
 
@@ -92,7 +92,7 @@ class CompactedError(Exception):
         self.oldest = oldest
 
 
-class Store:
+class SqliteStore:
     """The objects of a cluster. Not thread-safe: one event loop uses it.
 
     Args:
@@ -116,11 +116,11 @@ class Store:
             raise StorageError(f"can't open the database {path}: {error}") from error
         self._path = path
         self._history_bytes = sum(size for _, size in self._history)
-        self._limit_events, self._limit_bytes = history_events, history_bytes
+        self._max_events, self._max_bytes = history_events, history_bytes
         # Dropped some at a time, so that not every write of a full history also deletes.
         self._slack = history_events // 64
         self._oldest = self._history[0][0] - 1 if self._history else self._revision
-        self._listeners: list[Callable[[Event], None]] = []
+        self._listeners: list[Callable[[StoreEvent], None]] = []
 
     @property
     def revision(self) -> int:
@@ -130,12 +130,12 @@ class Store:
     def close(self) -> None:
         self._db.close()
 
-    def subscribe(self, listener: Callable[[Event], None]) -> Callable[[], None]:
+    def subscribe(self, listener: Callable[[StoreEvent], None]) -> Callable[[], None]:
         """Call `listener` with each change from now on; returns what ends that."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
-    def get(self, key: Key) -> bytes | None:
+    def get(self, key: StorageKey) -> bytes | None:
         row = self._db.execute(
             "SELECT body FROM objects WHERE resource = ? AND namespace = ? AND name = ?",
             (key.resource, key.namespace, key.name),
@@ -144,7 +144,7 @@ class Store:
 
     def scan(
         self, resource: str, namespace: str | None = None, after: tuple[str, str] = ("", "")
-    ) -> Iterator[tuple[Key, bytes]]:
+    ) -> Iterator[tuple[StorageKey, bytes]]:
         """The objects of a resource by namespace and name, from just behind `after` = (namespace, name)."""
         if namespace is None:
             rows = self._db.execute(
@@ -159,7 +159,7 @@ class Store:
                 (resource, namespace, after[1]),
             )
         for found_namespace, name, body in rows:
-            yield Key(resource, found_namespace, name), body
+            yield StorageKey(resource, found_namespace, name), body
 
     def resources_in(self, namespace: str) -> list[str]:
         """The resources of which the namespace has objects."""
@@ -173,69 +173,69 @@ class Store:
         ).fetchone()
         return int(row[0])
 
-    def put(self, key: Key, obj: Json, previous: Json | None) -> bytes:
+    def put(self, key: StorageKey, obj: Json, previous: Json | None) -> bytes:
         """Write the object; sets its new resourceVersion and returns it as stored."""
         revision = self._revision + 1
         obj["metadata"]["resourceVersion"] = str(revision)
-        body = encode(obj)
+        body = encode_json(obj)
         kind: EventType = "MODIFIED" if previous else "ADDED"
         self._write(
-            Event(revision, kind, key, body, encode(previous) if previous else None),
+            StoreEvent(revision, kind, key, body, encode_json(previous) if previous else None),
             "INSERT OR REPLACE INTO objects (resource, namespace, name, body) VALUES (?, ?, ?, ?)",
             (key.resource, key.namespace, key.name, body),
         )
         return body
 
-    def delete(self, key: Key, last: Json) -> Json:
+    def delete(self, key: StorageKey, last: Json) -> Json:
         """Remove the object; returns its last state with the revision of the removal."""
         revision = self._revision + 1
         gone = {**last, "metadata": {**last["metadata"], "resourceVersion": str(revision)}}
         self._write(
-            Event(revision, "DELETED", key, encode(gone), encode(last)),
+            StoreEvent(revision, "DELETED", key, encode_json(gone), encode_json(last)),
             "DELETE FROM objects WHERE resource = ? AND namespace = ? AND name = ?",
             (key.resource, key.namespace, key.name),
         )
         return gone
 
-    def check_kept(self, revision: int) -> None:
+    def require_retained(self, revision: int) -> None:
         """Raises:
         CompactedError: some changes after the revision are no longer kept.
         """
         if revision < self._oldest:
             raise CompactedError(self._oldest)
 
-    def since(self, revision: int, resource: str | None = None) -> list[Event]:
+    def events_since(self, revision: int, resource: str | None = None) -> list[StoreEvent]:
         """The changes after `revision`, oldest first: of one resource, or of all.
 
         Raises:
             CompactedError: some of them are no longer kept.
         """
-        self.check_kept(revision)
+        self.require_retained(revision)
         if resource is None:
             rows = self._db.execute(_CHANGE + " ORDER BY revision", (revision,))
         else:
             rows = self._db.execute(_CHANGE + " AND resource = ? ORDER BY revision", (revision, resource))
-        return [Event(row[0], row[1], Key(*row[2:5]), row[5], row[6]) for row in rows]
+        return [StoreEvent(row[0], row[1], StorageKey(*row[2:5]), row[5], row[6]) for row in rows]
 
     def scan_at(
         self, revision: int, resource: str, namespace: str | None = None, after: tuple[str, str] = ("", "")
-    ) -> Iterator[tuple[Key, bytes]]:
+    ) -> Iterator[tuple[StorageKey, bytes]]:
         """As `scan`, with the objects as they were at an earlier revision.
 
         Raises:
             CompactedError: that is no longer known.
         """
         # The first change after the revision tells what there was before it.
-        then: dict[Key, bytes | None] = {}
-        for event in self.since(revision, resource) if revision < self._revision else ():
+        then: dict[StorageKey, bytes | None] = {}
+        for event in self.events_since(revision, resource) if revision < self._revision else ():
             if namespace in (None, event.key.namespace) and (event.key.namespace, event.key.name) > after:
                 then.setdefault(event.key, event.previous_body)
         now = (item for item in self.scan(resource, namespace, after) if item[0] not in then)
-        before = sorted(((key, body) for key, body in then.items() if body is not None), key=_place)
-        return heapq.merge(now, before, key=_place)
+        before = sorted(((key, body) for key, body in then.items() if body is not None), key=_sort_key)
+        return heapq.merge(now, before, key=_sort_key)
 
-    def _write(self, event: Event, statement: str, values: tuple[Any, ...]) -> None:
-        key, dropped = event.key, self._to_drop(event)
+    def _write(self, event: StoreEvent, statement: str, values: tuple[Any, ...]) -> None:
+        key, dropped = event.key, self._count_expired(event)
         row = (event.revision, event.type, key.resource, key.namespace, key.name, event.body, event.previous_body)
         try:
             self._db.execute("BEGIN IMMEDIATE")
@@ -257,21 +257,21 @@ class Store:
         for listener in tuple(self._listeners):
             listener(event)
 
-    def _to_drop(self, event: Event) -> int:
+    def _count_expired(self, event: StoreEvent) -> int:
         """How many of the oldest changes have to go for this one."""
         events, size = len(self._history) + 1, self._history_bytes + event.size
-        if events <= self._limit_events + self._slack and size <= self._limit_bytes:
+        if events <= self._max_events + self._slack and size <= self._max_bytes:
             return 0
         dropped = 0
-        while dropped < len(self._history) and (events - dropped > self._limit_events or size > self._limit_bytes):
+        while dropped < len(self._history) and (events - dropped > self._max_events or size > self._max_bytes):
             size -= self._history[dropped][1]
             dropped += 1
         return dropped
 
 
-def _place(item: tuple[Key, bytes]) -> tuple[str, str]:
+def _sort_key(item: tuple[StorageKey, bytes]) -> tuple[str, str]:
     return item[0].namespace, item[0].name
 
 
-def encode(obj: Json) -> bytes:
+def encode_json(obj: Json) -> bytes:
     return json.dumps(obj, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")

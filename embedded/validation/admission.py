@@ -13,78 +13,80 @@ from embedded.api.scheme import (
     VALIDATING_WEBHOOKS,
     ResourceType,
 )
-from embedded.api.status_errors import Cause
+from embedded.api.status_errors import FieldError
 from embedded.crd import definition, schema_validation, structural
 from embedded.validation import builtins, defaults, job, pod, quota, webhooks
 
 Json = dict[str, Any]
 
 
-def admit(resource: ResourceType, obj: Json) -> list[Cause]:
+def default_and_validate(resource: ResourceType, obj: Json) -> list[FieldError]:
     """Complete a new object, in place, and tell what is wrong with it.
 
     Raises:
         ApiError: 400, a value can't be read at all.
     """
     if resource.schema is not None:
-        return _custom(resource, obj, None)
+        return _custom_resource(resource, obj, None)
     if resource is NAMESPACES:
         metadata = obj["metadata"]
         metadata.setdefault("labels", {})["kubernetes.io/metadata.name"] = metadata["name"]
         obj["spec"] = {"finalizers": ["kubernetes"]}
         obj["status"] = {"phase": "Active"}
     elif resource is PODS:
-        defaults.default_pod(obj)
-        return pod.pod_causes(obj)
+        defaults.set_pod_defaults(obj)
+        return pod.validate_pod(obj)
     elif resource is JOBS:
-        defaults.default_job(obj)
-        return job.job_causes(obj)
+        defaults.set_job_defaults(obj)
+        return job.validate_job(obj)
     elif resource is CUSTOM_RESOURCE_DEFINITIONS:
-        definition.default_crd(obj)
-        return definition.crd_causes(obj)
+        definition.set_crd_defaults(obj)
+        return definition.validate_crd(obj)
     elif resource is RESOURCE_QUOTAS:
         obj.setdefault("status", {})
-        quota.complete(obj)
-        return quota.quota_causes(obj)
+        quota.canonicalize_limits(obj)
+        return quota.validate_quota(obj)
     elif resource is VALIDATING_WEBHOOKS:
-        webhooks.default_configuration(obj)
-        return webhooks.configuration_causes(obj)
-    builtins.complete(resource, obj)
-    return builtins.causes(resource, obj)
+        webhooks.set_configuration_defaults(obj)
+        return webhooks.validate_configuration(obj)
+    builtins.set_defaults(resource, obj)
+    return builtins.validate(resource, obj)
 
 
-def admit_update(resource: ResourceType, old: Json, new: Json, subresource: str = "") -> list[Cause]:
+def default_and_validate_update(
+    resource: ResourceType, old: Json, new: Json, subresource: str = ""
+) -> list[FieldError]:
     """The same for a changed object."""
     if resource.schema is not None:
-        return _custom(resource, new, old)
+        return _custom_resource(resource, new, old)
     if subresource == "status":
         # Who writes a status is a controller; what is wanted of the object was judged when it was written.
         return []
     if resource is JOBS:
-        defaults.default_job_spec(new.setdefault("spec", {}))
-        return job.job_update_causes(old, new)
+        defaults.set_job_spec_defaults(new.setdefault("spec", {}))
+        return job.validate_job_update(old, new)
     if resource is PODS:
-        defaults.default_pod_spec(new.setdefault("spec", {}))
-        return pod.pod_update_causes(old, new)
+        defaults.set_pod_spec_defaults(new.setdefault("spec", {}))
+        return pod.validate_pod_update(old, new)
     if resource is NAMESPACES:
         new["metadata"].setdefault("labels", {})["kubernetes.io/metadata.name"] = new["metadata"]["name"]
         # Which finalizers hold a namespace is changed at its `finalize`.
         return []
     if resource is RESOURCE_QUOTAS:
-        quota.complete(new)
-        return quota.quota_causes(new, old)
+        quota.canonicalize_limits(new)
+        return quota.validate_quota(new, old)
     if resource is CUSTOM_RESOURCE_DEFINITIONS:
-        definition.default_crd(new)
-        definition.remember_storage(new)
-        return definition.crd_causes(new, old)
+        definition.set_crd_defaults(new)
+        definition.record_storage_version(new)
+        return definition.validate_crd(new, old)
     if resource is VALIDATING_WEBHOOKS:
-        webhooks.default_configuration(new)
-        return webhooks.configuration_causes(new)
-    builtins.complete(resource, new)
-    return builtins.causes(resource, new, old)
+        webhooks.set_configuration_defaults(new)
+        return webhooks.validate_configuration(new)
+    builtins.set_defaults(resource, new)
+    return builtins.validate(resource, new, old)
 
 
-def _custom(resource: ResourceType, obj: Json, old: Json | None) -> list[Cause]:
+def _custom_resource(resource: ResourceType, obj: Json, old: Json | None) -> list[FieldError]:
     assert resource.schema is not None
-    structural.default(obj, resource.schema)
-    return list(schema_validation.causes(obj, resource.schema, old))
+    structural.set_defaults(obj, resource.schema)
+    return list(schema_validation.validate_value(obj, resource.schema, old))

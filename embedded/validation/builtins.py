@@ -24,18 +24,18 @@ from embedded.api.scheme import (
     SECRETS,
     ResourceType,
 )
-from embedded.api.status_errors import Cause
+from embedded.api.status_errors import FieldError
 
 Json = dict[str, Any]
 
 _RBAC_GROUP = "rbac.authorization.k8s.io"
-_LARGEST = 1 << 20
+_MAX_DATA_BYTES = 1 << 20
 _KEY_RULE = (
     "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or "
     "'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
 )
 _IMMUTABLE = "field is immutable when `immutable` is set"
-_NEEDED_KEYS = {
+_REQUIRED_KEYS = {
     "kubernetes.io/dockerconfigjson": (".dockerconfigjson",),
     "kubernetes.io/dockercfg": (".dockercfg",),
     "kubernetes.io/ssh-auth": ("ssh-privatekey",),
@@ -43,7 +43,7 @@ _NEEDED_KEYS = {
 }
 
 
-def complete(resource: ResourceType, obj: Json) -> None:
+def set_defaults(resource: ResourceType, obj: Json) -> None:
     """Fill in defaults, in place.
 
     Raises:
@@ -63,20 +63,20 @@ def complete(resource: ResourceType, obj: Json) -> None:
                 subject.setdefault("apiGroup", _RBAC_GROUP)
 
 
-def causes(resource: ResourceType, obj: Json, old: Json | None = None) -> list[Cause]:
+def validate(resource: ResourceType, obj: Json, old: Json | None = None) -> list[FieldError]:
     """What is wrong with an object; `old` is what it was before."""
     if resource is CONFIG_MAPS:
-        return (_config_changes(old, obj) if old is not None else []) + _config_causes(obj)
+        return (_validate_config_map_update(old, obj) if old is not None else []) + _validate_config_map(obj)
     if resource is SECRETS:
-        return (_secret_changes(old, obj) if old is not None else []) + _secret_causes(obj)
+        return (_validate_secret_update(old, obj) if old is not None else []) + _validate_secret(obj)
     if resource is LEASES:
-        return _lease_causes(obj.get("spec") or {})
+        return _validate_lease(obj.get("spec") or {})
     if resource is EVENTS:
-        return _event_causes(obj)
+        return _validate_event(obj)
     if resource in (ROLES, CLUSTER_ROLES):
-        return _role_causes(obj, namespaced=resource is ROLES)
+        return _validate_role(obj, namespaced=resource is ROLES)
     if resource in (ROLE_BINDINGS, CLUSTER_ROLE_BINDINGS):
-        found = _binding_causes(obj, namespaced=resource is ROLE_BINDINGS)
+        found = _validate_binding(obj, namespaced=resource is ROLE_BINDINGS)
         if old is not None and old.get("roleRef") != obj.get("roleRef"):
             found.append(invalid("roleRef", obj.get("roleRef"), "cannot change roleRef"))
         return found
@@ -98,10 +98,10 @@ def _require_base64(resource: ResourceType, obj: Json, field: str) -> None:
             base64.b64decode(value or "", validate=True)
         except (binascii.Error, ValueError, TypeError):
             position = next((at for at, c in enumerate(str(value)) if not re.match(r"[A-Za-z0-9+/]", c)), 0)
-            raise field_types.unreadable(resource, f"illegal base64 data at input byte {position}") from None
+            raise field_types.decode_error(resource, f"illegal base64 data at input byte {position}") from None
 
 
-def _key_causes(data: Json, at: str) -> list[Cause]:
+def _validate_data_keys(data: Json, at: str) -> list[FieldError]:
     found = []
     for key in sorted(data):
         where = f"{at}[{key}]"
@@ -116,21 +116,21 @@ def _key_causes(data: Json, at: str) -> list[Cause]:
     return found
 
 
-def _config_causes(config: Json) -> list[Cause]:
+def _validate_config_map(config: Json) -> list[FieldError]:
     data, binary = config.get("data") or {}, config.get("binaryData") or {}
     found = []
     for key in sorted(data):
-        found += _key_causes({key: None}, "data")
+        found += _validate_data_keys({key: None}, "data")
         if key in binary:
             found.append(invalid(f"data[{key}]", key, "duplicate of key present in binaryData"))
-    found += _key_causes(binary, "binaryData")
+    found += _validate_data_keys(binary, "binaryData")
     size = sum(len(str(value).encode("utf-8", "surrogatepass")) for value in data.values())
-    if size + sum(len(str(value)) * 3 // 4 for value in binary.values()) > _LARGEST:
-        found.append(too_long("", _LARGEST))
+    if size + sum(len(str(value)) * 3 // 4 for value in binary.values()) > _MAX_DATA_BYTES:
+        found.append(too_long("", _MAX_DATA_BYTES))
     return found
 
 
-def _config_changes(old: Json, new: Json) -> list[Cause]:
+def _validate_config_map_update(old: Json, new: Json) -> list[FieldError]:
     if not old.get("immutable"):
         return []
     found = [] if new.get("immutable") else [forbidden("immutable", _IMMUTABLE)]
@@ -139,18 +139,18 @@ def _config_changes(old: Json, new: Json) -> list[Cause]:
     ]
 
 
-def _secret_causes(secret: Json) -> list[Cause]:
+def _validate_secret(secret: Json) -> list[FieldError]:
     data, kind = secret.get("data") or {}, secret["type"]
-    found = _key_causes(data, "data")
-    if sum(len(value or "") * 3 // 4 for value in data.values()) > _LARGEST:
-        found.append(too_long("data", _LARGEST))
+    found = _validate_data_keys(data, "data")
+    if sum(len(value or "") * 3 // 4 for value in data.values()) > _MAX_DATA_BYTES:
+        found.append(too_long("data", _MAX_DATA_BYTES))
     if kind == "kubernetes.io/service-account-token":
         annotation = "kubernetes.io/service-account.name"
         if not (secret["metadata"].get("annotations") or {}).get(annotation):
             found.append(required(f"metadata.annotations[{annotation}]"))
     if kind == "kubernetes.io/basic-auth" and not {"username", "password"} & set(data):
         found += [required("data[username]"), required("data[password]")]
-    for key in _NEEDED_KEYS.get(kind, ()):
+    for key in _REQUIRED_KEYS.get(kind, ()):
         if key not in data:
             found.append(required(f"data[{key}]"))
         elif key.startswith(".") and not _is_json(data[key]):
@@ -166,7 +166,7 @@ def _is_json(encoded: str) -> bool:
     return True
 
 
-def _secret_changes(old: Json, new: Json) -> list[Cause]:
+def _validate_secret_update(old: Json, new: Json) -> list[FieldError]:
     found = []
     if old["type"] != new["type"]:
         found.append(invalid("type", new["type"], "field is immutable"))
@@ -176,7 +176,7 @@ def _secret_changes(old: Json, new: Json) -> list[Cause]:
     return found
 
 
-def _lease_causes(spec: Json) -> list[Cause]:
+def _validate_lease(spec: Json) -> list[FieldError]:
     found = []
     seconds, transitions = spec.get("leaseDurationSeconds"), spec.get("leaseTransitions")
     if seconds is not None and seconds <= 0:
@@ -188,7 +188,7 @@ def _lease_causes(spec: Json) -> list[Cause]:
     return found
 
 
-def _event_causes(event: Json) -> list[Cause]:
+def _validate_event(event: Json) -> list[FieldError]:
     about, namespace = event.get("involvedObject") or {}, event["metadata"].get("namespace")
     of = about.get("namespace") or ""
     if of and of != namespace:
@@ -198,7 +198,7 @@ def _event_causes(event: Json) -> list[Cause]:
     return []
 
 
-def _role_causes(role: Json, *, namespaced: bool) -> list[Cause]:
+def _validate_role(role: Json, *, namespaced: bool) -> list[FieldError]:
     found = []
     for index, rule in enumerate(role.get("rules") or []):
         at = f"rules[{index}]"
@@ -220,7 +220,7 @@ def _role_causes(role: Json, *, namespaced: bool) -> list[Cause]:
     return found
 
 
-def _binding_causes(binding: Json, *, namespaced: bool) -> list[Cause]:
+def _validate_binding(binding: Json, *, namespaced: bool) -> list[FieldError]:
     role, kinds = binding.get("roleRef") or {}, ("ClusterRole", "Role") if namespaced else ("ClusterRole",)
     found = []
     if role.get("apiGroup") != _RBAC_GROUP:
@@ -230,11 +230,11 @@ def _binding_causes(binding: Json, *, namespaced: bool) -> list[Cause]:
     if not role.get("name"):
         found.append(required("roleRef.name"))
     for index, subject in enumerate(binding.get("subjects") or []):
-        found += _subject_causes(subject, f"subjects[{index}]")
+        found += _validate_subject(subject, f"subjects[{index}]")
     return found
 
 
-def _subject_causes(subject: Json, at: str) -> list[Cause]:
+def _validate_subject(subject: Json, at: str) -> list[FieldError]:
     found = [] if subject.get("name") else [required(f"{at}.name")]
     kind, group = subject.get("kind") or "", subject.get("apiGroup") or ""
     if kind == "ServiceAccount":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from embedded.api.quantity import canonical
+from embedded.api.quantity import canonical_quantity
 from embedded.validation import job_update
 
 Json = dict[str, Any]
@@ -23,7 +23,7 @@ _JOB_DEFAULTS = {
     "podReplacementPolicy": "TerminatingOrFailed",
     "suspend": False,
 }
-_QUALITY = ("cpu", "memory")
+_QOS_RESOURCES = ("cpu", "memory")
 _CONTAINER_DEFAULTS = {
     "resources": {},
     "terminationMessagePath": "/dev/termination-log",
@@ -38,13 +38,13 @@ _TOLERATIONS: list[Json] = [
 ]
 
 
-def default_pod_spec(spec: Json) -> None:
+def set_pod_spec_defaults(spec: Json) -> None:
     """Fill in a pod's spec, in place."""
     for key, value in _POD_DEFAULTS.items():
         spec.setdefault(key, value)
     spec.setdefault("securityContext", {})
-    for container in containers_of(spec):
-        _default_container(container)
+    for container in all_containers(spec):
+        _set_container_defaults(container)
     for volume in spec.get("volumes") or []:
         if set(volume) <= {"name"}:
             volume["emptyDir"] = {}
@@ -56,11 +56,11 @@ def default_pod_spec(spec: Json) -> None:
                 token.setdefault("expirationSeconds", 3600)
 
 
-def containers_of(spec: Json) -> list[Json]:
+def all_containers(spec: Json) -> list[Json]:
     return [*(spec.get("initContainers") or []), *(spec.get("containers") or [])]
 
 
-def _default_container(container: Json) -> None:
+def _set_container_defaults(container: Json) -> None:
     for key, value in _CONTAINER_DEFAULTS.items():
         container.setdefault(key, copy.copy(value))
     image = str(container.get("image", ""))
@@ -81,12 +81,12 @@ def _default_container(container: Json) -> None:
                 get.setdefault("scheme", "HTTP")
     for amounts in (container["resources"].get("limits"), container["resources"].get("requests")):
         for name, amount in (amounts or {}).items():
-            amounts[name] = canonical(amount)
+            amounts[name] = canonical_quantity(amount)
 
 
-def default_pod(pod: Json) -> None:
+def set_pod_defaults(pod: Json) -> None:
     spec = pod.setdefault("spec", {})
-    default_pod_spec(spec)
+    set_pod_spec_defaults(spec)
     spec.setdefault("serviceAccountName", "default")
     spec.setdefault("serviceAccount", spec["serviceAccountName"])
     spec.setdefault("enableServiceLinks", True)
@@ -98,37 +98,39 @@ def default_pod(pod: Json) -> None:
         *(dict(toleration) for toleration in _TOLERATIONS if toleration["key"] not in known),
     ]
     # What the resources say is a lower bound on what is asked for.
-    for container in containers_of(spec):
+    for container in all_containers(spec):
         resources = container["resources"]
         if resources.get("limits"):
             resources["requests"] = {**resources["limits"], **(resources.get("requests") or {})}
     status = pod.setdefault("status", {})
     status.setdefault("phase", "Pending")
-    status["qosClass"] = _quality_of_service(containers_of(spec))
+    status["qosClass"] = _qos_class(all_containers(spec))
 
 
-def _quality_of_service(containers: list[Json]) -> str:
+def _qos_class(containers: list[Json]) -> str:
     """Guaranteed when each container has limits of cpu and memory that are its requests; BestEffort without any."""
     asked = [(c["resources"].get("requests") or {}, c["resources"].get("limits") or {}) for c in containers]
-    of_note = [({k: r[k] for k in _QUALITY if k in r}, {k: m[k] for k in _QUALITY if k in m}) for r, m in asked]
+    of_note = [
+        ({k: r[k] for k in _QOS_RESOURCES if k in r}, {k: m[k] for k in _QOS_RESOURCES if k in m}) for r, m in asked
+    ]
     if not any(requests or limits for requests, limits in of_note):
         return "BestEffort"
-    whole = all(requests == limits and len(limits) == len(_QUALITY) for requests, limits in of_note)
+    whole = all(requests == limits and len(limits) == len(_QOS_RESOURCES) for requests, limits in of_note)
     return "Guaranteed" if whole else "Burstable"
 
 
-def default_job_spec(spec: Json) -> None:
+def set_job_spec_defaults(spec: Json) -> None:
     """Fill in what a Job's spec leaves open, in place."""
     if spec.get("completions") is None and spec.get("parallelism") is None:
         spec["completions"] = 1
     spec.setdefault("parallelism", 1)
-    job_update.default(spec)
+    job_update.set_policy_defaults(spec)
     for key, value in _JOB_DEFAULTS.items():
         spec.setdefault(key, value)
     pod_spec = spec.setdefault("template", {}).setdefault("spec", {})
     # A real server's default (Always) is one that a Job can't have; validation says so.
     pod_spec.setdefault("restartPolicy", "")
-    default_pod_spec(pod_spec)
+    set_pod_spec_defaults(pod_spec)
 
 
 def job_labels(job: Json) -> Json:
@@ -142,10 +144,10 @@ def job_labels(job: Json) -> Json:
     }
 
 
-def default_job(job: Json) -> None:
+def set_job_defaults(job: Json) -> None:
     """Fill in a Job that has its name and uid, in place."""
     metadata, spec = job["metadata"], job.setdefault("spec", {})
-    default_job_spec(spec)
+    set_job_spec_defaults(spec)
     template = spec["template"]
     uid, identity = metadata["uid"], job_labels(job)
     if not spec["manualSelector"]:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from embedded.api.status_errors import Cause
+from embedded.api.status_errors import FieldError
 
 Json = dict[str, Any]
 
-_NO_LIMIT = 2**31 - 1
-_MOST_PARALLEL = 100_000
-_MODES = ("NonIndexed", "Indexed")
+_MAX_INT32 = 2**31 - 1
+_MAX_INDEXED_PARALLELISM = 100_000
+_COMPLETION_MODES = ("NonIndexed", "Indexed")
 _ACTIONS = ("Count", "FailIndex", "FailJob", "Ignore")
-_MANAGER = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9/%:@._~!$&'()*+,;=-]+")
-_NOT_NEGATIVE = (
+_MANAGED_BY = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9/%:@._~!$&'()*+,;=-]+")
+_NON_NEGATIVE_FIELDS = (
     "parallelism",
     "completions",
     "activeDeadlineSeconds",
@@ -23,13 +23,13 @@ _NOT_NEGATIVE = (
     "backoffLimitPerIndex",
     "maxFailedIndexes",
 )
-_FIXED = ("completionMode", "podFailurePolicy", "successPolicy", "managedBy", "backoffLimitPerIndex")
+_IMMUTABLE_FIELDS = ("completionMode", "podFailurePolicy", "successPolicy", "managedBy", "backoffLimitPerIndex")
 
 
-def default(spec: Json) -> None:
+def set_policy_defaults(spec: Json) -> None:
     """Fill in what depends on other fields of a Job's spec, in place."""
     if spec.get("backoffLimitPerIndex") is not None:
-        spec.setdefault("backoffLimit", _NO_LIMIT)
+        spec.setdefault("backoffLimit", _MAX_INT32)
     if spec.get("podFailurePolicy"):
         spec.setdefault("podReplacementPolicy", "Failed")
         for rule in spec["podFailurePolicy"].get("rules") or []:
@@ -37,35 +37,35 @@ def default(spec: Json) -> None:
                 pattern.setdefault("status", "True")
 
 
-def causes(spec: Json) -> list[Cause]:
+def validate_job_spec(spec: Json) -> list[FieldError]:
     """What is wrong with a Job's spec, its template aside."""
     found = [
         _invalid(name, number, "must be greater than or equal to 0")
-        for name in _NOT_NEGATIVE
+        for name in _NON_NEGATIVE_FIELDS
         if (number := spec.get(name)) is not None and (type(number) is not int or number < 0)
     ]
     found += [
-        _invalid(name, number, f"must be less than or equal to {_NO_LIMIT}")
-        for name in _NOT_NEGATIVE
-        if name != "activeDeadlineSeconds" and type(number := spec.get(name)) is int and number > _NO_LIMIT
+        _invalid(name, number, f"must be less than or equal to {_MAX_INT32}")
+        for name in _NON_NEGATIVE_FIELDS
+        if name != "activeDeadlineSeconds" and type(number := spec.get(name)) is int and number > _MAX_INT32
     ]
     if found:
         return found
-    found += _one_of("completionMode", spec.get("completionMode", "NonIndexed"), _MODES)
-    found += _indexed(spec) if spec.get("completionMode") == "Indexed" else _not_indexed(spec)
+    found += _validate_choice("completionMode", spec.get("completionMode", "NonIndexed"), _COMPLETION_MODES)
+    found += _validate_indexed(spec) if spec.get("completionMode") == "Indexed" else _validate_not_indexed(spec)
     replaced = ("Failed",) if spec.get("podFailurePolicy") else ("Failed", "TerminatingOrFailed")
-    found += _one_of("podReplacementPolicy", spec.get("podReplacementPolicy", replaced[0]), replaced)
-    found += _failure_policy(spec)
-    found += _success_policy(spec)
+    found += _validate_choice("podReplacementPolicy", spec.get("podReplacementPolicy", replaced[0]), replaced)
+    found += _validate_failure_policy(spec)
+    found += _validate_success_policy(spec)
     manager = spec.get("managedBy")
-    if manager is not None and (not _MANAGER.fullmatch(manager) or len(manager) > 63):
+    if manager is not None and (not _MANAGED_BY.fullmatch(manager) or len(manager) > 63):
         found.append(_invalid("managedBy", manager, 'must be a domain-prefixed path (such as "acme.io/foo")'))
     return found
 
 
-def update_causes(old: Json, new: Json) -> list[Cause]:
+def validate_job_spec_update(old: Json, new: Json) -> list[FieldError]:
     """What of a Job's spec may not change as it does."""
-    fixed = [*_FIXED]
+    fixed = [*_IMMUTABLE_FIELDS]
     if old.get("completionMode") != "Indexed":
         fixed.append("completions")
     found = [_invalid(name, new.get(name), "field is immutable") for name in fixed if old.get(name) != new.get(name)]
@@ -74,29 +74,29 @@ def update_causes(old: Json, new: Json) -> list[Cause]:
     return found
 
 
-def _invalid(field: str, value: Any, why: str) -> Cause:
+def _invalid(field: str, value: Any, why: str) -> FieldError:
     shown = f'"{value}"' if isinstance(value, str) else value
-    return Cause("FieldValueInvalid", f"spec.{field}", f"Invalid value: {shown}: {why}")
+    return FieldError("FieldValueInvalid", f"spec.{field}", f"Invalid value: {shown}: {why}")
 
 
-def _required(field: str, why: str) -> Cause:
-    return Cause("FieldValueRequired", f"spec.{field}", f"Required value: {why}")
+def _required(field: str, why: str) -> FieldError:
+    return FieldError("FieldValueRequired", f"spec.{field}", f"Required value: {why}")
 
 
-def _one_of(field: str, value: Any, allowed: tuple[str, ...]) -> list[Cause]:
+def _validate_choice(field: str, value: Any, allowed: tuple[str, ...]) -> list[FieldError]:
     if value in allowed:
         return []
     supported = ", ".join(f'"{name}"' for name in allowed)
     message = f'Unsupported value: "{value}": supported values: {supported}'
-    return [Cause("FieldValueNotSupported", f"spec.{field}", message)]
+    return [FieldError("FieldValueNotSupported", f"spec.{field}", message)]
 
 
-def _indexed(spec: Json) -> list[Cause]:
+def _validate_indexed(spec: Json) -> list[FieldError]:
     if spec.get("completions") is None:
         return [_required("completions", "when completion mode is Indexed")]
     found = []
-    if spec.get("parallelism", 1) > _MOST_PARALLEL:
-        why = f"must be less than or equal to {_MOST_PARALLEL} when completion mode is Indexed"
+    if spec.get("parallelism", 1) > _MAX_INDEXED_PARALLELISM:
+        why = f"must be less than or equal to {_MAX_INDEXED_PARALLELISM} when completion mode is Indexed"
         found.append(_invalid("parallelism", spec["parallelism"], why))
     most = spec.get("maxFailedIndexes")
     if most is not None and spec.get("backoffLimitPerIndex") is None:
@@ -106,13 +106,13 @@ def _indexed(spec: Json) -> list[Cause]:
     return found
 
 
-def _not_indexed(spec: Json) -> list[Cause]:
+def _validate_not_indexed(spec: Json) -> list[FieldError]:
     fields = ("backoffLimitPerIndex", "maxFailedIndexes", "successPolicy")
     why = "requires indexed completion mode"
     return [_invalid(name, spec[name], why) for name in fields if spec.get(name) is not None]
 
 
-def _failure_policy(spec: Json) -> list[Cause]:
+def _validate_failure_policy(spec: Json) -> list[FieldError]:
     policy = spec.get("podFailurePolicy")
     if policy is None:
         return []
@@ -123,12 +123,12 @@ def _failure_policy(spec: Json) -> list[Cause]:
         found.append(_invalid("template.spec.restartPolicy", template["restartPolicy"], why))
     names = {c.get("name") for c in [*(template.get("initContainers") or []), *(template.get("containers") or [])]}
     for number, rule in enumerate(policy.get("rules") or []):
-        found += _failure_rule(spec, rule, f"podFailurePolicy.rules[{number}]", names)
+        found += _validate_failure_rule(spec, rule, f"podFailurePolicy.rules[{number}]", names)
     return found
 
 
-def _failure_rule(spec: Json, rule: Json, at: str, containers: set[Any]) -> list[Cause]:
-    found = _one_of(f"{at}.action", rule.get("action", ""), _ACTIONS)
+def _validate_failure_rule(spec: Json, rule: Json, at: str, containers: set[Any]) -> list[FieldError]:
+    found = _validate_choice(f"{at}.action", rule.get("action", ""), _ACTIONS)
     if rule.get("action") == "FailIndex" and spec.get("backoffLimitPerIndex") is None:
         found.append(_invalid(f"{at}.action", "FailIndex", "requires the backoffLimitPerIndex to be set"))
     codes, conditions = rule.get("onExitCodes"), rule.get("onPodConditions")
@@ -137,17 +137,17 @@ def _failure_rule(spec: Json, rule: Json, at: str, containers: set[Any]) -> list
     elif not codes and not conditions:
         found.append(_invalid(at, "", "specifying one of OnExitCodes and OnPodConditions is required"))
     elif codes:
-        found += _exit_codes(codes, f"{at}.onExitCodes", containers)
+        found += _validate_exit_codes(codes, f"{at}.onExitCodes", containers)
     for number, pattern in enumerate(conditions or []):
         if not pattern.get("type"):
             found.append(_required(f"{at}.onPodConditions[{number}].type", "name part must be non-empty"))
         allowed = ("False", "True", "Unknown")
-        found += _one_of(f"{at}.onPodConditions[{number}].status", pattern.get("status", "True"), allowed)
+        found += _validate_choice(f"{at}.onPodConditions[{number}].status", pattern.get("status", "True"), allowed)
     return found
 
 
-def _exit_codes(codes: Json, at: str, containers: set[Any]) -> list[Cause]:
-    found = _one_of(f"{at}.operator", codes.get("operator", ""), ("In", "NotIn"))
+def _validate_exit_codes(codes: Json, at: str, containers: set[Any]) -> list[FieldError]:
+    found = _validate_choice(f"{at}.operator", codes.get("operator", ""), ("In", "NotIn"))
     name, values = codes.get("containerName"), codes.get("values") or []
     if name is not None and name not in containers:
         why = "must be one of the container or initContainer names in the pod template"
@@ -159,11 +159,11 @@ def _exit_codes(codes: Json, at: str, containers: set[Any]) -> list[Cause]:
             found.append(_invalid(f"{at}.values[{number}]", 0, "must not be 0 for the In operator"))
         if value in values[:number]:
             where = f"spec.{at}.values[{number}]"
-            found.append(Cause("FieldValueDuplicate", where, f"Duplicate value: {value}"))
+            found.append(FieldError("FieldValueDuplicate", where, f"Duplicate value: {value}"))
     return found
 
 
-def _success_policy(spec: Json) -> list[Cause]:
+def _validate_success_policy(spec: Json) -> list[FieldError]:
     policy = spec.get("successPolicy")
     if policy is None or spec.get("completionMode") != "Indexed":
         return []

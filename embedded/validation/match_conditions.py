@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from embedded.validation.webhooks import Attributes, failed, review
+from embedded.validation.webhooks import AdmissionAttributes, build_review, call_failed_error
 
 Json = dict[str, Any]
 
-VARIABLES = ("object", "oldObject", "request")
+CONDITION_VARIABLES = ("object", "oldObject", "request")
 
 
-def hold(webhook: Json, request: Attributes) -> bool:
+def conditions_match(webhook: Json, request: AdmissionAttributes) -> bool:
     """Whether the webhook is to be asked.
 
     Raises:
@@ -21,16 +21,16 @@ def hold(webhook: Json, request: Attributes) -> bool:
     if not conditions:
         return True
     # Loaded by those who have conditions: it costs every other cluster nothing.
-    from embedded.cel import CelError, compiled
+    from embedded.cel import CelError, compile_expression
 
-    variables = {"object": request.new, "oldObject": request.old, "request": review(request, "")["request"]}
+    variables = {"object": request.new, "oldObject": request.old, "request": build_review(request, "")["request"]}
     failure = ""
     for condition in conditions:
         try:
-            if compiled(condition["expression"], VARIABLES).evaluate(variables) is not True:
+            if compile_expression(condition["expression"], CONDITION_VARIABLES).evaluate(variables) is not True:
                 return False
         except CelError as error:
             failure = f"matchConditions: {condition['name']}: {error}"
     if failure and webhook["failurePolicy"] == "Fail":
-        raise failed(webhook["name"], failure)
+        raise call_failed_error(webhook["name"], failure)
     return not failure

@@ -6,39 +6,39 @@ import re
 from typing import Any
 
 from embedded.api.field_errors import duplicate, forbidden, invalid, not_found, not_supported, required
-from embedded.api.names import SUBDOMAIN, SUBDOMAIN_RULE, label_problem
+from embedded.api.names import SUBDOMAIN, SUBDOMAIN_RULE, validate_dns1123_label
 from embedded.api.quantity import parse_quantity
-from embedded.api.status_errors import Cause
+from embedded.api.status_errors import FieldError
 
 Json = dict[str, Any]
 
-_POLICIES = ("Always", "OnFailure", "Never")
-_PULL = ("Always", "IfNotPresent", "Never")
-_DNS = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
-_MESSAGES = ("FallbackToLogsOnError", "File")
+_RESTART_POLICIES = ("Always", "OnFailure", "Never")
+_PULL_POLICIES = ("Always", "IfNotPresent", "Never")
+_DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
+_TERMINATION_MESSAGE_POLICIES = ("FallbackToLogsOnError", "File")
 _PROTOCOLS = ("SCTP", "TCP", "UDP")
-_SOURCES = "`configMapKeyRef`, `fieldRef`, `fileKeyRef`, `resourceFieldRef` or `secretKeyRef`"
-_MOST = 2**31 - 1
-_MAY_CHANGE = ("activeDeadlineSeconds", "tolerations")
-_CHANGEABLE = (
+_ENV_SOURCES = "`configMapKeyRef`, `fieldRef`, `fileKeyRef`, `resourceFieldRef` or `secretKeyRef`"
+_MAX_INT32 = 2**31 - 1
+_MUTABLE_FIELDS = ("activeDeadlineSeconds", "tolerations")
+_UPDATE_RULE = (
     "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,"
     "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),"
     "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
 )
 
 
-def pod_causes(pod: Json) -> list[Cause]:
-    found = pod_spec_causes(pod["spec"])
+def validate_pod(pod: Json) -> list[FieldError]:
+    found = validate_pod_spec(pod["spec"])
     policy = pod["spec"].get("restartPolicy")
-    if policy not in _POLICIES:
-        found.append(not_supported("spec.restartPolicy", policy, _POLICIES))
+    if policy not in _RESTART_POLICIES:
+        found.append(not_supported("spec.restartPolicy", policy, _RESTART_POLICIES))
     return found
 
 
-def pod_spec_causes(spec: Json, at: str = "spec") -> list[Cause]:
+def validate_pod_spec(spec: Json, at: str = "spec") -> list[FieldError]:
     """What is wrong with a pod's spec, its restart policy aside."""
     volumes = spec.get("volumes") or []
-    found = _volume_causes(volumes, f"{at}.volumes")
+    found = _validate_volumes(volumes, f"{at}.volumes")
     known = {volume.get("name") for volume in volumes}
     if not spec.get("containers"):
         found.append(required(f"{at}.containers"))
@@ -46,16 +46,16 @@ def pod_spec_causes(spec: Json, at: str = "spec") -> list[Cause]:
     for where in ("containers", "initContainers"):
         for index, container in enumerate(spec.get(where) or []):
             field = f"{at}.{where}[{index}]"
-            found += _name_causes(container.get("name"), f"{field}.name", names)
-            found += _container_causes(container, field, known)
+            found += _validate_name(container.get("name"), f"{field}.name", names)
+            found += _validate_container(container, field, known)
             policy = container.get("restartPolicy")
-            if where == "initContainers" and policy is not None and policy not in _POLICIES:
-                found.append(not_supported(f"{field}.restartPolicy", policy, _POLICIES))
-    if spec.get("dnsPolicy") not in (*_DNS, None):
-        found.append(not_supported(f"{at}.dnsPolicy", spec.get("dnsPolicy"), _DNS))
+            if where == "initContainers" and policy is not None and policy not in _RESTART_POLICIES:
+                found.append(not_supported(f"{field}.restartPolicy", policy, _RESTART_POLICIES))
+    if spec.get("dnsPolicy") not in (*_DNS_POLICIES, None):
+        found.append(not_supported(f"{at}.dnsPolicy", spec.get("dnsPolicy"), _DNS_POLICIES))
     deadline, grace = spec.get("activeDeadlineSeconds"), spec.get("terminationGracePeriodSeconds")
-    if deadline is not None and not 1 <= deadline <= _MOST:
-        found.append(invalid(f"{at}.activeDeadlineSeconds", deadline, f"must be between 1 and {_MOST}, inclusive"))
+    if deadline is not None and not 1 <= deadline <= _MAX_INT32:
+        found.append(invalid(f"{at}.activeDeadlineSeconds", deadline, f"must be between 1 and {_MAX_INT32}, inclusive"))
     if grace is not None and grace < 0:
         found.append(invalid(f"{at}.terminationGracePeriodSeconds", grace, "must be greater than or equal to 0"))
     account = spec.get("serviceAccountName")
@@ -64,10 +64,10 @@ def pod_spec_causes(spec: Json, at: str = "spec") -> list[Cause]:
     return found
 
 
-def _name_causes(name: str | None, at: str, taken: set[str]) -> list[Cause]:
+def _validate_name(name: str | None, at: str, taken: set[str]) -> list[FieldError]:
     if not name:
         return [required(at)]
-    if why := label_problem(name):
+    if why := validate_dns1123_label(name):
         return [invalid(at, name, why)]
     if name in taken:
         return [duplicate(at, name)]
@@ -75,11 +75,11 @@ def _name_causes(name: str | None, at: str, taken: set[str]) -> list[Cause]:
     return []
 
 
-def _volume_causes(volumes: list[Json], at: str) -> list[Cause]:
-    found: list[Cause] = []
+def _validate_volumes(volumes: list[Json], at: str) -> list[FieldError]:
+    found: list[FieldError] = []
     names: set[str] = set()
     for index, volume in enumerate(volumes):
-        found += _name_causes(volume.get("name"), f"{at}[{index}].name", names)
+        found += _validate_name(volume.get("name"), f"{at}[{index}].name", names)
         sources = [name for name in volume if name != "name"]
         for more in sources[1:]:
             found.append(forbidden(f"{at}[{index}].{more}", "may not specify more than 1 volume type"))
@@ -93,25 +93,25 @@ def _volume_causes(volumes: list[Json], at: str) -> list[Cause]:
     return found
 
 
-def _container_causes(container: Json, at: str, volumes: set[Any]) -> list[Cause]:
-    found: list[Cause] = []
+def _validate_container(container: Json, at: str, volumes: set[Any]) -> list[FieldError]:
+    found: list[FieldError] = []
     image = container.get("image")
     if not image:
         found.append(required(f"{at}.image"))
     elif image != image.strip():
         found.append(invalid(f"{at}.image", image, "must not have leading or trailing whitespace"))
-    found += _port_causes(container.get("ports") or [], f"{at}.ports")
-    found += _env_causes(container.get("env") or [], f"{at}.env")
-    found += _mount_causes(container.get("volumeMounts") or [], f"{at}.volumeMounts", volumes)
-    if container.get("imagePullPolicy") not in (*_PULL, None):
-        found.append(not_supported(f"{at}.imagePullPolicy", container["imagePullPolicy"], _PULL))
-    if container.get("terminationMessagePolicy") not in (*_MESSAGES, None):
+    found += _validate_ports(container.get("ports") or [], f"{at}.ports")
+    found += _validate_env(container.get("env") or [], f"{at}.env")
+    found += _validate_volume_mounts(container.get("volumeMounts") or [], f"{at}.volumeMounts", volumes)
+    if container.get("imagePullPolicy") not in (*_PULL_POLICIES, None):
+        found.append(not_supported(f"{at}.imagePullPolicy", container["imagePullPolicy"], _PULL_POLICIES))
+    if container.get("terminationMessagePolicy") not in (*_TERMINATION_MESSAGE_POLICIES, None):
         field = f"{at}.terminationMessagePolicy"
-        found.append(not_supported(field, container["terminationMessagePolicy"], _MESSAGES))
-    return found + _resource_causes(container.get("resources") or {}, f"{at}.resources")
+        found.append(not_supported(field, container["terminationMessagePolicy"], _TERMINATION_MESSAGE_POLICIES))
+    return found + _validate_resources(container.get("resources") or {}, f"{at}.resources")
 
 
-def _port_causes(ports: list[Json], at: str) -> list[Cause]:
+def _validate_ports(ports: list[Json], at: str) -> list[FieldError]:
     found = []
     for index, port in enumerate(ports):
         number = port.get("containerPort")
@@ -124,7 +124,7 @@ def _port_causes(ports: list[Json], at: str) -> list[Cause]:
     return found
 
 
-def _env_causes(variables: list[Json], at: str) -> list[Cause]:
+def _validate_env(variables: list[Json], at: str) -> list[FieldError]:
     found = []
     for index, variable in enumerate(variables):
         name, source = variable.get("name"), variable.get("valueFrom")
@@ -138,7 +138,7 @@ def _env_causes(variables: list[Json], at: str) -> list[Cause]:
         if variable.get("value"):
             found.append(invalid(f"{at}[{index}].valueFrom", "", "may not be specified when `value` is not empty"))
         if not source:
-            found.append(invalid(f"{at}[{index}].valueFrom", "", f"must specify one of: {_SOURCES}"))
+            found.append(invalid(f"{at}[{index}].valueFrom", "", f"must specify one of: {_ENV_SOURCES}"))
         elif len(source) > 1:
             why = "may not have more than one field specified at a time"
             found.append(invalid(f"{at}[{index}].valueFrom", "", why))
@@ -151,8 +151,8 @@ def _env_causes(variables: list[Json], at: str) -> list[Cause]:
     return found
 
 
-def _mount_causes(mounts: list[Json], at: str, volumes: set[Any]) -> list[Cause]:
-    found: list[Cause] = []
+def _validate_volume_mounts(mounts: list[Json], at: str, volumes: set[Any]) -> list[FieldError]:
+    found: list[FieldError] = []
     paths: set[str] = set()
     for index, mount in enumerate(mounts):
         name, path = mount.get("name"), mount.get("mountPath")
@@ -168,7 +168,7 @@ def _mount_causes(mounts: list[Json], at: str, volumes: set[Any]) -> list[Cause]
     return found
 
 
-def _resource_causes(resources: Json, at: str) -> list[Cause]:
+def _validate_resources(resources: Json, at: str) -> list[FieldError]:
     found = []
     limits, requests = resources.get("limits") or {}, resources.get("requests") or {}
     for where, amounts in (("limits", limits), ("requests", requests)):
@@ -182,9 +182,9 @@ def _resource_causes(resources: Json, at: str) -> list[Cause]:
     return found
 
 
-def pod_update_causes(old: Json, new: Json) -> list[Cause]:
+def validate_pod_update(old: Json, new: Json) -> list[FieldError]:
     def fixed(pod: Json) -> Json:
-        spec = {key: value for key, value in pod["spec"].items() if key not in _MAY_CHANGE}
+        spec = {key: value for key, value in pod["spec"].items() if key not in _MUTABLE_FIELDS}
         for where in ("containers", "initContainers"):
             spec[where] = [{**container, "image": ""} for container in spec.get(where) or []]
         return spec
@@ -192,20 +192,20 @@ def pod_update_causes(old: Json, new: Json) -> list[Cause]:
     before, after = fixed(old), fixed(new)
     if before.get("terminationGracePeriodSeconds", 0) < 0 and after.get("terminationGracePeriodSeconds") == 1:
         del before["terminationGracePeriodSeconds"], after["terminationGracePeriodSeconds"]
-    found = [forbidden("spec", _CHANGEABLE)] if before != after else []
+    found = [forbidden("spec", _UPDATE_RULE)] if before != after else []
     kept = new["spec"].get("tolerations") or []
     if any(toleration not in kept for toleration in old["spec"].get("tolerations") or []):
         why = "existing toleration can not be modified except its tolerationSeconds"
         found.append(forbidden("spec.tolerations", why))
-    return found + _deadline_causes(old, new)
+    return found + _validate_deadline_update(old, new)
 
 
-def _deadline_causes(old: Json, new: Json) -> list[Cause]:
-    found: list[Cause] = []
+def _validate_deadline_update(old: Json, new: Json) -> list[FieldError]:
+    found: list[FieldError] = []
     before, after = old["spec"].get("activeDeadlineSeconds"), new["spec"].get("activeDeadlineSeconds")
     field = "spec.activeDeadlineSeconds"
-    if after is not None and not 1 <= after <= _MOST:
-        found.append(invalid(field, after, f"must be between 1 and {_MOST}, inclusive"))
+    if after is not None and not 1 <= after <= _MAX_INT32:
+        found.append(invalid(field, after, f"must be between 1 and {_MAX_INT32}, inclusive"))
     elif before is not None and after is None:
         found.append(invalid(field, None, "must not update from a positive integer to nil value"))
     elif before is not None and after > before:

@@ -11,15 +11,15 @@ from decimal import Decimal
 from typing import Any
 
 from embedded.api.field_errors import invalid
-from embedded.api.quantity import canonical, format_quantity, parse_quantity
-from embedded.api.status_errors import ApiError, Cause, forbidden
+from embedded.api.quantity import canonical_quantity, format_quantity, parse_quantity
+from embedded.api.status_errors import ApiError, FieldError, forbidden
 
 Json = dict[str, Any]
-Amounts = Mapping[str, Decimal]
+ResourceList = Mapping[str, Decimal]
 
-_TERMINAL = ("Succeeded", "Failed")
+_TERMINAL_PHASES = ("Succeeded", "Failed")
 # Names of a quota to (list of a container's resources, resource).
-_COMPUTE = {
+_COMPUTE_RESOURCES = {
     "cpu": ("requests", "cpu"),
     "memory": ("requests", "memory"),
     "requests.cpu": ("requests", "cpu"),
@@ -31,7 +31,7 @@ _SCOPES = (
     *("BestEffort", "CrossNamespacePodAffinity", "NotBestEffort", "NotTerminating", "PriorityClass", "Terminating"),
     "VolumeAttributesClass",
 )
-_STANDARD = frozenset(
+_STANDARD_RESOURCES = frozenset(
     {
         *("cpu", "memory", "ephemeral-storage", "requests.cpu", "requests.memory", "requests.storage"),
         *("requests.ephemeral-storage", "limits.cpu", "limits.memory", "limits.ephemeral-storage", "pods", "services"),
@@ -39,23 +39,23 @@ _STANDARD = frozenset(
         *("services.nodeports", "services.loadbalancers"),
     }
 )
-_PLAIN_COUNTS = ("configmaps", "secrets", "resourcequotas")
+_PLAIN_COUNT_NAMES = ("configmaps", "secrets", "resourcequotas")
 
 
-def complete(quota: Json) -> None:
+def canonicalize_limits(quota: Json) -> None:
     """Write the limits as a real server does, in place."""
     limits = (quota.get("spec") or {}).get("hard") or {}
     for name, amount in limits.items():
-        limits[name] = canonical(amount)
+        limits[name] = canonical_quantity(amount)
 
 
-def quota_causes(quota: Json, old: Json | None = None) -> list[Cause]:
+def validate_quota(quota: Json, old: Json | None = None) -> list[FieldError]:
     """What is wrong with a quota; `old` is what it was before."""
     spec = quota.get("spec") or {}
     found = []
     for name, value in (spec.get("hard") or {}).items():
         at = f"spec.hard[{name}]"
-        if "/" not in name and name not in _STANDARD:
+        if "/" not in name and name not in _STANDARD_RESOURCES:
             found.append(invalid(at, name, "must be a standard resource for quota"))
         try:
             amount = parse_quantity(value)
@@ -64,22 +64,22 @@ def quota_causes(quota: Json, old: Json | None = None) -> list[Cause]:
             continue
         if amount < 0:
             found.append(invalid(at, value, "must be greater than or equal to 0"))
-        elif amount != int(amount) and name not in _COMPUTE:
+        elif amount != int(amount) and name not in _COMPUTE_RESOURCES:
             found.append(invalid(at, value, "must be an integer"))
-    found += _scope_causes(spec)
+    found += _validate_scopes(spec)
     if old is not None and ((old.get("spec") or {}).get("scopes") or []) != (spec.get("scopes") or []):
         found.append(invalid("spec.scopes", spec.get("scopes"), "field is immutable"))
     return found
 
 
-def _scope_causes(spec: Json) -> list[Cause]:
+def _validate_scopes(spec: Json) -> list[FieldError]:
     scopes: list[str] = spec.get("scopes") or []
-    found: list[Cause] = []
+    found: list[FieldError] = []
     if any(scope not in _SCOPES for scope in scopes):
         found.append(invalid("spec.scopes", scopes, "unsupported scope"))
     conflicting = (("BestEffort", "NotBestEffort"), ("Terminating", "NotTerminating"))
     found += [invalid("spec.scopes", scopes, "conflicting scopes") for pair in conflicting if set(pair) <= set(scopes)]
-    if scopes and any(not _about_pods(name) for name in spec.get("hard") or {}):
+    if scopes and any(not _counts_pods(name) for name in spec.get("hard") or {}):
         found.append(invalid("spec.scopes", scopes, "unsupported scope applied to resource"))
     for index, expression in enumerate((spec.get("scopeSelector") or {}).get("matchExpressions") or []):
         at = f"spec.scopeSelector.matchExpressions[{index}]"
@@ -90,8 +90,8 @@ def _scope_causes(spec: Json) -> list[Cause]:
     return found
 
 
-def _about_pods(name: str) -> bool:
-    return name in ("pods", "count/pods") or name in _COMPUTE
+def _counts_pods(name: str) -> bool:
+    return name in ("pods", "count/pods") or name in _COMPUTE_RESOURCES
 
 
 def in_scope(quota: Json, resource: str, obj: Json) -> bool:
@@ -102,10 +102,10 @@ def in_scope(quota: Json, resource: str, obj: Json) -> bool:
     wanted += [(e["scopeName"], e["operator"], e.get("values") or []) for e in expressions]
     if not wanted:
         return True
-    return resource == "pods" and all(_in_one(obj, *scope) for scope in wanted)
+    return resource == "pods" and all(_matches_scope(obj, *scope) for scope in wanted)
 
 
-def _in_one(pod: Json, scope: str, operator: str, values: list[str]) -> bool:
+def _matches_scope(pod: Json, scope: str, operator: str, values: list[str]) -> bool:
     spec = pod.get("spec") or {}
     if scope == "PriorityClass":
         name = spec.get("priorityClassName") or ""
@@ -125,18 +125,18 @@ def _in_one(pod: Json, scope: str, operator: str, values: list[str]) -> bool:
     }.get(scope, False)
 
 
-def hard(quota: Json) -> dict[str, Decimal]:
+def hard_limits(quota: Json) -> dict[str, Decimal]:
     limits = (quota.get("spec") or {}).get("hard") or {}
     return {name: parse_quantity(value) for name, value in limits.items()}
 
 
-def pod_amounts(pod: Json) -> dict[str, Decimal]:
+def pod_usage(pod: Json) -> dict[str, Decimal]:
     """What one pod takes of each name; nothing of compute once it has ended."""
     amounts = {"count/pods": Decimal(1)}
-    if (pod.get("status") or {}).get("phase") in _TERMINAL:
+    if (pod.get("status") or {}).get("phase") in _TERMINAL_PHASES:
         return amounts
     amounts["pods"] = Decimal(1)
-    for name, (side, resource) in _COMPUTE.items():
+    for name, (side, resource) in _COMPUTE_RESOURCES.items():
         amounts[name] = _pod_compute(pod["spec"], side, resource)
     return amounts
 
@@ -156,60 +156,62 @@ def _pod_compute(spec: Json, side: str, resource: str) -> Decimal:
     return max(greediest, sidecars + sum((asked(c) for c in spec.get("containers") or []), Decimal(0)))
 
 
-def object_amounts(resource: str, obj: Json) -> dict[str, Decimal]:
+def object_usage(resource: str, obj: Json) -> dict[str, Decimal]:
     """What one object of a resource (`plural.group`) takes."""
     if resource == "pods":
-        return pod_amounts(obj)
+        return pod_usage(obj)
     amounts = {f"count/{resource}": Decimal(1)}
-    return {**amounts, resource: Decimal(1)} if resource in _PLAIN_COUNTS else amounts
+    return {**amounts, resource: Decimal(1)} if resource in _PLAIN_COUNT_NAMES else amounts
 
 
-def used(names: Iterable[str], pods: Callable[[], Iterable[Json]], count: Callable[[str], int]) -> dict[str, Decimal]:
+def total_usage(
+    names: Iterable[str], pods: Callable[[], Iterable[Json]], count: Callable[[str], int]
+) -> dict[str, Decimal]:
     """What is used of each name. `pods` gives the namespace's pods, `count` the number of objects of a resource."""
     asked = list(names)
     totals: dict[str, Decimal] = {name: Decimal(0) for name in asked}
-    if any(name == "pods" or name in _COMPUTE for name in asked):
+    if any(name == "pods" or name in _COMPUTE_RESOURCES for name in asked):
         for pod in pods():
-            for name, amount in pod_amounts(pod).items():
+            for name, amount in pod_usage(pod).items():
                 if name in totals and not name.startswith("count/"):
                     totals[name] += amount
     for name in asked:
-        if name.startswith("count/") or name in _PLAIN_COUNTS:
+        if name.startswith("count/") or name in _PLAIN_COUNT_NAMES:
             totals[name] = Decimal(count(name.removeprefix("count/")))
     return totals
 
 
-def check(
+def check_quotas(
     quotas: Iterable[Json],
     resource: str,
     obj: Json,
     *,
-    used_of: Callable[[Iterable[str], Json], Amounts],
+    usage_of: Callable[[Iterable[str], Json], ResourceList],
 ) -> None:
     """Refuse an object that would exceed a quota or does not say what it needs.
 
     Raises:
         ApiError: 403.
     """
-    takes = object_amounts(resource, obj)
+    takes = object_usage(resource, obj)
     for quota in quotas:
-        limits = {name: limit for name, limit in hard(quota).items() if name in takes}
+        limits = {name: limit for name, limit in hard_limits(quota).items() if name in takes}
         if not limits or not in_scope(quota, resource, obj):
             continue
         quota_name, name = quota["metadata"]["name"], obj["metadata"]["name"]
-        if resource == "pods" and (silent := _unspecified(obj["spec"], limits)):
+        if resource == "pods" and (silent := _missing_requests(obj["spec"], limits)):
             raise forbidden(resource, name, "", f"failed quota: {quota_name}: must specify {silent}")
-        in_use = used_of(limits, quota)
+        in_use = usage_of(limits, quota)
         over = sorted(n for n, limit in limits.items() if takes[n] and in_use[n] + takes[n] > limit)
         if over:
-            raise _exceeded(resource, name, quota_name, over, takes, in_use, limits)
+            raise _quota_exceeded_error(resource, name, quota_name, over, takes, in_use, limits)
 
 
-def _unspecified(spec: Json, limits: Amounts) -> str:
+def _missing_requests(spec: Json, limits: ResourceList) -> str:
     """`requests.cpu for: a,b; …`: what the quota limits and containers don't mention."""
     missing = []
-    for name in sorted(set(limits) & set(_COMPUTE)):
-        side, resource = _COMPUTE[name]
+    for name in sorted(set(limits) & set(_COMPUTE_RESOURCES)):
+        side, resource = _COMPUTE_RESOURCES[name]
         names = [
             str(container.get("name"))
             for container in [*(spec.get("containers") or []), *(spec.get("initContainers") or [])]
@@ -220,10 +222,16 @@ def _unspecified(spec: Json, limits: Amounts) -> str:
     return "; ".join(missing)
 
 
-def _exceeded(
-    resource: str, name: str, quota: str, over: list[str], takes: Amounts, in_use: Amounts, limits: Amounts
+def _quota_exceeded_error(
+    resource: str,
+    name: str,
+    quota: str,
+    over: list[str],
+    takes: ResourceList,
+    in_use: ResourceList,
+    limits: ResourceList,
 ) -> ApiError:
-    def told(amounts: Amounts) -> str:
+    def told(amounts: ResourceList) -> str:
         return ",".join(f"{each}={format_quantity(amounts[each], each)}" for each in over)
 
     why = f"exceeded quota: {quota}, requested: {told(takes)}, used: {told(in_use)}, limited: {told(limits)}"

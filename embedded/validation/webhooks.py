@@ -15,8 +15,8 @@ from typing import Any
 
 from embedded.api.field_errors import invalid, required
 from embedded.api.scheme import NAMESPACES, ResourceType
-from embedded.api.selectors import matches_selector
-from embedded.api.status_errors import ApiError, Cause
+from embedded.api.selectors import matches_label_selector
+from embedded.api.status_errors import ApiError, FieldError
 
 Json = dict[str, Any]
 
@@ -25,15 +25,15 @@ _OPERATIONS = ("*", "CONNECT", "CREATE", "DELETE", "UPDATE")
 _SCOPES = ("*", "Cluster", "Namespaced")
 _KIND = "AdmissionReview"
 _VERSION = "admission.k8s.io/v1"
-_LONGEST = 30
+_MAX_TIMEOUT_SECONDS = 30
 
 
-class UnreadableError(Exception):
+class InvalidResponseError(Exception):
     """What a webhook answered is no answer to the question; the message says why."""
 
 
 @dataclass(frozen=True)
-class Attributes:
+class AdmissionAttributes:
     """What webhooks are told of a request.
 
     Attributes:
@@ -57,7 +57,7 @@ class Attributes:
 # -- configurations
 
 
-def default_configuration(configuration: Json) -> None:
+def set_configuration_defaults(configuration: Json) -> None:
     for webhook in configuration.get("webhooks") or []:
         for field, value in _DEFAULTS.items():
             webhook.setdefault(field, value)
@@ -69,25 +69,25 @@ def default_configuration(configuration: Json) -> None:
             service.setdefault("port", 443)
 
 
-def configuration_causes(configuration: Json) -> list[Cause]:
-    causes: list[Cause] = []
+def validate_configuration(configuration: Json) -> list[FieldError]:
+    causes: list[FieldError] = []
     names: set[str] = set()
     for index, webhook in enumerate(configuration.get("webhooks") or []):
         at, name = f"webhooks[{index}]", str(webhook.get("name", ""))
         if not name:
-            causes.append(Cause("FieldValueRequired", f"{at}.name", "Required value"))
+            causes.append(FieldError("FieldValueRequired", f"{at}.name", "Required value"))
         elif name.count(".") < 2 or not re.fullmatch(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?", name):
             why = f'Invalid value: "{name}": should be a domain with at least three segments separated by dots'
-            causes.append(Cause("FieldValueInvalid", f"{at}.name", why))
+            causes.append(FieldError("FieldValueInvalid", f"{at}.name", why))
         if name in names:
-            causes.append(Cause("FieldValueDuplicate", f"{at}.name", f'Duplicate value: "{name}"'))
+            causes.append(FieldError("FieldValueDuplicate", f"{at}.name", f'Duplicate value: "{name}"'))
         names.add(name)
-        causes += _webhook_causes(webhook, at)
+        causes += _validate_webhook(webhook, at)
     return causes
 
 
-def _webhook_causes(webhook: Json, at: str) -> list[Cause]:
-    causes: list[Cause] = []
+def _validate_webhook(webhook: Json, at: str) -> list[FieldError]:
+    causes: list[FieldError] = []
 
     def one_of(field: str, choices: tuple[str, ...]) -> None:
         value = webhook.get(field)
@@ -96,45 +96,45 @@ def _webhook_causes(webhook: Json, at: str) -> list[Cause]:
             message = f'Unsupported value: "{value or ""}": supported values: {told}'
             reason = "FieldValueNotSupported" if value else "FieldValueRequired"
             causes.append(
-                Cause(reason, f"{at}.{field}", message if value else "Required value: must specify one of " + told)
+                FieldError(reason, f"{at}.{field}", message if value else "Required value: must specify one of " + told)
             )
 
     for number, rule in enumerate(webhook.get("rules") or []):
-        causes += _rule_causes(rule, f"{at}.rules[{number}]")
+        causes += _validate_rule(rule, f"{at}.rules[{number}]")
     one_of("failurePolicy", ("Fail", "Ignore"))
     one_of("matchPolicy", ("Equivalent", "Exact"))
     one_of("sideEffects", ("None", "NoneOnDryRun"))
     seconds = webhook.get("timeoutSeconds")
-    if not isinstance(seconds, int) or not 1 <= seconds <= _LONGEST:
-        why = f"Invalid value: {seconds}: the timeout value must be between 1 and {_LONGEST} seconds"
-        causes.append(Cause("FieldValueInvalid", f"{at}.timeoutSeconds", why))
+    if not isinstance(seconds, int) or not 1 <= seconds <= _MAX_TIMEOUT_SECONDS:
+        why = f"Invalid value: {seconds}: the timeout value must be between 1 and {_MAX_TIMEOUT_SECONDS} seconds"
+        causes.append(FieldError("FieldValueInvalid", f"{at}.timeoutSeconds", why))
     versions = webhook.get("admissionReviewVersions") or []
     if not versions:
         message = "Required value: must specify one of v1, v1beta1"
-        causes.append(Cause("FieldValueRequired", f"{at}.admissionReviewVersions", message))
+        causes.append(FieldError("FieldValueRequired", f"{at}.admissionReviewVersions", message))
     elif "v1" not in versions:
         message = f"Invalid value: {json.dumps(versions)}: must include at least one of v1, v1beta1"
-        causes.append(Cause("FieldValueInvalid", f"{at}.admissionReviewVersions", message))
+        causes.append(FieldError("FieldValueInvalid", f"{at}.admissionReviewVersions", message))
     for number, condition in enumerate(webhook.get("matchConditions") or []):
-        causes += _condition_causes(condition, f"{at}.matchConditions[{number}]")
-    return causes + _client_causes(webhook.get("clientConfig") or {}, f"{at}.clientConfig")
+        causes += _validate_match_condition(condition, f"{at}.matchConditions[{number}]")
+    return causes + _validate_client_config(webhook.get("clientConfig") or {}, f"{at}.clientConfig")
 
 
-def _condition_causes(condition: Json, at: str) -> list[Cause]:
-    from embedded.cel import CelError, compiled
+def _validate_match_condition(condition: Json, at: str) -> list[FieldError]:
+    from embedded.cel import CelError, compile_expression
 
     causes = [required(f"{at}.{field}") for field in ("name", "expression") if not condition.get(field)]
     try:
-        compiled(condition.get("expression") or "true", ("object", "oldObject", "request"))
+        compile_expression(condition.get("expression") or "true", ("object", "oldObject", "request"))
     except CelError as error:
         why = f"compilation failed: ERROR: <input>: {error}"
         causes.append(invalid(f"{at}.expression", condition["expression"], why))
     return causes
 
 
-def _rule_causes(rule: Json, at: str) -> list[Cause]:
+def _validate_rule(rule: Json, at: str) -> list[FieldError]:
     causes = [
-        Cause("FieldValueRequired", f"{at}.{field}", "Required value")
+        FieldError("FieldValueRequired", f"{at}.{field}", "Required value")
         for field in ("operations", "apiGroups", "apiVersions", "resources")
         if not rule.get(field)
     ]
@@ -145,14 +145,14 @@ def _rule_causes(rule: Json, at: str) -> list[Cause]:
                 told = ", ".join(f'"{choice}"' for choice in choices)
                 where = f"{at}.{field}" + ("" if isinstance(values, str) else f"[{index}]")
                 message = f'Unsupported value: "{value}": supported values: {told}'
-                causes.append(Cause("FieldValueNotSupported", where, message))
+                causes.append(FieldError("FieldValueNotSupported", where, message))
     return causes
 
 
-def _client_causes(client: Json, at: str) -> list[Cause]:
+def _validate_client_config(client: Json, at: str) -> list[FieldError]:
     url, service = client.get("url"), client.get("service")
     if (url is None) == (service is None):
-        return [Cause("FieldValueRequired", at, "Required value: exactly one of url or service is required")]
+        return [FieldError("FieldValueRequired", at, "Required value: exactly one of url or service is required")]
     causes = []
     if url is not None:
         try:
@@ -168,7 +168,7 @@ def _client_causes(client: Json, at: str) -> list[Cause]:
         elif parts.username or parts.query or parts.fragment:
             why = "user information, query parameters and fragments are not permitted in the URL"
         if why:
-            causes.append(Cause("FieldValueInvalid", f"{at}.url", f'Invalid value: "{url}": {why}'))
+            causes.append(FieldError("FieldValueInvalid", f"{at}.url", f'Invalid value: "{url}": {why}'))
     if bundle := client.get("caBundle"):
         try:
             pem = base64.b64decode(bundle, validate=True)
@@ -176,27 +176,27 @@ def _client_causes(client: Json, at: str) -> list[Cause]:
             pem = b""
         if b"-----BEGIN CERTIFICATE-----" not in pem:
             why = "Invalid value: unable to load root certificates: unable to parse bytes as PEM block"
-            causes.append(Cause("FieldValueInvalid", f"{at}.caBundle", why))
+            causes.append(FieldError("FieldValueInvalid", f"{at}.caBundle", why))
     return causes
 
 
 # -- which are asked
 
 
-def concerns(webhook: Json, request: Attributes) -> bool:
+def matches_request(webhook: Json, request: AdmissionAttributes) -> bool:
     """Whether the webhook's rules and selectors match a request."""
     if not any(_rule_matches(rule, request, webhook) for rule in webhook.get("rules") or []):
         return False
-    if (request.resource.namespaced or request.resource is NAMESPACES) and not matches_selector(
+    if (request.resource.namespaced or request.resource is NAMESPACES) and not matches_label_selector(
         webhook.get("namespaceSelector") or {}, request.namespace_labels
     ):
         return False
     selector = webhook.get("objectSelector") or {}
     objects = [obj for obj in (request.new, request.old) if obj is not None]
-    return not selector or any(matches_selector(selector, obj["metadata"].get("labels") or {}) for obj in objects)
+    return not selector or any(matches_label_selector(selector, obj["metadata"].get("labels") or {}) for obj in objects)
 
 
-def _rule_matches(rule: Json, request: Attributes, webhook: Json) -> bool:
+def _rule_matches(rule: Json, request: AdmissionAttributes, webhook: Json) -> bool:
     def lists(field: str, value: str) -> bool:
         values = rule.get(field) or []
         return "*" in values or value in values
@@ -205,7 +205,9 @@ def _rule_matches(rule: Json, request: Attributes, webhook: Json) -> bool:
     if rule.get("scope", "*") == ("Cluster" if resource.namespaced else "Namespaced"):
         return False
     # Versions of one resource are equivalent here, and a webhook gets the one of the request.
-    versions = lists("apiVersions", resource.version) or (resource.converted and webhook["matchPolicy"] == "Equivalent")
+    versions = lists("apiVersions", resource.version) or (
+        resource.needs_conversion and webhook["matchPolicy"] == "Equivalent"
+    )
     if not (lists("operations", request.operation) and lists("apiGroups", resource.group) and versions):
         return False
     wanted = rule.get("resources") or []
@@ -218,7 +220,7 @@ def _rule_matches(rule: Json, request: Attributes, webhook: Json) -> bool:
 # -- what they are asked, and what they said
 
 
-def review(request: Attributes, uid: str) -> Json:
+def build_review(request: AdmissionAttributes, uid: str) -> Json:
     """The AdmissionReview to send."""
     resource = request.resource
     kind = {"group": resource.group, "version": resource.version, "kind": resource.kind}
@@ -244,7 +246,7 @@ def review(request: Attributes, uid: str) -> Json:
     return {"kind": _KIND, "apiVersion": _VERSION, "request": asked}
 
 
-def verdict(webhook: str, uid: str, answer: Any) -> list[str]:
+def parse_response(webhook: str, uid: str, answer: Any) -> list[str]:
     """The warnings of an answer that allows the request.
 
     Raises:
@@ -253,17 +255,17 @@ def verdict(webhook: str, uid: str, answer: Any) -> list[str]:
     """
     response = answer.get("response") if isinstance(answer, dict) else None
     if not isinstance(response, dict):
-        raise UnreadableError("webhook response was absent")
+        raise InvalidResponseError("webhook response was absent")
     if answer.get("kind") != _KIND or answer.get("apiVersion") != _VERSION:
-        raise UnreadableError(f"expected webhook response of {_VERSION}, Kind={_KIND}")
+        raise InvalidResponseError(f"expected webhook response of {_VERSION}, Kind={_KIND}")
     if response.get("uid") != uid:
-        raise UnreadableError(f'expected response.uid="{uid}"')
+        raise InvalidResponseError(f'expected response.uid="{uid}"')
     if response.get("allowed") is not True:
-        raise _denied(webhook, response.get("status"))
+        raise _denied_error(webhook, response.get("status"))
     return [str(warning) for warning in response.get("warnings") or []]
 
 
-def _denied(webhook: str, status: Any) -> ApiError:
+def _denied_error(webhook: str, status: Any) -> ApiError:
     told: Json = status if isinstance(status, dict) else {}
     code = told.get("code")
     by = f'admission webhook "{webhook}" denied the request'
@@ -274,7 +276,7 @@ def _denied(webhook: str, status: Any) -> ApiError:
     return ApiError(number, str(told.get("reason") or ""), message, details)
 
 
-def failed(webhook: str, why: str) -> ApiError:
+def call_failed_error(webhook: str, why: str) -> ApiError:
     """A webhook that could not be asked, and whose policy is Fail."""
     message = f'failed calling webhook "{webhook}": {why}'
     return ApiError(500, "InternalError", f"Internal error occurred: {message}", {"causes": [{"message": message}]})

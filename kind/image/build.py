@@ -13,20 +13,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kind.errors import KindError, ProgramFailedError
-from kind.image.wheels import WANTED, gather, pins, python_of
+from kind.image.wheels import REQUIREMENTS, download_wheels, inspect_python, installed_constraints
 from kind.kustomize import CONTROLLER_IMAGE
 from kind.tools.docker_cli import Docker
 from kind.tools.kind_cli import Kind
-from kind.tools.process import OnLine, Run, run
+from kind.tools.process import CommandRunner, OnLine, run
 
 BASE_IMAGE = "python:3.12-slim"
 _DOCKERFILE = Path(__file__).with_name("Dockerfile")
 _SUFFIXES = {".py", ".json"}
-_NO_GIT = "c8s: this image has no git"
+_NO_GIT_LINE = "c8s: this image has no git"
 
 
 @dataclass(frozen=True)
-class Recipe:
+class ImageSpec:
     """What the image is made from. `wheels`: a folder of wheels, for machines without a package index."""
 
     base: str = BASE_IMAGE
@@ -35,31 +35,31 @@ class Recipe:
     program: Path = Path(__file__).resolve().parents[2] / "controller"
 
 
-def sources(program: Path) -> Iterator[Path]:
+def source_files(program: Path) -> Iterator[Path]:
     """The files of the program that go into the image, in a fixed order."""
     for file in sorted(program.rglob("*")):
         if file.is_file() and file.suffix in _SUFFIXES and "__pycache__" not in file.parts:
             yield file
 
 
-def tag(recipe: Recipe, base_id: str) -> str:
+def image_tag(recipe: ImageSpec, base_id: str) -> str:
     """The image's full name, from everything that makes it what it is."""
     digest = hashlib.sha256()
-    for part in (base_id, _DOCKERFILE.read_text(), pins(), repr(WANTED)):
+    for part in (base_id, _DOCKERFILE.read_text(), installed_constraints(), repr(REQUIREMENTS)):
         digest.update(part.encode() + b"\0")
-    for file in sources(recipe.program):
+    for file in source_files(recipe.program):
         digest.update(file.relative_to(recipe.program).as_posix().encode() + b"\0")
         digest.update(hashlib.sha256(file.read_bytes()).digest())
     return f"{CONTROLLER_IMAGE}:{digest.hexdigest()[:12]}"
 
 
-def lay_out(recipe: Recipe, wheels: Path, folder: Path) -> None:
+def prepare_context(recipe: ImageSpec, wheels: Path, folder: Path) -> None:
     """Put the build's folder together."""
     shutil.copy(_DOCKERFILE, folder / "Dockerfile")
     (folder / "wheels").mkdir()
     for wheel in sorted(wheels.glob("*.whl")):
         shutil.copy(wheel, folder / "wheels")
-    for file in sources(recipe.program):
+    for file in source_files(recipe.program):
         target = folder / "controller" / file.relative_to(recipe.program)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, target)
@@ -75,32 +75,32 @@ class ImageBuilder:
     """Builds and loads. `runs` is how programs are run."""
 
     docker: Docker
-    recipe: Recipe
-    runs: Run = run
+    spec: ImageSpec
+    run_command: CommandRunner = run
 
-    async def name(self) -> str | None:
+    async def tag(self) -> str | None:
         """The tag that the image has or will have; None while the base is not on this machine."""
-        base = await self.docker.image_id(self.recipe.base)
-        return tag(self.recipe, base) if base is not None else None
+        base = await self.docker.image_id(self.spec.base)
+        return image_tag(self.spec, base) if base is not None else None
 
-    async def present(self) -> str | None:
+    async def existing_tag(self) -> str | None:
         """The image's tag, when it is here already."""
-        name = await self.name()
+        name = await self.tag()
         return name if name is not None and await self.docker.image_id(name) is not None else None
 
     async def build(self, say: OnLine) -> tuple[str, bool]:
         """Make the image; its tag, and whether it has git. Raises KindError."""
-        if await self.docker.image_id(self.recipe.base) is None:
-            say(f"pulling {self.recipe.base}")
-            await self.docker.pull(self.recipe.base, say)
-        name = await self.name()
+        if await self.docker.image_id(self.spec.base) is None:
+            say(f"pulling {self.spec.base}")
+            await self.docker.pull(self.spec.base, say)
+        name = await self.tag()
         if name is None:
-            raise KindError(
-                f"Docker pulled {self.recipe.base}, and has no such image", "Name another with --base-image."
-            )
+            raise KindError(f"Docker pulled {self.spec.base}, and has no such image", "Name another with --base-image.")
         say("collecting wheels")
-        python = await python_of(self.docker, self.recipe.base)
-        wheels = await gather(python, self.recipe.cache, source=self.recipe.wheels, on_line=say, runs=self.runs)
+        python = await inspect_python(self.docker, self.spec.base)
+        wheels = await download_wheels(
+            python, self.spec.cache, source=self.spec.wheels, on_line=say, run_command=self.run_command
+        )
         heard: list[str] = []
 
         def listen(line: str) -> None:
@@ -108,10 +108,10 @@ class ImageBuilder:
             say(line)
 
         with tempfile.TemporaryDirectory(prefix="c8s-image-") as folder:
-            lay_out(self.recipe, wheels, Path(folder))
-            await self.docker.build(Path(folder), name, {"BASE": self.recipe.base}, on_line=listen)
+            prepare_context(self.spec, wheels, Path(folder))
+            await self.docker.build(Path(folder), name, {"BASE": self.spec.base}, on_line=listen)
         # A step's own text is repeated by the builder when it shows the step; what counts is a line that is only that.
-        return name, not any(line.strip().endswith(_NO_GIT) and "echo" not in line for line in heard)
+        return name, not any(line.strip().endswith(_NO_GIT_LINE) and "echo" not in line for line in heard)
 
 
 async def load(kind: Kind, docker: Docker, cluster: str, nodes: Sequence[str], image: str, say: OnLine) -> None:
@@ -120,7 +120,7 @@ async def load(kind: Kind, docker: Docker, cluster: str, nodes: Sequence[str], i
         await kind.load(cluster, image, say)
         return
     except ProgramFailedError as error:
-        if "not present locally" in error.what or "no nodes found" in error.what:
+        if "not present locally" in error.message or "no nodes found" in error.message:
             raise
         say(f"kind could not load {image}; trying it as an archive")
     with tempfile.TemporaryDirectory(prefix="c8s-image-") as folder:

@@ -18,9 +18,9 @@ from pathlib import Path
 
 from kind.errors import KindError, ProgramFailedError
 from kind.tools.docker_cli import Docker
-from kind.tools.process import OnLine, Run, run
+from kind.tools.process import CommandRunner, OnLine, run
 
-WANTED = (
+REQUIREMENTS = (
     "ahocorasick_rs",
     "aiohttp",
     "boto3",
@@ -36,8 +36,8 @@ WANTED = (
 """What the controller imports, and no more: the workbench's libraries stay here."""
 
 _PIP_SECONDS = 900.0
-_COMPLETE = ".complete"
-_ASK = """
+_COMPLETE_MARKER = ".complete"
+_INSPECT_SCRIPT = """
 import json, platform, sys, sysconfig
 libc, version = platform.libc_ver()
 print(json.dumps({"version": list(sys.version_info[:2]), "machine": platform.machine(), "libc": libc,
@@ -67,9 +67,9 @@ class ImagePython:
         return f"cp{self.version[0]}{self.version[1]}"
 
 
-async def python_of(docker: Docker, image: str) -> ImagePython:
+async def inspect_python(docker: Docker, image: str) -> ImagePython:
     """Found by running it. Raises KindError when the image has no Python that is new enough."""
-    said = await docker.output(image, ["python3", "-c", _ASK])
+    said = await docker.output(image, ["python3", "-c", _INSPECT_SCRIPT])
     try:
         found = json.loads(said.strip().splitlines()[-1])
         version = (int(found["version"][0]), int(found["version"][1]))
@@ -86,7 +86,7 @@ async def python_of(docker: Docker, image: str) -> ImagePython:
     )
 
 
-def pins() -> str:
+def installed_constraints() -> str:
     """A constraints file of all that is installed here, sorted; what the image does not need, pip leaves out."""
     found = {
         str(each.metadata["Name"]).lower().replace("_", "-"): each.version
@@ -104,34 +104,34 @@ def pip_arguments(python: ImagePython, folder: Path, constraints: Path, source: 
     words += [word for platform in python.platforms for word in ("--platform", platform)]
     if source is not None:
         words += ["--no-index", "--find-links", str(source)]
-    return [*words, *WANTED]
+    return [*words, *REQUIREMENTS]
 
 
-async def gather(
+async def download_wheels(
     python: ImagePython,
     cache: Path,
     *,
     source: Path | None = None,
     on_line: OnLine | None = None,
-    runs: Run = run,
+    run_command: CommandRunner = run,
     pip: Sequence[str] = (sys.executable, "-m", "pip"),
 ) -> Path:
     """The folder with the wheels. Raises KindError, with what to do where there is no network."""
-    pinned = pins()
-    key = hashlib.sha256(repr((pinned, WANTED, python, str(source or ""))).encode()).hexdigest()[:16]
+    pinned = installed_constraints()
+    key = hashlib.sha256(repr((pinned, REQUIREMENTS, python, str(source or ""))).encode()).hexdigest()[:16]
     folder = cache / f"wheels-{key}"
-    if (folder / _COMPLETE).exists():
+    if (folder / _COMPLETE_MARKER).exists():
         return folder
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700, parents=True)
     constraints = folder / "constraints.txt"
     constraints.write_text(pinned)
-    done = await runs(
+    done = await run_command(
         [*pip, *pip_arguments(python, folder, constraints, source)], timeout=_PIP_SECONDS, on_line=on_line
     )
     if done.code:
-        raise _pip_failure(done.failure(), done.err)
-    (folder / _COMPLETE).touch()
+        raise _pip_failure(done.to_error(), done.err)
+    (folder / _COMPLETE_MARKER).touch()
     return folder
 
 
@@ -139,6 +139,6 @@ def _pip_failure(error: ProgramFailedError, said: str) -> KindError:
     if "No module named pip" in said:
         return KindError("this Python has no pip", f"`{sys.executable} -m ensurepip`, then try again.")
     return KindError(
-        error.what,
+        error.message,
         "Without a package index, collect the wheels elsewhere and name their folder with --wheels.",
     )

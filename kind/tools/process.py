@@ -16,8 +16,8 @@ from typing import IO, Literal, Protocol
 
 from kind.errors import ProgramFailedError, ProgramMissingError
 
-_LONGEST_LINE = 16 * 1024 * 1024
-_GRACE = 5.0
+_MAX_LINE_LENGTH = 16 * 1024 * 1024
+_TERMINATION_GRACE = 5.0
 _SHOWN_LINES = 12
 
 Stream = Literal["out", "err"]
@@ -25,7 +25,7 @@ OnLine = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Finished:
+class CommandResult:
     """A program that has ended: its exit code, and its lines in the order in which they came."""
 
     command: tuple[str, ...]
@@ -42,14 +42,14 @@ class Finished:
         """What it wrote on stderr."""
         return "\n".join(text for stream, text in self.lines if stream == "err")
 
-    def failure(self, remedy: str = "") -> ProgramFailedError:
+    def to_error(self, remedy: str = "") -> ProgramFailedError:
         """The error that tells of this end, with the program's last words."""
         said = [text for _, text in self.lines if text.strip()][-_SHOWN_LINES:]
         told = ":\n" + "\n".join(f"  {text[:400]}" for text in said) + "\n" if said else ""
-        return ProgramFailedError(f"`{shown(self.command)}` ended with code {self.code}{told}", remedy)
+        return ProgramFailedError(f"`{format_command(self.command)}` ended with code {self.code}{told}", remedy)
 
 
-class Run(Protocol):
+class CommandRunner(Protocol):
     """How programs are run; tests hand in their own."""
 
     async def __call__(
@@ -61,12 +61,12 @@ class Run(Protocol):
         stdin: Path | None = None,
         cwd: Path | None = None,
         environment: Mapping[str, str] | None = None,
-    ) -> Finished:
+    ) -> CommandResult:
         """Run it to its end. Raises ProgramMissingError, or ProgramFailedError after `timeout` seconds."""
         ...
 
 
-def shown(command: Sequence[str]) -> str:
+def format_command(command: Sequence[str]) -> str:
     """A command as a person would type it, cut where it is long."""
     text = " ".join(command)
     return text if len(text) <= 120 else text[:119] + "…"
@@ -80,13 +80,13 @@ async def run(
     stdin: Path | None = None,
     cwd: Path | None = None,
     environment: Mapping[str, str] | None = None,
-) -> Finished:
+) -> CommandResult:
     """See `Run`. The program has a process group of its own, which is ended with it."""
     with contextlib.ExitStack() as files:
         source: IO[bytes] | int = (
             files.enter_context(stdin.open("rb")) if stdin is not None else asyncio.subprocess.DEVNULL
         )
-        process = await _started(command, source, cwd, environment)
+        process = await _start(command, source, cwd, environment)
     lines: list[tuple[Stream, str]] = []
 
     async def collect(stream: Stream, reader: asyncio.StreamReader) -> None:
@@ -105,15 +105,15 @@ async def run(
             code = await process.wait()
     except TimeoutError:
         raise ProgramFailedError(
-            f"`{shown(command)}` did not end within {timeout:.0f} s",
+            f"`{format_command(command)}` did not end within {timeout:.0f} s",
             "See whether it waits for something.",
         ) from None
     finally:
         await _end(process)
-    return Finished(tuple(command), code, tuple(lines))
+    return CommandResult(tuple(command), code, tuple(lines))
 
 
-async def _started(
+async def _start(
     command: Sequence[str], stdin: IO[bytes] | int, cwd: Path | None, environment: Mapping[str, str] | None
 ) -> asyncio.subprocess.Process:
     try:
@@ -125,7 +125,7 @@ async def _started(
             cwd=cwd,
             env=None if environment is None else {**os.environ, **environment},
             start_new_session=True,
-            limit=_LONGEST_LINE,
+            limit=_MAX_LINE_LENGTH,
         )
     except FileNotFoundError:
         raise ProgramMissingError(f"there is no program {command[0]!r} on PATH") from None
@@ -141,4 +141,4 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, sign)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.shield(process.wait()), _GRACE)
+            await asyncio.wait_for(asyncio.shield(process.wait()), _TERMINATION_GRACE)

@@ -9,9 +9,9 @@ from secrets import token_hex
 import pytest
 import yaml
 
-from kind.kustomize import FOLDER
+from kind.kustomize import MANIFESTS_FOLDER
 from tests.cluster.conftest import Program, wait_until
-from tests.live import in_table, write_pipeline
+from tests.live import parse_step_table, write_pipeline
 
 
 def run(cluster: Program, folder: Path, *steps: str, expect: int = 0) -> str:
@@ -49,7 +49,7 @@ def test_every_sample_does_what_it_says(
 ) -> None:
     folder = repository / "samples"
     out = cluster("run", str(folder / sample), "--source", str(folder / source), expect=code).stdout
-    phases = set(in_table(out).values())
+    phases = set(parse_step_table(out).values())
     assert phases == ({"Succeeded"} if code == 0 else {"Succeeded", "Failed", "Skipped"})
 
 
@@ -83,7 +83,7 @@ def test_artifacts_pass_between_users_and_come_out_of_the_store(cluster: Program
         " artifacts: ['dist/**']}",
         "{name: check, image: 'busybox:1.36', dependsOn: [build], commands: ['cat dist/private', 'touch dist/more']}",
     )
-    assert set(in_table(out).values()) == {"Succeeded"}
+    assert set(parse_step_table(out).values()) == {"Succeeded"}
     cluster("artifacts", out.split()[1], "build", "--extract", str(tmp_path / "out"))
     assert (tmp_path / "out" / "dist" / "private").read_text() == "made\n"
 
@@ -162,7 +162,7 @@ def test_a_step_is_tried_again_and_each_attempt_has_its_own_job(cluster: Program
         "{name: flaky, image: 'busybox:1.36', retryPolicy: {maxRetries: 1, backoffSeconds: 1},"
         " commands: ['echo attempt $C8S_ATTEMPT', '[ $C8S_ATTEMPT = 2 ]']}",
     )
-    assert in_table(out) == {"flaky": "Succeeded"}
+    assert parse_step_table(out) == {"flaky": "Succeeded"}
     jobs = cluster.kubectl("get", "jobs", "-l", f"c8s.dev/run={out.split()[1]}", "-o", "name").split()
     assert len(jobs) == 2
 
@@ -196,7 +196,7 @@ def test_an_image_that_can_t_be_pulled_is_told(cluster: Program, tmp_path: Path)
 
 def test_a_quota_makes_steps_wait_and_is_named(cluster: Program, tmp_path: Path) -> None:
     """The sample namespace with one pod at a time: both steps run, one after the other."""
-    for obj in yaml.safe_load_all((FOLDER / "team" / "team.yaml").read_text()):
+    for obj in yaml.safe_load_all((MANIFESTS_FOLDER / "team" / "team.yaml").read_text()):
         if obj["kind"] == "ResourceQuota":
             obj["spec"]["hard"]["pods"] = "1"
         cluster.kubectl("apply", "-f", "-", stdin=json.dumps(obj))

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tests.cluster.conftest import NAME, Program
-from tests.live import in_table
+from tests.live import parse_step_table
 
 pytestmark = pytest.mark.kind_only
 
@@ -59,7 +59,7 @@ def test_a_node_that_was_stopped_is_started_again_with_its_runs(cluster: Program
     assert name in {each["name"] for each in json.loads(cluster("runs", "-o", "json").stdout)}
     assert "Hello from step greet" in cluster("logs", name).stdout
     out = cluster("run", str(sample), "--source", str(sample.parent)).stdout
-    assert set(in_table(out).values()) == {"Succeeded"}
+    assert set(parse_step_table(out).values()) == {"Succeeded"}
 
 
 def test_a_cluster_that_c8s_did_not_make_is_left_alone(cluster: Program) -> None:

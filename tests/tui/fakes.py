@@ -12,29 +12,29 @@ from typing import Any
 
 from workbench.client import (
     Attempt,
+    AttemptTimes,
     Change,
     Cluster,
-    Done,
-    End,
     FirstFailure,
     Frame,
     Health,
-    KeptPipeline,
     Lines,
     LogLine,
     LogSummary,
     Run,
     RunChanged,
+    RunEnd,
     RunEvent,
     RunsListed,
+    SavedPipeline,
     Step,
+    StreamEnd,
     StreamKey,
     Summary,
-    Times,
 )
 from workbench.client.errors import ClientError
 from workbench.tui.app import Workbench
-from workbench.tui.services.interfaces import Controller, Launched, OnTrouble
+from workbench.tui.services.interfaces import ControllerApi, LaunchResult, OnConnectionError
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 
@@ -43,28 +43,28 @@ _ENDED = ("Succeeded", "Failed", "Skipped", "Cancelled")
 
 def step(
     name: str,
-    after: tuple[str, ...] = (),
+    depends_on: tuple[str, ...] = (),
     phase: str = "Pending",
     *,
-    begun: float = 60,
-    took: float = 1.5,
+    started_ago: float = 60,
+    duration: float = 1.5,
     message: str | None = None,
-    failing: FirstFailure | None = None,
+    first_failure: FirstFailure | None = None,
     containers: tuple[str, ...] = ("step",),
     attempts: int = 1,
 ) -> Step:
     """A step that began `begun` seconds ago."""
-    started = NOW - timedelta(seconds=begun)
-    ended = started + timedelta(seconds=took) if phase in _ENDED else None
-    times = Times(created=started, scheduled=started, running=started, finished=ended)
-    log = LogSummary(9, 99, None, True, failing) if phase in _ENDED else None
+    started = NOW - timedelta(seconds=started_ago)
+    ended = started + timedelta(seconds=duration) if phase in _ENDED else None
+    times = AttemptTimes(created=started, scheduled=started, running=started, finished=ended)
+    log = LogSummary(9, 99, None, True, first_failure) if phase in _ENDED else None
     ran = phase in ("Running", "Succeeded", "Failed")
     made = tuple(
         Attempt(n + 1, None, None, phase, None, message, 1 if phase == "Failed" else 0, times, containers, log)
         for n in range(attempts)
     )
     return Step(
-        name, name, after, False, phase, None, message, started if ran else None, ended, (), made if ran else ()
+        name, name, depends_on, False, phase, None, message, started if ran else None, ended, (), made if ran else ()
     )
 
 
@@ -73,13 +73,13 @@ def run(
     phase: str,
     steps: Iterable[Step],
     *,
-    ago: float = 65,
-    took: float = 12.3,
+    created_ago: float = 65,
+    duration: float = 12.3,
     message: str | None = None,
     branch: str = "main",
 ) -> Run:
     """A run that was made `ago` seconds ago."""
-    created = NOW - timedelta(seconds=ago)
+    created = NOW - timedelta(seconds=created_ago)
     steps = tuple(steps)
 
     def count(*phases: str) -> int:
@@ -94,7 +94,7 @@ def run(
         created_at=created, resource_version="1", branch=branch, commit="1a2b3c4d5e-dirty", event="push", params={},
         priority=None, triggered_by=None, rerun_of=None, cancel_requested=False, definition=None, phase=phase,
         reason=None, message=message, start_time=created,
-        completion_time=created + timedelta(seconds=took) if phase in _ENDED else None,
+        completion_time=created + timedelta(seconds=duration) if phase in _ENDED else None,
         summary=summary, images="ignored", runtime="process://0.1", steps=steps, raw={},
     )  # fmt: skip
 
@@ -105,14 +105,14 @@ def webshop(phase: str = "Running") -> Run:
         "webshop-42",
         phase,
         [
-            step("clone", (), "Succeeded", begun=64, took=0.8),
-            step("deps", ("clone",), "Succeeded", begun=63, took=6.2),
-            step("scan", ("clone",), "Succeeded", begun=63, took=14.9),
-            step("lint", ("deps",), "Succeeded", begun=56, took=3.1),
-            step("unit", ("deps",), "Failed", begun=56, took=21.4, message="exit code 1",
-                 failing=FirstFailure(4, "tests/test_cart.py:31: AssertionError: 2 != 3")),
-            step("build-api", ("deps",), "Succeeded", begun=56, took=31.0),
-            step("build-web", ("deps",), "Running", begun=56),
+            step("clone", (), "Succeeded", started_ago=64, duration=0.8),
+            step("deps", ("clone",), "Succeeded", started_ago=63, duration=6.2),
+            step("scan", ("clone",), "Succeeded", started_ago=63, duration=14.9),
+            step("lint", ("deps",), "Succeeded", started_ago=56, duration=3.1),
+            step("unit", ("deps",), "Failed", started_ago=56, duration=21.4, message="exit code 1",
+                 first_failure=FirstFailure(4, "tests/test_cart.py:31: AssertionError: 2 != 3")),
+            step("build-api", ("deps",), "Succeeded", started_ago=56, duration=31.0),
+            step("build-web", ("deps",), "Running", started_ago=56),
             step("image", ("build-api", "build-web")),
             step("integration", ("image",)),
             step("end-to-end", ("image",)),
@@ -124,17 +124,17 @@ def webshop(phase: str = "Running") -> Run:
     )  # fmt: skip
 
 
-def hello(number: int = 7, phase: str = "Succeeded", branch: str = "main", ago: float = 3600) -> Run:
+def hello(number: int = 7, phase: str = "Succeeded", branch: str = "main", created_ago: float = 3600) -> Run:
     return run(
         f"hello-{number}",
         phase,
         [
-            step("greet", (), phase, begun=ago),
-            step("count", ("greet",), phase, begun=ago),
-            step("bye", ("count",), phase, begun=ago),
+            step("greet", (), phase, started_ago=created_ago),
+            step("count", ("greet",), phase, started_ago=created_ago),
+            step("bye", ("count",), phase, started_ago=created_ago),
         ],
-        ago=ago,
-        took=1.42,
+        created_ago=created_ago,
+        duration=1.42,
         message="3 of 3 steps succeeded",
         branch=branch,
     )
@@ -150,25 +150,25 @@ class FakeController:
         self.cancelled: list[str] = []
         self.deleted: list[str] = []
         self.rerun_of: list[tuple[str, bool]] = []
-        self.happened: tuple[RunEvent, ...] = ()
-        self.kept_files: dict[str, bytes] = {}
-        self.asked: list[tuple[str, dict[StreamKey, int]]] = []
-        self.more: dict[str, asyncio.Queue[Frame]] = {}
-        self.health_told = Health((), 0, None, (), ())
-        self.kept: tuple[KeptPipeline, ...] = ()
-        self.created: list[Mapping[str, Any]] = []
-        self.refusal: ClientError | None = None
+        self.run_events: tuple[RunEvent, ...] = ()
+        self.artifacts: dict[str, bytes] = {}
+        self.log_requests: list[tuple[str, dict[StreamKey, int]]] = []
+        self.live_frames: dict[str, asyncio.Queue[Frame]] = {}
+        self.health_report = Health((), 0, None, (), ())
+        self.saved_pipelines: tuple[SavedPipeline, ...] = ()
+        self.created_runs: list[Mapping[str, Any]] = []
+        self.error: ClientError | None = None
 
     async def cluster(self) -> Cluster:
-        if self.refusal is not None:
-            raise self.refusal
+        if self.error is not None:
+            raise self.error
         return Cluster("process://0.1", "ignored", "v1.36.2", ("default",))
 
     async def health(self) -> Health:
-        return self.health_told
+        return self.health_report
 
-    async def pipelines(self) -> tuple[KeptPipeline, ...]:
-        return self.kept
+    async def pipelines(self) -> tuple[SavedPipeline, ...]:
+        return self.saved_pipelines
 
     async def logs(self, run: str, step: str, *, tail: int | None = None, **_: Any) -> AsyncGenerator[str, None]:
         for line in self.lines.get(step, [])[-(tail or 0) :]:
@@ -182,7 +182,7 @@ class FakeController:
     async def log_blocks(
         self, run: str, step: str, *, attempt: int, container: str, timestamps: bool = False
     ) -> AsyncGenerator[bytes, None]:
-        self.asked.append((step, {}))
+        self.log_requests.append((step, {}))
         for at, text in enumerate(self.lines.get(step, [])):
             stamp = f"2026-01-01T11:59:00.{at:06}Z " if timestamps else ""
             yield f"{stamp}{text}\n".encode()
@@ -198,10 +198,10 @@ class FakeController:
         return next(one for one in self.listed if one.name == name)
 
     async def events(self, name: str) -> tuple[RunEvent, ...]:
-        return self.happened
+        return self.run_events
 
     async def download_file(self, run: str, step: str, path: str, target: Path) -> int:
-        return target.write_bytes(self.kept_files[path])
+        return target.write_bytes(self.artifacts[path])
 
     async def watch_runs(self, run: str | None = None) -> AsyncGenerator[Change, None]:
         yield RunsListed(self.listed)
@@ -215,18 +215,18 @@ class FakeController:
         self, run: str, steps: Iterable[str] = (), after: Mapping[StreamKey, int] | None = None
     ) -> AsyncGenerator[Frame, None]:
         (slug,) = steps
-        self.asked.append((slug, dict(after or {})))
+        self.log_requests.append((slug, dict(after or {})))
         key = StreamKey(slug, 1, "step")
         lines = self.lines.get(slug, [])
         have = (after or {}).get(key, 0)
         if lines[have:]:
             shown = tuple(LogLine(f"2026-01-01T11:59:00.{at:06}Z", text) for at, text in enumerate(lines[have:]))
             yield Lines(key, have + 1, shown)
-        if slug in self.more:
+        if slug in self.live_frames:
             while True:
-                yield await self.more[slug].get()
-        yield End(key, len(lines))
-        yield Done()
+                yield await self.live_frames[slug].get()
+        yield StreamEnd(key, len(lines))
+        yield RunEnd()
 
     async def ensure_source(self, digest: str, archive: Path, progress: Callable[[int], None] = lambda _: None) -> bool:
         return True
@@ -242,23 +242,23 @@ class FakeController:
         event: str | None = None,
         **more: Any,
     ) -> Run:
-        self.created.append({"pipeline": pipeline, "source": source, **more})
+        self.created_runs.append({"pipeline": pipeline, "source": source, **more})
         return hello(8, "Running")
 
 
 class FakeLauncher:
-    def __init__(self, outcome: Launched | Exception, path: Path = Path("/home/me/shop/.c8s.yaml")) -> None:
+    def __init__(self, outcome: LaunchResult | Exception, path: Path = Path("/home/me/shop/.c8s.yaml")) -> None:
         self.path = path
         self.outcome = outcome
         self.launches = 0
-        self.declared: Mapping[str, Any] | None = {"name": "shop"}
-        self.how: dict[str, Any] = {}
+        self.parsed: Mapping[str, Any] | None = {"name": "shop"}
+        self.options: dict[str, Any] = {}
 
     async def definition(self, *, text: str | None = None) -> Mapping[str, Any] | None:
-        return self.declared
+        return self.parsed
 
-    async def launch(self, controller: Controller, **how: Any) -> Launched:
-        self.how = how
+    async def launch(self, controller: ControllerApi, **how: Any) -> LaunchResult:
+        self.options = how
         self.launches += 1
         if isinstance(self.outcome, Exception):
             raise self.outcome
@@ -279,13 +279,13 @@ class Scene:
     ) -> None:
         self.controller = FakeController(runs)
         self.controller.lines.update(lines or {})
-        self.trouble: OnTrouble = lambda _: None
+        self.trouble: OnConnectionError = lambda _: None
         self.app = Workbench(
-            self._connect, place="default", launcher=launcher, open_run=open_run, now=lambda: NOW, **more
+            self._connect, endpoint_label="default", launcher=launcher, open_run=open_run, now=lambda: NOW, **more
         )
 
     @asynccontextmanager
-    async def _connect(self, on_trouble: OnTrouble) -> AsyncIterator[Controller]:
+    async def _connect(self, on_trouble: OnConnectionError) -> AsyncIterator[ControllerApi]:
         self.trouble = on_trouble
         yield self.controller
 
@@ -305,14 +305,14 @@ UNIT_LINES = [
 ]
 
 
-def busy_scene(**more: Any) -> Scene:
+def busy_app(**more: Any) -> Scene:
     """A run in mid-flight among older ones."""
     runs = [
         webshop(),
         hello(7),
         run("wordcount-12", "Failed", [step("lint", (), "Succeeded"), step("test", ("lint",), "Failed")],
-            ago=300, message="test failed: exit code 1", branch="feature/long-branch-name"),
+            created_ago=300, message="test failed: exit code 1", branch="feature/long-branch-name"),
         run("hello-6", "Cancelled", [step("greet", (), "Succeeded"), step("count", ("greet",), "Cancelled")],
-            ago=86_400 * 3, message="cancelled by a person"),
+            created_ago=86_400 * 3, message="cancelled by a person"),
     ]  # fmt: skip
     return Scene(runs, lines={"unit": UNIT_LINES, "clone": ["Cloning …", "done"]}, **more)

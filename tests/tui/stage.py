@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 from tests.tui.fakes import FakeLauncher, Scene, hello, run, step
-from workbench.tui.base_app import likings
+from workbench.tui.base_app import load_options
 from workbench.tui.crash import exit_code
 from workbench.tui.crash import run as run_to_the_end
-from workbench.tui.services.interfaces import Launched
+from workbench.tui.services.interfaces import LaunchResult
 
 HOSTILE = [
     "before",
@@ -37,7 +37,7 @@ def fail() -> None:
 
 def main() -> int:
     if len(sys.argv) > 1:
-        scene = Scene([hello(7)], launcher=FakeLauncher(Launched(None), Path(sys.argv[1])), likings=likings())
+        scene = Scene([hello(7)], launcher=FakeLauncher(LaunchResult(None), Path(sys.argv[1])), likings=load_options())
         scene.app.bind("ctrl+o", "fail")
         scene.app.action_fail = fail  # type: ignore[attr-defined]
     else:

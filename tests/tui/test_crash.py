@@ -9,23 +9,23 @@ from textual.worker import WorkerFailed
 
 from tests.tui.fakes import FakeLauncher, Scene, hello
 from tests.tui.test_workbench import SMALL, WIDE, sees, until
-from workbench.cli.commands.workbench import brought_up
+from workbench.cli.commands.workbench import set_up_sandbox
 from workbench.session.view_state import ViewState
 from workbench.tui import crash as app_crash
-from workbench.tui.base_app import Likings
-from workbench.tui.crash import Crash, exit_code, farewell, run
+from workbench.tui.base_app import AppOptions
+from workbench.tui.crash import Crash, crash_message, exit_code, run
 from workbench.tui.screens.editor import EditorScreen
 from workbench.tui.screens.runs import RunsScreen
-from workbench.tui.services.interfaces import Launched
-from workbench.tui.setup.app import StartApp
+from workbench.tui.services.interfaces import LaunchResult
+from workbench.tui.setup.app import SetupApp
 
 
 class FaultError(Exception):
     """What no part of the app expects."""
 
 
-def likings(tmp_path: Path) -> Likings:
-    return Likings(memory=ViewState(tmp_path / "kept", tmp_path), reports=tmp_path / "crashes")
+def likings(tmp_path: Path) -> AppOptions:
+    return AppOptions(view_state=ViewState(tmp_path / "kept", tmp_path), reports_folder=tmp_path / "crashes")
 
 
 async def test_a_fault_in_a_handler_is_written_down_and_unsaved_text_is_kept(
@@ -36,7 +36,7 @@ async def test_a_fault_in_a_handler_is_written_down_and_unsaved_text_is_kept(
 
     file = tmp_path / ".c8s.yaml"
     file.write_text("name: shop\n")
-    scene = Scene([hello(7)], launcher=FakeLauncher(Launched(None), file), likings=likings(tmp_path))
+    scene = Scene([hello(7)], launcher=FakeLauncher(LaunchResult(None), file), likings=likings(tmp_path))
 
     async def type_and_save() -> None:
         async with scene.app.run_test(size=WIDE) as pilot:
@@ -56,11 +56,11 @@ async def test_a_fault_in_a_handler_is_written_down_and_unsaved_text_is_kept(
     text = crash.path.read_text()
     for told in ("FaultError", "in fail", "textual: 8", "140x45", "RunsScreen > EditorScreen", "theme: c8s-dark"):
         assert told in text
-    assert "s3cr3t-word" not in text + farewell(crash)
-    assert str(crash.path) in farewell(crash)
+    assert "s3cr3t-word" not in text + crash_message(crash)
+    assert str(crash.path) in crash_message(crash)
     assert exit_code(scene.app) == 1
 
-    again = Scene([hello(7)], launcher=FakeLauncher(Launched(None), file), likings=likings(tmp_path))
+    again = Scene([hello(7)], launcher=FakeLauncher(LaunchResult(None), file), likings=likings(tmp_path))
     async with again.app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(again, "runs (1)", "hello-7"))
         assert isinstance(again.app.screen, RunsScreen), "not back to what ended it"
@@ -133,16 +133,16 @@ def test_a_fault_before_the_first_picture_is_told_and_no_traceback_is_printed(
 
 
 def test_a_report_that_can_not_be_written_is_shown_instead(tmp_path: Path) -> None:
-    text = farewell(Crash("Fault: x", "c8s workbench crash report\nthe rest", None, "no space left"))
+    text = crash_message(Crash("Fault: x", "c8s workbench crash report\nthe rest", None, "no space left"))
     assert "no space left" in text
     assert "the rest" in text
 
 
 def test_a_fault_on_the_start_is_told_by_the_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(app: StartApp) -> None:
+    def fail(app: SetupApp) -> None:
         app.crash = Crash("FaultError: x", "the report", None)
 
     monkeypatch.setattr(app_crash, "run", fail)
-    assert brought_up("default") == (None, 1)
+    assert set_up_sandbox("default") == (None, 1)
     monkeypatch.setattr(app_crash, "run", lambda app: None)
-    assert brought_up("default") == (None, 0)
+    assert set_up_sandbox("default") == (None, 0)

@@ -11,17 +11,17 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
-from controller.pipeline.problems import Problem
+from controller.pipeline.problems import Diagnostic
 from tests.tui.fakes import FakeLauncher, Scene, hello
 from tests.tui.test_workbench import SMALL, WIDE, sees, shown, until
 from workbench.pipeline_file.drafts import Drafts
-from workbench.tui.screens.dialogs import Confirm, Problems
+from workbench.tui.screens.dialogs import ConfirmDialog, ProblemsDialog
 from workbench.tui.screens.editor import EditorScreen
 from workbench.tui.screens.params import ParamsDialog
 from workbench.tui.screens.run import RunScreen
-from workbench.tui.services.interfaces import Launched
+from workbench.tui.services.interfaces import LaunchResult
 from workbench.tui.widgets.dag.view import DagView
-from workbench.tui.widgets.editor.completion_list import ChoiceList
+from workbench.tui.widgets.editor.completion_list import CompletionPopup
 
 GOOD = """\
 version: v1alpha1
@@ -37,7 +37,7 @@ steps:
 """
 
 
-class Desk:
+class EditorFixture:
     """An editor on a file in a folder of its own."""
 
     def __init__(self, tmp_path: Path, text: str | None = GOOD) -> None:
@@ -46,29 +46,29 @@ class Desk:
         if text is not None:
             self.file.write_text(text)
         self.drafts = Drafts(tmp_path / "drafts")
-        self.launcher = FakeLauncher(Launched(hello(8, "Running")), self.file)
-        self.scene = Scene([hello(7)], launcher=self.launcher)
+        self.launcher = FakeLauncher(LaunchResult(hello(8, "Running")), self.file)
+        self.app_fixture = Scene([hello(7)], launcher=self.launcher)
 
     @asynccontextmanager
     async def open(self, size: tuple[int, int] = WIDE) -> AsyncIterator[Pilot[int]]:
-        async with self.scene.app.run_test(size=size, notifications=True) as pilot:
-            await until(pilot, sees(self.scene, "hello-7"))
+        async with self.app_fixture.app.run_test(size=size, notifications=True) as pilot:
+            await until(pilot, sees(self.app_fixture, "hello-7"))
             self.screen = EditorScreen(self.file, self.drafts)
-            self.scene.app.push_screen(self.screen)
-            await until(pilot, sees(self.scene, "edit ›", "1  "))
-            await until(pilot, lambda: self.scene.app.focused is self.screen.editor)
+            self.app_fixture.app.push_screen(self.screen)
+            await until(pilot, sees(self.app_fixture, "edit ›", "1  "))
+            await until(pilot, lambda: self.app_fixture.app.focused is self.screen.editor)
             yield pilot
 
     def sees(self, *texts: str) -> Any:
-        return sees(self.scene, *texts)
+        return sees(self.app_fixture, *texts)
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path)
+def desk(tmp_path: Path) -> EditorFixture:
+    return EditorFixture(tmp_path)
 
 
-async def test_the_graph_and_the_problems_follow_what_is_typed(desk: Desk) -> None:
+async def test_the_graph_and_the_problems_follow_what_is_typed(desk: EditorFixture) -> None:
     async with desk.open() as pilot:
         await until(pilot, desk.sees("● lint", "● test", "saved"))
         desk.screen.editor.move_cursor(desk.screen.editor.document.end)
@@ -77,41 +77,43 @@ async def test_the_graph_and_the_problems_follow_what_is_typed(desk: Desk) -> No
 
 
 async def test_f8_leads_through_the_problems_and_the_heading_says_what_is_wrong_here(tmp_path: Path) -> None:
-    desk = Desk(tmp_path, GOOD.replace("dependsOn: [lint]", "dependsOn: [lnit]").replace("name: shop", "nam: shop"))
+    desk = EditorFixture(
+        tmp_path, GOOD.replace("dependsOn: [lint]", "dependsOn: [lnit]").replace("name: shop", "nam: shop")
+    )
     async with desk.open() as pilot:
         await until(pilot, desk.sees("errors"))
         await pilot.press("f8")
         await until(pilot, lambda: desk.screen.editor.cursor_location[0] == 1)
         await pilot.press("f8")
         await until(pilot, lambda: desk.screen.editor.cursor_location[0] == 9)
-        await until(pilot, lambda: "lnit" in shown(desk.scene).splitlines()[1])
+        await until(pilot, lambda: "lnit" in shown(desk.app_fixture).splitlines()[1])
         await pilot.press("f8")
         await until(pilot, lambda: desk.screen.editor.cursor_location[0] != 9)
 
 
-async def test_completion_offers_while_one_types_and_tab_takes_it(desk: Desk) -> None:
+async def test_completion_offers_while_one_types_and_tab_takes_it(desk: EditorFixture) -> None:
     async with desk.open() as pilot:
         editor = desk.screen.editor
         editor.move_cursor(editor.document.end)
         await pilot.press(*"    tim")
-        await until(pilot, lambda: desk.screen.query_one(ChoiceList).cursor == "timeout")
+        await until(pilot, lambda: desk.screen.query_one(CompletionPopup).cursor == "timeout")
         await until(pilot, desk.sees("From the start of the step"))
         await pilot.press("tab")
         await until(pilot, lambda: editor.text.endswith("    timeout: "))
-        await until(pilot, lambda: not editor.choosing or desk.sees("The default")())
+        await until(pilot, lambda: not editor.completing or desk.sees("The default")())
 
 
-async def test_completion_of_steps_by_key_and_escape_closes_it(desk: Desk) -> None:
+async def test_completion_of_steps_by_key_and_escape_closes_it(desk: EditorFixture) -> None:
     async with desk.open() as pilot:
         editor = desk.screen.editor
         editor.move_cursor(editor.document.end)
         await pilot.press(*"  - name: publish", "enter", *"dependsOn: [")
         await pilot.press("ctrl+@")
-        listed = desk.screen.query_one(ChoiceList)
+        listed = desk.screen.query_one(CompletionPopup)
         await until(pilot, lambda: bool(listed.display) and listed.cursor == "lint")
         await pilot.press("escape")
         await until(pilot, lambda: not listed.display)
-        assert desk.scene.app.screen is desk.screen, "the first Escape closes the list only"
+        assert desk.app_fixture.app.screen is desk.screen, "the first Escape closes the list only"
         await pilot.press("ctrl+@")
         await until(pilot, lambda: bool(listed.display))
         await pilot.press("down", "enter")
@@ -119,7 +121,7 @@ async def test_completion_of_steps_by_key_and_escape_closes_it(desk: Desk) -> No
 
 
 async def test_enter_indents_as_yaml_wants_it(tmp_path: Path) -> None:
-    desk = Desk(tmp_path, "")
+    desk = EditorFixture(tmp_path, "")
     async with desk.open() as pilot:
         await pilot.press(*"steps:", "enter", *"- name: a", "enter", *"commands:", "enter", *"- one", "enter", *"two")
         assert desk.screen.editor.text == "steps:\n  - name: a\n    commands:\n      - one\n      - two"
@@ -127,7 +129,7 @@ async def test_enter_indents_as_yaml_wants_it(tmp_path: Path) -> None:
         assert desk.screen.editor.text.endswith("      - two\n    x")
 
 
-async def test_comment_and_back(desk: Desk) -> None:
+async def test_comment_and_back(desk: EditorFixture) -> None:
     async with desk.open() as pilot:
         editor = desk.screen.editor
         editor.move_cursor((4, 0))
@@ -138,27 +140,27 @@ async def test_comment_and_back(desk: Desk) -> None:
         await pilot.pause()
 
 
-async def test_what_is_on_the_screen_runs_without_being_saved(desk: Desk) -> None:
+async def test_what_is_on_the_screen_runs_without_being_saved(desk: EditorFixture) -> None:
     async with desk.open() as pilot:
         await pilot.press(*"# mine")
         await pilot.press("ctrl+r")
-        await until(pilot, lambda: isinstance(desk.scene.app.screen, RunScreen))
-        assert desk.launcher.how["text"].startswith("# mineversion")
+        await until(pilot, lambda: isinstance(desk.app_fixture.app.screen, RunScreen))
+        assert desk.launcher.options["text"].startswith("# mineversion")
         assert desk.file.read_text() == GOOD
 
 
-async def test_a_text_with_errors_starts_nothing(desk: Desk) -> None:
-    problem = Problem(1, 1, "", "error", "no-steps", "no steps at all", "")
-    desk.launcher.outcome = Launched(None, (problem,))
-    desk.launcher.declared = None
+async def test_a_text_with_errors_starts_nothing(desk: EditorFixture) -> None:
+    problem = Diagnostic(1, 1, "", "error", "no-steps", "no steps at all", "")
+    desk.launcher.outcome = LaunchResult(None, (problem,))
+    desk.launcher.parsed = None
     async with desk.open() as pilot:
         await pilot.press("ctrl+r")
-        await until(pilot, lambda: isinstance(desk.scene.app.screen, Problems))
+        await until(pilot, lambda: isinstance(desk.app_fixture.app.screen, ProblemsDialog))
         await until(pilot, desk.sees("no steps at all"))
 
 
-async def test_parameters_are_asked_for_with_their_defaults_and_remembered(desk: Desk) -> None:
-    desk.launcher.declared = {
+async def test_parameters_are_asked_for_with_their_defaults_and_remembered(desk: EditorFixture) -> None:
+    desk.launcher.parsed = {
         "name": "shop",
         "params": [
             {"name": "target", "default": "dev", "options": ["dev", "prod"], "description": "where to"},
@@ -167,23 +169,23 @@ async def test_parameters_are_asked_for_with_their_defaults_and_remembered(desk:
     }
     async with desk.open() as pilot:
         await pilot.press("ctrl+r")
-        await until(pilot, lambda: isinstance(desk.scene.app.screen, ParamsDialog))
+        await until(pilot, lambda: isinstance(desk.app_fixture.app.screen, ParamsDialog))
         await until(pilot, desk.sees("target", "where to", "dev"))
         await pilot.press("ctrl+r")
         await until(pilot, desk.sees("`tag` has no default"))
         await pilot.press("tab", *"v1", "enter")
-        await until(pilot, lambda: isinstance(desk.scene.app.screen, RunScreen))
-        assert desk.launcher.how["params"] == {"target": "dev", "tag": "v1"}
-        desk.scene.app.pop_screen()
-        desk.scene.app.action_launch()
-        await until(pilot, lambda: isinstance(desk.scene.app.screen, ParamsDialog))
+        await until(pilot, lambda: isinstance(desk.app_fixture.app.screen, RunScreen))
+        assert desk.launcher.options["params"] == {"target": "dev", "tag": "v1"}
+        desk.app_fixture.app.pop_screen()
+        desk.app_fixture.app.action_launch()
+        await until(pilot, lambda: isinstance(desk.app_fixture.app.screen, ParamsDialog))
         await until(pilot, desk.sees("v1"))
         await pilot.press("escape")
-        await until(pilot, lambda: not isinstance(desk.scene.app.screen, ParamsDialog))
+        await until(pilot, lambda: not isinstance(desk.app_fixture.app.screen, ParamsDialog))
         assert desk.launcher.launches == 1
 
 
-async def test_saving_writes_the_file_and_says_so(desk: Desk) -> None:
+async def test_saving_writes_the_file_and_says_so(desk: EditorFixture) -> None:
     async with desk.open() as pilot:
         await pilot.press(*"# x ", "ctrl+s")
         await until(pilot, desk.sees("Saved"))
@@ -191,7 +193,7 @@ async def test_saving_writes_the_file_and_says_so(desk: Desk) -> None:
         assert stat.S_IMODE(desk.file.stat().st_mode) & 0o111 == 0
 
 
-async def test_unsaved_text_is_there_again_after_leaving_and_after_a_crash(desk: Desk) -> None:
+async def test_unsaved_text_is_there_again_after_leaving_and_after_a_crash(desk: EditorFixture) -> None:
     async with desk.open() as pilot:
         await pilot.press(*"# mine ")
         await until(pilot, lambda: desk.drafts.find(desk.file) is not None)
@@ -199,13 +201,13 @@ async def test_unsaved_text_is_there_again_after_leaving_and_after_a_crash(desk:
         await until(pilot, desk.sees("kept as a draft"))
         assert desk.file.read_text() == GOOD
         await pilot.press("e")
-        await until(pilot, lambda: isinstance(desk.scene.app.screen, EditorScreen))
+        await until(pilot, lambda: isinstance(desk.app_fixture.app.screen, EditorScreen))
     draft = desk.drafts.find(desk.file)
     assert draft is not None
     assert draft.text.startswith("# mine ")
 
 
-async def test_who_types_without_a_pause_has_a_draft_all_the_same(desk: Desk) -> None:
+async def test_who_types_without_a_pause_has_a_draft_all_the_same(desk: EditorFixture) -> None:
     async with desk.open() as pilot:
 
         def typed() -> bool:
@@ -215,42 +217,42 @@ async def test_who_types_without_a_pause_has_a_draft_all_the_same(desk: Desk) ->
         await until(pilot, typed)
 
 
-async def test_a_change_on_disk_is_loaded_when_nothing_is_unsaved(desk: Desk) -> None:
+async def test_a_change_on_disk_is_loaded_when_nothing_is_unsaved(desk: EditorFixture) -> None:
     async with desk.open() as pilot:
         desk.file.write_text(GOOD.replace("shop", "market"))
-        desk.screen._look_at_disk()
+        desk.screen._check_disk()
         await until(pilot, desk.sees("name: market", "has changed on disk and is loaded again"))
 
 
-async def test_a_change_on_disk_is_told_when_something_is_and_saving_asks(desk: Desk) -> None:
+async def test_a_change_on_disk_is_told_when_something_is_and_saving_asks(desk: EditorFixture) -> None:
     async with desk.open() as pilot:
         await pilot.press(*"# mine ")
         desk.file.write_text("name: theirs\n")
-        desk.screen._look_at_disk()
+        desk.screen._check_disk()
         await until(pilot, desk.sees("The file has changed on disk"))
         await pilot.press("ctrl+s")
-        await until(pilot, lambda: isinstance(desk.scene.app.screen, Confirm))
+        await until(pilot, lambda: isinstance(desk.app_fixture.app.screen, ConfirmDialog))
         await pilot.press("enter")
-        await until(pilot, lambda: desk.scene.app.screen is desk.screen)
+        await until(pilot, lambda: desk.app_fixture.app.screen is desk.screen)
         assert desk.file.read_text() == "name: theirs\n", "the focus is on No"
         await pilot.press("f5")
-        await until(pilot, lambda: isinstance(desk.scene.app.screen, Confirm))
+        await until(pilot, lambda: isinstance(desk.app_fixture.app.screen, ConfirmDialog))
         await pilot.press("y")
         await until(pilot, desk.sees("name: theirs"))
         assert desk.drafts.find(desk.file) is None
 
 
-async def test_a_file_that_cannot_be_read_is_told_and_nothing_opens(desk: Desk) -> None:
-    async with desk.scene.app.run_test(size=SMALL, notifications=True) as pilot:
-        await until(pilot, sees(desk.scene, "hello-7"))
+async def test_a_file_that_cannot_be_read_is_told_and_nothing_opens(desk: EditorFixture) -> None:
+    async with desk.app_fixture.app.run_test(size=SMALL, notifications=True) as pilot:
+        await until(pilot, sees(desk.app_fixture, "hello-7"))
         desk.file.write_bytes(b"\xff\xfe")
-        desk.scene.app.push_screen(EditorScreen(desk.file, desk.drafts))
+        desk.app_fixture.app.push_screen(EditorScreen(desk.file, desk.drafts))
         await until(pilot, desk.sees("no UTF-8 text"))
-        await until(pilot, lambda: not isinstance(desk.scene.app.screen, EditorScreen))
+        await until(pilot, lambda: not isinstance(desk.app_fixture.app.screen, EditorScreen))
 
 
 async def test_in_a_folder_without_a_pipeline_e_writes_a_first_one_that_can_be_run(tmp_path: Path) -> None:
-    made = FakeLauncher(Launched(hello(8, "Running")))
+    made = FakeLauncher(LaunchResult(hello(8, "Running")))
     scene = Scene([], folder=tmp_path, make_launcher=lambda path: made)
     async with scene.app.run_test(size=SMALL, notifications=True) as pilot:
         await until(pilot, sees(scene, "There is no .c8s.yaml here"))
@@ -263,16 +265,16 @@ async def test_in_a_folder_without_a_pipeline_e_writes_a_first_one_that_can_be_r
         await until(pilot, lambda: made.launches == 1)
 
 
-async def test_a_step_chosen_in_the_graph_is_found_in_the_text(desk: Desk) -> None:
+async def test_a_step_chosen_in_the_graph_is_found_in_the_text(desk: EditorFixture) -> None:
     async with desk.open() as pilot:
         await until(pilot, desk.sees("● test"))
         await pilot.press("f2")
-        await until(pilot, lambda: isinstance(desk.scene.app.focused, DagView))
+        await until(pilot, lambda: isinstance(desk.app_fixture.app.focused, DagView))
         await pilot.press("right", "right")
         await until(pilot, lambda: desk.screen.editor.cursor_location[0] == 6)
 
 
-async def test_without_tree_sitter_the_text_has_colours_all_the_same(desk: Desk) -> None:
+async def test_without_tree_sitter_the_text_has_colours_all_the_same(desk: EditorFixture) -> None:
     async with desk.open() as pilot:
         editor = desk.screen.editor
         editor.language = None

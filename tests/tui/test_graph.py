@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from textual.app import App, ComposeResult
 
-from tests.tui.fakes import Scene, busy_scene, run, step
+from tests.tui.fakes import Scene, busy_app, run, step
 from tests.tui.test_workbench import SMALL, WIDE, sees, shown, until
 from workbench.client.models import Step
 from workbench.text.width import cell_width
-from workbench.tui.base_app import Likings
-from workbench.tui.terminal.ascii_filter import in_ascii, takes_unicode
-from workbench.tui.theme import DARK, LIGHT, SIGNS, sign
+from workbench.tui.base_app import AppOptions
+from workbench.tui.terminal.ascii_filter import supports_unicode, to_ascii
+from workbench.tui.theme import DARK, LIGHT, PHASE_SIGNS, phase_sign
 from workbench.tui.widgets.dag.view import DagView
 from workbench.tui.widgets.step_list import StepList
 
@@ -133,7 +133,7 @@ async def test_where_it_is_narrow_the_graph_is_a_list_and_v_turns_it() -> None:
 
 
 async def test_a_terminal_without_unicode_gets_ascii_and_nothing_else() -> None:
-    scene = busy_scene(open_run="webshop-42", likings=Likings(ascii_only=True))
+    scene = busy_app(open_run="webshop-42", likings=AppOptions(ascii_only=True))
     async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(scene, "26 passed", "v clone", "x unit", "* build-web", "o image", "~ publish"))
         assert shown(scene).isascii()
@@ -155,26 +155,26 @@ async def test_a_terminal_without_unicode_gets_ascii_and_nothing_else() -> None:
     ],
 )
 def test_the_locale_and_the_terminal_tell_whether_there_is_unicode(environ: dict[str, str], takes: bool) -> None:
-    assert takes_unicode(environ) is takes
+    assert supports_unicode(environ) is takes
 
 
 @given(st.text(st.characters(exclude_categories=["Cc", "Cs"]), max_size=30))
 def test_ascii_takes_as_many_cells_as_what_it_stands_for(text: str) -> None:
-    assert in_ascii(text).isascii()
-    assert cell_width(in_ascii(text)) == cell_width(text)
+    assert to_ascii(text).isascii()
+    assert cell_width(to_ascii(text)) == cell_width(text)
 
 
 def test_no_two_ends_of_a_step_have_the_same_sign() -> None:
-    ends = [sign(phase) for phase in ("Running", "Succeeded", "Failed", "Skipped", "Cancelled", "Pending")]
-    ends.append(sign("Failed", allowed=True))
+    ends = [phase_sign(phase) for phase in ("Running", "Succeeded", "Failed", "Skipped", "Cancelled", "Pending")]
+    ends.append(phase_sign("Failed", allowed=True))
     assert len(set(ends)) == len(ends)
-    assert len({in_ascii(each) for each in ends}) == len(ends)
-    assert set(SIGNS.values()) < set(ends)
+    assert len({to_ascii(each) for each in ends}) == len(ends)
+    assert set(PHASE_SIGNS.values()) < set(ends)
 
 
 @pytest.mark.parametrize("theme", [DARK.name, LIGHT.name, "ansi-dark", "ansi-light"])
 async def test_every_theme_shows_the_graph_and_the_log(theme: str) -> None:
-    scene = busy_scene(open_run="webshop-42")
+    scene = busy_app(open_run="webshop-42")
     scene.app.theme = theme
     async with scene.app.run_test(size=SMALL, notifications=True) as pilot:
         await until(pilot, sees(scene, "✗ unit", "26 passed"))

@@ -14,9 +14,9 @@ from tests.live import C8s, write_pipeline
 from tests.tui.test_terminal import Terminal
 from workbench.sandbox import Sandboxes
 from workbench.tui.app import Workbench
-from workbench.tui.screens.dialogs import Confirm
+from workbench.tui.screens.dialogs import ConfirmDialog
 from workbench.tui.services.connection import connector
-from workbench.tui.services.launcher import Launcher
+from workbench.tui.services.launcher import FileLauncher
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ async def test_from_an_empty_list_to_a_run_that_was_cancelled(
     monkeypatch.setenv("XDG_STATE_HOME", str(program.home / "state"))
     endpoint = await Sandboxes().up("default")
     file = write_pipeline(tmp_path, ['{name: greet, image: "busybox:1.36", commands: [echo good morning]}'], "quick")
-    app = Workbench(connector(endpoint), place="default", launcher=Launcher(file))
+    app = Workbench(connector(endpoint), endpoint_label="default", launcher=FileLauncher(file))
 
     def sees(*texts: str) -> Callable[[], bool]:
         return lambda: all(text in shown(app) for text in texts)
@@ -63,7 +63,7 @@ async def test_from_an_empty_list_to_a_run_that_was_cancelled(
         await pilot.press("r")
         await until(pilot, sees("slow-", "◐ wait", "waiting"))
         await pilot.press("ctrl+x")
-        await until(pilot, lambda: isinstance(app.screen, Confirm))
+        await until(pilot, lambda: isinstance(app.screen, ConfirmDialog))
         await pilot.press("y")
         await until(pilot, sees("⊘ wait"))
         await pilot.press("q")

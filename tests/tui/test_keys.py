@@ -13,25 +13,25 @@ from textual.command import CommandPalette
 from textual.dom import DOMNode
 
 import workbench.tui
-from tests.tui.fakes import FakeLauncher, Scene, busy_scene, hello
+from tests.tui.fakes import FakeLauncher, Scene, busy_app, hello
 from tests.tui.test_workbench import SMALL, WIDE, sees, shown, until
 from workbench.config.preferences import Preferences
 from workbench.tui import keybindings
 from workbench.tui.app import Workbench
-from workbench.tui.base_app import Likings
+from workbench.tui.base_app import AppOptions
 from workbench.tui.screens.editor import EditorScreen
 from workbench.tui.screens.help import HelpScreen
-from workbench.tui.screens.notifications import MessagesScreen
+from workbench.tui.screens.notifications import NotificationsScreen
 from workbench.tui.screens.runs import RunsScreen
-from workbench.tui.services.interfaces import Launched
+from workbench.tui.services.interfaces import LaunchResult
 
 
-def with_keys(keys: dict[Any, Any]) -> Likings:
-    return Likings(Preferences(keys=keys))
+def with_keys(keys: dict[Any, Any]) -> AppOptions:
+    return AppOptions(Preferences(keys=keys))
 
 
 async def test_an_action_is_called_by_its_new_key_and_no_longer_by_the_old_one() -> None:
-    launcher = FakeLauncher(Launched(hello(8, "Running")))
+    launcher = FakeLauncher(LaunchResult(hello(8, "Running")))
     scene = Scene([hello(7)], launcher=launcher, likings=with_keys({"app.run": "x", "app.help": ["f6", "ctrl+g"]}))
     async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(scene, "hello-7"))
@@ -45,7 +45,7 @@ async def test_an_action_is_called_by_its_new_key_and_no_longer_by_the_old_one()
 
 
 async def test_two_actions_change_their_keys_with_each_other(tmp_path: Path) -> None:
-    launcher = FakeLauncher(Launched(hello(8, "Running")), tmp_path / ".c8s.yaml")
+    launcher = FakeLauncher(LaunchResult(hello(8, "Running")), tmp_path / ".c8s.yaml")
     scene = Scene([hello(7)], launcher=launcher, likings=with_keys({"app.run": "e", "app.edit": "r"}))
     async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(scene, "hello-7"))
@@ -57,7 +57,7 @@ async def test_two_actions_change_their_keys_with_each_other(tmp_path: Path) -> 
 
 async def test_footer_help_and_sentences_name_the_new_keys() -> None:
     scene = Scene(
-        [], launcher=FakeLauncher(Launched(None)), likings=with_keys({"app.run": "x", "runs.filter": "ctrl+o"})
+        [], launcher=FakeLauncher(LaunchResult(None)), likings=with_keys({"app.run": "x", "runs.filter": "ctrl+o"})
     )
     async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(scene, "Press x to run", "x Run", "^o Filter"))
@@ -110,26 +110,26 @@ def test_every_binding_has_a_name_of_its_own_and_says_what_it_does() -> None:
 
 
 def test_every_class_with_bindings_has_its_place() -> None:
-    placed = {cls for place in keybindings.PLACES for node in place.chain for cls in node.__mro__}
+    placed = {cls for place in keybindings.FOCUS_SCOPES for node in place.chain for cls in node.__mro__}
     assert [cls for cls in classes() if cls not in placed and cls is not Workbench] == []
 
 
 def test_the_keys_that_come_with_it_are_ones_that_could_be_written() -> None:
-    entries = {bound.id: list(bound.keys) for bound in keybindings.bound() if not bound.fixed}
+    entries = {bound.id: list(bound.keys) for bound in keybindings.bound_actions() if not bound.fixed}
     reserved = set(keybindings.RESERVED)
     kept = {name: [key for key in keys if key not in reserved] for name, keys in entries.items()}
-    assert keybindings.chosen_keys({name: keys for name, keys in kept.items() if keys}).problems == ()
+    assert keybindings.resolve_keymap({name: keys for name, keys in kept.items() if keys}).problems == ()
 
 
 def test_the_documentation_lists_every_action(repository: Path) -> None:
     told = (repository / "docs" / "keys.md").read_text()
-    assert told.partition("## Actions\n\n")[2].rstrip() == keybindings.reference().rstrip(), (
+    assert told.partition("## Actions\n\n")[2].rstrip() == keybindings.reference_table().rstrip(), (
         "docs/keys.md is out of date; its part below `## Actions` is workbench.tui.keybindings.reference()"
     )
 
 
 async def test_the_palette_has_every_action_of_the_screen_and_calls_it() -> None:
-    scene = busy_scene(open_run="webshop-42", likings=with_keys({"log.save": "f12"}))
+    scene = busy_app(open_run="webshop-42", likings=with_keys({"log.save": "f12"}))
     async with scene.app.run_test(size=SMALL, notifications=True) as pilot:
         await until(pilot, sees(scene, "webshop-42", "26 passed"))
         offered = {command.title: command for command in scene.app.get_system_commands(scene.app.screen)}
@@ -140,11 +140,11 @@ async def test_the_palette_has_every_action_of_the_screen_and_calls_it() -> None
         await pilot.press("ctrl+p")
         await until(pilot, lambda: isinstance(scene.app.screen, CommandPalette))
         await pilot.press(*"messages", "down", "enter")
-        await until(pilot, lambda: isinstance(scene.app.screen, MessagesScreen))
+        await until(pilot, lambda: isinstance(scene.app.screen, NotificationsScreen))
 
 
 async def test_an_action_of_a_part_without_the_focus_is_called_on_that_part() -> None:
-    scene = busy_scene(open_run="webshop-42")
+    scene = busy_app(open_run="webshop-42")
     async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(scene, "webshop-42", "26 passed"))
         await pilot.press("2")
@@ -155,7 +155,7 @@ async def test_an_action_of_a_part_without_the_focus_is_called_on_that_part() ->
 
 
 async def test_what_is_said_of_a_run_names_the_keys_of_now() -> None:
-    scene = busy_scene(likings=with_keys({"app.cancel": "ctrl+o", "run.rerun": "f6", "log.copy": "f12"}))
+    scene = busy_app(likings=with_keys({"app.cancel": "ctrl+o", "run.rerun": "f6", "log.copy": "f12"}))
     async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(scene, "webshop-42"))
         await pilot.press("f6")

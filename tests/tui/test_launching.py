@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from controller.pipeline.problems import Problem
+from controller.pipeline.problems import Diagnostic
 from tests.tui.fakes import FakeController, hello
 from workbench.client import Run
-from workbench.pipeline_file.load import Checked, check
+from workbench.pipeline_file.load import LintOutcome, lint_pipeline
 from workbench.tui.services.interfaces import LaunchError
-from workbench.tui.services.launcher import Launcher
+from workbench.tui.services.launcher import FileLauncher
 
 DEFINITION = {"version": "v1alpha1", "name": "hello", "steps": []}
 
@@ -49,7 +49,7 @@ def pipeline(tmp_path: Path) -> Path:
 
 async def test_a_good_file_is_run_on_the_tree_around_it(pipeline: Path) -> None:
     controller = Recorder()
-    launched = await Launcher(pipeline, lambda _: Checked((), DEFINITION)).launch(controller)
+    launched = await FileLauncher(pipeline, lambda _: LintOutcome((), DEFINITION)).launch(controller)
     assert launched.run is not None
     assert {"code.py", ".c8s.yaml"} <= set(controller.files)
     assert controller.created[0]["pipeline"] == DEFINITION
@@ -61,11 +61,11 @@ async def test_a_good_file_is_run_on_the_tree_around_it(pipeline: Path) -> None:
 async def test_the_file_is_read_anew_each_time(pipeline: Path) -> None:
     seen: list[bytes | str] = []
 
-    def check(data: bytes | str) -> Checked:
+    def check(data: bytes | str) -> LintOutcome:
         seen.append(data)
-        return Checked((), None)
+        return LintOutcome((), None)
 
-    launcher = Launcher(pipeline, check)
+    launcher = FileLauncher(pipeline, check)
     await launcher.launch(Recorder())
     pipeline.write_text("name: other\n")
     await launcher.launch(Recorder())
@@ -73,9 +73,9 @@ async def test_the_file_is_read_anew_each_time(pipeline: Path) -> None:
 
 
 async def test_a_bad_file_starts_nothing_and_says_why(pipeline: Path) -> None:
-    problem = Problem(1, 1, "", "error", "no-steps", "no steps")
+    problem = Diagnostic(1, 1, "", "error", "no-steps", "no steps")
     controller = Recorder()
-    launched = await Launcher(pipeline, lambda _: Checked((problem,), None)).launch(controller)
+    launched = await FileLauncher(pipeline, lambda _: LintOutcome((problem,), None)).launch(controller)
     assert launched.run is None
     assert launched.problems == (problem,)
     assert not controller.files
@@ -84,18 +84,18 @@ async def test_a_bad_file_starts_nothing_and_says_why(pipeline: Path) -> None:
 
 async def test_a_file_that_is_gone_is_named(tmp_path: Path) -> None:
     with pytest.raises(LaunchError, match="No such file"):
-        await Launcher(tmp_path / ".c8s.yaml", lambda _: Checked((), DEFINITION)).launch(Recorder())
+        await FileLauncher(tmp_path / ".c8s.yaml", lambda _: LintOutcome((), DEFINITION)).launch(Recorder())
 
 
 @pytest.mark.parametrize("sample", ["hello", "fan-out", "failing", "artifacts", "secrets"])
 def test_the_samples_are_good(repository: Path, sample: str) -> None:
-    checked = check((repository / "samples" / f"{sample}.yaml").read_bytes())
+    checked = lint_pipeline((repository / "samples" / f"{sample}.yaml").read_bytes())
     assert checked.definition is not None
     assert checked.definition["name"] == sample
 
 
 @pytest.mark.parametrize("data", [b"", b"\xff\xfe", b"steps: [", b"name: x\nstep: []\n", b"- 1\n"])
 def test_a_bad_file_has_findings_and_no_definition(data: bytes) -> None:
-    checked = check(data)
+    checked = lint_pipeline(data)
     assert checked.definition is None
     assert any(problem.severity == "error" for problem in checked.problems)

@@ -38,9 +38,9 @@ async def test_find_sees_the_text_and_not_the_colours() -> None:
         await pilot.press("3")
         await type_into(pilot, "slash", "31")
         await until(pilot, sees(scene, "1 of 1 found"))
-        assert view(scene).place == 1
+        assert view(scene).current_line == 1
         await type_into(pilot, "slash", "needle")
-        await until(pilot, lambda: view(scene).place == 2)
+        await until(pilot, lambda: view(scene).current_line == 2)
 
 
 async def test_find_takes_a_text_as_it_is_and_a_regular_expression_when_told() -> None:
@@ -50,18 +50,18 @@ async def test_find_takes_a_text_as_it_is_and_a_regular_expression_when_told() -
         await pilot.press("3")
         await type_into(pilot, "slash", "a.b")
         await until(pilot, sees(scene, "1 of 1 found"))
-        assert view(scene).place == 1
+        assert view(scene).current_line == 1
         await pilot.press("slash", "ctrl+t", "enter")
         await until(pilot, sees(scene, "of 2 found"))
 
 
 async def test_keeping_lines_shows_those_alone_and_goes_on_as_more_come() -> None:
     scene = one_log()
-    scene.controller.more["work"] = asyncio.Queue()
+    scene.controller.live_frames["work"] = asyncio.Queue()
     key = StreamKey("work", 1, "step")
 
     def come(first: int, *texts: str) -> None:
-        scene.controller.more["work"].put_nowait(Lines(key, first, tuple(LogLine(None, text) for text in texts)))
+        scene.controller.live_frames["work"].put_nowait(Lines(key, first, tuple(LogLine(None, text) for text in texts)))
 
     async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
         come(1, "an apple", "a pear", "apple pie")
@@ -118,7 +118,7 @@ async def test_long_lines_are_wrapped_and_every_row_of_them_can_be_reached() -> 
 
 async def test_the_window_stays_where_it_is_while_a_step_floods() -> None:
     scene = one_log(*(f"line {n}" for n in range(1, 501)))
-    scene.controller.more["work"] = asyncio.Queue()
+    scene.controller.live_frames["work"] = asyncio.Queue()
     async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(scene, "line 500"))
         await pilot.press("3", "g")
@@ -126,7 +126,7 @@ async def test_the_window_stays_where_it_is_while_a_step_floods() -> None:
         for batch in range(20):
             key, first = StreamKey("work", 1, "step"), 501 + batch * 1000
             lines = tuple(LogLine(None, f"line {n}") for n in range(first, first + 1000))
-            scene.controller.more["work"].put_nowait(Lines(key, first, lines))
+            scene.controller.live_frames["work"].put_nowait(Lines(key, first, lines))
         await until(pilot, sees(scene, "↓ 20,000 new lines"))
         assert view(scene).scroll_offset.y == 0
         assert "20,500 lines" in shown(scene)
@@ -137,11 +137,11 @@ async def test_errors_are_gone_through_and_shown_in_the_margin() -> None:
     async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(scene, "▎FATAL: no", " 0 errors"))
         await pilot.press("3", "g", "right_square_bracket")
-        await until(pilot, lambda: view(scene).place == 1)
+        await until(pilot, lambda: view(scene).current_line == 1)
         await pilot.press("right_square_bracket")
-        await until(pilot, lambda: view(scene).place == 202)
+        await until(pilot, lambda: view(scene).current_line == 202)
         await pilot.press("left_square_bracket")
-        await until(pilot, lambda: view(scene).place == 1)
+        await until(pilot, lambda: view(scene).current_line == 1)
 
 
 async def test_marked_lines_are_copied_as_they_are_shown() -> None:
@@ -162,7 +162,7 @@ async def test_what_the_mouse_selects_is_copied_without_numbers() -> None:
     scene = one_log("alpha beta", "gamma delta")
     async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(scene, "gamma delta"))
-        margin = view(scene)._look.margin
+        margin = view(scene)._line_style.margin
         await pilot.mouse_down(LogView, offset=(margin + 6, 0))
         await pilot.hover(LogView, offset=(margin + 4, 1))
         await pilot.mouse_up(LogView, offset=(margin + 4, 1))
@@ -191,7 +191,7 @@ async def test_a_log_can_be_read_from_a_moment_on() -> None:
         await pilot.press("3", "t")
         await until(pilot, sees(scene, ":00.000  line 300"))
         await type_into(pilot, "T", "+0.0001")
-        await until(pilot, lambda: view(scene).place == 100)
+        await until(pilot, lambda: view(scene).current_line == 100)
         await type_into(pilot, "T", "25:99")
         await until(pilot, sees(scene, "25:99 is no time"))
 

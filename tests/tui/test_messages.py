@@ -6,7 +6,7 @@ import pytest
 
 from tests.tui.fakes import Scene, hello
 from tests.tui.test_workbench import SMALL, sees, shown, until
-from workbench.tui.screens.notifications import MessagesScreen
+from workbench.tui.screens.notifications import NotificationsScreen
 from workbench.tui.screens.runs import RunsScreen
 from workbench.tui.terminal import clipboard
 
@@ -61,7 +61,7 @@ async def test_control_sequences_in_a_message_are_harmless_in_the_list(copied: l
         await until(pilot, sees(scene, "hello-7"))
         scene.app.notify("a \x1b]2;PWNED\x07title\nand a line", markup=False)
         await pilot.press("H")
-        await until(pilot, lambda: isinstance(scene.app.screen, MessagesScreen))
+        await until(pilot, lambda: isinstance(scene.app.screen, NotificationsScreen))
         await until(pilot, sees(scene, "and a line"))
         await pilot.press("y")
         await until(pilot, lambda: len(copied) == 1)

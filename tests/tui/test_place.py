@@ -8,16 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.tui.fakes import NOW, FakeLauncher, Scene, busy_scene, hello, run, step
+from tests.tui.fakes import NOW, FakeLauncher, Scene, busy_app, hello, run, step
 from tests.tui.test_workbench import SMALL, WIDE, sees, shown, until
-from workbench.client import CopyOf, Health, KeptPipeline, KeptWorkspace, Part, Pod, Quota, Step
+from workbench.client import ComponentHealth, CopyOf, Health, Pod, Quota, SavedPipeline, SavedWorkspace, Step
 from workbench.client.errors import ServerError
 from workbench.tui.screens.cluster import ClusterScreen
-from workbench.tui.services.interfaces import Launched
-from workbench.tui.terminal.external_programs import opened_folder, viewer
+from workbench.tui.services.interfaces import LaunchResult
+from workbench.tui.terminal.external_programs import temporary_folder, viewer_command
 
 HEALTH = Health(
-    (Part("watch of runs", True, None), Part("store", False, "can't write: \x1b]2;x\x07the disk is full")),
+    (
+        ComponentHealth("watch of runs", True, None),
+        ComponentHealth("store", False, "can't write: \x1b]2;x\x07the disk is full"),
+    ),
     3,
     95.0,
     (Quota("team", "pods", "9", "10"), Quota("team", "requests.cpu", "500m", "4")),
@@ -40,7 +43,7 @@ async def status() -> Status:
 @pytest.mark.parametrize("size", [SMALL, WIDE])
 async def test_the_cluster_screen_tells_what_is_well_and_what_is_not(size: tuple[int, int]) -> None:
     scene = Scene([hello(1)], sandbox=status)
-    scene.controller.health_told = HEALTH
+    scene.controller.health_report = HEALTH
     async with scene.app.run_test(size=size, notifications=True) as pilot:
         await until(pilot, sees(scene, "hello-1"))
         await pilot.press("C")
@@ -67,32 +70,32 @@ async def test_a_cluster_that_does_not_answer_says_so_and_the_sandbox_is_told_al
 
 
 async def test_the_last_lines_of_what_failed_are_shown_beside_the_list() -> None:
-    scene = busy_scene()
+    scene = busy_app()
     async with scene.app.run_test(size=WIDE) as pilot:
         await until(pilot, sees(scene, "✗ unit", "FAILED tests/test_cart.py::test_total", "1 failed, 26 passed"))
 
 
 async def test_pipelines_of_the_folder_and_of_the_cluster_are_run_from_beside_the_list() -> None:
-    launcher = FakeLauncher(Launched(hello(8, "Running")))
+    launcher = FakeLauncher(LaunchResult(hello(8, "Running")))
     scene = Scene([hello(7)], launcher=launcher)
-    scene.controller.kept = (KeptPipeline("nightly", {"name": "nightly", "steps": []}),)
+    scene.controller.saved_pipelines = (SavedPipeline("nightly", {"name": "nightly", "steps": []}),)
     async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(scene, "PIPELINES", ".c8s.yaml", "folder", "nightly", "cluster"))
         await pilot.press("p", "end", "enter")
         await until(pilot, sees(scene, "runs › hello-8"))
-        assert scene.controller.created[0]["pipeline"]["name"] == "nightly"
-        assert scene.controller.created[0]["source"] is None
+        assert scene.controller.created_runs[0]["pipeline"]["name"] == "nightly"
+        assert scene.controller.created_runs[0]["source"] is None
         assert launcher.launches == 0
 
 
 async def test_a_failed_run_goes_on_with_the_mended_pipeline() -> None:
-    launcher = FakeLauncher(Launched(hello(8, "Running")))
+    launcher = FakeLauncher(LaunchResult(hello(8, "Running")))
     scene = Scene([hello(7, "Failed")], launcher=launcher, open_run="hello-7")
     async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(scene, "✗ greet"))
         await pilot.press("M")
         await until(pilot, lambda: launcher.launches == 1)
-        assert launcher.how["reuse_from"] == "hello-7"
+        assert launcher.options["reuse_from"] == "hello-7"
 
 
 async def test_a_shell_needs_a_running_step_and_a_terminal() -> None:
@@ -121,11 +124,11 @@ async def test_a_failed_step_that_was_kept_is_entered_like_a_running_one() -> No
         asked.append(about)
         return [sys.executable, "-c", ""]
 
-    def tried(name: str, kept: KeptWorkspace | None) -> Step:
+    def tried(name: str, kept: SavedWorkspace | None) -> Step:
         made = step(name, (), "Failed", message="exit code 1")
         return replace(made, attempts=(replace(made.attempts[0], kept=kept),))
 
-    steps = [tried("kept", KeptWorkspace(12 << 20, 340)), tried("large", KeptWorkspace(problem="it has too much")),
+    steps = [tried("kept", SavedWorkspace(12 << 20, 340)), tried("large", SavedWorkspace(problem="it has too much")),
              tried("plain", None)]  # fmt: skip
     scene = Scene([run("shop-1", "Failed", steps)], open_run="shop-1", shell=command)
     async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
@@ -171,7 +174,7 @@ async def test_an_artifact_is_opened_from_a_private_copy(tmp_path: Path, monkeyp
 
     made = replace(step("build", (), "Succeeded"), artifacts=(Artifact("build", "out/report.txt", 5, None),))
     scene = Scene([run("shop-1", "Succeeded", [made])], open_run="shop-1")
-    scene.controller.kept_files["out/report.txt"] = b"hello"
+    scene.controller.artifacts["out/report.txt"] = b"hello"
     async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(scene, "✓ build"))
         await pilot.press("d", "left")
@@ -179,13 +182,13 @@ async def test_an_artifact_is_opened_from_a_private_copy(tmp_path: Path, monkeyp
         await pilot.press("tab", "o")
         await until(pilot, sees(scene, "Opened report.txt"))
     assert (tmp_path / "seen").read_bytes() == b"hello"
-    assert opened_folder().stat().st_mode & 0o077 == 0
+    assert temporary_folder().stat().st_mode & 0o077 == 0
 
 
 def test_a_file_is_shown_by_the_desktop_or_by_a_pager() -> None:
-    assert viewer({"DISPLAY": ":0"}, "linux", lambda _: "there") == (["xdg-open"], False)
-    assert viewer({"DISPLAY": ":0", "PAGER": "most -s"}, "linux", lambda it: it if it == "most" else None) == (
+    assert viewer_command({"DISPLAY": ":0"}, "linux", lambda _: "there") == (["xdg-open"], False)
+    assert viewer_command({"DISPLAY": ":0", "PAGER": "most -s"}, "linux", lambda it: it if it == "most" else None) == (
         ["most", "-s"], True,
     )  # fmt: skip
-    assert viewer({}, "linux", lambda _: None) == (["more"], True)
-    assert viewer({}, "darwin", lambda _: None) == (["open"], False)
+    assert viewer_command({}, "linux", lambda _: None) == (["more"], True)
+    assert viewer_command({}, "darwin", lambda _: None) == (["open"], False)

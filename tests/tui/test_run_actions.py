@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.tui.fakes import NOW, Scene, busy_scene, hello, run, step
+from tests.tui.fakes import NOW, Scene, busy_app, hello, run, step
 from tests.tui.test_workbench import SMALL, WIDE, sees, shown, until
 from workbench.client import Artifact, RunEvent
-from workbench.client.errors import Conflict
+from workbench.client.errors import ConflictError
 from workbench.tui.screens.details import DetailsScreen
-from workbench.tui.screens.dialogs import Confirm
+from workbench.tui.screens.dialogs import ConfirmDialog
 from workbench.tui.screens.runs import RunsScreen
 
 DEFINITION = {
@@ -26,7 +26,7 @@ DEFINITION = {
 
 
 def shop(number: int = 1, phase: str = "Failed", *, took: float = 2) -> Scene:
-    build = step("build", (), phase, message="exit code 2", took=took)
+    build = step("build", (), phase, message="exit code 2", duration=took)
     build = replace(build, artifacts=(Artifact("build", "out/../../evil name.txt", 5, None),))
     made = replace(run(f"shop-{number}", phase, [build]), definition=DEFINITION)
     return Scene([made], open_run=made.name)
@@ -34,7 +34,7 @@ def shop(number: int = 1, phase: str = "Failed", *, took: float = 2) -> Scene:
 
 async def test_details_tell_why_and_the_environment_without_secrets() -> None:
     scene = shop()
-    scene.controller.happened = (
+    scene.controller.run_events = (
         RunEvent("Warning", "BackOff", "restarting \x1b[2Jcontainer", 3, NOW, NOW, "Pod", "shop-1-build"),
     )
     async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
@@ -58,7 +58,7 @@ async def test_an_artifact_is_saved_into_the_folder_whatever_it_is_called(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     scene = shop()
-    scene.controller.kept_files["out/../../evil name.txt"] = b"hello"
+    scene.controller.artifacts["out/../../evil name.txt"] = b"hello"
     async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(scene, "✗ build"))
         await pilot.press("d", "left")
@@ -78,7 +78,7 @@ async def test_a_run_is_run_again_wholly_or_from_what_failed() -> None:
 
 
 async def test_what_still_runs_is_not_run_again() -> None:
-    scene = busy_scene(open_run="webshop-42")
+    scene = busy_app(open_run="webshop-42")
     async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(scene, "26 passed"))
         await pilot.press("R")
@@ -90,7 +90,7 @@ async def test_a_rerun_that_is_refused_says_why(monkeypatch: pytest.MonkeyPatch)
     scene = shop()
 
     async def refuse(*_: object, **__: object) -> None:
-        raise Conflict("its source is not stored any more")
+        raise ConflictError("its source is not stored any more")
 
     monkeypatch.setattr(scene.controller, "rerun", refuse)
     async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
@@ -104,20 +104,20 @@ async def test_deleting_asks_first_and_leaves_the_run() -> None:
     async with scene.app.run_test(size=SMALL, notifications=True) as pilot:
         await until(pilot, sees(scene, "✗ build"))
         await pilot.press("D")
-        await until(pilot, lambda: isinstance(scene.app.screen, Confirm))
+        await until(pilot, lambda: isinstance(scene.app.screen, ConfirmDialog))
         await pilot.press("enter")
-        await until(pilot, lambda: not isinstance(scene.app.screen, Confirm))
+        await until(pilot, lambda: not isinstance(scene.app.screen, ConfirmDialog))
         assert scene.controller.deleted == []
         await pilot.press("D")
-        await until(pilot, lambda: isinstance(scene.app.screen, Confirm))
+        await until(pilot, lambda: isinstance(scene.app.screen, ConfirmDialog))
         await pilot.press("y")
         await until(pilot, lambda: isinstance(scene.app.screen, RunsScreen))
         assert scene.controller.deleted == ["shop-1"]
 
 
 async def test_two_runs_are_compared_by_status_duration_and_first_differing_line() -> None:
-    left = run("shop-1", "Succeeded", [step("build", (), "Succeeded", took=2)])
-    right = run("shop-2", "Failed", [step("build", (), "Failed", took=9), step("more", ("build",), "Skipped")])
+    left = run("shop-1", "Succeeded", [step("build", (), "Succeeded", duration=2)])
+    right = run("shop-2", "Failed", [step("build", (), "Failed", duration=9), step("more", ("build",), "Skipped")])
     scene = Scene([left, right], open_run="shop-2")
     logs = {"shop-1": b"12:00:01 begin\nfine\n", "shop-2": b"12:09:09 begin\nbroken\n"}
 
@@ -147,7 +147,7 @@ async def test_an_artifact_that_breaks_off_leaves_no_file(tmp_path: Path, monkey
 
     async def break_off(run: str, step: str, path: str, target: Path) -> int:
         target.write_bytes(b"half")
-        raise Conflict("the store went away")
+        raise ConflictError("the store went away")
 
     monkeypatch.setattr(scene.controller, "download_file", break_off)
     async with scene.app.run_test(size=WIDE, notifications=True) as pilot:

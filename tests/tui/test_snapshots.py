@@ -8,18 +8,18 @@ from collections.abc import Awaitable, Callable, Iterator
 import pytest
 from textual.pilot import Pilot
 
-from tests.tui.fakes import NOW, FakeLauncher, Scene, busy_scene
+from tests.tui.fakes import NOW, FakeLauncher, Scene, busy_app
 from tests.tui.test_graph import matrix_scene
 from tests.tui.test_place import HEALTH, status
-from tests.tui.test_start import FakeWay
+from tests.tui.test_start import FakeProvider
 from tests.tui.test_start import sees as start_sees
 from tests.tui.test_start import until as start_until
 from tests.tui.test_workbench import SMALL, WIDE, sees, shown, until
 from workbench.client.endpoint import Endpoint
 from workbench.config.preferences import Preferences
-from workbench.tui.base_app import Likings
-from workbench.tui.services.interfaces import Launched
-from workbench.tui.setup.app import StartApp
+from workbench.tui.base_app import AppOptions
+from workbench.tui.services.interfaces import LaunchResult
+from workbench.tui.setup.app import SetupApp
 
 SnapCompare = Callable[..., bool]
 
@@ -43,20 +43,20 @@ def after(
 
 @pytest.mark.parametrize("size", [SMALL, WIDE], ids=["80x24", "140x45"])
 def test_the_list_of_runs(snap_compare: SnapCompare, size: tuple[int, int]) -> None:
-    scene = busy_scene()
+    scene = busy_app()
     assert snap_compare(scene.app, terminal_size=size, run_before=after(scene, "webshop-42", "images ignored"))
 
 
 @pytest.mark.parametrize("size", [SMALL, WIDE], ids=["80x24", "140x45"])
 def test_a_run_with_a_failed_step(snap_compare: SnapCompare, size: tuple[int, int]) -> None:
-    scene = busy_scene(open_run="webshop-42")
+    scene = busy_app(open_run="webshop-42")
     settle = after(scene, "26 passed", "7 lines", "images ignored")
     assert snap_compare(scene.app, terminal_size=size, run_before=settle)
 
 
 @pytest.mark.parametrize("theme", ["c8s-light", "ansi-dark"])
 def test_a_run_in_another_theme(snap_compare: SnapCompare, theme: str) -> None:
-    scene = busy_scene(open_run="webshop-42")
+    scene = busy_app(open_run="webshop-42")
     scene.app.theme = theme
     settle = after(scene, "26 passed", "7 lines", "images ignored")
     assert snap_compare(scene.app, terminal_size=WIDE, run_before=settle)
@@ -73,7 +73,7 @@ def utc() -> Iterator[None]:
 
 
 def test_what_was_said(snap_compare: SnapCompare, utc: None) -> None:
-    scene = busy_scene()
+    scene = busy_app()
 
     async def settle(pilot: Pilot[int]) -> None:
         await until(pilot, sees(scene, "webshop-42", "images ignored"))
@@ -89,7 +89,7 @@ def test_what_was_said(snap_compare: SnapCompare, utc: None) -> None:
 
 def test_help_with_keys_of_ones_own(snap_compare: SnapCompare) -> None:
     keys = {"app.run": "x", "app.help": ["?", "f6"], "rows.up": "ctrl+k"}
-    scene = busy_scene(likings=Likings(Preferences(keys=keys)))
+    scene = busy_app(likings=AppOptions(Preferences(keys=keys)))
     settle = after(scene, "webshop-42", "images ignored", press=("f6",), then="Anywhere")
     assert snap_compare(scene.app, terminal_size=SMALL, run_before=settle)
 
@@ -101,33 +101,33 @@ def test_a_matrix_that_is_drawn_together(snap_compare: SnapCompare) -> None:
 
 
 def test_a_run_in_ascii(snap_compare: SnapCompare) -> None:
-    scene = busy_scene(open_run="webshop-42", likings=Likings(ascii_only=True))
+    scene = busy_app(open_run="webshop-42", likings=AppOptions(ascii_only=True))
     settle = after(scene, "26 passed", "7 lines", "images ignored")
     assert snap_compare(scene.app, terminal_size=SMALL, run_before=settle)
 
 
 def test_the_question_before_a_run_is_cancelled(snap_compare: SnapCompare) -> None:
-    scene = busy_scene(open_run="webshop-42")
+    scene = busy_app(open_run="webshop-42")
     settle = after(scene, "26 passed", "7 lines", "images ignored", press=("ctrl+x",), then="Cancel webshop-42?")
     assert snap_compare(scene.app, terminal_size=SMALL, run_before=settle)
 
 
 def test_a_folder_without_runs(snap_compare: SnapCompare) -> None:
-    scene = Scene([], launcher=FakeLauncher(Launched(None)))
+    scene = Scene([], launcher=FakeLauncher(LaunchResult(None)))
     assert snap_compare(scene.app, terminal_size=SMALL, run_before=after(scene, "No runs yet", "images ignored"))
 
 
 @pytest.mark.parametrize("size", [SMALL, WIDE], ids=["80x24", "140x45"])
 def test_how_the_cluster_is(snap_compare: SnapCompare, size: tuple[int, int]) -> None:
     scene = Scene([], sandbox=status)
-    scene.controller.health_told = HEALTH
+    scene.controller.health_report = HEALTH
     settle = after(scene, "No runs yet", "images ignored", press=("C",), then="the disk is full")
     assert snap_compare(scene.app, terminal_size=size, run_before=settle)
 
 
 @pytest.mark.parametrize("size", [SMALL, WIDE], ids=["80x24", "140x45"])
 def test_the_start_with_what_is_missing(snap_compare: SnapCompare, size: tuple[int, int]) -> None:
-    app = StartApp([FakeWay()])
+    app = SetupApp([FakeProvider()])
 
     async def settle(pilot: Pilot[Endpoint | None]) -> None:
         await start_until(pilot, start_sees(app, "Install Docker."))
@@ -136,7 +136,7 @@ def test_the_start_with_what_is_missing(snap_compare: SnapCompare, size: tuple[i
 
 
 def test_the_start_under_way(snap_compare: SnapCompare) -> None:
-    app = StartApp([FakeWay()])
+    app = SetupApp([FakeProvider()])
 
     async def settle(pilot: Pilot[Endpoint | None]) -> None:
         await pilot.press("enter")

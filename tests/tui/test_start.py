@@ -11,14 +11,14 @@ from textual.pilot import Pilot
 
 from tests.tui.test_workbench import SMALL, WIDE
 from workbench.client.endpoint import Endpoint
-from workbench.session.startup_progress import Event, Seen, Told
-from workbench.tui.setup.app import StartApp
-from workbench.tui.setup.providers import Embedded, Need, StartError
+from workbench.session.startup_progress import ProgressEvent, StartupProgress, StepEvent
+from workbench.tui.setup.app import SetupApp
+from workbench.tui.setup.providers import EmbeddedProvider, Requirement, StartError
 
-PLACE = Endpoint("http://127.0.0.1:1", Path("token"), sandbox="default")
+ENDPOINT = Endpoint("http://127.0.0.1:1", Path("token"), sandbox="default")
 
 
-class FakeWay:
+class FakeProvider:
     """Two steps; the second waits until it is allowed to go on, and fails as often as it is told."""
 
     title, about = "Fake: a way for tests", "Made of nothing."
@@ -28,28 +28,31 @@ class FakeWay:
         self.go_on = asyncio.Event()
         self.let_go = False
 
-    async def needs(self) -> Sequence[Need]:
-        return [Need("nothing", "ok", "it is there"), Need("docker", "error", "it is not there", "Install Docker.")]
+    async def requirements(self) -> Sequence[Requirement]:
+        return [
+            Requirement("nothing", "ok", "it is there"),
+            Requirement("docker", "error", "it is not there", "Install Docker."),
+        ]
 
     def steps(self) -> Sequence[tuple[str, str]]:
         return [("first", "Do the first"), ("second", "Do the second")]
 
-    async def bring_up(self, on_event: Callable[[Event], None]) -> Endpoint:
+    async def start(self, on_event: Callable[[StepEvent], None]) -> Endpoint:
         self.tries += 1
-        on_event(Told("first", "started", "", 0.0))
-        on_event(Told("first", "already" if self.tries > 1 else "done", "made", 0.1))
-        on_event(Told("second", "started", "", 0.0))
-        on_event(Told("second", "said", "pulling \x1b]2;PWNED\x07layers", 0.1))
+        on_event(ProgressEvent("first", "started", "", 0.0))
+        on_event(ProgressEvent("first", "already" if self.tries > 1 else "done", "made", 0.1))
+        on_event(ProgressEvent("second", "started", "", 0.0))
+        on_event(ProgressEvent("second", "said", "pulling \x1b]2;PWNED\x07layers", 0.1))
         try:
             await self.go_on.wait()
         except asyncio.CancelledError:
             self.let_go = True
             raise
         if self.tries <= self.fails:
-            on_event(Told("second", "failed", "no room", 1.0))
+            on_event(ProgressEvent("second", "failed", "no room", 1.0))
             raise StartError("Do the second: no room", "Make room.")
-        on_event(Told("second", "done", "", 1.0))
-        return PLACE
+        on_event(ProgressEvent("second", "done", "", 1.0))
+        return ENDPOINT
 
 
 async def until(pilot: Pilot[Endpoint | None], condition: Callable[[], bool]) -> None:
@@ -59,18 +62,18 @@ async def until(pilot: Pilot[Endpoint | None], condition: Callable[[], bool]) ->
             await pilot.pause(0.01)
 
 
-def shown(app: StartApp) -> str:
+def shown(app: SetupApp) -> str:
     screen = app.screen
     return "\n".join(strip.text.rstrip() for strip in screen._compositor.render_strips()[: screen.size.height])
 
 
-def sees(app: StartApp, *texts: str) -> Callable[[], bool]:
+def sees(app: SetupApp, *texts: str) -> Callable[[], bool]:
     return lambda: all(text in shown(app) for text in texts)
 
 
 @pytest.mark.parametrize("size", [SMALL, WIDE])
 async def test_each_way_says_what_it_needs_and_what_to_do_where_that_is_missing(size: tuple[int, int]) -> None:
-    app = StartApp([Embedded("default"), FakeWay()])
+    app = SetupApp([EmbeddedProvider("default"), FakeProvider()])
     async with app.run_test(size=size) as pilot:
         await until(pilot, sees(app, "There is no sandbox yet", "Embedded", "without isolation", "✓ disk", "✓ sh"))
         await pilot.press("down")
@@ -78,20 +81,20 @@ async def test_each_way_says_what_it_needs_and_what_to_do_where_that_is_missing(
 
 
 async def test_it_goes_step_by_step_with_what_is_said_and_ends_with_a_place() -> None:
-    way = FakeWay()
-    app = StartApp([way])
+    way = FakeProvider()
+    app = SetupApp([way])
     async with app.run_test(size=SMALL) as pilot:
         await pilot.press("enter")
         await until(pilot, sees(app, "1 of 2 steps done", "✓    0.1 s  Do the first", "◐", "Do the second: pulling"))
         way.go_on.set()
         await until(pilot, lambda: app.return_value is not None)
-    assert app.return_value is PLACE
+    assert app.return_value is ENDPOINT
 
 
 async def test_a_failure_names_its_remedy_and_another_try_goes_on() -> None:
-    way = FakeWay(fails=1)
+    way = FakeProvider(fails=1)
     way.go_on.set()
-    app = StartApp([way])
+    app = SetupApp([way])
     async with app.run_test(size=SMALL) as pilot:
         await pilot.press("enter")
         await until(pilot, sees(app, "✗", "no room", "Make room.", "Enter tries again"))
@@ -102,8 +105,8 @@ async def test_a_failure_names_its_remedy_and_another_try_goes_on() -> None:
 
 @pytest.mark.parametrize("key", ["escape", "ctrl+c"])
 async def test_what_is_under_way_is_stopped_and_can_be_gone_on_with(key: str) -> None:
-    way = FakeWay()
-    app = StartApp([way])
+    way = FakeProvider()
+    app = SetupApp([way])
     async with app.run_test(size=SMALL, notifications=True) as pilot:
         await pilot.press("enter")
         await until(pilot, sees(app, "◐"))
@@ -116,7 +119,7 @@ async def test_what_is_under_way_is_stopped_and_can_be_gone_on_with(key: str) ->
 
 
 async def test_escape_leaves_when_nothing_is_under_way() -> None:
-    app = StartApp([FakeWay()])
+    app = SetupApp([FakeProvider()])
     async with app.run_test(size=SMALL) as pilot:
         await pilot.press("escape")
         await until(pilot, lambda: not app.is_running)
@@ -124,10 +127,10 @@ async def test_escape_leaves_when_nothing_is_under_way() -> None:
 
 
 def test_output_is_kept_to_its_end_and_states_follow_events() -> None:
-    seen = Seen.planned([("a", "A"), ("b", "B")])
+    seen = StartupProgress.planned([("a", "A"), ("b", "B")])
     for number in range(300):
-        seen = seen.after(Told("a", "said", str(number), 0.0))
+        seen = seen.apply(ProgressEvent("a", "said", str(number), 0.0))
     assert len(seen.output) == 200
     assert seen.output[-1] == "A: 299"
-    seen = seen.after(Told("a", "done", "", 1.0)).after(Told("b", "started", "", 0.0)).stopped()
+    seen = seen.apply(ProgressEvent("a", "done", "", 1.0)).apply(ProgressEvent("b", "started", "", 0.0)).stopped()
     assert [step.state for step in seen.steps] == ["done", "stopped"]

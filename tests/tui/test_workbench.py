@@ -9,17 +9,17 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Static
 
-from controller.pipeline.problems import Problem
-from tests.tui.fakes import FakeLauncher, Scene, busy_scene, hello, run, step, webshop
-from workbench.client import End, Lines, LogLine, Missed, StreamKey
-from workbench.client.errors import Invalid, Unauthorized
-from workbench.tui.screens.dialogs import Confirm, Problems
+from controller.pipeline.problems import Diagnostic
+from tests.tui.fakes import FakeLauncher, Scene, busy_app, hello, run, step, webshop
+from workbench.client import Lines, LogLine, Missed, StreamEnd, StreamKey
+from workbench.client.errors import InvalidError, UnauthorizedError
+from workbench.tui.screens.dialogs import ConfirmDialog, ProblemsDialog
 from workbench.tui.screens.help import HelpScreen, sections
 from workbench.tui.screens.run import RunScreen
 from workbench.tui.screens.runs import RunsScreen
-from workbench.tui.services.interfaces import Launched, LaunchError
+from workbench.tui.services.interfaces import LaunchError, LaunchResult
 from workbench.tui.widgets.dag.view import DagView
-from workbench.tui.widgets.header import TopBar
+from workbench.tui.widgets.header import HeaderBar
 from workbench.tui.widgets.log.pane import LogPane
 from workbench.tui.widgets.log.view import LogView
 from workbench.tui.widgets.runs_table import RunsTable
@@ -48,7 +48,7 @@ def sees(scene: Scene, *texts: str) -> Callable[[], bool]:
 
 
 async def test_the_list_shows_each_run_with_its_state() -> None:
-    scene = busy_scene()
+    scene = busy_app()
     async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(scene, "◐ webshop-42", "✗ wordcount-12", "✓ hello-7", "⊘ hello-6"))
         assert "8/12" in shown(scene)
@@ -56,18 +56,18 @@ async def test_the_list_shows_each_run_with_its_state() -> None:
 
 
 async def test_a_run_that_changes_changes_in_the_list_and_a_new_one_comes_on_top() -> None:
-    scene = Scene([hello(1, "Running", ago=30)])
+    scene = Scene([hello(1, "Running", created_ago=30)])
     async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(scene, "◐ hello-1"))
-        scene.change(hello(1, "Succeeded", ago=30))
-        scene.change(hello(2, "Running", ago=1))
+        scene.change(hello(1, "Succeeded", created_ago=30))
+        scene.change(hello(2, "Running", created_ago=1))
         await until(pilot, sees(scene, "✓ hello-1", "◐ hello-2"))
         assert shown(scene).index("hello-2") < shown(scene).index("hello-1 ")
         assert scene.app.screen.query_one(RunsTable).cursor == "hello-1", "the cursor stays on its run"
 
 
 async def test_enter_opens_the_run_and_escape_leads_back() -> None:
-    scene = busy_scene()
+    scene = busy_app()
     async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(scene, "webshop-42"))
         await pilot.press("down", "enter")
@@ -78,7 +78,7 @@ async def test_enter_opens_the_run_and_escape_leads_back() -> None:
 
 
 async def test_without_runs_it_says_what_to_do() -> None:
-    scene = Scene([], launcher=FakeLauncher(Launched(None)))
+    scene = Scene([], launcher=FakeLauncher(LaunchResult(None)))
     async with scene.app.run_test(size=SMALL, notifications=True) as pilot:
         await until(pilot, sees(scene, "No runs yet", "Press r to run /home/me/shop/.c8s.yaml"))
 
@@ -92,16 +92,16 @@ async def test_without_a_pipeline_file_it_says_how_to_get_one() -> None:
 
 
 async def test_a_run_opens_at_the_failed_step_with_the_reason_and_its_line() -> None:
-    scene = busy_scene(open_run="webshop-42")
+    scene = busy_app(open_run="webshop-42")
     async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(scene, "exit code 1   line 4: tests/test_cart.py:31", "26 passed"))
         assert scene.app.screen.query_one(StepList).cursor == "unit"
         assert scene.app.screen.query_one(DagView).selected == "unit"
-        await until(pilot, lambda: scene.app.screen.query_one(LogView).place == 3)
+        await until(pilot, lambda: scene.app.screen.query_one(LogView).current_line == 3)
 
 
 async def test_a_finished_step_says_when_it_printed_nothing_and_a_skipped_one_why() -> None:
-    scene = busy_scene(open_run="webshop-42")
+    scene = busy_app(open_run="webshop-42")
     async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(scene, "26 passed"))
         scene.app.screen.query_one(StepList).cursor = "publish"
@@ -111,7 +111,7 @@ async def test_a_finished_step_says_when_it_printed_nothing_and_a_skipped_one_wh
 
 
 async def test_arrow_keys_in_the_graph_follow_the_lines_and_bring_the_log_along() -> None:
-    scene = busy_scene(open_run="webshop-42")
+    scene = busy_app(open_run="webshop-42")
     async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(scene, "26 passed"))
         assert isinstance(scene.app.focused, DagView)
@@ -122,7 +122,7 @@ async def test_arrow_keys_in_the_graph_follow_the_lines_and_bring_the_log_along(
 
 
 async def test_a_click_in_the_graph_selects_a_step() -> None:
-    scene = busy_scene(open_run="webshop-42")
+    scene = busy_app(open_run="webshop-42")
     async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(scene, "26 passed"))
         view = scene.app.screen.query_one(DagView)
@@ -133,7 +133,7 @@ async def test_a_click_in_the_graph_selects_a_step() -> None:
 
 
 async def test_a_step_that_changes_is_recoloured_where_it_stands() -> None:
-    scene = busy_scene(open_run="webshop-42")
+    scene = busy_app(open_run="webshop-42")
     async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(scene, "◐ build-web"))
         changed = webshop()
@@ -144,7 +144,7 @@ async def test_a_step_that_changes_is_recoloured_where_it_stands() -> None:
 
 
 async def test_in_a_narrow_terminal_the_graph_is_a_list() -> None:
-    scene = busy_scene(open_run="webshop-42")
+    scene = busy_app(open_run="webshop-42")
     async with scene.app.run_test(size=SMALL, notifications=True) as pilot:
         await until(pilot, sees(scene, "│ ├─✗ unit", "26 passed"))
         assert not scene.app.screen.query_one(DagView).display
@@ -153,7 +153,7 @@ async def test_in_a_narrow_terminal_the_graph_is_a_list() -> None:
 
 def _live(**more: object) -> Scene:
     scene = Scene([run("live-1", "Running", [step("work", (), "Running")])], open_run="live-1")
-    scene.controller.more["work"] = asyncio.Queue()
+    scene.controller.live_frames["work"] = asyncio.Queue()
     return scene
 
 
@@ -165,10 +165,10 @@ async def test_new_lines_are_followed_until_somebody_scrolls_up() -> None:
     scene = _live()
     async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(scene, "Nothing printed yet."))
-        scene.controller.more["work"].put_nowait(_lines(1, *(f"line {n}" for n in range(1, 101))))
+        scene.controller.live_frames["work"].put_nowait(_lines(1, *(f"line {n}" for n in range(1, 101))))
         await until(pilot, sees(scene, "line 100", "following"))
         await pilot.press("3", "up")
-        scene.controller.more["work"].put_nowait(_lines(101, "line 101", "line 102"))
+        scene.controller.live_frames["work"].put_nowait(_lines(101, "line 101", "line 102"))
         await until(pilot, sees(scene, "↓ 2 new lines"))
         assert "line 101" not in shown(scene)
         assert "following" not in shown(scene)
@@ -193,13 +193,13 @@ async def test_lines_that_were_missed_are_asked_for_again(monkeypatch: pytest.Mo
     monkeypatch.setattr("workbench.tui.services.log_feed._AGAIN", 0)
     scene = _live()
     async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
-        await until(pilot, lambda: bool(scene.controller.asked))
-        scene.controller.more["work"].put_nowait(_lines(1, "one"))
-        scene.controller.more["work"].put_nowait(Missed(StreamKey("work", 1, "step"), 2, 3))
-        await until(pilot, lambda: len(scene.controller.asked) == 2)
-        assert scene.controller.asked[1] == ("work", {StreamKey("work", 1, "step"): 1})
-        scene.controller.more["work"].put_nowait(_lines(2, "two", "three"))
-        scene.controller.more["work"].put_nowait(End(StreamKey("work", 1, "step"), 3))
+        await until(pilot, lambda: bool(scene.controller.log_requests))
+        scene.controller.live_frames["work"].put_nowait(_lines(1, "one"))
+        scene.controller.live_frames["work"].put_nowait(Missed(StreamKey("work", 1, "step"), 2, 3))
+        await until(pilot, lambda: len(scene.controller.log_requests) == 2)
+        assert scene.controller.log_requests[1] == ("work", {StreamKey("work", 1, "step"): 1})
+        scene.controller.live_frames["work"].put_nowait(_lines(2, "two", "three"))
+        scene.controller.live_frames["work"].put_nowait(StreamEnd(StreamKey("work", 1, "step"), 3))
         await until(pilot, sees(scene, "one", "two", "three"))
 
 
@@ -229,25 +229,25 @@ async def test_find_goes_from_match_to_match_through_the_whole_log() -> None:
         await until(pilot, sees(scene, "line 500"))
         view = scene.app.screen.query_one(LogView)
         await pilot.press("3", "slash", *"needle", "enter")
-        await until(pilot, lambda: view.place == 2)
+        await until(pilot, lambda: view.current_line == 2)
         await pilot.press("n")
-        await until(pilot, lambda: view.place == 399)
+        await until(pilot, lambda: view.current_line == 399)
         await pilot.press("N")
-        await until(pilot, lambda: view.place == 2)
+        await until(pilot, lambda: view.current_line == 2)
         assert not view.follow
 
 
 async def test_cancel_asks_first_and_no_is_the_answer_of_enter() -> None:
-    scene = busy_scene(open_run="webshop-42")
+    scene = busy_app(open_run="webshop-42")
     async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(scene, "webshop-42"))
         await pilot.press("ctrl+x")
-        await until(pilot, lambda: isinstance(scene.app.screen, Confirm))
+        await until(pilot, lambda: isinstance(scene.app.screen, ConfirmDialog))
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(scene.app.screen, RunScreen))
         assert scene.controller.cancelled == []
         await pilot.press("ctrl+x")
-        await until(pilot, lambda: isinstance(scene.app.screen, Confirm))
+        await until(pilot, lambda: isinstance(scene.app.screen, ConfirmDialog))
         await pilot.press("y")
         await until(pilot, lambda: scene.controller.cancelled == ["webshop-42"])
 
@@ -261,30 +261,30 @@ async def test_what_has_ended_is_not_cancelled() -> None:
 
 
 async def test_run_starts_the_pipeline_and_opens_its_run() -> None:
-    launcher = FakeLauncher(Launched(hello(8, "Running")))
+    launcher = FakeLauncher(LaunchResult(hello(8, "Running")))
     scene = Scene([hello(7)], launcher=launcher)
     async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(scene, "hello-7"))
         await pilot.press("r")
         await until(pilot, lambda: isinstance(scene.app.screen, RunScreen))
-        scene.change(hello(8, "Running", ago=1))
+        scene.change(hello(8, "Running", created_ago=1))
         await until(pilot, sees(scene, "runs › hello-8", "◐ greet"))
         assert launcher.launches == 1
 
 
 async def test_a_pipeline_with_errors_is_not_started_and_they_are_shown() -> None:
-    problem = Problem(
+    problem = Diagnostic(
         3, 5, "steps[0].dependOn", "error", "unknown-field", "unknown field dependOn", "did you mean dependsOn?"
     )
-    scene = Scene([hello(7)], launcher=FakeLauncher(Launched(None, (problem,))))
+    scene = Scene([hello(7)], launcher=FakeLauncher(LaunchResult(None, (problem,))))
     async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(scene, "hello-7"))
         await pilot.press("r")
-        await until(pilot, lambda: isinstance(scene.app.screen, Problems))
+        await until(pilot, lambda: isinstance(scene.app.screen, ProblemsDialog))
         await until(pilot, sees(scene, "1 problem, nothing was started", "3:5", "did you mean dependsOn?"))
 
 
-@pytest.mark.parametrize("error", [LaunchError("the tree is too large"), Invalid("the tree is too large")])
+@pytest.mark.parametrize("error", [LaunchError("the tree is too large"), InvalidError("the tree is too large")])
 async def test_a_run_that_can_not_be_started_says_why(error: Exception) -> None:
     scene = Scene([hello(7)], launcher=FakeLauncher(error))
     async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
@@ -294,7 +294,7 @@ async def test_a_run_that_can_not_be_started_says_why(error: Exception) -> None:
 
 
 async def test_a_lost_connection_is_told_until_it_is_back() -> None:
-    scene = busy_scene()
+    scene = busy_app()
     async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(scene, "webshop-42"))
         scene.trouble("no connection to http://127.0.0.1:1")
@@ -306,17 +306,17 @@ async def test_a_lost_connection_is_told_until_it_is_back() -> None:
 
 async def test_a_controller_that_refuses_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("workbench.tui.services.run_feed._AGAIN", 0.01)
-    scene = busy_scene()
-    scene.controller.refusal = Unauthorized("the token is not known")
+    scene = busy_app()
+    scene.controller.error = UnauthorizedError("the token is not known")
     async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(scene, "the token is not known"))
-        scene.controller.refusal = None
+        scene.controller.error = None
         await until(pilot, sees(scene, "webshop-42"))
-        assert scene.app.screen.query_one(TopBar).trouble is None
+        assert scene.app.screen.query_one(HeaderBar).connection_error is None
 
 
 async def test_help_lists_every_binding_of_the_screen_and_its_parts() -> None:
-    scene = busy_scene(open_run="webshop-42")
+    scene = busy_app(open_run="webshop-42")
     async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(scene, "webshop-42"))
         titles = dict(sections(scene.app.screen))
@@ -330,7 +330,7 @@ async def test_help_lists_every_binding_of_the_screen_and_its_parts() -> None:
 
 
 async def test_every_binding_has_an_id_and_words_for_the_help() -> None:
-    for owner in (RunScreen, RunsTable, StepList, DagView, LogView, LogPane, Confirm, Problems, HelpScreen):
+    for owner in (RunScreen, RunsTable, StepList, DagView, LogView, LogPane, ConfirmDialog, ProblemsDialog, HelpScreen):
         for kind in owner.__mro__:
             if kind.__module__.startswith("workbench"):
                 for binding in kind.__dict__.get("BINDINGS", ()):
@@ -349,7 +349,7 @@ async def test_nothing_ticks_when_nothing_runs() -> None:
 
 
 async def test_leaving_a_run_and_opening_it_again_shows_its_log_again() -> None:
-    scene = busy_scene(open_run="webshop-42")
+    scene = busy_app(open_run="webshop-42")
     async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(scene, "26 passed"))
         await pilot.press("escape")
@@ -367,7 +367,7 @@ async def test_a_run_that_is_deleted_is_said_to_be_gone() -> None:
 
 @pytest.mark.parametrize("size", [SMALL, WIDE])
 async def test_the_details_say_where_one_is(size: tuple[int, int]) -> None:
-    scene = busy_scene()
+    scene = busy_app()
     async with scene.app.run_test(size=size, notifications=True) as pilot:
         await until(pilot, sees(scene, "webshop-42"))
         await pilot.press("d")
@@ -376,7 +376,7 @@ async def test_the_details_say_where_one_is(size: tuple[int, int]) -> None:
 
 
 async def test_a_narrow_terminal_shows_every_key_of_the_footer() -> None:
-    scene = busy_scene()
+    scene = busy_app()
     async with scene.app.run_test(size=SMALL, notifications=True) as pilot:
         await until(pilot, sees(scene, "webshop-42", "? Help q Quit"))
         await pilot.resize_terminal(*WIDE)

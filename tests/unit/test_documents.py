@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from embedded.kubelet.config.environment import INHERITED
+from embedded.kubelet.config.environment import INHERITED_VARIABLES
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "samples").glob("**/*.md"))]
@@ -22,7 +22,7 @@ def test_every_link_to_a_file_leads_to_one(page: Path) -> None:
 
 def test_every_inherited_variable_is_in_the_table() -> None:
     table = (ROOT / "docs" / "embedded.md").read_text()
-    missing = [name for name in INHERITED if f"`{name}`" not in table and f"`{name.upper()}`" not in table]
+    missing = [name for name in INHERITED_VARIABLES if f"`{name}`" not in table and f"`{name.upper()}`" not in table]
     assert missing == []
 
 

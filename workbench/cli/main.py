@@ -14,7 +14,7 @@ from importlib import import_module
 import click
 from click.core import ParameterSource
 
-from workbench.cli.output.console import CommandError, InputError, message, prepare_streams, silence
+from workbench.cli.output.console import CommandError, InputError, close_output, echo_error, prepare_streams
 
 FAILED = 1
 BAD_INPUT = 2
@@ -113,10 +113,10 @@ def cli(ctx: click.Context, /, name: str | None, context: str | None) -> None:
         from pathlib import Path
 
         from workbench.cli.commands.workbench import open_workbench
-        from workbench.cli.options import target
+        from workbench.cli.options import resolve_target
         from workbench.submit.worktree import find_pipeline
 
-        ctx.exit(open_workbench(target(ctx), find_pipeline(Path.cwd())))
+        ctx.exit(open_workbench(resolve_target(ctx), find_pipeline(Path.cwd())))
     for option in ("name", "context"):
         if ctx.invoked_subcommand and ctx.get_parameter_source(option) is ParameterSource.COMMANDLINE:
             ctx.fail(f"Write --{option} after the command: `c8s {ctx.invoked_subcommand} --{option} NAME`.")
@@ -128,7 +128,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(list(sys.argv[1:] if arguments is None else arguments))
     except BrokenPipeError:
-        silence()
+        close_output()
         return BROKEN_PIPE
     finally:
         _flush()
@@ -144,10 +144,10 @@ def _run(arguments: list[str]) -> int:
     except click.exceptions.Exit as end:
         return end.exit_code
     except click.Abort:
-        message("interrupted")
+        echo_error("interrupted")
         return INTERRUPTED
     except KeyboardInterrupt:
-        message("interrupted")
+        echo_error("interrupted")
         return INTERRUPTED
     except click.ClickException as error:
         error.show()
@@ -155,38 +155,38 @@ def _run(arguments: list[str]) -> int:
     except BrokenPipeError:
         raise
     except Exception as error:
-        code = _explained(error)
+        code = _report_error(error)
         if code is None:
             raise
     return code if isinstance(code, int) else 0
 
 
-def _explained(error: Exception) -> int | None:
+def _report_error(error: Exception) -> int | None:
     """Say what went wrong, for the errors that are made for people; None for a fault of ours."""
     from kind.errors import KindError
     from workbench.client.endpoint import SandboxError, SandboxNameError
-    from workbench.client.errors import ClientError, Invalid
+    from workbench.client.errors import ClientError, InvalidError
     from workbench.config.contexts import ContextError
     from workbench.pipeline_file.load import ParameterError, PipelineFileError
     from workbench.submit.worktree import WorktreeError
 
-    if isinstance(error, Invalid):
-        from workbench.cli.output.diagnostics import print_refusal
+    if isinstance(error, InvalidError):
+        from workbench.cli.output.diagnostics import print_invalid
 
-        print_refusal(error)
+        print_invalid(error)
         return BAD_INPUT
     if isinstance(error, ParameterError):
-        message(f"error: {error}. Give it with --param KEY=VALUE")
+        echo_error(f"error: {error}. Give it with --param KEY=VALUE")
         return BAD_INPUT
     if isinstance(error, (WorktreeError, ContextError, InputError, PipelineFileError, SandboxNameError)):
-        message(f"error: {error}")
+        echo_error(f"error: {error}")
         return BAD_INPUT
     if isinstance(error, (ClientError, SandboxError, CommandError, KindError, OSError)):
-        from workbench.sandbox.paths import disk_full
+        from workbench.sandbox.paths import disk_full_message
 
-        message(f"error: {error}")
-        if full := disk_full():
-            message(full)
+        echo_error(f"error: {error}")
+        if full := disk_full_message():
+            echo_error(full)
         return FAILED
     return None
 
@@ -195,7 +195,7 @@ def _flush() -> None:
     try:
         sys.stdout.flush()
     except BrokenPipeError:
-        silence()
+        close_output()
     except (OSError, ValueError):
         os._exit(FAILED)
 

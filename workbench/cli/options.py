@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 from click.core import ParameterSource
 
-from workbench.cli.output.console import CommandError, InputError, message
+from workbench.cli.output.console import CommandError, InputError, echo_error
 
 if TYPE_CHECKING:
     from workbench.client import Client
@@ -26,7 +26,7 @@ T = TypeVar("T")
 DEFAULT_SANDBOX = "default"
 KIND_SANDBOX = "c8s"
 _TARGET = ("name", "context", "namespace")
-_PATIENCE = 15.0
+_RECONNECT_TIMEOUT = 15.0
 """Seconds without a connection after which a command gives up; a controller's new start takes about one."""
 
 
@@ -57,7 +57,7 @@ def target_options(function: F) -> F:
     def command(ctx: click.Context, /, **given: Any) -> Any:
         for option in _TARGET:
             given.pop(option)
-        return function(where=target(ctx), **given)
+        return function(where=resolve_target(ctx), **given)
 
     return cast(F, command)
 
@@ -73,7 +73,7 @@ def output_option(function: F) -> F:
     )(function)
 
 
-def target(ctx: click.Context) -> Target:
+def resolve_target(ctx: click.Context) -> Target:
     """The controller that the options, the environment and the config file ask for, the first of them first.
 
     Raises:
@@ -100,7 +100,7 @@ def target(ctx: click.Context) -> Target:
     return Target(DEFAULT_SANDBOX, found, namespace, chosen)
 
 
-def chosen_sandbox(name: str | None, kind: bool = False) -> str:
+def resolve_sandbox(name: str | None, kind: bool = False) -> str:
     """The sandbox that is meant: the one named, else the one of the current context, else the default one."""
     if name:
         return name
@@ -118,7 +118,7 @@ def _source(ctx: click.Context, key: str) -> ParameterSource | None:
 
 
 @asynccontextmanager
-async def opened(where: Target, *, start: bool = True) -> AsyncIterator[Client]:
+async def open_client(where: Target, *, start: bool = True) -> AsyncIterator[Client]:
     """A client of the controller. A sandbox that does not run is started for as long as this lasts.
 
     With `start` False only one that has been there before is: there is nothing to see in a new one.
@@ -127,11 +127,11 @@ async def opened(where: Target, *, start: bool = True) -> AsyncIterator[Client]:
 
     from workbench.client import Client
 
-    tell = TroubleTeller()
+    tell = ConnectionNotice()
     if where.endpoint is not None:
         endpoint = where.endpoint if where.namespace is None else replace(where.endpoint, namespace=where.namespace)
-        await _renewed(endpoint)
-        async with Client(endpoint, patience=_PATIENCE, on_trouble=tell) as client:
+        await _renew_token(endpoint)
+        async with Client(endpoint, reconnect_timeout=_RECONNECT_TIMEOUT, on_connection_error=tell) as client:
             yield client
         return
     from workbench.sandbox import Sandboxes
@@ -140,34 +140,34 @@ async def opened(where: Target, *, start: bool = True) -> AsyncIterator[Client]:
     if not start and where.name not in sandboxes.list():
         hint = "" if where.name == DEFAULT_SANDBOX else f" --name {where.name}"
         raise CommandError(f"there is no sandbox {where.name} yet; `c8s up{hint}` makes one, and so does `c8s run`")
-    async with sandboxes.attach(where.name, progress=message) as found:
+    async with sandboxes.attach(where.name, progress=echo_error) as found:
         endpoint = found if where.namespace is None else replace(found, namespace=where.namespace)
-        async with Client(endpoint, patience=_PATIENCE, on_trouble=tell) as client:
+        async with Client(endpoint, reconnect_timeout=_RECONNECT_TIMEOUT, on_connection_error=tell) as client:
             yield client
 
 
-async def _renewed(endpoint: Endpoint) -> None:
+async def _renew_token(endpoint: Endpoint) -> None:
     """Renew the token that is ours to renew."""
     if endpoint.kubeconfig is None:
         return
     import time
 
-    from kind.service_account_token import Access, ensure
+    from kind.service_account_token import ServiceAccountToken, ensure
 
-    await ensure(Access(endpoint.token_file, endpoint.kubeconfig, endpoint.kube_context), time.time())
+    await ensure(ServiceAccountToken(endpoint.token_file, endpoint.kubeconfig, endpoint.kube_context), time.time())
 
 
 @dataclass
-class TroubleTeller:
+class ConnectionNotice:
     """Says once that the connection is lost, however often it is tried, and once that it is back."""
 
     troubled: bool = False
 
     def __call__(self, trouble: str | None) -> None:
         if trouble and not self.troubled:
-            message(f"{trouble} Trying again.")
+            echo_error(f"{trouble} Trying again.")
         elif not trouble and self.troubled:
-            message("the connection is back")
+            echo_error("the connection is back")
         self.troubled = trouble is not None
 
 
@@ -176,10 +176,10 @@ def run_async(main: Coroutine[Any, Any, T]) -> T:
     try:
         return asyncio.run(main)
     except BaseExceptionGroup as group:
-        raise first_error(group) from group
+        raise unwrap_group(group) from group
 
 
-def first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
+def unwrap_group(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """The first error in a group that is no group."""
     error: BaseException = group
     while isinstance(error, BaseExceptionGroup):
@@ -191,6 +191,6 @@ def is_interactive() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
-def can_draw() -> bool:
+def supports_fullscreen() -> bool:
     """Whether there is a terminal for the workbench: one that moves its cursor."""
     return is_interactive() and os.environ.get("TERM") != "dumb"

@@ -7,7 +7,7 @@ from pathlib import Path
 from workbench.cli.output.console import CommandError
 
 
-def sample(name: str) -> Path:
+def sample_path(name: str) -> Path:
     """The file of the sample with this name.
 
     Raises:

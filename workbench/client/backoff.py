@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from workbench.client.models import End, Frame, Lines, Missed, StreamKey
+from workbench.client.models import Frame, Lines, Missed, StreamEnd, StreamKey
 
 _FIRST_DELAY = 0.1
-_LONGEST_DELAY = 5.0
-_STEADY = 5.0
-_NAMED = 300
+_MAX_DELAY = 5.0
+_STABLE_AFTER = 5.0
+_MAX_CURSOR_PARAMS = 300
 
 
 @dataclass
-class Patience:
+class Backoff:
     """Delays between tries that double up to 5 s, and an end to trying.
 
     `limit` is in seconds of unbroken trouble; None means for ever. `jitter`
@@ -24,42 +24,42 @@ class Patience:
     limit: float | None
     clock: Callable[[], float]
     jitter: Callable[[], float]
-    _since: float | None = None
-    _connected: float | None = None
-    _tries: int = 0
+    _failing_since: float | None = None
+    _connected_at: float | None = None
+    _attempts: int = 0
 
-    def delay(self) -> float | None:
+    def next_delay(self) -> float | None:
         """Seconds to wait before the next try, or None when it is time to give up."""
         now = self.clock()
-        if self._connected is not None and now - self._connected >= _STEADY:
-            self._since, self._tries = None, 0
-        self._connected = None
-        self._since = now if self._since is None else self._since
-        if self.limit is not None and now - self._since >= self.limit:
+        if self._connected_at is not None and now - self._connected_at >= _STABLE_AFTER:
+            self._failing_since, self._attempts = None, 0
+        self._connected_at = None
+        self._failing_since = now if self._failing_since is None else self._failing_since
+        if self.limit is not None and now - self._failing_since >= self.limit:
             return None
-        delay = min(_FIRST_DELAY * 2.0**self._tries, _LONGEST_DELAY)
-        self._tries = min(self._tries + 1, 16)
+        delay = min(_FIRST_DELAY * 2.0**self._attempts, _MAX_DELAY)
+        self._attempts = min(self._attempts + 1, 16)
         return delay * (0.5 + self.jitter() / 2)
 
     def connected(self) -> None:
         """There is a connection again. It counts once it has held for a while: some break at once."""
-        self._connected = self.clock()
+        self._connected_at = self.clock()
 
-    def worked(self) -> bool:
+    def reset(self) -> bool:
         """Something came: the next trouble is new trouble. True when there was some."""
-        troubled, self._since, self._tries = self._since is not None, None, 0
+        troubled, self._failing_since, self._attempts = self._failing_since is not None, None, 0
         return troubled
 
 
 @dataclass
-class Cursor:
+class LogCursor:
     """The last line seen of each stream, so that a new connection brings neither a gap nor a repeat."""
 
     seen: dict[StreamKey, int] = field(default_factory=dict)
     ended: set[StreamKey] = field(default_factory=set)
 
     @classmethod
-    def after(cls, lines: Mapping[StreamKey, int]) -> Cursor:
+    def after(cls, lines: Mapping[StreamKey, int]) -> LogCursor:
         return cls(dict(lines))
 
     def params(self) -> list[tuple[str, str]]:
@@ -69,7 +69,9 @@ class Cursor:
         named; what is sent again of the others is dropped by `advance`.
         """
         by_use = sorted(self.seen.items(), key=lambda item: (item[0] in self.ended, -item[1]))
-        return [("after", f"{key.step}:{key.attempt}:{key.container}:{line}") for key, line in by_use[:_NAMED]]
+        return [
+            ("after", f"{key.step}:{key.attempt}:{key.container}:{line}") for key, line in by_use[:_MAX_CURSOR_PARAMS]
+        ]
 
     def advance(self, frame: Frame) -> Frame | None:
         """What of this frame is new: the frame, its rest, or None."""
@@ -81,7 +83,7 @@ class Cursor:
                 return None
             self.seen[frame.key] = frame.last
             return Missed(frame.key, max(frame.first, seen + 1), frame.last)
-        if isinstance(frame, End):
+        if isinstance(frame, StreamEnd):
             if frame.key in self.ended:
                 return None
             self.ended.add(frame.key)

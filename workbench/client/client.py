@@ -13,27 +13,27 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
 from workbench.client import decode
-from workbench.client.backoff import Patience
-from workbench.client.errors import NotFound, ServerError
+from workbench.client.backoff import Backoff
+from workbench.client.errors import NotFoundError, ServerError
 from workbench.client.models import (
     Artifact,
     Change,
     Cluster,
     Frame,
     Health,
-    KeptPipeline,
-    LintAnswer,
+    LintResponse,
     Run,
     RunEvent,
     RunPage,
+    SavedPipeline,
     SecretNames,
     StreamKey,
 )
 from workbench.client.server import Door
-from workbench.client.transfers import CHUNK, read_pieces, whole_file
+from workbench.client.transfers import CHUNK, atomic_download, read_chunks
 
 if TYPE_CHECKING:
-    from workbench.client.exec import Command
+    from workbench.client.exec import ExecSession
     from workbench.client.streams import Streams
     from workbench.client.transport import Transport
 
@@ -48,46 +48,48 @@ class Client:
 
     def __init__(
         self,
-        door: Door,
+        endpoint: Door,
         *,
-        patience: float | None = 30.0,
-        on_trouble: Callable[[str | None], None] = lambda _: None,
+        reconnect_timeout: float | None = 30.0,
+        on_connection_error: Callable[[str | None], None] = lambda _: None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        self.namespace = door.namespace
-        self._door = door
-        self._limit = patience
-        self._on_trouble = on_trouble
+        self.namespace = endpoint.namespace
+        self._endpoint = endpoint
+        self._reconnect_timeout = reconnect_timeout
+        self._on_connection_error = on_connection_error
         self._sleep = sleep
         self._clock = clock
         self._jitter = jitter
-        self._opened: Transport | None = None
+        self._open_transport: Transport | None = None
 
     async def __aenter__(self) -> Self:
         from workbench.client.transport import Transport
 
-        self._opened = Transport(self._door.url, self._door.token_file, self._door.sandbox, self._sleep)
+        self._open_transport = Transport(
+            self._endpoint.url, self._endpoint.token_file, self._endpoint.sandbox, self._sleep
+        )
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._opened is not None:
-            await self._opened.close()
-            self._opened = None
+        if self._open_transport is not None:
+            await self._open_transport.close()
+            self._open_transport = None
 
     @property
     def _transport(self) -> Transport:
-        if self._opened is None:
+        if self._open_transport is None:
             raise RuntimeError("use the client inside `async with`")
-        return self._opened
+        return self._open_transport
 
     def _path(self, *parts: str) -> str:
         return "/".join(("/api/v1/namespaces", _quote(self.namespace), *(_quote(part) for part in parts)))
 
     # Checking and starting
 
-    async def lint(self, text: str, *, event: str | None = None, branch: str | None = None) -> LintAnswer:
+    async def lint(self, text: str, *, event: str | None = None, branch: str | None = None) -> LintResponse:
         """Check a pipeline file; with `event` (and `branch`) also whether they would run it."""
         document = _without_none(text=text, event=event, branch=branch)
         return decode.decode_lint(await self._object("POST", "/api/v1/lint", "lint the file", document=document))
@@ -96,7 +98,7 @@ class Client:
         """Whether the controller has the archive with this digest (`sha256:…`)."""
         try:
             await self._transport.call("HEAD", self._path("sources", digest), "look for the source")
-        except NotFound:
+        except NotFoundError:
             return False
         return True
 
@@ -109,7 +111,7 @@ class Client:
             self._path("sources", digest),
             "upload the working tree",
             headers=headers,
-            body=lambda: read_pieces(archive, progress),
+            body=lambda: read_chunks(archive, progress),
         )
 
     async def ensure_source(self, digest: str, archive: Path, progress: Callable[[int], None] = lambda _: None) -> bool:
@@ -233,12 +235,12 @@ class Client:
         *,
         container: str = "step",
         size: os.terminal_size | None = None,
-    ) -> AsyncIterator[Command]:
+    ) -> AsyncIterator[ExecSession]:
         """Run a command in a container of a running step, a shell unless told otherwise.
 
         With a `size` it has a terminal of that size.
         """
-        from workbench.client.exec import Command
+        from workbench.client.exec import ExecSession
 
         params = [("container", container), *(("command", word) for word in command)]
         if size is not None:
@@ -246,7 +248,7 @@ class Client:
         what = f"run a command in step {step} of {run}"
         path = self._path("runs", run, "steps", step, "exec")
         async with self._transport.raw_socket(path, what, params) as socket:
-            yield Command(socket, what)
+            yield ExecSession(socket, what)
 
     def watch_runs(self, run: str | None = None) -> AsyncGenerator[Change, None]:
         """What there is, then every change: of all runs of the namespace, or of one.
@@ -290,7 +292,7 @@ class Client:
         rest = b""
         path = self._path("runs", run, "steps", step, "logs")
         params = [(name, str(value)) for name, value in query.items()]
-        async with self._transport.once("GET", path, what, params=params) as answer:
+        async with self._transport.open_once("GET", path, what, params=params) as answer:
             async for chunk in answer.content.iter_any():
                 *lines, rest = (rest + chunk).split(b"\n")
                 for line in lines:
@@ -305,7 +307,7 @@ class Client:
         query = {"attempt": str(attempt), "container": container} | ({"timestamps": "true"} if timestamps else {})
         what = f"read the log of step {step} of run {run}"
         path, rest = self._path("runs", run, "steps", step, "logs"), b""
-        async with self._transport.once("GET", path, what, params=list(query.items())) as answer:
+        async with self._transport.open_once("GET", path, what, params=list(query.items())) as answer:
             async for chunk in answer.content.iter_chunked(CHUNK):
                 whole, newline, tail = chunk.rpartition(b"\n")
                 if newline:
@@ -328,8 +330,8 @@ class Client:
         """Write a step's artifacts (tar.gz) to the file `target`, whole or not at all; gives its size in bytes."""
         path, what = self._path("runs", run, "artifacts", step), f"download the artifacts of step {step} of run {run}"
         size = 0
-        async with self._transport.once("GET", path, what) as answer:
-            with whole_file(target) as file:
+        async with self._transport.open_once("GET", path, what) as answer:
+            with atomic_download(target) as file:
                 async for chunk in answer.content.iter_chunked(CHUNK):
                     file.write(chunk)
                     size += len(chunk)
@@ -340,8 +342,8 @@ class Client:
         """Write one file out of a step's artifacts to `target`, whole or not at all; gives its size in bytes."""
         where = self._path("runs", run, "artifacts", step, "files", *path.split("/"))
         size = 0
-        async with self._transport.once("GET", where, f"download {path} of step {step} of run {run}") as answer:
-            with whole_file(target) as file:
+        async with self._transport.open_once("GET", where, f"download {path} of step {step} of run {run}") as answer:
+            with atomic_download(target) as file:
                 async for chunk in answer.content.iter_chunked(CHUNK):
                     size += file.write(chunk)
         return size
@@ -367,24 +369,26 @@ class Client:
         """How the namespace and the controller's parts are: what waits, limits, pods."""
         return decode.decode_health(await self._object("GET", self._path("cluster"), "ask how the namespace is"))
 
-    async def pipelines(self) -> tuple[KeptPipeline, ...]:
+    async def pipelines(self) -> tuple[SavedPipeline, ...]:
         """The pipelines that are kept in the namespace, by name."""
         answer = await self._object("GET", self._path("pipelines"), "list the pipelines")
-        return tuple(decode.decode_kept(item) for item in _items(answer))
+        return tuple(decode.decode_pipeline(item) for item in _items(answer))
 
     # Shared by the calls above
 
     async def _object(self, method: str, path: str, what: str, **how: Any) -> Mapping[str, Any]:
         answer = await self._transport.call(method, path, what, **how)
         if not isinstance(answer, dict):
-            raise ServerError(f"can't {what}: {self._door.url} answered with something else than the API promises")
+            raise ServerError(f"can't {what}: {self._endpoint.url} answered with something else than the API promises")
         return answer
 
     def _streams(self) -> Streams:
         from workbench.client.streams import Streams
 
-        patience = Patience(self._limit, self._clock, self._jitter)
-        return Streams(self._transport, self._path, self.runs, self.run, patience, self._on_trouble, self._sleep)
+        patience = Backoff(self._reconnect_timeout, self._clock, self._jitter)
+        return Streams(
+            self._transport, self._path, self.runs, self.run, patience, self._on_connection_error, self._sleep
+        )
 
 
 def _quote(part: str) -> str:

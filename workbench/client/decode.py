@@ -13,34 +13,34 @@ from typing import Any
 from workbench.client.models import (
     Artifact,
     Attempt,
+    AttemptTimes,
+    BacklogEnd,
     Cluster,
+    ComponentHealth,
     CopyOf,
-    Done,
-    End,
+    Diagnostic,
     FirstFailure,
     Frame,
     Health,
-    KeptPipeline,
-    KeptWorkspace,
     Lines,
-    LintAnswer,
-    Live,
+    LintResponse,
     LogLine,
     LogSummary,
     Missed,
-    Part,
     Pod,
-    Problem,
     Quota,
     Reused,
     Run,
+    RunEnd,
     RunEvent,
     RunPage,
+    SavedPipeline,
+    SavedWorkspace,
     SecretNames,
     Step,
+    StreamEnd,
     StreamKey,
     Summary,
-    Times,
 )
 
 
@@ -75,8 +75,8 @@ def decode_time(value: object) -> datetime | None:
     return time if time.tzinfo else None
 
 
-def decode_problem(raw: Mapping[str, Any]) -> Problem:
-    return Problem(
+def decode_diagnostic(raw: Mapping[str, Any]) -> Diagnostic:
+    return Diagnostic(
         line=_number(raw.get("line")),
         column=_number(raw.get("column")),
         path=str(raw.get("path") or ""),
@@ -87,10 +87,10 @@ def decode_problem(raw: Mapping[str, Any]) -> Problem:
     )
 
 
-def decode_lint(raw: Mapping[str, Any]) -> LintAnswer:
+def decode_lint(raw: Mapping[str, Any]) -> LintResponse:
     verdict = _object(raw.get("wouldRun"))
-    return LintAnswer(
-        problems=tuple(decode_problem(item) for item in _objects(raw.get("problems"))),
+    return LintResponse(
+        problems=tuple(decode_diagnostic(item) for item in _objects(raw.get("problems"))),
         would_run=bool(verdict["runs"]) if "runs" in verdict else None,
         why=_text(verdict.get("why")),
     )
@@ -131,18 +131,18 @@ def _decode_attempt(raw: Mapping[str, Any]) -> Attempt:
         reason=_text(raw.get("reason")),
         message=_text(raw.get("message")),
         exit_code=raw.get("exitCode") if isinstance(raw.get("exitCode"), int) else None,
-        times=Times(**{station: decode_time(times.get(station)) for station in stations}),
+        times=AttemptTimes(**{station: decode_time(times.get(station)) for station in stations}),
         containers=_texts(raw.get("containers")),
         log=_decode_log(raw.get("log")),
-        kept=_decode_workspace(raw.get("kept")),
+        saved_workspace=_decode_workspace(raw.get("kept")),
     )
 
 
-def _decode_workspace(raw: object) -> KeptWorkspace | None:
+def _decode_workspace(raw: object) -> SavedWorkspace | None:
     if not isinstance(raw, dict) or not raw:
         return None
     size, files, left_out = (_number(raw.get(field)) for field in ("bytes", "files", "leftOut"))
-    return KeptWorkspace(size, files, left_out, _text(raw.get("problem")))
+    return SavedWorkspace(size, files, left_out, _text(raw.get("problem")))
 
 
 def decode_artifact(raw: Mapping[str, Any], step: str | None = None) -> Artifact:
@@ -242,7 +242,7 @@ def decode_run(raw: Mapping[str, Any]) -> Run:
 def decode_page(raw: Mapping[str, Any]) -> RunPage:
     return RunPage(
         items=tuple(decode_run(item) for item in _objects(raw.get("items"))),
-        next=_text(raw.get("continue")),
+        continue_token=_text(raw.get("continue")),
         resource_version=str(raw.get("resourceVersion") or ""),
     )
 
@@ -261,16 +261,16 @@ def decode_frame(raw: Mapping[str, Any]) -> Frame | None:
     """A frame of a log stream; None for a kind that we don't know."""
     kind = raw.get("type")
     if kind == "done":
-        return Done()
+        return RunEnd()
     key = StreamKey(str(raw.get("step") or ""), _number(raw.get("attempt")), str(raw.get("container") or ""))
     if kind == "lines":
         rows = raw.get("lines")
         pairs = [row for row in rows if isinstance(row, list) and len(row) == 2] if isinstance(rows, list) else []
         return Lines(key, _number(raw.get("first")), tuple(LogLine(_text(time), str(text)) for time, text in pairs))
     if kind == "live":
-        return Live(key)
+        return BacklogEnd(key)
     if kind == "end":
-        return End(key, _number(raw.get("lines")))
+        return StreamEnd(key, _number(raw.get("lines")))
     if kind == "missed":
         return Missed(key, _number(raw.get("first")), _number(raw.get("last")))
     return None
@@ -294,7 +294,7 @@ def decode_health(raw: Mapping[str, Any]) -> Health:
     oldest = queue.get("oldestSeconds")
     return Health(
         tuple(
-            Part(str(each.get("name") or ""), each.get("ready") is True, _text(each.get("message")))
+            ComponentHealth(str(each.get("name") or ""), each.get("ready") is True, _text(each.get("message")))
             for each in _objects(raw.get("ready"))
         ),
         _number(queue.get("depth")),
@@ -317,5 +317,5 @@ def decode_health(raw: Mapping[str, Any]) -> Health:
     )
 
 
-def decode_kept(raw: Mapping[str, Any]) -> KeptPipeline:
-    return KeptPipeline(str(raw.get("name") or ""), _object(raw.get("definition")))
+def decode_pipeline(raw: Mapping[str, Any]) -> SavedPipeline:
+    return SavedPipeline(str(raw.get("name") or ""), _object(raw.get("definition")))

@@ -9,38 +9,38 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from workbench.client.decode import decode_problem
-from workbench.client.models import Problem
+from workbench.client.decode import decode_diagnostic
+from workbench.client.models import Diagnostic
 
 
 class ClientError(Exception):
     """A call to the controller did not work; the message is for people."""
 
 
-class Unreachable(ClientError):  # noqa: N818 - named for what happened
+class UnreachableError(ClientError):
     """Nobody answered, or the connection broke and could not be made again."""
 
 
-class Unauthorized(ClientError):  # noqa: N818 - named for what happened
+class UnauthorizedError(ClientError):
     """The controller does not know our token, or there is none to send."""
 
 
-class Forbidden(ClientError):  # noqa: N818 - named for what happened
+class ForbiddenError(ClientError):
     """The controller knows us and says no."""
 
 
-class NotFound(ClientError):  # noqa: N818 - named for what happened
+class NotFoundError(ClientError):
     """What was asked for is not there."""
 
 
-class Conflict(ClientError):  # noqa: N818 - named for what happened
+class ConflictError(ClientError):
     """The call does not fit the state that the object is in by now."""
 
 
-class Invalid(ClientError):  # noqa: N818 - named for what happened
+class InvalidError(ClientError):
     """The controller refused what it was sent. `problems` names the places, where it knows them."""
 
-    def __init__(self, message: str, problems: tuple[Problem, ...] = ()) -> None:
+    def __init__(self, message: str, problems: tuple[Diagnostic, ...] = ()) -> None:
         super().__init__(message)
         self.problems = problems
 
@@ -49,7 +49,7 @@ class ServerError(ClientError):
     """The controller failed, or answered with something that is not part of its contract."""
 
 
-class Broken(ClientError):  # noqa: N818 - named for what happened
+class ConnectionLostError(ClientError):
     """The connection broke in a way that trying again may mend.
 
     Never leaves this package; `error` is what does.
@@ -61,11 +61,11 @@ class Broken(ClientError):  # noqa: N818 - named for what happened
 
 
 _BY_STATUS: Mapping[int, type[ClientError]] = {
-    401: Unauthorized,
-    403: Forbidden,
-    404: NotFound,
-    409: Conflict,
-    410: NotFound,
+    401: UnauthorizedError,
+    403: ForbiddenError,
+    404: NotFoundError,
+    409: ConflictError,
+    410: NotFoundError,
 }
 
 
@@ -79,12 +79,14 @@ def error_for(status: int, body: object, what: str, server: str) -> ClientError:
     said = str(document.get("detail") or document.get("title") or "").strip()
     reason = said or f"the controller at {server} answered with status {status}"
     if status == 401:
-        return Unauthorized(
+        return UnauthorizedError(
             f"can't {what}: {server} does not accept the token ({reason}). "
             "For a sandbox, `c8s up` renews it; for a context, check its tokenFile."
         )
     if status == 403:
-        return Forbidden(f"can't {what}: not allowed ({reason}). Ask whoever runs {server} for the right to do it.")
+        return ForbiddenError(
+            f"can't {what}: not allowed ({reason}). Ask whoever runs {server} for the right to do it."
+        )
     if status >= 500:
         return ServerError(
             f"can't {what}: the controller failed with status {status}{f' ({said})' if said else ''}. "
@@ -95,16 +97,16 @@ def error_for(status: int, body: object, what: str, server: str) -> ClientError:
         return kind(f"can't {what}: {reason}")
     found = document.get("problems")
     problems = (
-        tuple(decode_problem(item) for item in found if isinstance(item, dict)) if isinstance(found, list) else ()
+        tuple(decode_diagnostic(item) for item in found if isinstance(item, dict)) if isinstance(found, list) else ()
     )
-    return Invalid(f"can't {what}: {reason}", problems)
+    return InvalidError(f"can't {what}: {reason}", problems)
 
 
-def unreachable(what: str, server: str, why: str, sandbox: str | None) -> Unreachable:
+def unreachable_error(what: str, server: str, why: str, sandbox: str | None) -> UnreachableError:
     """The error for a controller that did not answer; names the command that helps."""
     if sandbox is None:
         remedy = "Check the server of the context and your network."
     else:
         name = "" if sandbox == "default" else f" --name {sandbox}"
         remedy = f"Is the sandbox up? Start it with `c8s up{name}`."
-    return Unreachable(f"can't {what}: no connection to {server} ({why}). {remedy}")
+    return UnreachableError(f"can't {what}: no connection to {server} ({why}). {remedy}")

@@ -11,7 +11,7 @@ import aiohttp
 from workbench.client.errors import ServerError
 
 
-class Command:
+class ExecSession:
     """What `Client.execute` opens. `output` is read to its end; then there is an exit code."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse, what: str) -> None:
@@ -22,7 +22,7 @@ class Command:
         """Bytes for the command's standard input."""
         await self._socket.send_bytes(data)
 
-    async def end_of_input(self) -> None:
+    async def close_stdin(self) -> None:
         await self._socket.send_str(json.dumps({"type": "eof"}))
 
     async def resize(self, size: os.terminal_size) -> None:

@@ -15,7 +15,7 @@ STEP_ENDED = frozenset({"Succeeded", "Failed", "Skipped", "Cancelled"})
 
 
 @dataclass(frozen=True)
-class Problem:
+class Diagnostic:
     """A finding of lint. `line` and `column` count from 1; 0 means the whole file."""
 
     line: int
@@ -28,10 +28,10 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class LintAnswer:
+class LintResponse:
     """`would_run` and `why` are None unless an event was asked about."""
 
-    problems: tuple[Problem, ...]
+    problems: tuple[Diagnostic, ...]
     would_run: bool | None
     why: str | None
 
@@ -57,7 +57,7 @@ class LogSummary:
 
 
 @dataclass(frozen=True)
-class Times:
+class AttemptTimes:
     """When an attempt reached each station; None until it has (or where it has no such station)."""
 
     queued: datetime | None = None
@@ -72,12 +72,12 @@ class Times:
 
 
 @dataclass(frozen=True)
-class KeptWorkspace:
+class SavedWorkspace:
     """What was kept of the workspace of a failed attempt: so many bytes, packed; or the `problem` that hindered it."""
 
     bytes: int = 0
     files: int = 0
-    left_out: int = 0
+    skipped: int = 0
     problem: str | None = None
 
 
@@ -90,11 +90,11 @@ class Attempt:
     reason: str | None
     message: str | None
     exit_code: int | None
-    times: Times
+    times: AttemptTimes
     containers: tuple[str, ...]
     """Containers that have a log: `step`, and maybe `fetch`, `upload`, `svc-…`."""
     log: LogSummary | None
-    kept: KeptWorkspace | None = None
+    saved_workspace: SavedWorkspace | None = None
 
 
 @dataclass(frozen=True)
@@ -158,9 +158,13 @@ class Step:
         return self.attempts[-1] if self.attempts else None
 
     @property
-    def kept_attempt(self) -> Attempt | None:
+    def attempt_with_workspace(self) -> Attempt | None:
         """The last attempt whose workspace was kept."""
-        kept = (each for each in reversed(self.attempts) if each.kept is not None and each.kept.problem is None)
+        kept = (
+            each
+            for each in reversed(self.attempts)
+            if each.saved_workspace is not None and each.saved_workspace.problem is None
+        )
         return next(kept, None)
 
 
@@ -237,7 +241,7 @@ class Run:
 @dataclass(frozen=True)
 class RunPage:
     items: tuple[Run, ...]
-    next: str | None
+    continue_token: str | None
     """Hand this in as `continue_` for the next page; None on the last."""
     resource_version: str
 
@@ -291,14 +295,14 @@ class Lines:
 
 
 @dataclass(frozen=True)
-class Live:
+class BacklogEnd:
     """The backlog of this stream is over."""
 
     key: StreamKey
 
 
 @dataclass(frozen=True)
-class End:
+class StreamEnd:
     """The stream is complete with `lines` lines."""
 
     key: StreamKey
@@ -315,11 +319,11 @@ class Missed:
 
 
 @dataclass(frozen=True)
-class Done:
+class RunEnd:
     """The run has ended and every stream with it."""
 
 
-Frame = Lines | Live | End | Missed | Done
+Frame = Lines | BacklogEnd | StreamEnd | Missed | RunEnd
 
 
 @dataclass(frozen=True)
@@ -344,7 +348,7 @@ class Cluster:
 
 
 @dataclass(frozen=True)
-class Part:
+class ComponentHealth:
     """A part of the controller, such as its store; `message` says what it waits for."""
 
     name: str
@@ -378,15 +382,15 @@ class Pod:
 class Health:
     """How a namespace is doing. `oldest` is how long, in seconds, the first of the waiting runs has waited."""
 
-    parts: tuple[Part, ...]
-    waiting: int
-    oldest: float | None
+    components: tuple[ComponentHealth, ...]
+    queued_runs: int
+    oldest_wait_seconds: float | None
     quotas: tuple[Quota, ...]
     pods: tuple[Pod, ...]
 
 
 @dataclass(frozen=True)
-class KeptPipeline:
+class SavedPipeline:
     """A pipeline that is kept in the cluster."""
 
     name: str

@@ -8,7 +8,7 @@ _MAX_EVENT = 32 * 1024 * 1024
 
 
 @dataclass(frozen=True)
-class Event:
+class ServerSentEvent:
     kind: str
     data: str
     id: str | None
@@ -25,7 +25,7 @@ class EventParser:
         self._size = 0
         self._id: str | None = None
 
-    def feed(self, chunk: bytes) -> list[Event]:
+    def feed(self, chunk: bytes) -> list[ServerSentEvent]:
         """The events that this chunk completes.
 
         Raises:
@@ -37,7 +37,7 @@ class EventParser:
             raise ValueError("an event of more than 32 MiB")
         return [event for line in lines if (event := self._line(line.decode(errors="replace"))) is not None]
 
-    def _line(self, line: str) -> Event | None:
+    def _line(self, line: str) -> ServerSentEvent | None:
         if not line:
             return self._dispatch()
         name, _, value = line.partition(":")
@@ -51,8 +51,8 @@ class EventParser:
             self._id = value or None
         return None
 
-    def _dispatch(self) -> Event | None:
+    def _dispatch(self) -> ServerSentEvent | None:
         kind, data = self._kind or "message", "\n".join(self._data)
         told = bool(self._data or self._kind)
         self._kind, self._data, self._size = "", [], 0
-        return Event(kind, data, self._id) if told else None
+        return ServerSentEvent(kind, data, self._id) if told else None

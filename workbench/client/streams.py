@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from workbench.client import decode
-from workbench.client.backoff import Cursor, Patience
-from workbench.client.errors import Broken, ClientError, NotFound, ServerError
-from workbench.client.models import Change, Done, Frame, Run, RunChanged, RunDeleted, RunPage, RunsListed, StreamKey
-from workbench.client.sse import Event, EventParser
+from workbench.client.backoff import Backoff, LogCursor
+from workbench.client.errors import ClientError, ConnectionLostError, NotFoundError, ServerError
+from workbench.client.models import Change, Frame, Run, RunChanged, RunDeleted, RunEnd, RunPage, RunsListed, StreamKey
+from workbench.client.sse import EventParser, ServerSentEvent
 from workbench.client.transport import Transport
 
 _PAGE = 500
@@ -30,8 +30,8 @@ class Streams:
     path: Callable[..., str]
     list_runs: _ListRuns
     get_run: Callable[[str], Awaitable[Run]]
-    patience: Patience
-    on_trouble: Callable[[str | None], None]
+    backoff: Backoff
+    on_connection_error: Callable[[str | None], None]
     sleep: Callable[[float], Awaitable[None]]
 
     async def watch_runs(self, run: str | None) -> AsyncGenerator[Change, None]:
@@ -40,11 +40,11 @@ class Streams:
             try:
                 if version is None:
                     listed, version = await self._list(run)
-                    self._works()
+                    self._report_recovery()
                     yield listed
                 async with aclosing(self._events(run, version)) as events:
                     async for event in events:
-                        self._works()
+                        self._report_recovery()
                         # After `restart` the server can't tell what changed since: ask for everything.
                         version = None if event.kind == "restart" else event.id or version
                         if version is None:
@@ -62,24 +62,24 @@ class Streams:
             page = await self.list_runs(limit=1)
             try:
                 return RunsListed((await self.get_run(run),)), page.resource_version
-            except NotFound:
+            except NotFoundError:
                 return RunsListed(()), page.resource_version
         page = await self.list_runs(limit=_PAGE)
         found, version = list(page.items), page.resource_version
-        while page.next:
-            page = await self.list_runs(limit=_PAGE, continue_=page.next)
+        while page.continue_token:
+            page = await self.list_runs(limit=_PAGE, continue_=page.continue_token)
             found += page.items
         return RunsListed(tuple(found)), version
 
-    async def _events(self, run: str | None, version: str) -> AsyncGenerator[Event, None]:
+    async def _events(self, run: str | None, version: str) -> AsyncGenerator[ServerSentEvent, None]:
         params = [("resourceVersion", version)] + ([("run", run)] if run is not None else [])
         headers = {"Accept": "text/event-stream", "Last-Event-ID": version}
         what = "watch the runs"
         parser = EventParser()
         async with self.transport.open(
-            "GET", self.path("watch", "runs"), what, params=params, headers=headers, quiet=True
+            "GET", self.path("watch", "runs"), what, params=params, headers=headers, streaming=True
         ) as answer:
-            self.patience.connected()
+            self.backoff.connected()
             async for chunk in answer.content.iter_any():
                 try:
                     events = parser.feed(chunk)
@@ -91,45 +91,45 @@ class Streams:
     async def stream_logs(
         self, run: str, steps: Iterable[str], after: Mapping[StreamKey, int]
     ) -> AsyncGenerator[Frame, None]:
-        cursor = Cursor.after(after)
+        cursor = LogCursor.after(after)
         wanted = [("step", step) for step in steps]
         path, what = self.path("runs", run, "logs", "stream"), f"stream the logs of run {run}"
         while True:
             try:
                 async with self.transport.socket(path, what, [*wanted, *cursor.params()]) as messages:
-                    self.patience.connected()
+                    self.backoff.connected()
                     async for message in messages:
-                        self._works()
+                        self._report_recovery()
                         for frame in decode.decode_frames(message):
                             fresh = cursor.advance(frame)
                             if fresh is not None:
                                 yield fresh
-                            if isinstance(fresh, Done):
+                            if isinstance(fresh, RunEnd):
                                 return
                 await self._pause(_closed(what))
             except ClientError as error:
                 await self._pause(error)
 
-    def _works(self) -> None:
-        if self.patience.worked():
-            self.on_trouble(None)
+    def _report_recovery(self) -> None:
+        if self.backoff.reset():
+            self.on_connection_error(None)
 
     async def _pause(self, error: ClientError) -> None:
         """Wait before the next try, or raise what there is no use in trying again."""
-        if not isinstance(error, Broken):
+        if not isinstance(error, ConnectionLostError):
             raise error
-        delay = self.patience.delay()
+        delay = self.backoff.next_delay()
         if delay is None:
             raise error.error from error.__cause__
-        self.on_trouble(str(error))
+        self.on_connection_error(str(error))
         await self.sleep(delay)
 
 
 def _closed(what: str) -> ClientError:
-    return Broken(ServerError(f"can't {what}: the controller closed the stream"))
+    return ConnectionLostError(ServerError(f"can't {what}: the controller closed the stream"))
 
 
-def _change(event: Event) -> Change | None:
+def _change(event: ServerSentEvent) -> Change | None:
     if event.kind not in ("added", "modified", "deleted"):
         return None
     try:

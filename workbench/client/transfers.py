@@ -13,7 +13,7 @@ CHUNK = 256 * 1024
 
 
 @contextmanager
-def whole_file(target: Path) -> Iterator[IO[bytes]]:
+def atomic_download(target: Path) -> Iterator[IO[bytes]]:
     """A file to write to that takes the place of `target` at the end, and is gone if there is none."""
     descriptor, name = tempfile.mkstemp(prefix=f".{target.name[:100]}.", dir=target.parent)
     draft = Path(name)
@@ -25,7 +25,7 @@ def whole_file(target: Path) -> Iterator[IO[bytes]]:
         draft.unlink(missing_ok=True)
 
 
-async def read_pieces(path: Path, progress: Callable[[int], None]) -> AsyncIterator[bytes]:
+async def read_chunks(path: Path, progress: Callable[[int], None]) -> AsyncIterator[bytes]:
     """The bytes of a file; `progress` is told how many have been taken."""
     sent = 0
     with path.open("rb") as file:

@@ -13,13 +13,20 @@ from typing import Any
 
 import aiohttp
 
-from workbench.client.errors import Broken, ClientError, ServerError, Unauthorized, error_for, unreachable
+from workbench.client.errors import (
+    ClientError,
+    ConnectionLostError,
+    ServerError,
+    UnauthorizedError,
+    error_for,
+    unreachable_error,
+)
 
 _TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=10)
-_QUIET = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=90)
+_STREAM_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=90)
 """For transfers and event streams: any length, but not silent for ever (the controller sends bookmarks)."""
 _RETRY_DELAYS = (0.1, 0.5, 1.5)
-_STARTING = (502, 503, 504)
+_UNAVAILABLE_STATUSES = (502, 503, 504)
 _HEARTBEAT = 20.0
 _MAX_FRAME = 32 * 1024 * 1024
 
@@ -50,8 +57,10 @@ class Transport:
             return self._token_file.read_text().strip()
         except (OSError, UnicodeDecodeError) as error:
             if isinstance(error, FileNotFoundError) and self._sandbox is not None:
-                raise unreachable(what, self.server, "the sandbox has no token", self._sandbox) from error
-            raise Unauthorized(f"can't {what}: the token file {self._token_file} can't be read ({error})") from error
+                raise unreachable_error(what, self.server, "the sandbox has no token", self._sandbox) from error
+            raise UnauthorizedError(
+                f"can't {what}: the token file {self._token_file} can't be read ({error})"
+            ) from error
 
     async def call(
         self,
@@ -77,7 +86,7 @@ class Transport:
                     method, path, what, params=params, document=document, body=body, headers=headers
                 ) as answer:
                     return await self._json(answer, what)
-            except Broken as broken:
+            except ConnectionLostError as broken:
                 delay = next(delays, None)
                 if delay is None:
                     raise broken.error from broken.__cause__
@@ -94,9 +103,9 @@ class Transport:
         document: object = None,
         body: Body | None = None,
         headers: Mapping[str, str] | None = None,
-        quiet: bool = False,
+        streaming: bool = False,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """The answer, its body still to be read. `quiet` is for streams and transfers of any length.
+        """The answer, its body still to be read. `streaming` is for streams and transfers of any length.
 
         Raises:
             ClientError: for every status from 400 up.
@@ -107,37 +116,37 @@ class Transport:
         if document is not None:
             data = json.dumps(document, ensure_ascii=False).encode()
             sent["Content-Type"] = "application/json"
-        timeout = _QUIET if quiet or body is not None else _TIMEOUT
+        timeout = _STREAM_TIMEOUT if streaming or body is not None else _TIMEOUT
         try:
             async with self._session.request(
                 method, self.server + path, params=list(params), data=data, headers=sent, timeout=timeout
             ) as answer:
                 if answer.status >= 400:
-                    await self._refuse(answer, what, sent["Authorization"])
+                    await self._raise_for_status(answer, what, sent["Authorization"])
                 yield answer
         except (aiohttp.ClientError, ConnectionResetError, TimeoutError) as error:
-            raise Broken(self._unreachable(what, error)) from error
+            raise ConnectionLostError(self._unreachable(what, error)) from error
 
-    async def _refuse(self, answer: aiohttp.ClientResponse, what: str, authorization: str) -> None:
+    async def _raise_for_status(self, answer: aiohttp.ClientResponse, what: str, authorization: str) -> None:
         try:
             body = json.loads(await answer.read())
         except ValueError:
             body = None
         error = error_for(answer.status, body, what, self.server)
         renewed = answer.status == 401 and f"Bearer {self.token(what)}" != authorization
-        if renewed or answer.status in _STARTING:
-            raise Broken(error)
+        if renewed or answer.status in _UNAVAILABLE_STATUSES:
+            raise ConnectionLostError(error)
         raise error
 
     @asynccontextmanager
-    async def once(
+    async def open_once(
         self, method: str, path: str, what: str, *, params: Params = ()
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """`open` for a transfer that is not tried again when it breaks."""
         try:
-            async with self.open(method, path, what, params=params, quiet=True) as answer:
+            async with self.open(method, path, what, params=params, streaming=True) as answer:
                 yield answer
-        except Broken as broken:
+        except ConnectionLostError as broken:
             raise broken.error from broken.__cause__
 
     @asynccontextmanager
@@ -152,7 +161,7 @@ class Transport:
         try:
             async with self._socket(path, what, params) as socket:
                 yield socket
-        except Broken as broken:
+        except ConnectionLostError as broken:
             raise broken.error from broken.__cause__
 
     @asynccontextmanager
@@ -171,18 +180,18 @@ class Transport:
         except aiohttp.WSServerHandshakeError as error:
             # A refused handshake has no body to read, so the status alone must do.
             refused = error_for(error.status, {}, what, self.server)
-            raise (Broken(refused) if error.status in _STARTING else refused) from error
+            raise (ConnectionLostError(refused) if error.status in _UNAVAILABLE_STATUSES else refused) from error
         except (aiohttp.ClientError, ConnectionResetError, TimeoutError) as error:
-            raise Broken(self._unreachable(what, error)) from error
+            raise ConnectionLostError(self._unreachable(what, error)) from error
 
     async def _messages(self, socket: aiohttp.ClientWebSocketResponse, what: str) -> AsyncIterator[Any]:
         async for message in socket:
             if message.type is aiohttp.WSMsgType.TEXT:
                 yield self._decode(message.data, what)
             elif message.type is aiohttp.WSMsgType.ERROR:
-                raise Broken(self._unreachable(what, socket.exception() or ConnectionError("broken")))
+                raise ConnectionLostError(self._unreachable(what, socket.exception() or ConnectionError("broken")))
         if socket.close_code not in (1000, 1001, None):
-            raise Broken(self._unreachable(what, ConnectionError(f"closed with code {socket.close_code}")))
+            raise ConnectionLostError(self._unreachable(what, ConnectionError(f"closed with code {socket.close_code}")))
 
     async def _json(self, answer: aiohttp.ClientResponse, what: str) -> Any:
         text = await answer.read()
@@ -198,10 +207,10 @@ class Transport:
             ) from error
 
     def _unreachable(self, what: str, error: BaseException) -> ClientError:
-        return unreachable(what, self.server, _why(error), self._sandbox)
+        return unreachable_error(what, self.server, _describe_error(error), self._sandbox)
 
 
-def _why(error: BaseException) -> str:
+def _describe_error(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time"
     if isinstance(error, aiohttp.ClientConnectorError):

@@ -13,21 +13,21 @@ knows a colour: a face draws names and signs into the boxes it is given.
 
 from workbench.dag.drawing import Box, Drawing, layout
 from workbench.dag.graph import Graph
-from workbench.dag.grouping import Folded, Group, common_phase, folded, groups_of
-from workbench.dag.outline import Row, outline
-from workbench.dag.outline_drawing import listed
+from workbench.dag.grouping import Group, GroupedGraph, common_phase, find_groups, group_nodes
+from workbench.dag.outline import OutlineRow, outline
+from workbench.dag.outline_drawing import draw_outline
 
 __all__ = [
     "Box",
     "Drawing",
-    "Folded",
     "Graph",
     "Group",
-    "Row",
+    "GroupedGraph",
+    "OutlineRow",
     "common_phase",
-    "folded",
-    "groups_of",
+    "draw_outline",
+    "find_groups",
+    "group_nodes",
     "layout",
-    "listed",
     "outline",
 ]

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 
-from workbench.dag.edge_bundles import Comb
-from workbench.dag.edge_routing import Gap, routed
+from workbench.dag.edge_bundles import EdgeBundle
+from workbench.dag.edge_routing import EdgeChannel, route_edges
 from workbench.dag.graph import Graph
-from workbench.dag.layering import Layers, layered
-from workbench.dag.row_assignment import assigned_rows
+from workbench.dag.layering import Layering, assign_layers
+from workbench.dag.row_assignment import assign_rows
 
 NORTH, EAST, SOUTH, WEST = 1, 2, 4, 8
 _BOXES = " ╵╶╰╷│╭├╴╯─┴╮┤┬┼"
@@ -98,7 +98,7 @@ class Drawing:
                     found[box.name][direction] = nearest.name
         return found
 
-    def at(self, x: int, y: int) -> str | None:
+    def node_at(self, x: int, y: int) -> str | None:
         """The node whose box covers this cell."""
         return self._covered.get((x, y))
 
@@ -124,9 +124,9 @@ def layout(
     """
     graph = Graph.of(nodes, edges)
     shown = graph.reduced()
-    layers = layered(shown)
-    rows = assigned_rows(layers)
-    gaps = [routed({item: layers.after[item] for item in layer}, rows) for layer in layers.layers[:-1]]
+    layers = assign_layers(shown)
+    rows = assign_rows(layers)
+    gaps = [route_edges({item: layers.after[item] for item in layer}, rows) for layer in layers.layers[:-1]]
     sizes = [2 + (widths[name] if widths is not None else len(name)) for name in shown.nodes]
     return _Pen(graph, shown, layers, rows, gaps, sizes, gap, spacing).draw()
 
@@ -138,9 +138,9 @@ class _Pen:
         self,
         graph: Graph,
         shown: Graph,
-        layers: Layers,
+        layers: Layering,
         rows: Sequence[int],
-        gaps: Sequence[Gap],
+        gaps: Sequence[EdgeChannel],
         sizes: Sequence[int],
         gap: int,
         spacing: int,
@@ -193,7 +193,7 @@ class _Pen:
         y = self._y[self._rows[route[0]]]
         corners = [(self._columns[layer] + self._sizes[route[0]] + 1, y)]
         for source, target in pairwise(route):
-            for comb, column in self._gaps[layer].way(source, target):
+            for comb, column in self._gaps[layer].tracks_between(source, target):
                 x = self._track_x[layer] + column
                 corners.append((x, y))
                 y = self._y[self._rows[target] if comb.targets else next(iter(comb.right))]
@@ -202,7 +202,7 @@ class _Pen:
         corners.append((self._columns[layer] - 1, y))
         return tuple(corners)
 
-    def _vertical(self, comb: Comb, x: int) -> None:
+    def _vertical(self, comb: EdgeBundle, x: int) -> None:
         low, high = (self._y[row] for row in comb.span)
         self._verticals |= {(x, y) for y in range(low + 1, high)}
         for row in comb.left | comb.right:

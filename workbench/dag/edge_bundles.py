@@ -15,7 +15,7 @@ from functools import cached_property
 
 
 @dataclass(frozen=True, eq=False)
-class Comb:
+class EdgeBundle:
     """`sources` and `targets` are the items at its teeth, `left` and `right` the rows of these.
 
     A comb may be drawn in two pieces that meet in a row of their own: the first
@@ -38,7 +38,7 @@ class Comb:
         rows = self.left | self.right
         return min(rows), max(rows)
 
-    def in_two(self, row: float) -> tuple[Comb, Comb]:
+    def split_at(self, row: float) -> tuple[EdgeBundle, EdgeBundle]:
         """The same lines with a detour through `row`."""
         detour = frozenset({row})
         return (
@@ -47,14 +47,14 @@ class Comb:
         )
 
 
-_Make = Callable[[Collection[int], Collection[int]], Comb]
+_Make = Callable[[Collection[int], Collection[int]], EdgeBundle]
 
 
-def combs_of(leads: Mapping[int, Sequence[int]], rows: Sequence[float]) -> list[Comb]:
+def bundle_edges(leads: Mapping[int, Sequence[int]], rows: Sequence[float]) -> list[EdgeBundle]:
     """The combs of a gap, where `leads` says for each source which targets it has."""
 
-    def comb(sources: Collection[int], targets: Collection[int]) -> Comb:
-        return Comb(
+    def comb(sources: Collection[int], targets: Collection[int]) -> EdgeBundle:
+        return EdgeBundle(
             frozenset(sources),
             frozenset(targets),
             frozenset(rows[item] for item in sources),
@@ -67,8 +67,8 @@ def combs_of(leads: Mapping[int, Sequence[int]], rows: Sequence[float]) -> list[
         if targets:
             alike.setdefault(frozenset(targets), []).append(source)
     waiting = [comb(sources, targets) for targets, sources in reversed(alike.items())]
-    touching: dict[int, list[Comb]] = {}
-    settled: dict[Comb, None] = {}
+    touching: dict[int, list[EdgeBundle]] = {}
+    settled: dict[EdgeBundle, None] = {}
     while waiting:
         new = waiting.pop()
         near = {other: None for item in (*new.sources, *new.targets) for other in touching.get(item, ())}
@@ -88,7 +88,7 @@ def combs_of(leads: Mapping[int, Sequence[int]], rows: Sequence[float]) -> list[
     return list(settled)
 
 
-def must_precede(one: Comb, other: Comb) -> bool:
+def must_precede(one: EdgeBundle, other: EdgeBundle) -> bool:
     """Whether the vertical of `one` has to be left of that of `other`. Both have one."""
     if one.edges is other.edges:
         return bool(one.sources)
@@ -100,7 +100,7 @@ def must_precede(one: Comb, other: Comb) -> bool:
     return other.targets < one.targets and not one.targets.isdisjoint(other.targets)
 
 
-def _split(new: Comb, other: Comb, comb: _Make) -> tuple[Comb, list[Comb]] | None:
+def _split(new: EdgeBundle, other: EdgeBundle, comb: _Make) -> tuple[EdgeBundle, list[EdgeBundle]] | None:
     """Which of the two must be split, and into what; None when the pair can be read."""
     broken = other if new.straight else new
     if shared := new.sources & other.sources:
@@ -114,6 +114,6 @@ def _split(new: Comb, other: Comb, comb: _Make) -> tuple[Comb, list[Comb]] | Non
     return None
 
 
-def _readable(new: Comb, other: Comb, news: frozenset[int], others: frozenset[int]) -> bool:
+def _readable(new: EdgeBundle, other: EdgeBundle, news: frozenset[int], others: frozenset[int]) -> bool:
     """Whether one side holds nothing but what the other holds too; a straight line has to be the wider one."""
     return (others <= news and not other.straight) or (news <= others and not new.straight) or news == others

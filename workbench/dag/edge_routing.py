@@ -6,28 +6,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 
-from workbench.dag.edge_bundles import Comb, combs_of, must_precede
+from workbench.dag.edge_bundles import EdgeBundle, bundle_edges, must_precede
 
 
 @dataclass(frozen=True)
-class Gap:
+class EdgeChannel:
     """The lines between two layers. `columns` is how many verticals stand side by side."""
 
-    tracks: tuple[tuple[Comb, int], ...]
+    tracks: tuple[tuple[EdgeBundle, int], ...]
     """The combs that have a vertical, each with its column, from 0."""
-    straight: tuple[Comb, ...]
+    straight: tuple[EdgeBundle, ...]
     columns: int
 
-    def way(self, source: int, target: int) -> tuple[tuple[Comb, int], ...]:
+    def tracks_between(self, source: int, target: int) -> tuple[tuple[EdgeBundle, int], ...]:
         """The verticals on the way from a source to a target: none, one, or two with a detour between them."""
         return tuple(
             sorted((pair for pair in self.tracks if (source, target) in pair[0].edges), key=lambda pair: pair[1])
         )
 
 
-def routed(leads: Mapping[int, Sequence[int]], rows: Sequence[float]) -> Gap:
+def route_edges(leads: Mapping[int, Sequence[int]], rows: Sequence[float]) -> EdgeChannel:
     """The gap whose sources lead to these targets, all at these rows."""
-    combs = combs_of(leads, rows)
+    combs = bundle_edges(leads, rows)
     straight = [comb for comb in combs if comb.straight]
     bent = [comb for comb in combs if not comb.straight]
     taken = {row for comb in straight for row in comb.left}
@@ -37,13 +37,13 @@ def routed(leads: Mapping[int, Sequence[int]], rows: Sequence[float]) -> Gap:
         mistaken = next((comb for comb, _ in tracks if _leads_astray(comb, tracks, straight)), None)
         if mistaken is None:
             columns = 1 + max((column for _, column in tracks), default=-1)
-            return Gap(tuple(tracks), tuple(straight), columns)
+            return EdgeChannel(tuple(tracks), tuple(straight), columns)
         bent = _with_detour([mistaken], bent, taken) + [comb for comb in bent if comb is not mistaken]
 
 
-def _placed(order: Sequence[Comb]) -> list[tuple[Comb, int]]:
+def _placed(order: Sequence[EdgeBundle]) -> list[tuple[EdgeBundle, int]]:
     """Each comb in the first column right of all before it that it would touch or has to follow."""
-    tracks: list[tuple[Comb, int]] = []
+    tracks: list[tuple[EdgeBundle, int]] = []
     for comb in order:
         low, high = comb.span
         column = 0
@@ -55,7 +55,7 @@ def _placed(order: Sequence[Comb]) -> list[tuple[Comb, int]]:
     return tracks
 
 
-def _leads_astray(comb: Comb, tracks: Sequence[tuple[Comb, int]], straight: Sequence[Comb]) -> bool:
+def _leads_astray(comb: EdgeBundle, tracks: Sequence[tuple[EdgeBundle, int]], straight: Sequence[EdgeBundle]) -> bool:
     """Whether a line that ends at a target of this comb could be followed backwards through it.
 
     That is so when a line joins from the left at one of its targets while one of
@@ -72,14 +72,14 @@ def _leads_astray(comb: Comb, tracks: Sequence[tuple[Comb, int]], straight: Sequ
     return joins and goes_on
 
 
-def _in_order(combs: list[Comb], taken: set[float]) -> list[Comb]:
+def _in_order(combs: list[EdgeBundle], taken: set[float]) -> list[EdgeBundle]:
     """The combs from left to right.
 
     Where a circle of combs each would have to be left of the next, one of them
     takes a detour through a row of its own: it goes there first of all, and from
     there to its targets last of all.
     """
-    placed: list[Comb] = []
+    placed: list[EdgeBundle] = []
     waiting = list(combs)
     while waiting:
         order = _sorted(waiting)
@@ -93,7 +93,7 @@ def _in_order(combs: list[Comb], taken: set[float]) -> list[Comb]:
     return placed
 
 
-def _sorted(combs: list[Comb]) -> list[Comb]:
+def _sorted(combs: list[EdgeBundle]) -> list[EdgeBundle]:
     """As many as can be put in an order; those below first where lines go down, which makes fewer crossings."""
     later: dict[int, list[int]] = {at: [] for at in range(len(combs))}
     blockers = [0] * len(combs)
@@ -104,7 +104,7 @@ def _sorted(combs: list[Comb]) -> list[Comb]:
                 blockers[to] += 1
     ready = [(_preference(comb), at) for at, comb in enumerate(combs) if not blockers[at]]
     heapify(ready)
-    order: list[Comb] = []
+    order: list[EdgeBundle] = []
     while ready:
         _, at = heappop(ready)
         order.append(combs[at])
@@ -115,22 +115,22 @@ def _sorted(combs: list[Comb]) -> list[Comb]:
     return order
 
 
-def _preference(comb: Comb) -> float:
+def _preference(comb: EdgeBundle) -> float:
     source = sum(comb.left) / len(comb.left)
     target = sum(comb.right) / len(comb.right)
     return -source if target > source else source - 1_000_000
 
 
-def _with_detour(stuck: list[Comb], everything: list[Comb], taken: set[float]) -> list[Comb]:
+def _with_detour(stuck: list[EdgeBundle], everything: list[EdgeBundle], taken: set[float]) -> list[EdgeBundle]:
     """The combs with the first that can in two pieces, joined by a row that nothing else uses in this gap."""
     for at, comb in enumerate(stuck):
         if comb.sources and comb.targets:
             used = taken | {row for other in (*stuck, *everything) for row in other.left | other.right}
-            return [*stuck[:at], *comb.in_two(_free_row(comb, used)), *stuck[at + 1 :]]
+            return [*stuck[:at], *comb.split_at(_free_row(comb, used)), *stuck[at + 1 :]]
     return stuck
 
 
-def _free_row(comb: Comb, used: set[float]) -> float:
+def _free_row(comb: EdgeBundle, used: set[float]) -> float:
     low, high = (int(row) for row in comb.span)
     whole = next((row for row in range(low + 1, high) if row not in used), None)
     if whole is not None:

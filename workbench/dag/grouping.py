@@ -21,16 +21,16 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Folded:
+class GroupedGraph:
     """A graph in which closed groups are one node each."""
 
     nodes: tuple[str, ...]
     edges: tuple[tuple[str, str], ...]
-    home: Mapping[str, str] = field(repr=False)
+    node_of: Mapping[str, str] = field(repr=False)
     """For each step the node it is drawn in: itself, or the key of its group."""
 
 
-def groups_of(names: Sequence[str]) -> dict[str, Group]:
+def find_groups(names: Sequence[str]) -> dict[str, Group]:
     """The groups of two steps or more, by their names, in the order in which they begin."""
     members: dict[str, list[str]] = {}
     for name in names:
@@ -45,13 +45,15 @@ def groups_of(names: Sequence[str]) -> dict[str, Group]:
     }
 
 
-def folded(names: Sequence[str], edges: Iterable[tuple[str, str]], closed: Collection[Group]) -> Folded:
+def group_nodes(names: Sequence[str], edges: Iterable[tuple[str, str]], closed: Collection[Group]) -> GroupedGraph:
     """The graph with these groups drawn together; an edge inside one is not drawn."""
     home = {name: name for name in names}
     for group in closed:
         home |= dict.fromkeys(group.members, group.key)
     drawn = dict.fromkeys((home.get(a, a), home.get(b, b)) for a, b in edges)
-    return Folded(tuple(dict.fromkeys(home[name] for name in names)), tuple(e for e in drawn if e[0] != e[1]), home)
+    return GroupedGraph(
+        tuple(dict.fromkeys(home[name] for name in names)), tuple(e for e in drawn if e[0] != e[1]), home
+    )
 
 
 def common_phase(phases: Collection[str]) -> str:

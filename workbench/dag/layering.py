@@ -16,7 +16,7 @@ _SWEEPS = 8
 
 
 @dataclass(frozen=True)
-class Layers:
+class Layering:
     """Items are numbers: below `nodes` they are the graph's nodes in its order, from there on stand-ins."""
 
     nodes: int
@@ -32,7 +32,7 @@ class Layers:
         return item < self.nodes
 
 
-def layered(graph: Graph) -> Layers:
+def assign_layers(graph: Graph) -> Layering:
     """The layers of a graph, ordered."""
     index = {name: at for at, name in enumerate(graph.nodes)}
     rank = [graph.rank[name] for name in graph.nodes]
@@ -55,7 +55,7 @@ def layered(graph: Graph) -> Layers:
         for target in targets:
             before[target].append(item)
     layers = _ordered(_first_order(rank, after, before), after, before)
-    return Layers(
+    return Layering(
         len(graph.nodes),
         tuple(map(tuple, layers)),
         tuple(map(tuple, after)),
@@ -80,7 +80,7 @@ def _first_order(rank: list[int], after: list[list[int]], before: list[list[int]
 
 
 def _ordered(layers: list[list[int]], after: list[list[int]], before: list[list[int]]) -> list[list[int]]:
-    best, fewest = [layer[:] for layer in layers], crossings(layers, after)
+    best, fewest = [layer[:] for layer in layers], count_crossings(layers, after)
     for sweep in range(_SWEEPS):
         if not fewest:
             break
@@ -91,7 +91,7 @@ def _ordered(layers: list[list[int]], after: list[list[int]], before: list[list[
             neighbours = layers[number - 1 if forward else number + 1]
             place = {item: at for at, item in enumerate(neighbours)}
             layers[number] = _by_neighbours(layers[number], sides, place)
-        count = crossings(layers, after)
+        count = count_crossings(layers, after)
         if count < fewest:
             best, fewest = [layer[:] for layer in layers], count
     return best
@@ -112,7 +112,7 @@ def median(values: list[int] | list[float]) -> float:
     return values[half] if len(values) % 2 else (values[half - 1] + values[half]) / 2
 
 
-def crossings(layers: list[list[int]], after: list[list[int]]) -> int:
+def count_crossings(layers: list[list[int]], after: list[list[int]]) -> int:
     """How many pairs of lines cross, over all gaps between layers."""
     total = 0
     for upper, lower in pairwise(layers):

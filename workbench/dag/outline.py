@@ -12,7 +12,7 @@ from workbench.dag.graph import Graph
 
 
 @dataclass(frozen=True)
-class Row:
+class OutlineRow:
     """A line of the list: rails, then the node, then the nodes it also waits for."""
 
     name: str
@@ -20,7 +20,7 @@ class Row:
     also_after: tuple[str, ...]
 
 
-def outline(graph: Graph, *, indent: int = 40) -> list[Row]:
+def outline(graph: Graph, *, indent: int = 40) -> list[OutlineRow]:
     """The rows from top to bottom. Rails wider than `indent` cells show their inner end only."""
     left = {name: len(graph.before[name]) for name in graph.nodes}
     parent: dict[str, str] = {}
@@ -37,7 +37,7 @@ def outline(graph: Graph, *, indent: int = 40) -> list[Row]:
                 parent[target] = name
         stack += reversed(children[name])
     return [
-        Row(name, _rails(name, parent, children, indent), _others(graph.before[name], parent.get(name)))
+        OutlineRow(name, _rails(name, parent, children, indent), _others(graph.before[name], parent.get(name)))
         for name in order
     ]
 

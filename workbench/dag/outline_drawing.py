@@ -12,7 +12,7 @@ from workbench.text.width import cell_width
 _GAP = 2
 
 
-def listed(
+def draw_outline(
     nodes: Sequence[str],
     edges: Iterable[tuple[str, str]],
     *,

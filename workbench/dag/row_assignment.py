@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import floor
 
-from workbench.dag.layering import Layers, median
+from workbench.dag.layering import Layering, median
 
 _SWEEPS = 6
 _STAND_IN_WEIGHT = 4.0
 """Long lines should be straight; a node moves before a line bends."""
 
 
-def assigned_rows(layers: Layers) -> list[int]:
+def assign_rows(layers: Layering) -> list[int]:
     """The row of each item, from 0; the items of one layer have different rows, in their order."""
     rows = [0.0] * len(layers.after)
     for layer in layers.layers:
@@ -29,12 +29,12 @@ def assigned_rows(layers: Layers) -> list[int]:
                     near = (*layers.before[item], *layers.after[item])
                 wishes.append(median(sorted(rows[other] for other in near)) if near else rows[item])
                 weights.append(1.0 if layers.is_node(item) else _STAND_IN_WEIGHT)
-            for item, row in zip(layer, spread(wishes, weights), strict=True):
+            for item, row in zip(layer, minimize_displacement(wishes, weights), strict=True):
                 rows[item] = row
     return _without_gaps([floor(row + 0.5) for row in rows])
 
 
-def spread(wishes: Sequence[float], weights: Sequence[float]) -> list[float]:
+def minimize_displacement(wishes: Sequence[float], weights: Sequence[float]) -> list[float]:
     """Increasing places at least 1 apart that are nearest to the wishes (least weighted squares).
 
     With the distance taken off, this is isotonic regression: neighbours that want

@@ -100,10 +100,10 @@ class LogFile:
         known = array("q", (_UNKNOWN if time is None else time for time in times))[: max(len(self) - first, 0)]
         self._times[first : first + len(known)] = known
 
-    def read(self, first: int, count: int, *, longest: int = 65_536) -> list[str]:
+    def read(self, first: int, count: int, *, max_bytes: int = 65_536) -> list[str]:
         """At most `count` lines from position `first`; of each the first `longest` bytes."""
         first, last = max(first, 0), min(first + count, len(self))
-        return [self._line(at, longest) for at in range(first, last)]
+        return [self._line(at, max_bytes) for at in range(first, last)]
 
     def time(self, position: int) -> int | None:
         """When the line was written, in microseconds since 1970."""
@@ -115,7 +115,7 @@ class LogFile:
         """Whether the time of any line is known."""
         return any(time != _UNKNOWN for time in self._times)
 
-    def at_time(self, moment: int) -> int | None:
+    def first_at(self, moment: int) -> int | None:
         """The first line written at this moment (microseconds since 1970) or later; None when all are earlier."""
         return next((at for at, time in enumerate(self._times) if time >= moment), None)
 

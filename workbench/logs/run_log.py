@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from workbench.client.models import Attempt, Done, End, Frame, Lines, Live, Missed, Run, Step, StreamKey
+from workbench.client.models import Attempt, BacklogEnd, Frame, Lines, Missed, Run, RunEnd, Step, StreamEnd, StreamKey
 
 STEP = "step"
 _KEPT_BACK = 1_000
@@ -28,11 +28,11 @@ class Line:
     number: int
     time: str | None
     text: str
-    aside: str | None
+    container: str | None
 
 
 @dataclass(frozen=True)
-class Note:
+class StepEvent:
     """Something to say about a step between its lines."""
 
     slug: str
@@ -41,124 +41,124 @@ class Note:
     phase: str = ""
 
 
-Shown = Line | Note
+LogItem = Line | StepEvent
 
 
 @dataclass
 class RunLog:
     """Feed it frames and statuses; it gives back what to show now. `everything` keeps no container back."""
 
-    everything: bool = False
-    _kept: dict[StreamKey, deque[Line]] = field(default_factory=dict)
+    show_all: bool = False
+    _held_back: dict[StreamKey, deque[Line]] = field(default_factory=dict)
     _blamed: set[StreamKey] = field(default_factory=set)
     _complete: set[StreamKey] = field(default_factory=set)
-    _told: dict[str, str] = field(default_factory=dict)
+    _reported: dict[str, str] = field(default_factory=dict)
     _attempts: dict[str, int] = field(default_factory=dict)
-    _owed: dict[str, Step] = field(default_factory=dict)
+    _pending_ends: dict[str, Step] = field(default_factory=dict)
 
-    def frame(self, frame: Frame) -> list[Shown]:
+    def frame(self, frame: Frame) -> list[LogItem]:
         if isinstance(frame, Lines):
             return self._lines(frame)
         if isinstance(frame, Missed):
             return [self._missed(frame)] if self._is_shown(frame.key) else []
-        if isinstance(frame, End):
+        if isinstance(frame, StreamEnd):
             self._complete.add(frame.key)
-            return self._pay()
-        if isinstance(frame, Done):
-            return self.rest()
-        assert isinstance(frame, Live)
+            return self._flush_failures()
+        if isinstance(frame, RunEnd):
+            return self.flush()
+        assert isinstance(frame, BacklogEnd)
         return []
 
-    def status(self, run: Run) -> list[Shown]:
+    def status(self, run: Run) -> list[LogItem]:
         """What the new status of the run adds."""
-        shown: list[Shown] = []
+        shown: list[LogItem] = []
         for step in run.steps:
             shown += self._attempts_of(step)
-            if step.ended and self._told.get(step.slug) != "ended":
-                self._owed[step.slug] = step
-        return shown + self._pay()
+            if step.ended and self._reported.get(step.slug) != "ended":
+                self._pending_ends[step.slug] = step
+        return shown + self._flush_failures()
 
-    def rest(self) -> list[Shown]:
+    def flush(self) -> list[LogItem]:
         """What is still owed when no more lines will come."""
-        owed, self._owed = list(self._owed.values()), {}
+        owed, self._pending_ends = list(self._pending_ends.values()), {}
         return [note for step in owed for note in self._end(step)]
 
-    def _lines(self, frame: Lines) -> list[Shown]:
+    def _lines(self, frame: Lines) -> list[LogItem]:
         key = frame.key
         aside = None if key.container == STEP else key.container
         lines = [
             Line(key.step, frame.first + index, line.time, line.text, aside) for index, line in enumerate(frame.lines)
         ]
         if self._is_shown(key):
-            return [*self._begun(key), *lines]
-        self._kept.setdefault(key, deque(maxlen=_KEPT_BACK)).extend(lines)
+            return [*self._start_events(key), *lines]
+        self._held_back.setdefault(key, deque(maxlen=_KEPT_BACK)).extend(lines)
         return []
 
-    def _begun(self, key: StreamKey) -> list[Shown]:
+    def _start_events(self, key: StreamKey) -> list[LogItem]:
         """What is to be said before a step's own line, when the line is here before the status that tells it."""
-        shown: list[Shown] = []
+        shown: list[LogItem] = []
         if key.container == STEP:
             if key.attempt > max(1, self._attempts.get(key.step, 0)):
                 self._attempts[key.step] = key.attempt
-                shown.append(Note(key.step, "retried", f"attempt {key.attempt}"))
-            if key.step not in self._told:
-                self._told[key.step] = "started"
-                shown.append(Note(key.step, "started", "started", "Running"))
+                shown.append(StepEvent(key.step, "retried", f"attempt {key.attempt}"))
+            if key.step not in self._reported:
+                self._reported[key.step] = "started"
+                shown.append(StepEvent(key.step, "started", "started", "Running"))
         return shown
 
     def _is_shown(self, key: StreamKey) -> bool:
-        return self.everything or key.container == STEP or key in self._blamed
+        return self.show_all or key.container == STEP or key in self._blamed
 
-    def _missed(self, frame: Missed) -> Note:
-        return Note(
+    def _missed(self, frame: Missed) -> StepEvent:
+        return StepEvent(
             frame.key.step,
             "missed",
             f"lines {frame.first} to {frame.last} came too fast to be shown here; the stored log has them",
         )
 
-    def _attempts_of(self, step: Step) -> list[Shown]:
-        shown: list[Shown] = []
+    def _attempts_of(self, step: Step) -> list[LogItem]:
+        shown: list[LogItem] = []
         known = self._attempts.get(step.slug, 0)
         for attempt in step.attempts:
             if attempt.number > known:
                 self._attempts[step.slug] = attempt.number
                 if attempt.number > 1:
-                    shown.append(Note(step.slug, "retried", f"attempt {attempt.number}"))
+                    shown.append(StepEvent(step.slug, "retried", f"attempt {attempt.number}"))
             shown += self._blame(step, attempt)
-        if step.phase == "Running" and step.slug not in self._told:
-            self._told[step.slug] = "started"
-            shown.append(Note(step.slug, "started", "started", step.phase))
+        if step.phase == "Running" and step.slug not in self._reported:
+            self._reported[step.slug] = "started"
+            shown.append(StepEvent(step.slug, "started", "started", step.phase))
         return shown
 
-    def _blame(self, step: Step, attempt: Attempt) -> list[Shown]:
+    def _blame(self, step: Step, attempt: Attempt) -> list[LogItem]:
         """Show what was kept back of the containers that made this attempt fail."""
-        shown: list[Shown] = []
-        for container in blamed(attempt):
+        shown: list[LogItem] = []
+        for container in failing_containers(attempt):
             key = StreamKey(step.slug, attempt.number, container)
             if key not in self._blamed:
                 self._blamed.add(key)
-                shown += self._kept.pop(key, ())
+                shown += self._held_back.pop(key, ())
         return shown
 
-    def _pay(self) -> list[Shown]:
+    def _flush_failures(self) -> list[LogItem]:
         """The ends of steps whose lines have all been shown."""
-        shown: list[Shown] = []
-        for slug, step in list(self._owed.items()):
+        shown: list[LogItem] = []
+        for slug, step in list(self._pending_ends.items()):
             attempt = step.last_attempt
             if attempt is None or attempt.times.running is None or self._is_complete(slug, attempt):
-                del self._owed[slug]
+                del self._pending_ends[slug]
                 shown += self._end(step)
         return shown
 
     def _is_complete(self, slug: str, attempt: Attempt) -> bool:
         return StreamKey(slug, attempt.number, STEP) in self._complete
 
-    def _end(self, step: Step) -> list[Shown]:
-        self._told[step.slug] = "ended"
-        return [Note(step.slug, "ended", step.message or "", step.phase)]
+    def _end(self, step: Step) -> list[LogItem]:
+        self._reported[step.slug] = "ended"
+        return [StepEvent(step.slug, "ended", step.message or "", step.phase)]
 
 
-def blamed(attempt: Attempt) -> Iterable[str]:
+def failing_containers(attempt: Attempt) -> Iterable[str]:
     """The containers, other than the step's own, that are the reason of an attempt's failure."""
     if attempt.phase != "Failed":
         return ()

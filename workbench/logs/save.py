@@ -18,7 +18,7 @@ class SaveError(Exception):
     """The log can't be written there; the message says where and why."""
 
 
-def free_path(folder: Path, name: str) -> Path:
+def create_unique_file(folder: Path, name: str) -> Path:
     """An empty file, just made and readable by its owner only, under this name made safe, or one with a number.
 
     Raises:
@@ -39,9 +39,9 @@ def free_path(folder: Path, name: str) -> Path:
 
 
 @contextmanager
-def reserved(folder: Path, name: str) -> Iterator[Path]:
+def reserve_path(folder: Path, name: str) -> Iterator[Path]:
     """A `free_path` to fill, which is gone again when that fails or is broken off. Raises SaveError."""
-    path = free_path(folder, name)
+    path = create_unique_file(folder, name)
     try:
         yield path
     except BaseException:
@@ -49,10 +49,10 @@ def reserved(folder: Path, name: str) -> Iterator[Path]:
         raise
 
 
-def save(log: LogFile, folder: Path, name: str) -> Path:
+def save_log(log: LogFile, folder: Path, name: str) -> Path:
     """Write all lines that are there now into `folder`; gives the path. Raises SaveError and LogFileError."""
     count, first = len(log), 0
-    with reserved(folder, name) as path:
+    with reserve_path(folder, name) as path:
         try:
             with path.open("wb") as file:
                 while first < count:

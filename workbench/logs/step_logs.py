@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from workbench.client.models import End, Frame, Lines, Live, LogLine, Missed, StreamKey
+from workbench.client.models import BacklogEnd, Frame, Lines, LogLine, Missed, StreamEnd, StreamKey
 from workbench.logs.log_file import LogFile
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -26,18 +26,18 @@ class Stream:
     ended: bool = False
 
 
-class Download:
+class StoredLogLoader:
     """Takes a stored log in, in pieces of whole lines; lines that are here already are passed over.
 
     `stamped`: each line begins with its time (or `-`) and a blank.
     """
 
-    def __init__(self, stream: Stream, *, stamped: bool) -> None:
-        self._stream, self._stamped = stream, stamped
+    def __init__(self, stream: Stream, *, timestamps: bool) -> None:
+        self._stream, self._stamped = stream, timestamps
         self._skip = len(stream.log)
         self._clock = _Clock()
 
-    def take(self, data: bytes) -> None:
+    def feed(self, data: bytes) -> None:
         """Add a piece. It may be called in another thread, one piece after the other.
 
         Raises:
@@ -52,7 +52,7 @@ class Download:
         times = [self._clock.microseconds(time) for time, _, _ in lines]
         self._stream.log.extend(b"".join([text + b"\n" for _, _, text in lines]), times)
 
-    def times(self, data: bytes, first: int) -> int:
+    def feed_times(self, data: bytes, first: int) -> int:
         """Take only the times of these lines, the first of which is at position `first`; gives how many there were."""
         times = [self._clock.microseconds(line.partition(b" ")[0]) for line in data.split(b"\n")[:-1]]
         self._stream.log.set_times(first, times)
@@ -76,10 +76,10 @@ class _Clock:
     def microseconds(self, time: bytes) -> int | None:
         # 2026-01-01T00:00:00.123456Z
         if len(time) != 27 or not time[20:26].isdigit():
-            return microseconds(time.decode(errors="replace"))
+            return parse_microseconds(time.decode(errors="replace"))
         second = time[:19]
         if second not in self._seconds:
-            self._seconds = {second: microseconds(f"{second.decode(errors='replace')}Z")}
+            self._seconds = {second: parse_microseconds(f"{second.decode(errors='replace')}Z")}
         whole = self._seconds[second]
         return None if whole is None else whole + int(time[20:26])
 
@@ -95,11 +95,11 @@ class StepLogs:
             self._streams[key] = Stream()
         return self._streams[key]
 
-    def seen(self, step: str) -> Mapping[StreamKey, int]:
+    def cursors(self, step: str) -> Mapping[StreamKey, int]:
         """The last line that is here of each stream of a step; what a request to go on needs."""
         return {key: len(stream.log) for key, stream in self._streams.items() if key.step == step and len(stream.log)}
 
-    def complete(self, key: StreamKey) -> bool:
+    def is_complete(self, key: StreamKey) -> bool:
         return key in self._streams and self._streams[key].ended
 
     def apply(self, frame: Frame) -> bool:
@@ -113,9 +113,9 @@ class StepLogs:
                 return self._append(self.stream(key), first, lines)
             case Missed(key, first, _):
                 return first <= 0 or len(self.stream(key).log) >= frame.last
-            case Live(key):
+            case BacklogEnd(key):
                 self.stream(key).live = True
-            case End(key, lines=count):
+            case StreamEnd(key, lines=count):
                 stream = self.stream(key)
                 stream.live = stream.ended = len(stream.log) >= count
                 return stream.ended
@@ -127,7 +127,7 @@ class StepLogs:
             return False
         fresh = lines[have + 1 - first :]
         if fresh:
-            stream.log.append([line.text for line in fresh], [microseconds(line.time) for line in fresh])
+            stream.log.append([line.text for line in fresh], [parse_microseconds(line.time) for line in fresh])
         return True
 
     def close(self) -> None:
@@ -136,7 +136,7 @@ class StepLogs:
         self._streams.clear()
 
 
-def microseconds(time: str | None) -> int | None:
+def parse_microseconds(time: str | None) -> int | None:
     """An RFC 3339 time as microseconds since 1970; None for one that is unknown or can't be read."""
     if time is None:
         return None

@@ -10,7 +10,7 @@ _AFTER = re.compile(r"\+(\d+(?:\.\d+)?)\s*(s|m|h)?")
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
-def moment(text: str, first: datetime) -> datetime | None:
+def parse_moment(text: str, first: datetime) -> datetime | None:
     """`14:05`, `14:05:30.5` on the day of `first` in its zone (or the next day, if it is earlier by more than a
     moment), or `+90`, `+5m` after it; None for what is neither."""
     text = text.strip()

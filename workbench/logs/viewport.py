@@ -14,14 +14,14 @@ Height = Callable[[int], int]
 
 
 @dataclass(frozen=True, order=True)
-class Place:
+class ViewportPosition:
     """The window's first row: row `skip` (from 0) of line `line` (from 0)."""
 
     line: int = 0
     skip: int = 0
 
 
-def rows(place: Place, room: int, count: int, height: Height) -> list[tuple[int, int]]:
+def visible_rows(place: ViewportPosition, room: int, count: int, height: Height) -> list[tuple[int, int]]:
     """The (line, row of the line) of each of at most `room` rows."""
     shown: list[tuple[int, int]] = []
     line, skip = place.line, place.skip
@@ -31,16 +31,16 @@ def rows(place: Place, room: int, count: int, height: Height) -> list[tuple[int,
     return shown
 
 
-def end(room: int, count: int, height: Height) -> Place:
+def last_position(room: int, count: int, height: Height) -> ViewportPosition:
     """The place where the last row of the last line is the last row of the window."""
     line, left = count, room
     while line > 0 and left > 0:
         line -= 1
         left -= height(line)
-    return Place(line, max(-left, 0))
+    return ViewportPosition(line, max(-left, 0))
 
 
-def moved(place: Place, by: int, room: int, count: int, height: Height) -> Place:
+def scroll(place: ViewportPosition, by: int, room: int, count: int, height: Height) -> ViewportPosition:
     """The place so many rows further down (or up, if negative), not beyond the log's ends."""
     line, skip = place.line, place.skip
     while by > 0 and line < count:
@@ -54,4 +54,4 @@ def moved(place: Place, by: int, room: int, count: int, height: Height) -> Place
             skip = height(line)
         step = min(-by, skip)
         skip, by = skip - step, by + step
-    return min(Place(line, skip), end(room, count, height))
+    return min(ViewportPosition(line, skip), last_position(room, count, height))

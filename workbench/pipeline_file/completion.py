@@ -28,23 +28,23 @@ _RUN_FACTS = {
 
 
 @dataclass(frozen=True)
-class Choice:
+class CompletionItem:
     """One thing to write: `label` is shown, `insert` written in place of what is begun, `about` explains it."""
 
     label: str
     insert: str
-    about: str = ""
+    description: str = ""
 
 
 @dataclass(frozen=True)
-class Choices:
+class CompletionList:
     """What fits at a place, best first. It replaces the columns from `start` to the cursor."""
 
     start: int
-    items: tuple[Choice, ...]
+    items: tuple[CompletionItem, ...]
 
 
-NOTHING = Choices(0, ())
+NO_COMPLETIONS = CompletionList(0, ())
 
 
 @dataclass(frozen=True)
@@ -56,32 +56,32 @@ class _Frame:
     line: int
 
 
-def choices(text: str, line: int, column: int, schema: Json) -> Choices:
+def complete(text: str, line: int, column: int, schema: Json) -> CompletionList:
     """What could be written at a place; `line` and `column` count from 0."""
     lines = text.split("\n")
     if not 0 <= line < len(lines):
-        return NOTHING
+        return NO_COMPLETIONS
     before = lines[line][:column]
     if (template := _TEMPLATE.search(before)) is not None:
         return _templates(lines, template.group("begun"), column)
     if _in_comment(before):
-        return NOTHING
+        return NO_COMPLETIONS
     found = _LINE.match(before)
     assert found is not None
     stack = _around(lines[:line], len(found.group("indent")))
     if stack is None:
-        return NOTHING
+        return NO_COMPLETIONS
     return _at(lines, line, before, stack, schema)
 
 
-def _at(lines: Sequence[str], line: int, before: str, stack: list[_Frame], schema: Json) -> Choices:
+def _at(lines: Sequence[str], line: int, before: str, stack: list[_Frame], schema: Json) -> CompletionList:
     found = _LINE.match(before)
     assert found is not None
     rest, start = found.group("rest"), found.start("rest")
     for dash in _dashes(found):
         _enter_item(stack, dash, line)
     if not found.group("dashes") and rest.strip() == "-":
-        return NOTHING
+        return NO_COMPLETIONS
     if (key := _KEY.match(rest)) is not None:
         _leave(stack, start)
         return _values(lines, line, [*stack, _Frame(start, key.group("key"), line)], key, start, schema)
@@ -89,30 +89,30 @@ def _at(lines: Sequence[str], line: int, before: str, stack: list[_Frame], schem
     path = tuple(frame.part for frame in stack)
     holder = _schema_at(schema, path)
     if holder is None:
-        return NOTHING
+        return NO_COMPLETIONS
     begun = rest.lstrip("'\"")
     if "properties" in holder:
         present = _siblings(lines, line, start, stack)
         fields = _fields(holder, present, start)
-        return Choices(len(before) - len(begun), _matching(fields, begun))
+        return CompletionList(len(before) - len(begun), _matching(fields, begun))
     if path and isinstance(path[-1], int):
-        return Choices(len(before) - len(begun), _matching(_scalars(lines, line, path, holder), begun))
-    return NOTHING
+        return CompletionList(len(before) - len(begun), _matching(_scalars(lines, line, path, holder), begun))
+    return NO_COMPLETIONS
 
 
 def _values(
     lines: Sequence[str], line: int, stack: Sequence[_Frame], key: re.Match[str], start: int, schema: Json
-) -> Choices:
+) -> CompletionList:
     """What could stand behind `key:`."""
     path = tuple(frame.part for frame in stack)
     wanted = _schema_at(schema, path)
     value = key.group("value")
     if wanted is None or not key.group("space"):
-        return NOTHING
+        return NO_COMPLETIONS
     if value.lstrip().startswith("["):
         items = _schema_at(schema, (*path, 0))
         if items is None or "]" in value:
-            return NOTHING
+            return NO_COMPLETIONS
         begun = re.split(r"[\[,]\s*", value)[-1].lstrip("'\"")
         taken = {part.strip(" '\"") for part in value.lstrip(" [").split(",")[:-1]}
         fitting = [item for item in _scalars(lines, line, (*path, 0), items) if item.label not in taken]
@@ -120,7 +120,7 @@ def _values(
         begun = value.lstrip("'\"")
         fitting = _scalars(lines, line, path, wanted)
     end = start + key.end("value")
-    return Choices(end - len(begun), _matching(fitting, begun))
+    return CompletionList(end - len(begun), _matching(fitting, begun))
 
 
 def _around(lines: Sequence[str], indent: int) -> list[_Frame] | None:
@@ -227,11 +227,11 @@ def _inside(schema: Json, part: PathPart) -> Json | None:
     return None
 
 
-def _fields(holder: Json, present: frozenset[str], column: int) -> list[Choice]:
+def _fields(holder: Json, present: frozenset[str], column: int) -> list[CompletionItem]:
     required = holder.get("required", ())
     names = sorted(holder["properties"], key=lambda name: name not in required)
     return [
-        Choice(name, _opening(name, holder["properties"][name], column), _about(holder["properties"][name]))
+        CompletionItem(name, _opening(name, holder["properties"][name], column), _about(holder["properties"][name]))
         for name in names
         if name not in present
     ]
@@ -259,24 +259,24 @@ def _about(schema: Json) -> str:
     return text.strip()
 
 
-def _scalars(lines: Sequence[str], line: int, path: Sequence[PathPart], schema: Json) -> list[Choice]:
+def _scalars(lines: Sequence[str], line: int, path: Sequence[PathPart], schema: Json) -> list[CompletionItem]:
     """The values that can be listed: of an enumeration, true and false, the steps to depend on."""
     if "dependsOn" in path:
         own = _own_step(lines, line)
         taken = _already_listed(lines, line)
-        return [Choice(name, name, "A step") for name in steps_in(lines) if name != own and name not in taken]
+        return [CompletionItem(name, name, "A step") for name in step_names(lines) if name != own and name not in taken]
     if "enum" in schema:
-        return [Choice(str(value), str(value)) for value in schema["enum"]]
+        return [CompletionItem(str(value), str(value)) for value in schema["enum"]]
     kind = schema.get("type")
     if kind == "boolean":
-        return [Choice("true", "true"), Choice("false", "false")]
+        return [CompletionItem("true", "true"), CompletionItem("false", "false")]
     default = schema.get("default")
     if isinstance(default, str) and default:
-        return [Choice(default, default, "The default")]
+        return [CompletionItem(default, default, "The default")]
     return []
 
 
-def steps_in(lines: Sequence[str]) -> list[str]:
+def step_names(lines: Sequence[str]) -> list[str]:
     """The names of the steps in a file, as far as it can be read by its indentation."""
     found = []
     for path, value in _walk(lines):
@@ -329,7 +329,7 @@ def _walk(lines: Sequence[str]) -> Iterator[tuple[tuple[PathPart, ...], str]]:
             block = start if key is not None else indent
 
 
-def _templates(lines: Sequence[str], begun: str, column: int) -> Choices:
+def _templates(lines: Sequence[str], begun: str, column: int) -> CompletionList:
     """What can be filled in: facts of the run, parameters, values of a matrix."""
     names = dict(_RUN_FACTS)
     for path, value in _walk(lines):
@@ -337,11 +337,11 @@ def _templates(lines: Sequence[str], begun: str, column: int) -> Choices:
             names[f"params.{value.strip()}"] = "A parameter of the run"
         if len(path) >= 3 and path[-3:-1] == ("matrix", "dimensions"):
             names[f"matrix.{path[-1]}"] = "The value of this combination"
-    items = [Choice(name, f"{name}}}}}", about) for name, about in names.items()]
-    return Choices(column - len(begun), _matching(items, begun))
+    items = [CompletionItem(name, f"{name}}}}}", about) for name, about in names.items()]
+    return CompletionList(column - len(begun), _matching(items, begun))
 
 
-def _matching(items: Sequence[Choice], begun: str) -> tuple[Choice, ...]:
+def _matching(items: Sequence[CompletionItem], begun: str) -> tuple[CompletionItem, ...]:
     """Those that begin so, then those that hold its letters in this order; not what is there already."""
     typed = begun.lower()
     first = [item for item in items if item.label.lower().startswith(typed)]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from workbench.pipeline_file.drafts import Draft, Drafts, digest, write_whole
 
-LARGEST = 4 * 1024 * 1024
+MAX_BYTES = 4 * 1024 * 1024
 """Bytes of a file that is opened; four times what a pipeline may have."""
 
 TEMPLATE = """\
@@ -43,7 +43,7 @@ class Document:
     base: str = ""
     """The digest of the bytes that `text` came from."""
     newline: str = "\n"
-    seen: tuple[int, int] = field(default=(0, 0))
+    file_stamp: tuple[int, int] = field(default=(0, 0))
     """Size and time of the file when it was looked at last."""
 
     @classmethod
@@ -59,7 +59,7 @@ class Document:
 
     def reload(self) -> None:
         """Read it again. Raises DocumentError."""
-        self.seen = _stamp(self.path)
+        self.file_stamp = _stamp(self.path)
         data = _read(self.path)
         self.base = digest(data)
         if data is None:
@@ -75,9 +75,9 @@ class Document:
     def changed_on_disk(self) -> bool:
         """Whether the file is another than the one that was read. Cheap if nothing touched it. Raises DocumentError."""
         stamp = _stamp(self.path)
-        if stamp == self.seen:
+        if stamp == self.file_stamp:
             return False
-        self.seen = stamp
+        self.file_stamp = stamp
         return digest(_read(self.path)) != self.base
 
     def save(self, text: str, *, overwrite: bool = False) -> None:
@@ -97,11 +97,11 @@ class Document:
             write_whole(target, data, mode=mode)
         except OSError as error:
             raise DocumentError(f"can't save {self.path}: {error.strerror}. The text is kept as a draft") from error
-        self.text, self.base, self.seen = text, digest(data), _stamp(target)
+        self.text, self.base, self.file_stamp = text, digest(data), _stamp(target)
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenedDocument:
     """What to show at first: the text, and the draft's if one was left behind."""
 
     document: Document
@@ -114,27 +114,27 @@ class Opened:
         return self.draft is not None and self.draft.base != self.document.base
 
 
-def open_document(path: Path, drafts: Drafts) -> Opened:
+def open_document(path: Path, drafts: Drafts) -> OpenedDocument:
     """The file with the unsaved text that was left behind, if any. Raises DocumentError."""
     document = Document.open(path)
     text = document.text if document.text is not None else TEMPLATE.format(name=_name_for(path))
     draft = drafts.find(path)
     if draft is not None and draft.text == document.text:
-        drafts.drop(path)
+        drafts.delete(path)
         draft = None
-    return Opened(document, draft.text if draft is not None else text, draft)
+    return OpenedDocument(document, draft.text if draft is not None else text, draft)
 
 
 def _read(path: Path) -> bytes | None:
     try:
         with path.open("rb") as file:
-            data = file.read(LARGEST + 1)
+            data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise DocumentError(f"can't read {path}: {error.strerror}") from error
-    if len(data) > LARGEST:
-        raise DocumentError(f"{path} has more than {LARGEST // 1024**2} MiB; is it the right file?")
+    if len(data) > MAX_BYTES:
+        raise DocumentError(f"{path} has more than {MAX_BYTES // 1024**2} MiB; is it the right file?")
     return data
 
 

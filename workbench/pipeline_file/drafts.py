@@ -54,7 +54,7 @@ class Drafts:
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def keep(self, path: Path, text: str, base: str) -> None:
+    def save(self, path: Path, text: str, base: str) -> None:
         """Replace the draft for a file, whole or not at all.
 
         Raises:
@@ -67,7 +67,7 @@ class Drafts:
         except OSError as error:
             raise DraftError(f"the unsaved text can't be kept in {self.folder}: {error.strerror}") from error
 
-    def drop(self, path: Path) -> None:
+    def delete(self, path: Path) -> None:
         """The text is saved, or given up."""
         self._file(path).unlink(missing_ok=True)
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from workbench.submit.worktree import PIPELINE_FILES, find_pipeline
 
 if TYPE_CHECKING:
-    from controller.pipeline.problems import Problem
+    from controller.pipeline.problems import Diagnostic
 
 STDIN = "-"
-_LARGEST = 16 * 1024 * 1024
+_MAX_BYTES = 16 * 1024 * 1024
 """Bytes that are read at most; far more than lint accepts, so that it is lint who says so."""
 
 
@@ -37,10 +37,10 @@ class PipelineFile:
 
 
 @dataclass(frozen=True)
-class Checked:
+class LintOutcome:
     """What lint says. `definition` is the normalised pipeline when there is no error in it."""
 
-    problems: tuple[Problem, ...]
+    problems: tuple[Diagnostic, ...]
     definition: Mapping[str, Any] | None
 
     @property
@@ -55,7 +55,7 @@ def read_pipeline(file: str | None, cwd: Path) -> PipelineFile:
         PipelineFileError: there is none, or it can't be read.
     """
     if file == STDIN:
-        return PipelineFile(None, "<stdin>", sys.stdin.buffer.read(_LARGEST))
+        return PipelineFile(None, "<stdin>", sys.stdin.buffer.read(_MAX_BYTES))
     path = Path(file) if file is not None else find_pipeline(cwd)
     if path is None:
         raise PipelineFileError(
@@ -69,7 +69,7 @@ def read_pipeline(file: str | None, cwd: Path) -> PipelineFile:
         path = inside
     data = read_bytes(path)
     # A pipe (`c8s run <(generate)`) lies nowhere.
-    return PipelineFile(path.absolute() if path.is_file() else None, shown_path(path.absolute(), cwd), data)
+    return PipelineFile(path.absolute() if path.is_file() else None, display_path(path.absolute(), cwd), data)
 
 
 def read_bytes(path: Path) -> bytes:
@@ -80,17 +80,17 @@ def read_bytes(path: Path) -> bytes:
     """
     try:
         with path.open("rb") as opened:
-            return opened.read(_LARGEST)
+            return opened.read(_MAX_BYTES)
     except OSError as error:
         raise PipelineFileError(f"can't read {path}: {error.strerror}") from error
 
 
-def check(data: bytes | str) -> Checked:
+def lint_pipeline(data: bytes | str) -> LintOutcome:
     """What lint says about a file, whatever is in it. Never raises."""
     from controller.pipeline.lint import lint
 
     result = lint(data)
-    return Checked(result.problems, result.pipeline)
+    return LintOutcome(result.diagnostics, result.pipeline)
 
 
 def resolve_params(definition: Mapping[str, Any], given: Mapping[str, str]) -> None:
@@ -99,20 +99,20 @@ def resolve_params(definition: Mapping[str, Any], given: Mapping[str, str]) -> N
     Raises:
         ParameterError: one is unknown, missing, or has a value that is not among its options.
     """
-    from controller.pipeline.params import resolve
+    from controller.pipeline.params import resolve_params
 
-    _, wrong = resolve(definition.get("params") or [], given)
+    _, wrong = resolve_params(definition.get("params") or [], given)
     if wrong:
         raise ParameterError("; ".join(sentence for _, sentence in wrong))
 
 
-def verdict(definition: Mapping[str, Any], event: str, branch: str, changed: tuple[str, ...] | None) -> str:
+def explain_trigger(definition: Mapping[str, Any], event: str, branch: str, changed: tuple[str, ...] | None) -> str:
     """Whether the event would start a run, as a sentence. `changed` is None when the changed files are not known."""
-    from controller.pipeline.conditions import Occasion, match
+    from controller.pipeline.conditions import TriggerContext, evaluate_trigger
 
-    found = match(definition, Occasion(event=event, branch=branch, changed=changed))
+    found = evaluate_trigger(definition, TriggerContext(event=event, branch=branch, changed=changed))
     what = f"{event} on {branch}" if event != "tag" else event
-    return f"{what}: would run" if found.runs else f"{what}: would not run, {found.why}"
+    return f"{what}: would run" if found.runs else f"{what}: would not run, {found.reason}"
 
 
 def schema_document() -> str:
@@ -122,7 +122,7 @@ def schema_document() -> str:
     return json.dumps(schema(), indent=2)
 
 
-def shown_path(path: Path, cwd: Path) -> str:
+def display_path(path: Path, cwd: Path) -> str:
     """As short as it can be said: relative to where we are, when it is below."""
     try:
         return str(path.relative_to(cwd))

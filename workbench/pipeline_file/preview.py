@@ -12,20 +12,20 @@ from typing import Any
 
 from workbench.client.models import Step
 
-MOST = 300
+MAX_STEPS = 300
 """Steps that are planned at most, as a pipeline may have."""
 
 
-def planned_steps(text: str | bytes) -> tuple[Step, ...] | None:
+def preview_steps(text: str | bytes) -> tuple[Step, ...] | None:
     """The steps with their dependencies, all waiting; None when the text can't be read."""
     from controller.pipeline import normalize
     from controller.pipeline.lint import schema_errors
     from controller.pipeline.reader import loader
 
-    data = loader.read(text, schema_errors.strict()).data
+    data = loader.load_pipeline(text, schema_errors.strict_schema()).data
     if not isinstance(data, dict):
         return None
-    data = normalize.with_plain_matrices(data)
+    data = normalize.normalize_matrices(data)
     steps = [step for step in _dicts(data.get("steps")) if isinstance(step.get("name"), str)]
     outer = _combinations(data.get("matrix"))
     members: dict[str, list[tuple[str, Mapping[str, str]]]] = {}
@@ -33,7 +33,7 @@ def planned_steps(text: str | bytes) -> tuple[Step, ...] | None:
         made = [(mine, own) for mine in outer for own in _combinations(step.get("matrix"))]
         members.setdefault(step["name"], [(_name(step["name"], mine, own), mine) for mine, own in made])
     planned = list(_planned(steps, members))
-    return tuple(planned[:MOST])
+    return tuple(planned[:MAX_STEPS])
 
 
 def _planned(
@@ -69,7 +69,7 @@ def _combinations(matrix: Any) -> list[dict[str, str]]:
     dimensions = matrix.get("dimensions") if isinstance(matrix, dict) else None
     if not isinstance(dimensions, dict) or not all(_texts(values) for values in dimensions.values()):
         return [{}]
-    if expansion.size(dimensions) > MOST:
+    if expansion.count_combinations(dimensions) > MAX_STEPS:
         return [{}]
     exclude = [
         part
@@ -80,9 +80,9 @@ def _combinations(matrix: Any) -> list[dict[str, str]]:
 
 
 def _name(name: str, mine: Mapping[str, str], own: Mapping[str, str]) -> str:
-    from controller.pipeline.graph.matrix import expanded_name
+    from controller.pipeline.graph.matrix import expanded_step_name
 
-    return expanded_name(name, {**mine, **own})
+    return expanded_step_name(name, {**mine, **own})
 
 
 def _dicts(value: Any) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Literal, Protocol
 
 from workbench.client.models import Health, Pod, Quota
-from workbench.report.report import duration_text
+from workbench.report.report import format_duration
 
 Level = Literal["ok", "warning", "error", "none"]
 
@@ -34,7 +34,7 @@ class Component(Protocol):
     def restarts(self) -> int: ...
 
 
-class Sandbox(Protocol):
+class SandboxHealth(Protocol):
     """How a sandbox is; `workbench.sandbox.status.SandboxStatus` is one."""
 
     @property
@@ -60,7 +60,7 @@ class Section:
     rows: tuple[Row, ...]
 
 
-def sandbox_section(found: Sandbox) -> Section:
+def sandbox_section(found: SandboxHealth) -> Section:
     until = ", until the last that uses it ends" if found.temporary else ""
     state = Row("ok" if found.state == "running" else "error", found.name, f"{found.state}{until}")
     return Section(
@@ -77,11 +77,15 @@ def _level(healthy: bool) -> Level:
     return "ok" if healthy else "error"
 
 
-def sections(health: Health, now: datetime) -> tuple[Section, ...]:
+def health_sections(health: Health, now: datetime) -> tuple[Section, ...]:
     """Controller and store, the queue, the quota, the pods."""
-    parts = tuple(Row(_level(each.ready), each.name, each.message or "ready") for each in health.parts)
-    oldest = f", the first for {duration_text(health.oldest)}" if health.oldest is not None else ""
-    queue = Row("none", "waiting", f"{health.waiting} run{'' if health.waiting == 1 else 's'}{oldest}")
+    parts = tuple(Row(_level(each.ready), each.name, each.message or "ready") for each in health.components)
+    oldest = (
+        f", the first for {format_duration(health.oldest_wait_seconds)}"
+        if health.oldest_wait_seconds is not None
+        else ""
+    )
+    queue = Row("none", "waiting", f"{health.queued_runs} run{'' if health.queued_runs == 1 else 's'}{oldest}")
     return (
         Section("Controller and store", parts),
         Section("Queue", (queue,)),
@@ -99,7 +103,7 @@ def _quota(quota: Quota) -> Row:
 
 
 def _pod(pod: Pod, now: datetime) -> Row:
-    age = duration_text((now - pod.started_at).total_seconds()) if pod.started_at is not None else "not begun"
+    age = format_duration((now - pod.started_at).total_seconds()) if pod.started_at is not None else "not begun"
     level: Level = _PODS.get(pod.phase, "none")  # type: ignore[assignment]
     where = " · ".join(part for part in (pod.run, pod.step, pod.node) if part)
     return Row(level, pod.name, f"{pod.phase}, {age}   {where}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from workbench.client.models import Run, Step
-from workbench.report.report import spans
+from workbench.report.report import step_spans
 
 
 @dataclass(frozen=True)
@@ -27,14 +27,14 @@ class StepPair:
         return self.left is None or self.right is None or self.left.phase != self.right.phase
 
     @property
-    def slower(self) -> float | None:
+    def slower_by(self) -> float | None:
         """Seconds that it took longer in the right run."""
         if self.left_seconds is None or self.right_seconds is None:
             return None
         return self.right_seconds - self.left_seconds
 
 
-def step_pairs(left: Run, right: Run, now: datetime) -> tuple[StepPair, ...]:
+def pair_steps(left: Run, right: Run, now: datetime) -> tuple[StepPair, ...]:
     """The steps of both runs by name, in the order of the right one, and then those that it has no more."""
     before = {step.name: step for step in left.steps}
     after = {step.name: step for step in right.steps}
@@ -51,7 +51,7 @@ def step_pairs(left: Run, right: Run, now: datetime) -> tuple[StepPair, ...]:
 
 
 def _seconds(run: Run, step: Step | None, now: datetime) -> float | None:
-    found = spans(run, step) if step is not None else ()
+    found = step_spans(run, step) if step is not None else ()
     return sum(span.seconds(now) for span in found) if found else None
 
 
@@ -73,22 +73,22 @@ _VARIES = re.compile(
 )
 
 
-def essence(line: str) -> str:
+def normalize_line(line: str) -> str:
     """A line without what is another in every run: times, durations, addresses, temporary files."""
     return _VARIES.sub("…", line).rstrip()
 
 
-Lines = Callable[[int, int], list[str]]
+LineReader = Callable[[int, int], list[str]]
 """Gives at most so many (second) shown lines of a log from a position (first); fewer only at its end."""
 
 
-def first_difference(left: Lines, right: Lines, *, piece: int = 2_000) -> Difference | None:
+def first_difference(left: LineReader, right: LineReader, *, chunk_size: int = 2_000) -> Difference | None:
     """Where two logs part, apart from what is another in every run; None when they don't."""
     at = 0
     while True:
-        ours, theirs = left(at, piece), right(at, piece)
+        ours, theirs = left(at, chunk_size), right(at, chunk_size)
         for number, (one, other) in enumerate(zip(ours, theirs, strict=False)):
-            if one != other and essence(one) != essence(other):
+            if one != other and normalize_line(one) != normalize_line(other):
                 return Difference(at + number + 1, one, other)
         common = min(len(ours), len(theirs))
         if len(ours) != len(theirs):
@@ -97,6 +97,6 @@ def first_difference(left: Lines, right: Lines, *, piece: int = 2_000) -> Differ
                 ours[common] if len(ours) > common else None,
                 theirs[common] if len(theirs) > common else None,
             )
-        if common < piece:
+        if common < chunk_size:
             return None
         at += common

@@ -10,68 +10,68 @@ from typing import Any
 import yaml
 
 from workbench.client.models import Attempt, Run, Step
-from workbench.report.report import duration_text, spans
-from workbench.submit.submit import size_text
+from workbench.report.report import format_duration, step_spans
+from workbench.submit.submit import format_size
 
 
 @dataclass(frozen=True)
-class Fact:
+class Detail:
     """A name and what is to be said under it."""
 
     name: str
     text: str
 
 
-def run_facts(run: Run) -> tuple[Fact, ...]:
+def run_details(run: Run) -> tuple[Detail, ...]:
     found = [
-        Fact("status", f"{run.phase}{f' ({run.reason})' if run.reason else ''}"),
-        Fact("why", run.message or ""),
-        Fact("pipeline", run.pipeline),
-        Fact("branch", run.branch or ""),
-        Fact("commit", run.commit or ""),
-        Fact("event", run.event or ""),
-        Fact("by", run.triggered_by or ""),
-        Fact("rerun of", run.rerun_of or ""),
-        Fact("priority", run.priority or ""),
-        Fact("group", run.group or ""),
-        Fact("runtime", f"{run.runtime or ''}{', images ignored' if run.images == 'ignored' else ''}"),
-        *(Fact(f"param {name}", value) for name, value in run.params.items()),
+        Detail("status", f"{run.phase}{f' ({run.reason})' if run.reason else ''}"),
+        Detail("why", run.message or ""),
+        Detail("pipeline", run.pipeline),
+        Detail("branch", run.branch or ""),
+        Detail("commit", run.commit or ""),
+        Detail("event", run.event or ""),
+        Detail("by", run.triggered_by or ""),
+        Detail("rerun of", run.rerun_of or ""),
+        Detail("priority", run.priority or ""),
+        Detail("group", run.group or ""),
+        Detail("runtime", f"{run.runtime or ''}{', images ignored' if run.images == 'ignored' else ''}"),
+        *(Detail(f"param {name}", value) for name, value in run.params.items()),
     ]
     return tuple(fact for fact in found if fact.text)
 
 
-def step_facts(run: Run, step: Step, now: datetime) -> tuple[Fact, ...]:
+def step_details(run: Run, step: Step, now: datetime) -> tuple[Detail, ...]:
     """Why the step is as it is, and each of its attempts with where its time went."""
     failure = step.first_failure or next((a.log.first_failure for a in reversed(step.attempts) if a.log), None)
     found = [
-        Fact("step", step.name),
-        Fact("status", f"{step.phase}{f' ({step.reason})' if step.reason else ''}"),
-        Fact("why", step.message or ""),
-        Fact("after", ", ".join(step.depends_on)),
+        Detail("step", step.name),
+        Detail("status", f"{step.phase}{f' ({step.reason})' if step.reason else ''}"),
+        Detail("why", step.message or ""),
+        Detail("after", ", ".join(step.depends_on)),
     ]
     if failure is not None:
         place = f" ({failure.file}:{failure.file_line or 1})" if failure.file else ""
-        found.append(Fact("failing line", f"{failure.line}: {failure.text}{place}"))
+        found.append(Detail("failing line", f"{failure.line}: {failure.text}{place}"))
     if step.reused is not None:
-        found.append(Fact("taken from", f"{step.reused.run}, step {step.reused.slug}, attempt {step.reused.attempt}"))
-    found += [Fact(f"attempt {attempt.number}", _attempt_text(attempt)) for attempt in step.attempts]
-    found.append(Fact("workspace", _workspace_text(step)))
+        found.append(Detail("taken from", f"{step.reused.run}, step {step.reused.slug}, attempt {step.reused.attempt}"))
+    found += [Detail(f"attempt {attempt.number}", _attempt_text(attempt)) for attempt in step.attempts]
+    found.append(Detail("workspace", _workspace_text(step)))
     if step.attempts:
         parts: dict[str, float] = {}
-        for span in spans(run, step):
+        for span in step_spans(run, step):
             parts[span.part] = parts.get(span.part, 0.0) + span.seconds(now)
-        found.append(Fact("time", ", ".join(f"{part} {duration_text(seconds)}" for part, seconds in parts.items())))
+        found.append(Detail("time", ", ".join(f"{part} {format_duration(seconds)}" for part, seconds in parts.items())))
     return tuple(fact for fact in found if fact.text)
 
 
 def _workspace_text(step: Step) -> str:
     """Whether one can get into the failed step; nothing to say of one that was not asked to keep anything."""
-    if (attempt := step.kept_attempt) is not None and (kept := attempt.kept) is not None:
-        without = f", {kept.left_out} left out" if kept.left_out else ""
+    if (attempt := step.attempt_with_workspace) is not None and (kept := attempt.saved_workspace) is not None:
+        without = f", {kept.skipped} left out" if kept.skipped else ""
         which = f" of attempt {attempt.number}" if len(step.attempts) > 1 else ""
         files = f"{kept.files:,} file{'' if kept.files == 1 else 's'}"
-        return f"kept{which} ({size_text(kept.bytes)} packed, {files}{without}): S opens a shell in it"
-    told = next((a.kept.problem for a in reversed(step.attempts) if a.kept is not None), None)
+        return f"kept{which} ({format_size(kept.bytes)} packed, {files}{without}): S opens a shell in it"
+    told = next((a.saved_workspace.problem for a in reversed(step.attempts) if a.saved_workspace is not None), None)
     return f"not kept: {told}" if told else ""
 
 
@@ -85,7 +85,7 @@ def _attempt_text(attempt: Attempt) -> str:
     return ", ".join(dict.fromkeys(part for part in said if part))
 
 
-def definition_of(run: Run, step: Step) -> Mapping[str, Any] | None:
+def step_definition(run: Run, step: Step) -> Mapping[str, Any] | None:
     """What the pipeline says of this step; of a step made from a matrix, what it was made from."""
     steps = (run.definition or {}).get("steps")
     for each in steps if isinstance(steps, list) else ():
@@ -94,9 +94,9 @@ def definition_of(run: Run, step: Step) -> Mapping[str, Any] | None:
     return None
 
 
-def environment(run: Run, step: Step) -> tuple[Fact, ...]:
+def environment(run: Run, step: Step) -> tuple[Detail, ...]:
     """The variables that a step is given. Of secrets there are the names and where they come from, never a value."""
-    definition = definition_of(run, step) or {}
+    definition = step_definition(run, step) or {}
     named: dict[str, str] = {
         "CI": "true", "C8S": "true", "C8S_RUN": run.name, "C8S_STEP": step.name, "C8S_COMMIT": run.commit or "",
         "C8S_BRANCH": run.branch or "", "COMMIT_SHA": run.commit or "", "BRANCH": run.branch or "",
@@ -112,7 +112,7 @@ def environment(run: Run, step: Step) -> tuple[Fact, ...]:
         if isinstance(secret, dict):
             target = str(secret.get("envVar") or secret.get("file") or secret.get("key") or "")
             secrets[target] = f"from secret {secret.get('secretRef')}, key {secret.get('key')}; not shown"
-    return tuple(Fact(name, text) for name, text in sorted(named.items() | secrets.items()))
+    return tuple(Detail(name, text) for name, text in sorted(named.items() | secrets.items()))
 
 
 def _variables(env: object) -> dict[str, str]:
@@ -135,7 +135,7 @@ def _matrix(name: str) -> dict[str, str]:
 
 def frozen_yaml(run: Run, step: Step | None) -> str:
     """The pipeline as the run carries it, or one step of it."""
-    definition = run.definition if step is None else definition_of(run, step)
+    definition = run.definition if step is None else step_definition(run, step)
     if definition is None:
         return ""
     return str(yaml.safe_dump(dict(definition), sort_keys=False, allow_unicode=True, width=100))

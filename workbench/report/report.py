@@ -16,7 +16,7 @@ PARTS = ("queued", "starting", "fetching", "pulling", "running", "uploading")
 
 
 @dataclass(frozen=True)
-class Span:
+class PhaseSpan:
     """A part (of `PARTS`) of a step's time, of one attempt. It still goes on when `until` is None."""
 
     part: str
@@ -51,7 +51,7 @@ class Failure:
     line: int | None
     text: str | None
     allowed: bool
-    kept: bool = False
+    has_workspace: bool = False
     """Whether its workspace can be entered."""
 
 
@@ -67,7 +67,7 @@ class RunReport:
     """How many steps ended how, without the zeros: `(("succeeded", 3), ("skipped", 1))`."""
 
 
-def report(run: Run, now: datetime) -> RunReport:
+def build_report(run: Run, now: datetime) -> RunReport:
     """The report of a run, ended or not; what goes on is counted up to `now`."""
     summary = run.summary
     counts = (
@@ -95,9 +95,9 @@ def run_duration(run: Run, now: datetime) -> float | None:
     return None if begin is None else max(0.0, ((run.completion_time or now) - begin).total_seconds())
 
 
-def spans(run: Run, step: Step) -> tuple[Span, ...]:
+def step_spans(run: Run, step: Step) -> tuple[PhaseSpan, ...]:
     """Where the time of a step went, in order, one attempt after the other, without gaps."""
-    found: list[Span] = []
+    found: list[PhaseSpan] = []
     ready = _ready(run, step)
     for attempt in step.attempts:
         found += _attempt_spans(attempt, ready, step)
@@ -120,7 +120,7 @@ def _begin(run: Run) -> datetime | None:
     return started if (started - created).total_seconds() < 1.0 else created
 
 
-def _attempt_spans(attempt: Attempt, ready: datetime | None, step: Step) -> list[Span]:
+def _attempt_spans(attempt: Attempt, ready: datetime | None, step: Step) -> list[PhaseSpan]:
     times = attempt.times
     stations = [
         ("queued", times.queued or _earliest(ready, times.created)),
@@ -138,7 +138,7 @@ def _attempt_spans(attempt: Attempt, ready: datetime | None, step: Step) -> list
         until = reached[index + 1][1] if index + 1 < len(reached) else end
         if until is None and ended:
             break  # It ended, but nobody saw when.
-        found.append(Span(part, since, until))
+        found.append(PhaseSpan(part, since, until))
     return found
 
 
@@ -151,7 +151,7 @@ def _earliest(ready: datetime | None, created: datetime | None) -> datetime | No
 
 def _step(run: Run, step: Step, now: datetime) -> StepReport:
     parts: dict[str, float] = {}
-    for span in spans(run, step):
+    for span in step_spans(run, step):
         # Of the closing table's columns; waiting for an image is a part of starting there.
         part = "starting" if span.part == "pulling" else span.part
         parts[part] = parts.get(part, 0.0) + span.seconds(now)
@@ -176,16 +176,16 @@ def _failure(step: Step) -> Failure:
         line=first.line if first else None,
         text=first.text if first else None,
         allowed=step.allow_failure,
-        kept=step.kept_attempt is not None,
+        has_workspace=step.attempt_with_workspace is not None,
     )
 
 
-def clock(now: Callable[[], datetime], run: Run) -> datetime:
+def end_time(now: Callable[[], datetime], run: Run) -> datetime:
     """The time to count up to for a run that goes on; an ended one stands still."""
     return run.completion_time or now()
 
 
-def duration_text(seconds: float | None) -> str:
+def format_duration(seconds: float | None) -> str:
     """`0.42s`, `12.3s`, `3m05s`, `2h07m`; a dash for what did not happen."""
     if seconds is None:
         return "-"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from workbench.client.models import Run, Step
-from workbench.report.report import Span, spans
+from workbench.report.report import PhaseSpan, step_spans
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Scale:
     @classmethod
     def of(cls, run: Run, width: int, now: datetime) -> Scale | None:
         """From the first to the last that is known of a run's steps; None before anything began."""
-        found = [span for step in run.steps for span in spans(run, step)]
+        found = [span for step in run.steps for span in step_spans(run, step)]
         if not found or width < 1:
             return None
         begin = min(span.since for span in found)
@@ -45,11 +45,11 @@ class Scale:
         return min(max(round(part * self.width), 0), self.width)
 
 
-def bars(found: Iterable[Span], scale: Scale, now: datetime) -> tuple[Bar, ...]:
+def bars(found: Iterable[PhaseSpan], scale: Scale, now: datetime) -> tuple[Bar, ...]:
     """Bars in order and apart. A part too short for a cell is left out, but of no step are all of them."""
     drawn: list[Bar] = []
     at = 0
-    longest: tuple[float, Span] | None = None
+    longest: tuple[float, PhaseSpan] | None = None
     for span in found:
         first, last = max(scale.cell(span.since), at), scale.cell(span.until or now)
         if longest is None or span.seconds(now) >= longest[0]:

@@ -10,8 +10,8 @@ from typing import Literal
 from workbench.client.models import Run
 from workbench.report.report import run_duration
 
-Order = Literal["newest", "oldest", "longest", "name"]
-ORDERS: tuple[Order, ...] = ("newest", "oldest", "longest", "name")
+SortOrder = Literal["newest", "oldest", "longest", "name"]
+ORDERS: tuple[SortOrder, ...] = ("newest", "oldest", "longest", "name")
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -20,9 +20,9 @@ class RunFilter:
     """Runs that hold every word in their name, branch, commit, event, trigger or phase; `!word`: that don't."""
 
     text: str = ""
-    order: Order = "newest"
+    order: SortOrder = "newest"
 
-    def shown(self, runs: Iterable[Run], now: datetime) -> list[Run]:
+    def apply(self, runs: Iterable[Run], now: datetime) -> list[Run]:
         words = self.text.lower().split()
         kept = [run for run in runs if all(_holds(run, word) for word in words)]
         if self.order == "name":

@@ -13,7 +13,7 @@ class RunList:
     """Fed with changes; `known` is False until the first whole list has come."""
 
     def __init__(self) -> None:
-        self.known = False
+        self.loaded = False
         self._runs: dict[str, Run] = {}
         self._newest: list[Run] | None = None
 
@@ -21,7 +21,7 @@ class RunList:
         match change:
             case RunsListed(runs):
                 self._runs = {run.name: run for run in runs}
-                self.known = True
+                self.loaded = True
             case RunChanged(run):
                 self._runs[run.name] = run
             case RunDeleted(run):

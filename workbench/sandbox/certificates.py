@@ -17,7 +17,7 @@ _RENEW_BEFORE = timedelta(days=30)
 _DUE = "renew-after"
 
 
-def ensure(folder: Path, now: datetime) -> tuple[Path, Path]:
+def ensure_certificate(folder: Path, now: datetime) -> tuple[Path, Path]:
     """The certificate and its key; made when there is none, or when it is about to expire."""
     certificate, key, due = folder / "cluster.crt", folder / "cluster.key", folder / f"cluster.{_DUE}"
     if not (certificate.exists() and key.exists() and _good(due, now)):

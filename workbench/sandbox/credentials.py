@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from workbench.sandbox import certificates
-from workbench.sandbox.paths import SandboxFolder, write_private
+from workbench.sandbox.paths import SandboxPaths, write_private
 
 CONTROLLER_USER = "system:serviceaccount:c8s-system:c8s-controller"
 CONTROLLER_GROUPS = ("system:serviceaccounts", "system:serviceaccounts:c8s-system", "system:authenticated")
@@ -27,7 +27,7 @@ class Credentials:
     private_key: Path
 
 
-def issue(folder: SandboxFolder, cluster_url: str) -> Credentials:
+def issue_credentials(folder: SandboxPaths, cluster_url: str) -> Credentials:
     """Write new tokens for the three users of a sandbox and the kubeconfigs that hold them.
 
     The key that signs the agents' tokens and links outlives a restart, so that
@@ -41,7 +41,7 @@ def issue(folder: SandboxFolder, cluster_url: str) -> Credentials:
         (workbench, "c8s-workbench", "c8s-workbench", ("c8s:developers", "system:authenticated")),
     ]
     tokens = "".join(f'{token},{user},{uid},"{",".join(groups)}"\n' for token, user, uid, groups in rows)
-    certificate, key = certificates.ensure(where, datetime.now(UTC))
+    certificate, key = certificates.ensure_certificate(where, datetime.now(UTC))
     credentials = Credentials(
         where / "tokens.csv", where / "controller.kubeconfig", where / "agent.key", certificate, key
     )

@@ -18,14 +18,14 @@ import platformdirs
 
 from workbench.client.endpoint import Endpoint, SandboxError
 from workbench.sandbox.locks import FileLock
-from workbench.sandbox.paths import SandboxFolder, state_root
+from workbench.sandbox.paths import SandboxPaths, state_root
 from workbench.sandbox.status import ComponentStatus, SandboxStatus
 
 if TYPE_CHECKING:
-    from kind.bootstrap import Options
-    from kind.cluster_record import Record
+    from kind.bootstrap import BootstrapOptions
+    from kind.cluster_record import ClusterRecord
     from kind.plan import OnEvent
-    from kind.service_account_token import Access
+    from kind.service_account_token import ServiceAccountToken
 
 DEFAULT_CLUSTER = "c8s"
 """The name of the sandbox, of its cluster and, with `kind-` before it, of its context in the kubeconfig."""
@@ -35,26 +35,26 @@ _STOP_POLL = 0.2
 _STOP_SECONDS = 3.0
 
 
-def is_cluster(folder: SandboxFolder) -> bool:
+def is_cluster(folder: SandboxPaths) -> bool:
     """Whether this sandbox is a cluster of kind's, by its record. Costs no import."""
     return (folder.root / _RECORD).exists()
 
 
-def options_for(name: str, state: Path | None = None) -> Options:
+def options_for(name: str, state: Path | None = None) -> BootstrapOptions:
     """The options of this sandbox's cluster, with its folders and otherwise as they are by default."""
-    from kind.bootstrap import Options
+    from kind.bootstrap import BootstrapOptions
 
-    folder = SandboxFolder.named(name, state or state_root())
-    return Options(name, folder.root, Path(platformdirs.user_cache_dir("c8s")))
+    folder = SandboxPaths.named(name, state or state_root())
+    return BootstrapOptions(name, folder.root, Path(platformdirs.user_cache_dir("c8s")))
 
 
-def endpoint(folder: SandboxFolder) -> Endpoint:
+def endpoint(folder: SandboxPaths) -> Endpoint:
     """Where its API is."""
     record = _record(folder)
     return Endpoint(record.api_url, folder.workbench_token, record.namespace, sandbox=folder.name)
 
 
-async def up(options: Options, on_event: OnEvent) -> Endpoint:
+async def up(options: BootstrapOptions, on_event: OnEvent) -> Endpoint:
     """Carry the plan out; safe to do again after any interruption.
 
     Raises:
@@ -62,21 +62,21 @@ async def up(options: Options, on_event: OnEvent) -> Endpoint:
         KindError: a step failed; the message says what to do.
     """
     from kind.bootstrap import Bootstrap
-    from kind.plan import carry_out
+    from kind.plan import execute
     from workbench.config.contexts import config_path, write_context
 
-    folder = SandboxFolder(options.folder)
+    folder = SandboxPaths(options.folder)
     if folder.cluster_data.exists() and not is_cluster(folder):
         raise SandboxError(f"the sandbox {folder.name} is an embedded one; choose another name with --name")
     folder.root.mkdir(mode=0o700, parents=True, exist_ok=True)
     async with _exclusive(folder):
-        await carry_out(Bootstrap(options).steps(), on_event)
+        await execute(Bootstrap(options).steps(), on_event)
         found = endpoint(folder)
         write_context(config_path(), _record(folder).context, found)
         return found
 
 
-async def down(folder: SandboxFolder, *, delete: bool, progress: Callable[[str], None]) -> bool:
+async def down(folder: SandboxPaths, *, delete: bool, progress: Callable[[str], None]) -> bool:
     """Stop the node, or delete the cluster and forget it. False when there was nothing to stop."""
     from kind import lifecycle
     from workbench.config.contexts import config_path, remove_context
@@ -91,7 +91,7 @@ async def down(folder: SandboxFolder, *, delete: bool, progress: Callable[[str],
         return ran
 
 
-async def in_progress(folder: SandboxFolder) -> list[str]:
+async def in_progress(folder: SandboxPaths) -> list[str]:
     """The runs that a stop would interrupt; none when the cluster does not answer."""
     from kind import lifecycle
     from kind.errors import KindError
@@ -103,7 +103,7 @@ async def in_progress(folder: SandboxFolder) -> list[str]:
         return []
 
 
-async def status(folder: SandboxFolder) -> SandboxStatus:
+async def status(folder: SandboxPaths) -> SandboxStatus:
     """What is healthy, part by part."""
     from kind import lifecycle
 
@@ -114,7 +114,7 @@ async def status(folder: SandboxFolder) -> SandboxStatus:
     )
     return SandboxStatus(
         folder.name,
-        lifecycle.summary(parts),
+        lifecycle.summarize(parts),
         folder.root,
         folder.kubeconfig,
         record.api_url,
@@ -123,7 +123,7 @@ async def status(folder: SandboxFolder) -> SandboxStatus:
 
 
 @asynccontextmanager
-async def attached(folder: SandboxFolder, progress: Callable[[str], None]) -> AsyncIterator[Endpoint]:
+async def attach(folder: SandboxPaths, progress: Callable[[str], None]) -> AsyncIterator[Endpoint]:
     """Use the cluster's controller; the token is renewed for as long as this lasts.
 
     Raises:
@@ -133,7 +133,7 @@ async def attached(folder: SandboxFolder, progress: Callable[[str], None]) -> As
     from kind.errors import KindError
 
     found = endpoint(folder)
-    ours = service_account_token.Access(found.token_file, folder.kubeconfig)
+    ours = service_account_token.ServiceAccountToken(found.token_file, folder.kubeconfig)
     try:
         await service_account_token.ensure(ours, time.time())
     except KindError as error:
@@ -143,14 +143,14 @@ async def attached(folder: SandboxFolder, progress: Callable[[str], None]) -> As
 
 
 @contextmanager
-def _renewing(ours: Access, progress: Callable[[str], None]) -> Iterator[None]:
+def _renewing(ours: ServiceAccountToken, progress: Callable[[str], None]) -> Iterator[None]:
     """Renew the token meanwhile, on a loop of its own: the workbench's, where it has one, is not ours to use."""
     from kind import service_account_token
 
     stop, loop = threading.Event(), asyncio.new_event_loop()
 
     async def renew_until_stopped() -> None:
-        keeping = asyncio.create_task(service_account_token.keep(ours, say=progress))
+        keeping = asyncio.create_task(service_account_token.renew_periodically(ours, on_error=progress))
         while not stop.is_set():
             await asyncio.sleep(_STOP_POLL)
         keeping.cancel()
@@ -171,7 +171,7 @@ def _renewing(ours: Access, progress: Callable[[str], None]) -> Iterator[None]:
         thread.join(_STOP_SECONDS)
 
 
-def _record(folder: SandboxFolder) -> Record:
+def _record(folder: SandboxPaths) -> ClusterRecord:
     from kind.cluster_record import read_record
 
     record = read_record(folder.root / _RECORD)
@@ -184,7 +184,7 @@ def _record(folder: SandboxFolder) -> Record:
 
 
 @asynccontextmanager
-async def _exclusive(folder: SandboxFolder) -> AsyncIterator[None]:
+async def _exclusive(folder: SandboxPaths) -> AsyncIterator[None]:
     lock = FileLock(folder.start_lock)
     try:
         await lock.wait(_LOCK_SECONDS)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from workbench.client.endpoint import SandboxError
 from workbench.sandbox import credentials
-from workbench.sandbox.paths import SandboxFolder
+from workbench.sandbox.paths import SandboxPaths
 
 # -P: a folder called `controller` where the command was typed must not be taken for ours.
 _PYTHON = (sys.executable, "-P", "-m")
@@ -56,7 +56,7 @@ def listen(preferred: int) -> socket.socket:
     raise AssertionError("unreachable: port 0 returns or raises")
 
 
-def launch(folder: SandboxFolder, cluster: socket.socket, api: socket.socket) -> None:
+def launch(folder: SandboxPaths, cluster: socket.socket, api: socket.socket) -> None:
     """Start the supervisor on two listening sockets and wait until its state is on disk.
 
     Raises:
@@ -64,7 +64,7 @@ def launch(folder: SandboxFolder, cluster: socket.socket, api: socket.socket) ->
         OSError: a file can't be written or the process can't be started.
     """
     cluster_url, api_url = (f"http://127.0.0.1:{s.getsockname()[1]}" for s in (cluster, api))
-    issued = credentials.issue(folder, cluster_url)
+    issued = credentials.issue_credentials(folder, cluster_url)
     read_end, write_end = os.pipe()
     try:
         with (folder.logs / "supervisor.log").open("ab") as log:
@@ -99,7 +99,7 @@ def launch(folder: SandboxFolder, cluster: socket.socket, api: socket.socket) ->
             os.close(write_end)
 
 
-def _cluster_command(folder: SandboxFolder, issued: credentials.Credentials) -> list[str]:
+def _cluster_command(folder: SandboxPaths, issued: credentials.Credentials) -> list[str]:
     return [
         *(*_PYTHON, "embedded", "--data-dir", str(folder.cluster_data)),
         *("--token-auth-file", str(issued.token_auth_file), "--manifests", str(manifests())),
@@ -107,7 +107,7 @@ def _cluster_command(folder: SandboxFolder, issued: credentials.Credentials) -> 
     ]
 
 
-def _controller_command(folder: SandboxFolder, issued: credentials.Credentials, api_url: str) -> list[str]:
+def _controller_command(folder: SandboxPaths, issued: credentials.Credentials, api_url: str) -> list[str]:
     return [
         *(*_PYTHON, "controller", "--role", "operator", "--role", "api"),
         *("--kubeconfig", str(issued.controller_kubeconfig), "--store", folder.store.as_uri()),

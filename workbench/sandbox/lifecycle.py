@@ -18,8 +18,8 @@ from workbench.client.endpoint import Endpoint, SandboxError
 from workbench.sandbox import kind_sandbox, processes
 from workbench.sandbox.launch import last_lines, launch, listen, own_version
 from workbench.sandbox.locks import FileLock
-from workbench.sandbox.paths import SandboxFolder, SandboxState, read_state, state_root
-from workbench.sandbox.status import ComponentStatus, Readiness, SandboxStatus, ask_ready
+from workbench.sandbox.paths import SandboxPaths, SandboxState, read_state, state_root
+from workbench.sandbox.status import ComponentStatus, Readiness, SandboxStatus, check_ready
 
 Progress = Callable[[str], None]
 
@@ -40,13 +40,13 @@ class Sandboxes:
 
     state: Path | None = None
 
-    def folder(self, name: str) -> SandboxFolder:
-        return SandboxFolder.named(name, self.state or state_root())
+    def folder(self, name: str) -> SandboxPaths:
+        return SandboxPaths.named(name, self.state or state_root())
 
     def list(self) -> tuple[str, ...]:
         """The names of the sandboxes that exist, running or not."""
         root = self.state or state_root()
-        folders = [SandboxFolder(each) for each in root.iterdir()] if root.is_dir() else []
+        folders = [SandboxPaths(each) for each in root.iterdir()] if root.is_dir() else []
         return tuple(sorted(each.name for each in folders if each.start_lock.exists() or kind_sandbox.is_cluster(each)))
 
     async def up(self, name: str, progress: Progress = _silent) -> Endpoint:
@@ -58,7 +58,7 @@ class Sandboxes:
             )
         folder.create()
         async with _exclusive(folder):
-            _touch(folder.keep)
+            _touch(folder.keep_marker)
             if _runs(folder):
                 progress(f"sandbox {name} is running already")
                 return await _ready(folder, progress)
@@ -76,7 +76,7 @@ class Sandboxes:
             return await kind_sandbox.down(folder, delete=delete, progress=progress)
         async with _exclusive(folder):
             ran = _runs(folder)
-            folder.keep.unlink(missing_ok=True)
+            folder.keep_marker.unlink(missing_ok=True)
             await _stop(folder, progress)
             if delete:
                 folder.delete()
@@ -92,8 +92,8 @@ class Sandboxes:
         if state is None:
             return SandboxStatus(name, "stopped", folder.root)
         answers = await asyncio.gather(
-            asyncio.to_thread(ask_ready, state.cluster_port, _admin_token(folder)),
-            asyncio.to_thread(ask_ready, state.api_port),
+            asyncio.to_thread(check_ready, state.cluster_port, _admin_token(folder)),
+            asyncio.to_thread(check_ready, state.api_port),
         )
         components = tuple(
             _component(folder, state, child, url, answer)
@@ -109,7 +109,7 @@ class Sandboxes:
             state.api_url,
             state.started_at,
             state.version,
-            not folder.keep.exists(),
+            not folder.keep_marker.exists(),
             components,
         )
 
@@ -133,7 +133,7 @@ class Sandboxes:
         """
         folder = self.folder(name)
         if kind_sandbox.is_cluster(folder):
-            async with kind_sandbox.attached(folder, progress) as endpoint:
+            async with kind_sandbox.attach(folder, progress) as endpoint:
                 yield endpoint
             return
         if not start and not _runs(folder):
@@ -150,7 +150,7 @@ class Sandboxes:
 
 
 @asynccontextmanager
-async def _exclusive(folder: SandboxFolder) -> AsyncIterator[None]:
+async def _exclusive(folder: SandboxPaths) -> AsyncIterator[None]:
     lock = FileLock(folder.start_lock)
     try:
         await lock.wait(_LOCK_TIMEOUT)
@@ -165,7 +165,7 @@ async def _exclusive(folder: SandboxFolder) -> AsyncIterator[None]:
         lock.release()
 
 
-async def _join(folder: SandboxFolder, users: FileLock, progress: Progress) -> Endpoint:
+async def _join(folder: SandboxPaths, users: FileLock, progress: Progress) -> Endpoint:
     """Become a user of the sandbox, starting it if nobody did."""
     deadline = time.monotonic() + _STOP_TIMEOUT
     while not users.acquire(shared=True):
@@ -178,14 +178,14 @@ async def _join(folder: SandboxFolder, users: FileLock, progress: Progress) -> E
     return await _ready(folder, progress)
 
 
-async def _leave(folder: SandboxFolder, progress: Progress) -> None:
+async def _leave(folder: SandboxPaths, progress: Progress) -> None:
     """Stop a sandbox that nobody needs any more. Shielded: a Ctrl-C must not leave it behind."""
     if not folder.start_lock.exists():
         return
 
     async def stop_if_last() -> None:
         async with _exclusive(folder):
-            if folder.keep.exists() or not _runs(folder):
+            if folder.keep_marker.exists() or not _runs(folder):
                 return
             if FileLock(folder.users_lock).held_elsewhere() and not _is_ending(folder):
                 return
@@ -199,7 +199,7 @@ async def _leave(folder: SandboxFolder, progress: Progress) -> None:
         raise
 
 
-def _is_ending(folder: SandboxFolder) -> bool:
+def _is_ending(folder: SandboxPaths) -> bool:
     """Whether the users' lock is held by the supervisor, alone, which then ends."""
     with_others = FileLock(folder.users_lock)
     if with_others.acquire(shared=True):
@@ -208,11 +208,11 @@ def _is_ending(folder: SandboxFolder) -> bool:
     return True
 
 
-def _runs(folder: SandboxFolder) -> bool:
+def _runs(folder: SandboxPaths) -> bool:
     return FileLock(folder.supervisor_lock).held_elsewhere()
 
 
-async def _start(folder: SandboxFolder, progress: Progress) -> Endpoint:
+async def _start(folder: SandboxPaths, progress: Progress) -> Endpoint:
     last = read_state(folder)
     await _end_leftovers(folder, last)
     progress(f"starting sandbox {folder.name}")
@@ -228,7 +228,7 @@ async def _start(folder: SandboxFolder, progress: Progress) -> Endpoint:
     return await _ready(folder, progress)
 
 
-async def _ready(folder: SandboxFolder, progress: Progress) -> Endpoint:
+async def _ready(folder: SandboxPaths, progress: Progress) -> Endpoint:
     """Wait until the controller says that it and the cluster are ready."""
     deadline = time.monotonic() + _START_TIMEOUT
     answer = Readiness(False, "has not answered yet")
@@ -239,7 +239,7 @@ async def _ready(folder: SandboxFolder, progress: Progress) -> Endpoint:
                 f"sandbox {folder.name} ended while it started:\n" + last_lines(folder.logs / "supervisor.log")
             )
         failing = [name for name, child in state.children.items() if child.restarts >= _TOO_MANY_RESTARTS]
-        answer = await asyncio.to_thread(ask_ready, state.api_port)
+        answer = await asyncio.to_thread(check_ready, state.api_port)
         if answer.ready:
             if state.version != own_version():
                 progress(f"sandbox {folder.name} runs version {state.version}; this is {own_version()}")
@@ -257,24 +257,24 @@ async def _ready(folder: SandboxFolder, progress: Progress) -> Endpoint:
     )
 
 
-async def _stop(folder: SandboxFolder, progress: Progress) -> None:
+async def _stop(folder: SandboxPaths, progress: Progress) -> None:
     """End the supervisor and with it everything; then whatever a killed supervisor left."""
     state = read_state(folder)
     if state is not None and _runs(folder):
         progress(f"stopping sandbox {folder.name}")
-        began = processes.started(state.pid)
-        if began is not None and not await processes.end(state.pid, began, grace=_STOP_TIMEOUT):
+        began = processes.start_time(state.pid)
+        if began is not None and not await processes.terminate(state.pid, began, grace=_STOP_TIMEOUT):
             raise SandboxError(f"the supervisor of sandbox {folder.name} (pid {state.pid}) can't be ended")
     await _end_leftovers(folder, state)
 
 
-async def _end_leftovers(folder: SandboxFolder, state: SandboxState | None) -> None:
+async def _end_leftovers(folder: SandboxPaths, state: SandboxState | None) -> None:
     """End processes of a sandbox whose supervisor was killed, and the steps they had started."""
     for child in reversed(list(state.children.values()) if state else []):
-        await processes.end(child.pid, child.started, grace=20.0)
+        await processes.terminate(child.pid, child.started, grace=20.0)
 
 
-def _component(folder: SandboxFolder, state: SandboxState, name: str, url: str, answer: Readiness) -> ComponentStatus:
+def _component(folder: SandboxPaths, state: SandboxState, name: str, url: str, answer: Readiness) -> ComponentStatus:
     child = state.children.get(name)
     detail = answer.detail
     if child is None or child.last_exit:
@@ -283,7 +283,7 @@ def _component(folder: SandboxFolder, state: SandboxState, name: str, url: str, 
     return ComponentStatus(name, answer.ready, detail, url, pid, restarts, folder.logs / f"{name}.log")
 
 
-def _admin_token(folder: SandboxFolder) -> str | None:
+def _admin_token(folder: SandboxPaths) -> str | None:
     try:
         return str(json.loads(folder.kubeconfig.read_text())["users"][0]["user"]["token"])
     except (OSError, ValueError, KeyError, IndexError):

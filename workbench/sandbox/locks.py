@@ -46,11 +46,11 @@ class FileLock:
             return False
         if not self._path.exists():
             return False
-        with self.tried() as mine:
+        with self.try_lock() as mine:
             return not mine
 
     @contextmanager
-    def tried(self) -> Iterator[bool]:
+    def try_lock(self) -> Iterator[bool]:
         """Take the lock for a moment if it is free; tells whether it was."""
         taken = self.acquire()
         try:

@@ -14,7 +14,7 @@ import platformdirs
 
 from workbench.client.endpoint import SandboxError, SandboxNameError
 
-_LEAST_FREE = 1024 * 1024
+_MIN_FREE_BYTES = 1024 * 1024
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?")
 
 
@@ -24,13 +24,13 @@ def state_root() -> Path:
 
 
 @dataclass(frozen=True)
-class SandboxFolder:
+class SandboxPaths:
     """The files of one sandbox. Everything in it is readable by its owner only."""
 
     root: Path
 
     @classmethod
-    def named(cls, name: str, state: Path | None = None) -> SandboxFolder:
+    def named(cls, name: str, state: Path | None = None) -> SandboxPaths:
         if not _NAME.fullmatch(name):
             raise SandboxNameError(
                 f"{name!r} can't be a sandbox's name: use up to 32 lower-case letters, digits and dashes, "
@@ -82,7 +82,7 @@ class SandboxFolder:
         return self.root / "users.lock"
 
     @property
-    def keep(self) -> Path:
+    def keep_marker(self) -> Path:
         """Exists when the sandbox is to stay although nobody is attached."""
         return self.root / "keep"
 
@@ -109,7 +109,7 @@ class SandboxFolder:
 
 
 @dataclass(frozen=True)
-class Child:
+class ChildProcess:
     """A process of the sandbox, as the supervisor last saw it."""
 
     pid: int
@@ -128,7 +128,7 @@ class SandboxState:
     started_at: str
     cluster_port: int
     api_port: int
-    children: dict[str, Child]
+    children: dict[str, ChildProcess]
 
     @property
     def cluster_url(self) -> str:
@@ -139,7 +139,7 @@ class SandboxState:
         return f"http://127.0.0.1:{self.api_port}"
 
 
-def disk_full() -> str | None:
+def disk_full_message() -> str | None:
     """A sentence when there is no room left for sandboxes: then whatever else went wrong follows from that."""
     root = state_root()
     while not root.exists():
@@ -148,22 +148,22 @@ def disk_full() -> str | None:
         free = shutil.disk_usage(root).free
     except OSError:
         return None
-    if free >= _LEAST_FREE:
+    if free >= _MIN_FREE_BYTES:
         return None
     return f"the disk that holds {state_root()} is full ({free // 1024} KiB left): make room and try again"
 
 
-def read_state(folder: SandboxFolder) -> SandboxState | None:
+def read_state(folder: SandboxPaths) -> SandboxState | None:
     """The last state written, or None where there is none or it can't be read as one."""
     try:
         raw: dict[str, Any] = json.loads(folder.state_file.read_text())
-        children = {name: Child(**child) for name, child in raw.pop("children").items()}
+        children = {name: ChildProcess(**child) for name, child in raw.pop("children").items()}
         return SandboxState(children=children, **raw)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
 
 
-def write_state(folder: SandboxFolder, state: SandboxState) -> None:
+def write_state(folder: SandboxPaths, state: SandboxState) -> None:
     write_private(folder.state_file, json.dumps(asdict(state), indent=1) + "\n")
 
 

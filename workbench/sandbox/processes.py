@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 
-def started(pid: int) -> str | None:
+def start_time(pid: int) -> str | None:
     """When the process began, in the system's own words; None when there is no such process."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
@@ -32,20 +32,20 @@ def _started_by_ps(pid: int) -> str | None:
     return began.strip() or None if not state.startswith("Z") else None
 
 
-def alive(pid: int, since: str) -> bool:
-    return started(pid) == since
+def is_alive(pid: int, since: str) -> bool:
+    return start_time(pid) == since
 
 
-async def end(pid: int, since: str, *, grace: float) -> bool:
+async def terminate(pid: int, since: str, *, grace: float) -> bool:
     """SIGTERM, then SIGKILL after `grace` seconds. True when the process is gone."""
     for sign, patience in ((signal.SIGTERM, grace), (signal.SIGKILL, 5.0)):
-        if not alive(pid, since):
+        if not is_alive(pid, since):
             return True
         try:
             os.kill(pid, sign)
         except ProcessLookupError:
             return True
         deadline = time.monotonic() + patience
-        while alive(pid, since) and time.monotonic() < deadline:
+        while is_alive(pid, since) and time.monotonic() < deadline:
             await asyncio.sleep(0.01)
-    return not alive(pid, since)
+    return not is_alive(pid, since)

@@ -45,7 +45,7 @@ class Readiness:
     detail: str
 
 
-def ask_ready(port: int, token: str | None = None, timeout: float = _TIMEOUT) -> Readiness:
+def check_ready(port: int, token: str | None = None, timeout: float = _TIMEOUT) -> Readiness:
     """GET /readyz on a loopback port. Never raises: what went wrong is the detail."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
     headers = {"Authorization": f"Bearer {token}"} if token else {}

@@ -26,7 +26,7 @@ from pathlib import Path
 
 from workbench.sandbox import processes
 from workbench.sandbox.locks import FileLock
-from workbench.sandbox.paths import Child, SandboxFolder, SandboxState, write_state
+from workbench.sandbox.paths import ChildProcess, SandboxPaths, SandboxState, write_state
 
 _PR_SET_PDEATHSIG = 1
 # Loaded here, because nothing may be loaded between fork and exec of a process with threads.
@@ -42,7 +42,7 @@ def restart_delay(failures: int) -> float:
 
 
 @dataclass
-class Service:
+class ManagedProcess:
     """One process that is to run for as long as the sandbox does."""
 
     name: str
@@ -52,12 +52,12 @@ class Service:
     grace: float
     """Seconds it gets between SIGTERM and SIGKILL."""
     process: subprocess.Popen[bytes] | None = None
-    began: float = 0.0
-    started: str = ""
+    started_at: float = 0.0
+    start_time: str = ""
     restarts: int = 0
     failures: int = 0
     last_exit: str | None = None
-    due: float = field(default=0.0)
+    restart_at: float = field(default=0.0)
     """When to start it (monotonic seconds), while it has no process."""
 
     def start(self, now: float) -> None:
@@ -72,8 +72,8 @@ class Service:
                 pass_fds=[self.listener.fileno()],
                 preexec_fn=_die_with_parent,
             )
-        self.began = now
-        self.started = processes.started(self.process.pid) or ""
+        self.started_at = now
+        self.start_time = processes.start_time(self.process.pid) or ""
 
     def reap(self, now: float) -> bool:
         """Take note of an end; True when there was one."""
@@ -81,9 +81,9 @@ class Service:
             return False
         self.process = None
         self.last_exit = f"signal {-code}" if code < 0 else f"exit code {code}"
-        self.failures = 1 if now - self.began > _HEALTHY_AFTER else self.failures + 1
+        self.failures = 1 if now - self.started_at > _HEALTHY_AFTER else self.failures + 1
         self.restarts += 1
-        self.due = now + restart_delay(self.failures)
+        self.restart_at = now + restart_delay(self.failures)
         return True
 
     def stop(self) -> None:
@@ -109,7 +109,7 @@ class Supervisor:
     """Runs the services until SIGTERM, or until nobody uses a sandbox that was not to be kept."""
 
     def __init__(
-        self, folder: SandboxFolder, services: Sequence[Service], version: str, clock: Callable[[], float]
+        self, folder: SandboxPaths, services: Sequence[ManagedProcess], version: str, clock: Callable[[], float]
     ) -> None:
         self._folder = folder
         self._services = services
@@ -136,9 +136,9 @@ class Supervisor:
         with selectors.DefaultSelector() as selector:
             selector.register(self._wake_read, selectors.EVENT_READ)
             while not self._stopping:
-                selector.select(self._patience())
+                selector.select(self._seconds_until_restart())
                 self._drain()
-                self._look_after()
+                self._restart_ended()
         # The controller first: it is the one that talks to the other.
         for service in reversed(self._services):
             service.stop()
@@ -150,36 +150,36 @@ class Supervisor:
         with contextlib.suppress(BlockingIOError):
             self._wake_read.recv(4096)
 
-    def _patience(self) -> float | None:
+    def _seconds_until_restart(self) -> float | None:
         """Seconds until a service is due, or None when all run."""
-        due = [service.due for service in self._services if service.process is None]
+        due = [service.restart_at for service in self._services if service.process is None]
         return max(0.0, min(due) - self._clock()) if due else None
 
-    def _look_after(self) -> None:
+    def _restart_ended(self) -> None:
         now, changed = self._clock(), False
         for service in self._services:
             if service.reap(now):
                 changed = True
                 _log(f"{service.name} ended with {service.last_exit}; starting it again", service=service.name)
-            if service.process is None and service.due <= now and not self._stopping:
+            if service.process is None and service.restart_at <= now and not self._stopping:
                 self._start(service, now)
                 changed = True
         if changed:
             self._write_state()
 
-    def _start(self, service: Service, now: float) -> None:
+    def _start(self, service: ManagedProcess, now: float) -> None:
         try:
             service.start(now)
         except OSError as error:
             service.failures += 1
             service.last_exit = f"could not be started: {error}"
-            service.due = now + restart_delay(service.failures)
+            service.restart_at = now + restart_delay(service.failures)
             _log(f"{service.name} can't be started: {error}")
 
     def _write_state(self) -> None:
         cluster, api = (service.listener.getsockname()[1] for service in self._services)
         children = {
-            service.name: Child(service.process.pid, service.started, service.restarts, service.last_exit)
+            service.name: ChildProcess(service.process.pid, service.start_time, service.restarts, service.last_exit)
             for service in self._services
             if service.process is not None
         }
@@ -195,7 +195,7 @@ class Supervisor:
         lock = FileLock(self._folder.users_lock)
         while True:
             lock.acquire(wait=True)
-            if not self._folder.keep.exists():
+            if not self._folder.keep_marker.exists():
                 # Kept until the end: nobody attaches to a sandbox that is going away.
                 os.kill(os.getpid(), signal.SIGTERM)
                 return
@@ -219,13 +219,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.add_argument(f"--{name}-fd", type=int, required=True, help="a listening socket")
         parser.add_argument(f"--{name}", type=json.loads, required=True, help="the command, as a JSON list")
     args = parser.parse_args(argv)
-    folder = SandboxFolder(args.folder)
+    folder = SandboxPaths(args.folder)
     lock = FileLock(folder.supervisor_lock)
     if not lock.acquire():
         _log(f"another supervisor runs {folder.root}")
         return 1
     services = [
-        Service(name, command, socket.socket(fileno=descriptor), folder.logs / f"{name}.log", grace)
+        ManagedProcess(name, command, socket.socket(fileno=descriptor), folder.logs / f"{name}.log", grace)
         for name, command, descriptor, grace in (
             ("cluster", args.cluster, args.cluster_fd, 20.0),
             ("controller", args.controller, args.controller_fd, 10.0),

@@ -26,23 +26,23 @@ _SECRETS = (
 _LONGEST = 4_000
 
 
-def crash_report(error: BaseException, facts: Mapping[str, str], at: datetime, home: Path | None) -> str:
+def format_crash_report(error: BaseException, facts: Mapping[str, str], at: datetime, home: Path | None) -> str:
     """The text of a report. `facts` are versions and the like; `home` is written as `~`."""
     lines = ["c8s workbench crash report", f"time: {at.isoformat(timespec='seconds')}"]
     lines += [f"{name}: {value}" for name, value in facts.items()]
     trace = "".join(_cut(line) for line in traceback.format_exception(error))
     text = "\n".join([*lines, "", trace])
-    return without_secrets(text if home is None else text.replace(str(home), "~"))
+    return redact(text if home is None else text.replace(str(home), "~"))
 
 
-def without_secrets(text: str) -> str:
+def redact(text: str) -> str:
     """The text with everything that looks like a secret replaced by `***`."""
     for pattern, instead in _SECRETS:
         text = pattern.sub(instead, text)
     return text
 
 
-def keep_report(folder: Path, text: str, at: datetime) -> Path:
+def save_report(folder: Path, text: str, at: datetime) -> Path:
     """Write a report of its own, for the user alone, and remember it as the newest. Raises OSError."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / f"crash-{at:%Y%m%d-%H%M%S-%f}.txt"
@@ -51,7 +51,7 @@ def keep_report(folder: Path, text: str, at: datetime) -> Path:
     return path
 
 
-def untold_report(folder: Path) -> Path | None:
+def take_unseen_report(folder: Path) -> Path | None:
     """The report of the last crash, once: the next time there is none."""
     mark = folder / _MARK
     try:

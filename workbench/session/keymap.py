@@ -14,12 +14,12 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Bound:
+class BoundAction:
     """An action with its keys. `places` are the parts of screens in which it can be called."""
 
     id: str
     keys: tuple[str, ...]
-    places: frozenset[str]
+    scopes: frozenset[str]
     typing: bool = False
     """Whether letters are text where it is called."""
     fixed: bool = False
@@ -33,9 +33,9 @@ class Keymap:
     problems: tuple[str, ...]
 
 
-def keymap(
+def build_keymap(
     entries: Mapping[Any, Any],
-    bindings: Sequence[Bound],
+    bindings: Sequence[BoundAction],
     key_name: Callable[[str], str | None],
     *,
     reserved: Mapping[str, str],
@@ -69,7 +69,7 @@ class _RefusedError(Exception):
 def _keys(
     action: Any,
     value: Any,
-    known: Mapping[str, Bound],
+    known: Mapping[str, BoundAction],
     key_name: Callable[[str], str | None],
     reserved: Mapping[str, str],
 ) -> tuple[str, ...]:
@@ -101,9 +101,9 @@ def _is_named(key: str) -> bool:
     return key in _CONTROLS or (key[:1] == "f" and key[1:].isdigit())
 
 
-def _clash(taken: Mapping[str, tuple[str, ...]], bindings: Sequence[Bound]) -> tuple[str, str] | None:
+def _clash(taken: Mapping[str, tuple[str, ...]], bindings: Sequence[BoundAction]) -> tuple[str, str] | None:
     """The last entry whose key has another meaning somewhere where it can be called."""
-    owners: dict[str, list[Bound]] = {}
+    owners: dict[str, list[BoundAction]] = {}
     for bound in bindings:
         for key in taken.get(bound.id, bound.keys):
             owners.setdefault(key, []).append(bound)
@@ -112,7 +112,7 @@ def _clash(taken: Mapping[str, tuple[str, ...]], bindings: Sequence[Bound]) -> t
         # A key that it has had from the start clashes no more than before.
         for key in (key for key in taken[action] if key not in mine[action].keys):
             for other in owners[key]:
-                if other.id == action or not other.places & mine[action].places:
+                if other.id == action or not other.scopes & mine[action].scopes:
                     continue
                 if not other.fixed:
                     return action, f"`{key}` is the key of `{other.id}` there; give that one another key, too"

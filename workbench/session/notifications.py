@@ -11,7 +11,7 @@ _MOST = 500
 
 
 @dataclass(frozen=True)
-class Message:
+class Notification:
     at: datetime
     severity: str
     """`information`, `warning` or `error`."""
@@ -21,16 +21,16 @@ class Message:
     """How often it was said in a row."""
 
 
-class Messages:
+class NotificationHistory:
     """The newest five hundred."""
 
     def __init__(self) -> None:
-        self._kept: deque[Message] = deque(maxlen=_MOST)
+        self._kept: deque[Notification] = deque(maxlen=_MOST)
 
     def __len__(self) -> int:
         return len(self._kept)
 
-    def newest_first(self) -> Iterator[Message]:
+    def newest_first(self) -> Iterator[Notification]:
         return reversed(self._kept)
 
     def add(self, at: datetime, severity: str, title: str, text: str) -> None:
@@ -38,4 +38,4 @@ class Messages:
         count = 1
         if last is not None and (last.severity, last.title, last.text) == (severity, title, text):
             count = self._kept.pop().count + 1
-        self._kept.append(Message(at, severity, title, text, count))
+        self._kept.append(Notification(at, severity, title, text, count))

@@ -10,7 +10,7 @@ State = Literal["waiting", "running", "done", "already", "failed", "stopped"]
 _KEPT = 200
 
 
-class Event(Protocol):
+class StepEvent(Protocol):
     """Something that happened to a step; `kind.plan.Event` is one."""
 
     @property
@@ -24,7 +24,7 @@ class Event(Protocol):
 
 
 @dataclass(frozen=True)
-class Told:
+class ProgressEvent:
     """An event of a way up that has no plan of `kind`."""
 
     step: str
@@ -34,7 +34,7 @@ class Told:
 
 
 @dataclass(frozen=True)
-class StepSeen:
+class StepProgress:
     name: str
     title: str
     state: State = "waiting"
@@ -43,18 +43,18 @@ class StepSeen:
 
 
 @dataclass(frozen=True)
-class Seen:
+class StartupProgress:
     """All steps in order, and the last lines of output."""
 
-    steps: tuple[StepSeen, ...]
+    steps: tuple[StepProgress, ...]
     output: tuple[str, ...] = ()
 
     @classmethod
-    def planned(cls, steps: Sequence[tuple[str, str]]) -> Seen:
+    def planned(cls, steps: Sequence[tuple[str, str]]) -> StartupProgress:
         """From names and titles."""
-        return cls(tuple(StepSeen(name, title) for name, title in steps))
+        return cls(tuple(StepProgress(name, title) for name, title in steps))
 
-    def after(self, event: Event) -> Seen:
+    def apply(self, event: StepEvent) -> StartupProgress:
         """The same, one event later. What is said goes to the output; a state that is reached stays."""
         if event.kind == "said":
             title = next((step.title for step in self.steps if step.name == event.step), event.step)
@@ -68,7 +68,7 @@ class Seen:
         )
         return replace(self, steps=seen)
 
-    def stopped(self) -> Seen:
+    def stopped(self) -> StartupProgress:
         """Nobody works on it any more: what was under way was let go."""
         return replace(
             self, steps=tuple(replace(one, state="stopped") if one.state == "running" else one for one in self.steps)

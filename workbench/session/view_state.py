@@ -29,7 +29,7 @@ _Kept = TypeVar("_Kept")
 
 
 @dataclass(frozen=True)
-class View:
+class SavedView:
     """`layout` holds for each screen what it wants to find again."""
 
     place: str = ""
@@ -63,21 +63,21 @@ class ViewState:
         self._views = folder / "views"
         self._view, self._theme = self._views / f"{name}.json", folder / "theme.json"
 
-    def view(self) -> tuple[View, str | None]:
+    def load_view(self) -> tuple[SavedView, str | None]:
         """Where one was, and what is wrong with the file when it can't be used."""
-        return _read(self._view, _view, View())
+        return _read(self._view, _view, SavedView())
 
-    def theme(self) -> tuple[ThemeChoice | None, str | None]:
+    def load_theme(self) -> tuple[ThemeChoice | None, str | None]:
         return _read(self._theme, _choice, None)
 
-    def keep_view(self, view: View) -> None:
+    def save_view(self, view: SavedView) -> None:
         """Raises OSError."""
         _write(self._view, asdict(view), self._folder)
         kept = sorted(self._views.glob("*.json"), key=lambda path: path.stat().st_mtime)
         for old in kept[:-_MOST_FILES]:
             old.unlink(missing_ok=True)
 
-    def keep_theme(self, choice: ThemeChoice) -> None:
+    def save_theme(self, choice: ThemeChoice) -> None:
         """Raises OSError."""
         _write(self._theme, asdict(choice), self._folder)
 
@@ -95,7 +95,7 @@ def _read(path: Path, parsed: Callable[[Any], _Kept], default: _Kept) -> tuple[_
         return default, f"{path} can't be used ({type(error).__name__}: {error}); what it held is forgotten."
 
 
-def _view(raw: Any) -> View:
+def _view(raw: Any) -> SavedView:
     screen = raw["screen"]
     if screen not in ("runs", "run", "editor"):
         raise ValueError("an unknown screen")
@@ -103,7 +103,7 @@ def _view(raw: Any) -> View:
         _text(name): {_text(key): value for key, value in each.items() if isinstance(value, (str, int, bool))}
         for name, each in raw["layout"].items()
     }
-    return View(_text(raw["place"]), screen, _maybe(raw["run"]), _maybe(raw["file"]), layout)
+    return SavedView(_text(raw["place"]), screen, _maybe(raw["run"]), _maybe(raw["file"]), layout)
 
 
 def _choice(raw: Any) -> ThemeChoice | None:

@@ -31,7 +31,7 @@ _LEVEL = 1
 
 
 @dataclass(frozen=True)
-class Packed:
+class SourceArchive:
     """An archive. `digest` (`sha256:…`) and `size` are of the file's bytes; `files` counts links too.
 
     `contents` is a digest of what is in it, the pipeline's own file excepted: an edited pipeline on the same files
@@ -42,18 +42,18 @@ class Packed:
     digest: str
     size: int
     files: int
-    contents: str
+    contents_digest: str
     warnings: tuple[str, ...]
 
 
-class _Changed(Exception):  # noqa: N818 - named for what happened
+class _FileChangedError(Exception):
     """A file is not what it was when we looked."""
 
 
 @contextmanager
-def packed(
+def pack_archive(
     tree: Worktree, stop: Callable[[], bool] = lambda: False, *, pipeline: str | None = None
-) -> Iterator[Packed]:
+) -> Iterator[SourceArchive]:
     """Pack into a temporary file that is gone after the `with`. Blocks; `stop` is asked between files.
 
     `pipeline` is the name in the tree of the pipeline's own file, which does not count for `contents`.
@@ -75,7 +75,7 @@ def packed(
         path.unlink(missing_ok=True)
 
 
-def _pack(tree: Worktree, path: Path, file: BinaryIO, stop: Callable[[], bool], pipeline: str | None) -> Packed:
+def _pack(tree: Worktree, path: Path, file: BinaryIO, stop: Callable[[], bool], pipeline: str | None) -> SourceArchive:
     gzip = _Gzip(file)
     count = 0
     warnings = list(tree.warnings)
@@ -86,7 +86,7 @@ def _pack(tree: Worktree, path: Path, file: BinaryIO, stop: Callable[[], bool], 
             gzip.counts = entry.name != pipeline
             try:
                 count += _add(gzip, tree.root, entry)
-            except _Changed as change:
+            except _FileChangedError as change:
                 warnings.append(f"{entry.name}: left out, {change}")
         gzip.write(bytes(2 * _BLOCK))
         gzip.close()
@@ -95,7 +95,7 @@ def _pack(tree: Worktree, path: Path, file: BinaryIO, stop: Callable[[], bool], 
     except OSError as error:
         raise WorktreeError(f"can't pack {tree.root} into {path}: {error}") from error
     contents = f"sha256:{gzip.contents.hexdigest()}"
-    return Packed(path, f"sha256:{gzip.digest.hexdigest()}", gzip.size, count, contents, tuple(warnings))
+    return SourceArchive(path, f"sha256:{gzip.digest.hexdigest()}", gzip.size, count, contents, tuple(warnings))
 
 
 class _Gzip:
@@ -142,11 +142,11 @@ def _add(gzip: _Gzip, root: Path, entry: Entry) -> int:
     except FileNotFoundError:
         return 0  # Deleted since: as if it had been deleted before.
     except OSError as error:
-        raise _Changed(error.strerror or str(error)) from error
+        raise _FileChangedError(error.strerror or str(error)) from error
     with os.fdopen(descriptor, "rb") as file:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
-            raise _Changed("it is no file any more")
+            raise _FileChangedError("it is no file any more")
         if found.st_size > _WHOLE:
             _stream(gzip, entry, file, found.st_size)
             return 1

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from workbench.submit.archive import Packed, packed
+from workbench.submit.archive import SourceArchive, pack_archive
 from workbench.submit.worktree import Commit, scan
 
 if TYPE_CHECKING:
     from workbench.client.models import Run
 
 
-class Runner(Protocol):
+class RunApi(Protocol):
     """The calls of a controller that starting a run takes; `workbench.client.Client` has them."""
 
     async def ensure_source(self, digest: str, archive: Path, progress: Callable[[int], None] = ...) -> bool: ...
@@ -42,12 +42,12 @@ class Runner(Protocol):
 
 
 @dataclass(frozen=True)
-class Order:
+class RunSubmission:
     """What is to be run. `tree` is the folder to send, if any; `key` names this intent for the controller."""
 
     definition: Mapping[str, Any]
     tree: Path | None
-    key: str
+    idempotency_key: str
     git: Mapping[str, Any] | None = None
     """Instead of a folder: a repository to clone (`url`, `revision`, maybe `submodules`, `secretRef`)."""
     branch: str | None = None
@@ -63,30 +63,32 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Rerun:
+class RerunSubmission:
     """A run that is to be run again. `key` names this intent for the controller."""
 
     run: str
-    key: str
+    idempotency_key: str
     from_failed: bool = False
     keep_on_failure: bool = False
 
 
 @dataclass(frozen=True)
-class Source:
+class PackedSource:
     """A packed tree and what is checked out in it."""
 
-    packed: Packed
+    archive: SourceArchive
     commit: Commit | None
 
 
-def new_key() -> str:
+def new_idempotency_key() -> str:
     """A random text that names one intent to run."""
     return secrets.token_urlsafe(24)
 
 
 @asynccontextmanager
-async def packing(tree: Path | None, pipeline: Path | None = None) -> AsyncIterator[asyncio.Task[Source | None]]:
+async def pack_worktree(
+    tree: Path | None, pipeline: Path | None = None
+) -> AsyncIterator[asyncio.Task[PackedSource | None]]:
     """Pack the tree around the file `pipeline` in a thread meanwhile; leaving early stops that.
 
     The archive is gone afterwards.
@@ -94,12 +96,12 @@ async def packing(tree: Path | None, pipeline: Path | None = None) -> AsyncItera
     stop = threading.Event()
     with ExitStack() as stack:
 
-        def pack() -> Source | None:
+        def pack() -> PackedSource | None:
             if tree is None:
                 return None
             worktree = scan(tree, Path.home())
-            archive = packed(worktree, stop.is_set, pipeline=_inside(pipeline, worktree.root))
-            return Source(stack.enter_context(archive), worktree.commit)
+            archive = pack_archive(worktree, stop.is_set, pipeline=_inside(pipeline, worktree.root))
+            return PackedSource(stack.enter_context(archive), worktree.commit)
 
         task = asyncio.ensure_future(asyncio.to_thread(pack))
         try:
@@ -120,16 +122,16 @@ def _inside(file: Path | None, root: Path) -> str | None:
         return None
 
 
-async def submit(runner: Runner, order: Order, source: Source | None) -> Run:
+async def submit(runner: RunApi, order: RunSubmission, source: PackedSource | None) -> Run:
     """Upload what the controller has not got, and create the run."""
     if source is not None:
-        await runner.ensure_source(source.packed.digest, source.packed.path)
+        await runner.ensure_source(source.archive.digest, source.archive.path)
     commit = source.commit if source is not None else None
     return await runner.create_run(
         order.definition,
-        key=order.key,
-        source=source.packed.digest if source is not None else None,
-        contents=source.packed.contents if source is not None else None,
+        key=order.idempotency_key,
+        source=source.archive.digest if source is not None else None,
+        contents=source.archive.contents_digest if source is not None else None,
         git=order.git,
         branch=order.branch or (commit.branch if commit is not None else None),
         commit=commit.label if commit is not None else None,
@@ -141,12 +143,12 @@ async def submit(runner: Runner, order: Order, source: Source | None) -> Run:
     )
 
 
-def describe(source: Source | None) -> str:
+def describe_source(source: PackedSource | None) -> str:
     """The tree in a few words: `87 files, 86 KiB, main at 1a2b3c4 with changes`."""
     if source is None:
         return "without files"
-    files = source.packed.files
-    text = f"{files} file{'s' if files != 1 else ''}, {size_text(source.packed.size)}"
+    files = source.archive.files
+    text = f"{files} file{'s' if files != 1 else ''}, {format_size(source.archive.size)}"
     commit = source.commit
     if commit is None:
         return f"{text}, no git"
@@ -155,7 +157,7 @@ def describe(source: Source | None) -> str:
     return f"{text}, {place}{at}{' with changes' if commit.dirty else ''}"
 
 
-def size_text(size: int) -> str:
+def format_size(size: int) -> str:
     """`512 B`, `86 KiB`, `1.2 MiB`."""
     if size < 1024:
         return f"{size} B"

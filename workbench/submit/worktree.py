@@ -33,15 +33,15 @@ class WorktreeError(Exception):
 
 
 @dataclass(frozen=True)
-class Limits:
+class SizeLimits:
     """What a tree may be at most. Where there is no git to say what belongs to it, a mistake is likelier."""
 
     files: int
     bytes: int
 
 
-WITH_GIT = Limits(files=200_000, bytes=2 * 1024**3)
-WITHOUT_GIT = Limits(files=20_000, bytes=512 * 1024**2)
+WITH_GIT = SizeLimits(files=200_000, bytes=2 * 1024**3)
+WITHOUT_GIT = SizeLimits(files=20_000, bytes=512 * 1024**2)
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def scan(root: Path, home: Path | None = None) -> Worktree:
     names: Iterable[str]
     if repository_root(root) is not None:
         with _git(root, "status", "--porcelain=v2", "--branch", "-z", "--ignore-submodules=none", "--", ".") as status:
-            names, warnings = _listed(root)
+            names, warnings = _list_git_files(root)
             commit = parse_status(_output(status, root))
         limits = WITH_GIT
     else:
@@ -135,8 +135,8 @@ def scan(root: Path, home: Path | None = None) -> Worktree:
                 f"{root} is no git repository and too much to send as a whole. Put the pipeline into a "
                 "folder of its own, run `git init` there, or use --no-source if its steps need no files."
             )
-        names, warnings, commit, limits = _walked(root), [], None, WITHOUT_GIT
-    entries, left_out = _look(root, names, limits)
+        names, warnings, commit, limits = _walk_files(root), [], None, WITHOUT_GIT
+    entries, left_out = _read_entries(root, names, limits)
     return Worktree(root, tuple(entries), commit, (*warnings, *left_out))
 
 
@@ -168,7 +168,7 @@ def changed_since(root: Path, revision: str) -> tuple[str, ...]:
     if repository_root(root) is None:
         raise WorktreeError(f"{root} is no git repository, so nobody knows what changed in it since {revision}")
     with _git(root, "merge-base", "--end-of-options", f"{revision}^{{commit}}", "HEAD") as found:
-        base, complaints = _finished(found, root)
+        base, complaints = _communicate(found, root)
     if found.returncode != 0:
         why = complaints.decode(errors="replace").strip() or "it has no commit in common with what is checked out"
         raise WorktreeError(f"can't tell what changed in {root} since {revision}: {why}")
@@ -213,7 +213,7 @@ def _git(root: Path, *arguments: str) -> subprocess.Popen[bytes]:
         ) from error
 
 
-def _finished(process: subprocess.Popen[bytes], root: Path) -> tuple[bytes, bytes]:
+def _communicate(process: subprocess.Popen[bytes], root: Path) -> tuple[bytes, bytes]:
     """What git printed, and what it complained about."""
     try:
         return process.communicate(timeout=_GIT_TIMEOUT)
@@ -223,14 +223,14 @@ def _finished(process: subprocess.Popen[bytes], root: Path) -> tuple[bytes, byte
 
 
 def _output(process: subprocess.Popen[bytes], root: Path) -> bytes:
-    output, complaints = _finished(process, root)
+    output, complaints = _communicate(process, root)
     if process.returncode != 0:
         said = complaints.decode(errors="replace").strip()
         raise WorktreeError(f"git can't list the files of {root}: {said}")
     return output
 
 
-def _listed(root: Path) -> tuple[set[str], list[str]]:
+def _list_git_files(root: Path) -> tuple[set[str], list[str]]:
     """The names that git lists, of the repositories inside this one too."""
     names: set[str] = set()
     warnings: list[str] = []
@@ -256,7 +256,7 @@ def _git_names(repository: Path) -> Iterable[str]:
     return {os.fsdecode(name) for name in output.split(b"\0") if name}
 
 
-def _walked(root: Path) -> Iterator[str]:
+def _walk_files(root: Path) -> Iterator[str]:
     """Every file below a folder without git, but nothing of a repository's own."""
 
     def complain(error: OSError) -> None:
@@ -270,7 +270,7 @@ def _walked(root: Path) -> Iterator[str]:
             yield name if prefix == "." else f"{prefix}/{name}"
 
 
-def _look(root: Path, names: Iterable[str], limits: Limits) -> tuple[list[Entry], list[str]]:
+def _read_entries(root: Path, names: Iterable[str], limits: SizeLimits) -> tuple[list[Entry], list[str]]:
     found: list[Entry] = []
     warnings: list[str] = []
     size = 0
@@ -293,7 +293,7 @@ def _look(root: Path, names: Iterable[str], limits: Limits) -> tuple[list[Entry]
         found.append(entry)
         size += entry.size
         if len(found) > limits.files or size > limits.bytes:
-            raise _too_much(root, found, limits)
+            raise _too_large_error(root, found, limits)
     return sorted(found, key=lambda entry: os.fsencode(entry.name)), sorted(warnings)
 
 
@@ -325,7 +325,7 @@ def _entry(root: Path, name: str) -> Entry | str:
     return f"{name}: left out, it is no file, folder or link"
 
 
-def _too_much(root: Path, found: list[Entry], limits: Limits) -> WorktreeError:
+def _too_large_error(root: Path, found: list[Entry], limits: SizeLimits) -> WorktreeError:
     totals: dict[str, int] = {}
     for entry in found:
         top = entry.name.split("/", 1)[0]

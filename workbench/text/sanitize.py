@@ -94,7 +94,7 @@ _STACKED = re.compile(f"({_COMBINING}{{3}}){_COMBINING}+")
 _SUSPECT = re.compile(f"{_COMBINING}{{4}}|\ufe0f")
 
 
-def clean(line: str, *, colour: bool, limit: int | None = _RAW_LIMIT) -> str:
+def sanitize_line(line: str, *, colour: bool, limit: int | None = _RAW_LIMIT) -> str:
     """One line, safe to print: with its colours when `colour`, closed at the end, and no other sequence.
 
     What is drawn over by a carriage return is gone, as on a terminal. Tabs become
@@ -106,12 +106,12 @@ def clean(line: str, *, colour: bool, limit: int | None = _RAW_LIMIT) -> str:
     return "".join(_coloured(piece) if colour else piece.text for piece in pieces)
 
 
-def label(text: str, cells: int) -> str:
+def sanitize_label(text: str, cells: int) -> str:
     """A name or a message as one plain line of at most `cells` columns; `…` stands for what does not fit."""
-    return cut(clean(" ".join(text.split("\n")), colour=False, limit=LIMIT), cells)
+    return truncate(sanitize_line(" ".join(text.split("\n")), colour=False, limit=LIMIT), cells)
 
 
-def cut(text: str, cells: int) -> str:
+def truncate(text: str, cells: int) -> str:
     """`text`, which is printable, in at most `cells` columns; `…` stands for what does not fit."""
     if cell_width(text) <= cells:
         return text

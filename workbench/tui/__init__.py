@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from workbench.client.endpoint import Endpoint
-    from workbench.report.cluster_health import Sandbox
+    from workbench.report.cluster_health import SandboxHealth
     from workbench.tui.services.interfaces import ShellCommand
 
 __all__ = ["run_app"]
@@ -23,7 +23,7 @@ def run_app(
     *,
     pipeline_file: Path | None,
     open_run: str | None = None,
-    sandbox: Callable[[], Awaitable[Sandbox]] | None = None,
+    sandbox: Callable[[], Awaitable[SandboxHealth]] | None = None,
     shell: ShellCommand | None = None,
 ) -> int:
     """Open the workbench on a controller, with this folder's pipeline and maybe at a run; the exit code.
@@ -31,26 +31,26 @@ def run_app(
     Returns when the person leaves, or with 1 after a fault of ours was told. Nothing that runs is stopped by that.
     """
     from workbench.tui.app import Workbench
-    from workbench.tui.base_app import likings
+    from workbench.tui.base_app import load_options
     from workbench.tui.crash import exit_code, run
     from workbench.tui.services.connection import connector
-    from workbench.tui.services.launcher import Launcher
+    from workbench.tui.services.launcher import FileLauncher
 
     app = Workbench(
         connector(endpoint),
-        place=endpoint.sandbox or endpoint.url,
-        launcher=Launcher(pipeline_file) if pipeline_file is not None else None,
+        endpoint_label=endpoint.sandbox or endpoint.url,
+        launcher=FileLauncher(pipeline_file) if pipeline_file is not None else None,
         open_run=open_run,
         sandbox=sandbox,
         shell=shell,
-        likings=likings(),
+        options=load_options(),
     )
-    fewer_pauses()
+    tune_garbage_collector()
     run(app)
     return exit_code(app)
 
 
-def fewer_pauses() -> None:
+def tune_garbage_collector() -> None:
     """Keep the garbage collector from going through all modules again and again.
 
     That takes 30 ms each time, which shows between a key and its picture while logs are flooding in.

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from workbench.tui.app import Workbench
 
 
-def commands(app: Workbench, screen: Screen[object]) -> Iterator[SystemCommand]:
+def palette_commands(app: Workbench, screen: Screen[object]) -> Iterator[SystemCommand]:
     """One for each action, also of the parts of the screen that have not the focus."""
     for title, node, binding in actions_of(screen):
         call = partial(app.run_action, binding.action, node)
-        yield SystemCommand(f"{title}: {binding.description}", f"{binding.tooltip}  ({app.key_words(binding)})", call)
+        yield SystemCommand(f"{title}: {binding.description}", f"{binding.tooltip}  ({app.format_keys(binding)})", call)

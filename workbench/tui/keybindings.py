@@ -17,26 +17,26 @@ from textual.dom import DOMNode
 from textual.keys import Keys, format_key
 from textual.widgets import Input, TextArea
 
-from workbench.session.keymap import Bound, Keymap, keymap
+from workbench.session.keymap import BoundAction, Keymap, build_keymap
 from workbench.tui.app import Workbench
 from workbench.tui.screens.cluster import ClusterScreen
 from workbench.tui.screens.compare import CompareScreen
 from workbench.tui.screens.details import ArtifactList, DetailsScreen
-from workbench.tui.screens.dialogs import Confirm, Problems
+from workbench.tui.screens.dialogs import ConfirmDialog, ProblemsDialog
 from workbench.tui.screens.editor import EditorScreen
 from workbench.tui.screens.help import HelpScreen
-from workbench.tui.screens.notifications import MessagesList, MessagesScreen
+from workbench.tui.screens.notifications import NotificationList, NotificationsScreen
 from workbench.tui.screens.params import ParamsDialog
 from workbench.tui.screens.run import RunScreen
 from workbench.tui.screens.runs import RunsScreen
-from workbench.tui.setup.app import StartApp, Ways
+from workbench.tui.setup.app import ProviderList, SetupApp
 from workbench.tui.widgets.dag.view import DagView
 from workbench.tui.widgets.editor.problem_list import ProblemList
 from workbench.tui.widgets.editor.yaml_editor import YamlEditor
-from workbench.tui.widgets.list_view import Rows
+from workbench.tui.widgets.list_view import ListView
 from workbench.tui.widgets.log.grid import LogGrid
 from workbench.tui.widgets.log.pane import LogPane
-from workbench.tui.widgets.log.prompt import LogField
+from workbench.tui.widgets.log.prompt import LogPrompt
 from workbench.tui.widgets.log.view import LogView
 from workbench.tui.widgets.pipelines_list import PipelinesList
 from workbench.tui.widgets.runs_table import RunsTable
@@ -49,17 +49,17 @@ RESERVED = {
     "tab": "goes to the next part of the screen, always",
     "shift+tab": "goes to the part before, always",
 }
-_SPELLED = {
+_KEY_ALIASES = {
     "esc": "escape", "return": "enter", "del": "delete", "ins": "insert", "pgup": "pageup", "pgdn": "pagedown",
     "ctrl+i": "tab", "ctrl+m": "enter", "ctrl+[": "escape", "ctrl+space": "ctrl+@",
 }  # fmt: skip
 """Other names of keys, and those that terminals report as another one."""
-_NAMED = frozenset(key.value for key in Keys if key.value.isalnum() and len(key.value) > 1) - {"return", "ignore"}
-_MODIFIED = re.compile(r"(ctrl\+|alt\+|shift\+)+")
+_KEY_NAMES = frozenset(key.value for key in Keys if key.value.isalnum() and len(key.value) > 1) - {"return", "ignore"}
+_MODIFIERS = re.compile(r"(ctrl\+|alt\+|shift\+)+")
 
 
 @dataclass(frozen=True)
-class Place:
+class FocusScope:
     """A part of a screen that can have the focus, with what is around it, nearest first."""
 
     name: str
@@ -69,44 +69,44 @@ class Place:
 
 
 _LOG = (LogView, LogPane, LogGrid, RunScreen)
-PLACES = (
-    Place("runs", (RunsTable, RunsScreen)),
-    Place("pipelines", (PipelinesList, RunsScreen)),
-    Place("graph", (DagView, RunScreen)),
-    Place("steps", (StepList, RunScreen)),
-    Place("log", _LOG),
-    Place("find", (Input, LogField), modal=True),
-    Place("editor", (YamlEditor, EditorScreen)),
-    Place("editor's graph", (DagView, EditorScreen)),
-    Place("editor's problems", (ProblemList, EditorScreen)),
-    Place("details", (ArtifactList, DetailsScreen)),
-    Place("comparison", (Rows, CompareScreen)),
-    Place("cluster", (ClusterScreen,)),
-    Place("messages", (MessagesList, MessagesScreen)),
-    Place("help", (HelpScreen,), modal=True),
-    Place("question", (Confirm,), modal=True),
-    Place("problems", (Problems,), modal=True),
-    Place("parameters", (Input, ParamsDialog), modal=True),
-    Place("start", (Ways, StartApp), modal=True),
+FOCUS_SCOPES = (
+    FocusScope("runs", (RunsTable, RunsScreen)),
+    FocusScope("pipelines", (PipelinesList, RunsScreen)),
+    FocusScope("graph", (DagView, RunScreen)),
+    FocusScope("steps", (StepList, RunScreen)),
+    FocusScope("log", _LOG),
+    FocusScope("find", (Input, LogPrompt), modal=True),
+    FocusScope("editor", (YamlEditor, EditorScreen)),
+    FocusScope("editor's graph", (DagView, EditorScreen)),
+    FocusScope("editor's problems", (ProblemList, EditorScreen)),
+    FocusScope("details", (ArtifactList, DetailsScreen)),
+    FocusScope("comparison", (ListView, CompareScreen)),
+    FocusScope("cluster", (ClusterScreen,)),
+    FocusScope("messages", (NotificationList, NotificationsScreen)),
+    FocusScope("help", (HelpScreen,), modal=True),
+    FocusScope("question", (ConfirmDialog,), modal=True),
+    FocusScope("problems", (ProblemsDialog,), modal=True),
+    FocusScope("parameters", (Input, ParamsDialog), modal=True),
+    FocusScope("start", (ProviderList, SetupApp), modal=True),
 )
 _TITLES = {
     Workbench: "Anywhere", RunsScreen: "List of runs", RunScreen: "A run", EditorScreen: "Editor",
-    DetailsScreen: "Details", CompareScreen: "Comparison", ClusterScreen: "Cluster", MessagesScreen: "Messages",
-    HelpScreen: "Help", Confirm: "A question", Problems: "Problems of a pipeline", ParamsDialog: "Parameters",
-    StartApp: "Start", Rows: "Any list",
+    DetailsScreen: "Details", CompareScreen: "Comparison", ClusterScreen: "Cluster", NotificationsScreen: "Messages",
+    HelpScreen: "Help", ConfirmDialog: "A question", ProblemsDialog: "Problems of a pipeline", ParamsDialog: "Parameters",
+    SetupApp: "Start", ListView: "Any list",
 }  # fmt: skip
 
 
-def chosen_keys(entries: Mapping[Any, Any]) -> Keymap:
+def resolve_keymap(entries: Mapping[Any, Any]) -> Keymap:
     """What of the config's `keys` can be taken."""
-    return keymap(entries, bound(), key_name, reserved=RESERVED)
+    return build_keymap(entries, bound_actions(), key_name, reserved=RESERVED)
 
 
 @lru_cache(maxsize=1)
-def bound() -> tuple[Bound, ...]:
+def bound_actions() -> tuple[BoundAction, ...]:
     """Every action with its keys and places, and the keys that text fields have for themselves."""
-    found: dict[str, Bound] = {}
-    for place in PLACES:
+    found: dict[str, BoundAction] = {}
+    for place in FOCUS_SCOPES:
         text = place.chain[0] if issubclass(place.chain[0], (TextArea, Input)) else None
         for node in (*place.chain, *(() if place.modal else (Workbench,))):
             for binding in bindings_of(node):
@@ -118,9 +118,9 @@ def bound() -> tuple[Bound, ...]:
                 keys = tuple(one.key for one in Binding.make_bindings([binding]))
                 if fixed and before is not None:
                     keys = (*before.keys, *keys)
-                places = (before.places if before else frozenset()) | {place.name}
+                places = (before.scopes if before else frozenset()) | {place.name}
                 typing = not fixed and node is not Workbench and (text is not None or bool(before and before.typing))
-                found[name] = Bound(name, keys, places, typing, fixed)
+                found[name] = BoundAction(name, keys, places, typing, fixed)
     return tuple(found.values())
 
 
@@ -139,11 +139,11 @@ def key_name(written: str) -> str | None:
     ('question_mark', 'ctrl+e', 'A', 'f13', None)
     """
     if len(written) == 1:
-        return _one(written)
-    lower = _SPELLED.get(written.lower(), written.lower())
-    if lower in _NAMED or lower in ("space", "ctrl+@"):
+        return _character_name(written)
+    lower = _KEY_ALIASES.get(written.lower(), written.lower())
+    if lower in _KEY_NAMES or lower in ("space", "ctrl+@"):
         return lower
-    match = _MODIFIED.match(lower)
+    match = _MODIFIERS.match(lower)
     if match is None:
         # The long name of a character, as the footer's documentation has it: question_mark, slash.
         char = format_key(lower) if re.fullmatch(r"[a-z_]{3,}", lower) else ""
@@ -155,22 +155,22 @@ def key_name(written: str) -> str | None:
     if modifiers == "shift+" and len(base) == 1:
         return base.upper() if base.isalpha() else None
     ordered = "".join(f"{each}+" for each in ("alt", "ctrl", "shift") if f"{each}+" in modifiers)
-    return _SPELLED.get(ordered + base, ordered + base)
+    return _KEY_ALIASES.get(ordered + base, ordered + base)
 
 
-def _one(char: str) -> str | None:
+def _character_name(char: str) -> str | None:
     """A character's name."""
     if not char.isprintable() or char == " ":
         return "space" if char == " " else None
     return next(iter(Binding.make_bindings([Binding(char, "")]))).key if char != "," else "comma"
 
 
-def reference() -> str:
+def reference_table() -> str:
     """All actions as a table for the documentation."""
     lines: list[str] = []
     seen: set[str] = set()
-    owners: dict[type[DOMNode], None] = {Workbench: None, Rows: None}
-    for place in PLACES:
+    owners: dict[type[DOMNode], None] = {Workbench: None, ListView: None}
+    for place in FOCUS_SCOPES:
         owners |= dict.fromkeys(place.chain)
     for owner in owners:
         rows = []
@@ -178,7 +178,7 @@ def reference() -> str:
             for binding in cls.__dict__.get("BINDINGS", ()):
                 if isinstance(binding, Binding) and binding.id is not None and binding.id not in seen:
                     seen.add(binding.id)
-                    keys = " ".join(f"`{_spelled(one.key)}`" for one in Binding.make_bindings([binding]))
+                    keys = " ".join(f"`{_config_spelling(one.key)}`" for one in Binding.make_bindings([binding]))
                     rows.append(f"| `{binding.id}` | {keys} | {binding.tooltip} |")
         if rows:
             title = _TITLES.get(owner) or str(getattr(owner, "HELP_TITLE", owner.__name__))
@@ -186,7 +186,7 @@ def reference() -> str:
     return "\n".join(lines)
 
 
-def _spelled(key: str) -> str:
+def _config_spelling(key: str) -> str:
     """A key as one would write it in the config."""
     char = format_key(key)
     return char if len(char) == 1 and char.isascii() else key

@@ -62,7 +62,7 @@ LIGHT = Theme(
     },
 )
 
-SIGNS = {
+PHASE_SIGNS = {
     "Pending": "●",
     "Queued": "●",
     "Running": "◐",
@@ -71,7 +71,7 @@ SIGNS = {
     "Skipped": "»",
     "Cancelled": "⊘",
 }
-FAILED_AS_ALLOWED = "!"
+ALLOWED_FAILURE_SIGN = "!"
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Palette:
     faint: Style
     bold: Style
     line: Style
-    lit: Style
+    highlight: Style
     success: Style
     warning: Style
     error: Style
@@ -105,9 +105,9 @@ class Palette:
         }.get(phase, self.muted)
 
 
-def sign(phase: str, *, allowed: bool = False) -> str:
+def phase_sign(phase: str, *, allowed: bool = False) -> str:
     """One cell for a phase. A failure that is allowed has a sign of its own, not only a colour."""
-    return FAILED_AS_ALLOWED if allowed and phase == "Failed" else SIGNS.get(phase, "?")
+    return ALLOWED_FAILURE_SIGN if allowed and phase == "Failed" else PHASE_SIGNS.get(phase, "?")
 
 
 def palette(app: App[object]) -> Palette:
@@ -142,7 +142,7 @@ def _palette(
         faint=shade(0.4),
         bold=Style(color=front.rich_color, bold=True),
         line=shade(0.36),
-        lit=colour(primary),
+        highlight=colour(primary),
         success=colour(success),
         warning=colour(warning),
         error=colour(error),

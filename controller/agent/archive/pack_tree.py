@@ -12,9 +12,9 @@ from __future__ import annotations
 import os
 import stat
 
-from ..errors import AgentError, shown
+from ..errors import AgentError, printable
 from .pack import compress
-from .tar_stream import BLOCK, DIRECTORY, FILE, SYMLINK, Member, header
+from .tar_stream import BLOCK, DIRECTORY, FILE, SYMLINK, Member, encode_header
 from .unpack import MAX_BYTES, MAX_ENTRIES
 
 TYPE_CHECKING = False
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import BinaryIO
 
-_PIECE = 256 * 1024
-_NAMED = 5
+_CHUNK_SIZE = 256 * 1024
+_MAX_REPORTED = 5
 
 
-class PackedTree:
+class TreeArchiver:
     """One workspace on its way into an archive: `size` in bytes and `sha256` in hex once it is packed.
 
     Args:
@@ -42,19 +42,19 @@ class PackedTree:
         self._bytes = 0
         self._entries = 0
         self.files = 0
-        self.left_out = 0
+        self.skipped = 0
         self.size = 0
         self.sha256 = ""
 
     def pack(self, into: BinaryIO) -> None:
         """Write the archive. Raises AgentError when it is beyond one of the caps."""
-        self.size, self.sha256 = compress(self._pieces(), into, self._limit)
+        self.size, self.sha256 = compress(self._chunks(), into, self._limit)
 
-    def _pieces(self) -> Iterator[bytes]:
+    def _chunks(self) -> Iterator[bytes]:
         left = [""]
         while left:
             folder = left.pop()
-            for entry in self._listed(folder):
+            for entry in self._list(folder):
                 path = folder + entry.name
                 self._entries += 1
                 if self._entries > self._max_entries:
@@ -62,26 +62,28 @@ class PackedTree:
                 try:
                     if entry.is_dir(follow_symlinks=False):
                         found = entry.stat(follow_symlinks=False)
-                        yield header(Member(f"{path}/", DIRECTORY, 0, found.st_mode & 0o777, int(found.st_mtime), ""))
+                        yield encode_header(
+                            Member(f"{path}/", DIRECTORY, 0, found.st_mode & 0o777, int(found.st_mtime), "")
+                        )
                         left.append(f"{path}/")
                     elif entry.is_symlink():
                         yield self._link(path)
                     elif entry.is_file(follow_symlinks=False):
                         yield from self._file(path)
                     else:
-                        self._leave_out(path, "it is neither a file nor a folder nor a link")
+                        self._skip(path, "it is neither a file nor a folder nor a link")
                 except OSError as problem:
-                    self._leave_out(path, problem.strerror or type(problem).__name__)
+                    self._skip(path, problem.strerror or type(problem).__name__)
         yield bytes(2 * BLOCK)
 
-    def _listed(self, folder: str) -> list[os.DirEntry[str]]:
+    def _list(self, folder: str) -> list[os.DirEntry[str]]:
         try:
             with os.scandir(os.path.join(self._root, folder)) as entries:
                 return sorted(entries, key=lambda entry: os.fsencode(entry.name))
         except OSError as problem:
             if not folder:
                 raise AgentError(f"it can't be read: {problem.strerror}") from None
-            self._leave_out(folder, problem.strerror or type(problem).__name__)
+            self._skip(folder, problem.strerror or type(problem).__name__)
             return []
 
     def _link(self, path: str) -> bytes:
@@ -91,27 +93,27 @@ class PackedTree:
             # It stays inside wherever the workspace is unpacked.
             target = os.path.relpath(target, os.path.dirname(whole))  # noqa: PTH120 - as above
         self.files += 1
-        return header(Member(path, SYMLINK, 0, 0o777, int(found.st_mtime), target))
+        return encode_header(Member(path, SYMLINK, 0, 0o777, int(found.st_mtime), target))
 
     def _file(self, path: str) -> Iterator[bytes]:
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         with open(os.open(os.path.join(self._root, path), flags), "rb", buffering=0) as file:
             found = os.fstat(file.fileno())
             if not stat.S_ISREG(found.st_mode):
-                self._leave_out(path, "it is not a file any more")
+                self._skip(path, "it is not a file any more")
                 return
             self._bytes += found.st_size
             if self._bytes > self._max_bytes:
                 raise AgentError(f"its files have more than {self._max_bytes / 1024**3:g} GiB together")
-            yield header(Member(path, FILE, found.st_size, found.st_mode & 0o777, int(found.st_mtime), ""))
+            yield encode_header(Member(path, FILE, found.st_size, found.st_mode & 0o777, int(found.st_mtime), ""))
             yield from _content(file, found.st_size)
             yield bytes(-found.st_size % BLOCK)
         self.files += 1
 
-    def _leave_out(self, path: str, why: str) -> None:
-        self.left_out += 1
-        if self.left_out <= _NAMED:
-            print(f"workspace: left out {shown(path)}: {why}", flush=True)
+    def _skip(self, path: str, why: str) -> None:
+        self.skipped += 1
+        if self.skipped <= _MAX_REPORTED:
+            print(f"workspace: left out {printable(path)}: {why}", flush=True)
 
 
 def _content(file: BinaryIO, size: int) -> Iterator[bytes]:
@@ -119,7 +121,7 @@ def _content(file: BinaryIO, size: int) -> Iterator[bytes]:
     left = size
     while left:
         try:
-            piece = file.read(min(_PIECE, left))
+            piece = file.read(min(_CHUNK_SIZE, left))
         except OSError:
             piece = b""
         if not piece:
@@ -127,6 +129,6 @@ def _content(file: BinaryIO, size: int) -> Iterator[bytes]:
         left -= len(piece)
         yield piece
     while left:
-        piece = bytes(min(_PIECE, left))
+        piece = bytes(min(_CHUNK_SIZE, left))
         left -= len(piece)
         yield piece

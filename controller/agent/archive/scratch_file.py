@@ -14,26 +14,26 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import BinaryIO
 
-_PIECE = 256 * 1024
+_CHUNK_SIZE = 256 * 1024
 
 
 def scratch_file(folder: str) -> BinaryIO:
     """A new file on the folder's disk that nobody else can see."""
     try:
-        file = _nameless(folder)
+        file = _open_unnamed(folder)
     except OSError as problem:
         raise AgentError(f"there can be no file in {folder}: {problem.strerror}") from None
     return open(file, "w+b")
 
 
-def content(file: BinaryIO) -> Iterator[bytes]:
+def read_chunks(file: BinaryIO) -> Iterator[bytes]:
     """All of a file from its beginning, to be sent; again as often as it is asked for."""
     file.seek(0)
-    while piece := file.read(_PIECE):
+    while piece := file.read(_CHUNK_SIZE):
         yield piece
 
 
-def _nameless(folder: str) -> int:
+def _open_unnamed(folder: str) -> int:
     flags = os.O_RDWR | os.O_CLOEXEC
     if hasattr(os, "O_TMPFILE"):
         try:

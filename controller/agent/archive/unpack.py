@@ -13,8 +13,8 @@ import os
 import stat
 import zlib
 
-from ..errors import AgentError, shown
-from .tar_stream import DIRECTORY, HARD_LINK, SYMLINK, Member, Reader
+from ..errors import AgentError, printable
+from .tar_stream import DIRECTORY, HARD_LINK, SYMLINK, Member, TarReader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 16 * 1024**3
 MAX_ENTRIES = 500_000
-_PIECE = 256 * 1024
+_CHUNK_SIZE = 256 * 1024
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-class Unpacking:
+class Extractor:
     """One archive into one root, with caps on what it may bring.
 
     `any_link`: links may lead anywhere, as in the workspace that was kept; nothing is ever unpacked through one.
@@ -39,7 +39,7 @@ class Unpacking:
     ) -> None:
         self._any_link = any_link
         self._root = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        self._at: tuple[tuple[str, ...], int] = ((), self._root)
+        self._current: tuple[tuple[str, ...], int] = ((), self._root)
         self._max_bytes = max_bytes
         self._max_entries = max_entries
         self.files = 0
@@ -47,44 +47,44 @@ class Unpacking:
 
     def unpack(self, archive: BinaryIO) -> None:
         """Unpacks a tar.gz. Raises AgentError with the name of the first entry that is refused."""
-        reader = Reader(_Inflated(archive, self._max_bytes).read)
+        reader = TarReader(_GzipReader(archive, self._max_bytes).read)
         for entries, member in enumerate(reader.members(), start=1):
             if entries > self._max_entries:
                 raise AgentError(f"the archive has more than {self._max_entries} entries")
             try:
-                self._one(member, reader)
+                self._extract(member, reader)
             except OSError as problem:
                 why = problem.strerror or type(problem).__name__
-                raise AgentError(f"the archive's entry {shown(member.name)} could not be unpacked: {why}") from None
+                raise AgentError(f"the archive's entry {printable(member.name)} could not be unpacked: {why}") from None
 
     def close(self) -> None:
         """Closes the directories."""
-        if self._at[1] != self._root:
-            os.close(self._at[1])
+        if self._current[1] != self._root:
+            os.close(self._current[1])
         os.close(self._root)
 
-    def _one(self, member: Member, reader: Reader) -> None:
-        parts = parts_of(member.name)
+    def _extract(self, member: Member, reader: TarReader) -> None:
+        parts = split_path(member.name)
         if member.type == DIRECTORY:
-            self._enter(parts, member.name)
+            self._open_directory(parts, member.name)
             if parts:
-                os.fchmod(self._at[1], member.mode | 0o700)
+                os.fchmod(self._current[1], member.mode | 0o700)
             return
         if not parts:
-            raise AgentError(f"the archive's entry {shown(member.name)} has no name; it is refused")
+            raise AgentError(f"the archive's entry {printable(member.name)} has no name; it is refused")
         if member.type == HARD_LINK:
-            raise AgentError(f"the archive's entry {shown(member.name)} is a hard link; it is refused")
-        folder = self._enter(parts[:-1], member.name)
+            raise AgentError(f"the archive's entry {printable(member.name)} is a hard link; it is refused")
+        folder = self._open_directory(parts[:-1], member.name)
         if member.type == SYMLINK:
             if not self._any_link:
                 check_link(parts, member.target)
-            self._make_way(parts[-1], folder)
+            self._remove_existing(parts[-1], folder)
             os.symlink(member.target, parts[-1], dir_fd=folder)
         else:
             self._file(parts[-1], folder, member, reader)
         self.files += 1
 
-    def _file(self, name: str, folder: int, member: Member, reader: Reader) -> None:
+    def _file(self, name: str, folder: int, member: Member, reader: TarReader) -> None:
         self.bytes += member.size
         if self.bytes > self._max_bytes:
             raise AgentError(f"the archive unpacks to more than {self._max_bytes} bytes")
@@ -92,7 +92,7 @@ class Unpacking:
         try:
             file = os.open(name, _NEW_FILE, mode, dir_fd=folder)
         except FileExistsError:
-            self._make_way(name, folder)
+            self._remove_existing(name, folder)
             file = os.open(name, _NEW_FILE, mode, dir_fd=folder)
         try:
             for piece in reader.content():
@@ -103,30 +103,30 @@ class Unpacking:
         finally:
             os.close(file)
 
-    def _make_way(self, name: str, folder: int) -> None:
+    def _remove_existing(self, name: str, folder: int) -> None:
         """Removes a file or link of this name; a directory stays and makes the entry fail."""
         try:
             os.unlink(name, dir_fd=folder)
         except FileNotFoundError:
             return
 
-    def _enter(self, parts: tuple[str, ...], name: str) -> int:
+    def _open_directory(self, parts: tuple[str, ...], name: str) -> int:
         """The directory, made where it is missing; refuses to pass through anything else."""
-        at, folder = self._at
+        at, folder = self._current
         if at == parts:
             return folder
-        self._leave()
+        self._close_directory()
         folder = self._root
         for number, part in enumerate(parts):
             below = self._open(part, folder, name)
             if folder != self._root:
                 os.close(folder)
             folder = below
-            self._at = (parts[: number + 1], folder)
+            self._current = (parts[: number + 1], folder)
         return folder
 
-    def _leave(self) -> None:
-        at, self._at = self._at, ((), self._root)
+    def _close_directory(self) -> None:
+        at, self._current = self._current, ((), self._root)
         if at[1] != self._root:
             os.close(at[1])
 
@@ -142,24 +142,24 @@ class Unpacking:
                 else:
                     what = "not a directory"
                 raise AgentError(
-                    f"the archive's entry {shown(name)} is below {shown(part)}, which is {what}; it is refused"
+                    f"the archive's entry {printable(name)} is below {printable(part)}, which is {what}; it is refused"
                 ) from None
         return os.open(part, _DIRECTORY, dir_fd=folder)
 
 
-def parts_of(name: str) -> tuple[str, ...]:
+def split_path(name: str) -> tuple[str, ...]:
     """The parts of an entry's path; raises when it is absolute or climbs."""
     if name.startswith("/"):
-        raise AgentError(f"the archive's entry {shown(name)} has an absolute path; it is refused")
+        raise AgentError(f"the archive's entry {printable(name)} has an absolute path; it is refused")
     parts = tuple(part for part in name.split("/") if part not in ("", "."))
     if ".." in parts or "\0" in name:
-        raise AgentError(f"the archive's entry {shown(name)} has '..' in its path; it is refused")
+        raise AgentError(f"the archive's entry {printable(name)} has '..' in its path; it is refused")
     return parts
 
 
 def check_link(parts: tuple[str, ...], target: str) -> None:
     """Raises unless a link at this place leads to somewhere inside the root, whatever else is in there."""
-    named = f"the archive's entry {shown('/'.join(parts))} is a link to {shown(target)}"
+    named = f"the archive's entry {printable('/'.join(parts))} is a link to {printable(target)}"
     if not target or target.startswith("/") or "\0" in target:
         raise AgentError(f"{named}, an absolute path; it is refused")
     steps = [step for step in target.split("/") if step not in ("", ".")]
@@ -170,20 +170,20 @@ def check_link(parts: tuple[str, ...], target: str) -> None:
         raise AgentError(f"{named}, with '..' after a name; it is refused")
 
 
-class _Inflated:
+class _GzipReader:
     """The unpacked bytes of a gzip file, read as they are wanted; more than the cap allows is refused."""
 
     def __init__(self, file: BinaryIO, max_bytes: int) -> None:
-        self._pieces = self._inflate(file)
+        self._chunks = self._inflate(file)
         self._buffer = b""
         self._position = 0
         # Headers and padding are allowed on top, but not endlessly.
-        self._room = max_bytes + max_bytes // 4 + 1024 * 1024
+        self._remaining = max_bytes + max_bytes // 4 + 1024 * 1024
 
     def read(self, size: int) -> bytes:
         """Up to `size` bytes, b"" at the end."""
         if self._position >= len(self._buffer):
-            self._buffer, self._position = next(self._pieces, b""), 0
+            self._buffer, self._position = next(self._chunks, b""), 0
         piece = self._buffer[self._position : self._position + size]
         self._position += len(piece)
         return piece
@@ -191,14 +191,14 @@ class _Inflated:
     def _inflate(self, file: BinaryIO) -> Iterator[bytes]:
         engine = zlib.decompressobj(31)
         data, unfinished = b"", False
-        while data := data or file.read(_PIECE):
+        while data := data or file.read(_CHUNK_SIZE):
             unfinished = True
             try:
-                piece = engine.decompress(data, 4 * _PIECE)
+                piece = engine.decompress(data, 4 * _CHUNK_SIZE)
             except zlib.error:
                 raise AgentError("the archive is damaged: it is not gzip") from None
-            self._room -= len(piece)
-            if self._room < 0:
+            self._remaining -= len(piece)
+            if self._remaining < 0:
                 raise AgentError("the archive unpacks to more than is allowed")
             if piece:
                 yield piece

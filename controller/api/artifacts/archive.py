@@ -10,10 +10,10 @@ import tarfile
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from typing import IO, Any
 
-PIECE = 256 * 1024
-PULL_SECONDS = 60.0
+READ_BYTES = 256 * 1024
+READ_TIMEOUT = 60.0
 # Headers, padding and the end of an archive, for each file.
-OVERHEAD = 8 * 1024
+TAR_OVERHEAD = 8 * 1024
 
 
 class BrokenArchiveError(Exception):
@@ -25,12 +25,12 @@ async def read_file(pieces: AsyncIterator[bytes], path: str, size: int, limit: i
 
     `limit` bounds what the whole may unpack to. Raises BrokenArchiveError.
     """
-    pulled = _Pulled(pieces, asyncio.get_running_loop())
+    pulled = _IteratorFile(pieces, asyncio.get_running_loop())
     try:
-        file = await asyncio.to_thread(_find, pulled, path, size, limit)
+        file = await asyncio.to_thread(_find_member, pulled, path, size, limit)
         left = size
         while left:
-            piece = await asyncio.to_thread(_piece, file, min(PIECE, left))
+            piece = await asyncio.to_thread(_read_chunk, file, min(READ_BYTES, left))
             left -= len(piece)
             yield piece
     finally:
@@ -39,9 +39,9 @@ async def read_file(pieces: AsyncIterator[bytes], path: str, size: int, limit: i
             await close()
 
 
-def _find(pulled: "_Pulled", path: str, size: int, limit: int) -> IO[bytes]:
+def _find_member(pulled: "_IteratorFile", path: str, size: int, limit: int) -> IO[bytes]:
     try:
-        archive = tarfile.open(fileobj=pulled, mode="r|gz", bufsize=PIECE)  # noqa: SIM115 - a stream: there is nothing to close
+        archive = tarfile.open(fileobj=pulled, mode="r|gz", bufsize=READ_BYTES)  # noqa: SIM115 - a stream: there is nothing to close
         for member in archive:
             if member.offset_data > limit:
                 raise BrokenArchiveError("the archive unpacks to more than its manifest says")
@@ -56,7 +56,7 @@ def _find(pulled: "_Pulled", path: str, size: int, limit: int) -> IO[bytes]:
     raise BrokenArchiveError(f"{path} is in the manifest and not in the archive")
 
 
-def _piece(file: IO[bytes], size: int) -> bytes:
+def _read_chunk(file: IO[bytes], size: int) -> bytes:
     try:
         piece = file.read(size)
     except (tarfile.TarError, EOFError, OSError) as error:
@@ -66,7 +66,7 @@ def _piece(file: IO[bytes], size: int) -> bytes:
     return piece
 
 
-class _Pulled(io.RawIOBase):
+class _IteratorFile(io.RawIOBase):
     """The pieces as a file for a thread: each read asks the event loop for the next one."""
 
     def __init__(self, pieces: AsyncIterator[bytes], loop: asyncio.AbstractEventLoop) -> None:
@@ -94,9 +94,9 @@ class _Pulled(io.RawIOBase):
         return b"".join(found)
 
     def _next(self) -> bytes:
-        asked: Coroutine[Any, Any, bytes] = _after(self._pieces)
-        return asyncio.run_coroutine_threadsafe(asked, self._loop).result(PULL_SECONDS)
+        asked: Coroutine[Any, Any, bytes] = _next_chunk(self._pieces)
+        return asyncio.run_coroutine_threadsafe(asked, self._loop).result(READ_TIMEOUT)
 
 
-async def _after(pieces: AsyncIterator[bytes]) -> bytes:
+async def _next_chunk(pieces: AsyncIterator[bytes]) -> bytes:
     return await anext(pieces, b"")

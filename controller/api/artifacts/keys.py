@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from controller.storage import ObjectStore
 
-MANIFEST_LIMIT = 32 * 1024 * 1024
+MAX_MANIFEST_BYTES = 32 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ def manifest_key(namespace: str, run: str, slug: str, attempt: int) -> str:
     return f"artifacts/{namespace}/{run}/{slug}/{attempt}.json"
 
 
-def step_of(run: Mapping[str, Any], step: str) -> Mapping[str, Any] | None:
+def find_step(run: Mapping[str, Any], step: str) -> Mapping[str, Any] | None:
     """The step of a run's status by its slug or, failing that, by its name."""
     steps = (run.get("status") or {}).get("steps") or ()
     for field in ("slug", "name"):
@@ -49,7 +49,9 @@ def possible_attempts(step: Mapping[str, Any]) -> list[int]:
     return list(range(last + 1, 0, -1))
 
 
-async def committed(store: "ObjectStore", run: Mapping[str, Any], step: Mapping[str, Any]) -> ArtifactSet | None:
+async def committed_artifacts(
+    store: "ObjectStore", run: Mapping[str, Any], step: Mapping[str, Any]
+) -> ArtifactSet | None:
     """The artifacts of the step's last attempt that committed some; None when none did.
 
     Of a step that was not run again, those of the run that made them, which is in the same namespace.
@@ -62,7 +64,7 @@ async def committed(store: "ObjectStore", run: Mapping[str, Any], step: Mapping[
         key = manifest_key(*place)
         if await store.head(key) is None:
             continue
-        archive = json.loads(await store.get(key, limit=MANIFEST_LIMIT))["archive"]
+        archive = json.loads(await store.get(key, limit=MAX_MANIFEST_BYTES))["archive"]
         if archive is None:
             # A clone: what it made is the source.
             return None

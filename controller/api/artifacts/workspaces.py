@@ -8,17 +8,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from controller.api.artifacts.keys import possible_attempts, step_of
-from controller.api.http.problems import ApiProblem
+from controller.api.artifacts.keys import find_step, possible_attempts
+from controller.api.http.problems import ApiProblemError
 
 if TYPE_CHECKING:
     from controller.storage import ObjectStore
 
-_LIMIT = 64 * 1024
+_MAX_MANIFEST_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True)
-class Workspace:
+class SavedWorkspace:
     """A workspace that was kept: its archive's key, size in bytes and digest (hex)."""
 
     key: str
@@ -27,7 +27,7 @@ class Workspace:
 
 
 @dataclass(frozen=True)
-class Place:
+class WorkspaceKey:
     """An attempt of a step of one run, which is the one with this uid."""
 
     namespace: str
@@ -46,44 +46,46 @@ class Place:
         return f"workspaces/{self.namespace}/{self.uid}/{self.slug}/{self.attempt}.json"
 
 
-def place_in(run: Mapping[str, Any], slug: str, attempt: int) -> Place:
+def workspace_key(run: Mapping[str, Any], slug: str, attempt: int) -> WorkspaceKey:
     """The place of a run's attempt."""
     meta = run["metadata"]
-    return Place(str(meta["namespace"]), str(meta["uid"]), slug, attempt)
+    return WorkspaceKey(str(meta["namespace"]), str(meta["uid"]), slug, attempt)
 
 
-def copied_from(run: Mapping[str, Any]) -> Mapping[str, Any] | None:
+def debug_source(run: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Of a run that is the copy of a failed step: `{run, number, step, attempt}`, the step by its slug."""
     found = ((run.get("spec") or {}).get("source") or {}).get("kept")
     return dict(found) if found else None
 
 
-def kept_attempt(run: Mapping[str, Any], name: str, attempt: int | None) -> tuple[str, int]:
+def saved_attempt(run: Mapping[str, Any], name: str, attempt: int | None) -> tuple[str, int]:
     """The step's slug and the attempt whose workspace was kept: the one that is asked for, or the last.
 
     Raises a problem that says why there is none.
     """
-    step, of = step_of(run, name), run["metadata"]["name"]
+    step, of = find_step(run, name), run["metadata"]["name"]
     if step is None:
-        raise ApiProblem("not-found", f"the run {of} has no step {name}")
+        raise ApiProblemError("not-found", f"the run {of} has no step {name}")
     if attempt is not None and attempt not in possible_attempts(step):
-        raise ApiProblem("not-found", f"the step {name} has no attempt {attempt}")
+        raise ApiProblemError("not-found", f"the step {name} has no attempt {attempt}")
     tried = [each for each in step.get("attempts") or () if attempt in (None, each["number"])]
     for each in reversed(tried):
         if "bytes" in (each.get("kept") or {}):
             return str(step["slug"]), int(each["number"])
     told = next((each["kept"]["problem"] for each in reversed(tried) if (each.get("kept") or {}).get("problem")), None)
     if told is not None:
-        raise ApiProblem("conflict", f"the workspace of {name} in {of} could not be kept: {told}")
-    raise ApiProblem(
+        raise ApiProblemError("conflict", f"the workspace of {name} in {of} could not be kept: {told}")
+    raise ApiProblemError(
         "conflict", f"the workspace of {name} in {of} was not kept; a step with `keepOnFailure: true` keeps it"
     )
 
 
-async def workspace(store: "ObjectStore", place: Place) -> Workspace:
+async def find_workspace(store: "ObjectStore", place: WorkspaceKey) -> SavedWorkspace:
     """The workspace at this place; a problem 404 when it is not stored (any more)."""
     if await store.head(place.manifest) is not None:
-        told = json.loads(await store.get(place.manifest, limit=_LIMIT))
+        told = json.loads(await store.get(place.manifest, limit=_MAX_MANIFEST_BYTES))
         if "sha256" in told and await store.head(place.archive) is not None:
-            return Workspace(place.archive, int(told["size"]), str(told["sha256"]))
-    raise ApiProblem("not-found", f"the workspace of {place.slug}, attempt {place.attempt}, is not stored (any more)")
+            return SavedWorkspace(place.archive, int(told["size"]), str(told["sha256"]))
+    raise ApiProblemError(
+        "not-found", f"the workspace of {place.slug}, attempt {place.attempt}, is not stored (any more)"
+    )

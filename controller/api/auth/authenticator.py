@@ -12,17 +12,17 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
-YES_SECONDS = 10.0
-NO_SECONDS = 2.0
-REMEMBERED = 4096
-TICKET_SECONDS = 30
-TICKETS = 10_000
-TOKEN_LIMIT = 16 * 1024
+ALLOWED_TTL = 10.0
+DENIED_TTL = 2.0
+CACHE_SIZE = 4096
+TICKET_TTL = 30
+MAX_TICKETS = 10_000
+MAX_TOKEN_LENGTH = 16 * 1024
 
 Value = TypeVar("Value")
 
 
-class Reviews(Protocol):
+class ReviewClient(Protocol):
     """What is asked of Kubernetes: creates a review object and answers it with its status."""
 
     def __call__(self, review: Mapping[str, Any], /) -> Awaitable[Mapping[str, Any]]: ...
@@ -39,7 +39,7 @@ class User:
 
 
 @dataclass(frozen=True)
-class Question:
+class AccessRequest:
     """What a call would do, in Kubernetes' words: either a resource in a namespace or a URL path."""
 
     verb: str
@@ -50,7 +50,7 @@ class Question:
     name: str = ""
     path: str = ""
 
-    def sentence(self) -> str:
+    def describe(self) -> str:
         """The question as people read it in a refusal."""
         if self.path:
             return f"{self.verb} {self.path}"
@@ -72,11 +72,11 @@ class Question:
         return {"resourceAttributes": {key: value for key, value in named.items() if value}}
 
 
-class InvalidToken(Exception):  # noqa: N818 - named for what happened
+class InvalidTokenError(Exception):
     """Kubernetes knows nobody by this token."""
 
 
-class _Memory(Generic[Value]):
+class _TtlCache(Generic[Value]):
     """Remembers values until their time is over, and no more than so many of them."""
 
     def __init__(self, now: Callable[[], float], size: int) -> None:
@@ -102,39 +102,39 @@ class _Memory(Generic[Value]):
 class Authenticator:
     """Answers who and whether; `review` asks Kubernetes, `now` is a monotonic clock in seconds."""
 
-    def __init__(self, review: Reviews, now: Callable[[], float]) -> None:
+    def __init__(self, review: ReviewClient, now: Callable[[], float]) -> None:
         self._review = review
-        self._users: _Memory[User | InvalidToken] = _Memory(now, REMEMBERED)
-        self._answers: _Memory[bool] = _Memory(now, REMEMBERED)
+        self._users: _TtlCache[User | InvalidTokenError] = _TtlCache(now, CACHE_SIZE)
+        self._decisions: _TtlCache[bool] = _TtlCache(now, CACHE_SIZE)
 
-    async def user(self, token: str) -> User:
+    async def authenticate(self, token: str) -> User:
         """The token's user; raises InvalidToken. What is wrong with reaching Kubernetes is raised as it comes."""
         key = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
         known = self._users.get(key)
         if known is None:
-            known = await self._ask_user(token)
-            self._users.put(key, known, YES_SECONDS if isinstance(known, User) else NO_SECONDS)
+            known = await self._review_token(token)
+            self._users.put(key, known, ALLOWED_TTL if isinstance(known, User) else DENIED_TTL)
         if isinstance(known, User):
             return known
-        raise InvalidToken("the token is not valid, or no longer")
+        raise InvalidTokenError("the token is not valid, or no longer")
 
-    async def allowed(self, user: User, question: Question) -> bool:
+    async def is_allowed(self, user: User, access: AccessRequest) -> bool:
         """Whether the user may do this."""
-        key = (user, question)
-        known = self._answers.get(key)
+        key = (user, access)
+        known = self._decisions.get(key)
         if known is None:
-            known = await self._ask_allowed(user, question)
-            self._answers.put(key, known, YES_SECONDS if known else NO_SECONDS)
+            known = await self._review_access(user, access)
+            self._decisions.put(key, known, ALLOWED_TTL if known else DENIED_TTL)
         return known
 
-    async def _ask_user(self, token: str) -> User | InvalidToken:
-        if len(token) > TOKEN_LIMIT or not token.isascii() or not token.isprintable():
-            return InvalidToken("no token looks like this")
+    async def _review_token(self, token: str) -> User | InvalidTokenError:
+        if len(token) > MAX_TOKEN_LENGTH or not token.isascii() or not token.isprintable():
+            return InvalidTokenError("no token looks like this")
         review = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": token}}
         status = await self._review(review)
         found = status.get("user") or {}
         if status.get("authenticated") is not True or not found.get("username"):
-            return InvalidToken("Kubernetes does not know the token")
+            return InvalidTokenError("Kubernetes does not know the token")
         extra = found.get("extra") or {}
         return User(
             name=str(found["username"]),
@@ -143,7 +143,7 @@ class Authenticator:
             extra=tuple(sorted((key, tuple(values)) for key, values in extra.items())),
         )
 
-    async def _ask_allowed(self, user: User, question: Question) -> bool:
+    async def _review_access(self, user: User, question: AccessRequest) -> bool:
         spec: dict[str, Any] = {"user": user.name, "groups": list(user.groups), **question.attributes()}
         if user.uid:
             spec["uid"] = user.uid
@@ -155,7 +155,7 @@ class Authenticator:
 
 
 @dataclass(frozen=True)
-class Admission:
+class TicketGrant:
     """What a ticket stands for: who asked for it, by which token, and the one path that it opens."""
 
     user: User
@@ -171,19 +171,19 @@ class Tickets:
 
     def __init__(self, now: Callable[[], float], new_secret: Callable[[], str] = secrets.token_urlsafe) -> None:
         self._new_secret = new_secret
-        self._issued: _Memory[Admission] = _Memory(now, TICKETS)
+        self._issued: _TtlCache[TicketGrant] = _TtlCache(now, MAX_TICKETS)
 
-    def issue(self, admission: Admission) -> str:
+    def issue(self, admission: TicketGrant) -> str:
         """A new ticket."""
         ticket = self._new_secret()
-        self._issued.put(ticket, admission, TICKET_SECONDS)
+        self._issued.put(ticket, admission, TICKET_TTL)
         return ticket
 
-    def redeem(self, ticket: str, path: str) -> Admission:
+    def redeem(self, ticket: str, path: str) -> TicketGrant:
         """What the ticket stands for; it is spent, also by the wrong path. Raises InvalidToken."""
         admission = self._issued.pop(ticket)
         if admission is None:
-            raise InvalidToken("the ticket is not valid: it was used, or is older than 30 s")
+            raise InvalidTokenError("the ticket is not valid: it was used, or is older than 30 s")
         if admission.path != path:
-            raise InvalidToken("the ticket is for another path")
+            raise InvalidTokenError("the ticket is for another path")
         return admission

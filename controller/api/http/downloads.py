@@ -5,32 +5,32 @@ from collections.abc import AsyncIterator, Mapping
 from fastapi.responses import Response, StreamingResponse
 
 from controller.api.http import ranges
-from controller.api.http.problems import ApiProblem
+from controller.api.http.problems import ApiProblemError
 from controller.storage import ObjectStore
 
 ATTEMPTS = 3
 
 
-async def served(
-    store: ObjectStore, key: str, wanted: str | None, media_type: str, headers: Mapping[str, str] | None = None
+async def object_response(
+    store: ObjectStore, key: str, range_header: str | None, media_type: str, headers: Mapping[str, str] | None = None
 ) -> Response:
     """The answer to a GET of this object; `wanted` is the request's Range header. Raises ObjectNotFoundError."""
     for _ in range(ATTEMPTS):
         info = await store.head(key)
         if info is None:
             break
-        part = ranges.wanted(wanted, info.size)
+        part = ranges.parse_range(range_header, info.size)
         body = store.read(key, part.start, part.stop)
         # The first piece opens the object. One that has been replaced since it was looked at is looked at again.
         first = await anext(body, b"")
         if await store.head(key) == info:
             told = {**part.headers(), **(headers or {})}
-            return StreamingResponse(_joined(first, body), part.status, headers=told, media_type=media_type)
+            return StreamingResponse(_prepend(first, body), part.status, headers=told, media_type=media_type)
         await _close(body)
-    raise ApiProblem("not-found", "there is no such object (any more)")
+    raise ApiProblemError("not-found", "there is no such object (any more)")
 
 
-async def _joined(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _prepend(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     try:
         yield first
         async for piece in rest:

@@ -25,7 +25,7 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
-PROBES = frozenset({"/healthz", "/readyz"})
+PROBE_PATHS = frozenset({"/healthz", "/readyz"})
 JSON_LIMIT = 2 * 1024 * 1024
 MANIFEST_LIMIT = 32 * 1024 * 1024
 _UPLOADS = re.compile(r"/api/v1/(objects/|namespaces/[^/]+/sources/)")
@@ -42,7 +42,7 @@ log = logging.getLogger("c8s.api")
 
 
 @dataclass(frozen=True)
-class Doorway:
+class RequestPolicy:
     """Which callers the listening socket is meant for.
 
     `hosts` are names the API answers to besides the loopback names; `origins` are web origins
@@ -56,7 +56,7 @@ class Doorway:
     observe: Callable[[str, str, int, float], None] = field(default=lambda method, route, status, seconds: None)
 
 
-class BodyTooLarge(HTTPException):
+class BodyTooLargeError(HTTPException):
     """Raised out of `receive` when a request's body passes the limit; ends as a problem `too-large`.
 
     It is the framework's kind of error, because the framework takes any other for a body that can't be parsed.
@@ -67,17 +67,17 @@ class BodyTooLarge(HTTPException):
         self.limit = limit
 
 
-def body_limit(path: str, doorway: Doorway) -> int | None:
+def body_limit(path: str, policy: RequestPolicy) -> int | None:
     """How many bytes a request to this path may carry; None for uploads, whose routes count for themselves."""
     if _UPLOADS.match(path):
         return None
-    return MANIFEST_LIMIT if _MANIFEST.fullmatch(path) else doorway.json_limit
+    return MANIFEST_LIMIT if _MANIFEST.fullmatch(path) else policy.json_limit
 
 
 class Entrance:
     """The outermost layer: checks the request against a `Doorway` and turns what goes wrong into problems."""
 
-    def __init__(self, app: App, doorway: Doorway) -> None:
+    def __init__(self, app: App, doorway: RequestPolicy) -> None:
         self._app = app
         self._doorway = doorway
 
@@ -88,12 +88,12 @@ class Entrance:
         exchange = _Exchange(scope, receive, send, self._doorway)
         started = time.perf_counter()
         try:
-            refusal = refuse(scope, self._doorway)
+            refusal = check_request(scope, self._doorway)
             if refusal is not None:
                 await exchange.refuse(refusal)
             else:
                 await self._app(scope, exchange.receive, exchange.send)
-        except BodyTooLarge as error:
+        except BodyTooLargeError as error:
             await exchange.refuse(_too_large(error.limit))
         except (ClientDisconnect, WebSocketDisconnect):
             # Leaving early is the caller's right, and nobody is left to answer.
@@ -101,7 +101,7 @@ class Entrance:
         except Exception:  # the boundary: one request must never end the process
             log.exception("a request failed", extra={"request": exchange.id, "route": _route(scope)})
             await exchange.refuse(
-                problems.ApiProblem("internal", "the controller failed on this request; its log says why")
+                problems.ApiProblemError("internal", "the controller failed on this request; its log says why")
             )
         finally:
             method = scope.get("method", "WEBSOCKET")
@@ -111,7 +111,7 @@ class Entrance:
 class _Exchange:
     """One request and its answer: counts the body in, adds the headers out, and knows whether an answer has begun."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, doorway: Doorway) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, doorway: RequestPolicy) -> None:
         self._scope = scope
         self._receive = receive
         self._send = send
@@ -127,7 +127,7 @@ class _Exchange:
         if self._limit is not None and message["type"] == "http.request":
             self._read += len(message.get("body", b""))
             if self._read > self._limit:
-                raise BodyTooLarge(self._limit)
+                raise BodyTooLargeError(self._limit)
         return message
 
     async def send(self, message: Message) -> None:
@@ -141,7 +141,7 @@ class _Exchange:
             self._complete = True
         await self._send(message)
 
-    async def refuse(self, problem: problems.ApiProblem) -> None:
+    async def refuse(self, problem: problems.ApiProblemError) -> None:
         """Answers with the problem, unless an answer has begun: then the connection's end must speak for itself."""
         socket = self._scope["type"] == "websocket"
         if self._complete:
@@ -154,13 +154,13 @@ class _Exchange:
         prefix = "websocket." if socket else ""
         headers = [(b"content-type", problems.MEDIA_TYPE.encode())]
         headers += [(name.lower().encode(), value.encode()) for name, value in problem.headers.items()]
-        body = problems.encode(problem.document(self.id))
+        body = problems.encode_problem(problem.document(self.id))
         start = {"type": f"{prefix}http.response.start", "status": problem.kind.status, "headers": headers}
         await self.send(start)
         await self._send({"type": f"{prefix}http.response.body", "body": body})
 
 
-def refuse(scope: Scope, doorway: Doorway) -> problems.ApiProblem | None:
+def check_request(scope: Scope, policy: RequestPolicy) -> problems.ApiProblemError | None:
     """Why this request must not reach a route, from its head alone; None when it may.
 
     A page in a browser can be made to send requests to a loopback address under a name of its own (DNS
@@ -168,23 +168,23 @@ def refuse(scope: Scope, doorway: Doorway) -> problems.ApiProblem | None:
     """
     host = _header(scope, b"host")
     name = host_name(host)
-    if scope["path"] not in PROBES and name not in LOOPBACK_NAMES and name not in doorway.hosts:
+    if scope["path"] not in PROBE_PATHS and name not in LOOPBACK_NAMES and name not in policy.hosts:
         detail = "the Host header names a host that this API is not configured for (see --allowed-host)"
-        return problems.ApiProblem("host-not-allowed", detail)
+        return problems.ApiProblemError("host-not-allowed", detail)
     origin = _header(scope, b"origin")
-    if origin and origin not in doorway.origins and origin.partition("://")[2] != host:
-        return problems.ApiProblem(
+    if origin and origin not in policy.origins and origin.partition("://")[2] != host:
+        return problems.ApiProblemError(
             "origin-not-allowed", "only pages of the API's own or a configured origin may call it"
         )
     length = _header(scope, b"content-length")
-    limit = body_limit(scope["path"], doorway)
+    limit = body_limit(scope["path"], policy)
     if limit is not None and length.isdigit() and int(length[:20]) > limit:
         return _too_large(limit)
     return None
 
 
-def _too_large(limit: int) -> problems.ApiProblem:
-    return problems.ApiProblem("too-large", f"the body is larger than the {limit} bytes that this call takes")
+def _too_large(limit: int) -> problems.ApiProblemError:
+    return problems.ApiProblemError("too-large", f"the body is larger than the {limit} bytes that this call takes")
 
 
 def host_name(host: str) -> str:

@@ -58,7 +58,7 @@ _BY_STATUS = {
 
 
 @dataclass(eq=False)
-class ApiProblem(Exception):  # noqa: N818 - named for what happened
+class ApiProblemError(Exception):
     """Raised to end a request with a problem document.
 
     `detail` is one sentence for people; `problems` are entries like lint's; `headers` go onto the response.
@@ -92,18 +92,18 @@ class ApiProblem(Exception):  # noqa: N818 - named for what happened
         return body
 
 
-def encode(document: Mapping[str, Any]) -> bytes:
+def encode_problem(document: Mapping[str, Any]) -> bytes:
     """The document as JSON bytes; what is not Unicode in it (lone surrogates) is replaced, never an error."""
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
     return text.encode("utf-8", "replace")
 
 
-def of_status(status: int, detail: str) -> ApiProblem:
+def problem_for_status(status: int, detail: str) -> ApiProblemError:
     """The problem for a bare HTTP status, as the router raises it (404, 405)."""
-    return ApiProblem(_BY_STATUS.get(status, "bad-request" if status < 500 else "internal"), detail)
+    return ApiProblemError(_BY_STATUS.get(status, "bad-request" if status < 500 else "internal"), detail)
 
 
-def of_validation(errors: Sequence[Mapping[str, Any]]) -> ApiProblem:
+def problem_for_validation(errors: Sequence[Mapping[str, Any]]) -> ApiProblemError:
     """The problem for a request that does not have the documented shape.
 
     Only the place and the message are passed on: the offending input could be a secret's value.
@@ -111,14 +111,14 @@ def of_validation(errors: Sequence[Mapping[str, Any]]) -> ApiProblem:
     problems = []
     for error in errors[:50]:
         where = [str(part) for part in error.get("loc", ())]
-        path = _path(where[1:] if where[:1] in (["body"], ["query"], ["path"], ["header"]) else where)
+        path = _join_path(where[1:] if where[:1] in (["body"], ["query"], ["path"], ["header"]) else where)
         message = str(error.get("msg", "not valid"))
-        problems.append(entry("request.invalid", f"{message}", path=path))
+        problems.append(problem_entry("request.invalid", f"{message}", path=path))
     named = ", ".join(sorted({each["path"] for each in problems if each["path"]})[:5])
-    return ApiProblem("invalid", f"the request is not valid{': ' + named if named else ''}", problems)
+    return ApiProblemError("invalid", f"the request is not valid{': ' + named if named else ''}", problems)
 
 
-def entry(
+def problem_entry(
     code: str, message: str, *, path: str = "", hint: str | None = None, severity: str = "error"
 ) -> dict[str, Any]:
     """One entry of `problems`, in the shape that lint gives, without a position in a file."""
@@ -133,7 +133,7 @@ def entry(
     }
 
 
-def _path(parts: Sequence[str]) -> str:
+def _join_path(parts: Sequence[str]) -> str:
     path = ""
     for part in parts:
         path += f"[{part}]" if part.isdigit() else (f".{part}" if path else part)

@@ -3,13 +3,13 @@
 import re
 from dataclasses import dataclass
 
-from controller.api.http.problems import ApiProblem
+from controller.api.http.problems import ApiProblemError
 
 _ONE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})")
 
 
 @dataclass(frozen=True)
-class Slice:
+class ByteRange:
     """Bytes `start` to `stop` (not included) of an object of `size` bytes; `partial` when it isn't asked for whole."""
 
     start: int
@@ -30,12 +30,12 @@ class Slice:
         return found
 
 
-def wanted(header: str | None, size: int) -> Slice:
+def parse_range(header: str | None, size: int) -> ByteRange:
     """What a Range header asks for; the whole for none, several or an odd one, as the RFC allows.
 
     A range outside of the object is a problem 416.
     """
-    whole = Slice(0, size, size, partial=False)
+    whole = ByteRange(0, size, size, partial=False)
     match = _ONE.fullmatch((header or "").strip())
     if match is None or match.groups() == ("", ""):
         return whole
@@ -48,5 +48,5 @@ def wanted(header: str | None, size: int) -> Slice:
             return whole
     if start >= stop:
         detail = f"the object has {size} bytes"
-        raise ApiProblem("range-not-satisfiable", detail, headers={"Content-Range": f"bytes */{size}"})
-    return Slice(start, stop, size, partial=True)
+        raise ApiProblemError("range-not-satisfiable", detail, headers={"Content-Range": f"bytes */{size}"})
+    return ByteRange(start, stop, size, partial=True)

@@ -10,10 +10,10 @@ from collections.abc import AsyncIterator
 
 from starlette.requests import ClientDisconnect, Request
 
-from controller.api.http.problems import ApiProblem
+from controller.api.http.problems import ApiProblemError
 
 
-async def checked(chunks: AsyncIterator[bytes], sha256: str, size: int, *, magic: bytes) -> AsyncIterator[bytes]:
+async def verify_chunks(chunks: AsyncIterator[bytes], sha256: str, size: int, *, magic: bytes) -> AsyncIterator[bytes]:
     """Chunks as they are; raises when they do not begin, add up or hash as announced (hex digest, bytes)."""
     digest, length, head = hashlib.sha256(), 0, b""
     async for chunk in chunks:
@@ -22,10 +22,12 @@ async def checked(chunks: AsyncIterator[bytes], sha256: str, size: int, *, magic
         digest.update(chunk)
         yield chunk
     if head != magic or length != size or digest.hexdigest() != sha256:
-        raise ApiProblem("digest-mismatch", f"{length} bytes with the digest sha256:{digest.hexdigest()} were stored")
+        raise ApiProblemError(
+            "digest-mismatch", f"{length} bytes with the digest sha256:{digest.hexdigest()} were stored"
+        )
 
 
-class Upload:
+class BoundedUpload:
     """One request's body.
 
     `limit` is in bytes, `idle_seconds` the longest silence; `magic` is what it must begin with.
@@ -41,7 +43,7 @@ class Upload:
         if announced.isdigit() and int(announced[:20]) > limit:
             raise self._too_large()
 
-    async def checked(self, sha256: str | None = None, size: int | None = None) -> AsyncIterator[bytes]:
+    async def verified_chunks(self, sha256: str | None = None, size: int | None = None) -> AsyncIterator[bytes]:
         """The body's chunks; raises at the end when it is not what was announced (hex digest, bytes)."""
         digest = hashlib.sha256()
         head = b""
@@ -49,18 +51,20 @@ class Upload:
             if len(head) < len(self._magic):
                 head = (head + chunk)[: len(self._magic)]
                 if not self._magic.startswith(head):
-                    raise ApiProblem("unsupported-media-type", "the body is not a tar.gz: it does not begin like gzip")
+                    raise ApiProblemError(
+                        "unsupported-media-type", "the body is not a tar.gz: it does not begin like gzip"
+                    )
             self.size += len(chunk)
             if self.size > self._limit:
                 raise self._too_large()
             digest.update(chunk)
             yield chunk
         if len(head) < len(self._magic):
-            raise ApiProblem("unsupported-media-type", "the body is not a tar.gz: it is too short")
+            raise ApiProblemError("unsupported-media-type", "the body is not a tar.gz: it is too short")
         if sha256 is not None and digest.hexdigest() != sha256:
-            raise ApiProblem("digest-mismatch", f"the body has the digest sha256:{digest.hexdigest()}")
+            raise ApiProblemError("digest-mismatch", f"the body has the digest sha256:{digest.hexdigest()}")
         if size is not None and self.size != size:
-            raise ApiProblem("digest-mismatch", f"the body has {self.size} bytes, not {size}")
+            raise ApiProblemError("digest-mismatch", f"the body has {self.size} bytes, not {size}")
 
     async def _chunks(self) -> AsyncIterator[bytes]:
         stream = self._request.stream()
@@ -71,11 +75,11 @@ class Upload:
             except StopAsyncIteration:
                 return
             except TimeoutError:
-                raise ApiProblem("timeout", f"nothing of the body came for {self._idle:g} s") from None
+                raise ApiProblemError("timeout", f"nothing of the body came for {self._idle:g} s") from None
             except ClientDisconnect:
-                raise ApiProblem("bad-request", "the connection ended before the body did") from None
+                raise ApiProblemError("bad-request", "the connection ended before the body did") from None
             if chunk:
                 yield chunk
 
-    def _too_large(self) -> ApiProblem:
-        return ApiProblem("too-large", f"the body is larger than the {self._limit} bytes that are taken here")
+    def _too_large(self) -> ApiProblemError:
+        return ApiProblemError("too-large", f"the body is larger than the {self._limit} bytes that are taken here")

@@ -10,40 +10,42 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 from pydantic.alias_generators import to_camel
 
-from controller.pipeline.conditions import MOST_CHANGED_FILES
+from controller.pipeline.conditions import MAX_CHANGED_FILES
 
-NAME = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
-DIGEST = r"^sha256:[0-9a-f]{64}$"
-HEX_DIGEST = r"^[0-9a-f]{64}$"
+NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
+DIGEST_PATTERN = r"^sha256:[0-9a-f]{64}$"
+HEX_DIGEST_PATTERN = r"^[0-9a-f]{64}$"
 # Git takes a leading dash for an option, and `ext::…` for a command to be run.
-GIT_URL = r"^(?:(?:https?|ssh|git|file)://[^\s\x00-\x1f\x7f]+|[A-Za-z0-9_.]+@[A-Za-z0-9.-]+:[^\s\x00-\x1f\x7f]+)$"
-GIT_REVISION = r"^[A-Za-z0-9_.+=@/#][-A-Za-z0-9_.+=@/#]*$"
+GIT_URL_PATTERN = (
+    r"^(?:(?:https?|ssh|git|file)://[^\s\x00-\x1f\x7f]+|[A-Za-z0-9_.]+@[A-Za-z0-9.-]+:[^\s\x00-\x1f\x7f]+)$"
+)
+GIT_REVISION_PATTERN = r"^[A-Za-z0-9_.+=@/#][-A-Za-z0-9_.+=@/#]*$"
 # The name of most objects of Kubernetes: labels with dots between them.
-SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*$"
-TIME = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})$"
+SUBDOMAIN_PATTERN = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*$"
+TIME_PATTERN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})$"
 
 
 # These become variables of a step's environment, labels of logs and cells of tables: one line each, and no NUL.
-Word = Annotated[str, StringConstraints(max_length=255, pattern=r"^[^\x00-\x1f\x7f]*$")]
+ShortText = Annotated[str, StringConstraints(max_length=255, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Event = Literal["push", "pull_request", "tag", "manual"]
 FileName = Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=r"^[^\x00]*$")]
 ParamName = Annotated[str, StringConstraints(max_length=255, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 ParamValue = Annotated[str, StringConstraints(max_length=65_536, pattern=r"^[^\x00]*$")]
 
 
-class Wire(BaseModel):
+class RequestModel(BaseModel):
     """What all bodies share."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid")
 
 
-class Described(BaseModel):
+class ResponseModel(BaseModel):
     """An answer that is described here and never validated."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="allow", defer_build=True)
 
 
-class Entry(Described):
+class Entry(ResponseModel):
     """One finding of lint, or one reason why a request was refused.
 
     Positions count from 1 and are null where there is no file.
@@ -58,7 +60,7 @@ class Entry(Described):
     hint: str | None = None
 
 
-class ProblemDocument(Described):
+class ProblemDocument(ResponseModel):
     """RFC 9457. `type` is `urn:c8s:problem:<name>`; docs/api.md explains each name."""
 
     type: str = Field(examples=["urn:c8s:problem:not-found"])
@@ -69,7 +71,7 @@ class ProblemDocument(Described):
     problems: list[Entry] | None = None
 
 
-class LintRequest(Wire):
+class LintRequest(RequestModel):
     """A pipeline file's text; with `event` the answer says whether the file would run for it."""
 
     text: str = Field(max_length=1_000_000, examples=["version: v1alpha1\nname: hello\nsteps: []\n"])
@@ -77,81 +79,87 @@ class LintRequest(Wire):
     branch: str | None = Field(None, max_length=255)
 
 
-class WouldRun(Described):
+class WouldRun(ResponseModel):
     """Whether an event would start a run, and why or why not."""
 
     runs: bool
     why: str
 
 
-class LintAnswer(Described):
+class LintAnswer(ResponseModel):
     """What lint found; an empty list means nothing is wrong."""
 
     problems: list[Entry]
     would_run: WouldRun | None = None
 
 
-class ArchiveSource(Wire):
+class ArchiveSource(RequestModel):
     """A stored working tree, by the digest of its tar.gz."""
 
-    digest: str = Field(pattern=DIGEST, examples=["sha256:" + 64 * "0"])
+    digest: str = Field(pattern=DIGEST_PATTERN, examples=["sha256:" + 64 * "0"])
     contents: str | None = Field(
-        None, pattern=DIGEST, description="names the files without the pipeline's own, to tell what can be reused"
+        None,
+        pattern=DIGEST_PATTERN,
+        description="names the files without the pipeline's own, to tell what can be reused",
     )
 
 
-class GitSource(Wire):
+class GitSource(RequestModel):
     """A repository at a revision: a branch, a tag or a commit. `secretRef` names the Secret to clone with."""
 
-    url: str = Field(max_length=2048, pattern=GIT_URL, examples=["https://github.com/org/my-app"])
-    revision: str = Field(max_length=255, pattern=GIT_REVISION, examples=["main"])
+    url: str = Field(max_length=2048, pattern=GIT_URL_PATTERN, examples=["https://github.com/org/my-app"])
+    revision: str = Field(max_length=255, pattern=GIT_REVISION_PATTERN, examples=["main"])
     submodules: bool | None = None
-    secret_ref: str | None = Field(None, pattern=SUBDOMAIN)
+    secret_ref: str | None = Field(None, pattern=SUBDOMAIN_PATTERN)
 
 
-class Source(Wire):
+class Source(RequestModel):
     """Where a run's files come from: exactly one of the two."""
 
     archive: ArchiveSource | None = None
     git: GitSource | None = None
 
 
-HELLO: dict[str, JsonValue] = {
+EXAMPLE_PIPELINE: dict[str, JsonValue] = {
     "version": "v1alpha1",
     "name": "hello",
     "steps": [{"name": "say", "image": "busybox:1.36", "commands": ["echo hello"]}],
 }
 
 
-class RunRequest(Wire):
+class RunRequest(RequestModel):
     """A run to be created, of either a `pipeline` or a `pipelineRef`.
 
     `pipeline` is the normalised file: its fields, `env` as a map. `pipelineRef` names a pipeline of the namespace.
     """
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"pipeline": HELLO, "branch": "main", "event": "push"}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"pipeline": EXAMPLE_PIPELINE, "branch": "main", "event": "push"}]}
+    )
 
-    pipeline: dict[str, Any] | None = Field(None, examples=[HELLO])
-    pipeline_ref: str | None = Field(None, pattern=NAME, examples=["hello"])
+    pipeline: dict[str, Any] | None = Field(None, examples=[EXAMPLE_PIPELINE])
+    pipeline_ref: str | None = Field(None, pattern=NAME_PATTERN, examples=["hello"])
     source: Source | None = None
-    branch: Word | None = None
-    commit: Word | None = None
+    branch: ShortText | None = None
+    commit: ShortText | None = None
     event: Event | None = None
     changed_files: list[FileName] | None = Field(
         None,
-        max_length=MOST_CHANGED_FILES,
+        max_length=MAX_CHANGED_FILES,
         description="files that changed, for conditions on `paths`; absent: not known, and each such condition holds",
         examples=[["src/app.py"]],
     )
     params: dict[ParamName, ParamValue] = Field(default_factory=dict, max_length=100)
     priority: Literal["high", "normal", "low"] | None = None
-    triggered_by: Word | None = None
+    triggered_by: ShortText | None = None
     reuse_from: str | None = Field(
-        None, pattern=NAME, description="a run; steps that succeeded there and would be the same are not run again"
+        None,
+        pattern=NAME_PATTERN,
+        description="a run; steps that succeeded there and would be the same are not run again",
     )
 
 
-class RerunRequest(Wire):
+class RerunRequest(RequestModel):
     """The same run again; what is given replaces what the run had. Without `fromFailed` every step runs again."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"fromFailed": True}]})
@@ -165,7 +173,7 @@ class RerunRequest(Wire):
     params: dict[ParamName, ParamValue] = Field(default_factory=dict, max_length=100)
 
 
-class CopyRequest(Wire):
+class CopyRequest(RequestModel):
     """A copy of a failed step whose workspace was kept: of which attempt (the last that was kept), and for how long."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"seconds": 3600}]})
@@ -174,7 +182,7 @@ class CopyRequest(Wire):
     seconds: int = Field(3600, ge=60, le=86_400, description="when the copy ends by itself")
 
 
-class CopyOf(Described):
+class CopyOf(ResponseModel):
     """The failed step that a run is a copy of, by its slug."""
 
     run: str
@@ -182,13 +190,13 @@ class CopyOf(Described):
     attempt: int
 
 
-class PipelineRequest(Wire):
+class PipelineRequest(RequestModel):
     """A pipeline to be kept: the file as JSON, `env` as a map, its name that of the path."""
 
-    definition: dict[str, Any] = Field(examples=[HELLO])
+    definition: dict[str, Any] = Field(examples=[EXAMPLE_PIPELINE])
 
 
-class PipelineAnswer(Described):
+class PipelineAnswer(ResponseModel):
     """A pipeline of the namespace."""
 
     name: str
@@ -197,20 +205,20 @@ class PipelineAnswer(Described):
     created_at: str | None
 
 
-class PipelineList(Described):
+class PipelineList(ResponseModel):
     """The pipelines of the namespace, by name."""
 
     items: list[PipelineAnswer]
 
 
-class EventObject(Described):
+class EventObject(ResponseModel):
     """What an event is about."""
 
     kind: str
     name: str
 
 
-class RunEvent(Described):
+class RunEvent(ResponseModel):
     """Something that Kubernetes or the controller noted about a run, one of its Jobs or its pods."""
 
     type: str | None
@@ -222,13 +230,13 @@ class RunEvent(Described):
     object: EventObject
 
 
-class RunEvents(Described):
+class RunEvents(ResponseModel):
     """The events of a run, oldest first. Kubernetes keeps them for about an hour."""
 
     items: list[RunEvent]
 
 
-class Run(Described):
+class Run(ResponseModel):
     """A run as people see it; `definition` is absent in lists, `status` always has `phase`."""
 
     name: str
@@ -252,7 +260,7 @@ class Run(Described):
     status: dict[str, Any]
 
 
-class RunList(Described):
+class RunList(ResponseModel):
     """One page of runs, newest first. A watch from `resourceVersion` misses nothing."""
 
     items: list[Run]
@@ -260,14 +268,14 @@ class RunList(Described):
     resource_version: str
 
 
-class StoredSource(Described):
+class StoredSource(ResponseModel):
     """A source that is in the store."""
 
     digest: str
     size: int
 
 
-class Artifact(Described):
+class Artifact(ResponseModel):
     """One file that a step left."""
 
     step: str
@@ -276,32 +284,32 @@ class Artifact(Described):
     sha256: str
 
 
-class ArtifactList(Described):
+class ArtifactList(ResponseModel):
     """The files of a run, by step."""
 
     items: list[Artifact]
 
 
-class SecretKeys(Described):
+class SecretKeys(ResponseModel):
     """A secret's name and keys; values are never answered."""
 
     name: str
     keys: list[str]
 
 
-class SecretList(Described):
+class SecretList(ResponseModel):
     """The secrets that were set through this API."""
 
     items: list[SecretKeys]
 
 
-class SecretRequest(Wire):
+class SecretRequest(RequestModel):
     """Values to set; keys that are not named keep theirs."""
 
     data: dict[str, str] = Field(min_length=1, max_length=100)
 
 
-class ClusterAnswer(Described):
+class ClusterAnswer(ResponseModel):
     """What the runs run on: the Nodes' runtime, whether images are used, the server's version."""
 
     runtime: str | None
@@ -310,14 +318,14 @@ class ClusterAnswer(Described):
     namespaces: list[str]
 
 
-class Waiting(Described):
+class Waiting(ResponseModel):
     """A part that isn't ready."""
 
     part: str
     why: str
 
 
-class ReadyAnswer(Described):
+class ReadyAnswer(ResponseModel):
     """Whether the process can serve, and what it waits for."""
 
     ready: bool
@@ -325,7 +333,7 @@ class ReadyAnswer(Described):
     waiting_for: list[Waiting]
 
 
-class Part(Described):
+class Part(ResponseModel):
     """A part of the controller; `message` says what it waits for."""
 
     name: str
@@ -333,14 +341,14 @@ class Part(Described):
     message: str | None
 
 
-class Queue(Described):
+class Queue(ResponseModel):
     """The runs that wait to begin, and how long the first of them has."""
 
     depth: int
     oldest_seconds: float | None
 
 
-class QuotaAnswer(Described):
+class QuotaAnswer(ResponseModel):
     """One limit of one ResourceQuota, in Kubernetes' quantities."""
 
     name: str
@@ -349,7 +357,7 @@ class QuotaAnswer(Described):
     hard: str
 
 
-class PodAnswer(Described):
+class PodAnswer(ResponseModel):
     """A pod of a step."""
 
     name: str
@@ -360,7 +368,7 @@ class PodAnswer(Described):
     started_at: str | None
 
 
-class NamespaceCluster(Described):
+class NamespaceCluster(ResponseModel):
     """How the namespace is doing."""
 
     ready: list[Part]
@@ -369,7 +377,7 @@ class NamespaceCluster(Described):
     pods: list[PodAnswer]
 
 
-class TicketRequest(Wire):
+class TicketRequest(RequestModel):
     """The path of the socket that is to be opened, without host and query."""
 
     path: str = Field(
@@ -379,7 +387,7 @@ class TicketRequest(Wire):
     )
 
 
-class Ticket(Described):
+class Ticket(ResponseModel):
     """Opens that one WebSocket once, as `?ticket=`, until it expires."""
 
     ticket: str

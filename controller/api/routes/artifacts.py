@@ -10,14 +10,14 @@ from urllib.parse import quote
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 
-from controller.api.artifacts.archive import OVERHEAD, read_file
-from controller.api.artifacts.keys import MANIFEST_LIMIT, ArtifactSet, committed, step_of
-from controller.api.auth.permissions import HANDLER_SECONDS, GuardedRoute
-from controller.api.http.downloads import served
-from controller.api.http.problems import ApiProblem
+from controller.api.artifacts.archive import TAR_OVERHEAD, read_file
+from controller.api.artifacts.keys import MAX_MANIFEST_BYTES, ArtifactSet, committed_artifacts, find_step
+from controller.api.auth.permissions import HANDLER_TIMEOUT, GuardedRoute
+from controller.api.http.downloads import object_response
+from controller.api.http.problems import ApiProblemError
 from controller.api.models import public
 from controller.api.routes.runs import find_run
-from controller.api.state import Services, services_of
+from controller.api.state import AppState, get_state
 
 Redirect = Annotated[bool, Query(description="answer with a signed link that leads to the bytes (302)")]
 
@@ -27,7 +27,7 @@ router = APIRouter(prefix="/api/v1/namespaces/{ns}/runs/{run}/artifacts", tags=[
 @router.get("", operation_id="listArtifacts", response_model=public.ArtifactList)
 async def list_artifacts(request: Request, ns: str, run: str) -> Response:
     """Every file that the run's steps left, by step."""
-    found = await find_run(services_of(request), ns, run)
+    found = await find_run(get_state(request), ns, run)
     items = [
         {"step": step["slug"], "path": file["path"], "size": file["size"], "sha256": file["sha256"]}
         for step in (found.get("status") or {}).get("steps") or ()
@@ -39,54 +39,54 @@ async def list_artifacts(request: Request, ns: str, run: str) -> Response:
 @router.get("/{step}", operation_id="getArtifacts", response_class=StreamingResponse)
 async def get_artifacts(request: Request, ns: str, run: str, step: str, redirect: Redirect = False) -> Response:
     """A step's files as one tar.gz, of its last attempt that committed some; ranges are served."""
-    services = services_of(request)
-    status, stored = await _stored(services, ns, run, step)
+    services = get_state(request)
+    status, stored = await _find_artifacts(services, ns, run, step)
     if redirect:
-        return RedirectResponse(await services.link("GET", stored.key, outside=True), 302)
+        return RedirectResponse(await services.signed_url("GET", stored.key, external=True), 302)
     # Names in it are DNS labels, so the header can't be broken out of.
     filename = f"{run}-{status['slug']}.tar.gz"
     headers = {"ETag": f'"{stored.sha256}"', "Content-Disposition": f'attachment; filename="{filename}"'}
-    return await served(services.store, stored.key, request.headers.get("range"), "application/gzip", headers)
+    return await object_response(services.store, stored.key, request.headers.get("range"), "application/gzip", headers)
 
 
 @router.get("/{step}/files/{path:path}", operation_id="getArtifactFile", response_class=StreamingResponse)
 async def get_artifact_file(request: Request, ns: str, run: str, step: str, path: str) -> Response:
     """One file of a step's artifacts."""
-    services = services_of(request)
-    _, stored = await _stored(services, ns, run, step)
-    files = json.loads(await services.store.get(_manifest_of(stored.key), limit=MANIFEST_LIMIT))["files"]
+    services = get_state(request)
+    _, stored = await _find_artifacts(services, ns, run, step)
+    files = json.loads(await services.store.get(_manifest_key(stored.key), limit=MAX_MANIFEST_BYTES))["files"]
     file = next((each for each in files if each["path"] == path), None)
     if file is None:
-        raise ApiProblem("not-found", "the step has left no such file")
-    limit = sum(int(each["size"]) + OVERHEAD for each in files) + OVERHEAD
+        raise ApiProblemError("not-found", "the step has left no such file")
+    limit = sum(int(each["size"]) + TAR_OVERHEAD for each in files) + TAR_OVERHEAD
     pieces = read_file(services.store.read(stored.key), path, int(file["size"]), limit)
     # The first piece is waited for: an archive that can't be read must not begin as a 200.
-    async with asyncio.timeout(HANDLER_SECONDS):
+    async with asyncio.timeout(HANDLER_TIMEOUT):
         first = await anext(pieces, b"")
     headers = {
         "Content-Length": str(file["size"]),
         "ETag": f'"{file["sha256"]}"',
         "Content-Disposition": "attachment; filename*=UTF-8''" + quote(path.rpartition("/")[2], safe=""),
     }
-    return StreamingResponse(_joined(first, pieces), headers=headers, media_type="application/octet-stream")
+    return StreamingResponse(_prepend(first, pieces), headers=headers, media_type="application/octet-stream")
 
 
-async def _stored(services: Services, ns: str, run: str, step: str) -> tuple[Mapping[str, Any], ArtifactSet]:
+async def _find_artifacts(services: AppState, ns: str, run: str, step: str) -> tuple[Mapping[str, Any], ArtifactSet]:
     found = await find_run(services, ns, run)
-    status = step_of(found, step)
+    status = find_step(found, step)
     if status is None:
-        raise ApiProblem("not-found", f"the run {run} has no such step")
-    stored = await committed(services.store, found, status)
+        raise ApiProblemError("not-found", f"the run {run} has no such step")
+    stored = await committed_artifacts(services.store, found, status)
     if stored is None:
-        raise ApiProblem("not-found", f"the step {status['slug']} of {run} has left no artifacts (yet)")
+        raise ApiProblemError("not-found", f"the step {status['slug']} of {run} has left no artifacts (yet)")
     return status, stored
 
 
-def _manifest_of(archive: str) -> str:
+def _manifest_key(archive: str) -> str:
     return archive.removesuffix(".tar.gz") + ".json"
 
 
-async def _joined(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
+async def _prepend(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
     async with contextlib.aclosing(rest):
         yield first
         async for piece in rest:

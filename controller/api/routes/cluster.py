@@ -6,10 +6,10 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from controller.api.auth.authenticator import Question
+from controller.api.auth.authenticator import AccessRequest
 from controller.api.auth.permissions import GROUP, GuardedRoute
 from controller.api.models import public
-from controller.api.state import services_of
+from controller.api.state import get_state
 from controller.kube import NAMESPACES, NODES
 
 PROCESS_RUNTIME = "process://"
@@ -22,20 +22,20 @@ async def cluster(request: Request) -> Response:
     """The runtime, whether it uses images, the Kubernetes version, and the namespaces in which the caller may
     list runs.
     """
-    services = services_of(request)
+    services = get_state(request)
     nodes = await services.client.list(NODES)
     namespaces = await services.client.list(NAMESPACES)
     allowed = []
     for name in sorted(each["metadata"]["name"] for each in namespaces["items"]):
-        question = Question(verb="list", group=GROUP, resource="pipelineruns", namespace=name)
-        if await services.authenticator.allowed(request.state.user, question):
+        question = AccessRequest(verb="list", group=GROUP, resource="pipelineruns", namespace=name)
+        if await services.authenticator.is_allowed(request.state.user, question):
             allowed.append(name)
     return JSONResponse(
-        {**runtime_of(nodes["items"]), "version": await services.kubernetes_version(), "namespaces": allowed}
+        {**node_runtime(nodes["items"]), "version": await services.kubernetes_version(), "namespaces": allowed}
     )
 
 
-def runtime_of(nodes: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+def node_runtime(nodes: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """The runtime of the first Node (by name) and whether it runs images."""
     found = sorted(
         (

@@ -14,16 +14,16 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import ValidationError
 
 from controller.api import serializers
-from controller.api.artifacts.workspaces import copied_from, kept_attempt, place_in, workspace
-from controller.api.auth.permissions import GuardedRoute, may
-from controller.api.http.problems import ApiProblem
+from controller.api.artifacts.workspaces import debug_source, find_workspace, saved_attempt, workspace_key
+from controller.api.auth.permissions import GuardedRoute, require_permission
+from controller.api.http.problems import ApiProblemError
 from controller.api.models import public
-from controller.api.routes.runs import Key, find_run
+from controller.api.routes.runs import IdempotencyKey, find_run
 from controller.api.runs import request as creation
 from controller.api.runs import validation
-from controller.api.runs.create import launch
-from controller.api.state import services_of
-from controller.pipeline.debug_copy import copy_of_step
+from controller.api.runs.create import create_pipeline_run
+from controller.api.state import get_state
+from controller.pipeline.debug_copy import build_debug_pipeline
 from controller.pipeline.model import Pipeline
 
 log = logging.getLogger("c8s.api")
@@ -33,37 +33,41 @@ router = APIRouter(prefix="/api/v1/namespaces/{ns}/runs/{run}", tags=["runs"], r
 
 @router.post("/steps/{step}/copy", operation_id="copyStep", status_code=201, response_model=public.Run)
 async def copy_step(
-    request: Request, ns: str, run: str, step: str, body: public.CopyRequest, idempotency_key: Key = None
+    request: Request, ns: str, run: str, step: str, body: public.CopyRequest, idempotency_key: IdempotencyKey = None
 ) -> Response:
     """Starts a copy of a failed step as it was left: its surroundings, its kept workspace, and nothing that it did."""
-    services, user = services_of(request), request.state.user.name
-    await may(request, "get", "pipelineruns", ns, name=run)
-    await may(request, "create", "pods", ns, subresource="exec", group="")
+    services, user = get_state(request), request.state.user.name
+    await require_permission(request, "get", "pipelineruns", ns, name=run)
+    await require_permission(request, "create", "pods", ns, subresource="exec", group="")
     key = creation.idempotency(idempotency_key, user, f"{run}/{step}/copy", body)
     found = await find_run(services, ns, run)
-    slug, attempt = kept_attempt(found, step, body.attempt)
-    await workspace(services.store, place_in(found, slug, attempt))
-    definition = await asyncio.to_thread(_definition, found, slug, body.seconds)
-    checked = await asyncio.to_thread(validation.checked, definition, (found.get("spec") or {}).get("params") or {})
-    made, new = await launch(services, ns, creation.copy_order(found, slug, attempt, checked, user), key)
+    slug, attempt = saved_attempt(found, step, body.attempt)
+    await find_workspace(services.store, workspace_key(found, slug, attempt))
+    definition = await asyncio.to_thread(_debug_definition, found, slug, body.seconds)
+    checked = await asyncio.to_thread(
+        validation.validate_run, definition, (found.get("spec") or {}).get("params") or {}
+    )
+    made, new = await create_pipeline_run(
+        services, ns, creation.debug_copy_spec(found, slug, attempt, checked, user), key
+    )
     if new:
         told = {"namespace": ns, "run": made["metadata"]["name"], "copyOf": run, "step": slug, "user": user}
         log.info("run created", extra=told)
     headers = {"Location": f"/api/v1/namespaces/{ns}/runs/{made['metadata']['name']}"}
-    return JSONResponse(serializers.run_view(made, definition=True), status_code=201, headers=headers)
+    return JSONResponse(serializers.serialize_run(made, definition=True), status_code=201, headers=headers)
 
 
-def _definition(run: Mapping[str, Any], slug: str, seconds: int) -> Mapping[str, Any]:
+def _debug_definition(run: Mapping[str, Any], slug: str, seconds: int) -> Mapping[str, Any]:
     name = run["metadata"]["name"]
-    if copied_from(run) is not None:
-        raise ApiProblem("conflict", f"the run {name} is a copy itself")
+    if debug_source(run) is not None:
+        raise ApiProblemError("conflict", f"the run {name} is a copy itself")
     try:
         pipeline = Pipeline.model_validate((run.get("spec") or {}).get("pipeline") or {})
     except ValidationError:
-        raise ApiProblem(
+        raise ApiProblemError(
             "conflict", f"the pipeline of {name} is not valid for this version of the controller"
         ) from None
-    found = copy_of_step(pipeline, slug, seconds)
+    found = build_debug_pipeline(pipeline, slug, seconds)
     if found is None:
-        raise ApiProblem("not-found", f"the pipeline of {name} has no step {slug}")
+        raise ApiProblemError("not-found", f"the pipeline of {name} has no step {slug}")
     return found

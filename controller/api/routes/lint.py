@@ -8,8 +8,8 @@ from fastapi.responses import JSONResponse, Response
 
 from controller.api.auth.permissions import GuardedRoute
 from controller.api.models import public
-from controller.api.runs.validation import as_entry
-from controller.pipeline.conditions import Occasion, match
+from controller.api.runs.validation import serialize_diagnostic
+from controller.pipeline.conditions import TriggerContext, evaluate_trigger
 from controller.pipeline.lint import lint
 
 router = APIRouter(prefix="/api/v1", tags=["lint"], route_class=GuardedRoute)
@@ -19,14 +19,14 @@ router = APIRouter(prefix="/api/v1", tags=["lint"], route_class=GuardedRoute)
 async def lint_file(request: Request, body: public.LintRequest) -> Response:
     """Checks a pipeline file. With `event`, and no errors, it also says whether that event would start a run."""
     # In a thread: a file may be large, and nobody else should wait for it.
-    return JSONResponse(await asyncio.to_thread(answer, body.text, body.event, body.branch))
+    return JSONResponse(await asyncio.to_thread(lint_response, body.text, body.event, body.branch))
 
 
-def answer(text: str, event: str | None, branch: str | None) -> dict[str, Any]:
+def lint_response(text: str, event: str | None, branch: str | None) -> dict[str, Any]:
     """The findings, and the verdict on the event where one was named and there is a pipeline to judge."""
     result = lint(text)
-    found: dict[str, Any] = {"problems": [as_entry(problem) for problem in result.problems]}
+    found: dict[str, Any] = {"problems": [serialize_diagnostic(problem) for problem in result.diagnostics]}
     if event is not None and result.pipeline is not None:
-        verdict = match(result.pipeline, Occasion(event=event, branch=branch or ""))
-        found["wouldRun"] = {"runs": verdict.runs, "why": verdict.why}
+        verdict = evaluate_trigger(result.pipeline, TriggerContext(event=event, branch=branch or ""))
+        found["wouldRun"] = {"runs": verdict.runs, "why": verdict.reason}
     return found

@@ -13,20 +13,32 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, WebSocket
 from fastapi.responses import RedirectResponse, Response, StreamingResponse
 
-from controller.api.artifacts.keys import step_of
-from controller.api.auth.permissions import GuardedRoute, admit_socket
-from controller.api.http.problems import ApiProblem
-from controller.api.models.public import NAME
-from controller.api.routes.runs import ENDED, find_run
+from controller.api.artifacts.keys import find_step
+from controller.api.auth.permissions import GuardedRoute, authorize_websocket
+from controller.api.http.problems import ApiProblemError
+from controller.api.models.public import NAME_PATTERN
+from controller.api.routes.runs import FINAL_PHASES, find_run
 from controller.api.serializers import phase_of
-from controller.api.state import Services, services_of
-from controller.api.streaming.log_frames import Encoder, Outbox, Piece
+from controller.api.state import AppState, get_state
+from controller.api.streaming.log_frames import EncodedLines, FrameQueue, LineEncoder
 from controller.api.streaming.log_session import LogSession
-from controller.kube import PIPELINE_RUNS, KubeError, NotFound
-from controller.logs import Block, Borrowed, Done, End, Frame, Lines, Live, Missed, Stream, timestamp, with_stamps
+from controller.kube import PIPELINE_RUNS, KubeError, NotFoundError
+from controller.logs import (
+    BacklogEnd,
+    Block,
+    Frame,
+    Lines,
+    MissedLines,
+    ReusedLogs,
+    RunEnd,
+    Stream,
+    StreamEnd,
+    format_lines,
+    format_timestamp,
+)
 
-CONTAINER = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
-STEPS = 300
+CONTAINER_PATTERN = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
+MAX_STEPS = 300
 _AFTER = re.compile(
     r"([a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?):(\d{1,6}):([a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?):(\d{1,15})"
 )
@@ -48,24 +60,24 @@ async def get_logs(
     run: str,
     step: str,
     attempt: Annotated[int | None, Query(ge=1, le=1_000_000, description="the last one, unless given")] = None,
-    container: Annotated[str, Query(pattern=CONTAINER)] = "step",
+    container: Annotated[str, Query(pattern=CONTAINER_PATTERN)] = "step",
     tail: Annotated[int | None, Query(ge=0, le=10_000_000, description="only so many last lines")] = None,
     timestamps: Annotated[bool, Query(description="begin each line with its time")] = False,
     redirect: Annotated[bool, Query(description="a whole log that is archived: a signed link to it (302)")] = False,
 ) -> Response:
     """A step's log as far as it was written; of a step that was not run again that of the run it is from."""
-    services = services_of(request)
+    services = get_state(request)
     found = await find_run(services, ns, run)
-    status = step_of(found, step)
+    status = find_step(found, step)
     if status is None:
-        raise ApiProblem("not-found", f"the run {run} has no such step")
-    stream = stream_of(ns, run, status, attempt, container)
-    if redirect and tail is None and not timestamps and await _is_whole(services, stream):
-        return RedirectResponse(await services.link("GET", stream.key, outside=True), 302)
+        raise ApiProblemError("not-found", f"the run {run} has no such step")
+    stream = log_stream(ns, run, status, attempt, container)
+    if redirect and tail is None and not timestamps and await _has_archived_object(services, stream):
+        return RedirectResponse(await services.signed_url("GET", stream.key, external=True), 302)
     blocks = services.logs.blocks(stream, tail=tail)
     # The first piece is asked for before the answer begins: a log that is not there must be a 404.
     first = await anext(blocks, None)
-    return PlainText(_text(first, blocks, timestamps))
+    return PlainText(_format_blocks(first, blocks, timestamps))
 
 
 @router.websocket("/logs/stream", name="streamLogs")
@@ -73,59 +85,59 @@ async def stream_logs(
     socket: WebSocket,
     ns: str,
     run: str,
-    step: Annotated[list[str] | None, Query(max_length=STEPS)] = None,
-    after: Annotated[list[str] | None, Query(max_length=4 * STEPS)] = None,
+    step: Annotated[list[str] | None, Query(max_length=MAX_STEPS)] = None,
+    after: Annotated[list[str] | None, Query(max_length=4 * MAX_STEPS)] = None,
     ticket: Annotated[str | None, Query(max_length=200)] = None,
 ) -> None:
     """Frames of the run's logs (docs/api.md), until the run has ended and every stream with it."""
-    services = services_of(socket)
-    still_admitted = await admit_socket(socket, "streamLogs", ticket)
+    services = get_state(socket)
+    still_admitted = await authorize_websocket(socket, "streamLogs", ticket)
     found = await find_run(services, ns, run)
-    slugs = frozenset(_slug(found, each) for each in step or ())
-    finished, borrowed = asyncio.Event(), Borrowed()
-    borrowed.tell(reused_steps(ns, found))
+    slugs = frozenset(_step_slug(found, each) for each in step or ())
+    finished, borrowed = asyncio.Event(), ReusedLogs()
+    borrowed.update(reused_steps(ns, found))
     frames = services.logs.follow_run(
-        ns, run, finished=finished, steps=slugs or None, after=resume_points(ns, run, after or ()), borrowed=borrowed
+        ns, run, finished=finished, steps=slugs or None, after=resume_points(ns, run, after or ()), reused_logs=borrowed
     )
     await socket.accept()
-    services.meter.subscribed("logs", +1)
+    services.metrics.change_subscribers("logs", +1)
     try:
         await LogSession(
             socket,
             frames,
-            partial(put, services.encoder),
+            partial(enqueue_frame, services.encoder),
             still_admitted,
             services.settings.heartbeat_seconds,
-            beside=lambda: _until_over(services, ns, run, finished, borrowed),
-            sent=lambda size: services.meter.sent("logs", size),
+            background=lambda: _watch_for_run_end(services, ns, run, finished, borrowed),
+            on_sent=lambda size: services.metrics.add_sent_bytes("logs", size),
         ).run()
     finally:
-        services.meter.subscribed("logs", -1)
+        services.metrics.change_subscribers("logs", -1)
 
 
-def put(encoder: Encoder, outbox: Outbox, frame: Frame) -> None:
+def enqueue_frame(encoder: LineEncoder, outbox: FrameQueue, frame: Frame) -> None:
     """A frame of the logs room, as the reader of a socket is sent it."""
-    if isinstance(frame, Done):
+    if isinstance(frame, RunEnd):
         outbox.put(None, "done")
         return
     stream = (frame.stream.slug, frame.stream.attempt, frame.stream.container)
     match frame:
         case Lines():
-            outbox.put_lines(stream, _pieces(encoder, frame))
-        case Live():
+            outbox.put_lines(stream, _encode_lines(encoder, frame))
+        case BacklogEnd():
             outbox.put(stream, "live")
-        case Missed():
+        case MissedLines():
             outbox.put(stream, "missed", first=frame.first, last=frame.last)
-        case End():
+        case StreamEnd():
             outbox.put(stream, "end", lines=frame.lines)
 
 
-def _pieces(encoder: Encoder, frame: Lines) -> list[Piece]:
+def _encode_lines(encoder: LineEncoder, frame: Lines) -> list[EncodedLines]:
     """Lines as JSON. A log's lines keep their numbers for good, so the numbers say which lines they are."""
     key = (frame.stream, frame.first, frame.block.end)
-    found = encoder.remembered(key)
+    found = encoder.cached(key)
     if found is None:
-        lines = ((timestamp(line.time_ns), line.text) for line in frame.lines)
+        lines = ((format_timestamp(line.time_ns), line.text) for line in frame.lines)
         found = encoder.encode(key, frame.first, lines)
     return found
 
@@ -136,7 +148,7 @@ def resume_points(namespace: str, run: str, texts: Iterable[str]) -> dict[Stream
     for text in texts:
         match = _AFTER.fullmatch(text)
         if match is None:
-            raise ApiProblem("bad-request", "after is <slug>:<attempt>:<container>:<line>")
+            raise ApiProblemError("bad-request", "after is <slug>:<attempt>:<container>:<line>")
         slug, attempt, container, line = match.groups()
         found[Stream(namespace, run, slug, int(attempt), container)] = int(line)
     return found
@@ -145,79 +157,79 @@ def resume_points(namespace: str, run: str, texts: Iterable[str]) -> dict[Stream
 def reused_steps(namespace: str, run: Mapping[str, Any]) -> dict[str, Stream]:
     """The steps that were not run again, by their slugs, and where their lines are."""
     steps = (run.get("status") or {}).get("steps") or ()
-    return {str(step["slug"]): stream_of(namespace, "", step, None, "step") for step in steps if step.get("reused")}
+    return {str(step["slug"]): log_stream(namespace, "", step, None, "step") for step in steps if step.get("reused")}
 
 
-async def _until_over(
-    services: Services, namespace: str, run: str, finished: asyncio.Event, borrowed: Borrowed
+async def _watch_for_run_end(
+    services: AppState, namespace: str, run: str, finished: asyncio.Event, borrowed: ReusedLogs
 ) -> None:
     """Sets `finished` when the run has ended, which it has only when its logs are archived, or is gone; until then
     tells which of its steps are found to need no running.
     """
-    history = services.history
+    history = services.watch_cache
     while not history.closed:
         position = history.end
         cached = services.runs.get(namespace, run)
         if cached is not None:
-            borrowed.tell(reused_steps(namespace, cached))
-        if cached is not None and phase_of(cached) in ENDED:
+            borrowed.update(reused_steps(namespace, cached))
+        if cached is not None and phase_of(cached) in FINAL_PHASES:
             break
-        if cached is None and await _is_gone(services, namespace, run):
+        if cached is None and await _is_deleted(services, namespace, run):
             break
-        await history.changed(position, services.settings.heartbeat_seconds)
+        await history.wait_for_change(position, services.settings.heartbeat_seconds)
     finished.set()
 
 
-async def _is_gone(services: Services, namespace: str, run: str) -> bool:
+async def _is_deleted(services: AppState, namespace: str, run: str) -> bool:
     try:
         await services.client.get(PIPELINE_RUNS, run, namespace)
-    except NotFound:
+    except NotFoundError:
         return True
     except KubeError:
         return False
     return False
 
 
-async def _text(first: Block | None, rest: AsyncIterator[Block], timestamps: bool) -> AsyncIterator[bytes]:
-    async for block in _chained(first, rest):
-        yield with_stamps(block.times, block.data) if timestamps else block.data
+async def _format_blocks(first: Block | None, rest: AsyncIterator[Block], timestamps: bool) -> AsyncIterator[bytes]:
+    async for block in _prepend(first, rest):
+        yield format_lines(block.times, block.data) if timestamps else block.data
 
 
-async def _chained(first: Block | None, rest: AsyncIterator[Block]) -> AsyncIterator[Block]:
+async def _prepend(first: Block | None, rest: AsyncIterator[Block]) -> AsyncIterator[Block]:
     if first is not None:
         yield first
         async for block in rest:
             yield block
 
 
-async def _is_whole(services: Services, stream: Stream) -> bool:
+async def _has_archived_object(services: AppState, stream: Stream) -> bool:
     """Whether a link would lead to the whole log: it is archived, and not empty, which is stored as no object."""
     store = services.store
     return await store.head(stream.summary_key) is not None and await store.head(stream.key) is not None
 
 
-def stream_of(ns: str, run: str, step: Mapping[str, Any], attempt: int | None, container: str) -> Stream:
+def log_stream(ns: str, run: str, step: Mapping[str, Any], attempt: int | None, container: str) -> Stream:
     """Where the step's lines are: in this run, or in the one whose result was taken over."""
     reused = step.get("reused")
     if reused and attempt in (None, reused.get("attempt")):
         return Stream(ns, str(reused["run"]), str(reused["slug"]), int(reused["attempt"]), container)
-    return Stream(ns, run, str(step["slug"]), _attempt(step, attempt), container)
+    return Stream(ns, run, str(step["slug"]), _attempt_number(step, attempt), container)
 
 
-def _attempt(step: Mapping[str, Any], wanted: int | None) -> int:
+def _attempt_number(step: Mapping[str, Any], wanted: int | None) -> int:
     numbers = [int(each["number"]) for each in step.get("attempts") or ()]
     if wanted is None:
         return max(numbers, default=1)
     if wanted not in numbers:
-        raise ApiProblem("not-found", f"the step {step['slug']} has no attempt {wanted}")
+        raise ApiProblemError("not-found", f"the step {step['slug']} has no attempt {wanted}")
     return wanted
 
 
-def _slug(run: Mapping[str, Any], step: str) -> str:
+def _step_slug(run: Mapping[str, Any], step: str) -> str:
     """The slug of a step. Of a run that has no steps yet, what can be a slug is taken for one."""
-    status = step_of(run, step)
+    status = find_step(run, step)
     if status is not None:
         return str(status["slug"])
-    if not (run.get("status") or {}).get("steps") and re.fullmatch(NAME, step):
+    if not (run.get("status") or {}).get("steps") and re.fullmatch(NAME_PATTERN, step):
         return step
-    raise ApiProblem("not-found", "the run has no such step")
+    raise ApiProblemError("not-found", "the run has no such step")

@@ -13,11 +13,11 @@ from controller.api.auth.permissions import GuardedRoute
 from controller.api.models import public
 from controller.api.routes.runs import find_run
 from controller.api.runs import pagination
-from controller.api.state import services_of
+from controller.api.state import get_state
 from controller.kube import EVENTS, PODS, RESOURCE_QUOTAS
 
-WAITING = frozenset({"Pending", "Queued"})
-OURS = "app.kubernetes.io/managed-by=c8s"
+WAITING_PHASES = frozenset({"Pending", "Queued"})
+MANAGED_SELECTOR = "app.kubernetes.io/managed-by=c8s"
 
 router = APIRouter(prefix="/api/v1/namespaces/{ns}", tags=["cluster"], route_class=GuardedRoute)
 
@@ -25,15 +25,17 @@ router = APIRouter(prefix="/api/v1/namespaces/{ns}", tags=["cluster"], route_cla
 @router.get("/cluster", operation_id="namespaceCluster", response_model=public.NamespaceCluster)
 async def namespace_cluster(request: Request, ns: str) -> Response:
     """The controller's parts, the runs that wait to begin, the namespace's quota and the pods of its steps."""
-    services = services_of(request)
+    services = get_state(request)
     quotas = await services.client.list(RESOURCE_QUOTAS, namespace=ns)
-    pods = await services.client.list(PODS, namespace=ns, label_selector=f"{OURS},{serializers.RUN_LABEL}")
+    pods = await services.client.list(PODS, namespace=ns, label_selector=f"{MANAGED_SELECTOR},{serializers.RUN_LABEL}")
     return JSONResponse(
         {
-            "ready": services.readiness.listed(),
-            "queue": queue_of(services.runs.list(ns), services.wall_clock()),
-            "quota": [limit for quota in quotas["items"] for limit in serializers.quota_view(quota)],
-            "pods": sorted((serializers.pod_view(each) for each in pods["items"]), key=lambda each: str(each["name"])),
+            "ready": services.readiness.components(),
+            "queue": queue_status(services.runs.list(ns), services.wall_clock()),
+            "quota": [limit for quota in quotas["items"] for limit in serializers.serialize_quota(quota)],
+            "pods": sorted(
+                (serializers.serialize_pod(each) for each in pods["items"]), key=lambda each: str(each["name"])
+            ),
         }
     )
 
@@ -41,26 +43,26 @@ async def namespace_cluster(request: Request, ns: str) -> Response:
 @router.get("/runs/{run}/events", operation_id="listRunEvents", response_model=public.RunEvents)
 async def list_run_events(request: Request, ns: str, run: str) -> Response:
     """What was noted about the run, its Jobs and its pods, oldest first."""
-    services = services_of(request)
+    services = get_state(request)
     found = await find_run(services, ns, run)
     pods = await services.client.list(PODS, namespace=ns, label_selector=f"{serializers.RUN_LABEL}={run}")
-    about = objects_of(found) | {("Pod", each["metadata"]["name"]) for each in pods["items"]}
+    about = related_objects(found) | {("Pod", each["metadata"]["name"]) for each in pods["items"]}
     events = await services.client.list(EVENTS, namespace=ns)
-    return JSONResponse({"items": events_of(events["items"], about, str(found["metadata"].get("uid", "")))})
+    return JSONResponse({"items": related_events(events["items"], about, str(found["metadata"].get("uid", "")))})
 
 
-def queue_of(runs: Iterable[Mapping[str, Any]], now: float) -> dict[str, Any]:
+def queue_status(runs: Iterable[Mapping[str, Any]], now: float) -> dict[str, Any]:
     """How many runs wait to begin, and the age of the oldest in seconds."""
     created = [
-        pagination.time_of(str(run["metadata"].get("creationTimestamp") or ""))
+        pagination.parse_time(str(run["metadata"].get("creationTimestamp") or ""))
         for run in runs
-        if serializers.phase_of(run) in WAITING
+        if serializers.phase_of(run) in WAITING_PHASES
     ]
     times = [each.timestamp() for each in created if each is not None]
     return {"depth": len(created), "oldestSeconds": max(0.0, round(now - min(times), 3)) if times else None}
 
 
-def objects_of(run: Mapping[str, Any]) -> set[tuple[str, str]]:
+def related_objects(run: Mapping[str, Any]) -> set[tuple[str, str]]:
     """(kind, name) of the run, and of the Jobs and pods that its status knows."""
     found = {("PipelineRun", str(run["metadata"]["name"]))}
     for step in (run.get("status") or {}).get("steps") or ():
@@ -71,7 +73,7 @@ def objects_of(run: Mapping[str, Any]) -> set[tuple[str, str]]:
     return found
 
 
-def events_of(events: Iterable[Mapping[str, Any]], about: set[tuple[str, str]], uid: str) -> list[dict[str, Any]]:
+def related_events(events: Iterable[Mapping[str, Any]], about: set[tuple[str, str]], uid: str) -> list[dict[str, Any]]:
     """The events about these objects, oldest first; of the run only those of this one, by its uid."""
     found = []
     for event in events:
@@ -80,5 +82,5 @@ def events_of(events: Iterable[Mapping[str, Any]], about: set[tuple[str, str]], 
             continue
         if involved.get("kind") == "PipelineRun" and involved.get("uid") not in (None, "", uid):
             continue
-        found.append(serializers.event_view(event))
+        found.append(serializers.serialize_event(event))
     return sorted(found, key=lambda each: (str(each["lastTime"] or ""), str(each["firstTime"] or "")))

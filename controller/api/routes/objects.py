@@ -9,10 +9,10 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
 from controller.api.auth.permissions import GuardedRoute
-from controller.api.http.downloads import served
-from controller.api.http.problems import ApiProblem
-from controller.api.http.uploads import Upload
-from controller.api.state import Services, services_of
+from controller.api.http.downloads import object_response
+from controller.api.http.problems import ApiProblemError
+from controller.api.http.uploads import BoundedUpload
+from controller.api.state import AppState, get_state
 from controller.storage import DirectoryStore
 
 router = APIRouter(prefix="/api/v1/objects", tags=["objects"], route_class=GuardedRoute)
@@ -25,22 +25,22 @@ Signature = Annotated[str, Query(max_length=200)]
 @router.get("/{key:path}", operation_id="getObject", response_class=StreamingResponse)
 async def get_object(request: Request, key: str, expires: Expires, method: Method, signature: Signature) -> Response:
     """An object's bytes; ranges are served."""
-    services = services_of(request)
-    _check(services, "GET", key, expires, method, signature)
-    return await served(services.store, key, request.headers.get("range"), "application/octet-stream")
+    services = get_state(request)
+    _check_link(services, "GET", key, expires, method, signature)
+    return await object_response(services.store, key, request.headers.get("range"), "application/octet-stream")
 
 
 @router.put("/{key:path}", operation_id="putObject", status_code=201, response_class=Response)
 async def put_object(request: Request, key: str, expires: Expires, method: Method, signature: Signature) -> Response:
     """Stores the body as the object, whole or not at all."""
-    services = services_of(request)
-    _check(services, "PUT", key, expires, method, signature)
-    upload = Upload(request, services.settings.artifact_limit, services.settings.idle_seconds)
-    await services.store.put(key, upload.checked())
+    services = get_state(request)
+    _check_link(services, "PUT", key, expires, method, signature)
+    upload = BoundedUpload(request, services.settings.artifact_limit, services.settings.idle_seconds)
+    await services.store.put(key, upload.verified_chunks())
     return Response(status_code=201)
 
 
-def _check(services: Services, expected: str, key: str, expires: int, method: str, signature: str) -> None:
+def _check_link(services: AppState, expected: str, key: str, expires: int, method: str, signature: str) -> None:
     """Raises a problem unless the link was signed for exactly this; only a directory store signs links to us."""
     store = services.store
     granted = isinstance(store, DirectoryStore) and store.verify(
@@ -48,4 +48,4 @@ def _check(services: Services, expected: str, key: str, expires: int, method: st
     )
     if granted and method == expected:
         return
-    raise ApiProblem("link-invalid", "the link is not valid for this object and method, or is over")
+    raise ApiProblemError("link-invalid", "the link is not valid for this object and method, or is over")

@@ -11,11 +11,11 @@ from fastapi.responses import JSONResponse, Response
 
 from controller.api import serializers
 from controller.api.auth.permissions import GuardedRoute
-from controller.api.http.problems import ApiProblem, entry
+from controller.api.http.problems import ApiProblemError, problem_entry
 from controller.api.models import public
 from controller.api.runs import validation
-from controller.api.state import services_of
-from controller.kube import PIPELINE_CONFIGS, AlreadyExists, Conflict, NotFound
+from controller.api.state import get_state
+from controller.kube import PIPELINE_CONFIGS, AlreadyExistsError, ConflictError, NotFoundError
 
 ATTEMPTS = 10
 
@@ -25,8 +25,10 @@ router = APIRouter(prefix="/api/v1/namespaces/{ns}/pipelines", tags=["pipelines"
 @router.get("", operation_id="listPipelines", response_model=public.PipelineList)
 async def list_pipelines(request: Request, ns: str) -> Response:
     """The pipelines of the namespace, by name."""
-    found = await services_of(request).client.list(PIPELINE_CONFIGS, namespace=ns)
-    items = sorted((serializers.pipeline_view(each) for each in found["items"]), key=lambda each: str(each["name"]))
+    found = await get_state(request).client.list(PIPELINE_CONFIGS, namespace=ns)
+    items = sorted(
+        (serializers.serialize_pipeline(each) for each in found["items"]), key=lambda each: str(each["name"])
+    )
     return JSONResponse({"items": items})
 
 
@@ -34,10 +36,10 @@ async def list_pipelines(request: Request, ns: str) -> Response:
 async def get_pipeline(request: Request, ns: str, pipeline: str) -> Response:
     """One pipeline."""
     try:
-        found = await services_of(request).client.get(PIPELINE_CONFIGS, pipeline, namespace=ns)
-    except NotFound:
-        raise _missing(ns, pipeline) from None
-    return JSONResponse(serializers.pipeline_view(found))
+        found = await get_state(request).client.get(PIPELINE_CONFIGS, pipeline, namespace=ns)
+    except NotFoundError:
+        raise _not_found(ns, pipeline) from None
+    return JSONResponse(serializers.serialize_pipeline(found))
 
 
 @router.put(
@@ -48,42 +50,44 @@ async def get_pipeline(request: Request, ns: str, pipeline: str) -> Response:
 )
 async def put_pipeline(request: Request, ns: str, pipeline: str, body: public.PipelineRequest) -> Response:
     """Sets the pipeline as a whole: 201 when it is new, else 200."""
-    services = services_of(request)
-    definition = await asyncio.to_thread(validation.checked_shape, body.definition)
+    services = get_state(request)
+    definition = await asyncio.to_thread(validation.validate_definition, body.definition)
     if definition.pop("name") != pipeline:
-        listed = [entry("pipeline.name", f"the path says {pipeline}", path="definition.name")]
-        raise ApiProblem("pipeline-invalid", "the pipeline's name is not that of the path", listed)
+        listed = [problem_entry("pipeline.name", f"the path says {pipeline}", path="definition.name")]
+        raise ApiProblemError("pipeline-invalid", "the pipeline's name is not that of the path", listed)
     for _ in range(ATTEMPTS):
         try:
             current = await services.client.get(PIPELINE_CONFIGS, pipeline, namespace=ns)
-        except NotFound:
+        except NotFoundError:
             current = None
         try:
             if current is None:
-                stored = await services.client.create(PIPELINE_CONFIGS, _new(ns, pipeline, definition), namespace=ns)
+                stored = await services.client.create(
+                    PIPELINE_CONFIGS, _new_pipeline_config(ns, pipeline, definition), namespace=ns
+                )
             else:
                 stored = await services.client.update(PIPELINE_CONFIGS, {**current, "spec": definition})
-        except (AlreadyExists, Conflict):
+        except (AlreadyExistsError, ConflictError):
             continue
-        return JSONResponse(serializers.pipeline_view(stored), status_code=200 if current is not None else 201)
-    raise ApiProblem("conflict", f"the pipeline {pipeline} is being changed by others; try again")
+        return JSONResponse(serializers.serialize_pipeline(stored), status_code=200 if current is not None else 201)
+    raise ApiProblemError("conflict", f"the pipeline {pipeline} is being changed by others; try again")
 
 
 @router.delete("/{pipeline}", operation_id="deletePipeline", status_code=204, response_class=Response)
 async def delete_pipeline(request: Request, ns: str, pipeline: str) -> Response:
     """Deletes the pipeline; its runs stay."""
     try:
-        await services_of(request).client.delete(PIPELINE_CONFIGS, pipeline, namespace=ns)
-    except NotFound:
-        raise _missing(ns, pipeline) from None
+        await get_state(request).client.delete(PIPELINE_CONFIGS, pipeline, namespace=ns)
+    except NotFoundError:
+        raise _not_found(ns, pipeline) from None
     return Response(status_code=204)
 
 
-def _missing(namespace: str, pipeline: str) -> ApiProblem:
-    return ApiProblem("not-found", f"there is no pipeline {pipeline} in the namespace {namespace}")
+def _not_found(namespace: str, pipeline: str) -> ApiProblemError:
+    return ApiProblemError("not-found", f"there is no pipeline {pipeline} in the namespace {namespace}")
 
 
-def _new(namespace: str, name: str, definition: dict[str, Any]) -> dict[str, Any]:
+def _new_pipeline_config(namespace: str, name: str, definition: dict[str, Any]) -> dict[str, Any]:
     return {
         "apiVersion": "c8s.dev/v1alpha1",
         "kind": "PipelineConfig",

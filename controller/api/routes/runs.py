@@ -12,20 +12,20 @@ from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from controller.api import serializers
-from controller.api.artifacts.workspaces import copied_from
-from controller.api.auth.permissions import GuardedRoute, may
-from controller.api.http.problems import ApiProblem, entry
+from controller.api.artifacts.workspaces import debug_source
+from controller.api.auth.permissions import GuardedRoute, require_permission
+from controller.api.http.problems import ApiProblemError, problem_entry
 from controller.api.models import public
 from controller.api.routes.sources import source_key
 from controller.api.runs import pagination, validation
 from controller.api.runs import request as creation
-from controller.api.runs.create import launch
-from controller.api.state import Services, services_of
-from controller.kube import PIPELINE_CONFIGS, PIPELINE_RUNS, NotFound
+from controller.api.runs.create import create_pipeline_run
+from controller.api.state import AppState, get_state
+from controller.kube import PIPELINE_CONFIGS, PIPELINE_RUNS, NotFoundError
 
 Phase = Literal["Pending", "Queued", "Running", "Succeeded", "Failed", "Cancelled"]
-Order = Literal["-created", "created", "-duration", "duration", "-name", "name"]
-ENDED = frozenset({"Succeeded", "Failed", "Cancelled"})
+SortOrder = Literal["-created", "created", "-duration", "duration", "-name", "name"]
+FINAL_PHASES = frozenset({"Succeeded", "Failed", "Cancelled"})
 
 Run = dict[str, Any]
 
@@ -34,7 +34,7 @@ log = logging.getLogger("c8s.api")
 router = APIRouter(prefix="/api/v1/namespaces/{ns}/runs", tags=["runs"], route_class=GuardedRoute)
 
 
-Key = Annotated[
+IdempotencyKey = Annotated[
     str | None,
     Header(
         min_length=1,
@@ -46,16 +46,18 @@ Key = Annotated[
 
 
 @router.post("", operation_id="createRun", status_code=201, response_model=public.Run)
-async def create_run(request: Request, ns: str, body: public.RunRequest, idempotency_key: Key = None) -> Response:
+async def create_run(
+    request: Request, ns: str, body: public.RunRequest, idempotency_key: IdempotencyKey = None
+) -> Response:
     """Creates a run of the pipeline in the body, or of one that is kept in the namespace."""
     user = request.state.user.name
     key = creation.idempotency(idempotency_key, user, "", body)
     definition = await _definition(request, ns, body)
-    checked = await asyncio.to_thread(validation.checked, definition, body.params)
-    order = creation.Order(
+    checked = await asyncio.to_thread(validation.validate_run, definition, body.params)
+    order = creation.RunSpec(
         *checked,
         user=user,
-        source=creation.source_of(body.source),
+        source=creation.source_spec(body.source),
         branch=body.branch,
         commit=body.commit,
         event=body.event,
@@ -65,64 +67,64 @@ async def create_run(request: Request, ns: str, body: public.RunRequest, idempot
         reuse_from=body.reuse_from,
     )
     if order.reuse_from is not None:
-        await find_run(services_of(request), ns, order.reuse_from)
-    return await _launched(services_of(request), ns, order, key)
+        await find_run(get_state(request), ns, order.reuse_from)
+    return await _create_response(get_state(request), ns, order, key)
 
 
 @router.post("/{run}/rerun", operation_id="rerunRun", status_code=201, response_model=public.Run)
 async def rerun_run(
-    request: Request, ns: str, run: str, body: public.RerunRequest, idempotency_key: Key = None
+    request: Request, ns: str, run: str, body: public.RerunRequest, idempotency_key: IdempotencyKey = None
 ) -> Response:
     """The same pipeline, source and parameters again, or from what failed; only of a run that has ended."""
-    services = services_of(request)
+    services = get_state(request)
     user = request.state.user.name
-    await may(request, "get", "pipelineruns", ns, name=run)
+    await require_permission(request, "get", "pipelineruns", ns, name=run)
     key = creation.idempotency(idempotency_key, user, run, body)
     found = await find_run(services, ns, run)
-    if serializers.phase_of(found) not in ENDED:
-        raise ApiProblem(
+    if serializers.phase_of(found) not in FINAL_PHASES:
+        raise ApiProblemError(
             "conflict", f"the run {run} has not ended yet ({serializers.phase_of(found)}); cancel it or wait"
         )
-    if copied_from(found) is not None:
-        raise ApiProblem("conflict", f"the run {run} is a copy of a failed step, made for a shell in it")
+    if debug_source(found) is not None:
+        raise ApiProblemError("conflict", f"the run {run} is a copy of a failed step, made for a shell in it")
     definition = body.pipeline or (found.get("spec") or {}).get("pipeline")
     if not definition:
-        raise ApiProblem("conflict", f"the run {run} ended before it had a pipeline")
+        raise ApiProblemError("conflict", f"the run {run} ended before it had a pipeline")
     if body.keep_on_failure:
         definition = {**definition, "keepOnFailure": True}
-    params = creation.params_again(found, definition, body.params)
-    checked = await asyncio.to_thread(validation.checked, definition, params)
-    return await _launched(services, ns, creation.rerun_order(found, body, checked, user), key)
+    params = creation.merge_params(found, definition, body.params)
+    checked = await asyncio.to_thread(validation.validate_run, definition, params)
+    return await _create_response(services, ns, creation.rerun_spec(found, body, checked, user), key)
 
 
 async def _definition(request: Request, namespace: str, body: public.RunRequest) -> Mapping[str, Any]:
     """The pipeline in the body, or the one that it names, which the caller must be allowed to read."""
     if (body.pipeline is None) == (body.pipeline_ref is None):
-        problem = entry("run.pipeline", "give either pipeline or pipelineRef", path="pipeline")
-        raise ApiProblem("invalid", "a run is of either a pipeline or a pipelineRef", [problem])
+        problem = problem_entry("run.pipeline", "give either pipeline or pipelineRef", path="pipeline")
+        raise ApiProblemError("invalid", "a run is of either a pipeline or a pipelineRef", [problem])
     if body.pipeline is not None:
         return body.pipeline
     name = str(body.pipeline_ref)
-    await may(request, "get", "pipelineconfigs", namespace, name=name)
+    await require_permission(request, "get", "pipelineconfigs", namespace, name=name)
     try:
-        config = await services_of(request).client.get(PIPELINE_CONFIGS, name, namespace=namespace)
-    except NotFound:
-        raise ApiProblem("not-found", f"there is no pipeline {name} in the namespace {namespace}") from None
-    return dict(serializers.pipeline_view(config)["definition"])
+        config = await get_state(request).client.get(PIPELINE_CONFIGS, name, namespace=namespace)
+    except NotFoundError:
+        raise ApiProblemError("not-found", f"there is no pipeline {name} in the namespace {namespace}") from None
+    return dict(serializers.serialize_pipeline(config)["definition"])
 
 
-async def _launched(
-    services: Services, namespace: str, order: creation.Order, key: creation.Idempotency | None
+async def _create_response(
+    services: AppState, namespace: str, order: creation.RunSpec, key: creation.Idempotency | None
 ) -> Response:
     digest = ((order.source or {}).get("archive") or {}).get("digest")
     if digest is not None and await services.store.head(source_key(digest)) is None:
-        raise ApiProblem("source-missing", f"the source {digest} is not in the store: upload it first")
-    run, new = await launch(services, namespace, order, key)
+        raise ApiProblemError("source-missing", f"the source {digest} is not in the store: upload it first")
+    run, new = await create_pipeline_run(services, namespace, order, key)
     if new:
         told = {"namespace": namespace, "run": run["metadata"]["name"], "user": order.user}
         log.info("run created", extra=told)
     headers = {"Location": f"/api/v1/namespaces/{namespace}/runs/{run['metadata']['name']}"}
-    return JSONResponse(serializers.run_view(run, definition=True), status_code=201, headers=headers)
+    return JSONResponse(serializers.serialize_run(run, definition=True), status_code=201, headers=headers)
 
 
 @router.get("", operation_id="listRuns", response_model=public.RunList)
@@ -134,24 +136,26 @@ async def list_runs(
     phase: Annotated[list[Phase] | None, Query(description="repeat it for several", max_length=6)] = None,
     pipeline: Annotated[str | None, Query(max_length=63)] = None,
     branch: Annotated[str | None, Query(max_length=255)] = None,
-    since: Annotated[str | None, Query(pattern=public.TIME, description="created at or after this time")] = None,
+    since: Annotated[
+        str | None, Query(pattern=public.TIME_PATTERN, description="created at or after this time")
+    ] = None,
     text: Annotated[str, Query(max_length=200, description="in the name, branch, commit or trigger")] = "",
     copies: Annotated[bool, Query(description="also the copies of failed steps that people look around in")] = True,
-    sort: Annotated[Order, Query(description="a leading - is descending")] = "-created",
+    sort: Annotated[SortOrder, Query(description="a leading - is descending")] = "-created",
 ) -> Response:
     """One page of runs, newest first unless `sort` says otherwise."""
-    services = services_of(request)
-    await _cache_is_there(services)
-    start = pagination.time_of(since) if since is not None else None
+    services = get_state(request)
+    await _require_synced_cache(services)
+    start = pagination.parse_time(since) if since is not None else None
     if since is not None and start is None:
-        raise ApiProblem("bad-request", "since is no time that exists; it is written like 2026-01-31T12:00:00Z")
-    wanted = pagination.Wanted(frozenset(phase or ()), pipeline, branch, start, text, copies)
-    version = services.history.latest
-    page = pagination.page(
+        raise ApiProblemError("bad-request", "since is no time that exists; it is written like 2026-01-31T12:00:00Z")
+    wanted = pagination.RunFilter(frozenset(phase or ()), pipeline, branch, start, text, copies)
+    version = services.watch_cache.latest
+    page = pagination.paginate(
         services.runs.list(ns), wanted, order=sort, limit=limit, after=continue_, now=services.wall_clock()
     )
     answer: Run = {
-        "items": [serializers.run_view(run, definition=False) for run in page.items],
+        "items": [serializers.serialize_run(run, definition=False) for run in page.items],
         "resourceVersion": str(version),
     }
     if page.next is not None:
@@ -162,31 +166,31 @@ async def list_runs(
 @router.get("/{run}", operation_id="getRun", response_model=public.Run)
 async def get_run(request: Request, ns: str, run: str) -> Response:
     """One run, with its pipeline."""
-    return JSONResponse(serializers.run_view(await find_run(services_of(request), ns, run), definition=True))
+    return JSONResponse(serializers.serialize_run(await find_run(get_state(request), ns, run), definition=True))
 
 
 @router.post("/{run}/cancel", operation_id="cancelRun", status_code=202, response_model=public.Run)
 async def cancel_run(request: Request, ns: str, run: str) -> Response:
     """Asks for the run's end; its pods and logs are kept. Cancelling twice is the same as once."""
-    services = services_of(request)
+    services = get_state(request)
     found = await find_run(services, ns, run)
-    if serializers.phase_of(found) in ENDED:
-        raise ApiProblem("conflict", f"the run {run} has ended already ({serializers.phase_of(found)})")
+    if serializers.phase_of(found) in FINAL_PHASES:
+        raise ApiProblemError("conflict", f"the run {run} has ended already ({serializers.phase_of(found)})")
     patch = {"spec": {"cancel": True}, "metadata": {"uid": found["metadata"]["uid"]}}
     changed = await services.client.patch(PIPELINE_RUNS, run, patch, namespace=ns)
     log.info("run cancelled", extra={"namespace": ns, "run": run, "user": request.state.user.name})
-    return JSONResponse(serializers.run_view(changed, definition=True), status_code=202)
+    return JSONResponse(serializers.serialize_run(changed, definition=True), status_code=202)
 
 
 @router.delete("/{run}", operation_id="deleteRun", status_code=204, response_class=Response)
 async def delete_run(request: Request, ns: str, run: str) -> Response:
     """Deletes the run: its processes end; the archive of its logs is kept."""
-    await services_of(request).client.delete(PIPELINE_RUNS, run, namespace=ns)
+    await get_state(request).client.delete(PIPELINE_RUNS, run, namespace=ns)
     log.info("run deleted", extra={"namespace": ns, "run": run, "user": request.state.user.name})
     return Response(status_code=204)
 
 
-async def find_run(services: Services, namespace: str, name: str) -> Mapping[str, Any]:
+async def find_run(services: AppState, namespace: str, name: str) -> Mapping[str, Any]:
     """The run from the cache, or from Kubernetes when the cache may lag behind its creation; a
     problem 404 when there is none.
     """
@@ -195,13 +199,13 @@ async def find_run(services: Services, namespace: str, name: str) -> Mapping[str
         return cached
     try:
         return await services.client.get(PIPELINE_RUNS, name, namespace=namespace)
-    except NotFound:
-        raise ApiProblem("not-found", f"there is no run {name} in the namespace {namespace}") from None
+    except NotFoundError:
+        raise ApiProblemError("not-found", f"there is no run {name} in the namespace {namespace}") from None
 
 
-async def _cache_is_there(services: Services) -> None:
-    if not services.history.begun:
-        raise ApiProblem(
+async def _require_synced_cache(services: AppState) -> None:
+    if not services.watch_cache.is_synced:
+        raise ApiProblemError(
             "unavailable",
             "the runs are not read yet; /readyz says what is waited for",
             headers={"Retry-After": "1"},

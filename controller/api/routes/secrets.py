@@ -13,14 +13,14 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from controller.api.auth.permissions import GuardedRoute
-from controller.api.http.problems import ApiProblem, entry
+from controller.api.http.problems import ApiProblemError, problem_entry
 from controller.api.models import public
-from controller.api.state import Services, services_of
-from controller.kube import SECRETS, AlreadyExists, Conflict, NotFound
+from controller.api.state import AppState, get_state
+from controller.kube import SECRETS, AlreadyExistsError, ConflictError, NotFoundError
 
 LABEL = "c8s.dev/secret"
 ATTEMPTS = 10
-SIZE_LIMIT = 1024 * 1024
+MAX_BYTES = 1024 * 1024
 _KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
 
 router = APIRouter(prefix="/api/v1/namespaces/{ns}/secrets", tags=["secrets"], route_class=GuardedRoute)
@@ -29,69 +29,69 @@ router = APIRouter(prefix="/api/v1/namespaces/{ns}/secrets", tags=["secrets"], r
 @router.get("", operation_id="listSecrets", response_model=public.SecretList)
 async def list_secrets(request: Request, ns: str) -> Response:
     """The names and keys of the secrets that were set through this API."""
-    found = await services_of(request).client.list(SECRETS, namespace=ns, label_selector=f"{LABEL}=true")
-    items = sorted((_keys_of(secret) for secret in found["items"]), key=lambda each: str(each["name"]))
+    found = await get_state(request).client.list(SECRETS, namespace=ns, label_selector=f"{LABEL}=true")
+    items = sorted((_serialize_secret(secret) for secret in found["items"]), key=lambda each: str(each["name"]))
     return JSONResponse({"items": items})
 
 
 @router.put("/{name}", operation_id="putSecret", response_model=public.SecretKeys)
 async def put_secret(request: Request, ns: str, name: str, body: public.SecretRequest) -> Response:
     """Sets the named keys and keeps the others."""
-    services = services_of(request)
-    values = _encoded(body.data)
+    services = get_state(request)
+    values = _encode_values(body.data)
     for _ in range(ATTEMPTS):
         try:
-            current = await _ours(services, ns, name)
+            current = await _managed_secret(services, ns, name)
             if current is None:
-                stored = await services.client.create(SECRETS, _new(ns, name, values), namespace=ns)
+                stored = await services.client.create(SECRETS, _new_secret(ns, name, values), namespace=ns)
             else:
                 data = {**(current.get("data") or {}), **values}
                 stored = await services.client.update(SECRETS, {**current, "data": data})
-        except (AlreadyExists, Conflict):
+        except (AlreadyExistsError, ConflictError):
             continue
-        return JSONResponse(_keys_of(stored))
-    raise ApiProblem("conflict", f"the secret {name} is being changed by others; try again")
+        return JSONResponse(_serialize_secret(stored))
+    raise ApiProblemError("conflict", f"the secret {name} is being changed by others; try again")
 
 
 @router.delete("/{name}", operation_id="deleteSecret", status_code=204, response_class=Response)
 async def delete_secret(request: Request, ns: str, name: str) -> Response:
     """Deletes the secret. Runs that have started keep the copy they were started with."""
-    services = services_of(request)
-    if await _ours(services, ns, name) is None:
-        raise ApiProblem("not-found", f"there is no secret {name} in the namespace {ns}")
+    services = get_state(request)
+    if await _managed_secret(services, ns, name) is None:
+        raise ApiProblemError("not-found", f"there is no secret {name} in the namespace {ns}")
     await services.client.delete(SECRETS, name, namespace=ns)
     return Response(status_code=204)
 
 
-async def _ours(services: Services, namespace: str, name: str) -> dict[str, Any] | None:
+async def _managed_secret(services: AppState, namespace: str, name: str) -> dict[str, Any] | None:
     """The Secret, None when there is none; a problem when it was not set through this API."""
     try:
         secret = await services.client.get(SECRETS, name, namespace=namespace)
-    except NotFound:
+    except NotFoundError:
         return None
     if (secret["metadata"].get("labels") or {}).get(LABEL) != "true":
-        raise ApiProblem("not-a-c8s-secret", f"the Secret {name} was not set through c8s; choose another name")
+        raise ApiProblemError("not-a-c8s-secret", f"the Secret {name} was not set through c8s; choose another name")
     return dict(secret)
 
 
-def _encoded(data: Mapping[str, str]) -> dict[str, str]:
+def _encode_values(data: Mapping[str, str]) -> dict[str, str]:
     problems = [
-        entry("secret.key", "a key consists of letters, digits, '-', '_' and '.'", path="data")
+        problem_entry("secret.key", "a key consists of letters, digits, '-', '_' and '.'", path="data")
         for key in data
         if not _KEY.fullmatch(key) or key in (".", "..")
     ]
     if problems:
-        raise ApiProblem("invalid", "a key of the secret is not valid", problems)
+        raise ApiProblemError("invalid", "a key of the secret is not valid", problems)
     try:
         raw = {key: value.encode() for key, value in data.items()}
     except UnicodeEncodeError:
-        raise ApiProblem("invalid", "a value of the secret is not valid Unicode") from None
-    if sum(map(len, raw.values())) > SIZE_LIMIT:
-        raise ApiProblem("too-large", f"a secret holds at most {SIZE_LIMIT} bytes")
+        raise ApiProblemError("invalid", "a value of the secret is not valid Unicode") from None
+    if sum(map(len, raw.values())) > MAX_BYTES:
+        raise ApiProblemError("too-large", f"a secret holds at most {MAX_BYTES} bytes")
     return {key: base64.b64encode(value).decode() for key, value in raw.items()}
 
 
-def _new(namespace: str, name: str, values: Mapping[str, str]) -> dict[str, Any]:
+def _new_secret(namespace: str, name: str, values: Mapping[str, str]) -> dict[str, Any]:
     labels = {LABEL: "true", "app.kubernetes.io/managed-by": "c8s"}
     return {
         "apiVersion": "v1",
@@ -102,5 +102,5 @@ def _new(namespace: str, name: str, values: Mapping[str, str]) -> dict[str, Any]
     }
 
 
-def _keys_of(secret: Mapping[str, Any]) -> dict[str, Any]:
+def _serialize_secret(secret: Mapping[str, Any]) -> dict[str, Any]:
     return {"name": secret["metadata"]["name"], "keys": sorted(secret.get("data") or {})}

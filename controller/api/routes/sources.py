@@ -8,10 +8,10 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from controller.api.auth.permissions import GuardedRoute
-from controller.api.http.problems import ApiProblem
-from controller.api.http.uploads import Upload
+from controller.api.http.problems import ApiProblemError
+from controller.api.http.uploads import BoundedUpload
 from controller.api.models import public
-from controller.api.state import services_of
+from controller.api.state import get_state
 
 GZIP = b"\x1f\x8b"
 
@@ -26,20 +26,20 @@ def source_key(digest: str) -> str:
 @router.head("/{digest}", operation_id="headSource", response_class=Response)
 async def head_source(request: Request, ns: str, digest: str) -> Response:
     """Whether the source is stored already: 200 or 404."""
-    stored = await services_of(request).store.head(source_key(digest))
+    stored = await get_state(request).store.head(source_key(digest))
     if stored is None:
-        raise ApiProblem("not-found", f"the source {digest} is not stored")
+        raise ApiProblemError("not-found", f"the source {digest} is not stored")
     return Response(status_code=200)
 
 
 @router.put("/{digest}", operation_id="putSource", status_code=201, response_model=public.StoredSource)
 async def put_source(request: Request, ns: str, digest: str) -> Response:
     """Stores a tar.gz under its digest. Sending what is stored already costs one look-up; the body is then not read."""
-    services = services_of(request)
+    services = get_state(request)
     key = source_key(digest)
     stored = await services.store.head(key)
     if stored is not None:
         return JSONResponse({"digest": digest, "size": stored.size}, status_code=201)
-    upload = Upload(request, services.settings.source_limit, services.settings.idle_seconds, magic=GZIP)
-    await services.store.put(key, upload.checked(digest.removeprefix("sha256:")))
+    upload = BoundedUpload(request, services.settings.source_limit, services.settings.idle_seconds, magic=GZIP)
+    await services.store.put(key, upload.verified_chunks(digest.removeprefix("sha256:")))
     return JSONResponse({"digest": digest, "size": upload.size}, status_code=201)

@@ -6,10 +6,10 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from controller.api import openapi
-from controller.api.auth.authenticator import TICKET_SECONDS, Admission
-from controller.api.auth.permissions import GuardedRoute, bearer
+from controller.api.auth.authenticator import TICKET_TTL, TicketGrant
+from controller.api.auth.permissions import GuardedRoute, bearer_token
 from controller.api.models import public
-from controller.api.state import services_of
+from controller.api.state import get_state
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -25,14 +25,14 @@ async def health(request: Request) -> Response:
 @router.get("/readyz", operation_id="ready", response_model=public.ReadyAnswer)
 async def ready(request: Request) -> Response:
     """Whether everything is there; 503 and what is waited for when not. Open to everyone."""
-    document = services_of(request).readiness.document()
+    document = get_state(request).readiness.document()
     return JSONResponse(document, status_code=200 if document["ready"] else 503)
 
 
 @router.get("/metrics", operation_id="metrics", response_class=Response)
 async def metrics(request: Request) -> Response:
     """Prometheus' text form, for who may `get` the path `/metrics` (Kubernetes' nonResourceURLs)."""
-    return Response(services_of(request).meter.text(), media_type=METRICS_TYPE)
+    return Response(get_state(request).metrics.text(), media_type=METRICS_TYPE)
 
 
 @router.get("/openapi.json", operation_id="openapi", response_class=JSONResponse)
@@ -44,8 +44,8 @@ async def description(request: Request) -> Response:
 @router.post("/api/v1/tickets", operation_id="createTicket", status_code=201, response_model=public.Ticket)
 async def create_ticket(request: Request, body: public.TicketRequest) -> Response:
     """A ticket that opens the WebSocket at `path` once, as `?ticket=`, where a header can't be set."""
-    services = services_of(request)
-    ticket = services.tickets.issue(Admission(request.state.user, bearer(request), body.path))
-    until = datetime.fromtimestamp(services.wall_clock() + TICKET_SECONDS, UTC)
+    services = get_state(request)
+    ticket = services.tickets.issue(TicketGrant(request.state.user, bearer_token(request), body.path))
+    until = datetime.fromtimestamp(services.wall_clock() + TICKET_TTL, UTC)
     expires = until.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return JSONResponse({"ticket": ticket, "expiresAt": expires}, status_code=201)

@@ -6,9 +6,9 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
-from controller.api.auth.permissions import GuardedRoute, still_admitted
-from controller.api.models.public import NAME
-from controller.api.state import Services, services_of
+from controller.api.auth.permissions import GuardedRoute, reauthorizer
+from controller.api.models.public import NAME_PATTERN
+from controller.api.state import AppState, get_state
 from controller.api.streaming import sse
 
 router = APIRouter(prefix="/api/v1/namespaces/{ns}/watch", tags=["runs"], route_class=GuardedRoute)
@@ -24,7 +24,7 @@ class EventStream(StreamingResponse):
 async def watch_runs(
     request: Request,
     ns: str,
-    run: Annotated[str | None, Query(pattern=NAME, description="only this run")] = None,
+    run: Annotated[str | None, Query(pattern=NAME_PATTERN, description="only this run")] = None,
     resource_version: Annotated[str | None, Query(alias="resourceVersion", max_length=20)] = None,
     last_event_id: Annotated[str | None, Header(max_length=20)] = None,
 ) -> Response:
@@ -33,21 +33,21 @@ async def watch_runs(
 
     Without a version the present runs come first, as `added`. After `restart` the stream ends: list again.
     """
-    services = services_of(request)
-    wanted = sse.Wanted(ns, run, sse.starting_point(last_event_id, resource_version))
-    stream = sse.events(
-        services.history,
+    services = get_state(request)
+    wanted = sse.WatchFilter(ns, run, sse.resume_version(last_event_id, resource_version))
+    stream = sse.event_stream(
+        services.watch_cache,
         wanted,
         lambda: services.runs.list(ns),
-        sse.Guard(still_admitted(request, "watchRuns"), services.settings.heartbeat_seconds),
+        sse.ReauthorizationTimer(reauthorizer(request, "watchRuns"), services.settings.heartbeat_seconds),
     )
-    return EventStream(_counted(services, stream), headers={"X-Accel-Buffering": "no"})
+    return EventStream(_count_subscriber(services, stream), headers={"X-Accel-Buffering": "no"})
 
 
-async def _counted(services: Services, stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    services.meter.subscribed("runs", +1)
+async def _count_subscriber(services: AppState, stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    services.metrics.change_subscribers("runs", +1)
     try:
         async for part in stream:
             yield part
     finally:
-        services.meter.subscribed("runs", -1)
+        services.metrics.change_subscribers("runs", -1)

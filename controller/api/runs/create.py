@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from controller.api import serializers
-from controller.api.http.problems import ApiProblem, entry
+from controller.api.http.problems import ApiProblemError, problem_entry
 from controller.api.runs import numbering
-from controller.api.runs.request import KEY_LABEL, Idempotency, Order, run_object, same_request
-from controller.api.state import Services, Turn
-from controller.kube import PIPELINE_RUNS, AlreadyExists, ApiError, Conflict, KubeError, NotFound
+from controller.api.runs.request import KEY_LABEL, Idempotency, RunSpec, is_same_request, run_object
+from controller.api.state import AppState, KeyedLock
+from controller.kube import PIPELINE_RUNS, AlreadyExistsError, ApiError, ConflictError, KubeError, NotFoundError
 
 ATTEMPTS = 30
 RELEASE_ATTEMPTS = 5
@@ -24,97 +24,106 @@ Run = dict[str, Any]
 log = logging.getLogger("c8s.api")
 
 
-async def launch(services: Services, namespace: str, order: Order, key: Idempotency | None) -> tuple[Run, bool]:
+async def create_pipeline_run(
+    services: AppState, namespace: str, order: RunSpec, key: Idempotency | None
+) -> tuple[Run, bool]:
     """The run, and whether it was made just now: False for one that the same request made before."""
-    async with _one_at_a_time(services, namespace, key.key if key is not None else None):
-        at_least, taken = _largest(services, namespace, order.pipeline) + 1, 0
+    async with _exclusive(services, namespace, key.key if key is not None else None):
+        at_least, taken = _highest_known_number(services, namespace, order.pipeline) + 1, 0
         for _ in range(ATTEMPTS):
             # Requests of this process don't race each other for the next number; other controllers' may.
-            async with _one_at_a_time(services, namespace, NUMBERS):
+            async with _exclusive(services, namespace, NUMBERS):
                 # In this order: a claim that is gone by now has left a run behind, which the list then shows.
-                ledger = await numbering.read(services.client, namespace)
-                made = await _made_before(services, namespace, key) if key is not None else None
+                ledger = await numbering.read_ledger(services.client, namespace)
+                made = await _find_existing(services, namespace, key) if key is not None else None
                 if made is not None:
                     return made, False
-                number = _claimed(ledger, key, taken, services.wall_clock())
+                number = _claimed_number(ledger, key, taken, services.wall_clock())
                 if number is None:
-                    number = await _take(services, namespace, ledger, order.pipeline, at_least, key)
+                    number = await _claim_number(services, namespace, ledger, order.pipeline, at_least, key)
             if number is None:
                 continue
-            run = await _create(services, namespace, number, order, key)
+            run = await _create_object(services, namespace, number, order, key)
             if run is not None:
                 if key is not None:
-                    await _release(services, namespace, key)
+                    await _release_claim(services, namespace, key)
                 return run, True
             taken, at_least = number, max(at_least, number + 1)
-        raise ApiProblem("conflict", f"too many runs of {order.pipeline} are being created at once; try again")
+        raise ApiProblemError("conflict", f"too many runs of {order.pipeline} are being created at once; try again")
 
 
-def _claimed(ledger: numbering.Ledger, key: Idempotency | None, taken: int, now: float) -> int | None:
+def _claimed_number(ledger: numbering.RunNumberLedger, key: Idempotency | None, taken: int, now: float) -> int | None:
     """The number that this request has claimed before; None when it has not, or another run has got the name."""
     claim = ledger.claim(key.key, now) if key is not None else None
     if key is None or claim is None:
         return None
     if claim.request != key.request:
-        raise _reused()
+        raise _key_reused_problem()
     return claim.number if claim.number > taken else None
 
 
-async def _take(
-    services: Services, namespace: str, ledger: numbering.Ledger, pipeline: str, at_least: int, key: Idempotency | None
+async def _claim_number(
+    services: AppState,
+    namespace: str,
+    ledger: numbering.RunNumberLedger,
+    pipeline: str,
+    at_least: int,
+    key: Idempotency | None,
 ) -> int | None:
     """A new number, claimed for the key in the same write; None when someone else has written meanwhile."""
-    number = max(ledger.last(pipeline) + 1, at_least)
+    number = max(ledger.last_number(pipeline) + 1, at_least)
     data = ledger.with_number(pipeline, number, services.wall_clock(), *((key.key, key.request) if key else ()))
     try:
-        await numbering.write(services.client, namespace, ledger, data)
-    except (AlreadyExists, Conflict):
+        await numbering.write_ledger(services.client, namespace, ledger, data)
+    except (AlreadyExistsError, ConflictError):
         return None
-    except NotFound:
-        raise ApiProblem("not-found", f"there is no namespace {namespace}") from None
+    except NotFoundError:
+        raise ApiProblemError("not-found", f"there is no namespace {namespace}") from None
     return number
 
 
-async def _release(services: Services, namespace: str, key: Idempotency) -> None:
+async def _release_claim(services: AppState, namespace: str, key: Idempotency) -> None:
     """Takes the claim back once the run is there: a run that is then deleted must not come back under its number.
 
     A claim that can't be taken back ends by itself; it matters only to who deletes the run within that time.
     """
     try:
         for _ in range(RELEASE_ATTEMPTS):
-            async with _one_at_a_time(services, namespace, NUMBERS):
-                ledger = await numbering.read(services.client, namespace)
-                with contextlib.suppress(Conflict):
-                    await numbering.write(services.client, namespace, ledger, ledger.without_claim(key.key))
+            async with _exclusive(services, namespace, NUMBERS):
+                ledger = await numbering.read_ledger(services.client, namespace)
+                with contextlib.suppress(ConflictError):
+                    await numbering.write_ledger(services.client, namespace, ledger, ledger.without_claim(key.key))
                     return
     except KubeError as error:
         log.info("a claim stays until it is over", extra={"namespace": namespace, "cause": type(error).__name__})
 
 
-async def _create(services: Services, namespace: str, number: int, order: Order, key: Idempotency | None) -> Run | None:
+async def _create_object(
+    services: AppState, namespace: str, number: int, order: RunSpec, key: Idempotency | None
+) -> Run | None:
     """The new run, or the one that another controller made for this very request; None when the name is taken."""
     name = numbering.run_name(order.pipeline, number)
     try:
         return await services.client.create(
             PIPELINE_RUNS, run_object(namespace, name, number, order, key), namespace=namespace
         )
-    except AlreadyExists:
-        return await _made_before(services, namespace, key) if key is not None else None
+    except AlreadyExistsError:
+        return await _find_existing(services, namespace, key) if key is not None else None
     except ApiError as error:
-        raise _refused(error) from error
+        raise _creation_problem(error) from error
 
 
-async def _made_before(services: Services, namespace: str, key: Idempotency) -> Run | None:
+async def _find_existing(services: AppState, namespace: str, key: Idempotency) -> Run | None:
     """The run that this key made before, asked of Kubernetes itself: the cache may lag."""
     found = await services.client.list(PIPELINE_RUNS, namespace=namespace, label_selector=f"{KEY_LABEL}={key.key}")
     for run in found["items"]:
-        if not same_request(run, key):
-            raise _reused()
+        if not is_same_request(run, key):
+            raise _key_reused_problem()
         return dict(run)
     return None
 
 
-def _largest(services: Services, namespace: str, pipeline: str) -> int:
+def _highest_known_number(services: AppState, namespace: str, pipeline: str) -> int:
     """The largest number in sight; the ConfigMap may have been deleted by someone."""
     known = (
         serializers.run_number(run) or 0
@@ -124,36 +133,39 @@ def _largest(services: Services, namespace: str, pipeline: str) -> int:
     return max(known, default=0)
 
 
-def _reused() -> ApiProblem:
-    return ApiProblem("idempotency-key-reused", "this Idempotency-Key came with another request before")
+def _key_reused_problem() -> ApiProblemError:
+    return ApiProblemError("idempotency-key-reused", "this Idempotency-Key came with another request before")
 
 
-def _refused(error: ApiError) -> Exception:
+def _creation_problem(error: ApiError) -> Exception:
     """Kubernetes' own checks of a run (its schema, a quota) are the caller's business; the rest is ours."""
     causes = error.details.get("causes")
     listed = [each for each in causes if isinstance(each, Mapping)] if isinstance(causes, list) else []
     entries = [
-        entry("run.refused", str(each.get("message", "")), path=str(each.get("field", ""))) for each in listed[:50]
+        problem_entry("run.refused", str(each.get("message", "")), path=str(each.get("field", "")))
+        for each in listed[:50]
     ]
     if error.status == 422:
-        return ApiProblem("pipeline-invalid", "Kubernetes does not take the run: it does not fit the schema", entries)
+        return ApiProblemError(
+            "pipeline-invalid", "Kubernetes does not take the run: it does not fit the schema", entries
+        )
     if error.status == 404:
-        return ApiProblem("not-found", "there is no such namespace")
+        return ApiProblemError("not-found", "there is no such namespace")
     return error
 
 
 @contextlib.asynccontextmanager
-async def _one_at_a_time(services: Services, namespace: str, what: str | None) -> AsyncIterator[None]:
+async def _exclusive(services: AppState, namespace: str, what: str | None) -> AsyncIterator[None]:
     """Those who want the same thing in a namespace wait for each other here; None waits for nobody."""
     if what is None:
         yield
         return
-    turn = services.turns.setdefault((namespace, what), Turn())
-    turn.wanted_by += 1
+    turn = services.locks.setdefault((namespace, what), KeyedLock())
+    turn.waiters += 1
     try:
         async with turn.lock:
             yield
     finally:
-        turn.wanted_by -= 1
-        if turn.wanted_by == 0:
-            del services.turns[(namespace, what)]
+        turn.waiters -= 1
+        if turn.waiters == 0:
+            del services.locks[(namespace, what)]

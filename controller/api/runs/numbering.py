@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from controller.kube import CONFIG_MAPS, KubeClient, NotFound
+from controller.kube import CONFIG_MAPS, KubeClient, NotFoundError
 
 CONFIG_MAP = "c8s-run-numbers"
 NAME_LIMIT = 63
@@ -32,7 +32,7 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Ledger:
+class RunNumberLedger:
     """The ConfigMap as it was read; None where there is none yet."""
 
     config_map: Object | None
@@ -41,7 +41,7 @@ class Ledger:
     def _data(self) -> Mapping[str, str]:
         return (self.config_map or {}).get("data") or {}
 
-    def last(self, pipeline: str) -> int:
+    def last_number(self, pipeline: str) -> int:
         """The last number that was given to a run of the pipeline; 0 for none."""
         text = str(self._data.get(pipeline, "0"))
         return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else 0
@@ -73,18 +73,18 @@ class Ledger:
         }
 
 
-async def read(client: KubeClient, namespace: str) -> Ledger:
+async def read_ledger(client: KubeClient, namespace: str) -> RunNumberLedger:
     """The numbers and claims of the moment."""
     try:
-        return Ledger(await client.get(CONFIG_MAPS, CONFIG_MAP, namespace))
-    except NotFound:
-        return Ledger(None)
+        return RunNumberLedger(await client.get(CONFIG_MAPS, CONFIG_MAP, namespace))
+    except NotFoundError:
+        return RunNumberLedger(None)
 
 
-async def write(client: KubeClient, namespace: str, ledger: Ledger, data: Mapping[str, str]) -> None:
+async def write_ledger(client: KubeClient, namespace: str, ledger: RunNumberLedger, data: Mapping[str, str]) -> None:
     """Replaces what was read. Raises AlreadyExists or Conflict when someone else was quicker."""
     if ledger.config_map is None:
-        await client.create(CONFIG_MAPS, _new(namespace, data), namespace)
+        await client.create(CONFIG_MAPS, _new_config_map(namespace, data), namespace)
     else:
         await client.update(CONFIG_MAPS, {**ledger.config_map, "data": dict(data)})
 
@@ -103,7 +103,7 @@ def _read_claim(text: str) -> Claim | None:
         return None
 
 
-def _new(namespace: str, data: Mapping[str, str]) -> Object:
+def _new_config_map(namespace: str, data: Mapping[str, str]) -> Object:
     labels = {"app.kubernetes.io/managed-by": "c8s"}
     return {
         "apiVersion": "v1",

@@ -13,19 +13,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from controller.api.artifacts.workspaces import copied_from
-from controller.api.http.problems import ApiProblem
+from controller.api.artifacts.workspaces import debug_source
+from controller.api.http.problems import ApiProblemError
 from controller.api.serializers import phase_of, pipeline_of, run_number
 
 Object = Mapping[str, Any]
 # What a run is sorted by: a text or a number, then what tells equals apart.
-Key = tuple[str | float, str, int, str]
+SortKey = tuple[str | float, str, int, str]
 
-ORDERS = ("-created", "created", "-duration", "duration", "-name", "name")
+SORT_ORDERS = ("-created", "created", "-duration", "duration", "-name", "name")
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RunFilter:
     """The filters; None and the empty set let everything through. `text` is looked for without regard to case.
 
     `copies`: whether copies of failed steps, made for a shell, are among them.
@@ -38,19 +38,19 @@ class Wanted:
     text: str = ""
     copies: bool = True
 
-    def takes(self, run: Object) -> bool:
+    def matches(self, run: Object) -> bool:
         """Whether the run passes every filter."""
         spec = run.get("spec") or {}
         return (
-            (self.copies or copied_from(run) is None)
+            (self.copies or debug_source(run) is None)
             and (not self.phases or phase_of(run) in self.phases)
             and (self.pipeline is None or pipeline_of(run) == self.pipeline)
             and (self.branch is None or spec.get("branch") == self.branch)
-            and (self.since is None or _is_since(run, self.since))
-            and (not self.text or self._is_in(run))
+            and (self.since is None or _created_since(run, self.since))
+            and (not self.text or self._contains_text(run))
         )
 
-    def _is_in(self, run: Object) -> bool:
+    def _contains_text(self, run: Object) -> bool:
         spec, wanted = run.get("spec") or {}, self.text.casefold()
         texts = (run["metadata"]["name"], spec.get("branch"), spec.get("commit"), spec.get("triggeredBy"))
         return any(wanted in str(each).casefold() for each in texts if each)
@@ -65,22 +65,22 @@ class Page:
 
 
 @dataclass(frozen=True)
-class _Place:
+class _PageCursor:
     """After which run a page begins, and the moment at which durations are taken (seconds since 1970)."""
 
     order: str
     now: float
-    key: Key
+    key: SortKey
 
 
-def page(
-    runs: Iterable[Object], wanted: Wanted, *, order: str = "-created", limit: int, after: str | None, now: float
+def paginate(
+    runs: Iterable[Object], run_filter: RunFilter, *, order: str = "-created", limit: int, after: str | None, now: float
 ) -> Page:
     """The first `limit` runs in this order that pass the filters, after the place that the token names."""
-    place = _place(after, order) if after else None
+    place = _decode_cursor(after, order) if after else None
     now = place.now if place is not None else now
-    key_of = _key_of(order.removeprefix("-"), now)
-    keyed = ((key_of(run), run) for run in runs if wanted.takes(run))
+    key_of = _sort_key(order.removeprefix("-"), now)
+    keyed = ((key_of(run), run) for run in runs if run_filter.matches(run))
     backward = order.startswith("-")
     if place is not None:
         last = place.key
@@ -89,10 +89,10 @@ def page(
     found = choose(limit + 1, keyed, key=lambda pair: pair[0])
     shown = found[:limit]
     more = len(found) > limit
-    return Page([run for _, run in shown], _token(_Place(order, now, shown[-1][0])) if more else None)
+    return Page([run for _, run in shown], _encode_cursor(_PageCursor(order, now, shown[-1][0])) if more else None)
 
 
-def time_of(text: str) -> datetime | None:
+def parse_time(text: str) -> datetime | None:
     """An RFC 3339 time; None for what is none."""
     try:
         found = datetime.fromisoformat(text)
@@ -101,15 +101,15 @@ def time_of(text: str) -> datetime | None:
     return found if found.tzinfo is not None else None
 
 
-def _is_since(run: Object, since: datetime) -> bool:
-    created = time_of(str(run["metadata"].get("creationTimestamp") or ""))
+def _created_since(run: Object, since: datetime) -> bool:
+    created = parse_time(str(run["metadata"].get("creationTimestamp") or ""))
     return created is not None and created >= since
 
 
-def _key_of(field: str, now: float) -> Callable[[Object], Key]:
+def _sort_key(field: str, now: float) -> Callable[[Object], SortKey]:
     first: Callable[[Object], str | float]
     if field == "duration":
-        first = lambda run: duration(run, now)  # noqa: E731 - one of three, side by side
+        first = lambda run: run_duration(run, now)  # noqa: E731 - one of three, side by side
     elif field == "name":
         first = lambda run: str(run["metadata"]["name"])  # noqa: E731
     else:
@@ -121,32 +121,32 @@ def _created(run: Object) -> str:
     return str(run["metadata"].get("creationTimestamp") or "")
 
 
-def duration(run: Object, now: float) -> float:
+def run_duration(run: Object, now: float) -> float:
     """Seconds from the run's start to its end, or to `now` while it goes on; -1 before its start.
 
     An end after `now` does not count yet, so that a list's pages, which share one `now`, agree with each other.
     """
     status = run.get("status") or {}
-    start = time_of(str(status.get("startTime") or ""))
+    start = parse_time(str(status.get("startTime") or ""))
     if start is None or start.timestamp() > now:
         return -1.0
-    end = time_of(str(status.get("completionTime") or ""))
+    end = parse_time(str(status.get("completionTime") or ""))
     return (min(end.timestamp(), now) if end is not None else now) - start.timestamp()
 
 
-def _token(place: _Place) -> str:
+def _encode_cursor(place: _PageCursor) -> str:
     text = json.dumps([place.order, place.now, place.key])
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def _place(token: str, order: str) -> _Place:
+def _decode_cursor(token: str, order: str) -> _PageCursor:
     try:
         padded = token.encode("ascii") + b"=" * (-len(token) % 4)
         ordered, now, (value, created, number, name) = json.loads(
             base64.b64decode(padded, altchars=b"-_", validate=True)
         )
-        if ordered in ORDERS and ordered != order:
-            raise ApiProblem("bad-request", f"the continue token belongs to a list with sort={ordered}")
+        if ordered in SORT_ORDERS and ordered != order:
+            raise ApiProblemError("bad-request", f"the continue token belongs to a list with sort={ordered}")
         # The first sorts among texts or among numbers, never both.
         kind: Any = (int, float) if order.endswith("duration") else str
         sound = isinstance(now, int | float) and isinstance(value, kind) and isinstance(created, str)
@@ -155,5 +155,5 @@ def _place(token: str, order: str) -> _Place:
     except (ValueError, TypeError, OverflowError, OSError, binascii.Error, RecursionError):
         sound = False
     if not sound:
-        raise ApiProblem("bad-request", "the continue token is not one that this API gave")
-    return _Place(order, float(now), (value, created, number, name))
+        raise ApiProblemError("bad-request", "the continue token is not one that this API gave")
+    return _PageCursor(order, float(now), (value, created, number, name))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from controller.api.http.problems import ApiProblem, entry
+from controller.api.http.problems import ApiProblemError, problem_entry
 from controller.api.models.public import CopyRequest, RerunRequest, RunRequest, Source
 from controller.api.serializers import NUMBER_LABEL, PIPELINE_LABEL, run_number
 
@@ -30,7 +30,7 @@ class Idempotency:
 
 
 @dataclass(frozen=True)
-class Order:
+class RunSpec:
     """A run to be made, checked: the normalised definition, the value of every parameter, and for whom."""
 
     definition: Mapping[str, Any]
@@ -67,22 +67,24 @@ def idempotency(
     return Idempotency(key, hashlib.sha256(sent.encode("utf-8", "surrogatepass")).hexdigest())
 
 
-def source_of(source: Source | None) -> dict[str, Any] | None:
+def source_spec(source: Source | None) -> dict[str, Any] | None:
     """The source as a run carries it; a problem when it is neither or both of its forms, or tells a password."""
     if source is None:
         return None
     if (source.archive is None) == (source.git is None):
-        problem = entry("run.source", "give either archive or git", path="source")
-        raise ApiProblem("invalid", "a run's source is either an archive or a git revision", [problem])
-    if source.git is not None and _tells_a_password(source.git.url):
-        problem = entry("run.source", "put the password into a Secret and name it in secretRef", path="source.git.url")
-        raise ApiProblem(
+        problem = problem_entry("run.source", "give either archive or git", path="source")
+        raise ApiProblemError("invalid", "a run's source is either an archive or a git revision", [problem])
+    if source.git is not None and _contains_password(source.git.url):
+        problem = problem_entry(
+            "run.source", "put the password into a Secret and name it in secretRef", path="source.git.url"
+        )
+        raise ApiProblemError(
             "invalid", "the address of a repository must not hold a password: everyone may read it", [problem]
         )
     return source.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-def _tells_a_password(url: str) -> bool:
+def _contains_password(url: str) -> bool:
     try:
         parts = urlsplit(url)
         return parts.password is not None or (parts.scheme in ("http", "https") and parts.username is not None)
@@ -90,14 +92,14 @@ def _tells_a_password(url: str) -> bool:
         return True
 
 
-def rerun_order(run: Mapping[str, Any], body: RerunRequest, checked: Checked, user: str) -> Order:
+def rerun_spec(run: Mapping[str, Any], body: RerunRequest, checked: Checked, user: str) -> RunSpec:
     """The same run again, with what the request replaces; `checked` are its definition and parameters."""
     spec, name = run.get("spec") or {}, str(run["metadata"]["name"])
     changed = body.pipeline is not None or body.source is not None
-    return Order(
+    return RunSpec(
         *checked,
         user=user,
-        source=source_of(body.source) or source_again(run),
+        source=source_spec(body.source) or rerun_source(run),
         branch=spec.get("branch"),
         commit=spec.get("commit"),
         event=spec.get("event"),
@@ -108,13 +110,13 @@ def rerun_order(run: Mapping[str, Any], body: RerunRequest, checked: Checked, us
     )
 
 
-def copy_order(run: Mapping[str, Any], slug: str, attempt: int, checked: Checked, user: str) -> Order:
+def debug_copy_spec(run: Mapping[str, Any], slug: str, attempt: int, checked: Checked, user: str) -> RunSpec:
     """A copy of a failed step, on the workspace that was kept of this attempt."""
     spec, name = run.get("spec") or {}, str(run["metadata"]["name"])
     number = run_number(run)
     kept = {"run": name, "number": "" if number is None else str(number), "step": slug, "attempt": attempt}
     cloned = ((run.get("status") or {}).get("source") or {}).get("commit")
-    return Order(
+    return RunSpec(
         *checked,
         user=user,
         source={"kept": kept},
@@ -125,7 +127,7 @@ def copy_order(run: Mapping[str, Any], slug: str, attempt: int, checked: Checked
     )
 
 
-def source_again(run: Mapping[str, Any]) -> dict[str, Any] | None:
+def rerun_source(run: Mapping[str, Any]) -> dict[str, Any] | None:
     """The run's source; of a branch or tag the commit that was cloned then, which may have moved on since."""
     source = (run.get("spec") or {}).get("source")
     commit = ((run.get("status") or {}).get("source") or {}).get("commit")
@@ -134,32 +136,32 @@ def source_again(run: Mapping[str, Any]) -> dict[str, Any] | None:
     return {**source, "git": {**source["git"], "revision": commit}}
 
 
-def params_again(run: Mapping[str, Any], definition: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, str]:
+def merge_params(run: Mapping[str, Any], definition: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, str]:
     """The run's parameters with those that are given; what a new pipeline no longer declares is left out."""
     declared = {each.get("name") for each in definition.get("params") or () if isinstance(each, Mapping)}
     kept = {name: value for name, value in ((run.get("spec") or {}).get("params") or {}).items() if name in declared}
     return {**kept, **given}
 
 
-def run_object(namespace: str, name: str, number: int, order: Order, key: Idempotency | None) -> dict[str, Any]:
+def run_object(namespace: str, name: str, number: int, run_spec: RunSpec, key: Idempotency | None) -> dict[str, Any]:
     """The PipelineRun to create; fields that were not given stay absent."""
-    labels = {PIPELINE_LABEL: order.pipeline, NUMBER_LABEL: str(number), "app.kubernetes.io/managed-by": "c8s"}
-    annotations = {CREATOR_ANNOTATION: order.user}
+    labels = {PIPELINE_LABEL: run_spec.pipeline, NUMBER_LABEL: str(number), "app.kubernetes.io/managed-by": "c8s"}
+    annotations = {CREATOR_ANNOTATION: run_spec.user}
     if key is not None:
         labels[KEY_LABEL] = key.key
         annotations[REQUEST_ANNOTATION] = key.request
     spec: dict[str, Any] = {
-        "pipeline": dict(order.definition),
-        "params": dict(order.params),
-        "branch": order.branch,
-        "commit": order.commit,
-        "event": order.event,
-        "changedFiles": list(order.changed_files) if order.changed_files is not None else None,
-        "priority": order.priority,
-        "triggeredBy": order.triggered_by or order.user,
-        "source": order.source,
-        "rerunOf": order.rerun_of,
-        "reuseFrom": order.reuse_from,
+        "pipeline": dict(run_spec.definition),
+        "params": dict(run_spec.params),
+        "branch": run_spec.branch,
+        "commit": run_spec.commit,
+        "event": run_spec.event,
+        "changedFiles": list(run_spec.changed_files) if run_spec.changed_files is not None else None,
+        "priority": run_spec.priority,
+        "triggeredBy": run_spec.triggered_by or run_spec.user,
+        "source": run_spec.source,
+        "rerunOf": run_spec.rerun_of,
+        "reuseFrom": run_spec.reuse_from,
     }
     return {
         "apiVersion": "c8s.dev/v1alpha1",
@@ -169,7 +171,7 @@ def run_object(namespace: str, name: str, number: int, order: Order, key: Idempo
     }
 
 
-def same_request(run: Mapping[str, Any], key: Idempotency) -> bool:
+def is_same_request(run: Mapping[str, Any], key: Idempotency) -> bool:
     """Whether the run was made by this very request."""
     annotations = run["metadata"].get("annotations") or {}
     return bool(annotations.get(REQUEST_ANNOTATION) == key.request)

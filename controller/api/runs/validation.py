@@ -6,43 +6,45 @@ from typing import Any
 from pydantic import ValidationError
 
 from controller.api.http import problems
-from controller.api.http.problems import ApiProblem, entry
+from controller.api.http.problems import ApiProblemError, problem_entry
 from controller.pipeline.lint import check_definition
 from controller.pipeline.model import Pipeline
-from controller.pipeline.params import resolve
-from controller.pipeline.problems import Problem
+from controller.pipeline.params import resolve_params
+from controller.pipeline.problems import Diagnostic
 
 Definition = dict[str, Any]
 
 
-def checked(definition: Mapping[str, Any], params: Mapping[str, str]) -> tuple[Definition, dict[str, str]]:
+def validate_run(definition: Mapping[str, Any], params: Mapping[str, str]) -> tuple[Definition, dict[str, str]]:
     """The definition with `env` as maps and without a version, and the value of every parameter.
 
     A problem `pipeline-invalid` lists what is wrong; positions mean nothing there, paths do.
     """
-    normalised = checked_shape(definition)
-    values, wrong = resolve(normalised.get("params") or (), params)
+    normalised = validate_definition(definition)
+    values, wrong = resolve_params(normalised.get("params") or (), params)
     if wrong:
-        listed = [entry("parameter", sentence, path=f"params.{name}") for name, sentence in wrong]
-        raise ApiProblem("pipeline-invalid", f"a parameter is not valid: {wrong[0][1]}", listed)
+        listed = [problem_entry("parameter", sentence, path=f"params.{name}") for name, sentence in wrong]
+        raise ApiProblemError("pipeline-invalid", f"a parameter is not valid: {wrong[0][1]}", listed)
     return normalised, values
 
 
-def checked_shape(definition: Mapping[str, Any]) -> Definition:
+def validate_definition(definition: Mapping[str, Any]) -> Definition:
     """The definition alone, in the same form."""
     found = check_definition(dict(definition))
     if found:
-        raise ApiProblem("pipeline-invalid", f"the pipeline is not valid: {found[0].message}", _entries(found))
+        raise ApiProblemError(
+            "pipeline-invalid", f"the pipeline is not valid: {found[0].message}", _problem_entries(found)
+        )
     try:
         pipeline = Pipeline.model_validate(definition)
     except ValidationError as error:
         # What JSON Schema can't say, such as text that is no Unicode.
-        listed = problems.of_validation(error.errors()).problems
-        raise ApiProblem("pipeline-invalid", "the pipeline is not valid", listed) from None
+        listed = problems.problem_for_validation(error.errors()).problems
+        raise ApiProblemError("pipeline-invalid", "the pipeline is not valid", listed) from None
     return pipeline.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude={"version"})
 
 
-def as_entry(problem: Problem) -> dict[str, Any]:
+def serialize_diagnostic(problem: Diagnostic) -> dict[str, Any]:
     """A finding of lint as the API gives it."""
     return {
         "line": problem.line,
@@ -55,7 +57,8 @@ def as_entry(problem: Problem) -> dict[str, Any]:
     }
 
 
-def _entries(found: Iterable[Problem]) -> list[dict[str, Any]]:
+def _problem_entries(found: Iterable[Diagnostic]) -> list[dict[str, Any]]:
     return [
-        entry(each.code, each.message, path=each.path, hint=each.hint or None, severity=each.severity) for each in found
+        problem_entry(each.code, each.message, path=each.path, hint=each.hint or None, severity=each.severity)
+        for each in found
     ]

@@ -16,20 +16,20 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-FRAME_BYTES = 128 * 1024
-LINE_CHARACTERS = 64 * 1024
-WAITING_BYTES = 1024 * 1024
+MAX_FRAME_BYTES = 128 * 1024
+MAX_LINE_CHARACTERS = 64 * 1024
+MAX_PENDING_BYTES = 1024 * 1024
 BURST = 8
 PER_SECOND = 40.0
 TICK = 1 / PER_SECOND
-REMEMBERED_BYTES = 8 * 1024 * 1024
+CACHE_BYTES = 8 * 1024 * 1024
 
-Stream = tuple[str, int, str]
+StreamId = tuple[str, int, str]
 Line = tuple[str | None, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class EncodedLines:
     """Consecutive lines from number `first` to before `end`, as the inside of a JSON array."""
 
     first: int
@@ -37,45 +37,45 @@ class Piece:
     body: str
 
 
-class Encoder:
+class LineEncoder:
     """Makes pieces of lines, and remembers the latest: what one reader is sent, others are about to be sent too."""
 
-    def __init__(self, frame_bytes: int = FRAME_BYTES, remembered: int = REMEMBERED_BYTES) -> None:
+    def __init__(self, frame_bytes: int = MAX_FRAME_BYTES, cache_bytes: int = CACHE_BYTES) -> None:
         self._frame_bytes = frame_bytes
-        self._limit = remembered
+        self._limit = cache_bytes
         self._size = 0
-        self._kept: OrderedDict[Hashable, list[Piece]] = OrderedDict()
+        self._cache: OrderedDict[Hashable, list[EncodedLines]] = OrderedDict()
 
-    def remembered(self, key: Hashable) -> list[Piece] | None:
+    def cached(self, key: Hashable) -> list[EncodedLines] | None:
         """The pieces that were made under this key, while they are kept."""
-        return self._kept.get(key)
+        return self._cache.get(key)
 
-    def encode(self, key: Hashable, first: int, lines: Iterable[Line]) -> list[Piece]:
+    def encode(self, key: Hashable, first: int, lines: Iterable[Line]) -> list[EncodedLines]:
         """The lines from number `first` on, in pieces that fit into a frame each."""
-        pieces = list(_pieces(first, lines, self._frame_bytes))
-        self._kept[key] = pieces
-        self._size += _weight(pieces)
-        while self._size > self._limit and self._kept:
-            _, oldest = self._kept.popitem(last=False)
-            self._size -= _weight(oldest)
+        pieces = list(_encode_chunks(first, lines, self._frame_bytes))
+        self._cache[key] = pieces
+        self._size += _memory_size(pieces)
+        while self._size > self._limit and self._cache:
+            _, oldest = self._cache.popitem(last=False)
+            self._size -= _memory_size(oldest)
         return pieces
 
 
-def _pieces(first: int, lines: Iterable[Line], limit: int) -> Iterable[Piece]:
+def _encode_chunks(first: int, lines: Iterable[Line], limit: int) -> Iterable[EncodedLines]:
     texts: list[str] = []
     size = 0
     for time, text in lines:
-        encoded = _encode((time, shortened(text)))
+        encoded = _encode((time, truncate_line(text)))
         if texts and size + len(encoded) > limit:
-            yield Piece(first, first + len(texts), ",".join(texts))
+            yield EncodedLines(first, first + len(texts), ",".join(texts))
             first, texts, size = first + len(texts), [], 0
         texts.append(encoded)
         size += len(encoded) + 1
     if texts:
-        yield Piece(first, first + len(texts), ",".join(texts))
+        yield EncodedLines(first, first + len(texts), ",".join(texts))
 
 
-def _weight(pieces: Sequence[Piece]) -> int:
+def _memory_size(pieces: Sequence[EncodedLines]) -> int:
     return sum(len(each.body) for each in pieces) + 200
 
 
@@ -83,7 +83,7 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 @dataclass
-class _Waiting:
+class _PendingFrame:
     """A frame that waits. Of lines, `bodies` go on while there is room; `end` is the number after the last."""
 
     head: dict[str, Any]
@@ -93,45 +93,45 @@ class _Waiting:
 
 
 @dataclass
-class Outbox:
+class FrameQueue:
     """Frames on their way to one reader, in order within each stream."""
 
-    frame_bytes: int = FRAME_BYTES
-    waiting_bytes: int = WAITING_BYTES
-    _waiting: deque[_Waiting] = field(default_factory=deque)
-    _last: dict[Stream, _Waiting] = field(default_factory=dict)
+    frame_bytes: int = MAX_FRAME_BYTES
+    max_bytes: int = MAX_PENDING_BYTES
+    _pending: deque[_PendingFrame] = field(default_factory=deque)
+    _last: dict[StreamId, _PendingFrame] = field(default_factory=dict)
     _size: int = 0
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._pending)
 
     @property
-    def full(self) -> bool:
+    def is_full(self) -> bool:
         """Whether the reader must take something before more is put in."""
-        return self._size >= self.waiting_bytes
+        return self._size >= self.max_bytes
 
-    def put_lines(self, stream: Stream, pieces: Iterable[Piece]) -> None:
+    def put_lines(self, stream: StreamId, pieces: Iterable[EncodedLines]) -> None:
         """Consecutive lines: joined to the stream's last frame where that is possible."""
         for piece in pieces:
             size = len(piece.body) + 1
             frame = self._last.get(stream)
             if frame is None or not self._fits(frame, piece.first, size):
-                head = {"type": "lines", **_named(stream), "first": piece.first}
-                frame = self._append(stream, _Waiting(head, bodies=[]))
+                head = {"type": "lines", **_stream_fields(stream), "first": piece.first}
+                frame = self._append(stream, _PendingFrame(head, bodies=[]))
             if frame.bodies is not None:
                 frame.bodies.append(piece.body)
             frame.end = piece.end
             frame.size += size
             self._size += size
 
-    def put(self, stream: Stream | None, kind: str, **rest: Any) -> None:
+    def put(self, stream: StreamId | None, kind: str, **rest: Any) -> None:
         """A frame without lines (`live`, `end`, `missed`, `done`); `stream` is None for the last."""
-        named = {} if stream is None else _named(stream)
-        self._append(stream, _Waiting({"type": kind, **named, **rest}))
+        named = {} if stream is None else _stream_fields(stream)
+        self._append(stream, _PendingFrame({"type": kind, **named, **rest}))
 
     def take(self) -> str:
         """The next frame as JSON."""
-        frame = self._waiting.popleft()
+        frame = self._pending.popleft()
         self._size -= frame.size
         for stream, last in list(self._last.items()):
             if last is frame:
@@ -146,23 +146,23 @@ class Outbox:
         """
         texts = [self.take()]
         size = len(texts[0])
-        while self._waiting and size + self._waiting[0].size < self.frame_bytes:
+        while self._pending and size + self._pending[0].size < self.frame_bytes:
             texts.append(self.take())
             size += len(texts[-1])
         return texts[0] if len(texts) == 1 else '{"type":"batch","frames":[' + ",".join(texts) + "]}"
 
-    def _fits(self, frame: _Waiting, number: int, size: int) -> bool:
+    def _fits(self, frame: _PendingFrame, number: int, size: int) -> bool:
         return frame.bodies is not None and frame.end == number and frame.size + size <= self.frame_bytes
 
-    def _append(self, stream: Stream | None, frame: _Waiting) -> _Waiting:
-        self._waiting.append(frame)
+    def _append(self, stream: StreamId | None, frame: _PendingFrame) -> _PendingFrame:
+        self._pending.append(frame)
         if stream is not None:
             self._last[stream] = frame
         return frame
 
 
 @dataclass
-class Spacing:
+class RateLimiter:
     """A bucket of tokens: `BURST` frames at once, then one at each tick of the clock, of which a second has 40.
 
     The ticks are the same for all readers of this process.
@@ -186,13 +186,13 @@ class Spacing:
         return max(0.0, self.at - now)
 
 
-def shortened(text: str) -> str:
+def truncate_line(text: str) -> str:
     """A line as a frame carries it: an endless one is cut, visibly; the archive has all of it."""
-    if len(text) <= LINE_CHARACTERS:
+    if len(text) <= MAX_LINE_CHARACTERS:
         return text
-    return f"{text[:LINE_CHARACTERS]} … [{len(text) - LINE_CHARACTERS} more characters of this line are in the archive]"
+    return f"{text[:MAX_LINE_CHARACTERS]} … [{len(text) - MAX_LINE_CHARACTERS} more characters of this line are in the archive]"
 
 
-def _named(stream: Stream) -> dict[str, Any]:
+def _stream_fields(stream: StreamId) -> dict[str, Any]:
     step, attempt, container = stream
     return {"step": step, "attempt": attempt, "container": container}

@@ -9,8 +9,8 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from starlette.websockets import WebSocketDisconnect
 
-from controller.api.streaming.log_frames import Outbox, Spacing
-from controller.api.streaming.sse import StillAdmitted
+from controller.api.streaming.log_frames import FrameQueue, RateLimiter
+from controller.api.streaming.sse import Reauthorize
 
 NORMAL, GOING_AWAY, POLICY = 1000, 1001, 1008
 
@@ -42,18 +42,18 @@ class LogSession(Generic[Frame]):
 
     socket: Socket
     source: AsyncIterator[Frame]
-    put: Callable[[Outbox, Frame], None]
-    still_admitted: StillAdmitted
-    seconds: float
+    enqueue: Callable[[FrameQueue, Frame], None]
+    reauthorize: Reauthorize
+    reauthorize_seconds: float
     now: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    beside: Callable[[], Coroutine[Any, Any, None]] | None = None
-    sent: Callable[[int], None] = field(default=lambda size: None)
-    _outbox: Outbox = field(default_factory=Outbox)
-    _spacing: Spacing = field(default_factory=Spacing)
+    background: Callable[[], Coroutine[Any, Any, None]] | None = None
+    on_sent: Callable[[int], None] = field(default=lambda size: None)
+    _queue: FrameQueue = field(default_factory=FrameQueue)
+    _rate_limiter: RateLimiter = field(default_factory=RateLimiter)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
-    _room: asyncio.Event = field(default_factory=asyncio.Event)
-    _open: asyncio.Event = field(default_factory=asyncio.Event)
+    _writable: asyncio.Event = field(default_factory=asyncio.Event)
+    _readable: asyncio.Event = field(default_factory=asyncio.Event)
     _end: int | None = None
 
     async def run(self) -> None:
@@ -62,9 +62,11 @@ class LogSession(Generic[Frame]):
         Errors of the source are raised.
         """
         async with asyncio.TaskGroup() as group:
-            others = [group.create_task(each) for each in (self._feed(), self._listen(), self._guard())]
-            if self.beside is not None:
-                others.append(group.create_task(self.beside()))
+            others = [
+                group.create_task(each) for each in (self._feed(), self._listen(), self._reauthorize_periodically())
+            ]
+            if self.background is not None:
+                others.append(group.create_task(self.background()))
             try:
                 gone = await self._send()
             except WebSocketDisconnect:
@@ -81,13 +83,13 @@ class LogSession(Generic[Frame]):
     async def _send(self) -> bool:
         """Sends what there is, in its rhythm; True when the reader is gone."""
         while True:
-            pause = self._spacing.wait(self.now())
+            pause = self._rate_limiter.wait(self.now())
             if pause > 0:
                 await self.sleep(pause)
             # Now the source may be asked again. It is not while nothing can be sent anyway: a reader that woke at each
             # of a thousand lines a second would cost more than sending them.
-            self._open.set()
-            while not len(self._outbox):
+            self._readable.set()
+            while not len(self._queue):
                 if self._end is not None:
                     return self._end == GOING_AWAY
                 self._changed.clear()
@@ -96,21 +98,21 @@ class LogSession(Generic[Frame]):
             await asyncio.sleep(0)
             if self._end in (GOING_AWAY, POLICY):
                 return self._end == GOING_AWAY
-            self._open.clear()
-            text = self._outbox.take_all()
-            self._room.set()
+            self._readable.clear()
+            text = self._queue.take_all()
+            self._writable.set()
             await self.socket.send_text(text)
-            self.sent(len(text))
+            self.on_sent(len(text))
 
     async def _feed(self) -> None:
         async with contextlib.aclosing(_closable(self.source)) as source:
             async for frame in source:
-                self.put(self._outbox, frame)
+                self.enqueue(self._queue, frame)
                 self._changed.set()
-                while self._outbox.full:
-                    self._room.clear()
-                    await self._room.wait()
-                await self._open.wait()
+                while self._queue.is_full:
+                    self._writable.clear()
+                    await self._writable.wait()
+                await self._readable.wait()
         self._finish(NORMAL)
 
     async def _listen(self) -> None:
@@ -121,10 +123,10 @@ class LogSession(Generic[Frame]):
                 self._finish(GOING_AWAY)
                 return
 
-    async def _guard(self) -> None:
+    async def _reauthorize_periodically(self) -> None:
         while True:
-            await self.sleep(self.seconds)
-            if not await self.still_admitted():
+            await self.sleep(self.reauthorize_seconds)
+            if not await self.reauthorize():
                 self._finish(POLICY)
                 return
 

@@ -8,48 +8,48 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from controller.api.http.problems import ApiProblem
-from controller.api.serializers import run_view
-from controller.api.streaming.watch_cache import History, version_of
+from controller.api.http.problems import ApiProblemError
+from controller.api.serializers import serialize_run
+from controller.api.streaming.watch_cache import WatchCache, parse_version
 
-CATCH_UP_SECONDS = 5.0
+CATCH_UP_TIMEOUT = 5.0
 
 
-class StillAdmitted(Protocol):
+class Reauthorize(Protocol):
     """Asks whether the reader may still read; a long stream outlives many a right."""
 
     async def __call__(self) -> bool: ...
 
 
 @dataclass(frozen=True)
-class Wanted:
+class WatchFilter:
     """What one reader watches: a namespace, perhaps one run in it, from a version on (None: from the present state)."""
 
     namespace: str
     run: str | None
     since: int | None
 
-    def takes(self, namespace: str, name: str) -> bool:
+    def matches(self, namespace: str, name: str) -> bool:
         """Whether the reader wants changes of this run."""
         return namespace == self.namespace and self.run in (None, name)
 
 
-def starting_point(last_event_id: str | None, resource_version: str | None) -> int | None:
+def resume_version(last_event_id: str | None, resource_version: str | None) -> int | None:
     """Where a reader wants to begin; what the browser remembers wins over what the address says."""
     text = last_event_id or resource_version
     if not text:
         return None
-    version = version_of(text)
+    version = parse_version(text)
     if version is None:
-        raise ApiProblem("bad-request", "Last-Event-ID and resourceVersion are numbers that this API gave")
+        raise ApiProblemError("bad-request", "Last-Event-ID and resourceVersion are numbers that this API gave")
     return version
 
 
 @dataclass
-class Guard:
+class ReauthorizationTimer:
     """Asks every `seconds` whether a reader still may read, busy stream or not; `now` is a monotonic clock."""
 
-    still_admitted: StillAdmitted
+    reauthorize: Reauthorize
     seconds: float
     now: Callable[[], float] = time.monotonic
     _next: float = 0.0
@@ -58,54 +58,61 @@ class Guard:
         self._next = self.now() + self.seconds
 
     @property
-    def left(self) -> float:
+    def remaining(self) -> float:
         """Seconds until the next question."""
         return max(0.0, self._next - self.now())
 
-    async def passes(self) -> bool:
+    async def is_authorized(self) -> bool:
         """Whether the reader may go on; asks only when it is time to."""
-        if self.left > 0:
+        if self.remaining > 0:
             return True
-        admitted = await self.still_admitted()
+        admitted = await self.reauthorize()
         self._next = self.now() + self.seconds
         return admitted
 
 
-async def events(
-    history: History, wanted: Wanted, present: Callable[[], Iterable[Mapping[str, Any]]], guard: Guard
+async def event_stream(
+    watch_cache: WatchCache,
+    watch_filter: WatchFilter,
+    present: Callable[[], Iterable[Mapping[str, Any]]],
+    timer: ReauthorizationTimer,
 ) -> AsyncIterator[bytes]:
     """The stream's bytes. `present` gives the cached runs; the stream ends with the history or with the right.
 
     What the guard's rhythm brings besides the question is a sign of life: a bookmark, or a comment.
     """
     position = None
-    if wanted.since is None:
+    if watch_filter.since is None:
         # No await between these lines: the state and the position belong to the same moment.
-        state = [run for run in present() if wanted.takes(run["metadata"]["namespace"], run["metadata"]["name"])]
-        position, told = history.end, history.latest
+        state = [
+            run for run in present() if watch_filter.matches(run["metadata"]["namespace"], run["metadata"]["name"])
+        ]
+        position, told = watch_cache.end, watch_cache.latest
         for run in state:
-            yield event("added", json.dumps(run_view(run, definition=False), separators=(",", ":")).encode(), None)
+            yield format_event(
+                "added", json.dumps(serialize_run(run, definition=False), separators=(",", ":")).encode(), None
+            )
         yield bookmark(told)
     else:
-        told = wanted.since
-        if await history.reached(wanted.since, CATCH_UP_SECONDS):
-            position = history.position_after(wanted.since)
+        told = watch_filter.since
+        if await watch_cache.wait_for_version(watch_filter.since, CATCH_UP_TIMEOUT):
+            position = watch_cache.cursor_after(watch_filter.since)
         yield b": here\n\n"
-    while position is not None and not (history.closed and history.end == position):
-        changes = history.read(position)
+    while position is not None and not (watch_cache.closed and watch_cache.end == position):
+        changes = watch_cache.read(position)
         if changes is None:
             position = None
             break
         for change in changes:
-            if wanted.takes(change.namespace, change.name):
-                yield event(change.kind, change.data, change.version)
+            if watch_filter.matches(change.namespace, change.name):
+                yield format_event(change.kind, change.data, change.version)
                 told = change.version if change.version is not None else told
         position += len(changes)
-        due = guard.left == 0 if changes else not await history.changed(position, guard.left)
-        if not await guard.passes():
+        due = timer.remaining == 0 if changes else not await watch_cache.wait_for_change(position, timer.remaining)
+        if not await timer.is_authorized():
             return
-        if due and history.latest > told and history.end == position:
-            told = history.latest
+        if due and watch_cache.latest > told and watch_cache.end == position:
+            told = watch_cache.latest
             yield bookmark(told)
         elif due:
             yield b": heartbeat\n\n"
@@ -113,7 +120,7 @@ async def events(
         yield restart()
 
 
-def event(kind: str, data: bytes, version: int | None) -> bytes:
+def format_event(kind: str, data: bytes, version: int | None) -> bytes:
     """One event; without a version the reader's last id stays.
 
     JSON text has no line breaks in it, so one data line does.
@@ -124,7 +131,7 @@ def event(kind: str, data: bytes, version: int | None) -> bytes:
 
 def bookmark(version: int) -> bytes:
     """Moves the reader's last id on when nothing of theirs has changed."""
-    return event("bookmark", b'{"resourceVersion":"%d"}' % version, version)
+    return format_event("bookmark", b'{"resourceVersion":"%d"}' % version, version)
 
 
 def restart() -> bytes:

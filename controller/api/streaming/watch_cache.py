@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from controller.api.serializers import run_view
+from controller.api.serializers import serialize_run
 
-CHANGES = 4096
-BYTES = 32 * 1024 * 1024
+MAX_CHANGES = 4096
+MAX_BYTES = 32 * 1024 * 1024
 
 Kind = Literal["added", "modified", "deleted"]
 
@@ -35,7 +35,7 @@ class Change:
     data: bytes
 
 
-class History:
+class WatchCache:
     """Changes in the order in which they became known.
 
     When a watch was lost for long, the informer lists again and finds what changed meanwhile, in no order.
@@ -43,76 +43,76 @@ class History:
     them (again, perhaps, which does no harm, since a change carries the whole run).
     """
 
-    def __init__(self, changes: int = CHANGES, size: int = BYTES) -> None:
-        self._limit = changes
-        self._size_limit = size
+    def __init__(self, max_changes: int = MAX_CHANGES, max_bytes: int = MAX_BYTES) -> None:
+        self._limit = max_changes
+        self._size_limit = max_bytes
         self._size = 0
-        self._kept: deque[Change] = deque()
+        self._changes: deque[Change] = deque()
         self._start = 0
         self._wake = asyncio.Event()
         self._floor: int | None = None
-        self._floor_is_whole = True
+        self._floor_is_complete = True
         self.latest = 0
         self.closed = False
 
     @property
-    def begun(self) -> bool:
+    def is_synced(self) -> bool:
         """Whether the first list is in: before that there is nothing to resume from."""
         return self._floor is not None
 
     @property
     def end(self) -> int:
         """The position after the last change."""
-        return self._start + len(self._kept)
+        return self._start + len(self._changes)
 
-    def listed(self, resource_version: str) -> None:
+    def mark_synced(self, resource_version: str) -> None:
         """A list as of this version is wholly in the cache; after the first one changes are recorded."""
-        self.latest = max(self.latest, version_of(resource_version) or 0)
+        self.latest = max(self.latest, parse_version(resource_version) or 0)
         if self._floor is None:
             self._floor = self.latest
-        self._rouse()
+        self._notify()
 
     def record(self, kind: Kind, run: Mapping[str, Any]) -> None:
         """Takes in one change; those of the first list are not changes."""
         if self._floor is None:
             return
         meta = run["metadata"]
-        version = version_of(str(meta.get("resourceVersion", "")))
+        version = parse_version(str(meta.get("resourceVersion", "")))
         if version is not None and version > self.latest:
             self.latest = version
         else:
             version = None
-        data = json.dumps(run_view(run, definition=False), separators=(",", ":")).encode()
+        data = json.dumps(serialize_run(run, definition=False), separators=(",", ":")).encode()
         self._append(Change(kind, str(meta["namespace"]), str(meta["name"]), version, data))
 
     def close(self) -> None:
         """The process is about to end: every reader is woken and stops."""
         self.closed = True
-        self._rouse()
+        self._notify()
 
-    async def ended(self) -> None:
+    async def wait_closed(self) -> None:
         """Returns when the process is about to end."""
         while not self.closed:
             await self._wake.wait()
 
-    def position_after(self, version: int) -> int | None:
+    def cursor_after(self, version: int) -> int | None:
         """Where a reader who knows everything up to `version` goes on; None when that is too long ago."""
-        if self._floor is None or version < self._floor or (version == self._floor and not self._floor_is_whole):
+        if self._floor is None or version < self._floor or (version == self._floor and not self._floor_is_complete):
             return None
-        for index in range(len(self._kept) - 1, -1, -1):
-            known = self._kept[index].version
+        for index in range(len(self._changes) - 1, -1, -1):
+            known = self._changes[index].version
             if known is not None and known <= version:
                 return self._start + index + 1
         return self._start
 
-    def read(self, position: int, most: int = 256) -> list[Change] | None:
+    def read(self, position: int, limit: int = 256) -> list[Change] | None:
         """The next changes from a position on; None when the history has moved past it."""
         if position < self._start:
             return None
         skip = position - self._start
-        return [self._kept[index] for index in range(skip, min(skip + most, len(self._kept)))]
+        return [self._changes[index] for index in range(skip, min(skip + limit, len(self._changes)))]
 
-    async def changed(self, position: int, seconds: float) -> bool:
+    async def wait_for_change(self, position: int, seconds: float) -> bool:
         """Waits until there is something after the position; False when the time is over first."""
         try:
             async with asyncio.timeout(seconds):
@@ -122,36 +122,36 @@ class History:
             return False
         return True
 
-    async def reached(self, version: int, seconds: float) -> bool:
+    async def wait_for_version(self, version: int, seconds: float) -> bool:
         """Waits until the history knows this version, which a client may have from elsewhere; False
         when the time is over.
         """
         try:
             async with asyncio.timeout(seconds):
-                while (not self.begun or self.latest < version) and not self.closed:
+                while (not self.is_synced or self.latest < version) and not self.closed:
                     await self._wake.wait()
         except TimeoutError:
             return False
         return True
 
     def _append(self, change: Change) -> None:
-        self._kept.append(change)
+        self._changes.append(change)
         self._size += len(change.data)
-        while len(self._kept) > self._limit or (self._size > self._size_limit and len(self._kept) > 1):
-            gone = self._kept.popleft()
+        while len(self._changes) > self._limit or (self._size > self._size_limit and len(self._changes) > 1):
+            gone = self._changes.popleft()
             self._start += 1
             self._size -= len(gone.data)
             # Who resumes from an id is owed the changes without an id behind it: when one of these is gone,
             # so is the id.
-            self._floor_is_whole = gone.version is not None
+            self._floor_is_complete = gone.version is not None
             self._floor = gone.version if gone.version is not None else self._floor
-        self._rouse()
+        self._notify()
 
-    def _rouse(self) -> None:
+    def _notify(self) -> None:
         self._wake.set()
         self._wake = asyncio.Event()
 
 
-def version_of(text: str) -> int | None:
+def parse_version(text: str) -> int | None:
     """A resourceVersion as a number, which Kubernetes lets clients compare; None for what is none."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None

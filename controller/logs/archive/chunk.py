@@ -17,13 +17,13 @@ from controller.storage import ObjectStore
 _HEADER = struct.Struct("<8sQQQQ")
 _MAGIC = b"c8slog1\n"
 TIME_BYTES = 8
-CHUNK_LIMIT = 256 * 1024 * 1024
+MAX_CHUNK_BYTES = 256 * 1024 * 1024
 
 
 def pack(block: Block, gaps: int) -> bytes:
     """The chunk of a block; `gaps` is their count up to its end."""
     header = _HEADER.pack(_MAGIC, block.first, len(block.times), len(block.data), gaps)
-    return b"".join((header, times_bytes(block.times), block.data))
+    return b"".join((header, encode_times(block.times), block.data))
 
 
 def unpack(chunk: bytes, key: str) -> tuple[Block, int]:
@@ -34,15 +34,15 @@ def unpack(chunk: bytes, key: str) -> tuple[Block, int]:
     text_at = _HEADER.size + lines * TIME_BYTES
     if magic != _MAGIC or len(chunk) != text_at + size:
         raise BadArchiveError(f"the log chunk {key} is not in our form")
-    return Block(first, times_of(chunk[_HEADER.size : text_at]), chunk[text_at:]), gaps
+    return Block(first, decode_times(chunk[_HEADER.size : text_at]), chunk[text_at:]), gaps
 
 
-def reference(key: str, block: Block) -> ChunkRef:
+def chunk_reference(key: str, block: Block) -> ChunkRef:
     """How a chunk is remembered."""
     return ChunkRef(key, block.first, block.end, len(block.data))
 
 
-async def look(store: ObjectStore, key: str) -> ChunkRef:
+async def read_header(store: ObjectStore, key: str) -> ChunkRef:
     """How a stored chunk is remembered, from its header alone. Raises BadArchiveError."""
     header = b"".join([piece async for piece in store.read(key, 0, _HEADER.size)])
     if len(header) < _HEADER.size:
@@ -53,7 +53,7 @@ async def look(store: ObjectStore, key: str) -> ChunkRef:
     return ChunkRef(key, first, first + lines, size)
 
 
-async def texts(store: ObjectStore, chunks: Iterable[ChunkRef]) -> AsyncIterator[bytes]:
+async def read_data(store: ObjectStore, chunks: Iterable[ChunkRef]) -> AsyncIterator[bytes]:
     """The output of all these chunks."""
     for each in chunks:
         start = _HEADER.size + (each.end - each.first) * TIME_BYTES
@@ -61,7 +61,7 @@ async def texts(store: ObjectStore, chunks: Iterable[ChunkRef]) -> AsyncIterator
             yield piece
 
 
-async def times(store: ObjectStore, chunks: Iterable[ChunkRef]) -> AsyncIterator[bytes]:
+async def read_times(store: ObjectStore, chunks: Iterable[ChunkRef]) -> AsyncIterator[bytes]:
     """The times of all these chunks, as they are stored."""
     for each in chunks:
         end = _HEADER.size + (each.end - each.first) * TIME_BYTES
@@ -69,24 +69,24 @@ async def times(store: ObjectStore, chunks: Iterable[ChunkRef]) -> AsyncIterator
             yield piece
 
 
-async def load(store: ObjectStore, key: str) -> tuple[Block, int]:
+async def read_chunk(store: ObjectStore, key: str) -> tuple[Block, int]:
     """The block of a stored chunk, and the gaps up to its end."""
-    return unpack(await store.get(key, limit=CHUNK_LIMIT), key)
+    return unpack(await store.get(key, limit=MAX_CHUNK_BYTES), key)
 
 
-def times_bytes(values: "array[int]") -> bytes:
+def encode_times(values: "array[int]") -> bytes:
     """Times as they are stored: signed, 64 bits, little-endian."""
-    return _little(values).tobytes()
+    return _to_little_endian(values).tobytes()
 
 
-def times_of(stored: bytes) -> "array[int]":
+def decode_times(stored: bytes) -> "array[int]":
     """Times from their stored form."""
     values = array("q")
     values.frombytes(stored[: len(stored) // TIME_BYTES * TIME_BYTES])
-    return _little(values)
+    return _to_little_endian(values)
 
 
-def _little(values: "array[int]") -> "array[int]":
+def _to_little_endian(values: "array[int]") -> "array[int]":
     if sys.byteorder == "little":
         return values
     swapped = values[:]

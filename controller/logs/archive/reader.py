@@ -7,16 +7,16 @@ they are wanted; memory does not grow with the log.
 from array import array
 from collections.abc import AsyncGenerator
 
-from controller.logs.archive.chunk import TIME_BYTES, times_of
-from controller.logs.archive.summary import Summary, read_summary
-from controller.logs.archive.writer import SUMMARY_LIMIT
+from controller.logs.archive.chunk import TIME_BYTES, decode_times
+from controller.logs.archive.summary import Summary, parse_summary
+from controller.logs.archive.writer import MAX_SUMMARY_BYTES
 from controller.logs.model import UNKNOWN_TIME, Block, Stream, parse_key, run_prefix
 from controller.storage import ObjectNotFoundError, ObjectStore
 
-_BACKWARDS = 256 * 1024
+_BACKWARD_READ_BYTES = 256 * 1024
 
 
-async def streams(store: ObjectStore, namespace: str, run: str) -> set[Stream]:
+async def archived_streams(store: ObjectStore, namespace: str, run: str) -> set[Stream]:
     """The streams of a run of which the store has all."""
     found: set[Stream] = set()
     async for each in store.list(run_prefix(namespace, run)):
@@ -26,7 +26,7 @@ async def streams(store: ObjectStore, namespace: str, run: str) -> set[Stream]:
     return found
 
 
-class StoredLog:
+class ArchivedLog:
     """One archived log."""
 
     def __init__(self, store: ObjectStore, stream: Stream, summary: Summary) -> None:
@@ -35,13 +35,13 @@ class StoredLog:
         self.summary = summary
 
     @classmethod
-    async def find(cls, store: ObjectStore, stream: Stream) -> "StoredLog | None":
+    async def find(cls, store: ObjectStore, stream: Stream) -> "ArchivedLog | None":
         """The log, when the store has all of it."""
         try:
-            document = await store.get(stream.summary_key, limit=SUMMARY_LIMIT)
+            document = await store.get(stream.summary_key, limit=MAX_SUMMARY_BYTES)
         except ObjectNotFoundError:
             return None
-        return cls(store, stream, read_summary(document, stream.summary_key))
+        return cls(store, stream, parse_summary(document, stream.summary_key))
 
     async def blocks(self, *, tail: int | None = None, after: int = 0) -> AsyncGenerator[Block, None]:
         """The last `tail` lines, those after a number, or all."""
@@ -52,7 +52,7 @@ class StoredLog:
         if number > total:
             return
         waiting: list[bytes] = []
-        async for piece in self._store.read(self._stream.key, await self._offset(number)):
+        async for piece in self._store.read(self._stream.key, await self._line_offset(number)):
             cut = piece.rfind(b"\n") + 1
             waiting.append(piece[:cut] if cut else piece)
             if cut:
@@ -70,42 +70,42 @@ class StoredLog:
         times = array("q")
         try:
             stored = self._store.read(self._stream.times_key, start, start + lines * TIME_BYTES)
-            times = times_of(b"".join([piece async for piece in stored]))
+            times = decode_times(b"".join([piece async for piece in stored]))
         except ObjectNotFoundError:
             pass
         times.extend([UNKNOWN_TIME] * (lines - len(times)))
         return Block(number, times, data)
 
-    async def _offset(self, number: int) -> int:
+    async def _line_offset(self, number: int) -> int:
         """Where a line begins."""
         if number <= 1:
             return 0
         if number - 1 <= self.summary.lines - number:
-            return await self._forwards(number - 1)
-        return await self._backwards(self.summary.lines - number + 1)
+            return await self._offset_from_start(number - 1)
+        return await self._offset_from_end(self.summary.lines - number + 1)
 
-    async def _forwards(self, newlines: int) -> int:
+    async def _offset_from_start(self, newlines: int) -> int:
         """The position after so many newlines."""
         position = 0
         async for piece in self._store.read(self._stream.key):
             here = piece.count(b"\n")
             if here >= newlines:
-                return position + _after(piece, newlines)
+                return position + _offset_after(piece, newlines)
             newlines -= here
             position += len(piece)
         return position
 
-    async def _backwards(self, lines: int) -> int:
+    async def _offset_from_end(self, lines: int) -> int:
         """The position where the last so many lines begin."""
         end = self.summary.size
         # The newline at the very end closes the last line; it separates nothing.
         wanted = lines + 1 if await self._ends_in_newline() else lines
         while end > 0:
-            start = max(0, end - _BACKWARDS)
+            start = max(0, end - _BACKWARD_READ_BYTES)
             piece = b"".join([each async for each in self._store.read(self._stream.key, start, end)])
             here = piece.count(b"\n")
             if here >= wanted:
-                return start + _after(piece, here - wanted + 1)
+                return start + _offset_after(piece, here - wanted + 1)
             wanted -= here
             end = start
         return 0
@@ -116,7 +116,7 @@ class StoredLog:
         return b"".join(last) == b"\n"
 
 
-def _after(piece: bytes, newlines: int) -> int:
+def _offset_after(piece: bytes, newlines: int) -> int:
     """The position after so many newlines of a piece that has them."""
     position = 0
     for _ in range(newlines):

@@ -34,7 +34,7 @@ class Summary:
     failure: Failure | None = None
     last_line: str | None = None
 
-    def document(self) -> bytes:
+    def to_json(self) -> bytes:
         """The summary object."""
         return json.dumps(
             {
@@ -42,19 +42,19 @@ class Summary:
                 "bytes": self.size,
                 "sha256": self.sha256,
                 "gaps": self.gaps,
-                "firstFailure": self._failure(),
+                "firstFailure": self._failure_document(),
                 "lastLine": self.last_line,
             },
             separators=(",", ":"),
         ).encode()
 
-    def status(self) -> dict[str, Any]:
+    def to_status(self) -> dict[str, Any]:
         """The `log` object of an attempt's status."""
         found = {"lines": self.lines, "bytes": self.size, "sha256": self.sha256, "archived": True}
-        found |= {"firstFailure": self._failure()} if self.failure else {}
+        found |= {"firstFailure": self._failure_document()} if self.failure else {}
         return found | ({"lastLine": self.last_line} if self.last_line else {})
 
-    def _failure(self) -> dict[str, Any] | None:
+    def _failure_document(self) -> dict[str, Any] | None:
         if self.failure is None:
             return None
         found: dict[str, Any] = {"line": self.failure.line, "text": self.failure.text}
@@ -63,7 +63,7 @@ class Summary:
         return found
 
 
-def read_summary(document: bytes, key: str) -> Summary:
+def parse_summary(document: bytes, key: str) -> Summary:
     """The summary of a stored object. Raises BadArchiveError when it is none of ours."""
     try:
         found = json.loads(document)
@@ -73,14 +73,14 @@ def read_summary(document: bytes, key: str) -> Summary:
             int(found["bytes"]),
             str(found["sha256"]),
             int(found["gaps"]),
-            None if failure is None else _read_failure(failure),
+            None if failure is None else _parse_failure(failure),
             found.get("lastLine"),
         )
     except (ValueError, KeyError, TypeError) as problem:
         raise BadArchiveError(f"the log summary {key} is not readable ({type(problem).__name__})") from None
 
 
-def _read_failure(found: dict[str, Any]) -> Failure:
+def _parse_failure(found: dict[str, Any]) -> Failure:
     """Summaries written before places were recognised have none."""
     line = found.get("fileLine")
     return Failure(int(found["line"]), str(found["text"]), found.get("file"), None if line is None else int(line))

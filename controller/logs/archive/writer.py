@@ -9,17 +9,17 @@ from array import array
 from collections.abc import AsyncIterator
 
 from controller.logs.archive import chunk as chunks_format
-from controller.logs.archive.summary import Failure, Summary, read_summary
+from controller.logs.archive.summary import Failure, Summary, parse_summary
 from controller.logs.live.hub import ChunkRef
-from controller.logs.live.ring_buffer import joined
+from controller.logs.live.ring_buffer import join_blocks
 from controller.logs.model import UNKNOWN_TIME, Block, Stream, parse_key
-from controller.logs.timestamps import SECOND
+from controller.logs.timestamps import NANOSECONDS
 from controller.storage import ObjectStore
 
-SUMMARY_LIMIT = 64 * 1024
+MAX_SUMMARY_BYTES = 64 * 1024
 
 
-class Archive:
+class ArchiveWriter:
     """One stream's archive. `open` first; then `add`, `write_chunk` and at the end `finish`."""
 
     def __init__(self, store: ObjectStore, stream: Stream) -> None:
@@ -27,7 +27,7 @@ class Archive:
         self._stream = stream
         self._digest = hashlib.sha256()
         self._pending: list[Block] = []
-        self._numbers = 0
+        self._next_chunk = 0
         self._text_written = False
         self.pending_bytes = 0
         self.chunks: list[ChunkRef] = []
@@ -42,12 +42,12 @@ class Archive:
         parts = [(key, found[1]) for key in keys if (found := parse_key(key)) and found[0] == self._stream]
         stored = [key for key, part in parts if part.startswith(".d/")]
         if any(part == ".json" for _, part in parts):
-            document = await self._store.get(self._stream.summary_key, limit=SUMMARY_LIMIT)
+            document = await self._store.get(self._stream.summary_key, limit=MAX_SUMMARY_BYTES)
             for key in stored:
                 await self._store.delete(key)
-            return read_summary(document, self._stream.summary_key)
+            return parse_summary(document, self._stream.summary_key)
         for key in stored:
-            await self._take_up(key)
+            await self._load_chunk(key)
         return None
 
     def add(self, block: Block) -> None:
@@ -56,19 +56,19 @@ class Archive:
         self.pending_bytes += len(block.data)
         self._count(block)
 
-    async def write_chunk(self, limit: int) -> None:
+    async def write_chunk(self, max_bytes: int) -> None:
         """Stores what is pending, about `limit` bytes of it, as a chunk. After an error nothing has changed."""
         taken, size = 0, 0
-        while taken < len(self._pending) and size < limit:
+        while taken < len(self._pending) and size < max_bytes:
             size += len(self._pending[taken].data)
             taken += 1
         if not taken:
             return
-        block = joined(self._pending[:taken])
-        key = self._stream.chunk_key(self._numbers)
+        block = join_blocks(self._pending[:taken])
+        key = self._stream.chunk_key(self._next_chunk)
         await self._store.put(key, chunks_format.pack(block, self.gaps))
-        self._numbers += 1
-        self.chunks.append(chunks_format.reference(key, block))
+        self._next_chunk += 1
+        self.chunks.append(chunks_format.chunk_reference(key, block))
         del self._pending[:taken]
         self.pending_bytes -= size
 
@@ -76,48 +76,48 @@ class Archive:
         """Stores the whole log, its times and last its summary; then removes the chunks. Can be called again."""
         summary = Summary(self.lines, self.size, self._digest.hexdigest(), self.gaps, failure, last_line)
         if self.lines:
-            whole = joined(self._pending) if self._pending else None
+            whole = join_blocks(self._pending) if self._pending else None
             if self.chunks:
                 await self._store.put(self._stream.key, self._text(whole))
                 await self._store.put(self._stream.times_key, self._times(whole))
             elif whole is not None:
                 await self._store.put(self._stream.key, whole.data)
-                await self._store.put(self._stream.times_key, chunks_format.times_bytes(whole.times))
-        await self._store.put(self._stream.summary_key, summary.document())
+                await self._store.put(self._stream.times_key, chunks_format.encode_times(whole.times))
+        await self._store.put(self._stream.summary_key, summary.to_json())
         for each in self.chunks:
             await self._store.delete(each.key)
         self._pending = []
         self.pending_bytes = 0
         return summary
 
-    async def _take_up(self, key: str) -> None:
+    async def _load_chunk(self, key: str) -> None:
         """A chunk that an earlier controller wrote."""
-        block, self.gaps = await chunks_format.load(self._store, key)
-        self.chunks.append(chunks_format.reference(key, block))
-        self._numbers = int(key.rpartition("/")[2]) + 1
+        block, self.gaps = await chunks_format.read_chunk(self._store, key)
+        self.chunks.append(chunks_format.chunk_reference(key, block))
+        self._next_chunk = int(key.rpartition("/")[2]) + 1
         self._count(block)
-        self._remember(block.times)
+        self._record_times(block.times)
 
     def _count(self, block: Block) -> None:
         self._digest.update(block.data)
         self.lines += len(block.times)
         self.size += len(block.data)
 
-    def _remember(self, times: "array[int]") -> None:
+    def _record_times(self, times: "array[int]") -> None:
         """Keeps the times from which the newest one's second began: where following goes on."""
         both = self.recent_times + times
         newest = max(both, default=UNKNOWN_TIME)
-        begin = newest - newest % SECOND
+        begin = newest - newest % NANOSECONDS
         self.recent_times = array("q", [time for time in both if time >= begin and time != UNKNOWN_TIME])
 
     async def _text(self, rest: Block | None) -> AsyncIterator[bytes]:
-        async for piece in chunks_format.texts(self._store, self.chunks):
+        async for piece in chunks_format.read_data(self._store, self.chunks):
             yield piece
         if rest is not None:
             yield rest.data
 
     async def _times(self, rest: Block | None) -> AsyncIterator[bytes]:
-        async for piece in chunks_format.times(self._store, self.chunks):
+        async for piece in chunks_format.read_times(self._store, self.chunks):
             yield piece
         if rest is not None:
-            yield chunks_format.times_bytes(rest.times)
+            yield chunks_format.encode_times(rest.times)

@@ -9,10 +9,10 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from controller.logs.collect.resume import Overlap, Position
+from controller.logs.collect.resume import Deduplicator, ResumePoint
 from controller.logs.collect.source import ContainerState, LogSource
-from controller.logs.errors import LogError, NotStartedError, PodGoneError
-from controller.logs.timestamps import Piece, Stamped
+from controller.logs.errors import ContainerNotStartedError, LogError, PodGoneError
+from controller.logs.timestamps import ParsedChunk, TimestampParser
 
 
 @dataclass(frozen=True)
@@ -30,23 +30,23 @@ class Finished:
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """How long is waited for what, in seconds.
 
     The first tries come quickly, because a container usually starts within milliseconds. A stream that is silent for
     long is opened again: connections die silently, and a kubelet may stop following when it rotates a file.
     """
 
-    first_delay: float = 0.01
-    quick_tries: int = 50
-    longest_delay: float = 5.0
-    silence: float = 30.0
-    give_up: float = 120.0
+    initial_delay: float = 0.01
+    fast_retries: int = 50
+    max_delay: float = 5.0
+    read_timeout: float = 30.0
+    give_up_after: float = 120.0
 
     def delay(self, failures: int) -> float:
         """The wait after so many failures in a row, of which the first are taken lightly."""
-        slow = max(0, failures - self.quick_tries)
-        return float(min(self.longest_delay, self.first_delay * 2 ** min(slow, 20)))
+        slow = max(0, failures - self.fast_retries)
+        return float(min(self.max_delay, self.initial_delay * 2 ** min(slow, 20)))
 
 
 Sleep = Callable[[float], Awaitable[None]]
@@ -58,110 +58,110 @@ class Follower:
     def __init__(
         self,
         source: LogSource,
-        position: Position,
+        resume_point: ResumePoint,
         *,
-        patience: Patience,
+        retry_policy: RetryPolicy,
         sleep: Sleep,
         monotonic: Callable[[], float],
     ) -> None:
         self._source = source
-        self._position = position
-        self._patience = patience
+        self._resume_point = resume_point
+        self._retry_policy = retry_policy
         self._sleep = sleep
         self._monotonic = monotonic
         self._failures = 0
         self._failing_since: float | None = None
         self._state: ContainerState | None = None
-        self._clean = False
+        self._is_complete = False
 
-    async def events(self) -> AsyncGenerator[Piece | Gap | Finished, None]:
+    async def events(self) -> AsyncGenerator[ParsedChunk | Gap | Finished, None]:
         """Pieces and gaps, and Finished at the end."""
         while True:
-            stamped = Stamped()
+            stamped = TimestampParser()
             try:
-                async with aclosing(self._one_stream(stamped)) as pieces:
+                async with aclosing(self._read_stream(stamped)) as pieces:
                     async for event in pieces:
                         yield event
             except PodGoneError:
                 self._state = ContainerState("gone")
-            if self._clean:
-                for piece in self._left_over(stamped):
+            if self._is_complete:
+                for piece in self._flush(stamped):
                     yield piece
-            ending = self._ending()
+            ending = self._final_events()
             if ending is not None:
                 for last in ending:
                     yield last
                 return
-            await self._pause()
+            await self._back_off()
 
-    async def _one_stream(self, stamped: Stamped) -> AsyncGenerator[Piece | Gap, None]:
+    async def _read_stream(self, stamped: TimestampParser) -> AsyncGenerator[ParsedChunk | Gap, None]:
         """One connection. Afterwards `_state` is the container's and `_clean` says whether this was the end."""
-        self._clean = False
-        overlap = self._position.overlap()
+        self._is_complete = False
+        overlap = self._resume_point.deduplicator()
         opened = self._monotonic()
         try:
-            async with aclosing(self._chunks(self._position.since)) as chunks:
+            async with aclosing(self._chunks(self._resume_point.since)) as chunks:
                 async for chunk in chunks:
                     self._failures = 0
-                    for event in self._new(stamped.feed(chunk), overlap):
+                    for event in self._unseen(stamped.feed(chunk), overlap):
                         yield event
-            await self._stream_ended(opened)
-            if self._clean and not overlap.passed:
-                self._position.line_broken_off()
+            await self._on_stream_end(opened)
+            if self._is_complete and not overlap.is_caught_up:
+                self._resume_point.discard_partial_line()
                 yield Gap("output may have been lost while the stream was broken")
-        except NotStartedError:
-            await self._not_started()
+        except ContainerNotStartedError:
+            await self._on_not_started()
         except PodGoneError:
             raise
         except LogError:
-            await self._look()
+            await self._refresh_state()
         except TimeoutError:
             self._failures = 0
 
-    def _new(self, piece: Piece, overlap: Overlap) -> list[Piece | Gap]:
+    def _unseen(self, piece: ParsedChunk, overlap: Deduplicator) -> list[ParsedChunk | Gap]:
         """What of a piece has not been passed on before."""
-        found: list[Piece | Gap] = []
+        found: list[ParsedChunk | Gap] = []
         if not overlap.done:
-            piece = overlap.rest_of(piece)
+            piece = overlap.new_part(piece)
             if overlap.has_gap:
                 overlap.has_gap = False
-                self._position.line_broken_off()
+                self._resume_point.discard_partial_line()
                 found.append(Gap("output was lost while the stream was broken"))
         if piece.data or piece.times:
-            self._position.taken(piece)
+            self._resume_point.advance(piece)
             found.append(piece)
         return found
 
-    async def _stream_ended(self, opened: float) -> None:
+    async def _on_stream_end(self, opened: float) -> None:
         """The server ended the stream: because the container has, or for a reason of its own?"""
         ended = self._monotonic()
         self._state = await self._source.state()
         over = self._state.phase in ("terminated", "never", "gone")
         # Had the cluster been slow to say so, the container might have printed more after the stream broke.
-        self._clean = over and self._monotonic() - ended < 1.0
-        if not self._clean and ended - opened > 1.0:
+        self._is_complete = over and self._monotonic() - ended < 1.0
+        if not self._is_complete and ended - opened > 1.0:
             self._failures = 0
 
     async def _chunks(self, since: str | None) -> AsyncGenerator[bytes, None]:
         """The source's chunks; a silence that lasts too long ends them with a TimeoutError."""
         async with aclosing(self._source.stream(since)) as stream:
             while True:
-                async with asyncio.timeout(self._patience.silence):
+                async with asyncio.timeout(self._retry_policy.read_timeout):
                     chunk = await anext(stream, None)
                 if chunk is None:
                     return
                 yield chunk
 
-    def _left_over(self, stamped: Stamped) -> list[Piece]:
+    def _flush(self, stamped: TimestampParser) -> list[ParsedChunk]:
         piece = stamped.flush()
         return [piece] if piece.data else []
 
-    def _ending(self) -> list[Gap | Finished] | None:
+    def _final_events(self) -> list[Gap | Finished] | None:
         """What to say at the end, or None when it is not reached."""
         state = self._state
         if state is None:
             return None
-        if self._clean or state.phase == "never":
+        if self._is_complete or state.phase == "never":
             return [Finished(state.exit_code)]
         if state.phase == "gone":
             return [Gap("the pod is gone, and what was not read of its output with it"), Finished(None)]
@@ -170,16 +170,16 @@ class Follower:
             return None
         now = self._monotonic()
         self._failing_since = now if self._failing_since is None else self._failing_since
-        if now - self._failing_since < self._patience.give_up:
+        if now - self._failing_since < self._retry_policy.give_up_after:
             return None
         return [Gap("the rest of the output could not be read"), Finished(state.exit_code)]
 
-    async def _not_started(self) -> None:
+    async def _on_not_started(self) -> None:
         """Early tries cost as little as can be; later ones ask whether the container will ever start."""
-        if self._failures >= self._patience.quick_tries:
-            await self._look()
+        if self._failures >= self._retry_policy.fast_retries:
+            await self._refresh_state()
 
-    async def _look(self) -> None:
+    async def _refresh_state(self) -> None:
         try:
             self._state = await self._source.state()
         except PodGoneError:
@@ -188,7 +188,7 @@ class Follower:
             # The cluster says nothing at the moment: what was known before still stands, and the wait grows.
             return
 
-    async def _pause(self) -> None:
-        delay = self._patience.delay(self._failures)
+    async def _back_off(self) -> None:
+        delay = self._retry_policy.delay(self._failures)
         self._failures += 1
         await self._sleep(delay)

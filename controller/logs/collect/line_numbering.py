@@ -6,18 +6,18 @@ mask rarely has to wonder. A line may not grow for ever: beyond a limit the rest
 
 from array import array
 
-from controller.logs.masking.mask import Mask
+from controller.logs.masking.mask import SecretMasker
 from controller.logs.model import UNKNOWN_TIME, Block
-from controller.logs.timestamps import Piece
+from controller.logs.timestamps import ParsedChunk
 
-LINE_LIMIT = 1024 * 1024
+MAX_LINE_BYTES = 1024 * 1024
 _MASK_AT = 64 * 1024
 
 
-class Numberer:
+class LineNumberer:
     """Numbers one stream's lines from `first`. `gaps` counts the places where output is missing."""
 
-    def __init__(self, mask: Mask, first: int = 1, gaps: int = 0, line_limit: int = LINE_LIMIT) -> None:
+    def __init__(self, mask: SecretMasker, first: int = 1, gaps: int = 0, line_limit: int = MAX_LINE_BYTES) -> None:
         self._mask = mask
         self._next = first
         self._limit = line_limit
@@ -28,25 +28,25 @@ class Numberer:
         self._dropped = 0
         self.gaps = gaps
 
-    def add(self, piece: Piece) -> Block | None:
+    def add(self, piece: ParsedChunk) -> Block | None:
         """The lines that this piece completes, if any."""
         self._times.extend(piece.times)
         cut = piece.data.rfind(b"\n") + 1
         if cut:
             whole = b"".join((*self._raw, piece.data[:cut]))
             self._raw, self._raw_size = [], 0
-            self._wait(piece.data[cut:])
-            return self._lines(self._mask.feed(whole))
-        self._wait(piece.data)
+            self._buffer(piece.data[cut:])
+            return self._complete_lines(self._mask.feed(whole))
+        self._buffer(piece.data)
         if self._raw_size < _MASK_AT:
             return None
         whole, self._raw, self._raw_size = b"".join(self._raw), [], 0
-        return self._lines(self._mask.feed(whole))
+        return self._complete_lines(self._mask.feed(whole))
 
     def gap(self, why: str) -> Block:
         """What is complete, and a line that says what is missing."""
         self.gaps += 1
-        data = self._rest()
+        data = self._drain()
         if data and not data.endswith(b"\n"):
             data += b"\n"
         times = self._take_times(data.count(b"\n"))
@@ -56,48 +56,48 @@ class Numberer:
 
     def end(self) -> Block | None:
         """The last lines; the very last one may lack its newline."""
-        data = self._rest()
+        data = self._drain()
         times = self._take_times(data.count(b"\n") + (not data.endswith(b"\n") and bool(data)))
         return self._block(times, data) if times else None
 
-    def _wait(self, data: bytes) -> None:
+    def _buffer(self, data: bytes) -> None:
         if data:
             self._raw.append(data)
             self._raw_size += len(data)
 
-    def _rest(self) -> bytes:
+    def _drain(self) -> bytes:
         raw, self._raw, self._raw_size = b"".join(self._raw), [], 0
         masked = self._mask.feed(raw) + self._mask.flush()
         cut = masked.rfind(b"\n") + 1
-        lines = self._joined(masked[:cut]) if cut else b""
-        self._keep(masked[cut:])
-        line, self._line = self._line + self._note_of_dropped(), b""
+        lines = self._finish_line(masked[:cut]) if cut else b""
+        self._extend_line(masked[cut:])
+        line, self._line = self._line + self._truncation_notice(), b""
         return lines + line
 
-    def _lines(self, masked: bytes) -> Block | None:
+    def _complete_lines(self, masked: bytes) -> Block | None:
         cut = masked.rfind(b"\n") + 1
-        data = self._joined(masked[:cut]) if cut else b""
-        self._keep(masked[cut:])
+        data = self._finish_line(masked[:cut]) if cut else b""
+        self._extend_line(masked[cut:])
         if not data:
             return None
         return self._block(self._take_times(data.count(b"\n")), data)
 
-    def _joined(self, masked: bytes) -> bytes:
+    def _finish_line(self, masked: bytes) -> bytes:
         """Masked text that ends in a newline, after what waited of its first line."""
         if not self._line:
             return masked
         end = masked.find(b"\n")
-        self._keep(masked[:end])
+        self._extend_line(masked[:end])
         line, self._line = self._line, b""
-        return line + self._note_of_dropped() + masked[end:]
+        return line + self._truncation_notice() + masked[end:]
 
-    def _keep(self, masked: bytes) -> None:
+    def _extend_line(self, masked: bytes) -> None:
         """Adds to the line that waits for its end, up to the limit."""
         room = self._limit - len(self._line)
         self._line += masked[:room] if len(masked) > room else masked
         self._dropped += max(0, len(masked) - room)
 
-    def _note_of_dropped(self) -> bytes:
+    def _truncation_notice(self) -> bytes:
         if not self._dropped:
             return b""
         self.gaps += 1

@@ -4,11 +4,11 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Any, Protocol
 
-from controller.kube import PODS, ApiError, KubeError, NotFound, Resource
+from controller.kube import PODS, ApiError, KubeError, NotFoundError, Resource
 from controller.logs.collect.source import ContainerState
-from controller.logs.errors import NotStartedError, PodGoneError, StreamBrokenError
+from controller.logs.errors import ContainerNotStartedError, PodGoneError, StreamBrokenError
 
-_LISTS = ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses")
+_STATUS_FIELDS = ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses")
 
 
 class LogClient(Protocol):
@@ -32,7 +32,7 @@ class LogClient(Protocol):
         ...
 
 
-class ClusterSource:
+class PodLogSource:
     """The log of one container of one pod."""
 
     def __init__(self, client: LogClient, namespace: str, pod: str, container: str) -> None:
@@ -50,11 +50,11 @@ class ClusterSource:
             async with aclosing(chunks):
                 async for chunk in chunks:
                     yield chunk
-        except NotFound as problem:
+        except NotFoundError as problem:
             raise PodGoneError(str(problem)) from None
         except ApiError as problem:
             if problem.status == 400:
-                raise NotStartedError(str(problem)) from None
+                raise ContainerNotStartedError(str(problem)) from None
             raise StreamBrokenError(str(problem)) from None
         except KubeError as problem:
             raise StreamBrokenError(str(problem)) from None
@@ -63,7 +63,7 @@ class ClusterSource:
         """See LogSource."""
         try:
             pod = await self._client.get(PODS, self._pod, self._namespace)
-        except NotFound:
+        except NotFoundError:
             return ContainerState("gone")
         except KubeError as problem:
             raise StreamBrokenError(str(problem)) from None
@@ -73,7 +73,7 @@ class ClusterSource:
 def container_state(pod: Mapping[str, Any], container: str) -> ContainerState:
     """What a pod's status says of one of its containers."""
     status = pod.get("status") or {}
-    for name in _LISTS:
+    for name in _STATUS_FIELDS:
         for each in status.get(name) or ():
             if each.get("name") == container:
                 found = _state(each.get("state") or {})

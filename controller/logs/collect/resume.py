@@ -9,26 +9,26 @@ from collections import Counter, deque
 from collections.abc import Iterable
 
 from controller.logs.model import UNKNOWN_TIME
-from controller.logs.timestamps import SECOND, Piece, second_of
+from controller.logs.timestamps import NANOSECONDS, ParsedChunk, format_since_time
 
 
-class Position:
+class ResumePoint:
     """What of a stream has been taken: the times of the lines since the newest one's second began."""
 
     def __init__(self, times: Iterable[int] = ()) -> None:
         self._recent: deque[tuple[int, array[int]]] = deque()
         self._newest = UNKNOWN_TIME
         self._line_bytes: int | None = None
-        self._note_times(array("q", times))
+        self._record_times(array("q", times))
 
     @property
     def since(self) -> str | None:
         """Where to resume (`sinceTime`), None at the very beginning."""
-        return None if self._newest == UNKNOWN_TIME else second_of(self._newest)
+        return None if self._newest == UNKNOWN_TIME else format_since_time(self._newest)
 
-    def taken(self, piece: Piece) -> None:
+    def advance(self, piece: ParsedChunk) -> None:
         """Notes a piece that has been passed on."""
-        self._note_times(piece.times)
+        self._record_times(piece.times)
         newline = piece.data.rfind(b"\n")
         if newline >= 0:
             tail = len(piece.data) - newline - 1
@@ -37,32 +37,32 @@ class Position:
         elif self._line_bytes is not None or piece.times:
             self._line_bytes = (self._line_bytes or 0) + len(piece.data)
 
-    def line_broken_off(self) -> None:
+    def discard_partial_line(self) -> None:
         """The unfinished line, if there was one, will not go on: a gap follows it."""
         self._line_bytes = None
         self._recent.clear()
 
-    def overlap(self) -> "Overlap":
+    def deduplicator(self) -> "Deduplicator":
         """What a resumed stream will repeat."""
-        begin = self._newest - self._newest % SECOND
+        begin = self._newest - self._newest % NANOSECONDS
         expected = Counter(
             time for _, times in self._recent for time in times if time >= begin and time != UNKNOWN_TIME
         )
-        return Overlap(expected, self._line_bytes)
+        return Deduplicator(expected, self._line_bytes)
 
-    def _note_times(self, times: "array[int]") -> None:
+    def _record_times(self, times: "array[int]") -> None:
         if not times:
             return
         latest = max(times)
         self._recent.append((latest, times))
         if latest > self._newest:
             self._newest = latest
-            begin = latest - latest % SECOND
+            begin = latest - latest % NANOSECONDS
             while self._recent[0][0] < begin:
                 self._recent.popleft()
 
 
-class Overlap:
+class Deduplicator:
     """Drops from a resumed stream what was taken before it broke.
 
     `line_bytes` says how much of the last line had been taken when it was not complete, None when it was.
@@ -77,7 +77,7 @@ class Overlap:
         self.has_gap = False
 
     @property
-    def passed(self) -> bool:
+    def is_caught_up(self) -> bool:
         """Whether all that was expected again has come."""
         return self._remaining == 0
 
@@ -86,7 +86,7 @@ class Overlap:
         """Whether pieces pass unchanged from here on."""
         return self._remaining == 0 and self._skip == 0
 
-    def rest_of(self, piece: Piece) -> Piece:
+    def new_part(self, piece: ParsedChunk) -> ParsedChunk:
         """The new part of a piece. Sets `has_gap` when lines between the old and the new are missing."""
         if self.done:
             return piece
@@ -100,13 +100,13 @@ class Overlap:
                 if start is None:
                     self._within = False
                     break
-                self._begin(start, times)
+                self._begin_line(start, times)
             last = number == len(parts) - 1
-            texts.append(self._rest(part, ends=not last))
+            texts.append(self._new_text(part, ends=not last))
             self._within = last
-        return Piece(b"".join(texts), times)
+        return ParsedChunk(b"".join(texts), times)
 
-    def _begin(self, time: int, times: "array[int]") -> None:
+    def _begin_line(self, time: int, times: "array[int]") -> None:
         """A line begins: decides what of it is skipped (None: all)."""
         if self._expected[time] > 0:
             self._expected[time] -= 1
@@ -120,7 +120,7 @@ class Overlap:
         self._skip = 0
         times.append(time)
 
-    def _rest(self, part: bytes, *, ends: bool) -> bytes:
+    def _new_text(self, part: bytes, *, ends: bool) -> bytes:
         if self._skip is None:
             self._skip = 0 if ends and self._remaining == 0 else None
             return b""

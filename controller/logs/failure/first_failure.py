@@ -8,23 +8,23 @@ import re
 import unicodedata
 
 from controller.logs.archive.summary import Failure
-from controller.logs.failure.location import AROUND, place_of
+from controller.logs.failure.location import CONTEXT_LINES, find_source_location
 from controller.logs.model import Block, Line
 
-SEARCHED_BYTES = 256 * 1024
-LONGEST_TEXT = 300
-_LONGEST_LINE = 4096
+SEARCH_BYTES = 256 * 1024
+MAX_TEXT_LENGTH = 300
+_MAX_LINE_BYTES = 4096
 
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 _NOISE = re.compile(
     r"\b(?:0 (?:errors?|failed|failures)|no errors?|errors?: 0|failures?: 0|failed: 0)\b", re.IGNORECASE
 )
-_PLACE = re.compile(
+_LOCATION = re.compile(
     r"(?:^|[\s(\"'])(?:[A-Za-z]:)?[\w./@+-]*\.[A-Za-z][\w+]{0,9}[:(]\d+(?:[:,]\d+)?\)?:?\s.*?"
     r"\b(?:error|fatal|undefined|expected|cannot|failed|[A-Z]\w*(?:Error|Exception))\b",
     re.IGNORECASE,
 )
-_TEST_PLACE = re.compile(r"^\s*[\w./@+-]+\.[A-Za-z][\w+]{0,9}:\d+: ?(?:[A-Z]\w*|in )")
+_TEST_LOCATION = re.compile(r"^\s*[\w./@+-]+\.[A-Za-z][\w+]{0,9}:\d+: ?(?:[A-Z]\w*|in )")
 _RAISED = re.compile(r"^(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Interrupt|Exit|Warning)(?::|$)")
 _PANIC = re.compile(r"^(?:panic:|thread '.*' panicked|Exception in thread|Caused by:|Segmentation fault|E\s{2,}\w)")
 _FAILED = re.compile(r"^\s*(?:--- FAIL|FAILED|FAIL:|not ok\b|✗|✘|×)|\bFAILED\b")
@@ -33,54 +33,54 @@ _ERROR = re.compile(
     r": (?:not found|command not found|No such file or directory|Permission denied)\b|\*\*\* \[",
     re.IGNORECASE,
 )
-_KINDS = (_TEST_PLACE, _PLACE, _RAISED, _PANIC, _ERROR, _FAILED)
+_PATTERNS_BY_RANK = (_TEST_LOCATION, _LOCATION, _RAISED, _PANIC, _ERROR, _FAILED)
 
 
 def first_failure(blocks: list[Block]) -> Failure | None:
     """The failing line among these last blocks of a failed step's masked output; None when it printed nothing."""
-    lines = [(line.number, text) for block in blocks for line in block.lines() if (text := _plain(line)).strip()]
+    lines = [(line.number, text) for block in blocks for line in block.lines() if (text := _plain_text(line)).strip()]
     if not lines:
         return None
     best: tuple[int, int] | None = None
     for index, (_, text) in enumerate(lines):
-        kind = _kind(text)
+        kind = _rank(text)
         if kind is not None and (best is None or kind < best[0]):
             best = (kind, index)
     chosen = best[1] if best else len(lines) - 1
     number, text = lines[chosen]
-    before = [each for _, each in lines[max(0, chosen - AROUND) : chosen]]
-    after = [each for _, each in lines[chosen + 1 : chosen + 1 + AROUND]]
-    file, file_line = place_of(text, before, after) or (None, None)
-    return Failure(number, _short(text), file, file_line)
+    before = [each for _, each in lines[max(0, chosen - CONTEXT_LINES) : chosen]]
+    after = [each for _, each in lines[chosen + 1 : chosen + 1 + CONTEXT_LINES]]
+    file, file_line = find_source_location(text, before, after) or (None, None)
+    return Failure(number, _truncate(text), file, file_line)
 
 
 def last_line(blocks: list[Block]) -> str | None:
     """The last line that is not empty, of standard output and error alike: a pod's log doesn't tell them apart."""
     for block in reversed(blocks):
         for line in reversed(list(block.lines())):
-            text = _plain(line)
+            text = _plain_text(line)
             if text.strip():
-                return _short(text)
+                return _truncate(text)
     return None
 
 
-def _kind(text: str) -> int | None:
+def _rank(text: str) -> int | None:
     """How telling a line is: 0 says most, None nothing."""
     if _NOISE.search(text):
         return None
-    return next((number for number, pattern in enumerate(_KINDS) if pattern.search(text)), None)
+    return next((number for number, pattern in enumerate(_PATTERNS_BY_RANK) if pattern.search(text)), None)
 
 
-def _plain(line: Line) -> str:
+def _plain_text(line: Line) -> str:
     """The line as text, without what a terminal would act on."""
-    text = _ESCAPES.sub("", line.data[:_LONGEST_LINE].decode("utf-8", "replace"))
-    return "".join(each if _shows(each) else " " for each in text.expandtabs(4)).rstrip()
+    text = _ESCAPES.sub("", line.data[:_MAX_LINE_BYTES].decode("utf-8", "replace"))
+    return "".join(each if _is_visible(each) else " " for each in text.expandtabs(4)).rstrip()
 
 
-def _shows(character: str) -> bool:
+def _is_visible(character: str) -> bool:
     return (character.isascii() and character.isprintable()) or unicodedata.category(character)[0] not in "CZ"
 
 
-def _short(text: str) -> str:
+def _truncate(text: str) -> str:
     text = text.strip()
-    return text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1] + "…"
+    return text if len(text) <= MAX_TEXT_LENGTH else text[: MAX_TEXT_LENGTH - 1] + "…"

@@ -6,11 +6,11 @@ It says what the tool said: a path is neither made relative nor looked for.
 import re
 from collections.abc import Sequence
 
-AROUND = 12
+CONTEXT_LINES = 12
 """How many lines before and after the failing one are looked at."""
 
-_LONGEST_SEEN = 300
-_LARGEST_LINE = 10_000_000
+_MAX_LINE_LENGTH = 300
+_MAX_LINE_NUMBER = 10_000_000
 _FILE = r"(?P<file>(?:[A-Za-z]:[\\/])?[\w./\\@+-]*[\w@+-]\.[A-Za-z][\w+]{0,9})"
 _BEGIN = r"(?:^|(?<=[\s(\"'\[]))"
 _NAMED = re.compile(_BEGIN + _FILE + r"(?::|\()(?P<line>\d{1,8})(?=[:,)\s\]]|$)")
@@ -23,14 +23,14 @@ _HEADING = re.compile(r"^(?:[A-Za-z]:[\\/]|[./\w@])[^\s:]*\.[A-Za-z]\w{0,9}$")
 _RAISED = re.compile(r"^(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?::|$)")
 
 
-def place_of(text: str, before: Sequence[str], after: Sequence[str]) -> tuple[str, int] | None:
+def find_source_location(text: str, before: Sequence[str], after: Sequence[str]) -> tuple[str, int] | None:
     """The file and its line that `text` is about; `before` and `after` are its neighbours in the order of the log."""
-    text = text[:_LONGEST_SEEN]
+    text = text[:_MAX_LINE_LENGTH]
     own = _first(_NAMED, [text]) or _first(_MAKE, [text])
     if own is not None:
         return own
-    above = [line[:_LONGEST_SEEN] for line in reversed(before[-AROUND:])]
-    below = [line[:_LONGEST_SEEN] for line in after[:AROUND]]
+    above = [line[:_MAX_LINE_LENGTH] for line in reversed(before[-CONTEXT_LINES:])]
+    below = [line[:_MAX_LINE_LENGTH] for line in after[:CONTEXT_LINES]]
     listed = _ESLINT.match(text)
     if listed is not None:
         heading = next((line for line in above if _HEADING.match(line)), None)
@@ -50,6 +50,6 @@ def _follows_frame(above: Sequence[str]) -> bool:
 def _first(pattern: re.Pattern[str], lines: Sequence[str]) -> tuple[str, int] | None:
     for line in lines:
         found = pattern.search(line)
-        if found is not None and 0 < int(found["line"]) <= _LARGEST_LINE:
+        if found is not None and 0 < int(found["line"]) <= _MAX_LINE_NUMBER:
             return found["file"], int(found["line"])
     return None

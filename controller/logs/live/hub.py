@@ -9,10 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from controller.logs.live.ring_buffer import RING_BYTES, Ring
+from controller.logs.live.ring_buffer import MAX_STREAM_BYTES, RingBuffer
 from controller.logs.model import Block, Stream
 
-RINGS_BYTES = 64 * 1024 * 1024
+MAX_TOTAL_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(eq=False)
@@ -24,7 +24,7 @@ class LiveLog:
     """
 
     stream: Stream
-    ring: Ring
+    ring: RingBuffer
     chunks: "list[ChunkRef]" = field(default_factory=list)
     ended: bool = False
     archived: bool = False
@@ -47,7 +47,7 @@ class Subscription:
         self.changed = asyncio.Event()
         self._streams: set[Stream] = set()
 
-    def touch(self, stream: Stream) -> None:
+    def notify(self, stream: Stream) -> None:
         """Something is new in this stream."""
         self._streams.add(stream)
         self.changed.set()
@@ -74,17 +74,17 @@ class LiveLogs(Protocol):
         """A subscription to all streams of a run, those to come too, and the call that ends it."""
         ...
 
-    async def attend(self, namespace: str, run: str) -> None:
+    async def wait_for_sync(self, namespace: str, run: str) -> None:
         """Returns when what is known of a run's streams is known here, or can't be had in reasonable time."""
         ...
 
 
-class Hub:
+class LogHub:
     """All streams that this process follows, by run. `rings_bytes` bounds all rings together."""
 
-    def __init__(self, ring_bytes: int = RING_BYTES, rings_bytes: int = RINGS_BYTES) -> None:
-        self._ring_bytes = ring_bytes
-        self._rings_bytes = rings_bytes
+    def __init__(self, stream_bytes: int = MAX_STREAM_BYTES, total_bytes: int = MAX_TOTAL_BYTES) -> None:
+        self._stream_bytes = stream_bytes
+        self._total_bytes = total_bytes
         self._size = 0
         self._logs: dict[tuple[str, str], dict[Stream, LiveLog]] = {}
         self._subscriptions: dict[tuple[str, str], set[Subscription]] = {}
@@ -101,12 +101,12 @@ class Hub:
 
     def open(self, stream: Stream, first: int, chunks: "list[ChunkRef]") -> LiveLog:
         """Begins a stream whose next line has the number `first`; older ones are in the chunks."""
-        log = LiveLog(stream, Ring(first, self._ring_bytes), chunks)
+        log = LiveLog(stream, RingBuffer(first, self._stream_bytes), chunks)
         logs = self._logs.setdefault((stream.namespace, stream.run), {})
         if stream in logs:
             self._size -= logs[stream].ring.size
         logs[stream] = log
-        self._tell(stream)
+        self._notify(stream)
         return log
 
     def get(self, stream: Stream) -> LiveLog | None:
@@ -122,20 +122,20 @@ class Hub:
         before = log.ring.size
         log.ring.append(block)
         self._size += log.ring.size - before
-        if self._size > self._rings_bytes:
-            self._make_room()
-        self._tell(log.stream)
+        if self._size > self._total_bytes:
+            self._enforce_limit()
+        self._notify(log.stream)
 
-    def end(self, log: LiveLog) -> None:
+    def mark_ended(self, log: LiveLog) -> None:
         """No line will follow."""
         log.ended = True
-        self._tell(log.stream)
+        self._notify(log.stream)
 
-    def archived(self, log: LiveLog) -> None:
+    def mark_archived(self, log: LiveLog) -> None:
         """The store has all of it; the ring stays for those who still read, while there is room for it."""
         log.ended = log.archived = True
         log.chunks = []
-        self._tell(log.stream)
+        self._notify(log.stream)
 
     def forget(self, namespace: str, run: str) -> None:
         """Drops all that is known of a run."""
@@ -145,7 +145,7 @@ class Hub:
         for each in self._subscriptions.get((namespace, run), ()):
             each.changed.set()
 
-    async def attend(self, namespace: str, run: str) -> None:
+    async def wait_for_sync(self, namespace: str, run: str) -> None:
         """All that is known of a run is known here."""
 
     def subscribe(self, namespace: str, run: str) -> tuple[Subscription, Callable[[], None]]:
@@ -161,18 +161,18 @@ class Hub:
 
         return subscription, leave
 
-    def _tell(self, stream: Stream) -> None:
+    def _notify(self, stream: Stream) -> None:
         for each in self._subscriptions.get((stream.namespace, stream.run), ()):
-            each.touch(stream)
+            each.notify(stream)
 
-    def _make_room(self) -> None:
+    def _enforce_limit(self) -> None:
         """All rings together are too large: archived logs give up theirs, then the largest ones their older half."""
         logs = [log for run in self._logs.values() for log in run.values() if log.ring.size]
         for log in logs:
             if log.archived:
                 self._size -= log.ring.size
-                log.ring = Ring(log.ring.end, self._ring_bytes)
-        while self._size > self._rings_bytes * 3 // 4:
+                log.ring = RingBuffer(log.ring.end, self._stream_bytes)
+        while self._size > self._total_bytes * 3 // 4:
             largest = max((log.ring for log in logs), key=lambda ring: ring.size)
             before = largest.size
             largest.halve()

@@ -9,14 +9,14 @@ from collections import deque
 
 from controller.logs.model import Block
 
-RING_BYTES = 10 * 1024 * 1024
+MAX_STREAM_BYTES = 10 * 1024 * 1024
 _BYTES_PER_LINE = 8
 
 
-class Ring:
+class RingBuffer:
     """Blocks without holes between them. `first` is the oldest line here, `end` the number after the newest."""
 
-    def __init__(self, first: int = 1, limit: int = RING_BYTES) -> None:
+    def __init__(self, first: int = 1, limit: int = MAX_STREAM_BYTES) -> None:
         self._blocks: deque[Block] = deque()
         self._limit = limit
         self.size = 0
@@ -27,7 +27,7 @@ class Ring:
         """Adds the block that follows the newest one; drops old ones when the ring is full."""
         self._blocks.append(block)
         self.end = block.end
-        self.size += _size(block)
+        self.size += _memory_size(block)
         while self.size > self._limit and len(self._blocks) > 1:
             self._drop_oldest()
 
@@ -39,7 +39,7 @@ class Ring:
 
     def _drop_oldest(self) -> None:
         oldest = self._blocks.popleft()
-        self.size -= _size(oldest)
+        self.size -= _memory_size(oldest)
         self.first = oldest.end
 
     def since(self, number: int, limit: int) -> Block | None:
@@ -55,7 +55,7 @@ class Ring:
         while size < limit and (at := at + 1) < len(self._blocks):
             chosen.append(self._blocks[at])
             size += len(self._blocks[at].data)
-        return joined(chosen)
+        return join_blocks(chosen)
 
     def tail(self, limit: int) -> list[Block]:
         """The newest blocks, of about `limit` bytes in all."""
@@ -76,7 +76,7 @@ class Ring:
         return bisect_right(self._blocks, number, key=lambda block: block.first) - 1
 
 
-def joined(blocks: list[Block]) -> Block:
+def join_blocks(blocks: list[Block]) -> Block:
     """Blocks that follow each other as one."""
     if len(blocks) == 1:
         return blocks[0]
@@ -86,5 +86,5 @@ def joined(blocks: list[Block]) -> Block:
     return Block(blocks[0].first, times, b"".join(block.data for block in blocks))
 
 
-def _size(block: Block) -> int:
+def _memory_size(block: Block) -> int:
     return len(block.data) + _BYTES_PER_LINE * len(block.times)

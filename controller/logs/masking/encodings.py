@@ -6,12 +6,12 @@ import shlex
 from collections.abc import Iterable, Iterator
 from urllib.parse import quote, quote_plus
 
-SHORTEST_VALUE = 4
-SHORTEST_LINE = 8
+MIN_VALUE_BYTES = 4
+MIN_LINE_BYTES = 8
 _BASE64_LINE = 76
 
 
-def patterns_of(values: Iterable[bytes]) -> frozenset[bytes]:
+def encode_secret_variants(values: Iterable[bytes]) -> frozenset[bytes]:
     """All byte strings to hide for these secret values; values under 4 bytes are not hidden.
 
     Of a multi-line value each line of 8 bytes or more is hidden too, without the white space around it (an indentation
@@ -21,13 +21,13 @@ def patterns_of(values: Iterable[bytes]) -> frozenset[bytes]:
     for value in values:
         # Newlines at the ends would hide the ends of lines, and hold every line back.
         texts = {value.strip(b"\r\n"), value.strip()}
-        if len(value.strip()) < SHORTEST_VALUE:
+        if len(value.strip()) < MIN_VALUE_BYTES:
             continue
         forms = (form for text in texts for form in _text_forms(text))
         encoded = (form for whole in texts | {value} for form in _encoded_forms(whole))
-        found.update(form for form in (*forms, *encoded) if len(form.strip()) >= SHORTEST_VALUE)
+        found.update(form for form in (*forms, *encoded) if len(form.strip()) >= MIN_VALUE_BYTES)
         lines = (line.strip() for line in value.splitlines())
-        found.update(line for line in lines if len(line) >= SHORTEST_LINE)
+        found.update(line for line in lines if len(line) >= MIN_LINE_BYTES)
     return frozenset(found)
 
 
@@ -61,7 +61,7 @@ def _base64_forms(value: bytes) -> Iterator[bytes]:
     encoded = base64.standard_b64encode(value)
     if len(encoded) > _BASE64_LINE:
         pieces = (encoded[at : at + _BASE64_LINE] for at in range(0, len(encoded), _BASE64_LINE))
-        yield from (piece for piece in pieces if len(piece) >= SHORTEST_LINE)
+        yield from (piece for piece in pieces if len(piece) >= MIN_LINE_BYTES)
 
 
 def _url_forms(value: bytes) -> Iterator[bytes]:

@@ -10,32 +10,32 @@ from collections.abc import Iterable
 
 from ahocorasick_rs import BytesAhoCorasick
 
-from controller.logs.masking.encodings import patterns_of
+from controller.logs.masking.encodings import encode_secret_variants
 
-STARS = b"***"
-_NEAR = 256
+MASK = b"***"
+_SHORT_PATTERN_BYTES = 256
 
 
-class Patterns:
+class SecretPatterns:
     """The compiled patterns for a set of secret values; shared by all streams that use the same secrets."""
 
     def __init__(self, values: Iterable[bytes]) -> None:
-        patterns = sorted(patterns_of(values))
+        patterns = sorted(encode_secret_variants(values))
         self._automaton = BytesAhoCorasick(patterns) if patterns else None
-        self._in_line = _Beginnings([each for each in patterns if b"\n" not in each])
-        self._over_lines = _Beginnings([each for each in patterns if b"\n" in each])
-        self._line_ends = _LineEnds([each for each in patterns if b"\n" in each])
+        self._in_line = _PrefixIndex([each for each in patterns if b"\n" not in each])
+        self._over_lines = _PrefixIndex([each for each in patterns if b"\n" in each])
+        self._line_ends = _LinePrefixIndex([each for each in patterns if b"\n" in each])
 
     def __bool__(self) -> bool:
         return self._automaton is not None
 
-    def occurrences(self, data: bytes) -> list[tuple[int, int, int]]:
+    def find(self, data: bytes) -> list[tuple[int, int, int]]:
         """All occurrences, overlapping ones too, as (pattern, start, end)."""
         assert self._automaton is not None
         found: list[tuple[int, int, int]] = self._automaton.find_matches_as_indexes(data, overlapping=True)
         return found
 
-    def undecided(self, data: bytes) -> int:
+    def pending_length(self, data: bytes) -> int:
         """How many bytes at the end may be the beginning of an occurrence."""
         if data.endswith(b"\n"):
             return self._line_ends.longest(data)
@@ -43,19 +43,19 @@ class Patterns:
         return max(self._in_line.longest(data, line_start), self._over_lines.longest(data, 0))
 
 
-class _Beginnings:
+class _PrefixIndex:
     """Finds the longest end of some data that is a proper beginning of a pattern."""
 
     def __init__(self, patterns: list[bytes]) -> None:
         self._sorted = patterns
-        self._far = [each for each in patterns if len(each) > _NEAR]
+        self._far = [each for each in patterns if len(each) > _SHORT_PATTERN_BYTES]
 
     def longest(self, data: bytes, start: int) -> int:
         """Its length, 0 for none; it does not begin before `start`."""
         if not self._sorted:
             return 0
-        far = max((_overhang(data, each, start) for each in self._far), default=0)
-        begin = max(start, len(data) - _NEAR)
+        far = max((_prefix_length(data, each, start) for each in self._far), default=0)
+        begin = max(start, len(data) - _SHORT_PATTERN_BYTES)
         if far > len(data) - begin:
             return far
         for position in range(begin, len(data)):
@@ -68,7 +68,7 @@ class _Beginnings:
         return 0
 
 
-def _overhang(data: bytes, pattern: bytes, start: int) -> int:
+def _prefix_length(data: bytes, pattern: bytes, start: int) -> int:
     """The length of the longest end of the data that is a proper beginning of this pattern."""
     head = pattern[:8]
     position = data.find(head, max(start, len(data) - len(pattern) + 1))
@@ -79,7 +79,7 @@ def _overhang(data: bytes, pattern: bytes, start: int) -> int:
     return 0
 
 
-class _LineEnds:
+class _LinePrefixIndex:
     """The same for data that ends in a newline, which is what is met all the time: only beginnings that end in a
     newline count, and those are few.
     """
@@ -111,10 +111,10 @@ class _LineEnds:
         return next(len(each) for each in self._firsts if data.endswith(each))
 
 
-class Mask:
+class SecretMasker:
     """The mask of one stream. Feed it the stream in any pieces, then flush it."""
 
-    def __init__(self, patterns: Patterns) -> None:
+    def __init__(self, patterns: SecretPatterns) -> None:
         self._patterns = patterns
         self._held = b""
         self._hidden = 0
@@ -125,34 +125,34 @@ class Mask:
         if not self._patterns:
             return data
         data = self._held + data if self._held else data
-        return self._decide(data, len(data) - self._patterns.undecided(data))
+        return self._mask(data, len(data) - self._patterns.pending_length(data))
 
     def flush(self) -> bytes:
         """The rest: the stream has ended, so what was held back is no occurrence."""
         held = self._held
-        return self._decide(held, len(held)) if held else b""
+        return self._mask(held, len(held)) if held else b""
 
-    def _decide(self, data: bytes, decided: int) -> bytes:
+    def _mask(self, data: bytes, decided: int) -> bytes:
         """Masks data[:decided] and holds the rest.
 
         The first `_hidden` bytes belong to an occurrence that began before them and has its stars.
         """
-        found = self._patterns.occurrences(data)
+        found = self._patterns.find(data)
         if not found and not self._hidden:
             self._held = data[decided:]
             return data[:decided]
         out: list[bytes] = []
         position = 0
-        for start, end, is_open in self._spans(found, decided):
+        for start, end, is_open in self._masked_spans(found, decided):
             out.append(data[position:start])
             position = min(end, decided)
-            out.append(self._stars(data[start:position], is_open))
+            out.append(self._mask_lines(data[start:position], is_open))
             self._hidden = max(0, end - decided)
         out.append(data[position:decided])
         self._held = data[decided:]
         return b"".join(out)
 
-    def _spans(self, found: list[tuple[int, int, int]], decided: int) -> list[tuple[int, int, bool]]:
+    def _masked_spans(self, found: list[tuple[int, int, int]], decided: int) -> list[tuple[int, int, bool]]:
         """What is to be hidden, overlaps joined: (start, end, whether it began in earlier data)."""
         spans: list[tuple[int, int, bool]] = []
         current: tuple[int, int, bool] | None = (0, self._hidden, True) if self._hidden else None
@@ -167,13 +167,13 @@ class Mask:
             spans.append(current)
         return [span for span in spans if span[0] < decided or span[2]]
 
-    def _stars(self, hidden: bytes, is_open: bool) -> bytes:
+    def _mask_lines(self, hidden: bytes, is_open: bool) -> bytes:
         """Stars for each line of what is hidden, but for a line that has them already."""
         starred = self._starred and is_open
         lines = []
         for number, line in enumerate(hidden.split(b"\n")):
             starred = starred and number == 0
-            lines.append(STARS if line and not starred else b"")
+            lines.append(MASK if line and not starred else b"")
             starred = starred or bool(line)
         self._starred = starred
         return b"\n".join(lines)

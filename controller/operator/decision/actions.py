@@ -24,7 +24,7 @@ class StopPod:
 
 
 @dataclass(frozen=True)
-class RemoveJob:
+class DeleteJob:
     """Delete the Job of an attempt that no node has begun: no kubelet would end its pod, and it has no logs to lose."""
 
     namespace: str
@@ -33,7 +33,7 @@ class RemoveJob:
 
 
 @dataclass(frozen=True)
-class FindJob:
+class VerifyJob:
     """Ask the API server itself whether the Job of an attempt is gone: the cache may only be late."""
 
     slug: str
@@ -69,4 +69,4 @@ class CancelRun:
     name: str
 
 
-Action = StartAttempt | StopPod | RemoveJob | FindJob | ReadManifest | ReadWorkspace | PrepareSecrets | CancelRun
+Action = StartAttempt | StopPod | DeleteJob | VerifyJob | ReadManifest | ReadWorkspace | PrepareSecrets | CancelRun

@@ -6,47 +6,53 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from controller.operator import names
-from controller.operator.decision.observation import AttemptView, Milestones, sight, started_containers, upload_is_over
-from controller.operator.workload.debug_copies import was_to_keep
+from controller.operator.decision.observation import (
+    AttemptView,
+    Milestones,
+    evaluate_pod,
+    is_upload_finished,
+    started_containers,
+)
+from controller.operator.workload.debug_copies import keeps_workspace_on_failure
 from controller.pipeline.graph.expand import ExpandedStep
 from controller.pipeline.model import Step
 from controller.pipeline.values import duration
 
 Json = dict[str, Any]
 
-MOST_DISRUPTIONS = 5
+MAX_DISRUPTIONS = 5
 _FINAL = ("Succeeded", "Failed", "Cancelled")
 _STOPPED = {"Cancelled": "RunCancelled", "RunTimeout": "Timeout", "Timeout": "Timeout"}
-STOP_AFTER = 1
+STOP_DEADLINE_SECONDS = 1
 """The `activeDeadlineSeconds` that ends a pod."""
-_NOT_KEPT = ("RunCancelled", "Disrupted")
-_LONGEST_PROBLEM = 500
+_WORKSPACE_NOT_SAVED = ("RunCancelled", "Disrupted")
+_MAX_PROBLEM_LENGTH = 500
 # A Job that the cache has not shown for so long is asked for.
 _MISSING_AFTER = timedelta(seconds=20)
 
 
-def stamp(moment: datetime) -> str:
+def format_time(moment: datetime) -> str:
     """RFC 3339 with microseconds."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def new(run: Json, step: ExpandedStep, number: int, now: datetime) -> Json:
+def new_attempt(run: Json, step: ExpandedStep, number: int, now: datetime) -> Json:
     return {
         "number": number,
         "jobName": names.job_name(run["metadata"]["name"], step.slug, number),
         "phase": "Running",
         "reason": "Created",
-        "times": {"created": stamp(now)},
+        "times": {"created": format_time(now)},
     }
 
 
-def adopted(run: Json, step: ExpandedStep, number: int, view: AttemptView, now: datetime) -> Json:
+def adopt_attempt(run: Json, step: ExpandedStep, number: int, view: AttemptView, now: datetime) -> Json:
     """An attempt whose Job is there and which the status does not know: its writer was stopped in between."""
     told = ((view.job or view.pod or {}).get("metadata") or {}).get("creationTimestamp")
-    return new(run, step, number, datetime.fromisoformat(told) if told else now)
+    return new_attempt(run, step, number, datetime.fromisoformat(told) if told else now)
 
 
-def updated(attempt: Json, view: AttemptView, step: Step, now: datetime, *, stopped_by: str) -> Json:
+def update_attempt(attempt: Json, view: AttemptView, step: Step, now: datetime, *, stopped_by: str) -> Json:
     """The attempt after a look at its pod. A final verdict stays; times, containers and the log may still be added.
 
     Args:
@@ -61,13 +67,13 @@ def updated(attempt: Json, view: AttemptView, step: Step, now: datetime, *, stop
     if view.log is not None:
         fresh["log"] = view.log
     if attempt["phase"] in _FINAL:
-        if view.workspace_read and awaits_workspace(attempt, view, read=True):
-            fresh["kept"] = _kept(view.workspace)
+        if view.workspace_read and awaiting_workspace(attempt, view, read=True):
+            fresh["kept"] = _workspace_status(view.workspace)
         return fresh
     if view.job is None and view.pod is None:
-        return _lost(fresh, now) if view.gone else fresh
+        return _finish_lost(fresh, now) if view.job_missing else fresh
     limit = step.resources.memory if step.resources else None
-    seen = sight(view, artifacts=bool(step.artifacts), memory_limit=limit)
+    seen = evaluate_pod(view, artifacts=bool(step.artifacts), memory_limit=limit)
     fresh["reason"] = seen.reason
     if seen.message:
         fresh["message"] = seen.message
@@ -77,19 +83,19 @@ def updated(attempt: Json, view: AttemptView, step: Step, now: datetime, *, stop
         fresh["exitCode"] = seen.exit_code
     if seen.phase is None:
         return fresh
-    if view.pod is not None and is_stopped(view.pod):
+    if view.pod is not None and is_stop_requested(view.pod):
         fresh.setdefault("stopping", stopped_by)
-    return _ended(fresh, seen.phase, step, now)
+    return _finish(fresh, seen.phase, step, now)
 
 
-def is_stopped(pod: Json) -> bool:
+def is_stop_requested(pod: Json) -> bool:
     """Whether somebody has asked the kubelet to end the pod; its own deadline is much longer."""
-    return bool((pod["spec"].get("activeDeadlineSeconds") or STOP_AFTER + 1) <= STOP_AFTER)
+    return bool((pod["spec"].get("activeDeadlineSeconds") or STOP_DEADLINE_SECONDS + 1) <= STOP_DEADLINE_SECONDS)
 
 
-def _ended(fresh: Json, phase: str, step: Step, now: datetime) -> Json:
+def _finish(fresh: Json, phase: str, step: Step, now: datetime) -> Json:
     fresh["phase"] = phase
-    fresh["times"].setdefault("finished", stamp(now))
+    fresh["times"].setdefault("finished", format_time(now))
     stopping = fresh.pop("stopping", None)
     if phase == "Failed" and stopping == "Cancelled":
         fresh |= {"phase": "Cancelled", "reason": "RunCancelled", "message": "stopped, because the run was cancelled"}
@@ -98,21 +104,21 @@ def _ended(fresh: Json, phase: str, step: Step, now: datetime) -> Json:
     elif phase == "Failed" and stopping == "Timeout":
         fresh |= {"reason": "Timeout", "message": f"stopped after {step.timeout}, its timeout"}
     elif phase == "Succeeded" and step.artifacts:
-        fresh["times"].setdefault("uploaded", stamp(now))
+        fresh["times"].setdefault("uploaded", format_time(now))
     return fresh
 
 
-def _lost(fresh: Json, now: datetime) -> Json:
+def _finish_lost(fresh: Json, now: datetime) -> Json:
     """Its Job is no longer there."""
     stopping = fresh.pop("stopping", None)
-    fresh["times"].setdefault("finished", stamp(now))
+    fresh["times"].setdefault("finished", format_time(now))
     if stopping:
         phase = "Failed" if stopping == "Timeout" else "Cancelled"
         return {**fresh, "phase": phase, "reason": _STOPPED[stopping], "message": "its Job is gone"}
     return {**fresh, "phase": "Failed", "reason": "Disrupted", "message": "its Job was deleted"}
 
 
-def missing_since(attempt: Json, view: AttemptView) -> datetime | None:
+def missing_deadline(attempt: Json, view: AttemptView) -> datetime | None:
     """When an attempt of which nothing is to be seen has to be looked for; None for one that is there or over."""
     if attempt["phase"] in _FINAL or view.job is not None or view.pod is not None:
         return None
@@ -125,45 +131,49 @@ def _times(times: Json, seen: Milestones) -> Json:
     for name in ("scheduled", "fetching", "pulling", "running", "finished"):
         moment = getattr(seen, name)
         if moment is not None and name not in result:
-            result[name] = max(stamp(moment), last)
+            result[name] = max(format_time(moment), last)
         last = max(last, str(result.get(name, "")))
     return result
 
 
-def wants_manifest(attempt: Json, view: AttemptView, step: Step) -> bool:
+def needs_manifest(attempt: Json, view: AttemptView, step: Step) -> bool:
     """Whether the upload has ended and nobody has looked yet at what it committed."""
     if not step.artifacts or attempt["phase"] in _FINAL:
         return False
-    return sight(view, artifacts=True, memory_limit=None).check_manifest
+    return evaluate_pod(view, artifacts=True, memory_limit=None).check_manifest
 
 
-def awaits_workspace(attempt: Json, view: AttemptView, *, read: bool = False) -> bool:
+def awaiting_workspace(attempt: Json, view: AttemptView, *, read: bool = False) -> bool:
     """Whether it is still to be told what became of the workspace of an attempt that has failed.
 
     That of a cancelled run is not kept, and one that was interrupted shows nothing of the step. `read`: the store's
     answer is there.
     """
-    if attempt["phase"] not in ("Failed", "Cancelled") or attempt["reason"] in _NOT_KEPT or "kept" in attempt:
+    if (
+        attempt["phase"] not in ("Failed", "Cancelled")
+        or attempt["reason"] in _WORKSPACE_NOT_SAVED
+        or "kept" in attempt
+    ):
         return False
-    return was_to_keep(view.pod) and "running" in attempt["times"] and view.workspace_read is read
+    return keeps_workspace_on_failure(view.pod) and "running" in attempt["times"] and view.workspace_read is read
 
 
-def wants_workspace(attempt: Json, view: AttemptView) -> bool:
+def needs_workspace(attempt: Json, view: AttemptView) -> bool:
     """Whether the upload has ended and nobody has looked yet at what it told of the workspace."""
-    return awaits_workspace(attempt, view) and view.pod is not None and upload_is_over(view.pod)
+    return awaiting_workspace(attempt, view) and view.pod is not None and is_upload_finished(view.pod)
 
 
-def _kept(told: Json | None) -> Json:
+def _workspace_status(told: Json | None) -> Json:
     """What the agent told, as the status has it."""
     if told is None:
         return {"problem": "its upload did not finish; the log of upload may say more"}
     if "problem" in told:
-        return {"problem": str(told["problem"])[:_LONGEST_PROBLEM]}
+        return {"problem": str(told["problem"])[:_MAX_PROBLEM_LENGTH]}
     left_out = {"leftOut": told["leftOut"]} if told.get("leftOut") else {}
     return {"bytes": told["size"], "files": told.get("files", 0), **left_out}
 
 
-def must_stop(
+def stop_reason(
     attempt: Json, step: Step, now: datetime, *, cancelled: bool, timed_out: bool
 ) -> tuple[str | None, datetime | None]:
     """(why the attempt has to be stopped, or None; when that would be due)."""
@@ -176,13 +186,13 @@ def must_stop(
     running = attempt["times"].get("running")
     if running is None or attempt["times"].get("finished"):
         return None, None
-    due = datetime.fromisoformat(running) + timedelta(seconds=duration.seconds(step.timeout))
+    due = datetime.fromisoformat(running) + timedelta(seconds=duration.parse_duration(step.timeout))
     return ("Timeout", None) if now >= due else (None, due)
 
 
-def ended_unstarted(attempt: Json, why: str, now: datetime) -> Json:
+def cancelled_before_start(attempt: Json, why: str, now: datetime) -> Json:
     """An attempt whose Job never came to be."""
-    times = {**attempt["times"], "finished": stamp(now)}
+    times = {**attempt["times"], "finished": format_time(now)}
     fresh = {**attempt, "phase": "Cancelled", "reason": _STOPPED[why], "times": times}
     fresh.pop("stopping", None)
     return {**fresh, "message": "stopped before it began"}

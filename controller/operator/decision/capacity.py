@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from controller.pipeline.model import Step
-from controller.pipeline.values.quantity import amount
+from controller.pipeline.values.quantity import parse_quantity
 
 Json = dict[str, Any]
 
@@ -20,35 +20,35 @@ _KINDS = ("cpu", "memory")
 
 
 @dataclass(frozen=True)
-class Shortage:
+class QuotaShortage:
     """Why a step's pod is not made. `for_ever`: no end of another pod will change it."""
 
     reason: str
     message: str
-    for_ever: bool
+    permanent: bool
 
 
-def shortage(words: str) -> Shortage | None:
+def parse_quota_error(message: str) -> QuotaShortage | None:
     """What a refusal by quota says, in the words of `ResourceQuota`; None for any other refusal."""
-    found = _EXCEEDED.search(words)
+    found = _EXCEEDED.search(message)
     if found is None:
-        told = f"waits for quota: {words}"
-        return Shortage("OverQuota", told, False) if "exceeded quota" in words else None
-    wanted, used, limited = (_amounts(found[part]) for part in ("requested", "used", "limited"))
+        told = f"waits for quota: {message}"
+        return QuotaShortage("OverQuota", told, False) if "exceeded quota" in message else None
+    wanted, used, limited = (_parse_amounts(found[part]) for part in ("requested", "used", "limited"))
     name = found["name"].strip()
     for resource, request in wanted.items():
         limit = limited.get(resource)
-        if limit is not None and _more(request, limit):
+        if limit is not None and _exceeds(request, limit):
             told = f"it asks for {resource} {request}, and the quota {name} has {limit} in all: it can never fit"
-            return Shortage("NeverFits", told, True)
+            return QuotaShortage("NeverFits", told, True)
     shown = "; ".join(
         f"{resource}: {request} asked for, {used.get(resource, '?')} of {limited.get(resource, '?')} in use"
         for resource, request in wanted.items()
     )
-    return Shortage("OverQuota", f"waits for the quota {name}: {shown}", False)
+    return QuotaShortage("OverQuota", f"waits for the quota {name}: {shown}", False)
 
 
-def never_fits(step: Step, nodes: Sequence[Mapping[str, Any]]) -> str | None:
+def unschedulable_reason(step: Step, nodes: Sequence[Mapping[str, Any]]) -> str | None:
     """Why no node can ever take the step, with the numbers; None when one can, or none is known."""
     if step.resources is None or not nodes:
         return None
@@ -56,7 +56,7 @@ def never_fits(step: Step, nodes: Sequence[Mapping[str, Any]]) -> str | None:
     for kind in _KINDS:
         asked = wanted[kind]
         most = _largest([str((node.get("status") or {}).get("allocatable", {}).get(kind, "")) for node in nodes])
-        if asked and most and _more(asked, most):
+        if asked and most and _exceeds(asked, most):
             whose = "the only node has" if len(nodes) == 1 else f"the largest of {len(nodes)} nodes has"
             return f"it asks for {kind} {asked}, and {whose} {most}: it can never be scheduled"
     return None
@@ -65,19 +65,19 @@ def never_fits(step: Step, nodes: Sequence[Mapping[str, Any]]) -> str | None:
 def _largest(amounts: Sequence[str]) -> str | None:
     """None when one of them can't be read: then nobody can say that nothing fits."""
     try:
-        return max(amounts, key=amount)
+        return max(amounts, key=parse_quantity)
     except ValueError:
         return None
 
 
-def _more(one: str, other: str) -> bool:
+def _exceeds(one: str, other: str) -> bool:
     try:
-        return amount(one) > amount(other)
+        return parse_quantity(one) > parse_quantity(other)
     except ValueError:
         return False
 
 
-def _amounts(text: str) -> dict[str, str]:
+def _parse_amounts(text: str) -> dict[str, str]:
     """`requests.cpu=2,pods=1` by resource."""
     parts = (part.strip().partition("=") for part in text.split(","))
     return {resource: value for resource, equals, value in parts if equals}

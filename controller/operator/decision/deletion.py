@@ -12,12 +12,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from controller.operator import names
-from controller.operator.workload.debug_copies import copied_from
+from controller.operator.workload.debug_copies import debug_source
 
 Json = dict[str, Any]
 
 FINALIZER = "c8s.dev/run"
-LONGEST = timedelta(seconds=90)
+DELETION_TIMEOUT = timedelta(seconds=90)
 """30 s until SIGKILL, 30 s for the ends of logs, and as much again for a slow cluster."""
 _FINAL = ("Succeeded", "Failed", "Cancelled")
 
@@ -27,17 +27,17 @@ def is_deleted(run: Json) -> bool:
     return "deletionTimestamp" in run["metadata"]
 
 
-def is_held(run: Json) -> bool:
+def has_finalizer(run: Json) -> bool:
     """Whether our finalizer keeps the run."""
     return FINALIZER in (run["metadata"].get("finalizers") or [])
 
 
 def deadline(run: Json) -> datetime:
     """When a run that is being deleted goes, whatever its pods do."""
-    return datetime.fromisoformat(run["metadata"]["deletionTimestamp"]) + LONGEST
+    return datetime.fromisoformat(run["metadata"]["deletionTimestamp"]) + DELETION_TIMEOUT
 
 
-def as_cancelled(run: Json) -> Json:
+def mark_cancelled(run: Json) -> Json:
     """The run as it is treated once its deletion is asked for: everything of it is stopped."""
     return {**run, "spec": {**run["spec"], "cancel": True}}
 
@@ -51,7 +51,7 @@ def finalizers_patch(run: Json, *, hold: bool) -> list[Json]:
     ]
 
 
-def surplus(runs: Iterable[Json], limit: int) -> list[Json]:
+def runs_over_limit(runs: Iterable[Json], limit: int) -> list[Json]:
     """The runs that have ended, are more than `limit` of their pipeline, and were made first.
 
     Of copies of failed steps, which are deleted by who leaves them, those that were left without that.
@@ -61,19 +61,19 @@ def surplus(runs: Iterable[Json], limit: int) -> list[Json]:
     for run in runs:
         if (run.get("status") or {}).get("phase") not in _FINAL or is_deleted(run):
             continue
-        if copied_from(run) is not None:
+        if debug_source(run) is not None:
             copies.append(run)
         else:
-            pipeline = names.labels_of(run)[names.PIPELINE]
+            pipeline = names.run_labels(run)[names.PIPELINE]
             ended[run["metadata"]["namespace"], pipeline].append(run)
     found = copies
     for each in ended.values():
-        each.sort(key=_age)
+        each.sort(key=_creation_order)
         found += each[: max(0, len(each) - limit)]
     return found
 
 
-def _age(run: Json) -> tuple[str, int, str]:
+def _creation_order(run: Json) -> tuple[str, int, str]:
     number = (run["metadata"].get("labels") or {}).get(names.RUN_NUMBER, "")
     created = str(run["metadata"].get("creationTimestamp", ""))
     return created, int(number) if number.isascii() and number.isdigit() else 0, run["metadata"]["name"]

@@ -11,12 +11,12 @@ from typing import Any
 
 Json = dict[str, Any]
 
-_LONGEST_LINE = 300
+_MAX_LINE_LENGTH = 300
 _STOPPED = ("Timeout", "RunCancelled", "Disrupted")
 """The step did not fail by itself: what it wrote when it was stopped does not say why."""
 
 
-def with_words(entry: Json) -> Json:
+def add_failure_excerpt(entry: Json) -> Json:
     """A failed step's entry with the first line that says what went wrong, and the last line it wrote."""
     if entry["phase"] != "Failed" or not entry.get("attempts"):
         return entry
@@ -25,19 +25,19 @@ def with_words(entry: Json) -> Json:
     found = dict(entry)
     if log.get("firstFailure") and last.get("reason") not in _STOPPED:
         found["firstFailure"] = log["firstFailure"]
-    line = str(log.get("lastLine") or "").strip()[:_LONGEST_LINE]
+    line = str(log.get("lastLine") or "").strip()[:_MAX_LINE_LENGTH]
     if line and last.get("reason") == "ExitCode" and entry.get("reason") == "ExitCode":
         found["message"] = f"{last.get('message', '')}: {line}"
     return found
 
 
-def with_queued(entries: Sequence[Json], began: str) -> list[Json]:
+def add_queue_times(entries: Sequence[Json], began: str) -> list[Json]:
     """The entries, each attempt with the moment from which only limits held it."""
     by_name = {entry["name"]: entry for entry in entries}
-    return [_queued(entry, by_name, began) if entry.get("attempts") else entry for entry in entries]
+    return [_with_queue_times(entry, by_name, began) if entry.get("attempts") else entry for entry in entries]
 
 
-def _queued(entry: Json, by_name: Mapping[str, Json], began: str) -> Json:
+def _with_queue_times(entry: Json, by_name: Mapping[str, Json], began: str) -> Json:
     if all("queued" in attempt["times"] for attempt in entry["attempts"]):
         return entry
     ready = max((by_name[n].get("completionTime") or "" for n in entry["dependsOn"] if n in by_name), default="")

@@ -9,17 +9,17 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from controller.operator import names
-from controller.operator.decision.capacity import shortage
-from controller.operator.decision.reuse import Reusable
+from controller.operator.decision.capacity import parse_quota_error
+from controller.operator.decision.reuse import ReusableStep
 from controller.operator.workload import services
 
 Json = dict[str, Any]
 
 # Reasons of a pod that say nothing about the step: what it ran on went away.
-_DISRUPTIONS = ("Evicted", "NodeLost", "NodeShutdown", "Preempting", "Terminated", "UnexpectedAdmissionError")
+_DISRUPTION_REASONS = ("Evicted", "NodeLost", "NodeShutdown", "Preempting", "Terminated", "UnexpectedAdmissionError")
 # Times in a pod are whole seconds; what is older than this was not seen happening.
-_LATE = timedelta(seconds=2)
-_IMAGE_TROUBLE = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
+_MAX_OBSERVATION_DELAY = timedelta(seconds=2)
+_IMAGE_PULL_REASONS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
 
 
 @dataclass(frozen=True)
@@ -53,77 +53,77 @@ class AttemptView:
     """The log object, once the step's log is archived."""
     open_logs: tuple[str, ...] = ()
     """Containers whose logs are not at their end yet."""
-    gone: bool = False
+    job_missing: bool = False
     """The API server itself has said that the attempt's Job is not there."""
-    held: str = ""
+    pod_create_error: str = ""
     """What the cluster last said of a pod that it did not make for the Job."""
 
     @property
-    def settled(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether all is told: the pod is over, and every log of it is stored."""
-        return self.pod is not None and is_over(self.pod) and self.log is not None and not self.open_logs
+        return self.pod is not None and is_pod_finished(self.pod) and self.log is not None and not self.open_logs
 
 
 @dataclass(frozen=True)
-class Refusal:
+class CreateFailure:
     """The API server did not take the Job of an attempt. A `final` one won't be tried again, others at `until`."""
 
     reason: str
     message: str
     final: bool
-    until: datetime
+    retry_at: datetime
 
 
 @dataclass(frozen=True)
-class Ahead:
+class BlockingRun:
     """A run that has to be over before another one of its concurrency group begins."""
 
     name: str
-    earlier: bool
+    created_before: bool
     """Made before it. Only those are cancelled by the policy `cancel-running`."""
-    cancelled: bool
+    cancel_requested: bool
     """Its end is asked for already."""
 
 
 @dataclass(frozen=True)
-class Observed:
+class Observation:
     """Everything `decide` looks at besides the run itself."""
 
     attempts: Mapping[tuple[str, int], AttemptView]
     """By slug and number; also those that the status does not know yet, without those of `settled` steps."""
-    refused: Mapping[tuple[str, int], Refusal] = field(default_factory=dict)
+    create_failures: Mapping[tuple[str, int], CreateFailure] = field(default_factory=dict)
     """By slug and number."""
     missing_secrets: Mapping[str, str] = field(default_factory=dict)
     """Step name -> what it lacks."""
     secrets_ready: bool = False
     """The run's own Secrets are there."""
-    not_ready_because: str = ""
+    prepare_error: str = ""
     """Why they could not be made so far."""
-    never_fits: Mapping[str, str] = field(default_factory=dict)
+    unschedulable: Mapping[str, str] = field(default_factory=dict)
     """Step name -> why no node can ever take it."""
     inputs: Mapping[str, str] = field(default_factory=dict)
     """Step name -> the digest of what it is made of, as far as that is known."""
-    reusable: Mapping[str, Reusable] = field(default_factory=dict)
+    reusable: Mapping[str, ReusableStep] = field(default_factory=dict)
     """Step name -> what an earlier run has of it."""
-    noted: frozenset[str] = frozenset()
+    recorded_reuse: frozenset[str] = frozenset()
     """Names of the reused steps of which the API server's status tells: agents can ask for their artifacts."""
     source_step: str | None = None
     """The name of the step that clones, in a run on a repository."""
-    source_noted: bool = True
+    source_recorded: bool = True
     """Whether the API server's status tells where the source is, for who fetches it."""
     group: str | None = None
     """Its concurrency group, filled in."""
-    ahead: tuple[Ahead, ...] = ()
+    blocking_runs: tuple[BlockingRun, ...] = ()
     """The runs of its concurrency group that have to be over before it begins."""
-    since: datetime | None = None
+    first_seen: datetime | None = None
     """When this process began to look at the run."""
     runtime: Json | None = None
-    settled: frozenset[str] = frozenset()
+    settled_steps: frozenset[str] = frozenset()
     """Slugs of steps that are over and of which nothing is left to be learnt: their entries stay."""
 
 
 @dataclass(frozen=True)
-class Sight:
+class PodVerdict:
     """What a pod shows. `phase` is None while nothing final can be said; `reason` and `message` tell why it waits."""
 
     phase: str | None
@@ -151,55 +151,59 @@ def started_containers(pod: Json) -> list[str]:
     return [e["name"] for e in entries if "running" in (e.get("state") or {}) or "terminated" in (e.get("state") or {})]
 
 
-def upload_is_over(pod: Json) -> bool:
+def is_upload_finished(pod: Json) -> bool:
     """Whether the agent that stores what a step leaves has ended, and so will tell nothing more."""
-    return is_over(pod) or "terminated" in ((container_status(pod, names.UPLOAD) or {}).get("state") or {})
-
-
-def is_over(pod: Json) -> bool:
-    return (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
-
-
-def milestones(pod: Json, before: Milestones, now: datetime) -> Milestones:
-    """The milestones after one more look at a pod."""
-    own, fetch = container_status(pod, names.STEP_CONTAINER), container_status(pod, names.FETCH)
-    state, fetch_state = (own or {}).get("state") or {}, (fetch or {}).get("state") or {}
-    ended = state.get("terminated")
-    begun, fetched = ended or state.get("running"), fetch_state.get("terminated") or fetch_state.get("running")
-    over = ended is not None or is_over(pod)
-    bound = next((c for c in _conditions(pod) if c["type"] == "PodScheduled" and c["status"] == "True"), {})
-    scheduled = _seen(bound.get("lastTransitionTime"), now) if (pod.get("spec") or {}).get("nodeName") else None
-    return Milestones(
-        scheduled=before.scheduled or scheduled,
-        fetching=before.fetching or (_seen(fetched.get("startedAt"), now) if fetched is not None else None),
-        pulling=before.pulling,
-        running=before.running or (_seen(begun.get("startedAt"), now) if begun is not None else None),
-        finished=before.finished or (_seen((ended or {}).get("finishedAt"), now) if over else None),
+    return is_pod_finished(pod) or "terminated" in (
+        (container_status(pod, names.UPLOAD_CONTAINER) or {}).get("state") or {}
     )
 
 
-def pulls_own_image(event: Json) -> bool:
+def is_pod_finished(pod: Json) -> bool:
+    return (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+
+
+def update_milestones(pod: Json, before: Milestones, now: datetime) -> Milestones:
+    """The milestones after one more look at a pod."""
+    own, fetch = container_status(pod, names.STEP_CONTAINER), container_status(pod, names.FETCH_CONTAINER)
+    state, fetch_state = (own or {}).get("state") or {}, (fetch or {}).get("state") or {}
+    ended = state.get("terminated")
+    begun, fetched = ended or state.get("running"), fetch_state.get("terminated") or fetch_state.get("running")
+    over = ended is not None or is_pod_finished(pod)
+    bound = next((c for c in _conditions(pod) if c["type"] == "PodScheduled" and c["status"] == "True"), {})
+    scheduled = (
+        _observed_time(bound.get("lastTransitionTime"), now) if (pod.get("spec") or {}).get("nodeName") else None
+    )
+    return Milestones(
+        scheduled=before.scheduled or scheduled,
+        fetching=before.fetching or (_observed_time(fetched.get("startedAt"), now) if fetched is not None else None),
+        pulling=before.pulling,
+        running=before.running or (_observed_time(begun.get("startedAt"), now) if begun is not None else None),
+        finished=before.finished or (_observed_time((ended or {}).get("finishedAt"), now) if over else None),
+    )
+
+
+def is_step_image_pull(event: Json) -> bool:
     """Whether an Event tells that an image is being pulled that the pipeline has chosen."""
     container = str((event.get("involvedObject") or {}).get("fieldPath") or "").partition("{")[2].rstrip("}")
-    return container == names.STEP_CONTAINER or container.startswith(services.PREFIX)
+    return container == names.STEP_CONTAINER or container.startswith(services.CONTAINER_PREFIX)
 
 
-def _seen(told: str | None, now: datetime) -> datetime:
+def _observed_time(told: str | None, now: datetime) -> datetime:
     """Our own clock when we saw it happen; what the node says when it happened while nobody looked."""
     if not told:
         return now
     moment = datetime.fromisoformat(told)
-    return moment if now - moment > _LATE else now
+    return moment if now - moment > _MAX_OBSERVATION_DELAY else now
 
 
 def _conditions(obj: Json | None) -> list[Json]:
     return ((obj or {}).get("status") or {}).get("conditions") or []
 
 
-def disruption(pod: Json) -> str | None:
+def disruption_message(pod: Json) -> str | None:
     """What took the pod away from outside, in a few words; None when nothing did."""
     status = pod.get("status") or {}
-    if status.get("reason") in _DISRUPTIONS:
+    if status.get("reason") in _DISRUPTION_REASONS:
         return str(status.get("message") or status["reason"])
     for condition in _conditions(pod):
         if condition["type"] == "DisruptionTarget" and condition["status"] == "True":
@@ -207,106 +211,110 @@ def disruption(pod: Json) -> str | None:
     return "its pod was deleted" if "deletionTimestamp" in pod["metadata"] else None
 
 
-def sight(view: AttemptView, *, artifacts: bool, memory_limit: str | None) -> Sight:
+def evaluate_pod(view: AttemptView, *, artifacts: bool, memory_limit: str | None) -> PodVerdict:
     """What an attempt's pod shows. `artifacts`: the step hands files on and is over only when they are stored."""
     if view.pod is None:
-        return _without_pod(view, artifacts=artifacts)
+        return _verdict_without_pod(view, artifacts=artifacts)
     pod = view.pod
     own = container_status(pod, names.STEP_CONTAINER)
     state = (own or {}).get("state") or {}
     if "terminated" in state and (state["terminated"].get("reason") != "ContainerStatusUnknown"):
-        return _ended(view, pod, state["terminated"], artifacts=artifacts, memory_limit=memory_limit)
-    if is_over(pod):
-        return _pod_over(pod)
+        return _verdict_of_terminated(view, pod, state["terminated"], artifacts=artifacts, memory_limit=memory_limit)
+    if is_pod_finished(pod):
+        return _verdict_of_finished_pod(pod)
     if "running" in state:
-        return Sight(None, "Running", "")
-    return _waiting(pod, state.get("waiting") or {})
+        return PodVerdict(None, "Running", "")
+    return _verdict_of_waiting(pod, state.get("waiting") or {})
 
 
-def _without_pod(view: AttemptView, *, artifacts: bool) -> Sight:
+def _verdict_without_pod(view: AttemptView, *, artifacts: bool) -> PodVerdict:
     """The pod is not there yet, or was removed while nobody looked: then the Job tells how it ended."""
     for condition in _conditions(view.job):
         if condition["type"] == "Complete" and condition["status"] == "True":
-            return _uploaded(view, None) if artifacts else Sight("Succeeded", "Succeeded", "", 0)
+            return _verdict_of_upload(view, None) if artifacts else PodVerdict("Succeeded", "Succeeded", "", 0)
         if condition["type"] == "Failed" and condition["status"] == "True":
             words = condition.get("message") or condition.get("reason", "")
-            return Sight("Failed", "Disrupted", f"the Job failed without a pod: {words}")
-    if view.held:
-        short = shortage(view.held)
+            return PodVerdict("Failed", "Disrupted", f"the Job failed without a pod: {words}")
+    if view.pod_create_error:
+        short = parse_quota_error(view.pod_create_error)
         if short is None:
-            return Sight(None, "NotCreated", f"its pod can't be made: {view.held}")
-        return Sight("Failed" if short.for_ever else None, short.reason, short.message)
-    return Sight(None, "Created", "the Job is created; its pod is not there yet")
+            return PodVerdict(None, "NotCreated", f"its pod can't be made: {view.pod_create_error}")
+        return PodVerdict("Failed" if short.permanent else None, short.reason, short.message)
+    return PodVerdict(None, "Created", "the Job is created; its pod is not there yet")
 
 
-def _ended(view: AttemptView, pod: Json, ended: Json, *, artifacts: bool, memory_limit: str | None) -> Sight:
+def _verdict_of_terminated(
+    view: AttemptView, pod: Json, ended: Json, *, artifacts: bool, memory_limit: str | None
+) -> PodVerdict:
     code, reason = int(ended.get("exitCode", 0)), ended.get("reason", "")
     if code == 0:
-        return _uploaded(view, pod) if artifacts else Sight("Succeeded", "Succeeded", "", 0)
+        return _verdict_of_upload(view, pod) if artifacts else PodVerdict("Succeeded", "Succeeded", "", 0)
     if reason == "OOMKilled":
         limit = f" of {memory_limit}" if memory_limit else ""
-        return Sight("Failed", "OOMKilled", f"killed: it used more memory than its limit{limit}", code)
-    if (interrupted := disruption(pod)) is not None:
-        return Sight("Failed", "Disrupted", f"interrupted: {interrupted}", code)
+        return PodVerdict("Failed", "OOMKilled", f"killed: it used more memory than its limit{limit}", code)
+    if (interrupted := disruption_message(pod)) is not None:
+        return PodVerdict("Failed", "Disrupted", f"interrupted: {interrupted}", code)
     if reason == "StartError":
-        return Sight("Failed", "StartError", str(ended.get("message") or "it could not be started"), code)
+        return PodVerdict("Failed", "StartError", str(ended.get("message") or "it could not be started"), code)
     killed = f" (killed by {name})" if (name := _signal_name(code)) else ""
-    return Sight("Failed", "ExitCode", f"exit code {code}{killed}", code)
+    return PodVerdict("Failed", "ExitCode", f"exit code {code}{killed}", code)
 
 
-def _uploaded(view: AttemptView, pod: Json | None) -> Sight:
+def _verdict_of_upload(view: AttemptView, pod: Json | None) -> PodVerdict:
     """The commands have succeeded: are the artifacts stored? Without a pod, its upload is over."""
     if view.manifest is not None:
-        return Sight("Succeeded", "Succeeded", "", 0)
-    upload = container_status(pod or {}, names.UPLOAD)
+        return PodVerdict("Succeeded", "Succeeded", "", 0)
+    upload = container_status(pod or {}, names.UPLOAD_CONTAINER)
     ended = ((upload or {}).get("state") or {}).get("terminated")
-    if ended is None and pod is not None and not is_over(pod) and _uploads(pod):
-        return Sight(None, "Uploading", "its commands succeeded; the artifacts are being stored", 0)
+    if ended is None and pod is not None and not is_pod_finished(pod) and _has_upload_sidecar(pod):
+        return PodVerdict(None, "Uploading", "its commands succeeded; the artifacts are being stored", 0)
     if not view.manifest_read:
-        return Sight(None, "Uploading", "the artifacts are being checked", 0, check_manifest=True)
-    if pod is not None and (interrupted := disruption(pod)) is not None:
-        return Sight("Failed", "Disrupted", f"interrupted while its artifacts were being stored: {interrupted}", 0)
+        return PodVerdict(None, "Uploading", "the artifacts are being checked", 0, check_manifest=True)
+    if pod is not None and (interrupted := disruption_message(pod)) is not None:
+        return PodVerdict("Failed", "Disrupted", f"interrupted while its artifacts were being stored: {interrupted}", 0)
     code = (ended or {}).get("exitCode")
     why = f"the upload ended with exit code {code}" if code else "the upload did not finish"
-    return Sight("Failed", "ArtifactUploadFailed", f"the artifacts could not be stored: {why}; its log says more", 0)
+    return PodVerdict(
+        "Failed", "ArtifactUploadFailed", f"the artifacts could not be stored: {why}; its log says more", 0
+    )
 
 
-def _uploads(pod: Json) -> bool:
+def _has_upload_sidecar(pod: Json) -> bool:
     """Whether a sidecar does it; the step that clones does it itself."""
-    return any(each["name"] == names.UPLOAD for each in pod["spec"].get("initContainers") or [])
+    return any(each["name"] == names.UPLOAD_CONTAINER for each in pod["spec"].get("initContainers") or [])
 
 
-def _pod_over(pod: Json) -> Sight:
+def _verdict_of_finished_pod(pod: Json) -> PodVerdict:
     """The pod has ended and its step container never did so itself."""
     status = pod["status"]
     reason, message = status.get("reason", ""), status.get("message", "")
-    if (interrupted := disruption(pod)) is not None:
-        return Sight("Failed", "Disrupted", f"interrupted: {interrupted}")
-    fetch = ((container_status(pod, names.FETCH) or {}).get("state") or {}).get("terminated")
+    if (interrupted := disruption_message(pod)) is not None:
+        return PodVerdict("Failed", "Disrupted", f"interrupted: {interrupted}")
+    fetch = ((container_status(pod, names.FETCH_CONTAINER) or {}).get("state") or {}).get("terminated")
     if fetch and fetch.get("exitCode"):
         code = fetch["exitCode"]
         words = f"the source or the artifacts could not be fetched: exit code {code}; the log of fetch says more"
-        return Sight("Failed", "FetchFailed", words)
-    return Sight("Failed", reason or "PodFailed", message or "the pod failed before the step began")
+        return PodVerdict("Failed", "FetchFailed", words)
+    return PodVerdict("Failed", reason or "PodFailed", message or "the pod failed before the step began")
 
 
-def _waiting(pod: Json, waiting: Json) -> Sight:
+def _verdict_of_waiting(pod: Json, waiting: Json) -> PodVerdict:
     reason, message = waiting.get("reason", ""), waiting.get("message", "")
     for condition in _conditions(pod):
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
-            return Sight(None, "Unschedulable", condition.get("message") or "no node takes it")
-    if reason in _IMAGE_TROUBLE:
+            return PodVerdict(None, "Unschedulable", condition.get("message") or "no node takes it")
+    if reason in _IMAGE_PULL_REASONS:
         image = next((c["image"] for c in pod["spec"]["containers"] if c["name"] == names.STEP_CONTAINER), "")
-        return Sight(None, "ImagePull", f"the image {image} can't be pulled: {message or reason}")
+        return PodVerdict(None, "ImagePull", f"the image {image} can't be pulled: {message or reason}")
     if reason == "CreateContainerConfigError":
-        return Sight(None, "SecretMissing", message)
-    told = services.trouble(pod)
+        return PodVerdict(None, "SecretMissing", message)
+    told = services.startup_failure(pod)
     if told is not None and told[1]:
-        return Sight("Failed", "ServiceFailed", told[0])
-    fetch = (container_status(pod, names.FETCH) or {}).get("state") or {}
+        return PodVerdict("Failed", "ServiceFailed", told[0])
+    fetch = (container_status(pod, names.FETCH_CONTAINER) or {}).get("state") or {}
     if "running" in fetch:
-        return Sight(None, "Fetching", "source and artifacts are being fetched")
-    return Sight(None, "Starting", told[0] if told is not None else message or "the pod is starting")
+        return PodVerdict(None, "Fetching", "source and artifacts are being fetched")
+    return PodVerdict(None, "Starting", told[0] if told is not None else message or "the pod is starting")
 
 
 def _signal_name(code: int) -> str | None:

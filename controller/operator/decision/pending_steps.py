@@ -7,97 +7,108 @@ from datetime import timedelta
 from typing import Any
 
 from controller.operator.decision.actions import PrepareSecrets
-from controller.operator.decision.context import FINAL, Look, Verdict, held, not_now, start
+from controller.operator.decision.context import (
+    FINAL_PHASES,
+    ReconcileContext,
+    StepVerdict,
+    start_attempt,
+    start_blocker,
+    unstarted_status,
+)
 from controller.operator.workload import services
-from controller.pipeline.conditions import Occasion, step_runs, when
+from controller.pipeline.conditions import TriggerContext, dependency_policy, evaluate_step
 from controller.pipeline.graph.expand import ExpandedStep
 
 Json = dict[str, Any]
 
-_NOTED_SOON = timedelta(seconds=0.05)
+_STATUS_WRITE_DELAY = timedelta(seconds=0.05)
 
 
-def look_at_start(look: Look, step: ExpandedStep) -> None:
-    before = look.before.get(step.name)
-    taken = _taken(look, step, before)
+def evaluate_start(look: ReconcileContext, step: ExpandedStep) -> None:
+    before = look.previous.get(step.name)
+    taken = _reused_status(look, step, before)
     if taken is not None:
-        look.status[step.name] = taken
+        look.statuses[step.name] = taken
         return
-    verdict = _may_start(look, step)
+    verdict = _start_verdict(look, step)
     if verdict is None:
-        start(look, step, before, [], 1)
+        start_attempt(look, step, before, [], 1)
     else:
-        look.status[step.name] = held(look, step, before, verdict)
+        look.statuses[step.name] = unstarted_status(look, step, before, verdict)
 
 
-def _taken(look: Look, step: ExpandedStep, before: Json | None) -> Json | None:
+def _reused_status(look: ReconcileContext, step: ExpandedStep, before: Json | None) -> Json | None:
     """The entry of a step that an earlier run has done: as all that it depends on was, a clone excepted."""
     found = look.observed.reusable.get(step.name)
     if found is None or look.stopping:
         return None
     for name in step.depends_on:
-        entry = look.status[name]
+        entry = look.statuses[name]
         if entry["phase"] != "Succeeded" or (entry["reason"] != "Reused" and name != look.observed.source_step):
             return None
     words = f"taken from run {found.reused['run']}, where it succeeded"
     more: Json = {"reused": found.reused}
     if found.artifacts and step.name != look.observed.source_step:
         more["artifacts"] = list(found.artifacts)
-    return held(look, step, before, ("Succeeded", "Reused", words), **more)
+    return unstarted_status(look, step, before, ("Succeeded", "Reused", words), **more)
 
 
-def _not_noted(look: Look, step: ExpandedStep) -> str | None:
+def _awaiting_status_write(look: ReconcileContext, step: ExpandedStep) -> str | None:
     """What agents will ask the API for and it does not know yet: its status is written a moment later."""
-    if look.observed.source_step is not None and step.depends_on and not look.observed.source_noted:
+    if look.observed.source_step is not None and step.depends_on and not look.observed.source_recorded:
         return "where its source is"
-    for name, entry in look.status.items():
-        if entry.get("reused") and name not in look.observed.noted:
+    for name, entry in look.statuses.items():
+        if entry.get("reused") and name not in look.observed.recorded_reuse:
             return "what is taken from an earlier run"
     return None
 
 
-def _may_start(look: Look, step: ExpandedStep) -> Verdict | None:
+def _start_verdict(look: ReconcileContext, step: ExpandedStep) -> StepVerdict | None:
     """(phase, reason, message) of a step that does not start now; None for one that does."""
     if look.cancelled:
         return "Cancelled", "RunCancelled", "the run was cancelled before the step began"
     if look.timed_out:
         return "Cancelled", "Timeout", f"the run took longer than {look.pipeline.timeout}"
-    waiting = [name for name in step.depends_on if look.status[name]["phase"] not in FINAL]
+    waiting = [name for name in step.depends_on if look.statuses[name]["phase"] not in FINAL_PHASES]
     if waiting:
-        return "Pending", "WaitingForSteps", f"waits for {_listed(waiting)}"
-    if look.observed.ahead:
-        return "Pending", "ConcurrencyGroup", f"the run waits for {_listed([o.name for o in look.observed.ahead])}"
-    blocked = _blocked(look, step)
+        return "Pending", "WaitingForSteps", f"waits for {_join_names(waiting)}"
+    if look.observed.blocking_runs:
+        return (
+            "Pending",
+            "ConcurrencyGroup",
+            f"the run waits for {_join_names([o.name for o in look.observed.blocking_runs])}",
+        )
+    blocked = _dependency_verdict(look, step)
     if blocked is not None:
         return blocked
     conditional = step.step.conditional.model_dump(by_alias=True, exclude_none=True) if step.step.conditional else None
-    verdict = step_runs(conditional, occasion(look.run))
+    verdict = evaluate_step(conditional, trigger_context(look.run))
     if not verdict.runs:
-        return "Skipped", "ConditionNotMet", verdict.why
-    if (words := services.cannot_run(step, look.observed.runtime)) is not None:
+        return "Skipped", "ConditionNotMet", verdict.reason
+    if (words := services.unsupported_reason(step, look.observed.runtime)) is not None:
         return "Failed", "ServiceFailed", words
     missing = look.observed.missing_secrets.get(step.name)
     if missing is not None:
         return "Failed", "SecretMissing", missing
-    if (unknown := _not_noted(look, step)) is not None:
-        look.due.append(look.now + _NOTED_SOON)
+    if (unknown := _awaiting_status_write(look, step)) is not None:
+        look.requeue_times.append(look.now + _STATUS_WRITE_DELAY)
         return "Pending", "Preparing", f"{unknown} is being noted"
     if not look.observed.secrets_ready:
         if not any(isinstance(action, PrepareSecrets) for action in look.actions):
             look.actions.append(PrepareSecrets())
-        tried = look.observed.not_ready_because
+        tried = look.observed.prepare_error
         why = f"the run's secrets can't be made ready: {tried}" if tried else "the run's secrets are being made ready"
         return "Pending", "Preparing", why
-    return not_now(look, step, 1)
+    return start_blocker(look, step, 1)
 
 
-def _blocked(look: Look, step: ExpandedStep) -> Verdict | None:
+def _dependency_verdict(look: ReconcileContext, step: ExpandedStep) -> StepVerdict | None:
     """Whether what it depends on ended in a way that keeps the step from running."""
     conditional = step.step.conditional.model_dump(by_alias=True, exclude_none=True) if step.step.conditional else None
-    wanted = when(conditional)
-    bad = [name for name in step.depends_on if _counts_as_failure(look.status[name])]
+    wanted = dependency_policy(conditional)
+    bad = [name for name in step.depends_on if _counts_as_failure(look.statuses[name])]
     if wanted == "success" and bad:
-        return "Skipped", "DependencyFailed", _because(look, bad[0])
+        return "Skipped", "DependencyFailed", _root_failure(look, bad[0])
     if wanted == "failure" and not bad:
         return "Skipped", "ConditionNotMet", "it runs only after a failure, and nothing it depends on failed"
     return None
@@ -109,25 +120,25 @@ def _counts_as_failure(entry: Json) -> bool:
     return bool(entry["phase"] == "Skipped" and entry["reason"] == "DependencyFailed")
 
 
-def _because(look: Look, name: str) -> str:
+def _root_failure(look: ReconcileContext, name: str) -> str:
     """The step that failed, found through those that were skipped because of it."""
-    entry = look.status[name]
+    entry = look.statuses[name]
     while entry["phase"] == "Skipped":
-        name = next(n for n in entry["dependsOn"] if _counts_as_failure(look.status[n]))
-        entry = look.status[name]
+        name = next(n for n in entry["dependsOn"] if _counts_as_failure(look.statuses[n]))
+        entry = look.statuses[name]
     word = "was cancelled" if entry["phase"] == "Cancelled" else "failed"
     return f"skipped because {name} {word}"
 
 
-def _listed(words: Sequence[str], most: int = 3) -> str:
+def _join_names(words: Sequence[str], most: int = 3) -> str:
     shown = ", ".join(words[:most])
     return shown if len(words) <= most else f"{shown} and {len(words) - most} more"
 
 
-def occasion(run: Json) -> Occasion:
+def trigger_context(run: Json) -> TriggerContext:
     """What the run is about, for conditions."""
     spec = run["spec"]
     event = spec.get("event") or "push"
     tag = spec.get("branch", "") if event == "tag" else ""
     changed = spec.get("changedFiles")
-    return Occasion(event, spec.get("branch") or "", tag, tuple(changed) if changed is not None else None)
+    return TriggerContext(event, spec.get("branch") or "", tag, tuple(changed) if changed is not None else None)

@@ -12,17 +12,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from controller.pipeline.graph.expand import ExpandedStep, topological
+from controller.pipeline.graph.expand import ExpandedStep, topological_order
 from controller.pipeline.model import Pipeline
-from controller.pipeline.variables import RunFacts, fill, template_values
+from controller.pipeline.variables import RunContext, render, template_context
 
 Json = dict[str, Any]
 
-_OF_THE_RUN = ("run.name", "run.number")
+_RUN_VARIABLES = ("run.name", "run.number")
 
 
 @dataclass(frozen=True)
-class Reusable:
+class ReusableStep:
     """What an earlier run has of a step. `reused` names the run that really made it: `{run, slug, attempt}`."""
 
     reused: Json
@@ -31,7 +31,7 @@ class Reusable:
     """Of the step that cloned: the snapshot."""
 
 
-def identity(spec: Json, cloned: Json | None) -> Json | None:
+def source_identity(spec: Json, cloned: Json | None) -> Json | None:
     """What names the source's content: nothing for none; None while a repository is not cloned yet."""
     source = spec.get("source") or {}
     if source.get("git"):
@@ -43,10 +43,10 @@ def identity(spec: Json, cloned: Json | None) -> Json | None:
     return {"contents": archive.get("contents") or archive.get("digest")}
 
 
-def inputs(
+def input_digests(
     pipeline: Pipeline,
     steps: Sequence[ExpandedStep],
-    facts: RunFacts,
+    facts: RunContext,
     spec: Json,
     cloned: Json | None,
     source_step: str | None,
@@ -57,9 +57,9 @@ def inputs(
         cloned: `status.source` of a run on a git source, once it is there.
         source_step: the name of the step that clones, in such a run.
     """
-    content = identity(spec, cloned)
+    content = source_identity(spec, cloned)
     found: dict[str, str] = {}
-    for step in topological(steps):
+    for step in topological_order(steps):
         if step.name == source_step:
             git = spec["source"]["git"]
             # Where a branch leads to may be another commit by now.
@@ -69,32 +69,36 @@ def inputs(
         needs = [name for name in step.depends_on if name != source_step]
         if content is None or any(name not in found for name in needs):
             continue
-        made_of = {"source": content, "step": _resolved(pipeline, step, facts), "needs": [found[n] for n in needs]}
+        made_of = {
+            "source": content,
+            "step": _resolved_definition(pipeline, step, facts),
+            "needs": [found[n] for n in needs],
+        }
         found[step.name] = _digest(made_of)
     return found
 
 
-def _resolved(pipeline: Pipeline, step: ExpandedStep, facts: RunFacts) -> Json:
-    values = {name: value for name, value in template_values(facts, step.matrix).items() if name not in _OF_THE_RUN}
+def _resolved_definition(pipeline: Pipeline, step: ExpandedStep, facts: RunContext) -> Json:
+    values = {name: value for name, value in template_context(facts, step.matrix).items() if name not in _RUN_VARIABLES}
     definition = step.step.model_dump(by_alias=True, exclude_defaults=True, mode="json")
     # How often and how long it is tried, and what for, changes nothing of what it makes.
     for field in ("dependsOn", "timeout", "retryPolicy", "matrix", "allowFailure", "conditional", "keepOnFailure"):
         definition.pop(field, None)
     return {
         "name": step.name,
-        "definition": _filled(definition, values),
-        "env": _filled(dict(pipeline.env), values),
+        "definition": _render_values(definition, values),
+        "env": _render_values(dict(pipeline.env), values),
         "params": dict(facts.params),
         "matrix": dict(step.matrix),
     }
 
 
-def _filled(value: Any, values: Mapping[str, str]) -> Any:
+def _render_values(value: Any, values: Mapping[str, str]) -> Any:
     if isinstance(value, str):
-        return fill(value, values)
+        return render(value, values)
     if isinstance(value, Mapping):
-        return {key: _filled(item, values) for key, item in value.items()}
-    return [_filled(item, values) for item in value] if isinstance(value, list) else value
+        return {key: _render_values(item, values) for key, item in value.items()}
+    return [_render_values(item, values) for item in value] if isinstance(value, list) else value
 
 
 def _digest(value: Any) -> str:
@@ -105,17 +109,17 @@ def _is_commit(revision: str) -> bool:
     return len(revision) in (40, 64) and all(char in "0123456789abcdef" for char in revision)
 
 
-def offered(run: Json) -> dict[str, Reusable]:
+def reusable_steps(run: Json) -> dict[str, ReusableStep]:
     """What a run that was there before has to offer, by what it is made of."""
     status = run.get("status") or {}
-    return dict(_offered(run["metadata"]["name"], status.get("steps") or [], status.get("source")))
+    return dict(_iter_reusable(run["metadata"]["name"], status.get("steps") or [], status.get("source")))
 
 
-def _offered(run: str, steps: Iterable[Json], source: Json | None) -> Iterable[tuple[str, Reusable]]:
+def _iter_reusable(run: str, steps: Iterable[Json], source: Json | None) -> Iterable[tuple[str, ReusableStep]]:
     for step in steps:
         if step.get("phase") != "Succeeded" or not step.get("inputs"):
             continue
         done = [attempt["number"] for attempt in step.get("attempts") or [] if attempt.get("phase") == "Succeeded"]
         reused = step.get("reused") or ({"run": run, "slug": step["slug"], "attempt": done[-1]} if done else None)
         if reused:
-            yield step["inputs"], Reusable(dict(reused), tuple(step.get("artifacts") or ()), source)
+            yield step["inputs"], ReusableStep(dict(reused), tuple(step.get("artifacts") or ()), source)

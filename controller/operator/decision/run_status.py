@@ -6,24 +6,24 @@ from collections import Counter
 from datetime import datetime
 from typing import Any
 
-from controller.operator.decision.attempts import stamp
+from controller.operator.decision.attempts import format_time
 
 Json = dict[str, Any]
 
 _FINAL = ("Succeeded", "Failed", "Skipped", "Cancelled")
 
 
-def counts(entries: list[Json]) -> Json:
+def count_steps(entries: list[Json]) -> Json:
     found = Counter(entry["phase"].lower() for entry in entries)
     kinds = ("succeeded", "failed", "skipped", "cancelled", "running", "pending")
     done = sum(entry["phase"] in _FINAL for entry in entries)
     return {"total": len(entries), **{kind: found.get(kind, 0) for kind in kinds}, "progress": f"{done}/{len(entries)}"}
 
 
-def running_run(base: Json, old: Json, entries: list[Json], now: datetime) -> Json:
+def running_status(base: Json, old: Json, entries: list[Json], now: datetime) -> Json:
     """The status of a run that goes on."""
     begun = any(entry.get("attempts") for entry in entries)
-    summary = counts(entries)
+    summary = count_steps(entries)
     done = sum(entry["phase"] in _FINAL for entry in entries)
     status = {**base, "phase": "Running" if begun else "Pending", "summary": summary}
     ahead = status.pop("ahead", [])
@@ -39,22 +39,22 @@ def running_run(base: Json, old: Json, entries: list[Json], now: datetime) -> Js
     return _with_condition(status, old, "Unknown", now)
 
 
-def finished_run(base: Json, old: Json, entries: list[Json], now: datetime) -> Json:
+def finished_status(base: Json, old: Json, entries: list[Json], now: datetime) -> Json:
     """The status of a run whose last step is over."""
-    phase, reason, message = _verdict(entries)
+    phase, reason, message = _final_verdict(entries)
     ends = [entry["completionTime"] for entry in entries if entry.get("completionTime")]
     status = {
         **base,
         "phase": phase,
         "reason": reason,
         "message": message,
-        "summary": counts(entries),
-        "completionTime": max(ends, default=stamp(now)),
+        "summary": count_steps(entries),
+        "completionTime": max(ends, default=format_time(now)),
     }
     return _with_condition(status, old, "True" if phase == "Succeeded" else "False", now)
 
 
-def _verdict(entries: list[Json]) -> tuple[str, str, str]:
+def _final_verdict(entries: list[Json]) -> tuple[str, str, str]:
     failed = [entry for entry in entries if entry["phase"] == "Failed" and not entry["allowFailure"]]
     stopped = [entry for entry in entries if entry["phase"] == "Cancelled"]
     late = [entry for entry in stopped if entry["reason"] == "Timeout"]
@@ -81,7 +81,7 @@ def _verdict(entries: list[Json]) -> tuple[str, str, str]:
 
 def _with_condition(status: Json, old: Json, value: str, now: datetime) -> Json:
     before = next((c for c in old.get("conditions") or [] if c["type"] == "Succeeded"), None)
-    since = before["lastTransitionTime"] if before and before["status"] == value else stamp(now)
+    since = before["lastTransitionTime"] if before and before["status"] == value else format_time(now)
     condition = {
         "type": "Succeeded",
         "status": value,
@@ -93,16 +93,16 @@ def _with_condition(status: Json, old: Json, value: str, now: datetime) -> Json:
     return {**status, "conditions": [condition]}
 
 
-def invalid(run: Json, why: str, now: datetime) -> Json:
+def invalid_status(run: Json, why: str, now: datetime) -> Json:
     """The status of a run that can't be run at all."""
     base: Json = {
         "observedGeneration": run["metadata"].get("generation", 1),
-        "startTime": stamp(now),
-        "completionTime": stamp(now),
+        "startTime": format_time(now),
+        "completionTime": format_time(now),
         "phase": "Failed",
         "reason": "InvalidPipeline",
         "message": why,
         "steps": [],
-        "summary": counts([]),
+        "summary": count_steps([]),
     }
     return _with_condition(base, run.get("status") or {}, "False", now)

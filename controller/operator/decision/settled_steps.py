@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from controller.operator.decision.attempts import awaits_workspace
-from controller.operator.decision.context import FINAL
-from controller.operator.decision.observation import AttemptView, Observed
+from controller.operator.decision.attempts import awaiting_workspace
+from controller.operator.decision.context import FINAL_PHASES
+from controller.operator.decision.observation import AttemptView, Observation
 
 Json = dict[str, Any]
 
 
-def settled(status: Json, observed: Observed) -> frozenset[str]:
+def find_settled_steps(status: Json, observed: Observation) -> frozenset[str]:
     """The slugs of steps that another look at the same pods and Jobs would say nothing new about.
 
     Args:
@@ -20,16 +20,16 @@ def settled(status: Json, observed: Observed) -> frozenset[str]:
     views: dict[str, list[AttemptView]] = {}
     for (slug, _), view in observed.attempts.items():
         views.setdefault(slug, []).append(view)
-    found = set(observed.settled)
+    found = set(observed.settled_steps)
     for entry in status.get("steps") or []:
         # What the step that clones has committed is read from its view until the run's status tells it.
-        if entry["phase"] not in FINAL or entry["slug"] in found or entry["name"] == observed.source_step:
+        if entry["phase"] not in FINAL_PHASES or entry["slug"] in found or entry["name"] == observed.source_step:
             continue
         seen = views.get(entry["slug"], [])
         tried = entry.get("attempts") or []
-        if len(seen) != len(tried) or not all(view.settled for view in seen):
+        if len(seen) != len(tried) or not all(view.is_complete for view in seen):
             continue
         views_of = (observed.attempts.get((entry["slug"], each["number"]), AttemptView()) for each in tried)
-        if not any(map(awaits_workspace, tried, views_of)):
+        if not any(map(awaiting_workspace, tried, views_of)):
             found.add(entry["slug"])
     return frozenset(found)

@@ -13,19 +13,19 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from controller.kube import LEASES, PIPELINE_RUNS, AlreadyExists, Conflict, KubeClient, NotFound
+from controller.kube import LEASES, PIPELINE_RUNS, AlreadyExistsError, ConflictError, KubeClient, NotFoundError
 from controller.operator import names
-from controller.operator.decision.concurrency import is_over, pipeline_of
+from controller.operator.decision.concurrency import is_run_finished, pipeline_name
 
 Json = dict[str, Any]
 _log = logging.getLogger(__name__)
 
 _LABEL = "c8s.dev/concurrency-group"
 _RUN_UID, _GROUP = names.RUN_UID, "c8s.dev/group"
-_TRIES = 5
+_MAX_ATTEMPTS = 5
 
 
-class Turns:
+class ConcurrencyLock:
     """Gives the groups' Leases to runs.
 
     Args:
@@ -38,7 +38,7 @@ class Turns:
         self._namespace = namespace
         self._now = now
 
-    async def take(self, run: Json, group: str) -> str | None:
+    async def try_acquire(self, run: Json, group: str) -> str | None:
         """None once it is the run's turn; else the name of the run whose turn it is.
 
         Raises:
@@ -46,13 +46,13 @@ class Turns:
         """
         wanted = self._lease(run, group)
         name = wanted["metadata"]["name"]
-        for _ in range(_TRIES):
+        for _ in range(_MAX_ATTEMPTS):
             try:
                 found = await self._client.get(LEASES, name, self._namespace)
-            except NotFound:
+            except NotFoundError:
                 try:
                     await self._client.create(LEASES, wanted, self._namespace)
-                except AlreadyExists:
+                except AlreadyExistsError:
                     continue
                 return None
             holder = await self._holder(found)
@@ -61,12 +61,12 @@ class Turns:
             metadata = {**wanted["metadata"], "resourceVersion": found["metadata"]["resourceVersion"]}
             try:
                 await self._client.update(LEASES, {**wanted, "metadata": metadata})
-            except (Conflict, NotFound):
+            except (ConflictError, NotFoundError):
                 continue
             return None
-        raise Conflict(f"the Lease {name} of the group {group} is changed by others all the time", status=409)
+        raise ConflictError(f"the Lease {name} of the group {group} is changed by others all the time", status=409)
 
-    async def sweep(self) -> int:
+    async def release_finished(self) -> int:
         """Remove the Leases whose runs are over; returns how many. Raises KubeError."""
         count = 0
         found = await self._client.list(LEASES, self._namespace, label_selector=_LABEL)
@@ -80,9 +80,9 @@ class Turns:
                     metadata["name"],
                     namespace=self._namespace,
                     uid=metadata["uid"],
-                    version=metadata["resourceVersion"],
+                    resource_version=metadata["resourceVersion"],
                 )
-            except (NotFound, Conflict):
+            except (NotFoundError, ConflictError):
                 # Another run has its turn by now.
                 continue
             count += 1
@@ -95,14 +95,14 @@ class Turns:
             return None
         try:
             run = await self._client.get(PIPELINE_RUNS, name, namespace)
-        except NotFound:
+        except NotFoundError:
             return None
         same = run["metadata"]["uid"] == (lease["metadata"].get("annotations") or {}).get(_RUN_UID)
-        return run if same and not is_over(run) else None
+        return run if same and not is_run_finished(run) else None
 
     def _lease(self, run: Json, group: str) -> Json:
         metadata = run["metadata"]
-        words = "\0".join((metadata["namespace"], pipeline_of(run), group))
+        words = "\0".join((metadata["namespace"], pipeline_name(run), group))
         return {
             "metadata": {
                 "name": f"c8s-group-{hashlib.sha256(words.encode()).hexdigest()[:32]}",

@@ -9,17 +9,25 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Literal
 
-from controller.kube import EVENTS, AlreadyExists, KubeClient, KubeError
-from controller.operator.decision.attempts import stamp
+from controller.kube import EVENTS, AlreadyExistsError, KubeClient, KubeError
+from controller.operator.decision.attempts import format_time
 
 Json = dict[str, Any]
 _log = logging.getLogger(__name__)
 
-_WAITING = 1000
+_MAX_PENDING = 1000
 _DRAIN_SECONDS = 3.0
-_LONGEST_MESSAGE = 1000
+_MAX_MESSAGE_LENGTH = 1000
 # What a step waits for that somebody can do something about.
-_TROUBLE = ("Unschedulable", "ImagePull", "OverQuota", "SecretMissing", "NotCreated", "NameTaken", "Retrying")
+_ACTIONABLE_REASONS = (
+    "Unschedulable",
+    "ImagePull",
+    "OverQuota",
+    "SecretMissing",
+    "NotCreated",
+    "NameTaken",
+    "Retrying",
+)
 
 
 def event_name(run: Json, kind: str, reason: str, message: str) -> str:
@@ -28,17 +36,17 @@ def event_name(run: Json, kind: str, reason: str, message: str) -> str:
     return f"{run['metadata']['name'][:180]}.{hashlib.sha256(said.encode()).hexdigest()[:16]}"
 
 
-class Recorder:
+class EventRecorder:
     """Sends events one after the other; the same one again raises its count."""
 
     def __init__(self, client: KubeClient, now: Callable[[], datetime]) -> None:
         self._client = client
         self._now = now
-        self._waiting: asyncio.Queue[Json] = asyncio.Queue(_WAITING)
+        self._pending: asyncio.Queue[Json] = asyncio.Queue(_MAX_PENDING)
 
     def record(self, run: Json, kind: Literal["Normal", "Warning"], reason: str, message: str) -> None:
-        metadata, message = run["metadata"], message[:_LONGEST_MESSAGE]
-        seconds = stamp(self._now())[:19] + "Z"
+        metadata, message = run["metadata"], message[:_MAX_MESSAGE_LENGTH]
+        seconds = format_time(self._now())[:19] + "Z"
         event = {
             "metadata": {"name": event_name(run, kind, reason, message), "namespace": metadata["namespace"]},
             "type": kind,
@@ -57,7 +65,7 @@ class Recorder:
             "count": 1,
         }
         try:
-            self._waiting.put_nowait(event)
+            self._pending.put_nowait(event)
         except asyncio.QueueFull:
             _log.warning("too many events wait; not sent: %s %s", reason, metadata["name"])
 
@@ -66,7 +74,7 @@ class Recorder:
         sending: Json | None = None
         try:
             while True:
-                sending = await self._waiting.get()
+                sending = await self._pending.get()
                 await self._send(sending)
                 sending = None
         finally:
@@ -78,21 +86,21 @@ class Recorder:
             async with asyncio.timeout(_DRAIN_SECONDS):
                 if sending is not None:
                     await self._send(sending)
-                while not self._waiting.empty():
-                    await self._send(self._waiting.get_nowait())
+                while not self._pending.empty():
+                    await self._send(self._pending.get_nowait())
         except TimeoutError:
-            _log.warning("%d events were not sent before the end", self._waiting.qsize())
+            _log.warning("%d events were not sent before the end", self._pending.qsize())
 
     async def _send(self, event: Json) -> None:
         namespace, name = event["metadata"]["namespace"], event["metadata"]["name"]
         try:
             await self._client.create(EVENTS, event, namespace)
-        except AlreadyExists:
-            await self._count(event, namespace, name)
+        except AlreadyExistsError:
+            await self._increment(event, namespace, name)
         except KubeError as error:
             _log.warning("an event was not recorded: %s", error)
 
-    async def _count(self, event: Json, namespace: str, name: str) -> None:
+    async def _increment(self, event: Json, namespace: str, name: str) -> None:
         try:
             known = await self._client.get(EVENTS, name, namespace)
             patch = {"count": int(known.get("count") or 1) + 1, "lastTimestamp": event["lastTimestamp"]}
@@ -101,7 +109,7 @@ class Recorder:
             _log.warning("an event was not counted: %s", error)
 
 
-def triggered(run: Json) -> str:
+def describe_trigger(run: Json) -> str:
     """Who started a run, and of what: for people who ask afterwards."""
     spec = run["spec"]
     what = f"{spec.get('event') or 'push'} on {spec['branch']}" if spec.get("branch") else spec.get("event") or "push"
@@ -113,28 +121,28 @@ def triggered(run: Json) -> str:
     return ", ".join(parts)
 
 
-_AUDITED = ("triggeredBy", "commit", "branch", "event", "rerunOf")
+_AUDITED_FIELDS = ("triggeredBy", "commit", "branch", "event", "rerunOf")
 
 
-def audited(run: Json, outcome: str) -> Json:
+def audit_fields(run: Json, outcome: str) -> Json:
     """The same and the outcome, as fields of a line of the log."""
     spec, metadata = run["spec"], run["metadata"]
-    told = {field: spec[field] for field in _AUDITED if spec.get(field)}
+    told = {field: spec[field] for field in _AUDITED_FIELDS if spec.get(field)}
     where = {"namespace": metadata["namespace"], "run": metadata["name"], "uid": metadata["uid"]}
     return {"audit": True, **where, "pipeline": (spec.get("pipeline") or {}).get("name"), "outcome": outcome, **told}
 
 
-def tell_changes(recorder: Recorder, run: Json, old: Json, new: Json) -> None:
+def record_transitions(recorder: EventRecorder, run: Json, old: Json, new: Json) -> None:
     """The events that belong to a change of status."""
     before, after = old.get("phase"), new.get("phase")
     name = run["metadata"]["name"]
     if before != after and after == "Running":
         recorder.record(
-            run, "Normal", "Started", f"run {name} has begun, {new['summary']['total']} steps; {triggered(run)}"
+            run, "Normal", "Started", f"run {name} has begun, {new['summary']['total']} steps; {describe_trigger(run)}"
         )
     elif before != after and after in ("Succeeded", "Failed", "Cancelled"):
         kind: Literal["Normal", "Warning"] = "Normal" if after == "Succeeded" else "Warning"
-        recorder.record(run, kind, after, f"{new.get('message', '')}; {triggered(run)}")
+        recorder.record(run, kind, after, f"{new.get('message', '')}; {describe_trigger(run)}")
     known = {entry["name"]: entry for entry in old.get("steps") or []}
     for entry in new.get("steps") or []:
         earlier = known.get(entry["name"]) or {}
@@ -142,5 +150,5 @@ def tell_changes(recorder: Recorder, run: Json, old: Json, new: Json) -> None:
             continue
         if entry["phase"] == "Failed":
             recorder.record(run, "Warning", "StepFailed", f"{entry['name']}: {entry.get('message', '')}")
-        elif entry["phase"] == "Pending" and entry.get("reason") in _TROUBLE:
+        elif entry["phase"] == "Pending" and entry.get("reason") in _ACTIONABLE_REASONS:
             recorder.record(run, "Warning", entry["reason"], f"{entry['name']}: {entry.get('message', '')}")

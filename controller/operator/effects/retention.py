@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from controller.kube import PIPELINE_RUNS, Conflict, KubeClient, KubeError, NotFound
-from controller.operator.decision.deletion import surplus
-from controller.operator.effects.concurrency_lock import Turns
+from controller.kube import PIPELINE_RUNS, ConflictError, KubeClient, KubeError, NotFoundError
+from controller.operator.decision.deletion import runs_over_limit
+from controller.operator.effects.concurrency_lock import ConcurrencyLock
 from controller.operator.settings import OperatorSettings
 
 Json = dict[str, Any]
@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 PREFIXES = ("logs/", "artifacts/", "caches/", "sources/", "workspaces/")
 _ORPHANED_AFTER = timedelta(hours=1)
 """From when on a workspace goes whose run is gone: by then every controller knows the run that has one."""
-_FIRST_AFTER = 60.0
+_FIRST_SWEEP_SECONDS = 60.0
 _FINAL = ("Succeeded", "Failed", "Cancelled")
 
 
@@ -37,7 +37,7 @@ class StoredObject(Protocol):
     def modified(self) -> datetime: ...
 
 
-class Shelves(Protocol):
+class RetentionStore(Protocol):
     """The part of a store that a sweep uses."""
 
     def list(self, prefix: str = "") -> AsyncIterator[Any]:
@@ -50,7 +50,7 @@ class Shelves(Protocol):
 
 
 @dataclass(frozen=True)
-class Needed:
+class RetainedObjects:
     """What runs still need of the store."""
 
     sources: frozenset[str]
@@ -59,13 +59,13 @@ class Needed:
     """(namespace, name) of runs whose logs and artifacts stay."""
     caches: frozenset[str] = frozenset()
     """What the names of the caches begin with that were used lately."""
-    uids: frozenset[str] = frozenset()
+    workspace_uids: frozenset[str] = frozenset()
     """Of runs whose workspaces stay."""
-    known: frozenset[str] = frozenset()
+    known_uids: frozenset[str] = frozenset()
     """The uids of all runs there are."""
 
 
-def needed(runs: Iterable[Json], now: datetime, retention: timedelta) -> Needed:
+def retained_objects(runs: Iterable[Json], now: datetime, retention: timedelta) -> RetainedObjects:
     """What has to stay: all that belongs to a run that goes on or was made lately, and what such a run reuses."""
     sources, kept, uids, known = set[str](), set[tuple[str, str]](), set[str](), set[str]()
     for run in runs:
@@ -83,31 +83,33 @@ def needed(runs: Iterable[Json], now: datetime, retention: timedelta) -> Needed:
         for name in (metadata["name"], spec.get("reuseFrom"), spec.get("rerunOf"), *reused):
             if name:
                 kept.add((metadata["namespace"], name))
-    return Needed(frozenset(sources), frozenset(kept), uids=frozenset(uids), known=frozenset(known))
+    return RetainedObjects(
+        frozenset(sources), frozenset(kept), workspace_uids=frozenset(uids), known_uids=frozenset(known)
+    )
 
 
-def is_expired(key: str, modified: datetime, needs: Needed, now: datetime, retention: timedelta) -> bool:
+def is_expired(key: str, modified: datetime, retained: RetainedObjects, now: datetime, retention: timedelta) -> bool:
     """Whether an object may go."""
     kind, _, rest = key.partition("/")
     parts = rest.split("/")
-    if kind == "workspaces" and len(parts) > 1 and parts[1] not in needs.known:
+    if kind == "workspaces" and len(parts) > 1 and parts[1] not in retained.known_uids:
         # It may hold what its step wrote down of secrets, and nobody can enter it any more.
         return now - modified > _ORPHANED_AFTER
     if now - modified <= retention:
         return False
     if kind == "caches":
         # Its document has the date of its last use, the archive that of its making.
-        return key.endswith(".json") or key.rpartition("/")[2].partition(".")[0] not in needs.caches
+        return key.endswith(".json") or key.rpartition("/")[2].partition(".")[0] not in retained.caches
     if kind == "sources":
-        return parts[0].split(".", 1)[0] not in needs.sources
+        return parts[0].split(".", 1)[0] not in retained.sources
     if kind == "workspaces" and len(parts) > 1:
-        return parts[1] not in needs.uids
+        return parts[1] not in retained.workspace_uids
     if kind in ("logs", "artifacts") and len(parts) > 1:
-        return (parts[0], parts[1]) not in needs.runs
+        return (parts[0], parts[1]) not in retained.runs
     return False
 
 
-class Sweeper:
+class RetentionSweeper:
     """Sweeps every so often until cancelled.
 
     Args:
@@ -117,7 +119,7 @@ class Sweeper:
     def __init__(
         self,
         client: KubeClient,
-        store: Shelves,
+        store: RetentionStore,
         settings: OperatorSettings,
         runs: Callable[[], Iterable[Json]],
         now: Callable[[], datetime],
@@ -127,14 +129,14 @@ class Sweeper:
         self._settings = settings
         self._runs = runs
         self._now = now
-        self._turns = Turns(client, settings.own_namespace, now)
+        self._concurrency_lock = ConcurrencyLock(client, settings.own_namespace, now)
 
     async def run(self) -> None:
-        await asyncio.sleep(min(_FIRST_AFTER, self._settings.sweep_interval))
+        await asyncio.sleep(min(_FIRST_SWEEP_SECONDS, self._settings.sweep_interval))
         while True:
             try:
-                await self._turns.sweep()
-                removed, expired = await self.trim(), await self.expire()
+                await self._concurrency_lock.release_finished()
+                removed, expired = await self.delete_old_runs(), await self.delete_expired_objects()
                 if removed or expired:
                     _log.info("swept: %d runs beyond the history limit, %d objects past retention", removed, expired)
             except Exception:
@@ -142,16 +144,16 @@ class Sweeper:
                 _log.exception("the sweep did not finish; the next one is in %.0f s", self._settings.sweep_interval)
             await asyncio.sleep(self._settings.sweep_interval)
 
-    async def trim(self) -> int:
+    async def delete_old_runs(self) -> int:
         """Delete the runs beyond the history limit; returns how many."""
         count = 0
-        for run in surplus(list(self._runs()), self._settings.history_limit):
+        for run in runs_over_limit(list(self._runs()), self._settings.history_limit):
             metadata = run["metadata"]
             try:
                 await self._client.delete(
                     PIPELINE_RUNS, metadata["name"], namespace=metadata["namespace"], uid=metadata["uid"]
                 )
-            except (NotFound, Conflict):
+            except (NotFoundError, ConflictError):
                 continue
             except KubeError as error:
                 _log.warning("run %s/%s was not removed: %s", metadata["namespace"], metadata["name"], error)
@@ -159,7 +161,7 @@ class Sweeper:
             count += 1
         return count
 
-    async def expire(self) -> int:
+    async def delete_expired_objects(self) -> int:
         """Remove the stored objects that nobody needs and that are old enough; returns how many."""
         retention, count = timedelta(seconds=self._settings.retention), 0
         for prefix in PREFIXES:
@@ -170,7 +172,7 @@ class Sweeper:
                     old.append(info)
                 elif prefix == "caches/":
                     young.add(info.key.rpartition("/")[2].partition(".")[0])
-            needs = replace(needed(list(self._runs()), self._now(), retention), caches=frozenset(young))
+            needs = replace(retained_objects(list(self._runs()), self._now(), retention), caches=frozenset(young))
             # What says that the rest is whole goes first: no reader is promised what is gone.
             for info in sorted(old, key=lambda each: not each.key.endswith(".json")):
                 if is_expired(info.key, info.modified, needs, self._now(), retention):

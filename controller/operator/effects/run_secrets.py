@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from controller.capability import Capability, mint
-from controller.kube import SECRETS, AlreadyExists, KubeClient, NotFound
+from controller.kube import SECRETS, AlreadyExistsError, KubeClient, NotFoundError
 from controller.operator import names
 from controller.operator.settings import OperatorSettings
 from controller.pipeline.graph.expand import ExpandedStep
@@ -19,7 +19,7 @@ from controller.pipeline.graph.expand import ExpandedStep
 Json = dict[str, Any]
 
 
-async def copy_values(client: KubeClient, run: Json, steps: Sequence[ExpandedStep]) -> dict[str, bytes]:
+async def copy_secret_values(client: KubeClient, run: Json, steps: Sequence[ExpandedStep]) -> dict[str, bytes]:
     """Make the run's Secret, or find the one made before; returns its values by key."""
     uses = {names.secret_key(use): use for step in steps for use in step.step.secrets}
     if not uses:
@@ -38,7 +38,7 @@ async def copy_values(client: KubeClient, run: Json, steps: Sequence[ExpandedSte
     return {key: base64.b64decode(value) for key, value in (secret.get("data") or {}).items()}
 
 
-async def give_token(client: KubeClient, run: Json, settings: OperatorSettings, now: float) -> None:
+async def create_agent_token(client: KubeClient, run: Json, settings: OperatorSettings, now: float) -> None:
     """Make the Secret with the capability token that the agents of this run mount."""
     metadata = run["metadata"]
     capability = Capability(metadata["namespace"], metadata["name"], metadata["uid"])
@@ -47,7 +47,7 @@ async def give_token(client: KubeClient, run: Json, settings: OperatorSettings, 
     await _create(client, run, name, {"data": {"token": base64.b64encode(token.encode()).decode()}})
 
 
-def missing(steps: Sequence[ExpandedStep], values: dict[str, bytes]) -> dict[str, str]:
+def missing_secrets(steps: Sequence[ExpandedStep], values: dict[str, bytes]) -> dict[str, str]:
     """What steps lack: step name -> a sentence."""
     found = {}
     for step in steps:
@@ -65,7 +65,7 @@ async def _find(client: KubeClient, namespace: str, name: str) -> Json | None:
     """A Secret that a step may use. Those that the controller makes for runs, agents' tokens among them, are not."""
     try:
         found = await client.get(SECRETS, name, namespace)
-    except NotFound:
+    except NotFoundError:
         return None
     return None if names.RUN in (found["metadata"].get("labels") or {}) else found
 
@@ -75,12 +75,12 @@ async def _create(client: KubeClient, run: Json, name: str, content: Json) -> Js
     metadata = {
         "name": name,
         "namespace": namespace,
-        "labels": names.labels_of(run),
-        "ownerReferences": [names.owner_of(run)],
+        "labels": names.run_labels(run),
+        "ownerReferences": [names.owner_reference(run)],
     }
     try:
         return await client.create(SECRETS, {"metadata": metadata, "type": "Opaque", **content}, namespace)
-    except AlreadyExists:
+    except AlreadyExistsError:
         existing = await client.get(SECRETS, name, namespace)
         owners = existing["metadata"].get("ownerReferences") or []
         if not any(owner.get("uid") == run["metadata"]["uid"] for owner in owners):

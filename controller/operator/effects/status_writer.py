@@ -9,15 +9,15 @@ import logging
 from collections.abc import Callable
 from typing import Any, Literal
 
-from controller.kube import JOBS, PIPELINE_RUNS, Conflict, KubeClient, NotFound
-from controller.operator.cache.owned_resources import Belongings, Key
+from controller.kube import JOBS, PIPELINE_RUNS, ConflictError, KubeClient, NotFoundError
+from controller.operator.cache.owned_resources import OwnedResources, RunKey
 from controller.operator.cache.run_state import RunState
-from controller.operator.decision.decide import RUN_FINAL
+from controller.operator.decision.decide import RUN_FINAL_PHASES
 from controller.operator.settings import OperatorSettings
 
 Json = dict[str, Any]
-Outcome = Literal["open", "over", "stale"]
-_SMALL = 100
+WriteResult = Literal["open", "over", "stale"]
+_SMALL_RUN_STEPS = 100
 """Steps of a run whose status is cheap to write."""
 _log = logging.getLogger(__name__)
 
@@ -32,22 +32,22 @@ class StatusWriter:
     def __init__(
         self,
         client: KubeClient,
-        states: dict[Key, RunState],
-        belongings: Belongings,
+        states: dict[RunKey, RunState],
+        belongings: OwnedResources,
         settings: OperatorSettings,
-        ask: Callable[[Key, float], None],
+        schedule: Callable[[RunKey, float], None],
     ) -> None:
         self._client = client
         self._states = states
         self._belongings = belongings
         self._settings = settings
-        self.ask = ask
+        self.ask = schedule
 
-    def pause(self, status: Json) -> float:
+    def write_delay(self, status: Json) -> float:
         """The seconds in which further changes to a run that goes on are waited for."""
-        return self._settings.status_interval * max(1.0, len(status["steps"]) / _SMALL)
+        return self._settings.status_interval * max(1.0, len(status["steps"]) / _SMALL_RUN_STEPS)
 
-    async def write(self, key: Key) -> Outcome:
+    async def write(self, key: RunKey) -> WriteResult:
         """Write what was decided last, if the API server does not have it. After the last status the Jobs may expire.
 
         Returns:
@@ -61,29 +61,29 @@ class StatusWriter:
         if state is None:
             return "open"
         status = state.status
-        if status != state.written:
-            sent, state.sent = state.sent, status
+        if status != state.written_status:
+            sent, state.sent_status = state.sent_status, status
             try:
-                answer = await self.put(key, status, state.version)
-            except Conflict:
+                answer = await self.write_now(key, status, state.resource_version)
+            except ConflictError:
                 return await self._after_conflict(key, state, (sent, status))
-            state.written, state.stored = status, answer.get("status") or {}
-            state.version = answer["metadata"]["resourceVersion"]
-        if not state.over and status.get("phase") in RUN_FINAL:
+            state.written_status, state.server_status = status, answer.get("status") or {}
+            state.resource_version = answer["metadata"]["resourceVersion"]
+        if not state.is_done and status.get("phase") in RUN_FINAL_PHASES:
             await self.expire_jobs(key, state.uid)
-            state.over = True
-        return "over" if state.over else "open"
+            state.is_done = True
+        return "over" if state.is_done else "open"
 
     async def _after_conflict(
-        self, key: Key, state: RunState, sent: tuple[Json | None, Json]
+        self, key: RunKey, state: RunState, sent: tuple[Json | None, Json]
     ) -> Literal["open", "stale"]:
         live = await self._client.get(PIPELINE_RUNS, key[1], key[0])
         status = live.get("status") or {}
-        if live["metadata"]["uid"] == state.uid and (status == state.stored or status in sent):
+        if live["metadata"]["uid"] == state.uid and (status == state.server_status or status in sent):
             # Only the wish has changed, as when it is cancelled; or a write of ours arrived and its answer did not.
             if status in sent:
-                state.written = state.stored = status
-            state.version = live["metadata"]["resourceVersion"]
+                state.written_status = state.server_status = status
+            state.resource_version = live["metadata"]["resourceVersion"]
             self.ask(key, 0)
             return "open"
         if self._states.get(key) is state:
@@ -91,7 +91,7 @@ class StatusWriter:
         _log.warning("run %s/%s: somebody else has written its status; reading it again", *key)
         return "stale"
 
-    async def put(self, key: Key, status: Json, version: str) -> Json:
+    async def write_now(self, key: RunKey, status: Json, version: str) -> Json:
         """Replace the run's status as a whole, if the run is still at `version`. Raises Conflict, …"""
         patch = [
             {"op": "replace", "path": "/metadata/resourceVersion", "value": version},
@@ -101,12 +101,12 @@ class StatusWriter:
             PIPELINE_RUNS, key[1], patch, namespace=key[0], subresource="status", patch_type="json"
         )
 
-    async def expire_jobs(self, key: Key, uid: str) -> None:
+    async def expire_jobs(self, key: RunKey, uid: str) -> None:
         """After the end: let the cluster remove the run's Jobs in time. Their logs and artifacts are stored."""
         patch = {"spec": {"ttlSecondsAfterFinished": self._settings.job_ttl}}
         for name, job in self._belongings.jobs(key, uid).items():
             if job["spec"].get("ttlSecondsAfterFinished") is None:
                 try:
                     await self._client.patch(JOBS, name, patch, namespace=key[0])
-                except NotFound:
+                except NotFoundError:
                     continue

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from controller.kube import Spread
+from controller.kube import Histogram
 
 Json = dict[str, Any]
 
-_BOUNDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
+_BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
 _ENDED = ("Succeeded", "Failed", "Cancelled")
 
 
@@ -17,13 +17,13 @@ class StepDurations:
     """From the creation of a step's first Job to its end, in seconds, by phase."""
 
     def __init__(self) -> None:
-        self.by_phase: dict[str, Spread] = {}
+        self.by_phase: dict[str, Histogram] = {}
 
-    def changed(self, old: Json, new: Json) -> None:
+    def observe_transition(self, old: Json, new: Json) -> None:
         """A run's status has changed: count the steps that ended by that."""
         before = {entry["name"]: entry["phase"] for entry in old.get("steps") or []}
         for entry in new.get("steps") or []:
             # What was running a moment ago: a step that was skipped, or taken from another run, took no time.
             if entry["phase"] in _ENDED and before.get(entry["name"]) == "Running" and entry.get("startTime"):
                 took = datetime.fromisoformat(entry["completionTime"]) - datetime.fromisoformat(entry["startTime"])
-                self.by_phase.setdefault(entry["phase"], Spread(_BOUNDS)).add(took.total_seconds())
+                self.by_phase.setdefault(entry["phase"], Histogram(_BUCKETS)).observe(took.total_seconds())

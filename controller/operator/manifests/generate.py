@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from controller.pipeline.conditions import MOST_CHANGED_FILES
+from controller.pipeline.conditions import MAX_CHANGED_FILES
 from controller.pipeline.schema import structural_schema
 
 Json = dict[str, Any]
@@ -24,8 +24,8 @@ DEVELOPERS = "c8s:developers"
 _STRING: Json = {"type": "string"}
 _TIME: Json = {"type": "string", "format": "date-time"}
 _INTEGER: Json = {"type": "integer"}
-_NUMBER: Json = {"type": "integer", "format": "int64"}
-_OPEN: Json = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+_INT64: Json = {"type": "integer", "format": "int64"}
+_OPEN_OBJECT: Json = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 
 
 def _object(properties: Json, *required: str) -> Json:
@@ -71,7 +71,7 @@ def pipeline_config() -> Json:
     spec = structural_schema()
     spec["properties"].pop("name")
     spec["required"] = [field for field in spec.get("required", []) if field not in ("name", "version")]
-    status = _object({"conditions": _list(_condition()), "observedGeneration": _NUMBER})
+    status = _object({"conditions": _list(_condition()), "observedGeneration": _INT64})
     columns = [_column("Repository", ".spec.repository"), _AGE]
     return _crd("pipelineconfigs", "PipelineConfig", "pc", spec, status, columns)
 
@@ -95,7 +95,7 @@ def pipeline_run() -> Json:
             "commit": _STRING,
             "branch": _STRING,
             "event": {"type": "string", "enum": ["push", "pull_request", "tag", "manual"]},
-            "changedFiles": {**_list(_STRING), "maxItems": MOST_CHANGED_FILES},
+            "changedFiles": {**_list(_STRING), "maxItems": MAX_CHANGED_FILES},
             "params": {"type": "object", "additionalProperties": _STRING},
             "source": _object({"archive": archive, "git": git, "kept": kept}),
             "priority": {"type": "string", "enum": ["high", "normal", "low"]},
@@ -130,19 +130,19 @@ def repository_connection() -> Json:
         "repository",
         "provider",
     )
-    status = _object({"conditions": _list(_condition()), "observedGeneration": _NUMBER})
+    status = _object({"conditions": _list(_condition()), "observedGeneration": _INT64})
     columns = [_column("Repository", ".spec.repository"), _column("Provider", ".spec.provider"), _AGE]
     return _crd("repositoryconnections", "RepositoryConnection", "rc", spec, status, columns)
 
 
 def _condition() -> Json:
     fields = {"type": _STRING, "status": _STRING, "reason": _STRING, "message": _STRING, "lastTransitionTime": _TIME}
-    return _object({**fields, "observedGeneration": _NUMBER}, "type", "status")
+    return _object({**fields, "observedGeneration": _INT64}, "type", "status")
 
 
 def _run_status() -> Json:
     words = {"phase": _STRING, "reason": _STRING, "message": _STRING}
-    file = _object({"path": _STRING, "size": _NUMBER, "sha256": _STRING})
+    file = _object({"path": _STRING, "size": _INT64, "sha256": _STRING})
     moments = ("queued", "created", "scheduled", "pulling", "fetching", "running", "finished", "uploaded")
     times = _object(dict.fromkeys(moments, _TIME))
     attempt = _object(
@@ -155,8 +155,8 @@ def _run_status() -> Json:
             "stopping": _STRING,
             "times": times,
             "containers": _list(_STRING),
-            "log": _OPEN,
-            "kept": _object({"bytes": _NUMBER, "files": _NUMBER, "leftOut": _NUMBER, "problem": _STRING}),
+            "log": _OPEN_OBJECT,
+            "kept": _object({"bytes": _INT64, "files": _INT64, "leftOut": _INT64, "problem": _STRING}),
         },
         "number",
     )
@@ -170,7 +170,7 @@ def _run_status() -> Json:
             "startTime": _TIME,
             "completionTime": _TIME,
             "artifacts": _list(file),
-            "firstFailure": _OPEN,
+            "firstFailure": _OPEN_OBJECT,
             "inputs": _STRING,
             "reused": _object({"run": _STRING, "slug": _STRING, "attempt": _INTEGER}),
             "attempts": _list(attempt),
@@ -180,14 +180,14 @@ def _run_status() -> Json:
     counts = ("total", "succeeded", "failed", "skipped", "cancelled", "running", "pending")
     return _object(
         {
-            "observedGeneration": _NUMBER,
+            "observedGeneration": _INT64,
             **words,
             "startTime": _TIME,
             "completionTime": _TIME,
             "summary": _object({**dict.fromkeys(counts, _INTEGER), "progress": _STRING}),
             "runtime": _object({"images": _STRING, "name": _STRING}),
             "criticalPath": _list(_STRING),
-            "source": _object({"digest": _STRING, "commit": _STRING, "size": _NUMBER}),
+            "source": _object({"digest": _STRING, "commit": _STRING, "size": _INT64}),
             "group": _STRING,
             "conditions": _list(_condition()),
             "steps": _list(step),
@@ -300,14 +300,14 @@ def manifests() -> dict[str, Json]:
     }
 
 
-def text(document: Json) -> str:
+def render(document: Json) -> str:
     return json.dumps(document, indent=1) + "\n"
 
 
 def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     for name, document in manifests().items():
-        (FOLDER / name).write_text(text(document))
+        (FOLDER / name).write_text(render(document))
 
 
 if __name__ == "__main__":

@@ -18,18 +18,18 @@ CREDENTIALS_FOLDER = "/var/run/c8s-git"
 _NAME = "source"
 
 
-def git_of(run: Json) -> Json | None:
+def git_source(run: Json) -> Json | None:
     """The repository that the run is on, if it is on one."""
     found: Json | None = (run["spec"].get("source") or {}).get("git")
     return found
 
 
-def with_source_step(run: Json, steps: Sequence[ExpandedStep]) -> tuple[tuple[ExpandedStep, ...], str | None]:
+def add_clone_step(run: Json, steps: Sequence[ExpandedStep]) -> tuple[tuple[ExpandedStep, ...], str | None]:
     """(the steps, all after the one that clones; its name, or None where nothing is cloned).
 
     A step of the file that is called `source` keeps its name.
     """
-    if git_of(run) is None:
+    if git_source(run) is None:
         return tuple(steps), None
     taken = {step.name for step in steps} | {step.slug for step in steps}
     name = next(n for n in (_NAME, *(f"{_NAME}-{at}" for at in range(2, 1000))) if n not in taken)
@@ -41,7 +41,7 @@ def with_source_step(run: Json, steps: Sequence[ExpandedStep]) -> tuple[tuple[Ex
 
 def container(run: Json, slug: str, attempt: int, settings: OperatorSettings, security: Json) -> Json:
     """The container that clones. Credentials are files: variables and arguments are seen by too many."""
-    git = git_of(run) or {}
+    git = git_source(run) or {}
     environment = {
         "C8S_API_URL": settings.agent_api_url,
         "C8S_TOKEN_FILE": f"{names.TOKEN_FOLDER}/token",
@@ -62,8 +62,8 @@ def container(run: Json, slug: str, attempt: int, settings: OperatorSettings, se
     return {
         "name": names.STEP_CONTAINER,
         "image": settings.agent_image,
-        "command": [*(entrypoint.escaped(word) for word in settings.agent_command), "source"],
-        "env": [{"name": name, "value": entrypoint.escaped(value)} for name, value in environment.items()],
+        "command": [*(entrypoint.escape_expansion(word) for word in settings.agent_command), "source"],
+        "env": [{"name": name, "value": entrypoint.escape_expansion(value)} for name, value in environment.items()],
         "workingDir": names.WORKSPACE,
         "volumeMounts": mounts,
         "securityContext": security,
@@ -78,7 +78,7 @@ def volumes(run: Json) -> list[Json]:
         "defaultMode": 0o444,
     }
     found: list[Json] = [{"name": "workspace", "emptyDir": {}}, {"name": "agent", "secret": token}]
-    secret = (git_of(run) or {}).get("secretRef")
+    secret = (git_source(run) or {}).get("secretRef")
     if secret:
         found.append({"name": "git", "secret": {"secretName": secret, "defaultMode": 0o444}})
     return found

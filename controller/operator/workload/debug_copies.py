@@ -9,10 +9,10 @@ from controller.pipeline.model import Pipeline, Step
 
 Json = dict[str, Any]
 
-KEEPS = "C8S_KEEP_WORKSPACE"
+KEEP_WORKSPACE_ENV = "C8S_KEEP_WORKSPACE"
 
 
-def copied_from(run: Json) -> Json | None:
+def debug_source(run: Json) -> Json | None:
     """What the run is a copy of, if it is one: `{run, number, step, attempt}`, the step by its slug."""
     found: Json | None = (run["spec"].get("source") or {}).get("kept")
     return found
@@ -23,8 +23,8 @@ def keeps_workspace(pipeline: Pipeline, step: Step) -> bool:
     return pipeline.keep_on_failure if step.keep_on_failure is None else step.keep_on_failure
 
 
-def was_to_keep(pod: Json | None) -> bool:
+def keeps_workspace_on_failure(pod: Json | None) -> bool:
     """Whether a pod's agent keeps the workspace if the step fails; a pod tells what it was made for."""
     agents = ((pod or {}).get("spec") or {}).get("initContainers") or []
-    upload: Json = next((each for each in agents if each["name"] == names.UPLOAD), {})
-    return any(each["name"] == KEEPS for each in upload.get("env") or [])
+    upload: Json = next((each for each in agents if each["name"] == names.UPLOAD_CONTAINER), {})
+    return any(each["name"] == KEEP_WORKSPACE_ENV for each in upload.get("env") or [])

@@ -58,15 +58,15 @@ exit $code
 """
 
 
-def escaped(text: str) -> str:
+def escape_expansion(text: str) -> str:
     """Text as it must stand in a container's command, where Kubernetes expands `$(NAME)` and `$$`."""
     return text.replace("$", "$$")
 
 
-def command(commands: Sequence[str], *, wait_for: str = "", code_to: str = "") -> list[str]:
+def build_command(commands: Sequence[str], *, ready_file: str = "", exit_code_file: str = "") -> list[str]:
     """The container's command for a step's commands.
 
     `wait_for`: a file that must be there before they begin. `code_to`: a file that gets the exit code.
     """
-    words = ["\n".join(commands), wait_for, code_to]
-    return ["sh", "-c", escaped(SCRIPT), "c8s-step", *(escaped(word) for word in words)]
+    words = ["\n".join(commands), ready_file, exit_code_file]
+    return ["sh", "-c", escape_expansion(SCRIPT), "c8s-step", *(escape_expansion(word) for word in words)]

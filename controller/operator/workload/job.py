@@ -13,48 +13,48 @@ from controller.operator.workload import clone_step, debug_copies, entrypoint, s
 from controller.pipeline.graph.expand import ExpandedStep
 from controller.pipeline.model import Cache, Pipeline
 from controller.pipeline.values import duration
-from controller.pipeline.variables import RunFacts, fill, step_environment, template_values
+from controller.pipeline.variables import RunContext, render, step_environment, template_context
 
 Json = dict[str, Any]
 
-_UPLOAD_GRACE = 600
-_GRACE = 40
+_UPLOAD_GRACE_SECONDS = 600
+_GRACE_SECONDS = 40
 _AGENT_USER = 10001
 # The pod's own deadline is only the last resort: the operator times a step from the start of its container.
-_BACKSTOP = 15 * 60
+_DEADLINE_MARGIN_SECONDS = 15 * 60
 
 
 @dataclass(frozen=True)
-class StepPlan:
+class JobSpec:
     """One attempt of one step of a run."""
 
     run: Json
     pipeline: Pipeline
     step: ExpandedStep
     attempt: int
-    facts: RunFacts
+    run_context: RunContext
     upstream: Sequence[str]
     """Slugs of the steps upstream that made artifacts, in the order to unpack them."""
-    clones: bool = False
+    is_clone_step: bool = False
     """Whether it is the step that clones the run's repository."""
 
     @property
-    def fetches(self) -> bool:
+    def has_fetch(self) -> bool:
         return bool(self.upstream or self.run["spec"].get("source") or self.step.step.cache)
 
     @property
-    def uploads(self) -> bool:
-        return bool(self.step.step.artifacts or self.step.step.cache) or self.keeps
+    def has_upload(self) -> bool:
+        return bool(self.step.step.artifacts or self.step.step.cache) or self.saves_workspace
 
     @property
-    def keeps(self) -> bool:
+    def saves_workspace(self) -> bool:
         """Whether the workspace is kept if the attempt fails."""
-        return not self.clones and debug_copies.keeps_workspace(self.pipeline, self.step.step)
+        return not self.is_clone_step and debug_copies.keeps_workspace(self.pipeline, self.step.step)
 
     @property
-    def tells_code(self) -> bool:
+    def exports_exit_code(self) -> bool:
         """Whether the step's exit code is left to its agent."""
-        return bool(self.step.step.cache) or self.keeps
+        return bool(self.step.step.cache) or self.saves_workspace
 
 
 def uses_agents(steps: Sequence[ExpandedStep], run: Json, pipeline: Pipeline) -> bool:
@@ -64,22 +64,22 @@ def uses_agents(steps: Sequence[ExpandedStep], run: Json, pipeline: Pipeline) ->
     )
 
 
-def build(plan: StepPlan, settings: OperatorSettings) -> Json:
+def build_job(plan: JobSpec, settings: OperatorSettings) -> Json:
     """The Job object."""
     run, expanded = plan.run, plan.step
-    labels = names.labels_of(run) | {names.STEP: expanded.slug, names.ATTEMPT: str(plan.attempt)}
+    labels = names.run_labels(run) | {names.STEP: expanded.slug, names.ATTEMPT: str(plan.attempt)}
     pod_spec: Json = {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": _UPLOAD_GRACE if plan.uploads else _GRACE,
-        "activeDeadlineSeconds": duration.seconds(expanded.step.timeout) + _BACKSTOP,
+        "terminationGracePeriodSeconds": _UPLOAD_GRACE_SECONDS if plan.has_upload else _GRACE_SECONDS,
+        "activeDeadlineSeconds": duration.parse_duration(expanded.step.timeout) + _DEADLINE_MARGIN_SECONDS,
         "securityContext": _pod_security(settings),
         "containers": [_main_container(plan, settings)],
-        "volumes": clone_step.volumes(run) if plan.clones else _volumes(plan),
+        "volumes": clone_step.volumes(run) if plan.is_clone_step else _volumes(plan),
     }
     uid = {names.RUN_UID: run["metadata"]["uid"]}
-    agents = [] if plan.clones else _agents(plan, settings)
+    agents = [] if plan.is_clone_step else _agent_containers(plan, settings)
     if agents:
         pod_spec["initContainers"] = agents
     return {
@@ -90,7 +90,7 @@ def build(plan: StepPlan, settings: OperatorSettings) -> Json:
             "namespace": run["metadata"]["namespace"],
             "labels": labels,
             "annotations": {"c8s.dev/step-name": expanded.name},
-            "ownerReferences": [names.owner_of(run)],
+            "ownerReferences": [names.owner_reference(run)],
         },
         "spec": {
             "backoffLimit": 0,
@@ -102,25 +102,27 @@ def build(plan: StepPlan, settings: OperatorSettings) -> Json:
     }
 
 
-def _main_container(plan: StepPlan, settings: OperatorSettings) -> Json:
-    if plan.clones:
+def _main_container(plan: JobSpec, settings: OperatorSettings) -> Json:
+    if plan.is_clone_step:
         return clone_step.container(plan.run, plan.step.slug, plan.attempt, settings, _agent_security(settings))
     return _step_container(plan, settings)
 
 
-def _step_container(plan: StepPlan, settings: OperatorSettings) -> Json:
+def _step_container(plan: JobSpec, settings: OperatorSettings) -> Json:
     expanded, step = plan.step, plan.step.step
     environment = step_environment(
         plan.pipeline,
         step,
-        plan.facts,
+        plan.run_context,
         expanded.matrix,
         # A copy of a failed step has the surroundings of what it is a copy of.
-        attempt=(debug_copies.copied_from(plan.run) or {}).get("attempt") or plan.attempt,
+        attempt=(debug_copies.debug_source(plan.run) or {}).get("attempt") or plan.attempt,
         name=expanded.name,
         workspace=names.WORKSPACE,
     )
-    env: list[Json] = [{"name": name, "value": entrypoint.escaped(value)} for name, value in environment.items()]
+    env: list[Json] = [
+        {"name": name, "value": entrypoint.escape_expansion(value)} for name, value in environment.items()
+    ]
     run_name = plan.run["metadata"]["name"]
     for use in step.secrets:
         if use.file is None:
@@ -133,17 +135,17 @@ def _step_container(plan: StepPlan, settings: OperatorSettings) -> Json:
     if any(use.file for use in step.secrets):
         mounts.append({"name": "secrets", "mountPath": names.SECRETS_FOLDER, "readOnly": True})
         env.append({"name": "C8S_SECRETS", "value": names.SECRETS_FOLDER})
-    if plan.uploads:
+    if plan.has_upload:
         mounts.append({"name": "handoff", "mountPath": names.HANDOFF_FOLDER, "readOnly": True})
-    if plan.tells_code:
+    if plan.exports_exit_code:
         mounts.append({"name": "exit", "mountPath": names.EXIT_FOLDER})
     container: Json = {
         "name": names.STEP_CONTAINER,
-        "image": fill(step.image, template_values(plan.facts, expanded.matrix)),
-        "command": entrypoint.command(
+        "image": render(step.image, template_context(plan.run_context, expanded.matrix)),
+        "command": entrypoint.build_command(
             step.commands,
-            wait_for=names.READY_FILE if plan.uploads else "",
-            code_to=names.EXIT_FILE if plan.tells_code else "",
+            ready_file=names.READY_FILE if plan.has_upload else "",
+            exit_code_file=names.EXIT_FILE if plan.exports_exit_code else "",
         ),
         "workingDir": folder,
         "env": env,
@@ -156,43 +158,47 @@ def _step_container(plan: StepPlan, settings: OperatorSettings) -> Json:
     return container
 
 
-def _agents(plan: StepPlan, settings: OperatorSettings) -> list[Json]:
+def _agent_containers(plan: JobSpec, settings: OperatorSettings) -> list[Json]:
     step = plan.step.step
     agents = []
-    values = template_values(plan.facts, plan.step.matrix)
-    caches = _caches(step.cache, values)
-    if plan.fetches:
+    values = template_context(plan.run_context, plan.step.matrix)
+    caches = _cache_environment(step.cache, values)
+    if plan.has_fetch:
         environment = {
             "C8S_FETCH_SOURCE": "1" if plan.run["spec"].get("source") else "0",
-            "C8S_FETCH_KEPT": "1" if debug_copies.copied_from(plan.run) else "0",
+            "C8S_FETCH_KEPT": "1" if debug_copies.debug_source(plan.run) else "0",
             "C8S_FETCH_ARTIFACTS": ",".join(plan.upstream),
         }
-        fetch = _agent(names.FETCH, environment | caches, settings)
+        fetch = _agent_container(names.FETCH_CONTAINER, environment | caches, settings)
         if caches:
             fetch["volumeMounts"].append({"name": "handoff", "mountPath": names.HANDOFF_FOLDER})
         agents.append(fetch)
     agents += services.containers(plan.step, values, _step_security(settings))
-    if plan.uploads:
+    if plan.has_upload:
         environment = {
             "C8S_STEP_SLUG": plan.step.slug,
             "C8S_ATTEMPT": str(plan.attempt),
-            "C8S_ARTIFACTS": json.dumps([fill(glob, values) for glob in step.artifacts]),
+            "C8S_ARTIFACTS": json.dumps([render(glob, values) for glob in step.artifacts]),
         }
-        if plan.keeps:
-            environment |= {debug_copies.KEEPS: "1", "C8S_EXIT_FILE": names.EXIT_FILE}
-        upload = _agent(names.UPLOAD, {**environment, **caches, "C8S_READY_FILE": names.READY_FILE}, settings)
+        if plan.saves_workspace:
+            environment |= {debug_copies.KEEP_WORKSPACE_ENV: "1", "C8S_EXIT_FILE": names.EXIT_FILE}
+        upload = _agent_container(
+            names.UPLOAD_CONTAINER, {**environment, **caches, "C8S_READY_FILE": names.READY_FILE}, settings
+        )
         upload["volumeMounts"].append({"name": "handoff", "mountPath": names.HANDOFF_FOLDER})
-        if plan.tells_code:
+        if plan.exports_exit_code:
             upload["volumeMounts"].append({"name": "exit", "mountPath": names.EXIT_FOLDER, "readOnly": True})
         agents.append({**upload, "restartPolicy": "Always"})
     return agents
 
 
-def _caches(wanted: Sequence[Cache], values: Mapping[str, str]) -> dict[str, str]:
+def _cache_environment(wanted: Sequence[Cache], values: Mapping[str, str]) -> dict[str, str]:
     """What agents are told of a step's caches; `{{hash FILE}}` is left to them, who have the file."""
     if not wanted:
         return {}
-    told = [{"key": fill(each.key, values), "paths": [fill(path, values) for path in each.paths]} for each in wanted]
+    told = [
+        {"key": render(each.key, values), "paths": [render(path, values) for path in each.paths]} for each in wanted
+    ]
     return {
         "C8S_CACHES": json.dumps(told),
         "C8S_HANDOFF": names.HANDOFF_FOLDER,
@@ -200,7 +206,7 @@ def _caches(wanted: Sequence[Cache], values: Mapping[str, str]) -> dict[str, str
     }
 
 
-def _agent(role: str, environment: dict[str, str], settings: OperatorSettings) -> Json:
+def _agent_container(role: str, environment: dict[str, str], settings: OperatorSettings) -> Json:
     environment = {
         "C8S_API_URL": settings.agent_api_url,
         "C8S_TOKEN_FILE": f"{names.TOKEN_FOLDER}/token",
@@ -210,8 +216,8 @@ def _agent(role: str, environment: dict[str, str], settings: OperatorSettings) -
     return {
         "name": role,
         "image": settings.agent_image,
-        "command": [*(entrypoint.escaped(word) for word in settings.agent_command), role],
-        "env": [{"name": name, "value": entrypoint.escaped(value)} for name, value in environment.items()],
+        "command": [*(entrypoint.escape_expansion(word) for word in settings.agent_command), role],
+        "env": [{"name": name, "value": entrypoint.escape_expansion(value)} for name, value in environment.items()],
         "workingDir": names.WORKSPACE,
         "volumeMounts": [
             {"name": "workspace", "mountPath": names.WORKSPACE},
@@ -245,15 +251,15 @@ def _agent_security(settings: OperatorSettings) -> Json:
     return {"allowPrivilegeEscalation": False, **rights}
 
 
-def _volumes(plan: StepPlan) -> list[Json]:
+def _volumes(plan: JobSpec) -> list[Json]:
     run_name = plan.run["metadata"]["name"]
     volumes: list[Json] = [{"name": "workspace", "emptyDir": {}}]
-    if plan.fetches or plan.uploads:
+    if plan.has_fetch or plan.has_upload:
         token = {"secretName": names.agent_secret_name(run_name), "items": [{"key": "token", "path": "token"}]}
         volumes.append({"name": "agent", "secret": {**token, "defaultMode": 0o444}})
-    if plan.uploads:
+    if plan.has_upload:
         volumes.append({"name": "handoff", "emptyDir": {}})
-    if plan.tells_code:
+    if plan.exports_exit_code:
         volumes.append({"name": "exit", "emptyDir": {}})
     files = [use for use in plan.step.step.secrets if use.file]
     if files:

@@ -9,14 +9,14 @@ from controller.operator import names
 from controller.operator.workload import entrypoint
 from controller.pipeline.graph.expand import ExpandedStep
 from controller.pipeline.model import Service
-from controller.pipeline.variables import fill
+from controller.pipeline.variables import render
 
 Json = dict[str, Any]
 
-PREFIX = "svc-"
-GIVEN_UP_AFTER = 3
+CONTAINER_PREFIX = "svc-"
+MAX_RESTARTS = 3
 """Starts that did not lead to a service that is ready, after which its step has failed."""
-_PERIOD, _TRIES = 1, 120
+_PROBE_PERIOD, _PROBE_ATTEMPTS = 1, 120
 
 
 def containers(step: ExpandedStep, values: Mapping[str, str], security: Json) -> list[Json]:
@@ -26,15 +26,18 @@ def containers(step: ExpandedStep, values: Mapping[str, str], security: Json) ->
 
 def _container(service: Service, values: Mapping[str, str], security: Json) -> Json:
     container: Json = {
-        "name": f"{PREFIX}{service.name}",
-        "image": fill(service.image, values),
+        "name": f"{CONTAINER_PREFIX}{service.name}",
+        "image": render(service.image, values),
         "restartPolicy": "Always",
-        "env": [{"name": key, "value": entrypoint.escaped(fill(value, values))} for key, value in service.env.items()],
+        "env": [
+            {"name": key, "value": entrypoint.escape_expansion(render(value, values))}
+            for key, value in service.env.items()
+        ],
         "volumeMounts": [{"name": "workspace", "mountPath": names.WORKSPACE}],
         "securityContext": security,
     }
     if service.commands:
-        container |= {"command": entrypoint.command(service.commands), "workingDir": names.WORKSPACE}
+        container |= {"command": entrypoint.build_command(service.commands), "workingDir": names.WORKSPACE}
     probe = _probe(service)
     if probe:
         # Readiness gates nothing: the step's container waits for what has started.
@@ -46,14 +49,14 @@ def _probe(service: Service) -> Json | None:
     if service.ready is None:
         return None
     check: Json = (
-        {"exec": {"command": [entrypoint.escaped(word) for word in service.ready.exec]}}
+        {"exec": {"command": [entrypoint.escape_expansion(word) for word in service.ready.exec]}}
         if service.ready.exec
         else {"tcpSocket": {"port": service.ready.port}}
     )
-    return {**check, "periodSeconds": _PERIOD, "failureThreshold": _TRIES, "timeoutSeconds": 5}
+    return {**check, "periodSeconds": _PROBE_PERIOD, "failureThreshold": _PROBE_ATTEMPTS, "timeoutSeconds": 5}
 
 
-def cannot_run(step: ExpandedStep, runtime: Json | None) -> str | None:
+def unsupported_reason(step: ExpandedStep, runtime: Json | None) -> str | None:
     """Why a step's services can't run where images are ignored; None when they can."""
     if (runtime or {}).get("images") != "ignored":
         return None
@@ -66,17 +69,17 @@ def cannot_run(step: ExpandedStep, runtime: Json | None) -> str | None:
     return None
 
 
-def trouble(pod: Json) -> tuple[str, bool] | None:
+def startup_failure(pod: Json) -> tuple[str, bool] | None:
     """What keeps a service of a pod from starting, as a sentence, and whether to give it up."""
     for status in (pod.get("status") or {}).get("initContainerStatuses") or []:
         name = str(status.get("name", ""))
-        if not name.startswith(PREFIX) or status.get("started"):
+        if not name.startswith(CONTAINER_PREFIX) or status.get("started"):
             continue
-        service, restarts = name.removeprefix(PREFIX), int(status.get("restartCount") or 0)
+        service, restarts = name.removeprefix(CONTAINER_PREFIX), int(status.get("restartCount") or 0)
         ended = (status.get("lastState") or {}).get("terminated") or (status.get("state") or {}).get("terminated")
         if ended is not None:
             how = f"exit code {ended.get('exitCode')}"
-            return f"the service {service} does not start: {how}; its log says more", restarts >= GIVEN_UP_AFTER
+            return f"the service {service} does not start: {how}; its log says more", restarts >= MAX_RESTARTS
         if "running" in (status.get("state") or {}):
             return f"waits for the service {service} to be ready", False
     return None

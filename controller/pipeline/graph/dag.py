@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-Needs = Mapping[str, Sequence[str]]
+Dependencies = Mapping[str, Sequence[str]]
 
 
-def find_cycle(needs: Needs) -> tuple[str, ...] | None:
+def find_cycle(needs: Dependencies) -> tuple[str, ...] | None:
     """One cycle, written out (`a, b, a`), or None."""
     done: set[str] = set()
     for start in needs:
@@ -34,7 +34,7 @@ def find_cycle(needs: Needs) -> tuple[str, ...] | None:
     return None
 
 
-def in_order(needs: Needs) -> tuple[str, ...]:
+def topological_sort(needs: Dependencies) -> tuple[str, ...]:
     """All names, each after what it needs; otherwise as they were given. In a cycle: as they were given."""
     missing = {name: {need for need in wanted if need in needs} for name, wanted in needs.items()}
     ordered: dict[str, None] = {}
@@ -46,7 +46,7 @@ def in_order(needs: Needs) -> tuple[str, ...]:
     return tuple(ordered)
 
 
-def reachable(needs: Needs) -> dict[str, tuple[str, ...]]:
+def transitive_dependencies(needs: Dependencies) -> dict[str, tuple[str, ...]]:
     """For each name all that it needs, directly or not, in the order given."""
     found: dict[str, tuple[str, ...]] = {}
     for name in needs:
@@ -61,11 +61,11 @@ def reachable(needs: Needs) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def longest_path(needs: Needs, lengths: Mapping[str, float]) -> tuple[float, tuple[str, ...]]:
+def longest_path(needs: Dependencies, lengths: Mapping[str, float]) -> tuple[float, tuple[str, ...]]:
     """The path whose lengths add up to most, from its first to its last name. A name without a length counts as 0."""
     before: dict[str, str | None] = {}
     total: dict[str, float] = {}
-    for name in in_order(needs):
+    for name in topological_sort(needs):
         known = [need for need in needs[name] if need in total]
         longest = max(known, key=lambda need: total[need], default=None)
         before[name] = longest

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from controller.pipeline.graph import dag
-from controller.pipeline.graph.matrix import combinations, expanded_name
+from controller.pipeline.graph.matrix import combinations, expanded_step_name
 from controller.pipeline.model import Matrix, Pipeline, Step
 
 _SLUG_LENGTH = 40
@@ -34,7 +34,7 @@ def slug_of(name: str) -> str:
     return f"{plain[: _SLUG_LENGTH - 7].strip('-') or 'step'}-{digest}"
 
 
-def expand(pipeline: Pipeline) -> tuple[ExpandedStep, ...]:
+def expand_steps(pipeline: Pipeline) -> tuple[ExpandedStep, ...]:
     """All steps in the order of the file; a matrix step's combinations in the order of its values.
 
     Who depends on a matrix step waits for all of it, except that a step of a pipeline-wide matrix waits for the
@@ -44,7 +44,7 @@ def expand(pipeline: Pipeline) -> tuple[ExpandedStep, ...]:
     members: dict[str, list[tuple[str, dict[str, str], dict[str, str]]]] = {}
     for step in pipeline.steps:
         pairs = [(theirs, own) for theirs in outer for own in _combinations(step.matrix)]
-        members[step.name] = [(expanded_name(step.name, {**a, **b}), a, b) for a, b in pairs]
+        members[step.name] = [(expanded_step_name(step.name, {**a, **b}), a, b) for a, b in pairs]
     expanded = []
     for step in pipeline.steps:
         for name, mine, own in members[step.name]:
@@ -60,7 +60,7 @@ def _combinations(matrix: Matrix | None) -> list[dict[str, str]]:
 
 def ancestors(steps: Sequence[ExpandedStep]) -> dict[str, tuple[str, ...]]:
     """For each step all steps upstream of it, in the order of the file."""
-    return dag.reachable(_needs(steps))
+    return dag.transitive_dependencies(_dependencies(steps))
 
 
 def descendants(steps: Sequence[ExpandedStep]) -> dict[str, tuple[str, ...]]:
@@ -69,19 +69,19 @@ def descendants(steps: Sequence[ExpandedStep]) -> dict[str, tuple[str, ...]]:
     for step in steps:
         for need in step.depends_on:
             turned[need].append(step.name)
-    return dag.reachable(turned)
+    return dag.transitive_dependencies(turned)
 
 
-def topological(steps: Sequence[ExpandedStep]) -> tuple[ExpandedStep, ...]:
+def topological_order(steps: Sequence[ExpandedStep]) -> tuple[ExpandedStep, ...]:
     """Each step after those it depends on; otherwise in the order of the file."""
     by_name = {step.name: step for step in steps}
-    return tuple(by_name[name] for name in dag.in_order(_needs(steps)))
+    return tuple(by_name[name] for name in dag.topological_sort(_dependencies(steps)))
 
 
 def critical_path(steps: Sequence[ExpandedStep], seconds: Mapping[str, float]) -> tuple[float, tuple[str, ...]]:
     """The chain of steps that takes longest, first to last, and the seconds it takes. `seconds`: by a step's name."""
-    return dag.longest_path(_needs(steps), seconds)
+    return dag.longest_path(_dependencies(steps), seconds)
 
 
-def _needs(steps: Sequence[ExpandedStep]) -> dict[str, tuple[str, ...]]:
+def _dependencies(steps: Sequence[ExpandedStep]) -> dict[str, tuple[str, ...]]:
     return {step.name: step.depends_on for step in steps}

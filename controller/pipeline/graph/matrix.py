@@ -6,11 +6,11 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 
-LARGEST = 1_000
+MAX_COMBINATIONS = 1_000
 """Combinations of one matrix before any is excluded; more are not even tried."""
 
 
-def size(dimensions: Mapping[str, Sequence[str]]) -> int:
+def count_combinations(dimensions: Mapping[str, Sequence[str]]) -> int:
     """How many combinations there are, nothing excluded."""
     return math.prod(len(dict.fromkeys(values)) for values in dimensions.values())
 
@@ -37,12 +37,12 @@ def combinations(
     ]
 
 
-def excludes_any(dimensions: Mapping[str, Sequence[str]], part: Mapping[str, str]) -> bool:
+def exclusion_matches(dimensions: Mapping[str, Sequence[str]], part: Mapping[str, str]) -> bool:
     """Whether an excluded part meets any combination."""
     return bool(part) and all(name in dimensions and value in dimensions[name] for name, value in part.items())
 
 
-def expanded_name(name: str, values: Mapping[str, str]) -> str:
+def expanded_step_name(name: str, values: Mapping[str, str]) -> str:
     """`test (python=3.12)`; without a matrix the name itself."""
     if not values:
         return name

@@ -14,13 +14,13 @@ from typing import Any
 
 from controller.pipeline import normalize
 from controller.pipeline.lint import rules, schema_errors
-from controller.pipeline.problems import Places, Problem, Severity, problem_at
+from controller.pipeline.problems import Diagnostic, Severity, SourceMap, diagnostic_at
 from controller.pipeline.reader import loader
 from controller.pipeline.reader.composer import MAX_DEPTH
 
 Json = dict[str, Any]
 
-MOST_PROBLEMS = 200
+MAX_DIAGNOSTICS = 200
 """Of each kind of check; who has that many fixes some and looks again."""
 
 
@@ -30,54 +30,54 @@ class LintResult:
     `env` as maps, matrices as `dimensions` and `exclude`, no version.
     """
 
-    problems: tuple[Problem, ...]
+    diagnostics: tuple[Diagnostic, ...]
     pipeline: Json | None
 
     @property
-    def errors(self) -> tuple[Problem, ...]:
-        return tuple(problem for problem in self.problems if problem.severity == "error")
+    def errors(self) -> tuple[Diagnostic, ...]:
+        return tuple(problem for problem in self.diagnostics if problem.severity == "error")
 
 
 def schema() -> Json:
     """The JSON Schema of pipeline files, as editors take it."""
-    return schema_errors.published()
+    return schema_errors.editor_schema()
 
 
 def lint(text: str | bytes) -> LintResult:
     """Check a pipeline file. Never raises, and takes at most seconds, whatever the text."""
-    read = loader.read(text, schema_errors.strict())
-    if read.data is None and read.problems:
-        return LintResult(read.problems, None)
+    read = loader.load_pipeline(text, schema_errors.strict_schema())
+    if read.data is None and read.diagnostics:
+        return LintResult(read.diagnostics, None)
     if not isinstance(read.data, dict):
         what = "a list" if isinstance(read.data, list) else "a single value"
         message = f"a pipeline is a map with version, name and steps; this is {what}"
         hint = "if these are the steps, put `steps:` above them" if isinstance(read.data, list) else ""
-        return LintResult((read.places.problem((), "not-a-map", message, hint),), None)
-    pipeline, found = _check(read.data, read.places)
-    ordered = sorted(dict.fromkeys([*read.problems, *found]), key=lambda p: (p.line, p.column, p.code, p.message))
+        return LintResult((read.source_map.diagnostic((), "not-a-map", message, hint),), None)
+    pipeline, found = _check(read.data, read.source_map)
+    ordered = sorted(dict.fromkeys([*read.diagnostics, *found]), key=lambda p: (p.line, p.column, p.code, p.message))
     good = not any(problem.severity == "error" for problem in ordered)
-    return LintResult(_capped(ordered), pipeline if good else None)
+    return LintResult(_limit_diagnostics(ordered), pipeline if good else None)
 
 
-def check_definition(definition: Json) -> tuple[Problem, ...]:
+def check_definition(definition: Json) -> tuple[Diagnostic, ...]:
     """The errors of a definition that came as JSON; positions mean nothing there, paths do."""
     if _depth(definition) > MAX_DEPTH:
-        return (problem_at((1, 1), "too-deep", f"nested more than {MAX_DEPTH} levels deep"),)
-    _, found = _check({"version": "v1alpha1", **definition}, Places({}, {}))
-    return _capped([problem for problem in dict.fromkeys(found) if problem.severity == "error"])
+        return (diagnostic_at((1, 1), "too-deep", f"nested more than {MAX_DEPTH} levels deep"),)
+    _, found = _check({"version": "v1alpha1", **definition}, SourceMap({}, {}))
+    return _limit_diagnostics([problem for problem in dict.fromkeys(found) if problem.severity == "error"])
 
 
-def _check(data: Json, places: Places) -> tuple[Json | None, list[Problem]]:
+def _check(data: Json, places: SourceMap) -> tuple[Json | None, list[Diagnostic]]:
     """(the normalised pipeline if its shape is right, all problems)."""
-    found = list(islice(schema_errors.check(data, places), MOST_PROBLEMS))
-    pipeline = normalize.normalised(data) if not found else None
+    found = list(islice(schema_errors.validate_schema(data, places), MAX_DIAGNOSTICS))
+    pipeline = normalize.normalize_pipeline(data) if not found else None
     # The rules look at what has the right shape; they speak also when other places are wrong.
-    found += rules.check(normalize.with_plain_matrices(data), places, MOST_PROBLEMS)
-    found += forms_hints(data, places)
+    found += rules.check(normalize.normalize_matrices(data), places, MAX_DIAGNOSTICS)
+    found += legacy_matrix_hints(data, places)
     return pipeline, found
 
 
-def forms_hints(data: Json, places: Places) -> Iterable[Problem]:
+def legacy_matrix_hints(data: Json, places: SourceMap) -> Iterable[Diagnostic]:
     """A hint for every matrix in the older words."""
     steps = data.get("steps")
     holders: list[tuple[tuple[str | int, ...], Any]] = [((), data)]
@@ -88,20 +88,20 @@ def forms_hints(data: Json, places: Places) -> Iterable[Problem]:
             if isinstance(matrix, dict) and older in matrix:
                 at, message = (*path, "matrix", older), f"`{older}` is an older word for `{newer}`"
                 example = "write `dimensions: {name: [values]}`" if older == "strategy" else "write `exclude:`"
-                yield places.problem(at, "matrix-older-form", message, example, severity="hint", at_key=True)
+                yield places.diagnostic(at, "matrix-older-form", message, example, severity="hint", at_key=True)
 
 
-def _capped(problems: list[Problem]) -> tuple[Problem, ...]:
+def _limit_diagnostics(problems: list[Diagnostic]) -> tuple[Diagnostic, ...]:
     """At most so many, errors before the rest, in their order."""
-    if len(problems) <= MOST_PROBLEMS:
+    if len(problems) <= MAX_DIAGNOSTICS:
         return tuple(problems)
     errors = [problem for problem in problems if problem.severity == "error"]
-    kept = set((errors + [problem for problem in problems if problem.severity != "error"])[: MOST_PROBLEMS - 1])
+    kept = set((errors + [problem for problem in problems if problem.severity != "error"])[: MAX_DIAGNOSTICS - 1])
     shown = [problem for problem in problems if problem in kept]
     last = shown[-1]
     message = f"and {len(problems) - len(shown)} problems or more that are not shown"
     severity: Severity = "error" if errors else "hint"
-    return (*shown, Problem(last.line, last.column, "", severity, "too-many-problems", message, "fix these first"))
+    return (*shown, Diagnostic(last.line, last.column, "", severity, "too-many-problems", message, "fix these first"))
 
 
 def _depth(value: Any) -> int:

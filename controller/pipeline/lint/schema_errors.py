@@ -13,13 +13,13 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 
-from controller.pipeline.problems import Places, Problem, did_you_mean, listed, quoted, safe, spoken_path
+from controller.pipeline.problems import Diagnostic, SourceMap, did_you_mean, format_path, join_words, quote, sanitize
 
 Json = dict[str, Any]
-_At = tuple[str | int, ...]
+_Path = tuple[str | int, ...]
 
 _SCHEMA_FILE = Path(__file__).parents[1] / "schema.json"
-_FORMS = (
+_PATTERN_HINTS = (
     ("^[0-9]+(s|m|h)$", "write a number and s, m or h, such as 30s, 10m or 2h"),
     ("^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", "use lower-case letters, digits and dashes, such as unit-tests"),
     ("^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", "use lower-case letters, digits, dashes and dots, such as registry-login"),
@@ -29,7 +29,7 @@ _FORMS = (
     ("^[A-Za-z0-9_]", "use letters, digits, dashes, dots and underscores, at most 63"),
     (r"^[0-9]+(\.", "write a number and a unit, such as 500m or 2 for cpu, 512Mi or 2Gi for memory"),
 )
-_MISSING = {
+_MISSING_FIELD_HINTS = {
     "version": "add `version: v1alpha1`",
     "name": "add `name:` with a short name in lower-case letters, digits and dashes",
     "steps": "add `steps:` with a list of steps, each with name, image and commands",
@@ -38,7 +38,7 @@ _MISSING = {
     "secretRef": "add `secretRef:` with the Secret's name",
     "key": "add `key:`",
 }
-_KINDS = {
+_TYPE_NAMES = {
     "object": "a map",
     "array": "a list",
     "string": "a text",
@@ -48,16 +48,16 @@ _KINDS = {
 
 
 @cache
-def published() -> Json:
+def editor_schema() -> Json:
     """The schema as editors get it."""
     loaded: Json = json.loads(_SCHEMA_FILE.read_text(encoding="utf-8"))
     return loaded
 
 
 @cache
-def strict() -> Json:
+def strict_schema() -> Json:
     """The schema of what has been read: texts are texts by then."""
-    schema: Json = _strict(published())
+    schema: Json = _strict(editor_schema())
     return schema
 
 
@@ -72,22 +72,22 @@ def _strict(node: Any) -> Any:
     return fresh
 
 
-def check(data: Json, places: Places) -> Iterator[Problem]:
+def validate_schema(data: Json, places: SourceMap) -> Iterator[Diagnostic]:
     """All that the schema refuses."""
     for error in _validator().iter_errors(data):
-        yield from _spoken(error, data, places)
+        yield from _describe_error(error, data, places)
 
 
 # -- the schema's words as we mean them: Python's `$` would also let a line break pass, and 1.0 is no whole number
 
 
 @cache
-def _whole(pattern: str) -> re.Pattern[str]:
+def _full_match_pattern(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern.removesuffix("$") + r"\Z")
 
 
 def _pattern(_validator: Any, pattern: str, instance: Any, _schema: Any) -> Iterator[ValidationError]:
-    if isinstance(instance, str) and not _whole(pattern).match(instance):
+    if isinstance(instance, str) and not _full_match_pattern(pattern).match(instance):
         yield ValidationError("pattern")
 
 
@@ -95,17 +95,20 @@ def _pattern_properties(validator: Any, patterns: Any, instance: Any, _schema: A
     if isinstance(instance, dict):
         for pattern, sub in patterns.items():
             for key, value in instance.items():
-                if _whole(pattern).match(key):
+                if _full_match_pattern(pattern).match(key):
                     yield from validator.descend(value, sub, path=key, schema_path=pattern)
 
 
-def _additional(_validator: Any, allowed: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
-    if allowed is False and isinstance(instance, dict) and list(_extras(instance, schema)):
+def _additional_properties(_validator: Any, allowed: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
+    if allowed is False and isinstance(instance, dict) and list(_unknown_keys(instance, schema)):
         yield ValidationError("additional")
 
 
-def _extras(instance: Mapping[str, Any], schema: Json) -> Iterator[str]:
-    known, patterns = schema.get("properties", {}), [_whole(p) for p in schema.get("patternProperties", {})]
+def _unknown_keys(instance: Mapping[str, Any], schema: Json) -> Iterator[str]:
+    known, patterns = (
+        schema.get("properties", {}),
+        [_full_match_pattern(p) for p in schema.get("patternProperties", {})],
+    )
     return (key for key in instance if key not in known and not any(p.match(key) for p in patterns))
 
 
@@ -126,7 +129,7 @@ def _validator() -> Draft202012Validator:
     words: Any = {
         "pattern": _pattern,
         "patternProperties": _pattern_properties,
-        "additionalProperties": _additional,
+        "additionalProperties": _additional_properties,
         "required": _required,
         "type": _type,
     }
@@ -134,62 +137,66 @@ def _validator() -> Draft202012Validator:
         "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
     )
     make: Any = extend
-    made: Draft202012Validator = make(Draft202012Validator, words, type_checker=kinds)(strict())
+    made: Draft202012Validator = make(Draft202012Validator, words, type_checker=kinds)(strict_schema())
     return made
 
 
 # -- in words
 
 
-def _spoken(error: Any, data: Json, places: Places) -> Iterable[Problem]:
-    path: _At = tuple(error.absolute_path)
-    keyword, value, at = error.validator, error.instance, spoken_path(path) or "the pipeline"
+def _describe_error(error: Any, data: Json, places: SourceMap) -> Iterable[Diagnostic]:
+    path: _Path = tuple(error.absolute_path)
+    keyword, value, at = error.validator, error.instance, format_path(path) or "the pipeline"
     if keyword == "anyOf":
-        return _of_either(error, data, places)
+        return _describe_any_of(error, data, places)
     if keyword == "additionalProperties":
-        return _unknown_fields(error, data, places)
+        return _describe_unknown_fields(error, data, places)
     if keyword == "required":
-        message = f"`{error.message}` is missing in {_holder(path, data)}"
-        return [places.problem(path, "missing-field", message, _MISSING.get(error.message, f"add `{error.message}:`"))]
+        message = f"`{error.message}` is missing in {_describe_parent(path, data)}"
+        return [
+            places.diagnostic(
+                path, "missing-field", message, _MISSING_FIELD_HINTS.get(error.message, f"add `{error.message}:`")
+            )
+        ]
     if keyword == "type":
-        return [_wrong_type(path, at, error.validator_value, value, places)]
+        return [_describe_wrong_type(path, at, error.validator_value, value, places)]
     if keyword == "enum":
         choices = [str(choice) for choice in error.validator_value]
-        message = f"`{at}` must be {' or '.join(choices)}, not {_given(value)}"
-        return [places.problem(path, "wrong-value", message, did_you_mean(str(value), choices))]
+        message = f"`{at}` must be {' or '.join(choices)}, not {_describe_value(value)}"
+        return [places.diagnostic(path, "wrong-value", message, did_you_mean(str(value), choices))]
     if keyword == "pattern":
-        message = f"`{at}` can't be {_given(value)}"
-        return [places.problem(path, "wrong-form", message, _form(str(error.validator_value), value))]
-    return [places.problem(path, "wrong-value", f"`{at}` {_limit(error)}")]
+        message = f"`{at}` can't be {_describe_value(value)}"
+        return [places.diagnostic(path, "wrong-form", message, _pattern_hint(str(error.validator_value), value))]
+    return [places.diagnostic(path, "wrong-value", f"`{at}` {_describe_limit(error)}")]
 
 
-def _of_either(error: Any, data: Json, places: Places) -> Iterable[Problem]:
+def _describe_any_of(error: Any, data: Json, places: SourceMap) -> Iterable[Diagnostic]:
     """`env` is a map or a list: what is said is about the form that was chosen."""
-    path: _At = tuple(error.absolute_path)
+    path: _Path = tuple(error.absolute_path)
     inner = [e for e in error.context or () if e.validator != "type" or len(e.absolute_path) > len(path)]
     if inner:
-        return [problem for e in inner for problem in _spoken(e, data, places)]
-    message = f"`{spoken_path(path)}` must be a map NAME: value, or a list of name and value"
-    return [places.problem(path, "wrong-type", message)]
+        return [problem for e in inner for problem in _describe_error(e, data, places)]
+    message = f"`{format_path(path)}` must be a map NAME: value, or a list of name and value"
+    return [places.diagnostic(path, "wrong-type", message)]
 
 
-def _unknown_fields(error: Any, data: Json, places: Places) -> Iterator[Problem]:
-    path: _At = tuple(error.absolute_path)
+def _describe_unknown_fields(error: Any, data: Json, places: SourceMap) -> Iterator[Diagnostic]:
+    path: _Path = tuple(error.absolute_path)
     known = list(error.schema.get("properties", {}))
     patterns = list(error.schema.get("patternProperties", {}))
-    for key in _extras(error.instance, error.schema):
+    for key in _unknown_keys(error.instance, error.schema):
         if patterns:
-            message = f"{quoted(key)} can't be a name in `{spoken_path(path)}`"
-            yield places.problem((*path, key), "wrong-form", message, _form(patterns[0], key), at_key=True)
+            message = f"{quote(key)} can't be a name in `{format_path(path)}`"
+            yield places.diagnostic((*path, key), "wrong-form", message, _pattern_hint(patterns[0], key), at_key=True)
         else:
-            hint = _elsewhere(key, path) or did_you_mean(key, known) or f"known here: {', '.join(known)}"
-            message = f"unknown field {quoted(key)} in {_holder(path, data)}"
-            yield places.problem((*path, key), "unknown-field", message, hint, at_key=True)
+            hint = _misplaced_field_hint(key, path) or did_you_mean(key, known) or f"known here: {', '.join(known)}"
+            message = f"unknown field {quote(key)} in {_describe_parent(path, data)}"
+            yield places.diagnostic((*path, key), "unknown-field", message, hint, at_key=True)
 
 
-def _elsewhere(key: str, path: _At) -> str:
+def _misplaced_field_hint(key: str, path: _Path) -> str:
     """Where a field that is known elsewhere belongs."""
-    pipeline = strict()["properties"]
+    pipeline = strict_schema()["properties"]
     if path and key in pipeline:
         return f"`{key}` belongs to the pipeline, not to {'a step' if path[0] == 'steps' else 'this part of it'}"
     if not path and key in pipeline["steps"]["items"]["properties"]:
@@ -197,49 +204,51 @@ def _elsewhere(key: str, path: _At) -> str:
     return ""
 
 
-def _holder(path: _At, data: Json) -> str:
+def _describe_parent(path: _Path, data: Json) -> str:
     """What a path leads to, for a sentence: a step by its name."""
     if len(path) == 2 and path[0] == "steps":
         step = data["steps"][path[1]]
         name = step.get("name") if isinstance(step, dict) else None
-        return f"the step {quoted(name)}" if isinstance(name, str) and name else f"steps[{path[1]}]"
-    return f"`{spoken_path(path)}`" if path else "the pipeline"
+        return f"the step {quote(name)}" if isinstance(name, str) and name else f"steps[{path[1]}]"
+    return f"`{format_path(path)}`" if path else "the pipeline"
 
 
-def _wrong_type(path: _At, at: str, wanted: str, value: Any, places: Places) -> Problem:
+def _describe_wrong_type(path: _Path, at: str, wanted: str, value: Any, places: SourceMap) -> Diagnostic:
     hint = ""
     if value is None:
         hint = 'write "" if an empty text is meant' if wanted == "string" else "fill it in"
     elif wanted == "array" and isinstance(value, str):
-        hint = f"write a list: [{safe(value, 40)}]" if len(value) <= 40 and " " not in value else "begin it with `- `"
+        hint = (
+            f"write a list: [{sanitize(value, 40)}]" if len(value) <= 40 and " " not in value else "begin it with `- `"
+        )
     elif wanted == "string" and isinstance(value, dict):
         hint = "a text with `: ` in it needs quotes"
     elif wanted in ("integer", "boolean") and isinstance(value, str):
         digits = value.isdigit() and len(value) <= 18
         hint = "leave the quotes out" if digits or value in ("true", "false") else ""
-    message = f"`{at}` must be {_KINDS.get(wanted, wanted)}, not {_given(value)}"
-    return places.problem(path, "wrong-type", message, hint)
+    message = f"`{at}` must be {_TYPE_NAMES.get(wanted, wanted)}, not {_describe_value(value)}"
+    return places.diagnostic(path, "wrong-type", message, hint)
 
 
-def _form(pattern: str, value: Any) -> str:
+def _pattern_hint(pattern: str, value: Any) -> str:
     """What would be right, for a text that doesn't have the form; for a name also which one may be meant."""
-    hint = next((words for start, words in _FORMS if pattern.startswith(start)), f"it has to match {pattern}")
+    hint = next((words for start, words in _PATTERN_HINTS if pattern.startswith(start)), f"it has to match {pattern}")
     if pattern == "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$" and isinstance(value, str):
         likely = re.sub(r"[^a-z0-9]+", "-", value[:64].lower()).strip("-")
         return f"did you mean `{likely}`? {hint}" if likely else hint
     return hint
 
 
-def _given(value: Any) -> str:
+def _describe_value(value: Any) -> str:
     if value is None:
         return "empty"
     if isinstance(value, dict | list):
         return "a map" if isinstance(value, dict) else "a list"
-    shown = json.dumps(value, ensure_ascii=False) if not isinstance(value, str) else f'"{safe(value, 60)}"'
+    shown = json.dumps(value, ensure_ascii=False) if not isinstance(value, str) else f'"{sanitize(value, 60)}"'
     return shown[:60]
 
 
-def _limit(error: Any) -> str:
+def _describe_limit(error: Any) -> str:
     limit, value = error.validator_value, error.instance
     entries = "entry" if limit == 1 else "entries"
     sentences = {
@@ -252,4 +261,4 @@ def _limit(error: Any) -> str:
         "minimum": f"must be at least {limit}, not {value}",
         "maximum": f"must be at most {limit:,}, not {value}" if isinstance(limit, int) else "is too large",
     }
-    return sentences.get(str(error.validator), f"is not allowed as it is ({listed([str(error.validator)])})")
+    return sentences.get(str(error.validator), f"is not allowed as it is ({join_words([str(error.validator)])})")

@@ -14,19 +14,19 @@ from typing import Any
 
 import yaml
 
-from controller.pipeline.problems import Position, Problem, problem_at, quoted
+from controller.pipeline.problems import Diagnostic, Position, diagnostic_at, quote
 
 MAX_DEPTH = 60
 MAX_NODES = 50_000
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _CORE = "tag:yaml.org,2002:"
-BREAKS = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
+LINE_BREAKS = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 """What the parser counts as the end of a line."""
 _KNOWN_TAGS = {None, "!", *(_CORE + kind for kind in ("str", "int", "bool", "float", "null", "seq", "map"))}
 
 
 @dataclass(frozen=True, slots=True)
-class Scalar:
+class ScalarNode:
     """One value. `plain`: written without quotes, so that its text may stand for a number or for nothing."""
 
     position: Position
@@ -35,7 +35,7 @@ class Scalar:
 
 
 @dataclass(slots=True)
-class Items:
+class SequenceNode:
     """A list."""
 
     position: Position
@@ -43,7 +43,7 @@ class Items:
 
 
 @dataclass(slots=True)
-class Pairs:
+class MappingNode:
     """A map, with its pairs as written: a key may come twice."""
 
     position: Position
@@ -52,20 +52,20 @@ class Pairs:
     """The key whose value is still to come, while the map is being read."""
 
 
-Node = Scalar | Items | Pairs
+Node = ScalarNode | SequenceNode | MappingNode
 
 
-class NotReadableError(Exception):
+class YamlReadError(Exception):
     """The text is no YAML that we read; `problem` says why and where."""
 
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.message)
-        self.problem = problem
+    def __init__(self, diagnostic: Diagnostic) -> None:
+        super().__init__(diagnostic.message)
+        self.diagnostic = diagnostic
 
 
-def refuse(position: Position, code: str, message: str, hint: str = "") -> NotReadableError:
+def read_error(position: Position, code: str, message: str, hint: str = "") -> YamlReadError:
     """The exception for a problem that ends the reading."""
-    return NotReadableError(problem_at(position, code, message, hint))
+    return YamlReadError(diagnostic_at(position, code, message, hint))
 
 
 def compose(text: str) -> Node | None:
@@ -77,11 +77,11 @@ def compose(text: str) -> Node | None:
     composer = _Composer()
     try:
         for event in _events(text):
-            composer.take(event)
+            composer.handle_event(event)
     except yaml.MarkedYAMLError as error:
-        raise _syntax(error, text) from None
+        raise _syntax_error(error, text) from None
     except yaml.YAMLError as error:
-        raise refuse((1, 1), "yaml-syntax", f"not YAML: {error}") from None
+        raise read_error((1, 1), "yaml-syntax", f"not YAML: {error}") from None
     return composer.root
 
 
@@ -94,37 +94,37 @@ class _Composer:
     root: Node | None = None
     documents: int = 0
     nodes: int = 0
-    open: list[tuple[Items | Pairs, str | None]] = field(default_factory=list)
+    open_nodes: list[tuple[SequenceNode | MappingNode, str | None]] = field(default_factory=list)
     anchors: dict[str, Node] = field(default_factory=dict)
 
-    def take(self, event: Any) -> None:
+    def handle_event(self, event: Any) -> None:
         """One event of the parser."""
         if isinstance(event, yaml.DocumentStartEvent):
             self.documents += 1
             if self.documents > 1:
                 hint = "keep one; each pipeline has a file of its own"
-                raise refuse(_mark(event), "several-documents", "the file holds more than one document", hint)
+                raise read_error(_position(event), "several-documents", "the file holds more than one document", hint)
         elif isinstance(event, yaml.ScalarEvent):
-            self._place(Scalar(_mark(event), event.value, not event.style and event.tag is None), event)
+            self._add_scalar(ScalarNode(_position(event), event.value, not event.style and event.tag is None), event)
         elif isinstance(event, yaml.AliasEvent):
-            self._add(self._named(event))
+            self._add(self._resolve_alias(event))
         elif isinstance(event, yaml.SequenceStartEvent):
-            self._begin(Items(_mark(event)), event)
+            self._start_collection(SequenceNode(_position(event)), event)
         elif isinstance(event, yaml.MappingStartEvent):
-            self._begin(Pairs(_mark(event)), event)
+            self._start_collection(MappingNode(_position(event)), event)
         elif isinstance(event, yaml.SequenceEndEvent | yaml.MappingEndEvent):
-            node, anchor = self.open.pop()
+            node, anchor = self.open_nodes.pop()
             if anchor is not None:
                 self.anchors[anchor] = node
 
-    def _begin(self, node: Items | Pairs, event: Any) -> None:
+    def _start_collection(self, node: SequenceNode | MappingNode, event: Any) -> None:
         self._check_tag(event)
         self._add(node)
-        self.open.append((node, event.anchor))
-        if len(self.open) > MAX_DEPTH:
-            raise refuse(node.position, "too-deep", f"nested more than {MAX_DEPTH} levels deep")
+        self.open_nodes.append((node, event.anchor))
+        if len(self.open_nodes) > MAX_DEPTH:
+            raise read_error(node.position, "too-deep", f"nested more than {MAX_DEPTH} levels deep")
 
-    def _place(self, node: Scalar, event: Any) -> None:
+    def _add_scalar(self, node: ScalarNode, event: Any) -> None:
         self._check_tag(event)
         if event.anchor is not None:
             self.anchors[event.anchor] = node
@@ -133,12 +133,12 @@ class _Composer:
     def _add(self, node: Node) -> None:
         self.nodes += 1
         if self.nodes > MAX_NODES:
-            raise refuse(node.position, "too-many-values", f"more than {MAX_NODES:,} values in one file")
-        if not self.open:
+            raise read_error(node.position, "too-many-values", f"more than {MAX_NODES:,} values in one file")
+        if not self.open_nodes:
             self.root = node
             return
-        holder = self.open[-1][0]
-        if isinstance(holder, Items):
+        holder = self.open_nodes[-1][0]
+        if isinstance(holder, SequenceNode):
             holder.nodes.append(node)
         elif holder.key is None:
             holder.key = node
@@ -146,14 +146,14 @@ class _Composer:
             holder.nodes.append((holder.key, node))
             holder.key = None
 
-    def _named(self, event: Any) -> Node:
-        if any(anchor == event.anchor for _, anchor in self.open):
-            message = f"the alias {quoted('*' + event.anchor)} stands inside of what it names"
-            raise refuse(_mark(event), "alias-in-itself", message, "write that part out")
+    def _resolve_alias(self, event: Any) -> Node:
+        if any(anchor == event.anchor for _, anchor in self.open_nodes):
+            message = f"the alias {quote('*' + event.anchor)} stands inside of what it names"
+            raise read_error(_position(event), "alias-in-itself", message, "write that part out")
         if event.anchor not in self.anchors:
-            message = f"nothing before this is named {quoted('&' + event.anchor)}"
+            message = f"nothing before this is named {quote('&' + event.anchor)}"
             hint = "name it first, or quote the text if it only begins with a *"
-            raise refuse(_mark(event), "unknown-alias", message, hint)
+            raise read_error(_position(event), "unknown-alias", message, hint)
         return self.anchors[event.anchor]
 
     @staticmethod
@@ -161,16 +161,16 @@ class _Composer:
         if event.tag not in _KNOWN_TAGS:
             shown = event.tag.replace(_CORE, "!!")
             hint = "leave it out, or quote the text if it only begins with a !"
-            raise refuse(_mark(event), "yaml-tag", f"the tag {quoted(shown)} means nothing here", hint)
+            raise read_error(_position(event), "yaml-tag", f"the tag {quote(shown)} means nothing here", hint)
 
 
-def _mark(event: Any) -> Position:
+def _position(event: Any) -> Position:
     return event.start_mark.line + 1, event.start_mark.column + 1
 
 
-def _syntax(error: yaml.MarkedYAMLError, text: str) -> NotReadableError:
+def _syntax_error(error: yaml.MarkedYAMLError, text: str) -> YamlReadError:
     mark = error.problem_mark or error.context_mark
-    lines = BREAKS.split(text)
+    lines = LINE_BREAKS.split(text)
     position = (mark.line + 1, mark.column + 1) if mark else (1, 1)
     if position[0] > len(lines):
         # The parser ends on a line of its own, which a text without a last line break has not.
@@ -180,16 +180,16 @@ def _syntax(error: yaml.MarkedYAMLError, text: str) -> NotReadableError:
     blank = shown[: len(shown) - len(shown.lstrip(" \t"))]
     if "\t" in blank or "tab character" in what:
         column = blank.find("\t") + 1 or position[1]
-        return refuse((position[0], column), "yaml-tab", "a tab in the indentation", "indent with spaces")
-    message, hint = _in_plain_words(what, error.context or "", shown.strip())
+        return read_error((position[0], column), "yaml-tab", "a tab in the indentation", "indent with spaces")
+    message, hint = _explain(what, error.context or "", shown.strip())
     since = ""
     if error.context_mark and error.context_mark.line + 1 != position[0]:
         since = f" (in what begins on line {error.context_mark.line + 1})"
-    return refuse(position, "yaml-syntax", f"not YAML: {message}{since}", hint)
+    return read_error(position, "yaml-syntax", f"not YAML: {message}{since}", hint)
 
 
 # The parser's words, what they mean, and what usually helps.
-_WORDS: tuple[tuple[str, str, str], ...] = (
+_EXPLANATIONS: tuple[tuple[str, str, str], ...] = (
     (
         "mapping values are not allowed",
         "a `:` where no key can be",
@@ -222,8 +222,8 @@ _WORDS: tuple[tuple[str, str, str], ...] = (
 )
 
 
-def _in_plain_words(what: str, context: str, line: str) -> tuple[str, str]:
-    for theirs, ours, hint in _WORDS:
+def _explain(what: str, context: str, line: str) -> tuple[str, str]:
+    for theirs, ours, hint in _EXPLANATIONS:
         if theirs in what:
             return ours, hint
     if "while scanning" in context or "found" in what:

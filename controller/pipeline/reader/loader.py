@@ -12,18 +12,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from controller.pipeline.problems import Path, Places, Position, Problem, problem_at, quoted
+from controller.pipeline.problems import Diagnostic, Path, Position, SourceMap, diagnostic_at, quote
 from controller.pipeline.reader.composer import (
-    BREAKS,
+    LINE_BREAKS,
     MAX_DEPTH,
     MAX_NODES,
-    Items,
+    MappingNode,
     Node,
-    NotReadableError,
-    Pairs,
-    Scalar,
+    ScalarNode,
+    SequenceNode,
+    YamlReadError,
     compose,
-    refuse,
+    read_error,
 )
 
 Json = dict[str, Any]
@@ -36,38 +36,38 @@ _NOT_YAML = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-
 
 
 @dataclass(frozen=True)
-class Source:
+class ParsedPipeline:
     """What was read. `data` is None when the text can't be read at all."""
 
     data: Any
-    places: Places
-    problems: tuple[Problem, ...]
+    source_map: SourceMap
+    diagnostics: tuple[Diagnostic, ...]
 
 
-def read(text: str | bytes, schema: Json) -> Source:
+def load_pipeline(text: str | bytes, schema: Json) -> ParsedPipeline:
     """The pipeline in a text, or why there is none.
 
     A PipelineConfig object is taken too: its `spec` is the pipeline, its name the pipeline's name.
     """
     builder = _Builder()
     try:
-        root = compose(_decoded(text))
-        if root is None or (isinstance(root, Scalar) and not root.text):
-            raise refuse((1, 1), "empty-file", "the file is empty", "a pipeline has version, name and steps")
-        if isinstance(root, Pairs) and _text_of(root, "kind") is not None:
+        root = compose(_decode(text))
+        if root is None or (isinstance(root, ScalarNode) and not root.text):
+            raise read_error((1, 1), "empty-file", "the file is empty", "a pipeline has version, name and steps")
+        if isinstance(root, MappingNode) and _child_text(root, "kind") is not None:
             data = _from_object(builder, root, schema)
         else:
             data = builder.build(root, schema, (), 0)
-    except NotReadableError as refused:
-        return Source(None, Places({}, {}), (refused.problem,))
-    return Source(data, Places(builder.values, builder.keys), tuple(builder.problems))
+    except YamlReadError as refused:
+        return ParsedPipeline(None, SourceMap({}, {}), (refused.diagnostic,))
+    return ParsedPipeline(data, SourceMap(builder.values, builder.keys), tuple(builder.diagnostics))
 
 
-def _decoded(text: str | bytes) -> str:
+def _decode(text: str | bytes) -> str:
     data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     if len(data) > MAX_BYTES:
         message = f"the file has {len(data):,} bytes; a pipeline may have {MAX_BYTES:,}"
-        raise refuse((1, 1), "file-too-large", message, "is this the right file?")
+        raise read_error((1, 1), "file-too-large", message, "is this the right file?")
     try:
         decoded = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -75,40 +75,40 @@ def _decoded(text: str | bytes) -> str:
         message = f"byte {error.start + 1} (0x{data[error.start]:02x}) is not UTF-8"
         utf16 = data[:2] in (b"\xff\xfe", b"\xfe\xff")
         hint = "the file is UTF-16: save it as UTF-8" if utf16 else "save the file as UTF-8"
-        raise refuse(_end_of(before), "not-utf-8", message, hint) from None
+        raise read_error(_end_position(before), "not-utf-8", message, hint) from None
     found = _NOT_YAML.search(decoded)
     if found:
         message = f"the character U+{ord(found.group()):04X} is not allowed in a YAML file"
-        raise refuse(_end_of(decoded[: found.start()]), "control-character", message, "remove it")
+        raise read_error(_end_position(decoded[: found.start()]), "control-character", message, "remove it")
     return decoded
 
 
-def _end_of(before: str) -> Position:
+def _end_position(before: str) -> Position:
     """The position behind a text."""
-    lines = BREAKS.split(before)
+    lines = LINE_BREAKS.split(before)
     return len(lines), len(lines[-1]) + 1
 
 
-def _text_of(node: Node | None, key: str) -> str | None:
+def _child_text(node: Node | None, key: str) -> str | None:
     found = _child(node, key)
-    return found.text if isinstance(found, Scalar) else None
+    return found.text if isinstance(found, ScalarNode) else None
 
 
 def _child(node: Node | None, key: str) -> Node | None:
-    if not isinstance(node, Pairs):
+    if not isinstance(node, MappingNode):
         return None
-    return next((value for name, value in node.nodes if isinstance(name, Scalar) and name.text == key), None)
+    return next((value for name, value in node.nodes if isinstance(name, ScalarNode) and name.text == key), None)
 
 
-def _from_object(builder: _Builder, root: Pairs, schema: Json) -> Json:
+def _from_object(builder: _Builder, root: MappingNode, schema: Json) -> Json:
     """The pipeline in a Kubernetes object."""
-    kind, api = _text_of(root, "kind") or "", _text_of(root, "apiVersion") or ""
+    kind, api = _child_text(root, "kind") or "", _child_text(root, "apiVersion") or ""
     if kind != "PipelineConfig" or not api.startswith("c8s.dev/"):
-        message = f"this is a {quoted(kind)} of {quoted(api)}, not a pipeline"
-        raise refuse(root.position, "not-a-pipeline", message, "a pipeline file has version, name and steps")
+        message = f"this is a {quote(kind)} of {quote(api)}, not a pipeline"
+        raise read_error(root.position, "not-a-pipeline", message, "a pipeline file has version, name and steps")
     metadata, spec = _child(root, "metadata"), _child(root, "spec")
-    if not isinstance(spec, Pairs):
-        raise refuse(root.position, "not-a-pipeline", "this PipelineConfig has no spec", "the spec holds the steps")
+    if not isinstance(spec, MappingNode):
+        raise read_error(root.position, "not-a-pipeline", "this PipelineConfig has no spec", "the spec holds the steps")
     built = builder.build(spec, schema, (), 0)
     data: Json = {**built, "version": api.removeprefix("c8s.dev/")}
     name = _child(metadata, "name")
@@ -123,76 +123,76 @@ class _Builder:
 
     values: dict[Path, Position] = field(default_factory=dict)
     keys: dict[Path, Position] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
+    diagnostics: list[Diagnostic] = field(default_factory=list)
     nodes: int = 0
 
     def build(self, node: Node, schema: Json, path: Path, depth: int) -> Any:
         """The data of a node; notes positions and problems on the way."""
         self._count(node.position)
         if depth > MAX_DEPTH:
-            raise refuse(node.position, "too-deep", f"nested more than {MAX_DEPTH} levels deep")
+            raise read_error(node.position, "too-deep", f"nested more than {MAX_DEPTH} levels deep")
         self.values.setdefault(path, node.position)
-        if isinstance(node, Pairs):
+        if isinstance(node, MappingNode):
             return self._map(node, _choose(schema, "object"), path, depth)
-        if isinstance(node, Items):
+        if isinstance(node, SequenceNode):
             items = _choose(schema, "array").get("items") or {}
             return [self.build(item, items, (*path, n), depth + 1) for n, item in enumerate(node.nodes)]
         return _scalar(node, schema)
 
-    def _map(self, node: Pairs, schema: Json, path: Path, depth: int) -> Json:
+    def _map(self, node: MappingNode, schema: Json, path: Path, depth: int) -> Json:
         result: Json = {}
         for key_node, value in node.nodes:
-            if not isinstance(key_node, Scalar):
+            if not isinstance(key_node, ScalarNode):
                 self._report(key_node.position, path, "bad-key", "a key must be a plain word", "quote a { or [")
             elif _is_merge(key_node):
                 continue
             elif (*path, key_node.text) in self.keys:
                 here = (*path, key_node.text)
                 line, column = self.keys[here]
-                message = f"{quoted(key_node.text)} is given twice; the first is on line {line}, column {column}"
+                message = f"{quote(key_node.text)} is given twice; the first is on line {line}, column {column}"
                 self._report(key_node.position, here, "duplicate-key", message, "keep one of them")
             else:
-                self._entry(result, key_node, value, schema, path, depth)
+                self._add_entry(result, key_node, value, schema, path, depth)
         # What the map says itself goes before what it merges, and of that the first before the later.
-        for key_node, value in self._merged(node, path, depth):
+        for key_node, value in self._merged_pairs(node, path, depth):
             if (*path, key_node.text) not in self.keys:
-                self._entry(result, key_node, value, schema, path, depth)
+                self._add_entry(result, key_node, value, schema, path, depth)
         return result
 
-    def _merged(self, node: Pairs, path: Path, depth: int) -> Iterator[tuple[Scalar, Node]]:
+    def _merged_pairs(self, node: MappingNode, path: Path, depth: int) -> Iterator[tuple[ScalarNode, Node]]:
         """The pairs that `<<` brings in, also those that it brings in there."""
         if depth > MAX_DEPTH:
-            raise refuse(node.position, "too-deep", f"nested more than {MAX_DEPTH} levels deep")
+            raise read_error(node.position, "too-deep", f"nested more than {MAX_DEPTH} levels deep")
         for key, value in node.nodes:
             if not _is_merge(key):
                 continue
-            for part in value.nodes if isinstance(value, Items) else [value]:
+            for part in value.nodes if isinstance(value, SequenceNode) else [value]:
                 self._count(node.position)
-                if not isinstance(part, Pairs):
+                if not isinstance(part, MappingNode):
                     message, hint = "`<<` takes a map, or a list of maps", "name one: <<: *name"
                     self._report(part.position, path, "bad-merge", message, hint)
                     continue
                 for inner, inner_value in part.nodes:
                     self._count(inner.position)
-                    if isinstance(inner, Scalar) and not _is_merge(inner):
+                    if isinstance(inner, ScalarNode) and not _is_merge(inner):
                         yield inner, inner_value
-                yield from self._merged(part, path, depth + 1)
+                yield from self._merged_pairs(part, path, depth + 1)
 
     def _count(self, position: Position) -> None:
         self.nodes += 1
         if self.nodes > MAX_NODES:
             message = f"more than {MAX_NODES:,} values once its aliases are written out"
-            raise refuse(position, "too-many-values", message)
+            raise read_error(position, "too-many-values", message)
 
-    def _entry(self, result: Json, key: Scalar, value: Node, schema: Json, path: Path, depth: int) -> None:
+    def _add_entry(self, result: Json, key: ScalarNode, value: Node, schema: Json, path: Path, depth: int) -> None:
         here = (*path, key.text)
         self.keys[here] = key.position
         known = key.text in schema.get("properties", {})
-        if known and isinstance(value, Scalar) and value.plain and value.text in _NULLS:
+        if known and isinstance(value, ScalarNode) and value.plain and value.text in _NULLS:
             if key.text in schema.get("required", ()):
                 result[key.text] = None
             else:
-                message = f"{quoted(key.text)} is empty, as if it were not there"
+                message = f"{quote(key.text)} is empty, as if it were not there"
                 self._report(key.position, here, "empty-field", message, "fill it in or leave it out", "hint")
             self.values[here] = key.position
             return
@@ -201,11 +201,11 @@ class _Builder:
     def _report(
         self, position: Position, path: Path, code: str, message: str, hint: str, severity: Any = "error"
     ) -> None:
-        self.problems.append(problem_at(position, code, message, hint, path=path, severity=severity))
+        self.diagnostics.append(diagnostic_at(position, code, message, hint, path=path, severity=severity))
 
 
 def _is_merge(key: Node) -> bool:
-    return isinstance(key, Scalar) and key.plain and key.text == "<<"
+    return isinstance(key, ScalarNode) and key.plain and key.text == "<<"
 
 
 def _choose(schema: Json, kind: str) -> Json:
@@ -224,7 +224,7 @@ def _property(schema: Json, key: str) -> Json:
     return {}
 
 
-def _scalar(node: Scalar, schema: Json) -> Any:
+def _scalar(node: ScalarNode, schema: Json) -> Any:
     text = node.text
     if not node.plain:
         return text

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 
 PATTERN = "^[0-9]+(s|m|h)$"
-LONGEST = 365 * 24 * 3600
+MAX_SECONDS = 365 * 24 * 3600
 """Seconds in a year: what a timeout or a wait may be at most. Kubernetes counts deadlines in 32 bits."""
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 _FORM = re.compile("([0-9]{1,12})(s|m|h)", re.ASCII)
 
 
-def seconds(text: str) -> int:
+def parse_duration(text: str) -> int:
     """The seconds in a duration.
 
     Raises:
@@ -23,13 +23,13 @@ def seconds(text: str) -> int:
     return int(found.group(1)) * _SECONDS[found.group(2)]
 
 
-def written(total: int) -> str:
+def format_duration(total: int) -> str:
     """Whole seconds as a pipeline would write them, in the largest unit that fits: `5400` as `90m`."""
     unit = "h" if total % 3600 == 0 else "m" if total % 60 == 0 else "s"
     return f"{total // _SECONDS[unit]}{unit}"
 
 
-def spoken(total: float) -> str:
+def humanize_duration(total: float) -> str:
     """`90.0` as `1m30s`; below ten seconds with a tenth."""
     if total < 10:
         return f"{total:.1f}s"

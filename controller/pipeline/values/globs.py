@@ -126,11 +126,11 @@ def _glob(glob: str) -> _Glob:
     return _Glob(glob)
 
 
-def fits(glob: str, path: str) -> bool:
+def match_path(glob: str, path: str) -> bool:
     """Whether a glob fits the whole path."""
     return _glob(glob).fits(path)
 
 
-def matches(glob: str, text: str) -> bool:
+def match_ref(glob: str, text: str) -> bool:
     """Whether a glob fits the whole name of a branch or tag: as for a path, but a bare `*` fits everything."""
-    return glob == "*" or fits(glob, text)
+    return glob == "*" or match_path(glob, text)

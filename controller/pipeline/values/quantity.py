@@ -15,7 +15,7 @@ _FACTOR = {
 }
 
 
-def amount(text: str) -> Decimal:
+def parse_quantity(text: str) -> Decimal:
     """The number a quantity stands for: cores of CPU, bytes of memory. `500m` is 0.5, `1Ki` is 1024.
 
     Raises:

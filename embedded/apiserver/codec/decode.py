@@ -8,14 +8,14 @@ from typing import Any
 
 from embedded.api.status_errors import ApiError, bad_request, unsupported_media_type
 from embedded.apiserver.codec import protobuf_codec
-from embedded.registry.options import PatchKind
+from embedded.registry.options import PatchType
 
 Json = dict[str, Any]
 
 _APPLY = "application/apply-patch+yaml"
 _JSON, _YAML = "application/json", "application/yaml"
-_OBJECTS = (_JSON, _YAML, protobuf_codec.MEDIA_TYPE)
-_PATCHES: dict[str, PatchKind] = {
+_OBJECT_MEDIA_TYPES = (_JSON, _YAML, protobuf_codec.MEDIA_TYPE)
+_PATCH_KINDS: dict[str, PatchType] = {
     "application/json-patch+json": "json",
     "application/merge-patch+json": "merge",
     "application/strategic-merge-patch+json": "strategic",
@@ -27,26 +27,26 @@ def media_type(header: str) -> str:
     return header.partition(";")[0].strip().lower()
 
 
-class _RepeatedError(Exception):
+class _DuplicateFieldError(Exception):
     """An object of the JSON has a field twice."""
 
 
-def _once(pairs: list[tuple[str, Any]]) -> Json:
+def _unique_object(pairs: list[tuple[str, Any]]) -> Json:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise _RepeatedError
+        raise _DuplicateFieldError
     return found
 
 
-def _no_number(text: str) -> Any:
+def _reject_constant(text: str) -> Any:
     raise ValueError(f"invalid character '{text[0]}' looking for beginning of value")
 
 
-_STRICT = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_no_number)
-_PAIRS = json.JSONDecoder(object_pairs_hook=tuple, parse_constant=_no_number)
+_STRICT = json.JSONDecoder(object_pairs_hook=_unique_object, parse_constant=_reject_constant)
+_PAIRS = json.JSONDecoder(object_pairs_hook=tuple, parse_constant=_reject_constant)
 
 
-def read_object(data: bytes, content_type: str, kind: str, repeated: list[str] | None = None) -> Json:
+def read_object(data: bytes, content_type: str, kind: str, duplicates: list[str] | None = None) -> Json:
     """An object from a body; what it says twice is added to `repeated`.
 
     Raises:
@@ -54,52 +54,52 @@ def read_object(data: bytes, content_type: str, kind: str, repeated: list[str] |
     """
     form = media_type(content_type) or _JSON
     if form == protobuf_codec.MEDIA_TYPE:
-        return protobuf_codec.read(data)
-    if form not in _OBJECTS:
-        raise unsupported_media_type(_OBJECTS)
-    value = _yaml(data, repeated) if form == _YAML else _json(data, kind, repeated)
+        return protobuf_codec.decode(data)
+    if form not in _OBJECT_MEDIA_TYPES:
+        raise unsupported_media_type(_OBJECT_MEDIA_TYPES)
+    value = _read_yaml(data, duplicates) if form == _YAML else _read_json(data, kind, duplicates)
     if not isinstance(value, dict):
         raise bad_request(f"the object provided is unrecognized (must be of type {kind})")
     return value
 
 
-def patch_kind(content_type: str, *, custom: bool) -> PatchKind:
+def patch_kind(content_type: str, *, custom: bool) -> PatchType:
     """What kind of patch a body is. Custom resources have no strategic merge, as on a real server.
 
     Raises:
         ApiError: 415.
     """
     form = media_type(content_type)
-    accepted = [name for name in _PATCHES if not (custom and _PATCHES[name] == "strategic")]
+    accepted = [name for name in _PATCH_KINDS if not (custom and _PATCH_KINDS[name] == "strategic")]
     if form not in accepted:
         raise unsupported_media_type(accepted)
-    return _PATCHES[form]
+    return _PATCH_KINDS[form]
 
 
-def read_patch(data: bytes, kind: PatchKind, repeated: list[str] | None = None) -> Any:
+def read_patch(data: bytes, kind: PatchType, duplicates: list[str] | None = None) -> Any:
     """A patch; what it says twice is added to `repeated`.
 
     Raises:
         ApiError: 400, the patch can't be read.
     """
-    return _yaml(data, repeated) if kind == "apply" else _json(data, "patch", repeated)
+    return _read_yaml(data, duplicates) if kind == "apply" else _read_json(data, "patch", duplicates)
 
 
-def _decoded(text: str, repeated: list[str] | None) -> Any:
+def _decode_json(text: str, repeated: list[str] | None) -> Any:
     try:
         return _STRICT.decode(text)
-    except _RepeatedError:
+    except _DuplicateFieldError:
         whole = _PAIRS.decode(text)
         if repeated is not None:
-            repeated += [f'duplicate field "{path}"' for path in _repeated(whole, "")]
+            repeated += [f'duplicate field "{path}"' for path in _duplicate_paths(whole, "")]
         return json.loads(text)
 
 
-def _repeated(value: Any, at: str) -> Iterator[str]:
+def _duplicate_paths(value: Any, at: str) -> Iterator[str]:
     """The paths of fields that were named before; `value` has pairs where objects are."""
     if isinstance(value, list):
         for index, item in enumerate(value):
-            yield from _repeated(item, f"{at}[{index}]")
+            yield from _duplicate_paths(item, f"{at}[{index}]")
     if not isinstance(value, tuple):
         return
     seen: set[str] = set()
@@ -108,13 +108,13 @@ def _repeated(value: Any, at: str) -> Iterator[str]:
         if name in seen:
             yield path
         seen.add(name)
-        yield from _repeated(item, path)
+        yield from _duplicate_paths(item, path)
 
 
-def _json(data: bytes, kind: str, repeated: list[str] | None = None) -> Any:
+def _read_json(data: bytes, kind: str, repeated: list[str] | None = None) -> Any:
     try:
-        value = _decoded(data.decode(json.detect_encoding(data), "surrogatepass"), repeated)
-        return _whole(value) if b"\\u" in data else value
+        value = _decode_json(data.decode(json.detect_encoding(data), "surrogatepass"), repeated)
+        return _replace_lone_surrogates(value) if b"\\u" in data else value
     except (ValueError, RecursionError) as error:
         shown = data[:100].decode("utf-8", "replace")
         raise bad_request(
@@ -123,29 +123,34 @@ def _json(data: bytes, kind: str, repeated: list[str] | None = None) -> Any:
         ) from None
 
 
-def _whole(value: Any) -> Any:
+def _replace_lone_surrogates(value: Any) -> Any:
     """With halves of surrogate pairs, which are no text, replaced as a real server does."""
     text = json.dumps(value, ensure_ascii=False)
     return json.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
 
 
-def _yaml(data: bytes, repeated: list[str] | None = None) -> Any:
+def _read_yaml(data: bytes, repeated: list[str] | None = None) -> Any:
     # What says YAML mostly is JSON, which is read far faster.
     try:
-        return _decoded(data.decode("utf-8"), repeated)
+        return _decode_json(data.decode("utf-8"), repeated)
     except (ValueError, RecursionError):
         pass
     import yaml
 
-    from embedded.apiserver.codec.yaml_codec import Loader, NoJsonError, repeated_keys, require_plain
+    from embedded.apiserver.codec.yaml_codec import (
+        Loader,
+        NotJsonCompatibleError,
+        duplicate_keys,
+        require_json_compatible,
+    )
 
     try:
         value = yaml.load(data, Loader=Loader)  # noqa: S506 - a safe one
-        require_plain(value)
+        require_json_compatible(value)
         if repeated is not None:
-            repeated += repeated_keys(data)
+            repeated += duplicate_keys(data)
         return value
-    except NoJsonError as error:
+    except NotJsonCompatibleError as error:
         raise bad_request(f"error decoding YAML: {error}") from None
     except yaml.YAMLError as error:
         raise bad_request(f"error decoding YAML: {error}") from None

@@ -123,11 +123,11 @@ _MESSAGES: dict[str, dict[int, tuple[str, str]]] = {
 }
 
 
-class _UnreadableError(Exception):
+class _MalformedError(Exception):
     """The bytes are no such message."""
 
 
-def read(data: bytes) -> Json:
+def decode(data: bytes) -> Json:
     """The object in a body of the media type.
 
     Raises:
@@ -135,58 +135,58 @@ def read(data: bytes) -> Json:
     """
     try:
         if not data.startswith(_MAGIC):
-            raise _UnreadableError("it does not begin as one")
-        envelope = _message(data[len(_MAGIC) :], "Unknown")
+            raise _MalformedError("it does not begin as one")
+        envelope = _decode_message(data[len(_MAGIC) :], "Unknown")
         kind = envelope.get("typeMeta", {})
         if kind.get("kind") not in _MESSAGES or envelope.get("contentEncoding"):
-            raise _not_read(f"{kind.get('kind')!r} objects are")
-        return {**kind, **_message(envelope.get("raw", b""), kind["kind"])}
-    except (_UnreadableError, ValueError, OverflowError, OSError) as error:
+            raise _unsupported(f"{kind.get('kind')!r} objects are")
+        return {**kind, **_decode_message(envelope.get("raw", b""), kind["kind"])}
+    except (_MalformedError, ValueError, OverflowError, OSError) as error:
         # Text that is no UTF-8 and times that are none come as the last three.
         raise bad_request(f"the body is no protobuf object: {error}") from None
 
 
-def _not_read(what: str) -> ApiError:
+def _unsupported(what: str) -> ApiError:
     message = f"{what} not read as protobuf here: send JSON, as `kubectl create -f` and `kubectl apply` do"
     return ApiError(415, "UnsupportedMediaType", message)
 
 
-def _message(data: bytes, kind: str) -> Json:
+def _decode_message(data: bytes, kind: str) -> Json:
     table = _MESSAGES[kind]
     result: Json = {}
-    for number, value in _fields(data):
+    for number, value in _iter_fields(data):
         if number not in table:
             if value:
-                raise _not_read(f"field {number} of {kind} is")
+                raise _unsupported(f"field {number} of {kind} is")
             continue
         name, of = table[number]
         if of == "ignored":
             continue
         if of[0] == "[":
-            result.setdefault(name, []).append(_value(value, of[1:]))
+            result.setdefault(name, []).append(_decode_value(value, of[1:]))
         elif of[0] == "{":
-            entry = dict(_fields(_bytes(value)))
-            key = _bytes(entry.get(1, b"")).decode()
-            result.setdefault(name, {})[key] = _value(entry.get(2, b""), of[1:])
-        elif (decoded := _value(value, of)) not in ("", None):
+            entry = dict(_iter_fields(_require_bytes(value)))
+            key = _require_bytes(entry.get(1, b"")).decode()
+            result.setdefault(name, {})[key] = _decode_value(entry.get(2, b""), of[1:])
+        elif (decoded := _decode_value(value, of)) not in ("", None):
             # Text that is not set is sent as empty text.
             result[name] = decoded
     return result
 
 
-def _value(value: int | bytes, of: str) -> Any:
+def _decode_value(value: int | bytes, of: str) -> Any:
     if of in ("int", "bool"):
         if not isinstance(value, int):
-            raise _UnreadableError("a number is not one")
+            raise _MalformedError("a number is not one")
         return bool(value) if of == "bool" else value
-    data = _bytes(value)
+    data = _require_bytes(value)
     if of == "string":
         return data.decode()
     if of == "bytes":
         return base64.b64encode(data).decode()
     if of == "raw":
         return data
-    message = _message(data, of)
+    message = _decode_message(data, of)
     if of == "Quantity":
         return message.get("string", "0")
     if of == "Time":
@@ -195,42 +195,42 @@ def _value(value: int | bytes, of: str) -> Any:
     return message
 
 
-def _bytes(value: int | bytes) -> bytes:
+def _require_bytes(value: int | bytes) -> bytes:
     if isinstance(value, int):
-        raise _UnreadableError("a field has the wrong wire type")
+        raise _MalformedError("a field has the wrong wire type")
     return value
 
 
-def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
+def _iter_fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
     """The fields of a message: number, and an integer or bytes."""
     at = 0
     while at < len(data):
-        tag, at = _varint(data, at)
+        tag, at = _read_varint(data, at)
         wire = tag & 7
         if wire == 0:
-            number, at = _varint(data, at)
+            number, at = _read_varint(data, at)
             yield tag >> 3, number - (1 << 64) if number >> 63 else number
             continue
         if wire == 2:
-            length, at = _varint(data, at)
+            length, at = _read_varint(data, at)
         elif wire in (1, 5):
             length = 8 if wire == 1 else 4
         else:
-            raise _UnreadableError(f"wire type {wire}")
+            raise _MalformedError(f"wire type {wire}")
         if at + length > len(data):
-            raise _UnreadableError("it ends too early")
+            raise _MalformedError("it ends too early")
         yield tag >> 3, data[at : at + length]
         at += length
 
 
-def _varint(data: bytes, at: int) -> tuple[int, int]:
+def _read_varint(data: bytes, at: int) -> tuple[int, int]:
     result = 0
     for shift in range(0, 70, 7):
         if at >= len(data):
-            raise _UnreadableError("it ends too early")
+            raise _MalformedError("it ends too early")
         byte = data[at]
         at += 1
         result |= (byte & 0x7F) << shift
         if byte < 0x80:
             return result & ((1 << 64) - 1), at
-    raise _UnreadableError("a number is too long")
+    raise _MalformedError("a number is too long")

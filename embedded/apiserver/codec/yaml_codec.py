@@ -11,74 +11,78 @@ from typing import Any
 
 import yaml
 
-_LARGEST = 1_000_000
+_MAX_VALUES = 1_000_000
 """Values that a document may be, its aliases written out; as a body of 3 MiB could hold."""
-_Safe: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-class Loader(_Safe):  # type: ignore[misc]  # the library has no types
+class Loader(_SafeLoader):  # type: ignore[misc]  # the library has no types
     """Dates stay the text that they are; a merge key, aliases and the rest are YAML's."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
         found = super().construct_mapping(node, deep=deep)
-        return {_key(key): value for key, value in found.items()}
+        return {_key_text(key): value for key, value in found.items()}
 
 
 Loader.yaml_implicit_resolvers = {
     letter: [(tag, pattern) for tag, pattern in known if tag != "tag:yaml.org,2002:timestamp"]
-    for letter, known in _Safe.yaml_implicit_resolvers.items()
+    for letter, known in _SafeLoader.yaml_implicit_resolvers.items()
 }
 
 
-def _key(key: Any) -> str:
+def _key_text(key: Any) -> str:
     if isinstance(key, bool):
         return "true" if key else "false"
     return key if isinstance(key, str) else str(key)
 
 
-class NoJsonError(Exception):
+class NotJsonCompatibleError(Exception):
     """The document says what JSON can't; the message says what."""
 
 
-def require_plain(value: Any) -> None:
+def require_json_compatible(value: Any) -> None:
     """Raises:
     NoJsonError: a value that JSON can't hold, or one that its aliases make endless or far larger than its text.
     """
-    _extent(value, {})
+    _count_values(value, {})
 
 
-def _extent(value: Any, known: dict[int, int]) -> int:
+def _count_values(value: Any, known: dict[int, int]) -> int:
     """How many values it is with its aliases written out. `known` are those of collections; 0 for one being counted."""
     if value is None or isinstance(value, str | int):
         return 1
     if isinstance(value, float):
         if not math.isfinite(value):
-            raise NoJsonError("json: unsupported value: " + {math.inf: "+Inf", -math.inf: "-Inf"}.get(value, "NaN"))
+            raise NotJsonCompatibleError(
+                "json: unsupported value: " + {math.inf: "+Inf", -math.inf: "-Inf"}.get(value, "NaN")
+            )
         return 1
     if not isinstance(value, dict | list):
-        raise NoJsonError(f"json: unsupported type: {type(value).__name__}")
+        raise NotJsonCompatibleError(f"json: unsupported type: {type(value).__name__}")
     if id(value) in known:
         if not (extent := known[id(value)]):
-            raise NoJsonError("yaml: anchor value contains itself")
+            raise NotJsonCompatibleError("yaml: anchor value contains itself")
         return extent
     known[id(value)] = 0
-    extent = 1 + sum(_extent(item, known) for item in (value.values() if isinstance(value, dict) else value))
-    if extent > _LARGEST:
-        raise NoJsonError("yaml: document contains excessive aliasing")
+    extent = 1 + sum(_count_values(item, known) for item in (value.values() if isinstance(value, dict) else value))
+    if extent > _MAX_VALUES:
+        raise NotJsonCompatibleError("yaml: document contains excessive aliasing")
     known[id(value)] = extent
     return extent
 
 
-def repeated_keys(data: bytes) -> list[str]:
+def duplicate_keys(data: bytes) -> list[str]:
     """What is wrong with keys that are there twice, in the words of a real server."""
-    found = [f'  line {line}: key "{key}" already set in map' for line, key in _repeated(yaml.compose(data, Loader))]
+    found = [
+        f'  line {line}: key "{key}" already set in map' for line, key in _find_duplicates(yaml.compose(data, Loader))
+    ]
     return ["yaml: unmarshal errors:\n" + "\n".join(found)] if found else []
 
 
-def _repeated(node: Any) -> Iterator[tuple[int, str]]:
+def _find_duplicates(node: Any) -> Iterator[tuple[int, str]]:
     if isinstance(node, yaml.SequenceNode):
         for item in node.value:
-            yield from _repeated(item)
+            yield from _find_duplicates(item)
     if not isinstance(node, yaml.MappingNode):
         return
     seen: set[str] = set()
@@ -87,4 +91,4 @@ def _repeated(node: Any) -> Iterator[tuple[int, str]]:
             if key.value in seen:
                 yield key.start_mark.line + 1, key.value
             seen.add(key.value)
-        yield from _repeated(value)
+        yield from _find_duplicates(value)

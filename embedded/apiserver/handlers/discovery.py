@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from embedded.api.scheme import SERVER_VERSION, Catalogue, ResourceType
+from embedded.api.scheme import SERVER_VERSION, ResourceType, Scheme
 from embedded.apiserver.handlers import exec, openapi
-from embedded.storage.sqlite import encode
+from embedded.storage.sqlite import encode_json
 
 Json = dict[str, Any]
 
@@ -19,18 +19,18 @@ _AGGREGATION = "apidiscovery.k8s.io"
 
 
 @dataclass(frozen=True)
-class Aggregated:
+class AggregatedDiscovery:
     """All groups with their resources in one document, and its media type."""
 
     body: bytes
     media_type: str
 
 
-def document(path: str, catalogue: Catalogue, accept: str = "") -> Json | str | Aggregated | None:
+def find_document(path: str, catalogue: Scheme, accept: str = "") -> Json | str | AggregatedDiscovery | None:
     """What is at a path outside the resources: JSON, a text, or None for nothing."""
     parts = path.strip("/").split("/")
-    if parts in (["api"], ["apis"]) and (version := _aggregation_asked(accept)):
-        return _aggregated(parts == ["api"], version, catalogue)
+    if parts in (["api"], ["apis"]) and (version := _requested_aggregation(accept)):
+        return _aggregated_document(parts == ["api"], version, catalogue)
     if parts == [""]:
         return {"paths": ["/api", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"]}
     if parts[0] in _HEALTH and (len(parts) == 1 or parts[1:] == ["ping"]):
@@ -38,7 +38,7 @@ def document(path: str, catalogue: Catalogue, accept: str = "") -> Json | str | 
     if parts == ["version"]:
         return dict(SERVER_VERSION)
     if parts[:2] == ["openapi", "v3"]:
-        return openapi.document("/".join(parts[2:]), catalogue) if parts[2:] else openapi.index(catalogue)
+        return openapi.group_version_document("/".join(parts[2:]), catalogue) if parts[2:] else openapi.index(catalogue)
     if parts == ["api"]:
         return {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []}
     if parts == ["api", "v1"]:
@@ -54,7 +54,7 @@ def document(path: str, catalogue: Catalogue, accept: str = "") -> Json | str | 
     return None
 
 
-def _aggregation_asked(accept: str) -> str:
+def _requested_aggregation(accept: str) -> str:
     """The version of the aggregated form that is asked for before the plain one; empty when it is not."""
     for choice in accept.split(","):
         media, *parameters = (part.strip() for part in choice.split(";"))
@@ -69,30 +69,30 @@ def _aggregation_asked(accept: str) -> str:
     return ""
 
 
-def _aggregated(core: bool, version: str, catalogue: Catalogue) -> Aggregated:
+def _aggregated_document(core: bool, version: str, catalogue: Scheme) -> AggregatedDiscovery:
     items = []
     for group, versions in catalogue.group_versions().items():
         if core is (group == ""):
             listed = [
-                {"version": each, "resources": _discovered(group, each, catalogue), "freshness": "Current"}
+                {"version": each, "resources": _aggregated_resources(group, each, catalogue), "freshness": "Current"}
                 for each in versions
             ]
             metadata = {"name": group, "creationTimestamp": None} if group else {"creationTimestamp": None}
             items.append({"metadata": metadata, "versions": listed})
     told = {"kind": _AGGREGATED, "apiVersion": f"{_AGGREGATION}/{version}", "metadata": {}, "items": items}
-    return Aggregated(encode(told), f"application/json;g={_AGGREGATION};v={version};as={_AGGREGATED}")
+    return AggregatedDiscovery(encode_json(told), f"application/json;g={_AGGREGATION};v={version};as={_AGGREGATED}")
 
 
-def _discovered(group: str, version: str, catalogue: Catalogue) -> list[Json]:
+def _aggregated_resources(group: str, version: str, catalogue: Scheme) -> list[Json]:
     """The resources of one version in the words of the aggregated form."""
     found = []
     for resource in catalogue.all():
         if (resource.group, resource.version) != (group, version):
             continue
-        whole, *parts = _entries(resource)
+        whole, *parts = _resource_entries(resource)
         entry: Json = {
             "resource": resource.plural,
-            "responseKind": _kind(whole, resource),
+            "responseKind": _group_version_kind(whole, resource),
             "scope": "Namespaced" if resource.namespaced else "Cluster",
             "singularResource": resource.singular,
             "verbs": whole["verbs"],
@@ -102,7 +102,7 @@ def _discovered(group: str, version: str, catalogue: Catalogue) -> list[Json]:
             entry["subresources"] = [
                 {
                     "subresource": part["name"].partition("/")[2],
-                    "responseKind": _kind(part, resource),
+                    "responseKind": _group_version_kind(part, resource),
                     "verbs": part["verbs"],
                 }
                 for part in parts
@@ -111,7 +111,7 @@ def _discovered(group: str, version: str, catalogue: Catalogue) -> list[Json]:
     return found
 
 
-def _kind(entry: Json, resource: ResourceType) -> Json:
+def _group_version_kind(entry: Json, resource: ResourceType) -> Json:
     of = (entry.get("group", resource.group), entry.get("version", resource.version))
     return {"group": of[0], "version": of[1], "kind": entry["kind"]}
 
@@ -121,16 +121,16 @@ def _group(group: str, versions: list[str]) -> Json:
     return {"name": group, "versions": listed, "preferredVersion": listed[0]}
 
 
-def _resource_list(group: str, version: str, catalogue: Catalogue) -> Json:
+def _resource_list(group: str, version: str, catalogue: Scheme) -> Json:
     entries: list[Json] = []
     for resource in catalogue.all():
         if (resource.group, resource.version) == (group, version):
-            entries += _entries(resource)
+            entries += _resource_entries(resource)
     group_version = f"{group}/{version}" if group else version
     return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": entries}
 
 
-def _entries(resource: ResourceType) -> list[Json]:
+def _resource_entries(resource: ResourceType) -> list[Json]:
     entry: Json = {
         "name": resource.plural,
         "singularName": resource.singular,
@@ -144,7 +144,7 @@ def _entries(resource: ResourceType) -> list[Json]:
         entry["categories"] = list(resource.categories)
     entries = [entry]
     for subresource in sorted(resource.subresources):
-        verbs = list(resource.verbs_of(subresource))
+        verbs = list(resource.verbs_for(subresource))
         more = {**entry, "name": f"{resource.plural}/{subresource}", "singularName": "", "verbs": verbs}
         if subresource == "token":
             more |= {"group": "authentication.k8s.io", "version": "v1", "kind": "TokenRequest"}

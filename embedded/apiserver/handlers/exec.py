@@ -16,25 +16,25 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from embedded.api.interfaces import ExecError, ExecOptions, ExecSession, LogOptions, PodRunner
+from embedded.api.interfaces import ExecError, ExecOptions, ExecSession, KubeletApi, LogOptions
 from embedded.api.status_errors import bad_request
 from embedded.apiserver import query_options as options
-from embedded.storage.sqlite import encode
+from embedded.storage.sqlite import encode_json
 
 Json = dict[str, Any]
 SUBRESOURCES = ("exec", "attach")
 
 _PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
-_STDIN, _STDOUT, _STDERR, _VERDICT, _RESIZE, _CLOSE = 0, 1, 2, 3, 4, 255
-_NEEDS = (
+_STDIN, _STDOUT, _STDERR, _ERROR, _RESIZE, _CLOSE = 0, 1, 2, 3, 4, 255
+_UPGRADE_REQUIRED = (
     "Upgrade request required: this server speaks WebSocket here, with the subprotocol v5.channel.k8s.io or "
     "v4.channel.k8s.io, and no SPDY. kubectl 1.31 and later do so by themselves; in 1.29 and 1.30 set "
     "KUBECTL_REMOTE_COMMAND_WEBSOCKETS=true"
 )
 
 
-async def answer(
-    request: web.BaseRequest, namespace: str, pod: str, subresource: str, runner: PodRunner, closing: asyncio.Event
+async def handle_stream(
+    request: web.BaseRequest, namespace: str, pod: str, subresource: str, runner: KubeletApi, closing: asyncio.Event
 ) -> web.StreamResponse:
     """Run a command for the one who asked, or show them a container's output.
 
@@ -43,7 +43,7 @@ async def answer(
     """
     query = request.query
     container = runner.exec_target(namespace, pod, query.get("container", ""))
-    wanted = {name: options.flag(query, name) for name in ("stdin", "stdout", "stderr", "tty")}
+    wanted = {name: options.parse_bool(query, name) for name in ("stdin", "stdout", "stderr", "tty")}
     wish = ExecOptions(tuple(query.getall("command", [])), container, **wanted)
     if not (wish.stdin or wish.stdout or wish.stderr):
         raise bad_request("you must specify at least 1 of stdin, stdout, stderr")
@@ -54,11 +54,11 @@ async def answer(
     if wish.stdout or wish.stderr:
         # Clients wait for a first message to know that they are connected.
         await socket.send_bytes(bytes([_STDOUT if wish.stdout else _STDERR]))
-    act = _exec(socket, runner, namespace, pod, wish) if subresource == "exec" else None
+    act = _run_exec(socket, runner, namespace, pod, wish) if subresource == "exec" else None
     with suppress(ConnectionError):
-        verdict = await _unless(closing, act or _attach(socket, runner, namespace, pod, container))
+        verdict = await _run_until_closing(closing, act or _run_attach(socket, runner, namespace, pod, container))
         if verdict is not None:
-            await socket.send_bytes(bytes([_VERDICT]) + encode(verdict))
+            await socket.send_bytes(bytes([_ERROR]) + encode_json(verdict))
         await socket.close()
     return socket
 
@@ -70,13 +70,13 @@ def _upgrade(request: web.BaseRequest) -> web.WebSocketResponse:
     except web.HTTPException:
         ready = web.WebSocketReady(False, None)
     if not ready.ok or ready.protocol is None:
-        raise bad_request(_NEEDS)
+        raise bad_request(_UPGRADE_REQUIRED)
     return socket
 
 
-async def _unless(closing: asyncio.Event, act: Awaitable[Json | None]) -> Json | None:
+async def _run_until_closing(closing: asyncio.Event, stream: Awaitable[Json | None]) -> Json | None:
     """What comes of it; None when the server stops before that."""
-    acting = asyncio.ensure_future(act)
+    acting = asyncio.ensure_future(stream)
     stopping = asyncio.ensure_future(closing.wait())
     try:
         await asyncio.wait((acting, stopping), return_when=asyncio.FIRST_COMPLETED)
@@ -87,14 +87,14 @@ async def _unless(closing: asyncio.Event, act: Awaitable[Json | None]) -> Json |
         await asyncio.wait((acting, stopping))
 
 
-async def _exec(
-    socket: web.WebSocketResponse, runner: PodRunner, namespace: str, pod: str, wish: ExecOptions
+async def _run_exec(
+    socket: web.WebSocketResponse, runner: KubeletApi, namespace: str, pod: str, options: ExecOptions
 ) -> Json | None:
     """The verdict; None when the client has left."""
     try:
-        session = runner.exec(namespace, pod, wish)
+        session = runner.exec(namespace, pod, options)
     except ExecError as error:
-        return _failure("InternalError", f"error executing command in container: {error}") | {"code": 500}
+        return _failure_status("InternalError", f"error executing command in container: {error}") | {"code": 500}
 
     async def send(channel: int, data: bytes) -> None:
         # When the client has gone, the other task hears of it and ends this one.
@@ -102,10 +102,10 @@ async def _exec(
             await socket.send_bytes(bytes([channel]) + data)
 
     running = asyncio.ensure_future(session.run(send))
-    reading = asyncio.ensure_future(_hand_on(socket, session, stdin=wish.stdin))
+    reading = asyncio.ensure_future(_forward_input(socket, session, stdin=options.stdin))
     try:
         await asyncio.wait((running, reading), return_when=asyncio.FIRST_COMPLETED)
-        return _verdict(running.result(), wish.command) if running.done() else None
+        return _exit_status(running.result(), options.command) if running.done() else None
     finally:
         for task in (running, reading):
             task.cancel()
@@ -113,8 +113,8 @@ async def _exec(
         await asyncio.wait((running, reading))
 
 
-async def _attach(
-    socket: web.WebSocketResponse, runner: PodRunner, namespace: str, pod: str, container: str
+async def _run_attach(
+    socket: web.WebSocketResponse, runner: KubeletApi, namespace: str, pod: str, container: str
 ) -> Json | None:
     """What a container writes from now on. Its stdin is closed here, so what the client sends is dropped."""
     options = LogOptions(container, follow=True, tail_lines=0)
@@ -125,7 +125,7 @@ async def _attach(
                 await socket.send_bytes(bytes([_STDOUT]) + chunk)
 
     showing = asyncio.ensure_future(show())
-    reading = asyncio.ensure_future(_drop(socket))
+    reading = asyncio.ensure_future(_discard_messages(socket))
     try:
         await asyncio.wait((showing, reading), return_when=asyncio.FIRST_COMPLETED)
         if not showing.done():
@@ -138,21 +138,21 @@ async def _attach(
         await asyncio.wait((showing, reading))
 
 
-async def _messages(socket: web.WebSocketResponse) -> AsyncIterator[tuple[int, bytes]]:
+async def _iter_messages(socket: web.WebSocketResponse) -> AsyncIterator[tuple[int, bytes]]:
     """(channel, content) until the client leaves."""
     async for message in socket:
         if message.type is WSMsgType.BINARY and message.data:
             yield message.data[0], message.data[1:]
 
 
-async def _drop(socket: web.WebSocketResponse) -> None:
-    async for _ in _messages(socket):
+async def _discard_messages(socket: web.WebSocketResponse) -> None:
+    async for _ in _iter_messages(socket):
         pass
 
 
-async def _hand_on(socket: web.WebSocketResponse, session: ExecSession, *, stdin: bool) -> None:
+async def _forward_input(socket: web.WebSocketResponse, session: ExecSession, *, stdin: bool) -> None:
     act: dict[int, Callable[[bytes], None]] = {_RESIZE: lambda data: _resize(session, data)}
-    async for channel, data in _messages(socket):
+    async for channel, data in _iter_messages(socket):
         if channel == _STDIN and stdin:
             await session.write(data)
         elif channel == _CLOSE and data == bytes([_STDIN]):
@@ -171,13 +171,13 @@ def _resize(session: ExecSession, data: bytes) -> None:
 _SUCCESS: Json = {"metadata": {}, "status": "Success"}
 
 
-def _failure(reason: str, message: str) -> Json:
+def _failure_status(reason: str, message: str) -> Json:
     return {"metadata": {}, "status": "Failure", "message": message, "reason": reason}
 
 
-def _verdict(code: int, command: tuple[str, ...]) -> Json:
+def _exit_status(code: int, command: tuple[str, ...]) -> Json:
     """How a command ended, as clients look for its exit code."""
     if code == 0:
         return _SUCCESS
-    failure = _failure("NonZeroExitCode", f"command terminated with exit code {code}")
+    failure = _failure_status("NonZeroExitCode", f"command terminated with exit code {code}")
     return failure | {"details": {"causes": [{"reason": "ExitCode", "message": str(code)}]}}

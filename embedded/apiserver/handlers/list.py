@@ -14,18 +14,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from embedded.api.scheme import ResourceType
-from embedded.api.selectors import predicate
+from embedded.api.selectors import parse_selectors
 from embedded.api.status_errors import ApiError, bad_request
 from embedded.apiserver import negotiation, query_options
 from embedded.registry.registry import Registry
-from embedded.storage.sqlite import CompactedError, Key, encode
+from embedded.storage.sqlite import CompactedError, StorageKey, encode_json
 
 Json = dict[str, Any]
 Chunk = bytes | memoryview
 
-_NOW = -1
+_INCONSISTENT = -1
 """Revision in the continue token of a list that need not be consistent."""
-_TOO_OLD = (
+_EXPIRED_MESSAGE = (
     "The provided continue parameter is too old to display a consistent list result. You can start a new list without "
     "the continue parameter, or use the continue token in this response to retrieve the remainder of the results. "
     "Continuing with the provided token results in an inconsistent list - objects that were created, modified, or "
@@ -34,7 +34,7 @@ _TOO_OLD = (
 
 
 @dataclass(frozen=True)
-class _Page:
+class _ListPosition:
     """Where a list goes on: as of which revision, and behind which namespace and name."""
 
     revision: int
@@ -54,13 +54,13 @@ def list_chunks(
         ApiError: 400 for a selector, limit or continue token that can't be read, 410 for a revision that is no longer
             known, 422 for options that contradict each other, 504 for a revision that is not there yet.
     """
-    form = negotiation.wanted(accept)
-    query_options.check_list(query)
-    matches = predicate(
-        query.get("labelSelector", ""), query.get("fieldSelector", ""), resource.key, resource.selectable
+    form = negotiation.negotiate(accept)
+    query_options.validate_list_options(query)
+    matches = parse_selectors(
+        query.get("labelSelector", ""), query.get("fieldSelector", ""), resource.key, resource.selectable_fields
     )
-    limit = max(0, query_options.number(query, "limit") or 0)
-    page = _page(query, registry)
+    limit = max(0, query_options.parse_int(query, "limit") or 0)
+    page = _start_position(query, registry)
     metadata: Json = {"resourceVersion": str(page.revision)}
     bodies: list[bytes] = []
     after = page.after
@@ -69,7 +69,7 @@ def list_chunks(
         if matches is not None and not matches(json.loads(body)):
             continue
         if limit and len(bodies) == limit:
-            metadata["continue"] = _Page(page.revision, after).token()
+            metadata["continue"] = _ListPosition(page.revision, after).token()
             if matches is None:
                 metadata["remainingItemCount"] = 1 + sum(1 for _ in rest)
             break
@@ -77,17 +77,17 @@ def list_chunks(
         after = (key.namespace, key.name)
     if form.shape != "object":
         include = query.get("includeObject", "Metadata")
-        return [negotiation.objects(form, resource, bodies, metadata, include=include, now=registry.clock())]
-    head = {"kind": resource.listed_as, "apiVersion": resource.api_version, "metadata": metadata}
-    return [encode(head)[:-1] + b',"items":[', *_items(registry, resource, bodies), b"]}"]
+        return [negotiation.encode_list(form, resource, bodies, metadata, include=include, now=registry.clock())]
+    head = {"kind": resource.effective_list_kind, "apiVersion": resource.api_version, "metadata": metadata}
+    return [encode_json(head)[:-1] + b',"items":[', *_join_items(registry, resource, bodies), b"]}"]
 
 
-def _items(registry: Registry, resource: ResourceType, bodies: list[bytes]) -> list[Chunk]:
+def _join_items(registry: Registry, resource: ResourceType, bodies: list[bytes]) -> list[Chunk]:
     """The objects with commas between them. Those of built-in kinds don't say what they are: their list does."""
-    said = encode({"kind": resource.kind, "apiVersion": resource.api_version})[:-1] + b","
+    said = encode_json({"kind": resource.kind, "apiVersion": resource.api_version})[:-1] + b","
     chunks: list[Chunk] = []
     for body in bodies:
-        told = registry.in_version(resource, body)
+        told = registry.convert(resource, body)
         if resource.schema is None and told.startswith(said):
             chunks += (b"{", memoryview(told)[len(said) :], b",")
         else:
@@ -95,7 +95,7 @@ def _items(registry: Registry, resource: ResourceType, bodies: list[bytes]) -> l
     return chunks[:-1]
 
 
-def pieces(chunks: list[Chunk], size: int) -> Iterator[bytes]:
+def join_chunks(chunks: list[Chunk], size: int) -> Iterator[bytes]:
     """The chunks joined to pieces of about a size, for a socket; takes them out of the list on the way."""
     chunks.reverse()
     waiting: list[Chunk] = []
@@ -110,42 +110,42 @@ def pieces(chunks: list[Chunk], size: int) -> Iterator[bytes]:
         yield b"".join(waiting)
 
 
-def _page(query: Mapping[str, str], registry: Registry) -> _Page:
+def _start_position(query: Mapping[str, str], registry: Registry) -> _ListPosition:
     now = registry.store.revision
     if token := query.get("continue", ""):
-        return _resume(token, now)
-    asked = query_options.revision(query)
+        return _parse_token(token, now)
+    asked = query_options.parse_revision(query)
     if asked is not None and asked > now:
-        raise _not_there_yet(asked, now)
-    return _Page(asked) if asked and query.get("resourceVersionMatch") == "Exact" else _Page(now)
+        raise _revision_too_large(asked, now)
+    return _ListPosition(asked) if asked and query.get("resourceVersionMatch") == "Exact" else _ListPosition(now)
 
 
-def _resume(token: str, now: int) -> _Page:
+def _parse_token(token: str, now: int) -> _ListPosition:
     try:
         revision, namespace, name = json.loads(base64.urlsafe_b64decode(token.encode("ascii")))
     except (ValueError, TypeError, binascii.Error):
         raise bad_request("invalid continue token: continue key is not valid") from None
-    if type(revision) is not int or revision < _NOW:
+    if type(revision) is not int or revision < _INCONSISTENT:
         raise bad_request("invalid continue token: incorrect encoded start resourceVersion (version meta.k8s.io/v1)")
     # A revision of the future is of another cluster's life: nothing consistent can come of it.
     known = 0 if revision > now else revision
-    return _Page(now if revision == _NOW else known, (str(namespace), str(name)), continued=True)
+    return _ListPosition(now if revision == _INCONSISTENT else known, (str(namespace), str(name)), continued=True)
 
 
 def _scan(
-    registry: Registry, resource: ResourceType, namespace: str | None, page: _Page
-) -> Iterator[tuple[Key, bytes]]:
+    registry: Registry, resource: ResourceType, namespace: str | None, page: _ListPosition
+) -> Iterator[tuple[StorageKey, bytes]]:
     try:
         return registry.store.scan_at(page.revision, resource.key, namespace, page.after)
     except CompactedError:
         if not page.continued:
             raise ApiError(410, "Expired", "The resourceVersion for the provided list is too old.") from None
-        error = ApiError(410, "Expired", _TOO_OLD)
-        error.continue_token = _Page(_NOW, page.after).token()
+        error = ApiError(410, "Expired", _EXPIRED_MESSAGE)
+        error.continue_token = _ListPosition(_INCONSISTENT, page.after).token()
         raise error from None
 
 
-def _not_there_yet(asked: int, now: int) -> ApiError:
+def _revision_too_large(asked: int, now: int) -> ApiError:
     cause = {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
     message = f"Timeout: Too large resource version: {asked}, current: {now}"
     return ApiError(504, "Timeout", message, {"causes": [cause], "retryAfterSeconds": 1})

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from embedded.api.scheme import SERVER_VERSION, Catalogue, ResourceType
+from embedded.api.scheme import SERVER_VERSION, ResourceType, Scheme
 
 Json = dict[str, Any]
 
@@ -26,36 +26,36 @@ _API_VERSION = "APIVersion defines the versioned schema of this representation o
 _KIND = "Kind is a string value representing the REST resource this object represents."
 
 
-def index(catalogue: Catalogue) -> Json:
+def index(catalogue: Scheme) -> Json:
     """`/openapi/v3`: where the document of each group and version is, with a hash that changes when it does."""
-    places = sorted({_place(resource.group, resource.version) for resource in catalogue.all()})
-    addresses = {place: f"/openapi/v3/{place}?hash={_hash(place, catalogue)}" for place in places}
+    places = sorted({_group_version_path(resource.group, resource.version) for resource in catalogue.all()})
+    addresses = {place: f"/openapi/v3/{place}?hash={_content_hash(place, catalogue)}" for place in places}
     return {"paths": {place: {"serverRelativeURL": address} for place, address in addresses.items()}}
 
 
-def document(place: str, catalogue: Catalogue) -> Json | None:
+def group_version_document(path: str, catalogue: Scheme) -> Json | None:
     """`/openapi/v3/<place>`, where place is `api/v1` or `apis/<group>/<version>`; None when that is not served."""
-    served = _served(place, catalogue)
+    served = _resources_at(path, catalogue)
     if not served:
         return None
     return {
         "openapi": "3.0.0",
         "info": {"title": "Kubernetes", "version": SERVER_VERSION["gitVersion"]},
-        "paths": {f"/{place}/{_item_path(resource)}": _operations(resource) for resource in served},
+        "paths": {f"/{path}/{_item_path(resource)}": _operations(resource) for resource in served},
         "components": {"schemas": _schemas(served)},
     }
 
 
-def _served(place: str, catalogue: Catalogue) -> list[ResourceType]:
-    return [resource for resource in catalogue.all() if _place(resource.group, resource.version) == place]
+def _resources_at(path: str, catalogue: Scheme) -> list[ResourceType]:
+    return [resource for resource in catalogue.all() if _group_version_path(resource.group, resource.version) == path]
 
 
-def _hash(place: str, catalogue: Catalogue) -> str:
-    told = [[resource.kind, resource.schema] for resource in _served(place, catalogue)]
+def _content_hash(path: str, catalogue: Scheme) -> str:
+    told = [[resource.kind, resource.schema] for resource in _resources_at(path, catalogue)]
     return hashlib.sha256(json.dumps([SERVER_VERSION, told]).encode()).hexdigest()
 
 
-def _place(group: str, version: str) -> str:
+def _group_version_path(group: str, version: str) -> str:
     return f"apis/{group}/{version}" if group else f"api/{version}"
 
 
@@ -85,16 +85,16 @@ def _kind_of(resource: ResourceType) -> Json:
 
 
 @cache
-def _built_in() -> dict[str, str]:
+def _builtin_schemas() -> dict[str, str]:
     """The schemas of the built-in kinds, as text: few of them are asked for."""
     data = json.loads(gzip.decompress((Path(__file__).parent / "openapi.json.gz").read_bytes()))
     return {name: json.dumps(schema) for name, schema in data.items()}
 
 
 @cache
-def _names() -> dict[tuple[str, str, str], str]:
+def _schema_names() -> dict[tuple[str, str, str], str]:
     names = {}
-    for name, text in _built_in().items():
+    for name, text in _builtin_schemas().items():
         for kind in json.loads(text).get("x-kubernetes-group-version-kind") or ():
             names[kind["group"], kind["version"], kind["kind"]] = name
     return names
@@ -107,20 +107,20 @@ def _schemas(served: list[ResourceType]) -> Json:
     for resource in served:
         if resource.schema is not None:
             name = ".".join([*reversed(resource.group.split(".")), resource.version, resource.kind])
-            found[name] = _custom(resource)
+            found[name] = _custom_schema(resource)
             waiting.append(_OBJECT_META)
-        elif name := _names().get((resource.group, resource.version, resource.kind), ""):
+        elif name := _schema_names().get((resource.group, resource.version, resource.kind), ""):
             waiting.append(name)
     while waiting:
         name = waiting.pop()
-        if name not in found and name in _built_in():
-            text = _built_in()[name]
+        if name not in found and name in _builtin_schemas():
+            text = _builtin_schemas()[name]
             found[name] = json.loads(text)
             waiting += _REFERENCE.findall(text)
     return found
 
 
-def _custom(resource: ResourceType) -> Json:
+def _custom_schema(resource: ResourceType) -> Json:
     assert resource.schema is not None
     envelope = {
         "apiVersion": {"type": "string", "description": _API_VERSION},

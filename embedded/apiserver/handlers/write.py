@@ -13,49 +13,49 @@ from embedded.api.scheme import PODS, RESOURCE_QUOTAS, SERVICE_ACCOUNTS, Resourc
 from embedded.api.status_errors import ApiError, bad_request
 from embedded.apiserver import negotiation, query_options, responses, timeouts
 from embedded.apiserver.codec import decode
-from embedded.apiserver.request import Call
-from embedded.apiserver.webhook_admission import Webhooks
+from embedded.apiserver.request import ApiRequest
+from embedded.apiserver.webhook_admission import WebhookAdmission
 from embedded.auth.escalation import EscalationGuard
 from embedded.registry import prepare
 from embedded.registry.registry import Registry
-from embedded.storage.sqlite import encode
+from embedded.storage.sqlite import encode_json
 
 Json = dict[str, Any]
 
-_ATTEMPTS = 5
+_MAX_ATTEMPTS = 5
 """A write without a version of its own is made again when another one came in while webhooks were asked."""
-_TOLD_WHOLE = (PODS, SERVICE_ACCOUNTS, RESOURCE_QUOTAS)
+_RETURNED_ON_DELETE = (PODS, SERVICE_ACCOUNTS, RESOURCE_QUOTAS)
 """Who deletes one of these is given the object, not only told of the success."""
 
 
-class Writing:
+class WriteHandlers:
     """Answers create, update, patch, delete and deletecollection."""
 
-    def __init__(self, registry: Registry, guard: EscalationGuard, webhooks: Webhooks) -> None:
+    def __init__(self, registry: Registry, guard: EscalationGuard, webhooks: WebhookAdmission) -> None:
         self._registry = registry
         self._guard = guard
         self._webhooks = webhooks
 
-    async def create(self, call: Call) -> web.StreamResponse:
-        t, form = call.target, call.request.content_type
-        query_options.check_write("create", call.query, call.dry_runs)
-        data = await timeouts.body_of(call.request)
+    async def create(self, call: ApiRequest) -> web.StreamResponse:
+        t, form = call.info, call.http.content_type
+        query_options.validate_write_options("create", call.query, call.dry_runs)
+        data = await timeouts.read_body(call.http)
 
-        def propose() -> prepare.Change:
+        def propose() -> prepare.PreparedWrite:
             repeated: list[str] = []
             obj = decode.read_object(data, form, t.resource.kind, repeated)
             _require_kind(t.resource, obj, data)
-            how = replace(call.how, repeated=tuple(repeated))
-            return prepare.new(self._registry, t.resource, obj, t.namespace, how)
+            how = replace(call.write_options, duplicate_fields=tuple(repeated))
+            return prepare.prepare_create(self._registry, t.resource, obj, t.namespace, how)
 
         return await self._write(call, propose)
 
-    async def update(self, call: Call) -> web.StreamResponse:
-        t, form = call.target, call.request.content_type
-        query_options.check_write("update", call.query, call.dry_runs)
-        data = await timeouts.body_of(call.request)
+    async def update(self, call: ApiRequest) -> web.StreamResponse:
+        t, form = call.info, call.http.content_type
+        query_options.validate_write_options("update", call.query, call.dry_runs)
+        data = await timeouts.read_body(call.http)
 
-        def propose() -> prepare.Change:
+        def propose() -> prepare.PreparedWrite:
             repeated: list[str] = []
             obj = decode.read_object(data, form, t.resource.kind, repeated)
             _require_kind(t.resource, obj, data)
@@ -63,31 +63,31 @@ class Writing:
             if not isinstance(metadata, dict) or not metadata.get("name"):
                 why = "was undeterminable: name must be provided"
                 raise bad_request(f"the name of the object ({t.name} based on URL) {why}")
-            how = replace(call.how, repeated=tuple(repeated))
-            return prepare.replacement(self._registry, t.resource, obj, t.namespace, t.name, how)
+            how = replace(call.write_options, duplicate_fields=tuple(repeated))
+            return prepare.prepare_update(self._registry, t.resource, obj, t.namespace, t.name, how)
 
         return await self._write(call, propose)
 
-    async def patch(self, call: Call) -> web.StreamResponse:
-        t, form = call.target, call.request.headers.get("Content-Type", "")
+    async def patch(self, call: ApiRequest) -> web.StreamResponse:
+        t, form = call.info, call.http.headers.get("Content-Type", "")
         custom = t.resource.schema is not None
-        data = await timeouts.body_of(call.request)
+        data = await timeouts.read_body(call.http)
         kind = decode.patch_kind(form, custom=custom)
-        query_options.check_write("patch", call.query, call.dry_runs, applies=kind == "apply")
+        query_options.validate_write_options("patch", call.query, call.dry_runs, is_apply=kind == "apply")
 
-        def propose() -> prepare.Change:
+        def propose() -> prepare.PreparedWrite:
             repeated: list[str] = []
             patch = decode.read_patch(data, kind, repeated)
-            how = replace(call.how, repeated=tuple(repeated))
-            return prepare.patched(self._registry, t.resource, t.namespace, t.name, patch, kind, how)
+            how = replace(call.write_options, duplicate_fields=tuple(repeated))
+            return prepare.prepare_patch(self._registry, t.resource, t.namespace, t.name, patch, kind, how)
 
         return await self._write(call, propose)
 
-    async def _write(self, call: Call, propose: Callable[[], prepare.Change]) -> web.StreamResponse:
-        left = _ATTEMPTS
+    async def _write(self, call: ApiRequest, prepare_change: Callable[[], prepare.PreparedWrite]) -> web.StreamResponse:
+        left = _MAX_ATTEMPTS
         while True:
             left -= 1
-            change = propose()
+            change = prepare_change()
             self._guard.check(call.user, change)
             told = await self._webhooks.review(change, call.user)
             try:
@@ -96,16 +96,16 @@ class Writing:
                 if error.code != 409 or change.old is None or not left:
                     raise
                 continue
-            if negotiation.wanted(call.accept).shape != "object":
-                shown = call.shown(json.loads(written.body), self._registry.clock())
-                written = replace(written, body=encode(shown))
-            return responses.written(written, told, warn=call.warn)
+            if negotiation.negotiate(call.accept).shape != "object":
+                shown = call.render(json.loads(written.body), self._registry.clock())
+                written = replace(written, body=encode_json(shown))
+            return responses.write_response(written, told, warn=call.wants_warnings)
 
-    async def delete(self, call: Call) -> web.StreamResponse:
-        t, registry = call.target, self._registry
+    async def delete(self, call: ApiRequest) -> web.StreamResponse:
+        t, registry = call.info, self._registry
         wish = await call.delete_options()
         dry_run = bool(wish["dryRun"])
-        await self._webhooks.review_removal(
+        await self._webhooks.review_deletion(
             t.resource, registry.get(t.resource, t.namespace, t.name), call.user, dry_run
         )
         gone = registry.delete(
@@ -117,30 +117,32 @@ class Writing:
             grace_period=wish.get("gracePeriodSeconds"),
             dry_run=dry_run,
         )
-        if t.resource in _TOLD_WHOLE or (not dry_run and registry.find(t.resource, t.namespace, t.name) is not None):
-            return responses.of(200, call.shown(gone, registry.clock()))
+        if t.resource in _RETURNED_ON_DELETE or (
+            not dry_run and registry.find(t.resource, t.namespace, t.name) is not None
+        ):
+            return responses.json_response(200, call.render(gone, registry.clock()))
         details: Json = {"name": t.name, "kind": t.resource.plural, "uid": gone["metadata"]["uid"]}
         if t.resource.group:
             details["group"] = t.resource.group
         status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
-        return responses.of(200, status)
+        return responses.json_response(200, status)
 
-    async def evict(self, call: Call) -> web.StreamResponse:
+    async def evict(self, call: ApiRequest) -> web.StreamResponse:
         """Delete a pod as an Eviction asks for it. There are no disruption budgets here that could forbid it."""
-        t, registry = call.target, self._registry
-        data = await timeouts.body_of(call.request)
-        asked = decode.read_object(data, call.request.content_type, "Eviction")
+        t, registry = call.info, self._registry
+        data = await timeouts.read_body(call.http)
+        asked = decode.read_object(data, call.http.content_type, "Eviction")
         metadata = asked.get("metadata") or {}
         if not isinstance(metadata, dict) or metadata.get("name", t.name) != t.name:
             raise bad_request("name in URL does not match name in Eviction object")
         wish = asked.get("deleteOptions") or {}
         if not isinstance(wish, dict):
             raise bad_request("Eviction.deleteOptions must be an object")
-        query_options.read_delete(wish)
+        query_options.validate_delete_option_types(wish)
         wish["dryRun"] = [*(wish.get("dryRun") or []), *call.dry_runs]
-        query_options.check_delete(wish)
+        query_options.validate_delete_options(wish)
         dry_run = bool(wish["dryRun"])
-        await self._webhooks.review_removal(
+        await self._webhooks.review_deletion(
             t.resource, registry.get(t.resource, t.namespace, t.name), call.user, dry_run
         )
         registry.delete(
@@ -151,15 +153,15 @@ class Writing:
             grace_period=wish.get("gracePeriodSeconds"),
             dry_run=dry_run,
         )
-        return responses.of(201, {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"})
+        return responses.json_response(201, {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"})
 
-    async def delete_collection(self, call: Call) -> web.StreamResponse:
-        t, registry = call.target, self._registry
+    async def delete_collection(self, call: ApiRequest) -> web.StreamResponse:
+        t, registry = call.info, self._registry
         wish = await call.delete_options()
         dry_run = bool(wish["dryRun"])
         labels, fields = call.query.get("labelSelector", ""), call.query.get("fieldSelector", "")
         for doomed in registry.list(t.resource, t.namespace, labels, fields):
-            await self._webhooks.review_removal(t.resource, doomed, call.user, dry_run)
+            await self._webhooks.review_deletion(t.resource, doomed, call.user, dry_run)
         gone = registry.delete_collection(
             t.resource,
             t.namespace,
@@ -170,12 +172,12 @@ class Writing:
             dry_run=dry_run,
         )
         metadata = {"resourceVersion": str(registry.store.revision)}
-        head = {"kind": t.resource.listed_as, "apiVersion": t.resource.api_version, "metadata": metadata}
+        head = {"kind": t.resource.effective_list_kind, "apiVersion": t.resource.api_version, "metadata": metadata}
         if t.resource.schema is None:
             gone = [
                 {name: value for name, value in each.items() if name not in ("kind", "apiVersion")} for each in gone
             ]
-        return responses.of(200, {**head, "items": gone})
+        return responses.json_response(200, {**head, "items": gone})
 
 
 def _require_kind(resource: ResourceType, obj: Json, data: bytes) -> None:

@@ -9,156 +9,156 @@ from typing import Any
 
 from embedded.api.scheme import JOBS, PODS, RESOURCE_QUOTAS
 from embedded.api.status_errors import ApiError
-from embedded.controllers.delay_queue import Key, Remind
-from embedded.controllers.job.indexed import dress
-from embedded.controllers.job.pod_admission import Asking
-from embedded.controllers.job.sync import NewPod, condition, sync
+from embedded.controllers.delay_queue import EnqueueAfter, Key
+from embedded.controllers.job.indexed import apply_index
+from embedded.controllers.job.pod_admission import PodAdmission
+from embedded.controllers.job.sync import NewPod, sync_job, true_condition
 from embedded.controllers.job.tracking import FINALIZER, is_tracked
-from embedded.registry.event_recorder import Recorder
+from embedded.registry.event_recorder import EventRecorder
 from embedded.registry.registry import Registry, timestamp
-from embedded.storage.sqlite import Event
+from embedded.storage.sqlite import StoreEvent
 
 Json = dict[str, Any]
 
-_FIRST_RETRY, _LONGEST_RETRY = 1.0, 60.0
-_ROUNDS = 8
+_MIN_RETRY_DELAY, _MAX_RETRY_DELAY = 1.0, 60.0
+_MAX_SYNC_ROUNDS = 8
 """So often a decision may follow from the one before at once: counting and ending take three."""
 
 
 class JobController:
     """Keeps Jobs and their pods in memory, as the stream of changes tells them."""
 
-    def __init__(self, registry: Registry, remind: Remind, asking: Asking) -> None:
+    def __init__(self, registry: Registry, enqueue_after: EnqueueAfter, pod_admission: PodAdmission) -> None:
         self._registry = registry
-        self._remind = remind
-        self._asking = asking
-        self._asked_for: set[Key] = set()
+        self._enqueue_after = enqueue_after
+        self._pod_admission = pod_admission
+        self._awaiting_admission: set[Key] = set()
         """Jobs whose pods others are asked about: nothing more is decided until they have said."""
-        self._recorder = Recorder(registry, "job-controller")
+        self._recorder = EventRecorder(registry, "job-controller")
         self._jobs: dict[Key, Json] = {}
         self._pods: defaultdict[str, dict[str, Json]] = defaultdict(dict)
         """By the uid of their Job, by their name."""
-        self._refused: dict[Key, int] = {}
+        self._create_failures: dict[Key, int] = {}
         """Jobs that were refused a pod, the longest waiting first: how often in a row."""
 
     def start(self) -> None:
         jobs = self._registry.list(JOBS)
         known = {job["metadata"]["uid"] for job in jobs}
         for pod in self._registry.list(PODS):
-            owner = _controller_of(pod)
+            owner = _controller_reference(pod)
             if owner is not None and owner["uid"] in known:
-                self._take_pod(pod)
+                self._track_pod(pod)
             else:
-                self._let_go(pod)
+                self._remove_pod_finalizer(pod)
         for job in jobs:
             key = (job["metadata"]["namespace"], job["metadata"]["name"])
             self._jobs[key] = job
             # Not here and now: one Job that can't be handled must not hold up the others.
-            self._remind(self.look, key, 0.0)
+            self._enqueue_after(self.sync, key, 0.0)
 
-    def observe(self, event: Event) -> None:
+    def observe(self, event: StoreEvent) -> None:
         key = (event.key.namespace, event.key.name)
         if event.key.resource == JOBS.key:
             self._observe_job(key, event)
         elif event.key.resource == PODS.key:
             self._observe_pod(event)
         elif event.key.resource == RESOURCE_QUOTAS.key:
-            self._try_refused(event.key.namespace)
+            self._retry_failed_creates(event.key.namespace)
 
-    def _observe_job(self, key: Key, event: Event) -> None:
+    def _observe_job(self, key: Key, event: StoreEvent) -> None:
         uid = event.object["metadata"]["uid"]
         if event.type == "DELETED":
             self._jobs.pop(key, None)
-            self._refused.pop(key, None)
+            self._create_failures.pop(key, None)
             for pod in self._pods.pop(uid, {}).values():
-                self._let_go(pod)
+                self._remove_pod_finalizer(pod)
             return
         known = self._jobs.get(key)
         # The controller's own status writes come back here, and some when it has written again: they ask for nothing.
         if known is None or known["metadata"]["uid"] != uid or _version(known) < _version(event.object):
             self._jobs[key] = event.object
-            self.look(key)
+            self.sync(key)
 
-    def _observe_pod(self, event: Event) -> None:
-        pod, owner = event.object, _controller_of(event.object)
+    def _observe_pod(self, event: StoreEvent) -> None:
+        pod, owner = event.object, _controller_reference(event.object)
         key = (event.key.namespace, owner["name"]) if owner is not None else ("", "")
         job = self._jobs.get(key)
         if owner is None or job is None or job["metadata"]["uid"] != owner["uid"]:
             if event.type != "DELETED":
-                self._let_go(pod)
+                self._remove_pod_finalizer(pod)
         elif event.type == "DELETED":
             self._pods[owner["uid"]].pop(event.key.name, None)
-            self.look(key)
-        elif self._is_news(owner["uid"], pod):
-            self._take_pod(pod)
-            self.look(key)
+            self.sync(key)
+        elif self._is_newer(owner["uid"], pod):
+            self._track_pod(pod)
+            self.sync(key)
         if event.type == "DELETED" or pod["status"].get("phase") in ("Succeeded", "Failed"):
-            self._try_refused(event.key.namespace)
+            self._retry_failed_creates(event.key.namespace)
 
-    def _is_news(self, uid: str, pod: Json) -> bool:
+    def _is_newer(self, uid: str, pod: Json) -> bool:
         """The controller's own writes come back here, and some when it has written again."""
         known = self._pods[uid].get(pod["metadata"]["name"])
         return known is None or _version(known) < _version(pod)
 
-    def look(self, key: Key) -> None:
+    def sync(self, key: Key) -> None:
         """Do for a Job what it needs now; when that fails, try again later."""
         try:
-            for _ in range(_ROUNDS):
+            for _ in range(_MAX_SYNC_ROUNDS):
                 job = self._jobs.get(key)
-                if job is None or not self._sync(key, job):
+                if job is None or not self._apply_decision(key, job):
                     return
-            self._remind(self.look, key, 0.0)
+            self._enqueue_after(self.sync, key, 0.0)
         except Exception:
-            self._remind(self.look, key, _FIRST_RETRY)
+            self._enqueue_after(self.sync, key, _MIN_RETRY_DELAY)
             raise
 
-    def _take_pod(self, pod: Json) -> None:
-        if (owner := _controller_of(pod)) is not None:
+    def _track_pod(self, pod: Json) -> None:
+        if (owner := _controller_reference(pod)) is not None:
             self._pods[owner["uid"]][pod["metadata"]["name"]] = pod
 
-    def _sync(self, key: Key, job: Json) -> bool:
+    def _apply_decision(self, key: Key, job: Json) -> bool:
         """Do what is decided; True when more may follow from it at once."""
-        if key in self._asked_for:
+        if key in self._awaiting_admission:
             return False
         uid, now = job["metadata"]["uid"], self._registry.clock()
-        decision = sync(job, list(self._pods[uid].values()), now, timestamp(now))
+        decision = sync_job(job, list(self._pods[uid].values()), now, timestamp(now))
         if decision.remove:
             self._registry.delete(JOBS, *key, propagation="Foreground")
             return False
-        if decision.create and self._asking.is_needed:
-            self._ask_for_pods(key, job, decision.create)
-            self._write_status(key, job, _without(decision.status, len(decision.create)))
+        if decision.create and self._pod_admission.is_required:
+            self._create_reviewed_pods(key, job, decision.create)
+            self._write_status(key, job, _without_pods(decision.status, len(decision.create)))
             return False
         if decision.create and (refused := self._create_pods(key, job, decision.create)):
-            self._write_status(key, job, _without(decision.status, refused))
+            self._write_status(key, job, _without_pods(decision.status, refused))
             return False
         for name in decision.discard:
-            self._release(key, uid, name)
+            self._release_pod(key, uid, name)
         for name in (*decision.delete, *decision.discard):
             self._delete_pod(key, job, name)
         self._write_status(key, job, decision.status)
         for name in decision.release:
-            self._release(key, uid, name)
-        if decision.create or decision.look_again is not None:
+            self._release_pod(key, uid, name)
+        if decision.create or decision.requeue_after is not None:
             # Of new pods may follow that others have no more to be held; not before others had their turn.
-            self._remind(self.look, key, 0.0 if decision.create else decision.look_again or 0.0)
+            self._enqueue_after(self.sync, key, 0.0 if decision.create else decision.requeue_after or 0.0)
         return bool(decision.release or decision.delete or decision.discard)
 
     def _write_status(self, key: Key, job: Json, status: Json | None) -> None:
         if status is not None and status != job.get("status"):
             changed = {"metadata": {"uid": job["metadata"]["uid"]}, "status": status}
             self._jobs[key] = self._registry.update(JOBS, changed, namespace=key[0], name=key[1], subresource="status")
-            self._tell_of_change(job, status)
+            self._record_condition_events(job, status)
 
-    def _release(self, key: Key, uid: str, name: str) -> None:
+    def _release_pod(self, key: Key, uid: str, name: str) -> None:
         """Take the finalizer off a pod that has counted, or is not to count."""
         pod = self._pods[uid].get(name)
-        if pod is None or (left := self._let_go(pod)) is None:
+        if pod is None or (left := self._remove_pod_finalizer(pod)) is None:
             self._pods[uid].pop(name, None)
         else:
             self._pods[uid][name] = left
 
-    def _let_go(self, pod: Json) -> Json | None:
+    def _remove_pod_finalizer(self, pod: Json) -> Json | None:
         """The pod without the finalizer; None when it is gone."""
         if not is_tracked(pod):
             return pod
@@ -183,73 +183,73 @@ class JobController:
             self._pods[uid].pop(name, None)
             return
         self._pods[uid][name] = pod
-        self._recorder.tell(JOBS, job, "SuccessfulDelete", f"Deleted pod: {name}")
+        self._recorder.event(JOBS, job, "SuccessfulDelete", f"Deleted pod: {name}")
 
-    def _create_pods(self, key: Key, job: Json, wanted: Sequence[NewPod]) -> int:
+    def _create_pods(self, key: Key, job: Json, new_pods: Sequence[NewPod]) -> int:
         """Make the pods that are wanted; how many are not, because one was refused: that is told and tried again."""
-        for number, new in enumerate(wanted):
+        for number, new in enumerate(new_pods):
             try:
-                pod = self._registry.create(PODS, _pod_of(job, new), namespace=key[0])
+                pod = self._registry.create(PODS, _build_pod(job, new), namespace=key[0])
             except ApiError as error:
-                self._tell_of_refusal(key, job, error)
-                return len(wanted) - number
-            self._tell_of_pod(job, pod)
-        self._refused.pop(key, None)
+                self._on_create_failed(key, job, error)
+                return len(new_pods) - number
+            self._on_pod_created(job, pod)
+        self._create_failures.pop(key, None)
         return 0
 
-    def _ask_for_pods(self, key: Key, job: Json, wanted: Sequence[NewPod]) -> None:
+    def _create_reviewed_pods(self, key: Key, job: Json, new_pods: Sequence[NewPod]) -> None:
         """The same, where webhooks have to be asked first."""
 
         def done(made: Sequence[Json], refused: ApiError | None) -> None:
-            self._asked_for.discard(key)
+            self._awaiting_admission.discard(key)
             for pod in made:
-                self._tell_of_pod(job, pod)
+                self._on_pod_created(job, pod)
             if refused is not None:
-                self._tell_of_refusal(key, job, refused)
+                self._on_create_failed(key, job, refused)
             else:
-                self._refused.pop(key, None)
-                self._remind(self.look, key, 0.0)
+                self._create_failures.pop(key, None)
+                self._enqueue_after(self.sync, key, 0.0)
 
-        self._asked_for.add(key)
-        self._asking.make(key[0], [_pod_of(job, new) for new in wanted], done)
+        self._awaiting_admission.add(key)
+        self._pod_admission.create_pods(key[0], [_build_pod(job, new) for new in new_pods], done)
 
-    def _tell_of_pod(self, job: Json, pod: Json) -> None:
-        if self._is_news(job["metadata"]["uid"], pod):
-            self._take_pod(pod)
-        self._recorder.tell(JOBS, job, "SuccessfulCreate", f"Created pod: {pod['metadata']['name']}")
+    def _on_pod_created(self, job: Json, pod: Json) -> None:
+        if self._is_newer(job["metadata"]["uid"], pod):
+            self._track_pod(pod)
+        self._recorder.event(JOBS, job, "SuccessfulCreate", f"Created pod: {pod['metadata']['name']}")
 
-    def _tell_of_refusal(self, key: Key, job: Json, error: ApiError) -> None:
-        times = self._refused.get(key, 0)
-        self._refused[key] = times + 1
-        self._recorder.tell(JOBS, job, "FailedCreate", f"Error creating: {error.message}", kind="Warning")
-        self._remind(self.look, key, min(_FIRST_RETRY * 2 ** min(times, 10), _LONGEST_RETRY))
+    def _on_create_failed(self, key: Key, job: Json, error: ApiError) -> None:
+        times = self._create_failures.get(key, 0)
+        self._create_failures[key] = times + 1
+        self._recorder.event(JOBS, job, "FailedCreate", f"Error creating: {error.message}", event_type="Warning")
+        self._enqueue_after(self.sync, key, min(_MIN_RETRY_DELAY * 2 ** min(times, 10), _MAX_RETRY_DELAY))
 
-    def _try_refused(self, namespace: str) -> None:
+    def _retry_failed_creates(self, namespace: str) -> None:
         """There may be room again: in the order of their waiting, until one is refused again."""
-        for key in [key for key in self._refused if key[0] == namespace]:
-            self.look(key)
-            if key in self._refused:
+        for key in [key for key in self._create_failures if key[0] == namespace]:
+            self.sync(key)
+            if key in self._create_failures:
                 return
 
-    def _tell_of_change(self, job: Json, status: Json) -> None:
+    def _record_condition_events(self, job: Json, status: Json) -> None:
         before: list[Json] = (job.get("status") or {}).get("conditions") or []
         after: list[Json] = status.get("conditions") or []
-        if condition(after, "Complete"):
-            self._recorder.tell(JOBS, job, "Completed", "Job completed")
-        elif (failed := condition(after, "Failed")) is not None:
-            self._recorder.tell(JOBS, job, failed["reason"], failed["message"], kind="Warning")
-        suspended = [condition(conditions, "Suspended") is not None for conditions in (before, after)]
+        if true_condition(after, "Complete"):
+            self._recorder.event(JOBS, job, "Completed", "Job completed")
+        elif (failed := true_condition(after, "Failed")) is not None:
+            self._recorder.event(JOBS, job, failed["reason"], failed["message"], event_type="Warning")
+        suspended = [true_condition(conditions, "Suspended") is not None for conditions in (before, after)]
         if suspended == [False, True]:
-            self._recorder.tell(JOBS, job, "Suspended", "Job suspended")
+            self._recorder.event(JOBS, job, "Suspended", "Job suspended")
         elif suspended == [True, False]:
-            self._recorder.tell(JOBS, job, "Resumed", "Job resumed")
+            self._recorder.event(JOBS, job, "Resumed", "Job resumed")
 
 
 def _version(obj: Json) -> int:
     return int(obj["metadata"]["resourceVersion"])
 
 
-def _without(status: Json | None, pods: int) -> Json | None:
+def _without_pods(status: Json | None, pods: int) -> Json | None:
     """The status that was decided, when so many of the pods that it counts on could not be made."""
     if status is None:
         return None
@@ -257,7 +257,7 @@ def _without(status: Json | None, pods: int) -> Json | None:
     return {**status, "active": active} if active > 0 else {k: v for k, v in status.items() if k != "active"}
 
 
-def _controller_of(pod: Json) -> Json | None:
+def _controller_reference(pod: Json) -> Json | None:
     for owner in pod["metadata"].get("ownerReferences") or []:
         if owner.get("controller") and owner.get("kind") == "Job":
             found: Json = owner
@@ -265,7 +265,7 @@ def _controller_of(pod: Json) -> Json | None:
     return None
 
 
-def _pod_of(job: Json, new: NewPod) -> Json:
+def _build_pod(job: Json, new: NewPod) -> Json:
     template, metadata = job["spec"]["template"], job["metadata"]
     given = template.get("metadata") or {}
     owner = {
@@ -289,5 +289,5 @@ def _pod_of(job: Json, new: NewPod) -> Json:
     if given.get("annotations"):
         pod["metadata"]["annotations"] = dict(given["annotations"])
     if new.index is not None:
-        dress(pod, metadata["name"], new.index, new.failures)
+        apply_index(pod, metadata["name"], new.index, new.failures)
     return pod

@@ -7,13 +7,13 @@ from typing import Any
 
 Json = dict[str, Any]
 
-INDEX = "batch.kubernetes.io/job-completion-index"
-FAILURES = "batch.kubernetes.io/job-index-failure-count"
-IGNORED_FAILURES = "batch.kubernetes.io/job-index-ignored-failure-count"
-_LONGEST_GENERATE_NAME = 58
+INDEX_ANNOTATION = "batch.kubernetes.io/job-completion-index"
+FAILURE_COUNT_ANNOTATION = "batch.kubernetes.io/job-index-failure-count"
+IGNORED_FAILURE_COUNT_ANNOTATION = "batch.kubernetes.io/job-index-ignored-failure-count"
+_MAX_GENERATE_NAME_LENGTH = 58
 
 
-def parse(text: str, limit: int) -> frozenset[int]:
+def parse_indexes(text: str, limit: int) -> frozenset[int]:
     """The indexes below `limit` that a text names; what can't be read names none."""
     found: set[int] = set()
     for part in text.split(","):
@@ -23,7 +23,7 @@ def parse(text: str, limit: int) -> frozenset[int]:
     return frozenset(index for index in found if index < limit)
 
 
-def write(indexes: Iterable[int]) -> str:
+def format_indexes(indexes: Iterable[int]) -> str:
     """The same set as a text: three or more in a row are a range."""
     parts: list[str] = []
     run: list[int] = []
@@ -38,35 +38,37 @@ def write(indexes: Iterable[int]) -> str:
 
 def index_of(pod: Json, completions: int) -> int | None:
     """The index a pod works on; None when it has none, or one beyond the last."""
-    text = (pod["metadata"].get("annotations") or {}).get(INDEX, "")
+    text = (pod["metadata"].get("annotations") or {}).get(INDEX_ANNOTATION, "")
     return int(text) if text.isdigit() and int(text) < completions else None
 
 
-def failures_of(pod: Json) -> tuple[int, int]:
+def index_failures(pod: Json) -> tuple[int, int]:
     """How often pods of this one's index had failed before it was made: counted, and ignored by a policy."""
     annotations = pod["metadata"].get("annotations") or {}
-    counted, ignored = (str(annotations.get(name, "0")) for name in (FAILURES, IGNORED_FAILURES))
+    counted, ignored = (
+        str(annotations.get(name, "0")) for name in (FAILURE_COUNT_ANNOTATION, IGNORED_FAILURE_COUNT_ANNOTATION)
+    )
     return (int(counted) if counted.isdigit() else 0, int(ignored) if ignored.isdigit() else 0)
 
 
-def pending(completions: int, taken: Collection[int]) -> Iterator[int]:
+def pending_indexes(completions: int, taken: Collection[int]) -> Iterator[int]:
     """The indexes that nobody works on and that are not done, the lowest first: there may be very many."""
     return (index for index in range(completions) if index not in taken)
 
 
-def dress(pod: Json, job: str, index: int, failures: tuple[int, int] | None) -> None:
+def apply_index(pod: Json, job: str, index: int, failures: tuple[int, int] | None) -> None:
     """Give a new pod its index, in place: name, host name, label, annotation, variable. See `failures_of`."""
     metadata, spec = pod["metadata"], pod["spec"]
     suffix = f"-{index}-"
-    metadata["generateName"] = job[: _LONGEST_GENERATE_NAME - len(suffix)] + suffix
+    metadata["generateName"] = job[: _MAX_GENERATE_NAME_LENGTH - len(suffix)] + suffix
     annotations = metadata.setdefault("annotations", {})
-    annotations[INDEX] = metadata["labels"][INDEX] = str(index)
+    annotations[INDEX_ANNOTATION] = metadata["labels"][INDEX_ANNOTATION] = str(index)
     if failures is not None:
-        annotations[FAILURES] = str(failures[0])
+        annotations[FAILURE_COUNT_ANNOTATION] = str(failures[0])
         if failures[1]:
-            annotations[IGNORED_FAILURES] = str(failures[1])
+            annotations[IGNORED_FAILURE_COUNT_ANNOTATION] = str(failures[1])
     spec["hostname"] = f"{job}-{index}"
-    source = {"fieldRef": {"apiVersion": "v1", "fieldPath": f"metadata.labels['{INDEX}']"}}
+    source = {"fieldRef": {"apiVersion": "v1", "fieldPath": f"metadata.labels['{INDEX_ANNOTATION}']"}}
     for container in [*(spec.get("initContainers") or []), *(spec.get("containers") or [])]:
         variables = container.setdefault("env", [])
         if all(variable.get("name") != "JOB_COMPLETION_INDEX" for variable in variables):

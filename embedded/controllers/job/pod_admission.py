@@ -11,11 +11,11 @@ from embedded.api.scheme import PODS
 from embedded.api.status_errors import ApiError
 from embedded.auth.tokens import AUTHENTICATED, User
 from embedded.registry import prepare
-from embedded.registry.options import Write
+from embedded.registry.options import WriteOptions
 from embedded.registry.registry import Registry
 
 Json = dict[str, Any]
-Done = Callable[[Sequence[Json], ApiError | None], None]
+OnPodsCreated = Callable[[Sequence[Json], ApiError | None], None]
 """Is told which pods there are now, and why there are no more."""
 Spawn = Callable[[Coroutine[Any, Any, None]], object]
 
@@ -24,43 +24,47 @@ _GROUPS = ("system:serviceaccounts", "system:serviceaccounts:kube-system", AUTHE
 _JOB_CONTROLLER = User("system:serviceaccount:kube-system:job-controller", "", _GROUPS)
 
 
-class Reviewer(Protocol):
+class AdmissionReviewer(Protocol):
     """Who has a say about writes."""
 
-    def has_say(self) -> bool:
+    def is_configured(self) -> bool:
         """Whether anybody has to be asked at all."""
         ...
 
-    async def review(self, change: prepare.Change, user: User) -> list[str]:
+    async def review(self, change: prepare.PreparedWrite, user: User) -> list[str]:
         """Raises:
         ApiError: it may not be made.
         """
         ...
 
 
-class Asking:
+class PodAdmission:
     """Makes pods that others have to agree to."""
 
-    def __init__(self, registry: Registry, reviewer: Reviewer | None, spawn: Spawn) -> None:
+    def __init__(self, registry: Registry, reviewer: AdmissionReviewer | None, spawn: Spawn) -> None:
         self._registry = registry
         self._reviewer = reviewer
         self._spawn = spawn
 
     @property
-    def is_needed(self) -> bool:
-        return self._reviewer is not None and self._reviewer.has_say()
+    def is_required(self) -> bool:
+        return self._reviewer is not None and self._reviewer.is_configured()
 
-    def make(self, namespace: str, pods: Sequence[Json], done: Done) -> None:
+    def create_pods(self, namespace: str, pods: Sequence[Json], done: OnPodsCreated) -> None:
         """Make pods one after the other until one is refused, later; `done` is called in any case."""
         assert self._reviewer is not None
-        self._spawn(self._make(self._reviewer, namespace, pods, done))
+        self._spawn(self._create_pods(self._reviewer, namespace, pods, done))
 
-    async def _make(self, reviewer: Reviewer, namespace: str, pods: Sequence[Json], done: Done) -> None:
+    async def _create_pods(
+        self, reviewer: AdmissionReviewer, namespace: str, pods: Sequence[Json], done: OnPodsCreated
+    ) -> None:
         made: list[Json] = []
         refused: ApiError | None = None
         try:
             for pod in pods:
-                change = prepare.new(self._registry, PODS, pod, namespace, Write(manager="job-controller"))
+                change = prepare.prepare_create(
+                    self._registry, PODS, pod, namespace, WriteOptions(field_manager="job-controller")
+                )
                 await reviewer.review(change, _JOB_CONTROLLER)
                 made.append(json.loads(self._registry.commit(change).body))
         except ApiError as error:

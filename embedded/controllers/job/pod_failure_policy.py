@@ -6,28 +6,28 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from embedded.controllers.job.indexed import parse
+from embedded.controllers.job.indexed import parse_indexes
 
 Json = dict[str, Any]
-Action = Literal["FailJob", "FailIndex", "Ignore", "Count"]
+PolicyAction = Literal["FailJob", "FailIndex", "Ignore", "Count"]
 
 
 @dataclass(frozen=True)
-class Match:
+class PolicyMatch:
     """What the first rule that fits a failed pod asks for, and the sentence that says which."""
 
-    action: Action
+    action: PolicyAction
     message: str
 
 
-def failure(job: Json, pod: Json) -> Match | None:
+def match_failure_policy(job: Json, pod: Json) -> PolicyMatch | None:
     """The rule for a pod that has failed; None without one. A pod that is only being deleted has not failed yet."""
     if (pod.get("status") or {}).get("phase") != "Failed":
         return None
     for number, rule in enumerate((job["spec"].get("podFailurePolicy") or {}).get("rules") or []):
         why = _exit_code(rule.get("onExitCodes"), pod) or _condition(rule.get("onPodConditions"), pod)
         if why:
-            return Match(rule["action"], f"{why} matching {rule['action']} rule at index {number}")
+            return PolicyMatch(rule["action"], f"{why} matching {rule['action']} rule at index {number}")
     return None
 
 
@@ -60,12 +60,12 @@ def _condition(patterns: list[Json] | None, pod: Json) -> str:
     return ""
 
 
-def success(job: Json, succeeded: frozenset[int]) -> str:
+def match_success_policy(job: Json, succeeded: frozenset[int]) -> str:
     """Which rule of the success policy these indexes fulfil; empty for none."""
     completions = int(job["spec"].get("completions") or 0)
     for number, rule in enumerate((job["spec"].get("successPolicy") or {}).get("rules") or []):
         text, needed = rule.get("succeededIndexes"), rule.get("succeededCount")
-        wanted = succeeded if text is None else parse(text, completions)
+        wanted = succeeded if text is None else parse_indexes(text, completions)
         have = len(wanted & succeeded)
         if have >= (len(wanted) if needed is None else needed) and have:
             return f"Matched rules at index {number}"

@@ -22,7 +22,7 @@ FINALIZER = "batch.kubernetes.io/job-tracking"
 
 
 @dataclass(frozen=True)
-class Indexes:
+class IndexCounts:
     """The completion indexes of an Indexed Job."""
 
     completions: int
@@ -33,14 +33,14 @@ class Indexes:
 
 
 @dataclass(frozen=True)
-class Count:
+class PodCounts:
     """`succeeded` and `failed` are what the Job has to show; `uncounted` and `counted_*` are how they are written.
 
     `release`: names of pods whose finalizer may go once that is written.
     """
 
     active: tuple[Json, ...]
-    going: tuple[Json, ...]
+    blocking_replacement: tuple[Json, ...]
     """Pods that are being deleted and have not ended, where only ended pods are replaced."""
     terminating: int
     counted_succeeded: int
@@ -49,9 +49,9 @@ class Count:
     release: tuple[str, ...]
     failures: int
     """Of them all, also those whose pod is still held for its successor."""
-    consecutive: tuple[int, datetime | None]
+    consecutive_failures: tuple[int, datetime | None]
     """Failures since the last success, and the moment of the last one."""
-    indexes: Indexes | None
+    indexes: IndexCounts | None
 
     @property
     def succeeded(self) -> int:
@@ -106,7 +106,7 @@ def finished_at(pod: Json) -> datetime | None:
     return max((datetime.fromisoformat(time) for time in times), default=None)
 
 
-def count(job: Json, pods: Sequence[Json]) -> Count:
+def count_pods(job: Json, pods: Sequence[Json]) -> PodCounts:
     """Take stock of a Job's pods."""
     status: Json = job.get("status") or {}
     indexes = _indexes(job, status, pods)
@@ -123,7 +123,7 @@ def count(job: Json, pods: Sequence[Json]) -> Count:
         if not is_tracked(pod) or not (failed or phase(pod) == "Succeeded"):
             continue
         kind = "succeeded" if phase(pod) == "Succeeded" else "failed"
-        counts = (indexes is None) if kind == "succeeded" else _counts(job, pod, indexes)
+        counts = (indexes is None) if kind == "succeeded" else _counts_as_failure(job, pod, indexes)
         known_already = uid in left["succeeded"] or uid in left["failed"]
         if uid in held:
             failures += counts and not known_already
@@ -134,32 +134,32 @@ def count(job: Json, pods: Sequence[Json]) -> Count:
     going = tuple(p for p in pods if "deletionTimestamp" in p["metadata"] and phase(p) not in ("Succeeded", "Failed"))
     replaced = job["spec"].get("podReplacementPolicy") != "Failed"
     counted = {kind: int(status.get(kind, 0)) + freed[kind] for kind in freed}
-    return Count(
+    return PodCounts(
         active=tuple(pod for pod in pods if is_active(pod)),
-        going=() if replaced else going,
+        blocking_replacement=() if replaced else going,
         terminating=len(going),
         counted_succeeded=counted["succeeded"],
         counted_failed=counted["failed"],
         uncounted={kind: uids for kind, uids in left.items() if uids},
         release=tuple(release),
         failures=counted["failed"] + len(left["failed"]) + failures,
-        consecutive=_consecutive(job, pods),
+        consecutive_failures=_consecutive_failures(job, pods),
         indexes=indexes,
     )
 
 
-def _counts(job: Json, pod: Json, indexes: Indexes | None) -> bool:
+def _counts_as_failure(job: Json, pod: Json, indexes: IndexCounts | None) -> bool:
     """Whether a failure is one by the Job's own rules."""
     if indexes is not None and indexed.index_of(pod, indexes.completions) is None:
         return False
-    match = pod_failure_policy.failure(job, pod)
+    match = pod_failure_policy.match_failure_policy(job, pod)
     return match is None or match.action != "Ignore"
 
 
-def _consecutive(job: Json, pods: Sequence[Json]) -> tuple[int, datetime | None]:
+def _consecutive_failures(job: Json, pods: Sequence[Json]) -> tuple[int, datetime | None]:
     ends: list[tuple[datetime, bool]] = []
     for pod in pods:
-        failed = has_failed(job, pod) and _counts(job, pod, None)
+        failed = has_failed(job, pod) and _counts_as_failure(job, pod, None)
         if (failed or phase(pod) == "Succeeded") and (moment := finished_at(pod)) is not None:
             ends.append((moment, failed))
     failures, last = 0, None
@@ -168,13 +168,13 @@ def _consecutive(job: Json, pods: Sequence[Json]) -> tuple[int, datetime | None]
     return failures, last
 
 
-def _indexes(job: Json, status: Json, pods: Sequence[Json]) -> Indexes | None:
+def _indexes(job: Json, status: Json, pods: Sequence[Json]) -> IndexCounts | None:
     spec = job["spec"]
     if spec.get("completionMode") != "Indexed" or spec.get("completions") is None:
         return None
     completions = int(spec["completions"])
-    succeeded = set(indexed.parse(status.get("completedIndexes", ""), completions))
-    failed = set(indexed.parse(status.get("failedIndexes") or "", completions))
+    succeeded = set(indexed.parse_indexes(status.get("completedIndexes", ""), completions))
+    failed = set(indexed.parse_indexes(status.get("failedIndexes") or "", completions))
     last: dict[int, Json] = {}
     busy: set[int] = set()
     for pod in pods:
@@ -184,19 +184,19 @@ def _indexes(job: Json, status: Json, pods: Sequence[Json]) -> Indexes | None:
             succeeded.add(index)
         elif is_tracked(pod) and has_failed(job, pod):
             before = last.get(index)
-            if before is None or indexed.failures_of(before) < indexed.failures_of(pod):
+            if before is None or indexed.index_failures(before) < indexed.index_failures(pod):
                 last[index] = pod
         elif is_active(pod):
             busy.add(index)
     delayed: dict[int, Json] = {}
     if (limit := spec.get("backoffLimitPerIndex")) is not None:
-        failed |= {index for index, pod in last.items() if _index_is_lost(job, pod, int(limit))}
+        failed |= {index for index, pod in last.items() if _index_failed(job, pod, int(limit))}
         delayed = {index: pod for index, pod in last.items() if index not in succeeded | failed | busy}
-    return Indexes(completions, frozenset(succeeded), frozenset(failed - succeeded), delayed)
+    return IndexCounts(completions, frozenset(succeeded), frozenset(failed - succeeded), delayed)
 
 
-def _index_is_lost(job: Json, pod: Json, limit: int) -> bool:
-    match = pod_failure_policy.failure(job, pod)
+def _index_failed(job: Json, pod: Json, limit: int) -> bool:
+    match = pod_failure_policy.match_failure_policy(job, pod)
     if match is not None and match.action in ("FailIndex", "Ignore"):
         return match.action == "FailIndex"
-    return indexed.failures_of(pod)[0] + 1 > limit
+    return indexed.index_failures(pod)[0] + 1 > limit

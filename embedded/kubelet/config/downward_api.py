@@ -16,11 +16,11 @@ LOOPBACK = "127.0.0.1"
 """The address of every pod and of the node: they are processes of one machine."""
 
 
-class FieldError(Exception):
+class DownwardApiError(Exception):
     """There is no such field, or it can't be told."""
 
 
-def field(pod: Json, path: str) -> str:
+def resolve_field(pod: Json, path: str) -> str:
     """A pod's field as a text.
 
     Raises:
@@ -41,19 +41,19 @@ def field(pod: Json, path: str) -> str:
         "status.hostIPs": LOOPBACK,
     }
     if path not in known:
-        raise FieldError(f"unsupported fieldPath: {path}")
+        raise DownwardApiError(f"unsupported fieldPath: {path}")
     return str(known[path])
 
 
-def file_field(pod: Json, path: str) -> str:
+def resolve_file_field(pod: Json, path: str) -> str:
     """The same for a file, where labels and annotations may be told as a whole: `key="value"`, one a line."""
     if match := re.fullmatch(r"metadata\.(labels|annotations)", path):
         pairs = sorted((pod["metadata"].get(match.group(1)) or {}).items())
         return "\n".join(f"{key}={json.dumps(str(value), ensure_ascii=False)}" for key, value in pairs)
-    return field(pod, path)
+    return resolve_field(pod, path)
 
 
-def resource(reference: Json, pod: Json, container: Json | None) -> str:
+def resolve_resource(reference: Json, pod: Json, container: Json | None) -> str:
     """A limit or request of a container, in units of the divisor, rounded up; without a limit the machine has it all.
 
     Raises:
@@ -65,21 +65,21 @@ def resource(reference: Json, pod: Json, container: Json | None) -> str:
         container = next((c for c in everyone if c["name"] == name), None)
     side, _, what = str(reference.get("resource", "")).partition(".")
     if container is None or side not in ("limits", "requests") or not what:
-        raise FieldError(f"unsupported container resource: {reference.get('resource')}")
+        raise DownwardApiError(f"unsupported container resource: {reference.get('resource')}")
     given = ((container.get("resources") or {}).get(side) or {}).get(what)
     try:
-        amount = parse_quantity(given) if given is not None else _otherwise(side, what)
+        amount = parse_quantity(given) if given is not None else _default_resource(side, what)
         divisor = parse_quantity(reference.get("divisor") or 0) or Decimal(1)
         return str(int((amount / divisor).to_integral_value(ROUND_CEILING)))
     except (ValueError, InvalidOperation) as error:
-        raise FieldError(f"can't tell {reference.get('resource')}: {error}") from error
+        raise DownwardApiError(f"can't tell {reference.get('resource')}: {error}") from error
 
 
-def _otherwise(side: str, what: str) -> Decimal:
+def _default_resource(side: str, what: str) -> Decimal:
     if side == "requests":
         return Decimal(0)
     if what == "cpu":
         return Decimal(os.cpu_count() or 1)
     if what == "memory":
         return Decimal(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    raise FieldError(f"unsupported container resource: {side}.{what}")
+    raise DownwardApiError(f"unsupported container resource: {side}.{what}")

@@ -15,7 +15,7 @@ from embedded.kubelet.config import downward_api
 Json = dict[str, Any]
 
 # All that a container sees of the environment the cluster was started in, and why.
-INHERITED: Mapping[str, str] = {
+INHERITED_VARIABLES: Mapping[str, str] = {
     "PATH": "programs come from this machine, not from an image",
     "HOME": "tools keep caches and settings there",
     "USER": "some tools want to know who runs them",
@@ -43,11 +43,11 @@ class ConfigError(Exception):
     """A container can't be started as its spec stands: the message is the one a kubelet gives."""
 
 
-def inherited(environment: Mapping[str, str]) -> dict[str, str]:
-    return {name: environment[name] for name in INHERITED if name in environment}
+def inherited_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: environment[name] for name in INHERITED_VARIABLES if name in environment}
 
 
-def expand(text: str, values: Mapping[str, str]) -> str:
+def expand_variables(text: str, values: Mapping[str, str]) -> str:
     """Replace `$(NAME)` by its value; what is unknown stays as written and `$$` is a dollar sign."""
 
     def put(match: re.Match[str]) -> str:
@@ -77,19 +77,19 @@ def container_environment(container: Json, pod: Json, secret: Lookup, config_map
 def _environment(container: Json, pod: Json, secret: Lookup, config_map: Lookup) -> dict[str, str]:
     values = {"HOSTNAME": str(pod["spec"].get("hostname") or pod["metadata"]["name"])}
     for source in container.get("envFrom") or []:
-        values |= _from_all_keys(source, secret, config_map)
+        values |= _from_env_source(source, secret, config_map)
     for variable in container.get("env") or []:
         name = variable["name"]
         if variable.get("valueFrom"):
-            found = _from_source(variable["valueFrom"], container, pod, secret, config_map)
+            found = _from_value_source(variable["valueFrom"], container, pod, secret, config_map)
             if found is not None:
                 values[name] = found
         else:
-            values[name] = expand(str(variable.get("value") or ""), values)
+            values[name] = expand_variables(str(variable.get("value") or ""), values)
     return values
 
 
-def _from_all_keys(source: Json, secret: Lookup, config_map: Lookup) -> dict[str, str]:
+def _from_env_source(source: Json, secret: Lookup, config_map: Lookup) -> dict[str, str]:
     prefix = source.get("prefix", "")
     for kind, lookup, decode in (("secretRef", secret, True), ("configMapRef", config_map, False)):
         reference = source.get(kind)
@@ -99,23 +99,23 @@ def _from_all_keys(source: Json, secret: Lookup, config_map: Lookup) -> dict[str
         if obj is None:
             if reference.get("optional"):
                 return {}
-            raise ConfigError(f'{_word(kind)} "{reference["name"]}" not found')
+            raise ConfigError(f'{_kind_name(kind)} "{reference["name"]}" not found')
         named = {prefix + key: value for key, value in (obj.get("data") or {}).items()}
         # What can't be the name of a variable is left out, as a kubelet has it.
-        return {name: _text(value, decode) for name, value in named.items() if name and "=" not in name}
+        return {name: _decode_value(value, decode) for name, value in named.items() if name and "=" not in name}
     raise ConfigError(f"unsupported source of variables: {', '.join(source) or 'none'}")
 
 
-def _from_source(source: Json, container: Json, pod: Json, secret: Lookup, config_map: Lookup) -> str | None:
+def _from_value_source(source: Json, container: Json, pod: Json, secret: Lookup, config_map: Lookup) -> str | None:
     for kind, lookup, decode in (("secretKeyRef", secret, True), ("configMapKeyRef", config_map, False)):
         if (reference := source.get(kind)) is not None:
             return _from_key(reference, kind, lookup(reference["name"]), decode)
     try:
         if (reference := source.get("fieldRef")) is not None:
-            return downward_api.field(pod, reference["fieldPath"])
+            return downward_api.resolve_field(pod, reference["fieldPath"])
         if (reference := source.get("resourceFieldRef")) is not None:
-            return downward_api.resource(reference, pod, container)
-    except downward_api.FieldError as error:
+            return downward_api.resolve_resource(reference, pod, container)
+    except downward_api.DownwardApiError as error:
         raise ConfigError(str(error)) from error
     raise ConfigError(f"unsupported source of a variable: {', '.join(source) or 'none'}")
 
@@ -123,21 +123,21 @@ def _from_source(source: Json, container: Json, pod: Json, secret: Lookup, confi
 def _from_key(reference: Json, kind: str, obj: Json | None, decode: bool) -> str | None:
     name, key = reference["name"], reference["key"]
     if obj is not None and key in (obj.get("data") or {}):
-        return _text(obj["data"][key], decode)
+        return _decode_value(obj["data"][key], decode)
     if reference.get("optional"):
         return None
     if obj is None:
-        raise ConfigError(f'{_word(kind)} "{name}" not found')
+        raise ConfigError(f'{_kind_name(kind)} "{name}" not found')
     metadata = obj["metadata"]
     what = "Secret" if decode else "ConfigMap"
     raise ConfigError(f"couldn't find key {key} in {what} {metadata['namespace']}/{metadata['name']}")
 
 
-def _word(kind: str) -> str:
+def _kind_name(kind: str) -> str:
     return "secret" if kind.startswith("secret") else "configmap"
 
 
-def _text(value: str, decode: bool) -> str:
+def _decode_value(value: str, decode: bool) -> str:
     if not decode:
         return value
     data = base64.b64decode(value)

@@ -17,15 +17,15 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from embedded.kubelet.config import downward_api
-from embedded.kubelet.config.environment import ConfigError, Lookup, expand
+from embedded.kubelet.config.environment import ConfigError, Lookup, expand_variables
 
 Json = dict[str, Any]
 
-_CAN = "emptyDir, secret, configMap, downwardAPI and projected"
-_KINDS = {"emptyDir", "secret", "configMap", "downwardAPI"}
+_SUPPORTED = "emptyDir, secret, configMap, downwardAPI and projected"
+_SUPPORTED_KINDS = {"emptyDir", "secret", "configMap", "downwardAPI"}
 
 
-def prepare(pod: Json, root: Path, secret: Lookup, config_map: Lookup) -> dict[str, Path]:
+def prepare_volumes(pod: Json, root: Path, secret: Lookup, config_map: Lookup) -> dict[str, Path]:
     """Make the volumes below `root`; returns their directories by name.
 
     Raises:
@@ -50,22 +50,22 @@ def prepare(pod: Json, root: Path, secret: Lookup, config_map: Lookup) -> dict[s
     return made
 
 
-def unsupported(pod: Json) -> str:
+def unsupported_reason(pod: Json) -> str:
     """Which volume of a pod can't be had here at all; empty when all can."""
     for volume in pod["spec"].get("volumes") or []:
         sources = volume["projected"].get("sources") or [] if "projected" in volume else [volume]
         for source in sources:
             kinds = [key for key in source if key != "name"]
-            if not kinds or set(kinds) - _KINDS:
+            if not kinds or set(kinds) - _SUPPORTED_KINDS:
                 told = ", ".join(kinds) or "none"
-                return f"volume {volume['name']}: a volume of kind {told} can't be had here; {_CAN} can"
+                return f"volume {volume['name']}: a volume of kind {told} can't be had here; {_SUPPORTED} can"
     return ""
 
 
 def _fill(folder: Path, source: Json, mode: int | None, pod: Json, lookups: tuple[Lookup, Lookup]) -> None:
     if (wanted := source.get("downwardAPI")) is not None:
         for item in wanted.get("items") or []:
-            _write(folder, item["path"], _told(item, pod), item.get("mode", wanted.get("defaultMode", mode)))
+            _write(folder, item["path"], _resolve_item(item, pod), item.get("mode", wanted.get("defaultMode", mode)))
         return
     for kind, lookup in zip(("secret", "configMap"), lookups, strict=True):
         if (wanted := source.get(kind)) is None:
@@ -76,7 +76,7 @@ def _fill(folder: Path, source: Json, mode: int | None, pod: Json, lookups: tupl
             if wanted.get("optional"):
                 return
             raise ConfigError(f'{word} "{name}" not found')
-        files = _contents(obj, encoded=kind == "secret")
+        files = _object_files(obj, encoded=kind == "secret")
         for item in wanted.get("items") or [{"key": key, "path": key} for key in files]:
             if item["key"] in files:
                 _write(folder, item["path"], files[item["key"]], item.get("mode", wanted.get("defaultMode", mode)))
@@ -85,16 +85,16 @@ def _fill(folder: Path, source: Json, mode: int | None, pod: Json, lookups: tupl
         return
 
 
-def _told(item: Json, pod: Json) -> bytes:
+def _resolve_item(item: Json, pod: Json) -> bytes:
     try:
         if (reference := item.get("fieldRef")) is not None:
-            return downward_api.file_field(pod, reference["fieldPath"]).encode()
-        return downward_api.resource(item.get("resourceFieldRef") or {}, pod, None).encode()
-    except downward_api.FieldError as error:
+            return downward_api.resolve_file_field(pod, reference["fieldPath"]).encode()
+        return downward_api.resolve_resource(item.get("resourceFieldRef") or {}, pod, None).encode()
+    except downward_api.DownwardApiError as error:
         raise ConfigError(str(error)) from error
 
 
-def _contents(obj: Json, *, encoded: bool) -> dict[str, bytes]:
+def _object_files(obj: Json, *, encoded: bool) -> dict[str, bytes]:
     data, binary = obj.get("data") or {}, obj.get("binaryData") or {}
     plain = {key: base64.b64decode(value) if encoded else value.encode() for key, value in data.items()}
     return plain | {key: base64.b64decode(value) for key, value in binary.items()}
@@ -133,7 +133,7 @@ class PathMap:
         """
         mounts = []
         for mount in container.get("volumeMounts") or []:
-            below = mount.get("subPath") or expand(mount.get("subPathExpr") or "", variables or {})
+            below = mount.get("subPath") or expand_variables(mount.get("subPathExpr") or "", variables or {})
             if not _stays_inside(below):
                 raise ConfigError(f"subPath {below} must not lead out of volume {mount['name']}")
             folder = volumes[mount["name"]] / below
@@ -149,7 +149,7 @@ class PathMap:
         return value
 
 
-def remove(folder: Path) -> None:
+def remove_tree(folder: Path) -> None:
     """Remove a folder and all in it, also below directories that their owner has made read-only. Blocks."""
 
     def unlock(call: Any, path: str, _: object) -> None:

@@ -25,13 +25,13 @@ from typing import Any, Literal
 from embedded.api.quantity import parse_quantity
 
 Json = dict[str, Any]
-Mode = Literal["auto", "own", "none"]
+CgroupMode = Literal["auto", "own", "none"]
 
 _CONTROLLERS = ("memory", "cpu")
 _PERIOD_US = 100_000
-_LEAST_QUOTA_US = 1000
-_PATIENCE = 2.0
-_JOIN = 'echo 0 > "$0" && exec "$@"'
+_MIN_QUOTA_US = 1000
+_REMOVE_TIMEOUT = 2.0
+_JOIN_SCRIPT = 'echo 0 > "$0" && exec "$@"'
 
 
 class CgroupError(Exception):
@@ -49,14 +49,14 @@ class Limits:
     def of(cls, container: Json) -> Limits:
         given = (container.get("resources") or {}).get("limits") or {}
         memory, cpu = given.get("memory"), given.get("cpu")
-        quota = None if cpu is None else max(_LEAST_QUOTA_US, int(parse_quantity(cpu) * _PERIOD_US))
+        quota = None if cpu is None else max(_MIN_QUOTA_US, int(parse_quantity(cpu) * _PERIOD_US))
         return cls(None if memory is None else int(parse_quantity(memory)), quota)
 
     def __bool__(self) -> bool:
         return self.memory is not None or self.cpu is not None
 
 
-class Room:
+class ContainerCgroup:
     """The groups of one container: with v1 one per controller, with v2 one."""
 
     def __init__(self, folders: Mapping[str, Path], limits: Limits) -> None:
@@ -74,22 +74,22 @@ class Room:
             folder = self._folders[""]
             if limits.memory is not None:
                 (folder / "memory.max").write_text(str(limits.memory))
-                _write_if_there(folder / "memory.swap.max", "0")
-                _write_if_there(folder / "memory.oom.group", "1")
+                _write_if_exists(folder / "memory.swap.max", "0")
+                _write_if_exists(folder / "memory.oom.group", "1")
             if limits.cpu is not None:
                 (folder / "cpu.max").write_text(f"{limits.cpu} {_PERIOD_US}")
             return
         if limits.memory is not None and "memory" in self._folders:
             (self._folders["memory"] / "memory.limit_in_bytes").write_text(str(limits.memory))
-            _write_if_there(self._folders["memory"] / "memory.memsw.limit_in_bytes", str(limits.memory))
+            _write_if_exists(self._folders["memory"] / "memory.memsw.limit_in_bytes", str(limits.memory))
         if limits.cpu is not None and "cpu" in self._folders:
             (self._folders["cpu"] / "cpu.cfs_period_us").write_text(str(_PERIOD_US))
             (self._folders["cpu"] / "cpu.cfs_quota_us").write_text(str(limits.cpu))
 
-    def joining(self, argv: list[str]) -> list[str]:
+    def join_command(self, argv: list[str]) -> list[str]:
         """The command that enters the groups and then becomes this one, so that nothing it starts is outside."""
         for folder in sorted(set(self._folders.values())):
-            argv = ["/bin/sh", "-c", _JOIN, str(folder / "cgroup.procs"), *argv]
+            argv = ["/bin/sh", "-c", _JOIN_SCRIPT, str(folder / "cgroup.procs"), *argv]
         return argv
 
     def killed_for_memory(self) -> bool:
@@ -113,15 +113,15 @@ class Room:
 class Cgroups:
     """Makes the groups of containers below a group of this process' own. `why` says why that can or can't be."""
 
-    def __init__(self, folders: Mapping[str, Path], why: str) -> None:
+    def __init__(self, folders: Mapping[str, Path], reason: str) -> None:
         self._folders = folders
-        self.why = why
+        self.reason = reason
 
     @property
     def enforced(self) -> bool:
         return bool(self._folders)
 
-    def room(self, container: Json, name: str) -> Room | None:
+    def create(self, container: Json, name: str) -> ContainerCgroup | None:
         """Groups for a container with limits; None when it has none, or they can't be enforced here.
 
         Raises:
@@ -135,14 +135,14 @@ class Cgroups:
             for controller, folder in self._folders.items()
             if controller == "" or getattr(limits, controller) is not None
         }
-        return Room(wanted, limits) if wanted else None
+        return ContainerCgroup(wanted, limits) if wanted else None
 
     def close(self) -> None:
         for folder in self._folders.values():
             _remove(folder)
 
 
-def available(mode: Mode, *, proc: Path = Path("/proc/self"), system: Path = Path("/sys/fs/cgroup")) -> Cgroups:
+def detect(mode: CgroupMode, *, proc: Path = Path("/proc/self"), system: Path = Path("/sys/fs/cgroup")) -> Cgroups:
     """What can be had here."""
     if mode == "none" or sys.platform != "linux":
         return Cgroups({}, "limits are switched off" if mode == "none" else "this system has no cgroups")
@@ -155,13 +155,13 @@ def available(mode: Mode, *, proc: Path = Path("/proc/self"), system: Path = Pat
     made = {controller: folder / f"c8s-{os.getpid()}" for controller, folder in own.items()}
     try:
         for folder in own.values():
-            _forget_dead(folder)
+            _remove_stale(folder)
         if "" in own:
-            _share_out(own[""])
+            _delegate_controllers(own[""])
         for folder in made.values():
             folder.mkdir(exist_ok=True)
         if "" in made:
-            _share_out(made[""])
+            _delegate_controllers(made[""])
     except OSError as error:
         return Cgroups({}, f"no cgroup can be made for pods: {error}")
     return Cgroups(made, f"limits are enforced by cgroups below {', '.join(sorted(str(f) for f in own.values()))}")
@@ -194,7 +194,7 @@ def _is_delegated(folder: Path) -> bool:
     return False
 
 
-def _share_out(folder: Path) -> None:
+def _delegate_controllers(folder: Path) -> None:
     """Let the children of a v2 group have limits; a process that is in it, as we may be, moves to a leaf first."""
     control = folder / "cgroup.subtree_control"
     if "memory" in control.read_text().split():
@@ -208,7 +208,7 @@ def _share_out(folder: Path) -> None:
     control.write_text(" ".join(f"+{name}" for name in wanted))
 
 
-def _forget_dead(folder: Path) -> None:
+def _remove_stale(folder: Path) -> None:
     """Remove the groups of clusters that were killed."""
     for left in folder.glob("c8s-*"):
         pid = left.name.split("-")[1]
@@ -216,7 +216,7 @@ def _forget_dead(folder: Path) -> None:
             _remove(left)
 
 
-def _write_if_there(file: Path, text: str) -> None:
+def _write_if_exists(file: Path, text: str) -> None:
     with contextlib.suppress(OSError):
         if file.exists():
             file.write_text(text)
@@ -229,7 +229,7 @@ def _remove(folder: Path) -> None:
     for below in folder.iterdir():
         if below.is_dir():
             _remove(below)
-    by = time.monotonic() + _PATIENCE
+    by = time.monotonic() + _REMOVE_TIMEOUT
     while True:
         try:
             folder.rmdir()

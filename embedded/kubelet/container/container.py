@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from embedded.api.interfaces import ExecOptions
-from embedded.kubelet.config.environment import ConfigError, Lookup, container_environment, expand
+from embedded.kubelet.config.environment import ConfigError, Lookup, container_environment, expand_variables
 from embedded.kubelet.config.volumes import PathMap
 from embedded.kubelet.container import orphans
-from embedded.kubelet.container.cgroups import CgroupError, Cgroups, Room
-from embedded.kubelet.container.exec_session import Session
+from embedded.kubelet.container.cgroups import CgroupError, Cgroups, ContainerCgroup
+from embedded.kubelet.container.exec_session import ProcessExecSession
 from embedded.kubelet.container.process import Command, Process, StartError
-from embedded.kubelet.container.termination_message import LastWord
-from embedded.kubelet.logs.log_file import MAX_BYTES, LogFile, tail_of
+from embedded.kubelet.container.termination_message import TerminationMessage
+from embedded.kubelet.logs.log_file import DEFAULT_MAX_BYTES, LogWriter, read_tail
 from embedded.kubelet.pod_status import ContainerState, Terminated
 
 Json = dict[str, Any]
@@ -32,7 +32,7 @@ _FALLBACK_LINES, _FALLBACK_BYTES = 80, 2048
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class ContainerContext:
     """What a container's pod gives it. `stamp` is the time now, as a metav1.Time."""
 
     pod: Json
@@ -41,9 +41,9 @@ class Surroundings:
     volumes: Mapping[str, Path]
     secret: Lookup
     config_map: Lookup
-    stamp: Callable[[], str]
+    timestamp: Callable[[], str]
     cgroups: Cgroups
-    log_limit: int = MAX_BYTES
+    log_limit: int = DEFAULT_MAX_BYTES
     """Bytes that are kept of each container's log."""
 
 
@@ -54,16 +54,16 @@ class Container:
         self.spec = spec
         self.name: str = spec["name"]
         self.state = ContainerState(waiting=(waiting, ""))
-        self.log: LogFile | None = None
+        self.log: LogWriter | None = None
         self.process: Process | None = None
-        self.told_to_end = False
-        self._lost_output = False
-        self._last_word = LastWord("", None)
+        self.stop_requested = False
+        self._log_write_failed = False
+        self._termination_message = TerminationMessage("", None)
         self._launched: tuple[Command, PathMap] | None = None
-        self._sessions: set[Session] = set()
-        self._room: Room | None = None
+        self._sessions: set[ProcessExecSession] = set()
+        self._cgroup: ContainerCgroup | None = None
 
-    def start(self, around: Surroundings) -> bool:
+    def start(self, around: ContainerContext) -> bool:
         """Start the process; False when that can't be done, and the state says why (waiting, or terminated).
 
         A missing Secret or ConfigMap leaves it waiting: it may come.
@@ -78,34 +78,40 @@ class Container:
         if state.last is not None:
             state.restarts += 1
         state.container_id = f"process://{uid}/{self.name}/{state.restarts}"
-        began = around.stamp()
+        began = around.timestamp()
         try:
             path = log_path(around.folder, self.name, state.restarts)
-            self.log = LogFile(path, time.time_ns, around.log_limit)
-            self._last_word = LastWord.of(self.spec, paths, around.folder)
-            self._room = around.cgroups.room(self.spec, f"{uid}-{self.name}")
-            command = self.command([*(self.spec.get("command") or []), *(self.spec.get("args") or [])], around, values)
+            self.log = LogWriter(path, time.time_ns, around.log_limit)
+            self._termination_message = TerminationMessage.of(self.spec, paths, around.folder)
+            self._cgroup = around.cgroups.create(self.spec, f"{uid}-{self.name}")
+            command = self.build_command(
+                [*(self.spec.get("command") or []), *(self.spec.get("args") or [])], around, values
+            )
             self.process = Process(command, sink=self._write)
             self._launched = command, paths
         except CgroupError as error:
-            self._ended(128, "StartError", began, began, str(error))
+            self._set_terminated(128, "StartError", began, began, str(error))
             return False
         except OSError as error:
-            self._ended(128, "StartError", began, began, f"can't write below {around.folder}: {error.strerror}")
+            self._set_terminated(
+                128, "StartError", began, began, f"can't write below {around.folder}: {error.strerror}"
+            )
             return False
         except ValueError as error:
-            self._ended(128, "StartError", began, began, f"it can't be started as it is written: {error}")
+            self._set_terminated(128, "StartError", began, began, f"it can't be started as it is written: {error}")
             return False
         except StartError as error:
             self._write(f"{error}\n".encode(errors="replace"))
-            self._ended(error.exit_code, "StartError", began, began, str(error))
+            self._set_terminated(error.exit_code, "StartError", began, began, str(error))
             return False
         state.running_since, state.terminated = began, None
         state.started = not (self.spec.get("startupProbe") or (self.spec.get("lifecycle") or {}).get("postStart"))
         state.ready = state.started and not self.spec.get("readinessProbe")
         return True
 
-    def command(self, words: list[Any], around: Surroundings, values: Mapping[str, str] | None = None) -> Command:
+    def build_command(
+        self, words: list[Any], around: ContainerContext, values: Mapping[str, str] | None = None
+    ) -> Command:
         """What to run, with this container's variables, paths and folder. `values`: its variables, if known.
 
         Raises:
@@ -115,18 +121,18 @@ class Container:
         if values is None:
             values = container_environment(self.spec, around.pod, around.secret, around.config_map)
         paths = PathMap.of(self.spec, around.volumes, values)
-        told = self._last_word.rewrite
+        told = self._termination_message.rewrite
         environment = {**around.inherited, **{name: told(paths.map(value)) for name, value in values.items()}}
-        argv = [told(paths.map(expand(str(word), values))) for word in words]
+        argv = [told(paths.map(expand_variables(str(word), values))) for word in words]
         wanted = self.spec.get("workingDir") or ""
         cwd = paths.map(wanted) or str(around.folder / "root")
         if cwd != wanted:
             # A container runtime makes a working directory that is missing; outside the pod nothing is made.
             Path(cwd).mkdir(mode=0o700, parents=True, exist_ok=True)
         mark = f"{around.pod['metadata']['uid']}/{self.name}"
-        return Command(argv, environment, cwd, mark, str(around.folder), self._room)
+        return Command(argv, environment, cwd, mark, str(around.folder), self._cgroup)
 
-    def exec(self, wish: ExecOptions) -> Session | None:
+    def exec(self, options: ExecOptions) -> ProcessExecSession | None:
         """Start a command beside the container's own, in what that one was started in; None when it does not run.
 
         Raises:
@@ -135,9 +141,9 @@ class Container:
         if self.process is None or self._launched is None:
             return None
         own, paths = self._launched
-        session = Session(replace(own, argv=[paths.map(word) for word in wish.command]), wish)
+        session = ProcessExecSession(replace(own, argv=[paths.map(word) for word in options.command]), options)
         self._sessions.add(session)
-        session.when_over(lambda: self._sessions.discard(session))
+        session.add_done_callback(lambda: self._sessions.discard(session))
         return session
 
     async def _end_sessions(self, mark: str) -> None:
@@ -149,41 +155,41 @@ class Container:
             session.kill()
         for session in sessions:
             await session.wait()
-        await orphans.end_detached(orphans.Claim(mark))
+        await orphans.end_detached(orphans.ProcessOwnership(mark))
 
-    async def wait(self, stamp: Callable[[], str]) -> int:
+    async def wait(self, timestamp: Callable[[], str]) -> int:
         """Wait for the end of the process and take note of it; returns the exit code."""
         ended = self.state.terminated
         if self.process is None:
             return ended.exit_code if ended is not None else -1
-        began = self.state.running_since or stamp()
+        began = self.state.running_since or timestamp()
         try:
             code = await self.process.wait()
         finally:
             self.process = None
             if self._launched is not None:
-                await self._end_sessions(self._launched[0].mark)
+                await self._end_sessions(self._launched[0].owner)
             if self.log is not None:
                 self.log.close()
         reason = "Completed" if code == 0 else "Error"
-        if code != 0 and self._room is not None and self._room.killed_for_memory():
+        if code != 0 and self._cgroup is not None and self._cgroup.killed_for_memory():
             reason = "OOMKilled"
-        self._ended(code, reason, began, stamp(), self._last_words(code))
+        self._set_terminated(code, reason, began, timestamp(), self._read_termination_message(code))
         return code
 
     def terminate(self) -> None:
         """SIGTERM, and no restart."""
-        self.told_to_end = True
+        self.stop_requested = True
         if self.process is not None:
             self.process.terminate()
 
     def kill(self) -> None:
         """SIGKILL to all of it, and no restart."""
-        self.told_to_end = True
+        self.stop_requested = True
         if self.process is not None:
             self.process.kill()
 
-    def end_within(self, seconds: float) -> None:
+    def terminate_within(self, seconds: float) -> None:
         """SIGTERM, and SIGKILL when that has not helped after so long; it may be started again."""
         if self.process is not None:
             self.process.terminate()
@@ -196,19 +202,19 @@ class Container:
         state.started = state.ready = False
         state.waiting = ("CrashLoopBackOff", "")
 
-    def _ended(self, code: int, reason: str, began: str, finished: str, message: str = "") -> None:
+    def _set_terminated(self, code: int, reason: str, began: str, finished: str, message: str = "") -> None:
         self.state.terminated = Terminated(code, reason, began, finished, message, self.state.container_id)
         self.state.started = self.state.ready = False
         if self.log is not None:
             self.log.close()
-        if self._room is not None:
-            self._room.close()
-            self._room = None
+        if self._cgroup is not None:
+            self._cgroup.close()
+            self._cgroup = None
 
-    def _last_words(self, code: int) -> str:
-        said = self._last_word.read()
+    def _read_termination_message(self, code: int) -> str:
+        said = self._termination_message.read()
         if not said and code != 0 and self.spec.get("terminationMessagePolicy") == "FallbackToLogsOnError":
-            said = tail_of(self.log.path, _FALLBACK_LINES, _FALLBACK_BYTES) if self.log is not None else b""
+            said = read_tail(self.log.path, _FALLBACK_LINES, _FALLBACK_BYTES) if self.log is not None else b""
         return said.decode("utf-8", "replace")
 
     def _write(self, data: bytes) -> None:
@@ -218,8 +224,8 @@ class Container:
             self.log.write(data)
         except OSError as error:
             # A full disk: the step goes on, and what it printed is missing from its log. Said once, not per line.
-            if not self._lost_output:
-                self._lost_output = True
+            if not self._log_write_failed:
+                self._log_write_failed = True
                 _log.error("container %s: its output can't be kept any more: %s", self.name, error)
 
 

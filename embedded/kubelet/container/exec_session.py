@@ -21,8 +21,15 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from embedded.api.interfaces import ExecOptions
-from embedded.kubelet.container.process import Command, StartError, entering, marked, resolve, why
-from embedded.kubelet.container.process_exit import Exit
+from embedded.kubelet.container.process import (
+    Command,
+    StartError,
+    join_cgroup,
+    process_environment,
+    resolve_executable,
+    start_error_message,
+)
+from embedded.kubelet.container.process_exit import ProcessExit
 
 Send = Callable[[int, bytes], Awaitable[None]]
 """Takes (1 for stdout or 2 for stderr, what was written); returns when there is room for more."""
@@ -35,25 +42,25 @@ _STDOUT, _STDERR = 1, 2
 _TAKE_TERMINAL = 'exec 3<>"$0" 3>&-; exec "$@"'
 
 
-class Session:
+class ProcessExecSession:
     """One command with its streams.
 
     Raises:
         StartError: it can't be started.
     """
 
-    def __init__(self, command: Command, wish: ExecOptions) -> None:
+    def __init__(self, command: Command, options: ExecOptions) -> None:
         self._input: int | None = None
         self._outputs: dict[int, int] = {}
         self._terminal: int | None = None
         """The terminal's other end; ours holds it open so that a pause of the command is not taken for its end."""
-        executable = resolve(command.argv[0], command.environment.get("PATH"), command.cwd)
+        executable = resolve_executable(command.argv[0], command.environment.get("PATH"), command.cwd)
         try:
-            self._popen = self._on_terminal(command, executable) if wish.tty else self._on_pipes(command, wish)
+            self._popen = self._on_terminal(command, executable) if options.tty else self._on_pipes(command, options)
         except (OSError, ValueError) as error:
             self._close_all()
-            raise StartError(why(command, executable, error)) from error
-        self._exit = Exit(self._popen, lambda: None)
+            raise StartError(start_error_message(command, executable, error)) from error
+        self._exit = ProcessExit(self._popen, lambda: None)
 
     def _on_terminal(self, command: Command, executable: str) -> subprocess.Popen[bytes]:
         master, self._terminal = os.openpty()
@@ -62,24 +69,24 @@ class Session:
         environment = {"TERM": "xterm", **command.environment}
         shell = ["/bin/sh", "-c", _TAKE_TERMINAL, os.ttyname(self._terminal), executable, *command.argv[1:]]
         ends = (self._terminal, self._terminal, self._terminal)
-        return _start(replace(command, argv=shell, environment=environment), "/bin/sh", ends, self._ours())
+        return _start_process(replace(command, argv=shell, environment=environment), "/bin/sh", ends, self._own_ends())
 
-    def _on_pipes(self, command: Command, wish: ExecOptions) -> subprocess.Popen[bytes]:
+    def _on_pipes(self, command: Command, options: ExecOptions) -> subprocess.Popen[bytes]:
         theirs = [subprocess.DEVNULL] * 3
         try:
-            if wish.stdin:
+            if options.stdin:
                 theirs[0], self._input = os.pipe()
-            for number, wanted in ((_STDOUT, wish.stdout), (_STDERR, wish.stderr)):
+            for number, wanted in ((_STDOUT, options.stdout), (_STDERR, options.stderr)):
                 if wanted:
                     self._outputs[number], theirs[number] = os.pipe()
-            executable = resolve(command.argv[0], command.environment.get("PATH"), command.cwd)
-            return _start(command, executable, (theirs[0], theirs[1], theirs[2]), self._ours())
+            executable = resolve_executable(command.argv[0], command.environment.get("PATH"), command.cwd)
+            return _start_process(command, executable, (theirs[0], theirs[1], theirs[2]), self._own_ends())
         finally:
             for end in theirs:
                 if end >= 0:
                     os.close(end)
 
-    def _ours(self) -> list[int]:
+    def _own_ends(self) -> list[int]:
         return [*self._outputs.values(), *([] if self._input is None else [self._input])]
 
     # -- from whoever asked
@@ -91,7 +98,7 @@ class Session:
             try:
                 view = view[os.write(self._input, view) :]
             except BlockingIOError:
-                await self._possible(self._input, writing=True)
+                await self._wait_ready(self._input, writing=True)
             except OSError:
                 self.close_input()
 
@@ -114,7 +121,7 @@ class Session:
         """End it at once: its container has ended."""
         self._signal(signal.SIGKILL)
 
-    def when_over(self, act: Callable[[], None]) -> None:
+    def add_done_callback(self, act: Callable[[], None]) -> None:
         """Call this when the command itself has ended."""
         self._exit.code.add_done_callback(lambda _: act())
 
@@ -132,18 +139,18 @@ class Session:
         try:
             async with asyncio.TaskGroup() as group:
                 for number, descriptor in self._outputs.items():
-                    group.create_task(self._pass_on(number, descriptor, send))
+                    group.create_task(self._forward_output(number, descriptor, send))
             return await asyncio.shield(self._exit.code)
         except BaseException:
-            await self._hang_up()
+            await self._hangup()
             raise
         finally:
             self._close_all()
 
-    async def _pass_on(self, number: int, descriptor: int, send: Send) -> None:
+    async def _forward_output(self, number: int, descriptor: int, send: Send) -> None:
         while not self._exit.code.done():
-            await self._possible(descriptor, writing=False)
-            if self._exit.code.done() or not await self._piece(number, descriptor, send):
+            await self._wait_ready(descriptor, writing=False)
+            if self._exit.code.done() or not await self._forward_chunk(number, descriptor, send):
                 break
         await self.wait()
         if self._terminal is not None:
@@ -151,10 +158,10 @@ class Session:
             self._terminal = None
         # What it wrote is in the pipe by now. A pipe may be held open by what it left behind: that is not waited for.
         for _ in range(_LAST_READS):
-            if not await self._piece(number, descriptor, send):
+            if not await self._forward_chunk(number, descriptor, send):
                 break
 
-    async def _piece(self, number: int, descriptor: int, send: Send) -> bool:
+    async def _forward_chunk(self, number: int, descriptor: int, send: Send) -> bool:
         """Pass one piece on; False when there is none now, or there will be none."""
         try:
             data = os.read(descriptor, _READ)
@@ -167,7 +174,7 @@ class Session:
             await send(number, data)
         return bool(data)
 
-    async def _possible(self, descriptor: int, *, writing: bool) -> None:
+    async def _wait_ready(self, descriptor: int, *, writing: bool) -> None:
         """Wait until a descriptor can be read or written, or the command has ended."""
         loop = asyncio.get_running_loop()
         ready: asyncio.Future[None] = loop.create_future()
@@ -185,7 +192,7 @@ class Session:
             remove(descriptor)
             self._exit.code.remove_done_callback(wake)
 
-    async def _hang_up(self) -> None:
+    async def _hangup(self) -> None:
         if self._exit.code.done():
             return
         self._signal(signal.SIGHUP)
@@ -202,19 +209,21 @@ class Session:
                 os.killpg(self._popen.pid, number)
 
     def _close_all(self) -> None:
-        for descriptor in (*self._ours(), *([] if self._terminal is None else [self._terminal])):
+        for descriptor in (*self._own_ends(), *([] if self._terminal is None else [self._terminal])):
             os.close(descriptor)
         self._outputs, self._input, self._terminal = {}, None, None
 
 
-def _start(command: Command, executable: str, ends: tuple[int, int, int], ours: list[int]) -> subprocess.Popen[bytes]:
+def _start_process(
+    command: Command, executable: str, ends: tuple[int, int, int], ours: list[int]
+) -> subprocess.Popen[bytes]:
     for descriptor in ours:
         os.set_blocking(descriptor, False)
-    argv, executable = entering(command, executable)
+    argv, executable = join_cgroup(command, executable)
     return subprocess.Popen(
         argv,
         executable=executable,
-        env=marked(command),
+        env=process_environment(command),
         cwd=command.cwd,
         stdin=ends[0],
         stdout=ends[1],

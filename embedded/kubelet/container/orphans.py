@@ -26,15 +26,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-MARK = "EMBEDDED_CONTAINER"
+OWNER_ENV = "EMBEDDED_CONTAINER"
 """The variable: `uid/container`, after the marks of the containers around this cluster, if it runs in one."""
 
 _PR_SET_CHILD_SUBREAPER = 36
 _LINUX = sys.platform == "linux"
-_PATIENCE = 10.0
+_KILL_TIMEOUT = 10.0
 _log = logging.getLogger(__name__)
 
-roots: set[int] = set()
+root_pids: set[int] = set()
 """The first processes of containers. They are waited for where they were started, and nowhere else."""
 
 
@@ -45,26 +45,26 @@ def become_subreaper() -> None:
 
 
 @dataclass(frozen=True)
-class Claim:
+class ProcessOwnership:
     """By what the processes of a container are known.
 
     `pipe` is its output, as /proc names it; `folder` the pod's; `session` the number of its first process.
     """
 
-    mark: str
+    owner: str
     pipe: str = ""
     folder: str = ""
     session: int = 0
 
-    def holds(self, pid: int) -> bool:
+    def owns(self, pid: int) -> bool:
         """Whether a process is one of the container's. A process that can't be looked at is not."""
         # First, because it is all that can still be seen of a process that is dying.
         with suppress(OSError):
             if os.getsid(pid) == self.session:
                 return True
         with suppress(OSError):
-            if (marks := marks_of(pid)) is not None:
-                return self.mark in marks
+            if (marks := owners_of(pid)) is not None:
+                return self.owner in marks
         if self.pipe:
             for number in (1, 2):
                 with suppress(OSError):
@@ -75,37 +75,37 @@ class Claim:
         return False
 
 
-async def end_detached(claim: Claim) -> None:
+async def end_detached(ownership: ProcessOwnership) -> None:
     """Kill what is left of a container outside its process group, until nothing is.
 
     One look is not enough: what dies hands its own children over.
     """
     if not _LINUX:
         return
-    by = asyncio.get_running_loop().time() + _PATIENCE
+    by = asyncio.get_running_loop().time() + _KILL_TIMEOUT
     # One that was killed is dying for a while, and may have children to hand over yet.
     dying: set[int] = set()
-    while doomed := _detached(claim, dying):
+    while doomed := _detached(ownership, dying):
         dying.update(doomed)
         for pid in doomed:
             _kill(pid)
         if asyncio.get_running_loop().time() > by:
-            _log.error("container %s: processes %s can't be ended", claim.mark, sorted(doomed))
+            _log.error("container %s: processes %s can't be ended", ownership.owner, sorted(doomed))
             return
         await asyncio.sleep(0.002)
 
 
-def kill_detached(claim: Claim) -> None:
+def kill_detached(ownership: ProcessOwnership) -> None:
     """The same, one look only: for a container that is about to be waited for."""
-    for pid in _detached(claim, set()) if _LINUX else ():
+    for pid in _detached(ownership, set()) if _LINUX else ():
         _kill(pid)
 
 
-def _detached(claim: Claim, known: Collection[int]) -> list[int]:
+def _detached(ownership: ProcessOwnership, known: Collection[int]) -> list[int]:
     """Parents before their children: a shell that outlived a child would report its death in the container's log."""
     found: list[int] = []
     for pid in reap():
-        if pid in known or claim.holds(pid):
+        if pid in known or ownership.owns(pid):
             found += [pid, *_descendants(pid)]
     return found
 
@@ -114,7 +114,7 @@ def reap() -> list[int]:
     """Bury adopted processes that have ended; returns those that live."""
     alive = []
     for pid in children_of(None) if _LINUX else ():
-        if pid in roots:
+        if pid in root_pids:
             continue
         with suppress(ChildProcessError):
             if os.waitpid(pid, os.WNOHANG)[0] == 0:
@@ -145,13 +145,13 @@ def _kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-def marks_of(pid: int) -> Sequence[str] | None:
+def owners_of(pid: int) -> Sequence[str] | None:
     """The marks in the environment of a process; None when it has none.
 
     Raises:
         OSError: the process is gone, or is somebody else's.
     """
-    needle = MARK.encode() + b"="
+    needle = OWNER_ENV.encode() + b"="
     for entry in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
         if entry.startswith(needle):
             return entry[len(needle) :].decode("utf-8", "replace").split()
@@ -173,7 +173,7 @@ def kill_orphans(uids: Collection[str]) -> int:
             # The second field is a name in brackets that may hold anything.
             fields = (folder / "stat").read_text(errors="replace").rpartition(")")[2].split()
             relations[pid] = (int(fields[1]), int(fields[3]))
-            if any(mark.partition("/")[0] in uids for mark in marks_of(pid) or ()):
+            if any(mark.partition("/")[0] in uids for mark in owners_of(pid) or ()):
                 marked.add(pid)
     doomed = set(marked)
     # Only sessions that a container itself began: the cluster's own may hold a person's shell.

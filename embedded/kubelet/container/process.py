@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from embedded.kubelet.container import orphans
-from embedded.kubelet.container.cgroups import Room
-from embedded.kubelet.container.orphans import MARK, Claim
-from embedded.kubelet.container.process_exit import Exit
+from embedded.kubelet.container.cgroups import ContainerCgroup
+from embedded.kubelet.container.orphans import OWNER_ENV, ProcessOwnership
+from embedded.kubelet.container.process_exit import ProcessExit
 
 _READ = 256 * 1024
 _LAST_READS = 64
@@ -48,9 +48,9 @@ class Command:
     argv: Sequence[str]
     environment: Mapping[str, str]
     cwd: str
-    mark: str
+    owner: str
     folder: str = ""
-    room: Room | None = None
+    cgroup: ContainerCgroup | None = None
 
 
 class Process:
@@ -64,18 +64,18 @@ class Process:
         self._sink = sink
         self._loop = asyncio.get_running_loop()
         self._drained = False
-        executable = resolve(command.argv[0], command.environment.get("PATH"), command.cwd)
+        executable = resolve_executable(command.argv[0], command.environment.get("PATH"), command.cwd)
         try:
             self._output, write_end = os.pipe()
         except OSError as error:
-            raise StartError(why(command, executable, error)) from error
+            raise StartError(start_error_message(command, executable, error)) from error
         try:
             os.set_blocking(self._output, False)
-            argv, executable = entering(command, executable)
+            argv, executable = join_cgroup(command, executable)
             self._popen = subprocess.Popen(
                 argv,
                 executable=executable,
-                env=marked(command),
+                env=process_environment(command),
                 cwd=command.cwd,
                 stdin=subprocess.DEVNULL,
                 stdout=write_end,
@@ -84,13 +84,13 @@ class Process:
             )
         except (OSError, ValueError) as error:
             os.close(self._output)
-            raise StartError(why(command, executable, error)) from error
+            raise StartError(start_error_message(command, executable, error)) from error
         finally:
             os.close(write_end)
         pipe = f"pipe:[{os.fstat(self._output).st_ino}]"
-        self._claim = Claim(command.mark, pipe, command.folder, self._popen.pid)
+        self._ownership = ProcessOwnership(command.owner, pipe, command.folder, self._popen.pid)
         self._loop.add_reader(self._output, self._read)
-        self._exit = Exit(self._popen, self._kill_group)
+        self._exit = ProcessExit(self._popen, self._kill_group)
 
     @property
     def pid(self) -> int:
@@ -106,10 +106,10 @@ class Process:
         except asyncio.CancelledError:
             self.kill()
             await asyncio.shield(self._exit.code)
-            await orphans.end_detached(self._claim)
+            await orphans.end_detached(self._ownership)
             self._drain()
             raise
-        await orphans.end_detached(self._claim)
+        await orphans.end_detached(self._ownership)
         self._drain()
         return code
 
@@ -123,7 +123,7 @@ class Process:
         """SIGKILL to the first process, its group, and what has detached itself from it."""
         if not self._exit.code.done():
             self._kill_group()
-            orphans.kill_detached(self._claim)
+            orphans.kill_detached(self._ownership)
 
     def _kill_group(self) -> None:
         # macOS answers EPERM for a group that only a zombie is left of.
@@ -157,26 +157,26 @@ class Process:
             os.close(self._output)
 
 
-def entering(command: Command, executable: str) -> tuple[Sequence[str], str]:
+def join_cgroup(command: Command, executable: str) -> tuple[Sequence[str], str]:
     """(words, program) to start, which first enters the container's cgroups if it has any."""
-    if command.room is None:
+    if command.cgroup is None:
         return command.argv, executable
-    argv = command.room.joining([executable, *command.argv[1:]])
+    argv = command.cgroup.join_command([executable, *command.argv[1:]])
     return argv, argv[0]
 
 
-def marked(command: Command) -> dict[str, str]:
+def process_environment(command: Command) -> dict[str, str]:
     """Its environment. The mark is put in last: no spec can forge or clear it for the first process."""
-    return {**command.environment, MARK: _nested(command.mark)}
+    return {**command.environment, OWNER_ENV: _nested_owner(command.owner)}
 
 
-def _nested(mark: str) -> str:
+def _nested_owner(mark: str) -> str:
     """The mark, behind those of the container that this cluster itself may run in: they end together."""
-    around = os.environ.get(MARK)
+    around = os.environ.get(OWNER_ENV)
     return f"{around} {mark}" if around else mark
 
 
-def resolve(command: str, path: str | None, cwd: str) -> str:
+def resolve_executable(command: str, path: str | None, cwd: str) -> str:
     """Where the command is, searched as a shell would: in the container's own PATH.
 
     Raises:
@@ -185,22 +185,22 @@ def resolve(command: str, path: str | None, cwd: str) -> str:
     if "/" in command:
         found = Path(cwd) / command
         if not found.exists():
-            raise StartError(f'exec: "{command}": {found} does not exist on this machine{_NO_IMAGE}', _NOT_FOUND)
+            raise StartError(f'exec: "{command}": {found} does not exist on this machine{_IMAGE_HINT}', _NOT_FOUND)
         return str(found)
     looked = path if path is not None else os.defpath
     for folder in looked.split(":"):
         candidate = Path(folder or cwd) / command
         if candidate.is_file() and os.access(candidate, os.X_OK):
             return str(candidate)
-    raise StartError(f'exec: "{command}": executable file not found in $PATH ({looked}){_NO_IMAGE}', _NOT_FOUND)
+    raise StartError(f'exec: "{command}": executable file not found in $PATH ({looked}){_IMAGE_HINT}', _NOT_FOUND)
 
 
-_NO_IMAGE = "; containers use this machine's programs, not their image's"
+_IMAGE_HINT = "; containers use this machine's programs, not their image's"
 
 
-def why(command: Command, executable: str, error: Exception) -> str:
+def start_error_message(command: Command, executable: str, error: Exception) -> str:
     if not Path(command.cwd).is_dir():
-        return f"the working directory {command.cwd} does not exist on this machine{_NO_IMAGE}"
+        return f"the working directory {command.cwd} does not exist on this machine{_IMAGE_HINT}"
     if isinstance(error, FileNotFoundError):
         return f'exec: "{command.argv[0]}": the interpreter that {executable} names does not exist'
     return f'exec: "{command.argv[0]}" ({executable}): {getattr(error, "strerror", None) or error}'

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from embedded.kubelet.container import orphans
 
 
-class Exit:
+class ProcessExit:
     """The end of a process that was just started.
 
     Args:
@@ -23,13 +23,13 @@ class Exit:
             another process's yet.
     """
 
-    def __init__(self, popen: subprocess.Popen[bytes], before_burial: Callable[[], None]) -> None:
+    def __init__(self, popen: subprocess.Popen[bytes], before_reap: Callable[[], None]) -> None:
         self._popen = popen
-        self._before_burial = before_burial
+        self._before_reap = before_reap
         self._loop = asyncio.get_running_loop()
         self.code: asyncio.Future[int] = self._loop.create_future()
         """The exit code; 128 + signal when it was killed."""
-        orphans.roots.add(popen.pid)
+        orphans.root_pids.add(popen.pid)
         self._watch()
 
     def _watch(self) -> None:
@@ -51,8 +51,8 @@ class Exit:
         self._ended()
 
     def _ended(self) -> None:
-        self._before_burial()
+        self._before_reap()
         code = self._popen.wait()
-        orphans.roots.discard(self._popen.pid)
+        orphans.root_pids.discard(self._popen.pid)
         if not self.code.done():
             self.code.set_result(128 - code if code < 0 else code)

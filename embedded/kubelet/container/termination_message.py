@@ -18,18 +18,18 @@ from embedded.kubelet.config.volumes import PathMap
 
 Json = dict[str, Any]
 
-_LONGEST = 4096
+_MAX_BYTES = 4096
 
 
 @dataclass(frozen=True)
-class LastWord:
+class TerminationMessage:
     """`path` is what the spec says, where it is not in a volume; `file` is where the word is looked for."""
 
     path: str
     file: Path | None
 
     @classmethod
-    def of(cls, container: Json, paths: PathMap, folder: Path) -> LastWord:
+    def of(cls, container: Json, paths: PathMap, folder: Path) -> TerminationMessage:
         """That of a container which is about to start: what an earlier start has said is forgotten.
 
         Raises:
@@ -58,5 +58,5 @@ class LastWord:
         said = b""
         if self.file is not None and self.file.is_file():
             with suppress(OSError), self.file.open("rb") as file:
-                said = file.read(_LONGEST)
+                said = file.read(_MAX_BYTES)
         return said

@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 _ENTRY = struct.Struct("<qq")
 _CHUNK = 256 * 1024
-_STAMPED_CHUNK = 16 * 1024
+_TIMESTAMPED_CHUNK = 16 * 1024
 """Smaller, because each line of it is looked at: a chunk of empty lines must not hold the loop for long."""
 
 
@@ -37,24 +37,24 @@ def index_path(log: Path) -> Path:
     return log.with_suffix(".index")
 
 
-MAX_BYTES = 512 << 20
+DEFAULT_MAX_BYTES = 512 << 20
 
 
 @dataclass(frozen=True)
-class Floor:
+class LogStart:
     """Where a log begins: what came before was dropped. `entry` is the first of the index that counts."""
 
     offset: int = 0
     entry: int = 0
 
     @classmethod
-    def of(cls, log: Path) -> Floor:
+    def load(cls, log: Path) -> LogStart:
         with suppress(OSError, ValueError):
             offset, entry = log.with_suffix(".floor").read_text().split()
             return cls(int(offset), int(entry))
         return cls()
 
-    def keep(self, log: Path) -> None:
+    def save(self, log: Path) -> None:
         """Write it down before what lies below it goes.
 
         Raises:
@@ -65,7 +65,7 @@ class Floor:
         new.replace(log.with_suffix(".floor"))
 
 
-class LogFile:
+class LogWriter:
     """A log that is being written, and tells those who follow it. One event loop uses it.
 
     Args:
@@ -73,9 +73,9 @@ class LogFile:
         limit: bytes that are kept; a quarter more or less of it is dropped at a time.
     """
 
-    def __init__(self, path: Path, clock_ns: Callable[[], int], limit: int = MAX_BYTES) -> None:
+    def __init__(self, path: Path, clock_ns: Callable[[], int], limit: int = DEFAULT_MAX_BYTES) -> None:
         self._limit = limit
-        self.floor = Floor()
+        self.log_start = LogStart()
         self.path = path
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
@@ -86,7 +86,7 @@ class LogFile:
         self._at_line_start = True
         self._next_ns = 0
         self._waiters: set[asyncio.Event] = set()
-        self._said_unbounded = False
+        self._warned_unbounded = False
         self.closed = False
 
     def write(self, data: bytes) -> None:
@@ -103,30 +103,32 @@ class LogFile:
                 os.write(self._index, _ENTRY.pack(self._size + first, now))
                 self._next_ns = now + data.count(b"\n", first) + 1
             self._append(data)
-            if self._size - self.floor.offset > self._limit:
-                self._drop()
+            if self._size - self.log_start.offset > self._limit:
+                self._drop_oldest()
         finally:
             for waiter in self._waiters:
                 waiter.set()
 
-    def _drop(self) -> None:
+    def _drop_oldest(self) -> None:
         """Let the oldest lines go; of a line that is longer than the limit, its beginning."""
         target = self._size - self._limit * 3 // 4
-        reader = _Reader(self.path)
+        reader = LogReader(self.path)
         try:
             numbers = range(reader.entries)
-            entry = bisect.bisect_left(numbers, target, lo=self.floor.entry, key=lambda n: reader.entry(n)[0])
+            entry = bisect.bisect_left(numbers, target, lo=self.log_start.entry, key=lambda n: reader.entry(n)[0])
             if entry < len(numbers):
-                floor = Floor(reader.entry(entry)[0], entry)
+                floor = LogStart(reader.entry(entry)[0], entry)
             else:
-                floor = Floor(target, max(0, len(numbers) - 1))
+                floor = LogStart(target, max(0, len(numbers) - 1))
         finally:
             reader.close()
-        floor.keep(self.path)
-        self.floor = floor
-        punched = punch_hole.punch(self._log, floor.offset) and punch_hole.punch(self._index, floor.entry * _ENTRY.size)
-        if not punched and not self._said_unbounded:
-            self._said_unbounded = True
+        floor.save(self.path)
+        self.log_start = floor
+        punched = punch_hole.punch_hole(self._log, floor.offset) and punch_hole.punch_hole(
+            self._index, floor.entry * _ENTRY.size
+        )
+        if not punched and not self._warned_unbounded:
+            self._warned_unbounded = True
             _log.warning("%s: this file system gives no room back: the log grows on", self.path)
 
     def _append(self, data: bytes) -> None:
@@ -156,7 +158,7 @@ class LogFile:
 
 
 @dataclass(frozen=True)
-class Slice:
+class LogRange:
     """Which part of a log is asked for: the lines since a moment, and of them the last so many."""
 
     tail_lines: int | None = None
@@ -164,21 +166,23 @@ class Slice:
     timestamps: bool = False
 
 
-async def read(path: Path, writer: LogFile | None, part: Slice, *, follow: bool) -> AsyncGenerator[bytes, None]:
+async def read_log(
+    path: Path, writer: LogWriter | None, part: LogRange, *, follow: bool
+) -> AsyncGenerator[bytes, None]:
     """The log in chunks. `writer` is who still writes it, if anybody does; with `follow` they are waited for."""
     waiter = writer.subscribe() if writer is not None and follow else None
-    reader = _Reader(path)
+    reader = LogReader(path)
     try:
-        position = reader.start(part)
-        stamper = _Stamper(reader, position) if part.timestamps else None
-        size = _STAMPED_CHUNK if part.timestamps else _CHUNK
+        position = reader.find_start(part)
+        stamper = TimestampWriter(reader, position) if part.timestamps else None
+        size = _TIMESTAMPED_CHUNK if part.timestamps else _CHUNK
         while True:
             # Asked before reading: what was written before the end is read before we stop.
             ended = waiter is None or writer is None or writer.closed
             if waiter is not None:
                 waiter.clear()
             while True:
-                if (begins := reader.at_least(position, writer)) != position:
+                if (begins := reader.clamp(position, writer)) != position:
                     position = begins
                     if stamper is not None:
                         stamper.skip_to(position)
@@ -197,15 +201,15 @@ async def read(path: Path, writer: LogFile | None, part: Slice, *, follow: bool)
             writer.unsubscribe(waiter)
 
 
-def _second(seconds: int) -> bytes:
+def _format_second(seconds: int) -> bytes:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S").encode()
 
 
-class _Reader:
+class LogReader:
     """A log and its index on disk; both may grow meanwhile. Reads only what it is asked for."""
 
     def __init__(self, path: Path) -> None:
-        self.floor = Floor.of(path)
+        self.log_start = LogStart.load(path)
         self._log = os.open(path, os.O_RDONLY)
         try:
             self._index = os.open(index_path(path), os.O_RDONLY)
@@ -220,11 +224,11 @@ class _Reader:
     def pread(self, position: int, count: int) -> bytes:
         return os.pread(self._log, count, position)
 
-    def at_least(self, position: int, writer: LogFile | None) -> int:
+    def clamp(self, position: int, writer: LogWriter | None) -> int:
         """The position, or where the log begins now if that is later: its writer may have dropped lines meanwhile."""
         if writer is not None:
-            self.floor = writer.floor
-        return max(position, self.floor.offset)
+            self.log_start = writer.log_start
+        return max(position, self.log_start.offset)
 
     @property
     def size(self) -> int:
@@ -239,20 +243,20 @@ class _Reader:
         offset, moment = _ENTRY.unpack(os.pread(self._index, _ENTRY.size, number * _ENTRY.size))
         return offset, moment
 
-    def start(self, part: Slice) -> int:
+    def find_start(self, part: LogRange) -> int:
         """The offset of the first line that is asked for."""
-        position = self.floor.offset if part.since_ns is None else self._since(part.since_ns)
+        position = self.log_start.offset if part.since_ns is None else self._since(part.since_ns)
         return position if part.tail_lines is None else max(position, self._tail(part.tail_lines))
 
     def _since(self, moment: int) -> int:
         """The offset of the first line that began at `moment` or later."""
-        first = self.floor.entry
+        first = self.log_start.entry
         after = bisect.bisect_right(range(self.entries), moment, lo=first, key=lambda number: self.entry(number)[1])
         if after == first:
-            return self.floor.offset
+            return self.log_start.offset
         offset, began = self.entry(after - 1)
-        if offset < self.floor.offset:
-            return self.floor.offset
+        if offset < self.log_start.offset:
+            return self.log_start.offset
         end = self.entry(after)[0] if after < self.entries else self.size
         return self._skip_lines(offset, moment - began, end)
 
@@ -275,7 +279,7 @@ class _Reader:
 
     def _tail(self, lines: int) -> int:
         """The offset of the last `lines` lines; an unfinished last line counts as one."""
-        size, floor = self.size, self.floor.offset
+        size, floor = self.size, self.log_start.offset
         if lines == 0 or size == floor:
             return size
         # The newline that ends the log begins no line.
@@ -295,10 +299,10 @@ class _Reader:
         return floor
 
 
-class _Stamper:
+class TimestampWriter:
     """Puts before each line the moment it began, in chunks as they are read one after the other."""
 
-    def __init__(self, reader: _Reader, position: int) -> None:
+    def __init__(self, reader: LogReader, position: int) -> None:
         self._reader = reader
         self._position = position
         self._line_start = True
@@ -312,7 +316,7 @@ class _Stamper:
         self._second, self._second_text = -1, b""
 
     def _lines_between(self, start: int, end: int) -> int:
-        count, start = 0, max(start, self._reader.floor.offset)
+        count, start = 0, max(start, self._reader.log_start.offset)
         while start < end and (data := self._reader.pread(start, min(_CHUNK, end - start))):
             count += data.count(b"\n")
             start += len(data)
@@ -331,7 +335,7 @@ class _Stamper:
         if self._ahead is None:
             self._look_ahead()
         out = []
-        for line in _lines(data):
+        for line in _split_lines(data):
             if self._line_start:
                 out.append(self._prefix(self._moment()))
             out.append(line)
@@ -354,21 +358,21 @@ class _Stamper:
         """RFC3339Nano in UTC and a space, as a kubelet writes it."""
         seconds, rest = divmod(nanoseconds, 1_000_000_000)
         if seconds != self._second:
-            self._second, self._second_text = seconds, _second(seconds)
+            self._second, self._second_text = seconds, _format_second(seconds)
         return b"%s.%09dZ " % (self._second_text, rest)
 
 
-def _lines(data: bytes) -> list[bytes]:
+def _split_lines(data: bytes) -> list[bytes]:
     pieces = data.split(b"\n")
     return [piece + b"\n" for piece in pieces[:-1]] + ([pieces[-1]] if pieces[-1] else [])
 
 
-def tail_of(path: Path, lines: int, limit: int) -> bytes:
+def read_tail(path: Path, lines: int, limit: int) -> bytes:
     """The last lines of a finished log, at most `limit` bytes of them; nothing when there is no log."""
     with suppress(OSError):
-        reader = _Reader(path)
+        reader = LogReader(path)
         try:
-            start = max(reader.start(Slice(tail_lines=lines)), reader.size - limit)
+            start = max(reader.find_start(LogRange(tail_lines=lines)), reader.size - limit)
             return reader.pread(start, limit)
         finally:
             reader.close()

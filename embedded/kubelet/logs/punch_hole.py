@@ -9,7 +9,7 @@ from pathlib import Path
 _KEEP_SIZE, _PUNCH_HOLE = 0x01, 0x02
 
 
-def punch(descriptor: int, end: int) -> bool:
+def punch_hole(descriptor: int, end: int) -> bool:
     """Free the bytes before `end`, which read as zeros from then on; False when that can't be done here."""
     if sys.platform != "linux":
         return False
@@ -20,6 +20,6 @@ def punch(descriptor: int, end: int) -> bool:
     return bool(call(descriptor, _KEEP_SIZE | _PUNCH_HOLE, offset, length) == 0)
 
 
-def taken(path: Path) -> int:
+def disk_usage(path: Path) -> int:
     """The bytes that a file takes on the disk."""
     return path.stat().st_blocks * 512

@@ -9,24 +9,24 @@ from typing import Any
 
 from embedded.kubelet.config.downward_api import LOOPBACK
 from embedded.kubelet.config.environment import ConfigError
-from embedded.kubelet.container.container import Container, Surroundings
+from embedded.kubelet.container.container import Container, ContainerContext
 from embedded.kubelet.container.process import Process, StartError
 
 Json = dict[str, Any]
 
-KINDS = ("exec", "tcpSocket", "httpGet", "sleep")
-_KEPT_OUTPUT = 1024
-_LONGEST_LINE = 8192
+ACTION_KINDS = ("exec", "tcpSocket", "httpGet", "sleep")
+_MAX_OUTPUT_BYTES = 1024
+_MAX_LINE_BYTES = 8192
 
 
-async def attempt(action: Json, container: Container, around: Surroundings, timeout: float | None) -> str:
+async def run_action(action: Json, container: Container, around: ContainerContext, timeout: float | None) -> str:
     """Do it once; what went wrong, or nothing. `timeout` in seconds."""
     try:
         async with asyncio.timeout(timeout):
             if "exec" in action:
-                return await _runs(action["exec"].get("command") or [], container, around)
+                return await _run_exec(action["exec"].get("command") or [], container, around)
             if "httpGet" in action:
-                return await _answers(action["httpGet"], container)
+                return await _run_http_get(action["httpGet"], container)
             if "sleep" in action:
                 await asyncio.sleep(float(action["sleep"].get("seconds") or 0))
                 return ""
@@ -42,22 +42,22 @@ async def attempt(action: Json, container: Container, around: Surroundings, time
         return f"it can't be done as it is written: {type(error).__name__}: {error}"
 
 
-async def _runs(words: list[Any], container: Container, around: Surroundings) -> str:
+async def _run_exec(words: list[Any], container: Container, around: ContainerContext) -> str:
     if not words:
         return "it has no command"
-    command = container.command(words, around)
+    command = container.build_command(words, around)
     said = bytearray()
 
     def keep(data: bytes) -> None:
-        said.extend(data[: max(0, _KEPT_OUTPUT - len(said))])
+        said.extend(data[: max(0, _MAX_OUTPUT_BYTES - len(said))])
 
     # Known by a mark of its own: when it ends, what the container itself has detached lives on.
-    process = Process(replace(command, mark=f"{command.mark}.probe", folder=""), sink=keep)
+    process = Process(replace(command, owner=f"{command.owner}.probe", folder=""), sink=keep)
     code = await process.wait()
     return "" if code == 0 else f"exit code {code}: {said.decode(errors='replace')}".rstrip(": \n")
 
 
-async def _answers(wanted: Json, container: Container) -> str:
+async def _run_http_get(wanted: Json, container: Container) -> str:
     """A GET that is answered with 200 to 399 is a success. A certificate is not looked at, as kubelets don't."""
     context = None
     if wanted.get("scheme") == "HTTPS":
@@ -65,7 +65,7 @@ async def _answers(wanted: Json, container: Container) -> str:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     host = wanted.get("host") or LOOPBACK
     reader, writer = await asyncio.open_connection(
-        host, _port(wanted["port"], container), ssl=context, limit=_LONGEST_LINE
+        host, _port(wanted["port"], container), ssl=context, limit=_MAX_LINE_BYTES
     )
     try:
         writer.write(_request(wanted, host))

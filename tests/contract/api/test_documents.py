@@ -5,7 +5,7 @@ from pathlib import Path
 
 from controller import settings
 from controller.api import openapi
-from controller.api.auth.permissions import RULES
+from controller.api.auth.permissions import PERMISSIONS
 from controller.api.http.problems import TYPES
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -18,7 +18,7 @@ def test_every_type_of_problem_is_explained_with_its_status() -> None:
 
 
 def test_the_settings_page_is_the_table() -> None:
-    assert (DOCS / "settings.md").read_text() == settings.table(), (
+    assert (DOCS / "settings.md").read_text() == settings.render_table(), (
         "run python -m controller.settings > docs/settings.md"
     )
 
@@ -38,7 +38,7 @@ def test_every_operation_is_described_and_shows_its_problems() -> None:
             seen.append(operation["operationId"])
             assert "Needs: " in operation["description"], (method, path)
             assert operation["responses"]["default"]["content"].keys() == {"application/problem+json"}, (method, path)
-    assert sorted(seen) == sorted(RULES)
+    assert sorted(seen) == sorted(PERMISSIONS)
 
 
 def test_every_call_of_the_contract_is_there() -> None:

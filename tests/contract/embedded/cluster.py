@@ -13,18 +13,18 @@ TOKEN = "test-admin-token"
 
 
 @dataclass(frozen=True)
-class Cluster:
+class ClusterProcess:
     url: str
     pid: int
     token: str = TOKEN
 
 
 @contextmanager
-def running(folder: Path, *options: str, more_tokens: str = "") -> Iterator[Cluster]:
+def run_cluster(folder: Path, *options: str, extra_tokens: str = "") -> Iterator[ClusterProcess]:
     """`python -m embedded` on a free port, stopped as a supervisor stops it; stderr goes to `folder/log`."""
     folder.mkdir(parents=True, exist_ok=True)
     tokens = folder / "tokens.csv"
-    tokens.write_text(f'{TOKEN},admin,admin,"system:masters"\n{more_tokens}')
+    tokens.write_text(f'{TOKEN},admin,admin,"system:masters"\n{extra_tokens}')
     command = [sys.executable, "-m", "embedded", "--data-dir", str(folder / "data"), "--port", "0"]
     with (
         (folder / "log").open("ab") as log,
@@ -36,7 +36,7 @@ def running(folder: Path, *options: str, more_tokens: str = "") -> Iterator[Clus
             assert process.stdout is not None
             line = process.stdout.readline()
             assert line.startswith("serving "), (folder / "log").read_text()
-            yield Cluster(line.split()[1], process.pid)
+            yield ClusterProcess(line.split()[1], process.pid)
         finally:
             process.terminate()
             process.wait(20)

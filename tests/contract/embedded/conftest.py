@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.contract.embedded.cluster import TOKEN, Cluster, running
+from tests.contract.embedded.cluster import TOKEN, ClusterProcess, run_cluster
 
 # A user without any role.
 STRANGER = "test-stranger-token"
@@ -19,7 +19,7 @@ STRANGER = "test-stranger-token"
 class Api:
     """Plain requests, each on a connection of its own."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: ClusterProcess) -> None:
         self.cluster = cluster
         place = urllib.parse.urlsplit(cluster.url)
         self._address = (str(place.hostname), int(place.port or 0))
@@ -55,5 +55,5 @@ class Api:
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     stranger = f"{STRANGER},stranger,stranger\n"
-    with running(tmp_path_factory.mktemp("cluster"), more_tokens=stranger) as cluster:
+    with run_cluster(tmp_path_factory.mktemp("cluster"), more_tokens=stranger) as cluster:
         yield Api(cluster)

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.contract.embedded.cluster import TOKEN, running
+from tests.contract.embedded.cluster import TOKEN, run_cluster
 
 pytestmark = [pytest.mark.needs("kubectl", "openssl"), pytest.mark.xdist_group("kubectl")]
 
@@ -59,7 +59,7 @@ def kubectl(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubectl]:
     names = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
     subprocess.run([*command.split(), *names], check=True, capture_output=True, timeout=30)
     options = ["--tls-cert-file", str(certificate), "--tls-private-key-file", str(key)]
-    with running(home / "cluster", *options) as cluster:
+    with run_cluster(home / "cluster", *options) as cluster:
         server = cluster.url.replace("http:", "https:")
         config = {
             "apiVersion": "v1",

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from tests.contract.embedded import kubeconfig
-from tests.contract.embedded.cluster import running
+from tests.contract.embedded.cluster import run_cluster
 
 _RECORDED = Path(__file__).parent.parent / "kubernetes"
 _FILES = {
@@ -50,7 +50,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     if real := os.environ.get("C8S_TEST_KUBECONFIG"):
         yield kubeconfig.server_of(Path(real), tmp_path_factory.mktemp("kubeconfig"), play)
         return
-    with running(tmp_path_factory.mktemp("cluster")) as cluster:
+    with run_cluster(tmp_path_factory.mktemp("cluster")) as cluster:
         yield play.Server(cluster.url, cluster.token)
 
 

@@ -10,18 +10,18 @@ import time
 import urllib.parse
 from pathlib import Path
 
-from tests.contract.embedded.cluster import running
+from tests.contract.embedded.cluster import run_cluster
 from tests.contract.embedded.conftest import Api
 
 _PATH = "/api/v1/namespaces/default/configmaps"
 
 
 def test_objects_and_revisions_survive_a_kill(tmp_path: Path) -> None:
-    with running(tmp_path) as cluster:
+    with run_cluster(tmp_path) as cluster:
         api = Api(cluster)
         made = [api("POST", _PATH, {"metadata": {"name": f"c{number}"}})[1] for number in range(20)]
         os.kill(cluster.pid, signal.SIGKILL)
-    with running(tmp_path) as cluster:
+    with run_cluster(tmp_path) as cluster:
         api = Api(cluster)
         for created in made:
             assert api("GET", f"{_PATH}/{created['metadata']['name']}") == (200, created)
@@ -33,15 +33,15 @@ def test_objects_and_revisions_survive_a_kill(tmp_path: Path) -> None:
 
 
 def test_a_token_of_a_service_account_outlives_a_restart(tmp_path: Path) -> None:
-    with running(tmp_path) as cluster:
+    with run_cluster(tmp_path) as cluster:
         path = "/api/v1/namespaces/default/serviceaccounts/default/token"
         token = Api(cluster)("POST", path, {"spec": {}})[1]["status"]["token"]
-    with running(tmp_path) as cluster:
+    with run_cluster(tmp_path) as cluster:
         assert Api(cluster)("GET", "/version", token=token)[0] == 200
 
 
 def test_a_stop_ends_watches_at_once(tmp_path: Path) -> None:
-    with running(tmp_path) as cluster:
+    with run_cluster(tmp_path) as cluster:
         place = urllib.parse.urlsplit(cluster.url)
         connection = http.client.HTTPConnection(str(place.hostname), place.port, timeout=10)
         connection.request("GET", f"{_PATH}?watch=true", headers={"Authorization": f"Bearer {cluster.token}"})
@@ -62,10 +62,10 @@ def test_manifests_are_there_before_the_first_answer_and_what_they_drop_goes(tmp
         "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: extra}\n"
     )
     path = "/api/v1/namespaces/extra/configmaps/given"
-    with running(tmp_path, "--manifests", str(folder)) as cluster:
+    with run_cluster(tmp_path, "--manifests", str(folder)) as cluster:
         assert Api(cluster)("GET", path)[1]["data"] == {"a": "1", "b": "2"}
     (folder / "a.yaml").unlink()
     changed = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "given", "namespace": "extra"}}
     (folder / "b.json").write_text(json.dumps(changed | {"data": {"a": "3"}}))
-    with running(tmp_path, "--manifests", str(folder)) as cluster:
+    with run_cluster(tmp_path, "--manifests", str(folder)) as cluster:
         assert Api(cluster)("GET", path)[1]["data"] == {"a": "3"}

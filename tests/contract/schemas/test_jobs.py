@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from controller.operator.settings import OperatorSettings
-from controller.operator.workload.clone_step import with_source_step
-from controller.operator.workload.job import StepPlan, build
-from controller.pipeline.graph.expand import expand
+from controller.operator.workload.clone_step import add_clone_step
+from controller.operator.workload.job import JobSpec, build_job
+from controller.pipeline.graph.expand import expand_steps
 from controller.pipeline.model import Pipeline
-from controller.pipeline.variables import RunFacts
+from controller.pipeline.variables import RunContext
 from tests.contract.schemas.schemas import problems
 
 Json = dict[str, Any]
@@ -58,10 +58,10 @@ def job(step: int, security: str, source: bool) -> Json:
         "metadata": {"name": "demo-1", "namespace": "default", "uid": "1"},
         "spec": {"pipeline": PIPELINE} | ({"source": {"archive": {"digest": "sha256:" + "0" * 64}}} if source else {}),
     }
-    facts = RunFacts("demo-1", "1", "", "main", {})
-    plan = StepPlan(run, pipeline, expand(pipeline)[step], 1, facts, ("build",) if step else ())
+    facts = RunContext("demo-1", "1", "", "main", {})
+    plan = JobSpec(run, pipeline, expand_steps(pipeline)[step], 1, facts, ("build",) if step else ())
     settings = OperatorSettings(["/opt/c8s/python", "agent"], "http://api:8080", b"key", pod_security=security)
-    return build(plan, settings)
+    return build_job(plan, settings)
 
 
 def cloning_job(security: str) -> Json:
@@ -71,11 +71,11 @@ def cloning_job(security: str) -> Json:
         "metadata": {"name": "demo-1", "namespace": "default", "uid": "1"},
         "spec": {"pipeline": PIPELINE, "source": {"git": GIT}},
     }
-    steps, name = with_source_step(run, expand(pipeline))
+    steps, name = add_clone_step(run, expand_steps(pipeline))
     assert steps[0].name == name
-    plan = StepPlan(run, pipeline, steps[0], 1, RunFacts("demo-1", "1", "", "main", {}), (), clones=True)
+    plan = JobSpec(run, pipeline, steps[0], 1, RunContext("demo-1", "1", "", "main", {}), (), is_clone_step=True)
     settings = OperatorSettings(["/opt/c8s/python", "agent"], "http://api:8080", b"key", pod_security=security)
-    return build(plan, settings)
+    return build_job(plan, settings)
 
 
 CASES = list(itertools.product((0, 1, 2), ("baseline", "restricted"), (False, True)))

@@ -9,8 +9,15 @@ import pytest
 import yaml
 
 from controller.operator.manifests.generate import manifests as generated
-from kind.install import Target, objects
-from kind.kustomize import FOLDER, Values, filled, render, secret, workbench_binding
+from kind.install import InstallOptions, render_objects
+from kind.kustomize import (
+    MANIFESTS_FOLDER,
+    ManifestValues,
+    build_secret,
+    build_workbench_binding,
+    render,
+    render_values,
+)
 from tests.contract.schemas.schemas import problems
 
 Json = dict[str, Any]
@@ -31,20 +38,24 @@ def pods(found: list[Json]) -> dict[str, Json]:
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_a_folder_renders_as_kubectl_renders_it(folder: str) -> None:
     done = subprocess.run(
-        ["kubectl", "kustomize", str(FOLDER / folder)], capture_output=True, text=True, timeout=60, check=True
+        ["kubectl", "kustomize", str(MANIFESTS_FOLDER / folder)], capture_output=True, text=True, timeout=60, check=True
     )
     theirs = [each for each in yaml.safe_load_all(done.stdout) if each]
-    assert sorted(render(FOLDER / folder), key=key) == sorted(theirs, key=key)
+    assert sorted(render(MANIFESTS_FOLDER / folder), key=key) == sorted(theirs, key=key)
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_every_object_is_as_the_schemas_want_it(folder: str) -> None:
-    found = filled(render(FOLDER / folder), Values("registry.example.org/c8s-controller:1"))
+    found = render_values(render(MANIFESTS_FOLDER / folder), ManifestValues("registry.example.org/c8s-controller:1"))
     assert {key(each): problems(each) for each in found if problems(each)} == {}
 
 
 def test_what_is_made_besides_is_as_the_schemas_want_it() -> None:
-    made = [secret("c8s-store", {"a": "b"}), workbench_binding("default"), *generated()["rights.json"]["items"]]
+    made = [
+        build_secret("c8s-store", {"a": "b"}),
+        build_workbench_binding("default"),
+        *generated()["rights.json"]["items"],
+    ]
     assert [problem for each in made for problem in problems(each)] == []
 
 
@@ -56,7 +67,7 @@ def test_the_schemas_find_a_field_that_is_none() -> None:
 @pytest.mark.parametrize("folder", ["overlays/kind", "overlays/minio"])
 def test_our_pods_meet_the_restricted_profile(folder: str) -> None:
     """The fields that https://kubernetes.io/docs/concepts/security/pod-security-standards/ asks for."""
-    for spec in pods(render(FOLDER / folder)).values():
+    for spec in pods(render(MANIFESTS_FOLDER / folder)).values():
         assert spec["securityContext"]["runAsNonRoot"] is True
         assert spec["securityContext"]["runAsUser"] > 0
         assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
@@ -71,11 +82,11 @@ def test_our_pods_meet_the_restricted_profile(folder: str) -> None:
 
 
 def test_the_sandbox_is_one_replica_of_each_behind_the_nodes_ports() -> None:
-    found = {key(each): each for each in render(FOLDER / "overlays" / "kind")}
+    found = {key(each): each for each in render(MANIFESTS_FOLDER / "overlays" / "kind")}
     assert found["Deployment", "c8s-operator"]["spec"]["replicas"] == 1
     assert found["Service", "c8s-api"]["spec"]["ports"][0]["nodePort"] == 30080
     assert found["Service", "c8s-minio"]["spec"]["ports"][0]["nodePort"] == 30900
-    base = {key(each): each for each in render(FOLDER / "base")}
+    base = {key(each): each for each in render(MANIFESTS_FOLDER / "base")}
     assert base["Deployment", "c8s-operator"]["spec"]["replicas"] == 2
     assert "type" not in base["Service", "c8s-api"]["spec"]
     assert ("Deployment", "c8s-minio") not in base
@@ -83,8 +94,8 @@ def test_the_sandbox_is_one_replica_of_each_behind_the_nodes_ports() -> None:
 
 def test_the_image_and_the_settings_reach_every_place_and_a_change_makes_new_pods() -> None:
     def made(**settings: str) -> tuple[Json, dict[str, Json]]:
-        values = Values("mine:7", "minio:8", settings)
-        found = filled(render(FOLDER / "overlays" / "kind"), values)
+        values = ManifestValues("mine:7", "minio:8", settings)
+        found = render_values(render(MANIFESTS_FOLDER / "overlays" / "kind"), values)
         return next(each for each in found if each["kind"] == "ConfigMap"), {
             each["metadata"]["name"]: each["spec"]["template"] for each in found if each["kind"] == "Deployment"
         }
@@ -104,7 +115,7 @@ def test_the_image_and_the_settings_reach_every_place_and_a_change_makes_new_pod
 
 
 def test_namespaces_and_kinds_come_before_what_needs_them_and_deployments_last() -> None:
-    kinds = [each["kind"] for each in objects(Target(FOLDER, "any"))]
+    kinds = [each["kind"] for each in render_objects(InstallOptions(MANIFESTS_FOLDER, "any"))]
     assert kinds[0] == "Namespace"
     assert kinds.index("CustomResourceDefinition") < kinds.index("ServiceAccount") < kinds.index("ClusterRoleBinding")
     assert kinds[-1] == "Deployment"
@@ -112,4 +123,4 @@ def test_namespaces_and_kinds_come_before_what_needs_them_and_deployments_last()
 
 def test_no_manifest_holds_a_secret() -> None:
     for folder in FOLDERS:
-        assert not [each for each in render(FOLDER / folder) if each["kind"] == "Secret"]
+        assert not [each for each in render(MANIFESTS_FOLDER / folder) if each["kind"] == "Secret"]

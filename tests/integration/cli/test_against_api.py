@@ -13,25 +13,25 @@ import pytest
 
 from controller.kube import PIPELINE_RUNS
 from controller.logs import Block, Stream
-from tests.unit.controller.api.fakes import ANN, World, world
+from tests.unit.controller.api.fakes import ANN, ApiServer, run_api
 from workbench.cli.options import Target
-from workbench.cli.output.console import Look
-from workbench.cli.run_session.session import Session
+from workbench.cli.output.console import ConsoleStyle
+from workbench.cli.run_session.session import RunSession
 from workbench.client import (
     Client,
-    Forbidden,
-    Invalid,
+    ForbiddenError,
+    InvalidError,
     Lines,
-    NotFound,
+    NotFoundError,
     RunChanged,
     RunDeleted,
     RunsListed,
     StreamKey,
-    Unauthorized,
+    UnauthorizedError,
 )
 from workbench.client.endpoint import Endpoint
-from workbench.client.models import Done
-from workbench.submit.submit import Order
+from workbench.client.models import RunEnd
+from workbench.submit.submit import RunSubmission
 
 STEP = {"name": "build", "image": "busybox:1", "commands": ["echo hello"]}
 PIPELINE: dict[str, Any] = {"name": "hello", "steps": [STEP]}
@@ -44,13 +44,13 @@ TIMES = {
 
 
 @pytest.fixture
-async def there(tmp_path: Path) -> AsyncIterator[World]:
-    async with world(tmp_path) as there:
+async def there(tmp_path: Path) -> AsyncIterator[ApiServer]:
+    async with run_api(tmp_path) as there:
         yield there
 
 
 @pytest.fixture
-def endpoint(there: World, tmp_path: Path) -> Endpoint:
+def endpoint(there: ApiServer, tmp_path: Path) -> Endpoint:
     (tmp_path / "token").write_text(ANN)
     return Endpoint(there.url, tmp_path / "token", "a")
 
@@ -70,7 +70,7 @@ def step(phase: str, **more: Any) -> dict[str, Any]:
     return {"name": "build", "slug": "build", "dependsOn": [], "phase": phase, "attempts": [attempt]}
 
 
-async def play_operator(there: World, phase: str) -> None:
+async def play_operator(there: ApiServer, phase: str) -> None:
     """Wait for the run, let its step write two lines, and end it."""
     while (PIPELINE_RUNS, "a", "hello-1") not in there.kubernetes.objects:
         await asyncio.sleep(0)
@@ -81,21 +81,21 @@ async def play_operator(there: World, phase: str) -> None:
         while not there.kubernetes.objects[(PIPELINE_RUNS, "a", "hello-1")]["spec"].get("cancel"):
             await asyncio.sleep(0)
     there.hub.publish(log, block(3, "three"))
-    there.hub.end(log)
+    there.hub.mark_ended(log)
     summary = {"total": 1, phase.lower(): 1}
     there.kubernetes.status("a", "hello-1", phase=phase, steps=[step(phase)], summary=summary)
 
 
 async def test_a_run_goes_from_the_tree_to_the_table(
-    there: World, endpoint: Endpoint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    there: ApiServer, endpoint: Endpoint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tree = tmp_path / "tree"
     tree.mkdir()
     (tree / "file").write_text("x")
-    order = Order(PIPELINE, tree, "key", branch="main", event="push")
+    order = RunSubmission(PIPELINE, tree, "key", branch="main", event="push")
     async with asyncio.timeout(20), asyncio.TaskGroup() as group:
         group.create_task(play_operator(there, "Succeeded"))
-        running = group.create_task(Session(order, Target(endpoint=endpoint), Look(False, None)).exit_code())
+        running = group.create_task(RunSession(order, Target(endpoint=endpoint), ConsoleStyle(False, None)).run())
     assert running.result() == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("build | ")]
     assert [line for line in lines if "--" not in line] == ["build | one", "build | two", "build | three"]
@@ -107,21 +107,21 @@ async def test_a_run_goes_from_the_tree_to_the_table(
 
 
 async def test_errors_of_the_api_come_as_ours(client: Client, endpoint: Endpoint, tmp_path: Path) -> None:
-    with pytest.raises(NotFound, match="nobody-1"):
+    with pytest.raises(NotFoundError, match="nobody-1"):
         await client.run("nobody-1")
-    with pytest.raises(Invalid) as refused:
+    with pytest.raises(InvalidError) as refused:
         await client.create_run({**PIPELINE, "steps": [{**STEP, "dependsOn": ["x"]}]}, key="k")
     assert "x" in refused.value.problems[0].message
-    with pytest.raises(Invalid):
+    with pytest.raises(InvalidError):
         await client.create_run(PIPELINE, key="k2", source="sha256:" + "0" * 64)
     async with Client(Endpoint(endpoint.url, endpoint.token_file, "b")) as other:
-        with pytest.raises(Forbidden):
+        with pytest.raises(ForbiddenError):
             await other.runs()
     (tmp_path / "wrong").write_text("nobody")
     async with Client(Endpoint(endpoint.url, tmp_path / "wrong", "a")) as other:
-        with pytest.raises(Unauthorized):
+        with pytest.raises(UnauthorizedError):
             await other.runs()
-        with pytest.raises(Unauthorized):
+        with pytest.raises(UnauthorizedError):
             async with aclosing(other.stream_logs("x-1")) as frames:
                 await anext(frames)
 
@@ -131,7 +131,7 @@ async def test_one_key_makes_one_run(client: Client) -> None:
     assert (await client.create_run(PIPELINE, key="k", event="push")).name == first.name == "hello-1"
     assert (await client.create_run(PIPELINE, key="l", event="push")).name == "hello-2"
     page = await client.runs(limit=1)
-    rest = await client.runs(limit=1, continue_=page.next)
+    rest = await client.runs(limit=1, continue_=page.continue_token)
     assert [run.name for run in (*page.items, *rest.items)] == ["hello-2", "hello-1"]
 
 
@@ -151,7 +151,7 @@ async def test_runs_are_watched_from_the_list_on(client: Client) -> None:
         assert change.run.name == "hello-1"
 
 
-async def test_lines_are_streamed_from_where_the_reader_was(there: World, client: Client) -> None:
+async def test_lines_are_streamed_from_where_the_reader_was(there: ApiServer, client: Client) -> None:
     await client.create_run(PIPELINE, key="k")
     async with asyncio.timeout(10), asyncio.TaskGroup() as group:
         group.create_task(play_operator(there, "Succeeded"))
@@ -160,14 +160,14 @@ async def test_lines_are_streamed_from_where_the_reader_was(there: World, client
             async for frame in frames:
                 if isinstance(frame, Lines):
                     found += [(frame.first + index, line.text) for index, line in enumerate(frame.lines)]
-                if isinstance(frame, Done):
+                if isinstance(frame, RunEnd):
                     break
     assert found == [(2, "two"), (3, "three")]
     async with aclosing(client.logs("hello-1", "build", tail=1)) as lines:
         assert [line async for line in lines] == ["three"]
 
 
-async def test_a_cancel_reaches_the_run(there: World, client: Client) -> None:
+async def test_a_cancel_reaches_the_run(there: ApiServer, client: Client) -> None:
     await client.create_run(PIPELINE, key="k")
     async with asyncio.timeout(10), asyncio.TaskGroup() as group:
         group.create_task(play_operator(there, "Cancelled"))

@@ -15,59 +15,63 @@ from embedded import controllers
 from embedded.api.interfaces import LogOptions
 from embedded.api.scheme import JOBS, NAMESPACES, PODS, ResourceType
 from embedded.api.status_errors import ApiError
-from embedded.kubelet import Runner, RunnerSettings
-from embedded.kubelet.container.cgroups import Mode
+from embedded.kubelet import Kubelet, KubeletSettings
+from embedded.kubelet.container.cgroups import CgroupMode
 from embedded.registry.registry import Registry
-from embedded.storage.sqlite import Store
+from embedded.storage.sqlite import SqliteStore
 
 Json = dict[str, Any]
-PATIENCE = 20.0
+TIMEOUT = 20.0
 
 
 class Cluster:
     """What tests ask of it. All objects are in the namespace `default`."""
 
-    def __init__(self, registry: Registry, runner: Runner, folder: Path) -> None:
-        self.registry, self.runner, self.folder = registry, runner, folder
+    def __init__(self, registry: Registry, runner: Kubelet, folder: Path) -> None:
+        self.registry, self.kubelet, self.folder = registry, runner, folder
 
     def pod(self, script: str, name: str = "p", *, more: Json | None = None, **container: Any) -> Json:
         """Create a pod with one container, `main`, that runs a script in sh. `more`: the rest of its spec."""
-        spec: Json = {"restartPolicy": "Never", "containers": [sh("main", script, **container)], **(more or {})}
+        spec: Json = {
+            "restartPolicy": "Never",
+            "containers": [shell_container("main", script, **container)],
+            **(more or {}),
+        }
         return self.registry.create(PODS, {"metadata": {"name": name}, "spec": spec}, namespace="default")
 
     def job(self, script: str, name: str = "j", **spec: Any) -> Json:
-        template = {"spec": {"restartPolicy": "Never", "containers": [sh("main", script)]}}
+        template = {"spec": {"restartPolicy": "Never", "containers": [shell_container("main", script)]}}
         job = {"metadata": {"name": name}, "spec": {"backoffLimit": 0, "template": template, **spec}}
         return self.registry.create(JOBS, job, namespace="default")
 
-    async def until(self, holds: Callable[[Json], Any], name: str = "p", resource: ResourceType = PODS) -> Json:
+    async def wait_for(self, holds: Callable[[Json], Any], name: str = "p", resource: ResourceType = PODS) -> Json:
         """The object, as soon as it is as wanted."""
         with closing(self.registry.watch(resource)) as subscription:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TIMEOUT):
                 while True:
                     obj = self.registry.find(resource, "default", name)
                     if obj is not None and holds(obj):
                         return obj
                     await subscription.wait()
-                    subscription.take()
+                    subscription.drain()
 
-    async def gone(self, name: str = "p", resource: ResourceType = PODS) -> None:
+    async def wait_until_deleted(self, name: str = "p", resource: ResourceType = PODS) -> None:
         with closing(self.registry.watch(resource)) as subscription:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TIMEOUT):
                 while self.registry.find(resource, "default", name) is not None:
                     await subscription.wait()
-                    subscription.take()
+                    subscription.drain()
 
-    async def ended(self, name: str = "p") -> Json:
-        return await self.until(lambda pod: pod["status"]["phase"] in ("Succeeded", "Failed"), name)
+    async def wait_until_finished(self, name: str = "p") -> Json:
+        return await self.wait_for(lambda pod: pod["status"]["phase"] in ("Succeeded", "Failed"), name)
 
     async def log(self, name: str = "p", container: str = "", **options: Any) -> bytes:
-        chunks = self.runner.read_log("default", name, LogOptions(container=container, **options))
+        chunks = self.kubelet.read_log("default", name, LogOptions(container=container, **options))
         return b"".join([chunk async for chunk in chunks])
 
-    async def printed(self, text: bytes, name: str = "p", container: str = "main") -> bytes:
+    async def wait_for_output(self, text: bytes, name: str = "p", container: str = "main") -> bytes:
         """What a container has printed, as soon as `text` is in it."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             while True:
                 try:
                     if text in (said := await self.log(name, container)):
@@ -77,12 +81,12 @@ class Cluster:
                 await asyncio.sleep(0.01)
 
 
-def sh(name: str, script: str, **more: Any) -> Json:
+def shell_container(name: str, script: str, **more: Any) -> Json:
     """A container that runs a script; Kubernetes itself would read `$$` as an escaped dollar sign."""
     return {"name": name, "image": "none:1", "command": ["sh", "-c", script.replace("$", "$$")], **more}
 
 
-def alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -91,17 +95,17 @@ def alive(pid: int) -> bool:
 
 
 @asynccontextmanager
-async def running(folder: Path, *, max_pods: int = 8, cgroup_mode: Mode = "none") -> AsyncIterator[Cluster]:
+async def run_cluster(folder: Path, *, max_pods: int = 8, cgroup_mode: CgroupMode = "none") -> AsyncIterator[Cluster]:
     """Run a cluster on a folder; what an earlier one left there is taken up."""
     folder.mkdir(exist_ok=True)
-    store = Store(folder / "cluster.db")
+    store = SqliteStore(folder / "cluster.db")
     registry = Registry(store)
     if registry.find(NAMESPACES, None, "default") is None:
         registry.create(NAMESPACES, {"metadata": {"name": "default"}})
-    runner = Runner(registry, folder, RunnerSettings(max_pods=max_pods, cgroups=cgroup_mode))
+    runner = Kubelet(registry, folder, KubeletSettings(max_pods=max_pods, cgroups=cgroup_mode))
     try:
         async with asyncio.TaskGroup() as group:
-            working = [group.create_task(runner.run()), group.create_task(controllers.run(registry))]
+            working = [group.create_task(runner.run()), group.create_task(controllers.run_controllers(registry))]
             yield Cluster(registry, runner, folder)
             for task in working:
                 task.cancel()
@@ -111,5 +115,5 @@ async def running(folder: Path, *, max_pods: int = 8, cgroup_mode: Mode = "none"
 
 @pytest.fixture
 async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
-    async with running(tmp_path / "cluster") as made:
+    async with run_cluster(tmp_path / "cluster") as made:
         yield made

@@ -7,7 +7,7 @@ from typing import Any
 
 from embedded.api.scheme import CONFIG_MAPS, EVENTS, JOBS, NAMESPACES, PODS, RESOURCE_QUOTAS, SERVICE_ACCOUNTS
 from embedded.api.status_errors import ApiError
-from tests.integration.embedded.conftest import Cluster, sh
+from tests.integration.embedded.conftest import Cluster, shell_container
 
 Json = dict[str, Any]
 
@@ -28,17 +28,17 @@ async def test_what_has_another_owner_stays_when_one_goes(cluster: Cluster) -> N
     cluster.registry.create(CONFIG_MAPS, both, namespace="default")
     cluster.registry.create(CONFIG_MAPS, config_map("one", reference(first)), namespace="default")
     cluster.registry.delete(CONFIG_MAPS, "default", "first", propagation="Foreground")
-    await cluster.gone("first", CONFIG_MAPS)
-    await cluster.gone("one", CONFIG_MAPS)
+    await cluster.wait_until_deleted("first", CONFIG_MAPS)
+    await cluster.wait_until_deleted("one", CONFIG_MAPS)
     assert cluster.registry.find(CONFIG_MAPS, "default", "both") is not None
     cluster.registry.delete(CONFIG_MAPS, "default", "second")
-    await cluster.gone("both", CONFIG_MAPS)
+    await cluster.wait_until_deleted("both", CONFIG_MAPS)
 
 
 async def test_what_names_an_owner_that_never_was_is_removed(cluster: Cluster) -> None:
     lost = config_map("lost", {"name": "nobody", "uid": "00000000-0000-0000-0000-000000000000"})
     cluster.registry.create(CONFIG_MAPS, lost, namespace="default")
-    await cluster.gone("lost", CONFIG_MAPS)
+    await cluster.wait_until_deleted("lost", CONFIG_MAPS)
 
 
 async def test_a_namespace_goes_when_all_in_it_has_gone_pods_included(cluster: Cluster) -> None:
@@ -46,7 +46,11 @@ async def test_a_namespace_goes_when_all_in_it_has_gone_pods_included(cluster: C
     registry.create(NAMESPACES, {"metadata": {"name": "full"}})
     for number in range(250):
         registry.create(CONFIG_MAPS, {"metadata": {"name": f"c{number}"}}, namespace="full")
-    spec = {"restartPolicy": "Never", "terminationGracePeriodSeconds": 1, "containers": [sh("main", "exec sleep 60")]}
+    spec = {
+        "restartPolicy": "Never",
+        "terminationGracePeriodSeconds": 1,
+        "containers": [shell_container("main", "exec sleep 60")],
+    }
     registry.create(PODS, {"metadata": {"name": "p"}, "spec": spec}, namespace="full")
     async with asyncio.timeout(10):
         while registry.get(PODS, "full", "p")["status"]["phase"] != "Running":
@@ -62,9 +66,9 @@ async def test_a_job_over_quota_says_so_once_and_starts_when_there_is_room(clust
     registry = cluster.registry
     quota = {"metadata": {"name": "q"}, "spec": {"hard": {"pods": "1"}}}
     registry.create(RESOURCE_QUOTAS, quota, namespace="default")
-    await cluster.until(lambda q: (q.get("status") or {}).get("hard"), "q", RESOURCE_QUOTAS)
+    await cluster.wait_for(lambda q: (q.get("status") or {}).get("hard"), "q", RESOURCE_QUOTAS)
     cluster.job("exec sleep 60", "first")
-    await cluster.until(lambda job: job["status"].get("ready") == 1, "first", JOBS)
+    await cluster.wait_for(lambda job: job["status"].get("ready") == 1, "first", JOBS)
     cluster.job("true", "second")
     async with asyncio.timeout(10):
         while not (told := registry.list(EVENTS, "default", field_selector="involvedObject.name=second")):
@@ -76,14 +80,14 @@ async def test_a_job_over_quota_says_so_once_and_starts_when_there_is_room(clust
     registry.delete(JOBS, "default", "first", propagation="Background")
     (pod,) = registry.list(PODS)
     registry.delete(PODS, "default", pod["metadata"]["name"], grace_period=1)
-    await cluster.until(lambda job: job["status"].get("succeeded") == 1, "second", JOBS)
+    await cluster.wait_for(lambda job: job["status"].get("succeeded") == 1, "second", JOBS)
     told = registry.list(EVENTS, "default", field_selector="involvedObject.name=second")
     assert sorted(event["reason"] for event in told) == ["Completed", "FailedCreate", "SuccessfulCreate"]
 
 
 async def test_a_finished_job_is_removed_with_its_pods_after_its_time_to_live(cluster: Cluster) -> None:
     cluster.job("true", ttlSecondsAfterFinished=0)
-    await cluster.gone("j", JOBS)
+    await cluster.wait_until_deleted("j", JOBS)
     async with asyncio.timeout(10):
         while cluster.registry.list(PODS):
             await asyncio.sleep(0.01)
@@ -116,7 +120,7 @@ async def test_each_end_of_a_pod_counts_once_and_is_told_once(cluster: Cluster) 
         backoffLimitPerIndex=0,
         backoffLimit=9,
     )
-    job = await cluster.until(
+    job = await cluster.wait_for(
         lambda job: (job["status"].get("conditions") or [{}])[-1].get("type") == "Failed", "j", JOBS
     )
     status = job["status"]
@@ -130,11 +134,11 @@ async def test_each_end_of_a_pod_counts_once_and_is_told_once(cluster: Cluster) 
 
 async def test_a_pod_of_a_job_that_is_gone_is_held_by_nothing(cluster: Cluster) -> None:
     cluster.job("exec sleep 60")
-    await cluster.until(lambda job: job["status"].get("ready") == 1, "j", JOBS)
+    await cluster.wait_for(lambda job: job["status"].get("ready") == 1, "j", JOBS)
     (pod,) = cluster.registry.list(PODS)
     assert pod["metadata"]["finalizers"] == ["batch.kubernetes.io/job-tracking"]
     cluster.registry.delete(JOBS, "default", "j", propagation="Orphan")
     name = pod["metadata"]["name"]
-    await cluster.until(lambda pod: not pod["metadata"].get("finalizers"), name)
+    await cluster.wait_for(lambda pod: not pod["metadata"].get("finalizers"), name)
     cluster.registry.delete(PODS, "default", name, grace_period=0)
-    await cluster.gone(name)
+    await cluster.wait_until_deleted(name)

@@ -29,15 +29,15 @@ def _definition() -> dict[str, Any]:
 async def test_it_waits_for_the_finalizers_of_its_objects(cluster: Cluster) -> None:
     registry = cluster.registry
     registry.create(CUSTOM_RESOURCE_DEFINITIONS, _definition())
-    boxes = registry.catalogue.find("example.com", "v1", "boxes")
+    boxes = registry.scheme.find("example.com", "v1", "boxes")
     assert boxes is not None
     for name, finalizers in (("held", ["example.com/hold"]), ("free", [])):
         registry.create(boxes, {"metadata": {"name": name, "finalizers": finalizers}}, namespace="default")
     registry.delete(CUSTOM_RESOURCE_DEFINITIONS, None, _NAME)
-    await cluster.gone("free", boxes)
-    held = await cluster.until(lambda box: "deletionTimestamp" in box["metadata"], "held", boxes)
+    await cluster.wait_until_deleted("free", boxes)
+    held = await cluster.wait_for(lambda box: "deletionTimestamp" in box["metadata"], "held", boxes)
     assert "deletionTimestamp" in registry.get(CUSTOM_RESOURCE_DEFINITIONS, None, _NAME)["metadata"]
-    going = registry.catalogue.find("example.com", "v1", "boxes")
+    going = registry.scheme.find("example.com", "v1", "boxes")
     assert going is not None
     with pytest.raises(ApiError) as told:
         registry.create(going, {"metadata": {"name": "late"}}, namespace="default")
@@ -46,18 +46,18 @@ async def test_it_waits_for_the_finalizers_of_its_objects(cluster: Cluster) -> N
     async with asyncio.timeout(20):
         while registry.find(CUSTOM_RESOURCE_DEFINITIONS, None, _NAME) is not None:
             await asyncio.sleep(0.01)
-    assert registry.catalogue.find("example.com", "v1", "boxes") is None
+    assert registry.scheme.find("example.com", "v1", "boxes") is None
 
 
 async def test_versions_show_the_same_objects_and_the_stable_one_is_preferred(cluster: Cluster) -> None:
     registry = cluster.registry
     registry.create(CUSTOM_RESOURCE_DEFINITIONS, _definition())
-    old, new = (registry.catalogue.find("example.com", version, "boxes") for version in ("v1alpha1", "v1"))
+    old, new = (registry.scheme.find("example.com", version, "boxes") for version in ("v1alpha1", "v1"))
     assert old is not None
     assert new is not None
     registry.create(old, {"metadata": {"name": "b"}, "size": 1}, namespace="default")
-    assert json.loads(registry.raw(new, "default", "b"))["apiVersion"] == "example.com/v1"
+    assert json.loads(registry.get_bytes(new, "default", "b"))["apiVersion"] == "example.com/v1"
     changed = registry.patch(new, "default", "b", {"size": 2})
     assert (changed["apiVersion"], changed["metadata"]["generation"]) == ("example.com/v1", 2)
-    assert json.loads(registry.raw(old, "default", "b"))["size"] == 2
-    assert registry.catalogue.group_versions()["example.com"] == ["v1", "v1beta2", "v1alpha1"]
+    assert json.loads(registry.get_bytes(old, "default", "b"))["size"] == 2
+    assert registry.scheme.group_versions()["example.com"] == ["v1", "v1beta2", "v1alpha1"]

@@ -15,9 +15,9 @@ import pytest
 from embedded.api.interfaces import ExecError, ExecOptions
 from embedded.api.scheme import PODS
 from embedded.api.status_errors import ApiError
-from tests.contract.embedded.cluster import Cluster as Server
-from tests.contract.embedded.cluster import running as serving
-from tests.integration.embedded.conftest import Cluster, alive
+from tests.contract.embedded.cluster import ClusterProcess as Server
+from tests.contract.embedded.cluster import run_cluster as serving
+from tests.integration.embedded.conftest import Cluster, is_alive
 
 Json = dict[str, Any]
 _PODS = "/api/v1/namespaces/default/pods"
@@ -28,7 +28,7 @@ _ROLES = "/apis/rbac.authorization.k8s.io/v1/namespaces/default"
 async def started(cluster: Cluster, script: str = "echo $$; exec sleep 60", **more: Any) -> int:
     """A pod whose container prints its number; the number, as soon as it runs."""
     cluster.pod(script, **more)
-    return int((await cluster.printed(b"\n")).split()[0])
+    return int((await cluster.wait_for_output(b"\n")).split()[0])
 
 
 async def said(cluster: Cluster, *command: str, given: bytes = b"", **wish: Any) -> tuple[int, bytes, bytes]:
@@ -39,7 +39,7 @@ async def said(cluster: Cluster, *command: str, given: bytes = b"", **wish: Any)
         written[channel] += data
 
     wish = {"stdout": True, "stderr": True} | wish
-    session = cluster.runner.exec("default", "p", ExecOptions(command, **wish))
+    session = cluster.kubelet.exec("default", "p", ExecOptions(command, **wish))
     async with asyncio.timeout(20), asyncio.TaskGroup() as group:
         ending = group.create_task(session.run(send))
         if given or wish.get("stdin"):
@@ -76,7 +76,7 @@ async def test_a_command_that_ignores_its_stdin_holds_nobody_up(cluster: Cluster
 async def test_a_terminal_has_a_size_and_one_stream(cluster: Cluster) -> None:
     await started(cluster)
     wish = ExecOptions(("sh", "-c", "read go; stty size; tty >&2; exit 3"), stdin=True, stdout=True, tty=True)
-    session = cluster.runner.exec("default", "p", wish)
+    session = cluster.kubelet.exec("default", "p", wish)
     shown = bytearray()
 
     async def send(channel: int, data: bytes) -> None:
@@ -95,7 +95,7 @@ async def test_a_terminal_has_a_size_and_one_stream(cluster: Cluster) -> None:
 async def test_ctrl_c_on_a_terminal_interrupts_what_runs_there(cluster: Cluster) -> None:
     await started(cluster)
     wish = ExecOptions(("sh", "-c", "echo ready; exec sleep 60"), stdin=True, stdout=True, tty=True)
-    session = cluster.runner.exec("default", "p", wish)
+    session = cluster.kubelet.exec("default", "p", wish)
     ready = asyncio.Event()
 
     async def send(_: int, data: bytes) -> None:
@@ -112,8 +112,8 @@ async def test_ctrl_c_on_a_terminal_interrupts_what_runs_there(cluster: Cluster)
 async def test_a_command_ends_with_its_container_and_leaves_nothing(cluster: Cluster) -> None:
     await started(cluster)
     _, background, _ = await said(cluster, "sh", "-c", "setsid sleep 300 >/dev/null 2>&1 & echo $!")
-    assert alive(int(background))
-    session = cluster.runner.exec("default", "p", ExecOptions(("sh", "-c", "echo $$; sleep 300"), stdout=True))
+    assert is_alive(int(background))
+    session = cluster.kubelet.exec("default", "p", ExecOptions(("sh", "-c", "echo $$; sleep 300"), stdout=True))
     numbers: asyncio.Queue[bytes] = asyncio.Queue()
 
     async def send(_: int, data: bytes) -> None:
@@ -123,15 +123,15 @@ async def test_a_command_ends_with_its_container_and_leaves_nothing(cluster: Clu
         ending = group.create_task(session.run(send))
         running = int(await numbers.get())
         cluster.registry.delete(PODS, "default", "p", grace_period=1)
-        await cluster.gone()
+        await cluster.wait_until_deleted()
     assert ending.result() == 137
-    assert [pid for pid in (running, int(background)) if alive(pid)] == []
+    assert [pid for pid in (running, int(background)) if is_alive(pid)] == []
 
 
 async def test_who_leaves_hangs_up_on_the_command(cluster: Cluster) -> None:
     await started(cluster)
     script = "trap '' HUP; echo $$; while true; do sleep 1; done"
-    session = cluster.runner.exec("default", "p", ExecOptions(("sh", "-c", script), stdout=True))
+    session = cluster.kubelet.exec("default", "p", ExecOptions(("sh", "-c", script), stdout=True))
     numbers: asyncio.Queue[bytes] = asyncio.Queue()
 
     async def send(_: int, data: bytes) -> None:
@@ -142,7 +142,7 @@ async def test_who_leaves_hangs_up_on_the_command(cluster: Cluster) -> None:
         pid = int(await numbers.get())
         ending.cancel()
         await asyncio.wait((ending,))
-    assert not alive(pid)
+    assert not is_alive(pid)
 
 
 async def test_what_can_not_be_run_says_so(cluster: Cluster) -> None:
@@ -152,9 +152,9 @@ async def test_what_can_not_be_run_says_so(cluster: Cluster) -> None:
     with pytest.raises(ApiError, match="container other is not valid for pod p"):
         await said(cluster, "true", container="other")
     cluster.pod("true", "q")
-    await cluster.ended("q")
+    await cluster.wait_until_finished("q")
     with pytest.raises(ApiError, match="in a completed pod; current phase is Succeeded"):
-        cluster.runner.exec_target("default", "q", "")
+        cluster.kubelet.exec_target("default", "q", "")
 
 
 # -- over HTTP

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from embedded.api.scheme import JOBS, PODS
-from embedded.kubelet.container.orphans import MARK
-from tests.integration.embedded.conftest import Cluster, alive, running
+from embedded.kubelet.container.orphans import OWNER_ENV
+from tests.integration.embedded.conftest import Cluster, is_alive, run_cluster
 
 Json = dict[str, Any]
 linux = pytest.mark.skipif(sys.platform != "linux", reason="what leaves its process group is found on Linux only")
@@ -36,36 +36,36 @@ _CHAIN = "setsid sh -c 'setsid sh -c \"echo \\$\\$; exec sleep 300\" & sleep 300
 )
 async def test_what_a_step_leaves_running_is_ended_with_it(cluster: Cluster, script: str) -> None:
     cluster.pod(script)
-    pod = await cluster.ended()
+    pod = await cluster.wait_until_finished()
     assert pod["status"]["phase"] == "Succeeded"
     pids = [int(word) for word in (await cluster.log()).split()]
     assert pids
-    assert [pid for pid in pids if alive(pid)] == []
+    assert [pid for pid in pids if is_alive(pid)] == []
 
 
 async def test_a_pod_that_ignores_sigterm_is_killed_when_its_grace_period_is_over(cluster: Cluster) -> None:
     cluster.pod("trap '' TERM; echo $$; while true; do sleep 1; done", more={"terminationGracePeriodSeconds": 1})
-    pid = int(await cluster.printed(b"\n"))
+    pid = int(await cluster.wait_for_output(b"\n"))
     cluster.registry.delete(PODS, "default", "p")
-    await cluster.gone()
-    assert not alive(pid)
+    await cluster.wait_until_deleted()
+    assert not is_alive(pid)
 
 
 async def test_a_forced_deletion_kills_at_once_and_takes_the_logs_along(cluster: Cluster) -> None:
     uid = cluster.pod("trap '' TERM; echo $$; while true; do sleep 1; done")["metadata"]["uid"]
-    pid = int(await cluster.printed(b"\n"))
+    pid = int(await cluster.wait_for_output(b"\n"))
     cluster.registry.delete(PODS, "default", "p", grace_period=0)
     async with asyncio.timeout(5):
-        while alive(pid) or (cluster.folder / "pods" / uid).exists():
+        while is_alive(pid) or (cluster.folder / "pods" / uid).exists():
             await asyncio.sleep(0.01)
 
 
 async def test_stopping_the_cluster_ends_its_pods_and_says_so(tmp_path: Path) -> None:
-    async with running(tmp_path / "c") as cluster:
+    async with run_cluster(tmp_path / "c") as cluster:
         cluster.pod("echo $$; sleep 300")
-        pid = int(await cluster.printed(b"\n"))
-    assert not alive(pid)
-    async with running(tmp_path / "c") as cluster:
+        pid = int(await cluster.wait_for_output(b"\n"))
+    assert not is_alive(pid)
+    async with run_cluster(tmp_path / "c") as cluster:
         status = cluster.registry.get(PODS, "default", "p")["status"]
         assert (status["phase"], status["reason"]) == ("Failed", "NodeShutdown")
         assert disruption(status) == "TerminationByKubelet"
@@ -99,16 +99,16 @@ async def test_many_that_leave_at_once_are_all_ended_time_after_time(cluster: Cl
         )
     pids: list[int] = []
     for number in range(12):
-        await cluster.ended(f"p{number}")
+        await cluster.wait_until_finished(f"p{number}")
         printed = [int(word) for word in (await cluster.log(f"p{number}")).split()]
         assert len(printed) == 6
         pids += printed
-    assert [pid for pid in pids if alive(pid)] == []
+    assert [pid for pid in pids if is_alive(pid)] == []
 
 
 @linux
 async def test_after_a_crash_orphans_are_ended_and_their_pods_have_failed(tmp_path: Path, repository: Path) -> None:
-    environment = {name: value for name, value in os.environ.items() if name != MARK}
+    environment = {name: value for name, value in os.environ.items() if name != OWNER_ENV}
     life = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", _LIFE, str(tmp_path / "c")), stdout=subprocess.PIPE, cwd=repository, env=environment
     )
@@ -117,9 +117,9 @@ async def test_after_a_crash_orphans_are_ended_and_their_pods_have_failed(tmp_pa
         pids = [int(word) for word in (await life.stdout.readline()).split()]
         life.kill()
         await life.wait()
-    assert len([pid for pid in pids if alive(pid)]) == 2
-    async with running(tmp_path / "c") as cluster:
-        job = await cluster.until(lambda job: job["status"].get("failed"), "j", JOBS)
+    assert len([pid for pid in pids if is_alive(pid)]) == 2
+    async with run_cluster(tmp_path / "c") as cluster:
+        job = await cluster.wait_for(lambda job: job["status"].get("failed"), "j", JOBS)
         assert job["status"]["conditions"][-1]["type"] == "Failed"
         (pod,) = cluster.registry.list(PODS)
         assert (pod["status"]["phase"], pod["status"]["reason"]) == ("Failed", "NodeLost")

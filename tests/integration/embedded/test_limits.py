@@ -12,7 +12,7 @@ import pytest
 from embedded.api.interfaces import ExecOptions
 from embedded.api.scheme import NODES
 from embedded.kubelet.container import cgroups
-from tests.integration.embedded.conftest import Cluster, running
+from tests.integration.embedded.conftest import Cluster, run_cluster
 
 Json = dict[str, Any]
 
@@ -20,7 +20,7 @@ Json = dict[str, Any]
 @pytest.fixture
 async def limited(tmp_path: Path) -> AsyncIterator[Cluster]:
     """A cluster that limits its pods below its own cgroup, where this machine lets it."""
-    async with running(tmp_path / "limited", cgroup_mode="own") as cluster:
+    async with run_cluster(tmp_path / "limited", cgroup_mode="own") as cluster:
         condition = await enforced(cluster)
         if condition["status"] != "True":
             pytest.skip(condition["message"])
@@ -29,7 +29,7 @@ async def limited(tmp_path: Path) -> AsyncIterator[Cluster]:
 
 async def enforced(cluster: Cluster) -> Json:
     """What the Node says of limits."""
-    node = await cluster.until(lambda node: node.get("status"), "embedded", NODES)
+    node = await cluster.wait_for(lambda node: node.get("status"), "embedded", NODES)
     (condition,) = [c for c in node["status"]["conditions"] if c["type"] == "LimitsEnforced"]
     return dict(condition)
 
@@ -43,19 +43,19 @@ _GREEDY = "x=x; while true; do x=$x$x; done"
 
 async def test_what_takes_more_memory_than_its_limit_is_killed_and_says_why(limited: Cluster) -> None:
     limited.pod(_GREEDY, resources={"limits": {"memory": "32Mi"}})
-    ended = terminated(await limited.ended())
+    ended = terminated(await limited.wait_until_finished())
     assert (ended["reason"], ended["exitCode"]) == ("OOMKilled", 137)
 
 
 async def test_a_child_counts_as_well_and_its_container_goes_with_it_or_fails_by_it(limited: Cluster) -> None:
     limited.pod(f"sh -c '{_GREEDY}'; exit 3", resources={"limits": {"memory": "32Mi"}})
-    assert terminated(await limited.ended())["reason"] == "OOMKilled"
+    assert terminated(await limited.wait_until_finished())["reason"] == "OOMKilled"
 
 
 async def test_a_limited_container_runs_as_any_other_and_leaves_no_group(limited: Cluster) -> None:
     limits = {"limits": {"memory": "64Mi", "cpu": "500m"}}
     limited.pod("cat /proc/self/cgroup; sleep 60 & setsid sleep 60 & sleep 0.3; exit 4", resources=limits)
-    pod = await limited.ended()
+    pod = await limited.wait_until_finished()
     assert (terminated(pod)["reason"], terminated(pod)["exitCode"]) == ("Error", 4)
     name = f"c8s-{os.getpid()}/{pod['metadata']['uid']}-main"
     assert name.encode() in await limited.log()
@@ -64,19 +64,19 @@ async def test_a_limited_container_runs_as_any_other_and_leaves_no_group(limited
 
 async def test_what_is_run_inside_is_limited_with_it(limited: Cluster) -> None:
     limited.pod("echo up; exec sleep 60", resources={"limits": {"memory": "32Mi"}})
-    await limited.printed(b"up")
+    await limited.wait_for_output(b"up")
 
     async def send(_: int, __: bytes) -> None:
         pass
 
-    session = limited.runner.exec("default", "p", ExecOptions(("sh", "-c", _GREEDY), stdout=True))
+    session = limited.kubelet.exec("default", "p", ExecOptions(("sh", "-c", _GREEDY), stdout=True))
     assert await session.run(send) == 137
 
 
 async def test_where_no_cgroup_is_delegated_limits_have_no_effect_and_the_node_says_so(tmp_path: Path) -> None:
-    async with running(tmp_path / "c", cgroup_mode="none") as cluster:
+    async with run_cluster(tmp_path / "c", cgroup_mode="none") as cluster:
         cluster.pod("true", resources={"limits": {"memory": "1Ki"}})
-        assert (await cluster.ended())["status"]["phase"] == "Succeeded"
+        assert (await cluster.wait_until_finished())["status"]["phase"] == "Succeeded"
         condition = await enforced(cluster)
         assert condition["status"] == "False"
         assert "have no effect" in condition["message"]
@@ -89,9 +89,9 @@ def test_a_group_that_nobody_gave_us_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "system" / "cpu").mkdir()
     where = {"proc": tmp_path / "proc", "system": tmp_path / "system"}
     if os.getuid() == 0:
-        assert "is not delegated" in cgroups.available("auto", **where).why
-    assert not cgroups.available("none", **where).enforced
-    own = cgroups.available("own", **where)
+        assert "is not delegated" in cgroups.detect("auto", **where).reason
+    assert not cgroups.detect("none", **where).enforced
+    own = cgroups.detect("own", **where)
     assert own.enforced
     assert (tmp_path / "system" / "memory" / "machine" / f"c8s-{os.getpid()}").is_dir()
     own.close()

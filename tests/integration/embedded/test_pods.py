@@ -11,7 +11,7 @@ import pytest
 
 from embedded.api.scheme import EVENTS, JOBS, PODS, SECRETS
 from embedded.api.status_errors import ApiError
-from tests.integration.embedded.conftest import Cluster, running, sh
+from tests.integration.embedded.conftest import Cluster, run_cluster, shell_container
 
 Json = dict[str, Any]
 
@@ -25,12 +25,12 @@ def condition(pod: Json, kind: str) -> Json:
 
 
 async def test_a_pod_patched_with_a_deadline_ends_and_keeps_its_logs(cluster: Cluster) -> None:
-    sidecar = sh("side", "trap 'echo told; exit 0' TERM; echo up; while true; do sleep 0.05; done")
+    sidecar = shell_container("side", "trap 'echo told; exit 0' TERM; echo up; while true; do sleep 0.05; done")
     more = {"initContainers": [sidecar | {"restartPolicy": "Always"}]}
     cluster.pod("trap 'echo stopping; exit 3' TERM; echo up; while true; do sleep 0.05; done", more=more)
-    await cluster.printed(b"up")
-    cluster.registry.patch(PODS, "default", "p", {"spec": {"activeDeadlineSeconds": 1}}, kind="strategic")
-    pod = await cluster.ended()
+    await cluster.wait_for_output(b"up")
+    cluster.registry.patch(PODS, "default", "p", {"spec": {"activeDeadlineSeconds": 1}}, patch_type="strategic")
+    pod = await cluster.wait_until_finished()
     assert (pod["status"]["phase"], pod["status"]["reason"]) == ("Failed", "DeadlineExceeded")
     assert main_state(pod)["terminated"]["exitCode"] == 3
     assert await cluster.log(container="main") == b"up\nstopping\n"
@@ -38,19 +38,19 @@ async def test_a_pod_patched_with_a_deadline_ends_and_keeps_its_logs(cluster: Cl
 
 
 async def test_the_end_of_a_main_container_is_seen_while_a_sidecar_still_works(cluster: Cluster) -> None:
-    sidecar = sh(
+    sidecar = shell_container(
         "side", "trap 'while ! test -e done; do sleep 0.02; done; exit 9' TERM; while true; do sleep 0.02; done"
     )
     volume: Json = {"volumeMounts": [{"name": "w", "mountPath": "/w"}], "workingDir": "/w"}
     sidecar |= {"restartPolicy": "Always", **volume}
     more = {"initContainers": [sidecar], "volumes": [{"name": "w", "emptyDir": {}}]}
     uid = cluster.pod("exit 0", more=more, **volume)["metadata"]["uid"]
-    pod = await cluster.until(
+    pod = await cluster.wait_for(
         lambda pod: "terminated" in (pod["status"].get("containerStatuses") or [{"state": {}}])[0]["state"]
     )
     assert pod["status"]["phase"] == "Running"
     (cluster.folder / "pods" / uid / "volumes" / "w" / "done").touch()
-    pod = await cluster.ended()
+    pod = await cluster.wait_until_finished()
     assert pod["status"]["phase"] == "Succeeded"
     assert pod["status"]["initContainerStatuses"][0]["state"]["terminated"]["exitCode"] == 9
 
@@ -58,36 +58,38 @@ async def test_the_end_of_a_main_container_is_seen_while_a_sidecar_still_works(c
 async def test_sidecars_end_in_the_reverse_order_of_their_start(cluster: Cluster) -> None:
     script = "trap 'echo NAME >> order; cat order; exit 0' TERM; while true; do sleep 0.02; done"
     volume: Json = {"volumeMounts": [{"name": "w", "mountPath": "/w"}], "restartPolicy": "Always", "workingDir": "/w"}
-    inits = [sh(name, script.replace("NAME", name)) | volume for name in ("first", "second", "third")]
+    inits = [shell_container(name, script.replace("NAME", name)) | volume for name in ("first", "second", "third")]
     cluster.pod("sleep 0.2", more={"initContainers": inits, "volumes": [{"name": "w", "emptyDir": {}}]})
-    await cluster.ended()
+    await cluster.wait_until_finished()
     assert await cluster.log(container="first") == b"third\nsecond\nfirst\n"
 
 
 async def test_sidecars_that_will_not_end_share_one_grace_period(cluster: Cluster) -> None:
     script = "trap '' TERM; while true; do sleep 0.05; done"
     volume: Json = {"volumeMounts": [{"name": "w", "mountPath": "/w"}], "restartPolicy": "Always", "workingDir": "/w"}
-    inits = [sh(f"s{n}", script) | volume for n in (1, 2, 3)]
+    inits = [shell_container(f"s{n}", script) | volume for n in (1, 2, 3)]
     more = {"initContainers": inits, "volumes": [{"name": "w", "emptyDir": {}}], "terminationGracePeriodSeconds": 1}
     cluster.pod("sleep 0.2", more=more)
     began = time.monotonic()
-    pod = await cluster.ended()
+    pod = await cluster.wait_until_finished()
     assert time.monotonic() - began < 5
     assert pod["status"]["phase"] == "Succeeded"
     assert {s["state"]["terminated"]["exitCode"] for s in pod["status"]["initContainerStatuses"]} == {137}
 
 
 async def test_a_sidecar_that_dies_early_is_started_again(cluster: Cluster) -> None:
-    sidecar = sh("side", "echo life; test -e seen && exec sleep 60; touch seen; exit 1")
+    sidecar = shell_container("side", "echo life; test -e seen && exec sleep 60; touch seen; exit 1")
     volume: Json = {"volumeMounts": [{"name": "w", "mountPath": "/w"}], "workingDir": "/w"}
     more = {
         "initContainers": [sidecar | volume | {"restartPolicy": "Always"}],
         "volumes": [{"name": "w", "emptyDir": {}}],
     }
     cluster.pod("sleep 60", more=more)
-    pod = await cluster.until(lambda p: (p["status"].get("initContainerStatuses") or [{}])[0].get("restartCount") == 1)
+    pod = await cluster.wait_for(
+        lambda p: (p["status"].get("initContainerStatuses") or [{}])[0].get("restartCount") == 1
+    )
     assert pod["status"]["initContainerStatuses"][0]["lastState"]["terminated"]["exitCode"] == 1
-    assert await cluster.printed(b"life", container="side") == b"life\n"
+    assert await cluster.wait_for_output(b"life", container="side") == b"life\n"
     assert await cluster.log(container="side", previous=True) == b"life\n"
 
 
@@ -97,31 +99,31 @@ async def test_main_containers_start_when_the_probe_of_a_service_says_so(cluster
     port = server.sockets[0].getsockname()[1]
     probe: Json = {"periodSeconds": 1, "failureThreshold": 9}
     probe |= {"exec": {"command": ["test", "-e", "/w/ready"]}} if kind == "exec" else {"tcpSocket": {"port": port}}
-    service = sh("db", "touch ready; exec sleep 60", startupProbe=probe, restartPolicy="Always")
+    service = shell_container("db", "touch ready; exec sleep 60", startupProbe=probe, restartPolicy="Always")
     service |= {"volumeMounts": [{"name": "w", "mountPath": "/w"}], "workingDir": "/w"}
     cluster.pod("true", more={"initContainers": [service], "volumes": [{"name": "w", "emptyDir": {}}]})
     async with server:
-        assert (await cluster.ended())["status"]["phase"] == "Succeeded"
+        assert (await cluster.wait_until_finished())["status"]["phase"] == "Succeeded"
 
 
 async def test_an_init_container_is_stopped_as_well(cluster: Cluster) -> None:
-    cluster.pod("true", more={"initContainers": [sh("fetch", "echo up; exec sleep 60")]})
-    await cluster.printed(b"up", container="fetch")
+    cluster.pod("true", more={"initContainers": [shell_container("fetch", "echo up; exec sleep 60")]})
+    await cluster.wait_for_output(b"up", container="fetch")
     cluster.registry.delete(PODS, "default", "p")
-    await cluster.gone()
+    await cluster.wait_until_deleted()
 
 
 async def test_a_container_waits_for_its_secret(cluster: Cluster) -> None:
     variable = {"name": "T", "valueFrom": {"secretKeyRef": {"name": "late", "key": "k"}}}
     cluster.pod("echo $T", env=[variable])
-    pod = await cluster.until(lambda pod: pod["status"].get("containerStatuses"))
+    pod = await cluster.wait_for(lambda pod: pod["status"].get("containerStatuses"))
     assert main_state(pod) == {
         "waiting": {"reason": "CreateContainerConfigError", "message": 'secret "late" not found'}
     }
     with pytest.raises(ApiError, match="is waiting to start: CreateContainerConfigError"):
         await cluster.log()
     cluster.registry.create(SECRETS, {"metadata": {"name": "late"}, "stringData": {"k": "here"}}, namespace="default")
-    assert (await cluster.ended())["status"]["phase"] == "Succeeded"
+    assert (await cluster.wait_until_finished())["status"]["phase"] == "Succeeded"
     assert await cluster.log() == b"here\n"
 
 
@@ -143,7 +145,7 @@ async def test_what_can_not_be_started_says_what_was_missing(
 ) -> None:
     spec = {"restartPolicy": "Never", "containers": [{"name": "main", "image": "x", **container}]}
     cluster.registry.create(PODS, {"metadata": {"name": "p"}, "spec": spec}, namespace="default")
-    pod = await cluster.ended()
+    pod = await cluster.wait_until_finished()
     ended = main_state(pod)["terminated"]
     assert pod["status"]["phase"] == "Failed"
     assert (ended["reason"], ended["exitCode"]) == ("StartError", code)
@@ -154,14 +156,14 @@ async def test_what_can_not_be_started_says_what_was_missing(
 async def test_a_container_without_a_command_fails_its_pod_before_anything_starts(cluster: Cluster) -> None:
     more = {"initContainers": [{"name": "db", "image": "postgres:16", "restartPolicy": "Always"}]}
     cluster.pod("echo never", more=more)
-    status = (await cluster.ended())["status"]
+    status = (await cluster.wait_until_finished())["status"]
     assert (status["phase"], status["reason"]) == ("Failed", "ImageNotUsed")
     assert "container db can't run: it has no command" in status["message"]
 
 
 async def test_output_is_kept_byte_for_byte_whatever_it_is(cluster: Cluster) -> None:
     cluster.pod("head -c 10000000 /dev/zero; printf 'out\\n'; printf 'err\\n' >&2; printf '\\377\\r no newline'")
-    await cluster.ended()
+    await cluster.wait_until_finished()
     assert await cluster.log() == bytes(10_000_000) + b"out\nerr\n\xff\r no newline"
     assert await cluster.log(tail_lines=2) == b"err\n\xff\r no newline"
     assert await cluster.log(limit_bytes=7) == bytes(7)
@@ -169,38 +171,40 @@ async def test_output_is_kept_byte_for_byte_whatever_it_is(cluster: Cluster) -> 
 
 async def test_a_flood_of_output_neither_blocks_others_nor_grows_without_bound(cluster: Cluster) -> None:
     cluster.pod("exec yes", "flood")
-    await cluster.printed(b"y", "flood")
+    await cluster.wait_for_output(b"y", "flood")
     slowest = 0.0
     for number in range(5):
         began = time.monotonic()
         cluster.pod("true", f"p{number}")
-        await cluster.ended(f"p{number}")
+        await cluster.wait_until_finished(f"p{number}")
         slowest = max(slowest, time.monotonic() - began)
     assert slowest < 2
     cluster.registry.delete(PODS, "default", "flood", grace_period=1)
-    await cluster.gone("flood")
+    await cluster.wait_until_deleted("flood")
 
 
 async def test_two_main_containers_the_first_end_is_seen_before_the_second(cluster: Cluster) -> None:
-    cluster.pod("exit 5", more={"containers": [sh("main", "exit 5"), sh("slow", "exec sleep 60")]})
-    pod = await cluster.until(lambda p: p["status"].get("containerStatuses") and "terminated" in main_state(p))
+    cluster.pod(
+        "exit 5", more={"containers": [shell_container("main", "exit 5"), shell_container("slow", "exec sleep 60")]}
+    )
+    pod = await cluster.wait_for(lambda p: p["status"].get("containerStatuses") and "terminated" in main_state(p))
     assert pod["status"]["phase"] == "Running"
     assert condition(pod, "Ready")["message"] == "containers with unready status: [main]"
     cluster.registry.delete(PODS, "default", "p", grace_period=1)
-    await cluster.gone()
+    await cluster.wait_until_deleted()
 
 
 async def test_pods_beyond_the_limit_wait_say_why_and_come_in_order(tmp_path: Path) -> None:
-    async with running(tmp_path / "c", max_pods=1) as cluster:
+    async with run_cluster(tmp_path / "c", max_pods=1) as cluster:
         cluster.pod("exec sleep 60", "a")
-        await cluster.until(lambda pod: pod["status"]["phase"] == "Running", "a")
+        await cluster.wait_for(lambda pod: pod["status"]["phase"] == "Running", "a")
         for name in ("c", "b"):
             cluster.pod("true", name)
-        waiting = await cluster.until(lambda pod: pod["status"].get("conditions"), "b")
+        waiting = await cluster.wait_for(lambda pod: pod["status"].get("conditions"), "b")
         assert condition(waiting, "PodScheduled")["reason"] == "Unschedulable"
         assert "1 pods run already and 1 may at once" in condition(waiting, "PodScheduled")["message"]
         cluster.registry.delete(PODS, "default", "a", grace_period=1)
-        last = await cluster.ended("b")
+        last = await cluster.wait_until_finished("b")
         first = cluster.registry.get(PODS, "default", "c")
         assert first["status"]["phase"] == "Succeeded"
         assert int(first["metadata"]["resourceVersion"]) < int(last["metadata"]["resourceVersion"])
@@ -214,20 +218,20 @@ async def test_the_last_words_of_a_container_are_its_message(cluster: Cluster) -
         workingDir="/w",
         **volume,
     )
-    assert main_state(await cluster.ended())["terminated"]["message"] == "it broke"
+    assert main_state(await cluster.wait_until_finished())["terminated"]["message"] == "it broke"
     cluster.pod("printf default > /dev/termination-log", "r")
-    assert main_state(await cluster.ended("r"))["terminated"]["message"] == "default"
+    assert main_state(await cluster.wait_until_finished("r"))["terminated"]["message"] == "default"
     cluster.pod("echo one; echo two; exit 1", "q", terminationMessagePolicy="FallbackToLogsOnError")
-    assert main_state(await cluster.ended("q"))["terminated"]["message"] == "one\ntwo\n"
+    assert main_state(await cluster.wait_until_finished("q"))["terminated"]["message"] == "one\ntwo\n"
 
 
 async def test_a_deleted_job_takes_its_pods_and_their_folders_along(cluster: Cluster) -> None:
     cluster.job("echo up; exec sleep 60")
-    job = await cluster.until(lambda job: job["status"].get("ready") == 1, "j", JOBS)
+    job = await cluster.wait_for(lambda job: job["status"].get("ready") == 1, "j", JOBS)
     (pod,) = cluster.registry.list(PODS)
     assert pod["metadata"]["ownerReferences"][0]["uid"] == job["metadata"]["uid"]
     cluster.registry.delete(JOBS, "default", "j", propagation="Foreground")
-    await cluster.gone("j", JOBS)
+    await cluster.wait_until_deleted("j", JOBS)
     assert cluster.registry.list(PODS) == []
     async with asyncio.timeout(5):
         while (cluster.folder / "pods" / pod["metadata"]["uid"]).exists():
@@ -236,9 +240,9 @@ async def test_a_deleted_job_takes_its_pods_and_their_folders_along(cluster: Clu
 
 async def test_orphaned_pods_outlive_their_job(cluster: Cluster) -> None:
     cluster.job("exec sleep 60")
-    await cluster.until(lambda job: job["status"].get("ready") == 1, "j", JOBS)
+    await cluster.wait_for(lambda job: job["status"].get("ready") == 1, "j", JOBS)
     cluster.registry.delete(JOBS, "default", "j", propagation="Orphan")
-    await cluster.gone("j", JOBS)
+    await cluster.wait_until_deleted("j", JOBS)
     (pod,) = cluster.registry.list(PODS)
     assert "ownerReferences" not in pod["metadata"]
     assert pod["status"]["phase"] == "Running"
@@ -255,23 +259,23 @@ async def test_a_volume_that_can_not_be_had_fails_its_pod_before_anything_starts
     cluster: Cluster, volume: Json, kind: str
 ) -> None:
     cluster.pod("echo never", more={"volumes": [{"name": "v", **volume}]})
-    status = (await cluster.ended())["status"]
+    status = (await cluster.wait_until_finished())["status"]
     assert (status["phase"], status["reason"]) == ("Failed", "NotSupported")
     assert f"volume v: a volume of kind {kind} can't be had here" in status["message"]
 
 
 async def test_a_pod_that_no_node_takes_waits_says_why_and_holds_nobody_up(tmp_path: Path) -> None:
-    async with running(tmp_path / "c", max_pods=1) as cluster:
+    async with run_cluster(tmp_path / "c", max_pods=1) as cluster:
         cluster.pod("true", "big", resources={"requests": {"cpu": "100000"}})
         cluster.pod("true", "elsewhere", more={"nodeSelector": {"planet": "mars"}})
         cluster.pod("true", "small")
-        await cluster.ended("small")
-        big = await cluster.until(lambda pod: pod["status"].get("conditions"), "big")
+        await cluster.wait_until_finished("small")
+        big = await cluster.wait_for(lambda pod: pod["status"].get("conditions"), "big")
         assert (condition(big, "PodScheduled")["reason"], big["status"]["phase"]) == ("Unschedulable", "Pending")
         assert "1 Insufficient cpu" in condition(big, "PodScheduled")["message"]
         assert "nodeName" not in big["spec"]
         cluster.registry.delete(PODS, "default", "big")
-        await cluster.gone("big")
+        await cluster.wait_until_deleted("big")
         events = cluster.registry.list(EVENTS, "default")
         assert {(e["reason"], e["involvedObject"]["name"], e["count"]) for e in events} == {
             ("FailedScheduling", "big", 1),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from embedded.api.scheme import EVENTS, PODS
-from embedded.storage.sqlite import Key
+from embedded.storage.sqlite import StorageKey
 from tests.integration.embedded.conftest import Cluster
 
 Json = dict[str, Any]
@@ -39,9 +39,9 @@ async def test_a_container_that_is_not_alive_is_ended_and_started_again(cluster:
     uid = cluster.pod(script, more=more, livenessProbe=file_probe("alive", initialDelaySeconds=1), **VOLUME)[
         "metadata"
     ]["uid"]
-    await cluster.printed(b"life")
+    await cluster.wait_for_output(b"life")
     (cluster.folder / "pods" / uid / "volumes" / "w" / "alive").unlink()
-    pod = await cluster.until(
+    pod = await cluster.wait_for(
         lambda p: main_status(p).get("restartCount") == 1 and main_status(p)["state"].get("running")
     )
     assert main_status(pod)["lastState"]["terminated"]["exitCode"] == 4
@@ -55,20 +55,20 @@ async def test_a_dead_container_that_ignores_sigterm_is_killed_and_never_restart
     script = "trap '' TERM; while true; do sleep 0.05; done"
     more = WITH_VOLUME | {"terminationGracePeriodSeconds": 1}
     cluster.pod(script, more=more, livenessProbe=file_probe("never"), **VOLUME)
-    pod = await cluster.ended()
+    pod = await cluster.wait_until_finished()
     assert pod["status"]["phase"] == "Failed"
     assert (main_status(pod)["restartCount"], main_status(pod)["state"]["terminated"]["exitCode"]) == (0, 137)
 
 
 async def test_readiness_comes_and_goes_and_restarts_nothing(cluster: Cluster) -> None:
     uid = cluster.pod("exec sleep 60", more=WITH_VOLUME, readinessProbe=file_probe("open"), **VOLUME)["metadata"]["uid"]
-    pod = await cluster.until(lambda p: p["status"]["phase"] == "Running")
+    pod = await cluster.wait_for(lambda p: p["status"]["phase"] == "Running")
     assert (ready(pod), main_status(pod)["ready"], main_status(pod)["started"]) == ("False", False, True)
     mark = cluster.folder / "pods" / uid / "volumes" / "w" / "open"
     mark.touch()
-    assert main_status(await cluster.until(lambda p: ready(p) == "True"))["ready"]
+    assert main_status(await cluster.wait_for(lambda p: ready(p) == "True"))["ready"]
     mark.unlink()
-    pod = await cluster.until(lambda p: ready(p) == "False")
+    pod = await cluster.wait_for(lambda p: ready(p) == "False")
     assert main_status(pod)["restartCount"] == 0
 
 
@@ -76,7 +76,7 @@ async def test_liveness_is_not_asked_before_a_container_has_started(cluster: Clu
     script = "sleep 1.3; touch started; exec sleep 60"
     startup = file_probe("started", failureThreshold=20)
     cluster.pod(script, more=WITH_VOLUME, startupProbe=startup, livenessProbe=file_probe("started"), **VOLUME)
-    pod = await cluster.until(lambda p: main_status(p).get("started"))
+    pod = await cluster.wait_for(lambda p: main_status(p).get("started"))
     assert main_status(pod)["restartCount"] == 0
     assert "Killing" not in reasons(cluster)
 
@@ -112,33 +112,33 @@ async def test_hooks_run_after_the_start_and_before_the_end(cluster: Cluster) ->
     }
     script = "trap 'ls; exit 0' TERM; echo up; while true; do sleep 0.05; done"
     cluster.pod(script, more=WITH_VOLUME, lifecycle=lifecycle, **VOLUME)
-    await cluster.until(lambda p: main_status(p).get("started"))
-    await cluster.printed(b"up")
-    cluster.registry.patch(PODS, "default", "p", {"spec": {"activeDeadlineSeconds": 1}}, kind="strategic")
-    await cluster.ended()
+    await cluster.wait_for(lambda p: main_status(p).get("started"))
+    await cluster.wait_for_output(b"up")
+    cluster.registry.patch(PODS, "default", "p", {"spec": {"activeDeadlineSeconds": 1}}, patch_type="strategic")
+    await cluster.wait_until_finished()
     assert (await cluster.log()).split() == [b"up", b"asked", b"begun"]
 
 
 async def test_a_hook_that_hangs_does_not_outlast_the_grace_period(cluster: Cluster) -> None:
     lifecycle = {"preStop": {"sleep": {"seconds": 600}}}
     cluster.pod("echo up; exec sleep 600", lifecycle=lifecycle, more={"terminationGracePeriodSeconds": 1})
-    await cluster.printed(b"up")
+    await cluster.wait_for_output(b"up")
     cluster.registry.delete(PODS, "default", "p")
     async with asyncio.timeout(8):
-        await cluster.gone()
+        await cluster.wait_until_deleted()
 
 
 async def test_a_failed_post_start_hook_ends_its_container(cluster: Cluster) -> None:
     lifecycle = {"postStart": {"exec": {"command": ["false"]}}}
     cluster.pod("exec sleep 600", lifecycle=lifecycle)
-    pod = await cluster.ended()
+    pod = await cluster.wait_until_finished()
     assert pod["status"]["phase"] == "Failed"
     assert "FailedPostStartHook" in reasons(cluster)
 
 
 async def test_a_probe_of_an_unknown_kind_is_refused_before_anything_starts(cluster: Cluster) -> None:
     cluster.pod("true", livenessProbe={"grpc": {"port": 1}})
-    status = (await cluster.ended())["status"]
+    status = (await cluster.wait_until_finished())["status"]
     assert status["reason"] == "NotSupported"
     assert "a livenessProbe of kind grpc can't be had here" in status["message"]
 
@@ -159,11 +159,11 @@ async def test_a_probe_that_makes_no_sense_fails_and_breaks_nothing(cluster: Clu
     timing = {"periodSeconds": 1, "failureThreshold": 1}
     container: Json = {"name": "main", "image": "x", "command": ["sleep", "60"], "livenessProbe": probe | timing}
     spec: Json = {"restartPolicy": "Never", "containers": [container], "nodeName": ""}
-    key = Key("pods", "default", "p")
+    key = StorageKey("pods", "default", "p")
     # Past the checks at the door, which may refuse some of these: what reaches the runner must not break it.
     metadata = {"name": "p", "namespace": "default", "uid": "u-1", "generation": 1}
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec, "status": {"phase": "Pending"}}
     cluster.registry.store.put(key, pod, None)
-    ended = await cluster.ended()
+    ended = await cluster.wait_until_finished()
     assert ended["status"].get("reason") != "RunnerFailed"
     assert main_status(ended)["state"]["terminated"]["exitCode"] == 143

@@ -17,9 +17,9 @@ from embedded.apiserver import timeouts
 from embedded.apiserver.server import Server
 from embedded.auth.rbac import Authorizer
 from embedded.auth.tokens import MASTERS, Authenticator, User
-from embedded.kubelet import Runner, RunnerSettings
+from embedded.kubelet import Kubelet, KubeletSettings
 from embedded.registry.registry import Registry
-from embedded.storage.sqlite import Store
+from embedded.storage.sqlite import SqliteStore
 
 _HEAD = "Host: localhost\r\nAuthorization: Bearer t\r\n"
 _PATH = "/api/v1/namespaces/default/configmaps"
@@ -41,14 +41,14 @@ class Served:
 async def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Served]:
     for limit in ("HEAD", "BODY", "READING"):
         monkeypatch.setattr(timeouts, limit, 0.2)
-    store = Store(tmp_path / "db")
+    store = SqliteStore(tmp_path / "db")
     registry = Registry(store)
     registry.create(NAMESPACES, {"metadata": {"name": "default"}})
     authenticator = Authenticator(registry, {"t": User("admin", groups=(MASTERS,))}, b"k", lambda: datetime.now(UTC))
     server = Server(
-        registry, authenticator, Authorizer(registry), Runner(registry, tmp_path, RunnerSettings(max_pods=1))
+        registry, authenticator, Authorizer(registry), Kubelet(registry, tmp_path, KubeletSettings(max_pods=1))
     )
-    http = server.runner()
+    http = server.create_runner()
     await http.setup()
     await web.TCPSite(http, "127.0.0.1", 0).start()
     try:

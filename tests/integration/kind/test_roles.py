@@ -20,11 +20,11 @@ from urllib.request import Request, urlopen
 import pytest
 
 import controller
-from controller.kube import CONFIG_MAPS, JOBS, SECRETS, Forbidden, connect
+from controller.kube import CONFIG_MAPS, JOBS, SECRETS, ForbiddenError, connect
 from kind import apply, kustomize, service_account_token
-from kind.cluster_record import Record, write_record
+from kind.cluster_record import ClusterRecord, write_record
 from kind.tools.kind_cli import Ports
-from tests.live import C8s, in_table, write_pipeline
+from tests.live import C8s, parse_step_table, write_pipeline
 from workbench.config.contexts import write_context
 from workbench.sandbox import Endpoint
 from workbench.sandbox.credentials import kubeconfig
@@ -83,16 +83,20 @@ def answers(url: str) -> bool:
 
 async def furnish(admin: Path) -> dict[str, str]:
     """Apply what a kind cluster gets, as far as this cluster knows the kinds; the accounts' tokens."""
-    found = kustomize.filled(kustomize.render(kustomize.FOLDER / "overlays" / "kind"), kustomize.Values())
+    found = kustomize.render_values(
+        kustomize.render(kustomize.MANIFESTS_FOLDER / "overlays" / "kind"), kustomize.ManifestValues()
+    )
     async with connect(admin) as client:
-        await apply.answers(client, seconds=SECONDS)
+        await apply.wait_for_api(client, timeout=SECONDS)
         await apply.apply(client, [each for each in found if each["kind"] not in ABSENT])
         await apply.apply(client, [each for each in found if each["kind"] not in ABSENT])
         await service_account_token.renew(
-            service_account_token.Access(admin.with_name("workbench.token"), admin), client, time.time()
+            service_account_token.ServiceAccountToken(admin.with_name("workbench.token"), admin), client, time.time()
         )
         tokens = {
-            role: (await client.request_token(f"c8s-{role}", kustomize.SYSTEM, seconds=3600))["token"]
+            role: (await client.request_token(f"c8s-{role}", kustomize.SYSTEM_NAMESPACE, expiration_seconds=3600))[
+                "token"
+            ]
             for role in ("operator", "api")
         }
         secret = {"metadata": {"name": "db"}, "stringData": {"password": "a-very-secret-value"}}
@@ -170,10 +174,10 @@ async def test_a_run_with_artifacts_and_secrets_needs_no_more_than_the_two_roles
 async def test_neither_account_may_do_what_is_the_others(installed: Installed) -> None:
     for role, resource in (("api", JOBS), ("operator", CONFIG_MAPS)):
         async with connect(installed.folder / f"{role}.kubeconfig") as client:
-            with pytest.raises(Forbidden):
+            with pytest.raises(ForbiddenError):
                 await client.list(resource, "default")
     async with connect(installed.folder / "operator.kubeconfig") as client:
-        with pytest.raises(Forbidden):
+        with pytest.raises(ForbiddenError):
             await client.delete(SECRETS, "db", namespace="default")
 
 
@@ -183,7 +187,7 @@ async def test_a_command_finds_a_cluster_by_its_record_and_gets_itself_a_token(i
     folder = c8s.home / "state" / "c8s" / "c8s"
     folder.mkdir(parents=True, mode=0o700)
     port = int(installed.api.rpartition(":")[2])
-    write_record(folder / "kind.json", Record("c8s", Ports(port, 1), "image", container="abc"))
+    write_record(folder / "kind.json", ClusterRecord("c8s", Ports(port, 1), "image", container="abc"))
     (folder / "kubeconfig").write_text((installed.folder / "admin.kubeconfig").read_text())
     token = folder / "credentials" / "workbench.token"
     write_context(
@@ -195,5 +199,5 @@ async def test_a_command_finds_a_cluster_by_its_record_and_gets_itself_a_token(i
     assert "kind cluster" in c8s("up", "--name", "c8s", expect=1).stderr
     pipeline = write_pipeline(c8s.home, ["{name: a, image: 'busybox:1.36', commands: ['echo one', 'echo two']}"])
     out = c8s("run", str(pipeline), "--no-source").stdout
-    assert in_table(out) == {"a": "Succeeded"}
+    assert parse_step_table(out) == {"a": "Succeeded"}
     assert [line.partition("| ")[2] for line in out.splitlines() if line.endswith(("one", "two"))] == ["one", "two"]

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from kind.errors import KindError
-from kind.object_store import S3, make_bucket, minio_url, prove
+from kind.object_store import S3Config, check_store, create_bucket, minio_url
 
 
 class Objects(ThreadingHTTPServer):
@@ -69,20 +69,20 @@ def objects() -> Iterator[Objects]:
         thread.join(5)
 
 
-def store(objects: Objects) -> S3:
-    return S3(objects.url, access_key="access-key", secret_key="very-secret-key")
+def store(objects: Objects) -> S3Config:
+    return S3Config(objects.url, access_key="access-key", secret_key="very-secret-key")
 
 
 async def test_a_bucket_is_made_once_and_proved_without_a_trace(objects: Objects) -> None:
-    assert await make_bucket(store(objects)) is True
-    assert await make_bucket(store(objects)) is False
-    await prove(store(objects))
+    assert await create_bucket(store(objects)) is True
+    assert await create_bucket(store(objects)) is False
+    await check_store(store(objects))
     assert list(objects.kept) == ["/c8s"]
 
 
 async def test_a_store_that_refuses_is_told_without_its_keys(objects: Objects) -> None:
     objects.refuses = True
-    for tried in (make_bucket, prove):
+    for tried in (create_bucket, check_store):
         with pytest.raises(KindError, match="keys") as caught:
             await tried(store(objects))
         assert "very-secret-key" not in str(caught.value)
@@ -90,10 +90,10 @@ async def test_a_store_that_refuses_is_told_without_its_keys(objects: Objects) -
 
 
 async def test_a_store_that_keeps_nothing_is_no_store(objects: Objects) -> None:
-    await make_bucket(store(objects))
+    await create_bucket(store(objects))
     objects.forgets = True
     with pytest.raises(KindError, match="can't be used"):
-        await prove(store(objects))
+        await check_store(store(objects))
 
 
 def test_pods_and_people_are_given_different_addresses() -> None:

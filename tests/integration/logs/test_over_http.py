@@ -9,8 +9,8 @@ from pathlib import Path
 from aiohttp import web
 
 from controller.kube import KubeClient
-from controller.kube.client import Server
-from controller.logs import Done, End, Lines, LogKeeper, LogReader, Stream
+from controller.kube.client import ConnectionConfig
+from controller.logs import Lines, LogCollector, LogReader, RunEnd, Stream, StreamEnd
 from controller.storage import DirectoryStore
 
 STREAM = Stream("ns", "run-1", "build", 1, "step")
@@ -72,15 +72,17 @@ def line(number: int) -> bytes:
 
 
 @asynccontextmanager
-async def keeping(kubelet: Kubelet, folder: Path) -> AsyncIterator[tuple[LogKeeper, LogReader, asyncio.Queue[Stream]]]:
+async def keeping(
+    kubelet: Kubelet, folder: Path
+) -> AsyncIterator[tuple[LogCollector, LogReader, asyncio.Queue[Stream]]]:
     runner = web.AppRunner(kubelet.app())
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     host, port = runner.addresses[0][:2]
     store = DirectoryStore(folder, b"key", "http://localhost")
     archived: asyncio.Queue[Stream] = asyncio.Queue()
-    async with KubeClient(Server(f"http://{host}:{port}", token=lambda: "token")) as client:
-        keeper = LogKeeper(client, store, time.monotonic, archived.put_nowait)
+    async with KubeClient(ConnectionConfig(f"http://{host}:{port}", token=lambda: "token")) as client:
+        keeper = LogCollector(client, store, time.monotonic, archived.put_nowait)
         running = asyncio.create_task(keeper.run())
         try:
             yield keeper, LogReader(keeper.hub, store), archived
@@ -118,8 +120,8 @@ async def test_a_line_reaches_a_reader_when_it_is_printed(tmp_path: Path) -> Non
                 else:
                     kubelet.ended = True
                 kubelet.more.set()
-            if isinstance(frame, End):
+            if isinstance(frame, StreamEnd):
                 finished.set()
-            if isinstance(frame, Done):
+            if isinstance(frame, RunEnd):
                 break
     assert seen == [f"line {number}" for number in range(5)]

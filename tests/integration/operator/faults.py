@@ -17,7 +17,7 @@ _REASONS = {409: "Conflict", 500: "InternalError", 503: "ServiceUnavailable"}
 
 
 @dataclass
-class Trouble:
+class Faults:
     """What goes wrong, as chances in [0, 1]; may be changed while requests go through."""
 
     answers: dict[int, float] = field(default_factory=dict)
@@ -38,7 +38,7 @@ class Trouble:
 
 
 class _Proxy:
-    def __init__(self, target: str, trouble: Trouble, seed: int) -> None:
+    def __init__(self, target: str, trouble: Faults, seed: int) -> None:
         self._target, self._trouble, self._chance = target, trouble, random.Random(seed)
         self._session: aiohttp.ClientSession | None = None
 
@@ -115,7 +115,7 @@ def _refusal(status: int) -> web.Response:
 
 
 @contextmanager
-def in_trouble(target: str, trouble: Trouble, seed: int = 1) -> Iterator[str]:
+def fault_proxy(target: str, trouble: Faults, seed: int = 1) -> Iterator[str]:
     """The address of a proxy to `target`, which runs on a thread of its own."""
     loop = asyncio.new_event_loop()
     proxy = _Proxy(target, trouble, seed)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bench.operator_kills import Found, Stage, one_run, stage, store_away
-from tests.integration.operator.faults import Trouble, in_trouble
+from tests.integration.operator.faults import Faults, fault_proxy
 
 _PATIENCE = 40.0
 RUNS = "/apis/c8s.dev/v1alpha1/namespaces/default/pipelineruns"
@@ -41,9 +41,9 @@ def test_an_operator_killed_again_and_again_runs_each_attempt_once(on: Stage) ->
 
 
 def test_refused_lost_and_cut_off_requests_do_no_harm(on: Stage) -> None:
-    trouble = Trouble({409: 0.1, 500: 0.1, 503: 0.05}, lost=0.1, watch_bytes=100_000)
+    trouble = Faults({409: 0.1, 500: 0.1, 503: 0.05}, lost=0.1, watch_bytes=100_000)
     found = Found()
-    with in_trouble(on.cluster, trouble) as on.through:
+    with fault_proxy(on.cluster, trouble) as on.through:
         one_run(on, "faults-1", 0, random.Random(12), found)
         assert on.operator is not None
         assert on.operator.poll() is None, "it is still the same process"
@@ -53,7 +53,7 @@ def test_refused_lost_and_cut_off_requests_do_no_harm(on: Stage) -> None:
 
 
 def test_an_api_server_that_goes_away_and_comes_back_does_no_harm(on: Stage) -> None:
-    trouble, found = Trouble(), Found()
+    trouble, found = Faults(), Found()
 
     def restart_twice() -> None:
         until("the run has begun", (on.folder / "outside-away-1" / "began").exists)
@@ -64,7 +64,7 @@ def test_an_api_server_that_goes_away_and_comes_back_does_no_harm(on: Stage) -> 
             trouble.down = False
             until("it goes on", lambda: on.call("GET", f"{RUNS}/away-1")["status"]["phase"] != "Pending")
 
-    with in_trouble(on.cluster, trouble) as on.through:
+    with fault_proxy(on.cluster, trouble) as on.through:
         one_run(on, "away-1", 0, random.Random(14), found, meanwhile=restart_twice)
         on.kill_operator()
     assert found.wrong == []
@@ -85,9 +85,9 @@ def test_an_object_store_that_fails_for_a_while_costs_no_line_of_a_log(on: Stage
 
 
 @contextmanager
-def two_operators(on: Stage, trouble: Trouble) -> Iterator[None]:
+def two_operators(on: Stage, trouble: Faults) -> Iterator[None]:
     """The first of them leads, and reaches the cluster through `trouble`."""
-    with in_trouble(on.cluster, trouble) as through:
+    with fault_proxy(on.cluster, trouble) as through:
         election = ("--leader-elect", "--leader-elect-lease-duration", "5")
         first = on.operator = on.another_operator("first", through, *election)
         second = None
@@ -113,7 +113,7 @@ def holder(on: Stage) -> str:
 @pytest.mark.parametrize("how", ["stopped", "partitioned"])
 def test_a_leader_that_falls_silent_and_comes_back_does_no_harm(on: Stage, how: str) -> None:
     on.call("POST", "/api/v1/namespaces", {"metadata": {"name": "c8s-system"}})
-    trouble, found = Trouble(), Found()
+    trouble, found = Faults(), Found()
     with two_operators(on, trouble):
         led = holder(on)
         assert on.operator is not None

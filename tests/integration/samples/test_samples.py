@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.live import C8s, in_table
+from tests.live import C8s, parse_step_table
 
 
 def run(c8s: C8s, repository: Path, *arguments: str, expect: int = 0) -> str:
@@ -16,7 +16,7 @@ def run(c8s: C8s, repository: Path, *arguments: str, expect: int = 0) -> str:
 
 def test_hello_runs_three_steps_in_a_row(c8s: C8s, repository: Path) -> None:
     out = run(c8s, repository, "hello.yaml")
-    assert in_table(out) == {"greet": "Succeeded", "look-around": "Succeeded", "goodbye": "Succeeded"}
+    assert parse_step_table(out) == {"greet": "Succeeded", "look-around": "Succeeded", "goodbye": "Succeeded"}
     said = [line.partition("| ")[2] for line in out.splitlines() if "| " in line and "| --" not in line]
     assert said[0].startswith("Hello from step greet of run hello-")
     visible = [path for path in (repository / "samples").iterdir() if not path.name.startswith(".")]
@@ -26,7 +26,7 @@ def test_hello_runs_three_steps_in_a_row(c8s: C8s, repository: Path) -> None:
 
 def test_fan_out_runs_a_diamond_of_twelve(c8s: C8s, repository: Path) -> None:
     out = run(c8s, repository, "fan-out.yaml")
-    table = in_table(out)
+    table = parse_step_table(out)
     assert len(table) == 12
     assert set(table.values()) == {"Succeeded"}
     lines = [line.partition("| ")[2] for line in out.splitlines()]
@@ -36,7 +36,7 @@ def test_fan_out_runs_a_diamond_of_twelve(c8s: C8s, repository: Path) -> None:
 
 def test_failing_skips_descendants_finishes_siblings_and_exits_1(c8s: C8s, repository: Path) -> None:
     out = run(c8s, repository, "failing.yaml", expect=1)
-    assert in_table(out) == {
+    assert parse_step_table(out) == {
         "compile": "Succeeded",
         "unit-tests": "Failed",
         "docs": "Succeeded",
@@ -52,7 +52,7 @@ def test_failing_skips_descendants_finishes_siblings_and_exits_1(c8s: C8s, repos
 
 def test_artifacts_reach_every_step_downstream_and_can_be_fetched(c8s: C8s, repository: Path, tmp_path: Path) -> None:
     out = run(c8s, repository, "artifacts.yaml")
-    assert set(in_table(out).values()) == {"Succeeded"}
+    assert set(parse_step_table(out).values()) == {"Succeeded"}
     name = out.split()[1]
     listed = json.loads(c8s("artifacts", name, "--output", "json").stdout)
     assert sorted((each["step"], each["path"]) for each in listed) == [
@@ -64,7 +64,7 @@ def test_artifacts_reach_every_step_downstream_and_can_be_fetched(c8s: C8s, repo
 
 def test_a_service_answers_the_step_beside_it_and_ends_with_it(c8s: C8s, repository: Path) -> None:
     out = run(c8s, repository, "services.yaml")
-    assert in_table(out) == {"ask": "Succeeded"}
+    assert parse_step_table(out) == {"ask": "Succeeded"}
     assert "ask | the service answers" in out
     served = c8s("logs", out.split()[1], "ask", "--container", "svc-web").stdout
     assert "GET /answer.txt" in served
@@ -74,7 +74,7 @@ def test_secrets_are_masked_wherever_they_show(c8s: C8s, repository: Path) -> No
     value = "correct horse battery staple"
     c8s("secrets", "set", "demo-login", "password", stdin=value)
     out = run(c8s, repository, "secrets.yaml")
-    assert set(in_table(out).values()) == {"Succeeded"}
+    assert set(parse_step_table(out).values()) == {"Succeeded"}
     assert "the password has 28 characters" in out
     assert "printed by mistake, it reads ***" in out
     assert value not in out
@@ -85,7 +85,7 @@ def test_secrets_are_masked_wherever_they_show(c8s: C8s, repository: Path) -> No
 
 def test_wordcount_is_linted_tested_built_and_reported(c8s: C8s, repository: Path) -> None:
     out = run(c8s, repository, "wordcount/.c8s.yaml", "--source", str(repository / "samples" / "wordcount"))
-    table = in_table(out)
+    table = parse_step_table(out)
     assert set(table.values()) == {"Succeeded"}
     assert [step for step in table if step.startswith("test")] == [
         "test (suite=counting)",
@@ -97,7 +97,7 @@ def test_wordcount_is_linted_tested_built_and_reported(c8s: C8s, repository: Pat
 
 def test_the_demo_without_a_terminal_runs_a_sample_and_leaves_nothing_behind(fresh: C8s) -> None:
     out = fresh("demo").stdout
-    assert set(in_table(out).values()) == {"Succeeded"}
+    assert set(parse_step_table(out).values()) == {"Succeeded"}
     assert fresh.processes() == []
 
 

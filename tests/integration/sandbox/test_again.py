@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.live import C8s, in_table
+from tests.live import C8s, parse_step_table
 
 FLOW = """\
 version: v1alpha1
@@ -54,7 +54,7 @@ def test_a_mended_pipeline_goes_on_where_it_failed_with_the_artifacts_of_before(
     stamp = c8s("logs", run_name(first), "build").stdout.strip()
     file.write_text(FLOW.format(name="mended", more=""))
     second = c8s("run", "--resume", run_name(first), cwd=folder).stdout
-    assert in_table(second) == {"build": "Succeeded", "test": "Succeeded", "publish": "Succeeded"}
+    assert parse_step_table(second) == {"build": "Succeeded", "test": "Succeeded", "publish": "Succeeded"}
     assert f"publish | published {stamp}" in second
     steps = steps_of(c8s, run_name(second))
     assert (steps["build"]["reason"], "attempts" in steps["build"]) == ("Reused", False)
@@ -78,7 +78,7 @@ def test_a_rerun_runs_everything_and_from_failed_only_the_rest(c8s: C8s, folder:
     first = run_name(c8s("run", cwd=folder, expect=1).stdout)
     flag.write_text("")
     rest = c8s("rerun", first, "--from-failed").stdout
-    assert in_table(rest)["publish"] == "Succeeded"
+    assert parse_step_table(rest)["publish"] == "Succeeded"
     assert steps_of(c8s, run_name(rest))["build"]["reason"] == "Reused"
     whole = c8s("rerun", first).stdout
     assert {step["reason"] for step in steps_of(c8s, run_name(whole)).values()} == {"Succeeded"}

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.live import C8s, in_table, until, write_pipeline
+from tests.live import C8s, parse_step_table, until, write_pipeline
 
 
 def state(c8s: C8s, name: str = "default") -> dict[str, object]:
@@ -87,7 +87,7 @@ def test_everything_killed_is_noticed_and_started_again(fresh: C8s, tmp_path: Pa
 
 def test_a_run_without_a_sandbox_has_one_for_as_long_as_it_runs(fresh: C8s, repository: Path) -> None:
     out = fresh("run", str(repository / "samples" / "hello.yaml"), "--no-source").stdout
-    assert set(in_table(out).values()) == {"Succeeded"}
+    assert set(parse_step_table(out).values()) == {"Succeeded"}
     assert fresh.processes() == []
 
 
@@ -116,7 +116,7 @@ def test_interrupting_a_run_cancels_it_and_says_so(fresh: C8s, tmp_path: Path, s
     assert running.returncode == 130, out
     assert "cancelling run mine-1" in out
     assert "leaving" in out
-    assert in_table(out) == {"long": "Cancelled", "next": "Cancelled"}
+    assert parse_step_table(out) == {"long": "Cancelled", "next": "Cancelled"}
     assert json.loads(fresh("runs", "--output", "json").stdout)[0]["status"]["phase"] == "Cancelled"
 
 

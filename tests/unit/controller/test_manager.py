@@ -13,29 +13,29 @@ from pathlib import Path
 import pytest
 
 from controller.kube import KubeClient
-from controller.kube.client import Server
-from controller.main import JsonLines, main
-from controller.manager import PartFailedError, Process, agent_key, listener, url_of
-from controller.settings import Settings, SettingsError, read
+from controller.kube.client import ConnectionConfig
+from controller.main import JsonFormatter, main
+from controller.manager import Manager, RunnableFailedError, load_agent_key, open_listener, url_of
+from controller.settings import Settings, SettingsError, parse_settings
 from controller.storage import DirectoryStore
 
 
 def settings(folder: Path, *more: str) -> Settings:
     least = ["--store", "file:///s", "--agent-command", "agent", "--agent-key-file", str(folder / "key")]
-    return read([*least, *more], {})
+    return parse_settings([*least, *more], {})
 
 
 def test_the_key_is_made_once_and_for_its_owner_only(tmp_path: Path) -> None:
     file = tmp_path / "key"
-    key = agent_key(file)
+    key = load_agent_key(file)
     assert len(key) == 32
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert agent_key(file) == key
+    assert load_agent_key(file) == key
 
 
 def test_processes_that_start_at_once_have_one_key(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
-        keys = set(pool.map(agent_key, [tmp_path / "key"] * 32))
+        keys = set(pool.map(load_agent_key, [tmp_path / "key"] * 32))
     assert len(keys) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["key"]
 
@@ -44,24 +44,24 @@ def test_processes_that_start_at_once_have_one_key(tmp_path: Path) -> None:
 def test_a_key_that_is_too_short_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "key").write_bytes(content)
     with pytest.raises(SettingsError, match="too few"):
-        agent_key(tmp_path / "key")
+        load_agent_key(tmp_path / "key")
 
 
 def test_a_key_that_can_not_be_read_or_made_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="--agent-key-file"):
-        agent_key(tmp_path / "nowhere" / "key")
+        load_agent_key(tmp_path / "nowhere" / "key")
 
 
 def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(SettingsError, match=f"127.0.0.1:{port}"):
-            listener(settings(tmp_path, "--port", str(port)))
+            open_listener(settings(tmp_path, "--port", str(port)))
 
 
 def test_an_inherited_socket_that_is_none_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="--listen-fd"):
-        listener(settings(tmp_path, "--listen-fd", "999"))
+        open_listener(settings(tmp_path, "--listen-fd", "999"))
 
 
 def test_the_address_of_a_socket_is_one_to_connect_to() -> None:
@@ -72,7 +72,7 @@ def test_the_address_of_a_socket_is_one_to_connect_to() -> None:
 def test_a_log_line_stays_one_line() -> None:
     record = logging.LogRecord("c8s", logging.INFO, __file__, 1, "a %s", ("b\nc\u2028\x1b[31m",), None)
     record.run = "hello\n1"
-    line = JsonLines().format(record)
+    line = JsonFormatter().format(record)
     assert "\n" not in line
     assert "\x1b" not in line
     found = json.loads(line)
@@ -101,10 +101,10 @@ def test_settings_that_make_no_sense_end_with_2(
     assert says in capsys.readouterr().err
 
 
-def process(folder: Path, stop: asyncio.Event) -> Process:
-    client = KubeClient(Server("http://127.0.0.1:9", lambda: None))
+def process(folder: Path, stop: asyncio.Event) -> Manager:
+    client = KubeClient(ConnectionConfig("http://127.0.0.1:9", lambda: None))
     store = DirectoryStore(folder, b"k" * 32, "http://x")
-    return Process(settings(folder), client, store, b"k" * 32, "http://127.0.0.1:1", stop)
+    return Manager(settings(folder), client, store, b"k" * 32, "http://127.0.0.1:1", stop)
 
 
 async def test_a_part_that_fails_ends_the_process_with_1_and_one_clear_line(
@@ -128,8 +128,8 @@ async def test_a_part_that_fails_ends_the_process_with_1_and_one_clear_line(
 async def test_a_part_that_just_ends_is_a_failure_too(tmp_path: Path) -> None:
     async def ends() -> None: ...
 
-    with pytest.raises(PartFailedError):
-        await process(tmp_path, asyncio.Event())._part("runs", ends())
+    with pytest.raises(RunnableFailedError):
+        await process(tmp_path, asyncio.Event())._supervise("runs", ends())
 
 
 async def test_being_told_to_stop_is_no_failure(tmp_path: Path) -> None:

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from controller.settings import FLAGS, SettingsError, read
+from controller.settings import FLAGS, SettingsError, parse_settings
 
 LEAST = ["--store", "file:///s", "--agent-command", '["python", "-I"]', "--agent-key-file", "/k"]
 
 
 def test_both_roles_are_the_default() -> None:
-    settings = read(LEAST, {})
+    settings = parse_settings(LEAST, {})
     assert settings.roles == {"operator", "api"}
     assert settings.agent_command == ("python", "-I")
     assert settings.agent_key_file == Path("/k")
@@ -18,13 +18,13 @@ def test_both_roles_are_the_default() -> None:
 
 
 def test_a_flag_wins_over_its_variable() -> None:
-    settings = read(["--port", "1", *LEAST], {"C8S_PORT": "2", "C8S_HOST": "::1"})
+    settings = parse_settings(["--port", "1", *LEAST], {"C8S_PORT": "2", "C8S_HOST": "::1"})
     assert (settings.port, settings.host) == (1, "::1")
 
 
 def test_a_variable_holds_several_values() -> None:
     environment = {"C8S_ROLE": "api", "C8S_ALLOWED_HOST": "A.example,b.example", "C8S_AGENT_COMMAND": '["a b", "c"]'}
-    settings = read(["--store", "s3://b", "--agent-key-file", "k"], environment)
+    settings = parse_settings(["--store", "s3://b", "--agent-key-file", "k"], environment)
     assert settings.roles == {"api"}
     assert settings.allowed_hosts == {"a.example", "b.example"}
     assert settings.agent_command == ("a b", "c")
@@ -32,7 +32,7 @@ def test_a_variable_holds_several_values() -> None:
 
 def test_the_agents_command_may_come_word_by_word() -> None:
     arguments = ["--store", "s3://b", "--agent-key-file", "k", "--agent-command", "a,b", "--agent-command=-I"]
-    assert read(arguments, {}).agent_command == ("a,b", "-I")
+    assert parse_settings(arguments, {}).agent_command == ("a,b", "-I")
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_the_agents_command_may_come_word_by_word() -> None:
 )
 def test_what_makes_no_sense_is_refused_by_name(arguments: list[str]) -> None:
     with pytest.raises(SettingsError) as caught:
-        read([*(LEAST if "--agent-command" not in arguments else [*LEAST[:2], *LEAST[4:]]), *arguments], {})
+        parse_settings([*(LEAST if "--agent-command" not in arguments else [*LEAST[:2], *LEAST[4:]]), *arguments], {})
     assert arguments[0] in str(caught.value)
 
 
@@ -57,15 +57,15 @@ def test_what_makes_no_sense_is_refused_by_name(arguments: list[str]) -> None:
 def test_what_is_required_is_asked_for(left_out: str) -> None:
     at = LEAST.index(left_out)
     with pytest.raises(SettingsError) as caught:
-        read(LEAST[:at] + LEAST[at + 2 :], {})
+        parse_settings(LEAST[:at] + LEAST[at + 2 :], {})
     assert left_out in str(caught.value)
 
 
 def test_truth_in_the_environment_is_spelled_out() -> None:
-    assert read(LEAST, {"C8S_LEADER_ELECT": "true"}).leader_elect
-    assert not read(LEAST, {"C8S_LEADER_ELECT": "false"}).leader_elect
+    assert parse_settings(LEAST, {"C8S_LEADER_ELECT": "true"}).leader_elect
+    assert not parse_settings(LEAST, {"C8S_LEADER_ELECT": "false"}).leader_elect
     with pytest.raises(SettingsError):
-        read(LEAST, {"C8S_LEADER_ELECT": "maybe"})
+        parse_settings(LEAST, {"C8S_LEADER_ELECT": "maybe"})
 
 
 def test_every_flag_has_a_variable_of_its_own() -> None:

@@ -10,20 +10,20 @@ import pytest
 
 from embedded.api.scheme import NAMESPACES
 from embedded.registry.registry import Registry
-from embedded.storage.sqlite import Store
+from embedded.storage.sqlite import SqliteStore
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store(tmp_path / "cluster.db")
+def store(tmp_path: Path) -> Iterator[SqliteStore]:
+    opened = SqliteStore(tmp_path / "cluster.db")
     yield opened
     opened.close()
 
 
 @pytest.fixture
-def registry(store: Store) -> Registry:
-    made = Registry(store, clock=lambda: NOW, pick=lambda: "abcde")
+def registry(store: SqliteStore) -> Registry:
+    made = Registry(store, clock=lambda: NOW, name_suffix=lambda: "abcde")
     made.create(NAMESPACES, {"metadata": {"name": "default"}})
     return made

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kind.tools.process import Finished, OnLine
+from kind.tools.process import CommandResult, OnLine
 
 Plays = Callable[..., Path]
 
@@ -55,7 +55,7 @@ class Programs:
         stdin: Path | None = None,
         cwd: Path | None = None,
         environment: Mapping[str, str] | None = None,
-    ) -> Finished:
+    ) -> CommandResult:
         text = " ".join(command)
         self.asked.append(text)
         known = [each for each in self.answers if text.startswith(each)]
@@ -65,7 +65,7 @@ class Programs:
         for _, line in lines:
             if on_line is not None:
                 on_line(line)
-        return Finished(tuple(command), code, tuple(lines))  # type: ignore[arg-type]
+        return CommandResult(tuple(command), code, tuple(lines))  # type: ignore[arg-type]
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from kind.bootstrap import Bootstrap, Options, dry_run
-from kind.cluster_record import Record, choose_ports, is_ours, read_record, write_record
-from kind.errors import KindError, NotOursError
+from kind.bootstrap import Bootstrap, BootstrapOptions, dry_run
+from kind.cluster_record import ClusterRecord, choose_ports, matches_record, read_record, write_record
+from kind.errors import ForeignClusterError, KindError
 from kind.plan import Step
 from kind.tools.kind_cli import Ports
 from tests.unit.kind.conftest import Programs
@@ -33,11 +33,11 @@ def container(running: bool = True, identity: str = "abc", ports: tuple[int, int
     )
 
 
-def bootstrap(folder: Path, programs: Programs, record: Record | None = None) -> Bootstrap:
-    options = Options("c8s", folder, folder / "cache")
+def bootstrap(folder: Path, programs: Programs, record: ClusterRecord | None = None) -> Bootstrap:
+    options = BootstrapOptions("c8s", folder, folder / "cache")
     if record is not None:
         write_record(options.record_file, record)
-    return Bootstrap(options, runs=programs, ports_free=lambda port: True)
+    return Bootstrap(options, run_command=programs, port_is_free=lambda port: True)
 
 
 def named(made: Bootstrap, name: str) -> Step:
@@ -50,11 +50,11 @@ def silent(_: str) -> None:
 
 async def test_a_cluster_of_the_same_name_that_is_not_ours_is_never_touched(tmp_path: Path, programs: Programs) -> None:
     programs.answers = {"kind get clusters": (0, "c8s"), INSPECT: (0, container(running=False))}
-    with pytest.raises(NotOursError, match="left alone"):
+    with pytest.raises(ForeignClusterError, match="left alone"):
         await named(bootstrap(tmp_path, programs), "cluster").check()
     # It had another id when we made ours: somebody deleted ours and made their own.
-    theirs = Record("c8s", Ports(18080, 18900), "image", container="other")
-    with pytest.raises(NotOursError):
+    theirs = ClusterRecord("c8s", Ports(18080, 18900), "image", container="other")
+    with pytest.raises(ForeignClusterError):
         await named(bootstrap(tmp_path, programs, theirs), "cluster").check()
     assert {command.split()[1] for command in programs.asked} == {"get", "container"}
 
@@ -65,7 +65,7 @@ async def test_a_creation_that_was_interrupted_is_begun_anew(tmp_path: Path, pro
         INSPECT: (0, container()),
         "kind delete cluster --name c8s": (0, ""),
     }
-    made = bootstrap(tmp_path, programs, Record("c8s", Ports(18080, 18900), "image"))
+    made = bootstrap(tmp_path, programs, ClusterRecord("c8s", Ports(18080, 18900), "image"))
     assert await named(made, "cluster").check() is None
     assert programs.asked[-1] == "kind delete cluster --name c8s"
 
@@ -101,7 +101,7 @@ async def test_an_image_that_is_built_is_not_built_again(tmp_path: Path, program
 
 
 def test_the_plan_is_printed_without_asking_anybody(tmp_path: Path) -> None:
-    plan = dry_run(Options("c8s", tmp_path / "none", tmp_path))
+    plan = dry_run(BootstrapOptions("c8s", tmp_path / "none", tmp_path))
     names = [each["step"] for each in plan]
     made = "machine cluster image load objects store bucket controller images context"
     assert names == made.split()
@@ -110,13 +110,13 @@ def test_the_plan_is_printed_without_asking_anybody(tmp_path: Path) -> None:
 
 
 def test_ports_are_remembered_and_the_next_free_ones_taken() -> None:
-    assert choose_ports(free=lambda port: True) == Ports(18080, 18900)
-    assert choose_ports(free=lambda port: port not in (18080, 18081, 18900)) == Ports(18082, 18901)
-    assert choose_ports(Ports(20000, 20000), free=lambda port: True) == Ports(20000, 20001)
+    assert choose_ports(is_free=lambda port: True) == Ports(18080, 18900)
+    assert choose_ports(is_free=lambda port: port not in (18080, 18081, 18900)) == Ports(18082, 18901)
+    assert choose_ports(Ports(20000, 20000), is_free=lambda port: True) == Ports(20000, 20001)
 
 
 def test_a_record_is_private_and_survives(tmp_path: Path) -> None:
-    record = Record("c8s", Ports(1, 2), "image", container="abc")
+    record = ClusterRecord("c8s", Ports(1, 2), "image", container="abc")
     write_record(tmp_path / "kind.json", record)
     assert read_record(tmp_path / "kind.json") == record
     assert (tmp_path / "kind.json").stat().st_mode & 0o777 == 0o600
@@ -126,8 +126,8 @@ def test_a_record_is_private_and_survives(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("ports", "ours"), [((18080, 18900), True), ((18080, 18901), False)])
 def test_before_its_id_is_known_a_node_is_known_by_its_ports(ports: tuple[int, int], ours: bool) -> None:
-    from kind.tools.docker_cli import parsed_container
+    from kind.tools.docker_cli import parse_container
 
-    node = parsed_container(json.loads(container(ports=ports)))
-    assert is_ours(Record("c8s", Ports(18080, 18900), "image"), node) is ours
-    assert is_ours(Record("other", Ports(18080, 18900), "image"), node) is False
+    node = parse_container(json.loads(container(ports=ports)))
+    assert matches_record(ClusterRecord("c8s", Ports(18080, 18900), "image"), node) is ours
+    assert matches_record(ClusterRecord("other", Ports(18080, 18900), "image"), node) is False

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from kind.doctor import GIB, Finding, Machine, judge_docker, judge_machine, parsed_routes
+from kind.doctor import GIB, Finding, HostInfo, check_docker, check_host, parse_routes
 from kind.tools.docker_cli import DockerInfo
 
 NOW = 1_795_421_477.0
@@ -26,7 +26,9 @@ WELL = DockerInfo(
     containerd_store=False,
     system_time="2026-11-23T08:11:17.899035531Z",
 )
-FINE = Machine(50 * GIB, 512, 524288, {18080: True, 18900: True}, (("192.168.1.0/24", "eth0"),), {}, "/usr/bin/kubectl")
+FINE = HostInfo(
+    50 * GIB, 512, 524288, {18080: True, 18900: True}, (("192.168.1.0/24", "eth0"),), {}, "/usr/bin/kubectl"
+)
 
 
 def troubles(found: list[Finding]) -> dict[str, str]:
@@ -34,7 +36,7 @@ def troubles(found: list[Finding]) -> dict[str, str]:
 
 
 def test_a_good_machine_has_no_trouble() -> None:
-    assert troubles(judge_docker(WELL, FINE, NOW) + judge_machine(FINE)) == {}
+    assert troubles(check_docker(WELL, FINE, NOW) + check_host(FINE)) == {}
 
 
 @pytest.mark.parametrize(
@@ -51,7 +53,7 @@ def test_a_good_machine_has_no_trouble() -> None:
     ],
 )
 def test_what_is_wrong_with_the_engine_is_found(info: DockerInfo, expected: dict[str, str]) -> None:
-    assert troubles(judge_docker(info, FINE, NOW)) == expected
+    assert troubles(check_docker(info, FINE, NOW)) == expected
 
 
 @pytest.mark.parametrize(
@@ -68,15 +70,15 @@ def test_what_is_wrong_with_the_engine_is_found(info: DockerInfo, expected: dict
         (replace(FINE, ports={18080: False, 18900: True}), {}),
     ],
 )
-def test_what_is_wrong_around_it_is_found(here: Machine, expected: dict[str, str]) -> None:
-    found = judge_machine(here)
+def test_what_is_wrong_around_it_is_found(here: HostInfo, expected: dict[str, str]) -> None:
+    found = check_host(here)
     assert troubles(found) == expected
     assert "secret" not in repr(found)
     assert all(each.why and (each.remedy or each.level == "ok") for each in found)
 
 
 def test_a_full_disk_is_found() -> None:
-    assert troubles(judge_docker(WELL, replace(FINE, disk_free=GIB), NOW)) == {"disk": "error"}
+    assert troubles(check_docker(WELL, replace(FINE, disk_free=GIB), NOW)) == {"disk": "error"}
 
 
 def test_linux_routes_are_read() -> None:
@@ -86,4 +88,4 @@ def test_linux_routes_are_read() -> None:
         "eth0\t00000000\t0101A8C0\t0003\t0\t0\t0\t00000000\t0\t0\t0\n"
         "broken line\n"
     )
-    assert parsed_routes(text) == (("10.244.0.0/16", "tun0"), ("0.0.0.0/0", "eth0"))
+    assert parse_routes(text) == (("10.244.0.0/16", "tun0"), ("0.0.0.0/0", "eth0"))

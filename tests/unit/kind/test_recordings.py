@@ -10,7 +10,7 @@ import pytest
 
 from kind.errors import KindError, PortTakenError, ProgramFailedError, ProgramMissingError
 from kind.tools.docker_cli import Docker
-from kind.tools.kind_cli import Kind, Ports, config, progress
+from kind.tools.kind_cli import Kind, Ports, cluster_config, parse_progress
 from tests.unit.kind.conftest import Plays
 
 IMAGE = "kindest/node:v1.36.2"
@@ -19,7 +19,7 @@ IMAGE = "kindest/node:v1.36.2"
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     written = tmp_path / "cluster.yaml"
-    written.write_text(config(Ports(18080, 18900)))
+    written.write_text(cluster_config(Ports(18080, 18900)))
     return written
 
 
@@ -27,7 +27,7 @@ async def test_a_cluster_is_made_and_says_what_it_does(plays: Plays, file: Path)
     plays("create")
     heard: list[str] = []
     await Kind().create("c8s", IMAGE, file, heard.append)
-    assert [said for line in heard if (said := progress(line))] == [
+    assert [said for line in heard if (said := parse_progress(line))] == [
         "Ensuring node image (kindest/node:v1.36.2)",
         "Preparing nodes",
         "Writing configuration",

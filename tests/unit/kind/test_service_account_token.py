@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from controller.kube import KubeClient, Unreachable
+from controller.kube import KubeClient, UnreachableError
 from kind import service_account_token
 from kind.errors import KindError
 
@@ -23,22 +23,22 @@ class Cluster:
 
     async def request_token(self, account: str, namespace: str, *, seconds: int) -> dict[str, Any]:
         if self.away:
-            raise Unreachable("no answer")
+            raise UnreachableError("no answer")
         assert (account, namespace) == ("c8s-workbench", "c8s-system")
         return {"token": "secret-token", "expirationTimestamp": "2027-01-15T09:00:00Z"}
 
 
-def ours(folder: Path) -> service_account_token.Access:
-    return service_account_token.Access(folder / "credentials" / "workbench.token", folder / "kubeconfig")
+def ours(folder: Path) -> service_account_token.ServiceAccountToken:
+    return service_account_token.ServiceAccountToken(folder / "credentials" / "workbench.token", folder / "kubeconfig")
 
 
 async def test_a_token_is_due_at_half_of_what_the_cluster_gave(tmp_path: Path) -> None:
     mine = ours(tmp_path)
-    assert service_account_token.is_due(mine, NOW)
+    assert service_account_token.needs_renewal(mine, NOW)
     due = await service_account_token.renew(mine, cast(KubeClient, Cluster()), NOW)
     assert due == NOW + 1800
-    assert not service_account_token.is_due(mine, NOW + 1799)
-    assert service_account_token.is_due(mine, NOW + 1800)
+    assert not service_account_token.needs_renewal(mine, NOW + 1799)
+    assert service_account_token.needs_renewal(mine, NOW + 1800)
     assert mine.token_file.read_text() == "secret-token\n"
     assert mine.token_file.stat().st_mode & 0o777 == 0o600
 
@@ -46,11 +46,11 @@ async def test_a_token_is_due_at_half_of_what_the_cluster_gave(tmp_path: Path) -
 async def test_a_file_that_is_damaged_or_gone_makes_it_due(tmp_path: Path) -> None:
     mine = ours(tmp_path)
     await service_account_token.renew(mine, cast(KubeClient, Cluster()), NOW)
-    mine.due_file.write_text("soon")
-    assert service_account_token.is_due(mine, NOW)
+    mine.renew_after_file.write_text("soon")
+    assert service_account_token.needs_renewal(mine, NOW)
     await service_account_token.renew(mine, cast(KubeClient, Cluster()), NOW)
     mine.token_file.unlink()
-    assert service_account_token.is_due(mine, NOW)
+    assert service_account_token.needs_renewal(mine, NOW)
 
 
 async def test_a_cluster_that_is_away_leaves_the_old_token(tmp_path: Path) -> None:
@@ -72,5 +72,7 @@ async def test_keeping_it_goes_on_although_the_cluster_can_t_be_reached(tmp_path
             raise asyncio.CancelledError
 
     with pytest.raises(asyncio.CancelledError):
-        await service_account_token.keep(ours(tmp_path), say=said.append, clock=lambda: NOW, pause=pause)
+        await service_account_token.renew_periodically(
+            ours(tmp_path), on_error=said.append, clock=lambda: NOW, sleep=pause
+        )
     assert len(said) == 3

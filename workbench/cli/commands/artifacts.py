@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from workbench.cli.options import Target, opened, output_option, run_async, target_options
-from workbench.cli.output.console import CommandError, look, message, print_document, print_table, say
+from workbench.cli.options import Target, open_client, output_option, run_async, target_options
+from workbench.cli.output.console import CommandError, console_style, echo, echo_error, print_document, print_table
 
 if TYPE_CHECKING:
     from workbench.client import Client
@@ -56,7 +56,7 @@ def artifacts(
 async def _artifacts(
     where: Target, run: str, step: str | None, to: Path | None, extract: Path | None, output: str
 ) -> None:
-    async with opened(where, start=False) as client:
+    async with open_client(where, start=False) as client:
         if step is not None:
             found = (await client.run(run)).step(step)
             if found is None:
@@ -76,12 +76,12 @@ async def _list(client: Client, run: str, step: str | None, output: str) -> None
         rows = [{"step": a.step, "path": a.path, "size": a.size, "sha256": a.sha256} for a in found]
         print_document(rows, output)
     elif not found:
-        message("no artifacts")
+        echo_error("no artifacts")
     else:
-        from workbench.submit.submit import size_text
+        from workbench.submit.submit import format_size
 
-        rows_ = [(item.step, size_text(item.size), item.path) for item in found]
-        print_table(("STEP", "SIZE", "PATH"), rows_, look(sys.stdout))
+        rows_ = [(item.step, format_size(item.size), item.path) for item in found]
+        print_table(("STEP", "SIZE", "PATH"), rows_, console_style(sys.stdout))
 
 
 async def _save(client: Client, run: str, step: str, target: Path) -> None:
@@ -97,7 +97,7 @@ async def _save(client: Client, run: str, step: str, target: Path) -> None:
         draft.replace(target)
     finally:
         draft.unlink(missing_ok=True)
-    say(f"{target} ({size:,} bytes)")
+    echo(f"{target} ({size:,} bytes)")
 
 
 async def _extract(client: Client, run: str, step: str, folder: Path) -> None:
@@ -112,4 +112,4 @@ async def _extract(client: Client, run: str, step: str, folder: Path) -> None:
                 tar.extractall(folder, filter="data")
         except tarfile.TarError as error:
             raise CommandError(f"the artifacts of step {step} can't be unpacked into {folder}: {error}") from error
-    say(f"{len(names)} file{'s' if len(names) != 1 else ''} in {folder}")
+    echo(f"{len(names)} file{'s' if len(names) != 1 else ''} in {folder}")

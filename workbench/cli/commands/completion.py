@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 from click.shell_completion import get_completion_class
 
-from workbench.cli.output.console import InputError, say
+from workbench.cli.output.console import InputError, echo
 
 _SHELLS = ("bash", "zsh", "fish")
 
@@ -32,4 +32,4 @@ def completion(shell: str | None) -> None:
         raise InputError(f"name the shell to complete in: {', '.join(_SHELLS)}")
     # Not `source()`: for bash it starts one to ask for its version, which a file made elsewhere has no use for.
     made = found(cli, {}, "c8s", "_C8S_COMPLETE")
-    say((made.source_template % made.source_vars()).rstrip("\n"))
+    echo((made.source_template % made.source_vars()).rstrip("\n"))

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from workbench.cli.output.console import look
-from workbench.cli.samples import sample
+from workbench.cli.output.console import console_style
+from workbench.cli.samples import sample_path
 
 _SAMPLE = "fan-out"
 
@@ -30,20 +30,20 @@ def demo(ctx: click.Context, /, name: str) -> None:
       c8s demo
       c8s demo | cat
     """
-    path = sample(_SAMPLE)
-    from workbench.cli.options import Target, can_draw, run_async
-    from workbench.cli.output.lint_output import refuse_errors
+    path = sample_path(_SAMPLE)
+    from workbench.cli.options import Target, run_async, supports_fullscreen
+    from workbench.cli.output.lint_output import require_valid
     from workbench.pipeline_file.load import read_pipeline
-    from workbench.submit.submit import Order, new_key
+    from workbench.submit.submit import RunSubmission, new_idempotency_key
 
-    definition = refuse_errors(read_pipeline(str(path), Path.cwd()), look(sys.stderr))
+    definition = require_valid(read_pipeline(str(path), Path.cwd()), console_style(sys.stderr))
     if definition is None:
         ctx.exit(2)
-    order = Order(definition=definition, tree=None, key=new_key(), event="push")
-    if can_draw():
+    order = RunSubmission(definition=definition, tree=None, idempotency_key=new_idempotency_key(), event="push")
+    if supports_fullscreen():
         from workbench.cli.commands.workbench import open_workbench
 
         ctx.exit(open_workbench(Target(name), path, order))
-    from workbench.cli.run_session.session import Session
+    from workbench.cli.run_session.session import RunSession
 
-    ctx.exit(run_async(Session(order, Target(name), look(sys.stdout)).exit_code()))
+    ctx.exit(run_async(RunSession(order, Target(name), console_style(sys.stdout)).run()))

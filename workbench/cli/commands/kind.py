@@ -13,13 +13,24 @@ import click
 
 from workbench.cli.kind_options import store_options
 from workbench.cli.options import output_option, run_async
-from workbench.cli.output.console import DIM, GREEN, RED, YELLOW, InputError, Look, look, message, print_document, say
-from workbench.text.sanitize import clean, cut
+from workbench.cli.output.console import (
+    DIM,
+    GREEN,
+    RED,
+    YELLOW,
+    ConsoleStyle,
+    InputError,
+    console_style,
+    echo,
+    echo_error,
+    print_document,
+)
+from workbench.text.sanitize import sanitize_line, truncate
 
 if TYPE_CHECKING:
-    from kind.install import Target
-    from kind.object_store import S3
-    from kind.plan import Event
+    from kind.install import InstallOptions
+    from kind.object_store import S3Config
+    from kind.plan import StepEvent
 
 _LEVELS = {"ok": GREEN, "warning": YELLOW, "error": RED}
 
@@ -28,11 +39,11 @@ _LEVELS = {"ok": GREEN, "warning": YELLOW, "error": RED}
 class Progress:
     """Draws a plan's events: a line when a step begins or ends; what it says between on a line that is written over."""
 
-    how: Look
+    how: ConsoleStyle
     _drawn: bool = False
 
-    def __call__(self, event: Event) -> None:
-        text = clean(" ".join(event.text.split()), colour=False)
+    def __call__(self, event: StepEvent) -> None:
+        text = sanitize_line(" ".join(event.text.split()), colour=False)
         if event.kind == "said":
             self._over(f"  {event.title}: {text}")
             return
@@ -54,7 +65,7 @@ class Progress:
         """Only on a terminal; in a file, what comes between would be all there is to see."""
         if self.how.width is None or not (text or self._drawn):
             return
-        sys.stderr.write("\r\x1b[K" + cut(text, self.how.width - 1))
+        sys.stderr.write("\r\x1b[K" + truncate(text, self.how.width - 1))
         sys.stderr.flush()
         self._drawn = bool(text)
 
@@ -74,28 +85,28 @@ def up_kind(name: str, dry_run: bool, output: str, given: Mapping[str, Any]) -> 
     if dry_run:
         _print_plan(plan(options), output)
         return
-    endpoint = run_async(kind_sandbox.up(options, Progress(look(sys.stderr))))
-    say(f"sandbox {name} is ready: {endpoint.url}, context kind-{name}")
+    endpoint = run_async(kind_sandbox.up(options, Progress(console_style(sys.stderr))))
+    echo(f"sandbox {name} is ready: {endpoint.url}, context kind-{name}")
 
 
 def _print_plan(steps: Sequence[Mapping[str, Any]], output: str) -> None:
     if output != "table":
         print_document(steps, output)
         return
-    how = look(sys.stdout)
+    how = console_style(sys.stdout)
     for number, each in enumerate(steps, 1):
         needs = f"   after {', '.join(each['needs'])}" if each["needs"] else ""
-        say(f"{number:>2}. {each['step']:<11} {each['title']}{how.paint(needs, DIM)}")
-        say(f"{'':16}{clean(each['does'], colour=False)}")
+        echo(f"{number:>2}. {each['step']:<11} {each['title']}{how.paint(needs, DIM)}")
+        echo(f"{'':16}{sanitize_line(each['does'], colour=False)}")
 
 
-def _store(given: Mapping[str, Any], dry_run: bool = False) -> S3 | None:
+def _store(given: Mapping[str, Any], dry_run: bool = False) -> S3Config | None:
     """The store that the options and the environment name.
 
     Raises:
         InputError: a bucket without a store, or a store without its keys.
     """
-    from kind.object_store import S3
+    from kind.object_store import S3Config
 
     endpoint = given.get("s3_endpoint")
     if not endpoint:
@@ -108,7 +119,9 @@ def _store(given: Mapping[str, Any], dry_run: bool = False) -> S3 | None:
     if not dry_run and not (access and secret):
         raise InputError("--s3-endpoint needs the keys in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
     named = {"bucket": given.get("s3_bucket"), "region": given.get("s3_region")}
-    return S3(endpoint, access_key=access, secret_key=secret, **{key: value for key, value in named.items() if value})
+    return S3Config(
+        endpoint, access_key=access, secret_key=secret, **{key: value for key, value in named.items() if value}
+    )
 
 
 @click.command()
@@ -124,19 +137,21 @@ def doctor(ctx: click.Context, output: str) -> None:
       c8s doctor
       c8s doctor --output json
     """
-    from kind.doctor import examine, plain
+    from kind.doctor import run_checks, to_dicts
 
-    findings = run_async(examine())
+    findings = run_async(run_checks())
     if output != "table":
-        print_document(plain(findings), output)
+        print_document(to_dicts(findings), output)
     else:
-        how = look(sys.stdout)
+        how = console_style(sys.stdout)
         for each in findings:
             mark = {"ok": "ok", "warning": "warn", "error": "ERROR"}[each.level]
-            say(f"{how.paint(f'{mark:<5}', _LEVELS[each.level])} {each.check:<12} {clean(each.found, colour=False)}")
+            echo(
+                f"{how.paint(f'{mark:<5}', _LEVELS[each.level])} {each.check:<12} {sanitize_line(each.found, colour=False)}"
+            )
             if each.level != "ok":
-                say(f"{'':18} {each.why}")
-                say(f"{'':18} {clean(each.remedy, colour=False)}")
+                echo(f"{'':18} {each.why}")
+                echo(f"{'':18} {sanitize_line(each.remedy, colour=False)}")
     ctx.exit(1 if any(each.level == "error" for each in findings) else 0)
 
 
@@ -161,16 +176,16 @@ def install(
       c8s install --context team --image registry.example.org/c8s-controller:1
       c8s install --context team --image … --s3-endpoint https://s3.example.org --public-url https://c8s.example.org
     """
-    from kind.install import Installation, Target, objects
-    from kind.kustomize import CONTROLLER_IMAGE, MINIO_IMAGE, dumped
-    from kind.plan import carry_out
+    from kind.install import Installation, InstallOptions, render_objects
+    from kind.kustomize import CONTROLLER_IMAGE, MINIO_IMAGE, to_yaml
+    from kind.plan import execute
     from workbench.config.contexts import config_path
 
     if image is None and not dry_run:
         raise InputError("name the controller's image with --image; docs/install.md says how to make one")
     if public_url is not None and not public_url.startswith(("http://", "https://")):
         raise InputError(f"--public-url {public_url}: an address like https://c8s.example.org is wanted")
-    target = Target(
+    target = InstallOptions(
         _kubeconfig(),
         context,
         image or CONTROLLER_IMAGE,
@@ -178,28 +193,28 @@ def install(
         _store(given, dry_run),
         public_url.rstrip("/") if public_url else None,
         namespace,
-        config_path().parent / f"{_safe(context)}.token",
+        config_path().parent / f"{_file_name(context)}.token",
     )
     if dry_run:
-        say(dumped(objects(target)).rstrip("\n"))
+        echo(to_yaml(render_objects(target)).rstrip("\n"))
         return
-    run_async(carry_out(Installation(target).steps(), Progress(look(sys.stderr))))
-    _tell_installed(target)
+    run_async(execute(Installation(target).steps(), Progress(console_style(sys.stderr))))
+    _print_installed(target)
 
 
-def _tell_installed(target: Target) -> None:
+def _print_installed(target: InstallOptions) -> None:
     """Write the context where the API can be reached; else say what is missing for that."""
     from workbench.config.contexts import config_path, write_context
     from workbench.sandbox import Endpoint
 
     name = target.context
     if not target.public_url:
-        say("installed. Once people can reach the Service c8s-api in c8s-system, by an ingress or a port-forward:")
-        message(f"c8s install --context {name} … --public-url https://c8s.example.org")
+        echo("installed. Once people can reach the Service c8s-api in c8s-system, by an ingress or a port-forward:")
+        echo_error(f"c8s install --context {name} … --public-url https://c8s.example.org")
         return
     found = Endpoint(target.public_url, target.token_file, target.namespace, None, target.kubeconfig, name)
     write_context(config_path(), name, found)
-    say(f"installed; `c8s --context {name}` opens the workbench on {target.public_url}")
+    echo(f"installed; `c8s --context {name}` opens the workbench on {target.public_url}")
 
 
 def _kubeconfig() -> Path:
@@ -210,6 +225,6 @@ def _kubeconfig() -> Path:
     return Path(files[0] if files else "~/.kube/config").expanduser().absolute()
 
 
-def _safe(name: str) -> str:
+def _file_name(name: str) -> str:
     """A context's name as a file's."""
     return "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in name).lstrip(".") or "context"

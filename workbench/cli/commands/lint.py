@@ -10,10 +10,17 @@ from typing import Any
 
 import click
 
-from workbench.cli.output.console import Look, look, print_document, say
-from workbench.cli.output.diagnostics import summary
-from workbench.cli.output.lint_output import show_problems
-from workbench.pipeline_file.load import Checked, PipelineFile, check, read_pipeline, schema_document, verdict
+from workbench.cli.output.console import ConsoleStyle, console_style, echo, print_document
+from workbench.cli.output.diagnostics import summarize
+from workbench.cli.output.lint_output import format_diagnostics
+from workbench.pipeline_file.load import (
+    LintOutcome,
+    PipelineFile,
+    explain_trigger,
+    lint_pipeline,
+    read_pipeline,
+    schema_document,
+)
 
 
 @click.command()
@@ -61,15 +68,15 @@ def lint(
     """
     if (branch or changed) and event is None:
         raise click.UsageError("--branch and --changed belong to --event")
-    found = [(file, check(file.data)) for file in _read(files)]
+    found = [(file, lint_pipeline(file.data)) for file in _read(files)]
     if output != "table":
         print_document([_plain(file, problem) for file, checked in found for problem in checked.problems], output)
     else:
-        how = look(sys.stdout)
+        how = console_style(sys.stdout)
         for file, checked in found:
             _print(file, checked, how)
             if event is not None and checked.definition is not None:
-                say(verdict(checked.definition, event, branch or "main", changed or None))
+                echo(explain_trigger(checked.definition, event, branch or "main", changed or None))
     ctx.exit(2 if any(checked.has_errors for _, checked in found) else 0)
 
 
@@ -77,10 +84,10 @@ def _read(files: tuple[str, ...]) -> Iterable[PipelineFile]:
     return [read_pipeline(file, Path.cwd()) for file in files or (None,)]
 
 
-def _print(file: PipelineFile, checked: Checked, how: Look) -> None:
-    for line in show_problems(file, checked.problems, how):
-        say(line)
-    say(f"{file.label}: {summary(checked.problems) or 'no problems'}")
+def _print(file: PipelineFile, checked: LintOutcome, how: ConsoleStyle) -> None:
+    for line in format_diagnostics(file, checked.problems, how):
+        echo(line)
+    echo(f"{file.label}: {summarize(checked.problems) or 'no problems'}")
 
 
 def _plain(file: PipelineFile, problem: Any) -> dict[str, Any]:
@@ -100,4 +107,4 @@ def schema(ctx: click.Context, /) -> None:
     Example:
       c8s schema > c8s.schema.json
     """
-    say(schema_document())
+    echo(schema_document())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from workbench.cli.options import run_async, target_options
-from workbench.cli.output.console import look
+from workbench.cli.output.console import console_style
 
 if TYPE_CHECKING:
     from workbench.cli.options import Target
@@ -42,8 +42,8 @@ def rerun(
       c8s rerun my-app-ci-12 --from-failed
       c8s rerun my-app-ci-12 --from-failed --keep-on-failure
     """
-    from workbench.cli.run_session.session import Session
-    from workbench.submit.submit import Rerun, new_key
+    from workbench.cli.run_session.session import RunSession
+    from workbench.submit.submit import RerunSubmission, new_idempotency_key
 
-    order = Rerun(run, new_key(), from_failed, keep_on_failure)
-    ctx.exit(run_async(Session(order, where, look(sys.stdout), verbose, timestamps).exit_code()))
+    order = RerunSubmission(run, new_idempotency_key(), from_failed, keep_on_failure)
+    ctx.exit(run_async(RunSession(order, where, console_style(sys.stdout), verbose, timestamps).run()))

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from workbench.cli.options import target_options
-from workbench.cli.output.console import InputError, look, message
+from workbench.cli.output.console import InputError, console_style, echo_error
 
 if TYPE_CHECKING:
     from workbench.cli.options import Target
     from workbench.pipeline_file.load import PipelineFile
-    from workbench.submit.submit import Order
+    from workbench.submit.submit import RunSubmission
 
 
 _HELP = """Run a pipeline on your working tree, stream its logs, and end with a table.
@@ -96,19 +96,19 @@ Examples:
 @target_options
 @click.pass_context
 def run(ctx: click.Context, /, file: str | None, verbose: bool, timestamps: bool, where: Target, **given: Any) -> None:
-    from workbench.cli.output.lint_output import refuse_errors
+    from workbench.cli.output.lint_output import require_valid
     from workbench.pipeline_file.load import read_pipeline
 
     _refuse_contradictions(given)
     pipeline = read_pipeline(file, Path.cwd())
-    definition = refuse_errors(pipeline, look(sys.stderr))
+    definition = require_valid(pipeline, console_style(sys.stderr))
     if definition is None:
         ctx.exit(2)
     order = _order(pipeline, definition, given)
     from workbench.cli.options import run_async
-    from workbench.cli.run_session.session import Session
+    from workbench.cli.run_session.session import RunSession
 
-    ctx.exit(run_async(Session(order, where, look(sys.stdout), verbose, timestamps).exit_code()))
+    ctx.exit(run_async(RunSession(order, where, console_style(sys.stdout), verbose, timestamps).run()))
 
 
 def _refuse_contradictions(given: Mapping[str, Any]) -> None:
@@ -123,21 +123,21 @@ def _refuse_contradictions(given: Mapping[str, Any]) -> None:
             raise click.UsageError(f"--{option.replace('_', '-')} belongs to --git")
 
 
-def _order(pipeline: PipelineFile, definition: Mapping[str, Any], given: Mapping[str, Any]) -> Order:
+def _order(pipeline: PipelineFile, definition: Mapping[str, Any], given: Mapping[str, Any]) -> RunSubmission:
     """What is asked for, as one order. Raises ParameterError for parameters that don't fit."""
     from workbench.pipeline_file.load import resolve_params
-    from workbench.submit.submit import Order, new_key
+    from workbench.submit.submit import RunSubmission, new_idempotency_key
     from workbench.submit.worktree import tree_root
 
     params = _params(given["params"])
     resolve_params(definition, params)
     git = _git(given) if given["git"] else None
     tree = given["source"].resolve() if given["source"] else tree_root(pipeline.path, Path.cwd())
-    return Order(
+    return RunSubmission(
         definition={**definition, "keepOnFailure": True} if given["keep_on_failure"] else definition,
         tree=None if given["no_source"] or git else tree,
         git=git,
-        key=new_key(),
+        idempotency_key=new_idempotency_key(),
         branch=given["branch"],
         event=given["event"],
         changed_files=_changed_files(tree, given["changed_since"]),
@@ -150,18 +150,18 @@ def _order(pipeline: PipelineFile, definition: Mapping[str, Any], given: Mapping
 
 def _changed_files(tree: Path, since: str | None) -> tuple[str, ...] | None:
     """What changed, if that is asked for and not more than a run can carry. Raises WorktreeError."""
-    from controller.pipeline.conditions import MOST_CHANGED_FILES
+    from controller.pipeline.conditions import MAX_CHANGED_FILES
     from workbench.submit.worktree import changed_since
 
     if since is None:
         return None
     changed = changed_since(tree, since)
-    if len(changed) > MOST_CHANGED_FILES:
-        message(
+    if len(changed) > MAX_CHANGED_FILES:
+        echo_error(
             f"{len(changed):,} files changed since {since}, more than a run can tell: each condition on paths holds"
         )
         return None
-    message(f"{len(changed)} file{'' if len(changed) == 1 else 's'} changed since {since}")
+    echo_error(f"{len(changed)} file{'' if len(changed) == 1 else 's'} changed since {since}")
     return changed
 
 

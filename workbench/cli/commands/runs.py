@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from workbench.cli.options import Target, opened, output_option, run_async, target_options
-from workbench.cli.output.console import CommandError, look, message, print_document, print_table, say
+from workbench.cli.options import Target, open_client, output_option, run_async, target_options
+from workbench.cli.output.console import CommandError, console_style, echo, echo_error, print_document, print_table
 
 if TYPE_CHECKING:
     from workbench.client import Run
@@ -56,7 +56,7 @@ def runs(
 
 async def _list(where: Target, limit: int, phase: str | None, pipeline: str | None, copies: bool, output: str) -> None:
     found: list[Run] = []
-    async with opened(where, start=False) as client:
+    async with open_client(where, start=False) as client:
         continue_: str | None = None
         while len(found) < limit:
             page = await client.runs(
@@ -67,19 +67,21 @@ async def _list(where: Target, limit: int, phase: str | None, pipeline: str | No
                 copies=copies,
             )
             found += page.items
-            continue_ = page.next
+            continue_ = page.continue_token
             if continue_ is None:
                 break
     if output != "table":
         print_document([dict(run.raw) for run in found], output)
     elif not found:
-        message("no runs" if phase is None and pipeline is None else "no such runs")
+        echo_error("no runs" if phase is None and pipeline is None else "no such runs")
     else:
-        print_table(("RUN", "STATUS", "STEPS", "TIME", "AGE", "BRANCH", "COMMIT"), _rows(found), look(sys.stdout), 1)
+        print_table(
+            ("RUN", "STATUS", "STEPS", "TIME", "AGE", "BRANCH", "COMMIT"), _rows(found), console_style(sys.stdout), 1
+        )
 
 
 def _rows(found: list[Run], now: Callable[[], datetime] = _now) -> list[tuple[str, ...]]:
-    from workbench.report.report import duration_text, run_duration
+    from workbench.report.report import format_duration, run_duration
 
     at = now()
     return [
@@ -87,8 +89,8 @@ def _rows(found: list[Run], now: Callable[[], datetime] = _now) -> list[tuple[st
             run.name,
             run.phase,
             f"{run.summary.total - run.summary.pending - run.summary.running}/{run.summary.total}",
-            duration_text(run_duration(run, at)),
-            age_text((at - run.created_at).total_seconds()) if run.created_at else "-",
+            format_duration(run_duration(run, at)),
+            format_age((at - run.created_at).total_seconds()) if run.created_at else "-",
             run.branch or "-",
             short_commit(run.commit),
         )
@@ -96,7 +98,7 @@ def _rows(found: list[Run], now: Callable[[], datetime] = _now) -> list[tuple[st
     ]
 
 
-def age_text(seconds: float) -> str:
+def format_age(seconds: float) -> str:
     """`12s`, `5m`, `3h`, `2d`."""
     for size, unit in ((86_400, "d"), (3_600, "h"), (60, "m")):
         if seconds >= size:
@@ -113,16 +115,16 @@ def short_commit(commit: str | None) -> str:
 
 
 async def _show(where: Target, name: str, output: str) -> None:
-    async with opened(where, start=False) as client:
+    async with open_client(where, start=False) as client:
         run = await client.run(name)
     if output != "table":
         print_document(dict(run.raw), output)
         return
-    from workbench.cli.output.summary import closing_lines
-    from workbench.report.report import report
+    from workbench.cli.output.summary import summary_lines
+    from workbench.report.report import build_report
 
-    for line in closing_lines(report(run, _now()), look(sys.stdout))[1:]:
-        say(line)
+    for line in summary_lines(build_report(run, _now()), console_style(sys.stdout))[1:]:
+        echo(line)
 
 
 @click.command()
@@ -158,9 +160,9 @@ def logs(
     """
     if follow and (attempt or container or tail is not None):
         raise click.UsageError("--follow shows all as it comes: leave out --attempt, --container and --tail")
-    from workbench.cli.run_session.print_logs import Wanted, follow_logs, print_logs
+    from workbench.cli.run_session.print_logs import LogSelection, follow_logs, print_logs
 
-    wanted = Wanted(run, steps, attempt, container, tail, timestamps)
+    wanted = LogSelection(run, steps, attempt, container, tail, timestamps)
     run_async((follow_logs if follow else print_logs)(where, wanted))
 
 
@@ -178,9 +180,9 @@ def cancel(where: Target, run: str) -> None:
 
 
 async def _cancel(where: Target, name: str) -> None:
-    async with opened(where, start=False) as client:
+    async with open_client(where, start=False) as client:
         before = await client.run(name)
         if before.ended:
             raise CommandError(f"run {name} has ended already ({before.phase.lower()})")
         await client.cancel(name)
-    message(f"run {name} is being cancelled")
+    echo_error(f"run {name} is being cancelled")

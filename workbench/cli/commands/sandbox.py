@@ -11,14 +11,14 @@ import click
 from workbench.cli.kind_options import kind_options
 from workbench.cli.options import (
     DEFAULT_SANDBOX,
-    chosen_sandbox,
     is_interactive,
     output_option,
+    resolve_sandbox,
     run_async,
     sandbox_option,
 )
-from workbench.cli.output.console import InputError, message, print_document, say
-from workbench.text.sanitize import clean
+from workbench.cli.output.console import InputError, echo, echo_error, print_document
+from workbench.text.sanitize import sanitize_line
 
 if TYPE_CHECKING:
     from workbench.sandbox import SandboxStatus
@@ -59,15 +59,15 @@ def up(name: str | None, kind: bool, dry_run: bool, output: str, **given: Any) -
     if kind:
         from workbench.cli.commands.kind import up_kind
 
-        up_kind(chosen_sandbox(name, kind=True), dry_run, output, given)
+        up_kind(resolve_sandbox(name, kind=True), dry_run, output, given)
         return
     if dry_run or any(given.values()):
         raise InputError("--dry-run and what a cluster is made of go with --kind")
     from workbench.sandbox import Sandboxes
 
     name = name or DEFAULT_SANDBOX
-    endpoint = run_async(Sandboxes().up(name, message))
-    say(f"sandbox {name} is ready: {endpoint.url}")
+    endpoint = run_async(Sandboxes().up(name, echo_error))
+    echo(f"sandbox {name} is ready: {endpoint.url}")
 
 
 @click.command()
@@ -85,17 +85,17 @@ def down(name: str | None, kind: bool, delete: bool, yes: bool) -> None:
     """
     from workbench.sandbox import Sandboxes, kind_sandbox
 
-    sandboxes, name = Sandboxes(), chosen_sandbox(name, kind)
+    sandboxes, name = Sandboxes(), resolve_sandbox(name, kind)
     folder = sandboxes.folder(name)
     if kind_sandbox.is_cluster(folder):
         running = run_async(kind_sandbox.in_progress(folder))
         if running:
             end = "ends and deletes" if delete else "interrupts"
-            message(f"warning: this {end} {len(running)} runs in progress: {', '.join(running[:10])}")
+            echo_error(f"warning: this {end} {len(running)} runs in progress: {', '.join(running[:10])}")
             if is_interactive() and not yes:
                 click.confirm("Go on?", abort=True)
-    ran = run_async(sandboxes.down(name, delete=delete, progress=message))
-    say(f"sandbox {name} " + ("is stopped" if ran else "was not running") + (" and deleted" if delete else ""))
+    ran = run_async(sandboxes.down(name, delete=delete, progress=echo_error))
+    echo(f"sandbox {name} " + ("is stopped" if ran else "was not running") + (" and deleted" if delete else ""))
 
 
 @click.command()
@@ -113,7 +113,7 @@ def status(ctx: click.Context, name: str | None, kind: bool, output: str) -> Non
     """
     from workbench.sandbox import Sandboxes
 
-    found = run_async(Sandboxes().status(chosen_sandbox(name, kind)))
+    found = run_async(Sandboxes().status(resolve_sandbox(name, kind)))
     if output != "table":
         print_document(_plain(asdict(found)), output)
     else:
@@ -123,10 +123,10 @@ def status(ctx: click.Context, name: str | None, kind: bool, output: str) -> Non
 
 def _print_status(found: SandboxStatus) -> None:
     if found.state == "absent":
-        say(f"sandbox {found.name}: there is none; `c8s up{_named(found.name)}` makes one")
+        echo(f"sandbox {found.name}: there is none; `c8s up{_named(found.name)}` makes one")
         return
     until = " (until the last command that uses it ends)" if found.temporary else ""
-    say(f"sandbox {found.name}: {found.state}{until}")
+    echo(f"sandbox {found.name}: {found.state}{until}")
     rows = [("folder", str(found.folder))]
     known = (("started", found.started_at), ("version", found.version))
     if found.api_url:
@@ -136,15 +136,18 @@ def _print_status(found: SandboxStatus) -> None:
         restarts = f", restarted {part.restarts} times" if part.restarts else ""
         process = f", pid {part.pid}{restarts}" if part.pid is not None else ""
         rows.append(
-            (part.name, ("" if part.healthy or part.pid else "NOT well: ") + clean(part.detail, colour=False) + process)
+            (
+                part.name,
+                ("" if part.healthy or part.pid else "NOT well: ") + sanitize_line(part.detail, colour=False) + process,
+            )
         )
         if not part.healthy and part.log.is_file():
             rows.append(("", f"log: {part.log}"))
     for key, value in rows:
-        say(f"  {key:<12} {value}")
+        echo(f"  {key:<12} {value}")
     if found.state == "stopped":
         kind = " --kind" if found.components else ""
-        say(f"start it with `c8s up{kind}{_named(found.name)}`")
+        echo(f"start it with `c8s up{kind}{_named(found.name)}`")
 
 
 @click.command()
@@ -159,7 +162,7 @@ def kubeconfig(name: str | None, kind: bool) -> None:
     """
     from workbench.sandbox import Sandboxes
 
-    say(str(Sandboxes().kubeconfig(chosen_sandbox(name, kind))))
+    echo(str(Sandboxes().kubeconfig(resolve_sandbox(name, kind))))
 
 
 def _plain(value: Any) -> Any:

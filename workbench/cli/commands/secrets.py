@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from workbench.cli.options import Target, opened, output_option, run_async, target_options
-from workbench.cli.output.console import InputError, look, message, print_document, print_table, say
+from workbench.cli.options import Target, open_client, output_option, run_async, target_options
+from workbench.cli.output.console import InputError, console_style, echo, echo_error, print_document, print_table
 
 _LARGEST = 1024 * 1024
 
@@ -90,9 +90,9 @@ def _text(value: bytes, origin: str) -> str:
 
 
 async def _set(where: Target, secret: str, data: dict[str, str]) -> None:
-    async with opened(where) as client:
+    async with open_client(where) as client:
         await client.put_secret(secret, data)
-    message(f"secret {secret}: {', '.join(data)} set")
+    echo_error(f"secret {secret}: {', '.join(data)} set")
 
 
 @secrets.command("list")
@@ -104,14 +104,16 @@ def list_(where: Target, output: str) -> None:
 
 
 async def _list(where: Target, output: str) -> None:
-    async with opened(where, start=False) as client:
+    async with open_client(where, start=False) as client:
         found = await client.secrets()
     if output != "table":
         print_document([{"name": secret.name, "keys": list(secret.keys)} for secret in found], output)
     elif not found:
-        message("no secrets")
+        echo_error("no secrets")
     else:
-        print_table(("SECRET", "KEYS"), [(secret.name, ", ".join(secret.keys)) for secret in found], look(sys.stdout))
+        print_table(
+            ("SECRET", "KEYS"), [(secret.name, ", ".join(secret.keys)) for secret in found], console_style(sys.stdout)
+        )
 
 
 @secrets.command("delete")
@@ -120,9 +122,9 @@ async def _list(where: Target, output: str) -> None:
 def delete(where: Target, secret: str) -> None:
     """Delete SECRET with all its keys. Runs that have started keep their copy."""
     run_async(_delete(where, secret))
-    say(f"secret {secret} is deleted")
+    echo(f"secret {secret} is deleted")
 
 
 async def _delete(where: Target, secret: str) -> None:
-    async with opened(where, start=False) as client:
+    async with open_client(where, start=False) as client:
         await client.delete_secret(secret)

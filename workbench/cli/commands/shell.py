@@ -20,25 +20,25 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from workbench.cli.options import opened, run_async, target_options
-from workbench.cli.output.console import CommandError, message
+from workbench.cli.options import open_client, run_async, target_options
+from workbench.cli.output.console import CommandError, echo_error
 
 if TYPE_CHECKING:
     from workbench.cli.options import Target
     from workbench.client import Client, Run, Step
-    from workbench.client.exec import Command
+    from workbench.client.exec import ExecSession
 
 _CHUNK = 4096
 _SHORTEST, _LONGEST = 60, 24 * 3600
 """Seconds that a copy may be there."""
 
 
-def _span(_ctx: click.Context, _param: click.Parameter, given: str) -> int:
+def _parse_lifetime(_ctx: click.Context, _param: click.Parameter, given: str) -> int:
     """The seconds in a time such as 30m."""
-    from controller.pipeline.values.duration import seconds
+    from controller.pipeline.values.duration import parse_duration
 
     try:
-        found = seconds(given)
+        found = parse_duration(given)
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
     if not _SHORTEST <= found <= _LONGEST:
@@ -52,7 +52,7 @@ def _span(_ctx: click.Context, _param: click.Parameter, given: str) -> int:
 @click.option(
     "--for",
     "seconds",
-    callback=_span,
+    callback=_parse_lifetime,
     metavar="TIME",
     default="1h",
     show_default=True,
@@ -80,11 +80,11 @@ def shell(ctx: click.Context, /, where: Target, **given: Any) -> None:
       c8s shell --attempt 1 --for 3h my-app-ci-12 test
       c8s shell my-app-ci-12 test sh -c 'cat > patch' < fix.patch
     """
-    ctx.exit(run_async(_shell(where, Wish(**given))))
+    ctx.exit(run_async(_shell(where, ShellRequest(**given))))
 
 
 @dataclass(frozen=True)
-class Wish:
+class ShellRequest:
     """What is to be entered, and what to run there: a shell where `command` is empty."""
 
     run: str
@@ -96,42 +96,42 @@ class Wish:
     """When the copy of a failed step ends by itself."""
 
 
-async def _shell(where: Target, wish: Wish) -> int:
-    async with opened(where, start=False) as client:
+async def _shell(where: Target, wish: ShellRequest) -> int:
+    async with open_client(where, start=False) as client:
         run = await client.run(wish.run)
-        step = _found(run, wish.step)
+        step = _find_step(run, wish.step)
         if step.phase == "Running" and wish.attempt is None:
-            return await _entered(client, run.name, step.slug, wish, "the step goes on")
-        from workbench.cli.run_session.debug_copy import kept_attempt, until_interrupted
+            return await _run_in_step(client, run.name, step.slug, wish, "the step goes on")
+        from workbench.cli.run_session.debug_copy import find_attempt, run_interruptible
 
-        attempt = kept_attempt(run, step, wish.attempt)
-        return await until_interrupted(_in_copy(client, run, step, attempt.number, wish))
-
-
-async def _in_copy(client: Client, run: Run, step: Step, attempt: int, wish: Wish) -> int:
-    from workbench.cli.run_session.debug_copy import step_copy
-
-    async with step_copy(client, run, step, attempt, wish.seconds) as (copy, slug):
-        return await _entered(client, copy, slug, wish, "the copy is removed then")
+        attempt = find_attempt(run, step, wish.attempt)
+        return await run_interruptible(_in_copy(client, run, step, attempt.number, wish))
 
 
-async def _entered(client: Client, run: str, slug: str, wish: Wish, afterwards: str) -> int:
+async def _in_copy(client: Client, run: Run, step: Step, attempt: int, wish: ShellRequest) -> int:
+    from workbench.cli.run_session.debug_copy import debug_copy
+
+    async with debug_copy(client, run, step, attempt, wish.seconds) as (copy, slug):
+        return await _run_in_step(client, copy, slug, wish, "the copy is removed then")
+
+
+async def _run_in_step(client: Client, run: str, slug: str, wish: ShellRequest, afterwards: str) -> int:
     terminal = sys.stdin.isatty() and sys.stdout.isatty()
     size = shutil.get_terminal_size() if terminal else None
     async with client.execute(run, slug, wish.command, container=wish.container, size=size) as running:
         if terminal and not wish.command:
-            message(f"a shell in step {wish.step} of {wish.run}; exit or Ctrl-D leaves it, {afterwards}")
+            echo_error(f"a shell in step {wish.step} of {wish.run}; exit or Ctrl-D leaves it, {afterwards}")
         with _raw() if terminal else contextlib.nullcontext():
-            return await _joined(running, terminal)
+            return await _bridge_streams(running, terminal)
 
 
-def _found(run: Run, name: str) -> Step:
+def _find_step(run: Run, name: str) -> Step:
     """The step. Raises CommandError when it is none that could be entered."""
     step = run.step(name)
     if step is None:
         known = ", ".join(each.slug for each in run.steps) or "none yet"
         raise CommandError(f"run {run.name} has no step {name!r} (its steps: {known})")
-    if step.phase not in ("Running", "Failed") and not any(each.kept for each in step.attempts):
+    if step.phase not in ("Running", "Failed") and not any(each.saved_workspace for each in step.attempts):
         running = ", ".join(each.slug for each in run.steps if each.phase == "Running") or "none"
         raise CommandError(
             f"step {name} of {run.name} is {step.phase.lower()}; a shell needs one that runs ({running}), "
@@ -140,7 +140,7 @@ def _found(run: Run, name: str) -> Step:
     return step
 
 
-async def _joined(running: Command, terminal: bool) -> int:
+async def _bridge_streams(running: ExecSession, terminal: bool) -> int:
     """Both directions until the command has ended."""
     loop = asyncio.get_running_loop()
     typed: asyncio.Queue[bytes] = asyncio.Queue(maxsize=64)
@@ -177,13 +177,13 @@ def _read(loop: asyncio.AbstractEventLoop, typed: asyncio.Queue[bytes]) -> None:
             asyncio.run_coroutine_threadsafe(typed.put(data), loop).result()
 
 
-async def _send(running: Command, typed: asyncio.Queue[bytes]) -> None:
+async def _send(running: ExecSession, typed: asyncio.Queue[bytes]) -> None:
     while data := await typed.get():
         await running.send(data)
-    await running.end_of_input()
+    await running.close_stdin()
 
 
-async def _resize(running: Command, resized: asyncio.Event) -> None:
+async def _resize(running: ExecSession, resized: asyncio.Event) -> None:
     while True:
         await resized.wait()
         resized.clear()

@@ -10,21 +10,21 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workbench.cli.options import DEFAULT_SANDBOX, Target, can_draw
-from workbench.cli.output.console import InputError, message
+from workbench.cli.options import DEFAULT_SANDBOX, Target, supports_fullscreen
+from workbench.cli.output.console import InputError, echo_error
 
 if TYPE_CHECKING:
     from workbench.sandbox import Endpoint
-    from workbench.submit.submit import Order
+    from workbench.submit.submit import RunSubmission
 
 
-def open_workbench(where: Target, pipeline: Path | None, first: Order | None = None) -> int:
+def open_workbench(where: Target, pipeline: Path | None, initial_run: RunSubmission | None = None) -> int:
     """Open it with this pipeline file, and at the run of `first`, which is started before; the exit code.
 
     Raises:
         InputError: there is no terminal.
     """
-    if not can_draw():
+    if not supports_fullscreen():
         raise InputError(
             "the workbench needs a terminal that can move its cursor; `c8s --help` lists the commands that need none"
         )
@@ -32,13 +32,13 @@ def open_workbench(where: Target, pipeline: Path | None, first: Order | None = N
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
         try:
-            if first is None and where.endpoint is None and not _exists(where.name):
-                name, code = brought_up(where.name)
+            if initial_run is None and where.endpoint is None and not _exists(where.name):
+                name, code = set_up_sandbox(where.name)
                 if name is None:
                     return code
                 where = replace(where, name=name)
             endpoint = runner.run(_attached(stack, where))
-            name = runner.run(_started(endpoint, first)) if first is not None else None
+            name = runner.run(_started(endpoint, initial_run)) if initial_run is not None else None
             from workbench.sandbox import Sandboxes
             from workbench.tui import run_app
 
@@ -59,15 +59,17 @@ def _exists(name: str) -> bool:
     return name in Sandboxes().list()
 
 
-def brought_up(name: str) -> tuple[str | None, int]:
+def set_up_sandbox(name: str) -> tuple[str | None, int]:
     """Let the person choose a first sandbox and bring it up; its name, or None and the exit code when they leave."""
     from workbench.sandbox.kind_sandbox import DEFAULT_CLUSTER
-    from workbench.tui.base_app import likings
+    from workbench.tui.base_app import load_options
     from workbench.tui.crash import exit_code, run
-    from workbench.tui.setup.app import StartApp
-    from workbench.tui.setup.providers import Embedded, Kind
+    from workbench.tui.setup.app import SetupApp
+    from workbench.tui.setup.providers import EmbeddedProvider, KindProvider
 
-    app = StartApp([Embedded(name), Kind(DEFAULT_CLUSTER if name == DEFAULT_SANDBOX else name)], likings())
+    app = SetupApp(
+        [EmbeddedProvider(name), KindProvider(DEFAULT_CLUSTER if name == DEFAULT_SANDBOX else name)], load_options()
+    )
     endpoint = run(app)
     return (endpoint.sandbox if endpoint is not None else None), exit_code(app)
 
@@ -84,10 +86,10 @@ async def _attached(stack: AsyncExitStack, where: Target) -> Endpoint:
         return where.endpoint
     from workbench.sandbox import Sandboxes
 
-    return await stack.enter_async_context(Sandboxes().attach(where.name, progress=message))
+    return await stack.enter_async_context(Sandboxes().attach(where.name, progress=echo_error))
 
 
-async def _started(endpoint: Endpoint, order: Order) -> str:
+async def _started(endpoint: Endpoint, order: RunSubmission) -> str:
     """Start a run without a source; its name."""
     from workbench.client import Client
     from workbench.submit.submit import submit

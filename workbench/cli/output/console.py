@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TextIO
 
-from workbench.text.sanitize import clean, cut
+from workbench.text.sanitize import sanitize_line, truncate
 from workbench.text.width import cell_width
 
 RESET = "\x1b[0m"
@@ -25,7 +25,7 @@ YELLOW = "33"
 CYAN = "36"
 _STEP_COLOURS = ("36", "33", "35", "34", "32", "96", "93", "95", "94", "92")
 _PHASES = {"Succeeded": GREEN, "Failed": RED, "Cancelled": YELLOW, "Running": CYAN, "Skipped": DIM}
-_NARROWEST = 40
+_MIN_WIDTH = 40
 
 
 class InputError(Exception):
@@ -37,7 +37,7 @@ class CommandError(Exception):
 
 
 @dataclass(frozen=True)
-class Look:
+class ConsoleStyle:
     """How to write to one stream."""
 
     colour: bool
@@ -54,12 +54,12 @@ class Look:
         return _STEP_COLOURS[index % len(_STEP_COLOURS)]
 
 
-def look(stream: TextIO) -> Look:
+def console_style(stream: TextIO) -> ConsoleStyle:
     """Colours only for a terminal, and not where NO_COLOR (https://no-color.org) or TERM=dumb says no."""
     terminal = stream.isatty()
     wanted = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    width = max(_NARROWEST, shutil.get_terminal_size().columns) if terminal else None
-    return Look(terminal and wanted, width)
+    width = max(_MIN_WIDTH, shutil.get_terminal_size().columns) if terminal else None
+    return ConsoleStyle(terminal and wanted, width)
 
 
 def prepare_streams() -> None:
@@ -70,20 +70,20 @@ def prepare_streams() -> None:
             reconfigure(errors="replace")
 
 
-def silence() -> None:
+def close_output() -> None:
     """The reader of our output is gone: nothing more, also not while Python shuts down."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
 
 
-def say(text: str = "") -> None:
+def echo(text: str = "") -> None:
     """A line on standard output. The text is ours, or cleaned."""
     sys.stdout.write(text + "\n")
 
 
-def message(text: str) -> None:
+def echo_error(text: str) -> None:
     """Something for the person, on standard error; other people's text in it becomes harmless."""
-    lines = [clean(line, colour=False) for line in text.splitlines()]
+    lines = [sanitize_line(line, colour=False) for line in text.splitlines()]
     try:
         sys.stderr.write("c8s: " + "\n".join(lines) + "\n")
         sys.stderr.flush()
@@ -94,27 +94,33 @@ def message(text: str) -> None:
 def print_document(value: Any, form: str) -> None:
     """JSON or YAML on standard output."""
     if form == "json":
-        say(json.dumps(value, indent=2, ensure_ascii=not _unicode_out()))
+        echo(json.dumps(value, indent=2, ensure_ascii=not _unicode_out()))
         return
     import yaml
 
-    say(yaml.safe_dump(value, sort_keys=False, allow_unicode=_unicode_out()).rstrip("\n"))
+    echo(yaml.safe_dump(value, sort_keys=False, allow_unicode=_unicode_out()).rstrip("\n"))
 
 
-def print_table(header: Sequence[str], rows: Iterable[Sequence[str]], how: Look, painted: int | None = None) -> None:
+def print_table(
+    header: Sequence[str], rows: Iterable[Sequence[str]], how: ConsoleStyle, phase_column: int | None = None
+) -> None:
     """Aligned columns, the last cut to the terminal's width. The column `painted` holds phases."""
-    table = [tuple(header), *(tuple(clean(cell, colour=False) for cell in row) for row in rows)]
+    table = [tuple(header), *(tuple(sanitize_line(cell, colour=False) for cell in row) for row in rows)]
     widths = [max(cell_width(row[column]) for row in table) for column in range(len(header))]
     for number, row in enumerate(table):
         cells = [cell + " " * (widths[column] - cell_width(cell)) for column, cell in enumerate(row)]
         line = "  ".join(cells).rstrip()
         if how.width is not None and cell_width(line) > how.width:
-            line = cut(line, how.width)
+            line = truncate(line, how.width)
         if number == 0:
             line = how.paint(line, BOLD)
-        elif painted is not None and how.colour:
-            line = line.replace(row[painted], how.phase(row[painted]), 1) if row[painted] in _PHASES else line
-        say(line)
+        elif phase_column is not None and how.colour:
+            line = (
+                line.replace(row[phase_column], how.phase(row[phase_column]), 1)
+                if row[phase_column] in _PHASES
+                else line
+            )
+        echo(line)
 
 
 def _unicode_out() -> bool:

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from workbench.cli.output.console import BOLD, CYAN, DIM, RED, YELLOW, Look, message
-from workbench.text.sanitize import clean, cut
+from workbench.cli.output.console import BOLD, CYAN, DIM, RED, YELLOW, ConsoleStyle, echo_error
+from workbench.text.sanitize import sanitize_line, truncate
 from workbench.text.width import cell_width
 
 if TYPE_CHECKING:
-    from workbench.client.errors import Invalid
+    from workbench.client.errors import InvalidError
 
 _COLOURS = {"error": RED, "warning": YELLOW, "hint": CYAN}
 _SOURCE_CELLS = 160
 """Columns of a source line that are shown at most."""
 
 
-class Problem(Protocol):
+class Diagnostic(Protocol):
     """What a finding has, whether it was found here or by a controller."""
 
     @property
@@ -34,43 +34,43 @@ class Problem(Protocol):
     def hint(self) -> str | None: ...
 
 
-def problem_lines(file: str, problem: Problem, source: Sequence[str], how: Look) -> list[str]:
+def format_diagnostic(file: str, problem: Diagnostic, source: Sequence[str], how: ConsoleStyle) -> list[str]:
     """The lines that show one problem. `source` are the file's lines, none when there is no text to show."""
     line, column = problem.line or 0, problem.column or 0
-    place = clean(file, colour=False) + (f":{line}:{max(column, 1)}" if line else "")
-    said = clean(" ".join(problem.message.split()), colour=False)
+    place = sanitize_line(file, colour=False) + (f":{line}:{max(column, 1)}" if line else "")
+    said = sanitize_line(" ".join(problem.message.split()), colour=False)
     if not line and problem.path:
-        said = f"{clean(problem.path, colour=False)}: {said}"
+        said = f"{sanitize_line(problem.path, colour=False)}: {said}"
     severity = how.paint(f"{problem.severity}:", _COLOURS.get(problem.severity, BOLD))
     shown = [f"{how.paint(place, BOLD)}: {severity} {said}"]
     if 0 < line <= len(source):
         shown += _excerpt(line, column, source[line - 1], how)
     if problem.hint:
-        shown.append(f"{' ' * 6} {how.paint('=', DIM)} {clean(' '.join(problem.hint.split()), colour=False)}")
+        shown.append(f"{' ' * 6} {how.paint('=', DIM)} {sanitize_line(' '.join(problem.hint.split()), colour=False)}")
     return shown
 
 
-def _excerpt(line: int, column: int, text: str, how: Look) -> list[str]:
+def _excerpt(line: int, column: int, text: str, how: ConsoleStyle) -> list[str]:
     bar = how.paint("|", DIM)
-    whole = clean(text, colour=False)
-    before = cell_width(clean(text[: max(0, column - 1)], colour=False))
-    shown = [f"{how.paint(f'{line:>6}', DIM)} {bar} {cut(whole, min(_SOURCE_CELLS, (how.width or 999) - 10))}"]
+    whole = sanitize_line(text, colour=False)
+    before = cell_width(sanitize_line(text[: max(0, column - 1)], colour=False))
+    shown = [f"{how.paint(f'{line:>6}', DIM)} {bar} {truncate(whole, min(_SOURCE_CELLS, (how.width or 999) - 10))}"]
     if column and before < min(_SOURCE_CELLS, (how.width or 999) - 10):
         shown.append(f"{' ' * 6} {bar} {' ' * before}{how.paint('^', RED)}")
     return shown
 
 
-def summary(problems: Iterable[Problem]) -> str:
+def summarize(problems: Iterable[Diagnostic]) -> str:
     """`2 errors, 1 warning`; empty when there is nothing to count."""
     found = [problem.severity for problem in problems]
     counts = [(kind, found.count(kind)) for kind in ("error", "warning", "hint")]
     return ", ".join(f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in counts if count)
 
 
-def print_refusal(error: Invalid) -> None:
+def print_invalid(error: InvalidError) -> None:
     """What a controller did not like, on standard error."""
-    message(f"error: {error}")
-    plain = Look(colour=False, width=None)
+    echo_error(f"error: {error}")
+    plain = ConsoleStyle(colour=False, width=None)
     for problem in error.problems:
-        for line in problem_lines("pipeline", problem, (), plain):
-            message(line)
+        for line in format_diagnostic("pipeline", problem, (), plain):
+            echo_error(line)

@@ -7,10 +7,10 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from workbench.cli.output.console import DIM, Look, message, silence
+from workbench.cli.output.console import DIM, ConsoleStyle, close_output, echo_error
 from workbench.client.models import Run
-from workbench.logs.run_log import Line, Note, Shown
-from workbench.text.sanitize import clean, cut
+from workbench.logs.run_log import Line, LogItem, StepEvent
+from workbench.text.sanitize import sanitize_line, truncate
 from workbench.text.width import cell_width
 
 _WIDEST_NAME = 28
@@ -24,7 +24,7 @@ _NOTES = {
 
 
 @dataclass
-class Lane:
+class StepPrefix:
     """A step as a prefix: its name, and which colour it has."""
 
     name: str
@@ -35,45 +35,45 @@ class Lane:
 class RunPrinter:
     """Lays out what a run says; knows the steps' names from the run's status."""
 
-    how: Look
+    how: ConsoleStyle
     timestamps: bool = False
     quiet: bool = False
     """No notes, only lines."""
-    _lanes: dict[str, Lane] = field(default_factory=dict)
+    _prefixes: dict[str, StepPrefix] = field(default_factory=dict)
     _width: int = 0
 
-    def learn(self, run: Run) -> None:
+    def update_steps(self, run: Run) -> None:
         for step in run.steps:
-            if step.slug not in self._lanes:
+            if step.slug not in self._prefixes:
                 self._add(step.slug, step.name)
 
-    def lines(self, shown: Iterable[Shown]) -> list[str]:
+    def lines(self, shown: Iterable[LogItem]) -> list[str]:
         return [
             self._line(item) if isinstance(item, Line) else self._note(item)
             for item in shown
             if isinstance(item, Line) or not self.quiet
         ]
 
-    def _add(self, slug: str, name: str) -> Lane:
-        label = cut(clean(name, colour=False), _WIDEST_NAME)
+    def _add(self, slug: str, name: str) -> StepPrefix:
+        label = truncate(sanitize_line(name, colour=False), _WIDEST_NAME)
         self._width = max(self._width, cell_width(label))
-        return self._lanes.setdefault(slug, Lane(label, len(self._lanes)))
+        return self._prefixes.setdefault(slug, StepPrefix(label, len(self._prefixes)))
 
     def _prefix(self, slug: str) -> str:
-        lane = self._lanes.get(slug) or self._add(slug, slug)
+        lane = self._prefixes.get(slug) or self._add(slug, slug)
         padded = lane.name + " " * (self._width - cell_width(lane.name))
         return self.how.paint(padded, self.how.step_colour(lane.index)) + self.how.paint(" | ", DIM)
 
     def _line(self, line: Line) -> str:
         time = f"{line.time or '-':27} " if self.timestamps else ""
-        if line.aside is None:
-            return self._prefix(line.slug) + time + clean(line.text, colour=self.how.colour)
+        if line.container is None:
+            return self._prefix(line.slug) + time + sanitize_line(line.text, colour=self.how.colour)
         return self._prefix(line.slug) + self.how.paint(
-            f"{time}[{clean(line.aside, colour=False)}] {clean(line.text, colour=False)}", DIM
+            f"{time}[{sanitize_line(line.container, colour=False)}] {sanitize_line(line.text, colour=False)}", DIM
         )
 
-    def _note(self, note: Note) -> str:
-        text = clean(note.text, colour=False)
+    def _note(self, note: StepEvent) -> str:
+        text = sanitize_line(note.text, colour=False)
         if note.kind == "ended":
             word = _NOTES.get(note.phase, note.phase.lower())
             said = text.lower() == word or text.lower().startswith(f"{word} ")
@@ -87,7 +87,7 @@ class Output:
     """Standard output, written beside the event loop: a paused reader must not make us deaf to Ctrl-C."""
 
     closed: bool = False
-    on_close: Callable[[], None] = lambda: message(
+    on_close: Callable[[], None] = lambda: echo_error(
         "nobody reads the output any more; the run goes on and this command waits for it (Ctrl-C cancels it)"
     )
 
@@ -101,5 +101,5 @@ class Output:
             sys.stdout.flush()
         except BrokenPipeError:
             self.closed = True
-            silence()
+            close_output()
             self.on_close()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from workbench.cli.output.console import BOLD, DIM, Look
-from workbench.report.report import PARTS, Failure, RunReport, StepReport, duration_text
-from workbench.text.sanitize import clean, cut
+from workbench.cli.output.console import BOLD, DIM, ConsoleStyle
+from workbench.report.report import PARTS, Failure, RunReport, StepReport, format_duration
+from workbench.text.sanitize import sanitize_line, truncate
 from workbench.text.width import cell_width
 
 _WIDEST_NAME = 40
@@ -14,7 +14,7 @@ _NARROWEST_NAME = 8
 _WIDEST_TEXT = 200
 
 
-def closing_lines(report: RunReport, how: Look, *, hint: str = "") -> list[str]:
+def summary_lines(report: RunReport, how: ConsoleStyle, *, hint: str = "") -> list[str]:
     """What is printed of a run that has ended. `hint`: the options that name its controller."""
     lines = ["", *_table(report.steps, how)] if report.steps else [""]
     failures = [line for failure in report.failures for line in _failure(failure, how)]
@@ -25,12 +25,12 @@ def closing_lines(report: RunReport, how: Look, *, hint: str = "") -> list[str]:
     return lines
 
 
-def _table(steps: tuple[StepReport, ...], how: Look) -> list[str]:
+def _table(steps: tuple[StepReport, ...], how: ConsoleStyle) -> list[str]:
     # Images are rarely pulled: a column for it only where one was.
     parts = [part for part in PARTS if part != "pulling" or any(part in step.parts for step in steps)]
     header = ["STEP", "STATUS", "TIME", *(part.upper() for part in parts)]
     rows = [_cells(step, parts) for step in steps]
-    names = [cut(row[0], _WIDEST_NAME) for row in rows]
+    names = [truncate(row[0], _WIDEST_NAME) for row in rows]
     widths = [max(len(header[column]), *(len(row[column]) for row in rows)) for column in range(1, len(header))]
     name_width = max(len(header[0]), *(cell_width(name) for name in names))
     shown = len(widths)
@@ -42,15 +42,20 @@ def _table(steps: tuple[StepReport, ...], how: Look) -> list[str]:
         name_width = min(name_width, max(_NARROWEST_NAME, how.width - sum(widths[:shown]) - 2 * shown))
     lines = [how.paint(_row("STEP", header[1:], widths[:shown], name_width), BOLD)]
     for step, name, row in zip(steps, names, rows, strict=True):
-        line = _row(cut(name, name_width), row[1:], widths[:shown], name_width)
+        line = _row(truncate(name, name_width), row[1:], widths[:shown], name_width)
         lines.append(line.replace(row[1], how.phase(step.phase, row[1]), 1) if row[1] not in name else line)
     return lines
 
 
 def _cells(step: StepReport, parts: Sequence[str]) -> list[str]:
-    times = [duration_text(step.parts.get(part)) for part in parts]
+    times = [format_duration(step.parts.get(part)) for part in parts]
     status = step.phase if step.attempts < 2 else f"{step.phase} ({step.attempts} attempts)"
-    return [clean(step.name, colour=False), clean(status, colour=False), duration_text(step.duration), *times]
+    return [
+        sanitize_line(step.name, colour=False),
+        sanitize_line(status, colour=False),
+        format_duration(step.duration),
+        *times,
+    ]
 
 
 def _row(name: str, cells: list[str], widths: list[int], name_width: int) -> str:
@@ -60,33 +65,33 @@ def _row(name: str, cells: list[str], widths: list[int], name_width: int) -> str
     return "  ".join([padded, status.ljust(widths[0]), *right]).rstrip()
 
 
-def _failure(failure: Failure, how: Look) -> list[str]:
-    name = how.paint(clean(failure.name, colour=False), BOLD)
+def _failure(failure: Failure, how: ConsoleStyle) -> list[str]:
+    name = how.paint(sanitize_line(failure.name, colour=False), BOLD)
     allowed = " (allowed to fail)" if failure.allowed else ""
     if failure.text is None or failure.line is None:
-        return [f"{name}: {clean(failure.message, colour=False)}{allowed}"]
-    text = cut(clean(failure.text, colour=False), _WIDEST_TEXT)
+        return [f"{name}: {sanitize_line(failure.message, colour=False)}{allowed}"]
+    text = truncate(sanitize_line(failure.text, colour=False), _WIDEST_TEXT)
     return [f"{name}: line {failure.line}: {text}{allowed}"]
 
 
-def _totals(report: RunReport, how: Look) -> str:
+def _totals(report: RunReport, how: ConsoleStyle) -> str:
     counts = ", ".join(f"{count} {name}" for name, count in report.counts)
     total = sum(count for _, count in report.counts)
     verdict = how.phase(report.phase, report.phase.lower())
-    line = f"run {clean(report.name, colour=False)} {verdict} in {duration_text(report.duration)}"
+    line = f"run {sanitize_line(report.name, colour=False)} {verdict} in {format_duration(report.duration)}"
     if total:
         line += f": {total} step{'s' if total != 1 else ''}, {counts}"
     elif report.message:
-        line += f": {clean(report.message, colour=False)}"
+        line += f": {sanitize_line(report.message, colour=False)}"
     return line
 
 
 def _next_steps(report: RunReport, hint: str) -> list[str]:
-    name = clean(report.name, colour=False)
+    name = sanitize_line(report.name, colour=False)
     if report.failures:
-        lines = [f"see more: c8s logs{hint} {name} {clean(report.failures[0].slug, colour=False)}"]
-        kept = next((failure for failure in report.failures if failure.kept), None)
+        lines = [f"see more: c8s logs{hint} {name} {sanitize_line(report.failures[0].slug, colour=False)}"]
+        kept = next((failure for failure in report.failures if failure.has_workspace), None)
         if kept is not None:
-            lines.append(f"enter its workspace: c8s shell{hint} {name} {clean(kept.slug, colour=False)}")
+            lines.append(f"enter its workspace: c8s shell{hint} {name} {sanitize_line(kept.slug, colour=False)}")
         return lines
     return [f"see more: c8s logs{hint} {name}"] if report.phase != "Succeeded" else []

@@ -8,12 +8,12 @@ from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from controller.pipeline.values import duration
-from workbench.cli.options import first_error
-from workbench.cli.output.console import CommandError, message
-from workbench.cli.run_session.signals import INTERRUPTED, interrupts
-from workbench.client.errors import ClientError, NotFound
+from workbench.cli.options import unwrap_group
+from workbench.cli.output.console import CommandError, echo_error
+from workbench.cli.run_session.signals import INTERRUPTED, handle_interrupts
+from workbench.client.errors import ClientError, NotFoundError
 from workbench.client.models import Attempt, Run, RunChanged, RunsListed, Step
-from workbench.submit.submit import new_key
+from workbench.submit.submit import new_idempotency_key
 
 if TYPE_CHECKING:
     from workbench.client import Client
@@ -26,7 +26,7 @@ _QUIET = frozenset({None, "Created", "Starting", "Fetching", "Preparing", "Waiti
 """Reasons to wait that are over in a moment."""
 
 
-def kept_attempt(run: Run, step: Step, number: int | None) -> Attempt:
+def find_attempt(run: Run, step: Step, number: int | None) -> Attempt:
     """The attempt to enter: this one, or the last that was kept.
 
     Raises:
@@ -36,9 +36,9 @@ def kept_attempt(run: Run, step: Step, number: int | None) -> Attempt:
     if not tried and number is not None:
         raise CommandError(f"step {step.name} of {run.name} has no attempt {number} (it has {len(step.attempts)})")
     for attempt in reversed(tried):
-        if attempt.kept is not None and attempt.kept.problem is None:
+        if attempt.saved_workspace is not None and attempt.saved_workspace.problem is None:
             return attempt
-    told = next((each.kept.problem for each in reversed(tried) if each.kept is not None), None)
+    told = next((each.saved_workspace.problem for each in reversed(tried) if each.saved_workspace is not None), None)
     if told is not None:
         raise CommandError(f"the workspace of step {step.name} of {run.name} could not be kept: {told}")
     if not run.ended:
@@ -52,17 +52,17 @@ def kept_attempt(run: Run, step: Step, number: int | None) -> Attempt:
     )
 
 
-async def until_interrupted(work: Coroutine[None, None, int]) -> int:
+async def run_interruptible(work: Coroutine[None, None, int]) -> int:
     """The exit code of the work; 130 when a signal, or the terminal's end, has stopped it before it was done."""
-    with interrupts() as asked:
-        asked.last_words = "left; the copy of the step ends by itself when its time is over"
+    with handle_interrupts() as asked:
+        asked.exit_message = "left; the copy of the step ends by itself when its time is over"
         try:
             async with asyncio.TaskGroup() as group:
                 task = group.create_task(work)
-                guard = group.create_task(_stopped(asked.asked, task))
+                guard = group.create_task(_stopped(asked.requested, task))
                 task.add_done_callback(lambda _: guard.cancel())
         except BaseExceptionGroup as errors:
-            raise first_error(errors) from errors
+            raise unwrap_group(errors) from errors
         return INTERRUPTED if task.cancelled() else task.result()
 
 
@@ -72,15 +72,19 @@ async def _stopped(asked: asyncio.Event, task: asyncio.Task[int]) -> None:
 
 
 @asynccontextmanager
-async def step_copy(client: Client, run: Run, step: Step, attempt: int, seconds: int) -> AsyncIterator[tuple[str, str]]:
+async def debug_copy(
+    client: Client, run: Run, step: Step, attempt: int, seconds: int
+) -> AsyncIterator[tuple[str, str]]:
     """The copy's run and its step's slug, once it runs; afterwards it is removed.
 
     Raises:
         CommandError: it did not start.
     """
-    message(f"starting a copy of step {step.name} of {run.name} as attempt {attempt} left it")
+    echo_error(f"starting a copy of step {step.name} of {run.name} as attempt {attempt} left it")
     # A request that is stopped half-way may have made the copy all the same: its answer is waited for.
-    making = asyncio.create_task(client.copy_step(run.name, step.slug, key=new_key(), attempt=attempt, seconds=seconds))
+    making = asyncio.create_task(
+        client.copy_step(run.name, step.slug, key=new_idempotency_key(), attempt=attempt, seconds=seconds)
+    )
     try:
         made = await asyncio.shield(making)
         slug = await _started(client, made)
@@ -88,9 +92,9 @@ async def step_copy(client: Client, run: Run, step: Step, attempt: int, seconds:
         over = clock() + seconds
         yield made.name, slug
         if clock() >= over:
-            message(f"the time of the copy ({duration.written(seconds)}) is over; --for gives it more")
+            echo_error(f"the time of the copy ({duration.format_duration(seconds)}) is over; --for gives it more")
     finally:
-        await _to_its_end(asyncio.create_task(_remove(client, making)))
+        await _await_uncancelled(asyncio.create_task(_remove(client, making)))
 
 
 async def _started(client: Client, made: Run) -> str:
@@ -110,11 +114,11 @@ async def _started(client: Client, made: Run) -> str:
                 return step.slug
             if step is not None and step.reason not in _QUIET and step.message != told:
                 told = step.message
-                message(f"it waits: {told or step.reason} (Ctrl-C gives up)")
+                echo_error(f"it waits: {told or step.reason} (Ctrl-C gives up)")
     raise CommandError(f"nothing more is heard of the copy {made.name}")
 
 
-async def _to_its_end(task: asyncio.Task[None]) -> None:
+async def _await_uncancelled(task: asyncio.Task[None]) -> None:
     """Wait for it, also when told to stop meanwhile: a terminal that is closed may say so more than once."""
     stopped = False
     while not task.done():
@@ -136,8 +140,8 @@ async def _remove(client: Client, making: asyncio.Task[Run]) -> None:
     try:
         async with asyncio.timeout(_REMOVAL):
             await client.delete(made.name)
-    except NotFound:
+    except NotFoundError:
         return
     except (ClientError, TimeoutError) as error:
         why = str(error) or "nobody answers"
-        message(f"the copy {made.name} could not be removed ({why}); it ends by itself when its time is over")
+        echo_error(f"the copy {made.name} could not be removed ({why}); it ends by itself when its time is over")

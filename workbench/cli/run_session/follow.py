@@ -7,12 +7,12 @@ import contextlib
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
-from workbench.cli.options import first_error
-from workbench.cli.output.console import CommandError, message
+from workbench.cli.options import unwrap_group
+from workbench.cli.output.console import CommandError, echo_error
 from workbench.cli.output.run_printer import Output, RunPrinter
-from workbench.cli.run_session.signals import Interrupts
-from workbench.client import Client, Conflict, Run, RunChanged, RunDeleted, RunsListed
-from workbench.client.models import Done, Frame
+from workbench.cli.run_session.signals import InterruptState
+from workbench.client import Client, ConflictError, Run, RunChanged, RunDeleted, RunsListed
+from workbench.client.models import Frame, RunEnd
 from workbench.logs.run_log import RunLog
 
 _QUEUE = 200
@@ -23,7 +23,7 @@ _CANCEL = 60.0
 
 
 @dataclass
-class Follower:
+class RunFollower:
     """Follows `run` to its end; or, once it is cancelled and does not end, for a while."""
 
     client: Client
@@ -31,13 +31,13 @@ class Follower:
     log: RunLog
     printer: RunPrinter
     output: Output
-    interrupts: Interrupts
+    interrupts: InterruptState
     _limit: asyncio.Timeout = field(default_factory=lambda: asyncio.timeout(None))
     _early: list[Frame] = field(default_factory=list)
     _complete: bool = False
     _ending: bool = False
 
-    async def finished(self) -> Run:
+    async def wait(self) -> Run:
         """Print until the run has ended and all its lines are there.
 
         Raises:
@@ -45,7 +45,7 @@ class Follower:
             CommandError: somebody deleted the run.
         """
         queue: asyncio.Queue[Run | Frame] = asyncio.Queue(_QUEUE)
-        self.printer.learn(self.run)
+        self.printer.update_steps(self.run)
         try:
             async with asyncio.TaskGroup() as group:
                 helpers = [
@@ -57,7 +57,7 @@ class Follower:
                 for helper in helpers:
                     helper.cancel()
         except BaseExceptionGroup as errors:
-            raise first_error(errors) from errors
+            raise unwrap_group(errors) from errors
         return self.run
 
     async def _watch(self, queue: asyncio.Queue[Run | Frame]) -> None:
@@ -77,14 +77,14 @@ class Follower:
                 await queue.put(frame)
 
     async def _cancel_when_asked(self) -> None:
-        await self.interrupts.asked.wait()
+        await self.interrupts.requested.wait()
         name = self.run.name
-        message(f"cancelling run {name}; press Ctrl-C again to leave without waiting")
-        self.interrupts.last_words = f"left; run {name} is being cancelled"
+        echo_error(f"cancelling run {name}; press Ctrl-C again to leave without waiting")
+        self.interrupts.exit_message = f"left; run {name} is being cancelled"
         if not self._ending:
             self._wait_at_most(_CANCEL)
         # A conflict: it has just ended by itself.
-        with contextlib.suppress(Conflict):
+        with contextlib.suppress(ConflictError):
             await self.client.cancel(name)
 
     async def _print(self, queue: asyncio.Queue[Run | Frame]) -> None:
@@ -95,17 +95,17 @@ class Follower:
                     await self._show(await queue.get())
         except TimeoutError:
             if self.run.ended:
-                message(f"the last lines may be missing here; `c8s logs {self.run.name}` has them")
+                echo_error(f"the last lines may be missing here; `c8s logs {self.run.name}` has them")
             else:
-                message(f"run {self.run.name} was cancelled {_CANCEL:.0f} s ago and has not ended yet")
+                echo_error(f"run {self.run.name} was cancelled {_CANCEL:.0f} s ago and has not ended yet")
         late = [line for frame in self._early for line in self.log.frame(frame)]
-        await self.output.write(self.printer.lines(late + self.log.rest()))
+        await self.output.write(self.printer.lines(late + self.log.flush()))
 
     async def _show(self, item: Run | Frame) -> None:
         if isinstance(item, Run):
             self._watch_the_clock(item)
             self.run = item
-            self.printer.learn(item)
+            self.printer.update_steps(item)
             shown = self.log.status(item)
             early, self._early = (self._early, []) if item.steps or item.ended else ([], self._early)
             shown += [line for frame in early for line in self.log.frame(frame)]
@@ -115,7 +115,7 @@ class Follower:
             shown = []
         else:
             shown = self.log.frame(item)
-        self._complete = self._complete or isinstance(item, Done)
+        self._complete = self._complete or isinstance(item, RunEnd)
         await self.output.write(self.printer.lines(shown))
 
     def _watch_the_clock(self, run: Run) -> None:

@@ -7,19 +7,19 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from workbench.cli.options import Target, opened
-from workbench.cli.output.console import CommandError, look, say
+from workbench.cli.options import Target, open_client
+from workbench.cli.output.console import CommandError, console_style, echo
 from workbench.cli.output.run_printer import RunPrinter
-from workbench.client import Client, NotFound, Run, Step
-from workbench.client.models import Done
+from workbench.client import Client, NotFoundError, Run, Step
+from workbench.client.models import RunEnd
 from workbench.logs.run_log import Line, RunLog
-from workbench.text.sanitize import clean
+from workbench.text.sanitize import sanitize_line
 
 _BATCH = 500
 
 
 @dataclass(frozen=True)
-class Wanted:
+class LogSelection:
     """Which lines of a run: of these steps (none: all), one attempt and container, the last `tail`."""
 
     run: str
@@ -30,40 +30,42 @@ class Wanted:
     timestamps: bool = False
 
 
-async def print_logs(where: Target, wanted: Wanted) -> None:
+async def print_logs(where: Target, wanted: LogSelection) -> None:
     """What is there now, step by step in the order of the pipeline."""
-    async with opened(where, start=False) as client:
+    async with open_client(where, start=False) as client:
         run = await client.run(wanted.run)
         steps = _chosen(run, wanted.steps)
-        how = look(sys.stdout)
+        how = console_style(sys.stdout)
         printer = RunPrinter(how)
-        printer.learn(run)
+        printer.update_steps(run)
         alone = len(wanted.steps) == 1
         for step in steps:
             if not alone and not step.attempts:
                 continue
             try:
                 await _print_step(client, wanted, step, None if alone else printer, how.colour)
-            except NotFound:
+            except NotFoundError:
                 if alone:
                     raise
                 # One of many that has written nothing yet.
 
 
-async def _print_step(client: Client, wanted: Wanted, step: Step, printer: RunPrinter | None, colour: bool) -> None:
+async def _print_step(
+    client: Client, wanted: LogSelection, step: Step, printer: RunPrinter | None, colour: bool
+) -> None:
     """The lines of one step: as they are, or behind their prefix where there is a printer."""
     batch: list[str] = []
     async for number, text in _numbered(client, wanted, step):
         line = Line(step.slug, number, None, text, None)
-        batch += [clean(text, colour=colour)] if printer is None else printer.lines([line])
+        batch += [sanitize_line(text, colour=colour)] if printer is None else printer.lines([line])
         if len(batch) >= _BATCH:
-            say("\n".join(batch))
+            echo("\n".join(batch))
             batch = []
     if batch:
-        say("\n".join(batch))
+        echo("\n".join(batch))
 
 
-async def _numbered(client: Client, wanted: Wanted, step: Step) -> AsyncIterator[tuple[int, str]]:
+async def _numbered(client: Client, wanted: LogSelection, step: Step) -> AsyncIterator[tuple[int, str]]:
     lines = client.logs(
         wanted.run,
         step.slug,
@@ -79,29 +81,29 @@ async def _numbered(client: Client, wanted: Wanted, step: Step) -> AsyncIterator
             yield number, text
 
 
-async def follow_logs(where: Target, wanted: Wanted) -> None:
+async def follow_logs(where: Target, wanted: LogSelection) -> None:
     """Live, until the run has ended."""
-    async with opened(where, start=False) as client:
+    async with open_client(where, start=False) as client:
         run = await client.run(wanted.run)
         steps = [step.slug for step in _chosen(run, wanted.steps)] if wanted.steps else []
-        how = look(sys.stdout)
+        how = console_style(sys.stdout)
         printer = RunPrinter(how, timestamps=wanted.timestamps, quiet=True)
-        printer.learn(run)
+        printer.update_steps(run)
         log = RunLog()
         alone = len(wanted.steps) == 1
         async with aclosing(client.stream_logs(wanted.run, steps)) as frames:
             async for frame in frames:
-                if isinstance(frame, Done):
+                if isinstance(frame, RunEnd):
                     break
                 shown = [item for item in log.frame(frame) if isinstance(item, Line)]
                 if shown:
                     texts = [_alone(line, wanted.timestamps, how.colour) for line in shown]
-                    say("\n".join(texts if alone else printer.lines(shown)))
+                    echo("\n".join(texts if alone else printer.lines(shown)))
                     sys.stdout.flush()
 
 
 def _alone(line: Line, timestamps: bool, colour: bool) -> str:
-    return (f"{line.time or '-'} " if timestamps else "") + clean(line.text, colour=colour)
+    return (f"{line.time or '-'} " if timestamps else "") + sanitize_line(line.text, colour=colour)
 
 
 def _chosen(run: Run, names: tuple[str, ...]) -> tuple[Step, ...]:

@@ -10,42 +10,42 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from workbench.cli.output.console import message
+from workbench.cli.output.console import echo_error
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 INTERRUPTED = 130
 
 
 @dataclass
-class Interrupts:
+class InterruptState:
     """`asked` is set by the first signal. `last_words` is what is said when a second one ends the program."""
 
-    last_words: str = "interrupted"
-    asked: asyncio.Event = field(default_factory=asyncio.Event)
-    leave: Callable[[int], None] = os._exit
+    exit_message: str = "interrupted"
+    requested: asyncio.Event = field(default_factory=asyncio.Event)
+    exit_process: Callable[[int], None] = os._exit
 
-    def hit(self, sign: signal.Signals = signal.SIGINT) -> None:
-        if not self.asked.is_set():
-            self.asked.set()
+    def on_signal(self, sign: signal.Signals = signal.SIGINT) -> None:
+        if not self.requested.is_set():
+            self.requested.set()
             return
         if sign is signal.SIGHUP:
             # A terminal that is closed tells that twice, the kernel and its shell; nobody has lost patience.
             return
-        message(self.last_words)
+        echo_error(self.exit_message)
         try:
             sys.stdout.flush()
         finally:
-            self.leave(INTERRUPTED)
+            self.exit_process(INTERRUPTED)
 
 
 @contextmanager
-def interrupts() -> Iterator[Interrupts]:
+def handle_interrupts() -> Iterator[InterruptState]:
     """Signals mean a request to stop, as long as this lasts; one that is ignored (nohup) stays ignored."""
     loop = asyncio.get_running_loop()
-    state = Interrupts()
+    state = InterruptState()
     taken = [sign for sign in _SIGNALS if signal.getsignal(sign) is not signal.SIG_IGN]
     for sign in taken:
-        loop.add_signal_handler(sign, state.hit, sign)
+        loop.add_signal_handler(sign, state.on_signal, sign)
     try:
         yield state
     finally:

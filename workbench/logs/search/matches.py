@@ -11,14 +11,14 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 
 from workbench.logs.log_file import LogFile
-from workbench.logs.search.query import Lookup, shown
+from workbench.logs.search.query import LineMatcher, render_plain
 
 
-class Matches:
+class MatchIndex:
     """The positions (from 0) of matching lines, or with `inverted` of all others. 4 bytes a match."""
 
-    def __init__(self, log: LogFile, lookup: Lookup, *, inverted: bool = False) -> None:
-        self.log, self.lookup, self.inverted = log, lookup, inverted
+    def __init__(self, log: LogFile, matcher: LineMatcher, *, inverted: bool = False) -> None:
+        self.log, self.matcher, self.inverted = log, matcher, inverted
         self.scanned = 0
         """How many lines have been looked at."""
         self._lines = array("I")
@@ -45,7 +45,7 @@ class Matches:
         data, until = self.log.block(self.scanned)
         if until == self.scanned:
             return False
-        found = self.lookup.lines_in(shown(data[:-1]))
+        found = self.matcher.matching_lines(render_plain(data[:-1]))
         if self.inverted:
             matching = set(found)
             found = (at for at in range(until - self.scanned) if at not in matching)
@@ -73,6 +73,6 @@ class Matches:
         found = self.before(position)
         return self._lines[-1] if found is None else found
 
-    def place(self, position: int) -> int:
+    def count_before(self, position: int) -> int:
         """How many matches are above this line: its row where only matches are kept, or where it would be."""
         return bisect_left(self._lines, position)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
-from workbench.text.sanitize import clean
+from workbench.text.sanitize import sanitize_line
 
 _SGR = re.compile(rb"\x1b\[[0-9;:]*m")
 _PLAIN = bytes(range(0x20, 0x7F)) + b"\n"
@@ -26,17 +26,17 @@ class QueryError(Exception):
     """What was typed is no regular expression; the message says why."""
 
 
-def compiled(pattern: str, flags: int = 0) -> re.Pattern[str]:
+def compile_pattern(pattern: str, flags: int = 0) -> re.Pattern[str]:
     """The pattern as Python means it today: what a later one may make of `[[a]` is no news to who types it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         return re.compile(pattern, flags)
 
 
-class Lookup(Protocol):
+class LineMatcher(Protocol):
     """Tells which lines of a text match, by their number from 0, each once and in order."""
 
-    def lines_in(self, text: str) -> Iterable[int]: ...
+    def matching_lines(self, text: str) -> Iterable[int]: ...
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Query:
     def __post_init__(self) -> None:
         if self.regex:
             try:
-                compiled(self.text)
+                compile_pattern(self.text)
             except (re.error, OverflowError, RecursionError) as error:
                 raise QueryError(f"{self.text!r} is no regular expression: {error}") from error
 
@@ -68,13 +68,13 @@ class Query:
     def pattern(self) -> re.Pattern[str]:
         """The same for one line of shown text, to mark where it was found."""
         source = self.text if self.regex else re.escape(self.text)
-        return compiled(source, 0 if self.exact else re.IGNORECASE)
+        return compile_pattern(source, 0 if self.exact else re.IGNORECASE)
 
-    def lines_in(self, text: str) -> Iterable[int]:
+    def matching_lines(self, text: str) -> Iterable[int]:
         text = text if self.exact else text.lower()
         if self.regex:
             # Lower case on both sides is many times faster than a pattern that ignores case.
-            search = compiled(self.text).search
+            search = compile_pattern(self.text).search
             return [at for at, line in enumerate(text.split("\n")) if search(line)]
         return _lines_with(text, self.text if self.exact else self.text.lower())
 
@@ -86,10 +86,10 @@ _NO_ERROR = re.compile(
 )
 
 
-class Errors:
+class ErrorMatcher:
     """Lines that look as if they told of an error."""
 
-    def lines_in(self, text: str) -> Iterable[int]:
+    def matching_lines(self, text: str) -> Iterable[int]:
         lowered, found = text.lower(), set[int]()
         for word in _ERROR_WORDS:
             found.update(_lines_with(lowered, word))
@@ -119,7 +119,7 @@ def _lines_with(text: str, needle: str) -> Iterator[int]:
         at = text.find(needle, counted)
 
 
-def shown(data: bytes) -> str:
+def render_plain(data: bytes) -> str:
     """Whole lines of a log as a screen shows their text. The number of lines stays the same.
 
     Most pieces are plain or hold colours only, and for those nothing is done line by line.
@@ -133,7 +133,9 @@ def shown(data: bytes) -> str:
         if text.replace("\n", "").isprintable():
             return text
     # With anything else in it, a colour may be part of another sequence: begin again with all that is there.
-    return "\n".join([clean(line, colour=False, limit=None) for line in data.decode(errors="replace").split("\n")])
+    return "\n".join(
+        [sanitize_line(line, colour=False, limit=None) for line in data.decode(errors="replace").split("\n")]
+    )
 
 
 def _overwritten(plain: bytes) -> str:

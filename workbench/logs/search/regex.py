@@ -18,7 +18,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
-from workbench.logs.search.query import Lookup, Query, QueryError
+from workbench.logs.search.query import LineMatcher, Query, QueryError
 
 _WORKER = Path(__file__).with_name("regex_worker.py")
 _LENGTH = 8
@@ -32,7 +32,7 @@ class SlowPatternError(QueryError):
     """The pattern takes too long on some line of this log."""
 
 
-def lookup_of(query: Query, seconds: float = _SECONDS) -> Lookup:
+def create_matcher(query: Query, seconds: float = _SECONDS) -> LineMatcher:
     """What looks for this query without ever standing in anybody's way."""
     return RegexSearch(query, seconds) if query.regex else query
 
@@ -45,7 +45,7 @@ class RegexSearch:
         self._process: subprocess.Popen[bytes] | None = None
         self._end: weakref.finalize[Any, RegexSearch] | None = None
 
-    def lines_in(self, text: str) -> Iterable[int]:
+    def matching_lines(self, text: str) -> Iterable[int]:
         """The numbers of the lines that match.
 
         Raises:
@@ -115,7 +115,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             pipe.close()
 
 
-def marks(query: Query, text: str) -> list[tuple[int, int]]:
+def find_spans(query: Query, text: str) -> list[tuple[int, int]]:
     """Where the query is found in one line, or nothing where looking might take long."""
     if query.regex and not _quick(query, len(text)):
         return []

@@ -8,13 +8,13 @@ from textual.screen import Screen
 from textual.widgets import Footer
 
 from workbench.session.view_state import Layout
-from workbench.tui.widgets.header import TopBar
+from workbench.tui.widgets.header import HeaderBar
 
 if TYPE_CHECKING:
     from workbench.tui.app import Workbench
 
 
-_NARROW = 100
+_NARROW_COLUMNS = 100
 
 
 class WorkbenchScreen(Screen[None]):
@@ -24,57 +24,57 @@ class WorkbenchScreen(Screen[None]):
     def workbench(self) -> Workbench:
         return cast("Workbench", self.app)
 
-    REMEMBERED_AS: ClassVar[str] = ""
+    STATE_KEY: ClassVar[str] = ""
     """The name under which the next start finds what it was like; none where that is not kept."""
 
-    def arrangement(self) -> Layout:
+    def layout_state(self) -> Layout:
         """What it wants to find again, from `Workbench.layout_of`."""
         return {}
 
-    def keep(self) -> None:
+    def save(self) -> None:
         """Keep what is not saved."""
 
     @property
-    def file_in_hand(self) -> str | None:
+    def current_file(self) -> str | None:
         """The file that is edited here."""
         return None
 
     @property
-    def run_in_hand(self) -> str | None:
+    def current_run(self) -> str | None:
         """The run that an action such as cancel is about."""
         return None
 
     def on_mount(self) -> None:
         self.workbench.runs_changed.subscribe(self, lambda _: self.runs_changed())
-        self.workbench.ticked.subscribe(self, lambda _: self.ticked())
-        self.workbench.place_changed.subscribe(self, lambda _: self._show_place())
-        self._show_place()
+        self.workbench.clock_ticked.subscribe(self, lambda _: self.clock_ticked())
+        self.workbench.connection_changed.subscribe(self, lambda _: self._show_connection())
+        self._show_connection()
         self.runs_changed()
 
     def on_resize(self) -> None:
         # In a narrow terminal all keys are only to be seen when they stand close together.
         for footer in self.query(Footer):
-            footer.compact = self.size.width < _NARROW
+            footer.compact = self.size.width < _NARROW_COLUMNS
 
     def on_screen_resume(self) -> None:
-        self._show_place()
+        self._show_connection()
         self.runs_changed()
-        self.workbench.leave_what_is_gone()
+        self.workbench.close_missing_run()
         # When what is on it has been composed, so that its layout can be told.
-        self.call_after_refresh(self.workbench.remember)
+        self.call_after_refresh(self.workbench.save_view)
 
     def runs_changed(self) -> None:
         """The app's list of runs is another than before."""
 
-    def ticked(self) -> None:
+    def clock_ticked(self) -> None:
         """A second has gone by while something runs."""
 
-    def show_crumbs(self, *crumbs: str) -> None:
-        self.query_one(TopBar).crumbs = (self.workbench.place, *crumbs)
+    def show_breadcrumbs(self, *crumbs: str) -> None:
+        self.query_one(HeaderBar).breadcrumbs = (self.workbench.endpoint_label, *crumbs)
 
-    def _show_place(self) -> None:
-        bar = self.query_one(TopBar)
-        bar.trouble = self.workbench.feed.trouble
+    def _show_connection(self) -> None:
+        bar = self.query_one(HeaderBar)
+        bar.connection_error = self.workbench.feed.connection_error
         cluster = self.workbench.feed.cluster
         if cluster is not None:
             ignored = " · images ignored" if cluster.ignores_images else ""

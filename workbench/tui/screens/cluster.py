@@ -13,15 +13,15 @@ from textual.containers import VerticalScroll
 from textual.widgets import Footer, Static
 
 from workbench.client.errors import ClientError
-from workbench.report.cluster_health import Section, sandbox_section, sections
-from workbench.text.sanitize import label
+from workbench.report.cluster_health import Section, health_sections, sandbox_section
+from workbench.text.sanitize import sanitize_label
 from workbench.tui.screens.base import WorkbenchScreen
 from workbench.tui.theme import palette
-from workbench.tui.widgets.header import TopBar
+from workbench.tui.widgets.header import HeaderBar
 
-_EVERY = 2.0
-_NAMES = 44
-_SIGNS = {"ok": "✓", "warning": "!", "error": "✗", "none": " "}
+_POLL_SECONDS = 2.0
+_NAME_WIDTH = 44
+_LEVEL_SIGNS = {"ok": "✓", "warning": "!", "error": "✗", "none": " "}
 
 
 class ClusterScreen(WorkbenchScreen):
@@ -33,25 +33,25 @@ class ClusterScreen(WorkbenchScreen):
     ]
 
     def compose(self) -> ComposeResult:
-        yield TopBar()
+        yield HeaderBar()
         with VerticalScroll():
             yield Static("Asking …", id="cluster-facts", markup=False)
         yield Footer()
 
     def on_mount(self) -> None:
         super().on_mount()
-        self.show_crumbs("cluster")
-        self._keep_asking()
+        self.show_breadcrumbs("cluster")
+        self._poll()
 
     @work(group="health", exclusive=True, description="ask how the cluster is")
-    async def _keep_asking(self) -> None:
+    async def _poll(self) -> None:
         while True:
             if self.is_current:
-                found, trouble = await self._ask()
-                self.query_one("#cluster-facts", Static).update(self._text(found, trouble))
-            await asyncio.sleep(_EVERY)
+                found, trouble = await self._fetch()
+                self.query_one("#cluster-facts", Static).update(self._render_sections(found, trouble))
+            await asyncio.sleep(_POLL_SECONDS)
 
-    async def _ask(self) -> tuple[tuple[Section, ...], str | None]:
+    async def _fetch(self) -> tuple[tuple[Section, ...], str | None]:
         """What is known, and what could not be asked."""
         found: tuple[Section, ...] = ()
         if self.workbench.sandbox is not None:
@@ -60,24 +60,29 @@ class ClusterScreen(WorkbenchScreen):
         if controller is None:
             return found, "There is no connection to the controller yet."
         try:
-            return (*found, *sections(await controller.health(), self.workbench.now())), None
+            return (*found, *health_sections(await controller.health(), self.workbench.now())), None
         except ClientError as error:
-            return found, label(str(error), 400)
+            return found, sanitize_label(str(error), 400)
 
-    def _text(self, found: tuple[Section, ...], trouble: str | None) -> Text:
+    def _render_sections(self, sections: tuple[Section, ...], error: str | None) -> Text:
         colours, text = palette(self.app), Text()
         styles = {"ok": colours.success, "warning": colours.warning, "error": colours.error, "none": colours.muted}
         cluster = self.workbench.feed.cluster
         if cluster is not None:
             images = "images are ignored" if cluster.ignores_images else "steps run in their images"
-            text.append(f"{label(cluster.runtime, 60)}, Kubernetes {label(cluster.version, 40)}; {images}\n\n")
-        for section in found:
+            text.append(
+                f"{sanitize_label(cluster.runtime, 60)}, Kubernetes {sanitize_label(cluster.version, 40)}; {images}\n\n"
+            )
+        for section in sections:
             text.append(f"{section.title}\n", colours.bold)
             for row in section.rows:
-                text.append(f"  {_SIGNS[row.level]} ", styles[row.level])
-                text.append(f"{label(row.name, _NAMES):<{min(_NAMES, max(self.size.width // 3, 14))}}  ", colours.muted)
-                text.append(f"{label(row.text, 300)}\n", colours.plain)
+                text.append(f"  {_LEVEL_SIGNS[row.level]} ", styles[row.level])
+                text.append(
+                    f"{sanitize_label(row.name, _NAME_WIDTH):<{min(_NAME_WIDTH, max(self.size.width // 3, 14))}}  ",
+                    colours.muted,
+                )
+                text.append(f"{sanitize_label(row.text, 300)}\n", colours.plain)
             text.append("\n")
-        if trouble is not None:
-            text.append(f"⚠ {trouble}", colours.warning)
+        if error is not None:
+            text.append(f"⚠ {error}", colours.warning)
         return text

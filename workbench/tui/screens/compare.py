@@ -17,19 +17,19 @@ from textual.widgets import Footer, Static
 from workbench.client.errors import ClientError
 from workbench.client.models import Step
 from workbench.logs.log_file import LogFile, LogFileError
-from workbench.report.compare import Difference, StepPair, first_difference, step_pairs
-from workbench.report.report import duration_text
-from workbench.text.sanitize import clean, label
+from workbench.report.compare import Difference, StepPair, first_difference, pair_steps
+from workbench.report.report import format_duration
+from workbench.text.sanitize import sanitize_label, sanitize_line
 from workbench.tui.screens.base import WorkbenchScreen
-from workbench.tui.services.interfaces import Controller
-from workbench.tui.theme import Palette, palette, sign
-from workbench.tui.widgets.header import TopBar
-from workbench.tui.widgets.list_view import Rows
-from workbench.tui.widgets.log.pane import stream_of
+from workbench.tui.services.interfaces import ControllerApi
+from workbench.tui.theme import Palette, palette, phase_sign
+from workbench.tui.widgets.header import HeaderBar
+from workbench.tui.widgets.list_view import ListView
+from workbench.tui.widgets.log.pane import select_stream
 from workbench.tui.widgets.segments import cell
 
 
-class PairList(Rows):
+class StepComparisonList(ListView):
     """A row for each step of either run. Keys are the steps' names."""
 
     HELP_TITLE: ClassVar[str] = "Steps of both"
@@ -45,24 +45,27 @@ class PairList(Rows):
     def draw_row(self, key: str, width: int, colours: Palette) -> Strip:
         pair = self.pairs[key]
         name = max(width - 54, 10)
-        slower = pair.slower
+        slower = pair.slower_by
         change = "" if slower is None else f"{slower:+.1f}s"
         style = colours.error if slower is not None and slower > 0.5 else colours.success
         return Strip(
             [
-                cell(f"{'≠' if pair.differs else ' '} {label(key, name)}", name + 2, colours.plain),
-                *_half(pair.left, pair.left_seconds, colours),
-                *_half(pair.right, pair.right_seconds, colours),
+                cell(f"{'≠' if pair.differs else ' '} {sanitize_label(key, name)}", name + 2, colours.plain),
+                *_run_cells(pair.left, pair.left_seconds, colours),
+                *_run_cells(pair.right, pair.right_seconds, colours),
                 cell(change, 9, style if slower is not None and abs(slower) > 0.5 else colours.faint, right=True),
             ]
         )
 
 
-def _half(step: Step | None, seconds: float | None, colours: Palette) -> list[Segment]:
+def _run_cells(step: Step | None, seconds: float | None, colours: Palette) -> list[Segment]:
     if step is None:
         return [cell("  not there", 21, colours.faint)]
     style = colours.phase(step.phase, allowed=step.allow_failure)
-    return [cell(f"  {sign(step.phase)} {step.phase}", 13, style), cell(duration_text(seconds), 8, colours.muted)]
+    return [
+        cell(f"  {phase_sign(step.phase)} {step.phase}", 13, style),
+        cell(format_duration(seconds), 8, colours.muted),
+    ]
 
 
 class CompareScreen(WorkbenchScreen):
@@ -78,36 +81,39 @@ class CompareScreen(WorkbenchScreen):
         self._left, self._right = left, right
 
     def compose(self) -> ComposeResult:
-        yield TopBar()
+        yield HeaderBar()
         yield Static(id="compare-heading", markup=False)
-        yield PairList(id="compare-steps")
+        yield StepComparisonList(id="compare-steps")
         yield Static(id="compare-difference", markup=False)
         yield Footer()
 
     @property
-    def run_in_hand(self) -> str | None:
+    def current_run(self) -> str | None:
         return self._right
 
     def on_mount(self) -> None:
         super().on_mount()
-        self.query_one(PairList).focus()
+        self.query_one(StepComparisonList).focus()
 
     def runs_changed(self) -> None:
-        self.show_crumbs("runs", f"{self._left} and {self._right}")
+        self.show_breadcrumbs("runs", f"{self._left} and {self._right}")
         left, right = (self.workbench.feed.runs.get(name) for name in (self._left, self._right))
         if left is None or right is None:
             return
-        pairs, colours = step_pairs(left, right, self.workbench.now()), palette(self.app)
-        self.query_one(PairList).show(pairs)
+        pairs, colours = pair_steps(left, right, self.workbench.now()), palette(self.app)
+        self.query_one(StepComparisonList).show(pairs)
         different = sum(pair.differs for pair in pairs)
-        text = Text(f" {label(left.name, 40)} {left.phase}, then {label(right.name, 40)} {right.phase}: ", colours.bold)
+        text = Text(
+            f" {sanitize_label(left.name, 40)} {left.phase}, then {sanitize_label(right.name, 40)} {right.phase}: ",
+            colours.bold,
+        )
         text.append(f"{different} of {len(pairs)} steps ended otherwise", colours.muted)
         self.query_one("#compare-heading", Static).update(text)
 
-    @on(Rows.Moved)
+    @on(ListView.CursorMoved)
     @work(group="difference", exclusive=True, description="find the first line that differs")
-    async def _compare(self, event: Rows.Moved) -> None:
-        pair, controller = self.query_one(PairList).pairs[event.key], self.workbench.feed.controller
+    async def _compare(self, event: ListView.CursorMoved) -> None:
+        pair, controller = self.query_one(StepComparisonList).pairs[event.key], self.workbench.feed.controller
         said = self.query_one("#compare-difference", Static)
         if controller is None or pair.left is None or pair.right is None:
             said.update(Text("This step is in one of the runs only.", palette(self.app).muted))
@@ -116,27 +122,28 @@ class CompareScreen(WorkbenchScreen):
         try:
             with LogFile() as left, LogFile() as right:
                 await asyncio.gather(
-                    _bring(controller, self._left, pair.left, left), _bring(controller, self._right, pair.right, right)
+                    _download_log(controller, self._left, pair.left, left),
+                    _download_log(controller, self._right, pair.right, right),
                 )
                 found = await asyncio.to_thread(_difference, left, right)
         except (ClientError, LogFileError) as error:
-            said.update(Text(label(str(error), 400), palette(self.app).warning))
+            said.update(Text(sanitize_label(str(error), 400), palette(self.app).warning))
             return
-        said.update(self._words(found))
+        said.update(self._difference_text(found))
 
-    def _words(self, found: Difference | None) -> Text:
+    def _difference_text(self, difference: Difference | None) -> Text:
         colours = palette(self.app)
-        if found is None:
+        if difference is None:
             return Text("Their logs are the same, apart from times and the like.", colours.muted)
-        text = Text(f"The logs part at line {found.line:,}\n", colours.bold)
-        for name, line in ((self._left, found.left), (self._right, found.right)):
-            text.append(f"{label(name, 24):<24} ", colours.muted)
-            text.append(f"{'(it ends before)' if line is None else label(line, 500)}\n", colours.plain)
+        text = Text(f"The logs part at line {difference.line:,}\n", colours.bold)
+        for name, line in ((self._left, difference.left), (self._right, difference.right)):
+            text.append(f"{sanitize_label(name, 24):<24} ", colours.muted)
+            text.append(f"{'(it ends before)' if line is None else sanitize_label(line, 500)}\n", colours.plain)
         return text
 
 
-async def _bring(controller: Controller, run: str, step: Step, log: LogFile) -> None:
-    key = stream_of(step)
+async def _download_log(controller: ControllerApi, run: str, step: Step, log: LogFile) -> None:
+    key = select_stream(step)
     if key is None:
         return
     where = (step.reused.run, step.reused.slug) if step.reused is not None else (run, step.slug)
@@ -148,6 +155,6 @@ async def _bring(controller: Controller, run: str, step: Step, log: LogFile) -> 
 
 def _difference(left: LogFile, right: LogFile) -> Difference | None:
     def shown(log: LogFile, at: int, count: int) -> list[str]:
-        return [clean(line, colour=False) for line in log.read(at, count)]
+        return [sanitize_line(line, colour=False) for line in log.read(at, count)]
 
     return first_difference(lambda at, count: shown(left, at, count), lambda at, count: shown(right, at, count))

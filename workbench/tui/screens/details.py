@@ -18,21 +18,21 @@ from textual.widgets import Footer, Static, TabbedContent, TabPane
 
 from workbench.client.errors import ClientError
 from workbench.client.models import Artifact, Run, RunEvent, Step
-from workbench.logs.save import SaveError, reserved
-from workbench.report.details import Fact, environment, frozen_yaml, run_facts, step_facts
-from workbench.text.sanitize import clean, label
-from workbench.tui.base_app import key_of
+from workbench.logs.save import SaveError, reserve_path
+from workbench.report.details import Detail, environment, frozen_yaml, run_details, step_details
+from workbench.text.sanitize import sanitize_label, sanitize_line
+from workbench.tui.base_app import key_label
 from workbench.tui.screens.base import WorkbenchScreen
-from workbench.tui.terminal.external_programs import open_file, opened_folder
+from workbench.tui.terminal.external_programs import open_file, temporary_folder
 from workbench.tui.theme import Palette, palette
-from workbench.tui.widgets.header import TopBar
-from workbench.tui.widgets.list_view import Rows
+from workbench.tui.widgets.header import HeaderBar
+from workbench.tui.widgets.list_view import ListView
 from workbench.tui.widgets.segments import age_text, cell
 
-_NAMES = 18
+_NAME_WIDTH = 18
 
 
-class ArtifactList(Rows):
+class ArtifactList(ListView):
     """The files that steps left behind. Keys are `<slug>/<path>`."""
 
     HELP_TITLE: ClassVar[str] = "Artifacts"
@@ -41,7 +41,7 @@ class ArtifactList(Rows):
     ]
 
     @dataclass
-    class LookWanted(Message):
+    class OpenRequested(Message):
         """The file is to be opened."""
 
         artifact: Artifact
@@ -56,15 +56,15 @@ class ArtifactList(Rows):
 
     def action_look(self) -> None:
         if self.cursor is not None:
-            self.post_message(self.LookWanted(self.artifacts[self.cursor]))
+            self.post_message(self.OpenRequested(self.artifacts[self.cursor]))
 
     def draw_row(self, key: str, width: int, colours: Palette) -> Strip:
         each = self.artifacts[key]
         names = max(width - 38, 10)
         return Strip(
             [
-                cell(f" {label(each.step, 20)}", 22, colours.muted),
-                cell(label(each.path, names), names, colours.plain),
+                cell(f" {sanitize_label(each.step, 20)}", 22, colours.muted),
+                cell(sanitize_label(each.path, names), names, colours.plain),
                 Segment(" "),
                 cell(f"{each.size:,} B", 14, colours.muted, right=True),
             ]
@@ -84,16 +84,16 @@ class DetailsScreen(WorkbenchScreen):
         self._run_name, self._step_name = run, step
         self._run: Run | None = None
         self._events: tuple[RunEvent, ...] | None = None
-        self._trouble: str | None = None
+        self._error: str | None = None
 
     def compose(self) -> ComposeResult:
-        yield TopBar()
+        yield HeaderBar()
         with TabbedContent(initial="why"):
             for name, title in (("why", "Why"), ("environment", "Environment"), ("events", "Events"), ("yaml", "YAML")):
                 with TabPane(title, id=name), VerticalScroll():
                     yield Static(id=f"details-{name}", markup=False)
             with TabPane("Artifacts", id="artifacts"):
-                saves, opens = key_of(self.app, "rows.open", "Enter"), key_of(self.app, "artifacts.look", "o")
+                saves, opens = key_label(self.app, "rows.open", "Enter"), key_label(self.app, "artifacts.look", "o")
                 told = f"{saves} saves a file into this folder, {opens} opens it."
                 yield Static(told, classes="details-hint", markup=False)
                 yield ArtifactList(id="details-artifacts")
@@ -101,15 +101,15 @@ class DetailsScreen(WorkbenchScreen):
 
     def on_mount(self) -> None:
         super().on_mount()
-        self._ask()
+        self._fetch()
 
     @property
-    def run_in_hand(self) -> str | None:
+    def current_run(self) -> str | None:
         return self._run_name
 
     def runs_changed(self) -> None:
         listed = self.workbench.feed.runs.get(self._run_name)
-        self.show_crumbs("runs", self._run_name, *((self._step_name,) if self._step_name else ()), "details")
+        self.show_breadcrumbs("runs", self._run_name, *((self._step_name,) if self._step_name else ()), "details")
         run = listed or self._run
         if run is None:
             return
@@ -117,38 +117,40 @@ class DetailsScreen(WorkbenchScreen):
         step = run.step(self._step_name) if self._step_name is not None else None
         frozen = self._run or run
         colours, now = palette(self.app), self.workbench.now()
-        why = (*(step_facts(run, step, now) if step is not None else ()), *run_facts(run))
-        self._say("why", facts_text(why, colours))
-        self._say("environment", self._environment(frozen, step, colours))
-        self._say("events", self._events_text(colours))
+        why = (*(step_details(run, step, now) if step is not None else ()), *run_details(run))
+        self._set_tab("why", details_text(why, colours))
+        self._set_tab("environment", self._environment_text(frozen, step, colours))
+        self._set_tab("events", self._events_text(colours))
         yaml = frozen_yaml(frozen, step) or ("Asking …" if self._run is None else "The run does not carry it.")
-        self._say("yaml", Text("\n".join(clean(line, colour=False) for line in yaml.split("\n"))))
+        self._set_tab("yaml", Text("\n".join(sanitize_line(line, colour=False) for line in yaml.split("\n"))))
         artifacts = step.artifacts if step is not None else tuple(a for each in run.steps for a in each.artifacts)
         self.query_one(ArtifactList).show(artifacts)
 
-    def _say(self, name: str, text: Text) -> None:
+    def _set_tab(self, name: str, text: Text) -> None:
         self.query_one(f"#details-{name}", Static).update(text)
 
     @staticmethod
-    def _environment(run: Run, step: Step | None, colours: Palette) -> Text:
+    def _environment_text(run: Run, step: Step | None, colours: Palette) -> Text:
         if step is None:
             return Text("Open the details of a step to see its environment.", colours.muted)
-        return facts_text(environment(run, step), colours)
+        return details_text(environment(run, step), colours)
 
     def _events_text(self, colours: Palette) -> Text:
         if self._events is None:
-            return Text(self._trouble or "Asking …", colours.warning if self._trouble else colours.muted)
+            return Text(self._error or "Asking …", colours.warning if self._error else colours.muted)
         text = Text("" if self._events else "The cluster has told of nothing.", colours.muted)
         for event in self._events:
             style = colours.warning if event.type == "Warning" else colours.plain
             text.append(f"{age_text(event.last_time, self.workbench.now()):>4}  ", colours.muted)
-            text.append(f"{label(event.reason, 24):<24}  ", style)
-            text.append(f"{label(f'{event.kind} {event.name}', 40)}  ", colours.muted)
-            text.append(f"{label(event.message, 400)}{f' (×{event.count})' if event.count > 1 else ''}\n", style)
+            text.append(f"{sanitize_label(event.reason, 24):<24}  ", style)
+            text.append(f"{sanitize_label(f'{event.kind} {event.name}', 40)}  ", colours.muted)
+            text.append(
+                f"{sanitize_label(event.message, 400)}{f' (×{event.count})' if event.count > 1 else ''}\n", style
+            )
         return text
 
     @work(group="details", exclusive=True, description="ask for the definition and the events")
-    async def _ask(self) -> None:
+    async def _fetch(self) -> None:
         controller = self.workbench.feed.controller
         if controller is None:
             return
@@ -157,43 +159,43 @@ class DetailsScreen(WorkbenchScreen):
             self.runs_changed()
             self._events = await controller.events(self._run_name)
         except ClientError as error:
-            self._trouble = label(str(error), 400)
+            self._error = sanitize_label(str(error), 400)
         self.runs_changed()
 
-    @on(Rows.Opened)
+    @on(ListView.Opened)
     @work(group="artifact", exclusive=True, description="save an artifact")
-    async def _save(self, event: Rows.Opened) -> None:
+    async def _save_artifact(self, event: ListView.Opened) -> None:
         artifact, controller = self.query_one(ArtifactList).artifacts[event.key], self.workbench.feed.controller
         if controller is None:
             return
         try:
-            with reserved(Path.cwd(), artifact.path.rsplit("/", 1)[-1]) as target:
+            with reserve_path(Path.cwd(), artifact.path.rsplit("/", 1)[-1]) as target:
                 size = await controller.download_file(self._run_name, artifact.step, artifact.path, target)
         except (ClientError, SaveError, OSError) as error:
-            self.notify(label(str(error), 400), title="Not saved", severity="error", markup=False)
+            self.notify(sanitize_label(str(error), 400), title="Not saved", severity="error", markup=False)
             return
-        self.notify(f"Saved {size:,} bytes to {label(str(target), 200)}", markup=False)
+        self.notify(f"Saved {size:,} bytes to {sanitize_label(str(target), 200)}", markup=False)
 
-    @on(ArtifactList.LookWanted)
+    @on(ArtifactList.OpenRequested)
     @work(group="artifact", exclusive=True, description="open an artifact")
-    async def _look(self, event: ArtifactList.LookWanted) -> None:
+    async def _open_artifact(self, event: ArtifactList.OpenRequested) -> None:
         """Open a copy that is gone when the workbench is."""
         artifact, controller = event.artifact, self.workbench.feed.controller
         if controller is None:
             return
         try:
-            with reserved(opened_folder(), artifact.path.rsplit("/", 1)[-1]) as target:
+            with reserve_path(temporary_folder(), artifact.path.rsplit("/", 1)[-1]) as target:
                 await controller.download_file(self._run_name, artifact.step, artifact.path, target)
         except (ClientError, SaveError, OSError) as error:
-            self.notify(label(str(error), 400), title="Not opened", severity="error", markup=False)
+            self.notify(sanitize_label(str(error), 400), title="Not opened", severity="error", markup=False)
             return
         await open_file(self.app, target)
 
 
-def facts_text(facts: tuple[Fact, ...], colours: Palette) -> Text:
+def details_text(facts: tuple[Detail, ...], colours: Palette) -> Text:
     """Names to the left, what is to be said of them to the right."""
     text = Text()
     for fact in facts:
-        text.append(f"{label(fact.name, 40):<{_NAMES}} ", colours.muted)
-        text.append(f"{label(fact.text, 2_000)}\n", colours.plain)
+        text.append(f"{sanitize_label(fact.name, 40):<{_NAME_WIDTH}} ", colours.muted)
+        text.append(f"{sanitize_label(fact.text, 2_000)}\n", colours.plain)
     return text

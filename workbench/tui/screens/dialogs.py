@@ -11,13 +11,13 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
-from controller.pipeline.problems import Problem
-from workbench.text.sanitize import label
-from workbench.tui.base_app import key_of
+from controller.pipeline.problems import Diagnostic
+from workbench.text.sanitize import sanitize_label
+from workbench.tui.base_app import key_label
 from workbench.tui.theme import palette
 
 
-class Confirm(ModalScreen[bool]):
+class ConfirmDialog(ModalScreen[bool]):
     """Asks before something is lost. The focus is on No."""
 
     CSS_PATH = "dialogs.tcss"
@@ -27,17 +27,17 @@ class Confirm(ModalScreen[bool]):
         Binding("left,h,right,l", "app.focus_next", "Other", show=False, id="confirm.other", tooltip="Other answer"),
     ]
 
-    def __init__(self, question: str, detail: str, yes: str) -> None:
+    def __init__(self, question: str, detail: str, confirm_label: str) -> None:
         super().__init__()
-        self._question, self._detail, self._yes = question, detail, yes
+        self._question, self._detail, self._confirm_label = question, detail, confirm_label
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
-            yield Static(Text(label(self._question, 60)), classes="dialog-title", markup=False)
+            yield Static(Text(sanitize_label(self._question, 60)), classes="dialog-title", markup=False)
             yield Static(Text(self._detail), classes="dialog-text", markup=False)
             with Horizontal(classes="dialog-buttons"):
                 yield Button("No", id="no", compact=True)
-                yield Button(Text(self._yes), id="yes", variant="error", compact=True)
+                yield Button(Text(self._confirm_label), id="yes", variant="error", compact=True)
 
     def on_mount(self) -> None:
         self.query_one("#no").focus()
@@ -46,7 +46,7 @@ class Confirm(ModalScreen[bool]):
         self.dismiss(event.button.id == "yes")
 
 
-class Problems(ModalScreen[None]):
+class ProblemsDialog(ModalScreen[None]):
     """What is wrong with the pipeline file, so that it can't be run."""
 
     CSS_PATH = "dialogs.tcss"
@@ -54,30 +54,30 @@ class Problems(ModalScreen[None]):
         Binding("escape,enter,q", "dismiss", "Close", id="problems.close", tooltip="Back")
     ]
 
-    def __init__(self, file: str, problems: tuple[Problem, ...]) -> None:
+    def __init__(self, file: str, problems: tuple[Diagnostic, ...]) -> None:
         super().__init__()
         self._file, self._problems = file, problems
 
     def compose(self) -> ComposeResult:
         errors = sum(problem.severity == "error" for problem in self._problems)
-        title = f"{label(self._file, 80)}: {errors} problem{'' if errors == 1 else 's'}, nothing was started"
+        title = f"{sanitize_label(self._file, 80)}: {errors} problem{'' if errors == 1 else 's'}, nothing was started"
         with Vertical(classes="dialog -large"):
             yield Static(Text(title), classes="dialog-title", markup=False)
             with VerticalScroll(classes="dialog-list"):
-                yield Static(self._list(), markup=False)
+                yield Static(self._problem_text(), markup=False)
             yield Static(
-                Text(f"{key_of(self.app, 'problems.close', 'Esc')} closes"), classes="dialog-hint", markup=False
+                Text(f"{key_label(self.app, 'problems.close', 'Esc')} closes"), classes="dialog-hint", markup=False
             )
 
-    def _list(self) -> Text:
+    def _problem_text(self) -> Text:
         colours = palette(self.app)
         text = Text()
         for problem in self._problems:
             place = f"{problem.line}:{max(problem.column, 1)}" if problem.line else "file"
             style = colours.error if problem.severity == "error" else colours.warning
             text.append(f"{place:>8}  ", colours.muted)
-            text.append(f"{label(problem.severity, 10)}  ", style)
-            text.append(f"{label(problem.message, 500)}\n", colours.plain)
+            text.append(f"{sanitize_label(problem.severity, 10)}  ", style)
+            text.append(f"{sanitize_label(problem.message, 500)}\n", colours.plain)
             if problem.hint:
-                text.append(f"{'':10}{label(problem.hint, 500)}\n", colours.muted)
+                text.append(f"{'':10}{sanitize_label(problem.hint, 500)}\n", colours.muted)
         return text

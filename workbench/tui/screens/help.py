@@ -15,10 +15,10 @@ from textual.dom import DOMNode
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
-from workbench.tui.base_app import FramedApp, key_of
-from workbench.tui.theme import SIGNS, palette
+from workbench.tui.base_app import BaseApp, key_label
+from workbench.tui.theme import PHASE_SIGNS, palette
 
-_KEYS = 20
+_KEYS_WIDTH = 20
 
 
 class HelpScreen(ModalScreen[None]):
@@ -29,30 +29,32 @@ class HelpScreen(ModalScreen[None]):
         Binding("escape,enter,q,question_mark,f1", "dismiss", "Close", id="help.close", tooltip="Back")
     ]
 
-    def __init__(self, about: Screen[object]) -> None:
+    def __init__(self, screen: Screen[object]) -> None:
         super().__init__()
-        self._about = about
+        self._described_screen = screen
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog -large"):
             yield Static(Text("Keys"), classes="dialog-title", markup=False)
             with VerticalScroll(classes="dialog-list"):
-                yield Static(self._told(), markup=False)
-            yield Static(Text(f"{key_of(self.app, 'help.close', 'Esc')} closes"), classes="dialog-hint", markup=False)
+                yield Static(self._render_help(), markup=False)
+            yield Static(
+                Text(f"{key_label(self.app, 'help.close', 'Esc')} closes"), classes="dialog-hint", markup=False
+            )
 
-    def _told(self) -> Group:
+    def _render_help(self) -> Group:
         colours = palette(self.app)
         parts: list[Text | Table] = []
-        for title, bindings in sections(self._about):
+        for title, bindings in sections(self._described_screen):
             table = Table.grid(padding=(0, 1), expand=True)
-            table.add_column(width=_KEYS)
+            table.add_column(width=_KEYS_WIDTH)
             table.add_column(ratio=1)
             for keys, meaning in bindings:
                 table.add_row(Text(f"  {keys}", colours.bold), Text(meaning, colours.plain))
-            parts += [Text(title, colours.lit), table, Text()]
-        signs = Text("Signs\n  ", colours.lit)
+            parts += [Text(title, colours.highlight), table, Text()]
+        signs = Text("Signs\n  ", colours.highlight)
         for phase in ("Pending", "Running", "Succeeded", "Failed", "Skipped", "Cancelled"):
-            signs.append(f"{SIGNS[phase]} ", colours.phase(phase))
+            signs.append(f"{PHASE_SIGNS[phase]} ", colours.phase(phase))
             signs.append(f"{phase.lower()}   ", colours.muted)
         return Group(*parts, signs)
 
@@ -61,7 +63,7 @@ def sections(screen: Screen[Any]) -> list[tuple[str, list[tuple[str, str]]]]:
     """For each part of the screen that has keys: its title, and its keys as they are now with what they do."""
     found: dict[str, list[tuple[str, str]]] = {}
     for title, _, binding in actions_of(screen):
-        found.setdefault(title, []).append((_app(screen).key_words(binding), binding.tooltip))
+        found.setdefault(title, []).append((_app(screen).format_keys(binding), binding.tooltip))
     return list(found.items())
 
 
@@ -89,5 +91,5 @@ def _parts(screen: Screen[Any]) -> list[DOMNode]:
     return list(first.values())
 
 
-def _app(screen: Screen[Any]) -> FramedApp[Any]:
-    return cast("FramedApp[Any]", screen.app)
+def _app(screen: Screen[Any]) -> BaseApp[Any]:
+    return cast("BaseApp[Any]", screen.app)

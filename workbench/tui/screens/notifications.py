@@ -15,19 +15,19 @@ from textual.containers import VerticalScroll
 from textual.strip import Strip
 from textual.widgets import Footer, Static
 
-from workbench.session.notifications import Message
-from workbench.text.sanitize import label
+from workbench.session.notifications import Notification
+from workbench.text.sanitize import sanitize_label
 from workbench.tui.screens.base import WorkbenchScreen
 from workbench.tui.terminal import clipboard
 from workbench.tui.theme import Palette, palette
-from workbench.tui.widgets.header import TopBar
-from workbench.tui.widgets.list_view import Rows
+from workbench.tui.widgets.header import HeaderBar
+from workbench.tui.widgets.list_view import ListView
 from workbench.tui.widgets.segments import cell
 
 _SIGNS = {"information": "·", "warning": "!", "error": "✗"}
 
 
-class MessagesList(Rows):
+class NotificationList(ListView):
     """One row a message. Keys count from the newest."""
 
     HELP_TITLE: ClassVar[str] = "Messages"
@@ -39,9 +39,9 @@ class MessagesList(Rows):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._messages: dict[str, Message] = {}
+        self._messages: dict[str, Notification] = {}
 
-    def show(self, messages: list[Message]) -> None:
+    def show(self, messages: list[Notification]) -> None:
         """Newest first."""
         self._messages = {str(at): message for at, message in enumerate(messages)}
         self.show_keys(list(self._messages))
@@ -50,7 +50,7 @@ class MessagesList(Rows):
         return action != "open"  # The whole of it is shown already.
 
     @property
-    def chosen(self) -> Message | None:
+    def selected(self) -> Notification | None:
         return self._messages.get(self.cursor or "")
 
     def draw_row(self, key: str, width: int, colours: Palette) -> Strip:
@@ -62,21 +62,21 @@ class MessagesList(Rows):
         return Strip([
             Segment(f" {_SIGNS.get(message.severity, '·')} ", style),
             cell(f"{message.at.astimezone():%H:%M:%S}", 9, colours.muted),
-            Segment(label(f"{counted}{said}", room), colours.plain),
+            Segment(sanitize_label(f"{counted}{said}", room), colours.plain),
         ])  # fmt: skip
 
     @work(group="copy", exclusive=True, description="copy messages")
     async def action_copy(self, everything: bool) -> None:
-        chosen = [self.chosen] if self.chosen is not None else []
+        chosen = [self.selected] if self.selected is not None else []
         messages = list(reversed(self._messages.values())) if everything else chosen
         if not messages:
             return
-        trouble = await clipboard.copy("\n".join(map(line, messages)), self.app.copy_to_clipboard)
+        trouble = await clipboard.copy("\n".join(map(format_line, messages)), self.app.copy_to_clipboard)
         said = f"Copied {len(messages):,} message{'' if len(messages) == 1 else 's'}." if trouble is None else trouble
         self.notify(said, severity="information" if trouble is None else "warning", timeout=2, markup=False)
 
 
-class MessagesScreen(WorkbenchScreen):
+class NotificationsScreen(WorkbenchScreen):
     """The list, and below it the whole of the message under the cursor."""
 
     CSS_PATH = "details.tcss"
@@ -85,8 +85,8 @@ class MessagesScreen(WorkbenchScreen):
     ]
 
     def compose(self) -> ComposeResult:
-        yield TopBar()
-        yield MessagesList(id="messages")
+        yield HeaderBar()
+        yield NotificationList(id="messages")
         yield Static(id="messages-none", markup=False)
         with VerticalScroll(id="messages-whole", can_focus=False):
             yield Static(id="messages-text", markup=False)
@@ -96,36 +96,36 @@ class MessagesScreen(WorkbenchScreen):
         messages = list(self.workbench.messages.newest_first())
         # They lie over the list that they are read in.
         self.app.clear_notifications()
-        self.show_crumbs(f"messages ({len(messages)})")
-        self.query_one(MessagesList).show(messages)
+        self.show_breadcrumbs(f"messages ({len(messages)})")
+        self.query_one(NotificationList).show(messages)
         none = self.query_one("#messages-none", Static)
         none.display, none.styles.padding = not messages, (1, 2)
         none.update(
             Text("Nothing was said yet. What appears at the lower right is kept here.", palette(self.app).muted)
         )
-        self.query_one(MessagesList).display = self.query_one("#messages-whole").display = bool(messages)
-        self.query_one(MessagesList).focus()
-        self._whole()
+        self.query_one(NotificationList).display = self.query_one("#messages-whole").display = bool(messages)
+        self.query_one(NotificationList).focus()
+        self._show_selected()
 
-    @on(Rows.Moved)
-    def _whole(self) -> None:
-        message, colours = self.query_one(MessagesList).chosen, palette(self.app)
+    @on(ListView.CursorMoved)
+    def _show_selected(self) -> None:
+        message, colours = self.query_one(NotificationList).selected, palette(self.app)
         if message is not None:
             text = Text(f"{message.at.astimezone():%Y-%m-%d %H:%M:%S}  ", colours.muted)
             text.append(message.severity, severity_style(message.severity, colours))
-            text.append(f"\n{label(message.title, 100)}" if message.title else "", colours.bold)
-            text.append(f"\n{label(message.text, 2_000)}", colours.plain)
+            text.append(f"\n{sanitize_label(message.title, 100)}" if message.title else "", colours.bold)
+            text.append(f"\n{sanitize_label(message.text, 2_000)}", colours.plain)
             self.query_one("#messages-text", Static).update(text)
 
 
 def severity_style(severity: str, colours: Palette) -> Style:
     """The colour of a message."""
-    return {"error": colours.error, "warning": colours.warning}.get(severity, colours.lit)
+    return {"error": colours.error, "warning": colours.warning}.get(severity, colours.highlight)
 
 
-def line(message: Message) -> str:
+def format_line(message: Notification) -> str:
     """A message as one line of text."""
     at: datetime = message.at.astimezone()
     title = f"{message.title}: " if message.title else ""
     counted = f" (×{message.count})" if message.count > 1 else ""
-    return label(f"{at:%Y-%m-%d %H:%M:%S} {message.severity}: {title}{message.text}{counted}", 4_000)
+    return sanitize_label(f"{at:%Y-%m-%d %H:%M:%S} {message.severity}: {title}{message.text}{counted}", 4_000)

@@ -14,7 +14,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Select, Static
 
 from workbench.pipeline_file.load import ParameterError, resolve_params
-from workbench.text.sanitize import label
+from workbench.text.sanitize import sanitize_label
 
 
 class ParamsDialog(ModalScreen[dict[str, str] | None]):
@@ -26,9 +26,9 @@ class ParamsDialog(ModalScreen[dict[str, str] | None]):
         Binding("escape", "dismiss(None)", "Back", id="params.back", tooltip="Don't run"),
     ]
 
-    def __init__(self, definition: Mapping[str, Any], before: Mapping[str, str]) -> None:
+    def __init__(self, definition: Mapping[str, Any], previous: Mapping[str, str]) -> None:
         super().__init__()
-        self._definition, self._before = definition, before
+        self._definition, self._previous = definition, previous
 
     @property
     def _params(self) -> Sequence[Mapping[str, Any]]:
@@ -37,7 +37,9 @@ class ParamsDialog(ModalScreen[dict[str, str] | None]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
-            yield Static(Text(f"Run {label(str(self._definition['name']), 60)}"), classes="dialog-title", markup=False)
+            yield Static(
+                Text(f"Run {sanitize_label(str(self._definition['name']), 60)}"), classes="dialog-title", markup=False
+            )
             with VerticalScroll(classes="dialog-list"):
                 for number, param in enumerate(self._params):
                     yield Static(self._caption(param), classes="dialog-caption", markup=False)
@@ -48,17 +50,17 @@ class ParamsDialog(ModalScreen[dict[str, str] | None]):
                 yield Button("Run", id="run", variant="primary", compact=True)
 
     def _caption(self, param: Mapping[str, Any]) -> Text:
-        text = Text(label(param["name"], 60), "bold")
+        text = Text(sanitize_label(param["name"], 60), "bold")
         if param.get("description"):
-            text.append(f"  {label(str(param['description']), 120)}", "not bold dim")
+            text.append(f"  {sanitize_label(str(param['description']), 120)}", "not bold dim")
         return text
 
     def _field(self, param: Mapping[str, Any], key: str) -> Input | Select[str]:
-        value = self._before.get(param["name"], param.get("default"))
+        value = self._previous.get(param["name"], param.get("default"))
         options = [str(option) for option in param.get("options") or ()]
         if not options:
             return Input(value or "", id=key, compact=True)
-        shown = [(label(option, 60), option) for option in options]
+        shown = [(sanitize_label(option, 60), option) for option in options]
         return Select(shown, value=value if value in options else options[0], id=key, allow_blank=False, compact=True)
 
     def on_mount(self) -> None:
@@ -70,12 +72,12 @@ class ParamsDialog(ModalScreen[dict[str, str] | None]):
         try:
             resolve_params(self._definition, values)
         except ParameterError as error:
-            self.query_one("#params-wrong", Static).update(Text(label(str(error), 300)))
+            self.query_one("#params-wrong", Static).update(Text(sanitize_label(str(error), 300)))
             return
         self.dismiss(values)
 
     @on(Button.Pressed)
-    def _pressed(self, event: Button.Pressed) -> None:
+    def _button_pressed(self, event: Button.Pressed) -> None:
         if event.button.id == "run":
             self.action_run()
         else:

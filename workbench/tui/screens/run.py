@@ -16,24 +16,24 @@ from textual.widgets import Footer, Static
 
 from workbench.client.models import Run, Step
 from workbench.logs.log_file import LogFileError
-from workbench.logs.save import SaveError, save
+from workbench.logs.save import SaveError, save_log
 from workbench.logs.step_logs import StepLogs
-from workbench.report.report import duration_text, run_duration
+from workbench.report.report import format_duration, run_duration
 from workbench.session.view_state import Layout
-from workbench.text.sanitize import label
+from workbench.text.sanitize import sanitize_label
 from workbench.tui.screens.run_actions import RunActions
-from workbench.tui.services.log_feed import LogFeed, Wanted
+from workbench.tui.services.log_feed import LogFeed, LogRequest
 from workbench.tui.terminal import clipboard
-from workbench.tui.terminal.external_programs import hand_over
-from workbench.tui.theme import palette, sign
+from workbench.tui.terminal.external_programs import run_external
+from workbench.tui.theme import palette, phase_sign
 from workbench.tui.widgets.dag.view import DagView
-from workbench.tui.widgets.header import TopBar
-from workbench.tui.widgets.list_view import Rows
-from workbench.tui.widgets.log.grid import LOG_LOOK, LogGrid, log_look
+from workbench.tui.widgets.header import HeaderBar
+from workbench.tui.widgets.list_view import ListView
+from workbench.tui.widgets.log.grid import VIEW_OPTIONS, LogGrid, view_options
 from workbench.tui.widgets.log.pane import LogPane
 from workbench.tui.widgets.step_list import StepList
 
-_WIDE = 100
+_WIDE_COLUMNS = 100
 """Columns from which on there is room for the graph."""
 
 
@@ -41,8 +41,8 @@ class RunScreen(RunActions):
     """Graph above, steps and log below; without the graph where the terminal is narrow."""
 
     CSS_PATH = "run.tcss"
-    REMEMBERED_AS = "run"
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (_WIDE, "-wide")]  # noqa: RUF012 - Textual says so
+    STATE_KEY = "run"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (_WIDE_COLUMNS, "-wide")]  # noqa: RUF012 - Textual says so
     VERTICAL_BREAKPOINTS = [(0, "-low"), (30, "-high")]  # noqa: RUF012 - Textual says so
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,backspace", "back", "Back", id="run.back", tooltip="Back to the runs"),
@@ -63,14 +63,14 @@ class RunScreen(RunActions):
         super().__init__()
         self._run_name = run
         self._logs = StepLogs()
-        self._chosen = False
-        self._streaming: frozenset[Wanted] = frozenset()
-        self._before: Layout = {}
+        self._user_selected = False
+        self._active_requests: frozenset[LogRequest] = frozenset()
+        self._saved_layout: Layout = {}
         """What it was like the last time, until the run is known."""
-        self._feed = LogFeed(run, self._logs, self._lines_came, self._log_trouble)
+        self._feed = LogFeed(run, self._logs, self._lines_received, self._log_failed)
 
     def compose(self) -> ComposeResult:
-        yield TopBar()
+        yield HeaderBar()
         yield Static(id="run-heading", markup=False)
         yield DagView(id="dag")
         with Container(id="lower"):
@@ -80,44 +80,44 @@ class RunScreen(RunActions):
 
     def on_mount(self) -> None:
         super().on_mount()
-        self._before = self.workbench.layout_of(self)
-        self.query_one(DagView).form = str(self._before.get("graph", "auto"))
-        self.query_one(LogGrid).show_as(log_look(self._before))
-        self.query_one("#dag" if self.app.size.width >= _WIDE else "#steps").focus()
+        self._saved_layout = self.workbench.saved_layout(self)
+        self.query_one(DagView).form = str(self._saved_layout.get("graph", "auto"))
+        self.query_one(LogGrid).set_view_options(view_options(self._saved_layout))
+        self.query_one("#dag" if self.app.size.width >= _WIDE_COLUMNS else "#steps").focus()
 
     def on_unmount(self) -> None:
         self._logs.close()
 
-    def arrangement(self) -> Layout:
+    def layout_state(self) -> Layout:
         grid = self.query_one(LogGrid)
-        panes = "\n".join(name or "" for name in grid.names())
-        chosen = {"step": self.step or "", "panes": panes} if self._chosen or len(grid.panes) > 1 else {}
-        look = {name: getattr(grid.active.view, name) for name in LOG_LOOK}
+        panes = "\n".join(name or "" for name in grid.step_names())
+        chosen = {"step": self.step or "", "panes": panes} if self._user_selected or len(grid.panes) > 1 else {}
+        look = {name: getattr(grid.active.view, name) for name in VIEW_OPTIONS}
         return {"run": self._run_name, "graph": self.query_one(DagView).form, **look, **chosen}
 
-    async def _as_it_was(self, run: Run) -> None:
+    async def _restore_layout(self, run: Run) -> None:
         """The step and the logs that were shown, where this is the run of the last time."""
-        before, self._before = self._before, {}
+        before, self._saved_layout = self._saved_layout, {}
         steps, step = {each.name for each in run.steps}, before.get("step")
         if before.get("run") != run.name or step not in steps:
             return
         focused = self.focused
         names = [name for name in str(before.get("panes", "")).split("\n") if name in steps]
         if step in names:
-            await self.query_one(LogGrid).show_names(names, names.index(str(step)))
-        self._chosen, self.step = True, str(step)
+            await self.query_one(LogGrid).show_steps(names, names.index(str(step)))
+        self._user_selected, self.step = True, str(step)
         if focused is not None:
             focused.focus()
 
     @property
-    def run_in_hand(self) -> str | None:
+    def current_run(self) -> str | None:
         return self._run_name
 
     @property
-    def step_in_hand(self) -> str | None:
+    def current_step(self) -> str | None:
         return self.step
 
-    def run_is_gone(self) -> None:
+    def run_deleted(self) -> None:
         if self.is_current:
             self.app.pop_screen()
 
@@ -131,19 +131,19 @@ class RunScreen(RunActions):
         if run is None:
             return
         self.query_one(DagView).show_run(run)
-        with self.prevent(Rows.Moved):
+        with self.prevent(ListView.CursorMoved):
             self.query_one(StepList).show_run(run)
-        if self._before:
-            self.call_later(self._as_it_was, run)
-        if not self._chosen or self.step not in {step.name for step in run.steps}:
-            self._select_by_itself(run)
+        if self._saved_layout:
+            self.call_later(self._restore_layout, run)
+        if not self._user_selected or self.step not in {step.name for step in run.steps}:
+            self._select_automatically(run)
         self._show_step()
 
-    def ticked(self) -> None:
+    def clock_ticked(self) -> None:
         self._show_heading()
         self.query_one(StepList).refresh()
 
-    def _select_by_itself(self, run: Run) -> None:
+    def _select_automatically(self, run: Run) -> None:
         """Until somebody chooses: the step that failed first, else the one that runs, else the last that did."""
         phases = {"Failed": 0, "Running": 1, "Succeeded": 2, "Cancelled": 3}
         current = next((step for step in run.steps if step.name == self.step), None)
@@ -155,42 +155,43 @@ class RunScreen(RunActions):
 
     def watch_step(self) -> None:
         self.query_one(DagView).selected = self.step
-        with self.prevent(Rows.Moved):
+        with self.prevent(ListView.CursorMoved):
             self.query_one(StepList).cursor = self.step
         self.query_one(LogGrid).select(self.step)
         self._show_step()
 
     @on(DagView.Selected)
-    def _by_graph(self, event: DagView.Selected) -> None:
-        self._chosen, self.step = True, event.name
+    def _graph_selected(self, event: DagView.Selected) -> None:
+        self._user_selected, self.step = True, event.name
 
-    @on(Rows.Moved)
-    def _by_list(self, event: Rows.Moved) -> None:
+    @on(ListView.CursorMoved)
+    def _list_selected(self, event: ListView.CursorMoved) -> None:
         if event.key != self.step:
-            self._chosen, self.step = True, event.key
+            self._user_selected, self.step = True, event.key
 
     @on(DagView.Opened)
-    @on(Rows.Opened)
-    def _to_log(self) -> None:
+    @on(ListView.Opened)
+    def _focus_log(self) -> None:
         self.action_focus_pane("logs")
 
     def _show_heading(self) -> None:
         run, colours = self.run, palette(self.app)
         text = Text(" ", no_wrap=True, overflow="ellipsis")
         crumbs = ("runs", self._run_name, *((self.step,) if self.step else ()))
-        self.show_crumbs(*crumbs)
+        self.show_breadcrumbs(*crumbs)
         if run is None:
-            known = self.workbench.feed.runs.known
+            known = self.workbench.feed.runs.loaded
             text.append(
-                f"There is no run {label(self._run_name, 60)} any more." if known else "Asking …", colours.muted
+                f"There is no run {sanitize_label(self._run_name, 60)} any more." if known else "Asking …",
+                colours.muted,
             )
         else:
             style = colours.phase(run.phase)
             asked = " (cancel asked for)" if run.cancel_requested and not run.ended else ""
-            text.append(f"{sign(run.phase)} {label(run.phase, 20)}{asked}", style)
-            text.append(f"   {duration_text(run_duration(run, self.workbench.now()))}", colours.plain)
-            text.append(f"   {label(run.message or '', 120)}", colours.muted)
-            text.append(f"   {_origin(run)}", colours.faint)
+            text.append(f"{phase_sign(run.phase)} {sanitize_label(run.phase, 20)}{asked}", style)
+            text.append(f"   {format_duration(run_duration(run, self.workbench.now()))}", colours.plain)
+            text.append(f"   {sanitize_label(run.message or '', 120)}", colours.muted)
+            text.append(f"   {_origin_text(run)}", colours.faint)
         self.query_one("#run-heading", Static).update(text)
 
     def _show_step(self) -> None:
@@ -198,77 +199,77 @@ class RunScreen(RunActions):
         self._show_heading()
         self._stream_if_needed()
 
-    @on(LogPane.Turned)
-    def _turned(self) -> None:
+    @on(LogPane.StreamChanged)
+    def _stream_changed(self) -> None:
         self._show_step()
 
     @on(LogGrid.Changed)
-    def _other_pane(self) -> None:
-        name = self.query_one(LogGrid).active_name
+    def _pane_changed(self) -> None:
+        name = self.query_one(LogGrid).active_step_name
         if name is not None and name != self.step:
-            self._chosen, self.step = True, name
+            self._user_selected, self.step = True, name
         else:
             self._show_step()
 
-    def _wanted(self) -> dict[LogPane, Wanted]:
+    def _log_requests(self) -> dict[LogPane, LogRequest]:
         """What each pane needs."""
         return {
-            pane: Wanted.of(self._run_name, pane.step, pane.key)
+            pane: LogRequest.of(self._run_name, pane.step, pane.key)
             for pane in self.query_one(LogGrid).panes
             if pane.step is not None and pane.key is not None
         }
 
     def _stream_if_needed(self) -> None:
-        wanted = frozenset(each for each in self._wanted().values() if not self._logs.complete(each.key))
+        wanted = frozenset(each for each in self._log_requests().values() if not self._logs.is_complete(each.key))
         # A log that grew here to its end is not brought again because it is stored by now.
-        same = {each.key for each in wanted} == {each.key for each in self._streaming}
+        same = {each.key for each in wanted} == {each.key for each in self._active_requests}
         if self.workbench.feed.controller is not None and not same:
-            self._streaming = wanted
+            self._active_requests = wanted
             self._follow(wanted)
 
     @work(group="logs", exclusive=True, description="follow the logs that are shown")
-    async def _follow(self, wanted: frozenset[Wanted]) -> None:
+    async def _follow(self, requests: frozenset[LogRequest]) -> None:
         controller = self.workbench.feed.controller
         if controller is not None:
-            await self._feed.follow(controller, wanted)
+            await self._feed.follow(controller, requests)
 
-    def _lines_came(self) -> None:
+    def _lines_received(self) -> None:
         if self.is_mounted:
-            self.query_one(LogGrid).lines_came()
+            self.query_one(LogGrid).lines_received()
 
-    def _log_trouble(self, trouble: str) -> None:
-        self.notify(label(trouble, 300), title="Log", severity="warning", markup=False)
+    def _log_failed(self, problem: str) -> None:
+        self.notify(sanitize_label(problem, 300), title="Log", severity="warning", markup=False)
 
-    @on(LogPane.TimesWanted)
+    @on(LogPane.TimestampsRequested)
     @work(group="times", exclusive=True, description="bring the times of a log")
-    async def _bring_times(self, event: LogPane.TimesWanted) -> None:
+    async def _load_timestamps(self, event: LogPane.TimestampsRequested) -> None:
         controller = self.workbench.feed.controller
-        wanted = next((each for each in self._wanted().values() if each.key == event.key), None)
+        wanted = next((each for each in self._log_requests().values() if each.key == event.key), None)
         if controller is not None and wanted is not None and wanted.stored:
-            await self._feed.times(controller, wanted)
+            await self._feed.load_timestamps(controller, wanted)
             for pane in self.query_one(LogGrid).panes:
-                pane.times_came()
+                pane.timestamps_loaded()
 
-    @on(LogPane.SaveWanted)
+    @on(LogPane.SaveRequested)
     @work(group="save", exclusive=True, description="save a log")
-    async def _save(self, event: LogPane.SaveWanted) -> None:
+    async def _save_log(self, event: LogPane.SaveRequested) -> None:
         pane, key = event.pane, event.pane.key
-        log = pane.view.file
+        log = pane.view.log_file
         if key is None or log is None:
             self.notify("There is no log to save.", severity="information")
             return
         name = f"{self._run_name}-{key.step}-{key.attempt}{'' if key.container == 'step' else f'-{key.container}'}.log"
         try:
-            path = await asyncio.to_thread(save, log, Path.cwd(), name)
+            path = await asyncio.to_thread(save_log, log, Path.cwd(), name)
         except (SaveError, LogFileError) as error:
             self.notify(str(error), title="Not saved", severity="error", markup=False)
             return
         trouble = await clipboard.copy(str(path), self.app.copy_to_clipboard) if event.copy else None
         copied = "; its path is copied" if event.copy and trouble is None else ""
-        self.notify(f"Saved {len(log):,} lines to {label(str(path), 200)}{copied}", markup=False)
+        self.notify(f"Saved {len(log):,} lines to {sanitize_label(str(path), 200)}{copied}", markup=False)
 
     def action_back(self) -> None:
-        if not self.query_one(LogGrid).active.close_find():
+        if not self.query_one(LogGrid).active.close_prompt():
             self.app.pop_screen()
 
     def action_focus_pane(self, pane: str) -> None:
@@ -285,15 +286,15 @@ class RunScreen(RunActions):
         In a failed step it is a shell in a copy of it, which `c8s shell` starts and removes.
         """
         step = self.run.step(self.step) if self.run is not None and self.step is not None else None
-        if step is None or (step.phase != "Running" and step.kept_attempt is None):
-            self.notify(_no_shell(step), markup=False)
+        if step is None or (step.phase != "Running" and step.attempt_with_workspace is None):
+            self.notify(_shell_unavailable_reason(step), markup=False)
         elif self.workbench.shell is None:
             self.notify("There is no way to a shell from here; `c8s shell` opens one.", severity="warning")
         else:
             key = self.query_one(LogGrid).active.key
             service = key is not None and key.step == step.slug and key.container.startswith("svc-")
             container = key.container if key is not None and service else "step"
-            hand_over(self.app, self.workbench.shell(self._run_name, step.slug, container))
+            run_external(self.app, self.workbench.shell(self._run_name, step.slug, container))
 
     def action_maximise(self) -> None:
         self.toggle_class("-log-only")
@@ -302,18 +303,21 @@ class RunScreen(RunActions):
             self.action_focus_pane("logs")
 
 
-def _no_shell(step: Step | None) -> str:
+def _shell_unavailable_reason(step: Step | None) -> str:
     """Why there is no shell to be had, and how to get one next time."""
     if step is None:
         return "There is no step; a shell needs one that runs."
-    name, told = label(step.name, 60), step.last_attempt.kept if step.last_attempt is not None else None
+    name, told = (
+        sanitize_label(step.name, 60),
+        step.last_attempt.saved_workspace if step.last_attempt is not None else None,
+    )
     if told is not None and told.problem is not None:
-        return f"The workspace of {name} could not be kept: {label(told.problem, 200)}"
+        return f"The workspace of {name} could not be kept: {sanitize_label(told.problem, 200)}"
     if step.phase == "Failed":
         return f"{name} has failed, and its workspace was not kept: `keepOnFailure: true` keeps it next time."
     return f"{name} is {step.phase.lower()}; a shell needs a running one."
 
 
-def _origin(run: Run) -> str:
+def _origin_text(run: Run) -> str:
     commit = f" @ {run.commit[:7]}{'-dirty' if run.commit.endswith('-dirty') else ''}" if run.commit else ""
-    return label(f"{run.branch or ''}{commit}  {run.event or ''}".strip(), 60)
+    return sanitize_label(f"{run.branch or ''}{commit}  {run.event or ''}".strip(), 60)

@@ -10,8 +10,8 @@ from textual.binding import Binding, BindingType
 
 from workbench.client.errors import ClientError
 from workbench.client.models import Run
-from workbench.text.sanitize import label
-from workbench.tui.base_app import key_of
+from workbench.text.sanitize import sanitize_label
+from workbench.tui.base_app import key_label
 from workbench.tui.screens.base import WorkbenchScreen
 
 
@@ -32,36 +32,36 @@ class RunActions(WorkbenchScreen):
     ]  # fmt: skip
 
     @property
-    def step_in_hand(self) -> str | None:
+    def current_step(self) -> str | None:
         """The name of the step that details are about, if one is selected."""
         return None
 
-    def _hand(self) -> Run | None:
-        return self.workbench.feed.runs.get(self.run_in_hand or "")
+    def _selected_run(self) -> Run | None:
+        return self.workbench.feed.runs.get(self.current_run or "")
 
-    def run_is_gone(self) -> None:
+    def run_deleted(self) -> None:
         """The run in hand was deleted by this screen."""
 
     def action_details(self) -> None:
         from workbench.tui.screens.details import DetailsScreen
 
-        run = self._hand()
+        run = self._selected_run()
         if run is not None:
-            self.app.push_screen(DetailsScreen(run.name, self.step_in_hand))
+            self.app.push_screen(DetailsScreen(run.name, self.current_step))
 
     def action_compare(self) -> None:
         from workbench.tui.screens.compare import CompareScreen
 
-        run = self._hand()
+        run = self._selected_run()
         if run is None:
             return
-        other = self._run_before(run)
+        other = self._previous_run(run)
         if other is None or other.name == run.name:
-            self.notify(f"There is no earlier run of {label(run.pipeline, 60)} to compare with.", markup=False)
+            self.notify(f"There is no earlier run of {sanitize_label(run.pipeline, 60)} to compare with.", markup=False)
         else:
             self.app.push_screen(CompareScreen(other.name, run.name))
 
-    def _run_before(self, run: Run) -> Run | None:
+    def _previous_run(self, run: Run) -> Run | None:
         """The run that this one was made from, or the last one before it of the same pipeline."""
         runs = self.workbench.feed.runs
         if run.rerun_of is not None and (origin := runs.get(run.rerun_of)) is not None:
@@ -70,32 +70,34 @@ class RunActions(WorkbenchScreen):
         return max(same, key=lambda one: one.number, default=None)
 
     def action_rerun(self, from_failed: bool) -> None:
-        run = self._hand()
+        run = self._selected_run()
         if run is None:
             return
         if not run.ended:
             self.notify(
-                f"{label(run.name, 60)} has not ended yet; {key_of(self.app, 'app.cancel', 'ctrl+x')} cancels it.",
+                f"{sanitize_label(run.name, 60)} has not ended yet; {key_label(self.app, 'app.cancel', 'ctrl+x')} cancels it.",
                 markup=False,
             )
         elif from_failed and run.phase == "Succeeded":
-            again = key_of(self.app, "run.rerun", "R")
-            self.notify(f"Nothing failed in {label(run.name, 60)}; {again} runs all of it again.", markup=False)
+            again = key_label(self.app, "run.rerun", "R")
+            self.notify(
+                f"Nothing failed in {sanitize_label(run.name, 60)}; {again} runs all of it again.", markup=False
+            )
         else:
             self._rerun(run.name, from_failed)
 
     def action_resume(self) -> None:
         """Go on with the pipeline as it was mended meanwhile."""
-        run, launcher = self._hand(), self.workbench.launcher
+        run, launcher = self._selected_run(), self.workbench.launcher
         if run is None:
             return
         if launcher is None:
-            writes = key_of(self.app, "app.edit", "e")
+            writes = key_label(self.app, "app.edit", "e")
             told = f"There is no .c8s.yaml in this folder to go on with; {writes} writes one."
             self.notify(told, severity="warning", markup=False)
         elif not run.ended:
             self.notify(
-                f"{label(run.name, 60)} has not ended yet; {key_of(self.app, 'app.cancel', 'ctrl+x')} cancels it.",
+                f"{sanitize_label(run.name, 60)} has not ended yet; {key_label(self.app, 'app.cancel', 'ctrl+x')} cancels it.",
                 markup=False,
             )
         else:
@@ -104,36 +106,40 @@ class RunActions(WorkbenchScreen):
     @work(group="rerun", exclusive=True, description="run again")
     async def _rerun(self, name: str, from_failed: bool) -> None:
         controller = self.workbench.feed.controller
-        if controller is None or self.workbench.feed.trouble is not None:
+        if controller is None or self.workbench.feed.connection_error is not None:
             self.notify("There is no connection to run it on.", severity="warning")
             return
         try:
             run = await controller.rerun(name, key=str(uuid.uuid4()), from_failed=from_failed)
         except ClientError as error:
-            self.notify(label(str(error), 400), title="Not started", severity="error", markup=False, timeout=15)
+            self.notify(
+                sanitize_label(str(error), 400), title="Not started", severity="error", markup=False, timeout=15
+            )
             return
         self.workbench.open_run(run.name)
 
     def action_delete_run(self) -> None:
-        run = self._hand()
+        run = self._selected_run()
         if run is not None:
             self._delete(run)
 
     @work(group="delete", exclusive=True, description="delete a run")
     async def _delete(self, run: Run) -> None:
-        from workbench.tui.screens.dialogs import Confirm
+        from workbench.tui.screens.dialogs import ConfirmDialog
 
         running = "" if run.ended else "What runs of it is stopped. "
         detail = f"{running}Its logs and artifacts stay stored until they are too old."
         controller = self.workbench.feed.controller
         if controller is None or not await self.app.push_screen_wait(
-            Confirm(f"Delete {run.name}?", detail, "Delete the run")
+            ConfirmDialog(f"Delete {run.name}?", detail, "Delete the run")
         ):
             return
         try:
             await controller.delete(run.name)
         except ClientError as error:
-            self.notify(label(str(error), 400), title="Not deleted", severity="error", markup=False, timeout=15)
+            self.notify(
+                sanitize_label(str(error), 400), title="Not deleted", severity="error", markup=False, timeout=15
+            )
             return
-        self.notify(f"{label(run.name, 60)} is deleted.", markup=False)
-        self.run_is_gone()
+        self.notify(f"{sanitize_label(run.name, 60)} is deleted.", markup=False)
+        self.run_deleted()

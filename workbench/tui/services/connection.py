@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
-from workbench.tui.services.interfaces import Connect, Controller, OnTrouble
+from workbench.tui.services.interfaces import Connect, ControllerApi, OnConnectionError
 
 if TYPE_CHECKING:
     from workbench.client.endpoint import Endpoint
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 def connector(endpoint: Endpoint) -> Connect:
     """A way to this controller whose streams try for ever to come back."""
 
-    def connect(on_trouble: OnTrouble) -> AbstractAsyncContextManager[Controller]:
+    def connect(on_trouble: OnConnectionError) -> AbstractAsyncContextManager[ControllerApi]:
         from workbench.client import Client
 
-        return Client(endpoint, patience=None, on_trouble=on_trouble)
+        return Client(endpoint, reconnect_timeout=None, on_connection_error=on_trouble)
 
     return connect

@@ -8,19 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from controller.pipeline.problems import Problem
-from workbench.client.models import Change, Cluster, Frame, Health, KeptPipeline, Run, RunEvent, StreamKey
-from workbench.submit.submit import Runner
+from controller.pipeline.problems import Diagnostic
+from workbench.client.models import Change, Cluster, Frame, Health, Run, RunEvent, SavedPipeline, StreamKey
+from workbench.submit.submit import RunApi
 
 
-class Controller(Runner, Protocol):
+class ControllerApi(RunApi, Protocol):
     """A connected controller. Its streams reconnect by themselves; every call raises `ClientError`s only."""
 
     async def cluster(self) -> Cluster: ...
 
     async def health(self) -> Health: ...
 
-    async def pipelines(self) -> tuple[KeptPipeline, ...]: ...
+    async def pipelines(self) -> tuple[SavedPipeline, ...]: ...
 
     def logs(
         self,
@@ -56,10 +56,10 @@ class Controller(Runner, Protocol):
     ) -> AsyncGenerator[Frame, None]: ...
 
 
-OnTrouble = Callable[[str | None], None]
+OnConnectionError = Callable[[str | None], None]
 """Told what is wrong with the connection, and None when it is well again."""
 
-Connect = Callable[[OnTrouble], AbstractAsyncContextManager[Controller]]
+Connect = Callable[[OnConnectionError], AbstractAsyncContextManager[ControllerApi]]
 
 
 ShellCommand = Callable[[str, str, str], Sequence[str]]
@@ -67,17 +67,17 @@ ShellCommand = Callable[[str, str, str], Sequence[str]]
 
 
 @dataclass(frozen=True)
-class Launched:
+class LaunchResult:
     """What came of an attempt to start a run: the run, or the reasons why there is none."""
 
     run: Run | None
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[Diagnostic, ...] = ()
     warnings: tuple[str, ...] = ()
     source: str = ""
     """What was sent, in a few words."""
 
 
-class Launches(Protocol):
+class RunLauncher(Protocol):
     """Starts runs of one pipeline file."""
 
     @property
@@ -89,12 +89,12 @@ class Launches(Protocol):
 
     async def launch(
         self,
-        controller: Controller,
+        controller: ControllerApi,
         *,
         text: str | None = None,
         params: Mapping[str, str] | None = None,
         reuse_from: str | None = None,
-    ) -> Launched:
+    ) -> LaunchResult:
         """Check the file (or `text` in its place), send the working tree, create the run.
 
         Raises:

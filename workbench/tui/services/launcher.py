@@ -7,18 +7,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from workbench.client.models import KeptPipeline
-from workbench.pipeline_file.load import Checked, PipelineFileError, read_bytes
-from workbench.pipeline_file.load import check as check_file
-from workbench.submit.submit import Order, describe, new_key, packing, submit
+from workbench.client.models import SavedPipeline
+from workbench.pipeline_file.load import LintOutcome, PipelineFileError, read_bytes
+from workbench.pipeline_file.load import lint_pipeline as check_file
+from workbench.submit.submit import RunSubmission, describe_source, new_idempotency_key, pack_worktree, submit
 from workbench.submit.worktree import WorktreeError, tree_root
-from workbench.tui.services.interfaces import Controller, Launched, LaunchError
+from workbench.tui.services.interfaces import ControllerApi, LaunchError, LaunchResult
 
 
-class Launcher:
+class FileLauncher:
     """One pipeline file, read anew for each run."""
 
-    def __init__(self, path: Path, check: Callable[[bytes | str], Checked] = check_file) -> None:
+    def __init__(self, path: Path, check: Callable[[bytes | str], LintOutcome] = check_file) -> None:
         self.path = path
         self._check = check
 
@@ -32,52 +32,54 @@ class Launcher:
 
     async def launch(
         self,
-        controller: Controller,
+        controller: ControllerApi,
         *,
         text: str | None = None,
         params: Mapping[str, str] | None = None,
         reuse_from: str | None = None,
-    ) -> Launched:
+    ) -> LaunchResult:
         try:
             data = text if text is not None else await asyncio.to_thread(read_bytes, self.path)
             checked = await asyncio.to_thread(self._check, data)
             if checked.definition is None:
-                return Launched(None, checked.problems)
-            order = Order(
+                return LaunchResult(None, checked.problems)
+            order = RunSubmission(
                 definition=checked.definition,
                 tree=tree_root(self.path, Path.cwd()),
-                key=new_key(),
+                idempotency_key=new_idempotency_key(),
                 event="push",
                 params=params,
                 reuse_from=reuse_from,
                 file=self.path,
             )
-            async with packing(order.tree, order.file) as packed:
+            async with pack_worktree(order.tree, order.file) as packed:
                 source = await packed
                 run = await submit(controller, order, source)
-                warnings = source.packed.warnings if source is not None else ()
-                return Launched(run, checked.problems, warnings, describe(source))
+                warnings = source.archive.warnings if source is not None else ()
+                return LaunchResult(run, checked.problems, warnings, describe_source(source))
         except (PipelineFileError, WorktreeError) as error:
             raise LaunchError(str(error)) from error
 
 
-class KeptLauncher:
+class SavedPipelineLauncher:
     """A pipeline that is kept in the cluster, run without files of this machine."""
 
-    def __init__(self, kept: KeptPipeline) -> None:
-        self.path = Path(kept.name)
-        self._definition = kept.definition
+    def __init__(self, pipeline: SavedPipeline) -> None:
+        self.path = Path(pipeline.name)
+        self._definition = pipeline.definition
 
     async def definition(self, *, text: str | None = None) -> Mapping[str, Any] | None:
         return self._definition
 
     async def launch(
         self,
-        controller: Controller,
+        controller: ControllerApi,
         *,
         text: str | None = None,
         params: Mapping[str, str] | None = None,
         reuse_from: str | None = None,
-    ) -> Launched:
-        order = Order(self._definition, None, new_key(), event="push", params=params, reuse_from=reuse_from)
-        return Launched(await submit(controller, order, None), source=describe(None))
+    ) -> LaunchResult:
+        order = RunSubmission(
+            self._definition, None, new_idempotency_key(), event="push", params=params, reuse_from=reuse_from
+        )
+        return LaunchResult(await submit(controller, order, None), source=describe_source(None))

@@ -19,30 +19,30 @@ from textual.widgets import Footer, Static
 from textual.worker import Worker
 
 from workbench.client.endpoint import Endpoint
-from workbench.session.startup_progress import Event, Seen
-from workbench.text.sanitize import clean, label
-from workbench.tui.base_app import PLAIN, FramedApp, Likings
-from workbench.tui.setup.providers import Need, StartError, Way
+from workbench.session.startup_progress import StartupProgress, StepEvent
+from workbench.text.sanitize import sanitize_label, sanitize_line
+from workbench.tui.base_app import DEFAULT_OPTIONS, AppOptions, BaseApp
+from workbench.tui.setup.providers import Requirement, SandboxProvider, StartError
 from workbench.tui.theme import Palette, palette
-from workbench.tui.widgets.list_view import Rows
+from workbench.tui.widgets.list_view import ListView
 
-_SIGNS = {"waiting": "●", "running": "◐", "done": "✓", "already": "✓", "failed": "✗", "stopped": "⊘"}
-_LEVELS = {"ok": "✓", "warning": "!", "error": "✗"}
-_OUTPUT = 7
+_STATE_SIGNS = {"waiting": "●", "running": "◐", "done": "✓", "already": "✓", "failed": "✗", "stopped": "⊘"}
+_LEVEL_SIGNS = {"ok": "✓", "warning": "!", "error": "✗"}
+_MAX_OUTPUT_LINES = 7
 
 
-class Ways(Rows):
+class ProviderList(ListView):
     """The kinds of sandboxes. Keys are their places in the list."""
 
-    def __init__(self, ways: Sequence[Way], *, id: str | None = None) -> None:
+    def __init__(self, providers: Sequence[SandboxProvider], *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._ways = ways
+        self._providers = providers
 
     def draw_row(self, key: str, width: int, colours: Palette) -> Strip:
-        return Strip([Segment(f" {self._ways[int(key)].title}", colours.plain)])
+        return Strip([Segment(f" {self._providers[int(key)].title}", colours.plain)])
 
 
-class StartApp(FramedApp[Endpoint | None]):
+class SetupApp(BaseApp[Endpoint | None]):
     """Enter brings the chosen one up; Escape stops that, and leaves when nothing is under way."""
 
     CSS_PATH = "app.tcss"
@@ -54,126 +54,128 @@ class StartApp(FramedApp[Endpoint | None]):
         Binding("q", "leave", "Quit", id="start.quit", tooltip="Leave"),
     ]  # fmt: skip
 
-    def __init__(self, ways: Sequence[Way], likings: Likings = PLAIN) -> None:
-        super().__init__(likings)
-        self._ways = ways
-        self._needs: dict[int, Sequence[Need] | None] = {}
-        self._seen: Seen | None = None
-        self._failure: StartError | None = None
-        self._going: Worker[None] | None = None
+    def __init__(self, providers: Sequence[SandboxProvider], options: AppOptions = DEFAULT_OPTIONS) -> None:
+        super().__init__(options)
+        self._providers = providers
+        self._requirements: dict[int, Sequence[Requirement] | None] = {}
+        self._progress: StartupProgress | None = None
+        self._error: StartError | None = None
+        self._start_worker: Worker[None] | None = None
 
     def compose(self) -> ComposeResult:
         yield Static(id="start-title", markup=False)
-        yield Ways(self._ways, id="start-ways")
+        yield ProviderList(self._providers, id="start-ways")
         with VerticalScroll(id="start-body", can_focus=False):
             yield Static(id="start-facts", markup=False)
         yield Static(id="start-output", markup=False)
         yield Footer()
 
     def on_mount(self) -> None:
-        title = Text("There is no sandbox yet. ", self._colours.bold)
-        title.append("Choose where your pipelines run; Enter starts it.", self._colours.muted)
+        title = Text("There is no sandbox yet. ", self._palette.bold)
+        title.append("Choose where your pipelines run; Enter starts it.", self._palette.muted)
         self.query_one("#start-title", Static).update(title)
-        ways = self.query_one(Ways)
-        ways.show_keys([str(place) for place in range(len(self._ways))])
+        ways = self.query_one(ProviderList)
+        ways.show_keys([str(place) for place in range(len(self._providers))])
         ways.focus()
-        for place in range(len(self._ways)):
-            self._look(place)
-        self._draw()
+        for place in range(len(self._providers)):
+            self._check_requirements(place)
+        self._draw_details()
 
     @property
-    def _colours(self) -> Palette:
+    def _palette(self) -> Palette:
         return palette(cast(App[object], self))
 
     @property
-    def _chosen(self) -> int:
-        return int(self.query_one(Ways).cursor or 0)
+    def _selected_index(self) -> int:
+        return int(self.query_one(ProviderList).cursor or 0)
 
     @work(description="look at what a way needs")
-    async def _look(self, place: int) -> None:
-        self._needs[place] = await self._ways[place].needs()
-        self._draw()
+    async def _check_requirements(self, index: int) -> None:
+        self._requirements[index] = await self._providers[index].requirements()
+        self._draw_details()
 
-    @on(Rows.Moved)
-    def _other(self) -> None:
-        if self._going is None:
-            self._seen = self._failure = None
-        self._draw()
+    @on(ListView.CursorMoved)
+    def _provider_changed(self) -> None:
+        if self._start_worker is None:
+            self._progress = self._error = None
+        self._draw_details()
 
-    @on(Rows.Opened)
-    def _begin(self) -> None:
-        if self._going is None:
-            self._going = self._bring_up(self._ways[self._chosen])
+    @on(ListView.Opened)
+    def _start_selected(self) -> None:
+        if self._start_worker is None:
+            self._start_worker = self._start_provider(self._providers[self._selected_index])
 
     @work(group="start", exclusive=True, description="bring the sandbox up")
-    async def _bring_up(self, way: Way) -> None:
-        self._seen, self._failure = Seen.planned(way.steps()), None
-        self._draw()
+    async def _start_provider(self, provider: SandboxProvider) -> None:
+        self._progress, self._error = StartupProgress.planned(provider.steps()), None
+        self._draw_details()
         try:
-            self.exit(await way.bring_up(self._heard))
+            self.exit(await provider.start(self._apply_progress))
         except StartError as error:
-            self._failure = error
+            self._error = error
         finally:
-            self._going = None
-            if self._seen is not None:
-                self._seen = self._seen.stopped()
+            self._start_worker = None
+            if self._progress is not None:
+                self._progress = self._progress.stopped()
             if self.is_running:
-                self._draw()
+                self._draw_details()
 
-    def _heard(self, event: Event) -> None:
-        if self._seen is not None:
-            self._seen = self._seen.after(event)
-            self._draw()
+    def _apply_progress(self, event: StepEvent) -> None:
+        if self._progress is not None:
+            self._progress = self._progress.apply(event)
+            self._draw_details()
 
     def action_stop(self) -> None:
-        if self._going is not None:
-            self._going.cancel()
+        if self._start_worker is not None:
+            self._start_worker.cancel()
             self.notify("Stopped. What is done stays; Enter goes on from there.")
         else:
             self.exit(None)
 
     def action_leave(self) -> None:
-        if self._going is not None:
-            self._going.cancel()
+        if self._start_worker is not None:
+            self._start_worker.cancel()
         self.exit(None)
 
-    def _draw(self) -> None:
-        colours, way = self._colours, self._ways[self._chosen]
+    def _draw_details(self) -> None:
+        colours, way = self._palette, self._providers[self._selected_index]
         text = Text()
-        if self._seen is None:
-            text.append(f"{way.about}\n\n", colours.plain)
-            self._draw_needs(text, colours)
+        if self._progress is None:
+            text.append(f"{way.description}\n\n", colours.plain)
+            self._draw_requirements(text, colours)
         else:
-            self._draw_steps(text, self._seen, colours)
-        if self._failure is not None:
-            text.append(f"\n{label(str(self._failure), 800)}\n", colours.error)
-            text.append(f"{label(self._failure.remedy, 400)}\nEnter tries again and goes on from there.", colours.plain)
+            self._draw_steps(text, self._progress, colours)
+        if self._error is not None:
+            text.append(f"\n{sanitize_label(str(self._error), 800)}\n", colours.error)
+            text.append(
+                f"{sanitize_label(self._error.remedy, 400)}\nEnter tries again and goes on from there.", colours.plain
+            )
         self.query_one("#start-facts", Static).update(text)
-        said = self._seen.output[-_OUTPUT:] if self._seen is not None else ()
+        said = self._progress.output[-_MAX_OUTPUT_LINES:] if self._progress is not None else ()
         output = self.query_one("#start-output", Static)
         output.display = bool(said)
-        output.update(Text("\n".join(clean(line, colour=False)[:300] for line in said), no_wrap=True))
+        output.update(Text("\n".join(sanitize_line(line, colour=False)[:300] for line in said), no_wrap=True))
 
-    def _draw_needs(self, text: Text, colours: Palette) -> None:
-        needs = self._needs.get(self._chosen)
+    def _draw_requirements(self, text: Text, colours: Palette) -> None:
+        needs = self._requirements.get(self._selected_index)
         if needs is None:
             text.append("Looking at what is there …", colours.muted)
             return
         styles = {"ok": colours.success, "warning": colours.warning, "error": colours.error}
         text.append("It needs\n", colours.bold)
         for need in needs:
-            text.append(f" {_LEVELS[need.level]} ", styles[need.level])
-            text.append(f"{label(need.name, 14):<15}", colours.muted)
-            text.append(f"{label(need.found, 200)}\n", colours.plain)
+            text.append(f" {_LEVEL_SIGNS[need.level]} ", styles[need.level])
+            text.append(f"{sanitize_label(need.name, 14):<15}", colours.muted)
+            text.append(f"{sanitize_label(need.found, 200)}\n", colours.plain)
             if need.level != "ok" and need.remedy:
-                text.append(f"{'':18}{label(need.remedy, 300)}\n", styles[need.level])
+                text.append(f"{'':18}{sanitize_label(need.remedy, 300)}\n", styles[need.level])
 
-    def _draw_steps(self, text: Text, seen: Seen, colours: Palette) -> None:
+    def _draw_steps(self, text: Text, seen: StartupProgress, colours: Palette) -> None:
         styles = {"running": colours.running, "done": colours.success, "already": colours.success,
                   "failed": colours.error, "stopped": colours.warning}  # fmt: skip
         text.append(f"{seen.done} of {len(seen.steps)} steps done\n", colours.bold)
         for step in seen.steps:
             took = f"{step.seconds:6.1f} s" if step.seconds is not None and step.state != "running" else " " * 8
-            text.append(f" {_SIGNS[step.state]} ", styles.get(step.state, colours.faint))
-            text.append(f"{took}  {label(step.title, 60)}", colours.plain)
-            text.append(f"  {label(step.text, 160)}\n", colours.muted)
+            text.append(f" {_STATE_SIGNS[step.state]} ", styles.get(step.state, colours.faint))
+            text.append(f"{took}  {sanitize_label(step.title, 60)}", colours.plain)
+            text.append(f"  {sanitize_label(step.text, 160)}\n", colours.muted)

@@ -24,17 +24,17 @@ _CORNERS = dict.fromkeys("╭╮╰╯┌┐└┘├┤┬┴┼╔╗╚╝┏
 _TABLE = str.maketrans(_SIGNS | _LINES | _CORNERS)
 
 
-class AsciiOnly(LineFilter):
+class AsciiFilter(LineFilter):
     """Replaces each character by one that is like it, or by a question mark for each cell it takes."""
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
         return [
-            segment if segment.text.isascii() else Segment(in_ascii(segment.text), segment.style, segment.control)
+            segment if segment.text.isascii() else Segment(to_ascii(segment.text), segment.style, segment.control)
             for segment in segments
         ]
 
 
-def takes_unicode(environ: Mapping[str, str]) -> bool:
+def supports_unicode(environ: Mapping[str, str]) -> bool:
     """Whether a terminal with this environment shows more than ASCII.
 
     The locale tells, by the first of the variables that is set, as in POSIX; who
@@ -48,7 +48,7 @@ def takes_unicode(environ: Mapping[str, str]) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def in_ascii(text: str) -> str:
+def to_ascii(text: str) -> str:
     """The text in ASCII, as wide as before."""
     known = text.translate(_TABLE)
     return "".join(char if char.isascii() else "?" * char_width(char) for char in known)

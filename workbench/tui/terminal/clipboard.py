@@ -14,7 +14,7 @@ _OSC52_LIMIT = 74_994
 """Encoded bytes that terminals are known to take in one sequence."""
 
 
-def programs(environment: Mapping[str, str], platform: str = sys.platform) -> list[list[str]]:
+def clipboard_commands(environment: Mapping[str, str], platform: str = sys.platform) -> list[list[str]]:
     """The commands that may set the clipboard here, best first.
 
     Over ssh, the programs of the machine at the other end would set a clipboard that nobody sees;
@@ -37,8 +37,8 @@ def programs(environment: Mapping[str, str], platform: str = sys.platform) -> li
 
 async def copy(text: str, osc52: Callable[[str], None], environment: Mapping[str, str] = os.environ) -> str | None:
     """Copy `text`; what is wrong when it can't be, else None. `osc52` hands it to the terminal."""
-    for command in programs(environment):
-        if shutil.which(command[0]) is not None and await _feeds(command, text):
+    for command in clipboard_commands(environment):
+        if shutil.which(command[0]) is not None and await _run_command(command, text):
             return None
     if len(b64encode(text.encode())) > _OSC52_LIMIT:
         return "This is more than a terminal's clipboard takes; save the log and copy the file's path instead."
@@ -46,7 +46,7 @@ async def copy(text: str, osc52: Callable[[str], None], environment: Mapping[str
     return None
 
 
-async def _feeds(command: list[str], text: str) -> bool:
+async def _run_command(command: list[str], text: str) -> bool:
     quiet = asyncio.subprocess.DEVNULL
     try:
         process = await asyncio.create_subprocess_exec(

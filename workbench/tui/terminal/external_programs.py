@@ -16,10 +16,10 @@ from pathlib import Path
 
 from textual.app import App, SuspendNotSupported
 
-from workbench.text.sanitize import label
+from workbench.text.sanitize import sanitize_label
 
 
-def hand_over(app: App[int], command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
+def run_external(app: App[int], command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
     """Run a command on the whole terminal; the workbench waits for its end."""
     try:
         with app.suspend():
@@ -28,21 +28,21 @@ def hand_over(app: App[int], command: Sequence[str], environment: Mapping[str, s
         app.notify("This terminal can't be handed over to another program.", severity="warning")
         return
     except OSError as error:
-        app.notify(label(str(error), 300), title="Not started", severity="error", markup=False)
+        app.notify(sanitize_label(str(error), 300), title="Not started", severity="error", markup=False)
         return
     if code:
-        app.notify(f"{label(Path(command[0]).name, 40)} ended with {code}.", severity="warning", markup=False)
+        app.notify(f"{sanitize_label(Path(command[0]).name, 40)} ended with {code}.", severity="warning", markup=False)
 
 
 @lru_cache(maxsize=1)
-def opened_folder() -> Path:
+def temporary_folder() -> Path:
     """Where files lie that are only looked at: readable by their owner, gone with this process."""
     folder = Path(tempfile.mkdtemp(prefix="c8s-opened-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 
 
-def viewer(
+def viewer_command(
     environment: Mapping[str, str],
     platform: str = sys.platform,
     which: Callable[[str], str | None] = shutil.which,
@@ -58,10 +58,10 @@ def viewer(
 
 async def open_file(app: App[int], path: Path) -> None:
     """Show a file that may hold anything: a pager is told to show control characters and run nothing."""
-    command, takes_terminal = viewer(os.environ)
+    command, takes_terminal = viewer_command(os.environ)
     if takes_terminal:
         quiet = {name: value for name, value in os.environ.items() if name not in ("LESS", "LESSOPEN", "LESSCLOSE")}
-        hand_over(app, [*command, str(path)], quiet | {"LESSSECURE": "1"})
+        run_external(app, [*command, str(path)], quiet | {"LESSSECURE": "1"})
         return
     try:
         process = await asyncio.create_subprocess_exec(
@@ -72,7 +72,7 @@ async def open_file(app: App[int], path: Path) -> None:
     except TimeoutError:
         code = 0  # It stays for as long as the file is shown.
     except OSError as error:
-        app.notify(label(str(error), 300), title="Not opened", severity="error", markup=False)
+        app.notify(sanitize_label(str(error), 300), title="Not opened", severity="error", markup=False)
         return
     said = f"{command[0]} could not open {path.name}: it ended with {code}." if code else f"Opened {path.name}."
-    app.notify(label(said, 300), severity="warning" if code else "information", markup=False)
+    app.notify(sanitize_label(said, 300), severity="warning" if code else "information", markup=False)

@@ -8,18 +8,18 @@ from textual.containers import Vertical
 from textual.reactive import reactive
 from textual.widgets import Static
 
-from workbench.text.sanitize import label
+from workbench.text.sanitize import sanitize_label
 from workbench.text.width import cell_width
 from workbench.tui.theme import palette
 
 
-class TopBar(Vertical):
+class HeaderBar(Vertical):
     """Breadcrumbs, and to their right a note about the place."""
 
-    crumbs: reactive[tuple[str, ...]] = reactive(())
+    breadcrumbs: reactive[tuple[str, ...]] = reactive(())
     """From the outermost to the innermost."""
     note: reactive[str] = reactive("")
-    trouble: reactive[str | None] = reactive(None)
+    connection_error: reactive[str | None] = reactive(None)
     """What is wrong with the connection; None when it is well."""
 
     def compose(self) -> ComposeResult:
@@ -27,32 +27,32 @@ class TopBar(Vertical):
         yield Static(id="top-trouble", markup=False)
 
     def on_mount(self) -> None:
-        self.watch_trouble(self.trouble)
+        self.watch_connection_error(self.connection_error)
 
     def on_resize(self) -> None:
-        self._draw()
+        self._draw_breadcrumbs()
 
-    def watch_crumbs(self) -> None:
-        self._draw()
+    def watch_breadcrumbs(self) -> None:
+        self._draw_breadcrumbs()
 
     def watch_note(self) -> None:
-        self._draw()
+        self._draw_breadcrumbs()
 
-    def watch_trouble(self, trouble: str | None) -> None:
+    def watch_connection_error(self, error: str | None) -> None:
         if self.is_mounted:
             banner = self.query_one("#top-trouble", Static)
-            banner.display = trouble is not None
-            banner.update(Text(f" ⚠ Connection lost, trying again: {label(trouble or '', 400)}"))
+            banner.display = error is not None
+            banner.update(Text(f" ⚠ Connection lost, trying again: {sanitize_label(error or '', 400)}"))
 
-    def _draw(self) -> None:
+    def _draw_breadcrumbs(self) -> None:
         if not self.is_mounted:
             return
         colours = palette(self.app)
-        text = Text(" c8s", colours.lit, no_wrap=True)
-        for at, crumb in enumerate(self.crumbs):
+        text = Text(" c8s", colours.highlight, no_wrap=True)
+        for at, crumb in enumerate(self.breadcrumbs):
             text.append(" › ", colours.faint)
-            text.append(label(crumb, 40), colours.bold if at == len(self.crumbs) - 1 else colours.muted)
-        note = label(self.note, max(0, self.size.width - cell_width(text.plain) - 3))
+            text.append(sanitize_label(crumb, 40), colours.bold if at == len(self.breadcrumbs) - 1 else colours.muted)
+        note = sanitize_label(self.note, max(0, self.size.width - cell_width(text.plain) - 3))
         blank = self.size.width - cell_width(text.plain) - cell_width(note) - 1
         text.append(" " * max(blank, 0))
         text.append(note, colours.faint)

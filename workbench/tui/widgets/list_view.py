@@ -17,7 +17,7 @@ from workbench.tui.theme import Palette, palette
 from workbench.tui.widgets.segments import line
 
 
-class Rows(ScrollView, can_focus=True):
+class ListView(ScrollView, can_focus=True):
     """Rows of one line each, known by keys; the cursor stays on its key when rows come and go."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -36,31 +36,31 @@ class Rows(ScrollView, can_focus=True):
     """The key of the row under the cursor."""
 
     @dataclass
-    class Moved(Message):
+    class CursorMoved(Message):
         """The cursor is on another row."""
 
-        rows: Rows
+        list_view: ListView
         key: str
 
         @property
-        def control(self) -> Rows:
-            return self.rows
+        def control(self) -> ListView:
+            return self.list_view
 
     @dataclass
     class Opened(Message):
         """A row was chosen with Enter or a second click."""
 
-        rows: Rows
+        list_view: ListView
         key: str
 
         @property
-        def control(self) -> Rows:
-            return self.rows
+        def control(self) -> ListView:
+            return self.list_view
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._keys: list[str] = []
-        self._places: dict[str, int] = {}
+        self._positions: dict[str, int] = {}
 
     @property
     def count(self) -> int:
@@ -68,17 +68,17 @@ class Rows(ScrollView, can_focus=True):
 
     def show_keys(self, keys: list[str]) -> None:
         """Show these rows from now on."""
-        place = self._places.get(self.cursor or "", 0)
+        place = self._positions.get(self.cursor or "", 0)
         self._keys = keys
-        self._places = {key: at for at, key in enumerate(keys)}
+        self._positions = {key: at for at, key in enumerate(keys)}
         self.virtual_size = Size(self.scrollable_content_region.width, len(keys))
-        if self.cursor not in self._places:
+        if self.cursor not in self._positions:
             self.cursor = keys[min(place, len(keys) - 1)] if keys else None
         self.refresh()
 
     def go_to(self, key: str) -> None:
         """Put the cursor on this row; nothing happens where there is none of that key."""
-        if key in self._places:
+        if key in self._positions:
             self.cursor = key
 
     def draw_row(self, key: str, width: int, colours: Palette) -> Strip:
@@ -98,8 +98,8 @@ class Rows(ScrollView, can_focus=True):
 
     def watch_cursor(self, old: str | None, new: str | None) -> None:
         if new is not None and new != old:
-            self.scroll_to_region(Region(0, self._places[new], 1, 1), animate=False, force=True)
-            self.post_message(self.Moved(self, new))
+            self.scroll_to_region(Region(0, self._positions[new], 1, 1), animate=False, force=True)
+            self.post_message(self.CursorMoved(self, new))
         self.refresh()
 
     def watch_has_focus(self, focused: bool) -> None:
@@ -107,13 +107,13 @@ class Rows(ScrollView, can_focus=True):
         self.refresh()
 
     def action_move(self, step: int) -> None:
-        self._move_to(self._place + step)
+        self._move_to(self._position + step)
 
-    def action_jump(self, place: int) -> None:
-        self._move_to(place if place >= 0 else len(self._keys) + place)
+    def action_jump(self, position: int) -> None:
+        self._move_to(position if position >= 0 else len(self._keys) + position)
 
     def action_page(self, pages: float) -> None:
-        self._move_to(self._place + round(pages * max(self.scrollable_content_region.height - 1, 2)))
+        self._move_to(self._position + round(pages * max(self.scrollable_content_region.height - 1, 2)))
 
     def action_open(self) -> None:
         if self.cursor is not None:
@@ -128,9 +128,9 @@ class Rows(ScrollView, can_focus=True):
                 self.action_open()
 
     @property
-    def _place(self) -> int:
-        return self._places.get(self.cursor or "", 0)
+    def _position(self) -> int:
+        return self._positions.get(self.cursor or "", 0)
 
-    def _move_to(self, place: int) -> None:
+    def _move_to(self, position: int) -> None:
         if self._keys:
-            self.cursor = self._keys[min(max(place, 0), len(self._keys) - 1)]
+            self.cursor = self._keys[min(max(position, 0), len(self._keys) - 1)]

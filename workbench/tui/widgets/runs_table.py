@@ -11,21 +11,21 @@ from textual.strip import Strip
 from textual.widgets import Static
 
 from workbench.client.models import Run
-from workbench.report.report import duration_text, run_duration
+from workbench.report.report import format_duration, run_duration
 from workbench.runs.run_filter import RunFilter
 from workbench.runs.run_list import RunList
-from workbench.text.sanitize import label
-from workbench.tui.theme import Palette, sign
-from workbench.tui.widgets.list_view import Rows
+from workbench.text.sanitize import sanitize_label
+from workbench.tui.theme import Palette, phase_sign
+from workbench.tui.widgets.list_view import ListView
 from workbench.tui.widgets.segments import age_text, cell
 
-_BAR = 12
-_NAME = 32
-_BRANCH = 18
-_ALL = RunFilter()
+_BAR_WIDTH = 12
+_MAX_NAME_WIDTH = 32
+_BRANCH_WIDTH = 18
+_NO_FILTER = RunFilter()
 
 
-class RunsTable(Rows):
+class RunsTable(ListView):
     """The live list. `now` is the clock that durations and ages are counted by."""
 
     HELP_TITLE: ClassVar[str] = "Runs"
@@ -35,9 +35,9 @@ class RunsTable(Rows):
         self._now = now
         self._runs: RunList = RunList()
 
-    def show_runs(self, runs: RunList, chosen: RunFilter = _ALL) -> None:
+    def show_runs(self, runs: RunList, run_filter: RunFilter = _NO_FILTER) -> None:
         self._runs = runs
-        found = runs.newest if chosen == _ALL else chosen.shown(runs.newest, self._now())
+        found = runs.newest if run_filter == _NO_FILTER else run_filter.apply(runs.newest, self._now())
         self.show_keys([run.name for run in found])
 
     def draw_row(self, key: str, width: int, colours: Palette) -> Strip:
@@ -53,7 +53,7 @@ class RunsHeading(Static):
         titles = Segment("   "), cell("RUN", _name_width(width), self.rich_style)
         rest = [cell("STEPS", _progress_width(width), self.rich_style), cell("TIME", 8, self.rich_style, right=True)]
         if width >= 70:
-            rest += [Segment("  "), cell("BRANCH", _BRANCH, self.rich_style)]
+            rest += [Segment("  "), cell("BRANCH", _BRANCH_WIDTH, self.rich_style)]
         rest += [Segment("  "), cell("AGE", 4, self.rich_style, right=True)]
         if width >= 110:
             rest += [Segment("  "), Segment("STATUS")]
@@ -61,18 +61,18 @@ class RunsHeading(Static):
 
 
 def _name_width(width: int) -> int:
-    return max(12, min(_NAME, width - 46 if width >= 70 else width - 30))
+    return max(12, min(_MAX_NAME_WIDTH, width - 46 if width >= 70 else width - 30))
 
 
 def _progress_width(width: int) -> int:
-    return _BAR + 8 if width >= 90 else 8
+    return _BAR_WIDTH + 8 if width >= 90 else 8
 
 
 def _row(run: Run, width: int, colours: Palette, now: datetime) -> list[Segment]:
     style = colours.phase(run.phase)
     segments = [
-        Segment(f" {sign(run.phase)} ", style),
-        cell(label(run.name, _name_width(width)), _name_width(width), colours.bold),
+        Segment(f" {phase_sign(run.phase)} ", style),
+        cell(sanitize_label(run.name, _name_width(width)), _name_width(width), colours.bold),
         Segment(" "),
     ]
     if width >= 90:
@@ -81,14 +81,14 @@ def _row(run: Run, width: int, colours: Palette, now: datetime) -> list[Segment]
     segments.append(cell(f"{done}/{run.summary.total}", 7, colours.muted))
     if width < 90:
         segments.append(Segment(" "))
-    duration = duration_text(run_duration(run, now))
+    duration = format_duration(run_duration(run, now))
     segments.append(cell(duration, 8, colours.plain, right=True))
     if width >= 70:
-        segments += [Segment("  "), cell(label(run.branch or "", _BRANCH), _BRANCH, colours.muted)]
+        segments += [Segment("  "), cell(sanitize_label(run.branch or "", _BRANCH_WIDTH), _BRANCH_WIDTH, colours.muted)]
     segments += [Segment("  "), cell(age_text(run.created_at, now), 4, colours.muted, right=True)]
     if width >= 110:
         used = sum(segment.cell_length for segment in segments) + 2
-        segments += [Segment("  "), Segment(label(run.message or run.phase, width - used - 1), colours.muted)]
+        segments += [Segment("  "), Segment(sanitize_label(run.message or run.phase, width - used - 1), colours.muted)]
     return segments
 
 
@@ -105,10 +105,10 @@ def _bar(run: Run, colours: Palette) -> list[Segment]:
     counted = filled = 0
     for count, style in parts:
         counted += count
-        cells = round(counted * _BAR / total) - filled
-        if count and not cells and filled < _BAR:
+        cells = round(counted * _BAR_WIDTH / total) - filled
+        if count and not cells and filled < _BAR_WIDTH:
             cells = 1
         filled += cells
         segments.append(Segment("━" * cells, style))
-    segments.append(Segment("━" * (_BAR - filled), colours.line))
+    segments.append(Segment("━" * (_BAR_WIDTH - filled), colours.line))
     return segments

@@ -8,23 +8,23 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
-from workbench.text.sanitize import cut
+from workbench.text.sanitize import truncate
 from workbench.text.width import cell_width
 
 
 def cell(content: str, width: int, style: Style, *, right: bool = False) -> Segment:
     """Printable text in exactly `width` columns."""
-    shown = cut(content, width)
+    shown = truncate(content, width)
     blank = " " * (width - cell_width(shown))
     return Segment(blank + shown if right else shown + blank, style)
 
 
-def line(segments: list[Segment], width: int, base: Style, over: Style | None = None) -> Strip:
+def line(segments: list[Segment], width: int, base: Style, overlay: Style | None = None) -> Strip:
     """A line of `width` columns on the widget's background, with a style such as a cursor's over all of it."""
     strip = Strip(segments).adjust_cell_length(width, base)
     strip = strip.apply_style(base)
-    if over is not None:
-        strip = Strip([Segment(text, (style or Style()) + over) for text, style, _ in strip])
+    if overlay is not None:
+        strip = Strip([Segment(text, (style or Style()) + overlay) for text, style, _ in strip])
     return strip
 
 

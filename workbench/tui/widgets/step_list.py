@@ -11,23 +11,23 @@ from rich.style import Style
 from textual.strip import Strip
 
 from workbench.client.models import Run, Step
-from workbench.dag import Graph, Row, outline
-from workbench.report.report import duration_text, spans
+from workbench.dag import Graph, OutlineRow, outline
+from workbench.report.report import format_duration, step_spans
 from workbench.report.timeline import Scale, bars, critical_path
-from workbench.text.sanitize import label
+from workbench.text.sanitize import sanitize_label
 from workbench.text.width import cell_width
-from workbench.tui.theme import Palette, sign
-from workbench.tui.widgets.list_view import Rows
+from workbench.tui.theme import Palette, phase_sign
+from workbench.tui.widgets.list_view import ListView
 from workbench.tui.widgets.segments import cell
 
-_TIME = 7
-_NAME = 26
-_SMALLEST_BAR = 8
+_TIME_WIDTH = 7
+_MAX_NAME_WIDTH = 26
+_MIN_BAR_WIDTH = 8
 BAR_SIGNS = {"queued": "·", "starting": "╌", "pulling": "┅", "fetching": "─", "running": "━", "uploading": "═"}
-CRITICAL = "◆"
+CRITICAL_SIGN = "◆"
 
 
-class StepList(Rows):
+class StepList(ListView):
     """Keys are the names of the steps."""
 
     HELP_TITLE: ClassVar[str] = "Steps"
@@ -37,15 +37,15 @@ class StepList(Rows):
         self._now = now
         self._run: Run | None = None
         self._steps: dict[str, Step] = {}
-        self._rows: dict[str, Row] = {}
-        self._critical: frozenset[str] = frozenset()
+        self._rows: dict[str, OutlineRow] = {}
+        self._critical_steps: frozenset[str] = frozenset()
         self._name_width = 0
         self._shape: object = None
 
     def show_run(self, run: Run) -> None:
         self._run = run
         self._steps = {step.name: step for step in run.steps}
-        self._critical = frozenset(critical_path(run))
+        self._critical_steps = frozenset(critical_path(run))
         shape = tuple((step.name, step.depends_on) for step in run.steps)
         if shape == self._shape:
             self.refresh()
@@ -53,36 +53,40 @@ class StepList(Rows):
         self._shape = shape
         graph = Graph.of(self._steps, [(before, step.name) for step in run.steps for before in step.depends_on])
         self._rows = {row.name: row for row in outline(graph.reduced(), indent=16)}
-        widths = [cell_width(row.rails) + cell_width(label(row.name, _NAME)) for row in self._rows.values()]
+        widths = [
+            cell_width(row.rails) + cell_width(sanitize_label(row.name, _MAX_NAME_WIDTH)) for row in self._rows.values()
+        ]
         self._name_width = max(widths, default=0)
         self.show_keys(list(self._rows))
 
     def draw_row(self, key: str, width: int, colours: Palette) -> Strip:
         step, row = self._steps[key], self._rows[key]
         style = colours.phase(step.phase, allowed=step.allow_failure)
-        room = max(width - _TIME - 2, 8)
+        room = max(width - _TIME_WIDTH - 2, 8)
         names = min(self._name_width + 4, room)
-        timed = room - names >= _SMALLEST_BAR
+        timed = room - names >= _MIN_BAR_WIDTH
         left = Strip(self._head(step, row, names if timed else room, style, colours)).adjust_cell_length(
             names if timed else room
         )
         bar = self._bar(step, room - names, style, colours) if timed else []
-        return Strip([*left, *bar, cell(self._duration(step), _TIME + 1, colours.muted, right=True), Segment(" ")])
+        return Strip(
+            [*left, *bar, cell(self._duration(step), _TIME_WIDTH + 1, colours.muted, right=True), Segment(" ")]
+        )
 
-    def _head(self, step: Step, row: Row, width: int, style: Style, colours: Palette) -> list[Segment]:
-        critical = step.name in self._critical
+    def _head(self, step: Step, row: OutlineRow, width: int, style: Style, colours: Palette) -> list[Segment]:
+        critical = step.name in self._critical_steps
         segments = [
-            Segment(CRITICAL if critical else " ", colours.warning),
+            Segment(CRITICAL_SIGN if critical else " ", colours.warning),
             Segment(row.rails, colours.line),
-            Segment(f"{sign(step.phase, allowed=step.allow_failure)} ", style),
+            Segment(f"{phase_sign(step.phase, allowed=step.allow_failure)} ", style),
         ]
         room = max(width - cell_width(row.rails) - 3, 1)
-        name = label(step.name, room)
+        name = sanitize_label(step.name, room)
         waits = step.phase in ("Pending", "Skipped")
         segments.append(Segment(name, colours.muted if waits else colours.bold if critical else colours.plain))
         left = room - cell_width(name)
         if row.also_after and left > 6:
-            segments.append(Segment(label(f" ⇠ {', '.join(row.also_after)}", left), colours.faint))
+            segments.append(Segment(sanitize_label(f" ⇠ {', '.join(row.also_after)}", left), colours.faint))
         return segments
 
     def _bar(self, step: Step, width: int, style: Style, colours: Palette) -> list[Segment]:
@@ -91,7 +95,7 @@ class StepList(Rows):
         if self._run is None or scale is None:
             return [Segment(" " * width)]
         segments, at = [Segment(" ")], 0
-        for bar in bars(spans(self._run, step), scale, self._now()):
+        for bar in bars(step_spans(self._run, step), scale, self._now()):
             segments.append(Segment(" " * (bar.first - at)))
             shade = style if bar.part == "running" else colours.accent if bar.part == "pulling" else colours.muted
             segments.append(Segment(BAR_SIGNS[bar.part] * (bar.last - bar.first), shade))
@@ -101,4 +105,4 @@ class StepList(Rows):
     def _duration(self, step: Step) -> str:
         if self._run is None or not step.attempts:
             return "reused" if step.reused is not None else ""
-        return duration_text(sum(span.seconds(self._now()) for span in spans(self._run, step)))
+        return format_duration(sum(span.seconds(self._now()) for span in step_spans(self._run, step)))

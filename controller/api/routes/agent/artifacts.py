@@ -11,14 +11,14 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from controller.api.artifacts.keys import archive_key, committed, manifest_key, possible_attempts, step_of
-from controller.api.artifacts.workspaces import copied_from, place_in, workspace
+from controller.api.artifacts.keys import archive_key, committed_artifacts, find_step, manifest_key, possible_attempts
+from controller.api.artifacts.workspaces import debug_source, find_workspace, workspace_key
 from controller.api.auth.permissions import GuardedRoute, unauthenticated
-from controller.api.http.problems import ApiProblem
+from controller.api.http.problems import ApiProblemError
 from controller.api.models import agent as models
 from controller.api.routes.runs import find_run
 from controller.api.routes.sources import source_key
-from controller.api.state import Capability, Services, services_of
+from controller.api.state import AppState, Capability, get_state
 from controller.kube import PIPELINE_RUNS
 from controller.storage import ObjectExistsError
 
@@ -28,44 +28,44 @@ router = APIRouter(prefix="/api/v1/agent", tags=["agent"], route_class=GuardedRo
 @router.get("/source", operation_id="agentSource", response_model=models.ObjectLink)
 async def agent_source(request: Request) -> Response:
     """Where the run's source is."""
-    services = services_of(request)
-    run = await run_of(services, request)
-    if (copied := copied_from(run)) is not None:
-        return JSONResponse(await _kept(services, run, copied))
+    services = get_state(request)
+    run = await authorized_run(services, request)
+    if (copied := debug_source(run)) is not None:
+        return JSONResponse(await _workspace_link(services, run, copied))
     digest = await _source_digest(services, run)
     if not digest:
-        raise ApiProblem("not-found", "the run has no source archive")
+        raise ApiProblemError("not-found", "the run has no source archive")
     stored = await services.store.head(source_key(digest))
     if stored is None:
-        raise ApiProblem("not-found", f"the run's source {digest} is not stored (any more)")
-    url = await services.link("GET", source_key(digest))
+        raise ApiProblemError("not-found", f"the run's source {digest} is not stored (any more)")
+    url = await services.signed_url("GET", source_key(digest))
     return JSONResponse({"url": url, "sha256": digest.removeprefix("sha256:"), "size": stored.size})
 
 
 @router.get("/artifacts/{slug}", operation_id="agentArtifacts", response_model=models.ObjectLink)
 async def agent_artifacts(request: Request, slug: str) -> Response:
     """Where the artifacts of a step of the same run are."""
-    services = services_of(request)
-    run = await run_of(services, request)
-    stored = await committed(services.store, run, await _step(services, run, slug))
+    services = get_state(request)
+    run = await authorized_run(services, request)
+    stored = await committed_artifacts(services.store, run, await _find_run_step(services, run, slug))
     if stored is None:
-        raise ApiProblem("not-found", f"the step {slug} has left no artifacts (yet)")
-    url = await services.link("GET", stored.key)
+        raise ApiProblemError("not-found", f"the step {slug} has left no artifacts (yet)")
+    url = await services.signed_url("GET", stored.key)
     return JSONResponse({"url": url, "sha256": stored.sha256, "size": stored.size})
 
 
 @router.post("/artifacts/{slug}/{attempt}", operation_id="agentUpload", response_model=models.UploadLink)
 async def agent_upload(request: Request, slug: str, attempt: int, body: models.UploadRequest) -> Response:
     """Where to PUT the archive of an attempt's artifacts."""
-    services = services_of(request)
-    run = await run_of(services, request)
-    place = await place_of(services, run, slug, attempt)
+    services = get_state(request)
+    run = await authorized_run(services, request)
+    place = await authorized_attempt(services, run, slug, attempt)
     if body.size > services.settings.artifact_limit:
         limit = services.settings.artifact_limit
-        raise ApiProblem("too-large", f"the archive has {body.size} bytes; at most {limit} are taken")
+        raise ApiProblemError("too-large", f"the archive has {body.size} bytes; at most {limit} are taken")
     if await services.store.head(manifest_key(*place)) is not None:
-        raise ApiProblem("conflict", f"the artifacts of {slug}, attempt {attempt}, are committed already")
-    return JSONResponse({"url": await services.link("PUT", archive_key(*place))})
+        raise ApiProblemError("conflict", f"the artifacts of {slug}, attempt {attempt}, are committed already")
+    return JSONResponse({"url": await services.signed_url("PUT", archive_key(*place))})
 
 
 @router.put(
@@ -79,13 +79,13 @@ async def agent_manifest(request: Request, slug: str, attempt: int, body: models
 
     Saying the same twice is the same as once; saying something else later is refused.
     """
-    services = services_of(request)
-    run = await run_of(services, request)
-    place = await place_of(services, run, slug, attempt)
+    services = get_state(request)
+    run = await authorized_run(services, request)
+    place = await authorized_attempt(services, run, slug, attempt)
     stored = await services.store.head(archive_key(*place))
     if stored is None or stored.size != body.archive.size:
         found = "not there" if stored is None else f"{stored.size} bytes"
-        raise ApiProblem(
+        raise ApiProblemError(
             "conflict", f"the archive in the store is {found}, the manifest says {body.archive.size} bytes"
         )
     document = json.dumps(body.model_dump(mode="json", by_alias=True), separators=(",", ":")).encode()
@@ -94,18 +94,18 @@ async def agent_manifest(request: Request, slug: str, attempt: int, body: models
         await services.store.put(key, document, if_absent=True)
     except ObjectExistsError:
         if await services.store.get(key) != document:
-            raise ApiProblem("conflict", f"{slug}, attempt {attempt}: other artifacts are committed") from None
+            raise ApiProblemError("conflict", f"{slug}, attempt {attempt}: other artifacts are committed") from None
     return Response(status_code=204)
 
 
-async def _kept(services: Services, run: Mapping[str, Any], copied: Mapping[str, Any]) -> dict[str, Any]:
+async def _workspace_link(services: AppState, run: Mapping[str, Any], copied: Mapping[str, Any]) -> dict[str, Any]:
     """Where the workspace is that a run is a copy of: of a run of the same namespace, whoever made the copy."""
     origin = await find_run(services, str(run["metadata"]["namespace"]), str(copied["run"]))
-    found = await workspace(services.store, place_in(origin, str(copied["step"]), int(copied["attempt"])))
-    return {"url": await services.link("GET", found.key), "sha256": found.sha256, "size": found.size}
+    found = await find_workspace(services.store, workspace_key(origin, str(copied["step"]), int(copied["attempt"])))
+    return {"url": await services.signed_url("GET", found.key), "sha256": found.sha256, "size": found.size}
 
 
-async def _source_digest(services: Services, run: Mapping[str, Any]) -> str | None:
+async def _source_digest(services: AppState, run: Mapping[str, Any]) -> str | None:
     """What was sent, or of a repository the snapshot that was made of it."""
     source = (run.get("spec") or {}).get("source") or {}
     if "git" not in source:
@@ -118,7 +118,7 @@ async def _source_digest(services: Services, run: Mapping[str, Any]) -> str | No
     return found.get("digest")
 
 
-async def run_of(services: Services, request: Request) -> Mapping[str, Any]:
+async def authorized_run(services: AppState, request: Request) -> Mapping[str, Any]:
     """The run that the token stands for. A run of the same name that was made later is another run."""
     capability: Capability = request.state.capability
     run = await find_run(services, capability.namespace, capability.run)
@@ -127,19 +127,21 @@ async def run_of(services: Services, request: Request) -> Mapping[str, Any]:
     return run
 
 
-async def _step(services: Services, run: Mapping[str, Any], slug: str) -> Mapping[str, Any]:
+async def _find_run_step(services: AppState, run: Mapping[str, Any], slug: str) -> Mapping[str, Any]:
     """The run's step; asks Kubernetes itself when the cache may be behind a step that is running already."""
-    step = step_of(run, slug)
+    step = find_step(run, slug)
     if step is None:
         meta = run["metadata"]
-        step = step_of(await services.client.get(PIPELINE_RUNS, meta["name"], namespace=meta["namespace"]), slug)
+        step = find_step(await services.client.get(PIPELINE_RUNS, meta["name"], namespace=meta["namespace"]), slug)
     if step is None or step.get("slug") != slug:
-        raise ApiProblem("not-found", f"the run {run['metadata']['name']} has no step {slug}")
+        raise ApiProblemError("not-found", f"the run {run['metadata']['name']} has no step {slug}")
     return step
 
 
-async def place_of(services: Services, run: Mapping[str, Any], slug: str, attempt: int) -> tuple[str, str, str, int]:
-    step = await _step(services, run, slug)
+async def authorized_attempt(
+    services: AppState, run: Mapping[str, Any], slug: str, attempt: int
+) -> tuple[str, str, str, int]:
+    step = await _find_run_step(services, run, slug)
     if attempt not in possible_attempts(step):
-        raise ApiProblem("not-found", f"the step {slug} has no attempt {attempt}")
+        raise ApiProblemError("not-found", f"the step {slug} has no attempt {attempt}")
     return str(run["metadata"]["namespace"]), str(run["metadata"]["name"]), slug, attempt

@@ -14,77 +14,80 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from controller.api.auth.permissions import GuardedRoute
-from controller.api.http.problems import ApiProblem
+from controller.api.http.problems import ApiProblemError
 from controller.api.models import agent as models
-from controller.api.routes.agent.artifacts import run_of
+from controller.api.routes.agent.artifacts import authorized_run
 from controller.api.serializers import pipeline_of
-from controller.api.state import Services, services_of
+from controller.api.state import AppState, get_state
 from controller.storage import ObjectExistsError, ObjectNotFoundError
 
 router = APIRouter(prefix="/api/v1/agent/caches", tags=["agent"], route_class=GuardedRoute)
 
-_USED_AGAIN_AFTER = timedelta(days=1)
-_LIMIT = 64 * 1024
+_TOUCH_INTERVAL = timedelta(days=1)
+_MAX_DOCUMENT_BYTES = 64 * 1024
 
 
 @router.post("/lookup", operation_id="agentCacheLookup", response_model=models.ObjectLink)
 async def look_up(request: Request, body: models.CacheLookup) -> Response:
     """Where the cache of a key is; 404 when there is none."""
-    services = services_of(request)
-    place = _place(await run_of(services, request), body.key)
+    services = get_state(request)
+    place = _cache_prefix(await authorized_run(services, request), body.key)
     try:
-        document = await services.store.get(_document_key(place), limit=_LIMIT)
+        document = await services.store.get(_document_key(place), limit=_MAX_DOCUMENT_BYTES)
         found = json.loads(document)
         key = _archive_key(place, found["sha256"])
         stored, noted = await services.store.head(key), await services.store.head(_document_key(place))
     except ObjectNotFoundError:
         stored = noted = None
     if stored is None or noted is None:
-        raise ApiProblem("not-found", "there is no cache of this key")
-    if datetime.now(UTC) - noted.modified > _USED_AGAIN_AFTER:
+        raise ApiProblemError("not-found", "there is no cache of this key")
+    if datetime.now(UTC) - noted.modified > _TOUCH_INTERVAL:
         # Its date says when it was used last: what nobody uses is swept.
         await services.store.put(_document_key(place), document)
-    return JSONResponse({"url": await services.link("GET", key), "sha256": found["sha256"], "size": stored.size})
+    return JSONResponse({"url": await services.signed_url("GET", key), "sha256": found["sha256"], "size": stored.size})
 
 
 @router.post("", operation_id="agentCacheUpload", response_model=models.UploadLink)
 async def upload(request: Request, body: models.CacheArchive) -> Response:
     """Where to PUT the archive of a cache."""
-    services = services_of(request)
-    place = _place(await run_of(services, request), body.key)
+    services = get_state(request)
+    place = _cache_prefix(await authorized_run(services, request), body.key)
     _check_size(services, body)
     if await services.store.head(_document_key(place)) is not None:
-        raise ApiProblem("conflict", "there is a cache of this key already")
-    return JSONResponse({"url": await services.link("PUT", _archive_key(place, body.sha256))})
+        raise ApiProblemError("conflict", "there is a cache of this key already")
+    return JSONResponse({"url": await services.signed_url("PUT", _archive_key(place, body.sha256))})
 
 
 @router.put("/manifest", operation_id="agentCacheManifest", status_code=204, response_class=Response)
 async def commit(request: Request, body: models.CacheArchive) -> Response:
     """Commits a cache. Saying the same twice is the same as once; another one of the key is refused."""
-    services = services_of(request)
-    run = await run_of(services, request)
-    place = _place(run, body.key)
+    services = get_state(request)
+    run = await authorized_run(services, request)
+    place = _cache_prefix(run, body.key)
     _check_size(services, body)
     stored = await services.store.head(_archive_key(place, body.sha256))
     if stored is None or stored.size != body.size:
         found = "not there" if stored is None else f"{stored.size} bytes"
-        raise ApiProblem("conflict", f"the archive in the store is {found}, the call says {body.size} bytes")
+        raise ApiProblemError("conflict", f"the archive in the store is {found}, the call says {body.size} bytes")
     told = {**body.model_dump(mode="json", by_alias=True), "run": run["metadata"]["name"]}
     try:
         await services.store.put(_document_key(place), json.dumps(told).encode(), if_absent=True)
     except ObjectExistsError:
-        if json.loads(await services.store.get(_document_key(place), limit=_LIMIT))["sha256"] != body.sha256:
-            raise ApiProblem("conflict", "there is another cache of this key") from None
+        if (
+            json.loads(await services.store.get(_document_key(place), limit=_MAX_DOCUMENT_BYTES))["sha256"]
+            != body.sha256
+        ):
+            raise ApiProblemError("conflict", "there is another cache of this key") from None
     return Response(status_code=204)
 
 
-def _check_size(services: Services, body: models.CacheArchive) -> None:
+def _check_size(services: AppState, body: models.CacheArchive) -> None:
     limit = services.settings.cache_limit
     if body.size > limit:
-        raise ApiProblem("too-large", f"the cache has {body.size} bytes; at most {limit} are taken")
+        raise ApiProblemError("too-large", f"the cache has {body.size} bytes; at most {limit} are taken")
 
 
-def _place(run: Mapping[str, Any], key: str) -> str:
+def _cache_prefix(run: Mapping[str, Any], key: str) -> str:
     """What the names of all objects of a cache begin with."""
     pipeline = pipeline_of(run) or (run["spec"].get("pipeline") or {}).get("name")
     return f"caches/{run['metadata']['namespace']}/{pipeline}/{hashlib.sha256(key.encode()).hexdigest()}"

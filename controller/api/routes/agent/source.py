@@ -12,12 +12,12 @@ from fastapi.responses import JSONResponse, Response
 
 from controller.api.artifacts.keys import archive_key, manifest_key
 from controller.api.auth.permissions import GuardedRoute
-from controller.api.http.problems import ApiProblem
-from controller.api.http.uploads import checked
+from controller.api.http.problems import ApiProblemError
+from controller.api.http.uploads import verify_chunks
 from controller.api.models import agent as models
-from controller.api.routes.agent.artifacts import place_of, run_of
+from controller.api.routes.agent.artifacts import authorized_attempt, authorized_run
 from controller.api.routes.sources import GZIP, source_key
-from controller.api.state import Services, services_of
+from controller.api.state import AppState, get_state
 from controller.storage import ObjectExistsError
 
 router = APIRouter(prefix="/api/v1/agent/source", tags=["agent"], route_class=GuardedRoute)
@@ -26,27 +26,27 @@ router = APIRouter(prefix="/api/v1/agent/source", tags=["agent"], route_class=Gu
 @router.post("", operation_id="agentSourceUpload", response_model=models.SourceUpload)
 async def upload_source(request: Request, body: models.SnapshotRequest) -> Response:
     """Where to PUT the snapshot of a repository, or that it is there already."""
-    services = services_of(request)
-    place = await _place(services, request, body)
+    services = get_state(request)
+    place = await _snapshot_attempt(services, request, body)
     if body.size > services.settings.source_limit:
         limit = services.settings.source_limit
-        raise ApiProblem("too-large", f"the snapshot has {body.size} bytes; at most {limit} are taken")
+        raise ApiProblemError("too-large", f"the snapshot has {body.size} bytes; at most {limit} are taken")
     stored = await services.store.head(source_key(body.digest))
     if stored is not None and stored.size == body.size:
         return JSONResponse({"present": True})
-    return JSONResponse({"url": await services.link("PUT", archive_key(*place)), "present": False})
+    return JSONResponse({"url": await services.signed_url("PUT", archive_key(*place)), "present": False})
 
 
 @router.put("/manifest", operation_id="agentSourceManifest", status_code=204, response_class=Response)
 async def commit_source(request: Request, body: models.Snapshot) -> Response:
     """Commits the snapshot: from now on it is the run's source. Saying the same twice is the same as once."""
-    services = services_of(request)
-    place = await _place(services, request, body)
+    services = get_state(request)
+    place = await _snapshot_attempt(services, request, body)
     stored = await services.store.head(source_key(body.digest))
     if stored is None:
-        await _take_over(services, archive_key(*place), body)
+        await _promote_snapshot(services, archive_key(*place), body)
     elif stored.size != body.size:
-        raise ApiProblem("conflict", f"the source {body.digest} has {stored.size} bytes, not {body.size}")
+        raise ApiProblemError("conflict", f"the source {body.digest} has {stored.size} bytes, not {body.size}")
     told: dict[str, Any] = {"digest": body.digest, "commit": body.commit, "size": body.size}
     document = json.dumps({"files": [], "archive": None, "source": told}, separators=(",", ":")).encode()
     key = manifest_key(*place)
@@ -54,17 +54,17 @@ async def commit_source(request: Request, body: models.Snapshot) -> Response:
         await services.store.put(key, document, if_absent=True)
     except ObjectExistsError:
         if await services.store.get(key) != document:
-            raise ApiProblem(
+            raise ApiProblemError(
                 "conflict", f"{body.slug}, attempt {body.attempt}: another snapshot is committed"
             ) from None
     await services.store.delete(archive_key(*place))
     return Response(status_code=204)
 
 
-async def _take_over(services: Services, key: str, body: models.Snapshot) -> None:
+async def _promote_snapshot(services: AppState, key: str, body: models.Snapshot) -> None:
     if await services.store.head(key) is None:
-        raise ApiProblem("conflict", "the snapshot was not uploaded")
-    content = checked(services.store.read(key), body.digest.removeprefix("sha256:"), body.size, magic=GZIP)
+        raise ApiProblemError("conflict", "the snapshot was not uploaded")
+    content = verify_chunks(services.store.read(key), body.digest.removeprefix("sha256:"), body.size, magic=GZIP)
     try:
         await services.store.put(source_key(body.digest), content, if_absent=True)
     except ObjectExistsError:
@@ -72,13 +72,15 @@ async def _take_over(services: Services, key: str, body: models.Snapshot) -> Non
         return
 
 
-async def _place(services: Services, request: Request, body: models.SnapshotRequest) -> tuple[str, str, str, int]:
-    run = await run_of(services, request)
+async def _snapshot_attempt(
+    services: AppState, request: Request, body: models.SnapshotRequest
+) -> tuple[str, str, str, int]:
+    run = await authorized_run(services, request)
     if not ((run.get("spec") or {}).get("source") or {}).get("git"):
-        raise ApiProblem("not-found", "the run is not on a repository")
+        raise ApiProblemError("not-found", "the run is not on a repository")
     # Where a clone is expected, and nowhere else: the first step, which depends on none.
-    place = await place_of(services, run, body.slug, body.attempt)
+    place = await authorized_attempt(services, run, body.slug, body.attempt)
     steps = (run.get("status") or {}).get("steps") or []
     if steps and steps[0].get("slug") != body.slug:
-        raise ApiProblem("not-found", f"the step {body.slug} clones nothing")
+        raise ApiProblemError("not-found", f"the step {body.slug} clones nothing")
     return place

@@ -22,10 +22,10 @@ from controller.pipeline.lint.rules import (
     templates,
 )
 from controller.pipeline.lint.rules.accessors import MAX_STEPS
-from controller.pipeline.problems import Places, Problem
+from controller.pipeline.problems import Diagnostic, SourceMap
 
 Json = dict[str, Any]
-Rule = Callable[[Json, Places], Iterable[Problem]]
+Rule = Callable[[Json, SourceMap], Iterable[Diagnostic]]
 
 RULES: tuple[Rule, ...] = (
     *steps.RULES,
@@ -40,11 +40,11 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def check(data: Json, places: Places, most: int) -> list[Problem]:
+def check(data: Json, places: SourceMap, max_per_rule: int) -> list[Diagnostic]:
     """The problems of a pipeline that was read, at most so many of each rule; shapes that the schema refuses are
     passed over.
     """
     if isinstance(data.get("steps"), list) and len(data["steps"]) > MAX_STEPS:
         # The schema says so; comparing thousands of steps with each other would take long and help nobody.
         return []
-    return [problem for rule in RULES for problem in islice(rule(data, places), most)]
+    return [problem for rule in RULES for problem in islice(rule(data, places), max_per_rule)]

@@ -13,75 +13,75 @@ Json = dict[str, Any]
 Path = tuple[str | int, ...]
 
 MAX_STEPS = 300
-_MOST_EXCLUDED = 1_000
+_MAX_EXCLUSIONS = 1_000
 
 
-def steps(data: Json) -> Iterator[tuple[int, Json]]:
+def iter_steps(data: Json) -> Iterator[tuple[int, Json]]:
     """The steps with their place in the list."""
-    yield from maps(data.get("steps"))
+    yield from iter_mappings(data.get("steps"))
 
 
-def holders(data: Json) -> Iterator[tuple[Path, Json]]:
+def env_scopes(data: Json) -> Iterator[tuple[Path, Json]]:
     """The pipeline itself and each of its steps: what may have `env` and `matrix`."""
     yield (), data
-    for index, step in steps(data):
+    for index, step in iter_steps(data):
         yield ("steps", index), step
 
 
-def maps(value: Any) -> Iterator[tuple[int, Json]]:
+def iter_mappings(value: Any) -> Iterator[tuple[int, Json]]:
     """The maps in a list."""
     for index, item in enumerate(value if isinstance(value, list) else []):
         if isinstance(item, dict):
             yield index, item
 
 
-def strings(value: Any) -> Iterator[tuple[int, str]]:
+def iter_strings(value: Any) -> Iterator[tuple[int, str]]:
     """The texts in a list."""
     for index, item in enumerate(value if isinstance(value, list) else []):
         if isinstance(item, str):
             yield index, item
 
 
-def texts(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
+def walk_strings(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
     """Every text in a value, however deep, with its path."""
     if isinstance(value, str):
         yield path, value
     elif isinstance(value, dict):
         for key, item in value.items():
-            yield from texts(item, (*path, key))
+            yield from walk_strings(item, (*path, key))
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from texts(item, (*path, index))
+            yield from walk_strings(item, (*path, index))
 
 
-def variables(holder: Json) -> Iterator[tuple[Path, str]]:
+def env_variables(holder: Json) -> Iterator[tuple[Path, str]]:
     """(path below the holder, name) of every variable in `env`, in either form."""
     env = holder.get("env")
     if isinstance(env, dict):
         yield from ((("env", name), name) for name in env)
-    for index, entry in maps(env):
+    for index, entry in iter_mappings(env):
         if isinstance(entry.get("name"), str):
             yield ("env", index, "name"), entry["name"]
 
 
-def needs(data: Json) -> dict[str, list[str]]:
+def dependencies(data: Json) -> dict[str, list[str]]:
     """Who depends on whom, by name; of two steps with one name the first."""
     found: dict[str, list[str]] = {}
-    for _, step in steps(data):
+    for _, step in iter_steps(data):
         if isinstance(step.get("name"), str):
-            found.setdefault(step["name"], [wanted for _, wanted in strings(step.get("dependsOn"))])
+            found.setdefault(step["name"], [wanted for _, wanted in iter_strings(step.get("dependsOn"))])
     return found
 
 
-def seconds(text: Any) -> int | None:
+def duration_or_none(text: Any) -> int | None:
     """A duration, if it is one."""
     try:
-        return duration.seconds(text) if isinstance(text, str) else None
+        return duration.parse_duration(text) if isinstance(text, str) else None
     except ValueError:
         return None
 
 
-def dimensions(holder: Json) -> dict[str, list[str]]:
+def matrix_dimensions(holder: Json) -> dict[str, list[str]]:
     """The dimensions of a holder's matrix; none if it has no matrix, or one that the schema refuses."""
     matrix = holder.get("matrix")
     found = matrix.get("dimensions") if isinstance(matrix, dict) else None
@@ -91,19 +91,19 @@ def dimensions(holder: Json) -> dict[str, list[str]]:
     return found if whole else {}
 
 
-def excluded(holder: Json) -> list[tuple[int, dict[str, str]]]:
+def matrix_exclusions(holder: Json) -> list[tuple[int, dict[str, str]]]:
     """The parts that a matrix excludes, as many as the schema allows."""
     matrix = holder.get("matrix")
-    parts = maps(matrix.get("exclude")) if isinstance(matrix, dict) else ()
-    first = islice(parts, _MOST_EXCLUDED)
+    parts = iter_mappings(matrix.get("exclude")) if isinstance(matrix, dict) else ()
+    first = islice(parts, _MAX_EXCLUSIONS)
     return [(index, part) for index, part in first if all(isinstance(value, str) for value in part.values())]
 
 
-def combinations(holder: Json) -> list[dict[str, str]] | None:
+def matrix_combinations(holder: Json) -> list[dict[str, str]] | None:
     """The combinations of a holder's matrix: one empty one without a matrix, None if there are too many to list."""
-    found = dimensions(holder)
+    found = matrix_dimensions(holder)
     if not found:
         return [{}]
-    if expansion.size(found) > expansion.LARGEST:
+    if expansion.count_combinations(found) > expansion.MAX_COMBINATIONS:
         return None
-    return expansion.combinations(found, [part for _, part in excluded(holder)])
+    return expansion.combinations(found, [part for _, part in matrix_exclusions(holder)])

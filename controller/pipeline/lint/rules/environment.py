@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from controller.pipeline.lint.rules.accessors import Path, holders, maps, strings, variables
-from controller.pipeline.problems import Places, Problem, quoted
+from controller.pipeline.lint.rules.accessors import Path, env_scopes, env_variables, iter_mappings, iter_strings
+from controller.pipeline.problems import Diagnostic, SourceMap, quote
 
 Json = dict[str, Any]
 
@@ -27,57 +27,59 @@ RESERVED = frozenset(
 """What every step gets, whatever `env` says."""
 
 
-def _twice(data: Json, places: Places) -> Iterator[Problem]:
-    for path, holder in holders(data):
+def _duplicate_variables(data: Json, places: SourceMap) -> Iterator[Diagnostic]:
+    for path, holder in env_scopes(data):
         seen: dict[str, int] = {}
-        for below, name in variables(holder):
+        for below, name in env_variables(holder):
             at = (*path, *below)
             if name in seen:
-                message = f"{quoted(name)} is set twice; the first is on line {seen[name]}"
-                yield places.problem(at, "duplicate-variable", message, "keep one")
-            seen.setdefault(name, places.of_key(at)[0])
+                message = f"{quote(name)} is set twice; the first is on line {seen[name]}"
+                yield places.diagnostic(at, "duplicate-variable", message, "keep one")
+            seen.setdefault(name, places.key_position(at)[0])
 
 
-def _reserved(data: Json, places: Places) -> Iterator[Problem]:
-    for path, holder in holders(data):
-        for below, name in variables(holder):
+def _reserved_variables(data: Json, places: SourceMap) -> Iterator[Diagnostic]:
+    for path, holder in env_scopes(data):
+        for below, name in env_variables(holder):
             if name in RESERVED:
-                message, hint = f"{quoted(name)} is set by c8s; this value is not used", "give yours another name"
+                message, hint = f"{quote(name)} is set by c8s; this value is not used", "give yours another name"
                 at = (*path, *below)
-                yield places.problem(at, "reserved-variable", message, hint, severity="warning", at_key=True)
-        for n, use in maps(holder.get("secrets")):
+                yield places.diagnostic(at, "reserved-variable", message, hint, severity="warning", at_key=True)
+        for n, use in iter_mappings(holder.get("secrets")):
             field = "envVar" if use.get("envVar") else "key"
             variable = use.get(field)
             if not use.get("file") and isinstance(variable, str) and variable in RESERVED:
-                message = f"the secret would take the place of {quoted(variable)}, which c8s sets"
+                message = f"the secret would take the place of {quote(variable)}, which c8s sets"
                 at = (*path, "secrets", n, field)
-                yield places.problem(at, "reserved-variable", message, "give it another name with `envVar`")
+                yield places.diagnostic(at, "reserved-variable", message, "give it another name with `envVar`")
 
 
-def _images(data: Json, places: Places) -> Iterator[Problem]:
-    for index, step in maps(data.get("steps")):
+def _images(data: Json, places: SourceMap) -> Iterator[Diagnostic]:
+    for index, step in iter_mappings(data.get("steps")):
         images: list[tuple[Path, Any]] = [(("steps", index, "image"), step.get("image"))]
-        images += [(("steps", index, "services", n, "image"), s.get("image")) for n, s in maps(step.get("services"))]
+        images += [
+            (("steps", index, "services", n, "image"), s.get("image")) for n, s in iter_mappings(step.get("services"))
+        ]
         for path, image in images:
             if not isinstance(image, str) or not image or "@" in image or "{{" in image:
                 continue
             tag = image.rpartition("/")[2].partition(":")[2]
             if tag in ("", "latest"):
-                message = f"the image {quoted(image)} has no fixed tag: tomorrow it may be another"
+                message = f"the image {quote(image)} has no fixed tag: tomorrow it may be another"
                 hint = f"name a version, such as {image.removesuffix(':latest').rpartition('/')[2]}:1.2"
-                yield places.problem(path, "image-tag", message, hint, severity="hint")
+                yield places.diagnostic(path, "image-tag", message, hint, severity="hint")
             elif any(character.isspace() for character in image):
-                yield places.problem(path, "wrong-form", f"{quoted(image)} can't be an image", "remove the blanks")
+                yield places.diagnostic(path, "wrong-form", f"{quote(image)} can't be an image", "remove the blanks")
 
 
-def _listed_once(data: Json, places: Places) -> Iterator[Problem]:
+def _duplicate_entries(data: Json, places: SourceMap) -> Iterator[Diagnostic]:
     for field in ("branches", "events", "paths"):
         seen: set[str] = set()
-        for n, value in strings(data.get(field)):
+        for n, value in iter_strings(data.get(field)):
             if value in seen:
-                message = f"{quoted(value)} is listed twice"
-                yield places.problem((field, n), "listed-twice", message, "keep one", severity="hint")
+                message = f"{quote(value)} is listed twice"
+                yield places.diagnostic((field, n), "listed-twice", message, "keep one", severity="hint")
             seen.add(value)
 
 
-RULES = (_twice, _reserved, _images, _listed_once)
+RULES = (_duplicate_variables, _reserved_variables, _images, _duplicate_entries)

@@ -7,93 +7,101 @@ from decimal import Decimal
 from typing import Any
 
 from controller.pipeline.graph import dag
-from controller.pipeline.lint.rules.accessors import holders, maps, needs, seconds, steps
-from controller.pipeline.problems import Places, Problem, listed, quoted
+from controller.pipeline.lint.rules.accessors import (
+    dependencies,
+    duration_or_none,
+    env_scopes,
+    iter_mappings,
+    iter_steps,
+)
+from controller.pipeline.problems import Diagnostic, SourceMap, join_words, quote
 from controller.pipeline.values import duration, quantity
 
 Json = dict[str, Any]
 
-_LEAST_MEMORY = 1 << 20
-_MOST_CORES = 512
-_LONGEST = 20
+_MIN_MEMORY = 1 << 20
+_MAX_CORES = 512
+_MAX_QUANTITY_LENGTH = 20
 """Characters of a quantity; the schema allows no more."""
 
 
-def _timeouts(data: Json, places: Places) -> Iterator[Problem]:
-    whole = seconds(data.get("timeout"))
-    for path, holder in holders(data):
-        own = seconds(holder.get("timeout"))
+def _timeouts(data: Json, places: SourceMap) -> Iterator[Diagnostic]:
+    whole = duration_or_none(data.get("timeout"))
+    for path, holder in env_scopes(data):
+        own = duration_or_none(holder.get("timeout"))
         at = (*path, "timeout")
         if own == 0:
             message, hint = "a timeout of nothing ends it at once", "leave it out for the default"
-            yield places.problem(at, "timeout-zero", message, hint, severity="warning")
-        elif own is not None and own > duration.LONGEST:
-            message = f"a timeout is at most a year ({duration.written(duration.LONGEST)})"
-            yield places.problem(at, "timeout-too-long", message, "such as 10m or 2h")
+            yield places.diagnostic(at, "timeout-zero", message, hint, severity="warning")
+        elif own is not None and own > duration.MAX_SECONDS:
+            message = f"a timeout is at most a year ({duration.format_duration(duration.MAX_SECONDS)})"
+            yield places.diagnostic(at, "timeout-too-long", message, "such as 10m or 2h")
         elif path and whole and own and own > whole:
             message = f"the step may take {holder['timeout']}, but the whole run only {data['timeout']}"
             hint = "shorten one or lengthen the other"
-            yield places.problem(at, "timeout-beyond-run", message, hint, severity="warning")
+            yield places.diagnostic(at, "timeout-beyond-run", message, hint, severity="warning")
 
 
-def _critical_path(data: Json, places: Places) -> Iterator[Problem]:
+def _critical_path(data: Json, places: SourceMap) -> Iterator[Diagnostic]:
     """Only timeouts that somebody wrote count: the default says nothing about how long a step takes."""
-    whole = seconds(data.get("timeout"))
-    graph = needs(data)
+    whole = duration_or_none(data.get("timeout"))
+    graph = dependencies(data)
     if not whole or dag.find_cycle(graph) is not None:
         return
-    lengths = {str(step["name"]): seconds(step.get("timeout")) or 0 for _, step in steps(data) if "name" in step}
+    lengths = {
+        str(step["name"]): duration_or_none(step.get("timeout")) or 0 for _, step in iter_steps(data) if "name" in step
+    }
     total, path = dag.longest_path(graph, lengths)
     counted = [name for name in path if lengths.get(name)]
     if total > whole and len(counted) > 1:
         message = (
-            f"the timeouts of steps that wait for each other add up to {duration.spoken(total)}, "
+            f"the timeouts of steps that wait for each other add up to {duration.humanize_duration(total)}, "
             f"more than the run's {data['timeout']}"
         )
-        hint = f"they are: {listed(counted)}"
-        yield places.problem(("timeout",), "timeout-critical-path", message, hint, severity="hint")
+        hint = f"they are: {join_words(counted)}"
+        yield places.diagnostic(("timeout",), "timeout-critical-path", message, hint, severity="hint")
 
 
-def _resources(data: Json, places: Places) -> Iterator[Problem]:
-    for index, step in steps(data):
+def _resources(data: Json, places: SourceMap) -> Iterator[Diagnostic]:
+    for index, step in iter_steps(data):
         wanted = step.get("resources")
         if not isinstance(wanted, dict):
             continue
         path = ("steps", index, "resources")
-        memory, cpu = _amount(wanted.get("memory")), _amount(wanted.get("cpu"))
-        if memory is not None and memory < _LEAST_MEMORY:
+        memory, cpu = _quantity_or_none(wanted.get("memory")), _quantity_or_none(wanted.get("cpu"))
+        if memory is not None and memory < _MIN_MEMORY:
             given = str(wanted["memory"])
             number = given.rstrip("mkKiMGT")
-            message = f"{quoted(given)} of memory is {'less than a byte' if memory < 1 else f'{int(memory):,} bytes'}"
+            message = f"{quote(given)} of memory is {'less than a byte' if memory < 1 else f'{int(memory):,} bytes'}"
             hint = f"did you mean `{number}Mi`?"
-            yield places.problem((*path, "memory"), "resources-unlikely", message, hint, severity="warning")
-        if cpu is not None and (cpu == 0 or cpu > _MOST_CORES):
+            yield places.diagnostic((*path, "memory"), "resources-unlikely", message, hint, severity="warning")
+        if cpu is not None and (cpu == 0 or cpu > _MAX_CORES):
             given = str(wanted["cpu"])
             hint = f"did you mean `{given.rstrip('mkKiMGT')}m`?" if cpu else "leave it out for no limit"
-            message = f"{quoted(given)} of cpu is {'none' if not cpu else f'{int(cpu):,} cores'}"
-            yield places.problem((*path, "cpu"), "resources-unlikely", message, hint, severity="warning")
+            message = f"{quote(given)} of cpu is {'none' if not cpu else f'{int(cpu):,} cores'}"
+            yield places.diagnostic((*path, "cpu"), "resources-unlikely", message, hint, severity="warning")
 
 
-def _amount(text: Any) -> Decimal | None:
+def _quantity_or_none(text: Any) -> Decimal | None:
     try:
-        return quantity.amount(text) if isinstance(text, str) and len(text) <= _LONGEST else None
+        return quantity.parse_quantity(text) if isinstance(text, str) and len(text) <= _MAX_QUANTITY_LENGTH else None
     except ValueError:
         return None
 
 
-def _services(data: Json, places: Places) -> Iterator[Problem]:
-    for index, step in steps(data):
+def _services(data: Json, places: SourceMap) -> Iterator[Diagnostic]:
+    for index, step in iter_steps(data):
         seen: set[str] = set()
-        for n, service in maps(step.get("services")):
+        for n, service in iter_mappings(step.get("services")):
             path = ("steps", index, "services", n)
             name, ready = service.get("name"), service.get("ready")
             if isinstance(name, str) and name in seen:
-                message = f"there are two services named {quoted(name)} in this step"
-                yield places.problem((*path, "name"), "duplicate-service", message, "give one another name")
+                message = f"there are two services named {quote(name)} in this step"
+                yield places.diagnostic((*path, "name"), "duplicate-service", message, "give one another name")
             seen.add(str(name))
             if isinstance(ready, dict) and (ready.get("port") is None) == (ready.get("exec") is None):
                 message = "a service is ready by its `port` or by a command `exec`: give one of them"
-                yield places.problem((*path, "ready"), "service-ready", message, "such as `ready: {port: 5432}`")
+                yield places.diagnostic((*path, "ready"), "service-ready", message, "such as `ready: {port: 5432}`")
 
 
 RULES = (_timeouts, _critical_path, _resources, _services)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from controller.agent import clone as module
-from controller.agent.clone import Git, source
+from controller.agent.clone import Git, clone
 from controller.agent.errors import AgentError, UsageError
 from controller.agent.settings import Settings
 
@@ -91,7 +91,7 @@ def test_a_revision_may_be_a_branch_a_tag_or_a_commit(
     tmp_path: Path, repository: Path, door: Door, revision: str
 ) -> None:
     named = git(repository, "rev-parse", "v1") if revision == "commit" else revision
-    source(settings(tmp_path, f"file://{repository}", named))
+    clone(settings(tmp_path, f"file://{repository}", named))
     (told,) = door.committed
     assert told["commit"] == git(repository, "rev-parse", f"{named}^{{commit}}")
     assert names(door.stored[told["digest"]]) == ["one.txt", "run.sh"]
@@ -99,10 +99,10 @@ def test_a_revision_may_be_a_branch_a_tag_or_a_commit(
 
 
 def test_the_same_commit_gives_the_same_bytes_and_is_sent_once(tmp_path: Path, repository: Path, door: Door) -> None:
-    source(settings(tmp_path, f"file://{repository}"))
+    clone(settings(tmp_path, f"file://{repository}"))
     before = os.umask(0o077)
     try:
-        source(settings(tmp_path, f"file://{repository}"))
+        clone(settings(tmp_path, f"file://{repository}"))
     finally:
         os.umask(before)
     assert door.committed[0] == door.committed[1]
@@ -120,9 +120,9 @@ def test_submodules_come_along_when_asked_for_but_not_over_another_protocol(
     git(inner, "commit", "-q", "-m", "inner")
     git(repository, "submodule", "add", "-q", f"file://{inner}", "lib")
     git(repository, "commit", "-q", "-m", "with lib")
-    source(settings(tmp_path, f"file://{repository}", C8S_GIT_SUBMODULES="1"))
+    clone(settings(tmp_path, f"file://{repository}", C8S_GIT_SUBMODULES="1"))
     assert "lib/deep.txt" in names(door.stored[door.committed[-1]["digest"]])
-    source(settings(tmp_path, f"file://{repository}"))
+    clone(settings(tmp_path, f"file://{repository}"))
     assert "lib/deep.txt" not in names(door.stored[door.committed[-1]["digest"]])
     foreign = Git(str(tmp_path / "tree"), str(tmp_path), "https://example.org/x.git", None)
     (tmp_path / "tree").mkdir()
@@ -138,7 +138,7 @@ def test_links_that_lead_out_are_left_out_and_named(
     (repository / "in").symlink_to("one.txt")
     git(repository, "add", "-A")
     git(repository, "commit", "-q", "-m", "links")
-    source(settings(tmp_path, f"file://{repository}"))
+    clone(settings(tmp_path, f"file://{repository}"))
     assert names(door.stored[door.committed[-1]["digest"]]) == ["in", "one.txt", "run.sh"]
     assert "left out out" in capsys.readouterr().out
 
@@ -150,7 +150,7 @@ def test_nothing_of_the_repository_is_run(tmp_path: Path, repository: Path, door
     git(repository, "add", "-A")
     git(repository, "commit", "-q", "-m", "evil")
     (repository / ".git" / "hooks" / "post-checkout").write_text(f"#!/bin/sh\ntouch {trap}\n")
-    source(settings(tmp_path, f"file://{repository}"))
+    clone(settings(tmp_path, f"file://{repository}"))
     assert not trap.exists()
 
 
@@ -169,7 +169,7 @@ def test_what_cannot_be_cloned_is_said(
 ) -> None:
     where = {"repo": f"file://{repository}", "missing": f"file://{tmp_path}/missing"}.get(url, url)
     with pytest.raises(AgentError, match=why):
-        source(settings(tmp_path, where, revision))
+        clone(settings(tmp_path, where, revision))
     assert door.committed == []
 
 
@@ -181,7 +181,7 @@ def test_credentials_go_by_files_and_are_never_said(
     (secret / "username").write_text("me")
     (secret / "password").write_text("hunter2")
     with pytest.raises(AgentError) as told:
-        source(settings(tmp_path, "http://someone:word@127.0.0.1:1/x.git", C8S_GIT_CREDENTIALS=str(secret)))
+        clone(settings(tmp_path, "http://someone:word@127.0.0.1:1/x.git", C8S_GIT_CREDENTIALS=str(secret)))
     said = str(told.value) + capsys.readouterr().out
     assert "hunter2" not in said
     assert "word" not in said
@@ -232,7 +232,7 @@ def test_a_repository_is_cloned_over_ssh_with_the_key_of_its_secret(
 ) -> None:
     # What ssh would be told to run there is run here: it is its last argument.
     noted = ssh_that(tmp_path, monkeypatch, 'for last; do :; done; exec sh -c "$last"')
-    source(settings(tmp_path, f"{host}{repository}", "v1", C8S_GIT_CREDENTIALS=str(key)))
+    clone(settings(tmp_path, f"{host}{repository}", "v1", C8S_GIT_CREDENTIALS=str(key)))
     assert [each["commit"] for each in door.committed] == [git(repository, "rev-parse", "v1")]
     arguments = noted.read_text().splitlines()
     assert "git@example.org" in arguments
@@ -244,5 +244,5 @@ def test_a_repository_is_cloned_over_ssh_with_the_key_of_its_secret(
 def test_why_ssh_was_refused_is_told(tmp_path: Path, door: Door, key: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ssh_that(tmp_path, monkeypatch, 'echo "git@example.org: Permission denied (publickey)." >&2; exit 255')
     with pytest.raises(AgentError, match=r"can't be read: git@example.org: Permission denied \(publickey\)\."):
-        source(settings(tmp_path, "ssh://git@example.org/x", C8S_GIT_CREDENTIALS=str(key)))
+        clone(settings(tmp_path, "ssh://git@example.org/x", C8S_GIT_CREDENTIALS=str(key)))
     assert door.committed == []

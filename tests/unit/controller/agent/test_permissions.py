@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from controller.agent.permissions import share
+from controller.agent.permissions import grant_access
 
 
 def mode(path: Path) -> int:
@@ -19,7 +19,7 @@ def test_everybody_in_the_pod_may_write_what_was_fetched_and_run_what_could_be_r
     script.write_text("")
     plain.chmod(0o600)
     script.chmod(0o744)
-    share(str(tmp_path))
+    grant_access(str(tmp_path))
     assert (mode(folder), mode(plain), mode(script)) == (0o777, 0o666, 0o777)
 
 
@@ -31,5 +31,5 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
     workspace.mkdir()
     (workspace / "link").symlink_to(outside)
     (workspace / "nowhere").symlink_to("missing")
-    share(str(workspace))
+    grant_access(str(workspace))
     assert mode(outside) == 0o600

@@ -13,13 +13,13 @@ import aiohttp
 
 from controller.api.app import create_app
 from controller.api.auth.authenticator import Authenticator, Tickets
-from controller.api.metrics import Meter
+from controller.api.metrics import ApiMetrics
 from controller.api.readiness import Readiness
 from controller.api.server import serve
-from controller.api.state import ApiSettings, Services
-from controller.api.streaming.watch_cache import History
-from controller.kube import PIPELINE_RUNS, AlreadyExists, Conflict, NotFound
-from controller.logs import Hub, LogReader
+from controller.api.state import ApiSettings, AppState
+from controller.api.streaming.watch_cache import WatchCache
+from controller.kube import PIPELINE_RUNS, AlreadyExistsError, ConflictError, NotFoundError
+from controller.logs import LogHub, LogReader
 from controller.storage import DirectoryStore
 
 ANN, BOB = "token-of-ann", "token-of-bob"
@@ -27,14 +27,14 @@ OPS = "token-of-ops"
 RIGHTS = {ANN: ("ann", {"a"}), BOB: ("bob", {"b"}), OPS: ("ops", {"/metrics"})}
 
 
-class Kubernetes:
+class FakeKubernetes:
     """Objects by resource, namespace and name, with resourceVersions and conflicts; reviews by the table `RIGHTS`."""
 
     def __init__(self) -> None:
         self.objects: dict[tuple[Any, str | None, str], dict[str, Any]] = {}
         self.version = 100
-        self.history = History()
-        self.history.listed("100")
+        self.history = WatchCache()
+        self.history.mark_synced("100")
         self.cache: dict[tuple[str, str], dict[str, Any]] = {}
         self.lagging = False
         self.questions: list[Mapping[str, Any]] = []
@@ -46,7 +46,7 @@ class Kubernetes:
         try:
             return copy.deepcopy(self.objects[(resource, namespace, name)])
         except KeyError:
-            raise NotFound(f"no {name}") from None
+            raise NotFoundError(f"no {name}") from None
 
     async def list(self, resource: Any, namespace: str | None = None, *, label_selector: str = "") -> dict[str, Any]:
         self._fail()
@@ -67,7 +67,7 @@ class Kubernetes:
         await asyncio.sleep(0)
         key = (resource, namespace, body["metadata"]["name"])
         if key in self.objects:
-            raise AlreadyExists("there")
+            raise AlreadyExistsError("there")
         found = copy.deepcopy(dict(body))
         found["metadata"] |= {"uid": f"uid-{self.version}", "creationTimestamp": "2026-01-01T00:00:00Z"}
         return self._store(key, found, "added")
@@ -77,9 +77,9 @@ class Kubernetes:
         meta = body["metadata"]
         key = (resource, meta.get("namespace"), meta["name"])
         if key not in self.objects:
-            raise NotFound("gone")
+            raise NotFoundError("gone")
         if self.objects[key]["metadata"]["resourceVersion"] != meta["resourceVersion"]:
-            raise Conflict("changed")
+            raise ConflictError("changed")
         return self._store(key, copy.deepcopy(dict(body)), "modified")
 
     async def patch(
@@ -94,7 +94,7 @@ class Kubernetes:
         self._fail()
         found = self.objects.pop((resource, namespace, name), None)
         if found is None:
-            raise NotFound(f"no {name}")
+            raise NotFoundError(f"no {name}")
         self._changed((resource, namespace, name), found, "deleted")
 
     async def review(self, review: Mapping[str, Any], /) -> Mapping[str, Any]:
@@ -137,10 +137,10 @@ class Kubernetes:
 
 
 @dataclass
-class Cache:
+class FakeRunCache:
     """The informer's cache over the fake Kubernetes."""
 
-    kubernetes: Kubernetes
+    kubernetes: FakeKubernetes
 
     def get(self, namespace: str, name: str) -> Mapping[str, Any] | None:
         return self.kubernetes.cache.get((namespace, name))
@@ -150,37 +150,37 @@ class Cache:
 
 
 @dataclass
-class Capability:
+class FakeCapability:
     namespace: str
     run: str
     uid: str
 
 
 @dataclass
-class World:
+class ApiServer:
     """A served API with everything behind it, and a client in front."""
 
     url: str
-    kubernetes: Kubernetes
+    kubernetes: FakeKubernetes
     store: DirectoryStore
-    services: Services
+    services: AppState
     http: aiohttp.ClientSession
-    hub: Hub
+    hub: LogHub
     stop: asyncio.Event
-    capabilities: dict[str, Capability] = field(default_factory=dict)
+    capabilities: dict[str, FakeCapability] = field(default_factory=dict)
 
     async def call(
         self, method: str, path: str, *, token: str | None = ANN, headers: Mapping[str, str] | None = None, **more: Any
-    ) -> "Answer":
+    ) -> "ApiResponse":
         """One request as `token`'s user."""
         sent = {**({"Authorization": f"Bearer {token}"} if token else {}), **(headers or {})}
         url = path if path.startswith("http") else self.url + path
         async with self.http.request(method, url, headers=sent, **more) as answer:
-            return Answer(answer.status, dict(answer.headers), await answer.read())
+            return ApiResponse(answer.status, dict(answer.headers), await answer.read())
 
 
 @dataclass
-class Answer:
+class ApiResponse:
     status: int
     headers: dict[str, str]
     body: bytes
@@ -200,30 +200,30 @@ class Answer:
 
 
 @asynccontextmanager
-async def world(folder: Path, kubernetes: Kubernetes | None = None, **settings: Any) -> AsyncIterator[World]:
+async def run_api(folder: Path, kubernetes: FakeKubernetes | None = None, **settings: Any) -> AsyncIterator[ApiServer]:
     """The API on a loopback port, with fakes behind it."""
     listener = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    kubernetes = kubernetes or Kubernetes()
-    hub = Hub()
+    kubernetes = kubernetes or FakeKubernetes()
+    hub = LogHub()
     store = DirectoryStore(folder / "store", b"k" * 32, url)
-    capabilities: dict[str, Capability] = {}
+    capabilities: dict[str, FakeCapability] = {}
 
     async def version() -> str | None:
         return "v1.36.2"
 
     clock = asyncio.get_running_loop().time
-    services = Services(
+    services = AppState(
         client=kubernetes,  # type: ignore[arg-type]
-        runs=Cache(kubernetes),
-        history=kubernetes.history,
+        runs=FakeRunCache(kubernetes),
+        watch_cache=kubernetes.history,
         logs=LogReader(hub, store),
         store=store,
         authenticator=Authenticator(kubernetes.review, clock),
         tickets=Tickets(clock),
         settings=ApiSettings(public_url=url, **{"heartbeat_seconds": 5.0, **settings}),
         readiness=Readiness(),
-        meter=Meter(),
+        metrics=ApiMetrics(),
         capability=capabilities.get,
         kubernetes_version=version,
     )
@@ -231,7 +231,7 @@ async def world(folder: Path, kubernetes: Kubernetes | None = None, **settings: 
     async with asyncio.TaskGroup() as group, aiohttp.ClientSession() as http:
         served = group.create_task(serve(create_app(services), listener, kubernetes.history, stop))
         try:
-            yield World(url, kubernetes, store, services, http, hub, stop, capabilities)
+            yield ApiServer(url, kubernetes, store, services, http, hub, stop, capabilities)
         finally:
             stop.set()
             await served

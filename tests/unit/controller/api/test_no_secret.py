@@ -10,7 +10,7 @@ import pytest
 
 from controller.kube import PIPELINE_RUNS
 from tests.unit.controller.api.auth.test_permissions import HTTP
-from tests.unit.controller.api.fakes import ANN, BOB, Capability, world
+from tests.unit.controller.api.fakes import ANN, BOB, FakeCapability, run_api
 
 VALUE = "hunter2-and-more"
 STOLEN, CAPABILITY = "token-that-nobody-has", "capability-of-hello-1"
@@ -22,14 +22,14 @@ BODIES: list[object] = [None, {"data": {"k": VALUE}}, {"data": VALUE}, {"passwor
 async def test_no_route_tells_a_secret(tmp_path: Path, caplog: pytest.LogCaptureFixture, token: str | None) -> None:
     caplog.set_level(logging.DEBUG)
     called = 0
-    async with world(tmp_path) as there:
+    async with run_api(tmp_path) as there:
         await there.call("PUT", "/api/v1/namespaces/a/secrets/db", json={"data": {"password": VALUE}})
         spec = {"pipeline": {"name": "hello", "steps": [{"name": "say", "secrets": [{"secretRef": "db"}]}]}}
         made = {"metadata": {"name": "hello-1", "namespace": "a"}, "spec": spec}
         run = await there.kubernetes.create(PIPELINE_RUNS, made, "a")
         steps = [{"name": "say", "slug": "say", "phase": "Running", "attempts": [{"number": 1}]}]
         there.kubernetes.status("a", "hello-1", phase="Running", steps=steps)
-        there.capabilities[CAPABILITY] = Capability("a", "hello-1", run["metadata"]["uid"])
+        there.capabilities[CAPABILITY] = FakeCapability("a", "hello-1", run["metadata"]["uid"])
         for method, path, _ in HTTP:
             if path.endswith(("/watch", "/runs")) and method == "GET":
                 # Its stream goes on; what is in it are runs, which the list shows too.

@@ -9,18 +9,18 @@ def test_nothing_to_wait_for_is_ready() -> None:
 
 def test_a_part_is_named_with_its_reason_until_it_is_there() -> None:
     readiness = Readiness()
-    readiness.expect("kubernetes", "no answer")
-    readiness.ask("runs", lambda: None)
+    readiness.set_waiting("kubernetes", "no answer")
+    readiness.add_check("runs", lambda: None)
     found = {"ready": False, "parts": ["runs"], "waitingFor": [{"part": "kubernetes", "why": "no answer"}]}
     assert readiness.document() == found
-    readiness.done("kubernetes")
+    readiness.set_ready("kubernetes")
     assert readiness.document() == {"ready": True, "parts": ["kubernetes", "runs"], "waitingFor": []}
 
 
 def test_a_part_that_is_asked_may_stop_being_ready() -> None:
     healthy = [True]
     readiness = Readiness()
-    readiness.ask("runs", lambda: None if healthy[0] else "the watch broke off")
+    readiness.add_check("runs", lambda: None if healthy[0] else "the watch broke off")
     assert readiness.document()["ready"]
     healthy[0] = False
     assert not readiness.document()["ready"]

@@ -2,7 +2,13 @@
 
 from typing import Any
 
-from controller.api.serializers import event_view, pipeline_view, pod_view, quota_view, run_view
+from controller.api.serializers import (
+    serialize_event,
+    serialize_pipeline,
+    serialize_pod,
+    serialize_quota,
+    serialize_run,
+)
 
 
 def run(name: str, created: str = "2026-01-01T00:00:00Z", number: str = "1", **status: Any) -> dict[str, Any]:
@@ -23,22 +29,22 @@ def run(name: str, created: str = "2026-01-01T00:00:00Z", number: str = "1", **s
 
 
 def test_a_run_always_has_a_phase() -> None:
-    assert run_view(run("x"), definition=False)["status"] == {"phase": "Pending"}
+    assert serialize_run(run("x"), definition=False)["status"] == {"phase": "Pending"}
 
 
 def test_the_definition_is_there_when_asked_for() -> None:
-    assert run_view(run("x"), definition=True)["definition"] == {"name": "app", "steps": []}
-    assert "definition" not in run_view(run("x"), definition=False)
+    assert serialize_run(run("x"), definition=True)["definition"] == {"name": "app", "steps": []}
+    assert "definition" not in serialize_run(run("x"), definition=False)
 
 
 def test_a_run_made_by_hand_without_labels_is_shown_too() -> None:
-    found = run_view({"metadata": {"name": "x", "namespace": "a"}, "spec": {}}, definition=True)
+    found = serialize_run({"metadata": {"name": "x", "namespace": "a"}, "spec": {}}, definition=True)
     assert (found["number"], found["pipeline"], found["cancelRequested"]) == (None, None, False)
 
 
 def test_a_kept_pipeline_is_a_whole_definition() -> None:
     config = {"metadata": {"name": "app", "resourceVersion": 7}, "spec": {"steps": []}}
-    found = pipeline_view(config)
+    found = serialize_pipeline(config)
     assert found["definition"] == {"version": "v1alpha1", "name": "app", "steps": []}
     assert found["resourceVersion"] == "7"
 
@@ -49,13 +55,13 @@ def test_events_of_both_kinds_of_reporters_are_shown_alike() -> None:
     new = {"metadata": {}, "involvedObject": about, "eventTime": "1", "series": {"count": 3, "lastObservedTime": "2"}}
     bare = {"metadata": {"creationTimestamp": "0"}}
     shown = {"firstTime": "1", "lastTime": "2", "count": 3, "object": {"kind": "Pod", "name": "p"}}
-    assert shown.items() <= event_view(old).items()
-    assert shown.items() <= event_view(new).items()
-    assert (event_view(bare)["count"], event_view(bare)["lastTime"]) == (1, "0")
+    assert shown.items() <= serialize_event(old).items()
+    assert shown.items() <= serialize_event(new).items()
+    assert (serialize_event(bare)["count"], serialize_event(bare)["lastTime"]) == (1, "0")
 
 
 def test_a_pod_that_is_not_scheduled_has_no_node() -> None:
-    found = pod_view({"metadata": {"name": "p", "labels": {"c8s.dev/step": "build", "c8s.dev/run": "app-1"}}})
+    found = serialize_pod({"metadata": {"name": "p", "labels": {"c8s.dev/step": "build", "c8s.dev/run": "app-1"}}})
     assert found == {
         "name": "p",
         "step": "build",
@@ -68,7 +74,7 @@ def test_a_pod_that_is_not_scheduled_has_no_node() -> None:
 
 def test_a_quota_that_is_not_counted_yet_shows_its_limits() -> None:
     quota = {"metadata": {"name": "q"}, "spec": {"hard": {"pods": "4", "cpu": "2"}}}
-    assert quota_view(quota) == [
+    assert serialize_quota(quota) == [
         {"name": "q", "resource": "cpu", "used": "0", "hard": "2"},
         {"name": "q", "resource": "pods", "used": "0", "hard": "4"},
     ]

@@ -11,7 +11,7 @@ from typing import Any
 from aiohttp import web
 
 from controller.kube import KubeClient
-from controller.kube.client import Server
+from controller.kube.client import ConnectionConfig
 
 Json = dict[str, Any]
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -26,7 +26,7 @@ def pod(name: str, version: int, uid: str = "u", **more: Any) -> Json:
     return {"metadata": {"name": name, "namespace": "a", "resourceVersion": str(version), "uid": uid}, **more}
 
 
-def listing(version: int, *items: Json) -> web.Response:
+def list_response(version: int, *items: Json) -> web.Response:
     return web.json_response({"items": list(items), "metadata": {"resourceVersion": str(version)}})
 
 
@@ -34,7 +34,9 @@ def event(kind: str, obj: Json) -> bytes:
     return json.dumps({"type": kind, "object": obj}).encode() + b"\n"
 
 
-async def stream(request: web.Request, *parts: bytes, hold: bool = False, cut: bool = False) -> web.StreamResponse:
+async def stream_response(
+    request: web.Request, *parts: bytes, hold: bool = False, cut: bool = False
+) -> web.StreamResponse:
     """An answer in parts: then it ends, stays open, or breaks off."""
     response = web.StreamResponse()
     await response.prepare(request)
@@ -49,7 +51,7 @@ async def stream(request: web.Request, *parts: bytes, hold: bool = False, cut: b
 
 
 @asynccontextmanager
-async def serving(answer: Answer, token: str | None = None) -> AsyncIterator[KubeClient]:
+async def serve_client(answer: Answer, token: str | None = None) -> AsyncIterator[KubeClient]:
     """A client of a server that answers everything so."""
     app = web.Application(client_max_size=2**26)
     app.router.add_route("*", "/{path:.*}", answer)
@@ -59,7 +61,7 @@ async def serving(answer: Answer, token: str | None = None) -> AsyncIterator[Kub
     await site.start()
     address = runner.addresses[0]
     try:
-        async with KubeClient(Server(f"http://127.0.0.1:{address[1]}", lambda: token)) as client:
+        async with KubeClient(ConnectionConfig(f"http://127.0.0.1:{address[1]}", lambda: token)) as client:
             yield client
     finally:
         await runner.cleanup()

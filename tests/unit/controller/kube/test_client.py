@@ -9,30 +9,30 @@ from controller.kube import (
     JOBS,
     NODES,
     PODS,
-    AlreadyExists,
+    AlreadyExistsError,
     ApiError,
-    Conflict,
-    Forbidden,
-    Gone,
+    ConflictError,
+    ForbiddenError,
+    GoneError,
     KubeClient,
     KubeError,
-    NotFound,
-    Unauthorized,
-    Unreachable,
+    NotFoundError,
+    UnauthorizedError,
+    UnreachableError,
 )
-from controller.kube.client import Server
-from tests.unit.controller.kube.server import event, listing, pod, serving, status, stream
+from controller.kube.client import ConnectionConfig
+from tests.unit.controller.kube.server import event, list_response, pod, serve_client, status, stream_response
 
 
 @pytest.mark.parametrize(
     ("code", "reason", "kind"),
     [
-        (401, "Unauthorized", Unauthorized),
-        (403, "Forbidden", Forbidden),
-        (404, "NotFound", NotFound),
-        (409, "AlreadyExists", AlreadyExists),
-        (409, "Conflict", Conflict),
-        (410, "Expired", Gone),
+        (401, "Unauthorized", UnauthorizedError),
+        (403, "Forbidden", ForbiddenError),
+        (404, "NotFound", NotFoundError),
+        (409, "AlreadyExists", AlreadyExistsError),
+        (409, "Conflict", ConflictError),
+        (410, "Expired", GoneError),
         (422, "Invalid", ApiError),
         (500, "InternalError", ApiError),
     ],
@@ -41,7 +41,7 @@ async def test_errors_are_told_apart_and_say_what_was_tried(code: int, reason: s
     async def answer(_: web.Request) -> web.Response:
         return status(code, reason, "the words of the server")
 
-    async with serving(answer) as client:
+    async with serve_client(answer) as client:
         with pytest.raises(kind) as caught:
             await client.get(PODS, "x", "a")
     assert (caught.value.status, caught.value.reason) == (code, reason)
@@ -52,22 +52,22 @@ async def test_an_answer_that_is_not_the_apis_is_an_error_like_others() -> None:
     async def answer(request: web.Request) -> web.Response:
         return web.Response(text="<html>a proxy</html>", status=502 if "bad" in request.path else 200)
 
-    async with serving(answer) as client:
-        with pytest.raises(Unreachable, match="not JSON"):
+    async with serve_client(answer) as client:
+        with pytest.raises(UnreachableError, match="not JSON"):
             await client.get(PODS, "x", "a")
         with pytest.raises(ApiError, match="a proxy"):
             await client.get(PODS, "bad", "a")
 
 
 async def test_nobody_there_is_unreachable_and_names_the_place() -> None:
-    async with KubeClient(Server("http://127.0.0.1:9", lambda: None)) as client:
-        with pytest.raises(Unreachable, match=r"no answer from http://127\.0\.0\.1:9"):
+    async with KubeClient(ConnectionConfig("http://127.0.0.1:9", lambda: None)) as client:
+        with pytest.raises(UnreachableError, match=r"no answer from http://127\.0\.0\.1:9"):
             await client.version()
 
 
 async def test_a_client_that_is_not_open_says_so() -> None:
     with pytest.raises(KubeError, match="async with"):
-        await KubeClient(Server("http://127.0.0.1:9", lambda: None)).version()
+        await KubeClient(ConnectionConfig("http://127.0.0.1:9", lambda: None)).version()
 
 
 async def test_requests_go_where_kubernetes_serves_them() -> None:
@@ -78,7 +78,7 @@ async def test_requests_go_where_kubernetes_serves_them() -> None:
         assert request.headers["Authorization"] == "Bearer secret"
         return web.json_response({})
 
-    async with serving(answer, token="secret") as client:
+    async with serve_client(answer, token="secret") as client:
         await client.create(JOBS, {"metadata": {"name": "j"}}, "a")
         await client.patch(PODS, "p", {"spec": {}}, namespace="a", patch_type="strategic")
         await client.patch(JOBS, "j", [], namespace="a", subresource="status", patch_type="json")
@@ -99,11 +99,11 @@ async def test_a_list_is_read_page_by_page() -> None:
     async def answer(request: web.Request) -> web.Response:
         assert request.query["labelSelector"] == "x=y"
         if "continue" in request.query:
-            return listing(9, pod("b", 2))
+            return list_response(9, pod("b", 2))
         metadata = {"resourceVersion": "9", "continue": "more"}
         return web.json_response({"items": [pod("a", 1)], "metadata": metadata})
 
-    async with serving(answer) as client:
+    async with serve_client(answer) as client:
         found = await client.list(PODS, label_selector="x=y")
     assert [item["metadata"]["name"] for item in found["items"]] == ["a", "b"]
 
@@ -115,12 +115,12 @@ async def test_a_watch_gives_events_of_any_size_however_they_are_cut() -> None:
 
     async def answer(request: web.Request) -> web.StreamResponse:
         assert request.query["allowWatchBookmarks"] == "true"
-        return await stream(request, big[:10], big[10:] + small[:5], small[5:] + b"\n")
+        return await stream_response(request, big[:10], big[10:] + small[:5], small[5:] + b"\n")
 
-    async with serving(answer) as client:
+    async with serve_client(answer) as client:
         events = [
             (each.type, each.object["metadata"]["name"])
-            async for each in client.watch(PODS, resource_version="1", opened=lambda: opened.append(True))
+            async for each in client.watch(PODS, resource_version="1", on_open=lambda: opened.append(True))
         ]
     assert events == [("ADDED", "big"), ("MODIFIED", "small")]
     assert opened == [True]
@@ -131,31 +131,31 @@ async def test_a_watch_from_too_long_ago_is_gone(at_once: bool) -> None:
     async def answer(request: web.Request) -> web.StreamResponse:
         if at_once:
             return status(410, "Expired")
-        return await stream(request, event("ERROR", {"code": 410, "reason": "Expired", "message": "too old"}))
+        return await stream_response(request, event("ERROR", {"code": 410, "reason": "Expired", "message": "too old"}))
 
-    async with serving(answer) as client:
-        with pytest.raises(Gone):
+    async with serve_client(answer) as client:
+        with pytest.raises(GoneError):
             async for _ in client.watch(PODS, resource_version="1"):
                 pass
 
 
 async def test_a_watch_that_breaks_off_is_unreachable() -> None:
     async def answer(request: web.Request) -> web.StreamResponse:
-        return await stream(request, event("ADDED", pod("a", 2)), cut=True)
+        return await stream_response(request, event("ADDED", pod("a", 2)), cut=True)
 
-    async with serving(answer) as client:
-        with pytest.raises(Unreachable, match="broke off"):
+    async with serve_client(answer) as client:
+        with pytest.raises(UnreachableError, match="broke off"):
             async for _ in client.watch(PODS, resource_version="1"):
                 pass
 
 
 async def test_a_watch_that_falls_silent_is_unreachable() -> None:
     async def answer(request: web.Request) -> web.StreamResponse:
-        return await stream(request, hold=True)
+        return await stream_response(request, hold=True)
 
-    async with serving(answer) as client:
-        with pytest.raises(Unreachable):
-            async for _ in client.watch(PODS, resource_version="1", silence=0.05):
+    async with serve_client(answer) as client:
+        with pytest.raises(UnreachableError):
+            async for _ in client.watch(PODS, resource_version="1", read_timeout=0.05):
                 pass
 
 
@@ -168,9 +168,9 @@ async def test_a_log_comes_as_it_is_written() -> None:
             "timestamps": "true",
             "sinceTime": "2026-01-01T00:00:00Z",
         }
-        return await stream(request, b"one\n", b"\xff\x00two")
+        return await stream_response(request, b"one\n", b"\xff\x00two")
 
-    async with serving(answer) as client:
+    async with serve_client(answer) as client:
         chunks = [chunk async for chunk in client.stream_log("a", "p", "step", since_time="2026-01-01T00:00:00Z")]
     assert b"".join(chunks) == b"one\n\xff\x00two"
 
@@ -179,7 +179,7 @@ async def test_a_log_of_a_container_that_waits_is_a_bad_request() -> None:
     async def answer(_: web.Request) -> web.Response:
         return status(400, "BadRequest", "waiting to start")
 
-    async with serving(answer) as client:
+    async with serve_client(answer) as client:
         with pytest.raises(ApiError, match="waiting to start") as caught:
             async for _ in client.stream_log("a", "p", "step"):
                 pass

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from controller.kube import PODS, Gone, Informer, KubeError, Unreachable, WatchEvent
+from controller.kube import PODS, GoneError, Informer, KubeError, UnreachableError, WatchEvent
 from tests.unit.controller.kube.server import pod
 
 Json = dict[str, Any]
@@ -48,7 +48,7 @@ def whole(version: int, *items: Json) -> Json:
     return {"items": list(items), "metadata": {"resourceVersion": str(version)}}
 
 
-class Told:
+class RecordedEvents:
     """What the handlers were told, and how long was waited."""
 
     def __init__(self, client: FakeClient) -> None:
@@ -74,10 +74,12 @@ class Told:
 
 
 @asynccontextmanager
-async def following(lists: list[Json | Exception], watches: Script) -> AsyncIterator[tuple[Told, FakeClient]]:
+async def run_informer(
+    lists: list[Json | Exception], watches: Script
+) -> AsyncIterator[tuple[RecordedEvents, FakeClient]]:
     """An informer that has followed the script to its end."""
     client = FakeClient(lists, watches)
-    told = Told(client)
+    told = RecordedEvents(client)
     task = asyncio.create_task(told.informer.run())
     try:
         async with asyncio.timeout(5):
@@ -90,16 +92,16 @@ async def following(lists: list[Json | Exception], watches: Script) -> AsyncIter
 
 async def test_what_is_there_is_told_and_then_what_changes() -> None:
     events = [WatchEvent("MODIFIED", pod("a", 2)), WatchEvent("ADDED", pod("b", 3)), WatchEvent("DELETED", pod("a", 4))]
-    async with following([whole(1, pod("a", 1))], [[*events]]) as (told, client):
+    async with run_informer([whole(1, pod("a", 1))], [[*events]]) as (told, client):
         assert told.changes == [("ADDED", "a"), ("MODIFIED", "a"), ("ADDED", "b"), ("DELETED", "a")]
         assert [each["metadata"]["name"] for each in told.informer.list("a")] == ["b"]
         assert client.asked == ["list", "watch 1", "watch 4"]
-        await told.informer.synced()
+        await told.informer.wait_for_sync()
 
 
 async def test_after_a_bookmark_the_watch_goes_on_from_there_and_nothing_is_told() -> None:
     mark = WatchEvent("BOOKMARK", {"metadata": {"resourceVersion": "77"}})
-    async with following([whole(1)], [[mark]]) as (told, client):
+    async with run_informer([whole(1)], [[mark]]) as (told, client):
         assert client.asked == ["list", "watch 1", "watch 77"]
         assert told.changes == []
 
@@ -107,27 +109,27 @@ async def test_after_a_bookmark_the_watch_goes_on_from_there_and_nothing_is_told
 async def test_after_a_gap_handlers_are_told_of_the_difference() -> None:
     second = whole(9, pod("b", 2), pod("c", 8), pod("d", 7, uid="new"))
     first = whole(1, pod("a", 1), pod("b", 2), pod("c", 3), pod("d", 4, uid="old"))
-    async with following([first, second], [[Gone("too old", status=410)]]) as (told, client):
+    async with run_informer([first, second], [[GoneError("too old", status=410)]]) as (told, client):
         assert client.asked == ["list", "watch 1", "list", "watch 9"]
         assert told.changes[4:] == [("DELETED", "a"), ("MODIFIED", "c"), ("DELETED", "d"), ("ADDED", "d")]
 
 
 async def test_after_a_broken_stream_the_watch_goes_on_where_it_was() -> None:
-    script: Script = [[WatchEvent("ADDED", pod("a", 5)), Unreachable("broken")]]
-    async with following([whole(1)], script) as (told, client):
+    script: Script = [[WatchEvent("ADDED", pod("a", 5)), UnreachableError("broken")]]
+    async with run_informer([whole(1)], script) as (told, client):
         assert client.asked == ["list", "watch 1", "watch 5"]
         assert told.informer.healthy, "it is followed again, though nothing has happened since"
 
 
-@pytest.mark.parametrize("trouble", [[], [Gone("too old", status=410)], [Unreachable("refused")]])
+@pytest.mark.parametrize("trouble", [[], [GoneError("too old", status=410)], [UnreachableError("refused")]])
 async def test_a_server_in_trouble_is_asked_less_and_less_often(trouble: list[Any]) -> None:
-    async with following([whole(1)], [list(trouble) for _ in range(9)]) as (told, _):
+    async with run_informer([whole(1)], [list(trouble) for _ in range(9)]) as (told, _):
         assert told.pauses == [0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10.0]
 
 
 async def test_after_a_watch_that_held_long_the_next_begins_soon() -> None:
     client = FakeClient([whole(1)], [[], [], []])
-    told = Told(client)
+    told = RecordedEvents(client)
 
     async def pause(seconds: float) -> None:
         told.pauses.append(seconds)
@@ -145,6 +147,6 @@ async def test_after_a_watch_that_held_long_the_next_begins_soon() -> None:
 
 
 async def test_a_list_that_fails_is_tried_again() -> None:
-    async with following([KubeError("no"), whole(1, pod("a", 1))], []) as (told, client):
+    async with run_informer([KubeError("no"), whole(1, pod("a", 1))], []) as (told, client):
         assert client.asked == ["list", "list", "watch 1"]
         assert told.changes == [("ADDED", "a")]

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from controller.kube import KubeconfigError, connect
-from controller.kube.client import Server
+from controller.kube.client import ConnectionConfig
 from controller.kube.kubeconfig import TokenFile, _from_file
 
 Json = dict[str, Any]
@@ -28,7 +28,7 @@ def kubeconfig(folder: Path, user: Json, cluster: Json | None = None, **more: An
     return path
 
 
-def read(path: Path, context: str | None = None) -> Server:
+def read(path: Path, context: str | None = None) -> ConnectionConfig:
     return _from_file(path, context)
 
 
@@ -60,7 +60,7 @@ def test_a_token_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_the_name_in_the_certificate_and_a_proxy_are_heeded(tmp_path: Path) -> None:
     more = {"tls-server-name": "kube.example", "proxy-url": "http://proxy.example:3128"}
     server = read(kubeconfig(tmp_path, {"token": "t"}, more))
-    assert (server.name, server.proxy) == ("kube.example", "http://proxy.example:3128")
+    assert (server.tls_server_name, server.proxy_url) == ("kube.example", "http://proxy.example:3128")
 
 
 def test_another_context_can_be_chosen(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.kube import AlreadyExists, Conflict, Elector, NotFound, Unreachable
+from controller.kube import AlreadyExistsError, ConflictError, LeaderElector, NotFoundError, UnreachableError
 from controller.kube.leader_election import LeadershipLostError
 
 Json = dict[str, Any]
@@ -62,25 +62,25 @@ class LeaseClient:
 
     def check(self) -> None:
         if self.cut:
-            raise Unreachable("cut off")
+            raise UnreachableError("cut off")
 
     async def get(self, *_: Any, timeout: float) -> Json:
         self.check()
         if self.leases.lease is None:
-            raise NotFound("none", status=404)
+            raise NotFoundError("none", status=404)
         return {**self.leases.lease, "spec": dict(self.leases.lease["spec"])}
 
     async def create(self, _: Any, lease: Json, *__: Any, timeout: float) -> None:
         self.check()
         if self.leases.lease is not None:
-            raise AlreadyExists("there", status=409)
+            raise AlreadyExistsError("there", status=409)
         self.store(lease)
 
     async def update(self, _: Any, lease: Json, *, timeout: float) -> None:
         self.check()
         assert self.leases.lease is not None
         if lease["metadata"]["resourceVersion"] != self.leases.lease["metadata"]["resourceVersion"]:
-            raise Conflict("changed", status=409)
+            raise ConflictError("changed", status=409)
         self.store(lease)
 
     def store(self, lease: Json) -> None:
@@ -88,8 +88,8 @@ class LeaseClient:
         self.leases.lease = {**lease, "metadata": {**lease["metadata"], "resourceVersion": str(self.leases.version)}}
 
 
-def elector(clock: Clock, client: LeaseClient, name: str) -> Elector:
-    return Elector(
+def elector(clock: Clock, client: LeaseClient, name: str) -> LeaderElector:
+    return LeaderElector(
         client,  # type: ignore[arg-type]
         "system",
         "c8s",
@@ -110,7 +110,7 @@ async def until(clock: Clock, condition: Callable[[], bool], most: float = 100.0
         await clock.step()
 
 
-async def end(*tasks: asyncio.Task[None]) -> None:
+async def cancel_tasks(*tasks: asyncio.Task[None]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.wait(tasks)
@@ -119,30 +119,30 @@ async def end(*tasks: asyncio.Task[None]) -> None:
             task.exception()
 
 
-def begin(one: Elector, work: Callable[[], Awaitable[None]] = forever) -> asyncio.Task[None]:
+def start_elector(one: LeaderElector, work: Callable[[], Awaitable[None]] = forever) -> asyncio.Task[None]:
     return asyncio.create_task(one.run(work))
 
 
 async def test_a_free_lease_is_taken_at_once() -> None:
     clock, leases = Clock(), Leases()
     one = elector(clock, leases.client(), "one")
-    task = begin(one)
-    await until(clock, lambda: one.leading)
+    task = start_elector(one)
+    await until(clock, lambda: one.is_leader)
     assert clock.time <= 2
     assert leases.lease is not None
     assert leases.lease["spec"]["holderIdentity"] == "one"
-    await end(task)
+    await cancel_tasks(task)
 
 
 async def test_a_lease_that_somebody_renews_is_not_taken() -> None:
     clock, leases = Clock(), Leases()
     one, two = elector(clock, leases.client(), "one"), elector(clock, leases.client(), "two")
-    tasks = [begin(one)]
-    await until(clock, lambda: one.leading)
-    tasks.append(begin(two))
+    tasks = [start_elector(one)]
+    await until(clock, lambda: one.is_leader)
+    tasks.append(start_elector(two))
     await until(clock, lambda: clock.time > 60)
-    assert (one.leading, two.leading) == (True, False)
-    await end(*tasks)
+    assert (one.is_leader, two.is_leader) == (True, False)
+    await cancel_tasks(*tasks)
 
 
 async def test_who_cannot_renew_ends_its_work_before_anybody_else_begins() -> None:
@@ -157,26 +157,26 @@ async def test_who_cannot_renew_ends_its_work_before_anybody_else_begins() -> No
         finally:
             ended.append(clock.time)
 
-    first = begin(one, work)
-    await until(clock, lambda: one.leading)
-    second = begin(two)
+    first = start_elector(one, work)
+    await until(clock, lambda: one.is_leader)
+    second = start_elector(two)
     await until(clock, lambda: clock.time > 20)
     client.cut = True
     cut_at = clock.time
-    await until(clock, lambda: two.leading)
+    await until(clock, lambda: two.is_leader)
     assert ended
     assert ended[0] <= cut_at + 12
     assert clock.time >= cut_at + 11
     with pytest.raises(LeadershipLostError):
         await first
-    await end(second)
+    await cancel_tasks(second)
 
 
 async def test_who_sees_another_holder_stops_at_once() -> None:
     clock, leases = Clock(), Leases()
     one = elector(clock, leases.client(), "one")
-    task = begin(one)
-    await until(clock, lambda: one.leading)
+    task = start_elector(one)
+    await until(clock, lambda: one.is_leader)
     assert leases.lease is not None
     leases.client().store({**leases.lease, "spec": {**leases.lease["spec"], "holderIdentity": "two"}})
     began = clock.time
@@ -189,16 +189,16 @@ async def test_who_sees_another_holder_stops_at_once() -> None:
 async def test_after_a_shutdown_the_next_begins_at_once() -> None:
     clock, leases = Clock(), Leases()
     one, two = elector(clock, leases.client(), "one"), elector(clock, leases.client(), "two")
-    task = begin(one)
-    await until(clock, lambda: one.leading)
-    await end(task)
+    task = start_elector(one)
+    await until(clock, lambda: one.is_leader)
+    await cancel_tasks(task)
     assert leases.lease is not None
     assert "holderIdentity" not in leases.lease["spec"], "an empty one would be refused by a real server"
-    other = begin(two)
+    other = start_elector(two)
     await clock.step()
-    assert two.leading
+    assert two.is_leader
     assert leases.lease["spec"]["leaseTransitions"] == 1
-    await end(other)
+    await cancel_tasks(other)
 
 
 async def test_what_the_work_raises_comes_out_as_it_was() -> None:
@@ -243,7 +243,7 @@ def test_two_never_lead_at_the_same_time(cuts: list[tuple[int, bool, int]]) -> N
             for _ in range(steps):
                 await clock.step()
                 assert not [task for task in tasks if task.done()]
-        await end(*tasks)
+        await cancel_tasks(*tasks)
 
     asyncio.run(play())
 
@@ -254,9 +254,9 @@ async def test_the_lease_tells_of_its_holder_and_no_longer_of_the_one_before() -
     def told() -> Any:
         return (leases.lease or {}).get("metadata", {}).get("annotations")
 
-    def one(name: str, address: str) -> Elector:
+    def one(name: str, address: str) -> LeaderElector:
         client: Any = leases.client()
-        return Elector(
+        return LeaderElector(
             client, "system", "c8s", name, annotations={"c8s.dev/address": address},
             monotonic=lambda: clock.time, now=clock.now, pause=clock.pause,
         )  # fmt: skip
@@ -264,8 +264,8 @@ async def test_the_lease_tells_of_its_holder_and_no_longer_of_the_one_before() -
     first = asyncio.create_task(one("a", "http://10.0.0.1:8081").run(forever))
     await until(clock, lambda: told() is not None)
     assert told() == {"c8s.dev/address": "http://10.0.0.1:8081"}
-    await end(first)
+    await cancel_tasks(first)
     second = asyncio.create_task(one("b", "").run(forever))
     await until(clock, lambda: told() != {"c8s.dev/address": "http://10.0.0.1:8081"})
     assert told() == {"c8s.dev/address": ""}
-    await end(second)
+    await cancel_tasks(second)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from controller.kube import WorkQueue
 
 
-async def taken(queue: WorkQueue[str], count: int) -> list[str]:
+async def take_keys(queue: WorkQueue[str], count: int) -> list[str]:
     async with asyncio.timeout(2):
         return [await queue.get() for _ in range(count)]
 
@@ -29,7 +29,7 @@ async def test_keys_come_by_priority_and_then_in_order() -> None:
     queue: WorkQueue[str] = WorkQueue()
     for key, priority in (("a", 0), ("low", -1), ("b", 0), ("high", 1)):
         queue.add(key, priority=priority)
-    assert await taken(queue, 4) == ["high", "a", "b", "low"]
+    assert await take_keys(queue, 4) == ["high", "a", "b", "low"]
 
 
 async def test_a_key_is_queued_once_with_its_highest_priority() -> None:
@@ -39,7 +39,7 @@ async def test_a_key_is_queued_once_with_its_highest_priority() -> None:
     queue.add("a", priority=1)
     queue.add("a", priority=-1)
     assert len(queue) == 2
-    assert await taken(queue, 2) == ["a", "b"]
+    assert await take_keys(queue, 2) == ["a", "b"]
     assert await is_empty(queue)
 
 
@@ -51,7 +51,7 @@ async def test_a_key_that_is_worked_on_comes_again_only_afterwards() -> None:
     queue.add("a")
     assert await is_empty(queue)
     queue.done("a")
-    assert await taken(queue, 1) == ["a"]
+    assert await take_keys(queue, 1) == ["a"]
     queue.done("a")
     assert await is_empty(queue)
 
@@ -64,7 +64,7 @@ async def test_of_several_wishes_for_later_the_earliest_counts() -> None:
     now[0] = 9.9
     assert await is_empty(queue)
     now[0] = 10
-    assert await taken(queue, 1) == ["a"]
+    assert await take_keys(queue, 1) == ["a"]
     queue.done("a")
     now[0] = 100
     assert await is_empty(queue)
@@ -91,18 +91,18 @@ async def test_two_workers_share_the_keys() -> None:
 
 async def test_the_back_off_grows_to_a_minute_and_begins_anew_after_a_success() -> None:
     queue: WorkQueue[str] = WorkQueue(clock=lambda: 0.0, jitter=lambda: 0.5)
-    delays = [queue.add_failed("a") for _ in range(15)]
+    delays = [queue.add_rate_limited("a") for _ in range(15)]
     assert delays[:4] == [0.01, 0.02, 0.04, 0.08]
     assert delays[-1] == 60.0
     queue.forget("a")
-    assert queue.add_failed("a") == 0.01
+    assert queue.add_rate_limited("a") == 0.01
 
 
 async def test_overtaken_wishes_are_not_kept_for_ever() -> None:
     queue: WorkQueue[str] = WorkQueue(clock=lambda: 0.0)
     for seconds in range(10_000, 0, -1):
         queue.add_after("a", seconds)
-    assert len(queue._later) < 200
+    assert len(queue._delayed) < 200
 
 
 @given(st.lists(st.tuples(st.sampled_from(["add", "get", "done"]), st.sampled_from("abc"), st.integers(-1, 1))))
@@ -115,7 +115,7 @@ def test_no_key_is_lost_or_worked_on_twice_at_a_time(steps: list[tuple[str, str,
                 queue.add(key, priority=priority)
                 wanted.add(key)
             elif step == "get" and wanted - busy:
-                found = (await taken(queue, 1))[0]
+                found = (await take_keys(queue, 1))[0]
                 assert found in wanted - busy
                 wanted.discard(found)
                 busy.add(found)
@@ -128,7 +128,7 @@ def test_no_key_is_lost_or_worked_on_twice_at_a_time(steps: list[tuple[str, str,
 
 
 def in_namespaces() -> WorkQueue[tuple[str, str]]:
-    return WorkQueue(clock=lambda: 0.0, lane=lambda key: key[0])
+    return WorkQueue(clock=lambda: 0.0, fairness_key=lambda key: key[0])
 
 
 async def test_a_namespace_with_a_thousand_runs_holds_up_another_by_one() -> None:
@@ -154,11 +154,11 @@ async def test_priority_goes_before_fairness() -> None:
 async def test_a_key_that_failed_or_is_due_later_keeps_its_priority() -> None:
     now = [0.0]
     queue: WorkQueue[str] = WorkQueue(clock=lambda: now[0], jitter=lambda: 0.5)
-    queue.add_failed("failed", priority=1)
+    queue.add_rate_limited("failed", priority=1)
     queue.add_after("later", 0.01, priority=1)
     queue.add("normal")
     now[0] = 1.0
-    assert await taken(queue, 3) == ["failed", "later", "normal"]
+    assert await take_keys(queue, 3) == ["failed", "later", "normal"]
 
 
 async def test_the_queue_counts_waits_work_and_retries() -> None:
@@ -167,22 +167,27 @@ async def test_the_queue_counts_waits_work_and_retries() -> None:
     queue.add("a")
     queue.add("a", priority=1)
     now[0] = 3.0
-    assert queue.numbers.oldest_wait(now[0]) == 3.0
-    assert await taken(queue, 1) == ["a"]
+    assert queue.metrics.oldest_wait(now[0]) == 3.0
+    assert await take_keys(queue, 1) == ["a"]
     now[0] = 5.0
-    assert queue.numbers.longest_running(now[0]) == queue.numbers.unfinished(now[0]) == 2.0
-    queue.add_failed("a")
+    assert queue.metrics.longest_running(now[0]) == queue.metrics.unfinished_work(now[0]) == 2.0
+    queue.add_rate_limited("a")
     queue.done("a")
-    numbers = queue.numbers
-    assert (numbers.adds, numbers.retries, numbers.waited.total, numbers.worked.total) == (1, 1, 3.0, 2.0)
-    assert list(numbers.waited.cumulative())[-1] == ("+Inf", 1)
-    assert numbers.unfinished(now[0]) == 0.0
+    numbers = queue.metrics
+    assert (numbers.adds, numbers.retries, numbers.queue_duration.total, numbers.work_duration.total) == (
+        1,
+        1,
+        3.0,
+        2.0,
+    )
+    assert list(numbers.queue_duration.cumulative())[-1] == ("+Inf", 1)
+    assert numbers.unfinished_work(now[0]) == 0.0
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 5), st.integers(-1, 1)), max_size=60))
 def test_within_a_priority_no_lane_is_served_twice_while_another_waits(asked: list[tuple[str, int, int]]) -> None:
     async def play() -> None:
-        queue: WorkQueue[tuple[str, int]] = WorkQueue(clock=lambda: 0.0, lane=lambda key: key[0])
+        queue: WorkQueue[tuple[str, int]] = WorkQueue(clock=lambda: 0.0, fairness_key=lambda key: key[0])
         best: dict[tuple[str, int], int] = {}
         for lane, number, priority in asked:
             queue.add((lane, number), priority=priority)

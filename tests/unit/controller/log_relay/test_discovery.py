@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from controller.kube import NotFound, Unreachable
-from controller.log_relay import ADDRESS, NoLeaderError, leader_address
+from controller.kube import NotFoundError, UnreachableError
+from controller.log_relay import ADDRESS_ANNOTATION, NoLeaderError, leader_address
 
 
 class Leases:
@@ -19,18 +19,18 @@ class Leases:
 
 
 def lease(holder: str, address: str | None) -> dict[str, Any]:
-    annotations = {} if address is None else {"annotations": {ADDRESS: address}}
+    annotations = {} if address is None else {"annotations": {ADDRESS_ANNOTATION: address}}
     return {"metadata": {"name": "c8s-operator", **annotations}, "spec": {"holderIdentity": holder}}
 
 
-async def asked(answer: Any) -> str:
+async def find_address(answer: Any) -> str:
     client: Any = Leases(answer)
     return await leader_address(client, "c8s-system", "c8s-operator")
 
 
 @pytest.mark.parametrize("address", ["http://10.0.0.7:8081", "http://[fd00::7]:8081"])
 async def test_the_lease_names_its_holders_address(address: str) -> None:
-    assert await asked(lease("a", address)) == address
+    assert await find_address(lease("a", address)) == address
 
 
 @pytest.mark.parametrize(
@@ -42,10 +42,10 @@ async def test_the_lease_names_its_holders_address(address: str) -> None:
         lease("a", "file:///etc/passwd"),
         lease("a", "http://user@10.0.0.7:8081"),
         lease("a", "http://10.0.0.7:8081/else"),
-        NotFound("none", status=404),
-        Unreachable("no answer"),
+        NotFoundError("none", status=404),
+        UnreachableError("no answer"),
     ],
 )
 async def test_without_a_holder_or_its_address_there_is_no_leader(answer: Any) -> None:
     with pytest.raises(NoLeaderError):
-        await asked(answer)
+        await find_address(answer)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.log_relay.chunk_fallback import stored_parts
-from controller.log_relay.errors import BadStreamError
+from controller.log_relay.chunk_fallback import read_stored_chunks
+from controller.log_relay.errors import RelayProtocolError
 from controller.log_relay.protocol import (
     Archived,
     Beat,
@@ -24,11 +24,11 @@ from controller.log_relay.protocol import (
     Stored,
     encode,
 )
-from controller.log_relay.publisher import RunFeed
-from controller.log_relay.replica import Replica
+from controller.log_relay.publisher import RunLogPublisher
+from controller.log_relay.replica import HubReplica
 from controller.logs.archive.chunk import pack
-from controller.logs.live.hub import ChunkRef, Hub
-from controller.logs.model import Block, End, Lines, Missed, Stream
+from controller.logs.live.hub import ChunkRef, LogHub
+from controller.logs.model import Block, Lines, MissedLines, Stream, StreamEnd
 from controller.logs.reader import LogReader
 from controller.storage import DirectoryStore
 
@@ -44,17 +44,17 @@ def numbers(first: int, end: int) -> Block:
     return block(first, *(f"line {number}" for number in range(first, end)))
 
 
-def text(hub: Hub) -> bytes:
+def text(hub: LogHub) -> bytes:
     log = hub.get(STREAM)
     assert log is not None
     found = log.ring.since(log.ring.first, 10**9)
     return b"" if found is None else found.data
 
 
-async def told(hub: Hub, have: dict[Stream, int] | None = None) -> list[Message]:
+async def published_messages(hub: LogHub, have: dict[Stream, int] | None = None) -> list[Message]:
     """All that a mirror is told at once."""
     found = []
-    feed = RunFeed(hub, "ns", "run-1", have or {}, lambda: True)
+    feed = RunLogPublisher(hub, "ns", "run-1", have or {}, lambda: True)
     async with aclosing(feed.messages()) as messages:
         async for message in messages:
             found.append(message)
@@ -84,27 +84,31 @@ def test_messages_survive_the_wire_however_it_is_cut(messages: list[Message], pi
 
 @given(st.binary(min_size=8, max_size=200))
 def test_what_is_none_of_ours_is_an_error_and_nothing_worse(junk: bytes) -> None:
-    with suppress(BadStreamError):
+    with suppress(RelayProtocolError):
         assert Decoder("ns", "run-1").feed(junk) == []
 
 
 async def test_a_mirror_is_told_the_chunks_by_name_and_only_the_lines_after_them() -> None:
-    hub = Hub()
+    hub = LogHub()
     log = hub.open(STREAM, 1, [])
     hub.publish(log, numbers(1, 6))
     log.chunks.append(CHUNK)
-    assert await told(hub) == [Opened(STREAM, 3, (CHUNK,)), Printed(STREAM, numbers(1, 6).from_line(3)), Here()]
-    assert await told(hub, {STREAM: 5}) == [
+    assert await published_messages(hub) == [
+        Opened(STREAM, 3, (CHUNK,)),
+        Printed(STREAM, numbers(1, 6).from_line(3)),
+        Here(),
+    ]
+    assert await published_messages(hub, {STREAM: 5}) == [
         Opened(STREAM, 5, (CHUNK,)), Printed(STREAM, numbers(1, 6).from_line(5)), Here()
     ]  # fmt: skip
 
 
 async def test_an_archived_log_is_named_and_not_told() -> None:
-    hub = Hub()
+    hub = LogHub()
     log = hub.open(STREAM, 1, [])
     hub.publish(log, numbers(1, 6))
-    hub.archived(log)
-    assert await told(hub) == [Opened(STREAM, 6), Archived(STREAM, 6), Here()]
+    hub.mark_archived(log)
+    assert await published_messages(hub) == [Opened(STREAM, 6), Archived(STREAM, 6), Here()]
 
 
 async def test_a_feed_ends_when_its_operator_no_longer_leads() -> None:
@@ -113,8 +117,8 @@ async def test_a_feed_ends_when_its_operator_no_longer_leads() -> None:
     async def stepped_down(_: float) -> None:
         leading[0] = False
 
-    hub = Hub()
-    feed = RunFeed(hub, "ns", "run-1", {}, lambda: leading[0], sleep=stepped_down)
+    hub = LogHub()
+    feed = RunLogPublisher(hub, "ns", "run-1", {}, lambda: leading[0], sleep=stepped_down)
     async with asyncio.timeout(10):
         kinds = [type(message) async for message in feed.messages()]
     assert kinds == [Here, Beat]
@@ -122,13 +126,13 @@ async def test_a_feed_ends_when_its_operator_no_longer_leads() -> None:
 
 
 async def test_a_run_that_the_leader_forgets_is_forgotten() -> None:
-    hub, mirror = Hub(), Hub()
+    hub, mirror = LogHub(), LogHub()
     hub.publish(hub.open(STREAM, 1, []), numbers(1, 3))
-    replica = Replica(mirror, "ns", "run-1")
-    feed = RunFeed(hub, "ns", "run-1", {}, lambda: True)
+    replica = HubReplica(mirror, "ns", "run-1")
+    feed = RunLogPublisher(hub, "ns", "run-1", {}, lambda: True)
     async with asyncio.timeout(10), aclosing(feed.messages()) as messages:
         async for message in messages:
-            replica.take(message)
+            replica.apply(message)
             if isinstance(message, Here):
                 assert text(mirror) == numbers(1, 3).data
                 hub.forget("ns", "run-1")
@@ -141,32 +145,32 @@ async def test_a_run_that_the_leader_forgets_is_forgotten() -> None:
 @given(st.lists(st.tuples(st.integers(1, 30), st.integers(1, 30)), max_size=8))
 def test_no_line_comes_twice_or_is_lost_however_often_leaders_begin_again(turns: list[tuple[int, int]]) -> None:
     """Each leader begins again at some chunk's end that is no later than what was told, and tells some lines."""
-    hub = Hub()
+    hub = LogHub()
     known = 1
     for back, more in turns:
-        replica = Replica(hub, "ns", "run-1")
+        replica = HubReplica(hub, "ns", "run-1")
         begin = max(1, known - back)
-        replica.take(Opened(STREAM, begin))
+        replica.apply(Opened(STREAM, begin))
         for first in range(begin, begin + more, 7):
-            replica.take(Printed(STREAM, numbers(first, min(first + 7, begin + more))))
+            replica.apply(Printed(STREAM, numbers(first, min(first + 7, begin + more))))
         known = max(known, begin + more)
         assert text(hub) == numbers(1, known).data
 
 
 def test_lines_that_leave_a_hole_are_refused() -> None:
-    replica = Replica(Hub(), "ns", "run-1")
-    replica.take(Opened(STREAM, 1))
-    with pytest.raises(BadStreamError):
-        replica.take(Printed(STREAM, numbers(5, 7)))
+    replica = HubReplica(LogHub(), "ns", "run-1")
+    replica.apply(Opened(STREAM, 1))
+    with pytest.raises(RelayProtocolError):
+        replica.apply(Printed(STREAM, numbers(5, 7)))
 
 
 def test_a_stream_of_which_a_new_leader_says_nothing_is_asked_about() -> None:
-    hub = Hub()
-    Replica(hub, "ns", "run-1").take(Opened(STREAM, 1))
-    second = Replica(hub, "ns", "run-1")
-    assert second.unheard() == [STREAM]
-    second.take(Archived(STREAM, 8))
-    assert second.unheard() == []
+    hub = LogHub()
+    HubReplica(hub, "ns", "run-1").apply(Opened(STREAM, 1))
+    second = HubReplica(hub, "ns", "run-1")
+    assert second.unconfirmed() == [STREAM]
+    second.apply(Archived(STREAM, 8))
+    assert second.unconfirmed() == []
     log = hub.get(STREAM)
     assert log is not None
     assert (log.archived, log.ring.end) == (True, 8)
@@ -174,29 +178,29 @@ def test_a_stream_of_which_a_new_leader_says_nothing_is_asked_about() -> None:
 
 async def test_a_reader_finds_what_came_while_no_leader_was_heard_in_the_chunks(tmp_path: Path) -> None:
     """Lines 1 and 2 came live, 3 to 5 while nobody was heard, 6 from the next leader: no line is missed."""
-    store, hub = DirectoryStore(tmp_path, b"k" * 32, "http://x"), Hub()
-    replica = Replica(hub, "ns", "run-1")
-    replica.take(Opened(STREAM, 1))
-    replica.take(Printed(STREAM, numbers(1, 3)))
+    store, hub = DirectoryStore(tmp_path, b"k" * 32, "http://x"), LogHub()
+    replica = HubReplica(hub, "ns", "run-1")
+    replica.apply(Opened(STREAM, 1))
+    replica.apply(Printed(STREAM, numbers(1, 3)))
     finished = asyncio.Event()
     seen: list[int] = []
     async with asyncio.timeout(10), aclosing(
         LogReader(hub, store).follow_run("ns", "run-1", finished=finished)
     ) as frames:  # fmt: skip
         async for frame in frames:
-            assert not isinstance(frame, Missed)
+            assert not isinstance(frame, MissedLines)
             if isinstance(frame, Lines):
                 seen += [line.number for line in frame.lines]
             if seen == [1, 2]:
                 await store.put(STREAM.chunk_key(0), pack(numbers(1, 6), 0))
-                parts, whole = await stored_parts(store, "ns", "run-1", {})
+                parts, whole = await read_stored_chunks(store, "ns", "run-1", {})
                 assert whole == set()
-                replica.take(Opened(STREAM, parts[STREAM][-1].end, tuple(parts[STREAM])))
+                replica.apply(Opened(STREAM, parts[STREAM][-1].end, tuple(parts[STREAM])))
                 seen.append(0)
             elif seen == [1, 2, 0, 3, 4, 5]:
-                replica.take(Printed(STREAM, numbers(6, 7)))
-                replica.take(Ended(STREAM, 7))
+                replica.apply(Printed(STREAM, numbers(6, 7)))
+                replica.apply(Ended(STREAM, 7))
                 finished.set()
-            if isinstance(frame, End):
+            if isinstance(frame, StreamEnd):
                 assert frame.lines == 6
     assert seen == [1, 2, 0, 3, 4, 5, 6]

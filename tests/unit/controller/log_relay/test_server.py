@@ -16,34 +16,41 @@ import pytest
 
 from controller.api.readiness import Readiness
 from controller.api.server import serve
-from controller.api.streaming.watch_cache import History
-from controller.log_relay import Door, Mirror, NoLeaderError, live_key
-from controller.log_relay.auth import GOOD_FOR, PROOF_HEADER, SKEW, answer, authorization, nonce_of
-from controller.log_relay.server import BODY_LIMIT, LIVE_PATH
+from controller.api.streaming.watch_cache import WatchCache
+from controller.log_relay import LogMirror, NoLeaderError, OperatorServer, derive_relay_key
+from controller.log_relay.auth import (
+    CLOCK_SKEW_SECONDS,
+    LIFETIME_SECONDS,
+    PROOF_HEADER,
+    sign_request,
+    sign_response,
+    verify_request,
+)
+from controller.log_relay.server import LIVE_PATH, MAX_BODY_BYTES
 from controller.logs import LogReader
-from controller.logs.live.hub import Hub
+from controller.logs.live.hub import LogHub
 from controller.logs.model import Block, Stream
 from controller.storage import DirectoryStore
 
 STREAM = Stream("ns", "run-1", "build", 1, "step")
-KEY = live_key(b"k" * 32)
+KEY = derive_relay_key(b"k" * 32)
 ASKED = json.dumps({"namespace": "ns", "run": "run-1", "have": []}).encode()
 
 
 @dataclass
-class Served:
+class RunningServer:
     """A door on a loopback port."""
 
     address: str
-    hub: Hub
+    hub: LogHub
     readiness: Readiness
     leads: list[bool]
 
 
 @asynccontextmanager
-async def door(key: bytes = KEY) -> AsyncIterator[Served]:
+async def run_server(key: bytes = KEY) -> AsyncIterator[RunningServer]:
     listener = socket.create_server(("127.0.0.1", 0))
-    found = Served(f"http://127.0.0.1:{listener.getsockname()[1]}", Hub(), Readiness(), [True])
+    found = RunningServer(f"http://127.0.0.1:{listener.getsockname()[1]}", LogHub(), Readiness(), [True])
     stop = asyncio.Event()
 
     async def may(token: str) -> bool:
@@ -52,9 +59,9 @@ async def door(key: bytes = KEY) -> AsyncIterator[Served]:
     def leading() -> bool:
         return found.leads[0] and not stop.is_set()
 
-    made = Door(found.hub, key, found.address, found.readiness, leading, lambda: b"up 1\n", may)
+    made = OperatorServer(found.hub, key, found.address, found.readiness, leading, lambda: b"up 1\n", may)
     async with asyncio.TaskGroup() as group:
-        served = group.create_task(serve(made.app(), listener, History(), stop))
+        served = group.create_task(serve(made.app(), listener, WatchCache(), stop))
         try:
             yield found
         finally:
@@ -62,42 +69,49 @@ async def door(key: bytes = KEY) -> AsyncIterator[Served]:
             await served
 
 
-async def status(there: Served, header: str, body: bytes = ASKED) -> int:
+async def status(there: RunningServer, header: str, body: bytes = ASKED) -> int:
     headers = {"Authorization": header} if header else {}
     url = there.address + LIVE_PATH
     async with aiohttp.ClientSession() as http, http.post(url, data=io.BytesIO(body), headers=headers) as got:
         return got.status
 
 
-def signed(address: str, body: bytes = ASKED, key: bytes = KEY, now: float | None = None) -> str:
-    return authorization(key, address, body, now=time.time() if now is None else now, nonce="n")
+def signed_header(address: str, body: bytes = ASKED, key: bytes = KEY, now: float | None = None) -> str:
+    return sign_request(key, address, body, now=time.time() if now is None else now, nonce="n")
 
 
 async def test_logs_are_for_an_api_of_the_installation_alone() -> None:
-    async with door() as there:
+    async with run_server() as there:
         assert await status(there, "") == 401
         assert await status(there, "Bearer token-of-ops") == 401
-        assert await status(there, signed(there.address, key=live_key(b"x" * 32))) == 401
-        assert await status(there, signed("http://10.0.0.9:8081")) == 401
-        assert await status(there, signed(there.address, body=b"{}")) == 401
-        assert await status(there, signed(there.address, now=time.time() - GOOD_FOR - SKEW - 1)) == 401
-        assert await status(there, signed(there.address, body=b"{}"), b"{}") == 400
-        assert await status(there, signed(there.address), b"x" * (BODY_LIMIT + 1)) == 413
+        assert await status(there, signed_header(there.address, key=derive_relay_key(b"x" * 32))) == 401
+        assert await status(there, signed_header("http://10.0.0.9:8081")) == 401
+        assert await status(there, signed_header(there.address, body=b"{}")) == 401
+        assert (
+            await status(
+                there, signed_header(there.address, now=time.time() - LIFETIME_SECONDS - CLOCK_SKEW_SECONDS - 1)
+            )
+            == 401
+        )
+        assert await status(there, signed_header(there.address, body=b"{}"), b"{}") == 400
+        assert await status(there, signed_header(there.address), b"x" * (MAX_BODY_BYTES + 1)) == 413
         there.leads[0] = False
-        assert await status(there, signed(there.address)) == 503
+        assert await status(there, signed_header(there.address)) == 503
 
 
 def test_a_signature_is_good_for_a_minute_and_a_clock_that_is_a_minute_off() -> None:
-    header = authorization(KEY, "http://a:1", b"", now=1000.0, nonce="n")
-    assert nonce_of(KEY, header, "http://a:1", b"", now=1000.0) == "n"
-    assert nonce_of(KEY, header, "http://a:1", b"", now=1000.0 - SKEW + 1) == "n"
-    assert nonce_of(KEY, header, "http://a:1", b"", now=1000.0 - SKEW - 1) is None
-    assert nonce_of(KEY, header, "http://a:1", b"", now=1000.0 + GOOD_FOR + SKEW + 1) is None
-    assert nonce_of(KEY, header.replace(".n.", ".m."), "http://a:1", b"", now=1000.0) is None
+    header = sign_request(KEY, "http://a:1", b"", now=1000.0, nonce="n")
+    assert verify_request(KEY, header, "http://a:1", b"", now=1000.0) == "n"
+    assert verify_request(KEY, header, "http://a:1", b"", now=1000.0 - CLOCK_SKEW_SECONDS + 1) == "n"
+    assert verify_request(KEY, header, "http://a:1", b"", now=1000.0 - CLOCK_SKEW_SECONDS - 1) is None
+    assert (
+        verify_request(KEY, header, "http://a:1", b"", now=1000.0 + LIFETIME_SECONDS + CLOCK_SKEW_SECONDS + 1) is None
+    )
+    assert verify_request(KEY, header.replace(".n.", ".m."), "http://a:1", b"", now=1000.0) is None
 
 
 async def test_health_is_open_and_numbers_are_for_who_may_read_them() -> None:
-    async with door() as there, aiohttp.ClientSession() as http:
+    async with run_server() as there, aiohttp.ClientSession() as http:
         for path, token, expected in (
             ("/healthz", "", 200),
             ("/readyz", "", 200),
@@ -108,13 +122,13 @@ async def test_health_is_open_and_numbers_are_for_who_may_read_them() -> None:
             headers = {"Authorization": f"Bearer {token}"} if token else {}
             async with http.get(there.address + path, headers=headers) as got:
                 assert got.status == expected, path
-        there.readiness.expect("operator", "its watches are not up to date")
+        there.readiness.set_waiting("operator", "its watches are not up to date")
         async with http.get(there.address + "/readyz") as got:
             assert (got.status, (await got.json())["ready"]) == (503, False)
 
 
 @asynccontextmanager
-async def mirror_of(address: str, folder: Path) -> AsyncIterator[tuple[Mirror, LogReader]]:
+async def run_mirror(address: str, folder: Path) -> AsyncIterator[tuple[LogMirror, LogReader]]:
     store = DirectoryStore(folder, b"k" * 32, "http://x")
 
     async def find() -> str:
@@ -122,7 +136,7 @@ async def mirror_of(address: str, folder: Path) -> AsyncIterator[tuple[Mirror, L
             raise NoLeaderError("nobody leads")
         return address
 
-    mirror = Mirror(store, find, KEY)
+    mirror = LogMirror(store, find, KEY)
     async with asyncio.timeout(20), asyncio.TaskGroup() as group:
         task = group.create_task(mirror.run())
         await asyncio.sleep(0)
@@ -135,7 +149,7 @@ def lines(*texts: str) -> Block:
 
 
 async def test_a_log_that_goes_on_at_the_leader_is_read_through_the_mirror(tmp_path: Path) -> None:
-    async with door() as there, mirror_of(there.address, tmp_path) as (_, reader):
+    async with run_server() as there, run_mirror(there.address, tmp_path) as (_, reader):
         there.hub.publish(there.hub.open(STREAM, 1, []), lines("one", "two"))
         assert b"".join([piece async for piece in reader.text(STREAM)]) == b"one\ntwo\n"
 
@@ -146,7 +160,7 @@ async def test_who_does_not_prove_itself_is_not_believed(tmp_path: Path, kind: s
 
     async def says_yes(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        proof = answer(b"another key", "n")
+        proof = sign_response(b"another key", "n")
         writer.write(f"HTTP/1.1 200 OK\r\n{PROOF_HEADER}: {proof}\r\ncontent-length: 5\r\n\r\nlies!".encode())
         await writer.drain()
         writer.close()
@@ -154,6 +168,6 @@ async def test_who_does_not_prove_itself_is_not_believed(tmp_path: Path, kind: s
     server = await asyncio.start_server(says_yes, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     address = f"http://127.0.0.1:{port}" if kind == "stranger" else ""
-    async with server, mirror_of(address, tmp_path) as (mirror, _):
-        await mirror.attend("ns", "run-1")
+    async with server, run_mirror(address, tmp_path) as (mirror, _):
+        await mirror.wait_for_sync("ns", "run-1")
         assert mirror.logs("ns", "run-1") == []

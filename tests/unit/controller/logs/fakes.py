@@ -5,14 +5,14 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from controller.kube import ApiError, NotFound, Resource, Unreachable
-from controller.logs.timestamps import parse_stamp
+from controller.kube import ApiError, NotFoundError, Resource, UnreachableError
+from controller.logs.timestamps import parse_timestamp
 from controller.storage import DirectoryStore, ObjectInfo, StoreUnavailableError
 
 T0 = "2026-01-01T00:00:"
 
 
-def stamped(at: float, text: bytes) -> bytes:
+def timestamped_line(at: float, text: bytes) -> bytes:
     second, rest = divmod(round(at * 10**9), 10**9)
     return f"{T0}{second:02d}.{rest:09d}Z ".encode() + text
 
@@ -37,7 +37,7 @@ class FakeCluster:
 
     async def get(self, resource: Resource, name: str, namespace: str | None = None) -> dict[str, Any]:
         if self.gone:
-            raise NotFound("no pod")
+            raise NotFoundError("no pod")
         if len(self.connections) < self.running_until_connection:
             state: dict[str, Any] = {"running": {}}
         else:
@@ -58,7 +58,7 @@ class FakeCluster:
             self.not_started -= 1
             raise ApiError("waiting to start: ContainerCreating", status=400, reason="BadRequest")
         if self.gone:
-            raise NotFound("no pod")
+            raise NotFoundError("no pod")
         self.connections.append(since_time)
         if self.on_connect is not None:
             await self.on_connect()
@@ -68,15 +68,15 @@ class FakeCluster:
             await asyncio.sleep(0)
             yield data[at : at + self.piece if limit is None else min(at + self.piece, limit)]
         if limit is not None and not self.clean_breaks:
-            raise Unreachable("the stream broke off")
+            raise UnreachableError("the stream broke off")
 
     def _since(self, since: str | None) -> list[bytes]:
         if since is None:
             return self.lines
         if self.rotated:
             return self.lines[-1:]
-        begin = parse_stamp(since.encode())
-        return [line for line in self.lines if parse_stamp(line.partition(b" ")[0]) >= begin]
+        begin = parse_timestamp(since.encode())
+        return [line for line in self.lines if parse_timestamp(line.partition(b" ")[0]) >= begin]
 
 
 class FailingStore(DirectoryStore):
@@ -93,6 +93,6 @@ class FailingStore(DirectoryStore):
         return await super().put(key, data, if_absent=if_absent)
 
 
-async def at_once(_: float) -> None:
+async def no_sleep(_: float) -> None:
     """A sleep that only lets others run."""
     await asyncio.sleep(0)

@@ -14,24 +14,37 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.logs import Done, End, Frame, Lines, Live, LogKeeper, LogReader, Missed, NoSuchLogError, Stream
+from controller.logs import (
+    BacklogEnd,
+    Frame,
+    Lines,
+    LogCollector,
+    LogNotFoundError,
+    LogReader,
+    MissedLines,
+    RunEnd,
+    Stream,
+    StreamEnd,
+)
 from controller.logs import collector as keeping
-from controller.logs.archive.writer import Archive
-from controller.logs.live.hub import Hub
+from controller.logs.archive.writer import ArchiveWriter
+from controller.logs.live.hub import LogHub
 from controller.logs.model import parse_key
-from tests.unit.controller.logs.fakes import FailingStore, FakeCluster, at_once, stamped
+from tests.unit.controller.logs.fakes import FailingStore, FakeCluster, no_sleep, timestamped_line
 
 STREAM = Stream("ns", "run-1", "build", 1, "step")
 NAMED: dict[str, Any] = {"namespace": "ns", "run": "run-1", "slug": "build", "attempt": 1, "container": "step"}
 
 
-class House:
+class Collection:
     """A keeper at work, its store and a reader."""
 
-    def __init__(self, folder: Path, cluster: FakeCluster, hub: Hub | None = None) -> None:
+    def __init__(self, folder: Path, cluster: FakeCluster, hub: LogHub | None = None) -> None:
         self.store = FailingStore(folder, b"key", "http://localhost")
         self.archived: asyncio.Queue[Stream] = asyncio.Queue()
-        self.keeper = LogKeeper(cluster, self.store, time.monotonic, self.archived.put_nowait, hub=hub, sleep=at_once)
+        self.keeper = LogCollector(
+            cluster, self.store, time.monotonic, self.archived.put_nowait, hub=hub, sleep=no_sleep
+        )
         self.reader = LogReader(self.keeper.hub, self.store)
 
     def follow(self, secrets: tuple[bytes, ...] = (), **changed: Any) -> None:
@@ -42,8 +55,8 @@ class House:
 
 
 @asynccontextmanager
-async def house(folder: Path, cluster: FakeCluster, hub: Hub | None = None) -> AsyncIterator[House]:
-    found = House(folder, cluster, hub)
+async def run_collector(folder: Path, cluster: FakeCluster, hub: LogHub | None = None) -> AsyncIterator[Collection]:
+    found = Collection(folder, cluster, hub)
     running = asyncio.create_task(found.keeper.run())
     try:
         yield found
@@ -53,12 +66,12 @@ async def house(folder: Path, cluster: FakeCluster, hub: Hub | None = None) -> A
 
 
 def numbered(count: int) -> list[bytes]:
-    return [stamped(1 + number / 1000, b"line %d\n" % number) for number in range(1, count + 1)]
+    return [timestamped_line(1 + number / 1000, b"line %d\n" % number) for number in range(1, count + 1)]
 
 
 async def test_a_short_log_is_archived_in_three_writes_and_read_back(tmp_path: Path) -> None:
-    lines = [stamped(1, b"one\n"), stamped(2, b"\xff\x00two")]
-    async with house(tmp_path, FakeCluster(lines)) as home:
+    lines = [timestamped_line(1, b"one\n"), timestamped_line(2, b"\xff\x00two")]
+    async with run_collector(tmp_path, FakeCluster(lines)) as home:
         home.follow()
         home.follow()
         assert await home.archived.get() == STREAM
@@ -73,7 +86,7 @@ async def test_a_short_log_is_archived_in_three_writes_and_read_back(tmp_path: P
 
 
 async def test_an_empty_log_is_its_summary_only(tmp_path: Path) -> None:
-    async with house(tmp_path, FakeCluster([])) as home:
+    async with run_collector(tmp_path, FakeCluster([])) as home:
         home.follow()
         await home.archived.get()
         assert home.store.puts == 1
@@ -81,8 +94,8 @@ async def test_an_empty_log_is_its_summary_only(tmp_path: Path) -> None:
 
 
 async def test_nothing_unmasked_is_kept_or_shown(tmp_path: Path) -> None:
-    lines = [stamped(1, b"the password is hunter22\n"), stamped(1, b"aHVudGVyMjI=\n")]
-    async with house(tmp_path, FakeCluster(lines)) as home:
+    lines = [timestamped_line(1, b"the password is hunter22\n"), timestamped_line(1, b"aHVudGVyMjI=\n")]
+    async with run_collector(tmp_path, FakeCluster(lines)) as home:
         home.follow((b"hunter22",))
         await home.archived.get()
         assert await home.text() == b"the password is ***\n***\n"
@@ -92,7 +105,9 @@ async def test_nothing_unmasked_is_kept_or_shown(tmp_path: Path) -> None:
 
 
 async def test_a_failed_step_tells_its_first_failing_line(tmp_path: Path) -> None:
-    async with house(tmp_path, FakeCluster([stamped(1, b"a.py:3: error: bad\n")], exit_code=1)) as home:
+    async with run_collector(
+        tmp_path, FakeCluster([timestamped_line(1, b"a.py:3: error: bad\n")], exit_code=1)
+    ) as home:
         home.follow()
         await home.archived.get()
         result = home.keeper.result(**NAMED)
@@ -102,7 +117,7 @@ async def test_a_failed_step_tells_its_first_failing_line(tmp_path: Path) -> Non
 
 
 async def test_a_store_that_fails_for_a_while_loses_nothing(tmp_path: Path) -> None:
-    async with house(tmp_path, FakeCluster(numbered(50))) as home:
+    async with run_collector(tmp_path, FakeCluster(numbered(50))) as home:
         home.store.failures = 20
         home.follow()
         await home.archived.get()
@@ -113,15 +128,15 @@ async def test_a_fault_in_writing_one_log_ends_no_other_and_loses_nothing_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(keeping, "CHUNK_BYTES", 100)
-    real, faults = Archive.write_chunk, [RuntimeError("a fault of ours")]
+    real, faults = ArchiveWriter.write_chunk, [RuntimeError("a fault of ours")]
 
-    async def faulty(archive: Archive, limit: int) -> None:
+    async def faulty(archive: ArchiveWriter, limit: int) -> None:
         if faults:
             raise faults.pop()
         await real(archive, limit)
 
-    monkeypatch.setattr(Archive, "write_chunk", faulty)
-    async with house(tmp_path, FakeCluster(numbered(300))) as home:
+    monkeypatch.setattr(ArchiveWriter, "write_chunk", faulty)
+    async with run_collector(tmp_path, FakeCluster(numbered(300))) as home:
         home.follow()
         home.follow(slug="other")
         assert {(await home.archived.get()).slug for _ in range(2)} == {"build", "other"}
@@ -147,13 +162,13 @@ async def test_what_is_archived_is_what_was_written_however_streams_break_and_st
 ) -> None:
     """Lines of equal times, whole seconds that come again after a break, and writes that fail."""
     printed = sorted((at, text.replace(b"\n", b"_")) for at, text in printed)
-    lines = [stamped(at / 2, text) + b"\n" for at, text in printed]
+    lines = [timestamped_line(at / 2, text) + b"\n" for at, text in printed]
     written = b"".join(text + b"\n" for _, text in printed)
     if not ended and printed[-1][1]:
         lines[-1], written = lines[-1][:-1], written[:-1]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(keeping, "CHUNK_BYTES", 20)
-        async with house(tmp_path_factory.mktemp("logs"), FakeCluster(lines, breaks=breaks)) as home:
+        async with run_collector(tmp_path_factory.mktemp("logs"), FakeCluster(lines, breaks=breaks)) as home:
             home.store.failures = failures
             home.follow()
             await home.archived.get()
@@ -169,9 +184,9 @@ async def test_what_is_archived_is_what_was_written_however_streams_break_and_st
 async def test_what_a_rotation_takes_away_is_a_visible_line_and_the_rest_is_there(
     tmp_path_factory: pytest.TempPathFactory, count: int, at: int, piece: int
 ) -> None:
-    lines = [stamped(number, b"line %04d\n" % number) for number in range(1, count + 1)]
+    lines = [timestamped_line(number, b"line %04d\n" % number) for number in range(1, count + 1)]
     cluster = FakeCluster(lines, breaks=[at], rotated=True, piece=piece)
-    async with house(tmp_path_factory.mktemp("logs"), cluster) as home:
+    async with run_collector(tmp_path_factory.mktemp("logs"), cluster) as home:
         home.follow()
         await home.archived.get()
         text = (await home.text()).splitlines()
@@ -187,7 +202,7 @@ async def test_a_long_log_goes_through_chunks_and_is_whole(tmp_path: Path, monke
     monkeypatch.setattr(keeping, "CHUNK_BYTES", 500)
     monkeypatch.setattr(keeping, "PENDING_BYTES", 2000)
     lines = numbered(2000)
-    async with house(tmp_path, FakeCluster(lines, piece=300), Hub(ring_bytes=3000)) as home:
+    async with run_collector(tmp_path, FakeCluster(lines, piece=300), LogHub(stream_bytes=3000)) as home:
         home.follow()
         await home.archived.get()
         expected = b"".join(line.partition(b" ")[2] for line in lines)
@@ -204,7 +219,7 @@ async def test_the_end_of_an_archived_log_has_its_numbers_and_times(
     tmp_path: Path, tail: int | None, after: int
 ) -> None:
     lines = numbered(2000)
-    async with house(tmp_path, FakeCluster(lines, piece=4096)) as home:
+    async with run_collector(tmp_path, FakeCluster(lines, piece=4096)) as home:
         home.follow()
         await home.archived.get()
         home.keeper.forget("ns", "run-1")
@@ -218,11 +233,11 @@ async def test_the_end_of_an_archived_log_has_its_numbers_and_times(
 async def test_a_new_controller_continues_from_the_chunks(tmp_path: Path) -> None:
     lines = numbered(100)
     cluster = FakeCluster(lines, piece=64, exit_code=1)
-    lines[40] = stamped(1.0405, b"a.py:1: error: early\n")
-    first = House(tmp_path, cluster)
-    archive = Archive(first.store, STREAM)
+    lines[40] = timestamped_line(1.0405, b"a.py:1: error: early\n")
+    first = Collection(tmp_path, cluster)
+    archive = ArchiveWriter(first.store, STREAM)
     await archive.open()
-    reader = House(tmp_path / "other", FakeCluster(lines[:60]))
+    reader = Collection(tmp_path / "other", FakeCluster(lines[:60]))
     running = asyncio.create_task(reader.keeper.run())
     reader.follow()
     await reader.archived.get()
@@ -230,7 +245,7 @@ async def test_a_new_controller_continues_from_the_chunks(tmp_path: Path) -> Non
     async for block in reader.reader.blocks(STREAM):
         archive.add(block)
         await archive.write_chunk(1)
-    async with house(tmp_path, cluster) as home:
+    async with run_collector(tmp_path, cluster) as home:
         home.follow()
         await home.archived.get()
         assert cluster.connections[-1] == "2026-01-01T00:00:01Z"
@@ -244,22 +259,22 @@ async def test_a_new_controller_continues_from_the_chunks(tmp_path: Path) -> Non
 
 async def test_an_archived_log_is_not_followed_again(tmp_path: Path) -> None:
     cluster = FakeCluster(numbered(3))
-    async with house(tmp_path, cluster) as home:
+    async with run_collector(tmp_path, cluster) as home:
         home.follow()
         await home.archived.get()
         before = home.keeper.result(**NAMED)
-    async with house(tmp_path, cluster) as home:
+    async with run_collector(tmp_path, cluster) as home:
         home.follow()
         await home.archived.get()
         assert home.keeper.result(**NAMED) == before
         assert len(cluster.connections) == 1
 
 
-async def collect(house: House, finished: asyncio.Event, **how: Any) -> list[Frame]:
+async def collect(house: Collection, finished: asyncio.Event, **how: Any) -> list[Frame]:
     return [frame async for frame in house.reader.follow_run("ns", "run-1", finished=finished, **how)]
 
 
-def shape(frames: Sequence[Frame]) -> list[str]:
+def frame_kinds(frames: Sequence[Frame]) -> list[str]:
     found: list[str] = []
     for frame in frames:
         name = type(frame).__name__
@@ -274,7 +289,7 @@ def numbers(frames: list[Frame], stream: Stream = STREAM) -> list[int]:
 
 
 async def test_a_reader_who_comes_before_the_run_begins_sees_every_line_once(tmp_path: Path) -> None:
-    async with house(tmp_path, FakeCluster(numbered(500))) as home, asyncio.timeout(20):
+    async with run_collector(tmp_path, FakeCluster(numbered(500))) as home, asyncio.timeout(20):
         finished = asyncio.Event()
         reading = asyncio.create_task(collect(home, finished))
         await asyncio.sleep(0)
@@ -284,28 +299,28 @@ async def test_a_reader_who_comes_before_the_run_begins_sees_every_line_once(tmp
         await home.archived.get()
         finished.set()
         frames = await reading
-        assert isinstance(frames[-1], Done)
+        assert isinstance(frames[-1], RunEnd)
         for attempt in (1, 2):
             stream = Stream("ns", "run-1", "build", attempt, "step")
-            mine = [frame for frame in frames if not isinstance(frame, Done) and frame.stream == stream]
+            mine = [frame for frame in frames if not isinstance(frame, RunEnd) and frame.stream == stream]
             assert numbers(frames, stream) == list(range(1, 501))
-            assert shape(mine) == ["Live", "Lines", "End"]
-            assert mine[-1] == End(stream, 500)
+            assert frame_kinds(mine) == ["Live", "Lines", "End"]
+            assert mine[-1] == StreamEnd(stream, 500)
 
 
 async def test_a_finished_run_is_read_from_the_store(tmp_path: Path) -> None:
-    async with house(tmp_path, FakeCluster(numbered(30))) as home:
+    async with run_collector(tmp_path, FakeCluster(numbered(30))) as home:
         home.follow()
         await home.archived.get()
     finished = asyncio.Event()
     finished.set()
-    frames = await collect(House(tmp_path, FakeCluster([])), finished, after={STREAM: 10})
-    assert shape(frames) == ["Lines", "Live", "End", "Done"]
+    frames = await collect(Collection(tmp_path, FakeCluster([])), finished, after={STREAM: 10})
+    assert frame_kinds(frames) == ["Lines", "Live", "End", "Done"]
     assert numbers(frames) == list(range(11, 31))
 
 
 async def test_only_the_steps_that_are_asked_for_are_read(tmp_path: Path) -> None:
-    async with house(tmp_path, FakeCluster(numbered(2))) as home:
+    async with run_collector(tmp_path, FakeCluster(numbered(2))) as home:
         home.follow()
         home.follow(slug="test")
         await home.archived.get()
@@ -313,7 +328,7 @@ async def test_only_the_steps_that_are_asked_for_are_read(tmp_path: Path) -> Non
         finished = asyncio.Event()
         finished.set()
         frames = await collect(home, finished, steps={"test"})
-    assert {frame.stream.slug for frame in frames if isinstance(frame, Live)} == {"test"}
+    assert {frame.stream.slug for frame in frames if isinstance(frame, BacklogEnd)} == {"test"}
 
 
 async def test_a_slow_reader_is_told_what_it_missed(tmp_path: Path) -> None:
@@ -323,7 +338,7 @@ async def test_a_slow_reader_is_told_what_it_missed(tmp_path: Path) -> None:
         await gate.wait()
 
     cluster = FakeCluster(numbered(400), piece=64, on_connect=wait)
-    async with house(tmp_path, cluster, Hub(ring_bytes=2000)) as home, asyncio.timeout(20):
+    async with run_collector(tmp_path, cluster, LogHub(stream_bytes=2000)) as home, asyncio.timeout(20):
         home.follow()
         while home.keeper.hub.get(STREAM) is None:
             await asyncio.sleep(0)
@@ -331,14 +346,14 @@ async def test_a_slow_reader_is_told_what_it_missed(tmp_path: Path) -> None:
         frames: list[Frame] = []
         async for frame in home.reader.follow_run("ns", "run-1", finished=finished):
             frames.append(frame)
-            if isinstance(frame, Live):
+            if isinstance(frame, BacklogEnd):
                 gate.set()
                 log = home.keeper.hub.get(STREAM)
                 while log is not None and not log.ring.first > 1:
                     await asyncio.sleep(0)
-            if isinstance(frame, End):
+            if isinstance(frame, StreamEnd):
                 finished.set()
-        missed = [frame for frame in frames if isinstance(frame, Missed)]
+        missed = [frame for frame in frames if isinstance(frame, MissedLines)]
         told = numbers(frames) + [n for frame in missed for n in range(frame.first, frame.last + 1)]
         assert missed
         assert sorted(told) == list(range(1, 401))
@@ -351,7 +366,7 @@ async def test_a_keeper_that_was_stopped_can_begin_again(tmp_path: Path) -> None
         await gate.wait()
 
     cluster = FakeCluster(numbered(5), on_connect=wait)
-    home = House(tmp_path, cluster)
+    home = Collection(tmp_path, cluster)
     for _ in range(2):
         running = asyncio.create_task(home.keeper.run())
         home.follow()
@@ -370,14 +385,14 @@ async def test_deleting_a_run_stops_following_it(tmp_path: Path) -> None:
     async def never() -> None:
         await asyncio.Event().wait()
 
-    async with house(tmp_path, FakeCluster([], on_connect=never)) as home, asyncio.timeout(20):
+    async with run_collector(tmp_path, FakeCluster([], on_connect=never)) as home, asyncio.timeout(20):
         home.follow()
         while not home.keeper.following:
             await asyncio.sleep(0)
         home.keeper.forget("ns", "run-1")
         while home.keeper.following:
             await asyncio.sleep(0)
-        with pytest.raises(NoSuchLogError):
+        with pytest.raises(LogNotFoundError):
             await home.text()
 
 

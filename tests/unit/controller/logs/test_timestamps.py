@@ -7,7 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.logs.model import UNKNOWN_TIME
-from controller.logs.timestamps import Stamped, parse_stamp, second_of, timestamp, with_stamps
+from controller.logs.timestamps import (
+    TimestampParser,
+    format_lines,
+    format_since_time,
+    format_timestamp,
+    parse_timestamp,
+)
 
 T0 = 1_767_225_600_000_000_000
 
@@ -18,7 +24,7 @@ def stamp(nanoseconds: int) -> bytes:
 
 
 def read(pieces: list[bytes]) -> tuple[bytes, list[int]]:
-    stamped = Stamped()
+    stamped = TimestampParser()
     times: array[int] = array("q")
     data = b""
     for piece in pieces:
@@ -58,7 +64,7 @@ def test_output_and_times_are_what_was_printed(printed: list[bytes], ended: bool
     ],
 )
 def test_all_forms_of_rfc_3339_are_read(text: bytes, nanoseconds: int) -> None:
-    assert parse_stamp(text) == nanoseconds
+    assert parse_timestamp(text) == nanoseconds
 
 
 def test_a_line_without_a_time_is_kept_whole() -> None:
@@ -68,9 +74,9 @@ def test_a_line_without_a_time_is_kept_whole() -> None:
 
 
 def test_times_are_shown_with_microseconds() -> None:
-    assert timestamp(T0 + 123_456_789) == "2026-01-01T00:00:00.123456Z"
-    assert timestamp(None) is None
-    assert second_of(T0 + 999_999_999) == "2026-01-01T00:00:00Z"
+    assert format_timestamp(T0 + 123_456_789) == "2026-01-01T00:00:00.123456Z"
+    assert format_timestamp(None) is None
+    assert format_since_time(T0 + 999_999_999) == "2026-01-01T00:00:00Z"
 
 
 @given(
@@ -83,6 +89,6 @@ def test_times_before_lines_are_those_that_the_lines_have(lines: list[tuple[int,
         texts[-1] += b"x"
     data = b"".join(text + b"\n" for text in texts) if ended or not texts else b"\n".join(texts)
     times = array("q", [time for time, _ in lines])
-    told = [(timestamp(None if time == UNKNOWN_TIME else time) or "-").encode() for time in times]
+    told = [(format_timestamp(None if time == UNKNOWN_TIME else time) or "-").encode() for time in times]
     expected = b"".join(stamp + b" " + text + b"\n" for stamp, text in zip(told, texts, strict=True))
-    assert with_stamps(times, data) == (expected if ended or not texts else expected[:-1])
+    assert format_lines(times, data) == (expected if ended or not texts else expected[:-1])

@@ -7,13 +7,13 @@ import copy
 import logging
 from typing import Any
 
-from controller.kube import AlreadyExists
-from controller.operator.effects.event_recorder import Recorder, audited, triggered
-from controller.operator.log_context import LookFilter, looking_at
-from tests.unit.controller.operator.world import T0, run_of, step
+from controller.kube import AlreadyExistsError
+from controller.operator.effects.event_recorder import EventRecorder, audit_fields, describe_trigger
+from controller.operator.log_context import ReconcileLogFilter, reconcile_scope
+from tests.unit.controller.operator.world import T0, build_run, step
 
 Json = dict[str, Any]
-RUN = run_of([step("a")], spec={"triggeredBy": "ann", "commit": "abc", "event": "push"})
+RUN = build_run([step("a")], spec={"triggeredBy": "ann", "commit": "abc", "event": "push"})
 
 
 class Server:
@@ -28,7 +28,7 @@ class Server:
         await self.open.wait()
         name = event["metadata"]["name"]
         if name in self.events:
-            raise AlreadyExists("there", status=409)
+            raise AlreadyExistsError("there", status=409)
         self.events[name] = copy.deepcopy(event)
 
     async def get(self, resource: Any, name: str, namespace: str) -> Json:
@@ -47,7 +47,7 @@ async def ended(task: asyncio.Task[None]) -> None:
 async def test_what_is_said_again_counts_also_from_another_process() -> None:
     server = Server()
     for _ in range(2):
-        recorder = Recorder(server, lambda: T0)  # type: ignore[arg-type]
+        recorder = EventRecorder(server, lambda: T0)  # type: ignore[arg-type]
         recorder.record(RUN, "Warning", "OverQuota", "a: waits")
         recorder.record(RUN, "Warning", "OverQuota", "b: waits")
         task = asyncio.create_task(recorder.run())
@@ -59,7 +59,7 @@ async def test_what_is_said_again_counts_also_from_another_process() -> None:
 async def test_a_shutdown_sends_what_waits() -> None:
     server = Server()
     server.open.clear()
-    recorder = Recorder(server, lambda: T0)  # type: ignore[arg-type]
+    recorder = EventRecorder(server, lambda: T0)  # type: ignore[arg-type]
     task = asyncio.create_task(recorder.run())
     for number in range(3):
         recorder.record(RUN, "Normal", "Started", str(number))
@@ -71,20 +71,20 @@ async def test_a_shutdown_sends_what_waits() -> None:
 
 
 def test_who_started_what_is_one_sentence_and_fields() -> None:
-    assert triggered(RUN) == "by ann, push on main, commit abc"
-    fields = audited(RUN, "Succeeded")
+    assert describe_trigger(RUN) == "by ann, push on main, commit abc"
+    fields = audit_fields(RUN, "Succeeded")
     assert {"triggeredBy": "ann", "commit": "abc", "outcome": "Succeeded", "run": "ci-1"}.items() <= fields.items()
 
 
 def test_lines_inside_a_look_carry_its_run_and_number_and_others_do_not() -> None:
     def line() -> logging.LogRecord:
         record = logging.makeLogRecord({"msg": "x"})
-        LookFilter().filter(record)
+        ReconcileLogFilter().filter(record)
         return record
 
-    with looking_at("team", "ci-1") as first:
+    with reconcile_scope("team", "ci-1") as first:
         inside = line()
-    with looking_at("team", "ci-1") as second:
+    with reconcile_scope("team", "ci-1") as second:
         pass
     assert (inside.__dict__["namespace"], inside.__dict__["run"]) == ("team", "ci-1")
     assert inside.__dict__["reconcile"] == first.reconcile != second.reconcile

@@ -8,10 +8,19 @@ from typing import Any
 
 import pytest
 
-from controller.kube import JOBS, PIPELINE_RUNS, SECRETS, AlreadyExists, ApiError, Conflict, Forbidden, NotFound
-from controller.operator.effects.event_recorder import Recorder
+from controller.kube import (
+    JOBS,
+    PIPELINE_RUNS,
+    SECRETS,
+    AlreadyExistsError,
+    ApiError,
+    ConflictError,
+    ForbiddenError,
+    NotFoundError,
+)
+from controller.operator.effects.event_recorder import EventRecorder
 from controller.operator.reconciler import Reconciler
-from tests.unit.controller.operator.world import SETTINGS, T0, run_of, step
+from tests.unit.controller.operator.world import SETTINGS, T0, build_run, step
 
 Json = dict[str, Any]
 KEY = ("team", "ci-1")
@@ -34,14 +43,14 @@ class Cluster:
 
     async def get(self, resource: Any, name: str, namespace: str | None = None) -> Json:
         if (resource, name) not in self.objects:
-            raise NotFound(f"no {name}", status=404)
+            raise NotFoundError(f"no {name}", status=404)
         return copy.deepcopy(self.objects[resource, name])
 
     async def create(self, resource: Any, obj: Json, namespace: str | None = None) -> Json:
         if resource is JOBS and self.refuse is not None:
             raise self.refuse
         if (resource, obj["metadata"]["name"]) in self.objects:
-            raise AlreadyExists("there", status=409, reason="AlreadyExists")
+            raise AlreadyExistsError("there", status=409, reason="AlreadyExists")
         self.created.append(obj["metadata"]["name"])
         return self.put(resource, obj)
 
@@ -50,7 +59,7 @@ class Cluster:
         if resource is PIPELINE_RUNS:
             version, change = patch
             if version["value"] != found["metadata"]["resourceVersion"]:
-                raise Conflict("changed", status=409)
+                raise ConflictError("changed", status=409)
             if change["path"] == "/status":
                 found["status"] = change["value"]
             else:
@@ -62,7 +71,7 @@ class Cluster:
     async def delete(self, resource: Any, name: str, *, namespace: str, uid: str) -> None:
         found = await self.get(resource, name)
         if found["metadata"]["uid"] != uid:
-            raise Conflict("another", status=409)
+            raise ConflictError("another", status=409)
         del self.objects[resource, name]
 
 
@@ -89,12 +98,12 @@ class NoStore:
         return None
 
 
-class Scene:
+class Fixture:
     """A reconciler, the cluster it works on, and the run."""
 
     def __init__(self, *steps: Json) -> None:
         self.cluster, self.logs = Cluster(), Logs()
-        self.run = self.cluster.put(PIPELINE_RUNS, run_of(steps or [step("a")]))
+        self.run = self.cluster.put(PIPELINE_RUNS, build_run(steps or [step("a")]))
         self.asked: list[tuple[tuple[str, str], float]] = []
         self.restart()
 
@@ -106,7 +115,7 @@ class Scene:
             self.logs,
             NoStore(),
             SETTINGS,
-            Recorder(client, lambda: T0),
+            EventRecorder(client, lambda: T0),
             lambda: T0,
             lambda key, seconds: self.asked.append((key, seconds)),
             lambda: [obj for (resource, _), obj in self.cluster.objects.items() if resource is PIPELINE_RUNS],
@@ -114,7 +123,7 @@ class Scene:
         self.run = self.stored
         for (resource, _), obj in self.cluster.objects.items():
             if resource is JOBS:
-                self.reconciler.take_job(obj, gone=False)
+                self.reconciler.on_job(obj, deleted=False)
 
     @property
     def stored(self) -> Json:
@@ -125,18 +134,18 @@ class Scene:
         return found
 
     async def look(self) -> None:
-        await self.reconciler.look(self.run)
+        await self.reconciler.reconcile(self.run)
 
     def pod(self, name: str, state: Json, *, uid: str = "uid-1", phase: str = "Running", gone: bool = False) -> None:
         labels = {"c8s.dev/run": "ci-1", "c8s.dev/step": name, "c8s.dev/attempt": "1"}
         metadata = {"name": f"{name}-{uid}", "namespace": "team", "uid": f"pod-{name}-{uid}", "labels": labels}
         status = {"phase": phase, "containerStatuses": [{"name": "step", "state": state}]}
         pod = {"metadata": {**metadata, "annotations": {"c8s.dev/run-uid": uid}}, "spec": {}, "status": status}
-        self.reconciler.take_pod(pod, gone=gone)
+        self.reconciler.on_pod(pod, deleted=gone)
 
 
 async def test_a_run_goes_from_its_first_look_to_its_end() -> None:
-    scene = Scene()
+    scene = Fixture()
     await scene.look()
     assert await scene.reconciler.write(KEY) == "open"
     assert (scene.cluster.created, scene.step()["phase"]) == (["ci-1--a-1"], "Pending")
@@ -147,7 +156,7 @@ async def test_a_run_goes_from_its_first_look_to_its_end() -> None:
 
 
 async def test_what_a_run_left_to_expire_expires_also_after_a_restart() -> None:
-    scene = Scene()
+    scene = Fixture()
     await scene.look()
     scene.pod("a", {"terminated": {"exitCode": 0}}, phase="Succeeded")
     await scene.look()
@@ -159,7 +168,7 @@ async def test_what_a_run_left_to_expire_expires_also_after_a_restart() -> None:
 
 
 async def test_an_ended_run_is_not_begun_again_while_the_cache_still_shows_it_running() -> None:
-    scene = Scene()
+    scene = Fixture()
     await scene.look()
     scene.pod("a", {"terminated": {"exitCode": 0}}, phase="Succeeded")
     await scene.look()
@@ -171,7 +180,7 @@ async def test_an_ended_run_is_not_begun_again_while_the_cache_still_shows_it_ru
 
 
 async def test_a_wish_to_cancel_does_not_lose_the_status_that_is_being_written() -> None:
-    scene = Scene()
+    scene = Fixture()
     await scene.look()
     scene.cluster.put(PIPELINE_RUNS, {**scene.stored, "spec": {**scene.run["spec"], "cancel": True}})
     assert await scene.reconciler.write(KEY) == "open"
@@ -183,7 +192,7 @@ async def test_a_wish_to_cancel_does_not_lose_the_status_that_is_being_written()
 
 
 async def test_a_status_that_another_controller_wrote_is_read_and_not_overwritten() -> None:
-    scene = Scene()
+    scene = Fixture()
     await scene.look()
     await scene.reconciler.write(KEY)
     foreign = {**scene.stored["status"], "message": "by another"}
@@ -195,12 +204,12 @@ async def test_a_status_that_another_controller_wrote_is_read_and_not_overwritte
 
 
 async def test_a_run_made_again_under_the_same_name_takes_nothing_of_the_earlier_one() -> None:
-    scene = Scene()
+    scene = Fixture()
     await scene.look()
     await scene.reconciler.write(KEY)
     scene.pod("a", {"terminated": {"exitCode": 0}}, phase="Succeeded")
     del scene.cluster.objects[JOBS, "ci-1--a-1"]
-    again = run_of([step("a")])
+    again = build_run([step("a")])
     again["metadata"]["uid"] = "uid-2"
     scene.run = scene.cluster.put(PIPELINE_RUNS, again)
     await scene.look()
@@ -215,7 +224,7 @@ async def test_a_run_made_again_under_the_same_name_takes_nothing_of_the_earlier
 
 
 async def test_a_job_of_another_run_in_the_same_place_is_waited_for_and_that_is_said() -> None:
-    scene = Scene()
+    scene = Fixture()
     owner = [{"uid": "somebody-else"}]
     scene.cluster.put(JOBS, {"metadata": {"name": "ci-1--a-1", "namespace": "team", "ownerReferences": owner}})
     await scene.look()
@@ -226,13 +235,13 @@ async def test_a_job_of_another_run_in_the_same_place_is_waited_for_and_that_is_
 @pytest.mark.parametrize(
     ("error", "phase", "reason"),
     [
-        (Forbidden('jobs "x" is forbidden: exceeded quota: q', status=403), "Pending", "OverQuota"),
+        (ForbiddenError('jobs "x" is forbidden: exceeded quota: q', status=403), "Pending", "OverQuota"),
         (ApiError("spec.template: Invalid value", status=422), "Failed", "JobInvalid"),
         (ApiError("a webhook is down", status=500), "Pending", "NotCreated"),
     ],
 )
 async def test_a_refused_job_is_told_in_its_step(error: ApiError, phase: str, reason: str) -> None:
-    scene = Scene()
+    scene = Fixture()
     scene.cluster.refuse = error
     await scene.look()
     await scene.reconciler.write(KEY)
@@ -242,7 +251,7 @@ async def test_a_refused_job_is_told_in_its_step(error: ApiError, phase: str, re
 
 
 async def test_a_job_made_by_a_process_that_died_is_not_made_twice() -> None:
-    scene = Scene()
+    scene = Fixture()
     await scene.look()
     scene.restart()
     scene.run["spec"]["cancel"] = True
@@ -254,7 +263,7 @@ async def test_a_job_made_by_a_process_that_died_is_not_made_twice() -> None:
 
 
 async def test_no_log_is_followed_before_the_secrets_to_mask_in_it_are_known() -> None:
-    scene = Scene(step("a", secrets=[{"secretRef": "s", "key": "k"}]))
+    scene = Fixture(step("a", secrets=[{"secretRef": "s", "key": "k"}]))
     scene.cluster.put(SECRETS, {"metadata": {"name": "s"}, "data": {"k": "aHVzaA=="}})
     await scene.look()
     await scene.reconciler.write(KEY)
@@ -268,7 +277,7 @@ async def test_no_log_is_followed_before_the_secrets_to_mask_in_it_are_known() -
 
 
 async def test_the_agents_token_of_another_run_is_no_secret_to_use() -> None:
-    scene = Scene(step("a", secrets=[{"secretRef": "ci-7-agent", "key": "token"}]))
+    scene = Fixture(step("a", secrets=[{"secretRef": "ci-7-agent", "key": "token"}]))
     metadata = {"name": "ci-7-agent", "labels": {"c8s.dev/run": "ci-7"}}
     scene.cluster.put(SECRETS, {"metadata": metadata, "data": {"token": "aHVzaA=="}})
     await scene.look()
@@ -277,14 +286,14 @@ async def test_the_agents_token_of_another_run_is_no_secret_to_use() -> None:
 
 
 async def test_a_run_that_cannot_be_run_says_why_at_once() -> None:
-    scene = Scene(step("a", "nobody"))
+    scene = Fixture(step("a", "nobody"))
     await scene.look()
     assert (scene.stored["status"]["phase"], scene.stored["status"]["reason"]) == ("Failed", "InvalidPipeline")
     assert "nobody" in scene.stored["status"]["message"]
 
 
 async def test_the_pull_of_the_steps_own_image_is_a_station_of_its_time() -> None:
-    scene = Scene()
+    scene = Fixture()
     await scene.look()
     scene.pod("a", {"waiting": {"reason": "ContainerCreating"}}, phase="Pending")
     about = {"kind": "Pod", "namespace": "team", "name": "a-uid-1", "uid": "pod-a-uid-1"}
@@ -292,10 +301,10 @@ async def test_the_pull_of_the_steps_own_image_is_a_station_of_its_time() -> Non
     def pulling(container: str) -> Json:
         return {"reason": "Pulling", "involvedObject": {**about, "fieldPath": f"spec.{container}"}}
 
-    assert scene.reconciler.take_pull(pulling("initContainers{fetch}")) is None, "ours is not theirs"
-    assert scene.reconciler.take_pull({"involvedObject": {**about, "uid": "another"}}) is None
-    assert scene.reconciler.take_pull(pulling("containers{step}")) == KEY
-    assert scene.reconciler.take_pull(pulling("containers{step}")) is None, "once is enough"
+    assert scene.reconciler.on_image_pull(pulling("initContainers{fetch}")) is None, "ours is not theirs"
+    assert scene.reconciler.on_image_pull({"involvedObject": {**about, "uid": "another"}}) is None
+    assert scene.reconciler.on_image_pull(pulling("containers{step}")) == KEY
+    assert scene.reconciler.on_image_pull(pulling("containers{step}")) is None, "once is enough"
     scene.pod("a", {"running": {}})
     await scene.look()
     await scene.reconciler.write(KEY)

@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 
 from controller.operator import names
-from controller.operator.cache.run_state import read_run
-from controller.operator.decision.deletion import surplus
-from controller.operator.decision.settled_steps import settled
-from controller.operator.effects.retention import Sweeper, is_expired, needed
+from controller.operator.cache.run_state import load_run_state
+from controller.operator.decision.deletion import runs_over_limit
+from controller.operator.decision.settled_steps import find_settled_steps
+from controller.operator.effects.retention import RetentionSweeper, is_expired, retained_objects
 from controller.operator.manifests import generate
-from controller.operator.workload.job import StepPlan, build, uses_agents
+from controller.operator.workload.job import JobSpec, build_job, uses_agents
 from tests.unit.controller.operator.decision.test_deletion import MONTH, Client, Info, Shelf, old, run
 from tests.unit.controller.operator.manifests.test_generate import _fits
 from tests.unit.controller.operator.workload.test_job import container_of, env_of, job_of, pod_of
-from tests.unit.controller.operator.world import SETTINGS, T0, World, run_of, step
+from tests.unit.controller.operator.world import SETTINGS, T0, World, build_run, step
 
 Json = dict[str, Any]
 STORED = {"size": 123, "sha256": "0" * 64, "files": 4, "leftOut": 1}
@@ -40,8 +40,8 @@ def test_a_step_keeps_its_workspace_when_it_or_else_its_pipeline_says_so(
 ) -> None:
     pod = pod_of(job_of(step("a", **of_step), **of_pipeline))
     assert ("initContainers" in pod) is keeps
-    state = read_run(run_of([step("a", **of_step)], **of_pipeline), T0)
-    assert uses_agents(state.steps, run_of([]), state.pipeline) is keeps
+    state = load_run_state(build_run([step("a", **of_step)], **of_pipeline), T0)
+    assert uses_agents(state.steps, build_run([]), state.pipeline) is keeps
 
 
 def test_the_agent_of_a_step_that_keeps_is_told_how_the_step_ended() -> None:
@@ -55,11 +55,11 @@ def test_the_agent_of_a_step_that_keeps_is_told_how_the_step_ended() -> None:
 
 
 def test_the_step_that_clones_keeps_nothing() -> None:
-    run_ = run_of([step("a")], spec={"source": {"git": {"url": "https://x/y"}}}, keepOnFailure=True)
-    state = read_run(run_, T0)
-    plan = StepPlan(run_, state.pipeline, state.steps[0], 1, state.facts, (), clones=True)
-    assert not plan.keeps
-    assert "initContainers" not in pod_of(build(plan, SETTINGS))
+    run_ = build_run([step("a")], spec={"source": {"git": {"url": "https://x/y"}}}, keepOnFailure=True)
+    state = load_run_state(run_, T0)
+    plan = JobSpec(run_, state.pipeline, state.steps[0], 1, state.run_context, (), is_clone_step=True)
+    assert not plan.saves_workspace
+    assert "initContainers" not in pod_of(build_job(plan, SETTINGS))
 
 
 def test_a_copy_has_the_variables_of_what_it_is_a_copy_of_and_unpacks_its_workspace() -> None:
@@ -78,42 +78,44 @@ class Keeping(World):
         super().__init__(step("a", keepOnFailure=True, **more))
 
     def pod(self, slug: str, number: int = 1, *, node: str | None = "node", **status: Any) -> Json:
-        pod = super().pod(slug, number, node=node, **status)
-        pod["spec"]["initContainers"] = [{"name": names.UPLOAD, "env": [{"name": "C8S_KEEP_WORKSPACE", "value": "1"}]}]
+        pod = super().set_pod(slug, number, node=node, **status)
+        pod["spec"]["initContainers"] = [
+            {"name": names.UPLOAD_CONTAINER, "env": [{"name": "C8S_KEEP_WORKSPACE", "value": "1"}]}
+        ]
         return pod
 
     def failed(self, code: int = 1, number: int = 1) -> Keeping:
         """The step's container has ended, and its agent is still at work."""
-        self.look()
-        self.running("a", number)
-        self.look()
-        self.ended("a", code, number, phase="Running")
-        self.look()
+        self.reconcile()
+        self.start_step("a", number)
+        self.reconcile()
+        self.end_step("a", code, number, phase="Running")
+        self.reconcile()
         return self
 
     def uploaded(self, number: int = 1) -> Keeping:
-        self.ended("a", 1, number, phase="Failed")
-        self.look()
+        self.end_step("a", 1, number, phase="Failed")
+        self.reconcile()
         return self
 
     @property
     def attempt(self) -> Json:
-        found: Json = self.entry("a")["attempts"][0]
+        found: Json = self.step_status("a")["attempts"][0]
         return found
 
 
 def test_a_run_waits_until_the_workspace_of_its_failed_step_is_stored() -> None:
     world = Keeping().failed()
-    assert (world.entry("a")["phase"], world.over, "kept" in world.attempt) == ("Failed", False, False)
-    world.workspace_told["a", 1] = STORED
+    assert (world.step_status("a")["phase"], world.is_finished, "kept" in world.attempt) == ("Failed", False, False)
+    world.reported_workspaces["a", 1] = STORED
     world.uploaded()
-    assert (world.over, world.attempt["kept"]) == (True, KEPT)
+    assert (world.is_finished, world.attempt["kept"]) == (True, KEPT)
     _fits(world.status, generate.pipeline_run()["spec"]["versions"][0]["schema"]["openAPIV3Schema"])
 
 
 def test_what_the_agent_could_not_do_is_told() -> None:
     world = Keeping().failed()
-    world.workspace_told["a", 1] = {"problem": "it has more than 512 MiB, packed"}
+    world.reported_workspaces["a", 1] = {"problem": "it has more than 512 MiB, packed"}
     assert world.uploaded().attempt["kept"] == {"problem": "it has more than 512 MiB, packed"}
 
 
@@ -123,71 +125,71 @@ def test_an_agent_that_said_nothing_is_a_problem_too() -> None:
 
 def test_a_store_that_never_answers_holds_no_run_for_ever() -> None:
     world = Keeping().failed()
-    world.ended("a", 1, phase="Failed")
+    world.end_step("a", 1, phase="Failed")
     world.status = world.decide().status
-    assert not world.over
-    world.pass_time(SETTINGS.log_patience + 1)
+    assert not world.is_finished
+    world.pass_time(SETTINGS.log_timeout + 1)
     world.status = world.decide().status
-    assert world.over
+    assert world.is_finished
 
 
 def test_nothing_is_kept_of_a_step_that_succeeded_or_was_cancelled() -> None:
-    fine = Keeping().do("a")
-    assert (fine.over, fine.workspaces_read) == (True, [])
-    stopped = Keeping().look()
-    stopped.running("a")
-    stopped.look()
+    fine = Keeping().run_step("a")
+    assert (fine.is_finished, fine.workspaces_read) == (True, [])
+    stopped = Keeping().reconcile()
+    stopped.start_step("a")
+    stopped.reconcile()
     stopped.cancel()
-    stopped.look()
-    stopped.ended("a", 143)
-    stopped.look()
+    stopped.reconcile()
+    stopped.end_step("a", 143)
+    stopped.reconcile()
     assert (stopped.phase, stopped.workspaces_read) == ("Cancelled", [])
 
 
 def test_an_attempt_that_was_interrupted_shows_nothing_of_the_step() -> None:
-    world = Keeping().look()
-    world.running("a")
-    world.look()
-    world.disrupted("a")
-    world.look()
+    world = Keeping().reconcile()
+    world.start_step("a")
+    world.reconcile()
+    world.disrupt("a")
+    world.reconcile()
     assert (world.attempt["reason"], world.workspaces_read) == ("Disrupted", [])
 
 
 def test_keeping_what_fails_makes_no_other_step_of_it() -> None:
     def made_of(**more: Any) -> dict[str, str]:
-        found = run_of([step("a", **more)], spec={"source": {"archive": {"digest": f"sha256:{'1' * 64}"}}}, **more)
-        state = read_run(found, T0)
-        return state.inputs(found["spec"])
+        found = build_run([step("a", **more)], spec={"source": {"archive": {"digest": f"sha256:{'1' * 64}"}}}, **more)
+        state = load_run_state(found, T0)
+        return state.input_digests(found["spec"])
 
     assert made_of() == made_of(keepOnFailure=True) != made_of(env={"A": "b"})
 
 
 def test_every_failed_attempt_of_a_step_that_is_tried_again_is_kept() -> None:
     world = Keeping(retryPolicy={"maxRetries": 1, "backoffSeconds": 0})
-    world.workspace_told |= {("a", 1): STORED, ("a", 2): {**STORED, "leftOut": 0}}
+    world.reported_workspaces |= {("a", 1): STORED, ("a", 2): {**STORED, "leftOut": 0}}
     world.failed().uploaded()
     world.failed(number=2)
     world.uploaded(2)
-    first, second = world.entry("a")["attempts"]
+    first, second = world.step_status("a")["attempts"]
     assert (first["kept"], second["kept"]) == (KEPT, {"bytes": 123, "files": 4})
 
 
 def test_a_step_is_not_settled_before_its_workspace_is_told_of() -> None:
     world = Keeping().failed()
     world.logs["a", 1] = {"lines": 1}
-    world.ended("a", 1, phase="Failed")
-    waiting = world.observed()
-    assert settled(world.decide().status, waiting) == frozenset()
-    world.workspace_told["a", 1] = STORED
-    world.look()
-    assert settled(world.status, world.observed()) == {"a"}
+    world.end_step("a", 1, phase="Failed")
+    waiting = world.observation()
+    assert find_settled_steps(world.decide().status, waiting) == frozenset()
+    world.reported_workspaces["a", 1] = STORED
+    world.reconcile()
+    assert find_settled_steps(world.status, world.observation()) == {"a"}
 
 
 def test_workspaces_go_with_their_runs_and_with_time() -> None:
     kept = "workspaces/team/uid-ci-1/a/1.tar.gz"
-    live = needed([run("ci-1", days=1)], T0, MONTH)
-    aged = needed([run("ci-1", days=31)], T0, MONTH)
-    gone = needed([], T0, MONTH)
+    live = retained_objects([run("ci-1", days=1)], T0, MONTH)
+    aged = retained_objects([run("ci-1", days=31)], T0, MONTH)
+    gone = retained_objects([], T0, MONTH)
     for needs, hours, expired in (
         (live, 24 * 40, False),
         (aged, 24 * 29, False),
@@ -205,8 +207,8 @@ async def test_the_sweep_removes_the_workspaces_of_runs_that_are_gone() -> None:
         Info("workspaces/team/uid-ci-1/a/1.tar.gz", T0 - timedelta(hours=3)),
         old("else/x"),
     )
-    sweeper = Sweeper(Client(), shelf, SETTINGS, lambda: [run("ci-1")], lambda: T0)  # type: ignore[arg-type]
-    assert await sweeper.expire() == 2
+    sweeper = RetentionSweeper(Client(), shelf, SETTINGS, lambda: [run("ci-1")], lambda: T0)  # type: ignore[arg-type]
+    assert await sweeper.delete_expired_objects() == 2
     assert shelf.deleted == ["workspaces/team/uid-ci-9/a/1.json", "workspaces/team/uid-ci-9/a/1.tar.gz"]
 
 
@@ -216,4 +218,4 @@ def test_copies_that_were_left_behind_go_once_they_have_ended() -> None:
         run("ci-debug-1", source=COPIED["source"]),
         run("ci-debug-2", "Running", source=COPIED["source"]),
     ]
-    assert [each["metadata"]["name"] for each in surplus(runs, 100)] == ["ci-debug-1"]
+    assert [each["metadata"]["name"] for each in runs_over_limit(runs, 100)] == ["ci-debug-1"]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from controller.operator.decision.actions import StartAttempt
 from controller.operator.decision.decide import Decision, decide
-from controller.operator.decision.settled_steps import settled
+from controller.operator.decision.settled_steps import find_settled_steps
 from tests.unit.controller.operator.world import SETTINGS, World, step
 
 Json = dict[str, Any]
@@ -59,13 +59,13 @@ class Simulation(World):
 
     def decide(self) -> Decision:
         """What is decided on all that is to be seen, which is the same as without the steps that are settled."""
-        seen = self.observed()
+        seen = self.observation()
         views = {place: view for place, view in seen.attempts.items() if place[0] not in self.settled}
         less = replace(seen, attempts=views, settled=self.settled)
         known = {**self.run, "status": self.status}
         decision = decide(known, self.pipeline, self.steps, seen, self.now, SETTINGS)
         assert decide(known, self.pipeline, self.steps, less, self.now, SETTINGS) == decision
-        self.settled = settled(decision.status, less)
+        self.settled = find_settled_steps(decision.status, less)
         return decision
 
     def turn(self) -> None:
@@ -77,7 +77,7 @@ class Simulation(World):
         if crash == "amid acting":
             actions = actions[: self.data.draw(st.integers(0, len(actions)))]
         for action in actions:
-            self.act(action)
+            self.execute(action)
             if isinstance(action, StartAttempt):
                 place = (action.step.slug, action.number)
                 self.begun[place] = self.begun.get(place, 0) + (self.started.count(place) > 0)
@@ -87,7 +87,13 @@ class Simulation(World):
                 self.written = self.status
         if crash != "no":
             # All memory is gone but the written status.
-            self.status, self.prepared, self.manifests, self.gone, self.seen = self.written, False, {}, set(), {}
+            self.status, self.prepared, self.manifests, self.missing_jobs, self.milestones = (
+                self.written,
+                False,
+                {},
+                set(),
+                {},
+            )
             self.settled = frozenset()
             self.since = self.now
         self.pass_time(self.data.draw(st.sampled_from([0, 1, 25])))
@@ -100,41 +106,42 @@ class Simulation(World):
                     pods = [pod for (slug, _), pod in self.pods.items() if slug == need]
                     skipped = next(s for s in decision.status["steps"] if s["name"] == need)["phase"] == "Skipped"
                     assert pods or skipped, f"{action.step.name} begins before {need} has"
-                    assert not any(self.lives(place) for place in self.pods if place[0] == need)
+                    assert not any(self.has_live_pod(place) for place in self.pods if place[0] == need)
                 slug, number = action.step.slug, action.number
                 assert number == 1 or (slug, number - 1) in self.jobs, "attempts are numbered one after the other"
-                assert not any(self.lives(place) for place in self.pods if place[0] == slug), "one at a time"
+                assert not any(self.has_live_pod(place) for place in self.pods if place[0] == slug), "one at a time"
 
     def happen(self) -> None:
         """A log may reach its end, and any of the pods takes a step forward, or nothing does."""
-        open_logs = [place for place in self.pods if not self.lives(place) and place not in self.logs]
+        open_logs = [place for place in self.pods if not self.has_live_pod(place) and place not in self.logs]
         if open_logs and self.data.draw(st.booleans()):
             self.logs[self.data.draw(st.sampled_from(sorted(open_logs)))] = {"lines": 1}
-        places = [place for place in self.jobs if place not in self.pods or self.lives(place)]
+        places = [place for place in self.jobs if place not in self.pods or self.has_live_pod(place)]
         if not places:
             return
         place = self.data.draw(st.sampled_from(sorted(places)))
         slug, number = place
         if place not in self.pods:
-            self.pod(slug, number, phase="Pending")
+            self.set_pod(slug, number, phase="Pending")
         elif self.pods[place]["status"]["phase"] == "Pending":
-            self.running(slug, number)
+            self.start_step(slug, number)
         elif self.pods[place]["spec"]["activeDeadlineSeconds"] == 1:
-            self.ended(slug, 143, number)
+            self.end_step(slug, 143, number)
         else:
             ends = self.plan.outcomes[slug]
             end = ends[min(number, len(ends)) - 1]
             if end == "disrupt" and number > 3:
                 end = "fail"
             if end == "disrupt":
-                self.disrupted(slug, number)
+                self.disrupt(slug, number)
             else:
-                self.ended(slug, 0 if end == "ok" else 1, number)
+                self.end_step(slug, 0 if end == "ok" else 1, number)
 
     def failed_above(self, name: str) -> bool:
         """Whether a step that may not fail has failed anywhere upstream."""
         return any(
-            (self.entry(need)["phase"] == "Failed" and not self.entry(need)["allowFailure"]) or self.failed_above(need)
+            (self.step_status(need)["phase"] == "Failed" and not self.step_status(need)["allowFailure"])
+            or self.failed_above(need)
             for need in self.needs[name]
         )
 
@@ -151,13 +158,13 @@ def test_every_run_ends_and_ends_right(plan: Plan, data: st.DataObject) -> None:
             world.turn()
         else:
             world.status = world.decide().status
-            world.look()
+            world.reconcile()
             world.pass_time(5)
             for _ in range(3):
-                calm(world)
-        if world.over:
+                finish_without_faults(world)
+        if world.is_finished:
             break
-    assert world.over, world.status
+    assert world.is_finished, world.status
     if plan.cancel_at is None:
         for name, phase in world.phases().items():
             assert (phase == "Skipped") == world.failed_above(name)
@@ -171,13 +178,13 @@ def test_every_run_ends_and_ends_right(plan: Plan, data: st.DataObject) -> None:
     assert not [place for place in world.started if world.started.count(place) > 1 and place in world.jobs]
 
 
-def calm(world: Simulation) -> None:
+def finish_without_faults(world: Simulation) -> None:
     """Every pod goes on by one, in order."""
-    for slug, number in [place for place in world.jobs if place not in world.pods or world.lives(place)]:
+    for slug, number in [place for place in world.jobs if place not in world.pods or world.has_live_pod(place)]:
         place = (slug, number)
         if place not in world.pods or world.pods[place]["status"]["phase"] == "Pending":
-            world.running(slug, number)
+            world.start_step(slug, number)
         else:
             ends = world.plan.outcomes[slug]
             code = 143 if world.pods[place]["spec"]["activeDeadlineSeconds"] == 1 else 0 if ends[-1] == "ok" else 1
-            world.ended(slug, code, number)
+            world.end_step(slug, code, number)

@@ -9,37 +9,37 @@ from typing import Any
 from controller.operator import names
 from controller.operator.decision.actions import (
     Action,
-    FindJob,
+    DeleteJob,
     PrepareSecrets,
     ReadManifest,
     ReadWorkspace,
-    RemoveJob,
     StartAttempt,
     StopPod,
+    VerifyJob,
 )
-from controller.operator.decision.concurrency import group_of
-from controller.operator.decision.decide import RUN_FINAL, Decision, decide
+from controller.operator.decision.concurrency import concurrency_group
+from controller.operator.decision.decide import RUN_FINAL_PHASES, Decision, decide
 from controller.operator.decision.observation import (
-    Ahead,
     AttemptView,
+    BlockingRun,
+    CreateFailure,
     Milestones,
-    Observed,
-    Refusal,
-    is_over,
-    milestones,
+    Observation,
+    is_pod_finished,
+    update_milestones,
 )
-from controller.operator.decision.reuse import Reusable, inputs
+from controller.operator.decision.reuse import ReusableStep, input_digests
 from controller.operator.settings import OperatorSettings
-from controller.operator.workload.clone_step import with_source_step
-from controller.pipeline.graph.expand import expand
+from controller.operator.workload.clone_step import add_clone_step
+from controller.pipeline.graph.expand import expand_steps
 from controller.pipeline.model import Pipeline
-from controller.pipeline.variables import RunFacts
+from controller.pipeline.variables import RunContext
 
 Json = dict[str, Any]
 Place = tuple[str, int]
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
-SETTINGS = OperatorSettings(["c8s-agent"], "http://api", b"key", log_patience=30.0)
+SETTINGS = OperatorSettings(["c8s-agent"], "http://api", b"key", log_timeout=30.0)
 MANIFEST = {
     "files": [{"path": "a.txt", "size": 3, "sha256": "00", "mode": 420}],
     "archive": {"size": 9, "sha256": "11"},
@@ -50,7 +50,7 @@ def step(name: str, *needs: str, **more: Any) -> Json:
     return {"name": name, "image": "busybox", "commands": ["true"], "dependsOn": list(needs), **more}
 
 
-def run_of(steps: Iterable[Json], *, spec: Json | None = None, **pipeline: Any) -> Json:
+def build_run(steps: Iterable[Json], *, spec: Json | None = None, **pipeline: Any) -> Json:
     definition = {"version": "v1alpha1", "name": "ci", "steps": list(steps), **pipeline}
     metadata = {"name": "ci-1", "namespace": "team", "uid": "uid-1", "generation": 1, "resourceVersion": "7"}
     return {"metadata": metadata, "spec": {"pipeline": definition, "branch": "main", "event": "push", **(spec or {})}}
@@ -60,100 +60,100 @@ class World:
     """One run, its Jobs and pods. `look` asks `decide` and does what it says."""
 
     def __init__(self, *steps: Json, spec: Json | None = None, missing: dict[str, str] | None = None, **more: Any):
-        self.run = run_of(steps, spec=spec, **more)
+        self.run = build_run(steps, spec=spec, **more)
         self.pipeline = Pipeline.model_validate(self.run["spec"]["pipeline"])
-        self.steps, self.source_step = with_source_step(self.run, expand(self.pipeline))
-        self.earlier: dict[str, Reusable] = {}
+        self.steps, self.source_step = add_clone_step(self.run, expand_steps(self.pipeline))
+        self.reusable: dict[str, ReusableStep] = {}
         """What an earlier run has, by what it is made of."""
-        self.written: Json | None = None
+        self.written_status: Json | None = None
         """The status that the API server has; by default the one that was decided last."""
         self.now = T0
-        self.since = T0
+        self.first_seen = T0
         self.status: Json = {}
         self.jobs: dict[Place, Json] = {}
         self.pods: dict[Place, Json] = {}
-        self.seen: dict[Place, Milestones] = {}
+        self.milestones: dict[Place, Milestones] = {}
         self.manifests: dict[Place, Json | None] = {}
         self.stored: dict[Place, Json] = {}
         self.workspaces: dict[Place, Json | None] = {}
-        self.workspace_told: dict[Place, Json] = {}
+        self.reported_workspaces: dict[Place, Json] = {}
         """What agents have told of the workspaces of failed attempts."""
         self.workspaces_read: list[Place] = []
         self.open_logs: dict[Place, tuple[str, ...]] = {}
-        self.refused: dict[Place, Refusal] = {}
-        self.gone: set[Place] = set()
-        self.held: dict[Place, str] = {}
+        self.create_failures: dict[Place, CreateFailure] = {}
+        self.missing_jobs: set[Place] = set()
+        self.pod_create_errors: dict[Place, str] = {}
         self.logs: dict[Place, Json] = {}
-        self.prepared = False
-        self.missing = missing or {}
+        self.secrets_ready = False
+        self.missing_secrets = missing or {}
         self.actions: tuple[Action, ...] = ()
         self.started: list[Place] = []
-        self.look_again: datetime | None = None
-        self.ahead: tuple[Ahead, ...] = ()
+        self.requeue_at: datetime | None = None
+        self.blocking_runs: tuple[BlockingRun, ...] = ()
         """The runs of its concurrency group that it waits for."""
         self.runtime: Json | None = None
 
     # -- asking
 
-    def observed(self) -> Observed:
+    def observation(self) -> Observation:
         places = set(self.jobs) | set(self.pods)
         places |= {(s["slug"], a["number"]) for s in self.status.get("steps", []) for a in s.get("attempts", [])}
         views = {}
         for place in places:
             pod = self.pods.get(place)
             if pod is not None:
-                self.seen[place] = milestones(pod, self.seen.get(place, Milestones()), self.now)
+                self.milestones[place] = update_milestones(pod, self.milestones.get(place, Milestones()), self.now)
             views[place] = AttemptView(
                 self.jobs.get(place),
                 pod,
-                self.seen.get(place, Milestones()),
+                self.milestones.get(place, Milestones()),
                 self.manifests.get(place),
                 place in self.manifests,
                 self.workspaces.get(place),
                 place in self.workspaces,
                 open_logs=self.open_logs.get(place, ()),
-                gone=place in self.gone,
-                held=self.held.get(place, ""),
+                job_missing=place in self.missing_jobs,
+                pod_create_error=self.pod_create_errors.get(place, ""),
                 log=self.logs.get(place),
             )
-        stored = self.status if self.written is None else self.written
-        facts = RunFacts("ci-1", "1", "", "main", {})
-        made_of = inputs(
+        stored = self.status if self.written_status is None else self.written_status
+        facts = RunContext("ci-1", "1", "", "main", {})
+        made_of = input_digests(
             self.pipeline, self.steps, facts, self.run["spec"], self.status.get("source"), self.source_step
         )
-        return Observed(
+        return Observation(
             views,
-            self.refused,
-            self.missing,
-            self.prepared,
+            self.create_failures,
+            self.missing_secrets,
+            self.secrets_ready,
             inputs=made_of,
-            reusable={name: self.earlier[digest] for name, digest in made_of.items() if digest in self.earlier},
-            noted=frozenset(e["name"] for e in stored.get("steps") or [] if e.get("reused")),
+            reusable={name: self.reusable[digest] for name, digest in made_of.items() if digest in self.reusable},
+            recorded_reuse=frozenset(e["name"] for e in stored.get("steps") or [] if e.get("reused")),
             source_step=self.source_step,
-            source_noted=bool(stored.get("source")),
-            group=group_of(self.pipeline, facts),
-            ahead=self.ahead,
-            since=self.since,
+            source_recorded=bool(stored.get("source")),
+            group=concurrency_group(self.pipeline, facts),
+            blocking_runs=self.blocking_runs,
+            first_seen=self.first_seen,
             runtime=self.runtime,
         )
 
     def decide(self) -> Decision:
         known = {**self.run, "status": self.status}
-        return decide(known, self.pipeline, self.steps, self.observed(), self.now, SETTINGS)
+        return decide(known, self.pipeline, self.steps, self.observation(), self.now, SETTINGS)
 
-    def look(self) -> World:
+    def reconcile(self) -> World:
         """Decide and act until there is nothing to do at once. Returns itself, to be asked."""
         for _ in range(20):
             decision = self.decide()
-            self.status, self.actions, self.look_again = decision.status, decision.actions, decision.look_again
+            self.status, self.actions, self.requeue_at = decision.status, decision.actions, decision.requeue_at
             for action in decision.actions:
-                self.act(action)
-            asked = PrepareSecrets | ReadManifest | ReadWorkspace | FindJob
+                self.execute(action)
+            asked = PrepareSecrets | ReadManifest | ReadWorkspace | VerifyJob
             if not any(isinstance(action, asked) for action in decision.actions):
                 return self
         raise AssertionError(f"it goes on and on: {self.actions}")
 
-    def act(self, action: Action) -> None:
+    def execute(self, action: Action) -> None:
         match action:
             case StartAttempt():
                 place = (action.step.slug, action.number)
@@ -164,21 +164,21 @@ class World:
                 next(p for p in self.pods.values() if p["metadata"]["name"] == action.name)["spec"][
                     "activeDeadlineSeconds"
                 ] = 1
-            case RemoveJob():
+            case DeleteJob():
                 for place in [p for p, job in self.jobs.items() if job["metadata"]["name"] == action.name]:
                     self.jobs.pop(place)
                     self.pods.pop(place, None)
-            case FindJob():
+            case VerifyJob():
                 if (action.slug, action.number) not in self.jobs:
-                    self.gone.add((action.slug, action.number))
+                    self.missing_jobs.add((action.slug, action.number))
             case ReadManifest():
                 self.manifests[action.slug, action.number] = self.stored.get((action.slug, action.number))
             case ReadWorkspace():
                 place = (action.slug, action.number)
                 self.workspaces_read.append(place)
-                self.workspaces[place] = self.workspace_told.get(place)
+                self.workspaces[place] = self.reported_workspaces.get(place)
             case PrepareSecrets():
-                self.prepared = True
+                self.secrets_ready = True
 
     # -- what the cluster does
 
@@ -187,10 +187,10 @@ class World:
         metadata = {"name": name, "namespace": "team", "uid": f"job-{name}"}
         return {"metadata": {**metadata, "creationTimestamp": self.now.strftime("%Y-%m-%dT%H:%M:%SZ")}}
 
-    def pod(self, slug: str, number: int = 1, *, node: str | None = "node", **status: Any) -> Json:
+    def set_pod(self, slug: str, number: int = 1, *, node: str | None = "node", **status: Any) -> Json:
         """The pod of an attempt, with this status from now on."""
         metadata = {"name": f"{slug}-{number}-pod", "namespace": "team", "uid": f"pod-{slug}-{number}"}
-        sidecars = [] if slug == self.source_step else [{"name": names.UPLOAD}]
+        sidecars = [] if slug == self.source_step else [{"name": names.UPLOAD_CONTAINER}]
         fresh: Json = {"activeDeadlineSeconds": 2700, "containers": [], "initContainers": sidecars}
         old = self.pods.get((slug, number), {"spec": fresh})
         spec = {**old["spec"], **({"nodeName": node} if node else {})}
@@ -198,15 +198,15 @@ class World:
         self.pods[slug, number] = pod
         return pod
 
-    def running(self, slug: str, number: int = 1) -> None:
-        self.pod(slug, number, phase="Running", containerStatuses=[{"name": "step", "state": {"running": {}}}])
+    def start_step(self, slug: str, number: int = 1) -> None:
+        self.set_pod(slug, number, phase="Running", containerStatuses=[{"name": "step", "state": {"running": {}}}])
 
-    def ended(self, slug: str, code: int = 0, number: int = 1, *, phase: str | None = None, **more: Any) -> None:
+    def end_step(self, slug: str, code: int = 0, number: int = 1, *, phase: str | None = None, **more: Any) -> None:
         """The step's container has ended, and its pod with it unless `phase` says otherwise."""
         state = {"terminated": {"exitCode": code, **more}}
         whole = phase or ("Succeeded" if code == 0 else "Failed")
         uploads = self.pods.get((slug, number), {}).get("status", {}).get("initContainerStatuses", [])
-        self.pod(
+        self.set_pod(
             slug,
             number,
             phase=whole,
@@ -214,8 +214,8 @@ class World:
             initContainerStatuses=uploads,
         )
 
-    def disrupted(self, slug: str, number: int = 1) -> None:
-        self.pod(slug, number, phase="Failed", reason="Evicted", message="the node was low on memory")
+    def disrupt(self, slug: str, number: int = 1) -> None:
+        self.set_pod(slug, number, phase="Failed", reason="Evicted", message="the node was low on memory")
 
     def pass_time(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
@@ -223,17 +223,17 @@ class World:
     def cancel(self) -> None:
         self.run["spec"]["cancel"] = True
 
-    def do(self, slug: str, code: int = 0, number: int = 1) -> World:
+    def run_step(self, slug: str, code: int = 0, number: int = 1) -> World:
         """A step begins and ends, and that is seen."""
-        self.running(slug, number)
-        self.look()
+        self.start_step(slug, number)
+        self.reconcile()
         self.pass_time(1)
-        self.ended(slug, code, number)
-        return self.look()
+        self.end_step(slug, code, number)
+        return self.reconcile()
 
     # -- asking about it
 
-    def entry(self, name: str) -> Json:
+    def step_status(self, name: str) -> Json:
         found: Json = next(s for s in self.status["steps"] if s["name"] == name)
         return found
 
@@ -245,8 +245,8 @@ class World:
         return str(self.status["phase"])
 
     @property
-    def over(self) -> bool:
-        return self.status.get("phase") in RUN_FINAL
+    def is_finished(self) -> bool:
+        return self.status.get("phase") in RUN_FINAL_PHASES
 
-    def lives(self, place: Place) -> bool:
-        return place in self.pods and not is_over(self.pods[place])
+    def has_live_pod(self, place: Place) -> bool:
+        return place in self.pods and not is_pod_finished(self.pods[place])

@@ -11,12 +11,12 @@ GOOD = HEAD + STEP
 
 def said(text: str | bytes) -> list[str]:
     """Every problem as `line:column severity code`."""
-    return [f"{p.line}:{p.column} {p.severity} {p.code}" for p in lint(text).problems]
+    return [f"{p.line}:{p.column} {p.severity} {p.code}" for p in lint(text).diagnostics]
 
 
 def messages(text: str | bytes) -> str:
     """All messages and hints, for a look at their words."""
-    return "\n".join(f"{p.message} | {p.hint}" for p in lint(text).problems)
+    return "\n".join(f"{p.message} | {p.hint}" for p in lint(text).diagnostics)
 
 
 def two_steps(first: str = "", second: str = "") -> str:

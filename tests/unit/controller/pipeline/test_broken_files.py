@@ -78,7 +78,7 @@ BOMBS = [
 @pytest.mark.parametrize(("text", "code"), BOMBS, ids=range(len(BOMBS)))
 def test_a_bomb_is_answered_in_seconds(text: str, code: str) -> None:
     began = time.perf_counter()
-    assert code in {problem.code for problem in lint(text).problems}
+    assert code in {problem.code for problem in lint(text).diagnostics}
     assert time.perf_counter() - began < 10
 
 
@@ -102,11 +102,13 @@ def test_both_places_of_a_duplicate_key_are_named() -> None:
 def test_what_a_message_quotes_can_not_reach_the_terminal() -> None:
     text = HEAD + '"im\\e[31mage\\u202e": 1\n' + STEP
     assert "\\u001b[31mage\\u202e" in messages(text)
-    assert not any(ord(character) < 32 or character == "\u202e" for p in lint(text).problems for character in p.message)
+    assert not any(
+        ord(character) < 32 or character == "\u202e" for p in lint(text).diagnostics for character in p.message
+    )
 
 
 def test_very_many_problems_are_cut_with_a_note() -> None:
-    problems = lint(HEAD + "".join(f"field{n}: 1\n" for n in range(5_000)) + STEP).problems
+    problems = lint(HEAD + "".join(f"field{n}: 1\n" for n in range(5_000)) + STEP).diagnostics
     assert len(problems) <= 200
 
 

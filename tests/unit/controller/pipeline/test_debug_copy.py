@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from controller.pipeline.debug_copy import copy_of_step
-from controller.pipeline.graph.expand import expand
+from controller.pipeline.debug_copy import build_debug_pipeline
+from controller.pipeline.graph.expand import expand_steps
 from controller.pipeline.lint import check_definition
 from controller.pipeline.model import Pipeline
-from controller.pipeline.variables import RunFacts, step_environment
+from controller.pipeline.variables import RunContext, step_environment
 
 RICH: dict[str, Any] = {
     "name": "shop",
@@ -42,20 +42,20 @@ RICH: dict[str, Any] = {
         },
     ],
 }
-FACTS = RunFacts("shop-3", "3", "c", "b", {"target": "prod"})
+FACTS = RunContext("shop-3", "3", "c", "b", {"target": "prod"})
 PIPELINE = Pipeline.model_validate(RICH)
 
 
 def the(name: str) -> Any:
-    return next(step for step in expand(PIPELINE) if step.name == name)
+    return next(step for step in expand_steps(PIPELINE) if step.name == name)
 
 
 def test_a_copy_has_the_surroundings_of_the_step_and_none_of_its_doings() -> None:
     step = the("test (os=linux, py=3.12, db=a)")
-    definition = copy_of_step(PIPELINE, step.slug, 3600)
+    definition = build_debug_pipeline(PIPELINE, step.slug, 3600)
     assert definition is not None
     assert not check_definition(definition)
-    [copied] = expand(Pipeline.model_validate(definition))
+    [copied] = expand_steps(Pipeline.model_validate(definition))
     assert (copied.name, copied.slug, copied.matrix, copied.depends_on) == (step.name, step.slug, step.matrix, ())
     assert copied.step.commands == ["exec sleep 3600"]
     for field in ("image", "secrets", "resources", "services", "working_dir", "env"):
@@ -67,8 +67,8 @@ def test_a_copy_has_the_surroundings_of_the_step_and_none_of_its_doings() -> Non
 
 def test_the_environment_is_that_of_the_step() -> None:
     step = the("test (os=linux, py=3.11, db=a)")
-    pipeline = Pipeline.model_validate(copy_of_step(PIPELINE, step.slug, 60))
-    [copied] = expand(pipeline)
+    pipeline = Pipeline.model_validate(build_debug_pipeline(PIPELINE, step.slug, 60))
+    [copied] = expand_steps(pipeline)
 
     def environment(of: Pipeline, each: Any) -> dict[str, str]:
         return step_environment(of, each.step, FACTS, each.matrix, attempt=2, name=each.name, workspace="/workspace")
@@ -77,7 +77,7 @@ def test_the_environment_is_that_of_the_step() -> None:
 
 
 def test_a_copy_ends_by_itself_also_when_it_never_begins() -> None:
-    definition = copy_of_step(PIPELINE, the("build (os=linux)").slug, 600)
+    definition = build_debug_pipeline(PIPELINE, the("build (os=linux)").slug, 600)
     assert definition is not None
     assert (definition["steps"][0]["timeout"], definition["timeout"]) == ("660s", "2400s")
 
@@ -85,11 +85,11 @@ def test_a_copy_ends_by_itself_also_when_it_never_begins() -> None:
 @pytest.mark.parametrize("name", ["a", "a" * 63, "a" * 56 + "-b"])
 def test_copies_have_a_name_of_their_own_that_fits(name: str) -> None:
     pipeline = PIPELINE.model_copy(update={"name": name})
-    definition = copy_of_step(pipeline, the("build (os=linux)").slug, 60)
+    definition = build_debug_pipeline(pipeline, the("build (os=linux)").slug, 60)
     assert definition is not None
     assert definition["name"].endswith("-debug")
     assert not check_definition(definition)
 
 
 def test_of_a_step_that_there_is_not_there_is_no_copy() -> None:
-    assert copy_of_step(PIPELINE, "source", 60) is None
+    assert build_debug_pipeline(PIPELINE, "source", 60) is None

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from controller.pipeline import normalize
 from controller.pipeline.lint import LintResult, check_definition, lint, rules
 from controller.pipeline.model import Pipeline
-from controller.pipeline.problems import Places
-from controller.pipeline.reader.composer import BREAKS
+from controller.pipeline.problems import SourceMap
+from controller.pipeline.reader.composer import LINE_BREAKS
 
 ROOT = Path(__file__).parents[4]
 SAMPLES = sorted((ROOT / "samples").glob("**/*.yaml"))
@@ -89,10 +89,10 @@ def mutated(draw: st.DrawFn) -> str:
 
 
 def _assert_answered(result: LintResult, text: str) -> None:
-    lines = BREAKS.split(text)
-    assert result.problems or result.pipeline is not None
+    lines = LINE_BREAKS.split(text)
+    assert result.diagnostics or result.pipeline is not None
     assert (result.pipeline is None) == bool(result.errors)
-    for problem in result.problems:
+    for problem in result.diagnostics:
         assert problem.code
         assert problem.message
         assert "\n" not in problem.message + problem.hint + problem.path
@@ -192,9 +192,9 @@ def spoiled(draw: st.DrawFn) -> dict[str, Any]:
 @_quick
 @given(spoiled())
 def test_no_rule_raises_on_data_of_any_shape(data: dict[str, Any]) -> None:
-    nowhere = Places({}, {})
+    nowhere = SourceMap({}, {})
     rules.check(data, nowhere, 50)
-    rules.check(normalize.with_plain_matrices(data), nowhere, 50)
+    rules.check(normalize.normalize_matrices(data), nowhere, 50)
 
 
 @_quick
@@ -217,4 +217,4 @@ def test_data_of_any_shape_as_a_file_gets_an_answer(data: dict[str, Any]) -> Non
 def test_a_sample_is_clean(sample: Path) -> None:
     # This sample prints its secret to show that logs hide it.
     expected = ["secret-printed"] if sample.name == "secrets.yaml" else []
-    assert [problem.code for problem in lint(sample.read_bytes()).problems] == expected
+    assert [problem.code for problem in lint(sample.read_bytes()).diagnostics] == expected

@@ -8,13 +8,13 @@ import pytest
 
 from controller.pipeline.lint import lint
 from controller.pipeline.model import Pipeline
-from controller.pipeline.normalize import plain_matrix
+from controller.pipeline.normalize import normalize_matrix
 from tests.unit.controller.pipeline.files import GOOD, HEAD, STEP, said
 
 
 def pipeline_of(text: str) -> dict[str, Any]:
     result = lint(text)
-    assert result.pipeline is not None, result.problems
+    assert result.pipeline is not None, result.diagnostics
     return result.pipeline
 
 
@@ -93,7 +93,7 @@ spec:
 
 
 def test_what_is_valid_for_the_format_that_this_one_extends_is_valid_here() -> None:
-    assert [p for p in lint(COMPATIBLE).problems if p.severity == "error"] == []
+    assert [p for p in lint(COMPATIBLE).diagnostics if p.severity == "error"] == []
     Pipeline.model_validate(lint(COMPATIBLE).pipeline)
 
 
@@ -104,4 +104,4 @@ def test_the_model_gives_back_what_it_took() -> None:
 
 def test_older_matrix_entries_of_one_dimension_keep_the_values_of_all() -> None:
     linux, others = {"dimension": "os", "values": ["linux"]}, {"dimension": "os", "values": ["darwin", "linux"]}
-    assert plain_matrix({"strategy": [linux, others]}) == {"dimensions": {"os": ["linux", "darwin"]}}
+    assert normalize_matrix({"strategy": [linux, others]}) == {"dimensions": {"os": ["linux", "darwin"]}}

@@ -79,7 +79,7 @@ def configs(draw: st.DrawFn) -> Json:
 @given(configs())
 def test_a_config_of_theirs_has_no_error_and_keeps_its_steps(config: Json) -> None:
     found = lint(json.dumps(config))
-    assert [problem for problem in found.problems if problem.severity == "error"] == []
+    assert [problem for problem in found.diagnostics if problem.severity == "error"] == []
     assert found.pipeline is not None
     assert check_definition(found.pipeline) == ()
     assert [step["name"] for step in found.pipeline["steps"]] == [step["name"] for step in config["spec"]["steps"]]
@@ -103,7 +103,7 @@ spec:
     - {name: build, image: "alpine:3", commands: [make], env: [{name: OS, value: "{{matrix.os}}"}]}
 """
     )
-    assert [(problem.severity, problem.code) for problem in found.problems] == [("hint", "matrix-older-form")] * 2
+    assert [(problem.severity, problem.code) for problem in found.diagnostics] == [("hint", "matrix-older-form")] * 2
     assert found.pipeline is not None
     assert found.pipeline["matrix"] == {
         "dimensions": {"os": ["linux", "darwin"], "version": ["1.20", "1.21"]},

@@ -15,16 +15,16 @@ from jsonschema import Draft202012Validator
 from controller.pipeline import lint
 from controller.pipeline.lint.rules.environment import RESERVED
 from controller.pipeline.model import Pipeline
-from controller.pipeline.schema import COMMITTED, PUBLISHED, committed_text, json_schema, structural_schema
-from controller.pipeline.variables import RunFacts, step_environment
+from controller.pipeline.schema import PACKAGED_SCHEMA, PUBLISHED_SCHEMA, json_schema, schema_text, structural_schema
+from controller.pipeline.variables import RunContext, step_environment
 
 ROOT = Path(__file__).parents[4]
 FORMAT = (ROOT / "docs" / "format.md").read_text()
 
 
 def test_the_committed_schemas_are_those_of_the_models() -> None:
-    for place in (COMMITTED, PUBLISHED):
-        assert place.read_text() == committed_text(), "run `python -m controller.pipeline.schema`"
+    for place in (PACKAGED_SCHEMA, PUBLISHED_SCHEMA):
+        assert place.read_text() == schema_text(), "run `python -m controller.pipeline.schema`"
 
 
 def test_the_schema_is_a_schema_and_describes_every_field() -> None:
@@ -49,7 +49,7 @@ def test_an_editor_finds_no_fault_with_what_lint_accepts() -> None:
         "version: v1alpha1\nname: x\nenv: {A: 1, B: on}\nmatrix: {dimensions: {python: [3.10, 3.11]}}\n"
         "steps: [{name: a, image: b:1, commands: ['true'], resources: {cpu: 2}, env: [{name: C, value: 1}]}]\n"
     )
-    assert lint.lint(text).problems == ()
+    assert lint.lint(text).diagnostics == ()
     Draft202012Validator(json_schema()).validate(yaml.safe_load(text))
 
 
@@ -112,7 +112,7 @@ def test_every_example_of_the_reference_is_what_lint_accepts() -> None:
 
 
 def _accepts(text: str) -> None:
-    assert lint.lint(text).problems == (), text
+    assert lint.lint(text).diagnostics == (), text
 
 
 def test_every_field_is_in_the_reference() -> None:
@@ -122,6 +122,6 @@ def test_every_field_is_in_the_reference() -> None:
 
 def test_what_is_reserved_is_what_every_step_gets() -> None:
     pipeline = Pipeline.model_validate({"name": "x", "steps": [{"name": "a", "image": "b", "commands": ["c"]}]})
-    facts = RunFacts("x-1", "1", "abc", "main", {})
+    facts = RunContext("x-1", "1", "abc", "main", {})
     given = step_environment(pipeline, pipeline.steps[0], facts, {}, attempt=1, name="a", workspace="/workspace")
     assert given.keys() == RESERVED

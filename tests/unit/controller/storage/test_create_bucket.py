@@ -41,7 +41,7 @@ def test_a_missing_bucket_is_made_and_one_that_is_there_is_left_alone() -> None:
 def test_a_store_that_is_starting_is_waited_for() -> None:
     pauses: list[float] = []
     store = Store(EndpointConnectionError(endpoint_url="http://s3"), refused(503, "XMinioServerNotInitialized"))
-    assert ensure_bucket(store, "c8s", pause=pauses.append) is True
+    assert ensure_bucket(store, "c8s", sleep=pauses.append) is True
     assert len(pauses) == 2
 
 
@@ -50,12 +50,12 @@ def test_wrong_keys_are_told_at_once() -> None:
         pytest.fail("it waited for keys to become right")
 
     with pytest.raises(ClientError):
-        ensure_bucket(Store(refused(403, "AccessDenied")), "c8s", pause=waited)
+        ensure_bucket(Store(refused(403, "AccessDenied")), "c8s", sleep=waited)
 
 
 def test_a_store_that_never_answers_is_given_up() -> None:
     times = iter([0.0, 5.0, 200.0])
     store = Store(*[EndpointConnectionError(endpoint_url="http://s3")] * 9)
     with pytest.raises(EndpointConnectionError):
-        ensure_bucket(store, "c8s", clock=lambda: next(times), pause=lambda _: None)
+        ensure_bucket(store, "c8s", clock=lambda: next(times), sleep=lambda _: None)
     assert len(store.failures) == 7

@@ -21,7 +21,7 @@ from controller.storage import (
     StoreUnavailableError,
     open_store,
 )
-from controller.storage.s3 import PART, S3Credentials, S3Store
+from controller.storage.s3 import PART_SIZE, S3Credentials, S3Store
 
 WHEN = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -90,7 +90,7 @@ async def test_a_long_stream_goes_up_in_parts(world: World) -> None:
     world.answer("upload_part", {"ETag": "2"}, **named, PartNumber=2, Body=ANY)
     parts = [{"PartNumber": 1, "ETag": "1"}, {"PartNumber": 2, "ETag": "2"}]
     world.answer("complete_multipart_upload", {}, **named, MultipartUpload={"Parts": parts})
-    assert (await world.store.put("a", pieces(bytes(PART), b"rest"))).size == PART + 4
+    assert (await world.store.put("a", pieces(bytes(PART_SIZE), b"rest"))).size == PART_SIZE + 4
 
 
 async def test_a_short_stream_is_one_request(world: World) -> None:
@@ -100,7 +100,7 @@ async def test_a_short_stream_is_one_request(world: World) -> None:
 
 async def test_a_stream_that_breaks_aborts_the_upload(world: World) -> None:
     async def broken() -> AsyncIterator[bytes]:
-        yield bytes(PART)
+        yield bytes(PART_SIZE)
         raise ValueError("broken")
 
     world.answer("create_multipart_upload", {"UploadId": "u"}, Key="c8s/a")
@@ -180,7 +180,7 @@ async def test_the_store_of_a_url_is_opened() -> None:
     environment = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "s"}
     url = "s3://bucket?endpoint=http://in:9000&public-endpoint=http://out:9000"
     store = open_store(url, signing_key=b"", public_url="", environment=environment)
-    outside = await store.presign("k", "GET", timedelta(seconds=9), outside=True)
+    outside = await store.presign("k", "GET", timedelta(seconds=9), external=True)
     inside = await store.presign("k", "GET", timedelta(seconds=9))
     assert outside.startswith("http://out:9000/bucket/k?")
     assert inside.startswith("http://in:9000/bucket/k?")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from embedded.api import field_types
 from embedded.api.scheme import CONFIG_MAPS, JOBS, PODS, ResourceType
 from embedded.api.status_errors import ApiError
-from embedded.registry.options import Write
+from embedded.registry.options import WriteOptions
 from embedded.registry.registry import Registry
 
 
@@ -21,13 +21,13 @@ def _pod(**container: Any) -> dict[str, Any]:
 
 def test_unknown_fields_and_nulls_are_dropped() -> None:
     pod = _pod(imaeg="b", image=None) | {"metadata": {"name": "p", "creationTimestamp": None, "extra": 1}}
-    field_types.fit(PODS, pod)
+    field_types.drop_unknown_fields(PODS, pod)
     assert pod == {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "m"}]}}
 
 
 def test_strictly_an_unknown_field_is_refused_by_its_path(registry: Registry) -> None:
     with pytest.raises(ApiError) as told:
-        registry.write_new(PODS, _pod(imaeg="b"), "default", Write(strict=True))
+        registry.write_new(PODS, _pod(imaeg="b"), "default", WriteOptions(strict=True))
     assert told.value.message == (
         'Pod in version "v1" cannot be handled as a Pod: strict decoding error: unknown field '
         '"spec.containers[0].imaeg"'
@@ -47,7 +47,7 @@ def test_strictly_an_unknown_field_is_refused_by_its_path(registry: Registry) ->
 )
 def test_a_value_of_a_wrong_type_is_named(container: dict[str, Any], where: str) -> None:
     with pytest.raises(ApiError) as told:
-        field_types.fit(PODS, _pod(**container))
+        field_types.drop_unknown_fields(PODS, _pod(**container))
     assert told.value.code == 400
     assert f"into {where} of type" in told.value.message
 
@@ -57,13 +57,13 @@ def test_quantities_and_ports_may_be_numbers_or_text() -> None:
         resources={"limits": {"cpu": 1, "memory": "1Gi"}},
         startupProbe={"httpGet": {"port": "http"}, "periodSeconds": 1},
     )
-    assert field_types.fit(PODS, pod) == []
+    assert field_types.drop_unknown_fields(PODS, pod) == []
 
 
 def test_of_a_custom_resource_only_the_metadata_is_known() -> None:
     custom = ResourceType("example.com", "v1", "widgets", "Widget", schema={})
     widget = {"metadata": {"name": "w", "odd": 1}, "spec": {"anything": {"goes": None}}}
-    field_types.fit(custom, widget)
+    field_types.drop_unknown_fields(custom, widget)
     assert widget == {"metadata": {"name": "w"}, "spec": {"anything": {"goes": None}}}
 
 
@@ -81,8 +81,8 @@ def test_any_object_fits_or_is_a_bad_request_and_what_fits_fits_again(obj: dict[
     for resource in (CONFIG_MAPS, JOBS, PODS):
         code = 0
         try:
-            field_types.fit(resource, obj)
-            assert field_types.fit(resource, obj) == []
+            field_types.drop_unknown_fields(resource, obj)
+            assert field_types.drop_unknown_fields(resource, obj) == []
         except ApiError as error:
             code = error.code
         assert code in (0, 400)
@@ -91,5 +91,5 @@ def test_any_object_fits_or_is_a_bad_request_and_what_fits_fits_again(obj: dict[
 @pytest.mark.parametrize("amount", ["much", "", "1 Gi", "1e99999999999", "NaN", "🙂", "\n"])
 def test_what_is_no_quantity_can_not_be_read(amount: str) -> None:
     with pytest.raises(ApiError, match="quantities must match") as told:
-        field_types.fit(PODS, _pod(resources={"limits": {"memory": amount}}))
+        field_types.drop_unknown_fields(PODS, _pod(resources={"limits": {"memory": amount}}))
     assert told.value.code == 400

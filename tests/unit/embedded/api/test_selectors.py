@@ -8,20 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedded.api.selectors import field_predicate, label_predicate, predicate
+from embedded.api.selectors import parse_field_selector, parse_label_selector, parse_selectors
 from embedded.api.status_errors import ApiError
 
 _NAMES = st.from_regex(r"[a-z]([a-z0-9-]{0,5}[a-z0-9])?", fullmatch=True).filter(lambda s: s not in ("in", "notin"))
 _LABELS = st.dictionaries(_NAMES, _NAMES, max_size=4)
 
 
-def _with(labels: dict[str, str]) -> dict[str, Any]:
+def _labelled(labels: dict[str, str]) -> dict[str, Any]:
     return {"metadata": {"name": "x", "namespace": "ns", "labels": labels}}
 
 
-def _chosen(selector: str, labels: dict[str, str]) -> bool:
-    matches = label_predicate(selector)
-    return matches is None or matches(_with(labels))
+def _matches(selector: str, labels: dict[str, str]) -> bool:
+    matches = parse_label_selector(selector)
+    return matches is None or matches(_labelled(labels))
 
 
 @pytest.mark.parametrize(
@@ -41,13 +41,13 @@ def _chosen(selector: str, labels: dict[str, str]) -> bool:
     ],
 )
 def test_label_selectors(selector: str, labels: dict[str, str], chosen: bool) -> None:
-    assert _chosen(selector, labels) is chosen
+    assert _matches(selector, labels) is chosen
 
 
 @pytest.mark.parametrize("selector", ["a in (", "a in b", "a b", "=b", "a,,b", "a=b,", "in (x)", "!", "a in (b", "(a)"])
 def test_what_cannot_be_parsed_is_a_bad_request(selector: str) -> None:
     with pytest.raises(ApiError) as told:
-        label_predicate(selector)
+        parse_label_selector(selector)
     assert told.value.code == 400
 
 
@@ -56,20 +56,20 @@ def test_equality_selects_exactly_the_objects_that_have_all_the_labels(
     wanted: dict[str, str], labels: dict[str, str]
 ) -> None:
     selector = ",".join(f"{key}={value}" for key, value in wanted.items())
-    assert _chosen(selector, labels) is (wanted.items() <= labels.items())
+    assert _matches(selector, labels) is (wanted.items() <= labels.items())
 
 
 @given(_NAMES, st.sets(_NAMES, min_size=1, max_size=3), _LABELS)
 def test_notin_is_the_opposite_of_in(key: str, values: set[str], labels: dict[str, str]) -> None:
     listed = ",".join(sorted(values))
-    assert _chosen(f"{key} in ({listed})", labels) is not _chosen(f"{key} notin ({listed})", labels)
+    assert _matches(f"{key} in ({listed})", labels) is not _matches(f"{key} notin ({listed})", labels)
 
 
 @given(st.text('ab=!,()in \t\x00"é./', max_size=20))
 def test_any_text_is_a_selector_or_a_bad_request(text: str) -> None:
     code = 0
     try:
-        predicate(text, text, "pods")
+        parse_selectors(text, text, "pods")
     except ApiError as error:
         code = error.code
     assert code in (0, 400)
@@ -77,9 +77,9 @@ def test_any_text_is_a_selector_or_a_bad_request(text: str) -> None:
 
 def test_fields_are_those_a_real_server_knows() -> None:
     pod = {"metadata": {"name": "p"}, "status": {"phase": "Running"}}
-    running = field_predicate("status.phase=Running,metadata.name!=q", "pods")
+    running = parse_field_selector("status.phase=Running,metadata.name!=q", "pods")
     assert running is not None
     assert running(pod)
     with pytest.raises(ApiError) as told:
-        field_predicate("spec.image=x", "pods")
+        parse_field_selector("spec.image=x", "pods")
     assert told.value.code == 400

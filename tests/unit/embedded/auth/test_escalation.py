@@ -17,11 +17,11 @@ from embedded.api.scheme import (
 from embedded.api.status_errors import ApiError
 from embedded.auth.escalation import EscalationGuard
 from embedded.auth.rbac import Authorizer
-from embedded.auth.reviews import answer
-from embedded.auth.tokens import AUDIENCE, Authenticator, User
-from embedded.controllers.clusterrole_aggregation import gathered
+from embedded.auth.reviews import answer_review
+from embedded.auth.tokens import DEFAULT_AUDIENCE, Authenticator, User
+from embedded.controllers.clusterrole_aggregation import aggregate_rules
 from embedded.registry import prepare
-from embedded.registry.options import Write
+from embedded.registry.options import WriteOptions
 from embedded.registry.registry import Registry
 from tests.unit.embedded.conftest import NOW
 
@@ -43,8 +43,8 @@ def _bind(role: str, name: str = "b") -> Json:
     }
 
 
-def _try(registry: Registry, resource: Any, obj: Json) -> None:
-    change = prepare.new(registry, resource, obj, "default", Write())
+def _create_as_joe(registry: Registry, resource: Any, obj: Json) -> None:
+    change = prepare.prepare_create(registry, resource, obj, "default", WriteOptions())
     EscalationGuard(registry, Authorizer(registry)).check(JOE, change)
 
 
@@ -57,12 +57,12 @@ def reader(registry: Registry) -> Registry:
 
 
 def test_a_role_may_hold_what_its_writer_may_do(reader: Registry) -> None:
-    _try(reader, ROLES, {"metadata": {"name": "r"}, "rules": [{**_READ, "verbs": ["get"]}]})
+    _create_as_joe(reader, ROLES, {"metadata": {"name": "r"}, "rules": [{**_READ, "verbs": ["get"]}]})
 
 
 def test_a_role_may_not_hold_more(reader: Registry) -> None:
     with pytest.raises(ApiError) as told:
-        _try(reader, ROLES, {"metadata": {"name": "r"}, "rules": [{**_READ, "verbs": ["get", "delete"]}]})
+        _create_as_joe(reader, ROLES, {"metadata": {"name": "r"}, "rules": [{**_READ, "verbs": ["get", "delete"]}]})
     assert told.value.code == 403
     assert told.value.message == (
         'roles.rbac.authorization.k8s.io "r" is forbidden: user "joe" (groups=["system:authenticated"]) is attempting '
@@ -73,9 +73,9 @@ def test_a_role_may_not_hold_more(reader: Registry) -> None:
 
 def test_a_binding_hands_out_only_what_its_writer_has(reader: Registry) -> None:
     _role(reader, "owner", {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]})
-    _try(reader, ROLE_BINDINGS, _bind("reader", "fine"))
+    _create_as_joe(reader, ROLE_BINDINGS, _bind("reader", "fine"))
     with pytest.raises(ApiError, match="not currently held"):
-        _try(reader, ROLE_BINDINGS, _bind("owner", "too-much"))
+        _create_as_joe(reader, ROLE_BINDINGS, _bind("owner", "too-much"))
 
 
 @pytest.mark.parametrize(("verb", "resource"), [("escalate", ROLES), ("bind", ROLE_BINDINGS)])
@@ -84,13 +84,13 @@ def test_who_was_given_the_right_to_may_give_more(reader: Registry, verb: str, r
     _role(reader, "giver", {"apiGroups": [_RBAC], "resources": ["roles"], "verbs": [verb]})
     reader.create(ROLE_BINDINGS, _bind("giver", "g"), namespace="default")
     everything = {"metadata": {"name": "all"}, "rules": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]}
-    _try(reader, resource, everything if resource is ROLES else _bind("owner", "all"))
+    _create_as_joe(reader, resource, everything if resource is ROLES else _bind("owner", "all"))
 
 
 def test_a_change_that_gives_nothing_needs_no_right(reader: Registry) -> None:
     _role(reader, "owner", {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]})
     label = {"metadata": {"labels": {"a": "b"}}}
-    change = prepare.patched(reader, ROLES, "default", "owner", label, "merge", Write())
+    change = prepare.prepare_patch(reader, ROLES, "default", "owner", label, "merge", WriteOptions())
     EscalationGuard(reader, Authorizer(reader)).check(JOE, change)
 
 
@@ -103,35 +103,45 @@ def test_an_aggregated_role_has_the_rules_of_those_it_selects() -> None:
         "aggregationRule": {"clusterRoleSelectors": [{"matchLabels": {"part": "yes"}}]},
     }
     parts = [role("b", [_READ, {"verbs": ["b"]}], part="yes"), role("a", [_READ], part="yes"), role("c", [{}])]
-    assert gathered(whole, [*parts, whole]) == [_READ, {"verbs": ["b"]}]
+    assert aggregate_rules(whole, [*parts, whole]) == [_READ, {"verbs": ["b"]}]
 
 
 def test_the_rules_of_somebody_are_listed(reader: Registry) -> None:
     reader.create(CLUSTER_ROLES, {"metadata": {"name": "unbound"}, "rules": [{**_READ, "verbs": ["delete"]}]})
-    review = answer(
-        SELF_SUBJECT_RULES_REVIEWS, {"spec": {"namespace": "default"}}, "", JOE, _nobody(reader), Authorizer(reader)
+    review = answer_review(
+        SELF_SUBJECT_RULES_REVIEWS,
+        {"spec": {"namespace": "default"}},
+        "",
+        JOE,
+        _anonymous_authenticator(reader),
+        Authorizer(reader),
     )
     assert {"verbs": ["get", "list"], "apiGroups": [""], "resources": ["pods"]} in review["status"]["resourceRules"]
     assert all("delete" not in rule["verbs"] for rule in review["status"]["resourceRules"])
     assert review["status"]["incomplete"] is False
 
 
-def _nobody(registry: Registry) -> Authenticator:
+def _anonymous_authenticator(registry: Registry) -> Authenticator:
     return Authenticator(registry, {}, b"key", lambda: NOW)
 
 
 @pytest.mark.parametrize(
     ("meant_for", "asked_by", "good"),
-    [([AUDIENCE], [], True), (["there"], [], False), (["there"], ["there", "x"], True), (["there"], ["x"], False)],
+    [
+        ([DEFAULT_AUDIENCE], [], True),
+        (["there"], [], False),
+        (["there"], ["there", "x"], True),
+        (["there"], ["x"], False),
+    ],
 )
 def test_a_token_is_good_for_those_it_is_meant_for(
     registry: Registry, meant_for: list[str], asked_by: list[str], good: bool
 ) -> None:
     registry.create(SERVICE_ACCOUNTS, {"metadata": {"name": "bot"}}, namespace="default")
-    authenticator = _nobody(registry)
-    token = authenticator.issue("default", "bot", 600, meant_for)["status"]["token"]
+    authenticator = _anonymous_authenticator(registry)
+    token = authenticator.issue_token("default", "bot", 600, meant_for)["status"]["token"]
     spec = {"token": token, "audiences": asked_by}
-    status = answer(TOKEN_REVIEWS, {"spec": spec}, "", JOE, authenticator, Authorizer(registry))["status"]
+    status = answer_review(TOKEN_REVIEWS, {"spec": spec}, "", JOE, authenticator, Authorizer(registry))["status"]
     assert status.get("authenticated", False) is good
-    assert status.get("audiences") == (["there"] if good and asked_by else [AUDIENCE] if good else None)
-    assert (authenticator.user_of(token) is not None) is (AUDIENCE in meant_for)
+    assert status.get("audiences") == (["there"] if good and asked_by else [DEFAULT_AUDIENCE] if good else None)
+    assert (authenticator.authenticate(token) is not None) is (DEFAULT_AUDIENCE in meant_for)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedded.cel import CelError, compiled
+from embedded.cel import CelError, compile_expression
 from embedded.cel.parser import parse
 
 SELF: dict[str, Any] = {
@@ -25,8 +25,8 @@ SELF: dict[str, Any] = {
 }
 
 
-def _value(text: str) -> Any:
-    return compiled(text, ("self",)).evaluate({"self": SELF})
+def _evaluate(text: str) -> Any:
+    return compile_expression(text, ("self",)).evaluate({"self": SELF})
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def _value(text: str) -> Any:
     ],
 )
 def test_what_holds_in_cel_holds_here(text: str) -> None:
-    assert _value(text) is True
+    assert _evaluate(text) is True
 
 
 @pytest.mark.parametrize(
@@ -77,23 +77,23 @@ def test_what_holds_in_cel_holds_here(text: str) -> None:
 )
 def test_what_fails_says_why(text: str, why: str) -> None:
     with pytest.raises(CelError, match=why):
-        _value(text)
+        _evaluate(text)
 
 
 @pytest.mark.parametrize("text", ["", "1 +", "self.", "(1", "self.all(1, true)", "a b", "'x", "x.y(", "[1", "{1}", "§"])
 def test_what_is_no_expression_is_refused(text: str) -> None:
     with pytest.raises(CelError):
-        compiled(text, ("self",))
+        compile_expression(text, ("self",))
 
 
 @pytest.mark.parametrize(("text", "name"), [("slef.n", "slef"), ("self.n.frob()", "frob"), ("frob(1)", "frob")])
 def test_a_name_that_there_is_not_is_told_before_anything_runs(text: str, name: str) -> None:
     with pytest.raises(CelError, match=f"undeclared reference to '{name}'"):
-        compiled(text, ("self",))
+        compile_expression(text, ("self",))
 
 
 def test_what_takes_too_long_is_ended() -> None:
-    many = compiled("self.all(a, self.all(b, self.all(c, a + b + c >= 0)))", ("self",))
+    many = compile_expression("self.all(a, self.all(b, self.all(c, a + b + c >= 0)))", ("self",))
     with pytest.raises(CelError, match="cost limit exceeded"):
         many.evaluate({"self": list(range(1000))})
 
@@ -101,18 +101,18 @@ def test_what_takes_too_long_is_ended() -> None:
 def test_nesting_has_an_end() -> None:
     for deep in ("(" * 5000 + "1" + ")" * 5000, "!" * 5000 + "true", "1" + "+1" * 5000):
         with pytest.raises(CelError):
-            compiled(deep, ("self",)).evaluate({"self": 1})
+            compile_expression(deep, ("self",)).evaluate({"self": 1})
 
 
 @given(st.text(alphabet="self.n0'\"[](){}+-*/%!<>=&|?:, \\ax", max_size=30))
 def test_any_text_is_an_expression_or_an_error(text: str) -> None:
     with suppress(CelError):
-        compiled(text, ("self",)).evaluate({"self": SELF})
+        compile_expression(text, ("self",)).evaluate({"self": SELF})
 
 
 @given(st.integers(-100, 100), st.integers(-100, 100).filter(bool))
 def test_division_cuts_toward_zero(one: int, other: int) -> None:
-    program = compiled("(a / b) * b + a % b == a && (a % b == 0 || (a % b > 0) == (a > 0))", ("a", "b"))
+    program = compile_expression("(a / b) * b + a % b == a && (a % b == 0 || (a % b > 0) == (a > 0))", ("a", "b"))
     assert program.evaluate({"a": one, "b": other}) is True
 
 

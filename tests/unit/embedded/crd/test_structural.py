@@ -34,13 +34,13 @@ def _widget(**spec: Any) -> dict[str, Any]:
     return {"apiVersion": "x/v1", "kind": "Widget", "metadata": {"name": "w"}, "spec": {"size": 1, **spec}}
 
 
-def _causes(obj: dict[str, Any], old: dict[str, Any] | None = None) -> list[tuple[str, str]]:
-    return [(cause.field, cause.reason) for cause in schema_validation.causes(obj, SCHEMA, old)]
+def _errors(obj: dict[str, Any], old: dict[str, Any] | None = None) -> list[tuple[str, str]]:
+    return [(cause.field, cause.reason) for cause in schema_validation.validate_value(obj, SCHEMA, old)]
 
 
 def test_defaults_are_filled_in_also_below_defaults() -> None:
     widget = _widget()
-    structural.default(widget, SCHEMA)
+    structural.set_defaults(widget, SCHEMA)
     assert widget["spec"] == {"size": 1, "colour": "red", "nested": {"n": 3}}
 
 
@@ -66,22 +66,22 @@ def test_unknown_fields_go_except_where_they_are_kept() -> None:
     ],
 )
 def test_what_does_not_fit_is_named(spec: dict[str, Any], field: str, reason: str) -> None:
-    assert _causes(_widget(**spec)) == [(field, reason)]
+    assert _errors(_widget(**spec)) == [(field, reason)]
 
 
 def test_a_required_field_is_asked_for() -> None:
-    assert _causes({"metadata": {}, "spec": {}}) == [("spec.size", "FieldValueRequired")]
+    assert _errors({"metadata": {}, "spec": {}}) == [("spec.size", "FieldValueRequired")]
 
 
 @pytest.mark.parametrize("value", [5, "5", "50%"])
 def test_int_or_string_takes_both(value: int | str) -> None:
-    assert _causes(_widget(either=value)) == []
+    assert _errors(_widget(either=value)) == []
 
 
 def test_an_immutable_field_may_be_set_once() -> None:
-    assert _causes(_widget(fixed="a"), _widget()) == []
-    assert _causes(_widget(fixed="a"), _widget(fixed="a")) == []
-    assert _causes(_widget(fixed="b"), _widget(fixed="a")) == [("spec.fixed", "FieldValueInvalid")]
+    assert _errors(_widget(fixed="a"), _widget()) == []
+    assert _errors(_widget(fixed="a"), _widget(fixed="a")) == []
+    assert _errors(_widget(fixed="b"), _widget(fixed="a")) == [("spec.fixed", "FieldValueInvalid")]
 
 
 _JSON = st.recursive(
@@ -93,14 +93,14 @@ _JSON = st.recursive(
 @given(st.fixed_dictionaries({}, optional=dict.fromkeys((*_SPEC["properties"], "unknown"), _JSON)))
 def test_any_object_is_completed_and_checked_without_a_fault(spec: dict[str, Any]) -> None:
     widget = {"metadata": {"name": "w"}, "spec": spec}
-    structural.default(widget, SCHEMA)
+    structural.set_defaults(widget, SCHEMA)
     structural.prune(widget, SCHEMA)
-    list(schema_validation.causes(widget, SCHEMA))
+    list(schema_validation.validate_value(widget, SCHEMA))
     assert structural.prune(widget, SCHEMA) == []
 
 
-def _found(value: Any, schema: dict[str, Any], old: Any = None) -> list[str]:
-    return [f"{c.field} {c.reason} {c.message}" for c in schema_validation.causes(value, schema, old, "spec")]
+def _messages(value: Any, schema: dict[str, Any], old: Any = None) -> list[str]:
+    return [f"{c.field} {c.reason} {c.message}" for c in schema_validation.validate_value(value, schema, old, "spec")]
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def _found(value: Any, schema: dict[str, Any], old: Any = None) -> list[str]:
     ],
 )
 def test_every_keyword_is_checked_in_the_words_of_a_real_server(value: Any, schema: dict[str, Any], told: str) -> None:
-    assert _found(value, schema) == [told]
+    assert _messages(value, schema) == [told]
 
 
 @pytest.mark.parametrize(
@@ -166,8 +166,8 @@ def test_every_keyword_is_checked_in_the_words_of_a_real_server(value: Any, sche
     ],
 )
 def test_formats_of_strings(form: str, good: str, bad: str) -> None:
-    assert _found(good, {"format": form}) == []
-    assert len(_found(bad, {"format": form})) == 1
+    assert _messages(good, {"format": form}) == []
+    assert len(_messages(bad, {"format": form})) == 1
 
 
 _RULED = {
@@ -186,18 +186,18 @@ _RULED = {
 
 
 def test_rules_are_evaluated_and_say_what_they_were_told_to_say() -> None:
-    assert _found({"min": 1, "max": 2}, _RULED) == []
-    assert _found({"min": 3, "max": 2}, _RULED) == [
+    assert _messages({"min": 1, "max": 2}, _RULED) == []
+    assert _messages({"min": 3, "max": 2}, _RULED) == [
         'spec.max FieldValueInvalid Invalid value: "object": 3 is more than 2'
     ]
-    assert _found({"min": 1, "max": 2}, _RULED, {"min": 1, "max": 3}) == [
+    assert _messages({"min": 1, "max": 2}, _RULED, {"min": 1, "max": 3}) == [
         "spec FieldValueForbidden Forbidden: never less"
     ]
-    assert _found({"min": 2, "max": 5}, _RULED, {"min": 1, "max": 3}) == [
+    assert _messages({"min": 2, "max": 5}, _RULED, {"min": 1, "max": 3}) == [
         'spec FieldValueInvalid Invalid value: "object": failed rule: '
         "!oldSelf.hasValue() || self.min == oldSelf.value().min"
     ]
-    assert "no such key: min" in _found({"max": 2}, _RULED)[0]
+    assert "no such key: min" in _messages({"max": 2}, _RULED)[0]
 
 
 def test_items_of_keyed_lists_meet_their_former_selves_wherever_they_stand() -> None:
@@ -208,16 +208,18 @@ def test_items_of_keyed_lists_meet_their_former_selves_wherever_they_stand() -> 
     }
     schema = {"type": "array", "items": item, "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["k"]}
     old = [{"k": "a", "v": 1}, {"k": "b", "v": 5}]
-    assert _found([{"k": "b", "v": 6}, {"k": "a", "v": 1}, {"k": "c", "v": 0}], schema, old) == []
-    assert _found([{"k": "b", "v": 4}], schema, old) == ['spec[0] FieldValueInvalid Invalid value: "object": only more']
+    assert _messages([{"k": "b", "v": 6}, {"k": "a", "v": 1}, {"k": "c", "v": 0}], schema, old) == []
+    assert _messages([{"k": "b", "v": 4}], schema, old) == [
+        'spec[0] FieldValueInvalid Invalid value: "object": only more'
+    ]
     atomic = {"type": "array", "items": item}
-    assert _found([{"k": "b", "v": 0}], atomic, old) == []
+    assert _messages([{"k": "b", "v": 0}], atomic, old) == []
 
 
 def test_what_an_update_leaves_as_it_was_is_not_held_against_it() -> None:
     schema = {"type": "object", "properties": {"a": {"type": "integer", "maximum": 1}, "b": {"type": "integer"}}}
-    assert _found({"a": 5, "b": 2}, schema, {"a": 5, "b": 1}) == []
-    assert len(_found({"a": 6, "b": 2}, schema, {"a": 5, "b": 1})) == 1
+    assert _messages({"a": 5, "b": 2}, schema, {"a": 5, "b": 1}) == []
+    assert len(_messages({"a": 6, "b": 2}, schema, {"a": 5, "b": 1})) == 1
 
 
 @pytest.mark.parametrize(
@@ -254,4 +256,4 @@ def test_what_an_update_leaves_as_it_was_is_not_held_against_it() -> None:
     ],
 )
 def test_a_schema_that_is_not_structural_is_refused_where_it_is_wrong(schema: dict[str, Any], field: str) -> None:
-    assert [cause.field for cause in definition_schema.causes(schema, "at")] == [f"at.{field}"]
+    assert [cause.field for cause in definition_schema.validate_schema(schema, "at")] == [f"at.{field}"]

@@ -7,20 +7,20 @@ from typing import Any
 
 import pytest
 
-from embedded.kubelet.scheduler import refusal
+from embedded.kubelet.scheduler import find_scheduling_failure
 
 Json = dict[str, Any]
 LABELS = {"kubernetes.io/os": "linux", "disk": "ssd", "cores": "4"}
 CAPACITY = {"cpu": Decimal(4), "memory": Decimal(8 << 30)}
 
 
-def why(**spec: Any) -> str:
+def failure_message(**spec: Any) -> str:
     given: Json = {"containers": [{"name": "main"}]} | spec
-    found = refusal({"metadata": {"name": "p"}, "spec": given, "status": {}}, LABELS, CAPACITY)
+    found = find_scheduling_failure({"metadata": {"name": "p"}, "spec": given, "status": {}}, LABELS, CAPACITY)
     return "taken" if found is None else found.message or "nobody looks at it"
 
 
-def asking(**requests: str) -> Json:
+def requesting(**requests: str) -> Json:
     return {"containers": [{"name": "main", "resources": {"requests": requests}}]}
 
 
@@ -36,9 +36,9 @@ UNMATCHED = "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity
     ("spec", "told"),
     [
         ({}, "taken"),
-        (asking(cpu="4", memory="8Gi"), "taken"),
-        (asking(cpu="4001m"), "0/1 nodes are available: 1 Insufficient cpu."),
-        (asking(cpu="5", memory="9Gi"), "0/1 nodes are available: 1 Insufficient cpu, 1 Insufficient memory."),
+        (requesting(cpu="4", memory="8Gi"), "taken"),
+        (requesting(cpu="4001m"), "0/1 nodes are available: 1 Insufficient cpu."),
+        (requesting(cpu="5", memory="9Gi"), "0/1 nodes are available: 1 Insufficient cpu, 1 Insufficient memory."),
         ({"nodeSelector": {"disk": "ssd"}}, "taken"),
         ({"nodeSelector": {"disk": "hdd"}}, UNMATCHED),
         (affinity({"key": "disk", "operator": "In", "values": ["ssd", "hdd"]}), "taken"),
@@ -50,10 +50,10 @@ UNMATCHED = "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity
         (affinity({"key": "disk", "operator": "Gt", "values": ["x"]}), UNMATCHED),
         (affinity(), UNMATCHED),
         (affinity({}), UNMATCHED),
-        (asking(cpu="much"), "taken"),
+        (requesting(cpu="much"), "taken"),
         ({"schedulingGates": [{"name": "later"}]}, "Scheduling is blocked due to non-empty scheduling gates"),
         ({"schedulerName": "another"}, "nobody looks at it"),
     ],
 )
 def test_a_pod_is_taken_or_told_why_not(spec: Json, told: str) -> None:
-    assert why(**spec) == told
+    assert failure_message(**spec) == told

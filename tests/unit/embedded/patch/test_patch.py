@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from embedded.api.status_errors import ApiError
-from embedded.patch.patch import json_patch, merge, strategic
+from embedded.patch.patch import json_patch, merge_patch, strategic_merge_patch
 
 _LEAVES = st.none() | st.booleans() | st.integers() | st.text("ab/", max_size=3)
 _KEYS = st.text("ab/~1", min_size=1, max_size=4)
@@ -26,21 +26,21 @@ def _without_nulls(value: Any) -> Any:
 
 @given(_OBJECTS, _OBJECTS)
 def test_a_merge_patch_applied_twice_is_as_applied_once(target: Any, patch: Any) -> None:
-    once = merge(target, patch)
-    assert merge(once, patch) == once
+    once = merge_patch(target, patch)
+    assert merge_patch(once, patch) == once
 
 
 @given(_OBJECTS, _OBJECTS)
 def test_patches_do_not_change_what_they_are_given(target: Any, patch: Any) -> None:
     before = copy.deepcopy((target, patch))
-    merge(target, patch)
-    strategic(target, patch)
+    merge_patch(target, patch)
+    strategic_merge_patch(target, patch)
     assert (target, patch) == before
 
 
 @given(_OBJECTS)
 def test_merging_into_nothing_gives_the_patch_without_its_nulls(patch: Any) -> None:
-    assert merge({}, patch) == _without_nulls(patch)
+    assert merge_patch({}, patch) == _without_nulls(patch)
 
 
 @pytest.mark.parametrize(
@@ -93,16 +93,16 @@ def test_any_json_patch_gives_a_document_or_an_answer(target: Any, operations: A
 def test_strategic_merge_knows_lists_by_their_key() -> None:
     target = {"containers": [{"name": "a", "image": "1"}, {"name": "b", "image": "1"}]}
     patch = {"containers": [{"name": "b", "image": "2"}, {"name": "c", "image": "3"}]}
-    assert strategic(target, patch) == {
+    assert strategic_merge_patch(target, patch) == {
         "containers": [{"name": "a", "image": "1"}, {"name": "b", "image": "2"}, {"name": "c", "image": "3"}]
     }
-    assert strategic(target, {"containers": [{"name": "a", "$patch": "delete"}]}) == {
+    assert strategic_merge_patch(target, {"containers": [{"name": "a", "$patch": "delete"}]}) == {
         "containers": [{"name": "b", "image": "1"}]
     }
 
 
 def test_strategic_merge_adds_to_finalizers_and_takes_from_them() -> None:
-    assert strategic({"finalizers": ["a"]}, {"finalizers": ["b"]}) == {"finalizers": ["a", "b"]}
-    assert strategic({"finalizers": ["a", "b"]}, {"$deleteFromPrimitiveList/finalizers": ["a"]}) == {
+    assert strategic_merge_patch({"finalizers": ["a"]}, {"finalizers": ["b"]}) == {"finalizers": ["a", "b"]}
+    assert strategic_merge_patch({"finalizers": ["a", "b"]}, {"$deleteFromPrimitiveList/finalizers": ["a"]}) == {
         "finalizers": ["b"]
     }

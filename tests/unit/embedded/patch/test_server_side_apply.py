@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from embedded.api.scheme import CONFIG_MAPS, JOBS
 from embedded.api.status_errors import ApiError
 from embedded.patch import server_side_apply
-from embedded.registry.options import Write
+from embedded.registry.options import WriteOptions
 from embedded.registry.registry import Registry
 
 
 def _apply(registry: Registry, manager: str, data: dict[str, str], *, force: bool = False) -> dict[str, Any]:
-    how = Write(manager=manager, force=force)
-    return registry.patch(CONFIG_MAPS, "default", "c", {"data": data}, kind="apply", how=how)
+    how = WriteOptions(field_manager=manager, force=force)
+    return registry.patch(CONFIG_MAPS, "default", "c", {"data": data}, patch_type="apply", options=how)
 
 
 def _managers(obj: dict[str, Any]) -> dict[str, list[str]]:
@@ -57,8 +57,8 @@ def test_force_takes_a_field_over(registry: Registry) -> None:
 
 def test_other_writes_own_what_they_change(registry: Registry) -> None:
     _apply(registry, "ann", {"k": "v"})
-    how = Write(manager="editor")
-    edited = registry.patch(CONFIG_MAPS, "default", "c", {"data": {"k": "edited", "new": "1"}}, how=how)
+    how = WriteOptions(field_manager="editor")
+    edited = registry.patch(CONFIG_MAPS, "default", "c", {"data": {"k": "edited", "new": "1"}}, options=how)
     assert _managers(edited) == {"editor": ["f:k", "f:new"]}
     with pytest.raises(ApiError, match=r'^Apply failed with 1 conflict: conflict with "editor" using v1: \.data\.k$'):
         _apply(registry, "ann", {"k": "v"})
@@ -86,8 +86,8 @@ def test_items_of_a_keyed_list_have_their_own_owners(registry: Registry) -> None
         container = {"name": "main", "image": "b", "env": env}
         return {"spec": {"suspend": True, "template": {"spec": {"restartPolicy": "Never", "containers": [container]}}}}
 
-    how = Write(manager="ann")
-    registry.patch(JOBS, "default", "j", job(A="1"), kind="apply", how=how)
+    how = WriteOptions(field_manager="ann")
+    registry.patch(JOBS, "default", "j", job(A="1"), patch_type="apply", options=how)
     stored = registry.get(JOBS, "default", "j")
     fields = stored["metadata"]["managedFields"][0]["fieldsV1"]
     containers = fields["f:spec"]["f:template"]["f:spec"]["f:containers"]
@@ -114,7 +114,7 @@ def test_lists_of_custom_resources_are_what_their_schema_says() -> None:
     }
     key = server_side_apply.schema_list_key(schema)
     obj = {"metadata": {}, "spec": {"keyed": [{"id": 1, "a": 2}], "plain": [{"name": "x"}], "set": ["m"]}}
-    assert server_side_apply.fields_of(obj, key) == {
+    assert server_side_apply.field_paths(obj, key) == {
         ("f:spec", "f:keyed", 'k:{"id":1}'),
         ("f:spec", "f:keyed", 'k:{"id":1}', "f:id"),
         ("f:spec", "f:keyed", 'k:{"id":1}', "f:a"),
@@ -136,10 +136,10 @@ def test_a_forced_application_always_holds_and_leaves_nothing_of_its_own_behind(
         "metadata": {"name": "c", "creationTimestamp": "2026-01-01T00:00:00Z"},
         "data": other,
     }
-    claim = server_side_apply.Entry("ann", "Apply", "", "v1", "2026-01-01T00:00:00Z", frozenset())
+    claim = server_side_apply.ManagedFieldsEntry("ann", "Apply", "", "v1", "2026-01-01T00:00:00Z", frozenset())
     for wish in wishes:
         wanted = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {}, "data": wish}
-        live = server_side_apply.applied(live, wanted, claim, server_side_apply.built_in_list_key, force=True)
+        live = server_side_apply.apply_patch(live, wanted, claim, server_side_apply.built_in_list_key, force=True)
         data = live.get("data", {})
         assert wish.items() <= data.items()
         assert data.keys() - wish.keys() <= other.keys()

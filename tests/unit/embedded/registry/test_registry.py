@@ -8,7 +8,7 @@ import pytest
 
 from embedded.api.scheme import CONFIG_MAPS, JOBS, NAMESPACES, PODS, SECRETS
 from embedded.api.status_errors import ApiError
-from embedded.registry.options import Write
+from embedded.registry.options import WriteOptions
 from embedded.registry.registry import Registry
 
 
@@ -73,7 +73,7 @@ def test_a_write_without_change_makes_no_new_version(registry: Registry) -> None
 
 
 def test_a_dry_run_changes_nothing(registry: Registry) -> None:
-    registry.create(CONFIG_MAPS, _config(), namespace="default", how=Write(dry_run=True))
+    registry.create(CONFIG_MAPS, _config(), namespace="default", options=WriteOptions(dry_run=True))
     with pytest.raises(ApiError) as told:
         registry.get(CONFIG_MAPS, "default", "one")
     assert told.value.code == 404
@@ -168,7 +168,7 @@ def test_what_a_caller_is_given_is_its_own(registry: Registry) -> None:
     created = registry.create(CONFIG_MAPS, _config(k="v"), namespace="default")
     subscription = registry.watch(CONFIG_MAPS, since=registry.store.revision - 1)
     created["data"]["k"] = "changed by the caller"
-    (event,) = subscription.take()
+    (event,) = subscription.drain()
     subscription.close()
     assert event.object["data"] == {"k": "v"}
 
@@ -181,7 +181,7 @@ async def test_a_watcher_sees_each_change_once_with_what_was_before(registry: Re
     registry.delete(CONFIG_MAPS, "default", "one")
     await subscription.wait()
     seen = [
-        (e.type, e.object["data"]["k"], e.previous["data"]["k"] if e.previous else None) for e in subscription.take()
+        (e.type, e.object["data"]["k"], e.previous["data"]["k"] if e.previous else None) for e in subscription.drain()
     ]
     subscription.close()
     assert seen == [("ADDED", "1", None), ("MODIFIED", "2", "1"), ("DELETED", "2", "2")]

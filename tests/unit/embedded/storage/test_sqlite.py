@@ -11,18 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedded.storage.sqlite import CompactedError, Event, Key, StorageError, Store
+from embedded.storage.sqlite import CompactedError, SqliteStore, StorageError, StorageKey, StoreEvent
 
 
-def _key(name: str) -> Key:
-    return Key("configmaps", "default", name)
+def _key(name: str) -> StorageKey:
+    return StorageKey("configmaps", "default", name)
 
 
 def _obj(name: str) -> dict[str, Any]:
     return {"metadata": {"name": name, "namespace": "default"}}
 
 
-def test_every_write_takes_the_next_revision(store: Store) -> None:
+def test_every_write_takes_the_next_revision(store: SqliteStore) -> None:
     before = store.revision
     first, second = _obj("a"), _obj("b")
     store.put(_key("a"), first, None)
@@ -34,11 +34,11 @@ def test_every_write_takes_the_next_revision(store: Store) -> None:
 
 
 def test_what_was_written_is_there_after_a_restart_and_revisions_go_on(tmp_path: Path) -> None:
-    store = Store(tmp_path / "db")
+    store = SqliteStore(tmp_path / "db")
     body = store.put(_key("a"), _obj("a"), None)
     revision = store.revision
     store.close()
-    again = Store(tmp_path / "db")
+    again = SqliteStore(tmp_path / "db")
     try:
         assert (again.get(_key("a")), again.revision) == (body, revision)
     finally:
@@ -46,18 +46,18 @@ def test_what_was_written_is_there_after_a_restart_and_revisions_go_on(tmp_path:
 
 
 def test_a_restart_remembers_the_changes(tmp_path: Path) -> None:
-    store = Store(tmp_path / "db", history_events=2)
+    store = SqliteStore(tmp_path / "db", history_events=2)
     start = store.revision
     for name in "abc":
         store.put(_key(name), _obj(name), None)
     store.close()
-    again = Store(tmp_path / "db", history_events=2)
+    again = SqliteStore(tmp_path / "db", history_events=2)
     try:
-        assert [(e.revision, e.key.name) for e in again.since(start + 1)] == [(start + 2, "b"), (start + 3, "c")]
+        assert [(e.revision, e.key.name) for e in again.events_since(start + 1)] == [(start + 2, "b"), (start + 3, "c")]
         with pytest.raises(CompactedError):
-            again.since(start)
+            again.events_since(start)
         again.put(_key("d"), _obj("d"), None)
-        assert [e.key.name for e in again.since(start + 2)] == ["c", "d"]
+        assert [e.key.name for e in again.events_since(start + 2)] == ["c", "d"]
     finally:
         again.close()
 
@@ -65,8 +65,8 @@ def test_a_restart_remembers_the_changes(tmp_path: Path) -> None:
 @given(st.lists(st.tuples(st.sampled_from("abcd"), st.booleans()), max_size=30), st.integers(0, 30))
 def test_a_scan_at_a_revision_sees_what_was_there_then(steps: list[tuple[str, bool]], back: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        store = Store(Path(folder) / "db")
-        seen = {store.revision: list[tuple[Key, bytes]]()}
+        store = SqliteStore(Path(folder) / "db")
+        seen = {store.revision: list[tuple[StorageKey, bytes]]()}
         for name, present in steps:
             old = store.get(_key(name))
             if present:
@@ -82,32 +82,36 @@ def test_a_scan_at_a_revision_sees_what_was_there_then(steps: list[tuple[str, bo
         store.close()
 
 
-def test_changes_since_a_revision_come_once_and_in_order(store: Store) -> None:
+def test_changes_since_a_revision_come_once_and_in_order(store: SqliteStore) -> None:
     store.put(_key("a"), _obj("a"), None)
     start = store.revision
     old = _obj("b")
     store.put(_key("b"), old, None)
     store.put(_key("b"), _obj("b"), old)
     store.delete(_key("b"), _obj("b"))
-    assert [(e.type, e.key.name) for e in store.since(start)] == [("ADDED", "b"), ("MODIFIED", "b"), ("DELETED", "b")]
+    assert [(e.type, e.key.name) for e in store.events_since(start)] == [
+        ("ADDED", "b"),
+        ("MODIFIED", "b"),
+        ("DELETED", "b"),
+    ]
 
 
 def test_a_full_history_drops_the_oldest_changes(tmp_path: Path) -> None:
-    store = Store(tmp_path / "db", history_events=3)
+    store = SqliteStore(tmp_path / "db", history_events=3)
     try:
         start = store.revision
         for name in "abcde":
             store.put(_key(name), _obj(name), None)
-        assert [event.key.name for event in store.since(start + 2)] == ["c", "d", "e"]
+        assert [event.key.name for event in store.events_since(start + 2)] == ["c", "d", "e"]
         with pytest.raises(CompactedError) as told:
-            store.since(start + 1)
+            store.events_since(start + 1)
         assert told.value.oldest == start + 2
     finally:
         store.close()
 
 
-def test_listeners_hear_of_changes_until_they_leave(store: Store) -> None:
-    heard: list[Event] = []
+def test_listeners_hear_of_changes_until_they_leave(store: SqliteStore) -> None:
+    heard: list[StoreEvent] = []
     leave = store.subscribe(heard.append)
     store.put(_key("a"), _obj("a"), None)
     leave()
@@ -118,4 +122,4 @@ def test_listeners_hear_of_changes_until_they_leave(store: Store) -> None:
 def test_a_database_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
     (tmp_path / "db").mkdir()
     with pytest.raises(StorageError, match=r"can't open the database .*/db"):
-        Store(tmp_path / "db")
+        SqliteStore(tmp_path / "db")

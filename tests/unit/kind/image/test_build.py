@@ -10,7 +10,7 @@ import pytest
 
 from kind.errors import KindError, ProgramFailedError
 from kind.image import build
-from kind.image.wheels import WANTED, ImagePython, gather, pip_arguments, python_of
+from kind.image.wheels import REQUIREMENTS, ImagePython, download_wheels, inspect_python, pip_arguments
 from kind.tools.docker_cli import Docker
 from kind.tools.kind_cli import Kind
 from tests.unit.kind.conftest import Programs
@@ -18,24 +18,24 @@ from tests.unit.kind.conftest import Programs
 GLIBC = ImagePython((3, 12), "x86_64", "glibc", 36)
 
 
-def program(folder: Path) -> build.Recipe:
+def program(folder: Path) -> build.ImageSpec:
     (folder / "controller" / "agent").mkdir(parents=True)
     (folder / "controller" / "main.py").write_text("print()")
     (folder / "controller" / "agent" / "schema.json").write_text("{}")
     (folder / "controller" / "notes.txt").write_text("not shipped")
-    return build.Recipe(program=folder / "controller", cache=folder)
+    return build.ImageSpec(program=folder / "controller", cache=folder)
 
 
 def test_the_tag_changes_with_the_program_and_the_base_and_with_nothing_else(tmp_path: Path) -> None:
     recipe = program(tmp_path)
-    first = build.tag(recipe, "sha256:1")
+    first = build.image_tag(recipe, "sha256:1")
     (recipe.program / "__pycache__").mkdir()
     (recipe.program / "__pycache__" / "main.py").write_text("")
     (recipe.program / "notes.txt").write_text("changed")
-    assert build.tag(recipe, "sha256:1") == first
-    assert build.tag(recipe, "sha256:2") != first
+    assert build.image_tag(recipe, "sha256:1") == first
+    assert build.image_tag(recipe, "sha256:2") != first
     (recipe.program / "main.py").write_text("print(1)")
-    assert build.tag(recipe, "sha256:1") != first
+    assert build.image_tag(recipe, "sha256:1") != first
 
 
 def test_the_builds_folder_holds_the_program_readable_for_the_images_user(tmp_path: Path) -> None:
@@ -46,7 +46,7 @@ def test_the_builds_folder_holds_the_program_readable_for_the_images_user(tmp_pa
     folder.mkdir()
     (wheels / "a-1-py3-none-any.whl").write_bytes(b"")
     (wheels / "constraints.txt").write_text("")
-    build.lay_out(recipe, wheels, folder)
+    build.prepare_context(recipe, wheels, folder)
     found = sorted(each.relative_to(folder).as_posix() for each in folder.rglob("*") if each.is_file())
     assert found == ["Dockerfile", "controller/agent/schema.json", "controller/main.py", "wheels/a-1-py3-none-any.whl"]
     assert (folder / "controller" / "main.py").stat().st_mode & 0o777 == 0o644
@@ -64,7 +64,7 @@ def test_everything_that_the_controller_imports_is_wanted() -> None:
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 imported.add(node.module.split(".")[0])
     foreign = {named.get(each, each) for each in imported - set(sys.stdlib_module_names) - {"controller"}}
-    assert foreign - {"kubernetes"} <= set(WANTED)
+    assert foreign - {"kubernetes"} <= set(REQUIREMENTS)
 
 
 def test_wheels_are_asked_for_the_images_python_not_for_ours(tmp_path: Path) -> None:
@@ -81,8 +81,8 @@ def test_wheels_are_asked_for_the_images_python_not_for_ours(tmp_path: Path) -> 
 
 async def test_wheels_that_are_complete_are_used_again(tmp_path: Path, programs: Programs) -> None:
     programs.answers = {"pip download": (0, "")}
-    first = await gather(GLIBC, tmp_path, runs=programs, pip=("pip",))
-    assert await gather(GLIBC, tmp_path, runs=programs, pip=("pip",)) == first
+    first = await download_wheels(GLIBC, tmp_path, run_command=programs, pip=("pip",))
+    assert await download_wheels(GLIBC, tmp_path, run_command=programs, pip=("pip",)) == first
     assert len(programs.asked) == 1
 
 
@@ -90,17 +90,17 @@ async def test_a_download_that_failed_leaves_nothing_that_looks_complete(tmp_pat
     programs.answers = {"pip download": (1, "no matching distribution")}
     for _ in range(2):
         with pytest.raises(KindError, match="--wheels"):
-            await gather(GLIBC, tmp_path, runs=programs, pip=("pip",))
+            await download_wheels(GLIBC, tmp_path, run_command=programs, pip=("pip",))
     assert len(programs.asked) == 2
 
 
 async def test_the_images_python_is_found_by_running_it(programs: Programs) -> None:
     said = '{"version": [3, 12], "machine": "x86_64", "libc": "glibc", "libc_version": "2.36"}'
     programs.answers = {"docker run": (0, said)}
-    assert await python_of(Docker(programs), "python:3.12-slim") == GLIBC
+    assert await inspect_python(Docker(programs), "python:3.12-slim") == GLIBC
     programs.answers = {"docker run": (0, said.replace("[3, 12]", "[3, 9]"))}
     with pytest.raises(KindError, match=r"Python 3\.9"):
-        await python_of(Docker(programs), "python:3.9")
+        await inspect_python(Docker(programs), "python:3.9")
 
 
 async def test_an_image_that_kind_can_t_load_goes_as_an_archive(programs: Programs) -> None:

@@ -301,6 +301,6 @@ def test_a_terminal_that_can_not_move_its_cursor_has_no_workbench(monkeypatch: p
 
     monkeypatch.setattr(options, "is_interactive", lambda: True)
     monkeypatch.setenv("TERM", "dumb")
-    assert not options.can_draw()
+    assert not options.supports_fullscreen()
     monkeypatch.setenv("TERM", "xterm-256color")
-    assert options.can_draw()
+    assert options.supports_fullscreen()

@@ -13,20 +13,20 @@ import pytest
 from tests.unit.workbench.client.fake_api import Door, FakeApi, problem, run_json, serving, step_json
 from workbench.client import (
     Client,
-    Conflict,
-    Forbidden,
-    Invalid,
+    ConflictError,
+    ForbiddenError,
+    InvalidError,
     Lines,
-    NotFound,
+    NotFoundError,
     RunChanged,
     RunDeleted,
     RunsListed,
     ServerError,
     StreamKey,
-    Unauthorized,
-    Unreachable,
+    UnauthorizedError,
+    UnreachableError,
 )
-from workbench.client.models import Done
+from workbench.client.models import RunEnd
 
 
 async def no_sleep(_: float) -> None:
@@ -72,9 +72,9 @@ async def test_pages_of_runs_follow_each_other(api: FakeApi, client: Client) -> 
     for number in range(1, 6):
         await api.publish(run_json(f"hello-{number}"))
     first = await client.runs(limit=3)
-    rest = await client.runs(limit=3, continue_=first.next)
+    rest = await client.runs(limit=3, continue_=first.continue_token)
     assert [run.number for run in (*first.items, *rest.items)] == [5, 4, 3, 2, 1]
-    assert rest.next is None
+    assert rest.continue_token is None
 
 
 async def test_a_source_is_uploaded_once(api: FakeApi, client: Client, tmp_path: Path) -> None:
@@ -98,7 +98,14 @@ async def test_creating_twice_with_one_key_makes_one_run(api: FakeApi, client: C
 
 @pytest.mark.parametrize(
     ("status", "kind"),
-    [(400, Invalid), (401, Unauthorized), (403, Forbidden), (404, NotFound), (409, Conflict), (500, ServerError)],
+    [
+        (400, InvalidError),
+        (401, UnauthorizedError),
+        (403, ForbiddenError),
+        (404, NotFoundError),
+        (409, ConflictError),
+        (500, ServerError),
+    ],
 )
 async def test_each_refusal_has_its_error_with_the_reason(
     api: FakeApi, client: Client, status: int, kind: type[Exception]
@@ -111,14 +118,14 @@ async def test_each_refusal_has_its_error_with_the_reason(
 async def test_lint_problems_of_a_refused_run_come_with_the_error(api: FakeApi, client: Client) -> None:
     found = {"line": 3, "column": 5, "path": "steps[0]", "severity": "error", "code": "x", "message": "no image"}
     api.refuse = lambda _: problem(422, "the pipeline has problems", problems=[found])
-    with pytest.raises(Invalid) as refused:
+    with pytest.raises(InvalidError) as refused:
         await client.create_run({"name": "hello"}, key="k")
     assert [(p.line, p.message) for p in refused.value.problems] == [(3, "no image")]
 
 
 async def test_the_token_is_in_no_error(api: FakeApi, client: Client) -> None:
     api.token = "another"
-    with pytest.raises(Unauthorized) as refused:
+    with pytest.raises(UnauthorizedError) as refused:
         await client.cluster()
     assert "secret-token" not in str(refused.value)
 
@@ -143,13 +150,13 @@ async def test_nobody_there_names_the_command_that_helps(tmp_path: Path) -> None
     (tmp_path / "token").write_text("x")
     door = Door("http://127.0.0.1:1", tmp_path / "token", sandbox="mine")
     async with Client(door, sleep=no_sleep) as client:
-        with pytest.raises(Unreachable, match=r"127\.0\.0\.1:1.*c8s up --name mine"):
+        with pytest.raises(UnreachableError, match=r"127\.0\.0\.1:1.*c8s up --name mine"):
             await client.cluster()
 
 
 async def test_a_missing_token_file_is_said(tmp_path: Path) -> None:
     async with Client(Door("http://127.0.0.1:1", tmp_path / "none")) as client:
-        with pytest.raises(Unauthorized, match="none"):
+        with pytest.raises(UnauthorizedError, match="none"):
             await client.cluster()
 
 
@@ -191,7 +198,7 @@ async def test_a_broken_watch_goes_on_where_it_was(api: FakeApi, door: Door) -> 
     found: list[Any] = []
     async with (
         asyncio.timeout(10),
-        Client(door, sleep=no_sleep, on_trouble=trouble.append) as client,
+        Client(door, sleep=no_sleep, on_connection_error=trouble.append) as client,
         aclosing(client.watch_runs()) as changes,
     ):
         async for change in changes:
@@ -232,7 +239,7 @@ async def _lines(client: Client, **how: Any) -> list[tuple[int, str]]:
         async for frame in frames:
             if isinstance(frame, Lines):
                 found += [(frame.first + index, line.text) for index, line in enumerate(frame.lines)]
-            elif isinstance(frame, Done):
+            elif isinstance(frame, RunEnd):
                 break
     return found
 
@@ -259,7 +266,7 @@ async def test_a_log_stream_begins_after_what_was_seen(api: FakeApi, client: Cli
 async def test_a_stream_gives_up_when_its_patience_ends(door: Door, api: FakeApi) -> None:
     api.refuse = lambda _: problem(503, "starting for ever")
     seconds = iter(range(100))
-    async with Client(door, sleep=no_sleep, patience=5, clock=lambda: next(seconds)) as client:
+    async with Client(door, sleep=no_sleep, reconnect_timeout=5, clock=lambda: next(seconds)) as client:
         with pytest.raises(ServerError):
             await _lines(client)
 
@@ -293,8 +300,8 @@ async def test_lint_tells_problems_and_whether_it_would_run(client: Client) -> N
 
 
 def test_the_health_of_a_namespace_is_read_with_all_that_may_be_missing() -> None:
-    from workbench.client import Health, Part, Pod, Quota
-    from workbench.client.decode import decode_health, decode_kept
+    from workbench.client import ComponentHealth, Health, Pod, Quota
+    from workbench.client.decode import decode_health, decode_pipeline
 
     told = {
         "ready": [{"name": "store", "ready": False, "message": "it is away"}, {"name": "watch", "ready": True}],
@@ -303,30 +310,30 @@ def test_the_health_of_a_namespace_is_read_with_all_that_may_be_missing() -> Non
         "pods": [{"name": "p", "step": None, "run": "r", "phase": "Running", "node": None, "startedAt": "nonsense"}],
     }
     assert decode_health(told) == Health(
-        (Part("store", False, "it is away"), Part("watch", True, None)),
+        (ComponentHealth("store", False, "it is away"), ComponentHealth("watch", True, None)),
         2,
         3.0,
         (Quota("q", "pods", "1", "2"),),
         (Pod("p", None, "r", "Running", None, None),),
     )
     assert decode_health({"ready": "x", "queue": None}) == Health((), 0, None, (), ())
-    assert decode_kept({"name": "a", "definition": {"name": "a"}}).definition == {"name": "a"}
+    assert decode_pipeline({"name": "a", "definition": {"name": "a"}}).definition == {"name": "a"}
 
 
 def test_a_file_that_breaks_off_leaves_what_was_there(tmp_path: Path) -> None:
-    from workbench.client.transfers import whole_file
+    from workbench.client.transfers import atomic_download
 
     target = tmp_path / "kept"
     target.write_text("before")
 
     def break_off() -> None:
-        with whole_file(target) as file:
+        with atomic_download(target) as file:
             file.write(b"half")
             raise ConnectionError
 
     with pytest.raises(ConnectionError):
         break_off()
     assert target.read_text() == "before"
-    with whole_file(target) as file:
+    with atomic_download(target) as file:
         file.write(b"whole")
     assert [each.read_bytes() for each in tmp_path.iterdir()] == [b"whole"]

@@ -7,9 +7,9 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.client.backoff import Cursor, Patience
-from workbench.client.models import End, Lines, LogLine, Missed, StreamKey
-from workbench.client.sse import Event, EventParser
+from workbench.client.backoff import Backoff, LogCursor
+from workbench.client.models import Lines, LogLine, Missed, StreamEnd, StreamKey
+from workbench.client.sse import EventParser, ServerSentEvent
 
 KEY = StreamKey("build", 1, "step")
 _STREAM = b'id: 7\nevent: added\ndata: {"a":1}\n\n: heartbeat\n\nid: 9\r\nevent: deleted\r\ndata: x\r\ndata: y\r\n\r\n'
@@ -20,11 +20,13 @@ def test_events_are_the_same_however_the_bytes_are_cut(cuts: list[int]) -> None:
     places = [0, *sorted(cuts), len(_STREAM)]
     parser = EventParser()
     events = [event for begin, end in pairwise(places) for event in parser.feed(_STREAM[begin:end])]
-    assert events == [Event("added", '{"a":1}', "7"), Event("deleted", "x\ny", "9")]
+    assert events == [ServerSentEvent("added", '{"a":1}', "7"), ServerSentEvent("deleted", "x\ny", "9")]
 
 
 def test_an_empty_id_forgets_where_to_resume() -> None:
-    assert EventParser().feed(b"id: 7\n\nid:\nevent: restart\ndata: {}\n\n")[-1] == Event("restart", "{}", None)
+    assert EventParser().feed(b"id: 7\n\nid:\nevent: restart\ndata: {}\n\n")[-1] == ServerSentEvent(
+        "restart", "{}", None
+    )
 
 
 def _frame(first: int, last: int) -> Lines:
@@ -33,7 +35,7 @@ def _frame(first: int, last: int) -> Lines:
 
 @given(st.lists(st.tuples(st.integers(1, 30), st.integers(0, 10)), max_size=20))
 def test_whatever_a_server_sends_again_no_line_is_given_twice(spans: list[tuple[int, int]]) -> None:
-    cursor = Cursor()
+    cursor = LogCursor()
     given: list[int] = []
     for first, length in spans:
         fresh = cursor.advance(_frame(first, first + length))
@@ -45,13 +47,13 @@ def test_whatever_a_server_sends_again_no_line_is_given_twice(spans: list[tuple[
 
 
 def test_a_cursor_asks_to_go_on_after_the_last_line() -> None:
-    cursor = Cursor.after({KEY: 2})
+    cursor = LogCursor.after({KEY: 2})
     cursor.advance(_frame(1, 5))
     assert cursor.params() == [("after", "build:1:step:5")]
 
 
 def test_missed_lines_are_told_once_and_not_asked_for_again() -> None:
-    cursor = Cursor()
+    cursor = LogCursor()
     cursor.advance(_frame(1, 3))
     assert cursor.advance(Missed(KEY, 2, 9)) == Missed(KEY, 4, 9)
     assert cursor.advance(Missed(KEY, 2, 9)) is None
@@ -59,9 +61,9 @@ def test_missed_lines_are_told_once_and_not_asked_for_again() -> None:
 
 
 def test_an_end_is_told_once() -> None:
-    cursor = Cursor()
-    assert cursor.advance(End(KEY, 3)) == End(KEY, 3)
-    assert cursor.advance(End(KEY, 3)) is None
+    cursor = LogCursor()
+    assert cursor.advance(StreamEnd(KEY, 3)) == StreamEnd(KEY, 3)
+    assert cursor.advance(StreamEnd(KEY, 3)) is None
 
 
 class _Clock:
@@ -74,26 +76,26 @@ class _Clock:
 
 def test_patience_waits_longer_each_time_up_to_its_limit() -> None:
     clock = _Clock()
-    patience = Patience(30.0, clock, lambda: 1.0)
-    delays = [patience.delay() for _ in range(8)]
+    patience = Backoff(30.0, clock, lambda: 1.0)
+    delays = [patience.next_delay() for _ in range(8)]
     assert delays == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
     clock.now = 30.0
-    assert patience.delay() is None
+    assert patience.next_delay() is None
 
 
 def test_trouble_after_a_quiet_but_steady_connection_is_new_trouble() -> None:
     clock = _Clock()
-    patience = Patience(30.0, clock, lambda: 1.0)
-    patience.delay()
+    patience = Backoff(30.0, clock, lambda: 1.0)
+    patience.next_delay()
     patience.connected()
     clock.now = 100.0
-    assert patience.delay() == 0.1
+    assert patience.next_delay() == 0.1
 
 
 def test_a_connection_that_breaks_at_once_every_time_is_given_up() -> None:
     clock = _Clock()
-    patience = Patience(30.0, clock, lambda: 1.0)
-    while (delay := patience.delay()) is not None:
+    patience = Backoff(30.0, clock, lambda: 1.0)
+    while (delay := patience.next_delay()) is not None:
         clock.now += delay
         patience.connected()
     assert 30 <= clock.now < 40

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench.dag import Drawing, Graph, layout, outline
-from workbench.dag.row_assignment import spread
+from workbench.dag.row_assignment import minimize_displacement
 
 _EAST, _NORTH, _SOUTH = (1, 0), (0, -1), (0, 1)
 _OPENINGS = {
@@ -130,7 +130,7 @@ def test_the_list_for_narrow_terminals_names_each_step_once_below_all_it_waits_f
 
 @given(st.lists(st.tuples(st.floats(-50, 50), st.floats(0.1, 10)), max_size=20))
 def test_spread_out_places_keep_their_order_and_their_distance(items: list[tuple[float, float]]) -> None:
-    places = spread([wish for wish, _ in items], [weight for _, weight in items])
+    places = minimize_displacement([wish for wish, _ in items], [weight for _, weight in items])
     assert all(b - a >= 1 - 1e-9 for a, b in pairwise(places))
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.workbench.dag.test_drawing import graphs
-from workbench.dag import Graph, common_phase, folded, groups_of, listed
+from workbench.dag import Graph, common_phase, draw_outline, find_groups, group_nodes
 
 NAMES = ("build", "test (py=3.11)", "test (py=3.12)", "test (py=3.13)", "lint (a=1)", "report")
 EDGES = [
@@ -18,32 +18,32 @@ EDGES = [
 
 
 def test_two_steps_or_more_of_one_name_are_a_group() -> None:
-    groups = groups_of(NAMES)
+    groups = find_groups(NAMES)
     assert list(groups) == ["test"]
     assert groups["test"].members == NAMES[1:4]
     assert groups["test"].key == "test ×3"
 
 
 def test_a_closed_group_is_one_node_with_the_edges_of_all() -> None:
-    drawn = folded(NAMES, EDGES, list(groups_of(NAMES).values()))
+    drawn = group_nodes(NAMES, EDGES, list(find_groups(NAMES).values()))
     assert drawn.nodes == ("build", "test ×3", "lint (a=1)", "report")
     assert set(drawn.edges) == {("build", "test ×3"), ("test ×3", "report"), ("build", "lint (a=1)")}
-    assert drawn.home["test (py=3.12)"] == "test ×3"
+    assert drawn.node_of["test (py=3.12)"] == "test ×3"
 
 
 def test_with_every_group_open_the_graph_is_as_it_was() -> None:
-    drawn = folded(NAMES, EDGES, [])
+    drawn = group_nodes(NAMES, EDGES, [])
     assert drawn.nodes == NAMES
     assert list(drawn.edges) == EDGES
 
 
 def test_an_edge_inside_a_group_is_not_drawn() -> None:
     names = ("a (n=1)", "a (n=2)")
-    assert folded(names, [("a (n=1)", "a (n=2)")], list(groups_of(names).values())).edges == ()
+    assert group_nodes(names, [("a (n=1)", "a (n=2)")], list(find_groups(names).values())).edges == ()
 
 
 def test_a_step_that_is_called_like_a_group_keeps_the_group_open() -> None:
-    assert groups_of(("a (n=1)", "a (n=2)", "a ×2")) == {}
+    assert find_groups(("a (n=1)", "a (n=2)", "a ×2")) == {}
 
 
 @pytest.mark.parametrize(
@@ -65,10 +65,10 @@ def test_a_group_has_the_phase_that_wants_to_be_seen(phases: set[str], one: str)
 
 @given(st.lists(st.text("ab (=1)×2", max_size=8), unique=True))
 def test_every_step_has_one_home_whatever_the_steps_are_called(names: list[str]) -> None:
-    groups = groups_of(names)
-    drawn = folded(names, [], list(groups.values()))
-    assert set(drawn.home) == set(names)
-    assert set(drawn.home.values()) == set(drawn.nodes)
+    groups = find_groups(names)
+    drawn = group_nodes(names, [], list(groups.values()))
+    assert set(drawn.node_of) == set(names)
+    assert set(drawn.node_of.values()) == set(drawn.nodes)
     assert len(drawn.nodes) == len(names) - sum(len(group.members) - 1 for group in groups.values())
 
 
@@ -77,14 +77,14 @@ def test_the_list_has_every_step_on_a_line_of_its_own_below_what_it_waits_for(
     graph: tuple[list[str], list[tuple[str, str]]],
 ) -> None:
     nodes, edges = graph
-    drawing = listed(nodes, edges)
+    drawing = draw_outline(nodes, edges)
     assert sorted(box.y for box in drawing.boxes.values()) == list(range(len(nodes)))
     assert all(drawing.boxes[a].y < drawing.boxes[b].y for a, b in Graph.of(nodes, edges).edges)
     assert all(len(line) == drawing.width for line in drawing.lines)
 
 
 def test_arrow_keys_in_the_list_go_line_by_line_and_along_what_waits() -> None:
-    drawing = listed(("a", "b", "c"), [("a", "b"), ("a", "c")])
+    drawing = draw_outline(("a", "b", "c"), [("a", "b"), ("a", "c")])
     assert drawing.neighbour("a", "down") == "b"
     assert drawing.neighbour("b", "down") == "c"
     assert drawing.neighbour("c", "left") == "a"

@@ -70,7 +70,7 @@ def test_bytes_that_end_within_a_line_are_refused() -> None:
 def test_the_line_of_a_moment_is_the_first_that_is_not_earlier() -> None:
     with LogFile() as log:
         log.append(["a", "b", "c", "d"], [10, None, 30, 30])
-        assert [log.at_time(moment) for moment in (5, 10, 11, 30, 31)] == [0, 0, 2, 2, None]
+        assert [log.first_at(moment) for moment in (5, 10, 11, 30, 31)] == [0, 0, 2, 2, None]
 
 
 def test_times_can_be_told_later() -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 from tests.unit.workbench.client.fake_api import run_json, step_json
 from workbench.client.decode import decode_run
-from workbench.client.models import Done, End, Lines, LogLine, Missed, Run, StreamKey
-from workbench.logs.run_log import Line, Note, RunLog, Shown
+from workbench.client.models import Lines, LogLine, Missed, Run, RunEnd, StreamEnd, StreamKey
+from workbench.logs.run_log import Line, LogItem, RunLog, StepEvent
 
 
 def _run(*steps: dict[str, Any], phase: str = "Running") -> Run:
@@ -18,7 +18,7 @@ def _lines(*texts: str, container: str = "step") -> Lines:
     return Lines(StreamKey("build", 1, container), 1, tuple(LogLine(None, text) for text in texts))
 
 
-def _said(shown: list[Shown]) -> list[str]:
+def _said(shown: list[LogItem]) -> list[str]:
     return [item.text if isinstance(item, Line) else f"<{item.kind} {item.phase}>" for item in shown]
 
 
@@ -27,7 +27,7 @@ def test_a_steps_end_waits_for_its_last_line() -> None:
     assert _said(log.status(_run(step_json("build", "Running")))) == ["<started Running>"]
     assert _said(log.status(_run(step_json("build", "Succeeded")))) == []
     assert _said(log.frame(_lines("last"))) == ["last"]
-    assert _said(log.frame(End(StreamKey("build", 1, "step"), 1))) == ["<ended Succeeded>"]
+    assert _said(log.frame(StreamEnd(StreamKey("build", 1, "step"), 1))) == ["<ended Succeeded>"]
     assert _said(log.status(_run(step_json("build", "Succeeded")))) == []
 
 
@@ -38,8 +38,8 @@ def test_a_step_that_never_ran_ends_at_once() -> None:
 def test_what_is_owed_is_said_when_no_more_lines_come() -> None:
     log = RunLog()
     log.status(_run(step_json("build", "Failed")))
-    assert _said(log.frame(Done())) == ["<ended Failed>"]
-    assert log.rest() == []
+    assert _said(log.frame(RunEnd())) == ["<ended Failed>"]
+    assert log.flush() == []
 
 
 def test_an_upload_that_failed_is_shown_whether_its_lines_come_before_or_after() -> None:
@@ -56,7 +56,7 @@ def test_a_second_attempt_is_announced() -> None:
     again = step_json("build", "Running")
     again["attempts"].append({**again["attempts"][0], "number": 2, "phase": "Running"})
     shown = RunLog().status(_run(again))
-    assert [item.text for item in shown if isinstance(item, Note)] == ["attempt 2", "started"]
+    assert [item.text for item in shown if isinstance(item, StepEvent)] == ["attempt 2", "started"]
 
 
 def test_lines_that_were_not_sent_are_said() -> None:

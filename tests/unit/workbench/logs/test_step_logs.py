@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.client import End, Lines, Live, LogLine, Missed, StreamKey
-from workbench.logs.step_logs import Download, StepLogs, microseconds
+from workbench.client import BacklogEnd, Lines, LogLine, Missed, StreamEnd, StreamKey
+from workbench.logs.step_logs import StepLogs, StoredLogLoader, parse_microseconds
 
 KEY = StreamKey("build", 1, "step")
 
@@ -42,40 +42,40 @@ def test_pieces_that_overlap_or_leave_gaps_never_break_the_order(pieces: list[tu
 def test_after_missed_lines_the_stream_is_asked_to_go_on_where_it_was(logs: StepLogs) -> None:
     assert logs.apply(lines(1, "one"))
     assert not logs.apply(Missed(KEY, 2, 9))
-    assert logs.seen("build") == {KEY: 1}
-    assert logs.seen("other") == {}
+    assert logs.cursors("build") == {KEY: 1}
+    assert logs.cursors("other") == {}
 
 
 def test_a_stream_is_complete_when_it_ended_with_all_its_lines(logs: StepLogs) -> None:
-    assert not logs.complete(KEY)
+    assert not logs.is_complete(KEY)
     logs.apply(lines(1, "one"))
-    assert not logs.apply(End(KEY, 2))
-    assert not logs.complete(KEY)
+    assert not logs.apply(StreamEnd(KEY, 2))
+    assert not logs.is_complete(KEY)
     logs.apply(lines(2, "two"))
-    assert logs.apply(End(KEY, 2))
-    assert logs.complete(KEY)
+    assert logs.apply(StreamEnd(KEY, 2))
+    assert logs.is_complete(KEY)
 
 
 def test_the_end_of_the_backlog_is_kept_in_mind(logs: StepLogs) -> None:
-    assert logs.apply(Live(KEY))
+    assert logs.apply(BacklogEnd(KEY))
     assert logs.stream(KEY).live
 
 
 def test_times_are_read_and_a_broken_one_is_unknown() -> None:
-    assert microseconds("1970-01-01T00:00:01.000002Z") == 1_000_002
-    assert microseconds("1970-01-01T01:00:00+01:00") == 0
-    assert microseconds("yesterday") is None
-    assert microseconds(None) is None
+    assert parse_microseconds("1970-01-01T00:00:01.000002Z") == 1_000_002
+    assert parse_microseconds("1970-01-01T01:00:00+01:00") == 0
+    assert parse_microseconds("yesterday") is None
+    assert parse_microseconds(None) is None
 
 
 def test_a_stored_log_goes_on_behind_the_lines_that_are_here(logs: StepLogs) -> None:
     logs.apply(lines(1, "one", "two"))
-    download = Download(logs.stream(KEY), stamped=True)
-    download.take(b"2026-01-01T00:00:00.000001Z one\n")
-    download.take(b"2026-01-01T00:00:00.000002Z two\n2026-01-01T00:00:01.000003Z three\n- four \n")
+    download = StoredLogLoader(logs.stream(KEY), timestamps=True)
+    download.feed(b"2026-01-01T00:00:00.000001Z one\n")
+    download.feed(b"2026-01-01T00:00:00.000002Z two\n2026-01-01T00:00:01.000003Z three\n- four \n")
     download.finish()
     log = logs.stream(KEY).log
     assert log.read(0, 9) == ["one", "two", "three", "four "]
-    assert log.time(2) == microseconds("2026-01-01T00:00:01.000003Z")
+    assert log.time(2) == parse_microseconds("2026-01-01T00:00:01.000003Z")
     assert log.time(3) is None
-    assert logs.complete(KEY)
+    assert logs.is_complete(KEY)

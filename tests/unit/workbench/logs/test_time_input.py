@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from workbench.logs.time_input import moment
+from workbench.logs.time_input import parse_moment
 
 _FIRST = datetime(2026, 1, 1, 23, 59, 30, tzinfo=UTC)
 
@@ -16,9 +16,9 @@ _FIRST = datetime(2026, 1, 1, 23, 59, 30, tzinfo=UTC)
     [("23:59:45", 15), ("+90", 90), ("+1.5m", 90), ("00:00:10", 40), ("23:59", -30), ("+2h", 7200)],
 )
 def test_a_moment_is_meant_near_the_beginning(text: str, later: float) -> None:
-    assert moment(text, _FIRST) == _FIRST + timedelta(seconds=later)
+    assert parse_moment(text, _FIRST) == _FIRST + timedelta(seconds=later)
 
 
 @pytest.mark.parametrize("text", ["", "25:00", "12:60", "soon", "+", "+9" + "9" * 400])
 def test_what_is_no_time_is_none(text: str) -> None:
-    assert moment(text, _FIRST) is None
+    assert parse_moment(text, _FIRST) is None

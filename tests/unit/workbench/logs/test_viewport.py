@@ -5,14 +5,16 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.logs.viewport import Place, end, moved, rows
+from workbench.logs.viewport import ViewportPosition, last_position, scroll, visible_rows
 
 _heights = st.lists(st.integers(1, 7), min_size=1, max_size=20)
 
 
 @given(_heights, st.integers(1, 12))
 def test_the_end_fills_the_window_and_its_last_row_is_the_logs_last(heights: list[int], room: int) -> None:
-    shown = rows(end(room, len(heights), heights.__getitem__), room, len(heights), heights.__getitem__)
+    shown = visible_rows(
+        last_position(room, len(heights), heights.__getitem__), room, len(heights), heights.__getitem__
+    )
     assert shown[-1] == (len(heights) - 1, heights[-1] - 1)
     assert len(shown) == min(room, sum(heights))
 
@@ -22,9 +24,9 @@ def test_moving_by_rows_is_moving_in_the_list_of_all_rows(heights: list[int], ro
     everything = [(line, row) for line, height in enumerate(heights) for row in range(height)]
     last = max(len(everything) - room, 0)
     begin = min(start, last)
-    place = moved(Place(*everything[begin]), by, room, len(heights), heights.__getitem__)
+    place = scroll(ViewportPosition(*everything[begin]), by, room, len(heights), heights.__getitem__)
     assert (place.line, place.skip) == everything[min(max(begin + by, 0), last)]
     assert (
-        rows(place, room, len(heights), heights.__getitem__)
+        visible_rows(place, room, len(heights), heights.__getitem__)
         == everything[everything.index((place.line, place.skip)) :][:room]
     )

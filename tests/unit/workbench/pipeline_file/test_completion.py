@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.pipeline.lint import schema
-from workbench.pipeline_file.completion import Choices, choices
+from workbench.pipeline_file.completion import CompletionList, complete
 
 SCHEMA = schema()
 FILE = """\
@@ -39,10 +39,10 @@ steps:
 """
 
 
-def at(text: str) -> Choices:
+def at(text: str) -> CompletionList:
     """What is offered at the `@` in a text."""
     before, _, after = text.partition("@")
-    return choices(before + after, before.count("\n"), len(before.rsplit("\n", 1)[-1]), SCHEMA)
+    return complete(before + after, before.count("\n"), len(before.rsplit("\n", 1)[-1]), SCHEMA)
 
 
 def labels(text: str) -> list[str]:
@@ -114,7 +114,7 @@ def test_a_list_or_a_map_begins_below_with_the_right_indentation() -> None:
 
 
 def test_each_field_tells_what_it_is_for() -> None:
-    about = {item.label: item.about for item in at(f"{FILE}    @").items}
+    about = {item.label: item.description for item in at(f"{FILE}    @").items}
     assert "Default: 30m" in about["timeout"]
     assert all(about.values())
 
@@ -132,5 +132,5 @@ def test_no_place_of_no_text_is_a_trap(data: st.DataObject) -> None:
     lines = text.split("\n")
     line = data.draw(st.integers(0, len(lines) - 1))
     column = data.draw(st.integers(0, len(lines[line])))
-    found: Any = choices(text, line, column, SCHEMA)
+    found: Any = complete(text, line, column, SCHEMA)
     assert 0 <= found.start <= column

@@ -36,7 +36,7 @@ def test_a_file_that_is_not_there_begins_as_a_pipeline_named_after_its_folder(tm
 
 def test_a_draft_comes_back_and_goes_when_the_text_is_saved(file: Path, drafts: Drafts) -> None:
     opened = open_document(file, drafts)
-    drafts.keep(file, "name: other\n", opened.document.base)
+    drafts.save(file, "name: other\n", opened.document.base)
     again = open_document(file, drafts)
     assert again.text == "name: other\n"
     assert not again.stale
@@ -46,13 +46,13 @@ def test_a_draft_comes_back_and_goes_when_the_text_is_saved(file: Path, drafts: 
 
 def test_a_draft_of_an_older_file_is_stale(file: Path, drafts: Drafts) -> None:
     opened = open_document(file, drafts)
-    drafts.keep(file, "name: mine\n", opened.document.base)
+    drafts.save(file, "name: mine\n", opened.document.base)
     file.write_text("name: theirs\n")
     assert open_document(file, drafts).stale
 
 
 def test_drafts_are_private_and_a_broken_one_is_no_draft(file: Path, drafts: Drafts) -> None:
-    drafts.keep(file, "secret", "")
+    drafts.save(file, "secret", "")
     (kept,) = drafts.folder.iterdir()
     assert kept.stat().st_mode & 0o077 == 0
     assert drafts.folder.stat().st_mode & 0o077 == 0
@@ -63,7 +63,7 @@ def test_drafts_are_private_and_a_broken_one_is_no_draft(file: Path, drafts: Dra
 def test_a_draft_that_cannot_be_kept_is_told(file: Path, tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("")
     with pytest.raises(DraftError, match="can't be kept"):
-        Drafts(tmp_path / "taken").keep(file, "x", "")
+        Drafts(tmp_path / "taken").save(file, "x", "")
 
 
 def test_saving_over_a_change_of_somebody_else_is_refused_until_it_is_meant(file: Path) -> None:

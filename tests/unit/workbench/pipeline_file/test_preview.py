@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.pipeline.graph.expand import expand
+from controller.pipeline.graph.expand import expand_steps
 from controller.pipeline.lint import lint
 from controller.pipeline.model import Pipeline
-from workbench.pipeline_file.preview import planned_steps
+from workbench.pipeline_file.preview import preview_steps
 
 HALF = """\
 name: shop
@@ -28,7 +28,7 @@ steps:
 
 
 def test_a_file_with_errors_shows_the_steps_that_can_be_made_out() -> None:
-    steps = planned_steps(HALF)
+    steps = preview_steps(HALF)
     assert steps is not None
     assert [(step.name, step.depends_on) for step in steps] == [
         ("lint", ()),
@@ -40,7 +40,7 @@ def test_a_file_with_errors_shows_the_steps_that_can_be_made_out() -> None:
 
 @pytest.mark.parametrize("text", ["steps: [", "- 1", "", "\x00"])
 def test_what_cannot_be_read_shows_nothing_new(text: str) -> None:
-    assert planned_steps(text) is None
+    assert preview_steps(text) is None
 
 
 @pytest.mark.parametrize("sample", ["hello", "fan-out", "failing", "artifacts", "secrets"])
@@ -48,13 +48,13 @@ def test_a_good_file_shows_the_steps_that_a_run_has(repository: Path, sample: st
     data = (repository / "samples" / f"{sample}.yaml").read_bytes()
     definition = lint(data).pipeline
     assert definition is not None
-    real = expand(Pipeline.model_validate(definition))
-    planned = planned_steps(data)
+    real = expand_steps(Pipeline.model_validate(definition))
+    planned = preview_steps(data)
     assert planned is not None
     assert [(s.name, s.depends_on) for s in planned] == [(s.name, s.depends_on) for s in real]
 
 
 @given(st.text(max_size=300))
 def test_any_text_gives_steps_or_nothing(text: str) -> None:
-    steps = planned_steps(f"steps:\n{text}")
+    steps = preview_steps(f"steps:\n{text}")
     assert steps is None or all(step.name for step in steps)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tui.fakes import NOW, run, step, webshop
-from workbench.report.report import Span
+from workbench.report.report import PhaseSpan
 from workbench.report.timeline import Bar, Scale, bars, critical_path
 
 _BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -21,19 +21,23 @@ def _at(seconds: float) -> datetime:
 
 def test_each_part_has_the_cells_of_its_time() -> None:
     scale = Scale(_at(0), _at(10), 20)
-    found = [Span("queued", _at(0), _at(2)), Span("running", _at(2), _at(9)), Span("uploading", _at(9), None)]
+    found = [
+        PhaseSpan("queued", _at(0), _at(2)),
+        PhaseSpan("running", _at(2), _at(9)),
+        PhaseSpan("uploading", _at(9), None),
+    ]
     assert bars(found, scale, _at(10)) == (Bar("queued", 0, 4), Bar("running", 4, 18), Bar("uploading", 18, 20))
 
 
 def test_a_step_too_short_for_a_cell_has_one_all_the_same() -> None:
     scale = Scale(_at(0), _at(1000), 10)
-    assert bars([Span("running", _at(1000), _at(1000.1))], scale, _at(1000)) == (Bar("running", 9, 10),)
+    assert bars([PhaseSpan("running", _at(1000), _at(1000.1))], scale, _at(1000)) == (Bar("running", 9, 10),)
 
 
 @given(st.lists(st.floats(0, 100), min_size=2, max_size=8), st.integers(1, 60))
 def test_bars_are_in_order_apart_and_inside(moments: list[float], width: int) -> None:
     moments.sort()
-    found = [Span("running", _at(a), _at(b)) for a, b in pairwise(moments)]
+    found = [PhaseSpan("running", _at(a), _at(b)) for a, b in pairwise(moments)]
     drawn = bars(found, Scale(_at(0), _at(100), width), _at(100))
     assert drawn
     edges = [edge for bar in drawn for edge in (bar.first, bar.last)]
@@ -52,9 +56,9 @@ def test_the_critical_path_leads_to_what_still_runs() -> None:
 
 def test_of_an_ended_run_it_leads_to_what_ended_last() -> None:
     steps = [
-        step("a", (), "Succeeded", begun=60, took=10),
-        step("b", (), "Succeeded", begun=60, took=30),
-        step("c", ("a", "b"), "Succeeded", begun=30, took=5),
-        step("d", ("a",), "Succeeded", begun=50, took=10),
+        step("a", (), "Succeeded", started_ago=60, duration=10),
+        step("b", (), "Succeeded", started_ago=60, duration=30),
+        step("c", ("a", "b"), "Succeeded", started_ago=30, duration=5),
+        step("d", ("a",), "Succeeded", started_ago=50, duration=10),
     ]
     assert critical_path(run("a-1", "Succeeded", steps)) == ("b", "c")

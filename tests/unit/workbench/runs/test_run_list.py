@@ -11,8 +11,8 @@ from workbench.runs.run_list import RunList
 
 def test_runs_come_newest_first_however_they_are_told() -> None:
     runs = RunList()
-    runs.apply(RunsListed((hello(1, ago=50), hello(3, ago=10))))
-    runs.apply(RunChanged(hello(2, ago=30)))
+    runs.apply(RunsListed((hello(1, created_ago=50), hello(3, created_ago=10))))
+    runs.apply(RunChanged(hello(2, created_ago=30)))
     assert [run.name for run in runs.newest] == ["hello-3", "hello-2", "hello-1"]
 
 
@@ -24,7 +24,7 @@ def test_copies_of_failed_steps_are_known_and_not_listed() -> None:
 
 
 def test_nothing_is_known_before_the_first_list() -> None:
-    assert not RunList().known
+    assert not RunList().loaded
 
 
 def test_a_whole_list_replaces_what_was_known() -> None:

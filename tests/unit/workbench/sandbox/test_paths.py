@@ -8,24 +8,24 @@ from pathlib import Path
 import pytest
 
 from workbench.sandbox import SandboxError, credentials
-from workbench.sandbox.paths import Child, SandboxFolder, SandboxState, read_state, write_state
+from workbench.sandbox.paths import ChildProcess, SandboxPaths, SandboxState, read_state, write_state
 
 
 @pytest.mark.parametrize("name", ["default", "a", "my-team-2", "x" * 32])
 def test_a_plain_name_becomes_a_folder(tmp_path: Path, name: str) -> None:
-    assert SandboxFolder.named(name, tmp_path).root == tmp_path / name
+    assert SandboxPaths.named(name, tmp_path).root == tmp_path / name
 
 
 @pytest.mark.parametrize("name", ["", "..", "a/b", "A", "-a", "a-", "x" * 33, "a b", "a\n", "é"])
 def test_a_name_that_is_no_plain_word_is_refused_with_the_rule(tmp_path: Path, name: str) -> None:
     with pytest.raises(SandboxError, match="lower-case letters"):
-        SandboxFolder.named(name, tmp_path)
+        SandboxPaths.named(name, tmp_path)
 
 
 def test_all_of_it_is_its_owners_alone(tmp_path: Path) -> None:
-    folder = SandboxFolder.named("mine", tmp_path / "state")
+    folder = SandboxPaths.named("mine", tmp_path / "state")
     folder.create()
-    credentials.issue(folder, "http://127.0.0.1:1")
+    credentials.issue_credentials(folder, "http://127.0.0.1:1")
     for path in folder.root.rglob("*"):
         allowed = 0o700 if path.is_dir() else 0o600
         assert stat.S_IMODE(path.stat().st_mode) == allowed, path
@@ -34,30 +34,32 @@ def test_all_of_it_is_its_owners_alone(tmp_path: Path) -> None:
 def test_a_folder_that_cant_be_made_is_an_error_that_names_it(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("a file where the folder should be")
     with pytest.raises(SandboxError, match="state/default"):
-        SandboxFolder.named("default", tmp_path / "state").create()
+        SandboxPaths.named("default", tmp_path / "state").create()
 
 
 def test_state_reads_back_as_written(tmp_path: Path) -> None:
-    folder = SandboxFolder.named("default", tmp_path)
+    folder = SandboxPaths.named("default", tmp_path)
     folder.create()
-    state = SandboxState(7, "1.0", "2026-01-01T00:00:00+00:00", 1234, 1235, {"cluster": Child(8, "99", 2, "signal 9")})
+    state = SandboxState(
+        7, "1.0", "2026-01-01T00:00:00+00:00", 1234, 1235, {"cluster": ChildProcess(8, "99", 2, "signal 9")}
+    )
     write_state(folder, state)
     assert read_state(folder) == state
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"children": 3}', '{"children": {}, "nonsense": 1}', "null"])
 def test_state_that_is_broken_counts_as_none(tmp_path: Path, text: str) -> None:
-    folder = SandboxFolder.named("default", tmp_path)
+    folder = SandboxPaths.named("default", tmp_path)
     folder.create()
     folder.state_file.write_text(text)
     assert read_state(folder) is None
 
 
 def test_each_start_has_new_tokens_but_the_same_key(tmp_path: Path) -> None:
-    folder = SandboxFolder.named("default", tmp_path)
+    folder = SandboxPaths.named("default", tmp_path)
     folder.create()
-    first = credentials.issue(folder, "http://127.0.0.1:1")
+    first = credentials.issue_credentials(folder, "http://127.0.0.1:1")
     tokens, key = first.token_auth_file.read_text(), first.agent_key.read_text()
-    second = credentials.issue(folder, "http://127.0.0.1:1")
+    second = credentials.issue_credentials(folder, "http://127.0.0.1:1")
     assert not set(tokens.split(",")[:1]) & set(second.token_auth_file.read_text().split(",")[:1])
     assert second.agent_key.read_text() == key

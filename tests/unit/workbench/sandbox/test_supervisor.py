@@ -16,8 +16,8 @@ import pytest
 from workbench.sandbox import processes
 from workbench.sandbox.launch import listen
 from workbench.sandbox.locks import FileLock
-from workbench.sandbox.paths import SandboxFolder, SandboxState, read_state
-from workbench.sandbox.status import ask_ready
+from workbench.sandbox.paths import SandboxPaths, SandboxState, read_state
+from workbench.sandbox.status import check_ready
 from workbench.sandbox.supervisor import restart_delay
 
 _SERVER = """
@@ -42,14 +42,14 @@ def until(condition: Callable[[], bool], within: float = 20.0) -> None:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> SandboxFolder:
-    folder = SandboxFolder.named("default", tmp_path)
+def folder(tmp_path: Path) -> SandboxPaths:
+    folder = SandboxPaths.named("default", tmp_path)
     folder.create()
     return folder
 
 
 @pytest.fixture
-def supervisor(folder: SandboxFolder) -> Iterator[subprocess.Popen[bytes]]:
+def supervisor(folder: SandboxPaths) -> Iterator[subprocess.Popen[bytes]]:
     """A running supervisor of a sandbox that somebody is attached to."""
     users = FileLock(folder.users_lock)
     users.acquire(shared=True)
@@ -60,7 +60,7 @@ def supervisor(folder: SandboxFolder) -> Iterator[subprocess.Popen[bytes]]:
     users.release()
 
 
-def start_supervisor(folder: SandboxFolder) -> subprocess.Popen[bytes]:
+def start_supervisor(folder: SandboxPaths) -> subprocess.Popen[bytes]:
     with listen(0) as cluster, listen(0) as api:
         read_end, write_end = os.pipe()
         command = json.dumps([sys.executable, "-c", _SERVER])
@@ -79,24 +79,22 @@ def start_supervisor(folder: SandboxFolder) -> subprocess.Popen[bytes]:
     return process
 
 
-def state_of(folder: SandboxFolder) -> SandboxState:
+def state_of(folder: SandboxPaths) -> SandboxState:
     state = read_state(folder)
     assert state is not None
     return state
 
 
 def test_both_children_answer_on_the_ports_in_the_state(
-    folder: SandboxFolder, supervisor: subprocess.Popen[bytes]
+    folder: SandboxPaths, supervisor: subprocess.Popen[bytes]
 ) -> None:
     state = state_of(folder)
     assert state.pid == supervisor.pid
-    assert ask_ready(state.cluster_port).ready
-    assert ask_ready(state.api_port).ready
+    assert check_ready(state.cluster_port).ready
+    assert check_ready(state.api_port).ready
 
 
-def test_a_killed_child_is_started_again_on_its_port(
-    folder: SandboxFolder, supervisor: subprocess.Popen[bytes]
-) -> None:
+def test_a_killed_child_is_started_again_on_its_port(folder: SandboxPaths, supervisor: subprocess.Popen[bytes]) -> None:
     before = state_of(folder)
     os.kill(before.children["cluster"].pid, signal.SIGKILL)
     until(lambda: state_of(folder).children.get("cluster", before.children["cluster"]).restarts == 1)
@@ -104,11 +102,11 @@ def test_a_killed_child_is_started_again_on_its_port(
     assert after.children["cluster"].last_exit == "signal 9"
     assert after.cluster_port == before.cluster_port
     assert after.children["controller"] == before.children["controller"]
-    assert ask_ready(after.cluster_port).ready
+    assert check_ready(after.cluster_port).ready
 
 
 def test_a_second_supervisor_of_the_same_sandbox_gives_up(
-    folder: SandboxFolder, supervisor: subprocess.Popen[bytes]
+    folder: SandboxPaths, supervisor: subprocess.Popen[bytes]
 ) -> None:
     with listen(0) as socket:
         answer = subprocess.run(
@@ -126,23 +124,23 @@ def test_a_second_supervisor_of_the_same_sandbox_gives_up(
     assert b"another supervisor" in answer.stderr
 
 
-def test_sigterm_ends_the_children_too(folder: SandboxFolder, supervisor: subprocess.Popen[bytes]) -> None:
+def test_sigterm_ends_the_children_too(folder: SandboxPaths, supervisor: subprocess.Popen[bytes]) -> None:
     children = state_of(folder).children.values()
     supervisor.terminate()
     assert supervisor.wait(20) == 0
-    assert not any(processes.alive(child.pid, child.started) for child in children)
+    assert not any(processes.is_alive(child.pid, child.started) for child in children)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent")
 def test_a_killed_supervisor_takes_its_children_along(
-    folder: SandboxFolder, supervisor: subprocess.Popen[bytes]
+    folder: SandboxPaths, supervisor: subprocess.Popen[bytes]
 ) -> None:
     children = state_of(folder).children.values()
     supervisor.kill()
-    until(lambda: not any(processes.alive(child.pid, child.started) for child in children))
+    until(lambda: not any(processes.is_alive(child.pid, child.started) for child in children))
 
 
-def test_a_sandbox_that_nobody_uses_ends_by_itself(folder: SandboxFolder) -> None:
+def test_a_sandbox_that_nobody_uses_ends_by_itself(folder: SandboxPaths) -> None:
     users = FileLock(folder.users_lock)
     users.acquire(shared=True)
     process = start_supervisor(folder)
@@ -150,12 +148,12 @@ def test_a_sandbox_that_nobody_uses_ends_by_itself(folder: SandboxFolder) -> Non
     assert process.wait(20) == 0
 
 
-def test_a_sandbox_that_is_kept_does_not(folder: SandboxFolder) -> None:
-    folder.keep.touch()
+def test_a_sandbox_that_is_kept_does_not(folder: SandboxPaths) -> None:
+    folder.keep_marker.touch()
     process = start_supervisor(folder)
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(0.3)
-    folder.keep.unlink()
+    folder.keep_marker.unlink()
     assert process.wait(20) == 0
 
 

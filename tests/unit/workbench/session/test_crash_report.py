@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from workbench.session.crash_report import crash_report, keep_report, untold_report, without_secrets
+from workbench.session.crash_report import format_crash_report, redact, save_report, take_unseen_report
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -21,7 +21,7 @@ def failed(message: str) -> Exception:
 
 
 def test_it_tells_where_and_why_but_no_variable_and_not_whose_home() -> None:
-    text = crash_report(failed(f"{Path.home()}/shop"), {"c8s": "1.0"}, NOON, Path.home())
+    text = format_crash_report(failed(f"{Path.home()}/shop"), {"c8s": "1.0"}, NOON, Path.home())
     assert "c8s: 1.0" in text
     assert "ValueError: the cause" in text
     assert "in failed" in text
@@ -41,29 +41,29 @@ def test_it_tells_where_and_why_but_no_variable_and_not_whose_home() -> None:
     ],
 )
 def test_what_looks_like_a_secret_is_blacked_out(secret: str) -> None:
-    assert "abc.def-ghi" not in without_secrets(f"it was {secret} and so on")
-    assert "and so on" in without_secrets(f"it was {secret} and so on")
+    assert "abc.def-ghi" not in redact(f"it was {secret} and so on")
+    assert "and so on" in redact(f"it was {secret} and so on")
 
 
 def test_a_long_random_word_is_blacked_out_and_an_endless_line_is_cut() -> None:
-    assert "c0ffee" not in without_secrets("c0ffee" * 8)
-    assert len(crash_report(failed("word " * 100_000), {}, NOON, None)) < 20_000
+    assert "c0ffee" not in redact("c0ffee" * 8)
+    assert len(format_crash_report(failed("word " * 100_000), {}, NOON, None)) < 20_000
 
 
 def test_each_report_is_for_the_user_alone_and_the_newest_is_told_once(tmp_path: Path) -> None:
     folder = tmp_path / "crashes"
-    keep_report(folder, "first", NOON)
-    second = keep_report(folder, "second \udcff", NOON + timedelta(seconds=1))
+    save_report(folder, "first", NOON)
+    second = save_report(folder, "second \udcff", NOON + timedelta(seconds=1))
     assert sorted(path.name for path in folder.glob("crash-*"))[-1] == second.name
     assert second.stat().st_mode & 0o077 == 0
     assert folder.stat().st_mode & 0o077 == 0
-    assert untold_report(folder) == second
-    assert untold_report(folder) is None
+    assert take_unseen_report(folder) == second
+    assert take_unseen_report(folder) is None
 
 
 def test_a_report_that_was_taken_away_is_not_told(tmp_path: Path) -> None:
-    keep_report(tmp_path, "text", NOON).unlink()
-    assert untold_report(tmp_path) is None
+    save_report(tmp_path, "text", NOON).unlink()
+    assert take_unseen_report(tmp_path) is None
 
 
 def test_a_mark_that_leads_elsewhere_is_not_followed(tmp_path: Path) -> None:
@@ -71,4 +71,4 @@ def test_a_mark_that_leads_elsewhere_is_not_followed(tmp_path: Path) -> None:
     folder = tmp_path / "crashes"
     folder.mkdir()
     (folder / "last").write_text("../secret")
-    assert untold_report(folder) is None
+    assert take_unseen_report(folder) is None

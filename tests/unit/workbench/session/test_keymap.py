@@ -8,21 +8,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.session.keymap import Bound, keymap
+from workbench.session.keymap import BoundAction, build_keymap
 
 BINDINGS = (
-    Bound("app.run", ("r",), frozenset({"runs", "text"})),
-    Bound("app.edit", ("e",), frozenset({"runs", "text"})),
-    Bound("graph.left", ("left", "h"), frozenset({"graph"})),
-    Bound("log.next", ("n",), frozenset({"log"})),
-    Bound("editor.save", ("ctrl+s",), frozenset({"text"}), typing=True),
-    Bound("cut", ("ctrl+x",), frozenset({"text"}), fixed=True),
+    BoundAction("app.run", ("r",), frozenset({"runs", "text"})),
+    BoundAction("app.edit", ("e",), frozenset({"runs", "text"})),
+    BoundAction("graph.left", ("left", "h"), frozenset({"graph"})),
+    BoundAction("log.next", ("n",), frozenset({"log"})),
+    BoundAction("editor.save", ("ctrl+s",), frozenset({"text"}), typing=True),
+    BoundAction("cut", ("ctrl+x",), frozenset({"text"}), fixed=True),
 )
 RESERVED = {"ctrl+c": "copies, always"}
 
 
 def made(entries: dict[Any, Any]) -> tuple[dict[str, str], tuple[str, ...]]:
-    found = keymap(entries, BINDINGS, lambda key: key if key != "strg" else None, reserved=RESERVED)
+    found = build_keymap(entries, BINDINGS, lambda key: key if key != "strg" else None, reserved=RESERVED)
     return dict(found.keys), found.problems
 
 
@@ -90,5 +90,5 @@ def test_whatever_is_written_no_key_means_two_things_in_one_place(entries: dict[
     owners: dict[tuple[str, str], str] = {}
     for bound in (bound for bound in BINDINGS if not bound.fixed):
         for key in keys[bound.id].split(",") if bound.id in keys else bound.keys:
-            for place in bound.places:
+            for place in bound.scopes:
                 assert owners.setdefault((place, key), bound.id) == bound.id

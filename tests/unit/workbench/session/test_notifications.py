@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from workbench.session.notifications import Messages
+from workbench.session.notifications import NotificationHistory
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 def test_messages_come_newest_first() -> None:
-    said = Messages()
+    said = NotificationHistory()
     said.add(NOON, "information", "", "first")
     said.add(NOON, "error", "Title", "second")
     assert [message.text for message in said.newest_first()] == ["second", "first"]
 
 
 def test_what_is_said_again_is_counted_with_the_time_of_the_last() -> None:
-    said = Messages()
+    said = NotificationHistory()
     for seconds in range(3):
         said.add(NOON + timedelta(seconds=seconds), "warning", "", "the same")
     said.add(NOON, "error", "", "the same")
@@ -26,7 +26,7 @@ def test_what_is_said_again_is_counted_with_the_time_of_the_last() -> None:
 
 
 def test_only_so_many_are_kept() -> None:
-    said = Messages()
+    said = NotificationHistory()
     for number in range(700):
         said.add(NOON, "information", "", str(number))
     assert len(said) == 500

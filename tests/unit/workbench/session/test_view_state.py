@@ -7,29 +7,31 @@ from pathlib import Path
 
 import pytest
 
-from workbench.session.view_state import ThemeChoice, View, ViewState
+from workbench.session.view_state import SavedView, ThemeChoice, ViewState
 
-VIEW = View("default", "run", "shop-1", "/home/me/.c8s.yaml", {"runs": {"filter": "x", "preview": False, "row": 3}})
+VIEW = SavedView(
+    "default", "run", "shop-1", "/home/me/.c8s.yaml", {"runs": {"filter": "x", "preview": False, "row": 3}}
+)
 
 
 def test_each_folder_has_a_place_of_its_own(tmp_path: Path) -> None:
     here, there = ViewState(tmp_path / "kept", tmp_path / "a"), ViewState(tmp_path / "kept", tmp_path / "b")
-    here.keep_view(VIEW)
-    assert ViewState(tmp_path / "kept", tmp_path / "a").view() == (VIEW, None)
-    assert there.view() == (View(), None)
+    here.save_view(VIEW)
+    assert ViewState(tmp_path / "kept", tmp_path / "a").load_view() == (VIEW, None)
+    assert there.load_view() == (SavedView(), None)
 
 
 def test_it_is_for_the_user_alone(tmp_path: Path) -> None:
     state = ViewState(tmp_path / "kept", tmp_path)
-    state.keep_view(VIEW)
-    state.keep_theme(ThemeChoice("nord", None))
+    state.save_view(VIEW)
+    state.save_theme(ThemeChoice("nord", None))
     kept = tmp_path / "kept"
     assert [path.stat().st_mode & 0o077 for path in (kept, *kept.rglob("*"))] == [0, 0, 0, 0]
 
 
 def test_the_theme_is_the_same_in_all_folders(tmp_path: Path) -> None:
-    ViewState(tmp_path / "kept", tmp_path / "a").keep_theme(ThemeChoice("nord", "c8s-light"))
-    assert ViewState(tmp_path / "kept", tmp_path / "b").theme() == (ThemeChoice("nord", "c8s-light"), None)
+    ViewState(tmp_path / "kept", tmp_path / "a").save_theme(ThemeChoice("nord", "c8s-light"))
+    assert ViewState(tmp_path / "kept", tmp_path / "b").load_theme() == (ThemeChoice("nord", "c8s-light"), None)
 
 
 @pytest.mark.parametrize(
@@ -49,28 +51,28 @@ def test_the_theme_is_the_same_in_all_folders(tmp_path: Path) -> None:
 )
 def test_a_broken_file_is_told_and_replaced_by_the_next_one(tmp_path: Path, data: bytes) -> None:
     state = ViewState(tmp_path / "kept", tmp_path)
-    state.keep_view(VIEW)
+    state.save_view(VIEW)
     (file,) = (tmp_path / "kept" / "views").iterdir()
     file.write_bytes(data)
-    view, problem = state.view()
-    assert view == View()
+    view, problem = state.load_view()
+    assert view == SavedView()
     assert problem is not None
     assert str(file) in problem
-    state.keep_view(VIEW)
-    assert state.view() == (VIEW, None)
+    state.save_view(VIEW)
+    assert state.load_view() == (VIEW, None)
 
 
 def test_a_value_of_no_known_kind_is_left_out(tmp_path: Path) -> None:
     state = ViewState(tmp_path / "kept", tmp_path)
-    state.keep_view(VIEW)
+    state.save_view(VIEW)
     (file,) = (tmp_path / "kept" / "views").iterdir()
     raw = json.loads(file.read_text())
     raw["layout"]["runs"]["more"] = [1]
     file.write_text(json.dumps(raw))
-    assert state.view() == (VIEW, None)
+    assert state.load_view() == (VIEW, None)
 
 
 def test_folders_that_were_left_long_ago_are_forgotten(tmp_path: Path) -> None:
     for number in range(205):
-        ViewState(tmp_path / "kept", tmp_path / str(number)).keep_view(VIEW)
+        ViewState(tmp_path / "kept", tmp_path / str(number)).save_view(VIEW)
     assert len(list((tmp_path / "kept" / "views").iterdir())) == 200

@@ -13,8 +13,8 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from controller.agent.archive.unpack import Unpacking
-from workbench.submit.archive import MTIME, packed
+from controller.agent.archive.unpack import Extractor
+from workbench.submit.archive import MTIME, pack_archive
 from workbench.submit.worktree import scan
 
 _PART = st.binary(min_size=1, max_size=60).filter(
@@ -47,7 +47,7 @@ def _write(root: Path, files: dict[bytes, tuple[bytes, bool]]) -> dict[bytes, tu
 def test_a_tree_with_names_of_any_bytes_comes_out_as_it_went_in(files: dict[bytes, tuple[bytes, bool]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         written = _write(Path(folder), files)
-        with packed(scan(Path(folder))) as archive:
+        with pack_archive(scan(Path(folder))) as archive:
             data = archive.path.read_bytes()
             with tarfile.open(archive.path, errors="surrogateescape") as tar:
                 found = {}
@@ -70,7 +70,7 @@ def test_equal_trees_give_equal_bytes(tmp_path: Path) -> None:
         for file in ("b", "a") if name == "one" else ("a", "b"):
             (root / file).write_text(file)
             os.utime(root / file, (len(name), 1_000_000 + len(digests)))
-        with packed(scan(root)) as archive:
+        with pack_archive(scan(root)) as archive:
             digests.add(archive.digest)
     assert len(digests) == 1
 
@@ -80,7 +80,7 @@ def test_long_names_and_large_files_are_packed(tmp_path: Path) -> None:
     deep.mkdir(parents=True)
     (deep / "f").write_bytes(b"x")
     (tmp_path / "large").write_bytes(os.urandom(5 * 1024 * 1024 + 1))
-    with packed(scan(tmp_path)) as archive, tarfile.open(archive.path) as tar:
+    with pack_archive(scan(tmp_path)) as archive, tarfile.open(archive.path) as tar:
         assert sorted(tar.getnames()) == sorted([f"{'d' * 200}/" * 3 + "f", "large"])
         member = tar.extractfile("large")
         assert member is not None
@@ -90,7 +90,7 @@ def test_long_names_and_large_files_are_packed(tmp_path: Path) -> None:
 def test_links_are_packed_as_links(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     (tmp_path / "link").symlink_to("file")
-    with packed(scan(tmp_path)) as archive, tarfile.open(archive.path) as tar:
+    with pack_archive(scan(tmp_path)) as archive, tarfile.open(archive.path) as tar:
         assert tar.getmember("link").issym()
         assert tar.getmember("link").linkname == "file"
 
@@ -106,8 +106,8 @@ def test_what_is_packed_arrives_in_a_workspace(
             with contextlib.suppress(OSError):
                 (Path(folder) / os.fsdecode(name)).symlink_to(os.fsdecode(target))
         tree = scan(Path(folder))
-        with packed(tree) as archive, archive.path.open("rb") as file:
-            unpacking = Unpacking(workspace)
+        with pack_archive(tree) as archive, archive.path.open("rb") as file:
+            unpacking = Extractor(workspace)
             unpacking.unpack(file)
             unpacking.close()
         for name, (content, executable) in written.items():

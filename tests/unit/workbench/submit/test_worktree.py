@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from workbench.submit import worktree
-from workbench.submit.archive import packed
+from workbench.submit.archive import pack_archive
 from workbench.submit.worktree import (
     Commit,
-    Limits,
+    SizeLimits,
     WorktreeError,
     changed_since,
     find_pipeline,
@@ -198,7 +198,7 @@ def test_a_home_directory_and_the_root_are_never_sent(tmp_path: Path, home: bool
 
 
 def test_a_tree_that_is_too_large_names_where_the_most_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worktree, "WITHOUT_GIT", Limits(files=100, bytes=1000))
+    monkeypatch.setattr(worktree, "WITHOUT_GIT", SizeLimits(files=100, bytes=1000))
     (tmp_path / "small").write_bytes(b"x")
     (tmp_path / "huge").mkdir()
     (tmp_path / "huge" / "file").write_bytes(b"x" * 2000)
@@ -294,7 +294,7 @@ def test_a_file_that_vanishes_or_changes_kind_does_not_break_the_archive(tmp_pat
     (tmp_path / "b").unlink()
     os.mkfifo(tmp_path / "b")
     (tmp_path / "c").write_text("longer than before")
-    with packed(tree) as archive, tarfile.open(archive.path) as tar:
+    with pack_archive(tree) as archive, tarfile.open(archive.path) as tar:
         assert tar.getnames() == ["c"]
         assert tar.getmember("c").size == 18
         assert archive.files == 1
@@ -307,6 +307,6 @@ def test_packing_can_be_stopped_and_leaves_nothing(tmp_path: Path, monkeypatch: 
     spool.mkdir()
     (tmp_path / "file").write_text("x")
     monkeypatch.setattr("tempfile.tempdir", str(spool))
-    with pytest.raises(InterruptedError), packed(scan(tmp_path), lambda: True):
+    with pytest.raises(InterruptedError), pack_archive(scan(tmp_path), lambda: True):
         pass
     assert list(spool.iterdir()) == []

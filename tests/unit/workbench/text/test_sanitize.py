@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.text.sanitize import LIMIT, PLAIN, Segment, Style, clean, cut, label, segments
+from workbench.text.sanitize import LIMIT, PLAIN, Segment, Style, sanitize_label, sanitize_line, segments, truncate
 from workbench.text.width import cell_width
 
 _SGR = re.compile(r"\x1b\[[0-9;]*m")
@@ -57,39 +57,39 @@ _hostile = st.lists(
 
 @given(_hostile)
 def test_coloured_output_holds_no_control_character_but_those_of_colours(line: str) -> None:
-    assert not _FORBIDDEN.search(_SGR.sub("", clean(line, colour=True)))
+    assert not _FORBIDDEN.search(_SGR.sub("", sanitize_line(line, colour=True)))
 
 
 @given(_hostile)
 def test_plain_output_holds_no_control_character_at_all(line: str) -> None:
-    assert not _FORBIDDEN.search(clean(line, colour=False))
+    assert not _FORBIDDEN.search(sanitize_line(line, colour=False))
 
 
 @given(_hostile)
 def test_a_line_ends_without_any_colour_left_on(line: str) -> None:
-    found = _SGR.findall(clean(line, colour=True))
+    found = _SGR.findall(sanitize_line(line, colour=True))
     assert not found or found[-1] == "\x1b[0m"
 
 
 @given(_hostile)
 def test_colour_changes_nothing_about_the_text(line: str) -> None:
-    assert _SGR.sub("", clean(line, colour=True)) == clean(line, colour=False)
+    assert _SGR.sub("", sanitize_line(line, colour=True)) == sanitize_line(line, colour=False)
 
 
 @given(_hostile, st.booleans())
 def test_cleaning_what_is_clean_changes_nothing(line: str, colour: bool) -> None:
-    once = clean(line, colour=colour)
-    assert clean(once, colour=colour) == once
+    once = sanitize_line(line, colour=colour)
+    assert sanitize_line(once, colour=colour) == once
 
 
 @given(_hostile, st.integers(1, 20))
 def test_the_limit_holds(line: str, limit: int) -> None:
-    assert len(clean(line, colour=False, limit=limit)) <= limit
+    assert len(sanitize_line(line, colour=False, limit=limit)) <= limit
 
 
 @given(st.text(), st.integers(0, 30))
 def test_a_label_fits_its_columns(text: str, cells: int) -> None:
-    assert cell_width(label(text, cells)) <= cells
+    assert cell_width(sanitize_label(text, cells)) <= cells
 
 
 @pytest.mark.parametrize(
@@ -120,12 +120,12 @@ def test_a_label_fits_its_columns(text: str, cells: int) -> None:
     ],
 )
 def test_everything_but_text_becomes_harmless(line: str, shown: str) -> None:
-    assert clean(line.removesuffix("\n"), colour=False) == shown
+    assert sanitize_line(line.removesuffix("\n"), colour=False) == shown
 
 
 def test_colours_stay_when_they_are_wanted_and_are_closed() -> None:
-    assert clean("\x1b[1;31mred", colour=True) == "\x1b[0;1;31mred\x1b[0m"
-    assert clean("\x1b[1;31mred", colour=False) == "red"
+    assert sanitize_line("\x1b[1;31mred", colour=True) == "\x1b[0;1;31mred\x1b[0m"
+    assert sanitize_line("\x1b[1;31mred", colour=False) == "red"
 
 
 def test_a_colour_set_before_a_carriage_return_stays_on_as_on_a_terminal() -> None:
@@ -162,17 +162,17 @@ def test_a_long_line_is_cut_with_a_sign() -> None:
 
 def test_of_an_endless_progress_bar_the_end_is_read() -> None:
     line = "".join(f"\r{n}%" for n in range(100_000))
-    assert clean(line, colour=False) == "99999%"
+    assert sanitize_line(line, colour=False) == "99999%"
 
 
 def test_names_are_cut_by_columns_not_characters() -> None:
-    assert cut("漢字漢字", 5) == "漢字…"
-    assert label("two\nlines", 20) == "two lines"
+    assert truncate("漢字漢字", 5) == "漢字…"
+    assert sanitize_label("two\nlines", 20) == "two lines"
 
 
 def test_a_hostile_megabyte_is_read_in_no_time() -> None:
     started = time.process_time()
-    clean("\x1b]" * 500_000, colour=True)
-    clean("\x1b[" + "0;" * 500_000, colour=True)
-    clean("\x9b\x9d" * 500_000, colour=True, limit=None)
+    sanitize_line("\x1b]" * 500_000, colour=True)
+    sanitize_line("\x1b[" + "0;" * 500_000, colour=True)
+    sanitize_line("\x9b\x9d" * 500_000, colour=True, limit=None)
     assert time.process_time() - started < 5

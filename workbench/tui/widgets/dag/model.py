@@ -7,15 +7,15 @@ from collections.abc import Iterable, Mapping
 from rich.segment import Segment
 
 from workbench.client.models import Step
-from workbench.dag import Folded, Group, common_phase, folded, groups_of
-from workbench.text.sanitize import label
+from workbench.dag import Group, GroupedGraph, common_phase, find_groups, group_nodes
+from workbench.text.sanitize import sanitize_label
 from workbench.text.width import cell_width
-from workbench.tui.theme import Palette, sign
+from workbench.tui.theme import Palette, phase_sign
 
-_NAME = 28
-_CLOSED_FROM = 4
+_MAX_NAME_WIDTH = 28
+_MIN_CLOSED_MEMBERS = 4
 """Steps from which on a group is closed until somebody opens it."""
-_COUNTED = ("Failed", "Running", "Succeeded", "Cancelled", "Skipped")
+_COUNTED_PHASES = ("Failed", "Running", "Succeeded", "Cancelled", "Skipped")
 
 
 class DagSteps:
@@ -23,48 +23,50 @@ class DagSteps:
 
     def __init__(self) -> None:
         self.steps: Mapping[str, Step] = {}
-        self.folded = Folded((), (), {})
+        self.grouped = GroupedGraph((), (), {})
         self._groups: Mapping[str, Group] = {}
-        self._of: dict[str, Group] = {}
+        self._group_of: dict[str, Group] = {}
         self._closed: dict[str, Group] = {}
-        self._wanted: dict[str, bool] = {}
+        self._user_closed: dict[str, bool] = {}
         """For each group that somebody opened or closed whether it is closed."""
 
     def show(self, steps: Iterable[Step]) -> None:
         before = [(step.name, step.depends_on) for step in self.steps.values()]
         self.steps = {step.name: step for step in steps}
         if before != [(step.name, step.depends_on) for step in self.steps.values()]:
-            self._groups = groups_of(tuple(self.steps))
-            self._of = {name: group for group in self._groups.values() for name in group.members}
-            self._fold()
+            self._groups = find_groups(tuple(self.steps))
+            self._group_of = {name: group for group in self._groups.values() for name in group.members}
+            self._regroup()
 
-    def _fold(self) -> None:
+    def _regroup(self) -> None:
         closed = [
-            group for group in self._groups.values() if self._wanted.get(group.name, len(group.members) >= _CLOSED_FROM)
+            group
+            for group in self._groups.values()
+            if self._user_closed.get(group.name, len(group.members) >= _MIN_CLOSED_MEMBERS)
         ]
         self._closed = {group.key: group for group in closed}
         edges = [(before, step.name) for step in self.steps.values() for before in step.depends_on]
-        self.folded = folded(tuple(self.steps), edges, closed)
+        self.grouped = group_nodes(tuple(self.steps), edges, closed)
 
-    def turn(self, name: str) -> bool:
+    def toggle(self, name: str) -> bool:
         """Open or close the group of a step; whether it has one."""
-        group = self._of.get(name)
+        group = self._group_of.get(name)
         if group is not None:
-            self._wanted[group.name] = group.key not in self._closed
-            self._fold()
+            self._user_closed[group.name] = group.key not in self._closed
+            self._regroup()
         return group is not None
 
-    def turn_all(self) -> bool:
+    def toggle_all(self) -> bool:
         """Open every group, or close every one when all are open; whether there are any."""
         close = not self._closed
-        self._wanted |= dict.fromkeys(self._groups, close)
-        self._fold()
+        self._user_closed |= dict.fromkeys(self._groups, close)
+        self._regroup()
         return bool(self._groups)
 
     def is_group(self, box: str) -> bool:
         return box in self._closed
 
-    def speaker(self, box: str) -> str:
+    def representative(self, box: str) -> str:
         """The step that is meant when a box is chosen: of a group, the one that most wants to be looked at."""
         group = self._closed.get(box)
         if group is None:
@@ -83,26 +85,33 @@ class DagSteps:
 
     def title(self, box: str) -> str:
         group = self._closed.get(box)
-        return label(box, _NAME) if group is None else f"{label(group.name, _NAME)} ×{len(group.members)}"
+        return (
+            sanitize_label(box, _MAX_NAME_WIDTH)
+            if group is None
+            else f"{sanitize_label(group.name, _MAX_NAME_WIDTH)} ×{len(group.members)}"
+        )
 
     def titles(self) -> dict[str, str]:
-        return {box: self.title(box) for box in self.folded.nodes}
+        return {box: self.title(box) for box in self.grouped.nodes}
 
     def counts(self, box: str, colours: Palette) -> list[Segment]:
         """How many steps of a group are in which phase; nothing for a step, nor while all of them wait."""
-        return [Segment(f" {sign(phase)}{count}", colours.phase(phase)) for phase, count in self._counted(box).items()]
+        return [
+            Segment(f" {phase_sign(phase)}{count}", colours.phase(phase))
+            for phase, count in self._phase_counts(box).items()
+        ]
 
-    def _counted(self, box: str) -> dict[str, int]:
+    def _phase_counts(self, box: str) -> dict[str, int]:
         group = self._closed.get(box)
         phases = [self.steps[name].phase for name in group.members] if group is not None else []
-        return {phase: phases.count(phase) for phase in _COUNTED if phase in phases}
+        return {phase: phases.count(phase) for phase in _COUNTED_PHASES if phase in phases}
 
     def widths(self) -> dict[str, int]:
         """Cells for the text of each box. A group has room for counts that are still to come, so that nothing jumps."""
         widths = {}
-        for box in self.folded.nodes:
+        for box in self.grouped.nodes:
             widths[box] = cell_width(self.title(box))
             if (group := self._closed.get(box)) is not None:
-                counts = [len(f" ✓{count}") for count in self._counted(box).values()]
+                counts = [len(f" ✓{count}") for count in self._phase_counts(box).values()]
                 widths[box] += max(sum(counts), 3 * len(f" ✓{len(group.members)}"))
         return widths

@@ -16,18 +16,18 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from workbench.client.models import Run, Step
-from workbench.dag import Box, Drawing, layout, listed
-from workbench.tui.theme import Palette, palette, sign
+from workbench.dag import Box, Drawing, draw_outline, layout
+from workbench.tui.theme import Palette, palette, phase_sign
 from workbench.tui.widgets.dag.model import DagSteps
 from workbench.tui.widgets.segments import line
 
-_GAPS = (6, 4, 3, 2, 1)
+_LAYER_GAPS = (6, 4, 3, 2, 1)
 """Cells between layers, tried in turn until the drawing fits."""
-_ROOMY = 60
+_MAX_RETRIED_BOXES = 60
 """Boxes up to which a drawing is tried in several widths."""
-_NARROW = 80
+_NARROW_COLUMNS = 80
 """Columns below which a drawing that is far too wide becomes a list."""
-_FAR_TOO_WIDE = 1.25
+_MAX_OVERFLOW = 1.25
 
 
 class DagView(ScrollView, can_focus=True):
@@ -72,24 +72,24 @@ class DagView(ScrollView, can_focus=True):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._shown = DagSteps()
+        self._model = DagSteps()
         self._drawing: Drawing | None = None
-        self._shape: object = None
-        self._listed: bool | None = None
+        self._layout_key: object = None
+        self._as_list: bool | None = None
         """Whether it is a list; None: as there is room."""
         self._by_line: dict[int, list[Box]] = {}
-        self._lit: dict[tuple[int, int], str] = {}
-        self._kin: frozenset[str] = frozenset()
+        self._highlighted_cells: dict[tuple[int, int], str] = {}
+        self._related_boxes: frozenset[str] = frozenset()
 
     @property
     def form(self) -> str:
         """`list` or `drawing` when somebody chose it, else `auto`: as there is room."""
-        return "auto" if self._listed is None else "list" if self._listed else "drawing"
+        return "auto" if self._as_list is None else "list" if self._as_list else "drawing"
 
     @form.setter
     def form(self, form: str) -> None:
-        self._listed = {"list": True, "drawing": False}.get(form)
-        self._lay_out()
+        self._as_list = {"list": True, "drawing": False}.get(form)
+        self._update_drawing()
 
     def show_run(self, run: Run) -> None:
         """Draw this run; when its steps are those of before, only their colours change."""
@@ -97,55 +97,57 @@ class DagView(ScrollView, can_focus=True):
 
     def show_steps(self, steps: Iterable[Step]) -> None:
         """Draw these steps."""
-        self._shown.show(steps)
-        if self.selected not in self._shown.steps:
+        self._model.show(steps)
+        if self.selected not in self._model.steps:
             self.set_reactive(DagView.selected, None)
-        self._lay_out()
+        self._update_drawing()
         self.refresh()
 
     def box_of(self, name: str) -> Box | None:
         """Where a step is drawn, alone or with its group; None before there was room."""
-        home = self._shown.folded.home.get(name)
+        home = self._model.grouped.node_of.get(name)
         return self._drawing.boxes.get(home) if self._drawing is not None and home is not None else None
 
     def on_resize(self) -> None:
-        self._lay_out()
+        self._update_drawing()
 
-    def _lay_out(self) -> None:
+    def _update_drawing(self) -> None:
         room = self.size.width - 2
-        nodes, edges, widths = self._shown.folded.nodes, self._shown.folded.edges, self._shown.widths()
-        shape = (room, nodes, edges, tuple(widths.values()), self._listed)
-        if room <= 0 or shape == self._shape:
+        nodes, edges, widths = self._model.grouped.nodes, self._model.grouped.edges, self._model.widths()
+        shape = (room, nodes, edges, tuple(widths.values()), self._as_list)
+        if room <= 0 or shape == self._layout_key:
             return
-        self._shape = shape
+        self._layout_key = shape
         drawing = None
-        if not self._listed:
-            for gap in _GAPS if len(nodes) <= _ROOMY else _GAPS[-1:]:
+        if not self._as_list:
+            for gap in _LAYER_GAPS if len(nodes) <= _MAX_RETRIED_BOXES else _LAYER_GAPS[-1:]:
                 drawing = layout(nodes, edges, widths=widths, gap=gap)
                 if drawing.width <= room:
                     break
-        if drawing is None or (self._listed is None and drawing.width > room * _FAR_TOO_WIDE and room < _NARROW):
-            drawing = listed(nodes, edges, widths=widths, titles=self._shown.titles())
+        if drawing is None or (
+            self._as_list is None and drawing.width > room * _MAX_OVERFLOW and room < _NARROW_COLUMNS
+        ):
+            drawing = draw_outline(nodes, edges, widths=widths, titles=self._model.titles())
         self._drawing, self._by_line = drawing, {}
         for box in drawing.boxes.values():
             self._by_line.setdefault(box.y, []).append(box)
         for boxes in self._by_line.values():
             boxes.sort(key=lambda box: box.x)
         self.virtual_size = Size(drawing.width + 2, drawing.height)
-        self._light()
+        self._update_highlight()
         # A step may be selected before there is a drawing, and the widget can't scroll before it has its new size.
         self.call_after_refresh(self._show_selected)
 
-    def _light(self) -> None:
-        self._lit, self._kin = {}, frozenset()
-        home = self._shown.folded.home.get(self.selected or "")
+    def _update_highlight(self) -> None:
+        self._highlighted_cells, self._related_boxes = {}, frozenset()
+        home = self._model.grouped.node_of.get(self.selected or "")
         if self._drawing is not None and home is not None and home in self._drawing.boxes:
-            self._kin, edges = self._drawing.lineage(home)
-            self._lit = self._drawing.cells(edges)
+            self._related_boxes, edges = self._drawing.lineage(home)
+            self._highlighted_cells = self._drawing.cells(edges)
         self.refresh()
 
     def watch_selected(self) -> None:
-        self._light()
+        self._update_highlight()
         self._show_selected()
 
     def _show_selected(self) -> None:
@@ -158,41 +160,41 @@ class DagView(ScrollView, can_focus=True):
         left, at = self.scroll_offset.x, y + self.scroll_offset.y
         if self._drawing is None or at >= self._drawing.height:
             return Strip.blank(width, base)
-        strip = Strip(self._segments(self._drawing, at, palette(self.app)))
+        strip = Strip(self._row_segments(self._drawing, at, palette(self.app)))
         strip = line(list(strip), max(self._drawing.width + 2, width), base)
         return strip.crop_extend(left, left + width, base)
 
-    def _segments(self, drawing: Drawing, y: int, colours: Palette) -> list[Segment]:
+    def _row_segments(self, drawing: Drawing, y: int, colours: Palette) -> list[Segment]:
         segments, x = [Segment(" ")], 0
         for box in self._by_line.get(y, []):
-            segments += self._lines(drawing, x, box.x, y, colours)
-            segments += self._box(box, colours)
+            segments += self._edge_segments(drawing, x, box.x, y, colours)
+            segments += self._box_segments(box, colours)
             x = box.x + box.width
-        return segments + self._lines(drawing, x, drawing.width, y, colours)
+        return segments + self._edge_segments(drawing, x, drawing.width, y, colours)
 
-    def _lines(self, drawing: Drawing, start: int, end: int, y: int, colours: Palette) -> list[Segment]:
+    def _edge_segments(self, drawing: Drawing, start: int, end: int, y: int, colours: Palette) -> list[Segment]:
         """The cells between two boxes, in runs of one style."""
         text, segments = drawing.lines[y], []
         x = start
         while x < end:
-            lit = (x, y) in self._lit
+            lit = (x, y) in self._highlighted_cells
             until = x + 1
-            while until < end and ((until, y) in self._lit) == lit:
+            while until < end and ((until, y) in self._highlighted_cells) == lit:
                 until += 1
-            run = "".join(self._lit[at, y] for at in range(x, until)) if lit else text[x:until]
-            segments.append(Segment(run, colours.lit if lit else colours.line))
+            run = "".join(self._highlighted_cells[at, y] for at in range(x, until)) if lit else text[x:until]
+            segments.append(Segment(run, colours.highlight if lit else colours.line))
             x = until
         return segments
 
-    def _box(self, box: Box, colours: Palette) -> list[Segment]:
-        phase, allowed = self._shown.phase(box.name)
+    def _box_segments(self, box: Box, colours: Palette) -> list[Segment]:
+        phase, allowed = self._model.phase(box.name)
         style, plain, chosen = colours.phase(phase, allowed=allowed), colours.plain, False
         if self.selected is not None:
-            chosen = self._shown.folded.home.get(self.selected) == box.name
-            plain = plain if chosen or box.name in self._kin else colours.muted
-        segments = [Segment(f"{sign(phase, allowed=allowed)} ", style)]
-        segments.append(Segment(self._shown.title(box.name), colours.bold if chosen else plain))
-        segments += self._shown.counts(box.name, colours)
+            chosen = self._model.grouped.node_of.get(self.selected) == box.name
+            plain = plain if chosen or box.name in self._related_boxes else colours.muted
+        segments = [Segment(f"{phase_sign(phase, allowed=allowed)} ", style)]
+        segments.append(Segment(self._model.title(box.name), colours.bold if chosen else plain))
+        segments += self._model.counts(box.name, colours)
         used = sum(segment.cell_length for segment in segments)
         segments.append(Segment(" " * (box.width - used)))
         if not chosen:
@@ -203,12 +205,12 @@ class DagView(ScrollView, can_focus=True):
     def action_go(self, direction: str) -> None:
         if self._drawing is None or not self._drawing.boxes:
             return
-        home = self._shown.folded.home.get(self.selected or "")
+        home = self._model.grouped.node_of.get(self.selected or "")
         other: str | None = next(iter(self._drawing.boxes))
         if home is not None:
             other = self._drawing.neighbour(home, direction)
         if other is not None:
-            self._select(self._shown.speaker(other))
+            self._select(self._model.representative(other))
 
     def action_open(self) -> None:
         if self.selected is not None:
@@ -216,30 +218,30 @@ class DagView(ScrollView, can_focus=True):
 
     def action_fold(self) -> None:
         """Open or close the group of the selected step."""
-        if self.selected is not None and self._shown.turn(self.selected):
-            self._lay_out()
+        if self.selected is not None and self._model.toggle(self.selected):
+            self._update_drawing()
 
     def action_fold_all(self) -> None:
         """Open all groups; when all are open, close them."""
-        if self._shown.turn_all():
-            self._lay_out()
+        if self._model.toggle_all():
+            self._update_drawing()
 
     def action_turn(self) -> None:
         """Between the drawing and the list."""
         now = self._drawing is not None and bool(self._drawing.boxes) and not self._drawing.paths
-        self._listed = not now if self._listed is None else not self._listed
-        self._lay_out()
+        self._as_list = not now if self._as_list is None else not self._as_list
+        self._update_drawing()
 
     def on_click(self, event: events.Click) -> None:
         if self._drawing is None:
             return
-        box = self._drawing.at(event.x - 1 + self.scroll_offset.x, event.y + self.scroll_offset.y)
+        box = self._drawing.node_at(event.x - 1 + self.scroll_offset.x, event.y + self.scroll_offset.y)
         if box is None:
             return
-        again = self._shown.folded.home.get(self.selected or "") == box
-        self._select(self._shown.speaker(box))
+        again = self._model.grouped.node_of.get(self.selected or "") == box
+        self._select(self._model.representative(box))
         if again and event.chain > 1:
-            if self._shown.is_group(box):
+            if self._model.is_group(box):
                 self.action_fold()
             else:
                 self.action_open()

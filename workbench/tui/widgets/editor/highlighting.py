@@ -11,19 +11,19 @@ from workbench.tui.theme import Palette
 _KEY = re.compile(r"^\s*(?:- +)*(?P<key>['\"]?[\w.$/-]+['\"]?) *(?=:(\s|$))")
 _COMMENT = re.compile(r"(?:^|\s)#.*$")
 _VALUE = re.compile(r"(?<=[\s\[,])(?:true|false|null|~|-?\d+(?:\.\d+)?)(?=\s*(?:[,\]#]|$))")
-_MARK = re.compile(r"^\s*(?:- +)*-(?=\s|$)|(?<=: )[|>][-+0-9]*$|[\[\]{},]")
+_PUNCTUATION = re.compile(r"^\s*(?:- +)*-(?=\s|$)|(?<=: )[|>][-+0-9]*$|[\[\]{},]")
 
 
 def highlight(line: Text, colours: Palette) -> None:
     """Style a line of YAML in place."""
     text = line.plain
-    for found in _MARK.finditer(text):
+    for found in _PUNCTUATION.finditer(text):
         line.stylize(colours.muted, *found.span())
     for found in _VALUE.finditer(text):
         line.stylize(colours.accent, *found.span())
     key = _KEY.match(text)
     if key is not None:
-        line.stylize(colours.lit, *key.span("key"))
+        line.stylize(colours.highlight, *key.span("key"))
     comment = _comment(text)
     if comment is not None:
         line.stylize(colours.faint, comment, len(text))

@@ -18,14 +18,14 @@ from textual.message import Message
 from textual.widgets import TextArea
 from textual.widgets.text_area import TextAreaTheme
 
-from controller.pipeline.problems import Problem
-from workbench.pipeline_file.completion import NOTHING, Choices
+from controller.pipeline.problems import Diagnostic
+from workbench.pipeline_file.completion import NO_COMPLETIONS, CompletionList
 from workbench.tui.theme import Palette, palette
 from workbench.tui.widgets.editor.highlighting import highlight
 
-Complete = Callable[[str, int, int], Choices]
+Complete = Callable[[str, int, int], CompletionList]
 
-COLOURED_LINES = 3000
+MAX_HIGHLIGHTED_LINES = 3000
 """Lines up to which tree-sitter is used: beyond, each keystroke would cost tens of milliseconds."""
 
 
@@ -42,14 +42,14 @@ class YamlEditor(TextArea):
     ]  # fmt: skip
 
     @dataclass
-    class Offered(Message):
+    class CompletionsChanged(Message):
         """What could be written at the cursor has changed; nothing closes the list."""
 
         editor: YamlEditor
-        choices: Choices
+        completions: CompletionList
 
     @dataclass
-    class Chooses(Message):
+    class CompletionNavigated(Message):
         """While the list is open: go up or down in it, or take what is selected."""
 
         editor: YamlEditor
@@ -60,21 +60,23 @@ class YamlEditor(TextArea):
         super().__init__(id=id, show_line_numbers=True, tab_behavior="indent", soft_wrap=False, max_checkpoints=500)
         self.indent_width = 2
         self._complete = complete
-        self._problems: dict[int, list[Problem]] = {}
-        self._choices = NOTHING
-        self._typed = False
+        self._problems: dict[int, list[Diagnostic]] = {}
+        self._completions = NO_COMPLETIONS
+        self._typing = False
 
     def on_mount(self) -> None:
-        self._paint()
-        self.app.theme_changed_signal.subscribe(self, lambda _: self._paint())
+        self._apply_theme()
+        self.app.theme_changed_signal.subscribe(self, lambda _: self._apply_theme())
 
     def open_text(self, text: str) -> None:
         """Begin with this text; there is nothing to undo before it."""
-        self.language = "yaml" if text.count("\n") < COLOURED_LINES and "yaml" in self.available_languages else None
+        self.language = (
+            "yaml" if text.count("\n") < MAX_HIGHLIGHTED_LINES and "yaml" in self.available_languages else None
+        )
         self.load_text(text)
-        self.close_choices()
+        self.close_completions()
 
-    def show_problems(self, problems: Sequence[Problem]) -> None:
+    def show_problems(self, problems: Sequence[Diagnostic]) -> None:
         """Underline these in the text."""
         self._problems = {}
         for problem in problems:
@@ -82,14 +84,14 @@ class YamlEditor(TextArea):
         self.notify_style_update()
         self.refresh()
 
-    def problem_here(self) -> Problem | None:
+    def problem_at_cursor(self) -> Diagnostic | None:
         """The first problem of the cursor's line."""
         found = self._problems.get(self.cursor_location[0])
         return found[0] if found else None
 
     @property
-    def choosing(self) -> bool:
-        return bool(self._choices.items)
+    def completing(self) -> bool:
+        return bool(self._completions.items)
 
     def get_line(self, line_index: int) -> Text:
         line = super().get_line(line_index)
@@ -103,49 +105,49 @@ class YamlEditor(TextArea):
 
     # -- completion
 
-    def take(self, insert: str) -> None:
+    def accept_completion(self, insert: str) -> None:
         """Write a choice in place of what is begun."""
         row, column = self.cursor_location
-        start = self._choices.start
-        self.close_choices()
+        start = self._completions.start
+        self.close_completions()
         self.replace(insert, (row, min(start, column)), (row, column), maintain_selection_offset=False)
         if insert.endswith((" ", "[")):
             self.action_complete()
 
     def action_complete(self) -> None:
         """Offer what could be written at the cursor, also when nothing is begun."""
-        self._offer(self._complete(self.text, *self.cursor_location))
+        self._set_completions(self._complete(self.text, *self.cursor_location))
 
-    def close_choices(self) -> None:
-        if self._choices.items:
-            self._offer(NOTHING)
+    def close_completions(self) -> None:
+        if self._completions.items:
+            self._set_completions(NO_COMPLETIONS)
 
-    def _offer(self, choices: Choices) -> None:
-        self._choices = choices
-        self.post_message(self.Offered(self, choices))
+    def _set_completions(self, completions: CompletionList) -> None:
+        self._completions = completions
+        self.post_message(self.CompletionsChanged(self, completions))
 
     def on_text_area_changed(self) -> None:
-        if self._typed:
-            self._typed = False
+        if self._typing:
+            self._typing = False
             row, column = self.cursor_location
             found = self._complete(self.text, row, column)
-            self._offer(found if column > found.start or self.choosing else NOTHING)
+            self._set_completions(found if column > found.start or self.completing else NO_COMPLETIONS)
 
     def on_text_area_selection_changed(self) -> None:
         column = self.cursor_location[1]
-        if self.choosing and (column < self._choices.start or not self.has_focus):
-            self.close_choices()
+        if self.completing and (column < self._completions.start or not self.has_focus):
+            self.close_completions()
 
     def on_blur(self) -> None:
-        self.close_choices()
+        self.close_completions()
 
     def on_key(self, event: events.Key) -> None:
         """Keys that mean something else here than in any text: in the list of choices, and at the end of a line."""
-        if self.choosing and event.key in ("up", "down", "enter", "tab", "escape"):
+        if self.completing and event.key in ("up", "down", "enter", "tab", "escape"):
             if event.key == "escape":
-                self.close_choices()
+                self.close_completions()
             else:
-                self.post_message(self.Chooses(self, {"up": -1, "down": 1}.get(event.key, 0)))
+                self.post_message(self.CompletionNavigated(self, {"up": -1, "down": 1}.get(event.key, 0)))
         elif event.key == "escape":
             # The screen's own meaning, not TextArea's, which would move the focus.
             event.prevent_default()
@@ -155,7 +157,7 @@ class YamlEditor(TextArea):
         elif event.key == "shift+tab":
             self._outdent()
         else:
-            self._typed = (event.is_printable and event.character not in (" ", None)) or event.key == "backspace"
+            self._typing = (event.is_printable and event.character not in (" ", None)) or event.key == "backspace"
             return
         event.stop()
         event.prevent_default()
@@ -206,7 +208,7 @@ class YamlEditor(TextArea):
         (first, _), (last, column) = sorted(self.selection)
         return range(first, last + (1 if column or first == last else 0))
 
-    def _paint(self) -> None:
+    def _apply_theme(self) -> None:
         """Colours from the app's theme."""
         theme = text_theme(palette(self.app))
         self.register_theme(theme)
@@ -223,7 +225,7 @@ def text_theme(colours: Palette) -> TextAreaTheme:
         cursor_line_style=Style(),
         cursor_line_gutter_style=colours.plain,
         syntax_styles={
-            "yaml.field": colours.lit,
+            "yaml.field": colours.highlight,
             "string": colours.plain,
             "string.escape": colours.accent,
             "comment": colours.faint + Style(italic=True),

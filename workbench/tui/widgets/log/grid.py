@@ -15,14 +15,14 @@ from workbench.client.models import Run
 from workbench.logs.step_logs import StepLogs
 from workbench.tui.widgets.log.pane import LogPane
 
-MOST = 4
-LOG_LOOK = ("wrap", "numbers")
+MAX_PANES = 4
+VIEW_OPTIONS = ("wrap", "numbers")
 """How logs are shown; all that are opened together are alike."""
 
 
-def log_look(layout: Mapping[str, object]) -> dict[str, bool]:
+def view_options(layout: Mapping[str, object]) -> dict[str, bool]:
     """What of a screen's layout is about how logs are shown."""
-    return {name: value for name in LOG_LOOK if isinstance(value := layout.get(name), bool)}
+    return {name: value for name in VIEW_OPTIONS if isinstance(value := layout.get(name), bool)}
 
 
 class LogGrid(Grid):
@@ -40,20 +40,20 @@ class LogGrid(Grid):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._names: dict[LogPane, str | None] = {}
+        self._step_names: dict[LogPane, str | None] = {}
         self._active: LogPane | None = None
         self._maximised = False
-        self._look: Mapping[str, bool] = {}
+        self._view_options: Mapping[str, bool] = {}
 
     def compose(self) -> ComposeResult:
         pane = LogPane(id="log-pane")
-        self._names[pane], self._active = None, pane
+        self._step_names[pane], self._active = None, pane
         pane.add_class("-active")
         yield pane
 
     @property
     def panes(self) -> list[LogPane]:
-        return [pane for pane in self._names if pane.is_mounted]
+        return [pane for pane in self._step_names if pane.is_mounted]
 
     @property
     def active(self) -> LogPane:
@@ -61,65 +61,65 @@ class LogGrid(Grid):
         return self._active
 
     @property
-    def active_name(self) -> str | None:
+    def active_step_name(self) -> str | None:
         """The name of the step that the active pane shows."""
-        return self._names[self.active]
+        return self._step_names[self.active]
 
     def select(self, name: str | None) -> None:
         """Show this step in the active pane."""
-        self._names[self.active] = name
+        self._step_names[self.active] = name
 
-    def show_as(self, look: Mapping[str, bool]) -> None:
+    def set_view_options(self, options: Mapping[str, bool]) -> None:
         """Show these logs, and those that are opened beside them, like this (`LOG_LOOK`)."""
-        self._look = look
-        for pane in self._names:
-            self._dress(pane)
+        self._view_options = options
+        for pane in self._step_names:
+            self._apply_view_options(pane)
 
-    def _dress(self, pane: LogPane) -> None:
-        for name, value in self._look.items():
+    def _apply_view_options(self, pane: LogPane) -> None:
+        for name, value in self._view_options.items():
             setattr(pane.view, name, value)
 
-    def names(self) -> list[str | None]:
+    def step_names(self) -> list[str | None]:
         """The steps of all panes, for coming back to them later."""
-        return [self._names[pane] for pane in self.panes]
+        return [self._step_names[pane] for pane in self.panes]
 
-    async def show_names(self, names: Sequence[str], active: int) -> None:
+    async def show_steps(self, names: Sequence[str], active: int) -> None:
         """Show these steps beside each other, the one at the place `active` as the active one."""
         self.select(names[0])
-        for name in names[1:MOST]:
+        for name in names[1:MAX_PANES]:
             await self.action_add(name)
-        self._activate(list(self._names)[min(active, len(self._names) - 1)])
+        self._activate(list(self._step_names)[min(active, len(self._step_names) - 1)])
 
     def show_run(self, run: Run | None, logs: StepLogs) -> None:
         for pane in self.panes:
-            name = self._names[pane]
+            name = self._step_names[pane]
             pane.show_step(run.step(name) if run is not None and name is not None else None, logs)
 
-    def lines_came(self) -> None:
+    def lines_received(self) -> None:
         for pane in self.panes:
-            pane.lines_came()
+            pane.lines_received()
 
     async def action_add(self, name: str | None = None) -> None:
-        if len(self._names) >= MOST:
-            self.notify(f"There is room for {MOST} logs.", severity="information")
+        if len(self._step_names) >= MAX_PANES:
+            self.notify(f"There is room for {MAX_PANES} logs.", severity="information")
             return
         pane = LogPane()
-        self._names[pane] = name if name is not None else self.active_name
+        self._step_names[pane] = name if name is not None else self.active_step_name
         await self.mount(pane)
-        self._dress(pane)
-        self._arrange()
+        self._apply_view_options(pane)
+        self._update_grid()
         self._activate(pane)
         pane.view.focus()
 
     async def action_remove(self) -> None:
-        if len(self._names) > 1:
+        if len(self._step_names) > 1:
             gone = self.active
-            del self._names[gone]
+            del self._step_names[gone]
             await gone.remove()
             self._active = None
-            self._activate(next(iter(self._names)))
+            self._activate(next(iter(self._step_names)))
             self.active.view.focus()
-            self._arrange()
+            self._update_grid()
 
     def action_turn(self, by: int) -> None:
         panes = self.panes
@@ -130,26 +130,26 @@ class LogGrid(Grid):
     def maximise(self, alone: bool) -> None:
         """Show the active pane alone, or all of them."""
         self._maximised = alone
-        self._arrange()
+        self._update_grid()
 
     @on(events.DescendantFocus)
     def _focused(self, event: events.DescendantFocus) -> None:
         pane = next((node for node in event.widget.ancestors_with_self if isinstance(node, LogPane)), None)
-        if pane is not None and pane in self._names:
+        if pane is not None and pane in self._step_names:
             self._activate(pane)
 
     def _activate(self, pane: LogPane) -> None:
         if pane is self._active:
             return
         self._active = pane
-        for each in self._names:
+        for each in self._step_names:
             each.set_class(each is pane, "-active")
-        self._arrange()
+        self._update_grid()
         self.post_message(self.Changed())
 
-    def _arrange(self) -> None:
-        shown = [self.active] if self._maximised else list(self._names)
-        for pane in self._names:
+    def _update_grid(self) -> None:
+        shown = [self.active] if self._maximised else list(self._step_names)
+        for pane in self._step_names:
             pane.display = pane in shown
         wide = self.size.width >= 100 or len(shown) > 2
         columns = 2 if len(shown) > 1 and wide else 1
@@ -158,4 +158,4 @@ class LogGrid(Grid):
         self.set_class(len(shown) > 1, "-several")
 
     def on_resize(self) -> None:
-        self._arrange()
+        self._update_grid()

@@ -5,10 +5,10 @@ from __future__ import annotations
 from rich.text import Text
 
 from workbench.client.models import FirstFailure, Step, StreamKey
-from workbench.logs.search.matches import Matches
-from workbench.text.sanitize import label
-from workbench.tui.base_app import key_of
-from workbench.tui.theme import Palette, sign
+from workbench.logs.search.matches import MatchIndex
+from workbench.text.sanitize import sanitize_label
+from workbench.tui.base_app import key_label
+from workbench.tui.theme import Palette, phase_sign
 from workbench.tui.widgets.log.view import LogView
 
 
@@ -16,8 +16,8 @@ def heading(
     step: Step | None,
     key: StreamKey | None,
     view: LogView,
-    found: Matches | None,
-    kept: Matches | None,
+    matches: MatchIndex | None,
+    filtered: MatchIndex | None,
     colours: Palette,
     width: int,
 ) -> Text:
@@ -26,52 +26,55 @@ def heading(
     if step is None:
         return text
     text.append(
-        f"{sign(step.phase, allowed=step.allow_failure)} ", colours.phase(step.phase, allowed=step.allow_failure)
+        f"{phase_sign(step.phase, allowed=step.allow_failure)} ", colours.phase(step.phase, allowed=step.allow_failure)
     )
-    text.append(label(step.name, max(width // 2, 8)), colours.bold)
+    text.append(sanitize_label(step.name, max(width // 2, 8)), colours.bold)
     if key is not None:
-        text.append(_stream_words(step, key, view), colours.muted)
+        text.append(_stream_text(step, key, view), colours.muted)
     if view.follow and not step.ended:
         text.append("  following", colours.success)
-    if kept is not None:
-        text.append(f"  {'without' if kept.inverted else 'only'} {len(kept):,} kept", colours.accent)
-    if found is not None:
-        text.append(f"  {_found_words(found, view.place)}", colours.warning)
+    if filtered is not None:
+        text.append(f"  {'without' if filtered.inverted else 'only'} {len(filtered):,} kept", colours.accent)
+    if matches is not None:
+        text.append(f"  {_match_text(matches, view.current_line)}", colours.warning)
     if view.mark is not None:
-        text.append(f"  {len(view.chosen()):,} marked · {key_of(view.app, 'log.copy', 'y')} copies", colours.lit)
+        text.append(
+            f"  {len(view.selected_lines()):,} marked · {key_label(view.app, 'log.copy', 'y')} copies",
+            colours.highlight,
+        )
     return text
 
 
-def _stream_words(step: Step, key: StreamKey, view: LogView) -> str:
-    words = f"  {view.count:,} line{'' if view.count == 1 else 's'}"
+def _stream_text(step: Step, key: StreamKey, view: LogView) -> str:
+    words = f"  {view.line_count:,} line{'' if view.line_count == 1 else 's'}"
     if step.reused is not None:
-        words += f"  from {label(step.reused.run, 40)}"
+        words += f"  from {sanitize_label(step.reused.run, 40)}"
     if len(step.attempts) > 1:
         words += f"  attempt {key.attempt} of {len(step.attempts)}"
     if key.container != "step":
-        words += f"  container {label(key.container, 20)}"
+        words += f"  container {sanitize_label(key.container, 20)}"
     return words
 
 
-def _found_words(found: Matches, place: int) -> str:
-    more = "" if found.complete else "+"
-    if not len(found):
-        return "nothing found" if found.complete else "looking …"
-    at = found.place(place)
-    here = f"{at + 1:,} of " if at < len(found) and found[at] == place else ""
-    return f"{here}{len(found):,}{more} found"
+def _match_text(matches: MatchIndex, line: int) -> str:
+    more = "" if matches.complete else "+"
+    if not len(matches):
+        return "nothing found" if matches.complete else "looking …"
+    at = matches.count_before(line)
+    here = f"{at + 1:,} of " if at < len(matches) and matches[at] == line else ""
+    return f"{here}{len(matches):,}{more} found"
 
 
-def reason(step: Step | None, first: FirstFailure | None, colours: Palette, width: int) -> Text:
+def status_reason(step: Step | None, first: FirstFailure | None, colours: Palette, width: int) -> Text:
     """Why the step is as it is, with the line that tells it."""
     if step is None:
         return Text()
     found = f"   line {first.line}: {first.text.strip()}" if first is not None else ""
     style = colours.phase(step.phase, allowed=step.allow_failure)
-    return Text(" ", no_wrap=True).append(label(f"{step.message or ''}{found}", width), style)
+    return Text(" ", no_wrap=True).append(sanitize_label(f"{step.message or ''}{found}", width), style)
 
 
-def emptiness(step: Step | None, key: StreamKey | None, *, filtered: bool) -> str:
+def empty_message(step: Step | None, key: StreamKey | None, *, filtered: bool) -> str:
     """Why there is no line to see."""
     if step is None:
         return "No step is selected."

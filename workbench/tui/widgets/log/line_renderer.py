@@ -12,34 +12,34 @@ from textual.strip import Strip
 
 from workbench.logs.log_file import LogFile
 from workbench.logs.search.query import Query, is_error
-from workbench.logs.search.regex import marks
+from workbench.logs.search.regex import find_spans
 from workbench.text.sanitize import segments
 from workbench.text.width import cell_width, char_width
 from workbench.tui.theme import Palette, rich_style
 
-_CACHED = 2_000
+_CACHE_SIZE = 2_000
 
 
 @dataclass(frozen=True)
-class Look:
+class LineStyle:
     """All that the drawing of a line depends on besides its text. `wrap` is the columns of a row, 0 for no wrapping."""
 
     palette: Palette
-    numbers: int
+    number_width: int
     """Digits of the line numbers; 0 without them."""
-    times: bool
-    wrap: int
+    show_times: bool
+    wrap_width: int
     query: Query | None
     """What is marked in the lines."""
 
     @property
     def margin(self) -> int:
         """Columns before the text."""
-        return (self.numbers + 1 if self.numbers else 0) + (13 if self.times else 0) + 1
+        return (self.number_width + 1 if self.number_width else 0) + (13 if self.show_times else 0) + 1
 
 
 @dataclass(frozen=True)
-class Painted:
+class RenderedLine:
     """A drawn line. `text` is what is shown of it; `starts` where in it each of its rows begins."""
 
     text: str
@@ -47,54 +47,54 @@ class Painted:
     starts: tuple[int, ...]
 
 
-class LogPainter:
+class LineRenderer:
     """Keeps what it drew last, for as long as nothing but the place of the window changes."""
 
     def __init__(self) -> None:
         self._log: LogFile | None = None
-        self._look: Look | None = None
-        self._cache: LRUCache[int, Painted] = LRUCache(_CACHED)
+        self._style: LineStyle | None = None
+        self._cache: LRUCache[int, RenderedLine] = LRUCache(_CACHE_SIZE)
 
-    def paint(self, log: LogFile, at: int, look: Look) -> Painted:
-        if log is not self._log or look != self._look:
+    def render(self, log: LogFile, line: int, style: LineStyle) -> RenderedLine:
+        if log is not self._log or style != self._style:
             self._cache.clear()
-            self._log, self._look = log, look
-        painted = self._cache.get(at)
+            self._log, self._style = log, style
+        painted = self._cache.get(line)
         if painted is None:
-            painted = self._cache[at] = _paint(log, at, look)
+            painted = self._cache[line] = _render(log, line, style)
         return painted
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         self._cache.clear()
 
 
-def _paint(log: LogFile, at: int, look: Look) -> Painted:
-    read = log.read(at, 1)
+def _render(log: LogFile, line: int, style: LineStyle) -> RenderedLine:
+    read = log.read(line, 1)
     pieces = [Segment(text, rich_style(style)) for text, style in segments(read[0] if read else "")]
     text = "".join(piece.text for piece in pieces)
-    if look.query is not None:
-        pieces = styled(pieces, marks(look.query, text), look.palette.match)
-    head = _head(log, at, look, text)
-    if not look.wrap:
-        return Painted(text, (Strip([*head, *pieces]),), (0,))
-    starts = wrapped(text, max(look.wrap - look.margin, 8))
-    parts = _divided(pieces, text, starts)
-    blank = [Segment(" " * look.margin)]
-    return Painted(
+    if style.query is not None:
+        pieces = apply_style(pieces, find_spans(style.query, text), style.palette.match)
+    head = _gutter(log, line, style, text)
+    if not style.wrap_width:
+        return RenderedLine(text, (Strip([*head, *pieces]),), (0,))
+    starts = wrap_offsets(text, max(style.wrap_width - style.margin, 8))
+    parts = _split_rows(pieces, text, starts)
+    blank = [Segment(" " * style.margin)]
+    return RenderedLine(
         text, tuple(Strip([*(blank if row else head), *part]) for row, part in enumerate(parts)), tuple(starts)
     )
 
 
-def _head(log: LogFile, at: int, look: Look, text: str) -> list[Segment]:
+def _gutter(log: LogFile, line: int, style: LineStyle, text: str) -> list[Segment]:
     head: list[Segment] = []
-    if look.numbers:
-        head.append(Segment(f"{at + 1:>{look.numbers}} ", look.palette.faint))
-    if look.times:
-        head.append(Segment(f"{time_text(log.time(at))} ", look.palette.faint))
-    return [*head, Segment("▎", look.palette.error) if is_error(text) else Segment(" ")]
+    if style.number_width:
+        head.append(Segment(f"{line + 1:>{style.number_width}} ", style.palette.faint))
+    if style.show_times:
+        head.append(Segment(f"{format_time(log.time(line))} ", style.palette.faint))
+    return [*head, Segment("▎", style.palette.error) if is_error(text) else Segment(" ")]
 
 
-def wrapped(text: str, width: int) -> list[int]:
+def wrap_offsets(text: str, width: int) -> list[int]:
     """Where each row of the text begins when it has `width` columns: behind a blank where there is one near the end."""
     starts, column, blank = [0], 0, 0
     for at, char in enumerate(text):
@@ -108,7 +108,7 @@ def wrapped(text: str, width: int) -> list[int]:
     return starts
 
 
-def _divided(pieces: list[Segment], text: str, starts: list[int]) -> list[list[Segment]]:
+def _split_rows(pieces: list[Segment], text: str, starts: list[int]) -> list[list[Segment]]:
     parts: list[list[Segment]] = []
     for begin, end in zip(starts, [*starts[1:], len(text)], strict=True):
         part, at = [], 0
@@ -121,7 +121,7 @@ def _divided(pieces: list[Segment], text: str, starts: list[int]) -> list[list[S
     return parts
 
 
-def styled(pieces: list[Segment], spans: list[tuple[int, int]], style: Style) -> list[Segment]:
+def apply_style(pieces: list[Segment], spans: list[tuple[int, int]], style: Style) -> list[Segment]:
     """The pieces with these spans of their characters in a style of their own. Spans are in order and apart."""
     cuts = [cut for begin, end in spans if end > begin for cut in (begin, end)]
     if not cuts:
@@ -140,7 +140,7 @@ def styled(pieces: list[Segment], spans: list[tuple[int, int]], style: Style) ->
     return done
 
 
-def time_text(microseconds: int | None) -> str:
+def format_time(microseconds: int | None) -> str:
     if microseconds is None:
         return " " * 12
     moment = datetime.fromtimestamp(microseconds / 1_000_000, UTC).astimezone()

@@ -17,22 +17,22 @@ from textual.widgets import Static
 
 from workbench.client.models import FirstFailure, Step, StreamKey
 from workbench.logs.log_file import LogFileError
-from workbench.logs.run_log import blamed
-from workbench.logs.search.matches import Matches
-from workbench.logs.search.query import Errors, Lookup, Query, QueryError
-from workbench.logs.search.regex import lookup_of
+from workbench.logs.run_log import failing_containers
+from workbench.logs.search.matches import MatchIndex
+from workbench.logs.search.query import ErrorMatcher, LineMatcher, Query, QueryError
+from workbench.logs.search.regex import create_matcher
 from workbench.logs.step_logs import StepLogs
-from workbench.logs.time_input import moment
-from workbench.text.sanitize import label
-from workbench.tui.base_app import key_of
+from workbench.logs.time_input import parse_moment
+from workbench.text.sanitize import sanitize_label
+from workbench.tui.base_app import key_label
 from workbench.tui.terminal import clipboard
 from workbench.tui.theme import palette
-from workbench.tui.widgets.log.heading import emptiness, heading, reason
-from workbench.tui.widgets.log.prompt import LogField
-from workbench.tui.widgets.log.search import look_through, next_match
+from workbench.tui.widgets.log.heading import empty_message, heading, status_reason
+from workbench.tui.widgets.log.prompt import LogPrompt
+from workbench.tui.widgets.log.search import next_match, scan
 from workbench.tui.widgets.log.view import LogView
 
-_REDRAW = 0.05
+_REDRAW_DELAY = 0.05
 """Seconds between two looks at a growing log."""
 
 
@@ -62,17 +62,17 @@ class LogPane(Vertical):
         Binding("ctrl+s", "save", "Save", show=False, id="log.save", tooltip="Save the whole log to a file here"),
     ]  # fmt: skip
 
-    class Turned(Message):
+    class StreamChanged(Message):
         """Another attempt or container was chosen."""
 
     @dataclass
-    class TimesWanted(Message):
+    class TimestampsRequested(Message):
         """Somebody wants to see the times of a log that came without them."""
 
         key: StreamKey
 
     @dataclass
-    class SaveWanted(Message):
+    class SaveRequested(Message):
         """This log is to be written to a file; its path is to be copied if `copy`."""
 
         pane: LogPane
@@ -85,12 +85,12 @@ class LogPane(Vertical):
         super().__init__(id=id)
         self._logs = StepLogs()
         self.step: Step | None = None
-        self._found: Matches | None = None
-        self._kept: Matches | None = None
-        self._errors: Matches | None = None
-        self._looking = False
-        self._wanted: int | None = None
-        self._chosen: tuple[str, int | None, str | None] = ("", None, None)
+        self._matches: MatchIndex | None = None
+        self._filter: MatchIndex | None = None
+        self._error_matches: MatchIndex | None = None
+        self._refresh_scheduled = False
+        self._pending_line: int | None = None
+        self._selection_of_step: tuple[str, int | None, str | None] = ("", None, None)
 
     def compose(self) -> ComposeResult:
         yield Static(classes="log-heading", markup=False)
@@ -98,7 +98,7 @@ class LogPane(Vertical):
         yield Static(classes="log-empty", markup=False)
         yield LogView()
         yield Static(classes="log-chip", markup=False)
-        yield LogField()
+        yield LogPrompt()
 
     @property
     def view(self) -> LogView:
@@ -107,68 +107,68 @@ class LogPane(Vertical):
     def show_step(self, step: Step | None, logs: StepLogs) -> None:
         """Show this step, which may be the one of before in a newer state."""
         self.step, self._logs = step, logs
-        slug, attempt, container = self._chosen
+        slug, attempt, container = self._selection_of_step
         if step is None or slug != step.slug:
-            self._chosen = (step.slug if step is not None else "", None, None)
+            self._selection_of_step = (step.slug if step is not None else "", None, None)
             attempt = container = None
-        self.key = stream_of(step, attempt, container)
-        self.tell()
+        self.key = select_stream(step, attempt, container)
+        self.update_status()
 
-    def lines_came(self) -> None:
+    def lines_received(self) -> None:
         """There may be more lines; looked at soon, so that a flood costs no more than a trickle."""
-        if not self._looking:
-            self._looking = True
-            self.set_timer(_REDRAW, self._look)
+        if not self._refresh_scheduled:
+            self._refresh_scheduled = True
+            self.set_timer(_REDRAW_DELAY, self._refresh_lines)
 
-    def _look(self) -> None:
-        self._looking = False
-        if self._kept is not None and not self._kept.complete:
-            self._catch_up(self._kept)
-        self.view.grown()
-        self._go_to_wanted()
-        self.tell()
+    def _refresh_lines(self) -> None:
+        self._refresh_scheduled = False
+        if self._filter is not None and not self._filter.complete:
+            self._scan_filter(self._filter)
+        self.view.log_grew()
+        self._go_to_pending_line()
+        self.update_status()
 
     def watch_key(self, key: StreamKey | None) -> None:
-        self._found = self._kept = self._errors = None
+        self._matches = self._filter = self._error_matches = None
         self.view.highlight(None)
         self.view.show_log(self._logs.stream(key).log if key is not None else None)
         first = self._first_failure()
-        self._wanted = first.line if first is not None else None
-        self._go_to_wanted()
+        self._pending_line = first.line if first is not None else None
+        self._go_to_pending_line()
 
-    def _go_to_wanted(self) -> None:
+    def _go_to_pending_line(self) -> None:
         """Open a failed step at the line that tells why, as soon as it is here."""
-        wanted, view = self._wanted, self.view
-        if wanted is None or self.key is None or not view.count >= wanted > 0:
+        wanted, view = self._pending_line, self.view
+        if wanted is None or self.key is None or not view.line_count >= wanted > 0:
             return
         # With what is shown below it, so that the line stands where it would in a log that is all here.
-        if self._logs.complete(self.key) or view.count >= wanted + view.size.height:
+        if self._logs.is_complete(self.key) or view.line_count >= wanted + view.size.height:
             view.go_to(wanted - 1)
-            view.opening = True
-            self._wanted = None
+            view.loading_rest = True
+            self._pending_line = None
 
     def on_resize(self) -> None:
         """What was cut for the old width is cut anew: the sentence that says why must not stay short."""
-        self.tell()
+        self.update_status()
 
     @on(LogView.Changed)
-    def tell(self) -> None:
+    def update_status(self) -> None:
         """Bring all that is said around the lines up to date."""
         colours, step, view = palette(self.app), self.step, self.view
         width = max(self.size.width - 2, 10)
         self.query_one(".log-heading", Static).update(
-            heading(step, self.key, view, self._found, self._kept, colours, width)
+            heading(step, self.key, view, self._matches, self._filter, colours, width)
         )
         why = self.query_one(".log-why", Static)
-        why.update(reason(step, self._first_failure(), colours, width))
+        why.update(status_reason(step, self._first_failure(), colours, width))
         why.display = step is not None and step.phase not in ("Succeeded", "Running") and bool(step.message)
         empty = self.query_one(".log-empty", Static)
-        empty.display = view.rows == 0
+        empty.display = view.row_count == 0
         view.display = not empty.display
-        empty.update(Text(label(emptiness(step, self.key, filtered=self._kept is not None), 400)))
+        empty.update(Text(sanitize_label(empty_message(step, self.key, filtered=self._filter is not None), 400)))
         chip = self.query_one(".log-chip", Static)
         chip.display = not view.follow and view.unread > 0
-        chip.update(Text(f" ↓ {view.unread:,} new lines · {key_of(self.app, 'log.end', 'G')} follows "))
+        chip.update(Text(f" ↓ {view.unread:,} new lines · {key_label(self.app, 'log.end', 'G')} follows "))
 
     def _first_failure(self) -> FirstFailure | None:
         attempt = self.step.last_attempt if self.step is not None else None
@@ -180,7 +180,7 @@ class LogPane(Vertical):
         first = self._first_failure()
         if first is None:
             self.notify("No line of this log tells of a failure.", severity="information")
-        elif first.line > self.view.count:
+        elif first.line > self.view.line_count:
             self.notify(f"Line {first.line} has not come yet.", severity="information")
         else:
             self.view.go_to(first.line - 1)
@@ -189,7 +189,7 @@ class LogPane(Vertical):
         if self.step is not None and self.key is not None and len(self.step.attempts) > 1:
             numbers = [attempt.number for attempt in self.step.attempts]
             at = numbers.index(self.key.attempt) if self.key.attempt in numbers else 0
-            self._choose(numbers[at - 1], None)
+            self._select_stream(numbers[at - 1], None)
 
     def action_other_container(self) -> None:
         attempts = self.step.attempts if self.step is not None else ()
@@ -197,36 +197,36 @@ class LogPane(Vertical):
         if attempt is not None and self.key is not None:
             names = list(attempt.containers) or ["step"]
             at = names.index(self.key.container) if self.key.container in names else -1
-            self._choose(self.key.attempt, names[(at + 1) % len(names)])
+            self._select_stream(self.key.attempt, names[(at + 1) % len(names)])
 
-    def _choose(self, attempt: int, container: str | None) -> None:
+    def _select_stream(self, attempt: int, container: str | None) -> None:
         assert self.step is not None
-        self._chosen = (self.step.slug, attempt, container)
+        self._selection_of_step = (self.step.slug, attempt, container)
         self.show_step(self.step, self._logs)
-        self.post_message(self.Turned())
+        self.post_message(self.StreamChanged())
 
     def action_ask(self, purpose: str) -> None:
-        field = self.query_one(LogField)
+        field = self.query_one(LogPrompt)
         if purpose == "keep":
-            field.open("keep", anew=self._kept is not None)
+            field.open("keep", blank=self._filter is not None)
         else:
             field.open("time" if purpose == "time" else "find")
 
-    def close_find(self) -> bool:
+    def close_prompt(self) -> bool:
         """Put away what lies over the log; False when nothing did."""
-        if self.query_one(LogField).close():
+        if self.query_one(LogPrompt).close():
             return True
         if self.view.mark is not None:
             self.view.mark = None
             return True
         return False
 
-    @on(LogField.Left)
-    def _back_to_lines(self) -> None:
+    @on(LogPrompt.Closed)
+    def _prompt_closed(self) -> None:
         self.view.focus()
 
-    @on(LogField.Entered)
-    def _entered(self, event: LogField.Entered) -> None:
+    @on(LogPrompt.Submitted)
+    def _prompt_submitted(self, event: LogPrompt.Submitted) -> None:
         event.stop()
         if event.purpose == "time":
             self._go_to_time(event.text)
@@ -239,121 +239,125 @@ class LogPane(Vertical):
             self.notify(str(error), severity="warning", markup=False)
             return
         if event.purpose == "keep":
-            self._keep(lookup_of(query) if query is not None else None, inverted=inverted)
+            self._set_filter(create_matcher(query) if query is not None else None, inverted=inverted)
         else:
-            self._find(query)
+            self._set_search(query)
 
-    def _find(self, query: Query | None) -> None:
+    def _set_search(self, query: Query | None) -> None:
         self.view.highlight(query)
-        log = self.view.file
-        self._found = Matches(log, lookup_of(query)) if log is not None and query is not None else None
-        if self._found is not None:
-            self._go_to_next(self._found, 1, including=True)
-        self.tell()
+        log = self.view.log_file
+        self._matches = MatchIndex(log, create_matcher(query)) if log is not None and query is not None else None
+        if self._matches is not None:
+            self._go_to_match(self._matches, 1, including=True)
+        self.update_status()
 
-    def _keep(self, lookup: Lookup | None, *, inverted: bool = False) -> None:
-        log = self.view.file
-        self._kept = Matches(log, lookup, inverted=inverted) if log is not None and lookup is not None else None
-        if self._kept is None:
-            self.view.keep(None)
-            self.tell()
+    def _set_filter(self, lookup: LineMatcher | None, *, inverted: bool = False) -> None:
+        log = self.view.log_file
+        self._filter = MatchIndex(log, lookup, inverted=inverted) if log is not None and lookup is not None else None
+        if self._filter is None:
+            self.view.set_filter(None)
+            self.update_status()
         else:
-            self._catch_up(self._kept, show=True)
+            self._scan_filter(self._filter, show=True)
 
     def action_invert(self) -> None:
-        if self._kept is not None:
-            self._keep(self._kept.lookup, inverted=not self._kept.inverted)
-        elif self._found is not None:
-            self._keep(self._found.lookup, inverted=True)
+        if self._filter is not None:
+            self._set_filter(self._filter.matcher, inverted=not self._filter.inverted)
+        elif self._matches is not None:
+            self._set_filter(self._matches.matcher, inverted=True)
         else:
             self.action_ask("keep")
 
     @work(group="keep", exclusive=True, description="keep matching lines")
-    async def _catch_up(self, kept: Matches, *, show: bool = False) -> None:
+    async def _scan_filter(self, matches: MatchIndex, *, show: bool = False) -> None:
         try:
-            await look_through(kept, lambda: self._kept is not kept)
+            await scan(matches, lambda: self._filter is not matches)
         except QueryError as error:
-            if self._kept is kept:
-                self._keep(None)
-            self.notify(label(str(error), 400), severity="warning", markup=False)
+            if self._filter is matches:
+                self._set_filter(None)
+            self.notify(sanitize_label(str(error), 400), severity="warning", markup=False)
         except LogFileError as error:
             self.notify(str(error), severity="error", markup=False)
-        if self._kept is kept:
+        if self._filter is matches:
             if show:
-                self.view.keep(kept)
-            self.view.grown()
-            self.tell()
+                self.view.set_filter(matches)
+            self.view.log_grew()
+            self.update_status()
 
     def action_next_hit(self, direction: int) -> None:
-        if self._found is None:
+        if self._matches is None:
             self.action_ask("find")
         else:
-            self._go_to_next(self._found, direction)
+            self._go_to_match(self._matches, direction)
 
     def action_next_error(self, direction: int) -> None:
-        if self._errors is None and self.view.file is not None:
-            self._errors = Matches(self.view.file, Errors())
-        if self._errors is not None:
-            self._go_to_next(self._errors, direction)
+        if self._error_matches is None and self.view.log_file is not None:
+            self._error_matches = MatchIndex(self.view.log_file, ErrorMatcher())
+        if self._error_matches is not None:
+            self._go_to_match(self._error_matches, direction)
 
     @work(group="find", exclusive=True, description="find in the log")
-    async def _go_to_next(self, matches: Matches, direction: int, *, including: bool = False) -> None:
-        log = self.view.file
+    async def _go_to_match(self, matches: MatchIndex, direction: int, *, including: bool = False) -> None:
+        log = self.view.log_file
         try:
-            found = await next_match(matches, self.view.place, direction, including=including)
-            if self.view.file is log and found is not None:
+            found = await next_match(matches, self.view.current_line, direction, inclusive=including)
+            if self.view.log_file is log and found is not None:
                 self._show_line(found)
             elif found is None:
                 self.notify("Not found in this log.", severity="information")
             # The rest is looked through for its number only; the place is shown already.
-            self.tell()
-            await look_through(matches, self.tell)
+            self.update_status()
+            await scan(matches, self.update_status)
         except QueryError as error:
-            if self._found is matches:
-                self._find(None)
-            self.notify(label(str(error), 400), severity="warning", markup=False)
+            if self._matches is matches:
+                self._set_search(None)
+            self.notify(sanitize_label(str(error), 400), severity="warning", markup=False)
         except LogFileError as error:
             self.notify(str(error), severity="error", markup=False)
 
     def _show_line(self, line: int) -> None:
-        if self._kept is not None and self.view.line_at(self.view.row_of(line)) != line:
-            self._keep(None)
+        if self._filter is not None and self.view.line_at(self.view.row_of(line)) != line:
+            self._set_filter(None)
             self.notify("This line was not among those kept, so all are shown again.", severity="information")
         self.view.go_to(line)
 
     def action_times(self) -> None:
         self.view.times = not self.view.times
-        self._need_times()
+        self._request_timestamps()
 
-    def _need_times(self) -> bool:
+    def _request_timestamps(self) -> bool:
         """Whether the times are here; if not, they are asked for."""
-        log = self.view.file
+        log = self.view.log_file
         if log is not None and self.key is not None and len(log) and not log.has_times:
-            self.post_message(self.TimesWanted(self.key))
+            self.post_message(self.TimestampsRequested(self.key))
             return False
         return True
 
-    def times_came(self) -> None:
-        self.view.redraw()
+    def timestamps_loaded(self) -> None:
+        self.view.reset_layout()
 
     def _go_to_time(self, text: str) -> None:
-        log = self.view.file
-        if log is None or not self._need_times():
+        log = self.view.log_file
+        if log is None or not self._request_timestamps():
             self.notify("The times of this log are being brought; try again in a moment.", severity="information")
             return
         first = next((time for at in range(min(len(log), 1000)) if (time := log.time(at)) is not None), 0)
-        wanted = moment(text, datetime.fromtimestamp(first / 1_000_000, UTC).astimezone()) if text.strip() else None
+        wanted = (
+            parse_moment(text, datetime.fromtimestamp(first / 1_000_000, UTC).astimezone()) if text.strip() else None
+        )
         if wanted is None:
             if text.strip():
-                self.notify(f"{label(text, 40)} is no time: 14:05:30 or +90s.", severity="warning", markup=False)
+                self.notify(
+                    f"{sanitize_label(text, 40)} is no time: 14:05:30 or +90s.", severity="warning", markup=False
+                )
             return
-        found = log.at_time(int(wanted.timestamp() * 1_000_000))
+        found = log.first_at(int(wanted.timestamp() * 1_000_000))
         self._show_line(found if found is not None else len(log) - 1)
 
     @work(group="copy", exclusive=True, description="copy")
     async def action_copy(self) -> None:
         selected = self.screen.get_selected_text()
-        text = selected if selected else self.view.text_of(self.view.chosen()) if self.view.rows else ""
+        text = selected if selected else self.view.text_of(self.view.selected_lines()) if self.view.row_count else ""
         if text:
             self.view.mark = None
             trouble = await clipboard.copy(text, self.app.copy_to_clipboard)
@@ -362,13 +366,15 @@ class LogPane(Vertical):
             self.notify(said, severity="information" if trouble is None else "warning", timeout=2)
 
     def action_save(self) -> None:
-        self.post_message(self.SaveWanted(self, copy=False))
+        self.post_message(self.SaveRequested(self, copy=False))
 
     def action_copy_path(self) -> None:
-        self.post_message(self.SaveWanted(self, copy=True))
+        self.post_message(self.SaveRequested(self, copy=True))
 
 
-def stream_of(step: Step | None, number: int | None = None, container: str | None = None) -> StreamKey | None:
+def select_stream(
+    step: Step | None, attempt_number: int | None = None, container: str | None = None
+) -> StreamKey | None:
     """The stream to show of a step: the last attempt's, of the container that tells most, unless told otherwise."""
     if step is None:
         return None
@@ -376,6 +382,6 @@ def stream_of(step: Step | None, number: int | None = None, container: str | Non
         return StreamKey(step.slug, step.reused.attempt, "step")
     if not step.attempts:
         return None
-    attempt = next((one for one in step.attempts if one.number == number), step.attempts[-1])
-    telling = next(iter(blamed(attempt)), "step")
+    attempt = next((one for one in step.attempts if one.number == attempt_number), step.attempts[-1])
+    telling = next(iter(failing_containers(attempt)), "step")
     return StreamKey(step.slug, attempt.number, container or telling)

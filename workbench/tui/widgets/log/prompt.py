@@ -13,7 +13,7 @@ from textual.containers import Horizontal
 from textual.message import Message
 from textual.widgets import Input, Static
 
-from workbench.tui.base_app import key_of
+from workbench.tui.base_app import key_label
 
 Purpose = Literal["find", "keep", "time"]
 
@@ -24,7 +24,7 @@ _HINTS = {
 }
 
 
-class LogField(Horizontal):
+class LogPrompt(Horizontal):
     """Hidden until it is opened for a purpose."""
 
     HELP_TITLE: ClassVar[str] = "Find and keep"
@@ -35,43 +35,43 @@ class LogField(Horizontal):
     ]  # fmt: skip
 
     @dataclass
-    class Entered(Message):
+    class Submitted(Message):
         """Something was typed and confirmed."""
 
         purpose: Purpose
         text: str
         regex: bool
 
-    class Left(Message):
+    class Closed(Message):
         """The field was closed; the log has the keys again."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.regex = False
         self._purpose: Purpose = "find"
-        self._last: dict[str, str] = {}
+        self._last_values: dict[str, str] = {}
 
     def compose(self) -> ComposeResult:
         yield Static(classes="log-field-name", markup=False)
         yield Input(classes="log-field-text")
 
-    def open(self, purpose: Purpose, *, anew: bool = False) -> None:
+    def open(self, purpose: Purpose, *, blank: bool = False) -> None:
         """Ask for this, with what was typed for it the last time unless it is asked `anew`."""
         self._purpose = purpose
         self.display = True
         field = self.query_one(Input)
-        regex, leave = key_of(self.app, "find.regex", "ctrl+t"), key_of(self.app, "find.leave", "Esc")
+        regex, leave = key_label(self.app, "find.regex", "ctrl+t"), key_label(self.app, "find.leave", "Esc")
         field.placeholder = _HINTS[purpose].format(regex=regex, leave=leave)
-        field.value = "" if anew else self._last.get(purpose, "")
+        field.value = "" if blank else self._last_values.get(purpose, "")
         field.action_select_all()
         field.focus()
-        self._tell()
+        self._update_label()
 
     def close(self) -> bool:
         """Put the field away; False when it was not open."""
         shown, self.display = bool(self.display), False
         if shown:
-            self.post_message(self.Left())
+            self.post_message(self.Closed())
         return shown
 
     def action_leave(self) -> None:
@@ -79,9 +79,9 @@ class LogField(Horizontal):
 
     def action_toggle_regex(self) -> None:
         self.regex = not self.regex
-        self._tell()
+        self._update_label()
 
-    def _tell(self) -> None:
+    def _update_label(self) -> None:
         sign = {"find": "/", "keep": "&", "time": "time "}[self._purpose]
         kind = " regex" if self.regex and self._purpose != "time" else ""
         self.query_one(Static).update(Text(f" {sign}{kind} "))
@@ -89,6 +89,6 @@ class LogField(Horizontal):
     @on(Input.Submitted)
     def _enter(self, event: Input.Submitted) -> None:
         event.stop()
-        self._last[self._purpose] = event.value
+        self._last_values[self._purpose] = event.value
         self.close()
-        self.post_message(self.Entered(self._purpose, event.value, self.regex))
+        self.post_message(self.Submitted(self._purpose, event.value, self.regex))

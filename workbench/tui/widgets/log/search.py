@@ -6,13 +6,13 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from workbench.logs.search.matches import Matches
+from workbench.logs.search.matches import MatchIndex
 
-_TURN = 0.1
+_SLICE_SECONDS = 0.1
 """Seconds of looking between two reports."""
 
 
-async def look_through(matches: Matches, report: Callable[[], bool | None] = lambda: None) -> None:
+async def scan(matches: MatchIndex, report: Callable[[], bool | None] = lambda: None) -> None:
     """Look at all lines that are there; `report` is called on the way and at the end, and may end it with True.
 
     Raises:
@@ -20,27 +20,27 @@ async def look_through(matches: Matches, report: Callable[[], bool | None] = lam
     """
     more = True
     while more:
-        more = await asyncio.to_thread(_turn, matches)
+        more = await asyncio.to_thread(_scan_slice, matches)
         if report():
             return
 
 
-def _turn(matches: Matches) -> bool:
-    until = time.monotonic() + _TURN
+def _scan_slice(matches: MatchIndex) -> bool:
+    until = time.monotonic() + _SLICE_SECONDS
     while matches.advance():
         if time.monotonic() >= until:
             return True
     return False
 
 
-async def next_match(matches: Matches, line: int, direction: int, *, including: bool = False) -> int | None:
+async def next_match(matches: MatchIndex, line: int, direction: int, *, inclusive: bool = False) -> int | None:
     """The match below (1) or above (-1) a line, going round; known as soon as the way there has been looked at."""
 
     def known() -> bool:
         if direction > 0:
-            return matches.after(line, including=including) is not None
+            return matches.after(line, including=inclusive) is not None
         return matches.scanned >= line and matches.before(line) is not None
 
     if not known():
-        await look_through(matches, known)
-    return matches.next(line, direction, including=including)
+        await scan(matches, known)
+    return matches.next(line, direction, including=inclusive)

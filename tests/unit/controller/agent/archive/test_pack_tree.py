@@ -9,22 +9,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.agent.archive.pack_tree import PackedTree
-from controller.agent.archive.unpack import Unpacking
+from controller.agent.archive.pack_tree import TreeArchiver
+from controller.agent.archive.unpack import Extractor
 from controller.agent.errors import AgentError
 
 PLENTY = 10**9
 
 
-def packed(root: Path, limit: int = PLENTY, **caps: int) -> tuple[PackedTree, bytes]:
-    tree, into = PackedTree(str(root), limit, **caps), io.BytesIO()
+def packed(root: Path, limit: int = PLENTY, **caps: int) -> tuple[TreeArchiver, bytes]:
+    tree, into = TreeArchiver(str(root), limit, **caps), io.BytesIO()
     tree.pack(into)
     return tree, into.getvalue()
 
 
 def unpacked(archive: bytes, root: Path, *, any_link: bool = True) -> Path:
     root.mkdir()
-    unpacking = Unpacking(str(root), any_link=any_link)
+    unpacking = Extractor(str(root), any_link=any_link)
     try:
         unpacking.unpack(io.BytesIO(archive))
     finally:
@@ -61,7 +61,7 @@ def test_files_empty_folders_modes_and_times_come_back(root: Path, tmp_path: Pat
     back = unpacked(archive, tmp_path / "back")
     assert seen(back) == seen(root)
     assert (back / "sub" / "a.sh").stat().st_mtime == 1_700_000_000
-    assert (tree.files, tree.left_out, tree.size) == (2, 0, len(archive))
+    assert (tree.files, tree.skipped, tree.size) == (2, 0, len(archive))
 
 
 def test_names_that_are_no_unicode_come_back(root: Path, tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_what_is_neither_file_nor_folder_nor_link_is_left_out_and_named(
     for number in range(7):
         os.mkfifo(root / f"pipe-{number}")
     tree, archive = packed(root)
-    assert tree.left_out == 7
+    assert tree.skipped == 7
     assert "left out pipe-0" in (said := capsys.readouterr().out)
     assert len(said.splitlines()) == 5, "a thousand sockets need no thousand lines"
     assert "empty" in {path.name for path in unpacked(archive, tmp_path / "back").iterdir()}

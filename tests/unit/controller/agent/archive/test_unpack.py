@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.agent.archive.pack import pack
-from controller.agent.archive.unpack import Unpacking
+from controller.agent.archive.unpack import Extractor
 from controller.agent.errors import AgentError
 
 
@@ -42,8 +42,8 @@ def link(name: str, target: str) -> tuple[tarfile.TarInfo, bytes]:
     return entry(name, tarfile.SYMTYPE, target), b""
 
 
-def unpack(root: Path, packed: bytes, **caps: int) -> Unpacking:
-    unpacking = Unpacking(str(root), **caps)
+def unpack(root: Path, packed: bytes, **caps: int) -> Extractor:
+    unpacking = Extractor(str(root), **caps)
     try:
         unpacking.unpack(io.BytesIO(packed))
     finally:

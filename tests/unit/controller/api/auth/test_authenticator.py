@@ -5,9 +5,16 @@ from typing import Any
 
 import pytest
 
-from controller.api.auth.authenticator import Admission, Authenticator, InvalidToken, Question, Tickets, User
+from controller.api.auth.authenticator import (
+    AccessRequest,
+    Authenticator,
+    InvalidTokenError,
+    TicketGrant,
+    Tickets,
+    User,
+)
 
-LIST = Question(verb="list", group="c8s.dev", resource="pipelineruns", namespace="a")
+LIST = AccessRequest(verb="list", group="c8s.dev", resource="pipelineruns", namespace="a")
 
 
 class Clock:
@@ -39,59 +46,59 @@ class Kubernetes:
 async def test_a_token_is_asked_about_once_in_ten_seconds() -> None:
     clock, kubernetes = Clock(), Kubernetes()
     authenticator = Authenticator(kubernetes, clock)
-    assert await authenticator.user("good") == User("ann", "1", ("dev",))
+    assert await authenticator.authenticate("good") == User("ann", "1", ("dev",))
     clock.now = 9.9
-    await authenticator.user("good")
+    await authenticator.authenticate("good")
     assert len(kubernetes.asked) == 1
     clock.now = 10.1
     kubernetes.token = "other"
-    with pytest.raises(InvalidToken):
-        await authenticator.user("good")
+    with pytest.raises(InvalidTokenError):
+        await authenticator.authenticate("good")
 
 
 async def test_a_refused_token_is_asked_about_again_soon() -> None:
     clock, kubernetes = Clock(), Kubernetes()
     authenticator = Authenticator(kubernetes, clock)
     for _ in range(2):
-        with pytest.raises(InvalidToken):
-            await authenticator.user("new")
+        with pytest.raises(InvalidTokenError):
+            await authenticator.authenticate("new")
     kubernetes.token = "new"
     clock.now = 2.1
-    assert (await authenticator.user("new")).name == "ann"
+    assert (await authenticator.authenticate("new")).name == "ann"
     assert len(kubernetes.asked) == 2
 
 
 @pytest.mark.parametrize("token", ["a\nb", "a\x00", "ü", "x" * 20_000, "\ud800"])
 async def test_what_can_be_no_token_is_not_passed_on(token: str) -> None:
     kubernetes = Kubernetes()
-    with pytest.raises(InvalidToken):
-        await Authenticator(kubernetes, Clock()).user(token)
+    with pytest.raises(InvalidTokenError):
+        await Authenticator(kubernetes, Clock()).authenticate(token)
     assert kubernetes.asked == []
 
 
 async def test_a_right_that_is_taken_away_is_gone_within_ten_seconds() -> None:
     clock, kubernetes = Clock(), Kubernetes()
     authenticator, ann = Authenticator(kubernetes, clock), User("ann")
-    assert await authenticator.allowed(ann, LIST)
+    assert await authenticator.is_allowed(ann, LIST)
     kubernetes.allowed = False
-    assert await authenticator.allowed(ann, LIST)
+    assert await authenticator.is_allowed(ann, LIST)
     clock.now = 10.1
-    assert not await authenticator.allowed(ann, LIST)
+    assert not await authenticator.is_allowed(ann, LIST)
 
 
 async def test_one_users_right_is_not_anothers() -> None:
     kubernetes = Kubernetes()
     authenticator = Authenticator(kubernetes, Clock())
-    assert await authenticator.allowed(User("ann"), LIST)
+    assert await authenticator.is_allowed(User("ann"), LIST)
     kubernetes.allowed = False
-    assert not await authenticator.allowed(User("bob"), LIST)
-    assert not await authenticator.allowed(User("ann", groups=("x",)), LIST)
+    assert not await authenticator.is_allowed(User("bob"), LIST)
+    assert not await authenticator.is_allowed(User("ann", groups=("x",)), LIST)
 
 
 async def test_the_question_carries_the_whole_user() -> None:
     kubernetes = Kubernetes()
     user = User("ann", "1", ("dev",), (("scope", ("x",)),))
-    await Authenticator(kubernetes, Clock()).allowed(user, LIST)
+    await Authenticator(kubernetes, Clock()).is_allowed(user, LIST)
     assert kubernetes.asked[0]["spec"] == {
         "user": "ann",
         "uid": "1",
@@ -110,30 +117,30 @@ async def test_a_denial_wins_over_a_permission() -> None:
     async def both(review: Mapping[str, Any], /) -> Mapping[str, Any]:
         return {"allowed": True, "denied": True}
 
-    assert not await Authenticator(both, Clock()).allowed(User("ann"), LIST)
+    assert not await Authenticator(both, Clock()).is_allowed(User("ann"), LIST)
 
 
 def test_a_ticket_opens_one_socket_within_its_time() -> None:
     clock = Clock()
     tickets = Tickets(clock)
-    admission = Admission(User("ann"), "secret-token", "/logs/stream")
+    admission = TicketGrant(User("ann"), "secret-token", "/logs/stream")
     ticket = tickets.issue(admission)
     assert tickets.redeem(ticket, "/logs/stream") == admission
-    with pytest.raises(InvalidToken):
+    with pytest.raises(InvalidTokenError):
         tickets.redeem(ticket, "/logs/stream")
     late = tickets.issue(admission)
     clock.now = 30.1
-    with pytest.raises(InvalidToken):
+    with pytest.raises(InvalidTokenError):
         tickets.redeem(late, "/logs/stream")
-    with pytest.raises(InvalidToken):
+    with pytest.raises(InvalidTokenError):
         tickets.redeem("guess", "/logs/stream")
 
 
 def test_a_ticket_is_spent_by_the_wrong_path_and_does_not_show_its_token() -> None:
     tickets = Tickets(Clock())
-    admission = Admission(User("ann"), "secret-token", "/logs/stream")
+    admission = TicketGrant(User("ann"), "secret-token", "/logs/stream")
     ticket = tickets.issue(admission)
     for path in ("/exec", "/logs/stream"):
-        with pytest.raises(InvalidToken):
+        with pytest.raises(InvalidTokenError):
             tickets.redeem(ticket, path)
     assert "secret-token" not in repr(admission)

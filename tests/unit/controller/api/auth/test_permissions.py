@@ -8,11 +8,11 @@ import pytest
 from fastapi.routing import APIRoute, APIWebSocketRoute
 from starlette.routing import BaseRoute
 
-from controller.api.app import routes
-from controller.api.auth.permissions import RULES, GuardedRoute, UnlistedRoute, rule_of
-from tests.unit.controller.api.fakes import ANN, BOB, Capability, world
+from controller.api.app import build_app
+from controller.api.auth.permissions import PERMISSIONS, GuardedRoute, MissingPermissionError, permission_for
+from tests.unit.controller.api.fakes import ANN, BOB, FakeCapability, run_api
 
-ROUTES: list[BaseRoute] = list(routes().routes)
+ROUTES: list[BaseRoute] = list(build_app().routes)
 NAMES = {"ns": "a", "run": "hello-1", "step": "say", "slug": "say", "attempt": "1", "name": "db", "key": "sources/x"}
 NAMES |= {"pipeline": "hello", "path": "dist/app"}
 NAMES["digest"] = "sha256:" + "0" * 64
@@ -27,7 +27,7 @@ def path_of(route: Any, **names: str) -> str:
 
 
 HTTP = [
-    (method, path_of(route), rule_of(operation(route)))
+    (method, path_of(route), permission_for(operation(route)))
     for route in ROUTES
     if isinstance(route, APIRoute)
     for method in sorted(route.methods or ())
@@ -35,28 +35,28 @@ HTTP = [
 
 
 def test_every_route_is_guarded_and_listed() -> None:
-    assert {operation(route) for route in ROUTES} == set(RULES)
+    assert {operation(route) for route in ROUTES} == set(PERMISSIONS)
     for route in ROUTES:
         assert isinstance(route, GuardedRoute | APIWebSocketRoute), route
 
 
 def test_every_rule_in_a_namespace_is_reviewed_there() -> None:
     for route in ROUTES:
-        rule = rule_of(operation(route))
+        rule = permission_for(operation(route))
         assert (rule.kind == "review") == ("{ns}" in str(getattr(route, "path", ""))), route
 
 
 def test_a_route_without_a_rule_can_not_be_made() -> None:
     async def endpoint() -> None: ...
 
-    with pytest.raises(UnlistedRoute):
+    with pytest.raises(MissingPermissionError):
         GuardedRoute("/new", endpoint, operation_id="new")
-    with pytest.raises(UnlistedRoute):
+    with pytest.raises(MissingPermissionError):
         GuardedRoute("/new", endpoint)
 
 
 async def test_without_a_token_only_health_is_open(tmp_path: Path) -> None:
-    async with world(tmp_path) as there:
+    async with run_api(tmp_path) as there:
         for method, path, rule in HTTP:
             answer = await there.call(method, path, token=None)
             if rule.kind == "public":
@@ -71,7 +71,7 @@ async def test_without_a_token_only_health_is_open(tmp_path: Path) -> None:
     "header", ["Bearer nobodys", "Bearer", "Bearer ", "Bearer a b", "Basic token-of-ann", "token-of-ann"]
 )
 async def test_what_is_no_valid_token_opens_nothing(tmp_path: Path, header: str) -> None:
-    async with world(tmp_path) as there:
+    async with run_api(tmp_path) as there:
         for method, path, rule in HTTP:
             if rule.kind not in ("public", "link"):
                 answer = await there.call(method, path, token=None, headers={"Authorization": header})
@@ -79,7 +79,7 @@ async def test_what_is_no_valid_token_opens_nothing(tmp_path: Path, header: str)
 
 
 async def test_a_token_for_one_namespace_sees_nothing_of_another(tmp_path: Path) -> None:
-    async with world(tmp_path) as there:
+    async with run_api(tmp_path) as there:
         for method, path, rule in HTTP:
             if rule.kind != "review":
                 continue
@@ -93,8 +93,8 @@ async def test_a_token_for_one_namespace_sees_nothing_of_another(tmp_path: Path)
 
 
 async def test_a_persons_token_does_not_open_the_agents_door_nor_the_other_way_round(tmp_path: Path) -> None:
-    async with world(tmp_path) as there:
-        there.capabilities["cap"] = Capability("a", "hello-1", "u")
+    async with run_api(tmp_path) as there:
+        there.capabilities["cap"] = FakeCapability("a", "hello-1", "u")
         for method, path, rule in HTTP:
             if rule.kind == "capability":
                 assert (await there.call(method, path, token=ANN)).problem == (401, "unauthenticated"), path
@@ -106,7 +106,7 @@ async def test_a_persons_token_does_not_open_the_agents_door_nor_the_other_way_r
 async def test_names_that_nothing_can_have_lead_nowhere(tmp_path: Path, name: str) -> None:
     from yarl import URL
 
-    async with world(tmp_path) as there:
+    async with run_api(tmp_path) as there:
         for route in ROUTES:
             for place in ("ns", "run", "slug", "name", "digest"):
                 if isinstance(route, APIRoute) and f"{{{place}}}" in route.path:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from controller.kube import PIPELINE_RUNS
-from tests.unit.controller.api.fakes import Capability, World, world
+from tests.unit.controller.api.fakes import ApiServer, FakeCapability, run_api
 
 TREE = b"\x1f\x8b" + b"tree" * 1000
 HEX = hashlib.sha256(TREE).hexdigest()
@@ -20,7 +20,7 @@ SOURCES = "/api/v1/namespaces/a/sources"
 AGENT = "/api/v1/agent"
 
 
-def kept(there: World) -> list[Path]:
+def stored_objects(there: ApiServer) -> list[Path]:
     """Everything that is in the store's folder, half-written files included."""
     return [path for path in there.store._root.rglob("*") if path.is_file()]
 
@@ -31,7 +31,7 @@ async def in_pieces(data: bytes) -> AsyncIterator[bytes]:
 
 
 async def test_a_source_is_stored_by_its_digest(tmp_path: Path) -> None:
-    async with world(tmp_path) as there:
+    async with run_api(tmp_path) as there:
         path = f"{SOURCES}/sha256:{HEX}"
         assert (await there.call("HEAD", path)).status == 404
         answer = await there.call("PUT", path, data=in_pieces(TREE))
@@ -42,32 +42,32 @@ async def test_a_source_is_stored_by_its_digest(tmp_path: Path) -> None:
 
 
 async def test_a_source_with_another_digest_leaves_nothing(tmp_path: Path) -> None:
-    async with world(tmp_path) as there:
+    async with run_api(tmp_path) as there:
         answer = await there.call("PUT", f"{SOURCES}/sha256:{'0' * 64}", data=in_pieces(TREE))
         assert answer.problem == (422, "digest-mismatch")
-        assert kept(there) == []
+        assert stored_objects(there) == []
 
 
 @pytest.mark.parametrize("announced", [True, False])
 async def test_a_source_that_is_too_large_leaves_nothing(tmp_path: Path, announced: bool) -> None:
-    async with world(tmp_path, source_limit=1000) as there:
+    async with run_api(tmp_path, source_limit=1000) as there:
         data: Any = TREE if announced else in_pieces(TREE)
         answer = await there.call("PUT", f"{SOURCES}/sha256:{HEX}", data=data)
         assert answer.problem == (413, "too-large")
-        assert kept(there) == []
+        assert stored_objects(there) == []
 
 
 @pytest.mark.parametrize("data", [b"", b"\x1f", b"PK\x03\x04"])
 async def test_a_source_must_be_a_gzip(tmp_path: Path, data: bytes) -> None:
-    async with world(tmp_path) as there:
+    async with run_api(tmp_path) as there:
         digest = hashlib.sha256(data).hexdigest()
         answer = await there.call("PUT", f"{SOURCES}/sha256:{digest}", data=data)
         assert answer.problem == (415, "unsupported-media-type")
-        assert kept(there) == []
+        assert stored_objects(there) == []
 
 
 async def test_a_source_whose_sender_falls_silent_leaves_nothing(tmp_path: Path) -> None:
-    async with world(tmp_path, idle_seconds=0.05) as there:
+    async with run_api(tmp_path, idle_seconds=0.05) as there:
         host, port = there.url.removeprefix("http://").split(":")
         reader, writer = await asyncio.open_connection(host, int(port))
         head = f"PUT {SOURCES}/sha256:{HEX} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer token-of-ann\r\n"
@@ -76,10 +76,10 @@ async def test_a_source_whose_sender_falls_silent_leaves_nothing(tmp_path: Path)
         assert answer.startswith(b"HTTP/1.1 504")
         writer.close()
         await writer.wait_closed()
-        assert kept(there) == []
+        assert stored_objects(there) == []
 
 
-async def run_with_step(there: World) -> str:
+async def run_with_step(there: ApiServer) -> str:
     """A run `ci-1` with a source and a step `build` in its first attempt; the token of its agent."""
     await there.store.put(f"sources/{HEX}.tar.gz", TREE)
     spec = {"pipeline": {"name": "ci"}, "source": {"archive": {"digest": f"sha256:{HEX}"}}}
@@ -88,7 +88,7 @@ async def run_with_step(there: World) -> str:
     )
     steps = [{"name": "build", "slug": "build", "attempts": [{"number": 1}]}, {"name": "later", "slug": "later"}]
     there.kubernetes.status("a", "ci-1", phase="Running", steps=steps)
-    there.capabilities["cap"] = Capability("a", "ci-1", run["metadata"]["uid"])
+    there.capabilities["cap"] = FakeCapability("a", "ci-1", run["metadata"]["uid"])
     return "cap"
 
 
@@ -101,7 +101,7 @@ def manifest(data: bytes) -> dict[str, Any]:
 
 
 async def test_an_agent_fetches_uploads_and_commits(tmp_path: Path) -> None:
-    async with world(tmp_path) as there:
+    async with run_api(tmp_path) as there:
         token = await run_with_step(there)
         source = (await there.call("GET", f"{AGENT}/source", token=token)).json
         assert (source["sha256"], source["size"]) == (HEX, len(TREE))
@@ -123,7 +123,7 @@ async def test_an_agent_fetches_uploads_and_commits(tmp_path: Path) -> None:
 
 
 async def test_the_first_cache_of_a_key_stays_and_another_pipeline_does_not_see_it(tmp_path: Path) -> None:
-    async with world(tmp_path) as there:
+    async with run_api(tmp_path) as there:
         token = await run_with_step(there)
         caches, body = f"{AGENT}/caches", {"key": "go-1", "size": len(TREE), "sha256": HEX}
         assert (await there.call("POST", f"{caches}/lookup", token=token, json={"key": "go-1"})).status == 404
@@ -146,12 +146,12 @@ async def test_the_first_cache_of_a_key_stays_and_another_pipeline_does_not_see_
         spec = {"pipeline": {"name": "deploy"}}
         made = {"metadata": {"name": "deploy-1", "namespace": "a"}, "spec": spec}
         run = await there.kubernetes.create(PIPELINE_RUNS, made, "a")
-        there.capabilities["else"] = Capability("a", "deploy-1", run["metadata"]["uid"])
+        there.capabilities["else"] = FakeCapability("a", "deploy-1", run["metadata"]["uid"])
         assert (await there.call("POST", f"{caches}/lookup", token="else", json={"key": "go-1"})).status == 404
 
 
 async def test_a_cache_over_the_limit_is_refused_before_and_after_it_was_sent(tmp_path: Path) -> None:
-    async with world(tmp_path, cache_limit=len(TREE) - 1) as there:
+    async with run_api(tmp_path, cache_limit=len(TREE) - 1) as there:
         token = await run_with_step(there)
         body = {"key": "go-1", "size": len(TREE), "sha256": HEX}
         assert (await there.call("POST", f"{AGENT}/caches", token=token, json=body)).problem == (413, "too-large")
@@ -160,12 +160,12 @@ async def test_a_cache_over_the_limit_is_refused_before_and_after_it_was_sent(tm
 
 
 async def test_using_a_cache_gives_it_a_new_date_once_a_day(tmp_path: Path) -> None:
-    async with world(tmp_path) as there:
+    async with run_api(tmp_path) as there:
         token = await run_with_step(there)
         name = hashlib.sha256(b"go-1").hexdigest()
         await there.store.put(f"caches/a/ci/{name}.{HEX}.tar.gz", TREE)
         await there.store.put(f"caches/a/ci/{name}.json", json.dumps({"sha256": HEX}).encode())
-        document = next(path for path in kept(there) if path.name == f"{name}.json")
+        document = next(path for path in stored_objects(there) if path.name == f"{name}.json")
         for age, renewed in ((3600, False), (2 * 86400, True)):
             before = time.time() - age
             os.utime(document, (before, before))
@@ -175,7 +175,7 @@ async def test_using_a_cache_gives_it_a_new_date_once_a_day(tmp_path: Path) -> N
 
 
 async def test_a_manifest_needs_its_archive(tmp_path: Path) -> None:
-    async with world(tmp_path) as there:
+    async with run_api(tmp_path) as there:
         token = await run_with_step(there)
         path = f"{AGENT}/artifacts/build/1/manifest"
         assert (await there.call("PUT", path, token=token, json=manifest(TREE))).problem == (409, "conflict")
@@ -185,18 +185,18 @@ async def test_a_manifest_needs_its_archive(tmp_path: Path) -> None:
 
 
 async def test_an_agent_reaches_nothing_but_its_run(tmp_path: Path) -> None:
-    async with world(tmp_path) as there:
+    async with run_api(tmp_path) as there:
         token = await run_with_step(there)
         await there.store.put("artifacts/a/other-1/build/1.json", b"{}")
         body = {"size": 1, "sha256": HEX}
         for place in ("nosuch/1", "build/3", "build/0", "build/x", "..%2f..%2fb/1"):
             assert (await there.call("POST", f"{AGENT}/artifacts/{place}", token=token, json=body)).status == 404, place
-        there.capabilities["old"] = Capability("a", "ci-1", "the-uid-of-a-run-that-is-gone")
+        there.capabilities["old"] = FakeCapability("a", "ci-1", "the-uid-of-a-run-that-is-gone")
         assert (await there.call("GET", f"{AGENT}/source", token="old")).problem == (401, "unauthenticated")
 
 
 async def test_an_agent_whose_step_is_not_in_the_cache_yet_is_served(tmp_path: Path) -> None:
-    async with world(tmp_path) as there:
+    async with run_api(tmp_path) as there:
         token = await run_with_step(there)
         there.kubernetes.lagging = True
         there.kubernetes.status("a", "ci-1", steps=[{"name": "quick", "slug": "quick", "attempts": []}])
@@ -205,7 +205,7 @@ async def test_an_agent_whose_step_is_not_in_the_cache_yet_is_served(tmp_path: P
 
 
 async def test_people_see_and_fetch_artifacts(tmp_path: Path) -> None:
-    async with world(tmp_path) as there:
+    async with run_api(tmp_path) as there:
         await run_with_step(there)
         path = "/api/v1/namespaces/a/runs/ci-1/artifacts"
         assert (await there.call("GET", f"{path}/build")).problem == (404, "not-found")
@@ -223,9 +223,9 @@ async def test_people_see_and_fetch_artifacts(tmp_path: Path) -> None:
 
 
 async def test_a_signed_link_opens_what_it_was_signed_for_and_nothing_else(tmp_path: Path) -> None:
-    async with world(tmp_path) as there:
+    async with run_api(tmp_path) as there:
         await there.store.put("sources/x", b"0123456789")
-        link = await there.services.link("GET", "sources/x")
+        link = await there.services.signed_url("GET", "sources/x")
         assert (await there.call("GET", link, token=None, headers={"Range": "bytes=-3"})).body == b"789"
         outside = await there.call("GET", link, token=None, headers={"Range": "bytes=10-"})
         assert outside.problem == (416, "range-not-satisfiable")
@@ -241,7 +241,7 @@ async def test_a_signed_link_opens_what_it_was_signed_for_and_nothing_else(tmp_p
 
 
 async def test_an_upload_by_link_is_bounded(tmp_path: Path) -> None:
-    async with world(tmp_path, artifact_limit=10) as there:
-        link = await there.services.link("PUT", "artifacts/x")
+    async with run_api(tmp_path, artifact_limit=10) as there:
+        link = await there.services.signed_url("PUT", "artifacts/x")
         assert (await there.call("PUT", link, token=None, data=in_pieces(b"x" * 11))).problem == (413, "too-large")
-        assert kept(there) == []
+        assert stored_objects(there) == []

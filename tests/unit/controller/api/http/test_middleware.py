@@ -9,8 +9,8 @@ import pytest
 from starlette.requests import ClientDisconnect
 from starlette.websockets import WebSocketDisconnect
 
-from controller.api.http.middleware import Doorway, Entrance, host_name, refuse
-from controller.api.http.problems import ApiProblem
+from controller.api.http.middleware import Entrance, RequestPolicy, check_request, host_name
+from controller.api.http.problems import ApiProblemError
 
 Inner = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -21,8 +21,10 @@ def scope(path: str = "/x", kind: str = "http", **headers: str) -> dict[str, Any
     return {"type": kind, "path": path, "method": "GET", "headers": raw}
 
 
-def why(**headers: str) -> str | None:
-    found = refuse(scope(**headers), Doorway(frozenset({"c8s.example.org"}), frozenset({"https://dash.example.org"})))
+def refusal_slug(**headers: str) -> str | None:
+    found = check_request(
+        scope(**headers), RequestPolicy(frozenset({"c8s.example.org"}), frozenset({"https://dash.example.org"}))
+    )
     return None if found is None else found.slug
 
 
@@ -30,7 +32,7 @@ def why(**headers: str) -> str | None:
     "host", ["localhost", "LOCALHOST:8080", "127.0.0.1:5", "[::1]:5", "c8s.example.org", "c8s.example.org."]
 )
 def test_its_own_names_are_let_in(host: str) -> None:
-    assert why(host=host) is None
+    assert refusal_slug(host=host) is None
 
 
 @pytest.mark.parametrize(
@@ -38,24 +40,24 @@ def test_its_own_names_are_let_in(host: str) -> None:
     ["", "evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "evil@localhost", "[::2]"],
 )
 def test_a_name_that_was_pointed_at_loopback_is_not(host: str) -> None:
-    assert why(host=host) == "host-not-allowed"
+    assert refusal_slug(host=host) == "host-not-allowed"
 
 
 def test_two_host_headers_are_not_a_name() -> None:
     twice = scope()
     twice["headers"].append((b"host", b"localhost"))
-    refusal = refuse(twice, Doorway())
+    refusal = check_request(twice, RequestPolicy())
     assert refusal is not None
     assert refusal.slug == "host-not-allowed"
 
 
 def test_probes_come_under_any_name() -> None:
-    assert refuse(scope("/healthz", host="10.0.0.7:8080"), Doorway()) is None
+    assert check_request(scope("/healthz", host="10.0.0.7:8080"), RequestPolicy()) is None
 
 
 @pytest.mark.parametrize("origin", ["http://localhost:1", "https://dash.example.org"])
 def test_its_own_and_configured_origins_may_call(origin: str) -> None:
-    assert why(origin=origin) is None
+    assert refusal_slug(origin=origin) is None
 
 
 @pytest.mark.parametrize(
@@ -63,7 +65,7 @@ def test_its_own_and_configured_origins_may_call(origin: str) -> None:
     ["http://evil.example", "null", "http://localhost:2", "http://localhost", "https://localhost:1.evil"],
 )
 def test_other_pages_may_not(origin: str) -> None:
-    assert why(origin=origin) == "origin-not-allowed"
+    assert refusal_slug(origin=origin) == "origin-not-allowed"
 
 
 def test_a_host_keeps_the_brackets_of_its_address() -> None:
@@ -80,7 +82,7 @@ async def exchange(inner: Inner, asked: dict[str, Any], bodies: list[bytes] | No
     async def send(message: Any) -> None:
         sent.append(dict(message))
 
-    await Entrance(inner, Doorway(json_limit=10, new_id=lambda: "id-1"))(asked, receive, send)
+    await Entrance(inner, RequestPolicy(json_limit=10, new_id=lambda: "id-1"))(asked, receive, send)
     return sent
 
 
@@ -146,7 +148,7 @@ async def test_a_refused_socket_is_answered_with_a_problem() -> None:
 
 def test_a_problem_must_be_a_listed_one() -> None:
     with pytest.raises(KeyError):
-        _ = ApiProblem("no-such", "x").kind
+        _ = ApiProblemError("no-such", "x").kind
 
 
 @pytest.mark.parametrize("left", [ClientDisconnect(), WebSocketDisconnect(1006)])

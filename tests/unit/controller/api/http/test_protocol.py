@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from controller.api.http.protocol import HEAD_BYTES, Connection
-from tests.unit.controller.api.fakes import World, world
+from controller.api.http.protocol import MAX_HEAD_BYTES, BoundedHttpProtocol
+from tests.unit.controller.api.fakes import ApiServer, run_api
 
 HEAD = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
 
 
 @asynccontextmanager
-async def opened(there: World) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+async def connect(there: ApiServer) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     port = int(there.url.rpartition(":")[2])
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
@@ -25,7 +25,7 @@ async def opened(there: World) -> AsyncIterator[tuple[asyncio.StreamReader, asyn
             await writer.wait_closed()
 
 
-async def rest(reader: asyncio.StreamReader) -> bytes:
+async def read_rest(reader: asyncio.StreamReader) -> bytes:
     async with asyncio.timeout(10):
         return await reader.read()
 
@@ -34,25 +34,25 @@ async def rest(reader: asyncio.StreamReader) -> bytes:
 async def test_a_head_that_does_not_come_ends_the_connection(
     tmp_path: Path, begin: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Connection, "head_seconds", 0.05)
-    async with world(tmp_path) as there, opened(there) as (reader, writer):
+    monkeypatch.setattr(BoundedHttpProtocol, "head_seconds", 0.05)
+    async with run_api(tmp_path) as there, connect(there) as (reader, writer):
         writer.write(begin)
-        assert (await rest(reader)).startswith(b"HTTP/1.1 408 ")
+        assert (await read_rest(reader)).startswith(b"HTTP/1.1 408 ")
 
 
 async def test_a_second_head_has_its_time_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Connection, "head_seconds", 0.3)
-    async with world(tmp_path) as there, opened(there) as (reader, writer):
+    monkeypatch.setattr(BoundedHttpProtocol, "head_seconds", 0.3)
+    async with run_api(tmp_path) as there, connect(there) as (reader, writer):
         writer.write(HEAD + b"\r\n")
         first = await reader.readuntil(b"ok\n")
         assert first.startswith(b"HTTP/1.1 200 ")
         writer.write(b"GET /hea")
-        assert (await rest(reader)).startswith(b"HTTP/1.1 408 ")
+        assert (await read_rest(reader)).startswith(b"HTTP/1.1 408 ")
 
 
 async def test_a_kept_connection_may_be_silent_between_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Connection, "head_seconds", 0.02)
-    async with world(tmp_path) as there, opened(there) as (reader, writer):
+    monkeypatch.setattr(BoundedHttpProtocol, "head_seconds", 0.02)
+    async with run_api(tmp_path) as there, connect(there) as (reader, writer):
         for _ in range(2):
             writer.write(HEAD + b"\r\n")
             assert b" 200 " in await reader.readuntil(b"ok\n")
@@ -61,29 +61,29 @@ async def test_a_kept_connection_may_be_silent_between_calls(tmp_path: Path, mon
 
 
 async def test_a_head_without_an_end_is_cut_off(tmp_path: Path) -> None:
-    async with world(tmp_path) as there, opened(there) as (reader, writer):
-        writer.write(HEAD + b"X: " + b"a" * HEAD_BYTES)
-        assert (await rest(reader)).startswith(b"HTTP/1.1 431 ")
+    async with run_api(tmp_path) as there, connect(there) as (reader, writer):
+        writer.write(HEAD + b"X: " + b"a" * MAX_HEAD_BYTES)
+        assert (await read_rest(reader)).startswith(b"HTTP/1.1 431 ")
 
 
 async def test_one_connection_too_many_is_refused_and_the_next_after_an_end_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with world(tmp_path) as there:
+    async with run_api(tmp_path) as there:
         await there.call("GET", "/healthz", token=None)
-        monkeypatch.setattr(Connection, "limit", 3)
+        monkeypatch.setattr(BoundedHttpProtocol, "limit", 3)
         async with AsyncExitStack() as first, AsyncExitStack() as second:
-            await first.enter_async_context(opened(there))
-            await second.enter_async_context(opened(there))
-            async with opened(there) as (reader, _):
-                assert (await rest(reader)).startswith(b"HTTP/1.1 503 ")
+            await first.enter_async_context(connect(there))
+            await second.enter_async_context(connect(there))
+            async with connect(there) as (reader, _):
+                assert (await read_rest(reader)).startswith(b"HTTP/1.1 503 ")
             await first.aclose()
             async with asyncio.timeout(5):
-                while not await answers(there):
+                while not await is_answering(there):
                     pass
 
 
-async def answers(there: World) -> bool:
-    async with opened(there) as (reader, writer):
+async def is_answering(there: ApiServer) -> bool:
+    async with connect(there) as (reader, writer):
         writer.write(HEAD + b"Connection: close\r\n\r\n")
-        return b" 200 " in await rest(reader)
+        return b" 200 " in await read_rest(reader)

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.api.http.problems import ApiProblem
-from controller.api.http.ranges import wanted
+from controller.api.http.problems import ApiProblemError
+from controller.api.http.ranges import parse_range
 
 
 @pytest.mark.parametrize(
@@ -24,14 +24,14 @@ from controller.api.http.ranges import wanted
     ],
 )
 def test_a_range_names_bytes(header: str | None, start: int, stop: int, partial: bool) -> None:
-    found = wanted(header, 10)
+    found = parse_range(header, 10)
     assert (found.start, found.stop, found.partial) == (start, stop, partial)
 
 
 @pytest.mark.parametrize("header", ["bytes=10-", "bytes=99-100", "bytes=-0"])
 def test_a_range_outside_is_a_problem(header: str) -> None:
-    with pytest.raises(ApiProblem) as caught:
-        wanted(header, 10)
+    with pytest.raises(ApiProblemError) as caught:
+        parse_range(header, 10)
     assert caught.value.kind.status == 416
     assert caught.value.headers == {"Content-Range": "bytes */10"}
 
@@ -39,7 +39,7 @@ def test_a_range_outside_is_a_problem(header: str) -> None:
 @given(st.text(max_size=40) | st.from_regex(r"bytes=\d{0,30}-\d{0,30}", fullmatch=True), st.integers(0, 100))
 def test_no_header_leads_outside_of_the_object(header: str, size: int) -> None:
     try:
-        found = wanted(header, size)
-    except ApiProblem:
+        found = parse_range(header, size)
+    except ApiProblemError:
         return
     assert 0 <= found.start <= found.stop <= size

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.api.routes.exec import newest_running, wish_of
-from controller.kube.exec import Exit, exit_of
+from controller.api.routes.exec import newest_running, parse_control
+from controller.kube.exec import ExitStatus, parse_exit_status
 
 
 def pod(name: str, attempt: str, phase: str = "Running") -> dict[str, Any]:
@@ -21,8 +21,8 @@ def test_the_running_pod_of_the_last_attempt_is_meant() -> None:
 
 
 def test_a_terminal_is_resized_and_input_ended() -> None:
-    assert wish_of('{"type": "resize", "columns": 80, "rows": 24}') == ("resize", 80, 24)
-    assert wish_of('{"type": "eof"}') == ("eof", 0, 0)
+    assert parse_control('{"type": "resize", "columns": 80, "rows": 24}') == ("resize", 80, 24)
+    assert parse_control('{"type": "eof"}') == ("eof", 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -30,30 +30,33 @@ def test_a_terminal_is_resized_and_input_ended() -> None:
     ['{"type":"resize","columns":0,"rows":1}', '{"type":"resize","columns":1e9,"rows":1}', "[]", "{", "[" * 99_999],
 )
 def test_what_is_no_wish_is_passed_over(text: str) -> None:
-    assert wish_of(text) is None
+    assert parse_control(text) is None
 
 
 @given(st.text())
 def test_no_text_breaks_the_conversation(text: str) -> None:
-    wish_of(text)
+    parse_control(text)
 
 
 @given(st.integers(1, 255))
 def test_an_exit_code_is_read_from_the_verdict(code: int) -> None:
     causes = [{"reason": "ExitCode", "message": str(code)}]
     status = {"status": "Failure", "reason": "NonZeroExitCode", "message": "m", "details": {"causes": causes}}
-    assert exit_of(json.dumps(status).encode()) == Exit(code, "m")
+    assert parse_exit_status(json.dumps(status).encode()) == ExitStatus(code, "m")
 
 
 @pytest.mark.parametrize(
     ("data", "found"),
     [
-        (b'{"status": "Success"}', Exit(0)),
-        (b'{"status": "Failure", "reason": "InternalError", "message": "no such file"}', Exit(None, "no such file")),
-        (b'{"status": "Failure", "reason": "NonZeroExitCode", "message": "m"}', Exit(None, "m")),
-        (b"nonsense", Exit(None, "the server's verdict can't be read")),
-        (b"[]", Exit(None, "the server's verdict can't be read")),
+        (b'{"status": "Success"}', ExitStatus(0)),
+        (
+            b'{"status": "Failure", "reason": "InternalError", "message": "no such file"}',
+            ExitStatus(None, "no such file"),
+        ),
+        (b'{"status": "Failure", "reason": "NonZeroExitCode", "message": "m"}', ExitStatus(None, "m")),
+        (b"nonsense", ExitStatus(None, "the server's verdict can't be read")),
+        (b"[]", ExitStatus(None, "the server's verdict can't be read")),
     ],
 )
-def test_ends_of_all_kinds(data: bytes, found: Exit) -> None:
-    assert exit_of(data) == found
+def test_ends_of_all_kinds(data: bytes, found: ExitStatus) -> None:
+    assert parse_exit_status(data) == found

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.controller.api.fakes import world
+from tests.unit.controller.api.fakes import run_api
 from tests.unit.controller.api.routes.test_runs import HELLO, RUNS, STEP
 
 GOOD = """\
@@ -18,7 +18,7 @@ steps:
 
 
 async def test_a_finding_has_its_place(tmp_path: Path) -> None:
-    async with world(tmp_path) as there:
+    async with run_api(tmp_path) as there:
         answer = await there.call("POST", "/api/v1/lint", json={"text": GOOD.replace("image", "imag")})
         found = [each for each in answer.json["problems"] if each["code"] == "unknown-field"]
         assert (found[0]["line"], found[0]["column"], found[0]["severity"]) == (5, 17, "error")
@@ -28,7 +28,7 @@ async def test_a_finding_has_its_place(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("branch", "runs"), [("main", True), ("other", False)])
 async def test_an_event_is_judged(tmp_path: Path, branch: str, runs: bool) -> None:
-    async with world(tmp_path) as there:
+    async with run_api(tmp_path) as there:
         body = {"text": GOOD, "event": "push", "branch": branch}
         answer = (await there.call("POST", "/api/v1/lint", json=body)).json
         assert answer["wouldRun"]["runs"] is runs
@@ -40,14 +40,14 @@ BOMBS = ["a: " + "[ " * 400_000, "a: " + "{a: " * 200_000, "- " * 400_000, "? " 
 
 @pytest.mark.parametrize("text", ["", "\t", "a: [", "- 1", "&a [*a]", "\x00", "x" * 999_999, *BOMBS], ids=range(11))
 async def test_any_text_is_answered(tmp_path: Path, text: str) -> None:
-    async with world(tmp_path) as there:
+    async with run_api(tmp_path) as there:
         answer = await there.call("POST", "/api/v1/lint", json={"text": text})
         assert (answer.status, bool(answer.json["problems"])) == (200, True)
 
 
 @pytest.mark.timeout(10)
 async def test_a_branch_glob_can_not_keep_the_controller_busy(tmp_path: Path) -> None:
-    async with world(tmp_path) as there:
+    async with run_api(tmp_path) as there:
         body = {"text": GOOD.replace("[main]", f"['{'*a' * 40}b']"), "event": "push", "branch": "a" * 255}
         assert (await there.call("POST", "/api/v1/lint", json=body)).json["wouldRun"]["runs"] is False
 
@@ -62,7 +62,7 @@ async def test_a_branch_glob_can_not_keep_the_controller_busy(tmp_path: Path) ->
     ],
 )
 async def test_a_pipeline_that_is_not_valid_makes_no_run(tmp_path: Path, change: dict[str, Any], path: str) -> None:
-    async with world(tmp_path) as there:
+    async with run_api(tmp_path) as there:
         answer = await there.call("POST", RUNS, json={"pipeline": {**HELLO, **change}})
         assert answer.problem == (422, "pipeline-invalid")
         assert path in [each["path"] for each in answer.json["problems"]]
@@ -72,7 +72,7 @@ async def test_a_pipeline_that_is_not_valid_makes_no_run(tmp_path: Path, change:
 
 async def test_parameters_are_resolved_and_checked(tmp_path: Path) -> None:
     pipeline = {**HELLO, "params": [{"name": "target", "default": "dev", "options": ["dev", "prod"]}]}
-    async with world(tmp_path) as there:
+    async with run_api(tmp_path) as there:
         assert (await there.call("POST", RUNS, json={"pipeline": pipeline})).json["params"] == {"target": "dev"}
         for params in ({"target": "moon"}, {"traget": "dev"}):
             answer = await there.call("POST", RUNS, json={"pipeline": pipeline, "params": params})
@@ -82,7 +82,7 @@ async def test_parameters_are_resolved_and_checked(tmp_path: Path) -> None:
 
 async def test_env_is_normalised_and_the_version_left_out(tmp_path: Path) -> None:
     pipeline = {**HELLO, "env": [{"name": "A", "value": "1"}]}
-    async with world(tmp_path) as there:
+    async with run_api(tmp_path) as there:
         definition = (await there.call("POST", RUNS, json={"pipeline": pipeline})).json["definition"]
         assert definition["env"] == {"A": "1"}
         assert "version" not in definition

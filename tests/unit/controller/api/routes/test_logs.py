@@ -13,9 +13,9 @@ import pytest
 from controller.api.auth import authenticator
 from controller.kube import PIPELINE_RUNS
 from controller.logs import Block, Stream
-from controller.logs.archive.writer import Archive
+from controller.logs.archive.writer import ArchiveWriter
 from tests.unit.controller.api import fakes
-from tests.unit.controller.api.fakes import World, world
+from tests.unit.controller.api.fakes import ApiServer, run_api
 
 RUN = "/api/v1/namespaces/a/runs/ci-1"
 STREAM = Stream("a", "ci-1", "build", 1, "step")
@@ -28,7 +28,7 @@ def block(first: int, *texts: str) -> Block:
     return Block(first, times, "".join(f"{text}\n" for text in texts).encode())
 
 
-async def a_run(there: World, **status: Any) -> None:
+async def create_run(there: ApiServer, **status: Any) -> None:
     body = {"metadata": {"name": "ci-1", "namespace": "a"}, "spec": {"pipeline": {"name": "ci"}}}
     await there.kubernetes.create(PIPELINE_RUNS, body, "a")
     steps = [{"name": "build", "slug": "build", "attempts": [{"number": 1}]}, {"name": "idle", "slug": "idle"}]
@@ -44,14 +44,14 @@ async def frames(socket: aiohttp.ClientWebSocketResponse) -> AsyncIterator[dict[
                 yield frame
 
 
-async def all_frames(there: World, query: str = "") -> list[dict[str, Any]]:
+async def all_frames(there: ApiServer, query: str = "") -> list[dict[str, Any]]:
     async with there.http.ws_connect(f"{there.url}{RUN}/logs/stream{query}", headers=HEADERS) as socket:
         return [frame async for frame in frames(socket)]
 
 
 async def test_the_text_of_a_step(tmp_path: Path) -> None:
-    async with world(tmp_path) as there:
-        await a_run(there)
+    async with run_api(tmp_path) as there:
+        await create_run(there)
         log = there.hub.open(STREAM, 1, [])
         there.hub.publish(log, block(1, "one", "<b>two</b>", "three"))
         answer = await there.call("GET", f"{RUN}/steps/build/logs")
@@ -74,15 +74,15 @@ async def test_the_text_of_a_step(tmp_path: Path) -> None:
     ],
 )
 async def test_a_log_that_is_not_there_is_a_problem(tmp_path: Path, path: str, status: int) -> None:
-    async with world(tmp_path) as there:
-        await a_run(there)
+    async with run_api(tmp_path) as there:
+        await create_run(there)
         there.hub.publish(there.hub.open(STREAM, 1, []), block(1, "one"))
         assert (await there.call("GET", f"{RUN}/{path}")).problem[0] == status
 
 
 async def test_a_socket_gives_what_is_there_then_what_comes_then_the_end(tmp_path: Path) -> None:
-    async with world(tmp_path) as there:
-        await a_run(there)
+    async with run_api(tmp_path) as there:
+        await create_run(there)
         log = there.hub.open(STREAM, 1, [])
         there.hub.publish(log, block(1, "one", "two"))
         named = {"step": "build", "attempt": 1, "container": "step"}
@@ -95,18 +95,18 @@ async def test_a_socket_gives_what_is_there_then_what_comes_then_the_end(tmp_pat
             there.hub.publish(log, block(3, "three"))
             third = await anext(told)
             assert (third["first"], third["lines"][0][1]) == (3, "three")
-            there.hub.end(log)
+            there.hub.mark_ended(log)
             assert await anext(told) == {"type": "end", **named, "lines": 3}
             there.kubernetes.status("a", "ci-1", phase="Succeeded")
             assert [frame async for frame in told] == [{"type": "done"}]
 
 
 async def test_a_socket_resumes_after_a_line(tmp_path: Path) -> None:
-    async with world(tmp_path) as there:
-        await a_run(there, phase="Failed")
+    async with run_api(tmp_path) as there:
+        await create_run(there, phase="Failed")
         log = there.hub.open(STREAM, 1, [])
         there.hub.publish(log, block(1, *(f"line {number}" for number in range(1, 101))))
-        there.hub.end(log)
+        there.hub.mark_ended(log)
         found = await all_frames(there, "?after=build:1:step:98")
         texts = [text for frame in found if frame["type"] == "lines" for _, text in frame["lines"]]
         assert texts == ["line 99", "line 100"]
@@ -114,8 +114,8 @@ async def test_a_socket_resumes_after_a_line(tmp_path: Path) -> None:
 
 
 async def test_a_run_that_has_not_begun_is_waited_for(tmp_path: Path) -> None:
-    async with world(tmp_path) as there:
-        await a_run(there, phase="Pending", steps=[])
+    async with run_api(tmp_path) as there:
+        await create_run(there, phase="Pending", steps=[])
         async with there.http.ws_connect(f"{there.url}{RUN}/logs/stream?step=build", headers=HEADERS) as socket:
             there.hub.publish(there.hub.open(STREAM, 1, []), block(1, "at last"))
             first = await anext(frames(socket))
@@ -123,8 +123,8 @@ async def test_a_run_that_has_not_begun_is_waited_for(tmp_path: Path) -> None:
 
 
 async def test_a_run_that_is_deleted_ends_its_sockets(tmp_path: Path) -> None:
-    async with world(tmp_path) as there:
-        await a_run(there)
+    async with run_api(tmp_path) as there:
+        await create_run(there)
         reading = asyncio.ensure_future(all_frames(there))
         while not there.hub.subscribers:
             await asyncio.sleep(0)
@@ -133,8 +133,8 @@ async def test_a_run_that_is_deleted_ends_its_sockets(tmp_path: Path) -> None:
 
 
 async def test_the_end_of_the_process_ends_the_sockets(tmp_path: Path) -> None:
-    async with world(tmp_path) as there:
-        await a_run(there)
+    async with run_api(tmp_path) as there:
+        await create_run(there)
         socket = await there.http.ws_connect(f"{there.url}{RUN}/logs/stream", headers=HEADERS)
         there.stop.set()
         assert (await asyncio.wait_for(socket.receive(), 5)).type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.TEXT)
@@ -158,8 +158,8 @@ async def test_the_end_of_the_process_ends_the_sockets(tmp_path: Path) -> None:
 async def test_a_socket_that_may_not_open_says_why(
     tmp_path: Path, query: str, headers: dict[str, str], status: int
 ) -> None:
-    async with world(tmp_path) as there:
-        await a_run(there)
+    async with run_api(tmp_path) as there:
+        await create_run(there)
         with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
             await there.http.ws_connect(f"{there.url}{RUN}/logs/stream{query}", headers=headers)
         assert caught.value.status == status
@@ -167,13 +167,13 @@ async def test_a_socket_that_may_not_open_says_why(
         assert caught.value.headers["Content-Type"] == "application/problem+json"
 
 
-async def ticket_for(there: World, path: str) -> str:
+async def ticket_for(there: ApiServer, path: str) -> str:
     return str((await there.call("POST", "/api/v1/tickets", json={"path": path})).json["ticket"])
 
 
 async def test_a_ticket_opens_one_socket(tmp_path: Path) -> None:
-    async with world(tmp_path) as there:
-        await a_run(there, phase="Succeeded")
+    async with run_api(tmp_path) as there:
+        await create_run(there, phase="Succeeded")
         ticket = await ticket_for(there, f"{RUN}/logs/stream")
         url = f"{there.url}{RUN}/logs/stream?ticket={ticket}"
         async with there.http.ws_connect(url) as socket:
@@ -183,8 +183,8 @@ async def test_a_ticket_opens_one_socket(tmp_path: Path) -> None:
 
 
 async def test_a_ticket_for_another_socket_opens_none(tmp_path: Path) -> None:
-    async with world(tmp_path) as there:
-        await a_run(there, phase="Succeeded")
+    async with run_api(tmp_path) as there:
+        await create_run(there, phase="Succeeded")
         ticket = await ticket_for(there, f"{RUN}/steps/build/exec")
         with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
             await there.http.ws_connect(f"{there.url}{RUN}/logs/stream?ticket={ticket}")
@@ -192,8 +192,8 @@ async def test_a_ticket_for_another_socket_opens_none(tmp_path: Path) -> None:
 
 
 async def test_a_ticket_is_worth_what_its_user_may(tmp_path: Path) -> None:
-    async with world(tmp_path) as there:
-        await a_run(there)
+    async with run_api(tmp_path) as there:
+        await create_run(there)
         path = {"path": f"{RUN}/logs/stream"}
         ticket = (await there.call("POST", "/api/v1/tickets", json=path, token="token-of-bob")).json["ticket"]
         with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
@@ -206,8 +206,8 @@ async def test_a_token_that_is_taken_away_closes_a_busy_socket(
     tmp_path: Path, by_ticket: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(authenticator, "YES_SECONDS", 0.0)
-    async with world(tmp_path, heartbeat_seconds=0.05) as there:
-        await a_run(there)
+    async with run_api(tmp_path, heartbeat_seconds=0.05) as there:
+        await create_run(there)
         log = there.hub.open(STREAM, 1, [])
         url = f"{there.url}{RUN}/logs/stream"
         if by_ticket:
@@ -226,8 +226,8 @@ async def test_a_token_that_is_taken_away_closes_a_busy_socket(
 
 
 async def test_a_slow_reader_is_told_what_it_missed(tmp_path: Path) -> None:
-    async with world(tmp_path) as there:
-        await a_run(there)
+    async with run_api(tmp_path) as there:
+        await create_run(there)
         log = there.hub.open(STREAM, 1, [])
         there.hub.publish(log, block(1, "first"))
         async with there.http.ws_connect(f"{there.url}{RUN}/logs/stream", headers=HEADERS) as socket:
@@ -238,7 +238,7 @@ async def test_a_slow_reader_is_told_what_it_missed(tmp_path: Path) -> None:
                 there.hub.publish(log, block(number, *["x" * 1000] * 500))
                 number += 500
                 await asyncio.sleep(0)
-            there.hub.end(log)
+            there.hub.mark_ended(log)
             there.kubernetes.status("a", "ci-1", phase="Succeeded")
             got, missed, kinds = 1, 0, set()
             async for frame in told:
@@ -251,9 +251,9 @@ async def test_a_slow_reader_is_told_what_it_missed(tmp_path: Path) -> None:
 
 async def test_the_socket_carries_the_log_of_a_step_that_was_not_run_again(tmp_path: Path) -> None:
     """The step is found to be the same only while somebody watches; its lines are those of the run that made them."""
-    async with world(tmp_path) as there:
-        await a_run(there, phase="Pending", steps=[])
-        archive = Archive(there.store, Stream("a", "ci-0", "build", 2, "step"))
+    async with run_api(tmp_path) as there:
+        await create_run(there, phase="Pending", steps=[])
+        archive = ArchiveWriter(there.store, Stream("a", "ci-0", "build", 2, "step"))
         archive.add(block(1, "made before", "and kept"))
         await archive.finish(None, None)
         async with there.http.ws_connect(f"{there.url}{RUN}/logs/stream", headers=HEADERS) as socket:

@@ -7,21 +7,21 @@ from typing import Any
 
 import pytest
 
-from controller.kube import CONFIG_MAPS, PIPELINE_RUNS, Unreachable
-from tests.unit.controller.api.fakes import BOB, World, world
+from controller.kube import CONFIG_MAPS, PIPELINE_RUNS, UnreachableError
+from tests.unit.controller.api.fakes import BOB, ApiServer, run_api
 
 RUNS = "/api/v1/namespaces/a/runs"
 STEP = {"name": "say", "image": "busybox:1", "commands": ["echo hello"]}
 HELLO: dict[str, Any] = {"version": "v1alpha1", "name": "hello", "steps": [STEP]}
 
 
-async def create(there: World, key: str | None = None, **body: Any) -> Any:
+async def create(there: ApiServer, key: str | None = None, **body: Any) -> Any:
     headers = {"Idempotency-Key": key} if key else {}
     return await there.call("POST", RUNS, json={"pipeline": HELLO, **body}, headers=headers)
 
 
 async def test_a_run_is_created_numbered_and_read_back(tmp_path: Path) -> None:
-    async with world(tmp_path) as there:
+    async with run_api(tmp_path) as there:
         answer = await create(there, branch="main", params={})
         assert (answer.status, answer.headers["Location"]) == (201, f"{RUNS}/hello-1")
         run = answer.json
@@ -33,14 +33,14 @@ async def test_a_run_is_created_numbered_and_read_back(tmp_path: Path) -> None:
 
 
 async def test_a_run_that_the_cache_does_not_know_yet_is_found(tmp_path: Path) -> None:
-    async with world(tmp_path) as there:
+    async with run_api(tmp_path) as there:
         there.kubernetes.lagging = True
         await create(there)
         assert (await there.call("GET", f"{RUNS}/hello-1")).status == 200
 
 
 async def test_a_number_is_never_given_twice(tmp_path: Path) -> None:
-    async with world(tmp_path) as there:
+    async with run_api(tmp_path) as there:
         await create(there)
         assert (await there.call("DELETE", f"{RUNS}/hello-1")).status == 204
         assert (await create(there)).json["name"] == "hello-2"
@@ -49,7 +49,7 @@ async def test_a_number_is_never_given_twice(tmp_path: Path) -> None:
 
 
 async def test_a_lost_config_map_gives_no_old_number(tmp_path: Path) -> None:
-    async with world(tmp_path) as there:
+    async with run_api(tmp_path) as there:
         for _ in range(3):
             await create(there)
         there.kubernetes.objects = {
@@ -59,23 +59,23 @@ async def test_a_lost_config_map_gives_no_old_number(tmp_path: Path) -> None:
 
 
 async def test_the_same_key_and_request_is_the_same_run(tmp_path: Path) -> None:
-    async with world(tmp_path) as there:
+    async with run_api(tmp_path) as there:
         there.kubernetes.lagging = True
         answers = await asyncio.gather(*(create(there, key="k1", branch="x") for _ in range(5)))
         assert {answer.json["name"] for answer in answers} == {"hello-1"}
-        assert not there.services.turns
+        assert not there.services.locks
         labels = there.kubernetes.objects[(PIPELINE_RUNS, "a", "hello-1")]["metadata"]["labels"]
         assert "k1" not in labels.values()
 
 
 async def test_the_same_key_with_another_request_is_refused(tmp_path: Path) -> None:
-    async with world(tmp_path) as there:
+    async with run_api(tmp_path) as there:
         await create(there, key="k1", branch="x")
         assert (await create(there, key="k1", branch="y")).problem == (422, "idempotency-key-reused")
 
 
 async def test_a_source_must_be_stored(tmp_path: Path) -> None:
-    async with world(tmp_path) as there:
+    async with run_api(tmp_path) as there:
         source = {"archive": {"digest": "sha256:" + "0" * 64}}
         assert (await create(there, source=source)).problem == (422, "source-missing")
         both = {**source, "git": {"url": "u", "revision": "r"}}
@@ -84,14 +84,14 @@ async def test_a_source_must_be_stored(tmp_path: Path) -> None:
 
 
 async def test_what_is_wrong_with_a_request_is_named(tmp_path: Path) -> None:
-    async with world(tmp_path) as there:
+    async with run_api(tmp_path) as there:
         answer = await create(there, branchh="main", params={"a": ["b"]})
         assert answer.problem == (422, "invalid")
         assert {each["path"] for each in answer.json["problems"]} == {"branchh", "params.a"}
 
 
 async def test_a_body_that_is_no_json_is_a_problem(tmp_path: Path) -> None:
-    async with world(tmp_path) as there:
+    async with run_api(tmp_path) as there:
         answer = await there.call("POST", RUNS, data=b"{", headers={"Content-Type": "application/json"})
         assert answer.problem == (422, "invalid")
         nested = await there.call("POST", RUNS, data=b"[" * 100_000, headers={"Content-Type": "application/json"})
@@ -100,7 +100,7 @@ async def test_a_body_that_is_no_json_is_a_problem(tmp_path: Path) -> None:
 
 async def test_text_that_is_no_unicode_is_refused(tmp_path: Path) -> None:
     as_json = {"Content-Type": "application/json"}
-    async with world(tmp_path) as there:
+    async with run_api(tmp_path) as there:
         for place in ('"branch": "\\ud800"', '"triggeredBy": "\\ud800"', '"params": {"a": "\\ud800"}', '"\\ud800": 1'):
             data = f'{{"pipeline": {json.dumps(HELLO)}, {place}}}'.encode()
             assert (await there.call("POST", RUNS, data=data, headers=as_json)).status == 422, place
@@ -120,7 +120,7 @@ async def test_text_that_is_no_unicode_is_refused(tmp_path: Path) -> None:
 
 
 async def test_cancelling_asks_for_the_end_once_and_again(tmp_path: Path) -> None:
-    async with world(tmp_path) as there:
+    async with run_api(tmp_path) as there:
         await create(there)
         for _ in range(2):
             answer = await there.call("POST", f"{RUNS}/hello-1/cancel")
@@ -130,7 +130,7 @@ async def test_cancelling_asks_for_the_end_once_and_again(tmp_path: Path) -> Non
 
 
 async def test_lists_are_newest_first_paged_and_filtered(tmp_path: Path) -> None:
-    async with world(tmp_path) as there:
+    async with run_api(tmp_path) as there:
         for _ in range(5):
             await create(there)
         there.kubernetes.status("a", "hello-2", phase="Failed")
@@ -160,18 +160,18 @@ async def test_lists_are_newest_first_paged_and_filtered(tmp_path: Path) -> None
     ],
 )
 async def test_a_list_that_can_not_be_is_refused(tmp_path: Path, query: str, problem: tuple[int, str]) -> None:
-    async with world(tmp_path) as there:
+    async with run_api(tmp_path) as there:
         assert (await there.call("GET", f"{RUNS}?{query}")).problem == problem
 
 
 async def test_a_list_waits_for_the_cache(tmp_path: Path) -> None:
-    async with world(tmp_path) as there:
+    async with run_api(tmp_path) as there:
         there.kubernetes.history._floor = None
         assert (await there.call("GET", RUNS)).problem == (503, "unavailable")
 
 
 async def test_what_is_not_there_is_not_found(tmp_path: Path) -> None:
-    async with world(tmp_path) as there:
+    async with run_api(tmp_path) as there:
         for method, path in (
             ("GET", "x-1"),
             ("DELETE", "x-1"),
@@ -184,7 +184,7 @@ async def test_what_is_not_there_is_not_found(tmp_path: Path) -> None:
 
 
 async def test_a_watch_shows_a_run_from_its_creation_on(tmp_path: Path) -> None:
-    async with world(tmp_path) as there:
+    async with run_api(tmp_path) as there:
         version = (await there.call("GET", RUNS)).json["resourceVersion"]
         await create(there)
         there.kubernetes.status("a", "hello-1", phase="Running")
@@ -201,7 +201,7 @@ async def test_a_watch_shows_a_run_from_its_creation_on(tmp_path: Path) -> None:
 
 
 async def test_another_namespaces_runs_are_not_seen(tmp_path: Path) -> None:
-    async with world(tmp_path) as there:
+    async with run_api(tmp_path) as there:
         await create(there)
         for path in ("", "/hello-1", "/nothing-1"):
             assert (await there.call("GET", RUNS + path, token=BOB)).problem == (403, "forbidden")
@@ -209,7 +209,7 @@ async def test_another_namespaces_runs_are_not_seen(tmp_path: Path) -> None:
 
 
 async def test_one_key_is_one_run_at_two_controllers(tmp_path: Path) -> None:
-    async with world(tmp_path / "one") as one, world(tmp_path / "two", kubernetes=one.kubernetes) as two:
+    async with run_api(tmp_path / "one") as one, run_api(tmp_path / "two", kubernetes=one.kubernetes) as two:
         one.kubernetes.lagging = True
         there = [one, two] * 4
         answers = await asyncio.gather(*(create(each, key="k1", branch="x") for each in there))
@@ -220,8 +220,8 @@ async def test_one_key_is_one_run_at_two_controllers(tmp_path: Path) -> None:
 
 
 async def test_a_controller_that_dies_between_its_claim_and_the_run_leaves_a_claim_that_is_kept(tmp_path: Path) -> None:
-    async with world(tmp_path) as there:
-        there.kubernetes.refuse = (PIPELINE_RUNS, Unreachable("gone"))
+    async with run_api(tmp_path) as there:
+        there.kubernetes.refuse = (PIPELINE_RUNS, UnreachableError("gone"))
         assert (await create(there, key="k1")).problem == (503, "unavailable")
         there.kubernetes.refuse = None
         assert (await create(there)).json["name"] == "hello-2"
@@ -231,14 +231,14 @@ async def test_a_controller_that_dies_between_its_claim_and_the_run_leaves_a_cla
 
 
 async def test_a_deleted_run_does_not_come_back_under_its_number(tmp_path: Path) -> None:
-    async with world(tmp_path) as there:
+    async with run_api(tmp_path) as there:
         await create(there, key="k1")
         await there.call("DELETE", f"{RUNS}/hello-1")
         assert (await create(there, key="k1")).json["name"] == "hello-2"
 
 
 async def test_a_run_of_a_kept_pipeline(tmp_path: Path) -> None:
-    async with world(tmp_path) as there:
+    async with run_api(tmp_path) as there:
         kept = await there.call("PUT", "/api/v1/namespaces/a/pipelines/hello", json={"definition": HELLO})
         assert kept.status == 201
         made = await there.call("POST", RUNS, json={"pipelineRef": "hello"})
@@ -266,7 +266,7 @@ GIT = {"url": "https://example.org/r.git", "revision": "main"}
     ],
 )
 async def test_a_git_source_that_could_mean_something_else_is_refused(tmp_path: Path, wrong: dict[str, str]) -> None:
-    async with world(tmp_path) as there:
+    async with run_api(tmp_path) as there:
         answer = await create(there, source={"git": {**GIT, **wrong}})
         assert answer.problem == (422, "invalid")
         assert "hunter2" not in answer.body.decode()
@@ -274,7 +274,7 @@ async def test_a_git_source_that_could_mean_something_else_is_refused(tmp_path: 
 
 
 async def test_running_again_takes_what_the_run_had(tmp_path: Path) -> None:
-    async with world(tmp_path) as there:
+    async with run_api(tmp_path) as there:
         pipeline = {**HELLO, "params": [{"name": "target", "default": "dev"}]}
         first = {"pipeline": pipeline, "branch": "main", "event": "push", "params": {"target": "prod"}}
         await there.call(
@@ -299,7 +299,7 @@ async def test_running_again_takes_what_the_run_had(tmp_path: Path) -> None:
 
 
 async def test_running_again_twice_with_one_key_is_one_run(tmp_path: Path) -> None:
-    async with world(tmp_path) as there:
+    async with run_api(tmp_path) as there:
         await create(there)
         there.kubernetes.status("a", "hello-1", phase="Succeeded")
         key = {"Idempotency-Key": "r"}
@@ -308,5 +308,5 @@ async def test_running_again_twice_with_one_key_is_one_run(tmp_path: Path) -> No
 
 
 async def test_reusing_needs_a_run_that_is_there(tmp_path: Path) -> None:
-    async with world(tmp_path) as there:
+    async with run_api(tmp_path) as there:
         assert (await create(there, reuseFrom="nosuch-1")).problem == (404, "not-found")

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from controller.kube import SECRETS
-from tests.unit.controller.api.fakes import world
+from tests.unit.controller.api.fakes import run_api
 
 SECRETS_PATH = "/api/v1/namespaces/a/secrets"
 
 
 async def test_values_go_in_and_only_names_come_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
-        async with world(tmp_path) as there:
+        async with run_api(tmp_path) as there:
             answers = [
                 await there.call("PUT", f"{SECRETS_PATH}/db", json={"data": {"password": "hunter2"}}),
                 await there.call("PUT", f"{SECRETS_PATH}/db", json={"data": {"user": "ann"}}),
@@ -34,7 +34,7 @@ async def test_values_go_in_and_only_names_come_out(tmp_path: Path, caplog: pyte
 
 
 async def test_a_secret_of_someone_else_is_not_touched(tmp_path: Path) -> None:
-    async with world(tmp_path) as there:
+    async with run_api(tmp_path) as there:
         theirs = {"metadata": {"name": "tls", "namespace": "a"}, "data": {"key": "eA=="}}
         await there.kubernetes.create(SECRETS, theirs, "a")
         put = await there.call("PUT", f"{SECRETS_PATH}/tls", json={"data": {"key": "mine"}})
@@ -45,7 +45,7 @@ async def test_a_secret_of_someone_else_is_not_touched(tmp_path: Path) -> None:
 
 
 async def test_a_secret_is_deleted(tmp_path: Path) -> None:
-    async with world(tmp_path) as there:
+    async with run_api(tmp_path) as there:
         await there.call("PUT", f"{SECRETS_PATH}/db", json={"data": {"k": "v"}})
         assert (await there.call("DELETE", f"{SECRETS_PATH}/db")).status == 204
         assert (await there.call("DELETE", f"{SECRETS_PATH}/db")).problem == (404, "not-found")
@@ -53,14 +53,14 @@ async def test_a_secret_is_deleted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("data", [{}, {"a/b": "v"}, {"..": "v"}, {"": "v"}, {"k": 1}, {"k": None}])
 async def test_what_is_no_secret_is_refused_without_repeating_it(tmp_path: Path, data: object) -> None:
-    async with world(tmp_path) as there:
+    async with run_api(tmp_path) as there:
         answer = await there.call("PUT", f"{SECRETS_PATH}/db", json={"data": data})
         assert answer.problem == (422, "invalid")
         assert there.kubernetes.objects == {}
 
 
 async def test_a_refused_value_is_not_repeated(tmp_path: Path) -> None:
-    async with world(tmp_path) as there:
+    async with run_api(tmp_path) as there:
         answer = await there.call("PUT", f"{SECRETS_PATH}/db", json={"data": {"k": ["hunter2"]}, "hunter3": 1})
         assert b"hunter2" not in answer.body
         body = io.BytesIO(json.dumps({"data": {"k": "x" * (1024 * 1024 + 1)}}).encode())

@@ -7,17 +7,17 @@ from pathlib import Path
 import pytest
 
 from controller.api.app import to_problem
-from controller.kube import Forbidden, KubeError, Spread, Unauthorized, Unreachable
+from controller.kube import ForbiddenError, Histogram, KubeError, UnauthorizedError, UnreachableError
 from controller.storage import StoreFullError, StoreUnavailableError
-from tests.unit.controller.api.fakes import ANN, OPS, world
+from tests.unit.controller.api.fakes import ANN, OPS, run_api
 
 DOCS = Path(__file__).parents[5] / "docs"
 
 
 async def test_metrics_count_routes_and_not_names(tmp_path: Path) -> None:
-    async with world(tmp_path) as there:
-        meter, spread = there.services.meter, Spread((1.0, 2.0))
-        spread.add(1.5)
+    async with run_api(tmp_path) as there:
+        meter, spread = there.services.metrics, Histogram((1.0, 2.0))
+        spread.observe(1.5)
         meter.gauges["c8s_runs"] = ("Runs.", "phase", lambda: {"Running": 2})
         meter.counters["c8s_log_bytes"] = ("Bytes.", "state", lambda: {"kept": 7})
         meter.histograms["c8s_step_duration_seconds"] = ("Steps.", "phase", lambda: {"Failed": spread})
@@ -37,15 +37,15 @@ async def test_metrics_count_routes_and_not_names(tmp_path: Path) -> None:
 
 
 async def test_the_served_description_is_the_committed_one(tmp_path: Path) -> None:
-    async with world(tmp_path) as there:
+    async with run_api(tmp_path) as there:
         served = (await there.call("GET", "/openapi.json")).json
         assert served == json.loads((DOCS / "openapi.json").read_text())
 
 
 async def test_not_ready_is_503_and_says_why(tmp_path: Path) -> None:
-    async with world(tmp_path) as there:
+    async with run_api(tmp_path) as there:
         assert (await there.call("GET", "/readyz", token=None)).status == 200
-        there.services.readiness.expect("kubernetes", "no answer")
+        there.services.readiness.set_waiting("kubernetes", "no answer")
         answer = await there.call("GET", "/readyz", token=None, headers={"Host": "10.0.0.7"})
         assert (answer.status, answer.json["waitingFor"][0]["part"]) == (503, "kubernetes")
 
@@ -53,9 +53,9 @@ async def test_not_ready_is_503_and_says_why(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("error", "problem"),
     [
-        (Unreachable("GET http://10.0.0.1: refused"), (503, "unavailable")),
-        (Forbidden("secrets is forbidden: the-controllers-name"), (502, "cluster-refused")),
-        (Unauthorized("token abc"), (502, "cluster-refused")),
+        (UnreachableError("GET http://10.0.0.1: refused"), (503, "unavailable")),
+        (ForbiddenError("secrets is forbidden: the-controllers-name"), (502, "cluster-refused")),
+        (UnauthorizedError("token abc"), (502, "cluster-refused")),
         (KubeError("odd"), (502, "cluster-refused")),
         (StoreFullError("/var/secret/path"), (503, "unavailable")),
         (StoreUnavailableError("/var/secret/path"), (503, "unavailable")),
@@ -67,7 +67,7 @@ async def test_errors_from_below_keep_their_words_to_themselves(
 ) -> None:
     assert str(error) not in to_problem(error).detail
     with caplog.at_level(logging.CRITICAL):
-        async with world(tmp_path) as there:
+        async with run_api(tmp_path) as there:
             there.kubernetes.failure = error
             answer = await there.call("GET", "/api/v1/namespaces/a/runs")
             assert answer.problem == problem
@@ -79,7 +79,7 @@ async def test_errors_from_below_keep_their_words_to_themselves(
 async def test_the_cluster_tells_only_of_namespaces_that_the_caller_may_list(tmp_path: Path) -> None:
     from controller.kube import NAMESPACES, NODES
 
-    async with world(tmp_path) as there:
+    async with run_api(tmp_path) as there:
         for name in ("a", "b"):
             await there.kubernetes.create(NAMESPACES, {"metadata": {"name": name}})
         node = {"metadata": {"name": "n"}, "status": {"nodeInfo": {"containerRuntimeVersion": "process://0.1"}}}
@@ -90,5 +90,5 @@ async def test_the_cluster_tells_only_of_namespaces_that_the_caller_may_list(tmp
 
 @pytest.mark.parametrize("method", ["PATCH", "DELETE", "OPTIONS", "TRACE"])
 async def test_a_method_that_is_not_taken_is_a_problem(tmp_path: Path, method: str) -> None:
-    async with world(tmp_path) as there:
+    async with run_api(tmp_path) as there:
         assert (await there.call(method, "/api/v1/lint")).problem == (405, "method-not-allowed")

@@ -6,21 +6,21 @@ from typing import Any
 
 import pytest
 
-from controller.api.http.problems import ApiProblem
-from controller.api.streaming.sse import Guard, Wanted, events, starting_point
-from controller.api.streaming.watch_cache import History
-from tests.unit.controller.api.streaming.test_watch_cache import begun, run
+from controller.api.http.problems import ApiProblemError
+from controller.api.streaming.sse import ReauthorizationTimer, WatchFilter, event_stream, resume_version
+from controller.api.streaming.watch_cache import WatchCache
+from tests.unit.controller.api.streaming.test_watch_cache import run, synced_cache
 
 
-async def yes() -> bool:
+async def always_authorized() -> bool:
     return True
 
 
-async def no() -> bool:
+async def never_authorized() -> bool:
     return False
 
 
-def parsed(raw: bytes) -> dict[str, Any]:
+def parse_events(raw: bytes) -> dict[str, Any]:
     fields = dict(line.split(": ", 1) for line in raw.decode().strip().split("\n") if ": " in line and line[0] != ":")
     if "data" in fields:
         fields["data"] = json.loads(fields["data"])
@@ -28,44 +28,44 @@ def parsed(raw: bytes) -> dict[str, Any]:
 
 
 def stream(
-    history: History, since: int | None, run: str | None = None, present: list[Any] | None = None, **more: Any
+    history: WatchCache, since: int | None, run: str | None = None, present: list[Any] | None = None, **more: Any
 ) -> AsyncIterator[bytes]:
-    return events(
+    return event_stream(
         history,
-        Wanted("a", run, since),
+        WatchFilter("a", run, since),
         lambda: present or [],
-        Guard(more.pop("still", yes), more.pop("beat", 5.0)),
+        ReauthorizationTimer(more.pop("still", always_authorized), more.pop("beat", 5.0)),
     )
 
 
 async def test_without_a_version_the_present_comes_first_and_a_bookmark_ends_it() -> None:
-    history = begun(10)
+    history = synced_cache(10)
     reader = stream(history, None, present=[run("x", 4), run("other", 5, namespace="b")])
-    first, second = parsed(await anext(reader)), parsed(await anext(reader))
+    first, second = parse_events(await anext(reader)), parse_events(await anext(reader))
     assert (first["event"], first["data"]["name"]) == ("added", "x")
     assert "id" not in first
     assert (second["event"], second["id"]) == ("bookmark", "10")
     history.record("modified", run("x", 11))
-    third = parsed(await anext(reader))
+    third = parse_events(await anext(reader))
     assert (third["event"], third["id"], third["data"]["resourceVersion"]) == ("modified", "11", "11")
 
 
 async def test_resuming_gives_what_came_after() -> None:
-    history = begun(10)
+    history = synced_cache(10)
     for version in (11, 12, 13):
         history.record("modified", run("x", version))
     reader = stream(history, 11)
     assert (await anext(reader)).startswith(b":")
-    assert [parsed(await anext(reader))["id"] for _ in range(2)] == ["12", "13"]
+    assert [parse_events(await anext(reader))["id"] for _ in range(2)] == ["12", "13"]
 
 
 async def test_resuming_from_too_long_ago_asks_for_a_new_list_and_ends() -> None:
-    reader = stream(begun(10), 3)
+    reader = stream(synced_cache(10), 3)
     assert [part async for part in reader][-1].startswith(b"id:\nevent: restart\n")
 
 
 async def test_a_reader_that_is_overtaken_is_asked_to_list_again() -> None:
-    history = begun(10, changes=2)
+    history = synced_cache(10, changes=2)
     reader = stream(history, 10)
     await anext(reader)
     for version in range(11, 20):
@@ -74,32 +74,32 @@ async def test_a_reader_that_is_overtaken_is_asked_to_list_again() -> None:
 
 
 async def test_other_namespaces_and_other_runs_are_not_seen() -> None:
-    history = begun(10)
+    history = synced_cache(10)
     history.record("added", run("x", 11, namespace="b"))
     history.record("added", run("y", 12))
     history.record("deleted", run("x", 13))
     reader = stream(history, 10, run="x")
     await anext(reader)
-    only = parsed(await anext(reader))
+    only = parse_events(await anext(reader))
     assert (only["event"], only["id"]) == ("deleted", "13")
 
 
 async def test_silence_is_filled_with_bookmarks_and_heartbeats() -> None:
-    history = begun(10)
+    history = synced_cache(10)
     history.record("added", run("x", 11, namespace="b"))
     reader = stream(history, 10, beat=0.001)
     await anext(reader)
-    assert parsed(await anext(reader))["id"] == "11"
+    assert parse_events(await anext(reader))["id"] == "11"
     assert await anext(reader) == b": heartbeat\n\n"
 
 
 async def test_the_stream_ends_when_the_right_is_taken_away() -> None:
-    reader = stream(begun(10), 10, still=no, beat=0.001)
+    reader = stream(synced_cache(10), 10, still=never_authorized, beat=0.001)
     assert [part async for part in reader] == [b": here\n\n"]
 
 
 async def test_the_right_is_asked_for_in_the_middle_of_a_busy_stream() -> None:
-    history, asked = begun(10), 0
+    history, asked = synced_cache(10), 0
 
     async def once() -> bool:
         nonlocal asked
@@ -107,8 +107,8 @@ async def test_the_right_is_asked_for_in_the_middle_of_a_busy_stream() -> None:
         return asked < 2
 
     clock = iter(range(1000))
-    guard = Guard(once, seconds=20, now=lambda: next(clock))
-    reader = events(history, Wanted("a", None, 10), list, guard)
+    guard = ReauthorizationTimer(once, seconds=20, now=lambda: next(clock))
+    reader = event_stream(history, WatchFilter("a", None, 10), list, guard)
     seen = 0
     await anext(reader)
     for version in range(11, 400):
@@ -122,7 +122,7 @@ async def test_the_right_is_asked_for_in_the_middle_of_a_busy_stream() -> None:
 
 
 async def test_a_busy_stream_has_heartbeats_too() -> None:
-    history = begun(10)
+    history = synced_cache(10)
     reader = stream(history, 10, beat=0.0)
     await anext(reader)
     for version in range(11, 300):
@@ -132,7 +132,7 @@ async def test_a_busy_stream_has_heartbeats_too() -> None:
 
 
 async def test_the_stream_ends_with_the_process() -> None:
-    history = begun(10)
+    history = synced_cache(10)
     reader = stream(history, 10)
     await anext(reader)
     history.close()
@@ -140,12 +140,12 @@ async def test_the_stream_ends_with_the_process() -> None:
 
 
 def test_what_the_browser_remembers_wins() -> None:
-    assert starting_point("7", "3") == 7
-    assert starting_point(None, "3") == 3
-    assert starting_point("", None) is None
+    assert resume_version("7", "3") == 7
+    assert resume_version(None, "3") == 3
+    assert resume_version("", None) is None
 
 
 @pytest.mark.parametrize("text", ["x", "-1", "1e3", "²", "9" * 30])
 def test_an_id_that_is_no_number_is_refused(text: str) -> None:
-    with pytest.raises(ApiProblem):
-        starting_point(text, None)
+    with pytest.raises(ApiProblemError):
+        resume_version(text, None)

@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.api.http.problems import ApiProblem
+from controller.api.http.problems import ApiProblemError
 from controller.api.runs import pagination
-from controller.api.runs.pagination import ORDERS, Wanted
+from controller.api.runs.pagination import SORT_ORDERS, RunFilter
 from tests.unit.controller.api.test_serializers import run
 
 NOW = 1_767_225_700.0  # 2026-01-01T00:01:40Z
 
 
-def page(runs: list[Any], wanted: Wanted | None = None, **more: Any) -> pagination.Page:
-    return pagination.page(runs, wanted or Wanted(), **{"limit": 9, "after": None, "now": NOW, **more})
+def page(runs: list[Any], wanted: RunFilter | None = None, **more: Any) -> pagination.Page:
+    return pagination.paginate(runs, wanted or RunFilter(), **{"limit": 9, "after": None, "now": NOW, **more})
 
 
 def names(found: list[Any]) -> list[str]:
@@ -45,7 +45,9 @@ def test_pages_together_are_the_whole_list_newest_first(keys: list[tuple[int, in
 
 
 @given(
-    st.lists(st.tuples(st.integers(0, 9), st.integers(-1, 9)), max_size=20), st.sampled_from(ORDERS), st.integers(1, 5)
+    st.lists(st.tuples(st.integers(0, 9), st.integers(-1, 9)), max_size=20),
+    st.sampled_from(SORT_ORDERS),
+    st.integers(1, 5),
 )
 def test_in_every_order_each_run_is_shown_once(times: list[tuple[int, int]], order: str, limit: int) -> None:
     runs = []
@@ -59,7 +61,7 @@ def test_in_every_order_each_run_is_shown_once(times: list[tuple[int, int]], ord
     if order == "name":
         assert found == sorted(found)
     if order == "-duration":
-        took_of = {r["metadata"]["name"]: pagination.duration(r, NOW) for r in runs}
+        took_of = {r["metadata"]["name"]: pagination.run_duration(r, NOW) for r in runs}
         assert [took_of[name] for name in found] == sorted(took_of.values(), reverse=True)
 
 
@@ -87,19 +89,19 @@ def test_runs_that_are_created_meanwhile_shift_nothing() -> None:
 @pytest.mark.parametrize(
     ("wanted", "found"),
     [
-        (Wanted(phases=frozenset({"Failed"}), pipeline="app"), ["x"]),
-        (Wanted(phases=frozenset({"Pending"})), ["z"]),
-        (Wanted(pipeline="other"), []),
-        (Wanted(branch="main"), ["x"]),
-        (Wanted(text="MAI"), ["x"]),
-        (Wanted(text="ANN"), ["y"]),
-        (Wanted(text="c0ff"), ["z"]),
-        (Wanted(text="Z"), ["z"]),
-        (Wanted(text="nowhere"), []),
-        (Wanted(since=pagination.time_of("2026-01-01T02:00:00+01:00")), ["y", "z"]),
+        (RunFilter(phases=frozenset({"Failed"}), pipeline="app"), ["x"]),
+        (RunFilter(phases=frozenset({"Pending"})), ["z"]),
+        (RunFilter(pipeline="other"), []),
+        (RunFilter(branch="main"), ["x"]),
+        (RunFilter(text="MAI"), ["x"]),
+        (RunFilter(text="ANN"), ["y"]),
+        (RunFilter(text="c0ff"), ["z"]),
+        (RunFilter(text="Z"), ["z"]),
+        (RunFilter(text="nowhere"), []),
+        (RunFilter(since=pagination.parse_time("2026-01-01T02:00:00+01:00")), ["y", "z"]),
     ],
 )
-def test_filters(wanted: Wanted, found: list[str]) -> None:
+def test_filters(wanted: RunFilter, found: list[str]) -> None:
     x = run("x", phase="Failed")
     y = run("y", created="2026-01-01T01:00:00Z", phase="Running")
     z = run("z", created="2026-01-01T01:00:01Z")
@@ -110,7 +112,7 @@ def test_filters(wanted: Wanted, found: list[str]) -> None:
 @given(st.text(max_size=60))
 def test_a_token_that_was_not_given_is_refused(token: str) -> None:
     if token:
-        with pytest.raises(ApiProblem):
+        with pytest.raises(ApiProblemError):
             page([run("x")], after=token)
 
 
@@ -129,11 +131,11 @@ def test_a_token_that_was_not_given_is_refused(token: str) -> None:
 )
 def test_a_token_of_another_shape_or_order_is_refused(place: Any) -> None:
     token = base64.urlsafe_b64encode(json.dumps(place).encode()).decode().rstrip("=")
-    with pytest.raises(ApiProblem):
+    with pytest.raises(ApiProblemError):
         page([run("x")], after=token)
 
 
 def test_a_token_of_one_order_does_not_fit_another() -> None:
     first = page([run("x"), run("y")], order="duration", limit=1)
-    with pytest.raises(ApiProblem, match="with sort=duration"):
+    with pytest.raises(ApiProblemError, match="with sort=duration"):
         page([run("x")], order="-created", after=first.next)

@@ -6,27 +6,27 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.api.streaming.log_frames import LINE_CHARACTERS, TICK, Encoder, Outbox, Spacing
+from controller.api.streaming.log_frames import MAX_LINE_CHARACTERS, TICK, FrameQueue, LineEncoder, RateLimiter
 
 BUILD = ("build", 1, "step")
 TEST = ("test", 1, "step")
 
 
-def drained(outbox: Outbox) -> list[dict[str, Any]]:
+def drain(outbox: FrameQueue) -> list[dict[str, Any]]:
     return [json.loads(outbox.take()) for _ in range(len(outbox))]
 
 
-def put_lines(outbox: Outbox, stream: Any, first: int, *texts: str) -> None:
-    encoder = Encoder(outbox.frame_bytes)
+def put_lines(outbox: FrameQueue, stream: Any, first: int, *texts: str) -> None:
+    encoder = LineEncoder(outbox.frame_bytes)
     outbox.put_lines(stream, encoder.encode("key", first, [(None, text) for text in texts]))
 
 
 def test_lines_that_wait_become_one_frame() -> None:
-    outbox = Outbox()
+    outbox = FrameQueue()
     put_lines(outbox, BUILD, 1, "a")
     put_lines(outbox, TEST, 1, "x")
     put_lines(outbox, BUILD, 2, "b", "c")
-    assert drained(outbox) == [
+    assert drain(outbox) == [
         {
             "type": "lines",
             "step": "build",
@@ -40,41 +40,41 @@ def test_lines_that_wait_become_one_frame() -> None:
 
 
 def test_a_gap_and_a_mark_begin_a_new_frame() -> None:
-    outbox = Outbox()
+    outbox = FrameQueue()
     put_lines(outbox, BUILD, 1, "a")
     outbox.put(BUILD, "missed", first=2, last=8)
     put_lines(outbox, BUILD, 9, "b")
     put_lines(outbox, BUILD, 11, "c")
     outbox.put(BUILD, "end", lines=11)
     outbox.put(None, "done")
-    assert [frame["type"] for frame in drained(outbox)] == ["lines", "missed", "lines", "lines", "end", "done"]
+    assert [frame["type"] for frame in drain(outbox)] == ["lines", "missed", "lines", "lines", "end", "done"]
 
 
 def test_an_endless_line_is_cut_and_says_so() -> None:
-    outbox = Outbox()
-    put_lines(outbox, BUILD, 1, "x" * (LINE_CHARACTERS + 5))
-    [[_, text]] = drained(outbox)[0]["lines"]
+    outbox = FrameQueue()
+    put_lines(outbox, BUILD, 1, "x" * (MAX_LINE_CHARACTERS + 5))
+    [[_, text]] = drain(outbox)[0]["lines"]
     assert text.endswith("[5 more characters of this line are in the archive]")
 
 
 def test_too_much_waiting_is_noticed_and_taking_makes_room() -> None:
-    outbox = Outbox(frame_bytes=100, waiting_bytes=200)
+    outbox = FrameQueue(frame_bytes=100, max_bytes=200)
     for number in range(1, 6):
         put_lines(outbox, BUILD, number, "x" * 50)
-    assert outbox.full
-    drained(outbox)
-    assert not outbox.full
+    assert outbox.is_full
+    drain(outbox)
+    assert not outbox.is_full
 
 
 @given(st.lists(st.tuples(st.sampled_from([BUILD, TEST]), st.lists(st.text(max_size=30), max_size=5)), max_size=20))
 def test_no_line_is_lost_repeated_or_out_of_order(batches: list[tuple[Any, list[str]]]) -> None:
-    outbox = Outbox(frame_bytes=200)
+    outbox = FrameQueue(frame_bytes=200)
     sent: dict[Any, list[str]] = {BUILD: [], TEST: []}
     for stream, texts in batches:
         put_lines(outbox, stream, len(sent[stream]) + 1, *texts)
         sent[stream] += texts
     got: dict[Any, list[str]] = {BUILD: [], TEST: []}
-    for frame in drained(outbox):
+    for frame in drain(outbox):
         stream = (frame["step"], frame["attempt"], frame["container"])
         assert frame["first"] == len(got[stream]) + 1
         got[stream] += [text for _, text in frame["lines"]]
@@ -82,12 +82,12 @@ def test_no_line_is_lost_repeated_or_out_of_order(batches: list[tuple[Any, list[
 
 
 def test_the_first_frame_goes_at_once() -> None:
-    assert Spacing().wait(5.0) == 0.0
+    assert RateLimiter().wait(5.0) == 0.0
 
 
 @given(st.lists(st.floats(0, 0.2), min_size=60, max_size=200))
 def test_no_second_sees_more_than_fifty_frames(pauses: list[float]) -> None:
-    spacing, now, sent = Spacing(), 0.0, []
+    spacing, now, sent = RateLimiter(), 0.0, []
     for pause in pauses:
         now += pause
         now += spacing.wait(now)
@@ -97,7 +97,7 @@ def test_no_second_sees_more_than_fifty_frames(pauses: list[float]) -> None:
 
 
 def test_what_many_streams_have_to_say_goes_out_as_one_message() -> None:
-    outbox = Outbox()
+    outbox = FrameQueue()
     for number in range(30):
         outbox.put((f"s{number}", 1, "step"), "end", lines=0)
     message = json.loads(outbox.take_all())
@@ -107,7 +107,7 @@ def test_what_many_streams_have_to_say_goes_out_as_one_message() -> None:
 
 
 def test_a_batch_is_no_larger_than_the_largest_frame() -> None:
-    outbox = Outbox(frame_bytes=1000)
+    outbox = FrameQueue(frame_bytes=1000)
     for number in range(10):
         put_lines(outbox, (f"s{number}", 1, "step"), 1, "x" * 300)
     sizes = []
@@ -120,7 +120,7 @@ def test_a_batch_is_no_larger_than_the_largest_frame() -> None:
 def test_readers_in_a_hurry_all_send_at_the_same_ticks() -> None:
     moments = set()
     for begin in (0.001, 0.007, 0.019):
-        spacing, now = Spacing(), begin
+        spacing, now = RateLimiter(), begin
         while spacing.wait(now) == 0.0:
             pass
         now = 0.5 + begin
@@ -131,23 +131,23 @@ def test_readers_in_a_hurry_all_send_at_the_same_ticks() -> None:
 
 
 def test_lines_become_json_once_for_all_readers() -> None:
-    encoder = Encoder()
-    assert encoder.remembered(("build", 1)) is None
+    encoder = LineEncoder()
+    assert encoder.cached(("build", 1)) is None
     made = encoder.encode(("build", 1), 1, [(None, "a")])
-    assert encoder.remembered(("build", 1)) is made
+    assert encoder.cached(("build", 1)) is made
 
 
 def test_what_is_remembered_has_a_limit() -> None:
-    encoder = Encoder(remembered=1000)
+    encoder = LineEncoder(cache_bytes=1000)
     for number in range(20):
         encoder.encode(number, 1, [(None, "x" * 100)])
-    assert encoder.remembered(0) is None
-    assert encoder.remembered(19) is not None
+    assert encoder.cached(0) is None
+    assert encoder.cached(19) is not None
 
 
 @given(st.lists(st.text(max_size=50), max_size=30), st.integers(1, 200))
 def test_pieces_hold_every_line_and_fit_a_frame(texts: list[str], limit: int) -> None:
-    pieces = Encoder(limit).encode("k", 7, [(None, text) for text in texts])
+    pieces = LineEncoder(limit).encode("k", 7, [(None, text) for text in texts])
     found = [text for piece in pieces for _, text in json.loads(f"[{piece.body}]")]
     assert found == texts
     assert [piece.first for piece in pieces[1:]] == [piece.end for piece in pieces[:-1]]

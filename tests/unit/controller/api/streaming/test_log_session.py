@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from starlette.websockets import WebSocketDisconnect
 
-from controller.api.streaming.log_frames import Encoder, Outbox
+from controller.api.streaming.log_frames import FrameQueue, LineEncoder
 from controller.api.streaming.log_session import NORMAL, POLICY, LogSession
 
 BUILD = ("build", 1, "step")
@@ -36,17 +36,17 @@ class Reader:
         self.code = code
 
 
-async def yes() -> bool:
+async def always_authorized() -> bool:
     return True
 
 
-def put(outbox: Outbox, frame: tuple[int, str]) -> None:
+def put(outbox: FrameQueue, frame: tuple[int, str]) -> None:
     first, text = frame
-    outbox.put_lines(BUILD, Encoder().encode("key", first, [(None, text)]))
+    outbox.put_lines(BUILD, LineEncoder().encode("key", first, [(None, text)]))
 
 
 def session(reader: Reader, source: AsyncIterator[tuple[int, str]], **more: Any) -> LogSession[tuple[int, str]]:
-    options: dict[str, Any] = {"still_admitted": yes, "seconds": 60.0, **more}
+    options: dict[str, Any] = {"still_admitted": always_authorized, "seconds": 60.0, **more}
     return LogSession(reader, source, put, **options)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.api.streaming.watch_cache import Change, History
+from controller.api.streaming.watch_cache import Change, WatchCache
 
 
 def run(name: str, version: int, namespace: str = "a") -> dict[str, Any]:
@@ -16,9 +16,9 @@ def run(name: str, version: int, namespace: str = "a") -> dict[str, Any]:
     }
 
 
-def begun(version: int = 10, **limits: int) -> History:
-    history = History(**limits)
-    history.listed(str(version))
+def synced_cache(version: int = 10, **limits: int) -> WatchCache:
+    history = WatchCache(**limits)
+    history.mark_synced(str(version))
     return history
 
 
@@ -27,21 +27,21 @@ def names(changes: list[Change] | None) -> list[tuple[str, int | None]]:
     return [(change.name, change.version) for change in changes]
 
 
-def after(history: History, version: int) -> list[tuple[str, int | None]] | None:
-    position = history.position_after(version)
+def after(history: WatchCache, version: int) -> list[tuple[str, int | None]] | None:
+    position = history.cursor_after(version)
     return None if position is None else names(history.read(position))
 
 
 def test_the_first_list_is_no_change() -> None:
-    history = History()
+    history = WatchCache()
     history.record("added", run("x", 7))
-    history.listed("9")
+    history.mark_synced("9")
     assert history.end == 0
     assert history.latest == 9
 
 
 def test_who_knows_a_version_is_given_everything_after_it() -> None:
-    history = begun()
+    history = synced_cache()
     for version in (11, 13, 17):
         history.record("modified", run("x", version))
     assert after(history, 10) == [("x", 11), ("x", 13), ("x", 17)]
@@ -51,11 +51,11 @@ def test_who_knows_a_version_is_given_everything_after_it() -> None:
 
 
 def test_a_version_from_before_the_first_list_is_too_old() -> None:
-    assert begun(10).position_after(9) is None
+    assert synced_cache(10).cursor_after(9) is None
 
 
 def test_a_version_that_fell_out_of_the_history_is_too_old() -> None:
-    history = begun(changes=2)
+    history = synced_cache(changes=2)
     for version in (11, 12, 13):
         history.record("modified", run("x", version))
     assert after(history, 10) is None
@@ -63,25 +63,25 @@ def test_a_version_that_fell_out_of_the_history_is_too_old() -> None:
 
 
 def test_large_changes_push_old_ones_out_by_their_size() -> None:
-    history = begun(size=700)
+    history = synced_cache(size=700)
     for version in range(11, 31):
         history.record("modified", run("x", version))
-    assert history.position_after(11) is None
+    assert history.cursor_after(11) is None
     assert after(history, 30) == []
 
 
 def test_changes_found_by_listing_again_follow_the_last_id() -> None:
-    history = begun()
+    history = synced_cache()
     history.record("modified", run("x", 20))
     history.record("deleted", run("y", 12))
-    history.listed("30")
+    history.mark_synced("30")
     history.record("modified", run("x", 31))
     assert after(history, 20) == [("y", None), ("x", 31)]
     assert after(history, 31) == []
 
 
 def test_an_id_whose_followers_without_id_are_gone_is_too_old() -> None:
-    history = begun(changes=2)
+    history = synced_cache(changes=2)
     history.record("modified", run("x", 20))
     for name in ("a", "b", "c"):
         history.record("deleted", run(name, 12))
@@ -89,7 +89,7 @@ def test_an_id_whose_followers_without_id_are_gone_is_too_old() -> None:
 
 
 def test_a_reader_that_was_overtaken_is_told_so() -> None:
-    history = begun(changes=2)
+    history = synced_cache(changes=2)
     position = history.end
     for version in range(11, 20):
         history.record("modified", run("x", version))
@@ -97,19 +97,19 @@ def test_a_reader_that_was_overtaken_is_told_so() -> None:
 
 
 async def test_a_waiting_reader_is_woken_by_a_change() -> None:
-    history = begun()
+    history = synced_cache()
     async with asyncio.TaskGroup() as group:
-        waiting = group.create_task(history.changed(history.end, 5))
+        waiting = group.create_task(history.wait_for_change(history.end, 5))
         await asyncio.sleep(0)
         history.record("added", run("x", 11))
     assert waiting.result()
 
 
 async def test_waiting_ends_with_its_time_and_with_the_history() -> None:
-    history = begun()
-    assert not await history.changed(history.end, 0.001)
+    history = synced_cache()
+    assert not await history.wait_for_change(history.end, 0.001)
     history.close()
-    assert await history.changed(history.end, 5)
+    assert await history.wait_for_change(history.end, 5)
 
 
 @given(
@@ -121,8 +121,8 @@ def test_a_resumed_reader_never_misses_a_change(versions: list[int], kept: int, 
     """Whoever stops after any change and resumes from the last id they saw is given all later ones, or told
     to start again.
     """
-    history = History(changes=kept)
-    history.listed("0")
+    history = WatchCache(max_changes=kept)
+    history.mark_synced("0")
     seen_id, owed = 0, []
     for index, version in enumerate(versions):
         known = history.latest

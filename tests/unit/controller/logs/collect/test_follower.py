@@ -3,27 +3,27 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.logs.collect.follower import Finished, Follower, Gap, Patience
-from controller.logs.collect.pod_log_source import ClusterSource, container_state
-from controller.logs.collect.resume import Position
-from controller.logs.timestamps import Piece, parse_stamp
-from tests.unit.controller.logs.fakes import FakeCluster, at_once, stamped
+from controller.logs.collect.follower import Finished, Follower, Gap, RetryPolicy
+from controller.logs.collect.pod_log_source import PodLogSource, container_state
+from controller.logs.collect.resume import ResumePoint
+from controller.logs.timestamps import ParsedChunk, parse_timestamp
+from tests.unit.controller.logs.fakes import FakeCluster, no_sleep, timestamped_line
 
 
-async def followed(
-    cluster: FakeCluster, position: Position | None = None, patience: Patience | None = None
+async def follow(
+    cluster: FakeCluster, position: ResumePoint | None = None, patience: RetryPolicy | None = None
 ) -> tuple[bytes, list[int], list[str], int | None]:
     clock = iter(range(10**9))
     follower = Follower(
-        ClusterSource(cluster, "ns", "pod", "step"),
-        position or Position(),
-        patience=patience or Patience(),
-        sleep=at_once,
+        PodLogSource(cluster, "ns", "pod", "step"),
+        position or ResumePoint(),
+        retry_policy=patience or RetryPolicy(),
+        sleep=no_sleep,
         monotonic=lambda: next(clock) / 1000,
     )
     data, times, gaps, code = b"", list[int](), list[str](), None
     async for event in follower.events():
-        if isinstance(event, Piece):
+        if isinstance(event, ParsedChunk):
             data += event.data
             times.extend(event.times)
         elif isinstance(event, Gap):
@@ -34,7 +34,7 @@ async def followed(
 
 
 def test_lines_are_told_apart_by_time_and_order() -> None:
-    assert stamped(1.5, b"x") == b"2026-01-01T00:00:01.500000000Z x"
+    assert timestamped_line(1.5, b"x") == b"2026-01-01T00:00:01.500000000Z x"
 
 
 @settings(max_examples=150, deadline=None)
@@ -48,55 +48,60 @@ async def test_a_stream_that_breaks_anywhere_is_read_whole(
     printed: list[tuple[int, bytes]], breaks: list[int], ended: bool, piece: int
 ) -> None:
     printed = sorted((at, text.replace(b"\n", b"_")) for at, text in printed)
-    lines = [stamped(at / 2, text) + b"\n" for at, text in printed]
+    lines = [timestamped_line(at / 2, text) + b"\n" for at, text in printed]
     if not ended:
         lines[-1] = lines[-1][:-1]
     cluster = FakeCluster(lines, breaks=list(breaks), piece=piece, exit_code=3)
-    data, times, gaps, code = await followed(cluster)
+    data, times, gaps, code = await follow(cluster)
     assert data == b"\n".join(text for _, text in printed) + b"\n" * ended
-    assert times == [parse_stamp(stamped(at / 2, b"").strip()) for at, _ in printed]
+    assert times == [parse_timestamp(timestamped_line(at / 2, b"").strip()) for at, _ in printed]
     assert gaps == []
     assert code == 3
 
 
 async def test_a_clean_end_of_a_stream_while_the_container_runs_is_a_break() -> None:
-    lines = [stamped(1, b"one\n"), stamped(1, b"one\n"), stamped(2, b"two\n")]
+    lines = [timestamped_line(1, b"one\n"), timestamped_line(1, b"one\n"), timestamped_line(2, b"two\n")]
     cluster = FakeCluster(lines, breaks=[len(lines[0])], clean_breaks=True, running_until_connection=2)
-    data, _, gaps, _ = await followed(cluster)
+    data, _, gaps, _ = await follow(cluster)
     assert (data, gaps) == (b"one\none\ntwo\n", [])
     assert cluster.connections == [None, "2026-01-01T00:00:01Z"]
 
 
 async def test_a_container_that_has_not_started_is_waited_for() -> None:
-    cluster = FakeCluster([stamped(1, b"hello\n")], not_started=30)
-    assert (await followed(cluster))[0] == b"hello\n"
+    cluster = FakeCluster([timestamped_line(1, b"hello\n")], not_started=30)
+    assert (await follow(cluster))[0] == b"hello\n"
 
 
 async def test_lines_lost_to_rotation_are_a_visible_gap() -> None:
-    lines = [stamped(1, b"one\n"), stamped(2, b"two\n"), stamped(9, b"nine\n")]
+    lines = [timestamped_line(1, b"one\n"), timestamped_line(2, b"two\n"), timestamped_line(9, b"nine\n")]
     cluster = FakeCluster(lines, breaks=[len(lines[0]) + len(lines[1])], rotated=True, piece=1000)
-    data, _, gaps, _ = await followed(cluster)
+    data, _, gaps, _ = await follow(cluster)
     assert data == b"one\ntwo\nnine\n"
     assert gaps == ["output was lost while the stream was broken"]
 
 
 async def test_a_pod_that_is_gone_ends_in_a_gap() -> None:
-    data, _, gaps, code = await followed(FakeCluster([], gone=True))
+    data, _, gaps, code = await follow(FakeCluster([], gone=True))
     assert (data, code) == (b"", None)
     assert gaps == ["the pod is gone, and what was not read of its output with it"]
 
 
 async def test_a_log_that_can_never_be_read_is_given_up_visibly() -> None:
-    cluster = FakeCluster([stamped(1, b"one\n")], breaks=[0] * 100_000)
-    _, _, gaps, code = await followed(cluster, patience=Patience(give_up=0.5))
+    cluster = FakeCluster([timestamped_line(1, b"one\n")], breaks=[0] * 100_000)
+    _, _, gaps, code = await follow(cluster, patience=RetryPolicy(give_up_after=0.5))
     assert gaps == ["the rest of the output could not be read"]
     assert code == 0
 
 
 async def test_following_goes_on_after_what_the_archive_has() -> None:
-    lines = [stamped(1, b"one\n"), stamped(2, b"two\n"), stamped(2, b"two\n"), stamped(2, b"three\n")]
-    times = [parse_stamp(line.partition(b" ")[0]) for line in lines]
-    data, _, gaps, _ = await followed(FakeCluster(lines), Position(times[1:3]))
+    lines = [
+        timestamped_line(1, b"one\n"),
+        timestamped_line(2, b"two\n"),
+        timestamped_line(2, b"two\n"),
+        timestamped_line(2, b"three\n"),
+    ]
+    times = [parse_timestamp(line.partition(b" ")[0]) for line in lines]
+    data, _, gaps, _ = await follow(FakeCluster(lines), ResumePoint(times[1:3]))
     assert (data, gaps) == (b"three\n", [])
 
 

@@ -5,19 +5,19 @@ from array import array
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.logs.collect.line_numbering import Numberer
-from controller.logs.live.ring_buffer import Ring
-from controller.logs.masking.mask import Mask, Patterns
+from controller.logs.collect.line_numbering import LineNumberer
+from controller.logs.live.ring_buffer import RingBuffer
+from controller.logs.masking.mask import SecretMasker, SecretPatterns
 from controller.logs.model import UNKNOWN_TIME, Block
-from controller.logs.timestamps import Piece
+from controller.logs.timestamps import ParsedChunk
 
 
-def piece(data: bytes, *times: int) -> Piece:
-    return Piece(data, array("q", times))
+def piece(data: bytes, *times: int) -> ParsedChunk:
+    return ParsedChunk(data, array("q", times))
 
 
-def numberer(limit: int = 1000, secrets: tuple[bytes, ...] = ()) -> Numberer:
-    return Numberer(Mask(Patterns(secrets)), line_limit=limit)
+def numberer(limit: int = 1000, secrets: tuple[bytes, ...] = ()) -> LineNumberer:
+    return LineNumberer(SecretMasker(SecretPatterns(secrets)), line_limit=limit)
 
 
 @settings(max_examples=200, deadline=None)
@@ -82,7 +82,7 @@ def block(first: int, *texts: bytes) -> Block:
 
 
 def test_a_full_ring_drops_its_oldest_blocks() -> None:
-    ring = Ring(limit=60)
+    ring = RingBuffer(limit=60)
     for number in range(1, 9):
         ring.append(block(number, b"0123456789"))
     assert (ring.first, ring.end) == (6, 9)
@@ -94,7 +94,7 @@ def test_a_full_ring_drops_its_oldest_blocks() -> None:
 
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=8), st.data())
 def test_a_ring_gives_any_line_and_what_follows(sizes: list[int], data: st.DataObject) -> None:
-    ring = Ring()
+    ring = RingBuffer()
     for size in sizes:
         ring.append(block(ring.end, *[str(ring.end + offset).encode() for offset in range(size)]))
     number = data.draw(st.integers(1, ring.end - 1))

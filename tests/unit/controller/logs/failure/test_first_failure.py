@@ -4,8 +4,8 @@ from array import array
 
 import pytest
 
-from controller.logs.archive.summary import Failure, Summary, read_summary
-from controller.logs.failure.first_failure import LONGEST_TEXT, first_failure, last_line
+from controller.logs.archive.summary import Failure, Summary, parse_summary
+from controller.logs.failure.first_failure import MAX_TEXT_LENGTH, first_failure, last_line
 from controller.logs.model import Block
 
 PYTEST = """\
@@ -77,7 +77,7 @@ def test_what_a_terminal_would_act_on_is_left_out() -> None:
 def test_an_endless_line_is_cut_and_costs_little() -> None:
     failure = first_failure(blocks(b"error: " + b"a.b:1" * 200_000 + b"\n"))
     assert failure is not None
-    assert len(failure.text) == LONGEST_TEXT
+    assert len(failure.text) == MAX_TEXT_LENGTH
 
 
 @pytest.mark.parametrize(
@@ -120,9 +120,9 @@ def test_the_last_line_is_the_last_that_shows_something() -> None:
 def test_a_summary_reads_back_as_it_was_written() -> None:
     for failure in (None, Failure(3, "x"), Failure(3, "x", "a.py", 7)):
         summary = Summary(9, 99, "ab", 1, failure, "last" if failure else None)
-        assert read_summary(summary.document(), "k") == summary
+        assert parse_summary(summary.to_json(), "k") == summary
 
 
 def test_a_summary_from_before_places_were_told_is_still_read() -> None:
     old = b'{"lines":1,"bytes":2,"sha256":"ab","gaps":0,"firstFailure":{"line":1,"text":"x"}}'
-    assert read_summary(old, "k") == Summary(1, 2, "ab", 0, Failure(1, "x"))
+    assert parse_summary(old, "k") == Summary(1, 2, "ab", 0, Failure(1, "x"))

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.logs.masking.encodings import patterns_of
-from controller.logs.masking.mask import Mask, Patterns
+from controller.logs.masking.encodings import encode_secret_variants
+from controller.logs.masking.mask import SecretMasker, SecretPatterns
 
 
 def masked(values: list[bytes], pieces: list[bytes]) -> bytes:
-    mask = Mask(Patterns(values))
+    mask = SecretMasker(SecretPatterns(values))
     return b"".join([*(mask.feed(piece) for piece in pieces), mask.flush()])
 
 
@@ -41,7 +41,7 @@ def test_no_occurrence_survives_and_nothing_else_changes_wherever_the_stream_is_
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=8)))
     pieces = [text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]
     out = masked(values, pieces)
-    hidden = covered(text, patterns_of(values))
+    hidden = covered(text, encode_secret_variants(values))
     kept = bytes(byte for byte, hide in zip(text, hidden, strict=True) if not hide or byte == 10)
     assert out.replace(b"***", b"") == kept
     assert out.count(b"\n") == text.count(b"\n")
@@ -99,7 +99,7 @@ def test_the_lines_of_a_key_are_hidden_one_by_one_too() -> None:
 
 
 def test_a_complete_line_is_never_held_back_for_a_secret_of_one_line() -> None:
-    mask = Mask(Patterns([b"hunter22", b"\nodd value\n"]))
+    mask = SecretMasker(SecretPatterns([b"hunter22", b"\nodd value\n"]))
     assert mask.feed(b"a line\n") == b"a line\n"
     assert mask.feed(b"hunter2") == b""
     assert mask.feed(b"!\n") == b"hunter2!\n"
@@ -107,7 +107,7 @@ def test_a_complete_line_is_never_held_back_for_a_secret_of_one_line() -> None:
 
 @pytest.mark.parametrize("value", [b"", b"abc", b"   ", b"        ", b"\n\n\n\n", b" ab "])
 def test_what_is_too_short_or_blank_is_not_masked(value: bytes) -> None:
-    assert not Patterns([value])
+    assert not SecretPatterns([value])
     assert masked([value], [b"abc     \n ab \n\n\n\n"]) == b"abc     \n ab \n\n\n\n"
 
 
@@ -123,4 +123,4 @@ def test_base64_that_a_program_breaks_into_lines_is_hidden() -> None:
 
 def test_without_secrets_the_bytes_pass_as_they_are() -> None:
     piece = b"anything"
-    assert Mask(Patterns([])).feed(piece) is piece
+    assert SecretMasker(SecretPatterns([])).feed(piece) is piece

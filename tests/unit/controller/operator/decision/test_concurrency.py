@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.kube import LEASES, PIPELINE_RUNS, AlreadyExists, Conflict, NotFound
+from controller.kube import LEASES, PIPELINE_RUNS, AlreadyExistsError, ConflictError, NotFoundError
 from controller.operator.decision import concurrency
 from controller.operator.decision.actions import CancelRun
-from controller.operator.decision.observation import Ahead
-from controller.operator.effects.concurrency_lock import Turns
+from controller.operator.decision.observation import BlockingRun
+from controller.operator.effects.concurrency_lock import ConcurrencyLock
 from tests.unit.controller.operator.world import World, step
 
 Json = dict[str, Any]
@@ -32,7 +32,7 @@ def run(number: int, phase: str = "", *, group: str = "main", at: int = 0, pipel
 
 
 def names_before(this: Json, *others: Json) -> list[str]:
-    return [other["metadata"]["name"] for other in concurrency.before(this, "main", others)]
+    return [other["metadata"]["name"] for other in concurrency.predecessors(this, "main", others)]
 
 
 def test_runs_of_one_second_are_in_the_order_of_their_numbers() -> None:
@@ -64,27 +64,27 @@ def test_what_nobody_has_looked_at_may_be_of_any_group() -> None:
 
 def test_a_queued_run_says_for_whom_it_waits_and_begins_nothing() -> None:
     world = World(step("a"), concurrency={"group": "main"})
-    world.ahead = (Ahead("ci-0", earlier=True, cancelled=False),)
-    world.look()
+    world.blocking_runs = (BlockingRun("ci-0", created_before=True, cancel_requested=False),)
+    world.reconcile()
     assert (world.status["phase"], world.status["reason"]) == ("Queued", "ConcurrencyGroup")
     assert world.status["message"] == "waits for run ci-0, of the same group main"
     assert world.status["steps"][0]["message"] == "the run waits for ci-0"
     assert world.started == []
     assert not any(isinstance(action, CancelRun) for action in world.actions)
-    world.ahead = ()
-    world.look()
-    world.look()
+    world.blocking_runs = ()
+    world.reconcile()
+    world.reconcile()
     assert world.started == [("a", 1)]
 
 
 def test_cancel_running_cancels_each_earlier_run_once() -> None:
     world = World(step("a"), concurrency={"group": "main", "policy": "cancel-running"})
-    world.ahead = (
-        Ahead("ci-0", earlier=True, cancelled=True),
-        Ahead("ci-1", earlier=True, cancelled=False),
-        Ahead("ci-9", earlier=False, cancelled=False),
+    world.blocking_runs = (
+        BlockingRun("ci-0", created_before=True, cancel_requested=True),
+        BlockingRun("ci-1", created_before=True, cancel_requested=False),
+        BlockingRun("ci-9", created_before=False, cancel_requested=False),
     )
-    world.look()
+    world.reconcile()
     assert [action for action in world.actions if isinstance(action, CancelRun)] == [CancelRun("ci-1")]
     assert world.started == []
 
@@ -103,7 +103,7 @@ class Cluster:
     async def get(self, resource: Any, name: str, namespace: str) -> Json:
         await self._later()
         if (resource, name) not in self.objects:
-            raise NotFound(name, status=404)
+            raise NotFoundError(name, status=404)
         found = copy.deepcopy(self.objects[resource, name])
         await self._later()
         return found
@@ -117,7 +117,7 @@ class Cluster:
     async def create(self, resource: Any, obj: Json, namespace: str) -> None:
         await self._later()
         if (resource, obj["metadata"]["name"]) in self.objects:
-            raise AlreadyExists("there", status=409)
+            raise AlreadyExistsError("there", status=409)
         self._put(obj)
         await self._later()
 
@@ -125,9 +125,9 @@ class Cluster:
         await self._later()
         found = self.objects.get((resource, obj["metadata"]["name"]))
         if found is None:
-            raise NotFound("gone", status=404)
+            raise NotFoundError("gone", status=404)
         if found["metadata"]["resourceVersion"] != obj["metadata"]["resourceVersion"]:
-            raise Conflict("changed", status=409)
+            raise ConflictError("changed", status=409)
         self._put(obj)
         await self._later()
 
@@ -139,9 +139,9 @@ class Cluster:
         await self._later()
         found = self.objects.get((resource, name))
         if found is None:
-            raise NotFound("gone", status=404)
+            raise NotFoundError("gone", status=404)
         if found["metadata"]["resourceVersion"] != version:
-            raise Conflict("changed", status=409)
+            raise ConflictError("changed", status=409)
         del self.objects[resource, name]
 
 
@@ -154,12 +154,12 @@ def test_never_two_runs_of_a_group_go_on_side_by_side(delays: list[int], count: 
     going, ended = set[str](), list[str]()
 
     async def operator(mine: Json) -> None:
-        turns = Turns(cluster, "c8s-system", lambda: T0)  # type: ignore[arg-type]
+        turns = ConcurrencyLock(cluster, "c8s-system", lambda: T0)  # type: ignore[arg-type]
         name = mine["metadata"]["name"]
         for _ in range(200):
             try:
-                holder = await turns.take(mine, "main")
-            except Conflict:
+                holder = await turns.try_acquire(mine, "main")
+            except ConflictError:
                 continue
             if mine["status"]["phase"] == "Succeeded":
                 return
@@ -175,9 +175,9 @@ def test_never_two_runs_of_a_group_go_on_side_by_side(delays: list[int], count: 
         raise AssertionError(f"{name} never had its turn")
 
     async def sweeper() -> None:
-        turns = Turns(cluster, "c8s-system", lambda: T0)  # type: ignore[arg-type]
+        turns = ConcurrencyLock(cluster, "c8s-system", lambda: T0)  # type: ignore[arg-type]
         for _ in range(20):
-            await turns.sweep()
+            await turns.release_finished()
 
     async def everybody() -> None:
         await asyncio.gather(*(operator(each) for each in [*runs, *runs]), sweeper())
@@ -189,11 +189,11 @@ def test_never_two_runs_of_a_group_go_on_side_by_side(delays: list[int], count: 
 async def test_the_leases_of_ended_runs_are_swept_and_no_others() -> None:
     over, going = run(1, "Pending"), run(2, "Pending", group="dev")
     cluster = Cluster([over, going], [])
-    turns = Turns(cluster, "c8s-system", lambda: T0)  # type: ignore[arg-type]
-    assert await turns.take(over, "main") is None
-    assert await turns.take(going, "dev") is None
-    assert await turns.take(run(3), "main") == "ci-1"
+    turns = ConcurrencyLock(cluster, "c8s-system", lambda: T0)  # type: ignore[arg-type]
+    assert await turns.try_acquire(over, "main") is None
+    assert await turns.try_acquire(going, "dev") is None
+    assert await turns.try_acquire(run(3), "main") == "ci-1"
     over["status"]["phase"] = "Failed"
-    assert await turns.sweep() == 1
+    assert await turns.release_finished() == 1
     left = [obj for (kind, _), obj in cluster.objects.items() if kind is LEASES]
     assert [lease["spec"]["holderIdentity"] for lease in left] == ["team/ci-2"]

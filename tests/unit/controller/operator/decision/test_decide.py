@@ -7,30 +7,30 @@ from typing import Any
 import pytest
 
 from controller.operator.decision.actions import ReadManifest, StartAttempt, StopPod
-from controller.operator.decision.observation import Refusal
+from controller.operator.decision.observation import CreateFailure
 from tests.unit.controller.operator.world import MANIFEST, T0, World, step
 
 
 def test_steps_without_dependencies_begin_at_once_and_the_others_wait_for_theirs() -> None:
-    world = World(step("lint"), step("test", "lint"), step("docs")).look()
+    world = World(step("lint"), step("test", "lint"), step("docs")).reconcile()
     assert world.started == [("lint", 1), ("docs", 1)]
-    assert world.entry("test")["reason"] == "WaitingForSteps"
-    assert world.entry("test")["message"] == "waits for lint"
-    world.do("lint")
+    assert world.step_status("test")["reason"] == "WaitingForSteps"
+    assert world.step_status("test")["message"] == "waits for lint"
+    world.run_step("lint")
     assert world.started[-1] == ("test", 1)
 
 
 def test_the_order_of_the_file_does_not_matter() -> None:
-    world = World(step("deploy", "build"), step("build")).look()
+    world = World(step("deploy", "build"), step("build")).reconcile()
     assert world.started == [("build", 1)]
     assert [s["name"] for s in world.status["steps"]] == ["deploy", "build"]
-    assert world.do("build").started == [("build", 1), ("deploy", 1)]
+    assert world.run_step("build").started == [("build", 1), ("deploy", 1)]
 
 
 def test_a_run_whose_steps_succeed_has_succeeded() -> None:
-    world = World(step("a"), step("b", "a")).look()
+    world = World(step("a"), step("b", "a")).reconcile()
     assert world.phase == "Running"
-    world.do("a").do("b")
+    world.run_step("a").run_step("b")
     assert (world.phase, world.status["message"]) == ("Succeeded", "2 of 2 steps succeeded")
     assert world.status["summary"]["succeeded"] == 2
     assert world.status["conditions"][0]["status"] == "True"
@@ -38,166 +38,174 @@ def test_a_run_whose_steps_succeed_has_succeeded() -> None:
 
 
 def test_what_is_downstream_of_a_failure_is_skipped_and_names_the_step_that_failed() -> None:
-    world = World(step("a"), step("b", "a"), step("c", "b"), step("d", "c")).look().do("a", 3)
+    world = World(step("a"), step("b", "a"), step("c", "b"), step("d", "c")).reconcile().run_step("a", 3)
     assert world.phases() == {"a": "Failed", "b": "Skipped", "c": "Skipped", "d": "Skipped"}
-    assert {world.entry(name)["message"] for name in "bcd"} == {"skipped because a failed"}
-    assert world.entry("d")["reason"] == "DependencyFailed"
+    assert {world.step_status(name)["message"] for name in "bcd"} == {"skipped because a failed"}
+    assert world.step_status("d")["reason"] == "DependencyFailed"
     assert (world.phase, world.status["message"]) == ("Failed", "a failed: exit code 3")
 
 
 def test_siblings_of_a_failed_step_finish() -> None:
-    world = World(step("a"), step("b"), step("c", "b")).look().do("a", 1)
+    world = World(step("a"), step("b"), step("c", "b")).reconcile().run_step("a", 1)
     assert world.phase == "Running"
-    world.do("b").do("c")
+    world.run_step("b").run_step("c")
     assert world.phases() == {"a": "Failed", "b": "Succeeded", "c": "Succeeded"}
     assert world.phase == "Failed"
 
 
 def test_a_step_that_may_fail_fails_neither_the_run_nor_what_depends_on_it() -> None:
-    world = World(step("a", allowFailure=True), step("b", "a")).look().do("a", 1).do("b")
+    world = World(step("a", allowFailure=True), step("b", "a")).reconcile().run_step("a", 1).run_step("b")
     assert world.phases() == {"a": "Failed", "b": "Succeeded"}
     assert (world.phase, world.status["message"]) == ("Succeeded", "1 of 2 steps succeeded, 1 failed and may")
 
 
 def test_a_run_cancelled_before_it_began_starts_nothing() -> None:
-    world = World(step("a"), step("b", "a"), spec={"cancel": True}).look()
+    world = World(step("a"), step("b", "a"), spec={"cancel": True}).reconcile()
     assert world.started == []
     assert world.phases() == {"a": "Cancelled", "b": "Cancelled"}
     assert world.phase == "Cancelled"
 
 
 def test_cancelling_stops_the_pods_and_keeps_what_has_not_begun_from_beginning() -> None:
-    world = World(step("a"), step("b"), step("c", "a")).look().do("b")
-    world.running("a")
+    world = World(step("a"), step("b"), step("c", "a")).reconcile().run_step("b")
+    world.start_step("a")
     world.cancel()
-    world.look()
+    world.reconcile()
     assert world.actions == (StopPod("team", "a-1-pod"),)
     assert world.phases() == {"a": "Running", "b": "Succeeded", "c": "Cancelled"}
-    assert world.look().actions == (), "it is asked once"
-    world.ended("a", 143)
-    world.look()
-    assert (world.entry("a")["phase"], world.entry("a")["reason"]) == ("Cancelled", "RunCancelled")
+    assert world.reconcile().actions == (), "it is asked once"
+    world.end_step("a", 143)
+    world.reconcile()
+    assert (world.step_status("a")["phase"], world.step_status("a")["reason"]) == ("Cancelled", "RunCancelled")
     assert (world.phase, world.status["reason"]) == ("Cancelled", "RunCancelled")
 
 
 def test_a_cancelled_step_that_no_node_has_taken_loses_its_job_because_no_kubelet_would_end_it() -> None:
-    world = World(step("a"), step("b")).look()
-    world.pod("a", node=None, phase="Pending")
+    world = World(step("a"), step("b")).reconcile()
+    world.set_pod("a", node=None, phase="Pending")
     world.cancel()
-    world.look().look()
+    world.reconcile().reconcile()
     assert world.jobs == {}
     assert world.phases() == {"a": "Cancelled", "b": "Cancelled"}
     assert world.phase == "Cancelled"
 
 
 def test_a_step_that_ends_well_while_it_is_being_cancelled_has_succeeded() -> None:
-    world = World(step("a")).look()
-    world.running("a")
+    world = World(step("a")).reconcile()
+    world.start_step("a")
     world.cancel()
-    world.look()
-    world.ended("a", 0)
-    assert world.look().phases() == {"a": "Succeeded"}
+    world.reconcile()
+    world.end_step("a", 0)
+    assert world.reconcile().phases() == {"a": "Succeeded"}
 
 
 def test_a_steps_timeout_counts_from_the_start_of_its_own_container() -> None:
-    world = World(step("a", timeout="10s")).look()
+    world = World(step("a", timeout="10s")).reconcile()
     world.pass_time(3600)
-    world.pod("a", phase="Pending", containerStatuses=[{"name": "step", "state": {"waiting": {}}}])
-    assert world.look().actions == ()
-    world.running("a")
-    world.look()
-    assert world.look_again is not None
-    assert (world.look_again - world.now).total_seconds() == 10
+    world.set_pod("a", phase="Pending", containerStatuses=[{"name": "step", "state": {"waiting": {}}}])
+    assert world.reconcile().actions == ()
+    world.start_step("a")
+    world.reconcile()
+    assert world.requeue_at is not None
+    assert (world.requeue_at - world.now).total_seconds() == 10
     world.pass_time(10)
-    assert world.look().actions == (StopPod("team", "a-1-pod"),)
-    world.ended("a", 143)
-    world.look()
-    assert (world.entry("a")["reason"], world.entry("a")["message"]) == ("Timeout", "stopped after 10s, its timeout")
+    assert world.reconcile().actions == (StopPod("team", "a-1-pod"),)
+    world.end_step("a", 143)
+    world.reconcile()
+    assert (world.step_status("a")["reason"], world.step_status("a")["message"]) == (
+        "Timeout",
+        "stopped after 10s, its timeout",
+    )
     assert world.phase == "Failed"
 
 
 def test_a_timeout_is_known_again_by_a_controller_that_was_restarted_before_it_noted_it() -> None:
-    world = World(step("a", timeout="10s", retryPolicy={"maxRetries": 2})).look()
-    world.running("a")
-    world.look()
+    world = World(step("a", timeout="10s", retryPolicy={"maxRetries": 2})).reconcile()
+    world.start_step("a")
+    world.reconcile()
     written = world.status
     world.pass_time(11)
-    world.look()
+    world.reconcile()
     world.status = written
-    world.ended("a", 143)
-    assert world.look().entry("a")["reason"] == "Timeout"
+    world.end_step("a", 143)
+    assert world.reconcile().step_status("a")["reason"] == "Timeout"
     assert world.started == [("a", 1)]
 
 
 def test_a_runs_timeout_stops_what_runs_and_fails_the_run() -> None:
-    world = World(step("a"), step("b", "a"), timeout="1m").look()
-    world.running("a")
-    world.look()
+    world = World(step("a"), step("b", "a"), timeout="1m").reconcile()
+    world.start_step("a")
+    world.reconcile()
     world.pass_time(60)
-    assert world.look().actions == (StopPod("team", "a-1-pod"),)
-    world.ended("a", 143)
-    world.look()
+    assert world.reconcile().actions == (StopPod("team", "a-1-pod"),)
+    world.end_step("a", 143)
+    world.reconcile()
     assert world.phases() == {"a": "Cancelled", "b": "Cancelled"}
     assert (world.phase, world.status["reason"]) == ("Failed", "Timeout")
     assert world.status["message"] == "the run took too long; 2 steps were stopped"
 
 
 def test_a_run_cancelled_in_time_is_cancelled_although_stopping_it_took_longer_than_its_timeout() -> None:
-    world = World(step("a"), timeout="1m").look()
-    world.running("a")
+    world = World(step("a"), timeout="1m").reconcile()
+    world.start_step("a")
     world.cancel()
-    world.look()
+    world.reconcile()
     world.pass_time(100)
-    world.ended("a", 143)
-    assert world.look().phase == "Cancelled"
+    world.end_step("a", 143)
+    assert world.reconcile().phase == "Cancelled"
 
 
 def test_a_failed_step_is_tried_again_after_its_back_off() -> None:
-    world = World(step("a", retryPolicy={"maxRetries": 1, "backoffSeconds": 10})).look().do("a", 1)
-    assert (world.entry("a")["phase"], world.entry("a")["reason"]) == ("Pending", "Retrying")
-    assert world.entry("a")["message"] == "attempt 1 failed (exit code 1); the next begins in 10 s"
-    assert world.look_again is not None
-    world.now = world.look_again
-    assert world.look().started == [("a", 1), ("a", 2)]
-    world.do("a", 0, 2)
+    world = World(step("a", retryPolicy={"maxRetries": 1, "backoffSeconds": 10})).reconcile().run_step("a", 1)
+    assert (world.step_status("a")["phase"], world.step_status("a")["reason"]) == ("Pending", "Retrying")
+    assert world.step_status("a")["message"] == "attempt 1 failed (exit code 1); the next begins in 10 s"
+    assert world.requeue_at is not None
+    world.now = world.requeue_at
+    assert world.reconcile().started == [("a", 1), ("a", 2)]
+    world.run_step("a", 0, 2)
     assert world.phase == "Succeeded"
-    assert [a["phase"] for a in world.entry("a")["attempts"]] == ["Failed", "Succeeded"]
+    assert [a["phase"] for a in world.step_status("a")["attempts"]] == ["Failed", "Succeeded"]
 
 
 def test_after_the_last_retry_the_step_has_failed() -> None:
-    world = World(step("a"), retryPolicy={"maxRetries": 1, "backoffSeconds": 0}).look().do("a", 1).do("a", 2, 2)
-    assert world.entry("a")["message"] == "exit code 2"
+    world = (
+        World(step("a"), retryPolicy={"maxRetries": 1, "backoffSeconds": 0})
+        .reconcile()
+        .run_step("a", 1)
+        .run_step("a", 2, 2)
+    )
+    assert world.step_status("a")["message"] == "exit code 2"
     assert world.phase == "Failed"
 
 
 def test_an_attempt_that_was_disrupted_is_tried_again_at_once_and_does_not_count() -> None:
-    world = World(step("a", retryPolicy={"maxRetries": 1, "backoffSeconds": 0})).look()
-    world.disrupted("a")
-    world.look()
+    world = World(step("a", retryPolicy={"maxRetries": 1, "backoffSeconds": 0})).reconcile()
+    world.disrupt("a")
+    world.reconcile()
     assert world.started[-1] == ("a", 2)
-    world.do("a", 1, 2).do("a", 1, 3)
-    assert [a["reason"] for a in world.entry("a")["attempts"]] == ["Disrupted", "ExitCode", "ExitCode"]
+    world.run_step("a", 1, 2).run_step("a", 1, 3)
+    assert [a["reason"] for a in world.step_status("a")["attempts"]] == ["Disrupted", "ExitCode", "ExitCode"]
     assert world.phase == "Failed"
 
 
 def test_a_step_that_is_disrupted_again_and_again_fails_in_the_end() -> None:
-    world = World(step("a")).look()
+    world = World(step("a")).reconcile()
     for number in range(1, 7):
-        world.disrupted("a", number)
-        world.look()
+        world.disrupt("a", number)
+        world.reconcile()
     assert len(world.started) == 6
-    assert world.entry("a")["message"] == "interrupted: the node was low on memory"
+    assert world.step_status("a")["message"] == "interrupted: the node was low on memory"
     assert world.phase == "Failed"
 
 
 def test_a_retry_keeps_within_max_parallel() -> None:
     policy = {"maxRetries": 1, "backoffSeconds": 5}
-    world = World(step("a", retryPolicy=policy), step("b"), maxParallel=1).look().do("a", 1)
+    world = World(step("a", retryPolicy=policy), step("b"), maxParallel=1).reconcile().run_step("a", 1)
     assert world.started == [("a", 1), ("b", 1)]
     world.pass_time(5)
-    world.look()
-    assert world.entry("a")["reason"] == "MaxParallel"
-    assert world.do("b").started[-1] == ("a", 2)
+    world.reconcile()
+    assert world.step_status("a")["reason"] == "MaxParallel"
+    assert world.run_step("b").started[-1] == ("a", 2)
 
 
 @pytest.mark.parametrize(
@@ -216,15 +224,15 @@ def test_a_retry_keeps_within_max_parallel() -> None:
 def test_conditions_on_branch_event_and_changed_files(
     conditional: dict[str, Any], spec: dict[str, Any], runs: bool
 ) -> None:
-    world = World(step("a", conditional=conditional), spec=spec).look()
+    world = World(step("a", conditional=conditional), spec=spec).reconcile()
     assert bool(world.started) == runs
     if not runs:
-        assert (world.entry("a")["phase"], world.entry("a")["reason"]) == ("Skipped", "ConditionNotMet")
+        assert (world.step_status("a")["phase"], world.step_status("a")["reason"]) == ("Skipped", "ConditionNotMet")
         assert world.phase == "Succeeded"
 
 
 def test_a_step_skipped_by_its_condition_does_not_keep_the_next_from_running() -> None:
-    world = World(step("a", conditional={"branch": "x"}), step("b", "a")).look()
+    world = World(step("a", conditional={"branch": "x"}), step("b", "a")).reconcile()
     assert world.started == [("b", 1)]
 
 
@@ -240,174 +248,177 @@ def test_a_step_skipped_by_its_condition_does_not_keep_the_next_from_running() -
 )
 def test_what_a_step_waits_for(conditional: dict[str, object], after_success: bool, after_failure: bool) -> None:
     for code, runs in ((0, after_success), (1, after_failure)):
-        world = World(step("a"), step("b", "a", conditional=conditional)).look().do("a", code)
+        world = World(step("a"), step("b", "a", conditional=conditional)).reconcile().run_step("a", code)
         assert (("b", 1) in world.started) == runs
 
 
 def test_every_combination_of_a_matrix_is_a_step_and_who_depends_on_it_waits_for_all() -> None:
     matrix = {"dimensions": {"os": ["a", "b"]}}
-    world = World(step("test", matrix=matrix), step("deploy", "test")).look()
+    world = World(step("test", matrix=matrix), step("deploy", "test")).reconcile()
     first, second = (slug for slug, _ in world.started)
     assert [s["name"] for s in world.status["steps"]] == ["test (os=a)", "test (os=b)", "deploy"]
-    world.do(first)
-    assert world.entry("deploy")["message"] == "waits for test (os=b)"
-    assert world.do(second).started[-1] == ("deploy", 1)
+    world.run_step(first)
+    assert world.step_status("deploy")["message"] == "waits for test (os=b)"
+    assert world.run_step(second).started[-1] == ("deploy", 1)
 
 
 def test_no_more_steps_run_at_once_than_max_parallel_and_a_pod_counts_until_it_is_over() -> None:
-    world = World(step("a"), step("b"), step("c"), maxParallel=2).look()
+    world = World(step("a"), step("b"), step("c"), maxParallel=2).reconcile()
     assert world.started == [("a", 1), ("b", 1)]
-    assert world.entry("c")["message"] == "2 steps run and maxParallel is 2"
-    world.ended("a", 0, phase="Running")
-    world.look()
-    assert (world.entry("a")["phase"], len(world.started)) == ("Succeeded", 2)
-    world.ended("a", 0)
-    assert world.look().started[-1] == ("c", 1)
+    assert world.step_status("c")["message"] == "2 steps run and maxParallel is 2"
+    world.end_step("a", 0, phase="Running")
+    world.reconcile()
+    assert (world.step_status("a")["phase"], len(world.started)) == ("Succeeded", 2)
+    world.end_step("a", 0)
+    assert world.reconcile().started[-1] == ("c", 1)
 
 
 def test_a_step_that_lacks_a_secret_fails_and_says_which() -> None:
-    world = World(step("a"), step("b", "a"), missing={"a": "the secret s has no key k"}).look()
-    assert (world.entry("a")["reason"], world.entry("a")["message"]) == ("SecretMissing", "the secret s has no key k")
+    world = World(step("a"), step("b", "a"), missing={"a": "the secret s has no key k"}).reconcile()
+    assert (world.step_status("a")["reason"], world.step_status("a")["message"]) == (
+        "SecretMissing",
+        "the secret s has no key k",
+    )
     assert world.phases() == {"a": "Failed", "b": "Skipped"}
     assert world.started == []
 
 
 def test_a_step_with_artifacts_is_uploading_until_its_manifest_is_committed() -> None:
-    world = World(step("a", artifacts=["*.txt"]), step("b", "a")).look()
-    world.running("a")
-    world.look()
-    world.ended("a", 0, phase="Running")
-    world.look()
-    assert (world.entry("a")["phase"], world.entry("a")["reason"]) == ("Running", "Uploading")
+    world = World(step("a", artifacts=["*.txt"]), step("b", "a")).reconcile()
+    world.start_step("a")
+    world.reconcile()
+    world.end_step("a", 0, phase="Running")
+    world.reconcile()
+    assert (world.step_status("a")["phase"], world.step_status("a")["reason"]) == ("Running", "Uploading")
     assert world.started == [("a", 1)]
     world.stored["a", 1] = MANIFEST
-    world.ended("a", 0)
-    world.look()
-    assert world.entry("a")["artifacts"] == [{"path": "a.txt", "size": 3, "sha256": "00"}]
-    assert "uploaded" in world.entry("a")["attempts"][0]["times"]
+    world.end_step("a", 0)
+    world.reconcile()
+    assert world.step_status("a")["artifacts"] == [{"path": "a.txt", "size": 3, "sha256": "00"}]
+    assert "uploaded" in world.step_status("a")["attempts"][0]["times"]
     assert world.started[-1] == ("b", 1)
 
 
 def test_a_step_whose_artifacts_were_not_committed_has_failed() -> None:
-    world = World(step("a", artifacts=["*.txt"])).look().do("a")
-    assert (world.entry("a")["phase"], world.entry("a")["reason"]) == ("Failed", "ArtifactUploadFailed")
+    world = World(step("a", artifacts=["*.txt"])).reconcile().run_step("a")
+    assert (world.step_status("a")["phase"], world.step_status("a")["reason"]) == ("Failed", "ArtifactUploadFailed")
 
 
 def test_the_manifest_is_read_once() -> None:
-    world = World(step("a", artifacts=["x"])).look()
-    world.ended("a", 0)
+    world = World(step("a", artifacts=["x"])).reconcile()
+    world.end_step("a", 0)
     decision = world.decide()
     assert [action for action in decision.actions if isinstance(action, ReadManifest)] == [ReadManifest("a", 1)]
-    world.look()
+    world.reconcile()
     assert not any(isinstance(action, ReadManifest) for action in world.decide().actions)
 
 
 def test_the_first_verdict_is_final() -> None:
-    world = World(step("a"), step("b")).look().do("a", 0)
-    before = world.entry("a")
-    world.ended("a", 137, phase="Failed", reason="OOMKilled")
-    world.look()
-    assert world.entry("a")["phase"] == "Succeeded"
-    assert world.entry("a")["completionTime"] == before["completionTime"]
+    world = World(step("a"), step("b")).reconcile().run_step("a", 0)
+    before = world.step_status("a")
+    world.end_step("a", 137, phase="Failed", reason="OOMKilled")
+    world.reconcile()
+    assert world.step_status("a")["phase"] == "Succeeded"
+    assert world.step_status("a")["completionTime"] == before["completionTime"]
 
 
 def test_a_run_ends_when_its_logs_have_or_when_patience_is_over() -> None:
-    world = World(step("a")).look()
-    world.running("a")
-    world.look()
+    world = World(step("a")).reconcile()
+    world.start_step("a")
+    world.reconcile()
     world.open_logs["a", 1] = ("step",)
-    world.ended("a")
-    world.look()
+    world.end_step("a")
+    world.reconcile()
     assert (world.phase, world.status["reason"]) == ("Running", "CollectingLogs")
     world.open_logs.clear()
-    assert world.look().phase == "Succeeded"
+    assert world.reconcile().phase == "Succeeded"
 
-    again = World(step("a")).look()
+    again = World(step("a")).reconcile()
     again.open_logs["a", 1] = ("step",)
-    again.do("a")
+    again.run_step("a")
     assert again.status["reason"] == "CollectingLogs"
     again.pass_time(30)
-    assert again.look().phase == "Succeeded"
+    assert again.reconcile().phase == "Succeeded"
 
 
 def test_logs_of_what_ended_while_nobody_looked_are_waited_for_as_well() -> None:
-    world = World(step("a")).look()
-    world.running("a")
-    world.look()
+    world = World(step("a")).reconcile()
+    world.start_step("a")
+    world.reconcile()
     world.pass_time(3600)
-    world.since = world.now
-    world.ended("a", finishedAt="2026-01-01T00:00:30Z")
+    world.first_seen = world.now
+    world.end_step("a", finishedAt="2026-01-01T00:00:30Z")
     world.open_logs["a", 1] = ("step",)
-    world.look()
+    world.reconcile()
     assert world.status["reason"] == "CollectingLogs"
-    assert world.entry("a")["completionTime"] == "2026-01-01T00:00:30.000000Z"
+    assert world.step_status("a")["completionTime"] == "2026-01-01T00:00:30.000000Z"
 
 
 def test_an_ended_run_stays_as_it_is() -> None:
-    world = World(step("a")).look().do("a")
+    world = World(step("a")).reconcile().run_step("a")
     before = world.status
     world.cancel()
     world.pass_time(100)
-    assert world.look().status == before
+    assert world.reconcile().status == before
     assert world.actions == ()
 
 
 def test_a_job_that_is_gone_is_asked_for_before_its_attempt_counts_as_lost() -> None:
-    world = World(step("a")).look()
+    world = World(step("a")).reconcile()
     job = world.jobs.pop(("a", 1))
-    world.look()
-    assert world.look_again is not None
-    world.now = world.look_again
+    world.reconcile()
+    assert world.requeue_at is not None
+    world.now = world.requeue_at
     world.jobs["a", 1] = job
-    assert world.look().started == [("a", 1)], "the cache was only late"
+    assert world.reconcile().started == [("a", 1)], "the cache was only late"
     world.jobs.clear()
-    world.look()
-    assert world.entry("a")["attempts"][0]["message"] == "its Job was deleted"
+    world.reconcile()
+    assert world.step_status("a")["attempts"][0]["message"] == "its Job was deleted"
     assert world.started == [("a", 1), ("a", 2)]
 
 
 def test_a_job_that_the_status_does_not_know_is_taken_in_and_not_made_again() -> None:
     world = World(step("a"), step("b", "a"))
     world.jobs["a", 1] = world.job(("a", 1))
-    world.running("a")
+    world.start_step("a")
     world.cancel()
-    world.look()
-    assert world.entry("a")["phase"] == "Running", "it runs, whatever was written before"
+    world.reconcile()
+    assert world.step_status("a")["phase"] == "Running", "it runs, whatever was written before"
     assert world.actions == (StopPod("team", "a-1-pod"),)
     assert world.started == []
 
 
 def test_a_pod_of_a_step_that_is_over_already_is_stopped() -> None:
-    world = World(step("a"), step("b")).look().do("a")
+    world = World(step("a"), step("b")).reconcile().run_step("a")
     world.jobs["a", 2] = world.job(("a", 2))
-    world.running("a", 2)
-    assert world.look().actions == (StopPod("team", "a-2-pod"),)
+    world.start_step("a", 2)
+    assert world.reconcile().actions == (StopPod("team", "a-2-pod"),)
 
 
 def test_a_step_whose_job_is_refused_says_why_and_is_tried_again() -> None:
     world = World(step("a"), step("b"))
-    world.prepared = True
+    world.secrets_ready = True
     until = T0.replace(second=5)
-    world.refused["a", 1] = Refusal("OverQuota", "waits for quota: no", False, until)
-    world.look()
+    world.create_failures["a", 1] = CreateFailure("OverQuota", "waits for quota: no", False, until)
+    world.reconcile()
     assert world.started == [("b", 1)]
-    assert (world.entry("a")["phase"], world.entry("a")["reason"]) == ("Pending", "OverQuota")
-    assert world.look_again == until
+    assert (world.step_status("a")["phase"], world.step_status("a")["reason"]) == ("Pending", "OverQuota")
+    assert world.requeue_at == until
     world.now = until
-    assert world.look().started[-1] == ("a", 1)
+    assert world.reconcile().started[-1] == ("a", 1)
 
 
 def test_a_step_whose_job_is_refused_for_good_has_failed() -> None:
     world = World(step("a"), step("b", "a"))
-    world.prepared = True
-    world.refused["a", 1] = Refusal("JobInvalid", "spec is wrong", True, T0)
-    world.look()
+    world.secrets_ready = True
+    world.create_failures["a", 1] = CreateFailure("JobInvalid", "spec is wrong", True, T0)
+    world.reconcile()
     assert (world.phase, world.status["message"]) == ("Failed", "a failed: spec is wrong")
 
 
 def test_asking_twice_gives_the_same_answer() -> None:
     world = World(step("a"), step("b", "a"))
-    world.prepared = True
+    world.secrets_ready = True
     first, second = world.decide(), world.decide()
     assert first == second
     assert [type(action) for action in first.actions] == [StartAttempt]

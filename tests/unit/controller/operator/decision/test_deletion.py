@@ -9,18 +9,18 @@ from typing import Any
 
 import pytest
 
-from controller.kube import KubeError, NotFound
-from controller.operator.decision.deletion import FINALIZER, surplus
-from controller.operator.effects.retention import Sweeper, is_expired, needed
-from tests.unit.controller.operator.test_reconciler import KEY, Scene
-from tests.unit.controller.operator.world import SETTINGS, T0, run_of, step
+from controller.kube import KubeError, NotFoundError
+from controller.operator.decision.deletion import FINALIZER, runs_over_limit
+from controller.operator.effects.retention import RetentionSweeper, is_expired, retained_objects
+from tests.unit.controller.operator.test_reconciler import KEY, Fixture
+from tests.unit.controller.operator.world import SETTINGS, T0, build_run, step
 
 Json = dict[str, Any]
 MONTH = timedelta(days=30)
 
 
 def run(name: str, phase: str = "Succeeded", *, days: float = 0, pipeline: str = "ci", **spec: Any) -> Json:
-    found = run_of([step("a")], spec=spec)
+    found = build_run([step("a")], spec=spec)
     found["spec"]["pipeline"]["name"] = pipeline
     created = (T0 - timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
     found["metadata"] |= {"name": name, "uid": f"uid-{name}", "creationTimestamp": created}
@@ -30,34 +30,34 @@ def run(name: str, phase: str = "Succeeded", *, days: float = 0, pipeline: str =
 def test_the_oldest_ended_runs_of_a_pipeline_go_first() -> None:
     runs = [run(f"ci-{n}", days=10 - n) for n in range(5)]
     runs += [run("ci-live", "Running", days=20), run("other-1", days=30, pipeline="other")]
-    assert [each["metadata"]["name"] for each in surplus(runs, 3)] == ["ci-0", "ci-1"]
-    assert surplus(runs, 5) == []
+    assert [each["metadata"]["name"] for each in runs_over_limit(runs, 3)] == ["ci-0", "ci-1"]
+    assert runs_over_limit(runs, 5) == []
 
 
 async def test_a_run_is_held_from_its_first_look() -> None:
-    scene = Scene()
+    scene = Fixture()
     await scene.look()
     assert FINALIZER in scene.stored["metadata"]["finalizers"]
 
 
 async def test_a_deleted_run_is_stopped_and_let_go_only_when_it_has_ended() -> None:
-    scene = Scene()
+    scene = Fixture()
     await scene.look()
     await scene.reconciler.write(KEY)
     scene.pod("a", {"running": {}})
     await scene.look()
     scene.run = {**scene.stored, "metadata": {**scene.stored["metadata"], "deletionTimestamp": T0.isoformat()}}
-    assert await scene.reconciler.look(scene.run) is not None
+    assert await scene.reconciler.reconcile(scene.run) is not None
     assert FINALIZER in scene.stored["metadata"]["finalizers"]
     ended = {**scene.run, "status": {**(scene.stored.get("status") or {}), "phase": "Cancelled"}}
-    await scene.reconciler.look(ended)
+    await scene.reconciler.reconcile(ended)
     assert scene.stored["metadata"]["finalizers"] == []
 
 
 async def test_a_run_that_never_began_goes_at_once() -> None:
-    scene = Scene()
+    scene = Fixture()
     metadata = {**scene.stored["metadata"], "finalizers": [FINALIZER, "x/y"], "deletionTimestamp": T0.isoformat()}
-    await scene.reconciler.look({**scene.stored, "metadata": metadata})
+    await scene.reconciler.reconcile({**scene.stored, "metadata": metadata})
     assert scene.stored["metadata"]["finalizers"] == ["x/y"], "what others hold it by stays"
 
 
@@ -110,7 +110,7 @@ async def test_the_sweep_removes_what_is_old_and_spares_what_runs_need() -> None
         Info("caches/team/ci/dd.json", T0 - timedelta(days=1)),
         old("caches/team/ci/dd.00.tar.gz"),
     )
-    assert await Sweeper(Client(), shelf, SETTINGS, lambda: [live], lambda: T0).expire() == 5  # type: ignore[arg-type]
+    assert await RetentionSweeper(Client(), shelf, SETTINGS, lambda: [live], lambda: T0).delete_expired_objects() == 5  # type: ignore[arg-type]
     manifest, archive = "artifacts/team/ci-2/a/1.json", "artifacts/team/ci-2/a/1.tar.gz"
     unused = {"caches/team/ci/cc.json", "caches/team/ci/cc.00.tar.gz"}
     assert set(shelf.deleted) == {manifest, archive, "sources/bb.tar.gz", *unused}
@@ -120,18 +120,18 @@ async def test_the_sweep_removes_what_is_old_and_spares_what_runs_need() -> None
 def test_an_ended_run_needs_its_source_only_while_it_is_young() -> None:
     source = {"archive": {"digest": "sha256:aa"}}
     for days, stays in ((29, True), (31, False)):
-        needs = needed([run("ci-1", days=days, source=source)], T0, MONTH)
+        needs = retained_objects([run("ci-1", days=days, source=source)], T0, MONTH)
         assert is_expired("sources/aa.tar.gz", T0 - timedelta(days=60), needs, T0, MONTH) is not stays
 
 
 def test_what_is_no_kind_of_ours_stays() -> None:
-    assert not is_expired("else/x", T0 - timedelta(days=99), needed([], T0, MONTH), T0, MONTH)
+    assert not is_expired("else/x", T0 - timedelta(days=99), retained_objects([], T0, MONTH), T0, MONTH)
 
 
-@pytest.mark.parametrize(("error", "count"), [(None, 1), (NotFound("gone", status=404), 0)])
+@pytest.mark.parametrize(("error", "count"), [(None, 1), (NotFoundError("gone", status=404), 0)])
 async def test_runs_beyond_the_limit_are_deleted_by_their_uid(error: KubeError | None, count: int) -> None:
     runs, client = [run("ci-1", days=2), run("ci-2", days=1)], Client(error)
     settings = replace(SETTINGS, history_limit=1)
-    sweeper = Sweeper(client, Shelf(), settings, lambda: runs, lambda: T0)  # type: ignore[arg-type]
-    assert await sweeper.trim() == count
+    sweeper = RetentionSweeper(client, Shelf(), settings, lambda: runs, lambda: T0)  # type: ignore[arg-type]
+    assert await sweeper.delete_old_runs() == count
     assert client.deleted == ["team/ci-1/uid-ci-1"][:count]

@@ -10,10 +10,10 @@ import pytest
 from controller.operator.decision.observation import (
     AttemptView,
     Milestones,
-    Sight,
-    milestones,
-    sight,
+    PodVerdict,
+    evaluate_pod,
     started_containers,
+    update_milestones,
 )
 
 Json = dict[str, Any]
@@ -59,9 +59,9 @@ def pod(status: Json, **metadata: Any) -> Json:
     return {"metadata": {"uid": "1", **metadata}, "spec": spec, "status": status}
 
 
-def seen(status: Json, *, artifacts: bool = False, manifest_read: bool = False, **metadata: Any) -> Sight:
+def seen(status: Json, *, artifacts: bool = False, manifest_read: bool = False, **metadata: Any) -> PodVerdict:
     view = AttemptView(pod=pod(status, **metadata), manifest_read=manifest_read)
-    return sight(view, artifacts=artifacts, memory_limit="1Gi")
+    return evaluate_pod(view, artifacts=artifacts, memory_limit="1Gi")
 
 
 def waiting(reason: str, message: str = "") -> Json:
@@ -146,10 +146,10 @@ def test_without_a_pod_the_job_tells_how_it_ended() -> None:
     def job(kind: str) -> AttemptView:
         return AttemptView(job={"status": {"conditions": [{"type": kind, "status": "True", "message": "gone"}]}})
 
-    assert sight(job("Failed"), artifacts=False, memory_limit=None).reason == "Disrupted"
-    assert sight(job("Complete"), artifacts=False, memory_limit=None).phase == "Succeeded"
-    assert sight(job("Complete"), artifacts=True, memory_limit=None).check_manifest
-    assert sight(AttemptView(job={}), artifacts=True, memory_limit=None).reason == "Created"
+    assert evaluate_pod(job("Failed"), artifacts=False, memory_limit=None).reason == "Disrupted"
+    assert evaluate_pod(job("Complete"), artifacts=False, memory_limit=None).phase == "Succeeded"
+    assert evaluate_pod(job("Complete"), artifacts=True, memory_limit=None).check_manifest
+    assert evaluate_pod(AttemptView(job={}), artifacts=True, memory_limit=None).reason == "Created"
 
 
 def test_containers_with_a_log_are_those_that_began() -> None:
@@ -159,14 +159,14 @@ def test_containers_with_a_log_are_those_that_began() -> None:
 
 def test_what_is_seen_happening_has_our_time_and_keeps_it() -> None:
     running = {"phase": "Running", "containerStatuses": [container("step", {"running": {}})]}
-    first = milestones(pod(running), Milestones(), NOW)
+    first = update_milestones(pod(running), Milestones(), NOW)
     assert (first.scheduled, first.running, first.finished) == (NOW, NOW, None)
-    second = milestones(pod(SHAPED), first, NOW + timedelta(milliseconds=5))
+    second = update_milestones(pod(SHAPED), first, NOW + timedelta(milliseconds=5))
     assert (second.running, second.finished) == (NOW, NOW + timedelta(milliseconds=5))
 
 
 def test_what_happened_while_nobody_looked_has_the_time_that_the_pod_tells() -> None:
-    found = milestones(pod(SHAPED), Milestones(), NOW + timedelta(hours=1))
+    found = update_milestones(pod(SHAPED), Milestones(), NOW + timedelta(hours=1))
     assert found.finished == datetime(2026, 11, 23, 7, 45, 18, tzinfo=UTC)
     assert found.running == found.finished
 

@@ -9,14 +9,14 @@ def test_a_step_is_counted_once_when_it_ends_and_a_skipped_one_never() -> None:
 
     def look() -> None:
         before = world.status
-        world.look()
-        found.changed(before, world.status)
+        world.reconcile()
+        found.observe_transition(before, world.status)
 
     look()
-    world.running("a")
+    world.start_step("a")
     look()
     world.pass_time(40)
-    world.ended("a", 1)
+    world.end_step("a", 1)
     look()
     look()
     assert world.phases() == {"a": "Failed", "b": "Skipped"}

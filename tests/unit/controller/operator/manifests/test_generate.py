@@ -6,7 +6,7 @@ from controller.operator.manifests import generate
 
 
 def test_the_committed_manifests_are_those_that_the_code_makes() -> None:
-    made = {name: generate.text(document) for name, document in generate.manifests().items()}
+    made = {name: generate.render(document) for name, document in generate.manifests().items()}
     committed = {path.name: path.read_text() for path in generate.FOLDER.glob("*.json")}
     assert committed == made, "run `python -m controller.operator.manifests.generate`"
 
@@ -14,14 +14,14 @@ def test_the_committed_manifests_are_those_that_the_code_makes() -> None:
 def test_everything_that_a_status_holds_is_in_the_schema() -> None:
     from tests.unit.controller.operator.world import MANIFEST, World, step
 
-    world = World(step("a", artifacts=["x"]), step("b", "a")).look()
-    world.running("a")
+    world = World(step("a", artifacts=["x"]), step("b", "a")).reconcile()
+    world.start_step("a")
     world.cancel()
-    world.look()
+    world.reconcile()
     _fits(world.status, generate.pipeline_run()["spec"]["versions"][0]["schema"]["openAPIV3Schema"])
-    again = World(step("a", artifacts=["x"]), step("b", "a")).look()
+    again = World(step("a", artifacts=["x"]), step("b", "a")).reconcile()
     again.stored["a", 1] = MANIFEST
-    again.do("a").do("b")
+    again.run_step("a").run_step("b")
     _fits(again.status, generate.pipeline_run()["spec"]["versions"][0]["schema"]["openAPIV3Schema"])
 
 

@@ -24,9 +24,14 @@ if shutil.which("busybox"):
 
 
 @contextmanager
-def begun(shell: list[str], *commands: str, wait_for: str = "", code_to: str = "") -> Iterator[subprocess.Popen[str]]:
+def start_step(
+    shell: list[str], *commands: str, wait_for: str = "", code_to: str = ""
+) -> Iterator[subprocess.Popen[str]]:
     """The step in a session of its own, as a runner starts it; whatever is left of it is ended."""
-    words = [word.replace("$$", "$") for word in entrypoint.command(list(commands), wait_for=wait_for, code_to=code_to)]
+    words = [
+        word.replace("$$", "$")
+        for word in entrypoint.build_command(list(commands), ready_file=wait_for, exit_code_file=code_to)
+    ]
     process = subprocess.Popen(
         [*shell, *words[1:]], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     )
@@ -52,21 +57,21 @@ def shell(request: pytest.FixtureRequest) -> list[str]:
 
 
 def test_commands_run_in_order_and_the_output_is_theirs_alone(shell: list[str]) -> None:
-    with begun(shell, "echo one", "echo two; echo three >&2") as process:
+    with start_step(shell, "echo one", "echo two; echo three >&2") as process:
         assert process.communicate(timeout=10)[0] == "one\ntwo\nthree\n"
         assert process.returncode == 0
 
 
 @pytest.mark.parametrize("code", [0, 3])
 def test_the_exit_code_is_left_for_who_keeps_caches(shell: list[str], tmp_path: Path, code: int) -> None:
-    with begun(shell, f"exit {code}", code_to=str(tmp_path / "code")) as process:
+    with start_step(shell, f"exit {code}", code_to=str(tmp_path / "code")) as process:
         assert process.wait(10) == code
     assert (tmp_path / "code").read_text() == f"{code}\n"
 
 
 def test_a_step_that_is_killed_leaves_an_empty_file_to_tell_that_it_began(shell: list[str], tmp_path: Path) -> None:
     code = tmp_path / "code"
-    with begun(shell, f"touch {tmp_path / 'here'}", "sleep 30", code_to=str(code)) as process:
+    with start_step(shell, f"touch {tmp_path / 'here'}", "sleep 30", code_to=str(code)) as process:
         wait_until(tmp_path / "here")
         os.killpg(process.pid, signal.SIGKILL)
         process.wait(10)
@@ -74,19 +79,19 @@ def test_a_step_that_is_killed_leaves_an_empty_file_to_tell_that_it_began(shell:
 
 
 def test_a_file_for_the_code_that_can_not_be_written_stops_no_step(shell: list[str], tmp_path: Path) -> None:
-    with begun(shell, "echo one", "exit 4", code_to=str(tmp_path / "missing" / "code")) as process:
+    with start_step(shell, "echo one", "exit 4", code_to=str(tmp_path / "missing" / "code")) as process:
         assert "one" in process.communicate(timeout=10)[0].splitlines()
         assert process.returncode == 4
 
 
 def test_the_first_command_that_fails_ends_the_step_with_its_exit_code(shell: list[str]) -> None:
-    with begun(shell, "echo one", "(exit 7)", "echo never") as process:
+    with start_step(shell, "echo one", "(exit 7)", "echo never") as process:
         assert process.communicate(timeout=10)[0] == "one\n"
         assert process.returncode == 7
 
 
 def test_commands_share_one_shell(shell: list[str]) -> None:
-    with begun(shell, "x='a  b'", 'cd /; echo "$x" "$PWD"') as process:
+    with start_step(shell, "x='a  b'", 'cd /; echo "$x" "$PWD"') as process:
         assert process.communicate(timeout=10)[0] == "a  b /\n"
 
 
@@ -96,7 +101,7 @@ def test_sigterm_reaches_what_the_commands_have_started_and_its_end_is_waited_fo
     trap = f"trap 'sleep 0.1; echo told > {tmp_path}/told; exit 9' TERM"
     inner = f"{trap}; touch {tmp_path}/ready; while :; do sleep 0.01; done"
     (tmp_path / "inner").write_text(inner)
-    with begun(shell, f"sh {tmp_path}/inner", f"touch {tmp_path}/next") as process:
+    with start_step(shell, f"sh {tmp_path}/inner", f"touch {tmp_path}/next") as process:
         wait_until(tmp_path / "ready")
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=10) in (9, 143)
@@ -106,21 +111,21 @@ def test_sigterm_reaches_what_the_commands_have_started_and_its_end_is_waited_fo
 
 def test_a_step_that_ends_itself_on_sigterm_keeps_its_exit_code(shell: list[str], tmp_path: Path) -> None:
     script = f"trap 'exit 7' TERM; touch {tmp_path}/ready; while :; do sleep 0.01; done"
-    with begun(shell, script) as process:
+    with start_step(shell, script) as process:
         wait_until(tmp_path / "ready")
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=10) == 7
 
 
 def test_a_stopped_step_ends_with_the_signals_exit_code(shell: list[str], tmp_path: Path) -> None:
-    with begun(shell, f"sh -c 'touch {tmp_path}/ready; exec sleep 60'", "true") as process:
+    with start_step(shell, f"sh -c 'touch {tmp_path}/ready; exec sleep 60'", "true") as process:
         wait_until(tmp_path / "ready")
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=10) == 143
 
 
 def test_a_mistake_is_told_with_its_own_line(shell: list[str]) -> None:
-    with begun(shell, "true", "no-such-command") as process:
+    with start_step(shell, "true", "no-such-command") as process:
         assert "2: no-such-command" in process.communicate(timeout=10)[0].replace("line ", "")
 
 
@@ -129,13 +134,13 @@ def test_sigint_is_not_ignored_inside(shell: list[str]) -> None:
     if subprocess.run(["env", "--default-signal=INT", "true"], capture_output=True, check=False).returncode:
         pytest.skip("this machine's env can't give signals back")
     code = "import signal; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
-    with begun(shell, f"python3 -c '{code}'") as process:
+    with start_step(shell, f"python3 -c '{code}'") as process:
         assert process.communicate(timeout=10)[0] == "True\n"
 
 
 def test_the_commands_begin_once_the_file_is_there(shell: list[str], tmp_path: Path) -> None:
     waited, ready = tmp_path / "ready", tmp_path / "begun"
-    with begun(shell, f"touch {ready}", wait_for=str(waited)) as process:
+    with start_step(shell, f"touch {ready}", wait_for=str(waited)) as process:
         assert not ready.exists()
         waited.touch()
         assert process.wait(timeout=10) == 0
@@ -143,7 +148,7 @@ def test_the_commands_begin_once_the_file_is_there(shell: list[str], tmp_path: P
 
 
 def test_a_step_that_is_stopped_while_it_waits_never_begins(shell: list[str], tmp_path: Path) -> None:
-    with begun(shell, f"touch {tmp_path}/begun", wait_for=str(tmp_path / "never")) as process:
+    with start_step(shell, f"touch {tmp_path}/begun", wait_for=str(tmp_path / "never")) as process:
         deadline = time.monotonic() + 10
         while process.poll() is None:
             # Until the trap is set a signal ends the shell itself, which is as good.

@@ -7,20 +7,20 @@ from typing import Any
 import pytest
 
 from controller.operator import names
-from controller.operator.cache.run_state import read_run
-from controller.operator.workload.job import StepPlan, build
-from tests.unit.controller.operator.world import SETTINGS, T0, run_of, step
+from controller.operator.cache.run_state import load_run_state
+from controller.operator.workload.job import JobSpec, build_job
+from tests.unit.controller.operator.world import SETTINGS, T0, build_run, step
 
 Json = dict[str, Any]
 ARCHIVE = {"source": {"archive": {"digest": f"sha256:{'0' * 64}"}}}
 
 
 def job_of(*steps: Json, of: int = -1, spec: Json | None = None, run_name: str = "ci-1", **pipeline: Any) -> Json:
-    run = run_of(steps, spec=spec, **pipeline)
+    run = build_run(steps, spec=spec, **pipeline)
     run["metadata"]["name"] = run_name
-    state = read_run(run, T0)
+    state = load_run_state(run, T0)
     wanted = state.steps[of]
-    return build(StepPlan(run, state.pipeline, wanted, 1, state.facts, state.upstream[wanted.name]), SETTINGS)
+    return build_job(JobSpec(run, state.pipeline, wanted, 1, state.run_context, state.upstream[wanted.name]), SETTINGS)
 
 
 def pod_of(job: Json) -> Json:

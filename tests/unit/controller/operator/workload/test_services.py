@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from controller.operator.workload import services
-from controller.operator.workload.job import StepPlan, build
-from controller.pipeline.graph.expand import expand
+from controller.operator.workload.job import JobSpec, build_job
+from controller.pipeline.graph.expand import expand_steps
 from controller.pipeline.model import Pipeline
-from controller.pipeline.variables import RunFacts
-from tests.unit.controller.operator.world import SETTINGS, World, run_of, step
+from controller.pipeline.variables import RunContext
+from tests.unit.controller.operator.world import SETTINGS, World, build_run, step
 
 Json = dict[str, Any]
 DB = {
@@ -24,10 +24,10 @@ DB = {
 
 
 def sidecars(*found: Json, **more: Any) -> list[Json]:
-    run = run_of([step("a", services=list(found), matrix={"dimensions": {"version": ["16"]}}, **more)])
+    run = build_run([step("a", services=list(found), matrix={"dimensions": {"version": ["16"]}}, **more)])
     pipeline = Pipeline.model_validate(run["spec"]["pipeline"])
-    plan = StepPlan(run, pipeline, expand(pipeline)[0], 1, RunFacts("ci-1", "1", "", "main", {}), ())
-    pod: Json = build(plan, SETTINGS)["spec"]["template"]["spec"]
+    plan = JobSpec(run, pipeline, expand_steps(pipeline)[0], 1, RunContext("ci-1", "1", "", "main", {}), ())
+    pod: Json = build_job(plan, SETTINGS)["spec"]["template"]["spec"]
     return list(pod.get("initContainers") or [])
 
 
@@ -52,20 +52,20 @@ def test_commands_replace_what_the_image_runs() -> None:
 
 def test_services_start_once_the_source_is_there_and_live_until_artifacts_are_kept() -> None:
     """Sidecars are stopped in the order opposite to that of their start."""
-    run = run_of([step("a", services=[DB], artifacts=["x"])], spec={"source": {"archive": {"digest": "sha256:00"}}})
+    run = build_run([step("a", services=[DB], artifacts=["x"])], spec={"source": {"archive": {"digest": "sha256:00"}}})
     run["spec"]["pipeline"]["steps"][0]["services"][0]["image"] = "postgres"
     pipeline = Pipeline.model_validate(run["spec"]["pipeline"])
-    plan = StepPlan(run, pipeline, expand(pipeline)[0], 1, RunFacts("ci-1", "1", "", "main", {}), ())
-    pod = build(plan, SETTINGS)["spec"]["template"]["spec"]
+    plan = JobSpec(run, pipeline, expand_steps(pipeline)[0], 1, RunContext("ci-1", "1", "", "main", {}), ())
+    pod = build_job(plan, SETTINGS)["spec"]["template"]["spec"]
     assert [container["name"] for container in pod["initContainers"]] == ["fetch", "svc-db", "upload"]
 
 
 def test_where_images_are_ignored_a_service_without_commands_fails_its_step_before_it_starts() -> None:
     world = World(step("a", services=[{**DB, "image": "postgres"}]))
     world.runtime = {"name": "process://1", "images": "ignored"}
-    world.look()
+    world.reconcile()
     assert world.started == []
-    entry = world.entry("a")
+    entry = world.step_status("a")
     assert (entry["phase"], entry["reason"]) == ("Failed", "ServiceFailed")
     assert "the service db has no commands, and images are ignored here" in entry["message"]
 
@@ -87,29 +87,29 @@ def pod_of(**status: Any) -> Json:
     ],
 )
 def test_a_service_that_is_not_ready_is_told(status: Json, said: str, given_up: bool) -> None:
-    told = services.trouble(pod_of(**status))
+    told = services.startup_failure(pod_of(**status))
     assert told is not None
     assert told[0].startswith(said)
     assert told[1] is given_up
 
 
 def test_a_service_that_is_ready_is_no_trouble() -> None:
-    assert services.trouble(pod_of(started=True, state={"running": {}})) is None
+    assert services.startup_failure(pod_of(started=True, state={"running": {}})) is None
 
 
 def test_a_step_whose_service_does_not_start_has_failed_and_its_pod_is_stopped() -> None:
     world = World(step("a", services=[{**DB, "image": "postgres", "commands": ["exit 1"]}]))
-    world.look()
-    world.look()
-    world.pod(
+    world.reconcile()
+    world.reconcile()
+    world.set_pod(
         "a",
         phase="Pending",
         containerStatuses=[{"name": "step", "state": {"waiting": {"reason": "PodInitializing"}}}],
         initContainerStatuses=[{"name": "svc-db", "state": {"terminated": {"exitCode": 1}}, "restartCount": 3}],
     )
     world.now += timedelta(seconds=5)
-    world.look()
-    entry = world.entry("a")
+    world.reconcile()
+    entry = world.step_status("a")
     assert (entry["phase"], entry["reason"]) == ("Failed", "ServiceFailed")
     assert "the service db does not start: exit code 1; its log says more" in entry["message"]
     assert any(type(action).__name__ == "StopPod" for action in world.actions)

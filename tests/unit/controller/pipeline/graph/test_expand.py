@@ -10,7 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.pipeline.graph import dag
-from controller.pipeline.graph.expand import ancestors, critical_path, descendants, expand, slug_of, topological
+from controller.pipeline.graph.expand import (
+    ancestors,
+    critical_path,
+    descendants,
+    expand_steps,
+    slug_of,
+    topological_order,
+)
 from controller.pipeline.model import Pipeline
 
 _quick = settings(max_examples=100, deadline=None)
@@ -26,7 +33,7 @@ def dimensions(**values: list[str]) -> dict[str, Any]:
 
 
 def test_a_matrix_on_a_step_expands_it_and_its_dependents_wait_for_all() -> None:
-    steps = expand(
+    steps = expand_steps(
         pipeline(
             {"name": "lint"},
             {"name": "test", "dependsOn": ["lint"], "matrix": dimensions(python=["3.11", "3.12"])},
@@ -44,7 +51,7 @@ def test_a_matrix_on_a_step_expands_it_and_its_dependents_wait_for_all() -> None
 
 def test_with_a_matrix_on_the_pipeline_steps_wait_for_their_own_combination() -> None:
     matrix = {"dimensions": {"os": ["linux", "mac"], "py": ["3", "4"]}, "exclude": [{"os": "mac", "py": "3"}]}
-    steps = expand(pipeline({"name": "a"}, {"name": "b", "dependsOn": ["a"]}, matrix=matrix))
+    steps = expand_steps(pipeline({"name": "a"}, {"name": "b", "dependsOn": ["a"]}, matrix=matrix))
     assert [step.name for step in steps if step.step.name == "a"] == [
         "a (os=linux, py=3)",
         "a (os=linux, py=4)",
@@ -54,7 +61,7 @@ def test_with_a_matrix_on_the_pipeline_steps_wait_for_their_own_combination() ->
 
 
 def test_a_dependency_that_is_listed_twice_counts_once() -> None:
-    steps = expand(pipeline({"name": "a"}, {"name": "b", "dependsOn": ["a", "a"]}))
+    steps = expand_steps(pipeline({"name": "a"}, {"name": "b", "dependsOn": ["a", "a"]}))
     assert steps[1].depends_on == ("a",)
 
 
@@ -86,11 +93,11 @@ def graphs(draw: st.DrawFn) -> dict[str, list[str]]:
 @given(graphs(), st.integers(1, 3))
 def test_the_order_has_every_step_after_what_it_needs(needs: dict[str, list[str]], values: int) -> None:
     matrix = dimensions(v=[str(n) for n in range(values)])
-    steps = expand(pipeline(*({"name": n, "dependsOn": w, "matrix": matrix} for n, w in needs.items())))
+    steps = expand_steps(pipeline(*({"name": n, "dependsOn": w, "matrix": matrix} for n, w in needs.items())))
     assert len(steps) == len(needs) * values
     assert len({step.slug for step in steps}) == len(steps)
     seen: set[str] = set()
-    for step in topological(steps):
+    for step in topological_order(steps):
         assert seen.issuperset(step.depends_on)
         seen.add(step.name)
     assert seen == {step.name for step in steps}
@@ -99,7 +106,7 @@ def test_the_order_has_every_step_after_what_it_needs(needs: dict[str, list[str]
 @_quick
 @given(graphs())
 def test_ancestors_and_descendants_are_each_other_s_mirror(needs: dict[str, list[str]]) -> None:
-    steps = expand(pipeline(*({"name": name, "dependsOn": wanted} for name, wanted in needs.items())))
+    steps = expand_steps(pipeline(*({"name": name, "dependsOn": wanted} for name, wanted in needs.items())))
     above, below = ancestors(steps), descendants(steps)
     assert {(a, b) for b in above for a in above[b]} == {(a, b) for a in below for b in below[a]}
     assert all(name not in found for name, found in above.items())
@@ -108,7 +115,7 @@ def test_ancestors_and_descendants_are_each_other_s_mirror(needs: dict[str, list
 @_quick
 @given(graphs(), st.data())
 def test_no_chain_of_steps_is_longer_than_the_critical_path(needs: dict[str, list[str]], data: st.DataObject) -> None:
-    steps = expand(pipeline(*({"name": name, "dependsOn": wanted} for name, wanted in needs.items())))
+    steps = expand_steps(pipeline(*({"name": name, "dependsOn": wanted} for name, wanted in needs.items())))
     lengths = {name: float(data.draw(st.integers(0, 9))) for name in needs}
     total, path = critical_path(steps, lengths)
     assert total == sum(lengths[name] for name in path)
@@ -124,7 +131,7 @@ def test_no_chain_of_steps_is_longer_than_the_critical_path(needs: dict[str, lis
 @given(st.dictionaries(st.sampled_from("abcdef"), st.lists(st.sampled_from("abcdefg"), max_size=4)))
 def test_a_cycle_is_found_exactly_when_there_is_one(needs: dict[str, list[str]]) -> None:
     found = dag.find_cycle(needs)
-    reached = dag.reachable(needs)
+    reached = dag.transitive_dependencies(needs)
     assert (found is not None) == any(name in reached[name] for name in needs)
     if found is not None:
         assert found[0] == found[-1]

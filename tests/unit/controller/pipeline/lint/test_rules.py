@@ -127,7 +127,7 @@ def test_names_that_a_matrix_would_give_twice_are_refused() -> None:
 def test_only_a_file_without_errors_gives_a_pipeline() -> None:
     assert lint(GOOD + "x: 1\n").pipeline is None
     warned = lint(GOOD + "    timeout: 0s\n")
-    assert warned.problems
+    assert warned.diagnostics
     assert warned.pipeline is not None
     assert "version" not in warned.pipeline
 

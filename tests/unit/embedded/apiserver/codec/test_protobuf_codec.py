@@ -26,13 +26,13 @@ def _field(number: int, value: int | str | bytes) -> bytes:
     return _varint(number << 3 | 2) + _varint(len(data)) + data
 
 
-def _sent(kind: str, raw: bytes, version: str = "v1") -> bytes:
+def _encode_object(kind: str, raw: bytes, version: str = "v1") -> bytes:
     return b"k8s\x00" + _field(1, _field(1, version) + _field(2, kind)) + _field(2, raw) + _field(3, "")
 
 
 def _code(data: bytes) -> int:
     try:
-        protobuf_codec.read(data)
+        protobuf_codec.decode(data)
     except ApiError as error:
         return error.code
     return 200
@@ -41,7 +41,7 @@ def _code(data: bytes) -> int:
 def test_a_secret_is_read() -> None:
     metadata = _field(1, "s") + _field(2, "") + _field(8, b"") + _field(11, _field(1, "app") + _field(2, "x"))
     raw = _field(1, metadata) + _field(2, _field(1, "key") + _field(2, b"\x00\xff")) + _field(3, "Opaque")
-    assert protobuf_codec.read(_sent("Secret", raw)) == {
+    assert protobuf_codec.decode(_encode_object("Secret", raw)) == {
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {"name": "s", "labels": {"app": "x"}},
@@ -53,19 +53,19 @@ def test_a_secret_is_read() -> None:
 @pytest.mark.parametrize("number", [0, 1, 127, 128, 1 << 40, -1])
 def test_numbers_keep_their_value(number: int) -> None:
     raw = _field(2, _field(7, number))
-    assert protobuf_codec.read(_sent("Job", raw, "batch/v1"))["spec"] == {"backoffLimit": number}
+    assert protobuf_codec.decode(_encode_object("Job", raw, "batch/v1"))["spec"] == {"backoffLimit": number}
 
 
 def test_a_field_that_is_not_known_is_refused_unless_it_says_nothing() -> None:
-    assert _code(_sent("ConfigMap", _field(99, b""))) == 200
-    assert _code(_sent("ConfigMap", _field(99, 0))) == 200
-    assert _code(_sent("ConfigMap", _field(99, b"something"))) == 415
+    assert _code(_encode_object("ConfigMap", _field(99, b""))) == 200
+    assert _code(_encode_object("ConfigMap", _field(99, 0))) == 200
+    assert _code(_encode_object("ConfigMap", _field(99, b"something"))) == 415
 
 
 @pytest.mark.parametrize("kind", ["Deployment", "", "ObjectMeta2"])
 def test_other_kinds_are_refused_with_advice(kind: str) -> None:
     with pytest.raises(ApiError, match="kubectl apply") as told:
-        protobuf_codec.read(_sent(kind, b""))
+        protobuf_codec.decode(_encode_object(kind, b""))
     assert told.value.code == 415
 
 
@@ -75,11 +75,11 @@ def test_broken_bytes_are_a_bad_request(data: bytes) -> None:
 
 
 def test_a_time_that_is_none_is_a_bad_request() -> None:
-    assert _code(_sent("ConfigMap", _field(1, _field(8, _field(1, 1 << 60))))) == 400
+    assert _code(_encode_object("ConfigMap", _field(1, _field(8, _field(1, 1 << 60))))) == 400
 
 
 @given(st.binary(max_size=60))
 def test_any_bytes_of_any_kind_get_an_answer(raw: bytes) -> None:
     assert _code(b"k8s\x00" + raw) in (200, 400, 415)
     for kind in ("Job", "Secret", "ResourceQuota", "TokenRequest"):
-        assert _code(_sent(kind, raw)) in (200, 400, 415)
+        assert _code(_encode_object(kind, raw)) in (200, 400, 415)

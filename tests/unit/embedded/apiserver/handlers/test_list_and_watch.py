@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from embedded.api.scheme import CONFIG_MAPS, NAMESPACES
 from embedded.api.status_errors import ApiError
-from embedded.apiserver.handlers.list import list_chunks, pieces
-from embedded.apiserver.handlers.watch import watch_of
+from embedded.apiserver.handlers.list import join_chunks, list_chunks
+from embedded.apiserver.handlers.watch import parse_watch
 from embedded.registry.registry import Registry
 
 
@@ -31,10 +31,10 @@ def _names(found: dict[str, Any]) -> list[str]:
 
 
 def _lines(registry: Registry, namespace: str | None = "default", **query: str) -> AsyncIterator[bytes]:
-    return watch_of(registry, CONFIG_MAPS, namespace, query, "").lines()
+    return parse_watch(registry, CONFIG_MAPS, namespace, query, "").lines()
 
 
-async def _seen(lines: AsyncIterator[bytes]) -> list[tuple[str, str]]:
+async def _next_events(lines: AsyncIterator[bytes]) -> list[tuple[str, str]]:
     chunk = await anext(lines)
     events = [json.loads(line) for line in chunk.splitlines()]
     return [(event["type"], event["object"]["metadata"].get("name", "")) for event in events]
@@ -73,7 +73,7 @@ def test_a_continue_token_nobody_gave_is_a_bad_request(registry: Registry, token
 
 @given(st.lists(st.binary(max_size=5), max_size=10), st.integers(1, 12))
 def test_pieces_are_the_chunks_joined_and_none_but_the_last_is_small(chunks: list[bytes], size: int) -> None:
-    found = list(pieces(list(chunks), size))
+    found = list(join_chunks(list(chunks), size))
     assert b"".join(found) == b"".join(chunks)
     assert all(len(piece) >= size for piece in found[:-1])
 
@@ -90,17 +90,17 @@ async def test_a_watch_goes_on_from_where_the_list_was(registry: Registry) -> No
     version = _list(registry)["metadata"]["resourceVersion"]
     _make(registry, "after")
     lines = _lines(registry, resourceVersion=version)
-    assert await _seen(lines) == [("ADDED", "after")]
+    assert await _next_events(lines) == [("ADDED", "after")]
     registry.delete(CONFIG_MAPS, "default", "before")
-    assert await _seen(lines) == [("DELETED", "before")]
+    assert await _next_events(lines) == [("DELETED", "before")]
 
 
 async def test_a_watch_without_a_version_begins_with_what_exists(registry: Registry) -> None:
     _make(registry, "there")
     lines = _lines(registry)
-    assert await _seen(lines) == [("ADDED", "there")]
+    assert await _next_events(lines) == [("ADDED", "there")]
     _make(registry, "later")
-    assert await _seen(lines) == [("ADDED", "later")]
+    assert await _next_events(lines) == [("ADDED", "later")]
 
 
 async def test_an_object_that_leaves_the_selector_is_deleted_for_that_watcher(registry: Registry) -> None:
@@ -109,7 +109,7 @@ async def test_an_object_that_leaves_the_selector_is_deleted_for_that_watcher(re
     _make(registry, "unseen")
     for label in (None, "2", "3"):
         registry.patch(CONFIG_MAPS, "default", "a", {"metadata": {"labels": {"w": label}}})
-    assert await _seen(lines) == [("ADDED", "a"), ("DELETED", "a"), ("ADDED", "a"), ("MODIFIED", "a")]
+    assert await _next_events(lines) == [("ADDED", "a"), ("DELETED", "a"), ("ADDED", "a"), ("MODIFIED", "a")]
 
 
 async def test_other_namespaces_are_not_seen(registry: Registry) -> None:
@@ -117,7 +117,7 @@ async def test_other_namespaces_are_not_seen(registry: Registry) -> None:
     lines = _lines(registry, resourceVersion=str(registry.store.revision))
     _make(registry, "there", "other")
     _make(registry, "here")
-    assert await _seen(lines) == [("ADDED", "here")]
+    assert await _next_events(lines) == [("ADDED", "here")]
 
 
 async def test_a_bookmark_carries_the_last_revision(registry: Registry) -> None:

@@ -12,7 +12,7 @@ from embedded.api.scheme import CONFIG_MAPS, NAMESPACES
 from embedded.api.status_errors import ApiError
 from embedded.apiserver.handlers.list import list_chunks
 from embedded.registry.registry import Registry
-from embedded.storage.sqlite import Store
+from embedded.storage.sqlite import SqliteStore
 
 Json = dict[str, Any]
 
@@ -54,7 +54,7 @@ def test_a_revision_that_is_not_there_yet_is_a_timeout(registry: Registry) -> No
 
 
 def test_a_page_of_a_forgotten_moment_says_how_to_go_on(tmp_path: Path) -> None:
-    store = Store(tmp_path / "db", history_events=2)
+    store = SqliteStore(tmp_path / "db", history_events=2)
     try:
         registry = Registry(store)
         registry.create(NAMESPACES, {"metadata": {"name": "default"}})

@@ -12,21 +12,23 @@ from hypothesis import strategies as st
 from embedded.controllers.job import indexed as job_indexes
 from embedded.controllers.job import pod_failure_policy
 from embedded.controllers.job.sync import NewPod
-from tests.unit.embedded.controllers.job.test_sync import NOW, job, look, pod, settle, told
+from tests.unit.embedded.controllers.job.test_sync import NOW, condition_triples, job, pod, run_sync, settle
 
 Json = dict[str, Any]
 
 
-def indexed(**spec: Any) -> Json:
+def indexed_job(**spec: Any) -> Json:
     given: Json = {"completionMode": "Indexed", "completions": 3, "parallelism": 3, "backoffLimit": 6}
     return job(**(given | spec))
 
 
-def at(index: int, phase: str, name: str = "", failures: int | None = None, code: int = 1, **more: Any) -> Json:
+def indexed_pod(
+    index: int, phase: str, name: str = "", failures: int | None = None, code: int = 1, **more: Any
+) -> Json:
     made = pod(name or f"p{index}", phase, **more)
-    made["metadata"]["annotations"] = {job_indexes.INDEX: str(index)}
+    made["metadata"]["annotations"] = {job_indexes.INDEX_ANNOTATION: str(index)}
     if failures is not None:
-        made["metadata"]["annotations"][job_indexes.FAILURES] = str(failures)
+        made["metadata"]["annotations"][job_indexes.FAILURE_COUNT_ANNOTATION] = str(failures)
     for status in made["status"]["containerStatuses"]:
         status["name"] = "main"
         if "terminated" in status["state"]:
@@ -36,76 +38,89 @@ def at(index: int, phase: str, name: str = "", failures: int | None = None, code
 
 @given(st.frozensets(st.integers(0, 60)))
 def test_a_set_of_indexes_survives_being_written(indexes: frozenset[int]) -> None:
-    assert job_indexes.parse(job_indexes.write(indexes), 61) == indexes
+    assert job_indexes.parse_indexes(job_indexes.format_indexes(indexes), 61) == indexes
 
 
 def test_indexes_are_written_as_kubernetes_does() -> None:
-    assert job_indexes.write({1, 3, 4, 5, 7}) == "1,3-5,7"
-    assert job_indexes.write({0, 1}) == "0,1"
-    assert job_indexes.write(()) == ""
+    assert job_indexes.format_indexes({1, 3, 4, 5, 7}) == "1,3-5,7"
+    assert job_indexes.format_indexes({0, 1}) == "0,1"
+    assert job_indexes.format_indexes(()) == ""
 
 
 @pytest.mark.parametrize("text", ["x", "1-", "-1", "3-1", "1-9999999999999", ",,"])
 def test_nonsense_names_no_index_beyond_the_limit(text: str) -> None:
-    assert job_indexes.parse(text, 3) <= {1, 2}
+    assert job_indexes.parse_indexes(text, 3) <= {1, 2}
 
 
 def test_each_index_gets_a_pod_and_a_done_one_gets_none() -> None:
-    assert look(indexed()).create == (NewPod(0), NewPod(1), NewPod(2))
-    assert look(indexed(), at(0, "Succeeded"), at(2, "Running")).create == (NewPod(1),)
+    assert run_sync(indexed_job()).create == (NewPod(0), NewPod(1), NewPod(2))
+    assert run_sync(indexed_job(), indexed_pod(0, "Succeeded"), indexed_pod(2, "Running")).create == (NewPod(1),)
 
 
 def test_a_job_is_complete_when_each_index_has_succeeded_once() -> None:
-    subject = indexed()
-    settle(subject, at(0, "Succeeded"), at(0, "Succeeded", "again"), at(2, "Succeeded"), at(1, "Running"))
+    subject = indexed_job()
+    settle(
+        subject,
+        indexed_pod(0, "Succeeded"),
+        indexed_pod(0, "Succeeded", "again"),
+        indexed_pod(2, "Succeeded"),
+        indexed_pod(1, "Running"),
+    )
     assert subject["status"]["completedIndexes"] == "0,2"
     assert subject["status"]["succeeded"] == 2
-    settle(subject, at(1, "Succeeded"))
+    settle(subject, indexed_pod(1, "Succeeded"))
     assert subject["status"]["completedIndexes"] == "0-2"
-    assert told(subject)[-1][0] == "Complete"
+    assert condition_triples(subject)[-1][0] == "Complete"
 
 
 def test_of_two_pods_for_one_index_the_later_goes() -> None:
-    assert look(indexed(), at(0, "Running"), at(0, "Running", "second")).discard == ("second",)
+    assert run_sync(indexed_job(), indexed_pod(0, "Running"), indexed_pod(0, "Running", "second")).discard == (
+        "second",
+    )
 
 
 def test_an_index_that_failed_too_often_is_lost_and_the_others_go_on() -> None:
-    subject = indexed(backoffLimitPerIndex=0, backoffLimit=2**31 - 1)
-    settle(subject, lost := at(1, "Failed", failures=0), at(0, "Running"), at(2, "Running"))
+    subject = indexed_job(backoffLimitPerIndex=0, backoffLimit=2**31 - 1)
+    settle(subject, lost := indexed_pod(1, "Failed", failures=0), indexed_pod(0, "Running"), indexed_pod(2, "Running"))
     assert subject["status"]["failedIndexes"] == "1"
     assert "conditions" not in subject["status"]
-    settle(subject, lost, at(0, "Succeeded"), at(2, "Succeeded"))
-    assert told(subject)[-1] == ("Failed", "True", "FailedIndexes")
+    settle(subject, lost, indexed_pod(0, "Succeeded"), indexed_pod(2, "Succeeded"))
+    assert condition_triples(subject)[-1] == ("Failed", "True", "FailedIndexes")
     assert subject["status"]["completedIndexes"] == "0,2"
     assert subject["status"]["failed"] == 1
 
 
 def test_an_index_waits_for_itself_and_its_next_pod_knows_how_often_it_failed() -> None:
-    subject = indexed(backoffLimitPerIndex=2, backoffLimit=2**31 - 1)
-    failed = at(1, "Failed", failures=1)
-    waiting = look(subject, failed, at(0, "Running"))
-    assert (waiting.create, waiting.look_again, waiting.release) == ((NewPod(2, (0, 0)),), 20.0, ())
-    later = look(subject, failed, at(0, "Running"), at(2, "Running"), now=NOW + timedelta(seconds=20))
+    subject = indexed_job(backoffLimitPerIndex=2, backoffLimit=2**31 - 1)
+    failed = indexed_pod(1, "Failed", failures=1)
+    waiting = run_sync(subject, failed, indexed_pod(0, "Running"))
+    assert (waiting.create, waiting.requeue_after, waiting.release) == ((NewPod(2, (0, 0)),), 20.0, ())
+    later = run_sync(
+        subject, failed, indexed_pod(0, "Running"), indexed_pod(2, "Running"), now=NOW + timedelta(seconds=20)
+    )
     assert later.create == (NewPod(1, (2, 0)),)
-    successor = at(1, "Pending", "next", failures=2)
-    assert look(subject, failed, at(0, "Running"), at(2, "Running"), successor).release == ("p1",)
+    successor = indexed_pod(1, "Pending", "next", failures=2)
+    assert run_sync(subject, failed, indexed_pod(0, "Running"), indexed_pod(2, "Running"), successor).release == ("p1",)
 
 
 def test_more_lost_indexes_than_allowed_end_the_job() -> None:
-    subject = indexed(backoffLimitPerIndex=0, maxFailedIndexes=0, backoffLimit=2**31 - 1)
-    settle(subject, at(1, "Failed"), running := at(0, "Running"))
-    settle(subject, at(1, "Failed", counted=True))
+    subject = indexed_job(backoffLimitPerIndex=0, maxFailedIndexes=0, backoffLimit=2**31 - 1)
+    settle(subject, indexed_pod(1, "Failed"), running := indexed_pod(0, "Running"))
+    settle(subject, indexed_pod(1, "Failed", counted=True))
     assert "deletionTimestamp" in running["metadata"]
-    assert told(subject)[-1] == ("Failed", "True", "MaxFailedIndexesExceeded")
+    assert condition_triples(subject)[-1] == ("Failed", "True", "MaxFailedIndexesExceeded")
 
 
 def test_a_success_policy_ends_the_job_early_and_the_rest_of_its_pods() -> None:
     rules = [{"succeededIndexes": "0-1", "succeededCount": 1}]
-    subject = indexed(successPolicy={"rules": rules})
-    assert look(subject, at(2, "Succeeded"), at(0, "Running"), at(1, "Running")).delete == ()
-    settle(subject, at(1, "Succeeded"), at(0, "Running"))
+    subject = indexed_job(successPolicy={"rules": rules})
+    assert (
+        run_sync(subject, indexed_pod(2, "Succeeded"), indexed_pod(0, "Running"), indexed_pod(1, "Running")).delete
+        == ()
+    )
+    settle(subject, indexed_pod(1, "Succeeded"), indexed_pod(0, "Running"))
     settle(subject)
-    assert [reason for _, _, reason in told(subject)] == ["SuccessPolicy", "SuccessPolicy"]
+    assert [reason for _, _, reason in condition_triples(subject)] == ["SuccessPolicy", "SuccessPolicy"]
     assert subject["status"]["conditions"][0]["message"] == "Matched rules at index 0"
 
 
@@ -118,61 +133,64 @@ CODES: Json = {"onExitCodes": {"operator": "In", "values": [3, 4]}}
 
 def test_a_failure_policy_fails_the_job_at_once() -> None:
     subject = job(backoffLimit=6, podFailurePolicy=policy("FailJob", **CODES))
-    settle(subject, at(0, "Failed", "x", code=4))
-    assert told(subject)[-1] == ("Failed", "True", "PodFailurePolicy")
+    settle(subject, indexed_pod(0, "Failed", "x", code=4))
+    assert condition_triples(subject)[-1] == ("Failed", "True", "PodFailurePolicy")
     message = "Container main for pod n/x failed with exit code 4 matching FailJob rule at index 0"
     assert subject["status"]["conditions"][-1]["message"] == message
 
 
 def test_an_ignored_failure_does_not_count() -> None:
     subject = job(backoffLimit=0, podFailurePolicy=policy("Ignore", **CODES))
-    decision = settle(subject, at(0, "Failed", "x", code=3))
+    decision = settle(subject, indexed_pod(0, "Failed", "x", code=3))
     assert len(decision.create) == 1
     assert not {"failed", "conditions"} & subject["status"].keys()
-    settle(subject, at(0, "Failed", "y", code=5))
+    settle(subject, indexed_pod(0, "Failed", "y", code=5))
     assert subject["status"]["failed"] == 1
 
 
 def test_a_policy_may_ask_for_another_code_another_container_or_a_condition() -> None:
     subject = job(podFailurePolicy=policy("FailJob", onExitCodes={"operator": "NotIn", "values": [3]}))
-    assert pod_failure_policy.failure(subject, at(0, "Failed", code=3)) is None
-    assert pod_failure_policy.failure(subject, at(0, "Failed", code=5)) is not None
+    assert pod_failure_policy.match_failure_policy(subject, indexed_pod(0, "Failed", code=3)) is None
+    assert pod_failure_policy.match_failure_policy(subject, indexed_pod(0, "Failed", code=5)) is not None
     other = {"operator": "In", "values": [3], "containerName": "other"}
     subject = job(podFailurePolicy=policy("FailJob", onExitCodes=other))
-    assert pod_failure_policy.failure(subject, at(0, "Failed", code=3)) is None
-    disrupted = at(0, "Failed", "x")
+    assert pod_failure_policy.match_failure_policy(subject, indexed_pod(0, "Failed", code=3)) is None
+    disrupted = indexed_pod(0, "Failed", "x")
     disrupted["status"]["conditions"].append({"type": "DisruptionTarget", "status": "True"})
     subject = job(podFailurePolicy=policy("Ignore", onPodConditions=[{"type": "DisruptionTarget", "status": "True"}]))
-    match = pod_failure_policy.failure(subject, disrupted)
+    match = pod_failure_policy.match_failure_policy(subject, disrupted)
     assert match is not None
     assert match.message == "Pod n/x has condition DisruptionTarget matching Ignore rule at index 0"
 
 
 def test_a_failed_index_by_policy_is_lost_at_once() -> None:
-    subject = indexed(backoffLimitPerIndex=5, backoffLimit=2**31 - 1, podFailurePolicy=policy("FailIndex", **CODES))
-    settle(subject, at(1, "Failed", code=3), at(0, "Running"), at(2, "Running"))
+    subject = indexed_job(backoffLimitPerIndex=5, backoffLimit=2**31 - 1, podFailurePolicy=policy("FailIndex", **CODES))
+    settle(subject, indexed_pod(1, "Failed", code=3), indexed_pod(0, "Running"), indexed_pod(2, "Running"))
     assert subject["status"]["failedIndexes"] == "1"
 
 
 def test_the_pod_of_an_index_is_named_and_told_by_it() -> None:
     made: Json = {"metadata": {"labels": {}}, "spec": {"containers": [{"name": "main"}]}}
-    job_indexes.dress(made, "j" * 63, 12, (1, 0))
+    job_indexes.apply_index(made, "j" * 63, 12, (1, 0))
     assert made["metadata"]["generateName"] == "j" * 54 + "-12-"
-    assert made["metadata"]["labels"][job_indexes.INDEX] == "12"
-    assert made["metadata"]["annotations"] == {job_indexes.INDEX: "12", job_indexes.FAILURES: "1"}
+    assert made["metadata"]["labels"][job_indexes.INDEX_ANNOTATION] == "12"
+    assert made["metadata"]["annotations"] == {
+        job_indexes.INDEX_ANNOTATION: "12",
+        job_indexes.FAILURE_COUNT_ANNOTATION: "1",
+    }
     (variable,) = made["spec"]["containers"][0]["env"]
     assert variable["name"] == "JOB_COMPLETION_INDEX"
 
 
 def test_many_pods_are_made_so_many_at_a_time() -> None:
     for more in ({}, {"backoffLimitPerIndex": 1}):
-        decision = look(indexed(completions=2**31 - 1, parallelism=90_000, backoffLimit=2**31 - 1, **more))
+        decision = run_sync(indexed_job(completions=2**31 - 1, parallelism=90_000, backoffLimit=2**31 - 1, **more))
         assert [new.index for new in decision.create] == list(range(100))
         assert decision.status is not None
-        assert (decision.status["active"], decision.look_again) == (100, 0.0)
-    assert len(look(job(completions=5000, parallelism=5000)).create) == 100
+        assert (decision.status["active"], decision.requeue_after) == (100, 0.0)
+    assert len(run_sync(job(completions=5000, parallelism=5000)).create) == 100
 
 
 def test_a_deadline_beyond_all_dates_is_none() -> None:
     subject = job({"startTime": "2026-01-02T03:04:05Z"}, activeDeadlineSeconds=2**62)
-    assert look(subject, pod("a", "Running")).delete == ()
+    assert run_sync(subject, pod("a", "Running")).delete == ()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from embedded.controllers.job.sync import JobDecision, sync
+from embedded.controllers.job.sync import JobDecision, sync_job
 from embedded.controllers.job.tracking import FINALIZER
 
 Json = dict[str, Any]
@@ -38,13 +38,13 @@ def pod(
     return {"metadata": metadata, "status": {"phase": phase, "conditions": [ready], "containerStatuses": statuses}}
 
 
-def look(subject: Json, *pods: Json, now: datetime = NOW) -> JobDecision:
-    return sync(subject, pods, now, STAMP)
+def run_sync(subject: Json, *pods: Json, now: datetime = NOW) -> JobDecision:
+    return sync_job(subject, pods, now, STAMP)
 
 
 def settle(subject: Json, *pods: Json, now: datetime = NOW) -> JobDecision:
     """Look and do what is said until nothing more follows; the Job and the pods are changed in place."""
-    last = look(subject, *pods, now=now)
+    last = run_sync(subject, *pods, now=now)
     for _ in range(9):
         for one in pods:
             name, metadata = one["metadata"]["name"], one["metadata"]
@@ -56,21 +56,21 @@ def settle(subject: Json, *pods: Json, now: datetime = NOW) -> JobDecision:
             subject["status"] = last.status
         if not (last.release or last.delete or last.discard):
             return last
-        last = look(subject, *pods, now=now)
+        last = run_sync(subject, *pods, now=now)
     raise AssertionError("it never settles")
 
 
-def told(subject: Json) -> list[tuple[str, str, str]]:
+def condition_triples(subject: Json) -> list[tuple[str, str, str]]:
     return [(c["type"], c["status"], c["reason"]) for c in subject["status"].get("conditions", [])]
 
 
-def conditions(decision: JobDecision) -> list[tuple[str, str, str]]:
+def decided_conditions(decision: JobDecision) -> list[tuple[str, str, str]]:
     assert decision.status is not None
     return [(c["type"], c["status"], c["reason"]) for c in decision.status.get("conditions", [])]
 
 
 def test_a_new_job_gets_its_pods_and_a_start_time() -> None:
-    decision = look(job(parallelism=2, completions=5))
+    decision = run_sync(job(parallelism=2, completions=5))
     assert len(decision.create) == 2
     assert decision.status == {
         "startTime": STAMP,
@@ -82,26 +82,26 @@ def test_a_new_job_gets_its_pods_and_a_start_time() -> None:
 
 
 def test_no_more_pods_than_completions_are_missing() -> None:
-    assert len(look(job(parallelism=5, completions=3), pod("a", "Succeeded"), pod("b", "Running")).create) == 1
+    assert len(run_sync(job(parallelism=5, completions=3), pod("a", "Succeeded"), pod("b", "Running")).create) == 1
 
 
 def test_an_end_is_written_down_before_its_pod_is_let_go_and_counts_afterwards() -> None:
     subject, ended = job({"startTime": STAMP}), pod("a", "Succeeded")
-    first = look(subject, ended)
+    first = run_sync(subject, ended)
     assert first.status is not None
     assert first.status["uncountedTerminatedPods"] == {"succeeded": ["uid-a"]}
-    assert conditions(first) == [("SuccessCriteriaMet", "True", "CompletionsReached")]
+    assert decided_conditions(first) == [("SuccessCriteriaMet", "True", "CompletionsReached")]
     assert "succeeded" not in first.status
     assert first.release == ("a",)
     subject["status"] = first.status
     # Killed here: the pod is let go again, and nothing counts twice.
-    assert look(subject, ended) == JobDecision(release=("a",))
-    last = look(subject, pod("a", "Succeeded", counted=True))
+    assert run_sync(subject, ended) == JobDecision(release=("a",))
+    last = run_sync(subject, pod("a", "Succeeded", counted=True))
     assert last.status is not None
     assert last.status["uncountedTerminatedPods"] == {}
     assert last.status["succeeded"] == 1
     assert last.status["completionTime"] == STAMP
-    assert [kind for kind, _, _ in conditions(last)] == ["SuccessCriteriaMet", "Complete"]
+    assert [kind for kind, _, _ in decided_conditions(last)] == ["SuccessCriteriaMet", "Complete"]
 
 
 def test_a_pod_that_is_gone_after_it_was_written_down_counts_once() -> None:
@@ -114,64 +114,64 @@ def test_a_pod_that_is_gone_after_it_was_written_down_counts_once() -> None:
 
 def test_a_failure_beyond_the_limit_ends_the_job_only_when_its_other_pods_have_ended() -> None:
     subject, other = job(parallelism=2, completions=2), pod("b", "Running")
-    first = look(subject, pod("a", "Failed"), other)
+    first = run_sync(subject, pod("a", "Failed"), other)
     assert first.delete == ("b",)
-    assert conditions(first) == [("FailureTarget", "True", "BackoffLimitExceeded")]
+    assert decided_conditions(first) == [("FailureTarget", "True", "BackoffLimitExceeded")]
     ended = pod("a", "Failed")
     settle(subject, ended, other)
-    assert told(subject) == [("FailureTarget", "True", "BackoffLimitExceeded")]
+    assert condition_triples(subject) == [("FailureTarget", "True", "BackoffLimitExceeded")]
     assert subject["status"]["terminating"] == 1
     settle(subject, ended)
-    assert [kind for kind, _, _ in told(subject)] == ["FailureTarget", "Failed"]
+    assert [kind for kind, _, _ in condition_triples(subject)] == ["FailureTarget", "Failed"]
     assert subject["status"]["failed"] == 2
     assert "completionTime" not in subject["status"]
 
 
 def test_a_first_verdict_stays_whatever_the_pods_do_afterwards() -> None:
     subject = job(parallelism=2, completions=1)
-    subject["status"] = look(subject, pod("a", "Failed"), pod("b", "Running")).status
+    subject["status"] = run_sync(subject, pod("a", "Failed"), pod("b", "Running")).status
     settle(subject, pod("a", "Failed"), pod("b", "Succeeded", doomed=True))
-    assert ("Failed", "True", "BackoffLimitExceeded") in told(subject)
+    assert ("Failed", "True", "BackoffLimitExceeded") in condition_triples(subject)
 
 
 def test_after_failures_in_a_row_the_next_pod_waits_longer_each_time() -> None:
     subject = job(backoffLimit=99, completions=9)
-    assert look(subject, pod("a", "Failed")).look_again == 10.0
-    assert look(subject, pod("a", "Failed"), pod("b", "Failed")).look_again == 20.0
-    assert look(subject, *(pod(str(n), "Failed") for n in range(9))).look_again == 600.0
-    assert len(look(subject, pod("a", "Failed"), now=NOW + timedelta(seconds=10)).create) == 1
+    assert run_sync(subject, pod("a", "Failed")).requeue_after == 10.0
+    assert run_sync(subject, pod("a", "Failed"), pod("b", "Failed")).requeue_after == 20.0
+    assert run_sync(subject, *(pod(str(n), "Failed") for n in range(9))).requeue_after == 600.0
+    assert len(run_sync(subject, pod("a", "Failed"), now=NOW + timedelta(seconds=10)).create) == 1
     better = pod("b", "Succeeded", finished=NOW + timedelta(seconds=1))
-    assert len(look(subject, pod("a", "Failed"), better).create) == 1
+    assert len(run_sync(subject, pod("a", "Failed"), better).create) == 1
 
 
 def test_restarts_in_place_count_against_the_limit_where_containers_are_restarted() -> None:
     template = {"spec": {"restartPolicy": "OnFailure"}}
-    assert look(job(backoffLimit=2, template=template), pod("a", "Running", restarts=1)).delete == ()
-    assert look(job(backoffLimit=2, template=template), pod("a", "Running", restarts=2)).delete == ("a",)
+    assert run_sync(job(backoffLimit=2, template=template), pod("a", "Running", restarts=1)).delete == ()
+    assert run_sync(job(backoffLimit=2, template=template), pod("a", "Running", restarts=2)).delete == ("a",)
     # A sidecar may be restarted in a pod that is not.
-    assert look(job(backoffLimit=2), pod("a", "Running", restarts=2)).delete == ()
+    assert run_sync(job(backoffLimit=2), pod("a", "Running", restarts=2)).delete == ()
 
 
 def test_a_job_past_its_deadline_ends_its_pods_and_counts_them_as_failed() -> None:
     subject, running = job({"startTime": STAMP}, activeDeadlineSeconds=2), pod("a", "Running")
-    assert look(subject, running, now=NOW + timedelta(seconds=1.5)).look_again == 0.5
-    late = look(subject, running, now=NOW + timedelta(seconds=2))
+    assert run_sync(subject, running, now=NOW + timedelta(seconds=1.5)).requeue_after == 0.5
+    late = run_sync(subject, running, now=NOW + timedelta(seconds=2))
     assert late.delete == ("a",)
-    assert conditions(late) == [("FailureTarget", "True", "DeadlineExceeded")]
+    assert decided_conditions(late) == [("FailureTarget", "True", "DeadlineExceeded")]
     settle(subject, running, now=NOW + timedelta(seconds=2))
     assert subject["status"]["failed"] == 1
 
 
 def test_a_suspended_job_ends_its_pods_without_holding_it_against_them() -> None:
     subject, running = job({"startTime": "2026-01-01T00:00:00Z"}, suspend=True), pod("a", "Running")
-    assert look(subject, running).discard == ("a",)
+    assert run_sync(subject, running).discard == ("a",)
     settle(subject, running)
-    assert told(subject) == [("Suspended", "True", "JobSuspended")]
+    assert condition_triples(subject) == [("Suspended", "True", "JobSuspended")]
     assert not {"failed", "active"} & subject["status"].keys()
     subject["spec"]["suspend"] = False
-    resumed = look(subject)
+    resumed = run_sync(subject)
     assert len(resumed.create) == 1
-    assert conditions(resumed) == [("Suspended", "False", "JobResumed")]
+    assert decided_conditions(resumed) == [("Suspended", "False", "JobResumed")]
     assert resumed.status is not None
     assert resumed.status["startTime"] == STAMP
 
@@ -195,31 +195,31 @@ def test_a_pod_that_never_ran_and_is_deleted_counts_although_it_can_not_fail() -
 
 
 def test_less_parallelism_ends_the_surplus_those_that_are_not_ready_first() -> None:
-    decision = look(job(parallelism=1, completions=3), pod("a", "Running"), pod("b", "Pending"))
+    decision = run_sync(job(parallelism=1, completions=3), pod("a", "Running"), pod("b", "Pending"))
     assert (decision.create, decision.discard) == ((), ("b",))
 
 
 def test_a_work_queue_is_done_when_one_has_succeeded_and_none_is_left() -> None:
     subject = job(parallelism=2, completions=None)
-    going = look(subject, pod("a", "Succeeded"), pod("b", "Running"))
+    going = run_sync(subject, pod("a", "Succeeded"), pod("b", "Running"))
     assert (going.create, going.discard) == ((), ())
     settle(subject, pod("a", "Succeeded"), pod("b", "Succeeded"))
-    assert told(subject)[-1][0] == "Complete"
+    assert condition_triples(subject)[-1][0] == "Complete"
 
 
 def test_a_finished_job_goes_when_its_time_to_live_is_over() -> None:
     subject = job(ttlSecondsAfterFinished=60)
     settle(subject, pod("a", "Succeeded"))
-    assert look(subject).look_again == 60
-    assert look(subject, now=NOW + timedelta(seconds=60)).remove
+    assert run_sync(subject).requeue_after == 60
+    assert run_sync(subject, now=NOW + timedelta(seconds=60)).remove
 
 
 def test_a_job_that_is_being_deleted_lets_its_pods_go_and_makes_none() -> None:
     subject = job(parallelism=2, completions=2)
     subject["metadata"]["deletionTimestamp"] = STAMP
-    assert look(subject, pod("a", "Running")) == JobDecision(release=("a",))
+    assert run_sync(subject, pod("a", "Running")) == JobDecision(release=("a",))
 
 
 def test_a_job_that_somebody_else_manages_is_left_alone() -> None:
-    assert look(job(managedBy="example.com/other")) == JobDecision()
-    assert len(look(job(managedBy="kubernetes.io/job-controller")).create) == 1
+    assert run_sync(job(managedBy="example.com/other")) == JobDecision()
+    assert len(run_sync(job(managedBy="kubernetes.io/job-controller")).create) == 1

@@ -10,9 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedded.kubelet.config.environment import INHERITED, ConfigError, container_environment, expand, inherited
-from embedded.kubelet.config.volumes import PathMap, prepare, remove
-from embedded.kubelet.container.termination_message import LastWord
+from embedded.kubelet.config.environment import (
+    INHERITED_VARIABLES,
+    ConfigError,
+    container_environment,
+    expand_variables,
+    inherited_environment,
+)
+from embedded.kubelet.config.volumes import PathMap, prepare_volumes, remove_tree
+from embedded.kubelet.container.termination_message import TerminationMessage
 
 Json = dict[str, Any]
 POD: Json = {
@@ -30,13 +36,15 @@ def variables(**container: Any) -> dict[str, str]:
 
 
 def test_nothing_but_the_documented_table_is_inherited() -> None:
-    machine = dict.fromkeys([*INHERITED, "AWS_SECRET_ACCESS_KEY", "PYTHONPATH", "VIRTUAL_ENV", "C8S_TOKEN"], "x")
-    assert set(inherited(machine)) == {
+    machine = dict.fromkeys(
+        [*INHERITED_VARIABLES, "AWS_SECRET_ACCESS_KEY", "PYTHONPATH", "VIRTUAL_ENV", "C8S_TOKEN"], "x"
+    )
+    assert set(inherited_environment(machine)) == {
         *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR"),
         *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
         *("SSL_CERT_FILE", "SSL_CERT_DIR"),
     }
-    assert all(INHERITED.values())
+    assert all(INHERITED_VARIABLES.values())
 
 
 def test_values_come_from_secrets_maps_and_fields_and_later_ones_win() -> None:
@@ -83,18 +91,18 @@ def test_what_is_missing_is_named_as_a_kubelet_names_it(reference: Json, message
 @given(st.text())
 def test_text_without_a_dollar_stays_as_it_is(text: str) -> None:
     plain = text.replace("$", "")
-    assert expand(plain, {"A": "x"}) == plain
+    assert expand_variables(plain, {"A": "x"}) == plain
 
 
 @given(st.text())
 def test_doubled_dollars_give_back_the_text(text: str) -> None:
-    assert expand(text.replace("$", "$$"), {"A": "x"}) == text
+    assert expand_variables(text.replace("$", "$$"), {"A": "x"}) == text
 
 
 @given(st.dictionaries(st.from_regex(r"[A-Z][A-Z0-9_]{0,5}", fullmatch=True), st.text()))
 def test_values_are_put_in_once_and_not_looked_into(values: dict[str, str]) -> None:
     text = "".join(f"[$({name})]" for name in values)
-    assert expand(text, values) == "".join(f"[{value}]" for value in values.values())
+    assert expand_variables(text, values) == "".join(f"[{value}]" for value in values.values())
 
 
 def test_values_that_begin_with_a_mount_path_lead_to_the_volume() -> None:
@@ -113,7 +121,7 @@ def test_values_that_begin_with_a_mount_path_lead_to_the_volume() -> None:
 def test_volumes_are_folders_for_nobody_else(tmp_path: Path) -> None:
     projected = {"sources": [{"secret": {"name": "s"}}, {"configMap": {"name": "c"}}]}
     spec = {"volumes": [{"name": "e", "emptyDir": {}}, {"name": "all", "projected": projected}]}
-    made = prepare({"spec": spec}, tmp_path, lambda _: SECRET, lambda _: CONFIG)
+    made = prepare_volumes({"spec": spec}, tmp_path, lambda _: SECRET, lambda _: CONFIG)
     assert {path.name for path in made["all"].iterdir()} == {"key", "colour"}
     assert (made["all"] / "key").read_bytes() == b"v\xff"
     assert (made["all"] / "key").stat().st_mode & 0o777 == 0o600
@@ -124,7 +132,9 @@ def test_volumes_are_folders_for_nobody_else(tmp_path: Path) -> None:
 def test_no_item_of_a_volume_leads_out_of_it(tmp_path: Path, path: str) -> None:
     secret = {"secretName": "s", "items": [{"key": "key", "path": path}]}
     with pytest.raises(ConfigError, match="must stay inside"):
-        prepare({"spec": {"volumes": [{"name": "v", "secret": secret}]}}, tmp_path, lambda _: SECRET, lambda _: None)
+        prepare_volumes(
+            {"spec": {"volumes": [{"name": "v", "secret": secret}]}}, tmp_path, lambda _: SECRET, lambda _: None
+        )
     with pytest.raises(ConfigError, match="must not lead out"):
         PathMap.of({"volumeMounts": [{"name": "v", "mountPath": "/v", "subPath": path}]}, {"v": tmp_path})
 
@@ -139,7 +149,7 @@ def test_read_only_folders_are_removed_too_and_what_links_point_to_is_not(tmp_pa
     (locked / "link").symlink_to(kept)
     for folder in (locked, locked.parent):
         folder.chmod(0o500)
-    remove(tmp_path / "volumes")
+    remove_tree(tmp_path / "volumes")
     assert not (tmp_path / "volumes").exists()
     assert (kept / "file").exists()
 
@@ -181,7 +191,7 @@ def test_files_tell_of_the_pod(tmp_path: Path) -> None:
     ]
     containers = [{"name": "main", "resources": {"limits": {"cpu": "2"}}}]
     pod = {**POD, "spec": {"volumes": volumes, "containers": containers}}
-    made = prepare(pod, tmp_path, lambda _: SECRET, lambda _: None)
+    made = prepare_volumes(pod, tmp_path, lambda _: SECRET, lambda _: None)
     assert (made["d"] / "deep" / "labels").read_text() == 'app="x"'
     assert (made["d"] / "cpu").read_text() == "2000"
     assert (made["p"] / "deep" / "labels").read_text() == 'app="x"'
@@ -198,7 +208,7 @@ def test_a_mount_may_be_below_a_path_that_a_variable_names(tmp_path: Path) -> No
 
 def test_the_path_of_the_last_word_is_rewritten_where_it_stands_alone(tmp_path: Path) -> None:
     container = {"name": "main", "terminationMessagePath": "/dev/termination-log"}
-    word = LastWord.of(container, PathMap([]), tmp_path)
+    word = TerminationMessage.of(container, PathMap([]), tmp_path)
     mine = str(tmp_path / "messages" / "main")
     assert word.rewrite("echo x > /dev/termination-log; exit 1") == f"echo x > {mine}; exit 1"
     for other in (
@@ -210,14 +220,14 @@ def test_the_path_of_the_last_word_is_rewritten_where_it_stands_alone(tmp_path: 
         assert word.rewrite(other) == other
     Path(mine).write_bytes(b"x" * 5000)
     assert word.read() == b"x" * 4096
-    assert LastWord.of(container, PathMap([]), tmp_path).read() == b""
+    assert TerminationMessage.of(container, PathMap([]), tmp_path).read() == b""
 
 
 def test_a_path_with_a_nul_byte_is_refused_as_one_that_leads_out(tmp_path: Path) -> None:
     items = [{"path": "a\0b", "fieldRef": {"fieldPath": "metadata.name"}}]
     pod = {**POD, "spec": {"volumes": [{"name": "d", "downwardAPI": {"items": items}}]}}
     with pytest.raises(ConfigError, match="must stay inside"):
-        prepare(pod, tmp_path, lambda _: None, lambda _: None)
+        prepare_volumes(pod, tmp_path, lambda _: None, lambda _: None)
 
 
 @pytest.mark.parametrize(
@@ -232,4 +242,4 @@ def test_variables_that_make_no_sense_are_an_error_of_their_container(container:
 def test_a_volume_that_makes_no_sense_is_an_error_of_its_pod(tmp_path: Path) -> None:
     pod = {**POD, "spec": {"volumes": [{"name": "d", "downwardAPI": {"items": [{"fieldRef": {}}]}}]}}
     with pytest.raises(ConfigError, match="volume d can't be read as it is written"):
-        prepare(pod, tmp_path, lambda _: None, lambda _: None)
+        prepare_volumes(pod, tmp_path, lambda _: None, lambda _: None)

@@ -10,27 +10,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.workbench.client.fake_api import run_json, step_json
-from workbench.cli.commands.runs import age_text, short_commit
-from workbench.cli.output.console import Look, print_table
-from workbench.cli.output.diagnostics import problem_lines, summary
+from workbench.cli.commands.runs import format_age, short_commit
+from workbench.cli.output.console import ConsoleStyle, print_table
+from workbench.cli.output.diagnostics import format_diagnostic, summarize
 from workbench.cli.output.run_printer import RunPrinter
-from workbench.cli.output.summary import closing_lines
+from workbench.cli.output.summary import summary_lines
 from workbench.client.decode import decode_run
-from workbench.client.models import Problem
-from workbench.logs.run_log import Note
-from workbench.report.report import duration_text, report
+from workbench.client.models import Diagnostic
+from workbench.logs.run_log import StepEvent
+from workbench.report.report import build_report, format_duration
 from workbench.text.width import cell_width
 
-PLAIN = Look(colour=False, width=None)
+PLAIN = ConsoleStyle(colour=False, width=None)
 NOW = datetime(2026, 1, 1, 0, 0, 10, tzinfo=UTC)
 
 
-def _problem(line: int = 2, column: int = 5, hint: str | None = None, severity: str = "error") -> Problem:
-    return Problem(line, column, "steps[0]", severity, "x", "unknown field", hint)
+def _problem(line: int = 2, column: int = 5, hint: str | None = None, severity: str = "error") -> Diagnostic:
+    return Diagnostic(line, column, "steps[0]", severity, "x", "unknown field", hint)
 
 
 def test_a_problem_has_its_place_its_line_and_a_caret() -> None:
-    lines = problem_lines(".c8s.yaml", _problem(hint="did you mean `image`?"), ("a: 1", "    imag: x"), PLAIN)
+    lines = format_diagnostic(".c8s.yaml", _problem(hint="did you mean `image`?"), ("a: 1", "    imag: x"), PLAIN)
     assert lines == [
         ".c8s.yaml:2:5: error: unknown field",
         "     2 |     imag: x",
@@ -40,30 +40,32 @@ def test_a_problem_has_its_place_its_line_and_a_caret() -> None:
 
 
 def test_a_problem_of_the_whole_file_names_the_path_in_it() -> None:
-    assert problem_lines("f", _problem(0, 0), ("x",), PLAIN) == ["f: error: steps[0]: unknown field"]
+    assert format_diagnostic("f", _problem(0, 0), ("x",), PLAIN) == ["f: error: steps[0]: unknown field"]
 
 
 @given(st.text(max_size=300), st.integers(0, 400), st.text(max_size=50))
 def test_a_source_line_of_any_kind_is_shown_harmlessly(text: str, column: int, message: str) -> None:
-    problem = Problem(1, column, "", "error", "x", message, message)
-    for line in problem_lines("f", problem, (text,), Look(colour=False, width=80)):
+    problem = Diagnostic(1, column, "", "error", "x", message, message)
+    for line in format_diagnostic("f", problem, (text,), ConsoleStyle(colour=False, width=80)):
         assert not {unicodedata.category(character) for character in line} & {"Cc", "Cf", "Cs"}
 
 
 def test_the_caret_stands_below_wide_characters() -> None:
-    lines = problem_lines("f", _problem(1, 3), ("漢字x",), PLAIN)
+    lines = format_diagnostic("f", _problem(1, 3), ("漢字x",), PLAIN)
     assert lines[2].index("^") == len("       | ") + 4
 
 
 def test_problems_are_counted_by_kind() -> None:
-    assert summary([_problem(), _problem(), _problem(severity="warning")]) == "2 errors, 1 warning"
-    assert summary([]) == ""
+    assert summarize([_problem(), _problem(), _problem(severity="warning")]) == "2 errors, 1 warning"
+    assert summarize([]) == ""
 
 
 def _report(*names: str) -> list[str]:
     steps = [step_json(name) for name in names]
     end = {"steps": steps, "summary": {"succeeded": len(steps)}, "completionTime": "2026-01-01T00:00:03Z"}
-    return closing_lines(report(decode_run(run_json(phase="Succeeded", status=end)), NOW), Look(False, 60))
+    return summary_lines(
+        build_report(decode_run(run_json(phase="Succeeded", status=end)), NOW), ConsoleStyle(False, 60)
+    )
 
 
 @given(st.lists(st.text(min_size=1, max_size=80), min_size=1, max_size=5))
@@ -92,14 +94,16 @@ def test_a_table_of_other_peoples_text_is_harmless(capsys: pytest.CaptureFixture
     [(None, "-"), (0, "0.00s"), (9.99, "9.99s"), (9.999, "10.0s"), (59.99, "1m00s"), (3725, "1h02m"), (185, "3m05s")],
 )
 def test_durations_are_short(seconds: float | None, text: str) -> None:
-    assert duration_text(seconds) == text
+    assert format_duration(seconds) == text
 
 
 def test_ages_and_commits_are_short() -> None:
-    assert [age_text(seconds) for seconds in (5, 65, 7200, 200_000)] == ["5s", "1m", "2h", "2d"]
+    assert [format_age(seconds) for seconds in (5, 65, 7200, 200_000)] == ["5s", "1m", "2h", "2d"]
     assert [short_commit(text) for text in ("0123456789", "0123456789-dirty", None)] == ["0123456", "0123456*", "-"]
 
 
 def test_a_reason_that_begins_with_the_verdict_is_not_said_twice() -> None:
-    note = Note("ship", "ended", "skipped because unit-tests failed", "Skipped")
-    assert RunPrinter(Look(colour=False, width=None)).lines([note]) == ["ship | -- skipped because unit-tests failed"]
+    note = StepEvent("ship", "ended", "skipped because unit-tests failed", "Skipped")
+    assert RunPrinter(ConsoleStyle(colour=False, width=None)).lines([note]) == [
+        "ship | -- skipped because unit-tests failed"
+    ]

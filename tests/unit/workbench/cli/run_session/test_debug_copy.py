@@ -13,10 +13,10 @@ import pytest
 
 from tests.tui.fakes import run, step
 from workbench.cli.output.console import CommandError
-from workbench.cli.run_session.debug_copy import kept_attempt, step_copy, until_interrupted
-from workbench.cli.run_session.signals import INTERRUPTED, Interrupts
-from workbench.client import Change, NotFound, RunChanged, RunDeleted, RunsListed, Unreachable
-from workbench.client.models import KeptWorkspace, Run, Step
+from workbench.cli.run_session.debug_copy import debug_copy, find_attempt, run_interruptible
+from workbench.cli.run_session.signals import INTERRUPTED, InterruptState
+from workbench.client import Change, NotFoundError, RunChanged, RunDeleted, RunsListed, UnreachableError
+from workbench.client.models import Run, SavedWorkspace, Step
 
 WAITING = run("shop-debug-1", "Running", [step("test", (), "Pending")])
 RUNNING = run("shop-debug-1", "Running", [step("test", (), "Running")])
@@ -56,7 +56,7 @@ class Controller:
         self.deleted.append(name)
 
 
-def failed(*kept: KeptWorkspace | None) -> tuple[Run, Step]:
+def failed(*kept: SavedWorkspace | None) -> tuple[Run, Step]:
     """A failed step and what was kept of each of its attempts."""
     made = step("test", (), "Failed", attempts=len(kept))
     tried = tuple(replace(each, kept=told) for each, told in zip(made.attempts, kept, strict=True))
@@ -65,8 +65,8 @@ def failed(*kept: KeptWorkspace | None) -> tuple[Run, Step]:
 
 
 async def enter(controller: Controller, seconds: int = 600) -> str:
-    whole, one = failed(KeptWorkspace(9, 1))
-    async with step_copy(controller, whole, one, 1, seconds) as (name, slug):  # type: ignore[arg-type]
+    whole, one = failed(SavedWorkspace(9, 1))
+    async with debug_copy(controller, whole, one, 1, seconds) as (name, slug):  # type: ignore[arg-type]
         return f"{name} {slug}"
 
 
@@ -105,8 +105,8 @@ async def test_a_copy_that_does_not_start_says_why_and_is_removed(change: Change
 
 async def test_a_refused_copy_leaves_nothing_to_be_removed() -> None:
     controller = Controller()
-    controller.refusal = NotFound("it is not stored any more")
-    with pytest.raises(NotFound):
+    controller.refusal = NotFoundError("it is not stored any more")
+    with pytest.raises(NotFoundError):
         await enter(controller)
     assert controller.deleted == []
 
@@ -117,7 +117,7 @@ async def test_a_copy_that_can_not_be_removed_is_named(
     controller = Controller(RunsListed((RUNNING,)))
 
     async def away(_: str) -> None:
-        raise Unreachable("nobody answers")
+        raise UnreachableError("nobody answers")
 
     monkeypatch.setattr(controller, "delete", away)
     assert await enter(controller) == "shop-debug-1 test"
@@ -133,7 +133,7 @@ async def test_a_signal_while_the_copy_is_waited_for_removes_it(sign: signal.Sig
         return 0
 
     async with asyncio.timeout(10), asyncio.TaskGroup() as group:
-        ended = group.create_task(until_interrupted(entering()))
+        ended = group.create_task(run_interruptible(entering()))
         await controller.asking.wait()
         os.kill(os.getpid(), sign)
     assert ended.result() == INTERRUPTED
@@ -142,11 +142,11 @@ async def test_a_signal_while_the_copy_is_waited_for_removes_it(sign: signal.Sig
 
 async def test_a_terminal_that_hangs_up_twice_ends_nothing_half_way() -> None:
     left: list[int] = []
-    asked = Interrupts(leave=left.append)
-    asked.hit(signal.SIGHUP)
-    asked.hit(signal.SIGHUP)
-    assert (asked.asked.is_set(), left) == (True, [])
-    asked.hit(signal.SIGINT)
+    asked = InterruptState(exit_process=left.append)
+    asked.on_signal(signal.SIGHUP)
+    asked.on_signal(signal.SIGHUP)
+    assert (asked.requested.is_set(), left) == (True, [])
+    asked.on_signal(signal.SIGINT)
     assert left == [INTERRUPTED], "a person who has lost patience is let go"
 
 
@@ -159,7 +159,7 @@ async def test_a_signal_in_the_midst_of_the_request_removes_what_it_may_have_mad
         return 0
 
     async with asyncio.timeout(10), asyncio.TaskGroup() as group:
-        ended = group.create_task(until_interrupted(entering()))
+        ended = group.create_task(run_interruptible(entering()))
         await controller.asking.wait()
         os.kill(os.getpid(), signal.SIGINT)
         asyncio.get_running_loop().call_later(0.05, controller.answer.set)
@@ -171,10 +171,10 @@ async def test_the_exit_code_of_the_work_is_handed_on() -> None:
     async def work() -> int:
         return 7
 
-    assert await until_interrupted(work()) == 7
+    assert await run_interruptible(work()) == 7
 
 
-KEPT, LARGE = KeptWorkspace(9, 1), KeptWorkspace(problem="it has more than 512 MiB, packed")
+KEPT, LARGE = SavedWorkspace(9, 1), SavedWorkspace(problem="it has more than 512 MiB, packed")
 
 
 @pytest.mark.parametrize(
@@ -182,9 +182,9 @@ KEPT, LARGE = KeptWorkspace(9, 1), KeptWorkspace(problem="it has more than 512 M
     [((KEPT,), None, 1), ((KEPT, KEPT), None, 2), ((KEPT, KEPT), 1, 1), ((KEPT, LARGE), None, 1)],
 )
 def test_the_last_attempt_that_was_kept_is_entered_or_the_one_that_is_asked_for(
-    kept: tuple[KeptWorkspace, ...], wanted: int | None, number: int
+    kept: tuple[SavedWorkspace, ...], wanted: int | None, number: int
 ) -> None:
-    assert kept_attempt(*failed(*kept), wanted).number == number
+    assert find_attempt(*failed(*kept), wanted).number == number
 
 
 @pytest.mark.parametrize(
@@ -197,10 +197,10 @@ def test_the_last_attempt_that_was_kept_is_entered_or_the_one_that_is_asked_for(
     ],
 )
 def test_where_nothing_was_kept_it_is_said_why_and_what_to_do(
-    kept: tuple[KeptWorkspace | None, ...], wanted: int | None, words: str
+    kept: tuple[SavedWorkspace | None, ...], wanted: int | None, words: str
 ) -> None:
     with pytest.raises(CommandError) as refused:
-        kept_attempt(*failed(*kept), wanted)
+        find_attempt(*failed(*kept), wanted)
     assert words in str(refused.value)
 
 

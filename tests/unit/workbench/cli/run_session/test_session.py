@@ -13,17 +13,17 @@ import pytest
 from tests.unit.workbench.client.fake_api import FakeApi, problem, run_json, step_json
 from workbench.cli import options
 from workbench.cli.options import Target
-from workbench.cli.output.console import CommandError, Look
+from workbench.cli.output.console import CommandError, ConsoleStyle
 from workbench.cli.run_session import follow
-from workbench.cli.run_session.session import Session
+from workbench.cli.run_session.session import RunSession
 from workbench.client import ClientError
-from workbench.submit.submit import Order
+from workbench.submit.submit import RunSubmission
 
-PLAIN = Look(colour=False, width=None)
+PLAIN = ConsoleStyle(colour=False, width=None)
 
 
-def order(tree: Path | None = None) -> Order:
-    return Order(definition={"name": "hello", "steps": []}, tree=tree, key="k")
+def order(tree: Path | None = None) -> RunSubmission:
+    return RunSubmission(definition={"name": "hello", "steps": []}, tree=tree, idempotency_key="k")
 
 
 async def finish(api: FakeApi, name: str, phase: str, *steps: dict[str, Any]) -> None:
@@ -37,7 +37,7 @@ async def finish(api: FakeApi, name: str, phase: str, *steps: dict[str, Any]) ->
 
 async def run(api: FakeApi, where: Target, tree: Path | None = None, **how: Any) -> int:
     async with asyncio.timeout(20):
-        return await Session(order(tree), where, PLAIN, **how).exit_code()
+        return await RunSession(order(tree), where, PLAIN, **how).run()
 
 
 async def test_a_run_that_succeeds_prints_its_lines_and_a_table_and_is_0(
@@ -135,7 +135,7 @@ async def test_fetch_is_shown_only_when_it_is_why_a_step_failed(
     assert "bad  | [fetch] no such source" in out
     assert "unpacked" not in out
     api.done.clear()
-    await Session(Order({"name": "hello"}, None, "k2"), where, PLAIN, verbose=True).exit_code()
+    await RunSession(RunSubmission({"name": "hello"}, None, "k2"), where, PLAIN, verbose=True).run()
     assert "bad  | [fetch] no such source" in capsys.readouterr().out
 
 

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.logs.log_file import LogFile
-from workbench.logs.search.matches import Matches
-from workbench.logs.search.query import Errors, Query, QueryError, is_error, shown
-from workbench.text.sanitize import clean, segments
+from workbench.logs.search.matches import MatchIndex
+from workbench.logs.search.query import ErrorMatcher, Query, QueryError, is_error, render_plain
+from workbench.text.sanitize import sanitize_line, segments
 
 _piece = st.sampled_from(
     ["a", "B", "needle", " ", "\t", "\r", "\x1b[31m", "\x1b[0m", "\x1b[2K", "\x1b]0;t\x07", "\x1b]8;;x\x1b[1m\x07",
@@ -22,20 +22,22 @@ _lines = st.lists(st.lists(_piece, max_size=8).map("".join), max_size=12)
 @given(_lines)
 def test_what_is_searched_is_what_is_shown(lines: list[str]) -> None:
     data = "\n".join(lines).encode()
-    assert shown(data).split("\n") == [clean(line, colour=False, limit=None) for line in data.decode().split("\n")]
-    assert shown(data).split("\n") == [
+    assert render_plain(data).split("\n") == [
+        sanitize_line(line, colour=False, limit=None) for line in data.decode().split("\n")
+    ]
+    assert render_plain(data).split("\n") == [
         "".join(piece.text for piece in segments(line)) for line in data.decode().split("\n")
     ]
 
 
 def test_bytes_that_are_no_text_are_shown_as_such() -> None:
-    assert shown(b"a\xff\xfeb\nplain") == "a\ufffd\ufffdb\nplain"
+    assert render_plain(b"a\xff\xfeb\nplain") == "a\ufffd\ufffdb\nplain"
 
 
 def _found(lines: list[str], query: Query, **how: bool) -> list[int]:
     with LogFile() as log:
         log.append(lines)
-        matches = Matches(log, query, **how)
+        matches = MatchIndex(log, query, **how)
         while matches.advance():
             pass
         return list(matches)
@@ -90,7 +92,7 @@ def test_what_is_no_regular_expression_is_said() -> None:
 def test_lines_are_found_across_pieces_and_while_the_log_grows() -> None:
     with LogFile() as log:
         log.append(["x" * 600_000, "needle", "y" * 600_000, "a needle"])
-        matches = Matches(log, Query("needle"))
+        matches = MatchIndex(log, Query("needle"))
         while matches.advance():
             pass
         assert list(matches) == [1, 3]
@@ -104,12 +106,12 @@ def test_lines_are_found_across_pieces_and_while_the_log_grows() -> None:
 def test_next_and_previous_go_round() -> None:
     with LogFile() as log:
         log.append(["a", "x", "a", "x"])
-        matches = Matches(log, Query("x"))
+        matches = MatchIndex(log, Query("x"))
         while matches.advance():
             pass
         assert (matches.next(1, 1), matches.next(3, 1), matches.next(1, 1, including=True)) == (3, 1, 1)
         assert (matches.next(3, -1), matches.next(1, -1)) == (1, 3)
-        assert [matches.place(line) for line in range(4)] == [0, 0, 1, 1]
+        assert [matches.count_before(line) for line in range(4)] == [0, 0, 1, 1]
 
 
 @pytest.mark.parametrize(
@@ -130,7 +132,7 @@ def test_lines_that_tell_of_errors(line: str, tells: bool) -> None:
     assert is_error(line) is tells
     with LogFile() as log:
         log.append(["fine", line])
-        matches = Matches(log, Errors())
+        matches = MatchIndex(log, ErrorMatcher())
         while matches.advance():
             pass
         assert list(matches) == ([1] if tells else [])
