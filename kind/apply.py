@@ -170,7 +170,8 @@ def pending_reason(name: str, pods: Sequence[Json]) -> str:
                 remedy = f"Put the image {container.get('image')} where the nodes find it, or name another."
                 raise NotReadyError(f"{name}: {reason}: {message}"[:500], remedy)
             if reason == "CrashLoopBackOff" and container.get("restartCount", 0) > 3:
-                remedy = f"`kubectl -n {SYSTEM_NAMESPACE} logs {pod['metadata']['name']} -c {container['name']} --previous` says why."
+                target = f"{pod['metadata']['name']} -c {container['name']}"
+                remedy = f"`kubectl -n {SYSTEM_NAMESPACE} logs {target} --previous` says why."
                 raise NotReadyError(f"{name} keeps ending: {message}"[:500], remedy)
             if reason and reason not in ("ContainerCreating", "PodInitializing"):
                 return f"{name} waits: {reason} {message}".strip()[:500]

@@ -40,7 +40,8 @@ def clone(settings: Settings) -> None:
     slug, attempt = settings.require("C8S_STEP_SLUG"), settings.require("C8S_ATTEMPT")
     if not _URL.fullmatch(url) or url.startswith("-") or revision.startswith("-"):
         raise AgentError(
-            f"{printable(_without_credentials(url))} at {printable(revision)} can't be cloned: give an https, http, ssh or git URL"
+            f"{printable(_without_credentials(url))} at {printable(revision)} can't be cloned: "
+            "give an https, http, ssh or git URL"
         )
     started = time.monotonic()
     print(f"cloning {printable(_without_credentials(url))} at {printable(revision)}", flush=True)

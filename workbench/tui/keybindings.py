@@ -92,7 +92,8 @@ FOCUS_SCOPES = (
 _TITLES = {
     Workbench: "Anywhere", RunsScreen: "List of runs", RunScreen: "A run", EditorScreen: "Editor",
     DetailsScreen: "Details", CompareScreen: "Comparison", ClusterScreen: "Cluster", NotificationsScreen: "Messages",
-    HelpScreen: "Help", ConfirmDialog: "A question", ProblemsDialog: "Problems of a pipeline", ParamsDialog: "Parameters",
+    HelpScreen: "Help", ConfirmDialog: "A question", ProblemsDialog: "Problems of a pipeline",
+    ParamsDialog: "Parameters",
     SetupApp: "Start", ListView: "Any list",
 }  # fmt: skip
 

@@ -190,7 +190,8 @@ def truncate_line(text: str) -> str:
     """A line as a frame carries it: an endless one is cut, visibly; the archive has all of it."""
     if len(text) <= MAX_LINE_CHARACTERS:
         return text
-    return f"{text[:MAX_LINE_CHARACTERS]} … [{len(text) - MAX_LINE_CHARACTERS} more characters of this line are in the archive]"
+    hidden = len(text) - MAX_LINE_CHARACTERS
+    return f"{text[:MAX_LINE_CHARACTERS]} … [{hidden} more characters of this line are in the archive]"
 
 
 def _stream_fields(stream: StreamId) -> dict[str, Any]:

@@ -146,9 +146,8 @@ def doctor(ctx: click.Context, output: str) -> None:
         how = console_style(sys.stdout)
         for each in findings:
             mark = {"ok": "ok", "warning": "warn", "error": "ERROR"}[each.level]
-            echo(
-                f"{how.paint(f'{mark:<5}', _LEVELS[each.level])} {each.check:<12} {sanitize_line(each.found, colour=False)}"
-            )
+            level = how.paint(f"{mark:<5}", _LEVELS[each.level])
+            echo(f"{level} {each.check:<12} {sanitize_line(each.found, colour=False)}")
             if each.level != "ok":
                 echo(f"{'':18} {each.why}")
                 echo(f"{'':18} {sanitize_line(each.remedy, colour=False)}")

@@ -75,7 +75,8 @@ class RunActions(WorkbenchScreen):
             return
         if not run.ended:
             self.notify(
-                f"{sanitize_label(run.name, 60)} has not ended yet; {key_label(self.app, 'app.cancel', 'ctrl+x')} cancels it.",
+                f"{sanitize_label(run.name, 60)} has not ended yet; "
+                f"{key_label(self.app, 'app.cancel', 'ctrl+x')} cancels it.",
                 markup=False,
             )
         elif from_failed and run.phase == "Succeeded":
@@ -97,7 +98,8 @@ class RunActions(WorkbenchScreen):
             self.notify(told, severity="warning", markup=False)
         elif not run.ended:
             self.notify(
-                f"{sanitize_label(run.name, 60)} has not ended yet; {key_label(self.app, 'app.cancel', 'ctrl+x')} cancels it.",
+                f"{sanitize_label(run.name, 60)} has not ended yet; "
+                f"{key_label(self.app, 'app.cancel', 'ctrl+x')} cancels it.",
                 markup=False,
             )
         else:

@@ -125,7 +125,8 @@ def _count(data: Json, places: SourceMap) -> Iterator[Diagnostic]:
 
 
 def _too_large(path: tuple[str | int, ...], holder: Json, places: SourceMap) -> Diagnostic:
-    message = f"the matrix has {expansion.count_combinations(matrix_dimensions(holder)):,} combinations; a pipeline may have {MAX_STEPS} steps"
+    count = expansion.count_combinations(matrix_dimensions(holder))
+    message = f"the matrix has {count:,} combinations; a pipeline may have {MAX_STEPS} steps"
     return places.diagnostic((*path, "matrix"), "too-many-steps", message, "leave values out", at_key=True)
 
 
