@@ -10,7 +10,8 @@ import pytest
 from embedded.kubelet.config.environment import INHERITED_VARIABLES
 
 ROOT = Path(__file__).parent.parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "samples").glob("**/*.md"))]
+FOLDERS = ("docs", "samples", "bench")
+PAGES = [*sorted(ROOT.glob("*.md")), *(page for name in FOLDERS for page in sorted((ROOT / name).rglob("*.md")))]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -18,6 +19,23 @@ def test_every_link_to_a_file_leads_to_one(page: Path) -> None:
     links = re.findall(r"\]\((?!https?:|#)([^)#]+)[^)]*\)", page.read_text())
     missing = [link for link in links if not (page.parent / link).exists()]
     assert missing == []
+
+
+def test_every_decision_record_is_in_the_index_and_the_site() -> None:
+    index, site = (ROOT / "docs" / "adr" / "README.md").read_text(), (ROOT / "mkdocs.yml").read_text()
+    records = [path.name for path in (ROOT / "docs" / "adr").glob("[0-9]*.md")]
+    assert [name for name in records if f"]({name})" not in index or f"adr/{name}" not in site] == []
+
+
+def test_decision_records_are_numbered_without_gaps() -> None:
+    numbers = sorted(int(path.name[:4]) for path in (ROOT / "docs" / "adr").glob("[0-9]*.md"))
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_every_decision_record_has_the_four_sections() -> None:
+    wanted = ["Status", "Context", "Decision", "Consequences"]
+    for path in (ROOT / "docs" / "adr").glob("[0-9]*.md"):
+        assert re.findall(r"^## (.+)$", path.read_text(), re.MULTILINE) == wanted, path.name
 
 
 def test_every_inherited_variable_is_in_the_table() -> None:
@@ -47,3 +65,13 @@ def test_every_code_of_lint_is_explained() -> None:
     used |= set(re.findall(r'problem\(\s*[^"]*?"([a-z]+(?:-[a-z]+)+)"', text))
     assert len(used) > 20
     assert sorted(code for code in used if f"`{code}`" not in page) == []
+
+
+@pytest.mark.parametrize("name", ["CONTRIBUTING.md", "docs/ARCHITECTURE.md", "docs/embedded.md"])
+def test_every_path_a_page_names_exists(name: str) -> None:
+    """Paths in backticks that start with a top-level folder, and `operator/…` and the like within the controller."""
+    tops = ("controller", "embedded", "kind", "workbench", "tests", "docs", "tools", "bench")
+    named = re.findall(r"`([a-z_0-9]+(?:/[A-Za-z_.0-9-]+)+)`", (ROOT / name).read_text())
+    paths = [path for path in named if path.split("/")[0] in (*tops, "api", "logs", "operator")]
+    missing = [path for path in paths if not ((ROOT / path).exists() or (ROOT / "controller" / path).exists())]
+    assert (len(paths) > 3, missing) == (True, [])

@@ -7,6 +7,7 @@ from controller import settings
 from controller.api import openapi
 from controller.api.auth.permissions import PERMISSIONS
 from controller.api.http.problems import TYPES
+from tools import rest_reference
 
 DOCS = Path(__file__).parents[3] / "docs"
 
@@ -41,16 +42,16 @@ def test_every_operation_is_described_and_shows_its_problems() -> None:
     assert sorted(seen) == sorted(PERMISSIONS)
 
 
-def test_every_call_of_the_contract_is_there() -> None:
-    text = (DOCS / "ARCHITECTURE.md").read_text()
-    section = text.partition("## REST API")[2].partition("Log frames")[0]
-    paths = {re.sub(r"{[^}]*}", "{}", path) for path in openapi.document()["paths"]}
-    calls = re.findall(r"`([A-Z|\\]+) ((?:/|…/)[^`? ]*)", section)
-    assert len(calls) > 20
-    for method, path in calls:
-        start = "/api/v1" if path.startswith("…/agent/") else "/api/v1/namespaces/{ns}"
-        full = path.replace("…", start)
-        assert re.sub(r"{[^}]*}", "{}", full) in paths, (method, path)
+def test_the_rest_reference_is_generated_from_the_document() -> None:
+    page = rest_reference.render(openapi.document())
+    assert rest_reference.PAGE.read_text() == page, "run python -m tools.rest_reference"
+
+
+def test_the_rest_reference_has_every_call_and_schema() -> None:
+    document = openapi.document()
+    headings = re.findall(r"^### (.+)$", rest_reference.render(document), re.MULTILINE)
+    calls = sum(len(operations) for operations in document["paths"].values())
+    assert len(headings) == calls + len(document["components"]["schemas"])
 
 
 def test_no_reference_leads_nowhere() -> None:
