@@ -8,21 +8,39 @@ demo:
 test:
     .venv/bin/pytest
 
-# format, lint, types, imports
+# format, lint, types, imports, documentation site
 check:
     .venv/bin/ruff format --check .
     .venv/bin/ruff check .
     .venv/bin/mypy
     .venv/bin/lint-imports
+    NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict --quiet
+
+# format the code and apply automatic fixes
+fmt:
+    .venv/bin/ruff check --fix-only -q .
+    .venv/bin/ruff format -q .
+
+# regenerate every committed file that is made from code
+generate:
+    .venv/bin/python -m controller.pipeline.schema
+    .venv/bin/python -m controller.operator.manifests.generate
+    .venv/bin/python -c "from controller import settings; from pathlib import Path; Path('docs/settings.md').write_text(settings.table())"
+    .venv/bin/python -c "from controller.api import openapi; from pathlib import Path; Path('docs/openapi.json').write_text(openapi.text())"
+    .venv/bin/python -m tools.rest_reference
+    .venv/bin/python -m tools.keys_reference
+
+# take the pictures of the documentation from the running program (docs/images)
+pictures:
+    .venv/bin/python -m tools.pictures
+
+# the documentation as a site, on http://127.0.0.1:8000
+docs:
+    NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs serve
 
 # the measurements behind the figures in bench/README.md
 bench:
     .venv/bin/python bench/run.py
-
-# put the code into its form
-fmt:
-    .venv/bin/ruff check --fix-only -q .
-    .venv/bin/ruff format -q .
 
 # start the default sandbox
 up:
