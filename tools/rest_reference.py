@@ -77,7 +77,9 @@ def _by_tag(document: Json) -> dict[str, list[tuple[str, str, Json]]]:
 
 def _operation(method: str, path: str, operation: Json) -> Iterator[str]:
     verb = "WS" if "101" in operation["responses"] else method.upper()
-    yield f"### {verb} `{path}`"
+    yield f"### {operation['operationId']}"
+    yield ""
+    yield f"`{verb} {path}`"
     yield ""
     yield " ".join(operation.get("description", "").replace("\n\n", "\n").split("\n")).strip()
     yield ""

@@ -75,3 +75,8 @@ def test_every_path_a_page_names_exists(name: str) -> None:
     paths = [path for path in named if path.split("/")[0] in (*tops, "api", "logs", "operator")]
     missing = [path for path in paths if not ((ROOT / path).exists() or (ROOT / "controller" / path).exists())]
     assert (len(paths) > 3, missing) == (True, [])
+
+
+@pytest.mark.parametrize("package", ["workbench", "controller", "embedded", "kind"])
+def test_every_package_has_a_typing_marker(package: str) -> None:
+    assert (ROOT / package / "py.typed").is_file()
