@@ -22,7 +22,7 @@ Every call, parameter and object of the controller's REST API. [The REST API](..
 streams, frames and error handling.
 
 This page is generated from `docs/openapi.json` by `python -m tools.rest_reference`. A `WS` call is a WebSocket: it is \
-opened with `GET`. Error responses are [`ProblemDocument`](#problemdocument) objects; [Problems](../api.md#problems) \
+opened with `GET`. Error responses are [`ProblemDocument`](#schema-problemdocument) objects; [Problems](../api.md#problems) \
 explains their types.
 """
 
@@ -117,6 +117,8 @@ def _responses(responses: Json) -> Iterator[str]:
 
 
 def _schema(name: str, schema: Json) -> Iterator[str]:
+    yield f'<a id="{_anchor(name)}"></a>'
+    yield ""
     yield f"### {name}"
     yield ""
     if description := schema.get("description"):
@@ -129,6 +131,11 @@ def _schema(name: str, schema: Json) -> Iterator[str]:
         rows.append((f"`{field}`{mark}", _type_and_default(value), value.get("description", "")))
     if rows:
         yield from _table(("field", "type", "description"), rows)
+
+
+def _anchor(schema: str) -> str:
+    """The anchor of a schema. That of its heading may be taken: a call can have the same name in another case."""
+    return f"schema-{schema.lower()}"
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
@@ -153,7 +160,7 @@ def type_of(schema: Json) -> str:
     """Describe a JSON schema in a few words, with a link for a named one."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
-        return f"[{name}](#{name.lower()})"
+        return f"[{name}](#{_anchor(name)})"
     if choices := schema.get("anyOf") or schema.get("oneOf"):
         return " or ".join(dict.fromkeys(type_of(choice) for choice in choices))
     if "enum" in schema:
