@@ -22,8 +22,8 @@ Every call, parameter and object of the controller's REST API. [The REST API](..
 streams, frames and error handling.
 
 This page is generated from `docs/openapi.json` by `python -m tools.rest_reference`. A `WS` call is a WebSocket: it is \
-opened with `GET`. Error responses are [`ProblemDocument`](#schema-problemdocument) objects; [Problems](../api.md#problems) \
-explains their types.
+opened with `GET`. Error responses are [`ProblemDocument`](#schema-problemdocument) objects; \
+[Problems](../api.md#problems) explains their types.
 """
 
 TITLES = {
