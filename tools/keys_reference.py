@@ -13,7 +13,7 @@ HEADING = "## Actions\n\n"
 def render(page: str) -> str:
     """The page with a current list of actions."""
     head, heading, _ = page.partition(HEADING)
-    return f"{head}{heading}{keybindings.reference().rstrip()}\n"
+    return f"{head}{heading}{keybindings.reference_table().rstrip()}\n"
 
 
 if __name__ == "__main__":

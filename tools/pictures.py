@@ -20,12 +20,10 @@ from pathlib import Path
 
 from textual.pilot import Pilot
 
-from workbench.config.preferences import Preferences
 from workbench.sandbox import Endpoint, Sandboxes
 from workbench.tui.app import Workbench
-from workbench.tui.base_app import Likings
 from workbench.tui.services.connection import connector
-from workbench.tui.services.launcher import Launcher
+from workbench.tui.services.launcher import FileLauncher
 
 ROOT = Path(__file__).parents[1]
 IMAGES = ROOT / "docs" / "images"
@@ -83,9 +81,10 @@ def text_of(picture: str) -> str:
     """The text of a screenshot, row by row."""
     rows: dict[float, list[tuple[float, str]]] = {}
     for attributes, text in re.findall(r"<text ([^>]*)>([^<]*)</text>", picture):
-        place = {key: float(value) for key, value in re.findall(r'\b([xy])="([\d.]+)"', attributes)}
-        if "y" in place:
-            rows.setdefault(place["y"], []).append((place.get("x", 0.0), html.unescape(text).replace("\xa0", " ")))
+        position = {key: float(value) for key, value in re.findall(r'\b([xy])="([\d.]+)"', attributes)}
+        if "y" in position:
+            segment = position.get("x", 0.0), html.unescape(text).replace("\xa0", " ")
+            rows.setdefault(position["y"], []).append(segment)
     return "\n".join("".join(text for _, text in sorted(row)) for _, row in sorted(rows.items()))
 
 
@@ -181,13 +180,7 @@ async def take_pictures(file: Path) -> None:
 
 async def drive(endpoint: Endpoint, file: Path, run: str | None, rows: int, script: Script) -> None:
     """Open the workbench as `c8s` does, with default preferences, and let a script use it."""
-    app = Workbench(
-        connector(endpoint),
-        place=SANDBOX,
-        launcher=Launcher(file),
-        open_run=run,
-        likings=Likings(Preferences()),
-    )
+    app = Workbench(connector(endpoint), endpoint_label=SANDBOX, launcher=FileLauncher(file), open_run=run)
     async with app.run_test(size=(COLUMNS, rows), notifications=True) as pilot:
         await script(Camera(app, pilot))
 
