@@ -23,12 +23,7 @@ fmt:
 
 # regenerate every committed file that is made from code
 generate:
-    .venv/bin/python -m controller.pipeline.schema
-    .venv/bin/python -m controller.operator.manifests.generate
-    .venv/bin/python -c "from controller import settings; from pathlib import Path; Path('docs/settings.md').write_text(settings.table())"
-    .venv/bin/python -c "from controller.api import openapi; from pathlib import Path; Path('docs/openapi.json').write_text(openapi.text())"
-    .venv/bin/python -m tools.rest_reference
-    .venv/bin/python -m tools.keys_reference
+    .venv/bin/python -m tools.generate
 
 # take the pictures of the documentation from the running program (docs/images)
 pictures:

@@ -74,34 +74,49 @@ class Flag:
 
 
 FLAGS = (
-    Flag("role", "ROLE", "what this process does: operator, api", "operator,api", repeatable=True, choices=ROLES),
-    Flag("kubeconfig", "FILE", "how to reach the Kubernetes API; without it, the pod's service account"),
-    Flag("listen-fd", "N", "serve on this inherited listening socket instead of host and port"),
+    Flag("role", "ROLE", "the role of this process: operator, api", "operator,api", repeatable=True, choices=ROLES),
+    Flag("kubeconfig", "FILE", "kubeconfig of the Kubernetes API; default: the pod's service account"),
+    Flag("listen-fd", "N", "file descriptor of an inherited listening socket, used instead of host and port"),
     Flag("host", "ADDRESS", "address to listen on", "127.0.0.1"),
-    Flag("port", "N", "port to listen on; 0 takes a free one", "8080"),
-    Flag("store", "URL", "the object store: file:///folder or s3://bucket; required"),
+    Flag("port", "N", "port to listen on; 0: a free one", "8080"),
+    Flag("store", "URL", "object store: file:///folder or s3://bucket; required"),
     Flag(
-        "agent-command", "WORD", "how a step's pod starts the agent: a JSON list, or a word each time", repeatable=True
+        "agent-command",
+        "WORD",
+        "command that starts the agent in a step's pod: a JSON list, or one argument per flag",
+        repeatable=True,
     ),
-    Flag("agent-image", "IMAGE", "the image that has the agent, where pods run in images", "c8s-controller"),
-    Flag("pod-security", "PROFILE", "what steps' pods meet", "baseline", choices=("baseline", "restricted")),
-    Flag("agent-key-file", "FILE", "the key that signs agents' tokens and links; made where missing; required"),
-    Flag("public-url", "URL", "where agents and signed links reach the API; without it, the listening socket"),
-    Flag("namespace-of-its-own", "NAME", "where the controller keeps its Lease", "c8s-system"),
-    Flag("leader-elect", "", "run the operator only while holding the Lease: for several replicas"),
-    Flag("leader-elect-lease-duration", "SECONDS", "how long a leader that fell silent is waited for", "15"),
+    Flag("agent-image", "IMAGE", "image of the agent, where pods run in images", "c8s-controller"),
     Flag(
-        "operator-port", "N", "the operator's own port: health, numbers, live logs for an API elsewhere; 0: a free one"
+        "pod-security", "PROFILE", "Pod Security profile of step pods", "baseline", choices=("baseline", "restricted")
     ),
-    Flag("pod-ip", "ADDRESS", "where an API elsewhere reaches the operator's port; without it, the host"),
-    Flag("allowed-host", "NAME", "a host name that the API answers to besides loopback names", repeatable=True),
-    Flag("allowed-origin", "ORIGIN", "a web origin whose pages may call the API", repeatable=True),
-    Flag("source-limit-mib", "MIB", "the largest source that is taken, in MiB", "1024"),
-    Flag("cache-limit-mib", "MIB", "the largest cache that is kept, in MiB, packed", "1024"),
+    Flag("agent-key-file", "FILE", "key that signs agent tokens and URLs; created if missing; required"),
+    Flag("public-url", "URL", "URL of the API for agents and signed URLs; default: the listening socket"),
+    Flag("namespace-of-its-own", "NAME", "namespace of the controller's Leases", "c8s-system"),
+    Flag("leader-elect", "", "run the operator only while holding the Lease; required for several replicas"),
     Flag(
-        "kept-workspace-limit-mib", "MIB", "the largest workspace of a failed step that is kept, packed; 0: none", "512"
+        "leader-elect-lease-duration",
+        "SECONDS",
+        "seconds after which another replica takes over the Lease of a leader that does not renew it",
+        "15",
     ),
-    Flag("log-level", "LEVEL", "what is logged on stderr", "info", choices=LEVELS),
+    Flag(
+        "operator-port",
+        "N",
+        "port of the operator: health, metrics, live logs for an API in another process; 0: a free one",
+    ),
+    Flag("pod-ip", "ADDRESS", "address of the operator's port for an API in another process; default: the host"),
+    Flag("allowed-host", "NAME", "accepted host name in addition to loopback names", repeatable=True),
+    Flag("allowed-origin", "ORIGIN", "web origin whose pages may call the API", repeatable=True),
+    Flag("source-limit-mib", "MIB", "maximum size of a source, in MiB", "1024"),
+    Flag("cache-limit-mib", "MIB", "maximum size of a packed cache, in MiB", "1024"),
+    Flag(
+        "kept-workspace-limit-mib",
+        "MIB",
+        "maximum size of a packed workspace of a failed step, in MiB; 0: none is saved",
+        "512",
+    ),
+    Flag("log-level", "LEVEL", "log level on stderr", "info", choices=LEVELS),
 )
 
 
@@ -109,8 +124,8 @@ def build_parser() -> argparse.ArgumentParser:
     """The command line; no flag has a default there, because the environment comes in between."""
     found = argparse.ArgumentParser(
         prog="c8s-controller",
-        description="The controller of c8s: operator and API. Each flag is also an environment variable, "
-        f"{ENVIRONMENT}<FLAG>; the flag wins. A variable holds several values separated by commas, or a JSON list.",
+        description="The controller of c8s: operator and API. Each flag can also be set as an environment variable, "
+        f"{ENVIRONMENT}<FLAG>; the flag overrides it. Several values are separated by commas, or are a JSON list.",
     )
     for flag in FLAGS:
         text = flag.description + (f" (default: {flag.default})" if flag.default else "")
@@ -223,16 +238,15 @@ def render_table() -> str:
     lines = [
         "# Settings of the controller",
         "",
-        "Made from the table in `controller/settings.py` by `python -m controller.settings`.",
-        "A flag wins over its variable. A flag that may be repeated takes, as a variable, values separated by",
-        "commas or a JSON list.",
+        "This page is generated from `controller/settings.py`. A flag overrides its variable. The variable of a",
+        "repeatable flag contains values separated by commas, or a JSON list.",
         "",
-        "| flag | variable | default | what |",
+        "| flag | variable | default | meaning |",
         "| --- | --- | --- | --- |",
     ]
     for flag in FLAGS:
         shown = f"`--{flag.name}{' ' + flag.metavar if flag.metavar else ''}`" + (
-            " (repeat it)" if flag.repeatable else ""
+            " (repeatable)" if flag.repeatable else ""
         )
         lines.append(
             f"| {shown} | `{flag.variable}` | {f'`{flag.default}`' if flag.default else ''} | {flag.description} |"

@@ -1,4 +1,4 @@
-"""Generates the part of docs/keys.md below `## Actions` from the key bindings: `python -m tools.keys_reference`."""
+"""The part of docs/keys.md below `## Actions`, from the key bindings; `tools.generate` writes it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,3 @@ def render(page: str) -> str:
     """The page with a current list of actions."""
     head, heading, _ = page.partition(HEADING)
     return f"{head}{heading}{keybindings.reference_table().rstrip()}\n"
-
-
-if __name__ == "__main__":
-    PAGE.write_text(render(PAGE.read_text()))

@@ -1,10 +1,8 @@
-"""Generates docs/reference/rest.md from docs/openapi.json: `python -m tools.rest_reference [--check]`."""
+"""docs/reference/rest.md, from the OpenAPI document; `tools.generate` writes it."""
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,7 @@ INTRODUCTION = """\
 Every call, parameter and object of the controller's REST API. [The REST API](../api.md) explains authorization, \
 streams, frames and error handling.
 
-This page is generated from `docs/openapi.json` by `python -m tools.rest_reference`. A `WS` call is a WebSocket: it is \
+This page is generated from `docs/openapi.json` by `python -m tools.generate`. A `WS` call is a WebSocket: it is \
 opened with `GET`. Error responses are [`ProblemDocument`](#schema-problemdocument) objects; \
 [Problems](../api.md#problems) explains their types.
 """
@@ -185,21 +183,3 @@ def _plain_type(schema: Json) -> str:
 def _bounds(schema: Json) -> str:
     found = [text.format(f"{schema[key]:,.0f}") for key, text in BOUNDS.items() if key in schema]
     return f" ({', '.join(found)})" if found else ""
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Write the page, or compare it (`--check`). Returns 1 if it is out of date."""
-    parser = argparse.ArgumentParser(description="Generate docs/reference/rest.md from docs/openapi.json.")
-    parser.add_argument("--check", action="store_true", help="compare with the committed page, write nothing")
-    arguments = parser.parse_args(argv)
-    page = render(json.loads(DOCUMENT.read_text()))
-    if not arguments.check:
-        PAGE.write_text(page)
-    elif not PAGE.exists() or PAGE.read_text() != page:
-        print(f"{PAGE} is out of date: run python -m tools.rest_reference", file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,7 +1,7 @@
 """How API and leader know each other: both hold the installation's key, and neither sends it.
 
 What is signed names the leader's address, so that who sits at an address that was a leader's once can pass nothing on
-to the one of today; and the leader proves itself too, so that nobody else can tell a viewer false lines (docs/adr).
+to the one of today; and the leader proves itself too, so that nobody else can tell a viewer false lines (docs/adr/0005).
 """
 
 import hashlib

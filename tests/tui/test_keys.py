@@ -124,7 +124,7 @@ def test_the_keys_that_come_with_it_are_ones_that_could_be_written() -> None:
 def test_the_documentation_lists_every_action(repository: Path) -> None:
     told = (repository / "docs" / "keys.md").read_text()
     assert told.partition("## Actions\n\n")[2].rstrip() == keybindings.reference_table().rstrip(), (
-        "docs/keys.md is out of date: run python -m tools.keys_reference"
+        "docs/keys.md is out of date: run python -m tools.generate"
     )
 
 

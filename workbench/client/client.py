@@ -1,4 +1,4 @@
-"""The calls of the REST API (docs/ARCHITECTURE.md is the contract). How bytes travel is `transport`'s job."""
+"""The calls of the REST API (docs/reference/rest.md is the contract). How bytes travel is `transport`'s job."""
 
 from __future__ import annotations
 

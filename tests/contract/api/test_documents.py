@@ -7,7 +7,7 @@ from controller import settings
 from controller.api import openapi
 from controller.api.auth.permissions import PERMISSIONS
 from controller.api.http.problems import TYPES
-from tools import rest_reference
+from tools import generate, rest_reference
 
 DOCS = Path(__file__).parents[3] / "docs"
 
@@ -19,14 +19,12 @@ def test_every_type_of_problem_is_explained_with_its_status() -> None:
 
 
 def test_the_settings_page_is_the_table() -> None:
-    assert (DOCS / "settings.md").read_text() == settings.render_table(), (
-        "run python -m controller.settings > docs/settings.md"
-    )
+    assert (DOCS / "settings.md").read_text() == settings.render_table(), "run python -m tools.generate"
 
 
 def test_the_committed_openapi_document_is_what_the_code_says() -> None:
     assert (DOCS / "openapi.json").read_text() == openapi.text(), (
-        "run python -m controller.api.openapi > docs/openapi.json, and look at the difference: clients see it too"
+        "run python -m tools.generate, and review the difference: clients depend on it"
     )
 
 
@@ -42,9 +40,9 @@ def test_every_operation_is_described_and_shows_its_problems() -> None:
     assert sorted(seen) == sorted(PERMISSIONS)
 
 
-def test_the_rest_reference_is_generated_from_the_document() -> None:
-    page = rest_reference.render(openapi.document())
-    assert rest_reference.PAGE.read_text() == page, "run python -m tools.rest_reference"
+def test_every_generated_file_is_up_to_date() -> None:
+    outdated = [str(path) for path, text in generate.generated() if path.read_text() != text]
+    assert outdated == [], "run python -m tools.generate"
 
 
 def test_the_rest_reference_has_every_call_and_schema() -> None:

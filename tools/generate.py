@@ -1,0 +1,45 @@
+"""Regenerates every committed file that is made from code: `python -m tools.generate [--check]`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from controller import settings
+from controller.api import openapi
+from controller.operator.manifests import generate as manifests
+from controller.pipeline import schema
+from tools import keys_reference, rest_reference
+
+ROOT = Path(__file__).parents[1]
+
+
+def generated() -> Iterator[tuple[Path, str]]:
+    """Each file with its current text."""
+    yield schema.PACKAGED_SCHEMA, schema.schema_text()
+    yield schema.PUBLISHED_SCHEMA, schema.schema_text()
+    for name, document in manifests.manifests().items():
+        yield manifests.FOLDER / name, manifests.render(document)
+    yield ROOT / "docs" / "settings.md", settings.render_table()
+    yield rest_reference.DOCUMENT, openapi.text()
+    yield rest_reference.PAGE, rest_reference.render(openapi.document())
+    yield keys_reference.PAGE, keys_reference.render(keys_reference.PAGE.read_text())
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Write the files that are out of date, or only name them (`--check`). Returns 1 if a check finds one."""
+    parser = argparse.ArgumentParser(description="Regenerate every committed file that is made from code.")
+    parser.add_argument("--check", action="store_true", help="name files that are out of date, write nothing")
+    arguments = parser.parse_args(argv)
+    outdated = [(path, text) for path, text in generated() if not path.exists() or path.read_text() != text]
+    for path, text in outdated:
+        print(f"{'out of date' if arguments.check else 'written'}: {path.relative_to(ROOT)}")
+        if not arguments.check:
+            path.write_text(text)
+    return 1 if arguments.check and outdated else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
