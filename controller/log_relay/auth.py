@@ -1,7 +1,7 @@
-"""How API and leader know each other: both hold the installation's key, and neither sends it.
+"""Mutual authentication of API and leader: both hold the installation's key, and neither sends it (docs/adr/0005).
 
-What is signed names the leader's address, so that who sits at an address that was a leader's once can pass nothing on
-to the one of today; and the leader proves itself too, so that nobody else can tell a viewer false lines (docs/adr/0005).
+A signature covers the leader's address, so the owner of a former leader's address cannot reuse it with the current
+leader. The leader signs its responses too, so nobody else can send false lines to a viewer.
 """
 
 import hashlib
