@@ -29,6 +29,7 @@ from controller.api.server import serve
 from controller.api.state import ApiSettings, AppState
 from controller.api.streaming.watch_cache import Kind, WatchCache
 from controller.capability import verify
+from controller.files import create_private
 from controller.kube import (
     PIPELINE_RUNS,
     SUBJECT_ACCESS_REVIEWS,
@@ -301,26 +302,13 @@ def load_agent_key(file: Path) -> bytes:
     """The key that signs agents' tokens and links: read, or made (0600) when there is none. Raises SettingsError."""
     try:
         if not file.exists():
-            _create_key(file)
+            create_private(file, secrets.token_bytes(KEY_BYTES))
         key = file.read_bytes()
     except OSError as error:
         raise SettingsError(f"--agent-key-file {file}: {error.strerror}") from error
     if len(key) < MIN_KEY_BYTES:
         raise SettingsError(f"--agent-key-file {file}: {len(key)} bytes are too few; {MIN_KEY_BYTES} at least")
     return key
-
-
-def _create_key(file: Path) -> None:
-    """A key in one piece: another process may start at the same moment and read it, or make it first."""
-    draft = file.with_name(f".{file.name}-{secrets.token_hex(8)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as new:
-            new.write(secrets.token_bytes(KEY_BYTES))
-        with contextlib.suppress(FileExistsError):
-            os.link(draft, file)
-    finally:
-        draft.unlink()
 
 
 def open_listener(settings: Settings) -> socket.socket:

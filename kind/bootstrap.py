@@ -14,9 +14,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from controller.files import write_private
 from controller.kube import KubeClient, KubeError, connect
-from kind import apply, doctor, kustomize, lifecycle, object_store, readiness
-from kind import service_account_token as access
+from kind import apply, doctor, kustomize, lifecycle, object_store, readiness, service_account_token
 from kind.cluster_record import ClusterRecord, choose_ports, matches_record, read_record, write_record
 from kind.errors import ForeignClusterError, KindError, PortTakenError
 from kind.image import build as image
@@ -58,8 +58,10 @@ class BootstrapOptions:
         return self.folder / "kubeconfig"
 
     @property
-    def token(self) -> access.ServiceAccountToken:
-        return access.ServiceAccountToken(self.folder / "credentials" / "workbench.token", self.kubeconfig)
+    def token(self) -> service_account_token.ServiceAccountToken:
+        return service_account_token.ServiceAccountToken(
+            self.folder / "credentials" / "workbench.token", self.kubeconfig
+        )
 
 
 class Bootstrap:
@@ -119,7 +121,9 @@ class Bootstrap:
         o = self.options
         deploy = "apply Deployments c8s-operator and c8s-api; wait until they are ready"
         load = "kind load docker-image, of those on this machine: " + ", ".join((*SAMPLE_IMAGES, *o.load))
-        token = f"token of the service account {access.ACCOUNT}, renewed by itself; context kind-{o.cluster}"
+        token = (
+            f"token of the service account {service_account_token.ACCOUNT}, renewed by itself; context kind-{o.cluster}"
+        )
         return [
             Step("controller", "Start operator and API", deploy, self._start_controller, needs=("load", "bucket")),
             Step("images", "Put the samples' images on the node", load, self._load_sample_images, needs=("load",)),
@@ -170,7 +174,7 @@ class Bootstrap:
         avoid: set[int] = set()
         for attempt in range(1, _CREATE_TRIES + 1):
             last = self.record.ports if self.record else None
-            chosen = {"free": self._port_is_free} if self._port_is_free else {}
+            chosen = {"is_free": self._port_is_free} if self._port_is_free else {}
             ports = choose_ports(last, avoid=avoid, **chosen)
             self._save_record(ClusterRecord(self.options.cluster, ports, self.options.node_image))
             file = self.options.folder / "cluster.yaml"
@@ -291,7 +295,7 @@ class Bootstrap:
 
     async def _create_token(self, say: ProgressCallback) -> str:
         async with self._client() as client:
-            await access.renew(self.options.token, client, self._clock())
+            await service_account_token.renew(self.options.token, client, self._clock())
         return f"its token is in {self.options.token.token_file}"
 
     # -- what several need
@@ -305,7 +309,7 @@ class Bootstrap:
             raise KindError(f"the cluster's API: {error}", "Try again; `c8s status` says how it is.") from error
 
     async def _write_kubeconfig(self) -> None:
-        access.write_private(self.options.kubeconfig, await self.kind.kubeconfig(self.options.cluster))
+        write_private(self.options.kubeconfig, await self.kind.kubeconfig(self.options.cluster))
 
     def _save_record(self, record: ClusterRecord) -> None:
         self.record = record

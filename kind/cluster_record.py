@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from kind.service_account_token import write_private
+from controller.files import write_private
 from kind.tools.docker_cli import Container
 from kind.tools.kind_cli import API_NODE_PORT, S3_NODE_PORT, Ports
 

@@ -6,13 +6,13 @@ The cluster's own credentials are used for that and for nothing else; they stay 
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from controller.files import write_private
 from controller.kube import KubeClient, KubeError, connect
 from kind.errors import KindError
 from kind.kustomize import SYSTEM_NAMESPACE
@@ -82,13 +82,3 @@ async def renew_periodically(
         except KindError as error:
             on_error(f"the token could not be renewed: {error}")
         await sleep(_CHECK_INTERVAL)
-
-
-def write_private(path: Path, text: str) -> None:
-    """A file of mode 0600, written in one move: a reader sees the old text or the new one."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-    draft.replace(path)

@@ -21,7 +21,7 @@ class Cluster:
     def __init__(self, away: bool = False) -> None:
         self.away = away
 
-    async def request_token(self, account: str, namespace: str, *, seconds: int) -> dict[str, Any]:
+    async def request_token(self, account: str, namespace: str, *, expiration_seconds: int) -> dict[str, Any]:
         if self.away:
             raise UnreachableError("no answer")
         assert (account, namespace) == ("c8s-workbench", "c8s-system")
