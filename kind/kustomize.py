@@ -134,31 +134,19 @@ def _documents(file: Path) -> list[Json]:
 
 
 def _patch_all(objects: list[Json], document: Json, folder: Path) -> None:
+    # Only `c8s up --kind` and `c8s install` pay for the import.
+    import jsonpatch
+
     for patch in document.get("patches") or ():
         target = patch["target"]
         chosen = [o for o in objects if (o["kind"], o["metadata"]["name"]) == (target["kind"], target["name"])]
         if not chosen:
             raise ManifestError(f"a patch in {folder} finds no {target['kind']} {target['name']}", "Install c8s again.")
+        operations = yaml.safe_load(patch["patch"])
         for each in chosen:
-            for operation in yaml.safe_load(patch["patch"]):
-                _apply(each, operation)
-
-
-def _apply(obj: Json, operation: Json) -> None:
-    """One operation of a JSON patch: add, replace or remove."""
-    *way, last = [part.replace("~1", "/").replace("~0", "~") for part in operation["path"].split("/")[1:]]
-    place: Any = obj
-    for part in way:
-        place = place[int(part)] if isinstance(place, list) else place[part]
-    if isinstance(place, list):
-        index = len(place) if last == "-" else int(last)
-        if operation["op"] == "add":
-            place.insert(index, operation["value"])
-        elif operation["op"] == "replace":
-            place[index] = operation["value"]
-        else:
-            del place[index]
-    elif operation["op"] == "remove":
-        del place[last]
-    else:
-        place[last] = operation["value"]
+            try:
+                jsonpatch.apply_patch(each, operations, in_place=True)
+            except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException) as error:
+                target_name = f"{target['kind']} {target['name']}"
+                message = f"a patch in {folder} can't be applied to {target_name}: {error}"
+                raise ManifestError(message, "Install c8s again.") from error

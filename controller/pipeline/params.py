@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from controller.pipeline.problems import did_you_mean
+from controller.pipeline.diagnostics import did_you_mean
 
 Json = dict[str, Any]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from controller.pipeline.problems import Diagnostic
+from controller.pipeline.diagnostics import Diagnostic
 from tests.tui.fakes import FakeController, hello
 from workbench.client import Run
 from workbench.pipeline_file.load import LintOutcome, lint_pipeline

@@ -9,7 +9,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Static
 
-from controller.pipeline.problems import Diagnostic
+from controller.pipeline.diagnostics import Diagnostic
 from tests.tui.fakes import FakeLauncher, Scene, busy_app, hello, run, step, webshop
 from workbench.client import Lines, LogLine, Missed, StreamEnd, StreamKey
 from workbench.client.errors import InvalidError, UnauthorizedError

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.submit.worktree import PIPELINE_FILES, find_pipeline
 
 if TYPE_CHECKING:
-    from controller.pipeline.problems import Diagnostic
+    from controller.pipeline.diagnostics import Diagnostic
 
 STDIN = "-"
 _MAX_BYTES = 16 * 1024 * 1024

@@ -7,10 +7,10 @@ from pydantic import ValidationError
 
 from controller.api.http import problems
 from controller.api.http.problems import ApiProblemError, problem_entry
+from controller.pipeline.diagnostics import Diagnostic
 from controller.pipeline.lint import check_definition
 from controller.pipeline.model import Pipeline
 from controller.pipeline.params import resolve_params
-from controller.pipeline.problems import Diagnostic
 
 Definition = dict[str, Any]
 

@@ -13,8 +13,8 @@ from itertools import islice
 from typing import Any
 
 from controller.pipeline import normalize
+from controller.pipeline.diagnostics import Diagnostic, Severity, SourceMap, diagnostic_at
 from controller.pipeline.lint import rules, schema_errors
-from controller.pipeline.problems import Diagnostic, Severity, SourceMap, diagnostic_at
 from controller.pipeline.reader import loader
 from controller.pipeline.reader.composer import MAX_DEPTH
 

@@ -13,7 +13,15 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 
-from controller.pipeline.problems import Diagnostic, SourceMap, did_you_mean, format_path, join_words, quote, sanitize
+from controller.pipeline.diagnostics import (
+    Diagnostic,
+    SourceMap,
+    did_you_mean,
+    format_path,
+    join_words,
+    quote,
+    sanitize,
+)
 
 Json = dict[str, Any]
 _Path = tuple[str | int, ...]

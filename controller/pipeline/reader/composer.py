@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from controller.pipeline.problems import Diagnostic, Position, diagnostic_at, quote
+from controller.pipeline.diagnostics import Diagnostic, Position, diagnostic_at, quote
 
 MAX_DEPTH = 60
 MAX_NODES = 50_000

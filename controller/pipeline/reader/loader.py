@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from controller.pipeline.problems import Diagnostic, Path, Position, SourceMap, diagnostic_at, quote
+from controller.pipeline.diagnostics import Diagnostic, Path, Position, SourceMap, diagnostic_at, quote
 from controller.pipeline.reader.composer import (
     LINE_BREAKS,
     MAX_DEPTH,

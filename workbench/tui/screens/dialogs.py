@@ -11,7 +11,7 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
-from controller.pipeline.problems import Diagnostic
+from controller.pipeline.diagnostics import Diagnostic
 from workbench.text.sanitize import sanitize_label
 from workbench.tui.base_app import key_label
 from workbench.tui.theme import palette

@@ -19,7 +19,7 @@ from textual.containers import Horizontal
 from textual.timer import Timer
 from textual.widgets import Footer, Static, TextArea
 
-from controller.pipeline.problems import Diagnostic
+from controller.pipeline.diagnostics import Diagnostic
 from workbench.client.models import Step
 from workbench.pipeline_file.completion import complete
 from workbench.pipeline_file.document import ChangedOnDiskError, Document, DocumentError, OpenedDocument, open_document

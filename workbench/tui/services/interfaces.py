@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from controller.pipeline.problems import Diagnostic
+from controller.pipeline.diagnostics import Diagnostic
 from workbench.client.models import Change, Cluster, Frame, Health, Run, RunEvent, SavedPipeline, StreamKey
 from workbench.submit.submit import RunApi
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Any
 
+from controller.pipeline.diagnostics import Diagnostic, SourceMap
 from controller.pipeline.lint.rules import (
     conditions,
     environment,
@@ -22,7 +23,6 @@ from controller.pipeline.lint.rules import (
     templates,
 )
 from controller.pipeline.lint.rules.accessors import MAX_STEPS
-from controller.pipeline.problems import Diagnostic, SourceMap
 
 Json = dict[str, Any]
 Rule = Callable[[Json, SourceMap], Iterable[Diagnostic]]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from controller.pipeline.diagnostics import Diagnostic, SourceMap, did_you_mean, join_words, quote
 from controller.pipeline.lint.rules.accessors import Path, iter_steps, iter_strings
-from controller.pipeline.problems import Diagnostic, SourceMap, did_you_mean, join_words, quote
 from controller.pipeline.values.globs import match_ref
 
 Json = dict[str, Any]

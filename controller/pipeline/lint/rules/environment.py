@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from controller.pipeline.diagnostics import Diagnostic, SourceMap, quote
 from controller.pipeline.lint.rules.accessors import Path, env_scopes, env_variables, iter_mappings, iter_strings
-from controller.pipeline.problems import Diagnostic, SourceMap, quote
 
 Json = dict[str, Any]
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
+from controller.pipeline.diagnostics import Diagnostic, SourceMap, join_words, quote
 from controller.pipeline.graph import dag
 from controller.pipeline.lint.rules.accessors import (
     dependencies,
@@ -14,7 +15,6 @@ from controller.pipeline.lint.rules.accessors import (
     iter_mappings,
     iter_steps,
 )
-from controller.pipeline.problems import Diagnostic, SourceMap, join_words, quote
 from controller.pipeline.values import duration, quantity
 
 Json = dict[str, Any]

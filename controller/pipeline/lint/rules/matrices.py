@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from controller.pipeline.diagnostics import Diagnostic, SourceMap, did_you_mean, join_words, quote
 from controller.pipeline.graph import matrix as expansion
 from controller.pipeline.lint.rules.accessors import (
     MAX_STEPS,
@@ -16,7 +17,6 @@ from controller.pipeline.lint.rules.accessors import (
     matrix_dimensions,
     matrix_exclusions,
 )
-from controller.pipeline.problems import Diagnostic, SourceMap, did_you_mean, join_words, quote
 from controller.pipeline.templates import env_variable_name
 
 Json = dict[str, Any]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from controller.pipeline.diagnostics import Diagnostic, SourceMap, did_you_mean, join_words, quote
 from controller.pipeline.lint.rules.accessors import iter_mappings, iter_strings
-from controller.pipeline.problems import Diagnostic, SourceMap, did_you_mean, join_words, quote
 from controller.pipeline.templates import env_variable_name
 
 Json = dict[str, Any]

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from controller.pipeline.diagnostics import Diagnostic, SourceMap, quote
 from controller.pipeline.lint.rules.accessors import Path, env_variables, iter_mappings, iter_steps, iter_strings
-from controller.pipeline.problems import Diagnostic, SourceMap, quote
 
 Json = dict[str, Any]
 

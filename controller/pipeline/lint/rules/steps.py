@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from controller.pipeline.diagnostics import Diagnostic, SourceMap, did_you_mean, join_words, quote, sanitize
 from controller.pipeline.graph import dag
 from controller.pipeline.lint.rules.accessors import dependencies, iter_steps, iter_strings
-from controller.pipeline.problems import Diagnostic, SourceMap, did_you_mean, join_words, quote, sanitize
 
 Json = dict[str, Any]
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from controller.pipeline.diagnostics import Diagnostic, SourceMap, did_you_mean, join_words, quote
 from controller.pipeline.lint.rules.accessors import (
     Path,
     iter_mappings,
@@ -14,7 +15,6 @@ from controller.pipeline.lint.rules.accessors import (
     matrix_dimensions,
     walk_strings,
 )
-from controller.pipeline.problems import Diagnostic, SourceMap, did_you_mean, join_words, quote
 from controller.pipeline.templates import (
     NAMESPACES,
     RUN_VARIABLES,

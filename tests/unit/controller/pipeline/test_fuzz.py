@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from controller.pipeline import normalize
+from controller.pipeline.diagnostics import SourceMap
 from controller.pipeline.lint import LintResult, check_definition, lint, rules
 from controller.pipeline.model import Pipeline
-from controller.pipeline.problems import SourceMap
 from controller.pipeline.reader.composer import LINE_BREAKS
 
 ROOT = Path(__file__).parents[4]

@@ -75,8 +75,8 @@ def test_lint_imports_neither_pydantic_nor_anything_that_talks() -> None:
     assert heavy.isdisjoint(modules.stdout.split())
 
 
-# Which argument is the code, in calls that make a problem.
-_CODE = {"problem": 1, "problem_at": 1, "refuse": 1, "_report": 2, "Problem": 4}
+# Which argument is the code, in calls that make a diagnostic.
+_CODE = {"diagnostic": 1, "diagnostic_at": 1, "read_error": 1, "_report": 2, "Diagnostic": 4}
 
 
 def _codes(path: Path) -> set[str]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.segment import Segment
 from textual.strip import Strip
 
-from controller.pipeline.problems import Diagnostic
+from controller.pipeline.diagnostics import Diagnostic
 from workbench.text.sanitize import sanitize_label
 from workbench.tui.theme import Palette
 from workbench.tui.widgets.list_view import ListView

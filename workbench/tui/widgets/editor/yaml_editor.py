@@ -18,7 +18,7 @@ from textual.message import Message
 from textual.widgets import TextArea
 from textual.widgets.text_area import TextAreaTheme
 
-from controller.pipeline.problems import Diagnostic
+from controller.pipeline.diagnostics import Diagnostic
 from workbench.pipeline_file.completion import NO_COMPLETIONS, CompletionList
 from workbench.tui.theme import Palette, palette
 from workbench.tui.widgets.editor.highlighting import highlight
