@@ -12,6 +12,7 @@ from typing import Any
 
 from controller.pipeline.conditions import MAX_CHANGED_FILES
 from controller.pipeline.schema import structural_schema
+from controller.run_types.schema import condition_schema, run_status_schema
 
 Json = dict[str, Any]
 
@@ -22,10 +23,7 @@ SERVICE_ACCOUNT = "c8s-controller"
 DEVELOPERS = "c8s:developers"
 
 _STRING: Json = {"type": "string"}
-_TIME: Json = {"type": "string", "format": "date-time"}
-_INTEGER: Json = {"type": "integer"}
 _INT64: Json = {"type": "integer", "format": "int64"}
-_OPEN_OBJECT: Json = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 
 
 def _object(properties: Json, *required: str) -> Json:
@@ -71,7 +69,7 @@ def pipeline_config() -> Json:
     spec = structural_schema()
     spec["properties"].pop("name")
     spec["required"] = [field for field in spec.get("required", []) if field not in ("name", "version")]
-    status = _object({"conditions": _list(_condition()), "observedGeneration": _INT64})
+    status = _object({"conditions": _list(condition_schema()), "observedGeneration": _INT64})
     columns = [_column("Repository", ".spec.repository"), _AGE]
     return _crd("pipelineconfigs", "PipelineConfig", "pc", spec, status, columns)
 
@@ -113,7 +111,7 @@ def pipeline_run() -> Json:
         _column("Message", ".status.message", priority=1),
         _AGE,
     ]
-    return _crd("pipelineruns", "PipelineRun", "pr", spec, _run_status(), columns)
+    return _crd("pipelineruns", "PipelineRun", "pr", spec, run_status_schema(), columns)
 
 
 def repository_connection() -> Json:
@@ -130,69 +128,9 @@ def repository_connection() -> Json:
         "repository",
         "provider",
     )
-    status = _object({"conditions": _list(_condition()), "observedGeneration": _INT64})
+    status = _object({"conditions": _list(condition_schema()), "observedGeneration": _INT64})
     columns = [_column("Repository", ".spec.repository"), _column("Provider", ".spec.provider"), _AGE]
     return _crd("repositoryconnections", "RepositoryConnection", "rc", spec, status, columns)
-
-
-def _condition() -> Json:
-    fields = {"type": _STRING, "status": _STRING, "reason": _STRING, "message": _STRING, "lastTransitionTime": _TIME}
-    return _object({**fields, "observedGeneration": _INT64}, "type", "status")
-
-
-def _run_status() -> Json:
-    words = {"phase": _STRING, "reason": _STRING, "message": _STRING}
-    file = _object({"path": _STRING, "size": _INT64, "sha256": _STRING})
-    moments = ("queued", "created", "scheduled", "pulling", "fetching", "running", "finished", "uploaded")
-    times = _object(dict.fromkeys(moments, _TIME))
-    attempt = _object(
-        {
-            "number": _INTEGER,
-            "jobName": _STRING,
-            "podName": _STRING,
-            **words,
-            "exitCode": _INTEGER,
-            "stopping": _STRING,
-            "times": times,
-            "containers": _list(_STRING),
-            "log": _OPEN_OBJECT,
-            "kept": _object({"bytes": _INT64, "files": _INT64, "leftOut": _INT64, "problem": _STRING}),
-        },
-        "number",
-    )
-    step = _object(
-        {
-            "name": _STRING,
-            "slug": _STRING,
-            "dependsOn": _list(_STRING),
-            "allowFailure": {"type": "boolean"},
-            **words,
-            "startTime": _TIME,
-            "completionTime": _TIME,
-            "artifacts": _list(file),
-            "firstFailure": _OPEN_OBJECT,
-            "inputs": _STRING,
-            "reused": _object({"run": _STRING, "slug": _STRING, "attempt": _INTEGER}),
-            "attempts": _list(attempt),
-        },
-        "name",
-    )
-    counts = ("total", "succeeded", "failed", "skipped", "cancelled", "running", "pending")
-    return _object(
-        {
-            "observedGeneration": _INT64,
-            **words,
-            "startTime": _TIME,
-            "completionTime": _TIME,
-            "summary": _object({**dict.fromkeys(counts, _INTEGER), "progress": _STRING}),
-            "runtime": _object({"images": _STRING, "name": _STRING}),
-            "criticalPath": _list(_STRING),
-            "source": _object({"digest": _STRING, "commit": _STRING, "size": _INT64}),
-            "group": _STRING,
-            "conditions": _list(_condition()),
-            "steps": _list(step),
-        }
-    )
 
 
 def _role(name: str, rules: list[Json]) -> Json:

@@ -1,0 +1,48 @@
+"""The names of labels, annotations and the finalizer that the controller puts on Kubernetes objects."""
+
+from __future__ import annotations
+
+# -- labels
+
+PIPELINE = "c8s.dev/pipeline"
+"""Of runs, Jobs, pods and Secrets: the name of the pipeline."""
+RUN = "c8s.dev/run"
+"""Of Jobs, pods and Secrets: the name of the run."""
+RUN_NUMBER = "c8s.dev/run-number"
+"""Of runs: the number within the pipeline."""
+STEP = "c8s.dev/step"
+"""Of Jobs and pods: the slug of the step."""
+ATTEMPT = "c8s.dev/attempt"
+"""Of Jobs and pods: the number of the attempt, from 1."""
+IDEMPOTENCY_KEY = "c8s.dev/idempotency-key"
+"""Of runs: a digest of the idempotency key that the run was created with."""
+SECRET = "c8s.dev/secret"  # noqa: S105 - the name of a label
+"""Of Secrets: `true` for those that users set through the API."""
+CONCURRENCY_GROUP = "c8s.dev/concurrency-group"
+"""Of Leases: `true` for those of concurrency groups."""
+MANAGED_BY = "app.kubernetes.io/managed-by"
+"""Of everything that the controller creates: `c8s`."""
+
+MANAGER = "c8s"
+MANAGED_SELECTOR = f"{MANAGED_BY}={MANAGER}"
+"""Selects everything that the controller creates."""
+
+# -- annotations
+
+RUN_UID = "c8s.dev/run-uid"
+"""Of pods and of Leases of concurrency groups: the uid of the run, which tells runs of one name apart."""
+STEP_NAME = "c8s.dev/step-name"
+"""Of Jobs: the display name of the step, which no label could hold."""
+GROUP = "c8s.dev/group"
+"""Of Leases: the name of the concurrency group, which no label could hold."""
+ADDRESS = "c8s.dev/address"
+"""Of the leader's Lease: the URL of its operator port."""
+REQUEST_DIGEST = "c8s.dev/request-digest"
+"""Of runs: a digest of the request that created it, to compare with a repeated request."""
+CREATED_BY = "c8s.dev/created-by"
+"""Of runs: the user who created it."""
+
+# -- finalizers
+
+RUN_FINALIZER = "c8s.dev/run"
+"""Keeps a run that is being deleted until its processes have ended and its logs are stored."""
