@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from machine import describe
 
-from embedded.api.scheme import CONFIG_MAPS, NAMESPACES
+from embedded.api.scheme import CONFIG_MAPS, NAMESPACES, ObjectRef
 from embedded.registry.registry import Registry
 from embedded.storage.sqlite import SqliteStore
 
@@ -198,7 +198,7 @@ def growth(folder: Path, most: int) -> Iterator[tuple[int, float, float]]:
             made += 1
         created = time.perf_counter()
         for number in range(0, made, made // 100):
-            registry.get_bytes(CONFIG_MAPS, "default", f"g{number}")
+            registry.get_bytes(ObjectRef(CONFIG_MAPS, "default", f"g{number}"))
         yield size, (created - began) * 1e4, (time.perf_counter() - created) * 1e4
     store.close()
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from aiohttp import web
 
 from embedded import controllers
-from embedded.api.scheme import NAMESPACES
+from embedded.api.scheme import NAMESPACES, ObjectRef
 from embedded.apiserver.listener import CertificateError, accept_connections, load_tls_context
 from embedded.apiserver.server import Server
 from embedded.apiserver.webhook_admission import WebhookAdmission
@@ -103,7 +103,7 @@ def build_registry(store: SqliteStore, folders: Sequence[Path]) -> Registry:
     """The registry over the store, with what every cluster has and what the manifests ask for."""
     registry = Registry(store, clock=utc_now)
     for name in _FIRST_NAMESPACES:
-        if registry.find(NAMESPACES, None, name) is None:
+        if registry.find(ObjectRef(NAMESPACES, None, name)) is None:
             registry.create(NAMESPACES, {"metadata": {"name": name}})
     ensure_default_roles(registry)
     manifests.apply_manifests(registry, manifests.load_manifests(folders))

@@ -84,6 +84,15 @@ class ResourceType:
         return "status" in self.subresources
 
 
+@dataclass(frozen=True, slots=True)
+class ObjectRef:
+    """Names one object. `namespace` is None for a cluster-scoped resource."""
+
+    resource: ResourceType
+    namespace: str | None
+    name: str
+
+
 def _core(plural: str, kind: str, **options: Any) -> ResourceType:
     return ResourceType("", "v1", plural, kind, singular=kind.lower(), **options)
 

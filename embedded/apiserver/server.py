@@ -16,6 +16,7 @@ from typing import Any
 from aiohttp import web
 
 from embedded.api.interfaces import KubeletApi, LogOptions
+from embedded.api.scheme import ObjectRef
 from embedded.api.status_errors import ApiError, bad_request, method_not_allowed, unknown_resource
 from embedded.apiserver import filters, negotiation, query_options, request_info, responses, timeouts
 from embedded.apiserver.codec import decode
@@ -170,7 +171,7 @@ class Server:
 
     async def _get_object(self, call: ApiRequest) -> web.StreamResponse:
         t, form = call.info, negotiation.negotiate(call.accept)
-        raw = self._registry.get_bytes(t.resource, t.namespace, t.name)
+        raw = self._registry.get_bytes(ObjectRef(t.resource, t.namespace, t.name))
         if form.shape == "object":
             return responses.raw_json_response(200, raw)
         return responses.json_response(200, call.render(json.loads(raw), self._registry.clock()))

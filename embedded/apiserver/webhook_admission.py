@@ -18,7 +18,7 @@ from typing import Any
 
 import aiohttp
 
-from embedded.api.scheme import NAMESPACES, VALIDATING_WEBHOOKS, ResourceType
+from embedded.api.scheme import NAMESPACES, VALIDATING_WEBHOOKS, ObjectRef, ResourceType
 from embedded.api.status_errors import ApiError
 from embedded.auth.tokens import User
 from embedded.registry.prepare import PreparedWrite
@@ -88,7 +88,7 @@ class WebhookAdmission:
     ) -> webhooks.AdmissionAttributes:
         metadata = (new or old or {})["metadata"]
         namespace = metadata.get("namespace", "")
-        around = self._registry.find(NAMESPACES, None, namespace) if namespace else None
+        around = self._registry.find(ObjectRef(NAMESPACES, None, namespace)) if namespace else None
         if resource is NAMESPACES:
             around = new or old
         labels = ((around or {}).get("metadata") or {}).get("labels") or {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from embedded.api.scheme import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES
+from embedded.api.scheme import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, ObjectRef
 from embedded.auth.tokens import MASTERS
 from embedded.registry.registry import Registry
 
@@ -56,9 +56,9 @@ def ensure_default_roles(registry: Registry) -> None:
     """Make the roles that are not there; those that somebody has changed stay as they are."""
     labels = {"kubernetes.io/bootstrapping": "rbac-defaults"}
     for name, rules in _ROLES.items():
-        if registry.find(CLUSTER_ROLES, None, name) is None:
+        if registry.find(ObjectRef(CLUSTER_ROLES, None, name)) is None:
             registry.create(CLUSTER_ROLES, {"metadata": {"name": name, "labels": labels}, "rules": rules})
-    if registry.find(CLUSTER_ROLE_BINDINGS, None, "cluster-admin") is None:
+    if registry.find(ObjectRef(CLUSTER_ROLE_BINDINGS, None, "cluster-admin")) is None:
         binding = {
             "metadata": {"name": "cluster-admin", "labels": labels},
             "roleRef": {"apiGroup": _RBAC, "kind": "ClusterRole", "name": "cluster-admin"},

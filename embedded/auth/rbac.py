@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from embedded.api.scheme import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, ROLE_BINDINGS, ROLES
+from embedded.api.scheme import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, ROLE_BINDINGS, ROLES, ObjectRef
 from embedded.auth.tokens import AUTHENTICATED, MASTERS, User
 from embedded.registry.registry import Registry
 
@@ -98,9 +98,9 @@ def role_rules(registry: Registry, reference: Json, namespace: str) -> list[Json
     """The rules of the role that a binding in a namespace refers to; none when there is no such role."""
     name = str(reference.get("name", ""))
     if reference.get("kind") == "Role":
-        role = registry.find(ROLES, namespace, name)
+        role = registry.find(ObjectRef(ROLES, namespace, name))
     else:
-        role = registry.find(CLUSTER_ROLES, None, name)
+        role = registry.find(ObjectRef(CLUSTER_ROLES, None, name))
     return list((role or {}).get("rules") or [])
 
 

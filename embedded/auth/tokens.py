@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from embedded.api import status_errors
-from embedded.api.scheme import SERVICE_ACCOUNTS
-from embedded.registry.registry import Registry, timestamp
+from embedded.api.scheme import SERVICE_ACCOUNTS, ObjectRef
+from embedded.registry.object_meta import format_time
+from embedded.registry.registry import Registry
 
 Json = dict[str, Any]
 
@@ -107,7 +108,7 @@ class Authenticator:
         Raises:
             ApiError: 404 without such an account, 422 for a lifetime out of range.
         """
-        account = self.registry.get(SERVICE_ACCOUNTS, namespace, name)
+        account = self.registry.get(ObjectRef(SERVICE_ACCOUNTS, namespace, name))
         if not _MIN_EXPIRATION_SECONDS <= seconds <= _MAX_EXPIRATION_SECONDS:
             bound = "less than 10 minutes" if seconds < _MIN_EXPIRATION_SECONDS else "larger than 2^32 seconds"
             cause = status_errors.FieldError(
@@ -132,10 +133,10 @@ class Authenticator:
                 "name": name,
                 "namespace": namespace,
                 "uid": account["metadata"]["uid"],
-                "creationTimestamp": timestamp(self.clock()),
+                "creationTimestamp": format_time(self.clock()),
             },
             "spec": {"audiences": audiences, "expirationSeconds": seconds, "boundObjectRef": None},
-            "status": {"token": token, "expirationTimestamp": timestamp(expires.astimezone(UTC))},
+            "status": {"token": token, "expirationTimestamp": format_time(expires.astimezone(UTC))},
         }
 
     def _sign(self, body: str) -> bytes:
@@ -159,7 +160,7 @@ class Authenticator:
         if not set(audiences or [DEFAULT_AUDIENCE]) & set(claims.get("aud") or [DEFAULT_AUDIENCE]):
             return None
         _, _, namespace, name = claims["sub"].split(":")
-        account = self.registry.find(SERVICE_ACCOUNTS, namespace, name)
+        account = self.registry.find(ObjectRef(SERVICE_ACCOUNTS, namespace, name))
         if account is None or account["metadata"]["uid"] != claims["uid"]:
             return None
         groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", AUTHENTICATED)

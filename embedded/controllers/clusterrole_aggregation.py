@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from embedded.api.scheme import CLUSTER_ROLES
+from embedded.api.scheme import CLUSTER_ROLES, ObjectRef
 from embedded.api.selectors import matches_label_selector
 from embedded.controllers.delay_queue import EnqueueAfter, Key
 from embedded.registry.registry import Registry
@@ -34,7 +34,7 @@ class ClusterRoleAggregationController:
                 rules = aggregate_rules(role, roles)
                 if rules != (role.get("rules") or []):
                     name = role["metadata"]["name"]
-                    self._registry.patch(CLUSTER_ROLES, None, name, {"rules": rules})
+                    self._registry.patch(ObjectRef(CLUSTER_ROLES, None, name), {"rules": rules})
 
 
 def aggregate_rules(role: Json, roles: list[Json]) -> list[Json]:

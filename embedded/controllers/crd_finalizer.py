@@ -9,7 +9,7 @@ import json
 from itertools import islice
 from typing import Any
 
-from embedded.api.scheme import CUSTOM_RESOURCE_DEFINITIONS
+from embedded.api.scheme import CUSTOM_RESOURCE_DEFINITIONS, ObjectRef
 from embedded.api.status_errors import ApiError
 from embedded.controllers.delay_queue import EnqueueAfter, Key
 from embedded.crd.definition import CLEANUP_FINALIZER
@@ -63,14 +63,16 @@ class CrdFinalizer:
             self._enqueue_after(self._delete_objects, key, 0.0)
         for at in doomed:
             try:
-                self._registry.delete(resource, at.namespace, at.name)
+                self._registry.delete(ObjectRef(resource, at.namespace, at.name))
             except ApiError as error:
                 if error.code != 404:
                     self._enqueue_after(self._delete_objects, key, _RETRY_DELAY)
                     raise
 
     def _remove_finalizer(self, name: str) -> None:
-        definition = self._registry.find(CUSTOM_RESOURCE_DEFINITIONS, None, name)
+        definition = self._registry.find(ObjectRef(CUSTOM_RESOURCE_DEFINITIONS, None, name))
         if definition is not None:
             kept = [each for each in definition["metadata"].get("finalizers") or [] if each != CLEANUP_FINALIZER]
-            self._registry.patch(CUSTOM_RESOURCE_DEFINITIONS, None, name, {"metadata": {"finalizers": kept or None}})
+            self._registry.patch(
+                ObjectRef(CUSTOM_RESOURCE_DEFINITIONS, None, name), {"metadata": {"finalizers": kept or None}}
+            )

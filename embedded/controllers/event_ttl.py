@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from embedded.api.scheme import EVENTS
+from embedded.api.scheme import EVENTS, ObjectRef
 from embedded.api.status_errors import ApiError
 from embedded.controllers.delay_queue import EnqueueAfter, Key
 from embedded.registry.registry import Registry
@@ -38,7 +38,7 @@ class EventTtlController:
 
     def _delete(self, namespace: str, name: str) -> None:
         try:
-            self._registry.delete(EVENTS, namespace, name)
+            self._registry.delete(ObjectRef(EVENTS, namespace, name))
         except ApiError as error:
             if error.code != 404:
                 raise

@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from typing import Any
 
+from embedded.api.scheme import ObjectRef
 from embedded.api.status_errors import ApiError
 from embedded.registry.registry import Registry
 from embedded.storage.sqlite import StorageKey, StoreEvent
@@ -92,7 +93,7 @@ class GarbageCollector:
         preconditions = {"uid": obj["metadata"]["uid"]} if obj else None
         try:
             self._registry.delete(
-                resource, key.namespace, key.name, propagation=propagation, preconditions=preconditions
+                ObjectRef(resource, key.namespace, key.name), propagation=propagation, preconditions=preconditions
             )
         except ApiError as error:
             if error.code not in (404, 409):
@@ -116,13 +117,17 @@ class GarbageCollector:
             left = [owner for owner in _owner_references(obj) if owner["uid"] != uid]
             if left == _owner_references(obj):
                 return
-            self._registry.patch(resource, key.namespace, key.name, {"metadata": {"ownerReferences": left or None}})
+            self._registry.patch(
+                ObjectRef(resource, key.namespace, key.name), {"metadata": {"ownerReferences": left or None}}
+            )
 
     def _remove_finalizer(self, key: StorageKey, obj: Json, finalizer: str) -> None:
         resource = self._registry.scheme.by_key(key.resource)
         if resource is not None:
             left = [name for name in obj["metadata"].get("finalizers") or [] if name != finalizer]
-            self._registry.patch(resource, key.namespace, key.name, {"metadata": {"finalizers": left or None}})
+            self._registry.patch(
+                ObjectRef(resource, key.namespace, key.name), {"metadata": {"finalizers": left or None}}
+            )
 
 
 def _owner_references(obj: Json) -> list[Json]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from embedded.api.scheme import CONFIG_MAPS, NAMESPACES, SERVICE_ACCOUNTS, ResourceType
+from embedded.api.scheme import CONFIG_MAPS, NAMESPACES, SERVICE_ACCOUNTS, ObjectRef, ResourceType
 from embedded.api.status_errors import ApiError
 from embedded.controllers.delay_queue import EnqueueAfter
 from embedded.registry.options import WriteOptions
@@ -49,10 +49,10 @@ class NamespaceController:
             if name not in self._terminating:
                 self._terminating.add(name)
                 self._enqueue_after(self._delete_contents, ("", name), 0.0)
-        elif self._registry.find(SERVICE_ACCOUNTS, name, "default") is None:
+        elif self._registry.find(ObjectRef(SERVICE_ACCOUNTS, name, "default")) is None:
             self._registry.create(SERVICE_ACCOUNTS, {"metadata": {"name": "default"}}, namespace=name)
             for bundle, key in _CA_BUNDLES.items():
-                if self._registry.find(CONFIG_MAPS, name, bundle) is None:
+                if self._registry.find(ObjectRef(CONFIG_MAPS, name, bundle)) is None:
                     authority: Json = {"metadata": {"name": bundle}, "data": {key: ""}}
                     self._registry.create(CONFIG_MAPS, authority, namespace=name)
 
@@ -62,7 +62,7 @@ class NamespaceController:
         doomed = list(islice(self._remaining_objects(namespace), _BATCH_SIZE))
         for resource, name in doomed:
             try:
-                self._registry.delete(resource, namespace, name)
+                self._registry.delete(ObjectRef(resource, namespace, name))
             except ApiError as error:
                 # Its owner's removal may just have taken it along.
                 if error.code != 404:
@@ -86,5 +86,7 @@ class NamespaceController:
         if self._registry.store.resources_in(namespace):
             return
         self._terminating.discard(namespace)
-        if self._registry.find(NAMESPACES, None, namespace) is not None:
-            self._registry.patch(NAMESPACES, None, namespace, {"spec": {"finalizers": []}}, options=_FINALIZE_OPTIONS)
+        if self._registry.find(ObjectRef(NAMESPACES, None, namespace)) is not None:
+            self._registry.patch(
+                ObjectRef(NAMESPACES, None, namespace), {"spec": {"finalizers": []}}, options=_FINALIZE_OPTIONS
+            )

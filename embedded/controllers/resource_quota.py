@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from embedded.api.quantity import format_quantity
-from embedded.api.scheme import RESOURCE_QUOTAS
+from embedded.api.scheme import RESOURCE_QUOTAS, ObjectRef
 from embedded.controllers.delay_queue import EnqueueAfter, Key
 from embedded.registry.registry import Registry
 from embedded.storage.sqlite import StoreEvent
@@ -45,9 +45,7 @@ class QuotaController:
             }
             if status != quota.get("status"):
                 self._registry.update(
-                    RESOURCE_QUOTAS,
+                    ObjectRef(RESOURCE_QUOTAS, namespace, quota["metadata"]["name"]),
                     {**quota, "status": status},
-                    namespace=namespace,
-                    name=quota["metadata"]["name"],
                     subresource="status",
                 )

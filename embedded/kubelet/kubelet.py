@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from embedded.api.interfaces import ExecError, ExecOptions, ExecSession, LogOptions
-from embedded.api.scheme import PODS
+from embedded.api.scheme import PODS, ObjectRef
 from embedded.api.status_errors import ApiError
 from embedded.kubelet import node, scheduler
 from embedded.kubelet.config import volumes
@@ -226,7 +226,7 @@ class Kubelet:
             await asyncio.to_thread(volumes.remove_tree, folder)
 
     def _exists(self, uid: str, worker: PodWorker) -> bool:
-        found = self._registry.find(PODS, worker.namespace, worker.name)
+        found = self._registry.find(ObjectRef(PODS, worker.namespace, worker.name))
         return found is not None and found["metadata"]["uid"] == uid
 
     async def _shut_down(self) -> None:
@@ -258,7 +258,7 @@ class Kubelet:
                 self._write_status(pod, node_lost_status(pod["status"], self._registry.now()))
                 if "deletionTimestamp" in pod["metadata"]:
                     metadata = pod["metadata"]
-                    self._registry.delete(PODS, metadata["namespace"], metadata["name"], grace_period=0)
+                    self._registry.delete(ObjectRef(PODS, metadata["namespace"], metadata["name"]), grace_period=0)
 
     def _write_status(self, pod: Json, status: Json) -> None:
         metadata = pod["metadata"]
@@ -266,7 +266,7 @@ class Kubelet:
         with suppress(ApiError):
             # Deleted meanwhile: its event is on the way.
             self._registry.update(
-                PODS, changed, namespace=metadata["namespace"], name=metadata["name"], subresource="status"
+                ObjectRef(PODS, metadata["namespace"], metadata["name"]), changed, subresource="status"
             )
 
     # -- commands inside containers
@@ -287,7 +287,7 @@ class Kubelet:
         return session
 
     def _running_container(self, namespace: str, pod: str, requested: str) -> Container:
-        obj = self._registry.get(PODS, namespace, pod)
+        obj = self._registry.get(ObjectRef(PODS, namespace, pod))
         name = resolve_exec_container(obj, requested)
         worker = self._workers.get(obj["metadata"]["uid"])
         container = worker.container(name) if worker is not None else None
@@ -299,7 +299,7 @@ class Kubelet:
 
     async def read_log(self, namespace: str, pod: str, options: LogOptions) -> AsyncGenerator[bytes, None]:
         """See `embedded.api.interfaces.PodRunner`."""
-        obj = self._registry.get(PODS, namespace, pod)
+        obj = self._registry.get(ObjectRef(PODS, namespace, pod))
         uid = obj["metadata"]["uid"]
         name = resolve_container(obj, options.container)
         worker = self._workers.get(uid)

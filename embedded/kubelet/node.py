@@ -7,7 +7,7 @@ import platform
 from decimal import Decimal
 from typing import Any
 
-from embedded.api.scheme import NODES, SERVER_VERSION
+from embedded.api.scheme import NODES, SERVER_VERSION, ObjectRef
 from embedded.kubelet.container.cgroups import Cgroups
 from embedded.registry.registry import Registry
 
@@ -32,7 +32,7 @@ def capacity() -> dict[str, Decimal]:
 
 def register_node(registry: Registry, max_pods: int, cgroups: Cgroups) -> None:
     """Write the Node object: its condition `LimitsEnforced` says whether containers' limits have an effect."""
-    if registry.find(NODES, None, NODE_NAME) is None:
+    if registry.find(ObjectRef(NODES, None, NODE_NAME)) is None:
         registry.create(NODES, {"metadata": {"name": NODE_NAME, "labels": labels()}, "spec": {}})
     room = {"cpu": str(os.cpu_count() or 1), "pods": str(max_pods), "memory": f"{_memory_kib()}Ki"}
     now = registry.now()
@@ -65,7 +65,7 @@ def register_node(registry: Registry, max_pods: int, cgroups: Cgroups) -> None:
         "bootID": "",
     }
     status: Json = {"capacity": room, "allocatable": room, "conditions": [limits, ready], "nodeInfo": info}
-    registry.update(NODES, {"metadata": {}, "status": status}, namespace=None, name=NODE_NAME, subresource="status")
+    registry.update(ObjectRef(NODES, None, NODE_NAME), {"metadata": {}, "status": status}, subresource="status")
 
 
 def _memory_kib() -> int:

@@ -7,11 +7,12 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any, Literal
 
-from embedded.api.scheme import CONFIG_MAPS, PODS, SECRETS
+from embedded.api.scheme import CONFIG_MAPS, PODS, SECRETS, ObjectRef
 from embedded.api.status_errors import ApiError
 from embedded.kubelet.pod_status import ContainerState, PodState, build_pod_status
 from embedded.registry.event_recorder import EventRecorder
-from embedded.registry.registry import Registry, timestamp
+from embedded.registry.object_meta import format_time
+from embedded.registry.registry import Registry
 
 Json = dict[str, Any]
 
@@ -27,7 +28,7 @@ class PodStatusManager:
         self._clock = clock
         self._node = node
         self._bound = False
-        self._start_time = timestamp(clock())
+        self._start_time = format_time(clock())
         self.pod = pod
 
     @property
@@ -39,7 +40,7 @@ class PodStatusManager:
         return str(self.pod["metadata"]["name"])
 
     def timestamp(self) -> str:
-        return timestamp(self._clock())
+        return format_time(self._clock())
 
     def publish(
         self,
@@ -60,10 +61,10 @@ class PodStatusManager:
                 # With the uid: another pod may have taken the name.
                 changed = {"metadata": {"uid": self.pod["metadata"]["uid"]}, "status": status}
                 self.pod = self._registry.update(
-                    PODS, changed, namespace=self.namespace, name=self.name, subresource="status"
-                )
+                    ObjectRef(PODS, self.namespace, self.name), changed, subresource="status"
+                ).object
             else:
-                self.pod = self._registry.bind_pod(self.namespace, self.name, self._node, status)
+                self.pod = self._registry.bind_pod(ObjectRef(PODS, self.namespace, self.name), self._node, status)
                 self._bound = True
         except ApiError as error:
             if error.code not in (404, 409):
@@ -81,10 +82,10 @@ class PodStatusManager:
         if "deletionTimestamp" in self.pod["metadata"]:
             same = {"uid": self.pod["metadata"]["uid"]}
             with suppress(ApiError):
-                self._registry.delete(PODS, self.namespace, self.name, grace_period=0, preconditions=same)
+                self._registry.delete(ObjectRef(PODS, self.namespace, self.name), grace_period=0, preconditions=same)
 
     def secret(self, name: str) -> Json | None:
-        return self._registry.find(SECRETS, self.namespace, name)
+        return self._registry.find(ObjectRef(SECRETS, self.namespace, name))
 
     def config_map(self, name: str) -> Json | None:
-        return self._registry.find(CONFIG_MAPS, self.namespace, name)
+        return self._registry.find(ObjectRef(CONFIG_MAPS, self.namespace, name))

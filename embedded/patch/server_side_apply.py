@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from embedded.api.status_errors import ApiError
-from embedded.patch.patch import merge_key
+from embedded.patch.merge_patch import merge_key
 
 Json = dict[str, Any]
 FieldPath = tuple[str, ...]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from embedded.api.scheme import NAMESPACES, PODS, ResourceType
 from embedded.api.status_errors import forbidden
+from embedded.registry.object_meta import format_time
 
 Json = dict[str, Any]
 
@@ -14,11 +15,6 @@ _TERMINAL_PHASES = ("Succeeded", "Failed")
 _PROTECTED_NAMESPACES = ("default", "kube-system")
 _FOREGROUND, _ORPHAN = "foregroundDeletion", "orphan"
 _PROPAGATION_FINALIZERS = {"Foreground": [_FOREGROUND], "Orphan": [_ORPHAN]}
-
-
-def timestamp(moment: datetime) -> str:
-    """metav1.Time: RFC 3339 in seconds."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def require_deletable(resource: ResourceType, name: str) -> None:
@@ -54,7 +50,7 @@ def mark_for_deletion(
         metadata["generation"] += 1
     if resource is PODS or "deletionTimestamp" not in metadata:
         # The moment by which it is to be gone. A later deletion with less patience brings it forward.
-        by = timestamp(now + timedelta(seconds=grace))
+        by = format_time(now + timedelta(seconds=grace))
         metadata["deletionTimestamp"] = min(by, metadata.get("deletionTimestamp", by))
     if resource is NAMESPACES:
         obj.setdefault("status", {})["phase"] = "Terminating"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from embedded.api.scheme import EVENTS, ResourceType
+from embedded.api.scheme import EVENTS, ObjectRef, ResourceType
 from embedded.api.status_errors import ApiError
 from embedded.registry.registry import Registry
 
@@ -50,11 +50,11 @@ class EventRecorder:
 
     def _increment(self, namespace: str, about: tuple[str, ...]) -> bool:
         name = self._recorded.get(about)
-        found = self._registry.find(EVENTS, namespace, name) if name else None
+        found = self._registry.find(ObjectRef(EVENTS, namespace, name)) if name else None
         if name is None or found is None:
             return False
         news = {"count": found["count"] + 1, "lastTimestamp": self._registry.now()}
-        self._registry.patch(EVENTS, namespace, name, news)
+        self._registry.patch(ObjectRef(EVENTS, namespace, name), news)
         return True
 
     def _create(self, resource: ResourceType, metadata: Json, about: tuple[str, ...]) -> str:
@@ -80,5 +80,5 @@ class EventRecorder:
             "eventTime": None,
             "count": 1,
         }
-        created = self._registry.create(EVENTS, event, namespace=metadata["namespace"])
+        created = self._registry.create(EVENTS, event, namespace=metadata["namespace"]).object
         return str(created["metadata"]["name"])

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from embedded.api.scheme import NAMESPACES
+from embedded.api.scheme import NAMESPACES, ObjectRef
 from embedded.api.status_errors import ApiError
 from embedded.registry.options import WriteOptions
 from embedded.registry.registry import Registry
@@ -78,8 +78,8 @@ def apply_manifests(registry: Registry, objects: Iterable[tuple[Path, Json]]) ->
             raise ManifestError(f"{file}: {kind} {name}: {obj.get('apiVersion')} {kind} is not served here")
         namespace = obj["metadata"].get("namespace", "default") if resource.namespaced else None
         try:
-            if namespace and registry.find(NAMESPACES, None, namespace) is None:
+            if namespace and registry.find(ObjectRef(NAMESPACES, None, namespace)) is None:
                 raise ManifestError(f"{file}: {kind} {name}: there is no namespace {namespace}")
-            registry.patch(resource, namespace, name, obj, patch_type="apply", options=_WRITE_OPTIONS)
+            registry.patch(ObjectRef(resource, namespace, name), obj, patch_type="apply", options=_WRITE_OPTIONS)
         except ApiError as error:
             raise ManifestError(f"{file}: {kind} {name}: {error.message}") from error

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 from embedded.api import status_errors
 from embedded.api.field_errors import invalid
-from embedded.api.scheme import NAMESPACES, ResourceType
+from embedded.api.scheme import (
+    CUSTOM_RESOURCE_DEFINITIONS,
+    JOBS,
+    NAMESPACES,
+    PODS,
+    VALIDATING_WEBHOOKS,
+    ResourceType,
+)
 
 Json = dict[str, Any]
 
@@ -18,6 +26,12 @@ _SYSTEM_FIELDS = (
 _IMMUTABLE = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
 _OMIT_EMPTY_METADATA = ("labels", "annotations", "finalizers", "ownerReferences", "generateName")
 _OMIT_EMPTY = ("data", "binaryData", "stringData")
+_BUILT_INS_WITH_GENERATION = frozenset({JOBS.key, PODS.key, CUSTOM_RESOURCE_DEFINITIONS.key, VALIDATING_WEBHOOKS.key})
+
+
+def format_time(moment: datetime) -> str:
+    """A metav1.Time: RFC 3339 in UTC, with whole seconds."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def complete_metadata(resource: ResourceType, obj: Json, namespace: str | None) -> Json:
@@ -141,6 +155,17 @@ def desired_state(resource: ResourceType, obj: Json) -> Json:
     """The part of an object that is its owner's wish: a change of it makes a new generation."""
     left_out = ("metadata", "status") if resource.has_status else ("metadata",)
     return {key: value for key, value in obj.items() if key not in left_out}
+
+
+def has_generation(resource: ResourceType) -> bool:
+    """Whether objects of the resource have `metadata.generation`: custom resources and some built-in kinds."""
+    return resource.schema is not None or resource.key in _BUILT_INS_WITH_GENERATION
+
+
+def advance_generation(resource: ResourceType, old: Json, new: Json) -> None:
+    """Increase the generation of `new` when its desired state differs from that of `old`."""
+    if has_generation(resource) and desired_state(resource, old) != desired_state(resource, new):
+        new["metadata"]["generation"] = old["metadata"].get("generation", 1) + 1
 
 
 def restrict_update(resource: ResourceType, old: Json, new: Json, subresource: str | None) -> Json:

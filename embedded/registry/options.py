@@ -1,23 +1,27 @@
-"""How a write is meant, and what came of it."""
+"""Options and results of writes."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
+
+from embedded.types import JsonObject
 
 PatchType = Literal["merge", "json", "strategic", "apply"]
 
 
 @dataclass(frozen=True)
 class WriteOptions:
-    """How a write is meant.
+    """The options of a create, update or patch.
 
     Attributes:
-        subresource: None for the object itself, `status`, or of a namespace `finalize`.
-        strict: unknown fields are refused instead of dropped.
-        field_manager: who writes, for the record that server-side apply keeps.
-        duplicate_fields: what the request says twice, in words; a strict write is refused for it.
-        force: an application takes over fields that others own.
+        subresource: None for the object itself, `status`, or for a namespace `finalize`.
+        strict: unknown and repeated fields are errors; otherwise they are dropped with a warning.
+        field_manager: the owner that server-side apply records for the written fields.
+        duplicate_fields: one message for each field that the request repeats.
+        force: an apply patch takes over fields that other managers own.
     """
 
     subresource: str | None = None
@@ -30,8 +34,20 @@ class WriteOptions:
 
 @dataclass(frozen=True)
 class WriteResult:
-    """An object as it is after a write, as JSON, whether the write made it, and what of the request was left out."""
+    """What a write stored, or with a dry run would store.
+
+    Attributes:
+        body: the object as JSON.
+        created: the object is new.
+        warnings: the fields of the request that were dropped or repeated.
+    """
 
     body: bytes
     created: bool = False
     warnings: tuple[str, ...] = ()
+
+    @cached_property
+    def object(self) -> JsonObject:
+        """The decoded `body`; it belongs to the caller."""
+        decoded: JsonObject = json.loads(self.body)
+        return decoded

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
 
-from embedded.api.scheme import PODS, RESOURCE_QUOTAS, SERVICE_ACCOUNTS, ResourceType
+from embedded.api.scheme import PODS, RESOURCE_QUOTAS, SERVICE_ACCOUNTS, ObjectRef, ResourceType
 from embedded.api.status_errors import ApiError, bad_request
 from embedded.apiserver import negotiation, query_options, responses, timeouts
 from embedded.apiserver.codec import decode
 from embedded.apiserver.request import ApiRequest
 from embedded.apiserver.webhook_admission import WebhookAdmission
 from embedded.auth.escalation import EscalationGuard
-from embedded.registry import prepare
+from embedded.registry.prepare import PreparedWrite
 from embedded.registry.registry import Registry
 from embedded.storage.sqlite import encode_json
 
@@ -41,12 +40,12 @@ class WriteHandlers:
         query_options.validate_write_options("create", call.query, call.dry_runs)
         data = await timeouts.read_body(call.http)
 
-        def propose() -> prepare.PreparedWrite:
+        def propose() -> PreparedWrite:
             repeated: list[str] = []
             obj = decode.read_object(data, form, t.resource.kind, repeated)
             _require_kind(t.resource, obj, data)
             how = replace(call.write_options, duplicate_fields=tuple(repeated))
-            return prepare.prepare_create(self._registry, t.resource, obj, t.namespace, how)
+            return self._registry.prepare_create(t.resource, obj, t.namespace, how)
 
         return await self._write(call, propose)
 
@@ -55,7 +54,7 @@ class WriteHandlers:
         query_options.validate_write_options("update", call.query, call.dry_runs)
         data = await timeouts.read_body(call.http)
 
-        def propose() -> prepare.PreparedWrite:
+        def propose() -> PreparedWrite:
             repeated: list[str] = []
             obj = decode.read_object(data, form, t.resource.kind, repeated)
             _require_kind(t.resource, obj, data)
@@ -64,7 +63,7 @@ class WriteHandlers:
                 why = "was undeterminable: name must be provided"
                 raise bad_request(f"the name of the object ({t.name} based on URL) {why}")
             how = replace(call.write_options, duplicate_fields=tuple(repeated))
-            return prepare.prepare_update(self._registry, t.resource, obj, t.namespace, t.name, how)
+            return self._registry.prepare_update(ObjectRef(t.resource, t.namespace, t.name), obj, how)
 
         return await self._write(call, propose)
 
@@ -75,15 +74,15 @@ class WriteHandlers:
         kind = decode.patch_kind(form, custom=custom)
         query_options.validate_write_options("patch", call.query, call.dry_runs, is_apply=kind == "apply")
 
-        def propose() -> prepare.PreparedWrite:
+        def propose() -> PreparedWrite:
             repeated: list[str] = []
             patch = decode.read_patch(data, kind, repeated)
             how = replace(call.write_options, duplicate_fields=tuple(repeated))
-            return prepare.prepare_patch(self._registry, t.resource, t.namespace, t.name, patch, kind, how)
+            return self._registry.prepare_patch(ObjectRef(t.resource, t.namespace, t.name), patch, kind, how)
 
         return await self._write(call, propose)
 
-    async def _write(self, call: ApiRequest, prepare_change: Callable[[], prepare.PreparedWrite]) -> web.StreamResponse:
+    async def _write(self, call: ApiRequest, prepare_change: Callable[[], PreparedWrite]) -> web.StreamResponse:
         left = _MAX_ATTEMPTS
         while True:
             left -= 1
@@ -97,7 +96,7 @@ class WriteHandlers:
                     raise
                 continue
             if negotiation.negotiate(call.accept).shape != "object":
-                shown = call.render(json.loads(written.body), self._registry.clock())
+                shown = call.render(written.object, self._registry.clock())
                 written = replace(written, body=encode_json(shown))
             return responses.write_response(written, told, warn=call.wants_warnings)
 
@@ -106,19 +105,17 @@ class WriteHandlers:
         wish = await call.delete_options()
         dry_run = bool(wish["dryRun"])
         await self._webhooks.review_deletion(
-            t.resource, registry.get(t.resource, t.namespace, t.name), call.user, dry_run
+            t.resource, registry.get(ObjectRef(t.resource, t.namespace, t.name)), call.user, dry_run
         )
         gone = registry.delete(
-            t.resource,
-            t.namespace,
-            t.name,
+            ObjectRef(t.resource, t.namespace, t.name),
             propagation=wish.get("propagationPolicy"),
             preconditions=wish.get("preconditions"),
             grace_period=wish.get("gracePeriodSeconds"),
             dry_run=dry_run,
         )
         if t.resource in _RETURNED_ON_DELETE or (
-            not dry_run and registry.find(t.resource, t.namespace, t.name) is not None
+            not dry_run and registry.find(ObjectRef(t.resource, t.namespace, t.name)) is not None
         ):
             return responses.json_response(200, call.render(gone, registry.clock()))
         details: Json = {"name": t.name, "kind": t.resource.plural, "uid": gone["metadata"]["uid"]}
@@ -143,12 +140,10 @@ class WriteHandlers:
         query_options.validate_delete_options(wish)
         dry_run = bool(wish["dryRun"])
         await self._webhooks.review_deletion(
-            t.resource, registry.get(t.resource, t.namespace, t.name), call.user, dry_run
+            t.resource, registry.get(ObjectRef(t.resource, t.namespace, t.name)), call.user, dry_run
         )
         registry.delete(
-            t.resource,
-            t.namespace,
-            t.name,
+            ObjectRef(t.resource, t.namespace, t.name),
             preconditions=wish.get("preconditions"),
             grace_period=wish.get("gracePeriodSeconds"),
             dry_run=dry_run,

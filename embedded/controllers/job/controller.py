@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from embedded.api.scheme import JOBS, PODS, RESOURCE_QUOTAS
+from embedded.api.scheme import JOBS, PODS, RESOURCE_QUOTAS, ObjectRef
 from embedded.api.status_errors import ApiError
 from embedded.controllers.delay_queue import EnqueueAfter, Key
 from embedded.controllers.job.indexed import apply_index
@@ -15,7 +15,8 @@ from embedded.controllers.job.pod_admission import PodAdmission
 from embedded.controllers.job.sync import NewPod, sync_job, true_condition
 from embedded.controllers.job.tracking import FINALIZER, is_tracked
 from embedded.registry.event_recorder import EventRecorder
-from embedded.registry.registry import Registry, timestamp
+from embedded.registry.object_meta import format_time
+from embedded.registry.registry import Registry
 from embedded.storage.sqlite import StoreEvent
 
 Json = dict[str, Any]
@@ -121,9 +122,9 @@ class JobController:
         if key in self._awaiting_admission:
             return False
         uid, now = job["metadata"]["uid"], self._registry.clock()
-        decision = sync_job(job, list(self._pods[uid].values()), now, timestamp(now))
+        decision = sync_job(job, list(self._pods[uid].values()), now, format_time(now))
         if decision.remove:
-            self._registry.delete(JOBS, *key, propagation="Foreground")
+            self._registry.delete(ObjectRef(JOBS, *key), propagation="Foreground")
             return False
         if decision.create and self._pod_admission.is_required:
             self._create_reviewed_pods(key, job, decision.create)
@@ -147,7 +148,9 @@ class JobController:
     def _write_status(self, key: Key, job: Json, status: Json | None) -> None:
         if status is not None and status != job.get("status"):
             changed = {"metadata": {"uid": job["metadata"]["uid"]}, "status": status}
-            self._jobs[key] = self._registry.update(JOBS, changed, namespace=key[0], name=key[1], subresource="status")
+            self._jobs[key] = self._registry.update(
+                ObjectRef(JOBS, key[0], key[1]), changed, subresource="status"
+            ).object
             self._record_condition_events(job, status)
 
     def _release_pod(self, key: Key, uid: str, name: str) -> None:
@@ -167,7 +170,7 @@ class JobController:
         try:
             # With the uid: another pod may have taken the name.
             patch = {"metadata": {"uid": metadata["uid"], "finalizers": left or None}}
-            return self._registry.patch(PODS, metadata["namespace"], metadata["name"], patch)
+            return self._registry.patch(ObjectRef(PODS, metadata["namespace"], metadata["name"]), patch).object
         except ApiError as error:
             if error.code not in (404, 409, 422):
                 raise
@@ -176,7 +179,7 @@ class JobController:
     def _delete_pod(self, key: Key, job: Json, name: str) -> None:
         uid = job["metadata"]["uid"]
         try:
-            pod = self._registry.delete(PODS, key[0], name)
+            pod = self._registry.delete(ObjectRef(PODS, key[0], name))
         except ApiError as error:
             if error.code != 404:
                 raise
@@ -189,7 +192,7 @@ class JobController:
         """Make the pods that are wanted; how many are not, because one was refused: that is told and tried again."""
         for number, new in enumerate(new_pods):
             try:
-                pod = self._registry.create(PODS, _build_pod(job, new), namespace=key[0])
+                pod = self._registry.create(PODS, _build_pod(job, new), namespace=key[0]).object
             except ApiError as error:
                 self._on_create_failed(key, job, error)
                 return len(new_pods) - number

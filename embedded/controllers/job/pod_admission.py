@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol
@@ -10,8 +9,8 @@ from typing import Any, Protocol
 from embedded.api.scheme import PODS
 from embedded.api.status_errors import ApiError
 from embedded.auth.tokens import AUTHENTICATED, User
-from embedded.registry import prepare
 from embedded.registry.options import WriteOptions
+from embedded.registry.prepare import PreparedWrite
 from embedded.registry.registry import Registry
 
 Json = dict[str, Any]
@@ -31,7 +30,7 @@ class AdmissionReviewer(Protocol):
         """Whether anybody has to be asked at all."""
         ...
 
-    async def review(self, change: prepare.PreparedWrite, user: User) -> list[str]:
+    async def review(self, change: PreparedWrite, user: User) -> list[str]:
         """Raises:
         ApiError: it may not be made.
         """
@@ -62,11 +61,11 @@ class PodAdmission:
         refused: ApiError | None = None
         try:
             for pod in pods:
-                change = prepare.prepare_create(
-                    self._registry, PODS, pod, namespace, WriteOptions(field_manager="job-controller")
+                change = self._registry.prepare_create(
+                    PODS, pod, namespace, WriteOptions(field_manager="job-controller")
                 )
                 await reviewer.review(change, _JOB_CONTROLLER)
-                made.append(json.loads(self._registry.commit(change).body))
+                made.append(self._registry.commit(change).object)
         except ApiError as error:
             refused = error
         except Exception:

@@ -13,7 +13,7 @@ import pytest
 
 from embedded import controllers
 from embedded.api.interfaces import LogOptions
-from embedded.api.scheme import JOBS, NAMESPACES, PODS, ResourceType
+from embedded.api.scheme import JOBS, NAMESPACES, PODS, ObjectRef, ResourceType
 from embedded.api.status_errors import ApiError
 from embedded.kubelet import Kubelet, KubeletSettings
 from embedded.kubelet.container.cgroups import CgroupMode
@@ -37,19 +37,19 @@ class Cluster:
             "containers": [shell_container("main", script, **container)],
             **(more or {}),
         }
-        return self.registry.create(PODS, {"metadata": {"name": name}, "spec": spec}, namespace="default")
+        return self.registry.create(PODS, {"metadata": {"name": name}, "spec": spec}, namespace="default").object
 
     def job(self, script: str, name: str = "j", **spec: Any) -> Json:
         template = {"spec": {"restartPolicy": "Never", "containers": [shell_container("main", script)]}}
         job = {"metadata": {"name": name}, "spec": {"backoffLimit": 0, "template": template, **spec}}
-        return self.registry.create(JOBS, job, namespace="default")
+        return self.registry.create(JOBS, job, namespace="default").object
 
     async def wait_for(self, holds: Callable[[Json], Any], name: str = "p", resource: ResourceType = PODS) -> Json:
         """The object, as soon as it is as wanted."""
         with closing(self.registry.watch(resource)) as subscription:
             async with asyncio.timeout(TIMEOUT):
                 while True:
-                    obj = self.registry.find(resource, "default", name)
+                    obj = self.registry.find(ObjectRef(resource, "default", name))
                     if obj is not None and holds(obj):
                         return obj
                     await subscription.wait()
@@ -58,7 +58,7 @@ class Cluster:
     async def wait_until_deleted(self, name: str = "p", resource: ResourceType = PODS) -> None:
         with closing(self.registry.watch(resource)) as subscription:
             async with asyncio.timeout(TIMEOUT):
-                while self.registry.find(resource, "default", name) is not None:
+                while self.registry.find(ObjectRef(resource, "default", name)) is not None:
                     await subscription.wait()
                     subscription.drain()
 
@@ -100,7 +100,7 @@ async def run_cluster(folder: Path, *, max_pods: int = 8, cgroup_mode: CgroupMod
     folder.mkdir(exist_ok=True)
     store = SqliteStore(folder / "cluster.db")
     registry = Registry(store)
-    if registry.find(NAMESPACES, None, "default") is None:
+    if registry.find(ObjectRef(NAMESPACES, None, "default")) is None:
         registry.create(NAMESPACES, {"metadata": {"name": "default"}})
     runner = Kubelet(registry, folder, KubeletSettings(max_pods=max_pods, cgroups=cgroup_mode))
     try:

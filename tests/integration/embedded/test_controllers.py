@@ -5,7 +5,16 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from embedded.api.scheme import CONFIG_MAPS, EVENTS, JOBS, NAMESPACES, PODS, RESOURCE_QUOTAS, SERVICE_ACCOUNTS
+from embedded.api.scheme import (
+    CONFIG_MAPS,
+    EVENTS,
+    JOBS,
+    NAMESPACES,
+    PODS,
+    RESOURCE_QUOTAS,
+    SERVICE_ACCOUNTS,
+    ObjectRef,
+)
 from embedded.api.status_errors import ApiError
 from tests.integration.embedded.conftest import Cluster, shell_container
 
@@ -22,16 +31,16 @@ def reference(obj: Json) -> Json:
 
 
 async def test_what_has_another_owner_stays_when_one_goes(cluster: Cluster) -> None:
-    first = cluster.registry.create(CONFIG_MAPS, config_map("first"), namespace="default")
-    second = cluster.registry.create(CONFIG_MAPS, config_map("second"), namespace="default")
+    first = cluster.registry.create(CONFIG_MAPS, config_map("first"), namespace="default").object
+    second = cluster.registry.create(CONFIG_MAPS, config_map("second"), namespace="default").object
     both = config_map("both", reference(first), reference(second))
     cluster.registry.create(CONFIG_MAPS, both, namespace="default")
     cluster.registry.create(CONFIG_MAPS, config_map("one", reference(first)), namespace="default")
-    cluster.registry.delete(CONFIG_MAPS, "default", "first", propagation="Foreground")
+    cluster.registry.delete(ObjectRef(CONFIG_MAPS, "default", "first"), propagation="Foreground")
     await cluster.wait_until_deleted("first", CONFIG_MAPS)
     await cluster.wait_until_deleted("one", CONFIG_MAPS)
-    assert cluster.registry.find(CONFIG_MAPS, "default", "both") is not None
-    cluster.registry.delete(CONFIG_MAPS, "default", "second")
+    assert cluster.registry.find(ObjectRef(CONFIG_MAPS, "default", "both")) is not None
+    cluster.registry.delete(ObjectRef(CONFIG_MAPS, "default", "second"))
     await cluster.wait_until_deleted("both", CONFIG_MAPS)
 
 
@@ -53,11 +62,11 @@ async def test_a_namespace_goes_when_all_in_it_has_gone_pods_included(cluster: C
     }
     registry.create(PODS, {"metadata": {"name": "p"}, "spec": spec}, namespace="full")
     async with asyncio.timeout(10):
-        while registry.get(PODS, "full", "p")["status"]["phase"] != "Running":
+        while registry.get(ObjectRef(PODS, "full", "p"))["status"]["phase"] != "Running":
             await asyncio.sleep(0.01)
-        assert registry.find(SERVICE_ACCOUNTS, "full", "default") is not None
-        registry.delete(NAMESPACES, None, "full")
-        while registry.find(NAMESPACES, None, "full") is not None:
+        assert registry.find(ObjectRef(SERVICE_ACCOUNTS, "full", "default")) is not None
+        registry.delete(ObjectRef(NAMESPACES, None, "full"))
+        while registry.find(ObjectRef(NAMESPACES, None, "full")) is not None:
             await asyncio.sleep(0.01)
     assert registry.store.resources_in("full") == []
 
@@ -76,10 +85,10 @@ async def test_a_job_over_quota_says_so_once_and_starts_when_there_is_room(clust
     (event,) = told
     assert (event["reason"], event["type"]) == ("FailedCreate", "Warning")
     assert "exceeded quota" in event["message"]
-    assert "active" not in registry.get(JOBS, "default", "second")["status"]
-    registry.delete(JOBS, "default", "first", propagation="Background")
+    assert "active" not in registry.get(ObjectRef(JOBS, "default", "second"))["status"]
+    registry.delete(ObjectRef(JOBS, "default", "first"), propagation="Background")
     (pod,) = registry.list(PODS)
-    registry.delete(PODS, "default", pod["metadata"]["name"], grace_period=1)
+    registry.delete(ObjectRef(PODS, "default", pod["metadata"]["name"]), grace_period=1)
     await cluster.wait_for(lambda job: job["status"].get("succeeded") == 1, "second", JOBS)
     told = registry.list(EVENTS, "default", field_selector="involvedObject.name=second")
     assert sorted(event["reason"] for event in told) == ["Completed", "FailedCreate", "SuccessfulCreate"]
@@ -97,11 +106,11 @@ async def test_pods_that_somebody_removes_still_count_for_their_job(cluster: Clu
     cluster.job("exit 0", completions=3, parallelism=1)
     removed: set[str] = set()
     async with asyncio.timeout(15):
-        while not (job := cluster.registry.get(JOBS, "default", "j"))["status"].get("completionTime"):
+        while not (job := cluster.registry.get(ObjectRef(JOBS, "default", "j")))["status"].get("completionTime"):
             for pod in cluster.registry.list(PODS):
                 if pod["status"]["phase"] == "Succeeded":
                     try:
-                        cluster.registry.delete(PODS, "default", pod["metadata"]["name"])
+                        cluster.registry.delete(ObjectRef(PODS, "default", pod["metadata"]["name"]))
                     except ApiError:
                         continue
                     removed.add(pod["metadata"]["name"])
@@ -137,8 +146,8 @@ async def test_a_pod_of_a_job_that_is_gone_is_held_by_nothing(cluster: Cluster) 
     await cluster.wait_for(lambda job: job["status"].get("ready") == 1, "j", JOBS)
     (pod,) = cluster.registry.list(PODS)
     assert pod["metadata"]["finalizers"] == ["batch.kubernetes.io/job-tracking"]
-    cluster.registry.delete(JOBS, "default", "j", propagation="Orphan")
+    cluster.registry.delete(ObjectRef(JOBS, "default", "j"), propagation="Orphan")
     name = pod["metadata"]["name"]
     await cluster.wait_for(lambda pod: not pod["metadata"].get("finalizers"), name)
-    cluster.registry.delete(PODS, "default", name, grace_period=0)
+    cluster.registry.delete(ObjectRef(PODS, "default", name), grace_period=0)
     await cluster.wait_until_deleted(name)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from embedded.api.scheme import CUSTOM_RESOURCE_DEFINITIONS
+from embedded.api.scheme import CUSTOM_RESOURCE_DEFINITIONS, ObjectRef
 from embedded.api.status_errors import ApiError
 from tests.integration.embedded.conftest import Cluster
 
@@ -33,18 +33,18 @@ async def test_it_waits_for_the_finalizers_of_its_objects(cluster: Cluster) -> N
     assert boxes is not None
     for name, finalizers in (("held", ["example.com/hold"]), ("free", [])):
         registry.create(boxes, {"metadata": {"name": name, "finalizers": finalizers}}, namespace="default")
-    registry.delete(CUSTOM_RESOURCE_DEFINITIONS, None, _NAME)
+    registry.delete(ObjectRef(CUSTOM_RESOURCE_DEFINITIONS, None, _NAME))
     await cluster.wait_until_deleted("free", boxes)
     held = await cluster.wait_for(lambda box: "deletionTimestamp" in box["metadata"], "held", boxes)
-    assert "deletionTimestamp" in registry.get(CUSTOM_RESOURCE_DEFINITIONS, None, _NAME)["metadata"]
+    assert "deletionTimestamp" in registry.get(ObjectRef(CUSTOM_RESOURCE_DEFINITIONS, None, _NAME))["metadata"]
     going = registry.scheme.find("example.com", "v1", "boxes")
     assert going is not None
     with pytest.raises(ApiError) as told:
         registry.create(going, {"metadata": {"name": "late"}}, namespace="default")
     assert told.value.code == 405
-    registry.patch(boxes, "default", held["metadata"]["name"], {"metadata": {"finalizers": None}})
+    registry.patch(ObjectRef(boxes, "default", held["metadata"]["name"]), {"metadata": {"finalizers": None}})
     async with asyncio.timeout(20):
-        while registry.find(CUSTOM_RESOURCE_DEFINITIONS, None, _NAME) is not None:
+        while registry.find(ObjectRef(CUSTOM_RESOURCE_DEFINITIONS, None, _NAME)) is not None:
             await asyncio.sleep(0.01)
     assert registry.scheme.find("example.com", "v1", "boxes") is None
 
@@ -56,8 +56,8 @@ async def test_versions_show_the_same_objects_and_the_stable_one_is_preferred(cl
     assert old is not None
     assert new is not None
     registry.create(old, {"metadata": {"name": "b"}, "size": 1}, namespace="default")
-    assert json.loads(registry.get_bytes(new, "default", "b"))["apiVersion"] == "example.com/v1"
-    changed = registry.patch(new, "default", "b", {"size": 2})
+    assert json.loads(registry.get_bytes(ObjectRef(new, "default", "b")))["apiVersion"] == "example.com/v1"
+    changed = registry.patch(ObjectRef(new, "default", "b"), {"size": 2}).object
     assert (changed["apiVersion"], changed["metadata"]["generation"]) == ("example.com/v1", 2)
-    assert json.loads(registry.get_bytes(old, "default", "b"))["size"] == 2
+    assert json.loads(registry.get_bytes(ObjectRef(old, "default", "b")))["size"] == 2
     assert registry.scheme.group_versions()["example.com"] == ["v1", "v1beta2", "v1alpha1"]

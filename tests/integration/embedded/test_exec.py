@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 
 from embedded.api.interfaces import ExecError, ExecOptions
-from embedded.api.scheme import PODS
+from embedded.api.scheme import PODS, ObjectRef
 from embedded.api.status_errors import ApiError
 from tests.contract.embedded.cluster import ClusterProcess as Server
 from tests.contract.embedded.cluster import run_cluster as serving
@@ -122,7 +122,7 @@ async def test_a_command_ends_with_its_container_and_leaves_nothing(cluster: Clu
     async with asyncio.timeout(20), asyncio.TaskGroup() as group:
         ending = group.create_task(session.run(send))
         running = int(await numbers.get())
-        cluster.registry.delete(PODS, "default", "p", grace_period=1)
+        cluster.registry.delete(ObjectRef(PODS, "default", "p"), grace_period=1)
         await cluster.wait_until_deleted()
     assert ending.result() == 137
     assert [pid for pid in (running, int(background)) if is_alive(pid)] == []

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from embedded.api.scheme import JOBS, PODS
+from embedded.api.scheme import JOBS, PODS, ObjectRef
 from embedded.kubelet.container.orphans import OWNER_ENV
 from tests.integration.embedded.conftest import Cluster, is_alive, run_cluster
 
@@ -46,7 +46,7 @@ async def test_what_a_step_leaves_running_is_ended_with_it(cluster: Cluster, scr
 async def test_a_pod_that_ignores_sigterm_is_killed_when_its_grace_period_is_over(cluster: Cluster) -> None:
     cluster.pod("trap '' TERM; echo $$; while true; do sleep 1; done", more={"terminationGracePeriodSeconds": 1})
     pid = int(await cluster.wait_for_output(b"\n"))
-    cluster.registry.delete(PODS, "default", "p")
+    cluster.registry.delete(ObjectRef(PODS, "default", "p"))
     await cluster.wait_until_deleted()
     assert not is_alive(pid)
 
@@ -54,7 +54,7 @@ async def test_a_pod_that_ignores_sigterm_is_killed_when_its_grace_period_is_ove
 async def test_a_forced_deletion_kills_at_once_and_takes_the_logs_along(cluster: Cluster) -> None:
     uid = cluster.pod("trap '' TERM; echo $$; while true; do sleep 1; done")["metadata"]["uid"]
     pid = int(await cluster.wait_for_output(b"\n"))
-    cluster.registry.delete(PODS, "default", "p", grace_period=0)
+    cluster.registry.delete(ObjectRef(PODS, "default", "p"), grace_period=0)
     async with asyncio.timeout(5):
         while is_alive(pid) or (cluster.folder / "pods" / uid).exists():
             await asyncio.sleep(0.01)
@@ -66,7 +66,7 @@ async def test_stopping_the_cluster_ends_its_pods_and_says_so(tmp_path: Path) ->
         pid = int(await cluster.wait_for_output(b"\n"))
     assert not is_alive(pid)
     async with run_cluster(tmp_path / "c") as cluster:
-        status = cluster.registry.get(PODS, "default", "p")["status"]
+        status = cluster.registry.get(ObjectRef(PODS, "default", "p"))["status"]
         assert (status["phase"], status["reason"]) == ("Failed", "NodeShutdown")
         assert disruption(status) == "TerminationByKubelet"
 

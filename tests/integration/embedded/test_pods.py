@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from embedded.api.scheme import EVENTS, JOBS, PODS, SECRETS
+from embedded.api.scheme import EVENTS, JOBS, PODS, SECRETS, ObjectRef
 from embedded.api.status_errors import ApiError
 from tests.integration.embedded.conftest import Cluster, run_cluster, shell_container
 
@@ -29,7 +29,9 @@ async def test_a_pod_patched_with_a_deadline_ends_and_keeps_its_logs(cluster: Cl
     more = {"initContainers": [sidecar | {"restartPolicy": "Always"}]}
     cluster.pod("trap 'echo stopping; exit 3' TERM; echo up; while true; do sleep 0.05; done", more=more)
     await cluster.wait_for_output(b"up")
-    cluster.registry.patch(PODS, "default", "p", {"spec": {"activeDeadlineSeconds": 1}}, patch_type="strategic")
+    cluster.registry.patch(
+        ObjectRef(PODS, "default", "p"), {"spec": {"activeDeadlineSeconds": 1}}, patch_type="strategic"
+    )
     pod = await cluster.wait_until_finished()
     assert (pod["status"]["phase"], pod["status"]["reason"]) == ("Failed", "DeadlineExceeded")
     assert main_state(pod)["terminated"]["exitCode"] == 3
@@ -109,7 +111,7 @@ async def test_main_containers_start_when_the_probe_of_a_service_says_so(cluster
 async def test_an_init_container_is_stopped_as_well(cluster: Cluster) -> None:
     cluster.pod("true", more={"initContainers": [shell_container("fetch", "echo up; exec sleep 60")]})
     await cluster.wait_for_output(b"up", container="fetch")
-    cluster.registry.delete(PODS, "default", "p")
+    cluster.registry.delete(ObjectRef(PODS, "default", "p"))
     await cluster.wait_until_deleted()
 
 
@@ -179,7 +181,7 @@ async def test_a_flood_of_output_neither_blocks_others_nor_grows_without_bound(c
         await cluster.wait_until_finished(f"p{number}")
         slowest = max(slowest, time.monotonic() - began)
     assert slowest < 2
-    cluster.registry.delete(PODS, "default", "flood", grace_period=1)
+    cluster.registry.delete(ObjectRef(PODS, "default", "flood"), grace_period=1)
     await cluster.wait_until_deleted("flood")
 
 
@@ -190,7 +192,7 @@ async def test_two_main_containers_the_first_end_is_seen_before_the_second(clust
     pod = await cluster.wait_for(lambda p: p["status"].get("containerStatuses") and "terminated" in main_state(p))
     assert pod["status"]["phase"] == "Running"
     assert condition(pod, "Ready")["message"] == "containers with unready status: [main]"
-    cluster.registry.delete(PODS, "default", "p", grace_period=1)
+    cluster.registry.delete(ObjectRef(PODS, "default", "p"), grace_period=1)
     await cluster.wait_until_deleted()
 
 
@@ -203,9 +205,9 @@ async def test_pods_beyond_the_limit_wait_say_why_and_come_in_order(tmp_path: Pa
         waiting = await cluster.wait_for(lambda pod: pod["status"].get("conditions"), "b")
         assert condition(waiting, "PodScheduled")["reason"] == "Unschedulable"
         assert "1 pods run already and 1 may at once" in condition(waiting, "PodScheduled")["message"]
-        cluster.registry.delete(PODS, "default", "a", grace_period=1)
+        cluster.registry.delete(ObjectRef(PODS, "default", "a"), grace_period=1)
         last = await cluster.wait_until_finished("b")
-        first = cluster.registry.get(PODS, "default", "c")
+        first = cluster.registry.get(ObjectRef(PODS, "default", "c"))
         assert first["status"]["phase"] == "Succeeded"
         assert int(first["metadata"]["resourceVersion"]) < int(last["metadata"]["resourceVersion"])
 
@@ -230,7 +232,7 @@ async def test_a_deleted_job_takes_its_pods_and_their_folders_along(cluster: Clu
     job = await cluster.wait_for(lambda job: job["status"].get("ready") == 1, "j", JOBS)
     (pod,) = cluster.registry.list(PODS)
     assert pod["metadata"]["ownerReferences"][0]["uid"] == job["metadata"]["uid"]
-    cluster.registry.delete(JOBS, "default", "j", propagation="Foreground")
+    cluster.registry.delete(ObjectRef(JOBS, "default", "j"), propagation="Foreground")
     await cluster.wait_until_deleted("j", JOBS)
     assert cluster.registry.list(PODS) == []
     async with asyncio.timeout(5):
@@ -241,7 +243,7 @@ async def test_a_deleted_job_takes_its_pods_and_their_folders_along(cluster: Clu
 async def test_orphaned_pods_outlive_their_job(cluster: Cluster) -> None:
     cluster.job("exec sleep 60")
     await cluster.wait_for(lambda job: job["status"].get("ready") == 1, "j", JOBS)
-    cluster.registry.delete(JOBS, "default", "j", propagation="Orphan")
+    cluster.registry.delete(ObjectRef(JOBS, "default", "j"), propagation="Orphan")
     await cluster.wait_until_deleted("j", JOBS)
     (pod,) = cluster.registry.list(PODS)
     assert "ownerReferences" not in pod["metadata"]
@@ -274,7 +276,7 @@ async def test_a_pod_that_no_node_takes_waits_says_why_and_holds_nobody_up(tmp_p
         assert (condition(big, "PodScheduled")["reason"], big["status"]["phase"]) == ("Unschedulable", "Pending")
         assert "1 Insufficient cpu" in condition(big, "PodScheduled")["message"]
         assert "nodeName" not in big["spec"]
-        cluster.registry.delete(PODS, "default", "big")
+        cluster.registry.delete(ObjectRef(PODS, "default", "big"))
         await cluster.wait_until_deleted("big")
         events = cluster.registry.list(EVENTS, "default")
         assert {(e["reason"], e["involvedObject"]["name"], e["count"]) for e in events} == {

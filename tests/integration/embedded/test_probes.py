@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from embedded.api.scheme import EVENTS, PODS
+from embedded.api.scheme import EVENTS, PODS, ObjectRef
 from embedded.storage.sqlite import StorageKey
 from tests.integration.embedded.conftest import Cluster
 
@@ -100,7 +100,7 @@ async def test_a_page_is_asked_with_its_headers_and_its_status_counts(
         cluster.pod("exec sleep 60", readinessProbe=probe, ports=ports)
         request = await asyncio.wait_for(asked.get(), 10)
         await asyncio.wait_for(asked.get(), 10)
-        assert ready(cluster.registry.get(PODS, "default", "p")) == phase
+        assert ready(cluster.registry.get(ObjectRef(PODS, "default", "p"))) == phase
     assert request.startswith(b"GET /healthz?x=1 HTTP/1.1\r\n")
     assert b"\r\nX-Me: it\r\n" in request
 
@@ -114,7 +114,9 @@ async def test_hooks_run_after_the_start_and_before_the_end(cluster: Cluster) ->
     cluster.pod(script, more=WITH_VOLUME, lifecycle=lifecycle, **VOLUME)
     await cluster.wait_for(lambda p: main_status(p).get("started"))
     await cluster.wait_for_output(b"up")
-    cluster.registry.patch(PODS, "default", "p", {"spec": {"activeDeadlineSeconds": 1}}, patch_type="strategic")
+    cluster.registry.patch(
+        ObjectRef(PODS, "default", "p"), {"spec": {"activeDeadlineSeconds": 1}}, patch_type="strategic"
+    )
     await cluster.wait_until_finished()
     assert (await cluster.log()).split() == [b"up", b"asked", b"begun"]
 
@@ -123,7 +125,7 @@ async def test_a_hook_that_hangs_does_not_outlast_the_grace_period(cluster: Clus
     lifecycle = {"preStop": {"sleep": {"seconds": 600}}}
     cluster.pod("echo up; exec sleep 600", lifecycle=lifecycle, more={"terminationGracePeriodSeconds": 1})
     await cluster.wait_for_output(b"up")
-    cluster.registry.delete(PODS, "default", "p")
+    cluster.registry.delete(ObjectRef(PODS, "default", "p"))
     async with asyncio.timeout(8):
         await cluster.wait_until_deleted()
 

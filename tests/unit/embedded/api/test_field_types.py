@@ -27,7 +27,7 @@ def test_unknown_fields_and_nulls_are_dropped() -> None:
 
 def test_strictly_an_unknown_field_is_refused_by_its_path(registry: Registry) -> None:
     with pytest.raises(ApiError) as told:
-        registry.write_new(PODS, _pod(imaeg="b"), "default", WriteOptions(strict=True))
+        registry.create(PODS, _pod(imaeg="b"), namespace="default", options=WriteOptions(strict=True))
     assert told.value.message == (
         'Pod in version "v1" cannot be handled as a Pod: strict decoding error: unknown field '
         '"spec.containers[0].imaeg"'

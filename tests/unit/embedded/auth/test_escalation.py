@@ -13,6 +13,7 @@ from embedded.api.scheme import (
     SELF_SUBJECT_RULES_REVIEWS,
     SERVICE_ACCOUNTS,
     TOKEN_REVIEWS,
+    ObjectRef,
 )
 from embedded.api.status_errors import ApiError
 from embedded.auth.escalation import EscalationGuard
@@ -20,7 +21,6 @@ from embedded.auth.rbac import Authorizer
 from embedded.auth.reviews import answer_review
 from embedded.auth.tokens import DEFAULT_AUDIENCE, Authenticator, User
 from embedded.controllers.clusterrole_aggregation import aggregate_rules
-from embedded.registry import prepare
 from embedded.registry.options import WriteOptions
 from embedded.registry.registry import Registry
 from tests.unit.embedded.conftest import NOW
@@ -44,7 +44,7 @@ def _bind(role: str, name: str = "b") -> Json:
 
 
 def _create_as_joe(registry: Registry, resource: Any, obj: Json) -> None:
-    change = prepare.prepare_create(registry, resource, obj, "default", WriteOptions())
+    change = registry.prepare_create(resource, obj, "default", WriteOptions())
     EscalationGuard(registry, Authorizer(registry)).check(JOE, change)
 
 
@@ -90,7 +90,7 @@ def test_who_was_given_the_right_to_may_give_more(reader: Registry, verb: str, r
 def test_a_change_that_gives_nothing_needs_no_right(reader: Registry) -> None:
     _role(reader, "owner", {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]})
     label = {"metadata": {"labels": {"a": "b"}}}
-    change = prepare.prepare_patch(reader, ROLES, "default", "owner", label, "merge", WriteOptions())
+    change = reader.prepare_patch(ObjectRef(ROLES, "default", "owner"), label, "merge", WriteOptions())
     EscalationGuard(reader, Authorizer(reader)).check(JOE, change)
 
 

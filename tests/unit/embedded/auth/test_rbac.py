@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from embedded.api.scheme import CLUSTER_ROLE_BINDINGS, ROLE_BINDINGS, ROLES, SERVICE_ACCOUNTS
+from embedded.api.scheme import CLUSTER_ROLE_BINDINGS, ROLE_BINDINGS, ROLES, SERVICE_ACCOUNTS, ObjectRef
 from embedded.api.status_errors import ApiError
 from embedded.apiserver import filters
 from embedded.auth.default_roles import ensure_default_roles
@@ -76,7 +76,7 @@ def test_a_service_account_is_known_by_its_token_until_it_expires(registry: Regi
 def test_a_token_dies_with_its_account_also_when_one_of_the_same_name_follows(registry: Registry) -> None:
     authenticator = _authenticator(registry)
     token = authenticator.issue_token("default", "robot", 600, [])["status"]["token"]
-    registry.delete(SERVICE_ACCOUNTS, "default", "robot")
+    registry.delete(ObjectRef(SERVICE_ACCOUNTS, "default", "robot"))
     registry.create(SERVICE_ACCOUNTS, {"metadata": {"name": "robot"}}, namespace="default")
     assert authenticator.authenticate(token) is None
 
@@ -125,7 +125,7 @@ def test_a_removed_binding_counts_no_longer(registry: Registry) -> None:
     authorizer = Authorizer(registry)
     wish = AccessRequest("get", "", "pods", "default", "p")
     assert authorizer.allows(_ANN, wish)
-    registry.delete(ROLE_BINDINGS, "default", "b")
+    registry.delete(ObjectRef(ROLE_BINDINGS, "default", "b"))
     assert not authorizer.allows(_ANN, wish)
 
 

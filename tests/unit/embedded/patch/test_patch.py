@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from embedded.api.status_errors import ApiError
-from embedded.patch.patch import json_patch, merge_patch, strategic_merge_patch
+from embedded.patch.json_patch import json_patch
+from embedded.patch.merge_patch import merge_patch, strategic_merge_patch
 
 _LEAVES = st.none() | st.booleans() | st.integers() | st.text("ab/", max_size=3)
 _KEYS = st.text("ab/~1", min_size=1, max_size=4)

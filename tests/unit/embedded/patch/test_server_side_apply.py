@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedded.api.scheme import CONFIG_MAPS, JOBS
+from embedded.api.scheme import CONFIG_MAPS, JOBS, ObjectRef
 from embedded.api.status_errors import ApiError
 from embedded.patch import server_side_apply
 from embedded.registry.options import WriteOptions
@@ -17,7 +17,9 @@ from embedded.registry.registry import Registry
 
 def _apply(registry: Registry, manager: str, data: dict[str, str], *, force: bool = False) -> dict[str, Any]:
     how = WriteOptions(field_manager=manager, force=force)
-    return registry.patch(CONFIG_MAPS, "default", "c", {"data": data}, patch_type="apply", options=how)
+    return registry.patch(
+        ObjectRef(CONFIG_MAPS, "default", "c"), {"data": data}, patch_type="apply", options=how
+    ).object
 
 
 def _managers(obj: dict[str, Any]) -> dict[str, list[str]]:
@@ -46,7 +48,7 @@ def test_a_field_of_another_manager_is_a_conflict_that_names_both(registry: Regi
         _apply(registry, "bob", {"k": "other"})
     assert (told.value.code, told.value.reason) == (409, "Conflict")
     assert told.value.message == 'Apply failed with 1 conflict: conflict with "ann": .data.k'
-    assert registry.get(CONFIG_MAPS, "default", "c")["data"] == {"k": "v"}
+    assert registry.get(ObjectRef(CONFIG_MAPS, "default", "c"))["data"] == {"k": "v"}
 
 
 def test_force_takes_a_field_over(registry: Registry) -> None:
@@ -58,7 +60,9 @@ def test_force_takes_a_field_over(registry: Registry) -> None:
 def test_other_writes_own_what_they_change(registry: Registry) -> None:
     _apply(registry, "ann", {"k": "v"})
     how = WriteOptions(field_manager="editor")
-    edited = registry.patch(CONFIG_MAPS, "default", "c", {"data": {"k": "edited", "new": "1"}}, options=how)
+    edited = registry.patch(
+        ObjectRef(CONFIG_MAPS, "default", "c"), {"data": {"k": "edited", "new": "1"}}, options=how
+    ).object
     assert _managers(edited) == {"editor": ["f:k", "f:new"]}
     with pytest.raises(ApiError, match=r'^Apply failed with 1 conflict: conflict with "editor" using v1: \.data\.k$'):
         _apply(registry, "ann", {"k": "v"})
@@ -87,8 +91,8 @@ def test_items_of_a_keyed_list_have_their_own_owners(registry: Registry) -> None
         return {"spec": {"suspend": True, "template": {"spec": {"restartPolicy": "Never", "containers": [container]}}}}
 
     how = WriteOptions(field_manager="ann")
-    registry.patch(JOBS, "default", "j", job(A="1"), patch_type="apply", options=how)
-    stored = registry.get(JOBS, "default", "j")
+    registry.patch(ObjectRef(JOBS, "default", "j"), job(A="1"), patch_type="apply", options=how)
+    stored = registry.get(ObjectRef(JOBS, "default", "j"))
     fields = stored["metadata"]["managedFields"][0]["fieldsV1"]
     containers = fields["f:spec"]["f:template"]["f:spec"]["f:containers"]
     assert containers['k:{"name":"main"}']["f:env"]['k:{"name":"A"}'] == {".": {}, "f:name": {}, "f:value": {}}

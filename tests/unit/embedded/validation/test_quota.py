@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from embedded.api.quantity import format_quantity, parse_quantity
-from embedded.api.scheme import CONFIG_MAPS, NAMESPACES, PODS, RESOURCE_QUOTAS
+from embedded.api.scheme import CONFIG_MAPS, NAMESPACES, PODS, RESOURCE_QUOTAS, ObjectRef
 from embedded.api.status_errors import ApiError
+from embedded.registry.reader import storage_key
 from embedded.registry.registry import Registry
 
 
@@ -68,8 +69,8 @@ def test_pods_beyond_the_limit_are_refused_until_one_has_ended(registry: Registr
     assert told.value.message == (
         'pods "b" is forbidden: exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=1'
     )
-    ended = registry.get(PODS, "default", "a") | {"status": {"phase": "Succeeded"}}
-    registry.update(PODS, ended, namespace="default", name="a", subresource="status")
+    ended = registry.get(ObjectRef(PODS, "default", "a")) | {"status": {"phase": "Succeeded"}}
+    registry.update(ObjectRef(PODS, "default", "a"), ended, subresource="status")
     registry.create(PODS, _pod("b"), namespace="default")
 
 
@@ -113,13 +114,13 @@ def test_a_quota_holds_from_the_moment_it_is_made_changed_or_gone(registry: Regi
     _quota(registry, configmaps="1")
     with pytest.raises(ApiError, match="exceeded quota"):
         make("refused")
-    more = registry.get(RESOURCE_QUOTAS, "default", "q")
+    more = registry.get(ObjectRef(RESOURCE_QUOTAS, "default", "q"))
     more["spec"]["hard"]["configmaps"] = "2"
-    registry.update(RESOURCE_QUOTAS, more, namespace="default", name="q")
+    registry.update(ObjectRef(RESOURCE_QUOTAS, "default", "q"), more)
     make("second")
     with pytest.raises(ApiError, match="exceeded quota"):
         make("refused")
-    registry.delete(RESOURCE_QUOTAS, "default", "q")
+    registry.delete(ObjectRef(RESOURCE_QUOTAS, "default", "q"))
     make("third")
 
 
@@ -129,5 +130,6 @@ def test_nothing_is_made_in_a_namespace_that_is_gone_until_it_is_made_again(regi
             registry.create(CONFIG_MAPS, {"metadata": {"name": "c"}}, namespace="team")
         registry.create(NAMESPACES, {"metadata": {"name": "team"}})
         registry.create(CONFIG_MAPS, {"metadata": {"name": "c"}}, namespace="team")
-        registry.delete(CONFIG_MAPS, "team", "c")
-        registry.store.delete(registry.key(NAMESPACES, None, "team"), registry.get(NAMESPACES, None, "team"))
+        registry.delete(ObjectRef(CONFIG_MAPS, "team", "c"))
+        team = ObjectRef(NAMESPACES, None, "team")
+        registry.store.delete(storage_key(team), registry.get(team))

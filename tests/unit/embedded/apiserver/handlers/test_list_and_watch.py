@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedded.api.scheme import CONFIG_MAPS, NAMESPACES
+from embedded.api.scheme import CONFIG_MAPS, NAMESPACES, ObjectRef
 from embedded.api.status_errors import ApiError
 from embedded.apiserver.handlers.list import join_chunks, list_chunks
 from embedded.apiserver.handlers.watch import parse_watch
@@ -91,7 +91,7 @@ async def test_a_watch_goes_on_from_where_the_list_was(registry: Registry) -> No
     _make(registry, "after")
     lines = _lines(registry, resourceVersion=version)
     assert await _next_events(lines) == [("ADDED", "after")]
-    registry.delete(CONFIG_MAPS, "default", "before")
+    registry.delete(ObjectRef(CONFIG_MAPS, "default", "before"))
     assert await _next_events(lines) == [("DELETED", "before")]
 
 
@@ -108,7 +108,7 @@ async def test_an_object_that_leaves_the_selector_is_deleted_for_that_watcher(re
     _make(registry, "a", w="1")
     _make(registry, "unseen")
     for label in (None, "2", "3"):
-        registry.patch(CONFIG_MAPS, "default", "a", {"metadata": {"labels": {"w": label}}})
+        registry.patch(ObjectRef(CONFIG_MAPS, "default", "a"), {"metadata": {"labels": {"w": label}}})
     assert await _next_events(lines) == [("ADDED", "a"), ("DELETED", "a"), ("ADDED", "a"), ("MODIFIED", "a")]
 
 
@@ -150,11 +150,12 @@ def test_a_watch_from_what_is_no_revision_is_an_error(registry: Registry) -> Non
 async def test_what_an_object_is_says_its_list_but_each_alone_and_each_event(registry: Registry) -> None:
     _make(registry, "a")
     registry.update(
-        CONFIG_MAPS, {**registry.get(CONFIG_MAPS, "default", "a"), "data": {"k": "v"}}, namespace="default", name="a"
+        ObjectRef(CONFIG_MAPS, "default", "a"),
+        {**registry.get(ObjectRef(CONFIG_MAPS, "default", "a")), "data": {"k": "v"}},
     )
     found = _list(registry)
     assert (found["kind"], found["apiVersion"]) == ("ConfigMapList", "v1")
     assert [sorted(item) for item in found["items"]] == [["data", "metadata"]]
-    assert list(registry.get(CONFIG_MAPS, "default", "a"))[:2] == ["kind", "apiVersion"]
+    assert list(registry.get(ObjectRef(CONFIG_MAPS, "default", "a")))[:2] == ["kind", "apiVersion"]
     chunk = await anext(_lines(registry))
     assert json.loads(chunk.splitlines()[0])["object"]["kind"] == "ConfigMap"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from embedded.api.scheme import CONFIG_MAPS, NAMESPACES
+from embedded.api.scheme import CONFIG_MAPS, NAMESPACES, ObjectRef
 from embedded.api.status_errors import ApiError
 from embedded.apiserver.handlers.list import list_chunks
 from embedded.registry.registry import Registry
@@ -31,9 +31,9 @@ def test_later_pages_show_what_was_there_at_the_first(registry: Registry) -> Non
     _make(registry, "a", "b", "c")
     names, metadata = _list(registry, limit="1")
     assert (names, metadata["remainingItemCount"]) == (["a"], 2)
-    registry.delete(CONFIG_MAPS, "default", "b")
+    registry.delete(ObjectRef(CONFIG_MAPS, "default", "b"))
     _make(registry, "bb")
-    registry.patch(CONFIG_MAPS, "default", "c", {"data": {"new": "x"}})
+    registry.patch(ObjectRef(CONFIG_MAPS, "default", "c"), {"data": {"new": "x"}})
     rest, after = _list(registry, **{"continue": metadata["continue"]})
     assert rest == ["b", "c"]
     assert after["resourceVersion"] == metadata["resourceVersion"]

@@ -1,4 +1,4 @@
-"""What happens to an object between its arrival and the store: defaults, conversions, validation, by resource."""
+"""Defaults and validation by resource, like the create and update strategies of a real API server."""
 
 from __future__ import annotations
 

@@ -1,0 +1,40 @@
+"""JSON Patch (RFC 6902), by the `jsonpatch` library, with the errors of a Kubernetes API server."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from embedded.api.status_errors import ApiError, bad_request
+
+_NEEDS_VALUE = ("add", "replace", "test")
+
+
+def json_patch(document: Any, operations: Any) -> Any:
+    """Apply a JSON Patch to a document, which is not changed.
+
+    Raises:
+        ApiError: 400, `operations` is not a JSON Patch; 422, an operation cannot be applied.
+    """
+    # Imported at the first JSON patch: most clusters never get one.
+    from jsonpatch import JsonPatch, JsonPatchException
+    from jsonpointer import JsonPointerException
+
+    _require_operations(operations)
+    try:
+        return JsonPatch(operations).apply(document)
+    except (JsonPatchException, JsonPointerException):
+        # A real server does not say which operation failed.
+        message = "the server rejected our request due to an error in our request"
+        raise ApiError(422, "Invalid", message, {}) from None
+
+
+def _require_operations(operations: Any) -> None:
+    if not isinstance(operations, list):
+        raise bad_request("error decoding patch: a JSON patch is a list of operations")
+    for operation in operations:
+        if not isinstance(operation, dict) or not isinstance(path := operation.get("path"), str):
+            raise bad_request("error decoding patch: an operation needs op and path")
+        if path and not path.startswith("/"):
+            raise bad_request(f"error decoding patch: {path!r} is not a JSON pointer")
+        if operation.get("op") in _NEEDS_VALUE and "value" not in operation:
+            raise bad_request(f"error decoding patch: {operation['op']} needs a value")
