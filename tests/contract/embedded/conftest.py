@@ -55,5 +55,5 @@ class Api:
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     stranger = f"{STRANGER},stranger,stranger\n"
-    with run_cluster(tmp_path_factory.mktemp("cluster"), more_tokens=stranger) as cluster:
+    with run_cluster(tmp_path_factory.mktemp("cluster"), extra_tokens=stranger) as cluster:
         yield Api(cluster)

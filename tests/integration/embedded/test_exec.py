@@ -16,7 +16,7 @@ from embedded.api.interfaces import ExecError, ExecOptions
 from embedded.api.scheme import PODS, ObjectRef
 from embedded.api.status_errors import ApiError
 from tests.contract.embedded.cluster import ClusterProcess as Server
-from tests.contract.embedded.cluster import run_cluster as serving
+from tests.contract.embedded.cluster import run_cluster
 from tests.integration.embedded.conftest import Cluster, is_alive
 
 Json = dict[str, Any]
@@ -182,7 +182,7 @@ async def running_pod(session: aiohttp.ClientSession) -> None:
 
 @pytest.mark.parametrize("protocol", ["v5.channel.k8s.io", "v4.channel.k8s.io"])
 async def test_the_channels_of_a_socket_carry_the_streams_and_the_verdict(tmp_path: Path, protocol: str) -> None:
-    with serving(tmp_path) as server:
+    with run_cluster(tmp_path) as server:
         async with client(server, server.token) as session:
             await running_pod(session)
             query = [("stdin", "1"), ("stdout", "1"), ("stderr", "1")]
@@ -204,7 +204,7 @@ async def test_the_channels_of_a_socket_carry_the_streams_and_the_verdict(tmp_pa
 
 
 async def test_only_who_may_create_gets_in_and_only_by_websocket(tmp_path: Path) -> None:
-    with serving(tmp_path, more_tokens=f"{_READER},reader,reader\n") as server:
+    with run_cluster(tmp_path, extra_tokens=f"{_READER},reader,reader\n") as server:
         async with client(server, server.token) as session:
             await running_pod(session)
             rules = [{"apiGroups": [""], "resources": ["pods", "pods/exec"], "verbs": ["get"]}]
