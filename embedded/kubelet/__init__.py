@@ -1,4 +1,4 @@
-"""Pods as groups of processes of this machine. A container's image is ignored; its command runs here, as you."""
+"""Runs pods as process groups of this machine. Images are ignored: commands run with the user's own permissions."""
 
 from embedded.kubelet.kubelet import Kubelet, KubeletSettings
 

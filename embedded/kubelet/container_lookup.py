@@ -1,4 +1,4 @@
-"""Which log is meant by a request, as a kubelet chooses it. Pure, but for the errors it raises."""
+"""Chooses the container and the log that a request means, by the rules of a kubelet. Pure."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 
 
 def resolve_container(pod: Json, requested: str) -> str:
-    """The container that is asked for, or the only one there is.
+    """The requested container, or the default one if none is named.
 
     Raises:
-        ApiError: 400, there is no such container, or it is not clear which is meant.
+        ApiError: 400, there is no such container, or several and none is named.
     """
     spec, name = pod["spec"], pod["metadata"]["name"]
     names = [c["name"] for c in [*(spec.get("initContainers") or []), *spec["containers"]]]
@@ -35,10 +35,10 @@ def resolve_container(pod: Json, requested: str) -> str:
 
 
 def resolve_exec_container(pod: Json, requested: str) -> str:
-    """The container that a command is to run in.
+    """The container to run a command in.
 
     Raises:
-        ApiError: 400, the pod is over, there is no such container, or it is not clear which is meant.
+        ApiError: 400, the pod has completed, there is no such container, or several and none is named.
     """
     phase = pod["status"].get("phase")
     if phase in ("Succeeded", "Failed"):
@@ -51,7 +51,7 @@ def not_running_error(container: str) -> ApiError:
 
 
 def resolve_restart(pod: Json, container: str, *, previous: bool) -> int:
-    """The number of the start whose log is meant.
+    """The restart count that the requested log belongs to.
 
     Raises:
         ApiError: 400, the container has not started (or, with `previous`, has not ended before).

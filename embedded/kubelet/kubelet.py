@@ -1,7 +1,7 @@
-"""The runner: gives pods to their workers, first come, first served, and reads their logs.
+"""The kubelet: starts a worker for each pod, first come, first served; serves logs and exec.
 
-How a pod runs is `embedded.kubelet.pod_worker`'s. On macOS the guarantees are weaker:
-what leaves a container's process group stays (`embedded.kubelet.container.orphans`).
+How a pod runs is decided in `embedded.kubelet.pod_worker`. On macOS the guarantees are weaker: processes that leave a
+container's process group keep running (`embedded.kubelet.container.orphans`).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from embedded.kubelet.config import volumes
 from embedded.kubelet.config.environment import inherited_environment
 from embedded.kubelet.container import cgroups, orphans
 from embedded.kubelet.container.cgroups import CgroupMode
-from embedded.kubelet.container.container import Container, log_path
+from embedded.kubelet.container.container import Container
 from embedded.kubelet.container.process import StartError
 from embedded.kubelet.container_lookup import (
     not_running_error,
@@ -32,9 +33,12 @@ from embedded.kubelet.container_lookup import (
     resolve_restart,
     waiting_error,
 )
-from embedded.kubelet.logs import log_file
-from embedded.kubelet.node_lost import node_lost_status
+from embedded.kubelet.logs.files import DEFAULT_MAX_BYTES, log_path
+from embedded.kubelet.logs.reader import LogRange, read_log
+from embedded.kubelet.logs.writer import LogWriter
+from embedded.kubelet.pod_status import node_lost_status
 from embedded.kubelet.pod_worker import PodEnvironment, PodWorker
+from embedded.kubelet.termination import StopReason
 from embedded.registry.event_recorder import EventRecorder
 from embedded.registry.registry import Registry
 from embedded.registry.watcher import Watcher, WatcherTooSlowError
@@ -45,19 +49,21 @@ _log = logging.getLogger(__name__)
 
 _TERMINAL_PHASES = ("Succeeded", "Failed")
 _SHUTDOWN_GRACE = 5.0
+"""Seconds that pods have to end when the cluster is stopped."""
 _REAP_INTERVAL = 5.0
+"""Seconds between two searches for adopted processes that have ended."""
 
 
 @dataclass(frozen=True)
 class KubeletSettings:
-    """How pods run. `max_pods`: at once; the others wait. `inherited`: variables every container starts from.
-
-    `log_limit`: bytes that are kept of each container's log. `cgroups`: see `embedded.kubelet.container.cgroups`.
-    """
+    """How pods run."""
 
     max_pods: int
+    """Pods that run at once; the others stay pending."""
     inherited: dict[str, str] = field(default_factory=lambda: inherited_environment(os.environ))
-    log_limit: int = log_file.DEFAULT_MAX_BYTES
+    """Environment variables that every container starts from."""
+    log_limit: int = DEFAULT_MAX_BYTES
+    """Bytes that are kept of each container's log."""
     cgroups: CgroupMode = "auto"
 
 
@@ -71,24 +77,26 @@ class Kubelet:
         self._settings = settings
         self._recorder = EventRecorder(registry, "kubelet")
         self._scheduler_recorder = EventRecorder(registry, scheduler.SCHEDULER_NAME)
-        self._cgroups = cgroups.Cgroups({}, "the runner has not begun")
+        self._cgroups = cgroups.Cgroups({}, "the kubelet has not started")
         self._workers: dict[str, PodWorker] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._pending: dict[str, Json] = {}
-        """Pods without a place yet, by uid, in the order of their arrival."""
+        """Pods that wait because the node is full, by uid, in the order of their arrival."""
         self._unschedulable: dict[str, Json] = {}
-        """Pods that the node does not take as they are, by uid."""
+        """Pods that the node can't run as they are, by uid."""
         self._reported: set[str] = set()
-        """Those of them whose status says that they wait."""
+        """Uids of pending pods whose status says that the node is full."""
+        self._reported_unschedulable: set[str] = set()
+        """Uids of unschedulable pods whose status says why."""
 
     async def run(self) -> None:
-        """Run pods until cancelled; then end all of them and return when no process is left."""
+        """Run pods until cancelled; then end all of them, and return when no process is left."""
         orphans.become_subreaper()
         self._pods_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._recover_from_crash()
         self._cgroups = cgroups.detect(self._settings.cgroups)
         node.register_node(self._registry, self._settings.max_pods, self._cgroups)
-        # The pods' group is not that of the tasks that read: it outlives a cancellation until every pod has ended.
+        # Pods have a separate task group: it outlives a cancellation until every pod has ended.
         async with asyncio.TaskGroup() as pods:
             try:
                 async with asyncio.TaskGroup() as group:
@@ -106,7 +114,7 @@ class Kubelet:
                 self._resync()
                 await self._follow_changes(subscription, group)
             except WatcherTooSlowError:
-                _log.warning("pods changed faster than they could be followed; looking at all of them again")
+                _log.warning("the pod watch fell behind; listing all pods again")
             finally:
                 subscription.close()
 
@@ -118,14 +126,16 @@ class Kubelet:
                 await self._handle_event(event)
 
     def _resync(self) -> None:
-        """Look at what there is: pods that nobody told of, and pods whose end nobody told of."""
+        """Compare the pods that exist with those that are known, after a start or a lost event."""
         pods = {pod["metadata"]["uid"]: pod for pod in self._registry.list(PODS)}
         for known in (self._pending, self._unschedulable):
             for uid in known.keys() - pods.keys():
                 del known[uid]
+        self._reported &= pods.keys()
+        self._reported_unschedulable &= pods.keys()
         for uid in self._workers.keys() - pods.keys():
-            self._workers[uid].stop("deleted", 0)
-        # Revisions tell the order of arrival: a waiting pod is written again at most once, to say that it waits.
+            self._workers[uid].stop(StopReason.DELETED, 0)
+        # Revisions give the order of arrival: a pending pod is written at most once, to report that it waits.
         for uid, pod in sorted(pods.items(), key=lambda item: int(item[1]["metadata"]["resourceVersion"])):
             if uid in self._workers:
                 self._workers[uid].on_pod_changed(pod)
@@ -139,8 +149,9 @@ class Kubelet:
             self._pending.pop(uid, None)
             self._unschedulable.pop(uid, None)
             self._reported.discard(uid)
+            self._reported_unschedulable.discard(uid)
             if worker is not None:
-                worker.stop("deleted", 0)
+                worker.stop(StopReason.DELETED, 0)
             else:
                 await asyncio.to_thread(volumes.remove_tree, self._pods_dir / uid)
         elif worker is not None:
@@ -154,51 +165,50 @@ class Kubelet:
         while self._pending and len(self._workers) < self._settings.max_pods:
             uid = next(iter(self._pending))
             pod = self._pending.pop(uid)
-            if self._is_unschedulable(uid, pod):
-                continue
             self._reported.discard(uid)
-            if pod["status"].get("phase") in _TERMINAL_PHASES or pod["spec"].get("nodeName") not in (
-                None,
-                "",
-                node.NODE_NAME,
-            ):
-                continue
-            folder = self._pods_dir / uid
-            folder.mkdir(mode=0o700, exist_ok=True)
-            place = PodEnvironment(
-                folder,
-                self._settings.inherited,
-                node.NODE_NAME,
-                self._registry.clock,
-                self._cgroups,
-                self._settings.log_limit,
-            )
-            worker = self._workers[uid] = PodWorker(self._registry, self._recorder, pod, place)
-            task = group.create_task(self._run_worker(uid, worker, group), name=f"pod {uid}")
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            if not self._is_unschedulable(uid, pod) and _may_run_here(pod):
+                self._start_worker(uid, pod, group)
         if len(self._reported) < len(self._pending):
-            for uid in [uid for uid in self._pending if uid not in self._reported]:
+            reported = self._reported | self._reported_unschedulable
+            # In the order of arrival, which a resync reads from the revisions.
+            for uid in [uid for uid in self._pending if uid not in reported]:
                 self._reported.add(uid)
                 self._report_node_full(self._pending[uid])
 
+    def _start_worker(self, uid: str, pod: Json, group: asyncio.TaskGroup) -> None:
+        folder = self._pods_dir / uid
+        folder.mkdir(mode=0o700, exist_ok=True)
+        environment = PodEnvironment(
+            folder=folder,
+            inherited=self._settings.inherited,
+            node=node.NODE_NAME,
+            clock=self._registry.clock,
+            cgroups=self._cgroups,
+            log_limit=self._settings.log_limit,
+        )
+        worker = self._workers[uid] = PodWorker(self._registry, self._recorder, pod, environment)
+        task = group.create_task(self._run_worker(uid, worker, group), name=f"pod {uid}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
     def _is_unschedulable(self, uid: str, pod: Json) -> bool:
-        """Whether the node does not take a pod; it is told once why, and looked at again when it changes."""
-        why = scheduler.find_scheduling_failure(pod, node.labels(), node.capacity())
-        if why is None or pod["spec"].get("nodeName") or pod["status"].get("phase") in _TERMINAL_PHASES:
+        """Whether the node can't run a pod. The reason is reported once; the pod is checked again when it changes."""
+        failure = scheduler.find_scheduling_failure(pod, node.labels(), node.capacity())
+        if failure is None or pod["spec"].get("nodeName") or pod["status"].get("phase") in _TERMINAL_PHASES:
+            self._reported_unschedulable.discard(uid)
             return False
         self._unschedulable[uid] = pod
-        if why.reason and uid not in self._reported:
-            self._reported.add(uid)
-            self._write_unscheduled(pod, why.reason, why.message)
-            if why.reason == "Unschedulable":
-                self._scheduler_recorder.event(PODS, pod, "FailedScheduling", why.message, event_type="Warning")
+        if failure.reason and uid not in self._reported_unschedulable:
+            self._reported_unschedulable.add(uid)
+            self._write_unscheduled(pod, failure.reason, failure.message)
+            if failure.reason == "Unschedulable":
+                self._scheduler_recorder.event(PODS, pod, "FailedScheduling", failure.message, event_type="Warning")
         return True
 
     def _report_node_full(self, pod: Json) -> None:
         message = (
-            f"0/1 nodes are available: {len(self._workers)} pods run already and {self._settings.max_pods} "
-            "may at once. It starts when one of them ends."
+            f"0/1 nodes are available: the node already runs {len(self._workers)} of at most "
+            f"{self._settings.max_pods} pods. The pod starts when one of them ends."
         )
         self._write_unscheduled(pod, "Unschedulable", message)
 
@@ -211,14 +221,14 @@ class Kubelet:
         try:
             await worker.run()
         except Exception as error:
-            # One pod's trouble is its own: the others run on, the cause is in the log, and whoever waits is told.
-            _log.exception("pod %s failed in the runner", uid)
-            worker.fail("RunnerFailed", f"the runner failed on it: {error!r}; the cluster's log has the cause")
+            # A defect in one worker must not stop the other pods: it is logged, and the pod fails.
+            _log.exception("the worker of pod %s/%s failed", worker.namespace, worker.name)
+            worker.fail("RunnerFailed", f"internal error: {error!r}; see the cluster's log for the cause")
             worker.publish()
         finally:
             del self._workers[uid]
         self._start_pending(group)
-        # Volumes hold secrets and may be large; logs stay as long as the pod's object.
+        # Volumes contain secrets and may be large; logs stay as long as the pod's object.
         gone = not self._exists(uid, worker)
         for folder in (
             [self._pods_dir / uid] if gone else [self._pods_dir / uid / "volumes", self._pods_dir / uid / "root"]
@@ -230,26 +240,26 @@ class Kubelet:
         return found is not None and found["metadata"]["uid"] == uid
 
     async def _shut_down(self) -> None:
-        """End all pods and wait for them: a pod whose end nobody wrote down would be lost."""
+        """End all pods and wait until their final status is written."""
         self._pending.clear()
         for worker in self._workers.values():
-            worker.stop("shutdown", _SHUTDOWN_GRACE)
+            worker.stop(StopReason.SHUTDOWN, _SHUTDOWN_GRACE)
         if self._tasks:
             await asyncio.wait(self._tasks)
 
     async def _reap_periodically(self) -> None:
-        """Bury adopted processes that have ended; those of a running container would otherwise pile up."""
+        """Reap adopted processes that have ended; those of a running container would otherwise accumulate."""
         while True:
             await asyncio.sleep(_REAP_INTERVAL)
             if self._workers:
                 orphans.reap()
 
     def _recover_from_crash(self) -> None:
-        """End what an earlier life left running, and fail its pods: nobody knows what became of them."""
+        """Kill the processes that a killed cluster left running, and fail their pods, whose results are unknown."""
         pods = {pod["metadata"]["uid"]: pod for pod in self._registry.list(PODS)}
         folders = [folder for folder in self._pods_dir.iterdir() if folder.is_dir()]
-        if ended := orphans.kill_orphans({folder.name for folder in folders}):
-            _log.warning("ended %d processes that an earlier life of the cluster left behind", ended)
+        if killed := orphans.kill_orphans({folder.name for folder in folders}):
+            _log.warning("killed %d processes that an earlier cluster process left behind", killed)
         for folder in folders:
             if folder.name not in pods:
                 volumes.remove_tree(folder)
@@ -264,12 +274,12 @@ class Kubelet:
         metadata = pod["metadata"]
         changed = {"metadata": {"uid": metadata["uid"]}, "status": status}
         with suppress(ApiError):
-            # Deleted meanwhile: its event is on the way.
+            # Ignored: the pod was deleted meanwhile, and its event follows.
             self._registry.update(
                 ObjectRef(PODS, metadata["namespace"], metadata["name"]), changed, subresource="status"
             )
 
-    # -- commands inside containers
+    # -- exec
 
     def exec_target(self, namespace: str, pod: str, container: str) -> str:
         """See `embedded.api.interfaces.PodRunner`."""
@@ -299,27 +309,10 @@ class Kubelet:
 
     async def read_log(self, namespace: str, pod: str, options: LogOptions) -> AsyncGenerator[bytes, None]:
         """See `embedded.api.interfaces.PodRunner`."""
-        obj = self._registry.get(ObjectRef(PODS, namespace, pod))
-        uid = obj["metadata"]["uid"]
-        name = resolve_container(obj, options.container)
-        worker = self._workers.get(uid)
-        container = worker.container(name) if worker is not None else None
-        writer = container.log if container is not None else None
-        if writer is not None and not writer.closed and not options.previous:
-            # It runs: what its status will say may not be written yet.
-            path = writer.path
-        else:
-            path = log_path(self._pods_dir / uid, name, resolve_restart(obj, name, previous=options.previous))
-            if not path.exists():
-                raise waiting_error(pod, name, "ContainerCreating")
-            if writer is not None and writer.path != path:
-                writer = None
-        since = int(options.since.timestamp()) * 1_000_000_000 if options.since is not None else None
-        if options.since is not None and since is not None:
-            since += options.since.microsecond * 1000
-        part = log_file.LogRange(options.tail_lines, since, options.timestamps)
+        path, writer = self._find_log(self._registry.get(ObjectRef(PODS, namespace, pod)), options)
+        part = LogRange(options.tail_lines, _nanoseconds(options.since), options.timestamps)
         left = options.limit_bytes
-        async with aclosing(log_file.read_log(path, writer, part, follow=options.follow)) as chunks:
+        async with aclosing(read_log(path, writer, part, follow=options.follow)) as chunks:
             async for chunk in chunks:
                 if left is None:
                     yield chunk
@@ -329,15 +322,47 @@ class Kubelet:
                 if left <= 0:
                     return
 
+    def _find_log(self, pod: Json, options: LogOptions) -> tuple[Path, LogWriter | None]:
+        """The log that a request means, and its writer while the container runs.
+
+        Raises:
+            ApiError: 400, the container does not exist or has no such log yet.
+        """
+        uid = pod["metadata"]["uid"]
+        name = resolve_container(pod, options.container)
+        worker = self._workers.get(uid)
+        container = worker.container(name) if worker is not None else None
+        writer = container.log if container is not None else None
+        if writer is not None and not writer.closed and not options.previous:
+            # The container runs: its status may not be written yet.
+            return writer.path, writer
+        path = log_path(self._pods_dir / uid, name, resolve_restart(pod, name, previous=options.previous))
+        if not path.exists():
+            raise waiting_error(pod["metadata"]["name"], name, "ContainerCreating")
+        return path, writer if writer is not None and writer.path == path else None
+
+
+def _nanoseconds(moment: datetime | None) -> int | None:
+    """A time in nanoseconds since 1970."""
+    if moment is None:
+        return None
+    return int(moment.timestamp()) * 1_000_000_000 + moment.microsecond * 1000
+
+
+def _may_run_here(pod: Json) -> bool:
+    """Whether a pod has not ended and is not bound to another node."""
+    assigned = pod["spec"].get("nodeName") or node.NODE_NAME
+    return pod["status"].get("phase") not in _TERMINAL_PHASES and assigned == node.NODE_NAME
+
 
 def _concerns_worker(event: StoreEvent) -> bool:
-    """Whether a change asks something of the pod's worker. Its own writes do not."""
+    """Whether a change requires action of the pod's worker; its own status writes do not."""
     if event.previous is None:
         return True
 
-    def orders(pod: Json) -> tuple[Any, ...]:
+    def requested(pod: Json) -> tuple[Any, ...]:
         metadata = pod["metadata"]
-        marks = (metadata.get("deletionTimestamp"), metadata.get("deletionGracePeriodSeconds"))
-        return (*marks, pod["spec"].get("activeDeadlineSeconds"))
+        deletion = (metadata.get("deletionTimestamp"), metadata.get("deletionGracePeriodSeconds"))
+        return (*deletion, pod["spec"].get("activeDeadlineSeconds"))
 
-    return orders(event.previous) != orders(event.object)
+    return requested(event.previous) != requested(event.object)

@@ -1,4 +1,4 @@
-"""The one node: what it is, and that a container's image means nothing on it."""
+"""The Node object of this machine."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ def labels() -> dict[str, str]:
 
 
 def capacity() -> dict[str, Decimal]:
-    """What the machine has, in cores and bytes."""
+    """CPU and memory of the machine, in cores and bytes."""
     return {"cpu": Decimal(os.cpu_count() or 1), "memory": Decimal(_memory_kib() * 1024)}
 
 
 def register_node(registry: Registry, max_pods: int, cgroups: Cgroups) -> None:
-    """Write the Node object: its condition `LimitsEnforced` says whether containers' limits have an effect."""
+    """Create or update the Node object; its condition `LimitsEnforced` says whether limits have an effect."""
     if registry.find(ObjectRef(NODES, None, NODE_NAME)) is None:
         registry.create(NODES, {"metadata": {"name": NODE_NAME, "labels": labels()}, "spec": {}})
-    room = {"cpu": str(os.cpu_count() or 1), "pods": str(max_pods), "memory": f"{_memory_kib()}Ki"}
+    resources = {"cpu": str(os.cpu_count() or 1), "pods": str(max_pods), "memory": f"{_memory_kib()}Ki"}
     now = registry.now()
     ready = {
         "type": "Ready",
@@ -64,7 +64,7 @@ def register_node(registry: Registry, max_pods: int, cgroups: Cgroups) -> None:
         "systemUUID": "",
         "bootID": "",
     }
-    status: Json = {"capacity": room, "allocatable": room, "conditions": [limits, ready], "nodeInfo": info}
+    status: Json = {"capacity": resources, "allocatable": resources, "conditions": [limits, ready], "nodeInfo": info}
     registry.update(ObjectRef(NODES, None, NODE_NAME), {"metadata": {}, "status": status}, subresource="status")
 
 

@@ -1,7 +1,8 @@
-"""A pod's status as a kubelet writes it, from what is known of its containers. Pure."""
+"""Builds a pod's status as a kubelet writes it, from the states of its containers. Pure."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 from embedded.kubelet.config.downward_api import LOOPBACK
 
 Json = dict[str, Any]
+
+_NODE_LOST_MESSAGE = "the sandbox was killed while this pod ran: its processes were ended and its result is unknown"
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Terminated:
 
 @dataclass
 class ContainerState:
-    """What is known of one container. Exactly one of waiting, running and terminated is told."""
+    """The state of one container; `to_json` gives exactly one of waiting, running and terminated."""
 
     waiting: tuple[str, str] = ("ContainerCreating", "")
     running_since: str | None = None
@@ -43,9 +46,9 @@ class ContainerState:
     restarts: int = 0
     container_id: str = ""
     started: bool = False
-    """Running, and past its postStart hook and its startup probe if it has them."""
+    """It runs and has passed its postStart hook and startup probe, if any."""
     ready: bool = False
-    """Started, and ready as its readiness probe says, if it has one."""
+    """It has started and its readiness probe, if any, passes."""
 
     def to_json(self) -> Json:
         if self.terminated is not None:
@@ -58,7 +61,7 @@ class ContainerState:
 
 @dataclass(frozen=True)
 class PodState:
-    """All that a status is made of."""
+    """Everything that a pod's status is computed from."""
 
     pod: Json
     states: Mapping[str, ContainerState]
@@ -69,35 +72,36 @@ class PodState:
     reason: str = ""
     message: str = ""
     disruption: str = ""
-    """Why the pod was ended through no fault of its own; empty when it was not."""
+    """The reason of the DisruptionTarget condition; empty when the pod was not disrupted."""
     conditions: Mapping[str, Json] = field(default_factory=dict)
-    """The conditions of the status before, by type: their times stay while they do."""
+    """The conditions of the previous status, by type: transition times stay while their status does."""
 
 
 def is_sidecar(container: Json) -> bool:
     return container.get("restartPolicy") == "Always"
 
 
-def build_pod_status(state: PodState) -> Json:
-    spec = state.pod["spec"]
-    status: Json = {"phase": state.phase, "conditions": _conditions(state)}
-    if state.reason:
-        status["reason"] = state.reason
-    if state.message:
-        status["message"] = state.message
+def build_pod_status(pod_state: PodState) -> Json:
+    spec = pod_state.pod["spec"]
+    status: Json = {"phase": pod_state.phase, "conditions": _conditions(pod_state)}
+    if pod_state.reason:
+        status["reason"] = pod_state.reason
+    if pod_state.message:
+        status["message"] = pod_state.message
     status |= {"hostIP": LOOPBACK, "hostIPs": [{"ip": LOOPBACK}], "podIP": LOOPBACK, "podIPs": [{"ip": LOOPBACK}]}
-    status["observedGeneration"] = state.pod["metadata"].get("generation", 1)
-    status["startTime"] = state.start_time
+    status["observedGeneration"] = pod_state.pod["metadata"].get("generation", 1)
+    status["startTime"] = pod_state.start_time
     if spec.get("initContainers"):
         status["initContainerStatuses"] = [
-            _container_status(container, state.states[container["name"]], init=True)
+            _container_status(container, pod_state.states[container["name"]], init=True)
             for container in spec["initContainers"]
         ]
     status["containerStatuses"] = [
-        _container_status(container, state.states[container["name"]], init=False) for container in spec["containers"]
+        _container_status(container, pod_state.states[container["name"]], init=False)
+        for container in spec["containers"]
     ]
     status["resources"] = {}
-    status["qosClass"] = state.pod["status"].get("qosClass", "BestEffort")
+    status["qosClass"] = pod_state.pod["status"].get("qosClass", "BestEffort")
     return status
 
 
@@ -127,41 +131,41 @@ def _container_status(container: Json, state: ContainerState, *, init: bool) -> 
     return status
 
 
-def _conditions(picture: PodState) -> list[Json]:
-    over = picture.phase in ("Succeeded", "Failed")
-    ready = _ready_condition(picture, over)
+def _conditions(pod_state: PodState) -> list[Json]:
+    over = pod_state.phase in ("Succeeded", "Failed")
+    ready = _ready_condition(pod_state, over)
     wanted = {
         "PodReadyToStartContainers": ("False" if over else "True", "", ""),
-        "Initialized": _initialized_condition(picture),
+        "Initialized": _initialized_condition(pod_state),
         "Ready": ready,
         "ContainersReady": ready,
         "PodScheduled": ("True", "", ""),
     }
-    if picture.disruption:
-        wanted["DisruptionTarget"] = ("True", picture.disruption, picture.message)
-    return [_condition(picture, kind, *values) for kind, values in wanted.items()]
+    if pod_state.disruption:
+        wanted["DisruptionTarget"] = ("True", pod_state.disruption, pod_state.message)
+    return [_condition(pod_state, kind, *values) for kind, values in wanted.items()]
 
 
-def _ready_condition(picture: PodState, over: bool) -> tuple[str, str, str]:
+def _ready_condition(pod_state: PodState, over: bool) -> tuple[str, str, str]:
     """(status, reason, message) of Ready."""
     if over:
-        return "False", "PodCompleted" if picture.phase == "Succeeded" else "PodFailed", ""
-    states = picture.states
-    spec = picture.pod["spec"]
+        return "False", "PodCompleted" if pod_state.phase == "Succeeded" else "PodFailed", ""
+    states = pod_state.states
+    spec = pod_state.pod["spec"]
     serving = [*(c for c in spec.get("initContainers") or [] if is_sidecar(c)), *spec["containers"]]
     waiting = [c["name"] for c in serving if not (_is_running(states[c["name"]]) and states[c["name"]].ready)]
-    if picture.initialized and not waiting:
+    if pod_state.initialized and not waiting:
         return "True", "", ""
     return "False", "ContainersNotReady", f"containers with unready status: [{' '.join(waiting)}]"
 
 
-def _initialized_condition(picture: PodState) -> tuple[str, str, str]:
-    if picture.initialized:
-        return "True", "PodCompleted" if picture.phase == "Succeeded" else "", ""
+def _initialized_condition(pod_state: PodState) -> tuple[str, str, str]:
+    if pod_state.initialized:
+        return "True", "PodCompleted" if pod_state.phase == "Succeeded" else "", ""
     pending = [
         container["name"]
-        for container in picture.pod["spec"].get("initContainers") or []
-        if not (_is_running if is_sidecar(container) else _succeeded)(picture.states[container["name"]])
+        for container in pod_state.pod["spec"].get("initContainers") or []
+        if not (_is_running if is_sidecar(container) else _succeeded)(pod_state.states[container["name"]])
     ]
     return "False", "ContainersNotInitialized", f"containers with incomplete status: [{' '.join(pending)}]"
 
@@ -174,13 +178,38 @@ def _succeeded(state: ContainerState) -> bool:
     return state.terminated is not None and state.terminated.exit_code == 0
 
 
-def _condition(picture: PodState, kind: str, status: str, reason: str, message: str) -> Json:
-    before = picture.conditions.get(kind)
-    since = before["lastTransitionTime"] if before and before["status"] == status else picture.now
+def _condition(pod_state: PodState, kind: str, status: str, reason: str, message: str) -> Json:
+    before = pod_state.conditions.get(kind)
+    since = before["lastTransitionTime"] if before and before["status"] == status else pod_state.now
     condition: Json = {"type": kind, "status": status, "lastProbeTime": None, "lastTransitionTime": since}
-    condition["observedGeneration"] = picture.pod["metadata"].get("generation", 1)
+    condition["observedGeneration"] = pod_state.pod["metadata"].get("generation", 1)
     if reason:
         condition["reason"] = reason
     if message:
         condition["message"] = message
     return condition
+
+
+def node_lost_status(status: Json, now: str) -> Json:
+    """The final status of a pod whose processes were lost with the node: Failed, so that a Job counts it."""
+    new = copy.deepcopy(status) | {"phase": "Failed", "reason": "NodeLost", "message": _NODE_LOST_MESSAGE}
+    for container in [*(new.get("containerStatuses") or []), *(new.get("initContainerStatuses") or [])]:
+        running = container["state"].get("running")
+        if running is not None:
+            ended = {"exitCode": 137, "reason": "ContainerStatusUnknown", "message": _NODE_LOST_MESSAGE}
+            times = {"startedAt": running["startedAt"], "finishedAt": now}
+            container |= {"state": {"terminated": ended | times}, "ready": False, "started": False}
+    for condition in new.get("conditions") or []:
+        if condition["type"] in ("Ready", "ContainersReady") and condition["status"] == "True":
+            condition |= {"status": "False", "reason": "PodFailed", "lastTransitionTime": now}
+    new["conditions"] = [
+        *(new.get("conditions") or []),
+        disruption_condition("DeletionByPodGC", _NODE_LOST_MESSAGE, now),
+    ]
+    return new
+
+
+def disruption_condition(reason: str, message: str, now: str) -> Json:
+    """The condition by which a Job's pod failure policy recognizes a failure that the pod did not cause."""
+    condition: Json = {"type": "DisruptionTarget", "status": "True", "reason": reason, "message": message}
+    return condition | {"lastProbeTime": None, "lastTransitionTime": now}

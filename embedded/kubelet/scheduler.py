@@ -1,7 +1,7 @@
-"""Whether the one node takes a pod at all, as a scheduler would say. Pure.
+"""Decides whether the one node can run a pod at all, as a scheduler does. Pure.
 
-What other pods take is not looked at: they share the machine, and how many run at
-once is the runner's to say. Tolerations mean nothing: the node has no taints.
+The resources of other pods do not count: pods share the machine, and the kubelet limits how many run at once.
+Tolerations do not count either: the node has no taints.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ SCHEDULER_NAME = "default-scheduler"
 
 @dataclass(frozen=True)
 class SchedulingFailure:
-    """Why a pod stays without a node: the reason and message of its condition PodScheduled, none if nobody looks."""
+    """Why a pod stays without a node: reason and message of its condition PodScheduled.
+
+    Both are empty for pods of another scheduler, which nothing handles here.
+    """
 
     reason: str = ""
     message: str = ""
@@ -30,17 +33,22 @@ class SchedulingFailure:
 def find_scheduling_failure(
     pod: Json, labels: Mapping[str, str], capacity: Mapping[str, Decimal]
 ) -> SchedulingFailure | None:
-    """None when the pod may run. `capacity` is the node's, in cores and bytes."""
+    """Why the node does not accept a pod; None if it does.
+
+    Args:
+        labels: of the node.
+        capacity: of the node, in cores and bytes.
+    """
     spec = pod["spec"]
     if spec.get("schedulerName", SCHEDULER_NAME) != SCHEDULER_NAME:
         return SchedulingFailure()
     if spec.get("schedulingGates"):
         return SchedulingFailure("SchedulingGated", "Scheduling is blocked due to non-empty scheduling gates")
     if not _matches_node(spec, labels):
-        why = "node(s) didn't match Pod's node affinity/selector"
-        return SchedulingFailure("Unschedulable", f"0/1 nodes are available: 1 {why}.")
+        mismatch = "node(s) didn't match Pod's node affinity/selector"
+        return SchedulingFailure("Unschedulable", f"0/1 nodes are available: 1 {mismatch}.")
     amounts: dict[str, Decimal] = {}
-    # What is no quantity was refused at the door; were it not, one pod must not stop the runner.
+    # The API rejects invalid quantities; one that got through must not stop the kubelet.
     with suppress(ValueError, ArithmeticError):
         amounts = pod_usage(pod)
     short = [name for name in ("cpu", "memory") if amounts.get(f"requests.{name}", Decimal(0)) > capacity[name]]
@@ -61,7 +69,7 @@ def _matches_node(spec: Json, labels: Mapping[str, str]) -> bool:
 
 
 def _matches_term(term: Json, labels: Mapping[str, str]) -> bool:
-    """Whether all of a term holds; one that says nothing holds for no node."""
+    """Whether a node selector term matches; an empty term matches no node."""
     rules = [(rule, labels.get(str(rule.get("key")))) for rule in term.get("matchExpressions") or []]
     rules += [(rule, labels.get("kubernetes.io/hostname")) for rule in term.get("matchFields") or []]
     return bool(rules) and all(_matches_requirement(rule, value) for rule, value in rules)

@@ -1,4 +1,4 @@
-"""A pod's object in the registry, as its worker reads and writes it: status, Events, removal, what it refers to."""
+"""Reads and writes a pod's object for its worker: status, Events, removal, Secrets and ConfigMaps."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ Json = dict[str, Any]
 
 
 class PodStatusManager:
-    """The object as last seen or written, in `pod`."""
+    """The object of one pod.
+
+    Attributes:
+        pod: the object as last seen or written.
+    """
 
     def __init__(
         self, registry: Registry, recorder: EventRecorder, pod: Json, node: str, clock: Callable[[], datetime]
@@ -40,6 +44,7 @@ class PodStatusManager:
         return str(self.pod["metadata"]["name"])
 
     def timestamp(self) -> str:
+        """The current time as a metav1.Time."""
         return format_time(self._clock())
 
     def publish(
@@ -52,10 +57,21 @@ class PodStatusManager:
         message: str = "",
         disruption: str = "",
     ) -> None:
-        """Write the pod's status; a pod that is gone needs none."""
-        before = {c["type"]: c for c in self.pod.get("status", {}).get("conditions") or []}
-        about = (phase, initialized, self.timestamp(), self._start_time, reason, message, disruption)
-        status = build_pod_status(PodState(self.pod, states, *about, before))
+        """Write the pod's status; a deleted pod is ignored."""
+        conditions = {c["type"]: c for c in self.pod.get("status", {}).get("conditions") or []}
+        state = PodState(
+            pod=self.pod,
+            states=states,
+            phase=phase,
+            initialized=initialized,
+            now=self.timestamp(),
+            start_time=self._start_time,
+            reason=reason,
+            message=message,
+            disruption=disruption,
+            conditions=conditions,
+        )
+        status = build_pod_status(state)
         try:
             if self._bound:
                 # With the uid: another pod may have taken the name.
@@ -73,16 +89,18 @@ class PodStatusManager:
     def record_event(
         self, reason: str, message: str, *, kind: Literal["Normal", "Warning"] = "Normal", container: str = ""
     ) -> None:
-        """An Event about the pod, or about one of its containers."""
-        part = f"spec.containers{{{container}}}" if container else ""
-        self._recorder.event(PODS, self.pod, reason, message, event_type=kind, field_path=part)
+        """Record an Event about the pod, or about one of its containers."""
+        field_path = f"spec.containers{{{container}}}" if container else ""
+        self._recorder.event(PODS, self.pod, reason, message, event_type=kind, field_path=field_path)
 
     def delete_if_terminating(self) -> None:
-        """Take the object away, if it is on its way out: nothing of the pod is left."""
+        """Remove the object if it is being deleted; called when no process of the pod is left."""
         if "deletionTimestamp" in self.pod["metadata"]:
-            same = {"uid": self.pod["metadata"]["uid"]}
+            preconditions = {"uid": self.pod["metadata"]["uid"]}
             with suppress(ApiError):
-                self._registry.delete(ObjectRef(PODS, self.namespace, self.name), grace_period=0, preconditions=same)
+                self._registry.delete(
+                    ObjectRef(PODS, self.namespace, self.name), grace_period=0, preconditions=preconditions
+                )
 
     def secret(self, name: str) -> Json | None:
         return self._registry.find(ObjectRef(SECRETS, self.namespace, name))

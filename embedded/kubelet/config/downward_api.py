@@ -1,4 +1,7 @@
-"""What a container may be told of its own pod: its fields and its resources. Pure, but for the machine's own size."""
+"""The downward API: fields and resources of a pod as values for its containers.
+
+Pure, except that missing limits are the size of this machine.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +20,14 @@ LOOPBACK = "127.0.0.1"
 
 
 class DownwardApiError(Exception):
-    """There is no such field, or it can't be told."""
+    """The field or resource does not exist, or is not available to containers."""
 
 
 def resolve_field(pod: Json, path: str) -> str:
-    """A pod's field as a text.
+    """A pod's field as text.
 
     Raises:
-        FieldError: it is not one of those that can be told.
+        DownwardApiError: the field is not available.
     """
     metadata, spec = pod["metadata"], pod["spec"]
     if match := re.fullmatch(r"metadata\.(labels|annotations)\['(.+)'\]", path):
@@ -46,7 +49,7 @@ def resolve_field(pod: Json, path: str) -> str:
 
 
 def resolve_file_field(pod: Json, path: str) -> str:
-    """The same for a file, where labels and annotations may be told as a whole: `key="value"`, one a line."""
+    """A pod's field for a file, where all labels or annotations are available: `key="value"`, one per line."""
     if match := re.fullmatch(r"metadata\.(labels|annotations)", path):
         pairs = sorted((pod["metadata"].get(match.group(1)) or {}).items())
         return "\n".join(f"{key}={json.dumps(str(value), ensure_ascii=False)}" for key, value in pairs)
@@ -54,15 +57,15 @@ def resolve_file_field(pod: Json, path: str) -> str:
 
 
 def resolve_resource(reference: Json, pod: Json, container: Json | None) -> str:
-    """A limit or request of a container, in units of the divisor, rounded up; without a limit the machine has it all.
+    """A limit or request of a container in units of the divisor, rounded up; a missing limit is the machine's size.
 
     Raises:
-        FieldError: no such container or resource.
+        DownwardApiError: no such container or resource.
     """
     if name := reference.get("containerName"):
         spec = pod["spec"]
-        everyone = [*(spec.get("initContainers") or []), *spec["containers"]]
-        container = next((c for c in everyone if c["name"] == name), None)
+        containers = [*(spec.get("initContainers") or []), *spec["containers"]]
+        container = next((c for c in containers if c["name"] == name), None)
     side, _, what = str(reference.get("resource", "")).partition(".")
     if container is None or side not in ("limits", "requests") or not what:
         raise DownwardApiError(f"unsupported container resource: {reference.get('resource')}")
@@ -72,7 +75,7 @@ def resolve_resource(reference: Json, pod: Json, container: Json | None) -> str:
         divisor = parse_quantity(reference.get("divisor") or 0) or Decimal(1)
         return str(int((amount / divisor).to_integral_value(ROUND_CEILING)))
     except (ValueError, InvalidOperation) as error:
-        raise DownwardApiError(f"can't tell {reference.get('resource')}: {error}") from error
+        raise DownwardApiError(f"can't compute {reference.get('resource')}: {error}") from error
 
 
 def _default_resource(side: str, what: str) -> Decimal:

@@ -1,6 +1,6 @@
-"""The environment of a container: what it inherits, what its spec says, and what `$(NAME)` stands for.
+"""The environment of a container: inherited variables, those of its spec, and `$(NAME)` references.
 
-Pure: Secrets and ConfigMaps are looked up by functions that are handed in.
+Pure: Secrets and ConfigMaps are looked up by injected functions.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from embedded.kubelet.config import downward_api
 
 Json = dict[str, Any]
 
-# All that a container sees of the environment the cluster was started in, and why.
+# The variables that containers inherit from the environment of the cluster, and why.
 INHERITED_VARIABLES: Mapping[str, str] = {
     "PATH": "programs come from this machine, not from an image",
     "HOME": "tools keep caches and settings there",
-    "USER": "some tools want to know who runs them",
-    "LOGNAME": "the same, by its other name",
-    "SHELL": "what tools start when they want a shell",
-    "LANG": "output in the encoding that the machine is set up for",
+    "USER": "some tools need the name of the user",
+    "LOGNAME": "the same under another name",
+    "SHELL": "the shell that tools start",
+    "LANG": "output in the encoding of the machine",
     "LC_ALL": "the same",
     "LC_CTYPE": "the same",
     "TZ": "the machine's time zone",
-    "TMPDIR": "on macOS each user has a folder of their own",
-    "HTTP_PROXY": "the way out, where there is no other",
+    "TMPDIR": "on macOS each user has a separate folder",
+    "HTTP_PROXY": "the proxy, where there is no direct connection",
     "HTTPS_PROXY": "the same",
-    "NO_PROXY": "and what it is not for",
+    "NO_PROXY": "hosts that are reached without the proxy",
     "http_proxy": "the same, for tools that read only this spelling",
     "https_proxy": "the same",
     "no_proxy": "the same",
@@ -40,7 +40,7 @@ _REFERENCE = re.compile(r"\$\$|\$\(([-._a-zA-Z][-._a-zA-Z0-9]*)\)")
 
 
 class ConfigError(Exception):
-    """A container can't be started as its spec stands: the message is the one a kubelet gives."""
+    """A container can't be started with its spec; the message is that of a kubelet."""
 
 
 def inherited_environment(environment: Mapping[str, str]) -> dict[str, str]:
@@ -48,21 +48,21 @@ def inherited_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def expand_variables(text: str, values: Mapping[str, str]) -> str:
-    """Replace `$(NAME)` by its value; what is unknown stays as written and `$$` is a dollar sign."""
+    """Replace `$(NAME)` by its value; unknown names stay as they are, and `$$` is a dollar sign."""
 
-    def put(match: re.Match[str]) -> str:
+    def replace(match: re.Match[str]) -> str:
         if match.group() == "$$":
             return "$"
         return values.get(match.group(1), match.group())
 
-    return _REFERENCE.sub(put, text)
+    return _REFERENCE.sub(replace, text)
 
 
 Lookup = Callable[[str], Json | None]
 
 
 def container_environment(container: Json, pod: Json, secret: Lookup, config_map: Lookup) -> dict[str, str]:
-    """The variables that the spec gives a container. `secret` and `config_map` find objects by name.
+    """The variables of a container's spec. `secret` and `config_map` find objects by name.
 
     Raises:
         ConfigError: an object or key that is not optional is missing.
@@ -70,8 +70,8 @@ def container_environment(container: Json, pod: Json, secret: Lookup, config_map
     try:
         return _environment(container, pod, secret, config_map)
     except (LookupError, TypeError, AttributeError) as error:
-        # What the door let in, and nobody can read.
-        raise ConfigError(f"its variables can't be read as they are written: {error!r}") from error
+        # Validation of the API accepts more than can be used here.
+        raise ConfigError(f"the container's variables are invalid: {error!r}") from error
 
 
 def _environment(container: Json, pod: Json, secret: Lookup, config_map: Lookup) -> dict[str, str]:
@@ -101,7 +101,7 @@ def _from_env_source(source: Json, secret: Lookup, config_map: Lookup) -> dict[s
                 return {}
             raise ConfigError(f'{_kind_name(kind)} "{reference["name"]}" not found')
         named = {prefix + key: value for key, value in (obj.get("data") or {}).items()}
-        # What can't be the name of a variable is left out, as a kubelet has it.
+        # Keys that can't be names of variables are left out, as by a kubelet.
         return {name: _decode_value(value, decode) for name, value in named.items() if name and "=" not in name}
     raise ConfigError(f"unsupported source of variables: {', '.join(source) or 'none'}")
 
@@ -143,5 +143,5 @@ def _decode_value(value: str, decode: bool) -> str:
     data = base64.b64decode(value)
     if b"\0" in data:
         raise ConfigError("a secret value with a NUL byte can't be an environment variable")
-    # surrogateescape gives the process the very bytes.
+    # surrogateescape preserves bytes that are not UTF-8.
     return data.decode("utf-8", "surrogateescape")

@@ -1,9 +1,8 @@
 """A pod's volumes as directories, and the mount paths of a container as paths of this machine.
 
-emptyDir, secret, configMap, downwardAPI and projected (of the latter three). Nothing is mounted:
-a container finds a volume because values that begin with its mount path are
-rewritten. Secrets and ConfigMaps are copied when the pod starts; later changes
-of theirs do not reach it.
+Supported are emptyDir, secret, configMap, downwardAPI and projected (of the latter three). Nothing is mounted: a
+container finds a volume because values that begin with its mount path are rewritten. Secrets and ConfigMaps are copied
+when the pod starts; later changes do not reach it.
 """
 
 from __future__ import annotations
@@ -26,13 +25,13 @@ _SUPPORTED_KINDS = {"emptyDir", "secret", "configMap", "downwardAPI"}
 
 
 def prepare_volumes(pod: Json, root: Path, secret: Lookup, config_map: Lookup) -> dict[str, Path]:
-    """Make the volumes below `root`; returns their directories by name.
+    """Create a pod's volumes in `root`; returns their directories by name.
 
     Raises:
-        ConfigError: a volume's Secret or ConfigMap is missing, or a path leads out of it.
+        ConfigError: a Secret or ConfigMap is missing, or a path leads out of its volume.
         OSError: the disk is full.
     """
-    made: dict[str, Path] = {}
+    folders: dict[str, Path] = {}
     for volume in pod["spec"].get("volumes") or []:
         folder = root / volume["name"]
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -43,44 +42,45 @@ def prepare_volumes(pod: Json, root: Path, secret: Lookup, config_map: Lookup) -
             for source in sources:
                 _fill(folder, source, mode, pod, (secret, config_map))
         except (LookupError, TypeError, AttributeError, ValueError) as error:
-            # What the door let in, and nobody can read.
-            why = f"volume {volume['name']} can't be read as it is written: {error!r}"
-            raise ConfigError(why) from error
-        made[volume["name"]] = folder
-    return made
+            # Validation of the API accepts more than can be used here.
+            raise ConfigError(f"volume {volume['name']}: the spec is invalid: {error!r}") from error
+        folders[volume["name"]] = folder
+    return folders
 
 
 def unsupported_reason(pod: Json) -> str:
-    """Which volume of a pod can't be had here at all; empty when all can."""
+    """Names a volume of a pod that is not supported here; empty if all are."""
     for volume in pod["spec"].get("volumes") or []:
         sources = volume["projected"].get("sources") or [] if "projected" in volume else [volume]
         for source in sources:
             kinds = [key for key in source if key != "name"]
             if not kinds or set(kinds) - _SUPPORTED_KINDS:
-                told = ", ".join(kinds) or "none"
-                return f"volume {volume['name']}: a volume of kind {told} can't be had here; {_SUPPORTED} can"
+                found = ", ".join(kinds) or "none"
+                return f"volume {volume['name']} of kind {found} is not supported here, only {_SUPPORTED}"
     return ""
 
 
 def _fill(folder: Path, source: Json, mode: int | None, pod: Json, lookups: tuple[Lookup, Lookup]) -> None:
-    if (wanted := source.get("downwardAPI")) is not None:
-        for item in wanted.get("items") or []:
-            _write(folder, item["path"], _resolve_item(item, pod), item.get("mode", wanted.get("defaultMode", mode)))
+    if (projection := source.get("downwardAPI")) is not None:
+        for item in projection.get("items") or []:
+            _write(
+                folder, item["path"], _resolve_item(item, pod), item.get("mode", projection.get("defaultMode", mode))
+            )
         return
     for kind, lookup in zip(("secret", "configMap"), lookups, strict=True):
-        if (wanted := source.get(kind)) is None:
+        if (projection := source.get(kind)) is None:
             continue
-        word, name = kind.lower(), wanted.get("secretName") or wanted.get("name")
+        word, name = kind.lower(), projection.get("secretName") or projection.get("name")
         obj = lookup(name)
         if obj is None:
-            if wanted.get("optional"):
+            if projection.get("optional"):
                 return
             raise ConfigError(f'{word} "{name}" not found')
         files = _object_files(obj, encoded=kind == "secret")
-        for item in wanted.get("items") or [{"key": key, "path": key} for key in files]:
+        for item in projection.get("items") or [{"key": key, "path": key} for key in files]:
             if item["key"] in files:
-                _write(folder, item["path"], files[item["key"]], item.get("mode", wanted.get("defaultMode", mode)))
-            elif not wanted.get("optional"):
+                _write(folder, item["path"], files[item["key"]], item.get("mode", projection.get("defaultMode", mode)))
+            elif not projection.get("optional"):
                 raise ConfigError(f"references non-existent {word} key: {item['key']}")
         return
 
@@ -105,7 +105,7 @@ def _write(folder: Path, relative: str, content: bytes, mode: int | None) -> Non
         raise ConfigError(f"a volume's path must stay inside the volume: {relative}")
     path = folder / relative
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # Of the mode that is asked for only what the owner may do counts: nobody else is to read it.
+    # Of the requested mode only the owner's execute permission counts: no other user may read the file.
     permissions = 0o600 | ((mode or 0) & 0o100)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, permissions)
     with os.fdopen(descriptor, "wb") as file:
@@ -118,15 +118,15 @@ def _stays_inside(relative: str) -> bool:
 
 
 class PathMap:
-    """Turns values that begin with a mount path into the directory behind it; all else stays."""
+    """Replaces mount paths at the beginning of values by the directories behind them."""
 
     def __init__(self, mounts: Iterable[tuple[str, Path]]) -> None:
-        # The longest first: a mount may lie inside another.
+        # Longest first: a mount may be inside another.
         self._mounts = sorted(((m.rstrip("/"), str(p)) for m, p in mounts), key=lambda m: -len(m[0]))
 
     @classmethod
     def of(cls, container: Json, volumes: Mapping[str, Path], variables: Mapping[str, str] | None = None) -> PathMap:
-        """The mounts of a container; a subPathExpr may name its variables.
+        """The mounts of a container; a subPathExpr may use its variables.
 
         Raises:
             ConfigError: a subPath leads out of its volume.
@@ -150,7 +150,7 @@ class PathMap:
 
 
 def remove_tree(folder: Path) -> None:
-    """Remove a folder and all in it, also below directories that their owner has made read-only. Blocks."""
+    """Remove a folder with its content, including read-only directories. Blocks."""
 
     def unlock(call: Any, path: str, _: object) -> None:
         parent = Path(path).parent
@@ -163,7 +163,7 @@ def remove_tree(folder: Path) -> None:
             else:
                 shutil.rmtree(path, ignore_errors=True)
         except OSError:
-            # Somebody else's file in a world-writable place: it stays, with the folders above it.
+            # Another user's file in a world-writable directory: it stays, with its parent directories.
             return
 
     if folder.exists():

@@ -1,12 +1,10 @@
-"""Memory and CPU limits of containers, by cgroup, where the system lets this process make some (v1 and v2).
+"""Memory and CPU limits of containers by cgroups (v1 and v2), where the system lets this process create some.
 
-It does where a cgroup is delegated: it belongs to who runs the cluster, or
-systemd has marked it (`Delegate=yes`). With `own`, its user vouches for that, as
-root has to: to root, every cgroup looks writable. Elsewhere limits have no
-effect, and the Node says so.
+That is where a cgroup is delegated: it belongs to the user who runs the cluster, or systemd has marked it
+(`Delegate=yes`). With `own` the user asserts it, as root must: every cgroup looks writable to root. Elsewhere limits
+have no effect, and the Node's condition `LimitsEnforced` says so.
 
-This module starts and ends no process but what it finds left in a group that is
-to be removed.
+This module kills no processes except those that it finds in a group that is to be removed.
 """
 
 from __future__ import annotations
@@ -31,19 +29,22 @@ _CONTROLLERS = ("memory", "cpu")
 _PERIOD_US = 100_000
 _MIN_QUOTA_US = 1000
 _REMOVE_TIMEOUT = 2.0
+"""Seconds to wait for the processes in a group to die."""
 _JOIN_SCRIPT = 'echo 0 > "$0" && exec "$@"'
 
 
 class CgroupError(Exception):
-    """A group can't be made or limited; the message says which and why."""
+    """A group can't be created or limited; the message says which and why."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Bytes, and hundred-thousandths of a second of CPU time in each tenth of a second; None: no limit."""
+    """The limits of a container; None: no limit."""
 
     memory: int | None
+    """Bytes."""
     cpu: int | None
+    """Microseconds of CPU time in each period of 100,000."""
 
     @classmethod
     def of(cls, container: Json) -> Limits:
@@ -57,7 +58,7 @@ class Limits:
 
 
 class ContainerCgroup:
-    """The groups of one container: with v1 one per controller, with v2 one."""
+    """The groups of one container: one per controller with v1, one in all with v2."""
 
     def __init__(self, folders: Mapping[str, Path], limits: Limits) -> None:
         self._folders = folders
@@ -67,7 +68,7 @@ class ContainerCgroup:
             self._limit(limits)
         except OSError as error:
             self.close()
-            raise CgroupError(f"can't limit it by a cgroup: {error}") from error
+            raise CgroupError(f"can't limit the container by a cgroup: {error}") from error
 
     def _limit(self, limits: Limits) -> None:
         if "" in self._folders:
@@ -87,31 +88,35 @@ class ContainerCgroup:
             (self._folders["cpu"] / "cpu.cfs_quota_us").write_text(str(limits.cpu))
 
     def join_command(self, argv: list[str]) -> list[str]:
-        """The command that enters the groups and then becomes this one, so that nothing it starts is outside."""
+        """A command that enters the groups and then executes this one, so that nothing it starts is outside."""
         for folder in sorted(set(self._folders.values())):
             argv = ["/bin/sh", "-c", _JOIN_SCRIPT, str(folder / "cgroup.procs"), *argv]
         return argv
 
     def killed_for_memory(self) -> bool:
-        """Whether the kernel has killed a process in it because the limit was reached."""
+        """Whether the kernel killed a process of the group because it reached the memory limit."""
         for folder, name in (
             (self._folders.get(""), "memory.events"),
             (self._folders.get("memory"), "memory.oom_control"),
         ):
             if folder is not None:
                 with contextlib.suppress(OSError):
-                    told = re.search(r"^oom_kill (\d+)$", (folder / name).read_text(), re.MULTILINE)
-                    return told is not None and int(told.group(1)) > 0
+                    match = re.search(r"^oom_kill (\d+)$", (folder / name).read_text(), re.MULTILINE)
+                    return match is not None and int(match.group(1)) > 0
         return False
 
     def close(self) -> None:
-        """Remove the groups; what is still in them is killed first."""
+        """Remove the groups, killing the processes that are still in them."""
         for folder in set(self._folders.values()):
             _remove(folder)
 
 
 class Cgroups:
-    """Makes the groups of containers below a group of this process' own. `why` says why that can or can't be."""
+    """Creates the groups of containers below a group of this process.
+
+    Attributes:
+        reason: why limits are enforced, or not, for the user.
+    """
 
     def __init__(self, folders: Mapping[str, Path], reason: str) -> None:
         self._folders = folders
@@ -122,20 +127,20 @@ class Cgroups:
         return bool(self._folders)
 
     def create(self, container: Json, name: str) -> ContainerCgroup | None:
-        """Groups for a container with limits; None when it has none, or they can't be enforced here.
+        """Create the groups of a container; None when it has no limits, or they can't be enforced here.
 
         Raises:
-            CgroupError: they can't be made.
+            CgroupError: they can't be created.
         """
         limits = Limits.of(container)
         if not limits or not self._folders:
             return None
-        wanted = {
+        folders = {
             controller: folder / name
             for controller, folder in self._folders.items()
             if controller == "" or getattr(limits, controller) is not None
         }
-        return ContainerCgroup(wanted, limits) if wanted else None
+        return ContainerCgroup(folders, limits) if folders else None
 
     def close(self) -> None:
         for folder in self._folders.values():
@@ -143,12 +148,16 @@ class Cgroups:
 
 
 def detect(mode: CgroupMode, *, proc: Path = Path("/proc/self"), system: Path = Path("/sys/fs/cgroup")) -> Cgroups:
-    """What can be had here."""
+    """Find out whether limits can be enforced, and prepare the parent group.
+
+    Args:
+        mode: `auto` uses a delegated cgroup only, `own` the cluster's own in any case, `none` none.
+    """
     if mode == "none" or sys.platform != "linux":
         return Cgroups({}, "limits are switched off" if mode == "none" else "this system has no cgroups")
     own = _own_groups(proc, system)
     if not own:
-        return Cgroups({}, "no memory controller is mounted below /sys/fs/cgroup")
+        return Cgroups({}, "no memory controller is mounted in /sys/fs/cgroup")
     for folder in own.values():
         if mode == "auto" and not _is_delegated(folder):
             return Cgroups({}, f"the cgroup {folder} is not delegated to this user")
@@ -163,12 +172,12 @@ def detect(mode: CgroupMode, *, proc: Path = Path("/proc/self"), system: Path = 
         if "" in made:
             _delegate_controllers(made[""])
     except OSError as error:
-        return Cgroups({}, f"no cgroup can be made for pods: {error}")
+        return Cgroups({}, f"can't create a cgroup for pods: {error}")
     return Cgroups(made, f"limits are enforced by cgroups below {', '.join(sorted(str(f) for f in own.values()))}")
 
 
 def _own_groups(proc: Path, system: Path) -> dict[str, Path]:
-    """Folders by controller; with v2 one, by the empty name."""
+    """This process's own groups by controller; with v2 a single one, by the empty name."""
     groups: dict[str, str] = {}
     with contextlib.suppress(OSError):
         for line in (proc / "cgroup").read_text().splitlines():
@@ -195,17 +204,17 @@ def _is_delegated(folder: Path) -> bool:
 
 
 def _delegate_controllers(folder: Path) -> None:
-    """Let the children of a v2 group have limits; a process that is in it, as we may be, moves to a leaf first."""
+    """Enable the controllers for the children of a v2 group; if this process is in it, it moves to a leaf first."""
     control = folder / "cgroup.subtree_control"
     if "memory" in control.read_text().split():
         return
-    wanted = [name for name in _CONTROLLERS if name in (folder / "cgroup.controllers").read_text().split()]
+    enabled = [name for name in _CONTROLLERS if name in (folder / "cgroup.controllers").read_text().split()]
     inside = (folder / "cgroup.procs").read_text().split()
     if inside == [str(os.getpid())]:
         leaf = folder / f"c8s-{os.getpid()}-cluster"
         leaf.mkdir(exist_ok=True)
         (leaf / "cgroup.procs").write_text("0")
-    control.write_text(" ".join(f"+{name}" for name in wanted))
+    control.write_text(" ".join(f"+{name}" for name in enabled))
 
 
 def _remove_stale(folder: Path) -> None:
@@ -223,13 +232,13 @@ def _write_if_exists(file: Path, text: str) -> None:
 
 
 def _remove(folder: Path) -> None:
-    """Remove a group and those below, killing what is in them. What can't be removed stays, empty."""
+    """Remove a group and its children, killing the processes in them. One that can't be removed stays, empty."""
     if not folder.is_dir():
         return
     for below in folder.iterdir():
         if below.is_dir():
             _remove(below)
-    by = time.monotonic() + _REMOVE_TIMEOUT
+    deadline = time.monotonic() + _REMOVE_TIMEOUT
     while True:
         try:
             folder.rmdir()
@@ -237,7 +246,7 @@ def _remove(folder: Path) -> None:
             return
         except OSError:
             _kill_inside(folder)
-            if time.monotonic() > by:
+            if time.monotonic() > deadline:
                 return
             time.sleep(0.002)
         else:

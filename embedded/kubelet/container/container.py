@@ -1,7 +1,6 @@
-"""One container of a pod: its process, its log, its state, and its restarts.
+"""One container of a pod: its process, log, state and restarts.
 
-It starts and signals processes and decides nothing about when: that is the pod's
-(`embedded.kubelet.pod_worker`).
+It starts and signals processes; `embedded.kubelet.pod_worker` decides when.
 """
 
 from __future__ import annotations
@@ -22,7 +21,9 @@ from embedded.kubelet.container.cgroups import CgroupError, Cgroups, ContainerCg
 from embedded.kubelet.container.exec_session import ProcessExecSession
 from embedded.kubelet.container.process import Command, Process, StartError
 from embedded.kubelet.container.termination_message import TerminationMessage
-from embedded.kubelet.logs.log_file import DEFAULT_MAX_BYTES, LogWriter, read_tail
+from embedded.kubelet.logs.files import DEFAULT_MAX_BYTES, log_path
+from embedded.kubelet.logs.reader import read_tail
+from embedded.kubelet.logs.writer import LogWriter
 from embedded.kubelet.pod_status import ContainerState, Terminated
 
 Json = dict[str, Any]
@@ -33,7 +34,7 @@ _FALLBACK_LINES, _FALLBACK_BYTES = 80, 2048
 
 @dataclass(frozen=True)
 class ContainerContext:
-    """What a container's pod gives it. `stamp` is the time now, as a metav1.Time."""
+    """What a pod gives its containers."""
 
     pod: Json
     folder: Path
@@ -42,13 +43,14 @@ class ContainerContext:
     secret: Lookup
     config_map: Lookup
     timestamp: Callable[[], str]
+    """The current time as a metav1.Time."""
     cgroups: Cgroups
     log_limit: int = DEFAULT_MAX_BYTES
     """Bytes that are kept of each container's log."""
 
 
 class Container:
-    """A container and how it is doing."""
+    """A container and its state."""
 
     def __init__(self, spec: Json, waiting: str) -> None:
         self.spec = spec
@@ -63,77 +65,83 @@ class Container:
         self._sessions: set[ProcessExecSession] = set()
         self._cgroup: ContainerCgroup | None = None
 
-    def start(self, around: ContainerContext) -> bool:
-        """Start the process; False when that can't be done, and the state says why (waiting, or terminated).
+    def start(self, context: ContainerContext) -> bool:
+        """Start the process.
 
-        A missing Secret or ConfigMap leaves it waiting: it may come.
+        Returns:
+            False if that failed: the state is then waiting (for a Secret or ConfigMap, that may still be created) or
+            terminated, with the reason.
         """
         try:
-            values = container_environment(self.spec, around.pod, around.secret, around.config_map)
-            paths = PathMap.of(self.spec, around.volumes, values)
+            values = container_environment(self.spec, context.pod, context.secret, context.config_map)
+            paths = PathMap.of(self.spec, context.volumes, values)
         except ConfigError as error:
             self.state.waiting = ("CreateContainerConfigError", str(error))
             return False
-        state, uid = self.state, around.pod["metadata"]["uid"]
+        state, uid = self.state, context.pod["metadata"]["uid"]
         if state.last is not None:
             state.restarts += 1
         state.container_id = f"process://{uid}/{self.name}/{state.restarts}"
-        began = around.timestamp()
+        started_at = context.timestamp()
         try:
-            path = log_path(around.folder, self.name, state.restarts)
-            self.log = LogWriter(path, time.time_ns, around.log_limit)
-            self._termination_message = TerminationMessage.of(self.spec, paths, around.folder)
-            self._cgroup = around.cgroups.create(self.spec, f"{uid}-{self.name}")
+            path = log_path(context.folder, self.name, state.restarts)
+            self.log = LogWriter(path, time.time_ns, context.log_limit)
+            self._termination_message = TerminationMessage.of(self.spec, paths, context.folder)
+            self._cgroup = context.cgroups.create(self.spec, f"{uid}-{self.name}")
             command = self.build_command(
-                [*(self.spec.get("command") or []), *(self.spec.get("args") or [])], around, values
+                [*(self.spec.get("command") or []), *(self.spec.get("args") or [])], context, values
             )
             self.process = Process(command, sink=self._write)
             self._launched = command, paths
         except CgroupError as error:
-            self._set_terminated(128, "StartError", began, began, str(error))
+            self._set_terminated(128, "StartError", started_at, started_at, str(error))
             return False
         except OSError as error:
             self._set_terminated(
-                128, "StartError", began, began, f"can't write below {around.folder}: {error.strerror}"
+                128, "StartError", started_at, started_at, f"can't write in {context.folder}: {error.strerror}"
             )
             return False
         except ValueError as error:
-            self._set_terminated(128, "StartError", began, began, f"it can't be started as it is written: {error}")
+            self._set_terminated(128, "StartError", started_at, started_at, f"the container's spec is invalid: {error}")
             return False
         except StartError as error:
             self._write(f"{error}\n".encode(errors="replace"))
-            self._set_terminated(error.exit_code, "StartError", began, began, str(error))
+            self._set_terminated(error.exit_code, "StartError", started_at, started_at, str(error))
             return False
-        state.running_since, state.terminated = began, None
+        state.running_since, state.terminated = started_at, None
         state.started = not (self.spec.get("startupProbe") or (self.spec.get("lifecycle") or {}).get("postStart"))
         state.ready = state.started and not self.spec.get("readinessProbe")
         return True
 
     def build_command(
-        self, words: list[Any], around: ContainerContext, values: Mapping[str, str] | None = None
+        self, argv: list[Any], context: ContainerContext, values: Mapping[str, str] | None = None
     ) -> Command:
-        """What to run, with this container's variables, paths and folder. `values`: its variables, if known.
+        """A command with this container's variables, paths and working directory.
+
+        Args:
+            argv: as in the spec, with `$(NAME)` references.
+            values: the container's variables, if they are resolved already.
 
         Raises:
-            ConfigError: they are not known, and can't be had any more.
-            OSError: its working directory can't be made.
+            ConfigError: a Secret or ConfigMap that the variables need is missing.
+            OSError: the working directory can't be created.
         """
         if values is None:
-            values = container_environment(self.spec, around.pod, around.secret, around.config_map)
-        paths = PathMap.of(self.spec, around.volumes, values)
-        told = self._termination_message.rewrite
-        environment = {**around.inherited, **{name: told(paths.map(value)) for name, value in values.items()}}
-        argv = [told(paths.map(expand_variables(str(word), values))) for word in words]
-        wanted = self.spec.get("workingDir") or ""
-        cwd = paths.map(wanted) or str(around.folder / "root")
-        if cwd != wanted:
-            # A container runtime makes a working directory that is missing; outside the pod nothing is made.
+            values = container_environment(self.spec, context.pod, context.secret, context.config_map)
+        paths = PathMap.of(self.spec, context.volumes, values)
+        rewrite = self._termination_message.rewrite
+        environment = {**context.inherited, **{name: rewrite(paths.map(value)) for name, value in values.items()}}
+        argv = [rewrite(paths.map(expand_variables(str(word), values))) for word in argv]
+        requested = self.spec.get("workingDir") or ""
+        cwd = paths.map(requested) or str(context.folder / "root")
+        if cwd != requested:
+            # A container runtime creates a missing working directory; outside the pod's folder nothing is created.
             Path(cwd).mkdir(mode=0o700, parents=True, exist_ok=True)
-        mark = f"{around.pod['metadata']['uid']}/{self.name}"
-        return Command(argv, environment, cwd, mark, str(around.folder), self._cgroup)
+        owner = f"{context.pod['metadata']['uid']}/{self.name}"
+        return Command(argv, environment, cwd, owner, str(context.folder), self._cgroup)
 
     def exec(self, options: ExecOptions) -> ProcessExecSession | None:
-        """Start a command beside the container's own, in what that one was started in; None when it does not run.
+        """Start another command with the environment of the container's own; None when the container does not run.
 
         Raises:
             StartError: it can't be started.
@@ -146,8 +154,8 @@ class Container:
         session.add_done_callback(lambda: self._sessions.discard(session))
         return session
 
-    async def _end_sessions(self, mark: str) -> None:
-        """What was started inside by others ends with the container."""
+    async def _end_sessions(self, owner: str) -> None:
+        """Kill the commands of `kubectl exec`: they end with the container."""
         if not self._sessions:
             return
         sessions = list(self._sessions)
@@ -155,14 +163,14 @@ class Container:
             session.kill()
         for session in sessions:
             await session.wait()
-        await orphans.end_detached(orphans.ProcessOwnership(mark))
+        await orphans.end_detached(orphans.ProcessOwnership(owner))
 
     async def wait(self, timestamp: Callable[[], str]) -> int:
-        """Wait for the end of the process and take note of it; returns the exit code."""
+        """Wait for the end of the process and record it in the state; returns the exit code."""
         ended = self.state.terminated
         if self.process is None:
             return ended.exit_code if ended is not None else -1
-        began = self.state.running_since or timestamp()
+        started_at = self.state.running_since or timestamp()
         try:
             code = await self.process.wait()
         finally:
@@ -174,36 +182,36 @@ class Container:
         reason = "Completed" if code == 0 else "Error"
         if code != 0 and self._cgroup is not None and self._cgroup.killed_for_memory():
             reason = "OOMKilled"
-        self._set_terminated(code, reason, began, timestamp(), self._read_termination_message(code))
+        self._set_terminated(code, reason, started_at, timestamp(), self._read_termination_message(code))
         return code
 
     def terminate(self) -> None:
-        """SIGTERM, and no restart."""
+        """Send SIGTERM; it is not restarted."""
         self.stop_requested = True
         if self.process is not None:
             self.process.terminate()
 
     def kill(self) -> None:
-        """SIGKILL to all of it, and no restart."""
+        """Send SIGKILL to all its processes; it is not restarted."""
         self.stop_requested = True
         if self.process is not None:
             self.process.kill()
 
     def terminate_within(self, seconds: float) -> None:
-        """SIGTERM, and SIGKILL when that has not helped after so long; it may be started again."""
+        """Send SIGTERM, and SIGKILL if it still runs after this many seconds; it may be restarted."""
         if self.process is not None:
             self.process.terminate()
             asyncio.get_running_loop().call_later(seconds, self.process.kill)
 
     def prepare_restart(self) -> None:
-        """Put the end behind it, as the state before the next start."""
+        """Make the recorded end the last state, before the next start."""
         state = self.state
         state.last, state.terminated, state.running_since = state.terminated, None, None
         state.started = state.ready = False
         state.waiting = ("CrashLoopBackOff", "")
 
-    def _set_terminated(self, code: int, reason: str, began: str, finished: str, message: str = "") -> None:
-        self.state.terminated = Terminated(code, reason, began, finished, message, self.state.container_id)
+    def _set_terminated(self, code: int, reason: str, started_at: str, finished: str, message: str = "") -> None:
+        self.state.terminated = Terminated(code, reason, started_at, finished, message, self.state.container_id)
         self.state.started = self.state.ready = False
         if self.log is not None:
             self.log.close()
@@ -212,10 +220,10 @@ class Container:
             self._cgroup = None
 
     def _read_termination_message(self, code: int) -> str:
-        said = self._termination_message.read()
-        if not said and code != 0 and self.spec.get("terminationMessagePolicy") == "FallbackToLogsOnError":
-            said = read_tail(self.log.path, _FALLBACK_LINES, _FALLBACK_BYTES) if self.log is not None else b""
-        return said.decode("utf-8", "replace")
+        message = self._termination_message.read()
+        if not message and code != 0 and self.spec.get("terminationMessagePolicy") == "FallbackToLogsOnError":
+            message = read_tail(self.log.path, _FALLBACK_LINES, _FALLBACK_BYTES) if self.log is not None else b""
+        return message.decode("utf-8", "replace")
 
     def _write(self, data: bytes) -> None:
         if self.log is None or self.log.closed:
@@ -223,11 +231,7 @@ class Container:
         try:
             self.log.write(data)
         except OSError as error:
-            # A full disk: the step goes on, and what it printed is missing from its log. Said once, not per line.
+            # The disk is full: the process goes on and its output is missing from the log. Logged once, not per line.
             if not self._log_write_failed:
                 self._log_write_failed = True
-                _log.error("container %s: its output can't be kept any more: %s", self.name, error)
-
-
-def log_path(folder: Path, container: str, restart: int) -> Path:
-    return folder / "logs" / container / f"{restart}.log"
+                _log.error("container %s: can't write its log, output is lost: %s", self.name, error)

@@ -1,10 +1,9 @@
-"""A command that somebody runs inside a running container: `kubectl exec`.
+"""A command that a user runs inside a running container: `kubectl exec`.
 
-It gets the container's environment, working directory, volumes and limits, and a
-session of its own (a process of another session can't join the container's
-group); it ends with the container at the latest. What it leaves running in the
-background lives on in the container, as on a node. This module does not know
-how its output gets to whoever asked (`embedded.apiserver.handlers.exec`).
+It gets the container's environment, working directory, volumes and limits, and its own session (a process of another
+session can't join the container's group); it ends with the container at the latest. What it leaves running in the
+background keeps running in the container, as on a node. Its output gets to the client by
+`embedded.apiserver.handlers.exec`.
 """
 
 from __future__ import annotations
@@ -23,22 +22,22 @@ from dataclasses import replace
 from embedded.api.interfaces import ExecOptions
 from embedded.kubelet.container.process import (
     Command,
+    ProcessExit,
     StartError,
     join_cgroup,
     process_environment,
     resolve_executable,
     start_error_message,
 )
-from embedded.kubelet.container.process_exit import ProcessExit
 
 Send = Callable[[int, bytes], Awaitable[None]]
-"""Takes (1 for stdout or 2 for stderr, what was written); returns when there is room for more."""
+"""Takes (1 for stdout or 2 for stderr, output); returns when the client can take more."""
 
 _READ = 64 * 1024
 _LAST_READS = 64
 _HANGUP_GRACE = 2.0
 _STDOUT, _STDERR = 1, 2
-# The leader of a session gets a terminal as its own by opening it.
+# A session leader acquires a controlling terminal by opening it.
 _TAKE_TERMINAL = 'exec 3<>"$0" 3>&-; exec "$@"'
 
 
@@ -53,7 +52,7 @@ class ProcessExecSession:
         self._input: int | None = None
         self._outputs: dict[int, int] = {}
         self._terminal: int | None = None
-        """The terminal's other end; ours holds it open so that a pause of the command is not taken for its end."""
+        """The terminal's other end, kept open so that a moment without readers or writers is not taken for the end."""
         executable = resolve_executable(command.argv[0], command.environment.get("PATH"), command.cwd)
         try:
             self._popen = self._on_terminal(command, executable) if options.tty else self._on_pipes(command, options)
@@ -89,10 +88,10 @@ class ProcessExecSession:
     def _own_ends(self) -> list[int]:
         return [*self._outputs.values(), *([] if self._input is None else [self._input])]
 
-    # -- from whoever asked
+    # -- called by the client's side
 
     async def write(self, data: bytes) -> None:
-        """To its stdin; returns when it is taken, or nobody reads it any more."""
+        """Write to its stdin; returns when everything is written, or nothing reads it any more."""
         view = memoryview(data)
         while view and self._input is not None:
             try:
@@ -103,7 +102,7 @@ class ProcessExecSession:
                 self.close_input()
 
     def close_input(self) -> None:
-        """The end of its stdin; on a terminal that is Ctrl-D."""
+        """Close its stdin; on a terminal, send Ctrl-D."""
         if self._input is None:
             return
         if self._terminal is not None:
@@ -113,28 +112,28 @@ class ProcessExecSession:
         self._input = None
 
     def resize(self, columns: int, rows: int) -> None:
-        """Tell the terminal its size, in characters."""
+        """Set the size of the terminal, in characters."""
         if self._terminal is not None and 0 < columns < 1 << 16 and 0 < rows < 1 << 16:
             fcntl.ioctl(self._terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def kill(self) -> None:
-        """End it at once: its container has ended."""
+        """Kill it: its container has ended."""
         self._signal(signal.SIGKILL)
 
-    def add_done_callback(self, act: Callable[[], None]) -> None:
-        """Call this when the command itself has ended."""
-        self._exit.code.add_done_callback(lambda _: act())
+    def add_done_callback(self, callback: Callable[[], None]) -> None:
+        """Call `callback` when the command itself has ended."""
+        self._exit.code.add_done_callback(lambda _: callback())
 
     async def wait(self) -> None:
-        """Until the command itself has ended."""
+        """Wait until the command itself has ended."""
         await asyncio.shield(self._exit.code)
 
-    # -- its life
+    # -- running
 
     async def run(self, send: Send) -> int:
-        """Pass its output on until it has ended; returns its exit code.
+        """Forward its output until it has ended; returns its exit code.
 
-        When cancelled (whoever asked has gone), it is hung up on, and killed when that is ignored.
+        When cancelled (the client has disconnected), it gets SIGHUP, and SIGKILL if it ignores that.
         """
         try:
             async with asyncio.TaskGroup() as group:
@@ -156,19 +155,19 @@ class ProcessExecSession:
         if self._terminal is not None:
             os.close(self._terminal)
             self._terminal = None
-        # What it wrote is in the pipe by now. A pipe may be held open by what it left behind: that is not waited for.
+        # All of its output is in the pipe by now. A background process may keep the pipe open: it is not waited for.
         for _ in range(_LAST_READS):
             if not await self._forward_chunk(number, descriptor, send):
                 break
 
     async def _forward_chunk(self, number: int, descriptor: int, send: Send) -> bool:
-        """Pass one piece on; False when there is none now, or there will be none."""
+        """Forward one chunk; False if there is none now, or at the end."""
         try:
             data = os.read(descriptor, _READ)
         except BlockingIOError:
             return not self._exit.code.done()
         except OSError:
-            # EIO: nobody has the terminal open any more.
+            # EIO: no process has the terminal open any more.
             return False
         if data:
             await send(number, data)
@@ -204,7 +203,7 @@ class ProcessExecSession:
 
     def _signal(self, number: signal.Signals) -> None:
         if not self._exit.code.done():
-            # macOS answers EPERM for a group that only a zombie is left of.
+            # macOS fails with EPERM if only a zombie is left of the group.
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._popen.pid, number)
 

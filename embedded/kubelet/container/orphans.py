@@ -1,16 +1,13 @@
-"""Finds and ends the processes that a container leaves behind.
+"""Finds and kills the processes that a container leaves behind.
 
-Every process of a container carries a mark in its environment: the pod's uid
-and the container's name. On Linux the cluster is a child subreaper, so whatever
-detaches itself from its parents becomes a child of the cluster and is found
-among its children, while the cluster lives; after a crash of the cluster, all
-processes of the machine are searched for the mark. A process that has cleared
-its environment is still known by its output (the container's pipe) or its
-working directory (in the pod's folder), or after a crash by the session it is in.
+Every process of a container names its owner in its environment: the pod's uid and the container's name. On Linux the
+cluster is a child subreaper, so a process that detaches itself from its parents becomes a child of the cluster and is
+found among its children; after a crash of the cluster, all processes of the machine are searched for the variable.
+A process that has cleared its environment is still recognized by its output (the container's pipe) or its working
+directory (in the pod's folder), or after a crash by its session.
 
-macOS has neither subreapers nor /proc: there only a container's process group
-is ended, and a process that left the group, or outlived a crash of the cluster,
-stays.
+macOS has neither subreapers nor /proc: there only the process group of a container is killed, and a process that left
+the group or survived a crash of the cluster keeps running.
 """
 
 from __future__ import annotations
@@ -27,44 +24,45 @@ from dataclasses import dataclass
 from pathlib import Path
 
 OWNER_ENV = "EMBEDDED_CONTAINER"
-"""The variable: `uid/container`, after the marks of the containers around this cluster, if it runs in one."""
+"""Environment variable: `uid/container`, after the owners of the containers that this cluster runs in, if any."""
 
 _PR_SET_CHILD_SUBREAPER = 36
 _LINUX = sys.platform == "linux"
 _KILL_TIMEOUT = 10.0
+"""Seconds until processes that do not die after SIGKILL are given up."""
 _log = logging.getLogger(__name__)
 
 root_pids: set[int] = set()
-"""The first processes of containers. They are waited for where they were started, and nowhere else."""
+"""PIDs of the first processes of containers. Only their `ProcessExit` may reap them."""
 
 
 def become_subreaper() -> None:
-    """From now on, orphaned descendants become children of this process. Linux only; elsewhere it does nothing."""
+    """Make orphaned descendants children of this process. Does nothing on other systems than Linux."""
     if _LINUX:
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 @dataclass(frozen=True)
 class ProcessOwnership:
-    """By what the processes of a container are known.
-
-    `pipe` is its output, as /proc names it; `folder` the pod's; `session` the number of its first process.
-    """
+    """How the processes of a container are recognized."""
 
     owner: str
     pipe: str = ""
+    """The container's output, as /proc names it."""
     folder: str = ""
+    """The pod's folder."""
     session: int = 0
+    """The PID of the first process."""
 
     def owns(self, pid: int) -> bool:
-        """Whether a process is one of the container's. A process that can't be looked at is not."""
-        # First, because it is all that can still be seen of a process that is dying.
+        """Whether a process belongs to the container; False if it can't be inspected."""
+        # First, because nothing else can be read of a dying process.
         with suppress(OSError):
             if os.getsid(pid) == self.session:
                 return True
         with suppress(OSError):
-            if (marks := owners_of(pid)) is not None:
-                return self.owner in marks
+            if (owners := owners_of(pid)) is not None:
+                return self.owner in owners
         if self.pipe:
             for number in (1, 2):
                 with suppress(OSError):
@@ -76,33 +74,33 @@ class ProcessOwnership:
 
 
 async def end_detached(ownership: ProcessOwnership) -> None:
-    """Kill what is left of a container outside its process group, until nothing is.
+    """Kill the processes of a container outside its process group until none is left.
 
-    One look is not enough: what dies hands its own children over.
+    One pass is not enough: the children of a killed process become children of this one.
     """
     if not _LINUX:
         return
-    by = asyncio.get_running_loop().time() + _KILL_TIMEOUT
-    # One that was killed is dying for a while, and may have children to hand over yet.
+    deadline = asyncio.get_running_loop().time() + _KILL_TIMEOUT
+    # A killed process takes a while to die, and may still hand over children.
     dying: set[int] = set()
     while doomed := _detached(ownership, dying):
         dying.update(doomed)
         for pid in doomed:
             _kill(pid)
-        if asyncio.get_running_loop().time() > by:
-            _log.error("container %s: processes %s can't be ended", ownership.owner, sorted(doomed))
+        if asyncio.get_running_loop().time() > deadline:
+            _log.error("container %s: processes %s do not end after SIGKILL", ownership.owner, sorted(doomed))
             return
         await asyncio.sleep(0.002)
 
 
 def kill_detached(ownership: ProcessOwnership) -> None:
-    """The same, one look only: for a container that is about to be waited for."""
+    """Kill them in one pass only: for a container that is about to be waited for."""
     for pid in _detached(ownership, set()) if _LINUX else ():
         _kill(pid)
 
 
 def _detached(ownership: ProcessOwnership, known: Collection[int]) -> list[int]:
-    """Parents before their children: a shell that outlived a child would report its death in the container's log."""
+    """PIDs, parents first: a shell that survived its child would report the child's death in the container's log."""
     found: list[int] = []
     for pid in reap():
         if pid in known or ownership.owns(pid):
@@ -111,7 +109,7 @@ def _detached(ownership: ProcessOwnership, known: Collection[int]) -> list[int]:
 
 
 def reap() -> list[int]:
-    """Bury adopted processes that have ended; returns those that live."""
+    """Reap adopted processes that have ended; returns the PIDs of those still running."""
     alive = []
     for pid in children_of(None) if _LINUX else ():
         if pid in root_pids:
@@ -124,7 +122,7 @@ def reap() -> list[int]:
 
 def children_of(pid: int | None) -> list[int]:
     """The children of a process, or of this one. Linux only."""
-    # On the path of every container's end: plain calls, as Path.glob took ten times longer.
+    # On the path of every container's end: plain calls, because Path.glob took ten times as long.
     folder, found = f"/proc/{pid or 'self'}/task", []
     with suppress(OSError):
         for task in os.listdir(folder):  # noqa: PTH208 - see above
@@ -146,10 +144,10 @@ def _kill(pid: int) -> None:
 
 
 def owners_of(pid: int) -> Sequence[str] | None:
-    """The marks in the environment of a process; None when it has none.
+    """The owners named in the environment of a process; None if the variable is not set.
 
     Raises:
-        OSError: the process is gone, or is somebody else's.
+        OSError: the process has ended, or belongs to another user.
     """
     needle = OWNER_ENV.encode() + b"="
     for entry in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
@@ -159,25 +157,31 @@ def owners_of(pid: int) -> Sequence[str] | None:
 
 
 def kill_orphans(uids: Collection[str]) -> int:
-    """End all processes on the machine that belong to these pods: left by a cluster that was killed.
+    """Kill all processes on the machine that belong to these pods: left behind by a cluster that was killed.
 
-    Returns how many there were. A process without a mark is ended when it lives in the
-    session of one that has it, or descends from it. Without /proc (macOS) none are found.
+    A process without an owner is killed too if it is in the session of one with an owner, or descends from it.
+    Without /proc (macOS) none are found.
+
+    Args:
+        uids: of pods.
+
+    Returns:
+        The number of processes.
     """
     if not uids:
         return 0
-    marked, relations = set(), {}
+    owned, relations = set(), {}
     for folder in Path("/proc").glob("[0-9]*"):
         pid = int(folder.name)
         with suppress(OSError, ValueError, IndexError):
             # The second field is a name in brackets that may hold anything.
             fields = (folder / "stat").read_text(errors="replace").rpartition(")")[2].split()
             relations[pid] = (int(fields[1]), int(fields[3]))
-            if any(mark.partition("/")[0] in uids for mark in owners_of(pid) or ()):
-                marked.add(pid)
-    doomed = set(marked)
-    # Only sessions that a container itself began: the cluster's own may hold a person's shell.
-    sessions = {relations[pid][1] for pid in marked if relations[pid][1] in marked}
+            if any(owner.partition("/")[0] in uids for owner in owners_of(pid) or ()):
+                owned.add(pid)
+    doomed = set(owned)
+    # Only sessions that a container itself created: the cluster's own may contain the user's shell.
+    sessions = {relations[pid][1] for pid in owned if relations[pid][1] in owned}
     grown = True
     while grown:
         more = {p for p, (parent, session) in relations.items() if parent in doomed or session in sessions} - doomed

@@ -1,12 +1,10 @@
-"""One process of a container: started in a session of its own, waited for without a thread, ended with all it made.
+"""One process of a container: started in its own session, waited for without a thread, killed with all its children.
 
-Its output is read by the event loop in bounded pieces, one per round, so that
-a program that floods its output holds up nobody; it is held up itself when
-the disk is slower than it. This module knows nothing of pods.
+The event loop reads its output in bounded chunks, one per iteration, so that a program that floods its output delays
+no other; the program itself is slowed down to the speed of the disk. This module knows nothing of pods.
 
-On macOS there is no pidfd: a thread per process waits for its end. What a
-process leaves behind outside its process group is found on Linux only (see
-`embedded.kubelet.container.orphans`).
+On macOS there is no pidfd: one thread per process waits for its end. Processes that left the process group are found
+on Linux only (see `embedded.kubelet.container.orphans`).
 """
 
 from __future__ import annotations
@@ -16,6 +14,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,6 @@ from pathlib import Path
 from embedded.kubelet.container import orphans
 from embedded.kubelet.container.cgroups import ContainerCgroup
 from embedded.kubelet.container.orphans import OWNER_ENV, ProcessOwnership
-from embedded.kubelet.container.process_exit import ProcessExit
 
 _READ = 256 * 1024
 _LAST_READS = 64
@@ -31,7 +29,7 @@ _NOT_FOUND, _NOT_STARTED = 127, 128
 
 
 class StartError(Exception):
-    """A command can't be started; the message says which, why, and where it was looked for.
+    """A command can't be started; the message names the command, the reason and the searched folders.
 
     `exit_code` is 127 for a command that does not exist, and 128 for one that can't be started.
     """
@@ -43,18 +41,67 @@ class StartError(Exception):
 
 @dataclass(frozen=True)
 class Command:
-    """What to run. `mark` names the container (`uid/name`), `folder` is its pod's, `room` its cgroups if it has any."""
+    """A command of a container and what it runs in."""
 
     argv: Sequence[str]
     environment: Mapping[str, str]
     cwd: str
     owner: str
+    """The container that its processes belong to: `pod uid/container name`."""
     folder: str = ""
+    """The pod's folder."""
     cgroup: ContainerCgroup | None = None
+    """None when the container has no limits, or they can't be enforced."""
+
+
+class ProcessExit:
+    """Waits for the end of a process that was just started, and reaps it; nothing else may reap it.
+
+    Args:
+        before_reap: called when the process has ended and, with a pidfd, is still a zombie: its PID can't have been
+            reused yet.
+    """
+
+    def __init__(self, popen: subprocess.Popen[bytes], before_reap: Callable[[], None]) -> None:
+        self._popen = popen
+        self._before_reap = before_reap
+        self._loop = asyncio.get_running_loop()
+        self.code: asyncio.Future[int] = self._loop.create_future()
+        """The exit code; 128 + signal number if it was killed."""
+        orphans.root_pids.add(popen.pid)
+        self._watch()
+
+    def _watch(self) -> None:
+        with contextlib.suppress(AttributeError, OSError):
+            pidfd = os.pidfd_open(self._popen.pid)
+            self._loop.add_reader(pidfd, self._readable, pidfd)
+            return
+        threading.Thread(target=self._wait_in_thread, name=f"wait-{self._popen.pid}", daemon=True).start()
+
+    def _wait_in_thread(self) -> None:
+        self._popen.wait()
+        # The loop may have been closed while the process ran on.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._ended)
+
+    def _readable(self, pidfd: int) -> None:
+        self._loop.remove_reader(pidfd)
+        os.close(pidfd)
+        self._ended()
+
+    def _ended(self) -> None:
+        self._before_reap()
+        code = self._popen.wait()
+        orphans.root_pids.discard(self._popen.pid)
+        if not self.code.done():
+            self.code.set_result(128 - code if code < 0 else code)
 
 
 class Process:
-    """A started process. `sink` gets what it writes to stdout and stderr, in the order of arrival.
+    """A started process.
+
+    Args:
+        sink: gets what it writes to stdout and stderr, in the order of arrival.
 
     Raises:
         StartError: it can't be started.
@@ -97,9 +144,10 @@ class Process:
         return self._popen.pid
 
     async def wait(self) -> int:
-        """The exit code (128 + signal when it was killed), once nothing of it is left and its output is read.
+        """Wait until the process and its descendants have ended and its output is read; kills them when cancelled.
 
-        When it is cancelled, the process is killed first.
+        Returns:
+            The exit code; 128 + signal number if it was killed.
         """
         try:
             code = await asyncio.shield(self._exit.code)
@@ -114,24 +162,24 @@ class Process:
         return code
 
     def terminate(self) -> None:
-        """SIGTERM to the first process alone, as a container runtime does: passing it on is that process's task."""
+        """Send SIGTERM to the first process only, as a container runtime does: forwarding it is that process's task."""
         if not self._exit.code.done():
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(self._popen.pid, signal.SIGTERM)
 
     def kill(self) -> None:
-        """SIGKILL to the first process, its group, and what has detached itself from it."""
+        """Send SIGKILL to the first process, its group, and the processes that left the group."""
         if not self._exit.code.done():
             self._kill_group()
             orphans.kill_detached(self._ownership)
 
     def _kill_group(self) -> None:
-        # macOS answers EPERM for a group that only a zombie is left of.
+        # macOS fails with EPERM if only a zombie is left of the group.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._popen.pid, signal.SIGKILL)
 
     def _read(self) -> bool:
-        """One piece of output; False when there is no more for now, or for ever."""
+        """Read one chunk of output; False if there is none now, or at its end."""
         try:
             data = os.read(self._output, _READ)
         except BlockingIOError:
@@ -143,11 +191,11 @@ class Process:
         return bool(data)
 
     def _drain(self) -> None:
-        """Read what is left in the pipe: all writers are dead, so that is at most what a pipe holds."""
+        """Read what is left in the pipe: all writers are dead, so that is at most the pipe's capacity."""
         for _ in range(_LAST_READS):
             if self._drained or not self._read():
                 break
-        # Not at its end: somebody we could not find holds it. His output is not the container's any more.
+        # The pipe may still be held open by a process that was not found: its output is no longer the container's.
         self._close_output()
 
     def _close_output(self) -> None:
@@ -158,7 +206,7 @@ class Process:
 
 
 def join_cgroup(command: Command, executable: str) -> tuple[Sequence[str], str]:
-    """(words, program) to start, which first enters the container's cgroups if it has any."""
+    """(argv, executable) that first enters the container's cgroups, if it has any."""
     if command.cgroup is None:
         return command.argv, executable
     argv = command.cgroup.join_command([executable, *command.argv[1:]])
@@ -166,33 +214,33 @@ def join_cgroup(command: Command, executable: str) -> tuple[Sequence[str], str]:
 
 
 def process_environment(command: Command) -> dict[str, str]:
-    """Its environment. The mark is put in last: no spec can forge or clear it for the first process."""
+    """Its environment. The owner is set last: no spec can forge or clear it for the first process."""
     return {**command.environment, OWNER_ENV: _nested_owner(command.owner)}
 
 
-def _nested_owner(mark: str) -> str:
-    """The mark, behind those of the container that this cluster itself may run in: they end together."""
-    around = os.environ.get(OWNER_ENV)
-    return f"{around} {mark}" if around else mark
+def _nested_owner(owner: str) -> str:
+    """The owner, after those of the container that this cluster itself may run in: they end together."""
+    outer = os.environ.get(OWNER_ENV)
+    return f"{outer} {owner}" if outer else owner
 
 
 def resolve_executable(command: str, path: str | None, cwd: str) -> str:
-    """Where the command is, searched as a shell would: in the container's own PATH.
+    """The path of a command, searched as a shell does: in the container's own PATH.
 
     Raises:
-        StartError: it is nowhere (127).
+        StartError: it does not exist (exit code 127).
     """
     if "/" in command:
         found = Path(cwd) / command
         if not found.exists():
             raise StartError(f'exec: "{command}": {found} does not exist on this machine{_IMAGE_HINT}', _NOT_FOUND)
         return str(found)
-    looked = path if path is not None else os.defpath
-    for folder in looked.split(":"):
+    search_path = path if path is not None else os.defpath
+    for folder in search_path.split(":"):
         candidate = Path(folder or cwd) / command
         if candidate.is_file() and os.access(candidate, os.X_OK):
             return str(candidate)
-    raise StartError(f'exec: "{command}": executable file not found in $PATH ({looked}){_IMAGE_HINT}', _NOT_FOUND)
+    raise StartError(f'exec: "{command}": executable file not found in $PATH ({search_path}){_IMAGE_HINT}', _NOT_FOUND)
 
 
 _IMAGE_HINT = "; containers use this machine's programs, not their image's"

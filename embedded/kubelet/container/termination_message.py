@@ -1,9 +1,8 @@
-"""A container's terminationMessagePath: the file it leaves its last word in.
+"""Container termination messages (`terminationMessagePath`).
 
-Below a volume's mount path it is a file of the volume. Elsewhere, such as the
-default below /dev, the machine's own file must not be touched: the container
-gets a file of its own, and where its command, arguments or variables name the
-path, they name that file instead.
+A path below a volume's mount path is a file of the volume. Elsewhere, such as the default in /dev, the machine's own
+file must not be touched: the container gets a separate file, and its command, arguments and variables name that file
+where they named the path.
 """
 
 from __future__ import annotations
@@ -23,40 +22,42 @@ _MAX_BYTES = 4096
 
 @dataclass(frozen=True)
 class TerminationMessage:
-    """`path` is what the spec says, where it is not in a volume; `file` is where the word is looked for."""
+    """The file that a container writes its termination message to."""
 
     path: str
+    """The path in the spec, if it is replaced by `file`; empty when it is in a volume."""
     file: Path | None
+    """The file on this machine; None if the container has none."""
 
     @classmethod
     def of(cls, container: Json, paths: PathMap, folder: Path) -> TerminationMessage:
-        """That of a container which is about to start: what an earlier start has said is forgotten.
+        """Prepare the file of a container that is about to start; the message of an earlier start is deleted.
 
         Raises:
             OSError: the folder can't be written.
         """
-        wanted = str(container.get("terminationMessagePath") or "")
-        if not wanted.startswith("/"):
+        requested = str(container.get("terminationMessagePath") or "")
+        if not requested.startswith("/"):
             return cls("", None)
-        mapped = paths.map(wanted)
-        if mapped != wanted:
+        mapped = paths.map(requested)
+        if mapped != requested:
             return cls("", Path(mapped))
         file = folder / "messages" / container["name"]
         file.parent.mkdir(mode=0o700, exist_ok=True)
         file.unlink(missing_ok=True)
         file.touch(mode=0o600)
-        return cls(wanted, file)
+        return cls(requested, file)
 
     def rewrite(self, text: str) -> str:
-        """The text with the file where it names the path, as a whole path."""
+        """Replace the path in a text, where it occurs as a whole path, by the file."""
         if not self.path or self.path not in text:
             return text
         return re.sub(rf"(?<![\w./-]){re.escape(self.path)}(?![\w/-]|\.\w)", lambda _: str(self.file), text)
 
     def read(self) -> bytes:
-        """What was written, at most as much as a status holds."""
-        said = b""
+        """The message, cut to the length that a status may have."""
+        message = b""
         if self.file is not None and self.file.is_file():
             with suppress(OSError), self.file.open("rb") as file:
-                said = file.read(_MAX_BYTES)
-        return said
+                message = file.read(_MAX_BYTES)
+        return message

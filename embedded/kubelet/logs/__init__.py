@@ -1,1 +1,1 @@
-"""Container logs on disk."""
+"""Container logs: their files, the writer and the reader."""

@@ -1,4 +1,4 @@
-"""What probes and lifecycle hooks do: run a command in a container, ask a port, sleep. One try, and what came of it."""
+"""The actions of probes and lifecycle hooks: exec, httpGet, tcpSocket, sleep. One attempt each."""
 
 from __future__ import annotations
 
@@ -19,12 +19,20 @@ _MAX_OUTPUT_BYTES = 1024
 _MAX_LINE_BYTES = 8192
 
 
-async def run_action(action: Json, container: Container, around: ContainerContext, timeout: float | None) -> str:
-    """Do it once; what went wrong, or nothing. `timeout` in seconds."""
+async def run_action(action: Json, container: Container, context: ContainerContext, timeout: float | None) -> str:
+    """Run an action once.
+
+    Args:
+        action: a probe or a lifecycle handler.
+        timeout: seconds; None for no limit.
+
+    Returns:
+        Why it failed; empty on success.
+    """
     try:
         async with asyncio.timeout(timeout):
             if "exec" in action:
-                return await _run_exec(action["exec"].get("command") or [], container, around)
+                return await _run_exec(action["exec"].get("command") or [], container, context)
             if "httpGet" in action:
                 return await _run_http_get(action["httpGet"], container)
             if "sleep" in action:
@@ -35,60 +43,60 @@ async def run_action(action: Json, container: Container, around: ContainerContex
             writer.close()
             return ""
     except TimeoutError:
-        return "no answer in time" if timeout is None else f"no answer within {timeout:g} s"
+        return "timed out" if timeout is None else f"timed out after {timeout:g} s"
     except (OSError, ConfigError, StartError) as error:
         return str(error) or type(error).__name__
     except (ValueError, LookupError, TypeError, ArithmeticError) as error:
-        return f"it can't be done as it is written: {type(error).__name__}: {error}"
+        return f"the spec is invalid: {type(error).__name__}: {error}"
 
 
-async def _run_exec(words: list[Any], container: Container, around: ContainerContext) -> str:
-    if not words:
-        return "it has no command"
-    command = container.build_command(words, around)
-    said = bytearray()
+async def _run_exec(argv: list[Any], container: Container, context: ContainerContext) -> str:
+    if not argv:
+        return "the exec action has no command"
+    command = container.build_command(argv, context)
+    output = bytearray()
 
     def keep(data: bytes) -> None:
-        said.extend(data[: max(0, _MAX_OUTPUT_BYTES - len(said))])
+        output.extend(data[: max(0, _MAX_OUTPUT_BYTES - len(output))])
 
-    # Known by a mark of its own: when it ends, what the container itself has detached lives on.
+    # With another owner than the container: when the action ends, processes that the container detached keep running.
     process = Process(replace(command, owner=f"{command.owner}.probe", folder=""), sink=keep)
     code = await process.wait()
-    return "" if code == 0 else f"exit code {code}: {said.decode(errors='replace')}".rstrip(": \n")
+    return "" if code == 0 else f"exit code {code}: {output.decode(errors='replace')}".rstrip(": \n")
 
 
-async def _run_http_get(wanted: Json, container: Container) -> str:
-    """A GET that is answered with 200 to 399 is a success. A certificate is not looked at, as kubelets don't."""
+async def _run_http_get(action: Json, container: Container) -> str:
+    """Send a GET; status 200 to 399 is a success. Certificates are not verified, as by a kubelet."""
     context = None
-    if wanted.get("scheme") == "HTTPS":
+    if action.get("scheme") == "HTTPS":
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    host = wanted.get("host") or LOOPBACK
+    host = action.get("host") or LOOPBACK
     reader, writer = await asyncio.open_connection(
-        host, _port(wanted["port"], container), ssl=context, limit=_MAX_LINE_BYTES
+        host, _port(action["port"], container), ssl=context, limit=_MAX_LINE_BYTES
     )
     try:
-        writer.write(_request(wanted, host))
+        writer.write(_request(action, host))
         await writer.drain()
-        words = (await reader.readline()).split()
+        status_line = (await reader.readline()).split()
     finally:
         writer.close()
-    status = int(words[1]) if len(words) > 1 and words[1].isdigit() else 0
+    status = int(status_line[1]) if len(status_line) > 1 and status_line[1].isdigit() else 0
     return "" if 200 <= status < 400 else f"HTTP probe failed with statuscode: {status}"
 
 
-def _request(wanted: Json, host: str) -> bytes:
-    path = str(wanted.get("path") or "/")
+def _request(action: Json, host: str) -> bytes:
+    path = str(action.get("path") or "/")
     headers = {"Host": host, "User-Agent": "kube-probe/1.36", "Accept": "*/*", "Connection": "close"}
-    headers |= {str(h["name"]): str(h.get("value", "")) for h in wanted.get("httpHeaders") or []}
+    headers |= {str(h["name"]): str(h.get("value", "")) for h in action.get("httpHeaders") or []}
     lines = [f"GET {path if path.startswith('/') else '/' + path} HTTP/1.1", *(f"{n}: {v}" for n, v in headers.items())]
     if any("\r" in line or "\n" in line for line in lines):
-        raise ValueError("a path or header with a line break can't be sent")
+        raise ValueError("the path or a header contains a line break")
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
 def _port(port: Any, container: Container) -> int:
-    """A port by number, or by the name it has in the container's list."""
+    """A port by its number, or by its name in the container's `ports`."""
     for known in container.spec.get("ports") or []:
         if known.get("name") == port:
             return int(known["containerPort"])

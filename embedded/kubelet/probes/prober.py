@@ -1,7 +1,6 @@
-"""Watching over a running container: its postStart hook, and its startup, liveness and readiness probes.
+"""Runs the postStart hook and the startup, liveness and readiness probes of a running container.
 
-Timing and thresholds are a kubelet's. What a failure means for the pod is its
-worker's to say (`embedded.kubelet.pod_worker`).
+Timing and thresholds are a kubelet's. `embedded.kubelet.pod_worker` decides what a failure means for the pod.
 """
 
 from __future__ import annotations
@@ -23,13 +22,18 @@ _HOOKS = ("postStart", "preStop")
 
 @dataclass(frozen=True)
 class ProbeSchedule:
-    """Seconds: before the first try, between two, and for one; and how many in a row make a verdict."""
+    """When a probe runs and how its results count. Times are in seconds."""
 
     delay: float
+    """Before the first attempt."""
     period: float
+    """Between the starts of two attempts."""
     timeout: float
+    """Of one attempt."""
     failure_threshold: int
+    """Consecutive failures that count as a failed probe."""
     success_threshold: int
+    """Consecutive successes that count as a passed probe."""
 
     @classmethod
     def of(cls, probe: Json) -> ProbeSchedule:
@@ -43,94 +47,96 @@ class ProbeSchedule:
 
 
 class ProbeListener(Protocol):
-    """Who is told how a container does."""
+    """Receives the results of a container's probes."""
 
     def on_health_changed(self) -> None:
-        """Its state is another: it has started, or is ready, or is not any more."""
+        """The container has started, has become ready, or is no longer ready."""
 
     def on_attempt_failed(self, container: Container, what: str, why: str) -> None:
-        """A try has failed. `what` is e.g. Liveness."""
+        """A single attempt has failed. `what` is for example `Liveness`."""
 
     def on_probe_failed(self, container: Container, what: str) -> None:
-        """It is to be ended, and started again if its restart policy has it so."""
+        """The container must be ended, and restarted if its restart policy says so."""
 
 
 def unsupported_reason(container: Json) -> str:
-    """What of a container's probes and hooks can't be had here; empty when all can."""
+    """Names a probe or hook of a container that is not supported here; empty if all are."""
     lifecycle = container.get("lifecycle") or {}
-    wanted = [(name, container.get(name)) for name in _PROBES] + [(name, lifecycle.get(name)) for name in _HOOKS]
-    for name, action in wanted:
+    actions = [(name, container.get(name)) for name in _PROBES] + [(name, lifecycle.get(name)) for name in _HOOKS]
+    for name, action in actions:
         if action and not any(kind in action for kind in ACTION_KINDS):
             kinds = ", ".join(key for key in action if isinstance(action[key], dict)) or "none"
-            known = ", ".join(ACTION_KINDS)
-            return f"container {container['name']}: a {name} of kind {kinds} can't be had here; {known} can"
+            supported = ", ".join(ACTION_KINDS)
+            return f"container {container['name']}: {name} of kind {kinds} is not supported here, only {supported}"
     return ""
 
 
 def has_probes(container: Json) -> bool:
-    """Whether there is anything to do for a container while it runs."""
+    """Whether a container has probes or a postStart hook."""
     return any(container.get(name) for name in _PROBES) or bool((container.get("lifecycle") or {}).get("postStart"))
 
 
-async def run_probes(container: Container, around: ContainerContext, watcher: ProbeListener) -> None:
-    """Watch over a container that has just been started, until cancelled or given up."""
-    began = asyncio.get_running_loop().time()
+async def run_probes(container: Container, context: ContainerContext, listener: ProbeListener) -> None:
+    """Run the hook and probes of a container that was just started, until cancelled or a probe has failed."""
+    started_at = asyncio.get_running_loop().time()
     hook = (container.spec.get("lifecycle") or {}).get("postStart")
-    if hook and (why := await run_action(hook, container, around, None)):
-        watcher.on_attempt_failed(container, "PostStartHook", why)
-        watcher.on_probe_failed(container, "PostStartHook")
+    if hook and (why := await run_action(hook, container, context, None)):
+        listener.on_attempt_failed(container, "PostStartHook", why)
+        listener.on_probe_failed(container, "PostStartHook")
         return
     if container.spec.get("startupProbe"):
-        async with aclosing(_probe_results("startupProbe", container, around, watcher, began)) as verdicts:
-            async for good in verdicts:
-                if good:
+        async with aclosing(_probe_results("startupProbe", container, context, listener, started_at)) as results:
+            async for passed in results:
+                if passed:
                     break
-                watcher.on_probe_failed(container, "startup probe")
+                listener.on_probe_failed(container, "startup probe")
                 return
     if not container.state.started:
         container.state.started = True
         container.state.ready = not container.spec.get("readinessProbe")
-        watcher.on_health_changed()
+        listener.on_health_changed()
     async with asyncio.TaskGroup() as group:
-        group.create_task(_probe_readiness(container, around, watcher, began))
-        group.create_task(_probe_liveness(container, around, watcher, began))
+        group.create_task(_probe_readiness(container, context, listener, started_at))
+        group.create_task(_probe_liveness(container, context, listener, started_at))
 
 
 async def _probe_readiness(
-    container: Container, around: ContainerContext, watcher: ProbeListener, began: float
+    container: Container, context: ContainerContext, listener: ProbeListener, started_at: float
 ) -> None:
     if not container.spec.get("readinessProbe"):
         return
-    async for good in _probe_results("readinessProbe", container, around, watcher, began):
-        if container.state.ready != good:
-            container.state.ready = good
-            watcher.on_health_changed()
+    async for passed in _probe_results("readinessProbe", container, context, listener, started_at):
+        if container.state.ready != passed:
+            container.state.ready = passed
+            listener.on_health_changed()
 
 
-async def _probe_liveness(container: Container, around: ContainerContext, watcher: ProbeListener, began: float) -> None:
+async def _probe_liveness(
+    container: Container, context: ContainerContext, listener: ProbeListener, started_at: float
+) -> None:
     if not container.spec.get("livenessProbe"):
         return
-    async for good in _probe_results("livenessProbe", container, around, watcher, began):
-        if not good:
-            watcher.on_probe_failed(container, "liveness probe")
+    async for passed in _probe_results("livenessProbe", container, context, listener, started_at):
+        if not passed:
+            listener.on_probe_failed(container, "liveness probe")
             return
 
 
 async def _probe_results(
-    name: str, container: Container, around: ContainerContext, watcher: ProbeListener, began: float
+    name: str, container: Container, context: ContainerContext, listener: ProbeListener, started_at: float
 ) -> AsyncGenerator[bool, None]:
-    """What so many tries in a row say, each time they do."""
+    """Yields whether the probe passed, each time that enough consecutive attempts agree."""
     probe: Json = container.spec[name]
     schedule, loop = ProbeSchedule.of(probe), asyncio.get_running_loop()
-    await asyncio.sleep(max(0.0, began + schedule.delay - loop.time()))
-    row, last = 0, True
+    await asyncio.sleep(max(0.0, started_at + schedule.delay - loop.time()))
+    consecutive, last = 0, True
     while True:
-        tried = loop.time()
-        why = await run_action(probe, container, around, schedule.timeout)
+        attempt_started = loop.time()
+        why = await run_action(probe, container, context, schedule.timeout)
         if why:
-            watcher.on_attempt_failed(container, name.removesuffix("Probe").capitalize(), why)
-        row = row + 1 if last == (not why) else 1
+            listener.on_attempt_failed(container, name.removesuffix("Probe").capitalize(), why)
+        consecutive = consecutive + 1 if last == (not why) else 1
         last = not why
-        if row >= (schedule.success_threshold if last else schedule.failure_threshold):
+        if consecutive >= (schedule.success_threshold if last else schedule.failure_threshold):
             yield last
-        await asyncio.sleep(max(0.0, tried + schedule.period - loop.time()))
+        await asyncio.sleep(max(0.0, attempt_started + schedule.period - loop.time()))

@@ -75,16 +75,16 @@ _LIFE = """
 import asyncio, sys
 from pathlib import Path
 from embedded.api.scheme import PODS
-from tests.integration.embedded.conftest import running
+from tests.integration.embedded.conftest import run_cluster
 
 async def main():
-    async with running(Path(sys.argv[1])) as cluster:
+    async with run_cluster(Path(sys.argv[1])) as cluster:
         cluster.job("setsid sleep 300 & echo $! $$; env -i setsid sleep 300 & sleep 300")
         pods = []
         while not pods:
             await asyncio.sleep(0.01)
             pods = cluster.registry.list(PODS)
-        print((await cluster.printed(b"\\n", pods[0]["metadata"]["name"])).decode(), flush=True)
+        print((await cluster.wait_for_output(b"\\n", pods[0]["metadata"]["name"])).decode(), flush=True)
         await asyncio.sleep(300)
 
 asyncio.run(main())

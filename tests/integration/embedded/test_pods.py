@@ -204,7 +204,7 @@ async def test_pods_beyond_the_limit_wait_say_why_and_come_in_order(tmp_path: Pa
             cluster.pod("true", name)
         waiting = await cluster.wait_for(lambda pod: pod["status"].get("conditions"), "b")
         assert condition(waiting, "PodScheduled")["reason"] == "Unschedulable"
-        assert "1 pods run already and 1 may at once" in condition(waiting, "PodScheduled")["message"]
+        assert "the node already runs 1 of at most 1 pods" in condition(waiting, "PodScheduled")["message"]
         cluster.registry.delete(ObjectRef(PODS, "default", "a"), grace_period=1)
         last = await cluster.wait_until_finished("b")
         first = cluster.registry.get(ObjectRef(PODS, "default", "c"))
@@ -263,7 +263,7 @@ async def test_a_volume_that_can_not_be_had_fails_its_pod_before_anything_starts
     cluster.pod("echo never", more={"volumes": [{"name": "v", **volume}]})
     status = (await cluster.wait_until_finished())["status"]
     assert (status["phase"], status["reason"]) == ("Failed", "NotSupported")
-    assert f"volume v: a volume of kind {kind} can't be had here" in status["message"]
+    assert f"volume v of kind {kind} is not supported here" in status["message"]
 
 
 async def test_a_pod_that_no_node_takes_waits_says_why_and_holds_nobody_up(tmp_path: Path) -> None:

@@ -142,7 +142,7 @@ async def test_a_probe_of_an_unknown_kind_is_refused_before_anything_starts(clus
     cluster.pod("true", livenessProbe={"grpc": {"port": 1}})
     status = (await cluster.wait_until_finished())["status"]
     assert status["reason"] == "NotSupported"
-    assert "a livenessProbe of kind grpc can't be had here" in status["message"]
+    assert "livenessProbe of kind grpc is not supported here" in status["message"]
 
 
 @pytest.mark.parametrize(

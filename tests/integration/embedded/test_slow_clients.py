@@ -39,7 +39,7 @@ class Served:
 
 @pytest.fixture
 async def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Served]:
-    for limit in ("HEAD", "BODY", "READING"):
+    for limit in ("HEADER_TIMEOUT", "BODY_TIMEOUT", "WRITE_TIMEOUT"):
         monkeypatch.setattr(timeouts, limit, 0.2)
     store = SqliteStore(tmp_path / "db")
     registry = Registry(store)

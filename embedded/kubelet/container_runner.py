@@ -1,0 +1,88 @@
+"""Runs the containers of one pod: waits for what they need, runs their probes, restarts them with a back-off."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from embedded.kubelet.container.container import Container, ContainerContext
+from embedded.kubelet.probes import prober
+from embedded.kubelet.restart_policy import RestartPolicy, restart_delay
+from embedded.kubelet.status_manager import PodStatusManager
+from embedded.kubelet.termination import TerminationSequence
+
+CONFIG_RETRY_INTERVAL = 0.5
+"""Seconds between two looks for a missing Secret or ConfigMap."""
+
+
+class ContainerRunner:
+    """Runs containers until they have ended for good or the pod is stopped.
+
+    Args:
+        context: what the pod gives its containers.
+        listener: is told the results of probes.
+        publish: writes the pod's status.
+    """
+
+    def __init__(
+        self,
+        context: ContainerContext,
+        status_manager: PodStatusManager,
+        termination: TerminationSequence,
+        listener: prober.ProbeListener,
+        publish: Callable[[], None],
+    ) -> None:
+        self._context = context
+        self._status_manager = status_manager
+        self._termination = termination
+        self._listener = listener
+        self._publish = publish
+
+    async def run(self, container: Container, policy: RestartPolicy, on_started: Callable[[], None]) -> int:
+        """Run a container until it has ended for good; returns its last exit code, -1 if it never started."""
+        restarts = 0
+        while await self.start(container):
+            if container.process is not None:
+                on_started()
+            exit_code = await self.wait_for_end(container)
+            if self._termination.started.is_set() or not policy.restarts_after(exit_code):
+                return exit_code
+            container.prepare_restart()
+            await self.back_off(container, restarts)
+            restarts += 1
+        ended = container.state.terminated
+        return ended.exit_code if ended is not None else -1
+
+    async def start(self, container: Container) -> bool:
+        """Start a container as soon as what it needs exists; False when the pod is stopped before that."""
+        while not self._termination.started.is_set():
+            if container.start(self._context) or container.state.terminated is not None:
+                return True
+            self._publish()
+            await self._termination.pause(CONFIG_RETRY_INTERVAL)
+        return False
+
+    async def wait_for_end(self, container: Container) -> int:
+        """Run the container's probes until it has ended; returns the exit code."""
+        timestamp = self._status_manager.timestamp
+        if container.process is None or not prober.has_probes(container.spec):
+            return await container.wait(timestamp)
+        async with asyncio.TaskGroup() as group:
+            probes = group.create_task(prober.run_probes(container, self._context, self._listener))
+            exit_code = await container.wait(timestamp)
+            probes.cancel()
+        return exit_code
+
+    async def back_off(self, container: Container, restarts: int) -> None:
+        """Wait before the next start of a container that was already restarted this often, and report the wait."""
+        delay = restart_delay(restarts)
+        if not delay:
+            return
+        manager, name = self._status_manager, container.name
+        pod = f"{manager.name}_{manager.namespace}({manager.pod['metadata']['uid']})"
+        message = f"back-off {delay:g}s restarting failed container={name} pod={pod}"
+        container.state.waiting = ("CrashLoopBackOff", message)
+        event = f"Back-off restarting failed container {name} in pod {pod}"
+        manager.record_event("BackOff", event, kind="Warning", container=name)
+        self._publish()
+        await self._termination.pause(delay)
