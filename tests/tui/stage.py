@@ -37,7 +37,7 @@ def fail() -> None:
 
 def main() -> int:
     if len(sys.argv) > 1:
-        scene = Scene([hello(7)], launcher=FakeLauncher(LaunchResult(None), Path(sys.argv[1])), likings=load_options())
+        scene = Scene([hello(7)], launcher=FakeLauncher(LaunchResult(None), Path(sys.argv[1])), options=load_options())
         scene.app.bind("ctrl+o", "fail")
         scene.app.action_fail = fail  # type: ignore[attr-defined]
     else:

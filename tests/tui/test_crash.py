@@ -36,7 +36,7 @@ async def test_a_fault_in_a_handler_is_written_down_and_unsaved_text_is_kept(
 
     file = tmp_path / ".c8s.yaml"
     file.write_text("name: shop\n")
-    scene = Scene([hello(7)], launcher=FakeLauncher(LaunchResult(None), file), likings=likings(tmp_path))
+    scene = Scene([hello(7)], launcher=FakeLauncher(LaunchResult(None), file), options=likings(tmp_path))
 
     async def type_and_save() -> None:
         async with scene.app.run_test(size=WIDE) as pilot:
@@ -60,7 +60,7 @@ async def test_a_fault_in_a_handler_is_written_down_and_unsaved_text_is_kept(
     assert str(crash.path) in crash_message(crash)
     assert exit_code(scene.app) == 1
 
-    again = Scene([hello(7)], launcher=FakeLauncher(LaunchResult(None), file), likings=likings(tmp_path))
+    again = Scene([hello(7)], launcher=FakeLauncher(LaunchResult(None), file), options=likings(tmp_path))
     async with again.app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(again, "runs (1)", "hello-7"))
         assert isinstance(again.app.screen, RunsScreen), "not back to what ended it"
@@ -68,14 +68,14 @@ async def test_a_fault_in_a_handler_is_written_down_and_unsaved_text_is_kept(
         await until(pilot, sees(again, "edit ›", "1  xname: shop"))
         said = [message.text for message in again.app.messages.newest_first()]
         assert any(str(crash.path) in text for text in said)
-    third = Scene([hello(7)], likings=likings(tmp_path))
+    third = Scene([hello(7)], options=likings(tmp_path))
     async with third.app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(third, "1  xname: shop"))
         assert not any("failed the last time" in message.text for message in third.app.messages.newest_first())
 
 
 async def test_a_fault_in_a_worker_is_named_by_what_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    scene = Scene([hello(7)], likings=likings(tmp_path))
+    scene = Scene([hello(7)], options=likings(tmp_path))
 
     async def fail() -> None:
         raise FaultError("in the feed")
@@ -92,7 +92,7 @@ async def test_a_fault_in_a_worker_is_named_by_what_it_was(tmp_path: Path, monke
 async def test_a_second_fault_while_things_are_kept_does_not_hide_the_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scene = Scene([hello(7)], likings=likings(tmp_path))
+    scene = Scene([hello(7)], options=likings(tmp_path))
 
     def fail() -> None:
         raise FaultError("the first")
@@ -101,7 +101,7 @@ async def test_a_second_fault_while_things_are_kept_does_not_hide_the_first(
         raise OSError("the second")
 
     monkeypatch.setattr(scene.app, "action_help", fail)
-    monkeypatch.setattr(scene.app, "keep_all", fail_too)
+    monkeypatch.setattr(scene.app, "save_unsaved", fail_too)
 
     async def ask_for_help() -> None:
         async with scene.app.run_test(size=SMALL) as pilot:
@@ -122,7 +122,7 @@ def test_a_fault_before_the_first_picture_is_told_and_no_traceback_is_printed(
         raise FaultError("too early")
 
     monkeypatch.setattr(RunsScreen, "compose", fail)
-    scene = Scene([hello(7)], likings=likings(tmp_path))
+    scene = Scene([hello(7)], options=likings(tmp_path))
     monkeypatch.setattr(scene.app, "run", lambda **_: type(scene.app).run(scene.app, headless=True))
     assert run(scene.app) is None
     assert exit_code(scene.app) == 1

@@ -133,7 +133,7 @@ async def test_where_it_is_narrow_the_graph_is_a_list_and_v_turns_it() -> None:
 
 
 async def test_a_terminal_without_unicode_gets_ascii_and_nothing_else() -> None:
-    scene = busy_app(open_run="webshop-42", likings=AppOptions(ascii_only=True))
+    scene = busy_app(open_run="webshop-42", options=AppOptions(ascii_only=True))
     async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(scene, "26 passed", "v clone", "x unit", "* build-web", "o image", "~ publish"))
         assert shown(scene).isascii()

@@ -32,7 +32,7 @@ def with_keys(keys: dict[Any, Any]) -> AppOptions:
 
 async def test_an_action_is_called_by_its_new_key_and_no_longer_by_the_old_one() -> None:
     launcher = FakeLauncher(LaunchResult(hello(8, "Running")))
-    scene = Scene([hello(7)], launcher=launcher, likings=with_keys({"app.run": "x", "app.help": ["f6", "ctrl+g"]}))
+    scene = Scene([hello(7)], launcher=launcher, options=with_keys({"app.run": "x", "app.help": ["f6", "ctrl+g"]}))
     async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(scene, "hello-7"))
         await pilot.press("r", "question_mark")
@@ -46,7 +46,7 @@ async def test_an_action_is_called_by_its_new_key_and_no_longer_by_the_old_one()
 
 async def test_two_actions_change_their_keys_with_each_other(tmp_path: Path) -> None:
     launcher = FakeLauncher(LaunchResult(hello(8, "Running")), tmp_path / ".c8s.yaml")
-    scene = Scene([hello(7)], launcher=launcher, likings=with_keys({"app.run": "e", "app.edit": "r"}))
+    scene = Scene([hello(7)], launcher=launcher, options=with_keys({"app.run": "e", "app.edit": "r"}))
     async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(scene, "hello-7"))
         await pilot.press("e")
@@ -57,7 +57,7 @@ async def test_two_actions_change_their_keys_with_each_other(tmp_path: Path) -> 
 
 async def test_footer_help_and_sentences_name_the_new_keys() -> None:
     scene = Scene(
-        [], launcher=FakeLauncher(LaunchResult(None)), likings=with_keys({"app.run": "x", "runs.filter": "ctrl+o"})
+        [], launcher=FakeLauncher(LaunchResult(None)), options=with_keys({"app.run": "x", "runs.filter": "ctrl+o"})
     )
     async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(scene, "Press x to run", "x Run", "^o Filter"))
@@ -68,7 +68,7 @@ async def test_footer_help_and_sentences_name_the_new_keys() -> None:
 
 
 async def test_what_can_not_be_taken_is_told_and_the_rest_holds() -> None:
-    scene = Scene([hello(7)], likings=with_keys({"app.rum": "x", "app.cluster": "X"}))
+    scene = Scene([hello(7)], options=with_keys({"app.rum": "x", "app.cluster": "X"}))
     async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(scene, "keys: app.rum: there is no such action; did you mean"))
         await pilot.press("X")
@@ -129,7 +129,7 @@ def test_the_documentation_lists_every_action(repository: Path) -> None:
 
 
 async def test_the_palette_has_every_action_of_the_screen_and_calls_it() -> None:
-    scene = busy_app(open_run="webshop-42", likings=with_keys({"log.save": "f12"}))
+    scene = busy_app(open_run="webshop-42", options=with_keys({"log.save": "f12"}))
     async with scene.app.run_test(size=SMALL, notifications=True) as pilot:
         await until(pilot, sees(scene, "webshop-42", "26 passed"))
         offered = {command.title: command for command in scene.app.get_system_commands(scene.app.screen)}
@@ -155,7 +155,7 @@ async def test_an_action_of_a_part_without_the_focus_is_called_on_that_part() ->
 
 
 async def test_what_is_said_of_a_run_names_the_keys_of_now() -> None:
-    scene = busy_app(likings=with_keys({"app.cancel": "ctrl+o", "run.rerun": "f6", "log.copy": "f12"}))
+    scene = busy_app(options=with_keys({"app.cancel": "ctrl+o", "run.rerun": "f6", "log.copy": "f12"}))
     async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(scene, "webshop-42"))
         await pilot.press("f6")
@@ -167,7 +167,7 @@ async def test_what_is_said_of_a_run_names_the_keys_of_now() -> None:
 
 
 async def test_of_much_that_is_wrong_only_some_is_shown_and_all_is_listed() -> None:
-    scene = Scene([hello(7)], likings=with_keys({f"no.{number}": "x" for number in range(40)}))
+    scene = Scene([hello(7)], options=with_keys({f"no.{number}": "x" for number in range(40)}))
     async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(scene, "hello-7", "36 more things are wrong; H lists them."))
         await pilot.press("H")

@@ -126,7 +126,7 @@ async def test_a_failed_step_that_was_kept_is_entered_like_a_running_one() -> No
 
     def tried(name: str, kept: SavedWorkspace | None) -> Step:
         made = step(name, (), "Failed", message="exit code 1")
-        return replace(made, attempts=(replace(made.attempts[0], kept=kept),))
+        return replace(made, attempts=(replace(made.attempts[0], saved_workspace=kept),))
 
     steps = [tried("kept", SavedWorkspace(12 << 20, 340)), tried("large", SavedWorkspace(problem="it has too much")),
              tried("plain", None)]  # fmt: skip

@@ -89,7 +89,7 @@ def test_what_was_said(snap_compare: SnapCompare, utc: None) -> None:
 
 def test_help_with_keys_of_ones_own(snap_compare: SnapCompare) -> None:
     keys = {"app.run": "x", "app.help": ["?", "f6"], "rows.up": "ctrl+k"}
-    scene = busy_app(likings=AppOptions(Preferences(keys=keys)))
+    scene = busy_app(options=AppOptions(Preferences(keys=keys)))
     settle = after(scene, "webshop-42", "images ignored", press=("f6",), then="Anywhere")
     assert snap_compare(scene.app, terminal_size=SMALL, run_before=settle)
 
@@ -101,7 +101,7 @@ def test_a_matrix_that_is_drawn_together(snap_compare: SnapCompare) -> None:
 
 
 def test_a_run_in_ascii(snap_compare: SnapCompare) -> None:
-    scene = busy_app(open_run="webshop-42", likings=AppOptions(ascii_only=True))
+    scene = busy_app(open_run="webshop-42", options=AppOptions(ascii_only=True))
     settle = after(scene, "26 passed", "7 lines", "images ignored")
     assert snap_compare(scene.app, terminal_size=SMALL, run_before=settle)
 

@@ -21,7 +21,7 @@ ENDPOINT = Endpoint("http://127.0.0.1:1", Path("token"), sandbox="default")
 class FakeProvider:
     """Two steps; the second waits until it is allowed to go on, and fails as often as it is told."""
 
-    title, about = "Fake: a way for tests", "Made of nothing."
+    title, description = "Fake: a way for tests", "Made of nothing."
 
     def __init__(self, fails: int = 0) -> None:
         self.fails, self.tries = fails, 0

@@ -190,7 +190,7 @@ async def test_another_step_is_followed_too_after_a_long_log() -> None:
 
 
 async def test_lines_that_were_missed_are_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workbench.tui.services.log_feed._AGAIN", 0)
+    monkeypatch.setattr("workbench.tui.services.log_feed._RETRY_SECONDS", 0)
     scene = _live()
     async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, lambda: bool(scene.controller.log_requests))
@@ -305,7 +305,7 @@ async def test_a_lost_connection_is_told_until_it_is_back() -> None:
 
 
 async def test_a_controller_that_refuses_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workbench.tui.services.run_feed._AGAIN", 0.01)
+    monkeypatch.setattr("workbench.tui.services.run_feed._RETRY_SECONDS", 0.01)
     scene = busy_app()
     scene.controller.error = UnauthorizedError("the token is not known")
     async with scene.app.run_test(size=WIDE, notifications=True) as pilot:
