@@ -11,9 +11,18 @@ from controller import settings
 from controller.api import openapi
 from controller.operator.manifests import generate as manifests
 from controller.pipeline import schema
+from controller.run_types import reference as status_reasons
 from tools import keys_reference, rest_reference
 
 ROOT = Path(__file__).parents[1]
+REASONS_PAGE = ROOT / "docs" / "reference" / "status-reasons.md"
+
+
+def between(page: str, name: str, text: str) -> str:
+    """The page with a new text between the comments `NAME: begin` and `NAME: end`."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    head, rest = page.split(begin)
+    return f"{head}{begin}\n\n{text}\n\n{end}{rest.split(end)[1]}"
 
 
 def generated() -> Iterator[tuple[Path, str]]:
@@ -25,6 +34,7 @@ def generated() -> Iterator[tuple[Path, str]]:
     yield ROOT / "docs" / "settings.md", settings.render_table()
     yield rest_reference.DOCUMENT, openapi.text()
     yield rest_reference.PAGE, rest_reference.render(openapi.document())
+    yield REASONS_PAGE, between(REASONS_PAGE.read_text(), "reasons", status_reasons.render())
     yield keys_reference.PAGE, keys_reference.render(keys_reference.PAGE.read_text())
 
 

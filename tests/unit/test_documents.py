@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from controller import labels
 from embedded.kubelet.config.environment import INHERITED_VARIABLES
 
 ROOT = Path(__file__).parent.parent.parent
@@ -90,3 +91,20 @@ def _named_paths(page: Path) -> list[str]:
 @pytest.mark.parametrize("package", ["workbench", "controller", "embedded", "kind"])
 def test_every_package_has_a_typing_marker(package: str) -> None:
     assert (ROOT / package / "py.typed").is_file()
+
+
+def test_the_architecture_page_names_every_package() -> None:
+    page = (ROOT / "docs" / "ARCHITECTURE.md").read_text()
+    packages = [init.parent for top in ("workbench", "controller", "embedded", "kind")
+                for init in (ROOT / top).glob("*/__init__.py")]  # fmt: skip
+    names = [str(package.relative_to(ROOT)) for package in packages]
+    assert [name for name in names if f"`{name}`" not in page] == []
+
+
+def test_every_label_and_annotation_is_in_the_reference() -> None:
+    page = (ROOT / "docs" / "reference" / "api-objects.md").read_text()
+    names = [
+        value for key, value in vars(labels).items() if key.isupper() and re.fullmatch(r"[a-z0-9.]+/[a-z-]+", value)
+    ]
+    assert len(names) > 10
+    assert [name for name in names if f"`{name}`" not in page] == []
