@@ -1,5 +1,5 @@
-"""The agent: runs in step pods, brings sources and artifacts into the workspace and takes artifacts out of it.
+"""The agent: runs in the pods of steps, downloads sources and artifacts and uploads artifacts.
 
-Standard library only, nothing of ours, and as little of the standard library as will do: it starts before every
-step, so each import is paid for each time. Run the folder itself: `python -I -S controller/agent fetch|upload`.
+It imports no other package and as little of the standard library as possible, because it starts before every step and
+each import costs time there. Run the folder itself: `python -I -S controller/agent fetch|upload|source`.
 """

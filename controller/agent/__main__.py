@@ -1,13 +1,13 @@
-"""Starts the agent from its folder, in an isolated interpreter that knows nothing of any package around it.
+"""Entry point of the agent, for an isolated interpreter that finds no package around the folder.
 
-The folder is made a package by hand: were it left on sys.path, its modules could be taken for the standard library's.
-A termination that comes while the rest is imported must wait, so signals are blocked before anything else.
+The folder becomes a package here; left on `sys.path`, its modules could shadow those of the standard library.
+Signals are blocked before anything else is imported, so that none is lost before `upload` waits for it.
 """
 
 import sys
 
 if sys.argv[1:2] == ["upload"]:
-    import _signal  # type: ignore[import-not-found]  # `signal` itself takes its time to import enum
+    import _signal  # type: ignore[import-not-found]  # `signal` itself imports enum, which takes time
 
     _signal.pthread_sigmask(_signal.SIG_BLOCK, {_signal.SIGTERM, _signal.SIGINT})
 

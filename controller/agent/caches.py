@@ -1,11 +1,11 @@
-"""Caches: brought into the workspace before a step, kept after one that succeeded.
+"""Caches: restored into the workspace before a step, saved after a step that succeeded.
 
-A cache saves time and nothing else, so nothing about it ever fails a step: what could not be done is told in one line.
-Between `fetch` and `upload` a file in the folder that both have says which caches there were.
+A failure never fails the step, because a cache only saves time: it is reported in one line of the log. A file in the
+folder that `fetch` and `upload` share (C8S_HANDOFF) records which caches were found.
 """
 
 # ruff: noqa: PTH118, PTH123
-# (pathlib would cost more to import than the whole of this work takes.)
+# Importing pathlib takes longer than the work of this module.
 
 from __future__ import annotations
 
@@ -15,17 +15,14 @@ import os
 import re
 import time
 
-from .archive.download import unpack
 from .archive.pack import pack
 from .archive.scratch_file import read_chunks, scratch_file
+from .archive.unpack import download_and_extract
 from .errors import AgentError, printable
-from .exit_code import read_exit_code
 from .globs import collect
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from .client import AgentClient
     from .settings import Settings
 
@@ -35,67 +32,67 @@ _MAX_KEY_LENGTH = 512
 _CHUNK_SIZE = 256 * 1024
 
 
-def restore(settings: Settings, api: AgentClient) -> None:
-    """Unpacks the caches of the step that are there, and notes for later which were not."""
-    notes = []
-    for wanted in settings.caches("C8S_CACHES"):
-        note = {"key": "", "paths": wanted["paths"], "hit": False}
+def restore(settings: Settings, client: AgentClient) -> None:
+    """Extract the caches that exist, and record which do not."""
+    states = []
+    for cache in settings.caches("C8S_CACHES"):
+        state = {"key": "", "paths": cache["paths"], "hit": False}
         try:
-            note["key"] = _render_key(settings.workspace, wanted["key"])
-            note["hit"] = _unpack(settings, api, note["key"])
-        except (AgentError, OSError) as problem:
-            _report(note["key"] or wanted["key"], f"not used: {problem}")
-        notes.append(note)
+            state["key"] = _render_key(settings.workspace, cache["key"])
+            state["hit"] = _restore_one(settings, client, state["key"])
+        except (AgentError, OSError) as error:
+            _report(state["key"] or cache["key"], f"not used: {error}")
+        states.append(state)
     with open(os.path.join(settings.require("C8S_HANDOFF"), _STATE_FILE), "w", encoding="utf-8") as file:
-        json.dump(notes, file)
+        json.dump(states, file)
 
 
-def save(settings: Settings, api: AgentClient) -> None:
-    """Stores the caches that were not there, when the step has succeeded."""
+def save(settings: Settings, client: AgentClient) -> None:
+    """Upload the caches that did not exist, if the step has succeeded."""
     try:
-        if read_exit_code(settings.require("C8S_EXIT_FILE")) != "0":
+        if settings.exit_code() != "0":
             return
         with open(os.path.join(settings.require("C8S_HANDOFF"), _STATE_FILE), encoding="utf-8") as file:
-            notes = json.load(file)
-    except (OSError, ValueError) as problem:
-        print(f"caches: not kept: {problem}", flush=True)
+            states = json.load(file)
+    except (OSError, ValueError) as error:
+        print(f"caches: not saved: {error}", flush=True)
         return
-    for note in notes:
-        if note["key"] and not note["hit"]:
+    for state in states:
+        if state["key"] and not state["hit"]:
             try:
-                _store(settings, api, note["key"], note["paths"])
-            except (AgentError, OSError) as problem:
-                _report(note["key"], f"not kept: {problem}")
+                _save_one(settings, client, state["key"], state["paths"])
+            except (AgentError, OSError) as error:
+                _report(state["key"], f"not saved: {error}")
 
 
-def _unpack(settings: Settings, api: AgentClient, key: str) -> bool:
-    link = api.cache_link(key)
+def _restore_one(settings: Settings, client: AgentClient, key: str) -> bool:
+    link = client.cache_link(key)
     if link is None:
-        _report(key, "there is none yet")
+        _report(key, "not found")
         return False
     started = time.monotonic()
-    files, size = unpack(api, link, settings.workspace, "the cache", retry=False)
+    files, size = download_and_extract(client, link, settings.workspace, "the cache", retry=False)
     _report(key, f"{files} files, {size} bytes packed, in {time.monotonic() - started:.2f} s")
     return True
 
 
-def _store(settings: Settings, api: AgentClient, key: str, paths: list[str]) -> None:
+def _save_one(settings: Settings, client: AgentClient, key: str, paths: list[str]) -> None:
     started = time.monotonic()
     found = _collect_existing(settings.workspace, paths)
     if not found:
-        _report(key, "not kept: none of its paths is there")
+        _report(key, "not saved: none of its paths exists")
         return
     with scratch_file(settings.workspace) as archive:
         packed = pack(settings.workspace, found, archive)
-        url = api.cache_url(key, packed.size, packed.sha256)
-        api.put(url, lambda: read_chunks(archive), packed.size)
-    api.commit_cache(key, packed.size, packed.sha256)
+        url = client.cache_url(key, packed.size, packed.sha256)
+        client.put(url, lambda: read_chunks(archive), packed.size)
+    client.commit_cache(key, packed.size, packed.sha256)
     took = time.monotonic() - started
-    _report(key, f"kept {len(packed.files)} files, {packed.size} bytes packed, in {took:.2f} s")
+    _report(key, f"saved {len(packed.files)} files, {packed.size} bytes packed, in {took:.2f} s")
 
 
 def _collect_existing(workspace: str, paths: list[str]) -> list[str]:
-    """The files below the paths; a path that is not there is no reason to keep none of the others."""
+    """The files below the paths; paths that do not exist are skipped."""
     found: set[str] = set()
     for path in paths:
         try:
@@ -106,7 +103,10 @@ def _collect_existing(workspace: str, paths: list[str]) -> list[str]:
 
 
 def _render_key(workspace: str, text: str) -> str:
-    """The key with each `{{hash FILE}}` filled in. Raises when there is no such file: all would share one cache."""
+    """The key with each `{{hash FILE}}` replaced by a digest.
+
+    Raises AgentError for a file that does not exist, without which all contents would share one cache.
+    """
     key = _HASH.sub(lambda match: _hash_files(workspace, match[1]), text)
     if len(key) > _MAX_KEY_LENGTH:
         raise AgentError(f"the key is longer than {_MAX_KEY_LENGTH} characters")
@@ -114,24 +114,24 @@ def _render_key(workspace: str, text: str) -> str:
 
 
 def _hash_files(workspace: str, pattern: str) -> str:
-    """A digest of the names and contents of the files that a pattern names."""
+    """A digest of the names and contents of the files that match a pattern."""
     digest = hashlib.sha256()
     try:
         paths = collect(workspace, [pattern])
     except AgentError:
-        raise AgentError(f"{{{{hash {printable(pattern)}}}}} finds no file") from None
+        raise AgentError(f"{{{{hash {printable(pattern)}}}}} matches no file") from None
     for path in paths:
-        whole = os.path.join(workspace, path)
+        absolute = os.path.join(workspace, path)
         content = hashlib.sha256()
-        if os.path.islink(whole):  # noqa: PTH114 - as above
-            content.update(os.fsencode(os.readlink(whole)))  # noqa: PTH115 - as above
+        if os.path.islink(absolute):  # noqa: PTH114 - as above
+            content.update(os.fsencode(os.readlink(absolute)))  # noqa: PTH115 - as above
         else:
-            with open(os.open(whole, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-                while piece := file.read(_CHUNK_SIZE):
-                    content.update(piece)
+            with open(os.open(absolute, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+                while chunk := file.read(_CHUNK_SIZE):
+                    content.update(chunk)
         digest.update(os.fsencode(path) + b"\0" + content.digest())
     return digest.hexdigest()
 
 
-def _report(key: str, words: Any) -> None:
-    print(f"cache {printable(key)}: {words}", flush=True)
+def _report(key: str, message: str) -> None:
+    print(f"cache {printable(key)}: {message}", flush=True)

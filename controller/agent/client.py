@@ -1,4 +1,4 @@
-"""The agent's calls to the API, and the transfers that they lead to."""
+"""Client of the agent API, and the transfers by the URLs that it hands out."""
 
 from __future__ import annotations
 
@@ -18,95 +18,95 @@ _ROUTES = "/api/v1/agent/"
 
 
 class AgentClient:
-    """The agent's door of the controller."""
+    """The routes of the controller for agents. All methods raise AgentError; network errors are retried before."""
 
     def __init__(self, settings: Settings) -> None:
         self._url = settings.api_url
         self._token = settings.token
 
     def download_link(self, what: str) -> dict[str, Any]:
-        """Where `source` or `artifacts/<slug>` is: url, sha256, size."""
+        """The location of `source` or `artifacts/<slug>`: url, sha256, size."""
         found = self._call("GET", what, None)
         if not (isinstance(found.get("url"), str) and isinstance(found.get("sha256"), str)):
-            raise AgentError(f"the API's answer about {what} is not understood")
+            raise AgentError(f"the API's response about {what} is not understood")
         return found
 
     def upload_url(self, slug: str, attempt: str, size: int, sha256: str) -> str:
-        """Where to PUT the archive."""
+        """The URL to PUT the archive of the artifacts to."""
         found = self._call("POST", f"artifacts/{slug}/{attempt}", {"size": size, "sha256": sha256})
         if not isinstance(found.get("url"), str):
-            raise AgentError("the API's answer to an upload is not understood")
+            raise AgentError("the API's response to an upload is not understood")
         return str(found["url"])
 
     def commit(self, slug: str, attempt: str, manifest: dict[str, Any]) -> None:
-        """Says that the archive is whole and what is in it."""
+        """Report that the archive is complete, and what it holds."""
         self._call("PUT", f"artifacts/{slug}/{attempt}/manifest", manifest)
 
     def cache_link(self, key: str) -> dict[str, Any] | None:
-        """Where the cache of a key is: url, sha256, size; None when there is none."""
+        """The location of the cache of a key: url, sha256, size; None if there is none."""
         try:
             found = self._call("POST", "caches/lookup", {"key": key})
-        except RequestRejectedError as refused:
-            if refused.status == 404:
+        except RequestRejectedError as error:
+            if error.status == 404:
                 return None
             raise
         if not (isinstance(found.get("url"), str) and isinstance(found.get("sha256"), str)):
-            raise AgentError("the API's answer about a cache is not understood")
+            raise AgentError("the API's response about a cache is not understood")
         return found
 
     def cache_url(self, key: str, size: int, sha256: str) -> str:
-        """Where to PUT a cache's archive."""
+        """The URL to PUT the archive of a cache to."""
         found = self._call("POST", "caches", {"key": key, "size": size, "sha256": sha256})
         if not isinstance(found.get("url"), str):
-            raise AgentError("the API's answer to a cache is not understood")
+            raise AgentError("the API's response to a cache is not understood")
         return str(found["url"])
 
     def commit_cache(self, key: str, size: int, sha256: str) -> None:
-        """Says that a cache's archive is whole."""
+        """Report that the archive of a cache is complete."""
         self._call("PUT", "caches/manifest", {"key": key, "size": size, "sha256": sha256})
 
     def workspace_policy(self, slug: str, attempt: str) -> dict[str, Any]:
-        """Whether the workspace of this attempt is to be kept (`wanted`, else `why` not), and its limit in bytes."""
+        """Whether to save the workspace of this attempt (`wanted`, else `why` not), and its limit in bytes."""
         found = self._call("GET", f"workspaces/{slug}/{attempt}", None)
         if not isinstance(found.get("wanted"), bool) or not isinstance(found.get("limit"), int):
-            raise AgentError("the API's answer about a workspace is not understood")
+            raise AgentError("the API's response about a workspace is not understood")
         return found
 
     def workspace_url(self, slug: str, attempt: str, size: int, sha256: str) -> str:
-        """Where to PUT the archive of a workspace."""
+        """The URL to PUT the archive of a workspace to."""
         found = self._call("POST", f"workspaces/{slug}/{attempt}", {"size": size, "sha256": sha256})
         if not isinstance(found.get("url"), str):
-            raise AgentError("the API's answer to a workspace is not understood")
+            raise AgentError("the API's response to a workspace is not understood")
         return str(found["url"])
 
     def commit_workspace(self, slug: str, attempt: str, report: dict[str, Any]) -> None:
-        """Says that the archive of a workspace is whole, or why there is none (`problem`)."""
+        """Report that the archive of a workspace is complete, or why there is none (`problem`)."""
         self._call("PUT", f"workspaces/{slug}/{attempt}/manifest", report)
 
     def source_url(self, snapshot: dict[str, Any]) -> str | None:
-        """Where to PUT a repository's snapshot; None when it is there already."""
+        """The URL to PUT the snapshot of a repository to; None if it is stored already."""
         found = self._call("POST", "source", snapshot)
         if found.get("present") is True:
             return None
         if not isinstance(found.get("url"), str):
-            raise AgentError("the API's answer to a snapshot is not understood")
+            raise AgentError("the API's response to a snapshot is not understood")
         return str(found["url"])
 
     def commit_source(self, snapshot: dict[str, Any]) -> None:
-        """Says that the snapshot is whole and which commit it is."""
+        """Report that the snapshot is complete, and its commit."""
         self._call("PUT", "source/manifest", snapshot)
 
     def download(self, link: dict[str, Any], into: BinaryIO, what: str, *, retry: bool = True) -> int:
-        """Fetches what a link leads to; its size in bytes. Raises unless it has the digest and size it should.
+        """Download an archive and check its digest; its size in bytes.
 
-        `again`: whether what can't be had is tried again for a while.
+        `retry`: whether network errors are retried, for about two minutes.
         """
         return (
             http_client.retry(lambda: self._download(link, into, what)) if retry else self._download(link, into, what)
         )
 
     def put(self, url: str, body: Callable[[], Iterable[bytes]], size: int) -> None:
-        """Sends a file to a link."""
+        """Upload a file to a URL; `body` is called for each try."""
 
         def attempt() -> None:
             headers = {"Content-Type": "application/gzip"}
@@ -128,15 +128,17 @@ class AgentClient:
         try:
             if response.status != 200:
                 raise _response_error(f"the download of {what}", response)
-            for piece in response.chunks():
-                into.write(piece)
-                digest.update(piece)
-                size += len(piece)
+            for chunk in response.chunks():
+                into.write(chunk)
+                digest.update(chunk)
+                size += len(chunk)
         finally:
             response.close()
         expected = link["sha256"].removeprefix("sha256:")
         if digest.hexdigest() != expected:
-            raise NetworkError(f"what came for {what} is damaged: its SHA-256 is {digest.hexdigest()}, not {expected}")
+            raise NetworkError(
+                f"the download of {what} is damaged: its SHA-256 is {digest.hexdigest()}, not {expected}"
+            )
         return size
 
     def _call(self, method: str, path: str, document: dict[str, Any] | None) -> dict[str, Any]:
@@ -157,13 +159,13 @@ class AgentClient:
         try:
             if response.status >= 300:
                 raise _response_error(f"{method} {path}", response)
-            answer = response.body()
+            content = response.body()
         finally:
             response.close()
         try:
-            found = json.loads(answer) if answer else {}
+            found = json.loads(content) if content else {}
         except ValueError:
-            raise NetworkError(f"the API's answer to {method} {path} is not JSON") from None
+            raise NetworkError(f"the API's response to {method} {path} is not JSON") from None
         return found if isinstance(found, dict) else {}
 
     def _absolute(self, url: str) -> str:
@@ -171,14 +173,14 @@ class AgentClient:
 
 
 def _response_error(tried: str, response: http_client.Response) -> AgentError:
-    """The error for an answer of 300 and more: busy and broken servers may do better next time."""
+    """The error for a response of 300 and more; those of overloaded and failing servers are worth a retry."""
     detail = ""
     try:
         found = json.loads(response.body(64 * 1024))
         detail = str(found.get("detail") or found.get("title") or "")
     except (ValueError, AttributeError, NetworkError):
         detail = ""
-    words = f"{tried} was refused with {response.status}" + (f": {printable(detail)}" if detail else "")
+    message = f"{tried} was refused with {response.status}" + (f": {printable(detail)}" if detail else "")
     if response.status >= 500 or response.status in (408, 429):
-        return NetworkError(words)
-    return RequestRejectedError(words, response.status)
+        return NetworkError(message)
+    return RequestRejectedError(message, response.status)

@@ -1,11 +1,11 @@
-"""`source`: clones the run's repository once and stores what it holds as the snapshot that every step unpacks.
+"""`source`: clones the repository of the run once and stores a snapshot, which every step extracts.
 
-The repository is a stranger's: none of its hooks, filters or configuration runs, no protocol is spoken that was not
-asked for, and what it prints is shown as plain text. Credentials come as files and go to git by files.
+The repository is untrusted: none of its hooks, filters and settings is used, no other protocol than that of the URL is
+allowed, and its output is shown as plain text. Credentials come as files and reach git as files.
 """
 
 # ruff: noqa: PTH102, PTH110, PTH114, PTH115, PTH118, PTH123
-# (pathlib would cost more to import than the rest of this work takes.)
+# Importing pathlib takes longer than the work of this module.
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _MAX_FILES = 200_000
 
 
 def clone(settings: Settings) -> None:
-    """Clones, packs, uploads, and tells the API what there is."""
+    """Clone, pack and upload the repository, and report its commit to the API."""
     url, revision = settings.require("C8S_GIT_URL"), settings.optional("C8S_GIT_REVISION") or "HEAD"
     slug, attempt = settings.require("C8S_STEP_SLUG"), settings.require("C8S_ATTEMPT")
     if not _URL.fullmatch(url) or url.startswith("-") or revision.startswith("-"):
@@ -56,18 +56,18 @@ def clone(settings: Settings) -> None:
     print(f"commit {commit}: {len(packed.files)} files, {packed.size} bytes packed, in {took:.2f} s", flush=True)
 
 
-def _store(api: AgentClient, slug: str, attempt: str, packed: Packed, archive: BinaryIO, commit: str) -> None:
-    place = {"slug": slug, "attempt": int(attempt), "digest": f"sha256:{packed.sha256}", "size": packed.size}
-    url = api.source_url(place)
+def _store(client: AgentClient, slug: str, attempt: str, packed: Packed, archive: BinaryIO, commit: str) -> None:
+    snapshot = {"slug": slug, "attempt": int(attempt), "digest": f"sha256:{packed.sha256}", "size": packed.size}
+    url = client.source_url(snapshot)
     if url is None:
         print("this snapshot is stored already", flush=True)
     else:
-        api.put(url, lambda: read_chunks(archive), packed.size)
-    api.commit_source({**place, "commit": commit})
+        client.put(url, lambda: read_chunks(archive), packed.size)
+    client.commit_source({**snapshot, "commit": commit})
 
 
 class Git:
-    """git in one folder, knowing nothing of the machine's or the repository's own settings."""
+    """git in one folder, without the settings of the machine and of the repository."""
 
     def __init__(self, tree: str, scratch: str, url: str, credentials: str | None) -> None:
         self._tree, self._url = tree, url
@@ -87,10 +87,10 @@ class Git:
             **_credential_variables(scratch, credentials),
         }
         if shutil.which("git", path=self._environment["PATH"]) is None:
-            raise AgentError("there is no git here to clone with; the controller image has to have it")
+            raise AgentError("there is no git to clone with; the controller image has to contain it")
 
     def checkout(self, revision: str, *, submodules: bool) -> str:
-        """Get the files of a revision; the commit it stands for (40 or 64 hex digits)."""
+        """Check out a revision; the commit that it resolves to (40 or 64 hex digits)."""
         os.mkdir(self._tree)
         self.run("init", "-q")
         self.run("remote", "add", "origin", self._url)
@@ -102,15 +102,15 @@ class Git:
         return commit
 
     def _fetch(self, revision: str) -> str:
-        """The commit; the one fetch that brings little, or, where a server refuses that, all there is."""
-        brief = self.run("fetch", "-q", "--depth", "1", "--no-tags", "origin", revision, check=False)
-        if brief.returncode == 0:
+        """Fetch the revision alone, or everything from a server that refuses that; the commit."""
+        shallow = self.run("fetch", "-q", "--depth", "1", "--no-tags", "origin", revision, check=False)
+        if shallow.returncode == 0:
             return self._resolve("FETCH_HEAD")
-        whole = self.run(
+        full = self.run(
             "fetch", "-q", "--tags", "origin", "+HEAD:refs/c8s/head", "+refs/heads/*:refs/remotes/origin/*", check=False
         )
-        if whole.returncode != 0:
-            raise AgentError(f"the repository can't be read: {_error_text(whole)}")
+        if full.returncode != 0:
+            raise AgentError(f"the repository can't be read: {_error_text(full)}")
         names = (
             ["refs/c8s/head"] if revision == "HEAD" else [f"refs/remotes/origin/{revision}", f"refs/tags/{revision}"]
         )
@@ -123,10 +123,10 @@ class Git:
     def _resolve(self, name: str) -> str:
         return self.run("rev-parse", "--verify", "--end-of-options", f"{name}^{{commit}}").stdout.strip()
 
-    def run(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """One git command; what it says is kept. Raises AgentError when it fails, unless told otherwise."""
+    def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a git command and capture its output. Raises AgentError if it fails, unless `check` is false."""
         done = subprocess.run(
-            ["git", *self._options, *words],
+            ["git", *self._options, *arguments],
             cwd=self._tree,
             env=self._environment,
             stdin=subprocess.DEVNULL,
@@ -136,7 +136,7 @@ class Git:
             check=False,
         )
         if check and done.returncode != 0:
-            raise AgentError(f"git {words[0]} failed: {_error_text(done)}")
+            raise AgentError(f"git {arguments[0]} failed: {_error_text(done)}")
         return done
 
 
@@ -144,7 +144,7 @@ _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY"
 
 
 def _credential_variables(scratch: str, folder: str | None) -> dict[str, str]:
-    """The variables that lead git to a mounted Secret: a key for ssh, a name and a password for https."""
+    """The environment variables that pass a mounted Secret to git: an SSH key, or a user name and password."""
     if folder is None:
         return {}
     if os.path.exists(os.path.join(folder, "ssh-privatekey")):
@@ -158,11 +158,11 @@ def _credential_variables(scratch: str, folder: str | None) -> dict[str, str]:
 
 def _ssh_command(scratch: str, folder: str) -> str:
     with open(os.path.join(folder, "ssh-privatekey"), "rb") as given:
-        # ssh takes a key only from a file that nobody else can read.
+        # ssh accepts a key only from a file that no other user can read.
         key = _write_file(os.path.join(scratch, "key"), given.read(), 0o600)
     hosts, check = os.path.join(folder, "known_hosts"), "yes"
     if not os.path.exists(hosts):
-        print("the secret has no known_hosts: the server's key is taken on trust", flush=True)
+        print("the secret has no known_hosts: the host key of the server is accepted unchecked", flush=True)
         hosts, check = os.path.join(scratch, "known_hosts"), "accept-new"
     options = ("IdentitiesOnly=yes", "BatchMode=yes", f"StrictHostKeyChecking={check}", f"UserKnownHostsFile='{hosts}'")
     return f"ssh -F /dev/null -i '{key}' " + " ".join(f"-o {option}" for option in options)
@@ -175,17 +175,17 @@ def _write_file(path: str, data: bytes, mode: int) -> str:
 
 
 def _paths(tree: str) -> list[str]:
-    """The files of the tree without git's own, sorted; what can't be packed safely is left out and named."""
+    """The files of the tree without `.git`, sorted; those that can't be packed safely are skipped and reported."""
     found: list[str] = []
     for path in sorted(_walk(tree, ""), key=os.fsencode):
-        whole = os.path.join(tree, path)
+        absolute = os.path.join(tree, path)
         try:
             path.encode("utf-8")
-            if os.path.islink(whole):
-                check_link(split_path(path), os.readlink(whole))
-        except (AgentError, UnicodeEncodeError) as problem:
-            why = problem if isinstance(problem, AgentError) else "its name is not UTF-8"
-            print(f"left out {printable(path)}: {why}", flush=True)
+            if os.path.islink(absolute):
+                check_link(split_path(path), os.readlink(absolute))
+        except (AgentError, UnicodeEncodeError) as error:
+            reason = error if isinstance(error, AgentError) else "its name is not UTF-8"
+            print(f"skipped {printable(path)}: {reason}", flush=True)
             continue
         found.append(path)
         if len(found) > _MAX_FILES:
@@ -199,7 +199,7 @@ def _walk(tree: str, folder: str) -> Iterator[str]:
         here = left.pop()
         with os.scandir(os.path.join(tree, here)) as entries:
             for entry in entries:
-                # `.git` is a folder, or in a submodule a file.
+                # `.git` is a folder, in a submodule a file.
                 if entry.name == ".git":
                     continue
                 path = f"{here}{entry.name}"
@@ -210,12 +210,12 @@ def _walk(tree: str, folder: str) -> Iterator[str]:
 
 
 def _without_credentials(url: str) -> str:
-    """The URL without who asks."""
+    """The URL without user name and password."""
     return _PASSWORD.sub("", url)
 
 
 _SSH_ADVICE = ("Please make sure you have the correct access rights", "and the repository exists.")
-"""What git adds to whatever ssh said; the reason stands before it."""
+"""Lines that git adds to any error of ssh, after its reason."""
 
 
 def _error_text(done: subprocess.CompletedProcess[str]) -> str:

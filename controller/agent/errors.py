@@ -1,20 +1,20 @@
-"""How the agent fails: with a sentence for the step's log and an exit code."""
+"""Errors of the agent: a sentence for the log of the step, and an exit code."""
 
 
 class AgentError(Exception):
-    """The work can't be done; the message says what was tried, on what, what went wrong and what to do."""
+    """Base class; the message says what was tried, on what, what went wrong and what to do."""
 
     exit_code = 1
 
 
 class UsageError(AgentError):
-    """The agent was started wrongly: a mistake of ours, not of the pipeline's."""
+    """Wrong arguments or environment: an error of the operator, not of the pipeline."""
 
     exit_code = 2
 
 
 class RequestRejectedError(AgentError):
-    """The API or the store has said no."""
+    """The API or the object store rejected the request."""
 
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
@@ -22,11 +22,11 @@ class RequestRejectedError(AgentError):
 
 
 class NetworkError(AgentError):
-    """No answer, or one that may be better next time."""
+    """No response, or one that a retry may change."""
 
 
 def printable(name: str) -> str:
-    """A name that someone else chose, fit for a message: one line, printable, not endless."""
+    """An untrusted name for a message: one line, printable, at most 200 characters."""
     text = name.encode("utf-8", "replace").decode("utf-8", "replace")
-    text = "".join(each if each.isprintable() else "\ufffd" for each in text)
+    text = "".join(character if character.isprintable() else "\ufffd" for character in text)
     return text if len(text) <= 200 else f"{text[:200]}…"

@@ -1,11 +1,11 @@
-"""Finds the files that artifact globs name, below the workspace and nowhere else.
+"""Artifact globs: the files below the workspace that they match.
 
-`*` and `?` and `[…]` match within one name, `**` any number of directories; names that begin with a dot are
-names like others. A directory that is matched stands for all that is in it. Links are never followed.
+`*`, `?` and `[…]` match within one name, `**` any number of folders; names that begin with a dot are not special. A
+folder that matches stands for all files in it. Links are never followed.
 """
 
 # ruff: noqa: PTH118
-# (pathlib would cost more to import than the whole of this work takes.)
+# Importing pathlib takes longer than the work of this module.
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 def collect(root: str, globs: list[str], ignored: frozenset[str] = frozenset()) -> list[str]:
-    """The paths of files and links, relative to the root, sorted, each once. Raises when a glob finds nothing."""
+    """The paths of files and links, relative to the root, sorted, each once. Raises AgentError without a match."""
     found: set[str] = set()
     for glob in globs:
         matched = {path for path in _matches(root, _parts(glob)) if path not in ignored}
         if not matched:
-            raise AgentError(f"the artifacts glob {printable(glob)} matches no file; what should it have found?")
+            raise AgentError(f"the artifacts glob {printable(glob)} matches no file")
         found |= matched
     return sorted(found, key=os.fsencode)
 
@@ -41,7 +41,7 @@ def _matches(root: str, parts: list[str]) -> Iterator[str]:
 
 
 def _walk(root: str, folder: str, parts: tuple[str, ...], seen: set[tuple[str, tuple[str, ...]]]) -> Iterator[str]:
-    """Matches of the remaining parts below a folder (a path that ends in a slash, or is empty)."""
+    """Matches of the remaining parts below a folder: a path that ends in a slash, or "" for the root."""
     if (folder, parts) in seen:
         return
     seen.add((folder, parts))
@@ -70,8 +70,8 @@ def _entries(root: str, folder: str) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(os.path.join(root, folder)) as entries:
             return list(entries)
-    except OSError as problem:
-        raise AgentError(f"the folder {printable(folder or '.')} can't be read: {problem.strerror}") from None
+    except OSError as error:
+        raise AgentError(f"the folder {printable(folder or '.')} can't be read: {error.strerror}") from None
 
 
 def _is_file_or_link(entry: os.DirEntry[str]) -> bool:

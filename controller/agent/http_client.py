@@ -1,6 +1,6 @@
-"""HTTP/1.1 as far as the agent needs it: one request per connection, bodies streamed both ways.
+"""A minimal HTTP/1.1 client: one request per connection, bodies streamed both ways.
 
-`http.client` would do, but importing it takes longer than everything else that the agent does in a small step.
+Importing `http.client` takes longer than everything else that the agent does for a small step.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ READ_TIMEOUT = 60.0
 CHUNK_SIZE = 256 * 1024
 _HEAD_LIMIT = 64 * 1024
 _RETRY_DELAYS = (0.1, 0.5, 1.0, 3.0, 5.0, 10.0, 15.0, 20.0, 30.0, 30.0)
-"""Waits in seconds: a store that is away for a minute costs a minute and no step."""
+"""Seconds: an object store may be unavailable for a minute without failing a step."""
 
 
 class Response:
-    """An answer whose body has not been read yet. Close it."""
+    """A response whose body has not been read yet. Close it."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
@@ -34,7 +34,7 @@ class Response:
         self.status, self.headers = self._read_head()
 
     def chunks(self) -> Iterator[bytes]:
-        """The body. Raises NetworkError when it breaks off."""
+        """The body. Raises NetworkError if the connection ends before it does."""
         if self.headers.get("transfer-encoding", "").lower() == "chunked":
             yield from self._read_chunked()
             return
@@ -42,29 +42,29 @@ class Response:
         yield from self._read_exactly(int(length)) if length is not None else self._read_to_end()
 
     def body(self, limit: int = 4 * 1024 * 1024) -> bytes:
-        """The whole body, cut at the limit."""
+        """The whole body, truncated at `limit` bytes."""
         found = bytearray()
-        for piece in self.chunks():
-            found += piece
+        for chunk in self.chunks():
+            found += chunk
             if len(found) >= limit:
                 break
         return bytes(found[:limit])
 
     def close(self) -> None:
-        """Ends the connection."""
+        """Close the connection."""
         self._connection.close()
 
     def _read_head(self) -> tuple[int, dict[str, str]]:
         while True:
             while b"\r\n\r\n" not in self._buffer:
                 if len(self._buffer) > _HEAD_LIMIT:
-                    raise NetworkError("the answer's head is too long")
+                    raise NetworkError("the headers of the response are too long")
                 self._buffer += self._receive() or _raise_broken()
             head, _, self._buffer = self._buffer.partition(b"\r\n\r\n")
             first, *lines = head.decode("latin-1").split("\r\n")
             parts = first.split(" ", 2)
             if len(parts) < 2 or not parts[0].startswith("HTTP/1.") or not parts[1].isdigit():
-                raise NetworkError("the answer is not HTTP")
+                raise NetworkError("the response is not HTTP")
             headers = {}
             for line in lines:
                 name, _, value = line.partition(":")
@@ -74,17 +74,17 @@ class Response:
 
     def _read_exactly(self, size: int) -> Iterator[bytes]:
         while size > 0:
-            piece, self._buffer = (self._buffer, b"") if self._buffer else (self._receive() or _raise_broken(), b"")
-            if len(piece) > size:
-                piece, self._buffer = piece[:size], piece[size:]
-            size -= len(piece)
-            yield piece
+            chunk, self._buffer = (self._buffer, b"") if self._buffer else (self._receive() or _raise_broken(), b"")
+            if len(chunk) > size:
+                chunk, self._buffer = chunk[:size], chunk[size:]
+            size -= len(chunk)
+            yield chunk
 
     def _read_to_end(self) -> Iterator[bytes]:
         if self._buffer:
             yield self._buffer
-        while piece := self._receive():
-            yield piece
+        while chunk := self._receive():
+            yield chunk
 
     def _read_chunked(self) -> Iterator[bytes]:
         while True:
@@ -99,19 +99,19 @@ class Response:
     def _read_chunk_size(self) -> int:
         while b"\r\n" not in self._buffer:
             if len(self._buffer) > 1024:
-                raise NetworkError("the answer's chunks are not in order")
+                raise NetworkError("the chunked response is malformed")
             self._buffer += self._receive() or _raise_broken()
         line, _, self._buffer = self._buffer.partition(b"\r\n")
         try:
             return int(line.partition(b";")[0], 16)
         except ValueError:
-            raise NetworkError("the answer's chunks are not in order") from None
+            raise NetworkError("the chunked response is malformed") from None
 
     def _receive(self) -> bytes:
         try:
             return self._connection.recv(CHUNK_SIZE)
-        except OSError as problem:
-            raise NetworkError(f"the connection broke off: {_reason(problem)}") from None
+        except OSError as error:
+            raise NetworkError(f"the connection was lost: {_reason(error)}") from None
 
 
 def request(
@@ -121,7 +121,7 @@ def request(
     body: Iterable[bytes] = (),
     size: int | None = None,
 ) -> Response:
-    """Sends one request; `size` is the body's, None for none. Raises NetworkError without an answer."""
+    """Send one request; `size` is that of the body, None without one. Raises NetworkError without a response."""
     secure, host, port, path = parse_url(url)
     lines = [f"{method} {path} HTTP/1.1", f"Host: {_host_header(url)}", "Connection: close", "Accept: */*"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
@@ -129,8 +129,8 @@ def request(
         lines.append(f"Content-Length: {size}")
     try:
         connection = _connect(secure, host, port)
-    except OSError as problem:
-        raise NetworkError(f"no connection to {host}:{port}: {_reason(problem)}") from None
+    except OSError as error:
+        raise NetworkError(f"no connection to {host}:{port}: {_reason(error)}") from None
     try:
         _send(connection, "\r\n".join([*lines, "", ""]).encode("latin-1"), body)
         return Response(connection)
@@ -142,13 +142,13 @@ def request(
 def _send(connection: socket.socket, head: bytes, body: Iterable[bytes]) -> None:
     try:
         connection.sendall(head)
-        for piece in body:
-            connection.sendall(piece)
+        for chunk in body:
+            connection.sendall(chunk)
     except (BrokenPipeError, ConnectionResetError):
-        # The server may have answered before it read everything: its answer says why.
+        # The server may have responded before it read everything: its response has the reason.
         return
-    except OSError as problem:
-        raise NetworkError(f"the connection broke off: {_reason(problem)}") from None
+    except OSError as error:
+        raise NetworkError(f"the connection was lost: {_reason(error)}") from None
 
 
 def _connect(secure: bool, host: str, port: int) -> socket.socket:
@@ -167,26 +167,26 @@ def _connect(secure: bool, host: str, port: int) -> socket.socket:
 
 
 def parse_url(url: str) -> tuple[bool, str, int, str]:
-    """Whether it is https, the host, the port, and the path with its query."""
+    """Whether the URL is https, and its host, port, and path with query."""
     scheme, _, rest = url.partition("://")
     authority, slash, path = rest.partition("/")
     if scheme not in ("http", "https") or not authority or "@" in authority or not _is_plain(url):
-        raise AgentError("an address that the API gave is not a plain http:// or https:// one")
+        raise AgentError("a URL from the API is not a plain http:// or https:// URL")
     host, _, port = authority.rpartition(":") if _has_port(authority) else (authority, "", "")
     if port and not port.isdigit():
-        raise AgentError("an address that the API gave has no proper port")
+        raise AgentError("a URL from the API has an invalid port")
     secure = scheme == "https"
     return secure, host.strip("[]"), int(port or (443 if secure else 80)), slash + path or "/"
 
 
 def retry(attempt: Callable[[], T], sleep: Callable[[float], None] = time.sleep) -> T:
-    """Tries until there is an answer; gives up after about two minutes with the last error."""
-    for wait in _RETRY_DELAYS:
+    """Call until there is no NetworkError; raises the last one after about two minutes."""
+    for delay in _RETRY_DELAYS:
         try:
             return attempt()
-        except NetworkError as problem:
-            print(f"{problem}; trying again in {wait:g} s", flush=True)
-            sleep(wait)
+        except NetworkError as error:
+            print(f"{error}; retrying in {delay:g} s", flush=True)
+            sleep(delay)
     return attempt()
 
 
@@ -203,8 +203,8 @@ def _is_plain(url: str) -> bool:
 
 
 def _raise_broken() -> bytes:
-    raise NetworkError("the connection broke off before the answer was whole")
+    raise NetworkError("the connection was closed before the response was complete")
 
 
-def _reason(problem: OSError) -> str:
-    return problem.strerror or str(problem) or type(problem).__name__
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error) or type(error).__name__

@@ -1,4 +1,4 @@
-"""The agent's command line: `fetch`, `upload` or `source`, everything else by the environment."""
+"""The command line of the agent: `fetch`, `upload` or `source`; settings come from the environment."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ from .settings import Settings
 
 
 def main(arguments: list[str]) -> int:
-    """The exit code: 0 done, 1 it could not be done, 2 the agent was started wrongly."""
+    """Run a command; the exit code is 0 for success, 1 for a failure, 2 for wrong arguments or settings."""
     try:
         if arguments == ["fetch"]:
             from .fetch import fetch
@@ -24,10 +24,10 @@ def main(arguments: list[str]) -> int:
             clone(Settings(os.environ))
         else:
             raise UsageError("usage: agent fetch|upload|source")
-    except AgentError as problem:
-        print(f"c8s agent: {problem}", file=sys.stderr, flush=True)
-        return problem.exit_code
-    except OSError as problem:
-        print(f"c8s agent: {problem.strerror or type(problem).__name__}", file=sys.stderr, flush=True)
+    except AgentError as error:
+        print(f"c8s agent: {error}", file=sys.stderr, flush=True)
+        return error.exit_code
+    except OSError as error:
+        print(f"c8s agent: {error.strerror or type(error).__name__}", file=sys.stderr, flush=True)
         return 1
     return 0

@@ -1,23 +1,23 @@
-"""Opens the workspace to the step's own user, who in a container is another than the agent's, and is not known here."""
+"""Permissions of the workspace: the containers of a pod may run as different users, unknown to the agent."""
 
 # ruff: noqa: PTH101
-# (pathlib would cost more to import than the whole of this work takes.)
+# Importing pathlib takes longer than the work of this module.
 
 import os
 import stat
 
 
 def is_container_init() -> bool:
-    """Whether we are a container's first process. Where steps are processes of one user, nothing has to be opened."""
+    """Whether this is the first process of a container. In the embedded cluster all steps run as one user instead."""
     return os.getpid() == 1
 
 
 def grant_access(workspace: str) -> None:
-    """What is in the workspace may be read and written by everybody in the pod, and run where it could be run.
+    """Let all users read and write the files of the workspace, and execute those that were executable.
 
-    Nobody else is at work in it yet. Links are left alone: what they lead to is inside, and has its own turn.
+    Links are not followed: their targets are in the workspace and changed themselves.
     """
-    # The workspace itself is the volume's, and open.
+    # The folder itself belongs to the volume and is open already.
     for folder, folders, files in os.walk(workspace):
         for name in folders + files:
             path = os.path.join(folder, name)  # noqa: PTH118

@@ -1,7 +1,7 @@
-"""What the agent is told, by environment variables; the token only ever by a file."""
+"""The agent's settings: environment variables, and a file for the token."""
 
 # ruff: noqa: PTH100, PTH112, PTH123
-# (pathlib would cost more to import than the whole of this work takes.)
+# Importing pathlib takes longer than the work of this module.
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 
 class Settings:
-    """Where the API is, who we are, and where the workspace is. The token is in no representation."""
+    """The address of the API, the token and the workspace, checked; other variables are read on request.
+
+    It has no `repr` that would show the token.
+    """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
@@ -25,27 +28,27 @@ class Settings:
         self.workspace = os.path.abspath(self.require("C8S_WORKSPACE"))
         self.token = self._token()
         if not self.api_url.startswith(("http://", "https://")):
-            raise UsageError("C8S_API_URL is no http:// or https:// address")
+            raise UsageError("C8S_API_URL is not an http:// or https:// address")
         if not os.path.isdir(self.workspace):
-            raise UsageError(f"the workspace {self.workspace} is not there")
+            raise UsageError(f"the workspace {self.workspace} does not exist")
 
     def require(self, name: str) -> str:
-        """A variable that has to be set."""
+        """The value of a variable that has to be set. Raises UsageError."""
         value = self._environment.get(name, "")
         if not value:
             raise UsageError(f"the environment variable {name} is not set")
         return value
 
     def flag(self, name: str) -> bool:
-        """A variable that is 1 or 0."""
+        """Whether a variable is `1`."""
         return self._environment.get(name, "0") == "1"
 
     def comma_list(self, name: str) -> list[str]:
-        """A variable that is a list with commas."""
-        return [word for word in self._environment.get(name, "").split(",") if word]
+        """The entries of a comma-separated list."""
+        return [entry for entry in self._environment.get(name, "").split(",") if entry]
 
     def json_strings(self, name: str) -> list[str]:
-        """A variable that is a JSON list of strings."""
+        """The value of a variable that is a JSON list of strings. Raises UsageError."""
         try:
             found = json.loads(self.require(name))
         except ValueError:
@@ -55,7 +58,7 @@ class Settings:
         return found
 
     def caches(self, name: str) -> list[dict[str, Any]]:
-        """A variable that is a JSON list of caches, `{"key": …, "paths": […]}`."""
+        """The value of a variable that is a JSON list of caches, `{"key": …, "paths": […]}`. Raises UsageError."""
         try:
             found = json.loads(self.require(name))
         except ValueError:
@@ -67,16 +70,27 @@ class Settings:
         return found
 
     def optional(self, name: str) -> str | None:
-        """A variable that may be missing."""
+        """The value of a variable, or None if it is not set or empty."""
         return self._environment.get(name) or None
+
+    def exit_code(self) -> str | None:
+        """The exit code of the step, in digits, from the file that its first process leaves.
+
+        "" for a step that was killed before it left a code, None for one that never started.
+        """
+        try:
+            with open(self.require("C8S_EXIT_FILE"), encoding="ascii", errors="replace") as file:
+                return file.read(16).strip()
+        except FileNotFoundError:
+            return None
 
     def _token(self) -> str:
         path = self.require("C8S_TOKEN_FILE")
         try:
             with open(path, encoding="ascii") as file:
                 token = file.read(16384).strip()
-        except (OSError, UnicodeDecodeError) as problem:
-            raise UsageError(f"the token file {path} can't be read ({type(problem).__name__})") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"the token file {path} can't be read ({type(error).__name__})") from None
         if not token or not token.isprintable():
             raise UsageError(f"the token file {path} holds no token")
         return token

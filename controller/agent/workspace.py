@@ -1,6 +1,6 @@
-"""The workspace of a step that has failed, kept as it was left, for a person to enter (`c8s shell RUN STEP`).
+"""The workspace of a failed step, saved as it is for `c8s shell RUN STEP`.
 
-What goes wrong with that is told in one line here and in the run's status, and fails nothing.
+A failure to save it fails nothing: it is reported in one line of the log and in the status of the run.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import time
 from .archive.pack_tree import TreeArchiver
 from .archive.scratch_file import read_chunks, scratch_file
 from .errors import AgentError, printable
-from .exit_code import read_exit_code
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,48 +17,49 @@ if TYPE_CHECKING:
     from .settings import Settings
 
 
-def save_workspace(settings: Settings, api: AgentClient, place: tuple[str, str], *, failed: bool) -> None:
-    """Store the workspace, if the step has failed; or, with `failed`, what it should have left is missing.
+def save_workspace(settings: Settings, client: AgentClient, attempt_key: tuple[str, str], *, failed: bool) -> None:
+    """Upload the workspace if the step has failed.
 
     Args:
-        place: the step's slug and the attempt.
+        attempt_key: the slug of the step and the number of the attempt.
+        failed: the step counts as failed whatever its exit code, because artifacts are missing.
     """
     try:
-        code = read_exit_code(settings.require("C8S_EXIT_FILE"))
+        code = settings.exit_code()
         if code is None or (code == "0" and not failed):
             return
-        problem = _store(settings, api, place)
-    except (AgentError, OSError) as trouble:
-        problem = _describe(trouble)
+        problem = _store(settings, client, attempt_key)
+    except (AgentError, OSError) as error:
+        problem = _describe(error)
     if problem is None:
         return
-    print(f"workspace: not kept: {problem}", flush=True)
+    print(f"workspace: not saved: {problem}", flush=True)
     try:
-        api.commit_workspace(*place, {"problem": printable(problem)})
-    except AgentError as trouble:
-        print(f"workspace: {trouble}", flush=True)
+        client.commit_workspace(*attempt_key, {"problem": printable(problem)})
+    except AgentError as error:
+        print(f"workspace: {error}", flush=True)
 
 
-def _store(settings: Settings, api: AgentClient, place: tuple[str, str]) -> str | None:
-    """None when it is stored; otherwise why it is not."""
+def _store(settings: Settings, client: AgentClient, attempt_key: tuple[str, str]) -> str | None:
+    """None if it is stored, otherwise the reason why not."""
     started = time.monotonic()
-    terms = api.workspace_policy(*place)
-    if not terms["wanted"]:
-        return str(terms.get("why") or "nobody wants it")
-    tree = TreeArchiver(settings.workspace, terms["limit"])
+    policy = client.workspace_policy(*attempt_key)
+    if not policy["wanted"]:
+        return str(policy.get("why") or "it is not needed")
+    tree = TreeArchiver(settings.workspace, policy["limit"])
     with scratch_file(settings.workspace) as archive:
         tree.pack(archive)
-        url = api.workspace_url(*place, tree.size, tree.sha256)
-        api.put(url, lambda: read_chunks(archive), tree.size)
-    told = {"size": tree.size, "sha256": tree.sha256, "files": tree.files, "leftOut": tree.skipped}
-    api.commit_workspace(*place, told)
+        url = client.workspace_url(*attempt_key, tree.size, tree.sha256)
+        client.put(url, lambda: read_chunks(archive), tree.size)
+    report = {"size": tree.size, "sha256": tree.sha256, "files": tree.files, "leftOut": tree.skipped}
+    client.commit_workspace(*attempt_key, report)
     took = time.monotonic() - started
     without = f", {tree.skipped} left out" if tree.skipped else ""
-    print(f"kept the workspace: {tree.files} files, {tree.size} bytes packed{without}, in {took:.2f} s", flush=True)
+    print(f"saved the workspace: {tree.files} files, {tree.size} bytes packed{without}, in {took:.2f} s", flush=True)
     return None
 
 
-def _describe(trouble: AgentError | OSError) -> str:
-    if isinstance(trouble, AgentError):
-        return str(trouble)
-    return trouble.strerror or type(trouble).__name__
+def _describe(error: AgentError | OSError) -> str:
+    if isinstance(error, AgentError):
+        return str(error)
+    return error.strerror or type(error).__name__

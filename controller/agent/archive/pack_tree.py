@@ -1,11 +1,11 @@
-"""Packs the whole workspace as it was left, whatever is in it: for a person who wants to look around in there.
+"""Packs a whole workspace for debugging.
 
-Other than artifacts, nothing in it was promised to anybody. So what can't be packed is left out and counted, and a
-file that changes meanwhile is taken as it was found.
+Unlike artifacts it does not have to be complete: what can't be packed is skipped and counted, and a file that changes
+meanwhile is packed as it is read.
 """
 
 # ruff: noqa: PTH115, PTH118, PTH123
-# (pathlib would cost more to import than the whole of this work takes.)
+# Importing pathlib takes longer than the work of this module.
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _MAX_REPORTED = 5
 
 
 class TreeArchiver:
-    """One workspace on its way into an archive: `size` in bytes and `sha256` in hex once it is packed.
+    """Archives one workspace; `pack` sets `files`, `skipped`, `size` in bytes and `sha256` in hex.
 
     Args:
-        limit: bytes that the archive may have.
-        max_bytes: bytes that its files may have together; `fetch` unpacks no more.
+        limit: the maximum size of the archive in bytes.
+        max_bytes: the maximum size of all files together; `fetch` extracts no more.
     """
 
     def __init__(self, root: str, limit: int, max_bytes: int = MAX_BYTES, max_entries: int = MAX_ENTRIES) -> None:
@@ -47,7 +47,7 @@ class TreeArchiver:
         self.sha256 = ""
 
     def pack(self, into: BinaryIO) -> None:
-        """Write the archive. Raises AgentError when it is beyond one of the caps."""
+        """Write the archive. Raises AgentError beyond a limit."""
         self.size, self.sha256 = compress(self._chunks(), into, self._limit)
 
     def _chunks(self) -> Iterator[bytes]:
@@ -71,27 +71,27 @@ class TreeArchiver:
                     elif entry.is_file(follow_symlinks=False):
                         yield from self._file(path)
                     else:
-                        self._skip(path, "it is neither a file nor a folder nor a link")
-                except OSError as problem:
-                    self._skip(path, problem.strerror or type(problem).__name__)
+                        self._skip(path, "it is not a file, folder or link")
+                except OSError as error:
+                    self._skip(path, error.strerror or type(error).__name__)
         yield bytes(2 * BLOCK)
 
     def _list(self, folder: str) -> list[os.DirEntry[str]]:
         try:
             with os.scandir(os.path.join(self._root, folder)) as entries:
                 return sorted(entries, key=lambda entry: os.fsencode(entry.name))
-        except OSError as problem:
+        except OSError as error:
             if not folder:
-                raise AgentError(f"it can't be read: {problem.strerror}") from None
-            self._skip(folder, problem.strerror or type(problem).__name__)
+                raise AgentError(f"it can't be read: {error.strerror}") from None
+            self._skip(folder, error.strerror or type(error).__name__)
             return []
 
     def _link(self, path: str) -> bytes:
-        whole = os.path.join(self._root, path)
-        target, found = os.readlink(whole), os.lstat(whole)
+        absolute = os.path.join(self._root, path)
+        target, found = os.readlink(absolute), os.lstat(absolute)
         if target == self._root or target.startswith(f"{self._root}/"):
-            # It stays inside wherever the workspace is unpacked.
-            target = os.path.relpath(target, os.path.dirname(whole))  # noqa: PTH120 - as above
+            # A relative target stays inside wherever the workspace is extracted.
+            target = os.path.relpath(target, os.path.dirname(absolute))  # noqa: PTH120 - as above
         self.files += 1
         return encode_header(Member(path, SYMLINK, 0, 0o777, int(found.st_mtime), target))
 
@@ -100,7 +100,7 @@ class TreeArchiver:
         with open(os.open(os.path.join(self._root, path), flags), "rb", buffering=0) as file:
             found = os.fstat(file.fileno())
             if not stat.S_ISREG(found.st_mode):
-                self._skip(path, "it is not a file any more")
+                self._skip(path, "it is no longer a file")
                 return
             self._bytes += found.st_size
             if self._bytes > self._max_bytes:
@@ -110,25 +110,25 @@ class TreeArchiver:
             yield bytes(-found.st_size % BLOCK)
         self.files += 1
 
-    def _skip(self, path: str, why: str) -> None:
+    def _skip(self, path: str, reason: str) -> None:
         self.skipped += 1
         if self.skipped <= _MAX_REPORTED:
-            print(f"workspace: left out {printable(path)}: {why}", flush=True)
+            print(f"workspace: skipped {printable(path)}: {reason}", flush=True)
 
 
 def _content(file: BinaryIO, size: int) -> Iterator[bytes]:
-    """So many bytes of a file; zeros for those that it lost, or that can't be read, since its size was announced."""
+    """Exactly `size` bytes of a file: zeros take the place of those that can't be read or were truncated meanwhile."""
     left = size
     while left:
         try:
-            piece = file.read(min(_CHUNK_SIZE, left))
+            chunk = file.read(min(_CHUNK_SIZE, left))
         except OSError:
-            piece = b""
-        if not piece:
+            chunk = b""
+        if not chunk:
             break
-        left -= len(piece)
-        yield piece
+        left -= len(chunk)
+        yield chunk
     while left:
-        piece = bytes(min(_CHUNK_SIZE, left))
-        left -= len(piece)
-        yield piece
+        chunk = bytes(min(_CHUNK_SIZE, left))
+        left -= len(chunk)
+        yield chunk

@@ -1,7 +1,7 @@
-"""A file without a name, for an archive on its way: it goes when the agent does, however that ends."""
+"""Temporary files without a name for archives: the kernel removes them with the process, however that ends."""
 
 # ruff: noqa: PTH108, PTH118, PTH123
-# (pathlib would cost more to import than the whole of this work takes.)
+# Importing pathlib takes longer than the work of this module.
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ _CHUNK_SIZE = 256 * 1024
 
 
 def scratch_file(folder: str) -> BinaryIO:
-    """A new file on the folder's disk that nobody else can see."""
+    """A new file without a name on the disk of the folder."""
     try:
         file = _open_unnamed(folder)
-    except OSError as problem:
-        raise AgentError(f"there can be no file in {folder}: {problem.strerror}") from None
+    except OSError as error:
+        raise AgentError(f"can't create a file in {folder}: {error.strerror}") from None
     return open(file, "w+b")
 
 
 def read_chunks(file: BinaryIO) -> Iterator[bytes]:
-    """All of a file from its beginning, to be sent; again as often as it is asked for."""
+    """The content of a file from its start, for an upload that may be retried."""
     file.seek(0)
-    while piece := file.read(_CHUNK_SIZE):
-        yield piece
+    while chunk := file.read(_CHUNK_SIZE):
+        yield chunk
 
 
 def _open_unnamed(folder: str) -> int:
@@ -39,7 +39,7 @@ def _open_unnamed(folder: str) -> int:
         try:
             return os.open(folder, flags | os.O_TMPFILE, 0o600)
         except OSError:
-            # Not every file system can do this: the long way works on all.
+            # Not every file system supports it; a file that is removed at once works on all.
             pass
     path = os.path.join(folder, f".c8s-{os.getpid()}-{os.urandom(8).hex()}")
     file = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)

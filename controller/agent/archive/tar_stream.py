@@ -1,6 +1,6 @@
-"""The tar format, read and written as a stream: no more of it than archives of sources and artifacts have.
+"""Reads and writes tar as a stream: the part of the format that archives of sources and artifacts use.
 
-One reader judges and unpacks, so that nothing can be one thing to the judge and another to an unpacking program.
+The same reader checks and extracts, so that no archive can look different to a check and to an extracting program.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _MAX_EXTENSION_SIZE = 1024 * 1024
 class Member:
     """One entry: `name` and `target` as they are in the archive, `size` in bytes, `mtime` in seconds since 1970."""
 
-    # Not a dataclass: importing what makes them takes longer than unpacking a small archive.
+    # Not a dataclass: importing dataclasses takes longer than extracting a small archive.
     __slots__ = ("mode", "mtime", "name", "size", "target", "type")
 
     def __init__(self, name: str, type: str, size: int, mode: int, mtime: int, target: str) -> None:
@@ -33,7 +33,7 @@ class Member:
 
 
 class TarReader:
-    """Reads entries one after the other. `read(n)` gives up to n bytes of the unpacked stream, b"" at its end."""
+    """Reads entries one after the other; `read(n)` returns up to n bytes of the stream, b"" at its end."""
 
     def __init__(self, read: Callable[[int], bytes]) -> None:
         self._read = read
@@ -41,35 +41,35 @@ class TarReader:
         self._padding = 0
 
     def members(self) -> Iterator[Member]:
-        """The entries; the content of each can be read until the next is asked for."""
-        notes: dict[str, str] = {}
+        """The entries; the content of one can be read until the next is requested."""
+        extension: dict[str, str] = {}
         while (header := self._header()) is not None:
             kind = chr(header[156]) if header[156] else FILE
             size = _parse_number(header[124:136])
             self._left, self._padding = size, -size % BLOCK
             if kind in ("x", "L", "K"):
-                notes.update(self._read_extension(kind, size))
+                extension.update(self._read_extension(kind, size))
                 continue
             if kind == "g":
                 self._skip()
                 continue
-            member = _parse_member(header, "0" if kind == "7" else kind, notes)
-            notes = {}
+            member = _parse_member(header, "0" if kind == "7" else kind, extension)
+            extension = {}
             if member.type != FILE and size:
-                raise AgentError(f"the archive's entry {printable(member.name)} has content but is no file")
-            # A note may give a size that the header has no room for.
+                raise AgentError(f"the archive's entry {printable(member.name)} has content but is not a file")
+            # An extension gives sizes that do not fit the header.
             self._left, self._padding = member.size, -member.size % BLOCK
             yield member
             self._skip()
 
     def content(self, limit: int = 256 * 1024) -> Iterator[bytes]:
-        """The content of the entry at hand."""
+        """The content of the current entry."""
         while self._left:
-            piece = self._read(min(limit, self._left))
-            if not piece:
+            chunk = self._read(min(limit, self._left))
+            if not chunk:
                 raise AgentError("the archive ends in the middle of a file")
-            self._left -= len(piece)
-            yield piece
+            self._left -= len(chunk)
+            yield chunk
 
     def _header(self) -> bytes | None:
         header = self._read_exactly(BLOCK)
@@ -87,9 +87,9 @@ class TarReader:
         self._padding = 0
 
     def _read_extension(self, kind: str, size: int) -> dict[str, str]:
-        """What an extra entry says about the next one."""
+        """Read an extension entry: the fields it sets for the next entry."""
         if size > _MAX_EXTENSION_SIZE:
-            raise AgentError("the archive has an entry with an endless name")
+            raise AgentError("the archive has an entry whose name is too long")
         content = b"".join(self.content())
         self._read_exactly(self._padding)
         if kind != "x":
@@ -100,36 +100,36 @@ class TarReader:
     def _read_exactly(self, size: int) -> bytes:
         parts: list[bytes] = []
         while size > 0:
-            piece = self._read(size)
-            if not piece:
+            chunk = self._read(size)
+            if not chunk:
                 if parts:
                     raise AgentError("the archive ends too early")
                 return b""
-            parts.append(piece)
-            size -= len(piece)
+            parts.append(chunk)
+            size -= len(chunk)
         return b"".join(parts)
 
 
-def _parse_member(header: bytes, kind: str, notes: dict[str, str]) -> Member:
+def _parse_member(header: bytes, kind: str, extension: dict[str, str]) -> Member:
     name = _decode(header[:100].partition(b"\0")[0])
     if header[257:263] == b"ustar\0":
         prefix = _decode(header[345:500].partition(b"\0")[0])
         name = f"{prefix}/{name}" if prefix else name
-    name = notes.get("path", name)
-    if kind in _REJECTED_TYPES or any(note.startswith("GNU.sparse") for note in notes):
+    name = extension.get("path", name)
+    if kind in _REJECTED_TYPES or any(field.startswith("GNU.sparse") for field in extension):
         raise AgentError(
             f"the archive's entry {printable(name)} is {_REJECTED_TYPES.get(kind, 'a sparse file')}; it is refused"
         )
     if kind not in (FILE, HARD_LINK, SYMLINK, DIRECTORY):
         raise AgentError(f"the archive's entry {printable(name)} is of an unknown kind; it is refused")
-    size = _parse_decimal(notes["size"], name) if "size" in notes else _parse_number(header[124:136])
+    size = _parse_decimal(extension["size"], name) if "size" in extension else _parse_number(header[124:136])
     return Member(
         name,
         kind,
         size if kind == FILE else 0,
         _parse_number(header[100:108]) & 0o777,
         _parse_number(header[136:148]),
-        notes.get("linkpath", _decode(header[157:257].partition(b"\0")[0])),
+        extension.get("linkpath", _decode(header[157:257].partition(b"\0")[0])),
     )
 
 
@@ -138,7 +138,7 @@ def _parse_pax(content: bytes) -> dict[str, str]:
     while content:
         length, _, _ = content.partition(b" ")
         if not length.isdigit() or not len(length) < int(length) <= len(content):
-            raise AgentError("the archive is damaged: an entry's extra header is not in order")
+            raise AgentError("the archive is damaged: an extension header is malformed")
         record, content = content[len(length) + 1 : int(length) - 1], content[int(length) :]
         name, _, value = record.partition(b"=")
         found[_decode(name)] = _decode(value)
@@ -153,12 +153,12 @@ def _parse_number(field: bytes) -> int:
     try:
         return int(digits or b"0", 8)
     except ValueError:
-        raise AgentError("the archive is damaged: a number is not one") from None
+        raise AgentError("the archive is damaged: a number is malformed") from None
 
 
 def _parse_decimal(text: str, name: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 19):
-        raise AgentError(f"the archive's entry {printable(name)} has no proper size")
+        raise AgentError(f"the archive's entry {printable(name)} has an invalid size")
     return int(text)
 
 
@@ -167,20 +167,20 @@ def _decode(name: bytes) -> str:
 
 
 def encode_header(member: Member) -> bytes:
-    """The header blocks of an entry, with an extra entry in front where a plain header has no room."""
+    """The header blocks of an entry, after an extension entry if its fields do not fit a plain header."""
     name = member.name.encode("utf-8", "surrogateescape")
     target = member.target.encode("utf-8", "surrogateescape")
-    notes = b""
-    for key, value, room in ((b"path", name, 100), (b"linkpath", target, 100)):
-        if len(value) > room:
-            notes += _pax_record(key, value)
+    extension = b""
+    for key, value, max_length in ((b"path", name, 100), (b"linkpath", target, 100)):
+        if len(value) > max_length:
+            extension += _pax_record(key, value)
     if member.size >= 8**11:
-        notes += _pax_record(b"size", str(member.size).encode())
-    extra = b""
-    if notes:
-        extra = _ustar_header(b"@extra", "x", len(notes), 0o644, 0, b"") + notes + bytes(-len(notes) % BLOCK)
+        extension += _pax_record(b"size", str(member.size).encode())
+    if extension:
+        first = _ustar_header(b"@extra", "x", len(extension), 0o644, 0, b"")
+        extension = first + extension + bytes(-len(extension) % BLOCK)
     size = member.size if member.size < 8**11 else 0
-    return extra + _ustar_header(name[:100], member.type, size, member.mode, member.mtime, target[:100])
+    return extension + _ustar_header(name[:100], member.type, size, member.mode, member.mtime, target[:100])
 
 
 def _pax_record(key: bytes, value: bytes) -> bytes:

@@ -1,11 +1,9 @@
-"""Unpacks an archive into the workspace so that nothing in it can reach outside.
+"""Extracts an archive into the workspace; no entry can reach a file outside of it.
 
-Directories are opened one name at a time and never through a link, and every file is made anew in the directory that
-was opened; so it does not matter what the archive, or a process beside us, puts there meanwhile. A link may only go
-up from where it really is, as far as the root, and then down: `..` after a name could pass through another link.
+Directories are opened one name at a time and never through a link, and each file is created in the directory that was
+opened. So neither other entries nor a concurrent process can redirect a write. The target of a link may go up at most
+to the root and then down; a `..` after a name is refused, because the name could be a link to elsewhere.
 """
-
-# (pathlib would cost more to import than the whole of this work takes.)
 
 from __future__ import annotations
 
@@ -14,12 +12,15 @@ import stat
 import zlib
 
 from ..errors import AgentError, printable
+from .scratch_file import scratch_file
 from .tar_stream import DIRECTORY, HARD_LINK, SYMLINK, Member, TarReader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import BinaryIO
+    from typing import Any, BinaryIO
+
+    from ..client import AgentClient
 
 MAX_BYTES = 16 * 1024**3
 MAX_ENTRIES = 500_000
@@ -29,9 +30,9 @@ _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Extractor:
-    """One archive into one root, with caps on what it may bring.
+    """Extracts one archive into one folder, up to a number of bytes and entries.
 
-    `any_link`: links may lead anywhere, as in the workspace that was kept; nothing is ever unpacked through one.
+    `any_link`: links may lead anywhere, as in a saved workspace; nothing is ever extracted through a link.
     """
 
     def __init__(
@@ -46,19 +47,19 @@ class Extractor:
         self.bytes = 0
 
     def unpack(self, archive: BinaryIO) -> None:
-        """Unpacks a tar.gz. Raises AgentError with the name of the first entry that is refused."""
+        """Extract a tar.gz. Raises AgentError with the name of the first entry that is refused."""
         reader = TarReader(_GzipReader(archive, self._max_bytes).read)
         for entries, member in enumerate(reader.members(), start=1):
             if entries > self._max_entries:
                 raise AgentError(f"the archive has more than {self._max_entries} entries")
             try:
                 self._extract(member, reader)
-            except OSError as problem:
-                why = problem.strerror or type(problem).__name__
-                raise AgentError(f"the archive's entry {printable(member.name)} could not be unpacked: {why}") from None
+            except OSError as error:
+                reason = error.strerror or type(error).__name__
+                raise AgentError(f"the archive's entry {printable(member.name)} can't be extracted: {reason}") from None
 
     def close(self) -> None:
-        """Closes the directories."""
+        """Close the directories."""
         if self._current[1] != self._root:
             os.close(self._current[1])
         os.close(self._root)
@@ -95,8 +96,8 @@ class Extractor:
             self._remove_existing(name, folder)
             file = os.open(name, _NEW_FILE, mode, dir_fd=folder)
         try:
-            for piece in reader.content():
-                view = memoryview(piece)
+            for chunk in reader.content():
+                view = memoryview(chunk)
                 while view:
                     view = view[os.write(file, view) :]
             os.utime(file, (member.mtime, member.mtime))
@@ -104,16 +105,16 @@ class Extractor:
             os.close(file)
 
     def _remove_existing(self, name: str, folder: int) -> None:
-        """Removes a file or link of this name; a directory stays and makes the entry fail."""
+        """Remove a file or link of this name; a directory raises OSError."""
         try:
             os.unlink(name, dir_fd=folder)
         except FileNotFoundError:
             return
 
     def _open_directory(self, parts: tuple[str, ...], name: str) -> int:
-        """The directory, made where it is missing; refuses to pass through anything else."""
-        at, folder = self._current
-        if at == parts:
+        """Open a directory, creating missing ones. Raises AgentError where a part is not a directory."""
+        current, folder = self._current
+        if current == parts:
             return folder
         self._close_directory()
         folder = self._root
@@ -126,9 +127,9 @@ class Extractor:
         return folder
 
     def _close_directory(self) -> None:
-        at, self._current = self._current, ((), self._root)
-        if at[1] != self._root:
-            os.close(at[1])
+        (_, folder), self._current = self._current, ((), self._root)
+        if folder != self._root:
+            os.close(folder)
 
     def _open(self, part: str, folder: int, name: str) -> int:
         for _ in range(2):
@@ -148,7 +149,7 @@ class Extractor:
 
 
 def split_path(name: str) -> tuple[str, ...]:
-    """The parts of an entry's path; raises when it is absolute or climbs."""
+    """The parts of the path of an entry. Raises AgentError if it is absolute or has `..` in it."""
     if name.startswith("/"):
         raise AgentError(f"the archive's entry {printable(name)} has an absolute path; it is refused")
     parts = tuple(part for part in name.split("/") if part not in ("", "."))
@@ -158,35 +159,53 @@ def split_path(name: str) -> tuple[str, ...]:
 
 
 def check_link(parts: tuple[str, ...], target: str) -> None:
-    """Raises unless a link at this place leads to somewhere inside the root, whatever else is in there."""
-    named = f"the archive's entry {printable('/'.join(parts))} is a link to {printable(target)}"
+    """Raise AgentError unless a link at this path leads inside the root, whatever else is in it."""
+    described = f"the archive's entry {printable('/'.join(parts))} is a link to {printable(target)}"
     if not target or target.startswith("/") or "\0" in target:
-        raise AgentError(f"{named}, an absolute path; it is refused")
+        raise AgentError(f"{described}, an absolute path; it is refused")
     steps = [step for step in target.split("/") if step not in ("", ".")]
     up = next((number for number, step in enumerate(steps) if step != ".."), len(steps))
     if up > len(parts) - 1:
-        raise AgentError(f"{named}, outside of the workspace; it is refused")
+        raise AgentError(f"{described}, outside of the workspace; it is refused")
     if ".." in steps[up:]:
-        raise AgentError(f"{named}, with '..' after a name; it is refused")
+        raise AgentError(f"{described}, with '..' after a name; it is refused")
+
+
+def download_and_extract(
+    client: AgentClient, link: dict[str, Any], root: str, what: str, *, retry: bool = True, any_link: bool = False
+) -> tuple[int, int]:
+    """Download an archive and extract it; the number of files, and the size of the archive in bytes.
+
+    `what` names it in errors. `retry` and `any_link`: see `AgentClient.download` and `Extractor`.
+    """
+    with scratch_file(root) as archive:
+        size = client.download(link, archive, what, retry=retry)
+        archive.seek(0)
+        extractor = Extractor(root, any_link=any_link)
+        try:
+            extractor.unpack(archive)
+        finally:
+            extractor.close()
+    return extractor.files, size
 
 
 class _GzipReader:
-    """The unpacked bytes of a gzip file, read as they are wanted; more than the cap allows is refused."""
+    """Reads the content of a gzip file; raises AgentError beyond a limit, so that a small file can't fill the disk."""
 
     def __init__(self, file: BinaryIO, max_bytes: int) -> None:
         self._chunks = self._inflate(file)
         self._buffer = b""
         self._position = 0
-        # Headers and padding are allowed on top, but not endlessly.
+        # Room for headers and padding, but not endless.
         self._remaining = max_bytes + max_bytes // 4 + 1024 * 1024
 
     def read(self, size: int) -> bytes:
         """Up to `size` bytes, b"" at the end."""
         if self._position >= len(self._buffer):
             self._buffer, self._position = next(self._chunks, b""), 0
-        piece = self._buffer[self._position : self._position + size]
-        self._position += len(piece)
-        return piece
+        chunk = self._buffer[self._position : self._position + size]
+        self._position += len(chunk)
+        return chunk
 
     def _inflate(self, file: BinaryIO) -> Iterator[bytes]:
         engine = zlib.decompressobj(31)
@@ -194,17 +213,17 @@ class _GzipReader:
         while data := data or file.read(_CHUNK_SIZE):
             unfinished = True
             try:
-                piece = engine.decompress(data, 4 * _CHUNK_SIZE)
+                chunk = engine.decompress(data, 4 * _CHUNK_SIZE)
             except zlib.error:
                 raise AgentError("the archive is damaged: it is not gzip") from None
-            self._remaining -= len(piece)
+            self._remaining -= len(chunk)
             if self._remaining < 0:
                 raise AgentError("the archive unpacks to more than is allowed")
-            if piece:
-                yield piece
+            if chunk:
+                yield chunk
             data = engine.unconsumed_tail
             if engine.eof:
-                # Another gzip member may follow, and zeros that pad a tape's block.
+                # Another gzip member may follow, or zeros that pad the block of a tape.
                 data, unfinished = engine.unused_data.lstrip(b"\0"), False
                 engine = zlib.decompressobj(31)
         if unfinished:

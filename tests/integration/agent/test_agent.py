@@ -1,4 +1,4 @@
-"""The agent as a pod runs it: a program in a clean interpreter, against a small stand-in for the API's routes."""
+"""The agent as a pod runs it: a program in an isolated interpreter, against a fake of the API."""
 
 import asyncio
 import gzip
@@ -20,33 +20,33 @@ TOKEN = "very-secret-token"
 
 
 class Workspaces:
-    """The part of the agent's door that the workspaces of failed steps go through."""
+    """The routes for the workspaces of failed steps."""
 
     def __init__(self) -> None:
-        self.terms: dict[str, Any] = {"wanted": True, "limit": 10**9}
+        self.policy: dict[str, Any] = {"wanted": True, "limit": 10**9}
         self.sent: dict[str, Any] = {}
-        self.told: list[dict[str, Any]] = []
+        self.reports: list[dict[str, Any]] = []
 
     def add_to(self, app: web.Application) -> None:
-        place = "/api/v1/agent/workspaces/build/1"
-        app.router.add_get(place, self._ask)
-        app.router.add_post(place, self._upload)
-        app.router.add_put(f"{place}/manifest", self._tell)
+        route = "/api/v1/agent/workspaces/build/1"
+        app.router.add_get(route, self._ask)
+        app.router.add_post(route, self._upload)
+        app.router.add_put(f"{route}/manifest", self._tell)
 
     async def _ask(self, _: web.Request) -> web.Response:
-        return web.json_response(self.terms)
+        return web.json_response(self.policy)
 
     async def _upload(self, request: web.Request) -> web.Response:
         self.sent = await request.json()
         return web.json_response({"url": "/objects/workspace"})
 
     async def _tell(self, request: web.Request) -> web.Response:
-        self.told.append(await request.json())
+        self.reports.append(await request.json())
         return web.Response(status=204)
 
 
 class Api:
-    """The agent's routes, with what a test put behind them."""
+    """The agent API, with objects that a test provides."""
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
@@ -54,7 +54,7 @@ class Api:
         self.uploads: dict[str, Any] = {}
         self.manifests: dict[str, Any] = {}
         self.caches: dict[str, str] = {}
-        """Key -> digest of what is kept."""
+        """Key -> digest of the archive."""
         self.cache_limit = 10**9
         self.fail = 0
         self.url = ""
@@ -215,7 +215,7 @@ def packed(**files: bytes) -> bytes:
     return buffer.getvalue()
 
 
-async def test_source_and_artifacts_come_into_the_workspace(api: Api, pod: Pod) -> None:
+async def test_source_and_artifacts_are_extracted_into_the_workspace(api: Api, pod: Pod) -> None:
     api.serve("source", packed(src_main=b"source", src_gen=b"old"))
     api.serve("artifacts/build", packed(src_gen=b"generated"))
     code, out = await pod.run("fetch", C8S_FETCH_SOURCE="1", C8S_FETCH_ARTIFACTS="build")
@@ -225,15 +225,15 @@ async def test_source_and_artifacts_come_into_the_workspace(api: Api, pod: Pod) 
     assert "fetched the source: 2 files" in out
 
 
-async def test_a_server_that_fails_for_a_moment_is_tried_again(api: Api, pod: Pod) -> None:
+async def test_download_is_retried(api: Api, pod: Pod) -> None:
     api.serve("source", packed(a=b"a"))
     api.fail = 2
     code, out = await pod.run("fetch", C8S_FETCH_SOURCE="1")
     assert code == 0
-    assert "trying again" in out
+    assert "retrying in" in out
 
 
-async def test_missing_artifacts_and_bad_archives_are_told(api: Api, pod: Pod) -> None:
+async def test_missing_artifacts_and_damaged_archives_are_reported(api: Api, pod: Pod) -> None:
     code, out = await pod.run("fetch", C8S_FETCH_ARTIFACTS="test")
     assert (code, "no artifacts/test" in out) == (1, True)
     api.serve("source", gzip.compress(b"x" * 512))
@@ -241,7 +241,7 @@ async def test_missing_artifacts_and_bad_archives_are_told(api: Api, pod: Pod) -
     assert (code, "damaged" in out) == (1, True)
 
 
-async def test_artifacts_are_stored_when_the_step_has_ended(api: Api, pod: Pod) -> None:
+async def test_artifacts_are_stored_after_the_end_of_the_step(api: Api, pod: Pod) -> None:
     (pod.workspace / "dist").mkdir()
     (pod.workspace / "dist" / "a.txt").write_bytes(b"content")
     code, out = await pod.upload("dist/**/*")
@@ -258,7 +258,7 @@ async def test_artifacts_are_stored_when_the_step_has_ended(api: Api, pod: Pod) 
         assert found.getnames() == ["dist/a.txt"]
 
 
-async def test_an_upload_is_tried_again(api: Api, pod: Pod) -> None:
+async def test_upload_is_retried(api: Api, pod: Pod) -> None:
     api.fail = 1
     (pod.workspace / "a").write_bytes(b"a")
     code, out = await pod.upload("a")
@@ -266,14 +266,14 @@ async def test_an_upload_is_tried_again(api: Api, pod: Pod) -> None:
     assert "build" in api.manifests
 
 
-async def test_a_glob_that_finds_nothing_fails_and_commits_nothing(api: Api, pod: Pod) -> None:
+async def test_glob_without_a_match_fails_and_commits_nothing(api: Api, pod: Pod) -> None:
     code, out = await pod.upload("dist/*")
     assert code == 1
     assert "dist/*" in out
     assert api.manifests == {}
 
 
-async def test_a_wrong_token_is_told_and_never_shown(api: Api, pod: Pod, tmp_path: Path) -> None:
+async def test_rejected_token_is_reported_without_showing_it(api: Api, pod: Pod, tmp_path: Path) -> None:
     (tmp_path / "token").write_text(f"{TOKEN}-of-another-run")
     code, out = await pod.run("fetch", C8S_FETCH_SOURCE="1")
     assert (code, "not your run" in out) == (1, True)
@@ -288,25 +288,25 @@ async def test_a_wrong_token_is_told_and_never_shown(api: Api, pod: Pod, tmp_pat
         ({"C8S_WORKSPACE": "/nope"}, "/nope"),
     ],
 )
-async def test_being_started_wrongly_is_another_exit_code(pod: Pod, change: dict[str, str], named: str) -> None:
+async def test_wrong_settings_have_an_exit_code_of_their_own(pod: Pod, change: dict[str, str], named: str) -> None:
     code, out = await pod.run("fetch", **change)
     assert (code, named in out) == (2, True)
 
 
 class Step:
-    """A step with a cache: what its agents are told, and what it does between them."""
+    """A step with caches, from `fetch` to `upload`."""
 
     def __init__(self, pod: Pod, folder: Path, *caches: dict[str, Any]) -> None:
         self.pod, self.code = pod, folder / "code"
         (folder / "handoff").mkdir(exist_ok=True)
-        self.told = {
+        self.environment = {
             "C8S_CACHES": json.dumps(caches),
             "C8S_HANDOFF": str(folder / "handoff"),
             "C8S_EXIT_FILE": str(self.code),
         }
 
     async def begin(self) -> str:
-        code, out = await self.pod.run("fetch", **self.told)
+        code, out = await self.pod.run("fetch", **self.environment)
         assert code == 0, out
         return out
 
@@ -314,38 +314,36 @@ class Step:
         self.code.unlink(missing_ok=True)
         if exit_code is not None:
             self.code.write_text(f"{exit_code}\n")
-        code, out = await self.pod.upload(**self.told)
+        code, out = await self.pod.upload(**self.environment)
         assert code == 0, out
         return out
 
 
-async def test_a_cache_is_kept_by_the_first_step_and_found_by_the_next(api: Api, pod: Pod, tmp_path: Path) -> None:
+async def test_cache_is_saved_by_one_step_and_restored_for_the_next(api: Api, pod: Pod, tmp_path: Path) -> None:
     step = Step(pod, tmp_path, {"key": "go-{{hash go.*}}", "paths": [".cache", "missing"]})
     (pod.workspace / "go.sum").write_text("one")
-    assert "there is none yet" in await step.begin()
+    assert "not found" in await step.begin()
     (pod.workspace / ".cache").mkdir()
     (pod.workspace / ".cache" / "module").write_text("downloaded")
-    assert "kept 1 files" in await step.end()
+    assert "saved 1 files" in await step.end()
     (pod.workspace / ".cache" / "module").unlink()
     assert "1 files" in await step.begin()
     assert (pod.workspace / ".cache" / "module").read_text() == "downloaded"
-    assert await step.end() == "", "what was found is not kept again"
+    assert await step.end() == "", "a restored cache is not saved again"
     (pod.workspace / "go.sum").write_text("two")
-    assert "there is none yet" in await step.begin()
+    assert "not found" in await step.begin()
     assert len(api.caches) == 1
 
 
 @pytest.mark.parametrize("exit_code", [1, 143, None])
-async def test_a_step_that_did_not_succeed_keeps_no_cache(
-    api: Api, pod: Pod, tmp_path: Path, exit_code: int | None
-) -> None:
+async def test_unsuccessful_step_saves_no_cache(api: Api, pod: Pod, tmp_path: Path, exit_code: int | None) -> None:
     step = Step(pod, tmp_path, {"key": "k", "paths": ["json"]})
     await step.begin()
     await step.end(exit_code)
     assert api.caches == {}
 
 
-async def test_nothing_about_a_cache_fails_a_step(api: Api, pod: Pod, tmp_path: Path) -> None:
+async def test_cache_errors_do_not_fail_the_step(api: Api, pod: Pod, tmp_path: Path) -> None:
     caches: list[dict[str, Any]] = [
         {"key": "no-{{hash go.sum}}", "paths": ["json"]},
         {"key": "nothing", "paths": ["missing"]},
@@ -358,11 +356,11 @@ async def test_nothing_about_a_cache_fails_a_step(api: Api, pod: Pod, tmp_path: 
     api.objects[f"cache-{'0' * 64}"] = packed(json_new=b"never")
     api.cache_limit = 1
     out = await step.begin()
-    assert "cache no-{{hash go.sum}}: not used: {{hash go.sum}} finds no file" in out
-    assert "cache broken: not used: what came for the cache is damaged" in out
+    assert "cache no-{{hash go.sum}}: not used: {{hash go.sum}} matches no file" in out
+    assert "cache broken: not used: the download of the cache is damaged" in out
     assert not (pod.workspace / "json" / "new").exists()
     out = await step.end()
-    assert "cache nothing: not kept: none of its paths is there" in out
-    assert "cache large: not kept: POST caches was refused with 413: too much" in out
-    assert "cache out: not kept: none of its paths is there" in out
+    assert "cache nothing: not saved: none of its paths exists" in out
+    assert "cache large: not saved: POST caches was refused with 413: too much" in out
+    assert "cache out: not saved: none of its paths exists" in out
     assert list(api.caches) == ["broken"]

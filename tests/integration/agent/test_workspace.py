@@ -1,4 +1,4 @@
-"""The agent of a step that keeps its workspace when it fails, as a pod runs it."""
+"""The agent of a step whose workspace is saved when it fails, as a pod runs it."""
 
 import hashlib
 import io
@@ -14,11 +14,11 @@ __all__ = ["api", "pod"]
 
 
 async def end(pod: Pod, folder: Path, code: str | None, *globs: str) -> tuple[int, str]:
-    """The step ends with this exit code: empty when it was killed, None when it never began."""
-    told = folder / "code"
+    """End the step with this exit code: empty if it was killed, None if it never started."""
+    exit_file = folder / "code"
     if code is not None:
-        told.write_text(code)
-    return await pod.upload(*globs, **({"C8S_EXIT_FILE": str(told)} | {"C8S_KEEP_WORKSPACE": "1"}))
+        exit_file.write_text(code)
+    return await pod.upload(*globs, **({"C8S_EXIT_FILE": str(exit_file)} | {"C8S_KEEP_WORKSPACE": "1"}))
 
 
 def names(api: Api) -> set[str]:
@@ -27,49 +27,49 @@ def names(api: Api) -> set[str]:
 
 
 @pytest.mark.parametrize("code", ["1\n", "143\n", ""])
-async def test_a_failed_step_s_workspace_is_stored_and_told_of(api: Api, pod: Pod, tmp_path: Path, code: str) -> None:
-    (pod.workspace / "build.log").write_text("error: a secret that nobody is told")
+async def test_workspace_of_a_failed_step_is_stored_and_reported(api: Api, pod: Pod, tmp_path: Path, code: str) -> None:
+    (pod.workspace / "build.log").write_text("error: a secret")
     done, out = await end(pod, tmp_path, code)
     archive = api.objects["workspace"]
-    told = {"size": len(archive), "sha256": hashlib.sha256(archive).hexdigest()}
-    assert (done, api.workspaces.sent) == (0, told)
-    assert api.workspaces.told == [{**told, "files": 5, "leftOut": 0}]
+    stored = {"size": len(archive), "sha256": hashlib.sha256(archive).hexdigest()}
+    assert (done, api.workspaces.sent) == (0, stored)
+    assert api.workspaces.reports == [{**stored, "files": 5, "leftOut": 0}]
     assert {"build.log", "json", "json/__init__.py"} <= names(api)
-    assert "kept the workspace: 5 files" in out
-    assert "secret" not in out, "what is in it is nobody's business"
+    assert "saved the workspace: 5 files" in out
+    assert "secret" not in out, "its content is not printed"
 
 
 @pytest.mark.parametrize("code", ["0\n", None])
-async def test_of_a_step_that_succeeded_or_never_began_nothing_is_kept(
+async def test_workspace_of_a_successful_or_unstarted_step_is_not_saved(
     api: Api, pod: Pod, tmp_path: Path, code: str | None
 ) -> None:
     assert await end(pod, tmp_path, code) == (0, "")
-    assert (api.workspaces.told, "workspace" in api.objects) == ([], False)
+    assert (api.workspaces.reports, "workspace" in api.objects) == ([], False)
 
 
-async def test_a_step_whose_artifacts_are_not_there_has_failed_and_is_kept(api: Api, pod: Pod, tmp_path: Path) -> None:
+async def test_workspace_of_a_step_without_its_artifacts_is_saved(api: Api, pod: Pod, tmp_path: Path) -> None:
     done, out = await end(pod, tmp_path, "0\n", "dist/*")
-    assert (done, "dist/*" in out) == (1, True), "its artifacts are missing all the same"
-    assert api.workspaces.told[0]["files"] == 4
+    assert (done, "dist/*" in out) == (1, True), "missing artifacts still fail the step"
+    assert api.workspaces.reports[0]["files"] == 4
 
 
-async def test_what_is_too_large_is_told_and_fails_nothing(api: Api, pod: Pod, tmp_path: Path) -> None:
+async def test_workspace_beyond_the_limit_is_reported_and_fails_nothing(api: Api, pod: Pod, tmp_path: Path) -> None:
     (pod.workspace / "noise").write_bytes(os.urandom(200_000))
-    api.workspaces.terms["limit"] = 100 * 1024
+    api.workspaces.policy["limit"] = 100 * 1024
     done, out = await end(pod, tmp_path, "1\n")
-    assert (done, "workspace: not kept: it has more than" in out) == (0, True)
-    assert "packed" in api.workspaces.told[0]["problem"]
+    assert (done, "workspace: not saved: it has more than" in out) == (0, True)
+    assert "packed" in api.workspaces.reports[0]["problem"]
     assert "workspace" not in api.objects
 
 
-async def test_what_is_not_wanted_is_not_even_packed(api: Api, pod: Pod, tmp_path: Path) -> None:
-    api.workspaces.terms = {"wanted": False, "limit": 1, "why": "the run was cancelled"}
+async def test_workspace_that_is_not_wanted_is_not_packed(api: Api, pod: Pod, tmp_path: Path) -> None:
+    api.workspaces.policy = {"wanted": False, "limit": 1, "why": "the run was cancelled"}
     done, out = await end(pod, tmp_path, "143\n")
-    assert (done, api.workspaces.told) == (0, [{"problem": "the run was cancelled"}])
-    assert "not kept: the run was cancelled" in out
+    assert (done, api.workspaces.reports) == (0, [{"problem": "the run was cancelled"}])
+    assert "not saved: the run was cancelled" in out
 
 
-async def test_the_kept_workspace_is_what_a_copy_unpacks(api: Api, pod: Pod, tmp_path: Path) -> None:
+async def test_saved_workspace_is_extracted_for_a_debug_copy(api: Api, pod: Pod, tmp_path: Path) -> None:
     (pod.workspace / "python").symlink_to("/usr/bin/python3")
     (pod.workspace / "empty").mkdir()
     await end(pod, tmp_path, "1\n")
@@ -77,8 +77,8 @@ async def test_the_kept_workspace_is_what_a_copy_unpacks(api: Api, pod: Pod, tmp
     other = tmp_path / "other"
     other.mkdir()
     code, out = await pod.run("fetch", C8S_FETCH_SOURCE="1", C8S_FETCH_KEPT="1", C8S_WORKSPACE=str(other))
-    assert (code, "fetched the kept workspace: 5 files" in out) == (0, True)
+    assert (code, "fetched the saved workspace: 5 files" in out) == (0, True)
     assert (other / "python").readlink() == Path("/usr/bin/python3")
     assert (other / "empty").is_dir()
     code, out = await pod.run("fetch", C8S_FETCH_SOURCE="1", C8S_WORKSPACE=str(tmp_path / "other"))
-    assert (code, "an absolute path; it is refused" in out) == (1, True), "a source may hold no such link"
+    assert (code, "an absolute path; it is refused" in out) == (1, True), "a source may not contain such a link"

@@ -84,7 +84,7 @@ def test_a_command_finds_the_failed_step_s_files_and_environment(c8s: C8s, folde
     assert_nothing_stays(c8s)
     logs = "".join(c8s("logs", run, "test (py=3.11)", "--container", name).stdout for name in ("step", "upload"))
     assert SECRET not in logs
-    assert "kept the workspace: 4 files" in logs
+    assert "saved the workspace: 4 files" in logs
 
 
 @pytest.mark.parametrize("hangs_up", [True, False], ids=["with a signal", "without one"])

@@ -1,4 +1,4 @@
-"""Cloning: from real repositories, by branch, tag and commit; what a hostile one holds does no harm."""
+"""Cloning real repositories by branch, tag and commit, including hostile ones."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def repository(tmp_path: Path) -> Path:
     return folder
 
 
-class Door:
-    """What the API would be told."""
+class FakeClient:
+    """Records what the agent sends."""
 
     def __init__(self) -> None:
         self.stored: dict[str, bytes] = {}
@@ -59,9 +59,9 @@ class Door:
 
 
 @pytest.fixture
-def door(monkeypatch: pytest.MonkeyPatch) -> Door:
-    found = Door()
-    monkeypatch.setattr(module, "Api", lambda settings: found)
+def client(monkeypatch: pytest.MonkeyPatch) -> FakeClient:
+    found = FakeClient()
+    monkeypatch.setattr(module, "AgentClient", lambda settings: found)
     return found
 
 
@@ -87,30 +87,32 @@ def names(archive: bytes) -> list[str]:
 
 
 @pytest.mark.parametrize("revision", ["HEAD", "main", "v1", "commit"])
-def test_a_revision_may_be_a_branch_a_tag_or_a_commit(
-    tmp_path: Path, repository: Path, door: Door, revision: str
+def test_revision_is_a_branch_a_tag_or_a_commit(
+    tmp_path: Path, repository: Path, client: FakeClient, revision: str
 ) -> None:
     named = git(repository, "rev-parse", "v1") if revision == "commit" else revision
     clone(settings(tmp_path, f"file://{repository}", named))
-    (told,) = door.committed
-    assert told["commit"] == git(repository, "rev-parse", f"{named}^{{commit}}")
-    assert names(door.stored[told["digest"]]) == ["one.txt", "run.sh"]
-    assert list((tmp_path / "workspace").iterdir()) == [], "it leaves nothing behind"
+    (snapshot,) = client.committed
+    assert snapshot["commit"] == git(repository, "rev-parse", f"{named}^{{commit}}")
+    assert names(client.stored[snapshot["digest"]]) == ["one.txt", "run.sh"]
+    assert list((tmp_path / "workspace").iterdir()) == [], "no temporary files remain"
 
 
-def test_the_same_commit_gives_the_same_bytes_and_is_sent_once(tmp_path: Path, repository: Path, door: Door) -> None:
+def test_snapshot_of_a_commit_is_reproducible_and_sent_once(
+    tmp_path: Path, repository: Path, client: FakeClient
+) -> None:
     clone(settings(tmp_path, f"file://{repository}"))
     before = os.umask(0o077)
     try:
         clone(settings(tmp_path, f"file://{repository}"))
     finally:
         os.umask(before)
-    assert door.committed[0] == door.committed[1]
-    assert len(door.stored) == 1
+    assert client.committed[0] == client.committed[1]
+    assert len(client.stored) == 1
 
 
-def test_submodules_come_along_when_asked_for_but_not_over_another_protocol(
-    tmp_path: Path, repository: Path, door: Door
+def test_submodules_are_cloned_on_request_over_the_same_protocol(
+    tmp_path: Path, repository: Path, client: FakeClient
 ) -> None:
     inner = tmp_path / "inner"
     inner.mkdir()
@@ -121,9 +123,9 @@ def test_submodules_come_along_when_asked_for_but_not_over_another_protocol(
     git(repository, "submodule", "add", "-q", f"file://{inner}", "lib")
     git(repository, "commit", "-q", "-m", "with lib")
     clone(settings(tmp_path, f"file://{repository}", C8S_GIT_SUBMODULES="1"))
-    assert "lib/deep.txt" in names(door.stored[door.committed[-1]["digest"]])
+    assert "lib/deep.txt" in names(client.stored[client.committed[-1]["digest"]])
     clone(settings(tmp_path, f"file://{repository}"))
-    assert "lib/deep.txt" not in names(door.stored[door.committed[-1]["digest"]])
+    assert "lib/deep.txt" not in names(client.stored[client.committed[-1]["digest"]])
     foreign = Git(str(tmp_path / "tree"), str(tmp_path), "https://example.org/x.git", None)
     (tmp_path / "tree").mkdir()
     foreign.run("init", "-q")
@@ -131,19 +133,19 @@ def test_submodules_come_along_when_asked_for_but_not_over_another_protocol(
     assert "not allowed" in refused.stderr
 
 
-def test_links_that_lead_out_are_left_out_and_named(
-    tmp_path: Path, repository: Path, door: Door, capsys: pytest.CaptureFixture[str]
+def test_links_that_leave_the_tree_are_skipped_and_reported(
+    tmp_path: Path, repository: Path, client: FakeClient, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (repository / "out").symlink_to("/etc/passwd")
     (repository / "in").symlink_to("one.txt")
     git(repository, "add", "-A")
     git(repository, "commit", "-q", "-m", "links")
     clone(settings(tmp_path, f"file://{repository}"))
-    assert names(door.stored[door.committed[-1]["digest"]]) == ["in", "one.txt", "run.sh"]
-    assert "left out out" in capsys.readouterr().out
+    assert names(client.stored[client.committed[-1]["digest"]]) == ["in", "one.txt", "run.sh"]
+    assert "skipped out" in capsys.readouterr().out
 
 
-def test_nothing_of_the_repository_is_run(tmp_path: Path, repository: Path, door: Door) -> None:
+def test_hooks_and_filters_of_the_repository_do_not_run(tmp_path: Path, repository: Path, client: FakeClient) -> None:
     trap = tmp_path / "trapped"
     (repository / ".gitattributes").write_text("* filter=evil\n")
     (repository / ".gitconfig").write_text(f'[filter "evil"]\n smudge = touch {trap}\n')
@@ -164,27 +166,27 @@ def test_nothing_of_the_repository_is_run(tmp_path: Path, repository: Path, door
         ("missing", "main", "can't be read"),
     ],
 )
-def test_what_cannot_be_cloned_is_said(
-    tmp_path: Path, repository: Path, door: Door, url: str, revision: str, why: str
+def test_failed_clone_is_reported_with_its_reason(
+    tmp_path: Path, repository: Path, client: FakeClient, url: str, revision: str, why: str
 ) -> None:
     where = {"repo": f"file://{repository}", "missing": f"file://{tmp_path}/missing"}.get(url, url)
     with pytest.raises(AgentError, match=why):
         clone(settings(tmp_path, where, revision))
-    assert door.committed == []
+    assert client.committed == []
 
 
-def test_credentials_go_by_files_and_are_never_said(
-    tmp_path: Path, door: Door, capsys: pytest.CaptureFixture[str]
+def test_credentials_reach_git_as_files_and_are_not_printed(
+    tmp_path: Path, client: FakeClient, capsys: pytest.CaptureFixture[str]
 ) -> None:
     secret = tmp_path / "secret"
     secret.mkdir()
     (secret / "username").write_text("me")
     (secret / "password").write_text("hunter2")
-    with pytest.raises(AgentError) as told:
+    with pytest.raises(AgentError) as error:
         clone(settings(tmp_path, "http://someone:word@127.0.0.1:1/x.git", C8S_GIT_CREDENTIALS=str(secret)))
-    said = str(told.value) + capsys.readouterr().out
-    assert "hunter2" not in said
-    assert "word" not in said
+    output = str(error.value) + capsys.readouterr().out
+    assert "hunter2" not in output
+    assert "word" not in output
     found = Git(str(tmp_path / "t"), str(tmp_path), "https://example.org/x", str(secret))
     ask = found._environment["GIT_ASKPASS"]
     asked = [
@@ -194,7 +196,7 @@ def test_credentials_go_by_files_and_are_never_said(
     assert "hunter2" not in " ".join([*found._options, *found._environment.values()])
 
 
-def test_a_key_for_ssh_is_copied_for_nobody_else_and_an_unknown_secret_is_refused(tmp_path: Path) -> None:
+def test_ssh_key_is_private_and_an_unknown_secret_is_refused(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.mkdir()
     with pytest.raises(UsageError, match="neither"):
@@ -207,14 +209,14 @@ def test_a_key_for_ssh_is_copied_for_nobody_else_and_an_unknown_secret_is_refuse
     assert (tmp_path / "key").stat().st_mode & 0o777 == 0o600
 
 
-def ssh_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, does: str) -> Path:
-    """A stand-in for ssh, first on PATH; it notes its arguments in the file that is returned."""
-    folder, noted = tmp_path / "bin", tmp_path / "ssh-arguments"
+def fake_ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, does: str) -> Path:
+    """Put a fake ssh on PATH; the file to which it writes its arguments."""
+    folder, arguments_file = tmp_path / "bin", tmp_path / "ssh-arguments"
     folder.mkdir()
-    (folder / "ssh").write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > {noted}\n{does}\n')
+    (folder / "ssh").write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > {arguments_file}\n{does}\n')
     (folder / "ssh").chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-    return noted
+    return arguments_file
 
 
 @pytest.fixture
@@ -227,22 +229,24 @@ def key(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("host", ["ssh://git@example.org:2222", "git@example.org:"])
-def test_a_repository_is_cloned_over_ssh_with_the_key_of_its_secret(
-    tmp_path: Path, repository: Path, door: Door, key: Path, monkeypatch: pytest.MonkeyPatch, host: str
+def test_ssh_clone_uses_the_key_of_the_secret(
+    tmp_path: Path, repository: Path, client: FakeClient, key: Path, monkeypatch: pytest.MonkeyPatch, host: str
 ) -> None:
     # What ssh would be told to run there is run here: it is its last argument.
-    noted = ssh_that(tmp_path, monkeypatch, 'for last; do :; done; exec sh -c "$last"')
+    arguments_file = fake_ssh(tmp_path, monkeypatch, 'for last; do :; done; exec sh -c "$last"')
     clone(settings(tmp_path, f"{host}{repository}", "v1", C8S_GIT_CREDENTIALS=str(key)))
-    assert [each["commit"] for each in door.committed] == [git(repository, "rev-parse", "v1")]
-    arguments = noted.read_text().splitlines()
+    assert [each["commit"] for each in client.committed] == [git(repository, "rev-parse", "v1")]
+    arguments = arguments_file.read_text().splitlines()
     assert "git@example.org" in arguments
     assert Path(arguments[arguments.index("-i") + 1]).name == "key"
     assert f"UserKnownHostsFile={key / 'known_hosts'}" in [word.replace("'", "") for word in arguments]
     assert ("2222" in arguments) == ("2222" in host)
 
 
-def test_why_ssh_was_refused_is_told(tmp_path: Path, door: Door, key: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ssh_that(tmp_path, monkeypatch, 'echo "git@example.org: Permission denied (publickey)." >&2; exit 255')
+def test_reason_of_a_refused_ssh_login_is_reported(
+    tmp_path: Path, client: FakeClient, key: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_ssh(tmp_path, monkeypatch, 'echo "git@example.org: Permission denied (publickey)." >&2; exit 255')
     with pytest.raises(AgentError, match=r"can't be read: git@example.org: Permission denied \(publickey\)\."):
         clone(settings(tmp_path, "ssh://git@example.org/x", C8S_GIT_CREDENTIALS=str(key)))
-    assert door.committed == []
+    assert client.committed == []

@@ -1,4 +1,4 @@
-"""Which files artifact globs name."""
+"""The files that artifact globs match."""
 
 import io
 from pathlib import Path
@@ -33,24 +33,24 @@ def root(tmp_path: Path) -> Path:
         (["dist/**/sub/**/*.txt"], ["dist/sub/deep/c.txt"]),
     ],
 )
-def test_globs_find_files_in_a_steady_order(root: Path, globs: list[str], found: list[str]) -> None:
+def test_matches_are_sorted(root: Path, globs: list[str], found: list[str]) -> None:
     assert collect(str(root), globs) == found
 
 
 @pytest.mark.parametrize("glob", ["nothing/*", "dist/*.exe", "report.xml/x"])
-def test_a_glob_that_finds_nothing_is_an_error_that_names_it(root: Path, glob: str) -> None:
+def test_glob_without_a_match_is_an_error_that_names_it(root: Path, glob: str) -> None:
     with pytest.raises(AgentError) as caught:
         collect(str(root), ["report.xml", glob])
     assert glob in str(caught.value)
 
 
 @pytest.mark.parametrize("glob", ["/etc/*", "../*", "dist/../../x", "", "."])
-def test_a_glob_stays_below_the_workspace(root: Path, glob: str) -> None:
+def test_glob_outside_of_the_workspace_is_refused(root: Path, glob: str) -> None:
     with pytest.raises(AgentError, match="does not stay below"):
         collect(str(root), [glob])
 
 
-def test_linked_folders_are_not_entered(root: Path) -> None:
+def test_links_to_folders_are_not_followed(root: Path) -> None:
     (root / "loop").symlink_to(".")
     (root / "out").symlink_to("/etc")
     with pytest.raises(AgentError):
@@ -59,12 +59,12 @@ def test_linked_folders_are_not_entered(root: Path) -> None:
     assert not [path for path in collect(str(root), ["**"]) if path.startswith(("loop/", "out/"))]
 
 
-def test_a_link_to_the_outside_is_refused_by_name(root: Path) -> None:
+def test_link_that_leaves_the_workspace_is_refused_by_name(root: Path) -> None:
     (root / "out").symlink_to("/etc/passwd")
     with pytest.raises(AgentError, match="out is a link to /etc/passwd"):
         pack(str(root), ["out"], io.BytesIO())
 
 
-def test_many_double_stars_end_soon(root: Path) -> None:
+def test_many_double_stars_take_bounded_time(root: Path) -> None:
     with pytest.raises(AgentError):
         collect(str(root), ["/".join(["**"] * 20) + "/nothing"])

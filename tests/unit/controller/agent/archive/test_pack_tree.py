@@ -1,4 +1,4 @@
-"""A workspace that is kept comes back as it was, whatever is in it."""
+"""A saved workspace is restored as it was, whatever is in it."""
 
 import io
 import os
@@ -13,26 +13,26 @@ from controller.agent.archive.pack_tree import TreeArchiver
 from controller.agent.archive.unpack import Extractor
 from controller.agent.errors import AgentError
 
-PLENTY = 10**9
+NO_LIMIT = 10**9
 
 
-def packed(root: Path, limit: int = PLENTY, **caps: int) -> tuple[TreeArchiver, bytes]:
-    tree, into = TreeArchiver(str(root), limit, **caps), io.BytesIO()
+def packed(root: Path, limit: int = NO_LIMIT, **limits: int) -> tuple[TreeArchiver, bytes]:
+    tree, into = TreeArchiver(str(root), limit, **limits), io.BytesIO()
     tree.pack(into)
     return tree, into.getvalue()
 
 
 def unpacked(archive: bytes, root: Path, *, any_link: bool = True) -> Path:
     root.mkdir()
-    unpacking = Extractor(str(root), any_link=any_link)
+    extractor = Extractor(str(root), any_link=any_link)
     try:
-        unpacking.unpack(io.BytesIO(archive))
+        extractor.unpack(io.BytesIO(archive))
     finally:
-        unpacking.close()
+        extractor.close()
     return root
 
 
-def seen(root: Path) -> dict[bytes, tuple[int, bytes]]:
+def snapshot(root: Path) -> dict[bytes, tuple[int, bytes]]:
     """Every path with its mode and what it holds or leads to."""
     found = {}
     for path in root.rglob("*"):
@@ -54,22 +54,22 @@ def root(tmp_path: Path) -> Path:
     return made
 
 
-def test_files_empty_folders_modes_and_times_come_back(root: Path, tmp_path: Path) -> None:
+def test_files_empty_folders_modes_and_times_are_restored(root: Path, tmp_path: Path) -> None:
     os.utime(root / "sub" / "a.sh", (1_700_000_000, 1_700_000_000))
     (root / ("x" * 200)).write_bytes(bytes(range(256)) * 3)
     tree, archive = packed(root)
     back = unpacked(archive, tmp_path / "back")
-    assert seen(back) == seen(root)
+    assert snapshot(back) == snapshot(root)
     assert (back / "sub" / "a.sh").stat().st_mtime == 1_700_000_000
     assert (tree.files, tree.skipped, tree.size) == (2, 0, len(archive))
 
 
-def test_names_that_are_no_unicode_come_back(root: Path, tmp_path: Path) -> None:
+def test_names_that_are_not_unicode_are_restored(root: Path, tmp_path: Path) -> None:
     Path(os.fsdecode(os.fsencode(root) + b"/\xff\n\x1b[2J")).write_text("x")
-    assert seen(unpacked(packed(root)[1], tmp_path / "back")) == seen(root)
+    assert snapshot(unpacked(packed(root)[1], tmp_path / "back")) == snapshot(root)
 
 
-def test_links_may_lead_anywhere_and_nothing_passes_through_them(root: Path, tmp_path: Path) -> None:
+def test_links_lead_anywhere_and_are_not_followed(root: Path, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     for name, target in {
@@ -80,13 +80,13 @@ def test_links_may_lead_anywhere_and_nothing_passes_through_them(root: Path, tmp
     }.items():
         (root / name).symlink_to(target)
     archive = packed(root)[1]
-    assert seen(unpacked(archive, tmp_path / "back")) == seen(root)
+    assert snapshot(unpacked(archive, tmp_path / "back")) == snapshot(root)
     with pytest.raises(AgentError, match="it is refused"):
         unpacked(archive, tmp_path / "strict", any_link=False)
     assert list(outside.iterdir()) == []
 
 
-def test_links_to_the_workspace_s_own_place_lead_to_its_new_one(root: Path, tmp_path: Path) -> None:
+def test_absolute_links_into_the_workspace_are_made_relative(root: Path, tmp_path: Path) -> None:
     (root / "sub" / "deep" / "here").symlink_to(root / "sub" / "a.sh")
     (root / "all").symlink_to(root)
     back = unpacked(packed(root)[1], tmp_path / "back")
@@ -94,19 +94,17 @@ def test_links_to_the_workspace_s_own_place_lead_to_its_new_one(root: Path, tmp_
     assert (back / "all").resolve() == back
 
 
-def test_what_is_neither_file_nor_folder_nor_link_is_left_out_and_named(
-    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_special_files_are_skipped_and_reported(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for number in range(7):
         os.mkfifo(root / f"pipe-{number}")
     tree, archive = packed(root)
     assert tree.skipped == 7
-    assert "left out pipe-0" in (said := capsys.readouterr().out)
-    assert len(said.splitlines()) == 5, "a thousand sockets need no thousand lines"
+    assert "skipped pipe-0" in (output := capsys.readouterr().out)
+    assert len(output.splitlines()) == 5, "the number of lines is limited"
     assert "empty" in {path.name for path in unpacked(archive, tmp_path / "back").iterdir()}
 
 
-def test_a_file_that_shrinks_while_it_is_packed_is_filled_up(
+def test_file_truncated_while_packing_is_padded_with_zeros(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (root / "log").write_bytes(b"x" * 1000)
@@ -126,17 +124,17 @@ def test_a_file_that_shrinks_while_it_is_packed_is_filled_up(
 
 
 @pytest.mark.parametrize(
-    ("caps", "words"),
+    ("limits", "message"),
     [
         ({"limit": 1000}, "packed"),
         ({"max_bytes": 5000}, "together"),
         ({"max_entries": 3}, "more than 3 files and folders"),
     ],
 )
-def test_what_is_beyond_a_cap_is_not_packed(root: Path, caps: dict[str, int], words: str) -> None:
+def test_limits_are_enforced(root: Path, limits: dict[str, int], message: str) -> None:
     (root / "noise").write_bytes(os.urandom(6000))
-    with pytest.raises(AgentError, match=words):
-        packed(root, **caps)
+    with pytest.raises(AgentError, match=message):
+        packed(root, **limits)
 
 
 _NAME = st.binary(min_size=1, max_size=120).filter(
@@ -145,7 +143,7 @@ _NAME = st.binary(min_size=1, max_size=120).filter(
 
 
 @given(st.dictionaries(_NAME, st.binary(max_size=2000) | st.none(), max_size=8))
-def test_any_names_and_contents_come_back(
+def test_any_names_and_contents_are_restored(
     tmp_path_factory: pytest.TempPathFactory, entries: dict[bytes, bytes | None]
 ) -> None:
     folder = tmp_path_factory.mktemp("any")
@@ -157,4 +155,4 @@ def test_any_names_and_contents_come_back(
             path.mkdir()
         else:
             path.write_bytes(held)
-    assert seen(unpacked(packed(root)[1], folder / "back")) == seen(root)
+    assert snapshot(unpacked(packed(root)[1], folder / "back")) == snapshot(root)

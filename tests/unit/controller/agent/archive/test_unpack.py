@@ -1,4 +1,4 @@
-"""Archives that mean harm, and those that don't."""
+"""Extracting harmless and hostile archives."""
 
 import contextlib
 import gzip
@@ -43,12 +43,12 @@ def link(name: str, target: str) -> tuple[tarfile.TarInfo, bytes]:
 
 
 def unpack(root: Path, packed: bytes, **caps: int) -> Extractor:
-    unpacking = Extractor(str(root), **caps)
+    extractor = Extractor(str(root), **caps)
     try:
-        unpacking.unpack(io.BytesIO(packed))
+        extractor.unpack(io.BytesIO(packed))
     finally:
-        unpacking.close()
-    return unpacking
+        extractor.close()
+    return extractor
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("form", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT, tarfile.USTAR_FORMAT])
-def test_files_directories_and_links_come_out_as_they_went_in(root: Path, form: Literal[0, 1, 2]) -> None:
+def test_files_directories_and_links_are_extracted(root: Path, form: Literal[0, 1, 2]) -> None:
     long = "d" * 90 + "/" + "e" * 60
     packed = archive(
         (entry("bin", tarfile.DIRTYPE, mode=0o750), b""),
@@ -82,7 +82,7 @@ def test_files_directories_and_links_come_out_as_they_went_in(root: Path, form: 
     assert (root / "down").resolve() == root / "bin/run"
 
 
-def test_later_archives_replace_files_and_links_but_not_through_them(root: Path) -> None:
+def test_later_archive_replaces_files_and_links(root: Path) -> None:
     unpack(root, archive(file("a", b"old"), link("l", "a")))
     unpack(root, archive(file("a", b"new"), file("l", b"a file now")))
     assert (root / "a").read_bytes() == b"new"
@@ -117,7 +117,7 @@ def test_later_archives_replace_files_and_links_but_not_through_them(root: Path)
         ([(entry("", tarfile.REGTYPE), b"")], ""),
     ],
 )
-def test_what_could_reach_outside_is_refused_by_name(
+def test_entry_that_could_leave_the_root_is_refused_by_name(
     root: Path, entries: list[tuple[tarfile.TarInfo, bytes]], named: str
 ) -> None:
     with pytest.raises(AgentError) as caught:
@@ -127,35 +127,35 @@ def test_what_could_reach_outside_is_refused_by_name(
     assert (root.parent / "outside" / "kept").read_text() == "kept"
 
 
-def test_a_link_that_was_in_the_workspace_before_is_not_passed_through(root: Path) -> None:
+def test_existing_link_in_the_workspace_is_not_followed(root: Path) -> None:
     (root / "l").symlink_to(root.parent / "outside")
     with pytest.raises(AgentError, match="which is a link"):
         unpack(root, archive(file("l/kept", b"overwritten")))
     assert (root.parent / "outside" / "kept").read_text() == "kept"
 
 
-def test_an_extra_header_can_not_smuggle_a_path(root: Path) -> None:
+def test_path_of_a_pax_header_is_checked(root: Path) -> None:
     info = entry("harmless", data=b"x")
     info.pax_headers = {"path": "../outside/evil"}
     with pytest.raises(AgentError, match="outside/evil"):
         unpack(root, archive((info, b"x")))
 
 
-def test_a_name_can_not_forge_the_log(root: Path) -> None:
+def test_control_characters_of_a_name_are_not_printed(root: Path) -> None:
     with pytest.raises(AgentError) as caught:
         unpack(root, archive(file("/a\n\x1b[31mfetched")))
     assert "\n" not in str(caught.value)
     assert "\x1b" not in str(caught.value)
 
 
-def test_too_many_entries_and_too_many_bytes_are_refused(root: Path) -> None:
+def test_number_of_entries_and_bytes_is_limited(root: Path) -> None:
     with pytest.raises(AgentError, match="more than 3 entries"):
         unpack(root, archive(*[file(f"f{number}") for number in range(4)]), max_entries=3)
     with pytest.raises(AgentError, match="more than 1000 bytes"):
         unpack(root, archive(file("a", bytes(600)), file("b", bytes(600))), max_bytes=1000)
 
 
-def test_a_bomb_is_refused_before_it_fills_the_disk(root: Path) -> None:
+def test_decompression_bomb_is_refused_before_it_fills_the_disk(root: Path) -> None:
     bomb = archive(file("zeros", bytes(50_000_000)))
     with pytest.raises(AgentError, match="more than"):
         unpack(root, bomb, max_bytes=1_000_000)
@@ -167,7 +167,7 @@ def test_a_bomb_is_refused_before_it_fills_the_disk(root: Path) -> None:
 
 
 @pytest.mark.parametrize("cut", [10, 100, -20, -1])
-def test_a_damaged_archive_is_refused(root: Path, cut: int) -> None:
+def test_damaged_archive_is_refused(root: Path, cut: int) -> None:
     packed = archive(file("a", os.urandom(5000)))
     with pytest.raises(AgentError):
         unpack(root, packed[:cut] if cut > 0 else packed[: len(packed) // 2])
@@ -177,9 +177,7 @@ def test_a_damaged_archive_is_refused(root: Path, cut: int) -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=600), st.integers(0, 511))
-def test_whatever_bytes_come_there_is_an_answer(
-    tmp_path_factory: pytest.TempPathFactory, noise: bytes, at: int
-) -> None:
+def test_random_bytes_raise_no_other_error(tmp_path_factory: pytest.TempPathFactory, noise: bytes, at: int) -> None:
     root = tmp_path_factory.mktemp("noise")
     whole = bytearray(entry("name").tobuf() + bytes(1024))
     whole[at : at + len(noise)] = noise
@@ -192,7 +190,9 @@ names = st.text("abé .-", min_size=1, max_size=60).map(str.strip).filter(lambda
 
 @settings(max_examples=60, deadline=None)
 @given(st.dictionaries(st.lists(names, min_size=1, max_size=5).map("/".join), st.binary(max_size=2000), max_size=6))
-def test_what_is_packed_is_unpacked(tmp_path_factory: pytest.TempPathFactory, wanted: dict[str, bytes]) -> None:
+def test_packed_files_are_extracted_unchanged(
+    tmp_path_factory: pytest.TempPathFactory, wanted: dict[str, bytes]
+) -> None:
     source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("target")
     made: dict[str, bytes] = {}
     for name, data in wanted.items():
