@@ -24,7 +24,6 @@ from controller.kube import (
 from controller.operator import names
 from controller.operator.cache.owned_resources import Json, RunKey, run_key_of
 from controller.operator.decision import concurrency
-from controller.operator.decision.decide import RUN_FINAL_PHASES
 from controller.operator.decision.deletion import is_deleted
 from controller.operator.effects.event_recorder import EventRecorder
 from controller.operator.effects.retention import RetentionStore, RetentionSweeper
@@ -32,6 +31,7 @@ from controller.operator.interfaces import AttemptLogs, ManifestReader
 from controller.operator.log_context import reconcile_scope
 from controller.operator.reconciler import Reconciler
 from controller.operator.settings import OperatorSettings
+from controller.run_types.phases import FINAL_RUN_PHASES
 
 _log = logging.getLogger(__name__)
 
@@ -251,7 +251,7 @@ class RunController:
 
 
 def _is_finished(run: Json) -> bool:
-    return (run.get("status") or {}).get("phase") in RUN_FINAL_PHASES
+    return (run.get("status") or {}).get("phase") in FINAL_RUN_PHASES
 
 
 def _is_initialized(run: Json) -> bool:

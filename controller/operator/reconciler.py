@@ -21,7 +21,7 @@ from controller.operator.cache.run_state import InvalidRunError, RunState, load_
 from controller.operator.decision import concurrency, deletion
 from controller.operator.decision.actions import PrepareSecrets, ReadManifest, ReadWorkspace, VerifyJob
 from controller.operator.decision.capacity import unschedulable_reason
-from controller.operator.decision.decide import RUN_FINAL_PHASES, Decision, decide
+from controller.operator.decision.decide import Decision, decide
 from controller.operator.decision.observation import (
     AttemptView,
     BlockingRun,
@@ -40,6 +40,8 @@ from controller.operator.effects.status_writer import StatusWriter, WriteResult
 from controller.operator.effects.step_durations import StepDurations
 from controller.operator.interfaces import AttemptLogs, ManifestReader
 from controller.operator.settings import OperatorSettings
+from controller.run_types.phases import FINAL_RUN_PHASES
+from controller.run_types.reasons import RunReason
 
 Json = dict[str, Any]
 _log = logging.getLogger(__name__)
@@ -166,7 +168,7 @@ class Reconciler:
         return await self._reconcile_active(key, run, state)
 
     async def _reconcile_active(self, key: RunKey, run: Json, state: RunState | None) -> datetime | None:
-        if (run.get("status") or {}).get("phase") in RUN_FINAL_PHASES:
+        if (run.get("status") or {}).get("phase") in FINAL_RUN_PHASES:
             await self._reconcile_terminal(key, run, state)
             return None
         if state is None:
@@ -180,7 +182,7 @@ class Reconciler:
         status = run.get("status") or {}
         begun = (state is not None and state.has_started) or self._owned.has_any(key, run["metadata"]["uid"])
         begun = begun or any(step.get("attempts") for step in status.get("steps") or [])
-        if begun and status.get("phase") not in RUN_FINAL_PHASES and self._now() < deletion.deadline(run):
+        if begun and status.get("phase") not in FINAL_RUN_PHASES and self._now() < deletion.deadline(run):
             return False
         if deletion.has_finalizer(run):
             patch = deletion.finalizers_patch(run, hold=False)
@@ -190,7 +192,7 @@ class Reconciler:
     async def _reconcile_terminal(self, key: RunKey, run: Json, state: RunState | None) -> None:
         if state is None:
             await self._writer.expire_jobs(key, run["metadata"]["uid"])
-        elif state.status.get("phase") not in RUN_FINAL_PHASES:
+        elif state.status.get("phase") not in FINAL_RUN_PHASES:
             # Another controller has ended it, on what it knew.
             self.forget(key)
 
@@ -229,7 +231,7 @@ class Reconciler:
         except InvalidRunError as error:
             status = invalid_status(run, str(error), self._now())
             await self._writer.write_now(key, status, run["metadata"]["resourceVersion"])
-            self._recorder.record(run, "Warning", "InvalidPipeline", str(error))
+            self._recorder.record(run, "Warning", RunReason.INVALID_PIPELINE, str(error))
             return None
         for pod in self._owned.pods(key, state.uid).values():
             state.milestones[pod["metadata"]["uid"]] = update_milestones(pod, Milestones(), self._now())
@@ -357,8 +359,8 @@ class Reconciler:
         record_transitions(self._recorder, run, old, decision.status)
         self.durations.observe_transition(old, decision.status)
         phase = decision.status["phase"]
-        at_once = state.written_status is None or phase in RUN_FINAL_PHASES or old.get("phase") != phase
-        if phase in RUN_FINAL_PHASES:
+        at_once = state.written_status is None or phase in FINAL_RUN_PHASES or old.get("phase") != phase
+        if phase in FINAL_RUN_PHASES:
             _log.info("run %s/%s: %s, %s", *key, phase, decision.status["message"], extra=audit_fields(run, phase))
         self._writer.ask(key, 0 if at_once else self._writer.write_delay(decision.status))
 

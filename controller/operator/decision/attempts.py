@@ -17,15 +17,20 @@ from controller.operator.workload.debug_copies import keeps_workspace_on_failure
 from controller.pipeline.graph.expand import ExpandedStep
 from controller.pipeline.model import Step
 from controller.pipeline.values import duration
+from controller.run_types.phases import FINAL_STEP_PHASES, StepPhase
+from controller.run_types.reasons import StepReason, StopCause
 
 Json = dict[str, Any]
 
 MAX_DISRUPTIONS = 5
-_FINAL = ("Succeeded", "Failed", "Cancelled")
-_STOPPED = {"Cancelled": "RunCancelled", "RunTimeout": "Timeout", "Timeout": "Timeout"}
+_STOP_REASONS = {
+    StopCause.CANCELLED: StepReason.RUN_CANCELLED,
+    StopCause.RUN_TIMEOUT: StepReason.TIMEOUT,
+    StopCause.STEP_TIMEOUT: StepReason.TIMEOUT,
+}
 STOP_DEADLINE_SECONDS = 1
 """The `activeDeadlineSeconds` that ends a pod."""
-_WORKSPACE_NOT_SAVED = ("RunCancelled", "Disrupted")
+_WORKSPACE_NOT_SAVED = (StepReason.RUN_CANCELLED, StepReason.DISRUPTED)
 _MAX_PROBLEM_LENGTH = 500
 # A Job that the cache has not shown for so long is asked for.
 _MISSING_AFTER = timedelta(seconds=20)
@@ -40,8 +45,8 @@ def new_attempt(run: Json, step: ExpandedStep, number: int, now: datetime) -> Js
     return {
         "number": number,
         "jobName": names.job_name(run["metadata"]["name"], step.slug, number),
-        "phase": "Running",
-        "reason": "Created",
+        "phase": StepPhase.RUNNING,
+        "reason": StepReason.CREATED,
         "times": {"created": format_time(now)},
     }
 
@@ -66,7 +71,7 @@ def update_attempt(attempt: Json, view: AttemptView, step: Step, now: datetime, 
             fresh["containers"] = [*known, *(name for name in containers if name not in known)]
     if view.log is not None:
         fresh["log"] = view.log
-    if attempt["phase"] in _FINAL:
+    if attempt["phase"] in FINAL_STEP_PHASES:
         if view.workspace_read and awaiting_workspace(attempt, view, read=True):
             fresh["kept"] = _workspace_status(view.workspace)
         return fresh
@@ -97,13 +102,21 @@ def _finish(fresh: Json, phase: str, step: Step, now: datetime) -> Json:
     fresh["phase"] = phase
     fresh["times"].setdefault("finished", format_time(now))
     stopping = fresh.pop("stopping", None)
-    if phase == "Failed" and stopping == "Cancelled":
-        fresh |= {"phase": "Cancelled", "reason": "RunCancelled", "message": "stopped, because the run was cancelled"}
-    elif phase == "Failed" and stopping == "RunTimeout":
-        fresh |= {"phase": "Cancelled", "reason": "Timeout", "message": "stopped, because the run took too long"}
-    elif phase == "Failed" and stopping == "Timeout":
-        fresh |= {"reason": "Timeout", "message": f"stopped after {step.timeout}, its timeout"}
-    elif phase == "Succeeded" and step.artifacts:
+    if phase == StepPhase.FAILED and stopping == StopCause.CANCELLED:
+        fresh |= {
+            "phase": StepPhase.CANCELLED,
+            "reason": StepReason.RUN_CANCELLED,
+            "message": "stopped, because the run was cancelled",
+        }
+    elif phase == StepPhase.FAILED and stopping == StopCause.RUN_TIMEOUT:
+        fresh |= {
+            "phase": StepPhase.CANCELLED,
+            "reason": StepReason.TIMEOUT,
+            "message": "stopped, because the run took too long",
+        }
+    elif phase == StepPhase.FAILED and stopping == StopCause.STEP_TIMEOUT:
+        fresh |= {"reason": StepReason.TIMEOUT, "message": f"stopped after {step.timeout}, its timeout"}
+    elif phase == StepPhase.SUCCEEDED and step.artifacts:
         fresh["times"].setdefault("uploaded", format_time(now))
     return fresh
 
@@ -113,14 +126,19 @@ def _finish_lost(fresh: Json, now: datetime) -> Json:
     stopping = fresh.pop("stopping", None)
     fresh["times"].setdefault("finished", format_time(now))
     if stopping:
-        phase = "Failed" if stopping == "Timeout" else "Cancelled"
-        return {**fresh, "phase": phase, "reason": _STOPPED[stopping], "message": "its Job is gone"}
-    return {**fresh, "phase": "Failed", "reason": "Disrupted", "message": "its Job was deleted"}
+        phase = StepPhase.FAILED if stopping == StopCause.STEP_TIMEOUT else StepPhase.CANCELLED
+        return {**fresh, "phase": phase, "reason": _STOP_REASONS[StopCause(stopping)], "message": "its Job is gone"}
+    return {
+        **fresh,
+        "phase": StepPhase.FAILED,
+        "reason": StepReason.DISRUPTED,
+        "message": "its Job was deleted",
+    }
 
 
 def missing_deadline(attempt: Json, view: AttemptView) -> datetime | None:
     """When an attempt of which nothing is to be seen has to be looked for; None for one that is there or over."""
-    if attempt["phase"] in _FINAL or view.job is not None or view.pod is not None:
+    if attempt["phase"] in FINAL_STEP_PHASES or view.job is not None or view.pod is not None:
         return None
     return datetime.fromisoformat(attempt["times"]["created"]) + _MISSING_AFTER
 
@@ -138,7 +156,7 @@ def _times(times: Json, seen: Milestones) -> Json:
 
 def needs_manifest(attempt: Json, view: AttemptView, step: Step) -> bool:
     """Whether the upload has ended and nobody has looked yet at what it committed."""
-    if not step.artifacts or attempt["phase"] in _FINAL:
+    if not step.artifacts or attempt["phase"] in FINAL_STEP_PHASES:
         return False
     return evaluate_pod(view, artifacts=True, memory_limit=None).check_manifest
 
@@ -150,7 +168,7 @@ def awaiting_workspace(attempt: Json, view: AttemptView, *, read: bool = False) 
     answer is there.
     """
     if (
-        attempt["phase"] not in ("Failed", "Cancelled")
+        attempt["phase"] not in (StepPhase.FAILED, StepPhase.CANCELLED)
         or attempt["reason"] in _WORKSPACE_NOT_SAVED
         or "kept" in attempt
     ):
@@ -180,19 +198,19 @@ def stop_reason(
     if attempt.get("stopping"):
         return attempt["stopping"], None
     if cancelled:
-        return "Cancelled", None
+        return StopCause.CANCELLED, None
     if timed_out:
-        return "RunTimeout", None
+        return StopCause.RUN_TIMEOUT, None
     running = attempt["times"].get("running")
     if running is None or attempt["times"].get("finished"):
         return None, None
     due = datetime.fromisoformat(running) + timedelta(seconds=duration.parse_duration(step.timeout))
-    return ("Timeout", None) if now >= due else (None, due)
+    return (StopCause.STEP_TIMEOUT, None) if now >= due else (None, due)
 
 
 def cancelled_before_start(attempt: Json, why: str, now: datetime) -> Json:
     """An attempt whose Job never came to be."""
     times = {**attempt["times"], "finished": format_time(now)}
-    fresh = {**attempt, "phase": "Cancelled", "reason": _STOPPED[why], "times": times}
+    fresh = {**attempt, "phase": StepPhase.CANCELLED, "reason": _STOP_REASONS[StopCause(why)], "times": times}
     fresh.pop("stopping", None)
     return {**fresh, "message": "stopped before it began"}

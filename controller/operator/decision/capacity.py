@@ -9,6 +9,7 @@ from typing import Any
 
 from controller.pipeline.model import Step
 from controller.pipeline.values.quantity import parse_quantity
+from controller.run_types.reasons import StepReason
 
 Json = dict[str, Any]
 
@@ -23,7 +24,7 @@ _KINDS = ("cpu", "memory")
 class QuotaShortage:
     """Why a step's pod is not made. `for_ever`: no end of another pod will change it."""
 
-    reason: str
+    reason: StepReason
     message: str
     permanent: bool
 
@@ -33,19 +34,19 @@ def parse_quota_error(message: str) -> QuotaShortage | None:
     found = _EXCEEDED.search(message)
     if found is None:
         told = f"waits for quota: {message}"
-        return QuotaShortage("OverQuota", told, False) if "exceeded quota" in message else None
+        return QuotaShortage(StepReason.OVER_QUOTA, told, False) if "exceeded quota" in message else None
     wanted, used, limited = (_parse_amounts(found[part]) for part in ("requested", "used", "limited"))
     name = found["name"].strip()
     for resource, request in wanted.items():
         limit = limited.get(resource)
         if limit is not None and _exceeds(request, limit):
             told = f"it asks for {resource} {request}, and the quota {name} has {limit} in all: it can never fit"
-            return QuotaShortage("NeverFits", told, True)
+            return QuotaShortage(StepReason.NEVER_FITS, told, True)
     shown = "; ".join(
         f"{resource}: {request} asked for, {used.get(resource, '?')} of {limited.get(resource, '?')} in use"
         for resource, request in wanted.items()
     )
-    return QuotaShortage("OverQuota", f"waits for the quota {name}: {shown}", False)
+    return QuotaShortage(StepReason.OVER_QUOTA, f"waits for the quota {name}: {shown}", False)
 
 
 def unschedulable_reason(step: Step, nodes: Sequence[Mapping[str, Any]]) -> str | None:

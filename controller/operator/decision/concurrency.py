@@ -12,10 +12,9 @@ from typing import Any
 from controller.operator.names import PIPELINE
 from controller.pipeline.model import Pipeline
 from controller.pipeline.variables import RunContext, render, template_context
+from controller.run_types.phases import FINAL_RUN_PHASES
 
 Json = dict[str, Any]
-
-_FINAL = ("Succeeded", "Failed", "Cancelled")
 
 
 def concurrency_group(pipeline: Pipeline, facts: RunContext) -> str | None:
@@ -34,7 +33,7 @@ def pipeline_name(run: Json) -> str:
 
 def is_run_finished(run: Json) -> bool:
     """Whether a run has its last status."""
-    return (run.get("status") or {}).get("phase") in _FINAL
+    return (run.get("status") or {}).get("phase") in FINAL_RUN_PHASES
 
 
 def predecessors(run: Json, group: str, others: Iterable[Json]) -> list[Json]:

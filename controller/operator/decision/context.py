@@ -13,12 +13,12 @@ from controller.operator.decision.observation import AttemptView, Observation, i
 from controller.operator.settings import OperatorSettings
 from controller.pipeline.graph.expand import ExpandedStep
 from controller.pipeline.model import Pipeline
+from controller.run_types.phases import FINAL_STEP_PHASES, StepPhase
+from controller.run_types.reasons import StepReason, StopCause
 
 Json = dict[str, Any]
 StepVerdict = tuple[str, str, str]
 """Phase, reason and message."""
-
-FINAL_PHASES = ("Succeeded", "Failed", "Skipped", "Cancelled")
 
 
 @dataclass
@@ -48,7 +48,9 @@ class ReconcileContext:
     @property
     def default_stop_reason(self) -> str:
         """Why a pod that was stopped was stopped."""
-        return "Cancelled" if self.cancelled else "RunTimeout" if self.timed_out else "Timeout"
+        if self.cancelled:
+            return StopCause.CANCELLED
+        return StopCause.RUN_TIMEOUT if self.timed_out else StopCause.STEP_TIMEOUT
 
     def view(self, step: ExpandedStep, number: int) -> AttemptView:
         return self.observed.attempts.get((step.slug, number), AttemptView())
@@ -78,8 +80,8 @@ def start_attempt(
     look.statuses[step.name] = step_status(
         step,
         before,
-        phase="Pending",
-        reason="Created",
+        phase=StepPhase.PENDING,
+        reason=StepReason.CREATED,
         message="its Job is being created" if number == 1 else f"attempt {number} is being created",
         attempts=[*earlier, attempts.new_attempt(look.run, step, number, look.now)],
     )
@@ -90,7 +92,7 @@ def unstarted_status(
 ) -> Json:
     """The entry of a step that does not start now, or never."""
     phase, reason, message = verdict
-    if phase in FINAL_PHASES:
+    if phase in FINAL_STEP_PHASES:
         more["completionTime"] = attempts.format_time(look.now)
     return step_status(step, before, phase=phase, reason=reason, message=message, **more)
 
@@ -99,15 +101,15 @@ def start_blocker(look: ReconcileContext, step: ExpandedStep, number: int) -> St
     """What keeps an attempt from beginning that is due: the cluster refused it, or enough is running."""
     refusal = look.observed.create_failures.get((step.slug, number))
     if refusal is not None and refusal.final:
-        return "Failed", refusal.reason, refusal.message
+        return StepPhase.FAILED, refusal.reason, refusal.message
     if refusal is not None and look.now < refusal.retry_at:
         look.requeue_times.append(refusal.retry_at)
-        return "Pending", refusal.reason, refusal.message
+        return StepPhase.PENDING, refusal.reason, refusal.message
     if (never := look.observed.unschedulable.get(step.name)) is not None:
-        return "Failed", "NeverFits", never
+        return StepPhase.FAILED, StepReason.NEVER_FITS, never
     limit = look.pipeline.max_parallel
     if limit is not None and look.active_count >= limit:
-        return "Pending", "MaxParallel", f"{look.active_count} steps run and maxParallel is {limit}"
+        return StepPhase.PENDING, StepReason.MAX_PARALLEL, f"{look.active_count} steps run and maxParallel is {limit}"
     return None
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from controller.operator.decision import attempts
 from controller.operator.decision.actions import Action, CancelRun
-from controller.operator.decision.context import FINAL_PHASES, ReconcileContext
+from controller.operator.decision.context import ReconcileContext
 from controller.operator.decision.derived_status import add_failure_excerpt, add_queue_times, critical_path
 from controller.operator.decision.observation import AttemptView, Observation, is_pod_finished
 from controller.operator.decision.pending_steps import evaluate_start
@@ -24,10 +24,9 @@ from controller.operator.settings import OperatorSettings
 from controller.pipeline.graph.expand import ExpandedStep
 from controller.pipeline.model import Pipeline
 from controller.pipeline.values import duration
+from controller.run_types.phases import FINAL_RUN_PHASES, FINAL_STEP_PHASES, StepPhase
 
 Json = dict[str, Any]
-
-RUN_FINAL_PHASES = ("Succeeded", "Failed", "Cancelled")
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ def decide(
 ) -> Decision:
     """The run's next status and what is to be done. `steps` is the expanded pipeline."""
     old = run.get("status") or {}
-    if old.get("phase") in RUN_FINAL_PHASES:
+    if old.get("phase") in FINAL_RUN_PHASES:
         return Decision(old)
     began = datetime.fromisoformat(old["startTime"]) if old.get("startTime") else now
     limit = began + timedelta(seconds=duration.parse_duration(pipeline.timeout)) if pipeline.timeout else None
@@ -95,7 +94,7 @@ def _source_snapshot(look: ReconcileContext, old: Json) -> Json | None:
     if entry.get("reused"):
         taken = look.observed.reusable.get(entry["name"])
         return taken.source if taken is not None else None
-    if entry["phase"] != "Succeeded" or not entry.get("attempts"):
+    if entry["phase"] != StepPhase.SUCCEEDED or not entry.get("attempts"):
         return None
     manifest = look.observed.attempts[entry["slug"], entry["attempts"][-1]["number"]].manifest or {}
     return manifest.get("source")
@@ -147,7 +146,7 @@ def _conclude(look: ReconcileContext, old: Json, entries: list[Json], began: dat
                 CancelRun(o.name) for o in look.observed.blocking_runs if o.created_before and not o.cancel_requested
             ]
     actions = tuple(look.actions)
-    if all(entry["phase"] in FINAL_PHASES for entry in entries):
+    if all(entry["phase"] in FINAL_STEP_PHASES for entry in entries):
         waiting, give_up = _pending_logs(look, entries)
         if not waiting:
             status = finished_status(base | {"criticalPath": critical_path(entries)}, old, entries, look.now)

@@ -13,13 +13,13 @@ from typing import Any
 
 from controller.operator import names
 from controller.operator.workload.debug_copies import debug_source
+from controller.run_types.phases import FINAL_RUN_PHASES
 
 Json = dict[str, Any]
 
 FINALIZER = "c8s.dev/run"
 DELETION_TIMEOUT = timedelta(seconds=90)
 """30 s until SIGKILL, 30 s for the ends of logs, and as much again for a slow cluster."""
-_FINAL = ("Succeeded", "Failed", "Cancelled")
 
 
 def is_deleted(run: Json) -> bool:
@@ -59,7 +59,7 @@ def runs_over_limit(runs: Iterable[Json], limit: int) -> list[Json]:
     ended: dict[tuple[str, str], list[Json]] = defaultdict(list)
     copies: list[Json] = []
     for run in runs:
-        if (run.get("status") or {}).get("phase") not in _FINAL or is_deleted(run):
+        if (run.get("status") or {}).get("phase") not in FINAL_RUN_PHASES or is_deleted(run):
             continue
         if debug_source(run) is not None:
             copies.append(run)

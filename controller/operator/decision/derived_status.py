@@ -9,24 +9,27 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from controller.run_types.phases import StepPhase
+from controller.run_types.reasons import StepReason
+
 Json = dict[str, Any]
 
 _MAX_LINE_LENGTH = 300
-_STOPPED = ("Timeout", "RunCancelled", "Disrupted")
+_EXTERNAL_REASONS = (StepReason.TIMEOUT, StepReason.RUN_CANCELLED, StepReason.DISRUPTED)
 """The step did not fail by itself: what it wrote when it was stopped does not say why."""
 
 
 def add_failure_excerpt(entry: Json) -> Json:
     """A failed step's entry with the first line that says what went wrong, and the last line it wrote."""
-    if entry["phase"] != "Failed" or not entry.get("attempts"):
+    if entry["phase"] != StepPhase.FAILED or not entry.get("attempts"):
         return entry
     last = entry["attempts"][-1]
     log = last.get("log") or {}
     found = dict(entry)
-    if log.get("firstFailure") and last.get("reason") not in _STOPPED:
+    if log.get("firstFailure") and last.get("reason") not in _EXTERNAL_REASONS:
         found["firstFailure"] = log["firstFailure"]
     line = str(log.get("lastLine") or "").strip()[:_MAX_LINE_LENGTH]
-    if line and last.get("reason") == "ExitCode" and entry.get("reason") == "ExitCode":
+    if line and last.get("reason") == StepReason.EXIT_CODE and entry.get("reason") == StepReason.EXIT_CODE:
         found["message"] = f"{last.get('message', '')}: {line}"
     return found
 

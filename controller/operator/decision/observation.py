@@ -12,6 +12,8 @@ from controller.operator import names
 from controller.operator.decision.capacity import parse_quota_error
 from controller.operator.decision.reuse import ReusableStep
 from controller.operator.workload import services
+from controller.run_types.phases import StepPhase
+from controller.run_types.reasons import StepReason
 
 Json = dict[str, Any]
 
@@ -126,12 +128,23 @@ class Observation:
 class PodVerdict:
     """What a pod shows. `phase` is None while nothing final can be said; `reason` and `message` tell why it waits."""
 
-    phase: str | None
+    phase: StepPhase | None
     reason: str
     message: str
     exit_code: int | None = None
     check_manifest: bool = False
     """The upload is over, and what it committed is not known yet."""
+
+
+_SUCCEEDED = PodVerdict(StepPhase.SUCCEEDED, StepReason.SUCCEEDED, "", 0)
+
+
+def _failed(reason: str, message: str, exit_code: int | None = None) -> PodVerdict:
+    return PodVerdict(StepPhase.FAILED, reason, message, exit_code)
+
+
+def _unfinished(reason: StepReason, message: str, exit_code: int | None = None) -> PodVerdict:
+    return PodVerdict(None, reason, message, exit_code)
 
 
 def container_status(pod: Json, container: str) -> Json | None:
@@ -223,7 +236,7 @@ def evaluate_pod(view: AttemptView, *, artifacts: bool, memory_limit: str | None
     if is_pod_finished(pod):
         return _verdict_of_finished_pod(pod)
     if "running" in state:
-        return PodVerdict(None, "Running", "")
+        return _unfinished(StepReason.RUNNING, "")
     return _verdict_of_waiting(pod, state.get("waiting") or {})
 
 
@@ -231,16 +244,16 @@ def _verdict_without_pod(view: AttemptView, *, artifacts: bool) -> PodVerdict:
     """The pod is not there yet, or was removed while nobody looked: then the Job tells how it ended."""
     for condition in _conditions(view.job):
         if condition["type"] == "Complete" and condition["status"] == "True":
-            return _verdict_of_upload(view, None) if artifacts else PodVerdict("Succeeded", "Succeeded", "", 0)
+            return _verdict_of_upload(view, None) if artifacts else _SUCCEEDED
         if condition["type"] == "Failed" and condition["status"] == "True":
             words = condition.get("message") or condition.get("reason", "")
-            return PodVerdict("Failed", "Disrupted", f"the Job failed without a pod: {words}")
+            return _failed(StepReason.DISRUPTED, f"the Job failed without a pod: {words}")
     if view.pod_create_error:
         short = parse_quota_error(view.pod_create_error)
         if short is None:
-            return PodVerdict(None, "NotCreated", f"its pod can't be made: {view.pod_create_error}")
-        return PodVerdict("Failed" if short.permanent else None, short.reason, short.message)
-    return PodVerdict(None, "Created", "the Job is created; its pod is not there yet")
+            return _unfinished(StepReason.NOT_CREATED, f"its pod can't be made: {view.pod_create_error}")
+        return PodVerdict(StepPhase.FAILED if short.permanent else None, short.reason, short.message)
+    return _unfinished(StepReason.CREATED, "the Job is created; its pod is not there yet")
 
 
 def _verdict_of_terminated(
@@ -248,35 +261,42 @@ def _verdict_of_terminated(
 ) -> PodVerdict:
     code, reason = int(ended.get("exitCode", 0)), ended.get("reason", "")
     if code == 0:
-        return _verdict_of_upload(view, pod) if artifacts else PodVerdict("Succeeded", "Succeeded", "", 0)
+        return _verdict_of_upload(view, pod) if artifacts else _SUCCEEDED
     if reason == "OOMKilled":
         limit = f" of {memory_limit}" if memory_limit else ""
-        return PodVerdict("Failed", "OOMKilled", f"killed: it used more memory than its limit{limit}", code)
+        return PodVerdict(
+            StepPhase.FAILED, StepReason.OOM_KILLED, f"killed: it used more memory than its limit{limit}", code
+        )
     if (interrupted := disruption_message(pod)) is not None:
-        return PodVerdict("Failed", "Disrupted", f"interrupted: {interrupted}", code)
+        return _failed(StepReason.DISRUPTED, f"interrupted: {interrupted}", code)
     if reason == "StartError":
-        return PodVerdict("Failed", "StartError", str(ended.get("message") or "it could not be started"), code)
+        return PodVerdict(
+            StepPhase.FAILED, StepReason.START_ERROR, str(ended.get("message") or "it could not be started"), code
+        )
     killed = f" (killed by {name})" if (name := _signal_name(code)) else ""
-    return PodVerdict("Failed", "ExitCode", f"exit code {code}{killed}", code)
+    return _failed(StepReason.EXIT_CODE, f"exit code {code}{killed}", code)
 
 
 def _verdict_of_upload(view: AttemptView, pod: Json | None) -> PodVerdict:
     """The commands have succeeded: are the artifacts stored? Without a pod, its upload is over."""
     if view.manifest is not None:
-        return PodVerdict("Succeeded", "Succeeded", "", 0)
+        return _SUCCEEDED
     upload = container_status(pod or {}, names.UPLOAD_CONTAINER)
     ended = ((upload or {}).get("state") or {}).get("terminated")
     if ended is None and pod is not None and not is_pod_finished(pod) and _has_upload_sidecar(pod):
-        return PodVerdict(None, "Uploading", "its commands succeeded; the artifacts are being stored", 0)
+        return _unfinished(StepReason.UPLOADING, "its commands succeeded; the artifacts are being stored", 0)
     if not view.manifest_read:
-        return PodVerdict(None, "Uploading", "the artifacts are being checked", 0, check_manifest=True)
+        return PodVerdict(None, StepReason.UPLOADING, "the artifacts are being checked", 0, check_manifest=True)
     if pod is not None and (interrupted := disruption_message(pod)) is not None:
-        return PodVerdict("Failed", "Disrupted", f"interrupted while its artifacts were being stored: {interrupted}", 0)
+        return PodVerdict(
+            StepPhase.FAILED,
+            StepReason.DISRUPTED,
+            f"interrupted while its artifacts were being stored: {interrupted}",
+            0,
+        )
     code = (ended or {}).get("exitCode")
     why = f"the upload ended with exit code {code}" if code else "the upload did not finish"
-    return PodVerdict(
-        "Failed", "ArtifactUploadFailed", f"the artifacts could not be stored: {why}; its log says more", 0
-    )
+    return _failed(StepReason.ARTIFACT_UPLOAD_FAILED, f"the artifacts could not be stored: {why}; its log says more", 0)
 
 
 def _has_upload_sidecar(pod: Json) -> bool:
@@ -289,32 +309,34 @@ def _verdict_of_finished_pod(pod: Json) -> PodVerdict:
     status = pod["status"]
     reason, message = status.get("reason", ""), status.get("message", "")
     if (interrupted := disruption_message(pod)) is not None:
-        return PodVerdict("Failed", "Disrupted", f"interrupted: {interrupted}")
+        return _failed(StepReason.DISRUPTED, f"interrupted: {interrupted}")
     fetch = ((container_status(pod, names.FETCH_CONTAINER) or {}).get("state") or {}).get("terminated")
     if fetch and fetch.get("exitCode"):
         code = fetch["exitCode"]
         words = f"the source or the artifacts could not be fetched: exit code {code}; the log of fetch says more"
-        return PodVerdict("Failed", "FetchFailed", words)
-    return PodVerdict("Failed", reason or "PodFailed", message or "the pod failed before the step began")
+        return _failed(StepReason.FETCH_FAILED, words)
+    return PodVerdict(
+        StepPhase.FAILED, reason or StepReason.POD_FAILED, message or "the pod failed before the step began"
+    )
 
 
 def _verdict_of_waiting(pod: Json, waiting: Json) -> PodVerdict:
     reason, message = waiting.get("reason", ""), waiting.get("message", "")
     for condition in _conditions(pod):
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
-            return PodVerdict(None, "Unschedulable", condition.get("message") or "no node takes it")
+            return _unfinished(StepReason.UNSCHEDULABLE, condition.get("message") or "no node takes it")
     if reason in _IMAGE_PULL_REASONS:
         image = next((c["image"] for c in pod["spec"]["containers"] if c["name"] == names.STEP_CONTAINER), "")
-        return PodVerdict(None, "ImagePull", f"the image {image} can't be pulled: {message or reason}")
+        return _unfinished(StepReason.IMAGE_PULL, f"the image {image} can't be pulled: {message or reason}")
     if reason == "CreateContainerConfigError":
-        return PodVerdict(None, "SecretMissing", message)
+        return _unfinished(StepReason.SECRET_MISSING, message)
     told = services.startup_failure(pod)
     if told is not None and told[1]:
-        return PodVerdict("Failed", "ServiceFailed", told[0])
+        return _failed(StepReason.SERVICE_FAILED, told[0])
     fetch = (container_status(pod, names.FETCH_CONTAINER) or {}).get("state") or {}
     if "running" in fetch:
-        return PodVerdict(None, "Fetching", "source and artifacts are being fetched")
-    return PodVerdict(None, "Starting", told[0] if told is not None else message or "the pod is starting")
+        return _unfinished(StepReason.FETCHING, "source and artifacts are being fetched")
+    return _unfinished(StepReason.STARTING, told[0] if told is not None else message or "the pod is starting")
 
 
 def _signal_name(code: int) -> str | None:

@@ -8,7 +8,6 @@ from typing import Any
 
 from controller.operator.decision.actions import PrepareSecrets
 from controller.operator.decision.context import (
-    FINAL_PHASES,
     ReconcileContext,
     StepVerdict,
     start_attempt,
@@ -18,6 +17,8 @@ from controller.operator.decision.context import (
 from controller.operator.workload import services
 from controller.pipeline.conditions import TriggerContext, dependency_policy, evaluate_step
 from controller.pipeline.graph.expand import ExpandedStep
+from controller.run_types.phases import FINAL_STEP_PHASES, StepPhase
+from controller.run_types.reasons import StepReason
 
 Json = dict[str, Any]
 
@@ -44,13 +45,15 @@ def _reused_status(look: ReconcileContext, step: ExpandedStep, before: Json | No
         return None
     for name in step.depends_on:
         entry = look.statuses[name]
-        if entry["phase"] != "Succeeded" or (entry["reason"] != "Reused" and name != look.observed.source_step):
+        if entry["phase"] != StepPhase.SUCCEEDED or (
+            entry["reason"] != StepReason.REUSED and name != look.observed.source_step
+        ):
             return None
     words = f"taken from run {found.reused['run']}, where it succeeded"
     more: Json = {"reused": found.reused}
     if found.artifacts and step.name != look.observed.source_step:
         more["artifacts"] = list(found.artifacts)
-    return unstarted_status(look, step, before, ("Succeeded", "Reused", words), **more)
+    return unstarted_status(look, step, before, (StepPhase.SUCCEEDED, StepReason.REUSED, words), **more)
 
 
 def _awaiting_status_write(look: ReconcileContext, step: ExpandedStep) -> str | None:
@@ -66,16 +69,16 @@ def _awaiting_status_write(look: ReconcileContext, step: ExpandedStep) -> str | 
 def _start_verdict(look: ReconcileContext, step: ExpandedStep) -> StepVerdict | None:
     """(phase, reason, message) of a step that does not start now; None for one that does."""
     if look.cancelled:
-        return "Cancelled", "RunCancelled", "the run was cancelled before the step began"
+        return StepPhase.CANCELLED, StepReason.RUN_CANCELLED, "the run was cancelled before the step began"
     if look.timed_out:
-        return "Cancelled", "Timeout", f"the run took longer than {look.pipeline.timeout}"
-    waiting = [name for name in step.depends_on if look.statuses[name]["phase"] not in FINAL_PHASES]
+        return StepPhase.CANCELLED, StepReason.TIMEOUT, f"the run took longer than {look.pipeline.timeout}"
+    waiting = [name for name in step.depends_on if look.statuses[name]["phase"] not in FINAL_STEP_PHASES]
     if waiting:
-        return "Pending", "WaitingForSteps", f"waits for {_join_names(waiting)}"
+        return StepPhase.PENDING, StepReason.WAITING_FOR_STEPS, f"waits for {_join_names(waiting)}"
     if look.observed.blocking_runs:
         return (
-            "Pending",
-            "ConcurrencyGroup",
+            StepPhase.PENDING,
+            StepReason.CONCURRENCY_GROUP,
             f"the run waits for {_join_names([o.name for o in look.observed.blocking_runs])}",
         )
     blocked = _dependency_verdict(look, step)
@@ -84,21 +87,21 @@ def _start_verdict(look: ReconcileContext, step: ExpandedStep) -> StepVerdict | 
     conditional = step.step.conditional.model_dump(by_alias=True, exclude_none=True) if step.step.conditional else None
     verdict = evaluate_step(conditional, trigger_context(look.run))
     if not verdict.runs:
-        return "Skipped", "ConditionNotMet", verdict.reason
+        return StepPhase.SKIPPED, StepReason.CONDITION_NOT_MET, verdict.reason
     if (words := services.unsupported_reason(step, look.observed.runtime)) is not None:
-        return "Failed", "ServiceFailed", words
+        return StepPhase.FAILED, StepReason.SERVICE_FAILED, words
     missing = look.observed.missing_secrets.get(step.name)
     if missing is not None:
-        return "Failed", "SecretMissing", missing
+        return StepPhase.FAILED, StepReason.SECRET_MISSING, missing
     if (unknown := _awaiting_status_write(look, step)) is not None:
         look.requeue_times.append(look.now + _STATUS_WRITE_DELAY)
-        return "Pending", "Preparing", f"{unknown} is being noted"
+        return StepPhase.PENDING, StepReason.PREPARING, f"{unknown} is being noted"
     if not look.observed.secrets_ready:
         if not any(isinstance(action, PrepareSecrets) for action in look.actions):
             look.actions.append(PrepareSecrets())
         tried = look.observed.prepare_error
         why = f"the run's secrets can't be made ready: {tried}" if tried else "the run's secrets are being made ready"
-        return "Pending", "Preparing", why
+        return StepPhase.PENDING, StepReason.PREPARING, why
     return start_blocker(look, step, 1)
 
 
@@ -108,25 +111,29 @@ def _dependency_verdict(look: ReconcileContext, step: ExpandedStep) -> StepVerdi
     wanted = dependency_policy(conditional)
     bad = [name for name in step.depends_on if _counts_as_failure(look.statuses[name])]
     if wanted == "success" and bad:
-        return "Skipped", "DependencyFailed", _root_failure(look, bad[0])
+        return StepPhase.SKIPPED, StepReason.DEPENDENCY_FAILED, _root_failure(look, bad[0])
     if wanted == "failure" and not bad:
-        return "Skipped", "ConditionNotMet", "it runs only after a failure, and nothing it depends on failed"
+        return (
+            StepPhase.SKIPPED,
+            StepReason.CONDITION_NOT_MET,
+            "it runs only after a failure, and nothing it depends on failed",
+        )
     return None
 
 
 def _counts_as_failure(entry: Json) -> bool:
-    if entry["phase"] in ("Failed", "Cancelled"):
+    if entry["phase"] in (StepPhase.FAILED, StepPhase.CANCELLED):
         return not entry["allowFailure"]
-    return bool(entry["phase"] == "Skipped" and entry["reason"] == "DependencyFailed")
+    return bool(entry["phase"] == StepPhase.SKIPPED and entry["reason"] == StepReason.DEPENDENCY_FAILED)
 
 
 def _root_failure(look: ReconcileContext, name: str) -> str:
     """The step that failed, found through those that were skipped because of it."""
     entry = look.statuses[name]
-    while entry["phase"] == "Skipped":
+    while entry["phase"] == StepPhase.SKIPPED:
         name = next(n for n in entry["dependsOn"] if _counts_as_failure(look.statuses[n]))
         entry = look.statuses[name]
-    word = "was cancelled" if entry["phase"] == "Cancelled" else "failed"
+    word = "was cancelled" if entry["phase"] == StepPhase.CANCELLED else "failed"
     return f"skipped because {name} {word}"
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from controller.pipeline.graph.expand import ExpandedStep, topological_order
 from controller.pipeline.model import Pipeline
 from controller.pipeline.variables import RunContext, render, template_context
+from controller.run_types.phases import StepPhase
 
 Json = dict[str, Any]
 
@@ -117,9 +118,11 @@ def reusable_steps(run: Json) -> dict[str, ReusableStep]:
 
 def _iter_reusable(run: str, steps: Iterable[Json], source: Json | None) -> Iterable[tuple[str, ReusableStep]]:
     for step in steps:
-        if step.get("phase") != "Succeeded" or not step.get("inputs"):
+        if step.get("phase") != StepPhase.SUCCEEDED or not step.get("inputs"):
             continue
-        done = [attempt["number"] for attempt in step.get("attempts") or [] if attempt.get("phase") == "Succeeded"]
+        done = [
+            attempt["number"] for attempt in step.get("attempts") or [] if attempt.get("phase") == StepPhase.SUCCEEDED
+        ]
         reused = step.get("reused") or ({"run": run, "slug": step["slug"], "attempt": done[-1]} if done else None)
         if reused:
             yield step["inputs"], ReusableStep(dict(reused), tuple(step.get("artifacts") or ()), source)

@@ -7,16 +7,16 @@ from datetime import datetime
 from typing import Any
 
 from controller.operator.decision.attempts import format_time
+from controller.run_types.phases import FINAL_STEP_PHASES, RunPhase, StepPhase
+from controller.run_types.reasons import RunReason, StepReason
 
 Json = dict[str, Any]
-
-_FINAL = ("Succeeded", "Failed", "Skipped", "Cancelled")
 
 
 def count_steps(entries: list[Json]) -> Json:
     found = Counter(entry["phase"].lower() for entry in entries)
     kinds = ("succeeded", "failed", "skipped", "cancelled", "running", "pending")
-    done = sum(entry["phase"] in _FINAL for entry in entries)
+    done = sum(entry["phase"] in FINAL_STEP_PHASES for entry in entries)
     return {"total": len(entries), **{kind: found.get(kind, 0) for kind in kinds}, "progress": f"{done}/{len(entries)}"}
 
 
@@ -24,18 +24,21 @@ def running_status(base: Json, old: Json, entries: list[Json], now: datetime) ->
     """The status of a run that goes on."""
     begun = any(entry.get("attempts") for entry in entries)
     summary = count_steps(entries)
-    done = sum(entry["phase"] in _FINAL for entry in entries)
-    status = {**base, "phase": "Running" if begun else "Pending", "summary": summary}
+    done = sum(entry["phase"] in FINAL_STEP_PHASES for entry in entries)
+    status = {**base, "phase": RunPhase.RUNNING if begun else RunPhase.PENDING, "summary": summary}
     ahead = status.pop("ahead", [])
     if ahead and not begun:
         words = f"waits for run {ahead[0]}" + (f" and {len(ahead) - 1} more" if len(ahead) > 1 else "")
         told = f"{words}, of the same group {base['group']}"
-        status |= {"phase": "Queued", "reason": "ConcurrencyGroup", "message": told}
+        status |= {"phase": RunPhase.QUEUED, "reason": RunReason.CONCURRENCY_GROUP, "message": told}
     elif status.pop("waitingForLogs", False):
-        status |= {"reason": "CollectingLogs", "message": "all steps are over; their last lines are being stored"}
+        status |= {
+            "reason": RunReason.COLLECTING_LOGS,
+            "message": "all steps are over; their last lines are being stored",
+        }
     else:
         message = f"{done} of {summary['total']} steps done, {summary['running']} running"
-        status |= {"reason": "StepsRunning" if begun else "Starting", "message": message}
+        status |= {"reason": RunReason.STEPS_RUNNING if begun else RunReason.STARTING, "message": message}
     return _with_condition(status, old, "Unknown", now)
 
 
@@ -51,32 +54,36 @@ def finished_status(base: Json, old: Json, entries: list[Json], now: datetime) -
         "summary": count_steps(entries),
         "completionTime": max(ends, default=format_time(now)),
     }
-    return _with_condition(status, old, "True" if phase == "Succeeded" else "False", now)
+    return _with_condition(status, old, "True" if phase == RunPhase.SUCCEEDED else "False", now)
 
 
-def _final_verdict(entries: list[Json]) -> tuple[str, str, str]:
-    failed = [entry for entry in entries if entry["phase"] == "Failed" and not entry["allowFailure"]]
-    stopped = [entry for entry in entries if entry["phase"] == "Cancelled"]
-    late = [entry for entry in stopped if entry["reason"] == "Timeout"]
+def _final_verdict(entries: list[Json]) -> tuple[RunPhase, RunReason, str]:
+    failed = [entry for entry in entries if entry["phase"] == StepPhase.FAILED and not entry["allowFailure"]]
+    stopped = [entry for entry in entries if entry["phase"] == StepPhase.CANCELLED]
+    late = [entry for entry in stopped if entry["reason"] == StepReason.TIMEOUT]
     if late:
         steps = "1 step was" if len(late) == 1 else f"{len(late)} steps were"
-        return "Failed", "Timeout", f"the run took too long; {steps} stopped"
+        return RunPhase.FAILED, RunReason.TIMEOUT, f"the run took too long; {steps} stopped"
     if failed:
         first = min(failed, key=lambda entry: entry.get("completionTime", ""))
         others = len(failed) - 1
         more = "" if not others else ", and 1 more step failed" if others == 1 else f", and {others} more steps failed"
-        return "Failed", "StepFailed", f"{first['name']} failed: {first.get('message') or first['reason']}{more}"
+        return (
+            RunPhase.FAILED,
+            RunReason.STEP_FAILED,
+            f"{first['name']} failed: {first.get('message') or first['reason']}{more}",
+        )
     if stopped:
         return (
-            "Cancelled",
-            "RunCancelled",
+            RunPhase.CANCELLED,
+            RunReason.RUN_CANCELLED,
             f"cancelled; {len(stopped)} of {len(entries)} steps did not end by themselves",
         )
-    skipped = sum(entry["phase"] == "Skipped" for entry in entries)
-    allowed = sum(entry["phase"] == "Failed" for entry in entries)
+    skipped = sum(entry["phase"] == StepPhase.SKIPPED for entry in entries)
+    allowed = sum(entry["phase"] == StepPhase.FAILED for entry in entries)
     succeeded = len(entries) - skipped - allowed
     tail = (f", {skipped} skipped" if skipped else "") + (f", {allowed} failed and may" if allowed else "")
-    return "Succeeded", "Succeeded", f"{succeeded} of {len(entries)} steps succeeded{tail}"
+    return RunPhase.SUCCEEDED, RunReason.SUCCEEDED, f"{succeeded} of {len(entries)} steps succeeded{tail}"
 
 
 def _with_condition(status: Json, old: Json, value: str, now: datetime) -> Json:
@@ -99,8 +106,8 @@ def invalid_status(run: Json, why: str, now: datetime) -> Json:
         "observedGeneration": run["metadata"].get("generation", 1),
         "startTime": format_time(now),
         "completionTime": format_time(now),
-        "phase": "Failed",
-        "reason": "InvalidPipeline",
+        "phase": RunPhase.FAILED,
+        "reason": RunReason.INVALID_PIPELINE,
         "message": why,
         "steps": [],
         "summary": count_steps([]),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from controller.operator.decision.attempts import awaiting_workspace
-from controller.operator.decision.context import FINAL_PHASES
 from controller.operator.decision.observation import AttemptView, Observation
+from controller.run_types.phases import FINAL_STEP_PHASES
 
 Json = dict[str, Any]
 
@@ -23,7 +23,7 @@ def find_settled_steps(status: Json, observed: Observation) -> frozenset[str]:
     found = set(observed.settled_steps)
     for entry in status.get("steps") or []:
         # What the step that clones has committed is read from its view until the run's status tells it.
-        if entry["phase"] not in FINAL_PHASES or entry["slug"] in found or entry["name"] == observed.source_step:
+        if entry["phase"] not in FINAL_STEP_PHASES or entry["slug"] in found or entry["name"] == observed.source_step:
             continue
         seen = views.get(entry["slug"], [])
         tried = entry.get("attempts") or []

@@ -9,7 +9,6 @@ from typing import Any
 from controller.operator.decision import attempts
 from controller.operator.decision.actions import DeleteJob, ReadManifest, ReadWorkspace, VerifyJob
 from controller.operator.decision.context import (
-    FINAL_PHASES,
     ReconcileContext,
     StepVerdict,
     request_stop,
@@ -21,6 +20,8 @@ from controller.operator.decision.context import (
 from controller.operator.decision.observation import is_pod_finished
 from controller.pipeline.graph.expand import ExpandedStep
 from controller.pipeline.model import RetryPolicy
+from controller.run_types.phases import FINAL_STEP_PHASES, StepPhase
+from controller.run_types.reasons import StepReason
 
 Json = dict[str, Any]
 
@@ -35,7 +36,7 @@ def update_attempts(look: ReconcileContext, step: ExpandedStep, seen: Sequence[i
     if before is not None and step.slug in look.observed.settled_steps:
         look.statuses[step.name] = before
         return
-    over = before is not None and before["phase"] in FINAL_PHASES
+    over = before is not None and before["phase"] in FINAL_STEP_PHASES
     known = list((before or {}).get("attempts") or [])
     numbers = {attempt["number"] for attempt in known}
     for number in seen:
@@ -56,12 +57,12 @@ def _update_attempt(look: ReconcileContext, step: ExpandedStep, attempt: Json) -
     view = look.view(step, attempt["number"])
     fresh = attempts.update_attempt(attempt, view, step.step, look.now, stopped_by=look.default_stop_reason)
     lives = view.pod is not None and not is_pod_finished(view.pod)
-    if lives or fresh["phase"] not in FINAL_PHASES:
+    if lives or fresh["phase"] not in FINAL_STEP_PHASES:
         look.active_count += 1
-    if fresh["phase"] == "Cancelled" or fresh["reason"] == "ServiceFailed":
+    if fresh["phase"] == StepPhase.CANCELLED or fresh["reason"] == StepReason.SERVICE_FAILED:
         # Given up before its pod was seen, or while its node goes on trying.
         request_stop(look, view.pod)
-    if fresh["reason"] == "NeverFits" and view.job is not None:
+    if fresh["reason"] == StepReason.NEVER_FITS and view.job is not None:
         # Else its pod would come to be once the quota is raised, long after the step was judged.
         metadata = view.job["metadata"]
         look.actions.append(DeleteJob(metadata["namespace"], metadata["name"], metadata["uid"]))
@@ -80,7 +81,7 @@ def _update_attempt(look: ReconcileContext, step: ExpandedStep, attempt: Json) -
 def update_current_attempt(look: ReconcileContext, step: ExpandedStep) -> None:
     """The entry of a step that has begun and is not over yet, by its last attempt."""
     before, updated = look.previous.get(step.name), look.attempts[step.name]
-    if updated[-1]["phase"] in FINAL_PHASES:
+    if updated[-1]["phase"] in FINAL_STEP_PHASES:
         _after_attempt(look, step, before, updated)
     else:
         look.statuses[step.name] = _running_status(look, step, before, updated)
@@ -108,7 +109,7 @@ def _running_status(look: ReconcileContext, step: ExpandedStep, before: Json | N
         elif view.job is not None and (view.pod is None or not is_pod_finished(view.pod)):
             metadata = view.job["metadata"]
             look.actions.append(DeleteJob(metadata["namespace"], metadata["name"], metadata["uid"]))
-    phase = "Running" if last["times"].get("running") else "Pending"
+    phase = StepPhase.RUNNING if last["times"].get("running") else StepPhase.PENDING
     return step_status(
         step, before, phase=phase, reason=last["reason"], message=last.get("message", ""), attempts=updated
     )
@@ -125,7 +126,7 @@ def _after_attempt(look: ReconcileContext, step: ExpandedStep, before: Json | No
     if look.now < due:
         look.requeue_times.append(due)
         told = f"attempt {last['number']} failed ({last.get('message', '')}); the next begins in {wait} s"
-        later: StepVerdict | None = ("Pending", "Retrying", told)
+        later: StepVerdict | None = (StepPhase.PENDING, StepReason.RETRYING, told)
     else:
         later = start_blocker(look, step, number)
     if later is None:
@@ -137,13 +138,13 @@ def _after_attempt(look: ReconcileContext, step: ExpandedStep, before: Json | No
 def _retry_delay(look: ReconcileContext, step: ExpandedStep, updated: list[Json]) -> int | None:
     """Seconds between the last attempt's end and the next one; None when there is to be none."""
     last = updated[-1]
-    if last["phase"] != "Failed" or last["reason"] in ("Timeout", "NeverFits"):
+    if last["phase"] != StepPhase.FAILED or last["reason"] in (StepReason.TIMEOUT, StepReason.NEVER_FITS):
         return None
     policy = step.step.retry_policy or look.pipeline.retry_policy or RetryPolicy()
-    disrupted = sum(attempt["reason"] == "Disrupted" for attempt in updated)
-    if last["reason"] == "Disrupted":
+    disrupted = sum(attempt["reason"] == StepReason.DISRUPTED for attempt in updated)
+    if last["reason"] == StepReason.DISRUPTED:
         return 0 if disrupted <= attempts.MAX_DISRUPTIONS else None
-    failed = sum(attempt["phase"] == "Failed" for attempt in updated) - disrupted
+    failed = sum(attempt["phase"] == StepPhase.FAILED for attempt in updated) - disrupted
     return policy.backoff_seconds if failed <= policy.max_retries else None
 
 
@@ -160,7 +161,7 @@ def _final_status(
         attempts=updated,
     )
     view = look.view(step, last["number"])
-    if last["phase"] == "Succeeded" and view.manifest is not None:
+    if last["phase"] == StepPhase.SUCCEEDED and view.manifest is not None:
         entry["artifacts"] = [
             {key: file[key] for key in ("path", "size", "sha256")} for file in view.manifest.get("files") or []
         ]

@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 from controller.kube import EVENTS, AlreadyExistsError, KubeClient, KubeError
 from controller.operator.decision.attempts import format_time
+from controller.run_types.phases import FINAL_RUN_PHASES, RunPhase, StepPhase
+from controller.run_types.reasons import RunReason, StepReason
 
 Json = dict[str, Any]
 _log = logging.getLogger(__name__)
@@ -20,13 +22,13 @@ _DRAIN_SECONDS = 3.0
 _MAX_MESSAGE_LENGTH = 1000
 # What a step waits for that somebody can do something about.
 _ACTIONABLE_REASONS = (
-    "Unschedulable",
-    "ImagePull",
-    "OverQuota",
-    "SecretMissing",
-    "NotCreated",
-    "NameTaken",
-    "Retrying",
+    StepReason.UNSCHEDULABLE,
+    StepReason.IMAGE_PULL,
+    StepReason.OVER_QUOTA,
+    StepReason.SECRET_MISSING,
+    StepReason.NOT_CREATED,
+    StepReason.NAME_TAKEN,
+    StepReason.RETRYING,
 )
 
 
@@ -136,19 +138,19 @@ def record_transitions(recorder: EventRecorder, run: Json, old: Json, new: Json)
     """The events that belong to a change of status."""
     before, after = old.get("phase"), new.get("phase")
     name = run["metadata"]["name"]
-    if before != after and after == "Running":
+    if before != after and after == RunPhase.RUNNING:
         recorder.record(
             run, "Normal", "Started", f"run {name} has begun, {new['summary']['total']} steps; {describe_trigger(run)}"
         )
-    elif before != after and after in ("Succeeded", "Failed", "Cancelled"):
-        kind: Literal["Normal", "Warning"] = "Normal" if after == "Succeeded" else "Warning"
+    elif before != after and after in FINAL_RUN_PHASES:
+        kind: Literal["Normal", "Warning"] = "Normal" if after == RunPhase.SUCCEEDED else "Warning"
         recorder.record(run, kind, after, f"{new.get('message', '')}; {describe_trigger(run)}")
     known = {entry["name"]: entry for entry in old.get("steps") or []}
     for entry in new.get("steps") or []:
         earlier = known.get(entry["name"]) or {}
         if (entry["phase"], entry.get("reason")) == (earlier.get("phase"), earlier.get("reason")):
             continue
-        if entry["phase"] == "Failed":
-            recorder.record(run, "Warning", "StepFailed", f"{entry['name']}: {entry.get('message', '')}")
-        elif entry["phase"] == "Pending" and entry.get("reason") in _ACTIONABLE_REASONS:
+        if entry["phase"] == StepPhase.FAILED:
+            recorder.record(run, "Warning", RunReason.STEP_FAILED, f"{entry['name']}: {entry.get('message', '')}")
+        elif entry["phase"] == StepPhase.PENDING and entry.get("reason") in _ACTIONABLE_REASONS:
             recorder.record(run, "Warning", entry["reason"], f"{entry['name']}: {entry.get('message', '')}")

@@ -45,6 +45,7 @@ from controller.operator.interfaces import ManifestReader
 from controller.operator.settings import OperatorSettings
 from controller.operator.workload import job as jobs
 from controller.operator.workload.clone_step import git_source
+from controller.run_types.reasons import StepReason
 
 Json = dict[str, Any]
 _log = logging.getLogger(__name__)
@@ -129,7 +130,7 @@ class ActionExecutor:
             if is_owned(found, run["metadata"]["uid"]) and attempt_key_of(found) == attempt_key_of(job):
                 return found
             message = f"a Job {name} that is not of this run is in its place; it is waited for until that is gone"
-            raise ApiError(message, status=409, reason="NameTaken") from None
+            raise ApiError(message, status=409, reason=StepReason.NAME_TAKEN) from None
 
     async def _cancel_run(self, run: Json, action: CancelRun) -> None:
         namespace = run["metadata"]["namespace"]
@@ -226,9 +227,11 @@ def _create_failure(error: ApiError, times: int, now: datetime) -> CreateFailure
     words = str(error)[:_MAX_MESSAGE_LENGTH]
     wait = timedelta(seconds=min(_INITIAL_RETRY_SECONDS * 2.0 ** min(times - 1, 10), _MAX_RETRY_SECONDS))
     if error.status in _INVALID_JOB_STATUSES:
-        return CreateFailure("JobInvalid", f"the cluster does not take its Job: {words}", True, now)
+        return CreateFailure(StepReason.JOB_INVALID, f"the cluster does not take its Job: {words}", True, now)
     if error.status == 403 and (short := parse_quota_error(words)) is not None:
         return CreateFailure(short.reason, short.message, short.permanent, now + wait)
-    if error.reason == "NameTaken":
-        return CreateFailure("NameTaken", words, False, now + wait)
-    return CreateFailure("NotCreated", f"its Job could not be created: {words}; it is tried again", False, now + wait)
+    if error.reason == StepReason.NAME_TAKEN:
+        return CreateFailure(StepReason.NAME_TAKEN, words, False, now + wait)
+    return CreateFailure(
+        StepReason.NOT_CREATED, f"its Job could not be created: {words}; it is tried again", False, now + wait
+    )

@@ -17,6 +17,7 @@ from controller.kube import PIPELINE_RUNS, ConflictError, KubeClient, KubeError,
 from controller.operator.decision.deletion import runs_over_limit
 from controller.operator.effects.concurrency_lock import ConcurrencyLock
 from controller.operator.settings import OperatorSettings
+from controller.run_types.phases import FINAL_RUN_PHASES
 
 Json = dict[str, Any]
 _log = logging.getLogger(__name__)
@@ -25,7 +26,6 @@ PREFIXES = ("logs/", "artifacts/", "caches/", "sources/", "workspaces/")
 _ORPHANED_AFTER = timedelta(hours=1)
 """From when on a workspace goes whose run is gone: by then every controller knows the run that has one."""
 _FIRST_SWEEP_SECONDS = 60.0
-_FINAL = ("Succeeded", "Failed", "Cancelled")
 
 
 class StoredObject(Protocol):
@@ -72,7 +72,7 @@ def retained_objects(runs: Iterable[Json], now: datetime, retention: timedelta) 
         metadata, spec, status = run["metadata"], run["spec"], run.get("status") or {}
         known.add(metadata["uid"])
         young = now - datetime.fromisoformat(metadata["creationTimestamp"]) < retention
-        if status.get("phase") in _FINAL and not young:
+        if status.get("phase") in FINAL_RUN_PHASES and not young:
             continue
         uids.add(metadata["uid"])
         archive = (spec.get("source") or {}).get("archive") or {}

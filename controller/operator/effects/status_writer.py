@@ -12,8 +12,8 @@ from typing import Any, Literal
 from controller.kube import JOBS, PIPELINE_RUNS, ConflictError, KubeClient, NotFoundError
 from controller.operator.cache.owned_resources import OwnedResources, RunKey
 from controller.operator.cache.run_state import RunState
-from controller.operator.decision.decide import RUN_FINAL_PHASES
 from controller.operator.settings import OperatorSettings
+from controller.run_types.phases import FINAL_RUN_PHASES
 
 Json = dict[str, Any]
 WriteResult = Literal["open", "over", "stale"]
@@ -69,7 +69,7 @@ class StatusWriter:
                 return await self._after_conflict(key, state, (sent, status))
             state.written_status, state.server_status = status, answer.get("status") or {}
             state.resource_version = answer["metadata"]["resourceVersion"]
-        if not state.is_done and status.get("phase") in RUN_FINAL_PHASES:
+        if not state.is_done and status.get("phase") in FINAL_RUN_PHASES:
             await self.expire_jobs(key, state.uid)
             state.is_done = True
         return "over" if state.is_done else "open"

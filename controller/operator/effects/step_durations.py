@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Any
 
 from controller.kube import Histogram
+from controller.run_types.phases import FINAL_STEP_PHASES, StepPhase
 
 Json = dict[str, Any]
 
 _BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
-_ENDED = ("Succeeded", "Failed", "Cancelled")
 
 
 class StepDurations:
@@ -24,6 +24,10 @@ class StepDurations:
         before = {entry["name"]: entry["phase"] for entry in old.get("steps") or []}
         for entry in new.get("steps") or []:
             # What was running a moment ago: a step that was skipped, or taken from another run, took no time.
-            if entry["phase"] in _ENDED and before.get(entry["name"]) == "Running" and entry.get("startTime"):
+            if (
+                entry["phase"] in FINAL_STEP_PHASES
+                and before.get(entry["name"]) == StepPhase.RUNNING
+                and entry.get("startTime")
+            ):
                 took = datetime.fromisoformat(entry["completionTime"]) - datetime.fromisoformat(entry["startTime"])
                 self.by_phase.setdefault(entry["phase"], Histogram(_BUCKETS)).observe(took.total_seconds())

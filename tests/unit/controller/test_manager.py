@@ -94,7 +94,7 @@ def test_settings_that_make_no_sense_end_with_2(
     change: tuple[str, str],
     says: str,
 ) -> None:
-    monkeypatch.setattr("controller.main.start_logging", lambda level: None)
+    monkeypatch.setattr("controller.main.configure_logging", lambda level: None)
     values = {"--store": f"file://{tmp_path}/s", "--agent-command": "agent", "--agent-key-file": str(tmp_path / "key")}
     values |= {"--port": "0", "--kubeconfig": "/no/such/file", change[0]: change[1]}
     assert main([word for pair in values.items() for word in pair]) == 2
@@ -116,8 +116,8 @@ async def test_a_part_that_fails_ends_the_process_with_1_and_one_clear_line(
     async def answers() -> None: ...
 
     found = process(tmp_path, asyncio.Event())
-    monkeypatch.setattr(found, "_kubernetes_answers", answers)
-    monkeypatch.setattr(found, "_parts", lambda: {"operator": broken})
+    monkeypatch.setattr(found, "_wait_for_kubernetes", answers)
+    monkeypatch.setattr(found, "_runnables", lambda: {"operator": broken})
     assert await asyncio.wait_for(found.run(None), 5) == 1
     critical = [record for record in caplog.records if record.levelname == "CRITICAL"]
     assert [record.getMessage() for record in critical] == [

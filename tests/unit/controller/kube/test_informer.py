@@ -31,16 +31,16 @@ class FakeClient:
             raise answer
         return answer
 
-    async def watch(self, *_: Any, resource_version: str, opened: Any, **__: Any) -> AsyncIterator[WatchEvent]:
+    async def watch(self, *_: Any, resource_version: str, on_open: Any, **__: Any) -> AsyncIterator[WatchEvent]:
         self.asked.append(f"watch {resource_version}")
         if not self.watches:
-            opened()
+            on_open()
             self.idle.set()
             await asyncio.Event().wait()
         for each in self.watches.pop(0):
             if isinstance(each, Exception):
                 raise each
-            opened()
+            on_open()
             yield each
 
 

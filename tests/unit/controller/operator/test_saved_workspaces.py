@@ -77,7 +77,7 @@ class Keeping(World):
     def __init__(self, **more: Any) -> None:
         super().__init__(step("a", keepOnFailure=True, **more))
 
-    def pod(self, slug: str, number: int = 1, *, node: str | None = "node", **status: Any) -> Json:
+    def set_pod(self, slug: str, number: int = 1, *, node: str | None = "node", **status: Any) -> Json:
         pod = super().set_pod(slug, number, node=node, **status)
         pod["spec"]["initContainers"] = [
             {"name": names.UPLOAD_CONTAINER, "env": [{"name": "C8S_KEEP_WORKSPACE", "value": "1"}]}

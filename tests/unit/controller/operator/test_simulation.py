@@ -61,7 +61,7 @@ class Simulation(World):
         """What is decided on all that is to be seen, which is the same as without the steps that are settled."""
         seen = self.observation()
         views = {place: view for place, view in seen.attempts.items() if place[0] not in self.settled}
-        less = replace(seen, attempts=views, settled=self.settled)
+        less = replace(seen, attempts=views, settled_steps=self.settled)
         known = {**self.run, "status": self.status}
         decision = decide(known, self.pipeline, self.steps, seen, self.now, SETTINGS)
         assert decide(known, self.pipeline, self.steps, less, self.now, SETTINGS) == decision

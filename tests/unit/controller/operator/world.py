@@ -18,7 +18,7 @@ from controller.operator.decision.actions import (
     VerifyJob,
 )
 from controller.operator.decision.concurrency import concurrency_group
-from controller.operator.decision.decide import RUN_FINAL_PHASES, Decision, decide
+from controller.operator.decision.decide import Decision, decide
 from controller.operator.decision.observation import (
     AttemptView,
     BlockingRun,
@@ -34,6 +34,7 @@ from controller.operator.workload.clone_step import add_clone_step
 from controller.pipeline.graph.expand import expand_steps
 from controller.pipeline.model import Pipeline
 from controller.pipeline.variables import RunContext
+from controller.run_types.phases import FINAL_RUN_PHASES
 
 Json = dict[str, Any]
 Place = tuple[str, int]
@@ -246,7 +247,7 @@ class World:
 
     @property
     def is_finished(self) -> bool:
-        return self.status.get("phase") in RUN_FINAL_PHASES
+        return self.status.get("phase") in FINAL_RUN_PHASES
 
     def has_live_pod(self, place: Place) -> bool:
         return place in self.pods and not is_pod_finished(self.pods[place])

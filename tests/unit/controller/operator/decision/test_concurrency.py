@@ -135,12 +135,12 @@ class Cluster:
         await self._later()
         return {"items": [copy.deepcopy(obj) for (kind, _), obj in self.objects.items() if kind is resource]}
 
-    async def delete(self, resource: Any, name: str, *, namespace: str, uid: str, version: str) -> None:
+    async def delete(self, resource: Any, name: str, *, namespace: str, uid: str, resource_version: str) -> None:
         await self._later()
         found = self.objects.get((resource, name))
         if found is None:
             raise NotFoundError("gone", status=404)
-        if found["metadata"]["resourceVersion"] != version:
+        if found["metadata"]["resourceVersion"] != resource_version:
             raise ConflictError("changed", status=409)
         del self.objects[resource, name]
 
