@@ -90,11 +90,12 @@ FOCUS_SCOPES = (
     FocusScope("start", (ProviderList, SetupApp), modal=True),
 )
 _TITLES = {
-    Workbench: "Anywhere", RunsScreen: "List of runs", RunScreen: "A run", EditorScreen: "Editor",
+    Workbench: "Anywhere", RunsScreen: "List of runs", RunScreen: "A run", EditorScreen: "Editor: file",
     DetailsScreen: "Details", CompareScreen: "Comparison", ClusterScreen: "Cluster", NotificationsScreen: "Messages",
     HelpScreen: "Help", ConfirmDialog: "A question", ProblemsDialog: "Problems of a pipeline",
     ParamsDialog: "Parameters",
-    SetupApp: "Start", ListView: "Any list",
+    SetupApp: "Start", ListView: "Any list", LogView: "Log: moving", LogPane: "Log: search, copy and save",
+    LogGrid: "Several logs", YamlEditor: "Editor: text", NotificationList: "List of messages",
 }  # fmt: skip
 
 
