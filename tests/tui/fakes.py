@@ -33,6 +33,7 @@ from workbench.client import (
     Summary,
 )
 from workbench.client.errors import ClientError
+from workbench.client.run_request import RunRequest
 from workbench.tui.app import Workbench
 from workbench.tui.services.interfaces import ControllerApi, LaunchResult, OnConnectionError
 
@@ -156,7 +157,7 @@ class FakeController:
         self.live_frames: dict[str, asyncio.Queue[Frame]] = {}
         self.health_report = Health((), 0, None, (), ())
         self.saved_pipelines: tuple[SavedPipeline, ...] = ()
-        self.created_runs: list[Mapping[str, Any]] = []
+        self.created_runs: list[RunRequest] = []
         self.error: ClientError | None = None
 
     async def cluster(self) -> Cluster:
@@ -190,7 +191,7 @@ class FakeController:
     async def delete(self, name: str) -> None:
         self.deleted.append(name)
 
-    async def rerun(self, name: str, *, key: str, from_failed: bool = False) -> Run:
+    async def rerun(self, name: str, *, idempotency_key: str, from_failed: bool = False) -> Run:
         self.rerun_of.append((name, from_failed))
         return hello(8, "Running")
 
@@ -231,18 +232,8 @@ class FakeController:
     async def ensure_source(self, digest: str, archive: Path, progress: Callable[[int], None] = lambda _: None) -> bool:
         return True
 
-    async def create_run(
-        self,
-        pipeline: Mapping[str, Any],
-        *,
-        key: str,
-        source: str | None = None,
-        branch: str | None = None,
-        commit: str | None = None,
-        event: str | None = None,
-        **more: Any,
-    ) -> Run:
-        self.created_runs.append({"pipeline": pipeline, "source": source, **more})
+    async def create_run(self, request: RunRequest, *, idempotency_key: str) -> Run:
+        self.created_runs.append(request)
         return hello(8, "Running")
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import tarfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from controller.pipeline.diagnostics import Diagnostic
 from tests.tui.fakes import FakeController, hello
 from workbench.client import Run
+from workbench.client.run_request import ArchiveSource, RunRequest
 from workbench.pipeline_file.load import LintOutcome, lint_pipeline
 from workbench.tui.services.interfaces import LaunchError
 from workbench.tui.services.launcher import FileLauncher
@@ -26,15 +26,15 @@ class Recorder(FakeController):
     def __init__(self) -> None:
         super().__init__()
         self.files: list[str] = []
-        self.created: list[Mapping[str, Any]] = []
+        self.created: list[RunRequest] = []
 
     async def ensure_source(self, digest: str, archive: Path, progress: Callable[[int], None] = lambda _: None) -> bool:
         with tarfile.open(archive) as tar:
             self.files = tar.getnames()
         return True
 
-    async def create_run(self, pipeline: Mapping[str, Any], **fields: Any) -> Run:
-        self.created.append({"pipeline": pipeline, **fields})
+    async def create_run(self, request: RunRequest, *, idempotency_key: str) -> Run:
+        self.created.append(request)
         return hello(8, "Running")
 
 
@@ -52,10 +52,10 @@ async def test_a_good_file_is_run_on_the_tree_around_it(pipeline: Path) -> None:
     launched = await FileLauncher(pipeline, lambda _: LintOutcome((), DEFINITION)).launch(controller)
     assert launched.run is not None
     assert {"code.py", ".c8s.yaml"} <= set(controller.files)
-    assert controller.created[0]["pipeline"] == DEFINITION
-    assert controller.created[0]["source"].startswith("sha256:")
-    assert controller.created[0]["branch"] == "trunk"
-    assert controller.created[0]["event"] == "push", "what `c8s run` sends"
+    assert controller.created[0].pipeline == DEFINITION
+    assert isinstance(controller.created[0].source, ArchiveSource)
+    assert controller.created[0].branch == "trunk"
+    assert controller.created[0].event == "push", "what `c8s run` sends"
 
 
 async def test_the_file_is_read_anew_each_time(pipeline: Path) -> None:

@@ -83,8 +83,8 @@ async def test_pipelines_of_the_folder_and_of_the_cluster_are_run_from_beside_th
         await until(pilot, sees(scene, "PIPELINES", ".c8s.yaml", "folder", "nightly", "cluster"))
         await pilot.press("p", "end", "enter")
         await until(pilot, sees(scene, "runs › hello-8"))
-        assert scene.controller.created_runs[0]["pipeline"]["name"] == "nightly"
-        assert scene.controller.created_runs[0]["source"] is None
+        assert scene.controller.created_runs[0].pipeline["name"] == "nightly"
+        assert scene.controller.created_runs[0].source is None
         assert launcher.launches == 0
 
 

@@ -1,1 +1,1 @@
-"""The commands: parse arguments, call, print, exit. What to say of a run is decided in `workbench`."""
+"""The command line: parses arguments, calls the other packages, prints, and sets exit codes."""

@@ -1,7 +1,7 @@
 """The command `c8s`: finds the subcommand, and turns errors into messages and exit codes.
 
-Subcommands are imported when they are called or described: `c8s lint` should not
-wait for libraries that only the workbench needs.
+Subcommands are imported when they are called or described, so that `c8s lint` does
+not load libraries that only the workbench needs.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ BROKEN_PIPE = 141
 """What a shell reports for a program that ended by SIGPIPE."""
 
 _COMMANDS = {
-    "demo": ("workbench.cli.commands.demo", "Start a sandbox and a sample pipeline, and watch it."),
+    "demo": ("workbench.cli.commands.demo", "Start a sandbox, run a sample pipeline, and watch it."),
     "run": ("workbench.cli.commands.run", "Run a pipeline on your working tree and stream its logs."),
     "lint": ("workbench.cli.commands.lint", "Check pipeline files."),
     "schema": ("workbench.cli.commands.lint", "Print the JSON Schema of pipeline files."),
     "runs": ("workbench.cli.commands.runs", "List runs, or show one."),
     "logs": ("workbench.cli.commands.runs", "Print the logs of a run."),
     "cancel": ("workbench.cli.commands.runs", "Cancel a run."),
-    "rerun": ("workbench.cli.commands.rerun", "Run a run again, or only what did not succeed in it."),
+    "rerun": ("workbench.cli.commands.rerun", "Run a run again, or only its steps that did not succeed."),
     "shell": ("workbench.cli.commands.shell", "Open a shell in a running step."),
-    "artifacts": ("workbench.cli.commands.artifacts", "List or download what a run's steps have left."),
+    "artifacts": ("workbench.cli.commands.artifacts", "List or download the artifacts of a run."),
     "secrets": ("workbench.cli.commands.secrets", "Set, list and delete secrets."),
     "up": ("workbench.cli.commands.sandbox", "Start a sandbox and keep it running."),
     "down": ("workbench.cli.commands.sandbox", "Stop a sandbox."),
-    "status": ("workbench.cli.commands.sandbox", "Show how a sandbox is."),
-    "doctor": ("workbench.cli.commands.kind", "Look for what breaks clusters on this machine."),
+    "status": ("workbench.cli.commands.sandbox", "Show sandbox status."),
+    "doctor": ("workbench.cli.commands.kind", "Check this machine for problems with clusters."),
     "install": ("workbench.cli.commands.kind", "Install the controller into a cluster."),
     "kubeconfig": ("workbench.cli.commands.sandbox", "Print the path of a sandbox's kubeconfig."),
-    "completion": ("workbench.cli.commands.completion", "Print the completion script for your shell."),
+    "completion": ("workbench.cli.commands.completion", "Print the completion script of a shell."),
 }
 
 
 class LazyGroup(click.Group):
-    """A group that knows its commands' names and one-line helps, and imports the rest when needed."""
+    """A group with the names and summaries of its commands, which are imported when needed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -70,7 +70,7 @@ class LazyGroup(click.Group):
 
             near = get_close_matches(args[0], _COMMANDS, n=1)
             hint = f" Did you mean `c8s {near[0]}`?" if near else ""
-            ctx.fail(f"There is no command {args[0]!r}.{hint}")
+            ctx.fail(f"No such command {args[0]!r}.{hint}")
         return super().resolve_command(ctx, args)
 
 
@@ -81,7 +81,7 @@ class LazyGroup(click.Group):
 )
 @click.version_option(package_name="c8s-workbench", prog_name="c8s")
 @click.option("--name", envvar="C8S_SANDBOX", metavar="NAME", help="Open the workbench on this sandbox.")
-@click.option("--context", envvar="C8S_CONTEXT", metavar="NAME", help="Open it on a controller of the config file.")
+@click.option("--context", envvar="C8S_CONTEXT", metavar="NAME", help="Open it on this context of the config file.")
 @click.pass_context
 def cli(ctx: click.Context, /, name: str | None, context: str | None) -> None:
     """Edit, run and watch CI pipelines on a sandbox cluster.
@@ -90,24 +90,24 @@ def cli(ctx: click.Context, /, name: str | None, context: str | None) -> None:
 
     \b
     Try it:
-      c8s demo                  a sandbox, a sample pipeline, and the workbench on it
-      c8s run                   run ./.c8s.yaml on your working tree, uncommitted changes included
+      c8s demo                  start a sandbox, run a sample pipeline, and open the workbench
+      c8s run                   run ./.c8s.yaml on your working tree, including uncommitted changes
       c8s lint                  check ./.c8s.yaml
 
     \b
     Files:
-      .c8s.yaml                          a pipeline; searched from here up to the repository's root
-      $XDG_CONFIG_HOME/c8s/config.yaml   contexts: controllers other than a sandbox's; theme and keys
-      $XDG_STATE_HOME/c8s/NAME/          everything a sandbox keeps
+      .c8s.yaml                          a pipeline; searched upward to the repository's root
+      $XDG_CONFIG_HOME/c8s/config.yaml   contexts (other controllers), theme and keys
+      $XDG_STATE_HOME/c8s/NAME/          all data of a sandbox
 
     \b
     Environment:
       C8S_SANDBOX      the sandbox to use, like --name
       C8S_CONTEXT      the context to use, like --context
-      NO_COLOR         no colours, when set to anything
+      NO_COLOR         disables colours if set
 
     \b
-    Exit codes: 0 fine, 1 it failed, 2 bad input, 130 interrupted.
+    Exit codes: 0 success, 1 failure, 2 invalid input, 130 interrupted.
     """
     if ctx.invoked_subcommand is None:
         from pathlib import Path
@@ -123,7 +123,7 @@ def cli(ctx: click.Context, /, name: str | None, context: str | None) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; the exit code. Never a traceback for what a person or a network does."""
+    """Run a command and return its exit code. Errors of the user or the network print no traceback."""
     prepare_streams()
     try:
         return _run(list(sys.argv[1:] if arguments is None else arguments))
@@ -137,8 +137,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: list[str]) -> int:
     try:
         if "_C8S_COMPLETE" in os.environ:
-            cli.main(prog_name="c8s")  # The shell asks for completions.
-        # Not `cli.main`: it has its own ideas about broken pipes.
+            cli.main(prog_name="c8s")  # The shell requests completions.
+        # Not `cli.main`: it handles broken pipes differently.
         with cli.make_context("c8s", arguments) as context:
             code = cli.invoke(context)
     except click.exceptions.Exit as end:
@@ -162,7 +162,7 @@ def _run(arguments: list[str]) -> int:
 
 
 def _report_error(error: Exception) -> int | None:
-    """Say what went wrong, for the errors that are made for people; None for a fault of ours."""
+    """Print an expected error and return its exit code; None for an unexpected error."""
     from kind.errors import KindError
     from workbench.client.endpoint import SandboxError, SandboxNameError
     from workbench.client.errors import ClientError, InvalidError
@@ -176,7 +176,7 @@ def _report_error(error: Exception) -> int | None:
         print_invalid(error)
         return BAD_INPUT
     if isinstance(error, ParameterError):
-        echo_error(f"error: {error}. Give it with --param KEY=VALUE")
+        echo_error(f"error: {error}. Set parameters with --param KEY=VALUE")
         return BAD_INPUT
     if isinstance(error, (WorktreeError, ContextError, InputError, PipelineFileError, SandboxNameError)):
         echo_error(f"error: {error}")

@@ -1,4 +1,4 @@
-"""Options that many commands share, and what they mean: which controller, which form of output."""
+"""Options shared by many commands: the controller to use and the output format."""
 
 from __future__ import annotations
 
@@ -27,37 +27,37 @@ DEFAULT_SANDBOX = "default"
 KIND_SANDBOX = "c8s"
 _TARGET = ("name", "context", "namespace")
 _RECONNECT_TIMEOUT = 15.0
-"""Seconds without a connection after which a command gives up; a controller's new start takes about one."""
+"""Seconds without a connection after which a command fails; a controller restarts in about one."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """Which controller: a context's, or else the sandbox `name`'s."""
+    """The controller to use: that of a context if `endpoint` is set, else that of the sandbox `name`."""
 
     name: str = DEFAULT_SANDBOX
     endpoint: Endpoint | None = None
     namespace: str | None = None
     context: str | None = None
-    """The name of the context that `endpoint` is of."""
+    """The name of the context that `endpoint` comes from."""
 
 
 def sandbox_option(function: F) -> F:
-    what = "The sandbox.  [default: the current context's, else default]"
-    return click.option("--name", envvar="C8S_SANDBOX", metavar="NAME", help=what)(function)
+    text = "The sandbox.  [default: that of the current context, else default]"
+    return click.option("--name", envvar="C8S_SANDBOX", metavar="NAME", help=text)(function)
 
 
 def target_options(function: F) -> F:
-    """`--name`, `--context` and `--namespace`; the command gets what they mean as `where`."""
+    """`--name`, `--context` and `--namespace`; the command receives the result as `target`."""
 
     @click.option("--name", envvar="C8S_SANDBOX", metavar="NAME", help="The sandbox to use.  [default: default]")
-    @click.option("--context", envvar="C8S_CONTEXT", metavar="NAME", help="Use a controller of the config file.")
+    @click.option("--context", envvar="C8S_CONTEXT", metavar="NAME", help="The context of the config file to use.")
     @click.option("--namespace", envvar="C8S_NAMESPACE", metavar="NS", help="The namespace on the controller.")
     @click.pass_context
     @wraps(function)
     def command(ctx: click.Context, /, **given: Any) -> Any:
         for option in _TARGET:
             given.pop(option)
-        return function(where=resolve_target(ctx), **given)
+        return function(target=resolve_target(ctx), **given)
 
     return cast(F, command)
 
@@ -69,22 +69,22 @@ def output_option(function: F) -> F:
         type=click.Choice(["table", "json", "yaml"]),
         default="table",
         show_default=True,
-        help="For people, or for programs.",
+        help="Output format.",
     )(function)
 
 
 def resolve_target(ctx: click.Context) -> Target:
-    """The controller that the options, the environment and the config file ask for, the first of them first.
+    """The controller selected by the options, the environment or the config file, in this order.
 
     Raises:
-        InputError: both a sandbox and a context are asked for.
-        ContextError: the config file is wrong.
+        InputError: both a sandbox and a context are given.
+        ContextError: the config file is invalid.
     """
     name, context, namespace = (ctx.params.get(key) for key in _TARGET)
     if name and context:
         by_flag = [key for key in ("name", "context") if _source(ctx, key) is not ParameterSource.ENVIRONMENT]
         if len(by_flag) == 2 or not by_flag:
-            raise InputError("--name (or C8S_SANDBOX) and --context (or C8S_CONTEXT) exclude each other: give one")
+            raise InputError("--name (or C8S_SANDBOX) and --context (or C8S_CONTEXT) exclude each other: use one")
         name, context = (name, None) if by_flag == ["name"] else (None, context)
     if name:
         return Target(name, None, namespace)
@@ -101,7 +101,7 @@ def resolve_target(ctx: click.Context) -> Target:
 
 
 def resolve_sandbox(name: str | None, kind: bool = False) -> str:
-    """The sandbox that is meant: the one named, else the one of the current context, else the default one."""
+    """The named sandbox, else that of the current context, else the default one."""
     if name:
         return name
     if kind:
@@ -118,36 +118,36 @@ def _source(ctx: click.Context, key: str) -> ParameterSource | None:
 
 
 @asynccontextmanager
-async def open_client(where: Target, *, start: bool = True) -> AsyncIterator[Client]:
-    """A client of the controller. A sandbox that does not run is started for as long as this lasts.
+async def open_client(target: Target, *, start: bool = True) -> AsyncIterator[Client]:
+    """A client of the controller. A sandbox that is not running is started until this ends.
 
-    With `start` False only one that has been there before is: there is nothing to see in a new one.
+    With `start` False, only an existing sandbox is started: a new one would be empty.
     """
     from dataclasses import replace
 
     from workbench.client import Client
 
-    tell = ConnectionNotice()
-    if where.endpoint is not None:
-        endpoint = where.endpoint if where.namespace is None else replace(where.endpoint, namespace=where.namespace)
+    notice = ConnectionNotice()
+    if target.endpoint is not None:
+        endpoint = target.endpoint if target.namespace is None else replace(target.endpoint, namespace=target.namespace)
         await _renew_token(endpoint)
-        async with Client(endpoint, reconnect_timeout=_RECONNECT_TIMEOUT, on_connection_error=tell) as client:
+        async with Client(endpoint, reconnect_timeout=_RECONNECT_TIMEOUT, on_connection_error=notice) as client:
             yield client
         return
     from workbench.sandbox import Sandboxes
 
     sandboxes = Sandboxes()
-    if not start and where.name not in sandboxes.list():
-        hint = "" if where.name == DEFAULT_SANDBOX else f" --name {where.name}"
-        raise CommandError(f"there is no sandbox {where.name} yet; `c8s up{hint}` makes one, and so does `c8s run`")
-    async with sandboxes.attach(where.name, progress=echo_error) as found:
-        endpoint = found if where.namespace is None else replace(found, namespace=where.namespace)
-        async with Client(endpoint, reconnect_timeout=_RECONNECT_TIMEOUT, on_connection_error=tell) as client:
+    if not start and target.name not in sandboxes.list():
+        hint = "" if target.name == DEFAULT_SANDBOX else f" --name {target.name}"
+        raise CommandError(f"sandbox {target.name} does not exist; create it with `c8s up{hint}` or `c8s run`")
+    async with sandboxes.attach(target.name, progress=echo_error) as found:
+        endpoint = found if target.namespace is None else replace(found, namespace=target.namespace)
+        async with Client(endpoint, reconnect_timeout=_RECONNECT_TIMEOUT, on_connection_error=notice) as client:
             yield client
 
 
 async def _renew_token(endpoint: Endpoint) -> None:
-    """Renew the token that is ours to renew."""
+    """Renew the token of an endpoint whose kubeconfig is known."""
     if endpoint.kubeconfig is None:
         return
     import time
@@ -159,20 +159,20 @@ async def _renew_token(endpoint: Endpoint) -> None:
 
 @dataclass
 class ConnectionNotice:
-    """Says once that the connection is lost, however often it is tried, and once that it is back."""
+    """Prints one message when the connection is lost and one when it is restored."""
 
-    troubled: bool = False
+    disconnected: bool = False
 
-    def __call__(self, trouble: str | None) -> None:
-        if trouble and not self.troubled:
-            echo_error(f"{trouble} Trying again.")
-        elif not trouble and self.troubled:
-            echo_error("the connection is back")
-        self.troubled = trouble is not None
+    def __call__(self, error: str | None) -> None:
+        if error and not self.disconnected:
+            echo_error(f"{error} Reconnecting.")
+        elif not error and self.disconnected:
+            echo_error("the connection is restored")
+        self.disconnected = error is not None
 
 
 def run_async(main: Coroutine[Any, Any, T]) -> T:
-    """Run it to its end. Errors come out as themselves, not in groups."""
+    """Run a coroutine. Errors are raised themselves, not in groups."""
     try:
         return asyncio.run(main)
     except BaseExceptionGroup as group:
@@ -180,7 +180,7 @@ def run_async(main: Coroutine[Any, Any, T]) -> T:
 
 
 def unwrap_group(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The first error in a group that is no group."""
+    """The first error in a group that is not a group itself."""
     error: BaseException = group
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
@@ -192,5 +192,5 @@ def is_interactive() -> bool:
 
 
 def supports_fullscreen() -> bool:
-    """Whether there is a terminal for the workbench: one that moves its cursor."""
+    """Whether the terminal can show the workbench, which needs cursor movement."""
     return is_interactive() and os.environ.get("TERM") != "dumb"

@@ -1,11 +1,11 @@
-"""The REST API of a controller as Python calls: the only door the workbench has to one.
+"""The controller's REST API as Python calls: the only way the user interfaces reach a controller.
 
     async with Client(endpoint) as client:
-        run = await client.create_run({"pipeline": definition})
+        run = await client.create_run(RunRequest(definition), idempotency_key=key)
         async for frame in client.stream_logs(run.name):
             ...
 
-Importing this costs nothing; the HTTP library is loaded by the first `async with`.
+Importing this is cheap; the HTTP library is loaded by the first `async with`.
 """
 
 from workbench.client.client import Client
@@ -55,9 +55,10 @@ from workbench.client.models import (
     StreamKey,
     Summary,
 )
-from workbench.client.server import Door
+from workbench.client.run_request import ArchiveSource, GitSource, RunRequest
 
 __all__ = [
+    "ArchiveSource",
     "Artifact",
     "Attempt",
     "AttemptTimes",
@@ -70,10 +71,10 @@ __all__ = [
     "ConflictError",
     "CopyOf",
     "Diagnostic",
-    "Door",
     "FirstFailure",
     "ForbiddenError",
     "Frame",
+    "GitSource",
     "Health",
     "InvalidError",
     "Lines",
@@ -91,6 +92,7 @@ __all__ = [
     "RunEnd",
     "RunEvent",
     "RunPage",
+    "RunRequest",
     "RunsListed",
     "SavedPipeline",
     "SavedWorkspace",

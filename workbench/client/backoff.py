@@ -1,4 +1,4 @@
-"""Streams that break and go on: how long to wait and to try, and where to go on. No connection in here."""
+"""Reconnecting streams: how long to wait between attempts, when to give up, and where to resume. No I/O."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _MAX_CURSOR_PARAMS = 300
 
 @dataclass
 class Backoff:
-    """Delays between tries that double up to 5 s, and an end to trying.
+    """Delays between attempts that double up to 5 s, until a limit.
 
-    `limit` is in seconds of unbroken trouble; None means for ever. `jitter`
-    gives numbers from 0 to 1, `clock` monotonic seconds.
+    `limit` is in seconds without a connection; None means forever. `jitter`
+    returns numbers from 0 to 1, `clock` monotonic seconds.
     """
 
     limit: float | None
@@ -29,7 +29,7 @@ class Backoff:
     _attempts: int = 0
 
     def next_delay(self) -> float | None:
-        """Seconds to wait before the next try, or None when it is time to give up."""
+        """Seconds to wait before the next attempt, or None to give up."""
         now = self.clock()
         if self._connected_at is not None and now - self._connected_at >= _STABLE_AFTER:
             self._failing_since, self._attempts = None, 0
@@ -42,18 +42,18 @@ class Backoff:
         return delay * (0.5 + self.jitter() / 2)
 
     def connected(self) -> None:
-        """There is a connection again. It counts once it has held for a while: some break at once."""
+        """Note a new connection. It counts as stable after a while, because some break immediately."""
         self._connected_at = self.clock()
 
     def reset(self) -> bool:
-        """Something came: the next trouble is new trouble. True when there was some."""
-        troubled, self._failing_since, self._attempts = self._failing_since is not None, None, 0
-        return troubled
+        """Note received data: the next failure starts over. True if the stream was failing until now."""
+        was_failing, self._failing_since, self._attempts = self._failing_since is not None, None, 0
+        return was_failing
 
 
 @dataclass
 class LogCursor:
-    """The last line seen of each stream, so that a new connection brings neither a gap nor a repeat."""
+    """The last line received of each stream, so that a new connection has neither a gap nor a repeat."""
 
     seen: dict[StreamKey, int] = field(default_factory=dict)
     ended: set[StreamKey] = field(default_factory=set)
@@ -63,10 +63,10 @@ class LogCursor:
         return cls(dict(lines))
 
     def params(self) -> list[tuple[str, str]]:
-        """Where to go on, as query parameters.
+        """Where to resume, as query parameters.
 
-        An address has a limit, so of very many streams only the longest that still go on are
-        named; what is sent again of the others is dropped by `advance`.
+        URLs have a length limit, so of very many streams only the longest unfinished ones are
+        included; lines that are sent again for the others are dropped by `advance`.
         """
         by_use = sorted(self.seen.items(), key=lambda item: (item[0] in self.ended, -item[1]))
         return [
@@ -74,7 +74,7 @@ class LogCursor:
         ]
 
     def advance(self, frame: Frame) -> Frame | None:
-        """What of this frame is new: the frame, its rest, or None."""
+        """The new part of a frame: the whole frame, its rest, or None."""
         if isinstance(frame, Lines):
             return self._lines(frame)
         if isinstance(frame, Missed):

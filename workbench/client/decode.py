@@ -1,7 +1,7 @@
-"""The controller's JSON, read into views.
+"""Decodes the controller's JSON into the classes of `models`.
 
-Tolerant on purpose: unknown fields are passed over (a newer controller may send
-more), and missing ones get the value that means "not known yet".
+Unknown fields are ignored (a newer controller may send more), and missing ones
+get the value that means "not known yet".
 """
 
 from __future__ import annotations
@@ -111,18 +111,18 @@ def _decode_log(raw: object) -> LogSummary | None:
 def _decode_failure(raw: object) -> FirstFailure | None:
     if not isinstance(raw, dict) or not raw:
         return None
-    place = raw.get("fileLine")
+    file_line = raw.get("fileLine")
     return FirstFailure(
         _number(raw.get("line")),
         str(raw.get("text") or ""),
         _text(raw.get("file")),
-        place if isinstance(place, int) else None,
+        file_line if isinstance(file_line, int) else None,
     )
 
 
 def _decode_attempt(raw: Mapping[str, Any]) -> Attempt:
     times = _object(raw.get("times"))
-    stations = ("queued", "created", "scheduled", "pulling", "fetching", "running", "finished", "uploaded")
+    names = ("queued", "created", "scheduled", "pulling", "fetching", "running", "finished", "uploaded")
     return Attempt(
         number=_number(raw.get("number")),
         job_name=_text(raw.get("jobName")),
@@ -131,7 +131,7 @@ def _decode_attempt(raw: Mapping[str, Any]) -> Attempt:
         reason=_text(raw.get("reason")),
         message=_text(raw.get("message")),
         exit_code=raw.get("exitCode") if isinstance(raw.get("exitCode"), int) else None,
-        times=AttemptTimes(**{station: decode_time(times.get(station)) for station in stations}),
+        times=AttemptTimes(**{name: decode_time(times.get(name)) for name in names}),
         containers=_texts(raw.get("containers")),
         log=_decode_log(raw.get("log")),
         saved_workspace=_decode_workspace(raw.get("kept")),
@@ -248,7 +248,7 @@ def decode_page(raw: Mapping[str, Any]) -> RunPage:
 
 
 def decode_frames(message: object) -> Iterator[Frame]:
-    """The frames of one message: one, or the several of a batch; kinds that we don't know are passed over."""
+    """The frames of one message: a single one, or those of a batch. Unknown types are ignored."""
     if not isinstance(message, dict):
         return
     for raw in _objects(message.get("frames")) if message.get("type") == "batch" else (message,):
@@ -258,7 +258,7 @@ def decode_frames(message: object) -> Iterator[Frame]:
 
 
 def decode_frame(raw: Mapping[str, Any]) -> Frame | None:
-    """A frame of a log stream; None for a kind that we don't know."""
+    """A frame of a log stream; None for an unknown type."""
     kind = raw.get("type")
     if kind == "done":
         return RunEnd()

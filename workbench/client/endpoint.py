@@ -1,4 +1,4 @@
-"""Where a controller's REST API is, and how to be let in. It holds no connection."""
+"""The address of a controller's REST API and its credentials. It holds no connection."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from pathlib import Path
 
 
 class SandboxError(Exception):
-    """A sandbox can't be started, found or stopped; the message says why and what to do."""
+    """A sandbox cannot be started, found or stopped; the message says why and what to do."""
 
 
 class SandboxNameError(SandboxError):
-    """What was given can't be the name of a sandbox."""
+    """A text is not a valid sandbox name."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Endpoint:
 
     `url` has no trailing slash. `token_file` is read for each connection, so
     that a renewed token is used. `sandbox` is the sandbox's name, or None for
-    a controller that is not ours to start or stop.
+    a controller that this machine does not start or stop.
     """
 
     url: str
@@ -28,5 +28,5 @@ class Endpoint:
     namespace: str = "default"
     sandbox: str | None = None
     kubeconfig: Path | None = None
-    """With the context `kube_context` of this, the token is renewed; None where somebody else renews it."""
+    """The kubeconfig whose context `kube_context` renews the token; None if the token is renewed elsewhere."""
     kube_context: str | None = None

@@ -1,7 +1,7 @@
-"""What can go wrong between us and a controller, in words for the person at the keyboard.
+"""Errors of API calls, with messages for the user.
 
-Every message says what was tried, on what, what went wrong and what to do.
-The text of an answer is somebody else's: whoever draws it makes it harmless first.
+Every message says action was attempted, on action, action went wrong and action to do.
+Messages may quote the server: sanitize them before they are displayed.
 """
 
 from __future__ import annotations
@@ -14,31 +14,31 @@ from workbench.client.models import Diagnostic
 
 
 class ClientError(Exception):
-    """A call to the controller did not work; the message is for people."""
+    """A call to the controller failed; the message is for the user."""
 
 
 class UnreachableError(ClientError):
-    """Nobody answered, or the connection broke and could not be made again."""
+    """The controller did not answer, or the connection was lost and could not be restored."""
 
 
 class UnauthorizedError(ClientError):
-    """The controller does not know our token, or there is none to send."""
+    """The controller rejected the token, or there is no token to send."""
 
 
 class ForbiddenError(ClientError):
-    """The controller knows us and says no."""
+    """The user lacks the permission."""
 
 
 class NotFoundError(ClientError):
-    """What was asked for is not there."""
+    """The requested object does not exist."""
 
 
 class ConflictError(ClientError):
-    """The call does not fit the state that the object is in by now."""
+    """The call conflicts with the current state of the object."""
 
 
 class InvalidError(ClientError):
-    """The controller refused what it was sent. `problems` names the places, where it knows them."""
+    """The controller rejected the request. `problems` holds the diagnostics, if it sent any."""
 
     def __init__(self, message: str, problems: tuple[Diagnostic, ...] = ()) -> None:
         super().__init__(message)
@@ -46,13 +46,13 @@ class InvalidError(ClientError):
 
 
 class ServerError(ClientError):
-    """The controller failed, or answered with something that is not part of its contract."""
+    """The controller failed, or sent an answer that is not part of the API."""
 
 
 class ConnectionLostError(ClientError):
-    """The connection broke in a way that trying again may mend.
+    """The connection was lost in a way that a retry may fix.
 
-    Never leaves this package; `error` is what does.
+    It never leaves this package; callers get `error`.
     """
 
     def __init__(self, error: ClientError) -> None:
@@ -69,44 +69,44 @@ _BY_STATUS: Mapping[int, type[ClientError]] = {
 }
 
 
-def error_for(status: int, body: object, what: str, server: str) -> ClientError:
-    """The error for an answer of `status` (400 and up) to the call `what` ("cancel run a-1").
+def error_for(status: int, body: object, action: str, server: str) -> ClientError:
+    """The error for an answer with `status` (400 and up) to an action such as "cancel run a-1".
 
-    `body` is decoded: a problem document (RFC 9457) when the controller itself answered,
-    anything when a proxy did.
+    `body` is the decoded body: a problem document (RFC 9457) if the controller answered,
+    anything if a proxy did.
     """
     document: Mapping[str, Any] = body if isinstance(body, dict) else {}
-    said = str(document.get("detail") or document.get("title") or "").strip()
-    reason = said or f"the controller at {server} answered with status {status}"
+    detail = str(document.get("detail") or document.get("title") or "").strip()
+    reason = detail or f"the controller at {server} answered with status {status}"
     if status == 401:
         return UnauthorizedError(
-            f"can't {what}: {server} does not accept the token ({reason}). "
-            "For a sandbox, `c8s up` renews it; for a context, check its tokenFile."
+            f"can't {action}: {server} does not accept the token ({reason}). "
+            "For a sandbox, run `c8s up` to renew it; for a context, check its tokenFile."
         )
     if status == 403:
         return ForbiddenError(
-            f"can't {what}: not allowed ({reason}). Ask whoever runs {server} for the right to do it."
+            f"can't {action}: permission denied ({reason}). Ask the administrator of {server} for the permission."
         )
     if status >= 500:
         return ServerError(
-            f"can't {what}: the controller failed with status {status}{f' ({said})' if said else ''}. "
-            "Try again; `c8s status` tells how a sandbox is and where its logs are."
+            f"can't {action}: the controller failed with status {status}{f' ({detail})' if detail else ''}. "
+            "Try again; `c8s status` shows the state of a sandbox and the location of its logs."
         )
     kind = _BY_STATUS.get(status)
     if kind is not None:
-        return kind(f"can't {what}: {reason}")
+        return kind(f"can't {action}: {reason}")
     found = document.get("problems")
     problems = (
         tuple(decode_diagnostic(item) for item in found if isinstance(item, dict)) if isinstance(found, list) else ()
     )
-    return InvalidError(f"can't {what}: {reason}", problems)
+    return InvalidError(f"can't {action}: {reason}", problems)
 
 
-def unreachable_error(what: str, server: str, why: str, sandbox: str | None) -> UnreachableError:
-    """The error for a controller that did not answer; names the command that helps."""
+def unreachable_error(action: str, server: str, reason: str, sandbox: str | None) -> UnreachableError:
+    """The error for a controller that did not answer; it names the command to run."""
     if sandbox is None:
-        remedy = "Check the server of the context and your network."
+        remedy = "Check the server in the context, and your network."
     else:
         name = "" if sandbox == "default" else f" --name {sandbox}"
         remedy = f"Is the sandbox up? Start it with `c8s up{name}`."
-    return UnreachableError(f"can't {what}: no connection to {server} ({why}). {remedy}")
+    return UnreachableError(f"can't {action}: no connection to {server} ({reason}). {remedy}")

@@ -1,6 +1,6 @@
-"""What the controller tells, as frozen dataclasses.
+"""The objects of the REST API as frozen dataclasses.
 
-Nothing here draws, and no text is made harmless here: see `workbench.text.sanitize`.
+Their text comes from pipelines: `workbench.text.sanitize` makes it safe to display.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ STEP_ENDED = frozenset({"Succeeded", "Failed", "Skipped", "Cancelled"})
 
 @dataclass(frozen=True)
 class Diagnostic:
-    """A finding of lint. `line` and `column` count from 1; 0 means the whole file."""
+    """A lint result. `line` and `column` count from 1; 0 means the whole file."""
 
     line: int
     column: int
@@ -29,7 +29,7 @@ class Diagnostic:
 
 @dataclass(frozen=True)
 class LintResponse:
-    """`would_run` and `why` are None unless an event was asked about."""
+    """Lint results. `would_run` and `why` are None unless the request named an event."""
 
     problems: tuple[Diagnostic, ...]
     would_run: bool | None
@@ -43,7 +43,7 @@ class FirstFailure:
     line: int
     text: str
     file: str | None = None
-    """The file that the line is about, and the line in it, where the log tells them."""
+    """The source file that the line refers to, and the line in it, if the log names them."""
     file_line: int | None = None
 
 
@@ -58,10 +58,10 @@ class LogSummary:
 
 @dataclass(frozen=True)
 class AttemptTimes:
-    """When an attempt reached each station; None until it has (or where it has no such station)."""
+    """When an attempt reached each milestone; None until then, or if it has no such milestone."""
 
     queued: datetime | None = None
-    """From here on nothing but limits held it back."""
+    """From then on, only limits delayed the attempt."""
     created: datetime | None = None
     scheduled: datetime | None = None
     pulling: datetime | None = None
@@ -73,7 +73,7 @@ class AttemptTimes:
 
 @dataclass(frozen=True)
 class SavedWorkspace:
-    """What was kept of the workspace of a failed attempt: so many bytes, packed; or the `problem` that hindered it."""
+    """The saved workspace of a failed attempt: its packed size; or the `problem` that prevented it."""
 
     bytes: int = 0
     files: int = 0
@@ -92,7 +92,7 @@ class Attempt:
     exit_code: int | None
     times: AttemptTimes
     containers: tuple[str, ...]
-    """Containers that have a log: `step`, and maybe `fetch`, `upload`, `svc-…`."""
+    """Containers that have a log: `step`, and possibly `fetch`, `upload`, `svc-…`."""
     log: LogSummary | None
     saved_workspace: SavedWorkspace | None = None
 
@@ -100,7 +100,7 @@ class Attempt:
 @dataclass(frozen=True)
 class Artifact:
     step: str
-    """The slug of the step that made it."""
+    """The slug of the step that produced it."""
     path: str
     size: int
     sha256: str | None
@@ -108,7 +108,7 @@ class Artifact:
 
 @dataclass(frozen=True)
 class Reused:
-    """Whose work a step was spared: its artifacts and logs are those of this attempt."""
+    """The attempt of an earlier run whose result a step reuses, with its artifacts and logs."""
 
     run: str
     slug: str
@@ -117,7 +117,7 @@ class Reused:
 
 @dataclass(frozen=True)
 class RunEvent:
-    """What the cluster says happened to a run, one of its Jobs or one of its pods."""
+    """A Kubernetes event about a run, one of its Jobs or one of its pods."""
 
     type: str
     """`Normal` or `Warning`."""
@@ -127,13 +127,13 @@ class RunEvent:
     first_time: datetime | None
     last_time: datetime | None
     kind: str
-    """Of the object that it is about."""
+    """The kind of the object that the event is about; `name` is its name."""
     name: str
 
 
 @dataclass(frozen=True)
 class Step:
-    """A step of the expanded pipeline. `slug` is its name in addresses and log frames."""
+    """A step of the expanded pipeline. `slug` is its name in URLs and log frames."""
 
     name: str
     slug: str
@@ -159,7 +159,7 @@ class Step:
 
     @property
     def attempt_with_workspace(self) -> Attempt | None:
-        """The last attempt whose workspace was kept."""
+        """The last attempt whose workspace was saved."""
         kept = (
             each
             for each in reversed(self.attempts)
@@ -181,7 +181,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class CopyOf:
-    """The failed step (its slug) that a run is a copy of."""
+    """The failed step (its slug) that a debug run copies."""
 
     run: str
     step: str
@@ -221,13 +221,13 @@ class Run:
     runtime: str | None
     steps: tuple[Step, ...]
     raw: Mapping[str, Any] = field(repr=False, compare=False)
-    """The JSON as it came, for `--output json` and views of everything."""
+    """The JSON of the response, for `--output json`."""
     critical_path: tuple[str, ...] = ()
-    """At the end: the chain of steps (by name) that took longest."""
+    """The names of the chain of steps that took longest; empty until the run has ended."""
     group: str | None = None
     """The concurrency group."""
     copy_of: CopyOf | None = None
-    """Of a copy of a failed step, made for a shell in it."""
+    """Set for a debug run, which was created for a shell in a failed step."""
 
     @property
     def ended(self) -> bool:
@@ -242,13 +242,13 @@ class Run:
 class RunPage:
     items: tuple[Run, ...]
     continue_token: str | None
-    """Hand this in as `continue_` for the next page; None on the last."""
+    """The value of `continue_` for the next page; None on the last one."""
     resource_version: str
 
 
 @dataclass(frozen=True)
 class RunChanged:
-    """A run is new, or not as it was."""
+    """A run was added or modified."""
 
     run: Run
 
@@ -260,7 +260,7 @@ class RunDeleted:
 
 @dataclass(frozen=True)
 class RunsListed:
-    """All that is there now: forget what you knew. Comes first, and again when changes were missed."""
+    """All current runs, which replace what was known. It comes first, and again when changes were missed."""
 
     runs: tuple[Run, ...]
 
@@ -270,7 +270,7 @@ Change = RunChanged | RunDeleted | RunsListed
 
 @dataclass(frozen=True)
 class StreamKey:
-    """One stream of lines: a container of an attempt of a step (by its slug)."""
+    """One stream of lines: a container of an attempt of a step (a slug)."""
 
     step: str
     attempt: int
@@ -280,9 +280,9 @@ class StreamKey:
 @dataclass(frozen=True)
 class LogLine:
     time: str | None
-    """RFC 3339 with microseconds, UTC; None where it is not known."""
+    """RFC 3339 with microseconds, UTC; None if unknown."""
     text: str
-    """One line without its newline, as the step wrote it: it may hold control characters."""
+    """One line without its newline, as the step wrote it: it may contain control characters."""
 
 
 @dataclass(frozen=True)
@@ -296,7 +296,7 @@ class Lines:
 
 @dataclass(frozen=True)
 class BacklogEnd:
-    """The backlog of this stream is over."""
+    """All lines written before the stream was opened have been sent."""
 
     key: StreamKey
 
@@ -311,7 +311,7 @@ class StreamEnd:
 
 @dataclass(frozen=True)
 class Missed:
-    """We read too slowly: the lines `first` to `last` were not sent. `Client.logs` has them."""
+    """The client read too slowly: the lines `first` to `last` were not sent. `Client.logs` has them."""
 
     key: StreamKey
     first: int
@@ -320,7 +320,7 @@ class Missed:
 
 @dataclass(frozen=True)
 class RunEnd:
-    """The run has ended and every stream with it."""
+    """The run and all its streams have ended."""
 
 
 Frame = Lines | BacklogEnd | StreamEnd | Missed | RunEnd
@@ -338,7 +338,7 @@ class SecretNames:
 class Cluster:
     runtime: str
     images: str
-    """`used` or `ignored`: whether steps run in their images."""
+    """`used` or `ignored`: whether steps run in their container images."""
     version: str
     namespaces: tuple[str, ...]
 
@@ -349,7 +349,7 @@ class Cluster:
 
 @dataclass(frozen=True)
 class ComponentHealth:
-    """A part of the controller, such as its store; `message` says what it waits for."""
+    """A component of the controller, such as its object store; `message` says what it is waiting for."""
 
     name: str
     ready: bool
@@ -358,7 +358,7 @@ class ComponentHealth:
 
 @dataclass(frozen=True)
 class Quota:
-    """One limit of a ResourceQuota, in Kubernetes' quantities."""
+    """One limit of a ResourceQuota, as Kubernetes quantities."""
 
     name: str
     resource: str
@@ -380,7 +380,7 @@ class Pod:
 
 @dataclass(frozen=True)
 class Health:
-    """How a namespace is doing. `oldest` is how long, in seconds, the first of the waiting runs has waited."""
+    """The state of a namespace. `oldest_wait_seconds` is how long the first queued run has been waiting."""
 
     components: tuple[ComponentHealth, ...]
     queued_runs: int
@@ -391,7 +391,7 @@ class Health:
 
 @dataclass(frozen=True)
 class SavedPipeline:
-    """A pipeline that is kept in the cluster."""
+    """A pipeline saved in the cluster."""
 
     name: str
     definition: Mapping[str, Any]

@@ -1,4 +1,4 @@
-"""Server-sent events, read from chunks of bytes as they come. No connection in here."""
+"""A parser of server-sent events that is fed with chunks of bytes. No I/O."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ class ServerSentEvent:
     kind: str
     data: str
     id: str | None
-    """The last id seen up to this event; what to resume from."""
+    """The last id up to this event, from which a client resumes."""
 
 
 class EventParser:
-    """What "Parsing an event stream" of the HTML standard says (section 9.2.6), without `retry`."""
+    """Implements "Parsing an event stream" of the HTML standard (section 9.2.6), without `retry`."""
 
     def __init__(self) -> None:
         self._rest = b""
@@ -29,12 +29,12 @@ class EventParser:
         """The events that this chunk completes.
 
         Raises:
-            ValueError: an event of more than 32 MiB.
+            ValueError: an event is larger than 32 MiB.
         """
         *lines, rest = (self._rest + chunk).replace(b"\r\n", b"\n").split(b"\n")
         self._rest = rest
         if len(rest) + self._size > _MAX_EVENT:
-            raise ValueError("an event of more than 32 MiB")
+            raise ValueError("an event is larger than 32 MiB")
         return [event for line in lines if (event := self._line(line.decode(errors="replace"))) is not None]
 
     def _line(self, line: str) -> ServerSentEvent | None:
@@ -53,6 +53,6 @@ class EventParser:
 
     def _dispatch(self) -> ServerSentEvent | None:
         kind, data = self._kind or "message", "\n".join(self._data)
-        told = bool(self._data or self._kind)
+        has_content = bool(self._data or self._kind)
         self._kind, self._data, self._size = "", [], 0
-        return ServerSentEvent(kind, data, self._id) if told else None
+        return ServerSentEvent(kind, data, self._id) if has_content else None

@@ -1,4 +1,4 @@
-"""The two streams of the API, runs and log lines, kept whole over broken connections."""
+"""The two streams of the API, runs and log lines, which resume after lost connections."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class _ListRuns(Protocol):
 
 @dataclass
 class Streams:
-    """What one stream needs. Made anew for each, because `patience` counts one stream's troubles."""
+    """The streams of a client. Each stream needs an object of its own, because `backoff` counts its failures."""
 
     transport: Transport
     path: Callable[..., str]
@@ -45,7 +45,7 @@ class Streams:
                 async with aclosing(self._events(run, version)) as events:
                     async for event in events:
                         self._report_recovery()
-                        # After `restart` the server can't tell what changed since: ask for everything.
+                        # After `restart` the server does not know what changed: list everything again.
                         version = None if event.kind == "restart" else event.id or version
                         if version is None:
                             break
@@ -58,7 +58,7 @@ class Streams:
 
     async def _list(self, run: str | None) -> tuple[RunsListed, str]:
         if run is not None:
-            # The version of a list, not of the run: a watch from an old run's version may be too old.
+            # The version of a list, not of the run: a watch from the version of an old run may have expired.
             page = await self.list_runs(limit=1)
             try:
                 return RunsListed((await self.get_run(run),)), page.resource_version
@@ -74,17 +74,17 @@ class Streams:
     async def _events(self, run: str | None, version: str) -> AsyncGenerator[ServerSentEvent, None]:
         params = [("resourceVersion", version)] + ([("run", run)] if run is not None else [])
         headers = {"Accept": "text/event-stream", "Last-Event-ID": version}
-        what = "watch the runs"
+        action = "watch the runs"
         parser = EventParser()
         async with self.transport.open(
-            "GET", self.path("watch", "runs"), what, params=params, headers=headers, streaming=True
+            "GET", self.path("watch", "runs"), action, params=params, headers=headers, streaming=True
         ) as answer:
             self.backoff.connected()
             async for chunk in answer.content.iter_any():
                 try:
                     events = parser.feed(chunk)
                 except ValueError as error:
-                    raise ServerError(f"can't {what}: {error}") from error
+                    raise ServerError(f"can't {action}: {error}") from error
                 for event in events:
                     yield event
 
@@ -93,10 +93,10 @@ class Streams:
     ) -> AsyncGenerator[Frame, None]:
         cursor = LogCursor.after(after)
         wanted = [("step", step) for step in steps]
-        path, what = self.path("runs", run, "logs", "stream"), f"stream the logs of run {run}"
+        path, action = self.path("runs", run, "logs", "stream"), f"stream the logs of run {run}"
         while True:
             try:
-                async with self.transport.socket(path, what, [*wanted, *cursor.params()]) as messages:
+                async with self.transport.socket(path, action, [*wanted, *cursor.params()]) as messages:
                     self.backoff.connected()
                     async for message in messages:
                         self._report_recovery()
@@ -106,7 +106,7 @@ class Streams:
                                 yield fresh
                             if isinstance(fresh, RunEnd):
                                 return
-                await self._pause(_closed(what))
+                await self._pause(_closed(action))
             except ClientError as error:
                 await self._pause(error)
 
@@ -115,7 +115,7 @@ class Streams:
             self.on_connection_error(None)
 
     async def _pause(self, error: ClientError) -> None:
-        """Wait before the next try, or raise what there is no use in trying again."""
+        """Wait before the next attempt; raise an error that a retry cannot fix, or that lasted too long."""
         if not isinstance(error, ConnectionLostError):
             raise error
         delay = self.backoff.next_delay()
@@ -125,8 +125,8 @@ class Streams:
         await self.sleep(delay)
 
 
-def _closed(what: str) -> ClientError:
-    return ConnectionLostError(ServerError(f"can't {what}: the controller closed the stream"))
+def _closed(action: str) -> ClientError:
+    return ConnectionLostError(ServerError(f"can't {action}: the controller closed the stream"))
 
 
 def _change(event: ServerSentEvent) -> Change | None:
@@ -135,6 +135,6 @@ def _change(event: ServerSentEvent) -> Change | None:
     try:
         raw = json.loads(event.data)
     except ValueError as error:
-        raise ServerError("can't watch the runs: an event is no JSON") from error
+        raise ServerError("can't watch the runs: an event is not JSON") from error
     run = decode.decode_run(raw if isinstance(raw, dict) else {})
     return RunDeleted(run) if event.kind == "deleted" else RunChanged(run)

@@ -1,6 +1,6 @@
-"""HTTP to one controller: headers, tokens, timeouts, retries, and errors in our words.
+"""HTTP to one controller: headers, tokens, timeouts, retries, and errors as `ClientError`s.
 
-The only module that knows the HTTP library. It knows no call of the API.
+Only this module and `exec` use the HTTP library. It does not know the calls of the API.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from workbench.client.errors import (
 
 _TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=10)
 _STREAM_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=90)
-"""For transfers and event streams: any length, but not silent for ever (the controller sends bookmarks)."""
+"""For transfers and event streams: of any length, but never silent for long (the controller sends bookmarks)."""
 _RETRY_DELAYS = (0.1, 0.5, 1.5)
 _UNAVAILABLE_STATUSES = (502, 503, 504)
 _HEARTBEAT = 20.0
@@ -32,11 +32,11 @@ _MAX_FRAME = 32 * 1024 * 1024
 
 Params = Sequence[tuple[str, str]]
 Body = Callable[[], AsyncIterator[bytes]]
-"""Makes the body anew for each try."""
+"""Creates the body again for each attempt."""
 
 
 class Transport:
-    """One session. Every call takes `what`, the words for it in errors ("list runs")."""
+    """One HTTP session. Every call takes its `action` as errors name it ("list the runs")."""
 
     def __init__(
         self, url: str, token_file: Path, sandbox: str | None, sleep: Callable[[float], Awaitable[None]]
@@ -51,22 +51,22 @@ class Transport:
     async def close(self) -> None:
         await self._session.close()
 
-    def token(self, what: str) -> str:
-        """Read anew for each call: a sandbox that was started again has a new one."""
+    def token(self, action: str) -> str:
+        """The token, which is read for each call: a restarted sandbox has a new one."""
         try:
             return self._token_file.read_text().strip()
         except (OSError, UnicodeDecodeError) as error:
             if isinstance(error, FileNotFoundError) and self._sandbox is not None:
-                raise unreachable_error(what, self.server, "the sandbox has no token", self._sandbox) from error
+                raise unreachable_error(action, self.server, "the sandbox has no token", self._sandbox) from error
             raise UnauthorizedError(
-                f"can't {what}: the token file {self._token_file} can't be read ({error})"
+                f"can't {action}: the token file {self._token_file} can't be read ({error})"
             ) from error
 
     async def call(
         self,
         method: str,
         path: str,
-        what: str,
+        action: str,
         *,
         params: Params = (),
         document: object = None,
@@ -74,18 +74,18 @@ class Transport:
         headers: Mapping[str, str] | None = None,
         retry: bool = True,
     ) -> Any:
-        """The decoded JSON of the answer, None when it has no body.
+        """The decoded JSON of the answer; None if it has no body.
 
-        Retried when the connection breaks or the controller is just being
-        started again, so set `retry` to False for calls that may not happen twice.
+        The call is retried when the connection is lost or the controller is starting.
+        Set `retry` to False for calls that must not happen twice.
         """
         delays = iter(_RETRY_DELAYS if retry else ())
         while True:
             try:
                 async with self.open(
-                    method, path, what, params=params, document=document, body=body, headers=headers
+                    method, path, action, params=params, document=document, body=body, headers=headers
                 ) as answer:
-                    return await self._json(answer, what)
+                    return await self._json(answer, action)
             except ConnectionLostError as broken:
                 delay = next(delays, None)
                 if delay is None:
@@ -97,7 +97,7 @@ class Transport:
         self,
         method: str,
         path: str,
-        what: str,
+        action: str,
         *,
         params: Params = (),
         document: object = None,
@@ -105,13 +105,13 @@ class Transport:
         headers: Mapping[str, str] | None = None,
         streaming: bool = False,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """The answer, its body still to be read. `streaming` is for streams and transfers of any length.
+        """The answer, with its body unread. `streaming` is for streams and transfers of any length.
 
         Raises:
-            ClientError: for every status from 400 up.
-            Broken: the connection broke, also inside the `async with`; wraps what to raise in the end.
+            ClientError: the status is 400 or higher.
+            ConnectionLostError: the connection was lost, also inside the `async with`; wraps the final error.
         """
-        sent = {"Authorization": f"Bearer {self.token(what)}", **(headers or {})}
+        sent = {"Authorization": f"Bearer {self.token(action)}", **(headers or {})}
         data: Any = body() if body is not None else None
         if document is not None:
             data = json.dumps(document, ensure_ascii=False).encode()
@@ -122,51 +122,53 @@ class Transport:
                 method, self.server + path, params=list(params), data=data, headers=sent, timeout=timeout
             ) as answer:
                 if answer.status >= 400:
-                    await self._raise_for_status(answer, what, sent["Authorization"])
+                    await self._raise_for_status(answer, action, sent["Authorization"])
                 yield answer
         except (aiohttp.ClientError, ConnectionResetError, TimeoutError) as error:
-            raise ConnectionLostError(self._unreachable(what, error)) from error
+            raise ConnectionLostError(self._unreachable(action, error)) from error
 
-    async def _raise_for_status(self, answer: aiohttp.ClientResponse, what: str, authorization: str) -> None:
+    async def _raise_for_status(self, answer: aiohttp.ClientResponse, action: str, authorization: str) -> None:
         try:
             body = json.loads(await answer.read())
         except ValueError:
             body = None
-        error = error_for(answer.status, body, what, self.server)
-        renewed = answer.status == 401 and f"Bearer {self.token(what)}" != authorization
+        error = error_for(answer.status, body, action, self.server)
+        renewed = answer.status == 401 and f"Bearer {self.token(action)}" != authorization
         if renewed or answer.status in _UNAVAILABLE_STATUSES:
             raise ConnectionLostError(error)
         raise error
 
     @asynccontextmanager
     async def open_once(
-        self, method: str, path: str, what: str, *, params: Params = ()
+        self, method: str, path: str, action: str, *, params: Params = ()
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """`open` for a transfer that is not tried again when it breaks."""
+        """Like `open`, for a transfer that is not retried."""
         try:
-            async with self.open(method, path, what, params=params, streaming=True) as answer:
+            async with self.open(method, path, action, params=params, streaming=True) as answer:
                 yield answer
         except ConnectionLostError as broken:
             raise broken.error from broken.__cause__
 
     @asynccontextmanager
-    async def socket(self, path: str, what: str, params: Params) -> AsyncIterator[AsyncIterator[Any]]:
-        """A WebSocket's messages, decoded from JSON. Ends when the other side closes it in order."""
-        async with self._socket(path, what, params) as socket:
-            yield self._messages(socket, what)
+    async def socket(self, path: str, action: str, params: Params) -> AsyncIterator[AsyncIterator[Any]]:
+        """The messages of a WebSocket, decoded from JSON, until the server closes it normally."""
+        async with self._socket(path, action, params) as socket:
+            yield self._messages(socket, action)
 
     @asynccontextmanager
-    async def raw_socket(self, path: str, what: str, params: Params) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
-        """A WebSocket whose messages mean something else than JSON. It is not opened again when it breaks."""
+    async def raw_socket(
+        self, path: str, action: str, params: Params
+    ) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+        """A WebSocket whose messages are not JSON. It is not reopened when the connection is lost."""
         try:
-            async with self._socket(path, what, params) as socket:
+            async with self._socket(path, action, params) as socket:
                 yield socket
         except ConnectionLostError as broken:
             raise broken.error from broken.__cause__
 
     @asynccontextmanager
-    async def _socket(self, path: str, what: str, params: Params) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
-        headers = {"Authorization": f"Bearer {self.token(what)}"}
+    async def _socket(self, path: str, action: str, params: Params) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+        headers = {"Authorization": f"Bearer {self.token(action)}"}
         try:
             async with self._session.ws_connect(
                 self.server + path,
@@ -178,36 +180,38 @@ class Transport:
             ) as socket:
                 yield socket
         except aiohttp.WSServerHandshakeError as error:
-            # A refused handshake has no body to read, so the status alone must do.
-            refused = error_for(error.status, {}, what, self.server)
+            # A rejected handshake has no body, so only the status is known.
+            refused = error_for(error.status, {}, action, self.server)
             raise (ConnectionLostError(refused) if error.status in _UNAVAILABLE_STATUSES else refused) from error
         except (aiohttp.ClientError, ConnectionResetError, TimeoutError) as error:
-            raise ConnectionLostError(self._unreachable(what, error)) from error
+            raise ConnectionLostError(self._unreachable(action, error)) from error
 
-    async def _messages(self, socket: aiohttp.ClientWebSocketResponse, what: str) -> AsyncIterator[Any]:
+    async def _messages(self, socket: aiohttp.ClientWebSocketResponse, action: str) -> AsyncIterator[Any]:
         async for message in socket:
             if message.type is aiohttp.WSMsgType.TEXT:
-                yield self._decode(message.data, what)
+                yield self._decode(message.data, action)
             elif message.type is aiohttp.WSMsgType.ERROR:
-                raise ConnectionLostError(self._unreachable(what, socket.exception() or ConnectionError("broken")))
+                raise ConnectionLostError(self._unreachable(action, socket.exception() or ConnectionError("broken")))
         if socket.close_code not in (1000, 1001, None):
-            raise ConnectionLostError(self._unreachable(what, ConnectionError(f"closed with code {socket.close_code}")))
+            raise ConnectionLostError(
+                self._unreachable(action, ConnectionError(f"closed with code {socket.close_code}"))
+            )
 
-    async def _json(self, answer: aiohttp.ClientResponse, what: str) -> Any:
+    async def _json(self, answer: aiohttp.ClientResponse, action: str) -> Any:
         text = await answer.read()
-        return self._decode(text, what) if text else None
+        return self._decode(text, action) if text else None
 
-    def _decode(self, text: bytes | str, what: str) -> Any:
+    def _decode(self, text: bytes | str, action: str) -> Any:
         try:
             return json.loads(text)
         except ValueError as error:
             raise ServerError(
-                f"can't {what}: the answer of {self.server} is no JSON, so it is no controller, "
-                "or something between us changed the answer"
+                f"can't {action}: the answer of {self.server} is not JSON. "
+                "Check that the URL belongs to a controller and that no proxy changes the answer"
             ) from error
 
-    def _unreachable(self, what: str, error: BaseException) -> ClientError:
-        return unreachable_error(what, self.server, _describe_error(error), self._sandbox)
+    def _unreachable(self, action: str, error: BaseException) -> ClientError:
+        return unreachable_error(action, self.server, _describe_error(error), self._sandbox)
 
 
 def _describe_error(error: BaseException) -> str:

@@ -9,7 +9,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Literal, Protocol
 
 from workbench.client.models import Health, Pod, Quota
-from workbench.report.report import format_duration
+from workbench.text.format import format_duration
 
 Level = Literal["ok", "warning", "error", "none"]
 

@@ -10,8 +10,8 @@ from typing import Any
 import yaml
 
 from workbench.client.models import Attempt, Run, Step
-from workbench.report.report import format_duration, step_spans
-from workbench.submit.submit import format_size
+from workbench.report.report import step_spans
+from workbench.text.format import format_duration, format_size
 
 
 @dataclass(frozen=True)

@@ -183,17 +183,3 @@ def _failure(step: Step) -> Failure:
 def end_time(now: Callable[[], datetime], run: Run) -> datetime:
     """The time to count up to for a run that goes on; an ended one stands still."""
     return run.completion_time or now()
-
-
-def format_duration(seconds: float | None) -> str:
-    """`0.42s`, `12.3s`, `3m05s`, `2h07m`; a dash for what did not happen."""
-    if seconds is None:
-        return "-"
-    if seconds < 9.995:
-        return f"{seconds:.2f}s"
-    if seconds < 59.95:
-        return f"{seconds:.1f}s"
-    whole = round(seconds)
-    if whole < 3600:
-        return f"{whole // 60}m{whole % 60:02}s"
-    return f"{whole // 3600}h{whole % 3600 // 60:02}m"

@@ -1,70 +1,48 @@
-"""From a checked pipeline and a folder to a run at the controller: pack, upload what is missing, create."""
+"""Submits a run: packs the working tree, uploads it unless the controller has it, and creates the run."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from workbench.client.run_request import ArchiveSource, GitSource, RunRequest
 from workbench.submit.archive import SourceArchive, pack_archive
 from workbench.submit.worktree import Commit, scan
+from workbench.text.format import format_size, plural
 
 if TYPE_CHECKING:
     from workbench.client.models import Run
 
 
 class RunApi(Protocol):
-    """The calls of a controller that starting a run takes; `workbench.client.Client` has them."""
+    """The API calls that a submission needs; `workbench.client.Client` has them."""
 
     async def ensure_source(self, digest: str, archive: Path, progress: Callable[[int], None] = ...) -> bool: ...
 
-    async def create_run(
-        self,
-        pipeline: Mapping[str, Any],
-        *,
-        key: str,
-        source: str | None = None,
-        contents: str | None = None,
-        git: Mapping[str, Any] | None = None,
-        branch: str | None = None,
-        commit: str | None = None,
-        event: str | None = None,
-        changed_files: Sequence[str] | None = None,
-        params: Mapping[str, str] | None = None,
-        priority: str | None = None,
-        reuse_from: str | None = None,
-    ) -> Run: ...
+    async def create_run(self, request: RunRequest, *, idempotency_key: str) -> Run: ...
 
 
 @dataclass(frozen=True)
 class RunSubmission:
-    """What is to be run. `tree` is the folder to send, if any; `key` names this intent for the controller."""
+    """A run to submit. `submit` adds the uploaded source, the commit and the branch to `request`."""
 
-    definition: Mapping[str, Any]
-    tree: Path | None
+    request: RunRequest
     idempotency_key: str
-    git: Mapping[str, Any] | None = None
-    """Instead of a folder: a repository to clone (`url`, `revision`, maybe `submodules`, `secretRef`)."""
-    branch: str | None = None
-    event: str | None = None
-    changed_files: Sequence[str] | None = None
-    """For conditions on paths; None when it is not known what changed."""
-    params: Mapping[str, str] | None = None
-    priority: str | None = None
-    reuse_from: str | None = None
-    """A run whose succeeded steps are not run again where they would be the same."""
+    tree: Path | None = None
+    """The folder to upload, if any."""
     file: Path | None = None
-    """Where the pipeline was read: an edit of it alone makes no other source."""
+    """The pipeline's file, if it has one: editing only this file does not change the contents of the source."""
 
 
 @dataclass(frozen=True)
 class RerunSubmission:
-    """A run that is to be run again. `key` names this intent for the controller."""
+    """A run to run again."""
 
     run: str
     idempotency_key: str
@@ -74,14 +52,14 @@ class RerunSubmission:
 
 @dataclass(frozen=True)
 class PackedSource:
-    """A packed tree and what is checked out in it."""
+    """A packed working tree and its commit."""
 
     archive: SourceArchive
     commit: Commit | None
 
 
 def new_idempotency_key() -> str:
-    """A random text that names one intent to run."""
+    """A random key that identifies one submission."""
     return secrets.token_urlsafe(24)
 
 
@@ -89,10 +67,7 @@ def new_idempotency_key() -> str:
 async def pack_worktree(
     tree: Path | None, pipeline: Path | None = None
 ) -> AsyncIterator[asyncio.Task[PackedSource | None]]:
-    """Pack the tree around the file `pipeline` in a thread meanwhile; leaving early stops that.
-
-    The archive is gone afterwards.
-    """
+    """Pack the tree of the file `pipeline` in a thread. Leaving the `with` stops the thread and deletes the archive."""
     stop = threading.Event()
     with ExitStack() as stack:
 
@@ -108,59 +83,44 @@ async def pack_worktree(
             yield task
         finally:
             stop.set()
-            # The thread can't be cancelled; it stops at the next file.
+            # A thread cannot be cancelled; it stops before the next file.
             await asyncio.wait([task])
             if not task.cancelled():
                 task.exception()
 
 
 def _inside(file: Path | None, root: Path) -> str | None:
-    """The file's name in the tree, if it lies there."""
+    """The file's name in the tree, or None if it is outside."""
     try:
         return str(file.resolve().relative_to(root.resolve())) if file is not None else None
     except ValueError:
         return None
 
 
-async def submit(runner: RunApi, order: RunSubmission, source: PackedSource | None) -> Run:
-    """Upload what the controller has not got, and create the run."""
+async def submit(api: RunApi, submission: RunSubmission, source: PackedSource | None) -> Run:
+    """Upload the source unless the controller has it, and create the run."""
+    request = submission.request
     if source is not None:
-        await runner.ensure_source(source.archive.digest, source.archive.path)
-    commit = source.commit if source is not None else None
-    return await runner.create_run(
-        order.definition,
-        key=order.idempotency_key,
-        source=source.archive.digest if source is not None else None,
-        contents=source.archive.contents_digest if source is not None else None,
-        git=order.git,
-        branch=order.branch or (commit.branch if commit is not None else None),
-        commit=commit.label if commit is not None else None,
-        event=order.event,
-        changed_files=order.changed_files,
-        params=order.params,
-        priority=order.priority,
-        reuse_from=order.reuse_from,
-    )
+        archive, commit = source.archive, source.commit
+        await api.ensure_source(archive.digest, archive.path)
+        request = replace(
+            request,
+            source=ArchiveSource(archive.digest, archive.contents_digest),
+            branch=request.branch or (commit.branch if commit is not None else None),
+            commit=commit.label if commit is not None else None,
+        )
+    return await api.create_run(request, idempotency_key=submission.idempotency_key)
 
 
-def describe_source(source: PackedSource | None) -> str:
-    """The tree in a few words: `87 files, 86 KiB, main at 1a2b3c4 with changes`."""
+def describe_source(source: PackedSource | GitSource | None) -> str:
+    """A short description: `87 files, 86 KiB, main at 1a2b3c4 with changes`."""
     if source is None:
         return "without files"
-    files = source.archive.files
-    text = f"{files} file{'s' if files != 1 else ''}, {format_size(source.archive.size)}"
+    if isinstance(source, GitSource):
+        return f"{source.url} at {source.revision}"
+    text = f"{plural(source.archive.files, 'file')}, {format_size(source.archive.size)}"
     commit = source.commit
     if commit is None:
         return f"{text}, no git"
-    place = commit.branch or "detached"
-    at = f" at {commit.sha[:7]}" if commit.sha else ""
-    return f"{text}, {place}{at}{' with changes' if commit.dirty else ''}"
-
-
-def format_size(size: int) -> str:
-    """`512 B`, `86 KiB`, `1.2 MiB`."""
-    if size < 1024:
-        return f"{size} B"
-    if size < 1024**2:
-        return f"{size / 1024:.0f} KiB"
-    return f"{size / 1024**2:.1f} MiB" if size < 1024**3 else f"{size / 1024**3:.1f} GiB"
+    revision = f" at {commit.sha[:7]}" if commit.sha else ""
+    return f"{text}, {commit.branch or 'detached'}{revision}{' with changes' if commit.dirty else ''}"

@@ -1,17 +1,24 @@
-"""How many columns a text takes on a terminal: counted per character, as no joiners are left in it here."""
+"""Columns that text takes on a terminal, measured by Rich as Textual does, so that both agree.
+
+Rich is imported for the first text that is not ASCII: most commands never need it.
+"""
 
 from __future__ import annotations
 
-import unicodedata
-
 
 def cell_width(text: str) -> int:
-    """Columns of a printable text."""
-    return len(text) if text.isascii() else sum(map(char_width, text))
+    """The columns of a printable text."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
 
 
 def char_width(char: str) -> int:
-    """0 for a mark that sits on the character before it, 2 for a wide one, else 1."""
-    if unicodedata.combining(char) or unicodedata.category(char) in ("Mn", "Me"):
-        return 0
-    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+    """The columns of a printable character: 0 for a combining mark, 2 for a wide one, else 1."""
+    if char.isascii():
+        return 1
+    from rich.cells import get_character_cell_size
+
+    return get_character_cell_size(char)

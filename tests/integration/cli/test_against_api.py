@@ -18,6 +18,7 @@ from workbench.cli.options import Target
 from workbench.cli.output.console import ConsoleStyle
 from workbench.cli.run_session.session import RunSession
 from workbench.client import (
+    ArchiveSource,
     Client,
     ForbiddenError,
     InvalidError,
@@ -25,6 +26,7 @@ from workbench.client import (
     NotFoundError,
     RunChanged,
     RunDeleted,
+    RunRequest,
     RunsListed,
     StreamKey,
     UnauthorizedError,
@@ -92,10 +94,10 @@ async def test_a_run_goes_from_the_tree_to_the_table(
     tree = tmp_path / "tree"
     tree.mkdir()
     (tree / "file").write_text("x")
-    order = RunSubmission(PIPELINE, tree, "key", branch="main", event="push")
+    submission = RunSubmission(RunRequest(PIPELINE, branch="main", event="push"), "key", tree)
     async with asyncio.timeout(20), asyncio.TaskGroup() as group:
         group.create_task(play_operator(there, "Succeeded"))
-        running = group.create_task(RunSession(order, Target(endpoint=endpoint), ConsoleStyle(False, None)).run())
+        running = group.create_task(RunSession(submission, Target(endpoint=endpoint), ConsoleStyle(False, None)).run())
     assert running.result() == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("build | ")]
     assert [line for line in lines if "--" not in line] == ["build | one", "build | two", "build | three"]
@@ -110,10 +112,10 @@ async def test_errors_of_the_api_come_as_ours(client: Client, endpoint: Endpoint
     with pytest.raises(NotFoundError, match="nobody-1"):
         await client.run("nobody-1")
     with pytest.raises(InvalidError) as refused:
-        await client.create_run({**PIPELINE, "steps": [{**STEP, "dependsOn": ["x"]}]}, key="k")
+        await client.create_run(RunRequest({**PIPELINE, "steps": [{**STEP, "dependsOn": ["x"]}]}), idempotency_key="k")
     assert "x" in refused.value.problems[0].message
     with pytest.raises(InvalidError):
-        await client.create_run(PIPELINE, key="k2", source="sha256:" + "0" * 64)
+        await client.create_run(RunRequest(PIPELINE, source=ArchiveSource("sha256:" + "0" * 64)), idempotency_key="k2")
     async with Client(Endpoint(endpoint.url, endpoint.token_file, "b")) as other:
         with pytest.raises(ForbiddenError):
             await other.runs()
@@ -127,21 +129,25 @@ async def test_errors_of_the_api_come_as_ours(client: Client, endpoint: Endpoint
 
 
 async def test_one_key_makes_one_run(client: Client) -> None:
-    first = await client.create_run(PIPELINE, key="k", event="push")
-    assert (await client.create_run(PIPELINE, key="k", event="push")).name == first.name == "hello-1"
-    assert (await client.create_run(PIPELINE, key="l", event="push")).name == "hello-2"
+    first = await client.create_run(RunRequest(PIPELINE, event="push"), idempotency_key="k")
+    assert (
+        (await client.create_run(RunRequest(PIPELINE, event="push"), idempotency_key="k")).name
+        == first.name
+        == "hello-1"
+    )
+    assert (await client.create_run(RunRequest(PIPELINE, event="push"), idempotency_key="l")).name == "hello-2"
     page = await client.runs(limit=1)
     rest = await client.runs(limit=1, continue_=page.continue_token)
     assert [run.name for run in (*page.items, *rest.items)] == ["hello-2", "hello-1"]
 
 
 async def test_runs_are_watched_from_the_list_on(client: Client) -> None:
-    await client.create_run(PIPELINE, key="k")
+    await client.create_run(RunRequest(PIPELINE), idempotency_key="k")
     async with asyncio.timeout(10), aclosing(client.watch_runs()) as changes:
         listed = await anext(changes)
         assert isinstance(listed, RunsListed)
         assert [run.name for run in listed.runs] == ["hello-1"]
-        await client.create_run(PIPELINE, key="l")
+        await client.create_run(RunRequest(PIPELINE), idempotency_key="l")
         changed = await anext(changes)
         assert isinstance(changed, RunChanged)
         assert changed.run.name == "hello-2"
@@ -152,7 +158,7 @@ async def test_runs_are_watched_from_the_list_on(client: Client) -> None:
 
 
 async def test_lines_are_streamed_from_where_the_reader_was(there: ApiServer, client: Client) -> None:
-    await client.create_run(PIPELINE, key="k")
+    await client.create_run(RunRequest(PIPELINE), idempotency_key="k")
     async with asyncio.timeout(10), asyncio.TaskGroup() as group:
         group.create_task(play_operator(there, "Succeeded"))
         found: list[tuple[int, str]] = []
@@ -168,7 +174,7 @@ async def test_lines_are_streamed_from_where_the_reader_was(there: ApiServer, cl
 
 
 async def test_a_cancel_reaches_the_run(there: ApiServer, client: Client) -> None:
-    await client.create_run(PIPELINE, key="k")
+    await client.create_run(RunRequest(PIPELINE), idempotency_key="k")
     async with asyncio.timeout(10), asyncio.TaskGroup() as group:
         group.create_task(play_operator(there, "Cancelled"))
         assert (await client.cancel("hello-1")).cancel_requested

@@ -1,4 +1,4 @@
-"""`c8s artifacts`: what the steps of a run have left, listed, saved or unpacked."""
+"""`c8s artifacts`: lists, downloads or unpacks the artifacts of a run."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import click
 
 from workbench.cli.options import Target, open_client, output_option, run_async, target_options
 from workbench.cli.output.console import CommandError, console_style, echo, echo_error, print_document, print_table
+from workbench.text.format import format_size, plural
 
 if TYPE_CHECKING:
     from workbench.client import Client
@@ -21,24 +22,26 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("run")
 @click.argument("step", required=False)
-@click.option("--to", type=click.Path(path_type=Path), metavar="FILE", help="Save STEP's as this tar.gz.")
+@click.option(
+    "--to", type=click.Path(path_type=Path), metavar="FILE", help="Save the artifacts of STEP to this tar.gz."
+)
 @click.option(
     "--extract",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Unpack STEP's into this folder.",
+    help="Unpack the artifacts of STEP into this folder.",
 )
 @output_option
 @target_options
 def artifacts(
-    where: Target,
+    target: Target,
     run: str,
     step: str | None,
     to: Path | None,
     extract: Path | None,
     output: str,
 ) -> None:
-    """List the artifacts of RUN, or of one STEP; with --to or --extract, download STEP's.
+    """List the artifacts of RUN or of one STEP; with --to or --extract, download those of STEP.
 
     \b
     Examples:
@@ -47,16 +50,16 @@ def artifacts(
       c8s artifacts my-app-ci-12 build --to build.tar.gz
     """
     if (to or extract) and step is None:
-        raise click.UsageError("name the STEP whose artifacts you want")
+        raise click.UsageError("--to and --extract need a STEP")
     if to and extract:
         raise click.UsageError("--to and --extract exclude each other")
-    run_async(_artifacts(where, run, step, to, extract, output))
+    run_async(_artifacts(target, run, step, to, extract, output))
 
 
 async def _artifacts(
-    where: Target, run: str, step: str | None, to: Path | None, extract: Path | None, output: str
+    target: Target, run: str, step: str | None, to: Path | None, extract: Path | None, output: str
 ) -> None:
-    async with open_client(where, start=False) as client:
+    async with open_client(target, start=False) as client:
         if step is not None:
             found = (await client.run(run)).step(step)
             if found is None:
@@ -78,8 +81,6 @@ async def _list(client: Client, run: str, step: str | None, output: str) -> None
     elif not found:
         echo_error("no artifacts")
     else:
-        from workbench.submit.submit import format_size
-
         rows_ = [(item.step, format_size(item.size), item.path) for item in found]
         print_table(("STEP", "SIZE", "PATH"), rows_, console_style(sys.stdout))
 
@@ -108,8 +109,8 @@ async def _extract(client: Client, run: str, step: str, folder: Path) -> None:
         try:
             with tarfile.open(archive, "r:gz") as tar:
                 names = tar.getnames()
-                # Refuses absolute paths, `..`, devices and links that lead out.
+                # Rejects absolute paths, `..`, devices and links that lead out of the folder.
                 tar.extractall(folder, filter="data")
         except tarfile.TarError as error:
-            raise CommandError(f"the artifacts of step {step} can't be unpacked into {folder}: {error}") from error
-    echo(f"{len(names)} file{'s' if len(names) != 1 else ''} in {folder}")
+            raise CommandError(f"can't unpack the artifacts of step {step} into {folder}: {error}") from error
+    echo(f"{plural(len(names), 'file')} in {folder}")

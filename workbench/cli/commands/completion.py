@@ -1,4 +1,4 @@
-"""`c8s completion`: the script that makes a shell complete c8s's commands and options."""
+"""`c8s completion`: prints the script with which a shell completes commands and options."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ _SHELLS = ("bash", "zsh", "fish")
 
 @click.command()
 @click.argument("shell", type=click.Choice(_SHELLS), required=False)
-def completion(shell: str | None) -> None:
-    """Print the completion script for SHELL, which is the one you use unless named.
+@click.pass_context
+def completion(ctx: click.Context, /, shell: str | None) -> None:
+    """Print the completion script for SHELL; by default for the shell in $SHELL.
 
     \b
     Examples:
@@ -24,12 +25,10 @@ def completion(shell: str | None) -> None:
       c8s completion zsh > "${fpath[1]}/_c8s"
       c8s completion fish > ~/.config/fish/completions/c8s.fish
     """
-    from workbench.cli.main import cli
-
     name = shell or Path(os.environ.get("SHELL", "")).name
     found = get_completion_class(name) if name in _SHELLS else None
     if found is None:
-        raise InputError(f"name the shell to complete in: {', '.join(_SHELLS)}")
-    # Not `source()`: for bash it starts one to ask for its version, which a file made elsewhere has no use for.
-    made = found(cli, {}, "c8s", "_C8S_COMPLETE")
-    echo((made.source_template % made.source_vars()).rstrip("\n"))
+        raise InputError(f"name a shell: {', '.join(_SHELLS)}")
+    # Not `source()`: for bash it starts a shell to check its version, which does not matter for the script.
+    script = found(ctx.find_root().command, {}, "c8s", "_C8S_COMPLETE")
+    echo((script.source_template % script.source_vars()).rstrip("\n"))

@@ -1,4 +1,4 @@
-"""`c8s demo`: the first minute. A sandbox, a sample pipeline, and somebody to watch it."""
+"""`c8s demo`: starts a sandbox, runs a sample pipeline, and shows it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from pathlib import Path
 
 import click
 
-from workbench.cli.output.console import console_style
-from workbench.cli.samples import sample_path
+from workbench.cli.output.console import CommandError, console_style
 
 _SAMPLE = "fan-out"
 
@@ -19,11 +18,10 @@ _SAMPLE = "fan-out"
 )
 @click.pass_context
 def demo(ctx: click.Context, /, name: str) -> None:
-    """Start a sandbox, run a sample pipeline in it, and open the workbench on it.
+    """Start a sandbox, run a sample pipeline in it, and open the workbench on the run.
 
-    Without a terminal the pipeline's logs are printed step by step, with a table at the
-    end, and the exit code is that of `c8s run`. A sandbox that was not running before is
-    stopped at the end; its runs are there again when it is started.
+    Without a terminal, the logs are printed as by `c8s run`, with the same exit codes. A
+    sandbox that was not running before is stopped at the end; its runs are kept.
 
     \b
     Examples:
@@ -32,18 +30,33 @@ def demo(ctx: click.Context, /, name: str) -> None:
     """
     path = sample_path(_SAMPLE)
     from workbench.cli.options import Target, run_async, supports_fullscreen
-    from workbench.cli.output.lint_output import require_valid
+    from workbench.cli.output.diagnostics import require_valid
+    from workbench.client.run_request import RunRequest
     from workbench.pipeline_file.load import read_pipeline
     from workbench.submit.submit import RunSubmission, new_idempotency_key
 
     definition = require_valid(read_pipeline(str(path), Path.cwd()), console_style(sys.stderr))
     if definition is None:
         ctx.exit(2)
-    order = RunSubmission(definition=definition, tree=None, idempotency_key=new_idempotency_key(), event="push")
+    submission = RunSubmission(RunRequest(definition, event="push"), new_idempotency_key())
     if supports_fullscreen():
         from workbench.cli.commands.workbench import open_workbench
 
-        ctx.exit(open_workbench(Target(name), path, order))
+        ctx.exit(open_workbench(Target(name), path, submission))
     from workbench.cli.run_session.session import RunSession
 
-    ctx.exit(run_async(RunSession(order, Target(name), console_style(sys.stdout)).run()))
+    ctx.exit(run_async(RunSession(submission, Target(name), console_style(sys.stdout)).run()))
+
+
+def sample_path(name: str) -> Path:
+    """The file of a sample pipeline: beside the package in a clone, inside it when installed from a wheel.
+
+    Raises:
+        CommandError: the samples are not installed.
+    """
+    package = Path(__file__).parents[2]
+    for folder in (package / "samples", package.parent / "samples"):
+        path = folder / f"{name}.yaml"
+        if path.is_file():
+            return path
+    raise CommandError(f"the sample pipeline {name} is not installed; it is in `samples/` of the c8s repository")

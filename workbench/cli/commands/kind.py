@@ -1,4 +1,4 @@
-"""`c8s up --kind`, `c8s doctor`, `c8s install`: real clusters, and how their plans look on a terminal."""
+"""`c8s up --kind`, `c8s doctor` and `c8s install`: clusters, and the progress of their plans."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ _LEVELS = {"ok": GREEN, "warning": YELLOW, "error": RED}
 
 @dataclass
 class Progress:
-    """Draws a plan's events: a line when a step begins or ends; what it says between on a line that is written over."""
+    """Prints the events of a plan: a line when a step starts or ends, and a status line for its output in between."""
 
-    how: ConsoleStyle
+    style: ConsoleStyle
     _drawn: bool = False
 
     def __call__(self, event: StepEvent) -> None:
@@ -58,20 +58,20 @@ class Progress:
             self._line(f"{seconds}  ✓ {event.title}: {text or done}", "")
 
     def _line(self, text: str, code: str) -> None:
-        sys.stderr.write(self.how.paint(text, code) + "\n")
+        sys.stderr.write(self.style.paint(text, code) + "\n")
         sys.stderr.flush()
 
     def _over(self, text: str) -> None:
-        """Only on a terminal; in a file, what comes between would be all there is to see."""
-        if self.how.width is None or not (text or self._drawn):
+        """Replace the status line, on a terminal only."""
+        if self.style.width is None or not (text or self._drawn):
             return
-        sys.stderr.write("\r\x1b[K" + truncate(text, self.how.width - 1))
+        sys.stderr.write("\r\x1b[K" + truncate(text, self.style.width - 1))
         sys.stderr.flush()
         self._drawn = bool(text)
 
 
 def up_kind(name: str, dry_run: bool, output: str, given: Mapping[str, Any]) -> None:
-    """Bring a kind cluster up, or say how, in the form `output`."""
+    """Start a kind cluster, or print the plan in the format `output`."""
     from kind.bootstrap import dry_run as plan
     from workbench.sandbox import kind_sandbox
 
@@ -79,9 +79,7 @@ def up_kind(name: str, dry_run: bool, output: str, given: Mapping[str, Any]) -> 
     plain = {key: given[key] for key in ("node_image", "base_image", "minio_image", "wheels", "load") if given.get(key)}
     if not given.get("node_image") and (node_image := os.environ.get("C8S_KIND_IMAGE")):
         plain["node_image"] = node_image
-    # Printing the plan takes no keys.
-    s3 = _store(given, dry_run)
-    options = replace(options, s3=s3, **plain)
+    options = replace(options, s3=_store(given, dry_run), **plain)
     if dry_run:
         _print_plan(plan(options), output)
         return
@@ -93,31 +91,31 @@ def _print_plan(steps: Sequence[Mapping[str, Any]], output: str) -> None:
     if output != "table":
         print_document(steps, output)
         return
-    how = console_style(sys.stdout)
+    style = console_style(sys.stdout)
     for number, each in enumerate(steps, 1):
         needs = f"   after {', '.join(each['needs'])}" if each["needs"] else ""
-        echo(f"{number:>2}. {each['step']:<11} {each['title']}{how.paint(needs, DIM)}")
+        echo(f"{number:>2}. {each['step']:<11} {each['title']}{style.paint(needs, DIM)}")
         echo(f"{'':16}{sanitize_line(each['does'], colour=False)}")
 
 
 def _store(given: Mapping[str, Any], dry_run: bool = False) -> S3Config | None:
-    """The store that the options and the environment name.
+    """The object store of the options and the environment; None for MinIO. A dry run needs no keys.
 
     Raises:
-        InputError: a bucket without a store, or a store without its keys.
+        InputError: there is a bucket without an endpoint, or an endpoint without keys.
     """
     from kind.object_store import S3Config
 
     endpoint = given.get("s3_endpoint")
     if not endpoint:
         if given.get("s3_bucket") or given.get("s3_region"):
-            raise InputError("--s3-bucket and --s3-region go with --s3-endpoint")
+            raise InputError("--s3-bucket and --s3-region require --s3-endpoint")
         return None
     if not str(endpoint).startswith(("http://", "https://")):
-        raise InputError(f"--s3-endpoint {endpoint}: an address like https://s3.example.org is wanted")
+        raise InputError(f"--s3-endpoint {endpoint} is not a URL such as https://s3.example.org")
     access, secret = (os.environ.get(f"AWS_{key}", "") for key in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"))
     if not dry_run and not (access and secret):
-        raise InputError("--s3-endpoint needs the keys in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+        raise InputError("--s3-endpoint requires AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment")
     named = {"bucket": given.get("s3_bucket"), "region": given.get("s3_region")}
     return S3Config(
         endpoint, access_key=access, secret_key=secret, **{key: value for key, value in named.items() if value}
@@ -128,9 +126,9 @@ def _store(given: Mapping[str, Any], dry_run: bool = False) -> S3Config | None:
 @output_option
 @click.pass_context
 def doctor(ctx: click.Context, output: str) -> None:
-    """Look for what breaks clusters on this machine, before it does. Exits 1 when something will.
+    """Check this machine for problems with clusters. Exits 1 if there is an error.
 
-    Each check says what was found, why it matters and what to do. Nothing is changed.
+    Each check prints what was found, why it matters and what to do. Nothing is changed.
 
     \b
     Examples:
@@ -143,10 +141,10 @@ def doctor(ctx: click.Context, output: str) -> None:
     if output != "table":
         print_document(to_dicts(findings), output)
     else:
-        how = console_style(sys.stdout)
+        style = console_style(sys.stdout)
         for each in findings:
             mark = {"ok": "ok", "warning": "warn", "error": "ERROR"}[each.level]
-            level = how.paint(f"{mark:<5}", _LEVELS[each.level])
+            level = style.paint(f"{mark:<5}", _LEVELS[each.level])
             echo(f"{level} {each.check:<12} {sanitize_line(each.found, colour=False)}")
             if each.level != "ok":
                 echo(f"{'':18} {each.why}")
@@ -156,18 +154,24 @@ def doctor(ctx: click.Context, output: str) -> None:
 
 @click.command()
 @click.option("--context", required=True, metavar="NAME", help="The context of your kubeconfig.")
-@click.option("--image", metavar="IMAGE", help="The controller's image, where the nodes find it.")
-@click.option("--public-url", metavar="URL", help="Where people reach the API, if they do; makes a context of c8s.")
-@click.option("--namespace", default="default", show_default=True, metavar="NS", help="Where the workbench may run.")
-@click.option("--dry-run", is_flag=True, help="Print the manifests, do nothing.")
+@click.option("--image", metavar="IMAGE", help="Image of the controller, as the nodes pull it.")
+@click.option("--public-url", metavar="URL", help="Public API URL; also creates a c8s context.")
+@click.option(
+    "--namespace",
+    default="default",
+    show_default=True,
+    metavar="NS",
+    help="Namespace in which the workbench may create runs.",
+)
+@click.option("--dry-run", is_flag=True, help="Print the manifests and exit.")
 @store_options
 def install(
     context: str, image: str | None, public_url: str | None, namespace: str, dry_run: bool, **given: Any
 ) -> None:
-    """Install the controller into a cluster, or update it there.
+    """Install or update the controller in a cluster.
 
-    Without --s3-endpoint a MinIO comes with it. Secrets that are there are kept. Only the
-    context that is named is used; your kubeconfig is not changed.
+    Without --s3-endpoint, MinIO is installed too. Existing secrets are kept. Only the named
+    context is used; your kubeconfig is not changed.
 
     \b
     Examples:
@@ -181,9 +185,9 @@ def install(
     from workbench.config.contexts import config_path
 
     if image is None and not dry_run:
-        raise InputError("name the controller's image with --image; docs/install.md says how to make one")
+        raise InputError("set the controller's image with --image; docs/install.md describes how to build it")
     if public_url is not None and not public_url.startswith(("http://", "https://")):
-        raise InputError(f"--public-url {public_url}: an address like https://c8s.example.org is wanted")
+        raise InputError(f"--public-url {public_url} is not a URL such as https://c8s.example.org")
     target = InstallOptions(
         _kubeconfig(),
         context,
@@ -202,13 +206,13 @@ def install(
 
 
 def _print_installed(target: InstallOptions) -> None:
-    """Write the context where the API can be reached; else say what is missing for that."""
+    """Write a context if the API has a public URL; else print how to get one."""
     from workbench.config.contexts import config_path, write_context
     from workbench.sandbox import Endpoint
 
     name = target.context
     if not target.public_url:
-        echo("installed. Once people can reach the Service c8s-api in c8s-system, by an ingress or a port-forward:")
+        echo("installed. After exposing the Service c8s-api in c8s-system (ingress or port-forward), run:")
         echo_error(f"c8s install --context {name} … --public-url https://c8s.example.org")
         return
     found = Endpoint(target.public_url, target.token_file, target.namespace, None, target.kubeconfig, name)
@@ -217,13 +221,13 @@ def _print_installed(target: InstallOptions) -> None:
 
 
 def _kubeconfig() -> Path:
-    """The person's kubeconfig. Raises InputError for a list of several, which can't be written back to."""
+    """The user's kubeconfig. Raises InputError if KUBECONFIG lists several files."""
     files = [each for each in os.environ.get("KUBECONFIG", "").split(os.pathsep) if each]
     if len(files) > 1:
-        raise InputError("KUBECONFIG names several files; name the one that has the context")
+        raise InputError("KUBECONFIG lists several files; set it to the one that has the context")
     return Path(files[0] if files else "~/.kube/config").expanduser().absolute()
 
 
 def _file_name(name: str) -> str:
-    """A context's name as a file's."""
+    """A context's name as a safe file name."""
     return "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in name).lstrip(".") or "context"

@@ -1,4 +1,4 @@
-"""`c8s lint` and `c8s schema`: what a pipeline file may say, without a controller."""
+"""`c8s lint` and `c8s schema`: check pipeline files, without a controller."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from typing import Any
 import click
 
 from workbench.cli.output.console import ConsoleStyle, console_style, echo, print_document
-from workbench.cli.output.diagnostics import summarize
-from workbench.cli.output.lint_output import format_diagnostics
+from workbench.cli.output.diagnostics import format_diagnostics, summarize
 from workbench.pipeline_file.load import (
     LintOutcome,
     PipelineFile,
@@ -28,17 +27,17 @@ from workbench.pipeline_file.load import (
 @click.option(
     "--event",
     type=click.Choice(["push", "pull_request", "tag"]),
-    help="Also answer whether this event would start a run.",
+    help="Also check whether this event would start a run.",
 )
 @click.option("--branch", metavar="NAME", help="The branch of that event.  [default: main]")
-@click.option("--changed", multiple=True, metavar="PATH", help="A file that the event changes; may be given again.")
+@click.option("--changed", multiple=True, metavar="PATH", help="A file changed by the event; repeatable.")
 @click.option(
     "--output",
     "-o",
     type=click.Choice(["table", "json", "yaml"]),
     default="table",
     show_default=True,
-    help="For people, or for programs.",
+    help="Output format.",
 )
 @click.pass_context
 def lint(
@@ -50,14 +49,14 @@ def lint(
     changed: tuple[str, ...],
     output: str,
 ) -> None:
-    """Check pipeline files; without FILE, the nearest `.c8s.yaml`, as `c8s run` finds it. `-` is standard input.
+    """Check pipeline files; by default the nearest `.c8s.yaml`, as for `c8s run`. `-` is standard input.
 
-    Each problem is one line that editors understand, `file:line:column: severity: message`,
-    followed by the line itself and a hint. With --event and --branch it also tells whether
-    such an event would start a run, and why not.
+    Each problem is one line in the format `file:line:column: severity: message`, followed
+    by the source line and a hint. With --event and --branch, also print whether that event
+    would start a run, and why not.
 
     \b
-    Exit codes: 0 no errors (there may be warnings), 2 errors, or a file can't be read.
+    Exit codes: 0 no errors (warnings are allowed), 2 errors, or an unreadable file.
 
     \b
     Examples:
@@ -67,14 +66,14 @@ def lint(
       c8s lint -o json | jq '.[].message'
     """
     if (branch or changed) and event is None:
-        raise click.UsageError("--branch and --changed belong to --event")
+        raise click.UsageError("--branch and --changed require --event")
     found = [(file, lint_pipeline(file.data)) for file in _read(files)]
     if output != "table":
         print_document([_plain(file, problem) for file, checked in found for problem in checked.problems], output)
     else:
-        how = console_style(sys.stdout)
+        style = console_style(sys.stdout)
         for file, checked in found:
-            _print(file, checked, how)
+            _print(file, checked, style)
             if event is not None and checked.definition is not None:
                 echo(explain_trigger(checked.definition, event, branch or "main", changed or None))
     ctx.exit(2 if any(checked.has_errors for _, checked in found) else 0)
@@ -84,8 +83,8 @@ def _read(files: tuple[str, ...]) -> Iterable[PipelineFile]:
     return [read_pipeline(file, Path.cwd()) for file in files or (None,)]
 
 
-def _print(file: PipelineFile, checked: LintOutcome, how: ConsoleStyle) -> None:
-    for line in format_diagnostics(file, checked.problems, how):
+def _print(file: PipelineFile, checked: LintOutcome, style: ConsoleStyle) -> None:
+    for line in format_diagnostics(file, checked.problems, style):
         echo(line)
     echo(f"{file.label}: {summarize(checked.problems) or 'no problems'}")
 
@@ -100,7 +99,7 @@ def schema(ctx: click.Context, /) -> None:
     """Print the JSON Schema of pipeline files, for editors.
 
     \b
-    With yaml-language-server, write this at the top of a pipeline:
+    For yaml-language-server, add this line at the top of a pipeline:
       # yaml-language-server: $schema=/path/to/c8s.schema.json
 
     \b

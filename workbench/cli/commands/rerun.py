@@ -1,4 +1,4 @@
-"""`c8s rerun`: an earlier run again, as it was. What is run anew with changes is `c8s run --resume`."""
+"""`c8s rerun`: runs an earlier run again, unchanged. To resume with changes, there is `c8s run --resume`."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("run")
-@click.option("--from-failed", is_flag=True, help="Take what succeeded from RUN; run only the rest.")
-@click.option("--keep-on-failure", is_flag=True, help="Keep the workspaces of steps that fail, for c8s shell.")
-@click.option("--verbose", "-v", is_flag=True, help="Show what fetching, uploading and services print as well.")
-@click.option("--timestamps", is_flag=True, help="When each line was written, before it.")
+@click.option("--from-failed", is_flag=True, help="Reuse the steps that succeeded in RUN; run only the rest.")
+@click.option("--keep-on-failure", is_flag=True, help="Save the workspaces of failed steps, for c8s shell.")
+@click.option("--verbose", "-v", is_flag=True, help="Also show the output of fetch, upload and services.")
+@click.option("--timestamps", is_flag=True, help="Print the time of each line before it.")
 @target_options
 @click.pass_context
 def rerun(
@@ -30,11 +30,11 @@ def rerun(
     keep_on_failure: bool,
     verbose: bool,
     timestamps: bool,
-    where: Target,
+    target: Target,
 ) -> None:
-    """Run RUN again: the same pipeline, files and parameters. Logs and exit codes are those of `c8s run`.
+    """Run RUN again with the same pipeline, files and parameters. Output and exit codes are as for `c8s run`.
 
-    To go on with a pipeline that was mended meanwhile, use `c8s run --resume RUN`.
+    To resume with a changed pipeline, use `c8s run --resume RUN`.
 
     \b
     Examples:
@@ -45,5 +45,5 @@ def rerun(
     from workbench.cli.run_session.session import RunSession
     from workbench.submit.submit import RerunSubmission, new_idempotency_key
 
-    order = RerunSubmission(run, new_idempotency_key(), from_failed, keep_on_failure)
-    ctx.exit(run_async(RunSession(order, where, console_style(sys.stdout), verbose, timestamps).run()))
+    submission = RerunSubmission(run, new_idempotency_key(), from_failed, keep_on_failure)
+    ctx.exit(run_async(RunSession(submission, target, console_style(sys.stdout), verbose, timestamps).run()))

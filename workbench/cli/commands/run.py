@@ -1,4 +1,4 @@
-"""`c8s run`: what is to be run, from arguments and files. The running itself is in `session`."""
+"""`c8s run`: creates the run request from arguments and files; `run_session` runs it."""
 
 from __future__ import annotations
 
@@ -11,41 +11,41 @@ import click
 
 from workbench.cli.options import target_options
 from workbench.cli.output.console import InputError, console_style, echo_error
+from workbench.text.format import plural
 
 if TYPE_CHECKING:
     from workbench.cli.options import Target
+    from workbench.client.run_request import GitSource
     from workbench.pipeline_file.load import PipelineFile
     from workbench.submit.submit import RunSubmission
 
 
-_HELP = """Run a pipeline on your working tree, stream its logs, and end with a table.
+_HELP = """Run a pipeline on your working tree, stream its logs, and print a summary table.
 
-FILE is a pipeline; without one, `.c8s.yaml` (or `.c8s.yml`) is searched from the
+FILE is a pipeline; by default, `.c8s.yaml` (or `.c8s.yml`) is searched from the
 current folder up to the root of its git repository. `-` reads standard input.
 
-What is sent is the git repository around FILE, from its root: files that are tracked
-or untracked, with their uncommitted changes, but not those that are ignored or
-deleted, and not `.git`. Submodules are included. Links that lead out of the
-repository are left out with a warning. When FILE is in no repository, the one around
-the current folder is sent; without any, the folder of FILE with all that is in it.
-A tree that the controller has already is not sent again. With --git the controller
-clones a repository instead.
+The git repository of FILE is uploaded: tracked and untracked files with their
+uncommitted changes, without ignored or deleted files and without `.git`. Submodules
+are included. Links out of the repository are skipped with a warning. If FILE is in no
+repository, the one of the current folder is uploaded; without any, the whole folder of
+FILE. A tree that the controller already has is not uploaded again. With --git, the
+controller clones a repository instead.
 
-With --keep-on-failure, the workspaces of steps that fail are kept, and `c8s shell` leads
-into a copy of such a step, as it was left (a step with `keepOnFailure: false` excepted).
+With --keep-on-failure, the workspaces of failed steps are saved, and `c8s shell` opens
+a shell in a copy of such a step (except for steps with `keepOnFailure: false`).
 
-With --resume, steps that succeeded in an earlier run and would be the same now (their
-definition, the files, what they depend on) are not run again: mend the file, go on.
+With --resume, steps that succeeded in an earlier run are reused if their definition,
+files and dependencies are unchanged.
 
-Without a running sandbox one is started for this run, on the same state, and stopped
-at the end. Ctrl-C cancels the run and waits for it to end; a second Ctrl-C leaves at
-once.
+If the sandbox is not running, it is started for this run and stopped afterwards.
+Ctrl-C cancels the run and waits for its end; a second Ctrl-C exits immediately.
 
 \b
 Exit codes:
   0     the run succeeded
-  1     it did not
-  2     bad input: the pipeline has errors, or the arguments have
+  1     the run failed or was cancelled
+  2     invalid input: errors in the pipeline or the arguments
   130   interrupted; the run was cancelled
 
 \b
@@ -64,7 +64,7 @@ Examples:
 @click.command(help=_HELP)
 @click.argument("file", required=False)
 @click.option("--param", "-p", "params", multiple=True, metavar="KEY=VALUE", help="Set a parameter of the pipeline.")
-@click.option("--branch", metavar="NAME", help="The branch to run as.  [default: the one checked out]")
+@click.option("--branch", metavar="NAME", help="The branch to run as.  [default: the checked-out one]")
 @click.option(
     "--event",
     type=click.Choice(["push", "pull_request", "tag"]),
@@ -75,56 +75,57 @@ Examples:
 @click.option(
     "--changed-since",
     metavar="REV",
-    help="Run as if what differs from where the branch left REV had changed, for conditions on paths.",
+    help="Treat files changed since the merge base with REV as changed, for path conditions.",
 )
-@click.option("--priority", type=click.Choice(["high", "normal", "low"]), help="The run's place in the queue.")
-@click.option("--resume", metavar="RUN", help="Reuse what succeeded in this run and would be the same now.")
+@click.option("--priority", type=click.Choice(["high", "normal", "low"]), help="The run's priority in the queue.")
+@click.option("--resume", metavar="RUN", help="Reuse the steps of this run that succeeded and are unchanged.")
 @click.option(
     "--source",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Send this folder instead of the repository around FILE.",
+    help="Upload this folder instead of the repository of FILE.",
 )
-@click.option("--no-source", is_flag=True, help="Send no files; for pipelines whose steps need none.")
-@click.option("--git", metavar="URL", help="Send no files: the controller clones this repository (https or ssh).")
+@click.option("--no-source", is_flag=True, help="Upload no files.")
+@click.option("--git", metavar="URL", help="Upload no files: the controller clones this repository (https or ssh).")
 @click.option("--revision", metavar="REV", help="The branch, tag or commit of --git.  [default: HEAD]")
-@click.option("--submodules", is_flag=True, help="Clone the submodules of --git as well.")
-@click.option("--git-secret", metavar="NAME", help="The Secret that holds the credentials for --git.")
-@click.option("--keep-on-failure", is_flag=True, help="Keep the workspaces of steps that fail, for c8s shell.")
-@click.option("--verbose", "-v", is_flag=True, help="Show what fetching, uploading and services print as well.")
-@click.option("--timestamps", is_flag=True, help="When each line was written, before it.")
+@click.option("--submodules", is_flag=True, help="Also clone the submodules of --git.")
+@click.option("--git-secret", metavar="NAME", help="The Secret with the credentials for --git.")
+@click.option("--keep-on-failure", is_flag=True, help="Save the workspaces of failed steps, for c8s shell.")
+@click.option("--verbose", "-v", is_flag=True, help="Also show the output of fetch, upload and services.")
+@click.option("--timestamps", is_flag=True, help="Print the time of each line before it.")
 @target_options
 @click.pass_context
-def run(ctx: click.Context, /, file: str | None, verbose: bool, timestamps: bool, where: Target, **given: Any) -> None:
-    from workbench.cli.output.lint_output import require_valid
+def run(ctx: click.Context, /, file: str | None, verbose: bool, timestamps: bool, target: Target, **given: Any) -> None:
+    from workbench.cli.output.diagnostics import require_valid
     from workbench.pipeline_file.load import read_pipeline
 
-    _refuse_contradictions(given)
+    _reject_contradictions(given)
     pipeline = read_pipeline(file, Path.cwd())
     definition = require_valid(pipeline, console_style(sys.stderr))
     if definition is None:
         ctx.exit(2)
-    order = _order(pipeline, definition, given)
+    submission = _submission(pipeline, definition, given)
     from workbench.cli.options import run_async
     from workbench.cli.run_session.session import RunSession
 
-    ctx.exit(run_async(RunSession(order, where, console_style(sys.stdout), verbose, timestamps).run()))
+    ctx.exit(run_async(RunSession(submission, target, console_style(sys.stdout), verbose, timestamps).run()))
 
 
-def _refuse_contradictions(given: Mapping[str, Any]) -> None:
+def _reject_contradictions(given: Mapping[str, Any]) -> None:
     sources = [name for name in ("source", "no_source", "git") if given[name]]
     if len(sources) > 1:
         first, second = (f"--{name.replace('_', '-')}" for name in sources[:2])
         raise click.UsageError(f"{first} and {second} exclude each other")
     if given["changed_since"] and given["git"]:
-        raise click.UsageError("--changed-since looks at your working tree, and --git sends none")
+        raise click.UsageError("--changed-since compares your working tree, which --git does not use")
     for option in ("revision", "submodules", "git_secret"):
         if given[option] and not given["git"]:
-            raise click.UsageError(f"--{option.replace('_', '-')} belongs to --git")
+            raise click.UsageError(f"--{option.replace('_', '-')} requires --git")
 
 
-def _order(pipeline: PipelineFile, definition: Mapping[str, Any], given: Mapping[str, Any]) -> RunSubmission:
-    """What is asked for, as one order. Raises ParameterError for parameters that don't fit."""
+def _submission(pipeline: PipelineFile, definition: Mapping[str, Any], given: Mapping[str, Any]) -> RunSubmission:
+    """The submission of the given options. Raises ParameterError for invalid parameters."""
+    from workbench.client.run_request import RunRequest
     from workbench.pipeline_file.load import resolve_params
     from workbench.submit.submit import RunSubmission, new_idempotency_key
     from workbench.submit.worktree import tree_root
@@ -133,23 +134,23 @@ def _order(pipeline: PipelineFile, definition: Mapping[str, Any], given: Mapping
     resolve_params(definition, params)
     git = _git(given) if given["git"] else None
     tree = given["source"].resolve() if given["source"] else tree_root(pipeline.path, Path.cwd())
-    return RunSubmission(
-        definition={**definition, "keepOnFailure": True} if given["keep_on_failure"] else definition,
-        tree=None if given["no_source"] or git else tree,
-        git=git,
-        idempotency_key=new_idempotency_key(),
+    request = RunRequest(
+        {**definition, "keepOnFailure": True} if given["keep_on_failure"] else definition,
+        source=git,
         branch=given["branch"],
         event=given["event"],
         changed_files=_changed_files(tree, given["changed_since"]),
         params=params,
         priority=given["priority"],
         reuse_from=given["resume"],
-        file=pipeline.path,
+    )
+    return RunSubmission(
+        request, new_idempotency_key(), tree=None if given["no_source"] or git else tree, file=pipeline.path
     )
 
 
 def _changed_files(tree: Path, since: str | None) -> tuple[str, ...] | None:
-    """What changed, if that is asked for and not more than a run can carry. Raises WorktreeError."""
+    """The files changed since a revision; None if none is given or too many changed. Raises WorktreeError."""
     from controller.pipeline.conditions import MAX_CHANGED_FILES
     from workbench.submit.worktree import changed_since
 
@@ -158,17 +159,17 @@ def _changed_files(tree: Path, since: str | None) -> tuple[str, ...] | None:
     changed = changed_since(tree, since)
     if len(changed) > MAX_CHANGED_FILES:
         echo_error(
-            f"{len(changed):,} files changed since {since}, more than a run can tell: each condition on paths holds"
+            f"{len(changed):,} files changed since {since}, more than a run can record: all path conditions are met"
         )
         return None
-    echo_error(f"{len(changed)} file{'' if len(changed) == 1 else 's'} changed since {since}")
+    echo_error(f"{plural(len(changed), 'file')} changed since {since}")
     return changed
 
 
-def _git(given: Mapping[str, Any]) -> dict[str, Any]:
-    wanted = {"url": given["git"], "revision": given["revision"] or "HEAD"}
-    more = {"submodules": given["submodules"] or None, "secretRef": given["git_secret"]}
-    return wanted | {name: value for name, value in more.items() if value is not None}
+def _git(given: Mapping[str, Any]) -> GitSource:
+    from workbench.client.run_request import GitSource
+
+    return GitSource(given["git"], given["revision"] or "HEAD", given["submodules"], given["git_secret"])
 
 
 def _params(given: tuple[str, ...]) -> dict[str, str]:
@@ -176,6 +177,6 @@ def _params(given: tuple[str, ...]) -> dict[str, str]:
     for item in given:
         key, equals, value = item.partition("=")
         if not equals or not key:
-            raise InputError(f"--param wants KEY=VALUE, not {item!r}")
+            raise InputError(f"--param needs KEY=VALUE, not {item!r}")
         params[key] = value
     return params

@@ -1,4 +1,4 @@
-"""`c8s runs`, `c8s logs`, `c8s cancel`: what there is, what it said, and an end to it."""
+"""`c8s runs`, `c8s logs` and `c8s cancel`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import click
 
 from workbench.cli.options import Target, open_client, output_option, run_async, target_options
 from workbench.cli.output.console import CommandError, console_style, echo, echo_error, print_document, print_table
+from workbench.text.format import format_age, format_duration
 
 if TYPE_CHECKING:
     from workbench.client import Run
@@ -24,14 +25,14 @@ def _now() -> datetime:
 
 @click.command()
 @click.argument("run", required=False)
-@click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="How many, at most.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Maximum number of runs.")
 @click.option("--phase", type=click.Choice(_PHASES, case_sensitive=False), help="Only runs in this phase.")
 @click.option("--pipeline", metavar="NAME", help="Only runs of this pipeline.")
-@click.option("--copies", is_flag=True, help="Also the copies of failed steps that c8s shell has made.")
+@click.option("--copies", is_flag=True, help="Include the debug runs of c8s shell.")
 @output_option
 @target_options
 def runs(
-    where: Target,
+    target: Target,
     run: str | None,
     limit: int,
     phase: str | None,
@@ -39,7 +40,7 @@ def runs(
     copies: bool,
     output: str,
 ) -> None:
-    """List runs, newest first; with RUN, show that one step by step.
+    """List runs, newest first; with RUN, show its steps.
 
     \b
     Examples:
@@ -49,14 +50,14 @@ def runs(
       c8s runs -o json | jq -r '.[].name'
     """
     if run is not None:
-        run_async(_show(where, run, output))
+        run_async(_show(target, run, output))
     else:
-        run_async(_list(where, limit, phase, pipeline, copies, output))
+        run_async(_list(target, limit, phase, pipeline, copies, output))
 
 
-async def _list(where: Target, limit: int, phase: str | None, pipeline: str | None, copies: bool, output: str) -> None:
+async def _list(target: Target, limit: int, phase: str | None, pipeline: str | None, copies: bool, output: str) -> None:
     found: list[Run] = []
-    async with open_client(where, start=False) as client:
+    async with open_client(target, start=False) as client:
         continue_: str | None = None
         while len(found) < limit:
             page = await client.runs(
@@ -73,7 +74,7 @@ async def _list(where: Target, limit: int, phase: str | None, pipeline: str | No
     if output != "table":
         print_document([dict(run.raw) for run in found], output)
     elif not found:
-        echo_error("no runs" if phase is None and pipeline is None else "no such runs")
+        echo_error("no runs" if phase is None and pipeline is None else "no matching runs")
     else:
         print_table(
             ("RUN", "STATUS", "STEPS", "TIME", "AGE", "BRANCH", "COMMIT"), _rows(found), console_style(sys.stdout), 1
@@ -81,7 +82,7 @@ async def _list(where: Target, limit: int, phase: str | None, pipeline: str | No
 
 
 def _rows(found: list[Run], now: Callable[[], datetime] = _now) -> list[tuple[str, ...]]:
-    from workbench.report.report import format_duration, run_duration
+    from workbench.report.report import run_duration
 
     at = now()
     return [
@@ -98,24 +99,16 @@ def _rows(found: list[Run], now: Callable[[], datetime] = _now) -> list[tuple[st
     ]
 
 
-def format_age(seconds: float) -> str:
-    """`12s`, `5m`, `3h`, `2d`."""
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "m")):
-        if seconds >= size:
-            return f"{int(seconds // size)}{unit}"
-    return f"{max(0, int(seconds))}s"
-
-
 def short_commit(commit: str | None) -> str:
-    """Seven digits, and a `*` when the tree had changes."""
+    """The first seven digits, with a `*` if the working tree had changes."""
     if not commit:
         return "-"
     sha, dirty, _ = commit.partition("-dirty")
     return sha[:7] + ("*" if dirty else "")
 
 
-async def _show(where: Target, name: str, output: str) -> None:
-    async with open_client(where, start=False) as client:
+async def _show(target: Target, name: str, output: str) -> None:
+    async with open_client(target, start=False) as client:
         run = await client.run(name)
     if output != "table":
         print_document(dict(run.raw), output)
@@ -130,14 +123,14 @@ async def _show(where: Target, name: str, output: str) -> None:
 @click.command()
 @click.argument("run")
 @click.argument("steps", nargs=-1, metavar="[STEP]...")
-@click.option("--follow", "-f", is_flag=True, help="Go on until the run has ended.")
-@click.option("--attempt", type=click.IntRange(1), help="The attempt; the last one unless given.")
-@click.option("--container", metavar="NAME", help="`fetch`, `upload` or `svc-NAME`, not the step's own.")
+@click.option("--follow", "-f", is_flag=True, help="Follow the logs until the run ends.")
+@click.option("--attempt", type=click.IntRange(1), help="The attempt.  [default: the last one]")
+@click.option("--container", metavar="NAME", help="`step`, `fetch`, `upload` or `svc-NAME`.")
 @click.option("--tail", type=click.IntRange(0), metavar="N", help="Only the last N lines of each step.")
-@click.option("--timestamps", is_flag=True, help="When each line was written, before it.")
+@click.option("--timestamps", is_flag=True, help="Print the time of each line before it.")
 @target_options
 def logs(
-    where: Target,
+    target: Target,
     run: str,
     steps: tuple[str, ...],
     follow: bool,
@@ -146,10 +139,10 @@ def logs(
     tail: int | None,
     timestamps: bool,
 ) -> None:
-    """Print the logs of RUN: of one STEP as they are, of several or all with the step before each line.
+    """Print the logs of RUN. With several steps, or all, each line starts with its step.
 
-    On a terminal the colours that a step prints are kept and every other control
-    sequence is made harmless; in a pipe or a file, colours are left out as well.
+    On a terminal, the colours of steps are kept and all other control sequences are
+    removed; in a pipe or a file, colours are removed too.
 
     \b
     Examples:
@@ -159,30 +152,30 @@ def logs(
       c8s logs my-app-ci-12 test --tail 50
     """
     if follow and (attempt or container or tail is not None):
-        raise click.UsageError("--follow shows all as it comes: leave out --attempt, --container and --tail")
+        raise click.UsageError("--follow cannot be combined with --attempt, --container or --tail")
     from workbench.cli.run_session.print_logs import LogSelection, follow_logs, print_logs
 
     wanted = LogSelection(run, steps, attempt, container, tail, timestamps)
-    run_async((follow_logs if follow else print_logs)(where, wanted))
+    run_async((follow_logs if follow else print_logs)(target, wanted))
 
 
 @click.command()
 @click.argument("run")
 @target_options
-def cancel(where: Target, run: str) -> None:
-    """Cancel RUN: its steps are asked to end and killed after 30 seconds. Its logs stay.
+def cancel(target: Target, run: str) -> None:
+    """Cancel RUN: its steps are terminated, and killed after 30 seconds. Its logs are kept.
 
     \b
     Example:
       c8s cancel my-app-ci-12
     """
-    run_async(_cancel(where, run))
+    run_async(_cancel(target, run))
 
 
-async def _cancel(where: Target, name: str) -> None:
-    async with open_client(where, start=False) as client:
+async def _cancel(target: Target, name: str) -> None:
+    async with open_client(target, start=False) as client:
         before = await client.run(name)
         if before.ended:
-            raise CommandError(f"run {name} has ended already ({before.phase.lower()})")
+            raise CommandError(f"run {name} has already ended ({before.phase.lower()})")
         await client.cancel(name)
     echo_error(f"run {name} is being cancelled")

@@ -1,4 +1,4 @@
-"""`c8s up`, `down`, `status`, `kubeconfig`: the life of a sandbox."""
+"""`c8s up`, `down`, `status` and `kubeconfig`: the lifecycle of a sandbox."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ from workbench.text.sanitize import sanitize_line
 if TYPE_CHECKING:
     from workbench.sandbox import SandboxStatus
 
-_kind_flag = click.option("--kind", is_flag=True, help="The kind sandbox, where no name is given.")
+_kind_flag = click.option("--kind", is_flag=True, help="Use the default kind sandbox if --name is not given.")
 
 
-def _named(name: str) -> str:
+def _name_option(name: str) -> str:
     return "" if name == DEFAULT_SANDBOX else f" --name {name}"
 
 
 @click.command()
 @sandbox_option
-@click.option("--kind", is_flag=True, help="A real cluster, made with kind in Docker, instead of two processes.")
+@click.option("--kind", is_flag=True, help="Create a Kubernetes cluster with kind in Docker.")
 @kind_options
 @output_option
 def up(name: str | None, kind: bool, dry_run: bool, output: str, **given: Any) -> None:
     """Start a sandbox and keep it running.
 
-    Without --kind it is a cluster and a controller as two processes on this machine. It listens
-    on 127.0.0.1 only. Steps run as you, without isolation, and their images are ignored. A
-    sandbox that runs already is found, not started twice.
+    Without --kind, it consists of two processes on this machine: an embedded cluster and the
+    controller, which listen on 127.0.0.1 only. Steps run as your user without isolation, and
+    their images are ignored. If the sandbox is already running, nothing is started.
 
-    With --kind it is a Kubernetes of its own in Docker, with an object store and the controller
-    in it; steps run in their images. What is done already is not done again, so an interrupted
-    `c8s up --kind` goes on where it was.
+    With --kind, it is a Kubernetes cluster in Docker with an object store and the controller;
+    steps run in their images. Completed steps are not repeated, so that an interrupted
+    `c8s up --kind` can be continued.
 
     \b
     Examples:
@@ -55,14 +55,14 @@ def up(name: str | None, kind: bool, dry_run: bool, output: str, **given: Any) -
       kubectl --kubeconfig "$(c8s kubeconfig)" get pipelineruns
     """
     if output != "table" and not dry_run:
-        raise InputError(f"--output {output} is the form of the plan: it goes with --kind --dry-run")
+        raise InputError(f"--output {output} requires --kind --dry-run")
     if kind:
         from workbench.cli.commands.kind import up_kind
 
         up_kind(resolve_sandbox(name, kind=True), dry_run, output, given)
         return
     if dry_run or any(given.values()):
-        raise InputError("--dry-run and what a cluster is made of go with --kind")
+        raise InputError("--dry-run and the options of a cluster require --kind")
     from workbench.sandbox import Sandboxes
 
     name = name or DEFAULT_SANDBOX
@@ -74,9 +74,9 @@ def up(name: str | None, kind: bool, dry_run: bool, output: str, **given: Any) -
 @sandbox_option
 @_kind_flag
 @click.option("--delete", is_flag=True, help="Also delete its runs, logs, artifacts and secrets.")
-@click.option("--yes", "-y", is_flag=True, help="Don't ask, also where runs are in progress.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation if runs are in progress.")
 def down(name: str | None, kind: bool, delete: bool, yes: bool) -> None:
-    """Stop a sandbox; no process of it is left. What it keeps is there again after `c8s up`, unless deleted.
+    """Stop a sandbox and all its processes. Its data is kept for the next `c8s up`, unless deleted.
 
     \b
     Examples:
@@ -90,10 +90,10 @@ def down(name: str | None, kind: bool, delete: bool, yes: bool) -> None:
     if kind_sandbox.is_cluster(folder):
         running = run_async(kind_sandbox.in_progress(folder))
         if running:
-            end = "ends and deletes" if delete else "interrupts"
-            echo_error(f"warning: this {end} {len(running)} runs in progress: {', '.join(running[:10])}")
+            action = "deletes" if delete else "interrupts"
+            echo_error(f"warning: this {action} {len(running)} runs in progress: {', '.join(running[:10])}")
             if is_interactive() and not yes:
-                click.confirm("Go on?", abort=True)
+                click.confirm("Continue?", abort=True)
     ran = run_async(sandboxes.down(name, delete=delete, progress=echo_error))
     echo(f"sandbox {name} " + ("is stopped" if ran else "was not running") + (" and deleted" if delete else ""))
 
@@ -104,7 +104,7 @@ def down(name: str | None, kind: bool, delete: bool, yes: bool) -> None:
 @output_option
 @click.pass_context
 def status(ctx: click.Context, name: str | None, kind: bool, output: str) -> None:
-    """Show how a sandbox is: its parts, addresses and logs. Exits 1 unless it runs well.
+    """Show sandbox status: components, addresses and logs. Exits 1 if it is not running or unhealthy.
 
     \b
     Examples:
@@ -123,9 +123,9 @@ def status(ctx: click.Context, name: str | None, kind: bool, output: str) -> Non
 
 def _print_status(found: SandboxStatus) -> None:
     if found.state == "absent":
-        echo(f"sandbox {found.name}: there is none; `c8s up{_named(found.name)}` makes one")
+        echo(f"sandbox {found.name} does not exist; create it with `c8s up{_name_option(found.name)}`")
         return
-    until = " (until the last command that uses it ends)" if found.temporary else ""
+    until = " (stops with the last command that uses it)" if found.temporary else ""
     echo(f"sandbox {found.name}: {found.state}{until}")
     rows = [("folder", str(found.folder))]
     known = (("started", found.started_at), ("version", found.version))
@@ -138,7 +138,9 @@ def _print_status(found: SandboxStatus) -> None:
         rows.append(
             (
                 part.name,
-                ("" if part.healthy or part.pid else "NOT well: ") + sanitize_line(part.detail, colour=False) + process,
+                ("" if part.healthy or part.pid else "unhealthy: ")
+                + sanitize_line(part.detail, colour=False)
+                + process,
             )
         )
         if not part.healthy and part.log.is_file():
@@ -147,14 +149,14 @@ def _print_status(found: SandboxStatus) -> None:
         echo(f"  {key:<12} {value}")
     if found.state == "stopped":
         kind = " --kind" if found.components else ""
-        echo(f"start it with `c8s up{kind}{_named(found.name)}`")
+        echo(f"start it with `c8s up{kind}{_name_option(found.name)}`")
 
 
 @click.command()
 @sandbox_option
 @_kind_flag
 def kubeconfig(name: str | None, kind: bool) -> None:
-    """Print the path of the sandbox's kubeconfig, which kubectl takes.
+    """Print the path of the sandbox's kubeconfig, for kubectl.
 
     \b
     Example:
@@ -166,7 +168,7 @@ def kubeconfig(name: str | None, kind: bool) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """Paths as text, for JSON and YAML."""
+    """Convert paths to text, for JSON and YAML."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

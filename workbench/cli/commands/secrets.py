@@ -1,4 +1,4 @@
-"""`c8s secrets`: set, list, delete. A value is never an argument, which others can see."""
+"""`c8s secrets`: set, list and delete. A value is never an argument, which other users could see."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _LARGEST = 1024 * 1024
 
 @click.group()
 def secrets() -> None:
-    """Set, list and delete the secrets that steps can name.
+    """Set, list and delete the secrets of steps.
 
-    Values can be set and replaced, never read back. In logs a value, and what common
-    encodings make of it, is written as ***.
+    Values can be set and replaced, but never read. In logs, values and their common
+    encodings are replaced by ***.
 
     \b
     Examples:
-      c8s secrets set db password                         asks for the value
+      c8s secrets set db password                         prompts for the value
       printf %s "$PASSWORD" | c8s secrets set db password
       c8s secrets set deploy --from-file key=~/.ssh/deploy_ed25519
       c8s secrets list
@@ -38,31 +38,31 @@ def secrets() -> None:
     "files",
     multiple=True,
     metavar="KEY=PATH",
-    help="Take the value of KEY from a file as it is.",
+    help="Read the value of KEY from a file, unchanged.",
 )
 @target_options
-def set_(where: Target, secret: str, key: str | None, files: tuple[str, ...]) -> None:
-    """Set KEY of SECRET; other keys stay as they are.
+def set_(target: Target, secret: str, key: str | None, files: tuple[str, ...]) -> None:
+    """Set KEY of SECRET; its other keys are unchanged.
 
-    The value of KEY is read from standard input, or asked for on a terminal. The newline
-    after a single line is left out; a value of several lines is taken as it is.
+    The value is read from standard input, or prompted for on a terminal. The newline
+    after a single line is removed; a value of several lines is not changed.
     """
     if key is not None and "=" in key:
         raise InputError(
-            "give only the key: others could see a value on the command line. It is read from standard input"
+            "give only the key: other users could see a value on the command line. It is read from standard input"
         )
     data = dict(_from_file(item) for item in files)
     if key is not None:
         data[key] = _value(secret, key)
     if not data:
         raise click.UsageError("name a KEY, or give --from-file KEY=PATH")
-    run_async(_set(where, secret, data))
+    run_async(_set(target, secret, data))
 
 
 def _from_file(item: str) -> tuple[str, str]:
     key, equals, name = item.partition("=")
     if not equals or not key or not name:
-        raise InputError(f"--from-file wants KEY=PATH, not {item!r}")
+        raise InputError(f"--from-file needs KEY=PATH, not {item!r}")
     path = Path(name).expanduser()
     try:
         with path.open("rb") as file:
@@ -82,15 +82,15 @@ def _value(secret: str, key: str) -> str:
 
 def _text(value: bytes, origin: str) -> str:
     if len(value) > _LARGEST:
-        raise InputError(f"{origin} holds more than 1 MiB, which is too much for a secret")
+        raise InputError(f"{origin} is larger than 1 MiB, the limit for a secret")
     try:
         return value.decode()
     except UnicodeDecodeError as error:
-        raise InputError(f"{origin} holds no UTF-8 text; encode it first, for example with base64") from error
+        raise InputError(f"{origin} is not UTF-8 text; encode it first, for example with base64") from error
 
 
-async def _set(where: Target, secret: str, data: dict[str, str]) -> None:
-    async with open_client(where) as client:
+async def _set(target: Target, secret: str, data: dict[str, str]) -> None:
+    async with open_client(target) as client:
         await client.put_secret(secret, data)
     echo_error(f"secret {secret}: {', '.join(data)} set")
 
@@ -98,13 +98,13 @@ async def _set(where: Target, secret: str, data: dict[str, str]) -> None:
 @secrets.command("list")
 @output_option
 @target_options
-def list_(where: Target, output: str) -> None:
+def list_(target: Target, output: str) -> None:
     """List secrets and their keys."""
-    run_async(_list(where, output))
+    run_async(_list(target, output))
 
 
-async def _list(where: Target, output: str) -> None:
-    async with open_client(where, start=False) as client:
+async def _list(target: Target, output: str) -> None:
+    async with open_client(target, start=False) as client:
         found = await client.secrets()
     if output != "table":
         print_document([{"name": secret.name, "keys": list(secret.keys)} for secret in found], output)
@@ -119,12 +119,12 @@ async def _list(where: Target, output: str) -> None:
 @secrets.command("delete")
 @click.argument("secret")
 @target_options
-def delete(where: Target, secret: str) -> None:
-    """Delete SECRET with all its keys. Runs that have started keep their copy."""
-    run_async(_delete(where, secret))
-    echo(f"secret {secret} is deleted")
+def delete(target: Target, secret: str) -> None:
+    """Delete SECRET with all its keys. Runs that have started are not affected."""
+    run_async(_delete(target, secret))
+    echo(f"secret {secret} deleted")
 
 
-async def _delete(where: Target, secret: str) -> None:
-    async with open_client(where, start=False) as client:
+async def _delete(target: Target, secret: str) -> None:
+    async with open_client(target, start=False) as client:
         await client.delete_secret(secret)

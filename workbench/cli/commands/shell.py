@@ -1,6 +1,6 @@
-"""`c8s shell`: the terminal handed to a command in a step, and given back as it was.
+"""`c8s shell`: connects the terminal to a command in a step, and restores it afterwards.
 
-The step runs; or it has failed and was kept, and the command runs in a copy of it (`step_copy`).
+The step is running; or it failed with a saved workspace, and the command runs in a debug run of it (`debug_copy`).
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
 _CHUNK = 4096
 _SHORTEST, _LONGEST = 60, 24 * 3600
-"""Seconds that a copy may be there."""
+"""Limits of a debug run's lifetime in seconds."""
 
 
 def _parse_lifetime(_ctx: click.Context, _param: click.Parameter, given: str) -> int:
-    """The seconds in a time such as 30m."""
+    """The lifetime in seconds, from text such as `30m`."""
     from controller.pipeline.values.duration import parse_duration
 
     try:
@@ -48,7 +48,9 @@ def _parse_lifetime(_ctx: click.Context, _param: click.Parameter, given: str) ->
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @click.option("--container", metavar="NAME", default="step", show_default=True, help="`step`, or `svc-NAME`.")
-@click.option("--attempt", type=click.IntRange(1), metavar="N", help="Of a failed step.  [default: the last kept]")
+@click.option(
+    "--attempt", type=click.IntRange(1), metavar="N", help="The attempt of a failed step.  [default: the last saved]"
+)
 @click.option(
     "--for",
     "seconds",
@@ -56,22 +58,22 @@ def _parse_lifetime(_ctx: click.Context, _param: click.Parameter, given: str) ->
     metavar="TIME",
     default="1h",
     show_default=True,
-    help="When the copy of a failed step ends by itself.",
+    help="Lifetime of the copy of a failed step.",
 )
 @target_options
 @click.argument("run")
 @click.argument("step")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
-def shell(ctx: click.Context, /, where: Target, **given: Any) -> None:
+def shell(ctx: click.Context, /, target: Target, **given: Any) -> None:
     """Open a shell in STEP of RUN, in its workspace with its environment; or run COMMAND there.
 
-    A step that runs is entered itself. Of one that has failed, and whose workspace was
-    kept (`keepOnFailure: true`, or `c8s run --keep-on-failure`), a copy is started: the same
-    image, variables, secrets, resources and services, on the workspace as it was left.
-    Nothing of the step is run again. Leaving the shell removes the copy.
+    If the step is running, the shell opens in it. If it failed and its workspace was saved
+    (`keepOnFailure: true`, or `c8s run --keep-on-failure`), a copy is started with the same
+    image, variables, secrets, resources and services, on the saved workspace. The commands
+    of the step are not run. The copy is deleted when the shell ends.
 
-    The exit code is the command's. Without a terminal, standard input is sent as it is.
+    The exit code is that of the command. Without a terminal, standard input is sent unchanged.
 
     \b
     Examples:
@@ -80,12 +82,12 @@ def shell(ctx: click.Context, /, where: Target, **given: Any) -> None:
       c8s shell --attempt 1 --for 3h my-app-ci-12 test
       c8s shell my-app-ci-12 test sh -c 'cat > patch' < fix.patch
     """
-    ctx.exit(run_async(_shell(where, ShellRequest(**given))))
+    ctx.exit(run_async(_shell(target, ShellRequest(**given))))
 
 
 @dataclass(frozen=True)
 class ShellRequest:
-    """What is to be entered, and what to run there: a shell where `command` is empty."""
+    """The step to enter and the command to run there; a shell if `command` is empty."""
 
     run: str
     step: str
@@ -93,15 +95,15 @@ class ShellRequest:
     container: str
     attempt: int | None
     seconds: int
-    """When the copy of a failed step ends by itself."""
+    """Lifetime of a debug run."""
 
 
-async def _shell(where: Target, wish: ShellRequest) -> int:
-    async with open_client(where, start=False) as client:
+async def _shell(target: Target, wish: ShellRequest) -> int:
+    async with open_client(target, start=False) as client:
         run = await client.run(wish.run)
         step = _find_step(run, wish.step)
         if step.phase == "Running" and wish.attempt is None:
-            return await _run_in_step(client, run.name, step.slug, wish, "the step goes on")
+            return await _run_in_step(client, run.name, step.slug, wish, "the step continues")
         from workbench.cli.run_session.debug_copy import find_attempt, run_interruptible
 
         attempt = find_attempt(run, step, wish.attempt)
@@ -112,7 +114,7 @@ async def _in_copy(client: Client, run: Run, step: Step, attempt: int, wish: She
     from workbench.cli.run_session.debug_copy import debug_copy
 
     async with debug_copy(client, run, step, attempt, wish.seconds) as (copy, slug):
-        return await _run_in_step(client, copy, slug, wish, "the copy is removed then")
+        return await _run_in_step(client, copy, slug, wish, "the copy is then deleted")
 
 
 async def _run_in_step(client: Client, run: str, slug: str, wish: ShellRequest, afterwards: str) -> int:
@@ -120,13 +122,13 @@ async def _run_in_step(client: Client, run: str, slug: str, wish: ShellRequest, 
     size = shutil.get_terminal_size() if terminal else None
     async with client.execute(run, slug, wish.command, container=wish.container, size=size) as running:
         if terminal and not wish.command:
-            echo_error(f"a shell in step {wish.step} of {wish.run}; exit or Ctrl-D leaves it, {afterwards}")
+            echo_error(f"a shell in step {wish.step} of {wish.run}; leave it with exit or Ctrl-D, {afterwards}")
         with _raw() if terminal else contextlib.nullcontext():
             return await _bridge_streams(running, terminal)
 
 
 def _find_step(run: Run, name: str) -> Step:
-    """The step. Raises CommandError when it is none that could be entered."""
+    """The step. Raises CommandError if no shell can be opened in it."""
     step = run.step(name)
     if step is None:
         known = ", ".join(each.slug for each in run.steps) or "none yet"
@@ -134,14 +136,14 @@ def _find_step(run: Run, name: str) -> Step:
     if step.phase not in ("Running", "Failed") and not any(each.saved_workspace for each in step.attempts):
         running = ", ".join(each.slug for each in run.steps if each.phase == "Running") or "none"
         raise CommandError(
-            f"step {name} of {run.name} is {step.phase.lower()}; a shell needs one that runs ({running}), "
-            "or one that failed and was kept"
+            f"step {name} of {run.name} is {step.phase.lower()}; c8s shell needs a running step ({running}), "
+            "or a failed one with a saved workspace"
         )
     return step
 
 
 async def _bridge_streams(running: ExecSession, terminal: bool) -> int:
-    """Both directions until the command has ended."""
+    """Copy input and output until the command ends; its exit code."""
     loop = asyncio.get_running_loop()
     typed: asyncio.Queue[bytes] = asyncio.Queue(maxsize=64)
     threading.Thread(target=_read, args=(loop, typed), daemon=True).start()
@@ -164,15 +166,15 @@ async def _bridge_streams(running: ExecSession, terminal: bool) -> int:
 
 
 def _read(loop: asyncio.AbstractEventLoop, typed: asyncio.Queue[bytes]) -> None:
-    """Standard input to its end, in a thread of its own: a read of a terminal can't be cancelled."""
+    """Read standard input in a thread, because a read of a terminal cannot be cancelled."""
     data = b"-"
-    # Nobody waits for input any more once the loop is closed.
+    # The loop may be closed meanwhile; then the input is not needed any more.
     with contextlib.suppress(RuntimeError):
         while data:
             try:
                 data = os.read(0, _CHUNK)
             except OSError:
-                # The terminal is gone, and with it who typed.
+                # The terminal was closed: treat it as the end of input.
                 data = b""
             asyncio.run_coroutine_threadsafe(typed.put(data), loop).result()
 
@@ -192,12 +194,12 @@ async def _resize(running: ExecSession, resized: asyncio.Event) -> None:
 
 @contextlib.contextmanager
 def _raw() -> Iterator[None]:
-    """Every key goes to the command, Ctrl-C too; afterwards the terminal is as it was."""
+    """Send every key to the command, including Ctrl-C; restore the terminal afterwards."""
     before = termios.tcgetattr(0)
     try:
         tty.setraw(0)
         yield
     finally:
-        # A terminal that was closed needs nothing any more.
+        # The terminal may have been closed.
         with contextlib.suppress(termios.error):
             termios.tcsetattr(0, termios.TCSADRAIN, before)

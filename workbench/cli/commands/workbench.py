@@ -1,4 +1,4 @@
-"""`c8s` alone: the full-screen workbench, on a controller that stays reachable for as long as it is open."""
+"""`c8s` without a command: the full-screen workbench, attached to a controller while it is open."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ if TYPE_CHECKING:
     from workbench.submit.submit import RunSubmission
 
 
-def open_workbench(where: Target, pipeline: Path | None, initial_run: RunSubmission | None = None) -> int:
-    """Open it with this pipeline file, and at the run of `first`, which is started before; the exit code.
+def open_workbench(target: Target, pipeline: Path | None, initial_run: RunSubmission | None = None) -> int:
+    """Open the workbench with this pipeline file; the exit code. `initial_run` is submitted before and shown.
 
     Raises:
-        InputError: there is no terminal.
+        InputError: there is no suitable terminal.
     """
     if not supports_fullscreen():
         raise InputError(
-            "the workbench needs a terminal that can move its cursor; `c8s --help` lists the commands that need none"
+            "the workbench needs an interactive terminal; `c8s --help` lists commands that work without one"
         )
-    # The app runs a loop of its own, so ours only turns before and after it: being attached needs no loop.
+    # The app runs its own event loop; this one runs only before and after it. Staying attached needs no loop.
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
         try:
-            if initial_run is None and where.endpoint is None and not _exists(where.name):
-                name, code = set_up_sandbox(where.name)
+            if initial_run is None and target.endpoint is None and not _exists(target.name):
+                name, code = set_up_sandbox(target.name)
                 if name is None:
                     return code
-                where = replace(where, name=name)
-            endpoint = runner.run(_attached(stack, where))
+                target = replace(target, name=name)
+            endpoint = runner.run(_attached(stack, target))
             name = runner.run(_started(endpoint, initial_run)) if initial_run is not None else None
             from workbench.sandbox import Sandboxes
             from workbench.tui import run_app
@@ -46,8 +46,8 @@ def open_workbench(where: Target, pipeline: Path | None, initial_run: RunSubmiss
                 endpoint,
                 pipeline_file=pipeline,
                 open_run=name,
-                sandbox=partial(Sandboxes().status, where.name) if where.endpoint is None else None,
-                shell=partial(shell_command, where),
+                sandbox=partial(Sandboxes().status, target.name) if target.endpoint is None else None,
+                shell=partial(shell_command, target),
             )
         finally:
             runner.run(stack.aclose())
@@ -60,7 +60,7 @@ def _exists(name: str) -> bool:
 
 
 def set_up_sandbox(name: str) -> tuple[str | None, int]:
-    """Let the person choose a first sandbox and bring it up; its name, or None and the exit code when they leave."""
+    """Let the user choose and start a first sandbox; its name, or None, and the exit code."""
     from workbench.sandbox.kind_sandbox import DEFAULT_CLUSTER
     from workbench.tui.base_app import load_options
     from workbench.tui.crash import exit_code, run
@@ -74,25 +74,25 @@ def set_up_sandbox(name: str) -> tuple[str | None, int]:
     return (endpoint.sandbox if endpoint is not None else None), exit_code(app)
 
 
-def shell_command(where: Target, run: str, step: str, container: str) -> list[str]:
-    """`c8s shell` on the same controller, from the same program."""
-    named = ["--context", where.context] if where.context else ["--name", where.name]
-    space = ["--namespace", where.namespace] if where.namespace else []
+def shell_command(target: Target, run: str, step: str, container: str) -> list[str]:
+    """The command line of `c8s shell` on the same controller."""
+    named = ["--context", target.context] if target.context else ["--name", target.name]
+    space = ["--namespace", target.namespace] if target.namespace else []
     return [sys.executable, "-P", "-m", "workbench", "shell", *named, *space, "--container", container, run, step]
 
 
-async def _attached(stack: AsyncExitStack, where: Target) -> Endpoint:
-    if where.endpoint is not None:
-        return where.endpoint
+async def _attached(stack: AsyncExitStack, target: Target) -> Endpoint:
+    if target.endpoint is not None:
+        return target.endpoint
     from workbench.sandbox import Sandboxes
 
-    return await stack.enter_async_context(Sandboxes().attach(where.name, progress=echo_error))
+    return await stack.enter_async_context(Sandboxes().attach(target.name, progress=echo_error))
 
 
-async def _started(endpoint: Endpoint, order: RunSubmission) -> str:
-    """Start a run without a source; its name."""
+async def _started(endpoint: Endpoint, submission: RunSubmission) -> str:
+    """Create a run without a source; its name."""
     from workbench.client import Client
     from workbench.submit.submit import submit
 
     async with Client(endpoint) as client:
-        return (await submit(client, order, None)).name
+        return (await submit(client, submission, None)).name

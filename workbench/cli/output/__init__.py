@@ -1,1 +1,1 @@
-"""What commands print: styles, runs, diagnostics and summaries."""
+"""The output of commands: styles, runs, diagnostics and summaries."""

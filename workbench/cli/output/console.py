@@ -1,6 +1,6 @@
-"""Writing for people and for programs: colour or not, how wide, harmless text, tables, JSON and YAML.
+"""Output to the terminal or to programs: colours, width, tables, JSON and YAML.
 
-Everything a pipeline, a file or a controller says goes through `clean` before a terminal sees it.
+All text from pipelines, files and controllers passes `sanitize_line` before it is printed.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ _MIN_WIDTH = 40
 
 
 class InputError(Exception):
-    """What was asked for can't be meant; the message says what is wrong and what to do. Exit code 2."""
+    """Invalid arguments or input; the message says what is wrong and what to do. Exit code 2."""
 
 
 class CommandError(Exception):
-    """A command could not do its work; the message says why and what to do. Exit code 1."""
+    """A command failed; the message says why and what to do. Exit code 1."""
 
 
 @dataclass(frozen=True)
 class ConsoleStyle:
-    """How to write to one stream."""
+    """The colours and the width of an output stream."""
 
     colour: bool
     width: int | None
-    """Columns; None where lines may be of any length (a file, a pipe)."""
+    """Columns; None if lines may have any length (a file, a pipe)."""
 
     def paint(self, text: str, code: str) -> str:
         return f"\x1b[{code}m{text}{RESET}" if self.colour and text and code else text
@@ -55,7 +55,7 @@ class ConsoleStyle:
 
 
 def console_style(stream: TextIO) -> ConsoleStyle:
-    """Colours only for a terminal, and not where NO_COLOR (https://no-color.org) or TERM=dumb says no."""
+    """The style of a stream: colours only on a terminal, unless NO_COLOR (https://no-color.org) or TERM=dumb is set."""
     terminal = stream.isatty()
     wanted = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     width = max(_MIN_WIDTH, shutil.get_terminal_size().columns) if terminal else None
@@ -63,7 +63,7 @@ def console_style(stream: TextIO) -> ConsoleStyle:
 
 
 def prepare_streams() -> None:
-    """A character that the locale can't write becomes a question mark, not an error."""
+    """Print characters that the locale cannot encode as question marks."""
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
@@ -71,28 +71,28 @@ def prepare_streams() -> None:
 
 
 def close_output() -> None:
-    """The reader of our output is gone: nothing more, also not while Python shuts down."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
+    """Discard further output after the reader closed the pipe, also while Python shuts down."""
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, sys.stdout.fileno())
 
 
 def echo(text: str = "") -> None:
-    """A line on standard output. The text is ours, or cleaned."""
+    """Print a line to standard output. Text from outside must be sanitized before."""
     sys.stdout.write(text + "\n")
 
 
 def echo_error(text: str) -> None:
-    """Something for the person, on standard error; other people's text in it becomes harmless."""
+    """Print a message to standard error, sanitized."""
     lines = [sanitize_line(line, colour=False) for line in text.splitlines()]
     try:
         sys.stderr.write("c8s: " + "\n".join(lines) + "\n")
         sys.stderr.flush()
     except OSError:
-        pass  # Nobody listens; the exit code still tells.
+        pass  # Standard error is closed; the exit code still reports the failure.
 
 
 def print_document(value: Any, form: str) -> None:
-    """JSON or YAML on standard output."""
+    """Print JSON or YAML to standard output."""
     if form == "json":
         echo(json.dumps(value, indent=2, ensure_ascii=not _unicode_out()))
         return
@@ -102,21 +102,21 @@ def print_document(value: Any, form: str) -> None:
 
 
 def print_table(
-    header: Sequence[str], rows: Iterable[Sequence[str]], how: ConsoleStyle, phase_column: int | None = None
+    header: Sequence[str], rows: Iterable[Sequence[str]], style: ConsoleStyle, phase_column: int | None = None
 ) -> None:
-    """Aligned columns, the last cut to the terminal's width. The column `painted` holds phases."""
+    """Print aligned columns, truncated to the terminal's width. Column `phase_column` is coloured by phase."""
     table = [tuple(header), *(tuple(sanitize_line(cell, colour=False) for cell in row) for row in rows)]
     widths = [max(cell_width(row[column]) for row in table) for column in range(len(header))]
     for number, row in enumerate(table):
         cells = [cell + " " * (widths[column] - cell_width(cell)) for column, cell in enumerate(row)]
         line = "  ".join(cells).rstrip()
-        if how.width is not None and cell_width(line) > how.width:
-            line = truncate(line, how.width)
+        if style.width is not None and cell_width(line) > style.width:
+            line = truncate(line, style.width)
         if number == 0:
-            line = how.paint(line, BOLD)
-        elif phase_column is not None and how.colour:
+            line = style.paint(line, BOLD)
+        elif phase_column is not None and style.colour:
             line = (
-                line.replace(row[phase_column], how.phase(row[phase_column]), 1)
+                line.replace(row[phase_column], style.phase(row[phase_column]), 1)
                 if row[phase_column] in _PHASES
                 else line
             )

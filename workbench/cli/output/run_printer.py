@@ -1,4 +1,4 @@
-"""A run on a terminal or in a pipe: lines with their step before them, and notes between."""
+"""The output of `c8s run`: log lines behind the name of their step, and the events of steps."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NOTES = {
 
 @dataclass
 class StepPrefix:
-    """A step as a prefix: its name, and which colour it has."""
+    """The prefix of a step's lines: its name, and the index of its colour."""
 
     name: str
     index: int
@@ -33,12 +33,12 @@ class StepPrefix:
 
 @dataclass
 class RunPrinter:
-    """Lays out what a run says; knows the steps' names from the run's status."""
+    """Formats the lines and events of a run; the names of steps come from its status."""
 
-    how: ConsoleStyle
+    style: ConsoleStyle
     timestamps: bool = False
     quiet: bool = False
-    """No notes, only lines."""
+    """Only lines, no events."""
     _prefixes: dict[str, StepPrefix] = field(default_factory=dict)
     _width: int = 0
 
@@ -62,13 +62,13 @@ class RunPrinter:
     def _prefix(self, slug: str) -> str:
         lane = self._prefixes.get(slug) or self._add(slug, slug)
         padded = lane.name + " " * (self._width - cell_width(lane.name))
-        return self.how.paint(padded, self.how.step_colour(lane.index)) + self.how.paint(" | ", DIM)
+        return self.style.paint(padded, self.style.step_colour(lane.index)) + self.style.paint(" | ", DIM)
 
     def _line(self, line: Line) -> str:
         time = f"{line.time or '-':27} " if self.timestamps else ""
         if line.container is None:
-            return self._prefix(line.slug) + time + sanitize_line(line.text, colour=self.how.colour)
-        return self._prefix(line.slug) + self.how.paint(
+            return self._prefix(line.slug) + time + sanitize_line(line.text, colour=self.style.colour)
+        return self._prefix(line.slug) + self.style.paint(
             f"{time}[{sanitize_line(line.container, colour=False)}] {sanitize_line(line.text, colour=False)}", DIM
         )
 
@@ -78,17 +78,17 @@ class RunPrinter:
             word = _NOTES.get(note.phase, note.phase.lower())
             said = text.lower() == word or text.lower().startswith(f"{word} ")
             rest = text[len(word) :] if said else f": {text}" if text else ""
-            return self._prefix(note.slug) + self.how.paint("-- ", DIM) + self.how.phase(note.phase, word) + rest
-        return self._prefix(note.slug) + self.how.paint(f"-- {text}", DIM)
+            return self._prefix(note.slug) + self.style.paint("-- ", DIM) + self.style.phase(note.phase, word) + rest
+        return self._prefix(note.slug) + self.style.paint(f"-- {text}", DIM)
 
 
 @dataclass
 class Output:
-    """Standard output, written beside the event loop: a paused reader must not make us deaf to Ctrl-C."""
+    """Standard output, written in a thread so that a paused reader does not block Ctrl-C."""
 
     closed: bool = False
     on_close: Callable[[], None] = lambda: echo_error(
-        "nobody reads the output any more; the run goes on and this command waits for it (Ctrl-C cancels it)"
+        "the output was closed; this command keeps waiting for the run (Ctrl-C cancels it)"
     )
 
     async def write(self, lines: list[str]) -> None:

@@ -1,11 +1,12 @@
-"""The end of `c8s run`: the table of steps, why they failed, totals, and where to look next."""
+"""The summary of `c8s run`: the table of steps, their failures, totals, and further commands."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from workbench.cli.output.console import BOLD, DIM, ConsoleStyle
-from workbench.report.report import PARTS, Failure, RunReport, StepReport, format_duration
+from workbench.report.report import PARTS, Failure, RunReport, StepReport
+from workbench.text.format import format_duration
 from workbench.text.sanitize import sanitize_line, truncate
 from workbench.text.width import cell_width
 
@@ -14,19 +15,19 @@ _NARROWEST_NAME = 8
 _WIDEST_TEXT = 200
 
 
-def summary_lines(report: RunReport, how: ConsoleStyle, *, hint: str = "") -> list[str]:
-    """What is printed of a run that has ended. `hint`: the options that name its controller."""
-    lines = ["", *_table(report.steps, how)] if report.steps else [""]
-    failures = [line for failure in report.failures for line in _failure(failure, how)]
+def summary_lines(report: RunReport, style: ConsoleStyle, *, hint: str = "") -> list[str]:
+    """The summary of a run. `hint` holds the options that select its controller in further commands."""
+    lines = ["", *_table(report.steps, style)] if report.steps else [""]
+    failures = [line for failure in report.failures for line in _failure(failure, style)]
     if failures:
         lines += ["", *failures]
-    lines += ["", _totals(report, how)]
-    lines += [how.paint(line, DIM) for line in _next_steps(report, hint)]
+    lines += ["", _totals(report, style)]
+    lines += [style.paint(line, DIM) for line in _next_steps(report, hint)]
     return lines
 
 
-def _table(steps: tuple[StepReport, ...], how: ConsoleStyle) -> list[str]:
-    # Images are rarely pulled: a column for it only where one was.
+def _table(steps: tuple[StepReport, ...], style: ConsoleStyle) -> list[str]:
+    # Images are rarely pulled: the column is shown only if one was.
     parts = [part for part in PARTS if part != "pulling" or any(part in step.parts for step in steps)]
     header = ["STEP", "STATUS", "TIME", *(part.upper() for part in parts)]
     rows = [_cells(step, parts) for step in steps]
@@ -34,16 +35,16 @@ def _table(steps: tuple[StepReport, ...], how: ConsoleStyle) -> list[str]:
     widths = [max(len(header[column]), *(len(row[column]) for row in rows)) for column in range(1, len(header))]
     name_width = max(len(header[0]), *(cell_width(name) for name in names))
     shown = len(widths)
-    if how.width is not None:
-        while shown > 2 and _NARROWEST_NAME + sum(widths[:shown]) + 2 * shown > how.width:
-            shown -= 1  # The last columns go first.
+    if style.width is not None:
+        while shown > 2 and _NARROWEST_NAME + sum(widths[:shown]) + 2 * shown > style.width:
+            shown -= 1  # The last columns are dropped first.
         if shown < len(widths):
-            shown = 2  # A part of the parts would mislead.
-        name_width = min(name_width, max(_NARROWEST_NAME, how.width - sum(widths[:shown]) - 2 * shown))
-    lines = [how.paint(_row("STEP", header[1:], widths[:shown], name_width), BOLD)]
+            shown = 2  # Some of the parts without the others would be misleading.
+        name_width = min(name_width, max(_NARROWEST_NAME, style.width - sum(widths[:shown]) - 2 * shown))
+    lines = [style.paint(_row("STEP", header[1:], widths[:shown], name_width), BOLD)]
     for step, name, row in zip(steps, names, rows, strict=True):
         line = _row(truncate(name, name_width), row[1:], widths[:shown], name_width)
-        lines.append(line.replace(row[1], how.phase(step.phase, row[1]), 1) if row[1] not in name else line)
+        lines.append(line.replace(row[1], style.phase(step.phase, row[1]), 1) if row[1] not in name else line)
     return lines
 
 
@@ -65,8 +66,8 @@ def _row(name: str, cells: list[str], widths: list[int], name_width: int) -> str
     return "  ".join([padded, status.ljust(widths[0]), *right]).rstrip()
 
 
-def _failure(failure: Failure, how: ConsoleStyle) -> list[str]:
-    name = how.paint(sanitize_line(failure.name, colour=False), BOLD)
+def _failure(failure: Failure, style: ConsoleStyle) -> list[str]:
+    name = style.paint(sanitize_line(failure.name, colour=False), BOLD)
     allowed = " (allowed to fail)" if failure.allowed else ""
     if failure.text is None or failure.line is None:
         return [f"{name}: {sanitize_line(failure.message, colour=False)}{allowed}"]
@@ -74,10 +75,10 @@ def _failure(failure: Failure, how: ConsoleStyle) -> list[str]:
     return [f"{name}: line {failure.line}: {text}{allowed}"]
 
 
-def _totals(report: RunReport, how: ConsoleStyle) -> str:
+def _totals(report: RunReport, style: ConsoleStyle) -> str:
     counts = ", ".join(f"{count} {name}" for name, count in report.counts)
     total = sum(count for _, count in report.counts)
-    verdict = how.phase(report.phase, report.phase.lower())
+    verdict = style.phase(report.phase, report.phase.lower())
     line = f"run {sanitize_line(report.name, colour=False)} {verdict} in {format_duration(report.duration)}"
     if total:
         line += f": {total} step{'s' if total != 1 else ''}, {counts}"

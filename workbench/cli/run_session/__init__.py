@@ -1,1 +1,1 @@
-"""Following a run from the command line: signals, logs and the exit code."""
+"""Runs that the command line follows: signals, logs and exit codes."""

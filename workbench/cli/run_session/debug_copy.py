@@ -1,4 +1,4 @@
-"""A copy of a failed step for as long as somebody is in it: started, waited for, and removed whatever happens."""
+"""Debug runs of failed steps: created, waited for, and deleted in any case."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _REMOVAL = 15.0
-"""Seconds that the copy's removal may take; after that it ends by itself when its time is over."""
+"""Seconds that the deletion of a debug run may take; otherwise it ends with its lifetime."""
 _QUIET = frozenset({None, "Created", "Starting", "Fetching", "Preparing", "WaitingForSteps"})
-"""Reasons to wait that are over in a moment."""
+"""Reasons to wait that last only a moment, and are not reported."""
 
 
 def find_attempt(run: Run, step: Step, number: int | None) -> Attempt:
-    """The attempt to enter: this one, or the last that was kept.
+    """The attempt to enter: the given one, or the last with a saved workspace.
 
     Raises:
-        CommandError: there is none; it says how to get one.
+        CommandError: there is none; the message says how to get one.
     """
     tried = [each for each in step.attempts if number in (None, each.number)]
     if not tried and number is not None:
@@ -38,36 +38,36 @@ def find_attempt(run: Run, step: Step, number: int | None) -> Attempt:
     for attempt in reversed(tried):
         if attempt.saved_workspace is not None and attempt.saved_workspace.problem is None:
             return attempt
-    told = next((each.saved_workspace.problem for each in reversed(tried) if each.saved_workspace is not None), None)
-    if told is not None:
-        raise CommandError(f"the workspace of step {step.name} of {run.name} could not be kept: {told}")
+    problem = next((each.saved_workspace.problem for each in reversed(tried) if each.saved_workspace is not None), None)
+    if problem is not None:
+        raise CommandError(f"the workspace of step {step.name} of {run.name} could not be saved: {problem}")
     if not run.ended:
         raise CommandError(
-            f"step {step.name} of {run.name} has failed; its workspace is not kept, or not yet: the run goes on"
+            f"the workspace of failed step {step.name} of {run.name} is not saved, or not yet: the run is in progress"
         )
     raise CommandError(
-        f"step {step.name} of {run.name} has failed, and its workspace was not kept. "
-        f"`c8s rerun {run.name} --from-failed --keep-on-failure` runs it again and keeps it; "
-        "`keepOnFailure: true` in the pipeline always does"
+        f"the workspace of failed step {step.name} of {run.name} was not saved. "
+        f"Run it again with `c8s rerun {run.name} --from-failed --keep-on-failure`, "
+        "or set `keepOnFailure: true` in the pipeline"
     )
 
 
 async def run_interruptible(work: Coroutine[None, None, int]) -> int:
-    """The exit code of the work; 130 when a signal, or the terminal's end, has stopped it before it was done."""
-    with handle_interrupts() as asked:
-        asked.exit_message = "left; the copy of the step ends by itself when its time is over"
+    """The exit code of `work`; 130 if a signal, or the end of the terminal, interrupted it."""
+    with handle_interrupts() as interrupts:
+        interrupts.exit_message = "exiting; the copy of the step ends when its lifetime is over"
         try:
             async with asyncio.TaskGroup() as group:
                 task = group.create_task(work)
-                guard = group.create_task(_stopped(asked.requested, task))
+                guard = group.create_task(_stopped(interrupts.requested, task))
                 task.add_done_callback(lambda _: guard.cancel())
         except BaseExceptionGroup as errors:
             raise unwrap_group(errors) from errors
         return INTERRUPTED if task.cancelled() else task.result()
 
 
-async def _stopped(asked: asyncio.Event, task: asyncio.Task[int]) -> None:
-    await asked.wait()
+async def _stopped(interrupts: asyncio.Event, task: asyncio.Task[int]) -> None:
+    await interrupts.wait()
     task.cancel()
 
 
@@ -75,15 +75,15 @@ async def _stopped(asked: asyncio.Event, task: asyncio.Task[int]) -> None:
 async def debug_copy(
     client: Client, run: Run, step: Step, attempt: int, seconds: int
 ) -> AsyncIterator[tuple[str, str]]:
-    """The copy's run and its step's slug, once it runs; afterwards it is removed.
+    """Start a debug run and delete it afterwards. Yields its name and its step's slug, once it is running.
 
     Raises:
-        CommandError: it did not start.
+        CommandError: the debug run did not start.
     """
-    echo_error(f"starting a copy of step {step.name} of {run.name} as attempt {attempt} left it")
-    # A request that is stopped half-way may have made the copy all the same: its answer is waited for.
+    echo_error(f"starting a copy of step {step.name} of {run.name} with the workspace of attempt {attempt}")
+    # A cancelled request may have created the debug run: its answer is awaited in any case.
     making = asyncio.create_task(
-        client.copy_step(run.name, step.slug, key=new_idempotency_key(), attempt=attempt, seconds=seconds)
+        client.copy_step(run.name, step.slug, idempotency_key=new_idempotency_key(), attempt=attempt, seconds=seconds)
     )
     try:
         made = await asyncio.shield(making)
@@ -92,34 +92,34 @@ async def debug_copy(
         over = clock() + seconds
         yield made.name, slug
         if clock() >= over:
-            echo_error(f"the time of the copy ({duration.format_duration(seconds)}) is over; --for gives it more")
+            echo_error(f"the time of the copy ({duration.format_duration(seconds)}) is over; extend it with --for")
     finally:
         await _await_uncancelled(asyncio.create_task(_remove(client, making)))
 
 
 async def _started(client: Client, made: Run) -> str:
-    """The slug of the copy's step, once it runs. What it waits for is told once."""
-    told: str | None = None
+    """The slug of the debug run's step, once it is running. A reason to wait is printed once."""
+    reported: str | None = None
     async with aclosing(client.watch_runs(made.name)) as changes:
         async for change in changes:
             current = change.run if isinstance(change, RunChanged) else None
             if isinstance(change, RunsListed) and change.runs:
                 current = change.runs[0]
             if current is None:
-                raise CommandError(f"somebody deleted the copy {made.name} before it began")
+                raise CommandError(f"debug run {made.name} was deleted before it started")
             if current.ended:
-                raise CommandError(f"the copy could not start: {current.message or current.phase}")
+                raise CommandError(f"debug run {made.name} could not start: {current.message or current.phase}")
             step = current.steps[0] if current.steps else None
             if step is not None and step.phase == "Running":
                 return step.slug
-            if step is not None and step.reason not in _QUIET and step.message != told:
-                told = step.message
-                echo_error(f"it waits: {told or step.reason} (Ctrl-C gives up)")
-    raise CommandError(f"nothing more is heard of the copy {made.name}")
+            if step is not None and step.reason not in _QUIET and step.message != reported:
+                reported = step.message
+                echo_error(f"waiting: {reported or step.reason} (Ctrl-C cancels)")
+    raise CommandError(f"lost contact with debug run {made.name}")
 
 
 async def _await_uncancelled(task: asyncio.Task[None]) -> None:
-    """Wait for it, also when told to stop meanwhile: a terminal that is closed may say so more than once."""
+    """Wait for a task even while being cancelled: closing a terminal may send several signals."""
     stopped = False
     while not task.done():
         try:
@@ -135,7 +135,7 @@ async def _remove(client: Client, making: asyncio.Task[Run]) -> None:
         async with asyncio.timeout(_REMOVAL):
             made = await making
     except (ClientError, TimeoutError, asyncio.CancelledError):
-        # It was never made, or nobody answers; who waits for its beginning is told that.
+        # It was not created, or the controller does not answer; the waiting code reports that.
         return
     try:
         async with asyncio.timeout(_REMOVAL):
@@ -143,5 +143,5 @@ async def _remove(client: Client, making: asyncio.Task[Run]) -> None:
     except NotFoundError:
         return
     except (ClientError, TimeoutError) as error:
-        why = str(error) or "nobody answers"
-        echo_error(f"the copy {made.name} could not be removed ({why}); it ends by itself when its time is over")
+        reason = str(error) or "no answer"
+        echo_error(f"debug run {made.name} could not be deleted ({reason}); it ends when its lifetime is over")

@@ -1,4 +1,4 @@
-"""Following one run to its end: status and lines become one sequence, and Ctrl-C becomes a cancel."""
+"""Follows a run to its end: merges status and log lines, and cancels the run on Ctrl-C."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from workbench.logs.run_log import RunLog
 
 _QUEUE = 200
 _LAST_LINES = 15.0
-"""Seconds to wait for the last lines of a run that has ended."""
+"""Seconds to wait for the last lines after the end of a run."""
 _CANCEL = 60.0
-"""Seconds a cancelled run is waited for: its steps are killed 30 s after they were asked to end."""
+"""Seconds to wait for a cancelled run: its steps are killed 30 s after their termination was requested."""
 
 
 @dataclass
 class RunFollower:
-    """Follows `run` to its end; or, once it is cancelled and does not end, for a while."""
+    """Follows `run` to its end; after a cancellation, for a limited time."""
 
     client: Client
     run: Run
@@ -38,11 +38,11 @@ class RunFollower:
     _ending: bool = False
 
     async def wait(self) -> Run:
-        """Print until the run has ended and all its lines are there.
+        """Print the run until it has ended and all its lines are printed.
 
         Raises:
-            ClientError: the controller is gone for good.
-            CommandError: somebody deleted the run.
+            ClientError: the connection to the controller could not be restored.
+            CommandError: the run was deleted.
         """
         queue: asyncio.Queue[Run | Frame] = asyncio.Queue(_QUEUE)
         self.printer.update_steps(self.run)
@@ -51,7 +51,7 @@ class RunFollower:
                 helpers = [
                     group.create_task(self._watch(queue)),
                     group.create_task(self._stream(queue)),
-                    group.create_task(self._cancel_when_asked()),
+                    group.create_task(self._cancel_on_interrupt()),
                 ]
                 await self._print(queue)
                 for helper in helpers:
@@ -69,21 +69,21 @@ class RunFollower:
                     await queue.put(change.runs[0])
                 else:
                     assert isinstance(change, RunDeleted | RunsListed)
-                    raise CommandError(f"run {self.run.name} was deleted while it went on")
+                    raise CommandError(f"run {self.run.name} was deleted while in progress")
 
     async def _stream(self, queue: asyncio.Queue[Run | Frame]) -> None:
         async with aclosing(self.client.stream_logs(self.run.name)) as frames:
             async for frame in frames:
                 await queue.put(frame)
 
-    async def _cancel_when_asked(self) -> None:
+    async def _cancel_on_interrupt(self) -> None:
         await self.interrupts.requested.wait()
         name = self.run.name
-        echo_error(f"cancelling run {name}; press Ctrl-C again to leave without waiting")
-        self.interrupts.exit_message = f"left; run {name} is being cancelled"
+        echo_error(f"cancelling run {name}; press Ctrl-C again to exit without waiting")
+        self.interrupts.exit_message = f"exiting; run {name} is being cancelled"
         if not self._ending:
             self._wait_at_most(_CANCEL)
-        # A conflict: it has just ended by itself.
+        # Conflict: the run has ended meanwhile.
         with contextlib.suppress(ConflictError):
             await self.client.cancel(name)
 
@@ -95,7 +95,7 @@ class RunFollower:
                     await self._show(await queue.get())
         except TimeoutError:
             if self.run.ended:
-                echo_error(f"the last lines may be missing here; `c8s logs {self.run.name}` has them")
+                echo_error(f"the last lines may be missing; `c8s logs {self.run.name}` prints all")
             else:
                 echo_error(f"run {self.run.name} was cancelled {_CANCEL:.0f} s ago and has not ended yet")
         late = [line for frame in self._early for line in self.log.frame(frame)]
@@ -110,7 +110,7 @@ class RunFollower:
             early, self._early = (self._early, []) if item.steps or item.ended else ([], self._early)
             shown += [line for frame in early for line in self.log.frame(frame)]
         elif not self.run.steps and not self.run.ended:
-            # Without the steps' names a line can't be told from another's, nor be aligned.
+            # Lines can be labelled and aligned only after the names of the steps are known.
             self._early.append(item)
             shown = []
         else:

@@ -1,4 +1,4 @@
-"""Reading logs that are there, and following those that are still being written."""
+"""Prints stored logs, and follows live ones."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _BATCH = 500
 
 @dataclass(frozen=True)
 class LogSelection:
-    """Which lines of a run: of these steps (none: all), one attempt and container, the last `tail`."""
+    """The lines to print: of these steps (all if empty), of one attempt and container, the last `tail`."""
 
     run: str
     steps: tuple[str, ...] = ()
@@ -30,30 +30,30 @@ class LogSelection:
     timestamps: bool = False
 
 
-async def print_logs(where: Target, wanted: LogSelection) -> None:
-    """What is there now, step by step in the order of the pipeline."""
-    async with open_client(where, start=False) as client:
+async def print_logs(target: Target, wanted: LogSelection) -> None:
+    """Print the lines written so far, step by step in the order of the pipeline."""
+    async with open_client(target, start=False) as client:
         run = await client.run(wanted.run)
         steps = _chosen(run, wanted.steps)
-        how = console_style(sys.stdout)
-        printer = RunPrinter(how)
+        style = console_style(sys.stdout)
+        printer = RunPrinter(style)
         printer.update_steps(run)
         alone = len(wanted.steps) == 1
         for step in steps:
             if not alone and not step.attempts:
                 continue
             try:
-                await _print_step(client, wanted, step, None if alone else printer, how.colour)
+                await _print_step(client, wanted, step, None if alone else printer, style.colour)
             except NotFoundError:
                 if alone:
                     raise
-                # One of many that has written nothing yet.
+                # One of several steps, which has no log yet.
 
 
 async def _print_step(
     client: Client, wanted: LogSelection, step: Step, printer: RunPrinter | None, colour: bool
 ) -> None:
-    """The lines of one step: as they are, or behind their prefix where there is a printer."""
+    """Print the lines of one step, with a prefix if there is a printer."""
     batch: list[str] = []
     async for number, text in _numbered(client, wanted, step):
         line = Line(step.slug, number, None, text, None)
@@ -81,13 +81,13 @@ async def _numbered(client: Client, wanted: LogSelection, step: Step) -> AsyncIt
             yield number, text
 
 
-async def follow_logs(where: Target, wanted: LogSelection) -> None:
-    """Live, until the run has ended."""
-    async with open_client(where, start=False) as client:
+async def follow_logs(target: Target, wanted: LogSelection) -> None:
+    """Print lines as they are written, until the run has ended."""
+    async with open_client(target, start=False) as client:
         run = await client.run(wanted.run)
         steps = [step.slug for step in _chosen(run, wanted.steps)] if wanted.steps else []
-        how = console_style(sys.stdout)
-        printer = RunPrinter(how, timestamps=wanted.timestamps, quiet=True)
+        style = console_style(sys.stdout)
+        printer = RunPrinter(style, timestamps=wanted.timestamps, quiet=True)
         printer.update_steps(run)
         log = RunLog()
         alone = len(wanted.steps) == 1
@@ -97,7 +97,7 @@ async def follow_logs(where: Target, wanted: LogSelection) -> None:
                     break
                 shown = [item for item in log.frame(frame) if isinstance(item, Line)]
                 if shown:
-                    texts = [_alone(line, wanted.timestamps, how.colour) for line in shown]
+                    texts = [_alone(line, wanted.timestamps, style.colour) for line in shown]
                     echo("\n".join(texts if alone else printer.lines(shown)))
                     sys.stdout.flush()
 

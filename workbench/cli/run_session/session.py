@@ -1,4 +1,4 @@
-"""One run from the request to its end: sandbox, tree, run, lines, table, exit code."""
+"""One run from submission to summary: sandbox, working tree, log lines, table and exit code."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from workbench.cli.output.summary import summary_lines
 from workbench.cli.run_session.follow import RunFollower
 from workbench.cli.run_session.signals import INTERRUPTED, InterruptState, handle_interrupts
 from workbench.client import Client, Cluster, Run
+from workbench.client.run_request import GitSource
 from workbench.logs.run_log import RunLog
 from workbench.report.report import build_report
 from workbench.submit.submit import (
@@ -21,16 +22,16 @@ from workbench.submit.submit import (
     RerunSubmission,
     RunSubmission,
     describe_source,
-    format_size,
     pack_worktree,
     submit,
 )
+from workbench.text.format import format_size
 from workbench.text.sanitize import sanitize_line
 
 _EXIT = {"Succeeded": 0}
 _FAILED = 1
-_WORTH_A_WORD = 8 * 1024 * 1024
-_SHOWN_WARNINGS = 10
+_LARGE_UPLOAD = 8 * 1024 * 1024
+_MAX_WARNINGS = 10
 
 
 def _now() -> datetime:
@@ -39,25 +40,25 @@ def _now() -> datetime:
 
 @dataclass
 class RunSession:
-    """What `c8s run` does once the pipeline is known to be good."""
+    """Submits and follows a run of a valid pipeline."""
 
-    order: RunSubmission | RerunSubmission
-    where: Target
-    how: ConsoleStyle
+    submission: RunSubmission | RerunSubmission
+    target: Target
+    style: ConsoleStyle
     verbose: bool = False
     timestamps: bool = False
     now: Callable[[], datetime] = _now
     output: Output = field(default_factory=Output)
     _created: bool = False
-    """From here on there is, or may be, a run that must not be left behind."""
+    """Whether a run may exist, which an interrupt has to cancel."""
 
     async def run(self) -> int:
-        """Run it; 0 when it succeeded, 1 when it did not, 130 when it was interrupted."""
-        with handle_interrupts() as asked:
+        """Run and return the exit code: 0 if the run succeeded, 1 if not, 130 if interrupted."""
+        with handle_interrupts() as interrupts:
             try:
                 async with asyncio.TaskGroup() as group:
-                    work = group.create_task(self._work(asked))
-                    guard = group.create_task(self._stop_early(asked, work))
+                    work = group.create_task(self._work(interrupts))
+                    guard = group.create_task(self._stop_early(interrupts, work))
                     work.add_done_callback(lambda _: guard.cancel())
             except BaseExceptionGroup as errors:
                 raise unwrap_group(errors) from errors
@@ -65,84 +66,78 @@ class RunSession:
             if run is None:
                 echo_error("interrupted before the run was created: nothing was started")
                 return INTERRUPTED
-            return INTERRUPTED if asked.requested.is_set() else _EXIT.get(run.phase, _FAILED)
+            return INTERRUPTED if interrupts.requested.is_set() else _EXIT.get(run.phase, _FAILED)
 
-    async def _stop_early(self, asked: InterruptState, work: asyncio.Task[Run | None]) -> None:
-        """Before the run exists, a request to stop just stops; later it is the follower's business."""
-        await asked.requested.wait()
+    async def _stop_early(self, interrupts: InterruptState, work: asyncio.Task[Run | None]) -> None:
+        """Stop at an interrupt before the run exists; later, the follower cancels the run."""
+        await interrupts.requested.wait()
         if not self._created:
             work.cancel()
 
-    async def _work(self, asked: InterruptState) -> Run | None:
-        """The run at its end; None when it was not to be created any more."""
-        fresh = self.order if isinstance(self.order, RunSubmission) else None
+    async def _work(self, interrupts: InterruptState) -> Run | None:
+        """The run at its end; None if an interrupt came before its creation."""
+        fresh = self.submission if isinstance(self.submission, RunSubmission) else None
         tree, file = (fresh.tree, fresh.file) if fresh is not None else (None, None)
-        async with pack_worktree(tree, file) as source, open_client(self.where, start=fresh is not None) as client:
+        async with pack_worktree(tree, file) as source, open_client(self.target, start=fresh is not None) as client:
             cluster = await client.cluster()
             ready = await source
-            if asked.requested.is_set():
+            if interrupts.requested.is_set():
                 return None
-            asked.exit_message = "left; the run may have been created: `c8s runs` tells"
+            interrupts.exit_message = "exiting; the run may have been created, check with `c8s runs`"
             self._created = True
             if ready is not None:
                 _print_source_warnings(ready)
             run = await self._create(client, ready)
-            asked.exit_message = f"left; run {run.name} goes on unless its sandbox was started for it"
+            interrupts.exit_message = f"exiting; run {run.name} continues unless its sandbox was started for it"
             await self._print_header(run, cluster, ready)
-            final = await self._follow(client, run, asked)
-            lines = summary_lines(build_report(final, self.now()), self.how, hint=self._hint())
+            final = await self._follow(client, run, interrupts)
+            lines = summary_lines(build_report(final, self.now()), self.style, hint=self._hint())
             await self.output.write(lines)
             return final
 
     async def _create(self, client: Client, source: PackedSource | None) -> Run:
-        if isinstance(self.order, RerunSubmission):
-            order = self.order
+        if isinstance(self.submission, RerunSubmission):
+            rerun = self.submission
             return await client.rerun(
-                order.run,
-                key=order.idempotency_key,
-                from_failed=order.from_failed,
-                keep_on_failure=order.keep_on_failure,
+                rerun.run,
+                idempotency_key=rerun.idempotency_key,
+                from_failed=rerun.from_failed,
+                keep_on_failure=rerun.keep_on_failure,
             )
-        return await submit(client, self.order, source)
+        return await submit(client, self.submission, source)
 
     async def _print_header(self, run: Run, cluster: Cluster, source: PackedSource | None) -> None:
-        what = (
-            f"again {self.order.run}"
-            if isinstance(self.order, RerunSubmission)
-            else self._described(self.order, source)
-        )
-        lines = [f"run {sanitize_line(run.name, colour=False)} ({sanitize_line(what, colour=False)})"]
+        description = sanitize_line(self._describe(source), colour=False)
+        lines = [f"run {sanitize_line(run.name, colour=False)} ({description})"]
         if cluster.ignores_images:
             runtime = sanitize_line(cluster.runtime, colour=False)
-            lines.append(f"images are ignored: the steps run on this machine, as you ({runtime})")
-        await self.output.write([self.how.paint(line, DIM) for line in lines])
+            lines.append(f"images are ignored: steps run on this machine as your user ({runtime})")
+        await self.output.write([self.style.paint(line, DIM) for line in lines])
 
-    @staticmethod
-    def _described(order: RunSubmission, source: PackedSource | None) -> str:
-        if order.git is None:
-            return describe_source(source)
-        return f"{order.git['url']} at {order.git['revision']}"
+    def _describe(self, source: PackedSource | None) -> str:
+        if isinstance(self.submission, RerunSubmission):
+            return f"rerun of {self.submission.run}"
+        git = self.submission.request.source
+        return describe_source(git if isinstance(git, GitSource) else source)
 
-    async def _follow(self, client: Client, run: Run, asked: InterruptState) -> Run:
-        printer = RunPrinter(self.how, timestamps=self.timestamps)
-        follower = RunFollower(client, run, RunLog(show_all=self.verbose), printer, self.output, asked)
+    async def _follow(self, client: Client, run: Run, interrupts: InterruptState) -> Run:
+        printer = RunPrinter(self.style, timestamps=self.timestamps)
+        follower = RunFollower(client, run, RunLog(show_all=self.verbose), printer, self.output, interrupts)
         return await follower.wait()
 
     def _hint(self) -> str:
-        """The options that lead later commands to the same controller."""
-        if self.where.endpoint is None:
-            named = "" if self.where.name == DEFAULT_SANDBOX else f" --name {self.where.name}"
-        else:
-            named = ""
-        return named + (f" --namespace {self.where.namespace}" if self.where.namespace else "")
+        """The options that select the same controller in later commands."""
+        is_default = self.target.endpoint is not None or self.target.name == DEFAULT_SANDBOX
+        name = "" if is_default else f" --name {self.target.name}"
+        return name + (f" --namespace {self.target.namespace}" if self.target.namespace else "")
 
 
 def _print_source_warnings(source: PackedSource) -> None:
-    """What is left out of the tree, and that a large one takes a moment to send."""
+    """Print which files were skipped, and the size of a large upload."""
     warnings = source.archive.warnings
-    for warning in warnings[:_SHOWN_WARNINGS]:
+    for warning in warnings[:_MAX_WARNINGS]:
         echo_error(f"warning: {warning}")
-    if len(warnings) > _SHOWN_WARNINGS:
-        echo_error(f"warning: {len(warnings) - _SHOWN_WARNINGS} more files left out")
-    if source.archive.size > _WORTH_A_WORD:
-        echo_error(f"sending {format_size(source.archive.size)}")
+    if len(warnings) > _MAX_WARNINGS:
+        echo_error(f"warning: {len(warnings) - _MAX_WARNINGS} more files skipped")
+    if source.archive.size > _LARGE_UPLOAD:
+        echo_error(f"uploading {format_size(source.archive.size)}")

@@ -1,4 +1,4 @@
-"""Ctrl-C as a request: the first one is answered in order, the second one at once."""
+"""Signals as interrupt requests: the first one is handled in order, the second one exits immediately."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ INTERRUPTED = 130
 
 @dataclass
 class InterruptState:
-    """`asked` is set by the first signal. `last_words` is what is said when a second one ends the program."""
+    """`requested` is set by the first signal. `exit_message` is printed when a second one ends the program."""
 
     exit_message: str = "interrupted"
     requested: asyncio.Event = field(default_factory=asyncio.Event)
@@ -29,7 +29,7 @@ class InterruptState:
             self.requested.set()
             return
         if sign is signal.SIGHUP:
-            # A terminal that is closed tells that twice, the kernel and its shell; nobody has lost patience.
+            # Closing a terminal sends SIGHUP twice, from the kernel and from the shell.
             return
         echo_error(self.exit_message)
         try:
@@ -40,7 +40,7 @@ class InterruptState:
 
 @contextmanager
 def handle_interrupts() -> Iterator[InterruptState]:
-    """Signals mean a request to stop, as long as this lasts; one that is ignored (nohup) stays ignored."""
+    """Handle signals as interrupt requests inside the `with`; ignored signals (nohup) stay ignored."""
     loop = asyncio.get_running_loop()
     state = InterruptState()
     taken = [sign for sign in _SIGNALS if signal.getsignal(sign) is not signal.SIG_IGN]

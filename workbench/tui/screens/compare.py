@@ -18,7 +18,7 @@ from workbench.client.errors import ClientError
 from workbench.client.models import Step
 from workbench.logs.log_file import LogFile, LogFileError
 from workbench.report.compare import Difference, StepPair, first_difference, pair_steps
-from workbench.report.report import format_duration
+from workbench.text.format import format_duration
 from workbench.text.sanitize import sanitize_label, sanitize_line
 from workbench.tui.screens.base import WorkbenchScreen
 from workbench.tui.services.interfaces import ControllerApi

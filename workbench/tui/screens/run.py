@@ -18,8 +18,9 @@ from workbench.client.models import Run, Step
 from workbench.logs.log_file import LogFileError
 from workbench.logs.save import SaveError, save_log
 from workbench.logs.step_logs import StepLogs
-from workbench.report.report import format_duration, run_duration
+from workbench.report.report import run_duration
 from workbench.session.view_state import Layout
+from workbench.text.format import format_duration
 from workbench.text.sanitize import sanitize_label
 from workbench.tui.screens.run_actions import RunActions
 from workbench.tui.services.log_feed import LogFeed, LogRequest

@@ -112,7 +112,7 @@ class RunActions(WorkbenchScreen):
             self.notify("There is no connection to run it on.", severity="warning")
             return
         try:
-            run = await controller.rerun(name, key=str(uuid.uuid4()), from_failed=from_failed)
+            run = await controller.rerun(name, idempotency_key=str(uuid.uuid4()), from_failed=from_failed)
         except ClientError as error:
             self.notify(
                 sanitize_label(str(error), 400), title="Not started", severity="error", markup=False, timeout=15

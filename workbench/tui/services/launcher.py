@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.client.models import SavedPipeline
+from workbench.client.run_request import RunRequest
 from workbench.pipeline_file.load import LintOutcome, PipelineFileError, read_bytes
 from workbench.pipeline_file.load import lint_pipeline as check_file
 from workbench.submit.submit import RunSubmission, describe_source, new_idempotency_key, pack_worktree, submit
@@ -43,18 +44,13 @@ class FileLauncher:
             checked = await asyncio.to_thread(self._check, data)
             if checked.definition is None:
                 return LaunchResult(None, checked.problems)
-            order = RunSubmission(
-                definition=checked.definition,
-                tree=tree_root(self.path, Path.cwd()),
-                idempotency_key=new_idempotency_key(),
-                event="push",
-                params=params,
-                reuse_from=reuse_from,
-                file=self.path,
+            request = RunRequest(checked.definition, event="push", params=params, reuse_from=reuse_from)
+            submission = RunSubmission(
+                request, new_idempotency_key(), tree=tree_root(self.path, Path.cwd()), file=self.path
             )
-            async with pack_worktree(order.tree, order.file) as packed:
+            async with pack_worktree(submission.tree, submission.file) as packed:
                 source = await packed
-                run = await submit(controller, order, source)
+                run = await submit(controller, submission, source)
                 warnings = source.archive.warnings if source is not None else ()
                 return LaunchResult(run, checked.problems, warnings, describe_source(source))
         except (PipelineFileError, WorktreeError) as error:
@@ -79,7 +75,6 @@ class SavedPipelineLauncher:
         params: Mapping[str, str] | None = None,
         reuse_from: str | None = None,
     ) -> LaunchResult:
-        order = RunSubmission(
-            self._definition, None, new_idempotency_key(), event="push", params=params, reuse_from=reuse_from
-        )
-        return LaunchResult(await submit(controller, order, None), source=describe_source(None))
+        request = RunRequest(self._definition, event="push", params=params, reuse_from=reuse_from)
+        submission = RunSubmission(request, new_idempotency_key())
+        return LaunchResult(await submit(controller, submission, None), source=describe_source(None))

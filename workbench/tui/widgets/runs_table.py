@@ -11,9 +11,10 @@ from textual.strip import Strip
 from textual.widgets import Static
 
 from workbench.client.models import Run
-from workbench.report.report import format_duration, run_duration
+from workbench.report.report import run_duration
 from workbench.runs.run_filter import RunFilter
 from workbench.runs.run_list import RunList
+from workbench.text.format import format_duration
 from workbench.text.sanitize import sanitize_label
 from workbench.tui.theme import Palette, phase_sign
 from workbench.tui.widgets.list_view import ListView

@@ -12,8 +12,9 @@ from textual.strip import Strip
 
 from workbench.client.models import Run, Step
 from workbench.dag import Graph, OutlineRow, outline
-from workbench.report.report import format_duration, step_spans
+from workbench.report.report import step_spans
 from workbench.report.timeline import Scale, bars, critical_path
+from workbench.text.format import format_duration
 from workbench.text.sanitize import sanitize_label
 from workbench.text.width import cell_width
 from workbench.tui.theme import Palette, phase_sign

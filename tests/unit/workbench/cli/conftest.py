@@ -9,7 +9,6 @@ import pytest
 
 from tests.unit.workbench.client.fake_api import FakeApi, serving
 from workbench.cli.options import Target
-from workbench.client.endpoint import Endpoint
 
 
 @pytest.fixture
@@ -18,6 +17,6 @@ async def api() -> FakeApi:
 
 
 @pytest.fixture
-async def where(api: FakeApi, tmp_path: Path) -> AsyncIterator[Target]:
-    async with serving(api, tmp_path) as door:
-        yield Target(endpoint=Endpoint(door.url, door.token_file, door.namespace, door.sandbox))
+async def target(api: FakeApi, tmp_path: Path) -> AsyncIterator[Target]:
+    async with serving(api, tmp_path) as endpoint:
+        yield Target(endpoint=endpoint)

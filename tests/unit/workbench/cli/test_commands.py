@@ -34,13 +34,13 @@ Command = Callable[..., Any]
 
 
 @pytest.fixture
-def context(where: Target) -> None:
+def context(target: Target) -> None:
     """The fake controller as the current context."""
-    assert where.endpoint is not None
+    assert target.endpoint is not None
     config_path().parent.mkdir(parents=True, exist_ok=True)
     config_path().write_text(
-        f"current-context: fake\ncontexts:\n- name: fake\n  server: {where.endpoint.url}\n"
-        f"  tokenFile: {where.endpoint.token_file}\n"
+        f"current-context: fake\ncontexts:\n- name: fake\n  server: {target.endpoint.url}\n"
+        f"  tokenFile: {target.endpoint.token_file}\n"
     )
 
 

@@ -1,4 +1,4 @@
-"""A controller made of a few dictionaries: it speaks the REST contract and does what a test tells it."""
+"""A fake controller: serves the REST API from dictionaries that tests change."""
 
 from __future__ import annotations
 
@@ -12,17 +12,11 @@ from typing import Any
 
 from aiohttp import WSCloseCode, web
 
+from workbench.client.endpoint import Endpoint
+
 TIME = "2026-01-01T00:00:00.000000Z"
 NAMESPACE = "/api/v1/namespaces/{ns}"
 Key = tuple[str, int, str]
-
-
-@dataclass(frozen=True)
-class Door:
-    url: str
-    token_file: Path
-    namespace: str = "default"
-    sandbox: str | None = None
 
 
 def run_json(name: str = "hello-1", phase: str = "Running", **fields: Any) -> dict[str, Any]:
@@ -361,8 +355,8 @@ def problem(status: int, detail: str, **more: Any) -> web.Response:
 
 
 @asynccontextmanager
-async def serving(api: FakeApi, folder: Path) -> AsyncIterator[Door]:
-    """The API on a free port of this machine, and the way in."""
+async def serving(api: FakeApi, folder: Path) -> AsyncIterator[Endpoint]:
+    """Serve the API on a free port; yields its endpoint."""
     runner = web.AppRunner(api.app(), handler_cancellation=True, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -371,7 +365,7 @@ async def serving(api: FakeApi, folder: Path) -> AsyncIterator[Door]:
     token.write_text(api.token + "\n")
     host, port = runner.addresses[0][:2]
     try:
-        yield Door(f"http://{host}:{port}", token)
+        yield Endpoint(f"http://{host}:{port}", token)
     finally:
         for task in api._tasks:
             task.cancel()

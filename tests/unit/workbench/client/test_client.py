@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.unit.workbench.client.fake_api import Door, FakeApi, problem, run_json, serving, step_json
+from tests.unit.workbench.client.fake_api import FakeApi, problem, run_json, serving, step_json
 from workbench.client import (
+    ArchiveSource,
     Client,
     ConflictError,
     ForbiddenError,
@@ -20,12 +21,14 @@ from workbench.client import (
     NotFoundError,
     RunChanged,
     RunDeleted,
+    RunRequest,
     RunsListed,
     ServerError,
     StreamKey,
     UnauthorizedError,
     UnreachableError,
 )
+from workbench.client.endpoint import Endpoint
 from workbench.client.models import RunEnd
 
 
@@ -39,14 +42,14 @@ async def api() -> FakeApi:
 
 
 @pytest.fixture
-async def door(api: FakeApi, tmp_path: Path) -> AsyncIterator[Door]:
-    async with serving(api, tmp_path) as door:
-        yield door
+async def endpoint(api: FakeApi, tmp_path: Path) -> AsyncIterator[Endpoint]:
+    async with serving(api, tmp_path) as endpoint:
+        yield endpoint
 
 
 @pytest.fixture
-async def client(door: Door) -> AsyncIterator[Client]:
-    async with Client(door, sleep=no_sleep) as client:
+async def client(endpoint: Endpoint) -> AsyncIterator[Client]:
+    async with Client(endpoint, sleep=no_sleep) as client:
         yield client
 
 
@@ -88,8 +91,10 @@ async def test_a_source_is_uploaded_once(api: FakeApi, client: Client, tmp_path:
 
 
 async def test_creating_twice_with_one_key_makes_one_run(api: FakeApi, client: Client) -> None:
-    first = await client.create_run({"name": "hello"}, key="k", source="sha256:ab", params={"a": "b"})
-    second = await client.create_run({"name": "hello"}, key="k")
+    first = await client.create_run(
+        RunRequest({"name": "hello"}, source=ArchiveSource("sha256:ab"), params={"a": "b"}), idempotency_key="k"
+    )
+    second = await client.create_run(RunRequest({"name": "hello"}), idempotency_key="k")
     assert first.name == second.name == "hello-1"
     assert api.created == [
         {"pipeline": {"name": "hello"}, "source": {"archive": {"digest": "sha256:ab"}}, "params": {"a": "b"}}
@@ -119,7 +124,7 @@ async def test_lint_problems_of_a_refused_run_come_with_the_error(api: FakeApi, 
     found = {"line": 3, "column": 5, "path": "steps[0]", "severity": "error", "code": "x", "message": "no image"}
     api.refuse = lambda _: problem(422, "the pipeline has problems", problems=[found])
     with pytest.raises(InvalidError) as refused:
-        await client.create_run({"name": "hello"}, key="k")
+        await client.create_run(RunRequest({"name": "hello"}), idempotency_key="k")
     assert [(p.line, p.message) for p in refused.value.problems] == [(3, "no image")]
 
 
@@ -130,11 +135,11 @@ async def test_the_token_is_in_no_error(api: FakeApi, client: Client) -> None:
     assert "secret-token" not in str(refused.value)
 
 
-async def test_a_renewed_token_is_used_at_once(api: FakeApi, client: Client, door: Door) -> None:
+async def test_a_renewed_token_is_used_at_once(api: FakeApi, client: Client, endpoint: Endpoint) -> None:
     api.token = "renewed"
 
     def renew(_: object) -> None:
-        door.token_file.write_text("renewed")
+        endpoint.token_file.write_text("renewed")
 
     api.refuse = lambda request: renew(request)
     assert (await client.cluster()).ignores_images
@@ -148,14 +153,14 @@ async def test_a_controller_that_is_just_starting_is_asked_again(api: FakeApi, c
 
 async def test_nobody_there_names_the_command_that_helps(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("x")
-    door = Door("http://127.0.0.1:1", tmp_path / "token", sandbox="mine")
-    async with Client(door, sleep=no_sleep) as client:
+    endpoint = Endpoint("http://127.0.0.1:1", tmp_path / "token", sandbox="mine")
+    async with Client(endpoint, sleep=no_sleep) as client:
         with pytest.raises(UnreachableError, match=r"127\.0\.0\.1:1.*c8s up --name mine"):
             await client.cluster()
 
 
 async def test_a_missing_token_file_is_said(tmp_path: Path) -> None:
-    async with Client(Door("http://127.0.0.1:1", tmp_path / "none")) as client:
+    async with Client(Endpoint("http://127.0.0.1:1", tmp_path / "none")) as client:
         with pytest.raises(UnauthorizedError, match="none"):
             await client.cluster()
 
@@ -164,7 +169,7 @@ async def test_something_that_is_no_controller_is_noticed(api: FakeApi, client: 
     from aiohttp import web
 
     api.refuse = lambda _: web.Response(text="<html>router login</html>")
-    with pytest.raises(ServerError, match="no JSON"):
+    with pytest.raises(ServerError, match="is not JSON"):
         await client.cluster()
 
 
@@ -193,12 +198,12 @@ async def test_watching_begins_with_what_there_is_and_goes_on_with_changes(api: 
     assert isinstance(deleted, RunDeleted)
 
 
-async def test_a_broken_watch_goes_on_where_it_was(api: FakeApi, door: Door) -> None:
+async def test_a_broken_watch_goes_on_where_it_was(api: FakeApi, endpoint: Endpoint) -> None:
     trouble: list[str | None] = []
     found: list[Any] = []
     async with (
         asyncio.timeout(10),
-        Client(door, sleep=no_sleep, on_connection_error=trouble.append) as client,
+        Client(endpoint, sleep=no_sleep, on_connection_error=trouble.append) as client,
         aclosing(client.watch_runs()) as changes,
     ):
         async for change in changes:
@@ -263,10 +268,10 @@ async def test_a_log_stream_begins_after_what_was_seen(api: FakeApi, client: Cli
     assert await _lines(client, after={StreamKey("build", 1, "step"): 2}) == [(3, "three")]
 
 
-async def test_a_stream_gives_up_when_its_patience_ends(door: Door, api: FakeApi) -> None:
+async def test_a_stream_gives_up_when_its_patience_ends(endpoint: Endpoint, api: FakeApi) -> None:
     api.refuse = lambda _: problem(503, "starting for ever")
     seconds = iter(range(100))
-    async with Client(door, sleep=no_sleep, reconnect_timeout=5, clock=lambda: next(seconds)) as client:
+    async with Client(endpoint, sleep=no_sleep, reconnect_timeout=5, clock=lambda: next(seconds)) as client:
         with pytest.raises(ServerError):
             await _lines(client)
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.workbench.client.fake_api import run_json, step_json
-from workbench.cli.commands.runs import format_age, short_commit
+from workbench.cli.commands.runs import short_commit
 from workbench.cli.output.console import ConsoleStyle, print_table
 from workbench.cli.output.diagnostics import format_diagnostic, summarize
 from workbench.cli.output.run_printer import RunPrinter
@@ -18,7 +18,8 @@ from workbench.cli.output.summary import summary_lines
 from workbench.client.decode import decode_run
 from workbench.client.models import Diagnostic
 from workbench.logs.run_log import StepEvent
-from workbench.report.report import build_report, format_duration
+from workbench.report.report import build_report
+from workbench.text.format import format_age, format_duration
 from workbench.text.width import cell_width
 
 PLAIN = ConsoleStyle(colour=False, width=None)

@@ -37,8 +37,8 @@ class Controller:
         self.removable = asyncio.Event()
         self.removable.set()
 
-    async def copy_step(self, run: str, step: str, **how: Any) -> Run:
-        self.asked.append({"run": run, "step": step, **how})
+    async def copy_step(self, run: str, step: str, **options: Any) -> Run:
+        self.asked.append({"run": run, "step": step, **options})
         self.asking.set()
         await self.answer.wait()
         if self.refusal is not None:
@@ -59,7 +59,7 @@ class Controller:
 def failed(*kept: SavedWorkspace | None) -> tuple[Run, Step]:
     """A failed step and what was kept of each of its attempts."""
     made = step("test", (), "Failed", attempts=len(kept))
-    tried = tuple(replace(each, kept=told) for each, told in zip(made.attempts, kept, strict=True))
+    tried = tuple(replace(each, saved_workspace=saved) for each, saved in zip(made.attempts, kept, strict=True))
     made = replace(made, attempts=tried)
     return run("shop-3", "Failed", [made]), made
 
@@ -76,14 +76,14 @@ async def test_a_copy_is_entered_once_it_runs_and_removed_afterwards(capsys: pyt
     [asked] = controller.asked
     assert (asked["run"], asked["step"], asked["attempt"], asked["seconds"]) == ("shop-3", "test", 1, 600)
     assert controller.deleted == ["shop-debug-1"]
-    assert "starting a copy of step test of shop-3 as attempt 1 left it" in capsys.readouterr().err
+    assert "starting a copy of step test of shop-3 with the workspace of attempt 1" in capsys.readouterr().err
 
 
 async def test_what_a_copy_waits_for_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
     held = replace(WAITING.steps[0], reason="OverQuota", message="the quota team has no cpu left")
     waiting = RunChanged(replace(WAITING, steps=(held,)))
     await enter(Controller(RunsListed((WAITING,)), waiting, waiting, RunChanged(RUNNING)))
-    assert capsys.readouterr().err.count("it waits: the quota team has no cpu left") == 1
+    assert capsys.readouterr().err.count("waiting: the quota team has no cpu left") == 1
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ async def test_what_a_copy_waits_for_is_told_once(capsys: pytest.CaptureFixture[
             RunChanged(run("shop-debug-1", "Failed", [step("test", (), "Failed")], message="no such image")),
             "no such image",
         ),
-        (RunDeleted(WAITING), "somebody deleted"),
+        (RunDeleted(WAITING), "was deleted before it started"),
     ],
 )
 async def test_a_copy_that_does_not_start_says_why_and_is_removed(change: Change, words: str) -> None:
@@ -121,7 +121,7 @@ async def test_a_copy_that_can_not_be_removed_is_named(
 
     monkeypatch.setattr(controller, "delete", away)
     assert await enter(controller) == "shop-debug-1 test"
-    assert "shop-debug-1 could not be removed (nobody answers); it ends by itself" in capsys.readouterr().err
+    assert "shop-debug-1 could not be deleted (nobody answers); it ends when" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -191,8 +191,8 @@ def test_the_last_attempt_that_was_kept_is_entered_or_the_one_that_is_asked_for(
     ("kept", "wanted", "words"),
     [
         ((None,), None, "--keep-on-failure"),
-        ((LARGE,), None, "could not be kept: it has more than 512 MiB"),
-        ((KEPT, LARGE), 2, "could not be kept"),
+        ((LARGE,), None, "could not be saved: it has more than 512 MiB"),
+        ((KEPT, LARGE), 2, "could not be saved"),
         ((KEPT,), 3, "has no attempt 3"),
     ],
 )

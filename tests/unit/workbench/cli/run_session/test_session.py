@@ -16,14 +16,14 @@ from workbench.cli.options import Target
 from workbench.cli.output.console import CommandError, ConsoleStyle
 from workbench.cli.run_session import follow
 from workbench.cli.run_session.session import RunSession
-from workbench.client import ClientError
+from workbench.client import ClientError, RunRequest
 from workbench.submit.submit import RunSubmission
 
 PLAIN = ConsoleStyle(colour=False, width=None)
 
 
-def order(tree: Path | None = None) -> RunSubmission:
-    return RunSubmission(definition={"name": "hello", "steps": []}, tree=tree, idempotency_key="k")
+def submission(tree: Path | None = None) -> RunSubmission:
+    return RunSubmission(RunRequest({"name": "hello", "steps": []}), "k", tree)
 
 
 async def finish(api: FakeApi, name: str, phase: str, *steps: dict[str, Any]) -> None:
@@ -35,13 +35,13 @@ async def finish(api: FakeApi, name: str, phase: str, *steps: dict[str, Any]) ->
     await api.finish_logs(name)
 
 
-async def run(api: FakeApi, where: Target, tree: Path | None = None, **how: Any) -> int:
+async def run(api: FakeApi, target: Target, tree: Path | None = None, **options: Any) -> int:
     async with asyncio.timeout(20):
-        return await RunSession(order(tree), where, PLAIN, **how).run()
+        return await RunSession(submission(tree), target, PLAIN, **options).run()
 
 
 async def test_a_run_that_succeeds_prints_its_lines_and_a_table_and_is_0(
-    api: FakeApi, where: Target, capsys: pytest.CaptureFixture[str]
+    api: FakeApi, target: Target, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async def play(name: str) -> None:
         running = [step_json("lint", "Running"), step_json("unit-tests", "Pending")]
@@ -53,11 +53,11 @@ async def test_a_run_that_succeeds_prints_its_lines_and_a_table_and_is_0(
         await finish(api, name, "Succeeded", step_json("lint"), step_json("unit-tests", dependsOn=["lint"]))
 
     api.on_create = play
-    assert await run(api, where) == 0
+    assert await run(api, target) == 0
     out = capsys.readouterr().out.splitlines()
     assert out[:2] == [
         "run hello-1 (without files)",
-        "images are ignored: the steps run on this machine, as you (process://0.1)",
+        "images are ignored: steps run on this machine as your user (process://0.1)",
     ]
     assert "lint       | all fine" in out
     assert "unit-tests | 1 passed" in out
@@ -72,7 +72,7 @@ async def test_a_run_that_succeeds_prints_its_lines_and_a_table_and_is_0(
 
 
 async def test_a_failed_run_is_1_and_tells_the_first_failing_line(
-    api: FakeApi, where: Target, capsys: pytest.CaptureFixture[str]
+    api: FakeApi, target: Target, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async def play(name: str) -> None:
         failed = step_json("test", "Failed", message="exit code 1")
@@ -81,7 +81,7 @@ async def test_a_failed_run_is_1_and_tells_the_first_failing_line(
         await finish(api, name, "Failed", failed, step_json("deploy", "Skipped", message="test failed"))
 
     api.on_create = play
-    assert await run(api, where) == 1
+    assert await run(api, target) == 1
     out = capsys.readouterr().out
     assert "test: line 2: E  assert 1 == 2" in out
     assert "test   | -- failed: exit code 1" in out
@@ -91,20 +91,20 @@ async def test_a_failed_run_is_1_and_tells_the_first_failing_line(
 
 
 async def test_the_tree_is_sent_once_and_described(
-    api: FakeApi, where: Target, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    api: FakeApi, target: Target, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     api.on_create = lambda name: finish(api, name, "Succeeded")
     tree = tmp_path / "tree"
     tree.mkdir()
     (tree / "file").write_text("x")
-    assert await run(api, where, tree) == 0
+    assert await run(api, target, tree) == 0
     assert next(method for method, path in api.calls if "/sources/" in path) == "HEAD"
     assert api.created[0]["source"]["archive"]["digest"] in api.sources
     assert "(1 file, " in capsys.readouterr().out
 
 
 async def test_what_a_step_prints_can_not_steer_the_terminal(
-    api: FakeApi, where: Target, capsys: pytest.CaptureFixture[str]
+    api: FakeApi, target: Target, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async def play(name: str) -> None:
         await api.write(name, "a", "\x1b]0;title\x07\x1b[2J\x1b[31mred\x1b[0m")
@@ -113,13 +113,13 @@ async def test_what_a_step_prints_can_not_steer_the_terminal(
         await finish(api, name, "Failed", failed)
 
     api.on_create = play
-    await run(api, where)
+    await run(api, target)
     captured = capsys.readouterr()
     assert "\x1b" not in captured.out + captured.err
 
 
 async def test_fetch_is_shown_only_when_it_is_why_a_step_failed(
-    api: FakeApi, where: Target, capsys: pytest.CaptureFixture[str]
+    api: FakeApi, target: Target, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async def play(name: str) -> None:
         await api.write(name, "good", "unpacked 3 files", container="fetch")
@@ -130,17 +130,17 @@ async def test_fetch_is_shown_only_when_it_is_why_a_step_failed(
         await finish(api, name, "Failed", step_json("good"), bad)
 
     api.on_create = play
-    await run(api, where)
+    await run(api, target)
     out = capsys.readouterr().out
     assert "bad  | [fetch] no such source" in out
     assert "unpacked" not in out
     api.done.clear()
-    await RunSession(RunSubmission({"name": "hello"}, None, "k2"), where, PLAIN, verbose=True).run()
+    await RunSession(RunSubmission(RunRequest({"name": "hello"}), "k2"), target, PLAIN, verbose=True).run()
     assert "bad  | [fetch] no such source" in capsys.readouterr().out
 
 
 async def test_ctrl_c_cancels_the_run_waits_for_its_end_and_is_130(
-    api: FakeApi, where: Target, capsys: pytest.CaptureFixture[str]
+    api: FakeApi, target: Target, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async def play(name: str) -> None:
         await api.publish(run_json(name, "Running", status={"steps": [step_json("slow", "Running")]}))
@@ -153,7 +153,7 @@ async def test_ctrl_c_cancels_the_run_waits_for_its_end_and_is_130(
         await finish(api, name, "Cancelled", step_json("slow", "Cancelled", message="the run was cancelled"))
 
     api.on_create, api.on_cancel = play, end
-    assert await run(api, where) == 130
+    assert await run(api, target) == 130
     captured = capsys.readouterr()
     assert "cancelling run hello-1" in captured.err
     assert "caught SIGTERM" in captured.out
@@ -161,7 +161,7 @@ async def test_ctrl_c_cancels_the_run_waits_for_its_end_and_is_130(
 
 
 async def test_a_cancelled_run_that_does_not_end_is_not_waited_for_for_ever(
-    api: FakeApi, where: Target, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    api: FakeApi, target: Target, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(follow, "_CANCEL", 0.05)
 
@@ -170,12 +170,12 @@ async def test_a_cancelled_run_that_does_not_end_is_not_waited_for_for_ever(
         os.kill(os.getpid(), signal.SIGTERM)
 
     api.on_create = play
-    assert await run(api, where) == 130
+    assert await run(api, target) == 130
     assert "has not ended yet" in capsys.readouterr().err
 
 
 async def test_ctrl_c_before_the_run_exists_starts_nothing(
-    api: FakeApi, where: Target, capsys: pytest.CaptureFixture[str]
+    api: FakeApi, target: Target, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def interrupt(request: Any) -> Any:
         if len(api.calls) == 1:
@@ -183,24 +183,24 @@ async def test_ctrl_c_before_the_run_exists_starts_nothing(
         return problem(503, "still starting")
 
     api.refuse = interrupt
-    assert await run(api, where) == 130
+    assert await run(api, target) == 130
     assert api.created == []
     assert "nothing was started" in capsys.readouterr().err
 
 
-async def test_ctrl_c_while_the_run_is_being_created_cancels_it(api: FakeApi, where: Target) -> None:
+async def test_ctrl_c_while_the_run_is_being_created_cancels_it(api: FakeApi, target: Target) -> None:
     def interrupt(request: Any) -> None:
         if request.method == "POST" and request.path.endswith("/runs"):
             os.kill(os.getpid(), signal.SIGINT)
 
     api.refuse = interrupt
     api.on_cancel = lambda name: finish(api, name, "Cancelled")
-    assert await run(api, where) == 130
+    assert await run(api, target) == 130
     assert api.runs["hello-1"]["status"]["phase"] == "Cancelled"
 
 
 async def test_a_lost_connection_is_said_and_mended(
-    api: FakeApi, where: Target, capsys: pytest.CaptureFixture[str]
+    api: FakeApi, target: Target, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async def play(name: str) -> None:
         await api.write(name, "a", "one")
@@ -211,16 +211,16 @@ async def test_a_lost_connection_is_said_and_mended(
         await finish(api, name, "Succeeded", step_json("a"))
 
     api.on_create = play
-    assert await run(api, where) == 0
+    assert await run(api, target) == 0
     out = capsys.readouterr().out
     assert out.count("a | one") == 1
     assert out.count("a | two") == 1
 
 
 async def test_a_controller_that_is_gone_for_good_is_an_error(
-    api: FakeApi, where: Target, monkeypatch: pytest.MonkeyPatch
+    api: FakeApi, target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(options, "_PATIENCE", 0.05)
+    monkeypatch.setattr(options, "_RECONNECT_TIMEOUT", 0.05)
 
     async def play(name: str) -> None:
         await api.until(lambda: len(api._streams) == 2)
@@ -229,21 +229,21 @@ async def test_a_controller_that_is_gone_for_good_is_an_error(
 
     api.on_create = play
     with pytest.raises(ClientError):
-        await run(api, where)
+        await run(api, target)
 
 
-async def test_a_run_that_somebody_deletes_is_an_error(api: FakeApi, where: Target) -> None:
+async def test_a_run_that_somebody_deletes_is_an_error(api: FakeApi, target: Target) -> None:
     async def play(name: str) -> None:
         await api.until(lambda: len(api._streams) == 2)
         await api.delete(name)
 
     api.on_create = play
     with pytest.raises(CommandError, match="deleted"):
-        await run(api, where)
+        await run(api, target)
 
 
 async def test_missing_last_lines_do_not_hold_the_command_for_ever(
-    api: FakeApi, where: Target, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    api: FakeApi, target: Target, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(follow, "_LAST_LINES", 0.05)
 
@@ -254,5 +254,5 @@ async def test_missing_last_lines_do_not_hold_the_command_for_ever(
     api.on_create = play
     api.done = set()
     monkeypatch.setattr(api, "finish_logs", lambda name: asyncio.sleep(0))
-    assert await run(api, where) == 0
+    assert await run(api, target) == 0
     assert "c8s logs hello-1" in capsys.readouterr().err

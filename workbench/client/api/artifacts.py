@@ -1,0 +1,40 @@
+"""Artifacts of steps: listed, and downloaded to files that are replaced atomically."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from workbench.client import decode
+from workbench.client.api.base import CHUNK, ApiCalls
+from workbench.client.models import Artifact
+from workbench.client.transfers import atomic_download
+
+
+class ArtifactCalls(ApiCalls):
+    """The calls below `/runs/{run}/artifacts`."""
+
+    async def artifacts(self, run: str) -> tuple[Artifact, ...]:
+        items = await self._get_items(self._path("runs", run, "artifacts"), f"list the artifacts of run {run}")
+        return tuple(decode.decode_artifact(item) for item in items)
+
+    async def download(
+        self, run: str, step: str, target: Path, progress: Callable[[int], None] = lambda _: None
+    ) -> int:
+        """Download a step's artifacts (tar.gz) to the file `target`, whole or not at all; its size in bytes."""
+        path = self._path("runs", run, "artifacts", step)
+        return await self._save(path, f"download the artifacts of step {step} of run {run}", target, progress)
+
+    async def download_file(self, run: str, step: str, path: str, target: Path) -> int:
+        """Download one file of a step's artifacts to `target`, whole or not at all; its size in bytes."""
+        file_path = self._path("runs", run, "artifacts", step, "files", *path.split("/"))
+        return await self._save(file_path, f"download {path} of step {step} of run {run}", target, lambda _: None)
+
+    async def _save(self, path: str, action: str, target: Path, progress: Callable[[int], None]) -> int:
+        size = 0
+        async with self._transport.open_once("GET", path, action) as answer:
+            with atomic_download(target) as file:
+                async for chunk in answer.content.iter_chunked(CHUNK):
+                    size += file.write(chunk)
+                    progress(size)
+        return size

@@ -1,0 +1,75 @@
+"""The request that creates a run: the body of `POST /api/v1/namespaces/{namespace}/runs`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class ArchiveSource:
+    """An uploaded archive. `digest` is of its bytes (`sha256:…`).
+
+    `contents_digest` is of the files in it except the pipeline's own, so that an edited
+    pipeline on the same files can reuse the results of earlier runs.
+    """
+
+    digest: str
+    contents_digest: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {"archive": _without_none(digest=self.digest, contents=self.contents_digest)}
+
+
+@dataclass(frozen=True)
+class GitSource:
+    """A repository that the controller clones. `secret` names the Secret with its credentials."""
+
+    url: str
+    revision: str = "HEAD"
+    submodules: bool = False
+    secret: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        submodules = self.submodules or None
+        return {
+            "git": _without_none(url=self.url, revision=self.revision, submodules=submodules, secretRef=self.secret)
+        }
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What to run, and the trigger it runs as. `pipeline` holds the fields of a pipeline file."""
+
+    pipeline: Mapping[str, Any]
+    source: ArchiveSource | GitSource | None = None
+    branch: str | None = None
+    commit: str | None = None
+    event: str | None = None
+    changed_files: Sequence[str] | None = None
+    """For conditions on paths; None when the changed files are not known."""
+    params: Mapping[str, str] | None = None
+    priority: str | None = None
+    triggered_by: str | None = None
+    reuse_from: str | None = None
+    """A run whose succeeded steps are reused where they would be the same."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON of the request; fields without a value are absent."""
+        return _without_none(
+            pipeline=dict(self.pipeline),
+            source=self.source.to_json() if self.source is not None else None,
+            branch=self.branch,
+            commit=self.commit,
+            event=self.event,
+            changedFiles=list(self.changed_files) if self.changed_files is not None else None,
+            params=dict(self.params) if self.params else None,
+            priority=self.priority,
+            triggeredBy=self.triggered_by,
+            reuseFrom=self.reuse_from,
+        )
+
+
+def _without_none(**fields: Any) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
