@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from controller import settings
-from controller.api import openapi
 from controller.operator.manifests import generate as manifests
 from controller.pipeline import schema
 from controller.run_types import reference as status_reasons
-from tools import keys_reference, rest_reference
+from tools import keys_reference, openapi, rest_reference
 
 ROOT = Path(__file__).parents[1]
 REASONS_PAGE = ROOT / "docs" / "reference" / "status-reasons.md"

@@ -1,5 +1,6 @@
 """Puts the API together: routes behind their rules, problems for whatever goes wrong, the doorway around it all."""
 
+import functools
 import logging
 from collections.abc import Sequence
 from typing import Any, cast
@@ -12,11 +13,12 @@ from starlette.requests import HTTPConnection
 from starlette.routing import Match
 from starlette.websockets import WebSocketState
 
+from controller.api import openapi
 from controller.api.artifacts.archive import BrokenArchiveError
 from controller.api.auth.authenticator import InvalidTokenError
-from controller.api.auth.permissions import unauthenticated
+from controller.api.auth.authorize import unauthenticated
 from controller.api.http import problems
-from controller.api.http.middleware import Entrance, RequestPolicy
+from controller.api.http.middleware import CLOSE_INTERNAL_ERROR, App, with_middleware
 from controller.api.http.problems import ApiProblemError
 from controller.api.routes import (
     artifacts,
@@ -63,26 +65,23 @@ ROUTERS: Sequence[APIRouter] = (
     objects.router,
 )
 
-CLOSE_INTERNAL_ERROR = 1011
-
 log = logging.getLogger("c8s.api")
 
 
-def create_app(services: AppState) -> Entrance:
-    """The ASGI application on these services."""
-    settings = services.settings
-    doorway = RequestPolicy(
-        hosts=settings.allowed_hosts,
-        origins=settings.allowed_origins,
-        new_id=services.new_request_id,
-        observe=services.metrics.observe_request,
-    )
+def create_app(state: AppState) -> App:
+    """The ASGI application on this state, behind all middleware."""
     app = build_app()
-    app.state.services = services
-    app.state.authenticator = services.authenticator
-    app.state.tickets = services.tickets
-    app.state.capability = services.capability
-    return Entrance(app, doorway)
+    app.state.api_state = state
+    app.state.authenticator = state.authenticator
+    app.state.tickets = state.tickets
+    app.state.capability = state.capability
+    return with_middleware(
+        app,
+        hosts=state.settings.allowed_hosts,
+        origins=state.settings.allowed_origins,
+        new_request_id=state.new_request_id,
+        observe=state.metrics.observe_request,
+    )
 
 
 def build_app() -> FastAPI:
@@ -102,6 +101,7 @@ def build_app() -> FastAPI:
     for error in HANDLED_ERRORS:
         # One handler for requests and sockets; the framework's types know only one or the other.
         app.add_exception_handler(error, cast(Any, _handle_error))
+    app.openapi = functools.cache(lambda: openapi.build(app))  # type: ignore[method-assign]
     return app
 
 

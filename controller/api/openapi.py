@@ -1,95 +1,138 @@
-"""The OpenAPI document: what the framework derives from the routes, with the problems, rights and the socket added.
+"""Completes FastAPI's OpenAPI document: security, problem responses, patterns of path parameters and WebSockets.
 
-The copy in docs/openapi.json is what clients are written against; a test compares the two.
+What is special about one operation is declared where its route is (`responses=`, `openapi_extra=`,
+`describe_websocket`). A copy of the document is committed in docs/openapi.json; a test compares the two.
 """
 
-import functools
-import json
-import sys
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
+from fastapi import FastAPI
+from fastapi.routing import APIWebSocketRoute
 from pydantic.json_schema import models_json_schema
 
-from controller.api.auth.permissions import PATH_PATTERNS, PERMISSIONS, Permission
+from controller.api.auth.paths import PATH_PATTERNS
+from controller.api.auth.permissions import PERMISSIONS, Permission
 from controller.api.http.problems import MEDIA_TYPE, TYPES, URN
-from controller.api.models.public import ProblemDocument
+from controller.api.models.common import ProblemDocument
 
-REF = "#/components/schemas/{model}"
-RUN_PATH = "/api/v1/namespaces/{ns}/runs/{run}"
+Operation = dict[str, Any]
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+
+_REF = "#/components/schemas/{model}"
+_BINARY = {"type": "string", "format": "binary"}
+_WEBSOCKET = "__openapi_operation__"
+_PROBLEM = {
+    "description": "A problem (RFC 9457)",
+    "content": {MEDIA_TYPE: {"schema": {"$ref": _REF.format(model="ProblemDocument")}}},
+}
 
 
-def text() -> str:
-    """What docs/openapi.json has to hold (`python -m controller.api.openapi`)."""
-    return json.dumps(document(), indent=2, ensure_ascii=False) + "\n"
+def binary_response(media_type: str) -> dict[int | str, dict[str, Any]]:
+    """`responses=` of a route that returns bytes, not JSON."""
+    return {200: {"content": {media_type: {"schema": _BINARY}}}}
 
 
-@functools.cache
-def document() -> dict[str, Any]:
-    """The whole document; built once, because it takes a while."""
-    from controller.api.app import build_app
+def redirect_response() -> dict[int | str, dict[str, Any]]:
+    """`responses=` of a route with the parameter `redirect`."""
+    return {302: {"description": "With `redirect=true`: a signed link in `Location`"}}
 
-    found = build_app().openapi()
-    schemas = found.setdefault("components", {}).setdefault("schemas", {})
-    _, problem_schemas = models_json_schema([(ProblemDocument, "serialization")], ref_template=REF)
+
+def binary_body(media_type: str) -> dict[str, Any]:
+    """`openapi_extra=` of a route that takes bytes."""
+    return {"requestBody": {"required": True, "content": {media_type: {"schema": _BINARY}}}}
+
+
+def describe_websocket(
+    *, description: str, tag: str, path: Sequence[str], query: Sequence[Mapping[str, Any]]
+) -> Callable[[Endpoint], Endpoint]:
+    """Describes the WebSocket of an endpoint: FastAPI leaves WebSockets out. The route's name is the operation id."""
+    named = [{"in": "path", "name": name, "required": True, "schema": {"type": "string"}} for name in path]
+
+    def decorate(endpoint: Endpoint) -> Endpoint:
+        setattr(endpoint, _WEBSOCKET, {"tag": tag, "description": description, "parameters": [*named, *query]})
+        return endpoint
+
+    return decorate
+
+
+def query_list(name: str, description: str) -> dict[str, Any]:
+    """A query parameter of a WebSocket that may be repeated."""
+    schema = {"type": "array", "items": {"type": "string"}}
+    return {"in": "query", "name": name, "description": description, "explode": True, "schema": schema}
+
+
+def query(name: str, **schema: Any) -> dict[str, Any]:
+    """A query parameter of a WebSocket."""
+    return {"in": "query", "name": name, "schema": schema}
+
+
+def build(app: FastAPI) -> dict[str, Any]:
+    """The whole document of the app. It takes about a second, so the app caches it."""
+    document = FastAPI.openapi(app)
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    _, problem_schemas = models_json_schema([(ProblemDocument, "serialization")], ref_template=_REF)
     schemas.update(problem_schemas["$defs"])
     schemas["ProblemDocument"]["properties"]["type"]["enum"] = [URN + slug for slug in TYPES]
-    found["components"]["securitySchemes"] = {
+    document["components"]["securitySchemes"] = {
         "bearer": {"type": "http", "scheme": "bearer", "description": "a Kubernetes token"},
         "capability": {"type": "http", "scheme": "bearer", "description": "a run's capability token"},
         "ticket": {"type": "apiKey", "in": "query", "name": "ticket"},
     }
-    found["paths"][f"{RUN_PATH}/logs/stream"] = {"get": _log_socket()}
-    found["paths"][f"{RUN_PATH}/steps/{{step}}/exec"] = {"get": _exec_socket()}
-    for path in found["paths"].values():
+    for route in app.routes:
+        if isinstance(route, APIWebSocketRoute):
+            document["paths"][route.path] = {"get": _websocket_operation(route)}
+    for path in document["paths"].values():
         for operation in path.values():
-            _say_who_may(operation, PERMISSIONS[operation["operationId"]])
-            _say_what_goes_over_the_wire(operation)
-    # The framework's own shapes of errors: they are answered as problems.
+            permission = PERMISSIONS[operation["operationId"]]
+            _add_security(operation, permission)
+            _add_problems(operation, permission)
+            _add_path_patterns(operation)
+    # FastAPI's own error models: these errors are answered as problems.
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
-    return found
+    return document
 
 
-def _say_who_may(operation: dict[str, Any], rule: Permission) -> None:
+def _websocket_operation(route: APIWebSocketRoute) -> Operation:
+    described = getattr(route.endpoint, _WEBSOCKET)
+    return {
+        "tags": [described["tag"]],
+        "operationId": route.name,
+        "summary": route.endpoint.__name__.replace("_", " ").title(),
+        "description": described["description"],
+        "parameters": [dict(each) for each in described["parameters"]],
+        "responses": {"101": {"description": "Switching Protocols"}},
+    }
+
+
+def _add_security(operation: Operation, permission: Permission) -> None:
     operation["security"] = {
         "public": [],
         "link": [],
         "capability": [{"capability": []}],
-    }.get(rule.kind, [{"bearer": []}])
-    if operation["operationId"] in SOCKETS:
+    }.get(permission.kind, [{"bearer": []}])
+    if "101" in operation["responses"]:
         operation["security"].append({"ticket": []})
-    needs = rule.describe()
-    said = operation.get("description", "").rstrip()
-    operation["description"] = f"{said}\n\nNeeds: {needs}.".strip()
+    description = operation.get("description", "").rstrip()
+    operation["description"] = f"{description}\n\nNeeds: {permission.describe()}.".strip()
 
 
-def _say_what_goes_over_the_wire(operation: dict[str, Any]) -> None:
-    """Streams and files, which the framework knows nothing of, the form of names, and problems for all else."""
-    responses, name = operation["responses"], operation["operationId"]
+def _add_problems(operation: Operation, permission: Permission) -> None:
+    """Problems in place of FastAPI's 422, and for every status that such an operation may answer."""
+    responses = operation["responses"]
     responses.pop("422", None)
     responses["default"] = _PROBLEM
-    for status in _statuses(PERMISSIONS[name], operation):
-        responses.setdefault(str(status), _problem(status))
-    if name in _UPLOADED:
-        operation["requestBody"] = {"required": True, "content": {_UPLOADED[name]: {"schema": _BYTES}}}
-    if name in _DOWNLOADED:
-        schema = {"type": "object"} if _DOWNLOADED[name].endswith("json") else _BYTES
-        responses["200"] = {"description": "Successful Response", "content": {_DOWNLOADED[name]: {"schema": schema}}}
-    if name in _REDIRECTED:
-        responses["302"] = {"description": "With `redirect=true`: a signed link in `Location`"}
-    if name == "ready":
-        responses["503"] = {**responses["200"], "description": "Not ready"}
-    for parameter in operation.get("parameters", ()):
-        if parameter["in"] == "path" and parameter["name"] in PATH_PATTERNS:
-            parameter["schema"]["pattern"] = PATH_PATTERNS[parameter["name"]].pattern
+    for status in _problem_statuses(operation, permission):
+        responses.setdefault(str(status), _problem_response(status))
 
 
-def _statuses(rule: Permission, operation: dict[str, Any]) -> list[int]:
-    """The problems that every call with such a rule may answer, besides those of its own."""
+def _problem_statuses(operation: Operation, permission: Permission) -> list[int]:
+    """The statuses of problems that the operation may answer, besides those of its own."""
     found = [400, 421, 500, 503]
-    if rule.kind not in ("public", "link"):
+    if permission.kind not in ("public", "link"):
         found += [401]
-    if rule.kind in ("review", "path", "link"):
+    if permission.kind in ("review", "path", "link"):
         found += [403]
     if any(each["in"] == "path" for each in operation.get("parameters", ())):
         found += [404]
@@ -100,80 +143,17 @@ def _statuses(rule: Permission, operation: dict[str, Any]) -> list[int]:
     return sorted(found)
 
 
-def _problem(status: int) -> dict[str, Any]:
-    """The problems of this status, by name."""
+def _problem_response(status: int) -> dict[str, Any]:
+    """The problems with this status, by name."""
     kinds = [kind for kind in TYPES.values() if kind.status == status]
     names = ", ".join(f"`{kind.slug}`" for kind in kinds)
     first = kinds[0]
-    shown = {"type": URN + first.slug, "title": first.title, "status": status, "detail": "what was wrong this time"}
-    content = {MEDIA_TYPE: {"schema": {"$ref": REF.format(model="ProblemDocument")}, "example": shown}}
+    example = {"type": URN + first.slug, "title": first.title, "status": status, "detail": "what was wrong this time"}
+    content = {MEDIA_TYPE: {"schema": {"$ref": _REF.format(model="ProblemDocument")}, "example": example}}
     return {"description": f"A problem: {names}", "content": content}
 
 
-def _log_socket() -> dict[str, Any]:
-    return {
-        "tags": ["logs"],
-        "operationId": "streamLogs",
-        "summary": "Stream Logs",
-        "description": "A WebSocket: log lines of many steps, what there is, then live. docs/api.md shows frames.",
-        "parameters": [
-            _named("ns"),
-            _named("run"),
-            _several("step", "a step's slug; none: every step"),
-            _several("after", "<slug>:<attempt>:<container>:<line>: resume after it"),
-        ],
-        "responses": {"101": {"description": "Switching Protocols"}},
-    }
-
-
-def _exec_socket() -> dict[str, Any]:
-    return {
-        "tags": ["runs"],
-        "operationId": "execStep",
-        "summary": "Exec Step",
-        "description": "A WebSocket: a command in a container of a running step. docs/api.md shows frames.",
-        "parameters": [
-            _named("ns"),
-            _named("run"),
-            _named("step"),
-            _several("command", "the command, a word each time; none: `sh`"),
-            {"in": "query", "name": "container", "schema": {"type": "string", "default": "step"}},
-            {"in": "query", "name": "tty", "schema": {"type": "boolean", "default": False}},
-            {"in": "query", "name": "columns", "schema": {"type": "integer", "minimum": 1, "maximum": 10000}},
-            {"in": "query", "name": "rows", "schema": {"type": "integer", "minimum": 1, "maximum": 10000}},
-        ],
-        "responses": {"101": {"description": "Switching Protocols"}},
-    }
-
-
-def _named(name: str) -> dict[str, Any]:
-    return {"in": "path", "name": name, "required": True, "schema": {"type": "string"}}
-
-
-def _several(name: str, what: str) -> dict[str, Any]:
-    schema = {"type": "array", "items": {"type": "string"}}
-    return {"in": "query", "name": name, "description": what, "explode": True, "schema": schema}
-
-
-SOCKETS = frozenset({"streamLogs", "execStep"})
-_REDIRECTED = frozenset({"getArtifacts", "getLogs"})
-_BYTES = {"type": "string", "format": "binary"}
-_UPLOADED = {"putSource": "application/gzip", "putObject": "application/octet-stream"}
-_DOWNLOADED = {
-    "watchRuns": "text/event-stream",
-    "getLogs": "text/plain",
-    "getArtifacts": "application/gzip",
-    "getArtifactFile": "application/octet-stream",
-    "getObject": "application/octet-stream",
-    "health": "text/plain",
-    "metrics": "text/plain",
-    "openapi": "application/json",
-}
-_PROBLEM = {
-    "description": "A problem (RFC 9457)",
-    "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}},
-}
-
-
-if __name__ == "__main__":
-    sys.stdout.write(text())
+def _add_path_patterns(operation: Operation) -> None:
+    for parameter in operation.get("parameters", ()):
+        if parameter["in"] == "path" and parameter["name"] in PATH_PATTERNS:
+            parameter["schema"]["pattern"] = PATH_PATTERNS[parameter["name"]].pattern

@@ -103,6 +103,6 @@ class AppState:
 
 def get_state(connection: HTTPConnection) -> AppState:
     """The services of the app that serves this request."""
-    found = connection.app.state.services
+    found = connection.app.state.api_state
     assert isinstance(found, AppState)
     return found

@@ -18,7 +18,7 @@ import aiohttp
 from controller.log_relay.auth import PROOF_HEADER, sign_request, sign_response
 from controller.log_relay.chunk_fallback import archived_line_count, read_stored_chunks
 from controller.log_relay.errors import LogRelayError, NoLeaderError
-from controller.log_relay.protocol import Archived, Decoder, Here, Message, Opened
+from controller.log_relay.protocol import Decoder, Message, SnapshotEnd, StreamArchived, StreamOpened
 from controller.log_relay.replica import HubReplica
 from controller.log_relay.server import LIVE_PATH
 from controller.logs.errors import LogError
@@ -154,7 +154,7 @@ class LogMirror:
                 async for message in self._messages(run, replica):
                     replica.apply(message)
                     told, wait = "", MIN_RETRY_DELAY
-                    if isinstance(message, Here):
+                    if isinstance(message, SnapshotEnd):
                         await self._mark_archived(replica.unconfirmed(), replica)
                         watched.synced.set()
             except (LogRelayError, aiohttp.ClientError, TimeoutError, OSError, StorageError, LogError) as problem:
@@ -194,7 +194,7 @@ class LogMirror:
         for stream in streams:
             lines = await archived_line_count(self._store, stream)
             if lines is not None:
-                replica.apply(Archived(stream, lines + 1))
+                replica.apply(StreamArchived(stream, lines + 1))
 
     async def _read_store(self, run: Run) -> None:
         """Without a leader: what the store has got since the last look."""
@@ -209,4 +209,4 @@ class LogMirror:
             logger.info("the logs of %s/%s can't be read from the store either: %s", *run, problem)
             return
         for stream, chunks in parts.items():
-            replica.apply(Opened(stream, chunks[-1].end, tuple(chunks)))
+            replica.apply(StreamOpened(stream, chunks[-1].end, tuple(chunks)))

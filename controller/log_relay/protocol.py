@@ -1,4 +1,4 @@
-"""What the leader tells a mirror about one run's logs, and how that is written on the wire. Pure.
+"""Messages from the leader to a mirror about one run's logs, and their form on the wire. Pure.
 
 A message is two lengths, a JSON head and, for lines, a block in the form of the archive's chunks.
 """
@@ -15,14 +15,14 @@ from controller.logs.errors import BadArchiveError
 from controller.logs.live.hub import ChunkRef
 from controller.logs.model import Block, Stream
 
-HEAD_LIMIT = 8 * 1024 * 1024
-BODY_LIMIT = 64 * 1024 * 1024
+MAX_HEAD_BYTES = 8 * 1024 * 1024
+MAX_BODY_BYTES = 64 * 1024 * 1024
 _SIZES = struct.Struct("!II")
 
 
 @dataclass(frozen=True)
-class Opened:
-    """A stream whose next line that is told has the number `next`; the older ones are in the chunks."""
+class StreamOpened:
+    """A stream is sent from line `next` on; older lines are in the chunks."""
 
     stream: Stream
     next: int
@@ -30,77 +30,89 @@ class Opened:
 
 
 @dataclass(frozen=True)
-class Stored:
-    """More chunks are in the store."""
+class ChunksStored:
+    """More chunks of a stream are in the store."""
 
     stream: Stream
     chunks: tuple[ChunkRef, ...]
 
 
 @dataclass(frozen=True)
-class Printed:
-    """Lines."""
+class LinesAppended:
+    """More lines of a stream."""
 
     stream: Stream
     block: Block
 
 
 @dataclass(frozen=True)
-class Ended:
-    """No line will follow; the number after the last one is `next`."""
+class StreamEnded:
+    """A stream has ended; `next` is the number after its last line."""
 
     stream: Stream
     next: int
 
 
 @dataclass(frozen=True)
-class Archived:
-    """The store has the whole of it."""
+class StreamArchived:
+    """The whole stream is in the store; `next` is the number after its last line."""
 
     stream: Stream
     next: int
 
 
 @dataclass(frozen=True)
-class Forgotten:
-    """The leader has dropped what it told of the run: it is in the store, or gone with its run."""
+class RunDropped:
+    """The leader has dropped the run from memory: its logs are in the store, or deleted with it."""
 
 
 @dataclass(frozen=True)
-class Here:
-    """All that was there when the mirror came has been told."""
+class SnapshotEnd:
+    """Everything that existed when the mirror connected has been sent."""
 
 
 @dataclass(frozen=True)
-class Beat:
-    """Nothing is new, and the leader still leads."""
+class Heartbeat:
+    """There is nothing new, and the leader still leads."""
 
 
-Message = Opened | Stored | Printed | Ended | Archived | Forgotten | Here | Beat
-_PLAIN: Mapping[str, type[Forgotten] | type[Here] | type[Beat]] = {"forgotten": Forgotten, "here": Here, "beat": Beat}
+Message = (
+    StreamOpened | ChunksStored | LinesAppended | StreamEnded | StreamArchived | RunDropped | SnapshotEnd | Heartbeat
+)
+_WIRE_TYPES: Mapping[type[Message], str] = {
+    StreamOpened: "opened",
+    ChunksStored: "stored",
+    LinesAppended: "printed",
+    StreamEnded: "ended",
+    StreamArchived: "archived",
+    RunDropped: "forgotten",
+    SnapshotEnd: "here",
+    Heartbeat: "beat",
+}
+_WITHOUT_STREAM: Mapping[str, Message] = {"forgotten": RunDropped(), "here": SnapshotEnd(), "beat": Heartbeat()}
 
 
 def encode(message: Message) -> bytes:
-    """The message on the wire."""
-    head: dict[str, Any] = {"type": type(message).__name__.lower()}
+    """The message as it is sent."""
+    head: dict[str, Any] = {"type": _WIRE_TYPES[type(message)]}
     body = b""
-    if not isinstance(message, (Forgotten, Here, Beat)):
+    if not isinstance(message, (RunDropped, SnapshotEnd, Heartbeat)):
         head["stream"] = [message.stream.slug, message.stream.attempt, message.stream.container]
     match message:
-        case Opened():
-            head |= {"next": message.next, "chunks": _listed(message.chunks)}
-        case Stored():
-            head["chunks"] = _listed(message.chunks)
-        case Ended() | Archived():
+        case StreamOpened():
+            head |= {"next": message.next, "chunks": _encode_chunks(message.chunks)}
+        case ChunksStored():
+            head["chunks"] = _encode_chunks(message.chunks)
+        case StreamEnded() | StreamArchived():
             head["next"] = message.next
-        case Printed():
+        case LinesAppended():
             body = pack(message.block, 0)
     written = json.dumps(head, separators=(",", ":")).encode()
     return b"".join((_SIZES.pack(len(written), len(body)), written, body))
 
 
 class Decoder:
-    """Messages about one run from bytes as they come."""
+    """Reads messages about one run from bytes as they arrive."""
 
     def __init__(self, namespace: str, run: str) -> None:
         self._namespace = namespace
@@ -108,49 +120,49 @@ class Decoder:
         self._rest = bytearray()
 
     def feed(self, data: bytes) -> list[Message]:
-        """The messages that these bytes complete. Raises BadStreamError."""
+        """The messages that these bytes complete. Raises RelayProtocolError."""
         self._rest += data
         found: list[Message] = []
         at = 0
         while len(self._rest) - at >= _SIZES.size:
             head, body = _SIZES.unpack_from(self._rest, at)
-            if head > HEAD_LIMIT or body > BODY_LIMIT:
-                raise RelayProtocolError(f"the leader sent a message of {head + body} bytes, which is none of ours")
+            if head > MAX_HEAD_BYTES or body > MAX_BODY_BYTES:
+                raise RelayProtocolError(f"the leader sent a message of {head + body} bytes, which is too large")
             begin = at + _SIZES.size
             if len(self._rest) < begin + head + body:
                 break
             at = begin + head + body
-            found.append(self._message(bytes(self._rest[begin : begin + head]), bytes(self._rest[begin + head : at])))
+            found.append(self._decode(bytes(self._rest[begin : begin + head]), bytes(self._rest[begin + head : at])))
         del self._rest[:at]
         return found
 
-    def _message(self, written: bytes, body: bytes) -> Message:
+    def _decode(self, written: bytes, body: bytes) -> Message:
         try:
             head = json.loads(written)
             kind = head["type"]
-            if kind in _PLAIN:
-                return _PLAIN[kind]()
+            if kind in _WITHOUT_STREAM:
+                return _WITHOUT_STREAM[kind]
             slug, attempt, container = head["stream"]
             stream = Stream(self._namespace, self._run, str(slug), int(attempt), str(container))
             match kind:
                 case "opened":
-                    return Opened(stream, int(head["next"]), _chunks(head["chunks"]))
+                    return StreamOpened(stream, int(head["next"]), _decode_chunks(head["chunks"]))
                 case "stored":
-                    return Stored(stream, _chunks(head["chunks"]))
+                    return ChunksStored(stream, _decode_chunks(head["chunks"]))
                 case "printed":
-                    return Printed(stream, unpack(body, stream.key)[0])
+                    return LinesAppended(stream, unpack(body, stream.key)[0])
                 case "ended":
-                    return Ended(stream, int(head["next"]))
+                    return StreamEnded(stream, int(head["next"]))
                 case "archived":
-                    return Archived(stream, int(head["next"]))
+                    return StreamArchived(stream, int(head["next"]))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, BadArchiveError) as problem:
             raise RelayProtocolError(f"the leader's message can't be read ({type(problem).__name__})") from None
         raise RelayProtocolError("the leader sent a message of an unknown type")
 
 
-def _listed(chunks: tuple[ChunkRef, ...]) -> list[list[Any]]:
+def _encode_chunks(chunks: tuple[ChunkRef, ...]) -> list[list[Any]]:
     return [[each.key, each.first, each.end, each.size] for each in chunks]
 
 
-def _chunks(listed: Any) -> tuple[ChunkRef, ...]:
+def _decode_chunks(listed: Any) -> tuple[ChunkRef, ...]:
     return tuple(ChunkRef(str(key), int(first), int(end), int(size)) for key, first, end, size in listed)

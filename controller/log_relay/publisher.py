@@ -8,7 +8,17 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from controller.log_relay.protocol import Archived, Beat, Ended, Forgotten, Here, Message, Opened, Printed, Stored
+from controller.log_relay.protocol import (
+    ChunksStored,
+    Heartbeat,
+    LinesAppended,
+    Message,
+    RunDropped,
+    SnapshotEnd,
+    StreamArchived,
+    StreamEnded,
+    StreamOpened,
+)
 from controller.logs.blocks import READ_BYTES
 from controller.logs.live.hub import LiveLog, LogHub
 from controller.logs.model import Stream
@@ -59,13 +69,13 @@ class RunLogPublisher:
             for log in self._hub.logs(self._namespace, self._run):
                 for message in self._updates(log):
                     yield message
-            yield Here()
+            yield SnapshotEnd()
             while self._is_open():
                 try:
                     async with asyncio.timeout(HEARTBEAT_SECONDS):
                         await subscription.changed.wait()
                 except TimeoutError:
-                    yield Beat()
+                    yield Heartbeat()
                 subscription.take()
                 for message in self._changes():
                     yield message
@@ -77,7 +87,7 @@ class RunLogPublisher:
     def _changes(self) -> Iterator[Message]:
         if any(self._hub.get(stream) is None for stream in self._published):
             self._published.clear()
-            yield Forgotten()
+            yield RunDropped()
         more = True
         while more:
             more = False
@@ -90,24 +100,24 @@ class RunLogPublisher:
         told = self._published.get(log.stream)
         if told is None or told.log is not log or told.next < log.ring.first:
             told = self._published[log.stream] = _PublishedState(log, self._first_line(log), len(log.chunks))
-            yield Opened(log.stream, told.next, tuple(log.chunks))
+            yield StreamOpened(log.stream, told.next, tuple(log.chunks))
         if len(log.chunks) > told.chunks:
-            yield Stored(log.stream, tuple(log.chunks[told.chunks :]))
+            yield ChunksStored(log.stream, tuple(log.chunks[told.chunks :]))
             told.chunks = len(log.chunks)
         for _ in range(_MAX_BLOCKS):
             block = None if log.archived else log.ring.since(told.next, READ_BYTES)
             if block is None or told.next < log.ring.first:
                 break
             told.next = block.end
-            yield Printed(log.stream, block)
+            yield LinesAppended(log.stream, block)
         if log.archived:
             if not told.archived:
                 told.ended = told.archived = True
                 told.next = log.ring.end
-                yield Archived(log.stream, log.ring.end)
+                yield StreamArchived(log.stream, log.ring.end)
         elif log.ended and not told.ended and told.next >= log.ring.end:
             told.ended = True
-            yield Ended(log.stream, log.ring.end)
+            yield StreamEnded(log.stream, log.ring.end)
 
     def _first_line(self, log: LiveLog) -> int:
         """The first line to tell: where the mirror is, else the first one that no chunk has."""

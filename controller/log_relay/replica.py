@@ -5,7 +5,15 @@ numbers, and are passed over.
 """
 
 from controller.log_relay.errors import RelayProtocolError
-from controller.log_relay.protocol import Archived, Ended, Forgotten, Message, Opened, Printed, Stored
+from controller.log_relay.protocol import (
+    ChunksStored,
+    LinesAppended,
+    Message,
+    RunDropped,
+    StreamArchived,
+    StreamEnded,
+    StreamOpened,
+)
 from controller.logs.live.hub import LogHub
 from controller.logs.model import Stream
 
@@ -31,27 +39,27 @@ class HubReplica:
     def apply(self, message: Message) -> None:
         """Takes in one message. Raises BadStreamError for lines that leave a hole."""
         match message:
-            case Opened():
+            case StreamOpened():
                 self.confirmed.add(message.stream)
                 self._apply_opened(message)
-            case Stored():
+            case ChunksStored():
                 log = self._hub.get(message.stream)
                 if log is not None and not log.archived:
                     log.chunks.extend(message.chunks)
-            case Printed():
+            case LinesAppended():
                 self._apply_lines(message)
-            case Ended():
+            case StreamEnded():
                 log = self._hub.get(message.stream)
                 if log is not None and not log.ended and log.ring.end >= message.next:
                     self._hub.mark_ended(log)
-            case Archived():
+            case StreamArchived():
                 self.confirmed.add(message.stream)
                 self._apply_archived(message)
-            case Forgotten():
+            case RunDropped():
                 self.confirmed.clear()
                 self._hub.forget(self._namespace, self._run)
 
-    def _apply_opened(self, message: Opened) -> None:
+    def _apply_opened(self, message: StreamOpened) -> None:
         log = self._hub.get(message.stream)
         if log is None or (not log.archived and message.next > log.ring.end):
             # Opened anew, not continued: readers then take what lies between from the chunks.
@@ -59,7 +67,7 @@ class HubReplica:
         elif not log.archived:
             log.chunks = list(message.chunks)
 
-    def _apply_lines(self, message: Printed) -> None:
+    def _apply_lines(self, message: LinesAppended) -> None:
         log = self._hub.get(message.stream)
         if log is None or log.archived or message.block.end <= log.ring.end:
             return
@@ -67,7 +75,7 @@ class HubReplica:
             raise RelayProtocolError(f"lines before {message.block.first} of {message.stream.key} are missing")
         self._hub.publish(log, message.block.from_line(log.ring.end))
 
-    def _apply_archived(self, message: Archived) -> None:
+    def _apply_archived(self, message: StreamArchived) -> None:
         log = self._hub.get(message.stream)
         if log is None or (log.ring.end != message.next and not log.archived):
             log = self._hub.open(message.stream, message.next, [])

@@ -1,12 +1,11 @@
-"""Links to objects that carry their own permission: an HMAC over method, key and expiry.
+"""URLs of objects that carry their own permission: a signature over method, key and expiry. Pure.
 
-Pure: the clock is the caller's. A directory store has no server of its own, so its links lead to our API, which asks
-`verify` before it serves them.
+A directory store has no server of its own, so its URLs lead to the controller's API, which verifies them.
 """
 
-import hmac
 from urllib.parse import quote, urlencode
 
+from controller import signing
 from controller.storage.keys import check_key
 
 OBJECTS_PATH = "/api/v1/objects/"
@@ -14,8 +13,7 @@ OBJECTS_PATH = "/api/v1/objects/"
 
 def sign(signing_key: bytes, method: str, key: str, expires: int) -> str:
     """The signature (hex) of a permission; `expires` is in seconds since 1970."""
-    message = "\n".join(("c8s-object-link-1", method, key, str(expires)))
-    return hmac.new(signing_key, message.encode(), "sha256").hexdigest()
+    return signing.sign(signing_key, "c8s-object-link-1", method, key, str(expires))
 
 
 def signed_url(signing_key: bytes, public_url: str, method: str, key: str, expires: int) -> str:
@@ -25,6 +23,6 @@ def signed_url(signing_key: bytes, public_url: str, method: str, key: str, expir
 
 
 def verify_signature(signing_key: bytes, *, method: str, key: str, expires: int, signature: str, now: float) -> bool:
-    """Whether the signature grants this, now. HEAD is part of GET."""
-    wanted = sign(signing_key, "GET" if method == "HEAD" else method, key, expires)
-    return hmac.compare_digest(wanted.encode(), signature.encode("utf-8", "replace")) and now < expires
+    """Whether the signature grants this now. HEAD is part of GET."""
+    expected = sign(signing_key, "GET" if method == "HEAD" else method, key, expires)
+    return signing.is_same(expected, signature) and now < expires

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from controller.api.models.public import (
+from controller.api.models.common import (
     DIGEST_PATTERN,
     HEX_DIGEST_PATTERN,
     SUBDOMAIN_PATTERN,

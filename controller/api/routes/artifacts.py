@@ -12,10 +12,12 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response, Streamin
 
 from controller.api.artifacts.archive import TAR_OVERHEAD, read_file
 from controller.api.artifacts.keys import MAX_MANIFEST_BYTES, ArtifactSet, committed_artifacts, find_step
-from controller.api.auth.permissions import HANDLER_TIMEOUT, GuardedRoute
+from controller.api.auth.permissions import HANDLER_TIMEOUT
+from controller.api.auth.route import GuardedRoute
 from controller.api.http.downloads import object_response
 from controller.api.http.problems import ApiProblemError
-from controller.api.models import public
+from controller.api.models import runs as models
+from controller.api.openapi import binary_response, redirect_response
 from controller.api.routes.runs import find_run
 from controller.api.state import AppState, get_state
 
@@ -24,7 +26,7 @@ Redirect = Annotated[bool, Query(description="answer with a signed link that lea
 router = APIRouter(prefix="/api/v1/namespaces/{ns}/runs/{run}/artifacts", tags=["artifacts"], route_class=GuardedRoute)
 
 
-@router.get("", operation_id="listArtifacts", response_model=public.ArtifactList)
+@router.get("", operation_id="listArtifacts", response_model=models.ArtifactList)
 async def list_artifacts(request: Request, ns: str, run: str) -> Response:
     """Every file that the run's steps left, by step."""
     found = await find_run(get_state(request), ns, run)
@@ -36,30 +38,40 @@ async def list_artifacts(request: Request, ns: str, run: str) -> Response:
     return JSONResponse({"items": items})
 
 
-@router.get("/{step}", operation_id="getArtifacts", response_class=StreamingResponse)
+@router.get(
+    "/{step}",
+    operation_id="getArtifacts",
+    response_class=StreamingResponse,
+    responses=binary_response("application/gzip") | redirect_response(),
+)
 async def get_artifacts(request: Request, ns: str, run: str, step: str, redirect: Redirect = False) -> Response:
     """A step's files as one tar.gz, of its last attempt that committed some; ranges are served."""
-    services = get_state(request)
-    status, stored = await _find_artifacts(services, ns, run, step)
+    state = get_state(request)
+    status, stored = await _find_artifacts(state, ns, run, step)
     if redirect:
-        return RedirectResponse(await services.signed_url("GET", stored.key, external=True), 302)
+        return RedirectResponse(await state.signed_url("GET", stored.key, external=True), 302)
     # Names in it are DNS labels, so the header can't be broken out of.
     filename = f"{run}-{status['slug']}.tar.gz"
     headers = {"ETag": f'"{stored.sha256}"', "Content-Disposition": f'attachment; filename="{filename}"'}
-    return await object_response(services.store, stored.key, request.headers.get("range"), "application/gzip", headers)
+    return await object_response(state.store, stored.key, request.headers.get("range"), "application/gzip", headers)
 
 
-@router.get("/{step}/files/{path:path}", operation_id="getArtifactFile", response_class=StreamingResponse)
+@router.get(
+    "/{step}/files/{path:path}",
+    operation_id="getArtifactFile",
+    response_class=StreamingResponse,
+    responses=binary_response("application/octet-stream"),
+)
 async def get_artifact_file(request: Request, ns: str, run: str, step: str, path: str) -> Response:
     """One file of a step's artifacts."""
-    services = get_state(request)
-    _, stored = await _find_artifacts(services, ns, run, step)
-    files = json.loads(await services.store.get(_manifest_key(stored.key), limit=MAX_MANIFEST_BYTES))["files"]
+    state = get_state(request)
+    _, stored = await _find_artifacts(state, ns, run, step)
+    files = json.loads(await state.store.get(_manifest_key(stored.key), limit=MAX_MANIFEST_BYTES))["files"]
     file = next((each for each in files if each["path"] == path), None)
     if file is None:
         raise ApiProblemError("not-found", "the step has left no such file")
     limit = sum(int(each["size"]) + TAR_OVERHEAD for each in files) + TAR_OVERHEAD
-    pieces = read_file(services.store.read(stored.key), path, int(file["size"]), limit)
+    pieces = read_file(state.store.read(stored.key), path, int(file["size"]), limit)
     # The first piece is waited for: an archive that can't be read must not begin as a 200.
     async with asyncio.timeout(HANDLER_TIMEOUT):
         first = await anext(pieces, b"")
@@ -71,12 +83,12 @@ async def get_artifact_file(request: Request, ns: str, run: str, step: str, path
     return StreamingResponse(_prepend(first, pieces), headers=headers, media_type="application/octet-stream")
 
 
-async def _find_artifacts(services: AppState, ns: str, run: str, step: str) -> tuple[Mapping[str, Any], ArtifactSet]:
-    found = await find_run(services, ns, run)
+async def _find_artifacts(state: AppState, ns: str, run: str, step: str) -> tuple[Mapping[str, Any], ArtifactSet]:
+    found = await find_run(state, ns, run)
     status = find_step(found, step)
     if status is None:
         raise ApiProblemError("not-found", f"the run {run} has no such step")
-    stored = await committed_artifacts(services.store, found, status)
+    stored = await committed_artifacts(state.store, found, status)
     if stored is None:
         raise ApiProblemError("not-found", f"the step {status['slug']} of {run} has left no artifacts (yet)")
     return status, stored

@@ -7,8 +7,9 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from controller.api.auth.authenticator import AccessRequest
-from controller.api.auth.permissions import GROUP, GuardedRoute
-from controller.api.models import public
+from controller.api.auth.permissions import GROUP
+from controller.api.auth.route import GuardedRoute
+from controller.api.models import cluster as models
 from controller.api.state import get_state
 from controller.kube import NAMESPACES, NODES
 
@@ -17,21 +18,21 @@ PROCESS_RUNTIME = "process://"
 router = APIRouter(prefix="/api/v1", tags=["cluster"], route_class=GuardedRoute)
 
 
-@router.get("/cluster", operation_id="cluster", response_model=public.ClusterAnswer)
+@router.get("/cluster", operation_id="cluster", response_model=models.ClusterAnswer)
 async def cluster(request: Request) -> Response:
     """The runtime, whether it uses images, the Kubernetes version, and the namespaces in which the caller may
     list runs.
     """
-    services = get_state(request)
-    nodes = await services.client.list(NODES)
-    namespaces = await services.client.list(NAMESPACES)
+    state = get_state(request)
+    nodes = await state.client.list(NODES)
+    namespaces = await state.client.list(NAMESPACES)
     allowed = []
     for name in sorted(each["metadata"]["name"] for each in namespaces["items"]):
         question = AccessRequest(verb="list", group=GROUP, resource="pipelineruns", namespace=name)
-        if await services.authenticator.is_allowed(request.state.user, question):
+        if await state.authenticator.is_allowed(request.state.user, question):
             allowed.append(name)
     return JSONResponse(
-        {**node_runtime(nodes["items"]), "version": await services.kubernetes_version(), "namespaces": allowed}
+        {**node_runtime(nodes["items"]), "version": await state.kubernetes_version(), "namespaces": allowed}
     )
 
 

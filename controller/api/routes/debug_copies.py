@@ -15,9 +15,10 @@ from pydantic import ValidationError
 
 from controller.api import serializers
 from controller.api.artifacts.workspaces import debug_source, find_workspace, saved_attempt, workspace_key
-from controller.api.auth.permissions import GuardedRoute, require_permission
+from controller.api.auth.authorize import require_permission
+from controller.api.auth.route import GuardedRoute
 from controller.api.http.problems import ApiProblemError
-from controller.api.models import public
+from controller.api.models import runs as models
 from controller.api.routes.runs import IdempotencyKey, find_run
 from controller.api.runs import request as creation
 from controller.api.runs import validation
@@ -31,25 +32,23 @@ log = logging.getLogger("c8s.api")
 router = APIRouter(prefix="/api/v1/namespaces/{ns}/runs/{run}", tags=["runs"], route_class=GuardedRoute)
 
 
-@router.post("/steps/{step}/copy", operation_id="copyStep", status_code=201, response_model=public.Run)
+@router.post("/steps/{step}/copy", operation_id="copyStep", status_code=201, response_model=models.Run)
 async def copy_step(
-    request: Request, ns: str, run: str, step: str, body: public.CopyRequest, idempotency_key: IdempotencyKey = None
+    request: Request, ns: str, run: str, step: str, body: models.CopyRequest, idempotency_key: IdempotencyKey = None
 ) -> Response:
     """Starts a copy of a failed step as it was left: its surroundings, its kept workspace, and nothing that it did."""
-    services, user = get_state(request), request.state.user.name
+    state, user = get_state(request), request.state.user.name
     await require_permission(request, "get", "pipelineruns", ns, name=run)
     await require_permission(request, "create", "pods", ns, subresource="exec", group="")
     key = creation.idempotency(idempotency_key, user, f"{run}/{step}/copy", body)
-    found = await find_run(services, ns, run)
+    found = await find_run(state, ns, run)
     slug, attempt = saved_attempt(found, step, body.attempt)
-    await find_workspace(services.store, workspace_key(found, slug, attempt))
+    await find_workspace(state.store, workspace_key(found, slug, attempt))
     definition = await asyncio.to_thread(_debug_definition, found, slug, body.seconds)
     checked = await asyncio.to_thread(
         validation.validate_run, definition, (found.get("spec") or {}).get("params") or {}
     )
-    made, new = await create_pipeline_run(
-        services, ns, creation.debug_copy_spec(found, slug, attempt, checked, user), key
-    )
+    made, new = await create_pipeline_run(state, ns, creation.debug_copy_spec(found, slug, attempt, checked, user), key)
     if new:
         told = {"namespace": ns, "run": made["metadata"]["name"], "copyOf": run, "step": slug, "user": user}
         log.info("run created", extra=told)

@@ -15,14 +15,15 @@ from fastapi import APIRouter, Query, WebSocket
 from starlette.websockets import WebSocketDisconnect
 
 from controller.api.artifacts.keys import find_step
-from controller.api.auth.permissions import GuardedRoute, authorize_websocket
+from controller.api.auth.authorize import Reauthorize, authorize_websocket
+from controller.api.auth.route import GuardedRoute
 from controller.api.http.problems import ApiProblemError
+from controller.api.openapi import describe_websocket, query, query_list
 from controller.api.routes.logs import CONTAINER_PATTERN
 from controller.api.routes.runs import find_run
 from controller.api.serializers import ATTEMPT_LABEL, RUN_LABEL, STEP_LABEL
 from controller.api.state import AppState, get_state
 from controller.api.streaming.log_session import GOING_AWAY, NORMAL, POLICY
-from controller.api.streaming.sse import Reauthorize
 from controller.kube import PODS, ApiError, KubeError
 from controller.kube.exec import ExecOutput, ExecStream, ExitStatus, execute
 
@@ -38,6 +39,18 @@ Size = Annotated[int | None, Query(ge=1, le=MAX_TERMINAL_SIZE)]
 
 
 @router.websocket("/steps/{step}/exec", name="execStep")
+@describe_websocket(
+    description="A WebSocket: a command in a container of a running step. docs/api.md shows frames.",
+    tag="runs",
+    path=("ns", "run", "step"),
+    query=[
+        query_list("command", "the command, a word each time; none: `sh`"),
+        query("container", type="string", default="step"),
+        query("tty", type="boolean", default=False),
+        query("columns", type="integer", minimum=1, maximum=MAX_TERMINAL_SIZE),
+        query("rows", type="integer", minimum=1, maximum=MAX_TERMINAL_SIZE),
+    ],
+)
 async def exec_step(
     socket: WebSocket,
     ns: str,
@@ -51,36 +64,36 @@ async def exec_step(
     ticket: Annotated[str | None, Query(max_length=200)] = None,
 ) -> None:
     """Runs a command in a container of the step's pod, `sh` unless told otherwise (docs/api.md shows the frames)."""
-    services = get_state(socket)
+    state = get_state(socket)
     still_admitted = await authorize_websocket(socket, "execStep", ticket)
-    found = await find_run(services, ns, run)
-    pod = await _find_pod(services, found, step)
+    found = await find_run(state, ns, run)
+    pod = await _find_pod(state, found, step)
     words = tuple(command or DEFAULT_COMMAND)
     try:
         async with contextlib.AsyncExitStack() as stack:
             stream = await stack.enter_async_context(
-                execute(services.client, ns, pod, container, words, stdin=True, tty=tty)
+                execute(state.client, ns, pod, container, words, stdin=True, tty=tty)
             )
             who = {"namespace": ns, "run": run, "pod": pod, "container": container, "user": socket.state.user.name}
             log.info("a command begins", extra=who)
             if tty and columns is not None and rows is not None:
                 await stream.resize(columns, rows)
             await socket.accept()
-            services.metrics.change_subscribers("exec", +1)
-            stack.callback(services.metrics.change_subscribers, "exec", -1)
-            await _ExecSession(socket, stream, still_admitted, services).run()
+            state.metrics.change_subscribers("exec", +1)
+            stack.callback(state.metrics.change_subscribers, "exec", -1)
+            await _ExecSession(socket, stream, still_admitted, state).run()
     except ApiError as error:
         raise _exec_problem(error, str(step), container) from error
 
 
-async def _find_pod(services: AppState, run: Mapping[str, Any], step: str) -> str:
+async def _find_pod(state: AppState, run: Mapping[str, Any], step: str) -> str:
     """The pod of the step's last attempt, asked of Kubernetes: a run's status is written a moment later."""
     status = find_step(run, step)
     name = str(run["metadata"]["name"])
     if status is None:
         raise ApiProblemError("not-found", f"the run {name} has no such step")
     labels = f"{RUN_LABEL}={name},{STEP_LABEL}={status['slug']}"
-    pods = await services.client.list(PODS, namespace=str(run["metadata"]["namespace"]), label_selector=labels)
+    pods = await state.client.list(PODS, namespace=str(run["metadata"]["namespace"]), label_selector=labels)
     pod = newest_running(pods["items"])
     if pod is None:
         raise ApiProblemError("conflict", f"the step {status['slug']} does not run: it has no pod that does")
@@ -107,11 +120,11 @@ def _exec_problem(error: ApiError, step: str, container: str) -> Exception:
 class _ExecSession:
     """Between the person's socket and the command, until either ends or the right does."""
 
-    def __init__(self, socket: WebSocket, stream: ExecStream, still_admitted: Reauthorize, services: AppState) -> None:
+    def __init__(self, socket: WebSocket, stream: ExecStream, still_admitted: Reauthorize, state: AppState) -> None:
         self._socket = socket
         self._stream = stream
         self._still_admitted = still_admitted
-        self._services = services
+        self._state = state
 
     async def run(self) -> None:
         """Returns when it is over. The first part that ends, ends the others."""
@@ -140,7 +153,7 @@ class _ExecSession:
     async def _send_output(self, each: ExecOutput | ExitStatus) -> None:
         if isinstance(each, ExecOutput):
             await self._socket.send_bytes(bytes([each.channel]) + each.data)
-            self._services.metrics.add_sent_bytes("exec", len(each.data))
+            self._state.metrics.add_sent_bytes("exec", len(each.data))
         elif each.code is not None:
             await self._send_frame({"type": "exit", "code": each.code})
         else:
@@ -175,12 +188,12 @@ class _ExecSession:
 
     async def _reauthorize_periodically(self) -> int:
         while True:
-            await asyncio.sleep(self._services.settings.heartbeat_seconds)
+            await asyncio.sleep(self._state.settings.heartbeat_seconds)
             if not await self._still_admitted():
                 return POLICY
 
     async def _wait_for_shutdown(self) -> int:
-        await self._services.watch_cache.wait_closed()
+        await self._state.watch_cache.wait_closed()
         return GOING_AWAY
 
     async def _close(self, code: int) -> None:

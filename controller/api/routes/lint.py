@@ -6,8 +6,8 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from controller.api.auth.permissions import GuardedRoute
-from controller.api.models import public
+from controller.api.auth.route import GuardedRoute
+from controller.api.models import pipelines as models
 from controller.api.runs.validation import serialize_diagnostic
 from controller.pipeline.conditions import TriggerContext, evaluate_trigger
 from controller.pipeline.lint import lint
@@ -15,8 +15,8 @@ from controller.pipeline.lint import lint
 router = APIRouter(prefix="/api/v1", tags=["lint"], route_class=GuardedRoute)
 
 
-@router.post("/lint", operation_id="lint", response_model=public.LintAnswer)
-async def lint_file(request: Request, body: public.LintRequest) -> Response:
+@router.post("/lint", operation_id="lint", response_model=models.LintAnswer)
+async def lint_file(request: Request, body: models.LintRequest) -> Response:
     """Checks a pipeline file. With `event`, and no errors, it also says whether that event would start a run."""
     # In a thread: a file may be large, and nobody else should wait for it.
     return JSONResponse(await asyncio.to_thread(lint_response, body.text, body.event, body.branch))

@@ -14,9 +14,11 @@ from fastapi import APIRouter, Query, Request, WebSocket
 from fastapi.responses import RedirectResponse, Response, StreamingResponse
 
 from controller.api.artifacts.keys import find_step
-from controller.api.auth.permissions import GuardedRoute, authorize_websocket
+from controller.api.auth.authorize import authorize_websocket
+from controller.api.auth.route import GuardedRoute
 from controller.api.http.problems import ApiProblemError
-from controller.api.models.public import NAME_PATTERN
+from controller.api.models.common import NAME_PATTERN
+from controller.api.openapi import binary_response, describe_websocket, query_list, redirect_response
 from controller.api.routes.runs import FINAL_PHASES, find_run
 from controller.api.serializers import phase_of
 from controller.api.state import AppState, get_state
@@ -53,7 +55,12 @@ class PlainText(StreamingResponse):
 router = APIRouter(prefix="/api/v1/namespaces/{ns}/runs/{run}", tags=["logs"], route_class=GuardedRoute)
 
 
-@router.get("/steps/{step}/logs", operation_id="getLogs", response_class=PlainText)
+@router.get(
+    "/steps/{step}/logs",
+    operation_id="getLogs",
+    response_class=StreamingResponse,
+    responses=binary_response("text/plain") | redirect_response(),
+)
 async def get_logs(
     request: Request,
     ns: str,
@@ -66,21 +73,30 @@ async def get_logs(
     redirect: Annotated[bool, Query(description="a whole log that is archived: a signed link to it (302)")] = False,
 ) -> Response:
     """A step's log as far as it was written; of a step that was not run again that of the run it is from."""
-    services = get_state(request)
-    found = await find_run(services, ns, run)
+    state = get_state(request)
+    found = await find_run(state, ns, run)
     status = find_step(found, step)
     if status is None:
         raise ApiProblemError("not-found", f"the run {run} has no such step")
     stream = log_stream(ns, run, status, attempt, container)
-    if redirect and tail is None and not timestamps and await _has_archived_object(services, stream):
-        return RedirectResponse(await services.signed_url("GET", stream.key, external=True), 302)
-    blocks = services.logs.blocks(stream, tail=tail)
+    if redirect and tail is None and not timestamps and await _has_archived_object(state, stream):
+        return RedirectResponse(await state.signed_url("GET", stream.key, external=True), 302)
+    blocks = state.logs.blocks(stream, tail=tail)
     # The first piece is asked for before the answer begins: a log that is not there must be a 404.
     first = await anext(blocks, None)
     return PlainText(_format_blocks(first, blocks, timestamps))
 
 
 @router.websocket("/logs/stream", name="streamLogs")
+@describe_websocket(
+    description="A WebSocket: log lines of many steps, what there is, then live. docs/api.md shows frames.",
+    tag="logs",
+    path=("ns", "run"),
+    query=[
+        query_list("step", "a step's slug; none: every step"),
+        query_list("after", "<slug>:<attempt>:<container>:<line>: resume after it"),
+    ],
+)
 async def stream_logs(
     socket: WebSocket,
     ns: str,
@@ -90,29 +106,29 @@ async def stream_logs(
     ticket: Annotated[str | None, Query(max_length=200)] = None,
 ) -> None:
     """Frames of the run's logs (docs/api.md), until the run has ended and every stream with it."""
-    services = get_state(socket)
+    state = get_state(socket)
     still_admitted = await authorize_websocket(socket, "streamLogs", ticket)
-    found = await find_run(services, ns, run)
+    found = await find_run(state, ns, run)
     slugs = frozenset(_step_slug(found, each) for each in step or ())
     finished, borrowed = asyncio.Event(), ReusedLogs()
     borrowed.update(reused_steps(ns, found))
-    frames = services.logs.follow_run(
+    frames = state.logs.follow_run(
         ns, run, finished=finished, steps=slugs or None, after=resume_points(ns, run, after or ()), reused_logs=borrowed
     )
     await socket.accept()
-    services.metrics.change_subscribers("logs", +1)
+    state.metrics.change_subscribers("logs", +1)
     try:
         await LogSession(
             socket,
             frames,
-            partial(enqueue_frame, services.encoder),
+            partial(enqueue_frame, state.encoder),
             still_admitted,
-            services.settings.heartbeat_seconds,
-            background=lambda: _watch_for_run_end(services, ns, run, finished, borrowed),
-            on_sent=lambda size: services.metrics.add_sent_bytes("logs", size),
+            state.settings.heartbeat_seconds,
+            background=lambda: _watch_for_run_end(state, ns, run, finished, borrowed),
+            on_sent=lambda size: state.metrics.add_sent_bytes("logs", size),
         ).run()
     finally:
-        services.metrics.change_subscribers("logs", -1)
+        state.metrics.change_subscribers("logs", -1)
 
 
 def enqueue_frame(encoder: LineEncoder, outbox: FrameQueue, frame: Frame) -> None:
@@ -161,28 +177,28 @@ def reused_steps(namespace: str, run: Mapping[str, Any]) -> dict[str, Stream]:
 
 
 async def _watch_for_run_end(
-    services: AppState, namespace: str, run: str, finished: asyncio.Event, borrowed: ReusedLogs
+    state: AppState, namespace: str, run: str, finished: asyncio.Event, borrowed: ReusedLogs
 ) -> None:
     """Sets `finished` when the run has ended, which it has only when its logs are archived, or is gone; until then
     tells which of its steps are found to need no running.
     """
-    history = services.watch_cache
+    history = state.watch_cache
     while not history.closed:
         position = history.end
-        cached = services.runs.get(namespace, run)
+        cached = state.runs.get(namespace, run)
         if cached is not None:
             borrowed.update(reused_steps(namespace, cached))
         if cached is not None and phase_of(cached) in FINAL_PHASES:
             break
-        if cached is None and await _is_deleted(services, namespace, run):
+        if cached is None and await _is_deleted(state, namespace, run):
             break
-        await history.wait_for_change(position, services.settings.heartbeat_seconds)
+        await history.wait_for_change(position, state.settings.heartbeat_seconds)
     finished.set()
 
 
-async def _is_deleted(services: AppState, namespace: str, run: str) -> bool:
+async def _is_deleted(state: AppState, namespace: str, run: str) -> bool:
     try:
-        await services.client.get(PIPELINE_RUNS, run, namespace)
+        await state.client.get(PIPELINE_RUNS, run, namespace)
     except NotFoundError:
         return True
     except KubeError:
@@ -202,9 +218,9 @@ async def _prepend(first: Block | None, rest: AsyncIterator[Block]) -> AsyncIter
             yield block
 
 
-async def _has_archived_object(services: AppState, stream: Stream) -> bool:
+async def _has_archived_object(state: AppState, stream: Stream) -> bool:
     """Whether a link would lead to the whole log: it is archived, and not empty, which is stored as no object."""
-    store = services.store
+    store = state.store
     return await store.head(stream.summary_key) is not None and await store.head(stream.key) is not None
 
 

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from controller.api import serializers
-from controller.api.auth.permissions import GuardedRoute
-from controller.api.models import public
+from controller.api.auth.route import GuardedRoute
+from controller.api.models import cluster as models
 from controller.api.routes.runs import find_run
 from controller.api.runs import pagination
 from controller.api.state import get_state
@@ -22,16 +22,16 @@ MANAGED_SELECTOR = "app.kubernetes.io/managed-by=c8s"
 router = APIRouter(prefix="/api/v1/namespaces/{ns}", tags=["cluster"], route_class=GuardedRoute)
 
 
-@router.get("/cluster", operation_id="namespaceCluster", response_model=public.NamespaceCluster)
+@router.get("/cluster", operation_id="namespaceCluster", response_model=models.NamespaceCluster)
 async def namespace_cluster(request: Request, ns: str) -> Response:
     """The controller's parts, the runs that wait to begin, the namespace's quota and the pods of its steps."""
-    services = get_state(request)
-    quotas = await services.client.list(RESOURCE_QUOTAS, namespace=ns)
-    pods = await services.client.list(PODS, namespace=ns, label_selector=f"{MANAGED_SELECTOR},{serializers.RUN_LABEL}")
+    state = get_state(request)
+    quotas = await state.client.list(RESOURCE_QUOTAS, namespace=ns)
+    pods = await state.client.list(PODS, namespace=ns, label_selector=f"{MANAGED_SELECTOR},{serializers.RUN_LABEL}")
     return JSONResponse(
         {
-            "ready": services.readiness.components(),
-            "queue": queue_status(services.runs.list(ns), services.wall_clock()),
+            "ready": state.readiness.components(),
+            "queue": queue_status(state.runs.list(ns), state.wall_clock()),
             "quota": [limit for quota in quotas["items"] for limit in serializers.serialize_quota(quota)],
             "pods": sorted(
                 (serializers.serialize_pod(each) for each in pods["items"]), key=lambda each: str(each["name"])
@@ -40,14 +40,14 @@ async def namespace_cluster(request: Request, ns: str) -> Response:
     )
 
 
-@router.get("/runs/{run}/events", operation_id="listRunEvents", response_model=public.RunEvents)
+@router.get("/runs/{run}/events", operation_id="listRunEvents", response_model=models.RunEvents)
 async def list_run_events(request: Request, ns: str, run: str) -> Response:
     """What was noted about the run, its Jobs and its pods, oldest first."""
-    services = get_state(request)
-    found = await find_run(services, ns, run)
-    pods = await services.client.list(PODS, namespace=ns, label_selector=f"{serializers.RUN_LABEL}={run}")
+    state = get_state(request)
+    found = await find_run(state, ns, run)
+    pods = await state.client.list(PODS, namespace=ns, label_selector=f"{serializers.RUN_LABEL}={run}")
     about = related_objects(found) | {("Pod", each["metadata"]["name"]) for each in pods["items"]}
-    events = await services.client.list(EVENTS, namespace=ns)
+    events = await state.client.list(EVENTS, namespace=ns)
     return JSONResponse({"items": related_events(events["items"], about, str(found["metadata"].get("uid", "")))})
 
 

@@ -8,10 +8,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
-from controller.api.auth.permissions import GuardedRoute
+from controller.api.auth.route import GuardedRoute
 from controller.api.http.downloads import object_response
 from controller.api.http.problems import ApiProblemError
 from controller.api.http.uploads import BoundedUpload
+from controller.api.openapi import binary_body, binary_response
 from controller.api.state import AppState, get_state
 from controller.storage import DirectoryStore
 
@@ -22,27 +23,38 @@ Method = Annotated[str, Query(pattern="^(GET|PUT)$")]
 Signature = Annotated[str, Query(max_length=200)]
 
 
-@router.get("/{key:path}", operation_id="getObject", response_class=StreamingResponse)
+@router.get(
+    "/{key:path}",
+    operation_id="getObject",
+    response_class=StreamingResponse,
+    responses=binary_response("application/octet-stream"),
+)
 async def get_object(request: Request, key: str, expires: Expires, method: Method, signature: Signature) -> Response:
     """An object's bytes; ranges are served."""
-    services = get_state(request)
-    _check_link(services, "GET", key, expires, method, signature)
-    return await object_response(services.store, key, request.headers.get("range"), "application/octet-stream")
+    state = get_state(request)
+    _check_link(state, "GET", key, expires, method, signature)
+    return await object_response(state.store, key, request.headers.get("range"), "application/octet-stream")
 
 
-@router.put("/{key:path}", operation_id="putObject", status_code=201, response_class=Response)
+@router.put(
+    "/{key:path}",
+    operation_id="putObject",
+    status_code=201,
+    response_class=Response,
+    openapi_extra=binary_body("application/octet-stream"),
+)
 async def put_object(request: Request, key: str, expires: Expires, method: Method, signature: Signature) -> Response:
     """Stores the body as the object, whole or not at all."""
-    services = get_state(request)
-    _check_link(services, "PUT", key, expires, method, signature)
-    upload = BoundedUpload(request, services.settings.artifact_limit, services.settings.idle_seconds)
-    await services.store.put(key, upload.verified_chunks())
+    state = get_state(request)
+    _check_link(state, "PUT", key, expires, method, signature)
+    upload = BoundedUpload(request, state.settings.artifact_limit, state.settings.idle_seconds)
+    await state.store.put(key, upload.verified_chunks())
     return Response(status_code=201)
 
 
-def _check_link(services: AppState, expected: str, key: str, expires: int, method: str, signature: str) -> None:
+def _check_link(state: AppState, expected: str, key: str, expires: int, method: str, signature: str) -> None:
     """Raises a problem unless the link was signed for exactly this; only a directory store signs links to us."""
-    store = services.store
+    store = state.store
     granted = isinstance(store, DirectoryStore) and store.verify(
         key, method=method, expires=expires, signature=signature
     )

@@ -10,9 +10,9 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from controller.api import serializers
-from controller.api.auth.permissions import GuardedRoute
+from controller.api.auth.route import GuardedRoute
 from controller.api.http.problems import ApiProblemError, problem_entry
-from controller.api.models import public
+from controller.api.models import pipelines as models
 from controller.api.runs import validation
 from controller.api.state import get_state
 from controller.kube import PIPELINE_CONFIGS, AlreadyExistsError, ConflictError, NotFoundError
@@ -22,7 +22,7 @@ ATTEMPTS = 10
 router = APIRouter(prefix="/api/v1/namespaces/{ns}/pipelines", tags=["pipelines"], route_class=GuardedRoute)
 
 
-@router.get("", operation_id="listPipelines", response_model=public.PipelineList)
+@router.get("", operation_id="listPipelines", response_model=models.PipelineList)
 async def list_pipelines(request: Request, ns: str) -> Response:
     """The pipelines of the namespace, by name."""
     found = await get_state(request).client.list(PIPELINE_CONFIGS, namespace=ns)
@@ -32,7 +32,7 @@ async def list_pipelines(request: Request, ns: str) -> Response:
     return JSONResponse({"items": items})
 
 
-@router.get("/{pipeline}", operation_id="getPipeline", response_model=public.PipelineAnswer)
+@router.get("/{pipeline}", operation_id="getPipeline", response_model=models.PipelineAnswer)
 async def get_pipeline(request: Request, ns: str, pipeline: str) -> Response:
     """One pipeline."""
     try:
@@ -45,28 +45,28 @@ async def get_pipeline(request: Request, ns: str, pipeline: str) -> Response:
 @router.put(
     "/{pipeline}",
     operation_id="putPipeline",
-    response_model=public.PipelineAnswer,
-    responses={201: {"model": public.PipelineAnswer, "description": "Created"}},
+    response_model=models.PipelineAnswer,
+    responses={201: {"model": models.PipelineAnswer, "description": "Created"}},
 )
-async def put_pipeline(request: Request, ns: str, pipeline: str, body: public.PipelineRequest) -> Response:
+async def put_pipeline(request: Request, ns: str, pipeline: str, body: models.PipelineRequest) -> Response:
     """Sets the pipeline as a whole: 201 when it is new, else 200."""
-    services = get_state(request)
+    state = get_state(request)
     definition = await asyncio.to_thread(validation.validate_definition, body.definition)
     if definition.pop("name") != pipeline:
         listed = [problem_entry("pipeline.name", f"the path says {pipeline}", path="definition.name")]
         raise ApiProblemError("pipeline-invalid", "the pipeline's name is not that of the path", listed)
     for _ in range(ATTEMPTS):
         try:
-            current = await services.client.get(PIPELINE_CONFIGS, pipeline, namespace=ns)
+            current = await state.client.get(PIPELINE_CONFIGS, pipeline, namespace=ns)
         except NotFoundError:
             current = None
         try:
             if current is None:
-                stored = await services.client.create(
+                stored = await state.client.create(
                     PIPELINE_CONFIGS, _new_pipeline_config(ns, pipeline, definition), namespace=ns
                 )
             else:
-                stored = await services.client.update(PIPELINE_CONFIGS, {**current, "spec": definition})
+                stored = await state.client.update(PIPELINE_CONFIGS, {**current, "spec": definition})
         except (AlreadyExistsError, ConflictError):
             continue
         return JSONResponse(serializers.serialize_pipeline(stored), status_code=200 if current is not None else 201)

@@ -13,9 +13,10 @@ from fastapi.responses import JSONResponse, Response
 
 from controller.api import serializers
 from controller.api.artifacts.workspaces import debug_source
-from controller.api.auth.permissions import GuardedRoute, require_permission
+from controller.api.auth.authorize import require_permission
+from controller.api.auth.route import GuardedRoute
 from controller.api.http.problems import ApiProblemError, problem_entry
-from controller.api.models import public
+from controller.api.models import runs as models
 from controller.api.routes.sources import source_key
 from controller.api.runs import pagination, validation
 from controller.api.runs import request as creation
@@ -45,9 +46,9 @@ IdempotencyKey = Annotated[
 ]
 
 
-@router.post("", operation_id="createRun", status_code=201, response_model=public.Run)
+@router.post("", operation_id="createRun", status_code=201, response_model=models.Run)
 async def create_run(
-    request: Request, ns: str, body: public.RunRequest, idempotency_key: IdempotencyKey = None
+    request: Request, ns: str, body: models.RunRequest, idempotency_key: IdempotencyKey = None
 ) -> Response:
     """Creates a run of the pipeline in the body, or of one that is kept in the namespace."""
     user = request.state.user.name
@@ -71,16 +72,16 @@ async def create_run(
     return await _create_response(get_state(request), ns, order, key)
 
 
-@router.post("/{run}/rerun", operation_id="rerunRun", status_code=201, response_model=public.Run)
+@router.post("/{run}/rerun", operation_id="rerunRun", status_code=201, response_model=models.Run)
 async def rerun_run(
-    request: Request, ns: str, run: str, body: public.RerunRequest, idempotency_key: IdempotencyKey = None
+    request: Request, ns: str, run: str, body: models.RerunRequest, idempotency_key: IdempotencyKey = None
 ) -> Response:
     """The same pipeline, source and parameters again, or from what failed; only of a run that has ended."""
-    services = get_state(request)
+    state = get_state(request)
     user = request.state.user.name
     await require_permission(request, "get", "pipelineruns", ns, name=run)
     key = creation.idempotency(idempotency_key, user, run, body)
-    found = await find_run(services, ns, run)
+    found = await find_run(state, ns, run)
     if serializers.phase_of(found) not in FINAL_PHASES:
         raise ApiProblemError(
             "conflict", f"the run {run} has not ended yet ({serializers.phase_of(found)}); cancel it or wait"
@@ -94,10 +95,10 @@ async def rerun_run(
         definition = {**definition, "keepOnFailure": True}
     params = creation.merge_params(found, definition, body.params)
     checked = await asyncio.to_thread(validation.validate_run, definition, params)
-    return await _create_response(services, ns, creation.rerun_spec(found, body, checked, user), key)
+    return await _create_response(state, ns, creation.rerun_spec(found, body, checked, user), key)
 
 
-async def _definition(request: Request, namespace: str, body: public.RunRequest) -> Mapping[str, Any]:
+async def _definition(request: Request, namespace: str, body: models.RunRequest) -> Mapping[str, Any]:
     """The pipeline in the body, or the one that it names, which the caller must be allowed to read."""
     if (body.pipeline is None) == (body.pipeline_ref is None):
         problem = problem_entry("run.pipeline", "give either pipeline or pipelineRef", path="pipeline")
@@ -114,12 +115,12 @@ async def _definition(request: Request, namespace: str, body: public.RunRequest)
 
 
 async def _create_response(
-    services: AppState, namespace: str, order: creation.RunSpec, key: creation.Idempotency | None
+    state: AppState, namespace: str, order: creation.RunSpec, key: creation.Idempotency | None
 ) -> Response:
     digest = ((order.source or {}).get("archive") or {}).get("digest")
-    if digest is not None and await services.store.head(source_key(digest)) is None:
+    if digest is not None and await state.store.head(source_key(digest)) is None:
         raise ApiProblemError("source-missing", f"the source {digest} is not in the store: upload it first")
-    run, new = await create_pipeline_run(services, namespace, order, key)
+    run, new = await create_pipeline_run(state, namespace, order, key)
     if new:
         told = {"namespace": namespace, "run": run["metadata"]["name"], "user": order.user}
         log.info("run created", extra=told)
@@ -127,7 +128,7 @@ async def _create_response(
     return JSONResponse(serializers.serialize_run(run, definition=True), status_code=201, headers=headers)
 
 
-@router.get("", operation_id="listRuns", response_model=public.RunList)
+@router.get("", operation_id="listRuns", response_model=models.RunList)
 async def list_runs(
     request: Request,
     ns: str,
@@ -137,22 +138,22 @@ async def list_runs(
     pipeline: Annotated[str | None, Query(max_length=63)] = None,
     branch: Annotated[str | None, Query(max_length=255)] = None,
     since: Annotated[
-        str | None, Query(pattern=public.TIME_PATTERN, description="created at or after this time")
+        str | None, Query(pattern=models.TIME_PATTERN, description="created at or after this time")
     ] = None,
     text: Annotated[str, Query(max_length=200, description="in the name, branch, commit or trigger")] = "",
     copies: Annotated[bool, Query(description="also the copies of failed steps that people look around in")] = True,
     sort: Annotated[SortOrder, Query(description="a leading - is descending")] = "-created",
 ) -> Response:
     """One page of runs, newest first unless `sort` says otherwise."""
-    services = get_state(request)
-    await _require_synced_cache(services)
+    state = get_state(request)
+    await _require_synced_cache(state)
     start = pagination.parse_time(since) if since is not None else None
     if since is not None and start is None:
         raise ApiProblemError("bad-request", "since is no time that exists; it is written like 2026-01-31T12:00:00Z")
     wanted = pagination.RunFilter(frozenset(phase or ()), pipeline, branch, start, text, copies)
-    version = services.watch_cache.latest
+    version = state.watch_cache.latest
     page = pagination.paginate(
-        services.runs.list(ns), wanted, order=sort, limit=limit, after=continue_, now=services.wall_clock()
+        state.runs.list(ns), wanted, order=sort, limit=limit, after=continue_, now=state.wall_clock()
     )
     answer: Run = {
         "items": [serializers.serialize_run(run, definition=False) for run in page.items],
@@ -163,21 +164,21 @@ async def list_runs(
     return JSONResponse(answer)
 
 
-@router.get("/{run}", operation_id="getRun", response_model=public.Run)
+@router.get("/{run}", operation_id="getRun", response_model=models.Run)
 async def get_run(request: Request, ns: str, run: str) -> Response:
     """One run, with its pipeline."""
     return JSONResponse(serializers.serialize_run(await find_run(get_state(request), ns, run), definition=True))
 
 
-@router.post("/{run}/cancel", operation_id="cancelRun", status_code=202, response_model=public.Run)
+@router.post("/{run}/cancel", operation_id="cancelRun", status_code=202, response_model=models.Run)
 async def cancel_run(request: Request, ns: str, run: str) -> Response:
     """Asks for the run's end; its pods and logs are kept. Cancelling twice is the same as once."""
-    services = get_state(request)
-    found = await find_run(services, ns, run)
+    state = get_state(request)
+    found = await find_run(state, ns, run)
     if serializers.phase_of(found) in FINAL_PHASES:
         raise ApiProblemError("conflict", f"the run {run} has ended already ({serializers.phase_of(found)})")
     patch = {"spec": {"cancel": True}, "metadata": {"uid": found["metadata"]["uid"]}}
-    changed = await services.client.patch(PIPELINE_RUNS, run, patch, namespace=ns)
+    changed = await state.client.patch(PIPELINE_RUNS, run, patch, namespace=ns)
     log.info("run cancelled", extra={"namespace": ns, "run": run, "user": request.state.user.name})
     return JSONResponse(serializers.serialize_run(changed, definition=True), status_code=202)
 
@@ -190,21 +191,21 @@ async def delete_run(request: Request, ns: str, run: str) -> Response:
     return Response(status_code=204)
 
 
-async def find_run(services: AppState, namespace: str, name: str) -> Mapping[str, Any]:
+async def find_run(state: AppState, namespace: str, name: str) -> Mapping[str, Any]:
     """The run from the cache, or from Kubernetes when the cache may lag behind its creation; a
     problem 404 when there is none.
     """
-    cached = services.runs.get(namespace, name)
+    cached = state.runs.get(namespace, name)
     if cached is not None:
         return cached
     try:
-        return await services.client.get(PIPELINE_RUNS, name, namespace=namespace)
+        return await state.client.get(PIPELINE_RUNS, name, namespace=namespace)
     except NotFoundError:
         raise ApiProblemError("not-found", f"there is no run {name} in the namespace {namespace}") from None
 
 
-async def _require_synced_cache(services: AppState) -> None:
-    if not services.watch_cache.is_synced:
+async def _require_synced_cache(state: AppState) -> None:
+    if not state.watch_cache.is_synced:
         raise ApiProblemError(
             "unavailable",
             "the runs are not read yet; /readyz says what is waited for",

@@ -12,9 +12,9 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from controller.api.auth.permissions import GuardedRoute
+from controller.api.auth.route import GuardedRoute
 from controller.api.http.problems import ApiProblemError, problem_entry
-from controller.api.models import public
+from controller.api.models import cluster as models
 from controller.api.state import AppState, get_state
 from controller.kube import SECRETS, AlreadyExistsError, ConflictError, NotFoundError
 
@@ -26,7 +26,7 @@ _KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
 router = APIRouter(prefix="/api/v1/namespaces/{ns}/secrets", tags=["secrets"], route_class=GuardedRoute)
 
 
-@router.get("", operation_id="listSecrets", response_model=public.SecretList)
+@router.get("", operation_id="listSecrets", response_model=models.SecretList)
 async def list_secrets(request: Request, ns: str) -> Response:
     """The names and keys of the secrets that were set through this API."""
     found = await get_state(request).client.list(SECRETS, namespace=ns, label_selector=f"{LABEL}=true")
@@ -34,19 +34,19 @@ async def list_secrets(request: Request, ns: str) -> Response:
     return JSONResponse({"items": items})
 
 
-@router.put("/{name}", operation_id="putSecret", response_model=public.SecretKeys)
-async def put_secret(request: Request, ns: str, name: str, body: public.SecretRequest) -> Response:
+@router.put("/{name}", operation_id="putSecret", response_model=models.SecretKeys)
+async def put_secret(request: Request, ns: str, name: str, body: models.SecretRequest) -> Response:
     """Sets the named keys and keeps the others."""
-    services = get_state(request)
+    state = get_state(request)
     values = _encode_values(body.data)
     for _ in range(ATTEMPTS):
         try:
-            current = await _managed_secret(services, ns, name)
+            current = await _managed_secret(state, ns, name)
             if current is None:
-                stored = await services.client.create(SECRETS, _new_secret(ns, name, values), namespace=ns)
+                stored = await state.client.create(SECRETS, _new_secret(ns, name, values), namespace=ns)
             else:
                 data = {**(current.get("data") or {}), **values}
-                stored = await services.client.update(SECRETS, {**current, "data": data})
+                stored = await state.client.update(SECRETS, {**current, "data": data})
         except (AlreadyExistsError, ConflictError):
             continue
         return JSONResponse(_serialize_secret(stored))
@@ -56,17 +56,17 @@ async def put_secret(request: Request, ns: str, name: str, body: public.SecretRe
 @router.delete("/{name}", operation_id="deleteSecret", status_code=204, response_class=Response)
 async def delete_secret(request: Request, ns: str, name: str) -> Response:
     """Deletes the secret. Runs that have started keep the copy they were started with."""
-    services = get_state(request)
-    if await _managed_secret(services, ns, name) is None:
+    state = get_state(request)
+    if await _managed_secret(state, ns, name) is None:
         raise ApiProblemError("not-found", f"there is no secret {name} in the namespace {ns}")
-    await services.client.delete(SECRETS, name, namespace=ns)
+    await state.client.delete(SECRETS, name, namespace=ns)
     return Response(status_code=204)
 
 
-async def _managed_secret(services: AppState, namespace: str, name: str) -> dict[str, Any] | None:
+async def _managed_secret(state: AppState, namespace: str, name: str) -> dict[str, Any] | None:
     """The Secret, None when there is none; a problem when it was not set through this API."""
     try:
-        secret = await services.client.get(SECRETS, name, namespace=namespace)
+        secret = await state.client.get(SECRETS, name, namespace=namespace)
     except NotFoundError:
         return None
     if (secret["metadata"].get("labels") or {}).get(LABEL) != "true":

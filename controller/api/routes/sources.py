@@ -7,10 +7,11 @@ already is not read again.
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from controller.api.auth.permissions import GuardedRoute
+from controller.api.auth.route import GuardedRoute
 from controller.api.http.problems import ApiProblemError
 from controller.api.http.uploads import BoundedUpload
-from controller.api.models import public
+from controller.api.models import runs as models
+from controller.api.openapi import binary_body
 from controller.api.state import get_state
 
 GZIP = b"\x1f\x8b"
@@ -32,14 +33,20 @@ async def head_source(request: Request, ns: str, digest: str) -> Response:
     return Response(status_code=200)
 
 
-@router.put("/{digest}", operation_id="putSource", status_code=201, response_model=public.StoredSource)
+@router.put(
+    "/{digest}",
+    operation_id="putSource",
+    status_code=201,
+    response_model=models.StoredSource,
+    openapi_extra=binary_body("application/gzip"),
+)
 async def put_source(request: Request, ns: str, digest: str) -> Response:
     """Stores a tar.gz under its digest. Sending what is stored already costs one look-up; the body is then not read."""
-    services = get_state(request)
+    state = get_state(request)
     key = source_key(digest)
-    stored = await services.store.head(key)
+    stored = await state.store.head(key)
     if stored is not None:
         return JSONResponse({"digest": digest, "size": stored.size}, status_code=201)
-    upload = BoundedUpload(request, services.settings.source_limit, services.settings.idle_seconds, magic=GZIP)
-    await services.store.put(key, upload.verified_chunks(digest.removeprefix("sha256:")))
+    upload = BoundedUpload(request, state.settings.source_limit, state.settings.idle_seconds, magic=GZIP)
+    await state.store.put(key, upload.verified_chunks(digest.removeprefix("sha256:")))
     return JSONResponse({"digest": digest, "size": upload.size}, status_code=201)

@@ -6,8 +6,10 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
-from controller.api.auth.permissions import GuardedRoute, reauthorizer
-from controller.api.models.public import NAME_PATTERN
+from controller.api.auth.authorize import reauthorizer
+from controller.api.auth.route import GuardedRoute
+from controller.api.models.common import NAME_PATTERN
+from controller.api.openapi import binary_response
 from controller.api.state import AppState, get_state
 from controller.api.streaming import sse
 
@@ -20,7 +22,9 @@ class EventStream(StreamingResponse):
     media_type = "text/event-stream"
 
 
-@router.get("/runs", operation_id="watchRuns", response_class=EventStream)
+@router.get(
+    "/runs", operation_id="watchRuns", response_class=StreamingResponse, responses=binary_response("text/event-stream")
+)
 async def watch_runs(
     request: Request,
     ns: str,
@@ -33,21 +37,21 @@ async def watch_runs(
 
     Without a version the present runs come first, as `added`. After `restart` the stream ends: list again.
     """
-    services = get_state(request)
+    state = get_state(request)
     wanted = sse.WatchFilter(ns, run, sse.resume_version(last_event_id, resource_version))
     stream = sse.event_stream(
-        services.watch_cache,
+        state.watch_cache,
         wanted,
-        lambda: services.runs.list(ns),
-        sse.ReauthorizationTimer(reauthorizer(request, "watchRuns"), services.settings.heartbeat_seconds),
+        lambda: state.runs.list(ns),
+        sse.ReauthorizationTimer(reauthorizer(request, "watchRuns"), state.settings.heartbeat_seconds),
     )
-    return EventStream(_count_subscriber(services, stream), headers={"X-Accel-Buffering": "no"})
+    return EventStream(_count_subscriber(state, stream), headers={"X-Accel-Buffering": "no"})
 
 
-async def _count_subscriber(services: AppState, stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    services.metrics.change_subscribers("runs", +1)
+async def _count_subscriber(state: AppState, stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    state.metrics.change_subscribers("runs", +1)
     try:
         async for part in stream:
             yield part
     finally:
-        services.metrics.change_subscribers("runs", -1)
+        state.metrics.change_subscribers("runs", -1)

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from controller.api.http.problems import ApiProblemError, problem_entry
-from controller.api.models.public import CopyRequest, RerunRequest, RunRequest, Source
+from controller.api.models.runs import CopyRequest, RerunRequest, RunRequest, Source
 from controller.api.serializers import NUMBER_LABEL, PIPELINE_LABEL, run_number
 
 KEY_LABEL = "c8s.dev/idempotency-key"

@@ -9,8 +9,8 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from starlette.websockets import WebSocketDisconnect
 
+from controller.api.auth.authorize import Reauthorize
 from controller.api.streaming.log_frames import FrameQueue, RateLimiter
-from controller.api.streaming.sse import Reauthorize
 
 NORMAL, GOING_AWAY, POLICY = 1000, 1001, 1008
 

@@ -4,10 +4,9 @@ import re
 from pathlib import Path
 
 from controller import settings
-from controller.api import openapi
 from controller.api.auth.permissions import PERMISSIONS
 from controller.api.http.problems import TYPES
-from tools import generate, rest_reference
+from tools import generate, openapi, rest_reference
 
 DOCS = Path(__file__).parents[3] / "docs"
 

@@ -14,8 +14,8 @@ import schemathesis
 from schemathesis import SerializationContext
 from schemathesis.config import SchemathesisConfig
 
-from controller.api import openapi
 from tests.integration.api.conftest import ADMIN, SECONDS, Sandbox
+from tools import openapi
 
 pytestmark = pytest.mark.xdist_group("controller")
 EXAMPLES = int(os.environ.get("C8S_SCHEMATHESIS_EXAMPLES", "5"))

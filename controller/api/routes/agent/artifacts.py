@@ -13,7 +13,8 @@ from fastapi.responses import JSONResponse, Response
 
 from controller.api.artifacts.keys import archive_key, committed_artifacts, find_step, manifest_key, possible_attempts
 from controller.api.artifacts.workspaces import debug_source, find_workspace, workspace_key
-from controller.api.auth.permissions import GuardedRoute, unauthenticated
+from controller.api.auth.authorize import unauthenticated
+from controller.api.auth.route import GuardedRoute
 from controller.api.http.problems import ApiProblemError
 from controller.api.models import agent as models
 from controller.api.routes.runs import find_run
@@ -28,44 +29,44 @@ router = APIRouter(prefix="/api/v1/agent", tags=["agent"], route_class=GuardedRo
 @router.get("/source", operation_id="agentSource", response_model=models.ObjectLink)
 async def agent_source(request: Request) -> Response:
     """Where the run's source is."""
-    services = get_state(request)
-    run = await authorized_run(services, request)
+    state = get_state(request)
+    run = await authorized_run(state, request)
     if (copied := debug_source(run)) is not None:
-        return JSONResponse(await _workspace_link(services, run, copied))
-    digest = await _source_digest(services, run)
+        return JSONResponse(await _workspace_link(state, run, copied))
+    digest = await _source_digest(state, run)
     if not digest:
         raise ApiProblemError("not-found", "the run has no source archive")
-    stored = await services.store.head(source_key(digest))
+    stored = await state.store.head(source_key(digest))
     if stored is None:
         raise ApiProblemError("not-found", f"the run's source {digest} is not stored (any more)")
-    url = await services.signed_url("GET", source_key(digest))
+    url = await state.signed_url("GET", source_key(digest))
     return JSONResponse({"url": url, "sha256": digest.removeprefix("sha256:"), "size": stored.size})
 
 
 @router.get("/artifacts/{slug}", operation_id="agentArtifacts", response_model=models.ObjectLink)
 async def agent_artifacts(request: Request, slug: str) -> Response:
     """Where the artifacts of a step of the same run are."""
-    services = get_state(request)
-    run = await authorized_run(services, request)
-    stored = await committed_artifacts(services.store, run, await _find_run_step(services, run, slug))
+    state = get_state(request)
+    run = await authorized_run(state, request)
+    stored = await committed_artifacts(state.store, run, await _find_run_step(state, run, slug))
     if stored is None:
         raise ApiProblemError("not-found", f"the step {slug} has left no artifacts (yet)")
-    url = await services.signed_url("GET", stored.key)
+    url = await state.signed_url("GET", stored.key)
     return JSONResponse({"url": url, "sha256": stored.sha256, "size": stored.size})
 
 
 @router.post("/artifacts/{slug}/{attempt}", operation_id="agentUpload", response_model=models.UploadLink)
 async def agent_upload(request: Request, slug: str, attempt: int, body: models.UploadRequest) -> Response:
     """Where to PUT the archive of an attempt's artifacts."""
-    services = get_state(request)
-    run = await authorized_run(services, request)
-    place = await authorized_attempt(services, run, slug, attempt)
-    if body.size > services.settings.artifact_limit:
-        limit = services.settings.artifact_limit
+    state = get_state(request)
+    run = await authorized_run(state, request)
+    place = await authorized_attempt(state, run, slug, attempt)
+    if body.size > state.settings.artifact_limit:
+        limit = state.settings.artifact_limit
         raise ApiProblemError("too-large", f"the archive has {body.size} bytes; at most {limit} are taken")
-    if await services.store.head(manifest_key(*place)) is not None:
+    if await state.store.head(manifest_key(*place)) is not None:
         raise ApiProblemError("conflict", f"the artifacts of {slug}, attempt {attempt}, are committed already")
-    return JSONResponse({"url": await services.signed_url("PUT", archive_key(*place))})
+    return JSONResponse({"url": await state.signed_url("PUT", archive_key(*place))})
 
 
 @router.put(
@@ -79,10 +80,10 @@ async def agent_manifest(request: Request, slug: str, attempt: int, body: models
 
     Saying the same twice is the same as once; saying something else later is refused.
     """
-    services = get_state(request)
-    run = await authorized_run(services, request)
-    place = await authorized_attempt(services, run, slug, attempt)
-    stored = await services.store.head(archive_key(*place))
+    state = get_state(request)
+    run = await authorized_run(state, request)
+    place = await authorized_attempt(state, run, slug, attempt)
+    stored = await state.store.head(archive_key(*place))
     if stored is None or stored.size != body.archive.size:
         found = "not there" if stored is None else f"{stored.size} bytes"
         raise ApiProblemError(
@@ -91,21 +92,21 @@ async def agent_manifest(request: Request, slug: str, attempt: int, body: models
     document = json.dumps(body.model_dump(mode="json", by_alias=True), separators=(",", ":")).encode()
     key = manifest_key(*place)
     try:
-        await services.store.put(key, document, if_absent=True)
+        await state.store.put(key, document, if_absent=True)
     except ObjectExistsError:
-        if await services.store.get(key) != document:
+        if await state.store.get(key) != document:
             raise ApiProblemError("conflict", f"{slug}, attempt {attempt}: other artifacts are committed") from None
     return Response(status_code=204)
 
 
-async def _workspace_link(services: AppState, run: Mapping[str, Any], copied: Mapping[str, Any]) -> dict[str, Any]:
+async def _workspace_link(state: AppState, run: Mapping[str, Any], copied: Mapping[str, Any]) -> dict[str, Any]:
     """Where the workspace is that a run is a copy of: of a run of the same namespace, whoever made the copy."""
-    origin = await find_run(services, str(run["metadata"]["namespace"]), str(copied["run"]))
-    found = await find_workspace(services.store, workspace_key(origin, str(copied["step"]), int(copied["attempt"])))
-    return {"url": await services.signed_url("GET", found.key), "sha256": found.sha256, "size": found.size}
+    origin = await find_run(state, str(run["metadata"]["namespace"]), str(copied["run"]))
+    found = await find_workspace(state.store, workspace_key(origin, str(copied["step"]), int(copied["attempt"])))
+    return {"url": await state.signed_url("GET", found.key), "sha256": found.sha256, "size": found.size}
 
 
-async def _source_digest(services: AppState, run: Mapping[str, Any]) -> str | None:
+async def _source_digest(state: AppState, run: Mapping[str, Any]) -> str | None:
     """What was sent, or of a repository the snapshot that was made of it."""
     source = (run.get("spec") or {}).get("source") or {}
     if "git" not in source:
@@ -113,35 +114,35 @@ async def _source_digest(services: AppState, run: Mapping[str, Any]) -> str | No
     found = (run.get("status") or {}).get("source")
     if not found:
         meta = run["metadata"]
-        fresh = await services.client.get(PIPELINE_RUNS, meta["name"], namespace=meta["namespace"])
+        fresh = await state.client.get(PIPELINE_RUNS, meta["name"], namespace=meta["namespace"])
         found = (fresh.get("status") or {}).get("source") or {}
     return found.get("digest")
 
 
-async def authorized_run(services: AppState, request: Request) -> Mapping[str, Any]:
+async def authorized_run(state: AppState, request: Request) -> Mapping[str, Any]:
     """The run that the token stands for. A run of the same name that was made later is another run."""
     capability: Capability = request.state.capability
-    run = await find_run(services, capability.namespace, capability.run)
+    run = await find_run(state, capability.namespace, capability.run)
     if run["metadata"].get("uid") != capability.uid:
         raise unauthenticated("the token belongs to a run that is gone")
     return run
 
 
-async def _find_run_step(services: AppState, run: Mapping[str, Any], slug: str) -> Mapping[str, Any]:
+async def _find_run_step(state: AppState, run: Mapping[str, Any], slug: str) -> Mapping[str, Any]:
     """The run's step; asks Kubernetes itself when the cache may be behind a step that is running already."""
     step = find_step(run, slug)
     if step is None:
         meta = run["metadata"]
-        step = find_step(await services.client.get(PIPELINE_RUNS, meta["name"], namespace=meta["namespace"]), slug)
+        step = find_step(await state.client.get(PIPELINE_RUNS, meta["name"], namespace=meta["namespace"]), slug)
     if step is None or step.get("slug") != slug:
         raise ApiProblemError("not-found", f"the run {run['metadata']['name']} has no step {slug}")
     return step
 
 
 async def authorized_attempt(
-    services: AppState, run: Mapping[str, Any], slug: str, attempt: int
+    state: AppState, run: Mapping[str, Any], slug: str, attempt: int
 ) -> tuple[str, str, str, int]:
-    step = await _find_run_step(services, run, slug)
+    step = await _find_run_step(state, run, slug)
     if attempt not in possible_attempts(step):
         raise ApiProblemError("not-found", f"the step {slug} has no attempt {attempt}")
     return str(run["metadata"]["namespace"]), str(run["metadata"]["name"]), slug, attempt

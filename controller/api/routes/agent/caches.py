@@ -13,7 +13,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from controller.api.auth.permissions import GuardedRoute
+from controller.api.auth.route import GuardedRoute
 from controller.api.http.problems import ApiProblemError
 from controller.api.models import agent as models
 from controller.api.routes.agent.artifacts import authorized_run
@@ -30,59 +30,56 @@ _MAX_DOCUMENT_BYTES = 64 * 1024
 @router.post("/lookup", operation_id="agentCacheLookup", response_model=models.ObjectLink)
 async def look_up(request: Request, body: models.CacheLookup) -> Response:
     """Where the cache of a key is; 404 when there is none."""
-    services = get_state(request)
-    place = _cache_prefix(await authorized_run(services, request), body.key)
+    state = get_state(request)
+    place = _cache_prefix(await authorized_run(state, request), body.key)
     try:
-        document = await services.store.get(_document_key(place), limit=_MAX_DOCUMENT_BYTES)
+        document = await state.store.get(_document_key(place), limit=_MAX_DOCUMENT_BYTES)
         found = json.loads(document)
         key = _archive_key(place, found["sha256"])
-        stored, noted = await services.store.head(key), await services.store.head(_document_key(place))
+        stored, noted = await state.store.head(key), await state.store.head(_document_key(place))
     except ObjectNotFoundError:
         stored = noted = None
     if stored is None or noted is None:
         raise ApiProblemError("not-found", "there is no cache of this key")
     if datetime.now(UTC) - noted.modified > _TOUCH_INTERVAL:
         # Its date says when it was used last: what nobody uses is swept.
-        await services.store.put(_document_key(place), document)
-    return JSONResponse({"url": await services.signed_url("GET", key), "sha256": found["sha256"], "size": stored.size})
+        await state.store.put(_document_key(place), document)
+    return JSONResponse({"url": await state.signed_url("GET", key), "sha256": found["sha256"], "size": stored.size})
 
 
 @router.post("", operation_id="agentCacheUpload", response_model=models.UploadLink)
 async def upload(request: Request, body: models.CacheArchive) -> Response:
     """Where to PUT the archive of a cache."""
-    services = get_state(request)
-    place = _cache_prefix(await authorized_run(services, request), body.key)
-    _check_size(services, body)
-    if await services.store.head(_document_key(place)) is not None:
+    state = get_state(request)
+    place = _cache_prefix(await authorized_run(state, request), body.key)
+    _check_size(state, body)
+    if await state.store.head(_document_key(place)) is not None:
         raise ApiProblemError("conflict", "there is a cache of this key already")
-    return JSONResponse({"url": await services.signed_url("PUT", _archive_key(place, body.sha256))})
+    return JSONResponse({"url": await state.signed_url("PUT", _archive_key(place, body.sha256))})
 
 
 @router.put("/manifest", operation_id="agentCacheManifest", status_code=204, response_class=Response)
 async def commit(request: Request, body: models.CacheArchive) -> Response:
     """Commits a cache. Saying the same twice is the same as once; another one of the key is refused."""
-    services = get_state(request)
-    run = await authorized_run(services, request)
+    state = get_state(request)
+    run = await authorized_run(state, request)
     place = _cache_prefix(run, body.key)
-    _check_size(services, body)
-    stored = await services.store.head(_archive_key(place, body.sha256))
+    _check_size(state, body)
+    stored = await state.store.head(_archive_key(place, body.sha256))
     if stored is None or stored.size != body.size:
         found = "not there" if stored is None else f"{stored.size} bytes"
         raise ApiProblemError("conflict", f"the archive in the store is {found}, the call says {body.size} bytes")
     told = {**body.model_dump(mode="json", by_alias=True), "run": run["metadata"]["name"]}
     try:
-        await services.store.put(_document_key(place), json.dumps(told).encode(), if_absent=True)
+        await state.store.put(_document_key(place), json.dumps(told).encode(), if_absent=True)
     except ObjectExistsError:
-        if (
-            json.loads(await services.store.get(_document_key(place), limit=_MAX_DOCUMENT_BYTES))["sha256"]
-            != body.sha256
-        ):
+        if json.loads(await state.store.get(_document_key(place), limit=_MAX_DOCUMENT_BYTES))["sha256"] != body.sha256:
             raise ApiProblemError("conflict", "there is another cache of this key") from None
     return Response(status_code=204)
 
 
-def _check_size(services: AppState, body: models.CacheArchive) -> None:
-    limit = services.settings.cache_limit
+def _check_size(state: AppState, body: models.CacheArchive) -> None:
+    limit = state.settings.cache_limit
     if body.size > limit:
         raise ApiProblemError("too-large", f"the cache has {body.size} bytes; at most {limit} are taken")
 

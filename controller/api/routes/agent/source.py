@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from controller.api.artifacts.keys import archive_key, manifest_key
-from controller.api.auth.permissions import GuardedRoute
+from controller.api.auth.route import GuardedRoute
 from controller.api.http.problems import ApiProblemError
 from controller.api.http.uploads import verify_chunks
 from controller.api.models import agent as models
@@ -26,60 +26,60 @@ router = APIRouter(prefix="/api/v1/agent/source", tags=["agent"], route_class=Gu
 @router.post("", operation_id="agentSourceUpload", response_model=models.SourceUpload)
 async def upload_source(request: Request, body: models.SnapshotRequest) -> Response:
     """Where to PUT the snapshot of a repository, or that it is there already."""
-    services = get_state(request)
-    place = await _snapshot_attempt(services, request, body)
-    if body.size > services.settings.source_limit:
-        limit = services.settings.source_limit
+    state = get_state(request)
+    place = await _snapshot_attempt(state, request, body)
+    if body.size > state.settings.source_limit:
+        limit = state.settings.source_limit
         raise ApiProblemError("too-large", f"the snapshot has {body.size} bytes; at most {limit} are taken")
-    stored = await services.store.head(source_key(body.digest))
+    stored = await state.store.head(source_key(body.digest))
     if stored is not None and stored.size == body.size:
         return JSONResponse({"present": True})
-    return JSONResponse({"url": await services.signed_url("PUT", archive_key(*place)), "present": False})
+    return JSONResponse({"url": await state.signed_url("PUT", archive_key(*place)), "present": False})
 
 
 @router.put("/manifest", operation_id="agentSourceManifest", status_code=204, response_class=Response)
 async def commit_source(request: Request, body: models.Snapshot) -> Response:
     """Commits the snapshot: from now on it is the run's source. Saying the same twice is the same as once."""
-    services = get_state(request)
-    place = await _snapshot_attempt(services, request, body)
-    stored = await services.store.head(source_key(body.digest))
+    state = get_state(request)
+    place = await _snapshot_attempt(state, request, body)
+    stored = await state.store.head(source_key(body.digest))
     if stored is None:
-        await _promote_snapshot(services, archive_key(*place), body)
+        await _promote_snapshot(state, archive_key(*place), body)
     elif stored.size != body.size:
         raise ApiProblemError("conflict", f"the source {body.digest} has {stored.size} bytes, not {body.size}")
     told: dict[str, Any] = {"digest": body.digest, "commit": body.commit, "size": body.size}
     document = json.dumps({"files": [], "archive": None, "source": told}, separators=(",", ":")).encode()
     key = manifest_key(*place)
     try:
-        await services.store.put(key, document, if_absent=True)
+        await state.store.put(key, document, if_absent=True)
     except ObjectExistsError:
-        if await services.store.get(key) != document:
+        if await state.store.get(key) != document:
             raise ApiProblemError(
                 "conflict", f"{body.slug}, attempt {body.attempt}: another snapshot is committed"
             ) from None
-    await services.store.delete(archive_key(*place))
+    await state.store.delete(archive_key(*place))
     return Response(status_code=204)
 
 
-async def _promote_snapshot(services: AppState, key: str, body: models.Snapshot) -> None:
-    if await services.store.head(key) is None:
+async def _promote_snapshot(state: AppState, key: str, body: models.Snapshot) -> None:
+    if await state.store.head(key) is None:
         raise ApiProblemError("conflict", "the snapshot was not uploaded")
-    content = verify_chunks(services.store.read(key), body.digest.removeprefix("sha256:"), body.size, magic=GZIP)
+    content = verify_chunks(state.store.read(key), body.digest.removeprefix("sha256:"), body.size, magic=GZIP)
     try:
-        await services.store.put(source_key(body.digest), content, if_absent=True)
+        await state.store.put(source_key(body.digest), content, if_absent=True)
     except ObjectExistsError:
         # Another run has brought the same at the same moment.
         return
 
 
 async def _snapshot_attempt(
-    services: AppState, request: Request, body: models.SnapshotRequest
+    state: AppState, request: Request, body: models.SnapshotRequest
 ) -> tuple[str, str, str, int]:
-    run = await authorized_run(services, request)
+    run = await authorized_run(state, request)
     if not ((run.get("spec") or {}).get("source") or {}).get("git"):
         raise ApiProblemError("not-found", "the run is not on a repository")
     # Where a clone is expected, and nowhere else: the first step, which depends on none.
-    place = await authorized_attempt(services, run, body.slug, body.attempt)
+    place = await authorized_attempt(state, run, body.slug, body.attempt)
     steps = (run.get("status") or {}).get("steps") or []
     if steps and steps[0].get("slug") != body.slug:
         raise ApiProblemError("not-found", f"the step {body.slug} clones nothing")

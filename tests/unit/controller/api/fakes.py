@@ -163,7 +163,7 @@ class ApiServer:
     url: str
     kubernetes: FakeKubernetes
     store: DirectoryStore
-    services: AppState
+    state: AppState
     http: aiohttp.ClientSession
     hub: LogHub
     stop: asyncio.Event
@@ -213,7 +213,7 @@ async def run_api(folder: Path, kubernetes: FakeKubernetes | None = None, **sett
         return "v1.36.2"
 
     clock = asyncio.get_running_loop().time
-    services = AppState(
+    state = AppState(
         client=kubernetes,  # type: ignore[arg-type]
         runs=FakeRunCache(kubernetes),
         watch_cache=kubernetes.history,
@@ -229,9 +229,9 @@ async def run_api(folder: Path, kubernetes: FakeKubernetes | None = None, **sett
     )
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as group, aiohttp.ClientSession() as http:
-        served = group.create_task(serve(create_app(services), listener, kubernetes.history, stop))
+        served = group.create_task(serve(create_app(state), listener, kubernetes.history, stop))
         try:
-            yield ApiServer(url, kubernetes, store, services, http, hub, stop, capabilities)
+            yield ApiServer(url, kubernetes, store, state, http, hub, stop, capabilities)
         finally:
             stop.set()
             await served

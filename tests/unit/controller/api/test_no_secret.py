@@ -22,14 +22,14 @@ BODIES: list[object] = [None, {"data": {"k": VALUE}}, {"data": VALUE}, {"passwor
 async def test_no_route_tells_a_secret(tmp_path: Path, caplog: pytest.LogCaptureFixture, token: str | None) -> None:
     caplog.set_level(logging.DEBUG)
     called = 0
-    async with run_api(tmp_path) as there:
-        await there.call("PUT", "/api/v1/namespaces/a/secrets/db", json={"data": {"password": VALUE}})
+    async with run_api(tmp_path) as api:
+        await api.call("PUT", "/api/v1/namespaces/a/secrets/db", json={"data": {"password": VALUE}})
         spec = {"pipeline": {"name": "hello", "steps": [{"name": "say", "secrets": [{"secretRef": "db"}]}]}}
         made = {"metadata": {"name": "hello-1", "namespace": "a"}, "spec": spec}
-        run = await there.kubernetes.create(PIPELINE_RUNS, made, "a")
+        run = await api.kubernetes.create(PIPELINE_RUNS, made, "a")
         steps = [{"name": "say", "slug": "say", "phase": "Running", "attempts": [{"number": 1}]}]
-        there.kubernetes.status("a", "hello-1", phase="Running", steps=steps)
-        there.capabilities[CAPABILITY] = FakeCapability("a", "hello-1", run["metadata"]["uid"])
+        api.kubernetes.status("a", "hello-1", phase="Running", steps=steps)
+        api.capabilities[CAPABILITY] = FakeCapability("a", "hello-1", run["metadata"]["uid"])
         for method, path, _ in HTTP:
             if path.endswith(("/watch", "/runs")) and method == "GET":
                 # Its stream goes on; what is in it are runs, which the list shows too.
@@ -37,7 +37,7 @@ async def test_no_route_tells_a_secret(tmp_path: Path, caplog: pytest.LogCapture
             if "watch" in path:
                 continue
             for body in BODIES[:1] if method in ("GET", "HEAD") else BODIES:
-                answer = await there.call(method, path, token=token, json=body)
+                answer = await api.call(method, path, token=token, json=body)
                 called += 1
                 told = answer.body.decode("utf-8", "replace") + str(answer.headers)
                 assert [hidden for hidden in HIDDEN if hidden in told] == [], (method, path, body)

@@ -12,16 +12,16 @@ from hypothesis import strategies as st
 from controller.log_relay.chunk_fallback import read_stored_chunks
 from controller.log_relay.errors import RelayProtocolError
 from controller.log_relay.protocol import (
-    Archived,
-    Beat,
+    ChunksStored,
     Decoder,
-    Ended,
-    Forgotten,
-    Here,
+    Heartbeat,
+    LinesAppended,
     Message,
-    Opened,
-    Printed,
-    Stored,
+    RunDropped,
+    SnapshotEnd,
+    StreamArchived,
+    StreamEnded,
+    StreamOpened,
     encode,
 )
 from controller.log_relay.publisher import RunLogPublisher
@@ -58,20 +58,20 @@ async def published_messages(hub: LogHub, have: dict[Stream, int] | None = None)
     async with aclosing(feed.messages()) as messages:
         async for message in messages:
             found.append(message)
-            if isinstance(message, Here):
+            if isinstance(message, SnapshotEnd):
                 return found
     raise AssertionError("the picture never ended")
 
 
 MESSAGES: list[Message] = [
-    Opened(STREAM, 3, (CHUNK,)),
-    Stored(STREAM, (CHUNK,)),
-    Printed(STREAM, block(3, "a", "\xff\x00")),
-    Ended(STREAM, 5),
-    Archived(STREAM, 5),
-    Forgotten(),
-    Here(),
-    Beat(),
+    StreamOpened(STREAM, 3, (CHUNK,)),
+    ChunksStored(STREAM, (CHUNK,)),
+    LinesAppended(STREAM, block(3, "a", "\xff\x00")),
+    StreamEnded(STREAM, 5),
+    StreamArchived(STREAM, 5),
+    RunDropped(),
+    SnapshotEnd(),
+    Heartbeat(),
 ]
 
 
@@ -94,12 +94,12 @@ async def test_a_mirror_is_told_the_chunks_by_name_and_only_the_lines_after_them
     hub.publish(log, numbers(1, 6))
     log.chunks.append(CHUNK)
     assert await published_messages(hub) == [
-        Opened(STREAM, 3, (CHUNK,)),
-        Printed(STREAM, numbers(1, 6).from_line(3)),
-        Here(),
+        StreamOpened(STREAM, 3, (CHUNK,)),
+        LinesAppended(STREAM, numbers(1, 6).from_line(3)),
+        SnapshotEnd(),
     ]
     assert await published_messages(hub, {STREAM: 5}) == [
-        Opened(STREAM, 5, (CHUNK,)), Printed(STREAM, numbers(1, 6).from_line(5)), Here()
+        StreamOpened(STREAM, 5, (CHUNK,)), LinesAppended(STREAM, numbers(1, 6).from_line(5)), SnapshotEnd()
     ]  # fmt: skip
 
 
@@ -108,7 +108,7 @@ async def test_an_archived_log_is_named_and_not_told() -> None:
     log = hub.open(STREAM, 1, [])
     hub.publish(log, numbers(1, 6))
     hub.mark_archived(log)
-    assert await published_messages(hub) == [Opened(STREAM, 6), Archived(STREAM, 6), Here()]
+    assert await published_messages(hub) == [StreamOpened(STREAM, 6), StreamArchived(STREAM, 6), SnapshotEnd()]
 
 
 async def test_a_feed_ends_when_its_operator_no_longer_leads() -> None:
@@ -121,7 +121,7 @@ async def test_a_feed_ends_when_its_operator_no_longer_leads() -> None:
     feed = RunLogPublisher(hub, "ns", "run-1", {}, lambda: leading[0], sleep=stepped_down)
     async with asyncio.timeout(10):
         kinds = [type(message) async for message in feed.messages()]
-    assert kinds == [Here, Beat]
+    assert kinds == [SnapshotEnd, Heartbeat]
     assert hub.subscribers == 0
 
 
@@ -133,10 +133,10 @@ async def test_a_run_that_the_leader_forgets_is_forgotten() -> None:
     async with asyncio.timeout(10), aclosing(feed.messages()) as messages:
         async for message in messages:
             replica.apply(message)
-            if isinstance(message, Here):
+            if isinstance(message, SnapshotEnd):
                 assert text(mirror) == numbers(1, 3).data
                 hub.forget("ns", "run-1")
-            if isinstance(message, Forgotten):
+            if isinstance(message, RunDropped):
                 break
     assert mirror.get(STREAM) is None
 
@@ -150,26 +150,26 @@ def test_no_line_comes_twice_or_is_lost_however_often_leaders_begin_again(turns:
     for back, more in turns:
         replica = HubReplica(hub, "ns", "run-1")
         begin = max(1, known - back)
-        replica.apply(Opened(STREAM, begin))
+        replica.apply(StreamOpened(STREAM, begin))
         for first in range(begin, begin + more, 7):
-            replica.apply(Printed(STREAM, numbers(first, min(first + 7, begin + more))))
+            replica.apply(LinesAppended(STREAM, numbers(first, min(first + 7, begin + more))))
         known = max(known, begin + more)
         assert text(hub) == numbers(1, known).data
 
 
 def test_lines_that_leave_a_hole_are_refused() -> None:
     replica = HubReplica(LogHub(), "ns", "run-1")
-    replica.apply(Opened(STREAM, 1))
+    replica.apply(StreamOpened(STREAM, 1))
     with pytest.raises(RelayProtocolError):
-        replica.apply(Printed(STREAM, numbers(5, 7)))
+        replica.apply(LinesAppended(STREAM, numbers(5, 7)))
 
 
 def test_a_stream_of_which_a_new_leader_says_nothing_is_asked_about() -> None:
     hub = LogHub()
-    HubReplica(hub, "ns", "run-1").apply(Opened(STREAM, 1))
+    HubReplica(hub, "ns", "run-1").apply(StreamOpened(STREAM, 1))
     second = HubReplica(hub, "ns", "run-1")
     assert second.unconfirmed() == [STREAM]
-    second.apply(Archived(STREAM, 8))
+    second.apply(StreamArchived(STREAM, 8))
     assert second.unconfirmed() == []
     log = hub.get(STREAM)
     assert log is not None
@@ -180,8 +180,8 @@ async def test_a_reader_finds_what_came_while_no_leader_was_heard_in_the_chunks(
     """Lines 1 and 2 came live, 3 to 5 while nobody was heard, 6 from the next leader: no line is missed."""
     store, hub = DirectoryStore(tmp_path, b"k" * 32, "http://x"), LogHub()
     replica = HubReplica(hub, "ns", "run-1")
-    replica.apply(Opened(STREAM, 1))
-    replica.apply(Printed(STREAM, numbers(1, 3)))
+    replica.apply(StreamOpened(STREAM, 1))
+    replica.apply(LinesAppended(STREAM, numbers(1, 3)))
     finished = asyncio.Event()
     seen: list[int] = []
     async with asyncio.timeout(10), aclosing(
@@ -195,11 +195,11 @@ async def test_a_reader_finds_what_came_while_no_leader_was_heard_in_the_chunks(
                 await store.put(STREAM.chunk_key(0), pack(numbers(1, 6), 0))
                 parts, whole = await read_stored_chunks(store, "ns", "run-1", {})
                 assert whole == set()
-                replica.apply(Opened(STREAM, parts[STREAM][-1].end, tuple(parts[STREAM])))
+                replica.apply(StreamOpened(STREAM, parts[STREAM][-1].end, tuple(parts[STREAM])))
                 seen.append(0)
             elif seen == [1, 2, 0, 3, 4, 5]:
-                replica.apply(Printed(STREAM, numbers(6, 7)))
-                replica.apply(Ended(STREAM, 7))
+                replica.apply(LinesAppended(STREAM, numbers(6, 7)))
+                replica.apply(StreamEnded(STREAM, 7))
                 finished.set()
             if isinstance(frame, StreamEnd):
                 assert frame.lines == 6

@@ -130,10 +130,10 @@ async def test_a_fault_in_writing_one_log_ends_no_other_and_loses_nothing_of_it(
     monkeypatch.setattr(keeping, "CHUNK_BYTES", 100)
     real, faults = ArchiveWriter.write_chunk, [RuntimeError("a fault of ours")]
 
-    async def faulty(archive: ArchiveWriter, limit: int) -> None:
+    async def faulty(archive: ArchiveWriter, max_bytes: int) -> None:
         if faults:
             raise faults.pop()
-        await real(archive, limit)
+        await real(archive, max_bytes)
 
     monkeypatch.setattr(ArchiveWriter, "write_chunk", faulty)
     async with run_collector(tmp_path, FakeCluster(numbered(300))) as home:
@@ -200,7 +200,7 @@ async def test_what_a_rotation_takes_away_is_a_visible_line_and_the_rest_is_ther
 
 async def test_a_long_log_goes_through_chunks_and_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keeping, "CHUNK_BYTES", 500)
-    monkeypatch.setattr(keeping, "PENDING_BYTES", 2000)
+    monkeypatch.setattr(keeping, "MAX_PENDING_BYTES", 2000)
     lines = numbered(2000)
     async with run_collector(tmp_path, FakeCluster(lines, piece=300), LogHub(stream_bytes=3000)) as home:
         home.follow()
@@ -304,7 +304,7 @@ async def test_a_reader_who_comes_before_the_run_begins_sees_every_line_once(tmp
             stream = Stream("ns", "run-1", "build", attempt, "step")
             mine = [frame for frame in frames if not isinstance(frame, RunEnd) and frame.stream == stream]
             assert numbers(frames, stream) == list(range(1, 501))
-            assert frame_kinds(mine) == ["Live", "Lines", "End"]
+            assert frame_kinds(mine) == ["BacklogEnd", "Lines", "StreamEnd"]
             assert mine[-1] == StreamEnd(stream, 500)
 
 
@@ -315,7 +315,7 @@ async def test_a_finished_run_is_read_from_the_store(tmp_path: Path) -> None:
     finished = asyncio.Event()
     finished.set()
     frames = await collect(Collection(tmp_path, FakeCluster([])), finished, after={STREAM: 10})
-    assert frame_kinds(frames) == ["Lines", "Live", "End", "Done"]
+    assert frame_kinds(frames) == ["Lines", "BacklogEnd", "StreamEnd", "RunEnd"]
     assert numbers(frames) == list(range(11, 31))
 
 

@@ -9,7 +9,8 @@ from fastapi.routing import APIRoute, APIWebSocketRoute
 from starlette.routing import BaseRoute
 
 from controller.api.app import build_app
-from controller.api.auth.permissions import PERMISSIONS, GuardedRoute, MissingPermissionError, permission_for
+from controller.api.auth.permissions import PERMISSIONS, MissingPermissionError, permission_for
+from controller.api.auth.route import GuardedRoute
 from tests.unit.controller.api.fakes import ANN, BOB, FakeCapability, run_api
 
 ROUTES: list[BaseRoute] = list(build_app().routes)
@@ -56,9 +57,9 @@ def test_a_route_without_a_rule_can_not_be_made() -> None:
 
 
 async def test_without_a_token_only_health_is_open(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
+    async with run_api(tmp_path) as api:
         for method, path, rule in HTTP:
-            answer = await there.call(method, path, token=None)
+            answer = await api.call(method, path, token=None)
             if rule.kind == "public":
                 assert answer.status == 200, path
             elif rule.kind == "link":
@@ -71,49 +72,49 @@ async def test_without_a_token_only_health_is_open(tmp_path: Path) -> None:
     "header", ["Bearer nobodys", "Bearer", "Bearer ", "Bearer a b", "Basic token-of-ann", "token-of-ann"]
 )
 async def test_what_is_no_valid_token_opens_nothing(tmp_path: Path, header: str) -> None:
-    async with run_api(tmp_path) as there:
+    async with run_api(tmp_path) as api:
         for method, path, rule in HTTP:
             if rule.kind not in ("public", "link"):
-                answer = await there.call(method, path, token=None, headers={"Authorization": header})
+                answer = await api.call(method, path, token=None, headers={"Authorization": header})
                 assert answer.status == 401, path
 
 
 async def test_a_token_for_one_namespace_sees_nothing_of_another(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
+    async with run_api(tmp_path) as api:
         for method, path, rule in HTTP:
             if rule.kind != "review":
                 continue
-            assert (await there.call(method, path, token=BOB)).status == 403, path
+            assert (await api.call(method, path, token=BOB)).status == 403, path
             wanted = {"verb": rule.verb, "resource": rule.resource, "namespace": "a"}
             if rule.subresource:
                 wanted["subresource"] = rule.subresource
-            asked = [question["spec"].get("resourceAttributes", {}) for question in there.kubernetes.questions]
+            asked = [question["spec"].get("resourceAttributes", {}) for question in api.kubernetes.questions]
             assert any(wanted.items() <= each.items() for each in asked), path
-        assert there.kubernetes.objects == {}
+        assert api.kubernetes.objects == {}
 
 
 async def test_a_persons_token_does_not_open_the_agents_door_nor_the_other_way_round(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
-        there.capabilities["cap"] = FakeCapability("a", "hello-1", "u")
+    async with run_api(tmp_path) as api:
+        api.capabilities["cap"] = FakeCapability("a", "hello-1", "u")
         for method, path, rule in HTTP:
             if rule.kind == "capability":
-                assert (await there.call(method, path, token=ANN)).problem == (401, "unauthenticated"), path
+                assert (await api.call(method, path, token=ANN)).problem == (401, "unauthenticated"), path
             elif rule.kind in ("user", "review", "path") and method != "HEAD":
-                assert (await there.call(method, path, token="cap")).problem == (401, "unauthenticated"), path
+                assert (await api.call(method, path, token="cap")).problem == (401, "unauthenticated"), path
 
 
 @pytest.mark.parametrize("name", ["..", "%2e%2e", "A", "a%2Fb", "a%0d%0aX:1", "a%00", "a" * 64, "%F0%9F%92%A9", "-a"])
 async def test_names_that_nothing_can_have_lead_nowhere(tmp_path: Path, name: str) -> None:
     from yarl import URL
 
-    async with run_api(tmp_path) as there:
+    async with run_api(tmp_path) as api:
         for route in ROUTES:
             for place in ("ns", "run", "slug", "name", "digest"):
                 if isinstance(route, APIRoute) and f"{{{place}}}" in route.path:
-                    url = URL(there.url + path_of(route, **{place: name}), encoded=True)
-                    async with there.http.request(
+                    url = URL(api.url + path_of(route, **{place: name}), encoded=True)
+                    async with api.http.request(
                         sorted(route.methods or ())[0], url, headers={"Authorization": f"Bearer {ANN}"}
                     ) as answer:
                         assert answer.status in (401, 404, 405), (route.path, place)
-        assert all("nothing" not in str(question) for question in there.kubernetes.questions)
-        assert there.kubernetes.objects == {}
+        assert all("nothing" not in str(question) for question in api.kubernetes.questions)
+        assert api.kubernetes.objects == {}

@@ -20,9 +20,9 @@ SOURCES = "/api/v1/namespaces/a/sources"
 AGENT = "/api/v1/agent"
 
 
-def stored_objects(there: ApiServer) -> list[Path]:
+def stored_objects(api: ApiServer) -> list[Path]:
     """Everything that is in the store's folder, half-written files included."""
-    return [path for path in there.store._root.rglob("*") if path.is_file()]
+    return [path for path in api.store._root.rglob("*") if path.is_file()]
 
 
 async def in_pieces(data: bytes) -> AsyncIterator[bytes]:
@@ -31,44 +31,44 @@ async def in_pieces(data: bytes) -> AsyncIterator[bytes]:
 
 
 async def test_a_source_is_stored_by_its_digest(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
+    async with run_api(tmp_path) as api:
         path = f"{SOURCES}/sha256:{HEX}"
-        assert (await there.call("HEAD", path)).status == 404
-        answer = await there.call("PUT", path, data=in_pieces(TREE))
+        assert (await api.call("HEAD", path)).status == 404
+        answer = await api.call("PUT", path, data=in_pieces(TREE))
         assert (answer.status, answer.json) == (201, {"digest": f"sha256:{HEX}", "size": len(TREE)})
-        assert (await there.call("HEAD", path)).status == 200
-        assert await there.store.get(f"sources/{HEX}.tar.gz") == TREE
-        assert (await there.call("PUT", path, data=TREE)).json["size"] == len(TREE)
+        assert (await api.call("HEAD", path)).status == 200
+        assert await api.store.get(f"sources/{HEX}.tar.gz") == TREE
+        assert (await api.call("PUT", path, data=TREE)).json["size"] == len(TREE)
 
 
 async def test_a_source_with_another_digest_leaves_nothing(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
-        answer = await there.call("PUT", f"{SOURCES}/sha256:{'0' * 64}", data=in_pieces(TREE))
+    async with run_api(tmp_path) as api:
+        answer = await api.call("PUT", f"{SOURCES}/sha256:{'0' * 64}", data=in_pieces(TREE))
         assert answer.problem == (422, "digest-mismatch")
-        assert stored_objects(there) == []
+        assert stored_objects(api) == []
 
 
 @pytest.mark.parametrize("announced", [True, False])
 async def test_a_source_that_is_too_large_leaves_nothing(tmp_path: Path, announced: bool) -> None:
-    async with run_api(tmp_path, source_limit=1000) as there:
+    async with run_api(tmp_path, source_limit=1000) as api:
         data: Any = TREE if announced else in_pieces(TREE)
-        answer = await there.call("PUT", f"{SOURCES}/sha256:{HEX}", data=data)
+        answer = await api.call("PUT", f"{SOURCES}/sha256:{HEX}", data=data)
         assert answer.problem == (413, "too-large")
-        assert stored_objects(there) == []
+        assert stored_objects(api) == []
 
 
 @pytest.mark.parametrize("data", [b"", b"\x1f", b"PK\x03\x04"])
 async def test_a_source_must_be_a_gzip(tmp_path: Path, data: bytes) -> None:
-    async with run_api(tmp_path) as there:
+    async with run_api(tmp_path) as api:
         digest = hashlib.sha256(data).hexdigest()
-        answer = await there.call("PUT", f"{SOURCES}/sha256:{digest}", data=data)
+        answer = await api.call("PUT", f"{SOURCES}/sha256:{digest}", data=data)
         assert answer.problem == (415, "unsupported-media-type")
-        assert stored_objects(there) == []
+        assert stored_objects(api) == []
 
 
 async def test_a_source_whose_sender_falls_silent_leaves_nothing(tmp_path: Path) -> None:
-    async with run_api(tmp_path, idle_seconds=0.05) as there:
-        host, port = there.url.removeprefix("http://").split(":")
+    async with run_api(tmp_path, idle_seconds=0.05) as api:
+        host, port = api.url.removeprefix("http://").split(":")
         reader, writer = await asyncio.open_connection(host, int(port))
         head = f"PUT {SOURCES}/sha256:{HEX} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer token-of-ann\r\n"
         writer.write(f"{head}Content-Length: {len(TREE)}\r\n\r\n".encode() + TREE[:10])
@@ -76,19 +76,19 @@ async def test_a_source_whose_sender_falls_silent_leaves_nothing(tmp_path: Path)
         assert answer.startswith(b"HTTP/1.1 504")
         writer.close()
         await writer.wait_closed()
-        assert stored_objects(there) == []
+        assert stored_objects(api) == []
 
 
-async def run_with_step(there: ApiServer) -> str:
+async def run_with_step(api: ApiServer) -> str:
     """A run `ci-1` with a source and a step `build` in its first attempt; the token of its agent."""
-    await there.store.put(f"sources/{HEX}.tar.gz", TREE)
+    await api.store.put(f"sources/{HEX}.tar.gz", TREE)
     spec = {"pipeline": {"name": "ci"}, "source": {"archive": {"digest": f"sha256:{HEX}"}}}
-    run = await there.kubernetes.create(
+    run = await api.kubernetes.create(
         PIPELINE_RUNS, {"metadata": {"name": "ci-1", "namespace": "a"}, "spec": spec}, "a"
     )
     steps = [{"name": "build", "slug": "build", "attempts": [{"number": 1}]}, {"name": "later", "slug": "later"}]
-    there.kubernetes.status("a", "ci-1", phase="Running", steps=steps)
-    there.capabilities["cap"] = FakeCapability("a", "ci-1", run["metadata"]["uid"])
+    api.kubernetes.status("a", "ci-1", phase="Running", steps=steps)
+    api.capabilities["cap"] = FakeCapability("a", "ci-1", run["metadata"]["uid"])
     return "cap"
 
 
@@ -101,133 +101,133 @@ def manifest(data: bytes) -> dict[str, Any]:
 
 
 async def test_an_agent_fetches_uploads_and_commits(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
-        token = await run_with_step(there)
-        source = (await there.call("GET", f"{AGENT}/source", token=token)).json
+    async with run_api(tmp_path) as api:
+        token = await run_with_step(api)
+        source = (await api.call("GET", f"{AGENT}/source", token=token)).json
         assert (source["sha256"], source["size"]) == (HEX, len(TREE))
-        assert (await there.call("GET", source["url"], token=None)).body == TREE
+        assert (await api.call("GET", source["url"], token=None)).body == TREE
 
         place = f"{AGENT}/artifacts/build/1"
         body = {"size": len(TREE), "sha256": HEX}
-        link = (await there.call("POST", place, token=token, json=body)).json["url"]
-        assert (await there.call("PUT", link, token=None, data=TREE)).status == 201
-        assert (await there.call("GET", f"{AGENT}/artifacts/build", token=token)).problem == (404, "not-found")
+        link = (await api.call("POST", place, token=token, json=body)).json["url"]
+        assert (await api.call("PUT", link, token=None, data=TREE)).status == 201
+        assert (await api.call("GET", f"{AGENT}/artifacts/build", token=token)).problem == (404, "not-found")
         for _ in range(2):
-            assert (await there.call("PUT", f"{place}/manifest", token=token, json=manifest(TREE))).status == 204
-        found = (await there.call("GET", f"{AGENT}/artifacts/build", token=token)).json
+            assert (await api.call("PUT", f"{place}/manifest", token=token, json=manifest(TREE))).status == 204
+        found = (await api.call("GET", f"{AGENT}/artifacts/build", token=token)).json
         assert (found["sha256"], found["size"]) == (HEX, len(TREE))
-        assert (await there.call("GET", found["url"], token=None)).body == TREE
-        assert (await there.call("POST", place, token=token, json=body)).problem == (409, "conflict")
+        assert (await api.call("GET", found["url"], token=None)).body == TREE
+        assert (await api.call("POST", place, token=token, json=body)).problem == (409, "conflict")
         other = {**manifest(TREE), "files": []}
-        assert (await there.call("PUT", f"{place}/manifest", token=token, json=other)).problem == (409, "conflict")
+        assert (await api.call("PUT", f"{place}/manifest", token=token, json=other)).problem == (409, "conflict")
 
 
 async def test_the_first_cache_of_a_key_stays_and_another_pipeline_does_not_see_it(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
-        token = await run_with_step(there)
+    async with run_api(tmp_path) as api:
+        token = await run_with_step(api)
         caches, body = f"{AGENT}/caches", {"key": "go-1", "size": len(TREE), "sha256": HEX}
-        assert (await there.call("POST", f"{caches}/lookup", token=token, json={"key": "go-1"})).status == 404
-        late = (await there.call("POST", caches, token=token, json={**body, "size": 1, "sha256": "0" * 64})).json["url"]
-        link = (await there.call("POST", caches, token=token, json=body)).json["url"]
-        assert (await there.call("PUT", f"{caches}/manifest", token=token, json=body)).problem == (409, "conflict")
-        assert (await there.call("PUT", link, token=None, data=TREE)).status == 201
-        assert (await there.call("POST", f"{caches}/lookup", token=token, json={"key": "go-1"})).status == 404
+        assert (await api.call("POST", f"{caches}/lookup", token=token, json={"key": "go-1"})).status == 404
+        late = (await api.call("POST", caches, token=token, json={**body, "size": 1, "sha256": "0" * 64})).json["url"]
+        link = (await api.call("POST", caches, token=token, json=body)).json["url"]
+        assert (await api.call("PUT", f"{caches}/manifest", token=token, json=body)).problem == (409, "conflict")
+        assert (await api.call("PUT", link, token=None, data=TREE)).status == 201
+        assert (await api.call("POST", f"{caches}/lookup", token=token, json={"key": "go-1"})).status == 404
         for _ in range(2):
-            assert (await there.call("PUT", f"{caches}/manifest", token=token, json=body)).status == 204
+            assert (await api.call("PUT", f"{caches}/manifest", token=token, json=body)).status == 204
         # Who asked before and comes late changes nothing.
-        assert (await there.call("PUT", late, token=None, data=b"x")).status == 201
+        assert (await api.call("PUT", late, token=None, data=b"x")).status == 201
         other = {**body, "size": 1, "sha256": "0" * 64}
-        assert (await there.call("PUT", f"{caches}/manifest", token=token, json=other)).problem == (409, "conflict")
-        assert (await there.call("POST", caches, token=token, json=body)).problem == (409, "conflict")
-        found = (await there.call("POST", f"{caches}/lookup", token=token, json={"key": "go-1"})).json
+        assert (await api.call("PUT", f"{caches}/manifest", token=token, json=other)).problem == (409, "conflict")
+        assert (await api.call("POST", caches, token=token, json=body)).problem == (409, "conflict")
+        found = (await api.call("POST", f"{caches}/lookup", token=token, json={"key": "go-1"})).json
         assert (found["sha256"], found["size"]) == (HEX, len(TREE))
-        assert (await there.call("GET", found["url"], token=None)).body == TREE
+        assert (await api.call("GET", found["url"], token=None)).body == TREE
 
         spec = {"pipeline": {"name": "deploy"}}
         made = {"metadata": {"name": "deploy-1", "namespace": "a"}, "spec": spec}
-        run = await there.kubernetes.create(PIPELINE_RUNS, made, "a")
-        there.capabilities["else"] = FakeCapability("a", "deploy-1", run["metadata"]["uid"])
-        assert (await there.call("POST", f"{caches}/lookup", token="else", json={"key": "go-1"})).status == 404
+        run = await api.kubernetes.create(PIPELINE_RUNS, made, "a")
+        api.capabilities["else"] = FakeCapability("a", "deploy-1", run["metadata"]["uid"])
+        assert (await api.call("POST", f"{caches}/lookup", token="else", json={"key": "go-1"})).status == 404
 
 
 async def test_a_cache_over_the_limit_is_refused_before_and_after_it_was_sent(tmp_path: Path) -> None:
-    async with run_api(tmp_path, cache_limit=len(TREE) - 1) as there:
-        token = await run_with_step(there)
+    async with run_api(tmp_path, cache_limit=len(TREE) - 1) as api:
+        token = await run_with_step(api)
         body = {"key": "go-1", "size": len(TREE), "sha256": HEX}
-        assert (await there.call("POST", f"{AGENT}/caches", token=token, json=body)).problem == (413, "too-large")
+        assert (await api.call("POST", f"{AGENT}/caches", token=token, json=body)).problem == (413, "too-large")
         path = f"{AGENT}/caches/manifest"
-        assert (await there.call("PUT", path, token=token, json=body)).problem == (413, "too-large")
+        assert (await api.call("PUT", path, token=token, json=body)).problem == (413, "too-large")
 
 
 async def test_using_a_cache_gives_it_a_new_date_once_a_day(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
-        token = await run_with_step(there)
+    async with run_api(tmp_path) as api:
+        token = await run_with_step(api)
         name = hashlib.sha256(b"go-1").hexdigest()
-        await there.store.put(f"caches/a/ci/{name}.{HEX}.tar.gz", TREE)
-        await there.store.put(f"caches/a/ci/{name}.json", json.dumps({"sha256": HEX}).encode())
-        document = next(path for path in stored_objects(there) if path.name == f"{name}.json")
+        await api.store.put(f"caches/a/ci/{name}.{HEX}.tar.gz", TREE)
+        await api.store.put(f"caches/a/ci/{name}.json", json.dumps({"sha256": HEX}).encode())
+        document = next(path for path in stored_objects(api) if path.name == f"{name}.json")
         for age, renewed in ((3600, False), (2 * 86400, True)):
             before = time.time() - age
             os.utime(document, (before, before))
-            answer = await there.call("POST", f"{AGENT}/caches/lookup", token=token, json={"key": "go-1"})
+            answer = await api.call("POST", f"{AGENT}/caches/lookup", token=token, json={"key": "go-1"})
             assert answer.status == 200
             assert (document.stat().st_mtime > before + 60) is renewed
 
 
 async def test_a_manifest_needs_its_archive(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
-        token = await run_with_step(there)
+    async with run_api(tmp_path) as api:
+        token = await run_with_step(api)
         path = f"{AGENT}/artifacts/build/1/manifest"
-        assert (await there.call("PUT", path, token=token, json=manifest(TREE))).problem == (409, "conflict")
-        await there.store.put("artifacts/a/ci-1/build/1.tar.gz", TREE[:-1])
-        assert (await there.call("PUT", path, token=token, json=manifest(TREE))).problem == (409, "conflict")
-        assert await there.store.head("artifacts/a/ci-1/build/1.json") is None
+        assert (await api.call("PUT", path, token=token, json=manifest(TREE))).problem == (409, "conflict")
+        await api.store.put("artifacts/a/ci-1/build/1.tar.gz", TREE[:-1])
+        assert (await api.call("PUT", path, token=token, json=manifest(TREE))).problem == (409, "conflict")
+        assert await api.store.head("artifacts/a/ci-1/build/1.json") is None
 
 
 async def test_an_agent_reaches_nothing_but_its_run(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
-        token = await run_with_step(there)
-        await there.store.put("artifacts/a/other-1/build/1.json", b"{}")
+    async with run_api(tmp_path) as api:
+        token = await run_with_step(api)
+        await api.store.put("artifacts/a/other-1/build/1.json", b"{}")
         body = {"size": 1, "sha256": HEX}
         for place in ("nosuch/1", "build/3", "build/0", "build/x", "..%2f..%2fb/1"):
-            assert (await there.call("POST", f"{AGENT}/artifacts/{place}", token=token, json=body)).status == 404, place
-        there.capabilities["old"] = FakeCapability("a", "ci-1", "the-uid-of-a-run-that-is-gone")
-        assert (await there.call("GET", f"{AGENT}/source", token="old")).problem == (401, "unauthenticated")
+            assert (await api.call("POST", f"{AGENT}/artifacts/{place}", token=token, json=body)).status == 404, place
+        api.capabilities["old"] = FakeCapability("a", "ci-1", "the-uid-of-a-run-that-is-gone")
+        assert (await api.call("GET", f"{AGENT}/source", token="old")).problem == (401, "unauthenticated")
 
 
 async def test_an_agent_whose_step_is_not_in_the_cache_yet_is_served(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
-        token = await run_with_step(there)
-        there.kubernetes.lagging = True
-        there.kubernetes.status("a", "ci-1", steps=[{"name": "quick", "slug": "quick", "attempts": []}])
+    async with run_api(tmp_path) as api:
+        token = await run_with_step(api)
+        api.kubernetes.lagging = True
+        api.kubernetes.status("a", "ci-1", steps=[{"name": "quick", "slug": "quick", "attempts": []}])
         body = {"size": 1, "sha256": HEX}
-        assert (await there.call("POST", f"{AGENT}/artifacts/quick/1", token=token, json=body)).status == 200
+        assert (await api.call("POST", f"{AGENT}/artifacts/quick/1", token=token, json=body)).status == 200
 
 
 async def test_people_see_and_fetch_artifacts(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
-        await run_with_step(there)
+    async with run_api(tmp_path) as api:
+        await run_with_step(api)
         path = "/api/v1/namespaces/a/runs/ci-1/artifacts"
-        assert (await there.call("GET", f"{path}/build")).problem == (404, "not-found")
-        assert (await there.call("GET", f"{path}/nosuch")).problem == (404, "not-found")
-        await there.store.put("artifacts/a/ci-1/build/1.tar.gz", TREE)
-        await there.store.put("artifacts/a/ci-1/build/1.json", json.dumps(manifest(TREE)).encode())
-        answer = await there.call("GET", f"{path}/build")
+        assert (await api.call("GET", f"{path}/build")).problem == (404, "not-found")
+        assert (await api.call("GET", f"{path}/nosuch")).problem == (404, "not-found")
+        await api.store.put("artifacts/a/ci-1/build/1.tar.gz", TREE)
+        await api.store.put("artifacts/a/ci-1/build/1.json", json.dumps(manifest(TREE)).encode())
+        answer = await api.call("GET", f"{path}/build")
         assert (answer.status, answer.body) == (200, TREE)
         assert answer.headers["Content-Disposition"] == 'attachment; filename="ci-1-build.tar.gz"'
-        part = await there.call("GET", f"{path}/build", headers={"Range": "bytes=2-5"})
+        part = await api.call("GET", f"{path}/build", headers={"Range": "bytes=2-5"})
         assert (part.status, part.body, part.headers["Content-Range"]) == (206, b"tree", f"bytes 2-5/{len(TREE)}")
         file = {"path": "dist/a", "size": 1, "sha256": "0" * 64}
-        there.kubernetes.status("a", "ci-1", steps=[{"name": "build", "slug": "build", "artifacts": [file]}])
-        assert (await there.call("GET", path)).json == {"items": [{"step": "build", **file}]}
+        api.kubernetes.status("a", "ci-1", steps=[{"name": "build", "slug": "build", "artifacts": [file]}])
+        assert (await api.call("GET", path)).json == {"items": [{"step": "build", **file}]}
 
 
 async def test_a_signed_link_opens_what_it_was_signed_for_and_nothing_else(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
-        await there.store.put("sources/x", b"0123456789")
-        link = await there.services.signed_url("GET", "sources/x")
-        assert (await there.call("GET", link, token=None, headers={"Range": "bytes=-3"})).body == b"789"
-        outside = await there.call("GET", link, token=None, headers={"Range": "bytes=10-"})
+    async with run_api(tmp_path) as api:
+        await api.store.put("sources/x", b"0123456789")
+        link = await api.state.signed_url("GET", "sources/x")
+        assert (await api.call("GET", link, token=None, headers={"Range": "bytes=-3"})).body == b"789"
+        outside = await api.call("GET", link, token=None, headers={"Range": "bytes=10-"})
         assert outside.problem == (416, "range-not-satisfiable")
         for forged in (
             link.replace("sources/x", "sources/y"),
@@ -236,12 +236,12 @@ async def test_a_signed_link_opens_what_it_was_signed_for_and_nothing_else(tmp_p
             link.replace("sources/x", "sources%2F..%2F..%2Fx"),
             link.replace("method=GET", "method=PUT"),
         ):
-            assert (await there.call("GET", forged, token=None)).problem == (403, "link-invalid"), forged
-        assert (await there.call("PUT", link, token=None, data=b"x")).problem == (403, "link-invalid")
+            assert (await api.call("GET", forged, token=None)).problem == (403, "link-invalid"), forged
+        assert (await api.call("PUT", link, token=None, data=b"x")).problem == (403, "link-invalid")
 
 
 async def test_an_upload_by_link_is_bounded(tmp_path: Path) -> None:
-    async with run_api(tmp_path, artifact_limit=10) as there:
-        link = await there.services.signed_url("PUT", "artifacts/x")
-        assert (await there.call("PUT", link, token=None, data=in_pieces(b"x" * 11))).problem == (413, "too-large")
-        assert stored_objects(there) == []
+    async with run_api(tmp_path, artifact_limit=10) as api:
+        link = await api.state.signed_url("PUT", "artifacts/x")
+        assert (await api.call("PUT", link, token=None, data=in_pieces(b"x" * 11))).problem == (413, "too-large")
+        assert stored_objects(api) == []

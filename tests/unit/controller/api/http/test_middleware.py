@@ -1,4 +1,4 @@
-"""The doorway: which requests reach a route at all, and how what goes wrong is answered."""
+"""Which requests reach a route at all, and how errors are answered."""
 
 import json
 import logging
@@ -9,10 +9,12 @@ import pytest
 from starlette.requests import ClientDisconnect
 from starlette.websockets import WebSocketDisconnect
 
-from controller.api.http.middleware import Entrance, RequestPolicy, check_request, host_name
+from controller.api.http.middleware import host_name, with_middleware
 from controller.api.http.problems import ApiProblemError
 
 Inner = Callable[[Any, Any, Any], Awaitable[None]]
+HOSTS = frozenset({"c8s.example.org"})
+ORIGINS = frozenset({"https://dash.example.org"})
 
 
 def scope(path: str = "/x", kind: str = "http", **headers: str) -> dict[str, Any]:
@@ -21,58 +23,13 @@ def scope(path: str = "/x", kind: str = "http", **headers: str) -> dict[str, Any
     return {"type": kind, "path": path, "method": "GET", "headers": raw}
 
 
-def refusal_slug(**headers: str) -> str | None:
-    found = check_request(
-        scope(**headers), RequestPolicy(frozenset({"c8s.example.org"}), frozenset({"https://dash.example.org"}))
-    )
-    return None if found is None else found.slug
-
-
-@pytest.mark.parametrize(
-    "host", ["localhost", "LOCALHOST:8080", "127.0.0.1:5", "[::1]:5", "c8s.example.org", "c8s.example.org."]
-)
-def test_its_own_names_are_let_in(host: str) -> None:
-    assert refusal_slug(host=host) is None
-
-
-@pytest.mark.parametrize(
-    "host",
-    ["", "evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "evil@localhost", "[::2]"],
-)
-def test_a_name_that_was_pointed_at_loopback_is_not(host: str) -> None:
-    assert refusal_slug(host=host) == "host-not-allowed"
-
-
-def test_two_host_headers_are_not_a_name() -> None:
-    twice = scope()
-    twice["headers"].append((b"host", b"localhost"))
-    refusal = check_request(twice, RequestPolicy())
-    assert refusal is not None
-    assert refusal.slug == "host-not-allowed"
-
-
-def test_probes_come_under_any_name() -> None:
-    assert check_request(scope("/healthz", host="10.0.0.7:8080"), RequestPolicy()) is None
-
-
-@pytest.mark.parametrize("origin", ["http://localhost:1", "https://dash.example.org"])
-def test_its_own_and_configured_origins_may_call(origin: str) -> None:
-    assert refusal_slug(origin=origin) is None
-
-
-@pytest.mark.parametrize(
-    "origin",
-    ["http://evil.example", "null", "http://localhost:2", "http://localhost", "https://localhost:1.evil"],
-)
-def test_other_pages_may_not(origin: str) -> None:
-    assert refusal_slug(origin=origin) == "origin-not-allowed"
-
-
-def test_a_host_keeps_the_brackets_of_its_address() -> None:
-    assert host_name("[::1]:8080") == "[::1]"
-
-
-async def exchange(inner: Inner, asked: dict[str, Any], bodies: list[bytes] | None = None) -> list[dict[str, Any]]:
+async def exchange(
+    inner: Inner,
+    request: dict[str, Any],
+    bodies: list[bytes] | None = None,
+    observe: Callable[[str, str, int, float], None] = lambda method, route, status, seconds: None,
+) -> list[dict[str, Any]]:
+    """The messages with which the middleware and the inner app answer."""
     sent: list[dict[str, Any]] = []
     parts = list(bodies or [b""])
 
@@ -82,7 +39,10 @@ async def exchange(inner: Inner, asked: dict[str, Any], bodies: list[bytes] | No
     async def send(message: Any) -> None:
         sent.append(dict(message))
 
-    await Entrance(inner, RequestPolicy(json_limit=10, new_id=lambda: "id-1"))(asked, receive, send)
+    app = with_middleware(
+        inner, hosts=HOSTS, origins=ORIGINS, new_request_id=lambda: "id-1", observe=observe, max_json_bytes=10
+    )
+    await app(request, receive, send)
     return sent
 
 
@@ -93,7 +53,58 @@ async def ok(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"fine"})
 
 
-async def test_every_answer_carries_the_security_headers_and_its_id() -> None:
+async def problem(request: dict[str, Any]) -> str | None:
+    """The name of the problem with which a request is refused; None when it reaches the app."""
+    sent = await exchange(ok, request)
+    if sent[0]["status"] == 200:
+        return None
+    return str(json.loads(sent[1]["body"])["type"]).removeprefix("urn:c8s:problem:")
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "LOCALHOST:8080", "127.0.0.1:5", "[::1]:5", "c8s.example.org", "c8s.example.org."]
+)
+async def test_own_host_names_are_trusted(host: str) -> None:
+    assert await problem(scope(host=host)) is None
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["", "evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "evil@localhost", "[::2]"],
+)
+async def test_other_host_names_are_refused(host: str) -> None:
+    """A name that was pointed at loopback (DNS rebinding) is one of these."""
+    assert await problem(scope(host=host)) == "host-not-allowed"
+
+
+async def test_two_host_headers_are_refused() -> None:
+    twice = scope()
+    twice["headers"].append((b"host", b"localhost"))
+    assert await problem(twice) == "host-not-allowed"
+
+
+async def test_probes_are_answered_under_any_host_name() -> None:
+    assert await problem(scope("/healthz", host="10.0.0.7:8080")) is None
+
+
+@pytest.mark.parametrize("origin", ["http://localhost:1", "https://dash.example.org"])
+async def test_pages_of_own_and_configured_origins_may_call(origin: str) -> None:
+    assert await problem(scope(origin=origin)) is None
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["http://evil.example", "null", "http://localhost:2", "http://localhost", "https://localhost:1.evil"],
+)
+async def test_pages_of_other_origins_are_refused(origin: str) -> None:
+    assert await problem(scope(origin=origin)) == "origin-not-allowed"
+
+
+def test_host_name_keeps_the_brackets_of_an_address() -> None:
+    assert host_name("[::1]:8080") == "[::1]"
+
+
+async def test_every_response_has_security_headers_and_its_id() -> None:
     start = (await exchange(ok, scope()))[0]
     headers = dict(start["headers"])
     assert headers[b"x-content-type-options"] == b"nosniff"
@@ -101,34 +112,56 @@ async def test_every_answer_carries_the_security_headers_and_its_id() -> None:
     assert headers[b"x-request-id"] == b"id-1"
 
 
+async def test_refusals_have_the_headers_too() -> None:
+    start = (await exchange(ok, scope(host="evil.example")))[0]
+    headers = dict(start["headers"])
+    assert headers[b"x-content-type-options"] == b"nosniff"
+    assert headers[b"x-request-id"] == b"id-1"
+
+
+async def test_refusals_and_errors_are_counted() -> None:
+    async def broken(scope: Any, receive: Any, send: Any) -> None:
+        raise RuntimeError("bug")
+
+    seen: list[tuple[str, str, int]] = []
+
+    def observe(method: str, route: str, status: int, seconds: float) -> None:
+        seen.append((method, route, status))
+
+    await exchange(ok, scope(host="evil.example"), observe=observe)
+    await exchange(broken, scope(), observe=observe)
+    assert seen == [("GET", "unmatched", 421), ("GET", "unmatched", 500)]
+
+
 @pytest.mark.parametrize("bodies", [[b"x" * 11], [b"x" * 6, b"x" * 6]])
-async def test_a_body_that_is_too_large_ends_as_a_problem(bodies: list[bytes]) -> None:
+async def test_too_large_body_is_answered_with_a_problem(bodies: list[bytes]) -> None:
     sent = await exchange(ok, scope(), bodies)
     assert sent[0]["status"] == 413
     assert json.loads(sent[1]["body"])["type"] == "urn:c8s:problem:too-large"
 
 
-async def test_a_body_that_is_announced_too_large_is_not_read() -> None:
-    assert (await exchange(ok, scope(content_length="11")))[0]["status"] == 413
+async def test_body_announced_too_large_is_not_read() -> None:
+    assert await problem(scope(content_length="11")) == "too-large"
 
 
-async def test_uploads_count_for_themselves() -> None:
+async def test_uploads_are_not_limited_here() -> None:
     path = "/api/v1/namespaces/a/sources/sha256:0"
     assert (await exchange(ok, scope(path), [b"x" * 100]))[0]["status"] == 200
 
 
-async def test_an_unforeseen_error_says_nothing_of_itself(caplog: pytest.LogCaptureFixture) -> None:
+async def test_unexpected_error_does_not_reach_the_client(caplog: pytest.LogCaptureFixture) -> None:
     async def broken(scope: Any, receive: Any, send: Any) -> None:
         raise RuntimeError("the password is hunter2")
 
     with caplog.at_level(logging.ERROR):
         sent = await exchange(broken, scope())
     document = json.loads(sent[1]["body"])
-    assert (sent[0]["status"], document["instance"]) == (500, "id-1")
+    assert sent[0]["status"] == 500
+    assert document["instance"] == "id-1"
     assert "hunter2" not in str(sent)
 
 
-async def test_an_error_after_the_answer_began_cuts_the_connection() -> None:
+async def test_error_within_a_response_cuts_the_connection() -> None:
     async def half(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         raise RuntimeError("late")
@@ -137,7 +170,7 @@ async def test_an_error_after_the_answer_began_cuts_the_connection() -> None:
         await exchange(half, scope())
 
 
-async def test_a_refused_socket_is_answered_with_a_problem() -> None:
+async def test_refused_websocket_is_answered_with_a_problem() -> None:
     sent = await exchange(ok, scope(kind="websocket", origin="http://evil.example"))
     assert [message["type"] for message in sent] == [
         "websocket.http.response.start",
@@ -146,13 +179,22 @@ async def test_a_refused_socket_is_answered_with_a_problem() -> None:
     assert sent[0]["status"] == 403
 
 
-def test_a_problem_must_be_a_listed_one() -> None:
+async def test_error_within_a_websocket_closes_it() -> None:
+    async def broken(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "websocket.accept"})
+        raise RuntimeError("late")
+
+    sent = await exchange(broken, scope(kind="websocket"))
+    assert sent[-1] == {"type": "websocket.close", "code": 1011}
+
+
+def test_problem_type_must_be_a_listed_one() -> None:
     with pytest.raises(KeyError):
         _ = ApiProblemError("no-such", "x").kind
 
 
 @pytest.mark.parametrize("left", [ClientDisconnect(), WebSocketDisconnect(1006)])
-async def test_a_caller_that_leaves_early_is_no_error(left: Exception, caplog: pytest.LogCaptureFixture) -> None:
+async def test_early_disconnect_is_not_an_error(left: Exception, caplog: pytest.LogCaptureFixture) -> None:
     async def leaving(scope: Any, receive: Any, send: Any) -> None:
         raise left
 

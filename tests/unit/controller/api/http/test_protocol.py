@@ -14,8 +14,8 @@ HEAD = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
 
 
 @asynccontextmanager
-async def connect(there: ApiServer) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    port = int(there.url.rpartition(":")[2])
+async def connect(api: ApiServer) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    port = int(api.url.rpartition(":")[2])
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         yield reader, writer
@@ -34,15 +34,15 @@ async def read_rest(reader: asyncio.StreamReader) -> bytes:
 async def test_a_head_that_does_not_come_ends_the_connection(
     tmp_path: Path, begin: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(BoundedHttpProtocol, "head_seconds", 0.05)
-    async with run_api(tmp_path) as there, connect(there) as (reader, writer):
+    monkeypatch.setattr(BoundedHttpProtocol, "head_timeout", 0.05)
+    async with run_api(tmp_path) as api, connect(api) as (reader, writer):
         writer.write(begin)
         assert (await read_rest(reader)).startswith(b"HTTP/1.1 408 ")
 
 
 async def test_a_second_head_has_its_time_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(BoundedHttpProtocol, "head_seconds", 0.3)
-    async with run_api(tmp_path) as there, connect(there) as (reader, writer):
+    monkeypatch.setattr(BoundedHttpProtocol, "head_timeout", 0.3)
+    async with run_api(tmp_path) as api, connect(api) as (reader, writer):
         writer.write(HEAD + b"\r\n")
         first = await reader.readuntil(b"ok\n")
         assert first.startswith(b"HTTP/1.1 200 ")
@@ -51,8 +51,8 @@ async def test_a_second_head_has_its_time_too(tmp_path: Path, monkeypatch: pytes
 
 
 async def test_a_kept_connection_may_be_silent_between_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(BoundedHttpProtocol, "head_seconds", 0.02)
-    async with run_api(tmp_path) as there, connect(there) as (reader, writer):
+    monkeypatch.setattr(BoundedHttpProtocol, "head_timeout", 0.02)
+    async with run_api(tmp_path) as api, connect(api) as (reader, writer):
         for _ in range(2):
             writer.write(HEAD + b"\r\n")
             assert b" 200 " in await reader.readuntil(b"ok\n")
@@ -61,7 +61,7 @@ async def test_a_kept_connection_may_be_silent_between_calls(tmp_path: Path, mon
 
 
 async def test_a_head_without_an_end_is_cut_off(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there, connect(there) as (reader, writer):
+    async with run_api(tmp_path) as api, connect(api) as (reader, writer):
         writer.write(HEAD + b"X: " + b"a" * MAX_HEAD_BYTES)
         assert (await read_rest(reader)).startswith(b"HTTP/1.1 431 ")
 
@@ -69,21 +69,21 @@ async def test_a_head_without_an_end_is_cut_off(tmp_path: Path) -> None:
 async def test_one_connection_too_many_is_refused_and_the_next_after_an_end_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with run_api(tmp_path) as there:
-        await there.call("GET", "/healthz", token=None)
-        monkeypatch.setattr(BoundedHttpProtocol, "limit", 3)
+    async with run_api(tmp_path) as api:
+        await api.call("GET", "/healthz", token=None)
+        monkeypatch.setattr(BoundedHttpProtocol, "max_connections", 3)
         async with AsyncExitStack() as first, AsyncExitStack() as second:
-            await first.enter_async_context(connect(there))
-            await second.enter_async_context(connect(there))
-            async with connect(there) as (reader, _):
+            await first.enter_async_context(connect(api))
+            await second.enter_async_context(connect(api))
+            async with connect(api) as (reader, _):
                 assert (await read_rest(reader)).startswith(b"HTTP/1.1 503 ")
             await first.aclose()
             async with asyncio.timeout(5):
-                while not await is_answering(there):
+                while not await is_answering(api):
                     pass
 
 
-async def is_answering(there: ApiServer) -> bool:
-    async with connect(there) as (reader, writer):
+async def is_answering(api: ApiServer) -> bool:
+    async with connect(api) as (reader, writer):
         writer.write(HEAD + b"Connection: close\r\n\r\n")
         return b" 200 " in await read_rest(reader)

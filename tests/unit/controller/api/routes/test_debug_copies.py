@@ -27,135 +27,135 @@ DEFINITION = {
 STORED = {"size": len(TREE), "sha256": HEX, "files": 3, "leftOut": 1}
 
 
-async def run_in(there: ApiServer, namespace: str = "a", **spec: Any) -> str:
+async def run_in(api: ApiServer, namespace: str = "a", **spec: Any) -> str:
     """A run with a failed step; the token of its agents."""
     given = {"pipeline": DEFINITION, "params": {"target": "prod"}, "branch": "main", **spec}
     labels = {"c8s.dev/pipeline": "ci", "c8s.dev/run-number": "4"}
     made = {"metadata": {"name": "ci-4", "namespace": namespace, "labels": labels}, "spec": given}
-    run = await there.kubernetes.create(PIPELINE_RUNS, made, namespace)
-    mark_failed(there, namespace)
-    there.capabilities["cap"] = FakeCapability(namespace, "ci-4", run["metadata"]["uid"])
+    run = await api.kubernetes.create(PIPELINE_RUNS, made, namespace)
+    mark_failed(api, namespace)
+    api.capabilities["cap"] = FakeCapability(namespace, "ci-4", run["metadata"]["uid"])
     return "cap"
 
 
-def mark_failed(there: ApiServer, namespace: str = "a", phase: str = "Failed", **attempt: Any) -> None:
+def mark_failed(api: ApiServer, namespace: str = "a", phase: str = "Failed", **attempt: Any) -> None:
     tried = {"number": 1, "phase": "Failed", **attempt}
     steps = [{"name": "test", "slug": "test", "phase": "Failed", "attempts": [tried]}]
-    there.kubernetes.status(namespace, "ci-4", phase=phase, steps=steps)
+    api.kubernetes.status(namespace, "ci-4", phase=phase, steps=steps)
 
 
-async def save_workspace(there: ApiServer, namespace: str = "a") -> str:
+async def save_workspace(api: ApiServer, namespace: str = "a") -> str:
     """The same, and its workspace is stored and told of."""
-    token = await run_in(there, namespace)
-    link = (await there.call("POST", WORKSPACE_PATH, token=token, json={"size": len(TREE), "sha256": HEX})).json["url"]
-    assert (await there.call("PUT", link, token=None, data=TREE)).status == 201
-    assert (await there.call("PUT", f"{WORKSPACE_PATH}/manifest", token=token, json=STORED)).status == 204
-    mark_failed(there, namespace, kept={"bytes": len(TREE), "files": 3})
+    token = await run_in(api, namespace)
+    link = (await api.call("POST", WORKSPACE_PATH, token=token, json={"size": len(TREE), "sha256": HEX})).json["url"]
+    assert (await api.call("PUT", link, token=None, data=TREE)).status == 201
+    assert (await api.call("PUT", f"{WORKSPACE_PATH}/manifest", token=token, json=STORED)).status == 204
+    mark_failed(api, namespace, kept={"bytes": len(TREE), "files": 3})
     return token
 
 
 async def test_a_workspace_is_stored_under_its_run_and_the_first_word_stays(tmp_path: Path) -> None:
-    async with run_api(tmp_path, workspace_limit=10_000) as there:
-        token = await run_in(there)
-        assert (await there.call("GET", WORKSPACE_PATH, token=token)).json == {"wanted": True, "limit": 10_000}
-        assert (await there.call("PUT", f"{WORKSPACE_PATH}/manifest", token=token, json=STORED)).problem == (
+    async with run_api(tmp_path, workspace_limit=10_000) as api:
+        token = await run_in(api)
+        assert (await api.call("GET", WORKSPACE_PATH, token=token)).json == {"wanted": True, "limit": 10_000}
+        assert (await api.call("PUT", f"{WORKSPACE_PATH}/manifest", token=token, json=STORED)).problem == (
             409,
             "conflict",
         )
         body = {"size": len(TREE), "sha256": HEX}
-        link = (await there.call("POST", WORKSPACE_PATH, token=token, json=body)).json["url"]
-        await there.call("PUT", link, token=None, data=TREE)
+        link = (await api.call("POST", WORKSPACE_PATH, token=token, json=body)).json["url"]
+        await api.call("PUT", link, token=None, data=TREE)
         for _ in range(2):
-            assert (await there.call("PUT", f"{WORKSPACE_PATH}/manifest", token=token, json=STORED)).status == 204
+            assert (await api.call("PUT", f"{WORKSPACE_PATH}/manifest", token=token, json=STORED)).status == 204
         other = {"problem": "no room"}
-        assert (await there.call("PUT", f"{WORKSPACE_PATH}/manifest", token=token, json=other)).problem == (
+        assert (await api.call("PUT", f"{WORKSPACE_PATH}/manifest", token=token, json=other)).problem == (
             409,
             "conflict",
         )
-        assert (await there.call("POST", WORKSPACE_PATH, token=token, json=body)).problem == (409, "conflict")
-        place = f"workspaces/a/{there.capabilities[token].uid}/test/1"
-        assert await there.store.get(f"{place}.tar.gz") == TREE
-        assert json.loads(await there.store.get(f"{place}.json")) == STORED
+        assert (await api.call("POST", WORKSPACE_PATH, token=token, json=body)).problem == (409, "conflict")
+        place = f"workspaces/a/{api.capabilities[token].uid}/test/1"
+        assert await api.store.get(f"{place}.tar.gz") == TREE
+        assert json.loads(await api.store.get(f"{place}.json")) == STORED
 
 
 async def test_a_problem_is_noted_and_a_word_that_says_nothing_refused(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
-        token = await run_in(there)
-        assert (await there.call("PUT", f"{WORKSPACE_PATH}/manifest", token=token, json={})).problem == (422, "invalid")
+    async with run_api(tmp_path) as api:
+        token = await run_in(api)
+        assert (await api.call("PUT", f"{WORKSPACE_PATH}/manifest", token=token, json={})).problem == (422, "invalid")
         told = {"problem": "it has more than 512 MiB, packed"}
-        assert (await there.call("PUT", f"{WORKSPACE_PATH}/manifest", token=token, json=told)).status == 204
-        key = f"workspaces/a/{there.capabilities[token].uid}/test/1.json"
-        assert json.loads(await there.store.get(key)) == told
+        assert (await api.call("PUT", f"{WORKSPACE_PATH}/manifest", token=token, json=told)).status == 204
+        key = f"workspaces/a/{api.capabilities[token].uid}/test/1.json"
+        assert json.loads(await api.store.get(key)) == told
 
 
 async def test_what_is_over_the_limit_is_refused_before_and_after_it_was_sent(tmp_path: Path) -> None:
-    async with run_api(tmp_path, workspace_limit=len(TREE) - 1) as there:
-        token = await run_in(there)
+    async with run_api(tmp_path, workspace_limit=len(TREE) - 1) as api:
+        token = await run_in(api)
         body = {"size": len(TREE), "sha256": HEX}
-        assert (await there.call("POST", WORKSPACE_PATH, token=token, json=body)).problem == (413, "too-large")
-        assert (await there.call("PUT", f"{WORKSPACE_PATH}/manifest", token=token, json=STORED)).problem == (
+        assert (await api.call("POST", WORKSPACE_PATH, token=token, json=body)).problem == (413, "too-large")
+        assert (await api.call("PUT", f"{WORKSPACE_PATH}/manifest", token=token, json=STORED)).problem == (
             413,
             "too-large",
         )
 
 
 async def test_a_cancelled_run_s_workspace_is_not_wanted_however_old_the_cache_is(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
-        token = await run_in(there)
-        there.kubernetes.lagging = True
-        await there.kubernetes.patch(PIPELINE_RUNS, "ci-4", {"spec": {"cancel": True}}, "a")
-        assert (await there.call("GET", WORKSPACE_PATH, token=token)).json["why"] == "the run was cancelled"
-    async with run_api(tmp_path, workspace_limit=0) as there:
-        token = await run_in(there)
-        told = (await there.call("GET", WORKSPACE_PATH, token=token)).json
+    async with run_api(tmp_path) as api:
+        token = await run_in(api)
+        api.kubernetes.lagging = True
+        await api.kubernetes.patch(PIPELINE_RUNS, "ci-4", {"spec": {"cancel": True}}, "a")
+        assert (await api.call("GET", WORKSPACE_PATH, token=token)).json["why"] == "the run was cancelled"
+    async with run_api(tmp_path, workspace_limit=0) as api:
+        token = await run_in(api)
+        told = (await api.call("GET", WORKSPACE_PATH, token=token)).json
         assert (told["wanted"], "keeps no workspaces" in told["why"]) == (False, True)
 
 
 async def test_an_agent_reaches_no_other_step_attempt_or_run(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
-        token = await run_in(there)
+    async with run_api(tmp_path) as api:
+        token = await run_in(api)
         for place in ("build2/1", "test/7", "test/0", "..%2ftest/1"):
-            answer = await there.call("GET", f"/api/v1/agent/workspaces/{place}", token=token)
+            answer = await api.call("GET", f"/api/v1/agent/workspaces/{place}", token=token)
             assert answer.status == 404, place
-        there.capabilities["old"] = FakeCapability("a", "ci-4", "the-uid-of-a-run-that-is-gone")
-        assert (await there.call("GET", WORKSPACE_PATH, token="old")).problem == (401, "unauthenticated")
+        api.capabilities["old"] = FakeCapability("a", "ci-4", "the-uid-of-a-run-that-is-gone")
+        assert (await api.call("GET", WORKSPACE_PATH, token="old")).problem == (401, "unauthenticated")
 
 
 async def test_a_copy_is_a_run_of_the_step_alone_on_its_kept_workspace(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
-        await save_workspace(there)
-        answer = await there.call("POST", COPY, json={"seconds": 600})
+    async with run_api(tmp_path) as api:
+        await save_workspace(api)
+        answer = await api.call("POST", COPY, json={"seconds": 600})
         assert (answer.status, answer.json["name"]) == (201, "ci-debug-1")
         assert answer.json["copyOf"] == {"run": "ci-4", "step": "test", "attempt": 1}
         assert (answer.json["params"], answer.json["branch"]) == ({"target": "prod"}, "main")
         [step] = answer.json["definition"]["steps"]
         assert step["commands"] == ["exec sleep 600"]
         assert (step["image"], step["env"], "dependsOn" in step) == ("i:1", {"A": "b"}, False)
-        made = there.kubernetes.objects[PIPELINE_RUNS, "a", "ci-debug-1"]
+        made = api.kubernetes.objects[PIPELINE_RUNS, "a", "ci-debug-1"]
         assert made["spec"]["source"] == {"kept": {"run": "ci-4", "number": "4", "step": "test", "attempt": 1}}
 
-        there.capabilities["copy"] = FakeCapability("a", "ci-debug-1", made["metadata"]["uid"])
-        found = (await there.call("GET", "/api/v1/agent/source", token="copy")).json
+        api.capabilities["copy"] = FakeCapability("a", "ci-debug-1", made["metadata"]["uid"])
+        found = (await api.call("GET", "/api/v1/agent/source", token="copy")).json
         assert (found["sha256"], found["size"]) == (HEX, len(TREE))
-        assert (await there.call("GET", found["url"], token=None)).body == TREE
+        assert (await api.call("GET", found["url"], token=None)).body == TREE
 
 
 async def test_the_same_request_makes_one_copy(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
-        await save_workspace(there)
+    async with run_api(tmp_path) as api:
+        await save_workspace(api)
         names = {
-            (await there.call("POST", COPY, json={"seconds": 600}, headers={"Idempotency-Key": "k"})).json["name"]
+            (await api.call("POST", COPY, json={"seconds": 600}, headers={"Idempotency-Key": "k"})).json["name"]
             for _ in range(3)
         }
         assert names == {"ci-debug-1"}
 
 
 async def test_who_enters_a_copy_may_see_the_run_create_runs_and_run_commands(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
-        await save_workspace(there)
-        there.kubernetes.questions.clear()
-        await there.call("POST", COPY, json={})
-        asked = [q["spec"]["resourceAttributes"] for q in there.kubernetes.questions if q["kind"] != "TokenReview"]
+    async with run_api(tmp_path) as api:
+        await save_workspace(api)
+        api.kubernetes.questions.clear()
+        await api.call("POST", COPY, json={})
+        asked = [q["spec"]["resourceAttributes"] for q in api.kubernetes.questions if q["kind"] != "TokenReview"]
         rights = {(each["verb"], each["resource"], each.get("subresource") or "") for each in asked}
         assert ("create", "pods", "exec") in rights
         assert ("create", "pipelineruns", "") in rights
@@ -165,9 +165,9 @@ async def test_who_enters_a_copy_may_see_the_run_create_runs_and_run_commands(tm
 async def test_each_of_the_rights_is_needed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: tuple[str, str]
 ) -> None:
-    async with run_api(tmp_path) as there:
-        await save_workspace(there)
-        review = there.kubernetes.review
+    async with run_api(tmp_path) as api:
+        await save_workspace(api)
+        review = api.kubernetes.review
 
         async def refuse(question: Any, /) -> Any:
             about = question["spec"].get("resourceAttributes", {})
@@ -175,9 +175,9 @@ async def test_each_of_the_rights_is_needed(
                 {"allowed": False} if (about.get("verb"), about.get("resource")) == missing else await review(question)
             )
 
-        monkeypatch.setattr(there.services.authenticator, "_review", refuse)
-        assert (await there.call("POST", COPY, json={})).problem == (403, "forbidden")
-        assert not [name for _, _, name in there.kubernetes.objects if "debug" in name]
+        monkeypatch.setattr(api.state.authenticator, "_review", refuse)
+        assert (await api.call("POST", COPY, json={})).problem == (403, "forbidden")
+        assert not [name for _, _, name in api.kubernetes.objects if "debug" in name]
 
 
 @pytest.mark.parametrize(
@@ -191,41 +191,41 @@ async def test_each_of_the_rights_is_needed(
 async def test_without_a_kept_workspace_there_is_no_copy(
     tmp_path: Path, told: dict[str, Any], status: int, words: str
 ) -> None:
-    async with run_api(tmp_path) as there:
-        await run_in(there)
-        mark_failed(there, **told)
-        answer = await there.call("POST", COPY, json={})
+    async with run_api(tmp_path) as api:
+        await run_in(api)
+        mark_failed(api, **told)
+        answer = await api.call("POST", COPY, json={})
         assert (answer.status, words in answer.json["detail"]) == (status, True)
 
 
 async def test_a_workspace_of_another_namespace_is_out_of_reach(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
-        await save_workspace(there, "b")
+    async with run_api(tmp_path) as api:
+        await save_workspace(api, "b")
         spec = {"pipeline": DEFINITION, "source": {"kept": {"run": "ci-4", "step": "test", "attempt": 1}}}
         made = {"metadata": {"name": "mine-1", "namespace": "a"}, "spec": spec}
-        run = await there.kubernetes.create(PIPELINE_RUNS, made, "a")
-        there.capabilities["copy"] = FakeCapability("a", "mine-1", run["metadata"]["uid"])
-        assert (await there.call("GET", "/api/v1/agent/source", token="copy")).problem == (404, "not-found")
+        run = await api.kubernetes.create(PIPELINE_RUNS, made, "a")
+        api.capabilities["copy"] = FakeCapability("a", "mine-1", run["metadata"]["uid"])
+        assert (await api.call("GET", "/api/v1/agent/source", token="copy")).problem == (404, "not-found")
         request = {"pipeline": DEFINITION, "source": {"kept": {"run": "ci-4", "step": "test", "attempt": 1}}}
-        assert (await there.call("POST", RUNS, json=request)).problem == (422, "invalid")
+        assert (await api.call("POST", RUNS, json=request)).problem == (422, "invalid")
 
 
 async def test_copies_are_left_out_of_lists_on_request_and_not_run_again(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
-        await save_workspace(there)
-        await there.call("POST", COPY, json={})
+    async with run_api(tmp_path) as api:
+        await save_workspace(api)
+        await api.call("POST", COPY, json={})
         for query, names in (("", ["ci-debug-1", "ci-4"]), ("?copies=false", ["ci-4"])):
-            listed = (await there.call("GET", f"{RUNS}{query}")).json["items"]
+            listed = (await api.call("GET", f"{RUNS}{query}")).json["items"]
             assert sorted(run["name"] for run in listed) == sorted(names)
-        there.kubernetes.status("a", "ci-debug-1", phase="Succeeded", steps=[])
-        assert (await there.call("POST", f"{RUNS}/ci-debug-1/rerun", json={})).problem == (409, "conflict")
-        assert (await there.call("POST", f"{RUNS}/ci-debug-1/steps/test/copy", json={})).status in (404, 409)
+        api.kubernetes.status("a", "ci-debug-1", phase="Succeeded", steps=[])
+        assert (await api.call("POST", f"{RUNS}/ci-debug-1/rerun", json={})).problem == (409, "conflict")
+        assert (await api.call("POST", f"{RUNS}/ci-debug-1/steps/test/copy", json={})).status in (404, 409)
 
 
 async def test_a_rerun_can_ask_for_what_fails_to_be_kept(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
+    async with run_api(tmp_path) as api:
         plain = {name: value for name, value in DEFINITION.items() if name != "keepOnFailure"}
-        await run_in(there, pipeline=plain)
-        answer = await there.call("POST", f"{RUNS}/ci-4/rerun", json={"keepOnFailure": True}, token=ANN)
+        await run_in(api, pipeline=plain)
+        answer = await api.call("POST", f"{RUNS}/ci-4/rerun", json={"keepOnFailure": True}, token=ANN)
         assert answer.json["definition"]["keepOnFailure"] is True
-        assert "reuseFrom" not in there.kubernetes.objects[PIPELINE_RUNS, "a", answer.json["name"]]["spec"]
+        assert "reuseFrom" not in api.kubernetes.objects[PIPELINE_RUNS, "a", answer.json["name"]]["spec"]

@@ -18,8 +18,8 @@ steps:
 
 
 async def test_a_finding_has_its_place(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
-        answer = await there.call("POST", "/api/v1/lint", json={"text": GOOD.replace("image", "imag")})
+    async with run_api(tmp_path) as api:
+        answer = await api.call("POST", "/api/v1/lint", json={"text": GOOD.replace("image", "imag")})
         found = [each for each in answer.json["problems"] if each["code"] == "unknown-field"]
         assert (found[0]["line"], found[0]["column"], found[0]["severity"]) == (5, 17, "error")
         assert "image" in found[0]["hint"]
@@ -28,9 +28,9 @@ async def test_a_finding_has_its_place(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("branch", "runs"), [("main", True), ("other", False)])
 async def test_an_event_is_judged(tmp_path: Path, branch: str, runs: bool) -> None:
-    async with run_api(tmp_path) as there:
+    async with run_api(tmp_path) as api:
         body = {"text": GOOD, "event": "push", "branch": branch}
-        answer = (await there.call("POST", "/api/v1/lint", json=body)).json
+        answer = (await api.call("POST", "/api/v1/lint", json=body)).json
         assert answer["wouldRun"]["runs"] is runs
         assert not [each for each in answer["problems"] if each["severity"] == "error"]
 
@@ -40,16 +40,16 @@ BOMBS = ["a: " + "[ " * 400_000, "a: " + "{a: " * 200_000, "- " * 400_000, "? " 
 
 @pytest.mark.parametrize("text", ["", "\t", "a: [", "- 1", "&a [*a]", "\x00", "x" * 999_999, *BOMBS], ids=range(11))
 async def test_any_text_is_answered(tmp_path: Path, text: str) -> None:
-    async with run_api(tmp_path) as there:
-        answer = await there.call("POST", "/api/v1/lint", json={"text": text})
+    async with run_api(tmp_path) as api:
+        answer = await api.call("POST", "/api/v1/lint", json={"text": text})
         assert (answer.status, bool(answer.json["problems"])) == (200, True)
 
 
 @pytest.mark.timeout(10)
 async def test_a_branch_glob_can_not_keep_the_controller_busy(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
+    async with run_api(tmp_path) as api:
         body = {"text": GOOD.replace("[main]", f"['{'*a' * 40}b']"), "event": "push", "branch": "a" * 255}
-        assert (await there.call("POST", "/api/v1/lint", json=body)).json["wouldRun"]["runs"] is False
+        assert (await api.call("POST", "/api/v1/lint", json=body)).json["wouldRun"]["runs"] is False
 
 
 @pytest.mark.parametrize(
@@ -62,28 +62,28 @@ async def test_a_branch_glob_can_not_keep_the_controller_busy(tmp_path: Path) ->
     ],
 )
 async def test_a_pipeline_that_is_not_valid_makes_no_run(tmp_path: Path, change: dict[str, Any], path: str) -> None:
-    async with run_api(tmp_path) as there:
-        answer = await there.call("POST", RUNS, json={"pipeline": {**HELLO, **change}})
+    async with run_api(tmp_path) as api:
+        answer = await api.call("POST", RUNS, json={"pipeline": {**HELLO, **change}})
         assert answer.problem == (422, "pipeline-invalid")
         assert path in [each["path"] for each in answer.json["problems"]]
         assert all(each["line"] is None for each in answer.json["problems"])
-        assert there.kubernetes.objects == {}
+        assert api.kubernetes.objects == {}
 
 
 async def test_parameters_are_resolved_and_checked(tmp_path: Path) -> None:
     pipeline = {**HELLO, "params": [{"name": "target", "default": "dev", "options": ["dev", "prod"]}]}
-    async with run_api(tmp_path) as there:
-        assert (await there.call("POST", RUNS, json={"pipeline": pipeline})).json["params"] == {"target": "dev"}
+    async with run_api(tmp_path) as api:
+        assert (await api.call("POST", RUNS, json={"pipeline": pipeline})).json["params"] == {"target": "dev"}
         for params in ({"target": "moon"}, {"traget": "dev"}):
-            answer = await there.call("POST", RUNS, json={"pipeline": pipeline, "params": params})
+            answer = await api.call("POST", RUNS, json={"pipeline": pipeline, "params": params})
             assert answer.problem == (422, "pipeline-invalid")
             assert answer.json["problems"][0]["path"] == f"params.{next(iter(params))}"
 
 
 async def test_env_is_normalised_and_the_version_left_out(tmp_path: Path) -> None:
     pipeline = {**HELLO, "env": [{"name": "A", "value": "1"}]}
-    async with run_api(tmp_path) as there:
-        definition = (await there.call("POST", RUNS, json={"pipeline": pipeline})).json["definition"]
+    async with run_api(tmp_path) as api:
+        definition = (await api.call("POST", RUNS, json={"pipeline": pipeline})).json["definition"]
         assert definition["env"] == {"A": "1"}
         assert "version" not in definition
         assert definition["steps"] == [STEP]

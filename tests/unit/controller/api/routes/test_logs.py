@@ -28,11 +28,11 @@ def block(first: int, *texts: str) -> Block:
     return Block(first, times, "".join(f"{text}\n" for text in texts).encode())
 
 
-async def create_run(there: ApiServer, **status: Any) -> None:
+async def create_run(api: ApiServer, **status: Any) -> None:
     body = {"metadata": {"name": "ci-1", "namespace": "a"}, "spec": {"pipeline": {"name": "ci"}}}
-    await there.kubernetes.create(PIPELINE_RUNS, body, "a")
+    await api.kubernetes.create(PIPELINE_RUNS, body, "a")
     steps = [{"name": "build", "slug": "build", "attempts": [{"number": 1}]}, {"name": "idle", "slug": "idle"}]
-    there.kubernetes.status("a", "ci-1", **{"phase": "Running", "steps": steps, **status})
+    api.kubernetes.status("a", "ci-1", **{"phase": "Running", "steps": steps, **status})
 
 
 async def frames(socket: aiohttp.ClientWebSocketResponse) -> AsyncIterator[dict[str, Any]]:
@@ -44,21 +44,21 @@ async def frames(socket: aiohttp.ClientWebSocketResponse) -> AsyncIterator[dict[
                 yield frame
 
 
-async def all_frames(there: ApiServer, query: str = "") -> list[dict[str, Any]]:
-    async with there.http.ws_connect(f"{there.url}{RUN}/logs/stream{query}", headers=HEADERS) as socket:
+async def all_frames(api: ApiServer, query: str = "") -> list[dict[str, Any]]:
+    async with api.http.ws_connect(f"{api.url}{RUN}/logs/stream{query}", headers=HEADERS) as socket:
         return [frame async for frame in frames(socket)]
 
 
 async def test_the_text_of_a_step(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
-        await create_run(there)
-        log = there.hub.open(STREAM, 1, [])
-        there.hub.publish(log, block(1, "one", "<b>two</b>", "three"))
-        answer = await there.call("GET", f"{RUN}/steps/build/logs")
+    async with run_api(tmp_path) as api:
+        await create_run(api)
+        log = api.hub.open(STREAM, 1, [])
+        api.hub.publish(log, block(1, "one", "<b>two</b>", "three"))
+        answer = await api.call("GET", f"{RUN}/steps/build/logs")
         assert answer.body == b"one\n<b>two</b>\nthree\n"
         assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
-        tail = await there.call("GET", f"{RUN}/steps/build/logs?tail=1&timestamps=true")
+        tail = await api.call("GET", f"{RUN}/steps/build/logs?tail=1&timestamps=true")
         assert tail.body == b"2026-01-01T12:00:00.000000Z three\n"
 
 
@@ -74,69 +74,69 @@ async def test_the_text_of_a_step(tmp_path: Path) -> None:
     ],
 )
 async def test_a_log_that_is_not_there_is_a_problem(tmp_path: Path, path: str, status: int) -> None:
-    async with run_api(tmp_path) as there:
-        await create_run(there)
-        there.hub.publish(there.hub.open(STREAM, 1, []), block(1, "one"))
-        assert (await there.call("GET", f"{RUN}/{path}")).problem[0] == status
+    async with run_api(tmp_path) as api:
+        await create_run(api)
+        api.hub.publish(api.hub.open(STREAM, 1, []), block(1, "one"))
+        assert (await api.call("GET", f"{RUN}/{path}")).problem[0] == status
 
 
 async def test_a_socket_gives_what_is_there_then_what_comes_then_the_end(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
-        await create_run(there)
-        log = there.hub.open(STREAM, 1, [])
-        there.hub.publish(log, block(1, "one", "two"))
+    async with run_api(tmp_path) as api:
+        await create_run(api)
+        log = api.hub.open(STREAM, 1, [])
+        api.hub.publish(log, block(1, "one", "two"))
         named = {"step": "build", "attempt": 1, "container": "step"}
         time = "2026-01-01T12:00:00.000000Z"
-        async with there.http.ws_connect(f"{there.url}{RUN}/logs/stream?step=build", headers=HEADERS) as socket:
+        async with api.http.ws_connect(f"{api.url}{RUN}/logs/stream?step=build", headers=HEADERS) as socket:
             told = frames(socket)
             first = {"type": "lines", **named, "first": 1, "lines": [[time, "one"], [time, "two"]]}
             assert await anext(told) == first
             assert await anext(told) == {"type": "live", **named}
-            there.hub.publish(log, block(3, "three"))
+            api.hub.publish(log, block(3, "three"))
             third = await anext(told)
             assert (third["first"], third["lines"][0][1]) == (3, "three")
-            there.hub.mark_ended(log)
+            api.hub.mark_ended(log)
             assert await anext(told) == {"type": "end", **named, "lines": 3}
-            there.kubernetes.status("a", "ci-1", phase="Succeeded")
+            api.kubernetes.status("a", "ci-1", phase="Succeeded")
             assert [frame async for frame in told] == [{"type": "done"}]
 
 
 async def test_a_socket_resumes_after_a_line(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
-        await create_run(there, phase="Failed")
-        log = there.hub.open(STREAM, 1, [])
-        there.hub.publish(log, block(1, *(f"line {number}" for number in range(1, 101))))
-        there.hub.mark_ended(log)
-        found = await all_frames(there, "?after=build:1:step:98")
+    async with run_api(tmp_path) as api:
+        await create_run(api, phase="Failed")
+        log = api.hub.open(STREAM, 1, [])
+        api.hub.publish(log, block(1, *(f"line {number}" for number in range(1, 101))))
+        api.hub.mark_ended(log)
+        found = await all_frames(api, "?after=build:1:step:98")
         texts = [text for frame in found if frame["type"] == "lines" for _, text in frame["lines"]]
         assert texts == ["line 99", "line 100"]
         assert [frame["type"] for frame in found][-2:] == ["end", "done"]
 
 
 async def test_a_run_that_has_not_begun_is_waited_for(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
-        await create_run(there, phase="Pending", steps=[])
-        async with there.http.ws_connect(f"{there.url}{RUN}/logs/stream?step=build", headers=HEADERS) as socket:
-            there.hub.publish(there.hub.open(STREAM, 1, []), block(1, "at last"))
+    async with run_api(tmp_path) as api:
+        await create_run(api, phase="Pending", steps=[])
+        async with api.http.ws_connect(f"{api.url}{RUN}/logs/stream?step=build", headers=HEADERS) as socket:
+            api.hub.publish(api.hub.open(STREAM, 1, []), block(1, "at last"))
             first = await anext(frames(socket))
             assert first["lines"][0][1] == "at last"
 
 
 async def test_a_run_that_is_deleted_ends_its_sockets(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
-        await create_run(there)
-        reading = asyncio.ensure_future(all_frames(there))
-        while not there.hub.subscribers:
+    async with run_api(tmp_path) as api:
+        await create_run(api)
+        reading = asyncio.ensure_future(all_frames(api))
+        while not api.hub.subscribers:
             await asyncio.sleep(0)
-        await there.kubernetes.delete(PIPELINE_RUNS, "ci-1", "a")
+        await api.kubernetes.delete(PIPELINE_RUNS, "ci-1", "a")
         assert (await asyncio.wait_for(reading, 5))[-1] == {"type": "done"}
 
 
 async def test_the_end_of_the_process_ends_the_sockets(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
-        await create_run(there)
-        socket = await there.http.ws_connect(f"{there.url}{RUN}/logs/stream", headers=HEADERS)
-        there.stop.set()
+    async with run_api(tmp_path) as api:
+        await create_run(api)
+        socket = await api.http.ws_connect(f"{api.url}{RUN}/logs/stream", headers=HEADERS)
+        api.stop.set()
         assert (await asyncio.wait_for(socket.receive(), 5)).type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.TEXT)
         await socket.close()
 
@@ -158,46 +158,46 @@ async def test_the_end_of_the_process_ends_the_sockets(tmp_path: Path) -> None:
 async def test_a_socket_that_may_not_open_says_why(
     tmp_path: Path, query: str, headers: dict[str, str], status: int
 ) -> None:
-    async with run_api(tmp_path) as there:
-        await create_run(there)
+    async with run_api(tmp_path) as api:
+        await create_run(api)
         with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
-            await there.http.ws_connect(f"{there.url}{RUN}/logs/stream{query}", headers=headers)
+            await api.http.ws_connect(f"{api.url}{RUN}/logs/stream{query}", headers=headers)
         assert caught.value.status == status
         assert caught.value.headers is not None
         assert caught.value.headers["Content-Type"] == "application/problem+json"
 
 
-async def ticket_for(there: ApiServer, path: str) -> str:
-    return str((await there.call("POST", "/api/v1/tickets", json={"path": path})).json["ticket"])
+async def ticket_for(api: ApiServer, path: str) -> str:
+    return str((await api.call("POST", "/api/v1/tickets", json={"path": path})).json["ticket"])
 
 
 async def test_a_ticket_opens_one_socket(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
-        await create_run(there, phase="Succeeded")
-        ticket = await ticket_for(there, f"{RUN}/logs/stream")
-        url = f"{there.url}{RUN}/logs/stream?ticket={ticket}"
-        async with there.http.ws_connect(url) as socket:
+    async with run_api(tmp_path) as api:
+        await create_run(api, phase="Succeeded")
+        ticket = await ticket_for(api, f"{RUN}/logs/stream")
+        url = f"{api.url}{RUN}/logs/stream?ticket={ticket}"
+        async with api.http.ws_connect(url) as socket:
             assert await anext(frames(socket)) == {"type": "done"}
         with pytest.raises(aiohttp.WSServerHandshakeError):
-            await there.http.ws_connect(url)
+            await api.http.ws_connect(url)
 
 
 async def test_a_ticket_for_another_socket_opens_none(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
-        await create_run(there, phase="Succeeded")
-        ticket = await ticket_for(there, f"{RUN}/steps/build/exec")
+    async with run_api(tmp_path) as api:
+        await create_run(api, phase="Succeeded")
+        ticket = await ticket_for(api, f"{RUN}/steps/build/exec")
         with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
-            await there.http.ws_connect(f"{there.url}{RUN}/logs/stream?ticket={ticket}")
+            await api.http.ws_connect(f"{api.url}{RUN}/logs/stream?ticket={ticket}")
         assert caught.value.status == 401
 
 
 async def test_a_ticket_is_worth_what_its_user_may(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
-        await create_run(there)
+    async with run_api(tmp_path) as api:
+        await create_run(api)
         path = {"path": f"{RUN}/logs/stream"}
-        ticket = (await there.call("POST", "/api/v1/tickets", json=path, token="token-of-bob")).json["ticket"]
+        ticket = (await api.call("POST", "/api/v1/tickets", json=path, token="token-of-bob")).json["ticket"]
         with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
-            await there.http.ws_connect(f"{there.url}{RUN}/logs/stream?ticket={ticket}")
+            await api.http.ws_connect(f"{api.url}{RUN}/logs/stream?ticket={ticket}")
         assert caught.value.status == 403
 
 
@@ -205,20 +205,20 @@ async def test_a_ticket_is_worth_what_its_user_may(tmp_path: Path) -> None:
 async def test_a_token_that_is_taken_away_closes_a_busy_socket(
     tmp_path: Path, by_ticket: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(authenticator, "YES_SECONDS", 0.0)
-    async with run_api(tmp_path, heartbeat_seconds=0.05) as there:
-        await create_run(there)
-        log = there.hub.open(STREAM, 1, [])
-        url = f"{there.url}{RUN}/logs/stream"
+    monkeypatch.setattr(authenticator, "ALLOWED_TTL", 0.0)
+    async with run_api(tmp_path, heartbeat_seconds=0.05) as api:
+        await create_run(api)
+        log = api.hub.open(STREAM, 1, [])
+        url = f"{api.url}{RUN}/logs/stream"
         if by_ticket:
-            url += f"?ticket={await ticket_for(there, f'{RUN}/logs/stream')}"
-        async with there.http.ws_connect(url, headers={} if by_ticket else HEADERS) as socket:
-            there.hub.publish(log, block(1, "first"))
+            url += f"?ticket={await ticket_for(api, f'{RUN}/logs/stream')}"
+        async with api.http.ws_connect(url, headers={} if by_ticket else HEADERS) as socket:
+            api.hub.publish(log, block(1, "first"))
             await socket.receive()
             monkeypatch.setitem(fakes.RIGHTS, fakes.ANN, ("ann", set()))
             number = 2
             while not socket.closed:
-                there.hub.publish(log, block(number, "more"))
+                api.hub.publish(log, block(number, "more"))
                 number += 1
                 with contextlib.suppress(TimeoutError):
                     await socket.receive(0.01)
@@ -226,20 +226,20 @@ async def test_a_token_that_is_taken_away_closes_a_busy_socket(
 
 
 async def test_a_slow_reader_is_told_what_it_missed(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
-        await create_run(there)
-        log = there.hub.open(STREAM, 1, [])
-        there.hub.publish(log, block(1, "first"))
-        async with there.http.ws_connect(f"{there.url}{RUN}/logs/stream", headers=HEADERS) as socket:
+    async with run_api(tmp_path) as api:
+        await create_run(api)
+        log = api.hub.open(STREAM, 1, [])
+        api.hub.publish(log, block(1, "first"))
+        async with api.http.ws_connect(f"{api.url}{RUN}/logs/stream", headers=HEADERS) as socket:
             told = frames(socket)
             assert (await anext(told))["lines"][0][1] == "first"
             number = 2
             while log.ring.first < 8000:
-                there.hub.publish(log, block(number, *["x" * 1000] * 500))
+                api.hub.publish(log, block(number, *["x" * 1000] * 500))
                 number += 500
                 await asyncio.sleep(0)
-            there.hub.mark_ended(log)
-            there.kubernetes.status("a", "ci-1", phase="Succeeded")
+            api.hub.mark_ended(log)
+            api.kubernetes.status("a", "ci-1", phase="Succeeded")
             got, missed, kinds = 1, 0, set()
             async for frame in told:
                 kinds.add(frame["type"])
@@ -251,19 +251,19 @@ async def test_a_slow_reader_is_told_what_it_missed(tmp_path: Path) -> None:
 
 async def test_the_socket_carries_the_log_of_a_step_that_was_not_run_again(tmp_path: Path) -> None:
     """The step is found to be the same only while somebody watches; its lines are those of the run that made them."""
-    async with run_api(tmp_path) as there:
-        await create_run(there, phase="Pending", steps=[])
-        archive = ArchiveWriter(there.store, Stream("a", "ci-0", "build", 2, "step"))
+    async with run_api(tmp_path) as api:
+        await create_run(api, phase="Pending", steps=[])
+        archive = ArchiveWriter(api.store, Stream("a", "ci-0", "build", 2, "step"))
         archive.add(block(1, "made before", "and kept"))
         await archive.finish(None, None)
-        async with there.http.ws_connect(f"{there.url}{RUN}/logs/stream", headers=HEADERS) as socket:
+        async with api.http.ws_connect(f"{api.url}{RUN}/logs/stream", headers=HEADERS) as socket:
             reused = {"name": "build", "slug": "build", "reused": {"run": "ci-0", "slug": "build", "attempt": 2}}
-            there.kubernetes.status("a", "ci-1", phase="Succeeded", steps=[reused])
+            api.kubernetes.status("a", "ci-1", phase="Succeeded", steps=[reused])
             found = [frame async for frame in frames(socket)]
         named = {"step": "build", "attempt": 2, "container": "step"}
         assert [frame["type"] for frame in found] == ["lines", "live", "end", "done"]
         assert found[0].items() >= {**named, "first": 1}.items()
         assert [text for _, text in found[0]["lines"]] == ["made before", "and kept"]
         assert found[2] == {"type": "end", **named, "lines": 2}
-        later = await all_frames(there, "?after=build:2:step:1&step=build")
+        later = await all_frames(api, "?after=build:2:step:1&step=build")
         assert [text for frame in later if frame["type"] == "lines" for _, text in frame["lines"]] == ["and kept"]

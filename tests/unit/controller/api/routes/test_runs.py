@@ -15,97 +15,97 @@ STEP = {"name": "say", "image": "busybox:1", "commands": ["echo hello"]}
 HELLO: dict[str, Any] = {"version": "v1alpha1", "name": "hello", "steps": [STEP]}
 
 
-async def create(there: ApiServer, key: str | None = None, **body: Any) -> Any:
+async def create(api: ApiServer, key: str | None = None, **body: Any) -> Any:
     headers = {"Idempotency-Key": key} if key else {}
-    return await there.call("POST", RUNS, json={"pipeline": HELLO, **body}, headers=headers)
+    return await api.call("POST", RUNS, json={"pipeline": HELLO, **body}, headers=headers)
 
 
 async def test_a_run_is_created_numbered_and_read_back(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
-        answer = await create(there, branch="main", params={})
+    async with run_api(tmp_path) as api:
+        answer = await create(api, branch="main", params={})
         assert (answer.status, answer.headers["Location"]) == (201, f"{RUNS}/hello-1")
         run = answer.json
         assert (run["name"], run["number"], run["branch"], run["triggeredBy"]) == ("hello-1", 1, "main", "ann")
         assert run["definition"]["steps"][0]["name"] == "say"
         assert run["status"] == {"phase": "Pending"}
-        assert (await there.call("GET", f"{RUNS}/hello-1")).json["uid"] == run["uid"]
-        assert (await create(there)).json["name"] == "hello-2"
+        assert (await api.call("GET", f"{RUNS}/hello-1")).json["uid"] == run["uid"]
+        assert (await create(api)).json["name"] == "hello-2"
 
 
 async def test_a_run_that_the_cache_does_not_know_yet_is_found(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
-        there.kubernetes.lagging = True
-        await create(there)
-        assert (await there.call("GET", f"{RUNS}/hello-1")).status == 200
+    async with run_api(tmp_path) as api:
+        api.kubernetes.lagging = True
+        await create(api)
+        assert (await api.call("GET", f"{RUNS}/hello-1")).status == 200
 
 
 async def test_a_number_is_never_given_twice(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
-        await create(there)
-        assert (await there.call("DELETE", f"{RUNS}/hello-1")).status == 204
-        assert (await create(there)).json["name"] == "hello-2"
-        answers = await asyncio.gather(*(create(there) for _ in range(60)))
+    async with run_api(tmp_path) as api:
+        await create(api)
+        assert (await api.call("DELETE", f"{RUNS}/hello-1")).status == 204
+        assert (await create(api)).json["name"] == "hello-2"
+        answers = await asyncio.gather(*(create(api) for _ in range(60)))
         assert sorted(answer.json["number"] for answer in answers) == list(range(3, 63))
 
 
 async def test_a_lost_config_map_gives_no_old_number(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
+    async with run_api(tmp_path) as api:
         for _ in range(3):
-            await create(there)
-        there.kubernetes.objects = {
-            key: found for key, found in there.kubernetes.objects.items() if key[0] == PIPELINE_RUNS
+            await create(api)
+        api.kubernetes.objects = {
+            key: found for key, found in api.kubernetes.objects.items() if key[0] == PIPELINE_RUNS
         }
-        assert (await create(there)).json["name"] == "hello-4"
+        assert (await create(api)).json["name"] == "hello-4"
 
 
 async def test_the_same_key_and_request_is_the_same_run(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
-        there.kubernetes.lagging = True
-        answers = await asyncio.gather(*(create(there, key="k1", branch="x") for _ in range(5)))
+    async with run_api(tmp_path) as api:
+        api.kubernetes.lagging = True
+        answers = await asyncio.gather(*(create(api, key="k1", branch="x") for _ in range(5)))
         assert {answer.json["name"] for answer in answers} == {"hello-1"}
-        assert not there.services.locks
-        labels = there.kubernetes.objects[(PIPELINE_RUNS, "a", "hello-1")]["metadata"]["labels"]
+        assert not api.state.locks
+        labels = api.kubernetes.objects[(PIPELINE_RUNS, "a", "hello-1")]["metadata"]["labels"]
         assert "k1" not in labels.values()
 
 
 async def test_the_same_key_with_another_request_is_refused(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
-        await create(there, key="k1", branch="x")
-        assert (await create(there, key="k1", branch="y")).problem == (422, "idempotency-key-reused")
+    async with run_api(tmp_path) as api:
+        await create(api, key="k1", branch="x")
+        assert (await create(api, key="k1", branch="y")).problem == (422, "idempotency-key-reused")
 
 
 async def test_a_source_must_be_stored(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
+    async with run_api(tmp_path) as api:
         source = {"archive": {"digest": "sha256:" + "0" * 64}}
-        assert (await create(there, source=source)).problem == (422, "source-missing")
+        assert (await create(api, source=source)).problem == (422, "source-missing")
         both = {**source, "git": {"url": "u", "revision": "r"}}
-        assert (await create(there, source=both)).problem == (422, "invalid")
-        assert (await create(there, source={})).problem == (422, "invalid")
+        assert (await create(api, source=both)).problem == (422, "invalid")
+        assert (await create(api, source={})).problem == (422, "invalid")
 
 
 async def test_what_is_wrong_with_a_request_is_named(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
-        answer = await create(there, branchh="main", params={"a": ["b"]})
+    async with run_api(tmp_path) as api:
+        answer = await create(api, branchh="main", params={"a": ["b"]})
         assert answer.problem == (422, "invalid")
         assert {each["path"] for each in answer.json["problems"]} == {"branchh", "params.a"}
 
 
 async def test_a_body_that_is_no_json_is_a_problem(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
-        answer = await there.call("POST", RUNS, data=b"{", headers={"Content-Type": "application/json"})
+    async with run_api(tmp_path) as api:
+        answer = await api.call("POST", RUNS, data=b"{", headers={"Content-Type": "application/json"})
         assert answer.problem == (422, "invalid")
-        nested = await there.call("POST", RUNS, data=b"[" * 100_000, headers={"Content-Type": "application/json"})
+        nested = await api.call("POST", RUNS, data=b"[" * 100_000, headers={"Content-Type": "application/json"})
         assert nested.problem == (400, "bad-request")
 
 
 async def test_text_that_is_no_unicode_is_refused(tmp_path: Path) -> None:
     as_json = {"Content-Type": "application/json"}
-    async with run_api(tmp_path) as there:
+    async with run_api(tmp_path) as api:
         for place in ('"branch": "\\ud800"', '"triggeredBy": "\\ud800"', '"params": {"a": "\\ud800"}', '"\\ud800": 1'):
             data = f'{{"pipeline": {json.dumps(HELLO)}, {place}}}'.encode()
-            assert (await there.call("POST", RUNS, data=data, headers=as_json)).status == 422, place
+            assert (await api.call("POST", RUNS, data=data, headers=as_json)).status == 422, place
         data = json.dumps({"pipeline": {**HELLO, "env": {"A": "\ud800"}}}).encode()
-        assert (await there.call("POST", RUNS, data=data, headers=as_json)).problem == (422, "invalid")
+        assert (await api.call("POST", RUNS, data=data, headers=as_json)).problem == (422, "invalid")
         for place in (
             '"branch": "a\\nb"',
             '"commit": "\\u0000"',
@@ -113,37 +113,37 @@ async def test_text_that_is_no_unicode_is_refused(tmp_path: Path) -> None:
             '"params": {"a b": "c"}',
         ):
             data = f'{{"pipeline": {json.dumps(HELLO)}, {place}}}'.encode()
-            assert (await there.call("POST", RUNS, data=data, headers=as_json)).problem == (422, "invalid"), place
-        assert there.kubernetes.objects == {}
+            assert (await api.call("POST", RUNS, data=data, headers=as_json)).problem == (422, "invalid"), place
+        assert api.kubernetes.objects == {}
         whole = f'{{"pipeline": {json.dumps(HELLO)}, "branch": "\\ud83d\\ude00"}}'.encode()
-        assert (await there.call("POST", RUNS, data=whole, headers=as_json)).json["branch"] == "\N{GRINNING FACE}"
+        assert (await api.call("POST", RUNS, data=whole, headers=as_json)).json["branch"] == "\N{GRINNING FACE}"
 
 
 async def test_cancelling_asks_for_the_end_once_and_again(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
-        await create(there)
+    async with run_api(tmp_path) as api:
+        await create(api)
         for _ in range(2):
-            answer = await there.call("POST", f"{RUNS}/hello-1/cancel")
+            answer = await api.call("POST", f"{RUNS}/hello-1/cancel")
             assert (answer.status, answer.json["cancelRequested"]) == (202, True)
-        there.kubernetes.status("a", "hello-1", phase="Cancelled")
-        assert (await there.call("POST", f"{RUNS}/hello-1/cancel")).problem == (409, "conflict")
+        api.kubernetes.status("a", "hello-1", phase="Cancelled")
+        assert (await api.call("POST", f"{RUNS}/hello-1/cancel")).problem == (409, "conflict")
 
 
 async def test_lists_are_newest_first_paged_and_filtered(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
+    async with run_api(tmp_path) as api:
         for _ in range(5):
-            await create(there)
-        there.kubernetes.status("a", "hello-2", phase="Failed")
-        first = (await there.call("GET", f"{RUNS}?limit=3")).json
+            await create(api)
+        api.kubernetes.status("a", "hello-2", phase="Failed")
+        first = (await api.call("GET", f"{RUNS}?limit=3")).json
         assert [run["name"] for run in first["items"]] == ["hello-5", "hello-4", "hello-3"]
         assert "definition" not in first["items"][0]
-        rest = (await there.call("GET", f"{RUNS}?limit=3&continue={first['continue']}")).json
+        rest = (await api.call("GET", f"{RUNS}?limit=3&continue={first['continue']}")).json
         assert [run["name"] for run in rest["items"]] == ["hello-2", "hello-1"]
         assert "continue" not in rest
-        assert rest["resourceVersion"] == str(there.kubernetes.version)
-        failed = (await there.call("GET", f"{RUNS}?phase=Failed&phase=Queued")).json
+        assert rest["resourceVersion"] == str(api.kubernetes.version)
+        failed = (await api.call("GET", f"{RUNS}?phase=Failed&phase=Queued")).json
         assert [run["name"] for run in failed["items"]] == ["hello-2"]
-        assert (await there.call("GET", f"{RUNS}?pipeline=other")).json["items"] == []
+        assert (await api.call("GET", f"{RUNS}?pipeline=other")).json["items"] == []
 
 
 @pytest.mark.parametrize(
@@ -160,18 +160,18 @@ async def test_lists_are_newest_first_paged_and_filtered(tmp_path: Path) -> None
     ],
 )
 async def test_a_list_that_can_not_be_is_refused(tmp_path: Path, query: str, problem: tuple[int, str]) -> None:
-    async with run_api(tmp_path) as there:
-        assert (await there.call("GET", f"{RUNS}?{query}")).problem == problem
+    async with run_api(tmp_path) as api:
+        assert (await api.call("GET", f"{RUNS}?{query}")).problem == problem
 
 
 async def test_a_list_waits_for_the_cache(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
-        there.kubernetes.history._floor = None
-        assert (await there.call("GET", RUNS)).problem == (503, "unavailable")
+    async with run_api(tmp_path) as api:
+        api.kubernetes.history._floor = None
+        assert (await api.call("GET", RUNS)).problem == (503, "unavailable")
 
 
 async def test_what_is_not_there_is_not_found(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
+    async with run_api(tmp_path) as api:
         for method, path in (
             ("GET", "x-1"),
             ("DELETE", "x-1"),
@@ -179,18 +179,18 @@ async def test_what_is_not_there_is_not_found(tmp_path: Path) -> None:
             ("GET", "X_1"),
             ("GET", "x%2F1"),
         ):
-            answer = await there.call(method, f"{RUNS}/{path}")
+            answer = await api.call(method, f"{RUNS}/{path}")
             assert answer.problem == (404, "not-found"), (method, path)
 
 
 async def test_a_watch_shows_a_run_from_its_creation_on(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
-        version = (await there.call("GET", RUNS)).json["resourceVersion"]
-        await create(there)
-        there.kubernetes.status("a", "hello-1", phase="Running")
-        url = f"{there.url}/api/v1/namespaces/a/watch/runs?resourceVersion={version}"
+    async with run_api(tmp_path) as api:
+        version = (await api.call("GET", RUNS)).json["resourceVersion"]
+        await create(api)
+        api.kubernetes.status("a", "hello-1", phase="Running")
+        url = f"{api.url}/api/v1/namespaces/a/watch/runs?resourceVersion={version}"
         kinds: list[str] = []
-        async with there.http.get(url, headers={"Authorization": "Bearer token-of-ann"}) as answer:
+        async with api.http.get(url, headers={"Authorization": "Bearer token-of-ann"}) as answer:
             assert answer.headers["Content-Type"].startswith("text/event-stream")
             async for line in answer.content:
                 if line.startswith(b"event: "):
@@ -201,18 +201,18 @@ async def test_a_watch_shows_a_run_from_its_creation_on(tmp_path: Path) -> None:
 
 
 async def test_another_namespaces_runs_are_not_seen(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
-        await create(there)
+    async with run_api(tmp_path) as api:
+        await create(api)
         for path in ("", "/hello-1", "/nothing-1"):
-            assert (await there.call("GET", RUNS + path, token=BOB)).problem == (403, "forbidden")
-        assert (await there.call("GET", "/api/v1/namespaces/b/runs", token=BOB)).json["items"] == []
+            assert (await api.call("GET", RUNS + path, token=BOB)).problem == (403, "forbidden")
+        assert (await api.call("GET", "/api/v1/namespaces/b/runs", token=BOB)).json["items"] == []
 
 
 async def test_one_key_is_one_run_at_two_controllers(tmp_path: Path) -> None:
     async with run_api(tmp_path / "one") as one, run_api(tmp_path / "two", kubernetes=one.kubernetes) as two:
         one.kubernetes.lagging = True
-        there = [one, two] * 4
-        answers = await asyncio.gather(*(create(each, key="k1", branch="x") for each in there))
+        api = [one, two] * 4
+        answers = await asyncio.gather(*(create(each, key="k1", branch="x") for each in api))
         assert {answer.json["name"] for answer in answers} == {"hello-1"}
         assert len([key for key in one.kubernetes.objects if key[0] == PIPELINE_RUNS]) == 1
         claims = one.kubernetes.objects[(CONFIG_MAPS, "a", "c8s-run-numbers")]["data"]
@@ -220,33 +220,33 @@ async def test_one_key_is_one_run_at_two_controllers(tmp_path: Path) -> None:
 
 
 async def test_a_controller_that_dies_between_its_claim_and_the_run_leaves_a_claim_that_is_kept(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
-        there.kubernetes.refuse = (PIPELINE_RUNS, UnreachableError("gone"))
-        assert (await create(there, key="k1")).problem == (503, "unavailable")
-        there.kubernetes.refuse = None
-        assert (await create(there)).json["name"] == "hello-2"
-        assert (await create(there, key="k1", branch="other")).problem == (422, "idempotency-key-reused")
-        assert (await create(there, key="k1")).json["name"] == "hello-1"
-        assert (await create(there, key="k1")).json["name"] == "hello-1"
+    async with run_api(tmp_path) as api:
+        api.kubernetes.refuse = (PIPELINE_RUNS, UnreachableError("gone"))
+        assert (await create(api, key="k1")).problem == (503, "unavailable")
+        api.kubernetes.refuse = None
+        assert (await create(api)).json["name"] == "hello-2"
+        assert (await create(api, key="k1", branch="other")).problem == (422, "idempotency-key-reused")
+        assert (await create(api, key="k1")).json["name"] == "hello-1"
+        assert (await create(api, key="k1")).json["name"] == "hello-1"
 
 
 async def test_a_deleted_run_does_not_come_back_under_its_number(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
-        await create(there, key="k1")
-        await there.call("DELETE", f"{RUNS}/hello-1")
-        assert (await create(there, key="k1")).json["name"] == "hello-2"
+    async with run_api(tmp_path) as api:
+        await create(api, key="k1")
+        await api.call("DELETE", f"{RUNS}/hello-1")
+        assert (await create(api, key="k1")).json["name"] == "hello-2"
 
 
 async def test_a_run_of_a_kept_pipeline(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
-        kept = await there.call("PUT", "/api/v1/namespaces/a/pipelines/hello", json={"definition": HELLO})
+    async with run_api(tmp_path) as api:
+        kept = await api.call("PUT", "/api/v1/namespaces/a/pipelines/hello", json={"definition": HELLO})
         assert kept.status == 201
-        made = await there.call("POST", RUNS, json={"pipelineRef": "hello"})
+        made = await api.call("POST", RUNS, json={"pipelineRef": "hello"})
         assert (made.status, made.json["definition"]["steps"][0]["name"]) == (201, "say")
-        assert (await there.call("POST", RUNS, json={"pipelineRef": "other"})).problem == (404, "not-found")
+        assert (await api.call("POST", RUNS, json={"pipelineRef": "other"})).problem == (404, "not-found")
         both = {"pipelineRef": "hello", "pipeline": HELLO}
-        assert (await there.call("POST", RUNS, json=both)).problem == (422, "invalid")
-        assert (await there.call("POST", RUNS, json={})).problem == (422, "invalid")
+        assert (await api.call("POST", RUNS, json=both)).problem == (422, "invalid")
+        assert (await api.call("POST", RUNS, json={})).problem == (422, "invalid")
 
 
 GIT = {"url": "https://example.org/r.git", "revision": "main"}
@@ -266,47 +266,47 @@ GIT = {"url": "https://example.org/r.git", "revision": "main"}
     ],
 )
 async def test_a_git_source_that_could_mean_something_else_is_refused(tmp_path: Path, wrong: dict[str, str]) -> None:
-    async with run_api(tmp_path) as there:
-        answer = await create(there, source={"git": {**GIT, **wrong}})
+    async with run_api(tmp_path) as api:
+        answer = await create(api, source={"git": {**GIT, **wrong}})
         assert answer.problem == (422, "invalid")
         assert "hunter2" not in answer.body.decode()
-        assert there.kubernetes.objects == {}
+        assert api.kubernetes.objects == {}
 
 
 async def test_running_again_takes_what_the_run_had(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
+    async with run_api(tmp_path) as api:
         pipeline = {**HELLO, "params": [{"name": "target", "default": "dev"}]}
         first = {"pipeline": pipeline, "branch": "main", "event": "push", "params": {"target": "prod"}}
-        await there.call(
+        await api.call(
             "POST", RUNS, json={**first, "source": {"git": GIT}, "priority": "high", "changedFiles": ["a.py"]}
         )
-        assert (await there.call("POST", f"{RUNS}/hello-1/rerun", json={})).problem == (409, "conflict")
-        there.kubernetes.status("a", "hello-1", phase="Failed", source={"digest": "d", "commit": "c" * 40})
-        again = (await there.call("POST", f"{RUNS}/hello-1/rerun", json={})).json
+        assert (await api.call("POST", f"{RUNS}/hello-1/rerun", json={})).problem == (409, "conflict")
+        api.kubernetes.status("a", "hello-1", phase="Failed", source={"digest": "d", "commit": "c" * 40})
+        again = (await api.call("POST", f"{RUNS}/hello-1/rerun", json={})).json
         assert (again["name"], again["rerunOf"], again["reuseFrom"]) == ("hello-2", "hello-1", None)
         assert (again["branch"], again["event"], again["priority"]) == ("main", "push", "high")
         assert (again["params"], again["triggeredBy"]) == ({"target": "prod"}, "ann")
-        assert there.kubernetes.objects[(PIPELINE_RUNS, "a", "hello-2")]["spec"]["changedFiles"] == ["a.py"]
-        source = there.kubernetes.objects[(PIPELINE_RUNS, "a", "hello-2")]["spec"]["source"]
+        assert api.kubernetes.objects[(PIPELINE_RUNS, "a", "hello-2")]["spec"]["changedFiles"] == ["a.py"]
+        source = api.kubernetes.objects[(PIPELINE_RUNS, "a", "hello-2")]["spec"]["source"]
         assert source == {"git": {**GIT, "revision": "c" * 40}}
-        failed = (await there.call("POST", f"{RUNS}/hello-1/rerun", json={"fromFailed": True})).json
+        failed = (await api.call("POST", f"{RUNS}/hello-1/rerun", json={"fromFailed": True})).json
         assert failed["reuseFrom"] == "hello-1"
         edited = {"pipeline": HELLO}
-        changed = (await there.call("POST", f"{RUNS}/hello-1/rerun", json=edited)).json
+        changed = (await api.call("POST", f"{RUNS}/hello-1/rerun", json=edited)).json
         assert (changed["reuseFrom"], changed["params"]) == ("hello-1", {})
-        unknown = await there.call("POST", f"{RUNS}/hello-1/rerun", json={"params": {"nosuch": "x"}})
+        unknown = await api.call("POST", f"{RUNS}/hello-1/rerun", json={"params": {"nosuch": "x"}})
         assert unknown.problem == (422, "pipeline-invalid")
 
 
 async def test_running_again_twice_with_one_key_is_one_run(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
-        await create(there)
-        there.kubernetes.status("a", "hello-1", phase="Succeeded")
+    async with run_api(tmp_path) as api:
+        await create(api)
+        api.kubernetes.status("a", "hello-1", phase="Succeeded")
         key = {"Idempotency-Key": "r"}
-        made = [(await there.call("POST", f"{RUNS}/hello-1/rerun", json={}, headers=key)).json for _ in range(2)]
+        made = [(await api.call("POST", f"{RUNS}/hello-1/rerun", json={}, headers=key)).json for _ in range(2)]
         assert [each["name"] for each in made] == ["hello-2", "hello-2"]
 
 
 async def test_reusing_needs_a_run_that_is_there(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
-        assert (await create(there, reuseFrom="nosuch-1")).problem == (404, "not-found")
+    async with run_api(tmp_path) as api:
+        assert (await create(api, reuseFrom="nosuch-1")).problem == (404, "not-found")

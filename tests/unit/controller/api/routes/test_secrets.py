@@ -16,15 +16,15 @@ SECRETS_PATH = "/api/v1/namespaces/a/secrets"
 
 async def test_values_go_in_and_only_names_come_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
-        async with run_api(tmp_path) as there:
+        async with run_api(tmp_path) as api:
             answers = [
-                await there.call("PUT", f"{SECRETS_PATH}/db", json={"data": {"password": "hunter2"}}),
-                await there.call("PUT", f"{SECRETS_PATH}/db", json={"data": {"user": "ann"}}),
-                await there.call("GET", SECRETS_PATH),
+                await api.call("PUT", f"{SECRETS_PATH}/db", json={"data": {"password": "hunter2"}}),
+                await api.call("PUT", f"{SECRETS_PATH}/db", json={"data": {"user": "ann"}}),
+                await api.call("GET", SECRETS_PATH),
             ]
             assert answers[1].json == {"name": "db", "keys": ["password", "user"]}
             assert answers[2].json == {"items": [{"name": "db", "keys": ["password", "user"]}]}
-            stored = there.kubernetes.objects[(SECRETS, "a", "db")]
+            stored = api.kubernetes.objects[(SECRETS, "a", "db")]
             assert base64.b64decode(stored["data"]["password"]) == b"hunter2"
             assert stored["metadata"]["labels"]["c8s.dev/secret"] == "true"
             for answer in answers:
@@ -34,38 +34,38 @@ async def test_values_go_in_and_only_names_come_out(tmp_path: Path, caplog: pyte
 
 
 async def test_a_secret_of_someone_else_is_not_touched(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
+    async with run_api(tmp_path) as api:
         theirs = {"metadata": {"name": "tls", "namespace": "a"}, "data": {"key": "eA=="}}
-        await there.kubernetes.create(SECRETS, theirs, "a")
-        put = await there.call("PUT", f"{SECRETS_PATH}/tls", json={"data": {"key": "mine"}})
+        await api.kubernetes.create(SECRETS, theirs, "a")
+        put = await api.call("PUT", f"{SECRETS_PATH}/tls", json={"data": {"key": "mine"}})
         assert put.problem == (403, "not-a-c8s-secret")
-        assert (await there.call("DELETE", f"{SECRETS_PATH}/tls")).problem == (403, "not-a-c8s-secret")
-        assert (await there.call("GET", SECRETS_PATH)).json == {"items": []}
-        assert there.kubernetes.objects[(SECRETS, "a", "tls")]["data"] == {"key": "eA=="}
+        assert (await api.call("DELETE", f"{SECRETS_PATH}/tls")).problem == (403, "not-a-c8s-secret")
+        assert (await api.call("GET", SECRETS_PATH)).json == {"items": []}
+        assert api.kubernetes.objects[(SECRETS, "a", "tls")]["data"] == {"key": "eA=="}
 
 
 async def test_a_secret_is_deleted(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
-        await there.call("PUT", f"{SECRETS_PATH}/db", json={"data": {"k": "v"}})
-        assert (await there.call("DELETE", f"{SECRETS_PATH}/db")).status == 204
-        assert (await there.call("DELETE", f"{SECRETS_PATH}/db")).problem == (404, "not-found")
+    async with run_api(tmp_path) as api:
+        await api.call("PUT", f"{SECRETS_PATH}/db", json={"data": {"k": "v"}})
+        assert (await api.call("DELETE", f"{SECRETS_PATH}/db")).status == 204
+        assert (await api.call("DELETE", f"{SECRETS_PATH}/db")).problem == (404, "not-found")
 
 
 @pytest.mark.parametrize("data", [{}, {"a/b": "v"}, {"..": "v"}, {"": "v"}, {"k": 1}, {"k": None}])
 async def test_what_is_no_secret_is_refused_without_repeating_it(tmp_path: Path, data: object) -> None:
-    async with run_api(tmp_path) as there:
-        answer = await there.call("PUT", f"{SECRETS_PATH}/db", json={"data": data})
+    async with run_api(tmp_path) as api:
+        answer = await api.call("PUT", f"{SECRETS_PATH}/db", json={"data": data})
         assert answer.problem == (422, "invalid")
-        assert there.kubernetes.objects == {}
+        assert api.kubernetes.objects == {}
 
 
 async def test_a_refused_value_is_not_repeated(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
-        answer = await there.call("PUT", f"{SECRETS_PATH}/db", json={"data": {"k": ["hunter2"]}, "hunter3": 1})
+    async with run_api(tmp_path) as api:
+        answer = await api.call("PUT", f"{SECRETS_PATH}/db", json={"data": {"k": ["hunter2"]}, "hunter3": 1})
         assert b"hunter2" not in answer.body
         body = io.BytesIO(json.dumps({"data": {"k": "x" * (1024 * 1024 + 1)}}).encode())
         as_json = {"Content-Type": "application/json"}
-        large = await there.call("PUT", f"{SECRETS_PATH}/db", data=body, headers=as_json)
+        large = await api.call("PUT", f"{SECRETS_PATH}/db", data=body, headers=as_json)
         assert large.problem == (413, "too-large")
-        odd = await there.call("PUT", f"{SECRETS_PATH}/db", data=b'{"data": {"k": "\\ud800"}}', headers=as_json)
+        odd = await api.call("PUT", f"{SECRETS_PATH}/db", data=b'{"data": {"k": "\\ud800"}}', headers=as_json)
         assert odd.problem == (422, "invalid")

@@ -15,16 +15,16 @@ DOCS = Path(__file__).parents[5] / "docs"
 
 
 async def test_metrics_count_routes_and_not_names(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
-        meter, spread = there.services.metrics, Histogram((1.0, 2.0))
+    async with run_api(tmp_path) as api:
+        meter, spread = api.state.metrics, Histogram((1.0, 2.0))
         spread.observe(1.5)
         meter.gauges["c8s_runs"] = ("Runs.", "phase", lambda: {"Running": 2})
         meter.counters["c8s_log_bytes"] = ("Bytes.", "state", lambda: {"kept": 7})
         meter.histograms["c8s_step_duration_seconds"] = ("Steps.", "phase", lambda: {"Failed": spread})
-        await there.call("GET", "/api/v1/namespaces/a/runs/some-run-7")
-        await there.call("GET", "/no/such/path")
-        assert (await there.call("GET", "/metrics", token=ANN)).problem == (403, "forbidden")
-        text = (await there.call("GET", "/metrics", token=OPS)).body.decode()
+        await api.call("GET", "/api/v1/namespaces/a/runs/some-run-7")
+        await api.call("GET", "/no/such/path")
+        assert (await api.call("GET", "/metrics", token=ANN)).problem == (403, "forbidden")
+        text = (await api.call("GET", "/metrics", token=OPS)).body.decode()
         route = "/api/v1/namespaces/{ns}/runs/{run}"
         assert f'c8s_api_requests_total{{method="GET",route="{route}",status="404"}} 1.0' in text
         assert 'c8s_api_requests_total{method="GET",route="unmatched",status="404"} 1.0' in text
@@ -37,16 +37,16 @@ async def test_metrics_count_routes_and_not_names(tmp_path: Path) -> None:
 
 
 async def test_the_served_description_is_the_committed_one(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
-        served = (await there.call("GET", "/openapi.json")).json
+    async with run_api(tmp_path) as api:
+        served = (await api.call("GET", "/openapi.json")).json
         assert served == json.loads((DOCS / "openapi.json").read_text())
 
 
 async def test_not_ready_is_503_and_says_why(tmp_path: Path) -> None:
-    async with run_api(tmp_path) as there:
-        assert (await there.call("GET", "/readyz", token=None)).status == 200
-        there.services.readiness.set_waiting("kubernetes", "no answer")
-        answer = await there.call("GET", "/readyz", token=None, headers={"Host": "10.0.0.7"})
+    async with run_api(tmp_path) as api:
+        assert (await api.call("GET", "/readyz", token=None)).status == 200
+        api.state.readiness.set_waiting("kubernetes", "no answer")
+        answer = await api.call("GET", "/readyz", token=None, headers={"Host": "10.0.0.7"})
         assert (answer.status, answer.json["waitingFor"][0]["part"]) == (503, "kubernetes")
 
 
@@ -67,28 +67,28 @@ async def test_errors_from_below_keep_their_words_to_themselves(
 ) -> None:
     assert str(error) not in to_problem(error).detail
     with caplog.at_level(logging.CRITICAL):
-        async with run_api(tmp_path) as there:
-            there.kubernetes.failure = error
-            answer = await there.call("GET", "/api/v1/namespaces/a/runs")
+        async with run_api(tmp_path) as api:
+            api.kubernetes.failure = error
+            answer = await api.call("GET", "/api/v1/namespaces/a/runs")
             assert answer.problem == problem
             assert str(error) not in answer.body.decode()
-            there.kubernetes.failure = None
-            assert (await there.call("GET", "/api/v1/namespaces/a/runs")).status == 200
+            api.kubernetes.failure = None
+            assert (await api.call("GET", "/api/v1/namespaces/a/runs")).status == 200
 
 
 async def test_the_cluster_tells_only_of_namespaces_that_the_caller_may_list(tmp_path: Path) -> None:
     from controller.kube import NAMESPACES, NODES
 
-    async with run_api(tmp_path) as there:
+    async with run_api(tmp_path) as api:
         for name in ("a", "b"):
-            await there.kubernetes.create(NAMESPACES, {"metadata": {"name": name}})
+            await api.kubernetes.create(NAMESPACES, {"metadata": {"name": name}})
         node = {"metadata": {"name": "n"}, "status": {"nodeInfo": {"containerRuntimeVersion": "process://0.1"}}}
-        await there.kubernetes.create(NODES, node)
-        found = (await there.call("GET", "/api/v1/cluster")).json
+        await api.kubernetes.create(NODES, node)
+        found = (await api.call("GET", "/api/v1/cluster")).json
         assert found == {"runtime": "process://0.1", "images": "ignored", "version": "v1.36.2", "namespaces": ["a"]}
 
 
 @pytest.mark.parametrize("method", ["PATCH", "DELETE", "OPTIONS", "TRACE"])
 async def test_a_method_that_is_not_taken_is_a_problem(tmp_path: Path, method: str) -> None:
-    async with run_api(tmp_path) as there:
-        assert (await there.call(method, "/api/v1/lint")).problem == (405, "method-not-allowed")
+    async with run_api(tmp_path) as api:
+        assert (await api.call(method, "/api/v1/lint")).problem == (405, "method-not-allowed")

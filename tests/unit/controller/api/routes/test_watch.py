@@ -65,7 +65,7 @@ async def test_resuming_from_too_long_ago_asks_for_a_new_list_and_ends() -> None
 
 
 async def test_a_reader_that_is_overtaken_is_asked_to_list_again() -> None:
-    history = synced_cache(10, changes=2)
+    history = synced_cache(10, max_changes=2)
     reader = stream(history, 10)
     await anext(reader)
     for version in range(11, 20):

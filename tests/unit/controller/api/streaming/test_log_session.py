@@ -46,7 +46,7 @@ def put(outbox: FrameQueue, frame: tuple[int, str]) -> None:
 
 
 def session(reader: Reader, source: AsyncIterator[tuple[int, str]], **more: Any) -> LogSession[tuple[int, str]]:
-    options: dict[str, Any] = {"still_admitted": always_authorized, "seconds": 60.0, **more}
+    options: dict[str, Any] = {"reauthorize": always_authorized, "reauthorize_seconds": 60.0, **more}
     return LogSession(reader, source, put, **options)
 
 
@@ -111,7 +111,7 @@ async def test_a_reader_whose_right_is_taken_is_closed() -> None:
         yield 1, "never"
 
     reader = Reader()
-    await asyncio.wait_for(session(reader, silent(), still_admitted=no, seconds=0.0).run(), 5)
+    await asyncio.wait_for(session(reader, silent(), reauthorize=no, reauthorize_seconds=0.0).run(), 5)
     assert reader.code == POLICY
 
 

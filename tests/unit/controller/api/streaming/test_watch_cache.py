@@ -55,7 +55,7 @@ def test_a_version_from_before_the_first_list_is_too_old() -> None:
 
 
 def test_a_version_that_fell_out_of_the_history_is_too_old() -> None:
-    history = synced_cache(changes=2)
+    history = synced_cache(max_changes=2)
     for version in (11, 12, 13):
         history.record("modified", run("x", version))
     assert after(history, 10) is None
@@ -63,7 +63,7 @@ def test_a_version_that_fell_out_of_the_history_is_too_old() -> None:
 
 
 def test_large_changes_push_old_ones_out_by_their_size() -> None:
-    history = synced_cache(size=700)
+    history = synced_cache(max_bytes=700)
     for version in range(11, 31):
         history.record("modified", run("x", version))
     assert history.cursor_after(11) is None
@@ -81,7 +81,7 @@ def test_changes_found_by_listing_again_follow_the_last_id() -> None:
 
 
 def test_an_id_whose_followers_without_id_are_gone_is_too_old() -> None:
-    history = synced_cache(changes=2)
+    history = synced_cache(max_changes=2)
     history.record("modified", run("x", 20))
     for name in ("a", "b", "c"):
         history.record("deleted", run(name, 12))
@@ -89,7 +89,7 @@ def test_an_id_whose_followers_without_id_are_gone_is_too_old() -> None:
 
 
 def test_a_reader_that_was_overtaken_is_told_so() -> None:
-    history = synced_cache(changes=2)
+    history = synced_cache(max_changes=2)
     position = history.end
     for version in range(11, 20):
         history.record("modified", run("x", version))

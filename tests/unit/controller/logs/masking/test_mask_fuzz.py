@@ -25,6 +25,6 @@ def test_a_mask_that_does_not_know_a_form_would_be_found(form: str, monkeypatch:
 
 
 def test_a_mask_that_forgets_what_it_held_back_would_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mask.SecretPatterns, "undecided", lambda self, data: 0)
+    monkeypatch.setattr(mask.SecretPatterns, "pending_length", lambda self, data: 0)
     chance = random.Random(1)
     assert any(mask_fuzz.wrong(mask_fuzz.make(chance)) for _ in range(5))

@@ -1,0 +1,167 @@
+"""Runs, their sources and their artifacts."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, StringConstraints
+
+from controller.api.models.common import DIGEST_PATTERN, NAME_PATTERN, SUBDOMAIN_PATTERN, RequestModel, ResponseModel
+from controller.api.models.pipelines import EXAMPLE_PIPELINE
+from controller.pipeline.conditions import MAX_CHANGED_FILES
+
+# Git takes a leading dash for an option, and `ext::…` for a command to be run.
+GIT_URL_PATTERN = (
+    r"^(?:(?:https?|ssh|git|file)://[^\s\x00-\x1f\x7f]+|[A-Za-z0-9_.]+@[A-Za-z0-9.-]+:[^\s\x00-\x1f\x7f]+)$"
+)
+GIT_REVISION_PATTERN = r"^[A-Za-z0-9_.+=@/#][-A-Za-z0-9_.+=@/#]*$"
+TIME_PATTERN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})$"
+
+# These become variables of a step's environment, labels of logs and cells of tables: one line each, and no NUL.
+ShortText = Annotated[str, StringConstraints(max_length=255, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Event = Literal["push", "pull_request", "tag", "manual"]
+FileName = Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=r"^[^\x00]*$")]
+ParamName = Annotated[str, StringConstraints(max_length=255, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+ParamValue = Annotated[str, StringConstraints(max_length=65_536, pattern=r"^[^\x00]*$")]
+
+
+class ArchiveSource(RequestModel):
+    """A stored working tree, by the digest of its tar.gz."""
+
+    digest: str = Field(pattern=DIGEST_PATTERN, examples=["sha256:" + 64 * "0"])
+    contents: str | None = Field(
+        None,
+        pattern=DIGEST_PATTERN,
+        description="names the files without the pipeline's own, to tell what can be reused",
+    )
+
+
+class GitSource(RequestModel):
+    """A repository at a revision: a branch, a tag or a commit. `secretRef` names the Secret to clone with."""
+
+    url: str = Field(max_length=2048, pattern=GIT_URL_PATTERN, examples=["https://github.com/org/my-app"])
+    revision: str = Field(max_length=255, pattern=GIT_REVISION_PATTERN, examples=["main"])
+    submodules: bool | None = None
+    secret_ref: str | None = Field(None, pattern=SUBDOMAIN_PATTERN)
+
+
+class Source(RequestModel):
+    """Where a run's files come from: exactly one of the two."""
+
+    archive: ArchiveSource | None = None
+    git: GitSource | None = None
+
+
+class RunRequest(RequestModel):
+    """A run to be created, of either a `pipeline` or a `pipelineRef`.
+
+    `pipeline` is the normalised file: its fields, `env` as a map. `pipelineRef` names a pipeline of the namespace.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"pipeline": EXAMPLE_PIPELINE, "branch": "main", "event": "push"}]}
+    )
+
+    pipeline: dict[str, Any] | None = Field(None, examples=[EXAMPLE_PIPELINE])
+    pipeline_ref: str | None = Field(None, pattern=NAME_PATTERN, examples=["hello"])
+    source: Source | None = None
+    branch: ShortText | None = None
+    commit: ShortText | None = None
+    event: Event | None = None
+    changed_files: list[FileName] | None = Field(
+        None,
+        max_length=MAX_CHANGED_FILES,
+        description="files that changed, for conditions on `paths`; absent: not known, and each such condition holds",
+        examples=[["src/app.py"]],
+    )
+    params: dict[ParamName, ParamValue] = Field(default_factory=dict, max_length=100)
+    priority: Literal["high", "normal", "low"] | None = None
+    triggered_by: ShortText | None = None
+    reuse_from: str | None = Field(
+        None,
+        pattern=NAME_PATTERN,
+        description="a run; steps that succeeded there and would be the same are not run again",
+    )
+
+
+class RerunRequest(RequestModel):
+    """The same run again; what is given replaces what the run had. Without `fromFailed` every step runs again."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"fromFailed": True}]})
+
+    from_failed: bool = Field(False, description="don't run again what succeeded and would be the same")
+    keep_on_failure: bool = Field(
+        False, description="keep the workspaces of steps that fail, unless a step itself says otherwise"
+    )
+    pipeline: dict[str, Any] | None = None
+    source: Source | None = None
+    params: dict[ParamName, ParamValue] = Field(default_factory=dict, max_length=100)
+
+
+class CopyRequest(RequestModel):
+    """A copy of a failed step whose workspace was kept: of which attempt (the last that was kept), and for how long."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"seconds": 3600}]})
+
+    attempt: int | None = Field(None, ge=1, le=1000)
+    seconds: int = Field(3600, ge=60, le=86_400, description="when the copy ends by itself")
+
+
+class CopyOf(ResponseModel):
+    """The failed step that a run is a copy of, by its slug."""
+
+    run: str
+    step: str
+    attempt: int
+
+
+class Run(ResponseModel):
+    """A run as people see it; `definition` is absent in lists, `status` always has `phase`."""
+
+    name: str
+    namespace: str
+    uid: str
+    number: int | None
+    pipeline: str | None
+    created_at: str | None
+    resource_version: str
+    branch: str | None = None
+    commit: str | None = None
+    event: str | None = None
+    params: dict[str, str] = Field(default_factory=dict)
+    priority: str | None = None
+    triggered_by: str | None = None
+    rerun_of: str | None = None
+    reuse_from: str | None = None
+    copy_of: CopyOf | None = Field(None, description="of a copy of a failed step, made for a shell in it")
+    cancel_requested: bool = False
+    definition: dict[str, Any] | None = None
+    status: dict[str, Any]
+
+
+class RunList(ResponseModel):
+    """One page of runs, newest first. A watch from `resourceVersion` misses nothing."""
+
+    items: list[Run]
+    continue_: str | None = Field(None, alias="continue")
+    resource_version: str
+
+
+class StoredSource(ResponseModel):
+    """A source that is in the store."""
+
+    digest: str
+    size: int
+
+
+class Artifact(ResponseModel):
+    """One file that a step left."""
+
+    step: str
+    path: str
+    size: int
+    sha256: str
+
+
+class ArtifactList(ResponseModel):
+    """The files of a run, by step."""
+
+    items: list[Artifact]
