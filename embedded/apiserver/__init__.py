@@ -1,1 +1,1 @@
-"""The cluster over HTTP: paths to resources, verbs to the registry, streams to watchers."""
+"""The Kubernetes API over HTTP: requests, handlers, media types and timeouts."""

@@ -1,4 +1,4 @@
-"""Who gets in at all: loopback names only, no pages of other sites, no oversized bodies, a known token."""
+"""Checks that come before any request: host and origin, authentication, impersonation."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 def check_origin(headers: Mapping[str, str]) -> None:
-    """Refuse a browser that was led here: by a foreign name (DNS rebinding) or from a foreign page.
+    """Reject requests for another host name (DNS rebinding) and from web pages of other sites.
 
     Raises:
         ApiError: 403.
     """
     if _host(headers.get("Host", "")) not in _LOOPBACK_HOSTS:
-        raise ApiError(403, "Forbidden", "this server answers to 127.0.0.1 and localhost only", {})
+        raise ApiError(403, "Forbidden", "the Host header must be 127.0.0.1 or localhost", {})
     origin = headers.get("Origin")
     if origin is not None and urllib.parse.urlsplit(origin).hostname not in _LOOPBACK_HOSTS:
-        raise ApiError(403, "Forbidden", "requests from web pages of other sites are refused", {})
+        raise ApiError(403, "Forbidden", "requests from web pages of other origins are not allowed", {})
 
 
 def _host(header: str) -> str:
@@ -37,7 +37,7 @@ def _host(header: str) -> str:
 
 
 def authenticate(headers: Mapping[str, str], authenticator: Authenticator) -> User:
-    """Whose token the request carries.
+    """The user whose token the request carries.
 
     Raises:
         ApiError: 401.
@@ -50,7 +50,7 @@ def authenticate(headers: Mapping[str, str], authenticator: Authenticator) -> Us
 
 
 def impersonate(headers: CIMultiDictProxy[str], user: User, authorizer: Authorizer) -> User:
-    """Whom the request is to be made as: another user when it says so and may (`kubectl --as`).
+    """The user to act as: the one that the impersonation headers name (`kubectl --as`), or the authenticated one.
 
     Raises:
         ApiError: 403.
@@ -60,17 +60,17 @@ def impersonate(headers: CIMultiDictProxy[str], user: User, authorizer: Authoriz
         if groups:
             raise bad_request("Impersonate-Group needs Impersonate-User")
         return user
-    wanted = [("users", name), *(("groups", group) for group in groups)]
+    resources = [("users", name), *(("groups", group) for group in groups)]
     if name.startswith(_SERVICE_ACCOUNT_PREFIX) and name.count(":") == 3:
         namespace, account = name.removeprefix(_SERVICE_ACCOUNT_PREFIX).split(":")
-        wanted[0] = ("serviceaccounts", account)
+        resources[0] = ("serviceaccounts", account)
         groups = groups or ["system:serviceaccounts", f"system:serviceaccounts:{namespace}"]
     else:
         namespace = ""
-    for resource, which in wanted:
+    for resource, name_or_group in resources:
         where = namespace if resource == "serviceaccounts" else ""
-        if not authorizer.allows(user, AccessRequest("impersonate", "", resource, where, which)):
-            why = f'User "{user.name}" cannot impersonate resource "{resource}" in API group "" at the cluster scope'
-            details = {"name": which, "kind": resource}
-            raise ApiError(403, "Forbidden", f'{resource} "{which}" is forbidden: {why}', details)
+        if not authorizer.allows(user, AccessRequest("impersonate", "", resource, where, name_or_group)):
+            reason = f'User "{user.name}" cannot impersonate resource "{resource}" in API group "" at the cluster scope'
+            details = {"name": name_or_group, "kind": resource}
+            raise ApiError(403, "Forbidden", f'{resource} "{name_or_group}" is forbidden: {reason}', details)
     return User(name, "", tuple(dict.fromkeys((*groups, AUTHENTICATED))))

@@ -1,7 +1,6 @@
-"""One socket for plain HTTP and TLS: what a connection speaks is told by its first byte.
+"""Accepts plain HTTP and TLS on one socket: the first byte of a connection tells them apart.
 
-kubectl sends a token over TLS only; everything else on this machine is
-faster without. Knows nothing of what is asked.
+kubectl sends tokens over TLS only; everything else on this machine is faster without.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ _log = logging.getLogger(__name__)
 
 _TLS_HANDSHAKE = b"\x16"
 _HANDSHAKE_TIMEOUT = 10.0
-"""Seconds for a new connection to say its first byte, and for a handshake."""
+"""Seconds until a new connection must have sent its first byte, and then for the TLS handshake."""
 
 
 class CertificateError(Exception):
@@ -25,8 +24,10 @@ class CertificateError(Exception):
 
 
 def load_tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
-    """Raises:
-    CertificateError: see there.
+    """Load a server certificate.
+
+    Raises:
+        CertificateError: the certificate or its key can't be used.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
@@ -39,7 +40,7 @@ def load_tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
 async def accept_connections(
     listener: socket.socket, protocol: Callable[[], asyncio.BaseProtocol], tls: ssl.SSLContext
 ) -> None:
-    """Hand each connection to a new protocol, until cancelled."""
+    """Serve each connection with a new protocol, until cancelled."""
     loop = asyncio.get_running_loop()
     listener.setblocking(False)
     async with asyncio.TaskGroup() as group:
@@ -47,7 +48,7 @@ async def accept_connections(
             try:
                 connection, _ = await loop.sock_accept(listener)
             except OSError as error:
-                # Most likely no file descriptor is left: those that are open may finish first.
+                # Most likely out of file descriptors: wait until some connections have been closed.
                 _log.warning("can't accept a connection: %s", error)
                 await asyncio.sleep(0.1)
                 continue
@@ -65,12 +66,12 @@ async def _serve_connection(
             connection.close()
             return
         loop = asyncio.get_running_loop()
-        secured = tls if first == _TLS_HANDSHAKE else None
-        patience = _HANDSHAKE_TIMEOUT if secured else None
-        await loop.connect_accepted_socket(protocol, connection, ssl=secured, ssl_handshake_timeout=patience)
+        context = tls if first == _TLS_HANDSHAKE else None
+        timeout = _HANDSHAKE_TIMEOUT if context else None
+        await loop.connect_accepted_socket(protocol, connection, ssl=context, ssl_handshake_timeout=timeout)
     except (OSError, TimeoutError) as error:
-        # A client that goes away or doesn't trust the certificate is its own affair.
-        _log.debug("a connection came to nothing: %s", error)
+        # The client disconnected, or does not trust the certificate.
+        _log.debug("connection failed: %s", error)
         connection.close()
     except asyncio.CancelledError:
         connection.close()
@@ -78,7 +79,7 @@ async def _serve_connection(
 
 
 async def _peek_first_byte(connection: socket.socket) -> bytes:
-    """The first byte, left in the socket; empty when the other side has closed."""
+    """The first byte, which stays in the socket; empty when the client has closed the connection."""
     loop = asyncio.get_running_loop()
     readable = asyncio.Event()
     loop.add_reader(connection, readable.set)

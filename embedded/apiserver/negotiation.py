@@ -1,7 +1,7 @@
-"""In which form an answer is wanted: whole objects, a Table, or metadata only; as JSON or YAML.
+"""Content negotiation: whole objects, a Table, or metadata only; as JSON or YAML.
 
-Protobuf is not written here. Who asks for it, and nothing else, gets JSON, which
-client libraries tell by its Content-Type.
+Protobuf is never written. A client that accepts only protobuf gets JSON, which client libraries recognize by its
+Content-Type.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _SUPPORTED_MEDIA_TYPES = "application/json, application/yaml, application/vnd.ku
 
 @dataclass(frozen=True)
 class Representation:
-    """`shape`: the whole object, a meta.k8s.io/v1 Table, or PartialObjectMetadata."""
+    """The form of a response: the whole object, a meta.k8s.io Table, or PartialObjectMetadata."""
 
     shape: Literal["object", "Table", "PartialObjectMetadata"] = "object"
     yaml: bool = False
     version: str = "v1"
 
     def render(self, obj: Json) -> Json:
-        """An object as this form shows it; not for Tables, which have columns."""
+        """An object in this form. Not for Tables: see `render_object`."""
         if self.shape == "object":
             return obj
         return {
@@ -48,10 +48,10 @@ class Representation:
 
 @lru_cache(maxsize=256)
 def negotiate(accept: str) -> Representation:
-    """The first form of an Accept header that can be given.
+    """The first supported form of an Accept header.
 
     Raises:
-        ApiError: 406, none of them can.
+        ApiError: 406, none is supported.
     """
     for choice in (accept or "*/*").split(","):
         media, *parameters = (part.strip() for part in choice.split(";"))
@@ -79,13 +79,13 @@ def encode_list(
     include: str,
     now: datetime,
 ) -> bytes:
-    """Objects that were read, in a form other than the stored one: a Table or a list."""
-    found = [json.loads(body) for body in bodies]
+    """Encode stored objects as a Table or as a list of PartialObjectMetadata."""
+    objects = [json.loads(body) for body in bodies]
     if representation.shape == "Table":
         return encode_json(
-            build_table(resource, found, metadata, include=include, now=now, version=representation.version)
+            build_table(resource, objects, metadata, include=include, now=now, version=representation.version)
         )
-    items = [representation.render(obj) for obj in found]
+    items = [representation.render(obj) for obj in objects]
     kind, version = f"{representation.shape}List", f"{_META}/{representation.version}"
     return encode_json({"kind": kind, "apiVersion": version, "metadata": metadata, "items": items})
 
@@ -93,7 +93,7 @@ def encode_list(
 def render_object(
     representation: Representation, resource: ResourceType, obj: Json, *, include: str, now: datetime
 ) -> Json:
-    """One object in a form other than the stored one."""
+    """One object as a Table or PartialObjectMetadata."""
     if representation.shape != "Table":
         return representation.render(obj)
     metadata = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
@@ -101,22 +101,22 @@ def render_object(
 
 
 def encode_response(request: web.BaseRequest, response: web.StreamResponse) -> web.StreamResponse:
-    """The answer, as YAML for who asks for that first."""
+    """The response, converted to YAML if the client prefers that."""
     accept = request.headers.get("Accept", "")
     if "yaml" not in accept or not isinstance(response, web.Response) or response.content_type != "application/json":
         return response
     try:
-        asked = negotiate(accept).yaml
+        prefers_yaml = negotiate(accept).yaml
     except ApiError:
         return response
-    if asked and isinstance(response.body, bytes):
+    if prefers_yaml and isinstance(response.body, bytes):
         response.body = _to_yaml(response.body)
         response.content_type = "application/yaml"
     return response
 
 
 def _to_yaml(data: bytes) -> bytes:
-    # Loaded by those who ask for it.
+    # Imported on demand: few clients ask for YAML.
     import yaml
 
     return yaml.dump(json.loads(data), Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper), sort_keys=True).encode()

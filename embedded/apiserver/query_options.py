@@ -1,4 +1,4 @@
-"""The options of a request as its query says them, checked as a real server checks them. Pure."""
+"""Parses and validates the query options of requests, with the error messages of a real server. Pure."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ def _raise_invalid(kind: str, causes: list[FieldError]) -> None:
 
 
 def parse_bool(query: Query, name: str) -> bool:
-    """Whether a switch of the query is on, as a real server reads it: all but `0` and `false` is a yes."""
+    """A boolean option, parsed as by a real server: every value except `0` and `false` is true."""
     return name in query and query[name].lower() not in ("false", "0")
 
 
 def parse_int(query: Query, name: str) -> int | None:
-    """A whole number of the query; None without one.
+    """An integer option; None if it is not given.
 
     Raises:
-        ApiError: 400, it is none.
+        ApiError: 400, it is not an integer.
     """
     text = query.get(name, "")
     if not text:
@@ -53,10 +53,10 @@ def parse_int(query: Query, name: str) -> int | None:
 
 
 def parse_revision(query: Query) -> int | None:
-    """The revision that a list or watch names, 0 for "any"; None without one.
+    """The resourceVersion of a list or watch, 0 for "any"; None if it is not given.
 
     Raises:
-        ApiError: 500 when it is no number, as a real server has it.
+        ApiError: 500, it is not a number: the same as by a real server.
     """
     text = query.get("resourceVersion", "")
     if text and not (text.isascii() and text.isdigit()):
@@ -66,8 +66,10 @@ def parse_revision(query: Query) -> int | None:
 
 
 def validate_list_options(query: Query) -> None:
-    """Raises:
-    ApiError: 422, options that contradict each other.
+    """Validate the options of a list.
+
+    Raises:
+        ApiError: 400 or 422, options contradict each other.
     """
     if query.get("continue") and query.get("resourceVersion"):
         raise bad_request("specifying resource version is not allowed when using continue")
@@ -87,8 +89,10 @@ def validate_list_options(query: Query) -> None:
 
 
 def validate_watch_options(query: Query) -> None:
-    """Raises:
-    ApiError: 422, options that contradict each other.
+    """Validate the options of a watch.
+
+    Raises:
+        ApiError: 422, options contradict each other.
     """
     causes, match, field = [], query.get("resourceVersionMatch", ""), "resourceVersionMatch"
     if query.get("sendInitialEvents"):
@@ -103,7 +107,7 @@ def validate_watch_options(query: Query) -> None:
 
 
 def validate_write_options(verb: str, query: Query, dry_runs: list[str], *, is_apply: bool = False) -> None:
-    """Of a create, update or patch.
+    """Validate the options of a create, update or patch.
 
     Raises:
         ApiError: 422.
@@ -132,8 +136,10 @@ def validate_write_options(verb: str, query: Query, dry_runs: list[str], *, is_a
 
 
 def validate_delete_option_types(options: Json) -> None:
-    """Raises:
-    ApiError: 400, a field of a DeleteOptions has a wrong type.
+    """Check the types of DeleteOptions.
+
+    Raises:
+        ApiError: 400, a field has a wrong type.
     """
     grace, dry_runs = options.get("gracePeriodSeconds"), options.get("dryRun") or []
     if grace is not None and (type(grace) is not int or abs(grace) >= 1 << 63):
@@ -145,8 +151,10 @@ def validate_delete_option_types(options: Json) -> None:
 
 
 def validate_delete_options(options: Json) -> None:
-    """Raises:
-    ApiError: 422.
+    """Validate DeleteOptions.
+
+    Raises:
+        ApiError: 422.
     """
     causes = []
     policy, orphan = options.get("propagationPolicy"), options.get("orphanDependents")

@@ -1,4 +1,4 @@
-"""One request for a resource, whose sender is known and allowed to make it."""
+"""An authenticated and authorized API request."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class ApiRequest:
-    """See the module."""
+    """A request for a resource, with its options."""
 
     http: web.BaseRequest
     info: request_info.RequestInfo
@@ -34,7 +34,7 @@ class ApiRequest:
 
     @property
     def dry_runs(self) -> list[str]:
-        """What is said of a dry run: nothing, or `All`."""
+        """The values of the option `dryRun`; the only valid one is `All`."""
         return list(self.query.getall("dryRun", []))
 
     @property
@@ -43,7 +43,7 @@ class ApiRequest:
 
     @property
     def write_options(self) -> WriteOptions:
-        """What the query says of a write. Who does not name itself is known by its program, as on a real server."""
+        """The options of a write. The default field manager is the client's program, as on a real server."""
         program = self.http.headers.get("User-Agent", "").partition("/")[0]
         return WriteOptions(
             subresource=self.info.subresource or None,
@@ -54,33 +54,31 @@ class ApiRequest:
         )
 
     def render(self, obj: Json, now: datetime) -> Json:
-        """An object in the form that is wanted."""
-        form = negotiation.negotiate(self.accept)
+        """An object in the form that the client accepts."""
+        representation = negotiation.negotiate(self.accept)
+        if representation.shape == "object":
+            return obj
         include = self.query.get("includeObject", "Metadata")
-        return (
-            obj
-            if form.shape == "object"
-            else negotiation.render_object(form, self.info.resource, obj, include=include, now=now)
-        )
+        return negotiation.render_object(representation, self.info.resource, obj, include=include, now=now)
 
     async def delete_options(self) -> Json:
-        """The options of a deletion: those of the body, and over them those of the query.
+        """The options of a deletion: those of the body, overridden by those of the query.
 
         Raises:
             ApiError: 400, 422.
         """
         request, query = self.http, self.query
         data = await timeouts.read_body(request)
-        wish = decode.read_object(data, request.content_type, "DeleteOptions") if data.strip() else {}
-        query_options.validate_delete_option_types(wish)
+        options = decode.read_object(data, request.content_type, "DeleteOptions") if data.strip() else {}
+        query_options.validate_delete_option_types(options)
         if "propagationPolicy" in query:
-            wish["propagationPolicy"] = query["propagationPolicy"]
+            options["propagationPolicy"] = query["propagationPolicy"]
         if (grace := query_options.parse_int(query, "gracePeriodSeconds")) is not None:
-            wish["gracePeriodSeconds"] = grace
+            options["gracePeriodSeconds"] = grace
         if "orphanDependents" in query:
-            wish["orphanDependents"] = query_options.parse_bool(query, "orphanDependents")
-        wish["dryRun"] = [*(wish.get("dryRun") or []), *self.dry_runs]
-        query_options.validate_delete_options(wish)
-        if (orphan := wish.pop("orphanDependents", None)) is not None:
-            wish["propagationPolicy"] = "Orphan" if orphan else "Background"
-        return wish
+            options["orphanDependents"] = query_options.parse_bool(query, "orphanDependents")
+        options["dryRun"] = [*(options.get("dryRun") or []), *self.dry_runs]
+        query_options.validate_delete_options(options)
+        if (orphan := options.pop("orphanDependents", None)) is not None:
+            options["propagationPolicy"] = "Orphan" if orphan else "Background"
+        return options

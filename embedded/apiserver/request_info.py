@@ -1,10 +1,10 @@
-"""What a URL path asks for."""
+"""Parses URL paths of the API."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from embedded.api.scheme import ResourceType, Scheme
+from embedded.api.scheme import ObjectRef, ResourceType, Scheme
 
 
 @dataclass(frozen=True)
@@ -16,11 +16,16 @@ class RequestInfo:
     name: str
     subresource: str
     is_watch_path: bool = False
-    """The path itself says that it is to be watched (`/api/v1/watch/…`), as old clients have it."""
+    """The path itself requests a watch (`/api/v1/watch/…`), as in old clients."""
+
+    @property
+    def ref(self) -> ObjectRef:
+        """The object; only if `name` is not empty."""
+        return ObjectRef(self.resource, self.namespace, self.name)
 
 
-def parse(path: str, catalogue: Scheme) -> RequestInfo | None:
-    """The target of `/api/v1/…` or `/apis/GROUP/VERSION/…`; None when nothing is served there."""
+def parse(path: str, scheme: Scheme) -> RequestInfo | None:
+    """What a path `/api/v1/…` or `/apis/GROUP/VERSION/…` addresses; None when nothing is served there."""
     parts = path.strip("/").split("/")
     if parts[0] == "api" and len(parts) > 2:
         group, version, rest = "", parts[1], parts[2:]
@@ -29,12 +34,12 @@ def parse(path: str, catalogue: Scheme) -> RequestInfo | None:
     else:
         return None
     namespace: str | None = None
-    watched = rest[0] == "watch" and len(rest) > 1
-    rest = rest[1:] if watched else rest
-    # `namespaces/NAME` and `namespaces/NAME/status` are about the namespace itself.
+    is_watch_path = rest[0] == "watch" and len(rest) > 1
+    rest = rest[1:] if is_watch_path else rest
+    # `namespaces/NAME` and `namespaces/NAME/status` address the namespace itself.
     if rest[0] == "namespaces" and len(rest) > 2 and not (len(rest) == 3 and rest[2] in ("status", "finalize")):
         namespace, rest = rest[1], rest[2:]
-    resource = catalogue.find(group, version, rest[0])
+    resource = scheme.find(group, version, rest[0])
     if resource is None or len(rest) > 3 or not all(rest) or namespace == "":
         return None
     if namespace is not None and not resource.namespaced:
@@ -44,6 +49,6 @@ def parse(path: str, catalogue: Scheme) -> RequestInfo | None:
         return None
     if name and resource.namespaced and namespace is None:
         return None
-    if watched and subresource:
+    if is_watch_path and subresource:
         return None
-    return RequestInfo(resource, namespace, name, subresource, watched)
+    return RequestInfo(resource, namespace, name, subresource, is_watch_path)

@@ -1,4 +1,4 @@
-"""Answers as HTTP responses."""
+"""Builds HTTP responses."""
 
 from __future__ import annotations
 
@@ -30,9 +30,11 @@ def error_response(error: ApiError) -> web.Response:
 
 
 def write_response(result: WriteResult, webhook_warnings: Sequence[str] = (), *, warn: bool) -> web.Response:
-    """The object after a write, with a Warning header for each thing that others `told`.
+    """The response to a write.
 
-    With `warn`, also for each thing in the request that was left out.
+    Args:
+        webhook_warnings: each becomes a Warning header.
+        warn: add a Warning header for each field of the request that was ignored.
     """
     response = raw_json_response(201 if result.created else 200, result.body)
     for warning in (*(result.warnings if warn else ()), *webhook_warnings):

@@ -1,7 +1,6 @@
-"""The HTTP server: one handler that reads the path, asks who and whether, and calls the registry.
+"""The HTTP server: one handler that parses the path, authenticates, authorizes, and calls the verb's handler.
 
-There is no router: the resources change while the server runs, and a look at
-the path is all it takes.
+There is no router, because the resources change while the server runs.
 """
 
 from __future__ import annotations
@@ -16,13 +15,12 @@ from typing import Any
 from aiohttp import web
 
 from embedded.api.interfaces import KubeletApi, LogOptions
-from embedded.api.scheme import ObjectRef
 from embedded.api.status_errors import ApiError, bad_request, method_not_allowed, unknown_resource
 from embedded.apiserver import filters, negotiation, query_options, request_info, responses, timeouts
 from embedded.apiserver.codec import decode
 from embedded.apiserver.handlers import discovery, exec
-from embedded.apiserver.handlers import list as listing
-from embedded.apiserver.handlers import watch as watching
+from embedded.apiserver.handlers.list import join_chunks, list_chunks
+from embedded.apiserver.handlers.watch import parse_watch
 from embedded.apiserver.handlers.write import WriteHandlers
 from embedded.apiserver.request import ApiRequest
 from embedded.apiserver.webhook_admission import WebhookAdmission
@@ -39,10 +37,11 @@ _log = logging.getLogger(__name__)
 _VERB_BY_METHOD = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _COLLECTION_VERBS = ("create", "list", "deletecollection")
 _CHUNK_BYTES = 1 << 18
+"""Larger lists are sent in blocks of this size."""
 
 
 class Server:
-    """Answers requests from the registry."""
+    """Serves the API of a registry."""
 
     def __init__(
         self, registry: Registry, authenticator: Authenticator, authorizer: Authorizer, pods: KubeletApi
@@ -67,14 +66,14 @@ class Server:
         }
 
     def create_runner(self) -> web.ServerRunner:
-        """To be started on a socket by whoever composes the process."""
+        """A runner that the caller starts on a socket."""
         server = timeouts.TimeoutServer(
             self.handle, request_factory=_make_request, access_log=None, handler_cancellation=True, tcp_keepalive=True
         )
         return web.ServerRunner(server, shutdown_timeout=1.0)
 
     def close(self) -> None:
-        """End the watches, so that the server can stop."""
+        """End all streams, so that the server can stop."""
         self._closing.set()
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -86,53 +85,56 @@ class Server:
             limit = f"Request entity too large: limit is {filters.MAX_BODY_BYTES}"
             return responses.error_response(ApiError(413, "RequestEntityTooLarge", limit, {}))
         except StorageError as error:
-            _log.error("storage failed: %s", error)
+            _log.error("storage error: %s", error)
             return responses.error_response(ApiError(500, "InternalError", str(error)))
         except (ConnectionError, asyncio.CancelledError):
             raise
         except Exception:
-            # The boundary: a fault in one request must not end the server, and its cause belongs in the log.
+            # The boundary: a defect in one request must not end the server; its cause is logged.
             _log.exception("request failed: %s %s", request.method, request.path)
             return responses.error_response(
-                ApiError(500, "InternalError", "an internal error; the cluster's log has the cause")
+                ApiError(500, "InternalError", "internal error; see the cluster's log for the cause")
             )
+        finally:
+            if isinstance(request.protocol, timeouts.TimeoutRequestHandler):
+                request.protocol.request_finished()
 
     async def _dispatch(self, request: web.BaseRequest) -> web.StreamResponse:
         filters.check_origin(request.headers)
         user = filters.authenticate(request.headers, self._authenticator)
         user = filters.impersonate(request.headers, user, self._authorizer)
-        target = request_info.parse(request.path, self._registry.scheme)
-        if target is None:
+        info = request_info.parse(request.path, self._registry.scheme)
+        if info is None:
             return self._serve_non_resource(request, user)
-        verb = _request_verb(request, target)
-        resource = target.resource
-        self._authorize(user, verb, target)
+        verb = _request_verb(request, info)
+        resource = info.resource
+        self._authorize(user, verb, info)
         if resource in REVIEWS:
             if verb != "create":
                 raise method_not_allowed()
             review = decode.read_object(await timeouts.read_body(request), request.content_type, resource.kind)
             return responses.json_response(
                 201,
-                answer_review(resource, review, target.namespace or "", user, self._authenticator, self._authorizer),
+                answer_review(resource, review, info.namespace or "", user, self._authenticator, self._authorizer),
             )
-        call = ApiRequest(request, target, user)
-        if target.subresource not in ("log", *exec.SUBRESOURCES):
-            negotiation.negotiate(call.accept)
-        if target.subresource == "log" and verb == "get":
-            return await self._pod_log(call)
-        if target.subresource in exec.SUBRESOURCES:
-            # A WebSocket begins as a GET, and yet whoever opens it must be allowed to create.
-            self._authorize(user, "create", target)
-            where = (target.namespace or "", target.name, target.subresource)
+        api_request = ApiRequest(request, info, user)
+        if info.subresource not in ("log", *exec.SUBRESOURCES):
+            negotiation.negotiate(api_request.accept)
+        if info.subresource == "log" and verb == "get":
+            return await self._pod_log(api_request)
+        if info.subresource in exec.SUBRESOURCES:
+            # A WebSocket starts as a GET, but requires the permission to create.
+            self._authorize(user, "create", info)
+            where = (info.namespace or "", info.name, info.subresource)
             return await exec.handle_stream(request, *where, self._pods, self._closing)
-        if target.subresource == "token":
-            return await self._token(call, verb)
-        if target.subresource == "eviction":
-            return await self._write_handlers.evict(call)
-        return await self._methods[verb](call)
+        if info.subresource == "token":
+            return await self._token(api_request, verb)
+        if info.subresource == "eviction":
+            return await self._write_handlers.evict(api_request)
+        return await self._methods[verb](api_request)
 
     def _serve_non_resource(self, request: web.BaseRequest, user: User) -> web.Response:
-        """Discovery and health, or nothing."""
+        """Serve discovery and health checks; 404 for everything else."""
         found = discovery.find_document(request.path, self._registry.scheme, request.headers.get("Accept", ""))
         if found is not None:
             if request.method not in ("GET", "HEAD"):
@@ -148,86 +150,85 @@ class Server:
             raise unknown_resource()
         return web.Response(status=404, text="404 page not found\n")
 
-    def _authorize(self, user: User, verb: str, target: request_info.RequestInfo) -> None:
-        resource = target.resource
-        wanted = f"{resource.plural}/{target.subresource}" if target.subresource else resource.plural
-        # A namespace's own rules are those of the namespace.
-        namespace = target.namespace or ""
-        asked = AccessRequest(verb, resource.group, wanted, namespace, target.name)
-        if not self._authorizer.allows(user, asked):
+    def _authorize(self, user: User, verb: str, info: request_info.RequestInfo) -> None:
+        resource = info.resource
+        name = f"{resource.plural}/{info.subresource}" if info.subresource else resource.plural
+        # Rules about a namespace itself are those of that namespace.
+        namespace = info.namespace or ""
+        access = AccessRequest(verb, resource.group, name, namespace, info.name)
+        if not self._authorizer.allows(user, access):
             where = f' in the namespace "{namespace}"' if namespace else " at the cluster scope"
-            about = f'{resource.key} "{target.name}" is forbidden' if target.name else f"{resource.key} is forbidden"
+            subject = f'{resource.key} "{info.name}" is forbidden' if info.name else f"{resource.key} is forbidden"
             message = (
-                f'{about}: User "{user.name}" cannot {verb} resource "{wanted}" in API group "{resource.group}"{where}'
+                f'{subject}: User "{user.name}" cannot {verb} resource "{name}" in API group "{resource.group}"{where}'
             )
             details: Json = {"kind": resource.plural}
-            if target.name:
-                details["name"] = target.name
+            if info.name:
+                details["name"] = info.name
             if resource.group:
                 details["group"] = resource.group
             raise ApiError(403, "Forbidden", message, details)
 
     # -- verbs
 
-    async def _get_object(self, call: ApiRequest) -> web.StreamResponse:
-        t, form = call.info, negotiation.negotiate(call.accept)
-        raw = self._registry.get_bytes(ObjectRef(t.resource, t.namespace, t.name))
-        if form.shape == "object":
+    async def _get_object(self, request: ApiRequest) -> web.StreamResponse:
+        info, representation = request.info, negotiation.negotiate(request.accept)
+        raw = self._registry.get_bytes(info.ref)
+        if representation.shape == "object":
             return responses.raw_json_response(200, raw)
-        return responses.json_response(200, call.render(json.loads(raw), self._registry.clock()))
+        return responses.json_response(200, request.render(json.loads(raw), self._registry.clock()))
 
-    async def _list_objects(self, call: ApiRequest) -> web.StreamResponse:
-        t = call.info
-        chunks = listing.list_chunks(self._registry, t.resource, t.namespace, call.query, call.accept)
+    async def _list_objects(self, request: ApiRequest) -> web.StreamResponse:
+        info = request.info
+        chunks = list_chunks(self._registry, info.resource, info.namespace, request.query, request.accept)
         length = sum(map(len, chunks))
-        if length <= _CHUNK_BYTES or negotiation.negotiate(call.accept).yaml:
+        if length <= _CHUNK_BYTES or negotiation.negotiate(request.accept).yaml:
             return responses.raw_json_response(200, b"".join(chunks))
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         response.content_length = length
-        await response.prepare(call.http)
-        for piece in listing.join_chunks(chunks, _CHUNK_BYTES):
-            async with timeouts.write_timeout(call.http):
-                await response.write(piece)
+        await response.prepare(request.http)
+        for block in join_chunks(chunks, _CHUNK_BYTES):
+            async with timeouts.write_timeout(request.http):
+                await response.write(block)
         await response.write_eof()
         return response
 
-    async def _watch(self, call: ApiRequest) -> web.StreamResponse:
-        t = call.info
-        watch = watching.parse_watch(self._registry, t.resource, t.namespace, call.query, call.accept, t.name)
-        return await self._stream(call.http, watch.lines(), "application/json")
+    async def _watch(self, request: ApiRequest) -> web.StreamResponse:
+        info = request.info
+        watch = parse_watch(self._registry, info.resource, info.namespace, request.query, request.accept, info.name)
+        return await self._stream(request.http, watch.lines(), "application/json")
 
     # -- subresources
 
-    async def _token(self, call: ApiRequest, verb: str) -> web.StreamResponse:
+    async def _token(self, request: ApiRequest, verb: str) -> web.StreamResponse:
         if verb != "create":
             raise method_not_allowed()
-        request, t = call.http, call.info
-        wish = (
-            decode.read_object(await timeouts.read_body(request), request.content_type, "TokenRequest").get("spec")
-            or {}
-        )
-        seconds, audiences = wish.get("expirationSeconds", 3600), wish.get("audiences") or [DEFAULT_AUDIENCE]
+        http, info = request.http, request.info
+        spec = decode.read_object(await timeouts.read_body(http), http.content_type, "TokenRequest").get("spec") or {}
+        seconds, audiences = spec.get("expirationSeconds", 3600), spec.get("audiences") or [DEFAULT_AUDIENCE]
         if type(seconds) is not int or not isinstance(audiences, list):
             raise bad_request("a TokenRequest's expirationSeconds is a whole number and its audiences a list")
         return responses.json_response(
-            201, self._authenticator.issue_token(t.namespace or "", t.name, seconds, audiences)
+            201, self._authenticator.issue_token(info.namespace or "", info.name, seconds, audiences)
         )
 
-    async def _pod_log(self, call: ApiRequest) -> web.StreamResponse:
-        t = call.info
-        chunks = self._pods.read_log(t.namespace or "", t.name, _log_options(call.query, self._registry.clock()))
+    async def _pod_log(self, request: ApiRequest) -> web.StreamResponse:
+        info = request.info
+        chunks = self._pods.read_log(
+            info.namespace or "", info.name, _log_options(request.query, self._registry.clock())
+        )
         try:
             first = await anext(chunks, b"")
         except ApiError as error:
             if error.code == 404:
                 raise
             return responses.error_response(error)
-        return await self._stream(call.http, chunks, "text/plain", first)
+        return await self._stream(request.http, chunks, "text/plain", first)
 
     async def _stream(
         self, request: web.BaseRequest, chunks: Any, content_type: str, first: bytes = b""
     ) -> web.StreamResponse:
-        """Send chunks as they come, until they end, the reader leaves or the server stops."""
+        """Send chunks as they come, until they end, the client disconnects or the server stops."""
         response = web.StreamResponse(headers={"Content-Type": content_type})
         await response.prepare(request)
         closing = asyncio.ensure_future(self._closing.wait())
@@ -263,32 +264,32 @@ def _make_request(message: Any, payload: Any, protocol: Any, writer: Any, task: 
     return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=filters.MAX_BODY_BYTES)
 
 
-def _request_verb(request: web.BaseRequest, target: request_info.RequestInfo) -> str:
+def _request_verb(request: web.BaseRequest, info: request_info.RequestInfo) -> str:
     """The API verb of a request.
 
     Raises:
         ApiError: 405.
     """
-    verb, whole = _VERB_BY_METHOD.get(request.method), target.name == ""
+    verb, is_collection = _VERB_BY_METHOD.get(request.method), info.name == ""
     if (
         verb == "get"
-        and not target.subresource
-        and (target.is_watch_path or query_options.parse_bool(request.query, "watch"))
+        and not info.subresource
+        and (info.is_watch_path or query_options.parse_bool(request.query, "watch"))
     ):
         verb = "watch"
-    elif verb == "get" and whole:
+    elif verb == "get" and is_collection:
         verb = "list"
-    elif verb == "delete" and whole:
+    elif verb == "delete" and is_collection:
         verb = "deletecollection"
-    everywhere = target.resource.namespaced and target.namespace is None
+    all_namespaces = info.resource.namespaced and info.namespace is None
     if (
         verb is None
-        or (target.is_watch_path and verb != "watch")
-        or verb not in target.resource.verbs_for(target.subresource)
-        # A collection is made into, an object is not; and only an object is changed.
-        or (not target.subresource and verb != "watch" and whole is not (verb in _COLLECTION_VERBS))
-        # Over all namespaces there is only looking.
-        or (everywhere and verb not in ("list", "watch"))
+        or (info.is_watch_path and verb != "watch")
+        or verb not in info.resource.verbs_for(info.subresource)
+        # Objects are created in a collection; only single objects are changed.
+        or (not info.subresource and verb != "watch" and is_collection is not (verb in _COLLECTION_VERBS))
+        # Across all namespaces there is only list and watch.
+        or (all_namespaces and verb not in ("list", "watch"))
     ):
         raise method_not_allowed()
     return verb

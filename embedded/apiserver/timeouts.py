@@ -1,6 +1,6 @@
-"""Connections of clients that don't get on with it: a head that never ends, a body that never comes, nobody who reads.
+"""Timeouts for slow clients: request headers, request body and response writes.
 
-Each costs a connection for some seconds and holds nobody else up.
+A slow client holds its connection for at most these times, and delays no other client.
 """
 
 from __future__ import annotations
@@ -15,83 +15,81 @@ from aiohttp import web
 from embedded.api.status_errors import ApiError
 
 HEADER_TIMEOUT = 15.0
-"""Seconds for the head of a request, from its first byte."""
+"""Seconds from the first byte of a request until its headers are complete; then the connection is closed."""
 BODY_TIMEOUT = 30.0
-"""Seconds for the body."""
+"""Seconds until the body is complete; then the response is 408."""
 WRITE_TIMEOUT = 30.0
-"""Seconds for a client to take what is sent before the connection is given up."""
+"""Seconds that one write of a response may take while the client does not read; then the connection is closed."""
 
 
 class TimeoutRequestHandler(web.RequestHandler):
-    """A connection that is closed when the head of a request takes too long."""
+    """A connection that is closed when the headers of a request take too long."""
 
-    __slots__ = ("_busy", "_head")
+    __slots__ = ("_busy", "_header_timer")
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._busy = False
-        self._head: asyncio.TimerHandle | None = None
+        self._header_timer: asyncio.TimerHandle | None = None
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if not self._busy and self._head is None:
-            self._head = asyncio.get_running_loop().call_later(HEADER_TIMEOUT, self._abort)
+        if not self._busy and self._header_timer is None:
+            self._header_timer = asyncio.get_running_loop().call_later(HEADER_TIMEOUT, self._abort)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._cancel_header_timer()
         super().connection_lost(exc)
 
     def request_started(self) -> None:
-        """The head of a request is complete."""
+        """Stop the header timeout: the headers of a request are complete."""
         self._busy = True
         self._cancel_header_timer()
 
     def request_finished(self) -> None:
-        """The request has its answer."""
+        """Allow the header timeout for the next request: this one has been handled."""
         self._busy = False
 
     def _cancel_header_timer(self) -> None:
-        if self._head is not None:
-            self._head.cancel()
-            self._head = None
+        if self._header_timer is not None:
+            self._header_timer.cancel()
+            self._header_timer = None
 
     def _abort(self) -> None:
-        self._head = None
+        self._header_timer = None
         if not self._busy and self.transport is not None:
             self.transport.abort()
 
 
 class TimeoutServer(web.Server):
-    """Makes a `Connection` for each client."""
+    """Creates a `TimeoutRequestHandler` for each connection."""
 
     def __call__(self) -> web.RequestHandler:
         return TimeoutRequestHandler(self, loop=self._loop, **self._kwargs)
 
 
 async def read_body(request: web.BaseRequest) -> bytes:
-    """The whole body.
+    """The whole body of a request.
 
     Raises:
-        ApiError: 408, it does not come.
+        ApiError: 408, it was not complete within `BODY_TIMEOUT`.
     """
     if request.content.is_eof():
-        # All of it came with the head, as small ones do: there is nothing to wait for.
+        # Small bodies arrive with the headers: no timeout is needed.
         return await request.read()
     try:
         async with asyncio.timeout(BODY_TIMEOUT):
             return await request.read()
     except TimeoutError:
-        raise ApiError(
-            408, "Timeout", f"the body of the request did not come within {BODY_TIMEOUT:g} seconds"
-        ) from None
+        raise ApiError(408, "Timeout", f"the request body was not complete after {BODY_TIMEOUT:g} seconds") from None
 
 
 @asynccontextmanager
 async def write_timeout(request: web.BaseRequest) -> AsyncIterator[None]:
-    """While something is sent: give up on a client that does not take it.
+    """Close the connection if the writes inside take longer than `WRITE_TIMEOUT`.
 
     Raises:
-        ConnectionError: it has been given up.
+        ConnectionError: the connection was closed.
     """
     try:
         async with asyncio.timeout(WRITE_TIMEOUT):

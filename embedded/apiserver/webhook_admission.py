@@ -1,8 +1,7 @@
-"""Asks validating webhooks about writes: those of requests, and the pods that Jobs make.
+"""Calls validating webhooks for writes of clients and for the pods of Jobs.
 
-What else the built-in controllers write is not sent to them.
-
-Only `clientConfig.url` is called: there are no Services here, so a webhook behind one can't be reached.
+Other writes of the built-in controllers are not sent to them. Only `clientConfig.url` is called: there are no Services
+here, so a webhook behind one can't be reached.
 """
 
 from __future__ import annotations
@@ -31,11 +30,11 @@ _MAX_RESPONSE_BYTES = 3 << 20
 
 
 class _WebhookCallError(Exception):
-    """A webhook gave no answer that could be read; the message says why."""
+    """A webhook could not be called, or its response can't be read; the message says why."""
 
 
 class WebhookAdmission:
-    """Judges changes by the webhooks that are configured now."""
+    """Reviews writes with the webhooks that are configured at the time."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
@@ -48,14 +47,17 @@ class WebhookAdmission:
         self._configured = None
 
     def is_configured(self) -> bool:
-        """Whether there is any."""
+        """Whether there is any webhook."""
         return bool(self._webhooks())
 
     async def review(self, change: PreparedWrite, user: User) -> list[str]:
-        """Ask about a create or update; the warnings to pass on.
+        """Review a create or update.
+
+        Returns:
+            The warnings of the webhooks.
 
         Raises:
-            ApiError: a webhook denies it, or one whose policy is Fail can't be asked.
+            ApiError: a webhook denies it, or one with failurePolicy Fail can't be called.
         """
         if not self._webhooks() or (change.old is not None and change.old == change.new):
             return []
@@ -65,7 +67,7 @@ class WebhookAdmission:
         )
 
     async def review_deletion(self, resource: ResourceType, obj: Json, user: User, dry_run: bool) -> list[str]:
-        """Ask about a deletion; as `review`."""
+        """Review a deletion; see `review`."""
         if not self._webhooks():
             return []
         return await self._call_webhooks(self._attributes("DELETE", resource, None, obj, user, dry_run, None))
@@ -88,23 +90,23 @@ class WebhookAdmission:
     ) -> webhooks.AdmissionAttributes:
         metadata = (new or old or {})["metadata"]
         namespace = metadata.get("namespace", "")
-        around = self._registry.find(ObjectRef(NAMESPACES, None, namespace)) if namespace else None
+        namespace_object = self._registry.find(ObjectRef(NAMESPACES, None, namespace)) if namespace else None
         if resource is NAMESPACES:
-            around = new or old
-        labels = ((around or {}).get("metadata") or {}).get("labels") or {}
+            namespace_object = new or old
+        labels = ((namespace_object or {}).get("metadata") or {}).get("labels") or {}
         where = (subresource or "", namespace, metadata["name"])
         return webhooks.AdmissionAttributes(operation, resource, *where, new, old, user.to_json(), dry_run, labels)
 
     async def _call_webhooks(self, request: webhooks.AdmissionAttributes) -> list[str]:
         if request.resource is VALIDATING_WEBHOOKS:
-            # One that denies everything could never be removed.
+            # Otherwise a webhook that denies everything could never be removed.
             return []
-        asked = [webhook for webhook in self._webhooks() if webhooks.matches_request(webhook, request)]
-        asked = [webhook for webhook in asked if match_conditions.conditions_match(webhook, request)]
-        if not asked:
+        matching = [webhook for webhook in self._webhooks() if webhooks.matches_request(webhook, request)]
+        matching = [webhook for webhook in matching if match_conditions.conditions_match(webhook, request)]
+        if not matching:
             return []
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(_review_with(webhook, request)) for webhook in asked]
+            tasks = [group.create_task(_review_with(webhook, request)) for webhook in matching]
         warnings: list[str] = []
         for task in tasks:
             if isinstance(answer := task.result(), ApiError):
@@ -114,7 +116,7 @@ class WebhookAdmission:
 
 
 async def _review_with(webhook: Json, request: webhooks.AdmissionAttributes) -> Sequence[str] | ApiError:
-    """What comes of asking one webhook: its warnings, or the error that ends the request."""
+    """Call one webhook: its warnings, or the error that ends the request."""
     uid, name = str(uuid.uuid4()), webhook["name"]
     try:
         answer = await _post_review(webhook, webhooks.build_review(request, uid))
@@ -162,7 +164,7 @@ async def _post_review(webhook: Json, review: Json) -> Any:
 
 @lru_cache(maxsize=64)
 def _ssl_context(bundle: str) -> ssl.SSLContext:
-    """What the webhook's certificate is checked with: its bundle, or without one the machine's authorities."""
+    """Verifies the webhook's certificate by its CA bundle, or without one by the machine's authorities."""
     if not bundle:
         return ssl.create_default_context()
     return ssl.create_default_context(cadata=base64.b64decode(bundle).decode("ascii", "replace"))

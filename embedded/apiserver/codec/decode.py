@@ -1,4 +1,4 @@
-"""Request bodies: media types and what is in them."""
+"""Decodes request bodies by their media type."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def media_type(header: str) -> str:
 
 
 class _DuplicateFieldError(Exception):
-    """An object of the JSON has a field twice."""
+    """A JSON object has a duplicate field."""
 
 
 def _unique_object(pairs: list[tuple[str, Any]]) -> Json:
@@ -47,37 +47,41 @@ _PAIRS = json.JSONDecoder(object_pairs_hook=tuple, parse_constant=_reject_consta
 
 
 def read_object(data: bytes, content_type: str, kind: str, duplicates: list[str] | None = None) -> Json:
-    """An object from a body; what it says twice is added to `repeated`.
+    """Decode an object from a body.
+
+    Args:
+        kind: the expected kind, for error messages.
+        duplicates: gets a message for each field that occurs twice.
 
     Raises:
-        ApiError: 415 for a media type that is not read here, 400 for a body that is not an object.
+        ApiError: 415 for an unsupported media type, 400 for a body that is not an object.
     """
-    form = media_type(content_type) or _JSON
-    if form == protobuf_codec.MEDIA_TYPE:
+    media = media_type(content_type) or _JSON
+    if media == protobuf_codec.MEDIA_TYPE:
         return protobuf_codec.decode(data)
-    if form not in _OBJECT_MEDIA_TYPES:
+    if media not in _OBJECT_MEDIA_TYPES:
         raise unsupported_media_type(_OBJECT_MEDIA_TYPES)
-    value = _read_yaml(data, duplicates) if form == _YAML else _read_json(data, kind, duplicates)
+    value = _read_yaml(data, duplicates) if media == _YAML else _read_json(data, kind, duplicates)
     if not isinstance(value, dict):
         raise bad_request(f"the object provided is unrecognized (must be of type {kind})")
     return value
 
 
 def patch_kind(content_type: str, *, custom: bool) -> PatchType:
-    """What kind of patch a body is. Custom resources have no strategic merge, as on a real server.
+    """The kind of patch by its media type. Custom resources have no strategic merge, as on a real server.
 
     Raises:
         ApiError: 415.
     """
-    form = media_type(content_type)
+    media = media_type(content_type)
     accepted = [name for name in _PATCH_KINDS if not (custom and _PATCH_KINDS[name] == "strategic")]
-    if form not in accepted:
+    if media not in accepted:
         raise unsupported_media_type(accepted)
-    return _PATCH_KINDS[form]
+    return _PATCH_KINDS[media]
 
 
 def read_patch(data: bytes, kind: PatchType, duplicates: list[str] | None = None) -> Any:
-    """A patch; what it says twice is added to `repeated`.
+    """Decode a patch; `duplicates` gets a message for each field that occurs twice.
 
     Raises:
         ApiError: 400, the patch can't be read.
@@ -85,18 +89,18 @@ def read_patch(data: bytes, kind: PatchType, duplicates: list[str] | None = None
     return _read_yaml(data, duplicates) if kind == "apply" else _read_json(data, "patch", duplicates)
 
 
-def _decode_json(text: str, repeated: list[str] | None) -> Any:
+def _decode_json(text: str, duplicates: list[str] | None) -> Any:
     try:
         return _STRICT.decode(text)
     except _DuplicateFieldError:
         whole = _PAIRS.decode(text)
-        if repeated is not None:
-            repeated += [f'duplicate field "{path}"' for path in _duplicate_paths(whole, "")]
+        if duplicates is not None:
+            duplicates += [f'duplicate field "{path}"' for path in _duplicate_paths(whole, "")]
         return json.loads(text)
 
 
 def _duplicate_paths(value: Any, at: str) -> Iterator[str]:
-    """The paths of fields that were named before; `value` has pairs where objects are."""
+    """The paths of duplicate fields; in `value`, objects are tuples of pairs."""
     if isinstance(value, list):
         for index, item in enumerate(value):
             yield from _duplicate_paths(item, f"{at}[{index}]")
@@ -111,9 +115,9 @@ def _duplicate_paths(value: Any, at: str) -> Iterator[str]:
         yield from _duplicate_paths(item, path)
 
 
-def _read_json(data: bytes, kind: str, repeated: list[str] | None = None) -> Any:
+def _read_json(data: bytes, kind: str, duplicates: list[str] | None = None) -> Any:
     try:
-        value = _decode_json(data.decode(json.detect_encoding(data), "surrogatepass"), repeated)
+        value = _decode_json(data.decode(json.detect_encoding(data), "surrogatepass"), duplicates)
         return _replace_lone_surrogates(value) if b"\\u" in data else value
     except (ValueError, RecursionError) as error:
         shown = data[:100].decode("utf-8", "replace")
@@ -124,15 +128,15 @@ def _read_json(data: bytes, kind: str, repeated: list[str] | None = None) -> Any
 
 
 def _replace_lone_surrogates(value: Any) -> Any:
-    """With halves of surrogate pairs, which are no text, replaced as a real server does."""
+    """Replace lone surrogates by U+FFFD, as a real server does."""
     text = json.dumps(value, ensure_ascii=False)
     return json.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
 
 
-def _read_yaml(data: bytes, repeated: list[str] | None = None) -> Any:
-    # What says YAML mostly is JSON, which is read far faster.
+def _read_yaml(data: bytes, duplicates: list[str] | None = None) -> Any:
+    # Most bodies that are declared as YAML are JSON, which is decoded much faster.
     try:
-        return _decode_json(data.decode("utf-8"), repeated)
+        return _decode_json(data.decode("utf-8"), duplicates)
     except (ValueError, RecursionError):
         pass
     import yaml
@@ -147,8 +151,8 @@ def _read_yaml(data: bytes, repeated: list[str] | None = None) -> Any:
     try:
         value = yaml.load(data, Loader=Loader)  # noqa: S506 - a safe one
         require_json_compatible(value)
-        if repeated is not None:
-            repeated += duplicate_keys(data)
+        if duplicates is not None:
+            duplicates += duplicate_keys(data)
         return value
     except NotJsonCompatibleError as error:
         raise bad_request(f"error decoding YAML: {error}") from None

@@ -1,9 +1,8 @@
-"""Reads the objects that kubectl sends as protobuf, whatever it was told to accept: what `kubectl create` and `kubectl
-auth` make themselves.
+"""Decodes the objects that `kubectl create` and `kubectl auth` send as protobuf.
 
-A table of field numbers (from the `generated.proto` files of k8s.io/api) covers those kinds and the fields that these
-commands set. A field that is set and not in the table is refused, never dropped: the same object goes through as JSON.
-Nothing is ever written as protobuf.
+A table of field numbers (from the `generated.proto` files of k8s.io/api) covers the kinds and fields that these
+commands set. A field that is set and not in the table is rejected, never dropped: the client can send the object as
+JSON. Nothing is ever encoded as protobuf.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ MEDIA_TYPE = "application/vnd.kubernetes.protobuf"
 _MAGIC = b"k8s\x00"
 
 # Message to field number to name and type: string, int, bool, bytes (base64 in JSON), Time, Quantity, another message;
-# `[T` repeated, `{T` a map from strings; a status is the server's and ignored.
+# `[T` repeated, `{T` a map from strings. A status is ignored: the server sets it.
 _OBJECT = {1: ("metadata", "ObjectMeta")}
 _STATUS = ("status", "ignored")
 _MESSAGES: dict[str, dict[int, tuple[str, str]]] = {
@@ -124,30 +123,30 @@ _MESSAGES: dict[str, dict[int, tuple[str, str]]] = {
 
 
 class _MalformedError(Exception):
-    """The bytes are no such message."""
+    """The bytes are not a valid message; the message says why."""
 
 
 def decode(data: bytes) -> Json:
-    """The object in a body of the media type.
+    """Decode an object.
 
     Raises:
-        ApiError: 400 for bytes that are none, 415 for kinds and fields that are not read here.
+        ApiError: 400 for a malformed body, 415 for kinds and fields that are not supported.
     """
     try:
         if not data.startswith(_MAGIC):
-            raise _MalformedError("it does not begin as one")
+            raise _MalformedError("the magic number is missing")
         envelope = _decode_message(data[len(_MAGIC) :], "Unknown")
         kind = envelope.get("typeMeta", {})
         if kind.get("kind") not in _MESSAGES or envelope.get("contentEncoding"):
-            raise _unsupported(f"{kind.get('kind')!r} objects are")
+            raise _unsupported(f"{kind.get('kind')!r} objects")
         return {**kind, **_decode_message(envelope.get("raw", b""), kind["kind"])}
     except (_MalformedError, ValueError, OverflowError, OSError) as error:
-        # Text that is no UTF-8 and times that are none come as the last three.
-        raise bad_request(f"the body is no protobuf object: {error}") from None
+        # The last three are invalid UTF-8 and invalid times.
+        raise bad_request(f"the body is not a valid protobuf object: {error}") from None
 
 
 def _unsupported(what: str) -> ApiError:
-    message = f"{what} not read as protobuf here: send JSON, as `kubectl create -f` and `kubectl apply` do"
+    message = f"{what} can't be decoded from protobuf: send JSON, as `kubectl create -f` and `kubectl apply` do"
     return ApiError(415, "UnsupportedMediaType", message)
 
 
@@ -157,7 +156,7 @@ def _decode_message(data: bytes, kind: str) -> Json:
     for number, value in _iter_fields(data):
         if number not in table:
             if value:
-                raise _unsupported(f"field {number} of {kind} is")
+                raise _unsupported(f"field {number} of {kind}")
             continue
         name, of = table[number]
         if of == "ignored":
@@ -169,7 +168,7 @@ def _decode_message(data: bytes, kind: str) -> Json:
             key = _require_bytes(entry.get(1, b"")).decode()
             result.setdefault(name, {})[key] = _decode_value(entry.get(2, b""), of[1:])
         elif (decoded := _decode_value(value, of)) not in ("", None):
-            # Text that is not set is sent as empty text.
+            # An unset string is sent as an empty one.
             result[name] = decoded
     return result
 
@@ -177,7 +176,7 @@ def _decode_message(data: bytes, kind: str) -> Json:
 def _decode_value(value: int | bytes, of: str) -> Any:
     if of in ("int", "bool"):
         if not isinstance(value, int):
-            raise _MalformedError("a number is not one")
+            raise _MalformedError("a number has the wrong wire type")
         return bool(value) if of == "bool" else value
     data = _require_bytes(value)
     if of == "string":
@@ -202,7 +201,7 @@ def _require_bytes(value: int | bytes) -> bytes:
 
 
 def _iter_fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """The fields of a message: number, and an integer or bytes."""
+    """The fields of a message: (number, integer or bytes)."""
     at = 0
     while at < len(data):
         tag, at = _read_varint(data, at)
@@ -216,9 +215,9 @@ def _iter_fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
         elif wire in (1, 5):
             length = 8 if wire == 1 else 4
         else:
-            raise _MalformedError(f"wire type {wire}")
+            raise _MalformedError(f"unknown wire type {wire}")
         if at + length > len(data):
-            raise _MalformedError("it ends too early")
+            raise _MalformedError("unexpected end")
         yield tag >> 3, data[at : at + length]
         at += length
 
@@ -227,7 +226,7 @@ def _read_varint(data: bytes, at: int) -> tuple[int, int]:
     result = 0
     for shift in range(0, 70, 7):
         if at >= len(data):
-            raise _MalformedError("it ends too early")
+            raise _MalformedError("unexpected end")
         byte = data[at]
         at += 1
         result |= (byte & 0x7F) << shift

@@ -1,6 +1,6 @@
-"""YAML as Kubernetes reads it: what JSON can hold, no dates, and keys that are text.
+"""YAML as Kubernetes reads it: JSON values only, no dates, string keys.
 
-Apart from `body`, because the library costs a start 20 ms and few requests need it.
+Separate from `decode`, because importing the library takes 20 ms and few requests need it.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import Any
 import yaml
 
 _MAX_VALUES = 1_000_000
-"""Values that a document may be, its aliases written out; as a body of 3 MiB could hold."""
+"""Values that a document may have with its aliases expanded: about as many as fit into a body of 3 MiB."""
 _SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class Loader(_SafeLoader):  # type: ignore[misc]  # the library has no types
-    """Dates stay the text that they are; a merge key, aliases and the rest are YAML's."""
+    """Leaves dates as text, and converts keys to strings."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
         found = super().construct_mapping(node, deep=deep)
@@ -37,18 +37,20 @@ def _key_text(key: Any) -> str:
 
 
 class NotJsonCompatibleError(Exception):
-    """The document says what JSON can't; the message says what."""
+    """The document contains a value that JSON does not have; the message names it."""
 
 
 def require_json_compatible(value: Any) -> None:
-    """Raises:
-    NoJsonError: a value that JSON can't hold, or one that its aliases make endless or far larger than its text.
+    """Check that a value can be encoded as JSON.
+
+    Raises:
+        NotJsonCompatibleError: a type that JSON does not have, or aliases that are recursive or expand excessively.
     """
     _count_values(value, {})
 
 
 def _count_values(value: Any, known: dict[int, int]) -> int:
-    """How many values it is with its aliases written out. `known` are those of collections; 0 for one being counted."""
+    """The number of values with aliases expanded. `known`: those of collections by id; 0 while being counted."""
     if value is None or isinstance(value, str | int):
         return 1
     if isinstance(value, float):
@@ -72,7 +74,7 @@ def _count_values(value: Any, known: dict[int, int]) -> int:
 
 
 def duplicate_keys(data: bytes) -> list[str]:
-    """What is wrong with keys that are there twice, in the words of a real server."""
+    """The error message of a real server for duplicate keys; empty without any."""
     found = [
         f'  line {line}: key "{key}" already set in map' for line, key in _find_duplicates(yaml.compose(data, Loader))
     ]

@@ -1,4 +1,4 @@
-"""Discovery: which groups, versions and resources there are."""
+"""Discovery: the groups, versions and resources that are served."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class AggregatedDiscovery:
     media_type: str
 
 
-def find_document(path: str, catalogue: Scheme, accept: str = "") -> Json | str | AggregatedDiscovery | None:
-    """What is at a path outside the resources: JSON, a text, or None for nothing."""
+def find_document(path: str, scheme: Scheme, accept: str = "") -> Json | str | AggregatedDiscovery | None:
+    """The document at a path that is not a resource: JSON or text; None if there is none."""
     parts = path.strip("/").split("/")
     if parts in (["api"], ["apis"]) and (version := _requested_aggregation(accept)):
-        return _aggregated_document(parts == ["api"], version, catalogue)
+        return _aggregated_document(parts == ["api"], version, scheme)
     if parts == [""]:
         return {"paths": ["/api", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"]}
     if parts[0] in _HEALTH and (len(parts) == 1 or parts[1:] == ["ping"]):
@@ -38,24 +38,24 @@ def find_document(path: str, catalogue: Scheme, accept: str = "") -> Json | str 
     if parts == ["version"]:
         return dict(SERVER_VERSION)
     if parts[:2] == ["openapi", "v3"]:
-        return openapi.group_version_document("/".join(parts[2:]), catalogue) if parts[2:] else openapi.index(catalogue)
+        return openapi.group_version_document("/".join(parts[2:]), scheme) if parts[2:] else openapi.index(scheme)
     if parts == ["api"]:
         return {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []}
     if parts == ["api", "v1"]:
-        return _resource_list("", "v1", catalogue)
+        return _resource_list("", "v1", scheme)
     if parts == ["apis"]:
-        groups = [_group(g, v) for g, v in catalogue.group_versions().items() if g]
+        groups = [_group(g, v) for g, v in scheme.group_versions().items() if g]
         return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
     if parts[0] == "apis" and len(parts) in (2, 3):
-        versions = catalogue.group_versions().get(parts[1], [])
+        versions = scheme.group_versions().get(parts[1], [])
         if len(parts) == 2:
             return {"kind": "APIGroup", "apiVersion": "v1", **_group(parts[1], versions)} if versions else None
-        return _resource_list(parts[1], parts[2], catalogue) if parts[2] in versions else None
+        return _resource_list(parts[1], parts[2], scheme) if parts[2] in versions else None
     return None
 
 
 def _requested_aggregation(accept: str) -> str:
-    """The version of the aggregated form that is asked for before the plain one; empty when it is not."""
+    """The version of aggregated discovery if the client prefers it to the plain form; else empty."""
     for choice in accept.split(","):
         media, *parameters = (part.strip() for part in choice.split(";"))
         options = dict(part.partition("=")[::2] for part in parameters)
@@ -69,24 +69,24 @@ def _requested_aggregation(accept: str) -> str:
     return ""
 
 
-def _aggregated_document(core: bool, version: str, catalogue: Scheme) -> AggregatedDiscovery:
+def _aggregated_document(core: bool, version: str, scheme: Scheme) -> AggregatedDiscovery:
     items = []
-    for group, versions in catalogue.group_versions().items():
+    for group, versions in scheme.group_versions().items():
         if core is (group == ""):
             listed = [
-                {"version": each, "resources": _aggregated_resources(group, each, catalogue), "freshness": "Current"}
+                {"version": each, "resources": _aggregated_resources(group, each, scheme), "freshness": "Current"}
                 for each in versions
             ]
             metadata = {"name": group, "creationTimestamp": None} if group else {"creationTimestamp": None}
             items.append({"metadata": metadata, "versions": listed})
-    told = {"kind": _AGGREGATED, "apiVersion": f"{_AGGREGATION}/{version}", "metadata": {}, "items": items}
-    return AggregatedDiscovery(encode_json(told), f"application/json;g={_AGGREGATION};v={version};as={_AGGREGATED}")
+    document = {"kind": _AGGREGATED, "apiVersion": f"{_AGGREGATION}/{version}", "metadata": {}, "items": items}
+    return AggregatedDiscovery(encode_json(document), f"application/json;g={_AGGREGATION};v={version};as={_AGGREGATED}")
 
 
-def _aggregated_resources(group: str, version: str, catalogue: Scheme) -> list[Json]:
-    """The resources of one version in the words of the aggregated form."""
+def _aggregated_resources(group: str, version: str, scheme: Scheme) -> list[Json]:
+    """The resources of one version, in aggregated form."""
     found = []
-    for resource in catalogue.all():
+    for resource in scheme.all():
         if (resource.group, resource.version) != (group, version):
             continue
         whole, *parts = _resource_entries(resource)
@@ -121,9 +121,9 @@ def _group(group: str, versions: list[str]) -> Json:
     return {"name": group, "versions": listed, "preferredVersion": listed[0]}
 
 
-def _resource_list(group: str, version: str, catalogue: Scheme) -> Json:
+def _resource_list(group: str, version: str, scheme: Scheme) -> Json:
     entries: list[Json] = []
-    for resource in catalogue.all():
+    for resource in scheme.all():
         if (resource.group, resource.version) == (group, version):
             entries += _resource_entries(resource)
     group_version = f"{group}/{version}" if group else version

@@ -1,9 +1,8 @@
-"""Commands inside containers over a WebSocket, as kubectl 1.31 and later and the client libraries speak it.
+"""exec and attach over a WebSocket, the protocol of kubectl 1.31 and later and of the client libraries.
 
-Each binary message begins with the number of its channel: stdin 0, stdout 1,
-stderr 2, the verdict 3 (a Status), the terminal's size 4, and with v5 also 255,
-which closes the channel it names. SPDY, which older clients speak, and port
-forwarding are not served.
+The first byte of each binary message is its channel: stdin 0, stdout 1, stderr 2, the result 3 (a Status), the
+terminal's size 4, and with v5 also 255, which closes the channel in its second byte. SPDY, the protocol of older
+clients, and port forwarding are not supported.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from aiohttp import WSMsgType, web
 
 from embedded.api.interfaces import ExecError, ExecOptions, ExecSession, KubeletApi, LogOptions
 from embedded.api.status_errors import bad_request
-from embedded.apiserver import query_options as options
+from embedded.apiserver import query_options
 from embedded.storage.sqlite import encode_json
 
 Json = dict[str, Any]
@@ -27,8 +26,8 @@ SUBRESOURCES = ("exec", "attach")
 _PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
 _STDIN, _STDOUT, _STDERR, _ERROR, _RESIZE, _CLOSE = 0, 1, 2, 3, 4, 255
 _UPGRADE_REQUIRED = (
-    "Upgrade request required: this server speaks WebSocket here, with the subprotocol v5.channel.k8s.io or "
-    "v4.channel.k8s.io, and no SPDY. kubectl 1.31 and later do so by themselves; in 1.29 and 1.30 set "
+    "Upgrade request required: exec and attach need a WebSocket with the subprotocol v5.channel.k8s.io or "
+    "v4.channel.k8s.io; there is no SPDY. kubectl 1.31 and later use it by default; for 1.29 and 1.30 set "
     "KUBECTL_REMOTE_COMMAND_WEBSOCKETS=true"
 )
 
@@ -36,29 +35,29 @@ _UPGRADE_REQUIRED = (
 async def handle_stream(
     request: web.BaseRequest, namespace: str, pod: str, subresource: str, runner: KubeletApi, closing: asyncio.Event
 ) -> web.StreamResponse:
-    """Run a command for the one who asked, or show them a container's output.
+    """Run a command in a container, or attach to its output.
 
     Raises:
-        ApiError: before the connection is a WebSocket: 400, 404, 500.
+        ApiError: 400, 404 or 500, before the connection becomes a WebSocket.
     """
     query = request.query
     container = runner.exec_target(namespace, pod, query.get("container", ""))
-    wanted = {name: options.parse_bool(query, name) for name in ("stdin", "stdout", "stderr", "tty")}
-    wish = ExecOptions(tuple(query.getall("command", [])), container, **wanted)
-    if not (wish.stdin or wish.stdout or wish.stderr):
+    streams = {name: query_options.parse_bool(query, name) for name in ("stdin", "stdout", "stderr", "tty")}
+    options = ExecOptions(tuple(query.getall("command", [])), container, **streams)
+    if not (options.stdin or options.stdout or options.stderr):
         raise bad_request("you must specify at least 1 of stdin, stdout, stderr")
-    if subresource == "exec" and not (wish.command and wish.command[0]):
+    if subresource == "exec" and not (options.command and options.command[0]):
         raise bad_request("you must specify a command to execute: command: Required value")
     socket = _upgrade(request)
     await socket.prepare(request)
-    if wish.stdout or wish.stderr:
+    if options.stdout or options.stderr:
         # Clients wait for a first message to know that they are connected.
-        await socket.send_bytes(bytes([_STDOUT if wish.stdout else _STDERR]))
-    act = _run_exec(socket, runner, namespace, pod, wish) if subresource == "exec" else None
+        await socket.send_bytes(bytes([_STDOUT if options.stdout else _STDERR]))
+    stream = _run_exec(socket, runner, namespace, pod, options) if subresource == "exec" else None
     with suppress(ConnectionError):
-        verdict = await _run_until_closing(closing, act or _run_attach(socket, runner, namespace, pod, container))
-        if verdict is not None:
-            await socket.send_bytes(bytes([_ERROR]) + encode_json(verdict))
+        status = await _run_until_closing(closing, stream or _run_attach(socket, runner, namespace, pod, container))
+        if status is not None:
+            await socket.send_bytes(bytes([_ERROR]) + encode_json(status))
         await socket.close()
     return socket
 
@@ -75,7 +74,7 @@ def _upgrade(request: web.BaseRequest) -> web.WebSocketResponse:
 
 
 async def _run_until_closing(closing: asyncio.Event, stream: Awaitable[Json | None]) -> Json | None:
-    """What comes of it; None when the server stops before that."""
+    """The result of a stream; None when the server stops before that."""
     acting = asyncio.ensure_future(stream)
     stopping = asyncio.ensure_future(closing.wait())
     try:
@@ -90,14 +89,14 @@ async def _run_until_closing(closing: asyncio.Event, stream: Awaitable[Json | No
 async def _run_exec(
     socket: web.WebSocketResponse, runner: KubeletApi, namespace: str, pod: str, options: ExecOptions
 ) -> Json | None:
-    """The verdict; None when the client has left."""
+    """The Status of the command; None when the client has disconnected."""
     try:
         session = runner.exec(namespace, pod, options)
     except ExecError as error:
         return _failure_status("InternalError", f"error executing command in container: {error}") | {"code": 500}
 
     async def send(channel: int, data: bytes) -> None:
-        # When the client has gone, the other task hears of it and ends this one.
+        # When the client disconnects, the task that reads its messages ends this one.
         with suppress(ConnectionError):
             await socket.send_bytes(bytes([channel]) + data)
 
@@ -109,14 +108,14 @@ async def _run_exec(
     finally:
         for task in (running, reading):
             task.cancel()
-        # Its end is waited for, so that nobody's command outlives the connection.
+        # Wait for the end of the command: it must not outlive the connection.
         await asyncio.wait((running, reading))
 
 
 async def _run_attach(
     socket: web.WebSocketResponse, runner: KubeletApi, namespace: str, pod: str, container: str
 ) -> Json | None:
-    """What a container writes from now on. Its stdin is closed here, so what the client sends is dropped."""
+    """Send what a container writes from now on. Containers have no stdin here, so the client's input is discarded."""
     options = LogOptions(container, follow=True, tail_lines=0)
 
     async def show() -> None:
@@ -139,7 +138,7 @@ async def _run_attach(
 
 
 async def _iter_messages(socket: web.WebSocketResponse) -> AsyncIterator[tuple[int, bytes]]:
-    """(channel, content) until the client leaves."""
+    """(channel, content) until the client disconnects."""
     async for message in socket:
         if message.type is WSMsgType.BINARY and message.data:
             yield message.data[0], message.data[1:]
@@ -151,18 +150,18 @@ async def _discard_messages(socket: web.WebSocketResponse) -> None:
 
 
 async def _forward_input(socket: web.WebSocketResponse, session: ExecSession, *, stdin: bool) -> None:
-    act: dict[int, Callable[[bytes], None]] = {_RESIZE: lambda data: _resize(session, data)}
+    handlers: dict[int, Callable[[bytes], None]] = {_RESIZE: lambda data: _resize(session, data)}
     async for channel, data in _iter_messages(socket):
         if channel == _STDIN and stdin:
             await session.write(data)
         elif channel == _CLOSE and data == bytes([_STDIN]):
             session.close_input()
-        elif channel in act:
-            act[channel](data)
+        elif channel in handlers:
+            handlers[channel](data)
 
 
 def _resize(session: ExecSession, data: bytes) -> None:
-    """`{"Width": columns, "Height": rows}`; what is not that is ignored."""
+    """Resize the terminal by `{"Width": columns, "Height": rows}`; anything else is ignored."""
     with suppress(ValueError, TypeError, KeyError, RecursionError, OverflowError):
         size = json.loads(data)
         session.resize(int(size["Width"]), int(size["Height"]))
@@ -176,7 +175,7 @@ def _failure_status(reason: str, message: str) -> Json:
 
 
 def _exit_status(code: int, command: tuple[str, ...]) -> Json:
-    """How a command ended, as clients look for its exit code."""
+    """A Status with the exit code of a command, in the form that clients expect."""
     if code == 0:
         return _SUCCESS
     failure = _failure_status("NonZeroExitCode", f"command terminated with exit code {code}")

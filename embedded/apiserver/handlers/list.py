@@ -1,7 +1,6 @@
-"""Lists: selected, paged, and spliced together from stored bytes where nothing has to be decoded.
+"""Lists: filtered, paged, and spliced together from stored bytes where nothing has to be decoded.
 
-All pages of a list show the objects as they were at the first page's revision,
-as long as the changes since then are kept.
+All pages of a list show the objects at the revision of the first page, until the history of changes is compacted.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ _EXPIRED_MESSAGE = (
 
 @dataclass(frozen=True)
 class _ListPosition:
-    """Where a list goes on: as of which revision, and behind which namespace and name."""
+    """The position of a page: its revision, and the namespace and name of the object before it."""
 
     revision: int
     after: tuple[str, str] = ("", "")
@@ -48,11 +47,11 @@ class _ListPosition:
 def list_chunks(
     registry: Registry, resource: ResourceType, namespace: str | None, query: Mapping[str, str], accept: str
 ) -> list[Chunk]:
-    """The JSON of a list or a Table, in pieces: those of a list are the stored objects, not copied.
+    """The JSON of a list or Table in chunks; those of a list are the stored objects, not copied.
 
     Raises:
-        ApiError: 400 for a selector, limit or continue token that can't be read, 410 for a revision that is no longer
-            known, 422 for options that contradict each other, 504 for a revision that is not there yet.
+        ApiError: 400 for an invalid selector, limit or continue token, 410 for a compacted revision, 422 for options
+            that contradict each other, 504 for a revision in the future.
     """
     form = negotiation.negotiate(accept)
     query_options.validate_list_options(query)
@@ -83,20 +82,20 @@ def list_chunks(
 
 
 def _join_items(registry: Registry, resource: ResourceType, bodies: list[bytes]) -> list[Chunk]:
-    """The objects with commas between them. Those of built-in kinds don't say what they are: their list does."""
-    said = encode_json({"kind": resource.kind, "apiVersion": resource.api_version})[:-1] + b","
+    """The objects, separated by commas. Objects of built-in kinds have no kind and apiVersion: the list has them."""
+    type_meta = encode_json({"kind": resource.kind, "apiVersion": resource.api_version})[:-1] + b","
     chunks: list[Chunk] = []
     for body in bodies:
-        told = registry.convert(resource, body)
-        if resource.schema is None and told.startswith(said):
-            chunks += (b"{", memoryview(told)[len(said) :], b",")
+        versioned = registry.convert(resource, body)
+        if resource.schema is None and versioned.startswith(type_meta):
+            chunks += (b"{", memoryview(versioned)[len(type_meta) :], b",")
         else:
-            chunks += (told, b",")
+            chunks += (versioned, b",")
     return chunks[:-1]
 
 
 def join_chunks(chunks: list[Chunk], size: int) -> Iterator[bytes]:
-    """The chunks joined to pieces of about a size, for a socket; takes them out of the list on the way."""
+    """Join chunks to blocks of at least `size` bytes, for a socket; empties the list on the way."""
     chunks.reverse()
     waiting: list[Chunk] = []
     length = 0
@@ -114,10 +113,12 @@ def _start_position(query: Mapping[str, str], registry: Registry) -> _ListPositi
     now = registry.store.revision
     if token := query.get("continue", ""):
         return _parse_token(token, now)
-    asked = query_options.parse_revision(query)
-    if asked is not None and asked > now:
-        raise _revision_too_large(asked, now)
-    return _ListPosition(asked) if asked and query.get("resourceVersionMatch") == "Exact" else _ListPosition(now)
+    requested = query_options.parse_revision(query)
+    if requested is not None and requested > now:
+        raise _revision_too_large(requested, now)
+    return (
+        _ListPosition(requested) if requested and query.get("resourceVersionMatch") == "Exact" else _ListPosition(now)
+    )
 
 
 def _parse_token(token: str, now: int) -> _ListPosition:
@@ -127,7 +128,7 @@ def _parse_token(token: str, now: int) -> _ListPosition:
         raise bad_request("invalid continue token: continue key is not valid") from None
     if type(revision) is not int or revision < _INCONSISTENT:
         raise bad_request("invalid continue token: incorrect encoded start resourceVersion (version meta.k8s.io/v1)")
-    # A revision of the future is of another cluster's life: nothing consistent can come of it.
+    # A revision in the future belongs to a database that was deleted: no consistent list is possible.
     known = 0 if revision > now else revision
     return _ListPosition(now if revision == _INCONSISTENT else known, (str(namespace), str(name)), continued=True)
 
@@ -145,7 +146,7 @@ def _scan(
         raise error from None
 
 
-def _revision_too_large(asked: int, now: int) -> ApiError:
+def _revision_too_large(requested: int, now: int) -> ApiError:
     cause = {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
-    message = f"Timeout: Too large resource version: {asked}, current: {now}"
+    message = f"Timeout: Too large resource version: {requested}, current: {now}"
     return ApiError(504, "Timeout", message, {"causes": [cause], "retryAfterSeconds": 1})

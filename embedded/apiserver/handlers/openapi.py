@@ -1,7 +1,7 @@
-"""The OpenAPI v3 documents: the schemas of what is served, which `kubectl explain` shows and `kubectl apply` reads.
+"""The OpenAPI v3 documents: the schemas that `kubectl explain` shows and `kubectl apply` uses.
 
-The schemas of built-in kinds are those of a real server (`tools/make_openapi.py`); custom resources have
-their own. Of the paths only those are here that tell clients that the server validates fields.
+The schemas of built-in kinds are those of a real server (`tools/make_openapi.py`); custom resources have their own.
+Paths are included only to tell clients that the server validates fields.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ _API_VERSION = "APIVersion defines the versioned schema of this representation o
 _KIND = "Kind is a string value representing the REST resource this object represents."
 
 
-def index(catalogue: Scheme) -> Json:
-    """`/openapi/v3`: where the document of each group and version is, with a hash that changes when it does."""
-    places = sorted({_group_version_path(resource.group, resource.version) for resource in catalogue.all()})
-    addresses = {place: f"/openapi/v3/{place}?hash={_content_hash(place, catalogue)}" for place in places}
-    return {"paths": {place: {"serverRelativeURL": address} for place, address in addresses.items()}}
+def index(scheme: Scheme) -> Json:
+    """`/openapi/v3`: the URL of the document of each group and version, with a hash of its content."""
+    paths = sorted({_group_version_path(resource.group, resource.version) for resource in scheme.all()})
+    urls = {path: f"/openapi/v3/{path}?hash={_content_hash(path, scheme)}" for path in paths}
+    return {"paths": {path: {"serverRelativeURL": url} for path, url in urls.items()}}
 
 
-def group_version_document(path: str, catalogue: Scheme) -> Json | None:
-    """`/openapi/v3/<place>`, where place is `api/v1` or `apis/<group>/<version>`; None when that is not served."""
-    served = _resources_at(path, catalogue)
+def group_version_document(path: str, scheme: Scheme) -> Json | None:
+    """`/openapi/v3/<path>`, where path is `api/v1` or `apis/<group>/<version>`; None when that is not served."""
+    served = _resources_at(path, scheme)
     if not served:
         return None
     return {
@@ -46,13 +46,13 @@ def group_version_document(path: str, catalogue: Scheme) -> Json | None:
     }
 
 
-def _resources_at(path: str, catalogue: Scheme) -> list[ResourceType]:
-    return [resource for resource in catalogue.all() if _group_version_path(resource.group, resource.version) == path]
+def _resources_at(path: str, scheme: Scheme) -> list[ResourceType]:
+    return [resource for resource in scheme.all() if _group_version_path(resource.group, resource.version) == path]
 
 
-def _content_hash(path: str, catalogue: Scheme) -> str:
-    told = [[resource.kind, resource.schema] for resource in _resources_at(path, catalogue)]
-    return hashlib.sha256(json.dumps([SERVER_VERSION, told]).encode()).hexdigest()
+def _content_hash(path: str, scheme: Scheme) -> str:
+    content = [[resource.kind, resource.schema] for resource in _resources_at(path, scheme)]
+    return hashlib.sha256(json.dumps([SERVER_VERSION, content]).encode()).hexdigest()
 
 
 def _group_version_path(group: str, version: str) -> str:
@@ -86,7 +86,7 @@ def _kind_of(resource: ResourceType) -> Json:
 
 @cache
 def _builtin_schemas() -> dict[str, str]:
-    """The schemas of the built-in kinds, as text: few of them are asked for."""
+    """The schemas of the built-in kinds, as text: few of them are requested."""
     data = json.loads(gzip.decompress((Path(__file__).parent / "openapi.json.gz").read_bytes()))
     return {name: json.dumps(schema) for name, schema in data.items()}
 
@@ -101,7 +101,7 @@ def _schema_names() -> dict[tuple[str, str, str], str]:
 
 
 def _schemas(served: list[ResourceType]) -> Json:
-    """The schemas of resources and of all that they refer to."""
+    """The schemas of resources, and those that they refer to."""
     found: Json = {}
     waiting = []
     for resource in served:

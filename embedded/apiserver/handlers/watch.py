@@ -1,4 +1,4 @@
-"""Watch streams: the changes that concern one watcher, as lines of JSON."""
+"""Watch streams: the changes that one client watches, as lines of JSON."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _MAX_TIMEOUT = 3600.0
 
 @dataclass(frozen=True)
 class WatchStream:
-    """One watch request."""
+    """The stream of one watch request."""
 
     registry: Registry
     resource: ResourceType
@@ -36,19 +36,19 @@ class WatchStream:
     include_object: str
     timeout: float
     since_revision: int | None
-    """The revision to go on from; None to begin with what exists."""
+    """The revision to resume from; None to begin with the existing objects."""
     mark_initial_events_end: bool
-    """Say with a bookmark when all that exists has been sent."""
+    """Send a bookmark after the existing objects."""
 
     async def lines(self) -> AsyncIterator[bytes]:
-        """Chunks of whole lines, until the time is over or the watcher is too slow.
+        """Chunks of whole lines, until the timeout or until the client is too slow.
 
-        A revision that can't be gone on from is told by an event ERROR, as a real server does it.
+        A revision that can't be resumed from results in an ERROR event, as from a real server.
         """
         registry = self.registry
         try:
             if self.since_revision is not None and self.since_revision > registry.store.revision:
-                # Of another cluster's life, or of this one's before its data was removed: who has it must list again.
+                # From a database that was deleted: the client must list again.
                 raise CompactedError(registry.store.revision)
             subscription = Watcher(registry.store, self.resource.key, self.since_revision)
         except CompactedError as error:
@@ -105,7 +105,7 @@ class WatchStream:
             elif self.matches(event.object):
                 kind = "MODIFIED" if was else "ADDED"
             elif was:
-                # It has left the selector: for this watcher it is gone.
+                # The object no longer matches the selector: it is deleted for this client.
                 kind = "DELETED"
             else:
                 return None
@@ -144,18 +144,18 @@ def parse_watch(
     accept: str,
     name: str = "",
 ) -> WatchStream:
-    """The watch that a query asks for: of a resource, or of the one object that is named.
+    """The watch that a query requests, of a resource or of the one object `name`.
 
     Raises:
-        ApiError: 400 for a bad selector, 422 for options that contradict each other, 500 for a revision that is no
-            number, as a real server has it.
+        ApiError: 400 for an invalid selector, 422 for options that contradict each other, 500 for an invalid
+            resourceVersion, as from a real server.
     """
     query_options.validate_watch_options(query)
     since = query_options.parse_revision(query) or None
-    # Who wants to be told first what exists goes on from there, whatever was seen before.
+    # A stream of initial events starts with the existing objects, whatever resourceVersion is given.
     initial = query_options.parse_bool(query, "sendInitialEvents")
     timeout = query_options.parse_int(query, "timeoutSeconds")
-    # Without a wish the stream ends at a moment of the server's choice, so that clients don't all return at once.
+    # Without a timeout the stream ends at a random time, so that clients don't all reconnect at once.
     seconds = float(timeout) if timeout and timeout > 0 else random.uniform(1800, _MAX_TIMEOUT)  # noqa: S311
     fields = ",".join(filter(None, (query.get("fieldSelector", ""), f"metadata.name={name}" if name else "")))
     return WatchStream(

@@ -1,4 +1,4 @@
-"""The verbs that change something: proposed, judged by whoever has a say, then stored."""
+"""The verbs that write: prepare a change, check it for escalation, review it by webhooks, commit it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from embedded.api.scheme import PODS, RESOURCE_QUOTAS, SERVICE_ACCOUNTS, ObjectRef, ResourceType
+from embedded.api.scheme import PODS, RESOURCE_QUOTAS, SERVICE_ACCOUNTS, ResourceType
 from embedded.api.status_errors import ApiError, bad_request
 from embedded.apiserver import negotiation, query_options, responses, timeouts
 from embedded.apiserver.codec import decode
@@ -22,9 +22,9 @@ from embedded.storage.sqlite import encode_json
 Json = dict[str, Any]
 
 _MAX_ATTEMPTS = 5
-"""A write without a version of its own is made again when another one came in while webhooks were asked."""
+"""How often a write without a resourceVersion is prepared when another write interferes with its review."""
 _RETURNED_ON_DELETE = (PODS, SERVICE_ACCOUNTS, RESOURCE_QUOTAS)
-"""Who deletes one of these is given the object, not only told of the success."""
+"""Resources of which a deletion returns the object instead of a Status."""
 
 
 class WriteHandlers:
@@ -35,140 +35,138 @@ class WriteHandlers:
         self._guard = guard
         self._webhooks = webhooks
 
-    async def create(self, call: ApiRequest) -> web.StreamResponse:
-        t, form = call.info, call.http.content_type
-        query_options.validate_write_options("create", call.query, call.dry_runs)
-        data = await timeouts.read_body(call.http)
+    async def create(self, request: ApiRequest) -> web.StreamResponse:
+        info, media_type = request.info, request.http.content_type
+        query_options.validate_write_options("create", request.query, request.dry_runs)
+        data = await timeouts.read_body(request.http)
 
-        def propose() -> PreparedWrite:
-            repeated: list[str] = []
-            obj = decode.read_object(data, form, t.resource.kind, repeated)
-            _require_kind(t.resource, obj, data)
-            how = replace(call.write_options, duplicate_fields=tuple(repeated))
-            return self._registry.prepare_create(t.resource, obj, t.namespace, how)
+        def prepare() -> PreparedWrite:
+            duplicates: list[str] = []
+            obj = decode.read_object(data, media_type, info.resource.kind, duplicates)
+            _require_kind(info.resource, obj, data)
+            options = replace(request.write_options, duplicate_fields=tuple(duplicates))
+            return self._registry.prepare_create(info.resource, obj, info.namespace, options)
 
-        return await self._write(call, propose)
+        return await self._write(request, prepare)
 
-    async def update(self, call: ApiRequest) -> web.StreamResponse:
-        t, form = call.info, call.http.content_type
-        query_options.validate_write_options("update", call.query, call.dry_runs)
-        data = await timeouts.read_body(call.http)
+    async def update(self, request: ApiRequest) -> web.StreamResponse:
+        info, media_type = request.info, request.http.content_type
+        query_options.validate_write_options("update", request.query, request.dry_runs)
+        data = await timeouts.read_body(request.http)
 
-        def propose() -> PreparedWrite:
-            repeated: list[str] = []
-            obj = decode.read_object(data, form, t.resource.kind, repeated)
-            _require_kind(t.resource, obj, data)
+        def prepare() -> PreparedWrite:
+            duplicates: list[str] = []
+            obj = decode.read_object(data, media_type, info.resource.kind, duplicates)
+            _require_kind(info.resource, obj, data)
             metadata = obj.get("metadata")
             if not isinstance(metadata, dict) or not metadata.get("name"):
                 why = "was undeterminable: name must be provided"
-                raise bad_request(f"the name of the object ({t.name} based on URL) {why}")
-            how = replace(call.write_options, duplicate_fields=tuple(repeated))
-            return self._registry.prepare_update(ObjectRef(t.resource, t.namespace, t.name), obj, how)
+                raise bad_request(f"the name of the object ({info.name} based on URL) {why}")
+            options = replace(request.write_options, duplicate_fields=tuple(duplicates))
+            return self._registry.prepare_update(info.ref, obj, options)
 
-        return await self._write(call, propose)
+        return await self._write(request, prepare)
 
-    async def patch(self, call: ApiRequest) -> web.StreamResponse:
-        t, form = call.info, call.http.headers.get("Content-Type", "")
-        custom = t.resource.schema is not None
-        data = await timeouts.read_body(call.http)
-        kind = decode.patch_kind(form, custom=custom)
-        query_options.validate_write_options("patch", call.query, call.dry_runs, is_apply=kind == "apply")
+    async def patch(self, request: ApiRequest) -> web.StreamResponse:
+        info, media_type = request.info, request.http.headers.get("Content-Type", "")
+        custom = info.resource.schema is not None
+        data = await timeouts.read_body(request.http)
+        kind = decode.patch_kind(media_type, custom=custom)
+        query_options.validate_write_options("patch", request.query, request.dry_runs, is_apply=kind == "apply")
 
-        def propose() -> PreparedWrite:
-            repeated: list[str] = []
-            patch = decode.read_patch(data, kind, repeated)
-            how = replace(call.write_options, duplicate_fields=tuple(repeated))
-            return self._registry.prepare_patch(ObjectRef(t.resource, t.namespace, t.name), patch, kind, how)
+        def prepare() -> PreparedWrite:
+            duplicates: list[str] = []
+            patch = decode.read_patch(data, kind, duplicates)
+            options = replace(request.write_options, duplicate_fields=tuple(duplicates))
+            return self._registry.prepare_patch(info.ref, patch, kind, options)
 
-        return await self._write(call, propose)
+        return await self._write(request, prepare)
 
-    async def _write(self, call: ApiRequest, prepare_change: Callable[[], PreparedWrite]) -> web.StreamResponse:
+    async def _write(self, request: ApiRequest, prepare_change: Callable[[], PreparedWrite]) -> web.StreamResponse:
         left = _MAX_ATTEMPTS
         while True:
             left -= 1
             change = prepare_change()
-            self._guard.check(call.user, change)
-            told = await self._webhooks.review(change, call.user)
+            self._guard.check(request.user, change)
+            warnings = await self._webhooks.review(change, request.user)
             try:
                 written = self._registry.commit(change)
             except ApiError as error:
                 if error.code != 409 or change.old is None or not left:
                     raise
                 continue
-            if negotiation.negotiate(call.accept).shape != "object":
-                shown = call.render(written.object, self._registry.clock())
-                written = replace(written, body=encode_json(shown))
-            return responses.write_response(written, told, warn=call.wants_warnings)
+            if negotiation.negotiate(request.accept).shape != "object":
+                rendered = request.render(written.object, self._registry.clock())
+                written = replace(written, body=encode_json(rendered))
+            return responses.write_response(written, warnings, warn=request.wants_warnings)
 
-    async def delete(self, call: ApiRequest) -> web.StreamResponse:
-        t, registry = call.info, self._registry
-        wish = await call.delete_options()
-        dry_run = bool(wish["dryRun"])
-        await self._webhooks.review_deletion(
-            t.resource, registry.get(ObjectRef(t.resource, t.namespace, t.name)), call.user, dry_run
-        )
+    async def delete(self, request: ApiRequest) -> web.StreamResponse:
+        info, registry = request.info, self._registry
+        delete_options = await request.delete_options()
+        dry_run = bool(delete_options["dryRun"])
+        await self._webhooks.review_deletion(info.resource, registry.get(info.ref), request.user, dry_run)
         gone = registry.delete(
-            ObjectRef(t.resource, t.namespace, t.name),
-            propagation=wish.get("propagationPolicy"),
-            preconditions=wish.get("preconditions"),
-            grace_period=wish.get("gracePeriodSeconds"),
+            info.ref,
+            propagation=delete_options.get("propagationPolicy"),
+            preconditions=delete_options.get("preconditions"),
+            grace_period=delete_options.get("gracePeriodSeconds"),
             dry_run=dry_run,
         )
-        if t.resource in _RETURNED_ON_DELETE or (
-            not dry_run and registry.find(ObjectRef(t.resource, t.namespace, t.name)) is not None
-        ):
-            return responses.json_response(200, call.render(gone, registry.clock()))
-        details: Json = {"name": t.name, "kind": t.resource.plural, "uid": gone["metadata"]["uid"]}
-        if t.resource.group:
-            details["group"] = t.resource.group
+        if info.resource in _RETURNED_ON_DELETE or (not dry_run and registry.find(info.ref) is not None):
+            return responses.json_response(200, request.render(gone, registry.clock()))
+        details: Json = {"name": info.name, "kind": info.resource.plural, "uid": gone["metadata"]["uid"]}
+        if info.resource.group:
+            details["group"] = info.resource.group
         status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
         return responses.json_response(200, status)
 
-    async def evict(self, call: ApiRequest) -> web.StreamResponse:
-        """Delete a pod as an Eviction asks for it. There are no disruption budgets here that could forbid it."""
-        t, registry = call.info, self._registry
-        data = await timeouts.read_body(call.http)
-        asked = decode.read_object(data, call.http.content_type, "Eviction")
-        metadata = asked.get("metadata") or {}
-        if not isinstance(metadata, dict) or metadata.get("name", t.name) != t.name:
+    async def evict(self, request: ApiRequest) -> web.StreamResponse:
+        """Delete a pod by an Eviction. There are no disruption budgets here."""
+        info, registry = request.info, self._registry
+        data = await timeouts.read_body(request.http)
+        eviction = decode.read_object(data, request.http.content_type, "Eviction")
+        metadata = eviction.get("metadata") or {}
+        if not isinstance(metadata, dict) or metadata.get("name", info.name) != info.name:
             raise bad_request("name in URL does not match name in Eviction object")
-        wish = asked.get("deleteOptions") or {}
-        if not isinstance(wish, dict):
+        delete_options = eviction.get("deleteOptions") or {}
+        if not isinstance(delete_options, dict):
             raise bad_request("Eviction.deleteOptions must be an object")
-        query_options.validate_delete_option_types(wish)
-        wish["dryRun"] = [*(wish.get("dryRun") or []), *call.dry_runs]
-        query_options.validate_delete_options(wish)
-        dry_run = bool(wish["dryRun"])
-        await self._webhooks.review_deletion(
-            t.resource, registry.get(ObjectRef(t.resource, t.namespace, t.name)), call.user, dry_run
-        )
+        query_options.validate_delete_option_types(delete_options)
+        delete_options["dryRun"] = [*(delete_options.get("dryRun") or []), *request.dry_runs]
+        query_options.validate_delete_options(delete_options)
+        dry_run = bool(delete_options["dryRun"])
+        await self._webhooks.review_deletion(info.resource, registry.get(info.ref), request.user, dry_run)
         registry.delete(
-            ObjectRef(t.resource, t.namespace, t.name),
-            preconditions=wish.get("preconditions"),
-            grace_period=wish.get("gracePeriodSeconds"),
+            info.ref,
+            preconditions=delete_options.get("preconditions"),
+            grace_period=delete_options.get("gracePeriodSeconds"),
             dry_run=dry_run,
         )
         return responses.json_response(201, {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"})
 
-    async def delete_collection(self, call: ApiRequest) -> web.StreamResponse:
-        t, registry = call.info, self._registry
-        wish = await call.delete_options()
-        dry_run = bool(wish["dryRun"])
-        labels, fields = call.query.get("labelSelector", ""), call.query.get("fieldSelector", "")
-        for doomed in registry.list(t.resource, t.namespace, labels, fields):
-            await self._webhooks.review_deletion(t.resource, doomed, call.user, dry_run)
+    async def delete_collection(self, request: ApiRequest) -> web.StreamResponse:
+        info, registry = request.info, self._registry
+        delete_options = await request.delete_options()
+        dry_run = bool(delete_options["dryRun"])
+        labels, fields = request.query.get("labelSelector", ""), request.query.get("fieldSelector", "")
+        for doomed in registry.list(info.resource, info.namespace, labels, fields):
+            await self._webhooks.review_deletion(info.resource, doomed, request.user, dry_run)
         gone = registry.delete_collection(
-            t.resource,
-            t.namespace,
+            info.resource,
+            info.namespace,
             labels,
             fields,
-            propagation=wish.get("propagationPolicy"),
-            grace_period=wish.get("gracePeriodSeconds"),
+            propagation=delete_options.get("propagationPolicy"),
+            grace_period=delete_options.get("gracePeriodSeconds"),
             dry_run=dry_run,
         )
         metadata = {"resourceVersion": str(registry.store.revision)}
-        head = {"kind": t.resource.effective_list_kind, "apiVersion": t.resource.api_version, "metadata": metadata}
-        if t.resource.schema is None:
+        head = {
+            "kind": info.resource.effective_list_kind,
+            "apiVersion": info.resource.api_version,
+            "metadata": metadata,
+        }
+        if info.resource.schema is None:
             gone = [
                 {name: value for name, value in each.items() if name not in ("kind", "apiVersion")} for each in gone
             ]
@@ -176,10 +174,10 @@ class WriteHandlers:
 
 
 def _require_kind(resource: ResourceType, obj: Json, data: bytes) -> None:
-    """A custom resource has to say what it is.
+    """Require kind and apiVersion of a custom resource.
 
     Raises:
-        ApiError: 400.
+        ApiError: 400, one is missing.
     """
     if resource.schema is None:
         return

@@ -87,6 +87,16 @@ async def test_a_connection_that_is_used_well_stays(served: Served) -> None:
     writer.close()
 
 
+async def test_slow_headers_are_cut_off_on_a_used_connection_too(served: Served) -> None:
+    reader, writer = await served.open(f"GET {_PATH} HTTP/1.1\r\n{_HEAD}\r\n")
+    head = await reader.readuntil(b"\r\n\r\n")
+    await reader.readexactly(int(head.lower().partition(b"content-length: ")[2].split()[0]))
+    writer.write(b"GET ")
+    async with asyncio.timeout(5):
+        assert await reader.read() == b""
+    writer.close()
+
+
 async def test_a_watcher_that_does_not_read_is_dropped(served: Served) -> None:
     reader, writer = await served.open(f"GET {_PATH}?watch=true HTTP/1.1\r\n{_HEAD}\r\n")
     await reader.readuntil(b"\r\n\r\n")
