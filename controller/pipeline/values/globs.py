@@ -1,7 +1,10 @@
-"""Globs on branches, tags and paths.
+"""Globs on paths and on the names of branches and tags.
 
-`*` stays inside a path segment, `**` crosses them, `**/` is any number of folders, `?` is one character, `[a-z]` and
-`[!a-z]` one of a set. What is kept as artifacts is matched by the agent, which imports nothing of ours.
+`*` matches within a path segment, `**` across segments, `**/` any number of folders, `?` one character, `[a-z]` and
+`[!a-z]` one character of a set. The agent has a matcher of its own for artifacts, because it imports no other package.
+
+A glob is matched by an automaton whose states are the bits of an integer. Its time is bounded by the length of the glob
+times that of the text, which matters because globs are untrusted; docs/adr/0008 compares it with RE2.
 """
 
 from __future__ import annotations
@@ -10,127 +13,135 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-_WILD = frozenset("*?[")
-_DEEP = re.compile(r"(?:\*\*/){2,}")
-_MOST_MASKS = 512
+_WILDCARDS = frozenset("*?[")
+_REPEATED_FOLDERS = re.compile(r"(?:\*\*/){2,}")
+_MAX_MASKS = 512
 
 
 @dataclass(frozen=True)
-class _Set:
-    """One character of these ranges, or of all others; never a slash."""
+class _CharacterSet:
+    """One character in these ranges, or outside of them; never a slash."""
 
     ranges: tuple[tuple[str, str], ...]
     negated: bool
 
-    def takes(self, character: str) -> bool:
-        inside = any(first <= character <= last for first, last in self.ranges)
-        return character != "/" and inside != self.negated
+    def matches(self, character: str) -> bool:
+        in_range = any(first <= character <= last for first, last in self.ranges)
+        return character != "/" and in_range != self.negated
 
 
 class _Glob:
-    """A glob as a set of states, one bit each, all followed at once.
+    """A glob as a nondeterministic automaton: bit n of an integer is the state before its n-th element.
 
-    A regular expression would try the ways through a glob like `*a*a*a*a*a*b` one by one, which takes for ever, and
-    globs are other people's. Here a character of the text costs the same whatever came before it.
+    `_loop` are the states that stay active for any character, `_loop_in_segment` for any character but a slash;
+    `_skip_one` and `_skip_two` are those that lead on without a character, by one state or by two.
     """
 
     def __init__(self, glob: str) -> None:
-        glob = _DEEP.sub("**/", glob)
-        wild = next((place for place, character in enumerate(glob) if character in _WILD), len(glob))
-        self.prefix = glob[:wild]
-        """What every text that fits begins with."""
-        self._set: list[_Set | str | None] = []
-        self._stay = self._stay_inside = self._skip_one = self._skip_two = 0
-        self._read(glob[wild:])
+        glob = _REPEATED_FOLDERS.sub("**/", glob)
+        first = next((index for index, character in enumerate(glob) if character in _WILDCARDS), len(glob))
+        self.prefix = glob[:first]
+        """What every text that matches begins with."""
+        last = max(glob.rfind(character) for character in "*?[]")
+        self.suffix = glob[last + 1 :].removeprefix("/") if last >= first else ""
+        """What every text that matches ends with; without the slash that `**/` may stand for."""
+        self._elements: list[_CharacterSet | str | None] = []
+        self._loop = self._loop_in_segment = self._skip_one = self._skip_two = 0
+        self._parse(glob[first:])
         self._masks: dict[str, int] = {}
-        self._begin = self._closed(1)
+        self._start = self._with_skips(1)
 
-    def _read(self, glob: str) -> None:
-        place = 0
-        while place < len(glob):
-            bit = 1 << len(self._set)
-            if glob.startswith("**/", place):
+    def _parse(self, glob: str) -> None:
+        index = 0
+        while index < len(glob):
+            bit = 1 << len(self._elements)
+            if glob.startswith("**/", index):
                 # Nothing at all, or anything up to a slash.
                 self._skip_one, self._skip_two = self._skip_one | bit, self._skip_two | bit
-                self._stay |= bit << 1
-                self._set += [None, "/"]
-                place += 3
-            elif glob[place] == "*":
-                deep = glob.startswith("**", place)
+                self._loop |= bit << 1
+                self._elements += [None, "/"]
+                index += 3
+            elif glob[index] == "*":
+                across = glob.startswith("**", index)
                 self._skip_one |= bit
-                self._stay, self._stay_inside = self._stay | bit * deep, self._stay_inside | bit * (not deep)
-                self._set.append(None)
-                place += 1 + deep
+                self._loop, self._loop_in_segment = (
+                    self._loop | bit * across,
+                    self._loop_in_segment | bit * (not across),
+                )
+                self._elements.append(None)
+                index += 1 + across
             else:
-                taken, one = _one_character(glob, place)
-                self._set.append(one)
-                place += taken
+                length, element = _parse_character(glob, index)
+                self._elements.append(element)
+                index += length
 
-    def _closed(self, states: int) -> int:
-        """These states and all that are reached from them without a character."""
+    def _with_skips(self, states: int) -> int:
+        """These states and those that they reach without a character."""
         while True:
-            more = states | (states & self._skip_one) << 1 | (states & self._skip_two) << 2
-            if more == states:
+            reached = states | (states & self._skip_one) << 1 | (states & self._skip_two) << 2
+            if reached == states:
                 return states
-            states = more
+            states = reached
 
     def _mask(self, character: str) -> int:
-        """The states that this character leads on from. Threads share a glob: each returns what it has itself."""
-        known = self._masks.get(character)
-        if known is None:
-            known = sum(
+        """The states that this character leads on from."""
+        mask = self._masks.get(character)
+        if mask is None:
+            mask = sum(
                 1 << n
-                for n, one in enumerate(self._set)
-                if one is not None and (one == character if isinstance(one, str) else one.takes(character))
+                for n, element in enumerate(self._elements)
+                if element is not None
+                and (element == character if isinstance(element, str) else element.matches(character))
             )
-            if len(self._masks) < _MOST_MASKS:
-                self._masks[character] = known
-        return known
+            # Threads share a glob: each returns its own result, whatever is stored.
+            if len(self._masks) < _MAX_MASKS:
+                self._masks[character] = mask
+        return mask
 
-    def fits(self, text: str) -> bool:
-        """Whether the whole text fits."""
-        if not text.startswith(self.prefix):
+    def matches(self, text: str) -> bool:
+        """Whether the glob matches the whole text."""
+        if not text.startswith(self.prefix) or not text.endswith(self.suffix):
             return False
-        states = self._begin
+        states = self._start
         for character in text[len(self.prefix) :]:
-            stay = self._stay | (0 if character == "/" else self._stay_inside)
-            states = self._closed((states & self._mask(character)) << 1 | states & stay)
+            loop = self._loop | (0 if character == "/" else self._loop_in_segment)
+            states = self._with_skips((states & self._mask(character)) << 1 | states & loop)
             if not states:
                 return False
-        return bool(states >> len(self._set) & 1)
+        return bool(states >> len(self._elements) & 1)
 
 
-def _one_character(glob: str, place: int) -> tuple[int, _Set | str]:
-    """(characters of the glob, what they stand for) of what fits one character of the text.
+def _parse_character(glob: str, index: int) -> tuple[int, _CharacterSet | str]:
+    """The element at `index` that matches one character, and its length in the glob.
 
-    A set such as `[z-a]`, which means nothing, and a bracket that is not closed are taken as they stand.
+    An empty range such as `[z-a]` and a bracket that is not closed stand for themselves.
     """
-    if glob[place] == "?":
-        return 1, _Set((), negated=True)
-    negated = glob.startswith("[!", place)
-    end = glob.find("]", place + (3 if negated else 2))
-    if glob[place] != "[" or end < 0:
-        return 1, glob[place]
-    inner, ranges = glob[place + 1 + negated : end], []
-    while inner:
-        taken = 3 if inner[1:2] == "-" and len(inner) > 2 else 1
-        ranges.append((inner[0], inner[taken - 1]))
-        inner = inner[taken:]
+    if glob[index] == "?":
+        return 1, _CharacterSet((), negated=True)
+    negated = glob.startswith("[!", index)
+    end = glob.find("]", index + (3 if negated else 2))
+    if glob[index] != "[" or end < 0:
+        return 1, glob[index]
+    rest, ranges = glob[index + 1 + negated : end], []
+    while rest:
+        length = 3 if rest[1:2] == "-" and len(rest) > 2 else 1
+        ranges.append((rest[0], rest[length - 1]))
+        rest = rest[length:]
     if any(first > last for first, last in ranges):
         return 1, "["
-    return end + 1 - place, _Set(tuple(ranges), negated)
+    return end + 1 - index, _CharacterSet(tuple(ranges), negated)
 
 
 @lru_cache(maxsize=512)
-def _glob(glob: str) -> _Glob:
+def _compile(glob: str) -> _Glob:
     return _Glob(glob)
 
 
 def match_path(glob: str, path: str) -> bool:
-    """Whether a glob fits the whole path."""
-    return _glob(glob).fits(path)
+    """Whether a glob matches the whole path."""
+    return _compile(glob).matches(path)
 
 
-def match_ref(glob: str, text: str) -> bool:
-    """Whether a glob fits the whole name of a branch or tag: as for a path, but a bare `*` fits everything."""
-    return glob == "*" or match_path(glob, text)
+def match_ref(glob: str, name: str) -> bool:
+    """Whether a glob matches the whole name of a branch or tag: as with a path, but a bare `*` matches everything."""
+    return glob == "*" or match_path(glob, name)
