@@ -21,6 +21,7 @@ from typing import Any, cast
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from bench.machine import describe
+from controller import labels
 from controller.operator import names
 from controller.operator.effects.event_recorder import EventRecorder
 from controller.operator.reconciler import Reconciler
@@ -63,10 +64,10 @@ def run_of(count: int) -> Json:
 
 
 def pod_of(run: Json, slug: str, state: Json, phase: str) -> Json:
-    labels = names.run_labels(run) | {names.STEP: slug, names.ATTEMPT: "1"}
-    metadata = {"name": slug, "namespace": "team", "uid": f"{run['metadata']['uid']}-{slug}", "labels": labels}
+    pod_labels = names.run_labels(run) | {labels.STEP: slug, labels.ATTEMPT: "1"}
+    metadata = {"name": slug, "namespace": "team", "uid": f"{run['metadata']['uid']}-{slug}", "labels": pod_labels}
     status = {"phase": phase, "containerStatuses": [{"name": "step", "state": state}]}
-    annotations = {names.RUN_UID: run["metadata"]["uid"]}
+    annotations = {labels.RUN_UID: run["metadata"]["uid"]}
     return {"metadata": {**metadata, "annotations": annotations}, "spec": {"nodeName": "n"}, "status": status}
 
 

@@ -8,16 +8,17 @@ from controller.api.metrics import ApiMetrics
 from controller.kube import Histogram, WorkQueue
 from controller.logs import LogCollector
 from controller.operator import RunController
+from controller.run_types.keys import RunKey
 
 
 def register_operator_metrics(meter: ApiMetrics, operator: RunController, log_collector: LogCollector) -> None:
     """Let the meter read the operator's and the log keeper's own numbers when it is asked."""
     queues = operator.queues
 
-    def of_queues(read: Callable[[WorkQueue[tuple[str, str]]], float]) -> Callable[[], dict[str, float]]:
+    def of_queues(read: Callable[[WorkQueue[RunKey]], float]) -> Callable[[], dict[str, float]]:
         return lambda: {name: read(queue) for name, queue in queues.items()}
 
-    def spreads(read: Callable[[WorkQueue[tuple[str, str]]], Histogram]) -> Callable[[], dict[str, Histogram]]:
+    def spreads(read: Callable[[WorkQueue[RunKey]], Histogram]) -> Callable[[], dict[str, Histogram]]:
         return lambda: {name: read(queue) for name, queue in queues.items()}
 
     meter.gauges |= {

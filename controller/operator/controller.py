@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Protocol
 
+from controller import labels
 from controller.kube import (
     EVENTS,
     JOBS,
@@ -22,7 +23,7 @@ from controller.kube import (
     WorkQueue,
 )
 from controller.operator import names
-from controller.operator.cache.owned_resources import Json, RunKey, run_key_of
+from controller.operator.cache.owned_resources import Json, run_key_of
 from controller.operator.decision import concurrency
 from controller.operator.decision.deletion import is_deleted
 from controller.operator.effects.event_recorder import EventRecorder
@@ -31,6 +32,7 @@ from controller.operator.interfaces import AttemptLogs, ManifestReader
 from controller.operator.log_context import reconcile_scope
 from controller.operator.reconciler import Reconciler
 from controller.operator.settings import OperatorSettings
+from controller.run_types.keys import RunKey
 from controller.run_types.phases import FINAL_RUN_PHASES
 
 _log = logging.getLogger(__name__)
@@ -72,8 +74,8 @@ class RunController:
         self._reconciler = Reconciler(
             client, logs, store, settings, self._recorder, now, self._schedule_status_write, known
         )
-        self._jobs = Informer(client, JOBS, label_selector=names.MANAGED_SELECTOR)
-        self._pods = Informer(client, PODS, label_selector=names.MANAGED_SELECTOR)
+        self._jobs = Informer(client, JOBS, label_selector=labels.MANAGED_SELECTOR)
+        self._pods = Informer(client, PODS, label_selector=labels.MANAGED_SELECTOR)
         self._nodes = Informer(client, NODES)
         self._create_failures = Informer(client, EVENTS, field_selector="reason=FailedCreate")
         self._image_pulls = Informer(client, EVENTS, field_selector="reason=Pulling")
@@ -100,7 +102,7 @@ class RunController:
 
     def enqueue(self, namespace: str, run: str) -> None:
         """Something outside Kubernetes has happened to a run: one of its logs is archived."""
-        self._enqueue((namespace, run))
+        self._enqueue(RunKey(namespace, run))
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -131,7 +133,7 @@ class RunController:
     def _on_run(self, kind: str, old: Json | None, new: Json | None) -> None:
         run = new or old
         assert run is not None
-        key = (run["metadata"]["namespace"], run["metadata"]["name"])
+        key = names.run_key(run)
         if kind == "DELETED" or (_is_finished(run) and self._reconciler.is_done(key)):
             self._reconciler.forget(key)
             if kind != "DELETED" and is_deleted(run):
@@ -145,7 +147,7 @@ class RunController:
         """Ask for a look at the runs that may wait for this one, of whose group or end something is known now."""
         for other in self._runs.list(run["metadata"]["namespace"]):
             if concurrency.may_be_waiting(other) and concurrency.pipeline_name(other) == concurrency.pipeline_name(run):
-                self._enqueue((other["metadata"]["namespace"], other["metadata"]["name"]))
+                self._enqueue(names.run_key(other))
 
     def _on_job(self, kind: str, old: Json | None, new: Json | None) -> None:
         job = new or old

@@ -5,16 +5,11 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+from controller import labels
 from controller.pipeline.model import SecretUse
+from controller.run_types.keys import RunKey
 
 Json = dict[str, Any]
-
-PIPELINE, RUN, RUN_NUMBER = "c8s.dev/pipeline", "c8s.dev/run", "c8s.dev/run-number"
-STEP, ATTEMPT = "c8s.dev/step", "c8s.dev/attempt"
-MANAGED_BY, C8S = "app.kubernetes.io/managed-by", "c8s"
-MANAGED_SELECTOR = f"{MANAGED_BY}={C8S}"
-RUN_UID = "c8s.dev/run-uid"
-"""An annotation of pods: a run made later under the same name must not take them for its own."""
 
 WORKSPACE = "/workspace"
 TOKEN_FOLDER = "/var/run/c8s"  # noqa: S105 - where it is mounted, not what it is
@@ -65,10 +60,16 @@ def workspace_manifest_key(namespace: str, run_uid: str, slug: str, attempt: int
     return f"workspaces/{namespace}/{run_uid}/{slug}/{attempt}.json"
 
 
+def run_key(run: Json) -> RunKey:
+    """The key of a run."""
+    return RunKey(run["metadata"]["namespace"], run["metadata"]["name"])
+
+
 def run_labels(run: Json) -> dict[str, str]:
     """The labels of everything that is made for a run."""
-    pipeline = (run["metadata"].get("labels") or {}).get(PIPELINE) or run["spec"].get("pipeline", {}).get("name", "")
-    return {PIPELINE: pipeline, RUN: run["metadata"]["name"], MANAGED_BY: C8S}
+    own = run["metadata"].get("labels") or {}
+    pipeline = own.get(labels.PIPELINE) or run["spec"].get("pipeline", {}).get("name", "")
+    return {labels.PIPELINE: pipeline, labels.RUN: run["metadata"]["name"], labels.MANAGED_BY: labels.MANAGER}
 
 
 def owner_reference(run: Json) -> Json:

@@ -16,7 +16,7 @@ from controller.kube import (
     NotFoundError,
 )
 from controller.operator import names
-from controller.operator.cache.owned_resources import AttemptKey, OwnedResources, RunKey, attempt_key_of, run_key_of
+from controller.operator.cache.owned_resources import OwnedResources, attempt_key_of, run_key_of
 from controller.operator.cache.run_state import InvalidRunError, RunState, load_run_state
 from controller.operator.decision import concurrency, deletion
 from controller.operator.decision.actions import PrepareSecrets, ReadManifest, ReadWorkspace, VerifyJob
@@ -40,6 +40,7 @@ from controller.operator.effects.status_writer import StatusWriter, WriteResult
 from controller.operator.effects.step_durations import StepDurations
 from controller.operator.interfaces import AttemptLogs, ManifestReader
 from controller.operator.settings import OperatorSettings
+from controller.run_types.keys import AttemptKey, RunKey
 from controller.run_types.phases import FINAL_RUN_PHASES
 from controller.run_types.reasons import RunReason
 
@@ -79,7 +80,7 @@ class Reconciler:
         self._states: dict[RunKey, RunState] = {}
         self._owned = OwnedResources()
         self._writer = StatusWriter(client, self._states, self._owned, settings, schedule_write)
-        self._pod_create_errors: dict[RunKey, str] = {}
+        self._pod_create_errors: dict[tuple[str, str], str] = {}
         """Namespace and name of Jobs whose pods were refused -> what was said."""
         self.durations = StepDurations()
         self.runtime: Json | None = None
@@ -153,7 +154,7 @@ class Reconciler:
         Raises:
             KubeError: a request failed; the look is to be repeated.
         """
-        key = (run["metadata"]["namespace"], run["metadata"]["name"])
+        key = names.run_key(run)
         state = self._states.get(key)
         if state is not None and state.uid != run["metadata"]["uid"]:
             # Another run of the same name: what was kept of the earlier one is not its own.

@@ -7,28 +7,26 @@ from __future__ import annotations
 
 from typing import Any
 
-from controller.operator import names
+from controller import labels
 from controller.operator.decision.observation import is_pod_finished
+from controller.run_types.keys import AttemptKey, RunKey
 
 Json = dict[str, Any]
-RunKey = tuple[str, str]
-AttemptKey = tuple[str, int]
-"""A step's slug and the number of an attempt."""
 
 
 def attempt_key_of(obj: Json) -> AttemptKey | None:
     """Which attempt a Job or a pod belongs to, by its labels."""
-    labels = obj["metadata"].get("labels") or {}
-    number = labels.get(names.ATTEMPT, "")
-    if names.STEP not in labels or not (number.isascii() and number.isdigit()):
+    own = obj["metadata"].get("labels") or {}
+    number = own.get(labels.ATTEMPT, "")
+    if labels.STEP not in own or not (number.isascii() and number.isdigit()):
         return None
-    return labels[names.STEP], int(number)
+    return AttemptKey(own[labels.STEP], int(number))
 
 
 def run_key_of(obj: Json) -> RunKey | None:
     """The run that a Job or a pod belongs to, by its labels."""
-    run = (obj["metadata"].get("labels") or {}).get(names.RUN)
-    return (obj["metadata"]["namespace"], run) if run else None
+    run = (obj["metadata"].get("labels") or {}).get(labels.RUN)
+    return RunKey(obj["metadata"]["namespace"], run) if run else None
 
 
 def is_owned(obj: Json, uid: str) -> bool:
@@ -81,7 +79,7 @@ class OwnedResources:
             self._pods.get(key, {}).values(), key=lambda pod: str(pod["metadata"].get("creationTimestamp", ""))
         ):
             place = attempt_key_of(pod)
-            if place is not None and (pod["metadata"].get("annotations") or {}).get(names.RUN_UID) == uid:
+            if place is not None and (pod["metadata"].get("annotations") or {}).get(labels.RUN_UID) == uid:
                 found[place] = pod
         return found
 

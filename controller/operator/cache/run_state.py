@@ -10,11 +10,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from controller import labels
 from controller.operator.cache.owned_resources import attempt_key_of
 from controller.operator.decision.concurrency import concurrency_group
 from controller.operator.decision.observation import CreateFailure, Milestones
 from controller.operator.decision.reuse import ReusableStep, input_digests
-from controller.operator.names import RUN_NUMBER
 from controller.operator.workload.clone_step import add_clone_step
 from controller.operator.workload.debug_copies import debug_source
 from controller.pipeline import params
@@ -22,6 +22,7 @@ from controller.pipeline.graph.expand import ExpandedStep, ancestors, expand_ste
 from controller.pipeline.lint import check_definition
 from controller.pipeline.model import Pipeline
 from controller.pipeline.variables import RunContext
+from controller.run_types.keys import AttemptKey
 
 Json = dict[str, Any]
 
@@ -56,16 +57,16 @@ class RunState:
     """The uids of Jobs that were seen to go."""
     missing_jobs: set[str] = field(default_factory=set)
     """Names of Jobs that the API server does not have."""
-    create_failures: dict[tuple[str, int], CreateFailure] = field(default_factory=dict)
-    create_failure_counts: Counter[tuple[str, int]] = field(default_factory=Counter)
+    create_failures: dict[AttemptKey, CreateFailure] = field(default_factory=dict)
+    create_failure_counts: Counter[AttemptKey] = field(default_factory=Counter)
     """How often each attempt was refused."""
     settled_steps: frozenset[str] = frozenset()
     """Slugs of steps that are over and of which nothing was left to be learnt when they were looked at last."""
     milestones: dict[str, Milestones] = field(default_factory=dict)
     """By the pod's uid."""
-    manifests: dict[tuple[str, int], Json | None] = field(default_factory=dict)
+    manifests: dict[AttemptKey, Json | None] = field(default_factory=dict)
     """What the store said of an attempt's artifacts; None for nothing."""
-    workspaces: dict[tuple[str, int], Json | None] = field(default_factory=dict)
+    workspaces: dict[AttemptKey, Json | None] = field(default_factory=dict)
     """What the store said of the workspace of an attempt that failed; None for nothing."""
     secrets_ready: bool = False
     prepare_error: str = ""
@@ -132,7 +133,7 @@ def load_run_state(run: Json, now: datetime) -> RunState:
     copied = debug_source(run)
     facts = RunContext(
         copied["run"] if copied else metadata["name"],
-        copied.get("number", "") if copied else (metadata.get("labels") or {}).get(RUN_NUMBER, ""),
+        copied.get("number", "") if copied else (metadata.get("labels") or {}).get(labels.RUN_NUMBER, ""),
         spec.get("commit") or "",
         spec.get("branch") or "",
         values,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from controller.operator.names import PIPELINE
+from controller import labels
 from controller.pipeline.model import Pipeline
 from controller.pipeline.variables import RunContext, render, template_context
 from controller.run_types.phases import FINAL_RUN_PHASES
@@ -26,9 +26,9 @@ def concurrency_group(pipeline: Pipeline, facts: RunContext) -> str | None:
 
 def pipeline_name(run: Json) -> str:
     """The name of a run's pipeline."""
-    labels, spec = run["metadata"].get("labels") or {}, run["spec"]
+    run_labels, spec = run["metadata"].get("labels") or {}, run["spec"]
     named = (spec.get("pipeline") or {}).get("name") or (spec.get("pipelineConfigRef") or {}).get("name")
-    return str(labels.get(PIPELINE) or named or "")
+    return str(run_labels.get(labels.PIPELINE) or named or "")
 
 
 def is_run_finished(run: Json) -> bool:

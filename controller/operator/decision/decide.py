@@ -1,8 +1,7 @@
-"""What a run needs next. One pure function: the run, what is observed of it and the time in; status and actions out.
+"""Decides what a run needs next: a pure function from the run, what is observed of it, and the time.
 
-State is in the run's status and in the cluster; nothing is remembered here.
-Calling it again with the same picture gives the same answer, and doing its
-actions twice is harmless.
+All state is in the run's status and in the cluster. The same input gives the same decision, and executing its actions
+twice is harmless.
 """
 
 from __future__ import annotations
@@ -14,9 +13,9 @@ from typing import Any
 
 from controller.operator.decision import attempts
 from controller.operator.decision.actions import Action, CancelRun
-from controller.operator.decision.context import ReconcileContext
+from controller.operator.decision.builder import DecisionBuilder, ReconcileInput
 from controller.operator.decision.derived_status import add_failure_excerpt, add_queue_times, critical_path
-from controller.operator.decision.observation import AttemptView, Observation, is_pod_finished
+from controller.operator.decision.observation import Observation, is_pod_finished
 from controller.operator.decision.pending_steps import evaluate_start
 from controller.operator.decision.run_status import finished_status, running_status
 from controller.operator.decision.started_steps import update_attempts, update_current_attempt
@@ -31,7 +30,11 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Decision:
-    """`look_again`: when something will be due without anything having changed."""
+    """What a run needs next.
+
+    Attributes:
+        requeue_at: when to reconcile again even if nothing changes; None for never.
+    """
 
     status: Json
     actions: tuple[Action, ...] = ()
@@ -46,71 +49,61 @@ def decide(
     now: datetime,
     settings: OperatorSettings,
 ) -> Decision:
-    """The run's next status and what is to be done. `steps` is the expanded pipeline."""
+    """The run's next status, and the actions that it needs. `steps` is the expanded pipeline."""
     old = run.get("status") or {}
     if old.get("phase") in FINAL_RUN_PHASES:
         return Decision(old)
-    began = datetime.fromisoformat(old["startTime"]) if old.get("startTime") else now
-    limit = began + timedelta(seconds=duration.parse_duration(pipeline.timeout)) if pipeline.timeout else None
-    before = {entry["name"]: entry for entry in old.get("steps") or []}
-    look = ReconcileContext(
-        run,
-        pipeline,
-        steps,
-        observed,
-        now,
-        settings,
-        before,
-        cancelled=bool(run["spec"].get("cancel")),
-        timed_out=limit is not None and now >= limit,
+    start_time = datetime.fromisoformat(old["startTime"]) if old.get("startTime") else now
+    deadline = start_time + timedelta(seconds=duration.parse_duration(pipeline.timeout)) if pipeline.timeout else None
+    builder = DecisionBuilder(
+        ReconcileInput(
+            run=run,
+            pipeline=pipeline,
+            steps=steps,
+            observation=observed,
+            now=now,
+            settings=settings,
+            previous={status["name"]: status for status in old.get("steps") or []},
+            cancelled=bool(run["spec"].get("cancel")),
+            timed_out=deadline is not None and now >= deadline,
+        )
     )
-    if limit is not None and not look.timed_out:
-        look.requeue_times.append(limit)
-    seen = _observed_attempts(observed)
+    if deadline is not None and not builder.input.timed_out:
+        builder.requeue_at(deadline)
+    _decide_steps(builder)
+    statuses = [_with_inputs(builder, add_failure_excerpt(builder.statuses[step.name])) for step in steps]
+    return _conclude(builder, old, add_queue_times(statuses, attempts.format_time(start_time)), start_time)
+
+
+def _decide_steps(builder: DecisionBuilder) -> None:
+    steps, observed = builder.input.steps, _observed_attempts(builder.input.observation)
     for step in steps:
-        update_attempts(look, step, seen.get(step.slug, ()))
-    # All attempts are counted by now: what begins from here on keeps within `maxParallel`.
+        update_attempts(builder, step, observed.get(step.slug, ()))
+    # From here on all active attempts are counted: what starts now keeps within `maxParallel`.
     for step in steps:
-        if step.name in look.attempts:
-            update_current_attempt(look, step)
+        if step.name in builder.attempts:
+            update_current_attempt(builder, step)
     for step in _topological_order(steps):
-        if step.name not in look.statuses:
-            evaluate_start(look, step)
-    entries = [_with_inputs(look, add_failure_excerpt(look.statuses[step.name])) for step in steps]
-    ordered = add_queue_times(entries, attempts.format_time(began))
-    return _conclude(look, old, ordered, began)
+        if step.name not in builder.statuses:
+            evaluate_start(builder, step)
 
 
-def _with_inputs(look: ReconcileContext, entry: Json) -> Json:
-    digest = look.observed.inputs.get(entry["name"])
-    return {**entry, "inputs": digest} if digest and entry.get("inputs") != digest else entry
+def _with_inputs(builder: DecisionBuilder, status: Json) -> Json:
+    digest = builder.input.observation.inputs.get(status["name"])
+    return {**status, "inputs": digest} if digest and status.get("inputs") != digest else status
 
 
-def _source_snapshot(look: ReconcileContext, old: Json) -> Json | None:
-    """The snapshot that the step that clones has made, or that it took from an earlier run."""
-    if old.get("source") or look.observed.source_step is None:
-        return old.get("source")
-    entry = look.statuses[look.observed.source_step]
-    if entry.get("reused"):
-        taken = look.observed.reusable.get(entry["name"])
-        return taken.source if taken is not None else None
-    if entry["phase"] != StepPhase.SUCCEEDED or not entry.get("attempts"):
-        return None
-    manifest = look.observed.attempts[entry["slug"], entry["attempts"][-1]["number"]].manifest or {}
-    return manifest.get("source")
-
-
-def _observed_attempts(observed: Observation) -> dict[str, list[int]]:
-    """The attempts of which anything is to be seen, by slug."""
+def _observed_attempts(observation: Observation) -> dict[str, list[int]]:
+    """The numbers of the attempts that have a Job or a pod, by slug."""
     found: dict[str, list[int]] = {}
-    for (slug, number), view in sorted(observed.attempts.items(), key=lambda item: item[0]):
+    for (slug, number), view in sorted(observation.attempts.items(), key=lambda item: item[0]):
         if view.job is not None or view.pod is not None:
             found.setdefault(slug, []).append(number)
     return found
 
 
 def _topological_order(steps: Sequence[ExpandedStep]) -> list[ExpandedStep]:
-    """Steps after what they depend on; in the order of the file otherwise. `read_run` lets no cycle through."""
+    """The steps after what they depend on, otherwise in the order of the file. There are no cycles."""
     by_name = {step.name: step for step in steps}
     ordered: dict[str, ExpandedStep] = {}
     for step in steps:
@@ -125,52 +118,83 @@ def _topological_order(steps: Sequence[ExpandedStep]) -> list[ExpandedStep]:
     return list(ordered.values())
 
 
-def _conclude(look: ReconcileContext, old: Json, entries: list[Json], began: datetime) -> Decision:
-    base: Json = {
-        "observedGeneration": look.run["metadata"].get("generation", 1),
-        "startTime": attempts.format_time(began),
-        "steps": entries,
-    }
-    runtime = look.observed.runtime or old.get("runtime")
-    if runtime:
-        base["runtime"] = runtime
-    if source := _source_snapshot(look, old):
-        base["source"] = source
-    if look.observed.group is not None:
-        base["group"] = look.observed.group
-    concurrency = look.pipeline.concurrency
-    if look.observed.blocking_runs and not look.stopping and concurrency is not None:
-        base["ahead"] = [each.name for each in look.observed.blocking_runs]
-        if concurrency.policy == "cancel-running":
-            look.actions += [
-                CancelRun(o.name) for o in look.observed.blocking_runs if o.created_before and not o.cancel_requested
-            ]
-    actions = tuple(look.actions)
-    if all(entry["phase"] in FINAL_STEP_PHASES for entry in entries):
-        waiting, give_up = _pending_logs(look, entries)
-        if not waiting:
-            status = finished_status(base | {"criticalPath": critical_path(entries)}, old, entries, look.now)
-            return Decision(status, actions)
-        look.requeue_times.append(give_up)
-        base["waitingForLogs"] = True
-    status = running_status(base, old, entries, look.now)
-    return Decision(status, actions, min(look.requeue_times, default=None))
-
-
-def _pending_logs(look: ReconcileContext, entries: list[Json]) -> tuple[bool, datetime]:
-    """Whether logs have not reached their end or workspaces are still being kept, and until when that is waited for."""
-    ends = [datetime.fromisoformat(e["completionTime"]) for e in entries if e.get("completionTime")]
-    if look.observed.first_seen is not None:
-        # What ended while nobody looked has its log all the same.
-        ends.append(look.observed.first_seen)
-    give_up = max(ends, default=look.now) + timedelta(seconds=look.settings.log_timeout)
-    open_logs = any(view.open_logs for view in look.observed.attempts.values())
-    running = any(view.pod is not None and not is_pod_finished(view.pod) for view in look.observed.attempts.values())
-    kept = any(
-        attempts.awaiting_workspace(
-            attempt, look.observed.attempts.get((entry["slug"], attempt["number"]), AttemptView())
-        )
-        for entry in entries
-        for attempt in entry.get("attempts") or []
+def _conclude(builder: DecisionBuilder, old: Json, statuses: list[Json], start_time: datetime) -> Decision:
+    """The decision about the whole run, once all its steps are decided."""
+    now, base = builder.input.now, _base_status(builder, old, statuses, start_time)
+    blocking = builder.input.observation.blocking_runs if not builder.input.stopping else ()
+    concurrency = builder.input.pipeline.concurrency
+    if concurrency is not None and concurrency.policy == "cancel-running":
+        for run in blocking:
+            if run.created_before and not run.cancel_requested:
+                builder.act(CancelRun(run.name))
+    actions = tuple(builder.actions)
+    collecting_logs = False
+    if all(status["phase"] in FINAL_STEP_PHASES for status in statuses):
+        give_up = _log_deadline(builder, statuses)
+        collecting_logs = _is_collecting_logs(builder, statuses) and now < give_up
+        if not collecting_logs:
+            final = finished_status(base | {"criticalPath": critical_path(statuses)}, old, statuses, now)
+            return Decision(final, actions)
+        builder.requeue_at(give_up)
+    status = running_status(
+        base,
+        old,
+        statuses,
+        now,
+        blocking_runs=[run.name for run in blocking] if concurrency is not None else [],
+        collecting_logs=collecting_logs,
     )
-    return (open_logs or running or kept) and look.now < give_up, give_up
+    return Decision(status, actions, min(builder.requeue_times, default=None))
+
+
+def _base_status(builder: DecisionBuilder, old: Json, statuses: list[Json], start_time: datetime) -> Json:
+    """The fields of the status that do not depend on the run's phase."""
+    base: Json = {
+        "observedGeneration": builder.input.run["metadata"].get("generation", 1),
+        "startTime": attempts.format_time(start_time),
+        "steps": statuses,
+    }
+    if runtime := builder.input.observation.runtime or old.get("runtime"):
+        base["runtime"] = runtime
+    if source := _source_snapshot(builder, old):
+        base["source"] = source
+    if builder.input.observation.group is not None:
+        base["group"] = builder.input.observation.group
+    return base
+
+
+def _source_snapshot(builder: DecisionBuilder, old: Json) -> Json | None:
+    """The snapshot that the clone step made or reused, once there is one."""
+    observation = builder.input.observation
+    if old.get("source") or observation.source_step is None:
+        return old.get("source")
+    status = builder.statuses[observation.source_step]
+    if status.get("reused"):
+        reusable = observation.reusable.get(status["name"])
+        return reusable.source if reusable is not None else None
+    if status["phase"] != StepPhase.SUCCEEDED or not status.get("attempts"):
+        return None
+    manifest = observation.view(status["slug"], status["attempts"][-1]["number"]).manifest or {}
+    return manifest.get("source")
+
+
+def _log_deadline(builder: DecisionBuilder, statuses: list[Json]) -> datetime:
+    """Until when an ended run waits for its logs and workspaces."""
+    ends = [datetime.fromisoformat(status["completionTime"]) for status in statuses if status.get("completionTime")]
+    if builder.input.observation.first_seen is not None:
+        # Steps may have ended while no operator was running; their logs get the same time.
+        ends.append(builder.input.observation.first_seen)
+    return max(ends, default=builder.input.now) + timedelta(seconds=builder.input.settings.log_timeout)
+
+
+def _is_collecting_logs(builder: DecisionBuilder, statuses: list[Json]) -> bool:
+    """Whether pods are running, logs are incomplete, or workspaces are being saved."""
+    observation = builder.input.observation
+    for view in observation.attempts.values():
+        if view.open_logs or (view.pod is not None and not is_pod_finished(view.pod)):
+            return True
+    return any(
+        attempts.awaiting_workspace(attempt, observation.view(status["slug"], attempt["number"]))
+        for status in statuses
+        for attempt in status.get("attempts") or []
+    )

@@ -11,13 +11,13 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
+from controller import labels
 from controller.operator import names
 from controller.operator.workload.debug_copies import debug_source
 from controller.run_types.phases import FINAL_RUN_PHASES
 
 Json = dict[str, Any]
 
-FINALIZER = "c8s.dev/run"
 DELETION_TIMEOUT = timedelta(seconds=90)
 """30 s until SIGKILL, 30 s for the ends of logs, and as much again for a slow cluster."""
 
@@ -29,7 +29,7 @@ def is_deleted(run: Json) -> bool:
 
 def has_finalizer(run: Json) -> bool:
     """Whether our finalizer keeps the run."""
-    return FINALIZER in (run["metadata"].get("finalizers") or [])
+    return labels.RUN_FINALIZER in (run["metadata"].get("finalizers") or [])
 
 
 def deadline(run: Json) -> datetime:
@@ -44,10 +44,10 @@ def mark_cancelled(run: Json) -> Json:
 
 def finalizers_patch(run: Json, *, hold: bool) -> list[Json]:
     """A JSON patch that adds or takes away our finalizer, if the run is still at the version that was seen."""
-    others = [name for name in run["metadata"].get("finalizers") or [] if name != FINALIZER]
+    others = [name for name in run["metadata"].get("finalizers") or [] if name != labels.RUN_FINALIZER]
     return [
         {"op": "replace", "path": "/metadata/resourceVersion", "value": run["metadata"]["resourceVersion"]},
-        {"op": "add", "path": "/metadata/finalizers", "value": [*others, *([FINALIZER] if hold else [])]},
+        {"op": "add", "path": "/metadata/finalizers", "value": [*others, *([labels.RUN_FINALIZER] if hold else [])]},
     ]
 
 
@@ -64,7 +64,7 @@ def runs_over_limit(runs: Iterable[Json], limit: int) -> list[Json]:
         if debug_source(run) is not None:
             copies.append(run)
         else:
-            pipeline = names.run_labels(run)[names.PIPELINE]
+            pipeline = names.run_labels(run)[labels.PIPELINE]
             ended[run["metadata"]["namespace"], pipeline].append(run)
     found = copies
     for each in ended.values():
@@ -74,6 +74,6 @@ def runs_over_limit(runs: Iterable[Json], limit: int) -> list[Json]:
 
 
 def _creation_order(run: Json) -> tuple[str, int, str]:
-    number = (run["metadata"].get("labels") or {}).get(names.RUN_NUMBER, "")
+    number = (run["metadata"].get("labels") or {}).get(labels.RUN_NUMBER, "")
     created = str(run["metadata"].get("creationTimestamp", ""))
     return created, int(number) if number.isascii() and number.isdigit() else 0, run["metadata"]["name"]

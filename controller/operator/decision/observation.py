@@ -12,6 +12,7 @@ from controller.operator import names
 from controller.operator.decision.capacity import parse_quota_error
 from controller.operator.decision.reuse import ReusableStep
 from controller.operator.workload import services
+from controller.run_types.keys import AttemptKey
 from controller.run_types.phases import StepPhase
 from controller.run_types.reasons import StepReason
 
@@ -66,6 +67,9 @@ class AttemptView:
         return self.pod is not None and is_pod_finished(self.pod) and self.log is not None and not self.open_logs
 
 
+_EMPTY_VIEW = AttemptView()
+
+
 @dataclass(frozen=True)
 class CreateFailure:
     """The API server did not take the Job of an attempt. A `final` one won't be tried again, others at `until`."""
@@ -91,9 +95,9 @@ class BlockingRun:
 class Observation:
     """Everything `decide` looks at besides the run itself."""
 
-    attempts: Mapping[tuple[str, int], AttemptView]
+    attempts: Mapping[AttemptKey, AttemptView]
     """By slug and number; also those that the status does not know yet, without those of `settled` steps."""
-    create_failures: Mapping[tuple[str, int], CreateFailure] = field(default_factory=dict)
+    create_failures: Mapping[AttemptKey, CreateFailure] = field(default_factory=dict)
     """By slug and number."""
     missing_secrets: Mapping[str, str] = field(default_factory=dict)
     """Step name -> what it lacks."""
@@ -121,7 +125,15 @@ class Observation:
     """When this process began to look at the run."""
     runtime: Json | None = None
     settled_steps: frozenset[str] = frozenset()
-    """Slugs of steps that are over and of which nothing is left to be learnt: their entries stay."""
+    """Slugs of steps that have ended and need no further observation: their status stays as it is."""
+
+    def view(self, slug: str, number: int) -> AttemptView:
+        """What is known of an attempt; an empty view for one that was not observed."""
+        return self.attempts.get(AttemptKey(slug, number), _EMPTY_VIEW)
+
+    def create_failure(self, slug: str, number: int) -> CreateFailure | None:
+        """Why the Job of an attempt was not created, if the API server refused it."""
+        return self.create_failures.get(AttemptKey(slug, number))
 
 
 @dataclass(frozen=True)

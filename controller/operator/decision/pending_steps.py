@@ -1,4 +1,4 @@
-"""Steps that have not begun: whether they start now, wait, or never will, and why. Pure."""
+"""Steps that have not started: whether they start now, wait, or never start, and why."""
 
 from __future__ import annotations
 
@@ -7,13 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from controller.operator.decision.actions import PrepareSecrets
-from controller.operator.decision.context import (
-    ReconcileContext,
-    StepVerdict,
-    start_attempt,
-    start_blocker,
-    unstarted_status,
-)
+from controller.operator.decision.builder import DecisionBuilder, StepVerdict
 from controller.operator.workload import services
 from controller.pipeline.conditions import TriggerContext, dependency_policy, evaluate_step
 from controller.pipeline.graph.expand import ExpandedStep
@@ -25,125 +19,153 @@ Json = dict[str, Any]
 _STATUS_WRITE_DELAY = timedelta(seconds=0.05)
 
 
-def evaluate_start(look: ReconcileContext, step: ExpandedStep) -> None:
-    before = look.previous.get(step.name)
-    taken = _reused_status(look, step, before)
-    if taken is not None:
-        look.statuses[step.name] = taken
+def evaluate_start(builder: DecisionBuilder, step: ExpandedStep) -> None:
+    """Decide the status of a step without attempts; start it if nothing prevents that."""
+    previous = builder.input.previous.get(step.name)
+    reused = _reused_status(builder, step, previous)
+    if reused is not None:
+        builder.statuses[step.name] = reused
         return
-    verdict = _start_verdict(look, step)
+    verdict = _start_verdict(builder, step)
     if verdict is None:
-        start_attempt(look, step, before, [], 1)
+        builder.start_attempt(step, previous, [], 1)
     else:
-        look.statuses[step.name] = unstarted_status(look, step, before, verdict)
+        builder.statuses[step.name] = builder.unstarted_status(step, previous, verdict)
 
 
-def _reused_status(look: ReconcileContext, step: ExpandedStep, before: Json | None) -> Json | None:
-    """The entry of a step that an earlier run has done: as all that it depends on was, a clone excepted."""
-    found = look.observed.reusable.get(step.name)
-    if found is None or look.stopping:
+def _reused_status(builder: DecisionBuilder, step: ExpandedStep, previous: Json | None) -> Json | None:
+    """The status of a step whose result is taken from an earlier run; None for a step that has to run.
+
+    All that it depends on must be reused too, except for the step that clones the source.
+    """
+    observation = builder.input.observation
+    found = observation.reusable.get(step.name)
+    if found is None or builder.input.stopping:
         return None
     for name in step.depends_on:
-        entry = look.statuses[name]
-        if entry["phase"] != StepPhase.SUCCEEDED or (
-            entry["reason"] != StepReason.REUSED and name != look.observed.source_step
-        ):
+        dependency = builder.statuses[name]
+        is_reused = dependency["reason"] == StepReason.REUSED or name == observation.source_step
+        if dependency["phase"] != StepPhase.SUCCEEDED or not is_reused:
             return None
-    words = f"taken from run {found.reused['run']}, where it succeeded"
     more: Json = {"reused": found.reused}
-    if found.artifacts and step.name != look.observed.source_step:
+    if found.artifacts and step.name != observation.source_step:
         more["artifacts"] = list(found.artifacts)
-    return unstarted_status(look, step, before, (StepPhase.SUCCEEDED, StepReason.REUSED, words), **more)
+    message = f"taken from run {found.reused['run']}, where it succeeded"
+    verdict = StepVerdict(StepPhase.SUCCEEDED, StepReason.REUSED, message)
+    return builder.unstarted_status(step, previous, verdict, **more)
 
 
-def _awaiting_status_write(look: ReconcileContext, step: ExpandedStep) -> str | None:
-    """What agents will ask the API for and it does not know yet: its status is written a moment later."""
-    if look.observed.source_step is not None and step.depends_on and not look.observed.source_recorded:
-        return "where its source is"
-    for name, entry in look.statuses.items():
-        if entry.get("reused") and name not in look.observed.recorded_reuse:
-            return "what is taken from an earlier run"
-    return None
+def _start_verdict(builder: DecisionBuilder, step: ExpandedStep) -> StepVerdict | None:
+    """Why a step does not start now; None for one that does."""
+    if builder.input.cancelled:
+        message = "the run was cancelled before the step began"
+        return StepVerdict(StepPhase.CANCELLED, StepReason.RUN_CANCELLED, message)
+    if builder.input.timed_out:
+        message = f"the run took longer than {builder.input.pipeline.timeout}"
+        return StepVerdict(StepPhase.CANCELLED, StepReason.TIMEOUT, message)
+    return (
+        _waiting_verdict(builder, step)
+        or _dependency_verdict(builder, step)
+        or _condition_verdict(builder, step)
+        or _resource_verdict(builder, step)
+        or _preparation_verdict(builder, step)
+        or builder.start_blocker(step, 1)
+    )
 
 
-def _start_verdict(look: ReconcileContext, step: ExpandedStep) -> StepVerdict | None:
-    """(phase, reason, message) of a step that does not start now; None for one that does."""
-    if look.cancelled:
-        return StepPhase.CANCELLED, StepReason.RUN_CANCELLED, "the run was cancelled before the step began"
-    if look.timed_out:
-        return StepPhase.CANCELLED, StepReason.TIMEOUT, f"the run took longer than {look.pipeline.timeout}"
-    waiting = [name for name in step.depends_on if look.statuses[name]["phase"] not in FINAL_STEP_PHASES]
+def _waiting_verdict(builder: DecisionBuilder, step: ExpandedStep) -> StepVerdict | None:
+    """Whether the step waits for other steps, or its run for other runs."""
+    waiting = [name for name in step.depends_on if builder.statuses[name]["phase"] not in FINAL_STEP_PHASES]
     if waiting:
-        return StepPhase.PENDING, StepReason.WAITING_FOR_STEPS, f"waits for {_join_names(waiting)}"
-    if look.observed.blocking_runs:
-        return (
-            StepPhase.PENDING,
-            StepReason.CONCURRENCY_GROUP,
-            f"the run waits for {_join_names([o.name for o in look.observed.blocking_runs])}",
-        )
-    blocked = _dependency_verdict(look, step)
-    if blocked is not None:
-        return blocked
-    conditional = step.step.conditional.model_dump(by_alias=True, exclude_none=True) if step.step.conditional else None
-    verdict = evaluate_step(conditional, trigger_context(look.run))
-    if not verdict.runs:
-        return StepPhase.SKIPPED, StepReason.CONDITION_NOT_MET, verdict.reason
-    if (words := services.unsupported_reason(step, look.observed.runtime)) is not None:
-        return StepPhase.FAILED, StepReason.SERVICE_FAILED, words
-    missing = look.observed.missing_secrets.get(step.name)
-    if missing is not None:
-        return StepPhase.FAILED, StepReason.SECRET_MISSING, missing
-    if (unknown := _awaiting_status_write(look, step)) is not None:
-        look.requeue_times.append(look.now + _STATUS_WRITE_DELAY)
-        return StepPhase.PENDING, StepReason.PREPARING, f"{unknown} is being noted"
-    if not look.observed.secrets_ready:
-        if not any(isinstance(action, PrepareSecrets) for action in look.actions):
-            look.actions.append(PrepareSecrets())
-        tried = look.observed.prepare_error
-        why = f"the run's secrets can't be made ready: {tried}" if tried else "the run's secrets are being made ready"
-        return StepPhase.PENDING, StepReason.PREPARING, why
-    return start_blocker(look, step, 1)
-
-
-def _dependency_verdict(look: ReconcileContext, step: ExpandedStep) -> StepVerdict | None:
-    """Whether what it depends on ended in a way that keeps the step from running."""
-    conditional = step.step.conditional.model_dump(by_alias=True, exclude_none=True) if step.step.conditional else None
-    wanted = dependency_policy(conditional)
-    bad = [name for name in step.depends_on if _counts_as_failure(look.statuses[name])]
-    if wanted == "success" and bad:
-        return StepPhase.SKIPPED, StepReason.DEPENDENCY_FAILED, _root_failure(look, bad[0])
-    if wanted == "failure" and not bad:
-        return (
-            StepPhase.SKIPPED,
-            StepReason.CONDITION_NOT_MET,
-            "it runs only after a failure, and nothing it depends on failed",
-        )
+        return StepVerdict(StepPhase.PENDING, StepReason.WAITING_FOR_STEPS, f"waits for {_join_names(waiting)}")
+    blocking = [run.name for run in builder.input.observation.blocking_runs]
+    if blocking:
+        message = f"the run waits for {_join_names(blocking)}"
+        return StepVerdict(StepPhase.PENDING, StepReason.CONCURRENCY_GROUP, message)
     return None
 
 
-def _counts_as_failure(entry: Json) -> bool:
-    if entry["phase"] in (StepPhase.FAILED, StepPhase.CANCELLED):
-        return not entry["allowFailure"]
-    return bool(entry["phase"] == StepPhase.SKIPPED and entry["reason"] == StepReason.DEPENDENCY_FAILED)
+def _dependency_verdict(builder: DecisionBuilder, step: ExpandedStep) -> StepVerdict | None:
+    """Whether the results of its dependencies prevent the step from ever running."""
+    policy = dependency_policy(_conditional(step))
+    failed = [name for name in step.depends_on if _counts_as_failure(builder.statuses[name])]
+    if policy == "success" and failed:
+        message = _describe_root_failure(builder, failed[0])
+        return StepVerdict(StepPhase.SKIPPED, StepReason.DEPENDENCY_FAILED, message)
+    if policy == "failure" and not failed:
+        message = "it runs only after a failure, and nothing it depends on failed"
+        return StepVerdict(StepPhase.SKIPPED, StepReason.CONDITION_NOT_MET, message)
+    return None
 
 
-def _root_failure(look: ReconcileContext, name: str) -> str:
-    """The step that failed, found through those that were skipped because of it."""
-    entry = look.statuses[name]
-    while entry["phase"] == StepPhase.SKIPPED:
-        name = next(n for n in entry["dependsOn"] if _counts_as_failure(look.statuses[n]))
-        entry = look.statuses[name]
-    word = "was cancelled" if entry["phase"] == StepPhase.CANCELLED else "failed"
+def _condition_verdict(builder: DecisionBuilder, step: ExpandedStep) -> StepVerdict | None:
+    result = evaluate_step(_conditional(step), trigger_context(builder.input.run))
+    return None if result.runs else StepVerdict(StepPhase.SKIPPED, StepReason.CONDITION_NOT_MET, result.reason)
+
+
+def _resource_verdict(builder: DecisionBuilder, step: ExpandedStep) -> StepVerdict | None:
+    """Whether the step lacks something that no waiting will provide."""
+    observation = builder.input.observation
+    if (message := services.unsupported_reason(step, observation.runtime)) is not None:
+        return StepVerdict(StepPhase.FAILED, StepReason.SERVICE_FAILED, message)
+    if (message := observation.missing_secrets.get(step.name)) is not None:
+        return StepVerdict(StepPhase.FAILED, StepReason.SECRET_MISSING, message)
+    return None
+
+
+def _preparation_verdict(builder: DecisionBuilder, step: ExpandedStep) -> StepVerdict | None:
+    """Whether the step waits for something that the operator itself is writing."""
+    if (pending := _awaiting_status_write(builder, step)) is not None:
+        builder.requeue_at(builder.input.now + _STATUS_WRITE_DELAY)
+        return StepVerdict(StepPhase.PENDING, StepReason.PREPARING, f"{pending} is being recorded")
+    if builder.input.observation.secrets_ready:
+        return None
+    if not any(isinstance(action, PrepareSecrets) for action in builder.actions):
+        builder.act(PrepareSecrets())
+    error = builder.input.observation.prepare_error
+    message = f"the run's secrets can't be created: {error}" if error else "the run's secrets are being created"
+    return StepVerdict(StepPhase.PENDING, StepReason.PREPARING, message)
+
+
+def _awaiting_status_write(builder: DecisionBuilder, step: ExpandedStep) -> str | None:
+    """What the step's agents will request from the API before the run's written status has it; None for nothing."""
+    observation = builder.input.observation
+    if observation.source_step is not None and step.depends_on and not observation.source_recorded:
+        return "the source"
+    for name, status in builder.statuses.items():
+        if status.get("reused") and name not in observation.recorded_reuse:
+            return "what is reused from an earlier run"
+    return None
+
+
+def _conditional(step: ExpandedStep) -> Json | None:
+    conditional = step.step.conditional
+    return conditional.model_dump(by_alias=True, exclude_none=True) if conditional else None
+
+
+def _counts_as_failure(status: Json) -> bool:
+    if status["phase"] in (StepPhase.FAILED, StepPhase.CANCELLED):
+        return not status["allowFailure"]
+    return bool(status["phase"] == StepPhase.SKIPPED and status["reason"] == StepReason.DEPENDENCY_FAILED)
+
+
+def _describe_root_failure(builder: DecisionBuilder, name: str) -> str:
+    """Names the step that failed, found through those that were skipped because of it."""
+    status = builder.statuses[name]
+    while status["phase"] == StepPhase.SKIPPED:
+        name = next(each for each in status["dependsOn"] if _counts_as_failure(builder.statuses[each]))
+        status = builder.statuses[name]
+    word = "was cancelled" if status["phase"] == StepPhase.CANCELLED else "failed"
     return f"skipped because {name} {word}"
 
 
-def _join_names(words: Sequence[str], most: int = 3) -> str:
-    shown = ", ".join(words[:most])
-    return shown if len(words) <= most else f"{shown} and {len(words) - most} more"
+def _join_names(names: Sequence[str], limit: int = 3) -> str:
+    shown = ", ".join(names[:limit])
+    return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
 
 
 def trigger_context(run: Json) -> TriggerContext:
-    """What the run is about, for conditions."""
+    """What started the run, for conditions."""
     spec = run["spec"]
     event = spec.get("event") or "push"
     tag = spec.get("branch", "") if event == "tag" else ""

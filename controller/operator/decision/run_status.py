@@ -1,8 +1,9 @@
-"""The run's own phase, message, counts and condition, from those of its steps. Pure."""
+"""The run's phase, reason, message, summary and condition, derived from its steps. Pure."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,52 +13,68 @@ from controller.run_types.reasons import RunReason, StepReason
 
 Json = dict[str, Any]
 
-
-def count_steps(entries: list[Json]) -> Json:
-    found = Counter(entry["phase"].lower() for entry in entries)
-    kinds = ("succeeded", "failed", "skipped", "cancelled", "running", "pending")
-    done = sum(entry["phase"] in FINAL_STEP_PHASES for entry in entries)
-    return {"total": len(entries), **{kind: found.get(kind, 0) for kind in kinds}, "progress": f"{done}/{len(entries)}"}
+_COUNTED_PHASES = ("succeeded", "failed", "skipped", "cancelled", "running", "pending")
 
 
-def running_status(base: Json, old: Json, entries: list[Json], now: datetime) -> Json:
-    """The status of a run that goes on."""
-    begun = any(entry.get("attempts") for entry in entries)
-    summary = count_steps(entries)
-    done = sum(entry["phase"] in FINAL_STEP_PHASES for entry in entries)
-    status = {**base, "phase": RunPhase.RUNNING if begun else RunPhase.PENDING, "summary": summary}
-    ahead = status.pop("ahead", [])
-    if ahead and not begun:
-        words = f"waits for run {ahead[0]}" + (f" and {len(ahead) - 1} more" if len(ahead) > 1 else "")
-        told = f"{words}, of the same group {base['group']}"
-        status |= {"phase": RunPhase.QUEUED, "reason": RunReason.CONCURRENCY_GROUP, "message": told}
-    elif status.pop("waitingForLogs", False):
-        status |= {
-            "reason": RunReason.COLLECTING_LOGS,
-            "message": "all steps are over; their last lines are being stored",
-        }
-    else:
-        message = f"{done} of {summary['total']} steps done, {summary['running']} running"
-        status |= {"reason": RunReason.STEPS_RUNNING if begun else RunReason.STARTING, "message": message}
+def count_steps(statuses: Sequence[Json]) -> Json:
+    """The `summary` of a run's status."""
+    found = Counter(status["phase"].lower() for status in statuses)
+    counts = {phase: found.get(phase, 0) for phase in _COUNTED_PHASES}
+    return {"total": len(statuses), **counts, "progress": f"{_count_ended(statuses)}/{len(statuses)}"}
+
+
+def _count_ended(statuses: Sequence[Json]) -> int:
+    return sum(status["phase"] in FINAL_STEP_PHASES for status in statuses)
+
+
+def running_status(
+    base: Json,
+    old: Json,
+    statuses: Sequence[Json],
+    now: datetime,
+    *,
+    blocking_runs: Sequence[str] = (),
+    collecting_logs: bool = False,
+) -> Json:
+    """The status of a run that has not ended.
+
+    Args:
+        base: the fields that do not depend on the phase.
+        blocking_runs: names of the runs of its concurrency group that it waits for.
+        collecting_logs: whether all steps have ended and only their logs are waited for.
+    """
+    has_started = any(status.get("attempts") for status in statuses)
+    summary = count_steps(statuses)
+    phase = RunPhase.RUNNING if has_started else RunPhase.PENDING
+    reason = RunReason.STEPS_RUNNING if has_started else RunReason.STARTING
+    message = f"{_count_ended(statuses)} of {summary['total']} steps done, {summary['running']} running"
+    if blocking_runs and not has_started:
+        phase, reason = RunPhase.QUEUED, RunReason.CONCURRENCY_GROUP
+        more = f" and {len(blocking_runs) - 1} more" if len(blocking_runs) > 1 else ""
+        message = f"waits for run {blocking_runs[0]}{more}, of the same group {base['group']}"
+    elif collecting_logs:
+        reason = RunReason.COLLECTING_LOGS
+        message = "all steps are over; their last lines are being stored"
+    status = {**base, "phase": phase, "summary": summary, "reason": reason, "message": message}
     return _with_condition(status, old, "Unknown", now)
 
 
-def finished_status(base: Json, old: Json, entries: list[Json], now: datetime) -> Json:
-    """The status of a run whose last step is over."""
-    phase, reason, message = _final_verdict(entries)
-    ends = [entry["completionTime"] for entry in entries if entry.get("completionTime")]
+def finished_status(base: Json, old: Json, statuses: Sequence[Json], now: datetime) -> Json:
+    """The status of a run whose last step has ended."""
+    phase, reason, message = _final_verdict(statuses)
+    ends = [status["completionTime"] for status in statuses if status.get("completionTime")]
     status = {
         **base,
         "phase": phase,
         "reason": reason,
         "message": message,
-        "summary": count_steps(entries),
+        "summary": count_steps(statuses),
         "completionTime": max(ends, default=format_time(now)),
     }
     return _with_condition(status, old, "True" if phase == RunPhase.SUCCEEDED else "False", now)
 
 
-def _final_verdict(entries: list[Json]) -> tuple[RunPhase, RunReason, str]:
+def _final_verdict(entries: Sequence[Json]) -> tuple[RunPhase, RunReason, str]:
     failed = [entry for entry in entries if entry["phase"] == StepPhase.FAILED and not entry["allowFailure"]]
     stopped = [entry for entry in entries if entry["phase"] == StepPhase.CANCELLED]
     late = [entry for entry in stopped if entry["reason"] == StepReason.TIMEOUT]

@@ -29,7 +29,7 @@ def find_settled_steps(status: Json, observed: Observation) -> frozenset[str]:
         tried = entry.get("attempts") or []
         if len(seen) != len(tried) or not all(view.is_complete for view in seen):
             continue
-        views_of = (observed.attempts.get((entry["slug"], each["number"]), AttemptView()) for each in tried)
+        views_of = (observed.view(entry["slug"], each["number"]) for each in tried)
         if not any(map(awaiting_workspace, tried, views_of)):
             found.add(entry["slug"])
     return frozenset(found)

@@ -13,15 +13,13 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from controller import labels
 from controller.kube import LEASES, PIPELINE_RUNS, AlreadyExistsError, ConflictError, KubeClient, NotFoundError
-from controller.operator import names
 from controller.operator.decision.concurrency import is_run_finished, pipeline_name
 
 Json = dict[str, Any]
 _log = logging.getLogger(__name__)
 
-_LABEL = "c8s.dev/concurrency-group"
-_RUN_UID, _GROUP = names.RUN_UID, "c8s.dev/group"
 _MAX_ATTEMPTS = 5
 
 
@@ -69,7 +67,7 @@ class ConcurrencyLock:
     async def release_finished(self) -> int:
         """Remove the Leases whose runs are over; returns how many. Raises KubeError."""
         count = 0
-        found = await self._client.list(LEASES, self._namespace, label_selector=_LABEL)
+        found = await self._client.list(LEASES, self._namespace, label_selector=labels.CONCURRENCY_GROUP)
         for lease in found["items"]:
             if await self._holder(lease) is not None:
                 continue
@@ -97,7 +95,7 @@ class ConcurrencyLock:
             run = await self._client.get(PIPELINE_RUNS, name, namespace)
         except NotFoundError:
             return None
-        same = run["metadata"]["uid"] == (lease["metadata"].get("annotations") or {}).get(_RUN_UID)
+        same = run["metadata"]["uid"] == (lease["metadata"].get("annotations") or {}).get(labels.RUN_UID)
         return run if same and not is_run_finished(run) else None
 
     def _lease(self, run: Json, group: str) -> Json:
@@ -107,8 +105,8 @@ class ConcurrencyLock:
             "metadata": {
                 "name": f"c8s-group-{hashlib.sha256(words.encode()).hexdigest()[:32]}",
                 "namespace": self._namespace,
-                "labels": {names.MANAGED_BY: names.C8S, _LABEL: "true"},
-                "annotations": {_RUN_UID: metadata["uid"], _GROUP: group},
+                "labels": {labels.MANAGED_BY: labels.MANAGER, labels.CONCURRENCY_GROUP: "true"},
+                "annotations": {labels.RUN_UID: metadata["uid"], labels.GROUP: group},
             },
             "spec": {
                 "holderIdentity": f"{metadata['namespace']}/{metadata['name']}",

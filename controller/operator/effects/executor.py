@@ -45,6 +45,7 @@ from controller.operator.interfaces import ManifestReader
 from controller.operator.settings import OperatorSettings
 from controller.operator.workload import job as jobs
 from controller.operator.workload.clone_step import git_source
+from controller.run_types.keys import AttemptKey
 from controller.run_types.reasons import StepReason
 
 Json = dict[str, Any]
@@ -101,7 +102,7 @@ class ActionExecutor:
                 await self._cancel_run(run, action)
 
     async def _start_attempt(self, run: Json, state: RunState, action: StartAttempt) -> None:
-        place = (action.step.slug, action.number)
+        key = AttemptKey(action.step.slug, action.number)
         upstream = state.upstream[action.step.name]
         facts = state.run_context
         if source := state.status.get("source"):
@@ -114,10 +115,10 @@ class ActionExecutor:
         try:
             created = await self._create_job(run, job)
         except ApiError as error:
-            state.create_failure_counts[place] += 1
-            state.create_failures[place] = _create_failure(error, state.create_failure_counts[place], self._now())
+            state.create_failure_counts[key] += 1
+            state.create_failures[key] = _create_failure(error, state.create_failure_counts[key], self._now())
             raise JobCreateError(str(error)) from error
-        state.create_failures.pop(place, None)
+        state.create_failures.pop(key, None)
         if created["metadata"]["uid"] not in state.deleted_job_uids:
             state.created_jobs[job["metadata"]["name"]] = created
 
@@ -166,16 +167,16 @@ class ActionExecutor:
 
     async def _read_manifest(self, run: Json, state: RunState, action: ReadManifest) -> None:
         key = names.manifest_key(run["metadata"]["namespace"], run["metadata"]["name"], action.slug, action.number)
-        found = None
-        if await self._store.head(key) is not None:
-            found = json.loads(await self._store.get(key))
-        state.manifests[action.slug, action.number] = found
+        found = json.loads(await self._store.get(key)) if await self._store.head(key) is not None else None
+        state.manifests[AttemptKey(action.slug, action.number)] = found
 
     async def _read_workspace(self, run: Json, state: RunState, action: ReadWorkspace) -> None:
         metadata = run["metadata"]
         key = names.workspace_manifest_key(metadata["namespace"], metadata["uid"], action.slug, action.number)
         there = await self._store.head(key) is not None
-        state.workspaces[action.slug, action.number] = json.loads(await self._store.get(key)) if there else None
+        state.workspaces[AttemptKey(action.slug, action.number)] = (
+            json.loads(await self._store.get(key)) if there else None
+        )
 
     async def load_reusable_steps(self, run: Json) -> dict[str, ReusableStep]:
         """What the run named by `reuseFrom` has to offer; a step whose artifacts are swept away is no offer."""

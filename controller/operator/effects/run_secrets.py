@@ -10,6 +10,7 @@ import base64
 from collections.abc import Sequence
 from typing import Any
 
+from controller import labels
 from controller.capability import Capability, mint
 from controller.kube import SECRETS, AlreadyExistsError, KubeClient, NotFoundError
 from controller.operator import names
@@ -67,7 +68,7 @@ async def _find(client: KubeClient, namespace: str, name: str) -> Json | None:
         found = await client.get(SECRETS, name, namespace)
     except NotFoundError:
         return None
-    return None if names.RUN in (found["metadata"].get("labels") or {}) else found
+    return None if labels.RUN in (found["metadata"].get("labels") or {}) else found
 
 
 async def _create(client: KubeClient, run: Json, name: str, content: Json) -> Json:

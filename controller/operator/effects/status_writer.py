@@ -10,9 +10,10 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from controller.kube import JOBS, PIPELINE_RUNS, ConflictError, KubeClient, NotFoundError
-from controller.operator.cache.owned_resources import OwnedResources, RunKey
+from controller.operator.cache.owned_resources import OwnedResources
 from controller.operator.cache.run_state import RunState
 from controller.operator.settings import OperatorSettings
+from controller.run_types.keys import RunKey
 from controller.run_types.phases import FINAL_RUN_PHASES
 
 Json = dict[str, Any]

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from controller import labels
 from controller.operator import names
 from controller.operator.settings import OperatorSettings
 from controller.operator.workload import clone_step, debug_copies, entrypoint, services
@@ -67,7 +68,7 @@ def uses_agents(steps: Sequence[ExpandedStep], run: Json, pipeline: Pipeline) ->
 def build_job(plan: JobSpec, settings: OperatorSettings) -> Json:
     """The Job object."""
     run, expanded = plan.run, plan.step
-    labels = names.run_labels(run) | {names.STEP: expanded.slug, names.ATTEMPT: str(plan.attempt)}
+    job_labels = names.run_labels(run) | {labels.STEP: expanded.slug, labels.ATTEMPT: str(plan.attempt)}
     pod_spec: Json = {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
@@ -78,7 +79,7 @@ def build_job(plan: JobSpec, settings: OperatorSettings) -> Json:
         "containers": [_main_container(plan, settings)],
         "volumes": clone_step.volumes(run) if plan.is_clone_step else _volumes(plan),
     }
-    uid = {names.RUN_UID: run["metadata"]["uid"]}
+    uid = {labels.RUN_UID: run["metadata"]["uid"]}
     agents = [] if plan.is_clone_step else _agent_containers(plan, settings)
     if agents:
         pod_spec["initContainers"] = agents
@@ -88,8 +89,8 @@ def build_job(plan: JobSpec, settings: OperatorSettings) -> Json:
         "metadata": {
             "name": names.job_name(run["metadata"]["name"], expanded.slug, plan.attempt),
             "namespace": run["metadata"]["namespace"],
-            "labels": labels,
-            "annotations": {"c8s.dev/step-name": expanded.name},
+            "labels": job_labels,
+            "annotations": {labels.STEP_NAME: expanded.name},
             "ownerReferences": [names.owner_reference(run)],
         },
         "spec": {
@@ -97,7 +98,7 @@ def build_job(plan: JobSpec, settings: OperatorSettings) -> Json:
             "completions": 1,
             "parallelism": 1,
             "podReplacementPolicy": "Failed",
-            "template": {"metadata": {"labels": labels, "annotations": uid}, "spec": pod_spec},
+            "template": {"metadata": {"labels": job_labels, "annotations": uid}, "spec": pod_spec},
         },
     }
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from controller import labels
 from controller.kube import KubeError, NotFoundError
-from controller.operator.decision.deletion import FINALIZER, runs_over_limit
+from controller.operator.decision.deletion import runs_over_limit
 from controller.operator.effects.retention import RetentionSweeper, is_expired, retained_objects
 from tests.unit.controller.operator.test_reconciler import KEY, Fixture
 from tests.unit.controller.operator.world import SETTINGS, T0, build_run, step
@@ -37,7 +38,7 @@ def test_the_oldest_ended_runs_of_a_pipeline_go_first() -> None:
 async def test_a_run_is_held_from_its_first_look() -> None:
     scene = Fixture()
     await scene.look()
-    assert FINALIZER in scene.stored["metadata"]["finalizers"]
+    assert labels.RUN_FINALIZER in scene.stored["metadata"]["finalizers"]
 
 
 async def test_a_deleted_run_is_stopped_and_let_go_only_when_it_has_ended() -> None:
@@ -48,7 +49,7 @@ async def test_a_deleted_run_is_stopped_and_let_go_only_when_it_has_ended() -> N
     await scene.look()
     scene.run = {**scene.stored, "metadata": {**scene.stored["metadata"], "deletionTimestamp": T0.isoformat()}}
     assert await scene.reconciler.reconcile(scene.run) is not None
-    assert FINALIZER in scene.stored["metadata"]["finalizers"]
+    assert labels.RUN_FINALIZER in scene.stored["metadata"]["finalizers"]
     ended = {**scene.run, "status": {**(scene.stored.get("status") or {}), "phase": "Cancelled"}}
     await scene.reconciler.reconcile(ended)
     assert scene.stored["metadata"]["finalizers"] == []
@@ -56,7 +57,8 @@ async def test_a_deleted_run_is_stopped_and_let_go_only_when_it_has_ended() -> N
 
 async def test_a_run_that_never_began_goes_at_once() -> None:
     scene = Fixture()
-    metadata = {**scene.stored["metadata"], "finalizers": [FINALIZER, "x/y"], "deletionTimestamp": T0.isoformat()}
+    finalizers = [labels.RUN_FINALIZER, "x/y"]
+    metadata = {**scene.stored["metadata"], "finalizers": finalizers, "deletionTimestamp": T0.isoformat()}
     await scene.reconciler.reconcile({**scene.stored, "metadata": metadata})
     assert scene.stored["metadata"]["finalizers"] == ["x/y"], "what others hold it by stays"
 

@@ -112,7 +112,7 @@ def test_a_step_begins_only_when_the_api_can_tell_what_it_takes_over() -> None:
     second.reusable, second.written_status = reusable_steps(ended_run(first)), {}
     second.reconcile()
     assert second.started == []
-    assert second.step_status("b")["message"] == "what is taken from an earlier run is being noted"
+    assert second.step_status("b")["message"] == "what is reused from an earlier run is being recorded"
     assert second.requeue_at is not None
     second.written_status = None
     assert second.reconcile().started == [("b", 1)]

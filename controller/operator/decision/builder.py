@@ -1,0 +1,148 @@
+"""Collects what is decided about a run, step by step: statuses, actions, and when to reconcile again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from controller.operator.decision import attempts
+from controller.operator.decision.actions import Action, StartAttempt, StopPod
+from controller.operator.decision.observation import AttemptView, Observation, is_pod_finished
+from controller.operator.settings import OperatorSettings
+from controller.pipeline.graph.expand import ExpandedStep
+from controller.pipeline.model import Pipeline
+from controller.run_types.phases import FINAL_STEP_PHASES, StepPhase
+from controller.run_types.reasons import StepReason, StopCause
+
+Json = dict[str, Any]
+
+_PRESERVED_FIELDS = ("startTime", "completionTime", "artifacts", "attempts", "inputs", "reused")
+
+
+class StepVerdict(NamedTuple):
+    """Why a step does not start now, or never starts."""
+
+    phase: StepPhase
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class ReconcileInput:
+    """Everything that a decision about a run is based on.
+
+    Attributes:
+        steps: the expanded pipeline.
+        previous: the steps' statuses as decided last, by name.
+        timed_out: whether the run has exceeded the pipeline's timeout.
+    """
+
+    run: Json
+    pipeline: Pipeline
+    steps: Sequence[ExpandedStep]
+    observation: Observation
+    now: datetime
+    settings: OperatorSettings
+    previous: Mapping[str, Json]
+    cancelled: bool
+    timed_out: bool
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the whole run is being stopped."""
+        return self.cancelled or self.timed_out
+
+    @property
+    def default_stop_cause(self) -> StopCause:
+        """Why a stopped attempt was stopped, where its status does not record it."""
+        if self.cancelled:
+            return StopCause.CANCELLED
+        return StopCause.RUN_TIMEOUT if self.timed_out else StopCause.STEP_TIMEOUT
+
+    def view(self, step: ExpandedStep, number: int) -> AttemptView:
+        """What is known of an attempt."""
+        return self.observation.view(step.slug, number)
+
+
+@dataclass
+class DecisionBuilder:
+    """The decision about a run while it is being made.
+
+    Attributes:
+        attempts: the updated attempts of steps that have started and not ended, by the step's name.
+        statuses: the statuses decided so far, by the step's name.
+        active_count: attempts that are running or about to start, which `maxParallel` limits.
+    """
+
+    input: ReconcileInput
+    attempts: dict[str, list[Json]] = field(default_factory=dict)
+    statuses: dict[str, Json] = field(default_factory=dict)
+    actions: list[Action] = field(default_factory=list)
+    requeue_times: list[datetime] = field(default_factory=list)
+    active_count: int = 0
+
+    def act(self, action: Action) -> None:
+        """Add an action."""
+        self.actions.append(action)
+
+    def requeue_at(self, moment: datetime) -> None:
+        """Reconcile again at that moment at the latest, even if nothing changes."""
+        self.requeue_times.append(moment)
+
+    def request_stop(self, pod: Json | None) -> None:
+        """Stop a pod, unless it has ended or was asked to already."""
+        if pod is not None and not is_pod_finished(pod) and not attempts.is_stop_requested(pod):
+            self.act(StopPod(pod["metadata"]["namespace"], pod["metadata"]["name"]))
+
+    def start_attempt(self, step: ExpandedStep, previous: Json | None, earlier: list[Json], number: int) -> None:
+        """Start an attempt after the `earlier` ones."""
+        self.act(StartAttempt(step, number))
+        self.active_count += 1
+        self.statuses[step.name] = step_status(
+            step,
+            previous,
+            phase=StepPhase.PENDING,
+            reason=StepReason.CREATED,
+            message="its Job is being created" if number == 1 else f"attempt {number} is being created",
+            attempts=[*earlier, attempts.new_attempt(self.input.run, step, number, self.input.now)],
+        )
+
+    def start_blocker(self, step: ExpandedStep, number: int) -> StepVerdict | None:
+        """Why a due attempt does not start: the cluster refuses it, or `maxParallel` is reached. None if it starts."""
+        observation, now = self.input.observation, self.input.now
+        failure = observation.create_failure(step.slug, number)
+        if failure is not None and failure.final:
+            return StepVerdict(StepPhase.FAILED, failure.reason, failure.message)
+        if failure is not None and now < failure.retry_at:
+            self.requeue_at(failure.retry_at)
+            return StepVerdict(StepPhase.PENDING, failure.reason, failure.message)
+        if (message := observation.unschedulable.get(step.name)) is not None:
+            return StepVerdict(StepPhase.FAILED, StepReason.NEVER_FITS, message)
+        limit = self.input.pipeline.max_parallel
+        if limit is not None and self.active_count >= limit:
+            message = f"{self.active_count} steps run and maxParallel is {limit}"
+            return StepVerdict(StepPhase.PENDING, StepReason.MAX_PARALLEL, message)
+        return None
+
+    def unstarted_status(self, step: ExpandedStep, previous: Json | None, verdict: StepVerdict, **more: Any) -> Json:
+        """The status of a step that does not start now, or never starts."""
+        if verdict.phase in FINAL_STEP_PHASES:
+            more["completionTime"] = attempts.format_time(self.input.now)
+        return step_status(step, previous, **verdict._asdict(), **more)
+
+
+def step_status(step: ExpandedStep, previous: Json | None, **values: Any) -> Json:
+    """A step's status: `values` over what is preserved of the previous one."""
+    status: Json = {
+        "name": step.name,
+        "slug": step.slug,
+        "dependsOn": list(step.depends_on),
+        "allowFailure": step.step.allow_failure,
+    }
+    status |= {field: previous[field] for field in _PRESERVED_FIELDS if field in previous} if previous else {}
+    status |= values
+    if status.get("attempts"):
+        status.setdefault("startTime", status["attempts"][0]["times"]["created"])
+    return status
