@@ -15,6 +15,7 @@ from controller.api.auth.paths import PATH_PATTERNS
 from controller.api.auth.permissions import PERMISSIONS, Permission
 from controller.api.http.problems import MEDIA_TYPE, TYPES, URN
 from controller.api.models.common import ProblemDocument
+from controller.run_types.schema import openapi_schemas
 
 Operation = dict[str, Any]
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
@@ -79,6 +80,8 @@ def build(app: FastAPI) -> dict[str, Any]:
         "capability": {"type": "http", "scheme": "bearer", "description": "a run's capability token"},
         "ticket": {"type": "apiKey", "in": "query", "name": "ticket"},
     }
+    schemas |= openapi_schemas()
+    schemas["Run"]["properties"]["status"] = {"$ref": _REF.format(model="RunStatus")}
     for route in app.routes:
         if isinstance(route, APIWebSocketRoute):
             document["paths"][route.path] = {"get": _websocket_operation(route)}

@@ -1,30 +1,27 @@
-"""Kubernetes objects as people see them: pure functions from a PipelineRun to the `Run` of the REST API, and from
-other objects to what the API tells of them. Which runs a list shows is decided in pages.py.
-"""
+"""Serializes Kubernetes objects for the REST API: pure functions from a PipelineRun to a `Run`, and so on."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
-PIPELINE_LABEL = "c8s.dev/pipeline"
-NUMBER_LABEL = "c8s.dev/run-number"
-RUN_LABEL = "c8s.dev/run"
-STEP_LABEL = "c8s.dev/step"
-ATTEMPT_LABEL = "c8s.dev/attempt"
+from controller import labels
+from controller.run_types.phases import RunPhase
 
-Object = Mapping[str, Any]
+if TYPE_CHECKING:
+    from controller.run_types.objects import RunStatus
+
+JsonObject = Mapping[str, Any]
 
 
-def serialize_run(run: Object, *, definition: bool) -> dict[str, Any]:
-    """A PipelineRun as a `Run`; `definition` says whether it carries its pipeline."""
+def serialize_run(run: JsonObject, *, definition: bool) -> dict[str, Any]:
+    """A PipelineRun as a `Run`, with its pipeline if `definition`."""
     meta, spec = run["metadata"], run.get("spec") or {}
     pipeline = spec.get("pipeline") or {}
-    labels = meta.get("labels") or {}
-    answer: dict[str, Any] = {
+    serialized: dict[str, Any] = {
         "name": meta["name"],
         "namespace": meta["namespace"],
         "uid": meta.get("uid", ""),
         "number": run_number(run),
-        "pipeline": labels.get(PIPELINE_LABEL) or pipeline.get("name"),
+        "pipeline": pipeline_of(run) or pipeline.get("name"),
         "createdAt": meta.get("creationTimestamp"),
         "resourceVersion": str(meta.get("resourceVersion", "")),
         "branch": spec.get("branch"),
@@ -35,39 +32,44 @@ def serialize_run(run: Object, *, definition: bool) -> dict[str, Any]:
         "triggeredBy": spec.get("triggeredBy"),
         "rerunOf": spec.get("rerunOf"),
         "reuseFrom": spec.get("reuseFrom"),
-        "copyOf": _copy_of(spec),
+        "copyOf": _debug_source(spec),
         "cancelRequested": bool(spec.get("cancel")),
-        "status": {"phase": "Pending", **(run.get("status") or {})},
+        "status": run_status(run),
     }
     if definition:
-        answer["definition"] = pipeline
-    return answer
+        serialized["definition"] = pipeline
+    return serialized
 
 
-def _copy_of(spec: Object) -> dict[str, Any] | None:
-    kept = (spec.get("source") or {}).get("kept")
-    return {field: kept.get(field) for field in ("run", "step", "attempt")} if kept else None
+def _debug_source(spec: JsonObject) -> dict[str, Any] | None:
+    saved = (spec.get("source") or {}).get("kept")
+    return {field: saved.get(field) for field in ("run", "step", "attempt")} if saved else None
 
 
-def run_number(run: Object) -> int | None:
-    """The run's number within its pipeline, from its label; None for a run that was made without this API."""
-    text = str((run["metadata"].get("labels") or {}).get(NUMBER_LABEL, ""))
+def run_status(run: JsonObject) -> "RunStatus":
+    """The run's status; `phase` is always present."""
+    return cast("RunStatus", {"phase": RunPhase.PENDING, **(run.get("status") or {})})
+
+
+def run_number(run: JsonObject) -> int | None:
+    """The run's number within its pipeline, from its label; None for a run that was not created by this API."""
+    text = str((run["metadata"].get("labels") or {}).get(labels.RUN_NUMBER, ""))
     return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else None
 
 
-def phase_of(run: Object) -> str:
-    """The run's phase; a run that the operator has not seen yet is Pending."""
-    return str((run.get("status") or {}).get("phase") or "Pending")
+def phase_of(run: JsonObject) -> str:
+    """The run's phase; a run that the operator has not reconciled yet is Pending."""
+    return str((run.get("status") or {}).get("phase") or RunPhase.PENDING)
 
 
-def pipeline_of(run: Object) -> str | None:
+def pipeline_of(run: JsonObject) -> str | None:
     """The name of the run's pipeline, from its label."""
-    name = (run["metadata"].get("labels") or {}).get(PIPELINE_LABEL)
+    name = (run["metadata"].get("labels") or {}).get(labels.PIPELINE)
     return None if name is None else str(name)
 
 
-def serialize_pipeline(config: Object) -> dict[str, Any]:
-    """A PipelineConfig as people write it: its name belongs to the definition."""
+def serialize_pipeline(config: JsonObject) -> dict[str, Any]:
+    """A PipelineConfig; its definition includes its name, as in a file."""
     meta = config["metadata"]
     return {
         "name": meta["name"],
@@ -77,8 +79,8 @@ def serialize_pipeline(config: Object) -> dict[str, Any]:
     }
 
 
-def serialize_event(event: Object) -> dict[str, Any]:
-    """An Event, in either of the two ways in which Kubernetes' components fill it in."""
+def serialize_event(event: JsonObject) -> dict[str, Any]:
+    """An Event, in either of the two forms that Kubernetes' components write."""
     series, about = event.get("series") or {}, event.get("involvedObject") or {}
     first = event.get("firstTimestamp") or event.get("eventTime") or event["metadata"].get("creationTimestamp")
     return {
@@ -92,21 +94,21 @@ def serialize_event(event: Object) -> dict[str, Any]:
     }
 
 
-def serialize_pod(pod: Object) -> dict[str, Any]:
+def serialize_pod(pod: JsonObject) -> dict[str, Any]:
     """A step's pod."""
-    labels, status = pod["metadata"].get("labels") or {}, pod.get("status") or {}
+    pod_labels, status = pod["metadata"].get("labels") or {}, pod.get("status") or {}
     return {
         "name": pod["metadata"]["name"],
-        "step": labels.get(STEP_LABEL),
-        "run": labels.get(RUN_LABEL),
+        "step": pod_labels.get(labels.STEP),
+        "run": pod_labels.get(labels.RUN),
         "phase": str(status.get("phase") or "Pending"),
         "node": (pod.get("spec") or {}).get("nodeName"),
         "startedAt": status.get("startTime"),
     }
 
 
-def serialize_quota(quota: Object) -> list[dict[str, Any]]:
-    """Each limit of a ResourceQuota with what is used of it."""
+def serialize_quota(quota: JsonObject) -> list[dict[str, Any]]:
+    """The limits of a ResourceQuota, each with its usage."""
     hard = (quota.get("status") or {}).get("hard") or (quota.get("spec") or {}).get("hard") or {}
     used = (quota.get("status") or {}).get("used") or {}
     name = quota["metadata"]["name"]

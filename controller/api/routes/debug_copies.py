@@ -20,9 +20,9 @@ from controller.api.auth.route import GuardedRoute
 from controller.api.http.problems import ApiProblemError
 from controller.api.models import runs as models
 from controller.api.routes.runs import IdempotencyKey, find_run
-from controller.api.runs import request as creation
 from controller.api.runs import validation
 from controller.api.runs.create import create_pipeline_run
+from controller.api.runs.request import debug_copy, idempotency
 from controller.api.state import get_state
 from controller.pipeline.debug_copy import build_debug_pipeline
 from controller.pipeline.model import Pipeline
@@ -40,15 +40,15 @@ async def copy_step(
     state, user = get_state(request), request.state.user.name
     await require_permission(request, "get", "pipelineruns", ns, name=run)
     await require_permission(request, "create", "pods", ns, subresource="exec", group="")
-    key = creation.idempotency(idempotency_key, user, f"{run}/{step}/copy", body)
+    key = idempotency(idempotency_key, user, f"{run}/{step}/copy", body)
     found = await find_run(state, ns, run)
     slug, attempt = saved_attempt(found, step, body.attempt)
     await find_workspace(state.store, workspace_key(found, slug, attempt))
     definition = await asyncio.to_thread(_debug_definition, found, slug, body.seconds)
-    checked = await asyncio.to_thread(
+    validated = await asyncio.to_thread(
         validation.validate_run, definition, (found.get("spec") or {}).get("params") or {}
     )
-    made, new = await create_pipeline_run(state, ns, creation.debug_copy_spec(found, slug, attempt, checked, user), key)
+    made, new = await create_pipeline_run(state, ns, debug_copy(found, slug, attempt, validated, user), key)
     if new:
         told = {"namespace": ns, "run": made["metadata"]["name"], "copyOf": run, "step": slug, "user": user}
         log.info("run created", extra=told)

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, WebSocket
 from starlette.websockets import WebSocketDisconnect
 
+from controller import labels
 from controller.api.artifacts.keys import find_step
 from controller.api.auth.authorize import Reauthorize, authorize_websocket
 from controller.api.auth.route import GuardedRoute
@@ -21,7 +22,6 @@ from controller.api.http.problems import ApiProblemError
 from controller.api.openapi import describe_websocket, query, query_list
 from controller.api.routes.logs import CONTAINER_PATTERN
 from controller.api.routes.runs import find_run
-from controller.api.serializers import ATTEMPT_LABEL, RUN_LABEL, STEP_LABEL
 from controller.api.state import AppState, get_state
 from controller.api.streaming.log_session import GOING_AWAY, NORMAL, POLICY
 from controller.kube import PODS, ApiError, KubeError
@@ -92,8 +92,8 @@ async def _find_pod(state: AppState, run: Mapping[str, Any], step: str) -> str:
     name = str(run["metadata"]["name"])
     if status is None:
         raise ApiProblemError("not-found", f"the run {name} has no such step")
-    labels = f"{RUN_LABEL}={name},{STEP_LABEL}={status['slug']}"
-    pods = await state.client.list(PODS, namespace=str(run["metadata"]["namespace"]), label_selector=labels)
+    selector = f"{labels.RUN}={name},{labels.STEP}={status['slug']}"
+    pods = await state.client.list(PODS, namespace=str(run["metadata"]["namespace"]), label_selector=selector)
     pod = newest_running(pods["items"])
     if pod is None:
         raise ApiProblemError("conflict", f"the step {status['slug']} does not run: it has no pod that does")
@@ -103,7 +103,7 @@ async def _find_pod(state: AppState, run: Mapping[str, Any], step: str) -> str:
 def newest_running(pods: Iterable[Mapping[str, Any]]) -> str | None:
     """The running pod of the last attempt."""
     found = [
-        (int(str((pod["metadata"].get("labels") or {}).get(ATTEMPT_LABEL) or 0)), str(pod["metadata"]["name"]))
+        (int(str((pod["metadata"].get("labels") or {}).get(labels.ATTEMPT) or 0)), str(pod["metadata"]["name"]))
         for pod in pods
         if (pod.get("status") or {}).get("phase") == "Running"
     ]

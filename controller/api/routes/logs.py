@@ -19,7 +19,7 @@ from controller.api.auth.route import GuardedRoute
 from controller.api.http.problems import ApiProblemError
 from controller.api.models.common import NAME_PATTERN
 from controller.api.openapi import binary_response, describe_websocket, query_list, redirect_response
-from controller.api.routes.runs import FINAL_PHASES, find_run
+from controller.api.routes.runs import find_run
 from controller.api.serializers import phase_of
 from controller.api.state import AppState, get_state
 from controller.api.streaming.log_frames import EncodedLines, FrameQueue, LineEncoder
@@ -38,6 +38,7 @@ from controller.logs import (
     format_lines,
     format_timestamp,
 )
+from controller.run_types.phases import FINAL_RUN_PHASES
 
 CONTAINER_PATTERN = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 MAX_STEPS = 300
@@ -188,7 +189,7 @@ async def _watch_for_run_end(
         cached = state.runs.get(namespace, run)
         if cached is not None:
             borrowed.update(reused_steps(namespace, cached))
-        if cached is not None and phase_of(cached) in FINAL_PHASES:
+        if cached is not None and phase_of(cached) in FINAL_RUN_PHASES:
             break
         if cached is None and await _is_deleted(state, namespace, run):
             break

@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
+from controller import labels
 from controller.api import serializers
 from controller.api.auth.route import GuardedRoute
 from controller.api.models import cluster as models
@@ -15,9 +16,9 @@ from controller.api.routes.runs import find_run
 from controller.api.runs import pagination
 from controller.api.state import get_state
 from controller.kube import EVENTS, PODS, RESOURCE_QUOTAS
+from controller.run_types.phases import RunPhase
 
-WAITING_PHASES = frozenset({"Pending", "Queued"})
-MANAGED_SELECTOR = "app.kubernetes.io/managed-by=c8s"
+WAITING_PHASES = frozenset({RunPhase.PENDING, RunPhase.QUEUED})
 
 router = APIRouter(prefix="/api/v1/namespaces/{ns}", tags=["cluster"], route_class=GuardedRoute)
 
@@ -27,7 +28,7 @@ async def namespace_cluster(request: Request, ns: str) -> Response:
     """The controller's parts, the runs that wait to begin, the namespace's quota and the pods of its steps."""
     state = get_state(request)
     quotas = await state.client.list(RESOURCE_QUOTAS, namespace=ns)
-    pods = await state.client.list(PODS, namespace=ns, label_selector=f"{MANAGED_SELECTOR},{serializers.RUN_LABEL}")
+    pods = await state.client.list(PODS, namespace=ns, label_selector=f"{labels.MANAGED_SELECTOR},{labels.RUN}")
     return JSONResponse(
         {
             "ready": state.readiness.components(),
@@ -45,7 +46,7 @@ async def list_run_events(request: Request, ns: str, run: str) -> Response:
     """What was noted about the run, its Jobs and its pods, oldest first."""
     state = get_state(request)
     found = await find_run(state, ns, run)
-    pods = await state.client.list(PODS, namespace=ns, label_selector=f"{serializers.RUN_LABEL}={run}")
+    pods = await state.client.list(PODS, namespace=ns, label_selector=f"{labels.RUN}={run}")
     about = related_objects(found) | {("Pod", each["metadata"]["name"]) for each in pods["items"]}
     events = await state.client.list(EVENTS, namespace=ns)
     return JSONResponse({"items": related_events(events["items"], about, str(found["metadata"].get("uid", "")))})

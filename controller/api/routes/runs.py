@@ -1,6 +1,6 @@
-"""Runs: create, run again, list, get, cancel, delete.
+"""Runs: create, rerun, list, get, cancel, delete.
 
-Lists come from the cache; what a caller just wrote is read back at once.
+Lists come from the cache of runs; a single run that is not cached yet is read from Kubernetes.
 """
 
 import asyncio
@@ -19,14 +19,13 @@ from controller.api.http.problems import ApiProblemError, problem_entry
 from controller.api.models import runs as models
 from controller.api.routes.sources import source_key
 from controller.api.runs import pagination, validation
-from controller.api.runs import request as creation
 from controller.api.runs.create import create_pipeline_run
+from controller.api.runs.request import Idempotency, NewRun, idempotency, merge_params, rerun
 from controller.api.state import AppState, get_state
 from controller.kube import PIPELINE_CONFIGS, PIPELINE_RUNS, NotFoundError
+from controller.run_types.phases import FINAL_RUN_PHASES, RunPhase
 
-Phase = Literal["Pending", "Queued", "Running", "Succeeded", "Failed", "Cancelled"]
 SortOrder = Literal["-created", "created", "-duration", "duration", "-name", "name"]
-FINAL_PHASES = frozenset({"Succeeded", "Failed", "Cancelled"})
 
 Run = dict[str, Any]
 
@@ -52,24 +51,13 @@ async def create_run(
 ) -> Response:
     """Creates a run of the pipeline in the body, or of one that is kept in the namespace."""
     user = request.state.user.name
-    key = creation.idempotency(idempotency_key, user, "", body)
+    key = idempotency(idempotency_key, user, "", body)
     definition = await _definition(request, ns, body)
-    checked = await asyncio.to_thread(validation.validate_run, definition, body.params)
-    order = creation.RunSpec(
-        *checked,
-        user=user,
-        source=creation.source_spec(body.source),
-        branch=body.branch,
-        commit=body.commit,
-        event=body.event,
-        changed_files=body.changed_files,
-        priority=body.priority,
-        triggered_by=body.triggered_by,
-        reuse_from=body.reuse_from,
-    )
-    if order.reuse_from is not None:
-        await find_run(get_state(request), ns, order.reuse_from)
-    return await _create_response(get_state(request), ns, order, key)
+    validated = await asyncio.to_thread(validation.validate_run, definition, body.params)
+    new = NewRun.from_request(body, validated, user)
+    if new.reuse_from is not None:
+        await find_run(get_state(request), ns, new.reuse_from)
+    return await _create_response(get_state(request), ns, new, key)
 
 
 @router.post("/{run}/rerun", operation_id="rerunRun", status_code=201, response_model=models.Run)
@@ -80,26 +68,26 @@ async def rerun_run(
     state = get_state(request)
     user = request.state.user.name
     await require_permission(request, "get", "pipelineruns", ns, name=run)
-    key = creation.idempotency(idempotency_key, user, run, body)
+    key = idempotency(idempotency_key, user, run, body)
     found = await find_run(state, ns, run)
-    if serializers.phase_of(found) not in FINAL_PHASES:
+    if serializers.phase_of(found) not in FINAL_RUN_PHASES:
         raise ApiProblemError(
             "conflict", f"the run {run} has not ended yet ({serializers.phase_of(found)}); cancel it or wait"
         )
     if debug_source(found) is not None:
-        raise ApiProblemError("conflict", f"the run {run} is a copy of a failed step, made for a shell in it")
+        raise ApiProblemError("conflict", f"the run {run} is a copy of a failed step, which can't be run again")
     definition = body.pipeline or (found.get("spec") or {}).get("pipeline")
     if not definition:
-        raise ApiProblemError("conflict", f"the run {run} ended before it had a pipeline")
+        raise ApiProblemError("conflict", f"the run {run} has no pipeline to run again")
     if body.keep_on_failure:
         definition = {**definition, "keepOnFailure": True}
-    params = creation.merge_params(found, definition, body.params)
-    checked = await asyncio.to_thread(validation.validate_run, definition, params)
-    return await _create_response(state, ns, creation.rerun_spec(found, body, checked, user), key)
+    params = merge_params(found, definition, body.params)
+    validated = await asyncio.to_thread(validation.validate_run, definition, params)
+    return await _create_response(state, ns, rerun(found, body, validated, user), key)
 
 
 async def _definition(request: Request, namespace: str, body: models.RunRequest) -> Mapping[str, Any]:
-    """The pipeline in the body, or the one that it names, which the caller must be allowed to read."""
+    """The pipeline in the body, or the one that it names, which the caller must be permitted to read."""
     if (body.pipeline is None) == (body.pipeline_ref is None):
         problem = problem_entry("run.pipeline", "give either pipeline or pipelineRef", path="pipeline")
         raise ApiProblemError("invalid", "a run is of either a pipeline or a pipelineRef", [problem])
@@ -114,16 +102,14 @@ async def _definition(request: Request, namespace: str, body: models.RunRequest)
     return dict(serializers.serialize_pipeline(config)["definition"])
 
 
-async def _create_response(
-    state: AppState, namespace: str, order: creation.RunSpec, key: creation.Idempotency | None
-) -> Response:
-    digest = ((order.source or {}).get("archive") or {}).get("digest")
+async def _create_response(state: AppState, namespace: str, new: NewRun, key: Idempotency | None) -> Response:
+    digest = new.source_digest
     if digest is not None and await state.store.head(source_key(digest)) is None:
         raise ApiProblemError("source-missing", f"the source {digest} is not in the store: upload it first")
-    run, new = await create_pipeline_run(state, namespace, order, key)
-    if new:
-        told = {"namespace": namespace, "run": run["metadata"]["name"], "user": order.user}
-        log.info("run created", extra=told)
+    run, is_new = await create_pipeline_run(state, namespace, new, key)
+    if is_new:
+        fields = {"namespace": namespace, "run": run["metadata"]["name"], "user": new.user}
+        log.info("run created", extra=fields)
     headers = {"Location": f"/api/v1/namespaces/{namespace}/runs/{run['metadata']['name']}"}
     return JSONResponse(serializers.serialize_run(run, definition=True), status_code=201, headers=headers)
 
@@ -134,7 +120,7 @@ async def list_runs(
     ns: str,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     continue_: Annotated[str | None, Query(alias="continue", max_length=1000)] = None,
-    phase: Annotated[list[Phase] | None, Query(description="repeat it for several", max_length=6)] = None,
+    phase: Annotated[list[RunPhase] | None, Query(description="repeat it for several", max_length=6)] = None,
     pipeline: Annotated[str | None, Query(max_length=63)] = None,
     branch: Annotated[str | None, Query(max_length=255)] = None,
     since: Annotated[
@@ -149,19 +135,19 @@ async def list_runs(
     await _require_synced_cache(state)
     start = pagination.parse_time(since) if since is not None else None
     if since is not None and start is None:
-        raise ApiProblemError("bad-request", "since is no time that exists; it is written like 2026-01-31T12:00:00Z")
+        raise ApiProblemError("bad-request", "since is not a valid time; write it like 2026-01-31T12:00:00Z")
     wanted = pagination.RunFilter(frozenset(phase or ()), pipeline, branch, start, text, copies)
     version = state.watch_cache.latest
     page = pagination.paginate(
         state.runs.list(ns), wanted, order=sort, limit=limit, after=continue_, now=state.wall_clock()
     )
-    answer: Run = {
+    response: Run = {
         "items": [serializers.serialize_run(run, definition=False) for run in page.items],
         "resourceVersion": str(version),
     }
     if page.next is not None:
-        answer["continue"] = page.next
-    return JSONResponse(answer)
+        response["continue"] = page.next
+    return JSONResponse(response)
 
 
 @router.get("/{run}", operation_id="getRun", response_model=models.Run)
@@ -175,7 +161,7 @@ async def cancel_run(request: Request, ns: str, run: str) -> Response:
     """Asks for the run's end; its pods and logs are kept. Cancelling twice is the same as once."""
     state = get_state(request)
     found = await find_run(state, ns, run)
-    if serializers.phase_of(found) in FINAL_PHASES:
+    if serializers.phase_of(found) in FINAL_RUN_PHASES:
         raise ApiProblemError("conflict", f"the run {run} has ended already ({serializers.phase_of(found)})")
     patch = {"spec": {"cancel": True}, "metadata": {"uid": found["metadata"]["uid"]}}
     changed = await state.client.patch(PIPELINE_RUNS, run, patch, namespace=ns)
@@ -208,6 +194,6 @@ async def _require_synced_cache(state: AppState) -> None:
     if not state.watch_cache.is_synced:
         raise ApiProblemError(
             "unavailable",
-            "the runs are not read yet; /readyz says what is waited for",
+            "the runs are not loaded yet; see /readyz",
             headers={"Retry-After": "1"},
         )

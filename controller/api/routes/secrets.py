@@ -12,13 +12,13 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
+from controller import labels
 from controller.api.auth.route import GuardedRoute
 from controller.api.http.problems import ApiProblemError, problem_entry
 from controller.api.models import cluster as models
 from controller.api.state import AppState, get_state
 from controller.kube import SECRETS, AlreadyExistsError, ConflictError, NotFoundError
 
-LABEL = "c8s.dev/secret"
 ATTEMPTS = 10
 MAX_BYTES = 1024 * 1024
 _KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
@@ -29,7 +29,7 @@ router = APIRouter(prefix="/api/v1/namespaces/{ns}/secrets", tags=["secrets"], r
 @router.get("", operation_id="listSecrets", response_model=models.SecretList)
 async def list_secrets(request: Request, ns: str) -> Response:
     """The names and keys of the secrets that were set through this API."""
-    found = await get_state(request).client.list(SECRETS, namespace=ns, label_selector=f"{LABEL}=true")
+    found = await get_state(request).client.list(SECRETS, namespace=ns, label_selector=f"{labels.SECRET}=true")
     items = sorted((_serialize_secret(secret) for secret in found["items"]), key=lambda each: str(each["name"]))
     return JSONResponse({"items": items})
 
@@ -69,7 +69,7 @@ async def _managed_secret(state: AppState, namespace: str, name: str) -> dict[st
         secret = await state.client.get(SECRETS, name, namespace=namespace)
     except NotFoundError:
         return None
-    if (secret["metadata"].get("labels") or {}).get(LABEL) != "true":
+    if (secret["metadata"].get("labels") or {}).get(labels.SECRET) != "true":
         raise ApiProblemError("not-a-c8s-secret", f"the Secret {name} was not set through c8s; choose another name")
     return dict(secret)
 
@@ -92,12 +92,12 @@ def _encode_values(data: Mapping[str, str]) -> dict[str, str]:
 
 
 def _new_secret(namespace: str, name: str, values: Mapping[str, str]) -> dict[str, Any]:
-    labels = {LABEL: "true", "app.kubernetes.io/managed-by": "c8s"}
+    secret_labels = {labels.SECRET: "true", labels.MANAGED_BY: labels.MANAGER}
     return {
         "apiVersion": "v1",
         "kind": "Secret",
         "type": "Opaque",
-        "metadata": {"name": name, "namespace": namespace, "labels": labels},
+        "metadata": {"name": name, "namespace": namespace, "labels": secret_labels},
         "data": dict(values),
     }
 

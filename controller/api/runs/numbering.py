@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from controller import labels
 from controller.kube import CONFIG_MAPS, KubeClient, NotFoundError
 
 CONFIG_MAP = "c8s-run-numbers"
@@ -104,10 +105,9 @@ def _read_claim(text: str) -> Claim | None:
 
 
 def _new_config_map(namespace: str, data: Mapping[str, str]) -> Object:
-    labels = {"app.kubernetes.io/managed-by": "c8s"}
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": {"name": CONFIG_MAP, "namespace": namespace, "labels": labels},
+        "metadata": {"name": CONFIG_MAP, "namespace": namespace, "labels": {labels.MANAGED_BY: labels.MANAGER}},
         "data": dict(data),
     }

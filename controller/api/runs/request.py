@@ -1,8 +1,9 @@
-"""What a request for a run becomes: checks and the PipelineRun object, as pure functions.
+"""Turns requests for a run into the PipelineRun to create. Pure; `create.py` sends it.
 
-The pipeline room says what a valid pipeline is; here its findings become problems. Sending is done in launching.py.
+`NewRun` is the one form of such a request: of a new run, of a run again, and of a debug copy of a failed step.
 """
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -10,28 +11,26 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from controller import labels
 from controller.api.http.problems import ApiProblemError, problem_entry
 from controller.api.models.runs import CopyRequest, RerunRequest, RunRequest, Source
-from controller.api.serializers import NUMBER_LABEL, PIPELINE_LABEL, run_number
+from controller.api.serializers import run_number
 
-KEY_LABEL = "c8s.dev/idempotency-key"
-REQUEST_ANNOTATION = "c8s.dev/request-digest"
-CREATOR_ANNOTATION = "c8s.dev/created-by"
-
-Checked = tuple[Mapping[str, Any], Mapping[str, str]]
+Validated = tuple[Mapping[str, Any], Mapping[str, str]]
+"""A definition and the values of its parameters, from `validation.validate_run`."""
 
 
 @dataclass(frozen=True)
 class Idempotency:
-    """A caller's key and what they sent with it, as digests: neither is readable on the run."""
+    """A user's idempotency key and what they sent with it, as digests: neither is readable on the run."""
 
     key: str
     request: str
 
 
 @dataclass(frozen=True)
-class RunSpec:
-    """A run to be made, checked: the normalised definition, the value of every parameter, and for whom."""
+class NewRun:
+    """A valid run to create: the normalised definition, the value of every parameter, the user, and its context."""
 
     definition: Mapping[str, Any]
     params: Mapping[str, str]
@@ -46,19 +45,71 @@ class RunSpec:
     rerun_of: str | None = None
     reuse_from: str | None = None
 
+    @classmethod
+    def from_request(cls, body: RunRequest, validated: Validated, user: str) -> "NewRun":
+        """The run of a request. Raises a problem for an invalid source."""
+        return cls(
+            *validated,
+            user=user,
+            source=source_spec(body.source),
+            branch=body.branch,
+            commit=body.commit,
+            event=body.event,
+            changed_files=body.changed_files,
+            priority=body.priority,
+            triggered_by=body.triggered_by,
+            reuse_from=body.reuse_from,
+        )
+
+    @classmethod
+    def from_run(cls, run: Mapping[str, Any], validated: Validated, user: str) -> "NewRun":
+        """A run in the context of an existing one: its branch, commit, event, changed files and priority."""
+        spec = run.get("spec") or {}
+        return cls(
+            *validated,
+            user=user,
+            branch=spec.get("branch"),
+            commit=spec.get("commit"),
+            event=spec.get("event"),
+            changed_files=spec.get("changedFiles"),
+            priority=spec.get("priority"),
+        )
+
     @property
     def pipeline(self) -> str:
         """The pipeline's name."""
         return str(self.definition["name"])
 
+    @property
+    def source_digest(self) -> str | None:
+        """The digest of the uploaded source, if the run has one."""
+        return ((self.source or {}).get("archive") or {}).get("digest")
+
+    def spec(self) -> dict[str, Any]:
+        """The spec of the PipelineRun; fields that were not given stay absent."""
+        fields: dict[str, Any] = {
+            "pipeline": dict(self.definition),
+            "params": dict(self.params),
+            "branch": self.branch,
+            "commit": self.commit,
+            "event": self.event,
+            "changedFiles": list(self.changed_files) if self.changed_files is not None else None,
+            "priority": self.priority,
+            "triggeredBy": self.triggered_by or self.user,
+            "source": self.source,
+            "rerunOf": self.rerun_of,
+            "reuseFrom": self.reuse_from,
+        }
+        return {field: value for field, value in fields.items() if value not in (None, {})}
+
 
 def idempotency(
     header: str | None, user: str, call: str, body: RunRequest | RerunRequest | CopyRequest
 ) -> Idempotency | None:
-    """From the header `Idempotency-Key`; None when there is none.
+    """Reads the header `Idempotency-Key`; None when there is none.
 
-    Keys belong to their caller: another user's equal key means another run. `call` is the path: the same key and
-    body at another one is another request.
+    Keys belong to their user: another user's equal key means another run. `call` is the path: the same key and
+    body at another path is another request.
     """
     if header is None:
         return None
@@ -68,19 +119,17 @@ def idempotency(
 
 
 def source_spec(source: Source | None) -> dict[str, Any] | None:
-    """The source as a run carries it; a problem when it is neither or both of its forms, or tells a password."""
+    """The source as a run carries it. Raises a problem for neither or both of its forms, or for a password in it."""
     if source is None:
         return None
     if (source.archive is None) == (source.git is None):
         problem = problem_entry("run.source", "give either archive or git", path="source")
         raise ApiProblemError("invalid", "a run's source is either an archive or a git revision", [problem])
     if source.git is not None and _contains_password(source.git.url):
-        problem = problem_entry(
-            "run.source", "put the password into a Secret and name it in secretRef", path="source.git.url"
-        )
-        raise ApiProblemError(
-            "invalid", "the address of a repository must not hold a password: everyone may read it", [problem]
-        )
+        hint = "put the password into a Secret and name it in secretRef"
+        problem = problem_entry("run.source", hint, path="source.git.url")
+        detail = "the URL of a repository must not contain a password: everyone who may read the run can read it"
+        raise ApiProblemError("invalid", detail, [problem])
     return source.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
@@ -92,86 +141,77 @@ def _contains_password(url: str) -> bool:
         return True
 
 
-def rerun_spec(run: Mapping[str, Any], body: RerunRequest, checked: Checked, user: str) -> RunSpec:
-    """The same run again, with what the request replaces; `checked` are its definition and parameters."""
-    spec, name = run.get("spec") or {}, str(run["metadata"]["name"])
-    changed = body.pipeline is not None or body.source is not None
-    return RunSpec(
-        *checked,
-        user=user,
+def rerun(run: Mapping[str, Any], body: RerunRequest, validated: Validated, user: str) -> NewRun:
+    """The same run again, with what the request replaces; `validated` are its definition and parameters."""
+    name = str(run["metadata"]["name"])
+    is_changed = body.pipeline is not None or body.source is not None
+    return dataclasses.replace(
+        NewRun.from_run(run, validated, user),
         source=source_spec(body.source) or rerun_source(run),
-        branch=spec.get("branch"),
-        commit=spec.get("commit"),
-        event=spec.get("event"),
-        changed_files=spec.get("changedFiles"),
-        priority=spec.get("priority"),
         rerun_of=name,
-        reuse_from=name if body.from_failed or changed else None,
+        reuse_from=name if body.from_failed or is_changed else None,
     )
 
 
-def debug_copy_spec(run: Mapping[str, Any], slug: str, attempt: int, checked: Checked, user: str) -> RunSpec:
-    """A copy of a failed step, on the workspace that was kept of this attempt."""
-    spec, name = run.get("spec") or {}, str(run["metadata"]["name"])
+def debug_copy(run: Mapping[str, Any], slug: str, attempt: int, validated: Validated, user: str) -> NewRun:
+    """A debug copy of a failed step, on the saved workspace of this attempt."""
     number = run_number(run)
-    kept = {"run": name, "number": "" if number is None else str(number), "step": slug, "attempt": attempt}
-    cloned = ((run.get("status") or {}).get("source") or {}).get("commit")
-    return RunSpec(
-        *checked,
-        user=user,
-        source={"kept": kept},
-        branch=spec.get("branch"),
-        commit=cloned or spec.get("commit"),
-        event=spec.get("event"),
+    saved = {
+        "run": str(run["metadata"]["name"]),
+        "number": "" if number is None else str(number),
+        "step": slug,
+        "attempt": attempt,
+    }
+    again = NewRun.from_run(run, validated, user)
+    return dataclasses.replace(
+        again,
+        source={"kept": saved},
+        commit=_cloned_commit(run) or again.commit,
+        changed_files=None,
         priority="high",
     )
 
 
 def rerun_source(run: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The run's source; of a branch or tag the commit that was cloned then, which may have moved on since."""
+    """The run's source; of a branch or tag, which may have moved since, the commit that was cloned then."""
     source = (run.get("spec") or {}).get("source")
-    commit = ((run.get("status") or {}).get("source") or {}).get("commit")
+    commit = _cloned_commit(run)
     if not source or "git" not in source or not commit:
         return dict(source) if source else None
     return {**source, "git": {**source["git"], "revision": commit}}
 
 
+def _cloned_commit(run: Mapping[str, Any]) -> str | None:
+    return ((run.get("status") or {}).get("source") or {}).get("commit")
+
+
 def merge_params(run: Mapping[str, Any], definition: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, str]:
-    """The run's parameters with those that are given; what a new pipeline no longer declares is left out."""
+    """The run's parameters overridden by those given; those that a new pipeline no longer declares are left out."""
     declared = {each.get("name") for each in definition.get("params") or () if isinstance(each, Mapping)}
     kept = {name: value for name, value in ((run.get("spec") or {}).get("params") or {}).items() if name in declared}
     return {**kept, **given}
 
 
-def run_object(namespace: str, name: str, number: int, run_spec: RunSpec, key: Idempotency | None) -> dict[str, Any]:
-    """The PipelineRun to create; fields that were not given stay absent."""
-    labels = {PIPELINE_LABEL: run_spec.pipeline, NUMBER_LABEL: str(number), "app.kubernetes.io/managed-by": "c8s"}
-    annotations = {CREATOR_ANNOTATION: run_spec.user}
-    if key is not None:
-        labels[KEY_LABEL] = key.key
-        annotations[REQUEST_ANNOTATION] = key.request
-    spec: dict[str, Any] = {
-        "pipeline": dict(run_spec.definition),
-        "params": dict(run_spec.params),
-        "branch": run_spec.branch,
-        "commit": run_spec.commit,
-        "event": run_spec.event,
-        "changedFiles": list(run_spec.changed_files) if run_spec.changed_files is not None else None,
-        "priority": run_spec.priority,
-        "triggeredBy": run_spec.triggered_by or run_spec.user,
-        "source": run_spec.source,
-        "rerunOf": run_spec.rerun_of,
-        "reuseFrom": run_spec.reuse_from,
+def run_object(namespace: str, name: str, number: int, new: NewRun, key: Idempotency | None) -> dict[str, Any]:
+    """The PipelineRun to create."""
+    run_labels = {
+        labels.PIPELINE: new.pipeline,
+        labels.RUN_NUMBER: str(number),
+        labels.MANAGED_BY: labels.MANAGER,
     }
+    annotations = {labels.CREATED_BY: new.user}
+    if key is not None:
+        run_labels[labels.IDEMPOTENCY_KEY] = key.key
+        annotations[labels.REQUEST_DIGEST] = key.request
     return {
         "apiVersion": "c8s.dev/v1alpha1",
         "kind": "PipelineRun",
-        "metadata": {"name": name, "namespace": namespace, "labels": labels, "annotations": annotations},
-        "spec": {field: value for field, value in spec.items() if value not in (None, {})},
+        "metadata": {"name": name, "namespace": namespace, "labels": run_labels, "annotations": annotations},
+        "spec": new.spec(),
     }
 
 
 def is_same_request(run: Mapping[str, Any], key: Idempotency) -> bool:
-    """Whether the run was made by this very request."""
+    """Whether the run was created by this very request."""
     annotations = run["metadata"].get("annotations") or {}
-    return bool(annotations.get(REQUEST_ANNOTATION) == key.request)
+    return bool(annotations.get(labels.REQUEST_DIGEST) == key.request)

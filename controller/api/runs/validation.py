@@ -1,4 +1,4 @@
-"""Checks a run's pipeline as the pipeline room sees it, and brings it into the one form that a run carries."""
+"""Validates a run's pipeline and parameters, and brings the pipeline into the form that a run carries."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -18,42 +18,41 @@ Definition = dict[str, Any]
 def validate_run(definition: Mapping[str, Any], params: Mapping[str, str]) -> tuple[Definition, dict[str, str]]:
     """The definition with `env` as maps and without a version, and the value of every parameter.
 
-    A problem `pipeline-invalid` lists what is wrong; positions mean nothing there, paths do.
+    Raises a problem `pipeline-invalid` that lists what is wrong, by path: a definition in JSON has no lines.
     """
     normalised = validate_definition(definition)
-    values, wrong = resolve_params(normalised.get("params") or (), params)
-    if wrong:
-        listed = [problem_entry("parameter", sentence, path=f"params.{name}") for name, sentence in wrong]
-        raise ApiProblemError("pipeline-invalid", f"a parameter is not valid: {wrong[0][1]}", listed)
+    values, invalid = resolve_params(normalised.get("params") or (), params)
+    if invalid:
+        entries = [problem_entry("parameter", message, path=f"params.{name}") for name, message in invalid]
+        raise ApiProblemError("pipeline-invalid", f"a parameter is not valid: {invalid[0][1]}", entries)
     return normalised, values
 
 
 def validate_definition(definition: Mapping[str, Any]) -> Definition:
-    """The definition alone, in the same form."""
+    """The definition in the same form. Raises a problem `pipeline-invalid`."""
     found = check_definition(dict(definition))
     if found:
-        raise ApiProblemError(
-            "pipeline-invalid", f"the pipeline is not valid: {found[0].message}", _problem_entries(found)
-        )
+        detail = f"the pipeline is not valid: {found[0].message}"
+        raise ApiProblemError("pipeline-invalid", detail, _problem_entries(found))
     try:
         pipeline = Pipeline.model_validate(definition)
     except ValidationError as error:
-        # What JSON Schema can't say, such as text that is no Unicode.
-        listed = problems.problem_for_validation(error.errors()).problems
-        raise ApiProblemError("pipeline-invalid", "the pipeline is not valid", listed) from None
+        # What JSON Schema can't express, such as text that is not valid Unicode.
+        entries = problems.problem_for_validation(error.errors()).problems
+        raise ApiProblemError("pipeline-invalid", "the pipeline is not valid", entries) from None
     return pipeline.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude={"version"})
 
 
-def serialize_diagnostic(problem: Diagnostic) -> dict[str, Any]:
-    """A finding of lint as the API gives it."""
+def serialize_diagnostic(diagnostic: Diagnostic) -> dict[str, Any]:
+    """A diagnostic of lint as the API returns it."""
     return {
-        "line": problem.line,
-        "column": problem.column,
-        "path": problem.path,
-        "severity": problem.severity,
-        "code": problem.code,
-        "message": problem.message,
-        "hint": problem.hint or None,
+        "line": diagnostic.line,
+        "column": diagnostic.column,
+        "path": diagnostic.path,
+        "severity": diagnostic.severity,
+        "code": diagnostic.code,
+        "message": diagnostic.message,
+        "hint": diagnostic.hint or None,
     }
 
 
