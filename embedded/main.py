@@ -1,4 +1,4 @@
-"""The cluster as a process: puts storage, registry, controllers, runner and server together.
+"""The cluster as a process: composes storage, registry, controllers, kubelet and server.
 
 python -m embedded --data-dir DIR --token-auth-file tokens.csv [--port 6443]
 """
@@ -18,7 +18,6 @@ from pathlib import Path
 
 from aiohttp import web
 
-from embedded import controllers
 from embedded.api.scheme import NAMESPACES, ObjectRef
 from embedded.apiserver.listener import CertificateError, accept_connections, load_tls_context
 from embedded.apiserver.server import Server
@@ -26,6 +25,7 @@ from embedded.apiserver.webhook_admission import WebhookAdmission
 from embedded.auth.default_roles import ensure_default_roles
 from embedded.auth.rbac import Authorizer
 from embedded.auth.tokens import Authenticator, TokenFileError, load_signing_key, read_token_file
+from embedded.controllers import run_controllers
 from embedded.kubelet import Kubelet, KubeletSettings
 from embedded.registry import manifests
 from embedded.registry.registry import Registry
@@ -33,7 +33,7 @@ from embedded.storage.sqlite import SqliteStore, StorageError
 
 _log = logging.getLogger("embedded")
 
-_FIRST_NAMESPACES = ("default", "kube-system")
+_DEFAULT_NAMESPACES = ("default", "kube-system")
 
 
 def utc_now() -> datetime:
@@ -44,74 +44,86 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="c8s-cluster", description="A single-process Kubernetes whose pods are processes of this machine."
     )
-    parser.add_argument("--data-dir", type=Path, required=True, help="where objects, pods and logs are kept")
+    parser.add_argument("--data-dir", type=Path, required=True, help="folder of objects, pods and logs")
     parser.add_argument(
-        "--token-auth-file", type=Path, required=True, help='who may ask: lines of token,user,uid,"group1,group2"'
+        "--token-auth-file", type=Path, required=True, help='users: lines of token,user,uid,"group1,group2"'
     )
-    parser.add_argument("--port", type=int, default=6443, help="port on 127.0.0.1; 0 picks a free one and prints it")
-    parser.add_argument("--listen-fd", type=int, help="a listening socket that was inherited, instead of --port")
     parser.add_argument(
-        "--tls-cert-file", type=Path, help="certificate: the port then speaks TLS as well as plain HTTP"
+        "--port",
+        type=int,
+        default=6443,
+        help="port on 127.0.0.1; 0 chooses a free one and prints it (default: %(default)s)",
     )
-    parser.add_argument("--tls-private-key-file", type=Path, help="its key")
     parser.add_argument(
-        "--manifests", type=Path, action="append", default=[], help="a file or folder to apply first; repeatable"
+        "--listen-fd", type=int, help="file descriptor of an inherited listening socket, instead of --port"
+    )
+    parser.add_argument(
+        "--tls-cert-file", type=Path, help="certificate; the port then serves TLS as well as plain HTTP"
+    )
+    parser.add_argument("--tls-private-key-file", type=Path, help="private key of the certificate")
+    parser.add_argument(
+        "--manifests",
+        type=Path,
+        action="append",
+        default=[],
+        help="file or folder of objects to apply at start; repeatable",
     )
     parser.add_argument(
         "--max-pods",
         type=int,
         default=max(8, 4 * (os.cpu_count() or 1)),
-        help="pods that run at once; the others wait (default: %(default)s)",
+        help="pods that run at once; others stay pending (default: %(default)s)",
     )
     parser.add_argument(
         "--container-log-max-size",
         type=int,
         default=512,
         metavar="MIB",
-        help="mebibytes that are kept of each container's log; older lines go (default: %(default)s)",
+        help="mebibytes kept of each container's log; older lines are dropped (default: %(default)s)",
     )
     parser.add_argument(
         "--cgroups",
         choices=["auto", "own", "none"],
         default="auto",
-        help="limit containers by cgroup: where one is delegated, below the cluster's own in any case, or never",
+        help="enforce limits by cgroups: auto if one is delegated, own in the cluster's own cgroup, none never "
+        "(default: %(default)s)",
     )
     args = parser.parse_args(argv)
     if (args.tls_cert_file is None) != (args.tls_private_key_file is None):
-        parser.error("--tls-cert-file and --tls-private-key-file go together")
+        parser.error("--tls-cert-file and --tls-private-key-file must be given together")
     return args
 
 
 def open_listener(args: argparse.Namespace) -> socket.socket:
     if args.listen_fd is not None:
         return socket.socket(fileno=args.listen_fd)
-    inet = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    inet.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    inet.bind(("127.0.0.1", args.port))
-    return inet
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", args.port))
+    return listener
 
 
-def open_store(data: Path) -> SqliteStore:
-    """The objects under this folder, which nobody but its owner may read."""
-    data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    store = SqliteStore(data / "cluster.db")
-    (data / "cluster.db").chmod(0o600)
+def open_store(data_dir: Path) -> SqliteStore:
+    """The store in a folder that only its owner may read."""
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    store = SqliteStore(data_dir / "cluster.db")
+    (data_dir / "cluster.db").chmod(0o600)
     return store
 
 
-def build_registry(store: SqliteStore, folders: Sequence[Path]) -> Registry:
-    """The registry over the store, with what every cluster has and what the manifests ask for."""
+def build_registry(store: SqliteStore, manifest_paths: Sequence[Path]) -> Registry:
+    """The registry of a store, with the objects that every cluster has and those of the manifests."""
     registry = Registry(store, clock=utc_now)
-    for name in _FIRST_NAMESPACES:
+    for name in _DEFAULT_NAMESPACES:
         if registry.find(ObjectRef(NAMESPACES, None, name)) is None:
             registry.create(NAMESPACES, {"metadata": {"name": name}})
     ensure_default_roles(registry)
-    manifests.apply_manifests(registry, manifests.load_manifests(folders))
+    manifests.apply_manifests(registry, manifests.load_manifests(manifest_paths))
     return registry
 
 
 async def serve(args: argparse.Namespace, sock: socket.socket) -> None:
-    """Run until SIGTERM or SIGINT; then end every pod's processes and close the database."""
+    """Serve until SIGTERM or SIGINT; then end all pods and close the database."""
     tls = load_tls_context(args.tls_cert_file, args.tls_private_key_file) if args.tls_cert_file else None
     data: Path = args.data_dir
     store = open_store(data)
@@ -121,17 +133,15 @@ async def serve(args: argparse.Namespace, sock: socket.socket) -> None:
             registry, read_token_file(args.token_auth_file), load_signing_key(data / "service-account.key"), utc_now
         )
         log_limit = args.container_log_max_size << 20
-        runner = Kubelet(registry, data, KubeletSettings(args.max_pods, log_limit=log_limit, cgroups=args.cgroups))
-        server = Server(registry, authenticator, Authorizer(registry), runner)
+        kubelet = Kubelet(registry, data, KubeletSettings(args.max_pods, log_limit=log_limit, cgroups=args.cgroups))
+        server = Server(registry, authenticator, Authorizer(registry), kubelet)
         stop = asyncio.Event()
-        for sign in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(sign, stop.set)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
         async with asyncio.TaskGroup() as group:
-            working = [
-                group.create_task(runner.run(), name="runner"),
-                group.create_task(
-                    controllers.run_controllers(registry, WebhookAdmission(registry)), name="controllers"
-                ),
+            tasks = [
+                group.create_task(kubelet.run(), name="kubelet"),
+                group.create_task(run_controllers(registry, WebhookAdmission(registry)), name="controllers"),
             ]
             http = server.create_runner()
             await http.setup()
@@ -140,14 +150,14 @@ async def serve(args: argparse.Namespace, sock: socket.socket) -> None:
             else:
                 assert http.server is not None
                 sock.listen(1024)
-                working.append(group.create_task(accept_connections(sock, http.server, tls), name="connections"))
+                tasks.append(group.create_task(accept_connections(sock, http.server, tls), name="connections"))
             host, port = sock.getsockname()[:2]
             print(f"serving http://{host}:{port}", flush=True)
             await stop.wait()
             _log.info("stopping")
-            for task in working:
+            for task in tasks:
                 task.cancel()
-            await asyncio.wait(working)
+            await asyncio.wait(tasks)
             server.close()
             await http.cleanup()
     finally:

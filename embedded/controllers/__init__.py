@@ -1,7 +1,6 @@
-"""What makes objects act on each other: Jobs make pods, owners take what they own along, namespaces empty.
+"""The built-in controllers: Jobs, garbage collection, namespaces, quotas, CRDs, cluster roles, Events.
 
-All of them live in one task on one stream of changes and act at once; what has
-to wait (a deadline, a back-off) is a timer.
+All run in one task on one stream of changes and act at once; deadlines and back-offs wait in a delay queue.
 """
 
 from embedded.controllers.manager import run_controllers

@@ -14,7 +14,7 @@ Json = dict[str, Any]
 
 
 class ClusterRoleAggregationController:
-    """Gathers again whenever a cluster role has changed: once for changes that come together."""
+    """Aggregates again when a cluster role has changed, once for changes that come together."""
 
     def __init__(self, registry: Registry, enqueue_after: EnqueueAfter) -> None:
         self._registry = registry

@@ -1,6 +1,6 @@
-"""Removes the objects of a custom resource definition that goes, and then lets it go.
+"""Deletes the objects of a CustomResourceDefinition that is being deleted, then removes its finalizer.
 
-Its objects are deleted like any others: their own finalizers are waited for.
+The objects are deleted like any others: their own finalizers are respected.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ Json = dict[str, Any]
 
 _BATCH_SIZE = 100
 _RETRY_DELAY = 1.0
+"""Seconds."""
 
 
 class CrdFinalizer:
-    """Empties definitions that are being deleted."""
+    """Deletes the objects of definitions that are being deleted."""
 
     def __init__(self, registry: Registry, enqueue_after: EnqueueAfter) -> None:
         self._registry = registry
@@ -50,15 +51,15 @@ class CrdFinalizer:
             self._enqueue_after(self._delete_objects, ("", metadata["name"]), 0.0)
 
     def _delete_objects(self, key: Key) -> None:
-        """Delete what is left, so much at a time that others get their turn in between."""
+        """Delete the remaining objects, in batches, so that other controllers get to run in between."""
         name = key[1]
         resource = self._registry.scheme.by_key(name)
         objects = list(self._registry.store.scan(name))
         if resource is None or not objects:
             self._remove_finalizer(name)
             return
-        here = (at for at, body in objects if "deletionTimestamp" not in json.loads(body)["metadata"])
-        doomed = list(islice(here, _BATCH_SIZE))
+        remaining = (at for at, body in objects if "deletionTimestamp" not in json.loads(body)["metadata"])
+        doomed = list(islice(remaining, _BATCH_SIZE))
         if len(doomed) == _BATCH_SIZE:
             self._enqueue_after(self._delete_objects, key, 0.0)
         for at in doomed:
@@ -72,7 +73,7 @@ class CrdFinalizer:
     def _remove_finalizer(self, name: str) -> None:
         definition = self._registry.find(ObjectRef(CUSTOM_RESOURCE_DEFINITIONS, None, name))
         if definition is not None:
-            kept = [each for each in definition["metadata"].get("finalizers") or [] if each != CLEANUP_FINALIZER]
+            finalizers = [each for each in definition["metadata"].get("finalizers") or [] if each != CLEANUP_FINALIZER]
             self._registry.patch(
-                ObjectRef(CUSTOM_RESOURCE_DEFINITIONS, None, name), {"metadata": {"finalizers": kept or None}}
+                ObjectRef(CUSTOM_RESOURCE_DEFINITIONS, None, name), {"metadata": {"finalizers": finalizers or None}}
             )

@@ -1,4 +1,4 @@
-"""What has to be looked at later: a deadline, a back-off, a time to live."""
+"""Syncs that are due later: for a deadline, a back-off, a time to live."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ Key = tuple[str, str]
 """(namespace, name)."""
 SyncFunction = Callable[[Key], None]
 EnqueueAfter = Callable[[SyncFunction, Key, float], None]
-"""Asks for a look at an object after so many seconds."""
+"""Schedules a sync of an object in this many seconds."""
 
 
 class DelayQueue:
-    """Reminders, the earliest first; of two for the same look only the earlier is kept.
+    """Scheduled syncs, the earliest first; of two for the same object only the earlier is kept.
 
     Args:
         clock: seconds, monotonic.
@@ -35,16 +35,16 @@ class DelayQueue:
         heapq.heappush(self._heap, (due, self._count, sync, key))
 
     def next_delay(self) -> float | None:
-        """Seconds until the next is due; None when there is none."""
+        """Seconds until the next one is due; None when the queue is empty."""
         return max(0.0, self._heap[0][0] - self._clock()) if self._heap else None
 
     def pop_due(self) -> list[tuple[SyncFunction, Key]]:
-        """Those whose time has come; they are forgotten."""
+        """Remove and return those that are due."""
         now, found = self._clock(), []
         while self._heap and self._heap[0][0] <= now:
-            due, _, look, key = heapq.heappop(self._heap)
-            # A later one of the same look that an earlier one has overtaken is no more.
-            if self._due.get((look, key)) == due:
-                del self._due[look, key]
-                found.append((look, key))
+            due, _, sync, key = heapq.heappop(self._heap)
+            # An entry that was replaced by an earlier one is skipped.
+            if self._due.get((sync, key)) == due:
+                del self._due[sync, key]
+                found.append((sync, key))
         return found

@@ -1,4 +1,4 @@
-"""Forgets Events an hour after they were last said, as an API server's default has it."""
+"""Deletes Events one hour after they last occurred, the default of a real API server."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ EVENT_TTL = 3600.0
 
 
 class EventTtlController:
-    """Looks every ten minutes, which is cheaper than a reminder for each."""
+    """Checks all Events every ten minutes, which is cheaper than a timer for each."""
 
     def __init__(self, registry: Registry, enqueue_after: EnqueueAfter) -> None:
         self._registry = registry
@@ -25,14 +25,14 @@ class EventTtlController:
         self._enqueue_after(self._delete_expired, ("", ""), 0.0)
 
     def observe(self, event: StoreEvent) -> None:
-        """Nothing follows from a change."""
+        """Changes are ignored: Events expire by time only."""
 
     def _delete_expired(self, key: Key) -> None:
         now = self._registry.clock()
         for event in self._registry.list(EVENTS):
             metadata = event["metadata"]
-            said = event.get("lastTimestamp") or event.get("eventTime") or metadata["creationTimestamp"]
-            if (now - datetime.fromisoformat(said)).total_seconds() > EVENT_TTL:
+            last_seen = event.get("lastTimestamp") or event.get("eventTime") or metadata["creationTimestamp"]
+            if (now - datetime.fromisoformat(last_seen)).total_seconds() > EVENT_TTL:
                 self._delete(metadata["namespace"], metadata["name"])
         self._enqueue_after(self._delete_expired, key, EVENT_TTL / 6)
 

@@ -1,4 +1,4 @@
-"""Garbage collection: what is owned goes when its last owner has gone."""
+"""Garbage collection: objects are deleted when their last owner is gone."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FOREGROUND, _ORPHAN = "foregroundDeletion", "orphan"
 
 
 class GarbageCollector:
-    """Follows ownerReferences, by uid."""
+    """Follows ownerReferences by uid."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
@@ -25,15 +25,15 @@ class GarbageCollector:
         self._dependents: defaultdict[str, set[StorageKey]] = defaultdict(set)
 
     def start(self) -> None:
-        found = []
+        objects = []
         for resource in {r.key for r in self._registry.scheme.all()}:
             for key, body in self._registry.store.scan(resource):
                 obj = json.loads(body)
                 self._live_objects[obj["metadata"]["uid"]] = key
-                found.append((key, obj))
-        for key, obj in found:
+                objects.append((key, obj))
+        for key, obj in objects:
             self._index(key, obj)
-        for key, obj in found:
+        for key, obj in objects:
             self._sync(key, obj)
 
     def observe(self, event: StoreEvent) -> None:
@@ -100,7 +100,7 @@ class GarbageCollector:
                 raise
 
     def _delete_dependent(self, key: StorageKey, uid: str) -> None:
-        """Delete a dependent of an owner that waits for it; one that has another owner only loses this one."""
+        """Delete a dependent of an owner in foreground deletion; if it has another owner, only remove the reference."""
         obj = self._read(key)
         owners = _owner_references(obj) if obj is not None else []
         if obj is None or all(owner["uid"] != uid for owner in owners):

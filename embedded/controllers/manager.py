@@ -1,4 +1,4 @@
-"""Hands every change to every controller, and wakes those that asked for a later look."""
+"""Passes every change to every controller, and runs the syncs that are due."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from embedded.api.status_errors import ApiError
+from embedded.controllers.clusterrole_aggregation import ClusterRoleAggregationController
 from embedded.controllers.crd_finalizer import CrdFinalizer
 from embedded.controllers.delay_queue import DelayQueue
 from embedded.controllers.event_ttl import EventTtlController
@@ -24,59 +25,62 @@ _log = logging.getLogger(__name__)
 Subject = TypeVar("Subject")
 
 _YIELD_INTERVAL = 0.005
-"""Seconds of work after which others get their turn."""
+"""Seconds of work after which other tasks get to run."""
 
 
 class Controller(Protocol):
+    """Keeps one kind of object in its desired state."""
+
     def start(self) -> None:
-        """Look at everything that exists."""
+        """Handle the objects that exist."""
 
     def observe(self, event: StoreEvent) -> None:
-        """Act on a change."""
+        """Handle a change."""
 
 
 async def run_controllers(registry: Registry, reviewer: AdmissionReviewer | None = None) -> None:
-    """Run all controllers until cancelled. `reviewer` is asked about the pods that they make."""
+    """Run all controllers until cancelled. `reviewer` reviews the pods that they create."""
     while True:
-        subscription = registry.watch()
+        watcher = registry.watch()
         try:
             async with asyncio.TaskGroup() as group:
-                await _run_until_lagged(registry, subscription, PodAdmission(registry, reviewer, group.create_task))
+                await _run_until_lagged(registry, watcher, PodAdmission(registry, reviewer, group.create_task))
         finally:
-            subscription.close()
+            watcher.close()
 
 
-async def _run_until_lagged(registry: Registry, subscription: Watcher, pod_admission: PodAdmission) -> None:
+async def _run_until_lagged(registry: Registry, watcher: Watcher, pod_admission: PodAdmission) -> None:
     try:
-        await _process_events(registry, subscription, pod_admission)
+        await _process_events(registry, watcher, pod_admission)
     except WatcherTooSlowError:
-        _log.warning("objects changed faster than they could be followed; looking at all of them again")
+        _log.warning("the controllers' watch fell behind; listing all objects again")
 
 
-async def _process_events(registry: Registry, subscription: Watcher, pod_admission: PodAdmission) -> None:
+async def _process_events(registry: Registry, watcher: Watcher, pod_admission: PodAdmission) -> None:
     clock = asyncio.get_running_loop().time
-    timers = DelayQueue(clock)
+    delays = DelayQueue(clock)
     controllers: list[Controller] = [
-        NamespaceController(registry, timers.add_after),
-        CrdFinalizer(registry, timers.add_after),
+        NamespaceController(registry, delays.add_after),
+        CrdFinalizer(registry, delays.add_after),
         GarbageCollector(registry),
-        JobController(registry, timers.add_after, pod_admission),
-        QuotaController(registry, timers.add_after),
-        EventTtlController(registry, timers.add_after),
+        JobController(registry, delays.add_after, pod_admission),
+        QuotaController(registry, delays.add_after),
+        EventTtlController(registry, delays.add_after),
+        ClusterRoleAggregationController(registry, delays.add_after),
     ]
     for controller in controllers:
         run_isolated(lambda name: controller.start(), type(controller).__name__)  # noqa: B023 - called at once
     while True:
-        if (left := timers.next_delay()) != 0.0:
+        if (left := delays.next_delay()) != 0.0:
             try:
                 async with asyncio.timeout(left):
-                    await subscription.wait()
+                    await watcher.wait()
             except TimeoutError:
                 pass
         pause = clock() + _YIELD_INTERVAL
-        for look, key in timers.pop_due():
-            run_isolated(look, key)
-        for event in subscription.drain():
+        for sync, key in delays.pop_due():
+            run_isolated(sync, key)
+        for event in watcher.drain():
             for controller in controllers:
                 run_isolated(controller.observe, event)
             if clock() > pause:
@@ -86,10 +90,10 @@ async def _process_events(registry: Registry, subscription: Watcher, pod_admissi
 
 
 def run_isolated(act: Callable[[Subject], None], subject: Subject) -> None:
-    """One object that can't be handled must not hold up all others; what happened is in the log."""
+    """Call `act` and log its error: one object that can't be handled must not stop all others."""
     try:
         act(subject)
     except ApiError as error:
-        _log.warning("%s: %s", getattr(subject, "key", subject), error.message)
+        _log.warning("sync of %s failed: %s", getattr(subject, "key", subject), error.message)
     except Exception:
-        _log.exception("a controller failed on %s", getattr(subject, "key", subject))
+        _log.exception("sync of %s failed", getattr(subject, "key", subject))

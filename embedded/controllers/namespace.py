@@ -1,4 +1,4 @@
-"""Namespaces: what a new one starts with, and emptying one that is deleted."""
+"""Fills new namespaces with their default objects, and empties those that are being deleted."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ Json = dict[str, Any]
 
 _BATCH_SIZE = 100
 _RETRY_DELAY = 1.0
+"""Seconds."""
 _FINALIZE_OPTIONS = WriteOptions("finalize")
 
-# ConfigMap to key: the bundles of certificate authorities that the cluster whose answers were recorded puts into each
-# namespace. Empty here, where nothing speaks TLS.
+# ConfigMap to key: the CA bundles that a real cluster puts into each namespace. Empty here, where nothing needs TLS.
 _CA_BUNDLES = {"kube-root-ca.crt": "ca.crt", "openshift-service-ca.crt": "service-ca.crt"}
 
 
 class NamespaceController:
-    """Fills new namespaces and empties those that go."""
+    """Creates the default objects of namespaces and deletes the content of terminating ones."""
 
     def __init__(self, registry: Registry, enqueue_after: EnqueueAfter) -> None:
         self._registry = registry
@@ -57,14 +57,14 @@ class NamespaceController:
                     self._registry.create(CONFIG_MAPS, authority, namespace=name)
 
     def _delete_contents(self, key: tuple[str, str]) -> None:
-        """Delete what the namespace holds, so much at a time that others get their turn in between."""
+        """Delete the namespace's objects, in batches, so that other controllers get to run in between."""
         namespace = key[1]
         doomed = list(islice(self._remaining_objects(namespace), _BATCH_SIZE))
         for resource, name in doomed:
             try:
                 self._registry.delete(ObjectRef(resource, namespace, name))
             except ApiError as error:
-                # Its owner's removal may just have taken it along.
+                # The garbage collector may have deleted it already, after its owner.
                 if error.code != 404:
                     self._enqueue_after(self._delete_contents, key, _RETRY_DELAY)
                     raise
@@ -73,7 +73,7 @@ class NamespaceController:
         self._finalize(namespace)
 
     def _remaining_objects(self, namespace: str) -> Iterator[tuple[ResourceType, str]]:
-        """What is not on its way out yet."""
+        """The objects that are not being deleted yet."""
         for name in self._registry.store.resources_in(namespace):
             resource = self._registry.scheme.by_key(name)
             if resource is not None:
@@ -82,7 +82,7 @@ class NamespaceController:
                         yield resource, key.name
 
     def _finalize(self, namespace: str) -> None:
-        """Let the namespace go once it is empty."""
+        """Remove the namespace's finalizer once it is empty."""
         if self._registry.store.resources_in(namespace):
             return
         self._terminating.discard(namespace)

@@ -1,4 +1,4 @@
-"""Keeps the status of ResourceQuotas: how much of each limit is used. What exceeds one is refused by the registry."""
+"""Keeps the status of ResourceQuotas up to date: how much of each limit is used. The registry enforces the limits."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from embedded.validation.quota import hard_limits
 
 
 class QuotaController:
-    """Counts again whenever something in a namespace with a quota has changed: once for changes that come together."""
+    """Counts again when an object in a namespace with a quota has changed, once for changes that come together."""
 
     def __init__(self, registry: Registry, enqueue_after: EnqueueAfter) -> None:
         self._registry = registry

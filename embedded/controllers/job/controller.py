@@ -1,4 +1,4 @@
-"""The Job controller: makes and ends pods as `job_rules` decides, at the moment something changes."""
+"""The Job controller: executes the decisions of `embedded.controllers.job.sync` as soon as something changes."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ Json = dict[str, Any]
 
 _MIN_RETRY_DELAY, _MAX_RETRY_DELAY = 1.0, 60.0
 _MAX_SYNC_ROUNDS = 8
-"""So often a decision may follow from the one before at once: counting and ending take three."""
+"""How many decisions may follow one another before other tasks run; counting and ending take three."""
 
 
 class JobController:
-    """Keeps Jobs and their pods in memory, as the stream of changes tells them."""
+    """Keeps Jobs and their pods in memory, updated from the stream of changes."""
 
     def __init__(self, registry: Registry, enqueue_after: EnqueueAfter, pod_admission: PodAdmission) -> None:
         self._registry = registry
         self._enqueue_after = enqueue_after
         self._pod_admission = pod_admission
         self._awaiting_admission: set[Key] = set()
-        """Jobs whose pods others are asked about: nothing more is decided until they have said."""
+        """Jobs whose pods are being reviewed by webhooks: they are not synced until that is done."""
         self._recorder = EventRecorder(registry, "job-controller")
         self._jobs: dict[Key, Json] = {}
         self._pods: defaultdict[str, dict[str, Json]] = defaultdict(dict)
-        """By the uid of their Job, by their name."""
+        """By the uid of their Job, then by name."""
         self._create_failures: dict[Key, int] = {}
-        """Jobs that were refused a pod, the longest waiting first: how often in a row."""
+        """Jobs whose pods could not be created, the longest waiting first: consecutive failures."""
 
     def start(self) -> None:
         jobs = self._registry.list(JOBS)
@@ -54,7 +54,7 @@ class JobController:
         for job in jobs:
             key = (job["metadata"]["namespace"], job["metadata"]["name"])
             self._jobs[key] = job
-            # Not here and now: one Job that can't be handled must not hold up the others.
+            # Not at once: one Job that can't be handled must not stop the others.
             self._enqueue_after(self.sync, key, 0.0)
 
     def observe(self, event: StoreEvent) -> None:
@@ -75,7 +75,7 @@ class JobController:
                 self._remove_pod_finalizer(pod)
             return
         known = self._jobs.get(key)
-        # The controller's own status writes come back here, and some when it has written again: they ask for nothing.
+        # Events of the controller's own status writes, possibly outdated, need no sync.
         if known is None or known["metadata"]["uid"] != uid or _version(known) < _version(event.object):
             self._jobs[key] = event.object
             self.sync(key)
@@ -97,12 +97,12 @@ class JobController:
             self._retry_failed_creates(event.key.namespace)
 
     def _is_newer(self, uid: str, pod: Json) -> bool:
-        """The controller's own writes come back here, and some when it has written again."""
+        """Whether a pod is newer than the known one; events of own writes may be outdated."""
         known = self._pods[uid].get(pod["metadata"]["name"])
         return known is None or _version(known) < _version(pod)
 
     def sync(self, key: Key) -> None:
-        """Do for a Job what it needs now; when that fails, try again later."""
+        """Bring a Job to its desired state; on an error, retry later."""
         try:
             for _ in range(_MAX_SYNC_ROUNDS):
                 job = self._jobs.get(key)
@@ -118,7 +118,7 @@ class JobController:
             self._pods[owner["uid"]][pod["metadata"]["name"]] = pod
 
     def _apply_decision(self, key: Key, job: Json) -> bool:
-        """Do what is decided; True when more may follow from it at once."""
+        """Execute a decision; True when another may follow at once."""
         if key in self._awaiting_admission:
             return False
         uid, now = job["metadata"]["uid"], self._registry.clock()
@@ -130,8 +130,8 @@ class JobController:
             self._create_reviewed_pods(key, job, decision.create)
             self._write_status(key, job, _without_pods(decision.status, len(decision.create)))
             return False
-        if decision.create and (refused := self._create_pods(key, job, decision.create)):
-            self._write_status(key, job, _without_pods(decision.status, refused))
+        if decision.create and (missing := self._create_pods(key, job, decision.create)):
+            self._write_status(key, job, _without_pods(decision.status, missing))
             return False
         for name in decision.discard:
             self._release_pod(key, uid, name)
@@ -141,7 +141,7 @@ class JobController:
         for name in decision.release:
             self._release_pod(key, uid, name)
         if decision.create or decision.requeue_after is not None:
-            # Of new pods may follow that others have no more to be held; not before others had their turn.
+            # New pods may release others; the sync runs after other tasks.
             self._enqueue_after(self.sync, key, 0.0 if decision.create else decision.requeue_after or 0.0)
         return bool(decision.release or decision.delete or decision.discard)
 
@@ -154,7 +154,7 @@ class JobController:
             self._record_condition_events(job, status)
 
     def _release_pod(self, key: Key, uid: str, name: str) -> None:
-        """Take the finalizer off a pod that has counted, or is not to count."""
+        """Remove the finalizer of a pod that has been counted, or does not count."""
         pod = self._pods[uid].get(name)
         if pod is None or (left := self._remove_pod_finalizer(pod)) is None:
             self._pods[uid].pop(name, None)
@@ -162,13 +162,13 @@ class JobController:
             self._pods[uid][name] = left
 
     def _remove_pod_finalizer(self, pod: Json) -> Json | None:
-        """The pod without the finalizer; None when it is gone."""
+        """The pod without the finalizer; None when it is deleted."""
         if not is_tracked(pod):
             return pod
         metadata = pod["metadata"]
         left = [finalizer for finalizer in metadata["finalizers"] if finalizer != FINALIZER]
         try:
-            # With the uid: another pod may have taken the name.
+            # With the uid: another pod may have the same name by now.
             patch = {"metadata": {"uid": metadata["uid"], "finalizers": left or None}}
             return self._registry.patch(ObjectRef(PODS, metadata["namespace"], metadata["name"]), patch).object
         except ApiError as error:
@@ -189,7 +189,7 @@ class JobController:
         self._recorder.event(JOBS, job, "SuccessfulDelete", f"Deleted pod: {name}")
 
     def _create_pods(self, key: Key, job: Json, new_pods: Sequence[NewPod]) -> int:
-        """Make the pods that are wanted; how many are not, because one was refused: that is told and tried again."""
+        """Create pods until one fails, which is recorded and retried; returns how many are missing."""
         for number, new in enumerate(new_pods):
             try:
                 pod = self._registry.create(PODS, _build_pod(job, new), namespace=key[0]).object
@@ -201,14 +201,14 @@ class JobController:
         return 0
 
     def _create_reviewed_pods(self, key: Key, job: Json, new_pods: Sequence[NewPod]) -> None:
-        """The same, where webhooks have to be asked first."""
+        """Create pods after their review by webhooks."""
 
-        def done(made: Sequence[Json], refused: ApiError | None) -> None:
+        def done(created: Sequence[Json], error: ApiError | None) -> None:
             self._awaiting_admission.discard(key)
-            for pod in made:
+            for pod in created:
                 self._on_pod_created(job, pod)
-            if refused is not None:
-                self._on_create_failed(key, job, refused)
+            if error is not None:
+                self._on_create_failed(key, job, error)
             else:
                 self._create_failures.pop(key, None)
                 self._enqueue_after(self.sync, key, 0.0)
@@ -228,7 +228,7 @@ class JobController:
         self._enqueue_after(self.sync, key, min(_MIN_RETRY_DELAY * 2 ** min(times, 10), _MAX_RETRY_DELAY))
 
     def _retry_failed_creates(self, namespace: str) -> None:
-        """There may be room again: in the order of their waiting, until one is refused again."""
+        """Retry failed creates, the longest waiting first, until one fails again: a quota may have room again."""
         for key in [key for key in self._create_failures if key[0] == namespace]:
             self.sync(key)
             if key in self._create_failures:
@@ -253,7 +253,7 @@ def _version(obj: Json) -> int:
 
 
 def _without_pods(status: Json | None, pods: int) -> Json | None:
-    """The status that was decided, when so many of the pods that it counts on could not be made."""
+    """The decided status, if this many of its pods could not be created."""
     if status is None:
         return None
     active = int(status.get("active", 0)) - pods
@@ -270,7 +270,7 @@ def _controller_reference(pod: Json) -> Json | None:
 
 def _build_pod(job: Json, new: NewPod) -> Json:
     template, metadata = job["spec"]["template"], job["metadata"]
-    given = template.get("metadata") or {}
+    template_metadata = template.get("metadata") or {}
     owner = {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -282,15 +282,15 @@ def _build_pod(job: Json, new: NewPod) -> Json:
     pod: Json = {
         "metadata": {
             "generateName": f"{metadata['name']}-",
-            "labels": dict(given.get("labels") or {}),
-            "finalizers": [*(given.get("finalizers") or ()), FINALIZER],
+            "labels": dict(template_metadata.get("labels") or {}),
+            "finalizers": [*(template_metadata.get("finalizers") or ()), FINALIZER],
             "ownerReferences": [owner],
         },
-        # The registry fills in what it is given; the Job's own copy stays as it is.
+        # A copy, because the registry sets defaults in it.
         "spec": copy.deepcopy(template["spec"]),
     }
-    if given.get("annotations"):
-        pod["metadata"]["annotations"] = dict(given["annotations"])
+    if template_metadata.get("annotations"):
+        pod["metadata"]["annotations"] = dict(template_metadata["annotations"])
     if new.index is not None:
         apply_index(pod, metadata["name"], new.index, new.failures)
     return pod

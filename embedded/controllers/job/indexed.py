@@ -1,4 +1,4 @@
-"""Completion indexes of Indexed Jobs: which pod works on which, and how sets of them are written (`0,2-4`). Pure."""
+"""Completion indexes of Indexed Jobs: the index of a pod, and the text form of sets of indexes (`0,2-4`). Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MAX_GENERATE_NAME_LENGTH = 58
 
 
 def parse_indexes(text: str, limit: int) -> frozenset[int]:
-    """The indexes below `limit` that a text names; what can't be read names none."""
+    """The indexes below `limit` in a text; invalid parts are ignored."""
     found: set[int] = set()
     for part in text.split(","):
         first, _, last = part.partition("-")
@@ -24,7 +24,7 @@ def parse_indexes(text: str, limit: int) -> frozenset[int]:
 
 
 def format_indexes(indexes: Iterable[int]) -> str:
-    """The same set as a text: three or more in a row are a range."""
+    """The text form of a set of indexes; three or more consecutive ones are a range."""
     parts: list[str] = []
     run: list[int] = []
     for index in [*sorted(indexes), None]:
@@ -37,13 +37,13 @@ def format_indexes(indexes: Iterable[int]) -> str:
 
 
 def index_of(pod: Json, completions: int) -> int | None:
-    """The index a pod works on; None when it has none, or one beyond the last."""
+    """The index of a pod; None if it has none, or one that is out of range."""
     text = (pod["metadata"].get("annotations") or {}).get(INDEX_ANNOTATION, "")
     return int(text) if text.isdigit() and int(text) < completions else None
 
 
 def index_failures(pod: Json) -> tuple[int, int]:
-    """How often pods of this one's index had failed before it was made: counted, and ignored by a policy."""
+    """(counted, ignored) failures of a pod's index before the pod was created; a policy ignores failures."""
     annotations = pod["metadata"].get("annotations") or {}
     counted, ignored = (
         str(annotations.get(name, "0")) for name in (FAILURE_COUNT_ANNOTATION, IGNORED_FAILURE_COUNT_ANNOTATION)
@@ -52,12 +52,16 @@ def index_failures(pod: Json) -> tuple[int, int]:
 
 
 def pending_indexes(completions: int, taken: Collection[int]) -> Iterator[int]:
-    """The indexes that nobody works on and that are not done, the lowest first: there may be very many."""
+    """The indexes that are neither done nor active, the lowest first; lazy, as there may be very many."""
     return (index for index in range(completions) if index not in taken)
 
 
 def apply_index(pod: Json, job: str, index: int, failures: tuple[int, int] | None) -> None:
-    """Give a new pod its index, in place: name, host name, label, annotation, variable. See `failures_of`."""
+    """Set the index of a new pod, in place: name, host name, label, annotations, variable.
+
+    Args:
+        failures: see `index_failures`.
+    """
     metadata, spec = pod["metadata"], pod["spec"]
     suffix = f"-{index}-"
     metadata["generateName"] = job[: _MAX_GENERATE_NAME_LENGTH - len(suffix)] + suffix

@@ -1,4 +1,4 @@
-"""Pods that webhooks have a say about: made as soon as all have been asked, while everything else goes on."""
+"""Creates the pods of Jobs after their review by webhooks, without blocking the controllers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from embedded.registry.registry import Registry
 
 Json = dict[str, Any]
 OnPodsCreated = Callable[[Sequence[Json], ApiError | None], None]
-"""Is told which pods there are now, and why there are no more."""
+"""Gets the created pods, and the error if not all could be created."""
 Spawn = Callable[[Coroutine[Any, Any, None]], object]
 
 _log = logging.getLogger(__name__)
@@ -24,21 +24,23 @@ _JOB_CONTROLLER = User("system:serviceaccount:kube-system:job-controller", "", _
 
 
 class AdmissionReviewer(Protocol):
-    """Who has a say about writes."""
+    """Reviews writes, for example by webhooks."""
 
     def is_configured(self) -> bool:
-        """Whether anybody has to be asked at all."""
+        """Whether writes need a review at all."""
         ...
 
     async def review(self, change: PreparedWrite, user: User) -> list[str]:
-        """Raises:
-        ApiError: it may not be made.
+        """Review a write; returns warnings.
+
+        Raises:
+            ApiError: the write is denied.
         """
         ...
 
 
 class PodAdmission:
-    """Makes pods that others have to agree to."""
+    """Creates pods that have to be reviewed."""
 
     def __init__(self, registry: Registry, reviewer: AdmissionReviewer | None, spawn: Spawn) -> None:
         self._registry = registry
@@ -50,26 +52,26 @@ class PodAdmission:
         return self._reviewer is not None and self._reviewer.is_configured()
 
     def create_pods(self, namespace: str, pods: Sequence[Json], done: OnPodsCreated) -> None:
-        """Make pods one after the other until one is refused, later; `done` is called in any case."""
+        """Create pods in a task of its own, one after the other until one is denied; calls `done` in any case."""
         assert self._reviewer is not None
         self._spawn(self._create_pods(self._reviewer, namespace, pods, done))
 
     async def _create_pods(
         self, reviewer: AdmissionReviewer, namespace: str, pods: Sequence[Json], done: OnPodsCreated
     ) -> None:
-        made: list[Json] = []
-        refused: ApiError | None = None
+        created: list[Json] = []
+        denied: ApiError | None = None
         try:
             for pod in pods:
                 change = self._registry.prepare_create(
                     PODS, pod, namespace, WriteOptions(field_manager="job-controller")
                 )
                 await reviewer.review(change, _JOB_CONTROLLER)
-                made.append(self._registry.commit(change).object)
+                created.append(self._registry.commit(change).object)
         except ApiError as error:
-            refused = error
+            denied = error
         except Exception:
-            # The boundary: a fault in one pod must not end all controllers, and the Job tries again.
-            _log.exception("a pod in %s could not be made", namespace)
-            refused = ApiError(500, "InternalError", "an internal error; the cluster's log has the cause")
-        done(made, refused)
+            # The boundary: a defect in one review must not end all controllers. The Job retries.
+            _log.exception("review of a pod in namespace %s failed", namespace)
+            denied = ApiError(500, "InternalError", "internal error; see the cluster's log for the cause")
+        done(created, denied)

@@ -1,4 +1,4 @@
-"""What a Job says of single failures and of early success: `podFailurePolicy` and `successPolicy`. Pure."""
+"""Evaluates a Job's `podFailurePolicy` and `successPolicy`. Pure."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ PolicyAction = Literal["FailJob", "FailIndex", "Ignore", "Count"]
 
 @dataclass(frozen=True)
 class PolicyMatch:
-    """What the first rule that fits a failed pod asks for, and the sentence that says which."""
+    """The action of the first rule that matches a failed pod, and a message that names the rule."""
 
     action: PolicyAction
     message: str
 
 
 def match_failure_policy(job: Json, pod: Json) -> PolicyMatch | None:
-    """The rule for a pod that has failed; None without one. A pod that is only being deleted has not failed yet."""
+    """The rule that matches a failed pod; None without one. A pod that is only being deleted has not failed yet."""
     if (pod.get("status") or {}).get("phase") != "Failed":
         return None
     for number, rule in enumerate((job["spec"].get("podFailurePolicy") or {}).get("rules") or []):
-        why = _exit_code(rule.get("onExitCodes"), pod) or _condition(rule.get("onPodConditions"), pod)
-        if why:
-            return PolicyMatch(rule["action"], f"{why} matching {rule['action']} rule at index {number}")
+        cause = _exit_code(rule.get("onExitCodes"), pod) or _condition(rule.get("onPodConditions"), pod)
+        if cause:
+            return PolicyMatch(rule["action"], f"{cause} matching {rule['action']} rule at index {number}")
     return None
 
 
@@ -61,7 +61,7 @@ def _condition(patterns: list[Json] | None, pod: Json) -> str:
 
 
 def match_success_policy(job: Json, succeeded: frozenset[int]) -> str:
-    """Which rule of the success policy these indexes fulfil; empty for none."""
+    """The success policy rule that these indexes meet, as a message; empty for none."""
     completions = int(job["spec"].get("completions") or 0)
     for number, rule in enumerate((job["spec"].get("successPolicy") or {}).get("rules") or []):
         text, needed = rule.get("succeededIndexes"), rule.get("succeededCount")

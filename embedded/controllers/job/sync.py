@@ -1,10 +1,9 @@
-"""What a Job needs next: a pure function of the Job, its pods and the time. Rules: the Job controller of Kubernetes.
+"""Decides what a Job needs next: a pure function of the Job, its pods and the time.
 
-Covered: completions and parallelism (also without completions: a work queue),
-Indexed completion, backoffLimit with the growing delay between failures and its
-form per index, restarts in place, podFailurePolicy, successPolicy,
-activeDeadlineSeconds, ttlSecondsAfterFinished, suspend, podReplacementPolicy,
-managedBy. What counts is `embedded.controllers.job.tracking`'s to say.
+The rules are those of Kubernetes' Job controller: completions and parallelism (without completions: a work queue),
+Indexed completion, backoffLimit with an increasing delay and per index, restarts in place, podFailurePolicy,
+successPolicy, activeDeadlineSeconds, ttlSecondsAfterFinished, suspend, podReplacementPolicy, managedBy. Pods are
+counted by `embedded.controllers.job.tracking`.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ JOB_CONTROLLER_NAME = "kubernetes.io/job-controller"
 _MIN_BACKOFF, _MAX_BACKOFF = 10.0, 600.0
 _MAX_DEADLINE = 1000 * 365 * 86400
 _MAX_PODS_PER_SYNC = 100
-"""Pods that are made in one go: others want their turn in between."""
+"""Pods that are created before other tasks get to run."""
 _FINAL_CONDITIONS = {"SuccessCriteriaMet": "Complete", "FailureTarget": "Failed"}
 JobOutcome = tuple[str, str, str]
 """Condition type, reason, message."""
@@ -41,32 +40,35 @@ JobOutcome = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class NewPod:
-    """A pod to make: for an index, if the Job has them, after so many counted and ignored failures of that index."""
+    """A pod to create."""
 
     index: int | None = None
+    """The completion index, if the Job is Indexed."""
     failures: tuple[int, int] | None = None
+    """(counted, ignored) failures of the index so far."""
 
 
 @dataclass(frozen=True)
 class JobDecision:
-    """In this order: make pods; end pods, which count (`delete`) or do not (`discard`); write the new status, if it is
-    another; let the finalizer of pods go that have counted (`release`).
-
-    `remove`: the Job itself is to go (its time to live is over). `look_again`: seconds until something is due; what
-    follows from the pods or the status that are written by this decision is to be looked at in any case.
-    """
+    """Actions, to be executed in the order of the fields. Pods are named."""
 
     create: tuple[NewPod, ...] = ()
     delete: tuple[str, ...] = ()
+    """Pods to delete, which count as failed."""
     discard: tuple[str, ...] = ()
+    """Pods to delete, which do not count."""
     release: tuple[str, ...] = ()
+    """Pods whose finalizer is removed after the status is written: they have been counted."""
     status: Json | None = None
+    """The new status; None if it does not change."""
     remove: bool = False
+    """Delete the Job: its time to live is over."""
     requeue_after: float | None = None
+    """Seconds until the next sync; changes made by this decision cause one in any case."""
 
 
 def sync_job(job: Json, pods: Sequence[Json], now: datetime, stamp: str) -> JobDecision:
-    """What to do for a Job. `stamp` is `now` in the form of a metav1.Time."""
+    """Decide what to do for a Job. `stamp` is `now` as a metav1.Time."""
     if job["spec"].get("managedBy") not in (None, JOB_CONTROLLER_NAME):
         return JobDecision()
     status: Json = job.get("status") or {}
@@ -76,70 +78,70 @@ def sync_job(job: Json, pods: Sequence[Json], now: datetime, stamp: str) -> JobD
     done = true_condition(conditions, "Complete") or true_condition(conditions, "Failed")
     if done is not None:
         return _sync_finished(job, pods, done, now)
-    found = count_pods(job, pods)
+    counts = count_pods(job, pods)
     target = next((c for kind in _FINAL_CONDITIONS if (c := true_condition(conditions, kind))), None)
-    verdict = (
-        (target["type"], target["reason"], target["message"]) if target else _decide_outcome(job, pods, found, now)
+    outcome = (
+        (target["type"], target["reason"], target["message"]) if target else _decide_outcome(job, pods, counts, now)
     )
-    if verdict is not None:
-        return _finish(job, conditions, found, verdict, stamp)
+    if outcome is not None:
+        return _finish(job, conditions, counts, outcome, stamp)
     if job["spec"].get("suspend"):
-        new = _build_status(job, found, set_suspended(conditions, True, stamp), active=0)
-        return JobDecision(discard=_names(found.active), release=found.release, status=_if_changed(status, new))
-    return _sync_active(job, conditions, found, now, stamp)
+        new = _build_status(job, counts, set_suspended(conditions, True, stamp), active=0)
+        return JobDecision(discard=_names(counts.active), release=counts.release, status=_if_changed(status, new))
+    return _sync_active(job, conditions, counts, now, stamp)
 
 
 def true_condition(conditions: Sequence[Json], kind: str) -> Json | None:
     return next((c for c in conditions if c["type"] == kind and c["status"] == "True"), None)
 
 
-def _sync_active(job: Json, conditions: list[Json], found: PodCounts, now: datetime, stamp: str) -> JobDecision:
+def _sync_active(job: Json, conditions: list[Json], counts: PodCounts, now: datetime, stamp: str) -> JobDecision:
     status: Json = job.get("status") or {}
     resumed = true_condition(conditions, "Suspended") is not None
     if resumed:
         conditions = set_suspended(conditions, False, stamp)
-    wanted, surplus, delay = _plan_pods(job, found, now)
-    if len(wanted) > _MAX_PODS_PER_SYNC:
-        wanted, delay = wanted[:_MAX_PODS_PER_SYNC], 0.0
-    new = _build_status(job, found, conditions, active=len(found.active) + len(wanted) - len(surplus))
+    new_pods, surplus, delay = _plan_pods(job, counts, now)
+    if len(new_pods) > _MAX_PODS_PER_SYNC:
+        new_pods, delay = new_pods[:_MAX_PODS_PER_SYNC], 0.0
+    new = _build_status(job, counts, conditions, active=len(counts.active) + len(new_pods) - len(surplus))
     if resumed or "startTime" not in new:
         # The time that a Job was suspended does not count against its deadline.
         new["startTime"] = stamp
     waits = [delay, _time_to_deadline(job, new, now)]
     soonest = min((wait for wait in waits if wait is not None), default=None)
     return JobDecision(
-        create=wanted,
+        create=new_pods,
         discard=_names(surplus),
-        release=found.release,
+        release=counts.release,
         status=_if_changed(status, new),
         requeue_after=soonest,
     )
 
 
-def _decide_outcome(job: Json, pods: Sequence[Json], found: PodCounts, now: datetime) -> JobOutcome | None:
-    """How the Job ends, when that is clear."""
+def _decide_outcome(job: Json, pods: Sequence[Json], counts: PodCounts, now: datetime) -> JobOutcome | None:
+    """How the Job ends; None while that is undecided."""
     spec = job["spec"]
     for pod in pods:
         match = pod_failure_policy.match_failure_policy(job, pod) if is_tracked(pod) else None
         if match is not None and match.action == "FailJob":
             return "FailureTarget", "PodFailurePolicy", match.message
-    if found.failures > spec["backoffLimit"] or _restart_limit_reached(job, found):
+    if counts.failures > spec["backoffLimit"] or _restart_limit_reached(job, counts):
         return "FailureTarget", "BackoffLimitExceeded", "Job has reached the specified backoff limit"
     left = _time_to_deadline(job, job.get("status") or {}, now)
     if left is not None and left <= 0 and not spec.get("suspend"):
         return "FailureTarget", "DeadlineExceeded", "Job was active longer than specified deadline"
-    if found.indexes is not None and (verdict := _decide_indexed_outcome(job, found)) is not None:
-        return verdict
+    if counts.indexes is not None and (outcome := _decide_indexed_outcome(job, counts)) is not None:
+        return outcome
     completions = spec.get("completions")
-    worked_off = completions is None and found.succeeded > 0 and not found.active
-    if worked_off or (completions is not None and found.succeeded >= completions):
+    worked_off = completions is None and counts.succeeded > 0 and not counts.active
+    if worked_off or (completions is not None and counts.succeeded >= completions):
         return "SuccessCriteriaMet", "CompletionsReached", "Reached expected number of succeeded pods"
     return None
 
 
-def _decide_indexed_outcome(job: Json, found: PodCounts) -> JobOutcome | None:
-    assert found.indexes is not None
-    indexes, most = found.indexes, job["spec"].get("maxFailedIndexes")
+def _decide_indexed_outcome(job: Json, counts: PodCounts) -> JobOutcome | None:
+    assert counts.indexes is not None
+    indexes, most = counts.indexes, job["spec"].get("maxFailedIndexes")
     if most is not None and len(indexes.failed) > most:
         why = "Job has exceeded the specified maximal number of failed indexes"
         return "FailureTarget", "MaxFailedIndexesExceeded", why
@@ -150,12 +152,12 @@ def _decide_indexed_outcome(job: Json, found: PodCounts) -> JobOutcome | None:
     return None
 
 
-def _restart_limit_reached(job: Json, found: PodCounts) -> bool:
-    """With restartPolicy OnFailure the restarts in place count too."""
+def _restart_limit_reached(job: Json, counts: PodCounts) -> bool:
+    """Whether restarts in place exceed the limit; they count with restartPolicy OnFailure."""
     if job["spec"]["template"]["spec"].get("restartPolicy") != "OnFailure":
         return False
     limit = job["spec"]["backoffLimit"]
-    restarts = sum(int(s.get("restartCount", 0)) for pod in found.active for s in container_states(pod))
+    restarts = sum(int(s.get("restartCount", 0)) for pod in counts.active for s in container_states(pod))
     return restarts > 0 and restarts >= limit
 
 
@@ -163,36 +165,36 @@ def _time_to_deadline(job: Json, status: Json, now: datetime) -> float | None:
     deadline, started = job["spec"].get("activeDeadlineSeconds"), status.get("startTime")
     if deadline is None or not started:
         return None
-    # Beyond a thousand years it is all the same, and dates end.
+    # Capped at a thousand years, because datetime has a maximum.
     return (datetime.fromisoformat(started) + timedelta(seconds=min(deadline, _MAX_DEADLINE)) - now).total_seconds()
 
 
-def _finish(job: Json, conditions: list[Json], found: PodCounts, verdict: JobOutcome, stamp: str) -> JobDecision:
-    """End the Job: at once when no pod is left and all have counted, otherwise once that is so."""
-    target, reason, message = verdict
+def _finish(job: Json, conditions: list[Json], counts: PodCounts, outcome: JobOutcome, stamp: str) -> JobDecision:
+    """End the Job: at once if no pod is left and all are counted; until then, delete its pods."""
+    target, reason, message = outcome
     status: Json = job.get("status") or {}
-    held = found.indexes.delayed.values() if found.indexes is not None else ()
-    release = (*found.release, *(pod["metadata"]["name"] for pod in held))
-    over = not (found.active or found.terminating or found.uncounted or release)
+    held = counts.indexes.delayed.values() if counts.indexes is not None else ()
+    release = (*counts.release, *(pod["metadata"]["name"] for pod in held))
+    over = not (counts.active or counts.terminating or counts.uncounted or release)
     known = {c["type"]: c for c in conditions}
     names = (target, _FINAL_CONDITIONS[target]) if over else (target,)
     kept = [c for c in conditions if c["type"] not in names]
     added = [known.get(name) or _new_condition(name, reason, message, stamp) for name in names]
-    new = _build_status(job, found, kept + added, active=0) | {"ready": 0}
+    new = _build_status(job, counts, kept + added, active=0) | {"ready": 0}
     new["startTime"] = status.get("startTime", stamp)
-    new["terminating"] = found.terminating + len(found.active)
+    new["terminating"] = counts.terminating + len(counts.active)
     if held:
-        # No successor is to come: what they were held for counts now.
+        # They get no successor, so they are counted now.
         new["uncountedTerminatedPods"] = {
-            **found.uncounted,
-            "failed": [*found.uncounted.get("failed", ()), *(pod["metadata"]["uid"] for pod in held)],
+            **counts.uncounted,
+            "failed": [*counts.uncounted.get("failed", ()), *(pod["metadata"]["uid"] for pod in held)],
         }
     if over and target == "SuccessCriteriaMet":
         new["completionTime"] = stamp
-    # Its time to live begins now.
+    # The time to live begins now.
     again = 0.0 if over else None
     return JobDecision(
-        delete=_names(found.active), release=release, status=_if_changed(status, new), requeue_after=again
+        delete=_names(counts.active), release=release, status=_if_changed(status, new), requeue_after=again
     )
 
 
@@ -211,18 +213,18 @@ def set_suspended(conditions: list[Json], suspended: bool, stamp: str) -> list[J
     return [*conditions, new]
 
 
-def _build_status(job: Json, found: PodCounts, conditions: Sequence[Json], *, active: int) -> Json:
-    """A status: what has counted, and what goes on."""
+def _build_status(job: Json, counts: PodCounts, conditions: Sequence[Json], *, active: int) -> Json:
+    """The new status: counts of finished and active pods, and conditions."""
     status: Json = job.get("status") or {}
-    new: Json = {"ready": found.ready, "terminating": found.terminating, "uncountedTerminatedPods": found.uncounted}
-    succeeded = found.counted_succeeded if found.indexes is None else found.succeeded
-    numbers = (("active", active), ("succeeded", succeeded), ("failed", found.counted_failed))
+    new: Json = {"ready": counts.ready, "terminating": counts.terminating, "uncountedTerminatedPods": counts.uncounted}
+    succeeded = counts.counted_succeeded if counts.indexes is None else counts.succeeded
+    numbers = (("active", active), ("succeeded", succeeded), ("failed", counts.counted_failed))
     new |= {name: number for name, number in numbers if number}
-    if found.indexes is not None:
-        if found.indexes.succeeded:
-            new["completedIndexes"] = format_indexes(found.indexes.succeeded)
+    if counts.indexes is not None:
+        if counts.indexes.succeeded:
+            new["completedIndexes"] = format_indexes(counts.indexes.succeeded)
         if job["spec"].get("backoffLimitPerIndex") is not None:
-            new["failedIndexes"] = format_indexes(found.indexes.failed)
+            new["failedIndexes"] = format_indexes(counts.indexes.failed)
     if conditions:
         new["conditions"] = list(conditions)
     if status.get("startTime"):
@@ -238,37 +240,37 @@ def _names(pods: Sequence[Json]) -> tuple[str, ...]:
     return tuple(pod["metadata"]["name"] for pod in pods)
 
 
-def _plan_pods(job: Json, found: PodCounts, now: datetime) -> tuple[tuple[NewPod, ...], Sequence[Json], float | None]:
-    """The pods to make now, those that are too many, and in how many seconds to look again when a delay runs."""
+def _plan_pods(job: Json, counts: PodCounts, now: datetime) -> tuple[tuple[NewPod, ...], Sequence[Json], float | None]:
+    """(pods to create now, surplus pods, seconds until the next attempt if there is a back-off)."""
     spec = job["spec"]
     completions, limit = spec.get("completions"), int(spec["parallelism"])
     if completions is not None:
-        done = found.succeeded + (len(found.indexes.failed) if found.indexes else 0)
+        done = counts.succeeded + (len(counts.indexes.failed) if counts.indexes else 0)
         limit = min(limit, max(0, completions - done))
-    elif found.succeeded:
-        # A work queue: the first success says that there is no more work to give out.
-        limit = min(limit, len(found.active))
-    surplus = _surplus_pods(found, limit)
+    elif counts.succeeded:
+        # A work queue: the first success means that no work is left.
+        limit = min(limit, len(counts.active))
+    surplus = _surplus_pods(counts, limit)
     if surplus:
         return (), surplus, None
-    occupied = len(found.active)
+    occupied = len(counts.active)
     if spec.get("podReplacementPolicy") == "Failed":
-        occupied += found.terminating
+        occupied += counts.terminating
     missing = max(0, limit - occupied)
     if not missing:
         return (), (), None
-    if found.indexes is not None and spec.get("backoffLimitPerIndex") is not None:
-        return _plan_indexed_pods(job, found, missing, now)
-    failures, last = found.consecutive_failures
+    if counts.indexes is not None and spec.get("backoffLimitPerIndex") is not None:
+        return _plan_indexed_pods(job, counts, missing, now)
+    failures, last = counts.consecutive_failures
     if (left := _backoff_left(failures, last, now)) > 0:
         return (), (), left
-    if found.indexes is None:
+    if counts.indexes is None:
         return (NewPod(),) * min(missing, _MAX_PODS_PER_SYNC + 1), (), None
     return (
         tuple(
             NewPod(index)
             for index in islice(
-                pending_indexes(completions, _taken_indexes(found)), min(missing, _MAX_PODS_PER_SYNC + 1)
+                pending_indexes(completions, _taken_indexes(counts)), min(missing, _MAX_PODS_PER_SYNC + 1)
             )
         ),
         (),
@@ -276,43 +278,45 @@ def _plan_pods(job: Json, found: PodCounts, now: datetime) -> tuple[tuple[NewPod
     )
 
 
-def _surplus_pods(found: PodCounts, limit: int) -> Sequence[Json]:
-    """Active pods that are too many: of two for one index the later, then those that have done least."""
+def _surplus_pods(counts: PodCounts, limit: int) -> Sequence[Json]:
+    """Surplus active pods: of two for one index the later one, then those that have made least progress."""
     twice: list[Json] = []
     kept: dict[Any, Json] = {}
-    for pod in found.active:
-        index = index_of(pod, found.indexes.completions) if found.indexes is not None else pod["metadata"]["name"]
-        done = found.indexes is not None and (index is None or index in found.indexes.succeeded | found.indexes.failed)
+    for pod in counts.active:
+        index = index_of(pod, counts.indexes.completions) if counts.indexes is not None else pod["metadata"]["name"]
+        done = counts.indexes is not None and (
+            index is None or index in counts.indexes.succeeded | counts.indexes.failed
+        )
         if done or index in kept:
             twice.append(pod)
         else:
             kept[index] = pod
-    # Of pods that have done as much, those with the highest index.
-    rest = sorted(kept.values(), key=lambda pod: (is_ready(pod), phase(pod) == "Running", -_index_order(pod, found)))
+    # Of pods with equal progress, those with the highest index.
+    rest = sorted(kept.values(), key=lambda pod: (is_ready(pod), phase(pod) == "Running", -_index_order(pod, counts)))
     return twice + rest[: max(0, len(kept) - limit)]
 
 
-def _index_order(pod: Json, found: PodCounts) -> int:
-    return (index_of(pod, found.indexes.completions) or 0) if found.indexes is not None else 0
+def _index_order(pod: Json, counts: PodCounts) -> int:
+    return (index_of(pod, counts.indexes.completions) or 0) if counts.indexes is not None else 0
 
 
-def _taken_indexes(found: PodCounts) -> frozenset[int]:
-    """Indexes that are done, or that a pod works on."""
-    assert found.indexes is not None
-    indexes = found.indexes
-    busy = {index_of(pod, indexes.completions) for pod in (*found.active, *found.blocking_replacement)}
+def _taken_indexes(counts: PodCounts) -> frozenset[int]:
+    """Indexes that are done or have an active pod."""
+    assert counts.indexes is not None
+    indexes = counts.indexes
+    busy = {index_of(pod, indexes.completions) for pod in (*counts.active, *counts.blocking_replacement)}
     return indexes.succeeded | indexes.failed | {index for index in busy if index is not None}
 
 
 def _plan_indexed_pods(
-    job: Json, found: PodCounts, missing: int, now: datetime
+    job: Json, counts: PodCounts, missing: int, now: datetime
 ) -> tuple[tuple[NewPod, ...], Sequence[Json], float | None]:
-    """Each index waits for itself after a failure."""
-    assert found.indexes is not None
+    """Like `_plan_pods`, with a back-off for each index."""
+    assert counts.indexes is not None
     made: list[NewPod] = []
     soonest: float | None = None
-    for index in pending_indexes(found.indexes.completions, _taken_indexes(found)):
-        before = found.indexes.delayed.get(index)
+    for index in pending_indexes(counts.indexes.completions, _taken_indexes(counts)):
+        before = counts.indexes.delayed.get(index)
         counted, ignored = (0, 0) if before is None else _failures_with(job, before)
         left = 0.0 if before is None else _backoff_left(counted + ignored, finished_at(before), now)
         if left > 0:
@@ -325,17 +329,17 @@ def _plan_indexed_pods(
 
 
 def _failures_with(job: Json, pod: Json) -> tuple[int, int]:
-    """(counted, ignored) failures of a pod's index, this one included."""
+    """(counted, ignored) failures of a pod's index, including this pod."""
     counted, ignored = index_failures(pod)
     match = pod_failure_policy.match_failure_policy(job, pod)
     return (counted, ignored + 1) if match is not None and match.action == "Ignore" else (counted + 1, ignored)
 
 
 def _backoff_left(failures: int, last: datetime | None, now: datetime) -> float:
-    """Seconds until the next pod may follow after so many failures in a row."""
+    """Seconds until the next pod may be created after consecutive failures."""
     if not failures or last is None:
         return 0.0
-    # Beyond so many doublings it is the longest one, so the power is kept small.
+    # After so many doublings the maximum applies, so the exponent is capped.
     backoff: float = min(_MIN_BACKOFF * 2 ** min(failures - 1, 10), _MAX_BACKOFF)
     return backoff - (now - last).total_seconds()
 

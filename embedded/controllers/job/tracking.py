@@ -1,10 +1,8 @@
-"""What of a Job's pods counts, and what has counted already. Pure; the rules are those of Kubernetes' Job controller.
+"""Counts the pods of a Job exactly once. Pure; the rules are those of Kubernetes' Job controller.
 
-A pod of a Job carries a finalizer until it has counted, so that no end is
-missed and none counts twice, whatever is deleted or killed meanwhile: its uid is
-written into the status' `uncountedTerminatedPods`, then the finalizer goes, then
-the number goes up and the uid goes. A succeeded pod of an Indexed Job needs no
-uid: its index says that it has counted.
+A pod of a Job has a finalizer until it is counted, so that no end is missed or counted twice, whatever is deleted or
+killed meanwhile: its uid is written to `status.uncountedTerminatedPods`, then the finalizer is removed, then the uid is
+removed and the number increased. A succeeded pod of an Indexed Job needs no uid: its index shows that it was counted.
 """
 
 from __future__ import annotations
@@ -29,28 +27,26 @@ class IndexCounts:
     succeeded: frozenset[int]
     failed: frozenset[int]
     delayed: dict[int, Json]
-    """The last failed pod of an index that is to be tried again: it holds the count until its successor is made."""
+    """The last failed pod of each index that is retried: it is counted when its successor has been created."""
 
 
 @dataclass(frozen=True)
 class PodCounts:
-    """`succeeded` and `failed` are what the Job has to show; `uncounted` and `counted_*` are how they are written.
-
-    `release`: names of pods whose finalizer may go once that is written.
-    """
+    """The pods of a Job by state, and the counts for its status."""
 
     active: tuple[Json, ...]
     blocking_replacement: tuple[Json, ...]
-    """Pods that are being deleted and have not ended, where only ended pods are replaced."""
+    """Pods that are being deleted and have not ended, if only ended pods are replaced."""
     terminating: int
     counted_succeeded: int
     counted_failed: int
     uncounted: Json
     release: tuple[str, ...]
+    """Names of pods whose finalizer is removed once the status is written."""
     failures: int
-    """Of them all, also those whose pod is still held for its successor."""
+    """All failures, including those of pods that still wait for their successor."""
     consecutive_failures: tuple[int, datetime | None]
-    """Failures since the last success, and the moment of the last one."""
+    """(failures since the last success, time of the last one)."""
     indexes: IndexCounts | None
 
     @property
@@ -82,15 +78,15 @@ def is_tracked(pod: Json) -> bool:
 
 
 def has_failed(job: Json, pod: Json) -> bool:
-    """Whether a pod is a failure of its Job: also one that is being deleted, unless only ended pods are replaced."""
+    """Whether a pod counts as failed; one that is being deleted does too, unless only ended pods are replaced."""
     metadata = pod["metadata"]
-    doomed = "deletionTimestamp" in metadata and phase(pod) != "Succeeded"
+    is_deleted = "deletionTimestamp" in metadata and phase(pod) != "Succeeded"
     if phase(pod) == "Failed":
         return True
     if job["spec"].get("podReplacementPolicy") == "Failed":
-        # Nothing but its finalizer holds it: it never ran, or was forced to go, and will never be told to have failed.
-        return doomed and not metadata.get("deletionGracePeriodSeconds")
-    return doomed
+        # It never ran, or its deletion was forced: it will never become Failed.
+        return is_deleted and not metadata.get("deletionGracePeriodSeconds")
+    return is_deleted
 
 
 def container_states(pod: Json) -> list[Json]:
@@ -107,12 +103,12 @@ def finished_at(pod: Json) -> datetime | None:
 
 
 def count_pods(job: Json, pods: Sequence[Json]) -> PodCounts:
-    """Take stock of a Job's pods."""
+    """Count the pods of a Job."""
     status: Json = job.get("status") or {}
     indexes = _indexes(job, status, pods)
     tracked = {pod["metadata"]["uid"] for pod in pods if is_tracked(pod)}
     known = status.get("uncountedTerminatedPods") or {}
-    # Pods that have lost their finalizer since they were written down: now they are numbers.
+    # Pods without a finalizer whose uid is in the status: they become part of the numbers.
     left = {kind: [uid for uid in known.get(kind) or () if uid in tracked] for kind in ("succeeded", "failed")}
     freed = {kind: len(known.get(kind) or ()) - len(left[kind]) for kind in left}
     held = {pod["metadata"]["uid"] for pod in indexes.delayed.values()} if indexes else set()
@@ -131,13 +127,15 @@ def count_pods(job: Json, pods: Sequence[Json]) -> PodCounts:
         release.append(pod["metadata"]["name"])
         if counts and not known_already:
             left[kind].append(uid)
-    going = tuple(p for p in pods if "deletionTimestamp" in p["metadata"] and phase(p) not in ("Succeeded", "Failed"))
+    terminating = tuple(
+        p for p in pods if "deletionTimestamp" in p["metadata"] and phase(p) not in ("Succeeded", "Failed")
+    )
     replaced = job["spec"].get("podReplacementPolicy") != "Failed"
     counted = {kind: int(status.get(kind, 0)) + freed[kind] for kind in freed}
     return PodCounts(
         active=tuple(pod for pod in pods if is_active(pod)),
-        blocking_replacement=() if replaced else going,
-        terminating=len(going),
+        blocking_replacement=() if replaced else terminating,
+        terminating=len(terminating),
         counted_succeeded=counted["succeeded"],
         counted_failed=counted["failed"],
         uncounted={kind: uids for kind, uids in left.items() if uids},
@@ -149,7 +147,7 @@ def count_pods(job: Json, pods: Sequence[Json]) -> PodCounts:
 
 
 def _counts_as_failure(job: Json, pod: Json, indexes: IndexCounts | None) -> bool:
-    """Whether a failure is one by the Job's own rules."""
+    """Whether a failed pod counts by the Job's own rules."""
     if indexes is not None and indexed.index_of(pod, indexes.completions) is None:
         return False
     match = pod_failure_policy.match_failure_policy(job, pod)

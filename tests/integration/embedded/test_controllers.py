@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 from embedded.api.scheme import (
+    CLUSTER_ROLES,
     CONFIG_MAPS,
     EVENTS,
     JOBS,
@@ -17,6 +18,7 @@ from embedded.api.scheme import (
 )
 from embedded.api.status_errors import ApiError
 from tests.integration.embedded.conftest import Cluster, shell_container
+from tests.support.waiting import wait_until_async
 
 Json = dict[str, Any]
 
@@ -151,3 +153,15 @@ async def test_a_pod_of_a_job_that_is_gone_is_held_by_nothing(cluster: Cluster) 
     await cluster.wait_for(lambda pod: not pod["metadata"].get("finalizers"), name)
     cluster.registry.delete(ObjectRef(PODS, "default", name), grace_period=0)
     await cluster.wait_until_deleted(name)
+
+
+async def test_an_aggregated_cluster_role_follows_its_parts(cluster: Cluster) -> None:
+    labels, rule = {"part": "yes"}, {"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}
+    selector = {"clusterRoleSelectors": [{"matchLabels": labels}]}
+    cluster.registry.create(CLUSTER_ROLES, {"metadata": {"name": "all"}, "aggregationRule": selector})
+    cluster.registry.create(CLUSTER_ROLES, {"metadata": {"name": "part", "labels": labels}, "rules": [rule]})
+    await wait_until_async(
+        lambda: cluster.registry.get(ObjectRef(CLUSTER_ROLES, None, "all")).get("rules") == [rule], 10
+    )
+    cluster.registry.delete(ObjectRef(CLUSTER_ROLES, None, "part"))
+    await wait_until_async(lambda: not cluster.registry.get(ObjectRef(CLUSTER_ROLES, None, "all")).get("rules"), 10)
