@@ -11,11 +11,9 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
 from embedded.api.scheme import BUILT_IN
-
-Json = dict[str, Any]
+from embedded.types import JsonObject
 
 _PLAIN = {"string": "string", "integer": "integer", "number": "number", "boolean": "boolean"}
 
@@ -24,7 +22,7 @@ def _short(reference: str) -> str:
     return reference.rpartition(".")[2]
 
 
-def _type_of(schema: Json) -> str:
+def _type_of(schema: JsonObject) -> str:
     """A type as `shapes.py` reads it."""
     for part in schema.get("allOf") or [schema]:
         if "$ref" in part:
@@ -39,9 +37,9 @@ def _type_of(schema: Json) -> str:
     return _PLAIN.get(str(kind), "any")
 
 
-def _definitions(folder: Path) -> tuple[dict[str, Json], dict[str, str]]:
+def _definitions(folder: Path) -> tuple[dict[str, JsonObject], dict[str, str]]:
     """Schemas by short name, and kinds (`group/version/Kind`) to short names."""
-    schemas: dict[str, Json] = {}
+    schemas: dict[str, JsonObject] = {}
     kinds: dict[str, str] = {}
     for file in sorted(folder.glob("*.json")):
         for name, schema in json.loads(file.read_text())["components"]["schemas"].items():
@@ -51,14 +49,14 @@ def _definitions(folder: Path) -> tuple[dict[str, Json], dict[str, str]]:
     return schemas, kinds
 
 
-def build_field_types(folder: Path) -> Json:
+def build_field_types(folder: Path) -> JsonObject:
     schemas, kinds = _definitions(folder)
     wanted = {
         f"{r.group}/{r.version}/{r.kind}": kinds[f"{r.group}/{r.version}/{r.kind}"]
         for r in BUILT_IN
         if f"{r.group}/{r.version}/{r.kind}" in kinds
     }
-    types: Json = {}
+    types: JsonObject = {}
     waiting = [*wanted.values(), "ObjectMeta"]
     while waiting:
         name = waiting.pop()

@@ -13,25 +13,23 @@ import json
 import re
 import sys
 from pathlib import Path
-from typing import Any
 
 from embedded.api.scheme import BUILT_IN
-
-Json = dict[str, Any]
+from embedded.types import JsonObject
 
 _ALSO = ("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta", "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions")
 _REFERENCE = re.compile(r'"#/components/schemas/([^"]+)"')
 
 
-def collect_schemas(folder: Path) -> Json:
+def collect_schemas(folder: Path) -> JsonObject:
     """The schemas of the kinds that are served here, and all that they refer to, by name."""
-    known: dict[str, Json] = {}
+    known: dict[str, JsonObject] = {}
     for file in sorted(folder.glob("*.json")):
         for name, schema in json.loads(file.read_text())["components"]["schemas"].items():
             known.setdefault(name, schema)
     kinds = {(r.group, r.version, r.kind) for r in BUILT_IN}
     waiting = [name for name, schema in known.items() if _kinds(schema) & kinds] + list(_ALSO)
-    found: Json = {}
+    found: JsonObject = {}
     while waiting:
         name = waiting.pop()
         if name not in found:
@@ -40,7 +38,7 @@ def collect_schemas(folder: Path) -> Json:
     return found
 
 
-def _kinds(schema: Json) -> set[tuple[str, str, str]]:
+def _kinds(schema: JsonObject) -> set[tuple[str, str, str]]:
     return {(k["group"], k["version"], k["kind"]) for k in schema.get("x-kubernetes-group-version-kind") or ()}
 
 

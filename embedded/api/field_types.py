@@ -20,8 +20,7 @@ from typing import Any
 from embedded.api.quantity import is_quantity
 from embedded.api.scheme import ResourceType
 from embedded.api.status_errors import ApiError, bad_request
-
-Json = dict[str, Any]
+from embedded.types import JsonObject
 
 _CLASSES: dict[str, tuple[type, ...]] = {
     "string": (str,),
@@ -38,7 +37,7 @@ _NULLABLE_FIELDS = frozenset(
     }
 )
 """What Kubernetes writes also when it is not known."""
-_ALWAYS_PRESENT: dict[str, Json] = {
+_ALWAYS_PRESENT: dict[str, JsonObject] = {
     "Event": {
         **dict.fromkeys(("eventTime", "firstTimestamp", "lastTimestamp")),
         **dict.fromkeys(("reportingComponent", "reportingInstance"), ""),
@@ -56,7 +55,7 @@ _GO_NAMES = {str: "string", bool: "bool", int: "number", float: "number", list: 
 
 
 _TIME_LENGTH = len("2006-01-02T15:04:05Z")
-_NO_FIELDS: Json = {}
+_NO_FIELDS: JsonObject = {}
 
 
 class _MismatchError(Exception):
@@ -81,7 +80,7 @@ def _load_types() -> tuple[dict[str, str], dict[str, str | dict[str, str]]]:
     return data["kinds"], data["types"]
 
 
-def drop_unknown_fields(resource: ResourceType, obj: Json) -> list[str]:
+def drop_unknown_fields(resource: ResourceType, obj: JsonObject) -> list[str]:
     """Drop unknown fields and nulls of a built-in object, in place; of a custom resource those of its metadata.
 
     Returns the paths of the unknown fields.

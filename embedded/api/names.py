@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from embedded.api.status_errors import FieldError
-
-Json = dict[str, Any]
+from embedded.types import JsonObject
 
 SUBDOMAIN = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
 _LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
@@ -72,7 +70,7 @@ def validate_name(name: str, resource: str) -> str | None:
     return None if re.fullmatch(SUBDOMAIN, name) else SUBDOMAIN_RULE
 
 
-def validate_generate_name(metadata: Json, resource: str) -> list[FieldError]:
+def validate_generate_name(metadata: JsonObject, resource: str) -> list[FieldError]:
     """What is wrong with the beginning of a name that is to be generated: it may end in a dash."""
     prefix = metadata.get("generateName")
     if not prefix:
@@ -84,7 +82,7 @@ def validate_generate_name(metadata: Json, resource: str) -> list[FieldError]:
     )
 
 
-def validate_object_meta(metadata: Json, resource: str, old: Json | None = None) -> list[FieldError]:
+def validate_object_meta(metadata: JsonObject, resource: str, old: JsonObject | None = None) -> list[FieldError]:
     """What is wrong with an object's name, labels and the rest of its metadata. `old` is what it was before."""
     causes: list[FieldError] = []
     name = metadata.get("name")
@@ -99,7 +97,7 @@ def validate_object_meta(metadata: Json, resource: str, old: Json | None = None)
     return causes + _validate_finalizers(metadata, resource, old)
 
 
-def _validate_annotations(annotations: Json) -> list[FieldError]:
+def _validate_annotations(annotations: JsonObject) -> list[FieldError]:
     at = "metadata.annotations"
     causes = [
         FieldError("FieldValueInvalid", at, f'Invalid value: "{key}": {why}')
@@ -112,7 +110,7 @@ def _validate_annotations(annotations: Json) -> list[FieldError]:
     return causes
 
 
-def _validate_owner_references(owners: list[Json]) -> list[FieldError]:
+def _validate_owner_references(owners: list[JsonObject]) -> list[FieldError]:
     causes = []
     for index, owner in enumerate(owners):
         at = f"metadata.ownerReferences[{index}]"
@@ -135,7 +133,7 @@ def _validate_owner_references(owners: list[Json]) -> list[FieldError]:
     return causes
 
 
-def _validate_finalizers(metadata: Json, resource: str, old: Json | None) -> list[FieldError]:
+def _validate_finalizers(metadata: JsonObject, resource: str, old: JsonObject | None) -> list[FieldError]:
     causes = []
     finalizers = metadata.get("finalizers") or []
     for index, finalizer in enumerate(finalizers):
@@ -163,7 +161,7 @@ def _validate_finalizers(metadata: Json, resource: str, old: Json | None) -> lis
     return causes
 
 
-def validate_labels(labels: Json, field: str) -> list[FieldError]:
+def validate_labels(labels: JsonObject, field: str) -> list[FieldError]:
     found = []
     for key, value in labels.items():
         if why := _validate_qualified_name(key):

@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import Any
 
-Json = dict[str, Any]
+from embedded.types import JsonObject
 
 _ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 _CREATE_ONLY = ("create",)
@@ -52,7 +52,7 @@ class ResourceType:
     categories: tuple[str, ...] = ()
     subresources: frozenset[str] = frozenset()
     verbs: tuple[str, ...] = _ALL_VERBS
-    schema: Json | None = field(default=None, hash=False, compare=False)
+    schema: JsonObject | None = field(default=None, hash=False, compare=False)
     columns: tuple[Column, ...] = ()
     list_kind: str = ""
     selectable_fields: tuple[str, ...] = ()

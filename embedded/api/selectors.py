@@ -8,9 +8,9 @@ from typing import Any
 
 from embedded.api.names import validate_labels
 from embedded.api.status_errors import bad_request
+from embedded.types import JsonObject
 
-Json = dict[str, Any]
-Predicate = Callable[[Json], bool]
+Predicate = Callable[[JsonObject], bool]
 
 _TOKEN = re.compile(r"\s*(?:(?P<symbol>!=|==|=|!|\(|\)|,|<|>)|(?P<word>[^\s!=(),<>]+))")
 _COMMON_FIELDS = ("metadata.name", "metadata.namespace")
@@ -85,7 +85,7 @@ def parse_label_selector(text: str) -> Predicate | None:
     if tokens.peek():
         raise bad_request(f"unable to parse requirement: found '{tokens.peek()}', expected: ',' or end of string")
 
-    def matches(obj: Json) -> bool:
+    def matches(obj: JsonObject) -> bool:
         labels = obj["metadata"].get("labels") or {}
         return all(test(labels) for test in tests)
 
@@ -184,13 +184,13 @@ def parse_field_selector(text: str, resource: str, extra_fields: Sequence[str] =
             raise bad_request(f'"{path}" is not a known field selector: only {names}')
         tests.append((path.split("."), value, operator != "!="))
 
-    def matches(obj: Json) -> bool:
+    def matches(obj: JsonObject) -> bool:
         return all((_field_value(obj, path, resource) == value) is wanted for path, value, wanted in tests)
 
     return matches
 
 
-def _field_value(obj: Json, path: list[str], resource: str) -> str:
+def _field_value(obj: JsonObject, path: list[str], resource: str) -> str:
     if path == ["source"]:
         return str((obj.get("source") or {}).get("component") or obj.get("reportingComponent") or "")
     if path == ["status", "successful"]:
@@ -222,7 +222,7 @@ def parse_selectors(
     return by_label or by_field
 
 
-def matches_label_selector(selector: Json, labels: Json) -> bool:
+def matches_label_selector(selector: JsonObject, labels: JsonObject) -> bool:
     """A LabelSelector as objects hold it (`matchLabels`, `matchExpressions`); an empty one matches everything."""
     if any(labels.get(key) != value for key, value in (selector.get("matchLabels") or {}).items()):
         return False

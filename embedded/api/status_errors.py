@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-Json = dict[str, Any]
+from embedded.types import JsonObject
 
 
 class ApiError(Exception):
     """An answer that is not success. `to_status` is the Status object of the response."""
 
-    def __init__(self, code: int, reason: str, message: str, details: Json | None = None) -> None:
+    def __init__(self, code: int, reason: str, message: str, details: JsonObject | None = None) -> None:
         super().__init__(message)
         self.code, self.reason, self.message, self.details = code, reason, message, details
         self.continue_token = ""
         """Where a list that has expired can go on, inconsistently."""
 
-    def to_status(self) -> Json:
+    def to_status(self) -> JsonObject:
         metadata = {"continue": self.continue_token} if self.continue_token else {}
-        status: Json = {"kind": "Status", "apiVersion": "v1", "metadata": metadata, "status": "Failure"}
+        status: JsonObject = {"kind": "Status", "apiVersion": "v1", "metadata": metadata, "status": "Failure"}
         status["message"] = self.message
         if self.reason:
             status["reason"] = self.reason
@@ -38,8 +37,8 @@ class FieldError:
     message: str
 
 
-def _details(kind: str, name: str, group: str) -> Json:
-    details: Json = {"name": name, "kind": kind} if name else {"kind": kind}
+def _details(kind: str, name: str, group: str) -> JsonObject:
+    details: JsonObject = {"name": name, "kind": kind} if name else {"kind": kind}
     if group:
         details["group"] = group
     return details

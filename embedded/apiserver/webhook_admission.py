@@ -22,7 +22,7 @@ from embedded.api.status_errors import ApiError
 from embedded.auth.tokens import User
 from embedded.registry.prepare import PreparedWrite
 from embedded.registry.registry import Registry
-from embedded.validation import match_conditions, webhooks
+from embedded.validation import webhooks
 
 Json = dict[str, Any]
 
@@ -102,7 +102,7 @@ class WebhookAdmission:
             # Otherwise a webhook that denies everything could never be removed.
             return []
         matching = [webhook for webhook in self._webhooks() if webhooks.matches_request(webhook, request)]
-        matching = [webhook for webhook in matching if match_conditions.conditions_match(webhook, request)]
+        matching = [webhook for webhook in matching if webhooks.conditions_match(webhook, request)]
         if not matching:
             return []
         async with asyncio.TaskGroup() as group:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from embedded.api.scheme import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, ObjectRef
 from embedded.auth.tokens import MASTERS
 from embedded.registry.registry import Registry
-
-Json = dict[str, Any]
+from embedded.types import JsonObject
 
 _READ = ("get", "list", "watch")
 _WRITE = ("create", "delete", "deletecollection", "patch", "update")
@@ -27,7 +25,7 @@ _EDITABLE = ("configmaps", "events", "pods", "secrets", "serviceaccounts")
 _RBAC = "rbac.authorization.k8s.io"
 
 
-def _rule(group: str, resources: Iterable[str], verbs: Iterable[str]) -> Json:
+def _rule(group: str, resources: Iterable[str], verbs: Iterable[str]) -> JsonObject:
     return {"apiGroups": [group], "resources": list(resources), "verbs": list(verbs)}
 
 

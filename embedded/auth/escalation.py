@@ -14,8 +14,8 @@ from embedded.auth.rbac import AccessRequest, Authorizer, role_rules
 from embedded.auth.tokens import User
 from embedded.registry.prepare import PreparedWrite
 from embedded.registry.registry import Registry
+from embedded.types import JsonObject
 
-Json = dict[str, Any]
 _GROUP = "rbac.authorization.k8s.io"
 
 
@@ -56,15 +56,15 @@ class EscalationGuard:
             )
             raise forbidden(resource.plural, name, resource.group, why)
 
-    def _has_rule(self, user: User, namespace: str, rule: Json) -> bool:
+    def _has_rule(self, user: User, namespace: str, rule: JsonObject) -> bool:
         return all(self._authorizer.allows(user, request) for request in _expand_rule(rule, namespace))
 
 
-def _changes_permissions(old: Json, new: Json) -> bool:
+def _changes_permissions(old: JsonObject, new: JsonObject) -> bool:
     return any(old.get(field) != new.get(field) for field in ("rules", "aggregationRule", "roleRef", "subjects"))
 
 
-def _expand_rule(rule: Json, namespace: str) -> Iterator[AccessRequest]:
+def _expand_rule(rule: JsonObject, namespace: str) -> Iterator[AccessRequest]:
     """Every single thing that a rule allows. A `*` stands for itself: only who was given `*` may do it."""
     for verb in rule.get("verbs") or []:
         for path in rule.get("nonResourceURLs") or []:
@@ -75,7 +75,7 @@ def _expand_rule(rule: Json, namespace: str) -> Iterator[AccessRequest]:
                     yield AccessRequest(verb, group, resource, namespace, name)
 
 
-def _format_rule(rule: Json) -> str:
+def _format_rule(rule: JsonObject) -> str:
     fields = ("apiGroups", "resources", "resourceNames", "nonResourceURLs", "verbs")
     names = ("APIGroups", "Resources", "ResourceNames", "NonResourceURLs", "Verbs")
     parts = [

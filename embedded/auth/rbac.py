@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from embedded.api.scheme import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, ROLE_BINDINGS, ROLES, ObjectRef
 from embedded.auth.tokens import AUTHENTICATED, MASTERS, User
 from embedded.registry.registry import Registry
-
-Json = dict[str, Any]
+from embedded.types import JsonObject
 
 # Everybody who is recognised may find out what there is, who they are and what they may do.
 _DISCOVERY_PATHS = ("/api", "/apis", "/version", "/healthz", "/livez", "/readyz", "/openapi")
 _SELF_REVIEWS = ("selfsubjectaccessreviews", "selfsubjectreviews", "selfsubjectrulesreviews")
-AUTHENTICATED_RULES: tuple[Json, ...] = (
+AUTHENTICATED_RULES: tuple[JsonObject, ...] = (
     {
         "apiGroups": ["authorization.k8s.io"],
         "resources": ["selfsubjectaccessreviews", "selfsubjectrulesreviews"],
@@ -43,7 +41,7 @@ class Authorizer:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._rules: dict[tuple[str, str], list[tuple[Json, str]]] = {}
+        self._rules: dict[tuple[str, str], list[tuple[JsonObject, str]]] = {}
         watched = {r.key for r in (ROLES, CLUSTER_ROLES, ROLE_BINDINGS, CLUSTER_ROLE_BINDINGS)}
         self._watched = watched
         registry.store.subscribe(lambda event: self._rules.clear() if event.key.resource in watched else None)
@@ -68,7 +66,7 @@ class Authorizer:
                         return origin
         return None
 
-    def _bound_rules(self, subject: str, namespace: str) -> list[tuple[Json, str]]:
+    def _bound_rules(self, subject: str, namespace: str) -> list[tuple[JsonObject, str]]:
         """The rules and why they are bound to a subject (`User:name`, `Group:name`), cluster-wide or in a namespace."""
         if not self._rules:
             self._load()
@@ -85,7 +83,7 @@ class Authorizer:
                     origin = _binding_origin(binding, told)
                     self._rules.setdefault((subject, namespace), []).extend((rule, origin) for rule in rules)
 
-    def rules_for(self, user: User, namespace: str) -> list[Json]:
+    def rules_for(self, user: User, namespace: str) -> list[JsonObject]:
         """All rules that allow a user something in a namespace."""
         found = [*AUTHENTICATED_RULES]
         for subject in _subject_keys(user):
@@ -94,7 +92,7 @@ class Authorizer:
         return found
 
 
-def role_rules(registry: Registry, reference: Json, namespace: str) -> list[Json]:
+def role_rules(registry: Registry, reference: JsonObject, namespace: str) -> list[JsonObject]:
     """The rules of the role that a binding in a namespace refers to; none when there is no such role."""
     name = str(reference.get("name", ""))
     if reference.get("kind") == "Role":
@@ -114,13 +112,13 @@ def _authenticated_origin(role: str) -> str:
     return f'RBAC: allowed by ClusterRoleBinding "{role}" of ClusterRole "{role}" to Group "{AUTHENTICATED}"'
 
 
-def _binding_origin(binding: Json, subject: str) -> str:
+def _binding_origin(binding: JsonObject, subject: str) -> str:
     name, namespace, role = binding["metadata"]["name"], binding["metadata"].get("namespace"), binding["roleRef"]
     bound = f'RoleBinding "{name}/{namespace}"' if namespace else f'ClusterRoleBinding "{name}"'
     return f'RBAC: allowed by {bound} of {role.get("kind")} "{role.get("name")}" to {subject}'
 
 
-def _binding_subjects(binding: Json) -> Iterator[tuple[str, str]]:
+def _binding_subjects(binding: JsonObject) -> Iterator[tuple[str, str]]:
     """Whom it binds, as the index and as people know them."""
     for subject in binding.get("subjects") or []:
         if subject.get("kind") == "ServiceAccount":
@@ -132,7 +130,7 @@ def _binding_subjects(binding: Json) -> Iterator[tuple[str, str]]:
             yield f"{kind}:{name}", f'{kind} "{name}"'
 
 
-def _rule_allows_path(rule: Json, request: AccessRequest) -> bool:
+def _rule_allows_path(rule: JsonObject, request: AccessRequest) -> bool:
     """Whether a rule on bare paths (`/metrics`, `/debug/*`) lets a request through."""
     if not {"*", request.verb} & set(rule.get("verbs") or ()):
         return False
@@ -142,7 +140,7 @@ def _rule_allows_path(rule: Json, request: AccessRequest) -> bool:
     )
 
 
-def _rule_allows(rule: Json, request: AccessRequest) -> bool:
+def _rule_allows(rule: JsonObject, request: AccessRequest) -> bool:
     def listed(field: str, value: str) -> bool:
         values = rule.get(field) or []
         return "*" in values or value in values

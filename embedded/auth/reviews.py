@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from embedded.api.scheme import (
     LOCAL_SUBJECT_ACCESS_REVIEWS,
     SELF_SUBJECT_ACCESS_REVIEWS,
@@ -16,8 +14,7 @@ from embedded.api.scheme import (
 from embedded.api.status_errors import FieldError, bad_request, invalid
 from embedded.auth.rbac import AccessRequest, Authorizer
 from embedded.auth.tokens import AUTHENTICATED, Authenticator, User
-
-Json = dict[str, Any]
+from embedded.types import JsonObject
 
 REVIEWS = (
     TOKEN_REVIEWS,
@@ -33,12 +30,12 @@ _ATTRIBUTE_FIELDS = ("resourceAttributes", "nonResourceAttributes")
 
 def answer_review(
     resource: ResourceType,
-    review: Json,
+    review: JsonObject,
     namespace: str,
     user: User,
     authenticator: Authenticator,
     authorizer: Authorizer,
-) -> Json:
+) -> JsonObject:
     """The review with its status. `user` is who asks, `namespace` the one of the request, if it has one.
 
     Raises:
@@ -69,7 +66,7 @@ def answer_review(
     }
 
 
-def _require_valid_spec(resource: ResourceType, spec: Json, namespace: str) -> None:
+def _require_valid_spec(resource: ResourceType, spec: JsonObject, namespace: str) -> None:
     """Raises:
     ApiError: 422, it does not ask exactly one thing, or not whom it is about; 400, it is of another namespace.
     """
@@ -87,10 +84,10 @@ def _require_valid_spec(resource: ResourceType, spec: Json, namespace: str) -> N
         raise bad_request(f"spec.resourceAttributes.namespace must match namespace: {namespace}")
 
 
-def _rules_status(rules: list[Json]) -> Json:
+def _rules_status(rules: list[JsonObject]) -> JsonObject:
     """What a user may do: `kubectl auth can-i --list`."""
 
-    def kept(rule: Json, *fields: str) -> Json:
+    def kept(rule: JsonObject, *fields: str) -> JsonObject:
         return {field: rule[field] for field in fields if rule.get(field)}
 
     resources = [kept(r, "verbs", "apiGroups", "resources", "resourceNames") for r in rules if r.get("resources")]
@@ -98,7 +95,7 @@ def _rules_status(rules: list[Json]) -> Json:
     return {"resourceRules": resources, "nonResourceRules": paths, "incomplete": False}
 
 
-def _token_status(spec: Json, authenticator: Authenticator) -> Json:
+def _token_status(spec: JsonObject, authenticator: Authenticator) -> JsonObject:
     audiences = spec.get("audiences") or []
     if not isinstance(audiences, list):
         raise bad_request("a TokenReview's audiences are a list")
@@ -112,7 +109,7 @@ def _token_status(spec: Json, authenticator: Authenticator) -> Json:
     return {"authenticated": True, "user": found.to_json(), **({"audiences": shared} if shared else {})}
 
 
-def _parse_user(spec: Json) -> User:
+def _parse_user(spec: JsonObject) -> User:
     named = spec.get("groups") or []
     if not isinstance(named, list):
         raise bad_request("a SubjectAccessReview's groups are a list")
@@ -120,7 +117,7 @@ def _parse_user(spec: Json) -> User:
     return User(str(spec.get("user") or ""), str(spec.get("uid") or ""), groups)
 
 
-def _parse_request(spec: Json) -> AccessRequest:
+def _parse_request(spec: JsonObject) -> AccessRequest:
     if path := (spec.get("nonResourceAttributes") or {}).get("path"):
         return AccessRequest(str(spec["nonResourceAttributes"].get("verb", "get")), path=str(path))
     wanted = spec.get("resourceAttributes") or {}

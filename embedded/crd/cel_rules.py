@@ -7,14 +7,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from embedded.api.status_errors import FieldError
-
-Json = dict[str, Any]
+from embedded.types import JsonObject
 
 VARIABLES = ("self", "oldSelf")
 _PLACEHOLDERS = {"dict": '"object"', "list": '"array"'}
 
 
-def validate_rules(value: Any, schema: Json, old: Any, at: str) -> Iterator[FieldError]:
+def validate_rules(value: Any, schema: JsonObject, old: Any, at: str) -> Iterator[FieldError]:
     """The rules of this value that it breaks. A rule about `oldSelf` is asked only where there was something before."""
     rules = schema.get("x-kubernetes-validations")
     if not rules:
@@ -40,7 +39,7 @@ def validate_rules(value: Any, schema: Json, old: Any, at: str) -> Iterator[Fiel
         yield _rule_error(rule, value, variables, detail, at)
 
 
-def _rule_error(rule: Json, value: Any, variables: Json, detail: str, at: str) -> FieldError:
+def _rule_error(rule: JsonObject, value: Any, variables: JsonObject, detail: str, at: str) -> FieldError:
     told = detail or _evaluate_message(rule, variables) or rule.get("message") or f"failed rule: {rule['rule'].strip()}"
     shown = _PLACEHOLDERS.get(type(value).__name__) or json.dumps(value, ensure_ascii=False)
     reason = rule.get("reason") or "FieldValueInvalid"
@@ -53,7 +52,7 @@ def _rule_error(rule: Json, value: Any, variables: Json, detail: str, at: str) -
     return FieldError(reason, f"{at}{path}" if at else path.removeprefix("."), message)
 
 
-def _evaluate_message(rule: Json, variables: Json) -> str:
+def _evaluate_message(rule: JsonObject, variables: JsonObject) -> str:
     """What the rule's messageExpression says; nothing when it fails or says nothing that can be shown."""
     from embedded.cel import CelError, compile_expression
 
@@ -66,7 +65,7 @@ def _evaluate_message(rule: Json, variables: Json) -> str:
     return told.strip() if isinstance(told, str) and "\n" not in told else ""
 
 
-def _to_cel(value: Any, schema: Json) -> Any:
+def _to_cel(value: Any, schema: JsonObject) -> Any:
     """A value as CEL sees it: numbers, times and durations as their schema has them."""
     kind, form = schema.get("type"), schema.get("format")
     if isinstance(value, dict):

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
 
 from embedded.api.field_errors import invalid, not_supported, required
 from embedded.api.names import SUBDOMAIN, SUBDOMAIN_RULE, validate_dns1035_label
 from embedded.api.scheme import Column, ResourceType
 from embedded.api.status_errors import FieldError
 from embedded.crd import definition_schema
-
-Json = dict[str, Any]
-
+from embedded.types import JsonObject
 
 _COLUMN_TYPES = ("boolean", "date", "integer", "number", "string")
 _APPROVED = "api-approved.kubernetes.io"
@@ -23,7 +20,7 @@ CLEANUP_FINALIZER = "customresourcecleanup.apiextensions.k8s.io"
 """The finalizer that holds a definition until its objects are gone."""
 
 
-def set_crd_defaults(crd: Json) -> None:
+def set_crd_defaults(crd: JsonObject) -> None:
     spec = crd.setdefault("spec", {})
     names = spec.setdefault("names", {})
     if kind := names.get("kind"):
@@ -32,7 +29,7 @@ def set_crd_defaults(crd: Json) -> None:
     spec.setdefault("conversion", {"strategy": "None"})
 
 
-def record_storage_version(crd: Json) -> None:
+def record_storage_version(crd: JsonObject) -> None:
     """Note the version that objects are stored in from now on, and the names that they have, in place."""
     stored = crd.setdefault("status", {}).setdefault("storedVersions", [])
     for version in crd["spec"].get("versions") or []:
@@ -42,7 +39,7 @@ def record_storage_version(crd: Json) -> None:
         crd["status"]["acceptedNames"] = crd["spec"]["names"]
 
 
-def validate_crd(crd: Json, old: Json | None = None) -> list[FieldError]:
+def validate_crd(crd: JsonObject, old: JsonObject | None = None) -> list[FieldError]:
     """What is wrong with a definition; `old` is what it was before."""
     spec = crd["spec"]
     versions = spec.get("versions") or []
@@ -91,7 +88,7 @@ def _validate_group(group: str) -> list[FieldError]:
     return []
 
 
-def _validate_approval(crd: Json, group: str) -> list[FieldError]:
+def _validate_approval(crd: JsonObject, group: str) -> list[FieldError]:
     """A group of the Kubernetes community needs its approval."""
     if not group.endswith((".k8s.io", ".kubernetes.io")) and group not in ("k8s.io", "kubernetes.io"):
         return []
@@ -105,7 +102,7 @@ def _validate_approval(crd: Json, group: str) -> list[FieldError]:
     return [invalid(at, approval, f'{told} with either a URL or a reason starting with "unapproved", see {_APPROVALS}')]
 
 
-def _validate_selectable_fields(version: Json, at: str) -> list[FieldError]:
+def _validate_selectable_fields(version: JsonObject, at: str) -> list[FieldError]:
     fields, causes = version.get("selectableFields") or [], []
     schema = (version.get("schema") or {}).get("openAPIV3Schema") or {}
     if len(fields) > _MAX_SELECTABLE_FIELDS:
@@ -124,7 +121,7 @@ def _validate_selectable_fields(version: Json, at: str) -> list[FieldError]:
     return causes
 
 
-def _selectable_field_error(path: str, schema: Json) -> str:
+def _selectable_field_error(path: str, schema: JsonObject) -> str:
     """Why objects can't be selected by a field; empty when they can."""
     if not re.fullmatch(r"(\.[A-Za-z_][A-Za-z0-9_-]*)+", path):
         return "must be a simple json path starting with ."
@@ -151,7 +148,7 @@ def _validate_scope(scope: str) -> list[FieldError]:
     return []
 
 
-def _validate_version(version: Json, at: str) -> list[FieldError]:
+def _validate_version(version: JsonObject, at: str) -> list[FieldError]:
     causes, name = [], version.get("name") or ""
     if why := validate_dns1035_label(name):
         causes.append(FieldError("FieldValueInvalid", f"{at}.name", f'Invalid value: "{name}": {why}'))
@@ -177,7 +174,7 @@ def _validate_version(version: Json, at: str) -> list[FieldError]:
     return causes
 
 
-def _validate_names(names: Json) -> list[FieldError]:
+def _validate_names(names: JsonObject) -> list[FieldError]:
     causes = []
     for field in ("plural", "singular", "kind", "listKind"):
         name = names.get(field) or ""
@@ -200,7 +197,7 @@ def _validate_names(names: Json) -> list[FieldError]:
     return causes
 
 
-def _validate_immutable_fields(old: Json, new: Json) -> list[FieldError]:
+def _validate_immutable_fields(old: JsonObject, new: JsonObject) -> list[FieldError]:
     fixed = {
         "spec.group": (old["group"], new.get("group")),
         "spec.scope": (old["scope"], new.get("scope")),
@@ -214,7 +211,7 @@ def _validate_immutable_fields(old: Json, new: Json) -> list[FieldError]:
     ]
 
 
-def initial_status(crd: Json, now: str, conflict: str = "") -> Json:
+def initial_status(crd: JsonObject, now: str, conflict: str = "") -> JsonObject:
     """The status of a new definition. `conflict`: one of its names that another definition has."""
     told = [
         ("NamesAccepted", "True", "NoConflicts", "no conflicts found"),
@@ -234,7 +231,7 @@ def initial_status(crd: Json, now: str, conflict: str = "") -> Json:
     return {"conditions": conditions, "acceptedNames": accepted, "storedVersions": stored}
 
 
-def claimed_names(crd: Json) -> set[str]:
+def claimed_names(crd: JsonObject) -> set[str]:
     """What must be unique in a group: plural, singular and short names, and the kinds."""
     names = crd["spec"]["names"]
     return {
@@ -246,12 +243,12 @@ def claimed_names(crd: Json) -> set[str]:
     } - {""}
 
 
-def is_established(crd: Json) -> bool:
+def is_established(crd: JsonObject) -> bool:
     conditions = (crd.get("status") or {}).get("conditions") or []
     return any(c.get("type") == "Established" and c.get("status") == "True" for c in conditions)
 
 
-def resource_types(crd: Json) -> list[ResourceType]:
+def resource_types(crd: JsonObject) -> list[ResourceType]:
     """One resource per served version. All versions share their objects: conversion changes nothing but the name."""
     spec, names = crd["spec"], crd["spec"]["names"]
     going = "deletionTimestamp" in crd["metadata"]

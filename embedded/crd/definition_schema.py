@@ -10,8 +10,7 @@ from embedded.api.field_errors import forbidden, invalid, not_supported, require
 from embedded.api.status_errors import FieldError
 from embedded.crd import schema_validation, structural
 from embedded.crd.cel_rules import VARIABLES
-
-Json = dict[str, Any]
+from embedded.types import JsonObject
 
 _KINDS = ("array", "boolean", "integer", "number", "object", "string")
 _LIST_TYPES = ("atomic", "set", "map")
@@ -29,7 +28,7 @@ _FIELD_TYPES: dict[str, tuple[type, ...]] = {
 _REASONS = ("FieldValueRequired", "FieldValueForbidden", "FieldValueInvalid", "FieldValueDuplicate")
 
 
-def validate_schema(schema: Json, at: str) -> Iterator[FieldError]:
+def validate_schema(schema: JsonObject, at: str) -> Iterator[FieldError]:
     """What is wrong with the schema of one version; `at` is where it is."""
     if wrong := next(_validate_shape(schema, at), None):
         yield wrong
@@ -74,7 +73,7 @@ def _validate_shape(schema: Any, at: str) -> Iterator[FieldError]:
             yield from _validate_shape(schema[field], f"{at}.{field}")
 
 
-def _validate_node(schema: Json, at: str, *, root: bool = False) -> Iterator[FieldError]:
+def _validate_node(schema: JsonObject, at: str, *, root: bool = False) -> Iterator[FieldError]:
     own = list(_validate_node_fields(schema, at, root))
     yield from own
     if not own and "default" in schema:
@@ -93,7 +92,7 @@ def _validate_node(schema: Json, at: str, *, root: bool = False) -> Iterator[Fie
             yield forbidden(f"{at}.additionalProperties", "additionalProperties and properties are mutual exclusive")
 
 
-def _validate_node_fields(schema: Json, at: str, root: bool) -> Iterator[FieldError]:
+def _validate_node_fields(schema: JsonObject, at: str, root: bool) -> Iterator[FieldError]:
     kind = schema.get("type")
     if not root and not kind and not schema.get(_INT_OR_STRING) and not schema.get(_PRESERVE):
         yield required(f"{at}.type", "must not be empty for specified object fields")
@@ -116,7 +115,7 @@ def _validate_node_fields(schema: Json, at: str, root: bool) -> Iterator[FieldEr
     yield from _validate_rules(schema, at)
 
 
-def _validate_default(schema: Json, at: str) -> Iterator[FieldError]:
+def _validate_default(schema: JsonObject, at: str) -> Iterator[FieldError]:
     value = copy.deepcopy(schema["default"])
     if structural.prune({"default": value}, {"properties": {"default": schema}}):
         yield invalid(f"{at}.default", schema["default"], "must not have unknown fields")
@@ -124,7 +123,7 @@ def _validate_default(schema: Json, at: str) -> Iterator[FieldError]:
         yield FieldError(cause.reason, f"{at}.{cause.field}", cause.message)
 
 
-def _validate_list_type(schema: Json, at: str) -> Iterator[FieldError]:
+def _validate_list_type(schema: JsonObject, at: str) -> Iterator[FieldError]:
     list_type, keys = f"{at}.x-kubernetes-list-type", f"{at}.x-kubernetes-list-map-keys"
     kind, wanted = schema.get("x-kubernetes-list-type"), schema.get("x-kubernetes-list-map-keys") or ()
     if kind and kind not in _LIST_TYPES:
@@ -134,7 +133,7 @@ def _validate_list_type(schema: Json, at: str) -> Iterator[FieldError]:
     if wanted and kind != "map":
         yield invalid(list_type, kind or "", "must be map if x-kubernetes-list-map-keys is non-empty")
     items = schema.get("items")
-    item: Json = items if isinstance(items, dict) else {}
+    item: JsonObject = items if isinstance(items, dict) else {}
     properties = item.get("properties") or {}
     for index, key in enumerate(wanted):
         if key not in properties:
@@ -147,7 +146,7 @@ def _validate_list_type(schema: Json, at: str) -> Iterator[FieldError]:
         yield not_supported(f"{at}.x-kubernetes-map-type", of_map, _MAP_TYPES)
 
 
-def _validate_rules(schema: Json, at: str) -> Iterator[FieldError]:
+def _validate_rules(schema: JsonObject, at: str) -> Iterator[FieldError]:
     for index, rule in enumerate(schema.get("x-kubernetes-validations") or []):
         where = f"{at}.x-kubernetes-validations[{index}]"
         if not str(rule.get("rule") or "").strip():

@@ -12,8 +12,7 @@ from typing import Any
 from embedded.api.status_errors import FieldError
 from embedded.crd import cel_rules
 from embedded.crd.formats import matches_format
-
-Json = dict[str, Any]
+from embedded.types import JsonObject
 
 _INT_OR_STRING = "x-kubernetes-int-or-string"
 _TYPES: dict[str, tuple[type, ...]] = {
@@ -27,14 +26,14 @@ _TYPES: dict[str, tuple[type, ...]] = {
 _NAMES = {str: "string", bool: "boolean", int: "integer", float: "number", list: "array", dict: "object"}
 
 
-def validate_value(value: Any, schema: Json, old: Any = None, at: str = "") -> Iterator[FieldError]:
+def validate_value(value: Any, schema: JsonObject, old: Any = None, at: str = "") -> Iterator[FieldError]:
     """What is wrong with a value. `old` is its former self, None when there was none."""
     if old is not None and value == old:
         return
     yield from _validate_value(value, schema, old, at)
 
 
-def _validate_value(value: Any, schema: Json, old: Any, at: str) -> Iterator[FieldError]:
+def _validate_value(value: Any, schema: JsonObject, old: Any, at: str) -> Iterator[FieldError]:
     if value is None:
         if not schema.get("nullable") and schema.get("type"):
             message = f'Invalid value: "null": {at} in body must be of type {schema["type"]}: "null"'
@@ -83,7 +82,7 @@ def _invalid(value: Any, at: str, why: str) -> FieldError:
     return FieldError("FieldValueInvalid", at, f"Invalid value: {shown[:200]}: {at} in body {why}")
 
 
-def _validate_string(value: str, schema: Json, at: str) -> Iterator[FieldError]:
+def _validate_string(value: str, schema: JsonObject, at: str) -> Iterator[FieldError]:
     if (limit := schema.get("maxLength")) is not None and len(value) > limit:
         yield FieldError("FieldValueTooLong", at, f"Too long: may not be more than {limit} bytes")
     if (least := schema.get("minLength")) is not None and len(value) < least:
@@ -107,7 +106,7 @@ def _pattern_error(value: str, pattern: str) -> str:
         return f"can't be held against its pattern: {error}"
 
 
-def _validate_number(value: float, schema: Json, at: str) -> Iterator[FieldError]:
+def _validate_number(value: float, schema: JsonObject, at: str) -> Iterator[FieldError]:
     if (step := schema.get("multipleOf")) and abs(value / step - round(value / step)) > 1e-9:
         yield _invalid(value, at, f"should be a multiple of {step}")
     if (limit := schema.get("maximum")) is not None:
@@ -125,7 +124,7 @@ def _validate_number(value: float, schema: Json, at: str) -> Iterator[FieldError
         yield _invalid(value, at, f"must be of type {schema['format']}: {json.dumps(value)}")
 
 
-def _validate_list(value: list[Any], schema: Json, old: Any, at: str) -> Iterator[FieldError]:
+def _validate_list(value: list[Any], schema: JsonObject, old: Any, at: str) -> Iterator[FieldError]:
     if (least := schema.get("minItems")) is not None and len(value) < least:
         yield _invalid(len(value), at, f"should have at least {least} items")
     if (limit := schema.get("maxItems")) is not None and len(value) > limit:
@@ -155,7 +154,7 @@ def _validate_unique(value: list[Any], keys: list[str] | None, at: str) -> Itera
         seen.add(known)
 
 
-def _validate_object(value: Json, schema: Json, old: Any, at: str) -> Iterator[FieldError]:
+def _validate_object(value: JsonObject, schema: JsonObject, old: Any, at: str) -> Iterator[FieldError]:
     properties = schema.get("properties", {})
     before = old if isinstance(old, dict) else {}
     for name in schema.get("required", ()):
@@ -174,10 +173,10 @@ def _validate_object(value: Json, schema: Json, old: Any, at: str) -> Iterator[F
             yield from validate_value(item, more, before.get(name), path)
 
 
-def _validate_combinations(value: Any, schema: Json, at: str) -> Iterator[FieldError]:
+def _validate_combinations(value: Any, schema: JsonObject, at: str) -> Iterator[FieldError]:
     """allOf, anyOf, oneOf and not: here value validations only, which is all a structural schema may have there."""
 
-    def fitting(branches: list[Json]) -> list[bool]:
+    def fitting(branches: list[JsonObject]) -> list[bool]:
         return [next(_validate_value(value, branch, None, at), None) is None for branch in branches]
 
     def missed(why: str) -> FieldError:

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
-Json = dict[str, Any]
+from embedded.types import JsonObject
 
 _PRESERVE = "x-kubernetes-preserve-unknown-fields"
 _EMBEDDED = "x-kubernetes-embedded-resource"
@@ -15,7 +15,7 @@ _INT_OR_STRING = "x-kubernetes-int-or-string"
 _TYPE_AND_OBJECT_META = ("apiVersion", "kind", "metadata")
 
 
-def set_defaults(value: Any, schema: Json) -> None:
+def set_defaults(value: Any, schema: JsonObject) -> None:
     """Fill in defaults and drop nulls that may not be, in place."""
     if isinstance(value, dict):
         for name, sub in schema.get("properties", {}).items():
@@ -39,12 +39,12 @@ def set_defaults(value: Any, schema: Json) -> None:
             set_defaults(item, items)
 
 
-def prune(obj: Json, schema: Json) -> list[str]:
+def prune(obj: JsonObject, schema: JsonObject) -> list[str]:
     """Drop unknown fields, in place; returns their paths (`spec.unknown`)."""
     return list(_prune(obj, schema, "", top=True))
 
 
-def _prune(value: Any, schema: Json, at: str, *, top: bool = False) -> Iterator[str]:
+def _prune(value: Any, schema: JsonObject, at: str, *, top: bool = False) -> Iterator[str]:
     if isinstance(value, list):
         for index, item in enumerate(value):
             yield from _prune(item, schema.get("items") or {}, f"{at}[{index}]")

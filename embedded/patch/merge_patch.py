@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-Json = dict[str, Any]
+from embedded.types import JsonObject
 
 # Lists that strategic merge takes as maps, by the name of the field that holds them; a real server reads this from
 # its types' patchMergeKey tags.
@@ -62,7 +62,7 @@ def strategic_merge_patch(target: Any, patch: Any, field: str = "") -> Any:
     return copy.deepcopy(patch)
 
 
-def _merge_object(target: Any, patch: Json) -> Json:
+def _merge_object(target: Any, patch: JsonObject) -> JsonObject:
     directive = patch.get("$patch")
     if directive == "replace":
         return {key: copy.deepcopy(value) for key, value in patch.items() if key != "$patch"}

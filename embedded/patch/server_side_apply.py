@@ -15,8 +15,8 @@ from typing import Any
 
 from embedded.api.status_errors import ApiError
 from embedded.patch.merge_patch import merge_key
+from embedded.types import JsonObject
 
-Json = dict[str, Any]
 FieldPath = tuple[str, ...]
 """Steps in the words of FieldsV1: `f:name`, `k:{"name":"x"}` for an item of a keyed list, `v:"x"` for a member of a
 list that is a set."""
@@ -63,7 +63,7 @@ def built_in_list_key(names: FieldPath) -> str:
     return "*" if names[-1] == "finalizers" else merge_key(names[-1])
 
 
-def schema_list_key(schema: Json) -> ListKey:
+def schema_list_key(schema: JsonObject) -> ListKey:
     """The lists of a custom resource, as its schema says (`x-kubernetes-list-type`)."""
 
     def key(names: FieldPath) -> str:
@@ -83,7 +83,7 @@ def schema_list_key(schema: Json) -> ListKey:
     return key
 
 
-def field_paths(obj: Json, list_key: ListKey) -> frozenset[FieldPath]:
+def field_paths(obj: JsonObject, list_key: ListKey) -> frozenset[FieldPath]:
     """Every field that an object sets and that can have an owner."""
     return frozenset(_iter_field_paths(obj, list_key, (), ()))
 
@@ -136,7 +136,7 @@ def _item_index(items: Any, kind: str, text: str) -> int | None:
     return None
 
 
-def _remove_path(obj: Json, path: FieldPath) -> None:
+def _remove_path(obj: JsonObject, path: FieldPath) -> None:
     """Take a field out, and the objects that are empty without it."""
     parents: list[tuple[Any, Any]] = []
     at: Any = obj
@@ -157,7 +157,7 @@ def _remove_path(obj: Json, path: FieldPath) -> None:
 # -- the record in metadata.managedFields
 
 
-def read_entries(obj: Json) -> list[ManagedFieldsEntry]:
+def read_entries(obj: JsonObject) -> list[ManagedFieldsEntry]:
     return [
         ManagedFieldsEntry(
             entry.get("manager", ""),
@@ -171,7 +171,7 @@ def read_entries(obj: Json) -> list[ManagedFieldsEntry]:
     ]
 
 
-def _iter_tree_paths(tree: Json, at: FieldPath) -> Iterator[FieldPath]:
+def _iter_tree_paths(tree: JsonObject, at: FieldPath) -> Iterator[FieldPath]:
     if at and (not tree or "." in tree):
         yield at
     for step, below in tree.items():
@@ -179,13 +179,13 @@ def _iter_tree_paths(tree: Json, at: FieldPath) -> Iterator[FieldPath]:
             yield from _iter_tree_paths(below, (*at, step))
 
 
-def write_entries(obj: Json, entries: Iterable[ManagedFieldsEntry]) -> None:
+def write_entries(obj: JsonObject, entries: Iterable[ManagedFieldsEntry]) -> None:
     """Record who owns what, in place."""
     record = []
     for entry in entries:
         if not entry.paths:
             continue
-        written: Json = {
+        written: JsonObject = {
             "manager": entry.manager,
             "operation": entry.operation,
             "apiVersion": entry.api_version,
@@ -198,8 +198,8 @@ def write_entries(obj: Json, entries: Iterable[ManagedFieldsEntry]) -> None:
         obj["metadata"]["managedFields"] = record
 
 
-def _paths_to_tree(paths: Iterable[FieldPath]) -> Json:
-    tree: Json = {}
+def _paths_to_tree(paths: Iterable[FieldPath]) -> JsonObject:
+    tree: JsonObject = {}
     owned = set(paths)
     for path in sorted(owned):
         node = tree
@@ -213,7 +213,9 @@ def _paths_to_tree(paths: Iterable[FieldPath]) -> Json:
 # -- applying
 
 
-def apply_patch(live: Json, patch: Json, writer: ManagedFieldsEntry, list_key: ListKey, *, force: bool) -> Json:
+def apply_patch(
+    live: JsonObject, patch: JsonObject, writer: ManagedFieldsEntry, list_key: ListKey, *, force: bool
+) -> JsonObject:
     """The live object with `wanted` applied by `claim.manager` (`claim.paths` is not read).
 
     Raises:
@@ -240,7 +242,7 @@ def apply_patch(live: Json, patch: Json, writer: ManagedFieldsEntry, list_key: L
     }
     if disputed and not force:
         raise _conflict_error([(entry, path) for entry in others for path in sorted(entry.paths & disputed)])
-    result: Json = _merge(live, patch, list_key, ())
+    result: JsonObject = _merge(live, patch, list_key, ())
     others = [replace(entry, paths=entry.paths - disputed) for entry in others]
     if before is not None:
         still_owned = mine.paths.union(*(entry.paths for entry in others))
@@ -275,7 +277,7 @@ def _merge(live: Any, patch: Any, list_key: ListKey, names: FieldPath) -> Any:
 
 
 def _conflict_error(disputes: list[tuple[ManagedFieldsEntry, FieldPath]]) -> ApiError:
-    causes: list[Json] = []
+    causes: list[JsonObject] = []
     told: dict[str, list[str]] = {}
     for entry, path in disputes:
         who = _describe_manager(entry)
@@ -308,7 +310,7 @@ def _format_path(path: FieldPath) -> str:
     return "".join(parts)
 
 
-def update_managed_fields(old: Json, new: Json, writer: ManagedFieldsEntry, list_key: ListKey) -> None:
+def update_managed_fields(old: JsonObject, new: JsonObject, writer: ManagedFieldsEntry, list_key: ListKey) -> None:
     """Bring the record of an object that was applied once up to date with any other kind of write, in place."""
     entries = read_entries(old)
     owned = field_paths(new, list_key)

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-Json = dict[str, Any]
-CellFunction = Callable[[Json, datetime], Any]
+from embedded.types import JsonObject
+
+CellFunction = Callable[[JsonObject, datetime], Any]
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def format_age(since: str | None, now: datetime) -> str:
     return humanize_duration((now - began).total_seconds())
 
 
-def json_path(obj: Json, path: str) -> Any:
+def json_path(obj: JsonObject, path: str) -> Any:
     """The value of a simple JSONPath such as `.spec.size` or `.status.conditions[0].type`."""
     value: Any = obj
     for name, index in re.findall(r"\.([\w-]+)|\[(\d+)\]", path):
@@ -67,18 +68,18 @@ def json_path(obj: Json, path: str) -> Any:
 
 
 def path_cell(path: str, empty: Any = None) -> CellFunction:
-    def cell(obj: Json, _: datetime) -> Any:
+    def cell(obj: JsonObject, _: datetime) -> Any:
         found = json_path(obj, path)
         return empty if found is None else found
 
     return cell
 
 
-def _age(obj: Json, now: datetime) -> str:
+def _age(obj: JsonObject, now: datetime) -> str:
     return format_age(obj["metadata"].get("creationTimestamp"), now)
 
 
-def _job_status(job: Json, _: datetime) -> str:
+def _job_status(job: JsonObject, _: datetime) -> str:
     conditions = job.get("status", {}).get("conditions") or []
     held = [condition["type"] for condition in conditions if condition["status"] == "True"]
     kinds = ("Complete", "Failed", "Suspended", "FailureTarget", "SuccessCriteriaMet")
@@ -87,7 +88,7 @@ def _job_status(job: Json, _: datetime) -> str:
     return next((kind for kind in kinds if kind in held), "Running")
 
 
-def _job_completions(job: Json, _: datetime) -> str:
+def _job_completions(job: JsonObject, _: datetime) -> str:
     done, spec = job.get("status", {}).get("succeeded", 0), job["spec"]
     if spec.get("completions") is not None:
         return f"{done}/{spec['completions']}"
@@ -95,7 +96,7 @@ def _job_completions(job: Json, _: datetime) -> str:
     return f"{done}/1 of {parallel}" if parallel > 1 else f"{done}/1"
 
 
-def _job_duration(job: Json, now: datetime) -> str:
+def _job_duration(job: JsonObject, now: datetime) -> str:
     status = job.get("status", {})
     if not status.get("startTime"):
         return ""
@@ -103,35 +104,35 @@ def _job_duration(job: Json, now: datetime) -> str:
     return humanize_duration((end - datetime.fromisoformat(status["startTime"])).total_seconds())
 
 
-def _selector(job: Json, _: datetime) -> str:
+def _selector(job: JsonObject, _: datetime) -> str:
     labels = (job["spec"].get("selector") or {}).get("matchLabels") or {}
     return ",".join(f"{key}={value}" for key, value in sorted(labels.items())) or "<none>"
 
 
 def _container_field(field: str) -> CellFunction:
-    def cell(job: Json, _: datetime) -> str:
+    def cell(job: JsonObject, _: datetime) -> str:
         return ",".join(str(c.get(field, "")) for c in job["spec"]["template"]["spec"].get("containers") or [])
 
     return cell
 
 
-def _sidecar_names(pod: Json) -> set[str]:
+def _sidecar_names(pod: JsonObject) -> set[str]:
     return {c["name"] for c in pod["spec"].get("initContainers") or [] if c.get("restartPolicy") == "Always"}
 
 
-def _own_container_statuses(pod: Json) -> list[Json]:
+def _own_container_statuses(pod: JsonObject) -> list[JsonObject]:
     """Of the containers that count as the pod's own: sidecars among them."""
     status, sidecars = pod.get("status", {}), _sidecar_names(pod)
     beside = [s for s in status.get("initContainerStatuses") or [] if s.get("name") in sidecars]
     return beside + list(status.get("containerStatuses") or [])
 
 
-def _pod_ready(pod: Json, _: datetime) -> str:
+def _pod_ready(pod: JsonObject, _: datetime) -> str:
     whole = len(pod["spec"].get("containers") or []) + len(_sidecar_names(pod))
     return f"{sum(bool(s.get('ready')) for s in _own_container_statuses(pod))}/{whole}"
 
 
-def _pod_status(pod: Json, _: datetime) -> str:
+def _pod_status(pod: JsonObject, _: datetime) -> str:
     status = pod.get("status", {})
     if "deletionTimestamp" in pod["metadata"]:
         return "Unknown" if status.get("reason") == "NodeLost" else "Terminating"
@@ -152,7 +153,7 @@ def _pod_status(pod: Json, _: datetime) -> str:
     return "Completed" if reason == "Succeeded" else str(reason)
 
 
-def _init_status(pod: Json) -> str:
+def _init_status(pod: JsonObject) -> str:
     """What holds a pod up before its containers: `Init:1/2`, `Init:Error`; empty when nothing does."""
     states = pod.get("status", {}).get("initContainerStatuses") or []
     sidecars, whole = _sidecar_names(pod), len(pod["spec"].get("initContainers") or [])
@@ -170,32 +171,32 @@ def _init_status(pod: Json) -> str:
     return ""
 
 
-def _pod_restarts(pod: Json, now: datetime) -> str:
+def _pod_restarts(pod: JsonObject, now: datetime) -> str:
     states = _own_container_statuses(pod)
     count = sum(s.get("restartCount", 0) for s in states)
     ends = [e for s in states if (e := json_path(s, ".lastState.terminated.finishedAt"))]
     return f"{count} ({format_age(max(ends), now)} ago)" if count and ends else str(count)
 
 
-def _readiness_gates(pod: Json, _: datetime) -> str:
+def _readiness_gates(pod: JsonObject, _: datetime) -> str:
     return str(len(pod["spec"]["readinessGates"])) if pod["spec"].get("readinessGates") else "<none>"
 
 
-def _node_status(node: Json, _: datetime) -> str:
+def _node_status(node: JsonObject, _: datetime) -> str:
     ready = any(c["type"] == "Ready" and c["status"] == "True" for c in node.get("status", {}).get("conditions") or [])
     return ("Ready" if ready else "NotReady") + (
         ",SchedulingDisabled" if node.get("spec", {}).get("unschedulable") else ""
     )
 
 
-def _node_roles(node: Json, _: datetime) -> str:
+def _node_roles(node: JsonObject, _: datetime) -> str:
     prefix = "node-role.kubernetes.io/"
     labels = node["metadata"].get("labels") or {}
     return ",".join(sorted(key.removeprefix(prefix) for key in labels if key.startswith(prefix))) or "<none>"
 
 
 def _address(kind: str) -> CellFunction:
-    def cell(node: Json, _: datetime) -> str:
+    def cell(node: JsonObject, _: datetime) -> str:
         found = node.get("status", {}).get("addresses") or []
         return next((a["address"] for a in found if a.get("type") == kind), "<none>")
 
@@ -205,7 +206,7 @@ def _address(kind: str) -> CellFunction:
 def _quota_usage(*prefixes: str) -> CellFunction:
     """`pods: 1/5, …`: what of a quota is used, of limits or of all else."""
 
-    def cell(quota: Json, _: datetime) -> str:
+    def cell(quota: JsonObject, _: datetime) -> str:
         status = quota.get("status") or {}
         limits, used = status.get("hard") or {}, status.get("used") or {}
         shown = [name for name in sorted(limits) if name.startswith("limits.") == ("limits." in prefixes)]
@@ -214,36 +215,36 @@ def _quota_usage(*prefixes: str) -> CellFunction:
     return cell
 
 
-def _role_ref(binding: Json, _: datetime) -> str:
+def _role_ref(binding: JsonObject, _: datetime) -> str:
     return f"{binding['roleRef'].get('kind')}/{binding['roleRef'].get('name')}"
 
 
 def _subjects(kind: str) -> CellFunction:
-    def cell(binding: Json, _: datetime) -> str:
+    def cell(binding: JsonObject, _: datetime) -> str:
         found = [s for s in binding.get("subjects") or [] if s.get("kind") == kind]
         return ", ".join(f"{s['namespace']}/{s['name']}" if s.get("namespace") else s.get("name", "") for s in found)
 
     return cell
 
 
-def _event_object(event: Json, _: datetime) -> str:
+def _event_object(event: JsonObject, _: datetime) -> str:
     about = event.get("involvedObject") or {}
     return f"{str(about.get('kind') or '').lower()}/{about.get('name')}"
 
 
-def _event_last_seen(event: Json, now: datetime) -> str:
+def _event_last_seen(event: JsonObject, now: datetime) -> str:
     return format_age(
         event.get("lastTimestamp") or event.get("eventTime") or event["metadata"].get("creationTimestamp"), now
     )
 
 
-def _event_first_seen(event: Json, now: datetime) -> str:
+def _event_first_seen(event: JsonObject, now: datetime) -> str:
     return format_age(
         event.get("firstTimestamp") or event.get("eventTime") or event["metadata"].get("creationTimestamp"), now
     )
 
 
-def _event_source(event: Json, _: datetime) -> str:
+def _event_source(event: JsonObject, _: datetime) -> str:
     source = event.get("source") or {}
     parts = (source.get("component") or event.get("reportingComponent"), source.get("host"))
     return ", ".join(part for part in parts if part)

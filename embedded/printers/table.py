@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
 from embedded.api.scheme import Column, ResourceType
 from embedded.printers.columns import AGE, COLUMNS, NAME, CellFunction, PrinterColumn, format_age, json_path, path_cell
-
-Json = dict[str, Any]
+from embedded.types import JsonObject
 
 _NAME_DESCRIPTION = (
     "Name must be unique within a namespace. Is required when creating resources, although some resources may allow "
@@ -21,19 +19,19 @@ _CUSTOM_AGE = PrinterColumn("Age", AGE.cell, "date")
 
 def build_table(
     resource: ResourceType,
-    objects: list[Json],
-    list_metadata: Json,
+    objects: list[JsonObject],
+    list_metadata: JsonObject,
     *,
     include: str,
     now: datetime | None = None,
     version: str = "v1",
-) -> Json:
+) -> JsonObject:
     """A meta.k8s.io Table. `include`: what of the object each row carries, `Metadata`, `Object` or `None`."""
     now = now or datetime.now(UTC)
     definitions, cells = _columns_for(resource)
     rows = []
     for obj in objects:
-        row: Json = {"cells": [cell(obj, now) for cell in cells]}
+        row: JsonObject = {"cells": [cell(obj, now) for cell in cells]}
         if include == "Object":
             row["object"] = obj
         elif include != "None":
@@ -52,7 +50,7 @@ def build_table(
     }
 
 
-def _columns_for(resource: ResourceType) -> tuple[list[Json], list[CellFunction]]:
+def _columns_for(resource: ResourceType) -> tuple[list[JsonObject], list[CellFunction]]:
     if resource.schema is not None and resource.columns:
         definitions, cells = [_column_definition(NAME)], [NAME.cell]
         for column in resource.columns:
@@ -72,7 +70,7 @@ def _custom_column_cell(column: Column) -> CellFunction:
     return path_cell(column.path)
 
 
-def _column_definition(column: PrinterColumn, about: str = "") -> Json:
+def _column_definition(column: PrinterColumn, about: str = "") -> JsonObject:
     is_name = column.name == "Name" and not column.priority
     return {
         "name": column.name,

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
 
 from embedded.api.scheme import NAMESPACES, PODS, ResourceType
 from embedded.api.status_errors import forbidden
 from embedded.registry.object_meta import format_time
-
-Json = dict[str, Any]
+from embedded.types import JsonObject
 
 _TERMINAL_PHASES = ("Succeeded", "Failed")
 _PROTECTED_NAMESPACES = ("default", "kube-system")
@@ -26,7 +24,7 @@ def require_deletable(resource: ResourceType, name: str) -> None:
 
 
 def mark_for_deletion(
-    resource: ResourceType, obj: Json, *, propagation: str | None, grace_period: int | None, now: datetime
+    resource: ResourceType, obj: JsonObject, *, propagation: str | None, grace_period: int | None, now: datetime
 ) -> bool:
     """Mark an object as being deleted, in place. True when nothing holds it, so that it can go at once.
 
@@ -59,7 +57,7 @@ def mark_for_deletion(
     return False
 
 
-def _pod_grace_period(pod: Json, requested: int | None) -> int:
+def _pod_grace_period(pod: JsonObject, requested: int | None) -> int:
     """Seconds; none for a pod that never ran or has ended, and never more than an earlier deletion gave."""
     grace: int = pod["spec"].get("terminationGracePeriodSeconds", 30) if requested is None else requested
     if grace < 0:
@@ -69,7 +67,7 @@ def _pod_grace_period(pod: Json, requested: int | None) -> int:
     return min(grace, int(pod["metadata"].get("deletionGracePeriodSeconds", grace)))
 
 
-def is_removable(resource: ResourceType, obj: Json) -> bool:
+def is_removable(resource: ResourceType, obj: JsonObject) -> bool:
     """Whether nothing but finalizers in metadata could hold the object."""
     if resource is NAMESPACES:
         return not obj.get("spec", {}).get("finalizers")

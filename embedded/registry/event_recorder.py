@@ -5,13 +5,12 @@ An Event that says again what was said before is the same one, counted up.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from embedded.api.scheme import EVENTS, ObjectRef, ResourceType
 from embedded.api.status_errors import ApiError
 from embedded.registry.registry import Registry
-
-Json = dict[str, Any]
+from embedded.types import JsonObject
 
 _MAX_RECORDED_EVENTS = 1000
 _MAX_NAME_PREFIX = 200
@@ -29,7 +28,7 @@ class EventRecorder:
     def event(
         self,
         resource: ResourceType,
-        obj: Json,
+        obj: JsonObject,
         reason: str,
         message: str,
         *,
@@ -57,7 +56,7 @@ class EventRecorder:
         self._registry.patch(ObjectRef(EVENTS, namespace, name), news)
         return True
 
-    def _create(self, resource: ResourceType, metadata: Json, about: tuple[str, ...]) -> str:
+    def _create(self, resource: ResourceType, metadata: JsonObject, about: tuple[str, ...]) -> str:
         _, kind, reason, message, part = about
         involved = {"kind": resource.kind, "apiVersion": resource.api_version}
         involved |= {name: metadata[name] for name in ("namespace", "name", "uid", "resourceVersion")}
@@ -65,7 +64,7 @@ class EventRecorder:
             involved["fieldPath"] = part
         now = self._registry.now()
         moment = int(self._registry.clock().timestamp() * 1e9)
-        event: Json = {
+        event: JsonObject = {
             # As client-go names them; the random end is for two at one moment.
             "metadata": {"generateName": f"{metadata['name'][:_MAX_NAME_PREFIX]}.{moment:x}"},
             "type": kind,

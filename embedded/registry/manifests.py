@@ -11,8 +11,7 @@ from embedded.api.scheme import NAMESPACES, ObjectRef
 from embedded.api.status_errors import ApiError
 from embedded.registry.options import WriteOptions
 from embedded.registry.registry import Registry
-
-Json = dict[str, Any]
+from embedded.types import JsonObject
 
 _WRITE_OPTIONS = WriteOptions(field_manager="manifests", force=True)
 # What others stand on comes first.
@@ -23,7 +22,7 @@ class ManifestError(Exception):
     """A manifest can't be read or applied; the message names file and object."""
 
 
-def load_manifests(paths: Iterable[Path]) -> list[tuple[Path, Json]]:
+def load_manifests(paths: Iterable[Path]) -> list[tuple[Path, JsonObject]]:
     """All objects of files and folders (`*.json`, `*.yaml`, `*.yml`), in the order to apply them.
 
     Raises:
@@ -40,7 +39,7 @@ def _manifest_files(path: Path) -> Iterator[Path]:
         yield path
 
 
-def _read_objects(file: Path) -> Iterator[Json]:
+def _read_objects(file: Path) -> Iterator[JsonObject]:
     try:
         text = file.read_text()
         values = [json.loads(text)] if file.suffix == ".json" else _parse_yaml(text)
@@ -65,7 +64,7 @@ def _parse_yaml(text: str) -> list[Any]:
         raise ValueError(str(error)) from error
 
 
-def apply_manifests(registry: Registry, objects: Iterable[tuple[Path, Json]]) -> None:
+def apply_manifests(registry: Registry, objects: Iterable[tuple[Path, JsonObject]]) -> None:
     """Apply each object, server-side: what a manifest no longer says is taken back.
 
     Raises:

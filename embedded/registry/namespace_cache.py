@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
 
 from embedded.api.scheme import NAMESPACES, RESOURCE_QUOTAS
 from embedded.storage.sqlite import SqliteStore, StorageKey, StoreEvent
-
-Json = dict[str, Any]
+from embedded.types import JsonObject
 
 
 @dataclass(frozen=True)
 class NamespaceEntry:
     """Both are shared: they must not be changed."""
 
-    namespace: Json
-    quotas: tuple[Json, ...]
+    namespace: JsonObject
+    quotas: tuple[JsonObject, ...]
 
 
 class NamespaceCache:

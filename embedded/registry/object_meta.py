@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any
 
 from embedded.api import status_errors
 from embedded.api.field_errors import invalid
@@ -16,8 +15,7 @@ from embedded.api.scheme import (
     VALIDATING_WEBHOOKS,
     ResourceType,
 )
-
-Json = dict[str, Any]
+from embedded.types import JsonObject
 
 _SYSTEM_FIELDS = (
     *("name", "namespace", "uid", "creationTimestamp", "generation", "generateName", "managedFields"),
@@ -34,7 +32,7 @@ def format_time(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def complete_metadata(resource: ResourceType, obj: Json, namespace: str | None) -> Json:
+def complete_metadata(resource: ResourceType, obj: JsonObject, namespace: str | None) -> JsonObject:
     """Check and complete apiVersion, kind and namespace, in place; returns the metadata.
 
     Raises:
@@ -67,7 +65,7 @@ def complete_metadata(resource: ResourceType, obj: Json, namespace: str | None) 
     return metadata
 
 
-def drop_empty_fields(resource: ResourceType, obj: Json) -> None:
+def drop_empty_fields(resource: ResourceType, obj: JsonObject) -> None:
     """Leave out what a real server leaves out when it is empty, in place."""
     omitted = _OMIT_EMPTY if resource.schema is None else ()
     for holder, fields in ((obj["metadata"], _OMIT_EMPTY_METADATA), (obj, omitted)):
@@ -76,7 +74,7 @@ def drop_empty_fields(resource: ResourceType, obj: Json) -> None:
                 del holder[field]
 
 
-def require_valid(resource: ResourceType, obj: Json, errors: Iterable[status_errors.FieldError]) -> None:
+def require_valid(resource: ResourceType, obj: JsonObject, errors: Iterable[status_errors.FieldError]) -> None:
     """Raises:
     ApiError: 422 when there is any cause.
     """
@@ -85,7 +83,7 @@ def require_valid(resource: ResourceType, obj: Json, errors: Iterable[status_err
         raise status_errors.invalid(resource.kind, obj["metadata"].get("name", ""), resource.group, found)
 
 
-def validate_immutable_fields(old: Json, new: Json) -> list[status_errors.FieldError]:
+def validate_immutable_fields(old: JsonObject, new: JsonObject) -> list[status_errors.FieldError]:
     """What of the metadata a write would change that nobody may change. What it does not say stays as it is."""
     before, after = old["metadata"], new["metadata"]
     return [
@@ -98,7 +96,7 @@ def validate_immutable_fields(old: Json, new: Json) -> list[status_errors.FieldE
     ]
 
 
-def require_same_name(resource: ResourceType, obj: Json, namespace: str | None, name: str) -> None:
+def require_same_name(resource: ResourceType, obj: JsonObject, namespace: str | None, name: str) -> None:
     """Raises:
     ApiError: 400, a patch has made another object of it.
     """
@@ -112,7 +110,7 @@ def require_same_name(resource: ResourceType, obj: Json, namespace: str | None, 
         raise status_errors.bad_request(why)
 
 
-def check_identity(resource: ResourceType, old: Json, new: Json, *, check_uid: bool = True) -> None:
+def check_identity(resource: ResourceType, old: JsonObject, new: JsonObject, *, check_uid: bool = True) -> None:
     """Whether a write is meant for the object as it is.
 
     Raises:
@@ -127,7 +125,7 @@ def check_identity(resource: ResourceType, old: Json, new: Json, *, check_uid: b
         raise status_errors.conflict(resource.plural, name, resource.group, why)
 
 
-def check_preconditions(resource: ResourceType, old: Json, preconditions: Json) -> None:
+def check_preconditions(resource: ResourceType, old: JsonObject, preconditions: JsonObject) -> None:
     """Raises:
     ApiError: 409, the object is not the one that a deletion is meant for.
     """
@@ -141,7 +139,7 @@ def check_preconditions(resource: ResourceType, old: Json, preconditions: Json) 
             raise status_errors.conflict(resource.kind, metadata["name"], resource.group, why)
 
 
-def keep_system_fields(old: Json, new: Json) -> None:
+def keep_system_fields(old: JsonObject, new: JsonObject) -> None:
     """Put back what a client can't change, in place."""
     for field in _SYSTEM_FIELDS:
         if field in old["metadata"]:
@@ -151,7 +149,7 @@ def keep_system_fields(old: Json, new: Json) -> None:
     new["apiVersion"], new["kind"] = old["apiVersion"], old["kind"]
 
 
-def desired_state(resource: ResourceType, obj: Json) -> Json:
+def desired_state(resource: ResourceType, obj: JsonObject) -> JsonObject:
     """The part of an object that is its owner's wish: a change of it makes a new generation."""
     left_out = ("metadata", "status") if resource.has_status else ("metadata",)
     return {key: value for key, value in obj.items() if key not in left_out}
@@ -162,13 +160,13 @@ def has_generation(resource: ResourceType) -> bool:
     return resource.schema is not None or resource.key in _BUILT_INS_WITH_GENERATION
 
 
-def advance_generation(resource: ResourceType, old: Json, new: Json) -> None:
+def advance_generation(resource: ResourceType, old: JsonObject, new: JsonObject) -> None:
     """Increase the generation of `new` when its desired state differs from that of `old`."""
     if has_generation(resource) and desired_state(resource, old) != desired_state(resource, new):
         new["metadata"]["generation"] = old["metadata"].get("generation", 1) + 1
 
 
-def restrict_update(resource: ResourceType, old: Json, new: Json, subresource: str | None) -> Json:
+def restrict_update(resource: ResourceType, old: JsonObject, new: JsonObject, subresource: str | None) -> JsonObject:
     """What of `new` a write through this door may change: the status alone, or all but the status."""
     if resource is NAMESPACES:
         # Which finalizers hold a namespace is changed at its `finalize` only, and nothing else is there.
@@ -182,7 +180,7 @@ def restrict_update(resource: ResourceType, old: Json, new: Json, subresource: s
     return new
 
 
-def _restrict_namespace_update(old: Json, new: Json, subresource: str | None) -> Json:
+def _restrict_namespace_update(old: JsonObject, new: JsonObject, subresource: str | None) -> JsonObject:
     if subresource == "finalize":
         return {**old, "spec": new.get("spec") or {}, "metadata": dict(old["metadata"])}
     if subresource == "status":

@@ -19,7 +19,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-Json = dict[str, Any]
+from embedded.types import JsonObject
+
 EventType = Literal["ADDED", "MODIFIED", "DELETED"]
 
 _SCHEMA = """
@@ -68,15 +69,15 @@ class StoreEvent:
     previous_body: bytes | None
 
     @cached_property
-    def object(self) -> Json:
+    def object(self) -> JsonObject:
         """`body`, decoded once for all who look. Not to be changed."""
-        found: Json = json.loads(self.body)
+        found: JsonObject = json.loads(self.body)
         return found
 
     @cached_property
-    def previous(self) -> Json | None:
+    def previous(self) -> JsonObject | None:
         """`previous_body`, decoded. Not to be changed."""
-        found: Json | None = json.loads(self.previous_body) if self.previous_body is not None else None
+        found: JsonObject | None = json.loads(self.previous_body) if self.previous_body is not None else None
         return found
 
     @property
@@ -173,7 +174,7 @@ class SqliteStore:
         ).fetchone()
         return int(row[0])
 
-    def put(self, key: StorageKey, obj: Json, previous: Json | None) -> bytes:
+    def put(self, key: StorageKey, obj: JsonObject, previous: JsonObject | None) -> bytes:
         """Write the object; sets its new resourceVersion and returns it as stored."""
         revision = self._revision + 1
         obj["metadata"]["resourceVersion"] = str(revision)
@@ -186,7 +187,7 @@ class SqliteStore:
         )
         return body
 
-    def delete(self, key: StorageKey, last: Json) -> Json:
+    def delete(self, key: StorageKey, last: JsonObject) -> JsonObject:
         """Remove the object; returns its last state with the revision of the removal."""
         revision = self._revision + 1
         gone = {**last, "metadata": {**last["metadata"], "resourceVersion": str(revision)}}
@@ -273,5 +274,5 @@ def _sort_key(item: tuple[StorageKey, bytes]) -> tuple[str, str]:
     return item[0].namespace, item[0].name
 
 
-def encode_json(obj: Json) -> bytes:
+def encode_json(obj: JsonObject) -> bytes:
     return json.dumps(obj, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")

@@ -9,7 +9,6 @@ import base64
 import binascii
 import json
 import re
-from typing import Any
 
 from embedded.api import field_types
 from embedded.api.field_errors import forbidden, invalid, not_supported, required, too_long
@@ -25,8 +24,7 @@ from embedded.api.scheme import (
     ResourceType,
 )
 from embedded.api.status_errors import FieldError
-
-Json = dict[str, Any]
+from embedded.types import JsonObject
 
 _RBAC_GROUP = "rbac.authorization.k8s.io"
 _MAX_DATA_BYTES = 1 << 20
@@ -43,7 +41,7 @@ _REQUIRED_KEYS = {
 }
 
 
-def set_defaults(resource: ResourceType, obj: Json) -> None:
+def set_defaults(resource: ResourceType, obj: JsonObject) -> None:
     """Fill in defaults, in place.
 
     Raises:
@@ -63,7 +61,7 @@ def set_defaults(resource: ResourceType, obj: Json) -> None:
                 subject.setdefault("apiGroup", _RBAC_GROUP)
 
 
-def validate(resource: ResourceType, obj: Json, old: Json | None = None) -> list[FieldError]:
+def validate(resource: ResourceType, obj: JsonObject, old: JsonObject | None = None) -> list[FieldError]:
     """What is wrong with an object; `old` is what it was before."""
     if resource is CONFIG_MAPS:
         return (_validate_config_map_update(old, obj) if old is not None else []) + _validate_config_map(obj)
@@ -83,7 +81,7 @@ def validate(resource: ResourceType, obj: Json, old: Json | None = None) -> list
     return []
 
 
-def _encode_string_data(secret: Json) -> None:
+def _encode_string_data(secret: JsonObject) -> None:
     """stringData is write-only: it ends up in data, where it wins."""
     plain = secret.pop("stringData", None)
     if plain:
@@ -92,7 +90,7 @@ def _encode_string_data(secret: Json) -> None:
             data[key] = base64.b64encode(str(value).encode()).decode()
 
 
-def _require_base64(resource: ResourceType, obj: Json, field: str) -> None:
+def _require_base64(resource: ResourceType, obj: JsonObject, field: str) -> None:
     for value in (obj.get(field) or {}).values():
         try:
             base64.b64decode(value or "", validate=True)
@@ -101,7 +99,7 @@ def _require_base64(resource: ResourceType, obj: Json, field: str) -> None:
             raise field_types.decode_error(resource, f"illegal base64 data at input byte {position}") from None
 
 
-def _validate_data_keys(data: Json, at: str) -> list[FieldError]:
+def _validate_data_keys(data: JsonObject, at: str) -> list[FieldError]:
     found = []
     for key in sorted(data):
         where = f"{at}[{key}]"
@@ -116,7 +114,7 @@ def _validate_data_keys(data: Json, at: str) -> list[FieldError]:
     return found
 
 
-def _validate_config_map(config: Json) -> list[FieldError]:
+def _validate_config_map(config: JsonObject) -> list[FieldError]:
     data, binary = config.get("data") or {}, config.get("binaryData") or {}
     found = []
     for key in sorted(data):
@@ -130,7 +128,7 @@ def _validate_config_map(config: Json) -> list[FieldError]:
     return found
 
 
-def _validate_config_map_update(old: Json, new: Json) -> list[FieldError]:
+def _validate_config_map_update(old: JsonObject, new: JsonObject) -> list[FieldError]:
     if not old.get("immutable"):
         return []
     found = [] if new.get("immutable") else [forbidden("immutable", _IMMUTABLE)]
@@ -139,7 +137,7 @@ def _validate_config_map_update(old: Json, new: Json) -> list[FieldError]:
     ]
 
 
-def _validate_secret(secret: Json) -> list[FieldError]:
+def _validate_secret(secret: JsonObject) -> list[FieldError]:
     data, kind = secret.get("data") or {}, secret["type"]
     found = _validate_data_keys(data, "data")
     if sum(len(value or "") * 3 // 4 for value in data.values()) > _MAX_DATA_BYTES:
@@ -166,7 +164,7 @@ def _is_json(encoded: str) -> bool:
     return True
 
 
-def _validate_secret_update(old: Json, new: Json) -> list[FieldError]:
+def _validate_secret_update(old: JsonObject, new: JsonObject) -> list[FieldError]:
     found = []
     if old["type"] != new["type"]:
         found.append(invalid("type", new["type"], "field is immutable"))
@@ -176,7 +174,7 @@ def _validate_secret_update(old: Json, new: Json) -> list[FieldError]:
     return found
 
 
-def _validate_lease(spec: Json) -> list[FieldError]:
+def _validate_lease(spec: JsonObject) -> list[FieldError]:
     found = []
     seconds, transitions = spec.get("leaseDurationSeconds"), spec.get("leaseTransitions")
     if seconds is not None and seconds <= 0:
@@ -188,7 +186,7 @@ def _validate_lease(spec: Json) -> list[FieldError]:
     return found
 
 
-def _validate_event(event: Json) -> list[FieldError]:
+def _validate_event(event: JsonObject) -> list[FieldError]:
     about, namespace = event.get("involvedObject") or {}, event["metadata"].get("namespace")
     of = about.get("namespace") or ""
     if of and of != namespace:
@@ -198,7 +196,7 @@ def _validate_event(event: Json) -> list[FieldError]:
     return []
 
 
-def _validate_role(role: Json, *, namespaced: bool) -> list[FieldError]:
+def _validate_role(role: JsonObject, *, namespaced: bool) -> list[FieldError]:
     found = []
     for index, rule in enumerate(role.get("rules") or []):
         at = f"rules[{index}]"
@@ -220,7 +218,7 @@ def _validate_role(role: Json, *, namespaced: bool) -> list[FieldError]:
     return found
 
 
-def _validate_binding(binding: Json, *, namespaced: bool) -> list[FieldError]:
+def _validate_binding(binding: JsonObject, *, namespaced: bool) -> list[FieldError]:
     role, kinds = binding.get("roleRef") or {}, ("ClusterRole", "Role") if namespaced else ("ClusterRole",)
     found = []
     if role.get("apiGroup") != _RBAC_GROUP:
@@ -234,7 +232,7 @@ def _validate_binding(binding: Json, *, namespaced: bool) -> list[FieldError]:
     return found
 
 
-def _validate_subject(subject: Json, at: str) -> list[FieldError]:
+def _validate_subject(subject: JsonObject, at: str) -> list[FieldError]:
     found = [] if subject.get("name") else [required(f"{at}.name")]
     kind, group = subject.get("kind") or "", subject.get("apiGroup") or ""
     if kind == "ServiceAccount":

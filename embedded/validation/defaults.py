@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
 
 from embedded.api.quantity import canonical_quantity
-from embedded.validation import job_update
-
-Json = dict[str, Any]
+from embedded.types import JsonObject
 
 _POD_DEFAULTS = {
     "dnsPolicy": "ClusterFirst",
@@ -23,6 +20,7 @@ _JOB_DEFAULTS = {
     "podReplacementPolicy": "TerminatingOrFailed",
     "suspend": False,
 }
+_MAX_INT32 = 2**31 - 1
 _QOS_RESOURCES = ("cpu", "memory")
 _CONTAINER_DEFAULTS = {
     "resources": {},
@@ -32,13 +30,13 @@ _CONTAINER_DEFAULTS = {
 
 
 _PROBE_DEFAULTS = {"timeoutSeconds": 1, "periodSeconds": 10, "successThreshold": 1, "failureThreshold": 3}
-_TOLERATIONS: list[Json] = [
+_TOLERATIONS: list[JsonObject] = [
     {"key": f"node.kubernetes.io/{what}", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}
     for what in ("not-ready", "unreachable")
 ]
 
 
-def set_pod_spec_defaults(spec: Json) -> None:
+def set_pod_spec_defaults(spec: JsonObject) -> None:
     """Fill in a pod's spec, in place."""
     for key, value in _POD_DEFAULTS.items():
         spec.setdefault(key, value)
@@ -56,11 +54,11 @@ def set_pod_spec_defaults(spec: Json) -> None:
                 token.setdefault("expirationSeconds", 3600)
 
 
-def all_containers(spec: Json) -> list[Json]:
+def all_containers(spec: JsonObject) -> list[JsonObject]:
     return [*(spec.get("initContainers") or []), *(spec.get("containers") or [])]
 
 
-def _set_container_defaults(container: Json) -> None:
+def _set_container_defaults(container: JsonObject) -> None:
     for key, value in _CONTAINER_DEFAULTS.items():
         container.setdefault(key, copy.copy(value))
     image = str(container.get("image", ""))
@@ -84,7 +82,7 @@ def _set_container_defaults(container: Json) -> None:
             amounts[name] = canonical_quantity(amount)
 
 
-def set_pod_defaults(pod: Json) -> None:
+def set_pod_defaults(pod: JsonObject) -> None:
     spec = pod.setdefault("spec", {})
     set_pod_spec_defaults(spec)
     spec.setdefault("serviceAccountName", "default")
@@ -107,7 +105,7 @@ def set_pod_defaults(pod: Json) -> None:
     status["qosClass"] = _qos_class(all_containers(spec))
 
 
-def _qos_class(containers: list[Json]) -> str:
+def _qos_class(containers: list[JsonObject]) -> str:
     """Guaranteed when each container has limits of cpu and memory that are its requests; BestEffort without any."""
     asked = [(c["resources"].get("requests") or {}, c["resources"].get("limits") or {}) for c in containers]
     of_note = [
@@ -119,12 +117,12 @@ def _qos_class(containers: list[Json]) -> str:
     return "Guaranteed" if whole else "Burstable"
 
 
-def set_job_spec_defaults(spec: Json) -> None:
+def set_job_spec_defaults(spec: JsonObject) -> None:
     """Fill in what a Job's spec leaves open, in place."""
     if spec.get("completions") is None and spec.get("parallelism") is None:
         spec["completions"] = 1
     spec.setdefault("parallelism", 1)
-    job_update.set_policy_defaults(spec)
+    set_policy_defaults(spec)
     for key, value in _JOB_DEFAULTS.items():
         spec.setdefault(key, value)
     pod_spec = spec.setdefault("template", {}).setdefault("spec", {})
@@ -133,7 +131,18 @@ def set_job_spec_defaults(spec: Json) -> None:
     set_pod_spec_defaults(pod_spec)
 
 
-def job_labels(job: Json) -> Json:
+def set_policy_defaults(spec: JsonObject) -> None:
+    """Fill in what depends on other fields of a Job's spec, in place."""
+    if spec.get("backoffLimitPerIndex") is not None:
+        spec.setdefault("backoffLimit", _MAX_INT32)
+    if spec.get("podFailurePolicy"):
+        spec.setdefault("podReplacementPolicy", "Failed")
+        for rule in spec["podFailurePolicy"].get("rules") or []:
+            for pattern in rule.get("onPodConditions") or []:
+                pattern.setdefault("status", "True")
+
+
+def job_labels(job: JsonObject) -> JsonObject:
     """By which a Job's pods are known."""
     uid, name = job["metadata"]["uid"], job["metadata"]["name"]
     return {
@@ -144,7 +153,7 @@ def job_labels(job: Json) -> Json:
     }
 
 
-def set_job_defaults(job: Json) -> None:
+def set_job_defaults(job: JsonObject) -> None:
     """Fill in a Job that has its name and uid, in place."""
     metadata, spec = job["metadata"], job.setdefault("spec", {})
     set_job_spec_defaults(spec)

@@ -1,27 +1,42 @@
-"""What is wrong with a whole Job: its selector, its template and (in `job_validation`) the rest of its spec."""
+"""Validation of Jobs: selector, template, completion mode and policies. Messages as a real server's."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from embedded.api.field_errors import invalid, not_supported, required
+from embedded.api.field_errors import duplicate, invalid, not_supported, required
 from embedded.api.names import validate_labels
 from embedded.api.selectors import matches_label_selector
 from embedded.api.status_errors import FieldError
-from embedded.validation import job_update
+from embedded.types import JsonObject
 from embedded.validation.defaults import job_labels
 from embedded.validation.pod import validate_pod_spec
 
-Json = dict[str, Any]
-
 _RESTART_POLICIES = ("OnFailure", "Never")
+_MAX_INT32 = 2**31 - 1
+_MAX_INDEXED_PARALLELISM = 100_000
+_COMPLETION_MODES = ("NonIndexed", "Indexed")
+_ACTIONS = ("Count", "FailIndex", "FailJob", "Ignore")
+_MANAGED_BY = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9/%:@._~!$&'()*+,;=-]+")
+_NON_NEGATIVE_FIELDS = (
+    "parallelism",
+    "completions",
+    "activeDeadlineSeconds",
+    "backoffLimit",
+    "ttlSecondsAfterFinished",
+    "backoffLimitPerIndex",
+    "maxFailedIndexes",
+)
+_IMMUTABLE_FIELDS = ("completionMode", "podFailurePolicy", "successPolicy", "managedBy", "backoffLimitPerIndex")
 
 
-def validate_job(job: Json) -> list[FieldError]:
+def validate_job(job: JsonObject) -> list[FieldError]:
+    """Validate a Job that has its defaults."""
     spec = job["spec"]
     template = spec["template"]
     labels = template.get("metadata", {}).get("labels") or {}
-    found = job_update.validate_job_spec(spec)
+    found = validate_job_spec(spec)
     found += validate_labels(labels, "spec.template.labels")
     at = "spec.template.spec"
     found += validate_pod_spec(template["spec"], at)
@@ -44,11 +59,147 @@ def validate_job(job: Json) -> list[FieldError]:
     return found
 
 
-def validate_job_update(old: Json, new: Json) -> list[FieldError]:
+def validate_job_update(old: JsonObject, new: JsonObject) -> list[FieldError]:
+    """Validate the replacement of a Job."""
     found = validate_job(new)
     if old["spec"].get("selector") != new["spec"].get("selector"):
         found.append(invalid("spec.selector", new["spec"].get("selector"), "field is immutable"))
-    # While a Job is suspended and has not started, its template may still be aimed at other nodes; not here.
+    # A real server lets the scheduling fields of a suspended Job's template change; here is only one node.
     if old["spec"].get("template") != new["spec"].get("template"):
         found.append(invalid("spec.template.spec", new["spec"]["template"].get("spec"), "field is immutable"))
-    return found + job_update.validate_job_spec_update(old["spec"], new["spec"])
+    return found + validate_job_spec_update(old["spec"], new["spec"])
+
+
+def validate_job_spec(spec: JsonObject) -> list[FieldError]:
+    """Validate a Job's spec without its template."""
+    found = [
+        invalid(f"spec.{name}", number, "must be greater than or equal to 0")
+        for name in _NON_NEGATIVE_FIELDS
+        if (number := spec.get(name)) is not None and (type(number) is not int or number < 0)
+    ]
+    found += [
+        invalid(f"spec.{name}", number, f"must be less than or equal to {_MAX_INT32}")
+        for name in _NON_NEGATIVE_FIELDS
+        if name != "activeDeadlineSeconds" and type(number := spec.get(name)) is int and number > _MAX_INT32
+    ]
+    if found:
+        return found
+    found += _validate_choice("completionMode", spec.get("completionMode", "NonIndexed"), _COMPLETION_MODES)
+    found += _validate_indexed(spec) if spec.get("completionMode") == "Indexed" else _validate_not_indexed(spec)
+    replaced = ("Failed",) if spec.get("podFailurePolicy") else ("Failed", "TerminatingOrFailed")
+    found += _validate_choice("podReplacementPolicy", spec.get("podReplacementPolicy", replaced[0]), replaced)
+    found += _validate_failure_policy(spec)
+    found += _validate_success_policy(spec)
+    manager = spec.get("managedBy")
+    if manager is not None and (not _MANAGED_BY.fullmatch(manager) or len(manager) > 63):
+        found.append(invalid("spec.managedBy", manager, 'must be a domain-prefixed path (such as "acme.io/foo")'))
+    return found
+
+
+def validate_job_spec_update(old: JsonObject, new: JsonObject) -> list[FieldError]:
+    """Validate the change of a Job's spec: immutable fields, and completions only together with parallelism."""
+    fixed = [*_IMMUTABLE_FIELDS]
+    if old.get("completionMode") != "Indexed":
+        fixed.append("completions")
+    found = [
+        invalid(f"spec.{name}", new.get(name), "field is immutable") for name in fixed if old.get(name) != new.get(name)
+    ]
+    if "completions" not in fixed and old.get("completions") != new.get("completions") != new.get("parallelism"):
+        found.append(
+            invalid("spec.completions", new.get("completions"), "can only be modified in tandem with parallelism")
+        )
+    return found
+
+
+def _validate_choice(field: str, value: Any, supported: tuple[str, ...]) -> list[FieldError]:
+    return [] if value in supported else [not_supported(f"spec.{field}", value, supported)]
+
+
+def _validate_indexed(spec: JsonObject) -> list[FieldError]:
+    if spec.get("completions") is None:
+        return [required("spec.completions", "when completion mode is Indexed")]
+    found = []
+    if spec.get("parallelism", 1) > _MAX_INDEXED_PARALLELISM:
+        why = f"must be less than or equal to {_MAX_INDEXED_PARALLELISM} when completion mode is Indexed"
+        found.append(invalid("spec.parallelism", spec["parallelism"], why))
+    most = spec.get("maxFailedIndexes")
+    if most is not None and spec.get("backoffLimitPerIndex") is None:
+        found.append(required("spec.backoffLimitPerIndex", "when maxFailedIndexes is specified"))
+    if most is not None and most > spec["completions"]:
+        found.append(invalid("spec.maxFailedIndexes", most, "must be less than or equal to completions"))
+    return found
+
+
+def _validate_not_indexed(spec: JsonObject) -> list[FieldError]:
+    fields = ("backoffLimitPerIndex", "maxFailedIndexes", "successPolicy")
+    why = "requires indexed completion mode"
+    return [invalid(f"spec.{name}", spec[name], why) for name in fields if spec.get(name) is not None]
+
+
+def _validate_failure_policy(spec: JsonObject) -> list[FieldError]:
+    policy = spec.get("podFailurePolicy")
+    if policy is None:
+        return []
+    found = []
+    template = spec["template"]["spec"]
+    if template.get("restartPolicy") not in ("Never", ""):
+        why = 'only "Never" is supported when podFailurePolicy is specified'
+        found.append(invalid("spec.template.spec.restartPolicy", template["restartPolicy"], why))
+    names = {c.get("name") for c in [*(template.get("initContainers") or []), *(template.get("containers") or [])]}
+    for number, rule in enumerate(policy.get("rules") or []):
+        found += _validate_failure_rule(spec, rule, f"podFailurePolicy.rules[{number}]", names)
+    return found
+
+
+def _validate_failure_rule(spec: JsonObject, rule: JsonObject, at: str, containers: set[Any]) -> list[FieldError]:
+    found = _validate_choice(f"{at}.action", rule.get("action", ""), _ACTIONS)
+    if rule.get("action") == "FailIndex" and spec.get("backoffLimitPerIndex") is None:
+        found.append(invalid(f"spec.{at}.action", "FailIndex", "requires the backoffLimitPerIndex to be set"))
+    codes, conditions = rule.get("onExitCodes"), rule.get("onPodConditions")
+    if codes and conditions:
+        found.append(invalid(f"spec.{at}", "", "specifying both OnExitCodes and OnPodConditions is not supported"))
+    elif not codes and not conditions:
+        found.append(invalid(f"spec.{at}", "", "specifying one of OnExitCodes and OnPodConditions is required"))
+    elif codes:
+        found += _validate_exit_codes(codes, f"{at}.onExitCodes", containers)
+    for number, pattern in enumerate(conditions or []):
+        if not pattern.get("type"):
+            found.append(required(f"spec.{at}.onPodConditions[{number}].type", "name part must be non-empty"))
+        allowed = ("False", "True", "Unknown")
+        found += _validate_choice(f"{at}.onPodConditions[{number}].status", pattern.get("status", "True"), allowed)
+    return found
+
+
+def _validate_exit_codes(codes: JsonObject, at: str, containers: set[Any]) -> list[FieldError]:
+    found = _validate_choice(f"{at}.operator", codes.get("operator", ""), ("In", "NotIn"))
+    name, values = codes.get("containerName"), codes.get("values") or []
+    if name is not None and name not in containers:
+        why = "must be one of the container or initContainer names in the pod template"
+        found.append(invalid(f"spec.{at}.containerName", name, why))
+    if not values:
+        found.append(invalid(f"spec.{at}.values", "", "at least one value is required"))
+    for number, value in enumerate(values):
+        if value == 0 and codes.get("operator") == "In":
+            found.append(invalid(f"spec.{at}.values[{number}]", 0, "must not be 0 for the In operator"))
+        if value in values[:number]:
+            found.append(duplicate(f"spec.{at}.values[{number}]", value))
+    return found
+
+
+def _validate_success_policy(spec: JsonObject) -> list[FieldError]:
+    policy = spec.get("successPolicy")
+    if policy is None or spec.get("completionMode") != "Indexed":
+        return []
+    rules, found = policy.get("rules") or [], []
+    if not rules:
+        why = "at least one rules must be specified when the successPolicy is specified"
+        found.append(required("spec.successPolicy.rules", why))
+    for number, rule in enumerate(rules):
+        at = f"successPolicy.rules[{number}]"
+        if rule.get("succeededCount") is None and rule.get("succeededIndexes") is None:
+            why = "at least one of succeededCount or succeededIndexes must be specified"
+            found.append(required(f"spec.{at}", why))
+        elif (needed := rule.get("succeededCount")) is not None and needed > (spec.get("completions") or 0):
+            why = f"must be less than or equal to {spec.get('completions')} (the number of specified completions)"
+            found.append(invalid(f"spec.{at}.succeededCount", needed, why))
+    return found

@@ -9,8 +9,7 @@ from embedded.api.field_errors import duplicate, forbidden, invalid, not_found, 
 from embedded.api.names import SUBDOMAIN, SUBDOMAIN_RULE, validate_dns1123_label
 from embedded.api.quantity import parse_quantity
 from embedded.api.status_errors import FieldError
-
-Json = dict[str, Any]
+from embedded.types import JsonObject
 
 _RESTART_POLICIES = ("Always", "OnFailure", "Never")
 _PULL_POLICIES = ("Always", "IfNotPresent", "Never")
@@ -27,7 +26,7 @@ _UPDATE_RULE = (
 )
 
 
-def validate_pod(pod: Json) -> list[FieldError]:
+def validate_pod(pod: JsonObject) -> list[FieldError]:
     found = validate_pod_spec(pod["spec"])
     policy = pod["spec"].get("restartPolicy")
     if policy not in _RESTART_POLICIES:
@@ -35,7 +34,7 @@ def validate_pod(pod: Json) -> list[FieldError]:
     return found
 
 
-def validate_pod_spec(spec: Json, at: str = "spec") -> list[FieldError]:
+def validate_pod_spec(spec: JsonObject, at: str = "spec") -> list[FieldError]:
     """What is wrong with a pod's spec, its restart policy aside."""
     volumes = spec.get("volumes") or []
     found = _validate_volumes(volumes, f"{at}.volumes")
@@ -75,7 +74,7 @@ def _validate_name(name: str | None, at: str, taken: set[str]) -> list[FieldErro
     return []
 
 
-def _validate_volumes(volumes: list[Json], at: str) -> list[FieldError]:
+def _validate_volumes(volumes: list[JsonObject], at: str) -> list[FieldError]:
     found: list[FieldError] = []
     names: set[str] = set()
     for index, volume in enumerate(volumes):
@@ -93,7 +92,7 @@ def _validate_volumes(volumes: list[Json], at: str) -> list[FieldError]:
     return found
 
 
-def _validate_container(container: Json, at: str, volumes: set[Any]) -> list[FieldError]:
+def _validate_container(container: JsonObject, at: str, volumes: set[Any]) -> list[FieldError]:
     found: list[FieldError] = []
     image = container.get("image")
     if not image:
@@ -111,7 +110,7 @@ def _validate_container(container: Json, at: str, volumes: set[Any]) -> list[Fie
     return found + _validate_resources(container.get("resources") or {}, f"{at}.resources")
 
 
-def _validate_ports(ports: list[Json], at: str) -> list[FieldError]:
+def _validate_ports(ports: list[JsonObject], at: str) -> list[FieldError]:
     found = []
     for index, port in enumerate(ports):
         number = port.get("containerPort")
@@ -124,7 +123,7 @@ def _validate_ports(ports: list[Json], at: str) -> list[FieldError]:
     return found
 
 
-def _validate_env(variables: list[Json], at: str) -> list[FieldError]:
+def _validate_env(variables: list[JsonObject], at: str) -> list[FieldError]:
     found = []
     for index, variable in enumerate(variables):
         name, source = variable.get("name"), variable.get("valueFrom")
@@ -151,7 +150,7 @@ def _validate_env(variables: list[Json], at: str) -> list[FieldError]:
     return found
 
 
-def _validate_volume_mounts(mounts: list[Json], at: str, volumes: set[Any]) -> list[FieldError]:
+def _validate_volume_mounts(mounts: list[JsonObject], at: str, volumes: set[Any]) -> list[FieldError]:
     found: list[FieldError] = []
     paths: set[str] = set()
     for index, mount in enumerate(mounts):
@@ -168,7 +167,7 @@ def _validate_volume_mounts(mounts: list[Json], at: str, volumes: set[Any]) -> l
     return found
 
 
-def _validate_resources(resources: Json, at: str) -> list[FieldError]:
+def _validate_resources(resources: JsonObject, at: str) -> list[FieldError]:
     found = []
     limits, requests = resources.get("limits") or {}, resources.get("requests") or {}
     for where, amounts in (("limits", limits), ("requests", requests)):
@@ -182,8 +181,8 @@ def _validate_resources(resources: Json, at: str) -> list[FieldError]:
     return found
 
 
-def validate_pod_update(old: Json, new: Json) -> list[FieldError]:
-    def fixed(pod: Json) -> Json:
+def validate_pod_update(old: JsonObject, new: JsonObject) -> list[FieldError]:
+    def fixed(pod: JsonObject) -> JsonObject:
         spec = {key: value for key, value in pod["spec"].items() if key not in _MUTABLE_FIELDS}
         for where in ("containers", "initContainers"):
             spec[where] = [{**container, "image": ""} for container in spec.get(where) or []]
@@ -200,7 +199,7 @@ def validate_pod_update(old: Json, new: Json) -> list[FieldError]:
     return found + _validate_deadline_update(old, new)
 
 
-def _validate_deadline_update(old: Json, new: Json) -> list[FieldError]:
+def _validate_deadline_update(old: JsonObject, new: JsonObject) -> list[FieldError]:
     found: list[FieldError] = []
     before, after = old["spec"].get("activeDeadlineSeconds"), new["spec"].get("activeDeadlineSeconds")
     field = "spec.activeDeadlineSeconds"

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
-from typing import Any
 
 from embedded.api.field_errors import invalid
 from embedded.api.quantity import canonical_quantity, format_quantity, parse_quantity
 from embedded.api.status_errors import ApiError, FieldError, forbidden
+from embedded.types import JsonObject
 
-Json = dict[str, Any]
 ResourceList = Mapping[str, Decimal]
 
 _TERMINAL_PHASES = ("Succeeded", "Failed")
@@ -42,14 +41,14 @@ _STANDARD_RESOURCES = frozenset(
 _PLAIN_COUNT_NAMES = ("configmaps", "secrets", "resourcequotas")
 
 
-def canonicalize_limits(quota: Json) -> None:
+def canonicalize_limits(quota: JsonObject) -> None:
     """Write the limits as a real server does, in place."""
     limits = (quota.get("spec") or {}).get("hard") or {}
     for name, amount in limits.items():
         limits[name] = canonical_quantity(amount)
 
 
-def validate_quota(quota: Json, old: Json | None = None) -> list[FieldError]:
+def validate_quota(quota: JsonObject, old: JsonObject | None = None) -> list[FieldError]:
     """What is wrong with a quota; `old` is what it was before."""
     spec = quota.get("spec") or {}
     found = []
@@ -72,7 +71,7 @@ def validate_quota(quota: Json, old: Json | None = None) -> list[FieldError]:
     return found
 
 
-def _validate_scopes(spec: Json) -> list[FieldError]:
+def _validate_scopes(spec: JsonObject) -> list[FieldError]:
     scopes: list[str] = spec.get("scopes") or []
     found: list[FieldError] = []
     if any(scope not in _SCOPES for scope in scopes):
@@ -94,7 +93,7 @@ def _counts_pods(name: str) -> bool:
     return name in ("pods", "count/pods") or name in _COMPUTE_RESOURCES
 
 
-def in_scope(quota: Json, resource: str, obj: Json) -> bool:
+def in_scope(quota: JsonObject, resource: str, obj: JsonObject) -> bool:
     """Whether a quota counts an object at all: one with scopes counts only the pods that are in each of them."""
     spec = quota.get("spec") or {}
     expressions = (spec.get("scopeSelector") or {}).get("matchExpressions") or []
@@ -105,7 +104,7 @@ def in_scope(quota: Json, resource: str, obj: Json) -> bool:
     return resource == "pods" and all(_matches_scope(obj, *scope) for scope in wanted)
 
 
-def _matches_scope(pod: Json, scope: str, operator: str, values: list[str]) -> bool:
+def _matches_scope(pod: JsonObject, scope: str, operator: str, values: list[str]) -> bool:
     spec = pod.get("spec") or {}
     if scope == "PriorityClass":
         name = spec.get("priorityClassName") or ""
@@ -125,12 +124,12 @@ def _matches_scope(pod: Json, scope: str, operator: str, values: list[str]) -> b
     }.get(scope, False)
 
 
-def hard_limits(quota: Json) -> dict[str, Decimal]:
+def hard_limits(quota: JsonObject) -> dict[str, Decimal]:
     limits = (quota.get("spec") or {}).get("hard") or {}
     return {name: parse_quantity(value) for name, value in limits.items()}
 
 
-def pod_usage(pod: Json) -> dict[str, Decimal]:
+def pod_usage(pod: JsonObject) -> dict[str, Decimal]:
     """What one pod takes of each name; nothing of compute once it has ended."""
     amounts = {"count/pods": Decimal(1)}
     if (pod.get("status") or {}).get("phase") in _TERMINAL_PHASES:
@@ -141,10 +140,10 @@ def pod_usage(pod: Json) -> dict[str, Decimal]:
     return amounts
 
 
-def _pod_compute(spec: Json, side: str, resource: str) -> Decimal:
+def _pod_compute(spec: JsonObject, side: str, resource: str) -> Decimal:
     """Containers and sidecars at once, or the greediest init container beside the sidecars before it."""
 
-    def asked(container: Json) -> Decimal:
+    def asked(container: JsonObject) -> Decimal:
         return parse_quantity(((container.get("resources") or {}).get(side) or {}).get(resource, 0))
 
     sidecars, greediest = Decimal(0), Decimal(0)
@@ -156,7 +155,7 @@ def _pod_compute(spec: Json, side: str, resource: str) -> Decimal:
     return max(greediest, sidecars + sum((asked(c) for c in spec.get("containers") or []), Decimal(0)))
 
 
-def object_usage(resource: str, obj: Json) -> dict[str, Decimal]:
+def object_usage(resource: str, obj: JsonObject) -> dict[str, Decimal]:
     """What one object of a resource (`plural.group`) takes."""
     if resource == "pods":
         return pod_usage(obj)
@@ -165,7 +164,7 @@ def object_usage(resource: str, obj: Json) -> dict[str, Decimal]:
 
 
 def total_usage(
-    names: Iterable[str], pods: Callable[[], Iterable[Json]], count: Callable[[str], int]
+    names: Iterable[str], pods: Callable[[], Iterable[JsonObject]], count: Callable[[str], int]
 ) -> dict[str, Decimal]:
     """What is used of each name. `pods` gives the namespace's pods, `count` the number of objects of a resource."""
     asked = list(names)
@@ -182,11 +181,11 @@ def total_usage(
 
 
 def check_quotas(
-    quotas: Iterable[Json],
+    quotas: Iterable[JsonObject],
     resource: str,
-    obj: Json,
+    obj: JsonObject,
     *,
-    usage_of: Callable[[Iterable[str], Json], ResourceList],
+    usage_of: Callable[[Iterable[str], JsonObject], ResourceList],
 ) -> None:
     """Refuse an object that would exceed a quota or does not say what it needs.
 
@@ -207,7 +206,7 @@ def check_quotas(
             raise _quota_exceeded_error(resource, name, quota_name, over, takes, in_use, limits)
 
 
-def _missing_requests(spec: Json, limits: ResourceList) -> str:
+def _missing_requests(spec: JsonObject, limits: ResourceList) -> str:
     """`requests.cpu for: a,b; …`: what the quota limits and containers don't mention."""
     missing = []
     for name in sorted(set(limits) & set(_COMPUTE_RESOURCES)):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from embedded.api.scheme import (
     CUSTOM_RESOURCE_DEFINITIONS,
     JOBS,
@@ -15,12 +13,11 @@ from embedded.api.scheme import (
 )
 from embedded.api.status_errors import FieldError
 from embedded.crd import definition, schema_validation, structural
+from embedded.types import JsonObject
 from embedded.validation import builtins, defaults, job, pod, quota, webhooks
 
-Json = dict[str, Any]
 
-
-def default_and_validate(resource: ResourceType, obj: Json) -> list[FieldError]:
+def default_and_validate(resource: ResourceType, obj: JsonObject) -> list[FieldError]:
     """Complete a new object, in place, and tell what is wrong with it.
 
     Raises:
@@ -54,7 +51,7 @@ def default_and_validate(resource: ResourceType, obj: Json) -> list[FieldError]:
 
 
 def default_and_validate_update(
-    resource: ResourceType, old: Json, new: Json, subresource: str = ""
+    resource: ResourceType, old: JsonObject, new: JsonObject, subresource: str = ""
 ) -> list[FieldError]:
     """The same for a changed object."""
     if resource.schema is not None:
@@ -86,7 +83,7 @@ def default_and_validate_update(
     return builtins.validate(resource, new, old)
 
 
-def _custom_resource(resource: ResourceType, obj: Json, old: Json | None) -> list[FieldError]:
+def _custom_resource(resource: ResourceType, obj: JsonObject, old: JsonObject | None) -> list[FieldError]:
     assert resource.schema is not None
     structural.set_defaults(obj, resource.schema)
     return list(schema_validation.validate_value(obj, resource.schema, old))

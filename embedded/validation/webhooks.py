@@ -17,15 +17,15 @@ from embedded.api.field_errors import invalid, required
 from embedded.api.scheme import NAMESPACES, ResourceType
 from embedded.api.selectors import matches_label_selector
 from embedded.api.status_errors import ApiError, FieldError
+from embedded.types import JsonObject
 
-Json = dict[str, Any]
-
-_DEFAULTS: Json = {"failurePolicy": "Fail", "matchPolicy": "Equivalent", "timeoutSeconds": 10}
+_DEFAULTS: JsonObject = {"failurePolicy": "Fail", "matchPolicy": "Equivalent", "timeoutSeconds": 10}
 _OPERATIONS = ("*", "CONNECT", "CREATE", "DELETE", "UPDATE")
 _SCOPES = ("*", "Cluster", "Namespaced")
 _KIND = "AdmissionReview"
 _VERSION = "admission.k8s.io/v1"
 _MAX_TIMEOUT_SECONDS = 30
+_CONDITION_VARIABLES = ("object", "oldObject", "request")
 
 
 class InvalidResponseError(Exception):
@@ -47,17 +47,17 @@ class AdmissionAttributes:
     subresource: str
     namespace: str
     name: str
-    new: Json | None
-    old: Json | None
-    user: Json
+    new: JsonObject | None
+    old: JsonObject | None
+    user: JsonObject
     dry_run: bool
-    namespace_labels: Json
+    namespace_labels: JsonObject
 
 
 # -- configurations
 
 
-def set_configuration_defaults(configuration: Json) -> None:
+def set_configuration_defaults(configuration: JsonObject) -> None:
     for webhook in configuration.get("webhooks") or []:
         for field, value in _DEFAULTS.items():
             webhook.setdefault(field, value)
@@ -69,7 +69,7 @@ def set_configuration_defaults(configuration: Json) -> None:
             service.setdefault("port", 443)
 
 
-def validate_configuration(configuration: Json) -> list[FieldError]:
+def validate_configuration(configuration: JsonObject) -> list[FieldError]:
     causes: list[FieldError] = []
     names: set[str] = set()
     for index, webhook in enumerate(configuration.get("webhooks") or []):
@@ -86,7 +86,7 @@ def validate_configuration(configuration: Json) -> list[FieldError]:
     return causes
 
 
-def _validate_webhook(webhook: Json, at: str) -> list[FieldError]:
+def _validate_webhook(webhook: JsonObject, at: str) -> list[FieldError]:
     causes: list[FieldError] = []
 
     def one_of(field: str, choices: tuple[str, ...]) -> None:
@@ -120,19 +120,19 @@ def _validate_webhook(webhook: Json, at: str) -> list[FieldError]:
     return causes + _validate_client_config(webhook.get("clientConfig") or {}, f"{at}.clientConfig")
 
 
-def _validate_match_condition(condition: Json, at: str) -> list[FieldError]:
+def _validate_match_condition(condition: JsonObject, at: str) -> list[FieldError]:
     from embedded.cel import CelError, compile_expression
 
     causes = [required(f"{at}.{field}") for field in ("name", "expression") if not condition.get(field)]
     try:
-        compile_expression(condition.get("expression") or "true", ("object", "oldObject", "request"))
+        compile_expression(condition.get("expression") or "true", _CONDITION_VARIABLES)
     except CelError as error:
         why = f"compilation failed: ERROR: <input>: {error}"
         causes.append(invalid(f"{at}.expression", condition["expression"], why))
     return causes
 
 
-def _validate_rule(rule: Json, at: str) -> list[FieldError]:
+def _validate_rule(rule: JsonObject, at: str) -> list[FieldError]:
     causes = [
         FieldError("FieldValueRequired", f"{at}.{field}", "Required value")
         for field in ("operations", "apiGroups", "apiVersions", "resources")
@@ -149,7 +149,7 @@ def _validate_rule(rule: Json, at: str) -> list[FieldError]:
     return causes
 
 
-def _validate_client_config(client: Json, at: str) -> list[FieldError]:
+def _validate_client_config(client: JsonObject, at: str) -> list[FieldError]:
     url, service = client.get("url"), client.get("service")
     if (url is None) == (service is None):
         return [FieldError("FieldValueRequired", at, "Required value: exactly one of url or service is required")]
@@ -183,7 +183,7 @@ def _validate_client_config(client: Json, at: str) -> list[FieldError]:
 # -- which are asked
 
 
-def matches_request(webhook: Json, request: AdmissionAttributes) -> bool:
+def matches_request(webhook: JsonObject, request: AdmissionAttributes) -> bool:
     """Whether the webhook's rules and selectors match a request."""
     if not any(_rule_matches(rule, request, webhook) for rule in webhook.get("rules") or []):
         return False
@@ -196,7 +196,7 @@ def matches_request(webhook: Json, request: AdmissionAttributes) -> bool:
     return not selector or any(matches_label_selector(selector, obj["metadata"].get("labels") or {}) for obj in objects)
 
 
-def _rule_matches(rule: Json, request: AdmissionAttributes, webhook: Json) -> bool:
+def _rule_matches(rule: JsonObject, request: AdmissionAttributes, webhook: JsonObject) -> bool:
     def lists(field: str, value: str) -> bool:
         values = rule.get(field) or []
         return "*" in values or value in values
@@ -217,15 +217,40 @@ def _rule_matches(rule: Json, request: AdmissionAttributes, webhook: Json) -> bo
     return any(each in wanted for each in ("*/*", f"{resource.plural}/{sub}", f"{resource.plural}/*", f"*/{sub}"))
 
 
+def conditions_match(webhook: JsonObject, request: AdmissionAttributes) -> bool:
+    """Whether the webhook is to be asked.
+
+    Raises:
+        ApiError: a condition can't be evaluated, none is false, and the webhook's policy is Fail.
+    """
+    conditions = webhook.get("matchConditions") or []
+    if not conditions:
+        return True
+    # Loaded by those who have conditions: it costs every other cluster nothing.
+    from embedded.cel import CelError, compile_expression
+
+    variables = {"object": request.new, "oldObject": request.old, "request": build_review(request, "")["request"]}
+    failure = ""
+    for condition in conditions:
+        try:
+            if compile_expression(condition["expression"], _CONDITION_VARIABLES).evaluate(variables) is not True:
+                return False
+        except CelError as error:
+            failure = f"matchConditions: {condition['name']}: {error}"
+    if failure and webhook["failurePolicy"] == "Fail":
+        raise call_failed_error(webhook["name"], failure)
+    return not failure
+
+
 # -- what they are asked, and what they said
 
 
-def build_review(request: AdmissionAttributes, uid: str) -> Json:
+def build_review(request: AdmissionAttributes, uid: str) -> JsonObject:
     """The AdmissionReview to send."""
     resource = request.resource
     kind = {"group": resource.group, "version": resource.version, "kind": resource.kind}
     which = {"group": resource.group, "version": resource.version, "resource": resource.plural}
-    asked: Json = {
+    asked: JsonObject = {
         "uid": uid,
         "kind": kind,
         "resource": which,
@@ -266,7 +291,7 @@ def parse_response(webhook: str, uid: str, answer: Any) -> list[str]:
 
 
 def _denied_error(webhook: str, status: Any) -> ApiError:
-    told: Json = status if isinstance(status, dict) else {}
+    told: JsonObject = status if isinstance(status, dict) else {}
     code = told.get("code")
     by = f'admission webhook "{webhook}" denied the request'
     why = told.get("message") or told.get("reason")

@@ -122,7 +122,7 @@ def test_the_rules_of_somebody_are_listed(reader: Registry) -> None:
 
 
 def _anonymous_authenticator(registry: Registry) -> Authenticator:
-    return Authenticator(registry, {}, b"key", lambda: NOW)
+    return Authenticator(registry, {}, b"k" * 32, lambda: NOW)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from embedded.validation import job_update
+from embedded.validation import job
+from embedded.validation.defaults import set_policy_defaults
 
 Json = dict[str, Any]
 TEMPLATE: Json = {"spec": {"restartPolicy": "Never", "containers": [{"name": "main"}]}}
@@ -14,12 +15,12 @@ TEMPLATE: Json = {"spec": {"restartPolicy": "Never", "containers": [{"name": "ma
 
 def spec(**more: Any) -> Json:
     given: Json = {"completions": 2, "parallelism": 1, "backoffLimit": 6, "template": TEMPLATE} | more
-    job_update.set_policy_defaults(given)
+    set_policy_defaults(given)
     return given
 
 
 def fields(**more: Any) -> list[str]:
-    return [cause.field.removeprefix("spec.") for cause in job_update.validate_job_spec(spec(**more))]
+    return [cause.field.removeprefix("spec.") for cause in job.validate_job_spec(spec(**more))]
 
 
 def rule(**more: Any) -> Json:
@@ -68,7 +69,7 @@ def test_what_is_wrong_is_named_by_its_field(given: Json, wrong: list[str]) -> N
 
 def test_what_depends_on_other_fields_is_filled_in() -> None:
     given: Json = {"backoffLimitPerIndex": 1, **rule(onPodConditions=[{"type": "A"}])}
-    job_update.set_policy_defaults(given)
+    set_policy_defaults(given)
     assert given["backoffLimit"] == 2**31 - 1
     assert given["podReplacementPolicy"] == "Failed"
     assert given["podFailurePolicy"]["rules"][0]["onPodConditions"] == [{"type": "A", "status": "True"}]
@@ -76,7 +77,7 @@ def test_what_depends_on_other_fields_is_filled_in() -> None:
 
 def test_some_fields_never_change_and_completions_only_with_parallelism() -> None:
     def changed(old: Json, new: Json) -> list[str]:
-        return [cause.field for cause in job_update.validate_job_spec_update(old, new)]
+        return [cause.field for cause in job.validate_job_spec_update(old, new)]
 
     assert changed(spec(), spec(parallelism=5)) == []
     assert changed(spec(), spec(completions=5)) == ["spec.completions"]
