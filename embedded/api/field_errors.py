@@ -42,3 +42,8 @@ def not_found(field: str, value: Any) -> FieldError:
 
 def too_long(field: str, limit: int) -> FieldError:
     return FieldError("FieldValueTooLong", field, f"Too long: may not be more than {limit} bytes")
+
+
+def too_many(field: str, count: int, limit: int) -> FieldError:
+    """The list has more than `limit` items."""
+    return FieldError("FieldValueTooMany", field, f"Too many: {count}: must have at most {limit} items")

@@ -59,8 +59,8 @@ _NO_FIELDS: JsonObject = {}
 
 
 class _MismatchError(Exception):
-    def __init__(self, path: str, wanted: str, value: Any) -> None:
-        super().__init__(f"json: cannot unmarshal {_GO_NAMES.get(type(value), 'null')} into {path} of type {wanted}")
+    def __init__(self, path: str, expected: str, value: Any) -> None:
+        super().__init__(f"json: cannot unmarshal {_GO_NAMES.get(type(value), 'null')} into {path} of type {expected}")
 
 
 class _QuantityError(_MismatchError):
@@ -103,32 +103,34 @@ def decode_error(resource: ResourceType, detail: str) -> ApiError:
     return bad_request(f'{kind} in version "{resource.version}" cannot be handled as a {kind}: {detail}')
 
 
-def _check_value(value: Any, kind: str, at: str) -> Iterator[str]:
+def _check_value(value: Any, kind: str, path: str) -> Iterator[str]:
     """Check one value, drop what is unknown below it, and give the paths of what was dropped."""
     if kind[0] == "[":
         if not isinstance(value, list):
-            raise _MismatchError(at, "list", value)
+            raise _MismatchError(path, "list", value)
         for index, item in enumerate(value):
-            yield from _check_value(item, kind[1:], f"{at}[{index}]")
+            yield from _check_value(item, kind[1:], f"{path}[{index}]")
     elif kind[0] == "{":
         if not isinstance(value, dict):
-            raise _MismatchError(at, "map", value)
+            raise _MismatchError(path, "map", value)
         for name in [name for name, item in value.items() if item is None]:
             del value[name]
         for name, item in value.items():
-            yield from _check_value(item, kind[1:], f"{at}.{name}")
+            yield from _check_value(item, kind[1:], f"{path}.{name}")
     elif kind == "Quantity" and isinstance(value, str) and not is_quantity(value):
         raise _QuantityError
     elif kind in _CLASSES:
         if not isinstance(value, _CLASSES[kind]) or (isinstance(value, bool) and kind != "boolean"):
-            raise _MismatchError(at, kind, value)
+            raise _MismatchError(path, kind, value)
     elif "|" in kind:
         classes = sum((_CLASSES[choice] for choice in kind.split("|")), ())
         if not isinstance(value, classes) or isinstance(value, bool):
-            raise _MismatchError(at, kind, value)
+            raise _MismatchError(path, kind, value)
     elif kind != "any":
         named = _load_types()[1][kind]
-        yield from _check_value(value, named, at) if isinstance(named, str) else _check_fields(value, named, kind, at)
+        yield from (
+            _check_value(value, named, path) if isinstance(named, str) else _check_fields(value, named, kind, path)
+        )
 
 
 def _check_fields(value: Any, fields: dict[str, str], kind: str, at: str) -> Iterator[str]:
@@ -150,10 +152,10 @@ def _check_fields(value: Any, fields: dict[str, str], kind: str, at: str) -> Ite
         value.setdefault(name, copy.copy(nothing))
 
 
-def _normalize_time(value: Any, kind: str, at: str) -> str:
+def _normalize_time(value: Any, kind: str, path: str) -> str:
     """A time as Kubernetes writes it: in UTC, in whole seconds or in microseconds."""
     if not isinstance(value, str):
-        raise _MismatchError(at, "string", value)
+        raise _MismatchError(path, "string", value)
     if len(value) == _TIME_LENGTH and kind == "Time" and value[-1] == "Z" and _TIME.fullmatch(value):
         return value
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from embedded.api.field_errors import forbidden, invalid, required, too_long
 from embedded.api.status_errors import FieldError
 from embedded.types import JsonObject
 
@@ -76,105 +77,87 @@ def validate_generate_name(metadata: JsonObject, resource: str) -> list[FieldErr
     if not prefix:
         return []
     whole = prefix[:-1] + "a" if prefix.endswith("-") else prefix
-    why = validate_name(whole, resource)
-    return (
-        [FieldError("FieldValueInvalid", "metadata.generateName", f'Invalid value: "{prefix}": {why}')] if why else []
-    )
+    detail = validate_name(whole, resource)
+    return [invalid("metadata.generateName", prefix, detail)] if detail else []
 
 
 def validate_object_meta(metadata: JsonObject, resource: str, old: JsonObject | None = None) -> list[FieldError]:
     """What is wrong with an object's name, labels and the rest of its metadata. `old` is what it was before."""
-    causes: list[FieldError] = []
+    errors: list[FieldError] = []
     name = metadata.get("name")
     if not name:
-        message = "Required value: name or generateName is required"
-        return [FieldError("FieldValueRequired", "metadata.name", message)]
-    if why := validate_name(name, resource):
-        causes.append(FieldError("FieldValueInvalid", "metadata.name", f'Invalid value: "{name}": {why}'))
-    causes += validate_labels(metadata.get("labels") or {}, "metadata.labels")
-    causes += _validate_annotations(metadata.get("annotations") or {})
-    causes += _validate_owner_references(metadata.get("ownerReferences") or [])
-    return causes + _validate_finalizers(metadata, resource, old)
+        return [required("metadata.name", "name or generateName is required")]
+    if detail := validate_name(name, resource):
+        errors.append(invalid("metadata.name", name, detail))
+    errors += validate_labels(metadata.get("labels") or {}, "metadata.labels")
+    errors += _validate_annotations(metadata.get("annotations") or {})
+    errors += _validate_owner_references(metadata.get("ownerReferences") or [])
+    return errors + _validate_finalizers(metadata, resource, old)
 
 
 def _validate_annotations(annotations: JsonObject) -> list[FieldError]:
-    at = "metadata.annotations"
-    causes = [
-        FieldError("FieldValueInvalid", at, f'Invalid value: "{key}": {why}')
-        for key in annotations
-        if (why := _validate_qualified_name(key.lower()))
-    ]
+    path = "metadata.annotations"
+    errors = [invalid(path, key, detail) for key in annotations if (detail := _validate_qualified_name(key.lower()))]
     if sum(len(key.encode()) + len(str(value).encode()) for key, value in annotations.items()) > _MAX_ANNOTATIONS_BYTES:
-        message = f"Too long: may not be more than {_MAX_ANNOTATIONS_BYTES} bytes"
-        causes.append(FieldError("FieldValueTooLong", at, message))
-    return causes
+        errors.append(too_long(path, _MAX_ANNOTATIONS_BYTES))
+    return errors
 
 
 def _validate_owner_references(owners: list[JsonObject]) -> list[FieldError]:
-    causes = []
+    errors = []
     for index, owner in enumerate(owners):
-        at = f"metadata.ownerReferences[{index}]"
-        asked = {"apiVersion": "version", "kind": "kind", "name": "name", "uid": "uid"}
-        for field, word in asked.items():
+        path = f"metadata.ownerReferences[{index}]"
+        requested = {"apiVersion": "version", "kind": "kind", "name": "name", "uid": "uid"}
+        for field, word in requested.items():
             if not owner.get(field):
-                shown = owner.get(field, "")
-                causes.append(
-                    FieldError(
-                        "FieldValueInvalid", f"{at}.{field}", f'Invalid value: "{shown}": {word} must not be empty'
-                    )
-                )
+                displayed = owner.get(field, "")
+                errors.append(invalid(f"{path}.{field}", displayed, f"{word} must not be empty"))
     controllers = [str(owner.get("name")) for owner in owners if owner.get("controller")]
     if len(controllers) > 1:
         message = (
             'Invalid value: Only one reference can have Controller set to true. Found "true" in references for '
             f"{controllers[0]} and {controllers[1]}"
         )
-        causes.append(FieldError("FieldValueInvalid", "metadata.ownerReferences", message))
-    return causes
+        errors.append(FieldError("FieldValueInvalid", "metadata.ownerReferences", message))
+    return errors
 
 
 def _validate_finalizers(metadata: JsonObject, resource: str, old: JsonObject | None) -> list[FieldError]:
-    causes = []
+    errors = []
     finalizers = metadata.get("finalizers") or []
     for index, finalizer in enumerate(finalizers):
-        if why := _validate_qualified_name(finalizer):
-            causes.append(
-                FieldError("FieldValueInvalid", "metadata.finalizers", f'Invalid value: "{finalizer}": {why}')
-            )
+        if detail := _validate_qualified_name(finalizer):
+            errors.append(invalid("metadata.finalizers", finalizer, detail))
         elif "/" not in finalizer and finalizer not in _STANDARD_FINALIZERS and resource in _STRICT_FINALIZERS:
-            why = "name is neither a standard finalizer name nor is it fully qualified"
-            causes.append(
-                FieldError("FieldValueInvalid", f"metadata.finalizers[{index}]", f'Invalid value: "{finalizer}": {why}')
-            )
+            detail = "name is neither a standard finalizer name nor is it fully qualified"
+            errors.append(invalid(f"metadata.finalizers[{index}]", finalizer, detail))
     if {"orphan", "foregroundDeletion"} <= set(finalizers):
-        why = "finalizer orphan and foregroundDeletion cannot be both set"
-        causes.append(FieldError("FieldValueInvalid", "metadata.finalizers", f'Invalid value: "orphan": {why}'))
+        detail = "finalizer orphan and foregroundDeletion cannot be both set"
+        errors.append(invalid("metadata.finalizers", "orphan", detail))
     if old is not None and "deletionTimestamp" in old:
         added = [finalizer for finalizer in finalizers if finalizer not in (old.get("finalizers") or [])]
         if added:
             listed = ", ".join(f'"{finalizer}"' for finalizer in added)
-            why = (
-                "Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers "
+            detail = (
+                "no new finalizers can be added if the object is being deleted, found new finalizers "
                 f"[]string{{{listed}}}"
             )
-            causes.append(FieldError("FieldValueForbidden", "metadata.finalizers", why))
-    return causes
+            errors.append(forbidden("metadata.finalizers", detail))
+    return errors
 
 
 def validate_labels(labels: JsonObject, field: str) -> list[FieldError]:
-    found = []
+    errors = []
     for key, value in labels.items():
-        if why := _validate_qualified_name(key):
-            found.append(FieldError("FieldValueInvalid", field, f'Invalid value: "{key}": {why}'))
+        if detail := _validate_qualified_name(key):
+            errors.append(invalid(field, key, detail))
         if not isinstance(value, str):
-            found.append(FieldError("FieldValueTypeInvalid", field, f"Invalid value: {value!r}: must be a string"))
+            errors.append(FieldError("FieldValueTypeInvalid", field, f"Invalid value: {value!r}: must be a string"))
         elif len(value) > 63:
-            found.append(
-                FieldError("FieldValueInvalid", field, f'Invalid value: "{value}": must be no more than 63 bytes')
-            )
+            errors.append(invalid(field, value, "must be no more than 63 bytes"))
         elif value and not re.fullmatch(_QUALIFIED, value):
-            found.append(FieldError("FieldValueInvalid", field, f'Invalid value: "{value}": {_LABEL_VALUE_RULE}'))
-    return found
+            errors.append(invalid(field, value, _LABEL_VALUE_RULE))
+    return errors
 
 
 def _validate_qualified_name(key: str) -> str | None:

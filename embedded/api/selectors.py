@@ -121,15 +121,15 @@ def _parse_requirement(tokens: _Tokenizer) -> Callable[[dict[str, str]], bool]:
 
 
 def _require_valid_key(key: str) -> None:
-    if causes := validate_labels({key: ""}, "key"):
-        raise bad_request(f"unable to parse requirement: {causes[0].field}: {causes[0].message}")
+    if errors := validate_labels({key: ""}, "key"):
+        raise bad_request(f"unable to parse requirement: {errors[0].field}: {errors[0].message}")
 
 
 def _integer_comparison(key: str, operator: str, text: str) -> Callable[[dict[str, str]], bool]:
     """Whether a label is a whole number above or below another."""
     if not _NUMBER.fullmatch(text):
-        why = "for 'Gt', 'Lt' operators, the value must be an integer"
-        raise bad_request(f'unable to parse requirement: values[0][{key}]: Invalid value: "{text}": {why}')
+        detail = "for 'Gt', 'Lt' operators, the value must be an integer"
+        raise bad_request(f'unable to parse requirement: values[0][{key}]: Invalid value: "{text}": {detail}')
     bound = int(text)
 
     def fits(labels: dict[str, str]) -> bool:
@@ -144,16 +144,16 @@ def _parse_value(tokens: _Tokenizer) -> str:
 
 
 def _parse_values(tokens: _Tokenizer) -> frozenset[str]:
-    if (found := tokens.next()) != "(":
-        raise bad_request(f"unable to parse requirement: found '{found}', expected: '('")
+    if (symbol := tokens.next()) != "(":
+        raise bad_request(f"unable to parse requirement: found '{symbol}', expected: '('")
     if tokens.peek() == ")":
         tokens.next()
         return frozenset({""})
     values = {_parse_element(tokens)}
-    while (found := tokens.next()) == ",":
+    while (symbol := tokens.next()) == ",":
         values.add(_parse_element(tokens))
-    if found != ")":
-        raise bad_request(f"unable to parse requirement: found '{found}', expected: ',' or ')'")
+    if symbol != ")":
+        raise bad_request(f"unable to parse requirement: found '{symbol}', expected: ',' or ')'")
     return frozenset(values)
 
 
@@ -185,7 +185,7 @@ def parse_field_selector(text: str, resource: str, extra_fields: Sequence[str] =
         tests.append((path.split("."), value, operator != "!="))
 
     def matches(obj: JsonObject) -> bool:
-        return all((_field_value(obj, path, resource) == value) is wanted for path, value, wanted in tests)
+        return all((_field_value(obj, path, resource) == value) is equal for path, value, equal in tests)
 
     return matches
 

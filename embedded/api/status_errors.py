@@ -86,8 +86,8 @@ def method_not_allowed() -> ApiError:
 
 def namespace_terminating(plural: str, name: str, group: str, namespace: str) -> ApiError:
     """Nothing can be made in a namespace that goes."""
-    why = f"unable to create new content in namespace {namespace} because it is being terminated"
-    error = forbidden(plural, name, group, why)
+    detail = f"unable to create new content in namespace {namespace} because it is being terminated"
+    error = forbidden(plural, name, group, detail)
     message = f"namespace {namespace} is being terminated"
     cause = {"reason": "NamespaceTerminating", "message": message, "field": "metadata.namespace"}
     error.details = {**(error.details or {}), "causes": [cause]}

@@ -13,7 +13,7 @@ VARIABLES = ("self", "oldSelf")
 _PLACEHOLDERS = {"dict": '"object"', "list": '"array"'}
 
 
-def validate_rules(value: Any, schema: JsonObject, old: Any, at: str) -> Iterator[FieldError]:
+def validate_rules(value: Any, schema: JsonObject, old: Any, path: str) -> Iterator[FieldError]:
     """The rules of this value that it breaks. A rule about `oldSelf` is asked only where there was something before."""
     rules = schema.get("x-kubernetes-validations")
     if not rules:
@@ -36,18 +36,18 @@ def validate_rules(value: Any, schema: JsonObject, old: Any, at: str) -> Iterato
             detail = ""
         except CelError as error:
             detail = f"rule evaluation error: {error}"
-        yield _rule_error(rule, value, variables, detail, at)
+        yield _rule_error(rule, value, variables, detail, path)
 
 
 def _rule_error(rule: JsonObject, value: Any, variables: JsonObject, detail: str, at: str) -> FieldError:
     told = detail or _evaluate_message(rule, variables) or rule.get("message") or f"failed rule: {rule['rule'].strip()}"
-    shown = _PLACEHOLDERS.get(type(value).__name__) or json.dumps(value, ensure_ascii=False)
+    displayed = _PLACEHOLDERS.get(type(value).__name__) or json.dumps(value, ensure_ascii=False)
     reason = rule.get("reason") or "FieldValueInvalid"
     message = {
         "FieldValueRequired": f"Required value: {told}",
         "FieldValueForbidden": f"Forbidden: {told}",
-        "FieldValueDuplicate": f"Duplicate value: {shown}",
-    }.get(reason, f"Invalid value: {shown}: {told}")
+        "FieldValueDuplicate": f"Duplicate value: {displayed}",
+    }.get(reason, f"Invalid value: {displayed}: {told}")
     path = str(rule.get("fieldPath") or "")
     return FieldError(reason, f"{at}{path}" if at else path.removeprefix("."), message)
 
@@ -59,18 +59,18 @@ def _evaluate_message(rule: JsonObject, variables: JsonObject) -> str:
     if not rule.get("messageExpression"):
         return ""
     try:
-        told = compile_expression(rule["messageExpression"], VARIABLES).evaluate(variables)
+        message = compile_expression(rule["messageExpression"], VARIABLES).evaluate(variables)
     except CelError:
         return ""
-    return told.strip() if isinstance(told, str) and "\n" not in told else ""
+    return message.strip() if isinstance(message, str) and "\n" not in message else ""
 
 
 def _to_cel(value: Any, schema: JsonObject) -> Any:
     """A value as CEL sees it: numbers, times and durations as their schema has them."""
-    kind, form = schema.get("type"), schema.get("format")
+    kind, format_name = schema.get("type"), schema.get("format")
     if isinstance(value, dict):
-        properties, more = schema.get("properties") or {}, schema.get("additionalProperties")
-        other = more if isinstance(more, dict) else {}
+        properties, additional = schema.get("properties") or {}, schema.get("additionalProperties")
+        other = additional if isinstance(additional, dict) else {}
         return {name: _to_cel(item, properties.get(name, other)) for name, item in value.items()}
     if isinstance(value, list):
         return [_to_cel(item, schema.get("items") or {}) for item in value]
@@ -78,12 +78,12 @@ def _to_cel(value: Any, schema: JsonObject) -> Any:
         return float(value)
     if kind == "integer" and isinstance(value, float):
         return int(value)
-    if kind == "string" and form in ("date-time", "duration") and isinstance(value, str):
+    if kind == "string" and format_name in ("date-time", "duration") and isinstance(value, str):
         from embedded.cel import CelError
         from embedded.cel.functions import to_duration, to_timestamp
 
         try:
-            return to_timestamp(value) if form == "date-time" else to_duration(value)
+            return to_timestamp(value) if format_name == "date-time" else to_duration(value)
         except CelError:
             return value
     return value

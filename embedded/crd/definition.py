@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 
-from embedded.api.field_errors import invalid, not_supported, required
+from embedded.api.field_errors import duplicate, invalid, not_supported, required, too_many
 from embedded.api.names import SUBDOMAIN, SUBDOMAIN_RULE, validate_dns1035_label
 from embedded.api.scheme import Column, ResourceType
 from embedded.api.status_errors import FieldError
@@ -44,47 +43,46 @@ def validate_crd(crd: JsonObject, old: JsonObject | None = None) -> list[FieldEr
     spec = crd["spec"]
     versions = spec.get("versions") or []
     plural, group = spec["names"].get("plural", ""), spec.get("group", "")
-    causes = []
+    errors = []
     if crd["metadata"].get("name") != f"{plural}.{group}":
         name = crd["metadata"].get("name")
-        causes.append(invalid("metadata.name", name, 'must be spec.names.plural+"."+spec.group'))
-    causes += _validate_approval(crd, group)
+        errors.append(invalid("metadata.name", name, 'must be spec.names.plural+"."+spec.group'))
+    errors += _validate_approval(crd, group)
     if spec.get("preserveUnknownFields"):
-        causes.append(invalid("spec.preserveUnknownFields", True, "must be false"))
-    causes += _validate_group(group) + _validate_scope(spec.get("scope", ""))
+        errors.append(invalid("spec.preserveUnknownFields", True, "must be false"))
+    errors += _validate_group(group) + _validate_scope(spec.get("scope", ""))
     for index, version in enumerate(versions):
-        causes += _validate_version(version, f"spec.versions[{index}]")
+        errors += _validate_version(version, f"spec.versions[{index}]")
     names = [version.get("name") for version in versions]
     for index, name in enumerate(names):
         if name in names[:index]:
-            causes.append(
-                FieldError("FieldValueDuplicate", f"spec.versions[{index}].name", f'Duplicate value: "{name}"')
-            )
+            errors.append(duplicate(f"spec.versions[{index}].name", name))
     if sum(bool(version.get("storage")) for version in versions) != 1:
-        shown = json.dumps(names)
-        message = f"Invalid value: {shown}: must have exactly one version marked as storage version"
-        causes.append(FieldError("FieldValueInvalid", "spec.versions", message))
-    causes += _validate_names(spec["names"])
+        errors.append(invalid("spec.versions", names, "must have exactly one version marked as storage version"))
+    errors += _validate_names(spec["names"])
     strategy = (spec.get("conversion") or {}).get("strategy")
     if strategy != "None":
         # A conversion webhook would have to be called for every read: that is not covered here.
-        causes.append(not_supported("spec.conversion.strategy", strategy, ("None",)))
+        errors.append(not_supported("spec.conversion.strategy", strategy, ("None",)))
     for index, name in enumerate((crd.get("status") or {}).get("storedVersions") or []):
         if name not in names:
-            message = f'Invalid value: "{name}": missing from spec.versions; {name} was previously a storage version'
-            causes.append(FieldError("FieldValueInvalid", f"status.storedVersions[{index}]", message))
-    return causes + (_validate_immutable_fields(old["spec"], spec) if old is not None else [])
+            errors.append(
+                invalid(
+                    f"status.storedVersions[{index}]",
+                    name,
+                    f"missing from spec.versions; {name} was previously a storage version",
+                )
+            )
+    return errors + (_validate_immutable_fields(old["spec"], spec) if old is not None else [])
 
 
 def _validate_group(group: str) -> list[FieldError]:
     if not group:
-        return [FieldError("FieldValueRequired", "spec.group", "Required value")]
+        return [required("spec.group")]
     if not re.fullmatch(SUBDOMAIN, group):
-        message = f'Invalid value: "{group}": {SUBDOMAIN_RULE}'
-        return [FieldError("FieldValueInvalid", "spec.group", message)]
+        return [invalid("spec.group", group, SUBDOMAIN_RULE)]
     if "." not in group:
-        message = f'Invalid value: "{group}": should be a domain with at least one dot'
-        return [FieldError("FieldValueInvalid", "spec.group", message)]
+        return [invalid("spec.group", group, "should be a domain with at least one dot")]
     return []
 
 
@@ -93,32 +91,33 @@ def _validate_approval(crd: JsonObject, group: str) -> list[FieldError]:
     if not group.endswith((".k8s.io", ".kubernetes.io")) and group not in ("k8s.io", "kubernetes.io"):
         return []
     approval = (crd["metadata"].get("annotations") or {}).get(_APPROVED, "")
-    at = f"metadata.annotations[{_APPROVED}]"
-    told = f'protected groups must have approval annotation "{_APPROVED}"'
+    path = f"metadata.annotations[{_APPROVED}]"
+    message = f'protected groups must have approval annotation "{_APPROVED}"'
     if not approval:
-        return [required(at, f"{told}, see {_APPROVALS}")]
+        return [required(path, f"{message}, see {_APPROVALS}")]
     if approval.startswith(("unapproved", "https://", "http://")):
         return []
-    return [invalid(at, approval, f'{told} with either a URL or a reason starting with "unapproved", see {_APPROVALS}')]
+    return [
+        invalid(path, approval, f'{message} with either a URL or a reason starting with "unapproved", see {_APPROVALS}')
+    ]
 
 
 def _validate_selectable_fields(version: JsonObject, at: str) -> list[FieldError]:
-    fields, causes = version.get("selectableFields") or [], []
+    fields, errors = version.get("selectableFields") or [], []
     schema = (version.get("schema") or {}).get("openAPIV3Schema") or {}
     if len(fields) > _MAX_SELECTABLE_FIELDS:
-        message = f"Too many: {len(fields)}: must have at most {_MAX_SELECTABLE_FIELDS} items"
-        causes.append(FieldError("FieldValueTooMany", f"{at}.selectableFields", message))
+        errors.append(too_many(f"{at}.selectableFields", len(fields), _MAX_SELECTABLE_FIELDS))
     seen: set[str] = set()
     for index, field in enumerate(fields):
-        where, path = f"{at}.selectableFields[{index}].jsonPath", field.get("jsonPath") or ""
+        field_path, path = f"{at}.selectableFields[{index}].jsonPath", field.get("jsonPath") or ""
         if not path:
-            causes.append(required(where))
+            errors.append(required(field_path))
         elif path in seen:
-            causes.append(FieldError("FieldValueDuplicate", where, f'Duplicate value: "{path}"'))
-        elif why := _selectable_field_error(path, schema):
-            causes.append(invalid(where, path, why))
+            errors.append(duplicate(field_path, path))
+        elif detail := _selectable_field_error(path, schema):
+            errors.append(invalid(field_path, path, detail))
         seen.add(path)
-    return causes
+    return errors
 
 
 def _selectable_field_error(path: str, schema: JsonObject) -> str:
@@ -141,60 +140,56 @@ def _selectable_field_error(path: str, schema: JsonObject) -> str:
 
 def _validate_scope(scope: str) -> list[FieldError]:
     if not scope:
-        return [FieldError("FieldValueRequired", "spec.scope", "Required value")]
+        return [required("spec.scope")]
     if scope not in ("Cluster", "Namespaced"):
-        message = f'Unsupported value: "{scope}": supported values: "Cluster", "Namespaced"'
-        return [FieldError("FieldValueNotSupported", "spec.scope", message)]
+        return [not_supported("spec.scope", scope, ("Cluster", "Namespaced"))]
     return []
 
 
-def _validate_version(version: JsonObject, at: str) -> list[FieldError]:
-    causes, name = [], version.get("name") or ""
-    if why := validate_dns1035_label(name):
-        causes.append(FieldError("FieldValueInvalid", f"{at}.name", f'Invalid value: "{name}": {why}'))
+def _validate_version(version: JsonObject, path: str) -> list[FieldError]:
+    errors, name = [], version.get("name") or ""
+    if detail := validate_dns1035_label(name):
+        errors.append(invalid(f"{path}.name", name, detail))
     schema = (version.get("schema") or {}).get("openAPIV3Schema")
-    where = f"{at}.schema.openAPIV3Schema"
+    field_path = f"{path}.schema.openAPIV3Schema"
     if schema is None:
-        causes.append(FieldError("FieldValueRequired", where, "Required value: schemas are required"))
+        errors.append(required(field_path, "schemas are required"))
     else:
-        causes += definition_schema.validate_schema(schema, where)
-    causes += _validate_selectable_fields(version, at)
+        errors += definition_schema.validate_schema(schema, field_path)
+    errors += _validate_selectable_fields(version, path)
     for index, column in enumerate(version.get("additionalPrinterColumns") or []):
-        place = f"{at}.additionalPrinterColumns[{index}]"
+        place = f"{path}.additionalPrinterColumns[{index}]"
         for field in ("name", "type", "jsonPath"):
             if not column.get(field):
-                causes.append(FieldError("FieldValueRequired", f"{place}.{field}", "Required value"))
+                errors.append(required(f"{place}.{field}"))
         if column.get("type") and column["type"] not in _COLUMN_TYPES:
             told = ",".join(_COLUMN_TYPES)
-            message = f'Invalid value: "{column["type"]}": must be one of {told}'
-            causes.append(FieldError("FieldValueInvalid", f"{place}.type", message))
+            errors.append(invalid(f"{place}.type", column["type"], f"must be one of {told}"))
         if column.get("jsonPath") and not column["jsonPath"].startswith("."):
-            message = f'Invalid value: "{column["jsonPath"]}": must be a simple json path starting with .'
-            causes.append(FieldError("FieldValueInvalid", f"{place}.jsonPath", message))
-    return causes
+            errors.append(
+                invalid(f"{place}.jsonPath", column["jsonPath"], "must be a simple json path starting with .")
+            )
+    return errors
 
 
 def _validate_names(names: JsonObject) -> list[FieldError]:
-    causes = []
+    errors = []
     for field in ("plural", "singular", "kind", "listKind"):
         name = names.get(field) or ""
         if not name:
             if field in ("plural", "kind"):
-                causes.append(FieldError("FieldValueRequired", f"spec.names.{field}", "Required value"))
-        elif why := validate_dns1035_label(name if field in ("plural", "singular") else name.lower()):
-            more = "" if field in ("plural", "singular") else "may have mixed case, but should otherwise match: "
-            causes.append(
-                FieldError("FieldValueInvalid", f"spec.names.{field}", f'Invalid value: "{name}": {more}{why}')
-            )
+                errors.append(required(f"spec.names.{field}"))
+        elif detail := validate_dns1035_label(name if field in ("plural", "singular") else name.lower()):
+            additional = "" if field in ("plural", "singular") else "may have mixed case, but should otherwise match: "
+            errors.append(invalid(f"spec.names.{field}", name, f"{additional}{detail}"))
     for field in ("shortNames", "categories"):
         for index, name in enumerate(names.get(field) or []):
-            if why := validate_dns1035_label(name):
-                at = f"spec.names.{field}[{index}]"
-                causes.append(FieldError("FieldValueInvalid", at, f'Invalid value: "{name}": {why}'))
+            if detail := validate_dns1035_label(name):
+                path = f"spec.names.{field}[{index}]"
+                errors.append(invalid(path, name, detail))
     if names.get("kind") and names.get("kind") == names.get("listKind"):
-        message = f'Invalid value: "{names["listKind"]}": kind and listKind may not be the same'
-        causes.append(FieldError("FieldValueInvalid", "spec.names.listKind", message))
-    return causes
+        errors.append(invalid("spec.names.listKind", names["listKind"], "kind and listKind may not be the same"))
+    return errors
 
 
 def _validate_immutable_fields(old: JsonObject, new: JsonObject) -> list[FieldError]:
@@ -204,11 +199,7 @@ def _validate_immutable_fields(old: JsonObject, new: JsonObject) -> list[FieldEr
         "spec.names.plural": (old["names"]["plural"], new["names"].get("plural")),
         "spec.names.kind": (old["names"]["kind"], new["names"].get("kind")),
     }
-    return [
-        FieldError("FieldValueInvalid", at, f'Invalid value: "{after}": field is immutable')
-        for at, (before, after) in fixed.items()
-        if before != after
-    ]
+    return [invalid(path, after, "field is immutable") for path, (before, after) in fixed.items() if before != after]
 
 
 def initial_status(crd: JsonObject, now: str, conflict: str = "") -> JsonObject:

@@ -26,40 +26,40 @@ _TYPES: dict[str, tuple[type, ...]] = {
 _NAMES = {str: "string", bool: "boolean", int: "integer", float: "number", list: "array", dict: "object"}
 
 
-def validate_value(value: Any, schema: JsonObject, old: Any = None, at: str = "") -> Iterator[FieldError]:
+def validate_value(value: Any, schema: JsonObject, old: Any = None, path: str = "") -> Iterator[FieldError]:
     """What is wrong with a value. `old` is its former self, None when there was none."""
     if old is not None and value == old:
         return
-    yield from _validate_value(value, schema, old, at)
+    yield from _validate_value(value, schema, old, path)
 
 
-def _validate_value(value: Any, schema: JsonObject, old: Any, at: str) -> Iterator[FieldError]:
+def _validate_value(value: Any, schema: JsonObject, old: Any, path: str) -> Iterator[FieldError]:
     if value is None:
         if not schema.get("nullable") and schema.get("type"):
-            message = f'Invalid value: "null": {at} in body must be of type {schema["type"]}: "null"'
-            yield FieldError("FieldValueTypeInvalid", at, message)
+            message = f'Invalid value: "null": {path} in body must be of type {schema["type"]}: "null"'
+            yield FieldError("FieldValueTypeInvalid", path, message)
         return
     if schema.get(_INT_OR_STRING):
         if not isinstance(value, int | str) or isinstance(value, bool):
-            yield _wrong_type(value, "integer,string", at)
+            yield _wrong_type(value, "integer,string", path)
             return
-    elif (wanted := schema.get("type")) and not _has_type(value, wanted):
-        yield _wrong_type(value, wanted, at)
+    elif (expected := schema.get("type")) and not _has_type(value, expected):
+        yield _wrong_type(value, expected, path)
         return
     if "enum" in schema and value not in schema["enum"]:
         supported = ", ".join(json.dumps(choice) for choice in schema["enum"])
         message = f"Unsupported value: {json.dumps(value)}: supported values: {supported}"
-        yield FieldError("FieldValueNotSupported", at, message)
+        yield FieldError("FieldValueNotSupported", path, message)
     if isinstance(value, str):
-        yield from _validate_string(value, schema, at)
+        yield from _validate_string(value, schema, path)
     elif isinstance(value, int | float) and not isinstance(value, bool):
-        yield from _validate_number(value, schema, at)
+        yield from _validate_number(value, schema, path)
     elif isinstance(value, list):
-        yield from _validate_list(value, schema, old, at)
+        yield from _validate_list(value, schema, old, path)
     elif isinstance(value, dict):
-        yield from _validate_object(value, schema, old, at)
-    yield from _validate_combinations(value, schema, at)
-    yield from cel_rules.validate_rules(value, schema, old, at)
+        yield from _validate_object(value, schema, old, path)
+    yield from _validate_combinations(value, schema, path)
+    yield from cel_rules.validate_rules(value, schema, old, path)
 
 
 def _has_type(value: Any, expected: str) -> bool:
@@ -68,31 +68,31 @@ def _has_type(value: Any, expected: str) -> bool:
     return isinstance(value, _TYPES[expected]) and (expected == "boolean" or not isinstance(value, bool))
 
 
-def _wrong_type(value: Any, expected: str, at: str) -> FieldError:
+def _wrong_type(value: Any, expected: str, path: str) -> FieldError:
     is_a = _NAMES.get(type(value), "null")
     return FieldError(
         "FieldValueTypeInvalid",
-        at,
-        f'Invalid value: "{is_a}": {at} in body must be of type {expected}: "{is_a}"',
+        path,
+        f'Invalid value: "{is_a}": {path} in body must be of type {expected}: "{is_a}"',
     )
 
 
-def _invalid(value: Any, at: str, why: str) -> FieldError:
-    shown = json.dumps(value, ensure_ascii=False)
-    return FieldError("FieldValueInvalid", at, f"Invalid value: {shown[:200]}: {at} in body {why}")
+def _invalid(value: Any, path: str, detail: str) -> FieldError:
+    displayed = json.dumps(value, ensure_ascii=False)
+    return FieldError("FieldValueInvalid", path, f"Invalid value: {displayed[:200]}: {path} in body {detail}")
 
 
-def _validate_string(value: str, schema: JsonObject, at: str) -> Iterator[FieldError]:
+def _validate_string(value: str, schema: JsonObject, path: str) -> Iterator[FieldError]:
     if (limit := schema.get("maxLength")) is not None and len(value) > limit:
-        yield FieldError("FieldValueTooLong", at, f"Too long: may not be more than {limit} bytes")
-    if (least := schema.get("minLength")) is not None and len(value) < least:
-        yield _invalid(value, at, f"should be at least {least} chars long")
-    if (pattern := schema.get("pattern")) and (why := _pattern_error(value, pattern)):
-        yield _invalid(value, at, why)
-    if (form := schema.get("format")) and not matches_format(value, form):
-        shown = json.dumps(value, ensure_ascii=False)
-        message = f"Invalid value: {shown[:200]}: {at} in body must be of type {form}: {shown[:200]}"
-        yield FieldError("FieldValueTypeInvalid", at, message)
+        yield FieldError("FieldValueTooLong", path, f"Too long: may not be more than {limit} bytes")
+    if (minimum := schema.get("minLength")) is not None and len(value) < minimum:
+        yield _invalid(value, path, f"should be at least {minimum} chars long")
+    if (pattern := schema.get("pattern")) and (detail := _pattern_error(value, pattern)):
+        yield _invalid(value, path, detail)
+    if (format_name := schema.get("format")) and not matches_format(value, format_name):
+        displayed = json.dumps(value, ensure_ascii=False)
+        message = f"Invalid value: {displayed[:200]}: {path} in body must be of type {format_name}: {displayed[:200]}"
+        yield FieldError("FieldValueTypeInvalid", path, message)
 
 
 def _pattern_error(value: str, pattern: str) -> str:
@@ -106,36 +106,36 @@ def _pattern_error(value: str, pattern: str) -> str:
         return f"can't be held against its pattern: {error}"
 
 
-def _validate_number(value: float, schema: JsonObject, at: str) -> Iterator[FieldError]:
+def _validate_number(value: float, schema: JsonObject, path: str) -> Iterator[FieldError]:
     if (step := schema.get("multipleOf")) and abs(value / step - round(value / step)) > 1e-9:
-        yield _invalid(value, at, f"should be a multiple of {step}")
+        yield _invalid(value, path, f"should be a multiple of {step}")
     if (limit := schema.get("maximum")) is not None:
         if schema.get("exclusiveMaximum") and value >= limit:
-            yield _invalid(value, at, f"should be less than {limit}")
+            yield _invalid(value, path, f"should be less than {limit}")
         elif value > limit:
-            yield _invalid(value, at, f"should be less than or equal to {limit}")
-    if (least := schema.get("minimum")) is not None:
-        if schema.get("exclusiveMinimum") and value <= least:
-            yield _invalid(value, at, f"should be greater than {least}")
-        elif value < least:
-            yield _invalid(value, at, f"should be greater than or equal to {least}")
+            yield _invalid(value, path, f"should be less than or equal to {limit}")
+    if (minimum := schema.get("minimum")) is not None:
+        if schema.get("exclusiveMinimum") and value <= minimum:
+            yield _invalid(value, path, f"should be greater than {minimum}")
+        elif value < minimum:
+            yield _invalid(value, path, f"should be greater than or equal to {minimum}")
     bits = {"int32": 31, "int64": 63}.get(schema.get("format", ""))
     if bits and not -(1 << bits) <= value < 1 << bits:
-        yield _invalid(value, at, f"must be of type {schema['format']}: {json.dumps(value)}")
+        yield _invalid(value, path, f"must be of type {schema['format']}: {json.dumps(value)}")
 
 
-def _validate_list(value: list[Any], schema: JsonObject, old: Any, at: str) -> Iterator[FieldError]:
-    if (least := schema.get("minItems")) is not None and len(value) < least:
-        yield _invalid(len(value), at, f"should have at least {least} items")
+def _validate_list(value: list[Any], schema: JsonObject, old: Any, path: str) -> Iterator[FieldError]:
+    if (minimum := schema.get("minItems")) is not None and len(value) < minimum:
+        yield _invalid(len(value), path, f"should have at least {minimum} items")
     if (limit := schema.get("maxItems")) is not None and len(value) > limit:
-        yield FieldError("FieldValueTooMany", at, f"Too many: {len(value)}: must have at most {limit} items")
+        yield FieldError("FieldValueTooMany", path, f"Too many: {len(value)}: must have at most {limit} items")
     keys = schema.get("x-kubernetes-list-map-keys") if schema.get("x-kubernetes-list-type") == "map" else None
     before = {_item_key(item, keys): item for item in old} if keys and isinstance(old, list) else {}
     for index, item in enumerate(value):
         was = before.get(_item_key(item, keys)) if keys else None
-        yield from validate_value(item, schema.get("items") or {}, was, f"{at}[{index}]")
+        yield from validate_value(item, schema.get("items") or {}, was, f"{path}[{index}]")
     if schema.get("x-kubernetes-list-type") in ("set", "map"):
-        yield from _validate_unique(value, keys, at)
+        yield from _validate_unique(value, keys, path)
 
 
 def _item_key(item: Any, keys: list[str] | None) -> str:
@@ -145,12 +145,12 @@ def _item_key(item: Any, keys: list[str] | None) -> str:
     return json.dumps(item, sort_keys=True, separators=(",", ":"))
 
 
-def _validate_unique(value: list[Any], keys: list[str] | None, at: str) -> Iterator[FieldError]:
+def _validate_unique(value: list[Any], keys: list[str] | None, path: str) -> Iterator[FieldError]:
     seen: set[str] = set()
     for index, item in enumerate(value):
         known = _item_key(item, keys)
         if known in seen:
-            yield FieldError("FieldValueDuplicate", f"{at}[{index}]", f"Duplicate value: {known}")
+            yield FieldError("FieldValueDuplicate", f"{path}[{index}]", f"Duplicate value: {known}")
         seen.add(known)
 
 
@@ -160,31 +160,31 @@ def _validate_object(value: JsonObject, schema: JsonObject, old: Any, at: str) -
     for name in schema.get("required", ()):
         if name not in value:
             yield FieldError("FieldValueRequired", f"{at}.{name}" if at else name, "Required value")
-    if (least := schema.get("minProperties")) is not None and len(value) < least:
-        yield _invalid(len(value), at, f"should have at least {least} properties")
+    if (minimum := schema.get("minProperties")) is not None and len(value) < minimum:
+        yield _invalid(len(value), at, f"should have at least {minimum} properties")
     if (limit := schema.get("maxProperties")) is not None and len(value) > limit:
         yield FieldError("FieldValueTooMany", at, f"Too many: {len(value)}: must have at most {limit} items")
-    more = schema.get("additionalProperties")
+    additional = schema.get("additionalProperties")
     for name, item in value.items():
         path = f"{at}.{name}" if at else name
         if name in properties:
             yield from validate_value(item, properties[name], before.get(name), path)
-        elif isinstance(more, dict):
-            yield from validate_value(item, more, before.get(name), path)
+        elif isinstance(additional, dict):
+            yield from validate_value(item, additional, before.get(name), path)
 
 
-def _validate_combinations(value: Any, schema: JsonObject, at: str) -> Iterator[FieldError]:
+def _validate_combinations(value: Any, schema: JsonObject, path: str) -> Iterator[FieldError]:
     """allOf, anyOf, oneOf and not: here value validations only, which is all a structural schema may have there."""
 
     def fitting(branches: list[JsonObject]) -> list[bool]:
-        return [next(_validate_value(value, branch, None, at), None) is None for branch in branches]
+        return [next(_validate_value(value, branch, None, path), None) is None for branch in branches]
 
-    def missed(why: str) -> FieldError:
-        return FieldError("FieldValueInvalid", at, f'Invalid value: "": "{at}" {why}')
+    def missed(detail: str) -> FieldError:
+        return FieldError("FieldValueInvalid", path, f'Invalid value: "": "{path}" {detail}')
 
     if branches := schema.get("allOf"):
         for branch in branches:
-            yield from _validate_value(value, branch, None, at)
+            yield from _validate_value(value, branch, None, path)
         if not all(fitting(branches)):
             yield missed("must validate all the schemas (allOf)")
     if (branches := schema.get("anyOf")) and not schema.get(_INT_OR_STRING) and not any(fitting(branches)):
@@ -192,7 +192,7 @@ def _validate_combinations(value: Any, schema: JsonObject, at: str) -> Iterator[
     if branches := schema.get("oneOf"):
         count = sum(fitting(branches))
         if count != 1:
-            told = "Found none valid" if not count else f"Found {count} valid alternatives"
-            yield missed(f"must validate one and only one schema (oneOf). {told}")
+            message = "Found none valid" if not count else f"Found {count} valid alternatives"
+            yield missed(f"must validate one and only one schema (oneOf). {message}")
     if (branch := schema.get("not")) is not None and fitting([branch])[0]:
         yield missed("must not validate the schema (not)")

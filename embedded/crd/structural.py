@@ -28,12 +28,12 @@ def set_defaults(value: Any, schema: JsonObject) -> None:
                 del value[name]
             elif name in value:
                 set_defaults(value[name], sub)
-        if isinstance(more := schema.get("additionalProperties"), dict):
+        if isinstance(additional := schema.get("additionalProperties"), dict):
             for name in [name for name in value if name not in schema.get("properties", {})]:
-                if value[name] is None and not more.get("nullable"):
+                if value[name] is None and not additional.get("nullable"):
                     del value[name]
                 else:
-                    set_defaults(value[name], more)
+                    set_defaults(value[name], additional)
     elif isinstance(value, list) and isinstance(items := schema.get("items"), dict):
         for item in value:
             set_defaults(item, items)
@@ -51,17 +51,17 @@ def _prune(value: Any, schema: JsonObject, at: str, *, top: bool = False) -> Ite
     if not isinstance(value, dict):
         return
     properties = schema.get("properties", {})
-    more = schema.get("additionalProperties")
+    additional = schema.get("additionalProperties")
     top = top or bool(schema.get(_EMBEDDED))
-    keep = schema.get(_PRESERVE) or schema.get(_INT_OR_STRING) or more is True
+    keep = schema.get(_PRESERVE) or schema.get(_INT_OR_STRING) or additional is True
     for name in list(value):
         path = f"{at}.{name}" if at else name
         if top and name in _TYPE_AND_OBJECT_META:
             continue
         if name in properties:
             yield from _prune(value[name], properties[name], path)
-        elif isinstance(more, dict):
-            yield from _prune(value[name], more, path)
+        elif isinstance(additional, dict):
+            yield from _prune(value[name], additional, path)
         elif not keep:
             del value[name]
             yield path

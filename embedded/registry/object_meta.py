@@ -48,8 +48,8 @@ def complete_metadata(resource: ResourceType, obj: JsonObject, namespace: str | 
     if (api_version, kind) != (resource.api_version, resource.kind):
         if kind == resource.kind:
             expected = resource.api_version
-            why = f"the API version in the data ({api_version}) does not match the expected API version ({expected})"
-            raise status_errors.bad_request(why)
+            detail = f"the API version in the data ({api_version}) does not match the expected API version ({expected})"
+            raise status_errors.bad_request(detail)
         version = str(api_version).rpartition("/")[2]
         raise status_errors.bad_request(
             f'{kind} in version "{version}" cannot be handled as a {resource.kind}: the request is for '
@@ -58,8 +58,8 @@ def complete_metadata(resource: ResourceType, obj: JsonObject, namespace: str | 
     if not resource.namespaced:
         metadata.pop("namespace", None)
     elif (metadata.get("namespace") or namespace) != namespace:
-        why = "the namespace of the provided object does not match the namespace sent on the request"
-        raise status_errors.bad_request(why)
+        detail = "the namespace of the provided object does not match the namespace sent on the request"
+        raise status_errors.bad_request(detail)
     else:
         metadata["namespace"] = namespace
     return metadata
@@ -102,12 +102,12 @@ def require_same_name(resource: ResourceType, obj: JsonObject, namespace: str | 
     """
     metadata = obj["metadata"]
     if metadata.get("name") != name:
-        told = metadata.get("name", "")
-        raise status_errors.bad_request(f"the name of the object ({told}) does not match the name on the URL ({name})")
+        given = metadata.get("name", "")
+        raise status_errors.bad_request(f"the name of the object ({given}) does not match the name on the URL ({name})")
     if resource.namespaced and (metadata.get("namespace") or namespace) != namespace:
-        told = metadata["namespace"]
-        why = f"the namespace of the object ({told}) does not match the namespace on the request ({namespace})"
-        raise status_errors.bad_request(why)
+        given = metadata["namespace"]
+        detail = f"the namespace of the object ({given}) does not match the namespace on the request ({namespace})"
+        raise status_errors.bad_request(detail)
 
 
 def check_identity(resource: ResourceType, old: JsonObject, new: JsonObject, *, check_uid: bool = True) -> None:
@@ -121,8 +121,8 @@ def check_identity(resource: ResourceType, old: JsonObject, new: JsonObject, *, 
     if version and version != old["metadata"]["resourceVersion"]:
         raise status_errors.conflict(resource.plural, name, resource.group)
     if uid and uid != old["metadata"]["uid"]:
-        why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {old['metadata']['uid']}"
-        raise status_errors.conflict(resource.plural, name, resource.group, why)
+        detail = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {old['metadata']['uid']}"
+        raise status_errors.conflict(resource.plural, name, resource.group, detail)
 
 
 def check_preconditions(resource: ResourceType, old: JsonObject, preconditions: JsonObject) -> None:
@@ -132,11 +132,11 @@ def check_preconditions(resource: ResourceType, old: JsonObject, preconditions: 
     metadata = old["metadata"]
     for field, word in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
         if preconditions.get(field) and preconditions[field] != metadata[field]:
-            why = (
+            detail = (
                 f"the {word} in the precondition ({preconditions[field]}) does not match the {word} in record "
                 f"({metadata[field]}). The object might have been deleted and then recreated"
             )
-            raise status_errors.conflict(resource.kind, metadata["name"], resource.group, why)
+            raise status_errors.conflict(resource.kind, metadata["name"], resource.group, detail)
 
 
 def keep_system_fields(old: JsonObject, new: JsonObject) -> None:

@@ -74,10 +74,10 @@ def validate(resource: ResourceType, obj: JsonObject, old: JsonObject | None = N
     if resource in (ROLES, CLUSTER_ROLES):
         return _validate_role(obj, namespaced=resource is ROLES)
     if resource in (ROLE_BINDINGS, CLUSTER_ROLE_BINDINGS):
-        found = _validate_binding(obj, namespaced=resource is ROLE_BINDINGS)
+        errors = _validate_binding(obj, namespaced=resource is ROLE_BINDINGS)
         if old is not None and old.get("roleRef") != obj.get("roleRef"):
-            found.append(invalid("roleRef", obj.get("roleRef"), "cannot change roleRef"))
-        return found
+            errors.append(invalid("roleRef", obj.get("roleRef"), "cannot change roleRef"))
+        return errors
     return []
 
 
@@ -95,65 +95,65 @@ def _require_base64(resource: ResourceType, obj: JsonObject, field: str) -> None
         try:
             base64.b64decode(value or "", validate=True)
         except (binascii.Error, ValueError, TypeError):
-            position = next((at for at, c in enumerate(str(value)) if not re.match(r"[A-Za-z0-9+/]", c)), 0)
+            position = next((path for path, c in enumerate(str(value)) if not re.match(r"[A-Za-z0-9+/]", c)), 0)
             raise field_types.decode_error(resource, f"illegal base64 data at input byte {position}") from None
 
 
-def _validate_data_keys(data: JsonObject, at: str) -> list[FieldError]:
-    found = []
+def _validate_data_keys(data: JsonObject, path: str) -> list[FieldError]:
+    errors = []
     for key in sorted(data):
-        where = f"{at}[{key}]"
+        field_path = f"{path}[{key}]"
         if len(key) > 253:
-            found.append(invalid(where, key, "must be no more than 253 characters"))
+            errors.append(invalid(field_path, key, "must be no more than 253 characters"))
         elif not re.fullmatch(r"[-._a-zA-Z0-9]+", key):
-            found.append(invalid(where, key, _KEY_RULE))
+            errors.append(invalid(field_path, key, _KEY_RULE))
         elif key == ".":
-            found.append(invalid(where, key, "must not be '.'"))
+            errors.append(invalid(field_path, key, "must not be '.'"))
         elif key == ".." or key.startswith(".."):
-            found.append(invalid(where, key, "must not be '..'" if key == ".." else "must not start with '..'"))
-    return found
+            errors.append(invalid(field_path, key, "must not be '..'" if key == ".." else "must not start with '..'"))
+    return errors
 
 
 def _validate_config_map(config: JsonObject) -> list[FieldError]:
     data, binary = config.get("data") or {}, config.get("binaryData") or {}
-    found = []
+    errors = []
     for key in sorted(data):
-        found += _validate_data_keys({key: None}, "data")
+        errors += _validate_data_keys({key: None}, "data")
         if key in binary:
-            found.append(invalid(f"data[{key}]", key, "duplicate of key present in binaryData"))
-    found += _validate_data_keys(binary, "binaryData")
+            errors.append(invalid(f"data[{key}]", key, "duplicate of key present in binaryData"))
+    errors += _validate_data_keys(binary, "binaryData")
     size = sum(len(str(value).encode("utf-8", "surrogatepass")) for value in data.values())
     if size + sum(len(str(value)) * 3 // 4 for value in binary.values()) > _MAX_DATA_BYTES:
-        found.append(too_long("", _MAX_DATA_BYTES))
-    return found
+        errors.append(too_long("", _MAX_DATA_BYTES))
+    return errors
 
 
 def _validate_config_map_update(old: JsonObject, new: JsonObject) -> list[FieldError]:
     if not old.get("immutable"):
         return []
-    found = [] if new.get("immutable") else [forbidden("immutable", _IMMUTABLE)]
-    return found + [
+    errors = [] if new.get("immutable") else [forbidden("immutable", _IMMUTABLE)]
+    return errors + [
         forbidden(field, _IMMUTABLE) for field in ("data", "binaryData") if old.get(field) != new.get(field)
     ]
 
 
 def _validate_secret(secret: JsonObject) -> list[FieldError]:
     data, kind = secret.get("data") or {}, secret["type"]
-    found = _validate_data_keys(data, "data")
+    errors = _validate_data_keys(data, "data")
     if sum(len(value or "") * 3 // 4 for value in data.values()) > _MAX_DATA_BYTES:
-        found.append(too_long("data", _MAX_DATA_BYTES))
+        errors.append(too_long("data", _MAX_DATA_BYTES))
     if kind == "kubernetes.io/service-account-token":
         annotation = "kubernetes.io/service-account.name"
         if not (secret["metadata"].get("annotations") or {}).get(annotation):
-            found.append(required(f"metadata.annotations[{annotation}]"))
+            errors.append(required(f"metadata.annotations[{annotation}]"))
     if kind == "kubernetes.io/basic-auth" and not {"username", "password"} & set(data):
-        found += [required("data[username]"), required("data[password]")]
+        errors += [required("data[username]"), required("data[password]")]
     for key in _REQUIRED_KEYS.get(kind, ()):
         if key not in data:
-            found.append(required(f"data[{key}]"))
+            errors.append(required(f"data[{key}]"))
         elif key.startswith(".") and not _is_json(data[key]):
-            found.append(invalid(f"data[{key}]", "<secret contents redacted>", "invalid character in JSON"))
-    return found
+            errors.append(invalid(f"data[{key}]", "<secret contents redacted>", "invalid character in JSON"))
+    return errors
 
 
 def _is_json(encoded: str) -> bool:
@@ -165,25 +165,25 @@ def _is_json(encoded: str) -> bool:
 
 
 def _validate_secret_update(old: JsonObject, new: JsonObject) -> list[FieldError]:
-    found = []
+    errors = []
     if old["type"] != new["type"]:
-        found.append(invalid("type", new["type"], "field is immutable"))
+        errors.append(invalid("type", new["type"], "field is immutable"))
     if old.get("immutable"):
-        found += [] if new.get("immutable") else [forbidden("immutable", _IMMUTABLE)]
-        found += [forbidden("data", _IMMUTABLE)] if old.get("data") != new.get("data") else []
-    return found
+        errors += [] if new.get("immutable") else [forbidden("immutable", _IMMUTABLE)]
+        errors += [forbidden("data", _IMMUTABLE)] if old.get("data") != new.get("data") else []
+    return errors
 
 
 def _validate_lease(spec: JsonObject) -> list[FieldError]:
-    found = []
+    errors = []
     seconds, transitions = spec.get("leaseDurationSeconds"), spec.get("leaseTransitions")
     if seconds is not None and seconds <= 0:
-        found.append(invalid("spec.leaseDurationSeconds", seconds, "must be greater than 0"))
+        errors.append(invalid("spec.leaseDurationSeconds", seconds, "must be greater than 0"))
     if transitions is not None and transitions < 0:
-        found.append(invalid("spec.leaseTransitions", transitions, "must be greater than or equal to 0"))
+        errors.append(invalid("spec.leaseTransitions", transitions, "must be greater than or equal to 0"))
     if spec.get("holderIdentity") == "":
-        found.append(invalid("spec.holderIdentity", "", "must not be empty"))
-    return found
+        errors.append(invalid("spec.holderIdentity", "", "must not be empty"))
+    return errors
 
 
 def _validate_event(event: JsonObject) -> list[FieldError]:
@@ -197,52 +197,52 @@ def _validate_event(event: JsonObject) -> list[FieldError]:
 
 
 def _validate_role(role: JsonObject, *, namespaced: bool) -> list[FieldError]:
-    found = []
+    errors = []
     for index, rule in enumerate(role.get("rules") or []):
-        at = f"rules[{index}]"
+        path = f"rules[{index}]"
         paths, resources = rule.get("nonResourceURLs"), rule.get("resources")
         if not rule.get("verbs"):
-            found.append(required(f"{at}.verbs", "verbs must contain at least one value"))
+            errors.append(required(f"{path}.verbs", "verbs must contain at least one value"))
         if paths:
             if namespaced:
-                why = "namespaced rules cannot apply to non-resource URLs"
-                found.append(invalid(f"{at}.nonResourceURLs", paths, why))
+                detail = "namespaced rules cannot apply to non-resource URLs"
+                errors.append(invalid(f"{path}.nonResourceURLs", paths, detail))
             if rule.get("apiGroups") or resources or rule.get("resourceNames"):
-                why = "rules cannot apply to both regular resources and non-resource URLs"
-                found.append(invalid(f"{at}.nonResourceURLs", paths, why))
+                detail = "rules cannot apply to both regular resources and non-resource URLs"
+                errors.append(invalid(f"{path}.nonResourceURLs", paths, detail))
             continue
         if not rule.get("apiGroups"):
-            found.append(required(f"{at}.apiGroups", "resource rules must supply at least one api group"))
+            errors.append(required(f"{path}.apiGroups", "resource rules must supply at least one api group"))
         if not resources:
-            found.append(required(f"{at}.resources", "resource rules must supply at least one resource"))
-    return found
+            errors.append(required(f"{path}.resources", "resource rules must supply at least one resource"))
+    return errors
 
 
 def _validate_binding(binding: JsonObject, *, namespaced: bool) -> list[FieldError]:
     role, kinds = binding.get("roleRef") or {}, ("ClusterRole", "Role") if namespaced else ("ClusterRole",)
-    found = []
+    errors = []
     if role.get("apiGroup") != _RBAC_GROUP:
-        found.append(not_supported("roleRef.apiGroup", role.get("apiGroup") or "", (_RBAC_GROUP,)))
+        errors.append(not_supported("roleRef.apiGroup", role.get("apiGroup") or "", (_RBAC_GROUP,)))
     if role.get("kind") not in kinds:
-        found.append(not_supported("roleRef.kind", role.get("kind") or "", kinds))
+        errors.append(not_supported("roleRef.kind", role.get("kind") or "", kinds))
     if not role.get("name"):
-        found.append(required("roleRef.name"))
+        errors.append(required("roleRef.name"))
     for index, subject in enumerate(binding.get("subjects") or []):
-        found += _validate_subject(subject, f"subjects[{index}]")
-    return found
+        errors += _validate_subject(subject, f"subjects[{index}]")
+    return errors
 
 
-def _validate_subject(subject: JsonObject, at: str) -> list[FieldError]:
-    found = [] if subject.get("name") else [required(f"{at}.name")]
+def _validate_subject(subject: JsonObject, path: str) -> list[FieldError]:
+    errors = [] if subject.get("name") else [required(f"{path}.name")]
     kind, group = subject.get("kind") or "", subject.get("apiGroup") or ""
     if kind == "ServiceAccount":
         if group:
-            found.append(not_supported(f"{at}.apiGroup", group, ("",)))
+            errors.append(not_supported(f"{path}.apiGroup", group, ("",)))
         if not subject.get("namespace"):
-            found.append(required(f"{at}.namespace"))
+            errors.append(required(f"{path}.namespace"))
     elif kind in ("User", "Group"):
         if group != _RBAC_GROUP:
-            found.append(not_supported(f"{at}.apiGroup", group, (_RBAC_GROUP,)))
+            errors.append(not_supported(f"{path}.apiGroup", group, (_RBAC_GROUP,)))
     else:
-        found.append(not_supported(f"{at}.kind", kind, ("ServiceAccount", "User", "Group")))
-    return found
+        errors.append(not_supported(f"{path}.kind", kind, ("ServiceAccount", "User", "Group")))
+    return errors

@@ -107,9 +107,9 @@ def set_pod_defaults(pod: JsonObject) -> None:
 
 def _qos_class(containers: list[JsonObject]) -> str:
     """Guaranteed when each container has limits of cpu and memory that are its requests; BestEffort without any."""
-    asked = [(c["resources"].get("requests") or {}, c["resources"].get("limits") or {}) for c in containers]
+    requested = [(c["resources"].get("requests") or {}, c["resources"].get("limits") or {}) for c in containers]
     of_note = [
-        ({k: r[k] for k in _QOS_RESOURCES if k in r}, {k: m[k] for k in _QOS_RESOURCES if k in m}) for r, m in asked
+        ({k: r[k] for k in _QOS_RESOURCES if k in r}, {k: m[k] for k in _QOS_RESOURCES if k in m}) for r, m in requested
     ]
     if not any(requests or limits for requests, limits in of_note):
         return "BestEffort"

@@ -36,64 +36,64 @@ def validate_job(job: JsonObject) -> list[FieldError]:
     spec = job["spec"]
     template = spec["template"]
     labels = template.get("metadata", {}).get("labels") or {}
-    found = validate_job_spec(spec)
-    found += validate_labels(labels, "spec.template.labels")
-    at = "spec.template.spec"
-    found += validate_pod_spec(template["spec"], at)
+    errors = validate_job_spec(spec)
+    errors += validate_labels(labels, "spec.template.labels")
+    path = "spec.template.spec"
+    errors += validate_pod_spec(template["spec"], path)
     policy = template["spec"]["restartPolicy"]
     if policy == "":
-        found.append(required(f"{at}.restartPolicy", 'valid values: "OnFailure", "Never"'))
+        errors.append(required(f"{path}.restartPolicy", 'valid values: "OnFailure", "Never"'))
     elif policy not in _RESTART_POLICIES:
-        found.append(not_supported(f"{at}.restartPolicy", policy, _RESTART_POLICIES))
+        errors.append(not_supported(f"{path}.restartPolicy", policy, _RESTART_POLICIES))
     if spec.get("manualSelector") and not spec.get("selector"):
-        found.append(required("spec.selector"))
+        errors.append(required("spec.selector"))
     elif not spec.get("manualSelector") and not matches_label_selector(spec["selector"], job_labels(job)):
-        found.append(invalid("spec.selector", spec["selector"], "`selector` not auto-generated"))
+        errors.append(invalid("spec.selector", spec["selector"], "`selector` not auto-generated"))
     if not spec.get("manualSelector"):
         for label, value in job_labels(job).items():
             if labels.get(label) != value:
-                where = f"spec.template.metadata.labels[{label}]"
-                found.append(invalid(where, labels.get(label), f'must be "{value}"'))
+                field_path = f"spec.template.metadata.labels[{label}]"
+                errors.append(invalid(field_path, labels.get(label), f'must be "{value}"'))
     if not matches_label_selector(spec.get("selector") or {}, labels):
-        found.append(invalid("spec.template.metadata.labels", labels, "`selector` does not match template `labels`"))
-    return found
+        errors.append(invalid("spec.template.metadata.labels", labels, "`selector` does not match template `labels`"))
+    return errors
 
 
 def validate_job_update(old: JsonObject, new: JsonObject) -> list[FieldError]:
     """Validate the replacement of a Job."""
-    found = validate_job(new)
+    errors = validate_job(new)
     if old["spec"].get("selector") != new["spec"].get("selector"):
-        found.append(invalid("spec.selector", new["spec"].get("selector"), "field is immutable"))
+        errors.append(invalid("spec.selector", new["spec"].get("selector"), "field is immutable"))
     # A real server lets the scheduling fields of a suspended Job's template change; here is only one node.
     if old["spec"].get("template") != new["spec"].get("template"):
-        found.append(invalid("spec.template.spec", new["spec"]["template"].get("spec"), "field is immutable"))
-    return found + validate_job_spec_update(old["spec"], new["spec"])
+        errors.append(invalid("spec.template.spec", new["spec"]["template"].get("spec"), "field is immutable"))
+    return errors + validate_job_spec_update(old["spec"], new["spec"])
 
 
 def validate_job_spec(spec: JsonObject) -> list[FieldError]:
     """Validate a Job's spec without its template."""
-    found = [
+    errors = [
         invalid(f"spec.{name}", number, "must be greater than or equal to 0")
         for name in _NON_NEGATIVE_FIELDS
         if (number := spec.get(name)) is not None and (type(number) is not int or number < 0)
     ]
-    found += [
+    errors += [
         invalid(f"spec.{name}", number, f"must be less than or equal to {_MAX_INT32}")
         for name in _NON_NEGATIVE_FIELDS
         if name != "activeDeadlineSeconds" and type(number := spec.get(name)) is int and number > _MAX_INT32
     ]
-    if found:
-        return found
-    found += _validate_choice("completionMode", spec.get("completionMode", "NonIndexed"), _COMPLETION_MODES)
-    found += _validate_indexed(spec) if spec.get("completionMode") == "Indexed" else _validate_not_indexed(spec)
+    if errors:
+        return errors
+    errors += _validate_choice("completionMode", spec.get("completionMode", "NonIndexed"), _COMPLETION_MODES)
+    errors += _validate_indexed(spec) if spec.get("completionMode") == "Indexed" else _validate_not_indexed(spec)
     replaced = ("Failed",) if spec.get("podFailurePolicy") else ("Failed", "TerminatingOrFailed")
-    found += _validate_choice("podReplacementPolicy", spec.get("podReplacementPolicy", replaced[0]), replaced)
-    found += _validate_failure_policy(spec)
-    found += _validate_success_policy(spec)
+    errors += _validate_choice("podReplacementPolicy", spec.get("podReplacementPolicy", replaced[0]), replaced)
+    errors += _validate_failure_policy(spec)
+    errors += _validate_success_policy(spec)
     manager = spec.get("managedBy")
     if manager is not None and (not _MANAGED_BY.fullmatch(manager) or len(manager) > 63):
-        found.append(invalid("spec.managedBy", manager, 'must be a domain-prefixed path (such as "acme.io/foo")'))
-    return found
+        errors.append(invalid("spec.managedBy", manager, 'must be a domain-prefixed path (such as "acme.io/foo")'))
+    return errors
 
 
 def validate_job_spec_update(old: JsonObject, new: JsonObject) -> list[FieldError]:
@@ -101,14 +101,14 @@ def validate_job_spec_update(old: JsonObject, new: JsonObject) -> list[FieldErro
     fixed = [*_IMMUTABLE_FIELDS]
     if old.get("completionMode") != "Indexed":
         fixed.append("completions")
-    found = [
+    errors = [
         invalid(f"spec.{name}", new.get(name), "field is immutable") for name in fixed if old.get(name) != new.get(name)
     ]
     if "completions" not in fixed and old.get("completions") != new.get("completions") != new.get("parallelism"):
-        found.append(
+        errors.append(
             invalid("spec.completions", new.get("completions"), "can only be modified in tandem with parallelism")
         )
-    return found
+    return errors
 
 
 def _validate_choice(field: str, value: Any, supported: tuple[str, ...]) -> list[FieldError]:
@@ -118,88 +118,88 @@ def _validate_choice(field: str, value: Any, supported: tuple[str, ...]) -> list
 def _validate_indexed(spec: JsonObject) -> list[FieldError]:
     if spec.get("completions") is None:
         return [required("spec.completions", "when completion mode is Indexed")]
-    found = []
+    errors = []
     if spec.get("parallelism", 1) > _MAX_INDEXED_PARALLELISM:
-        why = f"must be less than or equal to {_MAX_INDEXED_PARALLELISM} when completion mode is Indexed"
-        found.append(invalid("spec.parallelism", spec["parallelism"], why))
+        detail = f"must be less than or equal to {_MAX_INDEXED_PARALLELISM} when completion mode is Indexed"
+        errors.append(invalid("spec.parallelism", spec["parallelism"], detail))
     most = spec.get("maxFailedIndexes")
     if most is not None and spec.get("backoffLimitPerIndex") is None:
-        found.append(required("spec.backoffLimitPerIndex", "when maxFailedIndexes is specified"))
+        errors.append(required("spec.backoffLimitPerIndex", "when maxFailedIndexes is specified"))
     if most is not None and most > spec["completions"]:
-        found.append(invalid("spec.maxFailedIndexes", most, "must be less than or equal to completions"))
-    return found
+        errors.append(invalid("spec.maxFailedIndexes", most, "must be less than or equal to completions"))
+    return errors
 
 
 def _validate_not_indexed(spec: JsonObject) -> list[FieldError]:
     fields = ("backoffLimitPerIndex", "maxFailedIndexes", "successPolicy")
-    why = "requires indexed completion mode"
-    return [invalid(f"spec.{name}", spec[name], why) for name in fields if spec.get(name) is not None]
+    detail = "requires indexed completion mode"
+    return [invalid(f"spec.{name}", spec[name], detail) for name in fields if spec.get(name) is not None]
 
 
 def _validate_failure_policy(spec: JsonObject) -> list[FieldError]:
     policy = spec.get("podFailurePolicy")
     if policy is None:
         return []
-    found = []
+    errors = []
     template = spec["template"]["spec"]
     if template.get("restartPolicy") not in ("Never", ""):
-        why = 'only "Never" is supported when podFailurePolicy is specified'
-        found.append(invalid("spec.template.spec.restartPolicy", template["restartPolicy"], why))
+        detail = 'only "Never" is supported when podFailurePolicy is specified'
+        errors.append(invalid("spec.template.spec.restartPolicy", template["restartPolicy"], detail))
     names = {c.get("name") for c in [*(template.get("initContainers") or []), *(template.get("containers") or [])]}
     for number, rule in enumerate(policy.get("rules") or []):
-        found += _validate_failure_rule(spec, rule, f"podFailurePolicy.rules[{number}]", names)
-    return found
+        errors += _validate_failure_rule(spec, rule, f"podFailurePolicy.rules[{number}]", names)
+    return errors
 
 
-def _validate_failure_rule(spec: JsonObject, rule: JsonObject, at: str, containers: set[Any]) -> list[FieldError]:
-    found = _validate_choice(f"{at}.action", rule.get("action", ""), _ACTIONS)
+def _validate_failure_rule(spec: JsonObject, rule: JsonObject, path: str, containers: set[Any]) -> list[FieldError]:
+    errors = _validate_choice(f"{path}.action", rule.get("action", ""), _ACTIONS)
     if rule.get("action") == "FailIndex" and spec.get("backoffLimitPerIndex") is None:
-        found.append(invalid(f"spec.{at}.action", "FailIndex", "requires the backoffLimitPerIndex to be set"))
+        errors.append(invalid(f"spec.{path}.action", "FailIndex", "requires the backoffLimitPerIndex to be set"))
     codes, conditions = rule.get("onExitCodes"), rule.get("onPodConditions")
     if codes and conditions:
-        found.append(invalid(f"spec.{at}", "", "specifying both OnExitCodes and OnPodConditions is not supported"))
+        errors.append(invalid(f"spec.{path}", "", "specifying both OnExitCodes and OnPodConditions is not supported"))
     elif not codes and not conditions:
-        found.append(invalid(f"spec.{at}", "", "specifying one of OnExitCodes and OnPodConditions is required"))
+        errors.append(invalid(f"spec.{path}", "", "specifying one of OnExitCodes and OnPodConditions is required"))
     elif codes:
-        found += _validate_exit_codes(codes, f"{at}.onExitCodes", containers)
+        errors += _validate_exit_codes(codes, f"{path}.onExitCodes", containers)
     for number, pattern in enumerate(conditions or []):
         if not pattern.get("type"):
-            found.append(required(f"spec.{at}.onPodConditions[{number}].type", "name part must be non-empty"))
+            errors.append(required(f"spec.{path}.onPodConditions[{number}].type", "name part must be non-empty"))
         allowed = ("False", "True", "Unknown")
-        found += _validate_choice(f"{at}.onPodConditions[{number}].status", pattern.get("status", "True"), allowed)
-    return found
+        errors += _validate_choice(f"{path}.onPodConditions[{number}].status", pattern.get("status", "True"), allowed)
+    return errors
 
 
-def _validate_exit_codes(codes: JsonObject, at: str, containers: set[Any]) -> list[FieldError]:
-    found = _validate_choice(f"{at}.operator", codes.get("operator", ""), ("In", "NotIn"))
+def _validate_exit_codes(codes: JsonObject, path: str, containers: set[Any]) -> list[FieldError]:
+    errors = _validate_choice(f"{path}.operator", codes.get("operator", ""), ("In", "NotIn"))
     name, values = codes.get("containerName"), codes.get("values") or []
     if name is not None and name not in containers:
-        why = "must be one of the container or initContainer names in the pod template"
-        found.append(invalid(f"spec.{at}.containerName", name, why))
+        detail = "must be one of the container or initContainer names in the pod template"
+        errors.append(invalid(f"spec.{path}.containerName", name, detail))
     if not values:
-        found.append(invalid(f"spec.{at}.values", "", "at least one value is required"))
+        errors.append(invalid(f"spec.{path}.values", "", "at least one value is required"))
     for number, value in enumerate(values):
         if value == 0 and codes.get("operator") == "In":
-            found.append(invalid(f"spec.{at}.values[{number}]", 0, "must not be 0 for the In operator"))
+            errors.append(invalid(f"spec.{path}.values[{number}]", 0, "must not be 0 for the In operator"))
         if value in values[:number]:
-            found.append(duplicate(f"spec.{at}.values[{number}]", value))
-    return found
+            errors.append(duplicate(f"spec.{path}.values[{number}]", value))
+    return errors
 
 
 def _validate_success_policy(spec: JsonObject) -> list[FieldError]:
     policy = spec.get("successPolicy")
     if policy is None or spec.get("completionMode") != "Indexed":
         return []
-    rules, found = policy.get("rules") or [], []
+    rules, errors = policy.get("rules") or [], []
     if not rules:
-        why = "at least one rules must be specified when the successPolicy is specified"
-        found.append(required("spec.successPolicy.rules", why))
+        detail = "at least one rules must be specified when the successPolicy is specified"
+        errors.append(required("spec.successPolicy.rules", detail))
     for number, rule in enumerate(rules):
-        at = f"successPolicy.rules[{number}]"
+        path = f"successPolicy.rules[{number}]"
         if rule.get("succeededCount") is None and rule.get("succeededIndexes") is None:
-            why = "at least one of succeededCount or succeededIndexes must be specified"
-            found.append(required(f"spec.{at}", why))
+            detail = "at least one of succeededCount or succeededIndexes must be specified"
+            errors.append(required(f"spec.{path}", detail))
         elif (needed := rule.get("succeededCount")) is not None and needed > (spec.get("completions") or 0):
-            why = f"must be less than or equal to {spec.get('completions')} (the number of specified completions)"
-            found.append(invalid(f"spec.{at}.succeededCount", needed, why))
-    return found
+            detail = f"must be less than or equal to {spec.get('completions')} (the number of specified completions)"
+            errors.append(invalid(f"spec.{path}.succeededCount", needed, detail))
+    return errors

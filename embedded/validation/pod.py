@@ -18,6 +18,7 @@ _TERMINATION_MESSAGE_POLICIES = ("FallbackToLogsOnError", "File")
 _PROTOCOLS = ("SCTP", "TCP", "UDP")
 _ENV_SOURCES = "`configMapKeyRef`, `fieldRef`, `fileKeyRef`, `resourceFieldRef` or `secretKeyRef`"
 _MAX_INT32 = 2**31 - 1
+_DEADLINE_RULE = f"must be between 1 and {_MAX_INT32}, inclusive"
 _MUTABLE_FIELDS = ("activeDeadlineSeconds", "tolerations")
 _UPDATE_RULE = (
     "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,"
@@ -27,186 +28,188 @@ _UPDATE_RULE = (
 
 
 def validate_pod(pod: JsonObject) -> list[FieldError]:
-    found = validate_pod_spec(pod["spec"])
+    errors = validate_pod_spec(pod["spec"])
     policy = pod["spec"].get("restartPolicy")
     if policy not in _RESTART_POLICIES:
-        found.append(not_supported("spec.restartPolicy", policy, _RESTART_POLICIES))
-    return found
+        errors.append(not_supported("spec.restartPolicy", policy, _RESTART_POLICIES))
+    return errors
 
 
-def validate_pod_spec(spec: JsonObject, at: str = "spec") -> list[FieldError]:
+def validate_pod_spec(spec: JsonObject, path: str = "spec") -> list[FieldError]:
     """What is wrong with a pod's spec, its restart policy aside."""
     volumes = spec.get("volumes") or []
-    found = _validate_volumes(volumes, f"{at}.volumes")
+    errors = _validate_volumes(volumes, f"{path}.volumes")
     known = {volume.get("name") for volume in volumes}
     if not spec.get("containers"):
-        found.append(required(f"{at}.containers"))
+        errors.append(required(f"{path}.containers"))
     names: set[str] = set()
-    for where in ("containers", "initContainers"):
-        for index, container in enumerate(spec.get(where) or []):
-            field = f"{at}.{where}[{index}]"
-            found += _validate_name(container.get("name"), f"{field}.name", names)
-            found += _validate_container(container, field, known)
+    for list_name in ("containers", "initContainers"):
+        for index, container in enumerate(spec.get(list_name) or []):
+            field = f"{path}.{list_name}[{index}]"
+            errors += _validate_name(container.get("name"), f"{field}.name", names)
+            errors += _validate_container(container, field, known)
             policy = container.get("restartPolicy")
-            if where == "initContainers" and policy is not None and policy not in _RESTART_POLICIES:
-                found.append(not_supported(f"{field}.restartPolicy", policy, _RESTART_POLICIES))
+            if list_name == "initContainers" and policy is not None and policy not in _RESTART_POLICIES:
+                errors.append(not_supported(f"{field}.restartPolicy", policy, _RESTART_POLICIES))
     if spec.get("dnsPolicy") not in (*_DNS_POLICIES, None):
-        found.append(not_supported(f"{at}.dnsPolicy", spec.get("dnsPolicy"), _DNS_POLICIES))
+        errors.append(not_supported(f"{path}.dnsPolicy", spec.get("dnsPolicy"), _DNS_POLICIES))
     deadline, grace = spec.get("activeDeadlineSeconds"), spec.get("terminationGracePeriodSeconds")
     if deadline is not None and not 1 <= deadline <= _MAX_INT32:
-        found.append(invalid(f"{at}.activeDeadlineSeconds", deadline, f"must be between 1 and {_MAX_INT32}, inclusive"))
+        errors.append(
+            invalid(f"{path}.activeDeadlineSeconds", deadline, f"must be between 1 and {_MAX_INT32}, inclusive")
+        )
     if grace is not None and grace < 0:
-        found.append(invalid(f"{at}.terminationGracePeriodSeconds", grace, "must be greater than or equal to 0"))
+        errors.append(invalid(f"{path}.terminationGracePeriodSeconds", grace, "must be greater than or equal to 0"))
     account = spec.get("serviceAccountName")
     if account and not re.fullmatch(SUBDOMAIN, account):
-        found.append(invalid(f"{at}.serviceAccountName", account, SUBDOMAIN_RULE))
-    return found
+        errors.append(invalid(f"{path}.serviceAccountName", account, SUBDOMAIN_RULE))
+    return errors
 
 
-def _validate_name(name: str | None, at: str, taken: set[str]) -> list[FieldError]:
+def _validate_name(name: str | None, path: str, taken: set[str]) -> list[FieldError]:
     if not name:
-        return [required(at)]
-    if why := validate_dns1123_label(name):
-        return [invalid(at, name, why)]
+        return [required(path)]
+    if detail := validate_dns1123_label(name):
+        return [invalid(path, name, detail)]
     if name in taken:
-        return [duplicate(at, name)]
+        return [duplicate(path, name)]
     taken.add(name)
     return []
 
 
-def _validate_volumes(volumes: list[JsonObject], at: str) -> list[FieldError]:
-    found: list[FieldError] = []
+def _validate_volumes(volumes: list[JsonObject], path: str) -> list[FieldError]:
+    errors: list[FieldError] = []
     names: set[str] = set()
     for index, volume in enumerate(volumes):
-        found += _validate_name(volume.get("name"), f"{at}[{index}].name", names)
+        errors += _validate_name(volume.get("name"), f"{path}[{index}].name", names)
         sources = [name for name in volume if name != "name"]
-        for more in sources[1:]:
-            found.append(forbidden(f"{at}[{index}].{more}", "may not specify more than 1 volume type"))
-        where = f"{at}[{index}]"
+        for additional in sources[1:]:
+            errors.append(forbidden(f"{path}[{index}].{additional}", "may not specify more than 1 volume type"))
+        field_path = f"{path}[{index}]"
         if "secret" in volume and not volume["secret"].get("secretName"):
-            found.append(required(f"{where}.secret.secretName"))
+            errors.append(required(f"{field_path}.secret.secretName"))
         if "configMap" in volume and not volume["configMap"].get("name"):
-            found.append(required(f"{where}.configMap.name"))
+            errors.append(required(f"{field_path}.configMap.name"))
         if "hostPath" in volume and not volume["hostPath"].get("path"):
-            found.append(required(f"{where}.hostPath.path"))
-    return found
+            errors.append(required(f"{field_path}.hostPath.path"))
+    return errors
 
 
-def _validate_container(container: JsonObject, at: str, volumes: set[Any]) -> list[FieldError]:
-    found: list[FieldError] = []
+def _validate_container(container: JsonObject, path: str, volumes: set[Any]) -> list[FieldError]:
+    errors: list[FieldError] = []
     image = container.get("image")
     if not image:
-        found.append(required(f"{at}.image"))
+        errors.append(required(f"{path}.image"))
     elif image != image.strip():
-        found.append(invalid(f"{at}.image", image, "must not have leading or trailing whitespace"))
-    found += _validate_ports(container.get("ports") or [], f"{at}.ports")
-    found += _validate_env(container.get("env") or [], f"{at}.env")
-    found += _validate_volume_mounts(container.get("volumeMounts") or [], f"{at}.volumeMounts", volumes)
+        errors.append(invalid(f"{path}.image", image, "must not have leading or trailing whitespace"))
+    errors += _validate_ports(container.get("ports") or [], f"{path}.ports")
+    errors += _validate_env(container.get("env") or [], f"{path}.env")
+    errors += _validate_volume_mounts(container.get("volumeMounts") or [], f"{path}.volumeMounts", volumes)
     if container.get("imagePullPolicy") not in (*_PULL_POLICIES, None):
-        found.append(not_supported(f"{at}.imagePullPolicy", container["imagePullPolicy"], _PULL_POLICIES))
+        errors.append(not_supported(f"{path}.imagePullPolicy", container["imagePullPolicy"], _PULL_POLICIES))
     if container.get("terminationMessagePolicy") not in (*_TERMINATION_MESSAGE_POLICIES, None):
-        field = f"{at}.terminationMessagePolicy"
-        found.append(not_supported(field, container["terminationMessagePolicy"], _TERMINATION_MESSAGE_POLICIES))
-    return found + _validate_resources(container.get("resources") or {}, f"{at}.resources")
+        field = f"{path}.terminationMessagePolicy"
+        errors.append(not_supported(field, container["terminationMessagePolicy"], _TERMINATION_MESSAGE_POLICIES))
+    return errors + _validate_resources(container.get("resources") or {}, f"{path}.resources")
 
 
-def _validate_ports(ports: list[JsonObject], at: str) -> list[FieldError]:
-    found = []
+def _validate_ports(ports: list[JsonObject], path: str) -> list[FieldError]:
+    errors = []
     for index, port in enumerate(ports):
         number = port.get("containerPort")
         if not number:
-            found.append(required(f"{at}[{index}].containerPort"))
+            errors.append(required(f"{path}[{index}].containerPort"))
         elif not 1 <= number <= 65535:
-            found.append(invalid(f"{at}[{index}].containerPort", number, "must be between 1 and 65535, inclusive"))
+            errors.append(invalid(f"{path}[{index}].containerPort", number, "must be between 1 and 65535, inclusive"))
         if port.get("protocol") not in (*_PROTOCOLS, None):
-            found.append(not_supported(f"{at}[{index}].protocol", port["protocol"], _PROTOCOLS))
-    return found
+            errors.append(not_supported(f"{path}[{index}].protocol", port["protocol"], _PROTOCOLS))
+    return errors
 
 
-def _validate_env(variables: list[JsonObject], at: str) -> list[FieldError]:
-    found = []
+def _validate_env(variables: list[JsonObject], path: str) -> list[FieldError]:
+    errors = []
     for index, variable in enumerate(variables):
         name, source = variable.get("name"), variable.get("valueFrom")
         if not name:
-            found.append(required(f"{at}[{index}].name"))
+            errors.append(required(f"{path}[{index}].name"))
         elif "=" in name or not (name.isascii() and name.isprintable()):
-            why = "a valid environment variable name must consist only of printable ASCII characters other than '='"
-            found.append(invalid(f"{at}[{index}].name", name, why))
+            detail = "a valid environment variable name must consist only of printable ASCII characters other than '='"
+            errors.append(invalid(f"{path}[{index}].name", name, detail))
         if source is None:
             continue
         if variable.get("value"):
-            found.append(invalid(f"{at}[{index}].valueFrom", "", "may not be specified when `value` is not empty"))
+            errors.append(invalid(f"{path}[{index}].valueFrom", "", "may not be specified when `value` is not empty"))
         if not source:
-            found.append(invalid(f"{at}[{index}].valueFrom", "", f"must specify one of: {_ENV_SOURCES}"))
+            errors.append(invalid(f"{path}[{index}].valueFrom", "", f"must specify one of: {_ENV_SOURCES}"))
         elif len(source) > 1:
-            why = "may not have more than one field specified at a time"
-            found.append(invalid(f"{at}[{index}].valueFrom", "", why))
+            detail = "may not have more than one field specified at a time"
+            errors.append(invalid(f"{path}[{index}].valueFrom", "", detail))
         for kind in ("configMapKeyRef", "secretKeyRef"):
             if isinstance(reference := source.get(kind), dict):
                 missing = [field for field in ("name", "key") if not reference.get(field)]
-                found += [required(f"{at}[{index}].valueFrom.{kind}.{field}") for field in missing]
+                errors += [required(f"{path}[{index}].valueFrom.{kind}.{field}") for field in missing]
         if isinstance(reference := source.get("fieldRef"), dict) and not reference.get("fieldPath"):
-            found.append(required(f"{at}[{index}].valueFrom.fieldRef.fieldPath"))
-    return found
+            errors.append(required(f"{path}[{index}].valueFrom.fieldRef.fieldPath"))
+    return errors
 
 
 def _validate_volume_mounts(mounts: list[JsonObject], at: str, volumes: set[Any]) -> list[FieldError]:
-    found: list[FieldError] = []
+    errors: list[FieldError] = []
     paths: set[str] = set()
     for index, mount in enumerate(mounts):
         name, path = mount.get("name"), mount.get("mountPath")
         if not name:
-            found.append(required(f"{at}[{index}].name"))
+            errors.append(required(f"{at}[{index}].name"))
         if name not in volumes:
-            found.append(not_found(f"{at}[{index}].name", name or ""))
+            errors.append(not_found(f"{at}[{index}].name", name or ""))
         if not path:
-            found.append(required(f"{at}[{index}].mountPath"))
+            errors.append(required(f"{at}[{index}].mountPath"))
         elif path in paths:
-            found.append(invalid(f"{at}[{index}].mountPath", path, "must be unique"))
+            errors.append(invalid(f"{at}[{index}].mountPath", path, "must be unique"))
         paths.add(path or "")
-    return found
+    return errors
 
 
-def _validate_resources(resources: JsonObject, at: str) -> list[FieldError]:
-    found = []
+def _validate_resources(resources: JsonObject, path: str) -> list[FieldError]:
+    errors = []
     limits, requests = resources.get("limits") or {}, resources.get("requests") or {}
-    for where, amounts in (("limits", limits), ("requests", requests)):
+    for field_path, amounts in (("limits", limits), ("requests", requests)):
         for name, amount in amounts.items():
             if parse_quantity(amount) < 0:
-                found.append(invalid(f"{at}.{where}[{name}]", amount, "must be greater than or equal to 0"))
+                errors.append(invalid(f"{path}.{field_path}[{name}]", amount, "must be greater than or equal to 0"))
     for name, amount in requests.items():
         if name in limits and parse_quantity(amount) > parse_quantity(limits[name]):
-            why = f"must be less than or equal to {name} limit of {limits[name]}"
-            found.append(invalid(f"{at}.requests", amount, why))
-    return found
+            detail = f"must be less than or equal to {name} limit of {limits[name]}"
+            errors.append(invalid(f"{path}.requests", amount, detail))
+    return errors
 
 
 def validate_pod_update(old: JsonObject, new: JsonObject) -> list[FieldError]:
     def fixed(pod: JsonObject) -> JsonObject:
         spec = {key: value for key, value in pod["spec"].items() if key not in _MUTABLE_FIELDS}
-        for where in ("containers", "initContainers"):
-            spec[where] = [{**container, "image": ""} for container in spec.get(where) or []]
+        for field_path in ("containers", "initContainers"):
+            spec[field_path] = [{**container, "image": ""} for container in spec.get(field_path) or []]
         return spec
 
     before, after = fixed(old), fixed(new)
     if before.get("terminationGracePeriodSeconds", 0) < 0 and after.get("terminationGracePeriodSeconds") == 1:
         del before["terminationGracePeriodSeconds"], after["terminationGracePeriodSeconds"]
-    found = [forbidden("spec", _UPDATE_RULE)] if before != after else []
+    errors = [forbidden("spec", _UPDATE_RULE)] if before != after else []
     kept = new["spec"].get("tolerations") or []
     if any(toleration not in kept for toleration in old["spec"].get("tolerations") or []):
-        why = "existing toleration can not be modified except its tolerationSeconds"
-        found.append(forbidden("spec.tolerations", why))
-    return found + _validate_deadline_update(old, new)
+        detail = "existing toleration can not be modified except its tolerationSeconds"
+        errors.append(forbidden("spec.tolerations", detail))
+    return errors + _validate_deadline_update(old, new)
 
 
 def _validate_deadline_update(old: JsonObject, new: JsonObject) -> list[FieldError]:
-    found: list[FieldError] = []
+    errors: list[FieldError] = []
     before, after = old["spec"].get("activeDeadlineSeconds"), new["spec"].get("activeDeadlineSeconds")
     field = "spec.activeDeadlineSeconds"
     if after is not None and not 1 <= after <= _MAX_INT32:
-        found.append(invalid(field, after, f"must be between 1 and {_MAX_INT32}, inclusive"))
+        errors.append(invalid(field, after, _DEADLINE_RULE))
     elif before is not None and after is None:
-        found.append(invalid(field, None, "must not update from a positive integer to nil value"))
+        errors.append(invalid(field, None, "must not update from a positive integer to nil value"))
     elif before is not None and after > before:
-        found.append(invalid(field, after, "must be less than or equal to previous value"))
-    return found
+        errors.append(invalid(field, after, "must be less than or equal to previous value"))
+    return errors

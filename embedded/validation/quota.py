@@ -51,42 +51,42 @@ def canonicalize_limits(quota: JsonObject) -> None:
 def validate_quota(quota: JsonObject, old: JsonObject | None = None) -> list[FieldError]:
     """What is wrong with a quota; `old` is what it was before."""
     spec = quota.get("spec") or {}
-    found = []
+    errors = []
     for name, value in (spec.get("hard") or {}).items():
-        at = f"spec.hard[{name}]"
+        path = f"spec.hard[{name}]"
         if "/" not in name and name not in _STANDARD_RESOURCES:
-            found.append(invalid(at, name, "must be a standard resource for quota"))
+            errors.append(invalid(path, name, "must be a standard resource for quota"))
         try:
             amount = parse_quantity(value)
         except ValueError as error:
-            found.append(invalid(at, value, str(error)))
+            errors.append(invalid(path, value, str(error)))
             continue
         if amount < 0:
-            found.append(invalid(at, value, "must be greater than or equal to 0"))
+            errors.append(invalid(path, value, "must be greater than or equal to 0"))
         elif amount != int(amount) and name not in _COMPUTE_RESOURCES:
-            found.append(invalid(at, value, "must be an integer"))
-    found += _validate_scopes(spec)
+            errors.append(invalid(path, value, "must be an integer"))
+    errors += _validate_scopes(spec)
     if old is not None and ((old.get("spec") or {}).get("scopes") or []) != (spec.get("scopes") or []):
-        found.append(invalid("spec.scopes", spec.get("scopes"), "field is immutable"))
-    return found
+        errors.append(invalid("spec.scopes", spec.get("scopes"), "field is immutable"))
+    return errors
 
 
 def _validate_scopes(spec: JsonObject) -> list[FieldError]:
     scopes: list[str] = spec.get("scopes") or []
-    found: list[FieldError] = []
+    errors: list[FieldError] = []
     if any(scope not in _SCOPES for scope in scopes):
-        found.append(invalid("spec.scopes", scopes, "unsupported scope"))
+        errors.append(invalid("spec.scopes", scopes, "unsupported scope"))
     conflicting = (("BestEffort", "NotBestEffort"), ("Terminating", "NotTerminating"))
-    found += [invalid("spec.scopes", scopes, "conflicting scopes") for pair in conflicting if set(pair) <= set(scopes)]
+    errors += [invalid("spec.scopes", scopes, "conflicting scopes") for pair in conflicting if set(pair) <= set(scopes)]
     if scopes and any(not _counts_pods(name) for name in spec.get("hard") or {}):
-        found.append(invalid("spec.scopes", scopes, "unsupported scope applied to resource"))
+        errors.append(invalid("spec.scopes", scopes, "unsupported scope applied to resource"))
     for index, expression in enumerate((spec.get("scopeSelector") or {}).get("matchExpressions") or []):
-        at = f"spec.scopeSelector.matchExpressions[{index}]"
+        path = f"spec.scopeSelector.matchExpressions[{index}]"
         if expression.get("scopeName") not in _SCOPES:
-            found.append(invalid(f"{at}.scopeName", expression.get("scopeName"), "unsupported scope"))
+            errors.append(invalid(f"{path}.scopeName", expression.get("scopeName"), "unsupported scope"))
         if expression.get("operator") not in ("In", "NotIn", "Exists", "DoesNotExist"):
-            found.append(invalid(f"{at}.operator", expression.get("operator"), "not a valid selector operator"))
-    return found
+            errors.append(invalid(f"{path}.operator", expression.get("operator"), "not a valid selector operator"))
+    return errors
 
 
 def _counts_pods(name: str) -> bool:
@@ -97,11 +97,11 @@ def in_scope(quota: JsonObject, resource: str, obj: JsonObject) -> bool:
     """Whether a quota counts an object at all: one with scopes counts only the pods that are in each of them."""
     spec = quota.get("spec") or {}
     expressions = (spec.get("scopeSelector") or {}).get("matchExpressions") or []
-    wanted: list[tuple[str, str, list[str]]] = [*((scope, "Exists", []) for scope in spec.get("scopes") or [])]
-    wanted += [(e["scopeName"], e["operator"], e.get("values") or []) for e in expressions]
-    if not wanted:
+    expected: list[tuple[str, str, list[str]]] = [*((scope, "Exists", []) for scope in spec.get("scopes") or [])]
+    expected += [(e["scopeName"], e["operator"], e.get("values") or []) for e in expressions]
+    if not expected:
         return True
-    return resource == "pods" and all(_matches_scope(obj, *scope) for scope in wanted)
+    return resource == "pods" and all(_matches_scope(obj, *scope) for scope in expected)
 
 
 def _matches_scope(pod: JsonObject, scope: str, operator: str, values: list[str]) -> bool:
@@ -143,16 +143,16 @@ def pod_usage(pod: JsonObject) -> dict[str, Decimal]:
 def _pod_compute(spec: JsonObject, side: str, resource: str) -> Decimal:
     """Containers and sidecars at once, or the greediest init container beside the sidecars before it."""
 
-    def asked(container: JsonObject) -> Decimal:
+    def requested(container: JsonObject) -> Decimal:
         return parse_quantity(((container.get("resources") or {}).get(side) or {}).get(resource, 0))
 
     sidecars, greediest = Decimal(0), Decimal(0)
     for container in spec.get("initContainers") or []:
         if container.get("restartPolicy") == "Always":
-            sidecars += asked(container)
+            sidecars += requested(container)
         else:
-            greediest = max(greediest, sidecars + asked(container))
-    return max(greediest, sidecars + sum((asked(c) for c in spec.get("containers") or []), Decimal(0)))
+            greediest = max(greediest, sidecars + requested(container))
+    return max(greediest, sidecars + sum((requested(c) for c in spec.get("containers") or []), Decimal(0)))
 
 
 def object_usage(resource: str, obj: JsonObject) -> dict[str, Decimal]:
@@ -167,14 +167,14 @@ def total_usage(
     names: Iterable[str], pods: Callable[[], Iterable[JsonObject]], count: Callable[[str], int]
 ) -> dict[str, Decimal]:
     """What is used of each name. `pods` gives the namespace's pods, `count` the number of objects of a resource."""
-    asked = list(names)
-    totals: dict[str, Decimal] = {name: Decimal(0) for name in asked}
-    if any(name == "pods" or name in _COMPUTE_RESOURCES for name in asked):
+    requested = list(names)
+    totals: dict[str, Decimal] = {name: Decimal(0) for name in requested}
+    if any(name == "pods" or name in _COMPUTE_RESOURCES for name in requested):
         for pod in pods():
             for name, amount in pod_usage(pod).items():
                 if name in totals and not name.startswith("count/"):
                     totals[name] += amount
-    for name in asked:
+    for name in requested:
         if name.startswith("count/") or name in _PLAIN_COUNT_NAMES:
             totals[name] = Decimal(count(name.removeprefix("count/")))
     return totals
@@ -230,9 +230,9 @@ def _quota_exceeded_error(
     in_use: ResourceList,
     limits: ResourceList,
 ) -> ApiError:
-    def told(amounts: ResourceList) -> str:
+    def text(amounts: ResourceList) -> str:
         return ",".join(f"{each}={format_quantity(amounts[each], each)}" for each in over)
 
-    why = f"exceeded quota: {quota}, requested: {told(takes)}, used: {told(in_use)}, limited: {told(limits)}"
+    detail = f"exceeded quota: {quota}, requested: {text(takes)}, used: {text(in_use)}, limited: {text(limits)}"
     plural, _, group = resource.partition(".")
-    return forbidden(plural, name, group, why)
+    return forbidden(plural, name, group, detail)

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import re
 import urllib.parse
 from dataclasses import dataclass
 from typing import Any
 
-from embedded.api.field_errors import invalid, required
+from embedded.api.field_errors import duplicate, invalid, not_supported, required
 from embedded.api.scheme import NAMESPACES, ResourceType
 from embedded.api.selectors import matches_label_selector
 from embedded.api.status_errors import ApiError, FieldError
@@ -70,71 +69,72 @@ def set_configuration_defaults(configuration: JsonObject) -> None:
 
 
 def validate_configuration(configuration: JsonObject) -> list[FieldError]:
-    causes: list[FieldError] = []
+    errors: list[FieldError] = []
     names: set[str] = set()
     for index, webhook in enumerate(configuration.get("webhooks") or []):
-        at, name = f"webhooks[{index}]", str(webhook.get("name", ""))
+        path, name = f"webhooks[{index}]", str(webhook.get("name", ""))
         if not name:
-            causes.append(FieldError("FieldValueRequired", f"{at}.name", "Required value"))
+            errors.append(required(f"{path}.name"))
         elif name.count(".") < 2 or not re.fullmatch(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?", name):
-            why = f'Invalid value: "{name}": should be a domain with at least three segments separated by dots'
-            causes.append(FieldError("FieldValueInvalid", f"{at}.name", why))
+            errors.append(
+                invalid(f"{path}.name", name, "should be a domain with at least three segments separated by dots")
+            )
         if name in names:
-            causes.append(FieldError("FieldValueDuplicate", f"{at}.name", f'Duplicate value: "{name}"'))
+            errors.append(duplicate(f"{path}.name", name))
         names.add(name)
-        causes += _validate_webhook(webhook, at)
-    return causes
+        errors += _validate_webhook(webhook, path)
+    return errors
 
 
-def _validate_webhook(webhook: JsonObject, at: str) -> list[FieldError]:
-    causes: list[FieldError] = []
+def _validate_webhook(webhook: JsonObject, path: str) -> list[FieldError]:
+    errors: list[FieldError] = []
 
     def one_of(field: str, choices: tuple[str, ...]) -> None:
         value = webhook.get(field)
         if value not in choices:
-            told = ", ".join(f'"{choice}"' for choice in choices)
-            message = f'Unsupported value: "{value or ""}": supported values: {told}'
-            reason = "FieldValueNotSupported" if value else "FieldValueRequired"
-            causes.append(
-                FieldError(reason, f"{at}.{field}", message if value else "Required value: must specify one of " + told)
-            )
+            supported = ", ".join(f'"{choice}"' for choice in choices)
+            missing = required(f"{path}.{field}", f"must specify one of {supported}")
+            errors.append(not_supported(f"{path}.{field}", value, choices) if value else missing)
 
     for number, rule in enumerate(webhook.get("rules") or []):
-        causes += _validate_rule(rule, f"{at}.rules[{number}]")
+        errors += _validate_rule(rule, f"{path}.rules[{number}]")
     one_of("failurePolicy", ("Fail", "Ignore"))
     one_of("matchPolicy", ("Equivalent", "Exact"))
     one_of("sideEffects", ("None", "NoneOnDryRun"))
     seconds = webhook.get("timeoutSeconds")
     if not isinstance(seconds, int) or not 1 <= seconds <= _MAX_TIMEOUT_SECONDS:
-        why = f"Invalid value: {seconds}: the timeout value must be between 1 and {_MAX_TIMEOUT_SECONDS} seconds"
-        causes.append(FieldError("FieldValueInvalid", f"{at}.timeoutSeconds", why))
+        errors.append(
+            invalid(
+                f"{path}.timeoutSeconds",
+                seconds,
+                f"the timeout value must be between 1 and {_MAX_TIMEOUT_SECONDS} seconds",
+            )
+        )
     versions = webhook.get("admissionReviewVersions") or []
     if not versions:
-        message = "Required value: must specify one of v1, v1beta1"
-        causes.append(FieldError("FieldValueRequired", f"{at}.admissionReviewVersions", message))
+        errors.append(required(f"{path}.admissionReviewVersions", "must specify one of v1, v1beta1"))
     elif "v1" not in versions:
-        message = f"Invalid value: {json.dumps(versions)}: must include at least one of v1, v1beta1"
-        causes.append(FieldError("FieldValueInvalid", f"{at}.admissionReviewVersions", message))
+        errors.append(invalid(f"{path}.admissionReviewVersions", versions, "must include at least one of v1, v1beta1"))
     for number, condition in enumerate(webhook.get("matchConditions") or []):
-        causes += _validate_match_condition(condition, f"{at}.matchConditions[{number}]")
-    return causes + _validate_client_config(webhook.get("clientConfig") or {}, f"{at}.clientConfig")
+        errors += _validate_match_condition(condition, f"{path}.matchConditions[{number}]")
+    return errors + _validate_client_config(webhook.get("clientConfig") or {}, f"{path}.clientConfig")
 
 
-def _validate_match_condition(condition: JsonObject, at: str) -> list[FieldError]:
+def _validate_match_condition(condition: JsonObject, path: str) -> list[FieldError]:
     from embedded.cel import CelError, compile_expression
 
-    causes = [required(f"{at}.{field}") for field in ("name", "expression") if not condition.get(field)]
+    errors = [required(f"{path}.{field}") for field in ("name", "expression") if not condition.get(field)]
     try:
         compile_expression(condition.get("expression") or "true", _CONDITION_VARIABLES)
     except CelError as error:
-        why = f"compilation failed: ERROR: <input>: {error}"
-        causes.append(invalid(f"{at}.expression", condition["expression"], why))
-    return causes
+        detail = f"compilation failed: ERROR: <input>: {error}"
+        errors.append(invalid(f"{path}.expression", condition["expression"], detail))
+    return errors
 
 
-def _validate_rule(rule: JsonObject, at: str) -> list[FieldError]:
-    causes = [
-        FieldError("FieldValueRequired", f"{at}.{field}", "Required value")
+def _validate_rule(rule: JsonObject, path: str) -> list[FieldError]:
+    errors = [
+        required(f"{path}.{field}")
         for field in ("operations", "apiGroups", "apiVersions", "resources")
         if not rule.get(field)
     ]
@@ -142,42 +142,45 @@ def _validate_rule(rule: JsonObject, at: str) -> list[FieldError]:
         values = rule.get(field) or []
         for index, value in enumerate([values] if isinstance(values, str) else values):
             if value not in choices:
-                told = ", ".join(f'"{choice}"' for choice in choices)
-                where = f"{at}.{field}" + ("" if isinstance(values, str) else f"[{index}]")
-                message = f'Unsupported value: "{value}": supported values: {told}'
-                causes.append(FieldError("FieldValueNotSupported", where, message))
-    return causes
+                field_path = f"{path}.{field}" + ("" if isinstance(values, str) else f"[{index}]")
+                errors.append(not_supported(field_path, value, choices))
+    return errors
 
 
-def _validate_client_config(client: JsonObject, at: str) -> list[FieldError]:
+def _validate_client_config(client: JsonObject, path: str) -> list[FieldError]:
     url, service = client.get("url"), client.get("service")
     if (url is None) == (service is None):
-        return [FieldError("FieldValueRequired", at, "Required value: exactly one of url or service is required")]
-    causes = []
+        return [required(path, "exactly one of url or service is required")]
+    errors = []
     if url is not None:
         try:
             parts = urllib.parse.urlsplit(url)
             host = parts.hostname or ""
         except ValueError:
             parts, host = urllib.parse.urlsplit(""), ""
-        why = ""
+        detail = ""
         if parts.scheme != "https":
-            why = "'https' is the only allowed URL scheme; desired format: https://host[/path]"
+            detail = "'https' is the only allowed URL scheme; desired format: https://host[/path]"
         elif not host:
-            why = "host must be specified; desired format: https://host[/path]"
+            detail = "host must be specified; desired format: https://host[/path]"
         elif parts.username or parts.query or parts.fragment:
-            why = "user information, query parameters and fragments are not permitted in the URL"
-        if why:
-            causes.append(FieldError("FieldValueInvalid", f"{at}.url", f'Invalid value: "{url}": {why}'))
+            detail = "user information, query parameters and fragments are not permitted in the URL"
+        if detail:
+            errors.append(invalid(f"{path}.url", url, detail))
     if bundle := client.get("caBundle"):
         try:
             pem = base64.b64decode(bundle, validate=True)
         except (ValueError, binascii.Error):
             pem = b""
         if b"-----BEGIN CERTIFICATE-----" not in pem:
-            why = "Invalid value: unable to load root certificates: unable to parse bytes as PEM block"
-            causes.append(FieldError("FieldValueInvalid", f"{at}.caBundle", why))
-    return causes
+            errors.append(
+                FieldError(
+                    "FieldValueInvalid",
+                    f"{path}.caBundle",
+                    "Invalid value: unable to load root certificates: unable to parse bytes as PEM block",
+                )
+            )
+    return errors
 
 
 # -- which are asked
@@ -210,11 +213,11 @@ def _rule_matches(rule: JsonObject, request: AdmissionAttributes, webhook: JsonO
     )
     if not (lists("operations", request.operation) and lists("apiGroups", resource.group) and versions):
         return False
-    wanted = rule.get("resources") or []
+    expected = rule.get("resources") or []
     if not request.subresource:
-        return "*" in wanted or "*/*" in wanted or resource.plural in wanted
+        return "*" in expected or "*/*" in expected or resource.plural in expected
     sub = request.subresource
-    return any(each in wanted for each in ("*/*", f"{resource.plural}/{sub}", f"{resource.plural}/*", f"*/{sub}"))
+    return any(each in expected for each in ("*/*", f"{resource.plural}/{sub}", f"{resource.plural}/*", f"*/{sub}"))
 
 
 def conditions_match(webhook: JsonObject, request: AdmissionAttributes) -> bool:
@@ -250,7 +253,7 @@ def build_review(request: AdmissionAttributes, uid: str) -> JsonObject:
     resource = request.resource
     kind = {"group": resource.group, "version": resource.version, "kind": resource.kind}
     which = {"group": resource.group, "version": resource.version, "resource": resource.plural}
-    asked: JsonObject = {
+    requested: JsonObject = {
         "uid": uid,
         "kind": kind,
         "resource": which,
@@ -265,10 +268,10 @@ def build_review(request: AdmissionAttributes, uid: str) -> JsonObject:
         "options": {"kind": f"{request.operation.capitalize()}Options", "apiVersion": "meta.k8s.io/v1"},
     }
     if request.namespace:
-        asked["namespace"] = request.namespace
+        requested["namespace"] = request.namespace
     if request.subresource:
-        asked["subResource"] = asked["requestSubResource"] = request.subresource
-    return {"kind": _KIND, "apiVersion": _VERSION, "request": asked}
+        requested["subResource"] = requested["requestSubResource"] = request.subresource
+    return {"kind": _KIND, "apiVersion": _VERSION, "request": requested}
 
 
 def parse_response(webhook: str, uid: str, answer: Any) -> list[str]:
@@ -294,14 +297,14 @@ def _denied_error(webhook: str, status: Any) -> ApiError:
     told: JsonObject = status if isinstance(status, dict) else {}
     code = told.get("code")
     by = f'admission webhook "{webhook}" denied the request'
-    why = told.get("message") or told.get("reason")
-    message = f"{by}: {why}" if why else f"{by} without explanation"
+    detail = told.get("message") or told.get("reason")
+    message = f"{by}: {detail}" if detail else f"{by} without explanation"
     number = code if isinstance(code, int) and 400 <= code <= 599 else 400
     details = told.get("details") if isinstance(told.get("details"), dict) else None
     return ApiError(number, str(told.get("reason") or ""), message, details)
 
 
-def call_failed_error(webhook: str, why: str) -> ApiError:
+def call_failed_error(webhook: str, detail: str) -> ApiError:
     """A webhook that could not be asked, and whose policy is Fail."""
-    message = f'failed calling webhook "{webhook}": {why}'
+    message = f'failed calling webhook "{webhook}": {detail}'
     return ApiError(500, "InternalError", f"Internal error occurred: {message}", {"causes": [{"message": message}]})
