@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache, partial
 from typing import Any
 
-from embedded.cel.functions import FUNCTIONS, METHODS, require_int64
+from embedded.cel.functions import COST_EXCEEDED, FUNCTIONS, METHODS, require_int64, require_length
 from embedded.cel.parser import Call, Index, ListLiteral, Literal, Macro, MapLiteral, Name, Node, Select, parse
 from embedded.cel.values import TYPE_NAMES, CelError, CelType, OptionalValue, compare, equal, overload_error
 
@@ -99,7 +99,7 @@ def _arithmetic(operator: str, one: Any, other: Any) -> Any:
     if isinstance(one, times) and isinstance(other, times) and operator in "+-":
         return one + other if operator == "+" else one - other  # type: ignore[operator]
     if operator == "+" and type(one) is type(other) and isinstance(one, str | bytes | list):
-        return one + other
+        return require_length(one + other)
     if isinstance(one, bool) or isinstance(other, bool) or type(one) is not type(other):
         raise overload_error(f"_{operator}_", one, other)
     if isinstance(one, float):
@@ -126,7 +126,7 @@ class _Evaluation:
     def evaluate(self, node: Node) -> Any:
         self._steps_left -= 1
         if self._steps_left < 0:
-            raise CelError("operation cancelled: actual cost limit exceeded")
+            raise CelError(COST_EXCEEDED)
         match node:
             case Literal(value):
                 return value

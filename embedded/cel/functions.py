@@ -14,9 +14,11 @@ from embedded.api.quantity import parse_quantity
 from embedded.cel.values import CelError, OptionalValue, Quantity, compare, equal, overload_error, type_of
 from embedded.regex import Pattern, PatternBudgetError, PatternError, compile_pattern
 
+COST_EXCEEDED = "operation cancelled: actual cost limit exceeded"
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _INT64_LIMIT = 1 << 63
-_MAX_TEXT_LENGTH = 1 << 20
+_MAX_LENGTH = 1 << 20
+"""Characters of a string, bytes, or items of a list that an expression builds."""
 
 
 def _apply_pattern(search: Callable[[Pattern], Any], pattern: str) -> Any:
@@ -42,6 +44,23 @@ def require_int64(value: int) -> int:
     if not -_INT64_LIMIT <= value < _INT64_LIMIT:
         raise CelError("integer overflow")
     return value
+
+
+def require_length(value: Any) -> Any:
+    """Return a string, bytes or a list that is not too long; doubling one repeatedly would use up the memory.
+
+    Raises:
+        CelError: it is longer than an expression may build.
+    """
+    if len(value) > _MAX_LENGTH:
+        raise CelError(COST_EXCEEDED)
+    return value
+
+
+def _join(of: list[str], separator: str = "") -> str:
+    if sum(map(len, of)) + len(separator) * len(of) > _MAX_LENGTH:
+        raise CelError(COST_EXCEEDED)
+    return separator.join(of)
 
 
 def _int(value: Any) -> int:
@@ -182,10 +201,7 @@ def _char(of: str, index: int) -> str:
 
 
 def _replace(of: str, old: str, new: str, count: int = -1) -> str:
-    replaced = of.replace(old, new, count)
-    if len(replaced) > _MAX_TEXT_LENGTH:
-        raise CelError("operation cancelled: actual cost limit exceeded")
-    return replaced
+    return require_length(of.replace(old, new, count))
 
 
 def _split(of: str, separator: str, limit: int = -1) -> list[str]:
@@ -214,7 +230,7 @@ def _format(template: str, values: list[Any]) -> str:
             return f"{_double(value):.{match.group(1) or 6}{verb}}"
         return f"{_int(value):{verb}}"
 
-    return re.sub(r"%(?:%|(?:\.(\d{1,2}))?([sdfexXbo]))", put, template)
+    return require_length(re.sub(r"%(?:%|(?:\.(\d{1,2}))?([sdfexXbo]))", put, template))
 
 
 def _time_part(name: str) -> Callable[..., int]:
@@ -288,7 +304,7 @@ METHODS: dict[str, Callable[..., Any]] = {
     "upperAscii": lambda of: "".join(c.upper() if c.isascii() else c for c in of),
     "replace": _replace,
     "split": _split,
-    "join": lambda of, separator="": separator.join(of),
+    "join": _join,
     "substring": _substring,
     "trim": lambda of: of.strip(),
     "format": _format,

@@ -98,6 +98,21 @@ def test_what_takes_too_long_is_ended() -> None:
         many.evaluate({"self": list(range(1000))})
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "optional.of(self)" + ".optMap(x, x + x)" * 40,
+        "optional.of([self])" + ".optMap(x, x + x)" * 40,
+        "optional.of(self)" + ".optMap(x, [x, x].join(x))" * 20,
+        "optional.of(self)" + ".optMap(x, '%s%s'.format([x, x]))" * 40,
+        "optional.of(self)" + ".optMap(x, x.replace('a', x))" * 20,
+    ],
+)
+def test_values_that_an_expression_builds_are_bounded(text: str) -> None:
+    with pytest.raises(CelError, match="cost limit exceeded"):
+        compile_expression(text, ("self",)).evaluate({"self": "a" * 100})
+
+
 def test_nesting_has_an_end() -> None:
     for deep in ("(" * 5000 + "1" + ")" * 5000, "!" * 5000 + "true", "1" + "+1" * 5000):
         with pytest.raises(CelError):
