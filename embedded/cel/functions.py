@@ -8,12 +8,13 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import cmp_to_key
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 from embedded.api.quantity import parse_quantity
 from embedded.cel.values import CelError, OptionalValue, Quantity, compare, equal, overload_error, type_of
 from embedded.regex import Pattern, PatternBudgetError, PatternError, compile_pattern
 
+_Sized = TypeVar("_Sized", str, bytes, list[Any])
 COST_EXCEEDED = "operation cancelled: actual cost limit exceeded"
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _INT64_LIMIT = 1 << 63
@@ -46,7 +47,7 @@ def require_int64(value: int) -> int:
     return value
 
 
-def require_length(value: Any) -> Any:
+def require_length(value: _Sized) -> _Sized:
     """Return a string, bytes or a list that is not too long; doubling one repeatedly would use up the memory.
 
     Raises:
