@@ -1,1 +1,1 @@
-"""The pipeline format: what a file may say and what it means. Pure: no network, no clock, no files."""
+"""The pipeline format: reading, checking and interpreting definitions, without I/O and without a clock."""

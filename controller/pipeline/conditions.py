@@ -1,4 +1,4 @@
-"""Conditions: whether an event starts a run, and whether a step of it runs. Pure, with the reason why not."""
+"""Conditions: whether an event starts a run and whether a step runs, with the reason if not."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _DEPENDENCY_POLICIES: Mapping[Any, DependencyPolicy] = {"success": "success", "f
 
 
 MAX_CHANGED_FILES = 3_000
-"""Names that a run carries at most; who has more says nothing, and every path condition holds."""
+"""Maximum number of changed files that a run lists; with more the list is omitted, and every path condition holds."""
 
 
 @dataclass(frozen=True)
 class TriggerContext:
-    """What happened. `changed` is None when nobody knows which files changed: then every path condition holds."""
+    """The event of a run. `changed` is None if the changed files are unknown: then every path condition holds."""
 
     event: str = "push"
     branch: str = ""
@@ -29,7 +29,7 @@ class TriggerContext:
 
 @dataclass(frozen=True)
 class ConditionResult:
-    """`why` is a sentence for people when `runs` is False."""
+    """Whether the run or step runs, and the reason if not, as part of a sentence."""
 
     runs: bool
     reason: str = ""
@@ -40,7 +40,7 @@ def _any_path(globs: Iterable[str], changed: Sequence[str]) -> bool:
 
 
 def evaluate_trigger(pipeline: Mapping[str, Any], context: TriggerContext) -> ConditionResult:
-    """Whether an event would start a run of a normalised pipeline."""
+    """Whether an event starts a run of a normalized pipeline."""
     events = pipeline.get("events") or ["push"]
     if context.event not in events:
         return ConditionResult(False, f"the event {context.event} is not among its events: {', '.join(events)}")
@@ -54,22 +54,22 @@ def evaluate_trigger(pipeline: Mapping[str, Any], context: TriggerContext) -> Co
 
 
 def evaluate_step(conditional: Json | None, context: TriggerContext) -> ConditionResult:
-    """Whether a step runs on this occasion, its dependencies aside."""
-    wanted = conditional or {}
-    if (branch := wanted.get("branch")) and not match_ref(branch, context.branch):
+    """Whether the condition of a step holds, regardless of its dependencies."""
+    condition = conditional or {}
+    if (branch := condition.get("branch")) and not match_ref(branch, context.branch):
         return ConditionResult(False, f"it runs on branch {branch}, and this is {context.branch or 'no branch'}")
-    if (event := wanted.get("event")) and event != context.event:
+    if (event := condition.get("event")) and event != context.event:
         return ConditionResult(False, f"it runs on {event}, and this is {context.event}")
-    if (tag := wanted.get("tag")) and not (context.tag and match_ref(tag, context.tag)):
+    if (tag := condition.get("tag")) and not (context.tag and match_ref(tag, context.tag)):
         return ConditionResult(False, f"it runs on tag {tag}, and this is {context.tag or 'no tag'}")
-    paths = wanted.get("paths")
+    paths = condition.get("paths")
     if paths and context.changed is not None and not _any_path(paths, context.changed):
         return ConditionResult(False, f"no changed file matches any of: {', '.join(paths)}")
     return ConditionResult(True)
 
 
 def dependency_policy(conditional: Json | None) -> DependencyPolicy:
-    """What a step waits for: that what it depends on succeeds, fails, or just ends."""
-    wanted = conditional or {}
-    otherwise: DependencyPolicy = "always" if wanted.get("onSuccess") is False else "success"
-    return _DEPENDENCY_POLICIES.get(wanted.get("when"), otherwise)
+    """The result of its dependencies that a step requires: success, failure, or any."""
+    condition = conditional or {}
+    default: DependencyPolicy = "always" if condition.get("onSuccess") is False else "success"
+    return _DEPENDENCY_POLICIES.get(condition.get("when"), default)

@@ -1,7 +1,7 @@
-"""One step of a pipeline as a pipeline of its own that only waits: a place for a person to look around in. Pure.
+"""Debug copies: a pipeline with one step of another, which waits for a user to open a shell in it.
 
-What made the step's surroundings stays (image, variables, secrets, resources, services, folder, its place in a
-matrix); what decided whether and when it ran, and what was to become of it, does not.
+The fields that make the environment of the step stay (image, variables, secrets, resources, services, folder, values of
+the matrix). Those that decide whether and when it runs, and what it stores, are dropped.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _MAX_PENDING_SECONDS = 1800
 
 
 def build_debug_pipeline(pipeline: Pipeline, slug: str, seconds: int) -> Json | None:
-    """The definition, normalised, of a pipeline whose one step is there for so long; None without such a step.
+    """The normalized definition of a pipeline whose one step sleeps for `seconds`; None if there is no such step.
 
-    The step has the name it had. The run as a whole ends half an hour later at most, should no node take it.
+    The step keeps its name. The run times out half an hour later, in case no node schedules it.
     """
     found = next((step for step in expand_steps(pipeline) if step.slug == slug), None)
     if found is None:
@@ -34,18 +34,18 @@ def build_debug_pipeline(pipeline: Pipeline, slug: str, seconds: int) -> Json | 
     step |= {"commands": [f"exec sleep {seconds}"], "timeout": f"{seconds + _TIMEOUT_MARGIN}s"}
     definition = pipeline.model_dump(mode="json", by_alias=True, include={"params", "env"}, exclude_unset=True)
     definition |= {"name": debug_pipeline_name(pipeline.name), "timeout": f"{seconds + _MAX_PENDING_SECONDS}s"}
-    for holder, matrix in ((step, found.step.matrix), (definition, pipeline.matrix)):
-        holder.pop("matrix", None)
+    for scope, matrix in ((step, found.step.matrix), (definition, pipeline.matrix)):
+        scope.pop("matrix", None)
         if matrix is not None:
-            holder["matrix"] = _single_combination(matrix, found)
+            scope["matrix"] = _single_combination(matrix, found)
     return {**definition, "steps": [step]}
 
 
 def debug_pipeline_name(pipeline: str) -> str:
-    """What copies of a pipeline's steps are called after, so that they take no numbers from its runs."""
+    """The name of the pipeline of debug copies, which is another so that they use no run numbers of the original."""
     return pipeline[: _MAX_NAME_LENGTH - len(_SUFFIX)].rstrip("-") + _SUFFIX
 
 
 def _single_combination(matrix: Matrix, step: ExpandedStep) -> Json:
-    """The one combination that the step is."""
+    """A matrix with the one combination of the step."""
     return {"dimensions": {name: [step.matrix[name]] for name in matrix.dimensions}}

@@ -1,7 +1,6 @@
-"""What lint finds: one problem with its place, and what would be right.
+"""Diagnostics: an error, warning or hint of lint, with its position and how to fix it.
 
-Messages quote what people wrote, so this is also where such text is made
-safe: no control characters, no text that reads backwards, no walls of words.
+Messages quote untrusted text, so it is sanitized here: no control characters, no reversed text, limited length.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ Position = tuple[int, int]
 
 _MAX_WORD_LENGTH = 60
 _MAX_MESSAGE_LENGTH = 600
-# What would move the cursor, colour the terminal, start a line or turn the reading direction round.
+# Characters that move the cursor, set colours, start a line or change the reading direction.
 _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
 )
@@ -38,25 +37,25 @@ class Diagnostic:
 
 
 def sanitize(text: str, max_length: int = _MAX_MESSAGE_LENGTH) -> str:
-    """The text on one line, without characters that do something to a terminal, and not longer than that."""
+    """The text on one line, without characters that control a terminal, truncated to `max_length`."""
     clean = _UNSAFE.sub(lambda found: f"\\u{ord(found.group()):04x}", text[: max_length + 1])
     return clean if len(clean) <= max_length else clean[: max_length - 1] + "…"
 
 
 def quote(text: str) -> str:
-    """A word as messages show it, shortened."""
+    """A word in backticks, sanitized and truncated."""
     return f"`{sanitize(text, _MAX_WORD_LENGTH)}`"
 
 
 def join_words(words: Iterable[str], max_words: int = 8) -> str:
-    """Words in a row; of many the first."""
-    every = list(words)
-    shown = ", ".join(sanitize(word, _MAX_WORD_LENGTH) for word in every[:max_words])
-    return shown if len(every) <= max_words else f"{shown} and {len(every) - max_words} more"
+    """Words separated by commas: the first `max_words` and the number of the others."""
+    all_words = list(words)
+    joined = ", ".join(sanitize(word, _MAX_WORD_LENGTH) for word in all_words[:max_words])
+    return joined if len(all_words) <= max_words else f"{joined} and {len(all_words) - max_words} more"
 
 
 def format_path(path: Path) -> str:
-    """`("steps", 2, "dependsOn", 0)` as `steps[2].dependsOn[0]`."""
+    """Format `("steps", 2, "dependsOn", 0)` as `steps[2].dependsOn[0]`."""
     text = ""
     for part in path:
         word = part if isinstance(part, int) else sanitize(part, _MAX_WORD_LENGTH)
@@ -65,9 +64,9 @@ def format_path(path: Path) -> str:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`did you mean …?` for a likely typo, or nothing."""
+    """`did you mean …?` for a likely typo, otherwise ""."""
     if len(word) > _MAX_WORD_LENGTH:
-        # Comparing takes the square of the length, and nobody mistypes a word of this length.
+        # The comparison is quadratic in the length, and a word of this length is no typo.
         return ""
     choices = [choice for choice in known if choice != word and len(choice) <= 2 * _MAX_WORD_LENGTH]
     same = [choice for choice in choices if choice.lower() == word.lower()]
@@ -77,20 +76,20 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 @dataclass(frozen=True)
 class SourceMap:
-    """Where things stand in the text: values by their path, keys by the path of their value."""
+    """Positions in the text: of values by their path, and of keys by the path of their value."""
 
     values: Mapping[Path, Position]
     keys: Mapping[Path, Position]
 
     def value_position(self, path: Sequence[str | int]) -> Position:
-        """The position of a value, or of the nearest thing around it."""
+        """The position of a value, or of its nearest ancestor that has one."""
         here = tuple(path)
         while here and here not in self.values:
             here = here[:-1]
         return self.values.get(here, (1, 1))
 
     def key_position(self, path: Sequence[str | int]) -> Position:
-        """The position of the key whose value has this path."""
+        """The position of the key whose value has this path, otherwise that of the value."""
         return self.keys.get(tuple(path)) or self.value_position(path)
 
     def diagnostic(
@@ -103,7 +102,7 @@ class SourceMap:
         severity: Severity = "error",
         at_key: bool = False,
     ) -> Diagnostic:
-        """A problem at a path; its text is made safe to show."""
+        """A diagnostic at a path, with sanitized texts."""
         position = self.key_position(path) if at_key else self.value_position(path)
         return diagnostic_at(position, code, message, hint, path=tuple(path), severity=severity)
 
@@ -111,5 +110,5 @@ class SourceMap:
 def diagnostic_at(
     position: Position, code: str, message: str, hint: str = "", *, path: Path = (), severity: Severity = "error"
 ) -> Diagnostic:
-    """A problem at a position; its text is made safe to show."""
+    """A diagnostic at a position, with sanitized texts."""
     return Diagnostic(*position, format_path(path), severity, code, sanitize(message), sanitize(hint))

@@ -1,7 +1,7 @@
-"""The pipeline format as types: the one definition that schema, CRDs and the operator are made from.
+"""The pipeline format as pydantic models, the source of the JSON Schema and the CRDs.
 
-Fields are camelCase in files and snake_case here. Docstrings of fields become
-the descriptions that editors show. What a schema can't say is in `rules`.
+Fields are camelCase in files and snake_case here. Docstrings of fields are the descriptions that editors show. Checks
+that a schema can't express are in `lint/rules`.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from controller.pipeline.values import duration, quantity
 NAME_PATTERN = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 PARAM_PATTERN = "^[A-Za-z_][A-Za-z0-9_]*$"
 VARIABLE_PATTERN = "^[-._A-Za-z][-._A-Za-z0-9]{0,252}$"
-"""What Kubernetes takes as the name of an environment variable. The length is in the pattern, for the keys of maps."""
+"""Names of environment variables in Kubernetes. The length is part of the pattern, because maps have no other limit."""
 DIMENSION_PATTERN = "^[A-Za-z0-9_][-A-Za-z0-9_.]{0,62}$"
 MAX_STEPS = 300
 
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=63)]
 StepName = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=253)]
-# Its container is called `svc-<name>`, in 63 characters.
+# The name of its container is `svc-<name>`, with at most 63 characters.
 ServiceName = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=59)]
 ParamName = Annotated[str, StringConstraints(pattern=PARAM_PATTERN, max_length=63)]
 VariableName = Annotated[str, StringConstraints(pattern=VARIABLE_PATTERN)]

@@ -1,7 +1,6 @@
-"""The other forms in which a file may say the same: `env` as a list, a matrix as `strategy` and `exclusions`.
+"""Normalization of alternative forms: `env` as a list, a matrix as `strategy` and `exclusions`.
 
-Everything behind lint sees one form only. On plain data; what has another
-shape than these two is left as it is.
+Code after lint sees one form only. Values of any other shape are returned unchanged, for the schema to reject.
 """
 
 from __future__ import annotations
@@ -12,14 +11,14 @@ Json = dict[str, Any]
 
 
 def normalize_env(env: Any) -> Any:
-    """`[{name, value}]`, as Kubernetes has it, as a map."""
+    """Convert `[{name, value}]`, the form of Kubernetes, to a map."""
     if not isinstance(env, list) or not all(isinstance(entry, dict) and "name" in entry for entry in env):
         return env
     return {entry["name"]: entry.get("value") or "" for entry in env}
 
 
 def normalize_matrix(matrix: Any) -> Any:
-    """`{strategy: [{dimension, values}], exclusions}` as `{dimensions, exclude}`."""
+    """Convert `{strategy: [{dimension, values}], exclusions}` to `{dimensions, exclude}`."""
     if not isinstance(matrix, dict) or "strategy" not in matrix or "dimensions" in matrix:
         return matrix
     strategy = matrix["strategy"]
@@ -28,15 +27,15 @@ def normalize_matrix(matrix: Any) -> Any:
         for entry in strategy
     ):
         return matrix
-    plain: Json = {"dimensions": _merge_dimensions(strategy)}
+    normalized: Json = {"dimensions": _merge_dimensions(strategy)}
     excluded = [*_list_or_empty(matrix.get("exclude")), *_list_or_empty(matrix.get("exclusions"))]
     if excluded:
-        plain["exclude"] = excluded
-    return plain
+        normalized["exclude"] = excluded
+    return normalized
 
 
 def _merge_dimensions(strategy: list[Json]) -> Json:
-    """Entries that name one dimension are one dimension with the values of all: none is lost, none is there twice."""
+    """Entries with the same dimension are merged: their distinct values in order."""
     dimensions: Json = {}
     for entry in strategy:
         earlier, values = dimensions.get(entry["dimension"]), entry["values"]
@@ -47,14 +46,14 @@ def _merge_dimensions(strategy: list[Json]) -> Json:
 
 
 def normalize_pipeline(data: Json) -> Json:
-    """A pipeline that lint found good, in the form that a run carries: without its version."""
+    """A pipeline without lint errors in the form of a run: without its version."""
     pipeline = {key: value for key, value in data.items() if key != "version"}
     pipeline["steps"] = [_normalize_step(step) for step in data["steps"]]
     return _normalize_scope(pipeline)
 
 
 def normalize_matrices(data: Json) -> Json:
-    """Anything that was read, with its matrices in the one form."""
+    """A copy with normalized matrices, of data of any shape."""
     fresh = {**data, "matrix": normalize_matrix(data["matrix"])} if "matrix" in data else dict(data)
     if isinstance(data.get("steps"), list):
         fresh["steps"] = [
@@ -77,8 +76,8 @@ def _normalize_step(step: Json) -> Json:
     return fresh
 
 
-def _normalize_scope(holder: Json) -> Json:
-    fresh = dict(holder)
+def _normalize_scope(scope: Json) -> Json:
+    fresh = dict(scope)
     if "env" in fresh:
         fresh["env"] = normalize_env(fresh["env"])
     if "matrix" in fresh:

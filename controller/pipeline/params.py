@@ -1,4 +1,4 @@
-"""Parameters: what a pipeline declares, what a run gives, and what comes of it."""
+"""Parameters: the values of a run for what its pipeline declares."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ Json = dict[str, Any]
 
 
 def resolve_params(declared: Sequence[Json], given: Mapping[str, str]) -> tuple[dict[str, str], list[tuple[str, str]]]:
-    """The values of all parameters, and what is wrong: (parameter, sentence) each."""
+    """The values of all parameters, and the errors as pairs of parameter and sentence."""
     values: dict[str, str] = {}
-    problems: list[tuple[str, str]] = []
+    errors: list[tuple[str, str]] = []
     names = [param["name"] for param in declared]
     for name in given:
         if name not in names:
             hint = did_you_mean(name, names) or (f"it has: {', '.join(names)}" if names else "it has none")
-            problems.append((name, f"the pipeline has no parameter `{name}`; {hint}"))
+            errors.append((name, f"the pipeline has no parameter `{name}`; {hint}"))
     for param in declared:
         name = param["name"]
         value = given.get(name, param.get("default"))
         options = param.get("options") or []
         if value is None:
-            problems.append((name, f"the parameter `{name}` has no default: give it a value"))
+            errors.append((name, f"the parameter `{name}` has no default: give it a value"))
         elif options and value not in options:
-            problems.append((name, f"`{name}` can't be {value!r}; it can be {', '.join(options)}"))
+            errors.append((name, f"`{name}` can't be {value!r}; it can be {', '.join(options)}"))
         else:
             values[name] = value
-    return values, problems
+    return values, errors

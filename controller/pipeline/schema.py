@@ -1,6 +1,6 @@
-"""The format as JSON Schema, for editors and lint, and as the structural schema that a CRD takes.
+"""The pipeline format as JSON Schema for editors and lint, and as a structural schema for CRDs.
 
-`python -m controller.pipeline.schema` writes the committed copies; a test holds them to the models.
+`python -m controller.pipeline.schema` writes the committed copies; a test compares them with the models.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from controller.pipeline.values import quantity
 Json = dict[str, Any]
 
 PACKAGED_SCHEMA = Path(__file__).with_name("schema.json")
-"""The copy that lint reads, a part of the package."""
+"""The copy in the package, which lint reads."""
 PUBLISHED_SCHEMA = Path(__file__).parents[2] / "docs" / "pipeline.schema.json"
-"""The same for editors, in the repository."""
+"""The copy in the documentation, for editors."""
 _STRUCTURAL_KEYWORDS = (
     *("type", "properties", "required", "items", "additionalProperties", "enum", "pattern", "description"),
     *("minLength", "maxLength", "minItems", "maxItems", "minimum", "maximum", "maxProperties"),
@@ -26,10 +26,10 @@ _STRUCTURAL_KEYWORDS = (
 
 
 def json_schema() -> Json:
-    """What a file may hold: both forms of `env` and of a matrix; references are resolved.
+    """The schema of files: both forms of `env` and of a matrix, without references.
 
-    Where the format takes any text, the schema also takes numbers and words such as `on`: lint
-    reads them as they stand in the file, and an editor should not call them mistakes.
+    Where the format allows any text, the schema also allows numbers and booleans: lint reads them as the text in the
+    file, and editors should not report them.
     """
     schema = _simplify(Pipeline.model_json_schema(by_alias=True))
     step = schema["properties"]["steps"]["items"]
@@ -44,14 +44,14 @@ def json_schema() -> Json:
 
 
 def structural_schema() -> Json:
-    """A pipeline in its normalised form, as part of a CRD's openAPIV3Schema: no unions, no defaults, no version."""
+    """The schema of a normalized pipeline for the openAPIV3Schema of a CRD: no unions, no defaults, no version."""
     schema: Json = _structural(_simplify(Pipeline.model_json_schema(by_alias=True)))
     schema["properties"].pop("version")
     return schema
 
 
 def schema_text() -> str:
-    """What `schema.json` has to hold."""
+    """The content of `schema.json`."""
     return json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n"
 
 
@@ -72,7 +72,7 @@ def _file_env(env: Json) -> Json:
 
 
 def _file_matrix(matrix: Json) -> Json:
-    """A matrix as `dimensions` and `exclude`, or in the older words `strategy` and `exclusions`."""
+    """A matrix with `dimensions` and `exclude`, or with the older `strategy` and `exclusions`."""
     dimensions, exclude = matrix["properties"]["dimensions"], matrix["properties"]["exclude"]
     pattern, values = next(iter(dimensions["patternProperties"].items()))
     entry = {
@@ -102,7 +102,7 @@ def _lenient(node: Any) -> Any:
 
 
 def _simplify(schema: Json) -> Json:
-    """Without references, titles and nulls: what is optional is absent."""
+    """The schema without references, titles and null: optional values are absent."""
     definitions = schema.pop("$defs", {})
 
     def walk(node: Any) -> Any:
@@ -138,13 +138,13 @@ def _simplify_members(node: Json, walk: Any) -> Json:
         else:
             out[key] = walk(value)
     if "patternProperties" in node:
-        # A map whose keys have a form: other keys are mistakes.
+        # A map whose keys have a pattern: other keys are errors.
         out["additionalProperties"] = False
     return out
 
 
 def _structural(node: Any) -> Any:
-    """Structural schemas know neither patternProperties nor `additionalProperties: false`."""
+    """Convert to a structural schema, which has no patternProperties and no `additionalProperties: false`."""
     if isinstance(node, list):
         return [_structural(item) for item in node]
     if not isinstance(node, dict):
@@ -161,5 +161,5 @@ def _structural(node: Any) -> Any:
 
 
 if __name__ == "__main__":
-    for _place in (PACKAGED_SCHEMA, PUBLISHED_SCHEMA):
-        _place.write_text(schema_text(), encoding="utf-8")
+    for _file in (PACKAGED_SCHEMA, PUBLISHED_SCHEMA):
+        _file.write_text(schema_text(), encoding="utf-8")

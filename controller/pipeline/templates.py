@@ -1,7 +1,6 @@
-"""`{{…}}` in the fields that take it: what stands between the braces, and putting values there.
+"""Templates: finding and replacing `{{variable}}` in the fields that allow it.
 
-Only what looks like a variable is one. `{{.Names}}`, `{{ range . }}` and the like belong to
-other programs and are left alone.
+Texts that are not variables, such as `{{.Names}}` or `{{ range . }}`, belong to other programs and stay unchanged.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 RUN_VARIABLES = ("run.commit", "run.branch", "run.name", "run.number")
 NAMESPACES = ("matrix", "params", "run")
 
-# `${{matrix.x}}`, as others write it, means the same.
+# `${{matrix.x}}`, the form of other systems, means the same.
 _TEMPLATE = re.compile(
     r"\$?\{\{[ \t]*(?:(?P<variable>[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z0-9_][-A-Za-z0-9_.]*)?)"
     r"|hash[ \t]+(?P<file>[^{}\s][^{}]*?))[ \t]*\}\}"
@@ -22,7 +21,7 @@ _TEMPLATE = re.compile(
 
 @dataclass(frozen=True)
 class TemplateReference:
-    """One variable in a text: `text` as it stands there, and either the variable's name or the file of a `hash`."""
+    """A reference in a text: `text` as written, and either the name of a variable or the file of a `hash`."""
 
     text: str
     variable: str
@@ -30,13 +29,13 @@ class TemplateReference:
 
 
 def find_references(text: str) -> Iterator[TemplateReference]:
-    """Every variable in a text, in order."""
+    """The references in a text, in order."""
     for found in _TEMPLATE.finditer(text):
         yield TemplateReference(found.group(), found.group("variable") or "", found.group("file") or "")
 
 
 def render(text: str, values: Mapping[str, str]) -> str:
-    """Put values in place of `{{name}}`; what is unknown stays as written. Values are not looked into again."""
+    """Replace `{{name}}` by its value; unknown references stay unchanged. Values are not rendered again."""
 
     def value(found: re.Match[str]) -> str:
         name = found.group("variable")
@@ -46,5 +45,5 @@ def render(text: str, values: Mapping[str, str]) -> str:
 
 
 def env_variable_name(prefix: str, name: str) -> str:
-    """The environment variable of a parameter or a matrix dimension: `MATRIX_GO_VERSION` for `go-version`."""
+    """The name of the environment variable of a parameter or dimension: `MATRIX_GO_VERSION` for `go-version`."""
     return f"{prefix}_{re.sub(r'[^A-Za-z0-9_]', '_', name).upper()}"

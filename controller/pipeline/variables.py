@@ -1,4 +1,4 @@
-"""Variables: the values for `{{…}}` in a run, and the environment that every step gets."""
+"""The values of template variables in a run, and the environment variables of its steps."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["RunContext", "render", "step_environment", "template_context"]
 
 @dataclass(frozen=True)
 class RunContext:
-    """What a run is about."""
+    """The values of a run that templates and environments refer to."""
 
     name: str
     number: str
@@ -23,7 +23,7 @@ class RunContext:
 
 
 def template_context(run: RunContext, matrix: Mapping[str, str]) -> dict[str, str]:
-    """What may stand between braces, by its name."""
+    """The values of all template variables of a step, by name."""
     return {
         "run.name": run.name,
         "run.number": run.number,
@@ -44,16 +44,15 @@ def step_environment(
     name: str,
     workspace: str,
 ) -> dict[str, str]:
-    """The variables of a step's own container, secrets excepted.
+    """The environment variables of the container of a step, without secrets.
 
-    Later ones win: parameters and matrix, the pipeline's `env`, the step's `env`, then what c8s itself says, which
-    nothing in `env` can override.
+    In ascending precedence: parameters and matrix, `env` of the pipeline, `env` of the step, the variables of c8s.
     """
     values = template_context(run, matrix)
     environment = {env_variable_name("PARAM", key): value for key, value in run.params.items()}
     environment |= {env_variable_name("MATRIX", key): value for key, value in matrix.items()}
-    for given in (pipeline.env, step.env):
-        environment |= {key: render(value, values) for key, value in given.items()}
+    for env in (pipeline.env, step.env):
+        environment |= {key: render(value, values) for key, value in env.items()}
     return environment | {
         "CI": "true",
         "C8S": "true",

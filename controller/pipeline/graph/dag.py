@@ -1,6 +1,6 @@
-"""Steps as a directed graph on plain names, for lint and for the operator alike: cycles, order, the longest path.
+"""Algorithms on a directed graph of names: cycles, topological order, longest path.
 
-`needs` maps each name to what it depends on; a need that is no key is passed over.
+`dependencies` maps each name to those it depends on; unknown names are ignored.
 """
 
 from __future__ import annotations
@@ -10,70 +10,70 @@ from collections.abc import Mapping, Sequence
 Dependencies = Mapping[str, Sequence[str]]
 
 
-def find_cycle(needs: Dependencies) -> tuple[str, ...] | None:
-    """One cycle, written out (`a, b, a`), or None."""
+def find_cycle(dependencies: Dependencies) -> tuple[str, ...] | None:
+    """A cycle as a path that ends where it starts (`a, b, a`), or None."""
     done: set[str] = set()
-    for start in needs:
+    for start in dependencies:
         if start in done:
             continue
-        # What is being looked at, and where in its needs we are: a stack of our own, because graphs may be deep.
-        trail, at = {start: None}, [(start, iter(needs[start]))]
-        while at:
-            name, left = at[-1]
-            following = next(left, None)
+        # Iterative, because a graph may be deeper than the recursion limit.
+        path, stack = {start: None}, [(start, iter(dependencies[start]))]
+        while stack:
+            name, remaining = stack[-1]
+            following = next(remaining, None)
             if following is None:
-                at.pop()
-                del trail[name]
+                stack.pop()
+                del path[name]
                 done.add(name)
-            elif following in trail:
-                names = list(trail)
+            elif following in path:
+                names = list(path)
                 return (*names[names.index(following) :], following)
-            elif following not in done and following in needs:
-                trail[following] = None
-                at.append((following, iter(needs[following])))
+            elif following not in done and following in dependencies:
+                path[following] = None
+                stack.append((following, iter(dependencies[following])))
     return None
 
 
-def topological_sort(needs: Dependencies) -> tuple[str, ...]:
-    """All names, each after what it needs; otherwise as they were given. In a cycle: as they were given."""
-    missing = {name: {need for need in wanted if need in needs} for name, wanted in needs.items()}
+def topological_sort(dependencies: Dependencies) -> tuple[str, ...]:
+    """All names, each after its dependencies, otherwise in the given order, which also holds within a cycle."""
+    missing = {name: {other for other in direct if other in dependencies} for name, direct in dependencies.items()}
     ordered: dict[str, None] = {}
     while missing:
-        ready = [name for name, wanted in missing.items() if not wanted - ordered.keys()] or list(missing)
+        ready = [name for name, direct in missing.items() if not direct - ordered.keys()] or list(missing)
         for name in ready:
             ordered[name] = None
             del missing[name]
     return tuple(ordered)
 
 
-def transitive_dependencies(needs: Dependencies) -> dict[str, tuple[str, ...]]:
-    """For each name all that it needs, directly or not, in the order given."""
+def transitive_dependencies(dependencies: Dependencies) -> dict[str, tuple[str, ...]]:
+    """The direct and indirect dependencies of each name, in the given order."""
     found: dict[str, tuple[str, ...]] = {}
-    for name in needs:
+    for name in dependencies:
         seen: set[str] = set()
-        left = list(needs[name])
+        left = list(dependencies[name])
         while left:
             current = left.pop()
-            if current in needs and current not in seen:
+            if current in dependencies and current not in seen:
                 seen.add(current)
-                left += needs[current]
-        found[name] = tuple(other for other in needs if other in seen)
+                left += dependencies[current]
+        found[name] = tuple(other for other in dependencies if other in seen)
     return found
 
 
-def longest_path(needs: Dependencies, lengths: Mapping[str, float]) -> tuple[float, tuple[str, ...]]:
-    """The path whose lengths add up to most, from its first to its last name. A name without a length counts as 0."""
+def longest_path(dependencies: Dependencies, lengths: Mapping[str, float]) -> tuple[float, tuple[str, ...]]:
+    """The path with the greatest total length, and that length. Names without a length count as 0."""
     before: dict[str, str | None] = {}
     total: dict[str, float] = {}
-    for name in topological_sort(needs):
-        known = [need for need in needs[name] if need in total]
+    for name in topological_sort(dependencies):
+        known = [need for need in dependencies[name] if need in total]
         longest = max(known, key=lambda need: total[need], default=None)
         before[name] = longest
         total[name] = lengths.get(name, 0) + (total[longest] if longest is not None else 0)
     last = max(total, key=lambda name: total[name], default=None)
     path: list[str] = []
-    here = last
-    while here is not None:
-        path.append(here)
-        here = before[here]
+    current = last
+    while current is not None:
+        path.append(current)
+        current = before[current]
     return (total[last] if last is not None else 0), tuple(reversed(path))

@@ -1,4 +1,4 @@
-"""The steps of a run: the matrix expanded, names and slugs given, and who waits for whom."""
+"""The steps of a run: matrices expanded, with names, slugs and dependencies."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SLUG_LENGTH = 40
 
 @dataclass(frozen=True)
 class ExpandedStep:
-    """A step as it runs. `slug` is a DNS label, unique in the run; `depends_on` holds names after expansion."""
+    """A step after expansion. `slug` is a DNS label, unique in the run; `depends_on` holds names of expanded steps."""
 
     name: str
     slug: str
@@ -26,7 +26,7 @@ class ExpandedStep:
 
 
 def slug_of(name: str) -> str:
-    """A DNS label of at most 40 characters for a name; another name gets another slug."""
+    """A DNS label of at most 40 characters, different for each name."""
     plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
     if plain == name and len(plain) <= _SLUG_LENGTH:
         return plain
@@ -35,10 +35,10 @@ def slug_of(name: str) -> str:
 
 
 def expand_steps(pipeline: Pipeline) -> tuple[ExpandedStep, ...]:
-    """All steps in the order of the file; a matrix step's combinations in the order of its values.
+    """All steps in the order of the file, and the combinations of a matrix in the order of its values.
 
-    Who depends on a matrix step waits for all of it, except that a step of a pipeline-wide matrix waits for the
-    steps of its own combination.
+    A step that depends on a step with a matrix depends on all its combinations. With a matrix of the pipeline, a step
+    depends on those of its own combination only.
     """
     outer = _combinations(pipeline.matrix)
     members: dict[str, list[tuple[str, dict[str, str], dict[str, str]]]] = {}
@@ -48,9 +48,13 @@ def expand_steps(pipeline: Pipeline) -> tuple[ExpandedStep, ...]:
     expanded = []
     for step in pipeline.steps:
         for name, mine, own in members[step.name]:
-            wanted = dict.fromkeys(step.depends_on)
-            needs = tuple(o for dep in wanted for o, theirs, _ in members.get(dep, ()) if theirs == mine)
-            expanded.append(ExpandedStep(name, slug_of(name), step, {**mine, **own}, needs))
+            depends_on = tuple(
+                other
+                for dependency in dict.fromkeys(step.depends_on)
+                for other, theirs, _ in members.get(dependency, ())
+                if theirs == mine
+            )
+            expanded.append(ExpandedStep(name, slug_of(name), step, {**mine, **own}, depends_on))
     return tuple(expanded)
 
 
@@ -59,27 +63,27 @@ def _combinations(matrix: Matrix | None) -> list[dict[str, str]]:
 
 
 def ancestors(steps: Sequence[ExpandedStep]) -> dict[str, tuple[str, ...]]:
-    """For each step all steps upstream of it, in the order of the file."""
+    """The direct and indirect dependencies of each step, in the order of the file."""
     return dag.transitive_dependencies(_dependencies(steps))
 
 
 def descendants(steps: Sequence[ExpandedStep]) -> dict[str, tuple[str, ...]]:
-    """For each step all steps downstream of it, in the order of the file."""
-    turned: dict[str, list[str]] = {step.name: [] for step in steps}
+    """The steps that depend on each step, directly or not, in the order of the file."""
+    reversed_edges: dict[str, list[str]] = {step.name: [] for step in steps}
     for step in steps:
         for need in step.depends_on:
-            turned[need].append(step.name)
-    return dag.transitive_dependencies(turned)
+            reversed_edges[need].append(step.name)
+    return dag.transitive_dependencies(reversed_edges)
 
 
 def topological_order(steps: Sequence[ExpandedStep]) -> tuple[ExpandedStep, ...]:
-    """Each step after those it depends on; otherwise in the order of the file."""
+    """The steps, each after its dependencies, otherwise in the order of the file."""
     by_name = {step.name: step for step in steps}
     return tuple(by_name[name] for name in dag.topological_sort(_dependencies(steps)))
 
 
 def critical_path(steps: Sequence[ExpandedStep], seconds: Mapping[str, float]) -> tuple[float, tuple[str, ...]]:
-    """The chain of steps that takes longest, first to last, and the seconds it takes. `seconds`: by a step's name."""
+    """The chain of dependent steps with the greatest total of `seconds` (by step name), and that total."""
     return dag.longest_path(_dependencies(steps), seconds)
 
 

@@ -1,4 +1,4 @@
-"""The combinations of a matrix and the names they give to steps, on plain data."""
+"""The combinations of a matrix, and the names of the steps that they expand to."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ import math
 from collections.abc import Mapping, Sequence
 
 MAX_COMBINATIONS = 1_000
-"""Combinations of one matrix before any is excluded; more are not even tried."""
+"""Maximum number of combinations of one matrix, before exclusions."""
 
 
 def count_combinations(dimensions: Mapping[str, Sequence[str]]) -> int:
-    """How many combinations there are, nothing excluded."""
+    """The number of combinations before exclusions."""
     return math.prod(len(dict.fromkeys(values)) for values in dimensions.values())
 
 
 def combinations(
     dimensions: Mapping[str, Sequence[str]], exclude: Sequence[Mapping[str, str]] = ()
 ) -> list[dict[str, str]]:
-    """Every combination in the order of the file, without those that contain an excluded part.
+    """The combinations in the order of the file, without those that contain an exclusion.
 
-    A value that is listed twice counts once.
+    Repeated values count once.
     """
     names = list(dimensions)
     distinct = [list(dict.fromkeys(values)) for values in dimensions.values()]
-    # Parts that name the same dimensions are looked up together: thousands of them cost no more than one.
+    # Exclusions of the same dimensions are one set: a thousand cost no more than one.
     parts: dict[tuple[int, ...], set[tuple[str, ...]]] = {}
     for part in exclude:
         if part and part.keys() <= dimensions.keys():
@@ -38,12 +38,12 @@ def combinations(
 
 
 def exclusion_matches(dimensions: Mapping[str, Sequence[str]], part: Mapping[str, str]) -> bool:
-    """Whether an excluded part meets any combination."""
+    """Whether an exclusion matches any combination."""
     return bool(part) and all(name in dimensions and value in dimensions[name] for name, value in part.items())
 
 
 def expanded_step_name(name: str, values: Mapping[str, str]) -> str:
-    """`test (python=3.12)`; without a matrix the name itself."""
+    """The name of an expanded step, such as `test (python=3.12)`; without values the name itself."""
     if not values:
         return name
     return f"{name} ({', '.join(f'{key}={value}' for key, value in values.items())})"

@@ -1,8 +1,7 @@
-"""Lint: everything that is wrong with a pipeline file, each with its place and what would be right.
+"""Lint: the diagnostics of a pipeline file, each with its position and how to fix it.
 
-It imports no pydantic, so that checking a file takes a fraction of a second:
-`source` reads the text, the committed JSON Schema says what is allowed
-(`shape`), `rules` what makes sense.
+`reader` parses the text, `schema_errors` checks it against the committed JSON Schema and `rules` what a schema can't
+express. None of them imports pydantic, so that checking a file takes a fraction of a second.
 """
 
 from __future__ import annotations
@@ -21,13 +20,14 @@ from controller.pipeline.reader.composer import MAX_DEPTH
 Json = dict[str, Any]
 
 MAX_DIAGNOSTICS = 200
-"""Of each kind of check; who has that many fixes some and looks again."""
+"""Maximum number of diagnostics in a result, and of each rule."""
 
 
 @dataclass(frozen=True)
 class LintResult:
-    """`problems` in the order of the file. `pipeline` is the normalised definition when there is no error:
-    `env` as maps, matrices as `dimensions` and `exclude`, no version.
+    """`diagnostics` in the order of the file, and the normalized definition if there is no error.
+
+    Normalized: `env` as maps, matrices as `dimensions` and `exclude`, no version.
     """
 
     diagnostics: tuple[Diagnostic, ...]
@@ -35,16 +35,16 @@ class LintResult:
 
     @property
     def errors(self) -> tuple[Diagnostic, ...]:
-        return tuple(problem for problem in self.diagnostics if problem.severity == "error")
+        return tuple(diagnostic for diagnostic in self.diagnostics if diagnostic.severity == "error")
 
 
 def schema() -> Json:
-    """The JSON Schema of pipeline files, as editors take it."""
+    """The JSON Schema of pipeline files for editors."""
     return schema_errors.editor_schema()
 
 
 def lint(text: str | bytes) -> LintResult:
-    """Check a pipeline file. Never raises, and takes at most seconds, whatever the text."""
+    """Check a pipeline file. Never raises, and takes at most seconds for any text."""
     read = loader.load_pipeline(text, schema_errors.strict_schema())
     if read.data is None and read.diagnostics:
         return LintResult(read.diagnostics, None)
@@ -55,49 +55,51 @@ def lint(text: str | bytes) -> LintResult:
         return LintResult((read.source_map.diagnostic((), "not-a-map", message, hint),), None)
     pipeline, found = _check(read.data, read.source_map)
     ordered = sorted(dict.fromkeys([*read.diagnostics, *found]), key=lambda p: (p.line, p.column, p.code, p.message))
-    good = not any(problem.severity == "error" for problem in ordered)
+    good = not any(diagnostic.severity == "error" for diagnostic in ordered)
     return LintResult(_limit_diagnostics(ordered), pipeline if good else None)
 
 
 def check_definition(definition: Json) -> tuple[Diagnostic, ...]:
-    """The errors of a definition that came as JSON; positions mean nothing there, paths do."""
+    """The errors of a definition in JSON; their paths are set, their positions are not."""
     if _depth(definition) > MAX_DEPTH:
         return (diagnostic_at((1, 1), "too-deep", f"nested more than {MAX_DEPTH} levels deep"),)
     _, found = _check({"version": "v1alpha1", **definition}, SourceMap({}, {}))
-    return _limit_diagnostics([problem for problem in dict.fromkeys(found) if problem.severity == "error"])
+    return _limit_diagnostics([diagnostic for diagnostic in dict.fromkeys(found) if diagnostic.severity == "error"])
 
 
-def _check(data: Json, places: SourceMap) -> tuple[Json | None, list[Diagnostic]]:
-    """(the normalised pipeline if its shape is right, all problems)."""
-    found = list(islice(schema_errors.validate_schema(data, places), MAX_DIAGNOSTICS))
+def _check(data: Json, source_map: SourceMap) -> tuple[Json | None, list[Diagnostic]]:
+    """The normalized pipeline if it matches the schema, and all diagnostics."""
+    found = list(islice(schema_errors.validate_schema(data, source_map), MAX_DIAGNOSTICS))
     pipeline = normalize.normalize_pipeline(data) if not found else None
-    # The rules look at what has the right shape; they speak also when other places are wrong.
-    found += rules.check(normalize.normalize_matrices(data), places, MAX_DIAGNOSTICS)
-    found += legacy_matrix_hints(data, places)
+    # Rules skip what has the wrong shape, so they also run if the schema reports errors elsewhere.
+    found += rules.check(normalize.normalize_matrices(data), source_map, MAX_DIAGNOSTICS)
+    found += legacy_matrix_hints(data, source_map)
     return pipeline, found
 
 
-def legacy_matrix_hints(data: Json, places: SourceMap) -> Iterable[Diagnostic]:
-    """A hint for every matrix in the older words."""
+def legacy_matrix_hints(data: Json, source_map: SourceMap) -> Iterable[Diagnostic]:
+    """A hint for each matrix in the older form."""
     steps = data.get("steps")
     holders: list[tuple[tuple[str | int, ...], Any]] = [((), data)]
     holders += [(("steps", index), step) for index, step in enumerate(steps if isinstance(steps, list) else [])]
-    for path, holder in holders:
-        matrix = holder.get("matrix") if isinstance(holder, dict) else None
+    for path, scope in holders:
+        matrix = scope.get("matrix") if isinstance(scope, dict) else None
         for older, newer in (("strategy", "dimensions"), ("exclusions", "exclude")):
             if isinstance(matrix, dict) and older in matrix:
                 at, message = (*path, "matrix", older), f"`{older}` is an older word for `{newer}`"
                 example = "write `dimensions: {name: [values]}`" if older == "strategy" else "write `exclude:`"
-                yield places.diagnostic(at, "matrix-older-form", message, example, severity="hint", at_key=True)
+                yield source_map.diagnostic(at, "matrix-older-form", message, example, severity="hint", at_key=True)
 
 
 def _limit_diagnostics(problems: list[Diagnostic]) -> tuple[Diagnostic, ...]:
-    """At most so many, errors before the rest, in their order."""
+    """At most MAX_DIAGNOSTICS in their order, errors in preference to others."""
     if len(problems) <= MAX_DIAGNOSTICS:
         return tuple(problems)
-    errors = [problem for problem in problems if problem.severity == "error"]
-    kept = set((errors + [problem for problem in problems if problem.severity != "error"])[: MAX_DIAGNOSTICS - 1])
-    shown = [problem for problem in problems if problem in kept]
+    errors = [diagnostic for diagnostic in problems if diagnostic.severity == "error"]
+    kept = set(
+        (errors + [diagnostic for diagnostic in problems if diagnostic.severity != "error"])[: MAX_DIAGNOSTICS - 1]
+    )
+    shown = [diagnostic for diagnostic in problems if diagnostic in kept]
     last = shown[-1]
     message = f"and {len(problems) - len(shown)} problems or more that are not shown"
     severity: Severity = "error" if errors else "hint"
@@ -105,7 +107,7 @@ def _limit_diagnostics(problems: list[Diagnostic]) -> tuple[Diagnostic, ...]:
 
 
 def _depth(value: Any) -> int:
-    """How deep a value is nested, found without recursion; stops looking once it is too much."""
+    """The nesting depth of a value, without recursion; any number beyond MAX_DEPTH if it is deeper."""
     deepest, left = 0, [(value, 1)]
     while left and deepest <= MAX_DEPTH:
         here, depth = left.pop()

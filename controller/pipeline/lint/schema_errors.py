@@ -1,4 +1,4 @@
-"""What the JSON Schema finds wrong with a pipeline, in words: each with its place and what would be right."""
+"""JSON Schema errors of a pipeline as diagnostics, with their position and how to fix them."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ _TYPE_NAMES = {
 
 @cache
 def editor_schema() -> Json:
-    """The schema as editors get it."""
+    """The schema for editors."""
     loaded: Json = json.loads(_SCHEMA_FILE.read_text(encoding="utf-8"))
     return loaded
 
 
 @cache
 def strict_schema() -> Json:
-    """The schema of what has been read: texts are texts by then."""
+    """The schema of data after parsing, when every text is a string."""
     schema: Json = _strict(editor_schema())
     return schema
 
@@ -80,13 +80,13 @@ def _strict(node: Any) -> Any:
     return fresh
 
 
-def validate_schema(data: Json, places: SourceMap) -> Iterator[Diagnostic]:
-    """All that the schema refuses."""
+def validate_schema(data: Json, source_map: SourceMap) -> Iterator[Diagnostic]:
+    """A diagnostic for each schema error."""
     for error in _validator().iter_errors(data):
-        yield from _describe_error(error, data, places)
+        yield from _describe_error(error, data, source_map)
 
 
-# -- the schema's words as we mean them: Python's `$` would also let a line break pass, and 1.0 is no whole number
+# -- keywords as this schema means them: Python's `$` also matches before a line break, and 1.0 is not an integer
 
 
 @cache
@@ -149,61 +149,63 @@ def _validator() -> Draft202012Validator:
     return made
 
 
-# -- in words
+# -- messages
 
 
-def _describe_error(error: Any, data: Json, places: SourceMap) -> Iterable[Diagnostic]:
+def _describe_error(error: Any, data: Json, source_map: SourceMap) -> Iterable[Diagnostic]:
     path: _Path = tuple(error.absolute_path)
     keyword, value, at = error.validator, error.instance, format_path(path) or "the pipeline"
     if keyword == "anyOf":
-        return _describe_any_of(error, data, places)
+        return _describe_any_of(error, data, source_map)
     if keyword == "additionalProperties":
-        return _describe_unknown_fields(error, data, places)
+        return _describe_unknown_fields(error, data, source_map)
     if keyword == "required":
         message = f"`{error.message}` is missing in {_describe_parent(path, data)}"
         return [
-            places.diagnostic(
+            source_map.diagnostic(
                 path, "missing-field", message, _MISSING_FIELD_HINTS.get(error.message, f"add `{error.message}:`")
             )
         ]
     if keyword == "type":
-        return [_describe_wrong_type(path, at, error.validator_value, value, places)]
+        return [_describe_wrong_type(path, at, error.validator_value, value, source_map)]
     if keyword == "enum":
         choices = [str(choice) for choice in error.validator_value]
         message = f"`{at}` must be {' or '.join(choices)}, not {_describe_value(value)}"
-        return [places.diagnostic(path, "wrong-value", message, did_you_mean(str(value), choices))]
+        return [source_map.diagnostic(path, "wrong-value", message, did_you_mean(str(value), choices))]
     if keyword == "pattern":
         message = f"`{at}` can't be {_describe_value(value)}"
-        return [places.diagnostic(path, "wrong-form", message, _pattern_hint(str(error.validator_value), value))]
-    return [places.diagnostic(path, "wrong-value", f"`{at}` {_describe_limit(error)}")]
+        return [source_map.diagnostic(path, "wrong-form", message, _pattern_hint(str(error.validator_value), value))]
+    return [source_map.diagnostic(path, "wrong-value", f"`{at}` {_describe_limit(error)}")]
 
 
-def _describe_any_of(error: Any, data: Json, places: SourceMap) -> Iterable[Diagnostic]:
-    """`env` is a map or a list: what is said is about the form that was chosen."""
+def _describe_any_of(error: Any, data: Json, source_map: SourceMap) -> Iterable[Diagnostic]:
+    """`env` is a map or a list: describe the errors of the form that the file uses."""
     path: _Path = tuple(error.absolute_path)
     inner = [e for e in error.context or () if e.validator != "type" or len(e.absolute_path) > len(path)]
     if inner:
-        return [problem for e in inner for problem in _describe_error(e, data, places)]
+        return [diagnostic for e in inner for diagnostic in _describe_error(e, data, source_map)]
     message = f"`{format_path(path)}` must be a map NAME: value, or a list of name and value"
-    return [places.diagnostic(path, "wrong-type", message)]
+    return [source_map.diagnostic(path, "wrong-type", message)]
 
 
-def _describe_unknown_fields(error: Any, data: Json, places: SourceMap) -> Iterator[Diagnostic]:
+def _describe_unknown_fields(error: Any, data: Json, source_map: SourceMap) -> Iterator[Diagnostic]:
     path: _Path = tuple(error.absolute_path)
     known = list(error.schema.get("properties", {}))
     patterns = list(error.schema.get("patternProperties", {}))
     for key in _unknown_keys(error.instance, error.schema):
         if patterns:
             message = f"{quote(key)} can't be a name in `{format_path(path)}`"
-            yield places.diagnostic((*path, key), "wrong-form", message, _pattern_hint(patterns[0], key), at_key=True)
+            yield source_map.diagnostic(
+                (*path, key), "wrong-form", message, _pattern_hint(patterns[0], key), at_key=True
+            )
         else:
             hint = _misplaced_field_hint(key, path) or did_you_mean(key, known) or f"known here: {', '.join(known)}"
             message = f"unknown field {quote(key)} in {_describe_parent(path, data)}"
-            yield places.diagnostic((*path, key), "unknown-field", message, hint, at_key=True)
+            yield source_map.diagnostic((*path, key), "unknown-field", message, hint, at_key=True)
 
 
 def _misplaced_field_hint(key: str, path: _Path) -> str:
-    """Where a field that is known elsewhere belongs."""
+    """A hint for a field that belongs elsewhere, otherwise ""."""
     pipeline = strict_schema()["properties"]
     if path and key in pipeline:
         return f"`{key}` belongs to the pipeline, not to {'a step' if path[0] == 'steps' else 'this part of it'}"
@@ -213,7 +215,7 @@ def _misplaced_field_hint(key: str, path: _Path) -> str:
 
 
 def _describe_parent(path: _Path, data: Json) -> str:
-    """What a path leads to, for a sentence: a step by its name."""
+    """What a path leads to, for a message: a step by its name."""
     if len(path) == 2 and path[0] == "steps":
         step = data["steps"][path[1]]
         name = step.get("name") if isinstance(step, dict) else None
@@ -221,25 +223,25 @@ def _describe_parent(path: _Path, data: Json) -> str:
     return f"`{format_path(path)}`" if path else "the pipeline"
 
 
-def _describe_wrong_type(path: _Path, at: str, wanted: str, value: Any, places: SourceMap) -> Diagnostic:
+def _describe_wrong_type(path: _Path, at: str, expected: str, value: Any, source_map: SourceMap) -> Diagnostic:
     hint = ""
     if value is None:
-        hint = 'write "" if an empty text is meant' if wanted == "string" else "fill it in"
-    elif wanted == "array" and isinstance(value, str):
+        hint = 'write "" if an empty text is meant' if expected == "string" else "fill it in"
+    elif expected == "array" and isinstance(value, str):
         hint = (
             f"write a list: [{sanitize(value, 40)}]" if len(value) <= 40 and " " not in value else "begin it with `- `"
         )
-    elif wanted == "string" and isinstance(value, dict):
+    elif expected == "string" and isinstance(value, dict):
         hint = "a text with `: ` in it needs quotes"
-    elif wanted in ("integer", "boolean") and isinstance(value, str):
+    elif expected in ("integer", "boolean") and isinstance(value, str):
         digits = value.isdigit() and len(value) <= 18
         hint = "leave the quotes out" if digits or value in ("true", "false") else ""
-    message = f"`{at}` must be {_TYPE_NAMES.get(wanted, wanted)}, not {_describe_value(value)}"
-    return places.diagnostic(path, "wrong-type", message, hint)
+    message = f"`{at}` must be {_TYPE_NAMES.get(expected, expected)}, not {_describe_value(value)}"
+    return source_map.diagnostic(path, "wrong-type", message, hint)
 
 
 def _pattern_hint(pattern: str, value: Any) -> str:
-    """What would be right, for a text that doesn't have the form; for a name also which one may be meant."""
+    """A hint for a text that does not match a pattern; for a name also a corrected one."""
     hint = next((words for start, words in _PATTERN_HINTS if pattern.startswith(start)), f"it has to match {pattern}")
     if pattern == "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$" and isinstance(value, str):
         likely = re.sub(r"[^a-z0-9]+", "-", value[:64].lower()).strip("-")

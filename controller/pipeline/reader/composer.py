@@ -1,8 +1,7 @@
-"""YAML text as a tree of nodes with positions. Any text gets an answer: a tree, or one problem; it never hangs.
+"""Composes YAML text to a tree of nodes with positions, or reports one error, in bounded time for any text.
 
-The tree is put together from the parser's events. The library's own composer
-calls itself for every level, without a limit, on the C stack: a file of
-200,000 brackets would end the process. Here depth, size and aliases have limits.
+The tree is built from the events of the parser. The composer of the library recurses on the C stack without a limit, so
+that a file with 200,000 brackets ends the process. Here depth, size and aliases are limited.
 """
 
 from __future__ import annotations
@@ -21,13 +20,13 @@ MAX_NODES = 50_000
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _CORE = "tag:yaml.org,2002:"
 LINE_BREAKS = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
-"""What the parser counts as the end of a line."""
+"""Line breaks of the parser."""
 _KNOWN_TAGS = {None, "!", *(_CORE + kind for kind in ("str", "int", "bool", "float", "null", "seq", "map"))}
 
 
 @dataclass(frozen=True, slots=True)
 class ScalarNode:
-    """One value. `plain`: written without quotes, so that its text may stand for a number or for nothing."""
+    """A scalar. `plain`: without quotes, so that its text may be a number, a boolean or null."""
 
     position: Position
     text: str
@@ -36,7 +35,7 @@ class ScalarNode:
 
 @dataclass(slots=True)
 class SequenceNode:
-    """A list."""
+    """A sequence."""
 
     position: Position
     nodes: list[Node] = field(default_factory=list)
@@ -44,19 +43,19 @@ class SequenceNode:
 
 @dataclass(slots=True)
 class MappingNode:
-    """A map, with its pairs as written: a key may come twice."""
+    """A mapping with its pairs as written: keys may be repeated."""
 
     position: Position
     nodes: list[tuple[Node, Node]] = field(default_factory=list)
     key: Node | None = None
-    """The key whose value is still to come, while the map is being read."""
+    """The key whose value comes next, while the mapping is composed."""
 
 
 Node = ScalarNode | SequenceNode | MappingNode
 
 
 class YamlReadError(Exception):
-    """The text is no YAML that we read; `problem` says why and where."""
+    """The text can't be read as a pipeline; `diagnostic` has the reason and position."""
 
     def __init__(self, diagnostic: Diagnostic) -> None:
         super().__init__(diagnostic.message)
@@ -64,15 +63,15 @@ class YamlReadError(Exception):
 
 
 def read_error(position: Position, code: str, message: str, hint: str = "") -> YamlReadError:
-    """The exception for a problem that ends the reading."""
+    """The error for a diagnostic that ends the reading."""
     return YamlReadError(diagnostic_at(position, code, message, hint))
 
 
 def compose(text: str) -> Node | None:
-    """The one document in a text; None when there is nothing in it.
+    """The only document of a text, or None if it is empty.
 
     Raises:
-        NotReadableError: it is no YAML, has several documents, or goes over a limit.
+        YamlReadError: it is not YAML, has several documents, or exceeds a limit.
     """
     composer = _Composer()
     try:
@@ -98,7 +97,7 @@ class _Composer:
     anchors: dict[str, Node] = field(default_factory=dict)
 
     def handle_event(self, event: Any) -> None:
-        """One event of the parser."""
+        """Add one event of the parser to the tree."""
         if isinstance(event, yaml.DocumentStartEvent):
             self.documents += 1
             if self.documents > 1:
@@ -137,18 +136,18 @@ class _Composer:
         if not self.open_nodes:
             self.root = node
             return
-        holder = self.open_nodes[-1][0]
-        if isinstance(holder, SequenceNode):
-            holder.nodes.append(node)
-        elif holder.key is None:
-            holder.key = node
+        scope = self.open_nodes[-1][0]
+        if isinstance(scope, SequenceNode):
+            scope.nodes.append(node)
+        elif scope.key is None:
+            scope.key = node
         else:
-            holder.nodes.append((holder.key, node))
-            holder.key = None
+            scope.nodes.append((scope.key, node))
+            scope.key = None
 
     def _resolve_alias(self, event: Any) -> Node:
         if any(anchor == event.anchor for _, anchor in self.open_nodes):
-            message = f"the alias {quote('*' + event.anchor)} stands inside of what it names"
+            message = f"the alias {quote('*' + event.anchor)} is inside of the value that it names"
             raise read_error(_position(event), "alias-in-itself", message, "write that part out")
         if event.anchor not in self.anchors:
             message = f"nothing before this is named {quote('&' + event.anchor)}"
@@ -173,9 +172,9 @@ def _syntax_error(error: yaml.MarkedYAMLError, text: str) -> YamlReadError:
     lines = LINE_BREAKS.split(text)
     position = (mark.line + 1, mark.column + 1) if mark else (1, 1)
     if position[0] > len(lines):
-        # The parser ends on a line of its own, which a text without a last line break has not.
+        # The parser ends on the line after the last, which a text without a final line break does not have.
         position = len(lines), len(lines[-1]) + 1
-    what = (error.problem or str(error)).strip()
+    what = (error.diagnostic or str(error)).strip()
     shown = lines[position[0] - 1]
     blank = shown[: len(shown) - len(shown.lstrip(" \t"))]
     if "\t" in blank or "tab character" in what:
@@ -188,7 +187,7 @@ def _syntax_error(error: yaml.MarkedYAMLError, text: str) -> YamlReadError:
     return read_error(position, "yaml-syntax", f"not YAML: {message}{since}", hint)
 
 
-# The parser's words, what they mean, and what usually helps.
+# Parts of messages of the parser, their meaning, and a hint.
 _EXPLANATIONS: tuple[tuple[str, str, str], ...] = (
     (
         "mapping values are not allowed",
@@ -223,9 +222,9 @@ _EXPLANATIONS: tuple[tuple[str, str, str], ...] = (
 
 
 def _explain(what: str, context: str, line: str) -> tuple[str, str]:
-    for theirs, ours, hint in _EXPLANATIONS:
-        if theirs in what:
-            return ours, hint
+    for part, explanation, hint in _EXPLANATIONS:
+        if part in what:
+            return explanation, hint
     if "while scanning" in context or "found" in what:
         return f"{what} {context}".strip(), "put the text in quotes"
     return f"{what} {context}".strip(), "look at the indentation" if line else ""

@@ -1,8 +1,7 @@
-"""A file's bytes as data with positions, each scalar read as the schema wants it.
+"""Loads a pipeline file as data with positions; the schema decides the type of each scalar.
 
-Where the schema wants a text, the text is what stands in the file: `3.10`
-stays `3.10` and `on` stays `on`. What does not fit is kept as it is, for the
-schema to refuse.
+Where the schema expects a text, the value is the text in the file: `3.10` stays `3.10` and `on` stays `on`. Values that
+do not fit stay as they are, for the schema to reject.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ _NOT_YAML = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-
 
 @dataclass(frozen=True)
 class ParsedPipeline:
-    """What was read. `data` is None when the text can't be read at all."""
+    """The parsed file. `data` is None if the text can't be read at all."""
 
     data: Any
     source_map: SourceMap
@@ -45,9 +44,9 @@ class ParsedPipeline:
 
 
 def load_pipeline(text: str | bytes, schema: Json) -> ParsedPipeline:
-    """The pipeline in a text, or why there is none.
+    """Parse a pipeline file. Never raises: errors are diagnostics of the result.
 
-    A PipelineConfig object is taken too: its `spec` is the pipeline, its name the pipeline's name.
+    The text may also be a PipelineConfig object: its `spec` is the pipeline, its name the name of the pipeline.
     """
     builder = _Builder()
     try:
@@ -58,8 +57,8 @@ def load_pipeline(text: str | bytes, schema: Json) -> ParsedPipeline:
             data = _from_object(builder, root, schema)
         else:
             data = builder.build(root, schema, (), 0)
-    except YamlReadError as refused:
-        return ParsedPipeline(None, SourceMap({}, {}), (refused.diagnostic,))
+    except YamlReadError as error:
+        return ParsedPipeline(None, SourceMap({}, {}), (error.diagnostic,))
     return ParsedPipeline(data, SourceMap(builder.values, builder.keys), tuple(builder.diagnostics))
 
 
@@ -84,7 +83,7 @@ def _decode(text: str | bytes) -> str:
 
 
 def _end_position(before: str) -> Position:
-    """The position behind a text."""
+    """The position after a text."""
     lines = LINE_BREAKS.split(before)
     return len(lines), len(lines[-1]) + 1
 
@@ -119,7 +118,7 @@ def _from_object(builder: _Builder, root: MappingNode, schema: Json) -> Json:
 
 @dataclass
 class _Builder:
-    """Walks the nodes with the schema in hand."""
+    """Converts nodes to data along the schema, and records positions and diagnostics."""
 
     values: dict[Path, Position] = field(default_factory=dict)
     keys: dict[Path, Position] = field(default_factory=dict)
@@ -127,7 +126,7 @@ class _Builder:
     nodes: int = 0
 
     def build(self, node: Node, schema: Json, path: Path, depth: int) -> Any:
-        """The data of a node; notes positions and problems on the way."""
+        """The data of a node; records positions and diagnostics."""
         self._count(node.position)
         if depth > MAX_DEPTH:
             raise read_error(node.position, "too-deep", f"nested more than {MAX_DEPTH} levels deep")
@@ -153,14 +152,14 @@ class _Builder:
                 self._report(key_node.position, here, "duplicate-key", message, "keep one of them")
             else:
                 self._add_entry(result, key_node, value, schema, path, depth)
-        # What the map says itself goes before what it merges, and of that the first before the later.
+        # Own keys take precedence over merged ones, and earlier merges over later ones.
         for key_node, value in self._merged_pairs(node, path, depth):
             if (*path, key_node.text) not in self.keys:
                 self._add_entry(result, key_node, value, schema, path, depth)
         return result
 
     def _merged_pairs(self, node: MappingNode, path: Path, depth: int) -> Iterator[tuple[ScalarNode, Node]]:
-        """The pairs that `<<` brings in, also those that it brings in there."""
+        """The pairs that `<<` merges, including nested merges."""
         if depth > MAX_DEPTH:
             raise read_error(node.position, "too-deep", f"nested more than {MAX_DEPTH} levels deep")
         for key, value in node.nodes:
@@ -219,7 +218,7 @@ def _property(schema: Json, key: str) -> Json:
     if key in schema.get("properties", {}):
         return dict(schema["properties"][key])
     for sub in schema.get("patternProperties", {}).values():
-        # A key of a wrong form is refused later; its value is read as its neighbours' are.
+        # An invalid key is reported later; its value is read like those of the other keys.
         return dict(sub)
     return {}
 

@@ -1,4 +1,4 @@
-"""Amounts of CPU and memory as Kubernetes writes them: `500m`, `2`, `512Mi`."""
+"""Quantities of CPU and memory in the notation of Kubernetes: `500m`, `2`, `512Mi`."""
 
 from __future__ import annotations
 
@@ -16,12 +16,8 @@ _FACTOR = {
 
 
 def parse_quantity(text: str) -> Decimal:
-    """The number a quantity stands for: cores of CPU, bytes of memory. `500m` is 0.5, `1Ki` is 1024.
-
-    Raises:
-        ValueError: it is none.
-    """
+    """The number of cores or bytes: `500m` is 0.5, `1Ki` is 1024. Raises ValueError if the text is not a quantity."""
     found = _FORM.fullmatch(text)
     if found is None:
-        raise ValueError(f"{text!r} is no quantity: write a number and a unit, such as 500m or 512Mi")
+        raise ValueError(f"{text!r} is not a quantity: write a number and a unit, such as 500m or 512Mi")
     return Decimal(found.group(1)) * _FACTOR[found.group(2) or ""]

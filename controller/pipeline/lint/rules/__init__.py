@@ -1,7 +1,6 @@
-"""What makes sense beyond the schema: names that exist, no cycles, no text pasted into shells, times that fit.
+"""Rules beyond the schema: existing names, no cycles, no templates in commands, timeouts that fit.
 
-Each rule is a generator over plain data and takes what has the right shape,
-so that a mistake in one place does not hide those in others.
+Each rule is a generator over parsed data and skips what has the wrong shape, so that one error does not hide others.
 """
 
 from __future__ import annotations
@@ -40,11 +39,9 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def check(data: Json, places: SourceMap, max_per_rule: int) -> list[Diagnostic]:
-    """The problems of a pipeline that was read, at most so many of each rule; shapes that the schema refuses are
-    passed over.
-    """
+def check(data: Json, source_map: SourceMap, max_per_rule: int) -> list[Diagnostic]:
+    """The diagnostics of a parsed pipeline, at most `max_per_rule` of each rule."""
     if isinstance(data.get("steps"), list) and len(data["steps"]) > MAX_STEPS:
-        # The schema says so; comparing thousands of steps with each other would take long and help nobody.
+        # The schema reports it; comparing thousands of steps with each other would take too long.
         return []
-    return [problem for rule in RULES for problem in islice(rule(data, places), max_per_rule)]
+    return [diagnostic for rule in RULES for diagnostic in islice(rule(data, source_map), max_per_rule)]

@@ -1,4 +1,4 @@
-"""Rules on conditions: none said twice, and no step that can never run."""
+"""Rules on conditions: no contradiction, and no step that can never run."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ Json = dict[str, Any]
 
 _EVENTS = ("push", "pull_request", "tag")
 _GLOB = "*?["
-# Beyond this the schema complains, or deciding takes longer than it helps.
+# Longer globs are schema errors, or take too long to compare.
 _MAX_GLOB_LENGTH, _MAX_TOTAL_LENGTH = 1_000, 10_000
 
 
-def _conflicting_when(data: Json, places: SourceMap) -> Iterator[Diagnostic]:
+def _conflicting_when(data: Json, source_map: SourceMap) -> Iterator[Diagnostic]:
     for path, _, conditional in _conditionals(data):
         if conditional.get("when") is not None and conditional.get("onSuccess") is not None:
             message = "`when` and `onSuccess` say the same thing; give one"
             hint = "`onSuccess: false` is `when: always`"
-            yield places.diagnostic((*path, "onSuccess"), "when-twice", message, hint, at_key=True)
+            yield source_map.diagnostic((*path, "onSuccess"), "when-twice", message, hint, at_key=True)
 
 
-def _never_runs(data: Json, places: SourceMap) -> Iterator[Diagnostic]:
+def _never_runs(data: Json, source_map: SourceMap) -> Iterator[Diagnostic]:
     listened = [event for _, event in iter_strings(data.get("events"))] or ["push"]
     for path, step, conditional in _conditionals(data):
         why = (
@@ -37,7 +37,7 @@ def _never_runs(data: Json, places: SourceMap) -> Iterator[Diagnostic]:
         if why is not None:
             field, reason, hint = why
             message = f"this step never runs: {reason}"
-            yield places.diagnostic((*path, field), "never-runs", message, hint, severity="warning")
+            yield source_map.diagnostic((*path, field), "never-runs", message, hint, severity="warning")
 
 
 def _conditionals(data: Json) -> Iterator[tuple[Path, Json, Json]]:
@@ -75,16 +75,16 @@ def _impossible_tag(conditional: Json, listened: list[str]) -> tuple[str, str, s
 
 
 def _impossible_branch(conditional: Json, data: Json, listened: list[str]) -> tuple[str, str, str] | None:
-    wanted = conditional.get("branch")
+    branch = conditional.get("branch")
     globs = [glob for _, glob in iter_strings(data.get("branches"))] or ["*"]
-    # The branches of a tag are not looked at, and whether two globs can meet is not decided here.
-    if not isinstance(wanted, str) or "tag" in listened:
+    # Branches do not apply to tags, and whether two globs overlap is not decided here.
+    if not isinstance(branch, str) or "tag" in listened:
         return None
-    if len(wanted) > _MAX_GLOB_LENGTH or sum(map(len, globs)) > _MAX_TOTAL_LENGTH:
+    if len(branch) > _MAX_GLOB_LENGTH or sum(map(len, globs)) > _MAX_TOTAL_LENGTH:
         return None
-    if any(_may_overlap(wanted, glob) for glob in globs):
+    if any(_may_overlap(branch, glob) for glob in globs):
         return None
-    reason = f"no run starts on the branch {quote(wanted)}"
+    reason = f"no run starts on the branch {quote(branch)}"
     return "branch", reason, f"the pipeline's branches: {join_words(globs)}"
 
 

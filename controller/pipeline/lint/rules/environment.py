@@ -1,4 +1,4 @@
-"""Rules on variables: each given once, and none that c8s itself sets."""
+"""Rules on variables, images and lists: unique, not reserved, with a fixed tag."""
 
 from __future__ import annotations
 
@@ -24,37 +24,37 @@ RESERVED = frozenset(
         "BRANCH",
     )
 )
-"""What every step gets, whatever `env` says."""
+"""Variables that c8s sets in every step, whatever `env` holds."""
 
 
-def _duplicate_variables(data: Json, places: SourceMap) -> Iterator[Diagnostic]:
-    for path, holder in env_scopes(data):
+def _duplicate_variables(data: Json, source_map: SourceMap) -> Iterator[Diagnostic]:
+    for path, scope in env_scopes(data):
         seen: dict[str, int] = {}
-        for below, name in env_variables(holder):
+        for below, name in env_variables(scope):
             at = (*path, *below)
             if name in seen:
                 message = f"{quote(name)} is set twice; the first is on line {seen[name]}"
-                yield places.diagnostic(at, "duplicate-variable", message, "keep one")
-            seen.setdefault(name, places.key_position(at)[0])
+                yield source_map.diagnostic(at, "duplicate-variable", message, "keep one")
+            seen.setdefault(name, source_map.key_position(at)[0])
 
 
-def _reserved_variables(data: Json, places: SourceMap) -> Iterator[Diagnostic]:
-    for path, holder in env_scopes(data):
-        for below, name in env_variables(holder):
+def _reserved_variables(data: Json, source_map: SourceMap) -> Iterator[Diagnostic]:
+    for path, scope in env_scopes(data):
+        for below, name in env_variables(scope):
             if name in RESERVED:
                 message, hint = f"{quote(name)} is set by c8s; this value is not used", "give yours another name"
                 at = (*path, *below)
-                yield places.diagnostic(at, "reserved-variable", message, hint, severity="warning", at_key=True)
-        for n, use in iter_mappings(holder.get("secrets")):
+                yield source_map.diagnostic(at, "reserved-variable", message, hint, severity="warning", at_key=True)
+        for n, use in iter_mappings(scope.get("secrets")):
             field = "envVar" if use.get("envVar") else "key"
             variable = use.get(field)
             if not use.get("file") and isinstance(variable, str) and variable in RESERVED:
                 message = f"the secret would take the place of {quote(variable)}, which c8s sets"
                 at = (*path, "secrets", n, field)
-                yield places.diagnostic(at, "reserved-variable", message, "give it another name with `envVar`")
+                yield source_map.diagnostic(at, "reserved-variable", message, "give it another name with `envVar`")
 
 
-def _images(data: Json, places: SourceMap) -> Iterator[Diagnostic]:
+def _images(data: Json, source_map: SourceMap) -> Iterator[Diagnostic]:
     for index, step in iter_mappings(data.get("steps")):
         images: list[tuple[Path, Any]] = [(("steps", index, "image"), step.get("image"))]
         images += [
@@ -65,20 +65,22 @@ def _images(data: Json, places: SourceMap) -> Iterator[Diagnostic]:
                 continue
             tag = image.rpartition("/")[2].partition(":")[2]
             if tag in ("", "latest"):
-                message = f"the image {quote(image)} has no fixed tag: tomorrow it may be another"
+                message = f"the image {quote(image)} has no fixed tag, so it can change between runs"
                 hint = f"name a version, such as {image.removesuffix(':latest').rpartition('/')[2]}:1.2"
-                yield places.diagnostic(path, "image-tag", message, hint, severity="hint")
+                yield source_map.diagnostic(path, "image-tag", message, hint, severity="hint")
             elif any(character.isspace() for character in image):
-                yield places.diagnostic(path, "wrong-form", f"{quote(image)} can't be an image", "remove the blanks")
+                yield source_map.diagnostic(
+                    path, "wrong-form", f"{quote(image)} can't be an image", "remove the spaces"
+                )
 
 
-def _duplicate_entries(data: Json, places: SourceMap) -> Iterator[Diagnostic]:
+def _duplicate_entries(data: Json, source_map: SourceMap) -> Iterator[Diagnostic]:
     for field in ("branches", "events", "paths"):
         seen: set[str] = set()
         for n, value in iter_strings(data.get(field)):
             if value in seen:
                 message = f"{quote(value)} is listed twice"
-                yield places.diagnostic((field, n), "listed-twice", message, "keep one", severity="hint")
+                yield source_map.diagnostic((field, n), "listed-twice", message, "keep one", severity="hint")
             seen.add(value)
 
 

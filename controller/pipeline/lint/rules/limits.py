@@ -1,4 +1,4 @@
-"""Rules on times and amounts: timeouts that fit into each other, resources somebody can have meant."""
+"""Rules on timeouts, resources and services: timeouts that fit, and plausible quantities."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ Json = dict[str, Any]
 _MIN_MEMORY = 1 << 20
 _MAX_CORES = 512
 _MAX_QUANTITY_LENGTH = 20
-"""Characters of a quantity; the schema allows no more."""
+"""Characters, as in the schema."""
 
 
-def _timeouts(data: Json, places: SourceMap) -> Iterator[Diagnostic]:
+def _timeouts(data: Json, source_map: SourceMap) -> Iterator[Diagnostic]:
     whole = duration_or_none(data.get("timeout"))
-    for path, holder in env_scopes(data):
-        own = duration_or_none(holder.get("timeout"))
+    for path, scope in env_scopes(data):
+        own = duration_or_none(scope.get("timeout"))
         at = (*path, "timeout")
         if own == 0:
-            message, hint = "a timeout of nothing ends it at once", "leave it out for the default"
-            yield places.diagnostic(at, "timeout-zero", message, hint, severity="warning")
+            message, hint = "a timeout of 0 ends it at once", "leave it out for the default"
+            yield source_map.diagnostic(at, "timeout-zero", message, hint, severity="warning")
         elif own is not None and own > duration.MAX_SECONDS:
             message = f"a timeout is at most a year ({duration.format_duration(duration.MAX_SECONDS)})"
-            yield places.diagnostic(at, "timeout-too-long", message, "such as 10m or 2h")
+            yield source_map.diagnostic(at, "timeout-too-long", message, "such as 10m or 2h")
         elif path and whole and own and own > whole:
-            message = f"the step may take {holder['timeout']}, but the whole run only {data['timeout']}"
+            message = f"the step may take {scope['timeout']}, but the whole run only {data['timeout']}"
             hint = "shorten one or lengthen the other"
-            yield places.diagnostic(at, "timeout-beyond-run", message, hint, severity="warning")
+            yield source_map.diagnostic(at, "timeout-beyond-run", message, hint, severity="warning")
 
 
-def _critical_path(data: Json, places: SourceMap) -> Iterator[Diagnostic]:
-    """Only timeouts that somebody wrote count: the default says nothing about how long a step takes."""
+def _critical_path(data: Json, source_map: SourceMap) -> Iterator[Diagnostic]:
+    """Only timeouts in the file count: the default says nothing about the duration of a step."""
     whole = duration_or_none(data.get("timeout"))
     graph = dependencies(data)
     if not whole or dag.find_cycle(graph) is not None:
@@ -59,27 +59,27 @@ def _critical_path(data: Json, places: SourceMap) -> Iterator[Diagnostic]:
             f"more than the run's {data['timeout']}"
         )
         hint = f"they are: {join_words(counted)}"
-        yield places.diagnostic(("timeout",), "timeout-critical-path", message, hint, severity="hint")
+        yield source_map.diagnostic(("timeout",), "timeout-critical-path", message, hint, severity="hint")
 
 
-def _resources(data: Json, places: SourceMap) -> Iterator[Diagnostic]:
+def _resources(data: Json, source_map: SourceMap) -> Iterator[Diagnostic]:
     for index, step in iter_steps(data):
-        wanted = step.get("resources")
-        if not isinstance(wanted, dict):
+        resources = step.get("resources")
+        if not isinstance(resources, dict):
             continue
         path = ("steps", index, "resources")
-        memory, cpu = _quantity_or_none(wanted.get("memory")), _quantity_or_none(wanted.get("cpu"))
+        memory, cpu = _quantity_or_none(resources.get("memory")), _quantity_or_none(resources.get("cpu"))
         if memory is not None and memory < _MIN_MEMORY:
-            given = str(wanted["memory"])
+            given = str(resources["memory"])
             number = given.rstrip("mkKiMGT")
             message = f"{quote(given)} of memory is {'less than a byte' if memory < 1 else f'{int(memory):,} bytes'}"
             hint = f"did you mean `{number}Mi`?"
-            yield places.diagnostic((*path, "memory"), "resources-unlikely", message, hint, severity="warning")
+            yield source_map.diagnostic((*path, "memory"), "resources-unlikely", message, hint, severity="warning")
         if cpu is not None and (cpu == 0 or cpu > _MAX_CORES):
-            given = str(wanted["cpu"])
+            given = str(resources["cpu"])
             hint = f"did you mean `{given.rstrip('mkKiMGT')}m`?" if cpu else "leave it out for no limit"
             message = f"{quote(given)} of cpu is {'none' if not cpu else f'{int(cpu):,} cores'}"
-            yield places.diagnostic((*path, "cpu"), "resources-unlikely", message, hint, severity="warning")
+            yield source_map.diagnostic((*path, "cpu"), "resources-unlikely", message, hint, severity="warning")
 
 
 def _quantity_or_none(text: Any) -> Decimal | None:
@@ -89,7 +89,7 @@ def _quantity_or_none(text: Any) -> Decimal | None:
         return None
 
 
-def _services(data: Json, places: SourceMap) -> Iterator[Diagnostic]:
+def _services(data: Json, source_map: SourceMap) -> Iterator[Diagnostic]:
     for index, step in iter_steps(data):
         seen: set[str] = set()
         for n, service in iter_mappings(step.get("services")):
@@ -97,11 +97,11 @@ def _services(data: Json, places: SourceMap) -> Iterator[Diagnostic]:
             name, ready = service.get("name"), service.get("ready")
             if isinstance(name, str) and name in seen:
                 message = f"there are two services named {quote(name)} in this step"
-                yield places.diagnostic((*path, "name"), "duplicate-service", message, "give one another name")
+                yield source_map.diagnostic((*path, "name"), "duplicate-service", message, "give one another name")
             seen.add(str(name))
             if isinstance(ready, dict) and (ready.get("port") is None) == (ready.get("exec") is None):
                 message = "a service is ready by its `port` or by a command `exec`: give one of them"
-                yield places.diagnostic((*path, "ready"), "service-ready", message, "such as `ready: {port: 5432}`")
+                yield source_map.diagnostic((*path, "ready"), "service-ready", message, "such as `ready: {port: 5432}`")
 
 
 RULES = (_timeouts, _critical_path, _resources, _services)

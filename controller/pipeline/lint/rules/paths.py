@@ -1,4 +1,4 @@
-"""Rules on paths: artifacts, caches and working folders are below the workspace."""
+"""Rules on paths: artifacts, caches and working folders are in the workspace."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from controller.pipeline.lint.rules.accessors import iter_mappings, iter_steps, 
 Json = dict[str, Any]
 
 
-def _artifacts(data: Json, places: SourceMap) -> Iterator[Diagnostic]:
+def _artifacts(data: Json, source_map: SourceMap) -> Iterator[Diagnostic]:
     for index, step in iter_steps(data):
         seen: set[str] = set()
         for n, glob in iter_strings(step.get("artifacts")):
@@ -19,25 +19,27 @@ def _artifacts(data: Json, places: SourceMap) -> Iterator[Diagnostic]:
             if _escapes_workspace(glob):
                 message = f"{quote(glob)} does not stay below the workspace"
                 hint = "artifacts are named from the workspace's root, without a leading / and without .."
-                yield places.diagnostic(path, "artifact-outside", message, hint)
+                yield source_map.diagnostic(path, "artifact-outside", message, hint)
             elif glob in seen:
                 message = f"{quote(glob)} is listed twice"
-                yield places.diagnostic(path, "listed-twice", message, "keep one", severity="hint")
+                yield source_map.diagnostic(path, "listed-twice", message, "keep one", severity="hint")
             seen.add(glob)
 
 
-def _folders(data: Json, places: SourceMap) -> Iterator[Diagnostic]:
+def _folders(data: Json, source_map: SourceMap) -> Iterator[Diagnostic]:
     for index, step in iter_steps(data):
         folder = step.get("workingDir")
         if isinstance(folder, str) and folder and (folder.startswith("/") or ".." in folder.split("/")):
             message = f"{quote(folder)} leads out of the workspace"
             hint = "name a folder in it, such as services/api"
-            yield places.diagnostic(("steps", index, "workingDir"), "working-dir-outside", message, hint)
+            yield source_map.diagnostic(("steps", index, "workingDir"), "working-dir-outside", message, hint)
         for n, cache in iter_mappings(step.get("cache")):
             for m, kept in iter_strings(cache.get("paths")):
                 if _escapes_workspace(kept):
                     message, hint = f"{quote(kept)} does not stay below the workspace", "name a folder in it"
-                    yield places.diagnostic(("steps", index, "cache", n, "paths", m), "cache-outside", message, hint)
+                    yield source_map.diagnostic(
+                        ("steps", index, "cache", n, "paths", m), "cache-outside", message, hint
+                    )
 
 
 def _escapes_workspace(path: str) -> bool:

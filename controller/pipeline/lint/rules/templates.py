@@ -1,4 +1,4 @@
-"""Rules on texts: variables that exist, in the fields that take them; nothing pasted into a shell; no NUL."""
+"""Rules on templates: existing variables in fields that allow them, not in commands; no NUL characters."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ Json = dict[str, Any]
 
 _STEP_FIELDS = ("env", "image", "artifacts", "cache")
 _SERVICE_FIELDS = ("env", "image")
-# As some write it; a shell calls it a bad substitution, and nobody fills it.
+# Not a template: a shell reports a bad substitution.
 _DOLLAR = re.compile(r"\$\{((?:matrix|params|run)\.[-A-Za-z0-9_.]+)\}")
 _RUN_ENV_VARIABLES = {"commit": "C8S_COMMIT", "branch": "C8S_BRANCH", "name": "C8S_RUN"}
 
 
-def _templates_in_commands(data: Json, places: SourceMap) -> Iterator[Diagnostic]:
+def _templates_in_commands(data: Json, source_map: SourceMap) -> Iterator[Diagnostic]:
     for path, command in _commands(data):
         found = [use for use in find_references(command) if use.variable.partition(".")[0] in NAMESPACES or use.file]
         written = [(use.text, use.variable) for use in found]
         written += [(match.group(), match.group(1)) for match in _DOLLAR.finditer(command)]
         for text, variable in dict(written).items():
             message = f"{quote(text)} would be pasted into a shell, where its text could become a command"
-            yield places.diagnostic(path, "template-in-command", message, _variable_hint(variable))
+            yield source_map.diagnostic(path, "template-in-command", message, _variable_hint(variable))
 
 
 def _commands(data: Json) -> Iterator[tuple[Path, str]]:
@@ -59,73 +59,77 @@ def _variable_hint(variable: str) -> str:
     return f"set it in the step's `env` and use that variable, such as `env: {{VALUE: '{{{{{variable}}}}}'}}`"
 
 
-def _unknown_references(data: Json, places: SourceMap) -> Iterator[Diagnostic]:
+def _unknown_references(data: Json, source_map: SourceMap) -> Iterator[Diagnostic]:
     always = [
         *RUN_VARIABLES,
         *(f"params.{p['name']}" for _, p in iter_mappings(data.get("params")) if isinstance(p.get("name"), str)),
     ]
     outer = [f"matrix.{name}" for name in matrix_dimensions(data)]
     for path, text in walk_strings(data.get("env"), ("env",)):
-        yield from _unknown_in(text, path, [*always, *outer], places)
+        yield from _unknown_in(text, path, [*always, *outer], source_map)
     concurrency = data.get("concurrency")
     if isinstance(concurrency, dict):
         for path, text in walk_strings(concurrency.get("group"), ("concurrency", "group")):
-            yield from _unknown_in(text, path, always, places)
+            yield from _unknown_in(text, path, always, source_map)
     for index, step in iter_steps(data):
         known = [*always, *outer, *(f"matrix.{name}" for name in matrix_dimensions(step))]
         for field in _STEP_FIELDS:
             for path, text in walk_strings(step.get(field), ("steps", index, field)):
-                yield from _unknown_in(text, path, known, places, hashes=field == "cache")
+                yield from _unknown_in(text, path, known, source_map, hashes=field == "cache")
         for n, service in iter_mappings(step.get("services")):
             for field in _SERVICE_FIELDS:
                 for path, text in walk_strings(service.get(field), ("steps", index, "services", n, field)):
-                    yield from _unknown_in(text, path, known, places)
+                    yield from _unknown_in(text, path, known, source_map)
 
 
 def _unknown_in(
-    text: str, path: Path, known: list[str], places: SourceMap, *, hashes: bool = False
+    text: str, path: Path, known: list[str], source_map: SourceMap, *, hashes: bool = False
 ) -> Iterator[Diagnostic]:
     for use in find_references(text):
         if use.file:
             if not hashes:
                 message, hint = f"{quote(use.text)} is filled in a cache's key only", "remove it"
-                yield places.diagnostic(path, "unknown-variable", message, hint)
+                yield source_map.diagnostic(path, "unknown-variable", message, hint)
         elif use.variable not in known:
             hint = did_you_mean(use.variable, known) or f"known here: {join_words(known, 20)}"
-            yield places.diagnostic(path, "unknown-variable", f"there is no variable {quote(use.variable)} here", hint)
+            yield source_map.diagnostic(
+                path, "unknown-variable", f"there is no variable {quote(use.variable)} here", hint
+            )
     for found in _DOLLAR.finditer(text):
         hint = f"write {{{{{found.group(1)}}}}}"
-        yield places.diagnostic(path, "unknown-variable", f"{quote(found.group())} is not filled", hint)
+        yield source_map.diagnostic(path, "unknown-variable", f"{quote(found.group())} is not filled", hint)
 
 
-def _misplaced_references(data: Json, places: SourceMap) -> Iterator[Diagnostic]:
-    """Variables in fields that take none: they would be used with their braces."""
+def _misplaced_references(data: Json, source_map: SourceMap) -> Iterator[Diagnostic]:
+    """References in fields that are not rendered, where they would stay as text."""
     taken = {"env", "concurrency", "steps", "params", "matrix"}
     for field in data.keys() - taken:
         for path, text in walk_strings(data[field], (field,)):
-            yield from _misplaced_in(text, path, places)
+            yield from _misplaced_in(text, path, source_map)
     for index, step in iter_steps(data):
         for field in step.keys() - {*_STEP_FIELDS, "commands", "services", "matrix"}:
             for path, text in walk_strings(step[field], ("steps", index, field)):
-                yield from _misplaced_in(text, path, places)
+                yield from _misplaced_in(text, path, source_map)
 
 
-def _misplaced_in(text: str, path: Path, places: SourceMap) -> Iterator[Diagnostic]:
+def _misplaced_in(text: str, path: Path, source_map: SourceMap) -> Iterator[Diagnostic]:
     for use in find_references(text):
         if _is_reference(use):
             message = f"{quote(use.text)} is not filled in this field"
             hint = "variables are filled in env, image, artifacts, cache and concurrency"
-            yield places.diagnostic(path, "template-not-here", message, hint)
+            yield source_map.diagnostic(path, "template-not-here", message, hint)
 
 
 def _is_reference(use: TemplateReference) -> bool:
     return bool(use.file) or use.variable.partition(".")[0] in NAMESPACES
 
 
-def _nul_characters(data: Json, places: SourceMap) -> Iterator[Diagnostic]:
+def _nul_characters(data: Json, source_map: SourceMap) -> Iterator[Diagnostic]:
     for path, text in walk_strings(data, ()):
         if "\x00" in text:
-            yield places.diagnostic(path, "nul-character", "a NUL character can't be passed to a program", "remove it")
+            yield source_map.diagnostic(
+                path, "nul-character", "a NUL character can't be passed to a program", "remove it"
+            )
 
 
 RULES = (_templates_in_commands, _unknown_references, _misplaced_references, _nul_characters)
