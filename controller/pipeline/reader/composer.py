@@ -174,7 +174,7 @@ def _syntax_error(error: yaml.MarkedYAMLError, text: str) -> YamlReadError:
     if position[0] > len(lines):
         # The parser ends on the line after the last, which a text without a final line break does not have.
         position = len(lines), len(lines[-1]) + 1
-    what = (error.diagnostic or str(error)).strip()
+    what = (error.problem or str(error)).strip()
     shown = lines[position[0] - 1]
     blank = shown[: len(shown) - len(shown.lstrip(" \t"))]
     if "\t" in blank or "tab character" in what:
