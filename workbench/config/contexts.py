@@ -1,4 +1,4 @@
-"""Controllers that are not ours to start: `$XDG_CONFIG_HOME/c8s/config.yaml`.
+"""Contexts: named controllers in `$XDG_CONFIG_HOME/c8s/config.yaml`.
 
     current-context: team
     contexts:
@@ -7,10 +7,10 @@
         tokenFile: ~/.config/c8s/team.token
         namespace: web
 
-A context may say how its token is renewed (`renew: {kubeconfig: FILE, context: NAME}`) and which sandbox of this
-machine it is (`sandbox: NAME`); `c8s install` and `c8s up --kind` write such ones.
+A context may define how its token is renewed (`renew: {kubeconfig: FILE, context: NAME}`) and which sandbox of this
+machine it is (`sandbox: NAME`); `c8s install` and `c8s up --kind` write such contexts.
 
-It reads and writes the file and checks it; it makes no connection and holds no token.
+This module reads, checks and writes the file; it opens no connection and reads no token.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class ContextError(Exception):
-    """The config file can't be used, or has no such context; the message says where and what to do."""
+    """The config file is invalid, or has no such context; the message says where and what to do."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Contexts:
         found = self.endpoints.get(name)
         if found is None:
             known = ", ".join(sorted(self.endpoints)) or "none"
-            raise ContextError(f"there is no context {name!r} in {self.path} (there: {known})")
+            raise ContextError(f"there is no context {name!r} in {self.path} (contexts: {known})")
         return found
 
 
@@ -57,10 +57,10 @@ def config_path() -> Path:
 
 
 def read_contexts(path: Path) -> Contexts:
-    """The contexts of the file; none when there is no file.
+    """The contexts of the file; empty if there is no file.
 
     Raises:
-        ContextError: the file can't be read, or is not of the right form.
+        ContextError: the file cannot be read, or is invalid.
     """
     try:
         text = path.read_text()
@@ -73,19 +73,19 @@ def read_contexts(path: Path) -> Contexts:
     try:
         raw = yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError) as error:
-        raise ContextError(f"{path} is no YAML: {error}") from error
+        raise ContextError(f"{path} is not valid YAML: {error}") from error
     return _parsed(path, {} if raw is None else raw)
 
 
 def _parsed(path: Path, raw: Any) -> Contexts:
     listed = raw.get("contexts") or [] if isinstance(raw, dict) else None
     if not isinstance(listed, list):
-        raise ContextError(f"{path} is to be a map with a list `contexts`")
+        raise ContextError(f"{path} must be a map with a list `contexts`")
     endpoints: dict[str, Endpoint] = {}
     for index, item in enumerate(listed):
         where = f"{path}: contexts[{index}]"
         if not isinstance(item, dict):
-            raise ContextError(f"{where} is to be a map with name, server and tokenFile")
+            raise ContextError(f"{where} must be a map with name, server and tokenFile")
         name = _text(item, "name", where)
         if name in endpoints:
             raise ContextError(f"{where}: there are two contexts with the name {name!r}")
@@ -100,23 +100,23 @@ def _endpoint(item: Mapping[str, Any], where: str, folder: Path) -> Endpoint:
     server = _text(item, "server", where).rstrip("/")
     parts = urlsplit(server)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ContextError(f"{where}: server is to be like https://c8s.example.org, not {server!r}")
+        raise ContextError(f"{where}: server must be a URL such as https://c8s.example.org, not {server!r}")
     if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
-        raise ContextError(f"{where}: server is to be https://, or everybody on the way could read the token")
+        raise ContextError(f"{where}: server must be an https:// URL, because http:// would expose the token")
     token_file = folder / Path(_text(item, "tokenFile", where)).expanduser()
     namespace, sandbox = str(item.get("namespace") or "default"), item.get("sandbox")
     renew = item.get("renew") or {}
     if not isinstance(renew, dict) or (renew and not isinstance(renew.get("kubeconfig"), str)):
-        raise ContextError(f"{where}: renew is to be a map with kubeconfig and context")
+        raise ContextError(f"{where}: renew must be a map with kubeconfig and context")
     kubeconfig = folder / Path(renew["kubeconfig"]).expanduser() if renew else None
     return Endpoint(server, token_file, namespace, str(sandbox) if sandbox else None, kubeconfig, renew.get("context"))
 
 
 def write_context(path: Path, name: str, endpoint: Endpoint) -> None:
-    """Add a context, or replace the one of its name. It becomes the current one where there was none.
+    """Add or replace a context. It becomes the current one if there was none.
 
     Raises:
-        ContextError: the file that is there can't be used; it is left as it is.
+        ContextError: the existing file is invalid; it is not changed.
     """
     raw = _raw(path)
     item: dict[str, Any] = {"name": name, "server": endpoint.url, "tokenFile": str(endpoint.token_file)}
@@ -130,7 +130,7 @@ def write_context(path: Path, name: str, endpoint: Endpoint) -> None:
 
 
 def remove_context(path: Path, name: str) -> None:
-    """Forget a context; nothing is written where there is none of that name."""
+    """Remove a context, if it exists."""
     raw = _raw(path)
     others = [each for each in raw.get("contexts") or [] if each.get("name") != name]
     if len(others) == len(raw.get("contexts") or []):
@@ -140,7 +140,7 @@ def remove_context(path: Path, name: str) -> None:
 
 
 def _raw(path: Path) -> dict[str, Any]:
-    """The file as it is, once it is known to be right."""
+    """The content of the file, after it was checked."""
     import yaml
 
     read_contexts(path)
@@ -154,7 +154,7 @@ def _write(path: Path, raw: Mapping[str, Any]) -> None:
 
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
-        # Through a link to where the file really is: some keep theirs under version control.
+        # Write to the target of a link: the file may be under version control elsewhere.
         write_private(path.resolve(), yaml.safe_dump(dict(raw), sort_keys=False, allow_unicode=True))
     except OSError as error:
         raise ContextError(f"can't write {path}: {error}") from error

@@ -1,4 +1,4 @@
-"""What somebody likes the workbench to be like: the part `workbench` of `$XDG_CONFIG_HOME/c8s/config.yaml`.
+"""The user's preferences: the part `workbench` of `$XDG_CONFIG_HOME/c8s/config.yaml`.
 
     workbench:
       theme: c8s-light
@@ -6,8 +6,8 @@
       mouse: true
       keys: {run.rerun: ctrl+e}
 
-A wrong entry costs its own effect only: it is told, and the rest holds. Contexts,
-in the same file, are `workbench.config.contexts`' business.
+An invalid entry is reported and ignored; the other entries apply. Contexts, in the
+same file, are in `workbench.config.contexts`.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ _KNOWN = ("theme", "ascii", "mouse", "keys")
 class Preferences:
     theme: str | None = None
     ascii: bool | None = None
-    """None: as the terminal is."""
+    """None: depends on the terminal."""
     mouse: bool = True
     keys: Mapping[Any, Any] = field(default_factory=dict)
-    """As they are written; `workbench.session.keymap` checks them."""
+    """Unchecked; `workbench.session.keymap` checks them."""
     problems: tuple[str, ...] = ()
-    """What is wrong with the file, each in a sentence."""
+    """One message for each error in the file."""
 
 
 def read_preferences(path: Path) -> Preferences:
-    """What the file says; without one, everything as it comes."""
+    """The preferences of the file; the defaults if there is no file."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -45,14 +45,14 @@ def read_preferences(path: Path) -> Preferences:
     try:
         raw = yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError) as error:
-        return Preferences(problems=(f"{path} is no YAML: {' '.join(str(error).split())}",))
+        return Preferences(problems=(f"{path} is not valid YAML: {' '.join(str(error).split())}",))
     section = raw.get("workbench") if isinstance(raw, dict) else None
     return _parsed({} if section is None else section)
 
 
 def _parsed(section: Any) -> Preferences:
     if not isinstance(section, dict):
-        return Preferences(problems=("workbench: it is to be a map with " + ", ".join(_KNOWN),))
+        return Preferences(problems=("workbench: must be a map with " + ", ".join(_KNOWN),))
     problems: list[str] = []
     for name in section:
         if name not in _KNOWN:
@@ -61,11 +61,11 @@ def _parsed(section: Any) -> Preferences:
             near = get_close_matches(str(name), _KNOWN, n=1)
             problems.append(f"{name}: there is no such setting" + (f"; did you mean `{near[0]}`?" if near else ""))
 
-    def value(name: str, right: tuple[type, ...], what: str) -> Any:
+    def value(name: str, types: tuple[type, ...], expected: str) -> Any:
         found = section.get(name)
-        if found is None or isinstance(found, right):
+        if found is None or isinstance(found, types):
             return found
-        problems.append(f"{name}: it is to be {what}")
+        problems.append(f"{name}: must be {expected}")
         return None
 
     theme = value("theme", (str,), "the name of a theme")

@@ -1,4 +1,4 @@
-"""Which runs a list shows, and in which order, by a few words that somebody types. Pure."""
+"""Filters and sorts a list of runs by words that the user types. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True)
 class RunFilter:
-    """Runs that hold every word in their name, branch, commit, event, trigger or phase; `!word`: that don't."""
+    """Selects runs with every word in their name, branch, commit, event, trigger or phase; `!word` excludes."""
 
     text: str = ""
     order: SortOrder = "newest"

@@ -1,4 +1,4 @@
-"""All runs of a namespace as a watch tells of them, newest first. Knows neither where they come from nor a screen."""
+"""The runs of a namespace, updated by watch events, newest first."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 class RunList:
-    """Fed with changes; `known` is False until the first whole list has come."""
+    """Applies changes; `loaded` is False until the first complete list."""
 
     def __init__(self) -> None:
         self.loaded = False
@@ -36,7 +36,7 @@ class RunList:
 
     @property
     def newest(self) -> list[Run]:
-        """Without the copies of failed steps, which are there only while somebody looks around in one."""
+        """The runs without debug runs, which exist only for the time of a shell."""
         if self._newest is None:
             shown = (run for run in self._runs.values() if run.copy_of is None)
             self._newest = sorted(shown, key=lambda run: (run.created_at or _NEVER, run.number), reverse=True)
@@ -44,5 +44,5 @@ class RunList:
 
     @property
     def active(self) -> bool:
-        """Whether something runs or waits, so that durations change by themselves."""
+        """Whether a run is in progress, so that durations change."""
         return any(not run.ended for run in self._runs.values())

@@ -3,8 +3,8 @@
     async with Sandboxes().attach("default") as endpoint:
         ...  # endpoint.url is the controller's REST API
 
-A sandbox that `up` started stays until `down`; one that `attach` had to start
-lives as long as anybody is attached to it, also when they are killed.
+A sandbox started by `up` runs until `down`; one started by `attach` runs
+while a client is attached, also if clients are killed.
 """
 
 from workbench.client.endpoint import Endpoint, SandboxError, SandboxNameError

@@ -1,7 +1,7 @@
-"""The sandbox's TLS certificate: kubectl gives its token to nobody without one.
+"""The sandbox's TLS certificate: kubectl sends its token only over TLS.
 
-It is made on this machine for 127.0.0.1 and localhost, its key never leaves
-the sandbox's folder, and it is trusted by the sandbox's own kubeconfig only.
+It is created on this machine for 127.0.0.1 and localhost, its key never leaves
+the sandbox's folder, and only the sandbox's own kubeconfig trusts it.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ _DUE = "renew-after"
 
 
 def ensure_certificate(folder: Path, now: datetime) -> tuple[Path, Path]:
-    """The certificate and its key; made when there is none, or when it is about to expire."""
+    """The certificate and its key; created if missing or about to expire."""
     certificate, key, due = folder / "cluster.crt", folder / "cluster.key", folder / f"cluster.{_DUE}"
     if not (certificate.exists() and key.exists() and _good(due, now)):
-        # Only here, because the library takes longer to load than the whole rest of a start.
+        # `_make` loads a library that takes longer to import than the rest of a start.
         pem, key_pem = _make(now)
         write_private(key, key_pem)
         write_private(certificate, pem)
@@ -63,7 +63,7 @@ def _make(now: datetime) -> tuple[str, str]:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        # A clock that was just set back must not make it a certificate of tomorrow.
+        # The certificate must be valid even if the clock is set back.
         .not_valid_before(now.astimezone(UTC) - timedelta(days=1))
         .not_valid_after(now.astimezone(UTC) + _LIFETIME)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)

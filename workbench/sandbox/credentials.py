@@ -1,4 +1,4 @@
-"""The tokens and kubeconfigs of a sandbox, made new at each start and kept in files of mode 0600."""
+"""The tokens and kubeconfigs of a sandbox, created at each start in files of mode 0600."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CONTROLLER_GROUPS = ("system:serviceaccounts", "system:serviceaccounts:c8s-syste
 
 @dataclass(frozen=True)
 class Credentials:
-    """Where the files are that the two processes are started with."""
+    """The paths of the files with which the two processes are started."""
 
     token_auth_file: Path
     controller_kubeconfig: Path
@@ -28,10 +28,10 @@ class Credentials:
 
 
 def issue_credentials(folder: SandboxPaths, cluster_url: str) -> Credentials:
-    """Write new tokens for the three users of a sandbox and the kubeconfigs that hold them.
+    """Write new tokens for the three users of a sandbox, and their kubeconfigs.
 
-    The key that signs the agents' tokens and links outlives a restart, so that
-    steps which were running can still deliver what they made.
+    The key that signs the agents' tokens and links survives a restart, so that
+    running steps can still upload their results.
     """
     admin, controller, workbench = (secrets.token_urlsafe(32) for _ in range(3))
     where = folder.credentials
@@ -53,13 +53,13 @@ def issue_credentials(folder: SandboxPaths, cluster_url: str) -> Credentials:
     secure_url = cluster_url.replace("http://", "https://", 1)
     authority = certificate.read_bytes()
     write_private(folder.kubeconfig, kubeconfig(context, secure_url, "c8s-admin", admin, authority))
-    # The controller is on this machine and talks plainly: TLS would only cost it time.
+    # The controller runs on this machine and needs no TLS.
     write_private(credentials.controller_kubeconfig, kubeconfig(context, cluster_url, "c8s-controller", controller))
     return credentials
 
 
 def kubeconfig(context: str, server: str, user: str, token: str, authority: bytes | None = None) -> str:
-    """A kubeconfig with one context. JSON is YAML, and needs no YAML library here."""
+    """A kubeconfig with one context, as JSON, which is YAML and needs no YAML library."""
     cluster = {"server": server}
     if authority is not None:
         cluster["certificate-authority-data"] = base64.b64encode(authority).decode()

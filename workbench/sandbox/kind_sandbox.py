@@ -1,6 +1,6 @@
-"""Sandboxes that are real clusters: kind's, brought up by a plan, found again by their record.
+"""Sandboxes that are kind clusters, created by a plan and found again by their record.
 
-It takes the sandbox's lock, keeps its files and its context together, and leaves the work to the room `kind`.
+It holds the sandbox's lock and keeps its files and its context consistent; the package `kind` does the work.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ _STOP_SECONDS = 3.0
 
 
 def is_cluster(folder: SandboxPaths) -> bool:
-    """Whether this sandbox is a cluster of kind's, by its record. Costs no import."""
+    """Whether this sandbox is a kind cluster, by its record. Needs no import."""
     return (folder.root / _RECORD).exists()
 
 
 def options_for(name: str, state: Path | None = None) -> BootstrapOptions:
-    """The options of this sandbox's cluster, with its folders and otherwise as they are by default."""
+    """The default options of this sandbox's cluster, with its folders."""
     from kind.bootstrap import BootstrapOptions
 
     folder = SandboxPaths.named(name, state or state_root())
@@ -49,16 +49,16 @@ def options_for(name: str, state: Path | None = None) -> BootstrapOptions:
 
 
 def endpoint(folder: SandboxPaths) -> Endpoint:
-    """Where its API is."""
+    """The endpoint of the sandbox's API."""
     record = _record(folder)
     return Endpoint(record.api_url, folder.workbench_token, record.namespace, sandbox=folder.name)
 
 
 async def up(options: BootstrapOptions, on_event: OnEvent) -> Endpoint:
-    """Carry the plan out; safe to do again after any interruption.
+    """Execute the plan. It can be repeated after any interruption.
 
     Raises:
-        SandboxError: the name is that of a sandbox of another kind.
+        SandboxError: an embedded sandbox has this name.
         KindError: a step failed; the message says what to do.
     """
     from kind.bootstrap import Bootstrap
@@ -77,7 +77,7 @@ async def up(options: BootstrapOptions, on_event: OnEvent) -> Endpoint:
 
 
 async def down(folder: SandboxPaths, *, delete: bool, progress: Callable[[str], None]) -> bool:
-    """Stop the node, or delete the cluster and forget it. False when there was nothing to stop."""
+    """Stop the node, or delete the cluster and its record. False if there was nothing to stop."""
     from kind import lifecycle
     from workbench.config.contexts import config_path, remove_context
 
@@ -92,7 +92,7 @@ async def down(folder: SandboxPaths, *, delete: bool, progress: Callable[[str], 
 
 
 async def in_progress(folder: SandboxPaths) -> list[str]:
-    """The runs that a stop would interrupt; none when the cluster does not answer."""
+    """The runs that a stop would interrupt; empty if the cluster does not answer."""
     from kind import lifecycle
     from kind.errors import KindError
 
@@ -104,7 +104,7 @@ async def in_progress(folder: SandboxPaths) -> list[str]:
 
 
 async def status(folder: SandboxPaths) -> SandboxStatus:
-    """What is healthy, part by part."""
+    """The state of each component."""
     from kind import lifecycle
 
     record = _record(folder)
@@ -124,10 +124,10 @@ async def status(folder: SandboxPaths) -> SandboxStatus:
 
 @asynccontextmanager
 async def attach(folder: SandboxPaths, progress: Callable[[str], None]) -> AsyncIterator[Endpoint]:
-    """Use the cluster's controller; the token is renewed for as long as this lasts.
+    """Use the cluster's controller; its token is renewed inside the `with`.
 
     Raises:
-        SandboxError: the cluster was not brought up to its end, or does not give a token.
+        SandboxError: the cluster was not started completely, or issues no token.
     """
     from kind import service_account_token
     from kind.errors import KindError
@@ -137,14 +137,14 @@ async def attach(folder: SandboxPaths, progress: Callable[[str], None]) -> Async
     try:
         await service_account_token.ensure(ours, time.time())
     except KindError as error:
-        raise SandboxError(f"{error}. `c8s up --kind --name {folder.name}` brings the cluster up") from error
+        raise SandboxError(f"{error}. Start the cluster with `c8s up --kind --name {folder.name}`") from error
     with _renewing(ours, progress):
         yield found
 
 
 @contextmanager
 def _renewing(ours: ServiceAccountToken, progress: Callable[[str], None]) -> Iterator[None]:
-    """Renew the token meanwhile, on a loop of its own: the workbench's, where it has one, is not ours to use."""
+    """Renew the token in a thread with its own event loop, because the workbench owns that of this thread."""
     from kind import service_account_token
 
     stop, loop = threading.Event(), asyncio.new_event_loop()
@@ -189,7 +189,7 @@ async def _exclusive(folder: SandboxPaths) -> AsyncIterator[None]:
     try:
         await lock.wait(_LOCK_SECONDS)
     except TimeoutError as error:
-        raise SandboxError(f"another command has been changing the sandbox {folder.name} for long") from error
+        raise SandboxError(f"timed out waiting for another c8s command to release sandbox {folder.name}") from error
     try:
         yield
     finally:

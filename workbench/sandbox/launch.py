@@ -1,4 +1,4 @@
-"""Starting a sandbox's supervisor: sockets, credentials, commands. It waits for the first word only."""
+"""Starts a sandbox's supervisor: sockets, credentials and commands."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from workbench.client.endpoint import SandboxError
 from workbench.sandbox import credentials
 from workbench.sandbox.paths import SandboxPaths
 
-# -P: a folder called `controller` where the command was typed must not be taken for ours.
+# -P: do not import a folder named `controller` in the current folder.
 _PYTHON = (sys.executable, "-P", "-m")
 
 
@@ -26,21 +26,21 @@ def own_version() -> str:
 
 
 def manifests() -> Path:
-    """The custom resources and roles that the controller needs, as it ships them."""
+    """The folder of the controller's custom resources and roles."""
     import controller
 
     return Path(controller.__file__).parent / "operator" / "manifests"
 
 
 def agent_command() -> list[str]:
-    """How a step's pod starts the agent on this machine: by absolute path, isolated from the workspace."""
+    """The command that starts the agent in a step's pod: by absolute path, isolated from the workspace."""
     import controller
 
     return [sys.executable, "-I", "-S", str(Path(controller.__file__).parent / "agent")]
 
 
 def listen(preferred: int) -> socket.socket:
-    """A loopback socket on the port of last time, so that kubeconfigs stay good, or on a free one."""
+    """A loopback socket on the previous port, so that kubeconfigs stay valid, or on a free one."""
     for port in (preferred, 0):
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -57,11 +57,11 @@ def listen(preferred: int) -> socket.socket:
 
 
 def launch(folder: SandboxPaths, cluster: socket.socket, api: socket.socket) -> None:
-    """Start the supervisor on two listening sockets and wait until its state is on disk.
+    """Start the supervisor with two listening sockets and wait until it has written its state file.
 
     Raises:
-        SandboxError: it ended at once; the message has its last words.
-        OSError: a file can't be written or the process can't be started.
+        SandboxError: it ended immediately; the message quotes its log.
+        OSError: a file cannot be written or the process cannot be started.
     """
     cluster_url, api_url = (f"http://127.0.0.1:{s.getsockname()[1]}" for s in (cluster, api))
     issued = credentials.issue_credentials(folder, cluster_url)
@@ -88,10 +88,10 @@ def launch(folder: SandboxPaths, cluster: socket.socket, api: socket.socket) -> 
         write_end = -1
         if not os.read(read_end, 64):
             raise SandboxError(
-                f"the supervisor of sandbox {folder.name} ended at once with code {process.wait()}:\n"
+                f"the supervisor of sandbox {folder.name} ended immediately with exit code {process.wait()}:\n"
                 + last_lines(folder.logs / "supervisor.log")
             )
-        # It outlives this process; without this, Python would warn that nobody waited for it.
+        # It outlives this process; without this, Python would warn that it is still running.
         process.returncode = 0
     finally:
         os.close(read_end)

@@ -1,7 +1,7 @@
-"""Bringing sandboxes up, finding them again, attaching to them and taking them down.
+"""Starts, finds, attaches to and stops sandboxes.
 
-Every change is made under the sandbox's start lock, and whether it runs is
-told by the lock that its supervisor holds: no pid file can be stale.
+Every change holds the sandbox's start lock. A sandbox is running if its
+supervisor holds its lock, so there is no pid file that could be stale.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def _silent(_: str) -> None:
 
 @dataclass(frozen=True)
 class Sandboxes:
-    """All sandboxes of one state folder."""
+    """The sandboxes of a state folder."""
 
     state: Path | None = None
 
@@ -50,24 +50,24 @@ class Sandboxes:
         return tuple(sorted(each.name for each in folders if each.start_lock.exists() or kind_sandbox.is_cluster(each)))
 
     async def up(self, name: str, progress: Progress = _silent) -> Endpoint:
-        """Start the sandbox, or find the one that runs, and keep it until `down`."""
+        """Start the sandbox unless it is running, and keep it running until `down`."""
         folder = self.folder(name)
         if kind_sandbox.is_cluster(folder):
             raise SandboxError(
-                f"the sandbox {name} is a kind cluster: `c8s up --kind --name {name}`, or choose another"
+                f"sandbox {name} is a kind cluster: start it with `c8s up --kind --name {name}`, or use another name"
             )
         folder.create()
         async with _exclusive(folder):
             _touch(folder.keep_marker)
             if _runs(folder):
-                progress(f"sandbox {name} is running already")
+                progress(f"sandbox {name} is already running")
                 return await _ready(folder, progress)
             return await _start(folder, progress)
 
     async def down(self, name: str, *, delete: bool = False, progress: Progress = _silent) -> bool:
-        """Stop the sandbox; with `delete` forget its runs, logs and artifacts too.
+        """Stop the sandbox and all its processes; with `delete`, also delete its data.
 
-        Returns False when there was nothing to stop. No process of the sandbox is left.
+        Returns False if there was nothing to stop.
         """
         folder = self.folder(name)
         if not folder.root.is_dir():
@@ -114,10 +114,10 @@ class Sandboxes:
         )
 
     def kubeconfig(self, name: str) -> Path:
-        """The kubeconfig of the sandbox, which is to be running.
+        """The kubeconfig of a running sandbox.
 
         Raises:
-            SandboxError: it is not.
+            SandboxError: the sandbox is not running.
         """
         folder = self.folder(name)
         if not _runs(folder) and not kind_sandbox.is_cluster(folder):
@@ -126,10 +126,10 @@ class Sandboxes:
 
     @asynccontextmanager
     async def attach(self, name: str, *, start: bool = True, progress: Progress = _silent) -> AsyncIterator[Endpoint]:
-        """Use the sandbox: the one that runs, or one that lives until nobody is attached any more.
+        """Use the sandbox. If it is not running, it is started and runs until the last client detaches.
 
         Raises:
-            SandboxError: it does not run and `start` is False, or it can't be started.
+            SandboxError: it is not running and `start` is False, or it cannot be started.
         """
         folder = self.folder(name)
         if kind_sandbox.is_cluster(folder):
@@ -166,12 +166,12 @@ async def _exclusive(folder: SandboxPaths) -> AsyncIterator[None]:
 
 
 async def _join(folder: SandboxPaths, users: FileLock, progress: Progress) -> Endpoint:
-    """Become a user of the sandbox, starting it if nobody did."""
+    """Attach to the sandbox, and start it if it is not running."""
     deadline = time.monotonic() + _STOP_TIMEOUT
     while not users.acquire(shared=True):
-        # The supervisor has it alone: it looks whether anybody is left, or it is on its way out.
+        # The supervisor holds it exclusively: it checks for remaining clients, or is about to end.
         if time.monotonic() > deadline:
-            raise SandboxError(f"sandbox {folder.name} does not end; see {folder.logs / 'supervisor.log'}")
+            raise SandboxError(f"sandbox {folder.name} does not stop; see {folder.logs / 'supervisor.log'}")
         await asyncio.sleep(_POLL)
     if not _runs(folder):
         return await _start(folder, progress)
@@ -179,7 +179,7 @@ async def _join(folder: SandboxPaths, users: FileLock, progress: Progress) -> En
 
 
 async def _leave(folder: SandboxPaths, progress: Progress) -> None:
-    """Stop a sandbox that nobody needs any more. Shielded: a Ctrl-C must not leave it behind."""
+    """Stop a temporary sandbox without clients. Shielded, so that Ctrl-C does not leave it running."""
     if not folder.start_lock.exists():
         return
 
@@ -200,7 +200,7 @@ async def _leave(folder: SandboxPaths, progress: Progress) -> None:
 
 
 def _is_ending(folder: SandboxPaths) -> bool:
-    """Whether the users' lock is held by the supervisor, alone, which then ends."""
+    """Whether the supervisor holds the users' lock exclusively, which means that it is about to end."""
     with_others = FileLock(folder.users_lock)
     if with_others.acquire(shared=True):
         with_others.release()
@@ -221,7 +221,7 @@ async def _start(folder: SandboxPaths, progress: Progress) -> Endpoint:
     try:
         await asyncio.to_thread(launch, folder, cluster, api)
     except OSError as error:
-        raise SandboxError(f"sandbox {folder.name} can't be started in {folder.root}: {error}") from error
+        raise SandboxError(f"can't start sandbox {folder.name} in {folder.root}: {error}") from error
     finally:
         cluster.close()
         api.close()
@@ -229,14 +229,14 @@ async def _start(folder: SandboxPaths, progress: Progress) -> Endpoint:
 
 
 async def _ready(folder: SandboxPaths, progress: Progress) -> Endpoint:
-    """Wait until the controller says that it and the cluster are ready."""
+    """Wait until the controller reports that it and the cluster are ready."""
     deadline = time.monotonic() + _START_TIMEOUT
     answer = Readiness(False, "has not answered yet")
     while time.monotonic() < deadline:
         state = read_state(folder)
         if state is None or not _runs(folder):
             raise SandboxError(
-                f"sandbox {folder.name} ended while it started:\n" + last_lines(folder.logs / "supervisor.log")
+                f"sandbox {folder.name} ended during its start:\n" + last_lines(folder.logs / "supervisor.log")
             )
         failing = [name for name, child in state.children.items() if child.restarts >= _TOO_MANY_RESTARTS]
         answer = await asyncio.to_thread(check_ready, state.api_port)
@@ -253,12 +253,12 @@ async def _ready(folder: SandboxPaths, progress: Progress) -> Endpoint:
         await asyncio.sleep(_POLL)
     raise SandboxError(
         f"sandbox {folder.name} is not ready after {_START_TIMEOUT:.0f} s: the controller {answer.detail}. "
-        f"Its logs are in {folder.logs}; `c8s down --name {folder.name}` stops it"
+        f"Its logs are in {folder.logs}; stop it with `c8s down --name {folder.name}`"
     )
 
 
 async def _stop(folder: SandboxPaths, progress: Progress) -> None:
-    """End the supervisor and with it everything; then whatever a killed supervisor left."""
+    """Terminate the supervisor with its processes, then those that a killed supervisor left."""
     state = read_state(folder)
     if state is not None and _runs(folder):
         progress(f"stopping sandbox {folder.name}")
@@ -269,7 +269,7 @@ async def _stop(folder: SandboxPaths, progress: Progress) -> None:
 
 
 async def _end_leftovers(folder: SandboxPaths, state: SandboxState | None) -> None:
-    """End processes of a sandbox whose supervisor was killed, and the steps they had started."""
+    """Terminate the processes of a sandbox whose supervisor was killed, with their steps."""
     for child in reversed(list(state.children.values()) if state else []):
         await processes.terminate(child.pid, child.started, grace=20.0)
 

@@ -1,4 +1,4 @@
-"""File locks (flock): the kernel drops them with the process that held them, so none is ever stale."""
+"""File locks (flock): the kernel releases them when their process ends, so none is ever stale."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _POLL = 0.02
 
 
 class FileLock:
-    """A lock on a file. The file stays; only the lock on it comes and goes."""
+    """A lock on a file, which is never deleted."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._descriptor: int | None = None
 
     def acquire(self, *, shared: bool = False, wait: bool = False) -> bool:
-        """Take the lock. Without `wait`, False when somebody else has it."""
+        """Acquire the lock. Without `wait`, False if another process holds it."""
         # O_CLOEXEC is Python's default: a lock never leaks into a child that outlives us.
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         how = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
@@ -41,7 +41,7 @@ class FileLock:
             self._descriptor = None
 
     def held_elsewhere(self) -> bool:
-        """Whether another process has it now."""
+        """Whether another process holds the lock now."""
         if self._descriptor is not None:
             return False
         if not self._path.exists():
@@ -51,7 +51,7 @@ class FileLock:
 
     @contextmanager
     def try_lock(self) -> Iterator[bool]:
-        """Take the lock for a moment if it is free; tells whether it was."""
+        """Hold the lock inside the `with` if it is free; yields whether it was."""
         taken = self.acquire()
         try:
             yield taken
@@ -60,10 +60,10 @@ class FileLock:
                 self.release()
 
     async def wait(self, timeout: float) -> None:
-        """Take the lock, waiting for whoever has it.
+        """Acquire the lock, waiting at most `timeout` seconds.
 
         Raises:
-            TimeoutError: somebody held it for all of `timeout` seconds.
+            TimeoutError: another process held it for the whole time.
         """
         async with asyncio.timeout(timeout):
             while not self.acquire():

@@ -1,4 +1,4 @@
-"""The folder of a sandbox: what lies where, and what it may be called."""
+"""The folder of a sandbox: its files, its state, and the rule for names."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def state_root() -> Path:
 
 @dataclass(frozen=True)
 class SandboxPaths:
-    """The files of one sandbox. Everything in it is readable by its owner only."""
+    """The paths of a sandbox's files, which only their owner can read."""
 
     root: Path
 
@@ -33,8 +33,8 @@ class SandboxPaths:
     def named(cls, name: str, state: Path | None = None) -> SandboxPaths:
         if not _NAME.fullmatch(name):
             raise SandboxNameError(
-                f"{name!r} can't be a sandbox's name: use up to 32 lower-case letters, digits and dashes, "
-                "beginning and ending with a letter or digit"
+                f"{name!r} is not a valid sandbox name: use up to 32 lower-case letters, digits and dashes, "
+                "starting and ending with a letter or digit"
             )
         return cls((state or state_root()) / name)
 
@@ -68,22 +68,22 @@ class SandboxPaths:
 
     @property
     def start_lock(self) -> Path:
-        """Held while somebody starts or stops the sandbox."""
+        """Held while a command starts or stops the sandbox."""
         return self.root / "start.lock"
 
     @property
     def supervisor_lock(self) -> Path:
-        """Held by the supervisor for as long as it lives: the truth about "is it running"."""
+        """Held by the supervisor while it runs; it defines whether the sandbox is running."""
         return self.root / "supervisor.lock"
 
     @property
     def users_lock(self) -> Path:
-        """Shared by everybody who is attached."""
+        """Shared by all attached clients."""
         return self.root / "users.lock"
 
     @property
     def keep_marker(self) -> Path:
-        """Exists when the sandbox is to stay although nobody is attached."""
+        """Exists if the sandbox keeps running without attached clients."""
         return self.root / "keep"
 
     @property
@@ -91,10 +91,10 @@ class SandboxPaths:
         return self.root / "sandbox.json"
 
     def create(self) -> None:
-        """Make the folders.
+        """Create the folders.
 
         Raises:
-            SandboxError: the disk is full, or the folder belongs to somebody else.
+            SandboxError: the disk is full, or the folder belongs to another user.
         """
         try:
             for folder in (self.root, self.cluster_data, self.store, self.credentials, self.logs):
@@ -110,18 +110,18 @@ class SandboxPaths:
 
 @dataclass(frozen=True)
 class ChildProcess:
-    """A process of the sandbox, as the supervisor last saw it."""
+    """A process of the sandbox, as the supervisor last observed it."""
 
     pid: int
     started: str
-    """When the process began, as the system tells it: with the pid this names one process for ever."""
+    """The start time as the system reports it; together with the pid it identifies the process."""
     restarts: int = 0
     last_exit: str | None = None
 
 
 @dataclass(frozen=True)
 class SandboxState:
-    """What the supervisor tells about itself in `sandbox.json`."""
+    """The content of `sandbox.json`, which the supervisor writes."""
 
     pid: int
     version: str
@@ -140,7 +140,7 @@ class SandboxState:
 
 
 def disk_full_message() -> str | None:
-    """A sentence when there is no room left for sandboxes: then whatever else went wrong follows from that."""
+    """A message if the disk of the sandboxes is full, which explains other errors; else None."""
     root = state_root()
     while not root.exists():
         root = root.parent
@@ -150,11 +150,11 @@ def disk_full_message() -> str | None:
         return None
     if free >= _MIN_FREE_BYTES:
         return None
-    return f"the disk that holds {state_root()} is full ({free // 1024} KiB left): make room and try again"
+    return f"the disk that holds {state_root()} is full ({free // 1024} KiB left): free some space and try again"
 
 
 def read_state(folder: SandboxPaths) -> SandboxState | None:
-    """The last state written, or None where there is none or it can't be read as one."""
+    """The last state written, or None if it is missing or invalid."""
     try:
         raw: dict[str, Any] = json.loads(folder.state_file.read_text())
         children = {name: ChildProcess(**child) for name, child in raw.pop("children").items()}

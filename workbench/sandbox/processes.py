@@ -1,4 +1,4 @@
-"""Processes by identity: a pid alone may by now belong to somebody else."""
+"""Processes identified by pid and start time, because pids are reused."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pathlib import Path
 
 
 def start_time(pid: int) -> str | None:
-    """When the process began, in the system's own words; None when there is no such process."""
+    """The start time as the system reports it; None if there is no such process."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except FileNotFoundError:
         if Path("/proc/self/stat").exists():
             return None
         return _started_by_ps(pid)
-    # The name is in parentheses and may hold anything; the fields after it are numbers.
+    # The name is in parentheses and may contain anything; the fields after it are numbers.
     fields = stat[stat.rindex(")") + 2 :].split()
     state, start_time = fields[0], fields[19]
     return None if state == "Z" else start_time
@@ -37,7 +37,7 @@ def is_alive(pid: int, since: str) -> bool:
 
 
 async def terminate(pid: int, since: str, *, grace: float) -> bool:
-    """SIGTERM, then SIGKILL after `grace` seconds. True when the process is gone."""
+    """Send SIGTERM, then SIGKILL after `grace` seconds. True if the process has ended."""
     for sign, patience in ((signal.SIGTERM, grace), (signal.SIGKILL, 5.0)):
         if not is_alive(pid, since):
             return True

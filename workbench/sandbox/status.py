@@ -1,4 +1,4 @@
-"""How a sandbox is: asked from outside, by whoever wants to know."""
+"""The status of a sandbox, as its readiness endpoints report it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _TIMEOUT = 5.0
 
 @dataclass(frozen=True)
 class ComponentStatus:
-    """One process: `healthy`, and in `detail` a sentence when it is not."""
+    """The status of one process; `detail` describes it."""
 
     name: str
     healthy: bool
@@ -26,7 +26,7 @@ class ComponentStatus:
 
 @dataclass(frozen=True)
 class SandboxStatus:
-    """A sandbox as it is now. `temporary`: it ends with the last command that uses it."""
+    """The status of a sandbox. A `temporary` one stops with the last command that uses it."""
 
     name: str
     state: Literal["running", "unhealthy", "stopped", "absent"]
@@ -46,7 +46,7 @@ class Readiness:
 
 
 def check_ready(port: int, token: str | None = None, timeout: float = _TIMEOUT) -> Readiness:
-    """GET /readyz on a loopback port. Never raises: what went wrong is the detail."""
+    """GET /readyz on a loopback port. It never raises: errors are in the detail."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
@@ -63,7 +63,7 @@ def check_ready(port: int, token: str | None = None, timeout: float = _TIMEOUT) 
 
 
 def _reason(body: str) -> str:
-    """The sentence in a problem document, or the text as it is."""
+    """The message of a problem document, or the text itself."""
     try:
         problem = json.loads(body)
     except ValueError:

@@ -1,8 +1,8 @@
-"""The parent of a sandbox's two processes: starts them, restarts them when they die, ends them.
+"""The parent of a sandbox's two processes: starts, restarts and stops them.
 
-It runs in the background as a process of its own with the standard library
-only, and holds the listening sockets, so that a restarted child answers on the
-same port. It decides nothing about the sandbox; `lifecycle` does.
+It is a background process that uses the standard library only. It owns the
+listening sockets, so that a restarted child serves the same port. `lifecycle`
+decides when a sandbox starts and stops.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from workbench.sandbox.locks import FileLock
 from workbench.sandbox.paths import ChildProcess, SandboxPaths, SandboxState, write_state
 
 _PR_SET_PDEATHSIG = 1
-# Loaded here, because nothing may be loaded between fork and exec of a process with threads.
+# Loaded here, because a process with threads must not load libraries between fork and exec.
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 _HEALTHY_AFTER = 30.0
 _BACKOFF = (0.1, 0.5, 1.0, 2.0, 5.0)
@@ -37,20 +37,20 @@ _LOG_LIMIT = 10 * 1024 * 1024
 
 
 def restart_delay(failures: int) -> float:
-    """Seconds to wait before the next start, after so many failures in a row (from 1)."""
+    """Seconds to wait before the next start, after `failures` (from 1) consecutive failures."""
     return _BACKOFF[min(failures, len(_BACKOFF)) - 1]
 
 
 @dataclass
 class ManagedProcess:
-    """One process that is to run for as long as the sandbox does."""
+    """A process that runs as long as the sandbox."""
 
     name: str
     command: Sequence[str]
     listener: socket.socket
     log: Path
     grace: float
-    """Seconds it gets between SIGTERM and SIGKILL."""
+    """Seconds between SIGTERM and SIGKILL."""
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
     start_time: str = ""
@@ -58,7 +58,7 @@ class ManagedProcess:
     failures: int = 0
     last_exit: str | None = None
     restart_at: float = field(default=0.0)
-    """When to start it (monotonic seconds), while it has no process."""
+    """When to start it (monotonic seconds), while it is not running."""
 
     def start(self, now: float) -> None:
         if self.log.exists() and self.log.stat().st_size > _LOG_LIMIT:
@@ -76,7 +76,7 @@ class ManagedProcess:
         self.start_time = processes.start_time(self.process.pid) or ""
 
     def reap(self, now: float) -> bool:
-        """Take note of an end; True when there was one."""
+        """Record the exit of the process; False if it has not exited."""
         if self.process is None or (code := self.process.poll()) is None:
             return False
         self.process = None
@@ -99,14 +99,14 @@ class ManagedProcess:
 
 
 def _die_with_parent() -> None:
-    """In the child: end with the supervisor, however that ends (Linux; elsewhere the next start does)."""
+    """In the child: end with the supervisor in any case (on Linux; elsewhere the next start terminates it)."""
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     if _LIBC is not None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 class Supervisor:
-    """Runs the services until SIGTERM, or until nobody uses a sandbox that was not to be kept."""
+    """Runs the processes until SIGTERM, or until a temporary sandbox has no clients."""
 
     def __init__(
         self, folder: SandboxPaths, services: Sequence[ManagedProcess], version: str, clock: Callable[[], float]
@@ -122,7 +122,7 @@ class Supervisor:
             end.setblocking(False)
 
     def run(self, ready: Callable[[], None]) -> None:
-        """Blocks until the sandbox is to end. `ready` is called once the state is on disk."""
+        """Run until the sandbox ends. `ready` is called once the state file is written."""
         signal.set_wakeup_fd(self._wake_write.fileno(), warn_on_full_buffer=False)
         for sign in (signal.SIGTERM, signal.SIGINT):
             signal.signal(sign, self._on_stop)
@@ -139,7 +139,7 @@ class Supervisor:
                 selector.select(self._seconds_until_restart())
                 self._drain()
                 self._restart_ended()
-        # The controller first: it is the one that talks to the other.
+        # The controller first, because it uses the cluster.
         for service in reversed(self._services):
             service.stop()
 
@@ -151,7 +151,7 @@ class Supervisor:
             self._wake_read.recv(4096)
 
     def _seconds_until_restart(self) -> float | None:
-        """Seconds until a service is due, or None when all run."""
+        """Seconds until the next restart, or None if all processes are running."""
         due = [service.restart_at for service in self._services if service.process is None]
         return max(0.0, min(due) - self._clock()) if due else None
 
@@ -160,7 +160,7 @@ class Supervisor:
         for service in self._services:
             if service.reap(now):
                 changed = True
-                _log(f"{service.name} ended with {service.last_exit}; starting it again", service=service.name)
+                _log(f"{service.name} ended with {service.last_exit}; restarting", service=service.name)
             if service.process is None and service.restart_at <= now and not self._stopping:
                 self._start(service, now)
                 changed = True
@@ -187,16 +187,16 @@ class Supervisor:
         try:
             write_state(self._folder, state)
         except OSError as error:
-            # A full disk must not take a running sandbox down; who reads the file sees older pids.
+            # A full disk must not stop a running sandbox; readers of the file see older pids.
             _log(f"can't write {self._folder.state_file}: {error}")
 
     def _stop_when_unused(self) -> None:
-        """Whoever is attached shares the users' lock; getting it alone means that nobody is left."""
+        """Attached clients share the users' lock; acquiring it exclusively means that there are none."""
         lock = FileLock(self._folder.users_lock)
         while True:
             lock.acquire(wait=True)
             if not self._folder.keep_marker.exists():
-                # Kept until the end: nobody attaches to a sandbox that is going away.
+                # The lock is kept, so that no client attaches to a sandbox that is ending.
                 os.kill(os.getpid(), signal.SIGTERM)
                 return
             lock.release()
@@ -205,7 +205,7 @@ class Supervisor:
 
 def _log(message: str, **fields: object) -> None:
     record = {"time": datetime.now(UTC).isoformat(), "logger": "supervisor", "message": message, **fields}
-    # A full disk must not end the one process that can put the others right again.
+    # A full disk must not end the supervisor.
     with contextlib.suppress(OSError):
         print(json.dumps(record), file=sys.stderr, flush=True)
 
@@ -214,7 +214,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="workbench.sandbox.supervisor", description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--version", required=True)
-    parser.add_argument("--ready-fd", type=int, required=True, help="gets one line when the state file is there")
+    parser.add_argument("--ready-fd", type=int, required=True, help="receives one line when the state file is written")
     for name in ("cluster", "controller"):
         parser.add_argument(f"--{name}-fd", type=int, required=True, help="a listening socket")
         parser.add_argument(f"--{name}", type=json.loads, required=True, help="the command, as a JSON list")
@@ -222,7 +222,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     folder = SandboxPaths(args.folder)
     lock = FileLock(folder.supervisor_lock)
     if not lock.acquire():
-        _log(f"another supervisor runs {folder.root}")
+        _log(f"another supervisor is running {folder.root}")
         return 1
     services = [
         ManagedProcess(name, command, socket.socket(fileno=descriptor), folder.logs / f"{name}.log", grace)

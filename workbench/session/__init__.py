@@ -1,1 +1,1 @@
-"""What the workbench remembers and reports while it runs: keymap, view state, notifications, crash reports."""
+"""The state of a workbench session: keymap, saved view, notifications and crash reports."""

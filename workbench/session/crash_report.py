@@ -1,7 +1,7 @@
-"""What is written down when the workbench itself fails, for somebody to report: where it failed, and nothing private.
+"""Crash reports of the workbench, for bug reports: the traceback without private data.
 
-Neither local variables nor logs nor pipelines are in it, and what looks like a
-secret in an error's text is blacked out.
+They contain no local variables, logs or pipelines, and text that looks like a secret
+is redacted.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from workbench.pipeline_file.drafts import write_whole
 
 _MARK = "last"
-"""The file that names the newest report until somebody was told of it."""
+"""The file with the name of the newest report, until it was announced."""
 _SECRETS = (
     (re.compile(r"(?i)\b(bearer|basic)\s+[^\s'\",]+"), r"\1 ***"),
     (re.compile(r"(?i)([\w.-]*(?:token|password|passwd|secret|api[-_]?key|authorization)[\w.-]*['\"]?\s*[:=]\s*)"
@@ -36,14 +36,14 @@ def format_crash_report(error: BaseException, facts: Mapping[str, str], at: date
 
 
 def redact(text: str) -> str:
-    """The text with everything that looks like a secret replaced by `***`."""
+    """Replace everything that looks like a secret by `***`."""
     for pattern, instead in _SECRETS:
         text = pattern.sub(instead, text)
     return text
 
 
 def save_report(folder: Path, text: str, at: datetime) -> Path:
-    """Write a report of its own, for the user alone, and remember it as the newest. Raises OSError."""
+    """Write a private report file and mark it as the newest. Raises OSError."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / f"crash-{at:%Y%m%d-%H%M%S-%f}.txt"
     write_whole(path, text.encode("utf-8", "backslashreplace"), mode=0o600)
@@ -52,7 +52,7 @@ def save_report(folder: Path, text: str, at: datetime) -> Path:
 
 
 def take_unseen_report(folder: Path) -> Path | None:
-    """The report of the last crash, once: the next time there is none."""
+    """The report of the last crash, if it was not announced yet; it is marked as announced."""
     mark = folder / _MARK
     try:
         path = folder / Path(mark.read_text(encoding="utf-8").strip()).name

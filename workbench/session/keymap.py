@@ -1,8 +1,7 @@
-"""The keys somebody gave to actions in the config: which of them can be taken, and what is wrong with the rest.
+"""Checks the user's key bindings: the valid ones apply, the invalid ones are reported.
 
-An entry that can't be taken leaves its action on the key it has; what is said
-about it names the entry, the reason and what would be right. It knows neither
-the config file nor the terminal: what a key is called is handed in.
+An action with an invalid entry keeps its default keys. Reading the config file and
+the names of keys is up to the caller.
 """
 
 from __future__ import annotations
@@ -15,21 +14,21 @@ from typing import Any
 
 @dataclass(frozen=True)
 class BoundAction:
-    """An action with its keys. `places` are the parts of screens in which it can be called."""
+    """An action with its keys. `scopes` are the parts of screens in which it is available."""
 
     id: str
     keys: tuple[str, ...]
     scopes: frozenset[str]
     typing: bool = False
-    """Whether letters are text where it is called."""
+    """Whether letters are typed as text in its scope."""
     fixed: bool = False
-    """It belongs to a text field and keeps its keys, which what is called there can't have."""
+    """Whether it belongs to a text field, whose keys cannot be changed or reused there."""
 
 
 @dataclass(frozen=True)
 class Keymap:
     keys: Mapping[str, str]
-    """For each action with keys of its own these, separated by commas."""
+    """The comma-separated keys of each customized action."""
     problems: tuple[str, ...]
 
 
@@ -40,12 +39,12 @@ def build_keymap(
     *,
     reserved: Mapping[str, str],
 ) -> Keymap:
-    """Check what the config says.
+    """Check the entries of the config.
 
     Args:
-        entries: for each action a key, or a list of keys.
-        key_name: the name under which the terminal reports a key as people write it; None for no key.
-        reserved: keys that can't be given away, with what they do.
+        entries: a key, or a list of keys, for each action.
+        key_name: returns the terminal's name of a key as the user writes it; None if it is not a key.
+        reserved: keys that cannot be assigned, with their function.
     """
     problems: list[str] = []
     taken: dict[str, tuple[str, ...]] = {}
@@ -63,7 +62,7 @@ def build_keymap(
 
 
 class _RefusedError(Exception):
-    """An entry can't be taken; the message says why."""
+    """An entry is invalid; the message says why."""
 
 
 def _keys(
@@ -79,16 +78,16 @@ def _keys(
     # A digit is a number in YAML.
     written = [str(key) if type(key) is int else key for key in (value if isinstance(value, list) else [value])]
     if not written or not all(isinstance(key, str) and key for key in written):
-        raise _RefusedError("it takes a key such as ctrl+e or f6, or a list of keys")
+        raise _RefusedError("expected a key such as ctrl+e or f6, or a list of keys")
     found = []
     for key in written:
         name = key_name(key)
         if name is None:
-            raise _RefusedError(f"`{key}` is no key; write it like e, ctrl+e, f6, shift+tab or ?")
+            raise _RefusedError(f"`{key}` is not a key; examples are e, ctrl+e, f6, shift+tab and ?")
         if name in reserved:
             raise _RefusedError(f"`{key}` {reserved[name]}")
         if known[action].typing and "+" not in name and not _is_named(name):
-            raise _RefusedError(f"`{key}` is text where this is called; take one with ctrl or a function key")
+            raise _RefusedError(f"`{key}` is typed as text there; use a key with ctrl or a function key")
         found.append(name)
     return tuple(dict.fromkeys(found))
 
@@ -97,25 +96,25 @@ _CONTROLS = ("enter", "tab", "escape", "up", "down", "left", "right", "home", "e
 
 
 def _is_named(key: str) -> bool:
-    """Whether a key without modifiers writes no character."""
+    """Whether a key without modifiers types no character."""
     return key in _CONTROLS or (key[:1] == "f" and key[1:].isdigit())
 
 
 def _clash(taken: Mapping[str, tuple[str, ...]], bindings: Sequence[BoundAction]) -> tuple[str, str] | None:
-    """The last entry whose key has another meaning somewhere where it can be called."""
+    """The last entry whose key has another action in one of its scopes, with the message."""
     owners: dict[str, list[BoundAction]] = {}
     for bound in bindings:
         for key in taken.get(bound.id, bound.keys):
             owners.setdefault(key, []).append(bound)
     mine = {bound.id: bound for bound in bindings}
     for action in reversed(list(taken)):
-        # A key that it has had from the start clashes no more than before.
+        # Default keys of the action do not conflict.
         for key in (key for key in taken[action] if key not in mine[action].keys):
             for other in owners[key]:
                 if other.id == action or not other.scopes & mine[action].scopes:
                     continue
                 if not other.fixed:
-                    return action, f"`{key}` is the key of `{other.id}` there; give that one another key, too"
+                    return action, f"`{key}` is the key of `{other.id}` there; assign another key to that action, too"
                 if mine[action].typing:
-                    return action, f"`{key}` belongs to the text there ({other.id}); take another one"
+                    return action, f"`{key}` is a key of the text field ({other.id}); use another one"
     return None

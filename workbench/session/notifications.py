@@ -1,4 +1,4 @@
-"""What the workbench has said in passing, so that a message that has gone can be read again."""
+"""The history of notifications, for reading those that have disappeared."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Notification:
     title: str
     text: str
     count: int = 1
-    """How often it was said in a row."""
+    """How often it was repeated in a row."""
 
 
 class NotificationHistory:
-    """The newest five hundred."""
+    """The newest 500 notifications."""
 
     def __init__(self) -> None:
         self._kept: deque[Notification] = deque(maxlen=_MOST)

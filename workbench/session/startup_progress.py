@@ -1,4 +1,4 @@
-"""What is seen of a plan that brings a sandbox up: each step's state, and the last of what was said. Undrawn."""
+"""The progress of starting a sandbox: the state of each step, and the last lines of output."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _KEPT = 200
 
 
 class StepEvent(Protocol):
-    """Something that happened to a step; `kind.plan.Event` is one."""
+    """An event of a step; `kind.plan.Event` implements it."""
 
     @property
     def step(self) -> str: ...
@@ -25,7 +25,7 @@ class StepEvent(Protocol):
 
 @dataclass(frozen=True)
 class ProgressEvent:
-    """An event of a way up that has no plan of `kind`."""
+    """An event of a start that has no plan of the package `kind`."""
 
     step: str
     kind: str
@@ -51,11 +51,11 @@ class StartupProgress:
 
     @classmethod
     def planned(cls, steps: Sequence[tuple[str, str]]) -> StartupProgress:
-        """From names and titles."""
+        """All steps waiting, from names and titles."""
         return cls(tuple(StepProgress(name, title) for name, title in steps))
 
     def apply(self, event: StepEvent) -> StartupProgress:
-        """The same, one event later. What is said goes to the output; a state that is reached stays."""
+        """The progress after an event."""
         if event.kind == "said":
             title = next((step.title for step in self.steps if step.name == event.step), event.step)
             return replace(self, output=(*self.output, f"{title}: {event.text}")[-_KEPT:])
@@ -69,7 +69,7 @@ class StartupProgress:
         return replace(self, steps=seen)
 
     def stopped(self) -> StartupProgress:
-        """Nobody works on it any more: what was under way was let go."""
+        """The progress after an abort: running steps are stopped."""
         return replace(
             self, steps=tuple(replace(one, state="stopped") if one.state == "running" else one for one in self.steps)
         )

@@ -1,8 +1,7 @@
-"""Where somebody was when the workbench was left: kept for each folder, and there again the next time.
+"""The view of the workbench, saved for each folder and restored at the next start.
 
-One small JSON file for each folder, written whole or not at all. What can't be
-read is put aside and told, never an obstacle. It holds names of runs and files,
-nothing of what is in them.
+There is one small JSON file for each folder. An invalid file is reported and
+ignored. It holds the names of runs and files, not their content.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from workbench.pipeline_file.drafts import write_whole
 
 _MOST_BYTES = 64 * 1024
 _MOST_FILES = 200
-"""Folders that are remembered."""
+"""Maximum number of folders with a saved view."""
 
 Layout = Mapping[str, str | int | bool]
 
@@ -30,10 +29,10 @@ _Kept = TypeVar("_Kept")
 
 @dataclass(frozen=True)
 class SavedView:
-    """`layout` holds for each screen what it wants to find again."""
+    """The saved view. `layout` holds the layout state of each screen."""
 
     place: str = ""
-    """The controller that `run` is on."""
+    """The controller of `run`."""
     screen: str = "runs"
     """`runs`, `run` or `editor`."""
     run: str | None = None
@@ -43,19 +42,19 @@ class SavedView:
 
 @dataclass(frozen=True)
 class ThemeChoice:
-    """`over` is what the config said when `name` was chosen: a config that changes since then wins."""
+    """The chosen theme. `over` is the config's theme at that time; if the config changes, its theme applies."""
 
     name: str
     over: str | None
 
 
 def workbench_folder() -> Path:
-    """`$XDG_STATE_HOME/c8s/_workbench`, or the platform's equivalent; no sandbox can have this name."""
+    """`$XDG_STATE_HOME/c8s/_workbench`, or the platform's equivalent; not a valid sandbox name."""
     return Path(platformdirs.user_state_dir("c8s")) / "_workbench"
 
 
 class ViewState:
-    """The memory of one folder on this machine."""
+    """The saved view of one folder, and the theme."""
 
     def __init__(self, folder: Path, about: Path) -> None:
         self._folder = folder
@@ -64,7 +63,7 @@ class ViewState:
         self._view, self._theme = self._views / f"{name}.json", folder / "theme.json"
 
     def load_view(self) -> tuple[SavedView, str | None]:
-        """Where one was, and what is wrong with the file when it can't be used."""
+        """The saved view, and a message if the file is invalid."""
         return _read(self._view, _view, SavedView())
 
     def load_theme(self) -> tuple[ThemeChoice | None, str | None]:
@@ -92,7 +91,7 @@ def _read(path: Path, parsed: Callable[[Any], _Kept], default: _Kept) -> tuple[_
     except FileNotFoundError:
         return default, None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        return default, f"{path} can't be used ({type(error).__name__}: {error}); what it held is forgotten."
+        return default, f"{path} is invalid ({type(error).__name__}: {error}); it is ignored."
 
 
 def _view(raw: Any) -> SavedView:
@@ -112,7 +111,7 @@ def _choice(raw: Any) -> ThemeChoice | None:
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{type(value).__name__} where a text is to be")
+        raise TypeError(f"{type(value).__name__} instead of a string")
     return value
 
 

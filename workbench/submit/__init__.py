@@ -1,1 +1,1 @@
-"""From a working tree to a run: packing and submission."""
+"""Submission of runs: working tree, archive and request."""

@@ -1,7 +1,7 @@
-"""A working tree as one tar.gz. Equal trees give equal bytes, so what the controller has is not sent again.
+"""Packs a working tree into a tar.gz. Equal trees give equal bytes, so that no tree is uploaded twice.
 
-Owners and times are left out. All files get the same time, which is not the
-epoch: zip files can't hold that, and a build that makes one would fail on it.
+Owners and times are not included. All files have the same time, which is not the
+epoch, because zip files cannot represent it and builds that create one would fail.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MTIME = 946_684_800
 """2000-01-01 in UTC."""
 
 _WHOLE = 4 * 1024 * 1024
-"""Files up to this size are read before their header is written: growing while we read does no harm."""
+"""Files up to this size are read before their header is written, so that they may grow meanwhile."""
 _CHUNK = 1024 * 1024
 _BLOCK = 512
 _LEVEL = 1
@@ -32,10 +32,10 @@ _LEVEL = 1
 
 @dataclass(frozen=True)
 class SourceArchive:
-    """An archive. `digest` (`sha256:…`) and `size` are of the file's bytes; `files` counts links too.
+    """A packed archive. `digest` (`sha256:…`) and `size` are of the file's bytes; `files` includes links.
 
-    `contents` is a digest of what is in it, the pipeline's own file excepted: an edited pipeline on the same files
-    has the same.
+    `contents_digest` is of the packed files except the pipeline's own, so that editing
+    only the pipeline does not change it.
     """
 
     path: Path
@@ -47,25 +47,25 @@ class SourceArchive:
 
 
 class _FileChangedError(Exception):
-    """A file is not what it was when we looked."""
+    """A file has changed since the scan."""
 
 
 @contextmanager
 def pack_archive(
     tree: Worktree, stop: Callable[[], bool] = lambda: False, *, pipeline: str | None = None
 ) -> Iterator[SourceArchive]:
-    """Pack into a temporary file that is gone after the `with`. Blocks; `stop` is asked between files.
+    """Pack into a temporary file, which is deleted after the `with`. Blocks; `stop` is called between files.
 
-    `pipeline` is the name in the tree of the pipeline's own file, which does not count for `contents`.
+    `pipeline` is the name in the tree of the pipeline's own file, which `contents_digest` ignores.
 
     Raises:
         WorktreeError: the disk is full, or a large file changed while it was read.
-        InterruptedError: `stop` said so.
+        InterruptedError: `stop` returned True.
     """
     try:
         descriptor, name = tempfile.mkstemp(prefix="c8s-", suffix=".tar.gz")
     except OSError as error:
-        raise WorktreeError(f"can't make a temporary file for the archive: {error}") from error
+        raise WorktreeError(f"can't create a temporary file for the archive: {error}") from error
     path = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -87,7 +87,7 @@ def _pack(tree: Worktree, path: Path, file: BinaryIO, stop: Callable[[], bool], 
             try:
                 count += _add(gzip, tree.root, entry)
             except _FileChangedError as change:
-                warnings.append(f"{entry.name}: left out, {change}")
+                warnings.append(f"{entry.name}: skipped, {change}")
         gzip.write(bytes(2 * _BLOCK))
         gzip.close()
     except InterruptedError:
@@ -99,7 +99,7 @@ def _pack(tree: Worktree, path: Path, file: BinaryIO, stop: Callable[[], bool], 
 
 
 class _Gzip:
-    """A gzip stream without name and time in its header, hashed as it is written."""
+    """A gzip stream without name and time in its header, hashed while it is written."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -108,7 +108,7 @@ class _Gzip:
         self._length = 0
         self.digest = hashlib.sha256()
         self.contents = hashlib.sha256()
-        """Of what was written before it was compressed, as far as it counts."""
+        """The hash of the uncompressed data that was written while `counts` was set."""
         self.counts = True
         self.size = 0
         # Magic, deflate, no flags, no time, "fastest", unknown system (RFC 1952).
@@ -132,21 +132,21 @@ class _Gzip:
 
 
 def _add(gzip: _Gzip, root: Path, entry: Entry) -> int:
-    """Write one entry; the number of entries written."""
+    """Write one entry; the number of entries written (0 if the file was deleted)."""
     if entry.target is not None:
         gzip.write(_header(entry, 0))
         return 1
     try:
-        # Not through a link, and not waiting for a writer: the name may lead elsewhere than when we looked.
+        # Do not follow a link or wait for the writer of a pipe: the file may have been replaced since the scan.
         descriptor = os.open(f"{root}/{entry.name}", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
-        return 0  # Deleted since: as if it had been deleted before.
+        return 0  # Deleted since the scan.
     except OSError as error:
         raise _FileChangedError(error.strerror or str(error)) from error
     with os.fdopen(descriptor, "rb") as file:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
-            raise _FileChangedError("it is no file any more")
+            raise _FileChangedError("it is not a file any more")
         if found.st_size > _WHOLE:
             _stream(gzip, entry, file, found.st_size)
             return 1
@@ -171,8 +171,8 @@ def _stream(gzip: _Gzip, entry: Entry, file: BinaryIO, size: int) -> None:
 
 def _grew(entry: Entry) -> WorktreeError:
     return WorktreeError(
-        f"{entry.name} changed while it was read. Try again when nothing writes to it, "
-        "or name it in .gitignore if the steps don't need it."
+        f"{entry.name} changed while it was read. Try again when no process writes to it, "
+        "or add it to .gitignore if the steps don't need it."
     )
 
 
@@ -181,7 +181,7 @@ def _padding(size: int) -> bytes:
 
 
 def _header(entry: Entry, size: int) -> bytes:
-    """GNU format: names are bytes of any kind and length."""
+    """A tar header in GNU format, whose names may have any bytes and length."""
     info = tarfile.TarInfo(entry.name)
     info.size = size
     info.mtime = MTIME

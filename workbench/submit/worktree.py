@@ -1,7 +1,7 @@
-"""The developer's working tree: which file is the pipeline, which folder is its tree, and what of it is sent.
+"""The user's working tree: finds the pipeline file and its tree, and lists the files to upload.
 
-A tree is what git would take: tracked and untracked files, not ignored, not
-deleted, submodules included, `.git` left out. It makes no archive; see `packing`.
+A tree holds what git would add: tracked and untracked files, without ignored or deleted
+ones and without `.git`, including submodules. `archive` packs it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 PIPELINE_FILES = (".c8s.yaml", ".c8s.yml")
 _GIT_TIMEOUT = 120.0
-# What git sets for its hooks; in another repository, or for another index, it would mislead us.
+# Variables that git sets for its hooks; they would point git to another repository or index.
 _GIT_LOCAL = (
     "GIT_DIR",
     "GIT_WORK_TREE",
@@ -29,12 +29,12 @@ _GIT_LOCAL = (
 
 
 class WorktreeError(Exception):
-    """The working tree can't be found or sent; the message says why and what to do."""
+    """The working tree cannot be found or uploaded; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
 class SizeLimits:
-    """What a tree may be at most. Where there is no git to say what belongs to it, a mistake is likelier."""
+    """The maximum size of a tree. Without git, the limits are lower, because a wrong folder is likelier."""
 
     files: int
     bytes: int
@@ -46,7 +46,7 @@ WITHOUT_GIT = SizeLimits(files=20_000, bytes=512 * 1024**2)
 
 @dataclass(frozen=True)
 class Commit:
-    """What is checked out. `sha` is None before the first commit, `branch` on a detached head."""
+    """The checked-out commit. `sha` is None before the first commit, `branch` on a detached HEAD."""
 
     sha: str | None
     branch: str | None
@@ -54,7 +54,7 @@ class Commit:
 
     @property
     def label(self) -> str | None:
-        """The commit as steps see it: it ends in `-dirty` when the tree differs from it."""
+        """The commit as steps see it, with `-dirty` if the tree has changes."""
         return f"{self.sha}-dirty" if self.sha and self.dirty else self.sha
 
 
@@ -62,7 +62,7 @@ class Commit:
 class Entry:
     """A regular file, or a symbolic link when `target` is set. `name` is relative, with `/`.
 
-    Bytes of a name that are no UTF-8 are surrogates, as `os.fsdecode` makes them.
+    Bytes of a name that are not UTF-8 are surrogates, as in `os.fsdecode`.
     """
 
     name: str
@@ -73,12 +73,12 @@ class Entry:
 
 @dataclass(frozen=True)
 class Worktree:
-    """A folder and what of it is sent, sorted by name. `warnings` tell what is left out, and why."""
+    """A folder and its files to upload, sorted by name. `warnings` say which files are skipped, and why."""
 
     root: Path
     entries: tuple[Entry, ...]
     commit: Commit | None
-    """None where there is no git."""
+    """None without git."""
     warnings: tuple[str, ...]
 
     @property
@@ -88,7 +88,7 @@ class Worktree:
 
 
 def find_pipeline(start: Path) -> Path | None:
-    """The nearest pipeline file from `start` up to its repository's root; without one, in `start` only."""
+    """The nearest pipeline file from `start` up to the root of its repository; without one, in `start` only."""
     start = start.resolve()
     top = repository_root(start) or start
     for folder in (start, *start.parents):
@@ -101,27 +101,27 @@ def find_pipeline(start: Path) -> Path | None:
 
 
 def repository_root(folder: Path) -> Path | None:
-    """The nearest folder upward that holds a `.git`. The answer of the file system: no process is started."""
+    """The nearest parent folder with a `.git`, or None. It starts no process."""
     folder = folder.resolve()
-    return next((place for place in (folder, *folder.parents) if (place / ".git").exists()), None)
+    return next((each for each in (folder, *folder.parents) if (each / ".git").exists()), None)
 
 
 def tree_root(pipeline: Path | None, cwd: Path) -> Path:
-    """What to send with a pipeline file: its repository, else the one we are in, else the file's own folder.
+    """The tree of a pipeline file: its repository, else that of `cwd`, else the folder of the file.
 
-    `pipeline` is None for a file that has no place (standard input).
+    `pipeline` is None for standard input.
     """
     beside = pipeline.resolve().parent if pipeline is not None else cwd.resolve()
     return repository_root(beside) or repository_root(cwd) or beside
 
 
 def scan(root: Path, home: Path | None = None) -> Worktree:
-    """Find out what of `root` is to be sent: a repository, a folder in one, or a folder without git.
+    """List the files to upload: of a repository, a folder in one, or a folder without git.
 
-    `home` is the home directory: without a repository it is never sent, nor is `/`.
+    `home` is the home directory: without a repository, it is rejected, as is `/`.
 
     Raises:
-        WorktreeError: git fails or is missing, or the tree is larger than the limits.
+        WorktreeError: git fails or is missing, or the tree exceeds the limits.
     """
     names: Iterable[str]
     if repository_root(root) is not None:
@@ -132,8 +132,8 @@ def scan(root: Path, home: Path | None = None) -> Worktree:
     else:
         if root.parent == root or (home is not None and root == home.resolve()):
             raise WorktreeError(
-                f"{root} is no git repository and too much to send as a whole. Put the pipeline into a "
-                "folder of its own, run `git init` there, or use --no-source if its steps need no files."
+                f"{root} is not a git repository and too large to upload. Move the pipeline to its own "
+                "folder, run `git init` there, or use --no-source if its steps need no files."
             )
         names, warnings, commit, limits = _walk_files(root), [], None, WITHOUT_GIT
     entries, left_out = _read_entries(root, names, limits)
@@ -158,20 +158,20 @@ def parse_status(output: bytes) -> Commit:
 
 
 def changed_since(root: Path, revision: str) -> tuple[str, ...]:
-    """The files below `root` that differ from where the branch left `revision`: committed, uncommitted or new.
+    """The files below `root` that changed since the merge base with `revision`: committed, uncommitted or new.
 
-    Deleted ones count, and a renamed one counts under both names. Bytes that are no UTF-8 are replaced.
+    Deleted files are included, and renamed ones with both names. Bytes that are not UTF-8 are replaced.
 
     Raises:
-        WorktreeError: there is no git, no such revision, or nothing that it has in common with what is checked out.
+        WorktreeError: there is no git, no such revision, or no common commit.
     """
     if repository_root(root) is None:
-        raise WorktreeError(f"{root} is no git repository, so nobody knows what changed in it since {revision}")
+        raise WorktreeError(f"{root} is not a git repository, so its changes since {revision} are not known")
     with _git(root, "merge-base", "--end-of-options", f"{revision}^{{commit}}", "HEAD") as found:
-        base, complaints = _communicate(found, root)
+        base, errors = _communicate(found, root)
     if found.returncode != 0:
-        why = complaints.decode(errors="replace").strip() or "it has no commit in common with what is checked out"
-        raise WorktreeError(f"can't tell what changed in {root} since {revision}: {why}")
+        reason = errors.decode(errors="replace").strip() or "it has no commit in common with HEAD"
+        raise WorktreeError(f"can't list the changes in {root} since {revision}: {reason}")
     differ = ("diff", "--name-only", "-z", "--no-renames", "--relative", "--no-ext-diff", base.decode().strip(), "--")
     names: set[str] = set()
     for arguments in (differ, ("ls-files", "-z", "--others", "--exclude-standard")):
@@ -181,10 +181,10 @@ def changed_since(root: Path, revision: str) -> tuple[str, ...]:
 
 
 def link_stays_inside(name: str, target: str) -> bool:
-    """Whether a link at `name` leads to a place below the root, whatever else lies there.
+    """Whether a link at `name` leads to a path below the root, whatever else is there.
 
-    It may go up at its beginning, as far as the root, and then only down: a `..` after a name could
-    pass through another link. What unpacks the archive refuses any other link.
+    `..` is allowed only at the start, up to the root, because a `..` after a name could
+    pass through another link. The agent that unpacks the archive rejects other links.
     """
     if not target or target.startswith("/"):
         return False
@@ -195,7 +195,7 @@ def link_stays_inside(name: str, target: str) -> bool:
 
 def _git(root: Path, *arguments: str) -> subprocess.Popen[bytes]:
     environment = {name: value for name, value in os.environ.items() if name not in _GIT_LOCAL}
-    # No lock on the index: the developer may be using git at this moment.
+    # Do not lock the index: the user may be using git at the same time.
     environment |= {"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
     try:
         return subprocess.Popen(
@@ -208,30 +208,29 @@ def _git(root: Path, *arguments: str) -> subprocess.Popen[bytes]:
         )
     except FileNotFoundError as error:
         raise WorktreeError(
-            f"{root} is in a git repository, but there is no git on this machine to list its files. "
+            f"{root} is in a git repository, but git is not installed. "
             "Install git, or use --no-source if the steps need no files."
         ) from error
 
 
 def _communicate(process: subprocess.Popen[bytes], root: Path) -> tuple[bytes, bytes]:
-    """What git printed, and what it complained about."""
+    """The standard output and standard error of git."""
     try:
         return process.communicate(timeout=_GIT_TIMEOUT)
     except subprocess.TimeoutExpired as error:
         process.kill()
-        raise WorktreeError(f"git took more than {_GIT_TIMEOUT:.0f} s to look at {root}") from error
+        raise WorktreeError(f"git took more than {_GIT_TIMEOUT:.0f} s in {root}") from error
 
 
 def _output(process: subprocess.Popen[bytes], root: Path) -> bytes:
-    output, complaints = _communicate(process, root)
+    output, errors = _communicate(process, root)
     if process.returncode != 0:
-        said = complaints.decode(errors="replace").strip()
-        raise WorktreeError(f"git can't list the files of {root}: {said}")
+        raise WorktreeError(f"git can't list the files of {root}: {errors.decode(errors='replace').strip()}")
     return output
 
 
 def _list_git_files(root: Path) -> tuple[set[str], list[str]]:
-    """The names that git lists, of the repositories inside this one too."""
+    """The files that git lists, including those of nested repositories, and warnings."""
     names: set[str] = set()
     warnings: list[str] = []
     repositories = [""]
@@ -252,17 +251,17 @@ def _git_names(repository: Path) -> Iterable[str]:
     arguments = ("ls-files", "-z", "--cached", "--others", "--exclude-standard")
     with _git(repository, *arguments) as process:
         output = _output(process, repository)
-    # A file in conflict is listed once for each side.
+    # A file with a merge conflict is listed once for each side.
     return {os.fsdecode(name) for name in output.split(b"\0") if name}
 
 
 def _walk_files(root: Path) -> Iterator[str]:
-    """Every file below a folder without git, but nothing of a repository's own."""
+    """Every file below a folder without git, except the `.git` folders of nested repositories."""
 
-    def complain(error: OSError) -> None:
-        raise WorktreeError(f"can't look into {error.filename}: {error.strerror}") from error
+    def fail(error: OSError) -> None:
+        raise WorktreeError(f"can't read the folder {error.filename}: {error.strerror}") from error
 
-    for folder, folders, files in os.walk(root, onerror=complain):
+    for folder, folders, files in os.walk(root, onerror=fail):
         folders[:] = sorted(name for name in folders if name != ".git")
         prefix = os.path.relpath(folder, root)
         links = [name for name in folders if os.path.islink(f"{folder}/{name}")]  # noqa: PTH114 - names may be no UTF-8
@@ -281,11 +280,11 @@ def _read_entries(root: Path, names: Iterable[str], limits: SizeLimits) -> tuple
         try:
             entry = _entry(root, name)
         except FileNotFoundError:
-            continue  # Deleted, and maybe just now.
+            continue  # Deleted.
         except OSError as error:
             if error.errno not in (errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.ELOOP, errno.EINVAL):
                 raise WorktreeError(f"can't read {name} in {root}: {error.strerror}") from error
-            warnings.append(f"{name}: left out, {error.strerror}")
+            warnings.append(f"{name}: skipped, {error.strerror}")
             continue
         if isinstance(entry, str):
             warnings.append(entry)
@@ -298,7 +297,7 @@ def _read_entries(root: Path, names: Iterable[str], limits: SizeLimits) -> tuple
 
 
 def _really_inside(root: Path, folder: str, known: dict[str, bool]) -> bool:
-    """Whether every part of `folder` is a folder itself, not a link that leads elsewhere."""
+    """Whether every part of `folder` is a folder, not a link."""
     if folder not in known:
         parent = os.path.dirname(folder)  # noqa: PTH120 - a name, not a file
         try:
@@ -310,19 +309,19 @@ def _really_inside(root: Path, folder: str, known: dict[str, bool]) -> bool:
 
 
 def _entry(root: Path, name: str) -> Entry | str:
-    """What lies at `name`, or why it is left out."""
+    """The entry at `name`, or a warning that says why it is skipped."""
     path = f"{root}/{name}"
     found = os.lstat(path)
     if stat.S_ISREG(found.st_mode):
         if not os.access(path, os.R_OK):
-            return f"{name}: left out, you may not read it"
+            return f"{name}: skipped, permission denied"
         return Entry(name, found.st_size, bool(found.st_mode & stat.S_IXUSR))
     if stat.S_ISLNK(found.st_mode):
         target = os.readlink(path)  # noqa: PTH115 - may be no UTF-8
         if not link_stays_inside(name, target):
-            return f"{name}: left out, the link does not stay inside the tree (to {target})"
+            return f"{name}: skipped, the link leads out of the tree (to {target})"
         return Entry(name, 0, target=target)
-    return f"{name}: left out, it is no file, folder or link"
+    return f"{name}: skipped, it is not a file, folder or link"
 
 
 def _too_large_error(root: Path, found: list[Entry], limits: SizeLimits) -> WorktreeError:
@@ -332,7 +331,7 @@ def _too_large_error(root: Path, found: list[Entry], limits: SizeLimits) -> Work
         totals[top] = totals.get(top, 0) + entry.size
     largest = ", ".join(sorted(totals, key=lambda top: -totals[top])[:3])
     return WorktreeError(
-        f"{root} is too large to send: at most {limits.files:,} files and {limits.bytes // 1024**2:,} MiB. "
-        f"The most is in: {largest}. Name what the steps don't need in .gitignore"
-        + ("." if limits is WITH_GIT else " of a git repository (`git init`): without one, all is sent.")
+        f"{root} is too large to upload: the limits are {limits.files:,} files and {limits.bytes // 1024**2:,} MiB. "
+        f"The largest parts are: {largest}. Add what the steps don't need to .gitignore"
+        + ("." if limits is WITH_GIT else " in a git repository (`git init`); without git, everything is uploaded.")
     )

@@ -1,11 +1,11 @@
-"""Makes what a pipeline wrote safe to put on somebody's terminal.
+"""Makes text from pipelines safe to print on a terminal.
 
-A step may print anything: sequences that set the clipboard, rename the window,
-move the cursor over other people's lines, or turn text around. Here a line is
-read the way a terminal reads it, and only two things come out: printable text
-and its colours (SGR). Everything else becomes a visible sign or nothing.
+A step may print sequences that set the clipboard, rename the window, move the
+cursor over other lines, or reverse text. A line is parsed as a terminal would
+parse it, and reduced to printable text and its colours (SGR). Everything else is
+removed or replaced by a visible character.
 
-The signs are those of ECMA-48: https://ecma-international.org/publications-and-standards/standards/ecma-48/
+Control sequences follow ECMA-48: https://ecma-international.org/publications-and-standards/standards/ecma-48/
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import NamedTuple
 from workbench.text.width import cell_width, char_width
 
 LIMIT = 4_096
-"""Characters of a line that a screen shows; a step may print megabytes without a newline."""
+"""Maximum number of displayed characters of a line; a step may print megabytes without a newline."""
 
 _RAW_LIMIT = 65_536
 _TAB = 8
@@ -29,7 +29,7 @@ Colour = int | tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """How a piece of text looks. Blinking and concealing are left out: the one tires, the other hides."""
+    """The style of text. Blinking and concealed text are not supported, because they annoy or hide."""
 
     foreground: Colour | None = None
     background: Colour | None = None
@@ -77,7 +77,7 @@ _UNSET: dict[int, tuple[str, ...]] = {
 }
 assert {name for _, name in _FLAG_CODES} <= {field.name for field in fields(Style)}
 
-# A string sequence (OSC, DCS, …) counts only when it is closed on its line; else its text stays to be seen.
+# A string sequence (OSC, DCS, …) must be terminated on its line; otherwise its text stays visible.
 _CONTROL = re.compile(
     r"(?:\x1b\[|\x9b)(?P<parameters>[0-?]*)(?P<between>[ -/]*)(?P<final>[@-~])"
     r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d\x9e\x9f])[^\x00-\x1f\x7f-\x9f]*(?:\x07|\x1b\\|\x9c)"
@@ -88,17 +88,17 @@ _CONTROL = re.compile(
 )
 _COLOUR_PARAMETERS = re.compile(r"[0-9;:]*\Z")
 _COMBINING = r"[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe00-\ufe0f\ufe20-\ufe2f]"
-# Stacked without end, combining marks are drawn over the lines above and below.
+# Long stacks of combining marks are drawn over the lines above and below.
 _STACKED = re.compile(f"({_COMBINING}{{3}}){_COMBINING}+")
 # VARIATION SELECTOR-16 makes terminals disagree about the width of the character before it.
 _SUSPECT = re.compile(f"{_COMBINING}{{4}}|\ufe0f")
 
 
 def sanitize_line(line: str, *, colour: bool, limit: int | None = _RAW_LIMIT) -> str:
-    """One line, safe to print: with its colours when `colour`, closed at the end, and no other sequence.
+    """One line that is safe to print: with its colours if `colour`, reset at the end, and no other sequences.
 
-    What is drawn over by a carriage return is gone, as on a terminal. Tabs become
-    spaces. After `limit` characters the rest is replaced by `…`.
+    Text that a carriage return overwrites is removed, as on a terminal. Tabs become
+    spaces. After `limit` characters, the rest is replaced by `…`.
     """
     if _is_plain(line) and (limit is None or len(line) <= limit):
         return line
@@ -107,12 +107,12 @@ def sanitize_line(line: str, *, colour: bool, limit: int | None = _RAW_LIMIT) ->
 
 
 def sanitize_label(text: str, cells: int) -> str:
-    """A name or a message as one plain line of at most `cells` columns; `…` stands for what does not fit."""
+    """A name or a message as one plain line of at most `cells` columns, truncated with `…`."""
     return truncate(sanitize_line(" ".join(text.split("\n")), colour=False, limit=LIMIT), cells)
 
 
 def truncate(text: str, cells: int) -> str:
-    """`text`, which is printable, in at most `cells` columns; `…` stands for what does not fit."""
+    """Printable text in at most `cells` columns, truncated with `…`."""
     if cell_width(text) <= cells:
         return text
     if cells < 1:
@@ -127,7 +127,7 @@ def truncate(text: str, cells: int) -> str:
 
 
 def segments(line: str, *, limit: int | None = LIMIT) -> list[Segment]:
-    """The same line as pieces of printable text with their styles, for whoever draws them otherwise."""
+    """The sanitized line as segments of printable text with their styles."""
     if _is_plain(line):
         return [Segment(_capped(line, limit), PLAIN)] if line else []
     writer = _Writer()
@@ -150,7 +150,7 @@ def segments(line: str, *, limit: int | None = LIMIT) -> list[Segment]:
 
 
 class _Writer:
-    """Collects text in the style of the moment. After a carriage return, new text starts over."""
+    """Collects text in the current style. After a carriage return, new text replaces the line."""
 
     def __init__(self) -> None:
         self.style = PLAIN
@@ -181,12 +181,12 @@ class _Writer:
 
 
 def _is_plain(line: str) -> bool:
-    """Whether nothing in the line needs care: by far the most lines."""
+    """Whether the line needs no change, as most lines."""
     return line.isprintable() and (line.isascii() or not _SUSPECT.search(line))
 
 
 def _bounded(line: str, limit: int | None) -> str:
-    """The part of an endless line that is worth reading: of a progress bar its end, else its beginning."""
+    """The part of a very long line to parse: of a progress bar its end, otherwise its start."""
     if limit is None:
         return line
     bound = max(_RAW_LIMIT, 2 * limit)
@@ -218,14 +218,14 @@ def _coloured(piece: Segment) -> str:
 
 
 def _without_format_characters(text: str) -> str:
-    """Without what prints nothing but turns, joins or hides other text: directions, joiners, tags (Cf)."""
+    """Text without format characters (Cf), which reverse, join or hide other text."""
     if not text.isprintable():
         text = "".join(char for char in text if unicodedata.category(char) != "Cf")
     return text if text.isascii() else text.replace("\ufe0f", "")
 
 
 def _picture(sign: str) -> str:
-    """A visible stand-in for a control character that has no business in a log."""
+    """A visible replacement for a control character."""
     code = ord(sign)
     if sign in "\x07\x0e\x0f":  # the bell, and the two that change the character set
         return ""
@@ -247,7 +247,7 @@ def _colour_code(colour: Colour, base: int) -> str:
 
 
 def _restyled(style: Style, parameters: str) -> Style:
-    """The style after an SGR sequence with these parameters. What is not understood changes nothing."""
+    """The style after an SGR sequence with these parameters; unknown ones are ignored."""
     if not _COLOUR_PARAMETERS.match(parameters):
         return style
     codes = [part.split(":") for part in parameters.split(";")]
@@ -309,7 +309,7 @@ def _colour(kind: int, parts: list[int]) -> Colour | None:
 
 
 def _number(text: str) -> int:
-    """An empty parameter counts as 0; an absurdly long one as a code nobody knows."""
+    """The value of a parameter: an empty one is 0, a too long one an unknown code."""
     if not text:
         return 0
     return int(text) if len(text) < 6 else 99_999

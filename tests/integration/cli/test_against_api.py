@@ -88,7 +88,7 @@ async def play_operator(there: ApiServer, phase: str) -> None:
     there.kubernetes.status("a", "hello-1", phase=phase, steps=[step(phase)], summary=summary)
 
 
-async def test_a_run_goes_from_the_tree_to_the_table(
+async def test_run_from_working_tree_to_summary(
     there: ApiServer, endpoint: Endpoint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tree = tmp_path / "tree"
@@ -108,7 +108,7 @@ async def test_a_run_goes_from_the_tree_to_the_table(
     assert await there.store.head(f"sources/{digest}.tar.gz") is not None
 
 
-async def test_errors_of_the_api_come_as_ours(client: Client, endpoint: Endpoint, tmp_path: Path) -> None:
+async def test_api_errors_become_client_errors(client: Client, endpoint: Endpoint, tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="nobody-1"):
         await client.run("nobody-1")
     with pytest.raises(InvalidError) as refused:
@@ -128,7 +128,7 @@ async def test_errors_of_the_api_come_as_ours(client: Client, endpoint: Endpoint
                 await anext(frames)
 
 
-async def test_one_key_makes_one_run(client: Client) -> None:
+async def test_same_idempotency_key_creates_one_run(client: Client) -> None:
     first = await client.create_run(RunRequest(PIPELINE, event="push"), idempotency_key="k")
     assert (
         (await client.create_run(RunRequest(PIPELINE, event="push"), idempotency_key="k")).name
@@ -141,7 +141,7 @@ async def test_one_key_makes_one_run(client: Client) -> None:
     assert [run.name for run in (*page.items, *rest.items)] == ["hello-2", "hello-1"]
 
 
-async def test_runs_are_watched_from_the_list_on(client: Client) -> None:
+async def test_watch_continues_from_the_list(client: Client) -> None:
     await client.create_run(RunRequest(PIPELINE), idempotency_key="k")
     async with asyncio.timeout(10), aclosing(client.watch_runs()) as changes:
         listed = await anext(changes)
@@ -157,7 +157,7 @@ async def test_runs_are_watched_from_the_list_on(client: Client) -> None:
         assert change.run.name == "hello-1"
 
 
-async def test_lines_are_streamed_from_where_the_reader_was(there: ApiServer, client: Client) -> None:
+async def test_log_stream_resumes_at_the_cursor(there: ApiServer, client: Client) -> None:
     await client.create_run(RunRequest(PIPELINE), idempotency_key="k")
     async with asyncio.timeout(10), asyncio.TaskGroup() as group:
         group.create_task(play_operator(there, "Succeeded"))
@@ -173,7 +173,7 @@ async def test_lines_are_streamed_from_where_the_reader_was(there: ApiServer, cl
         assert [line async for line in lines] == ["three"]
 
 
-async def test_a_cancel_reaches_the_run(there: ApiServer, client: Client) -> None:
+async def test_cancel_ends_the_run(there: ApiServer, client: Client) -> None:
     await client.create_run(RunRequest(PIPELINE), idempotency_key="k")
     async with asyncio.timeout(10), asyncio.TaskGroup() as group:
         group.create_task(play_operator(there, "Cancelled"))
@@ -185,7 +185,7 @@ async def test_a_cancel_reaches_the_run(there: ApiServer, client: Client) -> Non
                     break
 
 
-async def test_secrets_cluster_and_lint_answer_as_the_views_expect(client: Client) -> None:
+async def test_secrets_cluster_and_lint_are_decoded(client: Client) -> None:
     await client.put_secret("db", {"password": "hunter2"})
     assert [(secret.name, secret.keys) for secret in await client.secrets()] == [("db", ("password",))]
     await client.delete_secret("db")

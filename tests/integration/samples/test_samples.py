@@ -14,7 +14,7 @@ def run(c8s: C8s, repository: Path, *arguments: str, expect: int = 0) -> str:
     return c8s("run", str(repository / "samples" / sample), *source, expect=expect).stdout
 
 
-def test_hello_runs_three_steps_in_a_row(c8s: C8s, repository: Path) -> None:
+def test_hello_runs_three_steps_in_sequence(c8s: C8s, repository: Path) -> None:
     out = run(c8s, repository, "hello.yaml")
     assert parse_step_table(out) == {"greet": "Succeeded", "look-around": "Succeeded", "goodbye": "Succeeded"}
     said = [line.partition("| ")[2] for line in out.splitlines() if "| " in line and "| --" not in line]
@@ -50,7 +50,7 @@ def test_failing_skips_descendants_finishes_siblings_and_exits_1(c8s: C8s, repos
     assert c8s("shell", name, "unit-tests", "cat", "last-test.txt").stdout == "divide(1, 0)\n"
 
 
-def test_artifacts_reach_every_step_downstream_and_can_be_fetched(c8s: C8s, repository: Path, tmp_path: Path) -> None:
+def test_artifacts_reach_downstream_steps_and_can_be_fetched(c8s: C8s, repository: Path, tmp_path: Path) -> None:
     out = run(c8s, repository, "artifacts.yaml")
     assert set(parse_step_table(out).values()) == {"Succeeded"}
     name = out.split()[1]
@@ -62,7 +62,7 @@ def test_artifacts_reach_every_step_downstream_and_can_be_fetched(c8s: C8s, repo
     ]
 
 
-def test_a_service_answers_the_step_beside_it_and_ends_with_it(c8s: C8s, repository: Path) -> None:
+def test_service_answers_its_step_and_ends_with_it(c8s: C8s, repository: Path) -> None:
     out = run(c8s, repository, "services.yaml")
     assert parse_step_table(out) == {"ask": "Succeeded"}
     assert "ask | the service answers" in out
@@ -95,11 +95,11 @@ def test_wordcount_is_linted_tested_built_and_reported(c8s: C8s, repository: Pat
     assert "74 words, 45 different, in 2 files" in out
 
 
-def test_the_demo_without_a_terminal_runs_a_sample_and_leaves_nothing_behind(fresh: C8s) -> None:
+def test_demo_without_terminal_leaves_no_processes(fresh: C8s) -> None:
     out = fresh("demo").stdout
     assert set(parse_step_table(out).values()) == {"Succeeded"}
     assert fresh.processes() == []
 
 
-def test_the_projects_own_pipeline_is_good(c8s: C8s, repository: Path) -> None:
+def test_the_projects_own_pipeline_is_valid(c8s: C8s, repository: Path) -> None:
     c8s("lint", str(repository / ".c8s.yaml"))

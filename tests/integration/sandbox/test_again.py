@@ -47,7 +47,7 @@ def run_name(output: str) -> str:
     return next(line.split()[1] for line in output.splitlines() if line.startswith("run "))
 
 
-def test_a_mended_pipeline_goes_on_where_it_failed_with_the_artifacts_of_before(c8s: C8s, folder: Path) -> None:
+def test_resumed_run_reuses_succeeded_steps(c8s: C8s, folder: Path) -> None:
     file = folder / ".c8s.yaml"
     file.write_text(FLOW.format(name="mended", more=', "exit 3"'))
     first = c8s("run", cwd=folder, expect=1).stdout
@@ -64,7 +64,7 @@ def test_a_mended_pipeline_goes_on_where_it_failed_with_the_artifacts_of_before(
     assert "dist/stamp" in c8s("artifacts", run_name(second), "build").stdout
 
 
-def test_another_tree_is_another_run(c8s: C8s, folder: Path) -> None:
+def test_changed_tree_reruns_all_steps(c8s: C8s, folder: Path) -> None:
     (folder / ".c8s.yaml").write_text(FLOW.format(name="touched", more=""))
     first = c8s("run", cwd=folder).stdout
     (folder / "code.txt").write_text("2\n")
@@ -72,7 +72,7 @@ def test_another_tree_is_another_run(c8s: C8s, folder: Path) -> None:
     assert {step["reason"] for step in steps_of(c8s, run_name(second)).values()} == {"Succeeded"}
 
 
-def test_a_rerun_runs_everything_and_from_failed_only_the_rest(c8s: C8s, folder: Path) -> None:
+def test_rerun_from_failed_reuses_succeeded_steps(c8s: C8s, folder: Path) -> None:
     flag = folder.parent / f"{folder.name}-flag"
     (folder / ".c8s.yaml").write_text(FLOW.format(name="again", more=f', "test -e {flag}"'))
     first = run_name(c8s("run", cwd=folder, expect=1).stdout)
@@ -85,7 +85,7 @@ def test_a_rerun_runs_everything_and_from_failed_only_the_rest(c8s: C8s, folder:
     assert json.loads(c8s("runs", run_name(whole), "-o", "json").stdout)["rerunOf"] == first
 
 
-def test_a_cache_lasts_from_run_to_run_until_its_key_changes(c8s: C8s, folder: Path) -> None:
+def test_cache_persists_until_its_key_changes(c8s: C8s, folder: Path) -> None:
     (folder / ".c8s.yaml").write_text(
         """\
 version: v1alpha1
@@ -108,7 +108,7 @@ steps:
     assert made() != first
 
 
-def test_a_command_runs_in_a_running_step_and_its_exit_code_is_handed_on(c8s: C8s, folder: Path) -> None:
+def test_shell_runs_in_a_running_step(c8s: C8s, folder: Path) -> None:
     go = folder.parent / f"{folder.name}-go"
     wait = f', "echo inside > here", "until test -e {go}; do sleep 0.05; done"'
     (folder / ".c8s.yaml").write_text(FLOW.format(name="entered", more=wait))

@@ -66,7 +66,7 @@ def assert_nothing_stays(c8s: C8s) -> None:
     assert left_behind(c8s) == ""
 
 
-def test_a_command_finds_the_failed_step_s_files_and_environment(c8s: C8s, folder: Path) -> None:
+def test_debug_command_has_files_and_environment_of_the_step(c8s: C8s, folder: Path) -> None:
     run = failed_run(c8s, folder, "--keep-on-failure", "--param", "level=debug")
     kept = step_of(c8s, run)["attempts"][0]["kept"]
     assert (kept["files"], "problem" in kept) == (4, False)
@@ -80,7 +80,7 @@ def test_a_command_finds_the_failed_step_s_files_and_environment(c8s: C8s, folde
         "3.11", "from the tree../empty", "/etc/hostname", "750", "sub",
         f"debug,3.11,{run},1,test (py=3.11)", "same", "typed",
     ]  # fmt: skip
-    assert f"starting a copy of step test (py=3.11) of {run} as attempt 1 left it" in done.stderr
+    assert f"starting a copy of step test (py=3.11) of {run} with the workspace of attempt 1" in done.stderr
     assert_nothing_stays(c8s)
     logs = "".join(c8s("logs", run, "test (py=3.11)", "--container", name).stdout for name in ("step", "upload"))
     assert SECRET not in logs
@@ -88,9 +88,7 @@ def test_a_command_finds_the_failed_step_s_files_and_environment(c8s: C8s, folde
 
 
 @pytest.mark.parametrize("hangs_up", [True, False], ids=["with a signal", "without one"])
-def test_a_copy_is_in_no_list_and_ends_with_the_terminal_it_was_opened_in(
-    c8s: C8s, folder: Path, hangs_up: bool
-) -> None:
+def test_debug_run_is_unlisted_and_ends_with_its_terminal(c8s: C8s, folder: Path, hangs_up: bool) -> None:
     run = failed_run(c8s, folder, "--keep-on-failure")
     ours, theirs = pty.openpty()
     entered = subprocess.Popen(
@@ -100,7 +98,7 @@ def test_a_copy_is_in_no_list_and_ends_with_the_terminal_it_was_opened_in(
     os.close(theirs)
     try:
         # What is typed before the shell is there is thrown away.
-        _read_until(ours, b"the copy is removed then\r\n", more=True)
+        _read_until(ours, b"the copy is then deleted\r\n", more=True)
         os.write(ours, b"echo in-$((40+2))\r")
         _read_until(ours, b"in-42")
         assert "debug" not in c8s("runs").stdout
@@ -124,7 +122,7 @@ def _read_until(terminal: int, wanted: bytes, *, more: bool = False, within: flo
         seen += os.read(terminal, 4096)
 
 
-def test_a_failed_step_that_was_not_kept_says_how_to_get_into_it(c8s: C8s, folder: Path) -> None:
+def test_unsaved_workspace_error_names_the_command(c8s: C8s, folder: Path) -> None:
     run = failed_run(c8s, folder)
     told = c8s("shell", run, "test (py=3.11)", "true", expect=1).stderr
     assert f"c8s rerun {run} --from-failed --keep-on-failure" in told
@@ -132,7 +130,7 @@ def test_a_failed_step_that_was_not_kept_says_how_to_get_into_it(c8s: C8s, folde
     assert c8s("shell", again, "test (py=3.11)", "cat", "left.txt").stdout == "3.11\n"
 
 
-def test_a_copy_that_can_not_start_says_why_and_is_removed(c8s: C8s, folder: Path) -> None:
+def test_debug_run_that_cannot_start_is_deleted(c8s: C8s, folder: Path) -> None:
     run = failed_run(c8s, folder, "--keep-on-failure")
     kubectl = ["kubectl", "--kubeconfig", c8s("kubeconfig").stdout.strip()]
     subprocess.run([*kubectl, "create", "quota", "none", "--hard=pods=0"], check=True, timeout=30)

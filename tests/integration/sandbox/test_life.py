@@ -20,17 +20,17 @@ def state(c8s: C8s, name: str = "default") -> dict[str, object]:
     return found
 
 
-def test_a_second_up_finds_the_first(fresh: C8s) -> None:
+def test_second_up_finds_the_running_sandbox(fresh: C8s) -> None:
     fresh("up")
     before = state(fresh)
-    assert "running already" in fresh("up").stderr
+    assert "already running" in fresh("up").stderr
     assert state(fresh) == before
     assert "running" in fresh("status").stdout
     fresh("down")
     assert fresh.processes() == []
 
 
-def test_after_down_it_comes_up_with_its_runs_on_its_old_ports(fresh: C8s, repository: Path) -> None:
+def test_restarted_sandbox_keeps_runs_and_ports(fresh: C8s, repository: Path) -> None:
     fresh("up")
     before = state(fresh)
     fresh("run", str(repository / "samples" / "hello.yaml"), "--no-source")
@@ -42,13 +42,13 @@ def test_after_down_it_comes_up_with_its_runs_on_its_old_ports(fresh: C8s, repos
     assert "Goodbye" in fresh("logs", "hello-1", "goodbye").stdout
 
 
-def test_delete_forgets_the_runs(fresh: C8s) -> None:
+def test_delete_removes_the_runs(fresh: C8s) -> None:
     fresh("up")
     fresh("down", "--delete")
     assert not (fresh.home / "state" / "c8s" / "default").exists()
 
 
-def test_two_names_do_not_disturb_each_other(fresh: C8s, repository: Path) -> None:
+def test_two_sandboxes_are_independent(fresh: C8s, repository: Path) -> None:
     fresh("up", "--name", "one")
     fresh("up", "--name", "two")
     fresh("run", str(repository / "samples" / "hello.yaml"), "--no-source", "--name", "one")
@@ -57,7 +57,7 @@ def test_two_names_do_not_disturb_each_other(fresh: C8s, repository: Path) -> No
     assert "running" in fresh("status", "--name", "two").stdout
 
 
-def test_everything_killed_is_noticed_and_started_again(fresh: C8s, tmp_path: Path) -> None:
+def test_sandbox_recovers_when_all_processes_are_killed(fresh: C8s, tmp_path: Path) -> None:
     fresh("up")
     write_pipeline(tmp_path, ['{name: long, image: "busybox:1.36", commands: ["echo begun; sleep 300"]}'])
     running = fresh.start("run", cwd=tmp_path)
@@ -85,13 +85,13 @@ def test_everything_killed_is_noticed_and_started_again(fresh: C8s, tmp_path: Pa
     assert fresh.processes() == []
 
 
-def test_a_run_without_a_sandbox_has_one_for_as_long_as_it_runs(fresh: C8s, repository: Path) -> None:
+def test_run_without_sandbox_starts_a_temporary_one(fresh: C8s, repository: Path) -> None:
     out = fresh("run", str(repository / "samples" / "hello.yaml"), "--no-source").stdout
     assert set(parse_step_table(out).values()) == {"Succeeded"}
     assert fresh.processes() == []
 
 
-def test_a_killed_run_takes_its_sandbox_along(fresh: C8s, tmp_path: Path) -> None:
+def test_temporary_sandbox_ends_with_a_killed_run(fresh: C8s, tmp_path: Path) -> None:
     write_pipeline(tmp_path, ['{name: long, image: "busybox:1.36", commands: ["echo begun; sleep 300"]}'])
     running = fresh.start("run", cwd=tmp_path)
     assert running.stdout is not None
@@ -103,7 +103,7 @@ def test_a_killed_run_takes_its_sandbox_along(fresh: C8s, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
-def test_interrupting_a_run_cancels_it_and_says_so(fresh: C8s, tmp_path: Path, sign: signal.Signals) -> None:
+def test_signal_cancels_the_run(fresh: C8s, tmp_path: Path, sign: signal.Signals) -> None:
     fresh("up")
     trapped = "trap 'echo leaving; exit 9' TERM; echo begun; sleep 300 & wait"
     step = f'{{name: long, image: "busybox:1.36", commands: ["{trapped}"]}}'
@@ -120,7 +120,7 @@ def test_interrupting_a_run_cancels_it_and_says_so(fresh: C8s, tmp_path: Path, s
     assert json.loads(fresh("runs", "--output", "json").stdout)[0]["status"]["phase"] == "Cancelled"
 
 
-def test_all_state_is_its_owners_alone(c8s: C8s) -> None:
+def test_sandbox_state_is_private(c8s: C8s) -> None:
     root = c8s.home / "state" / "c8s" / "default"
     assert stat.S_IMODE(root.stat().st_mode) == 0o700
     for path in (root / "credentials").iterdir():
@@ -161,5 +161,5 @@ def test_no_command_for_runs_imports_textual_or_kubernetes(c8s: C8s, repository:
 
 
 @pytest.mark.parametrize("name", ["..", "A", "a/b", "x" * 40])
-def test_a_name_that_is_none_is_bad_input(fresh: C8s, name: str) -> None:
+def test_invalid_sandbox_name_exits_2(fresh: C8s, name: str) -> None:
     assert "lower-case" in fresh("up", "--name", name, expect=2).stderr

@@ -61,7 +61,7 @@ def deploys(c8s: C8s, tmp_path: Path) -> Callable[[str, str], Deploys]:
     return lambda name, policy: Deploys(c8s, tmp_path, name, policy)
 
 
-def test_in_a_queue_a_run_waits_for_the_one_before_it_and_says_so(deploys: Callable[[str, str], Deploys]) -> None:
+def test_queued_run_waits_and_names_the_blocking_run(deploys: Callable[[str, str], Deploys]) -> None:
     found = deploys("queue-up", "queue")
     with found.start() as first:
         until(lambda: found.begun(1))
@@ -76,7 +76,7 @@ def test_in_a_queue_a_run_waits_for_the_one_before_it_and_says_so(deploys: Calla
     assert lines.index("queue-up-1 ends") < lines.index("queue-up-2 begins")
 
 
-def test_with_cancel_running_the_newest_run_ends_the_ones_before_it(deploys: Callable[[str, str], Deploys]) -> None:
+def test_cancel_running_policy_cancels_older_runs(deploys: Callable[[str, str], Deploys]) -> None:
     found = deploys("newest", "cancel-running")
     with found.start() as first:
         until(lambda: found.begun(1))

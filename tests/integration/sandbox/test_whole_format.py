@@ -58,7 +58,7 @@ steps:
 """
 
 
-def test_everything_that_a_file_may_say_happens(c8s: C8s, tmp_path: Path) -> None:
+def test_pipeline_with_every_field_runs(c8s: C8s, tmp_path: Path) -> None:
     subprocess.run(["git", "init", "-q", "-b", "main", str(tmp_path)], check=True)
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "file").write_text("from the tree\n")

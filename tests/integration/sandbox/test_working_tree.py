@@ -41,7 +41,7 @@ def project(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("where", [".", "src/deep"])
-def test_the_tree_is_the_working_tree(c8s: C8s, project: Path, where: str) -> None:
+def test_workspace_holds_the_working_tree(c8s: C8s, project: Path, where: str) -> None:
     out = c8s("run", cwd=project / where).stdout
     said = [line.partition("| ")[2] for line in out.splitlines() if line.startswith("look") and "| --" not in line]
     assert said[0] == "changed, not committed"
@@ -51,7 +51,7 @@ def test_the_tree_is_the_working_tree(c8s: C8s, project: Path, where: str) -> No
     assert any(line.startswith("commit=") and line.split()[0].endswith("-dirty") for line in said)
 
 
-def test_the_same_tree_is_sent_once(c8s: C8s, project: Path) -> None:
+def test_same_tree_is_uploaded_once(c8s: C8s, project: Path) -> None:
     c8s("run", cwd=project)
     sources = c8s.home / "state" / "c8s" / "default" / "store" / "sources"
     before = sorted(sources.iterdir())
@@ -59,7 +59,7 @@ def test_the_same_tree_is_sent_once(c8s: C8s, project: Path) -> None:
     assert sorted(sources.iterdir()) == before
 
 
-def test_a_bad_file_is_exit_2_with_its_place_and_starts_nothing(fresh: C8s, project: Path) -> None:
+def test_invalid_file_exits_2_and_starts_nothing(fresh: C8s, project: Path) -> None:
     (project / ".c8s.yaml").write_text(
         "version: v1alpha1\nname: x\nsteps:\n  - name: a\n    imag: y\n    commands: [z]\n"
     )
@@ -69,7 +69,7 @@ def test_a_bad_file_is_exit_2_with_its_place_and_starts_nothing(fresh: C8s, proj
     assert fresh.processes() == []
 
 
-def test_a_step_on_paths_runs_when_one_of_them_has_changed(c8s: C8s, project: Path) -> None:
+def test_path_condition_follows_changed_files(c8s: C8s, project: Path) -> None:
     steps = [
         '{name: notes, image: none, commands: ["echo ran"], conditional: {paths: ["*.txt"]}}',
         '{name: tools, image: none, commands: ["echo ran"], conditional: {paths: ["src/**"]}}',
@@ -82,4 +82,4 @@ def test_a_step_on_paths_runs_when_one_of_them_has_changed(c8s: C8s, project: Pa
     assert "no changed file matches any of: src/**" in told.stdout
     assert "tools | ran" in c8s("run", cwd=project).stdout, "what changed is not known"
     wrong = c8s("run", "--changed-since", "nosuch", cwd=project, expect=2)
-    assert "can't tell what changed" in wrong.stderr
+    assert "can't list the changes" in wrong.stderr

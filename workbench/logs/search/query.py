@@ -1,51 +1,47 @@
-"""What somebody looks for in a log: a text or a regular expression, and which lines of a piece of log hold it.
+"""Queries for lines of a log: a text, a regular expression, or error messages.
 
-What is searched is what is shown: text without colours and other sequences, and of a line that was drawn
-over by carriage returns what was drawn last. Nothing here reads a file; see `log_matches`.
+The searched text is the displayed text: without colours and other control sequences, and of a line that was
+overwritten after carriage returns, the last text. No I/O; see `matches`.
 """
 
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
+from workbench.logs.search.regex import Regex, RegexError
 from workbench.text.sanitize import sanitize_line
 
 _SGR = re.compile(rb"\x1b\[[0-9;:]*m")
 _PLAIN = bytes(range(0x20, 0x7F)) + b"\n"
 _UNUSUAL = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f\xcc\xcd\xd2\xe1\xef]|\xe2\x83|\xc2[\x80-\x9f]")
-"""What `clean` changes, or first bytes of it: control characters and combining marks."""
+"""What `sanitize_line` changes, or first bytes of it: control characters and combining marks."""
 _TAB = 8
 
 
 class QueryError(Exception):
-    """What was typed is no regular expression; the message says why."""
-
-
-def compile_pattern(pattern: str, flags: int = 0) -> re.Pattern[str]:
-    """The pattern as Python means it today: what a later one may make of `[[a]` is no news to who types it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
-        return re.compile(pattern, flags)
+    """The pattern is not a valid regular expression; the message says why."""
 
 
 class LineMatcher(Protocol):
-    """Tells which lines of a text match, by their number from 0, each once and in order."""
+    """Finds the lines of a text that match."""
 
-    def matching_lines(self, text: str) -> Iterable[int]: ...
+    def matching_lines(self, text: str) -> Iterable[int]:
+        """The numbers (from 0) of the matching lines, each once and in order."""
+        ...
 
 
 @dataclass(frozen=True)
 class Query:
-    """`text` to look for, a regular expression if `regex`. Lower case letters stand for upper case ones too,
-    unless there is an upper case one in it.
+    """A text to search for, or a regular expression if `regex`.
+
+    Case is ignored unless `text` contains an upper-case letter.
 
     Raises:
-        QueryError: `text` is no regular expression.
+        QueryError: `text` is not a valid regular expression.
     """
 
     text: str
@@ -54,29 +50,34 @@ class Query:
     def __post_init__(self) -> None:
         if self.regex:
             try:
-                compile_pattern(self.text)
-            except (re.error, OverflowError, RecursionError) as error:
-                raise QueryError(f"{self.text!r} is no regular expression: {error}") from error
+                _ = self._regex
+            except RegexError as error:
+                raise QueryError(f"invalid regular expression {self.text!r}: {error}") from error
 
     @cached_property
     def exact(self) -> bool:
-        """Whether upper and lower case differ. A letter behind a backslash has no case: it is a class."""
+        """Whether case matters. A letter after a backslash is a class and does not count."""
         letters = re.sub(r"\\.", "", self.text) if self.regex else self.text
         return letters != letters.lower()
 
     @cached_property
-    def pattern(self) -> re.Pattern[str]:
-        """The same for one line of shown text, to mark where it was found."""
-        source = self.text if self.regex else re.escape(self.text)
-        return compile_pattern(source, 0 if self.exact else re.IGNORECASE)
+    def _regex(self) -> Regex:
+        return Regex(self.text, case_sensitive=self.exact)
+
+    @cached_property
+    def _literal(self) -> re.Pattern[str]:
+        return re.compile(re.escape(self.text), 0 if self.exact else re.IGNORECASE)
 
     def matching_lines(self, text: str) -> Iterable[int]:
-        text = text if self.exact else text.lower()
         if self.regex:
-            # Lower case on both sides is many times faster than a pattern that ignores case.
-            search = compile_pattern(self.text).search
-            return [at for at, line in enumerate(text.split("\n")) if search(line)]
-        return _lines_with(text, self.text if self.exact else self.text.lower())
+            return self._regex.matching_lines(text)
+        return _lines_with(text if self.exact else text.lower(), self.text if self.exact else self.text.lower())
+
+    def find_spans(self, line: str) -> list[tuple[int, int]]:
+        """The start and end of each match in one line of displayed text."""
+        if self.regex:
+            return self._regex.find_spans(line)
+        return [match.span() for match in self._literal.finditer(line)]
 
 
 _ERROR_WORDS = ("error", "fatal", "panic", "exception", "traceback", "failed", "failure")
@@ -87,7 +88,7 @@ _NO_ERROR = re.compile(
 
 
 class ErrorMatcher:
-    """Lines that look as if they told of an error."""
+    """Finds lines that look like error messages."""
 
     def matching_lines(self, text: str) -> Iterable[int]:
         lowered, found = text.lower(), set[int]()
@@ -100,12 +101,12 @@ class ErrorMatcher:
 
 
 def is_error(line: str) -> bool:
-    """Whether a line of shown text looks as if it told of an error."""
+    """Whether a line of displayed text looks like an error message."""
     return _ERROR.search(_NO_ERROR.sub("", line)) is not None
 
 
 def _lines_with(text: str, needle: str) -> Iterator[int]:
-    """The numbers of the lines that hold the needle; counting newlines is cheaper than splitting."""
+    """The numbers of the lines that contain `needle`. Counting newlines is cheaper than splitting the text."""
     if not needle or "\n" in needle:
         return
     line, counted = 0, 0
@@ -120,9 +121,9 @@ def _lines_with(text: str, needle: str) -> Iterator[int]:
 
 
 def render_plain(data: bytes) -> str:
-    """Whole lines of a log as a screen shows their text. The number of lines stays the same.
+    """The displayed text of whole lines of a log; the number of lines does not change.
 
-    Most pieces are plain or hold colours only, and for those nothing is done line by line.
+    Most text is plain or has only colours, which is handled without looking at each line.
     """
     plain = _SGR.sub(b"", data) if b"\x1b" in data else data
     rest = plain.translate(None, _PLAIN)
@@ -132,14 +133,14 @@ def render_plain(data: bytes) -> str:
         text = plain.decode(errors="replace")
         if text.replace("\n", "").isprintable():
             return text
-    # With anything else in it, a colour may be part of another sequence: begin again with all that is there.
+    # A colour may be part of another sequence here: sanitize each original line.
     return "\n".join(
         [sanitize_line(line, colour=False, limit=None) for line in data.decode(errors="replace").split("\n")]
     )
 
 
 def _overwritten(plain: bytes) -> str:
-    """Lines of ASCII without what was drawn over, and without tabs."""
+    """Lines of ASCII without overwritten text and tabs."""
     if b"\r" in plain:
         plain = b"\n".join([line.rstrip(b"\r").rpartition(b"\r")[2] for line in plain.split(b"\n")])
     return plain.expandtabs(_TAB).decode("ascii")

@@ -66,13 +66,13 @@ async def test_runs_are_listed_newest_first(api: FakeApi, c8s: Command) -> None:
     assert said.code == 0
 
 
-async def test_programs_get_the_whole_json(api: FakeApi, c8s: Command) -> None:
+async def test_json_and_yaml_output_hold_the_whole_run(api: FakeApi, c8s: Command) -> None:
     await api.publish(run_json("hello-1"))
     assert json.loads((await c8s("runs", "-o", "json")).out) == list(api.runs.values())
     assert "name: hello-1" in (await c8s("runs", "hello-1", "-o", "yaml")).out
 
 
-async def test_no_runs_is_said_beside_the_output(c8s: Command) -> None:
+async def test_empty_list_is_reported_on_stderr(c8s: Command) -> None:
     assert await c8s("runs") == Said(0, "", "c8s: no runs\n")
     assert (await c8s("runs", "-o", "json")).out == "[]\n"
 
@@ -84,12 +84,12 @@ async def test_one_run_is_shown_step_by_step(api: FakeApi, c8s: Command) -> None
     assert "build: boom" in out
 
 
-async def test_a_run_that_is_not_there_is_a_message_and_1(c8s: Command) -> None:
+async def test_unknown_run_is_an_error_with_exit_code_1(c8s: Command) -> None:
     said = await c8s("runs", "nobody-1")
     assert said == Said(1, "", "c8s: error: can't find run nobody-1: there is no run nobody-1\n")
 
 
-async def test_the_log_of_one_step_is_as_it_was_written(api: FakeApi, c8s: Command) -> None:
+async def test_log_of_one_step_is_printed_without_prefixes(api: FakeApi, c8s: Command) -> None:
     await api.publish(run_json("hello-1", status={"steps": [step_json("build"), step_json("test")]}))
     await api.write("hello-1", "build", "one", "\x1b[31mtwo\x1b[0m")
     await api.write("hello-1", "test", "three")
@@ -98,7 +98,7 @@ async def test_the_log_of_one_step_is_as_it_was_written(api: FakeApi, c8s: Comma
     assert (await c8s("logs", "hello-1")).out == "build | one\nbuild | two\ntest  | three\n"
 
 
-async def test_following_ends_with_the_run(api: FakeApi, c8s: Command) -> None:
+async def test_following_logs_ends_with_the_run(api: FakeApi, c8s: Command) -> None:
     await api.publish(run_json("hello-1", status={"steps": [step_json("build")]}))
     async with asyncio.timeout(10), asyncio.TaskGroup() as group:
         following = group.create_task(c8s("logs", "-f", "hello-1"))
@@ -108,14 +108,14 @@ async def test_following_ends_with_the_run(api: FakeApi, c8s: Command) -> None:
     assert following.result().out == "build | late\n"
 
 
-async def test_a_step_that_is_not_there_names_those_that_are(api: FakeApi, c8s: Command) -> None:
+async def test_unknown_step_error_lists_the_steps(api: FakeApi, c8s: Command) -> None:
     await api.publish(run_json("hello-1", status={"steps": [step_json("build")]}))
     said = await c8s("logs", "hello-1", "biuld")
     assert said.code == 1
     assert "its steps: build" in said.err
 
 
-async def test_cancel_says_what_happens(api: FakeApi, c8s: Command) -> None:
+async def test_cancel_reports_its_result(api: FakeApi, c8s: Command) -> None:
     await api.publish(run_json("hello-1"))
     assert (await c8s("cancel", "hello-1")).err == "c8s: run hello-1 is being cancelled\n"
     assert api.runs["hello-1"]["cancelRequested"]
@@ -123,7 +123,7 @@ async def test_cancel_says_what_happens(api: FakeApi, c8s: Command) -> None:
     assert (await c8s("cancel", "hello-1")).code == 1
 
 
-async def test_a_secret_comes_from_standard_input_without_its_newline(
+async def test_secret_from_stdin_loses_its_final_newline(
     api: FakeApi, c8s: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def given(value: bytes) -> Said:
@@ -140,14 +140,14 @@ async def test_a_secret_comes_from_standard_input_without_its_newline(
     assert (await given(b"\xff")).code == 2
 
 
-async def test_a_secret_on_the_command_line_is_refused(api: FakeApi, c8s: Command) -> None:
+async def test_secret_value_as_argument_is_rejected(api: FakeApi, c8s: Command) -> None:
     said = await c8s("secrets", "set", "db", "password=hunter2")
     assert said.code == 2
     assert "hunter2" not in said.err
     assert api.secrets == {}
 
 
-async def test_secrets_from_files_are_taken_as_they_are(api: FakeApi, c8s: Command, tmp_path: Path) -> None:
+async def test_secrets_from_files_are_unchanged(api: FakeApi, c8s: Command, tmp_path: Path) -> None:
     (tmp_path / "key").write_text("line\n")
     await c8s("secrets", "set", "deploy", "--from-file", f"key={tmp_path / 'key'}")
     assert api.secrets == {"deploy": {"key": "line\n"}}
@@ -176,7 +176,7 @@ async def test_artifacts_are_listed_saved_and_unpacked(api: FakeApi, c8s: Comman
     assert (tmp_path / "out" / "dist" / "a.txt").read_text() == "abc"
 
 
-async def test_an_archive_that_climbs_out_is_refused(api: FakeApi, c8s: Command, tmp_path: Path) -> None:
+async def test_archive_with_parent_paths_is_rejected(api: FakeApi, c8s: Command, tmp_path: Path) -> None:
     await api.publish(run_json("hello-1", status={"steps": [step_json("build")]}))
     api.archives[("hello-1", "build")] = _archive("../evil.txt")
     said = await c8s("artifacts", "hello-1", "build", "--extract", str(tmp_path / "out"))
@@ -184,7 +184,7 @@ async def test_an_archive_that_climbs_out_is_refused(api: FakeApi, c8s: Command,
     assert not (tmp_path / "evil.txt").exists()
 
 
-async def test_a_download_that_fails_leaves_the_old_file(api: FakeApi, c8s: Command, tmp_path: Path) -> None:
+async def test_failed_download_keeps_the_old_file(api: FakeApi, c8s: Command, tmp_path: Path) -> None:
     await api.publish(run_json("hello-1", status={"steps": [step_json("build")]}))
     (tmp_path / "b.tar.gz").write_text("old")
     assert (await c8s("artifacts", "hello-1", "build", "--to", str(tmp_path / "b.tar.gz"))).code == 1
@@ -208,14 +208,14 @@ async def test_a_download_that_fails_leaves_the_old_file(api: FakeApi, c8s: Comm
         ("--name", "x", "runs"),
     ],
 )
-async def test_bad_input_is_a_message_and_2(c8s: Command, arguments: tuple[str, ...]) -> None:
+async def test_invalid_arguments_exit_with_code_2(c8s: Command, arguments: tuple[str, ...]) -> None:
     said = await c8s(*arguments)
     assert said.code == 2
     assert said.out == ""
     assert "Traceback" not in said.err
 
 
-async def test_every_command_explains_itself(c8s: Command) -> None:
+async def test_every_command_has_help_with_an_example(c8s: Command) -> None:
     listed = (await c8s("--help")).out
     for name in ("run", "lint", "schema", "runs", "logs", "cancel", "artifacts", "secrets", "up", "down", "status"):
         assert f"  {name} " in listed
@@ -224,7 +224,7 @@ async def test_every_command_explains_itself(c8s: Command) -> None:
         assert "Example" in said.out
 
 
-def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:
+def test_closed_pipe_prints_no_traceback(tmp_path: Path) -> None:
     """`c8s … | head`: the pipe is closed before anything is written."""
     read, write = os.pipe()
     os.close(read)
@@ -237,7 +237,7 @@ def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("locale", ["C", "POSIX", "en_US.ISO-8859-1"])
-def test_a_locale_without_unicode_is_no_error(locale: str, tmp_path: Path) -> None:
+def test_locale_without_unicode_is_supported(locale: str, tmp_path: Path) -> None:
     environment = {**os.environ, "LC_ALL": locale, "PYTHONIOENCODING": "ascii"}
     command = [sys.executable, "-m", "workbench", "run", "grün.yaml"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=20, cwd=tmp_path)
@@ -255,7 +255,7 @@ def test_a_locale_without_unicode_is_no_error(locale: str, tmp_path: Path) -> No
         (["logs", "x-1"], ("textual", "kubernetes")),
     ],
 )
-def test_a_command_loads_only_what_it_needs(command: list[str], absent: tuple[str, ...], tmp_path: Path) -> None:
+def test_commands_import_only_what_they_need(command: list[str], absent: tuple[str, ...], tmp_path: Path) -> None:
     code = (
         "import sys; from workbench.cli.main import main; main(sys.argv[1:]); "
         "print(*sorted({name.partition('.')[0] for name in sys.modules}), file=sys.stderr)"
@@ -268,7 +268,7 @@ def test_a_command_loads_only_what_it_needs(command: list[str], absent: tuple[st
     assert not set(absent) & set(loaded)
 
 
-def test_contexts_are_read_with_the_place_of_every_mistake(tmp_path: Path) -> None:
+def test_context_errors_name_the_invalid_field(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     good = "contexts: [{name: a, server: 'https://x.example', tokenFile: t, namespace: web}]\ncurrent-context: a\n"
     path.write_text(good)
@@ -278,10 +278,10 @@ def test_contexts_are_read_with_the_place_of_every_mistake(tmp_path: Path) -> No
     assert read_contexts(tmp_path / "none").endpoints == {}
     for text, complaint in (
         ("contexts: 1", "list"),
-        ("[", "no YAML"),
+        ("[", "not valid YAML"),
         ("contexts: [{name: a}]", r"contexts\[0\]: server is missing"),
         (good.replace("https", "http"), "https://"),
-        (good.replace("https", "ftp"), "is to be like"),
+        (good.replace("https", "ftp"), "must be a URL"),
         (good.replace("current-context: a", "current-context: b"), "current-context"),
     ):
         path.write_text(text)
@@ -296,7 +296,7 @@ def test_saved_files_are_not_executable(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "x").stat().st_mode) == 0o600
 
 
-def test_a_terminal_that_can_not_move_its_cursor_has_no_workbench(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dumb_terminal_does_not_support_the_workbench(monkeypatch: pytest.MonkeyPatch) -> None:
     from workbench.cli import options
 
     monkeypatch.setattr(options, "is_interactive", lambda: True)

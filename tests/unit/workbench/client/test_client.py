@@ -53,7 +53,7 @@ async def client(endpoint: Endpoint) -> AsyncIterator[Client]:
         yield client
 
 
-async def test_a_run_comes_with_its_steps_attempts_and_times(api: FakeApi, client: Client) -> None:
+async def test_run_is_decoded_with_steps_attempts_and_times(api: FakeApi, client: Client) -> None:
     await api.publish(run_json(status={"steps": [step_json("build")], "summary": {"total": 1, "succeeded": 1}}))
     run = await client.run("hello-1")
     step = run.step("build")
@@ -63,7 +63,7 @@ async def test_a_run_comes_with_its_steps_attempts_and_times(api: FakeApi, clien
     assert (run.pipeline, run.number, run.summary.succeeded) == ("hello", 1, 1)
 
 
-async def test_unknown_and_missing_fields_do_no_harm(api: FakeApi, client: Client) -> None:
+async def test_unknown_and_missing_fields_are_tolerated(api: FakeApi, client: Client) -> None:
     api.runs["odd-1"] = {"name": "odd-1", "future": {"a": 1}, "status": {"steps": [{"name": "x"}, "junk"]}, "number": 1}
     run = await client.run("odd-1")
     assert run.phase == "Pending"
@@ -71,7 +71,7 @@ async def test_unknown_and_missing_fields_do_no_harm(api: FakeApi, client: Clien
     assert run.raw["future"] == {"a": 1}
 
 
-async def test_pages_of_runs_follow_each_other(api: FakeApi, client: Client) -> None:
+async def test_list_continues_on_the_next_page(api: FakeApi, client: Client) -> None:
     for number in range(1, 6):
         await api.publish(run_json(f"hello-{number}"))
     first = await client.runs(limit=3)
@@ -90,7 +90,7 @@ async def test_a_source_is_uploaded_once(api: FakeApi, client: Client, tmp_path:
     assert sent[-1] == 600_000
 
 
-async def test_creating_twice_with_one_key_makes_one_run(api: FakeApi, client: Client) -> None:
+async def test_same_idempotency_key_creates_one_run(api: FakeApi, client: Client) -> None:
     first = await client.create_run(
         RunRequest({"name": "hello"}, source=ArchiveSource("sha256:ab"), params={"a": "b"}), idempotency_key="k"
     )
@@ -112,7 +112,7 @@ async def test_creating_twice_with_one_key_makes_one_run(api: FakeApi, client: C
         (500, ServerError),
     ],
 )
-async def test_each_refusal_has_its_error_with_the_reason(
+async def test_each_status_raises_its_error_with_the_reason(
     api: FakeApi, client: Client, status: int, kind: type[Exception]
 ) -> None:
     api.refuse = lambda _: problem(status, "because of the moon")
@@ -120,7 +120,7 @@ async def test_each_refusal_has_its_error_with_the_reason(
         await client.cancel("hello-1")
 
 
-async def test_lint_problems_of_a_refused_run_come_with_the_error(api: FakeApi, client: Client) -> None:
+async def test_invalid_error_holds_the_diagnostics(api: FakeApi, client: Client) -> None:
     found = {"line": 3, "column": 5, "path": "steps[0]", "severity": "error", "code": "x", "message": "no image"}
     api.refuse = lambda _: problem(422, "the pipeline has problems", problems=[found])
     with pytest.raises(InvalidError) as refused:
@@ -128,14 +128,14 @@ async def test_lint_problems_of_a_refused_run_come_with_the_error(api: FakeApi, 
     assert [(p.line, p.message) for p in refused.value.problems] == [(3, "no image")]
 
 
-async def test_the_token_is_in_no_error(api: FakeApi, client: Client) -> None:
+async def test_errors_do_not_contain_the_token(api: FakeApi, client: Client) -> None:
     api.token = "another"
     with pytest.raises(UnauthorizedError) as refused:
         await client.cluster()
     assert "secret-token" not in str(refused.value)
 
 
-async def test_a_renewed_token_is_used_at_once(api: FakeApi, client: Client, endpoint: Endpoint) -> None:
+async def test_renewed_token_is_used_immediately(api: FakeApi, client: Client, endpoint: Endpoint) -> None:
     api.token = "renewed"
 
     def renew(_: object) -> None:
@@ -145,13 +145,13 @@ async def test_a_renewed_token_is_used_at_once(api: FakeApi, client: Client, end
     assert (await client.cluster()).ignores_images
 
 
-async def test_a_controller_that_is_just_starting_is_asked_again(api: FakeApi, client: Client) -> None:
+async def test_request_is_retried_while_the_controller_starts(api: FakeApi, client: Client) -> None:
     answers = [problem(503, "starting"), problem(502, "starting")]
     api.refuse = lambda _: answers.pop() if answers else None
     assert (await client.cluster()).runtime == "process://0.1"
 
 
-async def test_nobody_there_names_the_command_that_helps(tmp_path: Path) -> None:
+async def test_connection_error_names_the_command_to_run(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("x")
     endpoint = Endpoint("http://127.0.0.1:1", tmp_path / "token", sandbox="mine")
     async with Client(endpoint, sleep=no_sleep) as client:
@@ -159,13 +159,13 @@ async def test_nobody_there_names_the_command_that_helps(tmp_path: Path) -> None
             await client.cluster()
 
 
-async def test_a_missing_token_file_is_said(tmp_path: Path) -> None:
+async def test_missing_token_file_is_reported(tmp_path: Path) -> None:
     async with Client(Endpoint("http://127.0.0.1:1", tmp_path / "none")) as client:
         with pytest.raises(UnauthorizedError, match="none"):
             await client.cluster()
 
 
-async def test_something_that_is_no_controller_is_noticed(api: FakeApi, client: Client) -> None:
+async def test_response_that_is_not_json_is_an_error(api: FakeApi, client: Client) -> None:
     from aiohttp import web
 
     api.refuse = lambda _: web.Response(text="<html>router login</html>")
@@ -183,7 +183,7 @@ async def _changes(client: Client, count: int, run: str | None = None) -> list[A
     return found
 
 
-async def test_watching_begins_with_what_there_is_and_goes_on_with_changes(api: FakeApi, client: Client) -> None:
+async def test_watch_yields_a_list_and_then_changes(api: FakeApi, client: Client) -> None:
     await api.publish(run_json("hello-1"))
     async with asyncio.timeout(10), asyncio.TaskGroup() as group:
         watching = group.create_task(_changes(client, 3))
@@ -198,7 +198,7 @@ async def test_watching_begins_with_what_there_is_and_goes_on_with_changes(api: 
     assert isinstance(deleted, RunDeleted)
 
 
-async def test_a_broken_watch_goes_on_where_it_was(api: FakeApi, endpoint: Endpoint) -> None:
+async def test_broken_watch_resumes(api: FakeApi, endpoint: Endpoint) -> None:
     trouble: list[str | None] = []
     found: list[Any] = []
     async with (
@@ -218,7 +218,7 @@ async def test_a_broken_watch_goes_on_where_it_was(api: FakeApi, endpoint: Endpo
     assert any(text and "watch the runs" in text for text in trouble)
 
 
-async def test_a_watch_that_fell_too_far_behind_lists_again(api: FakeApi, client: Client) -> None:
+async def test_expired_watch_lists_again(api: FakeApi, client: Client) -> None:
     await api.publish(run_json("hello-1"))
     api.oldest = 2
 
@@ -234,7 +234,7 @@ async def test_a_watch_that_fell_too_far_behind_lists_again(api: FakeApi, client
     assert isinstance(second, RunsListed)
 
 
-async def test_watching_a_run_that_is_not_there_is_an_empty_list(client: Client) -> None:
+async def test_watching_an_unknown_run_yields_an_empty_list(client: Client) -> None:
     assert await _changes(client, 1, "nobody-1") == [RunsListed(())]
 
 
@@ -249,7 +249,7 @@ async def _lines(client: Client, **how: Any) -> list[tuple[int, str]]:
     return found
 
 
-async def test_a_log_stream_survives_breaks_without_gap_or_repeat(api: FakeApi, client: Client) -> None:
+async def test_log_stream_resumes_without_gap_or_repeat(api: FakeApi, client: Client) -> None:
     await api.write("hello-1", "build", "one", "two")
     api.cut_after = 1
     async with asyncio.timeout(10), asyncio.TaskGroup() as group:
@@ -262,13 +262,13 @@ async def test_a_log_stream_survives_breaks_without_gap_or_repeat(api: FakeApi, 
     assert reading.result() == [(1, "one"), (2, "two"), (3, "three")]
 
 
-async def test_a_log_stream_begins_after_what_was_seen(api: FakeApi, client: Client) -> None:
+async def test_log_stream_starts_after_the_cursor(api: FakeApi, client: Client) -> None:
     await api.write("hello-1", "build", "one", "two", "three")
     await api.finish_logs("hello-1")
     assert await _lines(client, after={StreamKey("build", 1, "step"): 2}) == [(3, "three")]
 
 
-async def test_a_stream_gives_up_when_its_patience_ends(endpoint: Endpoint, api: FakeApi) -> None:
+async def test_stream_gives_up_after_the_reconnect_timeout(endpoint: Endpoint, api: FakeApi) -> None:
     api.refuse = lambda _: problem(503, "starting for ever")
     seconds = iter(range(100))
     async with Client(endpoint, sleep=no_sleep, reconnect_timeout=5, clock=lambda: next(seconds)) as client:
@@ -276,13 +276,13 @@ async def test_a_stream_gives_up_when_its_patience_ends(endpoint: Endpoint, api:
             await _lines(client)
 
 
-async def test_stored_lines_come_whole_whatever_bytes_they_are(api: FakeApi, client: Client) -> None:
+async def test_stored_lines_may_hold_any_bytes(api: FakeApi, client: Client) -> None:
     await api.write("hello-1", "build", "grün", "raw \udcff byte", "")
     async with aclosing(client.logs("hello-1", "build")) as lines:
         assert [line async for line in lines] == ["grün", "raw \ufffd byte", ""]
 
 
-async def test_artifacts_are_written_to_the_file(api: FakeApi, client: Client, tmp_path: Path) -> None:
+async def test_artifacts_are_downloaded_to_a_file(api: FakeApi, client: Client, tmp_path: Path) -> None:
     api.archives[("hello-1", "build")] = b"archive"
     assert await client.download("hello-1", "build", tmp_path / "x") == 7
     assert (tmp_path / "x").read_bytes() == b"archive"
@@ -297,14 +297,14 @@ async def test_secrets_are_set_listed_and_deleted(api: FakeApi, client: Client) 
     assert await client.secrets() == ()
 
 
-async def test_lint_tells_problems_and_whether_it_would_run(client: Client) -> None:
+async def test_lint_returns_diagnostics_and_the_trigger(client: Client) -> None:
     answer = await client.lint("bad", event="push")
     assert [problem.message for problem in answer.problems] == ["bad"]
     assert (answer.would_run, answer.why) == (False, "no such branch")
     assert (await client.lint("fine")).would_run is None
 
 
-def test_the_health_of_a_namespace_is_read_with_all_that_may_be_missing() -> None:
+def test_health_is_decoded_with_missing_fields() -> None:
     from workbench.client import ComponentHealth, Health, Pod, Quota
     from workbench.client.decode import decode_health, decode_pipeline
 
@@ -325,7 +325,7 @@ def test_the_health_of_a_namespace_is_read_with_all_that_may_be_missing() -> Non
     assert decode_pipeline({"name": "a", "definition": {"name": "a"}}).definition == {"name": "a"}
 
 
-def test_a_file_that_breaks_off_leaves_what_was_there(tmp_path: Path) -> None:
+def test_interrupted_download_keeps_the_old_file(tmp_path: Path) -> None:
     from workbench.client.transfers import atomic_download
 
     target = tmp_path / "kept"

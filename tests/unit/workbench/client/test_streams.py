@@ -16,14 +16,14 @@ _STREAM = b'id: 7\nevent: added\ndata: {"a":1}\n\n: heartbeat\n\nid: 9\r\nevent:
 
 
 @given(st.lists(st.integers(0, len(_STREAM)), max_size=8))
-def test_events_are_the_same_however_the_bytes_are_cut(cuts: list[int]) -> None:
+def test_events_do_not_depend_on_chunk_boundaries(cuts: list[int]) -> None:
     places = [0, *sorted(cuts), len(_STREAM)]
     parser = EventParser()
     events = [event for begin, end in pairwise(places) for event in parser.feed(_STREAM[begin:end])]
     assert events == [ServerSentEvent("added", '{"a":1}', "7"), ServerSentEvent("deleted", "x\ny", "9")]
 
 
-def test_an_empty_id_forgets_where_to_resume() -> None:
+def test_empty_id_resets_the_resume_position() -> None:
     assert EventParser().feed(b"id: 7\n\nid:\nevent: restart\ndata: {}\n\n")[-1] == ServerSentEvent(
         "restart", "{}", None
     )
@@ -34,7 +34,7 @@ def _frame(first: int, last: int) -> Lines:
 
 
 @given(st.lists(st.tuples(st.integers(1, 30), st.integers(0, 10)), max_size=20))
-def test_whatever_a_server_sends_again_no_line_is_given_twice(spans: list[tuple[int, int]]) -> None:
+def test_resent_lines_are_dropped(spans: list[tuple[int, int]]) -> None:
     cursor = LogCursor()
     given: list[int] = []
     for first, length in spans:
@@ -46,13 +46,13 @@ def test_whatever_a_server_sends_again_no_line_is_given_twice(spans: list[tuple[
     assert given == sorted(set(given))
 
 
-def test_a_cursor_asks_to_go_on_after_the_last_line() -> None:
+def test_cursor_resumes_after_the_last_line() -> None:
     cursor = LogCursor.after({KEY: 2})
     cursor.advance(_frame(1, 5))
     assert cursor.params() == [("after", "build:1:step:5")]
 
 
-def test_missed_lines_are_told_once_and_not_asked_for_again() -> None:
+def test_missed_lines_are_reported_once() -> None:
     cursor = LogCursor()
     cursor.advance(_frame(1, 3))
     assert cursor.advance(Missed(KEY, 2, 9)) == Missed(KEY, 4, 9)
@@ -60,7 +60,7 @@ def test_missed_lines_are_told_once_and_not_asked_for_again() -> None:
     assert cursor.params() == [("after", "build:1:step:9")]
 
 
-def test_an_end_is_told_once() -> None:
+def test_stream_end_is_reported_once() -> None:
     cursor = LogCursor()
     assert cursor.advance(StreamEnd(KEY, 3)) == StreamEnd(KEY, 3)
     assert cursor.advance(StreamEnd(KEY, 3)) is None
@@ -74,7 +74,7 @@ class _Clock:
         return self.now
 
 
-def test_patience_waits_longer_each_time_up_to_its_limit() -> None:
+def test_backoff_delays_grow_up_to_a_limit() -> None:
     clock = _Clock()
     patience = Backoff(30.0, clock, lambda: 1.0)
     delays = [patience.next_delay() for _ in range(8)]
@@ -83,7 +83,7 @@ def test_patience_waits_longer_each_time_up_to_its_limit() -> None:
     assert patience.next_delay() is None
 
 
-def test_trouble_after_a_quiet_but_steady_connection_is_new_trouble() -> None:
+def test_stable_connection_resets_the_backoff() -> None:
     clock = _Clock()
     patience = Backoff(30.0, clock, lambda: 1.0)
     patience.next_delay()
@@ -92,7 +92,7 @@ def test_trouble_after_a_quiet_but_steady_connection_is_new_trouble() -> None:
     assert patience.next_delay() == 0.1
 
 
-def test_a_connection_that_breaks_at_once_every_time_is_given_up() -> None:
+def test_flapping_connection_is_given_up() -> None:
     clock = _Clock()
     patience = Backoff(30.0, clock, lambda: 1.0)
     while (delay := patience.next_delay()) is not None:

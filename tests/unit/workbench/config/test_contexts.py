@@ -26,7 +26,7 @@ def test_the_first_context_becomes_the_current_one(tmp_path: Path) -> None:
     assert file.stat().st_mode & 0o777 == 0o600
 
 
-def test_another_context_is_added_beside_those_that_are_there(tmp_path: Path) -> None:
+def test_new_context_is_added_to_existing_ones(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     file.write_text(TEAM)
     write_context(file, "kind-c8s", endpoint(tmp_path))
@@ -39,7 +39,7 @@ def test_another_context_is_added_beside_those_that_are_there(tmp_path: Path) ->
     assert yaml.safe_load(file.read_text()) == yaml.safe_load(TEAM)
 
 
-def test_a_removed_context_is_no_longer_the_current_one(tmp_path: Path) -> None:
+def test_removed_context_is_not_current(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     write_context(file, "kind-c8s", endpoint(tmp_path))
     remove_context(file, "kind-c8s")
@@ -48,14 +48,14 @@ def test_a_removed_context_is_no_longer_the_current_one(tmp_path: Path) -> None:
     assert not (tmp_path / "missing.yaml").exists()
 
 
-def test_how_a_token_is_renewed_is_kept(tmp_path: Path) -> None:
+def test_token_renewal_settings_are_saved(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     written = Endpoint("https://c8s.example.org", tmp_path / "t", "web", None, tmp_path / "kubeconfig", "team")
     write_context(file, "team", written)
     assert read_contexts(file).get("team") == written
 
 
-def test_a_file_that_is_no_config_is_left_as_it_is(tmp_path: Path) -> None:
+def test_invalid_config_file_is_not_overwritten(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     file.write_text("contexts: 7\n")
     with pytest.raises(ContextError):

@@ -27,35 +27,35 @@ def test_all_settings_are_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["", "contexts: []", "workbench:", "workbench: {}", "workbench: {ascii: auto, keys: }"]
 )
-def test_without_settings_all_is_as_it_comes(tmp_path: Path, text: str) -> None:
+def test_empty_settings_are_the_defaults(tmp_path: Path, text: str) -> None:
     assert read(tmp_path, text) == Preferences()
 
 
-def test_without_a_file_all_is_as_it_comes(tmp_path: Path) -> None:
+def test_missing_file_means_the_defaults(tmp_path: Path) -> None:
     assert read_preferences(tmp_path / "none.yaml") == Preferences()
 
 
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("workbench: {theme: 3, mouse: false}", "theme: it is to be the name of a theme"),
-        ("workbench: {ascii: maybe, mouse: false}", "ascii: it is to be true, false or auto"),
-        ("workbench: {keys: [a], mouse: false}", "keys: it is to be a map from actions to keys"),
+        ("workbench: {theme: 3, mouse: false}", "theme: must be the name of a theme"),
+        ("workbench: {ascii: maybe, mouse: false}", "ascii: must be true, false or auto"),
+        ("workbench: {keys: [a], mouse: false}", "keys: must be a map from actions to keys"),
         ("workbench: {them: nord, mouse: false}", "them: there is no such setting; did you mean `theme`?"),
     ],
 )
-def test_a_wrong_entry_is_told_and_the_rest_holds(tmp_path: Path, text: str, told: str) -> None:
+def test_invalid_entry_is_reported_and_the_rest_applies(tmp_path: Path, text: str, told: str) -> None:
     found = read(tmp_path, text)
     assert found.problems == (told,)
     assert found.mouse is False
 
 
 @pytest.mark.parametrize("text", ["workbench: [", "workbench: 3", "workbench: [a]", "a: &x [*x]\nworkbench: {{}: {}}"])
-def test_a_file_that_can_not_be_used_is_told(tmp_path: Path, text: str) -> None:
+def test_invalid_file_is_reported(tmp_path: Path, text: str) -> None:
     assert len(read(tmp_path, text).problems) == 1
 
 
-def test_a_file_that_is_no_text_or_can_not_be_read_is_told(tmp_path: Path) -> None:
+def test_unreadable_file_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_bytes(b"\xff\xfe\x00")
     assert "can't be read" in read_preferences(path).problems[0]
@@ -63,13 +63,13 @@ def test_a_file_that_is_no_text_or_can_not_be_read_is_told(tmp_path: Path) -> No
 
 
 @given(st.text(max_size=80))
-def test_no_text_breaks_it(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+def test_any_text_can_be_read(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     path = tmp_path_factory.getbasetemp() / "any.yaml"
     path.write_text(text, encoding="utf-8", errors="replace")
     read_preferences(path)
 
 
-def test_who_writes_a_context_leaves_the_settings_as_they_are(tmp_path: Path) -> None:
+def test_writing_a_context_keeps_the_settings(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text("workbench: {theme: nord, keys: {app.run: x}}\n")
     write_context(path, "team", Endpoint("https://c8s.example.org", tmp_path / "token"))

@@ -61,9 +61,7 @@ def read(drawing: Drawing, name: str) -> set[str]:
 
 @given(graphs(), st.integers(1, 2), st.integers(0, 3))
 @settings(max_examples=400, deadline=None)
-def test_following_the_lines_from_a_step_leads_to_those_that_wait_for_it_and_no_other(
-    graph: tuple[list[str], Edges], spacing: int, gap: int
-) -> None:
+def test_drawn_lines_lead_exactly_to_the_dependents(graph: tuple[list[str], Edges], spacing: int, gap: int) -> None:
     nodes, edges = graph
     drawing = layout(nodes, edges, spacing=spacing, gap=gap)
     for name in nodes:
@@ -72,7 +70,7 @@ def test_following_the_lines_from_a_step_leads_to_those_that_wait_for_it_and_no_
 
 @given(graphs())
 @settings(deadline=None)
-def test_the_way_of_every_edge_runs_along_drawn_cells_from_its_source_to_its_target(
+def test_edge_paths_run_along_drawn_cells(
     graph: tuple[list[str], Edges],
 ) -> None:
     drawing = layout(*graph)
@@ -87,7 +85,7 @@ def test_the_way_of_every_edge_runs_along_drawn_cells_from_its_source_to_its_tar
 
 @given(graphs())
 @settings(deadline=None)
-def test_boxes_never_touch_and_nothing_is_drawn_into_them(graph: tuple[list[str], Edges]) -> None:
+def test_boxes_do_not_overlap_anything(graph: tuple[list[str], Edges]) -> None:
     drawing = layout(*graph)
     cells = [(box.x + dx, box.y) for box in drawing.boxes.values() for dx in range(box.width)]
     assert len(cells) == len(set(cells))
@@ -96,7 +94,7 @@ def test_boxes_never_touch_and_nothing_is_drawn_into_them(graph: tuple[list[str]
 
 @given(graphs())
 @settings(deadline=None)
-def test_every_step_is_reached_by_arrow_keys(graph: tuple[list[str], Edges]) -> None:
+def test_arrow_keys_reach_every_step(graph: tuple[list[str], Edges]) -> None:
     nodes, edges = graph
     drawing = layout(nodes, edges)
     for start in nodes[:3]:
@@ -112,14 +110,14 @@ def test_every_step_is_reached_by_arrow_keys(graph: tuple[list[str], Edges]) -> 
 
 
 @given(graphs())
-def test_dropping_edges_that_follow_from_others_loses_no_order(graph: tuple[list[str], Edges]) -> None:
+def test_transitive_reduction_keeps_the_order(graph: tuple[list[str], Edges]) -> None:
     whole = Graph.of(*graph)
     reduced = whole.reduced()
     assert all(whole.descendants(name) == reduced.descendants(name) for name in whole.nodes)
 
 
 @given(graphs())
-def test_the_list_for_narrow_terminals_names_each_step_once_below_all_it_waits_for(
+def test_outline_lists_each_step_below_its_dependencies(
     graph: tuple[list[str], Edges],
 ) -> None:
     whole = Graph.of(*graph)
@@ -129,12 +127,12 @@ def test_the_list_for_narrow_terminals_names_each_step_once_below_all_it_waits_f
 
 
 @given(st.lists(st.tuples(st.floats(-50, 50), st.floats(0.1, 10)), max_size=20))
-def test_spread_out_places_keep_their_order_and_their_distance(items: list[tuple[float, float]]) -> None:
+def test_minimized_positions_keep_order_and_distance(items: list[tuple[float, float]]) -> None:
     places = minimize_displacement([wish for wish, _ in items], [weight for _, weight in items])
     assert all(b - a >= 1 - 1e-9 for a, b in pairwise(places))
 
 
-def test_a_fork_and_a_join_read_as_combs() -> None:
+def test_fork_and_join_are_drawn_as_bundles() -> None:
     nodes = ["clone", "lint", "unit", "build", "publish"]
     edges = [("clone", name) for name in nodes[1:4]] + [(name, "publish") for name in nodes[1:4]]
     assert layout(nodes, edges).text() == [
@@ -144,14 +142,14 @@ def test_a_fork_and_a_join_read_as_combs() -> None:
     ]
 
 
-def test_lines_that_only_cross_are_drawn_as_a_bridge() -> None:
+def test_crossing_lines_are_drawn_as_a_bridge() -> None:
     edges = [("a", "x"), ("b", "y"), ("c", "z"), ("a", "n"), ("b", "n"), ("c", "n")]
     drawing = layout(["a", "b", "c", "x", "y", "z", "n"], edges)
     assert drawing.bridges
     assert all(drawing.lines[y][x] == "│" for x, y in drawing.bridges)
 
 
-def test_there_is_a_form_without_box_drawing() -> None:
+def test_ascii_drawing_has_only_ascii_characters() -> None:
     drawing = layout(["a", "b", "c"], [("a", "b"), ("a", "c")])
     assert all(line.isascii() for line in drawing.text(ascii_only=True))
 
@@ -163,7 +161,7 @@ def test_a_fan_of_98_steps_is_drawn_in_98_lines() -> None:
     assert (drawing.height, drawing.width < 40) == (98, True)
 
 
-def test_selecting_a_step_lights_what_came_before_and_what_comes_after() -> None:
+def test_lineage_holds_ancestors_and_descendants() -> None:
     drawing = layout(["a", "b", "c", "d", "x"], [("a", "b"), ("b", "c"), ("a", "d"), ("x", "c")])
     others, edges = drawing.lineage("b")
     assert others == {"a", "c"}
@@ -171,16 +169,16 @@ def test_selecting_a_step_lights_what_came_before_and_what_comes_after() -> None
 
 
 @pytest.mark.parametrize("edges", [[("a", "b"), ("b", "a")], [("a", "a")], [("a", "nobody")], []])
-def test_a_graph_that_is_not_one_yet_is_drawn_all_the_same(edges: Edges) -> None:
+def test_invalid_graph_is_still_drawn(edges: Edges) -> None:
     assert layout(["a", "b"], edges).boxes.keys() == {"a", "b"}
 
 
-def test_nothing_is_drawn_of_nothing() -> None:
+def test_empty_graph_has_an_empty_drawing() -> None:
     drawing = layout([], [])
     assert (drawing.width, drawing.height, drawing.text(), outline(drawing.graph)) == (0, 0, [], [])
 
 
-def test_the_core_knows_no_terminal_library() -> None:
+def test_core_does_not_import_terminal_libraries() -> None:
     program = (
         "import sys, workbench.dag, workbench.text.sanitize, workbench.logs.log_file; "
         "sys.exit(sorted({name.split('.')[0] for name in sys.modules} & {'textual', 'rich', 'aiohttp'}).__repr__()"

@@ -17,21 +17,21 @@ EDGES = [
 ]
 
 
-def test_two_steps_or_more_of_one_name_are_a_group() -> None:
+def test_steps_of_one_matrix_form_a_group() -> None:
     groups = find_groups(NAMES)
     assert list(groups) == ["test"]
     assert groups["test"].members == NAMES[1:4]
     assert groups["test"].key == "test ×3"
 
 
-def test_a_closed_group_is_one_node_with_the_edges_of_all() -> None:
+def test_collapsed_group_is_one_node_with_all_edges() -> None:
     drawn = group_nodes(NAMES, EDGES, list(find_groups(NAMES).values()))
     assert drawn.nodes == ("build", "test ×3", "lint (a=1)", "report")
     assert set(drawn.edges) == {("build", "test ×3"), ("test ×3", "report"), ("build", "lint (a=1)")}
     assert drawn.node_of["test (py=3.12)"] == "test ×3"
 
 
-def test_with_every_group_open_the_graph_is_as_it_was() -> None:
+def test_expanded_groups_leave_the_graph_unchanged() -> None:
     drawn = group_nodes(NAMES, EDGES, [])
     assert drawn.nodes == NAMES
     assert list(drawn.edges) == EDGES
@@ -42,7 +42,7 @@ def test_an_edge_inside_a_group_is_not_drawn() -> None:
     assert group_nodes(names, [("a (n=1)", "a (n=2)")], list(find_groups(names).values())).edges == ()
 
 
-def test_a_step_that_is_called_like_a_group_keeps_the_group_open() -> None:
+def test_step_named_like_a_group_prevents_the_group() -> None:
     assert find_groups(("a (n=1)", "a (n=2)", "a ×2")) == {}
 
 
@@ -59,12 +59,12 @@ def test_a_step_that_is_called_like_a_group_keeps_the_group_open() -> None:
         ({"Skipped"}, "Skipped"),
     ],
 )
-def test_a_group_has_the_phase_that_wants_to_be_seen(phases: set[str], one: str) -> None:
+def test_group_has_its_most_important_phase(phases: set[str], one: str) -> None:
     assert common_phase(phases) == one
 
 
 @given(st.lists(st.text("ab (=1)×2", max_size=8), unique=True))
-def test_every_step_has_one_home_whatever_the_steps_are_called(names: list[str]) -> None:
+def test_every_step_belongs_to_one_node(names: list[str]) -> None:
     groups = find_groups(names)
     drawn = group_nodes(names, [], list(groups.values()))
     assert set(drawn.node_of) == set(names)
@@ -73,7 +73,7 @@ def test_every_step_has_one_home_whatever_the_steps_are_called(names: list[str])
 
 
 @given(graphs())
-def test_the_list_has_every_step_on_a_line_of_its_own_below_what_it_waits_for(
+def test_outline_draws_each_step_on_its_own_line(
     graph: tuple[list[str], list[tuple[str, str]]],
 ) -> None:
     nodes, edges = graph
@@ -83,7 +83,7 @@ def test_the_list_has_every_step_on_a_line_of_its_own_below_what_it_waits_for(
     assert all(len(line) == drawing.width for line in drawing.lines)
 
 
-def test_arrow_keys_in_the_list_go_line_by_line_and_along_what_waits() -> None:
+def test_arrow_keys_move_through_the_outline() -> None:
     drawing = draw_outline(("a", "b", "c"), [("a", "b"), ("a", "c")])
     assert drawing.neighbour("a", "down") == "b"
     assert drawing.neighbour("b", "down") == "c"

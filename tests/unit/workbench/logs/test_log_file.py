@@ -14,7 +14,7 @@ _line = st.text(st.characters(exclude_characters="\n", exclude_categories=["Cs"]
 
 
 @given(st.lists(st.lists(_line, max_size=5), max_size=8), st.integers(0, 20), st.integers(0, 20))
-def test_a_window_shows_the_lines_that_were_appended(batches: list[list[str]], first: int, count: int) -> None:
+def test_read_returns_the_appended_lines(batches: list[list[str]], first: int, count: int) -> None:
     with LogFile() as log:
         for batch in batches:
             log.append(batch)
@@ -23,13 +23,13 @@ def test_a_window_shows_the_lines_that_were_appended(batches: list[list[str]], f
         assert log.read(first, count) == lines[first : first + count]
 
 
-def test_a_newline_inside_a_line_does_not_make_two() -> None:
+def test_newline_inside_a_line_is_replaced() -> None:
     with LogFile() as log:
         log.append(["one\ntwo", "three"])
         assert log.read(0, 9) == ["one␊two", "three"]
 
 
-def test_times_are_kept_where_they_are_known() -> None:
+def test_known_times_are_stored() -> None:
     with LogFile() as log:
         log.append(["a", "b"], [1_700_000_000_000_000, None])
         log.append(["c"])
@@ -46,9 +46,7 @@ def test_a_million_lines_take_at_most_20_bytes_of_memory_each() -> None:
 
 
 @given(st.lists(_line, max_size=20), st.integers(0, 20), st.integers(1, 50))
-def test_stored_bytes_make_the_same_log_and_are_given_in_blocks_of_whole_lines(
-    lines: list[str], split: int, size: int
-) -> None:
+def test_blocks_consist_of_whole_lines(lines: list[str], split: int, size: int) -> None:
     with LogFile() as log:
         for part in (lines[:split], lines[split:]):
             log.extend("".join(f"{line}\n" for line in part).encode())
@@ -62,18 +60,18 @@ def test_stored_bytes_make_the_same_log_and_are_given_in_blocks_of_whole_lines(
         assert log.block(first) == (b"", first)
 
 
-def test_bytes_that_end_within_a_line_are_refused() -> None:
+def test_incomplete_last_line_is_rejected() -> None:
     with LogFile() as log, pytest.raises(ValueError, match="newline"):
         log.extend(b"half a line")
 
 
-def test_the_line_of_a_moment_is_the_first_that_is_not_earlier() -> None:
+def test_first_at_finds_the_first_line_not_earlier() -> None:
     with LogFile() as log:
         log.append(["a", "b", "c", "d"], [10, None, 30, 30])
         assert [log.first_at(moment) for moment in (5, 10, 11, 30, 31)] == [0, 0, 2, 2, None]
 
 
-def test_times_can_be_told_later() -> None:
+def test_times_can_be_set_later() -> None:
     with LogFile() as log:
         log.append(["a", "b", "c"])
         assert not log.has_times
@@ -82,12 +80,12 @@ def test_times_can_be_told_later() -> None:
         assert log.has_times
 
 
-def test_nothing_of_a_log_is_left_on_disk(tmp_path: Path) -> None:
+def test_log_file_is_unlinked(tmp_path: Path) -> None:
     with LogFile(tmp_path) as log:
         log.append(["secret"])
         assert list(tmp_path.iterdir()) == []
 
 
-def test_a_disk_that_takes_nothing_is_named(tmp_path: Path) -> None:
+def test_error_names_the_unusable_folder(tmp_path: Path) -> None:
     with pytest.raises(LogFileError, match="no-such-folder"):
         LogFile(tmp_path / "no-such-folder")

@@ -22,7 +22,7 @@ def _said(shown: list[LogItem]) -> list[str]:
     return [item.text if isinstance(item, Line) else f"<{item.kind} {item.phase}>" for item in shown]
 
 
-def test_a_steps_end_waits_for_its_last_line() -> None:
+def test_end_of_a_step_follows_its_last_line() -> None:
     log = RunLog()
     assert _said(log.status(_run(step_json("build", "Running")))) == ["<started Running>"]
     assert _said(log.status(_run(step_json("build", "Succeeded")))) == []
@@ -35,14 +35,14 @@ def test_a_step_that_never_ran_ends_at_once() -> None:
     assert _said(RunLog().status(_run(step_json("build", "Skipped")))) == ["<ended Skipped>"]
 
 
-def test_what_is_owed_is_said_when_no_more_lines_come() -> None:
+def test_pending_ends_are_flushed_with_the_run_end() -> None:
     log = RunLog()
     log.status(_run(step_json("build", "Failed")))
     assert _said(log.frame(RunEnd())) == ["<ended Failed>"]
     assert log.flush() == []
 
 
-def test_an_upload_that_failed_is_shown_whether_its_lines_come_before_or_after() -> None:
+def test_failed_upload_log_is_shown() -> None:
     failed = step_json("build", "Failed")
     failed["attempts"][0] |= {"reason": "ArtifactUploadFailed", "containers": ["step", "upload"]}
     log = RunLog()
@@ -59,16 +59,16 @@ def test_a_second_attempt_is_announced() -> None:
     assert [item.text for item in shown if isinstance(item, StepEvent)] == ["attempt 2", "started"]
 
 
-def test_lines_that_were_not_sent_are_said() -> None:
+def test_missed_lines_are_announced() -> None:
     (note,) = RunLog().frame(Missed(StreamKey("build", 1, "step"), 5, 900))
     assert "lines 5 to 900" in note.text
 
 
-def test_a_line_that_is_faster_than_the_status_has_the_start_before_it_once() -> None:
+def test_early_line_follows_the_start_event() -> None:
     log = RunLog()
     assert _said(log.frame(_lines("first"))) == ["<started Running>", "first"]
     assert _said(log.status(_run(step_json("build", "Running")))) == []
 
 
-def test_a_kept_back_line_starts_no_step() -> None:
+def test_held_back_line_does_not_start_the_step() -> None:
     assert _said(RunLog().frame(_lines("cloning", container="fetch"))) == []

@@ -26,7 +26,7 @@ def logs() -> Iterator[StepLogs]:
 
 
 @given(st.lists(st.tuples(st.integers(1, 12), st.integers(1, 5)), max_size=12))
-def test_pieces_that_overlap_or_leave_gaps_never_break_the_order(pieces: list[tuple[int, int]]) -> None:
+def test_overlaps_and_gaps_do_not_break_the_order(pieces: list[tuple[int, int]]) -> None:
     logs = StepLogs()
     try:
         for first, count in pieces:
@@ -39,14 +39,14 @@ def test_pieces_that_overlap_or_leave_gaps_never_break_the_order(pieces: list[tu
         logs.close()
 
 
-def test_after_missed_lines_the_stream_is_asked_to_go_on_where_it_was(logs: StepLogs) -> None:
+def test_missed_lines_are_requested_again(logs: StepLogs) -> None:
     assert logs.apply(lines(1, "one"))
     assert not logs.apply(Missed(KEY, 2, 9))
     assert logs.cursors("build") == {KEY: 1}
     assert logs.cursors("other") == {}
 
 
-def test_a_stream_is_complete_when_it_ended_with_all_its_lines(logs: StepLogs) -> None:
+def test_stream_is_complete_with_all_its_lines(logs: StepLogs) -> None:
     assert not logs.is_complete(KEY)
     logs.apply(lines(1, "one"))
     assert not logs.apply(StreamEnd(KEY, 2))
@@ -56,19 +56,19 @@ def test_a_stream_is_complete_when_it_ended_with_all_its_lines(logs: StepLogs) -
     assert logs.is_complete(KEY)
 
 
-def test_the_end_of_the_backlog_is_kept_in_mind(logs: StepLogs) -> None:
+def test_backlog_end_marks_the_stream_live(logs: StepLogs) -> None:
     assert logs.apply(BacklogEnd(KEY))
     assert logs.stream(KEY).live
 
 
-def test_times_are_read_and_a_broken_one_is_unknown() -> None:
+def test_invalid_times_are_unknown() -> None:
     assert parse_microseconds("1970-01-01T00:00:01.000002Z") == 1_000_002
     assert parse_microseconds("1970-01-01T01:00:00+01:00") == 0
     assert parse_microseconds("yesterday") is None
     assert parse_microseconds(None) is None
 
 
-def test_a_stored_log_goes_on_behind_the_lines_that_are_here(logs: StepLogs) -> None:
+def test_stored_log_continues_after_known_lines(logs: StepLogs) -> None:
     logs.apply(lines(1, "one", "two"))
     download = StoredLogLoader(logs.stream(KEY), timestamps=True)
     download.feed(b"2026-01-01T00:00:00.000001Z one\n")

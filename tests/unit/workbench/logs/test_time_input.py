@@ -15,10 +15,10 @@ _FIRST = datetime(2026, 1, 1, 23, 59, 30, tzinfo=UTC)
     ("text", "later"),
     [("23:59:45", 15), ("+90", 90), ("+1.5m", 90), ("00:00:10", 40), ("23:59", -30), ("+2h", 7200)],
 )
-def test_a_moment_is_meant_near_the_beginning(text: str, later: float) -> None:
+def test_time_is_near_the_start_of_the_log(text: str, later: float) -> None:
     assert parse_moment(text, _FIRST) == _FIRST + timedelta(seconds=later)
 
 
 @pytest.mark.parametrize("text", ["", "25:00", "12:60", "soon", "+", "+9" + "9" * 400])
-def test_what_is_no_time_is_none(text: str) -> None:
+def test_invalid_time_is_none(text: str) -> None:
     assert parse_moment(text, _FIRST) is None

@@ -11,7 +11,7 @@ _heights = st.lists(st.integers(1, 7), min_size=1, max_size=20)
 
 
 @given(_heights, st.integers(1, 12))
-def test_the_end_fills_the_window_and_its_last_row_is_the_logs_last(heights: list[int], room: int) -> None:
+def test_last_position_shows_the_last_row(heights: list[int], room: int) -> None:
     shown = visible_rows(
         last_position(room, len(heights), heights.__getitem__), room, len(heights), heights.__getitem__
     )
@@ -20,7 +20,7 @@ def test_the_end_fills_the_window_and_its_last_row_is_the_logs_last(heights: lis
 
 
 @given(_heights, st.integers(1, 12), st.integers(0, 100), st.integers(-100, 100))
-def test_moving_by_rows_is_moving_in_the_list_of_all_rows(heights: list[int], room: int, start: int, by: int) -> None:
+def test_scrolling_moves_by_rows(heights: list[int], room: int, start: int, by: int) -> None:
     everything = [(line, row) for line, height in enumerate(heights) for row in range(height)]
     last = max(len(everything) - room, 0)
     begin = min(start, last)

@@ -24,7 +24,7 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_file_that_is_not_there_begins_as_a_pipeline_named_after_its_folder(tmp_path: Path, drafts: Drafts) -> None:
+def test_new_file_is_named_after_its_folder(tmp_path: Path, drafts: Drafts) -> None:
     folder = tmp_path / "My Shop"
     folder.mkdir()
     opened = open_document(folder / ".c8s.yaml", drafts)
@@ -34,7 +34,7 @@ def test_a_file_that_is_not_there_begins_as_a_pipeline_named_after_its_folder(tm
     assert (folder / ".c8s.yaml").read_text() == opened.text
 
 
-def test_a_draft_comes_back_and_goes_when_the_text_is_saved(file: Path, drafts: Drafts) -> None:
+def test_draft_is_restored_until_the_text_is_saved(file: Path, drafts: Drafts) -> None:
     opened = open_document(file, drafts)
     drafts.save(file, "name: other\n", opened.document.base)
     again = open_document(file, drafts)
@@ -51,7 +51,7 @@ def test_a_draft_of_an_older_file_is_stale(file: Path, drafts: Drafts) -> None:
     assert open_document(file, drafts).stale
 
 
-def test_drafts_are_private_and_a_broken_one_is_no_draft(file: Path, drafts: Drafts) -> None:
+def test_drafts_are_private_and_invalid_ones_are_ignored(file: Path, drafts: Drafts) -> None:
     drafts.save(file, "secret", "")
     (kept,) = drafts.folder.iterdir()
     assert kept.stat().st_mode & 0o077 == 0
@@ -60,13 +60,13 @@ def test_drafts_are_private_and_a_broken_one_is_no_draft(file: Path, drafts: Dra
     assert drafts.find(file) is None
 
 
-def test_a_draft_that_cannot_be_kept_is_told(file: Path, tmp_path: Path) -> None:
+def test_unwritable_draft_is_an_error(file: Path, tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("")
     with pytest.raises(DraftError, match="can't be kept"):
         Drafts(tmp_path / "taken").save(file, "x", "")
 
 
-def test_saving_over_a_change_of_somebody_else_is_refused_until_it_is_meant(file: Path) -> None:
+def test_saving_over_a_foreign_change_needs_overwrite(file: Path) -> None:
     document = Document.open(file)
     file.write_text("name: theirs\n")
     with pytest.raises(ChangedOnDiskError):
@@ -76,7 +76,7 @@ def test_saving_over_a_change_of_somebody_else_is_refused_until_it_is_meant(file
     assert file.read_text() == "name: mine\n"
 
 
-def test_a_change_on_disk_is_noticed_once_a_touch_is_none(file: Path) -> None:
+def test_change_on_disk_is_detected(file: Path) -> None:
     document = Document.open(file)
     assert not document.changed_on_disk()
     os.utime(file, ns=(1, 1))
@@ -85,7 +85,7 @@ def test_a_change_on_disk_is_noticed_once_a_touch_is_none(file: Path) -> None:
     assert document.changed_on_disk()
 
 
-def test_line_ends_mode_and_links_stay_as_they_were(file: Path, tmp_path: Path) -> None:
+def test_saving_keeps_line_ends_mode_and_links(file: Path, tmp_path: Path) -> None:
     file.write_bytes(b"name: shop\r\nsteps: []\r\n")
     file.chmod(0o640)
     link = tmp_path / "link.yaml"
@@ -99,13 +99,13 @@ def test_line_ends_mode_and_links_stay_as_they_were(file: Path, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(("data", "why"), [(b"\xff\xfe", "UTF-8"), (b"x" * (4 * 1024 * 1024 + 1), "MiB")])
-def test_what_is_no_text_is_not_opened(file: Path, data: bytes, why: str) -> None:
+def test_binary_or_large_file_is_not_opened(file: Path, data: bytes, why: str) -> None:
     file.write_bytes(data)
     with pytest.raises(DocumentError, match=why):
         Document.open(file)
 
 
-def test_a_file_that_cannot_be_written_keeps_what_it_held(file: Path) -> None:
+def test_failed_save_keeps_the_old_content(file: Path) -> None:
     document = Document.open(file)
     (file.parent / "inner").mkdir()
     document.path = file.parent / "inner" / "gone" / ".c8s.yaml"

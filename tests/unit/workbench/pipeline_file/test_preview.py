@@ -27,7 +27,7 @@ steps:
 """
 
 
-def test_a_file_with_errors_shows_the_steps_that_can_be_made_out() -> None:
+def test_invalid_file_shows_its_recognizable_steps() -> None:
     steps = preview_steps(HALF)
     assert steps is not None
     assert [(step.name, step.depends_on) for step in steps] == [
@@ -39,12 +39,12 @@ def test_a_file_with_errors_shows_the_steps_that_can_be_made_out() -> None:
 
 
 @pytest.mark.parametrize("text", ["steps: [", "- 1", "", "\x00"])
-def test_what_cannot_be_read_shows_nothing_new(text: str) -> None:
+def test_unreadable_text_has_no_preview(text: str) -> None:
     assert preview_steps(text) is None
 
 
 @pytest.mark.parametrize("sample", ["hello", "fan-out", "failing", "artifacts", "secrets"])
-def test_a_good_file_shows_the_steps_that_a_run_has(repository: Path, sample: str) -> None:
+def test_preview_equals_the_steps_of_a_run(repository: Path, sample: str) -> None:
     data = (repository / "samples" / f"{sample}.yaml").read_bytes()
     definition = lint(data).pipeline
     assert definition is not None

@@ -12,7 +12,7 @@ def _log(*lines: str) -> LineReader:
     return lambda at, count: list(lines[at : at + count])
 
 
-def test_steps_are_paired_by_name_with_how_they_ended_and_how_long_they_took() -> None:
+def test_steps_are_paired_by_name() -> None:
     left = run("a-1", "Failed", [step("build", (), "Succeeded", duration=2), step("old", (), "Succeeded")])
     right = run("a-2", "Failed", [step("build", (), "Failed", duration=5), step("new", (), "Succeeded")])
     pairs = {pair.name: pair for pair in pair_steps(left, right, NOW)}
@@ -23,7 +23,7 @@ def test_steps_are_paired_by_name_with_how_they_ended_and_how_long_they_took() -
     assert pairs["old"].right is None
 
 
-def test_the_first_line_that_differs_is_found_across_pieces() -> None:
+def test_first_difference_is_found_across_chunks() -> None:
     same = [f"line {n}" for n in range(10)]
     found = first_difference(_log(*same, "left"), _log(*same, "right"), chunk_size=3)
     assert found == Difference(11, "left", "right")
@@ -39,12 +39,12 @@ def test_the_first_line_that_differs_is_found_across_pieces() -> None:
         ("same  ", "same"),
     ],
 )
-def test_what_is_another_in_every_run_is_no_difference(left: str, right: str) -> None:
+def test_volatile_text_is_no_difference(left: str, right: str) -> None:
     assert normalize_line(left) == normalize_line(right)
     assert first_difference(_log(left), _log(right)) is None
 
 
-def test_a_log_that_ends_before_the_other_differs_there() -> None:
+def test_shorter_log_differs_at_its_end() -> None:
     assert first_difference(_log("a"), _log("a", "b"), chunk_size=1) == Difference(2, None, "b")
     assert first_difference(_log("a", "b", "c"), _log("a", "b"), chunk_size=2) == Difference(3, "c", None)
     assert first_difference(_log(), _log()) is None

@@ -19,7 +19,7 @@ def _at(seconds: float) -> datetime:
     return _BEGIN + timedelta(seconds=seconds)
 
 
-def test_each_part_has_the_cells_of_its_time() -> None:
+def test_bars_are_proportional_to_time() -> None:
     scale = Scale(_at(0), _at(10), 20)
     found = [
         PhaseSpan("queued", _at(0), _at(2)),
@@ -29,13 +29,13 @@ def test_each_part_has_the_cells_of_its_time() -> None:
     assert bars(found, scale, _at(10)) == (Bar("queued", 0, 4), Bar("running", 4, 18), Bar("uploading", 18, 20))
 
 
-def test_a_step_too_short_for_a_cell_has_one_all_the_same() -> None:
+def test_very_short_step_has_one_cell() -> None:
     scale = Scale(_at(0), _at(1000), 10)
     assert bars([PhaseSpan("running", _at(1000), _at(1000.1))], scale, _at(1000)) == (Bar("running", 9, 10),)
 
 
 @given(st.lists(st.floats(0, 100), min_size=2, max_size=8), st.integers(1, 60))
-def test_bars_are_in_order_apart_and_inside(moments: list[float], width: int) -> None:
+def test_bars_do_not_overlap(moments: list[float], width: int) -> None:
     moments.sort()
     found = [PhaseSpan("running", _at(a), _at(b)) for a, b in pairwise(moments)]
     drawn = bars(found, Scale(_at(0), _at(100), width), _at(100))
@@ -46,15 +46,15 @@ def test_bars_are_in_order_apart_and_inside(moments: list[float], width: int) ->
     assert all(bar.last > bar.first for bar in drawn)
 
 
-def test_there_is_no_scale_before_anything_began() -> None:
+def test_pending_run_has_no_scale() -> None:
     assert Scale.of(run("a-1", "Pending", [step("one")]), 20, NOW) is None
 
 
-def test_the_critical_path_leads_to_what_still_runs() -> None:
+def test_critical_path_ends_at_the_running_step() -> None:
     assert critical_path(webshop()) == ("clone", "deps", "build-web")
 
 
-def test_of_an_ended_run_it_leads_to_what_ended_last() -> None:
+def test_critical_path_ends_at_the_last_completed_step() -> None:
     steps = [
         step("a", (), "Succeeded", started_ago=60, duration=10),
         step("b", (), "Succeeded", started_ago=60, duration=30),

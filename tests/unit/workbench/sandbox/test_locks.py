@@ -11,7 +11,7 @@ import pytest
 from workbench.sandbox.locks import FileLock
 
 
-def test_only_one_can_have_it(tmp_path: Path) -> None:
+def test_lock_is_exclusive(tmp_path: Path) -> None:
     first, second = FileLock(tmp_path / "lock"), FileLock(tmp_path / "lock")
     assert first.acquire()
     assert not second.acquire()
@@ -22,7 +22,7 @@ def test_only_one_can_have_it(tmp_path: Path) -> None:
     second.release()
 
 
-def test_many_can_share_it_and_then_nobody_has_it_alone(tmp_path: Path) -> None:
+def test_shared_locks_exclude_an_exclusive_one(tmp_path: Path) -> None:
     readers = [FileLock(tmp_path / "lock") for _ in range(3)]
     assert all(lock.acquire(shared=True) for lock in readers)
     alone = FileLock(tmp_path / "lock")
@@ -33,7 +33,7 @@ def test_many_can_share_it_and_then_nobody_has_it_alone(tmp_path: Path) -> None:
     alone.release()
 
 
-def test_a_killed_holder_leaves_no_lock(tmp_path: Path) -> None:
+def test_lock_ends_with_its_process(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     script = (
         "import sys, time; from pathlib import Path; from workbench.sandbox.locks import FileLock\n"
@@ -47,7 +47,7 @@ def test_a_killed_holder_leaves_no_lock(tmp_path: Path) -> None:
     assert not FileLock(path).held_elsewhere()
 
 
-async def test_waiting_for_it_ends_with_the_timeout(tmp_path: Path) -> None:
+async def test_waiting_for_a_lock_times_out(tmp_path: Path) -> None:
     holder, waiter = FileLock(tmp_path / "lock"), FileLock(tmp_path / "lock")
     holder.acquire()
     with pytest.raises(TimeoutError):

@@ -12,17 +12,17 @@ from workbench.sandbox.paths import ChildProcess, SandboxPaths, SandboxState, re
 
 
 @pytest.mark.parametrize("name", ["default", "a", "my-team-2", "x" * 32])
-def test_a_plain_name_becomes_a_folder(tmp_path: Path, name: str) -> None:
+def test_valid_name_becomes_a_folder(tmp_path: Path, name: str) -> None:
     assert SandboxPaths.named(name, tmp_path).root == tmp_path / name
 
 
 @pytest.mark.parametrize("name", ["", "..", "a/b", "A", "-a", "a-", "x" * 33, "a b", "a\n", "é"])
-def test_a_name_that_is_no_plain_word_is_refused_with_the_rule(tmp_path: Path, name: str) -> None:
+def test_invalid_name_error_states_the_rule(tmp_path: Path, name: str) -> None:
     with pytest.raises(SandboxError, match="lower-case letters"):
         SandboxPaths.named(name, tmp_path)
 
 
-def test_all_of_it_is_its_owners_alone(tmp_path: Path) -> None:
+def test_sandbox_files_are_private(tmp_path: Path) -> None:
     folder = SandboxPaths.named("mine", tmp_path / "state")
     folder.create()
     credentials.issue_credentials(folder, "http://127.0.0.1:1")
@@ -31,13 +31,13 @@ def test_all_of_it_is_its_owners_alone(tmp_path: Path) -> None:
         assert stat.S_IMODE(path.stat().st_mode) == allowed, path
 
 
-def test_a_folder_that_cant_be_made_is_an_error_that_names_it(tmp_path: Path) -> None:
+def test_uncreatable_folder_error_names_it(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("a file where the folder should be")
     with pytest.raises(SandboxError, match="state/default"):
         SandboxPaths.named("default", tmp_path / "state").create()
 
 
-def test_state_reads_back_as_written(tmp_path: Path) -> None:
+def test_state_file_round_trip(tmp_path: Path) -> None:
     folder = SandboxPaths.named("default", tmp_path)
     folder.create()
     state = SandboxState(
@@ -48,7 +48,7 @@ def test_state_reads_back_as_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"children": 3}', '{"children": {}, "nonsense": 1}', "null"])
-def test_state_that_is_broken_counts_as_none(tmp_path: Path, text: str) -> None:
+def test_invalid_state_file_is_ignored(tmp_path: Path, text: str) -> None:
     folder = SandboxPaths.named("default", tmp_path)
     folder.create()
     folder.state_file.write_text(text)

@@ -85,16 +85,14 @@ def state_of(folder: SandboxPaths) -> SandboxState:
     return state
 
 
-def test_both_children_answer_on_the_ports_in_the_state(
-    folder: SandboxPaths, supervisor: subprocess.Popen[bytes]
-) -> None:
+def test_children_serve_the_ports_in_the_state_file(folder: SandboxPaths, supervisor: subprocess.Popen[bytes]) -> None:
     state = state_of(folder)
     assert state.pid == supervisor.pid
     assert check_ready(state.cluster_port).ready
     assert check_ready(state.api_port).ready
 
 
-def test_a_killed_child_is_started_again_on_its_port(folder: SandboxPaths, supervisor: subprocess.Popen[bytes]) -> None:
+def test_killed_child_is_restarted_on_its_port(folder: SandboxPaths, supervisor: subprocess.Popen[bytes]) -> None:
     before = state_of(folder)
     os.kill(before.children["cluster"].pid, signal.SIGKILL)
     until(lambda: state_of(folder).children.get("cluster", before.children["cluster"]).restarts == 1)
@@ -105,9 +103,7 @@ def test_a_killed_child_is_started_again_on_its_port(folder: SandboxPaths, super
     assert check_ready(after.cluster_port).ready
 
 
-def test_a_second_supervisor_of_the_same_sandbox_gives_up(
-    folder: SandboxPaths, supervisor: subprocess.Popen[bytes]
-) -> None:
+def test_second_supervisor_exits(folder: SandboxPaths, supervisor: subprocess.Popen[bytes]) -> None:
     with listen(0) as socket:
         answer = subprocess.run(
             [
@@ -124,7 +120,7 @@ def test_a_second_supervisor_of_the_same_sandbox_gives_up(
     assert b"another supervisor" in answer.stderr
 
 
-def test_sigterm_ends_the_children_too(folder: SandboxPaths, supervisor: subprocess.Popen[bytes]) -> None:
+def test_sigterm_terminates_the_children(folder: SandboxPaths, supervisor: subprocess.Popen[bytes]) -> None:
     children = state_of(folder).children.values()
     supervisor.terminate()
     assert supervisor.wait(20) == 0
@@ -132,15 +128,13 @@ def test_sigterm_ends_the_children_too(folder: SandboxPaths, supervisor: subproc
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent")
-def test_a_killed_supervisor_takes_its_children_along(
-    folder: SandboxPaths, supervisor: subprocess.Popen[bytes]
-) -> None:
+def test_children_end_with_a_killed_supervisor(folder: SandboxPaths, supervisor: subprocess.Popen[bytes]) -> None:
     children = state_of(folder).children.values()
     supervisor.kill()
     until(lambda: not any(processes.is_alive(child.pid, child.started) for child in children))
 
 
-def test_a_sandbox_that_nobody_uses_ends_by_itself(folder: SandboxPaths) -> None:
+def test_unused_sandbox_stops(folder: SandboxPaths) -> None:
     users = FileLock(folder.users_lock)
     users.acquire(shared=True)
     process = start_supervisor(folder)
@@ -148,7 +142,7 @@ def test_a_sandbox_that_nobody_uses_ends_by_itself(folder: SandboxPaths) -> None
     assert process.wait(20) == 0
 
 
-def test_a_sandbox_that_is_kept_does_not(folder: SandboxPaths) -> None:
+def test_kept_sandbox_keeps_running(folder: SandboxPaths) -> None:
     folder.keep_marker.touch()
     process = start_supervisor(folder)
     with pytest.raises(subprocess.TimeoutExpired):
@@ -157,7 +151,7 @@ def test_a_sandbox_that_is_kept_does_not(folder: SandboxPaths) -> None:
     assert process.wait(20) == 0
 
 
-def test_restarts_come_at_growing_distances_up_to_a_limit() -> None:
+def test_restart_delays_grow_up_to_a_limit() -> None:
     delays = [restart_delay(failures) for failures in range(1, 10)]
     assert delays == sorted(delays)
     assert delays[0] <= 0.1

@@ -20,7 +20,7 @@ def failed(message: str) -> Exception:
         return error
 
 
-def test_it_tells_where_and_why_but_no_variable_and_not_whose_home() -> None:
+def test_report_holds_traceback_without_private_data() -> None:
     text = format_crash_report(failed(f"{Path.home()}/shop"), {"c8s": "1.0"}, NOON, Path.home())
     assert "c8s: 1.0" in text
     assert "ValueError: the cause" in text
@@ -40,17 +40,17 @@ def test_it_tells_where_and_why_but_no_variable_and_not_whose_home() -> None:
         "API_KEY: 'abc.def-ghi'",
     ],
 )
-def test_what_looks_like_a_secret_is_blacked_out(secret: str) -> None:
+def test_secrets_are_redacted(secret: str) -> None:
     assert "abc.def-ghi" not in redact(f"it was {secret} and so on")
     assert "and so on" in redact(f"it was {secret} and so on")
 
 
-def test_a_long_random_word_is_blacked_out_and_an_endless_line_is_cut() -> None:
+def test_long_tokens_are_redacted_and_long_lines_cut() -> None:
     assert "c0ffee" not in redact("c0ffee" * 8)
     assert len(format_crash_report(failed("word " * 100_000), {}, NOON, None)) < 20_000
 
 
-def test_each_report_is_for_the_user_alone_and_the_newest_is_told_once(tmp_path: Path) -> None:
+def test_reports_are_private_and_announced_once(tmp_path: Path) -> None:
     folder = tmp_path / "crashes"
     save_report(folder, "first", NOON)
     second = save_report(folder, "second \udcff", NOON + timedelta(seconds=1))
@@ -61,12 +61,12 @@ def test_each_report_is_for_the_user_alone_and_the_newest_is_told_once(tmp_path:
     assert take_unseen_report(folder) is None
 
 
-def test_a_report_that_was_taken_away_is_not_told(tmp_path: Path) -> None:
+def test_removed_report_is_not_announced(tmp_path: Path) -> None:
     save_report(tmp_path, "text", NOON).unlink()
     assert take_unseen_report(tmp_path) is None
 
 
-def test_a_mark_that_leads_elsewhere_is_not_followed(tmp_path: Path) -> None:
+def test_marker_cannot_point_outside_the_folder(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("x")
     folder = tmp_path / "crashes"
     folder.mkdir()

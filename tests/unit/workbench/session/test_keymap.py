@@ -26,19 +26,19 @@ def made(entries: dict[Any, Any]) -> tuple[dict[str, str], tuple[str, ...]]:
     return dict(found.keys), found.problems
 
 
-def test_an_action_takes_a_key_or_several() -> None:
+def test_action_accepts_one_or_several_keys() -> None:
     assert made({"app.run": "x", "graph.left": ["b", "f6", "b"]}) == ({"app.run": "x", "graph.left": "b,f6"}, ())
 
 
-def test_two_actions_can_change_their_keys_with_each_other() -> None:
+def test_two_actions_can_swap_their_keys() -> None:
     assert made({"app.run": "e", "app.edit": "r"}) == ({"app.run": "e", "app.edit": "r"}, ())
 
 
-def test_a_digit_is_a_key_although_yaml_reads_a_number() -> None:
+def test_digit_is_accepted_as_a_key() -> None:
     assert made({"app.run": 5}) == ({"app.run": "5"}, ())
 
 
-def test_the_same_key_is_fine_where_only_one_of_the_two_can_be_called() -> None:
+def test_same_key_is_allowed_in_separate_scopes() -> None:
     assert made({"graph.left": "n"}) == ({"graph.left": "n"}, ())
 
 
@@ -47,31 +47,31 @@ def test_the_same_key_is_fine_where_only_one_of_the_two_can_be_called() -> None:
     [
         ({"app.rum": "x"}, "keys: app.rum: there is no such action; did you mean `app.run`?"),
         ({3: "x"}, "keys: 3: there is no such action"),
-        ({"app.run": "strg"}, "keys: app.run: `strg` is no key"),
-        ({"app.run": None}, "keys: app.run: it takes a key"),
-        ({"app.run": True}, "keys: app.run: it takes a key"),
-        ({"app.run": []}, "keys: app.run: it takes a key"),
-        ({"app.run": {"key": "x"}}, "keys: app.run: it takes a key"),
+        ({"app.run": "strg"}, "keys: app.run: `strg` is not a key"),
+        ({"app.run": None}, "keys: app.run: expected a key"),
+        ({"app.run": True}, "keys: app.run: expected a key"),
+        ({"app.run": []}, "keys: app.run: expected a key"),
+        ({"app.run": {"key": "x"}}, "keys: app.run: expected a key"),
         ({"app.run": "ctrl+c"}, "keys: app.run: `ctrl+c` copies, always"),
         ({"app.run": "e"}, "keys: app.run: `e` is the key of `app.edit` there"),
-        ({"editor.save": "s"}, "keys: editor.save: `s` is text where this is called"),
-        ({"editor.save": "ctrl+x"}, "keys: editor.save: `ctrl+x` belongs to the text there (cut)"),
+        ({"editor.save": "s"}, "keys: editor.save: `s` is typed as text there"),
+        ({"editor.save": "ctrl+x"}, "keys: editor.save: `ctrl+x` is a key of the text field (cut)"),
     ],
 )
-def test_what_can_not_be_taken_is_told_and_changes_nothing(entries: dict[Any, Any], told: str) -> None:
+def test_invalid_entry_is_reported_and_ignored(entries: dict[Any, Any], told: str) -> None:
     keys, problems = made(entries)
     assert keys == {}
     assert len(problems) == 1
     assert problems[0].startswith(told)
 
 
-def test_of_two_entries_for_one_key_the_first_holds() -> None:
+def test_first_entry_for_a_key_wins() -> None:
     keys, problems = made({"app.run": "x", "app.edit": "x"})
     assert keys == {"app.run": "x"}
-    assert problems == ("keys: app.edit: `x` is the key of `app.run` there; give that one another key, too",)
+    assert problems == ("keys: app.edit: `x` is the key of `app.run` there; assign another key to that action, too",)
 
 
-def test_an_entry_that_falls_takes_those_with_it_that_counted_on_it() -> None:
+def test_rejected_entry_invalidates_dependent_entries() -> None:
     keys, problems = made({"app.edit": "r", "app.run": "ctrl+c"})
     assert keys == {}
     assert len(problems) == 2
@@ -84,7 +84,7 @@ def test_an_entry_that_falls_takes_those_with_it_that_counted_on_it() -> None:
         max_size=6,
     )
 )
-def test_whatever_is_written_no_key_means_two_things_in_one_place(entries: dict[Any, Any]) -> None:
+def test_no_key_has_two_actions_in_one_scope(entries: dict[Any, Any]) -> None:
     keys, problems = made(entries)
     assert len(keys) + len(problems) == len(entries)
     owners: dict[tuple[str, str], str] = {}

@@ -9,14 +9,14 @@ from workbench.session.notifications import NotificationHistory
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
-def test_messages_come_newest_first() -> None:
+def test_notifications_are_newest_first() -> None:
     said = NotificationHistory()
     said.add(NOON, "information", "", "first")
     said.add(NOON, "error", "Title", "second")
     assert [message.text for message in said.newest_first()] == ["second", "first"]
 
 
-def test_what_is_said_again_is_counted_with_the_time_of_the_last() -> None:
+def test_repeated_notification_is_counted() -> None:
     said = NotificationHistory()
     for seconds in range(3):
         said.add(NOON + timedelta(seconds=seconds), "warning", "", "the same")
@@ -25,7 +25,7 @@ def test_what_is_said_again_is_counted_with_the_time_of_the_last() -> None:
     assert (newest.count, before.count, before.at.second) == (1, 3, 2)
 
 
-def test_only_so_many_are_kept() -> None:
+def test_history_is_limited() -> None:
     said = NotificationHistory()
     for number in range(700):
         said.add(NOON, "information", "", str(number))

@@ -14,14 +14,14 @@ VIEW = SavedView(
 )
 
 
-def test_each_folder_has_a_place_of_its_own(tmp_path: Path) -> None:
+def test_each_folder_has_its_own_view(tmp_path: Path) -> None:
     here, there = ViewState(tmp_path / "kept", tmp_path / "a"), ViewState(tmp_path / "kept", tmp_path / "b")
     here.save_view(VIEW)
     assert ViewState(tmp_path / "kept", tmp_path / "a").load_view() == (VIEW, None)
     assert there.load_view() == (SavedView(), None)
 
 
-def test_it_is_for_the_user_alone(tmp_path: Path) -> None:
+def test_view_state_files_are_private(tmp_path: Path) -> None:
     state = ViewState(tmp_path / "kept", tmp_path)
     state.save_view(VIEW)
     state.save_theme(ThemeChoice("nord", None))
@@ -29,7 +29,7 @@ def test_it_is_for_the_user_alone(tmp_path: Path) -> None:
     assert [path.stat().st_mode & 0o077 for path in (kept, *kept.rglob("*"))] == [0, 0, 0, 0]
 
 
-def test_the_theme_is_the_same_in_all_folders(tmp_path: Path) -> None:
+def test_theme_is_shared_by_all_folders(tmp_path: Path) -> None:
     ViewState(tmp_path / "kept", tmp_path / "a").save_theme(ThemeChoice("nord", "c8s-light"))
     assert ViewState(tmp_path / "kept", tmp_path / "b").load_theme() == (ThemeChoice("nord", "c8s-light"), None)
 
@@ -49,7 +49,7 @@ def test_the_theme_is_the_same_in_all_folders(tmp_path: Path) -> None:
         json.dumps({"place": "", "screen": "run", "run": None, "file": None, "layout": {"runs": 3}}).encode(),
     ],
 )
-def test_a_broken_file_is_told_and_replaced_by_the_next_one(tmp_path: Path, data: bytes) -> None:
+def test_invalid_file_is_reported_and_replaced(tmp_path: Path, data: bytes) -> None:
     state = ViewState(tmp_path / "kept", tmp_path)
     state.save_view(VIEW)
     (file,) = (tmp_path / "kept" / "views").iterdir()
@@ -62,7 +62,7 @@ def test_a_broken_file_is_told_and_replaced_by_the_next_one(tmp_path: Path, data
     assert state.load_view() == (VIEW, None)
 
 
-def test_a_value_of_no_known_kind_is_left_out(tmp_path: Path) -> None:
+def test_value_of_unknown_type_is_dropped(tmp_path: Path) -> None:
     state = ViewState(tmp_path / "kept", tmp_path)
     state.save_view(VIEW)
     (file,) = (tmp_path / "kept" / "views").iterdir()
@@ -72,7 +72,7 @@ def test_a_value_of_no_known_kind_is_left_out(tmp_path: Path) -> None:
     assert state.load_view() == (VIEW, None)
 
 
-def test_folders_that_were_left_long_ago_are_forgotten(tmp_path: Path) -> None:
+def test_oldest_views_are_deleted(tmp_path: Path) -> None:
     for number in range(205):
         ViewState(tmp_path / "kept", tmp_path / str(number)).save_view(VIEW)
     assert len(list((tmp_path / "kept" / "views").iterdir())) == 200

@@ -44,7 +44,7 @@ def _write(root: Path, files: dict[bytes, tuple[bytes, bool]]) -> dict[bytes, tu
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(_TREE)
-def test_a_tree_with_names_of_any_bytes_comes_out_as_it_went_in(files: dict[bytes, tuple[bytes, bool]]) -> None:
+def test_archive_round_trip_with_arbitrary_names(files: dict[bytes, tuple[bytes, bool]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         written = _write(Path(folder), files)
         with pack_archive(scan(Path(folder))) as archive:
@@ -97,9 +97,7 @@ def test_links_are_packed_as_links(tmp_path: Path) -> None:
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(_TREE, st.dictionaries(_PART, st.binary(min_size=1, max_size=200).filter(lambda t: b"\0" not in t), max_size=4))
-def test_what_is_packed_arrives_in_a_workspace(
-    files: dict[bytes, tuple[bytes, bool]], links: dict[bytes, bytes]
-) -> None:
+def test_agent_unpacks_what_was_packed(files: dict[bytes, tuple[bytes, bool]], links: dict[bytes, bytes]) -> None:
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as workspace:
         written = _write(Path(folder), files)
         for name, target in links.items():

@@ -56,28 +56,28 @@ _hostile = st.lists(
 
 
 @given(_hostile)
-def test_coloured_output_holds_no_control_character_but_those_of_colours(line: str) -> None:
+def test_coloured_output_holds_only_colour_sequences(line: str) -> None:
     assert not _FORBIDDEN.search(_SGR.sub("", sanitize_line(line, colour=True)))
 
 
 @given(_hostile)
-def test_plain_output_holds_no_control_character_at_all(line: str) -> None:
+def test_plain_output_holds_no_control_characters(line: str) -> None:
     assert not _FORBIDDEN.search(sanitize_line(line, colour=False))
 
 
 @given(_hostile)
-def test_a_line_ends_without_any_colour_left_on(line: str) -> None:
+def test_colours_are_reset_at_the_end_of_a_line(line: str) -> None:
     found = _SGR.findall(sanitize_line(line, colour=True))
     assert not found or found[-1] == "\x1b[0m"
 
 
 @given(_hostile)
-def test_colour_changes_nothing_about_the_text(line: str) -> None:
+def test_colour_does_not_change_the_text(line: str) -> None:
     assert _SGR.sub("", sanitize_line(line, colour=True)) == sanitize_line(line, colour=False)
 
 
 @given(_hostile, st.booleans())
-def test_cleaning_what_is_clean_changes_nothing(line: str, colour: bool) -> None:
+def test_sanitizing_is_idempotent(line: str, colour: bool) -> None:
     once = sanitize_line(line, colour=colour)
     assert sanitize_line(once, colour=colour) == once
 
@@ -119,16 +119,16 @@ def test_a_label_fits_its_columns(text: str, cells: int) -> None:
         ("e" + "\u0301" * 40, "e" + "\u0301" * 3),
     ],
 )
-def test_everything_but_text_becomes_harmless(line: str, shown: str) -> None:
+def test_control_sequences_are_removed_or_replaced(line: str, shown: str) -> None:
     assert sanitize_line(line.removesuffix("\n"), colour=False) == shown
 
 
-def test_colours_stay_when_they_are_wanted_and_are_closed() -> None:
+def test_colours_are_kept_on_request_and_reset() -> None:
     assert sanitize_line("\x1b[1;31mred", colour=True) == "\x1b[0;1;31mred\x1b[0m"
     assert sanitize_line("\x1b[1;31mred", colour=False) == "red"
 
 
-def test_a_colour_set_before_a_carriage_return_stays_on_as_on_a_terminal() -> None:
+def test_colour_persists_across_a_carriage_return() -> None:
     assert segments("\x1b[32mold\rnew") == [Segment("new", Style(foreground=2))]
 
 
@@ -151,26 +151,26 @@ def test_a_colour_set_before_a_carriage_return_stays_on_as_on_a_terminal() -> No
         ("999999999999999999", PLAIN),
     ],
 )
-def test_colours_are_read_in_every_spelling(codes: str, style: Style) -> None:
+def test_all_colour_notations_are_parsed(codes: str, style: Style) -> None:
     assert segments(f"\x1b[{codes}mx") == [Segment("x", style)]
 
 
-def test_a_long_line_is_cut_with_a_sign() -> None:
+def test_long_line_is_truncated_with_an_ellipsis() -> None:
     shown = segments("x" * (LIMIT + 10))
     assert shown == [Segment("x" * (LIMIT - 1) + "…", PLAIN)]
 
 
-def test_of_an_endless_progress_bar_the_end_is_read() -> None:
+def test_end_of_a_long_progress_bar_is_shown() -> None:
     line = "".join(f"\r{n}%" for n in range(100_000))
     assert sanitize_line(line, colour=False) == "99999%"
 
 
-def test_names_are_cut_by_columns_not_characters() -> None:
+def test_truncation_counts_columns() -> None:
     assert truncate("漢字漢字", 5) == "漢字…"
     assert sanitize_label("two\nlines", 20) == "two lines"
 
 
-def test_a_hostile_megabyte_is_read_in_no_time() -> None:
+def test_hostile_megabyte_is_sanitized_quickly() -> None:
     started = time.process_time()
     sanitize_line("\x1b]" * 500_000, colour=True)
     sanitize_line("\x1b[" + "0;" * 500_000, colour=True)

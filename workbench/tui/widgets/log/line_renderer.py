@@ -12,7 +12,6 @@ from textual.strip import Strip
 
 from workbench.logs.log_file import LogFile
 from workbench.logs.search.query import Query, is_error
-from workbench.logs.search.regex import find_spans
 from workbench.text.sanitize import segments
 from workbench.text.width import cell_width, char_width
 from workbench.tui.theme import Palette, rich_style
@@ -73,7 +72,7 @@ def _render(log: LogFile, line: int, style: LineStyle) -> RenderedLine:
     pieces = [Segment(text, rich_style(style)) for text, style in segments(read[0] if read else "")]
     text = "".join(piece.text for piece in pieces)
     if style.query is not None:
-        pieces = apply_style(pieces, find_spans(style.query, text), style.palette.match)
+        pieces = apply_style(pieces, style.query.find_spans(text), style.palette.match)
     head = _gutter(log, line, style, text)
     if not style.wrap_width:
         return RenderedLine(text, (Strip([*head, *pieces]),), (0,))

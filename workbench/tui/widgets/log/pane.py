@@ -20,7 +20,6 @@ from workbench.logs.log_file import LogFileError
 from workbench.logs.run_log import failing_containers
 from workbench.logs.search.matches import MatchIndex
 from workbench.logs.search.query import ErrorMatcher, LineMatcher, Query, QueryError
-from workbench.logs.search.regex import create_matcher
 from workbench.logs.step_logs import StepLogs
 from workbench.logs.time_input import parse_moment
 from workbench.text.sanitize import sanitize_label
@@ -239,14 +238,14 @@ class LogPane(Vertical):
             self.notify(str(error), severity="warning", markup=False)
             return
         if event.purpose == "keep":
-            self._set_filter(create_matcher(query) if query is not None else None, inverted=inverted)
+            self._set_filter(query, inverted=inverted)
         else:
             self._set_search(query)
 
     def _set_search(self, query: Query | None) -> None:
         self.view.highlight(query)
         log = self.view.log_file
-        self._matches = MatchIndex(log, create_matcher(query)) if log is not None and query is not None else None
+        self._matches = MatchIndex(log, query) if log is not None and query is not None else None
         if self._matches is not None:
             self._go_to_match(self._matches, 1, including=True)
         self.update_status()

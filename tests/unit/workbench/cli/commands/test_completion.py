@@ -14,16 +14,14 @@ from workbench.cli.main import cli, main
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_each_shell_gets_a_script_that_asks_c8s(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_completion_script_exists_for_each_shell(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["completion", shell]) == 0
     script = capsys.readouterr().out
     assert f"{shell}_complete" in script
     assert "_C8S_COMPLETE" in script
 
 
-def test_without_a_name_it_is_the_shell_one_uses(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_shell_defaults_to_the_login_shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("SHELL", "/usr/bin/zsh")
     assert main(["completion"]) == 0
     assert "#compdef c8s" in capsys.readouterr().out
@@ -65,7 +63,7 @@ def test_every_command_explains_itself_with_an_example(name: str) -> None:
             assert parameter.help, f"{name} {parameter.opts[0]} has no help"
 
 
-def test_every_command_of_the_contract_is_there() -> None:
+def test_every_documented_command_exists() -> None:
     wanted = (
         "demo up down status kubeconfig doctor install lint schema run runs logs cancel rerun artifacts secrets shell"
     )

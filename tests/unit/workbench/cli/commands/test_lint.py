@@ -19,19 +19,19 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def test_a_good_file_is_0_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_valid_file_exits_0(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / ".c8s.yaml").write_text(GOOD)
     assert main(["lint", "--event", "tag"]) == 0
     assert capsys.readouterr().out.splitlines()[0] == ".c8s.yaml: no problems"
 
 
-def test_whether_an_event_would_run_it_is_answered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_event_option_explains_the_trigger(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / ".c8s.yaml").write_text(GOOD + "branches: [main]\n")
     assert main(["lint", "--event", "push", "--branch", "feature/x"]) == 0
     assert "push on feature/x: would not run, the branch" in capsys.readouterr().out
 
 
-def test_problems_are_for_programs_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_diagnostics_can_be_printed_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "p.yaml").write_text(GOOD.replace("commands", "comands"))
     assert main(["lint", "p.yaml", "-o", "json"]) == 2
     found = json.loads(capsys.readouterr().out)
@@ -55,7 +55,7 @@ def test_problems_are_for_programs_too(tmp_path: Path, capsys: pytest.CaptureFix
     ],
     ids=range(10),
 )
-def test_every_bad_file_is_2_with_its_place_and_never_a_traceback(
+def test_invalid_file_exits_2_without_a_traceback(
     command: str, data: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "bad.yaml").write_bytes(data)
@@ -67,7 +67,7 @@ def test_every_bad_file_is_2_with_its_place_and_never_a_traceback(
 
 @pytest.mark.parametrize("arguments", [[], ["nowhere.yaml"], ["folder"]])
 @pytest.mark.parametrize("command", ["lint", "run"])
-def test_a_file_that_is_not_there_is_2(
+def test_missing_file_exits_2(
     command: str, arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "folder").mkdir()
@@ -75,11 +75,11 @@ def test_a_file_that_is_not_there_is_2(
     assert capsys.readouterr().err.startswith("c8s: error: ")
 
 
-def test_a_file_without_end_is_refused_in_time(capsys: pytest.CaptureFixture[str]) -> None:
+def test_endless_file_is_rejected(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["lint", "/dev/zero"]) == 2
 
 
-def test_a_wrong_parameter_is_2_before_anything_is_started(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_parameter_exits_2_before_any_start(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / ".c8s.yaml").write_text(GOOD + "params: [{name: target, options: [dev, prod]}]\n")
     assert main(["run", "--param", "target=moon"]) == 2
     assert main(["run", "--param", "taret=dev"]) == 2

@@ -30,7 +30,7 @@ def _problem(line: int = 2, column: int = 5, hint: str | None = None, severity: 
     return Diagnostic(line, column, "steps[0]", severity, "x", "unknown field", hint)
 
 
-def test_a_problem_has_its_place_its_line_and_a_caret() -> None:
+def test_diagnostic_shows_position_line_and_caret() -> None:
     lines = format_diagnostic(".c8s.yaml", _problem(hint="did you mean `image`?"), ("a: 1", "    imag: x"), PLAIN)
     assert lines == [
         ".c8s.yaml:2:5: error: unknown field",
@@ -40,23 +40,23 @@ def test_a_problem_has_its_place_its_line_and_a_caret() -> None:
     ]
 
 
-def test_a_problem_of_the_whole_file_names_the_path_in_it() -> None:
+def test_diagnostic_without_line_names_its_path() -> None:
     assert format_diagnostic("f", _problem(0, 0), ("x",), PLAIN) == ["f: error: steps[0]: unknown field"]
 
 
 @given(st.text(max_size=300), st.integers(0, 400), st.text(max_size=50))
-def test_a_source_line_of_any_kind_is_shown_harmlessly(text: str, column: int, message: str) -> None:
+def test_source_lines_are_sanitized(text: str, column: int, message: str) -> None:
     problem = Diagnostic(1, column, "", "error", "x", message, message)
     for line in format_diagnostic("f", problem, (text,), ConsoleStyle(colour=False, width=80)):
         assert not {unicodedata.category(character) for character in line} & {"Cc", "Cf", "Cs"}
 
 
-def test_the_caret_stands_below_wide_characters() -> None:
+def test_caret_is_aligned_below_wide_characters() -> None:
     lines = format_diagnostic("f", _problem(1, 3), ("漢字x",), PLAIN)
     assert lines[2].index("^") == len("       | ") + 4
 
 
-def test_problems_are_counted_by_kind() -> None:
+def test_diagnostics_are_counted_by_severity() -> None:
     assert summarize([_problem(), _problem(), _problem(severity="warning")]) == "2 errors, 1 warning"
     assert summarize([]) == ""
 
@@ -70,19 +70,19 @@ def _report(*names: str) -> list[str]:
 
 
 @given(st.lists(st.text(min_size=1, max_size=80), min_size=1, max_size=5))
-def test_the_table_fits_a_narrow_terminal_whatever_the_steps_are_called(names: list[str]) -> None:
+def test_table_fits_a_narrow_terminal(names: list[str]) -> None:
     lines = _report(*names)
     assert all(cell_width(line) <= 60 for line in lines[: len(names) + 2])
 
 
-def test_a_narrow_table_leaves_the_parts_out_and_keeps_the_times() -> None:
+def test_narrow_table_omits_the_time_parts() -> None:
     assert [line.split() for line in _report("build")[1:3]] == [
         ["STEP", "STATUS", "TIME"],
         ["build", "Succeeded", "2.50s"],
     ]
 
 
-def test_a_table_of_other_peoples_text_is_harmless(capsys: pytest.CaptureFixture[str]) -> None:
+def test_table_cells_are_sanitized(capsys: pytest.CaptureFixture[str]) -> None:
     print_table(("A", "B"), [("x\x1b[2J", "y\n\r")], PLAIN)
     out = capsys.readouterr().out
     assert "\x1b" not in out
@@ -94,16 +94,16 @@ def test_a_table_of_other_peoples_text_is_harmless(capsys: pytest.CaptureFixture
     ("seconds", "text"),
     [(None, "-"), (0, "0.00s"), (9.99, "9.99s"), (9.999, "10.0s"), (59.99, "1m00s"), (3725, "1h02m"), (185, "3m05s")],
 )
-def test_durations_are_short(seconds: float | None, text: str) -> None:
+def test_format_duration(seconds: float | None, text: str) -> None:
     assert format_duration(seconds) == text
 
 
-def test_ages_and_commits_are_short() -> None:
+def test_ages_and_commits_are_abbreviated() -> None:
     assert [format_age(seconds) for seconds in (5, 65, 7200, 200_000)] == ["5s", "1m", "2h", "2d"]
     assert [short_commit(text) for text in ("0123456789", "0123456789-dirty", None)] == ["0123456", "0123456*", "-"]
 
 
-def test_a_reason_that_begins_with_the_verdict_is_not_said_twice() -> None:
+def test_message_that_repeats_the_phase_is_shortened() -> None:
     note = StepEvent("ship", "ended", "skipped because unit-tests failed", "Skipped")
     assert RunPrinter(ConsoleStyle(colour=False, width=None)).lines([note]) == [
         "ship | -- skipped because unit-tests failed"

@@ -70,7 +70,7 @@ async def enter(controller: Controller, seconds: int = 600) -> str:
         return f"{name} {slug}"
 
 
-async def test_a_copy_is_entered_once_it_runs_and_removed_afterwards(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_debug_run_is_entered_once_running_and_then_deleted(capsys: pytest.CaptureFixture[str]) -> None:
     controller = Controller(RunsListed((WAITING,)), RunChanged(RUNNING))
     assert await enter(controller) == "shop-debug-1 test"
     [asked] = controller.asked
@@ -79,7 +79,7 @@ async def test_a_copy_is_entered_once_it_runs_and_removed_afterwards(capsys: pyt
     assert "starting a copy of step test of shop-3 with the workspace of attempt 1" in capsys.readouterr().err
 
 
-async def test_what_a_copy_waits_for_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_pending_reason_is_reported_once(capsys: pytest.CaptureFixture[str]) -> None:
     held = replace(WAITING.steps[0], reason="OverQuota", message="the quota team has no cpu left")
     waiting = RunChanged(replace(WAITING, steps=(held,)))
     await enter(Controller(RunsListed((WAITING,)), waiting, waiting, RunChanged(RUNNING)))
@@ -96,14 +96,14 @@ async def test_what_a_copy_waits_for_is_told_once(capsys: pytest.CaptureFixture[
         (RunDeleted(WAITING), "was deleted before it started"),
     ],
 )
-async def test_a_copy_that_does_not_start_says_why_and_is_removed(change: Change, words: str) -> None:
+async def test_debug_run_that_fails_to_start_is_reported_and_deleted(change: Change, words: str) -> None:
     controller = Controller(RunsListed((WAITING,)), change)
     with pytest.raises(CommandError, match=words):
         await enter(controller)
     assert controller.deleted == ["shop-debug-1"]
 
 
-async def test_a_refused_copy_leaves_nothing_to_be_removed() -> None:
+async def test_rejected_debug_run_needs_no_deletion() -> None:
     controller = Controller()
     controller.refusal = NotFoundError("it is not stored any more")
     with pytest.raises(NotFoundError):
@@ -111,7 +111,7 @@ async def test_a_refused_copy_leaves_nothing_to_be_removed() -> None:
     assert controller.deleted == []
 
 
-async def test_a_copy_that_can_not_be_removed_is_named(
+async def test_debug_run_that_cannot_be_deleted_is_reported(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     controller = Controller(RunsListed((RUNNING,)))
@@ -125,7 +125,7 @@ async def test_a_copy_that_can_not_be_removed_is_named(
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-async def test_a_signal_while_the_copy_is_waited_for_removes_it(sign: signal.Signals) -> None:
+async def test_signal_while_waiting_deletes_the_debug_run(sign: signal.Signals) -> None:
     controller = Controller(RunsListed((WAITING,)))
 
     async def entering() -> int:
@@ -140,7 +140,7 @@ async def test_a_signal_while_the_copy_is_waited_for_removes_it(sign: signal.Sig
     assert controller.deleted == ["shop-debug-1"]
 
 
-async def test_a_terminal_that_hangs_up_twice_ends_nothing_half_way() -> None:
+async def test_second_hangup_does_not_force_an_exit() -> None:
     left: list[int] = []
     asked = InterruptState(exit_process=left.append)
     asked.on_signal(signal.SIGHUP)
@@ -150,7 +150,7 @@ async def test_a_terminal_that_hangs_up_twice_ends_nothing_half_way() -> None:
     assert left == [INTERRUPTED], "a person who has lost patience is let go"
 
 
-async def test_a_signal_in_the_midst_of_the_request_removes_what_it_may_have_made() -> None:
+async def test_signal_during_creation_deletes_the_debug_run() -> None:
     controller = Controller()
     controller.answer.clear()
 
@@ -167,7 +167,7 @@ async def test_a_signal_in_the_midst_of_the_request_removes_what_it_may_have_mad
     assert controller.deleted == ["shop-debug-1"]
 
 
-async def test_the_exit_code_of_the_work_is_handed_on() -> None:
+async def test_exit_code_of_the_command_is_returned() -> None:
     async def work() -> int:
         return 7
 
@@ -181,7 +181,7 @@ KEPT, LARGE = SavedWorkspace(9, 1), SavedWorkspace(problem="it has more than 512
     ("kept", "wanted", "number"),
     [((KEPT,), None, 1), ((KEPT, KEPT), None, 2), ((KEPT, KEPT), 1, 1), ((KEPT, LARGE), None, 1)],
 )
-def test_the_last_attempt_that_was_kept_is_entered_or_the_one_that_is_asked_for(
+def test_last_saved_or_requested_attempt_is_selected(
     kept: tuple[SavedWorkspace, ...], wanted: int | None, number: int
 ) -> None:
     assert find_attempt(*failed(*kept), wanted).number == number
@@ -196,7 +196,7 @@ def test_the_last_attempt_that_was_kept_is_entered_or_the_one_that_is_asked_for(
         ((KEPT,), 3, "has no attempt 3"),
     ],
 )
-def test_where_nothing_was_kept_it_is_said_why_and_what_to_do(
+def test_missing_workspace_error_gives_reason_and_remedy(
     kept: tuple[SavedWorkspace | None, ...], wanted: int | None, words: str
 ) -> None:
     with pytest.raises(CommandError) as refused:
@@ -204,7 +204,7 @@ def test_where_nothing_was_kept_it_is_said_why_and_what_to_do(
     assert words in str(refused.value)
 
 
-async def test_who_is_stopped_while_the_copy_is_removed_removes_it_all_the_same() -> None:
+async def test_cancellation_does_not_interrupt_the_deletion() -> None:
     controller = Controller(RunsListed((RUNNING,)))
     controller.removable.clear()
     task = asyncio.create_task(enter(controller))

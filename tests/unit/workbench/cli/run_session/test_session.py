@@ -40,7 +40,7 @@ async def run(api: FakeApi, target: Target, tree: Path | None = None, **options:
         return await RunSession(submission(tree), target, PLAIN, **options).run()
 
 
-async def test_a_run_that_succeeds_prints_its_lines_and_a_table_and_is_0(
+async def test_successful_run_prints_lines_and_table_and_exits_0(
     api: FakeApi, target: Target, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async def play(name: str) -> None:
@@ -71,7 +71,7 @@ async def test_a_run_that_succeeds_prints_its_lines_and_a_table_and_is_0(
     assert out[-1] == "run hello-1 succeeded in 3.00s: 2 steps, 2 succeeded"
 
 
-async def test_a_failed_run_is_1_and_tells_the_first_failing_line(
+async def test_failed_run_exits_1_and_prints_first_failing_line(
     api: FakeApi, target: Target, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async def play(name: str) -> None:
@@ -90,7 +90,7 @@ async def test_a_failed_run_is_1_and_tells_the_first_failing_line(
     assert "enter its workspace: c8s shell hello-1 test" in out
 
 
-async def test_the_tree_is_sent_once_and_described(
+async def test_working_tree_is_uploaded_once_and_described(
     api: FakeApi, target: Target, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     api.on_create = lambda name: finish(api, name, "Succeeded")
@@ -103,7 +103,7 @@ async def test_the_tree_is_sent_once_and_described(
     assert "(1 file, " in capsys.readouterr().out
 
 
-async def test_what_a_step_prints_can_not_steer_the_terminal(
+async def test_step_output_cannot_control_the_terminal(
     api: FakeApi, target: Target, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async def play(name: str) -> None:
@@ -118,7 +118,7 @@ async def test_what_a_step_prints_can_not_steer_the_terminal(
     assert "\x1b" not in captured.out + captured.err
 
 
-async def test_fetch_is_shown_only_when_it_is_why_a_step_failed(
+async def test_fetch_log_is_shown_only_when_fetch_failed(
     api: FakeApi, target: Target, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async def play(name: str) -> None:
@@ -139,7 +139,7 @@ async def test_fetch_is_shown_only_when_it_is_why_a_step_failed(
     assert "bad  | [fetch] no such source" in capsys.readouterr().out
 
 
-async def test_ctrl_c_cancels_the_run_waits_for_its_end_and_is_130(
+async def test_ctrl_c_cancels_the_run_and_exits_130(
     api: FakeApi, target: Target, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async def play(name: str) -> None:
@@ -160,7 +160,7 @@ async def test_ctrl_c_cancels_the_run_waits_for_its_end_and_is_130(
     assert "run hello-1 cancelled in 3.00s: 1 step, 1 cancelled" in captured.out
 
 
-async def test_a_cancelled_run_that_does_not_end_is_not_waited_for_for_ever(
+async def test_waiting_for_a_cancelled_run_has_a_timeout(
     api: FakeApi, target: Target, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(follow, "_CANCEL", 0.05)
@@ -174,7 +174,7 @@ async def test_a_cancelled_run_that_does_not_end_is_not_waited_for_for_ever(
     assert "has not ended yet" in capsys.readouterr().err
 
 
-async def test_ctrl_c_before_the_run_exists_starts_nothing(
+async def test_ctrl_c_before_creation_starts_no_run(
     api: FakeApi, target: Target, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def interrupt(request: Any) -> Any:
@@ -188,7 +188,7 @@ async def test_ctrl_c_before_the_run_exists_starts_nothing(
     assert "nothing was started" in capsys.readouterr().err
 
 
-async def test_ctrl_c_while_the_run_is_being_created_cancels_it(api: FakeApi, target: Target) -> None:
+async def test_ctrl_c_during_creation_cancels_the_run(api: FakeApi, target: Target) -> None:
     def interrupt(request: Any) -> None:
         if request.method == "POST" and request.path.endswith("/runs"):
             os.kill(os.getpid(), signal.SIGINT)
@@ -199,7 +199,7 @@ async def test_ctrl_c_while_the_run_is_being_created_cancels_it(api: FakeApi, ta
     assert api.runs["hello-1"]["status"]["phase"] == "Cancelled"
 
 
-async def test_a_lost_connection_is_said_and_mended(
+async def test_streams_resume_after_a_lost_connection(
     api: FakeApi, target: Target, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async def play(name: str) -> None:
@@ -217,7 +217,7 @@ async def test_a_lost_connection_is_said_and_mended(
     assert out.count("a | two") == 1
 
 
-async def test_a_controller_that_is_gone_for_good_is_an_error(
+async def test_unreachable_controller_is_an_error(
     api: FakeApi, target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(options, "_RECONNECT_TIMEOUT", 0.05)
@@ -232,7 +232,7 @@ async def test_a_controller_that_is_gone_for_good_is_an_error(
         await run(api, target)
 
 
-async def test_a_run_that_somebody_deletes_is_an_error(api: FakeApi, target: Target) -> None:
+async def test_deleted_run_is_an_error(api: FakeApi, target: Target) -> None:
     async def play(name: str) -> None:
         await api.until(lambda: len(api._streams) == 2)
         await api.delete(name)
@@ -242,7 +242,7 @@ async def test_a_run_that_somebody_deletes_is_an_error(api: FakeApi, target: Tar
         await run(api, target)
 
 
-async def test_missing_last_lines_do_not_hold_the_command_for_ever(
+async def test_waiting_for_last_lines_has_a_timeout(
     api: FakeApi, target: Target, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(follow, "_LAST_LINES", 0.05)

@@ -20,7 +20,7 @@ _lines = st.lists(st.lists(_piece, max_size=8).map("".join), max_size=12)
 
 
 @given(_lines)
-def test_what_is_searched_is_what_is_shown(lines: list[str]) -> None:
+def test_searched_text_is_the_displayed_text(lines: list[str]) -> None:
     data = "\n".join(lines).encode()
     assert render_plain(data).split("\n") == [
         sanitize_line(line, colour=False, limit=None) for line in data.decode().split("\n")
@@ -30,7 +30,7 @@ def test_what_is_searched_is_what_is_shown(lines: list[str]) -> None:
     ]
 
 
-def test_bytes_that_are_no_text_are_shown_as_such() -> None:
+def test_invalid_utf8_is_replaced() -> None:
     assert render_plain(b"a\xff\xfeb\nplain") == "a\ufffd\ufffdb\nplain"
 
 
@@ -43,13 +43,13 @@ def _found(lines: list[str], query: Query, **how: bool) -> list[int]:
         return list(matches)
 
 
-def test_a_word_in_two_colours_is_found_and_the_number_of_a_colour_is_not() -> None:
+def test_colour_codes_are_not_searched() -> None:
     lines = ["\x1b[31mnee\x1b[32mdle\x1b[0m", "nothing", "\x1b]2;needle\x07title"]
     assert _found(lines, Query("needle")) == [0]
     assert _found(lines, Query("31")) == []
 
 
-def test_what_a_progress_bar_drew_over_is_not_found() -> None:
+def test_overwritten_text_is_not_searched() -> None:
     assert _found(["10%\r20%\r100%", "20%"], Query("20%")) == [1]
 
 
@@ -67,29 +67,27 @@ def test_what_a_progress_bar_drew_over_is_not_found() -> None:
         (Query("ärger"), [3]),
     ],
 )
-def test_lower_case_finds_both_and_upper_case_only_itself(query: Query, found: list[int]) -> None:
+def test_search_uses_smart_case(query: Query, found: list[int]) -> None:
     assert _found(["an Error here", "error", "a.b", "ÄRGER"], query) == found
 
 
 @given(st.lists(st.sampled_from(["ok", "error", "an error, error", ""]), max_size=30), st.booleans(), st.booleans())
-def test_each_line_that_matches_is_given_once_or_with_invert_each_that_does_not(
-    lines: list[str], regex: bool, inverted: bool
-) -> None:
+def test_each_matching_line_is_returned_once(lines: list[str], regex: bool, inverted: bool) -> None:
     expected = [at for at, line in enumerate(lines) if ("error" in line) != inverted]
     assert _found(lines, Query("error", regex), inverted=inverted) == expected
 
 
-def test_a_regular_expression_stays_within_a_line() -> None:
+def test_regular_expression_matches_within_a_line() -> None:
     assert _found(["foo", "bar", "foo  bar"], Query(r"foo\s+bar", regex=True)) == [2]
 
 
-def test_what_is_no_regular_expression_is_said() -> None:
-    with pytest.raises(QueryError, match="no regular expression"):
+def test_invalid_regular_expression_is_an_error() -> None:
+    with pytest.raises(QueryError, match="invalid regular expression"):
         Query("(", regex=True)
     assert _found(["f(", "f"], Query("(")) == [0]
 
 
-def test_lines_are_found_across_pieces_and_while_the_log_grows() -> None:
+def test_search_continues_while_the_log_grows() -> None:
     with LogFile() as log:
         log.append(["x" * 600_000, "needle", "y" * 600_000, "a needle"])
         matches = MatchIndex(log, Query("needle"))
@@ -103,7 +101,7 @@ def test_lines_are_found_across_pieces_and_while_the_log_grows() -> None:
         assert list(matches) == [1, 3, 5]
 
 
-def test_next_and_previous_go_round() -> None:
+def test_next_and_previous_wrap_around() -> None:
     with LogFile() as log:
         log.append(["a", "x", "a", "x"])
         matches = MatchIndex(log, Query("x"))
@@ -128,7 +126,7 @@ def test_next_and_previous_go_round() -> None:
         ("terrorist", False),
     ],
 )
-def test_lines_that_tell_of_errors(line: str, tells: bool) -> None:
+def test_error_lines_are_recognized(line: str, tells: bool) -> None:
     assert is_error(line) is tells
     with LogFile() as log:
         log.append(["fine", line])
