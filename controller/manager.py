@@ -99,7 +99,7 @@ class Manager:
         self._stop = stop
         self._readiness = Readiness()
         self._hub = LogHub()
-        self._meter = ApiMetrics()
+        self._metrics = ApiMetrics()
         self._history = WatchCache()
         self._runs = Informer(client, PIPELINE_RUNS)
         self._operator: RunController | None = None
@@ -155,7 +155,7 @@ class Manager:
         )
         operator = RunController(self._client, keeper, self._store, self._operator_settings(), runs=self._runs)
         self._operator = operator
-        operator_metrics.register_operator_metrics(self._meter, operator, keeper)
+        operator_metrics.register_operator_metrics(self._metrics, operator, keeper)
 
         async def operate() -> None:
             async with asyncio.TaskGroup() as group:
@@ -187,7 +187,7 @@ class Manager:
             address=self._operator_address,
             readiness=self._readiness,
             is_leader=lambda: self._is_leader(),
-            metrics=self._meter.text,
+            metrics=self._metrics.text,
             may_read_metrics=self._can_read_metrics,
         )
         return serve(door.app(), listening, self._history, self._stop)
@@ -255,7 +255,7 @@ class Manager:
                 workspace_limit=self._settings.workspace_limit,
             ),
             readiness=self._readiness,
-            metrics=self._meter,
+            metrics=self._metrics,
             capability=lambda token: verify(self._key, token, now=time.time()),
             kubernetes_version=self._kubernetes_version,
         )
@@ -286,10 +286,8 @@ class Manager:
         self._runs.on_sync(self._history.mark_synced)
         self._runs.on_change(lambda kind, old, new: self._history.record(_KINDS[kind], new or old or {}))
         self._readiness.add_check("runs", self._runs_not_ready_reason)
-        self._meter.gauges["c8s_runs"] = (
-            "Runs, by phase.",
-            "phase",
-            lambda: Counter(phase_of(each) for each in self._runs.list()),
+        self._metrics.add_gauge(
+            "c8s_runs", "Runs by phase.", "phase", lambda: Counter(phase_of(each) for each in self._runs.list())
         )
 
     def _runs_not_ready_reason(self) -> str | None:

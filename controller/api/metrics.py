@@ -1,97 +1,130 @@
-"""What the API counts, in Prometheus' text form.
+"""The metrics of this process, in Prometheus' text form.
 
-Counting is plain arithmetic; prometheus-client is imported when someone first asks, since its import costs a tenth of
-the process's start. Runs by phase are read from the cache at that moment, so they can't drift.
+prometheus-client is imported on first use: its import would lengthen the start of the process. Values that other parts
+keep themselves, such as the depth of a work queue, are read when metrics are requested, so they can't drift.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from __future__ import annotations
 
-from controller.kube import Histogram
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
     from prometheus_client.core import Metric
 
-BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+    from controller.kube import Histogram
+
+REQUEST_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "WEBSOCKET"})
 
+Value = TypeVar("Value")
 
-@dataclass(eq=False)
+
+@dataclass(frozen=True)
+class _External(Generic[Value]):
+    """A metric whose values another part keeps: `read` returns them by the value of the label."""
+
+    name: str
+    description: str
+    label: str
+    read: Callable[[], Mapping[str, Value]]
+
+
 class ApiMetrics:
-    """Counters of this process. What others count is read when asked for: name -> (what it is, label name, values)."""
+    """Counts requests and streams of the API, and exposes the values of other parts beside them."""
 
-    gauges: dict[str, tuple[str, str, Callable[[], Mapping[str, float]]]] = field(default_factory=dict)
-    counters: dict[str, tuple[str, str, Callable[[], Mapping[str, float]]]] = field(default_factory=dict)
-    histograms: dict[str, tuple[str, str, Callable[[], Mapping[str, Histogram]]]] = field(default_factory=dict)
-    _requests: Counter[tuple[str, str, int]] = field(default_factory=Counter)
-    _times: dict[tuple[str, str], Histogram] = field(default_factory=dict)
-    _subscribers: Counter[str] = field(default_factory=Counter)
-    _bytes: Counter[str] = field(default_factory=Counter)
+    def __init__(self) -> None:
+        self._gauges: list[_External[float]] = []
+        self._counters: list[_External[float]] = []
+        self._histograms: list[_External[Histogram]] = []
+
+    def add_gauge(self, name: str, description: str, label: str, read: Callable[[], Mapping[str, float]]) -> None:
+        """Exposes a gauge that is read on request."""
+        self._gauges.append(_External(name, description, label, read))
+
+    def add_counter(self, name: str, description: str, label: str, read: Callable[[], Mapping[str, float]]) -> None:
+        """Exposes a counter that is read on request."""
+        self._counters.append(_External(name, description, label, read))
+
+    def add_histogram(
+        self, name: str, description: str, label: str, read: Callable[[], Mapping[str, Histogram]]
+    ) -> None:
+        """Exposes a histogram that is read on request."""
+        self._histograms.append(_External(name, description, label, read))
 
     def observe_request(self, method: str, route: str, status: int, seconds: float) -> None:
-        """One request has been answered.
+        """Counts one answered request.
 
-        `route` is the template, never the path: names of runs must not make series.
+        `route` is the template, never the path: names of runs must not become series.
         """
         method = method if method in METHODS else "OTHER"
-        self._requests[(method, route, status)] += 1
-        self._times.setdefault((method, route), Histogram(BOUNDS)).observe(seconds)
+        self._instruments.requests.labels(method, route, str(status)).inc()
+        self._instruments.durations.labels(method, route).observe(seconds)
 
-    def change_subscribers(self, kind: str, change: int) -> None:
-        """A reader of live `kind` (`runs`, `logs`) came (+1) or went (-1)."""
-        self._subscribers[kind] += change
+    def change_subscribers(self, stream: str, change: int) -> None:
+        """Counts a reader of a live stream (`runs`, `logs`, `exec`) that came (+1) or went (-1)."""
+        self._instruments.subscribers.labels(stream).inc(change)
 
     def add_sent_bytes(self, kind: str, size: int) -> None:
-        """So many bytes of `kind` were given to readers."""
-        self._bytes[kind] += size
-
-    def collect(self) -> "Iterator[Metric]":
-        """The families, as prometheus-client's registry asks for them."""
-        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
-
-        labels = ["method", "route", "status"]
-        requests = CounterMetricFamily("c8s_api_requests", "Requests answered.", labels=labels)
-        for (method, route, status), count in self._requests.items():
-            requests.add_metric([method, route, str(status)], count)
-        yield requests
-        durations = HistogramMetricFamily(
-            "c8s_api_request_duration_seconds",
-            "From a request's head to the end of its answer.",
-            labels=labels[:2],
-        )
-        for key, times in self._times.items():
-            durations.add_metric(list(key), list(times.cumulative()), times.total)
-        yield durations
-        subscribers = GaugeMetricFamily("c8s_api_subscribers", "Readers of live streams.", labels=["stream"])
-        for kind, count in self._subscribers.items():
-            subscribers.add_metric([kind], count)
-        yield subscribers
-        sent = CounterMetricFamily("c8s_api_sent_bytes", "Bytes given to readers.", labels=["kind"])
-        for kind, size in self._bytes.items():
-            sent.add_metric([kind], size)
-        yield sent
-        for name, (what, label, values) in self.gauges.items():
-            gauge = GaugeMetricFamily(name, what, labels=[label])
-            for value, number in values().items():
-                gauge.add_metric([value], number)
-            yield gauge
-        for name, (what, label, values) in self.counters.items():
-            counter = CounterMetricFamily(name, what, labels=[label])
-            for value, number in values().items():
-                counter.add_metric([value], number)
-            yield counter
-        for name, (what, label, spreads) in self.histograms.items():
-            histogram = HistogramMetricFamily(name, what, labels=[label])
-            for value, spread in spreads().items():
-                histogram.add_metric([value], list(spread.cumulative()), spread.total)
-            yield histogram
+        """Counts bytes of `kind` (`logs`, `exec`) that were sent to readers."""
+        self._instruments.sent_bytes.labels(kind).inc(size)
 
     def text(self) -> bytes:
-        """The exposition, from a registry of our own: nothing else in the process adds to it."""
-        from prometheus_client import CollectorRegistry, generate_latest
+        """The exposition."""
+        from prometheus_client import generate_latest
+
+        return generate_latest(self._instruments.registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """The metrics that other parts keep, as prometheus-client's registry requests them."""
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+
+        for gauge in self._gauges:
+            gauges = GaugeMetricFamily(gauge.name, gauge.description, labels=[gauge.label])
+            for value, number in gauge.read().items():
+                gauges.add_metric([value], number)
+            yield gauges
+        for counter in self._counters:
+            counters = CounterMetricFamily(counter.name, counter.description, labels=[counter.label])
+            for value, number in counter.read().items():
+                counters.add_metric([value], number)
+            yield counters
+        for histogram in self._histograms:
+            histograms = HistogramMetricFamily(histogram.name, histogram.description, labels=[histogram.label])
+            for value, observed in histogram.read().items():
+                histograms.add_metric([value], list(observed.cumulative()), observed.total)
+            yield histograms
+
+    @cached_property
+    def _instruments(self) -> _Instruments:
+        # A registry of our own: nothing else in the process adds to it.
+        from prometheus_client import CollectorRegistry
 
         registry = CollectorRegistry(auto_describe=False)
         registry.register(self)
-        return generate_latest(registry)
+        return _Instruments(registry)
+
+
+class _Instruments:
+    """The metrics that the API itself counts."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
+
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self.registry = registry
+        self.requests = Counter(
+            "c8s_api_requests", "Requests answered.", ["method", "route", "status"], registry=registry
+        )
+        self.durations = Histogram(
+            "c8s_api_request_duration_seconds",
+            "From a request's head to the end of its response.",
+            ["method", "route"],
+            buckets=REQUEST_BUCKETS,
+            registry=registry,
+        )
+        self.subscribers = Gauge("c8s_api_subscribers", "Readers of live streams.", ["stream"], registry=registry)
+        self.sent_bytes = Counter("c8s_api_sent_bytes", "Bytes sent to readers.", ["kind"], registry=registry)

@@ -22,22 +22,10 @@ from controller.api.openapi import binary_response, describe_websocket, query_li
 from controller.api.routes.runs import find_run
 from controller.api.serializers import phase_of
 from controller.api.state import AppState, get_state
-from controller.api.streaming.log_frames import EncodedLines, FrameQueue, LineEncoder
+from controller.api.streaming.log_serializer import enqueue_frame
 from controller.api.streaming.log_session import LogSession
 from controller.kube import PIPELINE_RUNS, KubeError, NotFoundError
-from controller.logs import (
-    BacklogEnd,
-    Block,
-    Frame,
-    Lines,
-    MissedLines,
-    ReusedLogs,
-    RunEnd,
-    Stream,
-    StreamEnd,
-    format_lines,
-    format_timestamp,
-)
+from controller.logs import Block, ReusedLogs, Stream, format_lines
 from controller.run_types.phases import FINAL_RUN_PHASES
 
 CONTAINER_PATTERN = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
@@ -130,33 +118,6 @@ async def stream_logs(
         ).run()
     finally:
         state.metrics.change_subscribers("logs", -1)
-
-
-def enqueue_frame(encoder: LineEncoder, outbox: FrameQueue, frame: Frame) -> None:
-    """A frame of the logs room, as the reader of a socket is sent it."""
-    if isinstance(frame, RunEnd):
-        outbox.put(None, "done")
-        return
-    stream = (frame.stream.slug, frame.stream.attempt, frame.stream.container)
-    match frame:
-        case Lines():
-            outbox.put_lines(stream, _encode_lines(encoder, frame))
-        case BacklogEnd():
-            outbox.put(stream, "live")
-        case MissedLines():
-            outbox.put(stream, "missed", first=frame.first, last=frame.last)
-        case StreamEnd():
-            outbox.put(stream, "end", lines=frame.lines)
-
-
-def _encode_lines(encoder: LineEncoder, frame: Lines) -> list[EncodedLines]:
-    """Lines as JSON. A log's lines keep their numbers for good, so the numbers say which lines they are."""
-    key = (frame.stream, frame.first, frame.block.end)
-    found = encoder.cached(key)
-    if found is None:
-        lines = ((format_timestamp(line.time_ns), line.text) for line in frame.lines)
-        found = encoder.encode(key, frame.first, lines)
-    return found
 
 
 def resume_points(namespace: str, run: str, texts: Iterable[str]) -> dict[Stream, int]:

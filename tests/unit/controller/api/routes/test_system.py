@@ -14,13 +14,13 @@ from tests.unit.controller.api.fakes import ANN, OPS, run_api
 DOCS = Path(__file__).parents[5] / "docs"
 
 
-async def test_metrics_count_routes_and_not_names(tmp_path: Path) -> None:
+async def test_metrics_are_labelled_by_route_not_by_name(tmp_path: Path) -> None:
     async with run_api(tmp_path) as api:
-        meter, spread = api.state.metrics, Histogram((1.0, 2.0))
-        spread.observe(1.5)
-        meter.gauges["c8s_runs"] = ("Runs.", "phase", lambda: {"Running": 2})
-        meter.counters["c8s_log_bytes"] = ("Bytes.", "state", lambda: {"kept": 7})
-        meter.histograms["c8s_step_duration_seconds"] = ("Steps.", "phase", lambda: {"Failed": spread})
+        metrics, durations = api.state.metrics, Histogram((1.0, 2.0))
+        durations.observe(1.5)
+        metrics.add_gauge("c8s_runs", "Runs.", "phase", lambda: {"Running": 2})
+        metrics.add_counter("c8s_log_bytes", "Bytes.", "state", lambda: {"kept": 7})
+        metrics.add_histogram("c8s_step_duration_seconds", "Steps.", "phase", lambda: {"Failed": durations})
         await api.call("GET", "/api/v1/namespaces/a/runs/some-run-7")
         await api.call("GET", "/no/such/path")
         assert (await api.call("GET", "/metrics", token=ANN)).problem == (403, "forbidden")
@@ -34,6 +34,7 @@ async def test_metrics_count_routes_and_not_names(tmp_path: Path) -> None:
         assert 'c8s_step_duration_seconds_bucket{le="1.0",phase="Failed"} 0.0' in text
         assert 'c8s_step_duration_seconds_bucket{le="2.0",phase="Failed"} 1.0' in text
         assert "some-run" not in text
+        assert "_created" not in text
 
 
 async def test_the_served_description_is_the_committed_one(tmp_path: Path) -> None:

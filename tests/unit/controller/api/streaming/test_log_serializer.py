@@ -1,0 +1,51 @@
+"""Log frames as the readers of a WebSocket receive them."""
+
+import json
+from array import array
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.api.streaming.log_frames import FrameQueue, LineEncoder
+from controller.api.streaming.log_serializer import enqueue_frame, timed_texts
+from controller.logs import BacklogEnd, Block, Frame, Lines, MissedLines, RunEnd, Stream, StreamEnd, format_timestamp
+from controller.logs.model import UNKNOWN_TIME
+
+STREAM = Stream("ns", "run-1", "build", 1, "step")
+NAMED = {"step": "build", "attempt": 1, "container": "step"}
+NOON = 1_767_268_800 * 10**9
+
+
+def serialized(*frames: Frame) -> list[dict[str, Any]]:
+    encoder, queue = LineEncoder(), FrameQueue()
+    for frame in frames:
+        enqueue_frame(encoder, queue, frame)
+    return [json.loads(queue.take()) for _ in range(len(queue))]
+
+
+def test_each_frame_has_its_documented_form() -> None:
+    block = Block(3, array("q", [NOON, UNKNOWN_TIME]), b"one\ntwo\n")
+    frames = serialized(
+        Lines(STREAM, block), BacklogEnd(STREAM), MissedLines(STREAM, 5, 9), StreamEnd(STREAM, 9), RunEnd()
+    )
+    assert frames == [
+        {"type": "lines", **NAMED, "first": 3, "lines": [["2026-01-01T12:00:00.000000Z", "one"], [None, "two"]]},
+        {"type": "live", **NAMED},
+        {"type": "missed", **NAMED, "first": 5, "last": 9},
+        {"type": "end", **NAMED, "lines": 9},
+        {"type": "done"},
+    ]
+
+
+@given(
+    st.lists(st.binary(max_size=6).map(lambda text: text.replace(b"\n", b"")), min_size=1, max_size=5),
+    st.booleans(),
+)
+def test_decoding_a_block_is_decoding_its_lines(texts: list[bytes], ends: bool) -> None:
+    """Also where a line ends within a UTF-8 sequence."""
+    if not ends and not texts[-1]:
+        return
+    block = Block(1, array("q", [NOON] * len(texts)), b"\n".join(texts) + (b"\n" if ends else b""))
+    expected = [(format_timestamp(line.time_ns), line.text) for line in block.lines()]
+    assert timed_texts(block) == expected
