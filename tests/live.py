@@ -5,32 +5,23 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 _TIMEOUT = 100.0
 
 
-def until(condition: Callable[[], bool], within: float = 30.0) -> None:
-    """Return once a condition holds; fail the test when it does not hold within so many seconds."""
-    deadline = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < deadline, "the condition never held"
-        time.sleep(0.02)
-
-
 @dataclass(frozen=True)
 class C8s:
-    """The `c8s` command on one state folder, as a person without a terminal has it."""
+    """The `c8s` command on its own state folder, without a terminal."""
 
     home: Path
 
     def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("C8S_", "XDG_"))}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("C8S_", "XDG_"))}
         xdg = {f"XDG_{kind}_HOME": str(self.home / kind.lower()) for kind in ("STATE", "CONFIG", "CACHE", "DATA")}
-        return kept | xdg | dict(more or {})
+        return inherited | xdg | dict(more or {})
 
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-P", "-m", "workbench", *arguments]
@@ -38,8 +29,8 @@ class C8s:
     def __call__(
         self, *arguments: str, cwd: Path | None = None, stdin: str | None = None, expect: int | None = 0
     ) -> subprocess.CompletedProcess[str]:
-        """Run it; fails the test when the exit code is another than `expect` (None: any)."""
-        done = subprocess.run(
+        """Run it; fails the test if the exit code is not `expect` (None: any)."""
+        result = subprocess.run(
             self.command(*arguments),
             cwd=cwd or self.home,
             env=self.environment(),
@@ -50,10 +41,10 @@ class C8s:
             check=False,
         )
         if expect is not None:
-            assert done.returncode == expect, (
-                f"c8s {' '.join(arguments)}: {done.returncode}\n{done.stdout}{done.stderr}"
+            assert result.returncode == expect, (
+                f"c8s {' '.join(arguments)}: {result.returncode}\n{result.stdout}{result.stderr}"
             )
-        return done
+        return result
 
     def start(self, *arguments: str, cwd: Path | None = None) -> subprocess.Popen[str]:
         """Start it and return at once; stdout and stderr are one pipe."""
@@ -68,7 +59,7 @@ class C8s:
         )
 
     def processes(self) -> list[str]:
-        """The command lines of all processes that belong to this state folder, steps included."""
+        """The command lines of all processes of this state folder, including steps."""
         found = []
         for folder in Path("/proc").glob("[0-9]*"):
             try:
@@ -83,7 +74,7 @@ class C8s:
 
 
 def parse_step_table(text: str) -> dict[str, str]:
-    """The closing table of `c8s run`: step -> status."""
+    """The summary table of `c8s run`: status by step."""
     rows: dict[str, str] = {}
     lines = text.splitlines()
     start = next(n for n, line in enumerate(lines) if line.startswith("STEP "))

@@ -1,4 +1,4 @@
-"""A cluster process for tests, as a person would start it."""
+"""A cluster process for tests, started by its command."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ TOKEN = "test-admin-token"
 
 @dataclass(frozen=True)
 class ClusterProcess:
+    """A running `python -m embedded`."""
+
     url: str
     pid: int
     token: str = TOKEN

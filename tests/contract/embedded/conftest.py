@@ -17,12 +17,12 @@ STRANGER = "test-stranger-token"
 
 
 class Api:
-    """Plain requests, each on a connection of its own."""
+    """Sends plain requests, each on its own connection."""
 
     def __init__(self, cluster: ClusterProcess) -> None:
         self.cluster = cluster
-        place = urllib.parse.urlsplit(cluster.url)
-        self._address = (str(place.hostname), int(place.port or 0))
+        url = urllib.parse.urlsplit(cluster.url)
+        self._address = (str(url.hostname), int(url.port or 0))
 
     def __call__(
         self,

@@ -1,4 +1,4 @@
-"""Who may not come in is told so as a real server tells it, and nobody is held up."""
+"""Authentication, authorization, limits and malformed requests are answered as by a real server."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _PODS = "/api/v1/namespaces/default/pods"
 
 
 @pytest.mark.parametrize("token", [None, "", "wrong"])
-def test_without_a_known_token_nothing_is_answered(api: Api, token: str | None) -> None:
+def test_an_unknown_token_is_unauthorized(api: Api, token: str | None) -> None:
     status, body = api("GET", _PODS, token=token)
     assert (status, body["kind"], body["reason"], body["message"]) == (401, "Status", "Unauthorized", "Unauthorized")
 
 
-def test_who_has_no_role_is_forbidden_and_told_what(api: Api) -> None:
+def test_a_user_without_a_role_is_forbidden(api: Api) -> None:
     status, body = api("GET", f"{_PODS}/p", token=STRANGER)
     assert (status, body["reason"], body["details"]) == (403, "Forbidden", {"kind": "pods", "name": "p"})
     assert body["message"] == (
@@ -27,7 +27,7 @@ def test_who_has_no_role_is_forbidden_and_told_what(api: Api) -> None:
     )
 
 
-def test_a_stranger_finds_out_what_there_is_and_what_is_allowed(api: Api) -> None:
+def test_discovery_and_self_reviews_need_no_role(api: Api) -> None:
     assert api("GET", "/api/v1", token=STRANGER)[0] == 200
     review = {"spec": {"resourceAttributes": {"verb": "get", "resource": "pods", "namespace": "default"}}}
     path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
@@ -35,7 +35,7 @@ def test_a_stranger_finds_out_what_there_is_and_what_is_allowed(api: Api) -> Non
     assert (status, body["status"]["allowed"]) == (201, False)
 
 
-def test_a_binding_lets_a_service_account_in(api: Api) -> None:
+def test_a_role_binding_grants_access_to_a_service_account(api: Api) -> None:
     spec = {"spec": {"expirationSeconds": 600}}
     _, request = api("POST", "/api/v1/namespaces/default/serviceaccounts/default/token", spec)
     token = request["status"]["token"]
@@ -51,13 +51,13 @@ def test_a_binding_lets_a_service_account_in(api: Api) -> None:
     assert api("GET", "/api/v1/namespaces/default/secrets", token=token)[0] == 403
 
 
-def test_a_browser_that_was_led_here_is_refused(api: Api) -> None:
+def test_foreign_hosts_and_origins_are_rejected(api: Api) -> None:
     assert api("GET", _PODS, Host="evil.example")[0] == 403
     assert api("GET", _PODS, Origin="https://evil.example")[0] == 403
     assert api("GET", _PODS, Origin="http://localhost:3000")[0] == 200
 
 
-def test_a_body_over_3_mib_is_refused_and_one_below_is_taken(api: Api) -> None:
+def test_a_body_over_3_mib_is_rejected(api: Api) -> None:
     def config(size: int) -> bytes:
         return b'{"metadata":{"generateName":"big-"}}'.ljust(size)
 
@@ -67,12 +67,12 @@ def test_a_body_over_3_mib_is_refused_and_one_below_is_taken(api: Api) -> None:
     assert api("POST", path, config(3 << 20))[0] == 201
 
 
-def test_what_an_object_may_hold_has_an_end(api: Api) -> None:
+def test_the_size_of_a_config_map_is_limited(api: Api) -> None:
     body = {"metadata": {"name": "fat"}, "data": {"k": "x" * (1 << 20)}}
     assert api("POST", "/api/v1/namespaces/default/configmaps", body)[0] == 201
     body = {"metadata": {"name": "fatter"}, "data": {"k": "x" * ((1 << 20) + 1)}}
-    status, told = api("POST", "/api/v1/namespaces/default/configmaps", body)
-    assert (status, told["details"]["causes"][0]["reason"]) == (422, "FieldValueTooLong")
+    status, answer = api("POST", "/api/v1/namespaces/default/configmaps", body)
+    assert (status, answer["details"]["causes"][0]["reason"]) == (422, "FieldValueTooLong")
 
 
 _ODD_BODIES = [b"", b"{", b"[]", b"null", b'"x"', b'{"metadata": []}', b'{"metadata": 1}', b"[" * 100_000, b"\xff\xfe"]
@@ -97,7 +97,7 @@ def test_any_body_gets_an_answer(api: Api, body: bytes) -> None:
         {"apiVersion": 7, "kind": [], "metadata": {"name": "a"}},
     ],
 )
-def test_metadata_of_a_wrong_shape_is_refused(api: Api, obj: object) -> None:
+def test_malformed_metadata_is_rejected(api: Api, obj: object) -> None:
     status, answer = api("POST", "/api/v1/namespaces/default/configmaps", obj)
     assert (status, answer["kind"]) in ((400, "Status"), (422, "Status"))
 
@@ -106,12 +106,12 @@ def test_metadata_of_a_wrong_shape_is_refused(api: Api, obj: object) -> None:
     "spec",
     [None, 5, [], {"containers": 5}, {"containers": [5]}, {"containers": {"name": "a"}}, {"containers": [{"env": 5}]}],
 )
-def test_a_pod_of_a_wrong_shape_is_refused(api: Api, spec: object) -> None:
+def test_a_malformed_pod_is_rejected(api: Api, spec: object) -> None:
     status, answer = api("POST", _PODS, {"metadata": {"name": "odd"}, "spec": spec})
     assert (status, answer["kind"]) in ((400, "Status"), (422, "Status"))
 
 
-def test_a_client_that_never_finishes_its_request_holds_nobody_up(api: Api) -> None:
+def test_an_unfinished_request_does_not_delay_others(api: Api) -> None:
     place = urllib.parse.urlsplit(api.cluster.url)
     with socket.create_connection((str(place.hostname), int(place.port or 0))) as slow:
         head = [
@@ -124,7 +124,7 @@ def test_a_client_that_never_finishes_its_request_holds_nobody_up(api: Api) -> N
         assert api("GET", _PODS)[0] == 200
 
 
-def test_only_who_may_impersonate_acts_as_another(api: Api) -> None:
+def test_impersonation_needs_permission(api: Api) -> None:
     assert api("GET", _PODS, Impersonate_User="joe")[0] == 403
     status, body = api("GET", _PODS, token=STRANGER, Impersonate_User="admin", Impersonate_Group="system:masters")
     assert (status, body["details"]) == (403, {"name": "admin", "kind": "users"})
@@ -132,7 +132,7 @@ def test_only_who_may_impersonate_acts_as_another(api: Api) -> None:
     assert api("GET", _PODS, Impersonate_User="joe", Impersonate_Group="system:masters")[0] == 200
 
 
-def test_what_every_cluster_has_stays(api: Api) -> None:
+def test_the_default_namespace_cannot_be_deleted(api: Api) -> None:
     status, body = api("DELETE", "/api/v1/namespaces/default")
     assert (status, body["message"]) == (403, 'namespaces "default" is forbidden: this namespace may not be deleted')
     assert api("DELETE", "/api/v1/namespaces")[0] == 405
@@ -153,16 +153,16 @@ def test_what_every_cluster_has_stays(api: Api) -> None:
         {"type": "object", "x-kubernetes-validations": [{"rule": 5}]},
     ],
 )
-def test_a_definition_whose_schema_cannot_be_read_is_refused(api: Api, schema: object) -> None:
+def test_a_definition_with_an_invalid_schema_is_rejected(api: Api, schema: object) -> None:
     version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
     names = {"plural": "odds", "kind": "Odd"}
     spec = {"group": "odd.example.com", "scope": "Namespaced", "names": names, "versions": [version]}
     path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-    status, told = api("POST", path, {"metadata": {"name": "odds.odd.example.com"}, "spec": spec})
-    assert (status, told["reason"]) in ((422, "Invalid"), (400, "BadRequest"))
+    status, answer = api("POST", path, {"metadata": {"name": "odds.odd.example.com"}, "spec": spec})
+    assert (status, answer["reason"]) in ((422, "Invalid"), (400, "BadRequest"))
 
 
-def test_half_a_character_is_replaced(api: Api) -> None:
+def test_lone_surrogates_are_replaced(api: Api) -> None:
     body = b'{"metadata": {"name": "half"}, "data": {"k": "a\\ud800b"}}'
     path = "/api/v1/namespaces/default/configmaps"
     assert api("POST", path, body)[1]["data"]["k"] == "a\ufffdb"

@@ -44,8 +44,8 @@ def _old() -> bool:
     """Whether this machine's kubectl is older than 1.32."""
     if shutil.which("kubectl") is None:
         return False
-    told = subprocess.run(["kubectl", "version", "--client"], capture_output=True, text=True, timeout=30).stdout
-    version = re.search(r"v1\.(\d+)", told)
+    output = subprocess.run(["kubectl", "version", "--client"], capture_output=True, text=True, timeout=30).stdout
+    version = re.search(r"v1\.(\d+)", output)
     return version is None or int(version.group(1)) < 32
 
 
@@ -73,13 +73,13 @@ def kubectl(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubectl]:
         yield Kubectl(home)
 
 
-def test_it_finds_the_server_and_its_resources(kubectl: Kubectl) -> None:
+def test_version_and_api_resources(kubectl: Kubectl) -> None:
     assert "Server Version: v1.36" in kubectl("version")
     listed = {line.split()[0] for line in kubectl("api-resources", "--no-headers").splitlines()}
     assert {"pods", "configmaps", "jobs", "leases", "roles", "customresourcedefinitions"} <= listed
 
 
-def test_it_lists_in_every_form(kubectl: Kubectl) -> None:
+def test_get_supports_all_output_formats(kubectl: Kubectl) -> None:
     header, *rows = kubectl("get", "namespaces").splitlines()
     assert header.split() == ["NAME", "STATUS", "AGE"]
     assert [row.split()[:2] for row in rows] == [["default", "Active"], ["kube-system", "Active"]]
@@ -89,7 +89,7 @@ def test_it_lists_in_every_form(kubectl: Kubectl) -> None:
     assert kubectl("get", "pods", "-A").strip() == "No resources found"
 
 
-def test_it_creates_changes_and_deletes(kubectl: Kubectl) -> None:
+def test_create_label_patch_and_delete(kubectl: Kubectl) -> None:
     assert "created" in kubectl("create", "-f", "-", given=_CONFIG)
     assert "AlreadyExists" in kubectl("create", "-f", "-", given=_CONFIG, code=1)
     kubectl("label", "configmap", "kc", "x=y")
@@ -100,30 +100,30 @@ def test_it_creates_changes_and_deletes(kubectl: Kubectl) -> None:
     assert "NotFound" in kubectl("get", "configmap", "kc", code=1)
 
 
-def test_it_applies_from_the_client_and_takes_back_what_is_gone(kubectl: Kubectl) -> None:
+def test_client_side_apply_removes_dropped_fields(kubectl: Kubectl) -> None:
     kubectl("apply", "-f", "-", given=_CONFIG | {"metadata": {"name": "applied"}})
     kubectl("apply", "-f", "-", given=_CONFIG | {"metadata": {"name": "applied"}, "data": {"c": "d"}})
     assert json.loads(kubectl("get", "cm", "applied", "-o", "jsonpath={.data}")) == {"c": "d"}
 
 
-def test_it_applies_on_the_server_and_is_told_of_conflicts(kubectl: Kubectl) -> None:
+def test_server_side_apply_reports_conflicts(kubectl: Kubectl) -> None:
     def config(value: str) -> dict[str, Any]:
         return _CONFIG | {"metadata": {"name": "served"}, "data": {"a": value}}
 
     apply = ("apply", "--server-side", "-f", "-")
     kubectl(*apply, "--field-manager", "one", given=config("1"))
-    told = kubectl(*apply, "--field-manager", "two", given=config("2"), code=1)
-    assert 'Apply failed with 1 conflict: conflict with "one": .data.a' in told
+    output = kubectl(*apply, "--field-manager", "two", given=config("2"), code=1)
+    assert 'Apply failed with 1 conflict: conflict with "one": .data.a' in output
     kubectl(*apply, "--field-manager", "two", "--force-conflicts", given=config("2"))
     assert kubectl("get", "cm", "served", "-o", "jsonpath={.data.a}") == "2"
 
 
-def test_a_misspelled_field_is_refused(kubectl: Kubectl) -> None:
-    told = kubectl("apply", "-f", "-", given=_CONFIG | {"metadata": {"name": "m"}, "dta": {}}, code=1)
-    assert 'unknown field "dta"' in told
+def test_a_misspelled_field_is_rejected(kubectl: Kubectl) -> None:
+    output = kubectl("apply", "-f", "-", given=_CONFIG | {"metadata": {"name": "m"}, "dta": {}}, code=1)
+    assert 'unknown field "dta"' in output
 
 
-def test_a_job_runs_and_is_waited_for_and_read(kubectl: Kubectl) -> None:
+def test_a_job_runs_and_its_log_is_read(kubectl: Kubectl) -> None:
     container = {"name": "main", "image": "busybox", "command": ["sh", "-c", "echo out; echo more"]}
     spec = {"template": {"spec": {"restartPolicy": "Never", "containers": [container]}}}
     kubectl(
@@ -160,7 +160,7 @@ def test_a_custom_resource_has_the_columns_of_its_definition(kubectl: Kubectl) -
     assert [line.split() for line in kubectl("get", "bx").splitlines()] == [["NAME", "SIZE"], ["b", "3"]]
 
 
-def test_what_it_makes_itself_arrives_as_protobuf(kubectl: Kubectl) -> None:
+def test_create_commands_that_send_protobuf(kubectl: Kubectl) -> None:
     kubectl("create", "namespace", "made")
     kubectl("create", "configmap", "c", "--from-literal=a=b", "-n", "made")
     kubectl("create", "secret", "generic", "s", "--from-literal=p=hunter2", "-n", "made")
@@ -176,7 +176,7 @@ def test_what_it_makes_itself_arrives_as_protobuf(kubectl: Kubectl) -> None:
     assert "NotFound" in kubectl("get", "namespace", "made", code=1)
 
 
-def test_it_asks_who_it_is_and_what_others_may(kubectl: Kubectl) -> None:
+def test_whoami_and_can_i(kubectl: Kubectl) -> None:
     assert "system:masters" in kubectl("auth", "whoami")
     assert kubectl("auth", "can-i", "create", "pods") == "yes\n"
     ask = ("auth", "can-i", "get", "pods", "--as", "joe")
@@ -186,10 +186,10 @@ def test_it_asks_who_it_is_and_what_others_may(kubectl: Kubectl) -> None:
     assert "Forbidden" in kubectl("get", "secrets", "--as", "joe", code=1)
 
 
-def test_it_explains_what_there_is_and_what_a_definition_brought(kubectl: Kubectl) -> None:
-    told = kubectl("explain", "job.spec.backoffLimit")
-    assert "FIELD: backoffLimit <integer>" in told
-    assert "before marking this job failed" in told
+def test_explain_knows_built_in_and_custom_kinds(kubectl: Kubectl) -> None:
+    output = kubectl("explain", "job.spec.backoffLimit")
+    assert "FIELD: backoffLimit <integer>" in output
+    assert "before marking this job failed" in output
     schema = {
         "type": "object",
         "properties": {"spec": {"type": "object", "properties": {"lid": {"type": "string", "description": "On top."}}}},
@@ -215,7 +215,7 @@ def test_it_explains_what_there_is_and_what_a_definition_brought(kubectl: Kubect
     assert "NotFound" in kubectl("get", "crd", "jars.explained.example.com", code=1)
 
 
-def test_it_lists_all_that_somebody_may_do(kubectl: Kubectl) -> None:
+def test_can_i_lists_the_permissions_of_a_user(kubectl: Kubectl) -> None:
     rows = [line.split() for line in kubectl("auth", "can-i", "--list").splitlines()]
     assert ["*.*", "[]", "[]", "[*]"] in rows
     kubectl("create", "role", "looker", "--verb=get", "--resource=secrets")
@@ -225,7 +225,7 @@ def test_it_lists_all_that_somebody_may_do(kubectl: Kubectl) -> None:
     assert ["*.*", "[]", "[]", "[*]"] not in rows
 
 
-def test_tables_are_those_of_kubernetes(kubectl: Kubectl) -> None:
+def test_tables_have_the_columns_of_kubernetes(kubectl: Kubectl) -> None:
     def heads(*arguments: str) -> list[str]:
         return re.split(r"\s{2,}", kubectl("get", *arguments).splitlines()[0].strip())
 
@@ -240,7 +240,7 @@ def test_tables_are_those_of_kubernetes(kubectl: Kubectl) -> None:
     assert heads("nodes")[:5] == ["NAME", "STATUS", "ROLES", "AGE", "VERSION"]
 
 
-def test_a_pod_is_seen_waited_for_and_ended(kubectl: Kubectl) -> None:
+def test_a_pod_is_listed_waited_for_and_deleted(kubectl: Kubectl) -> None:
     container = {"name": "main", "image": "x", "command": ["sh", "-c", "echo up; exec sleep 60"]}
     pod = {
         "apiVersion": "v1",
@@ -265,10 +265,10 @@ def test_a_pod_is_seen_waited_for_and_ended(kubectl: Kubectl) -> None:
     assert "NotFound" in kubectl("get", "pod", "seen", code=1)
 
 
-def test_what_was_left_out_is_warned_of_and_a_dry_run_changes_nothing(kubectl: Kubectl) -> None:
+def test_unknown_fields_warn_and_dry_runs_change_nothing(kubectl: Kubectl) -> None:
     odd = _CONFIG | {"metadata": {"name": "odd"}, "dta": {"a": "b"}}
-    told = kubectl("create", "--validate=warn", "-f", "-", given=odd)
-    assert 'Warning: unknown field "dta"' in told
+    output = kubectl("create", "--validate=warn", "-f", "-", given=odd)
+    assert 'Warning: unknown field "dta"' in output
     kubectl("delete", "configmap", "odd", "--dry-run=server")
     kubectl("label", "configmap", "odd", "a=b", "--dry-run=server")
     assert kubectl("get", "configmap", "odd", "-o", "jsonpath={.metadata.labels}") == ""

@@ -1,4 +1,4 @@
-"""Many write at once; who lists and watches misses nothing and sees nothing twice."""
+"""With concurrent writers, a list and its watches miss no event and repeat none."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def _follow(session: aiohttp.ClientSession, url: str, state: dict[str, str
     return seen
 
 
-async def test_a_list_and_watches_together_are_what_happened(api: Api) -> None:
+async def test_a_list_and_its_watches_miss_and_repeat_nothing(api: Api) -> None:
     url = api.cluster.url + _PATH
     state: dict[str, str] = {}
     done = asyncio.Event()
@@ -71,7 +71,7 @@ async def test_a_list_and_watches_together_are_what_happened(api: Api) -> None:
     assert len(items) == _WRITERS * (_ROUNDS - _ROUNDS // 2)
 
 
-async def test_of_two_who_know_the_same_version_one_writes(api: Api) -> None:
+async def test_of_concurrent_updates_only_one_succeeds(api: Api) -> None:
     url = api.cluster.url + _PATH
     async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {api.cluster.token}"}) as session:
         async with session.post(url, json={"metadata": {"name": "raced"}}) as answer:
@@ -86,7 +86,7 @@ async def test_of_two_who_know_the_same_version_one_writes(api: Api) -> None:
     assert sorted(statuses) == [200] + [409] * 9
 
 
-async def test_a_watcher_that_never_reads_holds_nobody_up(api: Api) -> None:
+async def test_a_client_that_never_reads_does_not_delay_writes(api: Api) -> None:
     url = api.cluster.url + _PATH
     async with (
         aiohttp.ClientSession(headers={"Authorization": f"Bearer {api.cluster.token}"}) as session,
@@ -100,5 +100,5 @@ async def test_a_watcher_that_never_reads_holds_nobody_up(api: Api) -> None:
 
 
 @pytest.mark.parametrize("query", ["limit=x", "continue=%00", "labelSelector=%28", "fieldSelector=x%3Dy"])
-def test_a_question_that_cannot_be_read_is_a_bad_request(api: Api, query: str) -> None:
+def test_an_invalid_query_is_a_bad_request(api: Api, query: str) -> None:
     assert api("GET", f"{_PATH}?{query}")[0] == 400

@@ -1,4 +1,4 @@
-"""What was acknowledged is there after the process is killed; a stop is quick and leaves nothing half done."""
+"""Acknowledged writes survive a kill; stopping is quick and clean."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.contract.embedded.conftest import Api
 _PATH = "/api/v1/namespaces/default/configmaps"
 
 
-def test_objects_and_revisions_survive_a_kill(tmp_path: Path) -> None:
+def test_objects_and_revisions_survive_sigkill(tmp_path: Path) -> None:
     with run_cluster(tmp_path) as cluster:
         api = Api(cluster)
         made = [api("POST", _PATH, {"metadata": {"name": f"c{number}"}})[1] for number in range(20)]
@@ -32,7 +32,7 @@ def test_objects_and_revisions_survive_a_kill(tmp_path: Path) -> None:
         assert [event["object"] for event in seen] == [made[-1], later]
 
 
-def test_a_token_of_a_service_account_outlives_a_restart(tmp_path: Path) -> None:
+def test_service_account_tokens_survive_a_restart(tmp_path: Path) -> None:
     with run_cluster(tmp_path) as cluster:
         path = "/api/v1/namespaces/default/serviceaccounts/default/token"
         token = Api(cluster)("POST", path, {"spec": {}})[1]["status"]["token"]
@@ -40,7 +40,7 @@ def test_a_token_of_a_service_account_outlives_a_restart(tmp_path: Path) -> None
         assert Api(cluster)("GET", "/version", token=token)[0] == 200
 
 
-def test_a_stop_ends_watches_at_once(tmp_path: Path) -> None:
+def test_stopping_the_server_ends_watches(tmp_path: Path) -> None:
     with run_cluster(tmp_path) as cluster:
         place = urllib.parse.urlsplit(cluster.url)
         connection = http.client.HTTPConnection(str(place.hostname), place.port, timeout=10)
@@ -54,7 +54,7 @@ def test_a_stop_ends_watches_at_once(tmp_path: Path) -> None:
     assert time.monotonic() - began < 5
 
 
-def test_manifests_are_there_before_the_first_answer_and_what_they_drop_goes(tmp_path: Path) -> None:
+def test_manifests_are_applied_before_the_first_request(tmp_path: Path) -> None:
     folder = tmp_path / "manifests"
     folder.mkdir()
     (folder / "a.yaml").write_text(

@@ -15,6 +15,7 @@ import pytest
 from aiohttp import web
 
 from tests.contract.embedded.conftest import Api
+from tests.support.waiting import wait_until_async
 
 pytestmark = pytest.mark.needs("openssl")
 
@@ -24,7 +25,7 @@ Json = dict[str, Any]
 
 
 class Hook:
-    """A webhook that allows what it is not told to deny, and remembers what it was asked."""
+    """A webhook that allows everything except what it is set to deny, and records its requests."""
 
     def __init__(self) -> None:
         self.asked: list[Json] = []
@@ -74,8 +75,8 @@ def _configured(api: Api, hook: Hook, **more: Any) -> Iterator[None]:
         "timeoutSeconds": 1,
         **more,
     }
-    status, told = api("POST", _HOOKS, {"metadata": {"name": "check"}, "webhooks": [webhook]})
-    assert status == 201, told
+    status, body = api("POST", _HOOKS, {"metadata": {"name": "check"}, "webhooks": [webhook]})
+    assert status == 201, body
     try:
         yield
     finally:
@@ -86,15 +87,15 @@ async def _call(api: Api, method: str, path: str, body: Any = None, **more: Any)
     return await asyncio.to_thread(api, method, path, body, **more)
 
 
-async def test_a_webhook_is_told_of_a_write_and_can_deny_it(api: Api, tmp_path: Path) -> None:
+async def test_a_webhook_reviews_and_denies_a_write(api: Api, tmp_path: Path) -> None:
     async with _serving(tmp_path) as hook:
         with _configured(api, hook):
             assert (await _call(api, "POST", _CONFIGS, {"metadata": {"name": "seen"}, "data": {"k": "v"}}))[0] == 201
             merge = "application/merge-patch+json"
             assert (await _call(api, "PATCH", f"{_CONFIGS}/seen", {"data": {"k": "w"}}, content_type=merge))[0] == 200
             hook.response = {"allowed": False, "status": {"message": "not on my watch", "code": 403}}
-            status, told = await _call(api, "DELETE", f"{_CONFIGS}/seen")
-            assert (status, told["message"]) == (
+            status, body = await _call(api, "DELETE", f"{_CONFIGS}/seen")
+            assert (status, body["message"]) == (
                 403,
                 'admission webhook "check.example.com" denied the request: not on my watch',
             )
@@ -111,12 +112,12 @@ async def test_a_webhook_is_told_of_a_write_and_can_deny_it(api: Api, tmp_path: 
         assert (await _call(api, "DELETE", f"{_CONFIGS}/seen"))[0] == 200
 
 
-async def test_a_denied_object_is_not_there_and_a_dry_run_is_told_as_one(api: Api, tmp_path: Path) -> None:
+async def test_a_denied_object_is_not_stored_and_dry_runs_are_marked(api: Api, tmp_path: Path) -> None:
     async with _serving(tmp_path) as hook:
         with _configured(api, hook):
             hook.response = {"allowed": False}
-            status, told = await _call(api, "POST", f"{_CONFIGS}?dryRun=All", {"metadata": {"name": "denied"}})
-            assert (status, told["message"]) == (
+            status, body = await _call(api, "POST", f"{_CONFIGS}?dryRun=All", {"metadata": {"name": "denied"}})
+            assert (status, body["message"]) == (
                 400,
                 'admission webhook "check.example.com" denied the request without explanation',
             )
@@ -126,17 +127,15 @@ async def test_a_denied_object_is_not_there_and_a_dry_run_is_told_as_one(api: Ap
 
 
 @pytest.mark.parametrize(("policy", "expected"), [("Fail", 500), ("Ignore", 201)])
-async def test_one_that_hangs_is_waited_for_as_long_as_it_says(
-    api: Api, tmp_path: Path, policy: str, expected: int
-) -> None:
+async def test_a_hanging_webhook_ends_after_its_timeout(api: Api, tmp_path: Path, policy: str, expected: int) -> None:
     async with _serving(tmp_path) as hook:
         hook.hangs = True
         with _configured(api, hook, failurePolicy=policy):
-            status, told = await _call(api, "POST", _CONFIGS, {"metadata": {"name": f"late-{policy.lower()}"}})
+            status, body = await _call(api, "POST", _CONFIGS, {"metadata": {"name": f"late-{policy.lower()}"}})
             assert status == expected
             if policy == "Fail":
-                assert 'failed calling webhook "check.example.com"' in told["message"]
-                assert told["message"].endswith("context deadline exceeded")
+                assert 'failed calling webhook "check.example.com"' in body["message"]
+                assert body["message"].endswith("context deadline exceeded")
 
 
 @pytest.mark.parametrize(
@@ -149,7 +148,7 @@ async def test_one_that_hangs_is_waited_for_as_long_as_it_says(
     ],
     ids=["object", "namespace", "rules", "condition"],
 )
-async def test_what_it_is_not_about_it_is_not_asked_about(api: Api, tmp_path: Path, more: Json) -> None:
+async def test_requests_that_no_rule_matches_are_not_reviewed(api: Api, tmp_path: Path, more: Json) -> None:
     async with _serving(tmp_path) as hook:
         hook.response = {"allowed": False}
         with _configured(api, hook, **more):
@@ -157,25 +156,25 @@ async def test_what_it_is_not_about_it_is_not_asked_about(api: Api, tmp_path: Pa
         assert hook.asked == []
 
 
-async def test_an_answer_to_another_question_is_none(api: Api, tmp_path: Path) -> None:
+async def test_a_response_with_another_uid_is_rejected(api: Api, tmp_path: Path) -> None:
     async with _serving(tmp_path) as hook:
         hook.response = {"allowed": True, "uid": "other"}
         with _configured(api, hook):
-            status, told = await _call(api, "POST", _CONFIGS, {"metadata": {"name": "odd"}})
-            assert (status, told["reason"]) == (500, "InternalError")
+            status, body = await _call(api, "POST", _CONFIGS, {"metadata": {"name": "odd"}})
+            assert (status, body["reason"]) == (500, "InternalError")
 
 
-async def test_a_server_that_its_bundle_does_not_vouch_for_is_not_believed(api: Api, tmp_path: Path) -> None:
+async def test_a_webhook_with_an_untrusted_certificate_fails(api: Api, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     async with _serving(tmp_path) as hook, _serving(tmp_path / "other") as other:
         hook.bundle = other.bundle
         with _configured(api, hook):
-            status, told = await _call(api, "POST", _CONFIGS, {"metadata": {"name": "untrusted"}})
+            status, body = await _call(api, "POST", _CONFIGS, {"metadata": {"name": "untrusted"}})
             assert (status, hook.asked) == (500, [])
-            assert "certificate verify failed" in told["message"]
+            assert "certificate verify failed" in body["message"]
 
 
-async def test_the_pods_of_a_job_are_asked_about_and_made_once_they_are_allowed(api: Api, tmp_path: Path) -> None:
+async def test_pods_of_a_job_are_created_after_their_review(api: Api, tmp_path: Path) -> None:
     container = {"name": "m", "image": "x", "command": ["sh", "-c", "true"]}
     spec = {"backoffLimit": 0, "template": {"spec": {"restartPolicy": "Never", "containers": [container]}}}
     job, jobs = {"metadata": {"name": "asked"}, "spec": spec}, "/apis/batch/v1/namespaces/default/jobs"
@@ -184,11 +183,13 @@ async def test_the_pods_of_a_job_are_asked_about_and_made_once_they_are_allowed(
         hook.response = {"allowed": False, "status": {"message": "not this one"}}
         with _configured(api, hook, rules=[rule]):
             assert (await _call(api, "POST", jobs, job))[0] == 201
-            told = await _until(api, f"/api/v1/namespaces/default/events?fieldSelector={_OF_JOB}", lambda b: b["items"])
-            assert told["items"][0]["reason"] == "FailedCreate"
-            assert told["items"][0]["message"].endswith("denied the request: not this one")
+            body = await _wait_for(
+                api, f"/api/v1/namespaces/default/events?fieldSelector={_OF_JOB}", lambda b: b["items"]
+            )
+            assert body["items"][0]["reason"] == "FailedCreate"
+            assert body["items"][0]["message"].endswith("denied the request: not this one")
             hook.response = {"allowed": True}
-            done = await _until(api, f"{jobs}/asked", lambda found: found["status"].get("succeeded") == 1)
+            done = await _wait_for(api, f"{jobs}/asked", lambda found: found["status"].get("succeeded") == 1)
             assert "failed" not in done["status"]
         assert {asked["userInfo"]["username"] for asked in hook.asked} == {
             "system:serviceaccount:kube-system:job-controller"
@@ -201,8 +202,9 @@ async def test_the_pods_of_a_job_are_asked_about_and_made_once_they_are_allowed(
 _OF_JOB = "involvedObject.name%3Dasked,reason%3DFailedCreate"
 
 
-async def _until(api: Api, path: str, holds: Callable[[Json], Any]) -> Json:
-    async with asyncio.timeout(20):
-        while not holds(found := (await _call(api, "GET", path))[1]):
-            await asyncio.sleep(0.02)
-    return dict(found)
+async def _wait_for(api: Api, path: str, holds: Callable[[Json], Any]) -> Json:
+    async def read() -> Json | None:
+        found = (await _call(api, "GET", path))[1]
+        return dict(found) if holds(found) else None
+
+    return await wait_until_async(read, 20) or {}

@@ -1,11 +1,11 @@
-"""A cluster in this process: registry, controllers and runner, without HTTP. Its pods are real processes."""
+"""A cluster in this process: registry, controllers and kubelet, without HTTP. Its pods are real processes."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +19,17 @@ from embedded.kubelet import Kubelet, KubeletSettings
 from embedded.kubelet.container.cgroups import CgroupMode
 from embedded.registry.registry import Registry
 from embedded.storage.sqlite import SqliteStore
+from tests.support.waiting import wait_until_async
 
 Json = dict[str, Any]
 TIMEOUT = 20.0
 
 
 class Cluster:
-    """What tests ask of it. All objects are in the namespace `default`."""
+    """Creates and observes objects, all in the namespace `default`."""
 
-    def __init__(self, registry: Registry, runner: Kubelet, folder: Path) -> None:
-        self.registry, self.kubelet, self.folder = registry, runner, folder
+    def __init__(self, registry: Registry, kubelet: Kubelet, folder: Path) -> None:
+        self.registry, self.kubelet, self.folder = registry, kubelet, folder
 
     def pod(self, script: str, name: str = "p", *, more: Json | None = None, **container: Any) -> Json:
         """Create a pod with one container, `main`, that runs a script in sh. `more`: the rest of its spec."""
@@ -45,22 +46,22 @@ class Cluster:
         return self.registry.create(JOBS, job, namespace="default").object
 
     async def wait_for(self, holds: Callable[[Json], Any], name: str = "p", resource: ResourceType = PODS) -> Json:
-        """The object, as soon as it is as wanted."""
-        with closing(self.registry.watch(resource)) as subscription:
+        """The object, as soon as `holds` is true of it."""
+        with closing(self.registry.watch(resource)) as watcher:
             async with asyncio.timeout(TIMEOUT):
                 while True:
                     obj = self.registry.find(ObjectRef(resource, "default", name))
                     if obj is not None and holds(obj):
                         return obj
-                    await subscription.wait()
-                    subscription.drain()
+                    await watcher.wait()
+                    watcher.drain()
 
     async def wait_until_deleted(self, name: str = "p", resource: ResourceType = PODS) -> None:
-        with closing(self.registry.watch(resource)) as subscription:
+        with closing(self.registry.watch(resource)) as watcher:
             async with asyncio.timeout(TIMEOUT):
                 while self.registry.find(ObjectRef(resource, "default", name)) is not None:
-                    await subscription.wait()
-                    subscription.drain()
+                    await watcher.wait()
+                    watcher.drain()
 
     async def wait_until_finished(self, name: str = "p") -> Json:
         return await self.wait_for(lambda pod: pod["status"]["phase"] in ("Succeeded", "Failed"), name)
@@ -70,15 +71,15 @@ class Cluster:
         return b"".join([chunk async for chunk in chunks])
 
     async def wait_for_output(self, text: bytes, name: str = "p", container: str = "main") -> bytes:
-        """What a container has printed, as soon as `text` is in it."""
-        async with asyncio.timeout(TIMEOUT):
-            while True:
-                try:
-                    if text in (said := await self.log(name, container)):
-                        return said
-                except ApiError:
-                    pass
-                await asyncio.sleep(0.01)
+        """The output of a container, as soon as it contains `text`."""
+
+        async def output() -> bytes:
+            with suppress(ApiError):
+                if text in (log := await self.log(name, container)):
+                    return log
+            return b""
+
+        return await wait_until_async(output, TIMEOUT)
 
 
 def shell_container(name: str, script: str, **more: Any) -> Json:
@@ -96,18 +97,18 @@ def is_alive(pid: int) -> bool:
 
 @asynccontextmanager
 async def run_cluster(folder: Path, *, max_pods: int = 8, cgroup_mode: CgroupMode = "none") -> AsyncIterator[Cluster]:
-    """Run a cluster on a folder; what an earlier one left there is taken up."""
+    """Run a cluster on a folder, with the data of an earlier one if there is any."""
     folder.mkdir(exist_ok=True)
     store = SqliteStore(folder / "cluster.db")
     registry = Registry(store)
     if registry.find(ObjectRef(NAMESPACES, None, "default")) is None:
         registry.create(NAMESPACES, {"metadata": {"name": "default"}})
-    runner = Kubelet(registry, folder, KubeletSettings(max_pods=max_pods, cgroups=cgroup_mode))
+    kubelet = Kubelet(registry, folder, KubeletSettings(max_pods=max_pods, cgroups=cgroup_mode))
     try:
         async with asyncio.TaskGroup() as group:
-            working = [group.create_task(runner.run()), group.create_task(controllers.run_controllers(registry))]
-            yield Cluster(registry, runner, folder)
-            for task in working:
+            tasks = [group.create_task(kubelet.run()), group.create_task(controllers.run_controllers(registry))]
+            yield Cluster(registry, kubelet, folder)
+            for task in tasks:
                 task.cancel()
     finally:
         store.close()

@@ -32,7 +32,7 @@ def reference(obj: Json) -> Json:
     return {"name": obj["metadata"]["name"], "uid": obj["metadata"]["uid"]}
 
 
-async def test_what_has_another_owner_stays_when_one_goes(cluster: Cluster) -> None:
+async def test_a_dependent_with_another_owner_is_kept(cluster: Cluster) -> None:
     first = cluster.registry.create(CONFIG_MAPS, config_map("first"), namespace="default").object
     second = cluster.registry.create(CONFIG_MAPS, config_map("second"), namespace="default").object
     both = config_map("both", reference(first), reference(second))
@@ -46,13 +46,13 @@ async def test_what_has_another_owner_stays_when_one_goes(cluster: Cluster) -> N
     await cluster.wait_until_deleted("both", CONFIG_MAPS)
 
 
-async def test_what_names_an_owner_that_never_was_is_removed(cluster: Cluster) -> None:
+async def test_a_dependent_of_an_unknown_owner_is_deleted(cluster: Cluster) -> None:
     lost = config_map("lost", {"name": "nobody", "uid": "00000000-0000-0000-0000-000000000000"})
     cluster.registry.create(CONFIG_MAPS, lost, namespace="default")
     await cluster.wait_until_deleted("lost", CONFIG_MAPS)
 
 
-async def test_a_namespace_goes_when_all_in_it_has_gone_pods_included(cluster: Cluster) -> None:
+async def test_a_namespace_is_deleted_after_its_content(cluster: Cluster) -> None:
     registry = cluster.registry
     registry.create(NAMESPACES, {"metadata": {"name": "full"}})
     for number in range(250):
@@ -63,17 +63,14 @@ async def test_a_namespace_goes_when_all_in_it_has_gone_pods_included(cluster: C
         "containers": [shell_container("main", "exec sleep 60")],
     }
     registry.create(PODS, {"metadata": {"name": "p"}, "spec": spec}, namespace="full")
-    async with asyncio.timeout(10):
-        while registry.get(ObjectRef(PODS, "full", "p"))["status"]["phase"] != "Running":
-            await asyncio.sleep(0.01)
-        assert registry.find(ObjectRef(SERVICE_ACCOUNTS, "full", "default")) is not None
-        registry.delete(ObjectRef(NAMESPACES, None, "full"))
-        while registry.find(ObjectRef(NAMESPACES, None, "full")) is not None:
-            await asyncio.sleep(0.01)
+    await wait_until_async(lambda: registry.get(ObjectRef(PODS, "full", "p"))["status"]["phase"] == "Running", 10)
+    assert registry.find(ObjectRef(SERVICE_ACCOUNTS, "full", "default")) is not None
+    registry.delete(ObjectRef(NAMESPACES, None, "full"))
+    await wait_until_async(lambda: registry.find(ObjectRef(NAMESPACES, None, "full")) is None, 10)
     assert registry.store.resources_in("full") == []
 
 
-async def test_a_job_over_quota_says_so_once_and_starts_when_there_is_room(cluster: Cluster) -> None:
+async def test_a_job_over_quota_starts_when_the_quota_has_room(cluster: Cluster) -> None:
     registry = cluster.registry
     quota = {"metadata": {"name": "q"}, "spec": {"hard": {"pods": "1"}}}
     registry.create(RESOURCE_QUOTAS, quota, namespace="default")
@@ -81,10 +78,8 @@ async def test_a_job_over_quota_says_so_once_and_starts_when_there_is_room(clust
     cluster.job("exec sleep 60", "first")
     await cluster.wait_for(lambda job: job["status"].get("ready") == 1, "first", JOBS)
     cluster.job("true", "second")
-    async with asyncio.timeout(10):
-        while not (told := registry.list(EVENTS, "default", field_selector="involvedObject.name=second")):
-            await asyncio.sleep(0.01)
-    (event,) = told
+    selector = "involvedObject.name=second"
+    (event,) = await wait_until_async(lambda: registry.list(EVENTS, "default", field_selector=selector), 10)
     assert (event["reason"], event["type"]) == ("FailedCreate", "Warning")
     assert "exceeded quota" in event["message"]
     assert "active" not in registry.get(ObjectRef(JOBS, "default", "second"))["status"]
@@ -92,19 +87,17 @@ async def test_a_job_over_quota_says_so_once_and_starts_when_there_is_room(clust
     (pod,) = registry.list(PODS)
     registry.delete(ObjectRef(PODS, "default", pod["metadata"]["name"]), grace_period=1)
     await cluster.wait_for(lambda job: job["status"].get("succeeded") == 1, "second", JOBS)
-    told = registry.list(EVENTS, "default", field_selector="involvedObject.name=second")
-    assert sorted(event["reason"] for event in told) == ["Completed", "FailedCreate", "SuccessfulCreate"]
+    events = registry.list(EVENTS, "default", field_selector=selector)
+    assert sorted(event["reason"] for event in events) == ["Completed", "FailedCreate", "SuccessfulCreate"]
 
 
-async def test_a_finished_job_is_removed_with_its_pods_after_its_time_to_live(cluster: Cluster) -> None:
+async def test_a_finished_job_is_deleted_after_its_ttl(cluster: Cluster) -> None:
     cluster.job("true", ttlSecondsAfterFinished=0)
     await cluster.wait_until_deleted("j", JOBS)
-    async with asyncio.timeout(10):
-        while cluster.registry.list(PODS):
-            await asyncio.sleep(0.01)
+    await wait_until_async(lambda: not cluster.registry.list(PODS), 10)
 
 
-async def test_pods_that_somebody_removes_still_count_for_their_job(cluster: Cluster) -> None:
+async def test_deleted_succeeded_pods_still_count_for_their_job(cluster: Cluster) -> None:
     cluster.job("exit 0", completions=3, parallelism=1)
     removed: set[str] = set()
     async with asyncio.timeout(15):
@@ -122,7 +115,7 @@ async def test_pods_that_somebody_removes_still_count_for_their_job(cluster: Clu
     assert len(removed) >= 2
 
 
-async def test_each_end_of_a_pod_counts_once_and_is_told_once(cluster: Cluster) -> None:
+async def test_each_pod_end_counts_once_and_has_one_event(cluster: Cluster) -> None:
     cluster.job(
         "test $JOB_COMPLETION_INDEX != 1",
         completionMode="Indexed",
@@ -143,7 +136,7 @@ async def test_each_end_of_a_pod_counts_once_and_is_told_once(cluster: Cluster) 
     assert event["count"] == 1
 
 
-async def test_a_pod_of_a_job_that_is_gone_is_held_by_nothing(cluster: Cluster) -> None:
+async def test_a_pod_of_a_deleted_job_loses_its_finalizer(cluster: Cluster) -> None:
     cluster.job("exec sleep 60")
     await cluster.wait_for(lambda job: job["status"].get("ready") == 1, "j", JOBS)
     (pod,) = cluster.registry.list(PODS)

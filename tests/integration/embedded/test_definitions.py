@@ -1,8 +1,7 @@
-"""A definition goes when its objects are gone, and its versions show the same objects."""
+"""Deletion and versions of custom resource definitions."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 from embedded.api.scheme import CUSTOM_RESOURCE_DEFINITIONS, ObjectRef
 from embedded.api.status_errors import ApiError
 from tests.integration.embedded.conftest import Cluster
+from tests.support.waiting import wait_until_async
 
 _NAME = "boxes.example.com"
 
@@ -26,7 +26,7 @@ def _definition() -> dict[str, Any]:
     return {"metadata": {"name": _NAME}, "spec": spec}
 
 
-async def test_it_waits_for_the_finalizers_of_its_objects(cluster: Cluster) -> None:
+async def test_a_definition_waits_for_finalizers_of_its_objects(cluster: Cluster) -> None:
     registry = cluster.registry
     registry.create(CUSTOM_RESOURCE_DEFINITIONS, _definition())
     boxes = registry.scheme.find("example.com", "v1", "boxes")
@@ -37,19 +37,18 @@ async def test_it_waits_for_the_finalizers_of_its_objects(cluster: Cluster) -> N
     await cluster.wait_until_deleted("free", boxes)
     held = await cluster.wait_for(lambda box: "deletionTimestamp" in box["metadata"], "held", boxes)
     assert "deletionTimestamp" in registry.get(ObjectRef(CUSTOM_RESOURCE_DEFINITIONS, None, _NAME))["metadata"]
-    going = registry.scheme.find("example.com", "v1", "boxes")
-    assert going is not None
-    with pytest.raises(ApiError) as told:
-        registry.create(going, {"metadata": {"name": "late"}}, namespace="default")
-    assert told.value.code == 405
+    terminating = registry.scheme.find("example.com", "v1", "boxes")
+    assert terminating is not None
+    with pytest.raises(ApiError) as raised:
+        registry.create(terminating, {"metadata": {"name": "late"}}, namespace="default")
+    assert raised.value.code == 405
     registry.patch(ObjectRef(boxes, "default", held["metadata"]["name"]), {"metadata": {"finalizers": None}})
-    async with asyncio.timeout(20):
-        while registry.find(ObjectRef(CUSTOM_RESOURCE_DEFINITIONS, None, _NAME)) is not None:
-            await asyncio.sleep(0.01)
+    definition = ObjectRef(CUSTOM_RESOURCE_DEFINITIONS, None, _NAME)
+    await wait_until_async(lambda: registry.find(definition) is None, 20)
     assert registry.scheme.find("example.com", "v1", "boxes") is None
 
 
-async def test_versions_show_the_same_objects_and_the_stable_one_is_preferred(cluster: Cluster) -> None:
+async def test_all_versions_serve_the_same_objects(cluster: Cluster) -> None:
     registry = cluster.registry
     registry.create(CUSTOM_RESOURCE_DEFINITIONS, _definition())
     old, new = (registry.scheme.find("example.com", version, "boxes") for version in ("v1alpha1", "v1"))

@@ -1,4 +1,4 @@
-"""A command runs inside a container, with its streams over a WebSocket, and ends with it."""
+"""exec and attach: streams, terminals, WebSocket protocol, permissions, and the end of a command."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from embedded.api.status_errors import ApiError
 from tests.contract.embedded.cluster import ClusterProcess as Server
 from tests.contract.embedded.cluster import run_cluster
 from tests.integration.embedded.conftest import Cluster, is_alive
+from tests.support.waiting import wait_until_async
 
 Json = dict[str, Any]
 _PODS = "/api/v1/namespaces/default/pods"
@@ -25,58 +26,58 @@ _READER = "reader-token"
 _ROLES = "/apis/rbac.authorization.k8s.io/v1/namespaces/default"
 
 
-async def started(cluster: Cluster, script: str = "echo $$; exec sleep 60", **more: Any) -> int:
+async def start_pod(cluster: Cluster, script: str = "echo $$; exec sleep 60", **more: Any) -> int:
     """A pod whose container prints its number; the number, as soon as it runs."""
     cluster.pod(script, **more)
     return int((await cluster.wait_for_output(b"\n")).split()[0])
 
 
-async def said(cluster: Cluster, *command: str, given: bytes = b"", **wish: Any) -> tuple[int, bytes, bytes]:
-    """The exit code of a command in the pod `p`, and what it wrote to stdout and stderr."""
+async def run_command(cluster: Cluster, *command: str, given: bytes = b"", **options: Any) -> tuple[int, bytes, bytes]:
+    """(exit code, stdout, stderr) of a command in the pod `p`."""
     written: dict[int, bytes] = {1: b"", 2: b""}
 
     async def send(channel: int, data: bytes) -> None:
         written[channel] += data
 
-    wish = {"stdout": True, "stderr": True} | wish
-    session = cluster.kubelet.exec("default", "p", ExecOptions(command, **wish))
+    options = {"stdout": True, "stderr": True} | options
+    session = cluster.kubelet.exec("default", "p", ExecOptions(command, **options))
     async with asyncio.timeout(20), asyncio.TaskGroup() as group:
         ending = group.create_task(session.run(send))
-        if given or wish.get("stdin"):
+        if given or options.get("stdin"):
             await session.write(given)
             session.close_input()
     return ending.result(), written[1], written[2]
 
 
-async def test_a_command_finds_what_its_container_has(cluster: Cluster) -> None:
+async def test_a_command_gets_the_environment_of_its_container(cluster: Cluster) -> None:
     volume: Json = {"volumeMounts": [{"name": "w", "mountPath": "/w"}], "workingDir": "/w"}
     env = [{"name": "A", "value": "from the spec"}]
-    await started(cluster, more={"volumes": [{"name": "w", "emptyDir": {}}]}, env=env, **volume)
-    assert await said(cluster, "sh", "-c", "echo $A; echo x > f; echo err >&2; exit 7") == (
+    await start_pod(cluster, more={"volumes": [{"name": "w", "emptyDir": {}}]}, env=env, **volume)
+    assert await run_command(cluster, "sh", "-c", "echo $A; echo x > f; echo err >&2; exit 7") == (
         7,
         b"from the spec\n",
         b"err\n",
     )
-    assert await said(cluster, "cat", "/w/f") == (0, b"x\n", b"")
+    assert await run_command(cluster, "cat", "/w/f") == (0, b"x\n", b"")
 
 
-async def test_stdin_arrives_whole_and_its_end_with_it(cluster: Cluster) -> None:
-    await started(cluster)
+async def test_stdin_arrives_completely_and_ends(cluster: Cluster) -> None:
+    await start_pod(cluster)
     content = bytes(range(256)) * 20_000
-    assert await said(cluster, "cat", given=content, stdin=True) == (0, content, b"")
-    assert await said(cluster, "cat") == (0, b"", b"")
+    assert await run_command(cluster, "cat", given=content, stdin=True) == (0, content, b"")
+    assert await run_command(cluster, "cat") == (0, b"", b"")
 
 
-async def test_a_command_that_ignores_its_stdin_holds_nobody_up(cluster: Cluster) -> None:
-    await started(cluster)
-    code, _, _ = await said(cluster, "sh", "-c", "exit 4", given=bytes(1_000_000), stdin=True)
+async def test_unread_stdin_does_not_block(cluster: Cluster) -> None:
+    await start_pod(cluster)
+    code, _, _ = await run_command(cluster, "sh", "-c", "exit 4", given=bytes(1_000_000), stdin=True)
     assert code == 4
 
 
-async def test_a_terminal_has_a_size_and_one_stream(cluster: Cluster) -> None:
-    await started(cluster)
-    wish = ExecOptions(("sh", "-c", "read go; stty size; tty >&2; exit 3"), stdin=True, stdout=True, tty=True)
-    session = cluster.kubelet.exec("default", "p", wish)
+async def test_a_terminal_has_a_size_and_a_single_stream(cluster: Cluster) -> None:
+    await start_pod(cluster)
+    options = ExecOptions(("sh", "-c", "read go; stty size; tty >&2; exit 3"), stdin=True, stdout=True, tty=True)
+    session = cluster.kubelet.exec("default", "p", options)
     shown = bytearray()
 
     async def send(channel: int, data: bytes) -> None:
@@ -92,10 +93,10 @@ async def test_a_terminal_has_a_size_and_one_stream(cluster: Cluster) -> None:
     assert b"/dev/" in shown
 
 
-async def test_ctrl_c_on_a_terminal_interrupts_what_runs_there(cluster: Cluster) -> None:
-    await started(cluster)
-    wish = ExecOptions(("sh", "-c", "echo ready; exec sleep 60"), stdin=True, stdout=True, tty=True)
-    session = cluster.kubelet.exec("default", "p", wish)
+async def test_ctrl_c_on_a_terminal_interrupts_the_command(cluster: Cluster) -> None:
+    await start_pod(cluster)
+    options = ExecOptions(("sh", "-c", "echo ready; exec sleep 60"), stdin=True, stdout=True, tty=True)
+    session = cluster.kubelet.exec("default", "p", options)
     ready = asyncio.Event()
 
     async def send(_: int, data: bytes) -> None:
@@ -109,9 +110,9 @@ async def test_ctrl_c_on_a_terminal_interrupts_what_runs_there(cluster: Cluster)
     assert ending.result() == 130
 
 
-async def test_a_command_ends_with_its_container_and_leaves_nothing(cluster: Cluster) -> None:
-    await started(cluster)
-    _, background, _ = await said(cluster, "sh", "-c", "setsid sleep 300 >/dev/null 2>&1 & echo $!")
+async def test_a_command_ends_with_its_container(cluster: Cluster) -> None:
+    await start_pod(cluster)
+    _, background, _ = await run_command(cluster, "sh", "-c", "setsid sleep 300 >/dev/null 2>&1 & echo $!")
     assert is_alive(int(background))
     session = cluster.kubelet.exec("default", "p", ExecOptions(("sh", "-c", "echo $$; sleep 300"), stdout=True))
     numbers: asyncio.Queue[bytes] = asyncio.Queue()
@@ -128,8 +129,8 @@ async def test_a_command_ends_with_its_container_and_leaves_nothing(cluster: Clu
     assert [pid for pid in (running, int(background)) if is_alive(pid)] == []
 
 
-async def test_who_leaves_hangs_up_on_the_command(cluster: Cluster) -> None:
-    await started(cluster)
+async def test_a_disconnected_client_hangs_up_the_command(cluster: Cluster) -> None:
+    await start_pod(cluster)
     script = "trap '' HUP; echo $$; while true; do sleep 1; done"
     session = cluster.kubelet.exec("default", "p", ExecOptions(("sh", "-c", script), stdout=True))
     numbers: asyncio.Queue[bytes] = asyncio.Queue()
@@ -145,12 +146,12 @@ async def test_who_leaves_hangs_up_on_the_command(cluster: Cluster) -> None:
     assert not is_alive(pid)
 
 
-async def test_what_can_not_be_run_says_so(cluster: Cluster) -> None:
-    await started(cluster)
+async def test_exec_errors_name_their_cause(cluster: Cluster) -> None:
+    await start_pod(cluster)
     with pytest.raises(ExecError, match="executable file not found in"):
-        await said(cluster, "no-such-tool")
+        await run_command(cluster, "no-such-tool")
     with pytest.raises(ApiError, match="container other is not valid for pod p"):
-        await said(cluster, "true", container="other")
+        await run_command(cluster, "true", container="other")
     cluster.pod("true", "q")
     await cluster.wait_until_finished("q")
     with pytest.raises(ApiError, match="in a completed pod; current phase is Succeeded"):
@@ -167,46 +168,46 @@ async def client(server: Server, token: str) -> AsyncIterator[aiohttp.ClientSess
         yield session
 
 
-async def running_pod(session: aiohttp.ClientSession) -> None:
+async def create_running_pod(session: aiohttp.ClientSession) -> None:
     container = {"name": "main", "image": "none", "command": ["sh", "-c", "while true; do echo tick; sleep 0.1; done"]}
     pod = {"metadata": {"name": "p"}, "spec": {"restartPolicy": "Never", "containers": [container]}}
     async with session.post(_PODS, json=pod) as made:
         assert made.status == 201
-    async with asyncio.timeout(20):
-        while True:
-            async with session.get(f"{_PODS}/p") as answer:
-                if (await answer.json())["status"]["phase"] == "Running":
-                    return
-            await asyncio.sleep(0.02)
+
+    async def is_running() -> bool:
+        async with session.get(f"{_PODS}/p") as response:
+            return bool((await response.json())["status"]["phase"] == "Running")
+
+    await wait_until_async(is_running, 20)
 
 
 @pytest.mark.parametrize("protocol", ["v5.channel.k8s.io", "v4.channel.k8s.io"])
-async def test_the_channels_of_a_socket_carry_the_streams_and_the_verdict(tmp_path: Path, protocol: str) -> None:
+async def test_websocket_channels_carry_streams_and_exit_status(tmp_path: Path, protocol: str) -> None:
     with run_cluster(tmp_path) as server:
         async with client(server, server.token) as session:
-            await running_pod(session)
+            await create_running_pod(session)
             query = [("stdin", "1"), ("stdout", "1"), ("stderr", "1")]
             query += [("command", word) for word in ("sh", "-c", "read line; echo got $line; echo no >&2; exit 9")]
             async with session.ws_connect(f"{_PODS}/p/exec", params=query, protocols=[protocol]) as socket:
                 assert socket.protocol == protocol
                 await socket.send_bytes(b"\x00hello\n")
-                told: dict[int, bytes] = {}
+                received: dict[int, bytes] = {}
                 async for message in socket:
-                    told[message.data[0]] = told.get(message.data[0], b"") + message.data[1:]
+                    received[message.data[0]] = received.get(message.data[0], b"") + message.data[1:]
                 assert socket.close_code == 1000
-            verdict = json.loads(told.pop(3))
-            assert told == {1: b"got hello\n", 2: b"no\n"}
-            assert (verdict["status"], verdict["reason"]) == ("Failure", "NonZeroExitCode")
-            assert verdict["details"]["causes"] == [{"reason": "ExitCode", "message": "9"}]
+            status = json.loads(received.pop(3))
+            assert received == {1: b"got hello\n", 2: b"no\n"}
+            assert (status["status"], status["reason"]) == ("Failure", "NonZeroExitCode")
+            assert status["details"]["causes"] == [{"reason": "ExitCode", "message": "9"}]
             async with session.ws_connect(f"{_PODS}/p/attach", params={"stdout": "1"}, protocols=[protocol]) as socket:
                 assert (await socket.receive_bytes()) == b"\x01"
                 assert (await socket.receive_bytes()).startswith(b"\x01tick\n")
 
 
-async def test_only_who_may_create_gets_in_and_only_by_websocket(tmp_path: Path) -> None:
+async def test_exec_needs_create_permission_and_a_websocket(tmp_path: Path) -> None:
     with run_cluster(tmp_path, extra_tokens=f"{_READER},reader,reader\n") as server:
         async with client(server, server.token) as session:
-            await running_pod(session)
+            await create_running_pod(session)
             rules = [{"apiGroups": [""], "resources": ["pods", "pods/exec"], "verbs": ["get"]}]
             async with session.post(f"{_ROLES}/roles", json={"metadata": {"name": "r"}, "rules": rules}) as made:
                 assert made.status == 201

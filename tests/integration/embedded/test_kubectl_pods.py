@@ -56,26 +56,26 @@ def run(client: Kubectl) -> Run:
     return call
 
 
-def test_a_command_has_its_streams_and_its_exit_code(run: Run) -> None:
+def test_exec_has_separate_streams_and_an_exit_code(run: Run) -> None:
     done = run("exec", "p", "-c", "main", "--", "sh", "-c", "echo to out; echo to err >&2; exit 7")
     assert (done.returncode, done.stdout) == (7, b"to out\n")
     assert done.stderr.splitlines() == [b"to err", b"command terminated with exit code 7"]
     assert run("exec", "p", "-c", "main", "--", "true").returncode == 0
 
 
-def test_without_a_name_the_first_container_is_meant(run: Run) -> None:
+def test_the_first_container_is_the_default(run: Run) -> None:
     done = run("exec", "p", "--", "sh", "-c", "echo $EMBEDDED_CONTAINER")
     assert b"Defaulted container" in done.stderr
     assert done.stdout.strip().endswith(b"/main")
 
 
-def test_megabytes_go_in_and_come_out_as_they_are(run: Run) -> None:
+def test_exec_streams_megabytes_unchanged(run: Run) -> None:
     content = os.urandom(5_000_000)
     done = run("exec", "-i", "p", "-c", "main", "--", "cat", given=content)
     assert (done.returncode, done.stdout == content) == (0, True)
 
 
-def test_on_a_terminal_there_is_one(client: Kubectl, tmp_path: Path) -> None:
+def test_exec_with_a_terminal(client: Kubectl, tmp_path: Path) -> None:
     master, slave = pty.openpty()
     environment = {"PATH": os.environ["PATH"], "HOME": str(client.home), "KUBECONFIG": str(client.home / "kubeconfig")}
     command = ["kubectl", "exec", "-it", "p", "-c", "main", "--", "sh", "-c", "tty; read word; echo got $word; exit 5"]
@@ -92,20 +92,20 @@ def test_on_a_terminal_there_is_one(client: Kubectl, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (("nope", "--", "true"), b'pods "nope" not found'),
         (("p", "-c", "nope", "--", "true"), b"container nope is not valid for pod p"),
         (("p", "-c", "main", "--", "no-such-tool"), b'exec: "no-such-tool": executable file not found'),
     ],
 )
-def test_what_can_not_be_run_is_said(run: Run, arguments: tuple[str, ...], told: bytes) -> None:
+def test_exec_reports_a_missing_command(run: Run, arguments: tuple[str, ...], message: bytes) -> None:
     done = run("exec", *arguments)
     assert done.returncode == 1
-    assert told in done.stderr
+    assert message in done.stderr
 
 
-def test_a_container_is_attached_to(run: Run, client: Kubectl) -> None:
+def test_attach_shows_the_output_of_a_container(run: Run, client: Kubectl) -> None:
     made(client, "attached", sh("main", "while ! test -e /tmp/nothing; do echo tick; sleep 0.1; done & sleep 2"))
     client("wait", "--for=condition=Ready", "pod/attached", "--timeout=20s")
     done = run("attach", "attached")
@@ -113,7 +113,7 @@ def test_a_container_is_attached_to(run: Run, client: Kubectl) -> None:
     assert done.stdout.startswith(b"tick\n")
 
 
-def test_logs_come_whole_by_container_by_label_and_in_part(run: Run) -> None:
+def test_logs_by_container_by_label_and_by_range(run: Run) -> None:
     assert run("logs", "p", "-c", "main").stdout == b"out\nerr\nno newline"
     assert run("logs", "p", "-c", "main", "--tail=1").stdout == b"no newline"
     assert run("logs", "p", "-c", "main", "--limit-bytes=5").stdout == b"out\ne"
@@ -133,7 +133,7 @@ def test_logs_come_whole_by_container_by_label_and_in_part(run: Run) -> None:
     assert (refused.returncode, b"container nope is not valid for pod p" in refused.stderr) == (1, True)
 
 
-def test_logs_are_followed_to_the_end_and_those_before_a_restart_are_kept(run: Run, client: Kubectl) -> None:
+def test_logs_are_followed_and_kept_across_a_restart(run: Run, client: Kubectl) -> None:
     volume = {"volumeMounts": [{"name": "w", "mountPath": "/w"}], "workingDir": "/w"}
     script = "test -e seen && { echo second; sleep 0.3; echo end; exit 0; }; touch seen; echo first; exit 3"
     spec: Json = {"restartPolicy": "OnFailure", "volumes": [{"name": "w", "emptyDir": {}}]}
@@ -143,12 +143,12 @@ def test_logs_are_followed_to_the_end_and_those_before_a_restart_are_kept(run: R
     assert run("logs", "again", "--previous").stdout == b"first\n"
 
 
-def test_what_happened_to_a_pod_is_described(client: Kubectl) -> None:
+def test_describe_shows_the_events_of_a_pod(client: Kubectl) -> None:
     made(client, "loop", sh("main", "exit 9"), restartPolicy="Always")
     client("wait", "--for=jsonpath={.status.containerStatuses[0].restartCount}=2", "pod/loop", "--timeout=20s")
-    told = client("describe", "pod", "loop")
-    assert re.search(r"Last State: +Terminated\n +Reason: +Error\n +Exit Code: +9", told)
-    assert re.search(r"Warning +BackOff .* Back-off restarting failed container main in pod loop_default", told)
+    description = client("describe", "pod", "loop")
+    assert re.search(r"Last State: +Terminated\n +Reason: +Error\n +Exit Code: +9", description)
+    assert re.search(r"Warning +BackOff .* Back-off restarting failed container main in pod loop_default", description)
     listed = json.loads(client("get", "pod", "loop", "-o", "json"))
     assert listed["status"]["containerStatuses"][0]["restartCount"] >= 2
     client("delete", "pod", "loop", "--grace-period=1")
@@ -156,13 +156,13 @@ def test_what_happened_to_a_pod_is_described(client: Kubectl) -> None:
 
 def _until(process: subprocess.Popen[str], expected: str) -> str:
     """What a kubectl that goes on has printed, as soon as this is in it."""
-    said = ""
+    output = ""
     assert process.stdout is not None
-    while expected not in said:
+    while expected not in output:
         line = process.stdout.readline()
-        assert line, f"kubectl ended after {said!r}"
-        said += line
-    return said
+        assert line, f"kubectl ended after {output!r}"
+        output += line
+    return output
 
 
 @contextmanager
@@ -177,7 +177,7 @@ def _going_on(client: Kubectl, *arguments: str) -> Iterator[subprocess.Popen[str
             process.terminate()
 
 
-def test_a_watch_shows_what_is_there_and_what_becomes_of_it(client: Kubectl) -> None:
+def test_get_watch_shows_changes(client: Kubectl) -> None:
     made(client, "w", sh("main", "exec sleep 300"))
     with _going_on(client, "get", "pods", "-l", "app=w", "-w", "--output-watch-events") as watch:
         assert "NAME" in _until(watch, "ADDED")
@@ -187,7 +187,7 @@ def test_a_watch_shows_what_is_there_and_what_becomes_of_it(client: Kubectl) -> 
         assert "Terminating" in _until(watch, "DELETED")
 
 
-def test_a_followed_log_goes_on_and_ends_with_its_container(client: Kubectl) -> None:
+def test_a_followed_log_ends_with_its_container(client: Kubectl) -> None:
     script = "echo begun; while ! test -e go; do sleep 0.02; done; echo gone on"
     volume = {"volumes": [{"name": "v", "emptyDir": {}}]}
     container = sh("main", script) | {"workingDir": "/v", "volumeMounts": [{"name": "v", "mountPath": "/v"}]}
@@ -200,7 +200,7 @@ def test_a_followed_log_goes_on_and_ends_with_its_container(client: Kubectl) -> 
         assert log.wait(20) == 0
 
 
-def test_the_log_of_the_start_before_is_another_one(client: Kubectl) -> None:
+def test_previous_logs_are_separate(client: Kubectl) -> None:
     script = "test -e seen && { echo second; exec sleep 300; }; touch seen; echo first; exit 1"
     container = sh("main", script) | {"workingDir": "/v", "volumeMounts": [{"name": "v", "mountPath": "/v"}]}
     made(client, "twice", container, volumes=[{"name": "v", "emptyDir": {}}], restartPolicy="OnFailure")

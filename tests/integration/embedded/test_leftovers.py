@@ -1,4 +1,4 @@
-"""A container that has ended leaves no process behind, whatever it did."""
+"""A container that has ended leaves no process behind."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import pytest
 from embedded.api.scheme import JOBS, PODS, ObjectRef
 from embedded.kubelet.container.orphans import OWNER_ENV
 from tests.integration.embedded.conftest import Cluster, is_alive, run_cluster
+from tests.support.waiting import wait_until_async
 
 Json = dict[str, Any]
 linux = pytest.mark.skipif(sys.platform != "linux", reason="what leaves its process group is found on Linux only")
@@ -34,7 +35,7 @@ _CHAIN = "setsid sh -c 'setsid sh -c \"echo \\$\\$; exec sleep 300\" & sleep 300
     [_BACKGROUND, _IGNORING, _SETSID, _DAEMON, _NO_MARK, _CHAIN],
     ids=["background", "ignores SIGTERM", "setsid", "daemon", "cleared environment", "chain of sessions"],
 )
-async def test_what_a_step_leaves_running_is_ended_with_it(cluster: Cluster, script: str) -> None:
+async def test_leftover_processes_end_with_their_container(cluster: Cluster, script: str) -> None:
     cluster.pod(script)
     pod = await cluster.wait_until_finished()
     assert pod["status"]["phase"] == "Succeeded"
@@ -43,7 +44,7 @@ async def test_what_a_step_leaves_running_is_ended_with_it(cluster: Cluster, scr
     assert [pid for pid in pids if is_alive(pid)] == []
 
 
-async def test_a_pod_that_ignores_sigterm_is_killed_when_its_grace_period_is_over(cluster: Cluster) -> None:
+async def test_ignoring_sigterm_ends_in_sigkill_after_the_grace_period(cluster: Cluster) -> None:
     cluster.pod("trap '' TERM; echo $$; while true; do sleep 1; done", more={"terminationGracePeriodSeconds": 1})
     pid = int(await cluster.wait_for_output(b"\n"))
     cluster.registry.delete(ObjectRef(PODS, "default", "p"))
@@ -51,16 +52,14 @@ async def test_a_pod_that_ignores_sigterm_is_killed_when_its_grace_period_is_ove
     assert not is_alive(pid)
 
 
-async def test_a_forced_deletion_kills_at_once_and_takes_the_logs_along(cluster: Cluster) -> None:
+async def test_a_forced_deletion_kills_at_once_and_removes_logs(cluster: Cluster) -> None:
     uid = cluster.pod("trap '' TERM; echo $$; while true; do sleep 1; done")["metadata"]["uid"]
     pid = int(await cluster.wait_for_output(b"\n"))
     cluster.registry.delete(ObjectRef(PODS, "default", "p"), grace_period=0)
-    async with asyncio.timeout(5):
-        while is_alive(pid) or (cluster.folder / "pods" / uid).exists():
-            await asyncio.sleep(0.01)
+    await wait_until_async(lambda: not is_alive(pid) and not (cluster.folder / "pods" / uid).exists(), 5)
 
 
-async def test_stopping_the_cluster_ends_its_pods_and_says_so(tmp_path: Path) -> None:
+async def test_stopping_the_cluster_ends_and_fails_its_pods(tmp_path: Path) -> None:
     async with run_cluster(tmp_path / "c") as cluster:
         cluster.pod("echo $$; sleep 300")
         pid = int(await cluster.wait_for_output(b"\n"))
@@ -76,14 +75,12 @@ import asyncio, sys
 from pathlib import Path
 from embedded.api.scheme import PODS
 from tests.integration.embedded.conftest import run_cluster
+from tests.support.waiting import wait_until_async
 
 async def main():
     async with run_cluster(Path(sys.argv[1])) as cluster:
         cluster.job("setsid sleep 300 & echo $! $$; env -i setsid sleep 300 & sleep 300")
-        pods = []
-        while not pods:
-            await asyncio.sleep(0.01)
-            pods = cluster.registry.list(PODS)
+        pods = await wait_until_async(lambda: cluster.registry.list(PODS))
         print((await cluster.wait_for_output(b"\\n", pods[0]["metadata"]["name"])).decode(), flush=True)
         await asyncio.sleep(300)
 
@@ -92,7 +89,7 @@ asyncio.run(main())
 
 
 @linux
-async def test_many_that_leave_at_once_are_all_ended_time_after_time(cluster: Cluster) -> None:
+async def test_many_simultaneous_leftovers_are_all_killed(cluster: Cluster) -> None:
     for number in range(12):
         cluster.pod(
             "for n in 1 2 3 4 5 6; do setsid sh -c 'echo $$; sleep 300 & sleep 300' & done; sleep 0.1", f"p{number}"
@@ -107,7 +104,7 @@ async def test_many_that_leave_at_once_are_all_ended_time_after_time(cluster: Cl
 
 
 @linux
-async def test_after_a_crash_orphans_are_ended_and_their_pods_have_failed(tmp_path: Path, repository: Path) -> None:
+async def test_after_a_crash_orphans_are_killed_and_pods_failed(tmp_path: Path, repository: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if name != OWNER_ENV}
     life = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", _LIFE, str(tmp_path / "c")), stdout=subprocess.PIPE, cwd=repository, env=environment
@@ -125,9 +122,7 @@ async def test_after_a_crash_orphans_are_ended_and_their_pods_have_failed(tmp_pa
         assert (pod["status"]["phase"], pod["status"]["reason"]) == ("Failed", "NodeLost")
         assert pod["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 137
         assert disruption(pod["status"]) == "DeletionByPodGC"
-        async with asyncio.timeout(5):
-            while any(_runs(pid) for pid in pids):
-                await asyncio.sleep(0.01)
+        await wait_until_async(lambda: not any(_is_running(pid) for pid in pids), 5)
         assert b"\n" in await cluster.log(pod["metadata"]["name"])
 
 
@@ -137,8 +132,8 @@ def disruption(status: Json) -> str:
     return str(condition["reason"])
 
 
-def _runs(pid: int) -> bool:
-    """Alive, and not only waiting to be buried by somebody."""
+def _is_running(pid: int) -> bool:
+    """Whether a process exists and is not a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:

@@ -1,4 +1,4 @@
-"""Limits count where a cgroup can be had, and the Node says whether one can."""
+"""Limits are enforced by cgroups where one is delegated, and the Node reports whether they are."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def limited(tmp_path: Path) -> AsyncIterator[Cluster]:
 
 
 async def enforced(cluster: Cluster) -> Json:
-    """What the Node says of limits."""
+    """The condition LimitsEnforced of the Node."""
     node = await cluster.wait_for(lambda node: node.get("status"), "embedded", NODES)
     (condition,) = [c for c in node["status"]["conditions"] if c["type"] == "LimitsEnforced"]
     return dict(condition)
@@ -41,18 +41,18 @@ def terminated(pod: Json) -> Json:
 _GREEDY = "x=x; while true; do x=$x$x; done"
 
 
-async def test_what_takes_more_memory_than_its_limit_is_killed_and_says_why(limited: Cluster) -> None:
+async def test_exceeding_the_memory_limit_is_oom_killed(limited: Cluster) -> None:
     limited.pod(_GREEDY, resources={"limits": {"memory": "32Mi"}})
     ended = terminated(await limited.wait_until_finished())
     assert (ended["reason"], ended["exitCode"]) == ("OOMKilled", 137)
 
 
-async def test_a_child_counts_as_well_and_its_container_goes_with_it_or_fails_by_it(limited: Cluster) -> None:
+async def test_an_oom_killed_child_is_reported(limited: Cluster) -> None:
     limited.pod(f"sh -c '{_GREEDY}'; exit 3", resources={"limits": {"memory": "32Mi"}})
     assert terminated(await limited.wait_until_finished())["reason"] == "OOMKilled"
 
 
-async def test_a_limited_container_runs_as_any_other_and_leaves_no_group(limited: Cluster) -> None:
+async def test_a_limited_container_runs_and_its_cgroup_is_removed(limited: Cluster) -> None:
     limits = {"limits": {"memory": "64Mi", "cpu": "500m"}}
     limited.pod("cat /proc/self/cgroup; sleep 60 & setsid sleep 60 & sleep 0.3; exit 4", resources=limits)
     pod = await limited.wait_until_finished()
@@ -62,7 +62,7 @@ async def test_a_limited_container_runs_as_any_other_and_leaves_no_group(limited
     assert not list(Path("/sys/fs/cgroup").glob(f"**/{name}"))
 
 
-async def test_what_is_run_inside_is_limited_with_it(limited: Cluster) -> None:
+async def test_exec_commands_share_the_limits_of_the_container(limited: Cluster) -> None:
     limited.pod("echo up; exec sleep 60", resources={"limits": {"memory": "32Mi"}})
     await limited.wait_for_output(b"up")
 
@@ -73,7 +73,7 @@ async def test_what_is_run_inside_is_limited_with_it(limited: Cluster) -> None:
     assert await session.run(send) == 137
 
 
-async def test_where_no_cgroup_is_delegated_limits_have_no_effect_and_the_node_says_so(tmp_path: Path) -> None:
+async def test_without_cgroups_the_node_reports_unenforced_limits(tmp_path: Path) -> None:
     async with run_cluster(tmp_path / "c", cgroup_mode="none") as cluster:
         cluster.pod("true", resources={"limits": {"memory": "1Ki"}})
         assert (await cluster.wait_until_finished())["status"]["phase"] == "Succeeded"
@@ -82,7 +82,7 @@ async def test_where_no_cgroup_is_delegated_limits_have_no_effect_and_the_node_s
         assert "have no effect" in condition["message"]
 
 
-def test_a_group_that_nobody_gave_us_is_left_alone(tmp_path: Path) -> None:
+def test_a_cgroup_that_is_not_delegated_is_not_used(tmp_path: Path) -> None:
     (tmp_path / "proc").mkdir()
     (tmp_path / "proc" / "cgroup").write_text("4:memory:/machine\n3:cpu,cpuacct:/\n0::/\n")
     (tmp_path / "system" / "memory" / "machine").mkdir(parents=True)
@@ -107,6 +107,6 @@ def test_a_group_that_nobody_gave_us_is_left_alone(tmp_path: Path) -> None:
         ({"cpu": "1m"}, None, 1000),
     ],
 )
-def test_limits_are_read_as_quantities(limits: Json, memory: int | None, cpu: int | None) -> None:
+def test_limits_are_parsed_as_quantities(limits: Json, memory: int | None, cpu: int | None) -> None:
     found = cgroups.Limits.of({"resources": {"limits": limits}})
     assert (found.memory, found.cpu) == (memory, cpu)

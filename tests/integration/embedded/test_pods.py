@@ -1,4 +1,4 @@
-"""A pod lives and ends as on a real node; its containers are processes."""
+"""Pods behave as with a real kubelet; their containers are processes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 from embedded.api.scheme import EVENTS, JOBS, PODS, SECRETS, ObjectRef
 from embedded.api.status_errors import ApiError
 from tests.integration.embedded.conftest import Cluster, run_cluster, shell_container
+from tests.support.waiting import wait_until_async
 
 Json = dict[str, Any]
 
@@ -39,7 +40,7 @@ async def test_a_pod_patched_with_a_deadline_ends_and_keeps_its_logs(cluster: Cl
     assert await cluster.log(container="side") == b"up\ntold\n"
 
 
-async def test_the_end_of_a_main_container_is_seen_while_a_sidecar_still_works(cluster: Cluster) -> None:
+async def test_the_main_end_is_reported_while_a_sidecar_runs(cluster: Cluster) -> None:
     sidecar = shell_container(
         "side", "trap 'while ! test -e done; do sleep 0.02; done; exit 9' TERM; while true; do sleep 0.02; done"
     )
@@ -66,7 +67,7 @@ async def test_sidecars_end_in_the_reverse_order_of_their_start(cluster: Cluster
     assert await cluster.log(container="first") == b"third\nsecond\nfirst\n"
 
 
-async def test_sidecars_that_will_not_end_share_one_grace_period(cluster: Cluster) -> None:
+async def test_stubborn_sidecars_share_one_grace_period(cluster: Cluster) -> None:
     script = "trap '' TERM; while true; do sleep 0.05; done"
     volume: Json = {"volumeMounts": [{"name": "w", "mountPath": "/w"}], "restartPolicy": "Always", "workingDir": "/w"}
     inits = [shell_container(f"s{n}", script) | volume for n in (1, 2, 3)]
@@ -79,7 +80,7 @@ async def test_sidecars_that_will_not_end_share_one_grace_period(cluster: Cluste
     assert {s["state"]["terminated"]["exitCode"] for s in pod["status"]["initContainerStatuses"]} == {137}
 
 
-async def test_a_sidecar_that_dies_early_is_started_again(cluster: Cluster) -> None:
+async def test_a_sidecar_that_exits_is_restarted(cluster: Cluster) -> None:
     sidecar = shell_container("side", "echo life; test -e seen && exec sleep 60; touch seen; exit 1")
     volume: Json = {"volumeMounts": [{"name": "w", "mountPath": "/w"}], "workingDir": "/w"}
     more = {
@@ -96,7 +97,7 @@ async def test_a_sidecar_that_dies_early_is_started_again(cluster: Cluster) -> N
 
 
 @pytest.mark.parametrize("kind", ["exec", "tcpSocket"])
-async def test_main_containers_start_when_the_probe_of_a_service_says_so(cluster: Cluster, kind: str) -> None:
+async def test_main_containers_wait_for_the_startup_probe_of_a_sidecar(cluster: Cluster, kind: str) -> None:
     server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     probe: Json = {"periodSeconds": 1, "failureThreshold": 9}
@@ -108,7 +109,7 @@ async def test_main_containers_start_when_the_probe_of_a_service_says_so(cluster
         assert (await cluster.wait_until_finished())["status"]["phase"] == "Succeeded"
 
 
-async def test_an_init_container_is_stopped_as_well(cluster: Cluster) -> None:
+async def test_deleting_a_pod_stops_its_init_container(cluster: Cluster) -> None:
     cluster.pod("true", more={"initContainers": [shell_container("fetch", "echo up; exec sleep 60")]})
     await cluster.wait_for_output(b"up", container="fetch")
     cluster.registry.delete(ObjectRef(PODS, "default", "p"))
@@ -142,9 +143,7 @@ async def test_a_container_waits_for_its_secret(cluster: Cluster) -> None:
         ({"command": ["true", "\0"]}, 128, "embedded null byte"),
     ],
 )
-async def test_what_can_not_be_started_says_what_was_missing(
-    cluster: Cluster, container: Json, code: int, message: str
-) -> None:
+async def test_a_failed_start_names_what_is_missing(cluster: Cluster, container: Json, code: int, message: str) -> None:
     spec = {"restartPolicy": "Never", "containers": [{"name": "main", "image": "x", **container}]}
     cluster.registry.create(PODS, {"metadata": {"name": "p"}, "spec": spec}, namespace="default")
     pod = await cluster.wait_until_finished()
@@ -155,7 +154,7 @@ async def test_what_can_not_be_started_says_what_was_missing(
     assert message.encode() in await cluster.log()
 
 
-async def test_a_container_without_a_command_fails_its_pod_before_anything_starts(cluster: Cluster) -> None:
+async def test_a_container_without_a_command_fails_the_pod(cluster: Cluster) -> None:
     more = {"initContainers": [{"name": "db", "image": "postgres:16", "restartPolicy": "Always"}]}
     cluster.pod("echo never", more=more)
     status = (await cluster.wait_until_finished())["status"]
@@ -163,7 +162,7 @@ async def test_a_container_without_a_command_fails_its_pod_before_anything_start
     assert "container db can't run: it has no command" in status["message"]
 
 
-async def test_output_is_kept_byte_for_byte_whatever_it_is(cluster: Cluster) -> None:
+async def test_output_is_stored_byte_for_byte(cluster: Cluster) -> None:
     cluster.pod("head -c 10000000 /dev/zero; printf 'out\\n'; printf 'err\\n' >&2; printf '\\377\\r no newline'")
     await cluster.wait_until_finished()
     assert await cluster.log() == bytes(10_000_000) + b"out\nerr\n\xff\r no newline"
@@ -171,7 +170,7 @@ async def test_output_is_kept_byte_for_byte_whatever_it_is(cluster: Cluster) -> 
     assert await cluster.log(limit_bytes=7) == bytes(7)
 
 
-async def test_a_flood_of_output_neither_blocks_others_nor_grows_without_bound(cluster: Cluster) -> None:
+async def test_a_flood_of_output_does_not_delay_other_pods(cluster: Cluster) -> None:
     cluster.pod("exec yes", "flood")
     await cluster.wait_for_output(b"y", "flood")
     slowest = 0.0
@@ -185,7 +184,7 @@ async def test_a_flood_of_output_neither_blocks_others_nor_grows_without_bound(c
     await cluster.wait_until_deleted("flood")
 
 
-async def test_two_main_containers_the_first_end_is_seen_before_the_second(cluster: Cluster) -> None:
+async def test_the_end_of_one_of_two_containers_is_reported(cluster: Cluster) -> None:
     cluster.pod(
         "exit 5", more={"containers": [shell_container("main", "exit 5"), shell_container("slow", "exec sleep 60")]}
     )
@@ -196,7 +195,7 @@ async def test_two_main_containers_the_first_end_is_seen_before_the_second(clust
     await cluster.wait_until_deleted()
 
 
-async def test_pods_beyond_the_limit_wait_say_why_and_come_in_order(tmp_path: Path) -> None:
+async def test_pods_beyond_the_limit_wait_in_order(tmp_path: Path) -> None:
     async with run_cluster(tmp_path / "c", max_pods=1) as cluster:
         cluster.pod("exec sleep 60", "a")
         await cluster.wait_for(lambda pod: pod["status"]["phase"] == "Running", "a")
@@ -212,7 +211,7 @@ async def test_pods_beyond_the_limit_wait_say_why_and_come_in_order(tmp_path: Pa
         assert int(first["metadata"]["resourceVersion"]) < int(last["metadata"]["resourceVersion"])
 
 
-async def test_the_last_words_of_a_container_are_its_message(cluster: Cluster) -> None:
+async def test_the_termination_message_is_reported(cluster: Cluster) -> None:
     volume: Json = {"volumeMounts": [{"name": "w", "mountPath": "/w"}], "terminationMessagePath": "/w/message"}
     cluster.pod(
         "printf 'it broke' > message; exit 1",
@@ -227,7 +226,7 @@ async def test_the_last_words_of_a_container_are_its_message(cluster: Cluster) -
     assert main_state(await cluster.wait_until_finished("q"))["terminated"]["message"] == "one\ntwo\n"
 
 
-async def test_a_deleted_job_takes_its_pods_and_their_folders_along(cluster: Cluster) -> None:
+async def test_deleting_a_job_removes_its_pods_and_their_folders(cluster: Cluster) -> None:
     cluster.job("echo up; exec sleep 60")
     job = await cluster.wait_for(lambda job: job["status"].get("ready") == 1, "j", JOBS)
     (pod,) = cluster.registry.list(PODS)
@@ -235,9 +234,7 @@ async def test_a_deleted_job_takes_its_pods_and_their_folders_along(cluster: Clu
     cluster.registry.delete(ObjectRef(JOBS, "default", "j"), propagation="Foreground")
     await cluster.wait_until_deleted("j", JOBS)
     assert cluster.registry.list(PODS) == []
-    async with asyncio.timeout(5):
-        while (cluster.folder / "pods" / pod["metadata"]["uid"]).exists():
-            await asyncio.sleep(0.01)
+    await wait_until_async(lambda: not (cluster.folder / "pods" / pod["metadata"]["uid"]).exists(), 5)
 
 
 async def test_orphaned_pods_outlive_their_job(cluster: Cluster) -> None:
@@ -257,16 +254,14 @@ async def test_orphaned_pods_outlive_their_job(cluster: Cluster) -> None:
         ({"projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}}, "serviceAccountToken"),
     ],
 )
-async def test_a_volume_that_can_not_be_had_fails_its_pod_before_anything_starts(
-    cluster: Cluster, volume: Json, kind: str
-) -> None:
+async def test_an_unsupported_volume_fails_the_pod(cluster: Cluster, volume: Json, kind: str) -> None:
     cluster.pod("echo never", more={"volumes": [{"name": "v", **volume}]})
     status = (await cluster.wait_until_finished())["status"]
     assert (status["phase"], status["reason"]) == ("Failed", "NotSupported")
     assert f"volume v of kind {kind} is not supported here" in status["message"]
 
 
-async def test_a_pod_that_no_node_takes_waits_says_why_and_holds_nobody_up(tmp_path: Path) -> None:
+async def test_an_unschedulable_pod_does_not_block_others(tmp_path: Path) -> None:
     async with run_cluster(tmp_path / "c", max_pods=1) as cluster:
         cluster.pod("true", "big", resources={"requests": {"cpu": "100000"}})
         cluster.pod("true", "elsewhere", more={"nodeSelector": {"planet": "mars"}})

@@ -1,4 +1,4 @@
-"""Probes and hooks act as on a node: a dead container is started again, an unready one says so."""
+"""Probes and lifecycle hooks behave as with a real kubelet."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def file_probe(name: str, **more: Any) -> Json:
     return {"exec": {"command": ["test", "-e", f"/w/{name}"]}, "periodSeconds": 1, "failureThreshold": 1, **more}
 
 
-async def test_a_container_that_is_not_alive_is_ended_and_started_again(cluster: Cluster) -> None:
+async def test_a_failed_liveness_probe_restarts_the_container(cluster: Cluster) -> None:
     script = "touch alive; trap 'echo told; exit 4' TERM; echo life; while true; do sleep 0.05; done"
     more = WITH_VOLUME | {"restartPolicy": "OnFailure", "terminationGracePeriodSeconds": 5}
     uid = cluster.pod(script, more=more, livenessProbe=file_probe("alive", initialDelaySeconds=1), **VOLUME)[
@@ -49,7 +49,7 @@ async def test_a_container_that_is_not_alive_is_ended_and_started_again(cluster:
     assert {"Unhealthy", "Killing"} <= reasons(cluster)
 
 
-async def test_a_dead_container_that_ignores_sigterm_is_killed_and_never_restarted_against_the_policy(
+async def test_a_failed_liveness_probe_respects_restart_policy_never(
     cluster: Cluster,
 ) -> None:
     script = "trap '' TERM; while true; do sleep 0.05; done"
@@ -60,7 +60,7 @@ async def test_a_dead_container_that_ignores_sigterm_is_killed_and_never_restart
     assert (main_status(pod)["restartCount"], main_status(pod)["state"]["terminated"]["exitCode"]) == (0, 137)
 
 
-async def test_readiness_comes_and_goes_and_restarts_nothing(cluster: Cluster) -> None:
+async def test_readiness_changes_restart_nothing(cluster: Cluster) -> None:
     uid = cluster.pod("exec sleep 60", more=WITH_VOLUME, readinessProbe=file_probe("open"), **VOLUME)["metadata"]["uid"]
     pod = await cluster.wait_for(lambda p: p["status"]["phase"] == "Running")
     assert (ready(pod), main_status(pod)["ready"], main_status(pod)["started"]) == ("False", False, True)
@@ -72,7 +72,7 @@ async def test_readiness_comes_and_goes_and_restarts_nothing(cluster: Cluster) -
     assert main_status(pod)["restartCount"] == 0
 
 
-async def test_liveness_is_not_asked_before_a_container_has_started(cluster: Cluster) -> None:
+async def test_liveness_probes_wait_for_the_startup_probe(cluster: Cluster) -> None:
     script = "sleep 1.3; touch started; exec sleep 60"
     startup = file_probe("started", failureThreshold=20)
     cluster.pod(script, more=WITH_VOLUME, startupProbe=startup, livenessProbe=file_probe("started"), **VOLUME)
@@ -82,9 +82,7 @@ async def test_liveness_is_not_asked_before_a_container_has_started(cluster: Clu
 
 
 @pytest.mark.parametrize(("status", "phase"), [(b"302 Found", "True"), (b"500 No", "False")])
-async def test_a_page_is_asked_with_its_headers_and_its_status_counts(
-    cluster: Cluster, status: bytes, phase: str
-) -> None:
+async def test_http_probes_send_headers_and_check_the_status(cluster: Cluster, status: bytes, phase: str) -> None:
     asked: asyncio.Queue[bytes] = asyncio.Queue()
 
     async def page(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -121,7 +119,7 @@ async def test_hooks_run_after_the_start_and_before_the_end(cluster: Cluster) ->
     assert (await cluster.log()).split() == [b"up", b"asked", b"begun"]
 
 
-async def test_a_hook_that_hangs_does_not_outlast_the_grace_period(cluster: Cluster) -> None:
+async def test_a_hanging_hook_ends_with_the_grace_period(cluster: Cluster) -> None:
     lifecycle = {"preStop": {"sleep": {"seconds": 600}}}
     cluster.pod("echo up; exec sleep 600", lifecycle=lifecycle, more={"terminationGracePeriodSeconds": 1})
     await cluster.wait_for_output(b"up")
@@ -138,7 +136,7 @@ async def test_a_failed_post_start_hook_ends_its_container(cluster: Cluster) -> 
     assert "FailedPostStartHook" in reasons(cluster)
 
 
-async def test_a_probe_of_an_unknown_kind_is_refused_before_anything_starts(cluster: Cluster) -> None:
+async def test_an_unsupported_probe_fails_the_pod(cluster: Cluster) -> None:
     cluster.pod("true", livenessProbe={"grpc": {"port": 1}})
     status = (await cluster.wait_until_finished())["status"]
     assert status["reason"] == "NotSupported"
@@ -157,12 +155,12 @@ async def test_a_probe_of_an_unknown_kind_is_refused_before_anything_starts(clus
         {"httpGet": {"port": 1, "path": "/a\r\nX: injected"}},
     ],
 )
-async def test_a_probe_that_makes_no_sense_fails_and_breaks_nothing(cluster: Cluster, probe: Json) -> None:
+async def test_an_invalid_probe_fails_only_its_container(cluster: Cluster, probe: Json) -> None:
     timing = {"periodSeconds": 1, "failureThreshold": 1}
     container: Json = {"name": "main", "image": "x", "command": ["sleep", "60"], "livenessProbe": probe | timing}
     spec: Json = {"restartPolicy": "Never", "containers": [container], "nodeName": ""}
     key = StorageKey("pods", "default", "p")
-    # Past the checks at the door, which may refuse some of these: what reaches the runner must not break it.
+    # Stored directly, because the API rejects some of these: what reaches the kubelet must not break it.
     metadata = {"name": "p", "namespace": "default", "uid": "u-1", "generation": 1}
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec, "status": {"phase": "Pending"}}
     cluster.registry.store.put(key, pod, None)

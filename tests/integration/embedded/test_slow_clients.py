@@ -1,4 +1,4 @@
-"""Clients that don't get on with it lose their connection, and nobody else notices."""
+"""Slow clients lose their connection after a timeout."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PATH = "/api/v1/namespaces/default/configmaps"
 
 
 @dataclass
-class Served:
+class Api:
     registry: Registry
     port: int
 
@@ -38,7 +38,7 @@ class Served:
 
 
 @pytest.fixture
-async def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Served]:
+async def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Api]:
     for limit in ("HEADER_TIMEOUT", "BODY_TIMEOUT", "WRITE_TIMEOUT"):
         monkeypatch.setattr(timeouts, limit, 0.2)
     store = SqliteStore(tmp_path / "db")
@@ -52,7 +52,7 @@ async def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
     await http.setup()
     await web.TCPSite(http, "127.0.0.1", 0).start()
     try:
-        yield Served(registry, http.addresses[0][1])
+        yield Api(registry, http.addresses[0][1])
     finally:
         server.close()
         await http.cleanup()
@@ -60,22 +60,22 @@ async def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
 
 
 @pytest.mark.parametrize("text", ["GET ", f"GET {_PATH} HTTP/1.1\r\n{_HEAD}", f"GET {_PATH} HTTP/1.1\r\nX: y\r\n"])
-async def test_a_head_that_never_ends_is_cut_off(served: Served, text: str) -> None:
-    reader, writer = await served.open(text)
+async def test_unfinished_headers_close_the_connection(api: Api, text: str) -> None:
+    reader, writer = await api.open(text)
     async with asyncio.timeout(5):
         assert await reader.read() == b""
     writer.close()
 
 
-async def test_a_body_that_never_comes_is_answered_with_a_timeout(served: Served) -> None:
-    reader, writer = await served.open(f"POST {_PATH} HTTP/1.1\r\n{_HEAD}Content-Length: 99\r\n\r\n{{")
+async def test_an_unfinished_body_is_answered_with_408(api: Api) -> None:
+    reader, writer = await api.open(f"POST {_PATH} HTTP/1.1\r\n{_HEAD}Content-Length: 99\r\n\r\n{{")
     async with asyncio.timeout(5):
         assert b" 408 " in await reader.readline()
     writer.close()
 
 
-async def test_a_connection_that_is_used_well_stays(served: Served) -> None:
-    reader, writer = await served.open("")
+async def test_an_idle_connection_between_requests_stays_open(api: Api) -> None:
+    reader, writer = await api.open("")
     for _ in range(3):
         writer.write(f"GET {_PATH} HTTP/1.1\r\n{_HEAD}\r\n".encode())
         head = await reader.readuntil(b"\r\n\r\n")
@@ -87,8 +87,8 @@ async def test_a_connection_that_is_used_well_stays(served: Served) -> None:
     writer.close()
 
 
-async def test_slow_headers_are_cut_off_on_a_used_connection_too(served: Served) -> None:
-    reader, writer = await served.open(f"GET {_PATH} HTTP/1.1\r\n{_HEAD}\r\n")
+async def test_the_header_timeout_applies_to_later_requests(api: Api) -> None:
+    reader, writer = await api.open(f"GET {_PATH} HTTP/1.1\r\n{_HEAD}\r\n")
     head = await reader.readuntil(b"\r\n\r\n")
     await reader.readexactly(int(head.lower().partition(b"content-length: ")[2].split()[0]))
     writer.write(b"GET ")
@@ -97,19 +97,19 @@ async def test_slow_headers_are_cut_off_on_a_used_connection_too(served: Served)
     writer.close()
 
 
-async def test_a_watcher_that_does_not_read_is_dropped(served: Served) -> None:
-    reader, writer = await served.open(f"GET {_PATH}?watch=true HTTP/1.1\r\n{_HEAD}\r\n")
+async def test_a_watch_client_that_does_not_read_is_disconnected(api: Api) -> None:
+    reader, writer = await api.open(f"GET {_PATH}?watch=true HTTP/1.1\r\n{_HEAD}\r\n")
     await reader.readuntil(b"\r\n\r\n")
     transport = writer.transport
     assert isinstance(transport, asyncio.Transport)
     transport.pause_reading()
-    store = served.registry.store
+    store = api.registry.store
     listeners = len(store._listeners)
     number = 0
     async with asyncio.timeout(20):
         while len(store._listeners) == listeners:
             number += 1
             config = {"metadata": {"name": f"c{number}"}, "data": {"k": "x" * 500_000}}
-            served.registry.create(CONFIG_MAPS, config, namespace="default")
+            api.registry.create(CONFIG_MAPS, config, namespace="default")
             await asyncio.sleep(0.01)
     writer.close()

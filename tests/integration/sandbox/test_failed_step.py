@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from tests.live import C8s, until, write_pipeline
+from tests.live import C8s, write_pipeline
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.needs("kubectl")
 
@@ -62,7 +63,7 @@ def left_behind(c8s: C8s) -> str:
 
 def assert_nothing_stays(c8s: C8s) -> None:
     with contextlib.suppress(AssertionError):
-        until(lambda: left_behind(c8s) == "")
+        wait_until(lambda: left_behind(c8s) == "")
     assert left_behind(c8s) == ""
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.live import C8s, parse_step_table, until, write_pipeline
+from tests.live import C8s, parse_step_table, write_pipeline
+from tests.support.waiting import wait_until
 
 
 def state(c8s: C8s, name: str = "default") -> dict[str, object]:
@@ -62,7 +63,7 @@ def test_sandbox_recovers_when_all_processes_are_killed(fresh: C8s, tmp_path: Pa
     write_pipeline(tmp_path, ['{name: long, image: "busybox:1.36", commands: ["echo begun; sleep 300"]}'])
     running = fresh.start("run", cwd=tmp_path)
     assert running.stdout is not None
-    until(lambda: "begun" in (running.stdout.readline() if running.stdout else ""))
+    wait_until(lambda: "begun" in (running.stdout.readline() if running.stdout else ""))
     pids = [state(fresh)["pid"], *(child["pid"] for child in state(fresh)["children"].values())]  # type: ignore[attr-defined]
     for pid in pids:
         os.kill(int(str(pid)), signal.SIGKILL)
@@ -78,7 +79,7 @@ def test_sandbox_recovers_when_all_processes_are_killed(fresh: C8s, tmp_path: Pa
         return found
 
     # The attempt that nobody saw the end of is over, with its reason, and the step is tried again.
-    until(lambda: len(attempts()) == 2)
+    wait_until(lambda: len(attempts()) == 2)
     assert attempts()[0]["reason"] == "Disrupted"
     assert sum(line.split()[1:] == ["sleep", "300"] for line in fresh.processes()) <= 1
     fresh("down")
@@ -95,11 +96,11 @@ def test_temporary_sandbox_ends_with_a_killed_run(fresh: C8s, tmp_path: Path) ->
     write_pipeline(tmp_path, ['{name: long, image: "busybox:1.36", commands: ["echo begun; sleep 300"]}'])
     running = fresh.start("run", cwd=tmp_path)
     assert running.stdout is not None
-    until(lambda: "begun" in (running.stdout.readline() if running.stdout else ""))
+    wait_until(lambda: "begun" in (running.stdout.readline() if running.stdout else ""))
     running.kill()
     running.wait()
     running.stdout.close()
-    until(lambda: fresh.processes() == [])
+    wait_until(lambda: fresh.processes() == [])
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
@@ -110,7 +111,7 @@ def test_signal_cancels_the_run(fresh: C8s, tmp_path: Path, sign: signal.Signals
     write_pipeline(tmp_path, [step, '{name: next, image: "busybox:1.36", dependsOn: [long], commands: ["true"]}'])
     running = fresh.start("run", cwd=tmp_path)
     assert running.stdout is not None
-    until(lambda: "begun" in (running.stdout.readline() if running.stdout else ""))
+    wait_until(lambda: "begun" in (running.stdout.readline() if running.stdout else ""))
     running.send_signal(sign)
     out, _ = running.communicate(timeout=60)
     assert running.returncode == 130, out

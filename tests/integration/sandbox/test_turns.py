@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.live import C8s, until
+from tests.live import C8s
+from tests.support.waiting import wait_until
 
 FLOW = """\
 version: v1alpha1
@@ -64,12 +65,12 @@ def deploys(c8s: C8s, tmp_path: Path) -> Callable[[str, str], Deploys]:
 def test_queued_run_waits_and_names_the_blocking_run(deploys: Callable[[str, str], Deploys]) -> None:
     found = deploys("queue-up", "queue")
     with found.start() as first:
-        until(lambda: found.begun(1))
+        wait_until(lambda: found.begun(1))
         with found.start() as second:
-            until(found.waits_for(2, "Queued"))
+            wait_until(found.waits_for(2, "Queued"))
             assert found.told(2)["message"] == "waits for run queue-up-1, of the same group to-dev"
             with found.start("--param", "target=prod") as other:
-                until(lambda: found.begun(3))
+                wait_until(lambda: found.begun(3))
                 found.go.write_text("")
                 assert (first.wait(60), second.wait(60), other.wait(60)) == (0, 0, 0)
     lines = found.journal.read_text().splitlines()
@@ -79,9 +80,9 @@ def test_queued_run_waits_and_names_the_blocking_run(deploys: Callable[[str, str
 def test_cancel_running_policy_cancels_older_runs(deploys: Callable[[str, str], Deploys]) -> None:
     found = deploys("newest", "cancel-running")
     with found.start() as first:
-        until(lambda: found.begun(1))
+        wait_until(lambda: found.begun(1))
         with found.start() as second:
-            until(lambda: found.begun(2))
+            wait_until(lambda: found.begun(2))
             assert first.wait(60) == 1
             assert found.told(1)["phase"] == "Cancelled"
             assert "newest-2 ends" not in found.journal.read_text()

@@ -1,4 +1,4 @@
-"""The node takes a pod, or says why not."""
+"""The node accepts a pod, or gives the reason why it can't."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CAPACITY = {"cpu": Decimal(4), "memory": Decimal(8 << 30)}
 def failure_message(**spec: Any) -> str:
     given: Json = {"containers": [{"name": "main"}]} | spec
     found = find_scheduling_failure({"metadata": {"name": "p"}, "spec": given, "status": {}}, LABELS, CAPACITY)
-    return "taken" if found is None else found.message or "nobody looks at it"
+    return "accepted" if found is None else found.message or "another scheduler"
 
 
 def requesting(**requests: str) -> Json:
@@ -33,27 +33,27 @@ UNMATCHED = "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity
 
 
 @pytest.mark.parametrize(
-    ("spec", "told"),
+    ("spec", "message"),
     [
-        ({}, "taken"),
-        (requesting(cpu="4", memory="8Gi"), "taken"),
+        ({}, "accepted"),
+        (requesting(cpu="4", memory="8Gi"), "accepted"),
         (requesting(cpu="4001m"), "0/1 nodes are available: 1 Insufficient cpu."),
         (requesting(cpu="5", memory="9Gi"), "0/1 nodes are available: 1 Insufficient cpu, 1 Insufficient memory."),
-        ({"nodeSelector": {"disk": "ssd"}}, "taken"),
+        ({"nodeSelector": {"disk": "ssd"}}, "accepted"),
         ({"nodeSelector": {"disk": "hdd"}}, UNMATCHED),
-        (affinity({"key": "disk", "operator": "In", "values": ["ssd", "hdd"]}), "taken"),
+        (affinity({"key": "disk", "operator": "In", "values": ["ssd", "hdd"]}), "accepted"),
         (affinity({"key": "disk", "operator": "NotIn", "values": ["ssd"]}), UNMATCHED),
         (affinity({"key": "gpu", "operator": "Exists"}), UNMATCHED),
-        (affinity({"key": "gpu", "operator": "DoesNotExist"}), "taken"),
-        (affinity({"key": "cores", "operator": "Gt", "values": ["3"]}), "taken"),
+        (affinity({"key": "gpu", "operator": "DoesNotExist"}), "accepted"),
+        (affinity({"key": "cores", "operator": "Gt", "values": ["3"]}), "accepted"),
         (affinity({"key": "cores", "operator": "Lt", "values": ["4"]}), UNMATCHED),
         (affinity({"key": "disk", "operator": "Gt", "values": ["x"]}), UNMATCHED),
         (affinity(), UNMATCHED),
         (affinity({}), UNMATCHED),
-        (requesting(cpu="much"), "taken"),
+        (requesting(cpu="much"), "accepted"),
         ({"schedulingGates": [{"name": "later"}]}, "Scheduling is blocked due to non-empty scheduling gates"),
-        ({"schedulerName": "another"}, "nobody looks at it"),
+        ({"schedulerName": "another"}, "another scheduler"),
     ],
 )
-def test_a_pod_is_taken_or_told_why_not(spec: Json, told: str) -> None:
-    assert failure_message(**spec) == told
+def test_scheduling_failures_have_a_message(spec: Json, message: str) -> None:
+    assert failure_message(**spec) == message

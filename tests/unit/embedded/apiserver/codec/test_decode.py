@@ -1,4 +1,4 @@
-"""What a body says: JSON and YAML as a real server reads them, and what they say twice."""
+"""JSON and YAML are decoded as by a real server, with duplicate fields reported."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ _VALUES = st.recursive(
 )
 
 
-def test_a_field_that_is_there_twice_is_told_with_its_path_and_the_last_one_counts() -> None:
-    repeated: list[str] = []
-    found = decode.read_object(b'{"data":{"a":"1","a":"2"},"l":[{"x":1,"x":2,"x":3}]}', _JSON, "ConfigMap", repeated)
+def test_duplicate_json_fields_are_reported_with_their_path() -> None:
+    duplicates: list[str] = []
+    found = decode.read_object(b'{"data":{"a":"1","a":"2"},"l":[{"x":1,"x":2,"x":3}]}', _JSON, "ConfigMap", duplicates)
     assert found == {"data": {"a": "2"}, "l": [{"x": 3}]}
-    assert repeated == ['duplicate field "data.a"', 'duplicate field "l[0].x"', 'duplicate field "l[0].x"']
+    assert duplicates == ['duplicate field "data.a"', 'duplicate field "l[0].x"', 'duplicate field "l[0].x"']
 
 
-def test_yaml_is_read_and_a_key_that_is_there_twice_is_told_with_its_line() -> None:
-    repeated: list[str] = []
+def test_duplicate_yaml_keys_are_reported_with_their_line() -> None:
+    duplicates: list[str] = []
     text = b"kind: ConfigMap\ndata:\n  a: one\n  a: two\n  day: 2026-01-01\n  1: number\n"
-    found = decode.read_object(text, _YAML, "ConfigMap", repeated)
+    found = decode.read_object(text, _YAML, "ConfigMap", duplicates)
     assert found["data"] == {"a": "two", "day": "2026-01-01", "1": "number"}
-    assert repeated == ['yaml: unmarshal errors:\n  line 4: key "a" already set in map']
+    assert duplicates == ['yaml: unmarshal errors:\n  line 4: key "a" already set in map']
 
 
 @pytest.mark.parametrize("text", [b'{"a":NaN}', b'{"a":-Infinity}', b"{} {}", b"", b"\xff\xfe"])
-def test_what_is_no_json_is_refused(text: bytes) -> None:
-    with pytest.raises(ApiError) as told:
+def test_invalid_json_is_a_bad_request(text: bytes) -> None:
+    with pytest.raises(ApiError) as raised:
         decode.read_object(text, _JSON, "ConfigMap")
-    assert told.value.code == 400
+    assert raised.value.code == 400
 
 
 @given(st.dictionaries(st.text(max_size=5), _VALUES, max_size=4))
-def test_every_object_is_read_as_it_was_written_and_says_nothing_twice(value: dict[str, object]) -> None:
-    repeated: list[str] = []
-    assert decode.read_object(json.dumps(value).encode(), _JSON, "X", repeated) == value
-    assert repeated == []
+def test_every_json_object_is_decoded_unchanged(value: dict[str, object]) -> None:
+    duplicates: list[str] = []
+    assert decode.read_object(json.dumps(value).encode(), _JSON, "X", duplicates) == value
+    assert duplicates == []
 
 
 _BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
@@ -54,7 +54,7 @@ _BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
 
 
 @pytest.mark.parametrize(
-    ("text", "why"),
+    ("text", "message"),
     [
         (_BOMB, "excessive aliasing"),
         ("a: &a [*a]", "contains itself"),
@@ -66,11 +66,11 @@ _BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("[" * 5_000, "error decoding YAML"),
     ],
 )
-def test_yaml_that_is_no_json_is_refused(text: str, why: str) -> None:
-    with pytest.raises(ApiError, match=why) as told:
+def test_yaml_without_a_json_form_is_rejected(text: str, message: str) -> None:
+    with pytest.raises(ApiError, match=message) as raised:
         decode.read_object(text.encode(), _YAML, "ConfigMap", [])
-    assert told.value.code == 400
+    assert raised.value.code == 400
 
 
-def test_an_alias_is_what_it_stands_for() -> None:
+def test_yaml_aliases_are_expanded() -> None:
     assert decode.read_object(b"a: &x {k: v}\nb: *x\n", _YAML, "ConfigMap") == {"a": {"k": "v"}, "b": {"k": "v"}}

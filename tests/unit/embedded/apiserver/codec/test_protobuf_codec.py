@@ -1,4 +1,4 @@
-"""What kubectl sends as protobuf is read whole or refused, never in part."""
+"""Protobuf objects of kubectl are decoded completely or rejected."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _code(data: bytes) -> int:
     return 200
 
 
-def test_a_secret_is_read() -> None:
+def test_a_secret_is_decoded() -> None:
     metadata = _field(1, "s") + _field(2, "") + _field(8, b"") + _field(11, _field(1, "app") + _field(2, "x"))
     raw = _field(1, metadata) + _field(2, _field(1, "key") + _field(2, b"\x00\xff")) + _field(3, "Opaque")
     assert protobuf_codec.decode(_encode_object("Secret", raw)) == {
@@ -56,17 +56,17 @@ def test_numbers_keep_their_value(number: int) -> None:
     assert protobuf_codec.decode(_encode_object("Job", raw, "batch/v1"))["spec"] == {"backoffLimit": number}
 
 
-def test_a_field_that_is_not_known_is_refused_unless_it_says_nothing() -> None:
+def test_unknown_fields_are_rejected_unless_empty() -> None:
     assert _code(_encode_object("ConfigMap", _field(99, b""))) == 200
     assert _code(_encode_object("ConfigMap", _field(99, 0))) == 200
     assert _code(_encode_object("ConfigMap", _field(99, b"something"))) == 415
 
 
 @pytest.mark.parametrize("kind", ["Deployment", "", "ObjectMeta2"])
-def test_other_kinds_are_refused_with_advice(kind: str) -> None:
-    with pytest.raises(ApiError, match="kubectl apply") as told:
+def test_unsupported_kinds_are_rejected_with_advice(kind: str) -> None:
+    with pytest.raises(ApiError, match="kubectl apply") as raised:
         protobuf_codec.decode(_encode_object(kind, b""))
-    assert told.value.code == 415
+    assert raised.value.code == 415
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b"k8s\x00\x0a\xff", b"k8s\x00\x0b", b"k8s\x00" + b"\xff" * 20])
@@ -74,7 +74,7 @@ def test_broken_bytes_are_a_bad_request(data: bytes) -> None:
     assert _code(data) == 400
 
 
-def test_a_time_that_is_none_is_a_bad_request() -> None:
+def test_an_invalid_time_is_a_bad_request() -> None:
     assert _code(_encode_object("ConfigMap", _field(1, _field(8, _field(1, 1 << 60))))) == 400
 
 

@@ -1,4 +1,4 @@
-"""Lists and watches show each object and each change once, to whom they concern."""
+"""Lists and watches show each matching object and change once."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def _next_events(lines: AsyncIterator[bytes]) -> list[tuple[str, str]]:
     return [(event["type"], event["object"]["metadata"].get("name", "")) for event in events]
 
 
-def test_pages_together_hold_every_object_once_across_namespaces(registry: Registry) -> None:
+def test_pages_contain_every_object_once(registry: Registry) -> None:
     registry.create(NAMESPACES, {"metadata": {"name": "other"}})
     for number in range(5):
         _make(registry, f"c{number}", "other" if number % 2 else "default")
@@ -65,14 +65,14 @@ def test_all_pages_carry_the_revision_of_the_first(registry: Registry) -> None:
 
 
 @pytest.mark.parametrize("token", ["nonsense", "bm9uc2Vuc2U=", "W10=", "é"])
-def test_a_continue_token_nobody_gave_is_a_bad_request(registry: Registry, token: str) -> None:
-    with pytest.raises(ApiError) as told:
+def test_an_invalid_continue_token_is_a_bad_request(registry: Registry, token: str) -> None:
+    with pytest.raises(ApiError) as raised:
         _list(registry, **{"continue": token})
-    assert told.value.code == 400
+    assert raised.value.code == 400
 
 
 @given(st.lists(st.binary(max_size=5), max_size=10), st.integers(1, 12))
-def test_pieces_are_the_chunks_joined_and_none_but_the_last_is_small(chunks: list[bytes], size: int) -> None:
+def test_joined_chunks_have_the_minimum_size(chunks: list[bytes], size: int) -> None:
     found = list(join_chunks(list(chunks), size))
     assert b"".join(found) == b"".join(chunks)
     assert all(len(piece) >= size for piece in found[:-1])
@@ -85,7 +85,7 @@ def test_a_table_has_a_row_per_object(registry: Registry) -> None:
     assert [row["cells"] for row in found["rows"]] == [["a", 0, "0s"]]
 
 
-async def test_a_watch_goes_on_from_where_the_list_was(registry: Registry) -> None:
+async def test_a_watch_resumes_from_the_revision_of_a_list(registry: Registry) -> None:
     _make(registry, "before")
     version = _list(registry)["metadata"]["resourceVersion"]
     _make(registry, "after")
@@ -95,15 +95,15 @@ async def test_a_watch_goes_on_from_where_the_list_was(registry: Registry) -> No
     assert await _next_events(lines) == [("DELETED", "before")]
 
 
-async def test_a_watch_without_a_version_begins_with_what_exists(registry: Registry) -> None:
-    _make(registry, "there")
+async def test_a_watch_without_a_version_begins_with_existing_objects(registry: Registry) -> None:
+    _make(registry, "existing")
     lines = _lines(registry)
-    assert await _next_events(lines) == [("ADDED", "there")]
+    assert await _next_events(lines) == [("ADDED", "existing")]
     _make(registry, "later")
     assert await _next_events(lines) == [("ADDED", "later")]
 
 
-async def test_an_object_that_leaves_the_selector_is_deleted_for_that_watcher(registry: Registry) -> None:
+async def test_leaving_the_selector_is_a_deleted_event(registry: Registry) -> None:
     lines = _lines(registry, labelSelector="w", resourceVersion=str(registry.store.revision))
     _make(registry, "a", w="1")
     _make(registry, "unseen")
@@ -112,10 +112,10 @@ async def test_an_object_that_leaves_the_selector_is_deleted_for_that_watcher(re
     assert await _next_events(lines) == [("ADDED", "a"), ("DELETED", "a"), ("ADDED", "a"), ("MODIFIED", "a")]
 
 
-async def test_other_namespaces_are_not_seen(registry: Registry) -> None:
+async def test_a_watch_is_limited_to_its_namespace(registry: Registry) -> None:
     registry.create(NAMESPACES, {"metadata": {"name": "other"}})
     lines = _lines(registry, resourceVersion=str(registry.store.revision))
-    _make(registry, "there", "other")
+    _make(registry, "existing", "other")
     _make(registry, "here")
     assert await _next_events(lines) == [("ADDED", "here")]
 
@@ -133,7 +133,7 @@ async def test_a_bookmark_carries_the_last_revision(registry: Registry) -> None:
 
 
 @pytest.mark.parametrize("version", ["1", "999999"])
-async def test_a_watch_that_cannot_be_resumed_says_so(registry: Registry, version: str) -> None:
+async def test_a_watch_that_cannot_be_resumed_ends_with_an_error(registry: Registry, version: str) -> None:
     registry.store._oldest = 2  # as after a compaction
     lines = _lines(registry, resourceVersion=version)
     event = json.loads(await anext(lines))
@@ -141,13 +141,13 @@ async def test_a_watch_that_cannot_be_resumed_says_so(registry: Registry, versio
     assert await anext(lines, b"") == b""
 
 
-def test_a_watch_from_what_is_no_revision_is_an_error(registry: Registry) -> None:
-    with pytest.raises(ApiError) as told:
+def test_a_watch_from_an_invalid_revision_is_an_error(registry: Registry) -> None:
+    with pytest.raises(ApiError) as raised:
         _lines(registry, resourceVersion="nonsense")
-    assert told.value.code == 500
+    assert raised.value.code == 500
 
 
-async def test_what_an_object_is_says_its_list_but_each_alone_and_each_event(registry: Registry) -> None:
+async def test_list_items_have_no_kind_but_events_have_one(registry: Registry) -> None:
     _make(registry, "a")
     registry.update(
         ObjectRef(CONFIG_MAPS, "default", "a"),

@@ -1,4 +1,4 @@
-"""All pages of a list show one moment; when that is forgotten, the list says so and how to go on."""
+"""All pages of a list show one revision; when it is compacted, the error has a token to go on."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _list(registry: Registry, **query: str) -> tuple[list[str], Json]:
     return [item["metadata"]["name"] for item in found["items"]], found["metadata"]
 
 
-def test_later_pages_show_what_was_there_at_the_first(registry: Registry) -> None:
+def test_later_pages_show_the_objects_of_the_first_revision(registry: Registry) -> None:
     _make(registry, "a", "b", "c")
     names, metadata = _list(registry, limit="1")
     assert (names, metadata["remainingItemCount"]) == (["a"], 2)
@@ -39,7 +39,7 @@ def test_later_pages_show_what_was_there_at_the_first(registry: Registry) -> Non
     assert after["resourceVersion"] == metadata["resourceVersion"]
 
 
-def test_a_list_can_be_had_as_of_an_exact_revision(registry: Registry) -> None:
+def test_a_list_at_an_exact_revision(registry: Registry) -> None:
     _make(registry, "a")
     revision = str(registry.store.revision)
     _make(registry, "b")
@@ -47,13 +47,13 @@ def test_a_list_can_be_had_as_of_an_exact_revision(registry: Registry) -> None:
     assert _list(registry, resourceVersion=revision, resourceVersionMatch="NotOlderThan")[0] == ["a", "b"]
 
 
-def test_a_revision_that_is_not_there_yet_is_a_timeout(registry: Registry) -> None:
-    with pytest.raises(ApiError) as told:
+def test_a_future_revision_is_a_timeout(registry: Registry) -> None:
+    with pytest.raises(ApiError) as raised:
         _list(registry, resourceVersion="999999")
-    assert (told.value.code, (told.value.details or {})["causes"][0]["reason"]) == (504, "ResourceVersionTooLarge")
+    assert (raised.value.code, (raised.value.details or {})["causes"][0]["reason"]) == (504, "ResourceVersionTooLarge")
 
 
-def test_a_page_of_a_forgotten_moment_says_how_to_go_on(tmp_path: Path) -> None:
+def test_a_page_of_a_compacted_revision_gives_a_new_token(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "db", history_events=2)
     try:
         registry = Registry(store)
@@ -61,10 +61,10 @@ def test_a_page_of_a_forgotten_moment_says_how_to_go_on(tmp_path: Path) -> None:
         _make(registry, "a", "b", "c")
         _, metadata = _list(registry, limit="1")
         _make(registry, "d", "e", "f")
-        with pytest.raises(ApiError) as told:
+        with pytest.raises(ApiError) as raised:
             _list(registry, **{"continue": metadata["continue"]})
-        assert (told.value.code, told.value.reason) == (410, "Expired")
-        token = told.value.to_status()["metadata"]["continue"]
+        assert (raised.value.code, raised.value.reason) == (410, "Expired")
+        token = raised.value.to_status()["metadata"]["continue"]
         assert _list(registry, **{"continue": token})[0] == ["b", "c", "d", "e", "f"]
     finally:
         store.close()

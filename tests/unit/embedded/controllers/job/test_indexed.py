@@ -37,27 +37,27 @@ def indexed_pod(
 
 
 @given(st.frozensets(st.integers(0, 60)))
-def test_a_set_of_indexes_survives_being_written(indexes: frozenset[int]) -> None:
+def test_formatted_indexes_parse_to_the_same_set(indexes: frozenset[int]) -> None:
     assert job_indexes.parse_indexes(job_indexes.format_indexes(indexes), 61) == indexes
 
 
-def test_indexes_are_written_as_kubernetes_does() -> None:
+def test_indexes_are_formatted_as_by_kubernetes() -> None:
     assert job_indexes.format_indexes({1, 3, 4, 5, 7}) == "1,3-5,7"
     assert job_indexes.format_indexes({0, 1}) == "0,1"
     assert job_indexes.format_indexes(()) == ""
 
 
 @pytest.mark.parametrize("text", ["x", "1-", "-1", "3-1", "1-9999999999999", ",,"])
-def test_nonsense_names_no_index_beyond_the_limit(text: str) -> None:
+def test_invalid_text_names_no_index_beyond_the_limit(text: str) -> None:
     assert job_indexes.parse_indexes(text, 3) <= {1, 2}
 
 
-def test_each_index_gets_a_pod_and_a_done_one_gets_none() -> None:
+def test_each_unfinished_index_gets_a_pod() -> None:
     assert run_sync(indexed_job()).create == (NewPod(0), NewPod(1), NewPod(2))
     assert run_sync(indexed_job(), indexed_pod(0, "Succeeded"), indexed_pod(2, "Running")).create == (NewPod(1),)
 
 
-def test_a_job_is_complete_when_each_index_has_succeeded_once() -> None:
+def test_a_job_is_complete_when_each_index_has_succeeded() -> None:
     subject = indexed_job()
     settle(
         subject,
@@ -73,13 +73,13 @@ def test_a_job_is_complete_when_each_index_has_succeeded_once() -> None:
     assert condition_triples(subject)[-1][0] == "Complete"
 
 
-def test_of_two_pods_for_one_index_the_later_goes() -> None:
+def test_of_two_pods_for_one_index_the_later_is_deleted() -> None:
     assert run_sync(indexed_job(), indexed_pod(0, "Running"), indexed_pod(0, "Running", "second")).discard == (
         "second",
     )
 
 
-def test_an_index_that_failed_too_often_is_lost_and_the_others_go_on() -> None:
+def test_an_index_over_its_limit_fails_and_the_others_go_on() -> None:
     subject = indexed_job(backoffLimitPerIndex=0, backoffLimit=2**31 - 1)
     settle(subject, lost := indexed_pod(1, "Failed", failures=0), indexed_pod(0, "Running"), indexed_pod(2, "Running"))
     assert subject["status"]["failedIndexes"] == "1"
@@ -90,7 +90,7 @@ def test_an_index_that_failed_too_often_is_lost_and_the_others_go_on() -> None:
     assert subject["status"]["failed"] == 1
 
 
-def test_an_index_waits_for_itself_and_its_next_pod_knows_how_often_it_failed() -> None:
+def test_each_index_has_its_own_back_off() -> None:
     subject = indexed_job(backoffLimitPerIndex=2, backoffLimit=2**31 - 1)
     failed = indexed_pod(1, "Failed", failures=1)
     waiting = run_sync(subject, failed, indexed_pod(0, "Running"))
@@ -103,7 +103,7 @@ def test_an_index_waits_for_itself_and_its_next_pod_knows_how_often_it_failed() 
     assert run_sync(subject, failed, indexed_pod(0, "Running"), indexed_pod(2, "Running"), successor).release == ("p1",)
 
 
-def test_more_lost_indexes_than_allowed_end_the_job() -> None:
+def test_too_many_failed_indexes_end_the_job() -> None:
     subject = indexed_job(backoffLimitPerIndex=0, maxFailedIndexes=0, backoffLimit=2**31 - 1)
     settle(subject, indexed_pod(1, "Failed"), running := indexed_pod(0, "Running"))
     settle(subject, indexed_pod(1, "Failed", counted=True))
@@ -111,7 +111,7 @@ def test_more_lost_indexes_than_allowed_end_the_job() -> None:
     assert condition_triples(subject)[-1] == ("Failed", "True", "MaxFailedIndexesExceeded")
 
 
-def test_a_success_policy_ends_the_job_early_and_the_rest_of_its_pods() -> None:
+def test_a_success_policy_ends_the_job_early() -> None:
     rules = [{"succeededIndexes": "0-1", "succeededCount": 1}]
     subject = indexed_job(successPolicy={"rules": rules})
     assert (
@@ -148,7 +148,7 @@ def test_an_ignored_failure_does_not_count() -> None:
     assert subject["status"]["failed"] == 1
 
 
-def test_a_policy_may_ask_for_another_code_another_container_or_a_condition() -> None:
+def test_failure_policies_match_codes_containers_and_conditions() -> None:
     subject = job(podFailurePolicy=policy("FailJob", onExitCodes={"operator": "NotIn", "values": [3]}))
     assert pod_failure_policy.match_failure_policy(subject, indexed_pod(0, "Failed", code=3)) is None
     assert pod_failure_policy.match_failure_policy(subject, indexed_pod(0, "Failed", code=5)) is not None
@@ -163,13 +163,13 @@ def test_a_policy_may_ask_for_another_code_another_container_or_a_condition() ->
     assert match.message == "Pod n/x has condition DisruptionTarget matching Ignore rule at index 0"
 
 
-def test_a_failed_index_by_policy_is_lost_at_once() -> None:
+def test_a_fail_index_rule_fails_the_index_at_once() -> None:
     subject = indexed_job(backoffLimitPerIndex=5, backoffLimit=2**31 - 1, podFailurePolicy=policy("FailIndex", **CODES))
     settle(subject, indexed_pod(1, "Failed", code=3), indexed_pod(0, "Running"), indexed_pod(2, "Running"))
     assert subject["status"]["failedIndexes"] == "1"
 
 
-def test_the_pod_of_an_index_is_named_and_told_by_it() -> None:
+def test_a_pod_carries_its_index() -> None:
     made: Json = {"metadata": {"labels": {}}, "spec": {"containers": [{"name": "main"}]}}
     job_indexes.apply_index(made, "j" * 63, 12, (1, 0))
     assert made["metadata"]["generateName"] == "j" * 54 + "-12-"
@@ -182,7 +182,7 @@ def test_the_pod_of_an_index_is_named_and_told_by_it() -> None:
     assert variable["name"] == "JOB_COMPLETION_INDEX"
 
 
-def test_many_pods_are_made_so_many_at_a_time() -> None:
+def test_at_most_a_hundred_pods_are_created_at_once() -> None:
     for more in ({}, {"backoffLimitPerIndex": 1}):
         decision = run_sync(indexed_job(completions=2**31 - 1, parallelism=90_000, backoffLimit=2**31 - 1, **more))
         assert [new.index for new in decision.create] == list(range(100))
@@ -191,6 +191,6 @@ def test_many_pods_are_made_so_many_at_a_time() -> None:
     assert len(run_sync(job(completions=5000, parallelism=5000)).create) == 100
 
 
-def test_a_deadline_beyond_all_dates_is_none() -> None:
+def test_a_deadline_beyond_the_last_date_never_comes() -> None:
     subject = job({"startTime": "2026-01-02T03:04:05Z"}, activeDeadlineSeconds=2**62)
     assert run_sync(subject, pod("a", "Running")).delete == ()

@@ -43,7 +43,7 @@ def run_sync(subject: Json, *pods: Json, now: datetime = NOW) -> JobDecision:
 
 
 def settle(subject: Json, *pods: Json, now: datetime = NOW) -> JobDecision:
-    """Look and do what is said until nothing more follows; the Job and the pods are changed in place."""
+    """Execute decisions until nothing more follows; the Job and the pods are changed in place."""
     last = run_sync(subject, *pods, now=now)
     for _ in range(9):
         for one in pods:
@@ -81,11 +81,11 @@ def test_a_new_job_gets_its_pods_and_a_start_time() -> None:
     }
 
 
-def test_no_more_pods_than_completions_are_missing() -> None:
+def test_no_more_pods_than_completions_are_created() -> None:
     assert len(run_sync(job(parallelism=5, completions=3), pod("a", "Succeeded"), pod("b", "Running")).create) == 1
 
 
-def test_an_end_is_written_down_before_its_pod_is_let_go_and_counts_afterwards() -> None:
+def test_a_pod_end_is_recorded_before_the_pod_is_released() -> None:
     subject, ended = job({"startTime": STAMP}), pod("a", "Succeeded")
     first = run_sync(subject, ended)
     assert first.status is not None
@@ -104,7 +104,7 @@ def test_an_end_is_written_down_before_its_pod_is_let_go_and_counts_afterwards()
     assert [kind for kind, _, _ in decided_conditions(last)] == ["SuccessCriteriaMet", "Complete"]
 
 
-def test_a_pod_that_is_gone_after_it_was_written_down_counts_once() -> None:
+def test_a_recorded_pod_that_is_gone_counts_once() -> None:
     subject = job({"startTime": STAMP, "uncountedTerminatedPods": {"succeeded": ["uid-a"]}}, completions=2)
     settle(subject)
     assert subject["status"]["succeeded"] == 1
@@ -112,7 +112,7 @@ def test_a_pod_that_is_gone_after_it_was_written_down_counts_once() -> None:
     assert subject["status"]["succeeded"] == 1
 
 
-def test_a_failure_beyond_the_limit_ends_the_job_only_when_its_other_pods_have_ended() -> None:
+def test_a_failed_job_waits_for_its_other_pods() -> None:
     subject, other = job(parallelism=2, completions=2), pod("b", "Running")
     first = run_sync(subject, pod("a", "Failed"), other)
     assert first.delete == ("b",)
@@ -127,14 +127,14 @@ def test_a_failure_beyond_the_limit_ends_the_job_only_when_its_other_pods_have_e
     assert "completionTime" not in subject["status"]
 
 
-def test_a_first_verdict_stays_whatever_the_pods_do_afterwards() -> None:
+def test_the_first_outcome_of_a_job_is_final() -> None:
     subject = job(parallelism=2, completions=1)
     subject["status"] = run_sync(subject, pod("a", "Failed"), pod("b", "Running")).status
     settle(subject, pod("a", "Failed"), pod("b", "Succeeded", doomed=True))
     assert ("Failed", "True", "BackoffLimitExceeded") in condition_triples(subject)
 
 
-def test_after_failures_in_a_row_the_next_pod_waits_longer_each_time() -> None:
+def test_consecutive_failures_increase_the_back_off() -> None:
     subject = job(backoffLimit=99, completions=9)
     assert run_sync(subject, pod("a", "Failed")).requeue_after == 10.0
     assert run_sync(subject, pod("a", "Failed"), pod("b", "Failed")).requeue_after == 20.0
@@ -144,7 +144,7 @@ def test_after_failures_in_a_row_the_next_pod_waits_longer_each_time() -> None:
     assert len(run_sync(subject, pod("a", "Failed"), better).create) == 1
 
 
-def test_restarts_in_place_count_against_the_limit_where_containers_are_restarted() -> None:
+def test_restarts_in_place_count_against_the_backoff_limit() -> None:
     template = {"spec": {"restartPolicy": "OnFailure"}}
     assert run_sync(job(backoffLimit=2, template=template), pod("a", "Running", restarts=1)).delete == ()
     assert run_sync(job(backoffLimit=2, template=template), pod("a", "Running", restarts=2)).delete == ("a",)
@@ -152,7 +152,7 @@ def test_restarts_in_place_count_against_the_limit_where_containers_are_restarte
     assert run_sync(job(backoffLimit=2), pod("a", "Running", restarts=2)).delete == ()
 
 
-def test_a_job_past_its_deadline_ends_its_pods_and_counts_them_as_failed() -> None:
+def test_a_job_past_its_deadline_fails_its_pods() -> None:
     subject, running = job({"startTime": STAMP}, activeDeadlineSeconds=2), pod("a", "Running")
     assert run_sync(subject, running, now=NOW + timedelta(seconds=1.5)).requeue_after == 0.5
     late = run_sync(subject, running, now=NOW + timedelta(seconds=2))
@@ -162,7 +162,7 @@ def test_a_job_past_its_deadline_ends_its_pods_and_counts_them_as_failed() -> No
     assert subject["status"]["failed"] == 1
 
 
-def test_a_suspended_job_ends_its_pods_without_holding_it_against_them() -> None:
+def test_suspending_a_job_deletes_pods_without_counting_them() -> None:
     subject, running = job({"startTime": "2026-01-01T00:00:00Z"}, suspend=True), pod("a", "Running")
     assert run_sync(subject, running).discard == ("a",)
     settle(subject, running)
@@ -177,9 +177,7 @@ def test_a_suspended_job_ends_its_pods_without_holding_it_against_them() -> None
 
 
 @pytest.mark.parametrize(("policy", "created", "failed"), [("Failed", 0, None), ("TerminatingOrFailed", 1, 1)])
-def test_a_pod_that_is_being_deleted_is_replaced_as_the_policy_says(
-    policy: str, created: int, failed: int | None
-) -> None:
+def test_terminating_pods_are_replaced_by_policy(policy: str, created: int, failed: int | None) -> None:
     subject = job(backoffLimit=3, podReplacementPolicy=policy)
     decision = settle(subject, pod("a", "Running", doomed=True), now=NOW + timedelta(minutes=1))
     assert len(decision.create) == created
@@ -187,19 +185,19 @@ def test_a_pod_that_is_being_deleted_is_replaced_as_the_policy_says(
     assert subject["status"]["terminating"] == 1
 
 
-def test_a_pod_that_never_ran_and_is_deleted_counts_although_it_can_not_fail() -> None:
+def test_a_deleted_pod_that_never_ran_counts_as_failed() -> None:
     subject, never = job(backoffLimit=3, podReplacementPolicy="Failed"), pod("a", "Pending", doomed=True)
     never["metadata"]["deletionGracePeriodSeconds"] = 0
     settle(subject, never)
     assert subject["status"]["failed"] == 1
 
 
-def test_less_parallelism_ends_the_surplus_those_that_are_not_ready_first() -> None:
+def test_less_parallelism_deletes_unready_pods_first() -> None:
     decision = run_sync(job(parallelism=1, completions=3), pod("a", "Running"), pod("b", "Pending"))
     assert (decision.create, decision.discard) == ((), ("b",))
 
 
-def test_a_work_queue_is_done_when_one_has_succeeded_and_none_is_left() -> None:
+def test_a_work_queue_completes_after_a_success() -> None:
     subject = job(parallelism=2, completions=None)
     going = run_sync(subject, pod("a", "Succeeded"), pod("b", "Running"))
     assert (going.create, going.discard) == ((), ())
@@ -207,19 +205,19 @@ def test_a_work_queue_is_done_when_one_has_succeeded_and_none_is_left() -> None:
     assert condition_triples(subject)[-1][0] == "Complete"
 
 
-def test_a_finished_job_goes_when_its_time_to_live_is_over() -> None:
+def test_a_finished_job_is_removed_after_its_ttl() -> None:
     subject = job(ttlSecondsAfterFinished=60)
     settle(subject, pod("a", "Succeeded"))
     assert run_sync(subject).requeue_after == 60
     assert run_sync(subject, now=NOW + timedelta(seconds=60)).remove
 
 
-def test_a_job_that_is_being_deleted_lets_its_pods_go_and_makes_none() -> None:
+def test_a_deleted_job_releases_its_pods() -> None:
     subject = job(parallelism=2, completions=2)
     subject["metadata"]["deletionTimestamp"] = STAMP
     assert run_sync(subject, pod("a", "Running")) == JobDecision(release=("a",))
 
 
-def test_a_job_that_somebody_else_manages_is_left_alone() -> None:
+def test_a_job_of_another_manager_is_ignored() -> None:
     assert run_sync(job(managedBy="example.com/other")) == JobDecision()
     assert len(run_sync(job(managedBy="kubernetes.io/job-controller")).create) == 1

@@ -35,7 +35,7 @@ def variables(**container: Any) -> dict[str, str]:
     )
 
 
-def test_nothing_but_the_documented_table_is_inherited() -> None:
+def test_only_the_documented_variables_are_inherited() -> None:
     machine = dict.fromkeys(
         [*INHERITED_VARIABLES, "AWS_SECRET_ACCESS_KEY", "PYTHONPATH", "VIRTUAL_ENV", "C8S_TOKEN"], "x"
     )
@@ -47,7 +47,7 @@ def test_nothing_but_the_documented_table_is_inherited() -> None:
     assert all(INHERITED_VARIABLES.values())
 
 
-def test_values_come_from_secrets_maps_and_fields_and_later_ones_win() -> None:
+def test_later_variables_override_earlier_ones() -> None:
     def source(kind: str, name: str, key: str) -> Json:
         return {"valueFrom": {kind: {"name": name, "key": key}}}
 
@@ -83,29 +83,29 @@ def test_values_come_from_secrets_maps_and_fields_and_later_ones_win() -> None:
         ({"fieldRef": {"fieldPath": "spec.containers"}}, "unsupported fieldPath: spec.containers"),
     ],
 )
-def test_what_is_missing_is_named_as_a_kubelet_names_it(reference: Json, message: str) -> None:
+def test_missing_objects_are_named_as_by_a_kubelet(reference: Json, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         variables(env=[{"name": "X", "valueFrom": reference}])
 
 
 @given(st.text())
-def test_text_without_a_dollar_stays_as_it_is(text: str) -> None:
+def test_text_without_references_is_unchanged(text: str) -> None:
     plain = text.replace("$", "")
     assert expand_variables(plain, {"A": "x"}) == plain
 
 
 @given(st.text())
-def test_doubled_dollars_give_back_the_text(text: str) -> None:
+def test_doubled_dollars_are_unescaped(text: str) -> None:
     assert expand_variables(text.replace("$", "$$"), {"A": "x"}) == text
 
 
 @given(st.dictionaries(st.from_regex(r"[A-Z][A-Z0-9_]{0,5}", fullmatch=True), st.text()))
-def test_values_are_put_in_once_and_not_looked_into(values: dict[str, str]) -> None:
+def test_expanded_values_are_not_expanded_again(values: dict[str, str]) -> None:
     text = "".join(f"[$({name})]" for name in values)
     assert expand_variables(text, values) == "".join(f"[{value}]" for value in values.values())
 
 
-def test_values_that_begin_with_a_mount_path_lead_to_the_volume() -> None:
+def test_mount_paths_in_values_are_replaced() -> None:
     paths = PathMap([("/w", Path("/data/v")), ("/w/deep/", Path("/data/d"))])
     mapped = {text: paths.map(text) for text in ("/w", "/w/a b", "/w/deep/x", "/work", "x/w", "")}
     assert mapped == {
@@ -118,7 +118,7 @@ def test_values_that_begin_with_a_mount_path_lead_to_the_volume() -> None:
     }
 
 
-def test_volumes_are_folders_for_nobody_else(tmp_path: Path) -> None:
+def test_volumes_are_private_folders(tmp_path: Path) -> None:
     projected = {"sources": [{"secret": {"name": "s"}}, {"configMap": {"name": "c"}}]}
     spec = {"volumes": [{"name": "e", "emptyDir": {}}, {"name": "all", "projected": projected}]}
     made = prepare_volumes({"spec": spec}, tmp_path, lambda _: SECRET, lambda _: CONFIG)
@@ -129,7 +129,7 @@ def test_volumes_are_folders_for_nobody_else(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["../x", "/etc/x", "a/../../x"])
-def test_no_item_of_a_volume_leads_out_of_it(tmp_path: Path, path: str) -> None:
+def test_no_volume_item_leads_out_of_its_volume(tmp_path: Path, path: str) -> None:
     secret = {"secretName": "s", "items": [{"key": "key", "path": path}]}
     with pytest.raises(ConfigError, match="must stay inside"):
         prepare_volumes(
@@ -139,7 +139,7 @@ def test_no_item_of_a_volume_leads_out_of_it(tmp_path: Path, path: str) -> None:
         PathMap.of({"volumeMounts": [{"name": "v", "mountPath": "/v", "subPath": path}]}, {"v": tmp_path})
 
 
-def test_read_only_folders_are_removed_too_and_what_links_point_to_is_not(tmp_path: Path) -> None:
+def test_removal_handles_read_only_folders_and_keeps_targets(tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     kept.mkdir()
     (kept / "file").write_text("x")
@@ -154,18 +154,18 @@ def test_read_only_folders_are_removed_too_and_what_links_point_to_is_not(tmp_pa
     assert (kept / "file").exists()
 
 
-def test_a_container_is_told_its_limits_and_its_host_name() -> None:
-    def told(resource: str, divisor: str = "0") -> Json:
+def test_a_container_gets_its_limits_and_host_name() -> None:
+    def resource_field(resource: str, divisor: str = "0") -> Json:
         return {"valueFrom": {"resourceFieldRef": {"resource": resource, "divisor": divisor}}}
 
     got = variables(
         resources={"limits": {"memory": "64Mi", "cpu": "1500m"}, "requests": {"cpu": "250m"}},
         env=[
-            {"name": "BYTES", **told("limits.memory")},
-            {"name": "MIB", **told("limits.memory", "1Mi")},
-            {"name": "CPUS", **told("limits.cpu")},
-            {"name": "MILLIS", **told("requests.cpu", "1m")},
-            {"name": "NONE", **told("requests.memory")},
+            {"name": "BYTES", **resource_field("limits.memory")},
+            {"name": "MIB", **resource_field("limits.memory", "1Mi")},
+            {"name": "CPUS", **resource_field("limits.cpu")},
+            {"name": "MILLIS", **resource_field("requests.cpu", "1m")},
+            {"name": "NONE", **resource_field("requests.memory")},
         ],
     )
     assert got == {
@@ -177,10 +177,10 @@ def test_a_container_is_told_its_limits_and_its_host_name() -> None:
         "NONE": "0",
     }
     with pytest.raises(ConfigError, match=r"unsupported container resource: limits\.gold"):
-        variables(env=[{"name": "X", **told("limits.gold")}])
+        variables(env=[{"name": "X", **resource_field("limits.gold")}])
 
 
-def test_files_tell_of_the_pod(tmp_path: Path) -> None:
+def test_downward_api_files_contain_pod_fields(tmp_path: Path) -> None:
     items = [
         {"path": "deep/labels", "fieldRef": {"fieldPath": "metadata.labels"}},
         {"path": "cpu", "resourceFieldRef": {"containerName": "main", "resource": "limits.cpu", "divisor": "1m"}},
@@ -198,7 +198,7 @@ def test_files_tell_of_the_pod(tmp_path: Path) -> None:
     assert (made["p"] / "key").exists()
 
 
-def test_a_mount_may_be_below_a_path_that_a_variable_names(tmp_path: Path) -> None:
+def test_a_sub_path_may_use_a_variable(tmp_path: Path) -> None:
     mount = {"name": "v", "mountPath": "/logs", "subPathExpr": "pods/$(POD)"}
     paths = PathMap.of({"volumeMounts": [mount]}, {"v": tmp_path}, {"POD": "p-1"})
     assert paths.map("/logs/x") == f"{tmp_path}/pods/p-1/x"
@@ -206,7 +206,7 @@ def test_a_mount_may_be_below_a_path_that_a_variable_names(tmp_path: Path) -> No
         PathMap.of({"volumeMounts": [mount]}, {"v": tmp_path}, {"POD": "../../.."})
 
 
-def test_the_path_of_the_last_word_is_rewritten_where_it_stands_alone(tmp_path: Path) -> None:
+def test_the_termination_message_path_is_rewritten(tmp_path: Path) -> None:
     container = {"name": "main", "terminationMessagePath": "/dev/termination-log"}
     word = TerminationMessage.of(container, PathMap([]), tmp_path)
     mine = str(tmp_path / "messages" / "main")
@@ -223,7 +223,7 @@ def test_the_path_of_the_last_word_is_rewritten_where_it_stands_alone(tmp_path: 
     assert TerminationMessage.of(container, PathMap([]), tmp_path).read() == b""
 
 
-def test_a_path_with_a_nul_byte_is_refused_as_one_that_leads_out(tmp_path: Path) -> None:
+def test_a_volume_path_with_a_nul_byte_is_rejected(tmp_path: Path) -> None:
     items = [{"path": "a\0b", "fieldRef": {"fieldPath": "metadata.name"}}]
     pod = {**POD, "spec": {"volumes": [{"name": "d", "downwardAPI": {"items": items}}]}}
     with pytest.raises(ConfigError, match="must stay inside"):
@@ -234,12 +234,12 @@ def test_a_path_with_a_nul_byte_is_refused_as_one_that_leads_out(tmp_path: Path)
     "container",
     [{"envFrom": [{"secretRef": {}}]}, {"env": [{}]}, {"env": [{"name": "A", "valueFrom": {"fieldRef": {}}}]}],
 )
-def test_variables_that_make_no_sense_are_an_error_of_their_container(container: Json) -> None:
+def test_invalid_variables_are_a_config_error(container: Json) -> None:
     with pytest.raises(ConfigError, match="variables are invalid"):
         variables(**container)
 
 
-def test_a_volume_that_makes_no_sense_is_an_error_of_its_pod(tmp_path: Path) -> None:
+def test_an_invalid_volume_is_a_config_error(tmp_path: Path) -> None:
     pod = {**POD, "spec": {"volumes": [{"name": "d", "downwardAPI": {"items": [{"fieldRef": {}}]}}]}}
     with pytest.raises(ConfigError, match="volume d: the spec is invalid"):
         prepare_volumes(pod, tmp_path, lambda _: None, lambda _: None)

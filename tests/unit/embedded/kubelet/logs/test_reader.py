@@ -22,7 +22,7 @@ _WRITES = st.lists(st.lists(st.sampled_from([b"a", b"\n", b"\r", b"\0", b"\xff\x
 
 @given(_WRITES, st.integers(0, 6))
 @settings(max_examples=60, deadline=None)
-def test_the_last_lines_are_the_last_lines(parts: list[bytes], tail: int) -> None:
+def test_a_tail_is_the_last_lines(parts: list[bytes], tail: int) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "0.log"
         text = write_log(path, parts)
@@ -33,7 +33,7 @@ def test_the_last_lines_are_the_last_lines(parts: list[bytes], tail: int) -> Non
 
 @given(_WRITES)
 @settings(max_examples=60, deadline=None)
-def test_every_line_has_a_moment_of_its_own_that_finds_it_again(parts: list[bytes]) -> None:
+def test_every_line_has_a_unique_time_that_finds_it(parts: list[bytes]) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "0.log"
         text = write_log(path, parts)
@@ -57,7 +57,7 @@ async def test_a_line_of_ten_megabytes_is_one_line(tmp_path: Path) -> None:
     assert _TIMESTAMP.match(stamped)
 
 
-async def test_who_follows_gets_the_rest_and_the_end(tmp_path: Path) -> None:
+async def test_following_yields_new_output_until_the_end(tmp_path: Path) -> None:
     ticks = count(1)
     log = LogWriter(tmp_path / "0.log", lambda: next(ticks))
     log.write(b"first\nsec")
@@ -77,7 +77,7 @@ async def test_who_follows_gets_the_rest_and_the_end(tmp_path: Path) -> None:
     assert got.get_nowait() == b"no newline"
 
 
-async def test_who_follows_with_timestamps_sees_them_where_lines_begin(tmp_path: Path) -> None:
+async def test_followed_timestamps_are_at_line_starts(tmp_path: Path) -> None:
     ticks = count(1)
     log = LogWriter(tmp_path / "0.log", lambda: next(ticks))
     chunks = read_log(log.path, log, LogRange(timestamps=True), follow=True)
@@ -90,7 +90,7 @@ async def test_who_follows_with_timestamps_sees_them_where_lines_begin(tmp_path:
     await chunks.aclose()
 
 
-def test_the_tail_of_a_log_that_does_not_exist_is_empty(tmp_path: Path) -> None:
+def test_the_tail_of_a_missing_log_is_empty(tmp_path: Path) -> None:
     assert read_tail(tmp_path / "none.log", 10, 100) == b""
     write_log(tmp_path / "0.log", [b"one\ntwo\nthree\n"])
     assert read_tail(tmp_path / "0.log", 2, 100) == b"two\nthree\n"
@@ -98,7 +98,7 @@ def test_the_tail_of_a_log_that_does_not_exist_is_empty(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("start", [0, 5, 40])
-async def test_since_a_moment_before_between_and_after_the_lines(tmp_path: Path, start: int) -> None:
+async def test_since_a_time_before_between_and_after_the_lines(tmp_path: Path, start: int) -> None:
     write_log(tmp_path / "0.log", [b"a\nb\n", b"c\n"], step=10)
     expected = {0: b"a\nb\nc\n", 5: b"a\nb\nc\n", 40: b""}[start]
     assert await read_all(tmp_path / "0.log", LogRange(since_ns=start)) == expected

@@ -15,17 +15,17 @@ from embedded.kubelet.logs.writer import LogWriter, punch_hole
 from tests.unit.embedded.kubelet.logs.log_files import LIMIT, read_all, split_lines, write_log, write_long_log
 
 
-async def test_a_flood_of_short_lines_has_an_index_of_one_entry_per_read(tmp_path: Path) -> None:
+async def test_the_index_has_one_entry_per_read(tmp_path: Path) -> None:
     write_log(tmp_path / "0.log", [b"y\n" * 32768] * 10)
     assert index_path(tmp_path / "0.log").stat().st_size == 160
 
 
-def test_nobody_else_may_read_a_log(tmp_path: Path) -> None:
+def test_a_log_is_private(tmp_path: Path) -> None:
     write_log(tmp_path / "logs" / "0.log", [b"x"])
     assert (tmp_path / "logs" / "0.log").stat().st_mode & 0o777 == 0o600
 
 
-def test_a_log_beyond_its_limit_keeps_its_end_in_whole_lines(tmp_path: Path) -> None:
+def test_a_log_over_its_limit_keeps_whole_lines_of_its_end(tmp_path: Path) -> None:
     path = tmp_path / "0.log"
     text = write_long_log(path)
     kept = asyncio.run(read_all(path))
@@ -38,7 +38,7 @@ def test_a_log_beyond_its_limit_keeps_its_end_in_whole_lines(tmp_path: Path) -> 
     assert read_tail(path, 2, 2048) == b"".join(lines[-2:])
 
 
-def test_what_was_dropped_takes_no_room(tmp_path: Path) -> None:
+def test_dropped_lines_use_no_disk_space(tmp_path: Path) -> None:
     path = tmp_path / "0.log"
     write_long_log(path)
     if not punch_hole(os.open(tmp_path / "probe", os.O_RDWR | os.O_CREAT), 1):
@@ -47,7 +47,7 @@ def test_what_was_dropped_takes_no_room(tmp_path: Path) -> None:
     assert _disk_usage(path) + _disk_usage(index_path(path)) < 2 * LIMIT
 
 
-def test_times_are_right_behind_what_was_dropped(tmp_path: Path) -> None:
+def test_times_are_correct_after_lines_were_dropped(tmp_path: Path) -> None:
     path = tmp_path / "0.log"
     write_long_log(path)
     stamped = split_lines(asyncio.run(read_all(path, LogRange(timestamps=True))))
@@ -71,7 +71,7 @@ def test_a_line_longer_than_the_limit_loses_its_beginning(tmp_path: Path) -> Non
     assert asyncio.run(read_all(path, LogRange(timestamps=True))).count(b"Z ") == 2
 
 
-async def test_a_slow_reader_goes_on_where_the_log_begins_by_then(tmp_path: Path) -> None:
+async def test_a_slow_reader_continues_at_the_new_start(tmp_path: Path) -> None:
     ticks = count(1, 1)
     log = LogWriter(tmp_path / "0.log", lambda: next(ticks), LIMIT)
     log.write(b"first\n")
