@@ -1,4 +1,4 @@
-"""A real cluster in one command: kind, Docker, the controller's image and its manifests.
+"""A kind cluster with the controller in one command: kind, Docker, the image and the manifests.
 
-It knows nothing of how its progress is drawn, nor where a person's contexts are kept: that is the workbench's.
+The workbench shows the progress and stores the contexts of the user.
 """

@@ -1,4 +1,4 @@
-"""Applies objects to a cluster and waits for what they start, by the Kubernetes API and without kubectl."""
+"""Applies objects through the Kubernetes API, without kubectl, and waits for their Deployments."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _APPLY_TIMEOUT = 30.0
 
 
 async def wait_for_api(client: KubeClient, *, timeout: float, sleep: Sleep = asyncio.sleep) -> str:
-    """Waits until the cluster's API answers; its version. Raises NotReadyError."""
+    """Wait until the API server responds; its version. Raises NotReadyError after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while True:
         try:
@@ -60,19 +60,19 @@ async def wait_for_api(client: KubeClient, *, timeout: float, sleep: Sleep = asy
         except KubeError as error:
             if time.monotonic() > deadline:
                 raise NotReadyError(
-                    f"the cluster's API does not answer after {timeout:.0f} s: {error}",
-                    "See `docker logs` of its node; `c8s down --delete` and `c8s up --kind` make it anew.",
+                    f"the Kubernetes API does not respond after {timeout:.0f} s: {error}",
+                    "See `docker logs` of its node; `c8s down --delete` and `c8s up --kind` create it again.",
                 ) from error
         await sleep(_POLL_INTERVAL)
 
 
 async def apply(client: KubeClient, objects: Iterable[Json], *, sleep: Sleep = asyncio.sleep) -> int:
-    """Apply the objects in this order; how many. Raises KindError naming the object that was refused."""
+    """Apply the objects in this order; their number. Raises KindError with the object that was rejected."""
     count = 0
     for each in objects:
         resource = _KINDS.get(each["kind"])
         if resource is None:
-            raise ManifestError(f"objects of the kind {each['kind']} are not applied here", "Use `kubectl apply`.")
+            raise ManifestError(f"objects of the kind {each['kind']} are not supported", "Use `kubectl apply`.")
         await _apply_one(client, resource, each, sleep)
         count += 1
     return count
@@ -87,18 +87,18 @@ async def _apply_one(client: KubeClient, resource: Resource, obj: Json, sleep: S
             await client.patch(resource, metadata["name"], obj, namespace=namespace, patch_type="apply")
             return
         except (ApiError, UnreachableError) as error:
-            # A cluster that has just been started is busy, or does not see yet what was applied before.
-            passing = isinstance(error, (UnreachableError, NotFoundError)) or error.status in (429, 500, 503, 504)
-            if not passing or time.monotonic() > deadline:
+            # A cluster that has just started is overloaded, or does not serve yet what was applied before.
+            transient = isinstance(error, (UnreachableError, NotFoundError)) or error.status in (429, 500, 503, 504)
+            if not transient or time.monotonic() > deadline:
                 what = f"{obj['kind']} {metadata['name']}"
                 raise KindError(
-                    f"{what} could not be applied: {error}", "See that you may change the cluster."
+                    f"{what} could not be applied: {error}", "Check that you have the permission to change the cluster."
                 ) from error
         await sleep(_POLL_INTERVAL)
 
 
 async def ensure_secret(client: KubeClient, obj: Json) -> Json:
-    """The Secret of this name that is there, else this one. What pods hold already is never changed."""
+    """The existing Secret of this name, otherwise create it. Existing keys are kept, because pods use them."""
     name = obj["metadata"]["name"]
     try:
         try:
@@ -109,33 +109,34 @@ async def ensure_secret(client: KubeClient, obj: Json) -> Json:
         return await client.get(SECRETS, name, SYSTEM_NAMESPACE)
     except KubeError as error:
         raise KindError(
-            f"the Secret {name} could not be kept: {error}", "See that you may change the cluster."
+            f"the Secret {name} could not be created: {error}",
+            "Check that you have the permission to change the cluster.",
         ) from error
 
 
 async def wait_for_rollout(
     client: KubeClient, names: Sequence[str], *, timeout: float, report: ProgressCallback, sleep: Sleep = asyncio.sleep
 ) -> None:
-    """Waits until Deployments run as they were applied. Raises NotReadyError, early where waiting can't help."""
+    """Wait until the Deployments are rolled out. Raises NotReadyError, at once if waiting can't help."""
     deadline = time.monotonic() + timeout
-    told = ""
+    reported = ""
     while True:
-        why = await _first_pending(client, names)
-        if why is None:
+        reason = await _first_pending(client, names)
+        if reason is None:
             return
-        if why != told:
-            report(why)
-            told = why
+        if reason != reported:
+            report(reason)
+            reported = reason
         if time.monotonic() > deadline:
             raise NotReadyError(
-                f"{why}, after {timeout:.0f} s",
-                f"`kubectl -n {SYSTEM_NAMESPACE} describe pods` and `kubectl -n {SYSTEM_NAMESPACE} logs` say more.",
+                f"{reason}, after {timeout:.0f} s",
+                f"See `kubectl -n {SYSTEM_NAMESPACE} describe pods` and `kubectl -n {SYSTEM_NAMESPACE} logs`.",
             )
         await sleep(_POLL_INTERVAL)
 
 
 async def _first_pending(client: KubeClient, names: Sequence[str]) -> str | None:
-    """Why one of the Deployments is not ready; a cluster that does not answer now is asked again."""
+    """Why the first Deployment that is not ready waits, None if all are. An unreachable cluster is a reason too."""
     for name in names:
         try:
             deployment = await client.get(DEPLOYMENTS, name, SYSTEM_NAMESPACE)
@@ -149,15 +150,15 @@ async def _first_pending(client: KubeClient, names: Sequence[str]) -> str | None
 
 
 def is_rolled_out(deployment: Json) -> bool:
-    """Whether all replicas are of the newest template and available."""
-    wanted, status = deployment["spec"].get("replicas", 1), deployment.get("status") or {}
-    seen = status.get("observedGeneration", 0) >= deployment["metadata"].get("generation", 0)
-    current = status.get("updatedReplicas", 0) == wanted == status.get("replicas", 0)
-    return bool(seen and current and status.get("availableReplicas", 0) >= wanted)
+    """Whether all replicas are up to date and available."""
+    replicas, status = deployment["spec"].get("replicas", 1), deployment.get("status") or {}
+    observed = status.get("observedGeneration", 0) >= deployment["metadata"].get("generation", 0)
+    current = status.get("updatedReplicas", 0) == replicas == status.get("replicas", 0)
+    return bool(observed and current and status.get("availableReplicas", 0) >= replicas)
 
 
 def pending_reason(name: str, pods: Sequence[Json]) -> str:
-    """A sentence that says what a Deployment waits for. Raises NotReadyError where waiting can't help."""
+    """What a Deployment waits for, as a sentence. Raises NotReadyError if waiting can't help."""
     for pod in pods:
         status = pod.get("status") or {}
         for condition in status.get("conditions") or ():
@@ -167,12 +168,12 @@ def pending_reason(name: str, pods: Sequence[Json]) -> str:
             waiting = (container.get("state") or {}).get("waiting") or {}
             reason, message = waiting.get("reason"), waiting.get("message") or ""
             if reason in _FATAL_REASONS:
-                remedy = f"Put the image {container.get('image')} where the nodes find it, or name another."
+                remedy = f"Make the image {container.get('image')} available to the nodes, or name another."
                 raise NotReadyError(f"{name}: {reason}: {message}"[:500], remedy)
             if reason == "CrashLoopBackOff" and container.get("restartCount", 0) > 3:
                 target = f"{pod['metadata']['name']} -c {container['name']}"
-                remedy = f"`kubectl -n {SYSTEM_NAMESPACE} logs {target} --previous` says why."
-                raise NotReadyError(f"{name} keeps ending: {message}"[:500], remedy)
+                remedy = f"`kubectl -n {SYSTEM_NAMESPACE} logs {target} --previous` has the reason."
+                raise NotReadyError(f"{name} keeps crashing: {message}"[:500], remedy)
             if reason and reason not in ("ContainerCreating", "PodInitializing"):
                 return f"{name} waits: {reason} {message}".strip()[:500]
     return f"{name} is starting"

@@ -1,7 +1,7 @@
-"""The plan of `c8s up --kind`: from a machine with Docker to a cluster with the controller in it.
+"""The plan of `c8s up --kind`: a kind cluster with the controller on a host with Docker.
 
-Each step may be interrupted and done again. What a step found out is kept on the `Bootstrap` for those after it; what
-must outlive us is in the record and in the cluster.
+Each step can be interrupted and repeated. Steps share results on the `Bootstrap`; lasting state is in the record and in
+the cluster.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from kind.tools.process import CommandRunner, run
 
 NODE_IMAGE = "kindest/node:v1.36.2"
 SAMPLE_IMAGES = ("busybox:1.36", "python:3.12-slim")
-"""What the samples' steps run in: put on the node when they are on this machine, never pulled for it."""
+"""Images of the samples: loaded onto the node if this host has them, never pulled for that."""
 _API_SECONDS = 180.0
 _READY_SECONDS = 240.0
 _CREATE_TRIES = 3
@@ -35,7 +35,7 @@ _CREATE_TRIES = 3
 
 @dataclass(frozen=True)
 class BootstrapOptions:
-    """What was asked for. `folder` holds the sandbox's files, `cache` what may be thrown away."""
+    """The options of the command. `folder` holds the files of the sandbox, `cache` files that may be deleted."""
 
     cluster: str
     folder: Path
@@ -46,7 +46,7 @@ class BootstrapOptions:
     wheels: Path | None = None
     s3: object_store.S3Config | None = None
     load: tuple[str, ...] = ()
-    """More images to put on the node."""
+    """Further images to load onto the node."""
     settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -65,7 +65,7 @@ class BootstrapOptions:
 
 
 class Bootstrap:
-    """The steps, and what they tell each other."""
+    """Builds the plan, runs its steps and holds their shared results."""
 
     def __init__(
         self,
@@ -96,54 +96,53 @@ class Bootstrap:
         overlay = f"apply kind/manifests/overlays/{self._overlay}, Deployments later"
         after = ("machine",)
         return [
-            Step("machine", "Check the machine", "kind version; docker info", self._check_host),
+            Step("machine", "Check the host", "kind version; docker info", self._check_host),
             Step("cluster", f"Create the cluster {o.cluster}", create, self._create_cluster, self._find_cluster, after),
-            Step("image", "Build the controller's image", build, self._build_image, self._find_image, after),
+            Step("image", "Build the controller image", build, self._build_image, self._find_image, after),
             Step(
                 "load",
-                "Put the image on the node",
+                "Load the image onto the node",
                 "kind load docker-image c8s-controller:…",
                 self._load_image,
                 needs=("cluster", "image"),
             ),
-            Step("objects", "Apply resources, rights and settings", overlay, self._apply_objects, needs=("cluster",)),
+            Step("objects", "Apply CRDs, roles and settings", overlay, self._apply_objects, needs=("cluster",)),
         ]
 
     def _store_steps(self) -> list[Step]:
-        proof = "write, read and delete an object"
+        check = "write, read and delete an object"
         minio = f"kind load docker-image {self.options.minio_image}; apply Deployment c8s-minio"
-        inside = [Step("store", "Start the object store", minio, self._start_minio, needs=("objects",))]
-        found = inside if self.options.s3 is None else []
-        needs = found[0].name if found else "objects"
-        return [*found, Step("bucket", "Make the bucket, and prove it", proof, self._create_bucket, needs=(needs,))]
+        minio_steps = [Step("store", "Start the object store", minio, self._start_minio, needs=("objects",))]
+        steps = minio_steps if self.options.s3 is None else []
+        needs = steps[0].name if steps else "objects"
+        return [*steps, Step("bucket", "Create and check the bucket", check, self._create_bucket, needs=(needs,))]
 
     def _controller_steps(self) -> list[Step]:
         o = self.options
         deploy = "apply Deployments c8s-operator and c8s-api; wait until they are ready"
-        load = "kind load docker-image, of those on this machine: " + ", ".join((*SAMPLE_IMAGES, *o.load))
-        token = (
-            f"token of the service account {service_account_token.ACCOUNT}, renewed by itself; context kind-{o.cluster}"
-        )
+        load = "kind load docker-image, of those on this host: " + ", ".join((*SAMPLE_IMAGES, *o.load))
+        account = service_account_token.ACCOUNT
+        token = f"token of the service account {account}, renewed automatically; context kind-{o.cluster}"
         return [
             Step("controller", "Start operator and API", deploy, self._start_controller, needs=("load", "bucket")),
-            Step("images", "Put the samples' images on the node", load, self._load_sample_images, needs=("load",)),
-            Step("context", "Let the workbench in", token, self._create_token, needs=("controller",)),
+            Step("images", "Load the images of the samples", load, self._load_sample_images, needs=("load",)),
+            Step("context", "Create the workbench's token", token, self._create_token, needs=("controller",)),
         ]
 
-    # -- machine, cluster
+    # -- host, cluster
 
-    async def _check_host(self, say: ProgressCallback) -> str:
+    async def _check_host(self, report: ProgressCallback) -> str:
         version = await self.kind.version()
         info = await self.docker.info()
         for each in doctor.check_docker(info, doctor.inspect_host(info, ports={}), self._clock()):
             if each.level == "error":
                 raise KindError(each.found, each.remedy)
             if each.level == "warning":
-                say(f"{each.check}: {each.found}. {each.remedy}")
+                report(f"{each.check}: {each.found}. {each.remedy}")
         return f"kind {'.'.join(map(str, version))}, Docker {info.server_version}"
 
     async def _find_cluster(self) -> str | None:
-        """Find our cluster, start its node where it is stopped, and refuse one that is not ours."""
+        """Find the cluster and start its node if stopped. Raises ForeignClusterError if c8s did not create it."""
         name = self.options.cluster
         if name not in await self.kind.clusters():
             return None
@@ -151,12 +150,12 @@ class Bootstrap:
         container = await self.docker.container(record.node)
         if container is None or self.record is None or not matches_record(self.record, container):
             raise ForeignClusterError(
-                f"there is a kind cluster {name} that c8s did not make; it is left alone",
-                "Choose another name with --name, or remove it with "
-                f"`kind delete cluster --name {name}` if nobody needs it.",
+                f"the kind cluster {name} was not created by c8s; it is left unchanged",
+                "Choose another name with --name, or delete it with "
+                f"`kind delete cluster --name {name}` if it is not needed.",
             )
         if not self.record.container:
-            # Its creation was interrupted: nothing in it is ours yet, and half a cluster can't be mended.
+            # Its creation was interrupted: it is empty, and a partial cluster can't be repaired.
             await self.kind.delete(name)
             return None
         started = "" if container.running else ", started again"
@@ -167,9 +166,9 @@ class Bootstrap:
             version = await apply.wait_for_api(client, timeout=_API_SECONDS)
         if not lifecycle.has_context(self.record.context):
             await self.kind.export_kubeconfig(name)
-        return f"there already, Kubernetes {version}{started}"
+        return f"exists, Kubernetes {version}{started}"
 
-    async def _create_cluster(self, say: ProgressCallback) -> str:
+    async def _create_cluster(self, report: ProgressCallback) -> str:
         self.options.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         avoid: set[int] = set()
         for attempt in range(1, _CREATE_TRIES + 1):
@@ -180,18 +179,18 @@ class Bootstrap:
             file = self.options.folder / "cluster.yaml"
             file.write_text(cluster_config(ports))
             try:
-                await self.kind.create(self.options.cluster, self.options.node_image, file, _report_progress(say))
+                await self.kind.create(self.options.cluster, self.options.node_image, file, _report_progress(report))
                 break
             except PortTakenError as error:
                 if attempt == _CREATE_TRIES:
                     raise
                 avoid |= {ports.api, ports.s3}
-                say(f"{error.message}; trying others")
+                report(f"{error.message}; trying other ports")
         assert self.record is not None
         container = await self.docker.container(self.record.node)
         if container is None:
             raise KindError(
-                f"kind made the cluster, but Docker has no container {self.record.node}", "See `docker ps`."
+                f"kind created the cluster, but Docker has no container {self.record.node}", "See `docker ps`."
             )
         await self._write_kubeconfig()
         self._save_record(replace(self.record, container=container.id))
@@ -203,41 +202,41 @@ class Bootstrap:
 
     async def _find_image(self) -> str | None:
         self._image = await self.builder.existing_tag() or ""
-        return f"{self._image} is built already" if self._image else None
+        return f"{self._image} exists" if self._image else None
 
-    async def _build_image(self, say: ProgressCallback) -> str:
-        self._image, has_git = await self.builder.build(say)
+    async def _build_image(self, report: ProgressCallback) -> str:
+        self._image, has_git = await self.builder.build(report)
         if has_git:
             return self._image
         return (
-            f"{self._image}; WITHOUT git, which its base has not and no network gave: runs with a git source fail "
-            f"(--base-image names another base; `docker rmi {self._image}` has it built again)"
+            f"{self._image}; WITHOUT git, which its base lacks and could not be installed: runs with a git source fail "
+            f"(choose another base with --base-image; `docker rmi {self._image}` forces a new build)"
         )
 
-    async def _load_image(self, say: ProgressCallback) -> str:
-        await self._load_on_node(self._image, say)
+    async def _load_image(self, report: ProgressCallback) -> str:
+        await self._load_on_node(self._image, report)
         return f"{self._image} is on the node"
 
-    async def _load_sample_images(self, say: ProgressCallback) -> str:
-        there = [each for each in SAMPLE_IMAGES if await self.docker.image_id(each) is not None]
-        for each in (*there, *self.options.load):
-            await self._load_on_node(each, say)
-        return ", ".join((*there, *self.options.load)) or "none of them is on this machine; the node pulls them"
+    async def _load_sample_images(self, report: ProgressCallback) -> str:
+        local = [each for each in SAMPLE_IMAGES if await self.docker.image_id(each) is not None]
+        for each in (*local, *self.options.load):
+            await self._load_on_node(each, report)
+        return ", ".join((*local, *self.options.load)) or "none of them is on this host; the node pulls them"
 
-    async def _load_on_node(self, name: str, say: ProgressCallback) -> None:
+    async def _load_on_node(self, name: str, report: ProgressCallback) -> None:
         if await self.docker.image_id(name) is None:
-            say(f"pulling {name}")
-            await self.docker.pull(name, say)
+            report(f"pulling {name}")
+            await self.docker.pull(name, report)
         assert self.record is not None
-        await image.load(self.kind, self.docker, self.options.cluster, [self.record.node], name, say)
+        await image.load(self.kind, self.docker, self.options.cluster, [self.record.node], name, report)
 
     # -- objects
 
     def _render_objects(self) -> list[kustomize.Json]:
         assert self.record is not None
         o = self.options
-        where = o.s3.url() if o.s3 is not None else object_store.minio_url(self.record.s3_url)
-        values = kustomize.ManifestValues(self._image, o.minio_image, {"C8S_STORE": where, **o.settings})
+        store = o.s3.url() if o.s3 is not None else object_store.minio_url(self.record.s3_url)
+        values = kustomize.ManifestValues(self._image, o.minio_image, {"C8S_STORE": store, **o.settings})
         return kustomize.render_values(
             kustomize.render(kustomize.MANIFESTS_FOLDER / "overlays" / self._overlay), values
         )
@@ -246,8 +245,8 @@ class Bootstrap:
     def _overlay(self) -> str:
         return "kind" if self.options.s3 is None else "kind-s3"
 
-    async def _apply_objects(self, say: ProgressCallback) -> str:
-        # The settings name the image, which may still be in the making: they come with the Deployments.
+    async def _apply_objects(self, report: ProgressCallback) -> str:
+        # The settings name the image, which may not be built yet: they are applied with the Deployments.
         later = ("Deployment", "ConfigMap")
         async with self._client() as client:
             count = await apply.apply(client, [each for each in self._render_objects() if each["kind"] not in later])
@@ -257,48 +256,48 @@ class Bootstrap:
             await apply.ensure_secret(client, kustomize.build_secret(kustomize.KEY_SECRET, key))
         return f"{count} objects"
 
-    async def _start_minio(self, say: ProgressCallback) -> str:
-        await self._load_on_node(self.options.minio_image, say)
-        await self._deploy(["c8s-minio"], say)
+    async def _start_minio(self, report: ProgressCallback) -> str:
+        await self._load_on_node(self.options.minio_image, report)
+        await self._deploy(["c8s-minio"], report)
         return f"MinIO is ready on {self.record.s3_url if self.record else ''}"
 
-    async def _create_bucket(self, say: ProgressCallback) -> str:
-        found = self.options.s3 or await self._minio_config()
-        made = await object_store.create_bucket(found)
-        await object_store.check_store(found)
-        return f"the bucket {found.bucket} " + ("is made" if made else "was there") + "; written, read, deleted"
+    async def _create_bucket(self, report: ProgressCallback) -> str:
+        store = self.options.s3 or await self._minio_config()
+        created = await object_store.create_bucket(store)
+        await object_store.check_store(store)
+        return f"the bucket {store.bucket} {'was created' if created else 'exists'} and works"
 
     async def _minio_config(self) -> object_store.S3Config:
         assert self.record is not None
         async with self._client() as client:
-            kept = await apply.ensure_secret(
+            secret = await apply.ensure_secret(
                 client, kustomize.build_secret(kustomize.STORE_SECRET, object_store.generate_credentials())
             )
-        keys = lifecycle.decode_secret(kept)
+        keys = lifecycle.decode_secret(secret)
         return object_store.S3Config(
             self.record.s3_url, access_key=keys["AWS_ACCESS_KEY_ID"], secret_key=keys["AWS_SECRET_ACCESS_KEY"]
         )
 
-    async def _start_controller(self, say: ProgressCallback) -> str:
-        await self._deploy(["c8s-operator", "c8s-api"], say)
+    async def _start_controller(self, report: ProgressCallback) -> str:
+        await self._deploy(["c8s-operator", "c8s-api"], report)
         assert self.record is not None
         await readiness.wait_until_ready(self.record.api_url, timeout=_READY_SECONDS)
         self._save_record(replace(self.record, image=self._image))
         return f"ready on {self.record.api_url}"
 
-    async def _deploy(self, names: list[str], say: ProgressCallback) -> None:
+    async def _deploy(self, names: list[str], report: ProgressCallback) -> None:
         settings = ["c8s-settings"] if "c8s-api" in names else []
-        wanted = [each for each in self._render_objects() if each["metadata"]["name"] in (*names, *settings)]
+        objects = [each for each in self._render_objects() if each["metadata"]["name"] in (*names, *settings)]
         async with self._client() as client:
-            await apply.apply(client, [each for each in wanted if each["kind"] in ("Deployment", "ConfigMap")])
-            await apply.wait_for_rollout(client, names, timeout=_READY_SECONDS, report=say)
+            await apply.apply(client, [each for each in objects if each["kind"] in ("Deployment", "ConfigMap")])
+            await apply.wait_for_rollout(client, names, timeout=_READY_SECONDS, report=report)
 
-    async def _create_token(self, say: ProgressCallback) -> str:
+    async def _create_token(self, report: ProgressCallback) -> str:
         async with self._client() as client:
             await service_account_token.renew(self.options.token, client, self._clock())
         return f"its token is in {self.options.token.token_file}"
 
-    # -- what several need
+    # -- shared by several steps
 
     @contextlib.asynccontextmanager
     async def _client(self) -> AsyncIterator[KubeClient]:
@@ -306,7 +305,9 @@ class Bootstrap:
             async with connect(self.options.kubeconfig) as client:
                 yield client
         except KubeError as error:
-            raise KindError(f"the cluster's API: {error}", "Try again; `c8s status` says how it is.") from error
+            raise KindError(
+                f"the Kubernetes API failed: {error}", "Try again; check the cluster with `c8s status`."
+            ) from error
 
     async def _write_kubeconfig(self) -> None:
         write_private(self.options.kubeconfig, await self.kind.kubeconfig(self.options.cluster))
@@ -317,17 +318,17 @@ class Bootstrap:
 
 
 def dry_run(options: BootstrapOptions) -> list[dict[str, Any]]:
-    """The plan as plain values (`kind.plan.described`); nothing is asked of Docker or a cluster."""
+    """The plan as JSON values (`kind.plan.describe_plan`), without a request to Docker or a cluster."""
     from kind.plan import describe_plan
 
     return describe_plan(Bootstrap(options).steps())
 
 
-def _report_progress(say: ProgressCallback) -> Callable[[str], None]:
-    """kind's own progress lines as sentences; its chatter is left out."""
+def _report_progress(report: ProgressCallback) -> Callable[[str], None]:
+    """A callback for output of kind that reports its progress lines only."""
 
-    def hear(line: str) -> None:
-        if (doing := parse_progress(line)) is not None:
-            say(doing)
+    def handle(line: str) -> None:
+        if (progress := parse_progress(line)) is not None:
+            report(progress)
 
-    return hear
+    return handle

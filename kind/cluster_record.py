@@ -1,6 +1,6 @@
-"""What is remembered of a cluster that we made: its ports, its images, and how to know it again.
+"""The record of a cluster that c8s created: its ports, its images and the ID of its node.
 
-One file per cluster. It holds no secret.
+One file per cluster. It holds no secrets.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ S3_PORT = 18900
 
 @dataclass(frozen=True)
 class ClusterRecord:
-    """A cluster of ours. `container` is the node's id, empty until the cluster was seen to be made."""
+    """A cluster that c8s created. `container` is the ID of the node, empty until the creation has succeeded."""
 
     cluster: str
     ports: Ports
@@ -33,7 +33,7 @@ class ClusterRecord:
 
     @property
     def context(self) -> str:
-        """The context in the person's kubeconfig, as kind names it."""
+        """The context in the kubeconfig of the user, as kind names it."""
         return f"kind-{self.cluster}"
 
     @property
@@ -51,7 +51,7 @@ class ClusterRecord:
 
 
 def read_record(file: Path) -> ClusterRecord | None:
-    """The record, or None where there is none or it can't be read as one."""
+    """The record, or None if it does not exist or is not valid."""
     try:
         raw: dict[str, Any] = json.loads(file.read_text())
         return ClusterRecord(**{**raw, "ports": Ports(**raw["ports"])})
@@ -60,26 +60,26 @@ def read_record(file: Path) -> ClusterRecord | None:
 
 
 def write_record(file: Path, record: ClusterRecord) -> None:
-    """Written in one move, readable by its owner only."""
+    """Write the record atomically, readable by its owner only."""
     write_private(file, json.dumps(asdict(record), indent=1) + "\n")
 
 
 def matches_record(record: ClusterRecord | None, container: Container) -> bool:
-    """Whether this node is that of the recorded cluster.
+    """Whether this node belongs to the recorded cluster.
 
-    By its id; where we were stopped before the id could be written down, by the two ports that were chosen for it.
+    It is compared by ID, or by the two chosen ports if the creation was interrupted before the ID was recorded.
     """
     if record is None or container.cluster != record.cluster:
         return False
     if record.container:
         return container.id == record.container
-    wanted = {API_NODE_PORT: record.ports.api, S3_NODE_PORT: record.ports.s3}
-    return all(container.ports.get(f"{inside}/tcp") == f"127.0.0.1:{port}" for inside, port in wanted.items())
+    expected = {API_NODE_PORT: record.ports.api, S3_NODE_PORT: record.ports.s3}
+    return all(container.ports.get(f"{inside}/tcp") == f"127.0.0.1:{port}" for inside, port in expected.items())
 
 
 def port_is_free(port: int) -> bool:
-    """Whether somebody listens on the loopback port, on any of this machine's addresses."""
-    for address in ("127.0.0.1", "0.0.0.0"):  # noqa: S104 - tried, and closed at once
+    """Whether no process listens on the port, on the loopback address or on all addresses."""
+    for address in ("127.0.0.1", "0.0.0.0"):  # noqa: S104 - bound for a moment only
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -95,7 +95,7 @@ def choose_ports(
     avoid: Collection[int] = (),
     is_free: Callable[[int], bool] = port_is_free,
 ) -> Ports:
-    """Two free ports: those of last time, else the usual ones, else the next that are free."""
+    """Two free ports: the preferred or default ones, otherwise the next free ones. Raises OSError without any."""
     first = preferred or Ports(API_PORT, S3_PORT)
     api = _next_free(first.api, avoid, is_free)
     return Ports(api, _next_free(first.s3, {*avoid, api}, is_free))
@@ -105,5 +105,5 @@ def _next_free(start: int, avoid: Collection[int], free: Callable[[int], bool]) 
     candidates = (port for port in range(start, min(start + 1000, 65536)) if port not in avoid)
     found = next((port for port in candidates if free(port)), None)
     if found is None:
-        raise OSError(f"none of the ports from {start} on is free on 127.0.0.1")
+        raise OSError(f"no free port on 127.0.0.1 from {start} on")
     return found

@@ -1,6 +1,6 @@
-"""What breaks for people who use kind, looked for beforehand: what was found, why it matters, what to do.
+"""Checks of the host for known problems with kind: what was found, why it matters, what to do.
 
-Looking is in `examine` and `machine`; judging is pure.
+`run_checks` and `inspect_host` collect the facts; the checks themselves are pure.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _CONTAINER_INTERFACES = ("docker", "br-", "veth", "lo", "cni", "podman")
 
 @dataclass(frozen=True)
 class Finding:
-    """One check's answer. `why` and `remedy` are sentences; `remedy` is empty where all is well."""
+    """The result of a check. `why` and `remedy` are sentences; `remedy` is empty if there is no problem."""
 
     check: str
     level: Level
@@ -46,7 +46,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class HostInfo:
-    """What this machine says about itself; None for what it does not tell."""
+    """Facts about the host; None for those that are not available."""
 
     disk_free: int | None = None
     inotify_instances: int | None = None
@@ -60,15 +60,14 @@ class HostInfo:
 
 
 def inspect_host(info: DockerInfo | None, ports: Mapping[int, bool] | None = None) -> HostInfo:
-    """Look at this machine."""
-    wanted = (API_PORT, S3_PORT)
+    """Collect the facts about this host; `ports` replaces the check of the default ports."""
     names = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "KIND_EXPERIMENTAL_PROVIDER", "DOCKER_HOST")
     found = {name: os.environ.get(name) or os.environ.get(name.lower()) or "" for name in names}
     return HostInfo(
         _disk_free(info.root if info is not None else ""),
         _read_number(Path("/proc/sys/fs/inotify/max_user_instances")),
         _read_number(Path("/proc/sys/fs/inotify/max_user_watches")),
-        {port: port_is_free(port) for port in wanted} if ports is None else ports,
+        {port: port_is_free(port) for port in (API_PORT, S3_PORT)} if ports is None else ports,
         parse_routes(_read_text(Path("/proc/net/route"))),
         {name: value for name, value in found.items() if value},
         shutil.which("kubectl"),
@@ -76,22 +75,22 @@ def inspect_host(info: DockerInfo | None, ports: Mapping[int, bool] | None = Non
 
 
 async def run_checks(run_command: CommandRunner = run) -> list[Finding]:
-    """All checks. What can't be asked, because something before it failed, is left out."""
+    """Run all checks, except those that need something that failed."""
     info: DockerInfo | None = None
     findings: list[Finding] = []
     try:
         info = await Docker(run_command).info()
     except KindError as error:
         findings.append(Finding("docker", "error", error.message, "kind's nodes are Docker containers.", error.remedy))
-    here = inspect_host(info)
+    host = inspect_host(info)
     if info is not None:
-        findings += check_docker(info, here, time.time())
+        findings += check_docker(info, host, time.time())
     findings.append(await _check_kind(run_command))
-    return [*findings, *check_host(here)]
+    return [*findings, *check_host(host)]
 
 
 async def _check_kind(runs: CommandRunner) -> Finding:
-    why = "It makes the cluster."
+    why = "It creates the cluster."
     try:
         version = await Kind(runs).version()
     except KindError as error:
@@ -100,7 +99,7 @@ async def _check_kind(runs: CommandRunner) -> Finding:
 
 
 def check_docker(info: DockerInfo, host: HostInfo, now: float) -> list[Finding]:
-    """What is to be said about the engine."""
+    """The findings about the Docker engine."""
     return [
         _check_engine(info),
         _check_size("memory", info.memory, _MIN_MEMORY, _RECOMMENDED_MEMORY, "A node and a few steps need 2 to 4 GiB."),
@@ -112,7 +111,7 @@ def check_docker(info: DockerInfo, host: HostInfo, now: float) -> list[Finding]:
 
 
 def check_host(host: HostInfo) -> list[Finding]:
-    """What is to be said about the machine around the engine."""
+    """The findings about the host outside of the engine."""
     return [
         *_check_inotify(host),
         *_check_ports(host.ports),
@@ -127,7 +126,7 @@ def _check_engine(info: DockerInfo) -> Finding:
     why = "kind's nodes are Docker containers."
     if not info.server_version:
         return Finding(
-            "docker", "error", "`docker` here is no Docker engine (podman?)", why, "Install Docker, or Docker Desktop."
+            "docker", "error", "`docker` is not a Docker engine (podman?)", why, "Install Docker, or Docker Desktop."
         )
     numbers = tuple(int(part) for part in info.server_version.split("+")[0].split(".")[:2] if part.isdigit())
     if numbers < _MIN_DOCKER:
@@ -142,21 +141,25 @@ def _check_size(check: str, size: int, least: int, good: int, why: str) -> Findi
     if size < least:
         return Finding(check, "error", found, why, "Give Docker more (Docker Desktop: Settings, Resources).")
     if size < good:
-        return Finding(check, "warning", found, why, "Give Docker more where several steps are to run at once.")
+        return Finding(check, "warning", found, why, "Give Docker more to run several steps at once.")
     return Finding(check, "ok", found, why)
 
 
 def _check_disk(free: int) -> Finding:
-    why = "The node's image and what steps pull take about 3 GiB; below 10 % free a node evicts its pods."
+    why = "The image of the node and those of steps take about 3 GiB; below 10 % free a node evicts its pods."
     found = f"{free / GIB:.1f} GiB free"
     level: Level = "error" if free < _MIN_DISK else "warning" if free < _RECOMMENDED_DISK else "ok"
     return Finding(
-        "disk", level, found, why, "" if level == "ok" else "Make room: `docker system prune` removes what nobody uses."
+        "disk",
+        level,
+        found,
+        why,
+        "" if level == "ok" else "Free some space: `docker system prune` removes unused data.",
     )
 
 
 def _check_cgroups(info: DockerInfo) -> Finding:
-    why = "Kubernetes gives up cgroup v1, and engines without root can't limit anything with it."
+    why = "Kubernetes drops cgroup v1, and rootless engines can't enforce limits with it."
     found = f"cgroup v{info.cgroup_version or '?'}" + (", rootless" if info.rootless else "")
     if info.rootless and info.cgroup_version == "1":
         return Finding(
@@ -164,25 +167,25 @@ def _check_cgroups(info: DockerInfo) -> Finding:
         )
     if info.cgroup_version == "1":
         return Finding(
-            "cgroups", "warning", found, why, "It works still; boot with systemd.unified_cgroup_hierarchy=1 one day."
+            "cgroups",
+            "warning",
+            found,
+            why,
+            "It still works; switch with systemd.unified_cgroup_hierarchy=1 at the next boot.",
         )
     return Finding("cgroups", "ok", found, why)
 
 
 def _check_clock(info: DockerInfo, now: float) -> list[Finding]:
     try:
-        theirs = datetime.fromisoformat(info.system_time[:19] + "+00:00").timestamp()
+        engine_time = datetime.fromisoformat(info.system_time[:19] + "+00:00").timestamp()
     except ValueError:
         return []
-    apart = abs(theirs - now)
-    why = (
-        "Tokens and signed links are good for a time: two clocks that differ refuse them. A VM that slept falls behind."
-    )
-    if apart > _MAX_CLOCK_SKEW:
+    skew = abs(engine_time - now)
+    why = "Tokens and signed links expire: clocks that differ reject them. The clock of a VM falls behind during sleep."
+    if skew > _MAX_CLOCK_SKEW:
         return [
-            Finding(
-                "clock", "warning", f"Docker's clock is {apart:.0f} s off", why, "Restart Docker, or set its clock."
-            )
+            Finding("clock", "warning", f"Docker's clock is {skew:.0f} s off", why, "Restart Docker, or set its clock.")
         ]
     return [Finding("clock", "ok", f"Docker's clock is within {_MAX_CLOCK_SKEW:.0f} s", why)]
 
@@ -190,18 +193,22 @@ def _check_clock(info: DockerInfo, now: float) -> list[Finding]:
 def _check_image_store(info: DockerInfo) -> list[Finding]:
     if not info.containerd_store:
         return []
-    why = "`kind load` breaks on images of several platforms there."
-    return [Finding("image store", "ok", "Docker keeps images in containerd; they go to the node as archives", why)]
+    why = "`kind load` fails for multi-platform images in this store."
+    return [
+        Finding(
+            "image store", "ok", "Docker stores images in containerd; they are loaded onto the node as archives", why
+        )
+    ]
 
 
-def _check_inotify(here: HostInfo) -> list[Finding]:
-    if here.inotify_instances is None or here.inotify_watches is None:
+def _check_inotify(host: HostInfo) -> list[Finding]:
+    if host.inotify_instances is None or host.inotify_watches is None:
         return []
-    why = "Every node, and everything that follows files, takes some; without them kind dies of `too many open files`."
-    found = f"{here.inotify_instances} instances, {here.inotify_watches} watches"
+    why = "Each node and each program that watches files uses some; without them kind fails with `too many open files`."
+    found = f"{host.inotify_instances} instances, {host.inotify_watches} watches"
     if (
-        here.inotify_instances >= _RECOMMENDED_INOTIFY_INSTANCES
-        and here.inotify_watches >= _RECOMMENDED_INOTIFY_WATCHES
+        host.inotify_instances >= _RECOMMENDED_INOTIFY_INSTANCES
+        and host.inotify_watches >= _RECOMMENDED_INOTIFY_WATCHES
     ):
         return [Finding("inotify", "ok", found, why)]
     return [Finding("inotify", "warning", found, why, INOTIFY_REMEDY)]
@@ -213,41 +220,41 @@ def _check_ports(ports: Mapping[int, bool]) -> list[Finding]:
     if not ports:
         return []
     if taken:
-        return [Finding("ports", "ok", f"{', '.join(taken)} taken (by a sandbox?); the next free ones are used", why)]
+        return [Finding("ports", "ok", f"{', '.join(taken)} in use (by a sandbox?); the next free ones are used", why)]
     return [Finding("ports", "ok", f"{', '.join(map(str, sorted(ports)))} free", why)]
 
 
 def _check_routes(routes: Iterable[tuple[str, str]]) -> list[Finding]:
-    why = "Pods, services and nodes live in these ranges: a VPN that takes one swallows their traffic."
-    ours = [ipaddress.ip_network(each) for each in _CLUSTER_NETWORKS]
+    why = "Pods, services and nodes use these ranges: a VPN that routes one of them intercepts their traffic."
+    cluster_networks = [ipaddress.ip_network(each) for each in _CLUSTER_NETWORKS]
     found = [
         f"{network} by {interface}"
         for network, interface in routes
         if not interface.startswith(_CONTAINER_INTERFACES)
         and ipaddress.ip_network(network).prefixlen > 0
-        and any(ipaddress.ip_network(network).overlaps(each) for each in ours)
+        and any(ipaddress.ip_network(network).overlaps(each) for each in cluster_networks)
     ]
     if not found:
-        return [Finding("routes", "ok", "nobody else takes the cluster's ranges", why)]
-    remedy = "Leave the VPN, or have it take less; `docker network` can be given another range."
+        return [Finding("routes", "ok", "no other route overlaps the ranges of the cluster", why)]
+    remedy = "Disconnect the VPN or narrow its routes; `docker network` can use another range."
     return [Finding("routes", "warning", "; ".join(found), why, remedy)]
 
 
 def _check_proxies(environment: Mapping[str, str]) -> list[Finding]:
-    why = "A proxy can't reach this machine's own 127.0.0.1, and nodes pull through it."
+    why = "A proxy can't reach 127.0.0.1 of this host, and nodes pull images through it."
     used = [name for name in ("HTTP_PROXY", "HTTPS_PROXY") if environment.get(name)]
     if not used:
         return [Finding("proxies", "ok", "none is set", why)]
-    # Never their values: they may hold a password.
-    spared = {each.strip() for each in environment.get("NO_PROXY", "").split(",")}
-    if spared & {"127.0.0.1", "*", "127.0.0.0/8"} and spared & {"localhost", "*"}:
-        return [Finding("proxies", "ok", f"{', '.join(used)} set, not for this machine", why)]
+    # Not their values, which may contain a password.
+    exempt = {each.strip() for each in environment.get("NO_PROXY", "").split(",")}
+    if exempt & {"127.0.0.1", "*", "127.0.0.0/8"} and exempt & {"localhost", "*"}:
+        return [Finding("proxies", "ok", f"{', '.join(used)} set, not for this host", why)]
     remedy = "`export NO_PROXY=127.0.0.1,localhost,.svc,10.96.0.0/16,10.244.0.0/16`."
     return [Finding("proxies", "warning", f"{', '.join(used)} set, also for 127.0.0.1", why, remedy)]
 
 
-def _check_provider(here: HostInfo) -> list[Finding]:
-    provider = here.environment.get("KIND_EXPERIMENTAL_PROVIDER", "docker")
+def _check_provider(host: HostInfo) -> list[Finding]:
+    provider = host.environment.get("KIND_EXPERIMENTAL_PROVIDER", "docker")
     if provider == "docker":
         return []
     why = "c8s starts and stops nodes with `docker`."
@@ -256,13 +263,13 @@ def _check_provider(here: HostInfo) -> list[Finding]:
     ]
 
 
-def _check_kubectl(here: HostInfo) -> Finding:
-    why = "c8s does not need it; you may want it."
-    return Finding("kubectl", "ok", here.kubectl or "not on PATH", why)
+def _check_kubectl(host: HostInfo) -> Finding:
+    why = "Optional: c8s does not use it."
+    return Finding("kubectl", "ok", host.kubectl or "not on PATH", why)
 
 
 def parse_routes(text: str) -> tuple[tuple[str, str], ...]:
-    """Linux' /proc/net/route: little-endian hexadecimal networks and masks."""
+    """Parse /proc/net/route of Linux, with networks and masks in little-endian hexadecimal."""
     found = []
     for line in text.splitlines()[1:]:
         fields = line.split()
@@ -275,12 +282,12 @@ def parse_routes(text: str) -> tuple[tuple[str, str], ...]:
 
 
 def to_dicts(findings: Iterable[Finding]) -> list[dict[str, Any]]:
-    """For programs."""
+    """The findings as JSON values."""
     return [asdict(each) for each in findings]
 
 
 def _disk_free(root: str) -> int | None:
-    """What is free where Docker keeps its images; None where that is inside a virtual machine."""
+    """Free bytes of the disk with Docker's images; None if they are in a virtual machine."""
     try:
         return shutil.disk_usage(root).free if root else None
     except OSError:

@@ -1,10 +1,10 @@
-"""What can go wrong on the way to a cluster, each with what to do about it."""
+"""Errors of cluster management, each with a remedy."""
 
 from __future__ import annotations
 
 
 class KindError(Exception):
-    """Something failed: `what` says what was tried and what went wrong, `remedy` what to do."""
+    """Base class: `message` is what was tried and what went wrong, `remedy` what to do."""
 
     def __init__(self, message: str, remedy: str = "") -> None:
         super().__init__(f"{message}. {remedy}" if remedy else message)
@@ -13,24 +13,24 @@ class KindError(Exception):
 
 
 class ProgramMissingError(KindError):
-    """A program that is needed is not on PATH."""
+    """A required program is not on PATH."""
 
 
 class ProgramFailedError(KindError):
-    """A program ended with another code than 0, or did not end in time."""
+    """A program exited with another code than 0, or timed out."""
 
 
 class PortTakenError(KindError):
-    """Another process listens where the cluster was to."""
+    """Another process listens on a port of the cluster."""
 
 
 class ForeignClusterError(KindError):
-    """There is a cluster of this name that we did not make. It is never touched."""
+    """A cluster of this name exists that c8s did not create; it is left unchanged."""
 
 
 class NotReadyError(KindError):
-    """What was started did not become ready in time."""
+    """A component did not become ready in time."""
 
 
 class ManifestError(KindError):
-    """A manifest can't be read, or uses a form that is not understood here."""
+    """A manifest can't be read or applied, or uses an unsupported feature of kustomize."""

@@ -1,4 +1,4 @@
-"""The plan of `c8s install`: the controller into a cluster that is there already, by a context of a kubeconfig."""
+"""The plan of `c8s install`: the controller in an existing cluster, by a context of a kubeconfig."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _READY_SECONDS = 300.0
 
 @dataclass(frozen=True)
 class InstallOptions:
-    """Where to, and what. `public_url`: where people reach the API, if they do already."""
+    """The cluster and what to install. `public_url`: the URL of the API for users, if there is one already."""
 
     kubeconfig: Path
     context: str
@@ -34,18 +34,18 @@ class InstallOptions:
 
 
 def render_objects(target: InstallOptions) -> list[kustomize.Json]:
-    """All that is applied, but for the two Secrets, in order."""
+    """The objects to apply in their order, without the two Secrets."""
     folder = kustomize.MANIFESTS_FOLDER / ("overlays/minio" if target.s3 is None else "base")
-    given = {"C8S_STORE": target.s3.url()} if target.s3 is not None else {}
+    settings = {"C8S_STORE": target.s3.url()} if target.s3 is not None else {}
     if target.public_url:
-        given["C8S_ALLOWED_HOST"] = target.public_url.split("://", 1)[-1].split("/")[0].split(":")[0]
-    values = kustomize.ManifestValues(target.image, target.minio_image, {**given, **target.settings})
+        settings["C8S_ALLOWED_HOST"] = target.public_url.split("://", 1)[-1].split("/")[0].split(":")[0]
+    values = kustomize.ManifestValues(target.image, target.minio_image, {**settings, **target.settings})
     found = kustomize.render_values(kustomize.render(folder), values)
     return [*found[:-1], kustomize.build_workbench_binding(target.namespace), found[-1]]
 
 
 class Installation:
-    """The steps."""
+    """Builds the plan and runs its steps."""
 
     def __init__(self, target: InstallOptions) -> None:
         self.options = target
@@ -59,8 +59,8 @@ class Installation:
             Step("cluster", "Reach the cluster", f"ask {self.options.context} for its version", self._reach_cluster),
             Step(
                 "objects",
-                "Apply resources, rights and settings",
-                "apply kind/manifests; Secrets that are there are kept",
+                "Apply CRDs, roles and settings",
+                "apply kind/manifests; existing Secrets are kept",
                 self._apply,
                 needs=("cluster",),
             ),
@@ -74,14 +74,16 @@ class Installation:
         ]
         if self.options.public_url:
             does = f"ask {self.options.public_url}/readyz; token of the service account {service_account_token.ACCOUNT}"
-            plan.append(Step("context", "Let the workbench in", does, self._create_token, needs=("controller",)))
+            plan.append(
+                Step("context", "Create the workbench's token", does, self._create_token, needs=("controller",))
+            )
         return plan
 
-    async def _reach_cluster(self, say: ProgressCallback) -> str:
+    async def _reach_cluster(self, report: ProgressCallback) -> str:
         async with self._client() as client:
             return f"Kubernetes {await apply.wait_for_api(client, timeout=_API_SECONDS)}"
 
-    async def _apply(self, say: ProgressCallback) -> str:
+    async def _apply(self, report: ProgressCallback) -> str:
         found = render_objects(self.options)
         async with self._client() as client:
             first = [each for each in found if each["kind"] != "Deployment"]
@@ -93,13 +95,13 @@ class Installation:
             count += await apply.apply(client, [each for each in found if each["kind"] == "Deployment"])
         return f"{count} objects, and two Secrets"
 
-    async def _wait(self, say: ProgressCallback) -> str:
+    async def _wait(self, report: ProgressCallback) -> str:
         names = [each["metadata"]["name"] for each in render_objects(self.options) if each["kind"] == "Deployment"]
         async with self._client() as client:
-            await apply.wait_for_rollout(client, names, timeout=_READY_SECONDS, report=say)
+            await apply.wait_for_rollout(client, names, timeout=_READY_SECONDS, report=report)
         return ", ".join(names)
 
-    async def _create_token(self, say: ProgressCallback) -> str:
+    async def _create_token(self, report: ProgressCallback) -> str:
         assert self.options.public_url is not None
         await readiness.wait_until_ready(self.options.public_url, timeout=_API_SECONDS)
         ours = service_account_token.ServiceAccountToken(
@@ -116,4 +118,4 @@ class Installation:
                 yield client
         except KubeError as error:
             what = f"the cluster of the context {self.options.context}: {error}"
-            raise KindError(what, "See that `kubectl --context` reaches it.") from error
+            raise KindError(what, "Check it with `kubectl --context`.") from error

@@ -1,7 +1,7 @@
-"""The objects to apply: what `kubectl kustomize` makes of a folder here, without kubectl, and the values put in.
+"""Renders the kustomizations of this package without kubectl, and sets images and settings.
 
-It understands the part of kustomize that these manifests use (resources, components, JSON patches) and refuses the
-rest by name; a test compares it with kubectl's own answer.
+It supports what these manifests use (resources, components, JSON patches) and rejects other fields by name; a test
+compares the result with that of kubectl.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _LAST = {"Deployment": 9}
 
 @dataclass(frozen=True)
 class ManifestValues:
-    """What differs from one installation to another; empty means: as the manifests have it."""
+    """The values of an installation; the defaults are those of the manifests."""
 
     image: str = CONTROLLER_IMAGE
     minio_image: str = MINIO_IMAGE
@@ -42,7 +42,7 @@ class ManifestValues:
 
 
 def render(folder: Path) -> list[Json]:
-    """The objects of a kustomization, in its own order. Raises ManifestError."""
+    """The objects of a kustomization in its order. Raises ManifestError."""
     document = _kustomization(folder)
     objects = [each for entry in document.get("resources") or () for each in _resources(folder / entry)]
     for entry in document.get("components") or ():
@@ -55,14 +55,14 @@ def render(folder: Path) -> list[Json]:
 
 
 def render_values(objects: Iterable[Json], values: ManifestValues) -> list[Json]:
-    """The objects with images and settings put in, in the order to apply them."""
+    """The objects with their images and settings, in the order to apply them."""
     found = copy.deepcopy(list(objects))
     settings: Json = {}
     for each in found:
         if each["kind"] == "ConfigMap" and each["metadata"]["name"] == "c8s-settings":
             each["data"] |= {"C8S_AGENT_IMAGE": values.image, **values.settings}
             settings = each["data"]
-    # Pods read their settings once: they are made anew when those change.
+    # Pods read their settings at the start: the annotation replaces them when the settings change.
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
     for each in found:
         if each["kind"] == "Deployment":
@@ -76,13 +76,13 @@ def to_yaml(objects: Iterable[Json]) -> str:
 
 
 def build_secret(name: str, data: Mapping[str, str]) -> Json:
-    """A Secret of ours in the controller's namespace."""
+    """A Secret in the namespace of the controller."""
     metadata = {"name": name, "namespace": SYSTEM_NAMESPACE, "labels": {"app.kubernetes.io/managed-by": "c8s"}}
     return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque", "stringData": dict(data)}
 
 
 def build_workbench_binding(namespace: str) -> Json:
-    """Lets the workbench's account use the API in one namespace."""
+    """A RoleBinding that allows the workbench to use the API in one namespace."""
     return {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "RoleBinding",
@@ -97,14 +97,14 @@ def build_workbench_binding(namespace: str) -> Json:
 
 
 def _set_images(template: Json, values: ManifestValues, digest: str) -> None:
-    ours = False
+    is_controller = False
     spec = template["spec"]
     for container in [*spec.get("initContainers", ()), *spec["containers"]]:
         if container["image"] == CONTROLLER_IMAGE:
-            container["image"], ours = values.image, True
+            container["image"], is_controller = values.image, True
         elif container["image"] == MINIO_IMAGE:
             container["image"] = values.minio_image
-    if ours:
+    if is_controller:
         template["metadata"].setdefault("annotations", {})["c8s.dev/settings"] = digest
 
 
@@ -115,15 +115,15 @@ def _kustomization(folder: Path) -> Json:
     document = _documents(file)[0]
     if unknown := sorted(set(document) - _SUPPORTED_FIELDS):
         raise ManifestError(
-            f"{file} uses {unknown[0]!r}, which is not understood here", "Use `kubectl apply -k` for it."
+            f"{file} uses {unknown[0]!r}, which is not supported here", "Use `kubectl apply -k` for it."
         )
     return document
 
 
-def _resources(place: Path) -> list[Json]:
-    if place.is_dir():
-        return render(place.resolve())
-    return [each for document in _documents(place) for each in document.get("items", [document])]
+def _resources(path: Path) -> list[Json]:
+    if path.is_dir():
+        return render(path.resolve())
+    return [each for document in _documents(path) for each in document.get("items", [document])]
 
 
 def _documents(file: Path) -> list[Json]:
@@ -141,7 +141,9 @@ def _patch_all(objects: list[Json], document: Json, folder: Path) -> None:
         target = patch["target"]
         chosen = [o for o in objects if (o["kind"], o["metadata"]["name"]) == (target["kind"], target["name"])]
         if not chosen:
-            raise ManifestError(f"a patch in {folder} finds no {target['kind']} {target['name']}", "Install c8s again.")
+            raise ManifestError(
+                f"a patch in {folder} has no target {target['kind']} {target['name']}", "Install c8s again."
+            )
         operations = yaml.safe_load(patch["patch"])
         for each in chosen:
             try:

@@ -1,4 +1,4 @@
-"""The end and the state of a cluster of ours: stopping, deleting, and what is healthy."""
+"""Stopping, deleting and health of a cluster that c8s created."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _FINAL_PHASES = {"Succeeded", "Failed", "Cancelled"}
 
 @dataclass(frozen=True)
 class ComponentHealth:
-    """One part of a sandbox: whether it is well, and a sentence about it."""
+    """The health of one component, and a sentence about it."""
 
     name: str
     healthy: bool
@@ -35,12 +35,12 @@ class ComponentHealth:
 
 
 def decode_secret(secret: Json) -> dict[str, str]:
-    """The values of a Secret."""
+    """The decoded values of a Secret."""
     return {key: base64.b64decode(value).decode() for key, value in (secret.get("data") or {}).items()}
 
 
 def has_context(name: str, environment: dict[str, str] | None = None) -> bool:
-    """Whether the person's own kubeconfig has this context. What can't be read has none."""
+    """Whether the kubeconfig of the user has this context; files that can't be read are ignored."""
     env = os.environ if environment is None else environment
     files = [each for each in env.get("KUBECONFIG", "").split(os.pathsep) if each]
     for file in files or [str(Path("~/.kube/config").expanduser())]:
@@ -55,12 +55,14 @@ def has_context(name: str, environment: dict[str, str] | None = None) -> bool:
 
 
 async def runs_in_progress(kubeconfig: Path) -> list[str]:
-    """The runs that have not ended, as `namespace/name`. Raises KindError."""
+    """The runs that are not in a final phase, as `namespace/name`. Raises KindError."""
     try:
         async with connect(kubeconfig) as client:
             found = await client.list(PIPELINE_RUNS)
     except KubeError as error:
-        raise KindError(f"the runs can't be listed: {error}", "See that the cluster runs.") from error
+        raise KindError(
+            f"the runs can't be listed: {error}", "Check with `c8s status` that the cluster is running."
+        ) from error
     return sorted(
         f"{each['metadata']['namespace']}/{each['metadata']['name']}"
         for each in found["items"]
@@ -69,7 +71,7 @@ async def runs_in_progress(kubeconfig: Path) -> list[str]:
 
 
 async def stop(record: ClusterRecord, run_command: CommandRunner = run) -> bool:
-    """Stop the node; it can be started again. False when it did not run. Raises NotOursError."""
+    """Stop the node, which can be started again; False if it is not running. Raises ForeignClusterError."""
     docker = Docker(run_command)
     container = await docker.container(record.node)
     if container is None or not container.running:
@@ -80,7 +82,7 @@ async def stop(record: ClusterRecord, run_command: CommandRunner = run) -> bool:
 
 
 async def delete(record: ClusterRecord, report: ProgressCallback, run_command: CommandRunner = run) -> bool:
-    """Remove the cluster with all it holds. False when there was none. Raises NotOursError."""
+    """Delete the cluster with all its data; False if there is none. Raises ForeignClusterError."""
     kind, docker = Kind(run_command), Docker(run_command)
     if record.cluster not in await kind.clusters():
         return False
@@ -93,13 +95,13 @@ async def delete(record: ClusterRecord, report: ProgressCallback, run_command: C
 def _require_own(record: ClusterRecord, ours: bool) -> None:
     if not ours:
         raise ForeignClusterError(
-            f"the kind cluster {record.cluster} is not the one that c8s made; it is left alone",
+            f"the kind cluster {record.cluster} was not created by c8s; it is left unchanged",
             f"`kind delete cluster --name {record.cluster}` removes it, if that is what you want.",
         )
 
 
 async def health(record: ClusterRecord, kubeconfig: Path, run_command: CommandRunner = run) -> list[ComponentHealth]:
-    """What is healthy, from the outside in; what can't be asked any more is left out. Never raises KindError."""
+    """The health of each component, from Docker to the API, up to the first that fails. Never raises KindError."""
     docker = Docker(run_command)
     try:
         info = await docker.info()
@@ -108,7 +110,7 @@ async def health(record: ClusterRecord, kubeconfig: Path, run_command: CommandRu
         return [ComponentHealth("docker", False, str(error))]
     parts = [ComponentHealth("docker", True, f"version {info.server_version}")]
     if container is None or not matches_record(record, container):
-        return [*parts, ComponentHealth("node", False, f"there is no container {record.node} of ours")]
+        return [*parts, ComponentHealth("node", False, f"there is no container {record.node} that c8s created")]
     if not container.running:
         return [*parts, ComponentHealth("node", False, "stopped; `c8s up --kind` starts it")]
     parts.append(ComponentHealth("node", True, f"container {record.node}, {record.node_image}"))
@@ -120,8 +122,8 @@ async def health(record: ClusterRecord, kubeconfig: Path, run_command: CommandRu
             parts += [await _deployment(client, each) for each in listed["items"]]
     except KubeError as error:
         return [*parts, ComponentHealth("cluster", False, str(error))]
-    answer = await readiness.check_ready(record.api_url)
-    return [*parts, ComponentHealth("api", answer is None, f"{record.api_url} is ready" if answer is None else answer)]
+    reason = await readiness.check_ready(record.api_url)
+    return [*parts, ComponentHealth("api", reason is None, reason or f"{record.api_url} is ready")]
 
 
 async def _deployment(client: Any, deployment: Json) -> ComponentHealth:
@@ -136,7 +138,7 @@ async def _deployment(client: Any, deployment: Json) -> ComponentHealth:
 
 
 def summarize(parts: Sequence[ComponentHealth]) -> Literal["running", "stopped", "unhealthy"]:
-    """The state in a word."""
+    """The state of the cluster as one word."""
     if all(part.healthy for part in parts):
         return "running"
     stopped = next((part for part in parts if part.name == "node"), None)

@@ -1,4 +1,4 @@
-"""The object store as an installation needs it: where it is, its keys, and the proof that it stores."""
+"""The object store of an installation: its URL and credentials, its bucket, and a check that it works."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PROBE_CONTENT = b"what is written can be read"
 
 @dataclass(frozen=True)
 class S3Config:
-    """A store that is there already. The keys appear in no representation."""
+    """An existing S3 store. Its `repr` does not show the keys."""
 
     endpoint: str
     bucket: str = BUCKET
@@ -27,27 +27,27 @@ class S3Config:
     secret_key: str = field(default="", repr=False)
 
     def url(self) -> str:
-        """As the setting `store` has it."""
+        """The value of the setting `store`."""
         options = {"endpoint": self.endpoint} | ({} if self.region == "us-east-1" else {"region": self.region})
         return f"s3://{self.bucket}?{urlencode(options, safe=':/')}"
 
     def credentials(self) -> dict[str, str]:
-        """As the environment variables that boto3 knows."""
+        """The credentials as environment variables of boto3."""
         return {"AWS_ACCESS_KEY_ID": self.access_key, "AWS_SECRET_ACCESS_KEY": self.secret_key}
 
 
 def minio_url(external_url: str) -> str:
-    """The setting `store` for the MinIO inside, whose links for people lead to `outside`."""
+    """The setting `store` for MinIO in the cluster, with `external_url` in links for users."""
     return f"s3://{BUCKET}?{urlencode({'endpoint': MINIO_SERVICE_URL, 'public-endpoint': external_url}, safe=':/')}"
 
 
 def generate_credentials() -> dict[str, str]:
-    """Keys for a new store."""
+    """Random credentials for a new store."""
     return {"AWS_ACCESS_KEY_ID": f"c8s{secrets.token_hex(8)}", "AWS_SECRET_ACCESS_KEY": secrets.token_urlsafe(30)}
 
 
 async def create_bucket(store: S3Config) -> bool:
-    """Whether it had to be made. Raises KindError when the store refuses or does not answer."""
+    """Create the bucket; False if it exists. Raises KindError if the store rejects the request or does not respond."""
 
     def make() -> bool:
         # boto3 takes most of a second to import.
@@ -60,11 +60,11 @@ async def create_bucket(store: S3Config) -> bool:
         try:
             return ensure_bucket(client, store.bucket, timeout=60.0)
         except (BotoCoreError, ClientError) as error:
-            # Not the error's own text: it may repeat what was sent.
+            # Not the text of the error, which may repeat the request.
             code = getattr(error, "response", {}).get("Error", {}).get("Code") or type(error).__name__
             raise KindError(
-                f"the bucket {store.bucket} could not be made at {store.endpoint}: {code}",
-                "See that the store is reached from here, and that the keys may make and use the bucket.",
+                f"the bucket {store.bucket} could not be created at {store.endpoint}: {code}",
+                "Check that the store is reachable, and that the keys may create and use the bucket.",
             ) from None
         finally:
             client.close()
@@ -81,10 +81,10 @@ async def check_store(store: S3Config, environment: Mapping[str, str] | None = N
         read = await opened.get(key)
         await opened.delete(key)
         if read != _PROBE_CONTENT or await opened.head(key) is not None:
-            raise KindError(f"the store at {store.endpoint} gave back something else", "Use another store.")
+            raise KindError(f"the store at {store.endpoint} returned different data", "Use another store.")
     except StorageError as error:
         raise KindError(
-            f"the store at {store.endpoint} can't be used: {error}", "See its keys and its disk."
+            f"the store at {store.endpoint} can't be used: {error}", "Check its keys and its disk."
         ) from error
     finally:
         await opened.close()

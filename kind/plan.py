@@ -1,6 +1,6 @@
-"""A plan: named steps that know whether they are done already, and the loop that walks them.
+"""Plans: named steps with dependencies, and their concurrent execution.
 
-Steps that need nothing of each other run side by side. Whoever shows progress gets events; nothing here draws.
+A step checks first whether it has been done already. Progress is reported as events.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ EventKind = Literal["started", "said", "already", "done", "failed"]
 
 
 async def always_run() -> str | None:
-    """The check of a step that is cheaper done again than looked for."""
+    """The check of a step that is cheaper to repeat than to check."""
     return None
 
 
@@ -26,14 +26,14 @@ async def always_run() -> str | None:
 class Step:
     """One step of a plan.
 
-    `check` answers a sentence when there is nothing to do; `action` does it and answers what came of it. Both may be
-    called again after any interruption.
+    `check` returns a sentence if the step has been done already, otherwise None; `action` does it and returns its
+    result as a sentence. Both can be repeated after an interruption.
     """
 
     name: str
     title: str
     does: str
-    """What it runs or makes, for `--dry-run`."""
+    """What it runs or creates, for `--dry-run`."""
     action: Callable[[ProgressCallback], Awaitable[str]]
     check: Callable[[], Awaitable[str | None]] = always_run
     needs: tuple[str, ...] = ()
@@ -42,7 +42,7 @@ class Step:
 
 @dataclass(frozen=True)
 class StepEvent:
-    """Something that happened to a step. `seconds` counts from the step's own start."""
+    """Progress of a step; `seconds` counts from its start."""
 
     step: str
     title: str
@@ -52,7 +52,7 @@ class StepEvent:
 
 
 class StepFailedError(KindError):
-    """A step failed; those that needed it were not begun, and those under way were let go."""
+    """A step failed. Steps that depend on it were not started, and running ones were cancelled."""
 
     def __init__(self, step: Step, error: KindError) -> None:
         super().__init__(f"{step.title}: {error.message}", error.remedy or step.remedy)
@@ -63,11 +63,15 @@ OnEvent = Callable[[StepEvent], None]
 
 
 async def execute(steps: Sequence[Step], on_event: OnEvent, clock: Callable[[], float] = time.monotonic) -> None:
-    """Do what is not done yet. Raises StepFailedError for the first step that fails; the others are cancelled."""
+    """Run the steps that have not been done yet.
+
+    Raises:
+        StepFailedError: the first step that failed; the others are cancelled.
+    """
     finished = {step.name: asyncio.Event() for step in steps}
     unknown = {need for step in steps for need in step.needs} - set(finished)
     if unknown:
-        raise ValueError(f"no step is called {sorted(unknown)[0]!r}")
+        raise ValueError(f"the plan has no step {sorted(unknown)[0]!r}")
 
     async def one(step: Step) -> None:
         for need in step.needs:
@@ -84,25 +88,25 @@ async def execute(steps: Sequence[Step], on_event: OnEvent, clock: Callable[[], 
 
 
 async def _run_step(step: Step, on_event: OnEvent, clock: Callable[[], float]) -> None:
-    began = clock()
+    started = clock()
 
-    def tell(kind: EventKind, text: str) -> None:
-        on_event(StepEvent(step.name, step.title, kind, text, clock() - began))
+    def emit(kind: EventKind, text: str) -> None:
+        on_event(StepEvent(step.name, step.title, kind, text, clock() - started))
 
-    tell("started", step.does)
+    emit("started", step.does)
     try:
         known = await step.check()
         if known is not None:
-            tell("already", known)
+            emit("already", known)
             return
-        said = await step.action(lambda text: tell("said", text))
+        outcome = await step.action(lambda text: emit("said", text))
     except KindError as error:
         failure = StepFailedError(step, error)
-        tell("failed", str(failure))
+        emit("failed", str(failure))
         raise failure from error
-    tell("done", said)
+    emit("done", outcome)
 
 
 def describe_plan(steps: Sequence[Step]) -> list[dict[str, Any]]:
-    """The plan as data, in the order in which it can be walked."""
+    """The plan as JSON values, in the order of its steps."""
     return [{"step": each.name, "title": each.title, "does": each.does, "needs": list(each.needs)} for each in steps]

@@ -1,4 +1,4 @@
-"""Asks an API from outside whether it is ready."""
+"""Readiness of the API, checked from outside of the cluster."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ _POLL_INTERVAL = 0.2
 
 
 async def check_ready(url: str) -> str | None:
-    """None when it is; otherwise a sentence that says why not."""
+    """None if the API is ready, otherwise the reason as a sentence."""
     return await asyncio.to_thread(_ask, url)
 
 
 async def wait_until_ready(
     url: str, *, timeout: float, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 ) -> None:
-    """Waits for it. Raises NotReadyError."""
+    """Wait until the API is ready. Raises NotReadyError after `timeout` seconds."""
     deadline = time.monotonic() + timeout
-    while (why := await check_ready(url)) is not None:
+    while (reason := await check_ready(url)) is not None:
         if time.monotonic() > deadline:
             raise NotReadyError(
-                f"the API at {url} is not ready after {timeout:.0f} s: {why}",
-                "`kubectl -n c8s-system logs deploy/c8s-api` says more.",
+                f"the API at {url} is not ready after {timeout:.0f} s: {reason}",
+                "`kubectl -n c8s-system logs deploy/c8s-api` has the details.",
             )
         await sleep(_POLL_INTERVAL)
 
@@ -43,14 +43,14 @@ def _ask(url: str) -> str | None:
         answer = connection.getresponse()
         body = answer.read(10_000).decode("utf-8", "replace")
     except (OSError, http.client.HTTPException) as error:
-        return f"does not answer: {error or type(error).__name__}"
+        return f"does not respond: {error or type(error).__name__}"
     finally:
         connection.close()
-    return None if answer.status == 200 else _reason(body) or f"answers HTTP {answer.status}"
+    return None if answer.status == 200 else _reason(body) or f"responds with HTTP {answer.status}"
 
 
 def _reason(body: str) -> str:
-    """What it waits for, from the readiness document."""
+    """What the API waits for, from its readiness response."""
     try:
         waiting = json.loads(body)["waitingFor"]
         return "; ".join(f"{each['part']}: {each['why']}" for each in waiting)

@@ -1,6 +1,6 @@
-"""How a workbench is let in: a token of its own service account, renewed before it ends.
+"""The token of the workbench: of a service account of its own, renewed before it expires.
 
-The cluster's own credentials are used for that and for nothing else; they stay in a file of the sandbox's.
+The admin credentials of the cluster are used for nothing else; they stay in a file of the sandbox.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _CHECK_INTERVAL = 60.0
 
 @dataclass(frozen=True)
 class ServiceAccountToken:
-    """Where a workbench's token is, and what renews it. `context` None: the kubeconfig's current one."""
+    """The file of a token, and the kubeconfig that renews it; without `context` its current one."""
 
     token_file: Path
     kubeconfig: Path
@@ -36,7 +36,7 @@ class ServiceAccountToken:
 
 
 def needs_renewal(access: ServiceAccountToken, now: float) -> bool:
-    """Whether the token is to be renewed: it is past half of its life, or there is none."""
+    """Whether the token is missing or past half of its lifetime."""
     try:
         return not access.token_file.exists() or now >= float(access.renew_after_file.read_text())
     except (OSError, ValueError):
@@ -44,21 +44,23 @@ def needs_renewal(access: ServiceAccountToken, now: float) -> bool:
 
 
 async def renew(access: ServiceAccountToken, client: KubeClient, now: float) -> float:
-    """Write a new token; when it is due again, in seconds since 1970. Raises KindError."""
+    """Write a new token; the time of its next renewal in seconds since 1970. Raises KindError."""
     try:
         status = await client.request_token(ACCOUNT, SYSTEM_NAMESPACE, expiration_seconds=LIFETIME)
     except KubeError as error:
-        raise KindError(f"the cluster gave the workbench no token: {error}", "`c8s status` says how it is.") from error
-    # A cluster may give less than was asked for.
-    ends = datetime.fromisoformat(status["expirationTimestamp"]).timestamp()
-    due = now + max(0.0, ends - now) / 2
+        raise KindError(
+            f"the cluster did not issue a token for the workbench: {error}", "Check the cluster with `c8s status`."
+        ) from error
+    # A cluster may shorten the lifetime.
+    expires = datetime.fromisoformat(status["expirationTimestamp"]).timestamp()
+    due = now + max(0.0, expires - now) / 2
     write_private(access.token_file, status["token"] + "\n")
     write_private(access.renew_after_file, f"{due}\n")
     return due
 
 
 async def ensure(access: ServiceAccountToken, now: float) -> None:
-    """Renew the token if it is due. Raises KindError."""
+    """Renew the token if necessary. Raises KindError."""
     if not needs_renewal(access, now):
         return
     try:
@@ -75,7 +77,7 @@ async def renew_periodically(
     clock: Callable[[], float] = time.time,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> None:
-    """Renew the token whenever it is due, until cancelled. A cluster that is away is asked again."""
+    """Renew the token whenever necessary, until cancelled. Errors are reported, and retried after a minute."""
     while True:
         try:
             await ensure(access, clock())

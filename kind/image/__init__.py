@@ -1,1 +1,1 @@
-"""Building the controller image from wheels."""
+"""The controller image, built from wheels."""

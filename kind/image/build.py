@@ -1,6 +1,6 @@
-"""The controller's image: what goes into it, its tag, its building and its way onto the cluster's nodes.
+"""The controller image: its content, its tag, the build, and loading it onto the nodes of the cluster.
 
-The tag is made from the content, so that nothing is built twice and no node keeps an old image under a new one's name.
+The tag is a digest of the content, so that nothing is built twice and no node keeps an old image under the same name.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _NO_GIT_LINE = "c8s: this image has no git"
 
 @dataclass(frozen=True)
 class ImageSpec:
-    """What the image is made from. `wheels`: a folder of wheels, for machines without a package index."""
+    """The inputs of the image. `wheels`: a folder of wheels, for hosts without a package index."""
 
     base: str = BASE_IMAGE
     wheels: Path | None = None
@@ -36,14 +36,14 @@ class ImageSpec:
 
 
 def source_files(program: Path) -> Iterator[Path]:
-    """The files of the program that go into the image, in a fixed order."""
+    """The files of the program in the image, in a fixed order."""
     for file in sorted(program.rglob("*")):
         if file.is_file() and file.suffix in _SUFFIXES and "__pycache__" not in file.parts:
             yield file
 
 
 def image_tag(recipe: ImageSpec, base_id: str) -> str:
-    """The image's full name, from everything that makes it what it is."""
+    """The full name of the image, with a tag from all its inputs."""
     digest = hashlib.sha256()
     for part in (base_id, _DOCKERFILE.read_text(), installed_constraints(), repr(REQUIREMENTS)):
         digest.update(part.encode() + b"\0")
@@ -54,7 +54,7 @@ def image_tag(recipe: ImageSpec, base_id: str) -> str:
 
 
 def prepare_context(recipe: ImageSpec, wheels: Path, folder: Path) -> None:
-    """Put the build's folder together."""
+    """Create the context of the build in a folder."""
     shutil.copy(_DOCKERFILE, folder / "Dockerfile")
     (folder / "wheels").mkdir()
     for wheel in sorted(wheels.glob("*.whl")):
@@ -63,7 +63,7 @@ def prepare_context(recipe: ImageSpec, wheels: Path, folder: Path) -> None:
         target = folder / "controller" / file.relative_to(recipe.program)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, target)
-        # Whatever the umask here: the image's user is another than ours.
+        # Regardless of the umask, because the user of the image is another.
         target.chmod(0o644)
     for each in (folder / "controller", *(folder / "controller").rglob("*")):
         if each.is_dir():
@@ -72,57 +72,59 @@ def prepare_context(recipe: ImageSpec, wheels: Path, folder: Path) -> None:
 
 @dataclass
 class ImageBuilder:
-    """Builds and loads. `runs` is how programs are run."""
+    """Builds the image."""
 
     docker: Docker
     spec: ImageSpec
     run_command: CommandRunner = run
 
     async def tag(self) -> str | None:
-        """The tag that the image has or will have; None while the base is not on this machine."""
+        """The tag of the image, built or not; None while the base is not on this host."""
         base = await self.docker.image_id(self.spec.base)
         return image_tag(self.spec, base) if base is not None else None
 
     async def existing_tag(self) -> str | None:
-        """The image's tag, when it is here already."""
+        """The tag of the image if this host has it."""
         name = await self.tag()
         return name if name is not None and await self.docker.image_id(name) is not None else None
 
-    async def build(self, say: OnLine) -> tuple[str, bool]:
-        """Make the image; its tag, and whether it has git. Raises KindError."""
+    async def build(self, report: OnLine) -> tuple[str, bool]:
+        """Build the image; its tag, and whether it contains git. Raises KindError."""
         if await self.docker.image_id(self.spec.base) is None:
-            say(f"pulling {self.spec.base}")
-            await self.docker.pull(self.spec.base, say)
+            report(f"pulling {self.spec.base}")
+            await self.docker.pull(self.spec.base, report)
         name = await self.tag()
         if name is None:
-            raise KindError(f"Docker pulled {self.spec.base}, and has no such image", "Name another with --base-image.")
-        say("collecting wheels")
+            raise KindError(
+                f"Docker pulled {self.spec.base}, but does not list it", "Choose another base with --base-image."
+            )
+        report("collecting wheels")
         python = await inspect_python(self.docker, self.spec.base)
         wheels = await download_wheels(
-            python, self.spec.cache, source=self.spec.wheels, on_line=say, run_command=self.run_command
+            python, self.spec.cache, source=self.spec.wheels, on_line=report, run_command=self.run_command
         )
-        heard: list[str] = []
+        output: list[str] = []
 
-        def listen(line: str) -> None:
-            heard.append(line)
-            say(line)
+        def handle(line: str) -> None:
+            output.append(line)
+            report(line)
 
         with tempfile.TemporaryDirectory(prefix="c8s-image-") as folder:
             prepare_context(self.spec, wheels, Path(folder))
-            await self.docker.build(Path(folder), name, {"BASE": self.spec.base}, on_line=listen)
-        # A step's own text is repeated by the builder when it shows the step; what counts is a line that is only that.
-        return name, not any(line.strip().endswith(_NO_GIT_LINE) and "echo" not in line for line in heard)
+            await self.docker.build(Path(folder), name, {"BASE": self.spec.base}, on_line=handle)
+        # The builder also prints the command itself, which contains the line after `echo`.
+        return name, not any(line.strip().endswith(_NO_GIT_LINE) and "echo" not in line for line in output)
 
 
-async def load(kind: Kind, docker: Docker, cluster: str, nodes: Sequence[str], image: str, say: OnLine) -> None:
-    """Put a local image on the nodes; by an archive where kind's own way breaks, as with Docker's containerd store."""
+async def load(kind: Kind, docker: Docker, cluster: str, nodes: Sequence[str], image: str, report: OnLine) -> None:
+    """Load a local image onto the nodes, as an archive if kind fails, as it does with the containerd image store."""
     try:
-        await kind.load(cluster, image, say)
+        await kind.load(cluster, image, report)
         return
     except ProgramFailedError as error:
         if "not present locally" in error.message or "no nodes found" in error.message:
             raise
-        say(f"kind could not load {image}; trying it as an archive")
+        report(f"kind could not load {image}; loading it as an archive")
     with tempfile.TemporaryDirectory(prefix="c8s-image-") as folder:
         archive = Path(folder) / "image.tar"
         await docker.save(image, archive)

@@ -1,7 +1,7 @@
-"""The wheels of the controller's image: downloaded by the host's pip, for the Python of the image.
+"""The wheels of the controller image, downloaded by pip of the host for the Python of the image.
 
-The versions are those that run here, so that what was tested is what is installed. A folder that is complete is used
-again, without a network.
+The versions are those installed on the host, so that the image has what was tested. A complete folder is reused without
+a network.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ REQUIREMENTS = (
     "uvicorn",
     "websockets",
 )
-"""What the controller imports, and no more: the workbench's libraries stay here."""
+"""The libraries that the controller imports, without those of the workbench only."""
 
 _PIP_SECONDS = 900.0
 _COMPLETE_MARKER = ".complete"
@@ -47,7 +47,7 @@ print(json.dumps({"version": list(sys.version_info[:2]), "machine": platform.mac
 
 @dataclass(frozen=True)
 class ImagePython:
-    """The Python inside an image. `libc` is `glibc` or `musl`, with the minor version."""
+    """The Python of an image. `libc` is `glibc` or `musl`, `libc_minor` its minor version."""
 
     version: tuple[int, int]
     machine: str
@@ -56,7 +56,7 @@ class ImagePython:
 
     @property
     def platforms(self) -> tuple[str, ...]:
-        """The platform tags whose wheels run there, newest first."""
+        """The platform tags of compatible wheels, newest first."""
         if self.libc == "musl":
             return tuple(f"musllinux_1_{minor}_{self.machine}" for minor in range(self.libc_minor, 0, -1))
         newer = tuple(f"manylinux_2_{minor}_{self.machine}" for minor in range(self.libc_minor, 4, -1))
@@ -68,17 +68,17 @@ class ImagePython:
 
 
 async def inspect_python(docker: Docker, image: str) -> ImagePython:
-    """Found by running it. Raises KindError when the image has no Python that is new enough."""
-    said = await docker.output(image, ["python3", "-c", _INSPECT_SCRIPT])
+    """Run Python in the image to inspect it. Raises KindError if there is none or it is too old."""
+    output = await docker.output(image, ["python3", "-c", _INSPECT_SCRIPT])
     try:
-        found = json.loads(said.strip().splitlines()[-1])
+        found = json.loads(output.strip().splitlines()[-1])
         version = (int(found["version"][0]), int(found["version"][1]))
     except (ValueError, KeyError, IndexError) as error:
         raise KindError(
-            f"the image {image} did not tell its Python: {error}", "Name another with --base-image."
+            f"the Python of the image {image} can't be inspected: {error}", "Choose another base with --base-image."
         ) from None
     if version < (3, 11):
-        raise KindError(f"the image {image} has Python {version[0]}.{version[1]}", "Name one with 3.11 or newer.")
+        raise KindError(f"the image {image} has Python {version[0]}.{version[1]}", "Choose a base with 3.11 or newer.")
     musl = found["libc"] != "glibc"
     minor = re.search(r"\.(\d+)", found["libc_version"] or "")
     return ImagePython(
@@ -87,7 +87,7 @@ async def inspect_python(docker: Docker, image: str) -> ImagePython:
 
 
 def installed_constraints() -> str:
-    """A constraints file of all that is installed here, sorted; what the image does not need, pip leaves out."""
+    """A constraints file with all packages installed on this host; pip ignores those that the image does not need."""
     found = {
         str(each.metadata["Name"]).lower().replace("_", "-"): each.version
         for each in metadata.distributions()
@@ -97,14 +97,23 @@ def installed_constraints() -> str:
 
 
 def pip_arguments(python: ImagePython, folder: Path, constraints: Path, source: Path | None) -> list[str]:
-    """The download, as pip takes it. `source`: a folder of wheels that is used instead of a package index."""
-    words = ["download", "--quiet", "--only-binary", ":all:", "--dest", str(folder), "--constraint", str(constraints)]
-    words += ["--implementation", "cp", "--python-version", f"{python.version[0]}.{python.version[1]}"]
-    words += [word for abi in (python.abi, "abi3", "none") for word in ("--abi", abi)]
-    words += [word for platform in python.platforms for word in ("--platform", platform)]
+    """The arguments of pip. `source`: a folder of wheels to use instead of a package index."""
+    arguments = [
+        "download",
+        "--quiet",
+        "--only-binary",
+        ":all:",
+        "--dest",
+        str(folder),
+        "--constraint",
+        str(constraints),
+    ]
+    arguments += ["--implementation", "cp", "--python-version", f"{python.version[0]}.{python.version[1]}"]
+    arguments += [argument for abi in (python.abi, "abi3", "none") for argument in ("--abi", abi)]
+    arguments += [argument for platform in python.platforms for argument in ("--platform", platform)]
     if source is not None:
-        words += ["--no-index", "--find-links", str(source)]
-    return [*words, *REQUIREMENTS]
+        arguments += ["--no-index", "--find-links", str(source)]
+    return [*arguments, *REQUIREMENTS]
 
 
 async def download_wheels(
@@ -116,7 +125,7 @@ async def download_wheels(
     run_command: CommandRunner = run,
     pip: Sequence[str] = (sys.executable, "-m", "pip"),
 ) -> Path:
-    """The folder with the wheels. Raises KindError, with what to do where there is no network."""
+    """Download the wheels; their folder. Raises KindError."""
     pinned = installed_constraints()
     key = hashlib.sha256(repr((pinned, REQUIREMENTS, python, str(source or ""))).encode()).hexdigest()[:16]
     folder = cache / f"wheels-{key}"
@@ -126,19 +135,19 @@ async def download_wheels(
     folder.mkdir(mode=0o700, parents=True)
     constraints = folder / "constraints.txt"
     constraints.write_text(pinned)
-    done = await run_command(
+    result = await run_command(
         [*pip, *pip_arguments(python, folder, constraints, source)], timeout=_PIP_SECONDS, on_line=on_line
     )
-    if done.code:
-        raise _pip_failure(done.to_error(), done.err)
+    if result.code:
+        raise _pip_failure(result.to_error(), result.err)
     (folder / _COMPLETE_MARKER).touch()
     return folder
 
 
-def _pip_failure(error: ProgramFailedError, said: str) -> KindError:
-    if "No module named pip" in said:
+def _pip_failure(error: ProgramFailedError, output: str) -> KindError:
+    if "No module named pip" in output:
         return KindError("this Python has no pip", f"`{sys.executable} -m ensurepip`, then try again.")
     return KindError(
         error.message,
-        "Without a package index, collect the wheels elsewhere and name their folder with --wheels.",
+        "Without a package index, download the wheels elsewhere and pass their folder with --wheels.",
     )

@@ -1,4 +1,4 @@
-"""Docker by its command line: what it says about itself, images, and the containers that are kind's nodes."""
+"""Docker by its command line: the engine, images, and the containers that are nodes of kind."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PULL_TIMEOUT = 900.0
 _BUILD_TIMEOUT = 900.0
 _STOP_TIMEOUT = 60.0
 UNREACHABLE_REMEDY = (
-    "Start Docker (Docker Desktop, or `sudo systemctl start docker`) and see that `docker info` works for you."
+    "Start Docker (Docker Desktop, or `sudo systemctl start docker`) and check that `docker info` works."
 )
 DENIED_REMEDY = (
     "Add yourself to the group `docker` (`sudo usermod -aG docker $USER`, then log in again), or use rootless Docker."
@@ -27,7 +27,7 @@ DENIED_REMEDY = (
 
 @dataclass(frozen=True)
 class DockerInfo:
-    """What `docker info` says. Sizes are bytes."""
+    """The output of `docker info`. Sizes are in bytes."""
 
     server_version: str
     client_version: str
@@ -43,7 +43,7 @@ class DockerInfo:
     warnings: tuple[str, ...]
     containerd_store: bool
     system_time: str
-    """The engine's clock, RFC 3339."""
+    """The clock of the engine, RFC 3339."""
 
     @property
     def rootless(self) -> bool:
@@ -52,7 +52,7 @@ class DockerInfo:
 
 @dataclass(frozen=True)
 class Container:
-    """A node's container. `ports` maps `30080/tcp` to `127.0.0.1:18080`."""
+    """The container of a node. `ports` maps `30080/tcp` to `127.0.0.1:18080`."""
 
     id: str
     name: str
@@ -68,95 +68,93 @@ class Docker:
         self._run = run_command
 
     async def info(self) -> DockerInfo:
-        """Raises ProgramMissingError, KindError with the remedy when no engine answers."""
-        done = await self._run(["docker", "info", "--format", "{{json .}}"], timeout=_QUERY_TIMEOUT)
-        # Without an engine it prints JSON all the same, and the truth on stderr.
-        if done.code:
-            denied = "permission denied" in done.err.lower()
+        """The facts about the engine. Raises ProgramMissingError, or KindError if no engine responds."""
+        result = await self._run(["docker", "info", "--format", "{{json .}}"], timeout=_QUERY_TIMEOUT)
+        # Without an engine it still prints JSON, and the error on stderr.
+        if result.code:
+            denied = "permission denied" in result.err.lower()
             raise KindError(
-                f"Docker does not answer: {done.err.strip()[:400]}", DENIED_REMEDY if denied else UNREACHABLE_REMEDY
+                f"Docker does not respond: {result.err.strip()[:400]}", DENIED_REMEDY if denied else UNREACHABLE_REMEDY
             )
         try:
-            return parse_info(json.loads(done.out))
+            return parse_info(json.loads(result.out))
         except (ValueError, TypeError, AttributeError) as error:
-            raise KindError(
-                f"`docker info` printed something that is no JSON object: {error}", UNREACHABLE_REMEDY
-            ) from None
+            raise KindError(f"`docker info` did not print a JSON object: {error}", UNREACHABLE_REMEDY) from None
 
     async def image_id(self, image: str) -> str | None:
-        """The local image's id, or None when there is none."""
-        done = await self._run(["docker", "image", "inspect", "--format", "{{.Id}}", image], timeout=_QUERY_TIMEOUT)
-        return done.out.strip() or None if done.code == 0 else None
+        """The ID of a local image, or None if there is none."""
+        result = await self._run(["docker", "image", "inspect", "--format", "{{.Id}}", image], timeout=_QUERY_TIMEOUT)
+        return result.out.strip() or None if result.code == 0 else None
 
     async def pull(self, image: str, on_line: OnLine | None = None) -> None:
-        """Raises KindError that tells a rate limit, a vanished image and a missing network apart."""
-        done = await self._run(["docker", "pull", image], timeout=_PULL_TIMEOUT, on_line=on_line)
-        if done.code:
-            raise done.to_error(pull_remedy(done.err, image))
+        """Pull an image. Raises KindError with a remedy for a rate limit, a missing image or a missing network."""
+        result = await self._run(["docker", "pull", image], timeout=_PULL_TIMEOUT, on_line=on_line)
+        if result.code:
+            raise result.to_error(pull_remedy(result.err, image))
 
     async def output(self, image: str, command: Sequence[str]) -> str:
-        """What a program in the image prints; it has no network."""
+        """The output of a program in the image, run without a network."""
         entry = ["--entrypoint", command[0], image, *command[1:]]
-        done = await self._run(["docker", "run", "--rm", "--network", "none", *entry], timeout=_STOP_TIMEOUT)
-        if done.code:
-            raise done.to_error(f"See whether the image {image} is what you meant.")
-        return done.out
+        result = await self._run(["docker", "run", "--rm", "--network", "none", *entry], timeout=_STOP_TIMEOUT)
+        if result.code:
+            raise result.to_error(f"Check that {image} is the right image.")
+        return result.out
 
     async def build(
         self, context: Path, tag: str, arguments: Mapping[str, str], *, on_line: OnLine | None = None
     ) -> None:
-        """Build an image, with the older builder as well as with BuildKit."""
+        """Build an image, with BuildKit or the classic builder."""
         given = [word for name, value in arguments.items() for word in ("--build-arg", f"{name}={value}")]
         command = ["docker", "build", "--tag", tag, *given, "."]
-        done = await self._run(command, timeout=_BUILD_TIMEOUT, on_line=on_line, cwd=context)
-        if done.code:
-            raise done.to_error("Fix what the build says; `c8s up --kind` builds again.")
+        result = await self._run(command, timeout=_BUILD_TIMEOUT, on_line=on_line, cwd=context)
+        if result.code:
+            raise result.to_error("Fix the error of the build; `c8s up --kind` builds again.")
         if await self.image_id(tag) is None:
             raise ProgramFailedError(
-                f"the build of {tag} ended well, but Docker has no such image",
-                "A builder of its own keeps it: `docker buildx use default`, then try again.",
+                f"the build of {tag} succeeded, but Docker has no such image",
+                "Another builder stores it: run `docker buildx use default`, then try again.",
             )
 
     async def save(self, image: str, file: Path) -> None:
-        """Write the image into an archive."""
-        done = await self._run(["docker", "save", "--output", str(file), image], timeout=_BUILD_TIMEOUT)
-        if done.code:
-            raise done.to_error("See that the disk has room.")
+        """Save the image to an archive."""
+        result = await self._run(["docker", "save", "--output", str(file), image], timeout=_BUILD_TIMEOUT)
+        if result.code:
+            raise result.to_error("Check the free space of the disk.")
 
     async def load_archive(self, node: str, file: Path) -> None:
-        """Hand an archive to a node's containerd, for this platform only: the others' layers may not be in it."""
+        """Import an archive into containerd of a node, for this platform only: it may lack the layers of others."""
         importing = ["ctr", "--namespace=k8s.io", "images", "import", "--digests", "--snapshotter=overlayfs", "-"]
-        done = await self._run(
+        result = await self._run(
             ["docker", "exec", "--interactive", node, *importing], timeout=_BUILD_TIMEOUT, stdin=file
         )
-        if done.code:
-            raise done.to_error("See `c8s doctor`; a newer kind may know this Docker.")
+        if result.code:
+            raise result.to_error("See `c8s doctor`; a newer kind may support this Docker.")
 
     async def container(self, name: str) -> Container | None:
-        """A container by its name, running or not; None when there is none."""
-        done = await self._run(
+        """A container by its name, running or not; None if there is none."""
+        result = await self._run(
             ["docker", "container", "inspect", "--format", "{{json .}}", name], timeout=_QUERY_TIMEOUT
         )
-        if done.code == 0:
-            return parse_container(json.loads(done.out))
-        if "no such container" in done.err.lower():
+        if result.code == 0:
+            return parse_container(json.loads(result.out))
+        if "no such container" in result.err.lower():
             return None
-        raise done.to_error(UNREACHABLE_REMEDY)
+        raise result.to_error(UNREACHABLE_REMEDY)
 
     async def start(self, container: str) -> None:
-        """Start a container that is there; fine when it runs."""
-        done = await self._run(["docker", "start", container], timeout=_STOP_TIMEOUT)
-        if done.code:
-            taken = "address already in use" in done.err or "port is already allocated" in done.err
-            raise done.to_error(
-                "Another program took its port: end that, and try again." if taken else UNREACHABLE_REMEDY
+        """Start an existing container; a running one stays as it is."""
+        result = await self._run(["docker", "start", container], timeout=_STOP_TIMEOUT)
+        if result.code:
+            taken = "address already in use" in result.err or "port is already allocated" in result.err
+            raise result.to_error(
+                "Another program uses its port: stop that program, and try again." if taken else UNREACHABLE_REMEDY
             )
 
     async def stop(self, container: str) -> None:
         """Stop a container; it can be started again."""
-        done = await self._run(["docker", "stop", container], timeout=_STOP_TIMEOUT)
-        if done.code:
-            raise done.to_error(UNREACHABLE_REMEDY)
+        result = await self._run(["docker", "stop", container], timeout=_STOP_TIMEOUT)
+        if result.code:
+            raise result.to_error(UNREACHABLE_REMEDY)
 
 
 def parse_info(raw: Json) -> DockerInfo:
@@ -192,18 +190,16 @@ def parse_container(raw: Json) -> Container:
     )
 
 
-_NO_WAY = ("no such host", "dial tcp", "i/o timeout", "tls handshake", "connection refused")
+_NO_CONNECTION = ("no such host", "dial tcp", "i/o timeout", "tls handshake", "connection refused")
 
 
 def pull_remedy(output: str, image: str) -> str:
-    """What to do about a pull that failed."""
-    words = output.lower()
-    if "toomanyrequests" in words or "rate limit" in words:
-        return "The registry's rate limit is reached: `docker login`, or wait, or `docker load` it from elsewhere."
-    if any(
-        word in words for word in ("no such host", "dial tcp", "i/o timeout", "tls handshake", "connection refused")
-    ):
-        return f"There is no way to the registry from here: put the image on this machine (`docker load`) as {image}."
-    if any(word in words for word in ("not found", "manifest unknown", "denied", "unauthorized")):
-        return f"The registry does not give {image} away: name another image."
-    return f"See why `docker pull {image}` fails."
+    """The remedy for a failed pull."""
+    text = output.lower()
+    if "toomanyrequests" in text or "rate limit" in text:
+        return "The rate limit of the registry is reached: use `docker login`, wait, or `docker load` the image."
+    if any(part in text for part in _NO_CONNECTION):
+        return f"The registry is not reachable: load the image (`docker load`) as {image}."
+    if any(part in text for part in ("not found", "manifest unknown", "denied", "unauthorized")):
+        return f"The registry denies access to {image}, or does not have it: choose another image."
+    return f"Check why `docker pull {image}` fails."

@@ -1,6 +1,6 @@
-"""Runs a program: line by line, with a time limit, and with nothing left of it when we are cancelled.
+"""Runs programs: output line by line, a timeout, and no process left after a cancellation.
 
-It judges nothing: what a line or an exit code means is for those who know the program.
+The meaning of lines and exit codes is up to the callers.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ OnLine = Callable[[str], None]
 
 @dataclass(frozen=True)
 class CommandResult:
-    """A program that has ended: its exit code, and its lines in the order in which they came."""
+    """The exit code of a program, and its lines in the order of arrival."""
 
     command: tuple[str, ...]
     code: int
@@ -34,23 +34,25 @@ class CommandResult:
 
     @property
     def out(self) -> str:
-        """What it wrote on stdout."""
+        """The text on stdout."""
         return "\n".join(text for stream, text in self.lines if stream == "out")
 
     @property
     def err(self) -> str:
-        """What it wrote on stderr."""
+        """The text on stderr."""
         return "\n".join(text for stream, text in self.lines if stream == "err")
 
     def to_error(self, remedy: str = "") -> ProgramFailedError:
-        """The error that tells of this end, with the program's last words."""
-        said = [text for _, text in self.lines if text.strip()][-_SHOWN_LINES:]
-        told = ":\n" + "\n".join(f"  {text[:400]}" for text in said) + "\n" if said else ""
-        return ProgramFailedError(f"`{format_command(self.command)}` ended with code {self.code}{told}", remedy)
+        """The error for this exit code, with the last lines of the output."""
+        last_lines = [text for _, text in self.lines if text.strip()][-_SHOWN_LINES:]
+        details = ":\n" + "\n".join(f"  {text[:400]}" for text in last_lines) + "\n" if last_lines else ""
+        return ProgramFailedError(
+            f"`{format_command(self.command)}` failed with exit code {self.code}{details}", remedy
+        )
 
 
 class CommandRunner(Protocol):
-    """How programs are run; tests hand in their own."""
+    """Runs a program; tests pass a fake."""
 
     async def __call__(
         self,
@@ -62,12 +64,12 @@ class CommandRunner(Protocol):
         cwd: Path | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> CommandResult:
-        """Run it to its end. Raises ProgramMissingError, or ProgramFailedError after `timeout` seconds."""
+        """Run a program until it ends. Raises ProgramMissingError, or ProgramFailedError after `timeout` seconds."""
         ...
 
 
 def format_command(command: Sequence[str]) -> str:
-    """A command as a person would type it, cut where it is long."""
+    """A command line for a message, truncated to 120 characters."""
     text = " ".join(command)
     return text if len(text) <= 120 else text[:119] + "…"
 
@@ -81,7 +83,7 @@ async def run(
     cwd: Path | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> CommandResult:
-    """See `Run`. The program has a process group of its own, which is ended with it."""
+    """See `CommandRunner`. The program has its own process group, which is terminated with it."""
     with contextlib.ExitStack() as files:
         source: IO[bytes] | int = (
             files.enter_context(stdin.open("rb")) if stdin is not None else asyncio.subprocess.DEVNULL
@@ -105,8 +107,8 @@ async def run(
             code = await process.wait()
     except TimeoutError:
         raise ProgramFailedError(
-            f"`{format_command(command)}` did not end within {timeout:.0f} s",
-            "See whether it waits for something.",
+            f"`{format_command(command)}` timed out after {timeout:.0f} s",
+            "Run it yourself to see what it waits for.",
         ) from None
     finally:
         await _end(process)
@@ -130,11 +132,11 @@ async def _start(
     except FileNotFoundError:
         raise ProgramMissingError(f"there is no program {command[0]!r} on PATH") from None
     except PermissionError:
-        raise ProgramMissingError(f"the program {command[0]!r} may not be run") from None
+        raise ProgramMissingError(f"the program {command[0]!r} is not executable") from None
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """Ends what is left of the process group: asked first, then made to. Safe to call when it is gone already."""
+    """Terminate the process group with SIGTERM, then SIGKILL; an ended process is ignored."""
     for sign in (signal.SIGTERM, signal.SIGKILL):
         if process.returncode is not None:
             return

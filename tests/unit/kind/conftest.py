@@ -1,4 +1,4 @@
-"""Programs that play recordings, and programs that are none."""
+"""Fakes of programs: as processes that replay recordings, and as a CommandRunner."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Plays = Callable[..., Path]
 
 @pytest.fixture
 def plays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plays:
-    """Puts a `kind` and a `docker` on PATH that play these recordings and fail on anything else."""
+    """Put a `kind` and a `docker` on PATH that replay these recordings and fail for anything else."""
     here = Path(__file__).parent
 
     def install(*names: str, pace: float = 0.0) -> Path:
@@ -24,7 +24,7 @@ def plays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plays:
         folder.mkdir(exist_ok=True)
         for program in ("kind", "docker"):
             file = folder / program
-            file.write_text(f"#!{sys.executable} -IS\n" + (here / "standin.py").read_text())
+            file.write_text(f"#!{sys.executable} -IS\n" + (here / "fake_program.py").read_text())
             file.chmod(0o755)
         for name, value in {
             "PATH": str(folder),
@@ -41,7 +41,7 @@ def plays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plays:
 
 @dataclass
 class Programs:
-    """Programs by what they answer: the longest known beginning of a command decides. Unknown ones fail the test."""
+    """Exit codes and outputs by the beginning of a command, the longest first. Unknown commands fail the test."""
 
     answers: dict[str, tuple[int, str]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
@@ -59,9 +59,9 @@ class Programs:
         text = " ".join(command)
         self.asked.append(text)
         known = [each for each in self.answers if text.startswith(each)]
-        assert known, f"nobody said what `{text}` answers"
-        code, said = self.answers[max(known, key=len)]
-        lines = [("err" if code else "out", line) for line in said.splitlines()]
+        assert known, f"unexpected command: {text}"
+        code, output = self.answers[max(known, key=len)]
+        lines = [("err" if code else "out", line) for line in output.splitlines()]
         for _, line in lines:
             if on_line is not None:
                 on_line(line)

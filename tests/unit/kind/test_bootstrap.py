@@ -1,4 +1,4 @@
-"""The plan of a real cluster, with programs that answer as told and no cluster behind them."""
+"""The plan of `c8s up --kind`, with fakes of kind and Docker."""
 
 from __future__ import annotations
 
@@ -40,67 +40,67 @@ def bootstrap(folder: Path, programs: Programs, record: ClusterRecord | None = N
     return Bootstrap(options, run_command=programs, port_is_free=lambda port: True)
 
 
-def named(made: Bootstrap, name: str) -> Step:
+def find_step(made: Bootstrap, name: str) -> Step:
     return next(each for each in made.steps() if each.name == name)
 
 
-def silent(_: str) -> None:
+def ignore(_: str) -> None:
     return
 
 
-async def test_a_cluster_of_the_same_name_that_is_not_ours_is_never_touched(tmp_path: Path, programs: Programs) -> None:
+async def test_foreign_cluster_of_the_same_name_is_not_touched(tmp_path: Path, programs: Programs) -> None:
     programs.answers = {"kind get clusters": (0, "c8s"), INSPECT: (0, container(running=False))}
-    with pytest.raises(ForeignClusterError, match="left alone"):
-        await named(bootstrap(tmp_path, programs), "cluster").check()
-    # It had another id when we made ours: somebody deleted ours and made their own.
+    with pytest.raises(ForeignClusterError, match="left unchanged"):
+        await find_step(bootstrap(tmp_path, programs), "cluster").check()
+    # The ID differs from the recorded one: another user deleted the cluster and created a new one.
     theirs = ClusterRecord("c8s", Ports(18080, 18900), "image", container="other")
     with pytest.raises(ForeignClusterError):
-        await named(bootstrap(tmp_path, programs, theirs), "cluster").check()
+        await find_step(bootstrap(tmp_path, programs, theirs), "cluster").check()
     assert {command.split()[1] for command in programs.asked} == {"get", "container"}
 
 
-async def test_a_creation_that_was_interrupted_is_begun_anew(tmp_path: Path, programs: Programs) -> None:
+async def test_interrupted_creation_is_repeated(tmp_path: Path, programs: Programs) -> None:
     programs.answers = {
         "kind get clusters": (0, "c8s"),
         INSPECT: (0, container()),
         "kind delete cluster --name c8s": (0, ""),
     }
     made = bootstrap(tmp_path, programs, ClusterRecord("c8s", Ports(18080, 18900), "image"))
-    assert await named(made, "cluster").check() is None
+    assert await find_step(made, "cluster").check() is None
     assert programs.asked[-1] == "kind delete cluster --name c8s"
 
 
-async def test_a_machine_without_an_engine_stops_the_plan_with_the_remedy(tmp_path: Path, programs: Programs) -> None:
+async def test_host_without_an_engine_is_reported_with_a_remedy(tmp_path: Path, programs: Programs) -> None:
     programs.answers = {"kind version": (0, "kind v0.33.0 go1.27.2"), "docker info": (1, "Cannot connect to Docker")}
     with pytest.raises(KindError, match="Start Docker"):
-        await named(bootstrap(tmp_path, programs), "machine").action(silent)
+        await find_step(bootstrap(tmp_path, programs), "machine").action(ignore)
 
 
-async def test_an_old_kind_is_refused(tmp_path: Path, programs: Programs) -> None:
+async def test_old_kind_is_rejected(tmp_path: Path, programs: Programs) -> None:
     programs.answers = {"kind version": (0, "kind v0.11.1 go1.16")}
     with pytest.raises(KindError, match=r"0\.11\.1 is older"):
-        await named(bootstrap(tmp_path, programs), "machine").action(silent)
+        await find_step(bootstrap(tmp_path, programs), "machine").action(ignore)
 
 
-async def test_a_port_that_was_taken_meanwhile_gives_way_to_another(tmp_path: Path, programs: Programs) -> None:
+async def test_port_that_was_taken_meanwhile_is_replaced(tmp_path: Path, programs: Programs) -> None:
     taken = "ERROR: failed: Error starting userland proxy: listen tcp4 127.0.0.1:18080: bind: address already in use"
     programs.answers = {"kind create cluster": (1, taken)}
     made = bootstrap(tmp_path, programs)
     with pytest.raises(KindError, match="18080"):
-        await named(made, "cluster").action(silent)
+        await find_step(made, "cluster").action(ignore)
     assert made.record is not None
     assert made.record.ports.api not in (18080, 18900)
     assert len(programs.asked) == 3
 
 
-async def test_an_image_that_is_built_is_not_built_again(tmp_path: Path, programs: Programs) -> None:
+async def test_existing_image_is_not_built_again(tmp_path: Path, programs: Programs) -> None:
     programs.answers = {"docker image inspect": (0, "sha256:1")}
-    known = await named(bootstrap(tmp_path, programs), "image").check()
+    known = await find_step(bootstrap(tmp_path, programs), "image").check()
     assert known is not None
     assert known.startswith("c8s-controller:")
 
 
-def test_the_plan_is_printed_without_asking_anybody(tmp_path: Path) -> None:
+def test_dry_run_sends_no_request(tmp_path: Path) -> None:
     plan = dry_run(BootstrapOptions("c8s", tmp_path / "none", tmp_path))
     names = [each["step"] for each in plan]
     made = "machine cluster image load objects store bucket controller images context"
@@ -109,13 +109,13 @@ def test_the_plan_is_printed_without_asking_anybody(tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
-def test_ports_are_remembered_and_the_next_free_ones_taken() -> None:
+def test_recorded_ports_are_preferred_to_the_next_free_ones() -> None:
     assert choose_ports(is_free=lambda port: True) == Ports(18080, 18900)
     assert choose_ports(is_free=lambda port: port not in (18080, 18081, 18900)) == Ports(18082, 18901)
     assert choose_ports(Ports(20000, 20000), is_free=lambda port: True) == Ports(20000, 20001)
 
 
-def test_a_record_is_private_and_survives(tmp_path: Path) -> None:
+def test_record_is_private_and_can_be_read_again(tmp_path: Path) -> None:
     record = ClusterRecord("c8s", Ports(1, 2), "image", container="abc")
     write_record(tmp_path / "kind.json", record)
     assert read_record(tmp_path / "kind.json") == record
@@ -125,7 +125,7 @@ def test_a_record_is_private_and_survives(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("ports", "ours"), [((18080, 18900), True), ((18080, 18901), False)])
-def test_before_its_id_is_known_a_node_is_known_by_its_ports(ports: tuple[int, int], ours: bool) -> None:
+def test_node_without_a_recorded_id_is_matched_by_its_ports(ports: tuple[int, int], ours: bool) -> None:
     from kind.tools.docker_cli import parse_container
 
     node = parse_container(json.loads(container(ports=ports)))

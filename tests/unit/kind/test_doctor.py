@@ -10,7 +10,7 @@ from kind.doctor import GIB, Finding, HostInfo, check_docker, check_host, parse_
 from kind.tools.docker_cli import DockerInfo
 
 NOW = 1_795_421_477.0
-WELL = DockerInfo(
+ENGINE = DockerInfo(
     server_version="28.1.0",
     client_version="28.1.0",
     operating_system="Linux",
@@ -26,62 +26,62 @@ WELL = DockerInfo(
     containerd_store=False,
     system_time="2026-11-23T08:11:17.899035531Z",
 )
-FINE = HostInfo(
+HOST = HostInfo(
     50 * GIB, 512, 524288, {18080: True, 18900: True}, (("192.168.1.0/24", "eth0"),), {}, "/usr/bin/kubectl"
 )
 
 
-def troubles(found: list[Finding]) -> dict[str, str]:
+def problems(found: list[Finding]) -> dict[str, str]:
     return {each.check: each.level for each in found if each.level != "ok"}
 
 
-def test_a_good_machine_has_no_trouble() -> None:
-    assert troubles(check_docker(WELL, FINE, NOW) + check_host(FINE)) == {}
+def test_suitable_host_has_no_findings() -> None:
+    assert problems(check_docker(ENGINE, HOST, NOW) + check_host(HOST)) == {}
 
 
 @pytest.mark.parametrize(
     ("info", "expected"),
     [
-        (replace(WELL, server_version=""), {"docker": "error"}),
-        (replace(WELL, server_version="19.03.15"), {"docker": "error"}),
-        (replace(WELL, server_version="20.10.24+dfsg1"), {}),
-        (replace(WELL, memory=GIB), {"memory": "error"}),
-        (replace(WELL, memory=3 * GIB), {"memory": "warning"}),
-        (replace(WELL, cgroup_version="1"), {"cgroups": "warning"}),
-        (replace(WELL, cgroup_version="1", security_options=("name=rootless",)), {"cgroups": "error"}),
-        (replace(WELL, system_time="2026-11-23T07:11:17Z"), {"clock": "warning"}),
+        (replace(ENGINE, server_version=""), {"docker": "error"}),
+        (replace(ENGINE, server_version="19.03.15"), {"docker": "error"}),
+        (replace(ENGINE, server_version="20.10.24+dfsg1"), {}),
+        (replace(ENGINE, memory=GIB), {"memory": "error"}),
+        (replace(ENGINE, memory=3 * GIB), {"memory": "warning"}),
+        (replace(ENGINE, cgroup_version="1"), {"cgroups": "warning"}),
+        (replace(ENGINE, cgroup_version="1", security_options=("name=rootless",)), {"cgroups": "error"}),
+        (replace(ENGINE, system_time="2026-11-23T07:11:17Z"), {"clock": "warning"}),
     ],
 )
-def test_what_is_wrong_with_the_engine_is_found(info: DockerInfo, expected: dict[str, str]) -> None:
-    assert troubles(check_docker(info, FINE, NOW)) == expected
+def test_problems_of_the_engine_are_found(info: DockerInfo, expected: dict[str, str]) -> None:
+    assert problems(check_docker(info, HOST, NOW)) == expected
 
 
 @pytest.mark.parametrize(
     ("here", "expected"),
     [
-        (replace(FINE, inotify_instances=128), {"inotify": "warning"}),
-        (replace(FINE, inotify_watches=8192), {"inotify": "warning"}),
-        (replace(FINE, inotify_instances=None), {}),
-        (replace(FINE, routes=(("10.0.0.0/8", "tun0"),)), {"routes": "warning"}),
-        (replace(FINE, routes=(("172.18.0.0/16", "br-1234"), ("0.0.0.0/0", "eth0"))), {}),
-        (replace(FINE, environment={"HTTP_PROXY": "http://u:secret@p"}), {"proxies": "warning"}),
-        (replace(FINE, environment={"HTTPS_PROXY": "http://p", "NO_PROXY": "localhost,127.0.0.1"}), {}),
-        (replace(FINE, environment={"KIND_EXPERIMENTAL_PROVIDER": "podman"}), {"provider": "error"}),
-        (replace(FINE, ports={18080: False, 18900: True}), {}),
+        (replace(HOST, inotify_instances=128), {"inotify": "warning"}),
+        (replace(HOST, inotify_watches=8192), {"inotify": "warning"}),
+        (replace(HOST, inotify_instances=None), {}),
+        (replace(HOST, routes=(("10.0.0.0/8", "tun0"),)), {"routes": "warning"}),
+        (replace(HOST, routes=(("172.18.0.0/16", "br-1234"), ("0.0.0.0/0", "eth0"))), {}),
+        (replace(HOST, environment={"HTTP_PROXY": "http://u:secret@p"}), {"proxies": "warning"}),
+        (replace(HOST, environment={"HTTPS_PROXY": "http://p", "NO_PROXY": "localhost,127.0.0.1"}), {}),
+        (replace(HOST, environment={"KIND_EXPERIMENTAL_PROVIDER": "podman"}), {"provider": "error"}),
+        (replace(HOST, ports={18080: False, 18900: True}), {}),
     ],
 )
-def test_what_is_wrong_around_it_is_found(here: HostInfo, expected: dict[str, str]) -> None:
+def test_problems_of_the_host_are_found(here: HostInfo, expected: dict[str, str]) -> None:
     found = check_host(here)
-    assert troubles(found) == expected
+    assert problems(found) == expected
     assert "secret" not in repr(found)
     assert all(each.why and (each.remedy or each.level == "ok") for each in found)
 
 
-def test_a_full_disk_is_found() -> None:
-    assert troubles(check_docker(WELL, replace(FINE, disk_free=GIB), NOW)) == {"disk": "error"}
+def test_full_disk_is_found() -> None:
+    assert problems(check_docker(ENGINE, replace(HOST, disk_free=GIB), NOW)) == {"disk": "error"}
 
 
-def test_linux_routes_are_read() -> None:
+def test_linux_routes_are_parsed() -> None:
     text = (
         "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n"
         "tun0\t0000F40A\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0\n"

@@ -1,4 +1,4 @@
-"""Plans: what is done is not done again, what fails stops the rest, and everything is told."""
+"""Plans: order, checks, failures and events of steps."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def step(name: str, did: list[str], *needs: str, known: str | None = None, fails
     async def check() -> str | None:
         return known
 
-    async def action(say: ProgressCallback) -> str:
-        say(f"{name} at work")
+    async def action(report: ProgressCallback) -> str:
+        report(f"{name} at work")
         if fails:
             raise KindError(fails, "do this")
         did.append(name)
@@ -24,13 +24,13 @@ def step(name: str, did: list[str], *needs: str, known: str | None = None, fails
     return Step(name, name.upper(), f"makes {name}", action, check, needs)
 
 
-async def test_steps_wait_for_what_they_need() -> None:
+async def test_steps_run_after_their_dependencies() -> None:
     did: list[str] = []
     await execute([step("c", did, "a", "b"), step("b", did, "a"), step("a", did)], lambda _: None)
     assert did == ["a", "b", "c"]
 
 
-async def test_what_is_done_already_is_left_alone_and_said() -> None:
+async def test_step_that_was_done_already_is_not_repeated() -> None:
     did: list[str] = []
     events: list[StepEvent] = []
     await execute([step("a", did, known="there already"), step("b", did, "a")], events.append, clock=lambda: 1.0)
@@ -44,7 +44,7 @@ async def test_what_is_done_already_is_left_alone_and_said() -> None:
     ]
 
 
-async def test_a_failure_names_the_step_and_the_remedy_and_begins_nothing_behind_it() -> None:
+async def test_failed_step_is_named_and_its_dependents_do_not_start() -> None:
     did: list[str] = []
     with pytest.raises(StepFailedError, match=r"A: it broke\. do this") as caught:
         await execute([step("a", did, fails="it broke"), step("b", did, "a")], lambda _: None)
@@ -52,10 +52,10 @@ async def test_a_failure_names_the_step_and_the_remedy_and_begins_nothing_behind
     assert did == []
 
 
-async def test_steps_that_need_nothing_of_each_other_run_side_by_side() -> None:
+async def test_independent_steps_run_concurrently() -> None:
     met = asyncio.Barrier(2)
 
-    async def action(say: ProgressCallback) -> str:
+    async def action(report: ProgressCallback) -> str:
         async with asyncio.timeout(5):
             await met.wait()
         return ""
@@ -63,10 +63,10 @@ async def test_steps_that_need_nothing_of_each_other_run_side_by_side() -> None:
     await execute([Step("a", "A", "", action), Step("b", "B", "", action)], lambda _: None)
 
 
-async def test_a_need_that_no_step_meets_is_a_fault_of_the_plan() -> None:
+async def test_unknown_dependency_is_an_error_of_the_plan() -> None:
     with pytest.raises(ValueError, match="'x'"):
         await execute([step("a", [], "x")], lambda _: None)
 
 
-def test_a_plan_is_data() -> None:
+def test_plan_is_described_as_json_values() -> None:
     assert describe_plan([step("a", [])]) == [{"step": "a", "title": "A", "does": "makes a", "needs": []}]

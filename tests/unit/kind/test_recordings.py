@@ -23,7 +23,7 @@ def file(tmp_path: Path) -> Path:
     return written
 
 
-async def test_a_cluster_is_made_and_says_what_it_does(plays: Plays, file: Path) -> None:
+async def test_cluster_is_created_with_progress(plays: Plays, file: Path) -> None:
     plays("create")
     heard: list[str] = []
     await Kind().create("c8s", IMAGE, file, heard.append)
@@ -39,7 +39,7 @@ async def test_a_cluster_is_made_and_says_what_it_does(plays: Plays, file: Path)
     ]
 
 
-async def test_the_version_clusters_nodes_and_images_are_read(plays: Plays) -> None:
+async def test_version_clusters_nodes_and_images_are_parsed(plays: Plays) -> None:
     plays("kind-version", "get-clusters-none", "get-clusters", "get-nodes", "load-image", "load-image-again")
     kind = Kind()
     assert await kind.version() == (0, 33, 0)
@@ -50,7 +50,7 @@ async def test_the_version_clusters_nodes_and_images_are_read(plays: Plays) -> N
     await kind.load("c8s", "busybox:1.36")
 
 
-async def test_a_cluster_with_a_stopped_node_is_still_listed_and_started_again(plays: Plays) -> None:
+async def test_cluster_with_a_stopped_node_is_listed_and_started(plays: Plays) -> None:
     played = plays("docker-stop-node", "get-clusters-stopped", "docker-start-node", "delete", "delete-again")
     await Docker().stop("c8s-control-plane")
     assert await Kind().clusters() == ("c8s",)
@@ -60,7 +60,7 @@ async def test_a_cluster_with_a_stopped_node_is_still_listed_and_started_again(p
     assert len(played.read_text().split()) == 5
 
 
-async def test_what_docker_says_of_itself_is_read(plays: Plays) -> None:
+async def test_docker_info_is_parsed(plays: Plays) -> None:
     plays("docker-info")
     info = await Docker().info()
     assert (info.server_version, info.client_version) == ("20.10.24+dfsg1", "28.2.2")
@@ -69,7 +69,7 @@ async def test_what_docker_says_of_itself_is_read(plays: Plays) -> None:
     assert not info.containerd_store
 
 
-async def test_no_engine_is_told_as_such_although_docker_prints_json(plays: Plays) -> None:
+async def test_missing_engine_is_reported_although_docker_prints_json(plays: Plays) -> None:
     plays("no-daemon-docker-info")
     with pytest.raises(KindError, match="Cannot connect to the Docker daemon") as caught:
         await Docker().info()
@@ -77,13 +77,13 @@ async def test_no_engine_is_told_as_such_although_docker_prints_json(plays: Play
 
 
 @pytest.mark.parametrize("play", ["no-daemon-kind-get"])
-async def test_kind_without_an_engine_says_how_to_start_it(plays: Plays, play: str) -> None:
+async def test_kind_without_an_engine_is_reported_with_a_remedy(plays: Plays, play: str) -> None:
     plays(play)
     with pytest.raises(KindError, match="Start Docker"):
         await Kind().clusters()
 
 
-async def test_a_taken_port_is_an_error_of_its_own(plays: Plays, file: Path) -> None:
+async def test_port_in_use_has_an_error_of_its_own(plays: Plays, file: Path) -> None:
     # The failures were recorded without --wait.
     played = plays("create-port-taken")
     with pytest.raises(PortTakenError, match="18080"):
@@ -94,12 +94,14 @@ async def test_a_taken_port_is_an_error_of_its_own(plays: Plays, file: Path) -> 
 @pytest.mark.parametrize(
     ("play", "image", "said"),
     [
-        ("create-image-missing", "kindest/node:v9.9.9", "no way to the registry"),
+        ("create-image-missing", "kindest/node:v9.9.9", "registry is not reachable"),
         ("create-exists", IMAGE, "already exist"),
         ("create-bad-config", IMAGE, "not a valid node role"),
     ],
 )
-async def test_a_create_that_fails_says_why(plays: Plays, file: Path, play: str, image: str, said: str) -> None:
+async def test_failed_creation_is_reported_with_its_reason(
+    plays: Plays, file: Path, play: str, image: str, said: str
+) -> None:
     plays(play)
     with pytest.raises(ProgramFailedError, match=said):
         await create_at_once(file, image)
@@ -121,33 +123,33 @@ async def create_at_once(file: Path, image: str = IMAGE) -> None:
         ("load-no-cluster", "nope", "busybox:1.36", "no nodes found"),
     ],
 )
-async def test_a_load_that_fails_says_why(plays: Plays, play: str, cluster: str, image: str, said: str) -> None:
+async def test_failed_load_is_reported_with_its_reason(
+    plays: Plays, play: str, cluster: str, image: str, said: str
+) -> None:
     plays(play)
     with pytest.raises(ProgramFailedError, match=said):
         await Kind().load(cluster, image)
 
 
-async def test_a_missing_cluster_has_no_kubeconfig(plays: Plays) -> None:
+async def test_missing_cluster_has_no_kubeconfig(plays: Plays) -> None:
     plays("get-kubeconfig-missing")
     with pytest.raises(ProgramFailedError, match="could not locate any control plane nodes"):
         await Kind().kubeconfig("nope")
 
 
-async def test_a_pull_without_a_network_says_where_to_put_the_image(plays: Plays) -> None:
+async def test_pull_without_a_network_is_reported_with_a_remedy(plays: Plays) -> None:
     plays("docker-pull-missing")
     with pytest.raises(ProgramFailedError, match="docker load"):
         await Docker().pull("quay.io/none/none:1")
 
 
-async def test_a_program_that_is_missing_is_named_with_how_to_install_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_missing_program_is_reported_with_instructions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ProgramMissingError, match="Install kind"):
         await Kind().version()
 
 
-async def test_a_cancelled_program_is_ended(plays: Plays, file: Path) -> None:
+async def test_cancelled_program_is_terminated(plays: Plays, file: Path) -> None:
     played = plays("create", pace=1.0)
     creating = asyncio.create_task(Kind().create("c8s", IMAGE, file))
     deadline = time.monotonic() + 20

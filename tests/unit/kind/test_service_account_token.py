@@ -19,10 +19,10 @@ class Cluster:
     """Gives tokens that are good for an hour from `NOW`."""
 
     def __init__(self, away: bool = False) -> None:
-        self.away = away
+        self.unreachable = away
 
     async def request_token(self, account: str, namespace: str, *, expiration_seconds: int) -> dict[str, Any]:
-        if self.away:
+        if self.unreachable:
             raise UnreachableError("no answer")
         assert (account, namespace) == ("c8s-workbench", "c8s-system")
         return {"token": "secret-token", "expirationTimestamp": "2027-01-15T09:00:00Z"}
@@ -32,7 +32,7 @@ def ours(folder: Path) -> service_account_token.ServiceAccountToken:
     return service_account_token.ServiceAccountToken(folder / "credentials" / "workbench.token", folder / "kubeconfig")
 
 
-async def test_a_token_is_due_at_half_of_what_the_cluster_gave(tmp_path: Path) -> None:
+async def test_token_is_renewed_after_half_of_its_lifetime(tmp_path: Path) -> None:
     mine = ours(tmp_path)
     assert service_account_token.needs_renewal(mine, NOW)
     due = await service_account_token.renew(mine, cast(KubeClient, Cluster()), NOW)
@@ -43,7 +43,7 @@ async def test_a_token_is_due_at_half_of_what_the_cluster_gave(tmp_path: Path) -
     assert mine.token_file.stat().st_mode & 0o777 == 0o600
 
 
-async def test_a_file_that_is_damaged_or_gone_makes_it_due(tmp_path: Path) -> None:
+async def test_missing_or_damaged_files_require_a_renewal(tmp_path: Path) -> None:
     mine = ours(tmp_path)
     await service_account_token.renew(mine, cast(KubeClient, Cluster()), NOW)
     mine.renew_after_file.write_text("soon")
@@ -53,7 +53,7 @@ async def test_a_file_that_is_damaged_or_gone_makes_it_due(tmp_path: Path) -> No
     assert service_account_token.needs_renewal(mine, NOW)
 
 
-async def test_a_cluster_that_is_away_leaves_the_old_token(tmp_path: Path) -> None:
+async def test_unreachable_cluster_keeps_the_old_token(tmp_path: Path) -> None:
     mine = ours(tmp_path)
     await service_account_token.renew(mine, cast(KubeClient, Cluster()), NOW)
     with pytest.raises(KindError, match="no answer"):
@@ -61,7 +61,7 @@ async def test_a_cluster_that_is_away_leaves_the_old_token(tmp_path: Path) -> No
     assert mine.token_file.read_text() == "secret-token\n"
 
 
-async def test_keeping_it_goes_on_although_the_cluster_can_t_be_reached(tmp_path: Path) -> None:
+async def test_renewal_continues_while_the_cluster_is_unreachable(tmp_path: Path) -> None:
     said: list[str] = []
     tries = 0
 
