@@ -28,16 +28,6 @@ INOTIFY_REMEDY = (
     "`sudo sysctl fs.inotify.max_user_instances=512 fs.inotify.max_user_watches=524288`; "
     "put the values into /etc/sysctl.d to keep them."
 )
-_VERSION = (0, 30, 0)
-_NEWEST_KNOWN = "0.33.0"
-API_NODE_PORT = 30080
-S3_NODE_PORT = 30900
-_QUERY_TIMEOUT = 30.0
-_CREATE_TIMEOUT = 900.0
-_READY_TIMEOUT = "120s"
-_DELETE_TIMEOUT = 120.0
-_LOAD_TIMEOUT = 600.0
-INOTIFY_REMEDY = "`sudo sysctl fs.inotify.max_user_instances=512 fs.inotify.max_user_watches=524288`; put it in /etc/sysctl.d to keep it."
 _VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)")
 _MARK = re.compile(r"^ ([•✓✗]) (.*?)\s*(?:\.\.\.)?$")
 _PORT = re.compile(r"listen tcp4? \S*?:(\d+): bind|Bind for \S*?:(\d+) failed")

@@ -70,7 +70,7 @@ def test_the_plan_is_printed_where_nothing_is_installed(machine: Machine) -> Non
     plan = json.loads(machine("up", "--kind", "--dry-run", "-o", "json").stdout)
     assert [each["step"] for each in plan][:3] == ["machine", "cluster", "image"]
     lines = machine("up", "--kind", "--dry-run").stdout.splitlines()
-    assert lines[:2] == [" 1. machine     Check the machine", f"{'':16}kind version; docker info"]
+    assert lines[:2] == [" 1. machine     Check the host", f"{'':16}kind version; docker info"]
     assert len(lines) == 2 * len(plan)
 
 
