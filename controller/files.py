@@ -60,3 +60,10 @@ def create_private(path: Path, data: bytes) -> bool:
     finally:
         draft.unlink()
     return True
+
+
+def default_mode() -> int:
+    """The permissions of a new file that is not private: 0666 without the bits of the umask."""
+    umask = os.umask(0o077)
+    os.umask(umask)
+    return 0o666 & ~umask

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from controller.run_types.phases import RunPhase, StepPhase
 from workbench.client.models import (
     Artifact,
     Attempt,
@@ -127,7 +128,7 @@ def _decode_attempt(raw: Mapping[str, Any]) -> Attempt:
         number=_number(raw.get("number")),
         job_name=_text(raw.get("jobName")),
         pod_name=_text(raw.get("podName")),
-        phase=str(raw.get("phase") or "Running"),
+        phase=str(raw.get("phase") or StepPhase.RUNNING),
         reason=_text(raw.get("reason")),
         message=_text(raw.get("message")),
         exit_code=raw.get("exitCode") if isinstance(raw.get("exitCode"), int) else None,
@@ -162,7 +163,7 @@ def _decode_step(raw: Mapping[str, Any]) -> Step:
         slug=slug,
         depends_on=_texts(raw.get("dependsOn")),
         allow_failure=raw.get("allowFailure") is True,
-        phase=str(raw.get("phase") or "Pending"),
+        phase=str(raw.get("phase") or StepPhase.PENDING),
         reason=_text(raw.get("reason")),
         message=_text(raw.get("message")),
         start_time=decode_time(raw.get("startTime")),
@@ -223,7 +224,7 @@ def decode_run(raw: Mapping[str, Any]) -> Run:
         rerun_of=_text(raw.get("rerunOf")),
         cancel_requested=raw.get("cancelRequested") is True,
         definition=definition if isinstance(definition, dict) else None,
-        phase=str(status.get("phase") or "Pending"),
+        phase=str(status.get("phase") or RunPhase.PENDING),
         reason=_text(status.get("reason")),
         message=_text(status.get("message")),
         start_time=decode_time(status.get("startTime")),

@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-RUN_ENDED = frozenset({"Succeeded", "Failed", "Cancelled"})
-STEP_ENDED = frozenset({"Succeeded", "Failed", "Skipped", "Cancelled"})
+from controller.run_types.phases import FINAL_RUN_PHASES, FINAL_STEP_PHASES
 
 
 @dataclass(frozen=True)
@@ -151,7 +150,7 @@ class Step:
 
     @property
     def ended(self) -> bool:
-        return self.phase in STEP_ENDED
+        return self.phase in FINAL_STEP_PHASES
 
     @property
     def last_attempt(self) -> Attempt | None:
@@ -231,7 +230,7 @@ class Run:
 
     @property
     def ended(self) -> bool:
-        return self.phase in RUN_ENDED
+        return self.phase in FINAL_RUN_PHASES
 
     def step(self, name: str) -> Step | None:
         """The step with this name or slug."""

@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 
 import platformdirs
 
+from controller.files import write_private
 from workbench.client.endpoint import Endpoint
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -150,9 +151,6 @@ def _raw(path: Path) -> dict[str, Any]:
 def _write(path: Path, raw: Mapping[str, Any]) -> None:
     import yaml
 
-    from workbench.sandbox.paths import write_private
-
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         # Write to the target of a link: the file may be under version control elsewhere.
         write_private(path.resolve(), yaml.safe_dump(dict(raw), sort_keys=False, allow_unicode=True))

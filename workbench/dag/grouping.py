@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from controller.run_types.phases import StepPhase
+
 
 @dataclass(frozen=True)
 class Group:
@@ -58,10 +60,13 @@ def group_nodes(names: Sequence[str], edges: Iterable[tuple[str, str]], closed: 
 
 def common_phase(phases: Collection[str]) -> str:
     """One phase for a group: the worst that has happened, and Running as long as some are over and others not."""
-    for worst in ("Failed", "Running", "Cancelled"):
+    for worst in (StepPhase.FAILED, StepPhase.RUNNING, StepPhase.CANCELLED):
         if worst in phases:
             return worst
-    waiting = {"Pending", "Queued"} & set(phases)
-    if waiting and set(phases) - waiting - {"Skipped"}:
-        return "Running"
-    return next((phase for phase in ("Pending", "Queued", "Succeeded", "Skipped") if phase in phases), "Pending")
+    waiting = {StepPhase.PENDING} & set(phases)
+    if waiting and set(phases) - waiting - {StepPhase.SKIPPED}:
+        return StepPhase.RUNNING
+    return next(
+        (each for each in (StepPhase.PENDING, StepPhase.SUCCEEDED, StepPhase.SKIPPED) if each in phases),
+        StepPhase.PENDING,
+    )

@@ -13,6 +13,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from controller.run_types.phases import StepPhase
+from controller.run_types.reasons import StepReason
 from workbench.client.models import Attempt, BacklogEnd, Frame, Lines, Missed, Run, RunEnd, Step, StreamEnd, StreamKey
 
 STEP = "step"
@@ -103,7 +105,7 @@ class RunLog:
                 shown.append(StepEvent(key.step, "retried", f"attempt {key.attempt}"))
             if key.step not in self._reported:
                 self._reported[key.step] = "started"
-                shown.append(StepEvent(key.step, "started", "started", "Running"))
+                shown.append(StepEvent(key.step, "started", "started", StepPhase.RUNNING))
         return shown
 
     def _is_shown(self, key: StreamKey) -> bool:
@@ -125,7 +127,7 @@ class RunLog:
                 if attempt.number > 1:
                     shown.append(StepEvent(step.slug, "retried", f"attempt {attempt.number}"))
             shown += self._blame(step, attempt)
-        if step.phase == "Running" and step.slug not in self._reported:
+        if step.phase == StepPhase.RUNNING and step.slug not in self._reported:
             self._reported[step.slug] = "started"
             shown.append(StepEvent(step.slug, "started", "started", step.phase))
         return shown
@@ -160,10 +162,10 @@ class RunLog:
 
 def failing_containers(attempt: Attempt) -> Iterable[str]:
     """The containers, other than the step's own, that are the reason of an attempt's failure."""
-    if attempt.phase != "Failed":
+    if attempt.phase != StepPhase.FAILED:
         return ()
     others = [name for name in attempt.containers if name != STEP]
-    if attempt.reason == "ArtifactUploadFailed":
+    if attempt.reason == StepReason.ARTIFACT_UPLOAD_FAILED:
         return [name for name in others if name == "upload"]
     if attempt.times.running is None:
         # The step itself never ran: what was to prepare it did not work.

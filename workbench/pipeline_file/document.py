@@ -10,7 +10,8 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from workbench.pipeline_file.drafts import Draft, Drafts, digest, write_whole
+from controller.files import default_mode, write_atomic
+from workbench.pipeline_file.drafts import Draft, Drafts, digest
 
 MAX_BYTES = 4 * 1024 * 1024
 """Bytes of a file that is opened; four times what a pipeline may have."""
@@ -93,8 +94,8 @@ class Document:
             raise ChangedOnDiskError(f"{self.path} was changed by somebody else since it was opened")
         data = (text.replace("\n", self.newline) if self.newline != "\n" else text).encode("utf-8")
         try:
-            mode = target.stat().st_mode & 0o7777 if now is not None else 0o666 & ~_umask()
-            write_whole(target, data, mode=mode)
+            mode = target.stat().st_mode & 0o7777 if now is not None else default_mode()
+            write_atomic(target, data, mode=mode, durable=True)
         except OSError as error:
             raise DocumentError(f"can't save {self.path}: {error.strerror}. The text is kept as a draft") from error
         self.text, self.base, self.file_stamp = text, digest(data), _stamp(target)
@@ -143,12 +144,6 @@ def _stamp(path: Path) -> tuple[int, int]:
         found = path.stat()
         return found.st_size, found.st_mtime_ns
     return 0, 0
-
-
-def _umask() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
 
 
 def _name_for(path: Path) -> str:

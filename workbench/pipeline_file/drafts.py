@@ -10,11 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import platformdirs
+
+from controller.files import write_atomic
 
 
 class DraftError(Exception):
@@ -63,7 +64,8 @@ class Drafts:
         target = self._file(path)
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_whole(target, json.dumps(asdict(Draft(str(path), text, base))).encode(), mode=0o600)
+            draft = json.dumps(asdict(Draft(str(path), text, base)))
+            write_atomic(target, draft, mode=0o600, durable=True)
         except OSError as error:
             raise DraftError(f"the unsaved text can't be kept in {self.folder}: {error.strerror}") from error
 
@@ -74,19 +76,3 @@ class Drafts:
     def _file(self, path: Path) -> Path:
         name = hashlib.sha256(os.fsencode(path.absolute())).hexdigest()[:32]
         return self.folder / f"{name}.json"
-
-
-def write_whole(path: Path, data: bytes, *, mode: int) -> None:
-    """Write a file so that others see the old one or the new one and never a part. Raises OSError."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:60]}.", dir=path.parent)
-    draft = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.chmod(mode)
-        draft.replace(path)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise

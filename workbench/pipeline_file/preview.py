@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from controller.run_types.phases import StepPhase
 from workbench.client.models import Step
 
 MAX_STEPS = 300
@@ -53,7 +54,7 @@ def _planned(
                 slug=name,
                 depends_on=needs,
                 allow_failure=allowed,
-                phase="Pending",
+                phase=StepPhase.PENDING,
                 reason=None,
                 message=None,
                 start_time=None,

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Literal, Protocol
 
+from controller.pipeline.values.quantity import parse_quantity
 from workbench.client.models import Health, Pod, Quota
 from workbench.text.format import format_duration
 
 Level = Literal["ok", "warning", "error", "none"]
 
-_UNITS: dict[str, Decimal | int] = {"": 1, "m": Decimal("0.001"), "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12,
-          "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}  # fmt: skip
 _PODS = {"Running": "ok", "Succeeded": "ok", "Failed": "error"}
 _NEARLY = Decimal("0.9")
 
@@ -95,7 +94,7 @@ def health_sections(health: Health, now: datetime) -> tuple[Section, ...]:
 
 
 def _quota(quota: Quota) -> Row:
-    used, hard = amount(quota.used), amount(quota.hard)
+    used, hard = _quantity(quota.used), _quantity(quota.hard)
     share = used / hard if used is not None and hard else None
     level: Level = "none" if share is None else "error" if share >= 1 else "warning" if share >= _NEARLY else "ok"
     percent = f" ({share * 100:.0f} %)" if share is not None else ""
@@ -109,11 +108,8 @@ def _pod(pod: Pod, now: datetime) -> Row:
     return Row(level, pod.name, f"{pod.phase}, {age}   {where}")
 
 
-def amount(quantity: str) -> Decimal | None:
-    """A Kubernetes quantity (`500m`, `2Gi`, `3`) as a number; None for what is none."""
-    digits = quantity.rstrip("kMGTimK")
-    unit = quantity[len(digits) :]
+def _quantity(text: str) -> Decimal | None:
     try:
-        return Decimal(digits) * _UNITS[unit]
-    except (InvalidOperation, KeyError):
+        return parse_quantity(text)
+    except ValueError:
         return None

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from controller.run_types.phases import StepPhase
 from workbench.client.models import Attempt, Run, Step
 
 PARTS = ("queued", "starting", "fetching", "pulling", "running", "uploading")
@@ -84,7 +85,7 @@ def build_report(run: Run, now: datetime) -> RunReport:
         message=run.message,
         duration=run_duration(run, now),
         steps=tuple(_step(run, step, now) for step in run.steps),
-        failures=tuple(_failure(step) for step in run.steps if step.phase == "Failed"),
+        failures=tuple(_failure(step) for step in run.steps if step.phase == StepPhase.FAILED),
         counts=tuple((name, count) for name, count in counts if count),
     )
 
@@ -130,7 +131,7 @@ def _attempt_spans(attempt: Attempt, ready: datetime | None, step: Step) -> list
         ("running", times.running),
         ("uploading", times.finished if "upload" in attempt.containers or times.uploaded else None),
     ]
-    ended = attempt.phase != "Running"
+    ended = attempt.phase != StepPhase.RUNNING
     end = (times.uploaded or times.finished or step.completion_time) if ended else None
     reached = [(part, since) for part, since in stations if since is not None]
     found = []

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from controller.run_types.phases import StepPhase
 from workbench.client.models import Run, Step
 from workbench.report.report import PhaseSpan, step_spans
 
@@ -82,7 +83,7 @@ def critical_path(run: Run) -> tuple[str, ...]:
 def _last(steps: Iterable[Step]) -> Step | None:
     """Of steps that ran: one that still runs, else the one that ended last."""
     ran = [step for step in steps if step.attempts]
-    running = [step for step in ran if step.phase == "Running"]
+    running = [step for step in ran if step.phase == StepPhase.RUNNING]
     if running:
         return min(running, key=lambda step: step.start_time.timestamp() if step.start_time else float("inf"))
     ended = [(step.completion_time, step) for step in ran if step.completion_time is not None]

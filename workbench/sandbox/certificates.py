@@ -10,7 +10,7 @@ import ipaddress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from workbench.sandbox.paths import write_private
+from controller.files import write_private
 
 _LIFETIME = timedelta(days=800)
 _RENEW_BEFORE = timedelta(days=30)

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from controller.files import write_private
 from workbench.sandbox import certificates
-from workbench.sandbox.paths import SandboxPaths, write_private
+from workbench.sandbox.paths import SandboxPaths
 
 CONTROLLER_USER = "system:serviceaccount:c8s-system:c8s-controller"
 CONTROLLER_GROUPS = ("system:serviceaccounts", "system:serviceaccounts:c8s-system", "system:authenticated")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from dataclasses import asdict, dataclass
@@ -12,6 +11,7 @@ from typing import Any
 
 import platformdirs
 
+from controller.files import write_private
 from workbench.client.endpoint import SandboxError, SandboxNameError
 
 _MIN_FREE_BYTES = 1024 * 1024
@@ -165,16 +165,3 @@ def read_state(folder: SandboxPaths) -> SandboxState | None:
 
 def write_state(folder: SandboxPaths, state: SandboxState) -> None:
     write_private(folder.state_file, json.dumps(asdict(state), indent=1) + "\n")
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file of mode 0600 in one step: a reader sees the old text or the new one."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        with os.fdopen(descriptor, "w") as file:
-            file.write(text)
-        draft.replace(path)
-    except OSError:
-        draft.unlink(missing_ok=True)
-        raise

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
-from workbench.pipeline_file.drafts import write_whole
+from controller.files import write_private
 
 _MARK = "last"
 """The file with the name of the newest report, until it was announced."""
@@ -44,10 +44,9 @@ def redact(text: str) -> str:
 
 def save_report(folder: Path, text: str, at: datetime) -> Path:
     """Write a private report file and mark it as the newest. Raises OSError."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / f"crash-{at:%Y%m%d-%H%M%S-%f}.txt"
-    write_whole(path, text.encode("utf-8", "backslashreplace"), mode=0o600)
-    write_whole(folder / _MARK, path.name.encode(), mode=0o600)
+    write_private(path, text.encode("utf-8", "backslashreplace"))
+    write_private(folder / _MARK, path.name)
     return path
 
 

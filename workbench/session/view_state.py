@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import platformdirs
 
-from workbench.pipeline_file.drafts import write_whole
+from controller.files import write_private
 
 _MOST_BYTES = 64 * 1024
 _MOST_FILES = 200
@@ -122,4 +122,4 @@ def _maybe(value: Any) -> str | None:
 def _write(path: Path, raw: Mapping[str, Any], root: Path) -> None:
     for folder in (root, path.parent):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    write_whole(path, json.dumps(raw).encode(), mode=0o600)
+    write_private(path, json.dumps(raw))

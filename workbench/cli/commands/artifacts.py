@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import tarfile
 import tempfile
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from controller.files import default_mode
 from workbench.cli.options import Target, open_client, output_option, run_async, target_options
 from workbench.cli.output.console import CommandError, console_style, echo, echo_error, print_document, print_table
 from workbench.text.format import format_size, plural
@@ -86,18 +86,7 @@ async def _list(client: Client, run: str, step: str | None, output: str) -> None
 
 
 async def _save(client: Client, run: str, step: str, target: Path) -> None:
-    """Whole or not at all: a download that breaks leaves what was there before."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    os.close(descriptor)
-    draft = Path(name)
-    try:
-        size = await client.download(run, step, draft)
-        umask = os.umask(0)
-        os.umask(umask)
-        draft.chmod(0o666 & ~umask)
-        draft.replace(target)
-    finally:
-        draft.unlink(missing_ok=True)
+    size = await client.download(run, step, target, mode=default_mode())
     echo(f"{target} ({size:,} bytes)")
 
 

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from controller.run_types.phases import RunPhase
 from workbench.cli.options import Target, open_client, output_option, run_async, target_options
 from workbench.cli.output.console import CommandError, console_style, echo, echo_error, print_document, print_table
 from workbench.text.format import format_age, format_duration
 
 if TYPE_CHECKING:
     from workbench.client import Run
-
-_PHASES = ["Pending", "Queued", "Running", "Succeeded", "Failed", "Cancelled"]
 
 
 def _now() -> datetime:
@@ -26,7 +25,11 @@ def _now() -> datetime:
 @click.command()
 @click.argument("run", required=False)
 @click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Maximum number of runs.")
-@click.option("--phase", type=click.Choice(_PHASES, case_sensitive=False), help="Only runs in this phase.")
+@click.option(
+    "--phase",
+    type=click.Choice([phase.value for phase in RunPhase], case_sensitive=False),
+    help="Only runs in this phase.",
+)
 @click.option("--pipeline", metavar="NAME", help="Only runs of this pipeline.")
 @click.option("--copies", is_flag=True, help="Include the debug runs of c8s shell.")
 @output_option

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from controller.run_types.phases import StepPhase
 from workbench.cli.options import open_client, run_async, target_options
 from workbench.cli.output.console import CommandError, echo_error
 
@@ -98,31 +99,31 @@ class ShellRequest:
     """Lifetime of a debug run."""
 
 
-async def _shell(target: Target, wish: ShellRequest) -> int:
+async def _shell(target: Target, request: ShellRequest) -> int:
     async with open_client(target, start=False) as client:
-        run = await client.run(wish.run)
-        step = _find_step(run, wish.step)
-        if step.phase == "Running" and wish.attempt is None:
-            return await _run_in_step(client, run.name, step.slug, wish, "the step continues")
+        run = await client.run(request.run)
+        step = _find_step(run, request.step)
+        if step.phase == StepPhase.RUNNING and request.attempt is None:
+            return await _run_in_step(client, run.name, step.slug, request, "the step continues")
         from workbench.cli.run_session.debug_copy import find_attempt, run_interruptible
 
-        attempt = find_attempt(run, step, wish.attempt)
-        return await run_interruptible(_in_copy(client, run, step, attempt.number, wish))
+        attempt = find_attempt(run, step, request.attempt)
+        return await run_interruptible(_in_copy(client, run, step, attempt.number, request))
 
 
-async def _in_copy(client: Client, run: Run, step: Step, attempt: int, wish: ShellRequest) -> int:
+async def _in_copy(client: Client, run: Run, step: Step, attempt: int, request: ShellRequest) -> int:
     from workbench.cli.run_session.debug_copy import debug_copy
 
-    async with debug_copy(client, run, step, attempt, wish.seconds) as (copy, slug):
-        return await _run_in_step(client, copy, slug, wish, "the copy is then deleted")
+    async with debug_copy(client, run, step, attempt, request.seconds) as (copy, slug):
+        return await _run_in_step(client, copy, slug, request, "the copy is then deleted")
 
 
-async def _run_in_step(client: Client, run: str, slug: str, wish: ShellRequest, afterwards: str) -> int:
+async def _run_in_step(client: Client, run: str, slug: str, request: ShellRequest, afterwards: str) -> int:
     terminal = sys.stdin.isatty() and sys.stdout.isatty()
     size = shutil.get_terminal_size() if terminal else None
-    async with client.execute(run, slug, wish.command, container=wish.container, size=size) as running:
-        if terminal and not wish.command:
-            echo_error(f"a shell in step {wish.step} of {wish.run}; leave it with exit or Ctrl-D, {afterwards}")
+    async with client.execute(run, slug, request.command, container=request.container, size=size) as running:
+        if terminal and not request.command:
+            echo_error(f"a shell in step {request.step} of {request.run}; leave it with exit or Ctrl-D, {afterwards}")
         with _raw() if terminal else contextlib.nullcontext():
             return await _bridge_streams(running, terminal)
 
@@ -133,8 +134,10 @@ def _find_step(run: Run, name: str) -> Step:
     if step is None:
         known = ", ".join(each.slug for each in run.steps) or "none yet"
         raise CommandError(f"run {run.name} has no step {name!r} (its steps: {known})")
-    if step.phase not in ("Running", "Failed") and not any(each.saved_workspace for each in step.attempts):
-        running = ", ".join(each.slug for each in run.steps if each.phase == "Running") or "none"
+    if step.phase not in (StepPhase.RUNNING, StepPhase.FAILED) and not any(
+        each.saved_workspace for each in step.attempts
+    ):
+        running = ", ".join(each.slug for each in run.steps if each.phase == StepPhase.RUNNING) or "none"
         raise CommandError(
             f"step {name} of {run.name} is {step.phase.lower()}; c8s shell needs a running step ({running}), "
             "or a failed one with a saved workspace"

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TextIO
 
+from controller.run_types.phases import StepPhase
 from workbench.text.sanitize import sanitize_line, truncate
 from workbench.text.width import cell_width
 
@@ -24,7 +25,13 @@ GREEN = "32"
 YELLOW = "33"
 CYAN = "36"
 _STEP_COLOURS = ("36", "33", "35", "34", "32", "96", "93", "95", "94", "92")
-_PHASES = {"Succeeded": GREEN, "Failed": RED, "Cancelled": YELLOW, "Running": CYAN, "Skipped": DIM}
+_PHASES: dict[str, str] = {
+    StepPhase.SUCCEEDED: GREEN,
+    StepPhase.FAILED: RED,
+    StepPhase.CANCELLED: YELLOW,
+    StepPhase.RUNNING: CYAN,
+    StepPhase.SKIPPED: DIM,
+}
 _MIN_WIDTH = 40
 
 

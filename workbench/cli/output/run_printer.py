@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from controller.run_types.phases import StepPhase
 from workbench.cli.output.console import DIM, ConsoleStyle, close_output, echo_error
 from workbench.client.models import Run
 from workbench.logs.run_log import Line, LogItem, StepEvent
@@ -14,12 +15,12 @@ from workbench.text.sanitize import sanitize_line, truncate
 from workbench.text.width import cell_width
 
 _WIDEST_NAME = 28
-_NOTES = {
-    "Succeeded": "succeeded",
-    "Failed": "failed",
-    "Skipped": "skipped",
-    "Cancelled": "cancelled",
-    "Running": "started",
+_NOTES: dict[str, str] = {
+    StepPhase.SUCCEEDED: "succeeded",
+    StepPhase.FAILED: "failed",
+    StepPhase.SKIPPED: "skipped",
+    StepPhase.CANCELLED: "cancelled",
+    StepPhase.RUNNING: "started",
 }
 
 

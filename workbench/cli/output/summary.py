@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from controller.run_types.phases import RunPhase
 from workbench.cli.output.console import BOLD, DIM, ConsoleStyle
 from workbench.report.report import PARTS, Failure, RunReport, StepReport
 from workbench.text.format import format_duration
@@ -95,4 +96,4 @@ def _next_steps(report: RunReport, hint: str) -> list[str]:
         if kept is not None:
             lines.append(f"enter its workspace: c8s shell{hint} {name} {sanitize_line(kept.slug, colour=False)}")
         return lines
-    return [f"see more: c8s logs{hint} {name}"] if report.phase != "Succeeded" else []
+    return [f"see more: c8s logs{hint} {name}"] if report.phase != RunPhase.SUCCEEDED else []

@@ -8,6 +8,7 @@ from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from controller.pipeline.values import duration
+from controller.run_types.phases import StepPhase
 from workbench.cli.options import unwrap_group
 from workbench.cli.output.console import CommandError, echo_error
 from workbench.cli.run_session.signals import INTERRUPTED, handle_interrupts
@@ -110,7 +111,7 @@ async def _started(client: Client, made: Run) -> str:
             if current.ended:
                 raise CommandError(f"debug run {made.name} could not start: {current.message or current.phase}")
             step = current.steps[0] if current.steps else None
-            if step is not None and step.phase == "Running":
+            if step is not None and step.phase == StepPhase.RUNNING:
                 return step.slug
             if step is not None and step.reason not in _QUIET and step.message != reported:
                 reported = step.message

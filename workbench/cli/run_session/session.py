@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from controller.run_types.phases import RunPhase
 from workbench.cli.options import DEFAULT_SANDBOX, Target, open_client, unwrap_group
 from workbench.cli.output.console import DIM, ConsoleStyle, echo_error
 from workbench.cli.output.run_printer import Output, RunPrinter
@@ -28,7 +29,6 @@ from workbench.submit.submit import (
 from workbench.text.format import format_size
 from workbench.text.sanitize import sanitize_line
 
-_EXIT = {"Succeeded": 0}
 _FAILED = 1
 _LARGE_UPLOAD = 8 * 1024 * 1024
 _MAX_WARNINGS = 10
@@ -66,7 +66,7 @@ class RunSession:
             if run is None:
                 echo_error("interrupted before the run was created: nothing was started")
                 return INTERRUPTED
-            return INTERRUPTED if interrupts.requested.is_set() else _EXIT.get(run.phase, _FAILED)
+            return INTERRUPTED if interrupts.requested.is_set() else 0 if run.phase == RunPhase.SUCCEEDED else _FAILED
 
     async def _stop_early(self, interrupts: InterruptState, work: asyncio.Task[Run | None]) -> None:
         """Stop at an interrupt before the run exists; later, the follower cancels the run."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
+from controller.files import atomic_file
 from workbench.client import decode
 from workbench.client.api.base import CHUNK, ApiCalls
 from workbench.client.models import Artifact
-from workbench.client.transfers import atomic_download
 
 
 class ArtifactCalls(ApiCalls):
@@ -18,23 +17,20 @@ class ArtifactCalls(ApiCalls):
         items = await self._get_items(self._path("runs", run, "artifacts"), f"list the artifacts of run {run}")
         return tuple(decode.decode_artifact(item) for item in items)
 
-    async def download(
-        self, run: str, step: str, target: Path, progress: Callable[[int], None] = lambda _: None
-    ) -> int:
+    async def download(self, run: str, step: str, target: Path, *, mode: int = 0o600) -> int:
         """Download a step's artifacts (tar.gz) to the file `target`, whole or not at all; its size in bytes."""
         path = self._path("runs", run, "artifacts", step)
-        return await self._save(path, f"download the artifacts of step {step} of run {run}", target, progress)
+        return await self._save(path, f"download the artifacts of step {step} of run {run}", target, mode)
 
     async def download_file(self, run: str, step: str, path: str, target: Path) -> int:
         """Download one file of a step's artifacts to `target`, whole or not at all; its size in bytes."""
         file_path = self._path("runs", run, "artifacts", step, "files", *path.split("/"))
-        return await self._save(file_path, f"download {path} of step {step} of run {run}", target, lambda _: None)
+        return await self._save(file_path, f"download {path} of step {step} of run {run}", target, 0o600)
 
-    async def _save(self, path: str, action: str, target: Path, progress: Callable[[int], None]) -> int:
+    async def _save(self, path: str, action: str, target: Path, mode: int) -> int:
         size = 0
         async with self._transport.open_once("GET", path, action) as answer:
-            with atomic_download(target) as file:
+            with atomic_file(target, mode=mode) as file:
                 async for chunk in answer.content.iter_chunked(CHUNK):
                     size += file.write(chunk)
-                    progress(size)
         return size

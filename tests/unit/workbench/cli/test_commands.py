@@ -290,7 +290,7 @@ def test_context_errors_name_the_invalid_field(tmp_path: Path) -> None:
 
 
 def test_saved_files_are_not_executable(tmp_path: Path) -> None:
-    from workbench.sandbox.paths import write_private
+    from controller.files import write_private
 
     write_private(tmp_path / "x", "y")
     assert stat.S_IMODE((tmp_path / "x").stat().st_mode) == 0o600

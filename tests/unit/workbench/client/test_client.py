@@ -323,22 +323,3 @@ def test_health_is_decoded_with_missing_fields() -> None:
     )
     assert decode_health({"ready": "x", "queue": None}) == Health((), 0, None, (), ())
     assert decode_pipeline({"name": "a", "definition": {"name": "a"}}).definition == {"name": "a"}
-
-
-def test_interrupted_download_keeps_the_old_file(tmp_path: Path) -> None:
-    from workbench.client.transfers import atomic_download
-
-    target = tmp_path / "kept"
-    target.write_text("before")
-
-    def break_off() -> None:
-        with atomic_download(target) as file:
-            file.write(b"half")
-            raise ConnectionError
-
-    with pytest.raises(ConnectionError):
-        break_off()
-    assert target.read_text() == "before"
-    with atomic_download(target) as file:
-        file.write(b"whole")
-    assert [each.read_bytes() for each in tmp_path.iterdir()] == [b"whole"]
