@@ -1,7 +1,7 @@
-"""Regular expressions of strangers: RE2's language, matched in bounded time.
+"""Matches untrusted regular expressions by RE2, in bounded time.
 
-A definition's `pattern` and a rule's `matches` come from whoever may define resources. Python's own engine can be sent
-into an endless search by 20 characters, and would stop the server. Kubernetes takes Go's expressions, which are RE2's.
+Patterns of schemas and rules come from anyone who may define resources. Python's `re` backtracks:
+a text of 20 characters can block the server. Kubernetes uses Go's regular expressions, whose syntax is RE2's.
 """
 
 from __future__ import annotations
@@ -14,47 +14,49 @@ import re2
 _OPTIONS = re2.Options()
 _OPTIONS.log_errors = False
 _MAX_COST = 300_000_000
-"""Characters times steps of the program: at worst a second. RE2 is linear in each, and most searches take far less."""
+"""Characters of the text times size of the program: at worst one second. Most searches take far less."""
 
 
 class PatternError(ValueError):
-    """It is no regular expression of RE2; the message says why."""
+    """A pattern is not an RE2 regular expression. The message states the cause."""
 
 
 class PatternBudgetError(Exception):
-    """The text is too long for this pattern; the message names it."""
+    """A text is too long for the pattern. The message names the pattern."""
 
 
 @lru_cache(maxsize=128)
 def compile_pattern(text: str) -> Pattern:
-    """Raises:
-    PatternError: it is none.
+    """Compile a pattern. Results are cached.
+
+    Raises:
+        PatternError: it is not an RE2 regular expression.
     """
     return Pattern(text)
 
 
 class Pattern:
-    """One regular expression. All its methods raise `TooLongError`."""
+    """A compiled regular expression. All methods raise `PatternBudgetError`."""
 
     def __init__(self, text: str) -> None:
         self.text = text
         try:
             self._compiled = re2.compile(_replace_surrogates(text), _OPTIONS)
         except re2.error as error:
-            why = error.args[0].decode("utf-8", "replace") if error.args else "it can't be read"
+            why = error.args[0].decode("utf-8", "replace") if error.args else "invalid pattern"
             raise PatternError(f"'{text[:100]}': {why}") from None
 
     def is_match(self, text: str) -> bool:
-        """Whether it matches anywhere in the text."""
+        """Whether the pattern matches anywhere in the text."""
         return self._compiled.search(self._check_budget(text)) is not None
 
     def find(self, text: str) -> tuple[int, int] | None:
-        """Where it matches first, as Perl and Go prefer among the ways to match there."""
+        """The span of the first match, with the leftmost-first semantics of Perl and Go."""
         found = self._compiled.search(self._check_budget(text))
         return found.span() if found is not None else None
 
     def find_all(self, text: str) -> Iterator[str]:
-        """The matches one after the other."""
+        """All matches, in order."""
         return (found.group(0) for found in self._compiled.finditer(self._check_budget(text)))
 
     def _check_budget(self, text: str) -> str:
@@ -64,7 +66,7 @@ class Pattern:
 
 
 def _replace_surrogates(text: str) -> str:
-    """The text with halves of characters replaced, as Go does when it reads JSON: RE2 takes whole ones only."""
+    """Replace unpaired surrogates, as Go does when it decodes JSON: RE2 accepts only valid Unicode."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:

@@ -23,7 +23,7 @@ def _short(reference: str) -> str:
 
 
 def _type_of(schema: JsonObject) -> str:
-    """A type as `shapes.py` reads it."""
+    """A type in the notation of `embedded/api/field_types.py`."""
     for part in schema.get("allOf") or [schema]:
         if "$ref" in part:
             return _short(part["$ref"])
@@ -51,15 +51,15 @@ def _definitions(folder: Path) -> tuple[dict[str, JsonObject], dict[str, str]]:
 
 def build_field_types(folder: Path) -> JsonObject:
     schemas, kinds = _definitions(folder)
-    wanted = {
+    served_kinds = {
         f"{r.group}/{r.version}/{r.kind}": kinds[f"{r.group}/{r.version}/{r.kind}"]
         for r in BUILT_IN
         if f"{r.group}/{r.version}/{r.kind}" in kinds
     }
     types: JsonObject = {}
-    waiting = [*wanted.values(), "ObjectMeta"]
-    while waiting:
-        name = waiting.pop()
+    pending = [*served_kinds.values(), "ObjectMeta"]
+    while pending:
+        name = pending.pop()
         if name in types or name not in schemas:
             continue
         schema = schemas[name]
@@ -67,8 +67,8 @@ def build_field_types(folder: Path) -> JsonObject:
             types[name] = _type_of(schema)
             continue
         types[name] = {field: _type_of(of) for field, of in sorted(schema["properties"].items())}
-        waiting += [field.lstrip("[{") for field in types[name].values()]
-    return {"kinds": wanted, "types": types}
+        pending += [field.lstrip("[{") for field in types[name].values()]
+    return {"kinds": served_kinds, "types": types}
 
 
 if __name__ == "__main__":

@@ -22,19 +22,19 @@ _REFERENCE = re.compile(r'"#/components/schemas/([^"]+)"')
 
 
 def collect_schemas(folder: Path) -> JsonObject:
-    """The schemas of the kinds that are served here, and all that they refer to, by name."""
+    """The schemas of the served kinds and of everything that they reference, by name."""
     known: dict[str, JsonObject] = {}
     for file in sorted(folder.glob("*.json")):
         for name, schema in json.loads(file.read_text())["components"]["schemas"].items():
             known.setdefault(name, schema)
     kinds = {(r.group, r.version, r.kind) for r in BUILT_IN}
-    waiting = [name for name, schema in known.items() if _kinds(schema) & kinds] + list(_ALSO)
+    pending = [name for name, schema in known.items() if _kinds(schema) & kinds] + list(_ALSO)
     found: JsonObject = {}
-    while waiting:
-        name = waiting.pop()
+    while pending:
+        name = pending.pop()
         if name not in found:
             found[name] = known[name]
-            waiting += _REFERENCE.findall(json.dumps(known[name]))
+            pending += _REFERENCE.findall(json.dumps(known[name]))
     return found
 
 

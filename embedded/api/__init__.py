@@ -1,1 +1,1 @@
-"""Definitions that every part of the cluster shares: resources, field types, selectors, quantities, errors."""
+"""Definitions shared by the whole cluster: resource types, field types, selectors, quantities and errors."""

@@ -1,4 +1,4 @@
-"""The things that can be wrong with a field, in apimachinery's words (`field.Invalid`, `field.Required`, …)."""
+"""Constructors of field errors, with the messages of apimachinery's `field.Invalid`, `field.Required` and so on."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
-"""The fields that built-in kinds have, and their types: what of an object can be read at all.
+"""Decoding of objects against the fields and types of built-in kinds.
 
-`field_types.json` is made from the OpenAPI documents of a real server (`tools/make_field_types.py`). A type is
-`string`, `integer`, `number`, `boolean`, a choice of them (`integer|string`), `any`, `[T` a list, `{T` a map, or the
-name of another type.
-Whether values make sense is validation's affair, not this module's.
+`field_types.json` is generated from the OpenAPI documents of a real server (`tools/make_field_types.py`). A type is
+`string`, `integer`, `number`, `boolean`, a union of them (`integer|string`), `any`, `[T` for a list, `{T` for a
+map, or the name of another type. Whether the values are allowed is checked by `embedded.validation`.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ _NULLABLE_FIELDS = frozenset(
         *(("Event", field) for field in ("eventTime", "firstTimestamp", "lastTimestamp")),
     }
 )
-"""What Kubernetes writes also when it is not known."""
+"""Fields that Kubernetes writes as null when they have no value."""
 _ALWAYS_PRESENT: dict[str, JsonObject] = {
     "Event": {
         **dict.fromkeys(("eventTime", "firstTimestamp", "lastTimestamp")),
@@ -81,12 +80,12 @@ def _load_types() -> tuple[dict[str, str], dict[str, str | dict[str, str]]]:
 
 
 def drop_unknown_fields(resource: ResourceType, obj: JsonObject) -> list[str]:
-    """Drop unknown fields and nulls of a built-in object, in place; of a custom resource those of its metadata.
+    """Drop unknown fields and nulls of a built-in object, or of the metadata of a custom resource, in place.
 
-    Returns the paths of the unknown fields.
+    Returns the paths of the dropped fields.
 
     Raises:
-        ApiError: 400, a value is of a wrong type.
+        ApiError: 400, a value has the wrong type.
     """
     kinds, _ = _load_types()
     kind = kinds.get(f"{resource.group}/{resource.version}/{resource.kind}")
@@ -104,7 +103,7 @@ def decode_error(resource: ResourceType, detail: str) -> ApiError:
 
 
 def _check_value(value: Any, kind: str, path: str) -> Iterator[str]:
-    """Check one value, drop what is unknown below it, and give the paths of what was dropped."""
+    """Check the type of a value and drop unknown fields below it; yields the paths of the dropped fields."""
     if kind[0] == "[":
         if not isinstance(value, list):
             raise _MismatchError(path, "list", value)
@@ -153,7 +152,7 @@ def _check_fields(value: Any, fields: dict[str, str], kind: str, at: str) -> Ite
 
 
 def _normalize_time(value: Any, kind: str, path: str) -> str:
-    """A time as Kubernetes writes it: in UTC, in whole seconds or in microseconds."""
+    """Rewrite a Time or MicroTime as Kubernetes stores it: in UTC, with whole seconds or microseconds."""
     if not isinstance(value, str):
         raise _MismatchError(path, "string", value)
     if len(value) == _TIME_LENGTH and kind == "Time" and value[-1] == "Z" and _TIME.fullmatch(value):

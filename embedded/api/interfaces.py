@@ -1,4 +1,4 @@
-"""What the server needs of the runner, without knowing it."""
+"""The interface between the API server and the kubelet."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class LogOptions:
-    """The query of GET pods/{name}/log. `tail_lines` and `limit_bytes` count what is sent."""
+    """The query of GET pods/{name}/log. `tail_lines` and `limit_bytes` limit the response."""
 
     container: str = ""
     follow: bool = False
@@ -23,7 +23,7 @@ class LogOptions:
 
 @dataclass(frozen=True)
 class ExecOptions:
-    """The query of pods/{name}/exec. Without a `container`, the pod's only or default one is meant."""
+    """The query of pods/{name}/exec. An empty `container` selects the pod's only or default one."""
 
     command: tuple[str, ...]
     container: str = ""
@@ -34,14 +34,14 @@ class ExecOptions:
 
 
 class ExecSession(Protocol):
-    """A command that runs inside a container. A caller awaits `run`, and meanwhile hands on what its client sends."""
+    """A command that runs in a container. The caller awaits `run` and meanwhile forwards the client's input."""
 
     async def run(self, send: Callable[[int, bytes], Awaitable[None]]) -> int:
-        """Pass output on as (1 for stdout or 2 for stderr, bytes) until the command has ended; its exit code."""
+        """Send output as (1 for stdout or 2 for stderr, bytes) until the command ends; returns its exit code."""
         ...
 
     async def write(self, data: bytes) -> None:
-        """To its stdin."""
+        """Write to the command's stdin."""
         ...
 
     def close_input(self) -> None: ...
@@ -50,34 +50,34 @@ class ExecSession(Protocol):
 
 
 class ExecError(Exception):
-    """A command can't be started inside a container; the message says why."""
+    """A command cannot be started in a container. The message states the cause."""
 
 
 class KubeletApi(Protocol):
-    """Gives the output of containers, and runs commands inside of them."""
+    """Reads the logs of containers and runs commands in them."""
 
     def exec_target(self, namespace: str, pod: str, container: str) -> str:
-        """The name of the running container that is meant.
+        """Resolve the name of the running container; empty selects the default one.
 
         Raises:
-            ApiError: 404 without such a pod; 400 without such a container, or when the pod is over; 500 when the
-                container does not run.
+            ApiError: 404, the pod does not exist; 400, the container does not exist or the pod has finished; 500, the
+                container is not running.
         """
         ...
 
     def exec(self, namespace: str, pod: str, options: ExecOptions) -> ExecSession:
-        """Start a command inside a running container.
+        """Start a command in a running container.
 
         Raises:
             ApiError: as `exec_target`.
-            ExecError: it can't be started.
+            ExecError: the command cannot be started.
         """
         ...
 
     def read_log(self, namespace: str, pod: str, options: LogOptions) -> AsyncGenerator[bytes, None]:
-        """The log in chunks; with `follow` until the container has ended.
+        """Read the log in chunks; with `follow` until the container ends.
 
         Raises:
-            ApiError: before the first chunk: 404 without such a pod, 400 without such a container or log.
+            ApiError: before the first chunk: 404, the pod does not exist; 400, it has no such container or log.
         """
         ...

@@ -1,4 +1,4 @@
-"""What names, labels and annotations may be. Rules and words: apimachinery's validation."""
+"""Validation of names, labels, annotations and finalizers. Rules and messages are those of apimachinery."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ _RBAC = "rbac.authorization.k8s.io"
 
 
 def validate_dns1123_label(name: str) -> str:
-    """Why `name` is no DNS label, as containers and volumes need; empty when it is one."""
+    """Why a name of a container or volume is not an RFC 1123 label; empty when it is valid."""
     if not re.fullmatch(_LABEL, name):
         return _LABEL_RULE
     return "must be no more than 63 bytes" if len(name) > 63 else ""
 
 
 def validate_dns1035_label(name: str) -> str:
-    """Why `name` is no label that may be part of an identifier; empty when it is one."""
+    """Why `name` is not an RFC 1035 label; empty when it is valid."""
     if not re.fullmatch(r"[a-z]([-a-z0-9]*[a-z0-9])?", name):
         return (
             "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic "
@@ -59,7 +59,7 @@ def validate_dns1035_label(name: str) -> str:
 
 
 def validate_name(name: str, resource: str) -> str | None:
-    """Why `name` can't name an object of the resource (`ResourceType.key`); None when it can."""
+    """Why `name` is not valid for an object of the resource (a `ResourceType.key`); None when it is valid."""
     if resource.endswith(_RBAC):
         return None if _PATH_SEGMENT.fullmatch(name) else "may not be '.' or '..', or contain '/' or '%'"
     if resource == "namespaces":
@@ -72,7 +72,7 @@ def validate_name(name: str, resource: str) -> str | None:
 
 
 def validate_generate_name(metadata: JsonObject, resource: str) -> list[FieldError]:
-    """What is wrong with the beginning of a name that is to be generated: it may end in a dash."""
+    """Validate `generateName`, which may end in a dash."""
     prefix = metadata.get("generateName")
     if not prefix:
         return []
@@ -82,7 +82,7 @@ def validate_generate_name(metadata: JsonObject, resource: str) -> list[FieldErr
 
 
 def validate_object_meta(metadata: JsonObject, resource: str, old: JsonObject | None = None) -> list[FieldError]:
-    """What is wrong with an object's name, labels and the rest of its metadata. `old` is what it was before."""
+    """Validate the metadata of an object; `old` is its metadata before an update."""
     errors: list[FieldError] = []
     name = metadata.get("name")
     if not name:

@@ -1,4 +1,4 @@
-"""Kubernetes quantities: `500m`, `2Gi`, `1e3`. Pure."""
+"""Parsing and formatting of Kubernetes quantities: `500m`, `2Gi`, `1e3`."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _SUFFIXES = {
 
 
 def parse_quantity(text: str | int | float) -> Decimal:
-    """A Kubernetes quantity such as `500m`, `1.5`, `2Gi`, `1e3`.
+    """Parse a quantity such as `500m`, `1.5`, `2Gi`, `1e3`.
 
     Raises:
-        ValueError: it is none.
+        ValueError: `text` is not a quantity.
     """
     match = _QUANTITY.fullmatch(str(text))
     if match is None:
-        raise ValueError(f"{text!r} is no quantity such as 500m or 2Gi")
+        raise ValueError(f"{text!r} is not a quantity such as 500m or 2Gi")
     number, suffix = Decimal(match.group(1)), match.group(2) or ""
     if suffix[:1] in ("e", "E") and len(suffix) > 1:
         return number * Decimal(10) ** int(suffix[1:])
@@ -33,7 +33,7 @@ def parse_quantity(text: str | int | float) -> Decimal:
 
 
 def is_quantity(text: str) -> bool:
-    """Whether a text is a quantity, and one that can be counted with."""
+    """Whether a text is a quantity of finite size."""
     try:
         return parse_quantity(text).is_finite()
     except (ValueError, ArithmeticError):
@@ -41,7 +41,7 @@ def is_quantity(text: str) -> bool:
 
 
 def format_quantity(amount: Decimal, name: str) -> str:
-    """A quantity as a real server writes it: `500m`, `2`, and for memory `3Gi`."""
+    """Format an amount as a real server does in a status: `500m`, `2`, and for memory `3Gi`."""
     if amount != int(amount):
         return f"{int((amount * 1000).to_integral_value(rounding='ROUND_CEILING'))}m"
     whole = int(amount)
@@ -53,9 +53,9 @@ def format_quantity(amount: Decimal, name: str) -> str:
 
 
 def canonical_quantity(text: str | int | float) -> str:
-    """A quantity as a real server stores it: `1000m` is `1`, `0.5` is `500m`, `1024Mi` is `1Gi`.
+    """Rewrite a quantity as a real server stores it: `1000m` is `1`, `0.5` is `500m`, `1024Mi` is `1Gi`.
 
-    What is none stays as it is: validation tells.
+    A text that is not a quantity is returned unchanged; validation reports it.
     """
     match = _QUANTITY.fullmatch(str(text))
     if match is None:

@@ -1,4 +1,4 @@
-"""Which resources there are: the built-in table, and what custom resource definitions add."""
+"""Resource types: the built-in ones, and the registry of those that are served."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _SUBRESOURCE_VERBS = {
     "eviction": ("create",),
     "finalize": ("update",),
 }
-"""What can be done with each subresource."""
+"""The verbs of each subresource."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of `kubectl get`: `path` is a JSONPath of the object; wide ones have a priority above 0."""
+    """A printer column of a custom resource: `path` is a JSONPath; `-o wide` shows those with a priority above 0."""
 
     name: str
     type: str
@@ -37,7 +37,7 @@ class Column:
 
 @dataclass(frozen=True)
 class ResourceType:
-    """A kind of object that the API serves.
+    """A resource that the API serves, in one version.
 
     `schema` is the structural schema of a custom resource, None for built-ins.
     """
@@ -56,15 +56,15 @@ class ResourceType:
     columns: tuple[Column, ...] = ()
     list_kind: str = ""
     selectable_fields: tuple[str, ...] = ()
-    """Fields beyond name and namespace that a field selector may name, as a definition says."""
+    """The `selectableFields` of a custom resource, without the leading dot."""
     needs_conversion: bool = False
-    """Objects may be stored as another version of the same resource."""
+    """Objects may be stored in another version of the resource."""
     terminating: bool = field(default=False, compare=False)
-    """Its definition is being deleted: objects may go and none come."""
+    """The definition is being deleted: objects can be deleted but not created."""
 
     @property
     def key(self) -> str:
-        """`plural.group`, or `plural` for the core group: what the store and the events call it."""
+        """`plural.group`, or `plural` for the core group: the name in the store and in store events."""
         return f"{self.plural}.{self.group}" if self.group else self.plural
 
     @property
@@ -76,7 +76,7 @@ class ResourceType:
         return self.list_kind or f"{self.kind}List"
 
     def verbs_for(self, subresource: str) -> tuple[str, ...]:
-        """What can be done with the objects, or with one of their subresources."""
+        """The verbs of the resource, or of one of its subresources."""
         return _SUBRESOURCE_VERBS[subresource] if subresource else self.verbs
 
     @property
@@ -197,7 +197,7 @@ SERVER_VERSION = {
 
 
 class Scheme:
-    """The resources that are served now."""
+    """The resource types that are served at the moment."""
 
     def __init__(self) -> None:
         self._by_path: dict[tuple[str, str, str], ResourceType] = {}
@@ -231,7 +231,7 @@ class Scheme:
         return tuple(self._by_path.values())
 
     def group_versions(self) -> dict[str, list[str]]:
-        """group -> its versions, the core group (`""`) included."""
+        """Maps each group to its versions, the preferred one first; the core group is `""`."""
         groups: dict[str, list[str]] = {}
         for group, version, _ in self._by_path:
             versions = groups.setdefault(group, [])
@@ -243,7 +243,7 @@ class Scheme:
 
 
 def _version_priority(version: str) -> tuple[int, int, int, str]:
-    """Orders versions as Kubernetes does, the preferred one last: v2, v1, v1beta2, v1alpha1, others."""
+    """Sort key that orders versions by preference: v2, v1, v1beta2, v1alpha1, others."""
     match = re.fullmatch(r"v(\d+)(?:(alpha|beta)(\d+))?", version)
     if match is None:
         return (-1, 0, 0, "".join(chr(0x10FFFF - ord(letter)) for letter in version))

@@ -1,4 +1,4 @@
-"""Label and field selectors: text to a predicate on objects."""
+"""Parsing of label and field selectors into predicates on objects."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Predicate = Callable[[JsonObject], bool]
 
 _TOKEN = re.compile(r"\s*(?:(?P<symbol>!=|==|=|!|\(|\)|,|<|>)|(?P<word>[^\s!=(),<>]+))")
 _COMMON_FIELDS = ("metadata.name", "metadata.namespace")
-# What a real server can select on, per resource, beyond name and namespace.
+# The fields that a real server selects by, beyond name and namespace.
 _SELECTABLE_FIELDS = {
     "pods": (
         *("spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName", "spec.hostNetwork"),
@@ -33,7 +33,7 @@ _SELECTABLE_FIELDS = {
 
 
 _SYMBOLS = ("", "!=", "==", "=", "!", "(", ")", ",", "<", ">")
-# Fields that are something even where an object does not say it.
+# Values of fields that an object omits.
 _FIELD_DEFAULTS = {"spec.hostNetwork": "false", "spec.unschedulable": "false"}
 _NUMBER = re.compile(r"[+-]?\d+")
 
@@ -70,10 +70,10 @@ class _Tokenizer:
 
 
 def parse_label_selector(text: str) -> Predicate | None:
-    """A predicate on objects, or None when everything matches.
+    """Parse a label selector; None when it matches everything.
 
     Raises:
-        ApiError: 400, the selector can't be parsed.
+        ApiError: 400, the selector is invalid.
     """
     if not text.strip():
         return None
@@ -126,7 +126,7 @@ def _require_valid_key(key: str) -> None:
 
 
 def _integer_comparison(key: str, operator: str, text: str) -> Callable[[dict[str, str]], bool]:
-    """Whether a label is a whole number above or below another."""
+    """A test whether a label is an integer above or below `text`."""
     if not _NUMBER.fullmatch(text):
         detail = "for 'Gt', 'Lt' operators, the value must be an integer"
         raise bad_request(f'unable to parse requirement: values[0][{key}]: Invalid value: "{text}": {detail}')
@@ -158,17 +158,21 @@ def _parse_values(tokens: _Tokenizer) -> frozenset[str]:
 
 
 def _parse_element(tokens: _Tokenizer) -> str:
-    # A comma with nothing beside it stands for the empty value.
+    # An omitted element is the empty value, as in `in (a,)`.
     if tokens.peek() == "," or (tokens.peek() == ")" and tokens.previous() == ","):
         return ""
     return tokens.next_word("',', ')' or identifier")
 
 
 def parse_field_selector(text: str, resource: str, extra_fields: Sequence[str] = ()) -> Predicate | None:
-    """The same for field selectors; `resource` is a `ResourceType.key`, `more` are further fields it is selected by.
+    """Parse a field selector; None when it matches everything.
+
+    Args:
+        resource: a `ResourceType.key`.
+        extra_fields: fields that can be selected by in addition to those of the built-in kinds.
 
     Raises:
-        ApiError: 400, the selector can't be parsed or names a field this resource can't be selected by.
+        ApiError: 400, the selector is invalid or names an unknown field.
     """
     if not text.strip():
         return None
@@ -212,7 +216,7 @@ def _field_value(obj: JsonObject, path: list[str], resource: str) -> str:
 def parse_selectors(
     label_selector: str, field_selector: str, resource: str, extra_fields: Sequence[str] = ()
 ) -> Predicate | None:
-    """Both selectors as one predicate, or None when everything matches."""
+    """Parse both selectors into one predicate; None when everything matches."""
     by_label, by_field = (
         parse_label_selector(label_selector),
         parse_field_selector(field_selector, resource, extra_fields),
@@ -223,7 +227,7 @@ def parse_selectors(
 
 
 def matches_label_selector(selector: JsonObject, labels: JsonObject) -> bool:
-    """A LabelSelector as objects hold it (`matchLabels`, `matchExpressions`); an empty one matches everything."""
+    """Whether labels match a LabelSelector (`matchLabels`, `matchExpressions`); an empty one matches everything."""
     if any(labels.get(key) != value for key, value in (selector.get("matchLabels") or {}).items()):
         return False
     for expression in selector.get("matchExpressions") or []:

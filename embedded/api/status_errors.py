@@ -1,4 +1,4 @@
-"""Errors as a Kubernetes API server words them: HTTP status, reason, message, details."""
+"""API errors, with the status code, reason, message and details of a Kubernetes API server."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from embedded.types import JsonObject
 
 
 class ApiError(Exception):
-    """An answer that is not success. `to_status` is the Status object of the response."""
+    """An error response; `to_status` gives its Status object."""
 
     def __init__(self, code: int, reason: str, message: str, details: JsonObject | None = None) -> None:
         super().__init__(message)
         self.code, self.reason, self.message, self.details = code, reason, message, details
         self.continue_token = ""
-        """Where a list that has expired can go on, inconsistently."""
+        """The token with which an expired list continues, without consistency with its first pages."""
 
     def to_status(self) -> JsonObject:
         metadata = {"continue": self.continue_token} if self.continue_token else {}
@@ -30,7 +30,7 @@ class ApiError(Exception):
 
 @dataclass(frozen=True)
 class FieldError:
-    """One thing wrong with a field. `reason` is e.g. FieldValueInvalid, FieldValueRequired."""
+    """One invalid field. `reason` is for example FieldValueInvalid or FieldValueRequired."""
 
     reason: str
     field: str
@@ -85,7 +85,7 @@ def method_not_allowed() -> ApiError:
 
 
 def namespace_terminating(plural: str, name: str, group: str, namespace: str) -> ApiError:
-    """Nothing can be made in a namespace that goes."""
+    """403, the namespace is being deleted, so nothing can be created in it."""
     detail = f"unable to create new content in namespace {namespace} because it is being terminated"
     error = forbidden(plural, name, group, detail)
     message = f"namespace {namespace} is being terminated"
@@ -104,7 +104,7 @@ def resource_expired(oldest: int, requested: int) -> ApiError:
 
 
 def invalid(kind: str, name: str, group: str, errors: Sequence[FieldError]) -> ApiError:
-    """422 with one cause per wrong field."""
+    """422 with one cause per invalid field."""
     parts = [f"{cause.field}: {cause.message}" for cause in errors]
     text = parts[0] if len(parts) == 1 else "[" + ", ".join(parts) + "]"
     details = {

@@ -1,1 +1,1 @@
-"""Who is asking, and whether they may: tokens, roles and bindings, reviews."""
+"""Authentication and authorization: tokens, RBAC, escalation checks and review APIs."""

@@ -1,4 +1,4 @@
-"""The roles that people expect to find in any cluster: cluster-admin, admin, edit, view."""
+"""The default cluster roles: cluster-admin, admin, edit and view."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _ROLES = {
 
 
 def ensure_default_roles(registry: Registry) -> None:
-    """Make the roles that are not there; those that somebody has changed stay as they are."""
+    """Create the default roles that do not exist; changed ones stay as they are."""
     labels = {"kubernetes.io/bootstrapping": "rbac-defaults"}
     for name, rules in _ROLES.items():
         if registry.find(ObjectRef(CLUSTER_ROLES, None, name)) is None:

@@ -1,6 +1,6 @@
-"""Nobody gives away more than they have: roles may hold, and bindings may hand out, only what their writer may do.
+"""Prevents privilege escalation: roles and bindings may only grant permissions that their writer has.
 
-Exempt are writers who may `escalate` roles or `bind` the one that is referred to, as on a real server.
+As on a real server, users who may `escalate` roles or `bind` the referenced role are exempt.
 """
 
 from __future__ import annotations
@@ -20,15 +20,17 @@ _GROUP = "rbac.authorization.k8s.io"
 
 
 class EscalationGuard:
-    """Judges writes of roles and bindings."""
+    """Checks writes of roles and bindings."""
 
     def __init__(self, registry: Registry, authorizer: Authorizer) -> None:
         self._registry = registry
         self._authorizer = authorizer
 
     def check(self, user: User, write: PreparedWrite) -> None:
-        """Raises:
-        ApiError: 403, the change gives away what its writer does not have.
+        """Refuse a write that grants permissions that the user does not have.
+
+        Raises:
+            ApiError: 403.
         """
         resource = write.resource
         if resource not in RBAC_RESOURCES or (write.old is not None and not _changes_permissions(write.old, write.new)):
@@ -38,7 +40,7 @@ class EscalationGuard:
             exempt = AccessRequest("escalate", _GROUP, resource.plural, namespace, name)
             rules = list(write.new.get("rules") or [])
             if write.new.get("aggregationRule"):
-                # What will come of it nobody knows, so only who may do everything may ask for it.
+                # An aggregated role may get any rules later, so it requires all permissions.
                 rules.append({"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]})
         else:
             role = write.new.get("roleRef") or {}
@@ -49,10 +51,10 @@ class EscalationGuard:
             return
         missing = [rule for rule in rules if not self._has_rule(user, namespace, rule)]
         if missing:
-            told = "\n".join(_format_rule(rule) for rule in missing)
+            rules_text = "\n".join(_format_rule(rule) for rule in missing)
             why = (
                 f'user "{user.name}" (groups={_format_list(user.groups)}) is attempting to grant RBAC permissions not '
-                f"currently held:\n{told}"
+                f"currently held:\n{rules_text}"
             )
             raise forbidden(resource.plural, name, resource.group, why)
 
@@ -65,7 +67,7 @@ def _changes_permissions(old: JsonObject, new: JsonObject) -> bool:
 
 
 def _expand_rule(rule: JsonObject, namespace: str) -> Iterator[AccessRequest]:
-    """Every single thing that a rule allows. A `*` stands for itself: only who was given `*` may do it."""
+    """Every request that a rule allows. A `*` is matched literally: only a user who has `*` may grant it."""
     for verb in rule.get("verbs") or []:
         for path in rule.get("nonResourceURLs") or []:
             yield AccessRequest(verb, path=path)

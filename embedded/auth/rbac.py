@@ -1,4 +1,4 @@
-"""Role-based access control: whether any rule bound to a user allows a request."""
+"""Role-based access control: decides whether a rule that is bound to a user allows a request."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from embedded.auth.tokens import AUTHENTICATED, MASTERS, User
 from embedded.registry.registry import Registry
 from embedded.types import JsonObject
 
-# Everybody who is recognised may find out what there is, who they are and what they may do.
+# Every authenticated user may use discovery and review their own identity and permissions.
 _DISCOVERY_PATHS = ("/api", "/apis", "/version", "/healthz", "/livez", "/readyz", "/openapi")
 _SELF_REVIEWS = ("selfsubjectaccessreviews", "selfsubjectreviews", "selfsubjectrulesreviews")
 AUTHENTICATED_RULES: tuple[JsonObject, ...] = (
@@ -26,7 +26,7 @@ AUTHENTICATED_RULES: tuple[JsonObject, ...] = (
 
 @dataclass(frozen=True)
 class AccessRequest:
-    """What somebody wants to do: on a resource (`resource`, perhaps `resource/subresource`) or on a bare path."""
+    """A request to authorize: on a resource (`resource` or `resource/subresource`) or on a non-resource path."""
 
     verb: str
     group: str = ""
@@ -37,7 +37,7 @@ class AccessRequest:
 
 
 class Authorizer:
-    """Decides by the roles and bindings in the registry, kept in memory until one of them changes."""
+    """Authorizes by the roles and bindings in the registry, cached until one of them changes."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
@@ -50,7 +50,7 @@ class Authorizer:
         return self.allowed_by(user, request) is not None
 
     def allowed_by(self, user: User, request: AccessRequest) -> str | None:
-        """What allows a request, in the words of a real server; None when nothing does."""
+        """The reason why a request is allowed, worded as by a real server; None when it is not allowed."""
         if MASTERS in user.groups:
             return ""
         if request.path and request.verb == "get" and _is_below(request.path, _DISCOVERY_PATHS):
@@ -67,24 +67,24 @@ class Authorizer:
         return None
 
     def _bound_rules(self, subject: str, namespace: str) -> list[tuple[JsonObject, str]]:
-        """The rules and why they are bound to a subject (`User:name`, `Group:name`), cluster-wide or in a namespace."""
+        """The rules of a subject (`User:name`, `Group:name`) in a namespace (empty: cluster-wide), with the reasons."""
         if not self._rules:
             self._load()
         return self._rules.get((subject, namespace), [])
 
     def _load(self) -> None:
-        # An entry that no subject has, so that "nothing is bound" is remembered as well.
+        # An entry that no subject has, so that a cluster without bindings is cached as well.
         self._rules = {("", ""): []}
         for resource in (CLUSTER_ROLE_BINDINGS, ROLE_BINDINGS):
             for binding in self._registry.list(resource):
                 namespace = binding["metadata"].get("namespace", "")
                 rules = role_rules(self._registry, binding.get("roleRef") or {}, namespace)
-                for subject, told in _binding_subjects(binding):
-                    origin = _binding_origin(binding, told)
+                for subject, display_name in _binding_subjects(binding):
+                    origin = _binding_origin(binding, display_name)
                     self._rules.setdefault((subject, namespace), []).extend((rule, origin) for rule in rules)
 
     def rules_for(self, user: User, namespace: str) -> list[JsonObject]:
-        """All rules that allow a user something in a namespace."""
+        """All rules that apply to a user in a namespace."""
         found = [*AUTHENTICATED_RULES]
         for subject in _subject_keys(user):
             for scope in dict.fromkeys(("", namespace)):
@@ -93,7 +93,7 @@ class Authorizer:
 
 
 def role_rules(registry: Registry, reference: JsonObject, namespace: str) -> list[JsonObject]:
-    """The rules of the role that a binding in a namespace refers to; none when there is no such role."""
+    """The rules of the role that a binding in a namespace references; none when the role does not exist."""
     name = str(reference.get("name", ""))
     if reference.get("kind") == "Role":
         role = registry.find(ObjectRef(ROLES, namespace, name))
@@ -119,7 +119,7 @@ def _binding_origin(binding: JsonObject, subject: str) -> str:
 
 
 def _binding_subjects(binding: JsonObject) -> Iterator[tuple[str, str]]:
-    """Whom it binds, as the index and as people know them."""
+    """The subjects of a binding: their keys in the cache, and their names in reasons."""
     for subject in binding.get("subjects") or []:
         if subject.get("kind") == "ServiceAccount":
             namespace = subject.get("namespace") or binding["metadata"].get("namespace", "")
@@ -131,7 +131,7 @@ def _binding_subjects(binding: JsonObject) -> Iterator[tuple[str, str]]:
 
 
 def _rule_allows_path(rule: JsonObject, request: AccessRequest) -> bool:
-    """Whether a rule on bare paths (`/metrics`, `/debug/*`) lets a request through."""
+    """Whether a rule on non-resource paths (`/metrics`, `/debug/*`) allows a request."""
     if not {"*", request.verb} & set(rule.get("verbs") or ()):
         return False
     return any(

@@ -1,4 +1,4 @@
-"""TokenReview and access reviews: questions about access, answered as objects and never stored."""
+"""Answers TokenReviews and access reviews, which are never stored."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def answer_review(
     authenticator: Authenticator,
     authorizer: Authorizer,
 ) -> JsonObject:
-    """The review with its status. `user` is who asks, `namespace` the one of the request, if it has one.
+    """Complete a review with its status. `user` sent the request; `namespace` is that of the request.
 
     Raises:
-        ApiError: 400 or 422, the review can't be read.
+        ApiError: 400 or 422, the review is invalid.
     """
     spec = review.get("spec") or {}
     questions = [spec.get(field) for field in _ATTRIBUTE_FIELDS] if isinstance(spec, dict) else [spec]
@@ -53,8 +53,8 @@ def answer_review(
         status = _rules_status(authorizer.rules_for(user, str(spec.get("namespace") or "")))
     else:
         _require_valid_spec(resource, spec, namespace)
-        asked = user if resource is SELF_SUBJECT_ACCESS_REVIEWS else _parse_user(spec)
-        why = authorizer.allowed_by(asked, _parse_request(spec))
+        requested = user if resource is SELF_SUBJECT_ACCESS_REVIEWS else _parse_user(spec)
+        why = authorizer.allowed_by(requested, _parse_request(spec))
         status = {"allowed": why is not None, **({"reason": why} if why else {})}
     metadata = review.get("metadata") or {}
     return {
@@ -67,8 +67,10 @@ def answer_review(
 
 
 def _require_valid_spec(resource: ResourceType, spec: JsonObject, namespace: str) -> None:
-    """Raises:
-    ApiError: 422, it does not ask exactly one thing, or not whom it is about; 400, it is of another namespace.
+    """Check the spec of an access review.
+
+    Raises:
+        ApiError: 422, it has no or several attributes, or no subject; 400, it names another namespace.
     """
     causes = []
     if (spec.get("resourceAttributes") is None) == (spec.get("nonResourceAttributes") is None):
@@ -79,13 +81,13 @@ def _require_valid_spec(resource: ResourceType, spec: JsonObject, namespace: str
         causes.append(FieldError("FieldValueInvalid", "spec.user", why))
     if causes:
         raise invalid(resource.kind, "", resource.group, causes)
-    asked = (spec.get("resourceAttributes") or {}).get("namespace")
-    if resource is LOCAL_SUBJECT_ACCESS_REVIEWS and asked != namespace:
+    requested = (spec.get("resourceAttributes") or {}).get("namespace")
+    if resource is LOCAL_SUBJECT_ACCESS_REVIEWS and requested != namespace:
         raise bad_request(f"spec.resourceAttributes.namespace must match namespace: {namespace}")
 
 
 def _rules_status(rules: list[JsonObject]) -> JsonObject:
-    """What a user may do: `kubectl auth can-i --list`."""
+    """The status that `kubectl auth can-i --list` shows."""
 
     def kept(rule: JsonObject, *fields: str) -> JsonObject:
         return {field: rule[field] for field in fields if rule.get(field)}
@@ -98,7 +100,7 @@ def _rules_status(rules: list[JsonObject]) -> JsonObject:
 def _token_status(spec: JsonObject, authenticator: Authenticator) -> JsonObject:
     audiences = spec.get("audiences") or []
     if not isinstance(audiences, list):
-        raise bad_request("a TokenReview's audiences are a list")
+        raise bad_request("spec.audiences of a TokenReview must be a list")
     token = str(spec.get("token") or "")
     if not token:
         raise bad_request("token is required for TokenReview in authentication")
@@ -112,7 +114,7 @@ def _token_status(spec: JsonObject, authenticator: Authenticator) -> JsonObject:
 def _parse_user(spec: JsonObject) -> User:
     named = spec.get("groups") or []
     if not isinstance(named, list):
-        raise bad_request("a SubjectAccessReview's groups are a list")
+        raise bad_request("spec.groups of a SubjectAccessReview must be a list")
     groups = tuple(dict.fromkeys((*map(str, named), AUTHENTICATED)))
     return User(str(spec.get("user") or ""), str(spec.get("uid") or ""), groups)
 
@@ -120,14 +122,14 @@ def _parse_user(spec: JsonObject) -> User:
 def _parse_request(spec: JsonObject) -> AccessRequest:
     if path := (spec.get("nonResourceAttributes") or {}).get("path"):
         return AccessRequest(str(spec["nonResourceAttributes"].get("verb", "get")), path=str(path))
-    wanted = spec.get("resourceAttributes") or {}
-    resource = str(wanted.get("resource", ""))
-    if wanted.get("subresource"):
-        resource += f"/{wanted['subresource']}"
+    attributes = spec.get("resourceAttributes") or {}
+    resource = str(attributes.get("resource", ""))
+    if attributes.get("subresource"):
+        resource += f"/{attributes['subresource']}"
     return AccessRequest(
-        str(wanted.get("verb", "")),
-        str(wanted.get("group", "")),
+        str(attributes.get("verb", "")),
+        str(attributes.get("group", "")),
         resource,
-        str(wanted.get("namespace", "")),
-        str(wanted.get("name", "")),
+        str(attributes.get("namespace", "")),
+        str(attributes.get("name", "")),
     )

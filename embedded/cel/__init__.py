@@ -1,8 +1,8 @@
-"""The Common Expression Language, as far as Kubernetes' validation rules use it. Knows nothing of Kubernetes' objects.
+"""The Common Expression Language (CEL) of validation rules and match conditions.
 
-Covered: the language with its macros, optional values, and the functions for strings, lists, sets, regular
-expressions, quantities, times and durations. Not covered: types checked before an expression runs (only names and
-functions are), unsigned integers as a type of their own, protobuf messages, IP addresses and CIDRs, authorizers.
+Supported: the language with its macros, optional values, and the functions for strings, lists, sets, regular
+expressions, quantities, times and durations. Not supported: type checking before an expression runs (names and
+functions are checked), a separate type for unsigned integers, protobuf messages, IP addresses and CIDRs, authorizers.
 """
 
 from embedded.cel.evaluate import Program, compile_expression

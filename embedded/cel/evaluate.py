@@ -1,4 +1,4 @@
-"""Evaluates CEL expressions, with a bound on the work that one may make."""
+"""Evaluates CEL expressions, with a limit on the cost of one evaluation."""
 
 from __future__ import annotations
 
@@ -12,37 +12,39 @@ from embedded.cel.parser import Call, Index, ListLiteral, Literal, Macro, MapLit
 from embedded.cel.values import TYPE_NAMES, CelError, CelType, OptionalValue, compare, equal, overload_error
 
 MAX_STEPS = 200_000
-"""Steps of one evaluation; more is refused, as a real server refuses what costs too much."""
+"""The maximum number of steps of one evaluation, in place of a real server's cost limit."""
 _OPERATORS = ("&&", "||", "?:", "!_", "-_", "==", "!=", "<", "<=", ">", ">=", "in", "+", "-", "*", "/", "%")
-# Field names that CEL can't have are written with these in their place.
+# Escape sequences for field names that are not CEL identifiers.
 _ESCAPES = (("__underscores__", "__"), ("__dot__", "."), ("__dash__", "-"), ("__slash__", "/"))
 
 
 class Program:
-    """An expression that was read, and whose names and functions exist."""
+    """A compiled expression: its names and functions exist."""
 
     def __init__(self, tree: Node) -> None:
         self.tree = tree
 
     def evaluate(self, variables: Mapping[str, Any]) -> Any:
-        """Raises:
-        CelError: it fails on these values, or takes too long.
+        """Evaluate the expression.
+
+        Raises:
+            CelError: it fails on these values, or exceeds the cost limit.
         """
         try:
             return _Evaluation(dict(variables)).evaluate(self.tree)
         except RecursionError:
             raise CelError("nested too deeply") from None
         except (TypeError, AttributeError, ValueError, OverflowError, KeyError) as error:
-            # A function got values of types that it is not made for.
+            # A function was called with values of types that it does not support.
             raise CelError(f"found no matching overload: {error}") from None
 
 
 @lru_cache(maxsize=1024)
 def compile_expression(text: str, variables: Collection[str]) -> Program:
-    """Read an expression on these variables (a hashable collection).
+    """Compile an expression that may use `variables`, a hashable collection. Results are cached.
 
     Raises:
-        CelError: its syntax is wrong, or it uses a name or function that there is not.
+        CelError: the syntax is wrong, or a name or function does not exist.
     """
     try:
         tree = parse(text)
@@ -85,7 +87,7 @@ def _undeclared_names(node: Node, known: frozenset[str]) -> Iterator[str]:
 
 
 def unescape_field_name(escaped: str) -> str:
-    """The name of a field as objects have it."""
+    """Decode an escaped field name."""
     name = escaped
     for written, meant in _ESCAPES:
         name = name.replace(written, meant)
@@ -219,7 +221,7 @@ class _Evaluation:
         return value
 
     def _short_circuit(self, decisive: bool, parts: Iterable[Callable[[], Any]]) -> bool:
-        """|| and &&: a decisive side counts even when the other fails."""
+        """Evaluate || (`decisive` is true) or &&: one decisive operand outweighs the error of another."""
         failure: CelError | None = None
         for part in parts:
             try:

@@ -1,4 +1,4 @@
-"""The functions and methods of CEL, by name. A method takes the value before the dot as its first argument."""
+"""The functions and methods of CEL, by name. A method receives its target as first argument."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COST_EXCEEDED = "operation cancelled: actual cost limit exceeded"
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _INT64_LIMIT = 1 << 63
 _MAX_LENGTH = 1 << 20
-"""Characters of a string, bytes, or items of a list that an expression builds."""
+"""The maximum length of strings, bytes and lists that an expression builds."""
 
 
 def _apply_pattern(search: Callable[[Pattern], Any], pattern: str) -> Any:
@@ -39,8 +39,10 @@ def _find(of: str, pattern: str) -> str:
 
 
 def require_int64(value: int) -> int:
-    """Raises:
-    CelError: the number does not fit into 64 bits.
+    """Return an integer that fits into 64 bits.
+
+    Raises:
+        CelError: it does not.
     """
     if not -_INT64_LIMIT <= value < _INT64_LIMIT:
         raise CelError("integer overflow")
@@ -176,16 +178,16 @@ def _sum(items: list[Any]) -> Any:
     return sum(items, start)
 
 
-def _index(of: Any, wanted: Any, *start: int) -> int:
+def _index(of: Any, element: Any, *start: int) -> int:
     if isinstance(of, str):
-        return of.find(wanted, *start)
-    return next((index for index, item in enumerate(of) if equal(item, wanted)), -1)
+        return of.find(element, *start)
+    return next((index for index, item in enumerate(of) if equal(item, element)), -1)
 
 
-def _last_index(of: Any, wanted: Any, *end: int) -> int:
+def _last_index(of: Any, element: Any, *end: int) -> int:
     if isinstance(of, str):
-        return of.rfind(wanted, 0, end[0] + len(wanted)) if end else of.rfind(wanted)
-    return next((index for index in reversed(range(len(of))) if equal(of[index], wanted)), -1)
+        return of.rfind(element, 0, end[0] + len(element)) if end else of.rfind(element)
+    return next((index for index in reversed(range(len(of))) if equal(of[index], element)), -1)
 
 
 def _substring(of: str, start: int, *end: int) -> str:

@@ -1,4 +1,4 @@
-"""CEL's syntax: text to a tree. Grammar: the language definition of cel-spec."""
+"""Parses CEL into a syntax tree, by the grammar of cel-spec's language definition."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Name:
 
 @dataclass(frozen=True)
 class Select:
-    """`of.field`; with `optional` `of.?field`; with `test` has(of.field)."""
+    """`operand.field`; with `optional` `operand.?field`; with `test` `has(operand.field)`."""
 
     operand: Node
     field: str
@@ -55,7 +55,7 @@ class Index:
 
 @dataclass(frozen=True)
 class Call:
-    """A function, an operator or, with `of`, a method."""
+    """A call of a function, an operator or, with `target`, a method."""
 
     function: str
     arguments: tuple[Node, ...]
@@ -64,7 +64,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Macro:
-    """`of.all(variable, body)` and its kin; `body` has one part, or two for map with a filter."""
+    """A macro such as `target.all(variable, body)`; `body` has two parts for `map` with a filter."""
 
     function: str
     target: Node
@@ -86,8 +86,10 @@ Node = Literal | Name | Select | Index | Call | Macro | ListLiteral | MapLiteral
 
 
 def parse(text: str) -> Node:
-    """Raises:
-    CelError: the text is no expression.
+    """Parse an expression.
+
+    Raises:
+        CelError: the syntax is wrong.
     """
     return _Parser(text).parse()
 
@@ -109,7 +111,7 @@ def _parse_string(text: str) -> str | bytes:
     prefix = text[: len(text) - len(text.lstrip("rRbB"))].lower()
     body = text[len(prefix) :]
     try:
-        # CEL's escapes are Python's, but that \` and \? stand for themselves.
+        # CEL has the escapes of Python, and \` and \?.
         plain = body if "r" in prefix else re.sub(r"(\\\\)|\\([`?])", lambda m: m.group(1) or m.group(2), body)
         value = ast.literal_eval(("r" if "r" in prefix else "") + plain)
     except (SyntaxError, ValueError) as error:

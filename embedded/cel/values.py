@@ -1,4 +1,4 @@
-"""CEL's values in Python's: what is equal, what is less, and what is of which type."""
+"""The types, equality and order of CEL values, which are represented by Python values."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class CelError(Exception):
-    """An expression can't be read, or an evaluation failed; the message says at what."""
+    """An expression cannot be compiled or evaluated. The message states the cause."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def type_of(value: Any) -> CelType:
 
 
 def equal(one: Any, other: Any) -> bool:
-    """CEL's equality: numbers by value whatever their type, all else only with its own kind."""
+    """CEL equality: numbers are compared across types, everything else only within its type."""
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     if isinstance(one, list) and isinstance(other, list):
@@ -62,10 +62,10 @@ def equal(one: Any, other: Any) -> bool:
 
 
 def compare(one: Any, other: Any) -> int:
-    """-1, 0 or 1.
+    """Compare two values; returns -1, 0 or 1.
 
     Raises:
-        CelError: the two have no order.
+        CelError: the values have no order.
     """
     if isinstance(one, Quantity) and isinstance(other, Quantity):
         one, other = one.amount, other.amount
@@ -79,5 +79,5 @@ def compare(one: Any, other: Any) -> int:
 
 
 def overload_error(function: str, *arguments: Any) -> CelError:
-    told = ", ".join(type_of(argument).name for argument in arguments)
-    return CelError(f"found no matching overload for '{function}' applied to '({told})'")
+    types = ", ".join(type_of(argument).name for argument in arguments)
+    return CelError(f"found no matching overload for '{function}' applied to '({types})'")

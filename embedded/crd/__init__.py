@@ -1,1 +1,1 @@
-"""CustomResourceDefinitions: structural schemas, validation, CEL rules and formats."""
+"""Custom resource definitions: structural schemas, validation, CEL rules and formats."""

@@ -1,4 +1,4 @@
-"""`x-kubernetes-validations`: rules in CEL that values of a custom resource have to keep."""
+"""Evaluates `x-kubernetes-validations`, the CEL rules of custom resources."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _PLACEHOLDERS = {"dict": '"object"', "list": '"array"'}
 
 
 def validate_rules(value: Any, schema: JsonObject, old: Any, path: str) -> Iterator[FieldError]:
-    """The rules of this value that it breaks. A rule about `oldSelf` is asked only where there was something before."""
+    """Errors for the rules that a value violates. Rules with `oldSelf` are skipped when there was no value before."""
     rules = schema.get("x-kubernetes-validations")
     if not rules:
         return
-    # Loaded by those who have rules: it costs every other cluster nothing.
+    # Imported at the first rule: most clusters have none.
     from embedded.cel import CelError, compile_expression
     from embedded.cel.values import OptionalValue
 
@@ -40,20 +40,20 @@ def validate_rules(value: Any, schema: JsonObject, old: Any, path: str) -> Itera
 
 
 def _rule_error(rule: JsonObject, value: Any, variables: JsonObject, detail: str, at: str) -> FieldError:
-    told = detail or _evaluate_message(rule, variables) or rule.get("message") or f"failed rule: {rule['rule'].strip()}"
+    text = detail or _evaluate_message(rule, variables) or rule.get("message") or f"failed rule: {rule['rule'].strip()}"
     displayed = _PLACEHOLDERS.get(type(value).__name__) or json.dumps(value, ensure_ascii=False)
     reason = rule.get("reason") or "FieldValueInvalid"
     message = {
-        "FieldValueRequired": f"Required value: {told}",
-        "FieldValueForbidden": f"Forbidden: {told}",
+        "FieldValueRequired": f"Required value: {text}",
+        "FieldValueForbidden": f"Forbidden: {text}",
         "FieldValueDuplicate": f"Duplicate value: {displayed}",
-    }.get(reason, f"Invalid value: {displayed}: {told}")
+    }.get(reason, f"Invalid value: {displayed}: {text}")
     path = str(rule.get("fieldPath") or "")
     return FieldError(reason, f"{at}{path}" if at else path.removeprefix("."), message)
 
 
 def _evaluate_message(rule: JsonObject, variables: JsonObject) -> str:
-    """What the rule's messageExpression says; nothing when it fails or says nothing that can be shown."""
+    """The result of the rule's messageExpression; empty when it fails or is not a single line."""
     from embedded.cel import CelError, compile_expression
 
     if not rule.get("messageExpression"):
@@ -66,7 +66,7 @@ def _evaluate_message(rule: JsonObject, variables: JsonObject) -> str:
 
 
 def _to_cel(value: Any, schema: JsonObject) -> Any:
-    """A value as CEL sees it: numbers, times and durations as their schema has them."""
+    """Convert a JSON value for CEL: numbers, times and durations get the type of their schema."""
     kind, format_name = schema.get("type"), schema.get("format")
     if isinstance(value, dict):
         properties, additional = schema.get("properties") or {}, schema.get("additionalProperties")

@@ -1,4 +1,4 @@
-"""Custom resource definitions: what one must look like, and the resource that comes of it."""
+"""Defaults and validation of custom resource definitions, and the resource types that they define."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _APPROVED = "api-approved.kubernetes.io"
 _APPROVALS = "https://github.com/kubernetes/enhancements/pull/1111"
 _MAX_SELECTABLE_FIELDS = 8
 CLEANUP_FINALIZER = "customresourcecleanup.apiextensions.k8s.io"
-"""The finalizer that holds a definition until its objects are gone."""
+"""The finalizer that keeps a definition until its objects are deleted."""
 
 
 def set_crd_defaults(crd: JsonObject) -> None:
@@ -29,7 +29,7 @@ def set_crd_defaults(crd: JsonObject) -> None:
 
 
 def record_storage_version(crd: JsonObject) -> None:
-    """Note the version that objects are stored in from now on, and the names that they have, in place."""
+    """Record the current storage version and the accepted names in the status, in column_path."""
     stored = crd.setdefault("status", {}).setdefault("storedVersions", [])
     for version in crd["spec"].get("versions") or []:
         if version.get("storage") and version.get("name") not in stored:
@@ -39,7 +39,7 @@ def record_storage_version(crd: JsonObject) -> None:
 
 
 def validate_crd(crd: JsonObject, old: JsonObject | None = None) -> list[FieldError]:
-    """What is wrong with a definition; `old` is what it was before."""
+    """Validate a definition; `old` is its state before an update."""
     spec = crd["spec"]
     versions = spec.get("versions") or []
     plural, group = spec["names"].get("plural", ""), spec.get("group", "")
@@ -62,7 +62,7 @@ def validate_crd(crd: JsonObject, old: JsonObject | None = None) -> list[FieldEr
     errors += _validate_names(spec["names"])
     strategy = (spec.get("conversion") or {}).get("strategy")
     if strategy != "None":
-        # A conversion webhook would have to be called for every read: that is not covered here.
+        # Conversion webhooks are not supported: they would be called for every read.
         errors.append(not_supported("spec.conversion.strategy", strategy, ("None",)))
     for index, name in enumerate((crd.get("status") or {}).get("storedVersions") or []):
         if name not in names:
@@ -87,7 +87,7 @@ def _validate_group(group: str) -> list[FieldError]:
 
 
 def _validate_approval(crd: JsonObject, group: str) -> list[FieldError]:
-    """A group of the Kubernetes community needs its approval."""
+    """Protected groups of the Kubernetes community need an approval annotation."""
     if not group.endswith((".k8s.io", ".kubernetes.io")) and group not in ("k8s.io", "kubernetes.io"):
         return []
     approval = (crd["metadata"].get("annotations") or {}).get(_APPROVED, "")
@@ -121,7 +121,7 @@ def _validate_selectable_fields(version: JsonObject, at: str) -> list[FieldError
 
 
 def _selectable_field_error(path: str, schema: JsonObject) -> str:
-    """Why objects can't be selected by a field; empty when they can."""
+    """Why a field cannot be a selectable field; empty when it can."""
     if not re.fullmatch(r"(\.[A-Za-z_][A-Za-z0-9_-]*)+", path):
         return "must be a simple json path starting with ."
     if path.startswith(".metadata"):
@@ -158,16 +158,16 @@ def _validate_version(version: JsonObject, path: str) -> list[FieldError]:
         errors += definition_schema.validate_schema(schema, field_path)
     errors += _validate_selectable_fields(version, path)
     for index, column in enumerate(version.get("additionalPrinterColumns") or []):
-        place = f"{path}.additionalPrinterColumns[{index}]"
+        column_path = f"{path}.additionalPrinterColumns[{index}]"
         for field in ("name", "type", "jsonPath"):
             if not column.get(field):
-                errors.append(required(f"{place}.{field}"))
+                errors.append(required(f"{column_path}.{field}"))
         if column.get("type") and column["type"] not in _COLUMN_TYPES:
-            told = ",".join(_COLUMN_TYPES)
-            errors.append(invalid(f"{place}.type", column["type"], f"must be one of {told}"))
+            types = ",".join(_COLUMN_TYPES)
+            errors.append(invalid(f"{column_path}.type", column["type"], f"must be one of {types}"))
         if column.get("jsonPath") and not column["jsonPath"].startswith("."):
             errors.append(
-                invalid(f"{place}.jsonPath", column["jsonPath"], "must be a simple json path starting with .")
+                invalid(f"{column_path}.jsonPath", column["jsonPath"], "must be a simple json path starting with .")
             )
     return errors
 
@@ -203,19 +203,19 @@ def _validate_immutable_fields(old: JsonObject, new: JsonObject) -> list[FieldEr
 
 
 def initial_status(crd: JsonObject, now: str, conflict: str = "") -> JsonObject:
-    """The status of a new definition. `conflict`: one of its names that another definition has."""
-    told = [
+    """The status of a new definition. `conflict` is one of its names that another definition already has."""
+    transitions = [
         ("NamesAccepted", "True", "NoConflicts", "no conflicts found"),
         ("Established", "True", "InitialNamesAccepted", "the initial names have been accepted"),
     ]
     if conflict:
-        told = [
+        transitions = [
             ("NamesAccepted", "False", "NameConflict", f'"{conflict}" is already in use'),
             ("Established", "False", "NotAccepted", "not all names are accepted"),
         ]
     conditions = [
         {"type": kind, "status": status, "lastTransitionTime": now, "reason": reason, "message": message}
-        for kind, status, reason, message in told
+        for kind, status, reason, message in transitions
     ]
     stored = [version["name"] for version in crd["spec"]["versions"] if version.get("storage")]
     accepted = {"plural": "", "kind": ""} if conflict else crd["spec"]["names"]
@@ -223,7 +223,7 @@ def initial_status(crd: JsonObject, now: str, conflict: str = "") -> JsonObject:
 
 
 def claimed_names(crd: JsonObject) -> set[str]:
-    """What must be unique in a group: plural, singular and short names, and the kinds."""
+    """The names that must be unique in a group: plural, singular and short names, kind and list kind."""
     names = crd["spec"]["names"]
     return {
         names["plural"],
@@ -240,7 +240,7 @@ def is_established(crd: JsonObject) -> bool:
 
 
 def resource_types(crd: JsonObject) -> list[ResourceType]:
-    """One resource per served version. All versions share their objects: conversion changes nothing but the name."""
+    """One resource type per served version. All versions share their objects; conversion changes only `apiVersion`."""
     spec, names = crd["spec"], crd["spec"]["names"]
     going = "deletionTimestamp" in crd["metadata"]
     return [

@@ -1,4 +1,4 @@
-"""What a schema in a custom resource definition must be: structural, its defaults fit and its rules can be read."""
+"""Validates the schema of a custom resource definition: structural form, defaults, patterns and rules."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _REASONS = ("FieldValueRequired", "FieldValueForbidden", "FieldValueInvalid", "F
 
 
 def validate_schema(schema: JsonObject, path: str) -> Iterator[FieldError]:
-    """What is wrong with the schema of one version; `at` is where it is."""
+    """Validate the schema of one version; `path` is its field path."""
     if wrong := next(_validate_shape(schema, path), None):
         yield wrong
         return
@@ -47,7 +47,7 @@ def validate_schema(schema: JsonObject, path: str) -> Iterator[FieldError]:
 
 
 def _validate_shape(schema: Any, path: str) -> Iterator[FieldError]:
-    """What is of a type that no schema can be read from."""
+    """Check the JSON types of a schema, so that the other checks can rely on them."""
     if not isinstance(schema, dict):
         yield invalid(path, schema, "must be a schema")
         return
@@ -104,7 +104,7 @@ def _validate_node_fields(schema: JsonObject, path: str, root: bool) -> Iterator
     if schema.get("$ref"):
         yield forbidden(f"{path}.$ref", "$ref is not supported")
     if pattern := schema.get("pattern"):
-        # Loaded by those who have such a field.
+        # Imported at the first pattern: most clusters have none.
         from embedded.regex import PatternError, compile_pattern
 
         try:
@@ -166,8 +166,8 @@ def _validate_rules(schema: JsonObject, path: str) -> Iterator[FieldError]:
 
 
 def _compile_error(expression: str) -> str:
-    """Why an expression can't be evaluated on any value; empty when it can on some."""
-    # Loaded by those who have rules: it costs every other cluster nothing.
+    """The compile error of an expression; empty when it compiles."""
+    # Imported at the first rule: most clusters have none.
     from embedded.cel import CelError, compile_expression
 
     try:

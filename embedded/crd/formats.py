@@ -1,4 +1,4 @@
-"""The formats of strings that a structural schema can ask for; one that is not known here is no restriction."""
+"""String formats of structural schemas. An unknown format does not restrict the value."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _full_match(pattern: str) -> Callable[[str], bool]:
 
 
 def _duration(value: str) -> bool:
-    # Loaded by those who have such a field.
+    # Imported at the first such field: most clusters have none.
     from embedded.cel import CelError
     from embedded.cel.functions import to_duration
 

@@ -1,6 +1,6 @@
-"""Whether values fit the structural schema of a custom resource. Words as a real server's.
+"""Validates values against the structural schema of a custom resource, with the messages of a real server.
 
-An update is not held against what it leaves as it was: what a schema has come to forbid stays until it is changed.
+An update is not checked where it leaves a value unchanged (ratcheting): a value that a newer schema forbids may stay.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _NAMES = {str: "string", bool: "boolean", int: "integer", float: "number", list:
 
 
 def validate_value(value: Any, schema: JsonObject, old: Any = None, path: str = "") -> Iterator[FieldError]:
-    """What is wrong with a value. `old` is its former self, None when there was none."""
+    """Validate a value; `old` is the value before an update, None when there was none."""
     if old is not None and value == old:
         return
     yield from _validate_value(value, schema, old, path)
@@ -96,14 +96,14 @@ def _validate_string(value: str, schema: JsonObject, path: str) -> Iterator[Fiel
 
 
 def _pattern_error(value: str, pattern: str) -> str:
-    """Why a value does not match, or is not known to; empty when it does."""
-    # Loaded by those who have such a field.
+    """Why a value does not match a pattern, or is too long to be checked; empty when it matches."""
+    # Imported at the first pattern: most clusters have none.
     from embedded.regex import PatternBudgetError, compile_pattern
 
     try:
         return "" if compile_pattern(pattern).is_match(value) else f"should match '{pattern}'"
     except PatternBudgetError as error:
-        return f"can't be held against its pattern: {error}"
+        return f"cannot be checked against its pattern: {error}"
 
 
 def _validate_number(value: float, schema: JsonObject, path: str) -> Iterator[FieldError]:
@@ -139,7 +139,7 @@ def _validate_list(value: list[Any], schema: JsonObject, old: Any, path: str) ->
 
 
 def _item_key(item: Any, keys: list[str] | None) -> str:
-    """What an item of a set or keyed list is known by."""
+    """The key of an item of a set or keyed list."""
     if keys and isinstance(item, dict):
         item = {key: item.get(key) for key in keys}
     return json.dumps(item, sort_keys=True, separators=(",", ":"))
@@ -174,7 +174,7 @@ def _validate_object(value: JsonObject, schema: JsonObject, old: Any, at: str) -
 
 
 def _validate_combinations(value: Any, schema: JsonObject, path: str) -> Iterator[FieldError]:
-    """allOf, anyOf, oneOf and not: here value validations only, which is all a structural schema may have there."""
+    """Validate allOf, anyOf, oneOf and not, which contain only value validations in a structural schema."""
 
     def fitting(branches: list[JsonObject]) -> list[bool]:
         return [next(_validate_value(value, branch, None, path), None) is None for branch in branches]

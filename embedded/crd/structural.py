@@ -1,4 +1,4 @@
-"""Structural schemas of custom resources: defaults and pruning. Whether values fit is `schema_checks`' affair."""
+"""Defaulting and pruning by the structural schema of a custom resource. `schema_validation` checks the values."""
 
 from __future__ import annotations
 
@@ -11,20 +11,19 @@ from embedded.types import JsonObject
 _PRESERVE = "x-kubernetes-preserve-unknown-fields"
 _EMBEDDED = "x-kubernetes-embedded-resource"
 _INT_OR_STRING = "x-kubernetes-int-or-string"
-# Part of every object, whatever its schema says.
+# Fields of every object, whether or not its schema has them.
 _TYPE_AND_OBJECT_META = ("apiVersion", "kind", "metadata")
 
 
 def set_defaults(value: Any, schema: JsonObject) -> None:
-    """Fill in defaults and drop nulls that may not be, in place."""
+    """Set defaults and drop nulls of fields that are not nullable, in place."""
     if isinstance(value, dict):
         for name, sub in schema.get("properties", {}).items():
-            # A null where none may be is as good as nothing, when there is a default for it.
+            # A null in a field that is not nullable counts as absent.
             absent = name not in value or (value[name] is None and not sub.get("nullable"))
             if absent and "default" in sub:
                 value[name] = copy.deepcopy(sub["default"])
             if name in value and value[name] is None and not sub.get("nullable"):
-                # Where none may be, it says nothing.
                 del value[name]
             elif name in value:
                 set_defaults(value[name], sub)

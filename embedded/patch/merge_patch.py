@@ -1,4 +1,4 @@
-"""Patches: JSON merge (RFC 7386), JSON patch (RFC 6902) and strategic merge. Pure: none changes its input."""
+"""JSON merge patch (RFC 7386) and strategic merge patch. Neither changes its input."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import Any
 
 from embedded.types import JsonObject
 
-# Lists that strategic merge takes as maps, by the name of the field that holds them; a real server reads this from
-# its types' patchMergeKey tags.
+# The merge keys of lists, by field name; a real server has them as patchMergeKey tags of its types.
 _MERGE_KEYS = {
     "containers": "name",
     "initContainers": "name",
@@ -32,12 +31,12 @@ _MERGED_PRIMITIVE_LISTS = ("finalizers",)
 
 
 def merge_key(field: str) -> str:
-    """The key that items of the list `field` are known by; empty for a list that is replaced as a whole."""
+    """The merge key of the list `field`; empty for a list that is replaced as a whole."""
     return _MERGE_KEYS.get(field, "")
 
 
 def merge_patch(target: Any, patch: Any) -> Any:
-    """RFC 7386: null removes, objects merge, all else replaces."""
+    """Apply a JSON merge patch: null removes, objects are merged, everything else replaces."""
     if not isinstance(patch, dict):
         return copy.deepcopy(patch)
     result = dict(target) if isinstance(target, dict) else {}
@@ -50,7 +49,7 @@ def merge_patch(target: Any, patch: Any) -> Any:
 
 
 def strategic_merge_patch(target: Any, patch: Any, field: str = "") -> Any:
-    """Strategic merge: like `merge`, but the lists of Kubernetes that have a key are merged by it."""
+    """Apply a strategic merge patch: as `merge_patch`, but lists with a merge key are merged by item."""
     if isinstance(patch, dict):
         return _merge_object(target, patch)
     if isinstance(patch, list) and isinstance(target, list):

@@ -1,8 +1,7 @@
-"""Server-side apply: who owns which field, what a new application changes, and where two appliers disagree.
+"""Server-side apply: ownership of fields, merging of apply patches, and conflicts between field managers.
 
-Pure functions on objects. Ownership is only recorded for objects that were
-applied at least once; what such an object held before belongs to
-`before-first-apply`, as on a real server for objects without any record.
+Ownership is only recorded for objects that were applied at least once. The fields that such an object had before belong
+to `before-first-apply`, as on a real server for objects without managedFields.
 """
 
 from __future__ import annotations
@@ -18,10 +17,9 @@ from embedded.patch.merge_patch import merge_key
 from embedded.types import JsonObject
 
 FieldPath = tuple[str, ...]
-"""Steps in the words of FieldsV1: `f:name`, `k:{"name":"x"}` for an item of a keyed list, `v:"x"` for a member of a
-list that is a set."""
+"""Path elements of FieldsV1: `f:name`, `k:{"name":"x"}` for an item of a keyed list, `v:"x"` for a member of a set."""
 ListKey = Callable[[FieldPath], str]
-"""Names of fields to the key of the list there: `""` for a list that is one value, `"*"` for a set of values."""
+"""Returns the key of the list at a path of field names: `""` for an atomic list, `"*"` for a set."""
 
 BEFORE_FIRST_APPLY = "before-first-apply"
 _UNOWNED_FIELDS = ("apiVersion", "kind")
@@ -49,7 +47,7 @@ class ManagedFieldsEntry:
 
 
 class _Missing:
-    """The value of a field that is not there; equal to itself only."""
+    """The value of an absent field; equal only to itself."""
 
 
 _MISSING = _Missing()
@@ -59,12 +57,12 @@ _MISSING = _Missing()
 
 
 def built_in_list_key(names: FieldPath) -> str:
-    """The lists of built-in kinds, told by the name of their field."""
+    """The `ListKey` of built-in kinds, by the name of the field."""
     return "*" if names[-1] == "finalizers" else merge_key(names[-1])
 
 
 def schema_list_key(schema: JsonObject) -> ListKey:
-    """The lists of a custom resource, as its schema says (`x-kubernetes-list-type`)."""
+    """The `ListKey` of a custom resource, by the `x-kubernetes-list-type` of its schema."""
 
     def key(names: FieldPath) -> str:
         if names[0] == "metadata":
@@ -84,7 +82,7 @@ def schema_list_key(schema: JsonObject) -> ListKey:
 
 
 def field_paths(obj: JsonObject, list_key: ListKey) -> frozenset[FieldPath]:
-    """Every field that an object sets and that can have an owner."""
+    """The paths of all fields of an object that can have an owner."""
     return frozenset(_iter_field_paths(obj, list_key, (), ()))
 
 
@@ -111,7 +109,7 @@ def _has_keys(items: list[Any], key: str) -> bool:
 
 
 def _value_at(obj: Any, path: FieldPath) -> Any:
-    """What is at a path. For an item of a keyed list or a member of a set: whether it is there."""
+    """The value at a path; for an item of a keyed list or a member of a set True. `_MISSING` when it is absent."""
     for index, step in enumerate(path):
         kind, _, text = step.partition(":")
         if kind == "f":
@@ -126,18 +124,18 @@ def _value_at(obj: Any, path: FieldPath) -> Any:
 
 
 def _item_index(items: Any, kind: str, text: str) -> int | None:
-    """The index in a list of what a `k:` or `v:` step names."""
-    wanted = json.loads(text)
+    """The index of the item that a `k:` or `v:` element selects."""
+    selector = json.loads(text)
     for index, item in enumerate(items if isinstance(items, list) else ()):
-        if kind == "v" and item == wanted:
+        if kind == "v" and item == selector:
             return index
-        if kind == "k" and isinstance(item, dict) and all(item.get(k) == v for k, v in wanted.items()):
+        if kind == "k" and isinstance(item, dict) and all(item.get(k) == v for k, v in selector.items()):
             return index
     return None
 
 
 def _remove_path(obj: JsonObject, path: FieldPath) -> None:
-    """Take a field out, and the objects that are empty without it."""
+    """Remove a field, and the objects that become empty."""
     parents: list[tuple[Any, Any]] = []
     at: Any = obj
     for step in path:
@@ -154,7 +152,7 @@ def _remove_path(obj: JsonObject, path: FieldPath) -> None:
         del holder[place]
 
 
-# -- the record in metadata.managedFields
+# -- metadata.managedFields
 
 
 def read_entries(obj: JsonObject) -> list[ManagedFieldsEntry]:
@@ -180,7 +178,7 @@ def _iter_tree_paths(tree: JsonObject, at: FieldPath) -> Iterator[FieldPath]:
 
 
 def write_entries(obj: JsonObject, entries: Iterable[ManagedFieldsEntry]) -> None:
-    """Record who owns what, in place."""
+    """Write `metadata.managedFields`, in place."""
     record = []
     for entry in entries:
         if not entry.paths:
@@ -216,10 +214,10 @@ def _paths_to_tree(paths: Iterable[FieldPath]) -> JsonObject:
 def apply_patch(
     live: JsonObject, patch: JsonObject, writer: ManagedFieldsEntry, list_key: ListKey, *, force: bool
 ) -> JsonObject:
-    """The live object with `wanted` applied by `claim.manager` (`claim.paths` is not read).
+    """The live object after `writer.manager` has applied `patch`; `writer.paths` is ignored.
 
     Raises:
-        ApiError: 409, other managers own fields that this would change, and `force` is off.
+        ApiError: 409, other managers own fields that the patch changes, and `force` is off.
     """
     entries = read_entries(live)
     if "managedFields" not in live["metadata"]:
@@ -246,7 +244,7 @@ def apply_patch(
     others = [replace(entry, paths=entry.paths - disputed) for entry in others]
     if before is not None:
         still_owned = mine.paths.union(*(entry.paths for entry in others))
-        # Longest first, so that an item's fields go before the item.
+        # Longest first, so that the fields of an item are removed before the item.
         for path in sorted(before.paths - still_owned, key=len, reverse=True):
             if not any(owned[: len(path)] == path for owned in still_owned):
                 _remove_path(result, path)
@@ -278,29 +276,33 @@ def _merge(live: Any, patch: Any, list_key: ListKey, names: FieldPath) -> Any:
 
 def _conflict_error(disputes: list[tuple[ManagedFieldsEntry, FieldPath]]) -> ApiError:
     causes: list[JsonObject] = []
-    told: dict[str, list[str]] = {}
+    paths_by_manager: dict[str, list[str]] = {}
     for entry, path in disputes:
-        who = _describe_manager(entry)
+        manager = _describe_manager(entry)
         causes.append(
-            {"reason": "FieldManagerConflict", "message": f"conflict with {who}", "field": _format_path(path)}
+            {"reason": "FieldManagerConflict", "message": f"conflict with {manager}", "field": _format_path(path)}
         )
-        told.setdefault(who, []).append(_format_path(path))
+        paths_by_manager.setdefault(manager, []).append(_format_path(path))
     if len(causes) == 1:
         message = f"Apply failed with 1 conflict: {causes[0]['message']}: {causes[0]['field']}"
     else:
-        lines = [line for who in sorted(told) for line in (f"conflicts with {who}:", *(f"- {at}" for at in told[who]))]
+        lines = [
+            line
+            for manager in sorted(paths_by_manager)
+            for line in (f"conflicts with {manager}:", *(f"- {at}" for at in paths_by_manager[manager]))
+        ]
         message = f"Apply failed with {len(causes)} conflicts: " + "\n".join(lines)
     return ApiError(409, "Conflict", message, {"causes": causes})
 
 
 def _describe_manager(entry: ManagedFieldsEntry) -> str:
-    """A manager as an error names it: one that does not apply may have written in several versions."""
+    """A manager as conflict messages name it; one that updates may have written in several API versions."""
     name = f'"{entry.manager}"' + (f' with subresource "{entry.subresource}"' if entry.subresource else "")
     return name if entry.operation == "Apply" else f"{name} using {entry.api_version}"
 
 
 def _format_path(path: FieldPath) -> str:
-    """A path as people read it: `.spec.containers[name="x"].image`."""
+    """Format a path for messages: `.spec.containers[name="x"].image`."""
     parts = []
     for step in path:
         kind, _, text = step.partition(":")
@@ -311,7 +313,7 @@ def _format_path(path: FieldPath) -> str:
 
 
 def update_managed_fields(old: JsonObject, new: JsonObject, writer: ManagedFieldsEntry, list_key: ListKey) -> None:
-    """Bring the record of an object that was applied once up to date with any other kind of write, in place."""
+    """Update `metadata.managedFields` after a write that is not an apply, in place."""
     entries = read_entries(old)
     owned = field_paths(new, list_key)
     changed = frozenset(path for path in owned if _value_at(old, path) != _value_at(new, path))

@@ -1,1 +1,1 @@
-"""Tables for kubectl."""
+"""Tables for `kubectl get`."""

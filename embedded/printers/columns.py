@@ -1,4 +1,4 @@
-"""The columns of `kubectl get` for the built-in kinds, as Kubernetes' `pkg/printers` has them. Pure."""
+"""The columns of `kubectl get` for built-in kinds, as in Kubernetes' `pkg/printers`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CellFunction = Callable[[JsonObject, datetime], Any]
 
 @dataclass(frozen=True)
 class PrinterColumn:
-    """A column; those with a priority above 0 are for `-o wide`."""
+    """A column of a table; `-o wide` shows those with a priority above 0."""
 
     name: str
     cell: CellFunction
@@ -24,7 +24,7 @@ class PrinterColumn:
 
 
 def humanize_duration(seconds: float) -> str:
-    """As kubectl shows ages: 5s, 3m12s, 4h, 2d."""
+    """Format a duration as kubectl does: 5s, 3m12s, 4h, 2d."""
     whole = int(seconds)
     if whole < 0:
         return "<invalid>"
@@ -121,7 +121,7 @@ def _sidecar_names(pod: JsonObject) -> set[str]:
 
 
 def _own_container_statuses(pod: JsonObject) -> list[JsonObject]:
-    """Of the containers that count as the pod's own: sidecars among them."""
+    """The statuses of the containers that count for readiness and restarts: containers and sidecars."""
     status, sidecars = pod.get("status", {}), _sidecar_names(pod)
     beside = [s for s in status.get("initContainerStatuses") or [] if s.get("name") in sidecars]
     return beside + list(status.get("containerStatuses") or [])
@@ -154,7 +154,7 @@ def _pod_status(pod: JsonObject, _: datetime) -> str:
 
 
 def _init_status(pod: JsonObject) -> str:
-    """What holds a pod up before its containers: `Init:1/2`, `Init:Error`; empty when nothing does."""
+    """The progress of init containers, as `Init:1/2` or `Init:Error`; empty when they are done."""
     states = pod.get("status", {}).get("initContainerStatuses") or []
     sidecars, whole = _sidecar_names(pod), len(pod["spec"].get("initContainers") or [])
     for index, state in enumerate(states):
@@ -204,7 +204,7 @@ def _address(kind: str) -> CellFunction:
 
 
 def _quota_usage(*prefixes: str) -> CellFunction:
-    """`pods: 1/5, …`: what of a quota is used, of limits or of all else."""
+    """The usage of a quota as `pods: 1/5, …`: of its limits, or of everything else."""
 
     def cell(quota: JsonObject, _: datetime) -> str:
         status = quota.get("status") or {}

@@ -1,4 +1,4 @@
-"""Tables for `kubectl get`: columns and cells that a real server would print."""
+"""Builds the tables that `kubectl get` prints."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def build_table(
     now: datetime | None = None,
     version: str = "v1",
 ) -> JsonObject:
-    """A meta.k8s.io Table. `include`: what of the object each row carries, `Metadata`, `Object` or `None`."""
+    """A meta.k8s.io Table. `include` is the part of the object in each row: `Metadata`, `Object` or `None`."""
     now = now or datetime.now(UTC)
     definitions, cells = _columns_for(resource)
     rows = []

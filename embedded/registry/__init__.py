@@ -1,1 +1,1 @@
-"""What makes objects Kubernetes objects: resources, creation to deletion, selectors, patches, schemas, tables."""
+"""The life of objects: reading, preparing, storing and deleting them by the rules that all resources share."""

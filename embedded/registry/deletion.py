@@ -1,4 +1,4 @@
-"""What a deletion does to an object: it goes at once, or is marked and held by finalizers or a grace period. Pure."""
+"""Deletion rules: an object is removed at once, or marked and held by finalizers or a grace period."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ _PROPAGATION_FINALIZERS = {"Foreground": [_FOREGROUND], "Orphan": [_ORPHAN]}
 
 
 def require_deletable(resource: ResourceType, name: str) -> None:
-    """Raises:
-    ApiError: 403, the object is part of every cluster.
+    """Refuse the deletion of a namespace that every cluster has.
+
+    Raises:
+        ApiError: 403.
     """
     if resource is NAMESPACES and name in _PROTECTED_NAMESPACES:
         raise forbidden(resource.plural, name, resource.group, "this namespace may not be deleted")
@@ -26,12 +28,12 @@ def require_deletable(resource: ResourceType, name: str) -> None:
 def mark_for_deletion(
     resource: ResourceType, obj: JsonObject, *, propagation: str | None, grace_period: int | None, now: datetime
 ) -> bool:
-    """Mark an object as being deleted, in place. True when nothing holds it, so that it can go at once.
+    """Mark an object as being deleted, in place. Returns whether it can be removed at once.
 
     Args:
-        propagation: Foreground, Background, Orphan, or None for the resource's own way.
-        grace_period: seconds for a pod's processes to end; None for what the pod says.
-        now: the deletionTimestamp, but for the grace period.
+        propagation: Foreground, Background, Orphan, or None for the default of the resource.
+        grace_period: seconds until a pod's processes are killed; None for the value of its spec.
+        now: the current time.
     """
     metadata = obj["metadata"]
     finalizers = [f for f in metadata.get("finalizers") or [] if f not in (_FOREGROUND, _ORPHAN)]
@@ -44,10 +46,10 @@ def mark_for_deletion(
     if finalizers:
         metadata["finalizers"] = finalizers
     if "deletionTimestamp" not in metadata and metadata.get("generation"):
-        # Nothing of its wish is to be followed from now on.
+        # Controllers must notice that the desired state no longer applies.
         metadata["generation"] += 1
     if resource is PODS or "deletionTimestamp" not in metadata:
-        # The moment by which it is to be gone. A later deletion with less patience brings it forward.
+        # The time by which the object is to be gone. A later deletion with a shorter grace period moves it forward.
         by = format_time(now + timedelta(seconds=grace))
         metadata["deletionTimestamp"] = min(by, metadata.get("deletionTimestamp", by))
     if resource is NAMESPACES:
@@ -58,7 +60,7 @@ def mark_for_deletion(
 
 
 def _pod_grace_period(pod: JsonObject, requested: int | None) -> int:
-    """Seconds; none for a pod that never ran or has ended, and never more than an earlier deletion gave."""
+    """Seconds: 0 for a pod that never ran or has finished, and at most those of an earlier deletion."""
     grace: int = pod["spec"].get("terminationGracePeriodSeconds", 30) if requested is None else requested
     if grace < 0:
         grace = 1
@@ -68,7 +70,7 @@ def _pod_grace_period(pod: JsonObject, requested: int | None) -> int:
 
 
 def is_removable(resource: ResourceType, obj: JsonObject) -> bool:
-    """Whether nothing but finalizers in metadata could hold the object."""
+    """Whether only finalizers in its metadata could keep the object."""
     if resource is NAMESPACES:
         return not obj.get("spec", {}).get("finalizers")
     return not (resource is PODS and obj["metadata"].get("deletionGracePeriodSeconds"))

@@ -1,6 +1,6 @@
-"""Events: what controllers and the runner tell people about an object, as `kubectl describe` shows it.
+"""Records Events about objects, which `kubectl describe` shows.
 
-An Event that says again what was said before is the same one, counted up.
+An Event that repeats an earlier one increments the count of that one.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ _MAX_NAME_PREFIX = 200
 
 
 class EventRecorder:
-    """Writes Events for one component. What can't be written is dropped: an Event is a courtesy."""
+    """Writes the Events of one component. An Event that cannot be written is dropped, as in client-go."""
 
     def __init__(self, registry: Registry, component: str) -> None:
         self._registry = registry
         self._component = component
         self._recorded: dict[tuple[str, ...], str] = {}
-        """Names of Events by what they say, the oldest first."""
+        """The names of written Events by their content, oldest first."""
 
     def event(
         self,
@@ -35,14 +35,14 @@ class EventRecorder:
         event_type: Literal["Normal", "Warning"] = "Normal",
         field_path: str = "",
     ) -> None:
-        """Say something about an object; `part` is the field of it that is meant, such as a container's."""
+        """Record an Event about an object; `field_path` names a part of it, such as a container."""
         metadata = obj["metadata"]
         about = (str(metadata["uid"]), event_type, reason, message, field_path)
         try:
             if not self._increment(metadata["namespace"], about):
                 self._recorded[about] = self._create(resource, metadata, about)
         except ApiError:
-            # Its namespace goes, or the quota of Events is used up.
+            # The namespace is being deleted, or the quota of Events is used up.
             return
         while len(self._recorded) > _MAX_RECORDED_EVENTS:
             del self._recorded[next(iter(self._recorded))]
@@ -65,7 +65,7 @@ class EventRecorder:
         now = self._registry.now()
         moment = int(self._registry.clock().timestamp() * 1e9)
         event: JsonObject = {
-            # As client-go names them; the random end is for two at one moment.
+            # Named as by client-go; the random suffix separates two Events of the same moment.
             "metadata": {"generateName": f"{metadata['name'][:_MAX_NAME_PREFIX]}.{moment:x}"},
             "type": kind,
             "reason": reason,

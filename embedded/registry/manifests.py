@@ -1,4 +1,4 @@
-"""Manifests from files, applied before the cluster is ready, as k3s does with its manifests folder."""
+"""Applies manifests from files before the cluster is ready, as k3s does with its manifests folder."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from embedded.registry.registry import Registry
 from embedded.types import JsonObject
 
 _WRITE_OPTIONS = WriteOptions(field_manager="manifests", force=True)
-# What others stand on comes first.
+# Objects that others depend on come first.
 _APPLY_ORDER = {"CustomResourceDefinition": 0, "Namespace": 1, "ServiceAccount": 2}
 
 
 class ManifestError(Exception):
-    """A manifest can't be read or applied; the message names file and object."""
+    """A manifest cannot be read or applied. The message names the file and the object."""
 
 
 def load_manifests(paths: Iterable[Path]) -> list[tuple[Path, JsonObject]]:
     """All objects of files and folders (`*.json`, `*.yaml`, `*.yml`), in the order to apply them.
 
     Raises:
-        ManifestError: a file can't be read, or what it holds is no object.
+        ManifestError: a file cannot be read, or contains something other than objects.
     """
     found = [(file, obj) for path in paths for file in _manifest_files(path) for obj in _read_objects(file)]
     return sorted(found, key=lambda item: _APPLY_ORDER.get(item[1]["kind"], 9))
@@ -44,14 +44,14 @@ def _read_objects(file: Path) -> Iterator[JsonObject]:
         text = file.read_text()
         values = [json.loads(text)] if file.suffix == ".json" else _parse_yaml(text)
     except (OSError, ValueError) as error:
-        raise ManifestError(f"can't read the manifest {file}: {error}") from error
+        raise ManifestError(f"cannot read the manifest {file}: {error}") from error
     for value in values:
         if value is None:
             continue
         items = value.get("items", [value]) if isinstance(value, dict) else [value]
         for obj in items:
             if not isinstance(obj, dict) or not obj.get("kind") or not obj.get("metadata", {}).get("name"):
-                raise ManifestError(f"{file} holds something that is no object with kind and metadata.name")
+                raise ManifestError(f"{file} contains something other than an object with kind and metadata.name")
             yield obj
 
 
@@ -65,10 +65,10 @@ def _parse_yaml(text: str) -> list[Any]:
 
 
 def apply_manifests(registry: Registry, objects: Iterable[tuple[Path, JsonObject]]) -> None:
-    """Apply each object, server-side: what a manifest no longer says is taken back.
+    """Apply each object server-side: fields that a manifest no longer sets are removed.
 
     Raises:
-        ManifestError: the registry refuses one.
+        ManifestError: an object is refused.
     """
     for file, obj in objects:
         kind, name = obj["kind"], obj["metadata"]["name"]
@@ -78,7 +78,7 @@ def apply_manifests(registry: Registry, objects: Iterable[tuple[Path, JsonObject
         namespace = obj["metadata"].get("namespace", "default") if resource.namespaced else None
         try:
             if namespace and registry.find(ObjectRef(NAMESPACES, None, namespace)) is None:
-                raise ManifestError(f"{file}: {kind} {name}: there is no namespace {namespace}")
+                raise ManifestError(f"{file}: {kind} {name}: namespace {namespace} does not exist")
             registry.patch(ObjectRef(resource, namespace, name), obj, patch_type="apply", options=_WRITE_OPTIONS)
         except ApiError as error:
             raise ManifestError(f"{file}: {kind} {name}: {error.message}") from error

@@ -1,4 +1,4 @@
-"""What every create asks about its namespace, remembered from change to change: the namespace and its quotas."""
+"""Caches what every create needs of its namespace: the Namespace object and its quotas."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from embedded.types import JsonObject
 
 @dataclass(frozen=True)
 class NamespaceEntry:
-    """Both are shared: they must not be changed."""
+    """A namespace and its quotas. Both are shared and must not be changed."""
 
     namespace: JsonObject
     quotas: tuple[JsonObject, ...]
 
 
 class NamespaceCache:
-    """The namespaces that were asked for, as they are now. There are never more than there are namespaces."""
+    """The namespaces that were looked up, kept current by store events."""
 
     def __init__(self, store: SqliteStore) -> None:
         self._store = store
@@ -27,7 +27,7 @@ class NamespaceCache:
         store.subscribe(self._on_event)
 
     def find(self, namespace: str) -> NamespaceEntry | None:
-        """None: there is no such namespace."""
+        """The entry of a namespace, None when it does not exist."""
         room = self._entries.get(namespace)
         if room is None:
             body = self._store.get(StorageKey(NAMESPACES.key, "", namespace))

@@ -1,4 +1,4 @@
-"""What all objects share: apiVersion, kind and metadata, as clients may write and the server keeps them. Pure."""
+"""Rules for apiVersion, kind and metadata: what clients may write, and what the server maintains."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def complete_metadata(resource: ResourceType, obj: JsonObject, namespace: str | 
     """Check and complete apiVersion, kind and namespace, in place; returns the metadata.
 
     Raises:
-        ApiError: 400, the object is of another kind or namespace than the request.
+        ApiError: 400, the object has another kind or namespace than the request.
     """
     metadata = obj.get("metadata")
     if metadata is None:
@@ -66,7 +66,7 @@ def complete_metadata(resource: ResourceType, obj: JsonObject, namespace: str | 
 
 
 def drop_empty_fields(resource: ResourceType, obj: JsonObject) -> None:
-    """Leave out what a real server leaves out when it is empty, in place."""
+    """Remove the empty fields that a real server omits, in place."""
     omitted = _OMIT_EMPTY if resource.schema is None else ()
     for holder, fields in ((obj["metadata"], _OMIT_EMPTY_METADATA), (obj, omitted)):
         for field in fields:
@@ -75,8 +75,10 @@ def drop_empty_fields(resource: ResourceType, obj: JsonObject) -> None:
 
 
 def require_valid(resource: ResourceType, obj: JsonObject, errors: Iterable[status_errors.FieldError]) -> None:
-    """Raises:
-    ApiError: 422 when there is any cause.
+    """Refuse an object that has errors.
+
+    Raises:
+        ApiError: 422.
     """
     found = list(errors)
     if found:
@@ -84,21 +86,23 @@ def require_valid(resource: ResourceType, obj: JsonObject, errors: Iterable[stat
 
 
 def validate_immutable_fields(old: JsonObject, new: JsonObject) -> list[status_errors.FieldError]:
-    """What of the metadata a write would change that nobody may change. What it does not say stays as it is."""
+    """Errors for immutable metadata that a write would change. Fields that the write omits stay as they are."""
     before, after = old["metadata"], new["metadata"]
     return [
         invalid(f"metadata.{field}", after[field], "field is immutable")
         for field in _IMMUTABLE
         if after.get(field) is not None
         and after[field] != before.get(field)
-        # Of an object that is being deleted, these are put back.
+        # For an object that is being deleted, these are restored instead.
         and not (field.startswith("deletion") and "deletionTimestamp" in before)
     ]
 
 
 def require_same_name(resource: ResourceType, obj: JsonObject, namespace: str | None, name: str) -> None:
-    """Raises:
-    ApiError: 400, a patch has made another object of it.
+    """Check that a patch has not changed name and namespace.
+
+    Raises:
+        ApiError: 400.
     """
     metadata = obj["metadata"]
     if metadata.get("name") != name:
@@ -111,10 +115,10 @@ def require_same_name(resource: ResourceType, obj: JsonObject, namespace: str | 
 
 
 def check_identity(resource: ResourceType, old: JsonObject, new: JsonObject, *, check_uid: bool = True) -> None:
-    """Whether a write is meant for the object as it is.
+    """Check that a write is meant for the current object.
 
     Raises:
-        ApiError: 409, it names another resourceVersion or, with `uid_too`, another uid.
+        ApiError: 409, it has another resourceVersion or, with `check_uid`, another uid.
     """
     version, uid = new["metadata"].get("resourceVersion"), new["metadata"].get("uid") if check_uid else None
     name = old["metadata"]["name"]
@@ -126,8 +130,10 @@ def check_identity(resource: ResourceType, old: JsonObject, new: JsonObject, *, 
 
 
 def check_preconditions(resource: ResourceType, old: JsonObject, preconditions: JsonObject) -> None:
-    """Raises:
-    ApiError: 409, the object is not the one that a deletion is meant for.
+    """Check the preconditions of a deletion.
+
+    Raises:
+        ApiError: 409, uid or resourceVersion differ.
     """
     metadata = old["metadata"]
     for field, word in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
@@ -140,7 +146,7 @@ def check_preconditions(resource: ResourceType, old: JsonObject, preconditions: 
 
 
 def keep_system_fields(old: JsonObject, new: JsonObject) -> None:
-    """Put back what a client can't change, in place."""
+    """Restore the fields that a client cannot change, in place."""
     for field in _SYSTEM_FIELDS:
         if field in old["metadata"]:
             new["metadata"][field] = old["metadata"][field]
@@ -150,7 +156,7 @@ def keep_system_fields(old: JsonObject, new: JsonObject) -> None:
 
 
 def desired_state(resource: ResourceType, obj: JsonObject) -> JsonObject:
-    """The part of an object that is its owner's wish: a change of it makes a new generation."""
+    """The part of an object whose change makes a new generation: everything but metadata and status."""
     left_out = ("metadata", "status") if resource.has_status else ("metadata",)
     return {key: value for key, value in obj.items() if key not in left_out}
 
@@ -167,9 +173,9 @@ def advance_generation(resource: ResourceType, old: JsonObject, new: JsonObject)
 
 
 def restrict_update(resource: ResourceType, old: JsonObject, new: JsonObject, subresource: str | None) -> JsonObject:
-    """What of `new` a write through this door may change: the status alone, or all but the status."""
+    """`new`, restricted to the fields that this endpoint may change: only the status, or all but the status."""
     if resource is NAMESPACES:
-        # Which finalizers hold a namespace is changed at its `finalize` only, and nothing else is there.
+        # The spec of a namespace has only finalizers, and they change through its `finalize` subresource.
         return _restrict_namespace_update(old, new, subresource)
     if subresource == "status":
         return {**old, "status": new.get("status", {}), "metadata": dict(old["metadata"])}

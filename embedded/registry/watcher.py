@@ -1,4 +1,4 @@
-"""A watcher's place in the stream of changes. A watcher that does not keep up is cut off, never waited for."""
+"""Watches changes of the store. A watcher that is too slow is disconnected, so that writes never wait for it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MAX_PENDING_BYTES = 64 << 20
 
 
 class WatcherTooSlowError(Exception):
-    """The watcher was too slow and has missed changes: it has to list again."""
+    """The watcher was too slow and has missed changes. It must list again."""
 
 
 class Watcher:
@@ -58,10 +58,10 @@ class Watcher:
         self._wake.set()
 
     def drain(self) -> list[StoreEvent]:
-        """The changes that have come since the last call; does not wait.
+        """The changes since the last call; does not wait.
 
         Raises:
-            LaggedError: some were lost.
+            WatcherTooSlowError: some were lost.
         """
         if self._lagged:
             raise WatcherTooSlowError
@@ -72,7 +72,7 @@ class Watcher:
         return events
 
     async def wait(self) -> None:
-        """Return when there is something to take."""
+        """Wait until there are changes to drain."""
         await self._wake.wait() if not self._pending else None
 
     async def __aiter__(self) -> AsyncIterator[StoreEvent]:

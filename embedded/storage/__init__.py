@@ -1,1 +1,1 @@
-"""Objects on disk and the order in which they changed. Knows bytes and revisions, not Kubernetes."""
+"""Storage of objects and their changes. Deals in bytes and revisions; the rules of Kubernetes are in `registry`."""

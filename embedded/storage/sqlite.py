@@ -1,10 +1,8 @@
-"""Objects in SQLite under one revision counter, with the recent changes beside them.
+"""Stores objects in SQLite under one revision counter, together with the recent changes.
 
-Every write is one transaction and one revision. The write-ahead log with
-`synchronous=NORMAL` keeps what was acknowledged when the process is killed; a
-power cut may lose the last moments. The changes are what watches resume from,
-also after a restart, and what a list as of an earlier revision is made with;
-only so many of them are kept.
+Every write is one transaction and one revision. With the write-ahead log and `synchronous=NORMAL`, acknowledged writes
+survive a killed process; a power failure may lose the last ones. Watches resume from the changes, also after a restart,
+and lists at an earlier revision are computed from them. The number and size of the kept changes are limited.
 """
 
 from __future__ import annotations
@@ -35,18 +33,18 @@ CREATE TABLE IF NOT EXISTS changes (
     name TEXT NOT NULL, body BLOB NOT NULL, previous BLOB
 );
 """
-# The last change is never dropped, and so it tells the revision; the table of its own is for databases without any.
+# The last change is never dropped, so it has the revision; the table `revision` is for databases without changes.
 _REVISION = "SELECT max(value, ifnull((SELECT max(revision) FROM changes), 0)) FROM revision"
 _CHANGE = "SELECT revision, type, resource, namespace, name, body, previous FROM changes WHERE revision > ?"
 
 
 class StorageError(Exception):
-    """The database can't be opened or written: the message names the file."""
+    """The database cannot be opened or written. The message names the file."""
 
 
 @dataclass(frozen=True, slots=True)
 class StorageKey:
-    """Where an object is: `resource` is `plural.group` (or `plural`), `namespace` is empty for cluster scope."""
+    """The key of an object: `resource` is `plural.group` (or `plural`), `namespace` is empty for cluster scope."""
 
     resource: str
     namespace: str
@@ -55,11 +53,11 @@ class StorageKey:
 
 @dataclass(frozen=True)
 class StoreEvent:
-    """One change.
+    """A change of one object.
 
     Attributes:
-        body: the object's JSON after it, or for DELETED as it was last.
-        previous_body: the object's JSON before it; None for ADDED.
+        body: the object as JSON after the change; for DELETED its last state.
+        previous_body: the object as JSON before the change; None for ADDED.
     """
 
     revision: int
@@ -70,13 +68,13 @@ class StoreEvent:
 
     @cached_property
     def object(self) -> JsonObject:
-        """`body`, decoded once for all who look. Not to be changed."""
+        """The decoded `body`, shared by all watchers: it must not be changed."""
         found: JsonObject = json.loads(self.body)
         return found
 
     @cached_property
     def previous(self) -> JsonObject | None:
-        """`previous_body`, decoded. Not to be changed."""
+        """The decoded `previous_body`; it must not be changed."""
         found: JsonObject | None = json.loads(self.previous_body) if self.previous_body is not None else None
         return found
 
@@ -86,7 +84,7 @@ class StoreEvent:
 
 
 class CompactedError(Exception):
-    """The events from that revision on are no longer kept; `oldest` is the first that can be asked for."""
+    """The changes after a revision are no longer kept; `oldest` is the first revision that can be requested."""
 
     def __init__(self, oldest: int) -> None:
         super().__init__(f"the oldest revision kept is {oldest}")
@@ -98,8 +96,8 @@ class SqliteStore:
 
     Args:
         path: the database file.
-        history_events: changes kept for watches that resume.
-        history_bytes: and at most so many bytes of them.
+        history_events: the maximum number of changes to keep.
+        history_bytes: the maximum size of these changes.
     """
 
     def __init__(self, path: Path, *, history_events: int = 20_000, history_bytes: int = 16 << 20) -> None:
@@ -107,18 +105,18 @@ class SqliteStore:
             self._db = sqlite3.connect(path, isolation_level=None)
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
-            # Pages are written twice, to the objects and to the changes: copy them over less often.
+            # Each write changes two tables: checkpoint less often than by default.
             self._db.execute("PRAGMA wal_autocheckpoint=4000")
             self._db.executescript(_SCHEMA)
             self._revision: int = self._db.execute(_REVISION).fetchone()[0]
             sizes = self._db.execute("SELECT revision, length(body) + ifnull(length(previous), 0) FROM changes")
             self._history: deque[tuple[int, int]] = deque(sorted(sizes.fetchall()))
         except sqlite3.Error as error:
-            raise StorageError(f"can't open the database {path}: {error}") from error
+            raise StorageError(f"cannot open the database {path}: {error}") from error
         self._path = path
         self._history_bytes = sum(size for _, size in self._history)
         self._max_events, self._max_bytes = history_events, history_bytes
-        # Dropped some at a time, so that not every write of a full history also deletes.
+        # Changes are dropped in batches, so that not every write to a full history also deletes.
         self._slack = history_events // 64
         self._oldest = self._history[0][0] - 1 if self._history else self._revision
         self._listeners: list[Callable[[StoreEvent], None]] = []
@@ -132,7 +130,7 @@ class SqliteStore:
         self._db.close()
 
     def subscribe(self, listener: Callable[[StoreEvent], None]) -> Callable[[], None]:
-        """Call `listener` with each change from now on; returns what ends that."""
+        """Call `listener` with each change from now on; returns a function that unsubscribes it."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
@@ -146,7 +144,7 @@ class SqliteStore:
     def scan(
         self, resource: str, namespace: str | None = None, after: tuple[str, str] = ("", "")
     ) -> Iterator[tuple[StorageKey, bytes]]:
-        """The objects of a resource by namespace and name, from just behind `after` = (namespace, name)."""
+        """The objects of a resource, ordered by namespace and name, that follow `after` = (namespace, name)."""
         if namespace is None:
             rows = self._db.execute(
                 "SELECT namespace, name, body FROM objects WHERE resource = ? AND (namespace, name) > (?, ?) "
@@ -163,19 +161,19 @@ class SqliteStore:
             yield StorageKey(resource, found_namespace, name), body
 
     def resources_in(self, namespace: str) -> list[str]:
-        """The resources of which the namespace has objects."""
+        """The resources that have objects in a namespace."""
         rows = self._db.execute("SELECT DISTINCT resource FROM objects WHERE namespace = ?", (namespace,))
         return [row[0] for row in rows]
 
     def count(self, resource: str, namespace: str) -> int:
-        """How many objects of a resource a namespace has."""
+        """The number of objects of a resource in a namespace."""
         row = self._db.execute(
             "SELECT COUNT(*) FROM objects WHERE resource = ? AND namespace = ?", (resource, namespace)
         ).fetchone()
         return int(row[0])
 
     def put(self, key: StorageKey, obj: JsonObject, previous: JsonObject | None) -> bytes:
-        """Write the object; sets its new resourceVersion and returns it as stored."""
+        """Store an object with a new resourceVersion; returns its JSON."""
         revision = self._revision + 1
         obj["metadata"]["resourceVersion"] = str(revision)
         body = encode_json(obj)
@@ -188,7 +186,7 @@ class SqliteStore:
         return body
 
     def delete(self, key: StorageKey, last: JsonObject) -> JsonObject:
-        """Remove the object; returns its last state with the revision of the removal."""
+        """Remove an object; returns its last state with the revision of the removal."""
         revision = self._revision + 1
         gone = {**last, "metadata": {**last["metadata"], "resourceVersion": str(revision)}}
         self._write(
@@ -199,14 +197,16 @@ class SqliteStore:
         return gone
 
     def require_retained(self, revision: int) -> None:
-        """Raises:
-        CompactedError: some changes after the revision are no longer kept.
+        """Check that all changes after a revision are kept.
+
+        Raises:
+            CompactedError: some are not.
         """
         if revision < self._oldest:
             raise CompactedError(self._oldest)
 
     def events_since(self, revision: int, resource: str | None = None) -> list[StoreEvent]:
-        """The changes after `revision`, oldest first: of one resource, or of all.
+        """The changes of one resource (None: of all) after a revision, oldest first.
 
         Raises:
             CompactedError: some of them are no longer kept.
@@ -221,12 +221,12 @@ class SqliteStore:
     def scan_at(
         self, revision: int, resource: str, namespace: str | None = None, after: tuple[str, str] = ("", "")
     ) -> Iterator[tuple[StorageKey, bytes]]:
-        """As `scan`, with the objects as they were at an earlier revision.
+        """As `scan`, for the objects as they were at an earlier revision.
 
         Raises:
-            CompactedError: that is no longer known.
+            CompactedError: some changes since then are no longer kept.
         """
-        # The first change after the revision tells what there was before it.
+        # The first change of an object after the revision has its state at the revision.
         then: dict[StorageKey, bytes | None] = {}
         for event in self.events_since(revision, resource) if revision < self._revision else ():
             if namespace in (None, event.key.namespace) and (event.key.namespace, event.key.name) > after:
@@ -248,7 +248,7 @@ class SqliteStore:
         except sqlite3.Error as error:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
-            raise StorageError(f"can't write to the database {self._path}: {error}") from error
+            raise StorageError(f"cannot write to the database {self._path}: {error}") from error
         self._revision = event.revision
         for _ in range(dropped):
             self._oldest, size = self._history.popleft()
@@ -259,7 +259,7 @@ class SqliteStore:
             listener(event)
 
     def _count_expired(self, event: StoreEvent) -> int:
-        """How many of the oldest changes have to go for this one."""
+        """How many of the oldest changes must be dropped to make room for this one."""
         events, size = len(self._history) + 1, self._history_bytes + event.size
         if events <= self._max_events + self._slack and size <= self._max_bytes:
             return 0

@@ -1,1 +1,1 @@
-"""Defaulting, validation and admission of built-in kinds."""
+"""Defaults and validation of built-in kinds, quotas and webhook matching."""

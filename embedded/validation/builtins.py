@@ -1,6 +1,6 @@
-"""Validation and defaults of the smaller built-in kinds: configuration, secrets, leases, events, roles and bindings.
+"""Defaults and validation of ConfigMaps, Secrets, Leases, Events, roles and role bindings.
 
-Rules and words: Kubernetes' `pkg/apis/*/validation`. Pods and Jobs are `workloads`' affair.
+Rules and messages are those of Kubernetes' `pkg/apis/*/validation`.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ _REQUIRED_KEYS = {
 
 
 def set_defaults(resource: ResourceType, obj: JsonObject) -> None:
-    """Fill in defaults, in place.
+    """Set defaults, in place.
 
     Raises:
-        ApiError: 400, bytes are no base64.
+        ApiError: 400, a value of `data` or `binaryData` is not base64.
     """
     if resource is SECRETS:
         obj.setdefault("type", "Opaque")
@@ -62,7 +62,7 @@ def set_defaults(resource: ResourceType, obj: JsonObject) -> None:
 
 
 def validate(resource: ResourceType, obj: JsonObject, old: JsonObject | None = None) -> list[FieldError]:
-    """What is wrong with an object; `old` is what it was before."""
+    """Validate an object; `old` is its state before an update."""
     if resource is CONFIG_MAPS:
         return (_validate_config_map_update(old, obj) if old is not None else []) + _validate_config_map(obj)
     if resource is SECRETS:
@@ -82,7 +82,7 @@ def validate(resource: ResourceType, obj: JsonObject, old: JsonObject | None = N
 
 
 def _encode_string_data(secret: JsonObject) -> None:
-    """stringData is write-only: it ends up in data, where it wins."""
+    """Merge the write-only stringData into data, over keys of the same name."""
     plain = secret.pop("stringData", None)
     if plain:
         data = secret.setdefault("data", {})

@@ -1,4 +1,4 @@
-"""Jobs and Pods on their way in: the defaults that a real server fills in."""
+"""The defaults of Pods and Jobs, as a real server sets them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _TOLERATIONS: list[JsonObject] = [
 
 
 def set_pod_spec_defaults(spec: JsonObject) -> None:
-    """Fill in a pod's spec, in place."""
+    """Set the defaults of a pod's spec, in place."""
     for key, value in _POD_DEFAULTS.items():
         spec.setdefault(key, value)
     spec.setdefault("securityContext", {})
@@ -95,7 +95,7 @@ def set_pod_defaults(pod: JsonObject) -> None:
         *(spec.get("tolerations") or []),
         *(dict(toleration) for toleration in _TOLERATIONS if toleration["key"] not in known),
     ]
-    # What the resources say is a lower bound on what is asked for.
+    # Limits are the default of requests.
     for container in all_containers(spec):
         resources = container["resources"]
         if resources.get("limits"):
@@ -106,7 +106,7 @@ def set_pod_defaults(pod: JsonObject) -> None:
 
 
 def _qos_class(containers: list[JsonObject]) -> str:
-    """Guaranteed when each container has limits of cpu and memory that are its requests; BestEffort without any."""
+    """Guaranteed when the limits of cpu and memory of each container equal its requests; BestEffort without any."""
     requested = [(c["resources"].get("requests") or {}, c["resources"].get("limits") or {}) for c in containers]
     of_note = [
         ({k: r[k] for k in _QOS_RESOURCES if k in r}, {k: m[k] for k in _QOS_RESOURCES if k in m}) for r, m in requested
@@ -118,7 +118,7 @@ def _qos_class(containers: list[JsonObject]) -> str:
 
 
 def set_job_spec_defaults(spec: JsonObject) -> None:
-    """Fill in what a Job's spec leaves open, in place."""
+    """Set the defaults of a Job's spec, in place."""
     if spec.get("completions") is None and spec.get("parallelism") is None:
         spec["completions"] = 1
     spec.setdefault("parallelism", 1)
@@ -126,13 +126,13 @@ def set_job_spec_defaults(spec: JsonObject) -> None:
     for key, value in _JOB_DEFAULTS.items():
         spec.setdefault(key, value)
     pod_spec = spec.setdefault("template", {}).setdefault("spec", {})
-    # A real server's default (Always) is one that a Job can't have; validation says so.
+    # The default of pods, Always, is not allowed for a Job; validation reports the empty value.
     pod_spec.setdefault("restartPolicy", "")
     set_pod_spec_defaults(pod_spec)
 
 
 def set_policy_defaults(spec: JsonObject) -> None:
-    """Fill in what depends on other fields of a Job's spec, in place."""
+    """Set the defaults that depend on the failure policy and the completion mode, in place."""
     if spec.get("backoffLimitPerIndex") is not None:
         spec.setdefault("backoffLimit", _MAX_INT32)
     if spec.get("podFailurePolicy"):
@@ -143,7 +143,7 @@ def set_policy_defaults(spec: JsonObject) -> None:
 
 
 def job_labels(job: JsonObject) -> JsonObject:
-    """By which a Job's pods are known."""
+    """The labels that identify the pods of a Job."""
     uid, name = job["metadata"]["uid"], job["metadata"]["name"]
     return {
         "batch.kubernetes.io/controller-uid": uid,
@@ -154,19 +154,19 @@ def job_labels(job: JsonObject) -> JsonObject:
 
 
 def set_job_defaults(job: JsonObject) -> None:
-    """Fill in a Job that has its name and uid, in place."""
+    """Set the defaults of a Job that has a name and a uid, in place."""
     metadata, spec = job["metadata"], job.setdefault("spec", {})
     set_job_spec_defaults(spec)
     template = spec["template"]
     uid, identity = metadata["uid"], job_labels(job)
     if not spec["manualSelector"]:
-        # What somebody chose stays, and is refused where it is not this Job's.
+        # Labels that the client has set stay; validation refuses wrong ones.
         chosen = spec.setdefault("selector", {}).setdefault("matchLabels", {})
         chosen.setdefault("batch.kubernetes.io/controller-uid", uid)
         labels = template.setdefault("metadata", {}).setdefault("labels", {})
         for label, value in identity.items():
             labels.setdefault(label, value)
-    # A Job without labels takes over those of its template, as a real server has it.
+    # A Job without labels gets those of its template, as on a real server.
     if not metadata.get("labels"):
         metadata["labels"] = dict(template.get("metadata", {}).get("labels") or {})
     job.setdefault("status", {})

@@ -1,4 +1,4 @@
-"""What is wrong with a pod: Kubernetes' `pkg/apis/core/validation`, for the fields that have an effect here."""
+"""Validation of pods by the rules of `pkg/apis/core/validation`, for the fields that have an effect here."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def validate_pod(pod: JsonObject) -> list[FieldError]:
 
 
 def validate_pod_spec(spec: JsonObject, path: str = "spec") -> list[FieldError]:
-    """What is wrong with a pod's spec, its restart policy aside."""
+    """Validate the spec of a pod without its restart policy."""
     volumes = spec.get("volumes") or []
     errors = _validate_volumes(volumes, f"{path}.volumes")
     known = {volume.get("name") for volume in volumes}

@@ -1,7 +1,7 @@
-"""ResourceQuota: what objects use of one, and what is refused when it would be exceeded. Pure.
+"""ResourceQuota: validation, usage, and refusal of objects that exceed a quota.
 
-Counted: `pods`, requests and limits of cpu and memory, `count/<plural>[.<group>]` and the older names of such counts.
-The scopes of pods are evaluated, but for CrossNamespacePodAffinity, which no pod has here.
+Counted are `pods`, requests and limits of cpu and memory, `count/<plural>[.<group>]` and older names of such counts.
+The scopes of pods are evaluated, except CrossNamespacePodAffinity, which no pod has here.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from embedded.types import JsonObject
 ResourceList = Mapping[str, Decimal]
 
 _TERMINAL_PHASES = ("Succeeded", "Failed")
-# Names of a quota to (list of a container's resources, resource).
+# Quota names to (requests or limits, resource).
 _COMPUTE_RESOURCES = {
     "cpu": ("requests", "cpu"),
     "memory": ("requests", "memory"),
@@ -42,14 +42,14 @@ _PLAIN_COUNT_NAMES = ("configmaps", "secrets", "resourcequotas")
 
 
 def canonicalize_limits(quota: JsonObject) -> None:
-    """Write the limits as a real server does, in place."""
+    """Rewrite the limits in canonical form, in place."""
     limits = (quota.get("spec") or {}).get("hard") or {}
     for name, amount in limits.items():
         limits[name] = canonical_quantity(amount)
 
 
 def validate_quota(quota: JsonObject, old: JsonObject | None = None) -> list[FieldError]:
-    """What is wrong with a quota; `old` is what it was before."""
+    """Validate a quota; `old` is its state before an update."""
     spec = quota.get("spec") or {}
     errors = []
     for name, value in (spec.get("hard") or {}).items():
@@ -94,7 +94,7 @@ def _counts_pods(name: str) -> bool:
 
 
 def in_scope(quota: JsonObject, resource: str, obj: JsonObject) -> bool:
-    """Whether a quota counts an object at all: one with scopes counts only the pods that are in each of them."""
+    """Whether a quota counts an object: a quota with scopes counts only the pods that match all of them."""
     spec = quota.get("spec") or {}
     expressions = (spec.get("scopeSelector") or {}).get("matchExpressions") or []
     expected: list[tuple[str, str, list[str]]] = [*((scope, "Exists", []) for scope in spec.get("scopes") or [])]
@@ -130,7 +130,7 @@ def hard_limits(quota: JsonObject) -> dict[str, Decimal]:
 
 
 def pod_usage(pod: JsonObject) -> dict[str, Decimal]:
-    """What one pod takes of each name; nothing of compute once it has ended."""
+    """What one pod uses of each quota name; a finished pod uses no compute resources."""
     amounts = {"count/pods": Decimal(1)}
     if (pod.get("status") or {}).get("phase") in _TERMINAL_PHASES:
         return amounts
@@ -141,7 +141,7 @@ def pod_usage(pod: JsonObject) -> dict[str, Decimal]:
 
 
 def _pod_compute(spec: JsonObject, side: str, resource: str) -> Decimal:
-    """Containers and sidecars at once, or the greediest init container beside the sidecars before it."""
+    """The larger of: all containers and sidecars, or any init container with the sidecars before it."""
 
     def requested(container: JsonObject) -> Decimal:
         return parse_quantity(((container.get("resources") or {}).get(side) or {}).get(resource, 0))
@@ -156,7 +156,7 @@ def _pod_compute(spec: JsonObject, side: str, resource: str) -> Decimal:
 
 
 def object_usage(resource: str, obj: JsonObject) -> dict[str, Decimal]:
-    """What one object of a resource (`plural.group`) takes."""
+    """What one object of a resource (`plural.group`) uses of each quota name."""
     if resource == "pods":
         return pod_usage(obj)
     amounts = {f"count/{resource}": Decimal(1)}
@@ -166,7 +166,7 @@ def object_usage(resource: str, obj: JsonObject) -> dict[str, Decimal]:
 def total_usage(
     names: Iterable[str], pods: Callable[[], Iterable[JsonObject]], count: Callable[[str], int]
 ) -> dict[str, Decimal]:
-    """What is used of each name. `pods` gives the namespace's pods, `count` the number of objects of a resource."""
+    """The usage of each quota name. `pods` returns the pods of the namespace, `count` the number of objects."""
     requested = list(names)
     totals: dict[str, Decimal] = {name: Decimal(0) for name in requested}
     if any(name == "pods" or name in _COMPUTE_RESOURCES for name in requested):
@@ -187,7 +187,7 @@ def check_quotas(
     *,
     usage_of: Callable[[Iterable[str], JsonObject], ResourceList],
 ) -> None:
-    """Refuse an object that would exceed a quota or does not say what it needs.
+    """Refuse an object that would exceed a quota, or that lacks requests or limits that a quota counts.
 
     Raises:
         ApiError: 403.
@@ -207,7 +207,7 @@ def check_quotas(
 
 
 def _missing_requests(spec: JsonObject, limits: ResourceList) -> str:
-    """`requests.cpu for: a,b; …`: what the quota limits and containers don't mention."""
+    """The requests and limits that containers lack, as `requests.cpu for: a,b; …`."""
     missing = []
     for name in sorted(set(limits) & set(_COMPUTE_RESOURCES)):
         side, resource = _COMPUTE_RESOURCES[name]

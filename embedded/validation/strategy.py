@@ -18,10 +18,10 @@ from embedded.validation import builtins, defaults, job, pod, quota, webhooks
 
 
 def default_and_validate(resource: ResourceType, obj: JsonObject) -> list[FieldError]:
-    """Complete a new object, in place, and tell what is wrong with it.
+    """Set the defaults of a new object, in place, and return its errors.
 
     Raises:
-        ApiError: 400, a value can't be read at all.
+        ApiError: 400, a value cannot be decoded.
     """
     if resource.schema is not None:
         return _custom_resource(resource, obj, None)
@@ -53,11 +53,11 @@ def default_and_validate(resource: ResourceType, obj: JsonObject) -> list[FieldE
 def default_and_validate_update(
     resource: ResourceType, old: JsonObject, new: JsonObject, subresource: str = ""
 ) -> list[FieldError]:
-    """The same for a changed object."""
+    """Set the defaults of an updated object, in place, and return its errors."""
     if resource.schema is not None:
         return _custom_resource(resource, new, old)
     if subresource == "status":
-        # Who writes a status is a controller; what is wanted of the object was judged when it was written.
+        # A status comes from a controller, and the rest of the object was validated when it was written.
         return []
     if resource is JOBS:
         defaults.set_job_spec_defaults(new.setdefault("spec", {}))
@@ -67,7 +67,7 @@ def default_and_validate_update(
         return pod.validate_pod_update(old, new)
     if resource is NAMESPACES:
         new["metadata"].setdefault("labels", {})["kubernetes.io/metadata.name"] = new["metadata"]["name"]
-        # Which finalizers hold a namespace is changed at its `finalize`.
+        # The finalizers of a namespace change through its `finalize` subresource.
         return []
     if resource is RESOURCE_QUOTAS:
         quota.canonicalize_limits(new)

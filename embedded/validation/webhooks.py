@@ -1,6 +1,6 @@
-"""Validating webhooks: their configuration, which of them a request concerns, what they are asked and what they said.
+"""Validating webhooks: validation of configurations, matching of requests, and the AdmissionReview exchange.
 
-Pure. Configurations are read as the API admitted them, complete and valid.
+Matching expects configurations that passed validation and have their defaults.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ _CONDITION_VARIABLES = ("object", "oldObject", "request")
 
 
 class InvalidResponseError(Exception):
-    """What a webhook answered is no answer to the question; the message says why."""
+    """The response of a webhook is not an AdmissionReview for the request. The message states the cause."""
 
 
 @dataclass(frozen=True)
 class AdmissionAttributes:
-    """What webhooks are told of a request.
+    """The attributes of a request that webhooks match on and receive.
 
     Attributes:
         operation: CREATE, UPDATE or DELETE.
@@ -183,7 +183,7 @@ def _validate_client_config(client: JsonObject, path: str) -> list[FieldError]:
     return errors
 
 
-# -- which are asked
+# -- matching
 
 
 def matches_request(webhook: JsonObject, request: AdmissionAttributes) -> bool:
@@ -207,7 +207,7 @@ def _rule_matches(rule: JsonObject, request: AdmissionAttributes, webhook: JsonO
     resource = request.resource
     if rule.get("scope", "*") == ("Cluster" if resource.namespaced else "Namespaced"):
         return False
-    # Versions of one resource are equivalent here, and a webhook gets the one of the request.
+    # All versions of a resource are equivalent; the webhook receives the version of the request.
     versions = lists("apiVersions", resource.version) or (
         resource.needs_conversion and webhook["matchPolicy"] == "Equivalent"
     )
@@ -221,15 +221,15 @@ def _rule_matches(rule: JsonObject, request: AdmissionAttributes, webhook: JsonO
 
 
 def conditions_match(webhook: JsonObject, request: AdmissionAttributes) -> bool:
-    """Whether the webhook is to be asked.
+    """Whether all `matchConditions` of a webhook hold for a request.
 
     Raises:
-        ApiError: a condition can't be evaluated, none is false, and the webhook's policy is Fail.
+        ApiError: a condition cannot be evaluated, none is false, and the failure policy is Fail.
     """
     conditions = webhook.get("matchConditions") or []
     if not conditions:
         return True
-    # Loaded by those who have conditions: it costs every other cluster nothing.
+    # Imported at the first condition: most clusters have none.
     from embedded.cel import CelError, compile_expression
 
     variables = {"object": request.new, "oldObject": request.old, "request": build_review(request, "")["request"]}
@@ -245,11 +245,11 @@ def conditions_match(webhook: JsonObject, request: AdmissionAttributes) -> bool:
     return not failure
 
 
-# -- what they are asked, and what they said
+# -- the AdmissionReview exchange
 
 
 def build_review(request: AdmissionAttributes, uid: str) -> JsonObject:
-    """The AdmissionReview to send."""
+    """The AdmissionReview to send to a webhook."""
     resource = request.resource
     kind = {"group": resource.group, "version": resource.version, "kind": resource.kind}
     which = {"group": resource.group, "version": resource.version, "resource": resource.plural}
@@ -275,11 +275,11 @@ def build_review(request: AdmissionAttributes, uid: str) -> JsonObject:
 
 
 def parse_response(webhook: str, uid: str, answer: Any) -> list[str]:
-    """The warnings of an answer that allows the request.
+    """Parse the response of a webhook that allows the request; returns its warnings.
 
     Raises:
-        ApiError: the answer denies it.
-        UnreadableError: it is no AdmissionReview for this request.
+        ApiError: the webhook denies the request.
+        InvalidResponseError: the response is not an AdmissionReview for this request.
     """
     response = answer.get("response") if isinstance(answer, dict) else None
     if not isinstance(response, dict):
@@ -294,17 +294,17 @@ def parse_response(webhook: str, uid: str, answer: Any) -> list[str]:
 
 
 def _denied_error(webhook: str, status: Any) -> ApiError:
-    told: JsonObject = status if isinstance(status, dict) else {}
-    code = told.get("code")
+    response_status: JsonObject = status if isinstance(status, dict) else {}
+    code = response_status.get("code")
     by = f'admission webhook "{webhook}" denied the request'
-    detail = told.get("message") or told.get("reason")
+    detail = response_status.get("message") or response_status.get("reason")
     message = f"{by}: {detail}" if detail else f"{by} without explanation"
     number = code if isinstance(code, int) and 400 <= code <= 599 else 400
-    details = told.get("details") if isinstance(told.get("details"), dict) else None
-    return ApiError(number, str(told.get("reason") or ""), message, details)
+    details = response_status.get("details") if isinstance(response_status.get("details"), dict) else None
+    return ApiError(number, str(response_status.get("reason") or ""), message, details)
 
 
 def call_failed_error(webhook: str, detail: str) -> ApiError:
-    """A webhook that could not be asked, and whose policy is Fail."""
+    """500, a webhook with failure policy Fail could not be called."""
     message = f'failed calling webhook "{webhook}": {detail}'
     return ApiError(500, "InternalError", f"Internal error occurred: {message}", {"causes": [{"message": message}]})

@@ -121,5 +121,5 @@ def test_listeners_hear_of_changes_until_they_leave(store: SqliteStore) -> None:
 
 def test_a_database_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
     (tmp_path / "db").mkdir()
-    with pytest.raises(StorageError, match=r"can't open the database .*/db"):
+    with pytest.raises(StorageError, match=r"cannot open the database .*/db"):
         SqliteStore(tmp_path / "db")

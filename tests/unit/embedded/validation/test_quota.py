@@ -46,7 +46,7 @@ def test_quantities(text: str, amount: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "m", "1 Gi", "1gb", "--1", "1e"])
 def test_what_is_no_quantity_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="is no quantity"):
+    with pytest.raises(ValueError, match="is not a quantity"):
         parse_quantity(text)
 
 
