@@ -23,8 +23,9 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from bench.machine import describe
 from controller import labels
 from controller.operator import names
+from controller.operator.cache.resource_cache import ResourceCache
 from controller.operator.effects.event_recorder import EventRecorder
-from controller.operator.reconciler import Reconciler
+from controller.operator.reconciler import Dependencies, Reconciler
 from controller.operator.settings import OperatorSettings
 
 Json = dict[str, Any]
@@ -76,14 +77,14 @@ async def midway(count: int) -> tuple[Reconciler, Json]:
     client = cast(Any, Cluster())
     settings = OperatorSettings(["agent"], "http://api", b"key")
     run = run_of(count)
-    reconciler = Reconciler(
-        client, Logs(), client, settings, EventRecorder(client, lambda: _NOW), lambda: _NOW, lambda *_: None, lambda: ()
-    )
+    cache = ResourceCache(lambda: _NOW)
+    dependencies = Dependencies(client, Logs(), client, settings, EventRecorder(client, lambda: _NOW), lambda: _NOW)
+    reconciler = Reconciler(dependencies, cache, lambda *_: None, lambda: ())
     await reconciler.reconcile(run)
     for n in range(count // 2):
-        reconciler.on_pod(pod_of(run, f"s{n}", {"terminated": {"exitCode": 0}}, "Succeeded"), deleted=False)
+        cache.on_pod(pod_of(run, f"s{n}", {"terminated": {"exitCode": 0}}, "Succeeded"), deleted=False)
         await reconciler.reconcile(run)
-    reconciler.on_pod(pod_of(run, f"s{count // 2}", {"running": {}}, "Running"), deleted=False)
+    cache.on_pod(pod_of(run, f"s{count // 2}", {"running": {}}, "Running"), deleted=False)
     await reconciler.reconcile(run)
     return reconciler, run
 

@@ -43,8 +43,9 @@ from controller.kube import (
     connect,
 )
 from controller.log_relay import ADDRESS_ANNOTATION, LogMirror, OperatorServer, derive_relay_key, leader_address
-from controller.logs import LogCollector, LogHub, LogReader, Stream
+from controller.logs import LogCollector, LogHub, LogReader
 from controller.operator import OperatorSettings, RunController
+from controller.run_types.keys import RunKey
 from controller.settings import Settings, SettingsError
 from controller.storage import ObjectStore, StorageError, open_store
 
@@ -56,6 +57,8 @@ LEASE = "c8s-operator"
 REVIEW_SECONDS = 10.0
 _REVIEWS = {"TokenReview": TOKEN_REVIEWS, "SubjectAccessReview": SUBJECT_ACCESS_REVIEWS}
 _KINDS: Mapping[str, Kind] = {"ADDED": "added", "MODIFIED": "modified", "DELETED": "deleted"}
+
+_STALE_WATCHES = "its watches are not up to date"
 
 log = logging.getLogger("c8s")
 
@@ -102,7 +105,6 @@ class Manager:
         self._metrics = ApiMetrics()
         self._history = WatchCache()
         self._runs = Informer(client, PIPELINE_RUNS)
-        self._operator: RunController | None = None
         self._authenticator = Authenticator(self._post_review, time.monotonic)
         self._is_leader: Callable[[], bool] = lambda: False
         self._operator_address = ""
@@ -141,42 +143,60 @@ class Manager:
                 group.create_task(self._supervise(name, part()), name=name)
 
     def _runnables(self) -> dict[str, Callable[[], Coroutine[Any, Any, None]]]:
-        parts: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {"runs": self._runs.run}
+        """What runs once Kubernetes answers, by name."""
+        runnables: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {"runs": self._runs.run}
         if self._mirror is not None and "api" in self._settings.roles:
-            parts["live"] = self._mirror.run
-        if "operator" not in self._settings.roles:
-            return parts
-        keeper = LogCollector(
+            runnables["live"] = self._mirror.run
+        if "operator" in self._settings.roles:
+            runnables["operator"] = self._operator()
+        return runnables
+
+    def _operator(self) -> Callable[[], Coroutine[Any, Any, None]]:
+        """The operator with its log collector; where replicas elect a leader, it runs only while this one leads."""
+        archived_logs: asyncio.Queue[RunKey] = asyncio.Queue()
+        collector = LogCollector(
             self._client,
             self._store,
             time.monotonic,
-            self._on_log_archived,
+            lambda stream: archived_logs.put_nowait(RunKey(stream.namespace, stream.run)),
             hub=self._hub,
         )
-        operator = RunController(self._client, keeper, self._store, self._operator_settings(), runs=self._runs)
-        self._operator = operator
-        operator_metrics.register_operator_metrics(self._metrics, operator, keeper)
+        operator = RunController(
+            self._client,
+            collector,
+            self._store,
+            self._operator_settings(),
+            runs=self._runs,
+            archived_logs=archived_logs,
+        )
+        operator_metrics.register_operator_metrics(self._metrics, operator, collector)
 
         async def operate() -> None:
             async with asyncio.TaskGroup() as group:
-                group.create_task(keeper.run(), name="logs")
+                group.create_task(collector.run(), name="logs")
                 group.create_task(operator.run(), name="reconcile")
 
-        why_not = "its watches are not up to date"
         if not self._settings.leader_elect:
             self._is_leader = lambda: True
-            self._readiness.add_check("operator", lambda: None if operator.healthy else why_not)
-            return {**parts, "operator": operate}
-        identity = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-        told = {ADDRESS_ANNOTATION: self._operator_address}
-        times = LeaseTimings.from_lease_duration(self._settings.lease_duration)
-        elector = LeaderElector(
-            self._client, self._settings.own_namespace, LEASE, identity, timings=times, annotations=told
-        )
+            self._readiness.add_check("operator", lambda: None if operator.healthy else _STALE_WATCHES)
+            return operate
+        elector = self._leader_elector()
         self._is_leader = lambda: elector.is_leader and not self._stop.is_set()
-        # Who does not lead has nothing to be ready for.
-        self._readiness.add_check("operator", lambda: why_not if elector.is_leader and not operator.healthy else None)
-        return {**parts, "operator": lambda: elector.run(operate)}
+        # A replica that is not the leader has nothing to be ready for.
+        self._readiness.add_check(
+            "operator", lambda: _STALE_WATCHES if elector.is_leader and not operator.healthy else None
+        )
+        return lambda: elector.run(operate)
+
+    def _leader_elector(self) -> LeaderElector:
+        return LeaderElector(
+            self._client,
+            self._settings.own_namespace,
+            LEASE,
+            f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}",
+            timings=LeaseTimings.from_lease_duration(self._settings.lease_duration),
+            annotations={ADDRESS_ANNOTATION: self._operator_address},
+        )
 
     def _operator_server(self, listening: socket.socket) -> Coroutine[Any, Any, None]:
         """The operator's own port; its address is told in the Lease."""
@@ -202,10 +222,6 @@ class Manager:
 
     async def _leader_address(self) -> str:
         return await leader_address(self._client, self._settings.own_namespace, LEASE)
-
-    def _on_log_archived(self, stream: Stream) -> None:
-        if self._operator is not None:
-            self._operator.enqueue(stream.namespace, stream.run)
 
     async def _supervise(self, name: str, runnable: Coroutine[Any, Any, None]) -> None:
         """Runs a part; its failure is told once, in one line, and ends the process."""

@@ -1,12 +1,12 @@
-"""The operator: informers tell what changes, a queue says which run is next, the reconciler brings it forward."""
+"""The controller of PipelineRuns: informers report changes, queues order the runs, workers reconcile them."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from typing import Protocol
+from datetime import datetime
+from typing import Any, Protocol
 
 from controller import labels
 from controller.kube import (
@@ -23,18 +23,21 @@ from controller.kube import (
     WorkQueue,
 )
 from controller.operator import names
-from controller.operator.cache.owned_resources import Json, run_key_of
+from controller.operator.cache.owned_resources import run_key_of
+from controller.operator.cache.resource_cache import ResourceCache
 from controller.operator.decision import concurrency
 from controller.operator.decision.deletion import is_deleted
 from controller.operator.effects.event_recorder import EventRecorder
 from controller.operator.effects.retention import RetentionStore, RetentionSweeper
+from controller.operator.effects.status_writer import WriteResult
 from controller.operator.interfaces import AttemptLogs, ManifestReader
 from controller.operator.log_context import reconcile_scope
-from controller.operator.reconciler import Reconciler
+from controller.operator.reconciler import Dependencies, Reconciler, utc_now
 from controller.operator.settings import OperatorSettings
 from controller.run_types.keys import RunKey
 from controller.run_types.phases import FINAL_RUN_PHASES
 
+Json = dict[str, Any]
 _log = logging.getLogger(__name__)
 
 _STALE_RETRY_SECONDS = 0.2
@@ -42,14 +45,15 @@ _PRIORITIES = {"high": 1, "normal": 0, "low": -1}
 
 
 class OperatorStore(ManifestReader, RetentionStore, Protocol):
-    """What the operator does with the object store."""
+    """What the operator uses of the object store."""
 
 
 class RunController:
     """Runs PipelineRuns.
 
     Args:
-        runs: an informer on PipelineRuns that others may share; without one the operator keeps its own.
+        runs: an informer on PipelineRuns that is shared with others; without it, the controller runs its own.
+        archived_logs: the runs of which a log has been archived; they are reconciled.
     """
 
     def __init__(
@@ -60,19 +64,22 @@ class RunController:
         settings: OperatorSettings,
         *,
         runs: Informer | None = None,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        archived_logs: asyncio.Queue[RunKey] | None = None,
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
-        self._client = client
         self._settings = settings
-        self._now = now
         self._recorder = EventRecorder(client, now)
-        self._queue: WorkQueue[RunKey] = WorkQueue(fairness_key=lambda key: key[0])
-        self._status_queue: WorkQueue[RunKey] = WorkQueue(fairness_key=lambda key: key[0])
+        self._queue: WorkQueue[RunKey] = WorkQueue(fairness_key=lambda key: key.namespace)
+        self._status_queue: WorkQueue[RunKey] = WorkQueue(fairness_key=lambda key: key.namespace)
         self._owns_run_informer = runs is None
         self._runs = runs or Informer(client, PIPELINE_RUNS)
-        known = self._runs.list
+        self._archived_logs = archived_logs or asyncio.Queue()
+        self._cache = ResourceCache(now)
         self._reconciler = Reconciler(
-            client, logs, store, settings, self._recorder, now, self._schedule_status_write, known
+            Dependencies(client, logs, store, settings, self._recorder, now),
+            self._cache,
+            self._schedule_status_write,
+            self._runs.list,
         )
         self._jobs = Informer(client, JOBS, label_selector=labels.MANAGED_SELECTOR)
         self._pods = Informer(client, PODS, label_selector=labels.MANAGED_SELECTOR)
@@ -83,29 +90,21 @@ class RunController:
 
     @property
     def healthy(self) -> bool:
-        """Whether all informers could be refreshed last time."""
+        """Whether the last list or watch of each informer succeeded."""
         return all(informer.healthy for informer in (self._runs, self._jobs, self._pods))
-
-    def queue_length(self) -> int:
-        """Runs that wait for a worker."""
-        return len(self._queue)
 
     @property
     def queues(self) -> Mapping[str, WorkQueue[RunKey]]:
-        """The queues by the names under which their numbers are told."""
+        """The work queues, by the name that their metrics have."""
         return {"runs": self._queue, "status": self._status_queue}
 
     @property
     def step_durations(self) -> Mapping[str, Histogram]:
-        """How long the steps took that ended while this operator led, by phase."""
+        """Durations of the steps that ended while this process was the leader, by phase."""
         return self._reconciler.durations.by_phase
 
-    def enqueue(self, namespace: str, run: str) -> None:
-        """Something outside Kubernetes has happened to a run: one of its logs is archived."""
-        self._enqueue(RunKey(namespace, run))
-
     async def run(self) -> None:
-        """Work until cancelled."""
+        """Run until cancelled."""
         self._runs.on_change(self._on_run)
         self._jobs.on_change(self._on_job)
         self._pods.on_change(self._on_pod)
@@ -121,14 +120,15 @@ class RunController:
             group.create_task(self._sweeper.run())
             for informer in (*informers, self._runs):
                 await informer.wait_for_sync()
-            # A shared informer may have told of its runs before anybody listened here.
+            # A shared informer may have reported its runs before this handler was added.
             for run in self._runs.list():
                 self._on_run("ADDED", None, run)
             for _ in range(self._settings.workers):
                 group.create_task(self._reconcile_worker())
                 group.create_task(self._status_worker())
+            group.create_task(self._enqueue_archived())
 
-    # -- what is told
+    # -- changes
 
     def _on_run(self, kind: str, old: Json | None, new: Json | None) -> None:
         run = new or old
@@ -144,7 +144,7 @@ class RunController:
             self._enqueue_group_members(run)
 
     def _enqueue_group_members(self, run: Json) -> None:
-        """Ask for a look at the runs that may wait for this one, of whose group or end something is known now."""
+        """Reconcile the runs that may wait for this one, after its group became known or it ended."""
         for other in self._runs.list(run["metadata"]["namespace"]):
             if concurrency.may_be_waiting(other) and concurrency.pipeline_name(other) == concurrency.pipeline_name(run):
                 self._enqueue(names.run_key(other))
@@ -152,39 +152,34 @@ class RunController:
     def _on_job(self, kind: str, old: Json | None, new: Json | None) -> None:
         job = new or old
         assert job is not None
-        key = self._reconciler.on_job(job, deleted=kind == "DELETED")
+        key = self._cache.on_job(job, deleted=kind == "DELETED")
         if key is not None:
             self._enqueue(key)
 
     def _on_pod(self, kind: str, old: Json | None, new: Json | None) -> None:
         pod = new or old
         assert pod is not None
-        key = self._reconciler.on_pod(pod, deleted=kind == "DELETED")
+        key = self._cache.on_pod(pod, deleted=kind == "DELETED")
         if key is not None:
             self._enqueue(key)
 
     def _on_create_failed(self, kind: str, old: Json | None, new: Json | None) -> None:
         event = new or old
         assert event is not None
-        self._reconciler.on_create_failed(event, deleted=kind == "DELETED")
+        self._cache.on_create_failed(event, deleted=kind == "DELETED")
         job = self._jobs.get(event["metadata"]["namespace"], str((event.get("involvedObject") or {}).get("name", "")))
         if job is not None and (key := run_key_of(job)) is not None:
             self._enqueue(key)
 
     def _on_image_pull(self, kind: str, old: Json | None, new: Json | None) -> None:
-        if new is not None and kind != "DELETED" and (key := self._reconciler.on_image_pull(new)) is not None:
+        if new is not None and kind != "DELETED" and (key := self._cache.on_image_pull(new)) is not None:
             self._enqueue(key)
 
     def _on_node(self, kind: str, old: Json | None, new: Json | None) -> None:
-        found = sorted(self._nodes.list(), key=lambda node: str(node["metadata"]["name"]))
-        self._reconciler.nodes = tuple(found)
-        if found:
-            runtime = (found[0].get("status") or {}).get("nodeInfo", {}).get("containerRuntimeVersion", "")
-            images = "ignored" if runtime.startswith("process://") else "used"
-            self._reconciler.runtime = {"name": runtime, "images": images}
+        self._cache.on_nodes(self._nodes.list())
 
     def _enqueue(self, key: RunKey) -> None:
-        """Ask for a look at a run, by its own priority."""
+        """Reconcile a run, with its priority."""
         self._queue.add(key, priority=self._priority(key))
 
     def _priority(self, key: RunKey) -> int:
@@ -199,6 +194,10 @@ class RunController:
 
     # -- workers
 
+    async def _enqueue_archived(self) -> None:
+        while True:
+            self._enqueue(await self._archived_logs.get())
+
     async def _reconcile_worker(self) -> None:
         while True:
             key = await self._queue.get()
@@ -208,11 +207,11 @@ class RunController:
                     self._queue.forget(key)
                 except KubeError as error:
                     delay = self._queue.add_rate_limited(key, priority=self._priority(key))
-                    _log.warning("run %s/%s: %s; again in %.2f s", *key, error, delay)
+                    _log.warning("reconcile of %s/%s failed: %s; retrying in %.2f s", *key, error, delay)
                 except Exception:
-                    # The boundary: one run that can't be worked on must not stop the others; the log has the cause.
+                    # The boundary: a run that cannot be reconciled must not stop the others.
                     delay = self._queue.add_rate_limited(key, priority=self._priority(key))
-                    _log.exception("run %s/%s could not be worked on; again in %.2f s", *key, delay)
+                    _log.exception("reconcile of %s/%s failed; retrying in %.2f s", *key, delay)
                 finally:
                     self._queue.done(key)
 
@@ -220,36 +219,40 @@ class RunController:
         run = self._runs.get(*key)
         if run is None:
             return
-        again = await self._reconciler.reconcile(run)
-        if again is not None:
-            seconds = max(0.0, (again - self._now()).total_seconds())
-            self._queue.add_after(key, seconds, priority=self._priority(key))
+        result = await self._reconciler.reconcile(run)
+        if result.requeue_after is not None:
+            self._queue.add_after(key, result.requeue_after, priority=self._priority(key))
 
     async def _status_worker(self) -> None:
         while True:
             key = await self._status_queue.get()
             try:
-                outcome = await self._reconciler.write(key)
+                await self._write_status(key)
                 self._status_queue.forget(key)
-                if outcome == "stale":
-                    # By then the cache has what the API server has.
-                    self._queue.add_after(key, _STALE_RETRY_SECONDS)
-                elif outcome == "over" and ((run := self._runs.get(*key)) is None or _is_finished(run)):
-                    # While the cache still shows it running, it must be remembered that it is over.
-                    self._reconciler.forget(key)
-                    if run is not None and is_deleted(run):
-                        self._enqueue(key)
             except NotFoundError:
                 self._reconciler.forget(key)
             except KubeError as error:
                 delay = self._status_queue.add_rate_limited(key)
-                _log.warning("the status of %s/%s was not written: %s; again in %.2f s", *key, error, delay)
+                _log.warning("status write of %s/%s failed: %s; retrying in %.2f s", *key, error, delay)
             except Exception:
-                # The boundary, as for the work on runs.
+                # The boundary, as for reconciles.
                 delay = self._status_queue.add_rate_limited(key)
-                _log.exception("the status of %s/%s was not written; again in %.2f s", *key, delay)
+                _log.exception("status write of %s/%s failed; retrying in %.2f s", *key, delay)
             finally:
                 self._status_queue.done(key)
+
+    async def _write_status(self, key: RunKey) -> None:
+        result = await self._reconciler.write(key)
+        if result is WriteResult.STALE:
+            # By then the informer has what the API server has.
+            self._queue.add_after(key, _STALE_RETRY_SECONDS)
+        elif result is WriteResult.DONE:
+            run = self._runs.get(*key)
+            # While the informer still shows the run as active, it must be remembered that it is done.
+            if run is None or _is_finished(run):
+                self._reconciler.forget(key)
+                if run is not None and is_deleted(run):
+                    self._enqueue(key)
 
 
 def _is_finished(run: Json) -> bool:
@@ -257,12 +260,12 @@ def _is_finished(run: Json) -> bool:
 
 
 def _is_initialized(run: Json) -> bool:
-    """Whether the operator has looked at it, so that its concurrency group is known."""
+    """Whether the run has a status, so that its concurrency group is known."""
     return bool((run.get("status") or {}).get("phase"))
 
 
 def _needs_reconcile(old: Json, new: Json) -> bool:
-    """Whether more than the status has changed, which is the operator's own."""
+    """Whether more has changed than the status, which the operator itself writes."""
     return bool(
         old["metadata"]["uid"] != new["metadata"]["uid"]
         or old["metadata"].get("generation") != new["metadata"].get("generation")

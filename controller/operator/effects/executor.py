@@ -1,4 +1,4 @@
-"""Carries out the actions of a decision: one request or two each, against the cluster and the store."""
+"""Executes the actions of a decision against the cluster and the object store: one or two requests each."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ from controller.kube import (
 )
 from controller.operator import names
 from controller.operator.cache.owned_resources import attempt_key_of, is_owned
-from controller.operator.cache.run_state import RunState
+from controller.operator.cache.run_plan import RunPlan
+from controller.operator.cache.run_state import RunSecrets, RunState
 from controller.operator.decision.actions import (
     Action,
     CancelRun,
@@ -53,16 +54,16 @@ _log = logging.getLogger(__name__)
 
 _INITIAL_RETRY_SECONDS, _MAX_RETRY_SECONDS = 0.5, 30.0
 _MAX_MESSAGE_LENGTH = 500
-# What is wrong with the Job itself: bad request, too large, not valid.
+# The Job itself is wrong: bad request, too large, invalid.
 _INVALID_JOB_STATUSES = (400, 413, 422)
 
 
 class JobCreateError(KubeError):
-    """The API server did not take an attempt's Job; the refusal is noted in the run's state."""
+    """The API server rejected the Job of an attempt; the run's state has the failure."""
 
 
 class ActionExecutor:
-    """Does what was decided."""
+    """Executes the actions of a decision."""
 
     def __init__(
         self, client: KubeClient, store: ManifestReader, settings: OperatorSettings, now: Callable[[], datetime]
@@ -73,7 +74,7 @@ class ActionExecutor:
         self._now = now
 
     async def execute(self, run: Json, state: RunState, actions: Sequence[Action]) -> list[Exception]:
-        """All at once; what fails holds nothing else up. Returns the failures."""
+        """Execute all actions concurrently, independently of each other. Returns the failures."""
         answers = await asyncio.gather(
             *(self._execute_one(run, state, action) for action in actions), return_exceptions=True
         )
@@ -102,25 +103,33 @@ class ActionExecutor:
                 await self._cancel_run(run, action)
 
     async def _start_attempt(self, run: Json, state: RunState, action: StartAttempt) -> None:
-        key = AttemptKey(action.step.slug, action.number)
-        upstream = state.upstream[action.step.name]
-        facts = state.run_context
-        if source := state.status.get("source"):
-            facts = replace(facts, commit=source["commit"])
-        clones = action.step.name == state.source_step
-        plan = jobs.JobSpec(run, state.pipeline, action.step, action.number, facts, upstream, clones)
-        job = jobs.build_job(plan, self._settings)
-        if job["metadata"]["name"] in state.created_jobs:
+        observed = state.observed
+        job = jobs.build_job(self._job_spec(run, state, action), self._settings)
+        if job["metadata"]["name"] in observed.created_jobs:
             return
+        key = AttemptKey(action.step.slug, action.number)
         try:
             created = await self._create_job(run, job)
         except ApiError as error:
-            state.create_failure_counts[key] += 1
-            state.create_failures[key] = _create_failure(error, state.create_failure_counts[key], self._now())
+            observed.create_failure_counts[key] += 1
+            observed.create_failures[key] = _create_failure(error, observed.create_failure_counts[key], self._now())
             raise JobCreateError(str(error)) from error
-        state.create_failures.pop(key, None)
-        if created["metadata"]["uid"] not in state.deleted_job_uids:
-            state.created_jobs[job["metadata"]["name"]] = created
+        observed.create_failures.pop(key, None)
+        observed.on_job_created(created)
+
+    def _job_spec(self, run: Json, state: RunState, action: StartAttempt) -> jobs.JobSpec:
+        plan, context = state.plan, state.plan.run_context
+        if source := state.status.current.get("source"):
+            context = replace(context, commit=source["commit"])
+        return jobs.JobSpec(
+            run=run,
+            pipeline=plan.pipeline,
+            step=action.step,
+            attempt=action.number,
+            run_context=context,
+            upstream=plan.artifact_producers[action.step.name],
+            is_clone_step=action.step.name == plan.source_step,
+        )
 
     async def _create_job(self, run: Json, job: Json) -> Json:
         name, namespace = job["metadata"]["name"], job["metadata"]["namespace"]
@@ -130,7 +139,7 @@ class ActionExecutor:
             found = await self._client.get(JOBS, name, namespace)
             if is_owned(found, run["metadata"]["uid"]) and attempt_key_of(found) == attempt_key_of(job):
                 return found
-            message = f"a Job {name} that is not of this run is in its place; it is waited for until that is gone"
+            message = f"Job {name} exists but belongs to another run; retrying until it is deleted"
             raise ApiError(message, status=409, reason=StepReason.NAME_TAKEN) from None
 
     async def _cancel_run(self, run: Json, action: CancelRun) -> None:
@@ -138,54 +147,62 @@ class ActionExecutor:
         try:
             await self._client.patch(PIPELINE_RUNS, action.name, {"spec": {"cancel": True}}, namespace=namespace)
         except NotFoundError:
-            _log.info("run %s/%s is gone already", namespace, action.name)
+            _log.info("run %s/%s no longer exists", namespace, action.name)
 
     async def _stop_pod(self, action: StopPod) -> None:
         patch = {"spec": {"activeDeadlineSeconds": STOP_DEADLINE_SECONDS}}
         try:
             await self._client.patch(PODS, action.name, patch, namespace=action.namespace, patch_type="strategic")
         except NotFoundError:
-            _log.info("pod %s/%s is gone already", action.namespace, action.name)
+            _log.info("pod %s/%s no longer exists", action.namespace, action.name)
 
     async def _delete_job(self, action: DeleteJob) -> None:
         try:
             await self._client.delete(JOBS, action.name, namespace=action.namespace, uid=action.uid)
         except (NotFoundError, ConflictError):
-            # A conflict: another object has its name by now.
-            _log.info("job %s/%s is gone already", action.namespace, action.name)
+            # A conflict: another object has that name now.
+            _log.info("job %s/%s no longer exists", action.namespace, action.name)
 
     async def _verify_job(self, run: Json, state: RunState, action: VerifyJob) -> None:
+        observed = state.observed
         try:
             found = await self._client.get(JOBS, action.job_name, run["metadata"]["namespace"])
         except NotFoundError:
-            state.missing_jobs.add(action.job_name)
+            observed.missing_jobs.add(action.job_name)
             return
-        if is_owned(found, run["metadata"]["uid"]) and found["metadata"]["uid"] not in state.deleted_job_uids:
-            state.created_jobs[action.job_name] = found
+        is_deleted = found["metadata"]["uid"] in observed.deleted_job_uids
+        if is_owned(found, run["metadata"]["uid"]) and not is_deleted:
+            observed.created_jobs[action.job_name] = found
         else:
-            state.missing_jobs.add(action.job_name)
+            observed.missing_jobs.add(action.job_name)
 
     async def _read_manifest(self, run: Json, state: RunState, action: ReadManifest) -> None:
-        key = names.manifest_key(run["metadata"]["namespace"], run["metadata"]["name"], action.slug, action.number)
-        found = json.loads(await self._store.get(key)) if await self._store.head(key) is not None else None
-        state.manifests[AttemptKey(action.slug, action.number)] = found
+        key = names.manifest_key(*names.run_key(run), action.slug, action.number)
+        state.observed.manifests[AttemptKey(action.slug, action.number)] = await self._read_json(key)
 
     async def _read_workspace(self, run: Json, state: RunState, action: ReadWorkspace) -> None:
         metadata = run["metadata"]
         key = names.workspace_manifest_key(metadata["namespace"], metadata["uid"], action.slug, action.number)
-        there = await self._store.head(key) is not None
-        state.workspaces[AttemptKey(action.slug, action.number)] = (
-            json.loads(await self._store.get(key)) if there else None
-        )
+        state.observed.workspaces[AttemptKey(action.slug, action.number)] = await self._read_json(key)
+
+    async def _read_json(self, key: str) -> Json | None:
+        """A document of the store; None if there is none."""
+        if await self._store.head(key) is None:
+            return None
+        found: Json = json.loads(await self._store.get(key))
+        return found
 
     async def load_reusable_steps(self, run: Json) -> dict[str, ReusableStep]:
-        """What the run named by `reuseFrom` has to offer; a step whose artifacts are swept away is no offer."""
+        """The steps of the run named by `reuseFrom`, by input digest, without those whose artifacts were deleted."""
         namespace, name = run["metadata"]["namespace"], run["spec"]["reuseFrom"]
         try:
             found = reusable_steps(await self._client.get(PIPELINE_RUNS, name, namespace))
         except NotFoundError:
             _log.warning(
-                "run %s/%s: the run %s, whose steps it was to reuse, is gone", namespace, run["metadata"]["name"], name
+                "run %s/%s: the run %s, whose steps it should reuse, no longer exists",
+                namespace,
+                run["metadata"]["name"],
+                name,
             )
             return {}
         kept = await asyncio.gather(*(self._has_artifacts(namespace, each) for each in found.values()))
@@ -198,33 +215,34 @@ class ActionExecutor:
         key = names.manifest_key(namespace, made["run"], made["slug"], made["attempt"])
         return await self._store.head(key) is not None
 
-    async def _missing_credentials(self, run: Json, state: RunState) -> dict[str, str]:
-        """The step that clones lacks its Secret: (its name, a sentence); nothing when all is there."""
+    async def prepare_secrets(self, run: Json, state: RunState) -> None:
+        """Create the run's Secrets, or read those that an earlier process created. Raises KubeError."""
+        plan = state.plan
+        try:
+            values = await run_secrets.copy_secret_values(self._client, run, plan.steps)
+            missing = run_secrets.missing_secrets(plan.steps, values)
+            missing |= await self._missing_credentials(run, plan)
+            if jobs.uses_agents(plan.steps, run, plan.pipeline):
+                await run_secrets.create_agent_token(self._client, run, self._settings, self._now().timestamp())
+        except KubeError as error:
+            state.secrets = replace(state.secrets, error=str(error)[:_MAX_MESSAGE_LENGTH])
+            raise
+        state.secrets = RunSecrets(ready=True, values=values, missing=missing)
+
+    async def _missing_credentials(self, run: Json, plan: RunPlan) -> dict[str, str]:
+        """Name of the clone step -> why it lacks the credentials for its repository; empty if it does not."""
         git = git_source(run) or {}
-        if state.source_step is None or not git.get("secretRef"):
+        if plan.source_step is None or not git.get("secretRef"):
             return {}
         try:
             await self._client.get(SECRETS, git["secretRef"], run["metadata"]["namespace"])
         except NotFoundError:
-            return {state.source_step: f"there is no secret {git['secretRef']} with the credentials for {git['url']}"}
+            return {plan.source_step: f"there is no secret {git['secretRef']} with the credentials for {git['url']}"}
         return {}
-
-    async def prepare_secrets(self, run: Json, state: RunState) -> None:
-        """Make the run's Secrets, or read those made before."""
-        try:
-            state.secret_values = await run_secrets.copy_secret_values(self._client, run, state.steps)
-            state.missing_secrets = run_secrets.missing_secrets(state.steps, state.secret_values)
-            state.missing_secrets |= await self._missing_credentials(run, state)
-            if jobs.uses_agents(state.steps, run, state.pipeline):
-                await run_secrets.create_agent_token(self._client, run, self._settings, self._now().timestamp())
-        except KubeError as error:
-            state.prepare_error = str(error)[:_MAX_MESSAGE_LENGTH]
-            raise
-        state.secrets_ready, state.prepare_error = True, ""
 
 
 def _create_failure(error: ApiError, times: int, now: datetime) -> CreateFailure:
-    """What a refused Job means for its step."""
+    """What the rejection of a Job means for its step. `times`: how often it was rejected in a row."""
     words = str(error)[:_MAX_MESSAGE_LENGTH]
     wait = timedelta(seconds=min(_INITIAL_RETRY_SECONDS * 2.0 ** min(times - 1, 10), _MAX_RETRY_SECONDS))
     if error.status in _INVALID_JOB_STATUSES:

@@ -1,13 +1,14 @@
-"""Writes runs' statuses: all that was decided since the last time at once, and only over what we have read.
+"""Writes the statuses of runs: all changes since the last write at once, and only over a version that was read.
 
-After the last status a run's Jobs may expire: their logs and artifacts are stored.
+After the final status the run's Jobs may expire: their logs and artifacts are stored.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any, Literal
+from enum import Enum, auto
+from typing import Any
 
 from controller.kube import JOBS, PIPELINE_RUNS, ConflictError, KubeClient, NotFoundError
 from controller.operator.cache.owned_resources import OwnedResources
@@ -17,97 +18,102 @@ from controller.run_types.keys import RunKey
 from controller.run_types.phases import FINAL_RUN_PHASES
 
 Json = dict[str, Any]
-WriteResult = Literal["open", "over", "stale"]
 _SMALL_RUN_STEPS = 100
-"""Steps of a run whose status is cheap to write."""
+"""Up to so many steps, writing a status is cheap."""
 _log = logging.getLogger(__name__)
+
+
+class WriteResult(Enum):
+    """What a write means for the run."""
+
+    ACTIVE = auto()
+    """The run goes on, or is not known."""
+    DONE = auto()
+    """The final status is written, and nothing is left to do."""
+    STALE = auto()
+    """Something else writes the status, or it is another run: what was known of it is dropped; reconcile again."""
 
 
 class StatusWriter:
     """Writes the statuses of the runs in `states`.
 
     Args:
-        ask: called with (key, seconds) to have `write` called then.
+        schedule: called with (key, seconds) to have `write` called then.
     """
 
     def __init__(
         self,
         client: KubeClient,
         states: dict[RunKey, RunState],
-        belongings: OwnedResources,
+        owned: OwnedResources,
         settings: OperatorSettings,
         schedule: Callable[[RunKey, float], None],
     ) -> None:
         self._client = client
         self._states = states
-        self._belongings = belongings
+        self._owned = owned
         self._settings = settings
-        self.ask = schedule
+        self.schedule = schedule
 
     def write_delay(self, status: Json) -> float:
-        """The seconds in which further changes to a run that goes on are waited for."""
+        """Seconds to collect further changes before a status is written; it grows with the status."""
         return self._settings.status_interval * max(1.0, len(status["steps"]) / _SMALL_RUN_STEPS)
 
     async def write(self, key: RunKey) -> WriteResult:
-        """Write what was decided last, if the API server does not have it. After the last status the Jobs may expire.
-
-        Returns:
-            "over" when nothing is left to be done for the run; "stale" when somebody else writes its status too, or
-            it is another run: what was known of it is dropped, and it wants a fresh look.
+        """Write the status that was decided last, unless the API server has it already.
 
         Raises:
             KubeError: a request failed; call again.
         """
         state = self._states.get(key)
         if state is None:
-            return "open"
-        status = state.status
-        if status != state.written_status:
-            sent, state.sent_status = state.sent_status, status
+            return WriteResult.ACTIVE
+        record = state.status
+        status = record.current
+        if status != record.written:
+            previously_sent, record.sent = record.sent, status
             try:
-                answer = await self.write_now(key, status, state.resource_version)
+                answer = await self.write_now(key, status, record.resource_version)
             except ConflictError:
-                return await self._after_conflict(key, state, (sent, status))
-            state.written_status, state.server_status = status, answer.get("status") or {}
-            state.resource_version = answer["metadata"]["resourceVersion"]
+                return await self._after_conflict(key, state, (previously_sent, status))
+            record.written, record.server = status, answer.get("status") or {}
+            record.resource_version = answer["metadata"]["resourceVersion"]
         if not state.is_done and status.get("phase") in FINAL_RUN_PHASES:
             await self.expire_jobs(key, state.uid)
             state.is_done = True
-        return "over" if state.is_done else "open"
+        return WriteResult.DONE if state.is_done else WriteResult.ACTIVE
 
-    async def _after_conflict(
-        self, key: RunKey, state: RunState, sent: tuple[Json | None, Json]
-    ) -> Literal["open", "stale"]:
-        live = await self._client.get(PIPELINE_RUNS, key[1], key[0])
-        status = live.get("status") or {}
-        if live["metadata"]["uid"] == state.uid and (status == state.server_status or status in sent):
-            # Only the wish has changed, as when it is cancelled; or a write of ours arrived and its answer did not.
+    async def _after_conflict(self, key: RunKey, state: RunState, sent: tuple[Json | None, Json]) -> WriteResult:
+        live = await self._client.get(PIPELINE_RUNS, key.name, key.namespace)
+        status, record = live.get("status") or {}, state.status
+        if live["metadata"]["uid"] == state.uid and (status == record.server or status in sent):
+            # Only the spec has changed, as by a cancellation; or a write arrived and its answer was lost.
             if status in sent:
-                state.written_status = state.server_status = status
-            state.resource_version = live["metadata"]["resourceVersion"]
-            self.ask(key, 0)
-            return "open"
+                record.written = record.server = status
+            record.resource_version = live["metadata"]["resourceVersion"]
+            self.schedule(key, 0)
+            return WriteResult.ACTIVE
         if self._states.get(key) is state:
             del self._states[key]
-        _log.warning("run %s/%s: somebody else has written its status; reading it again", *key)
-        return "stale"
+        _log.warning("run %s/%s: its status was changed by something else; reading it again", *key)
+        return WriteResult.STALE
 
     async def write_now(self, key: RunKey, status: Json, version: str) -> Json:
-        """Replace the run's status as a whole, if the run is still at `version`. Raises Conflict, …"""
+        """Replace the whole status, if the run is still at `version`. Raises ConflictError and other KubeErrors."""
         patch = [
             {"op": "replace", "path": "/metadata/resourceVersion", "value": version},
             {"op": "add", "path": "/status", "value": status},
         ]
         return await self._client.patch(
-            PIPELINE_RUNS, key[1], patch, namespace=key[0], subresource="status", patch_type="json"
+            PIPELINE_RUNS, key.name, patch, namespace=key.namespace, subresource="status", patch_type="json"
         )
 
     async def expire_jobs(self, key: RunKey, uid: str) -> None:
-        """After the end: let the cluster remove the run's Jobs in time. Their logs and artifacts are stored."""
+        """Let the cluster delete the Jobs of an ended run after a while. Their logs and artifacts are stored."""
         patch = {"spec": {"ttlSecondsAfterFinished": self._settings.job_ttl}}
-        for name, job in self._belongings.jobs(key, uid).items():
+        for name, job in self._owned.jobs(key, uid).items():
             if job["spec"].get("ttlSecondsAfterFinished") is None:
                 try:
-                    await self._client.patch(JOBS, name, patch, namespace=key[0])
+                    await self._client.patch(JOBS, name, patch, namespace=key.namespace)
                 except NotFoundError:
                     continue

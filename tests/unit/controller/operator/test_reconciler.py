@@ -18,12 +18,15 @@ from controller.kube import (
     ForbiddenError,
     NotFoundError,
 )
+from controller.operator.cache.resource_cache import ResourceCache
 from controller.operator.effects.event_recorder import EventRecorder
-from controller.operator.reconciler import Reconciler
+from controller.operator.effects.status_writer import WriteResult
+from controller.operator.reconciler import Dependencies, Reconciler
+from controller.run_types.keys import RunKey
 from tests.unit.controller.operator.world import SETTINGS, T0, build_run, step
 
 Json = dict[str, Any]
-KEY = ("team", "ci-1")
+KEY = RunKey("team", "ci-1")
 
 
 class Cluster:
@@ -110,20 +113,17 @@ class Fixture:
     def restart(self) -> None:
         """Another process begins, with nothing but what the cluster has."""
         client: Any = self.cluster
+        self.cache = ResourceCache(lambda: T0)
         self.reconciler = Reconciler(
-            client,
-            self.logs,
-            NoStore(),
-            SETTINGS,
-            EventRecorder(client, lambda: T0),
-            lambda: T0,
+            Dependencies(client, self.logs, NoStore(), SETTINGS, EventRecorder(client, lambda: T0), lambda: T0),
+            self.cache,
             lambda key, seconds: self.asked.append((key, seconds)),
             lambda: [obj for (resource, _), obj in self.cluster.objects.items() if resource is PIPELINE_RUNS],
         )
         self.run = self.stored
         for (resource, _), obj in self.cluster.objects.items():
             if resource is JOBS:
-                self.reconciler.on_job(obj, deleted=False)
+                self.cache.on_job(obj, deleted=False)
 
     @property
     def stored(self) -> Json:
@@ -141,17 +141,17 @@ class Fixture:
         metadata = {"name": f"{name}-{uid}", "namespace": "team", "uid": f"pod-{name}-{uid}", "labels": labels}
         status = {"phase": phase, "containerStatuses": [{"name": "step", "state": state}]}
         pod = {"metadata": {**metadata, "annotations": {"c8s.dev/run-uid": uid}}, "spec": {}, "status": status}
-        self.reconciler.on_pod(pod, deleted=gone)
+        self.cache.on_pod(pod, deleted=gone)
 
 
 async def test_a_run_goes_from_its_first_look_to_its_end() -> None:
     scene = Fixture()
     await scene.look()
-    assert await scene.reconciler.write(KEY) == "open"
+    assert await scene.reconciler.write(KEY) is WriteResult.ACTIVE
     assert (scene.cluster.created, scene.step()["phase"]) == (["ci-1--a-1"], "Pending")
     scene.pod("a", {"terminated": {"exitCode": 0}}, phase="Succeeded")
     await scene.look()
-    assert await scene.reconciler.write(KEY) == "over"
+    assert await scene.reconciler.write(KEY) is WriteResult.DONE
     assert scene.stored["status"]["phase"] == "Succeeded"
 
 
@@ -183,7 +183,7 @@ async def test_a_wish_to_cancel_does_not_lose_the_status_that_is_being_written()
     scene = Fixture()
     await scene.look()
     scene.cluster.put(PIPELINE_RUNS, {**scene.stored, "spec": {**scene.run["spec"], "cancel": True}})
-    assert await scene.reconciler.write(KEY) == "open"
+    assert await scene.reconciler.write(KEY) is WriteResult.ACTIVE
     assert "status" not in scene.stored
     assert scene.asked[-1] == (KEY, 0), "it is written again at once"
     await scene.reconciler.write(KEY)
@@ -199,7 +199,7 @@ async def test_a_status_that_another_controller_wrote_is_read_and_not_overwritte
     scene.pod("a", {"running": {}})
     await scene.look()
     scene.cluster.put(PIPELINE_RUNS, {**scene.stored, "status": foreign})
-    assert await scene.reconciler.write(KEY) == "stale"
+    assert await scene.reconciler.write(KEY) is WriteResult.STALE
     assert scene.stored["status"] == foreign
 
 
@@ -301,10 +301,10 @@ async def test_the_pull_of_the_steps_own_image_is_a_station_of_its_time() -> Non
     def pulling(container: str) -> Json:
         return {"reason": "Pulling", "involvedObject": {**about, "fieldPath": f"spec.{container}"}}
 
-    assert scene.reconciler.on_image_pull(pulling("initContainers{fetch}")) is None, "ours is not theirs"
-    assert scene.reconciler.on_image_pull({"involvedObject": {**about, "uid": "another"}}) is None
-    assert scene.reconciler.on_image_pull(pulling("containers{step}")) == KEY
-    assert scene.reconciler.on_image_pull(pulling("containers{step}")) is None, "once is enough"
+    assert scene.cache.on_image_pull(pulling("initContainers{fetch}")) is None, "ours is not theirs"
+    assert scene.cache.on_image_pull({"involvedObject": {**about, "uid": "another"}}) is None
+    assert scene.cache.on_image_pull(pulling("containers{step}")) == KEY
+    assert scene.cache.on_image_pull(pulling("containers{step}")) is None, "once is enough"
     scene.pod("a", {"running": {}})
     await scene.look()
     await scene.reconciler.write(KEY)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from controller.operator import names
-from controller.operator.cache.run_state import load_run_state
+from controller.operator.cache.run_plan import load_run_plan
 from controller.operator.decision.deletion import runs_over_limit
 from controller.operator.decision.settled_steps import find_settled_steps
 from controller.operator.effects.retention import RetentionSweeper, is_expired, retained_objects
@@ -40,8 +40,8 @@ def test_a_step_keeps_its_workspace_when_it_or_else_its_pipeline_says_so(
 ) -> None:
     pod = pod_of(job_of(step("a", **of_step), **of_pipeline))
     assert ("initContainers" in pod) is keeps
-    state = load_run_state(build_run([step("a", **of_step)], **of_pipeline), T0)
-    assert uses_agents(state.steps, build_run([]), state.pipeline) is keeps
+    plan = load_run_plan(build_run([step("a", **of_step)], **of_pipeline))
+    assert uses_agents(plan.steps, build_run([]), plan.pipeline) is keeps
 
 
 def test_the_agent_of_a_step_that_keeps_is_told_how_the_step_ended() -> None:
@@ -56,10 +56,10 @@ def test_the_agent_of_a_step_that_keeps_is_told_how_the_step_ended() -> None:
 
 def test_the_step_that_clones_keeps_nothing() -> None:
     run_ = build_run([step("a")], spec={"source": {"git": {"url": "https://x/y"}}}, keepOnFailure=True)
-    state = load_run_state(run_, T0)
-    plan = JobSpec(run_, state.pipeline, state.steps[0], 1, state.run_context, (), is_clone_step=True)
-    assert not plan.saves_workspace
-    assert "initContainers" not in pod_of(build_job(plan, SETTINGS))
+    plan = load_run_plan(run_)
+    spec = JobSpec(run_, plan.pipeline, plan.steps[0], 1, plan.run_context, (), is_clone_step=True)
+    assert not spec.saves_workspace
+    assert "initContainers" not in pod_of(build_job(spec, SETTINGS))
 
 
 def test_a_copy_has_the_variables_of_what_it_is_a_copy_of_and_unpacks_its_workspace() -> None:
@@ -158,8 +158,8 @@ def test_an_attempt_that_was_interrupted_shows_nothing_of_the_step() -> None:
 def test_keeping_what_fails_makes_no_other_step_of_it() -> None:
     def made_of(**more: Any) -> dict[str, str]:
         found = build_run([step("a", **more)], spec={"source": {"archive": {"digest": f"sha256:{'1' * 64}"}}}, **more)
-        state = load_run_state(found, T0)
-        return state.input_digests(found["spec"])
+        plan = load_run_plan(found)
+        return plan.input_digests(found["spec"], None)
 
     assert made_of() == made_of(keepOnFailure=True) != made_of(env={"A": "b"})
 

@@ -48,7 +48,8 @@ async def test_a_deleted_run_is_stopped_and_let_go_only_when_it_has_ended() -> N
     scene.pod("a", {"running": {}})
     await scene.look()
     scene.run = {**scene.stored, "metadata": {**scene.stored["metadata"], "deletionTimestamp": T0.isoformat()}}
-    assert await scene.reconciler.reconcile(scene.run) is not None
+    result = await scene.reconciler.reconcile(scene.run)
+    assert result.requeue_after is not None
     assert labels.RUN_FINALIZER in scene.stored["metadata"]["finalizers"]
     ended = {**scene.run, "status": {**(scene.stored.get("status") or {}), "phase": "Cancelled"}}
     await scene.reconciler.reconcile(ended)

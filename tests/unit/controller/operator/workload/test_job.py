@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from controller.operator import names
-from controller.operator.cache.run_state import load_run_state
+from controller.operator.cache.run_plan import load_run_plan
 from controller.operator.workload.job import JobSpec, build_job
-from tests.unit.controller.operator.world import SETTINGS, T0, build_run, step
+from tests.unit.controller.operator.world import SETTINGS, build_run, step
 
 Json = dict[str, Any]
 ARCHIVE = {"source": {"archive": {"digest": f"sha256:{'0' * 64}"}}}
@@ -18,9 +18,11 @@ ARCHIVE = {"source": {"archive": {"digest": f"sha256:{'0' * 64}"}}}
 def job_of(*steps: Json, of: int = -1, spec: Json | None = None, run_name: str = "ci-1", **pipeline: Any) -> Json:
     run = build_run(steps, spec=spec, **pipeline)
     run["metadata"]["name"] = run_name
-    state = load_run_state(run, T0)
-    wanted = state.steps[of]
-    return build_job(JobSpec(run, state.pipeline, wanted, 1, state.run_context, state.upstream[wanted.name]), SETTINGS)
+    plan = load_run_plan(run)
+    wanted = plan.steps[of]
+    return build_job(
+        JobSpec(run, plan.pipeline, wanted, 1, plan.run_context, plan.artifact_producers[wanted.name]), SETTINGS
+    )
 
 
 def pod_of(job: Json) -> Json:

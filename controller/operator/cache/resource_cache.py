@@ -1,0 +1,100 @@
+"""Everything that informers report about the Jobs, pods and nodes of active runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Any
+
+from controller.operator.cache.owned_resources import OwnedResources, run_key_of
+from controller.operator.cache.run_state import RunState
+from controller.operator.decision.observation import is_step_image_pull
+from controller.run_types.keys import RunKey
+
+Json = dict[str, Any]
+_MAX_MESSAGE_LENGTH = 500
+
+
+class ResourceCache:
+    """The active runs and what belongs to them.
+
+    The methods `on_*` take what informers report, and return the run that has to be reconciled because of it.
+
+    Args:
+        now: the wall clock.
+    """
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self._now = now
+        self._pod_create_errors: dict[tuple[str, str], str] = {}
+        """(namespace, name) of a Job -> why its pod was not created."""
+        self.states: dict[RunKey, RunState] = {}
+        self.owned = OwnedResources()
+        self.nodes: tuple[Json, ...] = ()
+        self.runtime: Json | None = None
+        """The container runtime of the nodes, as a run's status has it."""
+
+    def on_pod(self, pod: Json, *, deleted: bool) -> RunKey | None:
+        """A pod has changed or was deleted."""
+        key = run_key_of(pod)
+        if key is None:
+            return None
+        state = self.states.get(key)
+        self.owned.update_pod(key, pod, deleted=deleted, keep_ended=state is not None)
+        if state is not None:
+            state.observed.on_pod(pod, self._now())
+        return key
+
+    def on_job(self, job: Json, *, deleted: bool) -> RunKey | None:
+        """A Job has changed or was deleted.
+
+        Its progress shows in its pod: only the end of a Job, which may have no pod, causes a reconcile.
+        """
+        key = run_key_of(job)
+        if key is None:
+            return None
+        self.owned.update_job(key, job, deleted=deleted)
+        if (state := self.states.get(key)) is not None:
+            state.observed.on_job(job, deleted=deleted)
+        has_ended = bool((job.get("status") or {}).get("conditions"))
+        return key if deleted or has_ended or self.pod_create_error(key.namespace, job["metadata"]["name"]) else None
+
+    def on_create_failed(self, event: Json, *, deleted: bool) -> None:
+        """An Event says that the pod of a Job could not be created."""
+        reference = event.get("involvedObject") or {}
+        job = (event["metadata"]["namespace"], str(reference.get("name", "")))
+        if deleted:
+            self._pod_create_errors.pop(job, None)
+        elif reference.get("kind") == "Job":
+            self._pod_create_errors[job] = str(event.get("message", ""))[:_MAX_MESSAGE_LENGTH]
+
+    def on_image_pull(self, event: Json) -> RunKey | None:
+        """An Event says that an image is being pulled."""
+        found = self.owned.find_pod(event.get("involvedObject") or {}) if is_step_image_pull(event) else None
+        if found is None or (state := self.states.get(found[0])) is None:
+            return None
+        key, pod = found
+        return key if state.observed.on_image_pull(pod, self._now()) else None
+
+    def on_nodes(self, nodes: Iterable[Json]) -> None:
+        """The nodes of the cluster have changed."""
+        self.nodes = tuple(sorted(nodes, key=lambda node: str(node["metadata"]["name"])))
+        if self.nodes:
+            node_info = (self.nodes[0].get("status") or {}).get("nodeInfo", {})
+            runtime = node_info.get("containerRuntimeVersion", "")
+            self.runtime = {"name": runtime, "images": "ignored" if runtime.startswith("process://") else "used"}
+
+    def pod_create_error(self, namespace: str, job_name: str) -> str:
+        """Why the pod of a Job was not created, as the cluster reported last; empty if it did not."""
+        return self._pod_create_errors.get((namespace, job_name), "")
+
+    def add(self, key: RunKey, state: RunState) -> None:
+        """A run becomes active; takes over what its pods already show."""
+        for pod in self.owned.pods(key, state.uid).values():
+            state.observed.observe_milestones(pod, self._now())
+        self.states[key] = state
+
+    def forget(self, key: RunKey) -> None:
+        """The run is done, or was deleted."""
+        self.states.pop(key, None)
+        self.owned.forget(key)

@@ -1,0 +1,130 @@
+"""Builds the observation that a decision about a run is based on, and starts the collection of its logs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from controller.operator import names
+from controller.operator.cache.owned_resources import attempt_key_of
+from controller.operator.cache.resource_cache import ResourceCache
+from controller.operator.cache.run_state import RunState
+from controller.operator.decision.capacity import unschedulable_reason
+from controller.operator.decision.observation import (
+    AttemptView,
+    BlockingRun,
+    Milestones,
+    Observation,
+    started_containers,
+)
+from controller.operator.interfaces import AttemptLogs
+from controller.pipeline.graph.expand import ExpandedStep
+from controller.run_types.keys import AttemptKey, RunKey
+
+Json = dict[str, Any]
+
+
+class ObservationBuilder:
+    """Observes runs through the cache and the log collector."""
+
+    def __init__(self, cache: ResourceCache, logs: AttemptLogs) -> None:
+        self._cache = cache
+        self._logs = logs
+
+    def build(self, key: RunKey, run: Json, state: RunState, blocking_runs: Sequence[BlockingRun]) -> Observation:
+        """Everything that is known of a run besides the run itself."""
+        plan, observed, server = state.plan, state.observed, state.status.server
+        digests = state.input_digests(run["spec"])
+        offered = state.reusable or {}
+        unschedulable = {step.name: unschedulable_reason(step.step, self._cache.nodes) for step in plan.steps}
+        return Observation(
+            attempts=self._views(key, state),
+            create_failures=observed.create_failures,
+            missing_secrets=state.secrets.missing,
+            secrets_ready=state.secrets.ready,
+            prepare_error=state.secrets.error,
+            unschedulable={name: reason for name, reason in unschedulable.items() if reason is not None},
+            inputs=digests,
+            reusable={name: offered[digest] for name, digest in digests.items() if digest in offered},
+            recorded_reuse=frozenset(step["name"] for step in server.get("steps") or [] if step.get("reused")),
+            source_step=plan.source_step,
+            source_recorded=bool(server.get("source")),
+            group=plan.group,
+            blocking_runs=tuple(blocking_runs),
+            first_seen=state.first_seen,
+            runtime=self._cache.runtime,
+            settled_steps=observed.settled_steps,
+        )
+
+    def _views(self, key: RunKey, state: RunState) -> dict[AttemptKey, AttemptView]:
+        pods = self._cache.owned.pods(key, state.uid)
+        jobs = {**state.observed.created_jobs, **self._cache.owned.jobs(key, state.uid)}
+        steps = {step.slug: step for step in state.plan.steps if step.slug not in state.observed.settled_steps}
+        views = {}
+        for attempt, job_name in self._job_names(key, state, jobs, pods).items():
+            step = steps.get(attempt.slug)
+            if step is None:
+                continue
+            pod, job = pods.get(attempt), jobs.get(job_name)
+            if pod is None:
+                views[attempt] = self._view_without_pod(key, state, attempt, job, job_name)
+                continue
+            if state.secrets.ready:
+                self._follow_logs(key, state, step, attempt, pod)
+            views[attempt] = self._view(key, state, attempt, job, pod)
+        return views
+
+    def _job_names(
+        self, key: RunKey, state: RunState, jobs: dict[str, Json], pods: dict[AttemptKey, Json]
+    ) -> dict[AttemptKey, str]:
+        """All attempts of the run, with the names of their Jobs: of Jobs, of pods and of the status."""
+        found = {attempt: name for name, job in jobs.items() if (attempt := attempt_key_of(job)) is not None}
+        found |= {attempt: names.job_name(key.name, attempt.slug, attempt.number) for attempt in pods}
+        for step in state.status.current.get("steps") or []:
+            for attempt in step.get("attempts") or []:
+                found[AttemptKey(step["slug"], attempt["number"])] = attempt["jobName"]
+        return found
+
+    def _view_without_pod(
+        self, key: RunKey, state: RunState, attempt: AttemptKey, job: Json | None, job_name: str
+    ) -> AttemptView:
+        return AttemptView(
+            job=job,
+            manifest=state.observed.manifests.get(attempt),
+            manifest_read=attempt in state.observed.manifests,
+            job_missing=job_name in state.observed.missing_jobs,
+            pod_create_error=self._cache.pod_create_error(key.namespace, job_name) if job is not None else "",
+        )
+
+    def _view(self, key: RunKey, state: RunState, attempt: AttemptKey, job: Json | None, pod: Json) -> AttemptView:
+        observed = state.observed
+        logs = {name: self._log_summary(key, attempt, name) for name in started_containers(pod)}
+        return AttemptView(
+            job=job,
+            pod=pod,
+            milestones=observed.milestones.get(pod["metadata"]["uid"], Milestones()),
+            manifest=observed.manifests.get(attempt),
+            manifest_read=attempt in observed.manifests,
+            workspace=observed.workspaces.get(attempt),
+            workspace_read=attempt in observed.workspaces,
+            log=logs.get(names.STEP_CONTAINER),
+            open_logs=tuple(name for name, log in logs.items() if log is None),
+        )
+
+    def _log_summary(self, key: RunKey, attempt: AttemptKey, container: str) -> Json | None:
+        return self._logs.result(
+            namespace=key.namespace, run=key.name, slug=attempt.slug, attempt=attempt.number, container=container
+        )
+
+    def _follow_logs(self, key: RunKey, state: RunState, step: ExpandedStep, attempt: AttemptKey, pod: Json) -> None:
+        used = [state.secrets.values.get(names.secret_key(use)) for use in step.step.secrets]
+        for container in started_containers(pod):
+            self._logs.follow(
+                namespace=key.namespace,
+                run=key.name,
+                slug=attempt.slug,
+                attempt=attempt.number,
+                container=container,
+                pod=pod["metadata"]["name"],
+                secrets=[value for value in used if value],
+            )
