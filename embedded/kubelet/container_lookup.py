@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from embedded.api.status_errors import ApiError, bad_request
+from embedded.kubelet.pod_status import TERMINAL_PHASES
 
 Json = dict[str, Any]
 
@@ -41,7 +42,7 @@ def resolve_exec_container(pod: Json, requested: str) -> str:
         ApiError: 400, the pod has completed, there is no such container, or several and none is named.
     """
     phase = pod["status"].get("phase")
-    if phase in ("Succeeded", "Failed"):
+    if phase in TERMINAL_PHASES:
         raise bad_request(f"cannot exec into a container in a completed pod; current phase is {phase}")
     return resolve_container(pod, requested)
 

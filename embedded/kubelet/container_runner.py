@@ -20,7 +20,7 @@ class ContainerRunner:
 
     Args:
         context: what the pod gives its containers.
-        listener: is told the results of probes.
+        listener: gets the results of probes.
         publish: writes the pod's status.
     """
 

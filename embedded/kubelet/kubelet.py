@@ -36,7 +36,7 @@ from embedded.kubelet.container_lookup import (
 from embedded.kubelet.logs.files import DEFAULT_MAX_BYTES, log_path
 from embedded.kubelet.logs.reader import LogRange, read_log
 from embedded.kubelet.logs.writer import LogWriter
-from embedded.kubelet.pod_status import node_lost_status
+from embedded.kubelet.pod_status import TERMINAL_PHASES, node_lost_status
 from embedded.kubelet.pod_worker import PodEnvironment, PodWorker
 from embedded.kubelet.termination import StopReason
 from embedded.registry.event_recorder import EventRecorder
@@ -47,7 +47,6 @@ from embedded.storage.sqlite import StoreEvent
 Json = dict[str, Any]
 _log = logging.getLogger(__name__)
 
-_TERMINAL_PHASES = ("Succeeded", "Failed")
 _SHUTDOWN_GRACE = 5.0
 """Seconds that pods have to end when the cluster is stopped."""
 _REAP_INTERVAL = 5.0
@@ -139,7 +138,7 @@ class Kubelet:
         for uid, pod in sorted(pods.items(), key=lambda item: int(item[1]["metadata"]["resourceVersion"])):
             if uid in self._workers:
                 self._workers[uid].on_pod_changed(pod)
-            elif pod["status"].get("phase") not in _TERMINAL_PHASES:
+            elif pod["status"].get("phase") not in TERMINAL_PHASES:
                 self._pending.setdefault(uid, pod)
 
     async def _handle_event(self, event: StoreEvent) -> None:
@@ -194,7 +193,7 @@ class Kubelet:
     def _is_unschedulable(self, uid: str, pod: Json) -> bool:
         """Whether the node can't run a pod. The reason is reported once; the pod is checked again when it changes."""
         failure = scheduler.find_scheduling_failure(pod, node.labels(), node.capacity())
-        if failure is None or pod["spec"].get("nodeName") or pod["status"].get("phase") in _TERMINAL_PHASES:
+        if failure is None or pod["spec"].get("nodeName") or pod["status"].get("phase") in TERMINAL_PHASES:
             self._reported_unschedulable.discard(uid)
             return False
         self._unschedulable[uid] = pod
@@ -264,7 +263,7 @@ class Kubelet:
             if folder.name not in pods:
                 volumes.remove_tree(folder)
         for pod in pods.values():
-            if pod["spec"].get("nodeName") == node.NODE_NAME and pod["status"].get("phase") not in _TERMINAL_PHASES:
+            if pod["spec"].get("nodeName") == node.NODE_NAME and pod["status"].get("phase") not in TERMINAL_PHASES:
                 self._write_status(pod, node_lost_status(pod["status"], self._registry.now()))
                 if "deletionTimestamp" in pod["metadata"]:
                     metadata = pod["metadata"]
@@ -352,7 +351,7 @@ def _nanoseconds(moment: datetime | None) -> int | None:
 def _may_run_here(pod: Json) -> bool:
     """Whether a pod has not ended and is not bound to another node."""
     assigned = pod["spec"].get("nodeName") or node.NODE_NAME
-    return pod["status"].get("phase") not in _TERMINAL_PHASES and assigned == node.NODE_NAME
+    return pod["status"].get("phase") not in TERMINAL_PHASES and assigned == node.NODE_NAME
 
 
 def _concerns_worker(event: StoreEvent) -> bool:

@@ -11,6 +11,8 @@ from embedded.kubelet.config.downward_api import LOOPBACK
 
 Json = dict[str, Any]
 
+TERMINAL_PHASES = ("Succeeded", "Failed")
+
 _NODE_LOST_MESSAGE = "the sandbox was killed while this pod ran: its processes were ended and its result is unknown"
 
 
@@ -132,7 +134,7 @@ def _container_status(container: Json, state: ContainerState, *, init: bool) -> 
 
 
 def _conditions(pod_state: PodState) -> list[Json]:
-    over = pod_state.phase in ("Succeeded", "Failed")
+    over = pod_state.phase in TERMINAL_PHASES
     ready = _ready_condition(pod_state, over)
     wanted = {
         "PodReadyToStartContainers": ("False" if over else "True", "", ""),

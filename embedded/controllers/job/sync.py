@@ -34,8 +34,16 @@ _MAX_DEADLINE = 1000 * 365 * 86400
 _MAX_PODS_PER_SYNC = 100
 """Pods that are created before other tasks get to run."""
 _FINAL_CONDITIONS = {"SuccessCriteriaMet": "Complete", "FailureTarget": "Failed"}
-JobOutcome = tuple[str, str, str]
-"""Condition type, reason, message."""
+
+
+@dataclass(frozen=True)
+class JobOutcome:
+    """How a Job ends: the condition that announces its end."""
+
+    condition: str
+    """`SuccessCriteriaMet` or `FailureTarget`."""
+    reason: str
+    message: str
 
 
 @dataclass(frozen=True)
@@ -46,6 +54,16 @@ class NewPod:
     """The completion index, if the Job is Indexed."""
     failures: tuple[int, int] | None = None
     """(counted, ignored) failures of the index so far."""
+
+
+@dataclass(frozen=True)
+class PodPlan:
+    """Which pods an active Job needs, and which it has too many."""
+
+    create: tuple[NewPod, ...] = ()
+    surplus: Sequence[Json] = ()
+    retry_after: float | None = None
+    """Seconds until the next pod may be created, if a back-off delays it."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +99,9 @@ def sync_job(job: Json, pods: Sequence[Json], now: datetime, stamp: str) -> JobD
     counts = count_pods(job, pods)
     target = next((c for kind in _FINAL_CONDITIONS if (c := true_condition(conditions, kind))), None)
     outcome = (
-        (target["type"], target["reason"], target["message"]) if target else _decide_outcome(job, pods, counts, now)
+        JobOutcome(target["type"], target["reason"], target["message"])
+        if target
+        else _decide_outcome(job, pods, counts, now)
     )
     if outcome is not None:
         return _finish(job, conditions, counts, outcome, stamp)
@@ -100,7 +120,8 @@ def _sync_active(job: Json, conditions: list[Json], counts: PodCounts, now: date
     resumed = true_condition(conditions, "Suspended") is not None
     if resumed:
         conditions = set_suspended(conditions, False, stamp)
-    new_pods, surplus, delay = _plan_pods(job, counts, now)
+    plan = _plan_pods(job, counts, now)
+    new_pods, surplus, delay = plan.create, plan.surplus, plan.retry_after
     if len(new_pods) > _MAX_PODS_PER_SYNC:
         new_pods, delay = new_pods[:_MAX_PODS_PER_SYNC], 0.0
     new = _build_status(job, counts, conditions, active=len(counts.active) + len(new_pods) - len(surplus))
@@ -124,18 +145,18 @@ def _decide_outcome(job: Json, pods: Sequence[Json], counts: PodCounts, now: dat
     for pod in pods:
         match = pod_failure_policy.match_failure_policy(job, pod) if is_tracked(pod) else None
         if match is not None and match.action == "FailJob":
-            return "FailureTarget", "PodFailurePolicy", match.message
+            return JobOutcome("FailureTarget", "PodFailurePolicy", match.message)
     if counts.failures > spec["backoffLimit"] or _restart_limit_reached(job, counts):
-        return "FailureTarget", "BackoffLimitExceeded", "Job has reached the specified backoff limit"
+        return JobOutcome("FailureTarget", "BackoffLimitExceeded", "Job has reached the specified backoff limit")
     left = _time_to_deadline(job, job.get("status") or {}, now)
     if left is not None and left <= 0 and not spec.get("suspend"):
-        return "FailureTarget", "DeadlineExceeded", "Job was active longer than specified deadline"
+        return JobOutcome("FailureTarget", "DeadlineExceeded", "Job was active longer than specified deadline")
     if counts.indexes is not None and (outcome := _decide_indexed_outcome(job, counts)) is not None:
         return outcome
     completions = spec.get("completions")
     worked_off = completions is None and counts.succeeded > 0 and not counts.active
     if worked_off or (completions is not None and counts.succeeded >= completions):
-        return "SuccessCriteriaMet", "CompletionsReached", "Reached expected number of succeeded pods"
+        return JobOutcome("SuccessCriteriaMet", "CompletionsReached", "Reached expected number of succeeded pods")
     return None
 
 
@@ -144,11 +165,11 @@ def _decide_indexed_outcome(job: Json, counts: PodCounts) -> JobOutcome | None:
     indexes, most = counts.indexes, job["spec"].get("maxFailedIndexes")
     if most is not None and len(indexes.failed) > most:
         why = "Job has exceeded the specified maximal number of failed indexes"
-        return "FailureTarget", "MaxFailedIndexesExceeded", why
+        return JobOutcome("FailureTarget", "MaxFailedIndexesExceeded", why)
     if indexes.failed and len(indexes.failed) + len(indexes.succeeded) >= indexes.completions:
-        return "FailureTarget", "FailedIndexes", "Job has failed indexes"
+        return JobOutcome("FailureTarget", "FailedIndexes", "Job has failed indexes")
     if rule := pod_failure_policy.match_success_policy(job, indexes.succeeded):
-        return "SuccessCriteriaMet", "SuccessPolicy", rule
+        return JobOutcome("SuccessCriteriaMet", "SuccessPolicy", rule)
     return None
 
 
@@ -171,7 +192,7 @@ def _time_to_deadline(job: Json, status: Json, now: datetime) -> float | None:
 
 def _finish(job: Json, conditions: list[Json], counts: PodCounts, outcome: JobOutcome, stamp: str) -> JobDecision:
     """End the Job: at once if no pod is left and all are counted; until then, delete its pods."""
-    target, reason, message = outcome
+    target = outcome.condition
     status: Json = job.get("status") or {}
     held = counts.indexes.delayed.values() if counts.indexes is not None else ()
     release = (*counts.release, *(pod["metadata"]["name"] for pod in held))
@@ -179,7 +200,7 @@ def _finish(job: Json, conditions: list[Json], counts: PodCounts, outcome: JobOu
     known = {c["type"]: c for c in conditions}
     names = (target, _FINAL_CONDITIONS[target]) if over else (target,)
     kept = [c for c in conditions if c["type"] not in names]
-    added = [known.get(name) or _new_condition(name, reason, message, stamp) for name in names]
+    added = [known.get(name) or _new_condition(name, outcome.reason, outcome.message, stamp) for name in names]
     new = _build_status(job, counts, kept + added, active=0) | {"ready": 0}
     new["startTime"] = status.get("startTime", stamp)
     new["terminating"] = counts.terminating + len(counts.active)
@@ -240,42 +261,36 @@ def _names(pods: Sequence[Json]) -> tuple[str, ...]:
     return tuple(pod["metadata"]["name"] for pod in pods)
 
 
-def _plan_pods(job: Json, counts: PodCounts, now: datetime) -> tuple[tuple[NewPod, ...], Sequence[Json], float | None]:
-    """(pods to create now, surplus pods, seconds until the next attempt if there is a back-off)."""
-    spec = job["spec"]
-    completions, limit = spec.get("completions"), int(spec["parallelism"])
-    if completions is not None:
-        done = counts.succeeded + (len(counts.indexes.failed) if counts.indexes else 0)
-        limit = min(limit, max(0, completions - done))
-    elif counts.succeeded:
-        # A work queue: the first success means that no work is left.
-        limit = min(limit, len(counts.active))
-    surplus = _surplus_pods(counts, limit)
-    if surplus:
-        return (), surplus, None
+def _plan_pods(job: Json, counts: PodCounts, now: datetime) -> PodPlan:
+    limit = _pod_limit(job["spec"], counts)
+    if surplus := _surplus_pods(counts, limit):
+        return PodPlan(surplus=surplus)
     occupied = len(counts.active)
-    if spec.get("podReplacementPolicy") == "Failed":
+    if job["spec"].get("podReplacementPolicy") == "Failed":
         occupied += counts.terminating
-    missing = max(0, limit - occupied)
+    # One more than are created at once shows that more are needed.
+    missing = min(max(0, limit - occupied), _MAX_PODS_PER_SYNC + 1)
     if not missing:
-        return (), (), None
-    if counts.indexes is not None and spec.get("backoffLimitPerIndex") is not None:
+        return PodPlan()
+    if counts.indexes is not None and job["spec"].get("backoffLimitPerIndex") is not None:
         return _plan_indexed_pods(job, counts, missing, now)
     failures, last = counts.consecutive_failures
     if (left := _backoff_left(failures, last, now)) > 0:
-        return (), (), left
+        return PodPlan(retry_after=left)
     if counts.indexes is None:
-        return (NewPod(),) * min(missing, _MAX_PODS_PER_SYNC + 1), (), None
-    return (
-        tuple(
-            NewPod(index)
-            for index in islice(
-                pending_indexes(completions, _taken_indexes(counts)), min(missing, _MAX_PODS_PER_SYNC + 1)
-            )
-        ),
-        (),
-        None,
-    )
+        return PodPlan((NewPod(),) * missing)
+    indexes = islice(pending_indexes(counts.indexes.completions, _taken_indexes(counts)), missing)
+    return PodPlan(tuple(NewPod(index) for index in indexes))
+
+
+def _pod_limit(spec: Json, counts: PodCounts) -> int:
+    """How many pods may be active."""
+    completions, parallelism = spec.get("completions"), int(spec["parallelism"])
+    if completions is not None:
+        done = counts.succeeded + (len(counts.indexes.failed) if counts.indexes else 0)
+        return min(parallelism, max(0, int(completions) - done))
+    # A work queue: the first success means that no work is left.
+    return min(parallelism, len(counts.active)) if counts.succeeded else parallelism
 
 
 def _surplus_pods(counts: PodCounts, limit: int) -> Sequence[Json]:
@@ -308,12 +323,10 @@ def _taken_indexes(counts: PodCounts) -> frozenset[int]:
     return indexes.succeeded | indexes.failed | {index for index in busy if index is not None}
 
 
-def _plan_indexed_pods(
-    job: Json, counts: PodCounts, missing: int, now: datetime
-) -> tuple[tuple[NewPod, ...], Sequence[Json], float | None]:
+def _plan_indexed_pods(job: Json, counts: PodCounts, missing: int, now: datetime) -> PodPlan:
     """Like `_plan_pods`, with a back-off for each index."""
     assert counts.indexes is not None
-    made: list[NewPod] = []
+    new_pods: list[NewPod] = []
     soonest: float | None = None
     for index in pending_indexes(counts.indexes.completions, _taken_indexes(counts)):
         before = counts.indexes.delayed.get(index)
@@ -322,10 +335,10 @@ def _plan_indexed_pods(
         if left > 0:
             soonest = left if soonest is None else min(soonest, left)
         else:
-            made.append(NewPod(index, (counted, ignored)))
-            if len(made) == min(missing, _MAX_PODS_PER_SYNC + 1):
+            new_pods.append(NewPod(index, (counted, ignored)))
+            if len(new_pods) == missing:
                 break
-    return tuple(made), (), soonest
+    return PodPlan(tuple(new_pods), retry_after=soonest)
 
 
 def _failures_with(job: Json, pod: Json) -> tuple[int, int]:

@@ -84,34 +84,35 @@ class Container:
         state.container_id = f"process://{uid}/{self.name}/{state.restarts}"
         started_at = context.timestamp()
         try:
-            path = log_path(context.folder, self.name, state.restarts)
-            self.log = LogWriter(path, time.time_ns, context.log_limit)
-            self._termination_message = TerminationMessage.of(self.spec, paths, context.folder)
-            self._cgroup = context.cgroups.create(self.spec, f"{uid}-{self.name}")
-            command = self.build_command(
-                [*(self.spec.get("command") or []), *(self.spec.get("args") or [])], context, values
-            )
-            self.process = Process(command, sink=self._write)
-            self._launched = command, paths
-        except CgroupError as error:
-            self._set_terminated(128, "StartError", started_at, started_at, str(error))
-            return False
-        except OSError as error:
-            self._set_terminated(
-                128, "StartError", started_at, started_at, f"can't write in {context.folder}: {error.strerror}"
-            )
-            return False
-        except ValueError as error:
-            self._set_terminated(128, "StartError", started_at, started_at, f"the container's spec is invalid: {error}")
-            return False
-        except StartError as error:
-            self._write(f"{error}\n".encode(errors="replace"))
-            self._set_terminated(error.exit_code, "StartError", started_at, started_at, str(error))
+            self._start_process(context, values, paths)
+        except (CgroupError, StartError, OSError, ValueError) as error:
+            self._set_start_failed(error, started_at, context.folder)
             return False
         state.running_since, state.terminated = started_at, None
         state.started = not (self.spec.get("startupProbe") or (self.spec.get("lifecycle") or {}).get("postStart"))
         state.ready = state.started and not self.spec.get("readinessProbe")
         return True
+
+    def _start_process(self, context: ContainerContext, values: Mapping[str, str], paths: PathMap) -> None:
+        uid = context.pod["metadata"]["uid"]
+        self.log = LogWriter(log_path(context.folder, self.name, self.state.restarts), time.time_ns, context.log_limit)
+        self._termination_message = TerminationMessage.of(self.spec, paths, context.folder)
+        self._cgroup = context.cgroups.create(self.spec, f"{uid}-{self.name}")
+        argv = [*(self.spec.get("command") or []), *(self.spec.get("args") or [])]
+        command = self.build_command(argv, context, values)
+        self.process = Process(command, sink=self._write)
+        self._launched = command, paths
+
+    def _set_start_failed(self, error: Exception, started_at: str, folder: Path) -> None:
+        exit_code, message = 128, str(error)
+        if isinstance(error, StartError):
+            exit_code = error.exit_code
+            self._write(f"{error}\n".encode(errors="replace"))
+        elif isinstance(error, OSError):
+            message = f"can't write in {folder}: {error.strerror}"
+        elif isinstance(error, ValueError):
+            message = f"the container's spec is invalid: {error}"
+        self._set_terminated(exit_code, "StartError", started_at, started_at, message)
 
     def build_command(
         self, argv: list[Any], context: ContainerContext, values: Mapping[str, str] | None = None

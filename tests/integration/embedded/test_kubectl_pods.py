@@ -188,14 +188,15 @@ def test_get_watch_shows_changes(client: Kubectl) -> None:
 
 
 def test_a_followed_log_ends_with_its_container(client: Kubectl) -> None:
-    script = "echo begun; while ! test -e go; do sleep 0.02; done; echo gone on"
+    # The container goes on when the command that created the file has ended: it would be killed with the container.
+    script = "echo begun; until test -e go && ! kill -0 $(cat go) 2>/dev/null; do sleep 0.02; done; echo gone on"
     volume = {"volumes": [{"name": "v", "emptyDir": {}}]}
     container = sh("main", script) | {"workingDir": "/v", "volumeMounts": [{"name": "v", "mountPath": "/v"}]}
     made(client, "follow", container, **volume)
     client("wait", "--for=condition=Ready", "pod/follow", "--timeout=20s")
     with _going_on(client, "logs", "-f", "-l", "app=follow") as log:
         _until(log, "begun\n")
-        client("exec", "follow", "--", "touch", "go")
+        client("exec", "follow", "--", "sh", "-c", "echo $$ > pid; mv pid go")
         assert _until(log, "gone on\n") == "gone on\n"
         assert log.wait(20) == 0
 
