@@ -34,6 +34,8 @@ def _type_of(schema: JsonObject) -> str:
         return "[" + _type_of(schema["items"])
     if kind == "object" and "additionalProperties" in schema:
         return "{" + _type_of(schema["additionalProperties"])
+    if kind == "string" and schema.get("format") == "byte":
+        return "bytes"
     return _PLAIN.get(str(kind), "any")
 
 

@@ -1,8 +1,9 @@
 """Decoding of objects against the fields and types of built-in kinds.
 
 `field_types.json` is generated from the OpenAPI documents of a real server (`tools/make_field_types.py`). A type is
-`string`, `integer`, `number`, `boolean`, a union of them (`integer|string`), `any`, `[T` for a list, `{T` for a
-map, or the name of another type. Whether the values are allowed is checked by `embedded.validation`.
+`string`, `bytes` (base64 in JSON), `integer`, `number`, `boolean`, a union of them (`integer|string`), `any`, `[T` for
+a list, `{T` for a map, or the name of another type. Whether the values are allowed is checked by
+`embedded.validation`.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ from __future__ import annotations
 import copy
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+from embedded.api.base64_codec import Base64Error, normalize_base64
 from embedded.api.quantity import is_quantity
 from embedded.api.scheme import ResourceType
 from embedded.api.status_errors import ApiError, bad_request
@@ -60,6 +62,11 @@ _NO_FIELDS: JsonObject = {}
 class _MismatchError(Exception):
     def __init__(self, path: str, expected: str, value: Any) -> None:
         super().__init__(f"json: cannot unmarshal {_GO_NAMES.get(type(value), 'null')} into {path} of type {expected}")
+
+
+class _BytesError(_MismatchError):
+    def __init__(self, error: Base64Error) -> None:
+        Exception.__init__(self, str(error))
 
 
 class _QuantityError(_MismatchError):
@@ -115,7 +122,10 @@ def _check_value(value: Any, kind: str, path: str) -> Iterator[str]:
         for name in [name for name, item in value.items() if item is None]:
             del value[name]
         for name, item in value.items():
-            yield from _check_value(item, kind[1:], f"{path}.{name}")
+            if (normalize := _NORMALIZERS.get(kind[1:])) is not None:
+                value[name] = normalize(item, f"{path}.{name}")
+            else:
+                yield from _check_value(item, kind[1:], f"{path}.{name}")
     elif kind == "Quantity" and isinstance(value, str) and not is_quantity(value):
         raise _QuantityError
     elif kind in _CLASSES:
@@ -143,15 +153,25 @@ def _check_fields(value: Any, fields: dict[str, str], kind: str, at: str) -> Ite
         elif value[name] is None:
             if (kind, name) not in _NULLABLE_FIELDS:
                 del value[name]
-        elif fields[name] in _GO_LAYOUTS:
-            value[name] = _normalize_time(value[name], fields[name], path)
+        elif (normalize := _NORMALIZERS.get(fields[name])) is not None:
+            value[name] = normalize(value[name], path)
         else:
             yield from _check_value(value[name], fields[name], path)
     for name, nothing in _ALWAYS_PRESENT.get(kind, _NO_FIELDS).items():
         value.setdefault(name, copy.copy(nothing))
 
 
-def _normalize_time(value: Any, kind: str, path: str) -> str:
+def _normalize_bytes(value: Any, path: str) -> str:
+    """Rewrite base64 as Kubernetes stores it: without line breaks."""
+    if not isinstance(value, str):
+        raise _MismatchError(path, "[]uint8", value)
+    try:
+        return normalize_base64(value)
+    except Base64Error as error:
+        raise _BytesError(error) from None
+
+
+def _normalize_time(value: Any, path: str, *, kind: str = "Time") -> str:
     """Rewrite a Time or MicroTime as Kubernetes stores it: in UTC, with whole seconds or microseconds."""
     if not isinstance(value, str):
         raise _MismatchError(path, "string", value)
@@ -164,3 +184,11 @@ def _normalize_time(value: Any, kind: str, path: str) -> str:
     except (ValueError, OverflowError):
         raise _TimeError(value, kind) from None
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ" if kind == "Time" else "%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+_NORMALIZERS: dict[str, Callable[[Any, str], str]] = {
+    "bytes": _normalize_bytes,
+    "Time": _normalize_time,
+    "MicroTime": partial(_normalize_time, kind="MicroTime"),
+}
+"""What replaces the values of a type: takes a value and its path, raises `_MismatchError`."""

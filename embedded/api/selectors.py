@@ -32,6 +32,8 @@ _SELECTABLE_FIELDS = {
 }
 
 
+_TERM = re.compile(r"(.*?)(!=|==|=)(.*)", re.DOTALL)
+_ESCAPED_CHARACTERS = ("\\", ",", "=")
 _SYMBOLS = ("", "!=", "==", "=", "!", "(", ")", ",", "<", ">")
 # Values of fields that an object omits.
 _FIELD_DEFAULTS = {"spec.hostNetwork": "false", "spec.unschedulable": "false"}
@@ -78,12 +80,16 @@ def parse_label_selector(text: str) -> Predicate | None:
     if not text.strip():
         return None
     tokens = _Tokenizer(text)
+    if (first := tokens.peek()) != "!" and first in _SYMBOLS:
+        raise bad_request(f"found '{first}', expected: !, identifier, or 'end of string'")
     tests = [_parse_requirement(tokens)]
     while tokens.peek() == ",":
         tokens.next()
+        if (following := tokens.peek()) != "!" and following in _SYMBOLS:
+            raise bad_request(f"found '{following}', expected: identifier after ','")
         tests.append(_parse_requirement(tokens))
     if tokens.peek():
-        raise bad_request(f"unable to parse requirement: found '{tokens.peek()}', expected: ',' or end of string")
+        raise bad_request(f"found '{tokens.peek()}', expected: ',' or 'end of string'")
 
     def matches(obj: JsonObject) -> bool:
         labels = obj["metadata"].get("labels") or {}
@@ -98,7 +104,7 @@ def _parse_requirement(tokens: _Tokenizer) -> Callable[[dict[str, str]], bool]:
         absent = tokens.next_word("identifier")
         _require_valid_key(absent)
         return lambda labels: absent not in labels
-    key = tokens.next_word("!, identifier, or 'end of string'")
+    key = tokens.next_word("identifier")
     _require_valid_key(key)
     operator = tokens.peek()
     if operator in ("", ","):
@@ -167,6 +173,8 @@ def _parse_element(tokens: _Tokenizer) -> str:
 def parse_field_selector(text: str, resource: str, extra_fields: Sequence[str] = ()) -> Predicate | None:
     """Parse a field selector; None when it matches everything.
 
+    Rules: `ParseSelector` of apimachinery's `pkg/fields`. Empty terms are skipped, and spaces are part of a term.
+
     Args:
         resource: a `ResourceType.key`.
         extra_fields: fields that can be selected by in addition to those of the built-in kinds.
@@ -174,24 +182,64 @@ def parse_field_selector(text: str, resource: str, extra_fields: Sequence[str] =
     Raises:
         ApiError: 400, the selector is invalid or names an unknown field.
     """
-    if not text.strip():
-        return None
     known = (*_COMMON_FIELDS, *_SELECTABLE_FIELDS.get(resource, ()), *extra_fields)
     tests: list[tuple[list[str], str, bool]] = []
-    for part in text.split(","):
-        match = re.fullmatch(r"\s*([^!=]+?)\s*(!=|==|=)\s*(.*?)\s*", part)
+    for term in _split_terms(text):
+        if not term:
+            continue
+        match = _TERM.fullmatch(term)
         if match is None:
-            raise bad_request(f"invalid selector: '{text}'; can't understand '{part}'")
-        path, operator, value = match.groups()
+            raise bad_request(f"invalid selector: '{text}'; can't understand '{term}'")
+        path, operator, value = match.group(1), match.group(2), _unescape(match.group(3))
         if path not in known:
             names = ", ".join(f'"{name}"' for name in known)
             raise bad_request(f'"{path}" is not a known field selector: only {names}')
         tests.append((path.split("."), value, operator != "!="))
+    if not tests:
+        return None
 
     def matches(obj: JsonObject) -> bool:
         return all((_field_value(obj, path, resource) == value) is equal for path, value, equal in tests)
 
     return matches
+
+
+def _split_terms(text: str) -> list[str]:
+    """The terms of a field selector: what is between the commas that no backslash precedes."""
+    terms: list[str] = []
+    start, is_escaped = 0, False
+    for at, character in enumerate(text):
+        if is_escaped:
+            is_escaped = False
+        elif character == "\\":
+            is_escaped = True
+        elif character == ",":
+            terms.append(text[start:at])
+            start = at + 1
+    return [*terms, text[start:]]
+
+
+def _unescape(value: str) -> str:
+    r"""The value of a term, in which a backslash precedes `\`, `,` and `=`.
+
+    Raises:
+        ApiError: 400, another character is escaped, or one of these is not.
+    """
+    plain: list[str] = []
+    is_escaped = False
+    for character in value:
+        if not is_escaped and character == "\\":
+            is_escaped = True
+            continue
+        if is_escaped and character not in _ESCAPED_CHARACTERS:
+            raise bad_request(f"invalid field selector: invalid escape sequence: \\{character}")
+        if not is_escaped and character in _ESCAPED_CHARACTERS:
+            raise bad_request(f"invalid field selector: unescaped character in value: {ord(character)}")
+        is_escaped = False
+        plain.append(character)
+    if is_escaped:
+        raise bad_request("invalid field selector: invalid escape sequence: \\")
+    return "".join(plain)
 
 
 def _field_value(obj: JsonObject, path: list[str], resource: str) -> str:

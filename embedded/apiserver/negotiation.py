@@ -70,6 +70,14 @@ def negotiate(accept: str) -> Representation:
     raise ApiError(406, "NotAcceptable", f"only the following media types are accepted: {_SUPPORTED_MEDIA_TYPES}")
 
 
+def content_type(request: web.BaseRequest) -> str:
+    """The Content-Type header of a request, "" where there is none.
+
+    `request.content_type` is `application/octet-stream` there, which is not what a real server makes of it.
+    """
+    return request.headers.get("Content-Type", "")
+
+
 def encode_list(
     representation: Representation,
     resource: ResourceType,

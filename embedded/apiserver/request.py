@@ -69,7 +69,7 @@ class ApiRequest:
         """
         request, query = self.http, self.query
         data = await timeouts.read_body(request)
-        options = decode.read_object(data, request.content_type, "DeleteOptions") if data.strip() else {}
+        options = decode.read_object(data, negotiation.content_type(request), "DeleteOptions") if data.strip() else {}
         query_options.validate_delete_option_types(options)
         if "propagationPolicy" in query:
             options["propagationPolicy"] = query["propagationPolicy"]

@@ -112,7 +112,9 @@ class Server:
         if resource in REVIEWS:
             if verb != "create":
                 raise method_not_allowed()
-            review = decode.read_object(await timeouts.read_body(request), request.content_type, resource.kind)
+            review = decode.read_object(
+                await timeouts.read_body(request), negotiation.content_type(request), resource.kind
+            )
             return responses.json_response(
                 201,
                 answer_review(resource, review, info.namespace or "", user, self._authenticator, self._authorizer),
@@ -204,7 +206,12 @@ class Server:
         if verb != "create":
             raise method_not_allowed()
         http, info = request.http, request.info
-        spec = decode.read_object(await timeouts.read_body(http), http.content_type, "TokenRequest").get("spec") or {}
+        spec = (
+            decode.read_object(await timeouts.read_body(http), negotiation.content_type(http), "TokenRequest").get(
+                "spec"
+            )
+            or {}
+        )
         seconds, audiences = spec.get("expirationSeconds", 3600), spec.get("audiences") or [DEFAULT_AUDIENCE]
         if type(seconds) is not int or not isinstance(audiences, list):
             raise bad_request("a TokenRequest's expirationSeconds is a whole number and its audiences a list")

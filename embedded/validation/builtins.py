@@ -6,11 +6,9 @@ Rules and messages are those of Kubernetes' `pkg/apis/*/validation`.
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import re
 
-from embedded.api import field_types
 from embedded.api.field_errors import forbidden, invalid, not_supported, required, too_long
 from embedded.api.scheme import (
     CLUSTER_ROLE_BINDINGS,
@@ -42,17 +40,10 @@ _REQUIRED_KEYS = {
 
 
 def set_defaults(resource: ResourceType, obj: JsonObject) -> None:
-    """Set defaults, in place.
-
-    Raises:
-        ApiError: 400, a value of `data` or `binaryData` is not base64.
-    """
+    """Set defaults, in place."""
     if resource is SECRETS:
         obj.setdefault("type", "Opaque")
         _encode_string_data(obj)
-        _require_base64(resource, obj, "data")
-    elif resource is CONFIG_MAPS:
-        _require_base64(resource, obj, "binaryData")
     elif resource in (ROLE_BINDINGS, CLUSTER_ROLE_BINDINGS):
         if isinstance(obj.get("roleRef"), dict) and not obj["roleRef"].get("apiGroup"):
             obj["roleRef"]["apiGroup"] = _RBAC_GROUP
@@ -88,15 +79,6 @@ def _encode_string_data(secret: JsonObject) -> None:
         data = secret.setdefault("data", {})
         for key, value in plain.items():
             data[key] = base64.b64encode(str(value).encode()).decode()
-
-
-def _require_base64(resource: ResourceType, obj: JsonObject, field: str) -> None:
-    for value in (obj.get(field) or {}).values():
-        try:
-            base64.b64decode(value or "", validate=True)
-        except (binascii.Error, ValueError, TypeError):
-            position = next((path for path, c in enumerate(str(value)) if not re.match(r"[A-Za-z0-9+/]", c)), 0)
-            raise field_types.decode_error(resource, f"illegal base64 data at input byte {position}") from None
 
 
 def _validate_data_keys(data: JsonObject, path: str) -> list[FieldError]:

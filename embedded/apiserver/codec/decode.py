@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,8 +24,16 @@ _PATCH_KINDS: dict[str, PatchType] = {
 }
 
 
-def media_type(header: str) -> str:
-    return header.partition(";")[0].strip().lower()
+_WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_PARAMETER = rf"{_WORD}\s*=\s*(?:{_WORD}|\"(?:[^\"\\]|\\.)*\")"
+_MEDIA_TYPE = re.compile(rf"\s*({_WORD}(?:/{_WORD})?)\s*(?:;\s*{_PARAMETER}\s*)*;?\s*", re.ASCII)
+"""RFC 2045, as Go's `mime.ParseMediaType` reads it."""
+
+
+def _media_type(header: str) -> str:
+    """The media type of a Content-Type header in lower case, without parameters; "" when it is malformed."""
+    match = _MEDIA_TYPE.fullmatch(header)
+    return match.group(1).lower() if match else ""
 
 
 class _DuplicateFieldError(Exception):
@@ -50,13 +59,14 @@ def read_object(data: bytes, content_type: str, kind: str, duplicates: list[str]
     """Decode an object from a body.
 
     Args:
+        content_type: the header as the client sent it, "" when it sent none: then the body is JSON, as in Kubernetes.
         kind: the expected kind, for error messages.
         duplicates: gets a message for each field that occurs twice.
 
     Raises:
         ApiError: 415 for an unsupported media type, 400 for a body that is not an object.
     """
-    media = media_type(content_type) or _JSON
+    media = _media_type(content_type) if content_type.strip() else _JSON
     if media == protobuf_codec.MEDIA_TYPE:
         return protobuf_codec.decode(data)
     if media not in _OBJECT_MEDIA_TYPES:
@@ -73,7 +83,7 @@ def patch_kind(content_type: str, *, custom: bool) -> PatchType:
     Raises:
         ApiError: 415.
     """
-    media = media_type(content_type)
+    media = content_type.partition(";")[0]
     accepted = [name for name in _PATCH_KINDS if not (custom and _PATCH_KINDS[name] == "strategic")]
     if media not in accepted:
         raise unsupported_media_type(accepted)

@@ -1,7 +1,8 @@
 """exec and attach over a WebSocket, the protocol of kubectl 1.31 and later and of the client libraries.
 
-The first byte of each binary message is its channel: stdin 0, stdout 1, stderr 2, the result 3 (a Status), the
-terminal's size 4, and with v5 also 255, which closes the channel in its second byte. SPDY, the protocol of older
+The first byte of each message is its channel: stdin 0, stdout 1, stderr 2, the result 3 (a Status), the terminal's
+size 4, and with v5 also 255, which closes the channel in its second byte. What the server sends are binary messages;
+clients may send text ones as well, as the Python client does for a `str`. SPDY, the protocol of older
 clients, and port forwarding are not supported.
 """
 
@@ -63,7 +64,7 @@ async def handle_stream(
 
 
 def _upgrade(request: web.BaseRequest) -> web.WebSocketResponse:
-    socket = web.WebSocketResponse(protocols=_PROTOCOLS)
+    socket = web.WebSocketResponse(protocols=_PROTOCOLS, decode_text=False)
     try:
         ready = socket.can_prepare(request)
     except web.HTTPException:
@@ -140,7 +141,7 @@ async def _run_attach(
 async def _iter_messages(socket: web.WebSocketResponse) -> AsyncIterator[tuple[int, bytes]]:
     """(channel, content) until the client disconnects."""
     async for message in socket:
-        if message.type is WSMsgType.BINARY and message.data:
+        if message.type in (WSMsgType.BINARY, WSMsgType.TEXT) and message.data:
             yield message.data[0], message.data[1:]
 
 

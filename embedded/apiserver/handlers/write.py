@@ -36,7 +36,7 @@ class WriteHandlers:
         self._webhooks = webhooks
 
     async def create(self, request: ApiRequest) -> web.StreamResponse:
-        info, media_type = request.info, request.http.content_type
+        info, media_type = request.info, negotiation.content_type(request.http)
         query_options.validate_write_options("create", request.query, request.dry_runs)
         data = await timeouts.read_body(request.http)
 
@@ -50,7 +50,7 @@ class WriteHandlers:
         return await self._write(request, prepare)
 
     async def update(self, request: ApiRequest) -> web.StreamResponse:
-        info, media_type = request.info, request.http.content_type
+        info, media_type = request.info, negotiation.content_type(request.http)
         query_options.validate_write_options("update", request.query, request.dry_runs)
         data = await timeouts.read_body(request.http)
 
@@ -68,7 +68,7 @@ class WriteHandlers:
         return await self._write(request, prepare)
 
     async def patch(self, request: ApiRequest) -> web.StreamResponse:
-        info, media_type = request.info, request.http.headers.get("Content-Type", "")
+        info, media_type = request.info, negotiation.content_type(request.http)
         custom = info.resource.schema is not None
         data = await timeouts.read_body(request.http)
         kind = decode.patch_kind(media_type, custom=custom)
@@ -124,7 +124,7 @@ class WriteHandlers:
         """Delete a pod by an Eviction. There are no disruption budgets here."""
         info, registry = request.info, self._registry
         data = await timeouts.read_body(request.http)
-        eviction = decode.read_object(data, request.http.content_type, "Eviction")
+        eviction = decode.read_object(data, negotiation.content_type(request.http), "Eviction")
         metadata = eviction.get("metadata") or {}
         if not isinstance(metadata, dict) or metadata.get("name", info.name) != info.name:
             raise bad_request("name in URL does not match name in Eviction object")

@@ -31,12 +31,14 @@ class Api:
         body: Any = None,
         *,
         token: str | None = TOKEN,
-        content_type: str = "application/json",
+        content_type: str | None = "application/json",
         **headers: str,
     ) -> tuple[int, Any]:
-        """Status and body: decoded where it is JSON."""
+        """Status and body: decoded where it is JSON. None for `content_type` sends no such header."""
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
-        sent = {"Content-Type": content_type, **{name.replace("_", "-"): value for name, value in headers.items()}}
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        if content_type is not None:
+            sent["Content-Type"] = content_type
         if token is not None:
             sent["Authorization"] = f"Bearer {token}"
         connection = http.client.HTTPConnection(*self._address, timeout=20)

@@ -167,3 +167,49 @@ def test_lone_surrogates_are_replaced(api: Api) -> None:
     path = "/api/v1/namespaces/default/configmaps"
     assert api("POST", path, body)[1]["data"]["k"] == "a\ufffdb"
     assert api("GET", f"{path}/half")[1]["data"]["k"] == "a\ufffdb"
+
+
+_CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
+
+
+@pytest.mark.parametrize("content_type", [None, ""])
+def test_every_body_without_a_content_type_is_json(api: Api, content_type: str | None) -> None:
+    name = {None: "untyped", "": "emptily-typed"}[content_type]
+    status, made = api("POST", _CONFIG_MAPS, {"metadata": {"name": name}}, content_type=content_type)
+    assert (status, made["metadata"]["name"]) == (201, name)
+    made["data"] = {"k": "v"}
+    status, updated = api("PUT", f"{_CONFIG_MAPS}/{name}", made, content_type=content_type)
+    assert (status, updated["data"]) == (200, {"k": "v"})
+    dry = {"dryRun": ["All"]}
+    assert api("DELETE", f"{_CONFIG_MAPS}/{name}", dry, content_type=content_type)[0] == 200
+    assert api("GET", f"{_CONFIG_MAPS}/{name}")[0] == 200
+    account = "/api/v1/namespaces/default/serviceaccounts/default/token"
+    status, token = api("POST", account, {"spec": {"expirationSeconds": 600}}, content_type=content_type)
+    assert (status, bool(token["status"]["token"])) == (201, True)
+    review = {"spec": {"resourceAttributes": {"verb": "get", "resource": "pods", "namespace": "default"}}}
+    path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+    status, reviewed = api("POST", path, review, content_type=content_type)
+    assert (status, reviewed["status"]["allowed"]) == (201, True)
+
+
+def test_a_patch_without_a_content_type_is_refused(api: Api) -> None:
+    assert api("PATCH", f"{_CONFIG_MAPS}/kube-root-ca.crt", {}, content_type=None)[0] == 415
+
+
+def test_wrapped_base64_is_stored_in_one_line(api: Api) -> None:
+    path = "/api/v1/namespaces/default/secrets"
+    status, made = api("POST", path, {"metadata": {"name": "wrapped"}, "data": {"k": "aGVs\nbG8=\n"}})
+    assert (status, made["data"]) == (201, {"k": "aGVsbG8="})
+    patch = {"data": {"l": "aGVs\r\nbG8="}}
+    _, patched = api("PATCH", f"{path}/wrapped", patch, content_type="application/merge-patch+json")
+    assert patched["data"] == {"k": "aGVsbG8=", "l": "aGVsbG8="}
+    applied = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "wrapped"}, "data": {"m": "aGVs\nbG8="}}
+    query = "fieldManager=test"
+    apply = "application/apply-patch+yaml"
+    _, found = api("PATCH", f"{path}/wrapped?{query}", applied, content_type=apply)
+    assert found["data"]["m"] == "aGVsbG8="
+
+
+def test_an_object_is_selected_by_name_with_an_empty_term(api: Api) -> None:
+    status, found = api("GET", f"{_CONFIG_MAPS}?fieldSelector=metadata.name%3Dkube-root-ca.crt,")
+    assert (status, [item["metadata"]["name"] for item in found["items"]]) == (200, ["kube-root-ca.crt"])

@@ -204,6 +204,25 @@ async def test_websocket_channels_carry_streams_and_exit_status(tmp_path: Path, 
                 assert (await socket.receive_bytes()).startswith(b"\x01tick\n")
 
 
+async def test_text_messages_are_read_as_binary_ones(tmp_path: Path) -> None:
+    with run_cluster(tmp_path) as server:
+        async with client(server, server.token) as session:
+            await create_running_pod(session)
+            query = [("stdin", "1"), ("stdout", "1"), ("tty", "1")]
+            query += [("command", word) for word in ("sh", "-c", "read line; echo got $line; stty size")]
+            async with session.ws_connect(f"{_PODS}/p/exec", params=query, protocols=["v4.channel.k8s.io"]) as socket:
+                await socket.send_str('\x04{"Width": 101, "Height": 33}')
+                await socket.send_str("")
+                await socket.send_str("\x00grüezi\n")
+                shown = b"".join([message.data[1:] async for message in socket if message.data[0] == 1])
+            assert "got grüezi\r\n33 101\r\n" in shown.decode()
+            query = [("stdin", "1"), ("stdout", "1")]
+            async with session.ws_connect(f"{_PODS}/p/attach", params=query, protocols=["v4.channel.k8s.io"]) as socket:
+                assert (await socket.receive_bytes()) == b"\x01"
+                await socket.send_str("\x00ignored\n")
+                assert (await socket.receive_bytes()).startswith(b"\x01tick\n")
+
+
 async def test_exec_needs_create_permission_and_a_websocket(tmp_path: Path) -> None:
     with run_cluster(tmp_path, extra_tokens=f"{_READER},reader,reader\n") as server:
         async with client(server, server.token) as session:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from embedded.api import field_types
-from embedded.api.scheme import CONFIG_MAPS, JOBS, PODS, ResourceType
+from embedded.api.scheme import CONFIG_MAPS, JOBS, PODS, SECRETS, VALIDATING_WEBHOOKS, ResourceType
 from embedded.api.status_errors import ApiError
 from embedded.registry.options import WriteOptions
 from embedded.registry.registry import Registry
@@ -93,3 +93,41 @@ def test_what_is_no_quantity_can_not_be_read(amount: str) -> None:
     with pytest.raises(ApiError, match="quantities must match") as told:
         field_types.drop_unknown_fields(PODS, _pod(resources={"limits": {"memory": amount}}))
     assert told.value.code == 400
+
+
+_WRAPPED, _PLAIN = "aGVs\nbG8=\n", "aGVsbG8="
+
+
+@pytest.mark.parametrize(
+    ("resource", "fields", "stored"),
+    [
+        (SECRETS, {"data": {"k": _WRAPPED}}, {"data": {"k": _PLAIN}}),
+        (CONFIG_MAPS, {"binaryData": {"k": _WRAPPED}}, {"binaryData": {"k": _PLAIN}}),
+        (CONFIG_MAPS, {"data": {"k": _WRAPPED}}, {"data": {"k": _WRAPPED}}),
+        (
+            VALIDATING_WEBHOOKS,
+            {"webhooks": [{"clientConfig": {"caBundle": _WRAPPED}}]},
+            {"webhooks": [{"clientConfig": {"caBundle": _PLAIN}}]},
+        ),
+    ],
+)
+def test_bytes_are_stored_without_line_breaks(
+    resource: ResourceType, fields: dict[str, Any], stored: dict[str, Any]
+) -> None:
+    obj = {"metadata": {"name": "a"}, **fields}
+    assert field_types.drop_unknown_fields(resource, obj) == []
+    assert obj == {"metadata": {"name": "a"}, **stored}
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        ("aGV*", "illegal base64 data at input byte 3"),
+        ("_-8=", "illegal base64 data at input byte 0"),
+        (5, "json: cannot unmarshal number into data.k of type []uint8"),
+    ],
+)
+def test_what_is_not_base64_can_not_be_read(value: Any, why: str) -> None:
+    with pytest.raises(ApiError) as refused:
+        field_types.drop_unknown_fields(SECRETS, {"metadata": {"name": "a"}, "data": {"k": value}})
+    assert refused.value.message == f'Secret in version "v1" cannot be handled as a Secret: {why}'

@@ -51,6 +51,22 @@ def test_what_cannot_be_parsed_is_a_bad_request(selector: str) -> None:
     assert told.value.code == 400
 
 
+@pytest.mark.parametrize(
+    ("selector", "why"),
+    [
+        ("a=b,", "found '', expected: identifier after ','"),
+        ("a,,b", "found ',', expected: identifier after ','"),
+        (",a", "found ',', expected: !, identifier, or 'end of string'"),
+        ("a=b c", "found 'c', expected: ',' or 'end of string'"),
+        ("a in (", "unable to parse requirement: found '', expected: ',', ')' or identifier"),
+    ],
+)
+def test_a_bad_label_selector_is_described_as_a_real_server_does(selector: str, why: str) -> None:
+    with pytest.raises(ApiError) as refused:
+        parse_label_selector(selector)
+    assert refused.value.message == why
+
+
 @given(_LABELS, _LABELS)
 def test_equality_selects_exactly_the_objects_that_have_all_the_labels(
     wanted: dict[str, str], labels: dict[str, str]
@@ -83,3 +99,40 @@ def test_fields_are_those_a_real_server_knows() -> None:
     with pytest.raises(ApiError) as told:
         parse_field_selector("spec.image=x", "pods")
     assert told.value.code == 400
+
+
+def _matches_fields(selector: str, name: str = "x") -> bool:
+    matches = parse_field_selector(selector, "pods")
+    return matches is None or matches({"metadata": {"name": name}})
+
+
+@pytest.mark.parametrize(
+    "selector", ["", ",", "metadata.name=x,", ",metadata.name==x", "metadata.name=x,,metadata.name!=y"]
+)
+def test_empty_terms_of_a_field_selector_are_skipped(selector: str) -> None:
+    assert _matches_fields(selector)
+    assert _matches_fields(selector, name="y") is (selector.strip(",") == "")
+
+
+def test_a_backslash_escapes_in_values_of_a_field_selector() -> None:
+    assert _matches_fields(r"metadata.name=a\,b\=c\\", name=r"a,b=c" + "\\")
+    assert not _matches_fields(r"metadata.name=a\,b", name="a")
+
+
+@pytest.mark.parametrize(
+    ("selector", "why"),
+    [
+        ("metadata.name", "invalid selector: 'metadata.name'; can't understand 'metadata.name'"),
+        ("  ", "invalid selector: '  '; can't understand '  '"),
+        (" metadata.name=x", '" metadata.name" is not a known field selector: only '),
+        ("=x", '"" is not a known field selector: only '),
+        (r"metadata.name=\x", r"invalid field selector: invalid escape sequence: \x"),
+        ("metadata.name=x\\", "invalid field selector: invalid escape sequence: \\"),
+        ("metadata.name===x", "invalid field selector: unescaped character in value: 61"),
+    ],
+)
+def test_a_bad_field_selector_is_described_as_a_real_server_does(selector: str, why: str) -> None:
+    with pytest.raises(ApiError) as refused:
+        parse_field_selector(selector, "pods")
+    assert refused.value.code == 400
+    assert refused.value.message.startswith(why)

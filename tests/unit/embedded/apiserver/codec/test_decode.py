@@ -74,3 +74,42 @@ def test_yaml_without_a_json_form_is_rejected(text: str, message: str) -> None:
 
 def test_yaml_aliases_are_expanded() -> None:
     assert decode.read_object(b"a: &x {k: v}\nb: *x\n", _YAML, "ConfigMap") == {"a": {"k": "v"}, "b": {"k": "v"}}
+
+
+_OBJECT = b'{"metadata":{"name":"a"}}'
+
+
+@pytest.mark.parametrize(
+    "content_type", ["", " ", "application/json; charset=utf-8", 'APPLICATION/JSON;a="b;c"', "application/json;"]
+)
+def test_a_body_without_a_type_or_with_that_of_json_is_json(content_type: str) -> None:
+    assert decode.read_object(_OBJECT, content_type, "ConfigMap") == {"metadata": {"name": "a"}}
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/octet-stream",
+        "text/plain",
+        "text/yaml",
+        ";charset=utf-8",
+        "json",
+        "application/json; charset",
+        "*/*",
+    ],
+)
+def test_a_body_of_another_type_is_unsupported(content_type: str) -> None:
+    with pytest.raises(ApiError) as refused:
+        decode.read_object(_OBJECT, content_type, "ConfigMap")
+    assert (refused.value.code, refused.value.reason) == (415, "UnsupportedMediaType")
+    assert refused.value.message == (
+        "the body of the request was in an unknown format - accepted media types include: application/json, "
+        "application/yaml, application/vnd.kubernetes.protobuf"
+    )
+
+
+@pytest.mark.parametrize("content_type", ["", "application/json", "application/octet-stream"])
+def test_a_patch_needs_a_type_of_its_own(content_type: str) -> None:
+    with pytest.raises(ApiError) as refused:
+        decode.patch_kind(content_type, custom=False)
+    assert refused.value.code == 415
