@@ -16,10 +16,10 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 _START = """
 import time; begun = time.perf_counter()
-from tests.tui.fakes import busy_scene
-scene = busy_scene()
+from tests.tui.fakes import busy_app
+app = busy_app()
 async def main():
-    async with scene.app.run_test(size=(140, 45)) as pilot:
+    async with app.run_test(size=(140, 45)) as pilot:
         await pilot.pause()
         print(time.perf_counter() - begun)
 import asyncio; asyncio.run(main())
@@ -35,21 +35,21 @@ def start() -> float:
 
 async def flood() -> tuple[float, float]:
     """Lines a second taken in and shown, and the worst lateness of the event loop in seconds."""
-    from tests.tui.fakes import Scene, run, step
+    from tests.tui.fakes import FakeWorkbench, run, step
     from workbench.client import Lines, LogLine, StreamKey
     from workbench.tui.widgets.log.view import LogView
 
-    scene = Scene([run("flood-1", "Running", [step("work", (), "Running")])], open_run="flood-1")
-    frames = scene.controller.live_frames["work"] = asyncio.Queue()
+    app = FakeWorkbench([run("flood-1", "Running", [step("work", (), "Running")])], open_run="flood-1")
+    frames = app.controller.live_frames["work"] = asyncio.Queue()
     key, late = StreamKey("work", 1, "step"), 0.0
     batches = [
         Lines(key, first, tuple(LogLine("2026-01-01T00:00:00.1Z", f"\x1b[32mline {first + n}\x1b[0m of a flood " * 3)
                                 for n in range(_BATCH)))
         for first in range(1, _FLOOD_LINES, _BATCH)
     ]  # fmt: skip
-    async with scene.app.run_test(size=(160, 45)) as pilot:
+    async with app.run_test(size=(160, 45)) as pilot:
         await pilot.pause(0.3)
-        view, begun = scene.app.screen.query_one(LogView), time.perf_counter()
+        view, begun = app.screen.query_one(LogView), time.perf_counter()
         for batch in batches:
             frames.put_nowait(batch)
         while view.line_count < _FLOOD_LINES or view.scroll_offset.y < view.max_scroll_y:
@@ -61,10 +61,10 @@ async def flood() -> tuple[float, float]:
 
 async def idle(seconds: float = 5.0) -> float:
     """Share of a core that the app takes when nothing runs."""
-    from tests.tui.fakes import Scene, hello
+    from tests.tui.fakes import FakeWorkbench, hello
 
-    scene = Scene([hello(7)])
-    async with scene.app.run_test(size=(140, 45)) as pilot:
+    app = FakeWorkbench([hello(7)])
+    async with app.run_test(size=(140, 45)) as pilot:
         await pilot.pause(0.5)
         begun = time.process_time()
         await asyncio.sleep(seconds)

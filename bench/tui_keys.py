@@ -23,20 +23,20 @@ _PANES = {"steps": "2", "log": "3"}
 
 async def keys(pane: str) -> None:
     """Presses a key that moves in a log or to another step's, and waits until the screen has been drawn after it."""
-    from tests.tui.fakes import Scene, run, step
+    from tests.tui.fakes import FakeWorkbench, run, step
     from workbench.client import Lines, LogLine, StreamEnd, StreamKey
-    from workbench.tui import tune_garbage_collector
+    from workbench.tui.startup import tune_garbage_collector
     from workbench.tui.widgets.log.view import LogView
 
     names = [f"step{number}" for number in range(_STEPS)]
-    scene = Scene([run("flood-1", "Running", [step(name, (), "Running") for name in names])], open_run="flood-1")
+    app = FakeWorkbench([run("flood-1", "Running", [step(name, (), "Running") for name in names])], open_run="flood-1")
     merged: asyncio.Queue[object] = asyncio.Queue()
 
     async def stream(*_: object, **__: object):  # type: ignore[no-untyped-def]
         while True:
             yield await merged.get()
 
-    scene.controller.stream_logs = stream  # type: ignore[method-assign]
+    app.controller.stream_logs = stream  # type: ignore[method-assign]
     sent = dict.fromkeys(names, 0)
 
     async def flood() -> None:
@@ -52,11 +52,11 @@ async def keys(pane: str) -> None:
         for name in names:
             merged.put_nowait(StreamEnd(StreamKey(name, 1, "step"), sent[name]))
 
-    async with scene.app.run_test(size=(160, 45)) as pilot:
+    async with app.run_test(size=(160, 45)) as pilot:
         await pilot.pause(0.5)
         tune_garbage_collector()
         flooding = asyncio.create_task(flood())
-        view = scene.app.screen.query_one(LogView)
+        view = app.screen.query_one(LogView)
         while not view.line_count:
             await asyncio.sleep(0.01)
         await pilot.press(_PANES[pane])
@@ -65,7 +65,7 @@ async def keys(pane: str) -> None:
         while not flooding.done():
             for key in ("k", "j"):
                 painted, begun = asyncio.Event(), time.perf_counter()
-                scene.app.simulate_key(key)
+                app.simulate_key(key)
                 view.call_after_refresh(painted.set)
                 await painted.wait()
                 took.append(time.perf_counter() - begun)
@@ -83,14 +83,14 @@ async def keys(pane: str) -> None:
 
 async def scroll() -> None:
     """Moves the cursor down a list of 10,000 runs and waits for each picture."""
-    from tests.tui.fakes import Scene, hello
+    from tests.tui.fakes import FakeWorkbench, hello
     from workbench.tui.widgets.runs_table import RunsTable
 
-    scene = Scene([hello(number, created_ago=number) for number in range(1, 10_001)])
-    async with scene.app.run_test(size=(160, 45)) as pilot:
-        while not scene.app.screen.query(RunsTable) or scene.app.screen.query_one(RunsTable).count < 10_000:
+    app = FakeWorkbench([hello(number, created_ago=number) for number in range(1, 10_001)])
+    async with app.run_test(size=(160, 45)) as pilot:
+        while not app.screen.query(RunsTable) or app.screen.query_one(RunsTable).count < 10_000:
             await pilot.pause(0.05)
-        table, frames, begun = scene.app.screen.query_one(RunsTable), 0, time.perf_counter()
+        table, frames, begun = app.screen.query_one(RunsTable), 0, time.perf_counter()
         while time.perf_counter() - begun < 3:
             painted = asyncio.Event()
             table.action_page(1 if frames % 400 < 200 else -1)

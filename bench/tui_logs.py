@@ -49,32 +49,32 @@ def search() -> None:
 
 
 async def open_million() -> None:
-    from tests.tui.fakes import Scene, run, step
+    from tests.tui.fakes import FakeWorkbench, run, step
     from workbench.client.models import LogSummary
     from workbench.tui.widgets.log.view import LogView
 
     work = step("work", (), "Succeeded")
     stored = LogSummary(1_000_000, 130_000_000, None, True, None)
     work = replace(work, attempts=(replace(work.attempts[0], log=stored),))
-    scene = Scene([run("long-1", "Succeeded", [work])])
+    app = FakeWorkbench([run("long-1", "Succeeded", [work])])
     data, first = _chunk(_PLAIN), 0.0
 
     async def blocks(*_: object, **__: object) -> AsyncGenerator[bytes, None]:
         for _piece in range(1_000_000 // 2_000):
             yield data
 
-    scene.controller.log_blocks = blocks  # type: ignore[method-assign]
-    async with scene.app.run_test(size=(160, 45)) as pilot:
-        while "long-1" not in [one.name for one in scene.app.feed.runs.newest]:
+    app.controller.log_blocks = blocks  # type: ignore[method-assign]
+    async with app.run_test(size=(160, 45)) as pilot:
+        while "long-1" not in [one.name for one in app.feed.runs.newest]:
             await pilot.pause(0.01)
         begun = time.perf_counter()
-        scene.app.open_run("long-1")
+        app.open_run("long-1")
         late, view = 0.0, None
         while view is None or view.line_count < 1_000_000:
             before = time.perf_counter()
             await asyncio.sleep(0.002)
             late = max(late, time.perf_counter() - before - 0.002) if view is not None and view.line_count else late
-            view = next(iter(scene.app.screen.query(LogView)), None)
+            view = next(iter(app.screen.query(LogView)), None)
             if view is not None and view.line_count and not first and view.display:
                 first = time.perf_counter() - begun
         whole = time.perf_counter() - begun

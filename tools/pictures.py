@@ -21,9 +21,9 @@ from pathlib import Path
 from textual.pilot import Pilot
 
 from workbench.sandbox import Endpoint, Sandboxes
-from workbench.tui.app import Workbench
-from workbench.tui.services.connection import connector
+from workbench.tui.app import Workbench, WorkbenchOptions
 from workbench.tui.services.launcher import FileLauncher
+from workbench.tui.startup import connector
 
 ROOT = Path(__file__).parents[1]
 IMAGES = ROOT / "docs" / "images"
@@ -180,7 +180,8 @@ async def take_pictures(file: Path) -> None:
 
 async def drive(endpoint: Endpoint, file: Path, run: str | None, rows: int, script: Script) -> None:
     """Open the workbench as `c8s` does, with default preferences, and let a script use it."""
-    app = Workbench(connector(endpoint), endpoint_label=SANDBOX, launcher=FileLauncher(file), open_run=run)
+    options = WorkbenchOptions(endpoint_label=SANDBOX, launcher=FileLauncher(file), open_run=run)
+    app = Workbench(connector(endpoint), options)
     async with app.run_test(size=(COLUMNS, rows), notifications=True) as pilot:
         await script(Camera(app, pilot))
 

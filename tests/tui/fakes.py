@@ -1,4 +1,4 @@
-"""A controller that does as it is told, and runs in every state, for tests of what is shown and done."""
+"""The workbench on a fake controller, and runs in every state."""
 
 from __future__ import annotations
 
@@ -34,7 +34,10 @@ from workbench.client import (
 )
 from workbench.client.errors import ClientError
 from workbench.client.run_request import RunRequest
-from workbench.tui.app import Workbench
+from workbench.pipeline_file.load import LintOutcome
+from workbench.tui import app as app_module
+from workbench.tui.app import Workbench, WorkbenchOptions
+from workbench.tui.options import DEFAULT_OPTIONS, AppOptions
 from workbench.tui.services.interfaces import ControllerApi, LaunchResult, OnConnectionError
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
@@ -142,7 +145,7 @@ def hello(number: int = 7, phase: str = "Succeeded", branch: str = "main", creat
 
 
 class FakeController:
-    """Answers with what the test has put in; the test ends its streams or lets them wait."""
+    """Answers with what a test has set; its streams wait for what the test sends."""
 
     def __init__(self, runs: Iterable[Run] = ()) -> None:
         self.changes: asyncio.Queue[Change | ClientError] = asyncio.Queue()
@@ -238,49 +241,57 @@ class FakeController:
 
 
 class FakeLauncher:
-    def __init__(self, outcome: LaunchResult | Exception, path: Path = Path("/home/me/shop/.c8s.yaml")) -> None:
+    """Starts `run`, or raises it where it is an error. `pipeline` is what lint makes of the file."""
+
+    def __init__(self, run: Run | Exception | None = None, path: Path = Path("/home/me/shop/.c8s.yaml")) -> None:
         self.path = path
-        self.outcome = outcome
+        self.run = run
         self.launches = 0
-        self.parsed: Mapping[str, Any] | None = {"name": "shop"}
+        self.pipeline = LintOutcome((), {"name": "shop"})
+        self.text: str | None = None
         self.options: dict[str, Any] = {}
 
-    async def definition(self, *, text: str | None = None) -> Mapping[str, Any] | None:
-        return self.parsed
+    async def load(self, text: str | None = None) -> LintOutcome:
+        self.text = text
+        return self.pipeline
 
-    async def launch(self, controller: ControllerApi, **how: Any) -> LaunchResult:
-        self.options = how
+    async def launch(self, controller: ControllerApi, definition: Mapping[str, Any], **options: Any) -> LaunchResult:
+        self.options = options
         self.launches += 1
-        if isinstance(self.outcome, Exception):
-            raise self.outcome
-        return self.outcome
+        if isinstance(self.run, Exception):
+            raise self.run
+        assert self.run is not None
+        return LaunchResult(self.run)
 
 
-class Scene:
-    """An app on a fake controller. `trouble` breaks and mends the connection as the client would."""
+class FakeWorkbench(Workbench):
+    """The workbench on a fake controller."""
+
+    CSS_PATH = Path(app_module.__file__).with_name("app.tcss")
 
     def __init__(
         self,
         runs: Iterable[Run] = (),
         *,
-        open_run: str | None = None,
-        launcher: FakeLauncher | None = None,
         lines: Mapping[str, list[str]] | None = None,
-        **more: Any,
+        options: AppOptions = DEFAULT_OPTIONS,
+        **workbench_options: Any,
     ) -> None:
         self.controller = FakeController(runs)
         self.controller.lines.update(lines or {})
-        self.trouble: OnConnectionError = lambda _: None
-        self.app = Workbench(
-            self._connect, endpoint_label="default", launcher=launcher, open_run=open_run, now=lambda: NOW, **more
+        self.set_connection_error: OnConnectionError = lambda _: None
+        """Breaks the connection, or with None restores it, as the client would."""
+        super().__init__(
+            self._connect, WorkbenchOptions(endpoint_label="default", now=lambda: NOW, **workbench_options), options
         )
 
     @asynccontextmanager
-    async def _connect(self, on_trouble: OnConnectionError) -> AsyncIterator[ControllerApi]:
-        self.trouble = on_trouble
+    async def _connect(self, on_error: OnConnectionError) -> AsyncIterator[ControllerApi]:
+        self.set_connection_error = on_error
         yield self.controller
 
-    def change(self, new: Run) -> None:
+    def change_run(self, new: Run) -> None:
+        """Let the controller report a run that is new or has changed."""
         self.controller.listed = (*(one for one in self.controller.listed if one.name != new.name), new)
         self.controller.changes.put_nowait(RunChanged(new))
 
@@ -296,8 +307,8 @@ UNIT_LINES = [
 ]
 
 
-def busy_app(**more: Any) -> Scene:
-    """A run in mid-flight among older ones."""
+def busy_app(**options: Any) -> FakeWorkbench:
+    """A workbench with a run that is active and three that have ended."""
     runs = [
         webshop(),
         hello(7),
@@ -306,4 +317,4 @@ def busy_app(**more: Any) -> Scene:
         run("hello-6", "Cancelled", [step("greet", (), "Succeeded"), step("count", ("greet",), "Cancelled")],
             created_ago=86_400 * 3, message="cancelled by a person"),
     ]  # fmt: skip
-    return Scene(runs, lines={"unit": UNIT_LINES, "clone": ["Cloning …", "done"]}, **more)
+    return FakeWorkbench(runs, lines={"unit": UNIT_LINES, "clone": ["Cloning …", "done"]}, **options)

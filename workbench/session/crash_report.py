@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import traceback
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -24,6 +25,18 @@ _SECRETS = (
     (re.compile(r"\b[A-Za-z0-9+_=-]{32,}"), "***"),
 )  # fmt: skip
 _LONGEST = 4_000
+
+
+@dataclass(frozen=True)
+class Crash:
+    """A crash of the app: a summary in one line and the text of the report."""
+
+    summary: str
+    text: str
+    path: Path | None
+    """Where the report was written; None if it was not."""
+    problem: str | None = None
+    """Why it could not be written."""
 
 
 def format_crash_report(error: BaseException, facts: Mapping[str, str], at: datetime, home: Path | None) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.console import RenderableType
 from textual import work
@@ -20,10 +21,12 @@ from workbench.report.cluster_health import SandboxHealth
 from workbench.session.view_state import Layout, SavedView
 from workbench.submit.worktree import PIPELINE_FILES
 from workbench.text.sanitize import sanitize_label
-from workbench.tui.base_app import DEFAULT_OPTIONS, AppOptions, BaseApp, key_label
+from workbench.tui.base_app import BaseApp
+from workbench.tui.keys import key_label
+from workbench.tui.options import DEFAULT_OPTIONS, AppOptions
 from workbench.tui.screens.base import WorkbenchScreen
 from workbench.tui.screens.runs import RunsScreen
-from workbench.tui.services.interfaces import Connect, ControllerApi, RunLauncher, ShellCommand
+from workbench.tui.services.interfaces import Connect, ControllerApi, RunLauncher, ShellCommand, WorkbenchContext
 from workbench.tui.services.launcher import FileLauncher
 from workbench.tui.services.run_feed import RunFeed
 
@@ -35,8 +38,28 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
+@dataclass(frozen=True, kw_only=True)
+class WorkbenchOptions:
+    """What the workbench is opened on."""
+
+    endpoint_label: str
+    """The sandbox's name or the controller's URL, as breadcrumbs show it."""
+    launcher: RunLauncher | None = None
+    """Starts runs of this folder's pipeline, if it has one."""
+    make_launcher: Callable[[Path], RunLauncher] = FileLauncher
+    """Makes a launcher for a pipeline file that the editor has saved."""
+    folder: Path | None = None
+    """The folder of a new pipeline file; None: the current one."""
+    open_run: str | None = None
+    """The run to show first."""
+    now: Callable[[], datetime] = _now
+    sandbox: Callable[[], Awaitable[SandboxHealth]] | None = None
+    """Reads the health of the sandbox, where the controller runs in one on this machine."""
+    shell: ShellCommand | None = None
+
+
 class Workbench(BaseApp[int]):
-    """`connect` opens the controller at `place`; `launcher` starts runs of this folder's pipeline, if it has one."""
+    """The workbench on one controller, which `connect` connects to."""
 
     CSS_PATH = "app.tcss"
     TITLE = "c8s workbench"
@@ -52,36 +75,27 @@ class Workbench(BaseApp[int]):
         Binding("q", "quit", "Quit", id="app.quit", tooltip="Leave; what runs goes on"),
     ]  # fmt: skip
 
-    def __init__(
-        self,
-        connect: Connect,
-        *,
-        endpoint_label: str,
-        launcher: RunLauncher | None = None,
-        make_launcher: Callable[[Path], RunLauncher] = FileLauncher,
-        folder: Path | None = None,
-        open_run: str | None = None,
-        now: Callable[[], datetime] = _now,
-        sandbox: Callable[[], Awaitable[SandboxHealth]] | None = None,
-        options: AppOptions = DEFAULT_OPTIONS,
-        shell: ShellCommand | None = None,
-    ) -> None:
-        super().__init__(options)
-        self.sandbox, self.shell = sandbox, shell
-        """How the sandbox is, where it is one of this machine; and what opens a shell in a step."""
-        self.endpoint_label, self.launcher, self.now = endpoint_label, launcher, now
-        self._make_launcher, self._folder = make_launcher, folder
+    def __init__(self, connect: Connect, options: WorkbenchOptions, app_options: AppOptions = DEFAULT_OPTIONS) -> None:
+        super().__init__(app_options)
+        self.endpoint_label = options.endpoint_label
+        self.launcher = options.launcher
+        self.now = options.now
+        self.sandbox = options.sandbox
+        self.shell = options.shell
+        self._make_launcher = options.make_launcher
+        self._folder = options.folder
+        self._open_run = options.open_run
         self._last_params: dict[str, str] = {}
-        """What was given for parameters the last time."""
+        """The parameter values of the last run."""
         self.feed = RunFeed(connect, self._schedule_publish, lambda: self.connection_changed.publish(None))
         self.runs_changed: Signal[None] = Signal(self, "runs changed")
-        self.clock_ticked: Signal[None] = Signal(self, "ticked")
-        self.connection_changed: Signal[None] = Signal(self, "place changed")
-        self._open_run = open_run
+        self.clock_ticked: Signal[None] = Signal(self, "clock ticked")
+        self.connection_changed: Signal[None] = Signal(self, "connection changed")
         self._publish_pending = False
         self._restored_run: str | None = None
-        """The run that was opened because it was open the last time, until it is known whether it is still there."""
-        self._view, problem = options.view_state.load_view() if options.view_state is not None else (SavedView(), None)
+        """The run reopened from the saved view, until the list of runs shows whether it still exists."""
+        state = app_options.view_state
+        self._view, problem = state.load_view() if state is not None else (SavedView(), None)
         self._layouts = dict(self._view.layout)
         self._pending_notices += [problem] if problem is not None else []
 
@@ -102,7 +116,8 @@ class Workbench(BaseApp[int]):
             self._restored_run = view.run
             self.open_run(view.run)
         if view.screen == "editor" and view.file is not None:
-            from workbench.tui.screens.editor import EditorScreen, can_be_edited
+            from workbench.tui.screens.editor import EditorScreen
+            from workbench.tui.services.editor import can_be_edited
 
             if can_be_edited(Path(view.file)):
                 self.push_screen(EditorScreen(Path(view.file)))
@@ -118,9 +133,9 @@ class Workbench(BaseApp[int]):
             self._restored_run = None
             self.pop_screen()
 
-    def saved_layout(self, screen: WorkbenchScreen) -> Layout:
-        """What a screen of this kind was like when it was left."""
-        return self._layouts.get(screen.STATE_KEY, {})
+    def saved_layout(self, state_key: str) -> Layout:
+        """The layout that the screen with this key had when it was closed."""
+        return self._layouts.get(state_key, {})
 
     def save_view(self) -> None:
         """Keep where one is, for the next start."""
@@ -231,23 +246,25 @@ class Workbench(BaseApp[int]):
 
     def action_launch(self) -> None:
         if self.launcher is None:
-            writes = key_label(self, "app.edit", "e")
-            told = f"There is no .c8s.yaml in this folder to run; {writes} writes one."
-            self.notify(told, severity="warning", markup=False)
+            edit = key_label(self, "app.edit", "e")
+            message = f"There is no .c8s.yaml in this folder to run; {edit} creates one."
+            self.notify(message, severity="warning", markup=False)
         elif not self.screen.is_modal:
-            self._launch_if_connected(self.launcher, None)
+            self._launch_if_connected(self.launcher)
 
     def launch_text(self, path: Path, text: str) -> None:
         """Run this text as the pipeline at `path`, saved or not, on the working tree around it."""
-        self._launch_if_connected(self.launcher or self._make_launcher(path), text)
+        self._launch_if_connected(self.launcher or self._make_launcher(path), text=text)
 
     def launch_with(self, launcher: RunLauncher, reuse_from: str | None = None) -> None:
-        """Run what this launcher has; steps that succeeded in `reuse_from` and would be the same are not run again."""
-        self._launch_if_connected(launcher, None, reuse_from)
+        """Run the launcher's pipeline. Steps of the run `reuse_from` that succeeded and are unchanged are reused."""
+        self._launch_if_connected(launcher, reuse_from=reuse_from)
 
-    def _launch_if_connected(self, launcher: RunLauncher, text: str | None, reuse_from: str | None = None) -> None:
+    def _launch_if_connected(
+        self, launcher: RunLauncher, *, text: str | None = None, reuse_from: str | None = None
+    ) -> None:
         if self.feed.controller is None or self.feed.connection_error is not None:
-            self.notify("There is no connection to run it on.", severity="warning")
+            self.notify("There is no connection to the controller.", severity="warning")
         else:
             self._launch(launcher, self.feed.controller, text, reuse_from)
 
@@ -258,32 +275,36 @@ class Workbench(BaseApp[int]):
         from workbench.tui.services.interfaces import LaunchError
 
         try:
-            definition = await launcher.definition(text=text)
-            if definition is not None and definition.get("params"):
-                from workbench.tui.screens.params import ParamsDialog
+            pipeline = await launcher.load(text)
+            if pipeline.definition is None:
+                from workbench.tui.screens.dialogs import ProblemsDialog
 
-                given = await self.push_screen_wait(ParamsDialog(definition, self._last_params))
-                if given is None:
-                    return
-                self._last_params = given
-            self.notify(
-                f"Packing the working tree around {sanitize_label(launcher.path.name, 60)}", markup=False, timeout=2
-            )
-            params = self._last_params if definition else None
-            launched = await launcher.launch(controller, text=text, params=params, reuse_from=reuse_from)
+                self.push_screen(ProblemsDialog(launcher.path.name, pipeline.problems))
+                return
+            params = await self._ask_params(pipeline.definition)
+            if params is None:
+                return
+            packing = f"Packing the working tree around {sanitize_label(launcher.path.name, 60)}"
+            self.notify(packing, markup=False, timeout=2)
+            result = await launcher.launch(controller, pipeline.definition, params=params, reuse_from=reuse_from)
         except (ClientError, LaunchError) as error:
-            self.notify(
-                sanitize_label(str(error), 400), title="Not started", severity="error", markup=False, timeout=15
-            )
+            message = sanitize_label(str(error), 400)
+            self.notify(message, title="Not started", severity="error", markup=False, timeout=15)
             return
-        for warning in launched.warnings[:5]:
+        for warning in result.warnings[:5]:
             self.notify(sanitize_label(warning, 300), severity="warning", markup=False)
-        if launched.run is None:
-            from workbench.tui.screens.dialogs import ProblemsDialog
+        self.open_run(result.run.name)
 
-            self.push_screen(ProblemsDialog(launcher.path.name, launched.problems))
-        else:
-            self.open_run(launched.run.name)
+    async def _ask_params(self, definition: Mapping[str, Any]) -> Mapping[str, str] | None:
+        """Ask for the pipeline's parameters, if it has any; None when the user cancels."""
+        if not definition.get("params"):
+            return {}
+        from workbench.tui.screens.params import ParamsDialog
+
+        values = await self.push_screen_wait(ParamsDialog(definition, self._last_params))
+        if values is not None:
+            self._last_params = values
+        return values
 
     def action_cancel(self) -> None:
         screen = self.screen
@@ -308,3 +329,10 @@ class Workbench(BaseApp[int]):
             self.notify(
                 sanitize_label(str(error), 400), title="Not cancelled", severity="error", markup=False, timeout=15
             )
+
+
+if TYPE_CHECKING:
+
+    def _as_context(app: Workbench) -> WorkbenchContext:
+        """Lets mypy check that the app is what its screens expect."""
+        return app

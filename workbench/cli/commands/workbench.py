@@ -40,9 +40,9 @@ def open_workbench(target: Target, pipeline: Path | None, initial_run: RunSubmis
             endpoint = runner.run(_attached(stack, target))
             name = runner.run(_started(endpoint, initial_run)) if initial_run is not None else None
             from workbench.sandbox import Sandboxes
-            from workbench.tui import run_app
+            from workbench.tui.startup import run_workbench
 
-            return run_app(
+            return run_workbench(
                 endpoint,
                 pipeline_file=pipeline,
                 open_run=name,
@@ -62,15 +62,14 @@ def _exists(name: str) -> bool:
 def set_up_sandbox(name: str) -> tuple[str | None, int]:
     """Let the user choose and start a first sandbox; its name, or None, and the exit code."""
     from workbench.sandbox.kind_sandbox import DEFAULT_CLUSTER
-    from workbench.tui.base_app import load_options
-    from workbench.tui.crash import exit_code, run
     from workbench.tui.setup.app import SetupApp
     from workbench.tui.setup.providers import EmbeddedProvider, KindProvider
+    from workbench.tui.startup import exit_code, load_options, run_until_exit
 
     app = SetupApp(
         [EmbeddedProvider(name), KindProvider(DEFAULT_CLUSTER if name == DEFAULT_SANDBOX else name)], load_options()
     )
-    endpoint = run(app)
+    endpoint = run_until_exit(app)
     return (endpoint.sandbox if endpoint is not None else None), exit_code(app)
 
 

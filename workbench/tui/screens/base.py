@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar, cast
 
 from textual.screen import Screen
 from textual.widgets import Footer
 
 from workbench.session.view_state import Layout
+from workbench.tui.services.interfaces import WorkbenchContext
 from workbench.tui.widgets.header import HeaderBar
-
-if TYPE_CHECKING:
-    from workbench.tui.app import Workbench
-
 
 _NARROW_COLUMNS = 100
 
@@ -21,8 +18,9 @@ class WorkbenchScreen(Screen[None]):
     """A screen that is told when runs change, when the clock ticks and when the connection comes or goes."""
 
     @property
-    def workbench(self) -> Workbench:
-        return cast("Workbench", self.app)
+    def workbench(self) -> WorkbenchContext:
+        """The app, as far as screens know it."""
+        return cast("WorkbenchContext", self.app)
 
     STATE_KEY: ClassVar[str] = ""
     """The name under which the next start finds what it was like; none where that is not kept."""

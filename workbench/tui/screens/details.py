@@ -21,7 +21,7 @@ from workbench.client.models import Artifact, Run, RunEvent, Step
 from workbench.logs.save import SaveError, reserve_path
 from workbench.report.details import Detail, environment, frozen_yaml, run_details, step_details
 from workbench.text.sanitize import sanitize_label, sanitize_line
-from workbench.tui.base_app import key_label
+from workbench.tui.keys import key_label
 from workbench.tui.screens.base import WorkbenchScreen
 from workbench.tui.terminal.external_programs import open_file, temporary_folder
 from workbench.tui.theme import Palette, palette

@@ -13,7 +13,7 @@ from textual.widgets import Button, Static
 
 from controller.pipeline.diagnostics import Diagnostic
 from workbench.text.sanitize import sanitize_label
-from workbench.tui.base_app import key_label
+from workbench.tui.keys import key_label
 from workbench.tui.theme import palette
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from rich.console import Group
 from rich.table import Table
@@ -15,7 +15,7 @@ from textual.dom import DOMNode
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
-from workbench.tui.base_app import BaseApp, key_label
+from workbench.tui.keys import format_keys, key_label
 from workbench.tui.theme import PHASE_SIGNS, palette
 
 _KEYS_WIDTH = 20
@@ -63,7 +63,7 @@ def sections(screen: Screen[Any]) -> list[tuple[str, list[tuple[str, str]]]]:
     """For each part of the screen that has keys: its title, and its keys as they are now with what they do."""
     found: dict[str, list[tuple[str, str]]] = {}
     for title, _, binding in actions_of(screen):
-        found.setdefault(title, []).append((_app(screen).format_keys(binding), binding.tooltip))
+        found.setdefault(title, []).append((format_keys(screen.app, binding), binding.tooltip))
     return list(found.items())
 
 
@@ -89,7 +89,3 @@ def _parts(screen: Screen[Any]) -> list[DOMNode]:
         if type(node) not in first or better:
             first[type(node)] = node
     return list(first.values())
-
-
-def _app(screen: Screen[Any]) -> BaseApp[Any]:
-    return cast("BaseApp[Any]", screen.app)

@@ -81,7 +81,7 @@ class RunScreen(RunActions):
 
     def on_mount(self) -> None:
         super().on_mount()
-        self._saved_layout = self.workbench.saved_layout(self)
+        self._saved_layout = self.workbench.saved_layout(self.STATE_KEY)
         self.query_one(DagView).form = str(self._saved_layout.get("graph", "auto"))
         self.query_one(LogGrid).set_view_options(view_options(self._saved_layout))
         self.query_one("#dag" if self.app.size.width >= _WIDE_COLUMNS else "#steps").focus()

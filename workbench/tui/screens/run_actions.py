@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from workbench.client.errors import ClientError
 from workbench.client.models import Run
 from workbench.text.sanitize import sanitize_label
-from workbench.tui.base_app import key_label
+from workbench.tui.keys import key_label
 from workbench.tui.screens.base import WorkbenchScreen
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
@@ -15,16 +16,15 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Footer, Input, Static
 
-from workbench.client.errors import ClientError
-from workbench.client.models import Run, SavedPipeline
+from workbench.client.errors import ClientError, NotFoundError
+from workbench.client.models import Run, SavedPipeline, Step
 from workbench.runs.run_filter import ORDERS, RunFilter
 from workbench.session.view_state import Layout
-from workbench.text.sanitize import sanitize_label
-from workbench.tui.base_app import key_label
+from workbench.text.sanitize import sanitize_label, sanitize_line
+from workbench.tui.keys import key_label
 from workbench.tui.screens.run_actions import RunActions
 from workbench.tui.services.interfaces import ControllerApi
 from workbench.tui.services.launcher import SavedPipelineLauncher
-from workbench.tui.services.preview import last_lines, most_relevant_step
 from workbench.tui.theme import palette, phase_sign
 from workbench.tui.widgets.dag.view import DagView
 from workbench.tui.widgets.header import HeaderBar
@@ -35,7 +35,9 @@ from workbench.tui.widgets.runs_table import RunsHeading, RunsTable
 _PRELOAD_DELAY = 0.3
 """Seconds after the first picture until what the next screen needs is loaded."""
 _PREVIEW_DELAY = 0.1
-"""Seconds that the cursor stays on a run before its log is asked for."""
+"""Seconds that the cursor stays on a run before its log is requested."""
+_PREVIEW_LINES = 6
+"""Lines of log in the preview."""
 
 
 class RunsScreen(RunActions):
@@ -90,7 +92,7 @@ class RunsScreen(RunActions):
         yield Footer()
 
     def on_mount(self) -> None:
-        self._restore_layout(self.workbench.saved_layout(self))
+        self._restore_layout(self.workbench.saved_layout(self.STATE_KEY))
         # The list is shown without waiting for it, and the first run is opened without waiting for it, too.
         self.set_timer(_PRELOAD_DELAY, partial(import_module, "workbench.tui.screens.run"))
 
@@ -275,3 +277,22 @@ class RunsScreen(RunActions):
             text.append("There is no .c8s.yaml here. Write one, or start with a sample:\n\n", colours.muted)
             text.append("c8s run samples/hello.yaml", colours.highlight)
         return text
+
+
+def most_relevant_step(run: Run) -> Step | None:
+    """The step to preview: the first that failed, else the first that is running, else the last that ended."""
+    started = [step for step in run.steps if step.attempts]
+    for phase in ("Failed", "Running"):
+        if found := next((step for step in started if step.phase == phase), None):
+            return found
+    return max(started, key=lambda step: (step.completion_time is not None, str(step.completion_time)), default=None)
+
+
+async def last_lines(controller: ControllerApi, run: Run, step: Step) -> list[str]:
+    """The last lines of a step's log, sanitized. Raises ClientError."""
+    attempt = step.attempts[-1].number
+    try:
+        async with aclosing(controller.logs(run.name, step.slug, attempt=attempt, tail=_PREVIEW_LINES)) as lines:
+            return [sanitize_line(line, colour=False) async for line in lines][-_PREVIEW_LINES:]
+    except NotFoundError:
+        return []

@@ -1,20 +1,27 @@
-"""What the app needs of the world, as narrow as it uses it: a controller, and a way to start runs."""
+"""Interfaces between the app, its screens and its services."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from controller.pipeline.diagnostics import Diagnostic
+from textual.signal import Signal
+
 from workbench.client.models import Change, Cluster, Frame, Health, Run, RunEvent, SavedPipeline, StreamKey
+from workbench.pipeline_file.load import LintOutcome
+from workbench.report.cluster_health import SandboxHealth
+from workbench.runs.run_list import RunList
+from workbench.session.notifications import NotificationHistory
+from workbench.session.view_state import Layout
 from workbench.submit.submit import RunApi
 
 
 class ControllerApi(RunApi, Protocol):
-    """A connected controller. Its streams reconnect by themselves; every call raises `ClientError`s only."""
+    """The REST API of a controller. Streams reconnect by themselves; calls raise only `ClientError`."""
 
     async def cluster(self) -> Cluster: ...
 
@@ -57,52 +64,115 @@ class ControllerApi(RunApi, Protocol):
 
 
 OnConnectionError = Callable[[str | None], None]
-"""Told what is wrong with the connection, and None when it is well again."""
+"""Called with the error when the connection is lost, and with None when it is back."""
 
 Connect = Callable[[OnConnectionError], AbstractAsyncContextManager[ControllerApi]]
 
 
 ShellCommand = Callable[[str, str, str], Sequence[str]]
-"""The command that opens a shell in a container (last) of a step (its slug) of a run (first)."""
+"""Builds the command that opens a shell, from the run's name, the step's slug and the container."""
 
 
 @dataclass(frozen=True)
 class LaunchResult:
-    """What came of an attempt to start a run: the run, or the reasons why there is none."""
+    """A run that was started, and warnings about the source that was sent."""
 
-    run: Run | None
-    problems: tuple[Diagnostic, ...] = ()
+    run: Run
     warnings: tuple[str, ...] = ()
-    source: str = ""
-    """What was sent, in a few words."""
 
 
 class RunLauncher(Protocol):
-    """Starts runs of one pipeline file."""
+    """Starts runs of one pipeline."""
 
     @property
-    def path(self) -> Path: ...
+    def path(self) -> Path:
+        """The pipeline's file, or its name where it is saved in the cluster."""
+        ...
 
-    async def definition(self, *, text: str | None = None) -> Mapping[str, Any] | None:
-        """The pipeline in the file, or in `text`; None when it has errors. Raises LaunchError."""
+    async def load(self, text: str | None = None) -> LintOutcome:
+        """Read and lint the pipeline, or `text` in its place.
+
+        Raises:
+            LaunchError: the file can't be read.
+        """
         ...
 
     async def launch(
         self,
         controller: ControllerApi,
+        definition: Mapping[str, Any],
         *,
-        text: str | None = None,
         params: Mapping[str, str] | None = None,
         reuse_from: str | None = None,
     ) -> LaunchResult:
-        """Check the file (or `text` in its place), send the working tree, create the run.
+        """Send the working tree and create a run of a definition that `load` has returned.
 
         Raises:
-            LaunchError: the file or the tree can't be read or sent.
-            ClientError: the controller did not do it.
+            LaunchError: the working tree can't be read or sent.
+            ClientError: the controller refused the run or can't be reached.
         """
         ...
 
 
 class LaunchError(Exception):
-    """A run can't be started from this machine's side; the message says why and what to do."""
+    """A run can't be started because of a local file; the message says why and what to do."""
+
+
+class RunFeedState(Protocol):
+    """What is known of the controller and its runs; `RunFeed` keeps it up to date."""
+
+    @property
+    def runs(self) -> RunList: ...
+
+    @property
+    def controller(self) -> ControllerApi | None: ...
+
+    @property
+    def cluster(self) -> Cluster | None: ...
+
+    @property
+    def connection_error(self) -> str | None: ...
+
+
+class WorkbenchContext(Protocol):
+    """The app as its screens see it: shared state, signals, and actions that any screen can call."""
+
+    runs_changed: Signal[None]
+    clock_ticked: Signal[None]
+    """Published every second while a run is active."""
+    connection_changed: Signal[None]
+    messages: NotificationHistory
+
+    @property
+    def endpoint_label(self) -> str: ...
+
+    @property
+    def feed(self) -> RunFeedState: ...
+
+    @property
+    def launcher(self) -> RunLauncher | None: ...
+
+    @property
+    def now(self) -> Callable[[], datetime]: ...
+
+    @property
+    def sandbox(self) -> Callable[[], Awaitable[SandboxHealth]] | None: ...
+
+    @property
+    def shell(self) -> ShellCommand | None: ...
+
+    def saved_layout(self, state_key: str) -> Layout: ...
+
+    def save_view(self) -> None: ...
+
+    def close_missing_run(self) -> None: ...
+
+    def open_run(self, name: str) -> None: ...
+
+    def pipeline_saved(self, path: Path) -> None: ...
+
+    def action_launch(self) -> None: ...
+
+    def launch_text(self, path: Path, text: str) -> None: ...
+
+    def launch_with(self, launcher: RunLauncher, reuse_from: str | None = None) -> None: ...

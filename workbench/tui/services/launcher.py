@@ -1,4 +1,4 @@
-"""Starts runs: of a pipeline file on the working tree around it, as `c8s run` does; or of one kept in the cluster."""
+"""Launchers: one for a pipeline file and the working tree around it, one for a pipeline saved in the cluster."""
 
 from __future__ import annotations
 
@@ -9,72 +9,65 @@ from typing import Any
 
 from workbench.client.models import SavedPipeline
 from workbench.client.run_request import RunRequest
-from workbench.pipeline_file.load import LintOutcome, PipelineFileError, read_bytes
-from workbench.pipeline_file.load import lint_pipeline as check_file
-from workbench.submit.submit import RunSubmission, describe_source, new_idempotency_key, pack_worktree, submit
+from workbench.pipeline_file.load import LintOutcome, PipelineFileError, lint_pipeline, read_bytes
+from workbench.submit.submit import RunSubmission, new_idempotency_key, pack_worktree, submit
 from workbench.submit.worktree import WorktreeError, tree_root
 from workbench.tui.services.interfaces import ControllerApi, LaunchError, LaunchResult
 
 
 class FileLauncher:
-    """One pipeline file, read anew for each run."""
+    """Starts runs of one pipeline file, as `c8s run` does. The file is read again for each run."""
 
-    def __init__(self, path: Path, check: Callable[[bytes | str], LintOutcome] = check_file) -> None:
+    def __init__(self, path: Path, lint: Callable[[bytes | str], LintOutcome] = lint_pipeline) -> None:
         self.path = path
-        self._check = check
+        self._lint = lint
 
-    async def definition(self, *, text: str | None = None) -> Mapping[str, Any] | None:
-        """The pipeline in the file, or in `text`; None when it has errors. Raises LaunchError."""
+    async def load(self, text: str | None = None) -> LintOutcome:
         try:
             data = text if text is not None else await asyncio.to_thread(read_bytes, self.path)
         except PipelineFileError as error:
             raise LaunchError(str(error)) from error
-        return (await asyncio.to_thread(self._check, data)).definition
+        return await asyncio.to_thread(self._lint, data)
 
     async def launch(
         self,
         controller: ControllerApi,
+        definition: Mapping[str, Any],
         *,
-        text: str | None = None,
         params: Mapping[str, str] | None = None,
         reuse_from: str | None = None,
     ) -> LaunchResult:
         try:
-            data = text if text is not None else await asyncio.to_thread(read_bytes, self.path)
-            checked = await asyncio.to_thread(self._check, data)
-            if checked.definition is None:
-                return LaunchResult(None, checked.problems)
-            request = RunRequest(checked.definition, event="push", params=params, reuse_from=reuse_from)
+            request = RunRequest(definition, event="push", params=params, reuse_from=reuse_from)
             submission = RunSubmission(
                 request, new_idempotency_key(), tree=tree_root(self.path, Path.cwd()), file=self.path
             )
-            async with pack_worktree(submission.tree, submission.file) as packed:
-                source = await packed
+            async with pack_worktree(submission.tree, submission.file) as packing:
+                source = await packing
                 run = await submit(controller, submission, source)
-                warnings = source.archive.warnings if source is not None else ()
-                return LaunchResult(run, checked.problems, warnings, describe_source(source))
-        except (PipelineFileError, WorktreeError) as error:
+                return LaunchResult(run, source.archive.warnings if source is not None else ())
+        except WorktreeError as error:
             raise LaunchError(str(error)) from error
 
 
 class SavedPipelineLauncher:
-    """A pipeline that is kept in the cluster, run without files of this machine."""
+    """Starts runs of a pipeline that is saved in the cluster; no local files are sent."""
 
     def __init__(self, pipeline: SavedPipeline) -> None:
         self.path = Path(pipeline.name)
         self._definition = pipeline.definition
 
-    async def definition(self, *, text: str | None = None) -> Mapping[str, Any] | None:
-        return self._definition
+    async def load(self, text: str | None = None) -> LintOutcome:
+        return LintOutcome((), self._definition)
 
     async def launch(
         self,
         controller: ControllerApi,
+        definition: Mapping[str, Any],
         *,
-        text: str | None = None,
         params: Mapping[str, str] | None = None,
         reuse_from: str | None = None,
     ) -> LaunchResult:
-        request = RunRequest(self._definition, event="push", params=params, reuse_from=reuse_from)
+        request = RunRequest(definition, event="push", params=params, reuse_from=reuse_from)
         submission = RunSubmission(request, new_idempotency_key())
-        return LaunchResult(await submit(controller, submission, None), source=describe_source(None))
+        return LaunchResult(await submit(controller, submission, None))

@@ -21,7 +21,8 @@ from textual.worker import Worker
 from workbench.client.endpoint import Endpoint
 from workbench.session.startup_progress import StartupProgress, StepEvent
 from workbench.text.sanitize import sanitize_label, sanitize_line
-from workbench.tui.base_app import DEFAULT_OPTIONS, AppOptions, BaseApp
+from workbench.tui.base_app import BaseApp
+from workbench.tui.options import DEFAULT_OPTIONS, AppOptions
 from workbench.tui.setup.providers import Requirement, SandboxProvider, StartError
 from workbench.tui.theme import Palette, palette
 from workbench.tui.widgets.list_view import ListView

@@ -34,6 +34,21 @@ def run_external(app: App[int], command: Sequence[str], environment: Mapping[str
         app.notify(f"{sanitize_label(Path(command[0]).name, 40)} ended with {code}.", severity="warning", markup=False)
 
 
+def edit_text(command: Sequence[str], text: str, name: str) -> str:
+    """Edit a text with an external editor, in a temporary file with this name; the new text.
+
+    Raises:
+        OSError: the editor can't be started.
+        subprocess.SubprocessError: the editor failed.
+        ValueError: the file is no longer UTF-8 text.
+    """
+    with tempfile.TemporaryDirectory(prefix="c8s-") as folder:
+        file = Path(folder) / name
+        file.write_text(text, encoding="utf-8")
+        subprocess.run([*command, str(file)], check=True)
+        return file.read_text(encoding="utf-8").replace("\r\n", "\n")
+
+
 @lru_cache(maxsize=1)
 def temporary_folder() -> Path:
     """Where files lie that are only looked at: readable by their owner, gone with this process."""

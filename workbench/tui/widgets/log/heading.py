@@ -7,7 +7,7 @@ from rich.text import Text
 from workbench.client.models import FirstFailure, Step, StreamKey
 from workbench.logs.search.matches import MatchIndex
 from workbench.text.sanitize import sanitize_label
-from workbench.tui.base_app import key_label
+from workbench.tui.keys import key_label
 from workbench.tui.theme import Palette, phase_sign
 from workbench.tui.widgets.log.view import LogView
 

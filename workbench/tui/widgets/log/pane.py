@@ -23,7 +23,7 @@ from workbench.logs.search.query import ErrorMatcher, LineMatcher, Query, QueryE
 from workbench.logs.step_logs import StepLogs
 from workbench.logs.time_input import parse_moment
 from workbench.text.sanitize import sanitize_label
-from workbench.tui.base_app import key_label
+from workbench.tui.keys import key_label
 from workbench.tui.terminal import clipboard
 from workbench.tui.theme import palette
 from workbench.tui.widgets.log.heading import empty_message, heading, status_reason

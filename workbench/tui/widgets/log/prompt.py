@@ -13,7 +13,7 @@ from textual.containers import Horizontal
 from textual.message import Message
 from textual.widgets import Input, Static
 
-from workbench.tui.base_app import key_label
+from workbench.tui.keys import key_label
 
 Purpose = Literal["find", "keep", "time"]
 

@@ -7,9 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from textual.pilot import Pilot
 
-from tests.tui.test_workbench import SMALL, WIDE
+from tests.tui.driver import SMALL, WIDE, sees, until
 from workbench.client.endpoint import Endpoint
 from workbench.session.startup_progress import ProgressEvent, StartupProgress, StepEvent
 from workbench.tui.setup.app import SetupApp
@@ -55,24 +54,8 @@ class FakeProvider:
         return ENDPOINT
 
 
-async def until(pilot: Pilot[Endpoint | None], condition: Callable[[], bool]) -> None:
-    """Wait for what the start is about to do."""
-    async with asyncio.timeout(10):
-        while not condition():
-            await pilot.pause(0.01)
-
-
-def shown(app: SetupApp) -> str:
-    screen = app.screen
-    return "\n".join(strip.text.rstrip() for strip in screen._compositor.render_strips()[: screen.size.height])
-
-
-def sees(app: SetupApp, *texts: str) -> Callable[[], bool]:
-    return lambda: all(text in shown(app) for text in texts)
-
-
 @pytest.mark.parametrize("size", [SMALL, WIDE])
-async def test_each_way_says_what_it_needs_and_what_to_do_where_that_is_missing(size: tuple[int, int]) -> None:
+async def test_requirements_of_each_provider_are_shown(size: tuple[int, int]) -> None:
     app = SetupApp([EmbeddedProvider("default"), FakeProvider()])
     async with app.run_test(size=size) as pilot:
         await until(pilot, sees(app, "There is no sandbox yet", "Embedded", "without isolation", "✓ disk", "✓ sh"))
@@ -80,7 +63,7 @@ async def test_each_way_says_what_it_needs_and_what_to_do_where_that_is_missing(
         await until(pilot, sees(app, "Made of nothing", "✓ nothing", "✗ docker", "Install Docker."))
 
 
-async def test_it_goes_step_by_step_with_what_is_said_and_ends_with_a_place() -> None:
+async def test_start_shows_steps_and_returns_the_endpoint() -> None:
     way = FakeProvider()
     app = SetupApp([way])
     async with app.run_test(size=SMALL) as pilot:
@@ -91,7 +74,7 @@ async def test_it_goes_step_by_step_with_what_is_said_and_ends_with_a_place() ->
     assert app.return_value is ENDPOINT
 
 
-async def test_a_failure_names_its_remedy_and_another_try_goes_on() -> None:
+async def test_failed_start_can_be_retried() -> None:
     way = FakeProvider(fails=1)
     way.go_on.set()
     app = SetupApp([way])
@@ -104,7 +87,7 @@ async def test_a_failure_names_its_remedy_and_another_try_goes_on() -> None:
 
 
 @pytest.mark.parametrize("key", ["escape", "ctrl+c"])
-async def test_what_is_under_way_is_stopped_and_can_be_gone_on_with(key: str) -> None:
+async def test_start_can_be_stopped_and_continued(key: str) -> None:
     way = FakeProvider()
     app = SetupApp([way])
     async with app.run_test(size=SMALL, notifications=True) as pilot:
@@ -118,7 +101,7 @@ async def test_what_is_under_way_is_stopped_and_can_be_gone_on_with(key: str) ->
         await until(pilot, lambda: app.return_value is not None)
 
 
-async def test_escape_leaves_when_nothing_is_under_way() -> None:
+async def test_escape_quits_when_nothing_runs() -> None:
     app = SetupApp([FakeProvider()])
     async with app.run_test(size=SMALL) as pilot:
         await pilot.press("escape")
@@ -126,7 +109,7 @@ async def test_escape_leaves_when_nothing_is_under_way() -> None:
     assert app.return_value is None
 
 
-def test_output_is_kept_to_its_end_and_states_follow_events() -> None:
+def test_progress_keeps_the_last_output() -> None:
     seen = StartupProgress.planned([("a", "A"), ("b", "B")])
     for number in range(300):
         seen = seen.apply(ProgressEvent("a", "said", str(number), 0.0))

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from controller.pipeline.diagnostics import Diagnostic
 from tests.tui.fakes import FakeController, hello
 from workbench.client import Run
 from workbench.client.run_request import ArchiveSource, RunRequest
@@ -47,55 +46,59 @@ def pipeline(tmp_path: Path) -> Path:
     return path
 
 
-async def test_a_good_file_is_run_on_the_tree_around_it(pipeline: Path) -> None:
+async def test_run_sends_the_tree_around_the_file(pipeline: Path) -> None:
     controller = Recorder()
-    launched = await FileLauncher(pipeline, lambda _: LintOutcome((), DEFINITION)).launch(controller)
-    assert launched.run is not None
+    result = await FileLauncher(pipeline).launch(controller, DEFINITION)
+    assert result.run.name == "hello-8"
     assert {"code.py", ".c8s.yaml"} <= set(controller.files)
     assert controller.created[0].pipeline == DEFINITION
     assert isinstance(controller.created[0].source, ArchiveSource)
     assert controller.created[0].branch == "trunk"
-    assert controller.created[0].event == "push", "what `c8s run` sends"
+    assert controller.created[0].event == "push", "as `c8s run` sends it"
 
 
-async def test_the_file_is_read_anew_each_time(pipeline: Path) -> None:
+async def test_file_is_read_and_linted_once_per_run(pipeline: Path) -> None:
+    """A second reading could find another pipeline than the one whose parameters were asked for."""
     seen: list[bytes | str] = []
 
-    def check(data: bytes | str) -> LintOutcome:
+    def lint(data: bytes | str) -> LintOutcome:
         seen.append(data)
-        return LintOutcome((), None)
+        return LintOutcome((), DEFINITION)
 
-    launcher = FileLauncher(pipeline, check)
-    await launcher.launch(Recorder())
-    pipeline.write_text("name: other\n")
-    await launcher.launch(Recorder())
+    launcher = FileLauncher(pipeline, lint)
+    for text in ("name: hello\n", "name: other\n"):
+        pipeline.write_text(text)
+        loaded = await launcher.load()
+        assert loaded.definition is not None
+        await launcher.launch(Recorder(), loaded.definition)
     assert seen == [b"name: hello\n", b"name: other\n"]
 
 
-async def test_a_bad_file_starts_nothing_and_says_why(pipeline: Path) -> None:
-    problem = Diagnostic(1, 1, "", "error", "no-steps", "no steps")
-    controller = Recorder()
-    launched = await FileLauncher(pipeline, lambda _: LintOutcome((problem,), None)).launch(controller)
-    assert launched.run is None
-    assert launched.problems == (problem,)
-    assert not controller.files
-    assert not controller.created
+async def test_text_is_linted_in_place_of_the_file(pipeline: Path) -> None:
+    seen: list[bytes | str] = []
+
+    def lint(data: bytes | str) -> LintOutcome:
+        seen.append(data)
+        return LintOutcome((), None)
+
+    await FileLauncher(pipeline, lint).load("name: unsaved\n")
+    assert seen == ["name: unsaved\n"]
 
 
-async def test_a_file_that_is_gone_is_named(tmp_path: Path) -> None:
+async def test_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(LaunchError, match="No such file"):
-        await FileLauncher(tmp_path / ".c8s.yaml", lambda _: LintOutcome((), DEFINITION)).launch(Recorder())
+        await FileLauncher(tmp_path / ".c8s.yaml").load()
 
 
 @pytest.mark.parametrize("sample", ["hello", "fan-out", "failing", "artifacts", "secrets"])
-def test_the_samples_are_good(repository: Path, sample: str) -> None:
+def test_samples_have_no_errors(repository: Path, sample: str) -> None:
     checked = lint_pipeline((repository / "samples" / f"{sample}.yaml").read_bytes())
     assert checked.definition is not None
     assert checked.definition["name"] == sample
 
 
 @pytest.mark.parametrize("data", [b"", b"\xff\xfe", b"steps: [", b"name: x\nstep: []\n", b"- 1\n"])
-def test_a_bad_file_has_findings_and_no_definition(data: bytes) -> None:
+def test_invalid_file_has_errors(data: bytes) -> None:
     checked = lint_pipeline(data)
     assert checked.definition is None
     assert any(problem.severity == "error" for problem in checked.problems)

@@ -1,0 +1,245 @@
+"""The place that runs run on, the pipelines that can be run there, and the way into a step."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from dataclasses import replace
+
+import pytest
+from textual.widgets import Static
+
+from tests.tui.driver import SMALL, WIDE, sees, shown, until
+from tests.tui.fakes import FakeWorkbench, busy_app, hello, run, step, webshop
+from workbench.client import (
+    Lines,
+    LogLine,
+    Missed,
+    SavedWorkspace,
+    Step,
+    StreamEnd,
+    StreamKey,
+)
+from workbench.tui.screens.runs import RunsScreen
+from workbench.tui.widgets.dag.view import DagView
+from workbench.tui.widgets.log.view import LogView
+from workbench.tui.widgets.step_list import StepList
+
+
+def _live(**more: object) -> FakeWorkbench:
+    app = FakeWorkbench([run("live-1", "Running", [step("work", (), "Running")])], open_run="live-1")
+    app.controller.live_frames["work"] = asyncio.Queue()
+    return app
+
+
+def _lines(first: int, *texts: str) -> Lines:
+    return Lines(StreamKey("work", 1, "step"), first, tuple(LogLine(None, text) for text in texts))
+
+
+async def test_shell_needs_a_running_step() -> None:
+    asked: list[tuple[str, str, str]] = []
+
+    def command(*about: str) -> list[str]:
+        asked.append(about)  # type: ignore[arg-type]
+        return [sys.executable, "-c", ""]
+
+    made = run("shop-1", "Running", [step("work", (), "Running"), step("later", ("work",))])
+    app = FakeWorkbench([made], open_run="shop-1", shell=command)
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "◐ work"))
+        await pilot.press("2", "end", "S")
+        await until(pilot, sees(app, "later is pending; a shell needs a running one"))
+        assert asked == []
+        await pilot.press("home", "S")
+        await until(pilot, sees(app, "can't be handed over"))
+        assert asked == [("shop-1", "work", "step")]
+
+
+async def test_shell_opens_in_a_saved_workspace() -> None:
+    asked: list[tuple[str, ...]] = []
+
+    def command(*about: str) -> list[str]:
+        asked.append(about)
+        return [sys.executable, "-c", ""]
+
+    def tried(name: str, kept: SavedWorkspace | None) -> Step:
+        made = step(name, (), "Failed", message="exit code 1")
+        return replace(made, attempts=(replace(made.attempts[0], saved_workspace=kept),))
+
+    steps = [tried("kept", SavedWorkspace(12 << 20, 340)), tried("large", SavedWorkspace(problem="it has too much")),
+             tried("plain", None)]  # fmt: skip
+    app = FakeWorkbench([run("shop-1", "Failed", steps)], open_run="shop-1", shell=command)
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "✗ kept"))
+        await pilot.press("2", "home", "S")
+        await until(pilot, sees(app, "can't be handed over"))
+        assert asked == [("shop-1", "kept", "step")]
+        await pilot.press("d")
+        await until(pilot, sees(app, "kept (12.0 MiB packed, 340 files): S opens a shell in it"))
+        await pilot.press("escape", "2", "down", "S")
+        await until(pilot, sees(app, "The workspace of large could not be kept: it has too much"))
+        await pilot.press("end", "S")
+        await until(pilot, sees(app, "its workspace was not kept"))
+        assert len(asked) == 1
+
+
+async def test_c_shows_the_log_of_a_service() -> None:
+    work = step("work", (), "Running", containers=("step", "svc-db"))
+    app = FakeWorkbench([run("shop-1", "Running", [work])], open_run="shop-1")
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "◐ work"))
+        await pilot.press("2", "c")
+        await until(pilot, sees(app, "svc-db"))
+
+
+async def test_run_opens_at_the_failed_line() -> None:
+    app = busy_app(open_run="webshop-42")
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "exit code 1   line 4: tests/test_cart.py:31", "26 passed"))
+        assert app.screen.query_one(StepList).cursor == "unit"
+        assert app.screen.query_one(DagView).selected == "unit"
+        await until(pilot, lambda: app.screen.query_one(LogView).current_line == 3)
+
+
+async def test_empty_log_is_explained() -> None:
+    app = busy_app(open_run="webshop-42")
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "26 passed"))
+        app.screen.query_one(StepList).cursor = "publish"
+        await until(pilot, sees(app, "skipped because unit failed"))
+        app.screen.query_one(StepList).cursor = "lint"
+        await until(pilot, sees(app, "It printed nothing."))
+
+
+async def test_arrow_keys_select_steps_in_the_graph() -> None:
+    app = busy_app(open_run="webshop-42")
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "26 passed"))
+        assert isinstance(app.focused, DagView)
+        await pilot.press("left", "left")
+        await until(pilot, sees(app, "Cloning …"))
+        assert app.screen.query_one(StepList).cursor == "clone"
+        assert "› clone" in shown(app)
+
+
+async def test_click_selects_a_step() -> None:
+    app = busy_app(open_run="webshop-42")
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "26 passed"))
+        view = app.screen.query_one(DagView)
+        assert view._drawing is not None
+        box = view._drawing.boxes["clone"]
+        await pilot.click(DagView, offset=(box.x + 3, box.y))
+        await until(pilot, lambda: view.selected == "clone")
+
+
+async def test_changed_step_is_redrawn_in_place() -> None:
+    app = busy_app(open_run="webshop-42")
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "◐ build-web"))
+        changed = webshop()
+        steps = [step("build-web", ("deps",), "Succeeded") if one.name == "build-web" else one for one in changed.steps]
+        app.change_run(run("webshop-42", "Running", steps))
+        await until(pilot, sees(app, "✓ build-web"))
+        assert "◐ build-web" not in shown(app)
+
+
+async def test_narrow_terminal_hides_the_graph() -> None:
+    app = busy_app(open_run="webshop-42")
+    async with app.run_test(size=SMALL, notifications=True) as pilot:
+        await until(pilot, sees(app, "│ ├─✗ unit", "26 passed"))
+        assert not app.screen.query_one(DagView).display
+        assert isinstance(app.focused, StepList)
+
+
+async def test_new_lines_are_followed_until_scrolled_up() -> None:
+    app = _live()
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "Nothing printed yet."))
+        app.controller.live_frames["work"].put_nowait(_lines(1, *(f"line {n}" for n in range(1, 101))))
+        await until(pilot, sees(app, "line 100", "following"))
+        await pilot.press("3", "up")
+        app.controller.live_frames["work"].put_nowait(_lines(101, "line 101", "line 102"))
+        await until(pilot, sees(app, "↓ 2 new lines"))
+        assert "line 101" not in shown(app)
+        assert "following" not in shown(app)
+        await pilot.press("G")
+        await until(pilot, sees(app, "line 102", "following"))
+
+
+async def test_following_continues_on_another_step() -> None:
+    steps = [step("one", (), "Running"), step("two", ("one",), "Running")]
+    app = FakeWorkbench([run("live-1", "Running", steps)], open_run="live-1")
+    app.controller.lines["one"] = [f"one {n}" for n in range(1, 301)]
+    app.controller.lines["two"] = [f"two {n}" for n in range(1, 201)]
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "one 300"))
+        await pilot.press("right")
+        await until(pilot, sees(app, "two 200", "following"))
+        await pilot.press("left")
+        await until(pilot, sees(app, "one 300", "following"))
+
+
+async def test_missed_lines_are_requested_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workbench.tui.services.log_feed._RETRY_SECONDS", 0)
+    app = _live()
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, lambda: bool(app.controller.log_requests))
+        app.controller.live_frames["work"].put_nowait(_lines(1, "one"))
+        app.controller.live_frames["work"].put_nowait(Missed(StreamKey("work", 1, "step"), 2, 3))
+        await until(pilot, lambda: len(app.controller.log_requests) == 2)
+        assert app.controller.log_requests[1] == ("work", {StreamKey("work", 1, "step"): 1})
+        app.controller.live_frames["work"].put_nowait(_lines(2, "two", "three"))
+        app.controller.live_frames["work"].put_nowait(StreamEnd(StreamKey("work", 1, "step"), 3))
+        await until(pilot, sees(app, "one", "two", "three"))
+
+
+async def test_control_sequences_and_markup_are_not_interpreted() -> None:
+    hostile = [
+        "before",
+        "\x1b]52;c;cHduZWQ=\x07\x1b]2;title\x1b\\\x1b[2J\x1b[H\x9b31mgotcha\x1b[?1049h",
+        "[bold red]markup[/] [@click=app.quit]quit[/]",
+        "after",
+    ]
+    nasty = "[red]\x1b[31mname"
+    steps = [step(nasty, (), "Running", message="[b]x")]
+    app = FakeWorkbench([run("live-1", "Running", steps, message="[@click=app.quit]x[/]\x1b[2J")], open_run="live-1")
+    app.controller.lines[nasty] = hostile
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "before", "gotcha", "[bold red]markup[/] [@click=app.quit]quit[/]", "after"))
+        assert "[@click=app.quit]x[/]" in shown(app)
+        assert "[red]name" in shown(app)
+        assert "\x1b" not in shown(app)
+        assert "\x9b" not in shown(app)
+
+
+async def test_find_goes_from_match_to_match() -> None:
+    app = FakeWorkbench([run("live-1", "Running", [step("work", (), "Running")])], open_run="live-1")
+    app.controller.lines["work"] = [f"line {n}" + (" needle" if n in (3, 400) else "") for n in range(1, 501)]
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "line 500"))
+        view = app.screen.query_one(LogView)
+        await pilot.press("3", "slash", *"needle", "enter")
+        await until(pilot, lambda: view.current_line == 2)
+        await pilot.press("n")
+        await until(pilot, lambda: view.current_line == 399)
+        await pilot.press("N")
+        await until(pilot, lambda: view.current_line == 2)
+        assert not view.follow
+
+
+async def test_reopened_run_shows_its_log() -> None:
+    app = busy_app(open_run="webshop-42")
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "26 passed"))
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen))
+        await pilot.press("enter")
+        await until(pilot, sees(app, "26 passed"))
+
+
+async def test_deleted_run_is_reported() -> None:
+    app = FakeWorkbench([hello(7)], open_run="gone-1")
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "There is no run gone-1 any more."))
+        assert app.screen.query_one("#run-heading", Static).display

@@ -1,0 +1,203 @@
+"""What a person can do with a run: look at it closer, compare it, run it again, delete it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.tui.driver import SMALL, WIDE, sees, shown, until
+from tests.tui.fakes import NOW, FakeLauncher, FakeWorkbench, busy_app, hello, run, step
+from workbench.client import (
+    Artifact,
+    RunEvent,
+)
+from workbench.client.errors import ConflictError
+from workbench.tui.screens.details import DetailsScreen
+from workbench.tui.screens.dialogs import ConfirmDialog
+from workbench.tui.screens.runs import RunsScreen
+from workbench.tui.terminal.external_programs import temporary_folder
+
+
+async def test_resume_reuses_the_failed_run() -> None:
+    launcher = FakeLauncher(hello(8, "Running"))
+    app = FakeWorkbench([hello(7, "Failed")], launcher=launcher, open_run="hello-7")
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "✗ greet"))
+        await pilot.press("M")
+        await until(pilot, lambda: launcher.launches == 1)
+        assert launcher.options["reuse_from"] == "hello-7"
+
+
+async def test_artifact_is_opened_from_a_private_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    program = tmp_path / "bin" / "xdg-open"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\ncp "$1" {tmp_path}/seen\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=":")
+    monkeypatch.setenv("DISPLAY", ":0")
+    from workbench.client import Artifact
+
+    made = replace(step("build", (), "Succeeded"), artifacts=(Artifact("build", "out/report.txt", 5, None),))
+    app = FakeWorkbench([run("shop-1", "Succeeded", [made])], open_run="shop-1")
+    app.controller.artifacts["out/report.txt"] = b"hello"
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "✓ build"))
+        await pilot.press("d", "left")
+        await until(pilot, sees(app, "out/report.txt"))
+        await pilot.press("tab", "o")
+        await until(pilot, sees(app, "Opened report.txt"))
+    assert (tmp_path / "seen").read_bytes() == b"hello"
+    assert temporary_folder().stat().st_mode & 0o077 == 0
+
+
+DEFINITION = {
+    "name": "shop",
+    "env": {"LEVEL": "info"},
+    "steps": [
+        {"name": "build", "image": "alpine:3", "commands": ["make"], "env": {"MODE": "fast"},
+         "secrets": [{"secretRef": "db", "key": "password", "envVar": "DB_PASSWORD"}]},
+    ],
+}  # fmt: skip
+
+
+def shop(number: int = 1, phase: str = "Failed", *, took: float = 2) -> FakeWorkbench:
+    build = step("build", (), phase, message="exit code 2", duration=took)
+    build = replace(build, artifacts=(Artifact("build", "out/../../evil name.txt", 5, None),))
+    made = replace(run(f"shop-{number}", phase, [build]), definition=DEFINITION)
+    return FakeWorkbench([made], open_run=made.name)
+
+
+async def test_details_show_the_environment_without_secrets() -> None:
+    app = shop()
+    app.controller.run_events = (
+        RunEvent("Warning", "BackOff", "restarting \x1b[2Jcontainer", 3, NOW, NOW, "Pod", "shop-1-build"),
+    )
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "✗ build"))
+        await pilot.press("d")
+        await until(pilot, sees(app, "exit code 2", "attempt 1", "pipeline"))
+        await pilot.press("right")
+        await until(pilot, sees(app, "DB_PASSWORD", "from secret db, key password; not shown", "MODE", "fast", "LEVEL"))
+        await pilot.press("right")
+        await until(pilot, sees(app, "BackOff", "Pod shop-1-build", "restarting container (×3)"))
+        await pilot.press("right")
+        await until(pilot, sees(app, "image: alpine:3"))
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(app.screen, DetailsScreen))
+
+
+async def test_artifact_is_saved_under_a_safe_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    app = shop()
+    app.controller.artifacts["out/../../evil name.txt"] = b"hello"
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "✗ build"))
+        await pilot.press("d", "left")
+        await until(pilot, sees(app, "evil name.txt", "5 B"))
+        await pilot.press("tab", "enter")
+        await until(pilot, sees(app, "Saved 5 bytes"))
+    assert [path.name for path in tmp_path.iterdir()] == ["evil-name.txt"]
+
+
+async def test_rerun_from_failed_steps() -> None:
+    app = shop()
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "✗ build"))
+        await pilot.press("F")
+        await until(pilot, sees(app, "runs › hello-8"))
+        assert app.controller.rerun_of == [("shop-1", True)]
+
+
+async def test_active_run_is_not_rerun() -> None:
+    app = busy_app(open_run="webshop-42")
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "26 passed"))
+        await pilot.press("R")
+        await until(pilot, sees(app, "webshop-42 has not ended yet"))
+        assert app.controller.rerun_of == []
+
+
+async def test_refused_rerun_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = shop()
+
+    async def refuse(*_: object, **__: object) -> None:
+        raise ConflictError("its source is not stored any more")
+
+    monkeypatch.setattr(app.controller, "rerun", refuse)
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "✗ build"))
+        await pilot.press("R")
+        await until(pilot, sees(app, "Not started", "its source is not stored any more"))
+
+
+async def test_delete_asks_first() -> None:
+    app = shop()
+    async with app.run_test(size=SMALL, notifications=True) as pilot:
+        await until(pilot, sees(app, "✗ build"))
+        await pilot.press("D")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmDialog))
+        await pilot.press("enter")
+        await until(pilot, lambda: not isinstance(app.screen, ConfirmDialog))
+        assert app.controller.deleted == []
+        await pilot.press("D")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmDialog))
+        await pilot.press("y")
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen))
+        assert app.controller.deleted == ["shop-1"]
+
+
+async def test_compare_shows_the_first_differing_line() -> None:
+    left = run("shop-1", "Succeeded", [step("build", (), "Succeeded", duration=2)])
+    right = run("shop-2", "Failed", [step("build", (), "Failed", duration=9), step("more", ("build",), "Skipped")])
+    app = FakeWorkbench([left, right], open_run="shop-2")
+    logs = {"shop-1": b"12:00:01 begin\nfine\n", "shop-2": b"12:09:09 begin\nbroken\n"}
+
+    async def blocks(name: str, *_: object, **__: object):  # type: ignore[no-untyped-def]
+        yield logs[name]
+
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        app.controller.log_blocks = blocks  # type: ignore[method-assign, assignment]
+        await until(pilot, sees(app, "✗ build"))
+        await pilot.press("equals_sign")
+        await until(pilot, sees(app, "2 of 2 steps ended otherwise", "≠ build", "+7.0s", "not there"))
+        await until(pilot, sees(app, "The logs part at line 2", "fine", "broken"))
+
+
+async def test_compare_needs_an_earlier_run() -> None:
+    app = FakeWorkbench([hello(7)], open_run="hello-7")
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "✓ greet"))
+        await pilot.press("equals_sign")
+        await until(pilot, sees(app, "There is no earlier run of hello"))
+        assert "hello-7" in shown(app)
+
+
+async def test_interrupted_download_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    app = shop()
+
+    async def break_off(run: str, step: str, path: str, target: Path) -> int:
+        target.write_bytes(b"half")
+        raise ConflictError("the store went away")
+
+    monkeypatch.setattr(app.controller, "download_file", break_off)
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "✗ build"))
+        await pilot.press("d", "left")
+        await until(pilot, sees(app, "evil name.txt"))
+        await pilot.press("tab", "enter")
+        await until(pilot, sees(app, "Not saved", "the store went away"))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("size", [SMALL, WIDE])
+async def test_details_show_breadcrumbs(size: tuple[int, int]) -> None:
+    app = busy_app()
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await until(pilot, sees(app, "webshop-42"))
+        await pilot.press("d")
+        await until(pilot, sees(app, "runs › webshop-42 › details", "Environment", "Back"))
+        assert app.screen.max_scroll_y == 0

@@ -1,0 +1,126 @@
+"""The list of runs is narrowed and ordered as somebody types, and stays live meanwhile."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.tui.driver import SMALL, WIDE, sees, shown, until
+from tests.tui.fakes import NOW, FakeLauncher, FakeWorkbench, busy_app, hello, run, step, webshop
+from workbench.client import (
+    CopyOf,
+    SavedPipeline,
+)
+from workbench.runs.run_filter import RunFilter, SortOrder
+from workbench.tui.screens.runs import RunsScreen
+from workbench.tui.widgets.runs_table import RunsTable
+
+
+async def test_preview_shows_the_failed_step() -> None:
+    app = busy_app()
+    async with app.run_test(size=WIDE) as pilot:
+        await until(pilot, sees(app, "✗ unit", "FAILED tests/test_cart.py::test_total", "1 failed, 26 passed"))
+
+
+async def test_saved_pipeline_can_be_run() -> None:
+    launcher = FakeLauncher(hello(8, "Running"))
+    app = FakeWorkbench([hello(7)], launcher=launcher)
+    app.controller.saved_pipelines = (SavedPipeline("nightly", {"name": "nightly", "steps": []}),)
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "PIPELINES", ".c8s.yaml", "folder", "nightly", "cluster"))
+        await pilot.press("p", "end", "enter")
+        await until(pilot, sees(app, "runs › hello-8"))
+        assert app.controller.created_runs[0].pipeline["name"] == "nightly"
+        assert app.controller.created_runs[0].source is None
+        assert launcher.launches == 0
+
+
+async def test_debug_runs_are_not_listed() -> None:
+    copy = replace(run("shop-debug-1", "Running", [step("kept", (), "Running")]), copy_of=CopyOf("shop-1", "kept", 1))
+    app = FakeWorkbench([run("shop-1", "Failed", [step("kept", (), "Failed")]), copy])
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "shop-1"))
+        assert "shop-debug" not in shown(app)
+
+
+async def test_filter_narrows_the_list() -> None:
+    app = busy_app()
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "runs (4)"))
+        await pilot.press("slash", *"hello", "space", "exclamation_mark", *"cancelled")
+        await until(pilot, sees(app, "runs (1 of 4)", "hello-7"))
+        assert "hello-6" not in shown(app)
+        app.change_run(hello(9, "Succeeded", created_ago=1))
+        await until(pilot, sees(app, "runs (2 of 5)", "hello-9"))
+        await pilot.press("enter", "escape")
+        await until(pilot, sees(app, "runs (5)", "webshop-42"))
+
+
+@pytest.mark.parametrize(
+    ("order", "names"),
+    [
+        ("newest", ["webshop-42", "hello-2", "hello-1"]),
+        ("oldest", ["hello-1", "hello-2", "webshop-42"]),
+        ("longest", ["webshop-42", "hello-2", "hello-1"]),
+        ("name", ["hello-1", "hello-2", "webshop-42"]),
+    ],
+)
+def test_runs_are_sorted(order: SortOrder, names: list[str]) -> None:
+    runs = [hello(1, created_ago=900), webshop(), hello(2, created_ago=300)]
+    found = [run.name for run in RunFilter(order=order).apply(runs, NOW)]
+    if order == "longest":
+        assert found[0] == "webshop-42"
+    else:
+        assert found == names
+
+
+def test_filter_matches_branch_and_phase() -> None:
+    runs = [hello(1, branch="feature/x"), hello(2, "Failed")]
+    assert [run.name for run in RunFilter("FEATURE").apply(runs, NOW)] == ["hello-1"]
+    assert [run.name for run in RunFilter("failed").apply(runs, NOW)] == ["hello-2"]
+    assert RunFilter("failed feature").apply(runs, NOW) == []
+
+
+async def test_list_shows_the_phase_of_each_run() -> None:
+    app = busy_app()
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "◐ webshop-42", "✗ wordcount-12", "✓ hello-7", "⊘ hello-6"))
+        assert "8/12" in shown(app)
+        assert "images ignored" in shown(app)
+
+
+async def test_list_follows_changes() -> None:
+    app = FakeWorkbench([hello(1, "Running", created_ago=30)])
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "◐ hello-1"))
+        app.change_run(hello(1, "Succeeded", created_ago=30))
+        app.change_run(hello(2, "Running", created_ago=1))
+        await until(pilot, sees(app, "✓ hello-1", "◐ hello-2"))
+        assert shown(app).index("hello-2") < shown(app).index("hello-1 ")
+        assert app.screen.query_one(RunsTable).cursor == "hello-1", "the cursor stays on its run"
+
+
+async def test_enter_opens_a_run_and_escape_returns() -> None:
+    app = busy_app()
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "webshop-42"))
+        await pilot.press("down", "enter")
+        await until(pilot, sees(app, "wordcount-12 ›"))
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen))
+        assert app.screen.query_one(RunsTable).cursor == "wordcount-12"
+
+
+async def test_empty_list_explains_how_to_run() -> None:
+    app = FakeWorkbench([], launcher=FakeLauncher())
+    async with app.run_test(size=SMALL, notifications=True) as pilot:
+        await until(pilot, sees(app, "No runs yet", "Press r to run /home/me/shop/.c8s.yaml"))
+
+
+async def test_missing_pipeline_file_is_explained() -> None:
+    app = FakeWorkbench([])
+    async with app.run_test(size=SMALL, notifications=True) as pilot:
+        await until(pilot, sees(app, "There is no .c8s.yaml here"))
+        await pilot.press("r")
+        await until(pilot, sees(app, "no .c8s.yaml in this folder"))

@@ -1,0 +1,54 @@
+"""Tests."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.tui.driver import WIDE, sees, shown, until
+from tests.tui.fakes import busy_app
+from workbench.text.width import cell_width
+from workbench.tui.options import AppOptions
+from workbench.tui.terminal.ascii_filter import supports_unicode, to_ascii
+from workbench.tui.theme import PHASE_SIGNS, phase_sign
+
+
+async def test_ascii_only_app_draws_ascii() -> None:
+    app = busy_app(open_run="webshop-42", options=AppOptions(ascii_only=True))
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "26 passed", "v clone", "x unit", "* build-web", "o image", "~ publish"))
+        assert shown(app).isascii()
+        await pilot.press("question_mark")
+        await until(pilot, sees(app, "Keys", "Anywhere"))
+        assert shown(app).isascii()
+
+
+@pytest.mark.parametrize(
+    ("environ", "takes"),
+    [
+        ({"LANG": "C.UTF-8"}, True),
+        ({"LANG": "de_DE.utf8", "TERM": "xterm"}, True),
+        ({}, True),
+        ({"LANG": "C.UTF-8", "LC_ALL": "C"}, False),
+        ({"LANG": "de_DE.ISO-8859-1"}, False),
+        ({"LC_ALL": "", "LANG": "en_US.UTF-8"}, True),
+        ({"LANG": "C.UTF-8", "TERM": "linux"}, False),
+    ],
+)
+def test_unicode_support_is_detected(environ: dict[str, str], takes: bool) -> None:
+    assert supports_unicode(environ) is takes
+
+
+@given(st.text(st.characters(exclude_categories=["Cc", "Cs"]), max_size=30))
+def test_ascii_text_keeps_its_width(text: str) -> None:
+    assert to_ascii(text).isascii()
+    assert cell_width(to_ascii(text)) == cell_width(text)
+
+
+def test_phase_signs_are_distinct() -> None:
+    ends = [phase_sign(phase) for phase in ("Running", "Succeeded", "Failed", "Skipped", "Cancelled", "Pending")]
+    ends.append(phase_sign("Failed", allowed=True))
+    assert len(set(ends)) == len(ends)
+    assert len({to_ascii(each) for each in ends}) == len(ends)
+    assert set(PHASE_SIGNS.values()) < set(ends)

@@ -1,0 +1,67 @@
+"""A program in a real terminal, which tmux emulates."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+
+class Terminal:
+    """A separate tmux server with one window."""
+
+    def __init__(self, socket: Path, command: str, folder: Path) -> None:
+        self._socket = socket
+        self._tmux("new-session", "-d", "-x", "120", "-y", "36", "-c", str(folder), command)
+        self._tmux("set-option", "-g", "set-clipboard", "on")
+
+    def _tmux(self, *arguments: str) -> str:
+        done = subprocess.run(
+            ["tmux", "-S", str(self._socket), "-f", "/dev/null", *arguments],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=20,
+        )
+        return done.stdout
+
+    def screen(self) -> str:
+        return self._tmux("capture-pane", "-p")
+
+    def title(self) -> str:
+        return self._tmux("display-message", "-p", "#{pane_title}").strip()
+
+    def buffer(self) -> str:
+        return self._tmux("show-buffer")
+
+    def buffers(self) -> str:
+        return self._tmux("list-buffers")
+
+    def press(self, *keys: str) -> None:
+        self._tmux("send-keys", *keys)
+
+    def resize(self, width: int, height: int) -> None:
+        self._tmux("resize-window", "-x", str(width), "-y", str(height))
+
+    def wait_for(self, *texts: str) -> str:
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            screen = self.screen()
+            if all(text in screen for text in texts):
+                return screen
+            time.sleep(0.05)
+        raise AssertionError(f"{texts} did not appear in:\n{screen}")
+
+    def wait_until(self, condition: Callable[[str], bool]) -> None:
+        deadline = time.monotonic() + 30
+        while not condition(screen := self.screen()):
+            assert time.monotonic() < deadline, screen
+            time.sleep(0.05)
+
+    def close(self) -> None:
+        subprocess.run(["tmux", "-S", str(self._socket), "kill-server"], capture_output=True, check=False, timeout=20)
+
+    def mouse(self) -> str:
+        """Whether the program asks for the mouse."""
+        return self._tmux("display-message", "-p", "#{mouse_any_flag}").strip()

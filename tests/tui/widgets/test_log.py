@@ -1,0 +1,235 @@
+"""What a person can do with logs: find, keep, wrap, mark, copy, save, times, several at once."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from tests.tui.driver import SMALL, WIDE, sees, shown, until
+from tests.tui.fakes import FakeWorkbench, run, step
+from workbench.client import Lines, LogLine, StreamKey
+from workbench.tui.widgets.log.grid import LogGrid
+from workbench.tui.widgets.log.view import LogView
+
+
+def one_log(*lines: str, phase: str = "Running") -> FakeWorkbench:
+    app = FakeWorkbench([run("live-1", phase, [step("work", (), phase)])], open_run="live-1")
+    app.controller.lines["work"] = list(lines)
+    return app
+
+
+def view(app: FakeWorkbench) -> LogView:
+    return app.screen.query_one(LogGrid).active.view
+
+
+async def type_into(pilot: Pilot[int], key: str, text: str) -> None:
+    await pilot.press(key)
+    keys = {" ": "space", "!": "exclamation_mark", ":": "colon", "+": "plus", ".": "full_stop", "\\": "backslash"}
+    await pilot.press(*(keys.get(char, char) for char in text), "enter")
+
+
+async def test_find_ignores_colours() -> None:
+    app = one_log("\x1b[31mred\x1b[0m herring", "31 fish", "nee\x1b[1mdle\x1b[0m")
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "31 fish"))
+        await pilot.press("3")
+        await type_into(pilot, "slash", "31")
+        await until(pilot, sees(app, "1 of 1 found"))
+        assert view(app).current_line == 1
+        await type_into(pilot, "slash", "needle")
+        await until(pilot, lambda: view(app).current_line == 2)
+
+
+async def test_find_takes_text_or_regex() -> None:
+    app = one_log("axb", "a.b")
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "a.b"))
+        await pilot.press("3")
+        await type_into(pilot, "slash", "a.b")
+        await until(pilot, sees(app, "1 of 1 found"))
+        assert view(app).current_line == 1
+        await pilot.press("slash", "ctrl+t", "enter")
+        await until(pilot, sees(app, "of 2 found"))
+
+
+async def test_filter_applies_to_new_lines() -> None:
+    app = one_log()
+    app.controller.live_frames["work"] = asyncio.Queue()
+    key = StreamKey("work", 1, "step")
+
+    def come(first: int, *texts: str) -> None:
+        app.controller.live_frames["work"].put_nowait(Lines(key, first, tuple(LogLine(None, text) for text in texts)))
+
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        come(1, "an apple", "a pear", "apple pie")
+        await until(pilot, sees(app, "apple pie"))
+        await pilot.press("3")
+        await type_into(pilot, "ampersand", "apple")
+        await until(pilot, sees(app, "only 2 kept", "an apple", "apple pie"))
+        assert "a pear" not in shown(app)
+        come(4, "plum", "more apples")
+        await until(pilot, sees(app, "only 3 kept", "more apples"))
+        assert "plum" not in shown(app)
+        await pilot.press("i")
+        await until(pilot, sees(app, "without 2 kept", "a pear", "plum"))
+        assert "apple pie" not in shown(app)
+        await type_into(pilot, "ampersand", "")
+        await until(pilot, sees(app, "a pear", "apple pie"))
+        await type_into(pilot, "ampersand", "nowhere")
+        await until(pilot, sees(app, "No line matches what is to be kept"))
+
+
+async def test_filter_keeps_the_current_line_visible() -> None:
+    app = one_log(*(f"line {n}{' keep' if n % 3 == 0 else ''}" for n in range(1, 3001)))
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "line 3000"))
+        await pilot.press("3")
+        await type_into(pilot, "slash", "line 1500")
+        await until(pilot, sees(app, "line 1500 keep"))
+        await type_into(pilot, "ampersand", "keep")
+        await until(pilot, sees(app, "only 1,000 kept", "line 1500 keep"))
+        assert "line 1501" not in shown(app)
+        await type_into(pilot, "ampersand", "")
+        await until(pilot, sees(app, "line 1500 keep", "line 1501"))
+
+
+async def test_every_row_of_a_wrapped_line_can_be_reached() -> None:
+    long = " ".join(f"word{n}" for n in range(500))
+    app = one_log("first", long, "last")
+    async with app.run_test(size=SMALL, notifications=True) as pilot:
+        await until(pilot, sees(app, "last", "word0 word1"))
+        assert "word499" not in shown(app)
+        await pilot.press("3", "w")
+        await until(pilot, sees(app, "word499", "last"))
+        seen = set()
+        for _ in range(60):
+            seen |= {word for word in shown(app).split() if word.startswith("word")}
+            await pilot.press("up")
+        assert len(seen) == 500
+        await until(pilot, sees(app, "first"))
+        await pilot.press("G")
+        await until(pilot, sees(app, "last", "following"))
+        await pilot.press("w")
+        await until(pilot, sees(app, "first", "last"))
+
+
+async def test_scroll_position_stays_while_lines_arrive() -> None:
+    app = one_log(*(f"line {n}" for n in range(1, 501)))
+    app.controller.live_frames["work"] = asyncio.Queue()
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "line 500"))
+        await pilot.press("3", "g")
+        await until(pilot, sees(app, "line 1", "line 2"))
+        for batch in range(20):
+            key, first = StreamKey("work", 1, "step"), 501 + batch * 1000
+            lines = tuple(LogLine(None, f"line {n}") for n in range(first, first + 1000))
+            app.controller.live_frames["work"].put_nowait(Lines(key, first, lines))
+        await until(pilot, sees(app, "↓ 20,000 new lines"))
+        assert view(app).scroll_offset.y == 0
+        assert "20,500 lines" in shown(app)
+
+
+async def test_error_lines_are_marked_and_can_be_visited() -> None:
+    app = one_log("ok", "an error here", *["fine"] * 200, "FATAL: no", "0 errors")
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "▎FATAL: no", " 0 errors"))
+        await pilot.press("3", "g", "right_square_bracket")
+        await until(pilot, lambda: view(app).current_line == 1)
+        await pilot.press("right_square_bracket")
+        await until(pilot, lambda: view(app).current_line == 202)
+        await pilot.press("left_square_bracket")
+        await until(pilot, lambda: view(app).current_line == 1)
+
+
+async def test_marked_lines_are_copied_as_shown() -> None:
+    app = one_log("one", "\x1b[31mtwo\x1b[0m", "three\tx", "four")
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "four"))
+        await pilot.press("3")
+        await type_into(pilot, "slash", "two")
+        await until(pilot, sees(app, "1 of 1 found"))
+        await pilot.press("m", "j")
+        await until(pilot, sees(app, "2 marked"))
+        await pilot.press("y")
+        await until(pilot, sees(app, "Copied 2 lines."))
+        assert app.clipboard == "two\nthree   x"
+
+
+async def test_mouse_selection_is_copied_without_numbers() -> None:
+    app = one_log("alpha beta", "gamma delta")
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "gamma delta"))
+        margin = view(app)._line_style.margin
+        await pilot.mouse_down(LogView, offset=(margin + 6, 0))
+        await pilot.hover(LogView, offset=(margin + 4, 1))
+        await pilot.mouse_up(LogView, offset=(margin + 4, 1))
+        await pilot.press("3", "y")
+        await until(pilot, sees(app, "Copied 2 lines."))
+        assert app.clipboard == "beta\ngamma"
+
+
+async def test_saved_log_never_overwrites_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    app = one_log("\x1b[31mred\x1b[0m", "two")
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "two"))
+        await pilot.press("3", "ctrl+s")
+        await until(pilot, sees(app, "Saved 2 lines to"))
+        await pilot.press("Y")
+        await until(pilot, sees(app, "its path is copied"))
+    assert (tmp_path / "live-1-work-1.log").read_text() == "\x1b[31mred\x1b[0m\ntwo\n"
+    assert app.clipboard == str(tmp_path / "live-1-work-1-2.log")
+
+
+async def test_time_prompt_goes_to_a_line() -> None:
+    app = one_log(*(f"line {n}" for n in range(1, 301)))
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "line 300"))
+        await pilot.press("3", "t")
+        await until(pilot, sees(app, ":00.000  line 300"))
+        await type_into(pilot, "T", "+0.0001")
+        await until(pilot, lambda: view(app).current_line == 100)
+        await type_into(pilot, "T", "25:99")
+        await until(pilot, sees(app, "25:99 is no time"))
+
+
+async def test_two_logs_are_shown_side_by_side() -> None:
+    steps = [step("one", (), "Running"), step("two", ("one",), "Running")]
+    app = FakeWorkbench([run("live-1", "Running", steps)], open_run="live-1")
+    app.controller.lines.update(one=["from the first"], two=["from the second"])
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "from the first"))
+        await pilot.press("3", "plus")
+        await until(pilot, lambda: len(app.screen.query_one(LogGrid).panes) == 2)
+        await pilot.press("1", "right")
+        await until(pilot, sees(app, "from the first", "from the second"))
+        await pilot.press("3", "f")
+        await until(pilot, lambda: "from the first" not in shown(app))
+        assert "from the second" in shown(app)
+        await pilot.press("f", "minus")
+        await until(pilot, lambda: "from the second" not in shown(app))
+        assert "from the first" in shown(app)
+
+
+async def test_at_most_four_logs_are_shown() -> None:
+    app = one_log("a line")
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "a line"))
+        await pilot.press("3", "plus", "plus", "plus", "plus")
+        await until(pilot, sees(app, "There is room for 4 logs."))
+        assert len(app.screen.query_one(LogGrid).panes) == 4
+        await until(pilot, lambda: shown(app).count("a line") == 4)
+
+
+async def test_slow_regex_does_not_block_the_keys() -> None:
+    app = one_log("a" * 200 + "b", "other")
+    async with app.run_test(size=WIDE, notifications=True) as pilot:
+        await until(pilot, sees(app, "other"))
+        await pilot.press("3", "slash", "ctrl+t")
+        await pilot.press("left_parenthesis", "a", "plus", "right_parenthesis", "plus", "dollar_sign", "enter")
+        await pilot.press("2")
+        await until(pilot, lambda: app.focused is not None and app.focused.id == "steps")
+        await until(pilot, sees(app, "takes too long on a line of this log"))

@@ -1,0 +1,28 @@
+"""Options that all apps of the terminal UI have: preferences, keymap, and where state is saved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from workbench.config.preferences import Preferences
+from workbench.session.keymap import Keymap
+from workbench.session.view_state import ViewState
+
+
+@dataclass(frozen=True)
+class AppOptions:
+    """The user's preferences and the files in which the apps keep their state."""
+
+    preferences: Preferences = field(default_factory=Preferences)
+    ascii_only: bool = False
+    """Draw ASCII characters only."""
+    view_state: ViewState | None = None
+    """The saved view and theme; None saves and restores nothing."""
+    reports_folder: Path | None = None
+    """The folder of the crash reports; None writes none."""
+    keymap: Keymap = field(default_factory=lambda: Keymap({}, ()))
+    """The keys from the config, resolved against the bindings."""
+
+
+DEFAULT_OPTIONS = AppOptions()

@@ -1,0 +1,125 @@
+"""Starts an app of the terminal UI: loads its options, connects it to a controller, and reports a crash.
+
+Importing this is cheap; Textual and the HTTP client are loaded when an app needs them.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from textual.app import ReturnType
+
+    from workbench.client.endpoint import Endpoint
+    from workbench.report.cluster_health import SandboxHealth
+    from workbench.tui.base_app import BaseApp
+    from workbench.tui.options import AppOptions
+    from workbench.tui.services.interfaces import Connect, ControllerApi, OnConnectionError, ShellCommand
+
+
+def run_workbench(
+    endpoint: Endpoint,
+    *,
+    pipeline_file: Path | None,
+    open_run: str | None = None,
+    sandbox: Callable[[], Awaitable[SandboxHealth]] | None = None,
+    shell: ShellCommand | None = None,
+) -> int:
+    """Open the workbench on a controller and return its exit code: 0, or 1 after a crash.
+
+    Args:
+        pipeline_file: the pipeline of this folder, if it has one.
+        open_run: the run to show first.
+        sandbox: reads the health of the sandbox, where the controller runs in one on this machine.
+        shell: builds the command that opens a shell in a step.
+    """
+    from workbench.tui.app import Workbench, WorkbenchOptions
+    from workbench.tui.services.launcher import FileLauncher
+
+    app = Workbench(
+        connector(endpoint),
+        WorkbenchOptions(
+            endpoint_label=endpoint.sandbox or endpoint.url,
+            launcher=FileLauncher(pipeline_file) if pipeline_file is not None else None,
+            open_run=open_run,
+            sandbox=sandbox,
+            shell=shell,
+        ),
+        load_options(),
+    )
+    tune_garbage_collector()
+    run_until_exit(app)
+    return exit_code(app)
+
+
+def connector(endpoint: Endpoint) -> Connect:
+    """Return a function that connects to this controller; its streams reconnect without a limit."""
+
+    def connect(on_error: OnConnectionError) -> AbstractAsyncContextManager[ControllerApi]:
+        from workbench.client import Client
+
+        return Client(endpoint, reconnect_timeout=None, on_connection_error=on_error)
+
+    return connect
+
+
+def load_options(environ: Mapping[str, str] = os.environ) -> AppOptions:
+    """Load the options of this user in the current folder."""
+    from workbench.config.contexts import config_path
+    from workbench.config.preferences import read_preferences
+    from workbench.session.keymap import Keymap
+    from workbench.session.view_state import ViewState, workbench_folder
+    from workbench.tui.options import AppOptions
+    from workbench.tui.terminal.ascii_filter import supports_unicode
+
+    preferences, state_folder = read_preferences(config_path()), workbench_folder()
+    keymap = Keymap({}, ())
+    if preferences.keys:
+        # Imports every screen, so it is done only for users with keys of their own.
+        from workbench.tui.keybindings import resolve_keymap
+
+        keymap = resolve_keymap(preferences.keys)
+    return AppOptions(
+        preferences,
+        ascii_only=preferences.ascii if preferences.ascii is not None else not supports_unicode(environ),
+        view_state=ViewState(state_folder, Path.cwd()),
+        reports_folder=state_folder / "crashes",
+        keymap=keymap,
+    )
+
+
+def run_until_exit(app: BaseApp[ReturnType]) -> ReturnType | None:
+    """Run an app until the user quits or it crashes; a crash is reported on stderr.
+
+    After a crash `app.crash` is set and `exit_code` returns 1.
+    """
+    result = None
+    try:
+        result = app.run(mouse=app.options.preferences.mouse)
+    except Exception as error:  # The last boundary: report the crash instead of a traceback.
+        app.record_crash(error)
+    if app.crash is not None:
+        from workbench.tui.crash import crash_message
+
+        print(crash_message(app.crash), file=sys.stderr)
+    return result
+
+
+def exit_code(app: BaseApp[Any]) -> int:
+    """Return 1 after a crash, else the app's own return code."""
+    return 1 if app.crash is not None else app.return_code or 0
+
+
+def tune_garbage_collector() -> None:
+    """Keep the garbage collector from scanning all loaded modules again and again.
+
+    Each scan takes 30 ms, which delays drawing after a key press while logs arrive fast.
+    """
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
