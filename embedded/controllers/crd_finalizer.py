@@ -58,13 +58,13 @@ class CrdFinalizer:
         if resource is None or not objects:
             self._remove_finalizer(name)
             return
-        remaining = (at for at, body in objects if "deletionTimestamp" not in json.loads(body)["metadata"])
-        doomed = list(islice(remaining, _BATCH_SIZE))
-        if len(doomed) == _BATCH_SIZE:
+        remaining = (item for item, body in objects if "deletionTimestamp" not in json.loads(body)["metadata"])
+        batch = list(islice(remaining, _BATCH_SIZE))
+        if len(batch) == _BATCH_SIZE:
             self._enqueue_after(self._delete_objects, key, 0.0)
-        for at in doomed:
+        for item in batch:
             try:
-                self._registry.delete(ObjectRef(resource, at.namespace, at.name))
+                self._registry.delete(ObjectRef(resource, item.namespace, item.name))
             except ApiError as error:
                 if error.code != 404:
                     self._enqueue_after(self._delete_objects, key, _RETRY_DELAY)

@@ -59,8 +59,8 @@ class NamespaceController:
     def _delete_contents(self, key: tuple[str, str]) -> None:
         """Delete the namespace's objects, in batches, so that other controllers get to run in between."""
         namespace = key[1]
-        doomed = list(islice(self._remaining_objects(namespace), _BATCH_SIZE))
-        for resource, name in doomed:
+        batch = list(islice(self._remaining_objects(namespace), _BATCH_SIZE))
+        for resource, name in batch:
             try:
                 self._registry.delete(ObjectRef(resource, namespace, name))
             except ApiError as error:
@@ -68,7 +68,7 @@ class NamespaceController:
                 if error.code != 404:
                     self._enqueue_after(self._delete_contents, key, _RETRY_DELAY)
                     raise
-        if len(doomed) == _BATCH_SIZE:
+        if len(batch) == _BATCH_SIZE:
             self._enqueue_after(self._delete_contents, key, 0.0)
         self._finalize(namespace)
 

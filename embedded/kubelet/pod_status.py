@@ -136,7 +136,7 @@ def _container_status(container: Json, state: ContainerState, *, init: bool) -> 
 def _conditions(pod_state: PodState) -> list[Json]:
     over = pod_state.phase in TERMINAL_PHASES
     ready = _ready_condition(pod_state, over)
-    wanted = {
+    conditions = {
         "PodReadyToStartContainers": ("False" if over else "True", "", ""),
         "Initialized": _initialized_condition(pod_state),
         "Ready": ready,
@@ -144,8 +144,8 @@ def _conditions(pod_state: PodState) -> list[Json]:
         "PodScheduled": ("True", "", ""),
     }
     if pod_state.disruption:
-        wanted["DisruptionTarget"] = ("True", pod_state.disruption, pod_state.message)
-    return [_condition(pod_state, kind, *values) for kind, values in wanted.items()]
+        conditions["DisruptionTarget"] = ("True", pod_state.disruption, pod_state.message)
+    return [_condition(pod_state, kind, *values) for kind, values in conditions.items()]
 
 
 def _ready_condition(pod_state: PodState, over: bool) -> tuple[str, str, str]:

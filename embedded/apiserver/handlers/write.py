@@ -149,8 +149,8 @@ class WriteHandlers:
         delete_options = await request.delete_options()
         dry_run = bool(delete_options["dryRun"])
         labels, fields = request.query.get("labelSelector", ""), request.query.get("fieldSelector", "")
-        for doomed in registry.list(info.resource, info.namespace, labels, fields):
-            await self._webhooks.review_deletion(info.resource, doomed, request.user, dry_run)
+        for obj in registry.list(info.resource, info.namespace, labels, fields):
+            await self._webhooks.review_deletion(info.resource, obj, request.user, dry_run)
         gone = registry.delete_collection(
             info.resource,
             info.namespace,

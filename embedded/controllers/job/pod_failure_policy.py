@@ -31,15 +31,15 @@ def match_failure_policy(job: Json, pod: Json) -> PolicyMatch | None:
     return None
 
 
-def _exit_code(wanted: Json | None, pod: Json) -> str:
-    if not wanted:
+def _exit_code(requirement: Json | None, pod: Json) -> str:
+    if not requirement:
         return ""
-    metadata, values = pod["metadata"], set(wanted.get("values") or [])
+    metadata, values = pod["metadata"], set(requirement.get("values") or [])
     for container in _containers(pod):
         code = (container["state"].get("terminated") or {}).get("exitCode", 0)
-        if code == 0 or wanted.get("containerName") not in (None, container["name"]):
+        if code == 0 or requirement.get("containerName") not in (None, container["name"]):
             continue
-        if (code in values) == (wanted["operator"] == "In"):
+        if (code in values) == (requirement["operator"] == "In"):
             where = f"{metadata['namespace']}/{metadata['name']}"
             return f"Container {container['name']} for pod {where} failed with exit code {code}"
     return ""
@@ -65,8 +65,8 @@ def match_success_policy(job: Json, succeeded: frozenset[int]) -> str:
     completions = int(job["spec"].get("completions") or 0)
     for number, rule in enumerate((job["spec"].get("successPolicy") or {}).get("rules") or []):
         text, needed = rule.get("succeededIndexes"), rule.get("succeededCount")
-        wanted = succeeded if text is None else parse_indexes(text, completions)
-        have = len(wanted & succeeded)
-        if have >= (len(wanted) if needed is None else needed) and have:
+        expected = succeeded if text is None else parse_indexes(text, completions)
+        matched = len(expected & succeeded)
+        if matched >= (len(expected) if needed is None else needed) and matched:
             return f"Matched rules at index {number}"
     return ""

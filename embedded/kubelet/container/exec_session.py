@@ -75,8 +75,8 @@ class ProcessExecSession:
         try:
             if options.stdin:
                 theirs[0], self._input = os.pipe()
-            for number, wanted in ((_STDOUT, options.stdout), (_STDERR, options.stderr)):
-                if wanted:
+            for number, is_requested in ((_STDOUT, options.stdout), (_STDERR, options.stderr)):
+                if is_requested:
                     self._outputs[number], theirs[number] = os.pipe()
             executable = resolve_executable(command.argv[0], command.environment.get("PATH"), command.cwd)
             return _start_process(command, executable, (theirs[0], theirs[1], theirs[2]), self._own_ends())

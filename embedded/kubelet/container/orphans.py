@@ -83,12 +83,12 @@ async def end_detached(ownership: ProcessOwnership) -> None:
     deadline = asyncio.get_running_loop().time() + _KILL_TIMEOUT
     # A killed process takes a while to die, and may still hand over children.
     dying: set[int] = set()
-    while doomed := _detached(ownership, dying):
-        dying.update(doomed)
-        for pid in doomed:
+    while targets := _detached(ownership, dying):
+        dying.update(targets)
+        for pid in targets:
             _kill(pid)
         if asyncio.get_running_loop().time() > deadline:
-            _log.error("container %s: processes %s do not end after SIGKILL", ownership.owner, sorted(doomed))
+            _log.error("container %s: processes %s do not end after SIGKILL", ownership.owner, sorted(targets))
             return
         await asyncio.sleep(0.002)
 
@@ -179,15 +179,15 @@ def kill_orphans(uids: Collection[str]) -> int:
             relations[pid] = (int(fields[1]), int(fields[3]))
             if any(owner.partition("/")[0] in uids for owner in owners_of(pid) or ()):
                 owned.add(pid)
-    doomed = set(owned)
+    targets = set(owned)
     # Only sessions that a container itself created: the cluster's own may contain the user's shell.
     sessions = {relations[pid][1] for pid in owned if relations[pid][1] in owned}
     grown = True
     while grown:
-        more = {p for p, (parent, session) in relations.items() if parent in doomed or session in sessions} - doomed
+        more = {p for p, (parent, session) in relations.items() if parent in targets or session in sessions} - targets
         grown = bool(more)
-        doomed |= more
-    doomed.discard(os.getpid())
-    for pid in doomed:
+        targets |= more
+    targets.discard(os.getpid())
+    for pid in targets:
         _kill(pid)
-    return len(doomed)
+    return len(targets)
