@@ -1,6 +1,6 @@
-"""The object store: sources, artifacts and archived logs, in a directory or in S3.
+"""The object store for sources, artifacts and archived logs, in a directory or in S3.
 
-S3 is imported only when a URL asks for it (`open_store`).
+`open_store` imports S3 only for a URL that needs it.
 """
 
 from controller.storage.base import Method, ObjectInfo, ObjectStore

@@ -1,7 +1,7 @@
-"""What every object store can do; the rest of the controller knows no more of it than this.
+"""The interface of object stores.
 
-Objects are whole or absent: a reader never sees a half-written one. There is no rename, no append and no
-directory, because not every store has them.
+Objects are complete or absent: a reader never sees a partial one. There is no rename, no append and no directory,
+because not every store supports them.
 """
 
 from collections.abc import AsyncIterator
@@ -14,7 +14,7 @@ Method = Literal["GET", "PUT"]
 
 @dataclass(frozen=True)
 class ObjectInfo:
-    """What is known of an object without reading it: its size in bytes and when it was written (UTC)."""
+    """The metadata of an object: its size in bytes and the time of its last write (UTC)."""
 
     key: str
     size: int
@@ -22,46 +22,45 @@ class ObjectInfo:
 
 
 class ObjectStore(Protocol):
-    """A place for objects by key.
+    """Stores objects by key.
 
-    Every method raises `InvalidKeyError` for a key that is none, and `StoreUnavailableError` when the store
-    can't be reached.
+    Every method raises `InvalidKeyError` for an invalid key, and `StoreUnavailableError` if the store does not respond.
     """
 
     async def put(self, key: str, data: bytes | AsyncIterator[bytes], *, if_absent: bool = False) -> ObjectInfo:
-        """Stores an object, whole or not at all; an error raised by `data` leaves nothing behind.
+        """Store an object, completely or not at all; an error raised by `data` leaves nothing behind.
 
-        Replaces what was there, unless `if_absent`: then raises ObjectExistsError. Raises StoreFullError without room.
+        An existing object is replaced; with `if_absent` it raises ObjectExistsError. Raises StoreFullError.
         """
         ...
 
     async def get(self, key: str, *, limit: int | None = None) -> bytes:
-        """A whole object. Raises ObjectNotFoundError, or ObjectTooLargeError when it has more than `limit` bytes."""
+        """Read an object. Raises ObjectNotFoundError, or ObjectTooLargeError if it has more than `limit` bytes."""
         ...
 
     def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
-        """The bytes [start, end) in pieces; an `end` beyond the object is its end. Raises ObjectNotFoundError."""
+        """Read the bytes [start, end) in chunks, at most to the end of the object. Raises ObjectNotFoundError."""
         ...
 
     async def head(self, key: str) -> ObjectInfo | None:
-        """What is known of an object, or None when there is none."""
+        """The metadata of an object, or None if it does not exist."""
         ...
 
     def list(self, prefix: str = "") -> AsyncIterator[ObjectInfo]:
-        """The objects whose keys begin with the prefix, in the order of their keys' bytes."""
+        """The objects whose keys start with the prefix, sorted by the bytes of the key."""
         ...
 
     async def delete(self, key: str) -> None:
-        """Removes an object; fine when there is none."""
+        """Delete an object; a missing one is ignored."""
         ...
 
     async def presign(self, key: str, method: Method, expires: timedelta, *, external: bool = False) -> str:
-        """A URL that lets whoever has it GET or PUT this one object until it expires, counted from now.
+        """A URL that permits anyone to GET or PUT this object until it expires, counted from now.
 
-        `outside`: for a reader who is not inside the cluster, and may know the store by another address.
+        `external`: for a client outside of the cluster, which may reach the store under another address.
         """
         ...
 
     async def close(self) -> None:
-        """Gives back threads and connections. The store can't be used after."""
+        """Release threads and connections; the store can't be used afterwards."""
         ...

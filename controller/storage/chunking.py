@@ -1,17 +1,17 @@
-"""Gathers a stream of small pieces into larger ones, so that a store does few writes whatever the sender does."""
+"""Joins small chunks of a stream, so that the number of writes does not depend on the sender."""
 
 from collections.abc import AsyncIterator
 
 
 async def rechunk(data: AsyncIterator[bytes], size: int) -> AsyncIterator[bytes]:
-    """The same bytes in pieces of at least `size` bytes; only the last one may be smaller, and none is empty."""
-    waiting: list[bytes] = []
-    waiting_size = 0
-    async for piece in data:
-        waiting.append(piece)
-        waiting_size += len(piece)
-        if waiting_size >= size:
-            yield b"".join(waiting)
-            waiting, waiting_size = [], 0
-    if waiting_size:
-        yield b"".join(waiting)
+    """The same bytes in chunks of at least `size` bytes, except for the last; none is empty."""
+    pending: list[bytes] = []
+    pending_size = 0
+    async for chunk in data:
+        pending.append(chunk)
+        pending_size += len(chunk)
+        if pending_size >= size:
+            yield b"".join(pending)
+            pending, pending_size = [], 0
+    if pending_size:
+        yield b"".join(pending)

@@ -1,7 +1,7 @@
-"""Makes the bucket that the store's URL names, where it is missing: `python -m controller.storage.create_bucket`.
+"""Creates the bucket of the store's URL if it is missing: `python -m controller.storage.create_bucket`.
 
-For stores of a cluster's own, which begin empty. It waits for a store that is just starting; it changes nothing of a
-bucket that is there.
+It is for stores in the cluster, which start empty. It waits for a store that is starting, and leaves an existing bucket
+unchanged.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def ensure_bucket(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> bool:
-    """Whether it had to be made. Raises what boto3 raises when the store does not answer for `patience` seconds."""
+    """Create the bucket; False if it exists. Raises the error of boto3 if the store fails for `timeout` seconds."""
     from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
     deadline = clock() + timeout
@@ -43,7 +43,7 @@ def ensure_bucket(
         except (ClientError, ConnectionError, HTTPClientError) as error:
             if isinstance(error, ClientError) and error.response.get("Error", {}).get("Code") in _ALREADY_EXISTS:
                 return False
-            # A store that starts answers 503; one that refuses our keys will not change its mind.
+            # A store that is starting responds with 503; one that rejects the keys will not accept them later.
             if (isinstance(error, ClientError) and _http_status(error) < 500) or clock() > deadline:
                 raise
             sleep(POLL_INTERVAL)
@@ -54,25 +54,27 @@ def _http_status(error: Any) -> int:
 
 
 def main() -> int:
-    """Exit code 0 when the bucket is there."""
+    """Run the command; exit code 0 if the bucket exists afterwards."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     from controller.storage.s3 import create_client
 
     url = urlsplit(os.environ.get("C8S_STORE", ""))
     if url.scheme != "s3" or not url.netloc:
-        print("C8S_STORE names no bucket: s3://bucket?endpoint=http://… is wanted", file=sys.stderr)
+        print("C8S_STORE has to name a bucket: s3://bucket?endpoint=http://…", file=sys.stderr)
         return 2
     options = dict(parse_qsl(url.query))
     client = create_client(options.get("endpoint"), options.get("region", "us-east-1"))
     try:
-        made = ensure_bucket(client, url.netloc)
+        created = ensure_bucket(client, url.netloc)
     except (BotoCoreError, ClientError) as error:
-        # Not the error's own text: it may repeat what was sent.
+        # Not the text of the error, which may repeat the request.
         code = getattr(error, "response", {}).get("Error", {}).get("Code") or type(error).__name__
-        print(f"the bucket {url.netloc} could not be made at {options.get('endpoint', 'S3')}: {code}", file=sys.stderr)
+        print(
+            f"the bucket {url.netloc} could not be created at {options.get('endpoint', 'S3')}: {code}", file=sys.stderr
+        )
         return 1
-    print(f"the bucket {url.netloc} " + ("is made" if made else "was there"))
+    print(f"the bucket {url.netloc} " + ("was created" if created else "exists"))
     return 0
 
 

@@ -1,8 +1,8 @@
-"""The object store of a sandbox: a directory tree of this user's own.
+"""The object store of a sandbox: a directory of the user.
 
-A key is a path below the root. An object is written beside its place and moved there, so it is whole or
-absent. Small objects are handled in place, because a file operation is quicker than a thread; large ones go
-through threads. Nothing is synced to the disk: after a power cut the last objects may be missing.
+A key is a path below the root. An object is written to a temporary file in the same folder and renamed, so it is
+complete or absent. Large objects are read and written in threads, small ones are not, because a thread takes longer.
+Nothing is synced to the disk: a power failure may lose the last objects.
 """
 
 import asyncio
@@ -41,9 +41,9 @@ _DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 class DirectoryStore:
-    """Objects as files under `root` (0700; files 0600).
+    """Stores objects as files below `root` (0700, files 0600).
 
-    `signing_key` and `public_url` are for signed links; `clock` gives seconds since 1970.
+    `signing_key` and `public_url` are for signed URLs; `clock` returns seconds since 1970.
     """
 
     def __init__(self, root: Path, signing_key: bytes, public_url: str, clock: Callable[[], float] = time.time) -> None:
@@ -57,44 +57,44 @@ class DirectoryStore:
 
     async def put(self, key: str, data: bytes | AsyncIterator[bytes], *, if_absent: bool = False) -> ObjectInfo:
         """See ObjectStore."""
-        place = self._path(key)
+        path = self._path(key)
         if isinstance(data, bytes):
             if len(data) <= SMALL_OBJECT:
-                return self._write(key, place, data, if_absent)
-            return await asyncio.to_thread(self._write, key, place, data, if_absent)
-        return await self._write_stream(key, place, data, if_absent)
+                return self._write(key, path, data, if_absent)
+            return await asyncio.to_thread(self._write, key, path, data, if_absent)
+        return await self._write_stream(key, path, data, if_absent)
 
     async def get(self, key: str, *, limit: int | None = None) -> bytes:
         """See ObjectStore."""
-        place = self._path(key)
+        path = self._path(key)
         with _TranslateErrors("read", key, self._root):
-            size = place.stat().st_size
+            size = path.stat().st_size
             if limit is not None and size > limit:
-                raise ObjectTooLargeError(f"the object {key} has {size} bytes; at most {limit} are taken here")
+                raise ObjectTooLargeError(f"the object {key} has {size} bytes, more than the limit of {limit}")
             if size <= SMALL_OBJECT:
-                return place.read_bytes()
-            return await asyncio.to_thread(place.read_bytes)
+                return path.read_bytes()
+            return await asyncio.to_thread(path.read_bytes)
 
     async def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
-        """See ObjectStore. The object that was there at the start is read, also when it is replaced."""
-        place = self._path(key)
-        with _TranslateErrors("read", key, self._root), place.open("rb", buffering=0) as file:
+        """See ObjectStore. An object that is replaced meanwhile is still read to its end."""
+        path = self._path(key)
+        with _TranslateErrors("read", key, self._root), path.open("rb", buffering=0) as file:
             position = max(start, 0)
             stop = os.fstat(file.fileno()).st_size if end is None else end
             while position < stop:
                 size = min(CHUNK_SIZE, stop - position)
                 if size <= SMALL_OBJECT:
-                    piece = os.pread(file.fileno(), size, position)
+                    chunk = os.pread(file.fileno(), size, position)
                 else:
-                    piece = await _in_thread(os.pread, file.fileno(), size, position)
-                if not piece:
+                    chunk = await _in_thread(os.pread, file.fileno(), size, position)
+                if not chunk:
                     return
-                position += len(piece)
-                yield piece
+                position += len(chunk)
+                yield chunk
 
     async def head(self, key: str) -> ObjectInfo | None:
         """See ObjectStore."""
-        with _TranslateErrors("look at", key, self._root):
+        with _TranslateErrors("stat", key, self._root):
             try:
                 found = self._path(key).stat()
             except (FileNotFoundError, NotADirectoryError):
@@ -114,16 +114,16 @@ class DirectoryStore:
                 await asyncio.sleep(0)
 
     async def delete(self, key: str) -> None:
-        """See ObjectStore. Folders that become empty go too."""
-        place = self._path(key)
+        """See ObjectStore. Empty folders are removed too."""
+        path = self._path(key)
         with _TranslateErrors("delete", key, self._root):
             try:
-                place.unlink()
+                path.unlink()
             except (FileNotFoundError, NotADirectoryError):
                 if not self._root.is_dir():
                     raise
                 return
-        for folder in place.parents:
+        for folder in path.parents:
             if folder == self._root:
                 return
             try:
@@ -132,93 +132,93 @@ class DirectoryStore:
                 return
 
     async def presign(self, key: str, method: Method, expires: timedelta, *, external: bool = False) -> str:
-        """See ObjectStore. One address for all: our API, which serves the link when `verify` says so."""
+        """See ObjectStore. All clients use the same address, that of the API, which calls `verify`."""
         until = int(self._clock() + expires.total_seconds())
         return signed_urls.signed_url(self._signing_key, self._public_url, method, key, until)
 
     def verify(self, key: str, *, method: str, expires: int, signature: str) -> bool:
-        """Whether a link that `presign` made grants this method on this key now."""
+        """Whether a URL from `presign` permits this method on this key now."""
         return signed_urls.verify_signature(
             self._signing_key, method=method, key=key, expires=expires, signature=signature, now=self._clock()
         )
 
     async def close(self) -> None:
-        """Nothing is held open."""
+        """See ObjectStore. There is nothing to release."""
 
     def _path(self, key: str) -> Path:
         return self._root / check_key(key)
 
-    def _write(self, key: str, place: Path, data: bytes, if_absent: bool) -> ObjectInfo:
+    def _write(self, key: str, path: Path, data: bytes, if_absent: bool) -> ObjectInfo:
         with _TranslateErrors("write", key, self._root):
-            temporary, file = self._open_temporary(place)
+            temporary, file = self._open_temporary(path)
             try:
                 try:
                     _write_all(file, data)
                     found = os.fstat(file)
                 finally:
                     os.close(file)
-                self._move(temporary, place, key, if_absent)
+                self._move(temporary, path, key, if_absent)
             except BaseException:
                 temporary.unlink(missing_ok=True)
                 raise
         return _object_info(key, found)
 
-    async def _write_stream(self, key: str, place: Path, data: AsyncIterator[bytes], if_absent: bool) -> ObjectInfo:
+    async def _write_stream(self, key: str, path: Path, data: AsyncIterator[bytes], if_absent: bool) -> ObjectInfo:
         with _TranslateErrors("write", key, self._root):
-            temporary, file = self._open_temporary(place)
+            temporary, file = self._open_temporary(path)
         try:
             try:
-                # What goes wrong with the sender is the sender's error, not the store's.
-                async for piece in rechunk(data, CHUNK_SIZE):
+                # An error of the sender is not translated to one of the store.
+                async for chunk in rechunk(data, CHUNK_SIZE):
                     with _TranslateErrors("write", key, self._root):
-                        await _in_thread(_write_all, file, piece)
+                        await _in_thread(_write_all, file, chunk)
                 found = os.fstat(file)
             finally:
                 os.close(file)
             with _TranslateErrors("write", key, self._root):
-                self._move(temporary, place, key, if_absent)
+                self._move(temporary, path, key, if_absent)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
         return _object_info(key, found)
 
-    def _open_temporary(self, place: Path) -> tuple[Path, int]:
-        """A new file next to where the object will be. A concurrent delete may take the folder away: again."""
-        temporary = place.parent / f"{_TEMPORARY}{secrets.token_hex(8)}"
+    def _open_temporary(self, path: Path) -> tuple[Path, int]:
+        """Create a temporary file in the folder of the object; again if a concurrent delete removes the folder."""
+        temporary = path.parent / f"{_TEMPORARY}{secrets.token_hex(8)}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
         for _ in range(20):
             try:
                 return temporary, os.open(temporary, flags, 0o600)
             except FileNotFoundError:
-                self._make_folders(place.parent)
+                self._make_folders(path.parent)
         return temporary, os.open(temporary, flags, 0o600)
 
     def _make_folders(self, folder: Path) -> None:
-        """All folders down to this one, each 0700 (`parents=True` would leave the upper ones to the umask)."""
+        """Create the folder and its parents, all with mode 0700 (`parents=True` applies the umask to the parents)."""
         missing = [each for each in (folder, *folder.parents) if not each.exists()]
         for each in reversed(missing):
             each.mkdir(mode=0o700, exist_ok=True)
 
-    def _move(self, temporary: Path, place: Path, key: str, if_absent: bool) -> None:
+    def _move(self, temporary: Path, path: Path, key: str, if_absent: bool) -> None:
         if not if_absent:
-            temporary.replace(place)
+            temporary.replace(path)
             return
         try:
-            os.link(temporary, place)
+            os.link(temporary, path)
         except FileExistsError:
             raise ObjectExistsError(f"there is an object {key} already") from None
         temporary.unlink()
 
     def _walk(self, folder: str, begin: str) -> Iterator[ObjectInfo]:
-        """Objects below a folder whose next part begins with `begin`, in the order of their keys."""
+        """The objects below a folder whose next part starts with `begin`, sorted by key."""
         try:
             entries = list(os.scandir(self._root / folder))
-        except OSError as problem:
-            if isinstance(problem, FileNotFoundError | NotADirectoryError) and self._root.is_dir():
+        except OSError as error:
+            if isinstance(error, FileNotFoundError | NotADirectoryError) and self._root.is_dir():
                 return
-            raise _translate(problem, "list", folder or "/", self._root) from problem
+            raise _translate(error, "list", folder or "/", self._root) from error
         chosen = [each for each in entries if each.name.startswith(begin) and not each.name.startswith(".")]
-        # A folder sorts as its keys do: with the slash that follows its name.
+        # Folders are sorted like their keys, with the slash after the name.
         for each in sorted(chosen, key=lambda entry: entry.name + "/" * entry.is_dir(follow_symlinks=False)):
             key = f"{folder}/{each.name}" if folder else each.name
             if each.is_dir(follow_symlinks=False):
@@ -230,7 +230,7 @@ class DirectoryStore:
                     continue
 
     def _remove_stale_files(self) -> None:
-        """Removes what a killed process left half-written, once it is a day old."""
+        """Remove temporary files of killed processes that are older than a day."""
         old = time.time() - _STALE_SECONDS
         for folder, _, names in os.walk(self._root):
             for name in names:
@@ -241,7 +241,7 @@ class DirectoryStore:
 
 
 class _TranslateErrors:
-    """Turns an OSError into an error that says what was tried on what, what went wrong and what to do."""
+    """A context manager that translates an OSError to a StorageError."""
 
     def __init__(self, action: str, key: str, root: Path) -> None:
         self._action = action
@@ -251,28 +251,31 @@ class _TranslateErrors:
     def __enter__(self) -> None:
         return None
 
-    def __exit__(self, kind: object, problem: BaseException | None, trace: object) -> None:
-        if isinstance(problem, OSError):
-            raise _translate(problem, self._action, self._key, self._root) from problem
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError):
+            raise _translate(error, self._action, self._key, self._root) from error
 
 
-def _translate(problem: OSError, action: str, key: str, root: Path) -> StorageError:
-    why = problem.strerror or str(problem)
-    if isinstance(problem, FileNotFoundError | NotADirectoryError) and not root.is_dir():
-        # As of a disk that is not mounted: that an object is not there can't be said of it.
-        return StoreUnavailableError(f"could not {action} the object {key}: the store's directory {root} is not there")
-    if isinstance(problem, FileNotFoundError):
+def _translate(error: OSError, action: str, key: str, root: Path) -> StorageError:
+    reason = error.strerror or str(error)
+    if isinstance(error, FileNotFoundError | NotADirectoryError) and not root.is_dir():
+        # For example a disk that is not mounted: whether the object exists is unknown.
+        return StoreUnavailableError(
+            f"could not {action} the object {key}: the directory {root} of the store does not exist"
+        )
+    if isinstance(error, FileNotFoundError):
         return ObjectNotFoundError(f"there is no object {key}")
-    if problem.errno in _DISK_FULL:
-        return StoreFullError(f"could not {action} the object {key}: the disk is full ({why}); free some space")
-    if isinstance(problem, IsADirectoryError | NotADirectoryError):
+    if error.errno in _DISK_FULL:
+        return StoreFullError(f"could not {action} the object {key}: the disk is full ({reason}); free some space")
+    if isinstance(error, IsADirectoryError | NotADirectoryError):
         return StorageError(f"could not {action} the object {key}: it collides with another key")
-    return StoreUnavailableError(f"could not {action} the object {key} in the store's directory: {why}")
+    return StoreUnavailableError(f"could not {action} the object {key} in the store's directory: {reason}")
 
 
 async def _in_thread(call: Callable[[*A], T], *arguments: *A) -> T:
-    """Like to_thread, but when it is cancelled the thread ends first: it must not go on with a file that is closed
-    then, whose number may already be another file's.
+    """Like asyncio.to_thread, but a cancellation waits for the thread.
+
+    Otherwise it would continue with a closed file descriptor, which may already belong to another file.
     """
     task = asyncio.ensure_future(asyncio.to_thread(call, *arguments))
     try:

@@ -1,36 +1,36 @@
-"""What can go wrong in an object store, as one family of errors.
+"""Errors of object stores.
 
-Messages name what was tried, on which key, and what to do; they never hold credentials or signatures.
+Messages say what was tried, on which key, and what to do; they never contain credentials or signatures.
 """
 
 
 class StorageError(Exception):
-    """The object store could not do what was asked. The message is fit for a user."""
+    """Base class; the message is for users."""
 
 
 class InvalidKeyError(StorageError):
-    """The key or prefix is not one that a store takes; nothing was touched."""
+    """The key or prefix is invalid; nothing was changed."""
 
 
 class InvalidStoreUrlError(StorageError):
-    """The store's URL can't be opened; nothing was touched."""
+    """The URL of the store is invalid; nothing was changed."""
 
 
 class ObjectNotFoundError(StorageError):
-    """There is no object under the key."""
+    """There is no object with the key."""
 
 
 class ObjectExistsError(StorageError):
-    """There is an object under the key already, and the caller wanted to be the first."""
+    """There is an object with the key already, and the call was not to replace it."""
 
 
 class ObjectTooLargeError(StorageError):
-    """The object is larger than the caller wanted to hold in memory."""
+    """The object is larger than the limit of the caller."""
 
 
 class StoreFullError(StorageError):
-    """The store has no room left. What was there before is unchanged; nothing half-written remains."""
+    """The store is full. Existing objects are unchanged, and no partial object remains."""
 
 
 class StoreUnavailableError(StorageError):
-    """The store did not answer or refused; trying again later may work."""
+    """The store did not respond or rejected the request; a retry may succeed."""

@@ -1,4 +1,4 @@
-"""Opens the object store that a URL names, so that nothing else needs to know which kinds there are."""
+"""Opens the object store of a URL, the only module that knows all kinds of stores."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -22,9 +22,9 @@ def open_store(
 ) -> ObjectStore:
     """The store of `file:///folder` or `s3://bucket?endpoint=http://…&region=…&prefix=…&public-endpoint=…`.
 
-    `signing_key` and `public_url` sign a directory store's links; S3's keys are AWS_ACCESS_KEY_ID,
-    AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN of `environment` (without them boto3 looks where it always does).
-    `public-endpoint` is the address in links for readers outside the cluster, who reach S3 under another name.
+    `signing_key` and `public_url` are for the signed URLs of a directory. The credentials of S3 are AWS_ACCESS_KEY_ID,
+    AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN of `environment`, otherwise those that boto3 finds. `public-endpoint`
+    is the address in URLs for clients outside of the cluster. Raises InvalidStoreUrlError.
     """
     parts = urlsplit(url)
     if parts.scheme == "file":
@@ -36,20 +36,20 @@ def open_store(
 
 def _directory(url: str, path: str, signing_key: bytes, public_url: str, clock: Callable[[], float]) -> ObjectStore:
     if urlsplit(url).netloc or len(path) < 2 or not path.startswith("/"):
-        raise InvalidStoreUrlError(f"the store {url!r} names no absolute folder; write file:///some/folder")
+        raise InvalidStoreUrlError(f"the store {url!r} has no absolute path; use file:///some/folder")
     return DirectoryStore(Path(path), signing_key, public_url, clock)
 
 
 def _s3(url: str, environment: Mapping[str, str]) -> ObjectStore:
-    # boto3 takes most of a second to import: only those who use S3 pay for it.
+    # Importing boto3 takes most of a second.
     from controller.storage.s3 import S3Credentials, S3Store
 
     parts = urlsplit(url)
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     unknown = sorted(set(options) - _OPTIONS)
     if unknown or not parts.netloc or parts.path not in ("", "/"):
-        wrong = f"unknown option {unknown[0]!r}" if unknown else "no bucket, or more than a bucket"
-        raise InvalidStoreUrlError(f"the store {parts.scheme}://{parts.netloc} can't be opened: {wrong}")
+        reason = f"unknown option {unknown[0]!r}" if unknown else "it has to name a bucket and no path"
+        raise InvalidStoreUrlError(f"the store {parts.scheme}://{parts.netloc} can't be opened: {reason}")
     credentials = None
     if environment.get("AWS_ACCESS_KEY_ID"):
         credentials = S3Credentials(

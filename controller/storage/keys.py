@@ -1,7 +1,7 @@
-"""Which keys an object store takes.
+"""Validation of keys.
 
-A key becomes a path in a directory store and part of a URL in the others, and pieces of it are names that people
-chose. So the rule is narrow and is checked in one place, before any store is touched.
+A key becomes a path in a directory and part of a URL in S3, and contains names that users choose. So the rule is strict
+and checked in one place, before a store is accessed.
 """
 
 import re
@@ -16,10 +16,10 @@ _PREFIX_END = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._=+@-]*\Z|\Z")
 
 
 def check_key(key: str) -> str:
-    """The key itself, when it is one: parts of letters, digits and `._=+@-`, joined by `/`.
+    """Return the key if it is valid: parts of letters, digits and `._=+@-`, joined by `/`.
 
-    No part is empty, begins with a dot or a dash, or is longer than 200 characters, so that a key is never
-    absolute, never climbs, and never names a hidden file.
+    No part is empty, starts with a dot or a dash, or is longer than 200 characters. So a key is never absolute, has no
+    `..` and never names a hidden file. Raises InvalidKeyError.
     """
     _check_length(key)
     for part in key.split("/"):
@@ -29,13 +29,13 @@ def check_key(key: str) -> str:
 
 
 def check_prefix(prefix: str) -> str:
-    """The prefix itself, when keys can begin with it; the empty prefix means every key."""
+    """Return the prefix if keys can start with it; the empty prefix means every key. Raises InvalidKeyError."""
     if not prefix:
         return prefix
     _check_length(prefix)
     *parts, end = prefix.split("/")
     if not all(_PART.match(part) for part in parts) or not _PREFIX_END.match(end):
-        raise InvalidKeyError(f"{_quote(prefix)} is not the beginning of an object key")
+        raise InvalidKeyError(f"{_quote(prefix)} is not a prefix of object keys")
     return prefix
 
 
@@ -45,6 +45,6 @@ def _check_length(key: str) -> None:
 
 
 def _quote(text: str) -> str:
-    """Any text, quoted and short, fit for a message."""
+    """An untrusted text for a message: escaped and truncated."""
     shown = ascii(text)
     return shown if len(shown) <= 100 else f"{shown[:100]}…"

@@ -1,7 +1,7 @@
-"""The object store on S3 or anything that speaks it, through boto3.
+"""The object store in S3 or a compatible service, by boto3.
 
-boto3 blocks, so every call runs in a thread of a small pool of the store's own. Objects that come as a stream are sent
-in parts; a broken stream aborts the upload, so that nothing half-written stays.
+boto3 blocks, so every call runs in a small thread pool of the store. Streams are uploaded in parts; an error aborts the
+upload, so that no partial object remains.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ _STORE_FULL = {"507", "QuotaExceeded", "InsufficientStorage", "XMinioStorageFull
 
 @dataclass(frozen=True)
 class S3Credentials:
-    """Access keys; they appear in no message and no representation."""
+    """Access keys. Neither messages nor `repr` show them."""
 
     access_key: str = field(repr=False)
     secret_key: str = field(repr=False)
@@ -47,9 +47,9 @@ class S3Credentials:
 
 
 class S3Store:
-    """Objects of one bucket below `prefix`. Without credentials boto3 looks for some where it always does.
+    """Stores objects in a bucket below `prefix`. Without credentials boto3 uses its own sources for them.
 
-    `public_endpoint` is the address in links for readers outside. `client` is for tests.
+    `public_endpoint` is the address in URLs for clients outside of the cluster. `client` is for tests.
     """
 
     def __init__(
@@ -84,12 +84,12 @@ class S3Store:
 
     async def get(self, key: str, *, limit: int | None = None) -> bytes:
         """See ObjectStore."""
-        answer = await self._call("read", key, self._client.get_object, Key=self._full_key(key))
-        size = int(answer["ContentLength"])
-        body = answer["Body"]
+        response = await self._call("read", key, self._client.get_object, Key=self._full_key(key))
+        size = int(response["ContentLength"])
+        body = response["Body"]
         try:
             if limit is not None and size > limit:
-                raise ObjectTooLargeError(f"the object {key} has {size} bytes; at most {limit} are taken here")
+                raise ObjectTooLargeError(f"the object {key} has {size} bytes, more than the limit of {limit}")
             return bytes(await self._thread("read", key, body.read))
         finally:
             body.close()
@@ -99,45 +99,45 @@ class S3Store:
         start = max(start, 0)
         if end is not None and end <= start:
             return
-        reach = {} if start == 0 and end is None else {"Range": f"bytes={start}-{'' if end is None else end - 1}"}
+        byte_range = {} if start == 0 and end is None else {"Range": f"bytes={start}-{'' if end is None else end - 1}"}
         try:
-            answer = await self._call("read", key, self._client.get_object, Key=self._full_key(key), **reach)
+            response = await self._call("read", key, self._client.get_object, Key=self._full_key(key), **byte_range)
         except _RangeError:
             return
-        body = answer["Body"]
+        body = response["Body"]
         try:
-            while piece := await self._thread("read", key, partial(body.read, CHUNK_SIZE)):
-                yield bytes(piece)
+            while chunk := await self._thread("read", key, partial(body.read, CHUNK_SIZE)):
+                yield bytes(chunk)
         finally:
             body.close()
 
     async def head(self, key: str) -> ObjectInfo | None:
         """See ObjectStore."""
         try:
-            answer = await self._call("look at", key, self._client.head_object, Key=self._full_key(key))
+            response = await self._call("stat", key, self._client.head_object, Key=self._full_key(key))
         except ObjectNotFoundError:
             return None
-        return ObjectInfo(key, int(answer["ContentLength"]), answer["LastModified"])
+        return ObjectInfo(key, int(response["ContentLength"]), response["LastModified"])
 
     async def list(self, prefix: str = "") -> AsyncIterator[ObjectInfo]:
         """See ObjectStore."""
-        whole = self._prefix + check_prefix(prefix)
+        full_prefix = self._prefix + check_prefix(prefix)
         token: dict[str, str] = {}
         while True:
-            answer = await self._call("list", prefix, self._client.list_objects_v2, Prefix=whole, **token)
-            for each in answer.get("Contents", ()):
+            response = await self._call("list", prefix, self._client.list_objects_v2, Prefix=full_prefix, **token)
+            for each in response.get("Contents", ()):
                 key = each["Key"].removeprefix(self._prefix)
                 yield ObjectInfo(key, int(each["Size"]), each["LastModified"])
-            if not answer.get("IsTruncated"):
+            if not response.get("IsTruncated"):
                 return
-            token = {"ContinuationToken": answer["NextContinuationToken"]}
+            token = {"ContinuationToken": response["NextContinuationToken"]}
 
     async def delete(self, key: str) -> None:
         """See ObjectStore."""
         await self._call("delete", key, self._client.delete_object, Key=self._full_key(key))
 
     async def presign(self, key: str, method: Method, expires: timedelta, *, external: bool = False) -> str:
-        """See ObjectStore. S3 takes at most seven days."""
+        """See ObjectStore. S3 allows at most seven days."""
         signer = self._signer if external else self._client
         operation = "get_object" if method == "GET" else "put_object"
         sign = partial(
@@ -170,9 +170,9 @@ class S3Store:
         try:
             sent = [await self._put_part(key, named, 1, first)]
             size = len(first)
-            async for piece in rest:
-                sent.append(await self._put_part(key, named, len(sent) + 1, piece))
-                size += len(piece)
+            async for chunk in rest:
+                sent.append(await self._put_part(key, named, len(sent) + 1, chunk))
+                size += len(chunk)
             complete = self._client.complete_multipart_upload
             await self._call("write", key, complete, **named, MultipartUpload={"Parts": sent}, **condition)
         except BaseException:
@@ -182,14 +182,14 @@ class S3Store:
 
     async def _put_part(self, key: str, named: dict[str, str], number: int, data: bytes) -> dict[str, Any]:
         send = self._client.upload_part
-        answer = await self._call("write", key, send, **named, PartNumber=number, Body=io.BytesIO(data))
-        return {"PartNumber": number, "ETag": answer["ETag"]}
+        response = await self._call("write", key, send, **named, PartNumber=number, Body=io.BytesIO(data))
+        return {"PartNumber": number, "ETag": response["ETag"]}
 
     async def _abort(self, key: str, named: dict[str, str]) -> None:
         try:
             await self._call("abort the upload of", key, self._client.abort_multipart_upload, **named)
         except StorageError:
-            # The upload's own error is the one that is told; the bucket's rules clear what is left.
+            # The error of the upload is reported; lifecycle rules of the bucket remove the parts.
             return
 
     async def _call(self, action: str, key: str, call: Callable[..., Any], **parameters: Any) -> Any:
@@ -198,19 +198,19 @@ class S3Store:
     async def _thread(self, action: str, key: str, call: Callable[[], Any]) -> Any:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, call)
-        except ClientError as problem:
-            raise _translate(problem, action, key, self._bucket) from None
-        except (BotoCoreError, OSError) as problem:
-            text = f"could not {action} the object {key} in the bucket {self._bucket}: {_describe(problem)}"
+        except ClientError as error:
+            raise _translate(error, action, key, self._bucket) from None
+        except (BotoCoreError, OSError) as error:
+            text = f"could not {action} the object {key} in the bucket {self._bucket}: {_describe(error)}"
             raise StoreUnavailableError(text) from None
 
 
 class _RangeError(StorageError):
-    """The range begins beyond the object's end."""
+    """The range starts after the end of the object."""
 
 
 def create_client(endpoint: str | None, region: str, credentials: S3Credentials | None = None) -> Any:
-    """A boto3 client with our time limits; without credentials boto3 looks for some where it always does."""
+    """A boto3 client with short timeouts; without credentials boto3 uses its own sources for them."""
     keys: dict[str, Any] = {}
     if credentials is not None:
         keys = {
@@ -225,32 +225,32 @@ def create_client(endpoint: str | None, region: str, credentials: S3Credentials 
         read_timeout=30,
         retries={"mode": "standard", "max_attempts": 3},
         max_pool_connections=THREADS,
-        # Other stores than AWS's own often don't know the newer checksums.
+        # Many S3-compatible stores do not support the newer checksums.
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
     return boto3.session.Session().client("s3", endpoint_url=endpoint, region_name=region, config=config, **keys)
 
 
-def _translate(problem: ClientError, action: str, key: str, bucket: str) -> StorageError:
-    """Our error for S3's. S3's own message may repeat what was sent, so only its code is shown."""
-    code = str(problem.response.get("Error", {}).get("Code", ""))
-    status = str(problem.response.get("ResponseMetadata", {}).get("HTTPStatusCode", ""))
-    tried = f"could not {action} the object {key} in the bucket {bucket}"
+def _translate(error: ClientError, action: str, key: str, bucket: str) -> StorageError:
+    """Translate an error of S3. Only its code is shown, because its message may repeat the request."""
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    status = str(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", ""))
+    failed = f"could not {action} the object {key} in the bucket {bucket}"
     if code == "NoSuchBucket":
-        return StoreUnavailableError(f"{tried}: there is no such bucket; make it or name another one")
+        return StoreUnavailableError(f"{failed}: the bucket does not exist; create it or use another one")
     if code in _MISSING:
         return ObjectNotFoundError(f"there is no object {key}")
     if code in _EXISTS:
         return ObjectExistsError(f"there is an object {key} already")
     if code == "InvalidRange" or status == "416":
-        return _RangeError(f"{tried}: it is shorter")
+        return _RangeError(f"{failed}: it is shorter")
     if code in _STORE_FULL or status == "507":
-        return StoreFullError(f"{tried}: the store is full ({code}); free some space")
+        return StoreFullError(f"{failed}: the store is full ({code}); free some space")
     if code in ("AccessDenied", "403", "InvalidAccessKeyId", "SignatureDoesNotMatch"):
-        return StoreUnavailableError(f"{tried}: the store refuses the credentials ({code}); check them")
-    return StoreUnavailableError(f"{tried}: the store answered {code or 'an error'} ({status})")
+        return StoreUnavailableError(f"{failed}: the store rejects the credentials ({code}); check them")
+    return StoreUnavailableError(f"{failed}: the store responded with {code or 'an error'} ({status})")
 
 
-def _describe(problem: Exception) -> str:
-    return (getattr(problem, "fmt", None) and str(problem)) or type(problem).__name__
+def _describe(error: Exception) -> str:
+    return (getattr(error, "fmt", None) and str(error)) or type(error).__name__

@@ -12,12 +12,12 @@ OBJECTS_PATH = "/api/v1/objects/"
 
 
 def sign(signing_key: bytes, method: str, key: str, expires: int) -> str:
-    """The signature (hex) of a permission; `expires` is in seconds since 1970."""
+    """The signature in hex; `expires` is in seconds since 1970."""
     return signing.sign(signing_key, "c8s-object-link-1", method, key, str(expires))
 
 
 def signed_url(signing_key: bytes, public_url: str, method: str, key: str, expires: int) -> str:
-    """The URL that grants `method` on `key` until `expires`."""
+    """The URL that permits `method` on `key` until `expires`."""
     query = {"expires": expires, "method": method, "signature": sign(signing_key, method, key, expires)}
     return f"{public_url.rstrip('/')}{OBJECTS_PATH}{quote(check_key(key))}?{urlencode(query)}"
 

@@ -43,7 +43,7 @@ def machine(tmp_path: Path) -> Machine:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         for program in ("kind", "docker") if names else ():
-            (folder / program).write_text(f"#!{sys.executable} -IS\n" + (RECORDED / "standin.py").read_text())
+            (folder / program).write_text(f"#!{sys.executable} -IS\n" + (RECORDED / "fake_program.py").read_text())
             (folder / program).chmod(0o755)
         recorded = {"RECORDED": str(RECORDED / "recorded.json"), "PLAYS": ",".join(names)}
         return {"PATH": str(folder), "PLAYED": str(tmp_path / "played"), **recorded}

@@ -180,7 +180,7 @@ async def test_a_store_that_is_gone_does_not_say_that_its_objects_are(store: Dir
     for gone in (lambda: None, lambda: root.write_text("something else")):
         root.rename(tmp_path / "away")
         gone()
-        with pytest.raises(StoreUnavailableError, match="is not there"):
+        with pytest.raises(StoreUnavailableError, match="does not exist"):
             await store.get("a/b")
         with pytest.raises(StoreUnavailableError):
             await store.head("a/b")
