@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from controller import operator_metrics
+from controller import labels, operator_metrics
 from controller.api.app import create_app
 from controller.api.auth.authenticator import AccessRequest, Authenticator, InvalidTokenError, Tickets
 from controller.api.http.middleware import host_name
@@ -42,7 +42,7 @@ from controller.kube import (
     LeaseTimings,
     connect,
 )
-from controller.log_relay import ADDRESS_ANNOTATION, LogMirror, OperatorServer, derive_relay_key, leader_address
+from controller.log_relay import LogMirror, OperatorServer, derive_relay_key, leader_address
 from controller.logs import LogCollector, LogHub, LogReader
 from controller.operator import OperatorSettings, RunController
 from controller.run_types.keys import RunKey
@@ -195,7 +195,7 @@ class Manager:
             LEASE,
             f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}",
             timings=LeaseTimings.from_lease_duration(self._settings.lease_duration),
-            annotations={ADDRESS_ANNOTATION: self._operator_address},
+            annotations={labels.ADDRESS: self._operator_address},
         )
 
     def _operator_server(self, listening: socket.socket) -> Coroutine[Any, Any, None]:

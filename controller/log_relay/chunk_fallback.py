@@ -1,4 +1,4 @@
-"""What the store has of logs that go on: the chunks, for a time when no leader can be reached. Late, but true."""
+"""Reads unfinished logs from the chunks in the store while no leader can be reached. Late, but true."""
 
 from collections.abc import Mapping
 
@@ -12,7 +12,7 @@ from controller.storage import ObjectNotFoundError, ObjectStore
 async def read_stored_chunks(
     store: ObjectStore, namespace: str, run: str, known: Mapping[str, ChunkRef]
 ) -> tuple[dict[Stream, list[ChunkRef]], set[Stream]]:
-    """The chunks of the run's unfinished streams in order, and the streams that are whole. `known` are not read."""
+    """The chunks of the run's unfinished streams in order, and the complete streams. Chunks in `known` are not read."""
     keys: dict[Stream, list[str]] = {}
     whole: set[Stream] = set()
     async for each in store.list(run_prefix(namespace, run)):
@@ -28,12 +28,12 @@ async def read_stored_chunks(
         try:
             parts[stream] = [known.get(key) or await read_header(store, key) for key in sorted(keys[stream])]
         except ObjectNotFoundError:
-            # It has been archived between the two looks: the next one finds it whole.
+            # It has been archived between the two reads: the next call finds it complete.
             continue
     return parts, whole
 
 
 async def archived_line_count(store: ObjectStore, stream: Stream) -> int | None:
-    """How many lines a stream has that the store has all of; None for others."""
+    """The number of lines of a completely archived stream; None for others."""
     found = await ArchivedLog.find(store, stream)
     return None if found is None else found.summary.lines

@@ -1,13 +1,13 @@
-"""What can go wrong between an API and the leader, as one family of errors."""
+"""Errors between an API process and the leader."""
 
 
 class LogRelayError(Exception):
-    """The leader's live logs can't be had right now. The message holds no log content and no key."""
+    """The leader's live logs are not available. The message holds no log content and no key."""
 
 
 class NoLeaderError(LogRelayError):
-    """Nobody leads, or the leader has told no address."""
+    """There is no leader, or its address is unknown."""
 
 
 class RelayProtocolError(LogRelayError):
-    """What came is not in our form, or does not follow what came before."""
+    """The leader sent a message that is malformed or out of order."""

@@ -1,7 +1,7 @@
-"""The hub of an API whose operator is elsewhere: the leader's, copied run by run while somebody watches.
+"""A mirror of the leader's hub, for API processes without an operator: copied run by run while there are readers.
 
-Readers use it like any hub, and are told the same lines under the same numbers. One stream from the leader serves all
-viewers of a run. While no leader can be reached there are the chunks in the store, looked at again and again.
+Readers use it like any hub and receive the same lines under the same numbers. One stream from the leader serves all
+readers of a run. While no leader can be reached, the chunks in the store are read repeatedly.
 """
 
 import asyncio
@@ -24,6 +24,7 @@ from controller.log_relay.server import LIVE_PATH
 from controller.logs.errors import LogError
 from controller.logs.live.hub import LiveLog, LogHub, Subscription
 from controller.logs.model import Stream
+from controller.run_types.keys import RunKey
 from controller.storage import ObjectStore, StorageError
 
 IDLE_SECONDS = 10.0
@@ -34,13 +35,12 @@ MIN_RETRY_DELAY = 0.1
 MAX_RETRY_DELAY = 2.0
 EVICTION_INTERVAL = 1.0
 
-Run = tuple[str, str]
 logger = logging.getLogger("c8s.live")
 
 
 @dataclass(eq=False)
 class _MirroredRun:
-    """A run that somebody reads, or did until `since` (monotonic seconds). `known` is set when there was an answer."""
+    """A run with readers, or without since `last_used` (monotonic seconds). `synced` is set by the first answer."""
 
     readers: int = 0
     last_used: float = 0.0
@@ -49,7 +49,10 @@ class _MirroredRun:
 
 
 class LogMirror:
-    """A hub for readers. `find_leader` gives the leader's address or raises LiveError; `key` is that of proof.py."""
+    """A hub for readers.
+
+    `find_leader` returns the leader's address or raises LogRelayError; `key` is the relay key (`auth.py`).
+    """
 
     def __init__(
         self,
@@ -71,11 +74,11 @@ class LogMirror:
         self._wall_clock = wall_clock
         self._new_nonce = new_nonce
         self._sleep = sleep
-        self._mirrored: dict[Run, _MirroredRun] = {}
+        self._mirrored: dict[RunKey, _MirroredRun] = {}
         self._group: asyncio.TaskGroup | None = None
         self._session: aiohttp.ClientSession | None = None
 
-    # -- what readers see
+    # -- for readers
 
     def get(self, stream: Stream) -> LiveLog | None:
         """See LiveLogs."""
@@ -86,29 +89,29 @@ class LogMirror:
         return self._hub.logs(namespace, run)
 
     def subscribe(self, namespace: str, run: str) -> tuple[Subscription, Callable[[], None]]:
-        """See LiveLogs. The run is mirrored for as long as there is a subscription, and a little longer."""
+        """See LiveLogs. The run is mirrored while there is a subscription, and for a short time after."""
         subscription, leave = self._hub.subscribe(namespace, run)
-        watched = self._ensure_mirrored((namespace, run))
-        watched.readers += 1
+        mirrored = self._ensure_mirrored(RunKey(namespace, run))
+        mirrored.readers += 1
 
         def leave_both() -> None:
             leave()
-            watched.readers -= 1
-            watched.last_used = self._monotonic()
+            mirrored.readers -= 1
+            mirrored.last_used = self._monotonic()
 
         return subscription, leave_both
 
     async def wait_for_sync(self, namespace: str, run: str) -> None:
-        """See LiveLogs: returns after the leader's first word about the run, or a look into the store instead."""
-        watched = self._ensure_mirrored((namespace, run))
+        """See LiveLogs: returns after the leader's snapshot of the run, or after reading the store instead."""
+        mirrored = self._ensure_mirrored(RunKey(namespace, run))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(SYNC_TIMEOUT):
-                await watched.synced.wait()
+                await mirrored.synced.wait()
 
-    # -- the work
+    # -- mirroring
 
     async def run(self) -> None:
-        """Mirrors what is watched, until cancelled."""
+        """Mirrors runs with readers, until cancelled."""
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT, sock_read=READ_TIMEOUT)
         connector = aiohttp.TCPConnector(limit=0)
         async with (
@@ -117,65 +120,67 @@ class LogMirror:
         ):
             self._session, self._group = session, group
             try:
-                for run, watched in self._mirrored.items():
-                    watched.task = group.create_task(self._mirror(run, watched))
+                for run, mirrored in self._mirrored.items():
+                    mirrored.task = group.create_task(self._mirror(run, mirrored))
                 while True:
                     await self._sleep(EVICTION_INTERVAL)
                     self._evict_idle()
             finally:
                 self._session = self._group = None
 
-    def _ensure_mirrored(self, run: Run) -> _MirroredRun:
-        watched = self._mirrored.get(run)
-        if watched is None:
-            watched = self._mirrored[run] = _MirroredRun()
+    def _ensure_mirrored(self, run: RunKey) -> _MirroredRun:
+        mirrored = self._mirrored.get(run)
+        if mirrored is None:
+            mirrored = self._mirrored[run] = _MirroredRun()
             if self._group is not None:
-                watched.task = self._group.create_task(self._mirror(run, watched), name=f"live {run[0]}/{run[1]}")
-        watched.last_used = self._monotonic()
-        return watched
+                mirrored.task = self._group.create_task(
+                    self._mirror(run, mirrored), name=f"mirror {run.namespace}/{run.name}"
+                )
+        mirrored.last_used = self._monotonic()
+        return mirrored
 
     def _evict_idle(self) -> None:
-        """Drops the runs that nobody has read for a while."""
+        """Drops the runs that have had no readers for a while."""
         now = self._monotonic()
-        for run, watched in list(self._mirrored.items()):
-            if not watched.readers and now - watched.last_used >= IDLE_SECONDS:
+        for run, mirrored in list(self._mirrored.items()):
+            if not mirrored.readers and now - mirrored.last_used >= IDLE_SECONDS:
                 del self._mirrored[run]
-                if watched.task is not None:
-                    watched.task.cancel()
+                if mirrored.task is not None:
+                    mirrored.task.cancel()
                 self._hub.forget(*run)
 
-    async def _mirror(self, run: Run, watched: _MirroredRun) -> None:
-        """One run, from leader to leader."""
-        told = ""
-        wait = MIN_RETRY_DELAY
+    async def _mirror(self, run: RunKey, mirrored: _MirroredRun) -> None:
+        """Mirrors one run, from leader to leader."""
+        last_problem = ""
+        delay = MIN_RETRY_DELAY
         while True:
             replica = HubReplica(self._hub, *run)
             try:
                 async for message in self._messages(run, replica):
                     replica.apply(message)
-                    told, wait = "", MIN_RETRY_DELAY
+                    last_problem, delay = "", MIN_RETRY_DELAY
                     if isinstance(message, SnapshotEnd):
                         await self._mark_archived(replica.unconfirmed(), replica)
-                        watched.synced.set()
+                        mirrored.synced.set()
             except (LogRelayError, aiohttp.ClientError, TimeoutError, OSError, StorageError, LogError) as problem:
-                words = str(problem) or type(problem).__name__
-                if words != told:
-                    logger.info("live logs of %s/%s are read from the store: %s", *run, words)
-                told = words
+                message_text = str(problem) or type(problem).__name__
+                if message_text != last_problem:
+                    logger.info("live logs of %s/%s are read from the store: %s", *run, message_text)
+                last_problem = message_text
             except Exception:
-                # A fault of ours must not end the other runs' streams; the store still has the lines.
-                logger.exception("mirroring the logs of %s/%s failed; it is begun again", *run)
+                # An unexpected error must not end the other runs' streams; the store still has the lines.
+                logger.exception("mirroring the logs of %s/%s failed; restarting", *run)
             await self._read_store(run)
-            watched.synced.set()
-            await self._sleep(wait)
-            wait = min(MAX_RETRY_DELAY, wait * 2)
+            mirrored.synced.set()
+            await self._sleep(delay)
+            delay = min(MAX_RETRY_DELAY, delay * 2)
 
-    async def _messages(self, run: Run, replica: HubReplica) -> AsyncGenerator[Message, None]:
-        """What the leader tells, until it stops."""
+    async def _messages(self, run: RunKey, replica: HubReplica) -> AsyncGenerator[Message, None]:
+        """The leader's messages, until the connection ends."""
         assert self._session is not None
         address = await self._find_leader()
         have = [[each.slug, each.attempt, each.container, number] for each, number in replica.cursors().items()]
-        body = json.dumps({"namespace": run[0], "run": run[1], "have": have}).encode()
+        body = json.dumps({"namespace": run.namespace, "run": run.name, "have": have}).encode()
         nonce = self._new_nonce()
         headers = {"Authorization": sign_request(self._key, address, body, now=self._wall_clock(), nonce=nonce)}
         decoder = Decoder(*run)
@@ -184,20 +189,20 @@ class LogMirror:
             if response.status != 200:
                 raise NoLeaderError(f"{address} answers {response.status} to a request for live logs")
             if not secrets.compare_digest(response.headers.get(PROOF_HEADER, ""), sign_response(self._key, nonce)):
-                raise NoLeaderError(f"who answers at {address} is no operator of this installation")
-            async for piece in response.content.iter_any():
-                for message in decoder.feed(piece):
+                raise NoLeaderError(f"the server at {address} is not an operator of this installation")
+            async for data in response.content.iter_any():
+                for message in decoder.feed(data):
                     yield message
 
     async def _mark_archived(self, streams: list[Stream], replica: HubReplica) -> None:
-        """Streams that a leader before this one has brought to their end are whole in the store."""
+        """Marks streams that an earlier leader has finished: they are complete in the store."""
         for stream in streams:
             lines = await archived_line_count(self._store, stream)
             if lines is not None:
                 replica.apply(StreamArchived(stream, lines + 1))
 
-    async def _read_store(self, run: Run) -> None:
-        """Without a leader: what the store has got since the last look."""
+    async def _read_store(self, run: RunKey) -> None:
+        """Reads, without a leader, what was stored since the last read."""
         replica = HubReplica(self._hub, *run)
         logs = self._hub.logs(*run)
         known = {chunk.key: chunk for log in logs for chunk in log.chunks}

@@ -1,7 +1,7 @@
-"""What one mirror is told about one run, from the leader's hub: a picture first, then what changes.
+"""Publishes one run's logs from the leader's hub to one mirror: a snapshot first, then changes.
 
-A mirror is told only what the store does not have: chunks by name, and the lines after them. Nothing is buffered for
-it. A mirror that is slower than the ring is told anew where the ring begins, and finds what lies between in the chunks.
+A mirror receives only what the store does not have: references to chunks, and the lines after them. Nothing is buffered
+for it. A mirror that falls behind the ring buffer restarts where that begins, and reads the rest from the chunks.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ _MAX_BLOCKS = 8
 
 @dataclass(eq=False)
 class _PublishedState:
-    """What the mirror knows of a stream: the next line's number, how many chunks, and its end."""
+    """What the mirror knows of a stream: its next line, the number of chunks, and whether it has ended."""
 
     log: LiveLog
     next: int
@@ -40,8 +40,9 @@ class _PublishedState:
 
 
 class RunLogPublisher:
-    """One mirror of one run. `have` are the next lines that the mirror wants of streams it knows; `open` says for how
-    long it may be told.
+    """Publishes one run to one mirror.
+
+    `cursors` are the next lines that the mirror wants of streams it knows; `is_open` says whether to go on.
     """
 
     def __init__(
@@ -79,7 +80,7 @@ class RunLogPublisher:
                 subscription.take()
                 for message in self._changes():
                     yield message
-                # A busy step prints a thousand times a second; a mirror needs its lines in fewer pieces.
+                # A busy step prints a thousand times a second; a mirror needs its lines in fewer messages.
                 await self._sleep(BATCH_SECONDS)
         finally:
             leave()
@@ -93,34 +94,34 @@ class RunLogPublisher:
             more = False
             for log in self._hub.logs(self._namespace, self._run):
                 yield from self._updates(log)
-                told = self._published.get(log.stream)
-                more = more or (told is not None and told.log is log and told.next < log.ring.end)
+                published = self._published.get(log.stream)
+                more = more or (published is not None and published.log is log and published.next < log.ring.end)
 
     def _updates(self, log: LiveLog) -> Iterator[Message]:
-        told = self._published.get(log.stream)
-        if told is None or told.log is not log or told.next < log.ring.first:
-            told = self._published[log.stream] = _PublishedState(log, self._first_line(log), len(log.chunks))
-            yield StreamOpened(log.stream, told.next, tuple(log.chunks))
-        if len(log.chunks) > told.chunks:
-            yield ChunksStored(log.stream, tuple(log.chunks[told.chunks :]))
-            told.chunks = len(log.chunks)
+        published = self._published.get(log.stream)
+        if published is None or published.log is not log or published.next < log.ring.first:
+            published = self._published[log.stream] = _PublishedState(log, self._first_line(log), len(log.chunks))
+            yield StreamOpened(log.stream, published.next, tuple(log.chunks))
+        if len(log.chunks) > published.chunks:
+            yield ChunksStored(log.stream, tuple(log.chunks[published.chunks :]))
+            published.chunks = len(log.chunks)
         for _ in range(_MAX_BLOCKS):
-            block = None if log.archived else log.ring.since(told.next, READ_BYTES)
-            if block is None or told.next < log.ring.first:
+            block = None if log.archived else log.ring.since(published.next, READ_BYTES)
+            if block is None or published.next < log.ring.first:
                 break
-            told.next = block.end
+            published.next = block.end
             yield LinesAppended(log.stream, block)
         if log.archived:
-            if not told.archived:
-                told.ended = told.archived = True
-                told.next = log.ring.end
+            if not published.archived:
+                published.ended = published.archived = True
+                published.next = log.ring.end
                 yield StreamArchived(log.stream, log.ring.end)
-        elif log.ended and not told.ended and told.next >= log.ring.end:
-            told.ended = True
+        elif log.ended and not published.ended and published.next >= log.ring.end:
+            published.ended = True
             yield StreamEnded(log.stream, log.ring.end)
 
     def _first_line(self, log: LiveLog) -> int:
-        """The first line to tell: where the mirror is, else the first one that no chunk has."""
+        """The first line to send: the mirror's cursor, or else the first line that no chunk has."""
         wanted = self._cursors.get(log.stream, 0)
         if log.archived:
             return log.ring.end

@@ -1,7 +1,6 @@
-"""Puts what the leader tells about one run into the API's own hub, each line once. Pure.
+"""Applies the leader's messages about one run to the API's own hub, each line once. Pure.
 
-Leaders change: the new one begins again at the last chunk, so that lines which are known come once more, under the same
-numbers, and are passed over.
+A new leader starts again at the last chunk, so known lines are repeated under the same numbers, and skipped.
 """
 
 from controller.log_relay.errors import RelayProtocolError
@@ -19,7 +18,7 @@ from controller.logs.model import Stream
 
 
 class HubReplica:
-    """One run in the hub. `told` are the streams that the present leader has spoken of."""
+    """One run in the hub. `confirmed` are the streams that the current leader has reported."""
 
     def __init__(self, hub: LogHub, namespace: str, run: str) -> None:
         self._hub = hub
@@ -28,16 +27,16 @@ class HubReplica:
         self.confirmed: set[Stream] = set()
 
     def cursors(self) -> dict[Stream, int]:
-        """The next line that is wanted of each stream that goes on."""
+        """The next line of each stream that has not ended."""
         logs = self._hub.logs(self._namespace, self._run)
         return {log.stream: log.ring.end for log in logs if not log.archived}
 
     def unconfirmed(self) -> list[Stream]:
-        """Streams that should go on, and of which the present leader has said nothing."""
+        """Streams that have not ended and that the current leader has not reported."""
         return [stream for stream in self.cursors() if stream not in self.confirmed]
 
     def apply(self, message: Message) -> None:
-        """Takes in one message. Raises BadStreamError for lines that leave a hole."""
+        """Applies one message. Raises RelayProtocolError for lines that leave a gap."""
         match message:
             case StreamOpened():
                 self.confirmed.add(message.stream)
@@ -62,7 +61,7 @@ class HubReplica:
     def _apply_opened(self, message: StreamOpened) -> None:
         log = self._hub.get(message.stream)
         if log is None or (not log.archived and message.next > log.ring.end):
-            # Opened anew, not continued: readers then take what lies between from the chunks.
+            # Reopened, not continued: readers then take what lies between from the chunks.
             self._hub.open(message.stream, message.next, list(message.chunks))
         elif not log.archived:
             log.chunks = list(message.chunks)

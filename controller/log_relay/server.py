@@ -1,6 +1,6 @@
-"""The operator's own port: is it alive, is it ready, its numbers, and, to an API of ours, the live logs of its hub.
+"""The operator's own port: health, readiness, metrics and, for API processes of the installation, the hub's live logs.
 
-Nobody but the leader has logs to tell. Everything here is small on purpose: people use the API.
+Only the leader has logs. Users call the API, not this port.
 """
 
 import json
@@ -28,8 +28,9 @@ METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 @dataclass
 class OperatorServer:
-    """What the port serves. `leading` says whether there is anything to tell; `may_read_metrics` is asked with the
-    bearer token of who wants the numbers.
+    """The operator port's application.
+
+    `is_leader` says whether there are logs to stream; `may_read_metrics` is called with the client's bearer token.
     """
 
     hub: LogHub
@@ -64,7 +65,7 @@ class OperatorServer:
         if scheme.lower() != "bearer" or not token.strip():
             return PlainTextResponse("send a token\n", 401, {"WWW-Authenticate": "Bearer"})
         if not await self.may_read_metrics(token.strip()):
-            return PlainTextResponse("the token may not get /metrics\n", 403)
+            return PlainTextResponse("the token is not permitted to get /metrics\n", 403)
         return Response(self.metrics(), media_type=METRICS_TYPE)
 
     async def _stream_run_logs(self, request: Request) -> Response:
@@ -74,7 +75,7 @@ class OperatorServer:
         header = request.headers.get("authorization", "")
         nonce = verify_request(self.key, header, self.address, body, now=self.wall_clock())
         if nonce is None:
-            return PlainTextResponse("only an API of this installation\n", 401, {"WWW-Authenticate": SCHEME})
+            return PlainTextResponse("only an API of this installation is served\n", 401, {"WWW-Authenticate": SCHEME})
         if not self.is_leader():
             return PlainTextResponse("another operator leads\n", 503, {"Retry-After": "1"})
         try:
@@ -98,7 +99,7 @@ async def _encode_messages(feed: RunLogPublisher) -> AsyncIterator[bytes]:
 
 
 async def _read_body(request: Request) -> bytes | None:
-    """The body, or None for one that is too large."""
+    """The body; None if it is too large."""
     found = bytearray()
     async for piece in request.stream():
         found += piece

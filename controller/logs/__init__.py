@@ -1,6 +1,6 @@
-"""Logs: followed, masked, numbered, shown to whoever watches, and archived.
+"""Logs of containers: collected, masked, numbered, streamed to readers and archived.
 
-`LogKeeper` is the operator's door, `LogReader` the API's. They share a `Hub`.
+The operator uses `LogCollector`, the API `LogReader`. They share a `LogHub`.
 """
 
 from controller.logs.collector import LogCollector

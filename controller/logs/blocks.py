@@ -1,4 +1,4 @@
-"""Where a line is just now: in the ring, in a chunk, or in the archived object. Readers need not know."""
+"""Reads lines from wherever they are: the ring buffer, a chunk or the archived object."""
 
 from collections.abc import AsyncGenerator
 
@@ -12,9 +12,9 @@ READ_BYTES = 128 * 1024
 
 
 async def read_blocks(hub: LiveLogs, store: ObjectStore, stream: Stream, number: int) -> AsyncGenerator[Block, None]:
-    """The lines from a number on, up to the newest there is when it is reached.
+    """Reads the lines from a number on, up to the newest line at the time it is reached.
 
-    A log may move into the archive while it is read; no line is given twice or left out for it.
+    A log may be archived while it is read; no line is repeated or skipped because of that.
     """
     while True:
         log = hub.get(stream)
@@ -31,7 +31,7 @@ async def read_blocks(hub: LiveLogs, store: ObjectStore, stream: Stream, number:
             number = found.end
             yield found
         elif not log.archived:
-            # Neither in the ring nor in a chunk: the ring had to be emptied before the store took the lines.
+            # Neither in the ring nor in a chunk: the ring had to be emptied before the lines were stored.
             number = log.ring.first
 
 
@@ -44,7 +44,7 @@ async def _next_block(log: LiveLog, store: ObjectStore, number: int) -> Block | 
     try:
         block, _ = await read_chunk(store, chunk.key)
     except ObjectNotFoundError:
-        # The log has been archived meanwhile, and its chunks removed.
+        # The log has been archived meanwhile, and its chunks deleted.
         return None
     return block.from_line(number)
 

@@ -1,8 +1,8 @@
-"""Keeps the logs of all containers that the operator names: one task each follows, masks, numbers, shows and archives.
+"""Collects the logs of containers: one task per stream follows, masks, numbers, publishes and archives it.
 
-The operator calls `follow` as often as it likes and asks `result` whether a log is archived. An object store that fails
-is tried again with growing waits; meanwhile a stream's output stays in memory, and when that is full it stays where
-it came from, in the cluster, because the stream is not read on.
+The operator calls `follow` as often as it likes and `result` to learn whether a log is archived. A failing object store
+is retried with back-off; meanwhile a stream's output stays in memory, and when that is full the stream is not read on,
+so the output stays in the cluster.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ T = TypeVar("T")
 
 @dataclass(eq=False)
 class _ActiveStream:
-    """One stream in progress. `since` is when the oldest pending line came (monotonic seconds)."""
+    """A stream being collected. `pending_since` is when its oldest pending line came (monotonic seconds)."""
 
     archive: ArchiveWriter
     log: LiveLog
@@ -47,12 +47,12 @@ class _ActiveStream:
     writing: asyncio.Task[None] | None = None
     pending_since: float | None = None
     error: Exception | None = None
-    """What went wrong when chunks were written, but for a store that fails: that is tried again."""
+    """Why writing chunks failed, other than by a storage error, which is retried."""
 
 
 @dataclass
 class _StreamRecord:
-    """What is known of a stream: the task that keeps it, then its summary."""
+    """What is known of a stream: the task that collects it, then its summary."""
 
     task: asyncio.Task[None] | None = None
     summary: Summary | None = None
@@ -61,8 +61,8 @@ class _StreamRecord:
 class LogCollector:
     """Follows and archives logs.
 
-    `on_archived` is told each stream whose log is in the store. `clock` is monotonic, in seconds, and `sleep`
-    waits by it.
+    `on_archived` is called with each stream whose log is stored. `clock` is monotonic, in seconds;
+    `sleep` waits by it.
     """
 
     def __init__(
@@ -92,11 +92,11 @@ class LogCollector:
 
     @property
     def following(self) -> int:
-        """How many streams are being followed or archived now."""
+        """The number of streams that are being followed or archived."""
         return len(self._active)
 
     async def run(self) -> None:
-        """Does the work, until cancelled. May be called again then: what was not finished wants a new `follow`."""
+        """Collects until cancelled. May be called again; unfinished streams then need a new `follow`."""
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
@@ -123,7 +123,7 @@ class LogCollector:
         pod: str,
         secrets: Iterable[bytes] = (),
     ) -> None:
-        """Sees to it that this container's log is followed and archived. Returns at once; can be called again."""
+        """Ensures that this container's log is followed and archived. Returns at once; repeated calls do nothing."""
         stream = Stream(namespace, run, slug, attempt, container)
         kept = self._records.setdefault((namespace, run), {})
         if stream in kept:
@@ -141,13 +141,13 @@ class LogCollector:
             begin(self._group)
 
     def result(self, *, namespace: str, run: str, slug: str, attempt: int, container: str) -> dict[str, Any] | None:
-        """The `log` object of an attempt's status, once the log is archived; None before."""
+        """The `log` object of an attempt's status once the log is archived; None before."""
         stream = Stream(namespace, run, slug, attempt, container)
         entry = self._records.get((namespace, run), {}).get(stream)
         return None if entry is None or entry.summary is None else entry.summary.to_status()
 
     def forget(self, namespace: str, run: str) -> None:
-        """Stops following a run's logs and drops what is in memory of it; what is in the store stays."""
+        """Stops following a run's logs and drops them from memory; what is stored stays."""
         for entry in self._records.pop((namespace, run), {}).values():
             if entry.task is not None and not entry.task.done():
                 entry.task.cancel()
@@ -155,7 +155,7 @@ class LogCollector:
         self.hub.forget(namespace, run)
 
     def _secret_patterns(self, namespace: str, run: str, secrets: Iterable[bytes]) -> SecretPatterns:
-        """Compiled once for all containers of a run that see the same secrets."""
+        """The patterns, compiled once for all containers of a run that see the same secrets."""
         values = frozenset(secrets)
         known = self._patterns.setdefault((namespace, run), {})
         if values not in known:
@@ -163,14 +163,14 @@ class LogCollector:
         return known[values]
 
     async def _collect(self, stream: Stream, pod: str, patterns: SecretPatterns, entry: _StreamRecord) -> None:
-        """One stream, from wherever it stands to its archive."""
+        """Collects one stream, from where it stands to its archive."""
         failures = 0
         while entry.summary is None:
             try:
                 entry.summary = await self._collect_once(stream, pod, patterns)
             except Exception:
-                # A fault of ours must neither end the other streams nor leave this one without a log.
-                logger.exception("keeping the log %s failed; it is begun again", stream.key)
+                # An unexpected error must neither end the other streams nor leave this one without a log.
+                logger.exception("log collection for %s failed; restarting", stream.key)
                 failures += 1
                 await self._sleep(min(60.0, 2.0**failures))
         self._on_archived(stream)
@@ -201,7 +201,7 @@ class LogCollector:
         return summary
 
     async def _last_blocks(self, work: _ActiveStream) -> list[Block]:
-        """The end of the output. Of a log that an earlier controller began, the ring may hold too little."""
+        """The end of the output. For a log that an earlier process began, the ring buffer may hold too little."""
         blocks = work.log.ring.tail(SEARCH_BYTES)
         if work.log.ring.size < SEARCH_BYTES and work.archive.chunks:
             key = work.archive.chunks[-1].key
@@ -214,7 +214,7 @@ class LogCollector:
         return archive, await archive.open()
 
     async def _follow(self, work: _ActiveStream, pod: str, patterns: SecretPatterns) -> int | None:
-        """Follows to the end; the container's exit code, when it is known."""
+        """Follows the stream to its end; returns the container's exit code if it is known."""
         stream, archive = work.log.stream, work.archive
         source = PodLogSource(self._client, stream.namespace, pod, stream.container)
         follower = Follower(
@@ -225,21 +225,21 @@ class LogCollector:
             monotonic=self._clock,
         )
         numberer = LineNumberer(SecretMasker(patterns), archive.lines + 1, archive.gaps)
-        turn = 0
+        bytes_since_yield = 0
         async for event in follower.events():
             if isinstance(event, Finished):
                 self._add(work, numberer.end(), numberer.gaps)
                 return event.exit_code
             if isinstance(event, Gap):
-                logger.warning("the log %s has a gap: %s", stream.key, event.why)
+                logger.warning("log %s has a gap: %s", stream.key, event.why)
                 self._add(work, numberer.gap(event.why), numberer.gaps)
                 continue
             _raise_error(work)
             self._add(work, numberer.add(event), numberer.gaps)
-            turn += len(event.data)
-            if turn > _YIELD_BYTES:
-                # A stream that always has more to read would never let the others have a turn.
-                turn = 0
+            bytes_since_yield += len(event.data)
+            if bytes_since_yield > _YIELD_BYTES:
+                # A stream that always has more to read must not starve the others.
+                bytes_since_yield = 0
                 await asyncio.sleep(0)
             if archive.pending_bytes > MAX_PENDING_BYTES:
                 work.writable.clear()
@@ -247,7 +247,7 @@ class LogCollector:
         return None
 
     def _add(self, work: _ActiveStream, block: Block | None, gaps: int) -> None:
-        """New lines: to the readers, and to the archive when enough has gathered."""
+        """Passes new lines to the readers, and to the archive once enough are pending."""
         work.archive.gaps = gaps
         if block is None:
             return
@@ -266,12 +266,12 @@ class LogCollector:
                 self._start_writing(work)
 
     def _start_writing(self, work: _ActiveStream) -> None:
-        """Starts writing what is pending, unless that is being done."""
+        """Starts writing pending lines, unless that is in progress."""
         if self._group is not None and (work.writing is None or work.writing.done()):
             work.writing = self._group.create_task(self._write_chunks(work), name=f"{work.log.stream.key}.d")
 
     async def _write_chunks(self, work: _ActiveStream) -> None:
-        """Writes chunks until little is pending. A fault is left for who follows the stream: it ends no other."""
+        """Writes chunks until little is pending. An error is left for the task that follows the stream."""
         try:
             await self._write_pending(work)
         except Exception as fault:
@@ -289,13 +289,13 @@ class LogCollector:
         work.pending_since = self._clock() if archive.pending_bytes else None
 
     async def _retry_store(self, attempt: Callable[[], Awaitable[T]], stream: Stream) -> T:
-        """Tries until the store does it."""
+        """Retries with back-off until the store succeeds."""
         wait = 0.1
         while True:
             try:
                 return await attempt()
             except StorageError as problem:
-                logger.warning("the log %s waits for the object store: %s", stream.key, problem)
+                logger.warning("log %s is waiting for the object store: %s", stream.key, problem)
                 await self._sleep(wait)
                 wait = min(_MAX_RETRY_DELAY, wait * 2)
 

@@ -1,25 +1,25 @@
-"""What can go wrong with logs, as one family of errors."""
+"""Errors of following and reading logs."""
 
 
 class LogError(Exception):
-    """Logs could not be followed or read. The message is fit for a user and holds no log content."""
+    """Logs could not be followed or read. The message is fit for users and holds no log content."""
 
 
 class LogNotFoundError(LogError):
-    """There is no such stream: neither live nor archived."""
+    """The stream does not exist: it is neither live nor archived."""
 
 
 class BadArchiveError(LogError):
-    """An archived log is not in the form that we write."""
+    """An archived log is malformed."""
 
 
 class ContainerNotStartedError(LogError):
-    """The container has not started yet; asking again will help."""
+    """The container has not started yet; a later attempt may succeed."""
 
 
 class PodGoneError(LogError):
-    """The pod is gone, and what was not read of its log with it."""
+    """The pod no longer exists, and the unread rest of its log is lost."""
 
 
 class StreamBrokenError(LogError):
-    """The stream of a container's log broke off or could not be opened; asking again may help."""
+    """The stream of a container's log could not be opened, or broke; a later attempt may succeed."""

@@ -1,4 +1,4 @@
-"""What is followed, what is shown, and where it is kept: the names that all of this package shares."""
+"""The types that the package shares: streams, their keys in the object store, lines, and frames for readers."""
 
 import re
 from array import array
@@ -8,7 +8,7 @@ from typing import NamedTuple
 STEP_CONTAINER = "step"
 
 UNKNOWN_TIME = -(2**63)
-"""The time of a line whose time is not known, in `….log.times` too."""
+"""The time of a line whose time is unknown, also in `….log.times`."""
 
 _KEY = re.compile(
     r"logs/(?P<namespace>[^/]+)/(?P<run>[^/]+)/(?P<slug>[^/]+)/(?P<attempt>[0-9]{1,9})"
@@ -18,7 +18,7 @@ _KEY = re.compile(
 
 @dataclass(frozen=True, order=True)
 class Stream:
-    """One container's output in one attempt of a step; `slug` is the step's safe name."""
+    """The output of one container in one attempt of a step; `slug` is the step's DNS label."""
 
     namespace: str
     run: str
@@ -28,32 +28,32 @@ class Stream:
 
     @property
     def key(self) -> str:
-        """The object that holds the whole masked output once it is archived."""
+        """The key of the whole masked output, once it is archived."""
         middle = "" if self.container == STEP_CONTAINER else f".{self.container}"
         return f"{run_prefix(self.namespace, self.run)}{self.slug}/{self.attempt}{middle}.log"
 
     @property
     def summary_key(self) -> str:
-        """The summary: written last, so where it is, the archive is whole."""
+        """The key of the summary, which is written last: if it exists, the archive is complete."""
         return f"{self.key}.json"
 
     @property
     def times_key(self) -> str:
-        """One signed 64-bit little-endian nanosecond timestamp per line."""
+        """The key of the times: one signed 64-bit little-endian nanosecond timestamp per line."""
         return f"{self.key}.times"
 
     def chunk_key(self, number: int) -> str:
-        """A piece of a log that is still being written."""
+        """The key of one chunk of a log that is still being written."""
         return f"{self.key}.d/{number:06d}"
 
 
 def run_prefix(namespace: str, run: str) -> str:
-    """What the keys of a run's logs begin with."""
+    """The prefix of the keys of a run's logs."""
     return f"logs/{namespace}/{run}/"
 
 
 def parse_key(key: str) -> tuple[Stream, str] | None:
-    """The stream of a key and the rest of it (`""`, `.json`, `.times`, `.d/000001`); None for other keys."""
+    """The stream of a key, and the rest of the key (`""`, `.json`, `.times`, `.d/000001`); None for other keys."""
     found = _KEY.match(key)
     if found is None:
         return None
@@ -63,7 +63,7 @@ def parse_key(key: str) -> tuple[Stream, str] | None:
 
 
 class Line(NamedTuple):
-    """One line: its number from 1, its time in nanoseconds since 1970 where known, its bytes without newline."""
+    """One line: its number from 1, its time in nanoseconds since 1970 if known, its bytes without newline."""
 
     number: int
     time_ns: int | None
@@ -71,15 +71,15 @@ class Line(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The line as text; what is not UTF-8 is replaced."""
+        """The line as text; invalid UTF-8 is replaced."""
         return self.data.decode("utf-8", "replace")
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Consecutive lines as they came: the number of the first, a time for each, and the bytes.
+    """Consecutive lines: the number of the first, a time for each, and the bytes as they came.
 
-    Every line ends in a newline but for the very last one of a stream, which may lack it.
+    Every line ends in a newline, except perhaps the last of a stream.
     """
 
     first: int
@@ -92,7 +92,7 @@ class Block:
         return self.first + len(self.times)
 
     def lines(self) -> list[Line]:
-        """The block's lines, one by one."""
+        """The lines of the block."""
         texts = self.data.split(b"\n")
         numbers = range(self.first, self.end)
         return [
@@ -101,7 +101,7 @@ class Block:
         ]
 
     def from_line(self, number: int) -> "Block":
-        """The part of the block that begins with this line; the whole block when it begins later."""
+        """The part of the block from this line on; the whole block if it begins later."""
         skipped = number - self.first
         if skipped <= 0:
             return self
@@ -120,7 +120,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Lines:
-    """Consecutive lines of a stream, as a reader is given them."""
+    """Consecutive lines of a stream, for a reader."""
 
     stream: Stream
     block: Block
@@ -132,20 +132,20 @@ class Lines:
 
     @property
     def lines(self) -> list[Line]:
-        """The lines, split anew at each call."""
+        """The lines; split on each call."""
         return self.block.lines()
 
 
 @dataclass(frozen=True)
 class BacklogEnd:
-    """What was there when the reader came has been given; from here on lines come as they are printed."""
+    """The backlog of a stream is complete; what follows is live."""
 
     stream: Stream
 
 
 @dataclass(frozen=True)
 class MissedLines:
-    """Lines that this reader was too slow for (both numbers included); they are in the archive."""
+    """Lines (both numbers included) that the reader was too slow to receive; they are in the archive."""
 
     stream: Stream
     first: int
@@ -154,7 +154,7 @@ class MissedLines:
 
 @dataclass(frozen=True)
 class StreamEnd:
-    """The stream has ended and all of it was given; it has this many lines."""
+    """The stream has ended, with this many lines, and all of it was delivered."""
 
     stream: Stream
     lines: int
@@ -162,7 +162,7 @@ class StreamEnd:
 
 @dataclass(frozen=True)
 class RunEnd:
-    """The run has ended and every stream with it."""
+    """The run and all its streams have ended."""
 
 
 Frame = Lines | BacklogEnd | MissedLines | StreamEnd | RunEnd

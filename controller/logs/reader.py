@@ -1,7 +1,7 @@
-"""Reads logs for people: of finished runs and of running ones, one stream or a whole run as it goes.
+"""Reads the logs of running and finished runs: one stream, or a whole run live.
 
-Line numbers are the keeper's and are the same for every reader. Nothing is buffered per reader: each takes from the
-ring or the store as fast as it can.
+Line numbers are the same for every reader. Nothing is buffered per reader: each takes from the ring buffer or the store
+as fast as it can.
 """
 
 import asyncio
@@ -19,21 +19,21 @@ from controller.storage import ObjectStore
 
 
 class LogReader:
-    """Reads what the keeper follows (through its hub, or a mirror of that) and what the store has."""
+    """Reads live logs from a hub (the collector's, or a mirror of it) and archived logs from the store."""
 
     def __init__(self, hub: LiveLogs, store: ObjectStore) -> None:
         self._hub = hub
         self._store = store
 
     async def streams(self, namespace: str, run: str) -> list[Stream]:
-        """The run's streams, live and archived, in the order of their names."""
+        """The run's streams, live and archived, sorted."""
         live = {log.stream for log in self._hub.logs(namespace, run)}
         return sorted(live | await reader.archived_streams(self._store, namespace, run))
 
     async def read(self, stream: Stream, *, tail: int | None = None, after: int = 0) -> AsyncGenerator[Line, None]:
-        """The lines there are now: the last `tail` of them, those after a number, or all.
+        """The existing lines: the last `tail`, those after a number, or all.
 
-        Raises NoSuchLogError.
+        Raises LogNotFoundError.
         """
         async for block in self.blocks(stream, tail=tail, after=after):
             for line in block.lines():
@@ -42,14 +42,12 @@ class LogReader:
     async def text(
         self, stream: Stream, *, tail: int | None = None, after: int = 0, timestamps: bool = False
     ) -> AsyncGenerator[bytes, None]:
-        """The same as text, byte for byte; with `timestamps` each line begins with its time and a
-        space (`-` for a time that is not known).
-        """
+        """The same as text, byte for byte; with `timestamps`, each line starts with its time (`-` if unknown)."""
         async for block in self.blocks(stream, tail=tail, after=after):
             yield format_lines(block.times, block.data) if timestamps else block.data
 
     async def blocks(self, stream: Stream, *, tail: int | None = None, after: int = 0) -> AsyncGenerator[Block, None]:
-        """The same in blocks of many lines: the quick way."""
+        """The same in blocks of many lines, which is faster."""
         log = self._hub.get(stream)
         archived = None
         if log is None or (log.archived and log.ring.first > 1):
@@ -60,8 +58,8 @@ class LogReader:
         if log is None or (log.archived and log.ring.first > 1):
             archived = archived or await ArchivedLog.find(self._store, stream)
             if archived is None:
-                told = f"{stream.slug}, attempt {stream.attempt}, container {stream.container}"
-                raise LogNotFoundError(f"the run {stream.run} has no log of {told}")
+                description = f"{stream.slug}, attempt {stream.attempt}, container {stream.container}"
+                raise LogNotFoundError(f"the run {stream.run} has no log of {description}")
             async for block in archived.blocks(tail=tail, after=after):
                 yield block
             return
@@ -86,9 +84,9 @@ class LogReader:
     ) -> AsyncGenerator[Frame, None]:
         """A run's logs as they come, until `finished` is set and every stream has ended.
 
-        Of each stream: what is there already, Live, what comes, End; at last Done. `steps` are slugs, None means all;
-        streams that begin later are included, and those of `borrowed` steps. `after` is the last line of a stream that
-        the caller has. The caller sets `finished` when the run has ended, which it has only when its logs are archived.
+        For each stream: the backlog, BacklogEnd, what follows, StreamEnd; at last RunEnd. `steps` are slugs, None means
+        all; later streams are included, and those of `reused_logs`. `after` is the last line of a stream that the
+        caller has. The caller sets `finished` when the run has ended, which implies that its logs are archived.
         """
         reading = RunLogStream(self._hub, self._store, namespace, run, steps, after or {}, reused_logs)
         async for frame in reading.frames(finished):

@@ -1,7 +1,7 @@
-"""Reads a whole run as it goes: the bookkeeping of one reader over many streams.
+"""Streams the logs of a whole run to one reader, over all its streams.
 
-Each stream is given as: what is there already, `Live`, what comes, `End`. A stream that goes on without a reader
-that is too slow costs that reader lines, and it is told which.
+Each stream is delivered as its backlog, `BacklogEnd`, live lines and `StreamEnd`. A reader that is too slow misses
+lines, and is told which by `MissedLines`.
 """
 
 import asyncio
@@ -16,8 +16,9 @@ from controller.storage import ObjectStore
 
 
 class ReusedLogs:
-    """Steps of a run whose result was taken over from another run, by their slugs here: their logs are shown as this
-    run's own. More of them may be told while somebody reads.
+    """Steps whose result was reused from another run, by their slugs in this run: their logs appear as this run's own.
+
+    More of them may become known while somebody reads.
     """
 
     def __init__(self) -> None:
@@ -25,7 +26,7 @@ class ReusedLogs:
         self.changed = asyncio.Event()
 
     def update(self, steps: Mapping[str, Stream]) -> None:
-        """All that is known now: for each slug the stream of its step's own container, where it really is."""
+        """Replaces what is known: for each slug, the stream of the step's own container where it really is."""
         if not steps.keys() <= self.steps.keys():
             self.steps.update(steps)
             self.changed.set()
@@ -33,8 +34,9 @@ class ReusedLogs:
 
 @dataclass(eq=False)
 class _Cursor:
-    """Where the reader is in one stream: the next line's number. `source` is where its lines are, `log` what they were
-    last read from, live.
+    """The position of the reader in one stream.
+
+    `next` is the number of the next line, `source` the stream that holds the lines, `log` the live log last read from.
     """
 
     stream: Stream
@@ -68,7 +70,7 @@ class RunLogStream:
         self._cursors: dict[Stream, _Cursor] = {}
 
     async def frames(self, finished: asyncio.Event) -> AsyncGenerator[Frame, None]:
-        """Frames until `finished` is set and all streams have ended; then Done."""
+        """Frames until `finished` is set and all streams have ended; then RunEnd."""
         subscription, leave = self._hub.subscribe(self._namespace, self._run)
         try:
             for stream in sorted(await reader.archived_streams(self._store, self._namespace, self._run)):
@@ -76,21 +78,21 @@ class RunLogStream:
             for log in self._hub.logs(self._namespace, self._run):
                 self._add_stream(log.stream)
             changed = list(self._cursors.values())
-            last_look = False
+            is_last_check = False
             while True:
                 changed += await self._add_reused_streams()
-                for place in changed:
-                    async for frame in self._advance(place):
+                for cursor in changed:
+                    async for frame in self._advance(cursor):
                         yield frame
                 changed = self._changed_cursors(subscription, changed)
                 if changed or self._reused_logs.changed.is_set():
                     continue
-                if finished.is_set() and last_look and all(each.ended for each in self._cursors.values()):
+                if finished.is_set() and is_last_check and all(each.ended for each in self._cursors.values()):
                     yield RunEnd()
                     return
-                if finished.is_set() and not last_look:
-                    # A stream may have come and gone from the hub between our looks.
-                    last_look = True
+                if finished.is_set() and not is_last_check:
+                    # A stream may have entered and left the hub between two checks.
+                    is_last_check = True
                     for stream in sorted(await reader.archived_streams(self._store, self._namespace, self._run)):
                         self._add_stream(stream)
                     changed = [each for each in self._cursors.values() if not each.ended]
@@ -104,11 +106,11 @@ class RunLogStream:
             self._cursors[stream] = _Cursor(stream, self._after.get(stream, 0) + 1, stream)
 
     async def _add_reused_streams(self) -> list[_Cursor]:
-        """The places of steps that are now known to be from another run."""
+        """Cursors for steps that are now known to be reused from another run."""
         if not self._reused_logs.changed.is_set():
             return []
         self._reused_logs.changed.clear()
-        met: list[_Cursor] = []
+        added: list[_Cursor] = []
         for slug, real in self._reused_logs.steps.items():
             if self._steps is not None and slug not in self._steps:
                 continue
@@ -116,69 +118,69 @@ class RunLogStream:
                 shown = Stream(self._namespace, self._run, slug, source.attempt, source.container)
                 if (source.slug, source.attempt) == (real.slug, real.attempt) and shown not in self._cursors:
                     self._cursors[shown] = _Cursor(shown, self._after.get(shown, 0) + 1, source)
-                    met.append(self._cursors[shown])
-        return met
+                    added.append(self._cursors[shown])
+        return added
 
-    def _changed_cursors(self, subscription: Subscription, before: list[_Cursor]) -> list[_Cursor]:
-        """The places where something is new: told by the hub, or more than one turn could take."""
+    def _changed_cursors(self, subscription: Subscription, previous: list[_Cursor]) -> list[_Cursor]:
+        """The cursors with something new: reported by the hub, or with more than one call could deliver."""
         streams = subscription.take()
         for stream in sorted(streams):
             self._add_stream(stream)
-        told = [self._cursors[stream] for stream in sorted(streams) if stream in self._cursors]
-        behind = [each for each in before if each.stream not in streams and self._is_behind(each)]
-        return [each for each in (*behind, *told) if not each.ended]
+        reported = [self._cursors[stream] for stream in sorted(streams) if stream in self._cursors]
+        behind = [each for each in previous if each.stream not in streams and self._is_behind(each)]
+        return [each for each in (*behind, *reported) if not each.ended]
 
-    def _is_behind(self, place: _Cursor) -> bool:
-        log = self._hub.get(place.source)
-        if place.ended:
+    def _is_behind(self, cursor: _Cursor) -> bool:
+        log = self._hub.get(cursor.source)
+        if cursor.ended:
             return False
-        return log is None or place.next < log.ring.end or log.ended
+        return log is None or cursor.next < log.ring.end or log.ended
 
-    async def _advance(self, place: _Cursor) -> AsyncGenerator[Frame, None]:
-        """One turn of one stream: all of its backlog, or the next piece of what comes."""
-        if place.ended:
+    async def _advance(self, cursor: _Cursor) -> AsyncGenerator[Frame, None]:
+        """Delivers the next part of one stream: all of its backlog, or the next block of live lines."""
+        if cursor.ended:
             return
-        if not place.live:
-            async for frame in self._read_backlog(place):
+        if not cursor.live:
+            async for frame in self._read_backlog(cursor):
                 yield frame
-            place.live = True
-            yield BacklogEnd(place.stream)
-        elif self._was_reopened(place):
-            async for frame in self._read_backlog(place):
+            cursor.live = True
+            yield BacklogEnd(cursor.stream)
+        elif self._was_reopened(cursor):
+            async for frame in self._read_backlog(cursor):
                 yield frame
-        place.log = log = self._hub.get(place.source)
-        if log is None or (log.archived and place.next < log.ring.first):
-            async for frame in self._read_backlog(place):
+        cursor.log = log = self._hub.get(cursor.source)
+        if log is None or (log.archived and cursor.next < log.ring.first):
+            async for frame in self._read_backlog(cursor):
                 yield frame
-            place.ended = True
-            yield StreamEnd(place.stream, place.next - 1)
+            cursor.ended = True
+            yield StreamEnd(cursor.stream, cursor.next - 1)
             return
-        if place.next < log.ring.first:
-            yield MissedLines(place.stream, place.next, log.ring.first - 1)
-            place.next = log.ring.first
-        block = log.ring.since(place.next, READ_BYTES)
+        if cursor.next < log.ring.first:
+            yield MissedLines(cursor.stream, cursor.next, log.ring.first - 1)
+            cursor.next = log.ring.first
+        block = log.ring.since(cursor.next, READ_BYTES)
         if block is not None:
-            place.next = block.end
-            yield Lines(place.stream, block)
-        if log.ended and place.next >= log.ring.end:
-            place.ended = True
-            yield StreamEnd(place.stream, log.ring.end - 1)
+            cursor.next = block.end
+            yield Lines(cursor.stream, block)
+        if log.ended and cursor.next >= log.ring.end:
+            cursor.ended = True
+            yield StreamEnd(cursor.stream, log.ring.end - 1)
 
-    def _was_reopened(self, place: _Cursor) -> bool:
-        """Whether somebody else goes on with the stream, beyond the reader: chunks have what lies between."""
-        log = self._hub.get(place.source)
-        return log is not None and log is not place.log and place.next < log.ring.first
+    def _was_reopened(self, cursor: _Cursor) -> bool:
+        """Whether another process continues the stream beyond the reader: the chunks hold what lies between."""
+        log = self._hub.get(cursor.source)
+        return log is not None and log is not cursor.log and cursor.next < log.ring.first
 
-    async def _read_backlog(self, place: _Cursor) -> AsyncGenerator[Frame, None]:
-        async for block in read_blocks(self._hub, self._store, place.source, place.next):
-            if block.first > place.next:
-                yield MissedLines(place.stream, place.next, block.first - 1)
-            place.next = block.end
-            yield Lines(place.stream, block)
+    async def _read_backlog(self, cursor: _Cursor) -> AsyncGenerator[Frame, None]:
+        async for block in read_blocks(self._hub, self._store, cursor.source, cursor.next):
+            if block.first > cursor.next:
+                yield MissedLines(cursor.stream, cursor.next, block.first - 1)
+            cursor.next = block.end
+            yield Lines(cursor.stream, block)
 
 
 async def _wait_any(*events: asyncio.Event) -> None:
-    """Waits until one of the events that are not yet set is."""
+    """Waits until one of the events that are not yet set is set."""
     waits = [asyncio.ensure_future(each.wait()) for each in events if not each.is_set()]
     try:
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)

@@ -1,7 +1,7 @@
-"""Takes the kubelet's timestamps off a log stream: `RFC3339Nano SP text` per line, cut into chunks anywhere.
+"""Parses the kubelet's timestamps off a log stream (`RFC3339Nano SP text` per line, in any chunks); formats times.
 
-Works on whole chunks, because this is done for every byte that any step prints. Lines without a timestamp, which the
-kubelet writes when it can't read a log, are passed on with an unknown time.
+Works on whole chunks, because every byte that a step prints passes here. Lines without a timestamp, which the kubelet
+writes when it can't read a log, get an unknown time.
 """
 
 import re
@@ -24,21 +24,21 @@ _TIMESTAMP = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class ParsedChunk:
-    """A piece of output without its timestamps, and the times of the lines that begin in it."""
+    """Output without its timestamps, and the times of the lines that begin in it."""
 
     data: bytes
     times: "array[int]"
 
 
 class TimestampParser:
-    """Reads one stream. `feed` takes its chunks, `flush` gives what is left at its end."""
+    """Parses one stream. `feed` takes its chunks; `flush` returns the rest at its end."""
 
     def __init__(self) -> None:
         self._incomplete = b""
         self._within_line = False
 
     def feed(self, chunk: bytes) -> ParsedChunk:
-        """The chunk's output; a timestamp that is not complete waits for the next chunk."""
+        """The chunk's output; an incomplete timestamp waits for the next chunk."""
         if self._incomplete:
             chunk, self._incomplete = self._incomplete + chunk, b""
         first, *rest = chunk.split(b"\n")
@@ -74,7 +74,7 @@ class TimestampParser:
 
 
 def _parse_lines(lines: list[bytes], texts: list[bytes], times: "array[int]") -> None:
-    """Whole lines: the loop that every printed line goes through."""
+    """Parses whole lines: the loop that every printed line passes."""
     second, base = b"", 0
     for line in lines:
         if line[:19] != second:
@@ -89,7 +89,7 @@ def _parse_lines(lines: list[bytes], texts: list[bytes], times: "array[int]") ->
 
 
 def _parse_line(line: bytes, times: "array[int]") -> bytes:
-    """One line's text; its time goes to `times`."""
+    """Returns one line's text; appends its time to `times`."""
     stamp, space, text = line.partition(b" ")
     time = parse_timestamp(stamp)
     times.append(time)
@@ -97,7 +97,7 @@ def _parse_line(line: bytes, times: "array[int]") -> bytes:
 
 
 def parse_timestamp(stamp: bytes) -> int:
-    """Nanoseconds since 1970 of an RFC 3339 time with up to nine digits; UNKNOWN_TIME when it is none."""
+    """Nanoseconds since 1970 of an RFC 3339 time with up to nine fraction digits; UNKNOWN_TIME if it is invalid."""
     found = _TIMESTAMP.match(stamp)
     if found is None:
         return UNKNOWN_TIME
@@ -129,7 +129,7 @@ def _format_second(second: int) -> str:
 
 
 def format_timestamp(time_ns: int | None) -> str | None:
-    """RFC 3339 with microseconds, as the API shows times; None for None."""
+    """RFC 3339 with microseconds, as the API returns times; None for None."""
     if time_ns is None:
         return None
     second, rest = divmod(time_ns, NANOSECONDS)
@@ -137,7 +137,7 @@ def format_timestamp(time_ns: int | None) -> str | None:
 
 
 def format_lines(times: Sequence[int], data: bytes) -> bytes:
-    """Lines of output with the time of each before it, `-` where it is not known."""
+    """Lines of output, each with its time before it, `-` if unknown."""
     texts = data.split(b"\n")
     last = texts.pop()
     out: list[bytes] = []
@@ -151,7 +151,7 @@ def format_lines(times: Sequence[int], data: bytes) -> bytes:
             second, head = now, _format_second(now).encode()
         out.append(b"%s.%06dZ %s\n" % (head, rest // 1000, text))
     if last:
-        # The last line of a stream may lack its end.
+        # The last line of a stream may lack its newline.
         out.append(f"{format_timestamp(None if times[-1] == UNKNOWN_TIME else times[-1]) or '-'} ".encode() + last)
     return b"".join(out)
 

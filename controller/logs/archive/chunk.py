@@ -1,7 +1,7 @@
-"""A piece of a log that is still being written, as one object: header, times, bytes.
+"""Chunks of a log that is still being written, one object each: header, times, bytes.
 
-Chunks let a new controller go on where the old one stopped and give readers what the ring no longer has. They are
-removed when the whole log is stored.
+Chunks let a new process continue where the old one stopped, and give readers what the ring buffer no longer has. They
+are deleted when the whole log is stored.
 """
 
 import struct
@@ -21,35 +21,35 @@ MAX_CHUNK_BYTES = 256 * 1024 * 1024
 
 
 def pack(block: Block, gaps: int) -> bytes:
-    """The chunk of a block; `gaps` is their count up to its end."""
+    """Encodes a block as a chunk; `gaps` is their number up to its end."""
     header = _HEADER.pack(_MAGIC, block.first, len(block.times), len(block.data), gaps)
     return b"".join((header, encode_times(block.times), block.data))
 
 
 def unpack(chunk: bytes, key: str) -> tuple[Block, int]:
-    """The block of a chunk, and the gaps up to its end. Raises BadArchiveError."""
+    """Decodes a chunk: its block, and the number of gaps up to its end. Raises BadArchiveError."""
     if len(chunk) < _HEADER.size:
         raise BadArchiveError(f"the log chunk {key} is too short")
     magic, first, lines, size, gaps = _HEADER.unpack_from(chunk)
     text_at = _HEADER.size + lines * TIME_BYTES
     if magic != _MAGIC or len(chunk) != text_at + size:
-        raise BadArchiveError(f"the log chunk {key} is not in our form")
+        raise BadArchiveError(f"the log chunk {key} is malformed")
     return Block(first, decode_times(chunk[_HEADER.size : text_at]), chunk[text_at:]), gaps
 
 
 def chunk_reference(key: str, block: Block) -> ChunkRef:
-    """How a chunk is remembered."""
+    """The reference to a chunk that holds this block."""
     return ChunkRef(key, block.first, block.end, len(block.data))
 
 
 async def read_header(store: ObjectStore, key: str) -> ChunkRef:
-    """How a stored chunk is remembered, from its header alone. Raises BadArchiveError."""
+    """The reference to a stored chunk, from its header alone. Raises BadArchiveError."""
     header = b"".join([piece async for piece in store.read(key, 0, _HEADER.size)])
     if len(header) < _HEADER.size:
         raise BadArchiveError(f"the log chunk {key} is too short")
     magic, first, lines, size, _ = _HEADER.unpack(header)
     if magic != _MAGIC:
-        raise BadArchiveError(f"the log chunk {key} is not in our form")
+        raise BadArchiveError(f"the log chunk {key} is malformed")
     return ChunkRef(key, first, first + lines, size)
 
 
@@ -62,7 +62,7 @@ async def read_data(store: ObjectStore, chunks: Iterable[ChunkRef]) -> AsyncIter
 
 
 async def read_times(store: ObjectStore, chunks: Iterable[ChunkRef]) -> AsyncIterator[bytes]:
-    """The times of all these chunks, as they are stored."""
+    """The times of all these chunks, encoded."""
     for each in chunks:
         end = _HEADER.size + (each.end - each.first) * TIME_BYTES
         async for piece in store.read(each.key, _HEADER.size, end):
@@ -70,17 +70,17 @@ async def read_times(store: ObjectStore, chunks: Iterable[ChunkRef]) -> AsyncIte
 
 
 async def read_chunk(store: ObjectStore, key: str) -> tuple[Block, int]:
-    """The block of a stored chunk, and the gaps up to its end."""
+    """Reads a stored chunk: its block, and the number of gaps up to its end."""
     return unpack(await store.get(key, limit=MAX_CHUNK_BYTES), key)
 
 
 def encode_times(values: "array[int]") -> bytes:
-    """Times as they are stored: signed, 64 bits, little-endian."""
+    """Encodes times: signed, 64 bits, little-endian."""
     return _to_little_endian(values).tobytes()
 
 
 def decode_times(stored: bytes) -> "array[int]":
-    """Times from their stored form."""
+    """Decodes times."""
     values = array("q")
     values.frombytes(stored[: len(stored) // TIME_BYTES * TIME_BYTES])
     return _to_little_endian(values)

@@ -1,7 +1,7 @@
-"""Reads a whole log from the object store: all of it, what follows a line, or its end.
+"""Reads an archived log from the object store: all of it, the lines after a number, or its end.
 
-The store knows no lines, so a line is found by counting newlines from whichever end is nearer. Pieces are read as
-they are wanted; memory does not grow with the log.
+Objects have no lines, so a line is found by counting newlines from the nearer end. Parts are read on demand; memory
+does not grow with the log.
 """
 
 from array import array
@@ -17,7 +17,7 @@ _BACKWARD_READ_BYTES = 256 * 1024
 
 
 async def archived_streams(store: ObjectStore, namespace: str, run: str) -> set[Stream]:
-    """The streams of a run of which the store has all."""
+    """The streams of a run that are completely archived."""
     found: set[Stream] = set()
     async for each in store.list(run_prefix(namespace, run)):
         parsed = parse_key(each.key)
@@ -36,7 +36,7 @@ class ArchivedLog:
 
     @classmethod
     async def find(cls, store: ObjectStore, stream: Stream) -> "ArchivedLog | None":
-        """The log, when the store has all of it."""
+        """The log, if it is completely archived."""
         try:
             document = await store.get(stream.summary_key, limit=MAX_SUMMARY_BYTES)
         except ObjectNotFoundError:
@@ -44,7 +44,7 @@ class ArchivedLog:
         return cls(store, stream, parse_summary(document, stream.summary_key))
 
     async def blocks(self, *, tail: int | None = None, after: int = 0) -> AsyncGenerator[Block, None]:
-        """The last `tail` lines, those after a number, or all."""
+        """The last `tail` lines, the lines after a number, or all."""
         total = self.summary.lines
         number = max(after, 0) + 1
         if tail is not None:
@@ -77,7 +77,7 @@ class ArchivedLog:
         return Block(number, times, data)
 
     async def _line_offset(self, number: int) -> int:
-        """Where a line begins."""
+        """The offset at which a line begins."""
         if number <= 1:
             return 0
         if number - 1 <= self.summary.lines - number:
@@ -85,7 +85,7 @@ class ArchivedLog:
         return await self._offset_from_end(self.summary.lines - number + 1)
 
     async def _offset_from_start(self, newlines: int) -> int:
-        """The position after so many newlines."""
+        """The offset after this many newlines."""
         position = 0
         async for piece in self._store.read(self._stream.key):
             here = piece.count(b"\n")
@@ -96,7 +96,7 @@ class ArchivedLog:
         return position
 
     async def _offset_from_end(self, lines: int) -> int:
-        """The position where the last so many lines begin."""
+        """The offset at which the last `lines` lines begin."""
         end = self.summary.size
         # The newline at the very end closes the last line; it separates nothing.
         wanted = lines + 1 if await self._ends_in_newline() else lines
@@ -117,7 +117,7 @@ class ArchivedLog:
 
 
 def _offset_after(piece: bytes, newlines: int) -> int:
-    """The position after so many newlines of a piece that has them."""
+    """The offset after this many newlines of a part that has them."""
     position = 0
     for _ in range(newlines):
         position = piece.find(b"\n", position) + 1

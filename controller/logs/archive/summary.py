@@ -1,4 +1,4 @@
-"""An archived log in numbers: what the store keeps beside it and the run's status repeats."""
+"""The summary of an archived log: stored beside it and repeated in the run's status."""
 
 import json
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ from controller.logs.errors import BadArchiveError
 
 @dataclass(frozen=True)
 class Failure:
-    """The first line that says what went wrong: its number, and its text made safe and short.
+    """The first line that explains a failure: its number and its shortened, sanitized text.
 
-    `file` and `file_line` are the place in a file that it is about, as the tool named it, where it named one.
+    `file` and `file_line` are the source location that it names, if any.
     """
 
     line: int
@@ -22,7 +22,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Summary:
-    """`size` is the masked output's in bytes, `sha256` its digest in hex; `gaps` counts where output is missing.
+    """`size` is the size of the masked output in bytes, `sha256` its digest in hex; `gaps` is the number of gaps.
 
     `failure` and `last_line` are those of a failed container; otherwise None.
     """
@@ -35,7 +35,7 @@ class Summary:
     last_line: str | None = None
 
     def to_json(self) -> bytes:
-        """The summary object."""
+        """The summary as it is stored."""
         return json.dumps(
             {
                 "lines": self.lines,
@@ -64,7 +64,7 @@ class Summary:
 
 
 def parse_summary(document: bytes, key: str) -> Summary:
-    """The summary of a stored object. Raises BadArchiveError when it is none of ours."""
+    """Parses a stored summary. Raises BadArchiveError if it is malformed."""
     try:
         found = json.loads(document)
         failure = found["firstFailure"]
@@ -81,6 +81,6 @@ def parse_summary(document: bytes, key: str) -> Summary:
 
 
 def _parse_failure(found: dict[str, Any]) -> Failure:
-    """Summaries written before places were recognised have none."""
+    """Summaries written before source locations were recognised have none."""
     line = found.get("fileLine")
     return Failure(int(found["line"]), str(found["text"]), found.get("file"), None if line is None else int(line))

@@ -1,7 +1,7 @@
-"""Keeps one stream in the object store: chunks while it is written, one object at the end.
+"""Archives one stream in the object store: chunks while it is written, one object at the end.
 
-A short log, which is the common case, is written once, when it ends; an empty one is its summary only. Nothing here
-waits or retries: the keeper decides when, and calls again after an error.
+A short log, the common case, is written once, when it ends; an empty one is only its summary. Nothing here waits or
+retries: the collector decides when, and calls again after an error.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ MAX_SUMMARY_BYTES = 64 * 1024
 
 
 class ArchiveWriter:
-    """One stream's archive. `open` first; then `add`, `write_chunk` and at the end `finish`."""
+    """The archive of one stream. Call `open` first; then `add`, `write_chunk`, and `finish` at the end."""
 
     def __init__(self, store: ObjectStore, stream: Stream) -> None:
         self._store = store
@@ -37,7 +37,7 @@ class ArchiveWriter:
         self.recent_times: array[int] = array("q")
 
     async def open(self) -> Summary | None:
-        """What the store has already: the summary of a whole log, or None after reading the chunks of a part."""
+        """Reads what is stored: the summary of a complete log; else None, with the chunks of a partial one loaded."""
         keys = [found.key async for found in self._store.list(self._stream.key)]
         parts = [(key, found[1]) for key in keys if (found := parse_key(key)) and found[0] == self._stream]
         stored = [key for key, part in parts if part.startswith(".d/")]
@@ -51,13 +51,13 @@ class ArchiveWriter:
         return None
 
     def add(self, block: Block) -> None:
-        """Lines to keep."""
+        """Adds lines to the pending ones."""
         self._pending.append(block)
         self.pending_bytes += len(block.data)
         self._count(block)
 
     async def write_chunk(self, max_bytes: int) -> None:
-        """Stores what is pending, about `limit` bytes of it, as a chunk. After an error nothing has changed."""
+        """Stores about `max_bytes` of the pending lines as a chunk. After an error nothing has changed."""
         taken, size = 0, 0
         while taken < len(self._pending) and size < max_bytes:
             size += len(self._pending[taken].data)
@@ -73,7 +73,7 @@ class ArchiveWriter:
         self.pending_bytes -= size
 
     async def finish(self, failure: Failure | None, last_line: str | None) -> Summary:
-        """Stores the whole log, its times and last its summary; then removes the chunks. Can be called again."""
+        """Stores the whole log, its times and last its summary; then deletes the chunks. Can be repeated."""
         summary = Summary(self.lines, self.size, self._digest.hexdigest(), self.gaps, failure, last_line)
         if self.lines:
             whole = join_blocks(self._pending) if self._pending else None
@@ -91,7 +91,7 @@ class ArchiveWriter:
         return summary
 
     async def _load_chunk(self, key: str) -> None:
-        """A chunk that an earlier controller wrote."""
+        """Loads a chunk that an earlier process wrote."""
         block, self.gaps = await chunks_format.read_chunk(self._store, key)
         self.chunks.append(chunks_format.chunk_reference(key, block))
         self._next_chunk = int(key.rpartition("/")[2]) + 1
@@ -104,7 +104,7 @@ class ArchiveWriter:
         self.size += len(block.data)
 
     def _record_times(self, times: "array[int]") -> None:
-        """Keeps the times from which the newest one's second began: where following goes on."""
+        """Keeps the times since the newest one's second began: following resumes there."""
         both = self.recent_times + times
         newest = max(both, default=UNKNOWN_TIME)
         begin = newest - newest % NANOSECONDS

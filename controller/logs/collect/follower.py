@@ -1,7 +1,7 @@
-"""Follows one container's log to its end, whatever happens to the connection in between.
+"""Follows one container's log to its end, reconnecting as needed.
 
-Gives pieces of output in order, each byte once. What could not be had is told as a `Gap`, never passed over. Masking,
-numbering and keeping are others' business.
+Yields output in order, each byte once. Output that could not be read is reported as a `Gap`. Masking, numbering and
+archiving happen elsewhere.
 """
 
 import asyncio
@@ -24,17 +24,17 @@ class Gap:
 
 @dataclass(frozen=True)
 class Finished:
-    """The container has ended and this was all of it. The exit code is None where it is not known."""
+    """The container has ended and all output was read. The exit code is None if unknown."""
 
     exit_code: int | None
 
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How long is waited for what, in seconds.
+    """Delays and limits of following, in seconds.
 
-    The first tries come quickly, because a container usually starts within milliseconds. A stream that is silent for
-    long is opened again: connections die silently, and a kubelet may stop following when it rotates a file.
+    The first retries come quickly, because a container usually starts within milliseconds. A stream that is silent for
+    long is reopened: connections die silently, and a kubelet may stop following when it rotates a file.
     """
 
     initial_delay: float = 0.01
@@ -44,7 +44,7 @@ class RetryPolicy:
     give_up_after: float = 120.0
 
     def delay(self, failures: int) -> float:
-        """The wait after so many failures in a row, of which the first are taken lightly."""
+        """The delay after this many consecutive failures; the first `fast_retries` don't lengthen it."""
         slow = max(0, failures - self.fast_retries)
         return float(min(self.max_delay, self.initial_delay * 2 ** min(slow, 20)))
 
@@ -53,7 +53,7 @@ Sleep = Callable[[float], Awaitable[None]]
 
 
 class Follower:
-    """Follows one log. `position` is what is known of it already; `sleep` and `monotonic` are handed in."""
+    """Follows one log. `resume_point` is what is known of it already; `sleep` and `monotonic` are injected."""
 
     def __init__(
         self,
@@ -75,18 +75,18 @@ class Follower:
         self._is_complete = False
 
     async def events(self) -> AsyncGenerator[ParsedChunk | Gap | Finished, None]:
-        """Pieces and gaps, and Finished at the end."""
+        """Yields output and gaps, and Finished at the end."""
         while True:
-            stamped = TimestampParser()
+            parser = TimestampParser()
             try:
-                async with aclosing(self._read_stream(stamped)) as pieces:
-                    async for event in pieces:
+                async with aclosing(self._read_stream(parser)) as chunks:
+                    async for event in chunks:
                         yield event
             except PodGoneError:
                 self._state = ContainerState("gone")
             if self._is_complete:
-                for piece in self._flush(stamped):
-                    yield piece
+                for chunk in self._flush(parser):
+                    yield chunk
             ending = self._final_events()
             if ending is not None:
                 for last in ending:
@@ -94,8 +94,8 @@ class Follower:
                 return
             await self._back_off()
 
-    async def _read_stream(self, stamped: TimestampParser) -> AsyncGenerator[ParsedChunk | Gap, None]:
-        """One connection. Afterwards `_state` is the container's and `_clean` says whether this was the end."""
+    async def _read_stream(self, parser: TimestampParser) -> AsyncGenerator[ParsedChunk | Gap, None]:
+        """Reads one connection. Then `_state` is the container's, and `_is_complete` says whether this was the end."""
         self._is_complete = False
         overlap = self._resume_point.deduplicator()
         opened = self._monotonic()
@@ -103,12 +103,12 @@ class Follower:
             async with aclosing(self._chunks(self._resume_point.since)) as chunks:
                 async for chunk in chunks:
                     self._failures = 0
-                    for event in self._unseen(stamped.feed(chunk), overlap):
+                    for event in self._unseen(parser.feed(chunk), overlap):
                         yield event
             await self._on_stream_end(opened)
             if self._is_complete and not overlap.is_caught_up:
                 self._resume_point.discard_partial_line()
-                yield Gap("output may have been lost while the stream was broken")
+                yield Gap("output may have been lost while the connection was broken")
         except ContainerNotStartedError:
             await self._on_not_started()
         except PodGoneError:
@@ -118,32 +118,32 @@ class Follower:
         except TimeoutError:
             self._failures = 0
 
-    def _unseen(self, piece: ParsedChunk, overlap: Deduplicator) -> list[ParsedChunk | Gap]:
-        """What of a piece has not been passed on before."""
+    def _unseen(self, chunk: ParsedChunk, overlap: Deduplicator) -> list[ParsedChunk | Gap]:
+        """The part of the output that has not been passed on before."""
         found: list[ParsedChunk | Gap] = []
         if not overlap.done:
-            piece = overlap.new_part(piece)
+            chunk = overlap.new_part(chunk)
             if overlap.has_gap:
                 overlap.has_gap = False
                 self._resume_point.discard_partial_line()
-                found.append(Gap("output was lost while the stream was broken"))
-        if piece.data or piece.times:
-            self._resume_point.advance(piece)
-            found.append(piece)
+                found.append(Gap("output was lost while the connection was broken"))
+        if chunk.data or chunk.times:
+            self._resume_point.advance(chunk)
+            found.append(chunk)
         return found
 
     async def _on_stream_end(self, opened: float) -> None:
-        """The server ended the stream: because the container has, or for a reason of its own?"""
+        """Finds out whether the server ended the stream because the container has ended."""
         ended = self._monotonic()
         self._state = await self._source.state()
         over = self._state.phase in ("terminated", "never", "gone")
-        # Had the cluster been slow to say so, the container might have printed more after the stream broke.
+        # If the cluster was slow to report the end, the container might have printed more after the stream broke.
         self._is_complete = over and self._monotonic() - ended < 1.0
         if not self._is_complete and ended - opened > 1.0:
             self._failures = 0
 
     async def _chunks(self, since: str | None) -> AsyncGenerator[bytes, None]:
-        """The source's chunks; a silence that lasts too long ends them with a TimeoutError."""
+        """The source's chunks; raises TimeoutError after `read_timeout` without one."""
         async with aclosing(self._source.stream(since)) as stream:
             while True:
                 async with asyncio.timeout(self._retry_policy.read_timeout):
@@ -152,19 +152,19 @@ class Follower:
                     return
                 yield chunk
 
-    def _flush(self, stamped: TimestampParser) -> list[ParsedChunk]:
-        piece = stamped.flush()
-        return [piece] if piece.data else []
+    def _flush(self, parser: TimestampParser) -> list[ParsedChunk]:
+        chunk = parser.flush()
+        return [chunk] if chunk.data else []
 
     def _final_events(self) -> list[Gap | Finished] | None:
-        """What to say at the end, or None when it is not reached."""
+        """What to report at the end; None if it is not reached."""
         state = self._state
         if state is None:
             return None
         if self._is_complete or state.phase == "never":
             return [Finished(state.exit_code)]
         if state.phase == "gone":
-            return [Gap("the pod is gone, and what was not read of its output with it"), Finished(None)]
+            return [Gap("the pod is gone, and the unread rest of its output with it"), Finished(None)]
         if state.phase != "terminated":
             self._failing_since = None
             return None
@@ -175,7 +175,7 @@ class Follower:
         return [Gap("the rest of the output could not be read"), Finished(state.exit_code)]
 
     async def _on_not_started(self) -> None:
-        """Early tries cost as little as can be; later ones ask whether the container will ever start."""
+        """Costs little while retries are fast; later checks whether the container will ever start."""
         if self._failures >= self._retry_policy.fast_retries:
             await self._refresh_state()
 
@@ -185,7 +185,7 @@ class Follower:
         except PodGoneError:
             raise
         except LogError:
-            # The cluster says nothing at the moment: what was known before still stands, and the wait grows.
+            # The cluster does not answer: the last known state stands, and the delay grows.
             return
 
     async def _back_off(self) -> None:

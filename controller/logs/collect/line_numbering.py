@@ -1,7 +1,7 @@
-"""Turns pieces of output into numbered blocks of masked lines. Pure.
+"""Turns output into numbered blocks of masked lines. Pure.
 
-Whole lines go on at once; the beginning of a line waits for its end, so that a reader never sees half a line and the
-mask rarely has to wonder. A line may not grow for ever: beyond a limit the rest of it is dropped, visibly.
+Whole lines are passed on at once; the beginning of a line waits for its end, so that readers never see half a line and
+the mask rarely has to hold text back. A line longer than the limit is truncated, visibly.
 """
 
 from array import array
@@ -15,7 +15,7 @@ _MASK_AT = 64 * 1024
 
 
 class LineNumberer:
-    """Numbers one stream's lines from `first`. `gaps` counts the places where output is missing."""
+    """Numbers one stream's lines from `first`. `gaps` is the number of places where output is missing."""
 
     def __init__(self, mask: SecretMasker, first: int = 1, gaps: int = 0, line_limit: int = MAX_LINE_BYTES) -> None:
         self._mask = mask
@@ -28,23 +28,23 @@ class LineNumberer:
         self._dropped = 0
         self.gaps = gaps
 
-    def add(self, piece: ParsedChunk) -> Block | None:
-        """The lines that this piece completes, if any."""
-        self._times.extend(piece.times)
-        cut = piece.data.rfind(b"\n") + 1
+    def add(self, chunk: ParsedChunk) -> Block | None:
+        """The lines that this output completes, if any."""
+        self._times.extend(chunk.times)
+        cut = chunk.data.rfind(b"\n") + 1
         if cut:
-            whole = b"".join((*self._raw, piece.data[:cut]))
+            whole = b"".join((*self._raw, chunk.data[:cut]))
             self._raw, self._raw_size = [], 0
-            self._buffer(piece.data[cut:])
+            self._buffer(chunk.data[cut:])
             return self._complete_lines(self._mask.feed(whole))
-        self._buffer(piece.data)
+        self._buffer(chunk.data)
         if self._raw_size < _MASK_AT:
             return None
         whole, self._raw, self._raw_size = b"".join(self._raw), [], 0
         return self._complete_lines(self._mask.feed(whole))
 
     def gap(self, why: str) -> Block:
-        """What is complete, and a line that says what is missing."""
+        """The lines so far, and a line that says what is missing."""
         self.gaps += 1
         data = self._drain()
         if data and not data.endswith(b"\n"):
@@ -83,7 +83,7 @@ class LineNumberer:
         return self._block(self._take_times(data.count(b"\n")), data)
 
     def _finish_line(self, masked: bytes) -> bytes:
-        """Masked text that ends in a newline, after what waited of its first line."""
+        """Masked text that ends in a newline, after the waiting beginning of its first line."""
         if not self._line:
             return masked
         end = masked.find(b"\n")
@@ -92,7 +92,7 @@ class LineNumberer:
         return line + self._truncation_notice() + masked[end:]
 
     def _extend_line(self, masked: bytes) -> None:
-        """Adds to the line that waits for its end, up to the limit."""
+        """Extends the waiting line, up to the limit."""
         room = self._limit - len(self._line)
         self._line += masked[:room] if len(masked) > room else masked
         self._dropped += max(0, len(masked) - room)

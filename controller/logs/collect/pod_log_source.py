@@ -1,4 +1,4 @@
-"""A container's log as Kubernetes serves it: the cluster's side of `LogSource`."""
+"""The log of a container as Kubernetes serves it: the implementation of `LogSource`."""
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
@@ -12,10 +12,10 @@ _STATUS_FIELDS = ("containerStatuses", "initContainerStatuses", "ephemeralContai
 
 
 class LogClient(Protocol):
-    """What is needed of the Kubernetes client."""
+    """The part of the Kubernetes client that is used here."""
 
     async def get(self, resource: Resource, name: str, namespace: str | None = None) -> dict[str, Any]:
-        """One object."""
+        """Reads one object."""
         ...
 
     def stream_log(
@@ -28,7 +28,7 @@ class LogClient(Protocol):
         since_time: str | None = None,
         timestamps: bool = True,
     ) -> AsyncGenerator[bytes, None]:
-        """A container's log in chunks as they come."""
+        """Streams a container's log in chunks."""
         ...
 
 
@@ -71,7 +71,7 @@ class PodLogSource:
 
 
 def container_state(pod: Mapping[str, Any], container: str) -> ContainerState:
-    """What a pod's status says of one of its containers."""
+    """The state of a container according to its pod's status."""
     status = pod.get("status") or {}
     for name in _STATUS_FIELDS:
         for each in status.get(name) or ():

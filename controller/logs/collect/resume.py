@@ -1,7 +1,7 @@
-"""Where a followed stream stands, and how to go on after it broke without repeating or losing a line.
+"""Resumes a broken log stream without repeating or losing a line. Pure.
 
-A stream is resumed by `sinceTime`, whose grain is a second, so lines come again. A line is known by its kubelet
-timestamp and its index among equal ones. Pure.
+A stream is resumed by `sinceTime`, whose resolution is a second, so lines are repeated. A line is identified by its
+kubelet timestamp and its index among lines with the same timestamp.
 """
 
 from array import array
@@ -13,7 +13,7 @@ from controller.logs.timestamps import NANOSECONDS, ParsedChunk, format_since_ti
 
 
 class ResumePoint:
-    """What of a stream has been taken: the times of the lines since the newest one's second began."""
+    """What has been read of a stream: the times of the lines since the newest one's second began."""
 
     def __init__(self, times: Iterable[int] = ()) -> None:
         self._recent: deque[tuple[int, array[int]]] = deque()
@@ -23,27 +23,27 @@ class ResumePoint:
 
     @property
     def since(self) -> str | None:
-        """Where to resume (`sinceTime`), None at the very beginning."""
+        """Where to resume (`sinceTime`); None at the very beginning."""
         return None if self._newest == UNKNOWN_TIME else format_since_time(self._newest)
 
-    def advance(self, piece: ParsedChunk) -> None:
-        """Notes a piece that has been passed on."""
-        self._record_times(piece.times)
-        newline = piece.data.rfind(b"\n")
+    def advance(self, chunk: ParsedChunk) -> None:
+        """Records output that has been passed on."""
+        self._record_times(chunk.times)
+        newline = chunk.data.rfind(b"\n")
         if newline >= 0:
-            tail = len(piece.data) - newline - 1
-            starts = piece.data.count(b"\n") + (self._line_bytes is None)
-            self._line_bytes = tail if tail or len(piece.times) == starts else None
-        elif self._line_bytes is not None or piece.times:
-            self._line_bytes = (self._line_bytes or 0) + len(piece.data)
+            tail = len(chunk.data) - newline - 1
+            starts = chunk.data.count(b"\n") + (self._line_bytes is None)
+            self._line_bytes = tail if tail or len(chunk.times) == starts else None
+        elif self._line_bytes is not None or chunk.times:
+            self._line_bytes = (self._line_bytes or 0) + len(chunk.data)
 
     def discard_partial_line(self) -> None:
-        """The unfinished line, if there was one, will not go on: a gap follows it."""
+        """Forgets the unfinished line, which will not continue: a gap follows it."""
         self._line_bytes = None
         self._recent.clear()
 
     def deduplicator(self) -> "Deduplicator":
-        """What a resumed stream will repeat."""
+        """Removes what a resumed stream will repeat."""
         begin = self._newest - self._newest % NANOSECONDS
         expected = Counter(
             time for _, times in self._recent for time in times if time >= begin and time != UNKNOWN_TIME
@@ -63,9 +63,9 @@ class ResumePoint:
 
 
 class Deduplicator:
-    """Drops from a resumed stream what was taken before it broke.
+    """Removes from a resumed stream what was read before it broke.
 
-    `line_bytes` says how much of the last line had been taken when it was not complete, None when it was.
+    `line_bytes` is how much of the last line was read if it was incomplete; None if it was complete.
     """
 
     def __init__(self, expected: Counter[int], line_bytes: int | None) -> None:
@@ -78,22 +78,22 @@ class Deduplicator:
 
     @property
     def is_caught_up(self) -> bool:
-        """Whether all that was expected again has come."""
+        """Whether everything that was expected again has come."""
         return self._remaining == 0
 
     @property
     def done(self) -> bool:
-        """Whether pieces pass unchanged from here on."""
+        """Whether output passes unchanged from here on."""
         return self._remaining == 0 and self._skip == 0
 
-    def new_part(self, piece: ParsedChunk) -> ParsedChunk:
-        """The new part of a piece. Sets `has_gap` when lines between the old and the new are missing."""
+    def new_part(self, chunk: ParsedChunk) -> ParsedChunk:
+        """The new part of the output. Sets `has_gap` if lines between old and new are missing."""
         if self.done:
-            return piece
+            return chunk
         texts: list[bytes] = []
         times = array("q")
-        starts = iter(piece.times)
-        parts = piece.data.split(b"\n")
+        starts = iter(chunk.times)
+        parts = chunk.data.split(b"\n")
         for number, part in enumerate(parts):
             if number or not self._within:
                 start = next(starts, None)
@@ -107,7 +107,7 @@ class Deduplicator:
         return ParsedChunk(b"".join(texts), times)
 
     def _begin_line(self, time: int, times: "array[int]") -> None:
-        """A line begins: decides what of it is skipped (None: all)."""
+        """Starts a line: decides how much of it is skipped (None: all)."""
         if self._expected[time] > 0:
             self._expected[time] -= 1
             self._remaining -= 1

@@ -1,4 +1,4 @@
-"""Where a container's log comes from, as the follower sees it. The cluster's side of it is in cluster.py."""
+"""The source of a container's log, as the follower sees it; implemented in `pod_log_source.py`."""
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
@@ -7,9 +7,9 @@ from typing import Literal, Protocol
 
 @dataclass(frozen=True)
 class ContainerState:
-    """What a container is doing; the exit code is known once it has terminated.
+    """The state of a container; the exit code is known once it has terminated.
 
-    `gone` means that there is no such pod any more; `never` that the pod is over and the container never ran.
+    `gone` means that the pod no longer exists; `never` that the pod has ended and the container never ran.
     """
 
     phase: Literal["waiting", "running", "terminated", "never", "gone"]
@@ -22,10 +22,10 @@ class LogSource(Protocol):
     def stream(self, since: str | None) -> AsyncGenerator[bytes, None]:
         """The log with timestamps from a second on, until the container ends or the stream breaks.
 
-        Raises NotStartedError, PodGoneError, StreamBrokenError.
+        Raises ContainerNotStartedError, PodGoneError, StreamBrokenError.
         """
         ...
 
     async def state(self) -> ContainerState:
-        """What the container is doing now. Raises StreamBrokenError when the cluster does not say."""
+        """The container's current state. Raises StreamBrokenError if the cluster does not answer."""
         ...

@@ -1,7 +1,7 @@
-"""Finds the line that says why a step failed, among the last lines that it printed. Pure.
+"""Finds the line that explains why a step failed, among the last lines of its log. Pure.
 
-Best first: a place in a file with an error (`src/a.py:3: error: …`), the last line of a Python traceback, a line that
-says `error:` or `FAILED`; of the best kind, the first one. Without any, the last line that is not empty.
+Best first: a source location with an error (`src/a.py:3: error: …`), the last line of a Python traceback, a line with
+`error:` or `FAILED`; of the best kind, the first one. Without any, the last line that is not empty.
 """
 
 import re
@@ -37,7 +37,7 @@ _PATTERNS_BY_RANK = (_TEST_LOCATION, _LOCATION, _RAISED, _PANIC, _ERROR, _FAILED
 
 
 def first_failure(blocks: list[Block]) -> Failure | None:
-    """The failing line among these last blocks of a failed step's masked output; None when it printed nothing."""
+    """The failing line among the last blocks of a failed step's masked output; None if it printed nothing."""
     lines = [(line.number, text) for block in blocks for line in block.lines() if (text := _plain_text(line)).strip()]
     if not lines:
         return None
@@ -55,7 +55,7 @@ def first_failure(blocks: list[Block]) -> Failure | None:
 
 
 def last_line(blocks: list[Block]) -> str | None:
-    """The last line that is not empty, of standard output and error alike: a pod's log doesn't tell them apart."""
+    """The last line that is not empty, from standard output or error: a pod's log does not tell them apart."""
     for block in reversed(blocks):
         for line in reversed(list(block.lines())):
             text = _plain_text(line)
@@ -65,14 +65,14 @@ def last_line(blocks: list[Block]) -> str | None:
 
 
 def _rank(text: str) -> int | None:
-    """How telling a line is: 0 says most, None nothing."""
+    """The rank of a line: 0 explains most, None nothing."""
     if _NOISE.search(text):
         return None
     return next((number for number, pattern in enumerate(_PATTERNS_BY_RANK) if pattern.search(text)), None)
 
 
 def _plain_text(line: Line) -> str:
-    """The line as text, without what a terminal would act on."""
+    """The line as text, without terminal control sequences."""
     text = _ESCAPES.sub("", line.data[:_MAX_LINE_BYTES].decode("utf-8", "replace"))
     return "".join(each if _is_visible(each) else " " for each in text.expandtabs(4)).rstrip()
 

@@ -1,13 +1,13 @@
-"""Finds the file and the line that a failing line is about: named in it, or in the lines around it. Pure.
+"""Finds the source location of a failing line: named in it, or in the lines around it. Pure.
 
-It says what the tool said: a path is neither made relative nor looked for.
+Paths are returned as the tool printed them.
 """
 
 import re
 from collections.abc import Sequence
 
 CONTEXT_LINES = 12
-"""How many lines before and after the failing one are looked at."""
+"""How many lines before and after the failing one are searched."""
 
 _MAX_LINE_LENGTH = 300
 _MAX_LINE_NUMBER = 10_000_000
@@ -24,7 +24,7 @@ _RAISED = re.compile(r"^(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?::|$)")
 
 
 def find_source_location(text: str, before: Sequence[str], after: Sequence[str]) -> tuple[str, int] | None:
-    """The file and its line that `text` is about; `before` and `after` are its neighbours in the order of the log."""
+    """The file and line that `text` is about; `before` and `after` are the lines around it, in the order of the log."""
     text = text[:_MAX_LINE_LENGTH]
     own = _first(_NAMED, [text]) or _first(_MAKE, [text])
     if own is not None:

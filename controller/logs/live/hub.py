@@ -1,7 +1,7 @@
-"""Where followed logs and those who watch them meet.
+"""The hub of live logs: the collector publishes to it, readers subscribe to it.
 
-Readers pull: a subscription only says which streams have something new, and each reader takes it from the ring at
-its own pace. So a slow one costs nobody anything: when the ring has gone on without it, it is told what it missed.
+Readers pull: a subscription only says which streams have something new, and each reader takes it from the ring buffer
+at its own pace. A slow reader therefore delays nobody: it learns which lines it missed.
 """
 
 import asyncio
@@ -17,10 +17,10 @@ MAX_TOTAL_BYTES = 64 * 1024 * 1024
 
 @dataclass(eq=False)
 class LiveLog:
-    """A stream that is being followed, or was until a moment ago.
+    """A stream that is being followed, or was until recently.
 
-    `chunks` are what the archive has of it so far; `ended` says that no line will follow, `archived` that the
-    store has the whole of it.
+    `chunks` are what the archive has of it so far; `ended` says that no line will follow, `archived` that the store has
+    all of it.
     """
 
     stream: Stream
@@ -32,7 +32,7 @@ class LiveLog:
 
 @dataclass(frozen=True)
 class ChunkRef:
-    """A chunk in the store: its key, its first line and the number after its last, its bytes of output."""
+    """A chunk in the store: its key, its first line, the number after its last line, and its bytes of output."""
 
     key: str
     first: int
@@ -41,46 +41,46 @@ class ChunkRef:
 
 
 class Subscription:
-    """One reader of one run. `changed` is set when a stream has something new; `take` says which."""
+    """One reader's subscription to a run. `changed` is set when a stream has something new; `take` says which."""
 
     def __init__(self) -> None:
         self.changed = asyncio.Event()
         self._streams: set[Stream] = set()
 
     def notify(self, stream: Stream) -> None:
-        """Something is new in this stream."""
+        """Marks a stream as changed."""
         self._streams.add(stream)
         self.changed.set()
 
     def take(self) -> set[Stream]:
-        """The streams with something new since the last call."""
+        """The streams that changed since the last call."""
         taken, self._streams = self._streams, set()
         self.changed.clear()
         return taken
 
 
 class LiveLogs(Protocol):
-    """What readers need of a hub, be it that of the keeper or a mirror of it in another process."""
+    """What readers need of a hub, be it the collector's or a mirror of it in another process."""
 
     def get(self, stream: Stream) -> LiveLog | None:
-        """The stream, when it is known here."""
+        """The live log of a stream, if it is known here."""
         ...
 
     def logs(self, namespace: str, run: str) -> list[LiveLog]:
-        """The run's streams, in the order they began."""
+        """The run's live logs, in the order they began."""
         ...
 
     def subscribe(self, namespace: str, run: str) -> tuple[Subscription, Callable[[], None]]:
-        """A subscription to all streams of a run, those to come too, and the call that ends it."""
+        """A subscription to all streams of a run, also future ones, and the function that ends it."""
         ...
 
     async def wait_for_sync(self, namespace: str, run: str) -> None:
-        """Returns when what is known of a run's streams is known here, or can't be had in reasonable time."""
+        """Returns once the hub knows the run's streams, or after a time limit."""
         ...
 
 
 class LogHub:
-    """All streams that this process follows, by run. `rings_bytes` bounds all rings together."""
+    """The live logs of this process, by run. `total_bytes` limits all ring buffers together."""
 
     def __init__(self, stream_bytes: int = MAX_STREAM_BYTES, total_bytes: int = MAX_TOTAL_BYTES) -> None:
         self._stream_bytes = stream_bytes
@@ -91,16 +91,16 @@ class LogHub:
 
     @property
     def subscribers(self) -> int:
-        """How many readers there are."""
+        """The number of readers."""
         return sum(len(each) for each in self._subscriptions.values())
 
     @property
     def size(self) -> int:
-        """The bytes in all rings."""
+        """The bytes in all ring buffers."""
         return self._size
 
     def open(self, stream: Stream, first: int, chunks: "list[ChunkRef]") -> LiveLog:
-        """Begins a stream whose next line has the number `first`; older ones are in the chunks."""
+        """Opens a stream whose next line has the number `first`; older lines are in the chunks."""
         log = LiveLog(stream, RingBuffer(first, self._stream_bytes), chunks)
         logs = self._logs.setdefault((stream.namespace, stream.run), {})
         if stream in logs:
@@ -110,15 +110,15 @@ class LogHub:
         return log
 
     def get(self, stream: Stream) -> LiveLog | None:
-        """The stream, when it is known here."""
+        """The live log of a stream, if it is known here."""
         return self._logs.get((stream.namespace, stream.run), {}).get(stream)
 
     def logs(self, namespace: str, run: str) -> list[LiveLog]:
-        """The run's streams, in the order they began."""
+        """The run's live logs, in the order they began."""
         return list(self._logs.get((namespace, run), {}).values())
 
     def publish(self, log: LiveLog, block: Block) -> None:
-        """New lines."""
+        """Appends new lines."""
         before = log.ring.size
         log.ring.append(block)
         self._size += log.ring.size - before
@@ -127,18 +127,18 @@ class LogHub:
         self._notify(log.stream)
 
     def mark_ended(self, log: LiveLog) -> None:
-        """No line will follow."""
+        """Marks that no line will follow."""
         log.ended = True
         self._notify(log.stream)
 
     def mark_archived(self, log: LiveLog) -> None:
-        """The store has all of it; the ring stays for those who still read, while there is room for it."""
+        """Marks that the store has all of it; the ring buffer stays for current readers while there is room."""
         log.ended = log.archived = True
         log.chunks = []
         self._notify(log.stream)
 
     def forget(self, namespace: str, run: str) -> None:
-        """Drops all that is known of a run."""
+        """Drops a run from memory."""
         for log in self._logs.pop((namespace, run), {}).values():
             self._size -= log.ring.size
             log.ended = True
@@ -146,10 +146,10 @@ class LogHub:
             each.changed.set()
 
     async def wait_for_sync(self, namespace: str, run: str) -> None:
-        """All that is known of a run is known here."""
+        """Returns at once: this hub is the source."""
 
     def subscribe(self, namespace: str, run: str) -> tuple[Subscription, Callable[[], None]]:
-        """A subscription to all streams of a run, those to come too, and the call that ends it."""
+        """A subscription to all streams of a run, also future ones, and the function that ends it."""
         subscription = Subscription()
         readers = self._subscriptions.setdefault((namespace, run), set())
         readers.add(subscription)
@@ -166,7 +166,7 @@ class LogHub:
             each.notify(stream)
 
     def _enforce_limit(self) -> None:
-        """All rings together are too large: archived logs give up theirs, then the largest ones their older half."""
+        """Frees memory: archived logs drop their ring buffers, then the largest ones drop their older half."""
         logs = [log for run in self._logs.values() for log in run.values() if log.ring.size]
         for log in logs:
             if log.archived:

@@ -1,7 +1,7 @@
-"""The newest lines of one stream, in memory, for those who watch.
+"""The newest lines of one stream, in memory.
 
-Bounded in bytes: the oldest blocks go first, and readers find them in the archive's chunks. Blocks are shared with the
-archive, not copied.
+Bounded in bytes: the oldest blocks are dropped first, and readers find them in the archive's chunks. Blocks are shared
+with the archive, not copied.
 """
 
 from bisect import bisect_right
@@ -14,7 +14,7 @@ _BYTES_PER_LINE = 8
 
 
 class RingBuffer:
-    """Blocks without holes between them. `first` is the oldest line here, `end` the number after the newest."""
+    """Consecutive blocks. `first` is the number of the oldest line, `end` the number after the newest."""
 
     def __init__(self, first: int = 1, limit: int = MAX_STREAM_BYTES) -> None:
         self._blocks: deque[Block] = deque()
@@ -24,7 +24,7 @@ class RingBuffer:
         self.end = first
 
     def append(self, block: Block) -> None:
-        """Adds the block that follows the newest one; drops old ones when the ring is full."""
+        """Appends the block that follows the newest one; drops old ones when the buffer is full."""
         self._blocks.append(block)
         self.end = block.end
         self.size += _memory_size(block)
@@ -43,9 +43,9 @@ class RingBuffer:
         self.first = oldest.end
 
     def since(self, number: int, limit: int) -> Block | None:
-        """Lines from this number on, at most about `limit` bytes but at least one block; None when there is none.
+        """Lines from this number on, about `limit` bytes but at least one block; None if there are none.
 
-        Begins with `first` when the ring holds nothing older.
+        Begins with `first` if the buffer holds nothing older.
         """
         if number >= self.end:
             return None
@@ -58,7 +58,7 @@ class RingBuffer:
         return join_blocks(chosen)
 
     def tail(self, limit: int) -> list[Block]:
-        """The newest blocks, of about `limit` bytes in all."""
+        """The newest blocks, about `limit` bytes in all."""
         chosen: list[Block] = []
         for block in reversed(self._blocks):
             if limit <= 0:
@@ -77,7 +77,7 @@ class RingBuffer:
 
 
 def join_blocks(blocks: list[Block]) -> Block:
-    """Blocks that follow each other as one."""
+    """Consecutive blocks as one."""
     if len(blocks) == 1:
         return blocks[0]
     times = blocks[0].times[:]

@@ -1,4 +1,4 @@
-"""The forms in which a secret value may turn up in a log. Pure; the matching is in mask.py."""
+"""The encodings in which a secret value may appear in a log. Pure; matching happens in `mask.py`."""
 
 import base64
 import json
@@ -12,14 +12,14 @@ _BASE64_LINE = 76
 
 
 def encode_secret_variants(values: Iterable[bytes]) -> frozenset[bytes]:
-    """All byte strings to hide for these secret values; values under 4 bytes are not hidden.
+    """All byte strings to mask for these secret values; values under 4 bytes are not masked.
 
-    Of a multi-line value each line of 8 bytes or more is hidden too, without the white space around it (an indentation
-    alone is no secret).
+    Of a multi-line value, each line of 8 bytes or more is masked too, without surrounding white space: an indentation
+    alone is not secret.
     """
     found: set[bytes] = set()
     for value in values:
-        # Newlines at the ends would hide the ends of lines, and hold every line back.
+        # Newlines at the ends would mask the ends of lines, and hold every line back.
         texts = {value.strip(b"\r\n"), value.strip()}
         if len(value.strip()) < MIN_VALUE_BYTES:
             continue
@@ -45,11 +45,11 @@ def _encoded_forms(value: bytes) -> Iterator[bytes]:
 
 
 def _base64_forms(value: bytes) -> Iterator[bytes]:
-    """Base64 of a text that has the value somewhere in it.
+    """Base64 of a text that contains the value.
 
-    Three bytes become four characters, so the value may begin at one of three places of such a group. Characters
+    Three bytes become four characters, so the value may begin at one of three positions of such a group. Characters
     that also depend on the bytes around the value are left out; where the text ends with the value, its last
-    characters and the padding are known too. Programs break long output after 76 characters.
+    characters and the padding are known too. Programs wrap long output after 76 characters.
     """
     for encode in (base64.standard_b64encode, base64.urlsafe_b64encode):
         for shift, skipped in ((0, 0), (1, 2), (2, 3)):
@@ -84,7 +84,7 @@ def _json_forms(value: bytes) -> Iterator[bytes]:
 
 
 def _html_safe(quoted: str) -> str:
-    """As Go writes JSON."""
+    """JSON as Go writes it."""
     for character in "<>&":
         quoted = quoted.replace(character, f"\\u{ord(character):04x}")
     return quoted

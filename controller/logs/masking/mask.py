@@ -1,8 +1,8 @@
-"""Hides secrets in a stream of bytes, wherever the stream is cut into chunks.
+"""Masks secrets in a stream of bytes, however the stream is cut into chunks.
 
-Every byte that belongs to an occurrence of a pattern is hidden; overlapping occurrences become one `***`. Newlines
-inside are kept (`***` on each line), so that the count of lines and their times stay right. What may be the beginning
-of an occurrence is held back until it is decided, and nothing else is.
+Every byte that belongs to an occurrence of a pattern is masked; overlapping occurrences become one `***`. Newlines
+inside are kept (`***` on each line), so that the number of lines and their times stay right. Text that may be the
+beginning of an occurrence is held back until that is decided, and nothing else is.
 """
 
 from bisect import bisect_left
@@ -17,7 +17,7 @@ _SHORT_PATTERN_BYTES = 256
 
 
 class SecretPatterns:
-    """The compiled patterns for a set of secret values; shared by all streams that use the same secrets."""
+    """The compiled patterns of a set of secret values; shared by all streams that use the same secrets."""
 
     def __init__(self, values: Iterable[bytes]) -> None:
         patterns = sorted(encode_secret_variants(values))
@@ -30,13 +30,13 @@ class SecretPatterns:
         return self._automaton is not None
 
     def find(self, data: bytes) -> list[tuple[int, int, int]]:
-        """All occurrences, overlapping ones too, as (pattern, start, end)."""
+        """All occurrences, also overlapping ones, as (pattern, start, end)."""
         assert self._automaton is not None
         found: list[tuple[int, int, int]] = self._automaton.find_matches_as_indexes(data, overlapping=True)
         return found
 
     def pending_length(self, data: bytes) -> int:
-        """How many bytes at the end may be the beginning of an occurrence."""
+        """The number of bytes at the end that may be the beginning of an occurrence."""
         if data.endswith(b"\n"):
             return self._line_ends.longest(data)
         line_start = data.rfind(b"\n") + 1
@@ -44,14 +44,14 @@ class SecretPatterns:
 
 
 class _PrefixIndex:
-    """Finds the longest end of some data that is a proper beginning of a pattern."""
+    """Finds the longest end of some data that is a proper prefix of a pattern."""
 
     def __init__(self, patterns: list[bytes]) -> None:
         self._sorted = patterns
         self._far = [each for each in patterns if len(each) > _SHORT_PATTERN_BYTES]
 
     def longest(self, data: bytes, start: int) -> int:
-        """Its length, 0 for none; it does not begin before `start`."""
+        """The length of that end, 0 for none; it does not begin before `start`."""
         if not self._sorted:
             return 0
         far = max((_prefix_length(data, each, start) for each in self._far), default=0)
@@ -69,7 +69,7 @@ class _PrefixIndex:
 
 
 def _prefix_length(data: bytes, pattern: bytes, start: int) -> int:
-    """The length of the longest end of the data that is a proper beginning of this pattern."""
+    """The length of the longest end of the data that is a proper prefix of this pattern."""
     head = pattern[:8]
     position = data.find(head, max(start, len(data) - len(pattern) + 1))
     while position >= 0:
@@ -80,9 +80,7 @@ def _prefix_length(data: bytes, pattern: bytes, start: int) -> int:
 
 
 class _LinePrefixIndex:
-    """The same for data that ends in a newline, which is what is met all the time: only beginnings that end in a
-    newline count, and those are few.
-    """
+    """The same for data that ends in a newline, the usual case: only the few prefixes that end so count."""
 
     def __init__(self, patterns: list[bytes]) -> None:
         firsts: set[bytes] = set()
@@ -101,7 +99,7 @@ class _LinePrefixIndex:
         self._firsts = tuple(sorted(firsts, key=len, reverse=True))
 
     def longest(self, data: bytes) -> int:
-        """The length of the longest end of the data that is a proper beginning of a pattern."""
+        """The length of the longest end of the data that is a proper prefix of a pattern."""
         if not self._firsts:
             return 0
         last_line = data[data.rfind(b"\n", 0, len(data) - 1) + 1 :]
@@ -112,7 +110,7 @@ class _LinePrefixIndex:
 
 
 class SecretMasker:
-    """The mask of one stream. Feed it the stream in any pieces, then flush it."""
+    """The mask of one stream. Feed it the stream in any chunks, then flush it."""
 
     def __init__(self, patterns: SecretPatterns) -> None:
         self._patterns = patterns
@@ -121,19 +119,19 @@ class SecretMasker:
         self._starred = False
 
     def feed(self, data: bytes) -> bytes:
-        """The masked form of everything that is decided by now."""
+        """Everything that is decided by now, masked."""
         if not self._patterns:
             return data
         data = self._held + data if self._held else data
         return self._mask(data, len(data) - self._patterns.pending_length(data))
 
     def flush(self) -> bytes:
-        """The rest: the stream has ended, so what was held back is no occurrence."""
+        """The rest: the stream has ended, so what was held back is not an occurrence."""
         held = self._held
         return self._mask(held, len(held)) if held else b""
 
     def _mask(self, data: bytes, decided: int) -> bytes:
-        """Masks data[:decided] and holds the rest.
+        """Masks data[:decided] and holds the rest back.
 
         The first `_hidden` bytes belong to an occurrence that began before them and has its stars.
         """
@@ -153,7 +151,7 @@ class SecretMasker:
         return b"".join(out)
 
     def _masked_spans(self, found: list[tuple[int, int, int]], decided: int) -> list[tuple[int, int, bool]]:
-        """What is to be hidden, overlaps joined: (start, end, whether it began in earlier data)."""
+        """What to mask, overlaps joined: (start, end, whether it began in earlier data)."""
         spans: list[tuple[int, int, bool]] = []
         current: tuple[int, int, bool] | None = (0, self._hidden, True) if self._hidden else None
         for start, end in sorted((start, end) for _, start, end in found):
@@ -168,7 +166,7 @@ class SecretMasker:
         return [span for span in spans if span[0] < decided or span[2]]
 
     def _mask_lines(self, hidden: bytes, is_open: bool) -> bytes:
-        """Stars for each line of what is hidden, but for a line that has them already."""
+        """Stars for each masked line, except for one that has them already."""
         starred = self._starred and is_open
         lines = []
         for number, line in enumerate(hidden.split(b"\n")):

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from controller import labels
 from controller.kube import NotFoundError, UnreachableError
-from controller.log_relay import ADDRESS_ANNOTATION, NoLeaderError, leader_address
+from controller.log_relay import NoLeaderError, leader_address
 
 
 class Leases:
@@ -19,7 +20,7 @@ class Leases:
 
 
 def lease(holder: str, address: str | None) -> dict[str, Any]:
-    annotations = {} if address is None else {"annotations": {ADDRESS_ANNOTATION: address}}
+    annotations = {} if address is None else {"annotations": {labels.ADDRESS: address}}
     return {"metadata": {"name": "c8s-operator", **annotations}, "spec": {"holderIdentity": holder}}
 
 

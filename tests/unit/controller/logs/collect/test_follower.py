@@ -77,13 +77,13 @@ async def test_lines_lost_to_rotation_are_a_visible_gap() -> None:
     cluster = FakeCluster(lines, breaks=[len(lines[0]) + len(lines[1])], rotated=True, piece=1000)
     data, _, gaps, _ = await follow(cluster)
     assert data == b"one\ntwo\nnine\n"
-    assert gaps == ["output was lost while the stream was broken"]
+    assert gaps == ["output was lost while the connection was broken"]
 
 
 async def test_a_pod_that_is_gone_ends_in_a_gap() -> None:
     data, _, gaps, code = await follow(FakeCluster([], gone=True))
     assert (data, code) == (b"", None)
-    assert gaps == ["the pod is gone, and what was not read of its output with it"]
+    assert gaps == ["the pod is gone, and the unread rest of its output with it"]
 
 
 async def test_a_log_that_can_never_be_read_is_given_up_visibly() -> None:
