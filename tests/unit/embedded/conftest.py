@@ -1,4 +1,4 @@
-"""A registry over a database of its own, at a time that stands still."""
+"""A registry with a database of its own and a fixed time."""
 
 from __future__ import annotations
 

@@ -25,10 +25,10 @@ def test_unknown_fields_and_nulls_are_dropped() -> None:
     assert pod == {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "m"}]}}
 
 
-def test_strictly_an_unknown_field_is_refused_by_its_path(registry: Registry) -> None:
-    with pytest.raises(ApiError) as told:
+def test_strict_write_names_unknown_field(registry: Registry) -> None:
+    with pytest.raises(ApiError) as raised:
         registry.create(PODS, _pod(imaeg="b"), namespace="default", options=WriteOptions(strict=True))
-    assert told.value.message == (
+    assert raised.value.message == (
         'Pod in version "v1" cannot be handled as a Pod: strict decoding error: unknown field '
         '"spec.containers[0].imaeg"'
     )
@@ -45,14 +45,14 @@ def test_strictly_an_unknown_field_is_refused_by_its_path(registry: Registry) ->
         ({"ports": [{"containerPort": True}]}, "spec.containers[0].ports[0].containerPort"),
     ],
 )
-def test_a_value_of_a_wrong_type_is_named(container: dict[str, Any], where: str) -> None:
-    with pytest.raises(ApiError) as told:
+def test_wrong_type_names_the_field(container: dict[str, Any], where: str) -> None:
+    with pytest.raises(ApiError) as raised:
         field_types.drop_unknown_fields(PODS, _pod(**container))
-    assert told.value.code == 400
-    assert f"into {where} of type" in told.value.message
+    assert raised.value.code == 400
+    assert f"into {where} of type" in raised.value.message
 
 
-def test_quantities_and_ports_may_be_numbers_or_text() -> None:
+def test_quantities_and_ports_accept_numbers_and_strings() -> None:
     pod = _pod(
         resources={"limits": {"cpu": 1, "memory": "1Gi"}},
         startupProbe={"httpGet": {"port": "http"}, "periodSeconds": 1},
@@ -60,7 +60,7 @@ def test_quantities_and_ports_may_be_numbers_or_text() -> None:
     assert field_types.drop_unknown_fields(PODS, pod) == []
 
 
-def test_of_a_custom_resource_only_the_metadata_is_known() -> None:
+def test_only_metadata_of_custom_resources_is_checked() -> None:
     custom = ResourceType("example.com", "v1", "widgets", "Widget", schema={})
     widget = {"metadata": {"name": "w", "odd": 1}, "spec": {"anything": {"goes": None}}}
     field_types.drop_unknown_fields(custom, widget)
@@ -77,7 +77,7 @@ _JSON = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from(["metadata", "spec", "data", "status", "x"]), _JSON))
-def test_any_object_fits_or_is_a_bad_request_and_what_fits_fits_again(obj: dict[str, Any]) -> None:
+def test_decoding_any_object_is_idempotent_or_fails_with_400(obj: dict[str, Any]) -> None:
     for resource in (CONFIG_MAPS, JOBS, PODS):
         code = 0
         try:
@@ -89,10 +89,10 @@ def test_any_object_fits_or_is_a_bad_request_and_what_fits_fits_again(obj: dict[
 
 
 @pytest.mark.parametrize("amount", ["much", "", "1 Gi", "1e99999999999", "NaN", "🙂", "\n"])
-def test_what_is_no_quantity_can_not_be_read(amount: str) -> None:
-    with pytest.raises(ApiError, match="quantities must match") as told:
+def test_invalid_quantity_is_a_bad_request(amount: str) -> None:
+    with pytest.raises(ApiError, match="quantities must match") as raised:
         field_types.drop_unknown_fields(PODS, _pod(resources={"limits": {"memory": amount}}))
-    assert told.value.code == 400
+    assert raised.value.code == 400
 
 
 _WRAPPED, _PLAIN = "aGVs\nbG8=\n", "aGVsbG8="
@@ -127,7 +127,7 @@ def test_bytes_are_stored_without_line_breaks(
         (5, "json: cannot unmarshal number into data.k of type []uint8"),
     ],
 )
-def test_what_is_not_base64_can_not_be_read(value: Any, why: str) -> None:
+def test_invalid_base64_is_a_bad_request(value: Any, why: str) -> None:
     with pytest.raises(ApiError) as refused:
         field_types.drop_unknown_fields(SECRETS, {"metadata": {"name": "a"}, "data": {"k": value}})
     assert refused.value.message == f'Secret in version "v1" cannot be handled as a Secret: {why}'

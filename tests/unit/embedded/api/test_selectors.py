@@ -45,10 +45,10 @@ def test_label_selectors(selector: str, labels: dict[str, str], chosen: bool) ->
 
 
 @pytest.mark.parametrize("selector", ["a in (", "a in b", "a b", "=b", "a,,b", "a=b,", "in (x)", "!", "a in (b", "(a)"])
-def test_what_cannot_be_parsed_is_a_bad_request(selector: str) -> None:
-    with pytest.raises(ApiError) as told:
+def test_invalid_label_selector_is_a_bad_request(selector: str) -> None:
+    with pytest.raises(ApiError) as raised:
         parse_label_selector(selector)
-    assert told.value.code == 400
+    assert raised.value.code == 400
 
 
 @pytest.mark.parametrize(
@@ -61,22 +61,20 @@ def test_what_cannot_be_parsed_is_a_bad_request(selector: str) -> None:
         ("a in (", "unable to parse requirement: found '', expected: ',', ')' or identifier"),
     ],
 )
-def test_a_bad_label_selector_is_described_as_a_real_server_does(selector: str, why: str) -> None:
+def test_label_selector_errors_are_those_of_kubernetes(selector: str, why: str) -> None:
     with pytest.raises(ApiError) as refused:
         parse_label_selector(selector)
     assert refused.value.message == why
 
 
 @given(_LABELS, _LABELS)
-def test_equality_selects_exactly_the_objects_that_have_all_the_labels(
-    wanted: dict[str, str], labels: dict[str, str]
-) -> None:
+def test_equality_selects_objects_with_all_labels(wanted: dict[str, str], labels: dict[str, str]) -> None:
     selector = ",".join(f"{key}={value}" for key, value in wanted.items())
     assert _matches(selector, labels) is (wanted.items() <= labels.items())
 
 
 @given(_NAMES, st.sets(_NAMES, min_size=1, max_size=3), _LABELS)
-def test_notin_is_the_opposite_of_in(key: str, values: set[str], labels: dict[str, str]) -> None:
+def test_notin_is_the_complement_of_in(key: str, values: set[str], labels: dict[str, str]) -> None:
     listed = ",".join(sorted(values))
     assert _matches(f"{key} in ({listed})", labels) is not _matches(f"{key} notin ({listed})", labels)
 
@@ -91,14 +89,14 @@ def test_any_text_is_a_selector_or_a_bad_request(text: str) -> None:
     assert code in (0, 400)
 
 
-def test_fields_are_those_a_real_server_knows() -> None:
+def test_field_selectors_know_the_fields_of_kubernetes() -> None:
     pod = {"metadata": {"name": "p"}, "status": {"phase": "Running"}}
     running = parse_field_selector("status.phase=Running,metadata.name!=q", "pods")
     assert running is not None
     assert running(pod)
-    with pytest.raises(ApiError) as told:
+    with pytest.raises(ApiError) as raised:
         parse_field_selector("spec.image=x", "pods")
-    assert told.value.code == 400
+    assert raised.value.code == 400
 
 
 def _matches_fields(selector: str, name: str = "x") -> bool:

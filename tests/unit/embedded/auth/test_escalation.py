@@ -56,22 +56,22 @@ def reader(registry: Registry) -> Registry:
     return registry
 
 
-def test_a_role_may_hold_what_its_writer_may_do(reader: Registry) -> None:
+def test_role_may_grant_permissions_of_its_writer(reader: Registry) -> None:
     _create_as_joe(reader, ROLES, {"metadata": {"name": "r"}, "rules": [{**_READ, "verbs": ["get"]}]})
 
 
-def test_a_role_may_not_hold_more(reader: Registry) -> None:
-    with pytest.raises(ApiError) as told:
+def test_role_may_not_grant_more_than_its_writer_has(reader: Registry) -> None:
+    with pytest.raises(ApiError) as raised:
         _create_as_joe(reader, ROLES, {"metadata": {"name": "r"}, "rules": [{**_READ, "verbs": ["get", "delete"]}]})
-    assert told.value.code == 403
-    assert told.value.message == (
+    assert raised.value.code == 403
+    assert raised.value.message == (
         'roles.rbac.authorization.k8s.io "r" is forbidden: user "joe" (groups=["system:authenticated"]) is attempting '
         "to grant RBAC permissions not currently held:\n"
         '{APIGroups:[""], Resources:["pods"], Verbs:["get" "delete"]}'
     )
 
 
-def test_a_binding_hands_out_only_what_its_writer_has(reader: Registry) -> None:
+def test_binding_may_not_grant_more_than_its_writer_has(reader: Registry) -> None:
     _role(reader, "owner", {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]})
     _create_as_joe(reader, ROLE_BINDINGS, _bind("reader", "fine"))
     with pytest.raises(ApiError, match="not currently held"):
@@ -79,7 +79,7 @@ def test_a_binding_hands_out_only_what_its_writer_has(reader: Registry) -> None:
 
 
 @pytest.mark.parametrize(("verb", "resource"), [("escalate", ROLES), ("bind", ROLE_BINDINGS)])
-def test_who_was_given_the_right_to_may_give_more(reader: Registry, verb: str, resource: Any) -> None:
+def test_escalate_and_bind_verbs_exempt_the_writer(reader: Registry, verb: str, resource: Any) -> None:
     _role(reader, "owner", {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]})
     _role(reader, "giver", {"apiGroups": [_RBAC], "resources": ["roles"], "verbs": [verb]})
     reader.create(ROLE_BINDINGS, _bind("giver", "g"), namespace="default")
@@ -87,14 +87,14 @@ def test_who_was_given_the_right_to_may_give_more(reader: Registry, verb: str, r
     _create_as_joe(reader, resource, everything if resource is ROLES else _bind("owner", "all"))
 
 
-def test_a_change_that_gives_nothing_needs_no_right(reader: Registry) -> None:
+def test_label_change_of_a_role_is_not_checked(reader: Registry) -> None:
     _role(reader, "owner", {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]})
     label = {"metadata": {"labels": {"a": "b"}}}
     change = reader.prepare_patch(ObjectRef(ROLES, "default", "owner"), label, "merge", WriteOptions())
     EscalationGuard(reader, Authorizer(reader)).check(JOE, change)
 
 
-def test_an_aggregated_role_has_the_rules_of_those_it_selects() -> None:
+def test_aggregated_role_has_rules_of_selected_roles() -> None:
     def role(name: str, rules: list[Json], **labels: str) -> Json:
         return {"metadata": {"name": name, "labels": labels}, "rules": rules}
 
@@ -106,7 +106,7 @@ def test_an_aggregated_role_has_the_rules_of_those_it_selects() -> None:
     assert aggregate_rules(whole, [*parts, whole]) == [_READ, {"verbs": ["b"]}]
 
 
-def test_the_rules_of_somebody_are_listed(reader: Registry) -> None:
+def test_self_subject_rules_review_lists_rules(reader: Registry) -> None:
     reader.create(CLUSTER_ROLES, {"metadata": {"name": "unbound"}, "rules": [{**_READ, "verbs": ["delete"]}]})
     review = answer_review(
         SELF_SUBJECT_RULES_REVIEWS,
@@ -134,7 +134,7 @@ def _anonymous_authenticator(registry: Registry) -> Authenticator:
         (["there"], ["x"], False),
     ],
 )
-def test_a_token_is_good_for_those_it_is_meant_for(
+def test_token_is_valid_only_for_its_audiences(
     registry: Registry, meant_for: list[str], asked_by: list[str], good: bool
 ) -> None:
     registry.create(SERVICE_ACCOUNTS, {"metadata": {"name": "bot"}}, namespace="default")

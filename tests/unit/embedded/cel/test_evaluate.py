@@ -1,4 +1,4 @@
-"""Expressions mean what the language definition says, and cost no more than they may."""
+"""CEL expressions follow the language definition and stay within the cost limit."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _evaluate(text: str) -> Any:
         "'x'.find('[0-9]') == '' && 'a1b22'.findAll('[0-9]+') == ['1', '22']",
     ],
 )
-def test_what_holds_in_cel_holds_here(text: str) -> None:
+def test_expressions_evaluate_to_true(text: str) -> None:
     assert _evaluate(text) is True
 
 
@@ -75,24 +75,24 @@ def test_what_holds_in_cel_holds_here(text: str) -> None:
         ("self.list && true", "a bool is needed"),
     ],
 )
-def test_what_fails_says_why(text: str, why: str) -> None:
+def test_evaluation_error_states_the_cause(text: str, why: str) -> None:
     with pytest.raises(CelError, match=why):
         _evaluate(text)
 
 
 @pytest.mark.parametrize("text", ["", "1 +", "self.", "(1", "self.all(1, true)", "a b", "'x", "x.y(", "[1", "{1}", "§"])
-def test_what_is_no_expression_is_refused(text: str) -> None:
+def test_invalid_syntax_is_refused(text: str) -> None:
     with pytest.raises(CelError):
         compile_expression(text, ("self",))
 
 
 @pytest.mark.parametrize(("text", "name"), [("slef.n", "slef"), ("self.n.frob()", "frob"), ("frob(1)", "frob")])
-def test_a_name_that_there_is_not_is_told_before_anything_runs(text: str, name: str) -> None:
+def test_undeclared_name_is_a_compile_error(text: str, name: str) -> None:
     with pytest.raises(CelError, match=f"undeclared reference to '{name}'"):
         compile_expression(text, ("self",))
 
 
-def test_what_takes_too_long_is_ended() -> None:
+def test_evaluation_beyond_the_cost_limit_is_cancelled() -> None:
     many = compile_expression("self.all(a, self.all(b, self.all(c, a + b + c >= 0)))", ("self",))
     with pytest.raises(CelError, match="cost limit exceeded"):
         many.evaluate({"self": list(range(1000))})
@@ -113,23 +113,23 @@ def test_values_that_an_expression_builds_are_bounded(text: str) -> None:
         compile_expression(text, ("self",)).evaluate({"self": "a" * 100})
 
 
-def test_nesting_has_an_end() -> None:
+def test_deep_nesting_is_refused() -> None:
     for deep in ("(" * 5000 + "1" + ")" * 5000, "!" * 5000 + "true", "1" + "+1" * 5000):
         with pytest.raises(CelError):
             compile_expression(deep, ("self",)).evaluate({"self": 1})
 
 
 @given(st.text(alphabet="self.n0'\"[](){}+-*/%!<>=&|?:, \\ax", max_size=30))
-def test_any_text_is_an_expression_or_an_error(text: str) -> None:
+def test_any_text_evaluates_or_raises_cel_error(text: str) -> None:
     with suppress(CelError):
         compile_expression(text, ("self",)).evaluate({"self": SELF})
 
 
 @given(st.integers(-100, 100), st.integers(-100, 100).filter(bool))
-def test_division_cuts_toward_zero(one: int, other: int) -> None:
+def test_division_truncates_toward_zero(one: int, other: int) -> None:
     program = compile_expression("(a / b) * b + a % b == a && (a % b == 0 || (a % b > 0) == (a > 0))", ("a", "b"))
     assert program.evaluate({"a": one, "b": other}) is True
 
 
-def test_a_tree_is_the_same_for_the_same_text() -> None:
+def test_whitespace_and_comments_do_not_change_the_tree() -> None:
     assert parse("a.b[1] + 2") == parse(" a . b [ 1 ]+2 // sum")

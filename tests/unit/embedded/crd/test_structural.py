@@ -38,13 +38,13 @@ def _errors(obj: dict[str, Any], old: dict[str, Any] | None = None) -> list[tupl
     return [(cause.field, cause.reason) for cause in schema_validation.validate_value(obj, SCHEMA, old)]
 
 
-def test_defaults_are_filled_in_also_below_defaults() -> None:
+def test_nested_defaults_are_set() -> None:
     widget = _widget()
     structural.set_defaults(widget, SCHEMA)
     assert widget["spec"] == {"size": 1, "colour": "red", "nested": {"n": 3}}
 
 
-def test_unknown_fields_go_except_where_they_are_kept() -> None:
+def test_unknown_fields_are_pruned_unless_preserved() -> None:
     widget = _widget(unknown=1, extra={"kept": {"deep": 1}}, env={"A": "b"}, nested={"x": 1})
     assert structural.prune(widget, SCHEMA) == ["spec.unknown", "spec.nested.x"]
     assert widget["spec"] == {"size": 1, "extra": {"kept": {"deep": 1}}, "env": {"A": "b"}, "nested": {}}
@@ -65,20 +65,20 @@ def test_unknown_fields_go_except_where_they_are_kept() -> None:
         ({"extra": None}, "spec.extra", "FieldValueTypeInvalid"),
     ],
 )
-def test_what_does_not_fit_is_named(spec: dict[str, Any], field: str, reason: str) -> None:
+def test_invalid_value_names_field_and_reason(spec: dict[str, Any], field: str, reason: str) -> None:
     assert _errors(_widget(**spec)) == [(field, reason)]
 
 
-def test_a_required_field_is_asked_for() -> None:
+def test_missing_required_field_is_reported() -> None:
     assert _errors({"metadata": {}, "spec": {}}) == [("spec.size", "FieldValueRequired")]
 
 
 @pytest.mark.parametrize("value", [5, "5", "50%"])
-def test_int_or_string_takes_both(value: int | str) -> None:
+def test_int_or_string_accepts_both(value: int | str) -> None:
     assert _errors(_widget(either=value)) == []
 
 
-def test_an_immutable_field_may_be_set_once() -> None:
+def test_immutable_field_can_be_set_once() -> None:
     assert _errors(_widget(fixed="a"), _widget()) == []
     assert _errors(_widget(fixed="a"), _widget(fixed="a")) == []
     assert _errors(_widget(fixed="b"), _widget(fixed="a")) == [("spec.fixed", "FieldValueInvalid")]
@@ -91,7 +91,7 @@ _JSON = st.recursive(
 
 
 @given(st.fixed_dictionaries({}, optional=dict.fromkeys((*_SPEC["properties"], "unknown"), _JSON)))
-def test_any_object_is_completed_and_checked_without_a_fault(spec: dict[str, Any]) -> None:
+def test_any_object_is_defaulted_and_validated(spec: dict[str, Any]) -> None:
     widget = {"metadata": {"name": "w"}, "spec": spec}
     structural.set_defaults(widget, SCHEMA)
     structural.prune(widget, SCHEMA)
@@ -104,7 +104,7 @@ def _messages(value: Any, schema: dict[str, Any], old: Any = None) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("value", "schema", "told"),
+    ("value", "schema", "message"),
     [
         (7, {"multipleOf": 5}, "spec FieldValueInvalid Invalid value: 7: spec in body should be a multiple of 5"),
         (
@@ -145,8 +145,8 @@ def _messages(value: Any, schema: dict[str, Any], old: Any = None) -> list[str]:
         ),
     ],
 )
-def test_every_keyword_is_checked_in_the_words_of_a_real_server(value: Any, schema: dict[str, Any], told: str) -> None:
-    assert _messages(value, schema) == [told]
+def test_each_keyword_has_the_message_of_kubernetes(value: Any, schema: dict[str, Any], message: str) -> None:
+    assert _messages(value, schema) == [message]
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_every_keyword_is_checked_in_the_words_of_a_real_server(value: Any, sche
         ("uuid", "123e4567-e89b-12d3-a456-426614174000", "123"),
     ],
 )
-def test_formats_of_strings(form: str, good: str, bad: str) -> None:
+def test_string_formats(form: str, good: str, bad: str) -> None:
     assert _messages(good, {"format": form}) == []
     assert len(_messages(bad, {"format": form})) == 1
 
@@ -185,7 +185,7 @@ _RULED = {
 }
 
 
-def test_rules_are_evaluated_and_say_what_they_were_told_to_say() -> None:
+def test_violated_rules_report_their_messages() -> None:
     assert _messages({"min": 1, "max": 2}, _RULED) == []
     assert _messages({"min": 3, "max": 2}, _RULED) == [
         'spec.max FieldValueInvalid Invalid value: "object": 3 is more than 2'
@@ -200,7 +200,7 @@ def test_rules_are_evaluated_and_say_what_they_were_told_to_say() -> None:
     assert "no such key: min" in _messages({"max": 2}, _RULED)[0]
 
 
-def test_items_of_keyed_lists_meet_their_former_selves_wherever_they_stand() -> None:
+def test_list_map_items_are_matched_by_key_in_updates() -> None:
     item = {
         "type": "object",
         "properties": {"k": {"type": "string"}, "v": {"type": "integer"}},
@@ -216,7 +216,7 @@ def test_items_of_keyed_lists_meet_their_former_selves_wherever_they_stand() -> 
     assert _messages([{"k": "b", "v": 0}], atomic, old) == []
 
 
-def test_what_an_update_leaves_as_it_was_is_not_held_against_it() -> None:
+def test_unchanged_invalid_value_is_accepted_in_update() -> None:
     schema = {"type": "object", "properties": {"a": {"type": "integer", "maximum": 1}, "b": {"type": "integer"}}}
     assert _messages({"a": 5, "b": 2}, schema, {"a": 5, "b": 1}) == []
     assert len(_messages({"a": 6, "b": 2}, schema, {"a": 5, "b": 1})) == 1
@@ -255,5 +255,5 @@ def test_what_an_update_leaves_as_it_was_is_not_held_against_it() -> None:
         ),
     ],
 )
-def test_a_schema_that_is_not_structural_is_refused_where_it_is_wrong(schema: dict[str, Any], field: str) -> None:
+def test_non_structural_schema_is_refused_at_its_field(schema: dict[str, Any], field: str) -> None:
     assert [cause.field for cause in definition_schema.validate_schema(schema, "at")] == [f"at.{field}"]

@@ -26,38 +26,38 @@ def _managers(obj: dict[str, Any]) -> dict[str, list[str]]:
     return {entry["manager"]: sorted(entry["fieldsV1"].get("f:data", {})) for entry in obj["metadata"]["managedFields"]}
 
 
-def test_applying_makes_what_is_not_there(registry: Registry) -> None:
+def test_apply_creates_a_missing_object(registry: Registry) -> None:
     made = _apply(registry, "ann", {"k": "v"})
     assert (made["data"], _managers(made)) == ({"k": "v"}, {"ann": ["f:k"]})
 
 
-def test_what_a_manager_no_longer_applies_is_taken_back(registry: Registry) -> None:
+def test_apply_removes_fields_no_longer_applied(registry: Registry) -> None:
     _apply(registry, "ann", {"k": "v", "l": "w"})
     assert _apply(registry, "ann", {"l": "w"})["data"] == {"l": "w"}
 
 
-def test_what_another_manager_owns_too_stays(registry: Registry) -> None:
+def test_field_with_another_owner_is_kept(registry: Registry) -> None:
     _apply(registry, "ann", {"k": "v"})
     _apply(registry, "bob", {"k": "v", "m": "x"})
     assert _apply(registry, "ann", {"l": "w"})["data"] == {"k": "v", "l": "w", "m": "x"}
 
 
-def test_a_field_of_another_manager_is_a_conflict_that_names_both(registry: Registry) -> None:
+def test_conflict_names_manager_and_field(registry: Registry) -> None:
     _apply(registry, "ann", {"k": "v"})
-    with pytest.raises(ApiError) as told:
+    with pytest.raises(ApiError) as raised:
         _apply(registry, "bob", {"k": "other"})
-    assert (told.value.code, told.value.reason) == (409, "Conflict")
-    assert told.value.message == 'Apply failed with 1 conflict: conflict with "ann": .data.k'
+    assert (raised.value.code, raised.value.reason) == (409, "Conflict")
+    assert raised.value.message == 'Apply failed with 1 conflict: conflict with "ann": .data.k'
     assert registry.get(ObjectRef(CONFIG_MAPS, "default", "c"))["data"] == {"k": "v"}
 
 
-def test_force_takes_a_field_over(registry: Registry) -> None:
+def test_force_takes_over_ownership(registry: Registry) -> None:
     _apply(registry, "ann", {"k": "v"})
     taken = _apply(registry, "bob", {"k": "other"}, force=True)
     assert (taken["data"], _managers(taken)) == ({"k": "other"}, {"bob": ["f:k"]})
 
 
-def test_other_writes_own_what_they_change(registry: Registry) -> None:
+def test_updates_own_the_fields_that_they_change(registry: Registry) -> None:
     _apply(registry, "ann", {"k": "v"})
     how = WriteOptions(field_manager="editor")
     edited = registry.patch(
@@ -66,25 +66,25 @@ def test_other_writes_own_what_they_change(registry: Registry) -> None:
     assert _managers(edited) == {"editor": ["f:k", "f:new"]}
     with pytest.raises(ApiError, match=r'^Apply failed with 1 conflict: conflict with "editor" using v1: \.data\.k$'):
         _apply(registry, "ann", {"k": "v"})
-    with pytest.raises(ApiError) as told:
+    with pytest.raises(ApiError) as raised:
         _apply(registry, "ann", {"k": "v", "new": "2"})
-    assert told.value.message == (
+    assert raised.value.message == (
         'Apply failed with 2 conflicts: conflicts with "editor" using v1:\n- .data.k\n- .data.new'
     )
 
 
-def test_what_was_there_before_the_first_application_has_an_owner(registry: Registry) -> None:
+def test_fields_before_first_apply_have_an_owner(registry: Registry) -> None:
     registry.create(CONFIG_MAPS, {"metadata": {"name": "c"}, "data": {"k": "v"}}, namespace="default")
     with pytest.raises(ApiError, match='conflict with "before-first-apply"'):
         _apply(registry, "ann", {"k": "other"})
 
 
-def test_applying_the_same_again_changes_nothing(registry: Registry) -> None:
+def test_repeated_apply_changes_nothing(registry: Registry) -> None:
     first = _apply(registry, "ann", {"k": "v"})
     assert _apply(registry, "ann", {"k": "v"}) == first
 
 
-def test_items_of_a_keyed_list_have_their_own_owners(registry: Registry) -> None:
+def test_items_of_a_keyed_list_have_separate_owners(registry: Registry) -> None:
     def job(**variables: str) -> dict[str, Any]:
         env = [{"name": name, "value": value} for name, value in variables.items()]
         container = {"name": "main", "image": "b", "env": env}
@@ -98,7 +98,7 @@ def test_items_of_a_keyed_list_have_their_own_owners(registry: Registry) -> None
     assert containers['k:{"name":"main"}']["f:env"]['k:{"name":"A"}'] == {".": {}, "f:name": {}, "f:value": {}}
 
 
-def test_lists_of_custom_resources_are_what_their_schema_says() -> None:
+def test_custom_resource_lists_follow_their_schema() -> None:
     schema = {
         "properties": {
             "spec": {
@@ -131,9 +131,7 @@ _DATA = st.dictionaries(st.sampled_from("abcd"), st.sampled_from(["1", "2"]), ma
 
 
 @given(_DATA, st.lists(_DATA, max_size=4))
-def test_a_forced_application_always_holds_and_leaves_nothing_of_its_own_behind(
-    other: dict[str, str], wishes: list[dict[str, str]]
-) -> None:
+def test_forced_apply_sets_and_later_removes_its_fields(other: dict[str, str], wishes: list[dict[str, str]]) -> None:
     live: dict[str, Any] = {
         "apiVersion": "v1",
         "kind": "ConfigMap",

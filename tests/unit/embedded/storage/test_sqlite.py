@@ -22,7 +22,7 @@ def _obj(name: str) -> dict[str, Any]:
     return {"metadata": {"name": name, "namespace": "default"}}
 
 
-def test_every_write_takes_the_next_revision(store: SqliteStore) -> None:
+def test_each_write_takes_the_next_revision(store: SqliteStore) -> None:
     before = store.revision
     first, second = _obj("a"), _obj("b")
     store.put(_key("a"), first, None)
@@ -33,7 +33,7 @@ def test_every_write_takes_the_next_revision(store: SqliteStore) -> None:
     ]
 
 
-def test_what_was_written_is_there_after_a_restart_and_revisions_go_on(tmp_path: Path) -> None:
+def test_objects_and_revision_survive_a_restart(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "db")
     body = store.put(_key("a"), _obj("a"), None)
     revision = store.revision
@@ -45,7 +45,7 @@ def test_what_was_written_is_there_after_a_restart_and_revisions_go_on(tmp_path:
         again.close()
 
 
-def test_a_restart_remembers_the_changes(tmp_path: Path) -> None:
+def test_changes_survive_a_restart(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "db", history_events=2)
     start = store.revision
     for name in "abc":
@@ -63,7 +63,7 @@ def test_a_restart_remembers_the_changes(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcd"), st.booleans()), max_size=30), st.integers(0, 30))
-def test_a_scan_at_a_revision_sees_what_was_there_then(steps: list[tuple[str, bool]], back: int) -> None:
+def test_scan_at_a_revision_sees_the_state_then(steps: list[tuple[str, bool]], back: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         store = SqliteStore(Path(folder) / "db")
         seen = {store.revision: list[tuple[StorageKey, bytes]]()}
@@ -82,7 +82,7 @@ def test_a_scan_at_a_revision_sees_what_was_there_then(steps: list[tuple[str, bo
         store.close()
 
 
-def test_changes_since_a_revision_come_once_and_in_order(store: SqliteStore) -> None:
+def test_events_since_a_revision_are_complete_and_ordered(store: SqliteStore) -> None:
     store.put(_key("a"), _obj("a"), None)
     start = store.revision
     old = _obj("b")
@@ -96,21 +96,21 @@ def test_changes_since_a_revision_come_once_and_in_order(store: SqliteStore) -> 
     ]
 
 
-def test_a_full_history_drops_the_oldest_changes(tmp_path: Path) -> None:
+def test_full_history_drops_the_oldest_changes(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "db", history_events=3)
     try:
         start = store.revision
         for name in "abcde":
             store.put(_key(name), _obj(name), None)
         assert [event.key.name for event in store.events_since(start + 2)] == ["c", "d", "e"]
-        with pytest.raises(CompactedError) as told:
+        with pytest.raises(CompactedError) as raised:
             store.events_since(start + 1)
-        assert told.value.oldest == start + 2
+        assert raised.value.oldest == start + 2
     finally:
         store.close()
 
 
-def test_listeners_hear_of_changes_until_they_leave(store: SqliteStore) -> None:
+def test_listeners_get_changes_until_they_unsubscribe(store: SqliteStore) -> None:
     heard: list[StoreEvent] = []
     leave = store.subscribe(heard.append)
     store.put(_key("a"), _obj("a"), None)
@@ -119,7 +119,7 @@ def test_listeners_hear_of_changes_until_they_leave(store: SqliteStore) -> None:
     assert [event.key.name for event in heard] == ["a"]
 
 
-def test_a_database_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+def test_open_error_names_the_database(tmp_path: Path) -> None:
     (tmp_path / "db").mkdir()
     with pytest.raises(StorageError, match=r"cannot open the database .*/db"):
         SqliteStore(tmp_path / "db")

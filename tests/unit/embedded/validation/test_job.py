@@ -63,11 +63,11 @@ CODES = {"operator": "In", "values": [1]}
         ({"managedBy": "me"}, ["managedBy"]),
     ],
 )
-def test_what_is_wrong_is_named_by_its_field(given: Json, wrong: list[str]) -> None:
+def test_invalid_job_spec_names_its_fields(given: Json, wrong: list[str]) -> None:
     assert fields(**given) == wrong
 
 
-def test_what_depends_on_other_fields_is_filled_in() -> None:
+def test_policy_defaults_are_set() -> None:
     given: Json = {"backoffLimitPerIndex": 1, **rule(onPodConditions=[{"type": "A"}])}
     set_policy_defaults(given)
     assert given["backoffLimit"] == 2**31 - 1
@@ -75,7 +75,7 @@ def test_what_depends_on_other_fields_is_filled_in() -> None:
     assert given["podFailurePolicy"]["rules"][0]["onPodConditions"] == [{"type": "A", "status": "True"}]
 
 
-def test_some_fields_never_change_and_completions_only_with_parallelism() -> None:
+def test_job_update_rules() -> None:
     def changed(old: Json, new: Json) -> list[str]:
         return [cause.field for cause in job.validate_job_spec_update(old, new)]
 
