@@ -159,12 +159,12 @@ class Step:
     @property
     def attempt_with_workspace(self) -> Attempt | None:
         """The last attempt whose workspace was saved."""
-        kept = (
+        attempts = (
             each
             for each in reversed(self.attempts)
             if each.saved_workspace is not None and each.saved_workspace.problem is None
         )
-        return next(kept, None)
+        return next(attempts, None)
 
 
 @dataclass(frozen=True)

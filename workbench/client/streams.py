@@ -92,11 +92,11 @@ class Streams:
         self, run: str, steps: Iterable[str], after: Mapping[StreamKey, int]
     ) -> AsyncGenerator[Frame, None]:
         cursor = LogCursor.after(after)
-        wanted = [("step", step) for step in steps]
+        step_params = [("step", step) for step in steps]
         path, action = self.path("runs", run, "logs", "stream"), f"stream the logs of run {run}"
         while True:
             try:
-                async with self.transport.socket(path, action, [*wanted, *cursor.params()]) as messages:
+                async with self.transport.socket(path, action, [*step_params, *cursor.params()]) as messages:
                     self.backoff.connected()
                     async for message in messages:
                         self._report_recovery()

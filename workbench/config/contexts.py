@@ -84,31 +84,31 @@ def _parsed(path: Path, raw: Any) -> Contexts:
         raise ContextError(f"{path} must be a map with a list `contexts`")
     endpoints: dict[str, Endpoint] = {}
     for index, item in enumerate(listed):
-        where = f"{path}: contexts[{index}]"
+        location = f"{path}: contexts[{index}]"
         if not isinstance(item, dict):
-            raise ContextError(f"{where} must be a map with name, server and tokenFile")
-        name = _text(item, "name", where)
+            raise ContextError(f"{location} must be a map with name, server and tokenFile")
+        name = _text(item, "name", location)
         if name in endpoints:
-            raise ContextError(f"{where}: there are two contexts with the name {name!r}")
-        endpoints[name] = _endpoint(item, where, path.parent)
+            raise ContextError(f"{location}: there are two contexts with the name {name!r}")
+        endpoints[name] = _endpoint(item, location, path.parent)
     current = raw.get("current-context")
     if current is not None and current not in endpoints:
         raise ContextError(f"{path}: current-context is {current!r}, but there is no context of that name")
     return Contexts(path, endpoints, current)
 
 
-def _endpoint(item: Mapping[str, Any], where: str, folder: Path) -> Endpoint:
-    server = _text(item, "server", where).rstrip("/")
+def _endpoint(item: Mapping[str, Any], location: str, folder: Path) -> Endpoint:
+    server = _text(item, "server", location).rstrip("/")
     parts = urlsplit(server)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ContextError(f"{where}: server must be a URL such as https://c8s.example.org, not {server!r}")
+        raise ContextError(f"{location}: server must be a URL such as https://c8s.example.org, not {server!r}")
     if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
-        raise ContextError(f"{where}: server must be an https:// URL, because http:// would expose the token")
-    token_file = folder / Path(_text(item, "tokenFile", where)).expanduser()
+        raise ContextError(f"{location}: server must be an https:// URL, because http:// would expose the token")
+    token_file = folder / Path(_text(item, "tokenFile", location)).expanduser()
     namespace, sandbox = str(item.get("namespace") or "default"), item.get("sandbox")
     renew = item.get("renew") or {}
     if not isinstance(renew, dict) or (renew and not isinstance(renew.get("kubeconfig"), str)):
-        raise ContextError(f"{where}: renew must be a map with kubeconfig and context")
+        raise ContextError(f"{location}: renew must be a map with kubeconfig and context")
     kubeconfig = folder / Path(renew["kubeconfig"]).expanduser() if renew else None
     return Endpoint(server, token_file, namespace, str(sandbox) if sandbox else None, kubeconfig, renew.get("context"))
 
@@ -136,8 +136,8 @@ def remove_context(path: Path, name: str) -> None:
     others = [each for each in raw.get("contexts") or [] if each.get("name") != name]
     if len(others) == len(raw.get("contexts") or []):
         return
-    kept = {key: value for key, value in raw.items() if key != "current-context" or value != name}
-    _write(path, {**kept, "contexts": others})
+    remaining = {key: value for key, value in raw.items() if key != "current-context" or value != name}
+    _write(path, {**remaining, "contexts": others})
 
 
 def _raw(path: Path) -> dict[str, Any]:
@@ -158,8 +158,8 @@ def _write(path: Path, raw: Mapping[str, Any]) -> None:
         raise ContextError(f"can't write {path}: {error}") from error
 
 
-def _text(item: Mapping[str, Any], name: str, where: str) -> str:
+def _text(item: Mapping[str, Any], name: str, location: str) -> str:
     value = item.get(name)
     if not isinstance(value, str) or not value:
-        raise ContextError(f"{where}: {name} is missing")
+        raise ContextError(f"{location}: {name} is missing")
     return value

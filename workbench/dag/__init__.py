@@ -1,21 +1,20 @@
-"""A pipeline's steps and their dependencies as a drawing of characters, left to right.
+"""Draws the steps of a pipeline and their dependencies with characters, from left to right.
 
     drawing = layout(("build", "test"), (("build", "test"),))
     for line in drawing.text(): print(line)
 
-Our own, as no library at hand draws a hundred steps so that people can read them.
-The stages are Sugiyama's: `graph` finds the layers, `order` the order within a
-layer with few crossings, `rows` the heights, `combs` and `tracks` the lines
-between two layers, `drawing` the characters. `folding` draws the steps of a
-matrix together before that, and `outline` is the same graph as a list. Nothing here
-knows a colour: a face draws names and signs into the boxes it is given.
+No available library draws a hundred steps readably on a character grid. The stages are
+those of Sugiyama: `graph` finds the layers, `layering` an order with few crossings,
+`row_assignment` the rows, `edge_bundles` and `edge_routing` the lines between two
+layers, and `drawing` the characters. `grouping` merges the steps of a matrix before
+that, and `outline` draws the same graph as a list. Colours, names and signs are drawn
+by the user interfaces.
 """
 
 from workbench.dag.drawing import Box, Drawing, layout
 from workbench.dag.graph import Graph
 from workbench.dag.grouping import Group, GroupedGraph, common_phase, find_groups, group_nodes
-from workbench.dag.outline import OutlineRow, outline
-from workbench.dag.outline_drawing import draw_outline
+from workbench.dag.outline import OutlineRow, draw_outline, outline
 
 __all__ = [
     "Box",

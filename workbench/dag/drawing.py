@@ -1,4 +1,4 @@
-"""Turns layers, rows and tracks into characters, boxes for the names, and ways to highlight."""
+"""Draws layers, rows and tracks as characters, with boxes for the names and paths to highlight."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ASCII = str.maketrans(dict.fromkeys("╰╭├╯┴╮┤┬┼", "+") | {"│
 
 @dataclass(frozen=True)
 class Box:
-    """Where a node's sign and name go: one line of `width` cells at column `x` of line `y`."""
+    """The position of a node's sign and name: `width` cells at column `x` of line `y`."""
 
     name: str
     x: int
@@ -37,19 +37,19 @@ class Drawing:
     graph: Graph = field(repr=False)
     """The graph as it was given."""
     shown: Graph = field(repr=False)
-    """The graph as it is drawn: without the edges that follow from others."""
+    """The drawn graph: without transitive edges."""
     width: int
     height: int
     boxes: Mapping[str, Box] = field(repr=False)
     lines: tuple[str, ...] = field(repr=False)
-    """The lines between the boxes; the boxes themselves are blank."""
+    """The drawn lines; the boxes are blank."""
     bridges: frozenset[tuple[int, int]] = field(repr=False)
-    """Cells (x, y) where a vertical passes over a horizontal line that it has nothing to do with."""
+    """Cells (x, y) where a vertical line crosses an unrelated horizontal line."""
     paths: Mapping[tuple[str, str], tuple[tuple[int, int], ...]] = field(repr=False)
-    """For each drawn edge the corners (x, y) of its way."""
+    """The corners (x, y) of each drawn edge."""
 
     def text(self, signs: Mapping[str, str] | None = None, *, ascii_only: bool = False) -> list[str]:
-        """The whole drawing with names, each behind its sign (one cell wide; `●` or `*` without one)."""
+        """The drawing with names, each after its sign (one cell wide; `●` or `*` by default)."""
         canvas = [list(line) for line in self.lines]
         for box in self.boxes.values():
             sign = (signs or {}).get(box.name, "*" if ascii_only else "●")
@@ -58,7 +58,7 @@ class Drawing:
         return [line.translate(_ASCII) for line in lines] if ascii_only else lines
 
     def cells(self, edges: Iterable[tuple[str, str]]) -> dict[tuple[int, int], str]:
-        """The cells that these edges pass, with what to draw there when they are lit."""
+        """The cells of these edges, with the characters to draw when they are highlighted."""
         lit: dict[tuple[int, int], str] = {}
         for edge in edges:
             path = self.paths.get(edge, ())
@@ -76,7 +76,7 @@ class Drawing:
         return (above | below) - {name}, edges
 
     def neighbour(self, name: str, direction: str) -> str | None:
-        """The node an arrow key leads to: `left` and `right` along an edge, `up` and `down` within the layer."""
+        """The node that an arrow key selects: `left` and `right` along an edge, `up` and `down` within the layer."""
         return self._neighbours[name].get(direction)
 
     @cached_property
@@ -118,8 +118,8 @@ def layout(
     """Draw a graph.
 
     Args:
-        widths: cells for each node's name; its length without. The sign and a blank come on top.
-        gap: extra cells between two layers, for a drawing that has room.
+        widths: cells of each node's name, by default its length. The sign and a space are added.
+        gap: extra cells between two layers.
         spacing: lines from one row to the next.
     """
     graph = Graph.of(nodes, edges)
@@ -132,7 +132,7 @@ def layout(
 
 
 class _Pen:
-    """Draws one graph: first all places, then every line into a grid of directions, then the characters."""
+    """Draws one graph: first all positions, then every line into a grid of directions, then the characters."""
 
     def __init__(
         self,
@@ -147,7 +147,7 @@ class _Pen:
     ) -> None:
         self._graph, self._shown, self._layers, self._gaps, self._sizes = graph, shown, layers, gaps, sizes
         used = {float(row) for row in rows}
-        used |= {row for between in gaps for comb, _ in between.tracks for row in comb.left | comb.right}
+        used |= {row for between in gaps for bundle, _ in between.tracks for row in bundle.left | bundle.right}
         self._y = {row: at * spacing for at, row in enumerate(sorted(used))}
         self._rows = rows
         self._columns: list[int] = []
@@ -177,8 +177,8 @@ class _Pen:
             (nodes[source], nodes[target]): self._path(route) for (source, target), route in self._layers.routes.items()
         }
         for number, between in enumerate(self._gaps):
-            for comb, column in between.tracks:
-                self._vertical(comb, self._track_x[number] + column)
+            for bundle, column in between.tracks:
+                self._vertical(bundle, self._track_x[number] + column)
         for path in paths.values():
             for (x1, y1), (x2, y2) in pairwise(path):
                 if y1 == y2:
@@ -188,24 +188,24 @@ class _Pen:
         return Drawing(self._graph, self._shown, self._width, self._height, boxes, lines, bridges, paths)
 
     def _path(self, route: Sequence[int]) -> tuple[tuple[int, int], ...]:
-        """The corners of an edge: from behind its source's name to its arrow, in front of its target."""
+        """The corners of an edge: from the end of its source's name to the arrow before its target."""
         layer = self._shown.rank[self._shown.nodes[route[0]]]
         y = self._y[self._rows[route[0]]]
         corners = [(self._columns[layer] + self._sizes[route[0]] + 1, y)]
         for source, target in pairwise(route):
-            for comb, column in self._gaps[layer].tracks_between(source, target):
+            for bundle, column in self._gaps[layer].tracks_between(source, target):
                 x = self._track_x[layer] + column
                 corners.append((x, y))
-                y = self._y[self._rows[target] if comb.targets else next(iter(comb.right))]
+                y = self._y[self._rows[target] if bundle.targets else next(iter(bundle.right))]
                 corners.append((x, y))
             layer += 1
         corners.append((self._columns[layer] - 1, y))
         return tuple(corners)
 
-    def _vertical(self, comb: EdgeBundle, x: int) -> None:
-        low, high = (self._y[row] for row in comb.span)
+    def _vertical(self, bundle: EdgeBundle, x: int) -> None:
+        low, high = (self._y[row] for row in bundle.span)
         self._verticals |= {(x, y) for y in range(low + 1, high)}
-        for row in comb.left | comb.right:
+        for row in bundle.left | bundle.right:
             y = self._y[row]
             bits = (NORTH if y > low else 0) | (SOUTH if y < high else 0)
             self._directions[x, y] = self._directions.get((x, y), 0) | bits

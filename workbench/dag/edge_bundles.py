@@ -1,10 +1,9 @@
-"""Bundles the lines of one gap between two layers into combs that can be read in one way only.
+"""Bundles the edges between two layers so that they can be read unambiguously.
 
-A comb is a vertical line with teeth: sources on its left, targets on its right,
-and every source leads to every target. Sources with the same targets share one.
-Two combs that touch the same source or the same target share a piece of its row;
-that is only readable when the one drawn further out says nothing the other does
-not, so combs are split until this holds for every pair.
+A bundle is a vertical line with sources on its left and targets on its right; every
+source leads to every target. Sources with the same targets share a bundle. Two bundles
+with a common source or target share a part of its row, which is unambiguous only if one
+adds no edges to the other there, so bundles are split until this holds for every pair.
 """
 
 from __future__ import annotations
@@ -16,10 +15,10 @@ from functools import cached_property
 
 @dataclass(frozen=True, eq=False)
 class EdgeBundle:
-    """`sources` and `targets` are the items at its teeth, `left` and `right` the rows of these.
+    """A bundle. `left` and `right` are the rows of `sources` and `targets`.
 
-    A comb may be drawn in two pieces that meet in a row of their own: the first
-    then has no targets and the second no sources, and both carry the same edges.
+    A bundle may be drawn in two parts that meet in a separate row: then the first part
+    has no targets, the second no sources, and both have the same edges.
     """
 
     sources: frozenset[int]
@@ -30,7 +29,7 @@ class EdgeBundle:
 
     @cached_property
     def straight(self) -> bool:
-        """One line along one row, which needs no vertical."""
+        """Whether it is one line along one row, without a vertical line."""
         return len(self.left) == 1 and self.left == self.right
 
     @cached_property
@@ -39,7 +38,7 @@ class EdgeBundle:
         return min(rows), max(rows)
 
     def split_at(self, row: float) -> tuple[EdgeBundle, EdgeBundle]:
-        """The same lines with a detour through `row`."""
+        """The bundle in two parts that meet in `row`."""
         detour = frozenset({row})
         return (
             replace(self, targets=frozenset(), right=detour),
@@ -51,9 +50,9 @@ _Make = Callable[[Collection[int], Collection[int]], EdgeBundle]
 
 
 def bundle_edges(leads: Mapping[int, Sequence[int]], rows: Sequence[float]) -> list[EdgeBundle]:
-    """The combs of a gap, where `leads` says for each source which targets it has."""
+    """The bundles between two layers. `leads` holds the targets of each source."""
 
-    def comb(sources: Collection[int], targets: Collection[int]) -> EdgeBundle:
+    def bundle(sources: Collection[int], targets: Collection[int]) -> EdgeBundle:
         return EdgeBundle(
             frozenset(sources),
             frozenset(targets),
@@ -66,13 +65,13 @@ def bundle_edges(leads: Mapping[int, Sequence[int]], rows: Sequence[float]) -> l
     for source, targets in leads.items():
         if targets:
             alike.setdefault(frozenset(targets), []).append(source)
-    waiting = [comb(sources, targets) for targets, sources in reversed(alike.items())]
+    waiting = [bundle(sources, targets) for targets, sources in reversed(alike.items())]
     touching: dict[int, list[EdgeBundle]] = {}
     settled: dict[EdgeBundle, None] = {}
     while waiting:
         new = waiting.pop()
         near = {other: None for item in (*new.sources, *new.targets) for other in touching.get(item, ())}
-        split = next((found for other in near if (found := _split(new, other, comb))), None)
+        split = next((found for other in near if (found := _split(new, other, bundle))), None)
         if split is None:
             settled[new] = None
             for item in (*new.sources, *new.targets):
@@ -89,31 +88,31 @@ def bundle_edges(leads: Mapping[int, Sequence[int]], rows: Sequence[float]) -> l
 
 
 def must_precede(one: EdgeBundle, other: EdgeBundle) -> bool:
-    """Whether the vertical of `one` has to be left of that of `other`. Both have one."""
+    """Whether the vertical line of `one` must be left of that of `other`."""
     if one.edges is other.edges:
         return bool(one.sources)
     if not one.left.isdisjoint(other.right):
-        # A row that ends at `one` and begins at `other`: the other way round they would overlap and look joined.
+        # A row ends at `one` and starts at `other`: in the other order, they would overlap and look connected.
         return True
     if not one.sources.isdisjoint(other.sources):
         return one.sources < other.sources
     return other.targets < one.targets and not one.targets.isdisjoint(other.targets)
 
 
-def _split(new: EdgeBundle, other: EdgeBundle, comb: _Make) -> tuple[EdgeBundle, list[EdgeBundle]] | None:
-    """Which of the two must be split, and into what; None when the pair can be read."""
+def _split(new: EdgeBundle, other: EdgeBundle, bundle: _Make) -> tuple[EdgeBundle, list[EdgeBundle]] | None:
+    """Which of the two must be split, and its parts; None if the pair is unambiguous."""
     broken = other if new.straight else new
     if shared := new.sources & other.sources:
         if _readable(new, other, new.sources, other.sources):
             return None
-        return broken, [comb(shared, broken.targets), comb(broken.sources - shared, broken.targets)]
+        return broken, [bundle(shared, broken.targets), bundle(broken.sources - shared, broken.targets)]
     if common := new.targets & other.targets:
         if _readable(new, other, new.targets, other.targets):
             return None
-        return broken, [comb(broken.sources, common), comb(broken.sources, broken.targets - common)]
+        return broken, [bundle(broken.sources, common), bundle(broken.sources, broken.targets - common)]
     return None
 
 
 def _readable(new: EdgeBundle, other: EdgeBundle, news: frozenset[int], others: frozenset[int]) -> bool:
-    """Whether one side holds nothing but what the other holds too; a straight line has to be the wider one."""
+    """Whether one side is a subset of the other; a straight line must be the superset."""
     return (others <= news and not other.straight) or (news <= others and not new.straight) or news == others

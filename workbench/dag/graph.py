@@ -1,4 +1,4 @@
-"""The graph behind a drawing: what depends on what, and in which layer each node belongs."""
+"""A directed acyclic graph with the layer of each node."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from functools import cached_property
 
 @dataclass(frozen=True)
 class Graph:
-    """Nodes in the order given, and edges that make no cycle.
+    """Nodes in the given order, and edges without cycles.
 
-    An edge to a node that is not there, from a node to itself, given twice, or
-    closing a cycle is left out: a drawing is made while somebody still types.
+    Invalid edges (unknown nodes, loops, duplicates, cycles) are dropped, because the
+    graph is also drawn while the user types.
     """
 
     nodes: tuple[str, ...]
     after: Mapping[str, tuple[str, ...]] = field(repr=False)
-    """The nodes that wait for this one, in the order given."""
+    """The nodes that depend on this one, in the given order."""
     before: Mapping[str, tuple[str, ...]] = field(repr=False)
-    """The nodes this one waits for."""
+    """The nodes that this one depends on."""
     rank: Mapping[str, int] = field(repr=False)
-    """The layer: the number of edges on the longest way here."""
+    """The layer: the length of the longest path to the node."""
 
     @classmethod
     def of(cls, nodes: Iterable[str], edges: Iterable[tuple[str, str]]) -> Graph:
         names = tuple(dict.fromkeys(nodes))
         known = set(names)
-        wanted = [(a, b) for a, b in dict.fromkeys(edges) if a in known and b in known and a != b]
-        order, kept = _without_cycles(names, wanted)
+        valid_edges = [(a, b) for a, b in dict.fromkeys(edges) if a in known and b in known and a != b]
+        order, acyclic_edges = _without_cycles(names, valid_edges)
         after: dict[str, list[str]] = {name: [] for name in names}
         before: dict[str, list[str]] = {name: [] for name in names}
-        for source, target in kept:
+        for source, target in acyclic_edges:
             after[source].append(target)
             before[target].append(source)
         rank: dict[str, int] = {}
@@ -45,7 +45,7 @@ class Graph:
 
     @cached_property
     def _reach(self) -> dict[str, int]:
-        """For each node the bits of all nodes that follow it."""
+        """For each node, a bit set of its descendants."""
         bit = {name: 1 << at for at, name in enumerate(self.nodes)}
         reach: dict[str, int] = {}
         for name in sorted(self.nodes, key=lambda name: -self.rank[name]):
@@ -56,25 +56,25 @@ class Graph:
         return reach
 
     def descendants(self, name: str) -> frozenset[str]:
-        """All nodes that wait for this one, directly or not."""
+        """All nodes that depend on this one, directly or indirectly."""
         bits = self._reach[name]
         return frozenset(other for at, other in enumerate(self.nodes) if bits >> at & 1)
 
     def ancestors(self, name: str) -> frozenset[str]:
-        """All nodes this one waits for, directly or not."""
+        """All nodes that this one depends on, directly or indirectly."""
         at = self.nodes.index(name)
         return frozenset(other for other in self.nodes if self._reach[other] >> at & 1)
 
     def reduced(self) -> Graph:
-        """Without the edges that follow from others: they order nothing and make a drawing unreadable."""
+        """The transitive reduction: without edges that follow from others."""
         at = {name: index for index, name in enumerate(self.nodes)}
-        kept = []
+        acyclic_edges = []
         for source in self.nodes:
             beyond = 0
             for target in self.after[source]:
                 beyond |= self._reach[target]
-            kept += [(source, target) for target in self.after[source] if not beyond >> at[target] & 1]
-        return Graph.of(self.nodes, kept)
+            acyclic_edges += [(source, target) for target in self.after[source] if not beyond >> at[target] & 1]
+        return Graph.of(self.nodes, acyclic_edges)
 
 
 def _frozen(lists: dict[str, list[str]]) -> dict[str, tuple[str, ...]]:
@@ -82,7 +82,7 @@ def _frozen(lists: dict[str, list[str]]) -> dict[str, tuple[str, ...]]:
 
 
 def _without_cycles(names: Sequence[str], edges: Sequence[tuple[str, str]]) -> tuple[list[str], list[tuple[str, str]]]:
-    """The names in an order in which every kept edge points forward, and the kept edges."""
+    """The names in topological order, and the edges without those that close a cycle."""
     after: dict[str, list[str]] = {name: [] for name in names}
     waits: dict[str, set[str]] = {name: set() for name in names}
     for source, target in edges:

@@ -1,8 +1,8 @@
-"""Draws the steps that a matrix made as one box, so that a hundred siblings do not hide the rest of a graph.
+"""Groups the steps of a matrix into one node, so that a hundred siblings do not hide the rest of the graph.
 
-Steps of one matrix share what stands before the values in their names:
-`test (python=3.12)` and `test (python=3.13)` are the group `test`. Which groups
-are open is the face's business; here a graph is drawn together as it is told.
+Steps of one matrix have the same name before the values in parentheses:
+`test (python=3.12)` and `test (python=3.13)` form the group `test`. The user
+interface decides which groups are collapsed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from controller.run_types.phases import StepPhase
 
 @dataclass(frozen=True)
 class Group:
-    """Steps made from one. `key` stands for all of them in a drawing and is no step's name."""
+    """The steps of one matrix. `key` is the name of their common node, which is not the name of a step."""
 
     name: str
     key: str
@@ -24,16 +24,16 @@ class Group:
 
 @dataclass(frozen=True)
 class GroupedGraph:
-    """A graph in which closed groups are one node each."""
+    """A graph in which each collapsed group is one node."""
 
     nodes: tuple[str, ...]
     edges: tuple[tuple[str, str], ...]
     node_of: Mapping[str, str] = field(repr=False)
-    """For each step the node it is drawn in: itself, or the key of its group."""
+    """The node of each step: the step itself, or the key of its group."""
 
 
 def find_groups(names: Sequence[str]) -> dict[str, Group]:
-    """The groups of two steps or more, by their names, in the order in which they begin."""
+    """The groups of at least two steps by name, in the order of their first steps."""
     members: dict[str, list[str]] = {}
     for name in names:
         stem, mark, _ = name.partition(" (")
@@ -48,7 +48,7 @@ def find_groups(names: Sequence[str]) -> dict[str, Group]:
 
 
 def group_nodes(names: Sequence[str], edges: Iterable[tuple[str, str]], closed: Collection[Group]) -> GroupedGraph:
-    """The graph with these groups drawn together; an edge inside one is not drawn."""
+    """The graph with the `closed` groups collapsed; edges inside a group are dropped."""
     home = {name: name for name in names}
     for group in closed:
         home |= dict.fromkeys(group.members, group.key)
@@ -59,7 +59,7 @@ def group_nodes(names: Sequence[str], edges: Iterable[tuple[str, str]], closed: 
 
 
 def common_phase(phases: Collection[str]) -> str:
-    """One phase for a group: the worst that has happened, and Running as long as some are over and others not."""
+    """The phase of a group: the most important of its steps, or Running if some have ended and others are pending."""
     for worst in (StepPhase.FAILED, StepPhase.RUNNING, StepPhase.CANCELLED):
         if worst in phases:
             return worst

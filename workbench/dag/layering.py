@@ -1,7 +1,7 @@
-"""Puts a graph into layers and orders each layer so that few lines cross.
+"""Arranges a graph in layers, and orders each layer so that few edges cross.
 
-An edge that skips layers runs through one stand-in per layer, and all such edges
-of one node share theirs: they are drawn as one line that others branch from.
+An edge that spans several layers passes a dummy node in each of them. The edges of one
+node share their dummy nodes, so that they are drawn as one line with branches.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ _SWEEPS = 8
 
 @dataclass(frozen=True)
 class Layering:
-    """Items are numbers: below `nodes` they are the graph's nodes in its order, from there on stand-ins."""
+    """The layers. Items are numbers: below `nodes`, the graph's nodes in its order; from there on, dummy nodes."""
 
     nodes: int
     layers: tuple[tuple[int, ...], ...]
     """The items of each layer, from top to bottom."""
     after: tuple[tuple[int, ...], ...]
-    """For each item those in the next layer that it leads to."""
+    """The items of the next layer that each item leads to."""
     before: tuple[tuple[int, ...], ...]
     routes: dict[tuple[int, int], tuple[int, ...]]
-    """For each edge the items it passes, both ends included."""
+    """The items of each edge, including both ends."""
 
     def is_node(self, item: int) -> bool:
         return item < self.nodes
 
 
 def assign_layers(graph: Graph) -> Layering:
-    """The layers of a graph, ordered."""
+    """The ordered layers of a graph."""
     index = {name: at for at, name in enumerate(graph.nodes)}
     rank = [graph.rank[name] for name in graph.nodes]
     after: list[list[int]] = [[] for _ in graph.nodes]
@@ -65,7 +65,7 @@ def assign_layers(graph: Graph) -> Layering:
 
 
 def _first_order(rank: list[int], after: list[list[int]], before: list[list[int]]) -> list[list[int]]:
-    """Layers in the order in which a walk along the edges comes by: what belongs together is together."""
+    """The layers in the order of a depth-first traversal, which keeps related items together."""
     layers: list[list[int]] = [[] for _ in range(max(rank, default=-1) + 1)]
     seen: set[int] = set()
     stack = [item for item in reversed(range(len(rank))) if not before[item]]
@@ -89,37 +89,37 @@ def _ordered(layers: list[list[int]], after: list[list[int]], before: list[list[
         numbers = range(1, len(layers)) if forward else range(len(layers) - 2, -1, -1)
         for number in numbers:
             neighbours = layers[number - 1 if forward else number + 1]
-            place = {item: at for at, item in enumerate(neighbours)}
-            layers[number] = _by_neighbours(layers[number], sides, place)
+            positions = {item: at for at, item in enumerate(neighbours)}
+            layers[number] = _by_neighbours(layers[number], sides, positions)
         count = count_crossings(layers, after)
         if count < fewest:
             best, fewest = [layer[:] for layer in layers], count
     return best
 
 
-def _by_neighbours(layer: list[int], sides: list[list[int]], place: dict[int, int]) -> list[int]:
-    """The layer sorted by the median place of each item's neighbours; who has none keeps its place."""
+def _by_neighbours(layer: list[int], sides: list[list[int]], positions: dict[int, int]) -> list[int]:
+    """The layer sorted by the median position of each item's neighbours; items without neighbours stay."""
     keys: dict[int, float] = {}
     for at, item in enumerate(layer):
-        places = sorted(place[other] for other in sides[item])
-        keys[item] = median(places) if places else at
+        neighbour_positions = sorted(positions[other] for other in sides[item])
+        keys[item] = median(neighbour_positions) if neighbour_positions else at
     return sorted(layer, key=keys.__getitem__)
 
 
 def median(values: list[int] | list[float]) -> float:
-    """Of sorted values; the mean of the middle two when their number is even."""
+    """The median of sorted values; the mean of the middle two if their number is even."""
     half = len(values) // 2
     return values[half] if len(values) % 2 else (values[half - 1] + values[half]) / 2
 
 
 def count_crossings(layers: list[list[int]], after: list[list[int]]) -> int:
-    """How many pairs of lines cross, over all gaps between layers."""
+    """The number of crossing pairs of edges between all layers."""
     total = 0
     for upper, lower in pairwise(layers):
-        place = {item: at for at, item in enumerate(lower)}
+        positions = {item: at for at, item in enumerate(lower)}
         seen: list[int] = []
         for item in upper:
-            ends = sorted(place[target] for target in after[item])
+            ends = sorted(positions[target] for target in after[item])
             for end in ends:
                 total += len(seen) - bisect_right(seen, end)
             for end in ends:

@@ -1,19 +1,24 @@
-"""The same graph as an indented list, one line a node, for terminals too narrow for a drawing.
+"""The graph as an indented list with one line a node, for narrow terminals.
 
-Each node stands below the last of those it waits for, so reading downwards is
-reading in order; what else it waits for is named beside it.
+Each node is below the last of its dependencies, so that the list is in topological
+order; its other dependencies are named beside it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from workbench.dag.drawing import Box, Drawing
 from workbench.dag.graph import Graph
+from workbench.text.width import cell_width
+
+_GAP = 2
 
 
 @dataclass(frozen=True)
 class OutlineRow:
-    """A line of the list: rails, then the node, then the nodes it also waits for."""
+    """A line of the list: rails, the node, and its other dependencies."""
 
     name: str
     rails: str
@@ -21,7 +26,7 @@ class OutlineRow:
 
 
 def outline(graph: Graph, *, indent: int = 40) -> list[OutlineRow]:
-    """The rows from top to bottom. Rails wider than `indent` cells show their inner end only."""
+    """The rows from top to bottom. Rails wider than `indent` cells are truncated at the left."""
     left = {name: len(graph.before[name]) for name in graph.nodes}
     parent: dict[str, str] = {}
     children: dict[str, list[str]] = {name: [] for name in graph.nodes}
@@ -57,3 +62,33 @@ def _rails(name: str, parent: dict[str, str], children: dict[str, list[str]], in
             return "…" + rails[-(indent - 1) :]
         node = above
     return rails
+
+
+def draw_outline(
+    nodes: Sequence[str],
+    edges: Iterable[tuple[str, str]],
+    *,
+    widths: Mapping[str, int] | None = None,
+    titles: Mapping[str, str] | None = None,
+    indent: int = 24,
+) -> Drawing:
+    """Draw a graph as a list, in the form of a drawing, so that one widget with the same keys shows both.
+
+    Args:
+        widths: cells of each node's name, by default its length. The sign and a space are added.
+        titles: the names of nodes in lists of dependencies, by default their own.
+        indent: maximum number of cells for the rails.
+    """
+    graph = Graph.of(nodes, edges)
+    shown = graph.reduced()
+    boxes: dict[str, Box] = {}
+    lines: list[str] = []
+    for y, row in enumerate(outline(shown, indent=indent)):
+        size = 2 + (widths[row.name] if widths is not None else cell_width(row.name))
+        x = cell_width(row.rails)
+        boxes[row.name] = Box(row.name, x, y, size, 0)
+        also = ", ".join((titles or {}).get(name, name) for name in row.also_after)
+        lines.append(row.rails + " " * size + (" " * _GAP + f"⇠ {also}" if also else ""))
+    width = max(map(cell_width, lines), default=0)
+    padded = tuple(line + " " * (width - cell_width(line)) for line in lines)
+    return Drawing(graph, shown, width, len(lines), boxes, padded, frozenset(), {})

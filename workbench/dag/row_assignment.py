@@ -1,4 +1,4 @@
-"""Gives every item of the layers a row: close to its neighbours, so that lines are short and straight."""
+"""Assigns a row to every item of the layers, near its neighbours, so that lines are short and straight."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from workbench.dag.layering import Layering, median
 
 _SWEEPS = 6
 _STAND_IN_WEIGHT = 4.0
-"""Long lines should be straight; a node moves before a line bends."""
+"""Weight of dummy nodes: long lines should be straight, so nodes move instead."""
 
 
 def assign_rows(layers: Layering) -> list[int]:
@@ -35,10 +35,10 @@ def assign_rows(layers: Layering) -> list[int]:
 
 
 def minimize_displacement(wishes: Sequence[float], weights: Sequence[float]) -> list[float]:
-    """Increasing places at least 1 apart that are nearest to the wishes (least weighted squares).
+    """Increasing positions at least 1 apart that are closest to the wishes (least weighted squares).
 
-    With the distance taken off, this is isotonic regression: neighbours that want
-    to change places are pooled until none do.
+    After subtracting the distances, this is isotonic regression: neighbours in the wrong
+    order are pooled until none is left.
     """
     blocks: list[tuple[float, float, int]] = []
     for at, (wish, weight) in enumerate(zip(wishes, weights, strict=True)):
@@ -48,11 +48,11 @@ def minimize_displacement(wishes: Sequence[float], weights: Sequence[float]) -> 
             value = (other * mass + value * total) / (mass + total)
             total, count = mass + total, size + count
         blocks.append((value, total, count))
-    places: list[float] = []
+    positions: list[float] = []
     for value, _, count in blocks:
-        # Whole distances from one place keep rounding from pushing two items onto one row.
-        places += [value + len(places) + step for step in range(count)]
-    return places
+        # Whole distances from one position prevent that rounding puts two items into one row.
+        positions += [value + len(positions) + step for step in range(count)]
+    return positions
 
 
 def _without_gaps(rows: list[int]) -> list[int]:

@@ -1,1 +1,1 @@
-"""Logs on the reading side: files, viewports and saving. Draws nothing."""
+"""Logs in the user interfaces: files, search, viewports and saving. It draws nothing."""

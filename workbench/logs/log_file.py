@@ -1,7 +1,7 @@
-"""A step's log on disk with an index of its lines, so that a million lines cost the memory of their positions.
+"""A step's log in a file with an index of its lines, so that only line positions are in memory.
 
-A face shows a window of it: whole logs are never in memory, and lines are decoded
-when they are looked at. What is in a line is nobody's business here; see `text`.
+User interfaces show a window of it; lines are decoded when they are read. Lines are
+not sanitized here; see `workbench.text.sanitize`.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ _BLOCK = 256 * 1024
 
 
 class LogFileError(Exception):
-    """The log can't be kept on this machine's disk; the message says where and why."""
+    """The log cannot be stored on this machine's disk; the message says where and why."""
 
 
 class LogFile:
-    """Lines, appended in batches and read by position (from 0). 16 bytes of memory a line.
+    """Lines that are appended in batches and read by position (from 0). 16 bytes of memory a line.
 
-    The file has no name, so nothing of it is left behind, however we end.
+    The file is unlinked, so that it disappears with the process.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -57,11 +57,11 @@ class LogFile:
 
     @property
     def memory(self) -> int:
-        """Bytes that the index takes."""
+        """Bytes of memory that the index uses."""
         return sum(len(index) * index.itemsize for index in (self._ends, self._times))
 
     def append(self, lines: Sequence[str], times: Sequence[int | None] = ()) -> None:
-        """Add lines, with the time of each in microseconds since 1970 where it is known.
+        """Add lines, each with its time in microseconds since 1970, if known.
 
         Raises:
             LogFileError: nothing was added.
@@ -70,7 +70,7 @@ class LogFile:
         self._write(b"\n".join([*encoded, b""]), [len(line) + 1 for line in encoded], times)
 
     def extend(self, data: bytes, times: Sequence[int | None] = ()) -> None:
-        """Add lines as they are stored: bytes of whole lines, each with its newline.
+        """Add lines as bytes of whole lines, each with its newline.
 
         Raises:
             LogFileError: nothing was added.
@@ -92,11 +92,11 @@ class LogFile:
         known = array("q", (_UNKNOWN if time is None else time for time in times[: len(sizes)]))
         known.extend(array("q", [_UNKNOWN]) * (len(sizes) - len(known)))
         self._times.extend(known)
-        # Last of all: a line is there for readers in other threads once its end is known.
+        # Last, because a line becomes visible to readers in other threads with its end.
         self._ends.extend(ends)
 
     def set_times(self, first: int, times: Iterable[int | None]) -> None:
-        """Tell when lines were written that are here already, from position `first`."""
+        """Set the times of existing lines, from position `first`."""
         known = array("q", (_UNKNOWN if time is None else time for time in times))[: max(len(self) - first, 0)]
         self._times[first : first + len(known)] = known
 
@@ -112,17 +112,17 @@ class LogFile:
 
     @property
     def has_times(self) -> bool:
-        """Whether the time of any line is known."""
+        """Whether any line has a time."""
         return any(time != _UNKNOWN for time in self._times)
 
     def first_at(self, moment: int) -> int | None:
-        """The first line written at this moment (microseconds since 1970) or later; None when all are earlier."""
+        """The first line written at this time (microseconds since 1970) or later; None if all are earlier."""
         return next((at for at, time in enumerate(self._times) if time >= moment), None)
 
     def block(self, first: int, size: int = _BLOCK) -> tuple[bytes, int]:
-        """The bytes of some whole lines from position `first`, about `size` of them, and the position after the last.
+        """The bytes of whole lines from position `first`, about `size` bytes, and the position after the last line.
 
-        It may be asked for in another thread than the one that appends.
+        It may be called in another thread than the one that appends.
         """
         count = len(self._ends)
         if first >= count:
@@ -143,8 +143,8 @@ class LogFile:
             return os.pread(self._file.fileno(), size, start)
         except OSError as error:
             why = error.strerror or str(error)
-            raise LogFileError(f"can't read the log kept in {self._folder}: {why}. Open the run again.") from error
+            raise LogFileError(f"can't read the log stored in {self._folder}: {why}. Open the run again.") from error
 
     def _failed(self, error: OSError) -> LogFileError:
         why = error.strerror or str(error)
-        return LogFileError(f"can't keep the log in {self._folder}: {why}. Free some space there or set TMPDIR.")
+        return LogFileError(f"can't store the log in {self._folder}: {why}. Free some space there or set TMPDIR.")

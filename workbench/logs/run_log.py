@@ -1,9 +1,8 @@
-"""Which lines of a run's log a reader is shown, and when.
+"""Merges the log lines and the status changes of a run into one sequence.
 
-Two streams tell about a run, and neither waits for the other: frames of lines
-and changes of status. Here they become one sequence in which a step's end comes
-after its last line, and what `fetch`, `upload` and services say is kept back
-until one of them turns out to be the reason of a failure.
+The two streams are independent. In the sequence, the end of a step follows its last
+line, and lines of `fetch`, `upload` and services are held back unless they explain a
+failure.
 """
 
 from __future__ import annotations
@@ -18,13 +17,13 @@ from controller.run_types.reasons import StepReason
 from workbench.client.models import Attempt, BacklogEnd, Frame, Lines, Missed, Run, RunEnd, Step, StreamEnd, StreamKey
 
 STEP = "step"
-_KEPT_BACK = 1_000
-"""Lines of a kept-back container that are shown when it failed."""
+_MAX_HELD_BACK = 1_000
+"""Maximum number of held-back lines of a container."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line to show. `aside` is the container's name when it is not the step's own."""
+    """A line to show. `container` is its name if it is not the step's own container."""
 
     slug: str
     number: int
@@ -35,7 +34,7 @@ class Line:
 
 @dataclass(frozen=True)
 class StepEvent:
-    """Something to say about a step between its lines."""
+    """An event of a step, shown between its lines."""
 
     slug: str
     kind: Literal["started", "retried", "ended", "missed"]
@@ -48,7 +47,7 @@ LogItem = Line | StepEvent
 
 @dataclass
 class RunLog:
-    """Feed it frames and statuses; it gives back what to show now. `everything` keeps no container back."""
+    """Takes frames and statuses, and returns the items to show now. With `show_all`, no lines are held back."""
 
     show_all: bool = False
     _held_back: dict[StreamKey, deque[Line]] = field(default_factory=dict)
@@ -72,7 +71,7 @@ class RunLog:
         return []
 
     def status(self, run: Run) -> list[LogItem]:
-        """What the new status of the run adds."""
+        """The items to show after a new status of the run."""
         shown: list[LogItem] = []
         for step in run.steps:
             shown += self._attempts_of(step)
@@ -81,7 +80,7 @@ class RunLog:
         return shown + self._flush_failures()
 
     def flush(self) -> list[LogItem]:
-        """What is still owed when no more lines will come."""
+        """The remaining events when no more lines will come."""
         owed, self._pending_ends = list(self._pending_ends.values()), {}
         return [note for step in owed for note in self._end(step)]
 
@@ -93,11 +92,11 @@ class RunLog:
         ]
         if self._is_shown(key):
             return [*self._start_events(key), *lines]
-        self._held_back.setdefault(key, deque(maxlen=_KEPT_BACK)).extend(lines)
+        self._held_back.setdefault(key, deque(maxlen=_MAX_HELD_BACK)).extend(lines)
         return []
 
     def _start_events(self, key: StreamKey) -> list[LogItem]:
-        """What is to be said before a step's own line, when the line is here before the status that tells it."""
+        """Events that precede a line that arrived before the status with its attempt or start."""
         shown: list[LogItem] = []
         if key.container == STEP:
             if key.attempt > max(1, self._attempts.get(key.step, 0)):
@@ -115,7 +114,7 @@ class RunLog:
         return StepEvent(
             frame.key.step,
             "missed",
-            f"lines {frame.first} to {frame.last} came too fast to be shown here; the stored log has them",
+            f"lines {frame.first} to {frame.last} were skipped because they came too fast; the stored log has them",
         )
 
     def _attempts_of(self, step: Step) -> list[LogItem]:
@@ -133,7 +132,7 @@ class RunLog:
         return shown
 
     def _blame(self, step: Step, attempt: Attempt) -> list[LogItem]:
-        """Show what was kept back of the containers that made this attempt fail."""
+        """Release the held-back lines of the containers that made this attempt fail."""
         shown: list[LogItem] = []
         for container in failing_containers(attempt):
             key = StreamKey(step.slug, attempt.number, container)
@@ -143,7 +142,7 @@ class RunLog:
         return shown
 
     def _flush_failures(self) -> list[LogItem]:
-        """The ends of steps whose lines have all been shown."""
+        """The end events of steps whose lines are complete."""
         shown: list[LogItem] = []
         for slug, step in list(self._pending_ends.items()):
             attempt = step.last_attempt
@@ -161,13 +160,13 @@ class RunLog:
 
 
 def failing_containers(attempt: Attempt) -> Iterable[str]:
-    """The containers, other than the step's own, that are the reason of an attempt's failure."""
+    """The containers, other than the step's own, that made an attempt fail."""
     if attempt.phase != StepPhase.FAILED:
         return ()
     others = [name for name in attempt.containers if name != STEP]
     if attempt.reason == StepReason.ARTIFACT_UPLOAD_FAILED:
         return [name for name in others if name == "upload"]
     if attempt.times.running is None:
-        # The step itself never ran: what was to prepare it did not work.
+        # The step never ran, so its preparation failed.
         return [name for name in others if name != "upload"]
     return ()

@@ -1,4 +1,4 @@
-"""Writes a log that is here to a file of its own, byte for byte; nothing is ever written over a file that is there."""
+"""Saves a log to a new file; existing files are never overwritten."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _TRIES = 1_000
 
 
 class SaveError(Exception):
-    """The log can't be written there; the message says where and why."""
+    """The log cannot be saved; the message says where and why."""
 
 
 def create_unique_file(folder: Path, name: str) -> Path:
-    """An empty file, just made and readable by its owner only, under this name made safe, or one with a number.
+    """Create an empty private file with a safe form of this name, or with a number appended to it.
 
     Raises:
-        SaveError: there can't be one.
+        SaveError: it cannot be created.
     """
     stem, dot, suffix = (_ODD.sub("-", name).lstrip(".-") or "file").rpartition(".")
     for number in range(_TRIES):
@@ -35,12 +35,12 @@ def create_unique_file(folder: Path, name: str) -> Path:
         except OSError as error:
             raise SaveError(f"can't write {path}: {error.strerror or error}. Choose another folder.") from error
         return path
-    raise SaveError(f"can't write {name} into {folder}: there are {_TRIES:,} files of that name already. Remove some.")
+    raise SaveError(f"can't create {name} in {folder}: it has {_TRIES:,} files of that name. Delete some.")
 
 
 @contextmanager
 def reserve_path(folder: Path, name: str) -> Iterator[Path]:
-    """A `free_path` to fill, which is gone again when that fails or is broken off. Raises SaveError."""
+    """A unique file to write, which is deleted after an error. Raises SaveError."""
     path = create_unique_file(folder, name)
     try:
         yield path
@@ -50,7 +50,7 @@ def reserve_path(folder: Path, name: str) -> Iterator[Path]:
 
 
 def save_log(log: LogFile, folder: Path, name: str) -> Path:
-    """Write all lines that are there now into `folder`; gives the path. Raises SaveError and LogFileError."""
+    """Write the current lines to a file in `folder`; its path. Raises SaveError and LogFileError."""
     count, first = len(log), 0
     with reserve_path(folder, name) as path:
         try:

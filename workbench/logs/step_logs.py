@@ -1,7 +1,7 @@
-"""The logs of a run's steps as frames or stored logs tell of them: whole, in order, and on disk.
+"""The logs of a run's steps, assembled in order from live frames and stored logs, on disk.
 
-Keeps what has come when a viewer turns to another step, and says from which line
-a stream has to go on. It opens no connection.
+Received lines are kept while another step is shown, and `cursors` says where to
+resume a stream. It opens no connection.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 @dataclass
 class Stream:
-    """The lines of one container of one attempt. `live`: the backlog is here; `ended`: nothing more will come."""
+    """The lines of one container of one attempt. `live`: the backlog is complete; `ended`: no more lines follow."""
 
     log: LogFile = field(default_factory=LogFile)
     live: bool = False
@@ -27,9 +27,9 @@ class Stream:
 
 
 class StoredLogLoader:
-    """Takes a stored log in, in pieces of whole lines; lines that are here already are passed over.
+    """Adds a stored log in chunks of whole lines; lines that are already known are skipped.
 
-    `stamped`: each line begins with its time (or `-`) and a blank.
+    `timestamps`: each line starts with its time (or `-`) and a space.
     """
 
     def __init__(self, stream: Stream, *, timestamps: bool) -> None:
@@ -38,10 +38,10 @@ class StoredLogLoader:
         self._clock = _Clock()
 
     def feed(self, data: bytes) -> None:
-        """Add a piece. It may be called in another thread, one piece after the other.
+        """Add a chunk. It may be called in another thread, one chunk after the other.
 
         Raises:
-            LogFileError: the disk takes no more.
+            LogFileError: the log cannot be stored.
         """
         if self._skip:
             data = self._behind(data)
@@ -53,7 +53,7 @@ class StoredLogLoader:
         self._stream.log.extend(b"".join([text + b"\n" for _, _, text in lines]), times)
 
     def feed_times(self, data: bytes, first: int) -> int:
-        """Take only the times of these lines, the first of which is at position `first`; gives how many there were."""
+        """Add only the times of these lines, the first of which is at position `first`; the number of lines."""
         times = [self._clock.microseconds(line.partition(b" ")[0]) for line in data.split(b"\n")[:-1]]
         self._stream.log.set_times(first, times)
         return len(times)
@@ -68,7 +68,7 @@ class StoredLogLoader:
 
 
 class _Clock:
-    """Reads RFC 3339 times; those within one second share the costly part."""
+    """Parses RFC 3339 times; times within one second share the expensive part."""
 
     def __init__(self) -> None:
         self._seconds: dict[bytes, int | None] = {}
@@ -85,7 +85,7 @@ class _Clock:
 
 
 class StepLogs:
-    """All streams of a run that somebody has looked at."""
+    """The streams of a run that have been shown."""
 
     def __init__(self) -> None:
         self._streams: dict[StreamKey, Stream] = {}
@@ -96,17 +96,17 @@ class StepLogs:
         return self._streams[key]
 
     def cursors(self, step: str) -> Mapping[StreamKey, int]:
-        """The last line that is here of each stream of a step; what a request to go on needs."""
+        """The last known line of each stream of a step, from which a stream resumes."""
         return {key: len(stream.log) for key, stream in self._streams.items() if key.step == step and len(stream.log)}
 
     def is_complete(self, key: StreamKey) -> bool:
         return key in self._streams and self._streams[key].ended
 
     def apply(self, frame: Frame) -> bool:
-        """Take a frame in. False when lines are missing before it: ask again from `seen`, nothing is lost.
+        """Apply a frame. False if lines before it are missing: resume the stream from `cursors`.
 
         Raises:
-            LogFileError: the disk takes no more.
+            LogFileError: the log cannot be stored.
         """
         match frame:
             case Lines(key, first, lines):
@@ -137,7 +137,7 @@ class StepLogs:
 
 
 def parse_microseconds(time: str | None) -> int | None:
-    """An RFC 3339 time as microseconds since 1970; None for one that is unknown or can't be read."""
+    """An RFC 3339 time as microseconds since 1970; None if it is unknown or invalid."""
     if time is None:
         return None
     try:

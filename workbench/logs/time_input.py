@@ -1,4 +1,4 @@
-"""The moment that somebody means by a few characters, near a time that is known. Pure."""
+"""Parses a time that the user types, relative to the first line of a log. Pure."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
 def parse_moment(text: str, first: datetime) -> datetime | None:
-    """`14:05`, `14:05:30.5` on the day of `first` in its zone (or the next day, if it is earlier by more than a
-    moment), or `+90`, `+5m` after it; None for what is neither."""
+    """The time of `14:05` or `14:05:30.5` near `first`, or of `+90` or `+5m` after it; None if invalid.
+
+    A clock time is in the zone and on the day of `first`, or on the next day if it is more
+    than twelve hours earlier.
+    """
     text = text.strip()
     if after := _AFTER.fullmatch(text):
         try:
@@ -27,5 +30,5 @@ def parse_moment(text: str, first: datetime) -> datetime | None:
         return None
     micro = int((clock[4] or "0").ljust(6, "0"))
     meant = first.replace(hour=hour, minute=minute, second=second, microsecond=micro)
-    # A log that began shortly before midnight goes on after it.
+    # A log may continue after midnight.
     return meant + timedelta(days=1) if first - meant > timedelta(hours=12) else meant

@@ -1,7 +1,7 @@
-"""Which rows of a screen show which lines of a log, when long lines are wrapped. Pure.
+"""Maps the rows of a window to the lines of a log with wrapped lines. Pure.
 
-Nobody knows how many rows a million wrapped lines take without reading them all, so a place in a log is a line
-and how many of its first rows are above the window. Heights are asked for only of the lines in view.
+The total number of rows is unknown without reading all lines. A position is therefore a line and the number of its
+rows above the window, and only the heights of visible lines are computed.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 Height = Callable[[int], int]
-"""The rows that a line takes, at least 1."""
+"""The number of rows of a line, at least 1."""
 
 
 @dataclass(frozen=True, order=True)
@@ -21,10 +21,10 @@ class ViewportPosition:
     skip: int = 0
 
 
-def visible_rows(place: ViewportPosition, room: int, count: int, height: Height) -> list[tuple[int, int]]:
-    """The (line, row of the line) of each of at most `room` rows."""
+def visible_rows(position: ViewportPosition, room: int, count: int, height: Height) -> list[tuple[int, int]]:
+    """The (line, row of the line) of each visible row, at most `room`."""
     shown: list[tuple[int, int]] = []
-    line, skip = place.line, place.skip
+    line, skip = position.line, position.skip
     while line < count and len(shown) < room:
         shown += [(line, row) for row in range(skip, height(line))][: room - len(shown)]
         line, skip = line + 1, 0
@@ -32,7 +32,7 @@ def visible_rows(place: ViewportPosition, room: int, count: int, height: Height)
 
 
 def last_position(room: int, count: int, height: Height) -> ViewportPosition:
-    """The place where the last row of the last line is the last row of the window."""
+    """The position at which the last row of the last line is the last row of the window."""
     line, left = count, room
     while line > 0 and left > 0:
         line -= 1
@@ -40,9 +40,9 @@ def last_position(room: int, count: int, height: Height) -> ViewportPosition:
     return ViewportPosition(line, max(-left, 0))
 
 
-def scroll(place: ViewportPosition, by: int, room: int, count: int, height: Height) -> ViewportPosition:
-    """The place so many rows further down (or up, if negative), not beyond the log's ends."""
-    line, skip = place.line, place.skip
+def scroll(position: ViewportPosition, by: int, room: int, count: int, height: Height) -> ViewportPosition:
+    """The position `by` rows further down (up if negative), within the log."""
+    line, skip = position.line, position.skip
     while by > 0 and line < count:
         step = min(by, height(line) - skip)
         skip, by = skip + step, by - step

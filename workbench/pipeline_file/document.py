@@ -1,6 +1,6 @@
-"""A pipeline file as an editor holds it: what is on disk, what is on the screen, and which of the two is newer.
+"""A pipeline file in the editor: reads and saves it, and detects changes on disk.
 
-It reads and writes; what to do when both have changed is asked of a person by whoever shows it.
+If both the text and the file have changed, the user interface asks the user what to do.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from controller.files import default_mode, write_atomic
 from workbench.pipeline_file.drafts import Draft, Drafts, digest
 
 MAX_BYTES = 4 * 1024 * 1024
-"""Bytes of a file that is opened; four times what a pipeline may have."""
+"""Maximum size of a file; four times that of a pipeline."""
 
 TEMPLATE = """\
 version: v1alpha1
@@ -28,16 +28,16 @@ steps:
 
 
 class DocumentError(Exception):
-    """The file can't be read or written as text; the message says which, why, and what to do."""
+    """The file cannot be read or written as text; the message says which, why, and what to do."""
 
 
 class ChangedOnDiskError(DocumentError):
-    """Somebody else has written the file since it was read: saving would lose that."""
+    """Another program changed the file since it was read; saving would overwrite that."""
 
 
 @dataclass
 class Document:
-    """One file. `text` is what it held when it was read or saved last; None of a file that is not there yet."""
+    """One file. `text` is its content when it was last read or saved; None for a new file."""
 
     path: Path
     text: str | None = None
@@ -45,14 +45,14 @@ class Document:
     """The digest of the bytes that `text` came from."""
     newline: str = "\n"
     file_stamp: tuple[int, int] = field(default=(0, 0))
-    """Size and time of the file when it was looked at last."""
+    """Size and modification time of the file when it was last checked."""
 
     @classmethod
     def open(cls, path: Path) -> Document:
-        """Read the file; one that is not there is empty and made when it is saved.
+        """Read the file. A missing file is created when it is saved.
 
         Raises:
-            DocumentError: it is no text, too large, or can't be read.
+            DocumentError: it is not text, is too large, or cannot be read.
         """
         document = cls(path)
         document.reload()
@@ -69,12 +69,12 @@ class Document:
         try:
             text = data.decode("utf-8")
         except UnicodeDecodeError as error:
-            raise DocumentError(f"{self.path} is no UTF-8 text (byte {error.start + 1}); save it as UTF-8") from error
+            raise DocumentError(f"{self.path} is not UTF-8 text (byte {error.start + 1}); save it as UTF-8") from error
         self.newline = "\r\n" if "\r\n" in text else "\n"
         self.text = text.replace("\r\n", "\n")
 
     def changed_on_disk(self) -> bool:
-        """Whether the file is another than the one that was read. Cheap if nothing touched it. Raises DocumentError."""
+        """Whether the content changed since it was read. Cheap if size and time are unchanged. Raises DocumentError."""
         stamp = _stamp(self.path)
         if stamp == self.file_stamp:
             return False
@@ -82,28 +82,28 @@ class Document:
         return digest(_read(self.path)) != self.base
 
     def save(self, text: str, *, overwrite: bool = False) -> None:
-        """Write the text, whole or not at all; mode and line ends stay as they were.
+        """Write the text atomically; mode and line ends are preserved.
 
         Raises:
-            ChangedOnDiskError: somebody else has written it meanwhile, and `overwrite` is False.
-            DocumentError: it can't be written.
+            ChangedOnDiskError: the file has changed, and `overwrite` is False.
+            DocumentError: it cannot be written.
         """
         target = Path(os.path.realpath(self.path))
         now = _read(target)
         if digest(now) != self.base and not overwrite:
-            raise ChangedOnDiskError(f"{self.path} was changed by somebody else since it was opened")
+            raise ChangedOnDiskError(f"{self.path} was changed by another program since it was opened")
         data = (text.replace("\n", self.newline) if self.newline != "\n" else text).encode("utf-8")
         try:
             mode = target.stat().st_mode & 0o7777 if now is not None else default_mode()
             write_atomic(target, data, mode=mode, durable=True)
         except OSError as error:
-            raise DocumentError(f"can't save {self.path}: {error.strerror}. The text is kept as a draft") from error
+            raise DocumentError(f"can't save {self.path}: {error.strerror}. The text is saved as a draft") from error
         self.text, self.base, self.file_stamp = text, digest(data), _stamp(target)
 
 
 @dataclass(frozen=True)
 class OpenedDocument:
-    """What to show at first: the text, and the draft's if one was left behind."""
+    """An opened document: the text to show, and the draft that it comes from, if any."""
 
     document: Document
     text: str
@@ -111,12 +111,12 @@ class OpenedDocument:
 
     @property
     def stale(self) -> bool:
-        """Whether the file has changed since the draft was begun from it."""
+        """Whether the file has changed since the draft was started."""
         return self.draft is not None and self.draft.base != self.document.base
 
 
 def open_document(path: Path, drafts: Drafts) -> OpenedDocument:
-    """The file with the unsaved text that was left behind, if any. Raises DocumentError."""
+    """Open a file, with the text of its draft, if any. Raises DocumentError."""
     document = Document.open(path)
     text = document.text if document.text is not None else TEMPLATE.format(name=_name_for(path))
     draft = drafts.find(path)
@@ -147,7 +147,7 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 
 def _name_for(path: Path) -> str:
-    """A pipeline's name from the folder's."""
+    """A name for a pipeline, derived from its folder."""
     letters = "".join(
         char if char.isascii() and char.isalnum() else "-" for char in path.absolute().parent.name.lower()
     )

@@ -1,8 +1,7 @@
-"""Unsaved text of the editor, kept on disk so that neither a crash nor a closed terminal loses it.
+"""Unsaved text of the editor, saved on disk so that a crash or a closed terminal does not lose it.
 
-One small JSON file for each edited file, in the user's data folder and
-readable by the user alone. A draft says what it was made from, so that a file
-that has changed since is noticed.
+There is one small private JSON file for each edited file, in the user's data
+folder. A draft records the digest of its file, so that later changes are detected.
 """
 
 from __future__ import annotations
@@ -19,12 +18,12 @@ from controller.files import write_atomic
 
 
 class DraftError(Exception):
-    """A draft can't be kept; the message says why."""
+    """A draft cannot be saved; the message says why."""
 
 
 @dataclass(frozen=True)
 class Draft:
-    """`base` is the digest of the file's bytes when the draft was begun; empty when there was no file."""
+    """A draft. `base` is the digest of the file's bytes when the draft was started; empty if there was no file."""
 
     path: str
     text: str
@@ -32,7 +31,7 @@ class Draft:
 
 
 def digest(data: bytes | None) -> str:
-    """What `Draft.base` holds for these bytes; empty for no file."""
+    """The value of `Draft.base` for these bytes; empty if there is no file."""
     return "" if data is None else hashlib.sha256(data).hexdigest()
 
 
@@ -48,7 +47,7 @@ class Drafts:
     folder: Path
 
     def find(self, path: Path) -> Draft | None:
-        """The draft for a file, if there is one that can be read."""
+        """The draft of a file, if there is a valid one."""
         try:
             raw = json.loads(self._file(path).read_text(encoding="utf-8"))
             return Draft(str(raw["path"]), str(raw["text"]), str(raw["base"]))
@@ -56,10 +55,10 @@ class Drafts:
             return None
 
     def save(self, path: Path, text: str, base: str) -> None:
-        """Replace the draft for a file, whole or not at all.
+        """Replace the draft of a file atomically.
 
         Raises:
-            DraftError: it can't be written.
+            DraftError: it cannot be written.
         """
         target = self._file(path)
         try:
@@ -67,10 +66,10 @@ class Drafts:
             draft = json.dumps(asdict(Draft(str(path), text, base)))
             write_atomic(target, draft, mode=0o600, durable=True)
         except OSError as error:
-            raise DraftError(f"the unsaved text can't be kept in {self.folder}: {error.strerror}") from error
+            raise DraftError(f"can't save the draft in {self.folder}: {error.strerror}") from error
 
     def delete(self, path: Path) -> None:
-        """The text is saved, or given up."""
+        """Delete the draft after its text was saved or discarded."""
         self._file(path).unlink(missing_ok=True)
 
     def _file(self, path: Path) -> Path:

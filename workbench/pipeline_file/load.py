@@ -1,4 +1,4 @@
-"""Finding, reading and linting a pipeline file, without a controller: the rules are the controller's own."""
+"""Finds, reads and lints a pipeline file without a controller, with the controller's own rules."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 STDIN = "-"
 _MAX_BYTES = 16 * 1024 * 1024
-"""Bytes that are read at most; far more than lint accepts, so that it is lint who says so."""
+"""Maximum number of bytes to read: more than lint accepts, so that lint reports a too large file."""
 
 
 class PipelineFileError(Exception):
-    """There is no such file, or it can't be read; the message says which and what to do."""
+    """There is no such file, or it cannot be read; the message says which and what to do."""
 
 
 class ParameterError(Exception):
@@ -29,7 +29,7 @@ class ParameterError(Exception):
 
 @dataclass(frozen=True)
 class PipelineFile:
-    """A file as it was read. `path` is None for standard input; `label` names it in messages."""
+    """A pipeline file. `path` is None for standard input; `label` names it in messages."""
 
     path: Path | None
     label: str
@@ -49,18 +49,18 @@ class LintOutcome:
 
 
 def read_pipeline(file: str | None, cwd: Path) -> PipelineFile:
-    """The file that is meant: the named one, standard input for `-`, or the nearest one upward.
+    """Read the named file, standard input for `-`, or the nearest file upward.
 
     Raises:
-        PipelineFileError: there is none, or it can't be read.
+        PipelineFileError: there is none, or it cannot be read.
     """
     if file == STDIN:
         return PipelineFile(None, "<stdin>", sys.stdin.buffer.read(_MAX_BYTES))
     path = Path(file) if file is not None else find_pipeline(cwd)
     if path is None:
         raise PipelineFileError(
-            f"there is no {PIPELINE_FILES[0]} in {cwd} or above it in its repository. "
-            "Write one, or name a file: `c8s run FILE`"
+            f"there is no {PIPELINE_FILES[0]} in {cwd} or its parent folders in the repository. "
+            "Create one, or name a file: `c8s run FILE`"
         )
     if path.is_dir():
         inside = next((path / name for name in PIPELINE_FILES if (path / name).is_file()), None)
@@ -68,15 +68,15 @@ def read_pipeline(file: str | None, cwd: Path) -> PipelineFile:
             raise PipelineFileError(f"{path} is a folder without a {PIPELINE_FILES[0]}")
         path = inside
     data = read_bytes(path)
-    # A pipe (`c8s run <(generate)`) lies nowhere.
+    # A pipe (`c8s run <(generate)`) is in no folder.
     return PipelineFile(path.absolute() if path.is_file() else None, display_path(path.absolute(), cwd), data)
 
 
 def read_bytes(path: Path) -> bytes:
-    """What the file holds, as far as lint would look at it.
+    """The content of the file, up to the maximum for lint.
 
     Raises:
-        PipelineFileError: it can't be read.
+        PipelineFileError: it cannot be read.
     """
     try:
         with path.open("rb") as opened:
@@ -86,7 +86,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def lint_pipeline(data: bytes | str) -> LintOutcome:
-    """What lint says about a file, whatever is in it. Never raises."""
+    """Lint the content of a file. It never raises."""
     from controller.pipeline.lint import lint
 
     result = lint(data)
@@ -94,7 +94,7 @@ def lint_pipeline(data: bytes | str) -> LintOutcome:
 
 
 def resolve_params(definition: Mapping[str, Any], given: Mapping[str, str]) -> None:
-    """Check the parameters before anything is started.
+    """Check the parameters of a pipeline.
 
     Raises:
         ParameterError: one is unknown, missing, or has a value that is not among its options.
@@ -107,7 +107,7 @@ def resolve_params(definition: Mapping[str, Any], given: Mapping[str, str]) -> N
 
 
 def explain_trigger(definition: Mapping[str, Any], event: str, branch: str, changed: tuple[str, ...] | None) -> str:
-    """Whether the event would start a run, as a sentence. `changed` is None when the changed files are not known."""
+    """Whether the event would start a run, as text. `changed` is None if the changed files are not known."""
     from controller.pipeline.conditions import TriggerContext, evaluate_trigger
 
     found = evaluate_trigger(definition, TriggerContext(event=event, branch=branch, changed=changed))
@@ -123,7 +123,7 @@ def schema_document() -> str:
 
 
 def display_path(path: Path, cwd: Path) -> str:
-    """As short as it can be said: relative to where we are, when it is below."""
+    """The path relative to `cwd` if it is below, else unchanged."""
     try:
         return str(path.relative_to(cwd))
     except ValueError:

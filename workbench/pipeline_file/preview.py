@@ -1,8 +1,7 @@
-"""The steps of a pipeline that is still being written: what can be told from any text that is YAML.
+"""The steps of a pipeline that is being edited.
 
-For a file without errors these are the steps a run would have; for one with
-errors those that can be made out, so that the drawing does not vanish with
-each keystroke.
+For a valid file, they are the steps of a run; for an invalid one, those that can be
+recognized, so that the graph does not disappear while the user types.
 """
 
 from __future__ import annotations
@@ -14,11 +13,11 @@ from controller.run_types.phases import StepPhase
 from workbench.client.models import Step
 
 MAX_STEPS = 300
-"""Steps that are planned at most, as a pipeline may have."""
+"""Maximum number of steps, as for a pipeline."""
 
 
 def preview_steps(text: str | bytes) -> tuple[Step, ...] | None:
-    """The steps with their dependencies, all waiting; None when the text can't be read."""
+    """The pending steps with their dependencies; None if the text is not readable as YAML."""
     from controller.pipeline import normalize
     from controller.pipeline.lint import schema_errors
     from controller.pipeline.reader import loader
@@ -45,9 +44,9 @@ def _planned(
         if step["name"] in seen:
             continue
         seen.add(step["name"])
-        wanted = [name for name in step.get("dependsOn") or () if isinstance(name, str)]
+        dependencies = [name for name in step.get("dependsOn") or () if isinstance(name, str)]
         for name, mine in members[step["name"]]:
-            needs = tuple(other for dep in wanted for other, theirs in members.get(dep, ()) if theirs == mine)
+            needs = tuple(other for dep in dependencies for other, theirs in members.get(dep, ()) if theirs == mine)
             allowed = step.get("allowFailure") is True
             yield Step(
                 name=name,

@@ -1,4 +1,4 @@
-"""How a place is doing, as rows to be shown: sandbox, controller, queue, quota, pods. Undrawn."""
+"""The health of a sandbox and a namespace as rows: components, queue, quotas and pods. It draws nothing."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Component(Protocol):
 
 
 class SandboxHealth(Protocol):
-    """How a sandbox is; `workbench.sandbox.status.SandboxStatus` is one."""
+    """The status of a sandbox; `workbench.sandbox.status.SandboxStatus` implements it."""
 
     @property
     def name(self) -> str: ...
@@ -77,7 +77,7 @@ def _level(healthy: bool) -> Level:
 
 
 def health_sections(health: Health, now: datetime) -> tuple[Section, ...]:
-    """Controller and store, the queue, the quota, the pods."""
+    """The sections of controller and store, queue, quotas and pods."""
     parts = tuple(Row(_level(each.ready), each.name, each.message or "ready") for each in health.components)
     oldest = (
         f", the first for {format_duration(health.oldest_wait_seconds)}"

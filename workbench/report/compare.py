@@ -1,4 +1,4 @@
-"""What is different between two runs: status, durations, and the first line of a log that is not the same. Pure."""
+"""Compares two runs: phases and durations of steps, and the first different line of two logs. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from workbench.report.report import step_spans
 
 @dataclass(frozen=True)
 class StepPair:
-    """A step of either run, or of both. Durations in seconds; None where it did not run."""
+    """A step of one or both runs. Durations are in seconds; None if it did not run."""
 
     name: str
     left: Step | None
@@ -23,19 +23,19 @@ class StepPair:
 
     @property
     def differs(self) -> bool:
-        """Whether it ended otherwise, or is in one of the runs only."""
+        """Whether the phases differ, or the step exists in one run only."""
         return self.left is None or self.right is None or self.left.phase != self.right.phase
 
     @property
     def slower_by(self) -> float | None:
-        """Seconds that it took longer in the right run."""
+        """By how many seconds it took longer in the right run."""
         if self.left_seconds is None or self.right_seconds is None:
             return None
         return self.right_seconds - self.left_seconds
 
 
 def pair_steps(left: Run, right: Run, now: datetime) -> tuple[StepPair, ...]:
-    """The steps of both runs by name, in the order of the right one, and then those that it has no more."""
+    """The steps of both runs by name: in the order of the right run, then those only in the left one."""
     before = {step.name: step for step in left.steps}
     after = {step.name: step for step in right.steps}
     return tuple(
@@ -57,7 +57,7 @@ def _seconds(run: Run, step: Step | None, now: datetime) -> float | None:
 
 @dataclass(frozen=True)
 class Difference:
-    """The first line (from 1) at which two logs part; None for a log that ends before it."""
+    """The first different line (from 1) of two logs; None for a log that ends before it."""
 
     line: int
     left: str | None
@@ -74,16 +74,16 @@ _VARIES = re.compile(
 
 
 def normalize_line(line: str) -> str:
-    """A line without what is another in every run: times, durations, addresses, temporary files."""
+    """A line without text that varies between runs: times, durations, addresses, temporary files."""
     return _VARIES.sub("…", line).rstrip()
 
 
 LineReader = Callable[[int, int], list[str]]
-"""Gives at most so many (second) shown lines of a log from a position (first); fewer only at its end."""
+"""Reads displayed lines of a log: a position and a maximum number, which only the end of the log falls short of."""
 
 
 def first_difference(left: LineReader, right: LineReader, *, chunk_size: int = 2_000) -> Difference | None:
-    """Where two logs part, apart from what is another in every run; None when they don't."""
+    """The first difference of two logs, ignoring text that varies between runs; None if there is none."""
     at = 0
     while True:
         ours, theirs = left(at, chunk_size), right(at, chunk_size)

@@ -1,4 +1,4 @@
-"""What there is to say about a run or a step besides its log: why, attempts, environment, YAML. Text only, undrawn."""
+"""The details of a run or a step besides its log: reason, attempts, environment and YAML, as text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from workbench.text.format import format_duration, format_size
 
 @dataclass(frozen=True)
 class Detail:
-    """A name and what is to be said under it."""
+    """A named detail."""
 
     name: str
     text: str
@@ -41,7 +41,7 @@ def run_details(run: Run) -> tuple[Detail, ...]:
 
 
 def step_details(run: Run, step: Step, now: datetime) -> tuple[Detail, ...]:
-    """Why the step is as it is, and each of its attempts with where its time went."""
+    """The details of a step: its status, attempts, workspace and times."""
     failure = step.first_failure or next((a.log.first_failure for a in reversed(step.attempts) if a.log), None)
     found = [
         Detail("step", step.name),
@@ -65,28 +65,28 @@ def step_details(run: Run, step: Step, now: datetime) -> tuple[Detail, ...]:
 
 
 def _workspace_text(step: Step) -> str:
-    """Whether one can get into the failed step; nothing to say of one that was not asked to keep anything."""
-    if (attempt := step.attempt_with_workspace) is not None and (kept := attempt.saved_workspace) is not None:
-        without = f", {kept.skipped} left out" if kept.skipped else ""
+    """Whether the workspace of a failed step was saved; empty if that was not requested."""
+    if (attempt := step.attempt_with_workspace) is not None and (workspace := attempt.saved_workspace) is not None:
+        without = f", {workspace.skipped} skipped" if workspace.skipped else ""
         which = f" of attempt {attempt.number}" if len(step.attempts) > 1 else ""
-        files = f"{kept.files:,} file{'' if kept.files == 1 else 's'}"
-        return f"kept{which} ({format_size(kept.bytes)} packed, {files}{without}): S opens a shell in it"
-    told = next((a.saved_workspace.problem for a in reversed(step.attempts) if a.saved_workspace is not None), None)
-    return f"not kept: {told}" if told else ""
+        files = f"{workspace.files:,} file{'' if workspace.files == 1 else 's'}"
+        return f"saved{which} ({format_size(workspace.bytes)} packed, {files}{without}): S opens a shell in it"
+    problem = next((a.saved_workspace.problem for a in reversed(step.attempts) if a.saved_workspace is not None), None)
+    return f"not saved: {problem}" if problem else ""
 
 
 def _attempt_text(attempt: Attempt) -> str:
-    said = [attempt.phase + (f" ({attempt.reason})" if attempt.reason else ""), attempt.message or ""]
+    parts = [attempt.phase + (f" ({attempt.reason})" if attempt.reason else ""), attempt.message or ""]
     if attempt.exit_code is not None:
-        said.append(f"exit code {attempt.exit_code}")
-    said.append(f"pod {attempt.pod_name}" if attempt.pod_name else "")
+        parts.append(f"exit code {attempt.exit_code}")
+    parts.append(f"pod {attempt.pod_name}" if attempt.pod_name else "")
     if attempt.log is not None:
-        said.append(f"{attempt.log.lines:,} lines of log")
-    return ", ".join(dict.fromkeys(part for part in said if part))
+        parts.append(f"{attempt.log.lines:,} lines of log")
+    return ", ".join(dict.fromkeys(part for part in parts if part))
 
 
 def step_definition(run: Run, step: Step) -> Mapping[str, Any] | None:
-    """What the pipeline says of this step; of a step made from a matrix, what it was made from."""
+    """The definition of a step in the pipeline; for a step of a matrix, that of the original step."""
     steps = (run.definition or {}).get("steps")
     for each in steps if isinstance(steps, list) else ():
         if isinstance(each, dict) and each.get("name") in (step.name, step.name.partition(" (")[0]):
@@ -95,7 +95,7 @@ def step_definition(run: Run, step: Step) -> Mapping[str, Any] | None:
 
 
 def environment(run: Run, step: Step) -> tuple[Detail, ...]:
-    """The variables that a step is given. Of secrets there are the names and where they come from, never a value."""
+    """The environment variables of a step. Secrets are listed by name and source, never by value."""
     definition = step_definition(run, step) or {}
     named: dict[str, str] = {
         "CI": "true", "C8S": "true", "C8S_RUN": run.name, "C8S_STEP": step.name, "C8S_COMMIT": run.commit or "",
@@ -134,7 +134,7 @@ def _matrix(name: str) -> dict[str, str]:
 
 
 def frozen_yaml(run: Run, step: Step | None) -> str:
-    """The pipeline as the run carries it, or one step of it."""
+    """The pipeline of the run, or one step of it, as YAML."""
     definition = run.definition if step is None else step_definition(run, step)
     if definition is None:
         return ""

@@ -1,6 +1,6 @@
-"""What to say about a run: where each step's time went, what failed first, and how it all ended.
+"""The report of a run: the times of each step, the failures, and the totals.
 
-Data only; the faces lay it out and make its text harmless.
+It holds data only; the user interfaces format and sanitize it.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from controller.run_types.phases import StepPhase
 from workbench.client.models import Attempt, Run, Step
 
 PARTS = ("queued", "starting", "fetching", "pulling", "running", "uploading")
-"""Where a step's time can go. Queued: everything it needs is done, and it has no pod on a node yet."""
+"""The parts of a step's time. Queued: its dependencies are done, but its pod is not scheduled."""
 
 
 @dataclass(frozen=True)
 class PhaseSpan:
-    """A part (of `PARTS`) of a step's time, of one attempt. It still goes on when `until` is None."""
+    """A part (of `PARTS`) of the time of one attempt. `until` is None while it lasts."""
 
     part: str
     since: datetime
@@ -30,7 +30,7 @@ class PhaseSpan:
 
 @dataclass(frozen=True)
 class StepReport:
-    """A row of the closing table. Times are in seconds; None for what did not happen."""
+    """A row of the summary table. Times are in seconds; None for what did not happen."""
 
     name: str
     slug: str
@@ -39,12 +39,12 @@ class StepReport:
     duration: float | None
     """From the creation of the first attempt's Job to the step's end."""
     parts: dict[str, float]
-    """Seconds by part of `PARTS`, all attempts together; a part that did not happen is absent."""
+    """Seconds by part of `PARTS`, over all attempts; a part that did not happen is absent."""
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a step failed. `line` and `text` are the first failing line of its log, where there is one."""
+    """The failure of a step. `line` and `text` are the first failing line of its log, if any."""
 
     name: str
     slug: str
@@ -53,7 +53,7 @@ class Failure:
     text: str | None
     allowed: bool
     has_workspace: bool = False
-    """Whether its workspace can be entered."""
+    """Whether its workspace was saved."""
 
 
 @dataclass(frozen=True)
@@ -65,11 +65,11 @@ class RunReport:
     steps: tuple[StepReport, ...]
     failures: tuple[Failure, ...]
     counts: tuple[tuple[str, int], ...]
-    """How many steps ended how, without the zeros: `(("succeeded", 3), ("skipped", 1))`."""
+    """The number of steps by phase, without zeros: `(("succeeded", 3), ("skipped", 1))`."""
 
 
 def build_report(run: Run, now: datetime) -> RunReport:
-    """The report of a run, ended or not; what goes on is counted up to `now`."""
+    """The report of a run; running steps are counted up to `now`."""
     summary = run.summary
     counts = (
         ("succeeded", summary.succeeded),
@@ -91,13 +91,13 @@ def build_report(run: Run, now: datetime) -> RunReport:
 
 
 def run_duration(run: Run, now: datetime) -> float | None:
-    """Seconds from the run's beginning to its end, or up to `now`."""
+    """Seconds from the start of the run to its end, or up to `now`."""
     begin = _begin(run)
     return None if begin is None else max(0.0, ((run.completion_time or now) - begin).total_seconds())
 
 
 def step_spans(run: Run, step: Step) -> tuple[PhaseSpan, ...]:
-    """Where the time of a step went, in order, one attempt after the other, without gaps."""
+    """The parts of a step's time in order, without gaps, one attempt after the other."""
     found: list[PhaseSpan] = []
     ready = _ready(run, step)
     for attempt in step.attempts:
@@ -107,14 +107,14 @@ def step_spans(run: Run, step: Step) -> tuple[PhaseSpan, ...]:
 
 
 def _ready(run: Run, step: Step) -> datetime | None:
-    """When everything the step waits for had ended."""
+    """When all dependencies of the step had ended."""
     needed = [other.completion_time for other in run.steps if other.name in step.depends_on]
     known = [time for time in needed if time is not None]
     return max(known) if known else _begin(run)
 
 
 def _begin(run: Run) -> datetime | None:
-    """When the run began. Kubernetes tells its creation in whole seconds only: it counts when that was much earlier."""
+    """The start of the run: its creation, or, as that has whole seconds only, its start time if less than 1 s later."""
     created, started = run.created_at, run.start_time
     if created is None or started is None:
         return started or created
@@ -138,13 +138,13 @@ def _attempt_spans(attempt: Attempt, ready: datetime | None, step: Step) -> list
     for index, (part, since) in enumerate(reached):
         until = reached[index + 1][1] if index + 1 < len(reached) else end
         if until is None and ended:
-            break  # It ended, but nobody saw when.
+            break  # The end time is unknown.
         found.append(PhaseSpan(part, since, until))
     return found
 
 
 def _earliest(ready: datetime | None, created: datetime | None) -> datetime | None:
-    """A Job that was made before we think it could be tells that our clock reading of `ready` is late."""
+    """The earlier of the two: a Job created before `ready` shows that `ready` is too late."""
     if ready is None or created is None:
         return created
     return min(ready, created)
@@ -153,7 +153,7 @@ def _earliest(ready: datetime | None, created: datetime | None) -> datetime | No
 def _step(run: Run, step: Step, now: datetime) -> StepReport:
     parts: dict[str, float] = {}
     for span in step_spans(run, step):
-        # Of the closing table's columns; waiting for an image is a part of starting there.
+        # In the summary table, pulling an image is a part of starting.
         part = "starting" if span.part == "pulling" else span.part
         parts[part] = parts.get(part, 0.0) + span.seconds(now)
     return StepReport(
@@ -182,5 +182,5 @@ def _failure(step: Step) -> Failure:
 
 
 def end_time(now: Callable[[], datetime], run: Run) -> datetime:
-    """The time to count up to for a run that goes on; an ended one stands still."""
+    """The completion time of a run, or the current time while it is in progress."""
     return run.completion_time or now()

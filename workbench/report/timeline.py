@@ -1,4 +1,4 @@
-"""The steps of a run on one scale of time: bars cut by where the time went, and the chain that took longest. Pure."""
+"""The timeline of a run: bars for the parts of each step's time, and the critical path. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from workbench.report.report import PhaseSpan, step_spans
 
 @dataclass(frozen=True)
 class Bar:
-    """The cells from `first` up to `last` (not included) of a line are a part of a step's time."""
+    """A part of a step's time, drawn in the cells from `first` up to `last` (exclusive)."""
 
     part: str
     first: int
@@ -30,7 +30,7 @@ class Scale:
 
     @classmethod
     def of(cls, run: Run, width: int, now: datetime) -> Scale | None:
-        """From the first to the last that is known of a run's steps; None before anything began."""
+        """From the first start to the last end of a run's steps; None before any start."""
         found = [span for step in run.steps for span in step_spans(run, step)]
         if not found or width < 1:
             return None
@@ -38,7 +38,7 @@ class Scale:
         return cls(begin, max(max(span.until or now for span in found), begin), width)
 
     def cell(self, moment: datetime) -> int:
-        """The cell that a moment is in, from 0 up to the width (which is the end)."""
+        """The cell of a time, from 0 up to the width (the end)."""
         total = (self.end - self.begin).total_seconds()
         if total <= 0:
             return 0
@@ -47,7 +47,7 @@ class Scale:
 
 
 def bars(found: Iterable[PhaseSpan], scale: Scale, now: datetime) -> tuple[Bar, ...]:
-    """Bars in order and apart. A part too short for a cell is left out, but of no step are all of them."""
+    """Bars in order without overlaps. A part shorter than a cell is omitted, but each step has at least one bar."""
     drawn: list[Bar] = []
     at = 0
     longest: tuple[float, PhaseSpan] | None = None
@@ -65,9 +65,9 @@ def bars(found: Iterable[PhaseSpan], scale: Scale, now: datetime) -> tuple[Bar, 
 
 
 def critical_path(run: Run) -> tuple[str, ...]:
-    """The names of the chain of steps that the run's end waited for, from the first to the last.
+    """The names of the chain of steps that determined the run's duration, from the first to the last.
 
-    The controller tells it at the end; until then it is the chain to what ended last so far, or still runs.
+    The controller reports it at the end; before, it leads to the running step, or the one that ended last.
     """
     if run.critical_path:
         return run.critical_path
@@ -81,7 +81,7 @@ def critical_path(run: Run) -> tuple[str, ...]:
 
 
 def _last(steps: Iterable[Step]) -> Step | None:
-    """Of steps that ran: one that still runs, else the one that ended last."""
+    """Of the started steps, a running one, else the one that ended last."""
     ran = [step for step in steps if step.attempts]
     running = [step for step in ran if step.phase == StepPhase.RUNNING]
     if running:

@@ -24,15 +24,15 @@ class RunFilter:
 
     def apply(self, runs: Iterable[Run], now: datetime) -> list[Run]:
         words = self.text.lower().split()
-        kept = [run for run in runs if all(_holds(run, word) for word in words)]
+        selected = [run for run in runs if all(_holds(run, word) for word in words)]
         if self.order == "name":
-            return sorted(kept, key=lambda run: (run.pipeline, run.number))
+            return sorted(selected, key=lambda run: (run.pipeline, run.number))
         if self.order == "longest":
-            return sorted(kept, key=lambda run: run_duration(run, now) or 0.0, reverse=True)
-        return sorted(kept, key=lambda run: (run.created_at or _NEVER, run.number), reverse=self.order == "newest")
+            return sorted(selected, key=lambda run: run_duration(run, now) or 0.0, reverse=True)
+        return sorted(selected, key=lambda run: (run.created_at or _NEVER, run.number), reverse=self.order == "newest")
 
 
 def _holds(run: Run, word: str) -> bool:
-    wanted, word = not word.startswith("!"), word.removeprefix("!")
+    included, word = not word.startswith("!"), word.removeprefix("!")
     texts = (run.name, run.branch, run.commit, run.event, run.triggered_by, run.phase)
-    return any(word in text.lower() for text in texts if text) == wanted
+    return any(word in text.lower() for text in texts if text) == included

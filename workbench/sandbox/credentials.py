@@ -35,16 +35,20 @@ def issue_credentials(folder: SandboxPaths, cluster_url: str) -> Credentials:
     running steps can still upload their results.
     """
     admin, controller, workbench = (secrets.token_urlsafe(32) for _ in range(3))
-    where = folder.credentials
+    secrets_folder = folder.credentials
     rows = [
         (admin, "c8s-admin", "c8s-admin", ("system:masters", "system:authenticated")),
         (controller, CONTROLLER_USER, "c8s-controller", CONTROLLER_GROUPS),
         (workbench, "c8s-workbench", "c8s-workbench", ("c8s:developers", "system:authenticated")),
     ]
     tokens = "".join(f'{token},{user},{uid},"{",".join(groups)}"\n' for token, user, uid, groups in rows)
-    certificate, key = certificates.ensure_certificate(where, datetime.now(UTC))
+    certificate, key = certificates.ensure_certificate(secrets_folder, datetime.now(UTC))
     credentials = Credentials(
-        where / "tokens.csv", where / "controller.kubeconfig", where / "agent.key", certificate, key
+        secrets_folder / "tokens.csv",
+        secrets_folder / "controller.kubeconfig",
+        secrets_folder / "agent.key",
+        certificate,
+        key,
     )
     write_private(credentials.token_auth_file, tokens)
     write_private(folder.workbench_token, workbench + "\n")

@@ -262,8 +262,8 @@ async def _stop(folder: SandboxPaths, progress: Progress) -> None:
     state = read_state(folder)
     if state is not None and _runs(folder):
         progress(f"stopping sandbox {folder.name}")
-        began = processes.start_time(state.pid)
-        if began is not None and not await processes.terminate(state.pid, began, grace=_STOP_TIMEOUT):
+        start = processes.start_time(state.pid)
+        if start is not None and not await processes.terminate(state.pid, start, grace=_STOP_TIMEOUT):
             raise SandboxError(f"the supervisor of sandbox {folder.name} (pid {state.pid}) can't be ended")
     await _end_leftovers(folder, state)
 

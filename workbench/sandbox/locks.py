@@ -23,9 +23,9 @@ class FileLock:
         """Acquire the lock. Without `wait`, False if another process holds it."""
         # O_CLOEXEC is Python's default: a lock never leaks into a child that outlives us.
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
-        how = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+        operation = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
         try:
-            fcntl.flock(descriptor, how if wait else how | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, operation if wait else operation | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(descriptor)
             return False

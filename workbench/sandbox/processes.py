@@ -28,8 +28,8 @@ def _started_by_ps(pid: int) -> str | None:
     answer = subprocess.run(
         ["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, timeout=10, check=False
     )
-    state, _, began = answer.stdout.strip().partition(" ")
-    return began.strip() or None if not state.startswith("Z") else None
+    state, _, start = answer.stdout.strip().partition(" ")
+    return start.strip() or None if not state.startswith("Z") else None
 
 
 def is_alive(pid: int, since: str) -> bool:
@@ -38,14 +38,14 @@ def is_alive(pid: int, since: str) -> bool:
 
 async def terminate(pid: int, since: str, *, grace: float) -> bool:
     """Send SIGTERM, then SIGKILL after `grace` seconds. True if the process has ended."""
-    for sign, patience in ((signal.SIGTERM, grace), (signal.SIGKILL, 5.0)):
+    for sign, limit in ((signal.SIGTERM, grace), (signal.SIGKILL, 5.0)):
         if not is_alive(pid, since):
             return True
         try:
             os.kill(pid, sign)
         except ProcessLookupError:
             return True
-        deadline = time.monotonic() + patience
+        deadline = time.monotonic() + limit
         while is_alive(pid, since) and time.monotonic() < deadline:
             await asyncio.sleep(0.01)
     return not is_alive(pid, since)

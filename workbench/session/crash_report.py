@@ -24,7 +24,7 @@ _SECRETS = (
     (re.compile(r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"), "***"),
     (re.compile(r"\b[A-Za-z0-9+_=-]{32,}"), "***"),
 )  # fmt: skip
-_LONGEST = 4_000
+_MAX_LINE = 4_000
 
 
 @dataclass(frozen=True)
@@ -75,4 +75,4 @@ def take_unseen_report(folder: Path) -> Path | None:
 
 
 def _cut(line: str) -> str:
-    return line if len(line) <= _LONGEST else line[:_LONGEST] + " …\n"
+    return line if len(line) <= _MAX_LINE else line[:_MAX_LINE] + " …\n"

@@ -55,9 +55,9 @@ def build_keymap(
         except _RefusedError as refusal:
             problems.append(f"keys: {action}: {refusal}")
     while (clash := _clash(taken, bindings)) is not None:
-        action, said = clash
+        action, message = clash
         del taken[action]
-        problems.append(f"keys: {action}: {said}")
+        problems.append(f"keys: {action}: {message}")
     return Keymap({action: ",".join(keys) for action, keys in taken.items()}, tuple(problems))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-_MOST = 500
+_MAX_ENTRIES = 500
 
 
 @dataclass(frozen=True)
@@ -25,17 +25,17 @@ class NotificationHistory:
     """The newest 500 notifications."""
 
     def __init__(self) -> None:
-        self._kept: deque[Notification] = deque(maxlen=_MOST)
+        self._entries: deque[Notification] = deque(maxlen=_MAX_ENTRIES)
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._entries)
 
     def newest_first(self) -> Iterator[Notification]:
-        return reversed(self._kept)
+        return reversed(self._entries)
 
     def add(self, at: datetime, severity: str, title: str, text: str) -> None:
-        last = self._kept[-1] if self._kept else None
+        last = self._entries[-1] if self._entries else None
         count = 1
         if last is not None and (last.severity, last.title, last.text) == (severity, title, text):
-            count = self._kept.pop().count + 1
-        self._kept.append(Notification(at, severity, title, text, count))
+            count = self._entries.pop().count + 1
+        self._entries.append(Notification(at, severity, title, text, count))

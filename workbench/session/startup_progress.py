@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 State = Literal["waiting", "running", "done", "already", "failed", "stopped"]
-_KEPT = 200
+_MAX_OUTPUT = 200
 
 
 class StepEvent(Protocol):
@@ -58,7 +58,7 @@ class StartupProgress:
         """The progress after an event."""
         if event.kind == "said":
             title = next((step.title for step in self.steps if step.name == event.step), event.step)
-            return replace(self, output=(*self.output, f"{title}: {event.text}")[-_KEPT:])
+            return replace(self, output=(*self.output, f"{title}: {event.text}")[-_MAX_OUTPUT:])
         states: dict[str, State] = {"started": "running", "done": "done", "already": "already", "failed": "failed"}
         seen = tuple(
             replace(step, state=states[event.kind], text=event.text, seconds=event.seconds)

@@ -18,13 +18,13 @@ import platformdirs
 
 from controller.files import write_private
 
-_MOST_BYTES = 64 * 1024
-_MOST_FILES = 200
+_MAX_BYTES = 64 * 1024
+_MAX_FILES = 200
 """Maximum number of folders with a saved view."""
 
 Layout = Mapping[str, str | int | bool]
 
-_Kept = TypeVar("_Kept")
+_State = TypeVar("_State")
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,8 @@ class ViewState:
     def save_view(self, view: SavedView) -> None:
         """Raises OSError."""
         _write(self._view, asdict(view), self._folder)
-        kept = sorted(self._views.glob("*.json"), key=lambda path: path.stat().st_mtime)
-        for old in kept[:-_MOST_FILES]:
+        views = sorted(self._views.glob("*.json"), key=lambda path: path.stat().st_mtime)
+        for old in views[:-_MAX_FILES]:
             old.unlink(missing_ok=True)
 
     def save_theme(self, choice: ThemeChoice) -> None:
@@ -81,12 +81,12 @@ class ViewState:
         _write(self._theme, asdict(choice), self._folder)
 
 
-def _read(path: Path, parsed: Callable[[Any], _Kept], default: _Kept) -> tuple[_Kept, str | None]:
+def _read(path: Path, parsed: Callable[[Any], _State], default: _State) -> tuple[_State, str | None]:
     try:
         with path.open("rb") as file:
-            data = file.read(_MOST_BYTES + 1)
-        if len(data) > _MOST_BYTES:
-            raise ValueError(f"it has more than {_MOST_BYTES} bytes")
+            data = file.read(_MAX_BYTES + 1)
+        if len(data) > _MAX_BYTES:
+            raise ValueError(f"it has more than {_MAX_BYTES} bytes")
         return parsed(json.loads(data)), None
     except FileNotFoundError:
         return default, None

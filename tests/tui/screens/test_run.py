@@ -75,7 +75,7 @@ async def test_shell_opens_in_a_saved_workspace() -> None:
         await until(pilot, sees(app, "can't be handed over"))
         assert asked == [("shop-1", "kept", "step")]
         await pilot.press("d")
-        await until(pilot, sees(app, "kept (12.0 MiB packed, 340 files): S opens a shell in it"))
+        await until(pilot, sees(app, "saved (12.0 MiB packed, 340 files): S opens a shell in it"))
         await pilot.press("escape", "2", "down", "S")
         await until(pilot, sees(app, "The workspace of large could not be kept: it has too much"))
         await pilot.press("end", "S")

@@ -158,8 +158,8 @@ def logs(
         raise click.UsageError("--follow cannot be combined with --attempt, --container or --tail")
     from workbench.cli.run_session.print_logs import LogSelection, follow_logs, print_logs
 
-    wanted = LogSelection(run, steps, attempt, container, tail, timestamps)
-    run_async((follow_logs if follow else print_logs)(target, wanted))
+    selection = LogSelection(run, steps, attempt, container, tail, timestamps)
+    run_async((follow_logs if follow else print_logs)(target, selection))
 
 
 @click.command()

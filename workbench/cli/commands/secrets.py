@@ -10,7 +10,7 @@ import click
 from workbench.cli.options import Target, open_client, output_option, run_async, target_options
 from workbench.cli.output.console import InputError, console_style, echo, echo_error, print_document, print_table
 
-_LARGEST = 1024 * 1024
+_MAX_BYTES = 1024 * 1024
 
 
 @click.group()
@@ -66,7 +66,7 @@ def _from_file(item: str) -> tuple[str, str]:
     path = Path(name).expanduser()
     try:
         with path.open("rb") as file:
-            return key, _text(file.read(_LARGEST + 1), str(path))
+            return key, _text(file.read(_MAX_BYTES + 1), str(path))
     except OSError as error:
         raise InputError(f"can't read the value of {key}: {error}") from error
 
@@ -74,14 +74,14 @@ def _from_file(item: str) -> tuple[str, str]:
 def _value(secret: str, key: str) -> str:
     if sys.stdin.isatty():
         return str(click.prompt(f"{secret}/{key}", hide_input=True, err=True))
-    text = _text(sys.stdin.buffer.read(_LARGEST + 1), "standard input")
+    text = _text(sys.stdin.buffer.read(_MAX_BYTES + 1), "standard input")
     if not text:
         raise InputError(f"there is no value for {key} on standard input")
     return text[:-1] if text.endswith("\n") and text.count("\n") == 1 else text
 
 
 def _text(value: bytes, origin: str) -> str:
-    if len(value) > _LARGEST:
+    if len(value) > _MAX_BYTES:
         raise InputError(f"{origin} is larger than 1 MiB, the limit for a secret")
     try:
         return value.decode()

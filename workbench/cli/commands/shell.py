@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from workbench.client.exec import ExecSession
 
 _CHUNK = 4096
-_SHORTEST, _LONGEST = 60, 24 * 3600
+_MIN_LIFETIME, _MAX_LIFETIME = 60, 24 * 3600
 """Limits of a debug run's lifetime in seconds."""
 
 
@@ -42,7 +42,7 @@ def _parse_lifetime(_ctx: click.Context, _param: click.Parameter, given: str) ->
         found = parse_duration(given)
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
-    if not _SHORTEST <= found <= _LONGEST:
+    if not _MIN_LIFETIME <= found <= _MAX_LIFETIME:
         raise click.BadParameter(f"{given} is not between 1m and 24h")
     return found
 

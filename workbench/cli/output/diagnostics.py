@@ -39,12 +39,12 @@ class Diagnostic(Protocol):
 def format_diagnostic(file: str, problem: Diagnostic, source: Sequence[str], style: ConsoleStyle) -> list[str]:
     """The lines that show one diagnostic. `source` holds the file's lines; empty if there is no text to show."""
     line, column = problem.line or 0, problem.column or 0
-    place = sanitize_line(file, colour=False) + (f":{line}:{max(column, 1)}" if line else "")
-    said = sanitize_line(" ".join(problem.message.split()), colour=False)
+    position = sanitize_line(file, colour=False) + (f":{line}:{max(column, 1)}" if line else "")
+    message = sanitize_line(" ".join(problem.message.split()), colour=False)
     if not line and problem.path:
-        said = f"{sanitize_line(problem.path, colour=False)}: {said}"
+        message = f"{sanitize_line(problem.path, colour=False)}: {message}"
     severity = style.paint(f"{problem.severity}:", _COLOURS.get(problem.severity, BOLD))
-    shown = [f"{style.paint(place, BOLD)}: {severity} {said}"]
+    shown = [f"{style.paint(position, BOLD)}: {severity} {message}"]
     if 0 < line <= len(source):
         shown += _excerpt(line, column, source[line - 1], style)
     if problem.hint:

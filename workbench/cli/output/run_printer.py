@@ -14,8 +14,8 @@ from workbench.logs.run_log import Line, LogItem, StepEvent
 from workbench.text.sanitize import sanitize_line, truncate
 from workbench.text.width import cell_width
 
-_WIDEST_NAME = 28
-_NOTES: dict[str, str] = {
+_MAX_NAME_WIDTH = 28
+_PHASE_WORDS: dict[str, str] = {
     StepPhase.SUCCEEDED: "succeeded",
     StepPhase.FAILED: "failed",
     StepPhase.SKIPPED: "skipped",
@@ -56,7 +56,7 @@ class RunPrinter:
         ]
 
     def _add(self, slug: str, name: str) -> StepPrefix:
-        label = truncate(sanitize_line(name, colour=False), _WIDEST_NAME)
+        label = truncate(sanitize_line(name, colour=False), _MAX_NAME_WIDTH)
         self._width = max(self._width, cell_width(label))
         return self._prefixes.setdefault(slug, StepPrefix(label, len(self._prefixes)))
 
@@ -76,9 +76,9 @@ class RunPrinter:
     def _note(self, note: StepEvent) -> str:
         text = sanitize_line(note.text, colour=False)
         if note.kind == "ended":
-            word = _NOTES.get(note.phase, note.phase.lower())
-            said = text.lower() == word or text.lower().startswith(f"{word} ")
-            rest = text[len(word) :] if said else f": {text}" if text else ""
+            word = _PHASE_WORDS.get(note.phase, note.phase.lower())
+            repeats_phase = text.lower() == word or text.lower().startswith(f"{word} ")
+            rest = text[len(word) :] if repeats_phase else f": {text}" if text else ""
             return self._prefix(note.slug) + self.style.paint("-- ", DIM) + self.style.phase(note.phase, word) + rest
         return self._prefix(note.slug) + self.style.paint(f"-- {text}", DIM)
 

@@ -11,9 +11,9 @@ from workbench.text.format import format_duration
 from workbench.text.sanitize import sanitize_line, truncate
 from workbench.text.width import cell_width
 
-_WIDEST_NAME = 40
-_NARROWEST_NAME = 8
-_WIDEST_TEXT = 200
+_MAX_NAME_WIDTH = 40
+_MIN_NAME_WIDTH = 8
+_MAX_TEXT_WIDTH = 200
 
 
 def summary_lines(report: RunReport, style: ConsoleStyle, *, hint: str = "") -> list[str]:
@@ -32,16 +32,16 @@ def _table(steps: tuple[StepReport, ...], style: ConsoleStyle) -> list[str]:
     parts = [part for part in PARTS if part != "pulling" or any(part in step.parts for step in steps)]
     header = ["STEP", "STATUS", "TIME", *(part.upper() for part in parts)]
     rows = [_cells(step, parts) for step in steps]
-    names = [truncate(row[0], _WIDEST_NAME) for row in rows]
+    names = [truncate(row[0], _MAX_NAME_WIDTH) for row in rows]
     widths = [max(len(header[column]), *(len(row[column]) for row in rows)) for column in range(1, len(header))]
     name_width = max(len(header[0]), *(cell_width(name) for name in names))
     shown = len(widths)
     if style.width is not None:
-        while shown > 2 and _NARROWEST_NAME + sum(widths[:shown]) + 2 * shown > style.width:
+        while shown > 2 and _MIN_NAME_WIDTH + sum(widths[:shown]) + 2 * shown > style.width:
             shown -= 1  # The last columns are dropped first.
         if shown < len(widths):
             shown = 2  # Some of the parts without the others would be misleading.
-        name_width = min(name_width, max(_NARROWEST_NAME, style.width - sum(widths[:shown]) - 2 * shown))
+        name_width = min(name_width, max(_MIN_NAME_WIDTH, style.width - sum(widths[:shown]) - 2 * shown))
     lines = [style.paint(_row("STEP", header[1:], widths[:shown], name_width), BOLD)]
     for step, name, row in zip(steps, names, rows, strict=True):
         line = _row(truncate(name, name_width), row[1:], widths[:shown], name_width)
@@ -72,7 +72,7 @@ def _failure(failure: Failure, style: ConsoleStyle) -> list[str]:
     allowed = " (allowed to fail)" if failure.allowed else ""
     if failure.text is None or failure.line is None:
         return [f"{name}: {sanitize_line(failure.message, colour=False)}{allowed}"]
-    text = truncate(sanitize_line(failure.text, colour=False), _WIDEST_TEXT)
+    text = truncate(sanitize_line(failure.text, colour=False), _MAX_TEXT_WIDTH)
     return [f"{name}: line {failure.line}: {text}{allowed}"]
 
 

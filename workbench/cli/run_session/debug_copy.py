@@ -83,40 +83,40 @@ async def debug_copy(
     """
     echo_error(f"starting a copy of step {step.name} of {run.name} with the workspace of attempt {attempt}")
     # A cancelled request may have created the debug run: its answer is awaited in any case.
-    making = asyncio.create_task(
+    creation = asyncio.create_task(
         client.copy_step(run.name, step.slug, idempotency_key=new_idempotency_key(), attempt=attempt, seconds=seconds)
     )
     try:
-        made = await asyncio.shield(making)
-        slug = await _started(client, made)
+        debug_run = await asyncio.shield(creation)
+        slug = await _started(client, debug_run)
         clock = asyncio.get_running_loop().time
         over = clock() + seconds
-        yield made.name, slug
+        yield debug_run.name, slug
         if clock() >= over:
             echo_error(f"the time of the copy ({duration.format_duration(seconds)}) is over; extend it with --for")
     finally:
-        await _await_uncancelled(asyncio.create_task(_remove(client, making)))
+        await _await_uncancelled(asyncio.create_task(_remove(client, creation)))
 
 
-async def _started(client: Client, made: Run) -> str:
+async def _started(client: Client, debug_run: Run) -> str:
     """The slug of the debug run's step, once it is running. A reason to wait is printed once."""
     reported: str | None = None
-    async with aclosing(client.watch_runs(made.name)) as changes:
+    async with aclosing(client.watch_runs(debug_run.name)) as changes:
         async for change in changes:
             current = change.run if isinstance(change, RunChanged) else None
             if isinstance(change, RunsListed) and change.runs:
                 current = change.runs[0]
             if current is None:
-                raise CommandError(f"debug run {made.name} was deleted before it started")
+                raise CommandError(f"debug run {debug_run.name} was deleted before it started")
             if current.ended:
-                raise CommandError(f"debug run {made.name} could not start: {current.message or current.phase}")
+                raise CommandError(f"debug run {debug_run.name} could not start: {current.message or current.phase}")
             step = current.steps[0] if current.steps else None
             if step is not None and step.phase == StepPhase.RUNNING:
                 return step.slug
             if step is not None and step.reason not in _QUIET and step.message != reported:
                 reported = step.message
                 echo_error(f"waiting: {reported or step.reason} (Ctrl-C cancels)")
-    raise CommandError(f"lost contact with debug run {made.name}")
+    raise CommandError(f"lost contact with debug run {debug_run.name}")
 
 
 async def _await_uncancelled(task: asyncio.Task[None]) -> None:
@@ -131,18 +131,18 @@ async def _await_uncancelled(task: asyncio.Task[None]) -> None:
         raise asyncio.CancelledError
 
 
-async def _remove(client: Client, making: asyncio.Task[Run]) -> None:
+async def _remove(client: Client, creation: asyncio.Task[Run]) -> None:
     try:
         async with asyncio.timeout(_REMOVAL):
-            made = await making
+            debug_run = await creation
     except (ClientError, TimeoutError, asyncio.CancelledError):
         # It was not created, or the controller does not answer; the waiting code reports that.
         return
     try:
         async with asyncio.timeout(_REMOVAL):
-            await client.delete(made.name)
+            await client.delete(debug_run.name)
     except NotFoundError:
         return
     except (ClientError, TimeoutError) as error:
         reason = str(error) or "no answer"
-        echo_error(f"debug run {made.name} could not be deleted ({reason}); it ends when its lifetime is over")
+        echo_error(f"debug run {debug_run.name} could not be deleted ({reason}); it ends when its lifetime is over")

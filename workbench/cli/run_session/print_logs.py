@@ -30,20 +30,20 @@ class LogSelection:
     timestamps: bool = False
 
 
-async def print_logs(target: Target, wanted: LogSelection) -> None:
+async def print_logs(target: Target, selection: LogSelection) -> None:
     """Print the lines written so far, step by step in the order of the pipeline."""
     async with open_client(target, start=False) as client:
-        run = await client.run(wanted.run)
-        steps = _chosen(run, wanted.steps)
+        run = await client.run(selection.run)
+        steps = _chosen(run, selection.steps)
         style = console_style(sys.stdout)
         printer = RunPrinter(style)
         printer.update_steps(run)
-        alone = len(wanted.steps) == 1
+        alone = len(selection.steps) == 1
         for step in steps:
             if not alone and not step.attempts:
                 continue
             try:
-                await _print_step(client, wanted, step, None if alone else printer, style.colour)
+                await _print_step(client, selection, step, None if alone else printer, style.colour)
             except NotFoundError:
                 if alone:
                     raise
@@ -51,11 +51,11 @@ async def print_logs(target: Target, wanted: LogSelection) -> None:
 
 
 async def _print_step(
-    client: Client, wanted: LogSelection, step: Step, printer: RunPrinter | None, colour: bool
+    client: Client, selection: LogSelection, step: Step, printer: RunPrinter | None, colour: bool
 ) -> None:
     """Print the lines of one step, with a prefix if there is a printer."""
     batch: list[str] = []
-    async for number, text in _numbered(client, wanted, step):
+    async for number, text in _numbered(client, selection, step):
         line = Line(step.slug, number, None, text, None)
         batch += [sanitize_line(text, colour=colour)] if printer is None else printer.lines([line])
         if len(batch) >= _BATCH:
@@ -65,14 +65,14 @@ async def _print_step(
         echo("\n".join(batch))
 
 
-async def _numbered(client: Client, wanted: LogSelection, step: Step) -> AsyncIterator[tuple[int, str]]:
+async def _numbered(client: Client, selection: LogSelection, step: Step) -> AsyncIterator[tuple[int, str]]:
     lines = client.logs(
-        wanted.run,
+        selection.run,
         step.slug,
-        attempt=wanted.attempt,
-        container=wanted.container,
-        tail=wanted.tail,
-        timestamps=wanted.timestamps,
+        attempt=selection.attempt,
+        container=selection.container,
+        tail=selection.tail,
+        timestamps=selection.timestamps,
     )
     number = 0
     async with aclosing(lines):
@@ -81,23 +81,23 @@ async def _numbered(client: Client, wanted: LogSelection, step: Step) -> AsyncIt
             yield number, text
 
 
-async def follow_logs(target: Target, wanted: LogSelection) -> None:
+async def follow_logs(target: Target, selection: LogSelection) -> None:
     """Print lines as they are written, until the run has ended."""
     async with open_client(target, start=False) as client:
-        run = await client.run(wanted.run)
-        steps = [step.slug for step in _chosen(run, wanted.steps)] if wanted.steps else []
+        run = await client.run(selection.run)
+        steps = [step.slug for step in _chosen(run, selection.steps)] if selection.steps else []
         style = console_style(sys.stdout)
-        printer = RunPrinter(style, timestamps=wanted.timestamps, quiet=True)
+        printer = RunPrinter(style, timestamps=selection.timestamps, quiet=True)
         printer.update_steps(run)
         log = RunLog()
-        alone = len(wanted.steps) == 1
-        async with aclosing(client.stream_logs(wanted.run, steps)) as frames:
+        alone = len(selection.steps) == 1
+        async with aclosing(client.stream_logs(selection.run, steps)) as frames:
             async for frame in frames:
                 if isinstance(frame, RunEnd):
                     break
                 shown = [item for item in log.frame(frame) if isinstance(item, Line)]
                 if shown:
-                    texts = [_alone(line, wanted.timestamps, style.colour) for line in shown]
+                    texts = [_alone(line, selection.timestamps, style.colour) for line in shown]
                     echo("\n".join(texts if alone else printer.lines(shown)))
                     sys.stdout.flush()
 

@@ -1,7 +1,7 @@
-"""All lines of a log that a query finds, collected piece by piece from the top, while the log may still grow.
+"""The lines of a log that match a query, collected in blocks while the log may still grow.
 
-Meant to be driven from a thread: `advance` takes a piece in some milliseconds, so whoever draws gets a turn
-in between. What has been found can be asked at any time.
+`advance` is called in a thread and takes some milliseconds, so that the interface stays responsive. The matches
+found so far are available at any time.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from workbench.logs.search.query import LineMatcher, render_plain
 
 
 class MatchIndex:
-    """The positions (from 0) of matching lines, or with `inverted` of all others. 4 bytes a match."""
+    """The positions (from 0) of matching lines, or of all others if `inverted`. 4 bytes a match."""
 
     def __init__(self, log: LogFile, matcher: LineMatcher, *, inverted: bool = False) -> None:
         self.log, self.matcher, self.inverted = log, matcher, inverted
         self.scanned = 0
-        """How many lines have been looked at."""
+        """How many lines have been searched."""
         self._lines = array("I")
 
     def __len__(self) -> int:
@@ -29,18 +29,18 @@ class MatchIndex:
     def __iter__(self) -> Iterator[int]:
         return iter(self._lines)
 
-    def __getitem__(self, place: int) -> int:
-        return self._lines[place]
+    def __getitem__(self, index: int) -> int:
+        return self._lines[index]
 
     @property
     def complete(self) -> bool:
         return self.scanned >= len(self.log)
 
     def advance(self) -> bool:
-        """Look at some more lines; False when there are none.
+        """Search the next block of lines; False if there is none.
 
         Raises:
-            LogFileError: the log can't be read.
+            LogFileError: the log cannot be read.
         """
         data, until = self.log.block(self.scanned)
         if until == self.scanned:
@@ -55,16 +55,16 @@ class MatchIndex:
 
     def after(self, position: int, *, including: bool = False) -> int | None:
         """The next match below a line, of those found so far."""
-        place = bisect_left(self._lines, position) if including else bisect_right(self._lines, position)
-        return self._lines[place] if place < len(self._lines) else None
+        index = bisect_left(self._lines, position) if including else bisect_right(self._lines, position)
+        return self._lines[index] if index < len(self._lines) else None
 
     def before(self, position: int) -> int | None:
         """The next match above a line."""
-        place = bisect_left(self._lines, position)
-        return self._lines[place - 1] if place else None
+        index = bisect_left(self._lines, position)
+        return self._lines[index - 1] if index else None
 
     def next(self, position: int, direction: int, *, including: bool = False) -> int | None:
-        """The match below (1) or above (-1) a line, going on at the other end; None when nothing matches."""
+        """The match below (1) or above (-1) a line, wrapping around; None if nothing matches."""
         if not self._lines:
             return None
         if direction > 0:
@@ -74,5 +74,5 @@ class MatchIndex:
         return self._lines[-1] if found is None else found
 
     def count_before(self, position: int) -> int:
-        """How many matches are above this line: its row where only matches are kept, or where it would be."""
+        """The number of matches above this line, which is its row in a filtered view."""
         return bisect_left(self._lines, position)

@@ -1,4 +1,4 @@
-"""A file in the editor: nothing that was typed is lost, nothing that somebody else wrote is overwritten unasked."""
+"""Documents of the editor: no typed text is lost, and no foreign change is overwritten without confirmation."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_drafts_are_private_and_invalid_ones_are_ignored(file: Path, drafts: Dra
 
 def test_unwritable_draft_is_an_error(file: Path, tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("")
-    with pytest.raises(DraftError, match="can't be kept"):
+    with pytest.raises(DraftError, match="can't save the draft"):
         Drafts(tmp_path / "taken").save(file, "x", "")
 
 
