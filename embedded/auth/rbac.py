@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from embedded.api.scheme import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, ROLE_BINDINGS, ROLES, ObjectRef
+from embedded.api.scheme import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, RBAC_RESOURCES, ROLE_BINDINGS, ROLES, ObjectRef
 from embedded.auth.tokens import AUTHENTICATED, MASTERS, User
 from embedded.registry.registry import Registry
 from embedded.types import JsonObject
@@ -36,14 +36,22 @@ class AccessRequest:
     path: str = ""
 
 
+@dataclass(frozen=True)
+class _BoundRule:
+    """A rule of a role, and why it applies to a subject."""
+
+    rule: JsonObject
+    reason: str
+
+
 class Authorizer:
     """Authorizes by the roles and bindings in the registry, cached until one of them changes."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._rules: dict[tuple[str, str], list[tuple[JsonObject, str]]] = {}
-        watched = {r.key for r in (ROLES, CLUSTER_ROLES, ROLE_BINDINGS, CLUSTER_ROLE_BINDINGS)}
-        self._watched = watched
+        self._rules: dict[tuple[str, str], list[_BoundRule]] = {}
+        """By subject and namespace; empty: not loaded."""
+        watched = {resource.key for resource in RBAC_RESOURCES}
         registry.store.subscribe(lambda event: self._rules.clear() if event.key.resource in watched else None)
 
     def allows(self, user: User, request: AccessRequest) -> bool:
@@ -61,12 +69,12 @@ class Authorizer:
         scopes = ("", request.namespace) if request.namespace and not request.path else ("",)
         for subject in _subject_keys(user):
             for scope in scopes:
-                for rule, origin in self._bound_rules(subject, scope):
-                    if allows(rule, request):
-                        return origin
+                for bound in self._bound_rules(subject, scope):
+                    if allows(bound.rule, request):
+                        return bound.reason
         return None
 
-    def _bound_rules(self, subject: str, namespace: str) -> list[tuple[JsonObject, str]]:
+    def _bound_rules(self, subject: str, namespace: str) -> list[_BoundRule]:
         """The rules of a subject (`User:name`, `Group:name`) in a namespace (empty: cluster-wide), with the reasons."""
         if not self._rules:
             self._load()
@@ -81,14 +89,14 @@ class Authorizer:
                 rules = role_rules(self._registry, binding.get("roleRef") or {}, namespace)
                 for subject, display_name in _binding_subjects(binding):
                     origin = _binding_origin(binding, display_name)
-                    self._rules.setdefault((subject, namespace), []).extend((rule, origin) for rule in rules)
+                    self._rules.setdefault((subject, namespace), []).extend(_BoundRule(rule, origin) for rule in rules)
 
     def rules_for(self, user: User, namespace: str) -> list[JsonObject]:
         """All rules that apply to a user in a namespace."""
         found = [*AUTHENTICATED_RULES]
         for subject in _subject_keys(user):
             for scope in dict.fromkeys(("", namespace)):
-                found += [rule for rule, _ in self._bound_rules(subject, scope)]
+                found += [bound.rule for bound in self._bound_rules(subject, scope)]
         return found
 
 

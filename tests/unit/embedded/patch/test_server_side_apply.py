@@ -16,9 +16,9 @@ from embedded.registry.registry import Registry
 
 
 def _apply(registry: Registry, manager: str, data: dict[str, str], *, force: bool = False) -> dict[str, Any]:
-    how = WriteOptions(field_manager=manager, force=force)
+    options = WriteOptions(field_manager=manager, force=force)
     return registry.patch(
-        ObjectRef(CONFIG_MAPS, "default", "c"), {"data": data}, patch_type="apply", options=how
+        ObjectRef(CONFIG_MAPS, "default", "c"), {"data": data}, patch_type="apply", options=options
     ).object
 
 
@@ -59,9 +59,9 @@ def test_force_takes_over_ownership(registry: Registry) -> None:
 
 def test_updates_own_the_fields_that_they_change(registry: Registry) -> None:
     _apply(registry, "ann", {"k": "v"})
-    how = WriteOptions(field_manager="editor")
+    options = WriteOptions(field_manager="editor")
     edited = registry.patch(
-        ObjectRef(CONFIG_MAPS, "default", "c"), {"data": {"k": "edited", "new": "1"}}, options=how
+        ObjectRef(CONFIG_MAPS, "default", "c"), {"data": {"k": "edited", "new": "1"}}, options=options
     ).object
     assert _managers(edited) == {"editor": ["f:k", "f:new"]}
     with pytest.raises(ApiError, match=r'^Apply failed with 1 conflict: conflict with "editor" using v1: \.data\.k$'):
@@ -90,8 +90,8 @@ def test_items_of_a_keyed_list_have_separate_owners(registry: Registry) -> None:
         container = {"name": "main", "image": "b", "env": env}
         return {"spec": {"suspend": True, "template": {"spec": {"restartPolicy": "Never", "containers": [container]}}}}
 
-    how = WriteOptions(field_manager="ann")
-    registry.patch(ObjectRef(JOBS, "default", "j"), job(A="1"), patch_type="apply", options=how)
+    options = WriteOptions(field_manager="ann")
+    registry.patch(ObjectRef(JOBS, "default", "j"), job(A="1"), patch_type="apply", options=options)
     stored = registry.get(ObjectRef(JOBS, "default", "j"))
     fields = stored["metadata"]["managedFields"][0]["fieldsV1"]
     containers = fields["f:spec"]["f:template"]["f:spec"]["f:containers"]
