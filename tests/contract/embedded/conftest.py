@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 
-from tests.contract.embedded.cluster import TOKEN, ClusterProcess, run_cluster
+from tests.support.kubectl import kubectl
+from tests.support.kubernetes import TOKEN, ClusterProcess, run_cluster
 
 # A user without any role.
 STRANGER = "test-stranger-token"
+
+__all__ = ["kubectl"]
 
 
 class Api:

@@ -7,8 +7,8 @@ import urllib.parse
 
 import pytest
 
-from tests.contract.embedded.cluster import TOKEN
 from tests.contract.embedded.conftest import STRANGER, Api
+from tests.support.kubernetes import TOKEN
 
 _PODS = "/api/v1/namespaces/default/pods"
 

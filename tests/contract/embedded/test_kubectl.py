@@ -3,74 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-import subprocess
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.contract.embedded.cluster import TOKEN, run_cluster
+from tests.support.kubectl import Kubectl
 
 pytestmark = [pytest.mark.needs("kubectl", "openssl"), pytest.mark.xdist_group("kubectl")]
 
 _CONFIG = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "kc"}, "data": {"a": "b"}}
-
-
-@dataclass(frozen=True)
-class Kubectl:
-    home: Path
-
-    def __call__(self, *arguments: str, given: Any = None, code: int = 0) -> str:
-        """Run kubectl, which is to exit with `code`; what it printed, both streams."""
-        done = subprocess.run(
-            ["kubectl", *arguments],
-            input=json.dumps(given) if given is not None else None,
-            env={"PATH": os.environ["PATH"], "HOME": str(self.home), "KUBECONFIG": str(self.home / "kubeconfig")},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=30,
-        )
-        assert done.returncode == code, done.stdout
-        return done.stdout
-
-
-def _old() -> bool:
-    """Whether this machine's kubectl is older than 1.32."""
-    if shutil.which("kubectl") is None:
-        return False
-    output = subprocess.run(["kubectl", "version", "--client"], capture_output=True, text=True, timeout=30).stdout
-    version = re.search(r"v1\.(\d+)", output)
-    return version is None or int(version.group(1)) < 32
-
-
-@pytest.fixture(scope="module")
-def kubectl(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubectl]:
-    if _old():
-        pytest.skip("kubectl is older than 1.32")
-    home = tmp_path_factory.mktemp("kubectl")
-    certificate, key = home / "cert.pem", home / "key.pem"
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost"
-    names = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
-    subprocess.run([*command.split(), *names], check=True, capture_output=True, timeout=30)
-    options = ["--tls-cert-file", str(certificate), "--tls-private-key-file", str(key)]
-    with run_cluster(home / "cluster", *options) as cluster:
-        server = cluster.url.replace("http:", "https:")
-        config = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{"name": "c", "cluster": {"server": server, "certificate-authority": str(certificate)}}],
-            "users": [{"name": "u", "user": {"token": TOKEN}}],
-            "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-            "current-context": "c",
-        }
-        (home / "kubeconfig").write_text(json.dumps(config))
-        yield Kubectl(home)
 
 
 def test_version_and_api_resources(kubectl: Kubectl) -> None:

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from tests.contract.embedded import kubeconfig
-from tests.contract.embedded.cluster import run_cluster
+from tests.support.kubernetes import run_cluster
 
 _RECORDED = Path(__file__).parent.parent / "kubernetes"
 _FILES = {

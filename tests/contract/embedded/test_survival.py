@@ -10,8 +10,8 @@ import time
 import urllib.parse
 from pathlib import Path
 
-from tests.contract.embedded.cluster import run_cluster
 from tests.contract.embedded.conftest import Api
+from tests.support.kubernetes import run_cluster
 
 _PATH = "/api/v1/namespaces/default/configmaps"
 

@@ -19,10 +19,13 @@ from embedded.kubelet import Kubelet, KubeletSettings
 from embedded.kubelet.container.cgroups import CgroupMode
 from embedded.registry.registry import Registry
 from embedded.storage.sqlite import SqliteStore
+from tests.support.kubectl import kubectl
 from tests.support.waiting import wait_until_async
 
 Json = dict[str, Any]
 TIMEOUT = 20.0
+
+__all__ = ["kubectl"]
 
 
 class Cluster:

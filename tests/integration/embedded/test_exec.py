@@ -15,9 +15,9 @@ import pytest
 from embedded.api.interfaces import ExecError, ExecOptions
 from embedded.api.scheme import PODS, ObjectRef
 from embedded.api.status_errors import ApiError
-from tests.contract.embedded.cluster import ClusterProcess as Server
-from tests.contract.embedded.cluster import run_cluster
 from tests.integration.embedded.conftest import Cluster, is_alive
+from tests.support.kubernetes import ClusterProcess as Server
+from tests.support.kubernetes import run_cluster
 from tests.support.waiting import wait_until_async
 
 Json = dict[str, Any]

@@ -14,14 +14,11 @@ from typing import Any
 
 import pytest
 
-from tests.contract.embedded import test_kubectl
+from tests.support.kubectl import Kubectl
 
 pytestmark = [pytest.mark.needs("kubectl", "openssl"), pytest.mark.xdist_group("kubectl-pods")]
 
 Json = dict[str, Any]
-Kubectl = test_kubectl.Kubectl
-kubectl = test_kubectl.kubectl
-"""The fixture."""
 Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
 
 

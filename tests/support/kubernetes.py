@@ -1,4 +1,4 @@
-"""A cluster process for tests, started by its command."""
+"""A process of the embedded Kubernetes for tests, started by its command."""
 
 from __future__ import annotations
 
