@@ -1,7 +1,7 @@
-"""The controller's process: reads its settings, then runs its roles until it is told to stop or a part of it
-fails.
- Exit codes: 0 stopped as asked, 1 a part failed (whoever supervises starts us again), 2 the settings make no
-sense. What the process consists of is put together in process.py.
+"""The entry point of the controller: reads the settings, configures logging and runs the manager.
+
+Exit codes: 0 after a stop signal, 1 when a runnable failed (a supervisor should restart the process), 2 for invalid
+settings.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ log = logging.getLogger("c8s")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the controller; the exit code."""
+    """Runs the controller; returns the exit code."""
     try:
         settings = parse_settings(sys.argv[1:] if arguments is None else arguments, os.environ)
         configure_logging(settings.log_level)
@@ -36,14 +36,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time, level, logger, message, what was given as `extra`, and the traceback if
-    any.
-    """
+    """One JSON object a line: time, level, logger, message, the fields of `extra`, and the traceback."""
 
     _standard_fields = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record as one line; JSON escapes whatever could begin another one."""
+        """The record as one line: JSON escapes line breaks."""
         when = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
         line: dict[str, Any] = {"time": when, "level": record.levelname.lower(), "logger": record.name}
         line["message"] = record.getMessage()
@@ -54,8 +52,9 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure_logging(level: str) -> None:
-    """Structured lines on stderr. Uvicorn would log every socket's address, tickets included: its warnings
-    will do.
+    """Logs JSON lines to stderr.
+
+    Uvicorn logs the addresses of WebSockets, which contain tickets: only its warnings are logged.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())

@@ -1,7 +1,7 @@
-"""Puts the process together: Kubernetes client, object store, log keeper, operator and API, in one task group.
+"""The composition root: Kubernetes client, object store, log collector, operator and API in one task group.
 
-Every part runs until the process is told to stop. A part that ends earlier, or fails, ends the process: it keeps no
-state of its own, and a fresh start is the repair that is always right.
+Every runnable runs until the process is stopped. One that ends earlier, or fails, ends the process: it has no state of
+its own, so that a restart is always a correct recovery.
 """
 
 import asyncio
@@ -64,7 +64,7 @@ log = logging.getLogger("c8s")
 
 
 class RunnableFailedError(Exception):
-    """A part of the process failed; the log has said which and why."""
+    """A runnable failed or ended by itself; the log has the details."""
 
 
 async def run(settings: Settings, environment: Mapping[str, str]) -> int:
@@ -113,7 +113,12 @@ class Manager:
         self._watch_runs()
 
     async def run(self, api_socket: socket.socket | None, operator_socket: socket.socket | None = None) -> int:
-        """Until told to stop; 1 when a part failed. `own` is the operator's port."""
+        """Run until stopped; returns the exit code: 1 when a runnable failed.
+
+        Args:
+            api_socket: where the API is served, if this process has that role.
+            operator_socket: where the operator's own port is served, if there is one.
+        """
         log.info("the controller starts", extra={"roles": sorted(self._settings.roles), "url": self._url})
         self._readiness.set_waiting("kubernetes", "not asked yet")
         failed = False
@@ -136,7 +141,7 @@ class Manager:
         return 0
 
     async def _run_dependents(self) -> None:
-        """What needs Kubernetes: begins when it answers. The API serves meanwhile and says that it is not ready."""
+        """Run what needs Kubernetes, once it answers. Until then the API is served and reports that it is not ready."""
         await self._wait_for_kubernetes()
         async with asyncio.TaskGroup() as group:
             for name, part in self._runnables().items():
@@ -199,7 +204,7 @@ class Manager:
         )
 
     def _operator_server(self, listening: socket.socket) -> Coroutine[Any, Any, None]:
-        """The operator's own port; its address is told in the Lease."""
+        """Serve the operator's own port; its address is in the leader's Lease."""
         self._operator_address = operator_address(self._settings, listening)
         door = OperatorServer(
             hub=self._hub,
@@ -217,14 +222,14 @@ class Manager:
             user = await self._authenticator.authenticate(token)
             return await self._authenticator.is_allowed(user, AccessRequest("get", path="/metrics"))
         except (InvalidTokenError, KubeError) as problem:
-            log.info("the numbers were not given: %s", problem)
+            log.info("metrics request denied: %s", problem)
             return False
 
     async def _leader_address(self) -> str:
         return await leader_address(self._client, self._settings.own_namespace, LEASE)
 
     async def _supervise(self, name: str, runnable: Coroutine[Any, Any, None]) -> None:
-        """Runs a part; its failure is told once, in one line, and ends the process."""
+        """Run a runnable; its failure is logged once and ends the process."""
         try:
             await runnable
         except Exception as error:  # the boundary of a part: whatever it was, the process ends and is started again
@@ -235,7 +240,7 @@ class Manager:
             raise RunnableFailedError(name)
 
     async def _wait_for_kubernetes(self) -> None:
-        """Returns once the Kubernetes API answers; meanwhile `/readyz` says what is wrong."""
+        """Return once the Kubernetes API answers; until then `/readyz` reports the error."""
         wait = INITIAL_RETRY_SECONDS
         while True:
             try:
@@ -298,7 +303,7 @@ class Manager:
         return (await self._client.version()).get("gitVersion")
 
     def _watch_runs(self) -> None:
-        """The cache of runs feeds the history that watches resume from, and tells readiness and metrics."""
+        """Feed the watch cache, readiness and metrics from the informer of runs."""
         self._runs.on_sync(self._history.mark_synced)
         self._runs.on_change(lambda kind, old, new: self._history.record(_KINDS[kind], new or old or {}))
         self._readiness.add_check("runs", self._runs_not_ready_reason)
@@ -313,7 +318,7 @@ class Manager:
 
 
 def load_agent_key(file: Path) -> bytes:
-    """The key that signs agents' tokens and links: read, or made (0600) when there is none. Raises SettingsError."""
+    """The key that signs agents' tokens and links: read, or created with mode 0600. Raises SettingsError."""
     try:
         if not file.exists():
             create_private(file, secrets.token_bytes(KEY_BYTES))
@@ -339,7 +344,7 @@ def open_listener(settings: Settings) -> socket.socket:
 
 
 def open_operator_listener(settings: Settings) -> socket.socket | None:
-    """The operator's own port, where one is wanted. Raises SettingsError."""
+    """The listening socket of the operator's own port, if one is set. Raises SettingsError."""
     if settings.operator_port is None or "operator" not in settings.roles:
         return None
     try:

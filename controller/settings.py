@@ -1,7 +1,6 @@
-"""The controller's settings: ONE table of flags, each of them an environment variable too, and `Settings`,
-what they mean.
+"""The controller's settings: one table of flags, which are environment variables too, and their parsed values.
 
-docs/settings.md is made from the table (`python -m controller.settings`); a test compares the two.
+docs/settings.md is generated from the table (`python -m controller.settings`); a test compares the two.
 """
 
 import argparse
@@ -20,12 +19,12 @@ MEBIBYTE = 1024 * 1024
 
 
 class SettingsError(Exception):
-    """The settings make no sense; the message says which one and what to do."""
+    """A setting is invalid; the message names it and says what to do."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What the process was told. `listen_fd` wins over `host` and `port`; the limits are in bytes."""
+    """The parsed settings. `listen_fd` takes precedence over `host` and `port`; limits are in bytes."""
 
     roles: frozenset[str]
     kubeconfig: Path | None
@@ -53,7 +52,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Flag:
-    """One setting; `shape` names what its value looks like, `many` says that it may be repeated."""
+    """One setting: a flag and an environment variable. `repeatable`: it may be given several times."""
 
     name: str
     metavar: str
@@ -69,7 +68,7 @@ class Flag:
 
     @property
     def field(self) -> str:
-        """The name under which argparse keeps it."""
+        """The attribute that argparse stores it in."""
         return self.name.replace("-", "_")
 
 
@@ -121,7 +120,7 @@ FLAGS = (
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The command line; no flag has a default there, because the environment comes in between."""
+    """The command line parser. Flags have no defaults here, because the environment is consulted first."""
     found = argparse.ArgumentParser(
         prog="c8s-controller",
         description="The controller of c8s: operator and API. Each flag can also be set as an environment variable, "
@@ -183,7 +182,7 @@ def _build_settings(values: Mapping[str, Any]) -> Settings:
         allowed_origins=frozenset(values["allowed_origin"]),
         source_limit=_parse_int("source-limit-mib", values["source_limit_mib"], 1, 1 << 20) * MEBIBYTE,
         cache_limit=_parse_int("cache-limit-mib", values["cache_limit_mib"], 1, 1 << 20) * MEBIBYTE,
-        # No archive of a step's may be larger, so that a larger limit would not hold.
+        # No archive of a step may be larger, so that a larger limit would have no effect.
         workspace_limit=_parse_int("kept-workspace-limit-mib", values["kept_workspace_limit_mib"], 0, 2048) * MEBIBYTE,
         log_level=values["log_level"],
     )
@@ -199,7 +198,7 @@ def _parse_list(flag: Flag, value: str | list[str] | None) -> list[str]:
         except ValueError:
             parsed = None
         if not isinstance(parsed, list) or not all(isinstance(each, str) for each in parsed):
-            raise SettingsError(f"--{flag.name}: a JSON list of texts is wanted")
+            raise SettingsError(f"--{flag.name}: expected a JSON list of strings")
         return parsed
     return [part for part in value.split(",") if part] if isinstance(value, str) else words
 
@@ -207,7 +206,7 @@ def _parse_list(flag: Flag, value: str | list[str] | None) -> list[str]:
 def _parse_int(name: str, text: str, minimum: int, maximum: int) -> int:
     number = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1
     if not minimum <= number <= maximum:
-        raise SettingsError(f"--{name} {text}: a number from {minimum} to {maximum} is wanted")
+        raise SettingsError(f"--{name} {text}: expected a number from {minimum} to {maximum}")
     return number
 
 
@@ -215,12 +214,12 @@ def _parse_ip(text: str | None) -> str | None:
     try:
         return str(ip_address(text)) if text else None
     except ValueError:
-        raise SettingsError(f"--pod-ip {text}: an address like 10.0.0.7 is wanted") from None
+        raise SettingsError(f"--pod-ip {text}: expected an address like 10.0.0.7") from None
 
 
 def _parse_bool(name: str, text: str | None) -> bool:
     if text not in (None, "true", "false", "1", "0"):
-        raise SettingsError(f"{ENVIRONMENT}{name.upper().replace('-', '_')}={text}: true or false is wanted")
+        raise SettingsError(f"{ENVIRONMENT}{name.upper().replace('-', '_')}={text}: expected true or false")
     return text in ("true", "1")
 
 
@@ -229,7 +228,7 @@ def _parse_url(text: str | None) -> str | None:
         return None
     parts = urlsplit(text)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise SettingsError(f"--public-url {text}: an address like https://c8s.example.org is wanted")
+        raise SettingsError(f"--public-url {text}: expected an address like https://c8s.example.org")
     return text.rstrip("/")
 
 

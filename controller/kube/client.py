@@ -44,7 +44,7 @@ class WatchEvent:
 
 @dataclass(frozen=True)
 class ConnectionConfig:
-    """Where the API is and how to be let in. `token` gives the bearer token of the moment, None for none."""
+    """How to reach and authenticate to the API. `token` returns the current bearer token, None for none."""
 
     url: str
     token: Callable[[], str | None]
@@ -84,7 +84,7 @@ class KubeClient:
     async def get(
         self, resource: Resource, name: str, namespace: str | None = None, *, timeout: float | None = None
     ) -> Json:
-        """One object. Raises NotFound, …"""
+        """One object. Raises NotFoundError and other KubeErrors."""
         return await self._call("GET", resource.path(namespace, name), timeout=timeout)
 
     async def list(
@@ -110,13 +110,13 @@ class KubeClient:
     async def create(
         self, resource: Resource, obj: Json, namespace: str | None = None, *, timeout: float | None = None
     ) -> Json:
-        """A new object, or the answer to a review. Raises AlreadyExists, …"""
+        """A new object, or the answer to a review. Raises AlreadyExistsError and other KubeErrors."""
         return await self._call("POST", resource.path(namespace), body=_with_type_meta(resource, obj), timeout=timeout)
 
     async def update(
         self, resource: Resource, obj: Json, *, subresource: str | None = None, timeout: float | None = None
     ) -> Json:
-        """Replace an object, found by its own metadata. Raises Conflict when its resourceVersion is old."""
+        """Replace an object, identified by its metadata. Raises ConflictError when its resourceVersion is old."""
         metadata = obj["metadata"]
         path = resource.path(metadata.get("namespace"), metadata["name"], subresource)
         return await self._call("PUT", path, body=_with_type_meta(resource, obj), timeout=timeout)
@@ -181,12 +181,13 @@ class KubeClient:
         """The changes after a resourceVersion, until the server ends the stream.
 
         Args:
-            seconds: how long the server is asked to keep the stream.
-            silence: seconds without a byte after which the connection counts as dead.
-            opened: called when the server has accepted the watch; a first event may be long in coming.
+            timeout_seconds: after how long the server should end the stream.
+            read_timeout: seconds without a byte after which the connection is considered dead.
+            on_open: called when the server has accepted the watch, before the first event.
 
         Raises:
-            Gone: the version is too old, told at once or as an ERROR event. Unreachable, ApiError.
+            GoneError: the version is too old, answered at once or as an ERROR event.
+            UnreachableError, ApiError: the request failed.
         """
         query = _selector_query(label_selector, field_selector) | {
             "watch": "true",
@@ -218,7 +219,12 @@ class KubeClient:
         timestamps: bool = True,
         read_timeout: float | None = None,
     ) -> AsyncGenerator[bytes, None]:
-        """A container's log in chunks as they come. Raises NotFound, ApiError (400 while it is not started), …"""
+        """A container's log in chunks as they arrive.
+
+        Raises:
+            NotFoundError: there is no such pod.
+            ApiError: with status 400 while the container has not started.
+        """
         query = {"container": container, "follow": _bool_query(follow), "timestamps": _bool_query(timestamps)}
         if since_time is not None:
             query["sinceTime"] = since_time
@@ -232,7 +238,7 @@ class KubeClient:
     async def websocket(
         self, path: str, query: Sequence[tuple[str, str]], *, protocols: Sequence[str], heartbeat: float
     ) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
-        """A WebSocket to a subresource. Raises what the server answers instead; Unreachable without an answer."""
+        """A WebSocket to a subresource. Raises ApiError for an error response, UnreachableError without a response."""
         if self._session is None:
             raise KubeError("the client is used outside its `async with`")
         what = f"GET {path}"
@@ -250,10 +256,10 @@ class KubeClient:
             )
             socket = await asyncio.wait_for(opening, _TIMEOUT)
         except aiohttp.WSServerHandshakeError as error:
-            # The library keeps the status of a refusal and not its words.
+            # The library keeps the status of a rejection, but not its body.
             raise error_from_response(error.status, {}, what) from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise UnreachableError(f"{what}: no answer from {self._url}: {_describe(error)}") from error
+            raise UnreachableError(f"{what}: no response from {self._url}: {_describe(error)}") from error
         async with socket:
             yield socket
 
@@ -276,7 +282,7 @@ class KubeClient:
             try:
                 data = await response.read()
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                raise UnreachableError(f"{method} {path}: the answer broke off: {_describe(error)}") from error
+                raise UnreachableError(f"{method} {path}: the response was interrupted: {_describe(error)}") from error
         return _decode_object(data, f"{method} {path}")
 
     def _headers(self) -> dict[str, str]:
@@ -314,7 +320,7 @@ class KubeClient:
                 proxy=self._config.proxy_url,
             )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise UnreachableError(f"{what}: no answer from {self._url}: {_describe(error)}") from error
+            raise UnreachableError(f"{what}: no response from {self._url}: {_describe(error)}") from error
         async with response:
             if response.status >= 400:
                 raise error_from_response(response.status, await _read_error_body(response), what)
@@ -322,13 +328,13 @@ class KubeClient:
 
 
 def _decode_object(data: bytes, operation: str) -> Json:
-    """An object that was sent. What stands between us and the API may answer in its own words."""
+    """Decodes an object. A proxy in front of the API may answer with something else than JSON."""
     try:
         answer = json.loads(data)
     except ValueError as error:
-        raise UnreachableError(f"{operation}: the answer is not JSON: {data[:100]!r}") from error
+        raise UnreachableError(f"{operation}: the response is not JSON: {data[:100]!r}") from error
     if not isinstance(answer, dict):
-        raise UnreachableError(f"{operation}: the answer is no object: {data[:100]!r}")
+        raise UnreachableError(f"{operation}: the response is not a JSON object: {data[:100]!r}")
     return answer
 
 
@@ -348,7 +354,7 @@ async def _iter_chunks(response: aiohttp.ClientResponse, operation: str) -> Asyn
         async for chunk in response.content.iter_any():
             yield chunk
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise UnreachableError(f"{operation}: the stream broke off: {_describe(error)}") from error
+        raise UnreachableError(f"{operation}: the stream was interrupted: {_describe(error)}") from error
 
 
 async def _iter_lines(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:

@@ -1,4 +1,4 @@
-"""What can go wrong between us and a Kubernetes API."""
+"""Errors of calls to the Kubernetes API."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class UnreachableError(KubeError):
 
 
 class ApiError(KubeError):
-    """The API answered with an error. `reason` is the word of the Status object, e.g. NotFound."""
+    """The API answered with an error. `reason` is that of the Status object, for example `NotFound`."""
 
     def __init__(
         self,
@@ -38,11 +38,11 @@ class NotFoundError(ApiError):
 
 
 class AlreadyExistsError(ApiError):
-    """409 at a creation."""
+    """409 at a creation: the object exists."""
 
 
 class ConflictError(ApiError):
-    """409 at a change: somebody else changed the object first."""
+    """409 at an update: the object was changed by something else first."""
 
 
 class GoneError(ApiError):
@@ -66,7 +66,7 @@ _ERRORS_BY_STATUS: dict[int, type[ApiError]] = {
 
 
 def error_from_response(status: int, body: object, operation: str) -> ApiError:
-    """The error for an answer. `what` says which call was made."""
+    """The error for a response. `operation` is the call that was made, for the message."""
     document = body if isinstance(body, dict) else {}
     reason = str(document.get("reason") or "")
     message = str(document.get("message") or body or f"HTTP {status}")[:2000]

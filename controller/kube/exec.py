@@ -1,8 +1,8 @@
 """Runs a command in a container: Kubernetes' `pods/exec` over a WebSocket, as kubelets have spoken it since 1.29.
 
 Each binary message begins with the number of its channel. `v5.channel.k8s.io` can also close one of them, which is how
-a command's stdin ends; servers that only know `v4.channel.k8s.io` can't be told, and `ExecStream.end_input` says so.
-What the output means, and who may ask for it, is the caller's business.
+a command's stdin is closed; with servers that only support `v4.channel.k8s.io` that is not possible. The meaning of the
+output, and authorization, are left to the caller.
 """
 
 from __future__ import annotations
@@ -51,11 +51,11 @@ class ExecStream:
 
     @property
     def can_close_stdin(self) -> bool:
-        """Whether the server can be told that stdin has ended."""
+        """Whether the server supports closing stdin."""
         return self._socket.protocol == V5
 
     async def write(self, data: bytes) -> None:
-        """Bytes for stdin. Raises Unreachable."""
+        """Sends bytes to stdin. Raises UnreachableError."""
         await self._send(STDIN, data)
 
     async def resize(self, columns: int, rows: int) -> None:
@@ -63,12 +63,12 @@ class ExecStream:
         await self._send(RESIZE, json.dumps({"Width": columns, "Height": rows}).encode())
 
     async def close_stdin(self) -> None:
-        """Closes stdin; nothing happens where the server can't be told."""
+        """Closes stdin, if the server supports that."""
         if self.can_close_stdin:
             await self._send(CLOSE, bytes([STDIN]))
 
     async def output(self) -> AsyncGenerator[ExecOutput | ExitStatus, None]:
-        """What it writes, then one Exit. Raises Unreachable when the connection ends without one."""
+        """Its output, then one ExitStatus. Raises UnreachableError when the connection ends before that."""
         async for message in self._socket:
             if message.type is not aiohttp.WSMsgType.BINARY or not message.data:
                 continue
@@ -76,7 +76,7 @@ class ExecStream:
             if channel == ERROR:
                 yield parse_exit_status(data)
                 return
-            # An empty one says only that the connection is there.
+            # An empty message only confirms the connection.
             if channel in (STDOUT, STDERR) and data:
                 yield ExecOutput(channel, data)
         cause = self._socket.exception()
@@ -86,7 +86,7 @@ class ExecStream:
         try:
             await self._socket.send_bytes(bytes([channel]) + data)
         except (aiohttp.ClientError, OSError) as error:
-            raise UnreachableError(f"{self._what}: the connection broke off: {error}") from error
+            raise UnreachableError(f"{self._what}: the connection was interrupted: {error}") from error
 
 
 @asynccontextmanager
@@ -100,7 +100,13 @@ async def execute(
     stdin: bool = True,
     tty: bool = False,
 ) -> AsyncIterator[ExecStream]:
-    """Starts the command. Raises NotFound, Forbidden, ApiError (400 where the container does not run), Unreachable."""
+    """Starts a command.
+
+    Raises:
+        NotFoundError, ForbiddenError: there is no such pod, or no right to run commands in it.
+        ApiError: with status 400 where the container is not running.
+        UnreachableError: the API did not respond.
+    """
     path = PODS.path(namespace, pod, "exec")
     flags = {"stdin": stdin, "stdout": True, "stderr": not tty, "tty": tty}
     query = [("container", container), *((name, str(value).lower()) for name, value in flags.items())]
@@ -116,7 +122,7 @@ def parse_exit_status(data: bytes) -> ExitStatus:
     except ValueError:
         status = None
     if not isinstance(status, Mapping):
-        return ExitStatus(None, "the server's verdict can't be read")
+        return ExitStatus(None, "the server's exit status is not readable")
     if status.get("status") == "Success":
         return ExitStatus(0)
     message = str(status.get("message") or "the command could not be run")

@@ -1,4 +1,4 @@
-"""An informer: a cache of one resource that follows the API server, and tells what changes."""
+"""An informer: a cache of one resource that follows the API server and reports changes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 _INITIAL_BACKOFF, _MAX_BACKOFF = 0.05, 10.0
 _WATCH_SECONDS = 300
-# A watch that held for so long shows that the server is well.
+# A watch that lasted so long shows that the server is healthy.
 _HEALTHY_WATCH_SECONDS = 30.0
 
 
@@ -31,14 +31,14 @@ def object_key(obj: Json) -> ObjectKey:
 
 
 class Informer:
-    """Lists a resource once, then watches it; after a gap it lists again and tells the difference.
+    """Lists a resource once, then watches it; after a gap it lists again and reports the difference.
 
     Handlers are called with (type, old, new): ("ADDED", None, new), ("MODIFIED", old, new), ("DELETED", old, None).
-    They must be quick and must not change the objects, which are the cache's own.
+    They must be quick and must not modify the objects, which belong to the cache.
 
     Args:
         pause: waits for so many seconds.
-        jitter: a random number in [0, 1), so that clients of a restarted server don't come back at once.
+        jitter: a random number in [0, 1), so that clients of a restarted server do not reconnect all at once.
         clock: seconds on a monotonic clock.
     """
 
@@ -105,10 +105,10 @@ class Informer:
             except KubeError as error:
                 self.healthy = False
                 _log.warning("%s: %s; trying again", self._resource.plural, error)
-            # What broke off after it had told something is worth asking again soon: the changes go on.
+            # A watch that broke after it reported changes is retried soon: more changes are likely.
             if self._clock() - begun >= _HEALTHY_WATCH_SECONDS or (before and self._version not in ("", before)):
                 backoff = _INITIAL_BACKOFF
-            # Also after a watch that just ended: a server that ends them at once must not be asked without a break.
+            # Also after a watch that ended normally: a server that ends watches at once must not cause a tight loop.
             await self._pause(backoff * (0.5 + self._jitter()))
             backoff = min(backoff * 2, _MAX_BACKOFF)
 
@@ -152,7 +152,7 @@ class Informer:
             return
         key = object_key(event.object)
         if event.type == "DELETED":
-            # Told with the last state that the server knew, which the cache may not have seen.
+            # Reported with the last state on the server, which may be newer than the cached one.
             self._objects.pop(key, None)
             self._notify("DELETED", event.object, None)
         else:
@@ -164,7 +164,7 @@ class Informer:
             return
         self._objects[key] = obj
         if old is not None and old["metadata"].get("uid") != obj["metadata"].get("uid"):
-            # Deleted and made again while nobody looked: another object, whatever its name.
+            # Deleted and created again between two lists: another object of the same name.
             self._notify("DELETED", old, None)
             old = None
         self._notify("MODIFIED" if old else "ADDED", old, obj)

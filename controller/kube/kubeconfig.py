@@ -47,7 +47,7 @@ def _from_file(path: Path, context: str | None) -> ConnectionConfig:
     except (OSError, UnicodeDecodeError) as error:
         raise KubeconfigError(f"can't read the kubeconfig {path}: {error}") from error
     except yaml.YAMLError as error:
-        # Not the error's own text, which may quote the file, and the file holds credentials.
+        # Without the error's text, which may quote the file: it contains credentials.
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark is not None else ""
         raise KubeconfigError(f"the kubeconfig {path} is not YAML: there is a mistake{where}") from None
@@ -140,7 +140,7 @@ def _load_client_certificate(tls: ssl.SSLContext, user: Json, path: Path) -> Non
         key = _resolve_path(user.get("client-key"), path)
         tls.load_cert_chain(str(_resolve_path(user["client-certificate"], path)), key)
     elif user.get("client-certificate-data"):
-        # ssl reads certificates from files only; this one is the owner's alone and gone at once.
+        # ssl reads certificates from files only; this one has mode 0600 and is deleted at once.
         with tempfile.TemporaryDirectory() as folder:
             certificate, key_file = Path(folder, "crt"), Path(folder, "key")
             for file, field in ((certificate, "client-certificate-data"), (key_file, "client-key-data")):

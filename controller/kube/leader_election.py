@@ -1,4 +1,4 @@
-"""Leader election by a Lease: at most one of several processes works, except for requests already under way."""
+"""Leader election by a Lease: at most one of several processes is active, except for requests in flight."""
 
 from __future__ import annotations
 
@@ -21,7 +21,11 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class LeaseTimings:
-    """Seconds. A lease not renewed for `lease` may be taken; the leader gives up after `renew` without success."""
+    """Durations in seconds, with the meaning that client-go gives them.
+
+    A lease that was not renewed for `lease_duration` may be acquired by another process. The leader stops after
+    `renew_deadline` without a successful renewal. Requests are `retry_period` apart.
+    """
 
     lease_duration: float = 15.0
     renew_deadline: float = 10.0
@@ -36,7 +40,7 @@ class LeaseTimings:
 
 
 class _LeaseState(Enum):
-    """What came of asking for the lease: we hold it, somebody else does, or nobody knows."""
+    """The result of an attempt to acquire the lease."""
 
     HELD = "ours"
     HELD_BY_OTHER = "theirs"
@@ -47,8 +51,8 @@ class LeaderElector:
     """Runs work while this process holds the lease.
 
     Args:
-        identity: this process, unlike any other.
-        annotations: what the Lease tells others about its holder.
+        identity: identifies this process; unique.
+        annotations: of the Lease, about its holder.
         monotonic: the clock that expiry is measured on; wall clocks jump.
     """
 
@@ -77,10 +81,11 @@ class LeaderElector:
         self.is_leader = False
 
     async def run(self, on_started_leading: Callable[[], Awaitable[None]]) -> None:
-        """Wait for the lease, then run `work` until it ends or the lease is lost. Raises what `work` raises.
+        """Wait for the lease, then run `on_started_leading` until it ends or the lease is lost; raises its exceptions.
 
         Raises:
-            LeadershipLostError: the lease could not be renewed in time; `work` was cancelled before others may begin.
+            LeadershipLostError: the lease could not be renewed in time; `on_started_leading` was cancelled
+                before another process may start.
         """
         # Counted from before the request: others count from when it arrived.
         since = self._monotonic()
@@ -98,7 +103,7 @@ class LeaderElector:
                 working.cancel()
         finally:
             self.is_leader = False
-            # The work has ended, on a shutdown as well; nobody has to wait for the lease to expire.
+            # Also on shutdown: the next leader need not wait until the lease expires.
             await self._release()
         if working.cancelled():
             raise LeadershipLostError(f"the lease {self._namespace}/{self._name} could not be renewed in time")
@@ -106,7 +111,7 @@ class LeaderElector:
             raise failure
 
     async def _renew_until_lost(self, last_renewed: float) -> None:
-        """Renew until that fails for too long, or somebody else holds the lease."""
+        """Renew until that fails for too long, or another process holds the lease."""
         while (left := last_renewed + self._timings.renew_deadline - self._monotonic()) > 0:
             try:
                 async with asyncio.timeout(left):
@@ -172,7 +177,7 @@ class LeaderElector:
         }
 
     async def _release(self) -> None:
-        """Let the next one begin at once."""
+        """Give up the lease, so that another process can acquire it at once."""
         try:
             lease = await self._client.get(LEASES, self._name, self._namespace, timeout=self._timings.retry_period)
             if lease["spec"].get("holderIdentity") == self._identity:
@@ -193,4 +198,4 @@ async def _capture_exception(coroutine_function: Callable[[], Awaitable[None]]) 
 
 
 class LeadershipLostError(KubeError):
-    """Somebody else may be leading now."""
+    """This process is no longer the leader."""

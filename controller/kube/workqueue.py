@@ -1,7 +1,7 @@
-"""A work queue in the manner of controller-runtime: keys once, by priority, never the same one twice at a time.
+"""A work queue like that of controller-runtime: deduplicated keys, by priority, each processed by one worker at a time.
 
-Within a priority the lanes (namespaces, for runs) take turns, so that a lane with
-a thousand keys holds up no other by more than one key.
+Within a priority, keys are taken round-robin by their fairness key (for runs, the namespace), so that a namespace
+with a thousand keys delays another one by one key only.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from controller.kube.workqueue_metrics import WorkQueueMetrics
 
 Key = TypeVar("Key", bound=Hashable)
 
-# Overtaken wishes stay in the heap until they are due, or until there are more of them than this.
+# Superseded entries stay in the heap until they are due, or until there are more of them than this.
 _MAX_STALE_ENTRIES = 100
 _BASE_DELAY, _MAX_DELAY = 0.01, 60.0
 
 
 class WorkQueue(Generic[Key]):
-    """Keys to be worked on. A key added while it is worked on comes again afterwards.
+    """Keys to process. A key that is added while it is processed is processed again afterwards.
 
     Args:
         clock: seconds on a monotonic clock.
         jitter: a random number in [0, 1).
-        lane: what a key takes turns by; all keys are in one lane unless told otherwise.
+        fairness_key: keys are taken round-robin by it; by default all keys have the same one.
     """
 
     def __init__(
@@ -42,9 +42,9 @@ class WorkQueue(Generic[Key]):
         self._jitter = jitter
         self._fairness_key = fairness_key
         self._ready: dict[int, dict[Hashable, deque[Key]]] = {}
-        """By priority, then by lane in the order of their turns."""
+        """By priority, then by fairness key in round-robin order."""
         self._priority: dict[Key, int] = {}
-        """Of the keys that are ready: an entry among the ready that says otherwise is stale."""
+        """Priority of the keys that are ready; an entry in `_ready` with another one is stale."""
         self._delayed: list[tuple[float, int, Key, int]] = []
         self._due: dict[Key, float] = {}
         self._processing: set[Key] = set()
@@ -55,15 +55,15 @@ class WorkQueue(Generic[Key]):
         self.metrics: WorkQueueMetrics[Key] = WorkQueueMetrics()
 
     def __len__(self) -> int:
-        """Keys that wait to be worked on now."""
+        """Keys that are ready to be processed."""
         return len(self._priority)
 
     def now(self) -> float:
-        """The queue's own clock, which its numbers are told by."""
+        """The time on the queue's clock, which its metrics use."""
         return self._clock()
 
     def add(self, key: Key, *, priority: int = 0) -> None:
-        """Ask for work on a key; higher priorities first, lanes in turn, in the order of arrival within a lane."""
+        """Add a key. Higher priorities come first, then round-robin by fairness key, then first in, first out."""
         if key in self._processing:
             self._dirty[key] = max(priority, self._dirty.get(key, priority))
             return
@@ -75,7 +75,7 @@ class WorkQueue(Generic[Key]):
         self._changed.set()
 
     def add_after(self, key: Key, seconds: float, *, priority: int = 0) -> None:
-        """The same, later. Of several such wishes the earliest counts."""
+        """Add a key after a delay. Of several delays of one key, the earliest counts."""
         due = self._clock() + seconds
         if due >= self._due.get(key, float("inf")):
             return
@@ -88,7 +88,7 @@ class WorkQueue(Generic[Key]):
         self._changed.set()
 
     def add_rate_limited(self, key: Key, *, priority: int = 0) -> float:
-        """Again after a back-off that doubles with each failure in a row; returns the seconds."""
+        """Add a key after a back-off that doubles with each consecutive failure; returns the delay in seconds."""
         failures = self._failures[key] = self._failures.get(key, 0) + 1
         delay: float = min(_BASE_DELAY * 2.0 ** min(failures - 1, 20), _MAX_DELAY) * (0.5 + self._jitter())
         self.metrics.retries += 1
@@ -96,11 +96,11 @@ class WorkQueue(Generic[Key]):
         return delay
 
     def forget(self, key: Key) -> None:
-        """The key succeeded: its next failure is a first one."""
+        """Reset the back-off of a key, after success."""
         self._failures.pop(key, None)
 
     async def get(self) -> Key:
-        """The next key. It is busy until `done`."""
+        """The next key, once there is one. It is being processed until `done`."""
         while True:
             self._promote_due()
             if self._priority:
@@ -123,7 +123,7 @@ class WorkQueue(Generic[Key]):
             self.add(key, priority=self._dirty.pop(key))
 
     def _pop_next(self) -> Key:
-        """The key whose turn it is; there is one. Its lane goes to the end of the line."""
+        """Remove the next key; there must be one. Its fairness key goes to the end of the round."""
         while True:
             level = max(self._ready)
             lanes = self._ready[level]

@@ -1,4 +1,4 @@
-"""What the operator needs of other rooms, without knowing them."""
+"""What the operator needs from other packages, without importing them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 
 class AttemptLogs(Protocol):
-    """Keeps the logs of containers."""
+    """Collects and archives the logs of containers."""
 
     def follow(
         self,
@@ -20,7 +20,7 @@ class AttemptLogs(Protocol):
         pod: str,
         secrets: Iterable[bytes],
     ) -> None:
-        """Begin to keep a container's log. Doing so again is harmless."""
+        """Start to collect a container's log. Calling it again is harmless."""
         ...
 
     def result(self, *, namespace: str, run: str, slug: str, attempt: int, container: str) -> dict[str, Any] | None:
@@ -28,17 +28,17 @@ class AttemptLogs(Protocol):
         ...
 
     def forget(self, namespace: str, run: str) -> None:
-        """The run needs nothing more."""
+        """Drop everything in memory about a run's logs."""
         ...
 
 
 class ManifestReader(Protocol):
-    """Reads what agents have committed."""
+    """Reads the manifests that agents write."""
 
     async def get(self, key: str) -> bytes:
-        """The object. Raises what the store raises when there is none."""
+        """The object. Raises the store's error if there is none."""
         ...
 
     async def head(self, key: str) -> object | None:
-        """Something, if the object exists."""
+        """Metadata of the object; None if there is none."""
         ...

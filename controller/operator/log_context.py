@@ -1,7 +1,6 @@
-"""Which run, and which look at it, a line of the log is about: on every line that is written during one.
+"""Adds the run and a reconcile ID to log records.
 
-It says nothing itself. A filter on the log's handler adds what is known here, so that lines of the client and of the
-store carry it too.
+A filter of the log handler adds them, so that records of the Kubernetes client and the object store have them too.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ _reconcile_ids = itertools.count(1)
 
 @dataclass(frozen=True)
 class ReconcileScope:
-    """One look at a run; `reconcile` is unlike any other of this process."""
+    """One reconcile of a run; `reconcile` is its ID, unique in this process."""
 
     namespace: str
     run: str
@@ -30,7 +29,7 @@ _current: contextvars.ContextVar[ReconcileScope | None] = contextvars.ContextVar
 
 @contextmanager
 def reconcile_scope(namespace: str, run: str) -> Iterator[ReconcileScope]:
-    """All lines that are logged inside belong to this look."""
+    """All records that are logged inside belong to this reconcile."""
     look = ReconcileScope(namespace, run, next(_reconcile_ids))
     token = _current.set(look)
     try:
@@ -40,7 +39,7 @@ def reconcile_scope(namespace: str, run: str) -> Iterator[ReconcileScope]:
 
 
 class ReconcileLogFilter(logging.Filter):
-    """Adds `namespace`, `run` and `reconcile` to lines that have none of their own."""
+    """Adds `namespace`, `run` and `reconcile` to records that lack them."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         look = _current.get()

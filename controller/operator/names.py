@@ -1,4 +1,4 @@
-"""What the operator calls things. Names are made from what they stand for, so that making a thing twice is harmless."""
+"""Names of the objects that the operator creates. They are derived, so that creating an object twice is harmless."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ WORKSPACE = "/workspace"
 TOKEN_FOLDER = "/var/run/c8s"  # noqa: S105 - where it is mounted, not what it is
 HANDOFF_FOLDER = "/var/run/c8s-handoff"
 READY_FILE = f"{HANDOFF_FOLDER}/ready"
-"""Made by the upload agent once it waits for the step's end."""
+"""Created by the upload agent once it waits for the step's end."""
 EXIT_FOLDER = "/var/run/c8s-exit"
 EXIT_FILE = f"{EXIT_FOLDER}/code"
-"""Gets the exit code of a step that keeps caches, or its workspace when it fails."""
+"""Has the exit code of a step with caches, or one whose workspace is saved when it fails."""
 SECRETS_FOLDER = "/var/run/c8s-secrets"
 STEP_CONTAINER, FETCH_CONTAINER, UPLOAD_CONTAINER = "step", "fetch", "upload"
 
 _MAX_NAME_LENGTH = 63
-# Room for what the Job controller puts behind a pod's name.
+# The Job controller appends a suffix to the names of pods.
 _MAX_JOB_NAME_LENGTH = _MAX_NAME_LENGTH - 6
 
 
 def truncate_name(name: str, limit: int = _MAX_NAME_LENGTH) -> str:
-    """The name if it fits, else its beginning and a digest of the whole."""
+    """The name, or its beginning and a digest of the whole if it is longer than `limit`."""
     if len(name) <= limit:
         return name
     return f"{name[: limit - 9].rstrip('-.')}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def job_name(run: str, slug: str, attempt: int) -> str:
-    """A slug has never two hyphens in a row, so that no other run and step come to the same name."""
+    """The name of an attempt's Job. Slugs have no two hyphens in a row, so that names are unique."""
     return truncate_name(f"{run}--{slug}-{attempt}", _MAX_JOB_NAME_LENGTH)
 
 
@@ -48,7 +48,7 @@ def agent_secret_name(run: str) -> str:
 
 
 def secret_key(use: SecretUse) -> str:
-    """Where the copy of a secret value is in the run's own Secret."""
+    """The key of a copied value in the run's own Secret."""
     return hashlib.sha256(f"{use.secret_ref}\0{use.key}".encode()).hexdigest()[:32]
 
 
@@ -66,7 +66,7 @@ def run_key(run: Json) -> RunKey:
 
 
 def run_labels(run: Json) -> dict[str, str]:
-    """The labels of everything that is made for a run."""
+    """The labels of every object that is created for a run."""
     own = run["metadata"].get("labels") or {}
     pipeline = own.get(labels.PIPELINE) or run["spec"].get("pipeline", {}).get("name", "")
     return {labels.PIPELINE: pipeline, labels.RUN: run["metadata"]["name"], labels.MANAGED_BY: labels.MANAGER}

@@ -8,34 +8,34 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class OperatorSettings:
-    """What differs from one installation to another. Times are in seconds."""
+    """The settings of the operator. Durations are in seconds."""
 
     agent_command: Sequence[str]
-    """How a pod starts the agent; `fetch` or `upload` is put behind it."""
+    """The command that starts the agent in a pod; `fetch` or `upload` is appended."""
     agent_api_url: str
-    """Where the agent finds the API."""
+    """URL of the API for agents."""
     agent_key: bytes
-    """Signs the capability tokens; the API holds the same key."""
+    """Signs the capability tokens; the API has the same key."""
     own_namespace: str = "c8s-system"
-    """Where the Leases of concurrency groups are."""
+    """Namespace of the Leases of concurrency groups."""
     agent_image: str = "c8s-controller"
-    """The image that has the agent."""
+    """Image with the agent."""
     pod_security: str = "baseline"
     """The Pod Security profile that steps' pods meet: `baseline`, where images may run as root, or `restricted`."""
     workers: int = 8
-    """Runs that are worked on at once."""
+    """Number of concurrent reconciles."""
     status_interval: float = 0.1
-    """Status changes of a run of up to 100 steps are written together, this many seconds apart, those of larger ones
-    in proportion: a write costs what the whole status costs. The first and the last are written at once."""
+    """Seconds between two status writes of a run of up to 100 steps; proportionally more for larger runs, because a
+    write costs as much as the whole status. The first and the final status are written at once."""
     log_timeout: float = 600.0
-    """How long an ended run waits for the ends of its logs: as long as an object store may be away for a while."""
+    """How long an ended run waits until its logs are archived, for example while the object store is unavailable."""
     capability_lifetime: float = 7 * 24 * 3600.0
-    """How long a run's agents are let in."""
+    """How long the tokens of a run's agents are valid."""
     history_limit: int = 200
-    """Runs of a pipeline that are kept once they have ended; what they stored is kept for the retention."""
+    """Ended runs that are kept for each pipeline; their stored objects are kept for `retention`."""
     retention: float = 30 * 24 * 3600.0
-    """How long logs, artifacts, sources and caches stay that no run needs any more."""
+    """How long logs, artifacts, sources and caches are kept that no run needs."""
     sweep_interval: float = 3600.0
-    """Between two looks for what may go."""
+    """Between two sweeps."""
     job_ttl: int = 3600
-    """How long a run's Jobs and pods stay after its end; its logs and artifacts are elsewhere."""
+    """How long Jobs and pods are kept after a run's end; its logs and artifacts are in the object store."""

@@ -1,6 +1,7 @@
-"""The Jobs and pods of runs, as the informers tell of them. No more is kept than the cluster has.
+"""In-memory index of the Jobs and pods owned by each run.
 
-Runs are told apart by their uid: what belongs to an earlier run of the same name is not shown.
+It holds no more than the cluster has. Runs are distinguished by their uid: objects of an earlier run of the same name
+are not returned.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def is_owned(obj: Json, uid: str) -> bool:
 
 
 class OwnedResources:
-    """What is there of each run."""
+    """In-memory index of the Jobs and pods owned by each run."""
 
     def __init__(self) -> None:
         self._pods: dict[RunKey, dict[str, Json]] = {}
@@ -44,7 +45,11 @@ class OwnedResources:
         """By the Job's name."""
 
     def update_pod(self, key: RunKey, pod: Json, *, deleted: bool, keep_ended: bool) -> None:
-        """A pod as it is now. One that was deleted while it ran is kept as ended, if it is still `wanted`."""
+        """Store the current state of a pod.
+
+        Args:
+            keep_ended: keep a pod that was deleted while it ran, as failed: the run is active and needs its end.
+        """
         uid, known = pod["metadata"]["uid"], self._pods.setdefault(key, {})
         if not deleted:
             known[uid] = pod
@@ -56,7 +61,7 @@ class OwnedResources:
             del self._pods[key]
 
     def update_job(self, key: RunKey, job: Json, *, deleted: bool) -> None:
-        """A Job as it is now."""
+        """Store the current state of a Job."""
         name, known = job["metadata"]["name"], self._jobs.setdefault(key, {})
         if not deleted:
             known[name] = job
@@ -66,7 +71,7 @@ class OwnedResources:
             del self._jobs[key]
 
     def find_pod(self, reference: Json) -> tuple[RunKey, Json] | None:
-        """The run and the pod that an Event is about."""
+        """The run and the pod that an Event refers to."""
         for key, pods in self._pods.items():
             if key[0] == reference.get("namespace") and (pod := pods.get(str(reference.get("uid")))) is not None:
                 return key, pod
@@ -88,11 +93,11 @@ class OwnedResources:
         return {name: job for name, job in self._jobs.get(key, {}).items() if is_owned(job, uid)}
 
     def has_any(self, key: RunKey, uid: str) -> bool:
-        """Whether anything is there of the run with this uid."""
+        """Whether the run with this uid owns any Job or pod."""
         return bool(self.jobs(key, uid) or self.pods(key, uid))
 
     def forget(self, key: RunKey) -> None:
-        """The run is over, or gone."""
+        """The run is done, or was deleted."""
         self._pods.pop(key, None)
         self._jobs.pop(key, None)
 

@@ -1,4 +1,4 @@
-"""What `decide` can ask for. Each may be carried out twice without harm."""
+"""The actions that a decision can contain. Executing one twice is harmless."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class StartAttempt:
 
 @dataclass(frozen=True)
 class StopPod:
-    """Let the kubelet end the pod and keep it with its logs."""
+    """Let the kubelet stop a pod, which keeps the pod and its logs."""
 
     namespace: str
     name: str
@@ -25,7 +25,7 @@ class StopPod:
 
 @dataclass(frozen=True)
 class DeleteJob:
-    """Delete the Job of an attempt that no node has begun: no kubelet would end its pod, and it has no logs to lose."""
+    """Delete the Job of an attempt whose pod no node runs: no kubelet would stop it, and it has no logs."""
 
     namespace: str
     name: str
@@ -34,7 +34,7 @@ class DeleteJob:
 
 @dataclass(frozen=True)
 class VerifyJob:
-    """Ask the API server itself whether the Job of an attempt is gone: the cache may only be late."""
+    """Check at the API server whether the Job of an attempt exists: the informer may be stale."""
 
     slug: str
     number: int
@@ -43,7 +43,7 @@ class VerifyJob:
 
 @dataclass(frozen=True)
 class ReadManifest:
-    """Ask the store what the agent of an attempt has committed."""
+    """Read the manifest of the artifacts of an attempt from the object store."""
 
     slug: str
     number: int
@@ -51,7 +51,7 @@ class ReadManifest:
 
 @dataclass(frozen=True)
 class ReadWorkspace:
-    """Ask the store what became of the workspace of an attempt that failed."""
+    """Read the manifest of the saved workspace of a failed attempt from the object store."""
 
     slug: str
     number: int
@@ -59,12 +59,12 @@ class ReadWorkspace:
 
 @dataclass(frozen=True)
 class PrepareSecrets:
-    """Make the run's own Secrets: copies of the values it uses, and its agents' token."""
+    """Create the run's own Secrets: copies of the values that it uses, and its agents' token."""
 
 
 @dataclass(frozen=True)
 class CancelRun:
-    """Ask for the end of another run of the same namespace, which holds the concurrency group."""
+    """Cancel another run of the same namespace and concurrency group."""
 
     name: str
 

@@ -1,4 +1,4 @@
-"""One attempt of a step as it stands in the status: begun, updated from its pod, ended. Pure."""
+"""The status of one attempt of a step: created, updated from its pod, ended."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ STOP_DEADLINE_SECONDS = 1
 """The `activeDeadlineSeconds` that ends a pod."""
 _WORKSPACE_NOT_SAVED = (StepReason.RUN_CANCELLED, StepReason.DISRUPTED)
 _MAX_PROBLEM_LENGTH = 500
-# A Job that the cache has not shown for so long is asked for.
+# The API server is asked for a Job that the informer has not shown for so long.
 _MISSING_AFTER = timedelta(seconds=20)
 
 
@@ -52,16 +52,16 @@ def new_attempt(run: Json, step: ExpandedStep, number: int, now: datetime) -> Js
 
 
 def adopt_attempt(run: Json, step: ExpandedStep, number: int, view: AttemptView, now: datetime) -> Json:
-    """An attempt whose Job is there and which the status does not know: its writer was stopped in between."""
+    """An attempt that has a Job but no status: the operator was stopped between creating and writing."""
     told = ((view.job or view.pod or {}).get("metadata") or {}).get("creationTimestamp")
     return new_attempt(run, step, number, datetime.fromisoformat(told) if told else now)
 
 
 def update_attempt(attempt: Json, view: AttemptView, step: Step, now: datetime, *, stopped_by: str) -> Json:
-    """The attempt after a look at its pod. A final verdict stays; times, containers and the log may still be added.
+    """The attempt updated from its pod. A final phase stays; times, containers and the log may still be added.
 
     Args:
-        stopped_by: why it was stopped, if its pod shows that it was and nobody has noted the reason.
+        stopped_by: why it was stopped, if its pod shows that it was and the status has no cause.
     """
     fresh = {**attempt, "times": _times(attempt["times"], view.milestones)}
     if view.pod is not None:
@@ -94,7 +94,7 @@ def update_attempt(attempt: Json, view: AttemptView, step: Step, now: datetime, 
 
 
 def is_stop_requested(pod: Json) -> bool:
-    """Whether somebody has asked the kubelet to end the pod; its own deadline is much longer."""
+    """Whether the pod has been asked to stop: its own deadline is much longer."""
     return bool((pod["spec"].get("activeDeadlineSeconds") or STOP_DEADLINE_SECONDS + 1) <= STOP_DEADLINE_SECONDS)
 
 
@@ -122,7 +122,7 @@ def _finish(fresh: Json, phase: str, step: Step, now: datetime) -> Json:
 
 
 def _finish_lost(fresh: Json, now: datetime) -> Json:
-    """Its Job is no longer there."""
+    """The attempt ends because its Job no longer exists."""
     stopping = fresh.pop("stopping", None)
     fresh["times"].setdefault("finished", format_time(now))
     if stopping:
@@ -137,14 +137,14 @@ def _finish_lost(fresh: Json, now: datetime) -> Json:
 
 
 def missing_deadline(attempt: Json, view: AttemptView) -> datetime | None:
-    """When an attempt of which nothing is to be seen has to be looked for; None for one that is there or over."""
+    """When to verify the Job of an attempt that has neither Job nor pod; None for any other attempt."""
     if attempt["phase"] in FINAL_STEP_PHASES or view.job is not None or view.pod is not None:
         return None
     return datetime.fromisoformat(attempt["times"]["created"]) + _MISSING_AFTER
 
 
 def _times(times: Json, seen: Milestones) -> Json:
-    """The times with what was seen; none before the one that must precede it, whatever another clock says."""
+    """The times with new milestones; none is earlier than the one before it, whatever other clocks say."""
     result, last = dict(times), str(times.get("created", ""))
     for name in ("scheduled", "fetching", "pulling", "running", "finished"):
         moment = getattr(seen, name)
@@ -155,17 +155,19 @@ def _times(times: Json, seen: Milestones) -> Json:
 
 
 def needs_manifest(attempt: Json, view: AttemptView, step: Step) -> bool:
-    """Whether the upload has ended and nobody has looked yet at what it committed."""
+    """Whether the upload has ended and its manifest has not been read."""
     if not step.artifacts or attempt["phase"] in FINAL_STEP_PHASES:
         return False
     return evaluate_pod(view, artifacts=True, memory_limit=None).check_manifest
 
 
 def awaiting_workspace(attempt: Json, view: AttemptView, *, read: bool = False) -> bool:
-    """Whether it is still to be told what became of the workspace of an attempt that has failed.
+    """Whether the status of a failed attempt still lacks what was saved of its workspace.
 
-    That of a cancelled run is not kept, and one that was interrupted shows nothing of the step. `read`: the store's
-    answer is there.
+    The workspace of a cancelled run is not saved, nor that of a disrupted pod, which says nothing about the step.
+
+    Args:
+        read: whether its manifest has been read.
     """
     if (
         attempt["phase"] not in (StepPhase.FAILED, StepPhase.CANCELLED)
@@ -177,12 +179,12 @@ def awaiting_workspace(attempt: Json, view: AttemptView, *, read: bool = False) 
 
 
 def needs_workspace(attempt: Json, view: AttemptView) -> bool:
-    """Whether the upload has ended and nobody has looked yet at what it told of the workspace."""
+    """Whether the upload has ended and the manifest of the workspace has not been read."""
     return awaiting_workspace(attempt, view) and view.pod is not None and is_upload_finished(view.pod)
 
 
 def _workspace_status(told: Json | None) -> Json:
-    """What the agent told, as the status has it."""
+    """The field `kept` of the status, from the manifest that the agent wrote."""
     if told is None:
         return {"problem": "its upload did not finish; the log of upload may say more"}
     if "problem" in told:
@@ -194,7 +196,7 @@ def _workspace_status(told: Json | None) -> Json:
 def stop_reason(
     attempt: Json, step: Step, now: datetime, *, cancelled: bool, timed_out: bool
 ) -> tuple[str | None, datetime | None]:
-    """(why the attempt has to be stopped, or None; when that would be due)."""
+    """(why the attempt has to be stopped, or None; when its timeout is due, if it is running)."""
     if attempt.get("stopping"):
         return attempt["stopping"], None
     if cancelled:
@@ -209,7 +211,7 @@ def stop_reason(
 
 
 def cancelled_before_start(attempt: Json, why: str, now: datetime) -> Json:
-    """An attempt whose Job never came to be."""
+    """An attempt that is stopped before its Job was created."""
     times = {**attempt["times"], "finished": format_time(now)}
     fresh = {**attempt, "phase": StepPhase.CANCELLED, "reason": _STOP_REASONS[StopCause(why)], "times": times}
     fresh.pop("stopping", None)

@@ -1,4 +1,4 @@
-"""Whether a step fits: what the cluster says of its quota, and what its nodes can give at most. Pure."""
+"""Whether a step fits into the quota of its namespace and onto the nodes of the cluster."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _KINDS = ("cpu", "memory")
 
 @dataclass(frozen=True)
 class QuotaShortage:
-    """Why a step's pod is not made. `for_ever`: no end of another pod will change it."""
+    """Why a step's pod is not created. `permanent`: it would not fit even if nothing else ran."""
 
     reason: StepReason
     message: str
@@ -30,7 +30,7 @@ class QuotaShortage:
 
 
 def parse_quota_error(message: str) -> QuotaShortage | None:
-    """What a refusal by quota says, in the words of `ResourceQuota`; None for any other refusal."""
+    """Parses the message of a rejection by a ResourceQuota; None for any other rejection."""
     found = _EXCEEDED.search(message)
     if found is None:
         told = f"waits for quota: {message}"
@@ -50,7 +50,7 @@ def parse_quota_error(message: str) -> QuotaShortage | None:
 
 
 def unschedulable_reason(step: Step, nodes: Sequence[Mapping[str, Any]]) -> str | None:
-    """Why no node can ever take the step, with the numbers; None when one can, or none is known."""
+    """Why no node can ever run the step, with the quantities; None when one can, or no nodes are known."""
     if step.resources is None or not nodes:
         return None
     wanted = {"cpu": step.resources.cpu, "memory": step.resources.memory}
@@ -64,7 +64,7 @@ def unschedulable_reason(step: Step, nodes: Sequence[Mapping[str, Any]]) -> str 
 
 
 def _largest(amounts: Sequence[str]) -> str | None:
-    """None when one of them can't be read: then nobody can say that nothing fits."""
+    """The largest quantity; None when one of them cannot be parsed, so that nothing is concluded."""
     try:
         return max(amounts, key=parse_quantity)
     except ValueError:

@@ -1,7 +1,7 @@
-"""Concurrency groups: which runs of a pipeline come before another one of their group. Pure.
+"""Concurrency groups: which runs of a pipeline precede another run of their group.
 
-Runs of a group are in the order in which they were made. One that has begun goes before all that have not, whatever
-the order. What this says stands on a picture of the cluster that may be old; `turns` settles it.
+Runs of a group are ordered by creation. A run that has started precedes all that have not, whatever the order. The
+result is based on a cache that may be stale; the final decision is that of `ConcurrencyLock`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Json = dict[str, Any]
 
 
 def concurrency_group(pipeline: Pipeline, facts: RunContext) -> str | None:
-    """The group of a run, filled in; None for a run that waits for nobody."""
+    """The concurrency group of a run, rendered; None for a run that waits for no other."""
     if pipeline.concurrency is None:
         return None
     return render(pipeline.concurrency.group, template_context(facts, {}))
@@ -32,12 +32,12 @@ def pipeline_name(run: Json) -> str:
 
 
 def is_run_finished(run: Json) -> bool:
-    """Whether a run has its last status."""
+    """Whether a run has its final status."""
     return (run.get("status") or {}).get("phase") in FINAL_RUN_PHASES
 
 
 def predecessors(run: Json, group: str, others: Iterable[Json]) -> list[Json]:
-    """The runs of the same pipeline and group, in the same namespace, that have to be over before this one begins."""
+    """The runs of the same namespace, pipeline and group that have to end before this one starts."""
     mine, pipeline, namespace = _creation_order(run), pipeline_name(run), run["metadata"]["namespace"]
     found = []
     for other in others:
@@ -52,17 +52,17 @@ def predecessors(run: Json, group: str, others: Iterable[Json]) -> list[Json]:
 
 
 def is_created_before(one: Json, other: Json) -> bool:
-    """Whether a run was made before another one."""
+    """Whether a run was created before another one."""
     return _creation_order(one) < _creation_order(other)
 
 
 def may_be_waiting(run: Json) -> bool:
-    """Whether a run may be waiting for its turn: it has neither begun nor ended."""
+    """Whether a run may be waiting for others of its group: it has neither started nor ended."""
     return "group" in (run.get("status") or {}) and not is_run_finished(run) and not _has_started(run)
 
 
 def _recorded_group(run: Json) -> str | None:
-    """What the operator has noted; None for a run that nobody has looked at yet, and which may be of any group."""
+    """The group in the status of a run; None for a run without status, which may belong to any group."""
     status = run.get("status") or {}
     return str(status.get("group") or "") if status.get("phase") else None
 

@@ -1,7 +1,7 @@
-"""What happens to a run that is being deleted, and which runs are deleted because there are enough newer ones. Pure.
+"""How a run is deleted, and which runs are deleted because they exceed the history limit.
 
-The finalizer holds a run until its processes have ended and its logs are stored; both are bounded in time, so that a
-node that never answers again holds nothing for ever. What is stored stays.
+The finalizer keeps a run until its processes have ended and its logs are stored. Both are limited in time, so that a
+lost node does not keep a run for ever. Stored objects are not deleted with it.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ DELETION_TIMEOUT = timedelta(seconds=90)
 
 
 def is_deleted(run: Json) -> bool:
-    """Whether somebody has asked for the run's deletion."""
+    """Whether the run is being deleted."""
     return "deletionTimestamp" in run["metadata"]
 
 
 def has_finalizer(run: Json) -> bool:
-    """Whether our finalizer keeps the run."""
+    """Whether the run has the operator's finalizer."""
     return labels.RUN_FINALIZER in (run["metadata"].get("finalizers") or [])
 
 
 def deadline(run: Json) -> datetime:
-    """When a run that is being deleted goes, whatever its pods do."""
+    """When a run that is being deleted loses its finalizer, whatever its pods do."""
     return datetime.fromisoformat(run["metadata"]["deletionTimestamp"]) + DELETION_TIMEOUT
 
 
 def mark_cancelled(run: Json) -> Json:
-    """The run as it is treated once its deletion is asked for: everything of it is stopped."""
+    """The run as it is reconciled while it is being deleted: as if it were cancelled."""
     return {**run, "spec": {**run["spec"], "cancel": True}}
 
 
 def finalizers_patch(run: Json, *, hold: bool) -> list[Json]:
-    """A JSON patch that adds or takes away our finalizer, if the run is still at the version that was seen."""
+    """A JSON patch that adds or removes the finalizer, if the run still has its resourceVersion."""
     others = [name for name in run["metadata"].get("finalizers") or [] if name != labels.RUN_FINALIZER]
     return [
         {"op": "replace", "path": "/metadata/resourceVersion", "value": run["metadata"]["resourceVersion"]},
@@ -52,9 +52,9 @@ def finalizers_patch(run: Json, *, hold: bool) -> list[Json]:
 
 
 def runs_over_limit(runs: Iterable[Json], limit: int) -> list[Json]:
-    """The runs that have ended, are more than `limit` of their pipeline, and were made first.
+    """The oldest ended runs of each pipeline, beyond the newest `limit`, and all ended debug copies.
 
-    Of copies of failed steps, which are deleted by who leaves them, those that were left without that.
+    A client deletes its debug copy when it leaves it; these are the ones that were left behind.
     """
     ended: dict[tuple[str, str], list[Json]] = defaultdict(list)
     copies: list[Json] = []

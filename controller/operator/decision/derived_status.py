@@ -1,6 +1,6 @@
-"""What a status tells besides phases: the words of logs, when a step could have begun, what the run's end waited for.
+"""Derived status fields: failure excerpts, queue times and the critical path.
 
-All of it follows from the entries of the steps, so that telling it again changes nothing. Pure.
+All are functions of the steps' statuses, so that deriving them again changes nothing.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ Json = dict[str, Any]
 
 _MAX_LINE_LENGTH = 300
 _EXTERNAL_REASONS = (StepReason.TIMEOUT, StepReason.RUN_CANCELLED, StepReason.DISRUPTED)
-"""The step did not fail by itself: what it wrote when it was stopped does not say why."""
+"""Causes outside the step: what it wrote when it was stopped does not explain the failure."""
 
 
 def add_failure_excerpt(entry: Json) -> Json:
-    """A failed step's entry with the first line that says what went wrong, and the last line it wrote."""
+    """A failed step's status with the first line that looks like the cause, and its last line."""
     if entry["phase"] != StepPhase.FAILED or not entry.get("attempts"):
         return entry
     last = entry["attempts"][-1]
@@ -35,7 +35,7 @@ def add_failure_excerpt(entry: Json) -> Json:
 
 
 def add_queue_times(entries: Sequence[Json], began: str) -> list[Json]:
-    """The entries, each attempt with the moment from which only limits held it."""
+    """The statuses with `queued` in each attempt: from then on only limits held it back."""
     by_name = {entry["name"]: entry for entry in entries}
     return [_with_queue_times(entry, by_name, began) if entry.get("attempts") else entry for entry in entries]
 

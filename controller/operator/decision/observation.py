@@ -1,4 +1,4 @@
-"""What can be seen of an attempt: from its pod's status to a phase, a reason and a sentence. Pure."""
+"""What is observed of a run, and the verdict about an attempt derived from its pod."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _IMAGE_PULL_REASONS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "
 
 @dataclass(frozen=True)
 class Milestones:
-    """When each was first seen by our clock, or, when we came late, what the pod tells in whole seconds."""
+    """When each was first observed, or, if that was late, the time in the pod, which has whole seconds."""
 
     scheduled: datetime | None = None
     fetching: datetime | None = None
@@ -47,23 +47,23 @@ class AttemptView:
     manifest: Json | None = None
     """What the agent has committed."""
     manifest_read: bool = False
-    """Whether the store was asked after the upload ended."""
+    """Whether the manifest was read after the upload ended."""
     workspace: Json | None = None
-    """What the agent has told of the workspace of an attempt that failed."""
+    """The manifest of the saved workspace of a failed attempt."""
     workspace_read: bool = False
-    """Whether the store was asked for that after the upload ended."""
+    """Whether that manifest was read after the upload ended."""
     log: Json | None = None
     """The log object, once the step's log is archived."""
     open_logs: tuple[str, ...] = ()
-    """Containers whose logs are not at their end yet."""
+    """Containers whose logs are not archived yet."""
     job_missing: bool = False
-    """The API server itself has said that the attempt's Job is not there."""
+    """Whether the API server confirmed that the attempt's Job does not exist."""
     pod_create_error: str = ""
-    """What the cluster last said of a pod that it did not make for the Job."""
+    """Why the cluster did not create the Job's pod, as it reported last."""
 
     @property
     def is_complete(self) -> bool:
-        """Whether all is told: the pod is over, and every log of it is stored."""
+        """Whether nothing new can be observed: the pod has ended, and all its logs are archived."""
         return self.pod is not None and is_pod_finished(self.pod) and self.log is not None and not self.open_logs
 
 
@@ -82,18 +82,18 @@ class CreateFailure:
 
 @dataclass(frozen=True)
 class BlockingRun:
-    """A run that has to be over before another one of its concurrency group begins."""
+    """A run that has to end before another one of its concurrency group starts."""
 
     name: str
     created_before: bool
-    """Made before it. Only those are cancelled by the policy `cancel-running`."""
+    """Whether it is older. The policy `cancel-running` cancels only older runs."""
     cancel_requested: bool
-    """Its end is asked for already."""
+    """Whether it is being cancelled already."""
 
 
 @dataclass(frozen=True)
 class Observation:
-    """Everything `decide` looks at besides the run itself."""
+    """Everything that a decision is based on besides the run itself."""
 
     attempts: Mapping[AttemptKey, AttemptView]
     """By slug and number; also those that the status does not know yet, without those of `settled` steps."""
@@ -102,27 +102,27 @@ class Observation:
     missing_secrets: Mapping[str, str] = field(default_factory=dict)
     """Step name -> what it lacks."""
     secrets_ready: bool = False
-    """The run's own Secrets are there."""
+    """Whether the run's own Secrets exist."""
     prepare_error: str = ""
-    """Why they could not be made so far."""
+    """Why they could not be created so far."""
     unschedulable: Mapping[str, str] = field(default_factory=dict)
     """Step name -> why no node can ever take it."""
     inputs: Mapping[str, str] = field(default_factory=dict)
-    """Step name -> the digest of what it is made of, as far as that is known."""
+    """Step name -> digest of what it is made from, as far as that is known."""
     reusable: Mapping[str, ReusableStep] = field(default_factory=dict)
     """Step name -> what an earlier run has of it."""
     recorded_reuse: frozenset[str] = frozenset()
-    """Names of the reused steps of which the API server's status tells: agents can ask for their artifacts."""
+    """Names of the reused steps that are in the written status, so that agents can fetch their artifacts."""
     source_step: str | None = None
     """The name of the step that clones, in a run on a repository."""
     source_recorded: bool = True
-    """Whether the API server's status tells where the source is, for who fetches it."""
+    """Whether the written status has the source, so that agents can fetch it."""
     group: str | None = None
     """Its concurrency group, filled in."""
     blocking_runs: tuple[BlockingRun, ...] = ()
-    """The runs of its concurrency group that have to be over before it begins."""
+    """The runs of its concurrency group that have to end before it starts."""
     first_seen: datetime | None = None
-    """When this process began to look at the run."""
+    """When this process first reconciled the run."""
     runtime: Json | None = None
     settled_steps: frozenset[str] = frozenset()
     """Slugs of steps that have ended and need no further observation: their status stays as it is."""
@@ -138,14 +138,14 @@ class Observation:
 
 @dataclass(frozen=True)
 class PodVerdict:
-    """What a pod shows. `phase` is None while nothing final can be said; `reason` and `message` tell why it waits."""
+    """The state of an attempt, derived from its pod. `phase` is None until it has ended."""
 
     phase: StepPhase | None
     reason: str
     message: str
     exit_code: int | None = None
     check_manifest: bool = False
-    """The upload is over, and what it committed is not known yet."""
+    """Whether the upload has ended and its manifest must be read."""
 
 
 _SUCCEEDED = PodVerdict(StepPhase.SUCCEEDED, StepReason.SUCCEEDED, "", 0)
@@ -177,7 +177,7 @@ def started_containers(pod: Json) -> list[str]:
 
 
 def is_upload_finished(pod: Json) -> bool:
-    """Whether the agent that stores what a step leaves has ended, and so will tell nothing more."""
+    """Whether the agent that uploads artifacts and workspace has ended."""
     return is_pod_finished(pod) or "terminated" in (
         (container_status(pod, names.UPLOAD_CONTAINER) or {}).get("state") or {}
     )
@@ -188,7 +188,7 @@ def is_pod_finished(pod: Json) -> bool:
 
 
 def update_milestones(pod: Json, before: Milestones, now: datetime) -> Milestones:
-    """The milestones after one more look at a pod."""
+    """The milestones, updated from a pod."""
     own, fetch = container_status(pod, names.STEP_CONTAINER), container_status(pod, names.FETCH_CONTAINER)
     state, fetch_state = (own or {}).get("state") or {}, (fetch or {}).get("state") or {}
     ended = state.get("terminated")
@@ -208,13 +208,13 @@ def update_milestones(pod: Json, before: Milestones, now: datetime) -> Milestone
 
 
 def is_step_image_pull(event: Json) -> bool:
-    """Whether an Event tells that an image is being pulled that the pipeline has chosen."""
+    """Whether an Event is about the pull of an image that the pipeline names: of the step or a service."""
     container = str((event.get("involvedObject") or {}).get("fieldPath") or "").partition("{")[2].rstrip("}")
     return container == names.STEP_CONTAINER or container.startswith(services.CONTAINER_PREFIX)
 
 
 def _observed_time(told: str | None, now: datetime) -> datetime:
-    """Our own clock when we saw it happen; what the node says when it happened while nobody looked."""
+    """The time of the observation, or the reported one if that is too long ago."""
     if not told:
         return now
     moment = datetime.fromisoformat(told)
@@ -226,7 +226,7 @@ def _conditions(obj: Json | None) -> list[Json]:
 
 
 def disruption_message(pod: Json) -> str | None:
-    """What took the pod away from outside, in a few words; None when nothing did."""
+    """Why the pod was disrupted from outside; None if it was not."""
     status = pod.get("status") or {}
     if status.get("reason") in _DISRUPTION_REASONS:
         return str(status.get("message") or status["reason"])
@@ -237,7 +237,12 @@ def disruption_message(pod: Json) -> str | None:
 
 
 def evaluate_pod(view: AttemptView, *, artifacts: bool, memory_limit: str | None) -> PodVerdict:
-    """What an attempt's pod shows. `artifacts`: the step hands files on and is over only when they are stored."""
+    """The state of an attempt, derived from its pod.
+
+    Args:
+        artifacts: whether the step has artifacts, and so has succeeded only once they are stored.
+        memory_limit: of the step, for the message about exceeding it.
+    """
     if view.pod is None:
         return _verdict_without_pod(view, artifacts=artifacts)
     pod = view.pod
@@ -253,7 +258,7 @@ def evaluate_pod(view: AttemptView, *, artifacts: bool, memory_limit: str | None
 
 
 def _verdict_without_pod(view: AttemptView, *, artifacts: bool) -> PodVerdict:
-    """The pod is not there yet, or was removed while nobody looked: then the Job tells how it ended."""
+    """The verdict from the Job: the pod does not exist yet, or was deleted unobserved."""
     for condition in _conditions(view.job):
         if condition["type"] == "Complete" and condition["status"] == "True":
             return _verdict_of_upload(view, None) if artifacts else _SUCCEEDED
@@ -290,7 +295,7 @@ def _verdict_of_terminated(
 
 
 def _verdict_of_upload(view: AttemptView, pod: Json | None) -> PodVerdict:
-    """The commands have succeeded: are the artifacts stored? Without a pod, its upload is over."""
+    """The verdict once the commands have succeeded: whether the artifacts are stored."""
     if view.manifest is not None:
         return _SUCCEEDED
     upload = container_status(pod or {}, names.UPLOAD_CONTAINER)
@@ -317,7 +322,7 @@ def _has_upload_sidecar(pod: Json) -> bool:
 
 
 def _verdict_of_finished_pod(pod: Json) -> PodVerdict:
-    """The pod has ended and its step container never did so itself."""
+    """The verdict of a pod that has ended although its step container did not."""
     status = pod["status"]
     reason, message = status.get("reason", ""), status.get("message", "")
     if (interrupted := disruption_message(pod)) is not None:

@@ -1,7 +1,7 @@
-"""Which steps need not be run again: those that would be made of the same things as in an earlier run. Pure.
+"""Which steps need not run again, because an earlier run executed them with the same inputs.
 
-What a step is made of is its definition with everything filled in that does not name the run itself, the source,
-the names of its secrets, and what the steps upstream are made of. Two steps with the same digest would do the same.
+The inputs of a step are its rendered definition without the variables of the run itself, the source, the names of its
+secrets, and the inputs of all steps upstream. Two steps with the same digest would do the same.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _RUN_VARIABLES = ("run.name", "run.number")
 
 @dataclass(frozen=True)
 class ReusableStep:
-    """What an earlier run has of a step. `reused` names the run that really made it: `{run, slug, attempt}`."""
+    """The result of a step in an earlier run. `reused` is the attempt that produced it: `{run, slug, attempt}`."""
 
     reused: Json
     artifacts: tuple[Json, ...] = ()
@@ -52,7 +52,7 @@ def input_digests(
     cloned: Json | None,
     source_step: str | None,
 ) -> dict[str, str]:
-    """For each step, as far as it is known yet, the digest of what it is made of, by its name.
+    """Step name -> digest of the step's inputs, as far as they are known.
 
     Args:
         cloned: `status.source` of a run on a git source, once it is there.
@@ -111,7 +111,7 @@ def _is_commit(revision: str) -> bool:
 
 
 def reusable_steps(run: Json) -> dict[str, ReusableStep]:
-    """What a run that was there before has to offer, by what it is made of."""
+    """The reusable steps of an earlier run, by input digest."""
     status = run.get("status") or {}
     return dict(_iter_reusable(run["metadata"]["name"], status.get("steps") or [], status.get("source")))
 

@@ -1,4 +1,4 @@
-"""Steps of which nothing is left to be learnt, so that a look at a large run costs what goes on in it. Pure."""
+"""Finds steps that need no further observation, so that reconciling a large run costs only its active steps."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ Json = dict[str, Any]
 
 
 def find_settled_steps(status: Json, observed: Observation) -> frozenset[str]:
-    """The slugs of steps that another look at the same pods and Jobs would say nothing new about.
+    """The slugs of ended steps whose pods and logs can show nothing new.
 
     Args:
-        status: what was decided on `observed`.
+        status: as decided from `observed`.
     """
     views: dict[str, list[AttemptView]] = {}
     for (slug, _), view in observed.attempts.items():
         views.setdefault(slug, []).append(view)
     found = set(observed.settled_steps)
     for entry in status.get("steps") or []:
-        # What the step that clones has committed is read from its view until the run's status tells it.
+        # The manifest of the clone step is read from its view until the run's status has the source.
         if entry["phase"] not in FINAL_STEP_PHASES or entry["slug"] in found or entry["name"] == observed.source_step:
             continue
         seen = views.get(entry["slug"], [])

@@ -1,8 +1,7 @@
-"""Whose turn it is in a concurrency group: a Lease for each group, in the controller's own namespace.
+"""The lock of a concurrency group: one Lease for each group, in the controller's own namespace.
 
-Two operators for a moment, or one with an old picture of the cluster, must not let two runs of a group go on side by
-side. So it is not what an operator has seen that lets a run begin, but the Lease that names the run, which the API
-server changes for one writer at a time. It passes on once the run that has it is over; nothing else ends it.
+Two operators at once, or one with a stale cache, must not run two runs of a group concurrently. So a run starts only
+once the Lease names it, which the API server updates for one writer at a time. A run holds the lock until it ends.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ _MAX_ATTEMPTS = 5
 
 
 class ConcurrencyLock:
-    """Gives the groups' Leases to runs.
+    """Acquires the Leases of concurrency groups for runs.
 
     Args:
         namespace: where the Leases are.
@@ -37,10 +36,10 @@ class ConcurrencyLock:
         self._now = now
 
     async def try_acquire(self, run: Json, group: str) -> str | None:
-        """None once it is the run's turn; else the name of the run whose turn it is.
+        """Acquire the lock for a run: None if it holds the lock now, else the name of the run that does.
 
         Raises:
-            KubeError: a request failed, or too many wanted the turn at once; ask again.
+            KubeError: a request failed, or the Lease was changed too often meanwhile; try again.
         """
         wanted = self._lease(run, group)
         name = wanted["metadata"]["name"]
@@ -62,10 +61,10 @@ class ConcurrencyLock:
             except (ConflictError, NotFoundError):
                 continue
             return None
-        raise ConflictError(f"the Lease {name} of the group {group} is changed by others all the time", status=409)
+        raise ConflictError(f"the Lease {name} of the group {group} keeps being changed by others", status=409)
 
     async def release_finished(self) -> int:
-        """Remove the Leases whose runs are over; returns how many. Raises KubeError."""
+        """Delete the Leases whose runs have ended; returns how many. Raises KubeError."""
         count = 0
         found = await self._client.list(LEASES, self._namespace, label_selector=labels.CONCURRENCY_GROUP)
         for lease in found["items"]:
@@ -81,13 +80,13 @@ class ConcurrencyLock:
                     resource_version=metadata["resourceVersion"],
                 )
             except (NotFoundError, ConflictError):
-                # Another run has its turn by now.
+                # Another run has acquired it meanwhile.
                 continue
             count += 1
         return count
 
     async def _holder(self, lease: Json) -> Json | None:
-        """The run that a Lease names, while it is not over."""
+        """The run that holds a Lease; None if that has ended."""
         namespace, _, name = str(lease["spec"].get("holderIdentity") or "").partition("/")
         if not name:
             return None

@@ -1,4 +1,4 @@
-"""Kubernetes Events about runs, sent beside the work: a lost event must never hold a run up."""
+"""Records Kubernetes Events about runs in the background: a lost Event must never delay a run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 _MAX_PENDING = 1000
 _DRAIN_SECONDS = 3.0
 _MAX_MESSAGE_LENGTH = 1000
-# What a step waits for that somebody can do something about.
+# Reasons to wait that a user can do something about.
 _ACTIONABLE_REASONS = (
     StepReason.UNSCHEDULABLE,
     StepReason.IMAGE_PULL,
@@ -33,13 +33,13 @@ _ACTIONABLE_REASONS = (
 
 
 def event_name(run: Json, kind: str, reason: str, message: str) -> str:
-    """Made from what is said, so that what is said again, by whichever process, counts on the same Event."""
+    """A name derived from the content, so that the same Event from any process counts on the same object."""
     said = "\0".join((run["metadata"]["uid"], kind, reason, message))
     return f"{run['metadata']['name'][:180]}.{hashlib.sha256(said.encode()).hexdigest()[:16]}"
 
 
 class EventRecorder:
-    """Sends events one after the other; the same one again raises its count."""
+    """Sends Events one after the other; a repeated one increments its count."""
 
     def __init__(self, client: KubeClient, now: Callable[[], datetime]) -> None:
         self._client = client
@@ -69,10 +69,10 @@ class EventRecorder:
         try:
             self._pending.put_nowait(event)
         except asyncio.QueueFull:
-            _log.warning("too many events wait; not sent: %s %s", reason, metadata["name"])
+            _log.warning("event dropped, too many are pending: %s %s", reason, metadata["name"])
 
     async def run(self) -> None:
-        """Send until cancelled; then what is left, for a few seconds."""
+        """Send until cancelled; then send what is left, for a few seconds."""
         sending: Json | None = None
         try:
             while True:
@@ -91,7 +91,7 @@ class EventRecorder:
                 while not self._pending.empty():
                     await self._send(self._pending.get_nowait())
         except TimeoutError:
-            _log.warning("%d events were not sent before the end", self._pending.qsize())
+            _log.warning("%d events were not sent before the shutdown", self._pending.qsize())
 
     async def _send(self, event: Json) -> None:
         namespace, name = event["metadata"]["namespace"], event["metadata"]["name"]
@@ -112,7 +112,7 @@ class EventRecorder:
 
 
 def describe_trigger(run: Json) -> str:
-    """Who started a run, and of what: for people who ask afterwards."""
+    """Who started a run and why, as a phrase."""
     spec = run["spec"]
     what = f"{spec.get('event') or 'push'} on {spec['branch']}" if spec.get("branch") else spec.get("event") or "push"
     parts = [f"by {spec.get('triggeredBy') or 'unknown'}", what]
@@ -127,7 +127,7 @@ _AUDITED_FIELDS = ("triggeredBy", "commit", "branch", "event", "rerunOf")
 
 
 def audit_fields(run: Json, outcome: str) -> Json:
-    """The same and the outcome, as fields of a line of the log."""
+    """The same, and the outcome, as fields of an audit log record."""
     spec, metadata = run["spec"], run["metadata"]
     told = {field: spec[field] for field in _AUDITED_FIELDS if spec.get(field)}
     where = {"namespace": metadata["namespace"], "run": metadata["name"], "uid": metadata["uid"]}
@@ -135,7 +135,7 @@ def audit_fields(run: Json, outcome: str) -> Json:
 
 
 def record_transitions(recorder: EventRecorder, run: Json, old: Json, new: Json) -> None:
-    """The events that belong to a change of status."""
+    """Record the Events of a status change."""
     before, after = old.get("phase"), new.get("phase")
     name = run["metadata"]["name"]
     if before != after and after == RunPhase.RUNNING:

@@ -1,7 +1,7 @@
-"""Removes what has been kept long enough: runs beyond the history limit, and stored objects after the retention.
+"""Retention: deletes runs beyond the history limit, and stored objects after the retention period.
 
-Only the operator's leader sweeps. An object that a run still needs stays, whatever its age. Bucket lifecycle rules are
-not used: stores differ in them, and none of them knows which source a queued run is about to unpack.
+Only the leader sweeps. An object that a run still needs is retained, whatever its age. Bucket lifecycle rules are not
+used: stores differ in them, and none of them knows which source a queued run is about to unpack.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _log = logging.getLogger(__name__)
 
 PREFIXES = ("logs/", "artifacts/", "caches/", "sources/", "workspaces/")
 _ORPHANED_AFTER = timedelta(hours=1)
-"""From when on a workspace goes whose run is gone: by then every controller knows the run that has one."""
+"""After this time the workspace of an unknown run is deleted: by then every cache has the runs that exist."""
 _FIRST_SWEEP_SECONDS = 60.0
 
 
 class StoredObject(Protocol):
-    """What a store tells of an object."""
+    """The key and age of a stored object."""
 
     @property
     def key(self) -> str: ...
@@ -38,7 +38,7 @@ class StoredObject(Protocol):
 
 
 class RetentionStore(Protocol):
-    """The part of a store that a sweep uses."""
+    """What a sweep uses of the object store."""
 
     def list(self, prefix: str = "") -> AsyncIterator[Any]:
         """The objects below a prefix."""
@@ -51,14 +51,14 @@ class RetentionStore(Protocol):
 
 @dataclass(frozen=True)
 class RetainedObjects:
-    """What runs still need of the store."""
+    """The stored objects that runs still need."""
 
     sources: frozenset[str]
     """Digests in hex."""
     runs: frozenset[tuple[str, str]]
     """(namespace, name) of runs whose logs and artifacts stay."""
     caches: frozenset[str] = frozenset()
-    """What the names of the caches begin with that were used lately."""
+    """Prefixes of the names of caches that were used recently."""
     workspace_uids: frozenset[str] = frozenset()
     """Of runs whose workspaces stay."""
     known_uids: frozenset[str] = frozenset()
@@ -66,7 +66,7 @@ class RetainedObjects:
 
 
 def retained_objects(runs: Iterable[Json], now: datetime, retention: timedelta) -> RetainedObjects:
-    """What has to stay: all that belongs to a run that goes on or was made lately, and what such a run reuses."""
+    """The objects to retain: of active and recent runs, and of the runs that they reuse."""
     sources, kept, uids, known = set[str](), set[tuple[str, str]](), set[str](), set[str]()
     for run in runs:
         metadata, spec, status = run["metadata"], run["spec"], run.get("status") or {}
@@ -89,11 +89,11 @@ def retained_objects(runs: Iterable[Json], now: datetime, retention: timedelta) 
 
 
 def is_expired(key: str, modified: datetime, retained: RetainedObjects, now: datetime, retention: timedelta) -> bool:
-    """Whether an object may go."""
+    """Whether an object may be deleted."""
     kind, _, rest = key.partition("/")
     parts = rest.split("/")
     if kind == "workspaces" and len(parts) > 1 and parts[1] not in retained.known_uids:
-        # It may hold what its step wrote down of secrets, and nobody can enter it any more.
+        # It may contain secrets that its step wrote, and it can no longer be entered.
         return now - modified > _ORPHANED_AFTER
     if now - modified <= retention:
         return False
@@ -110,7 +110,7 @@ def is_expired(key: str, modified: datetime, retained: RetainedObjects, now: dat
 
 
 class RetentionSweeper:
-    """Sweeps every so often until cancelled.
+    """Sweeps periodically until cancelled.
 
     Args:
         runs: all runs that are known.
@@ -140,7 +140,7 @@ class RetentionSweeper:
                 if removed or expired:
                     _log.info("swept: %d runs beyond the history limit, %d objects past retention", removed, expired)
             except Exception:
-                # The boundary: a store or a cluster in trouble is swept next time; nothing depends on it.
+                # The boundary: a store or a cluster that fails is swept next time; nothing depends on it.
                 _log.exception("the sweep did not finish; the next one is in %.0f s", self._settings.sweep_interval)
             await asyncio.sleep(self._settings.sweep_interval)
 
@@ -162,7 +162,7 @@ class RetentionSweeper:
         return count
 
     async def delete_expired_objects(self) -> int:
-        """Remove the stored objects that nobody needs and that are old enough; returns how many."""
+        """Delete the stored objects that no run needs and that are old enough; returns how many."""
         retention, count = timedelta(seconds=self._settings.retention), 0
         for prefix in PREFIXES:
             old, young = [], set[str]()
@@ -173,7 +173,7 @@ class RetentionSweeper:
                 elif prefix == "caches/":
                     young.add(info.key.rpartition("/")[2].partition(".")[0])
             needs = replace(retained_objects(list(self._runs()), self._now(), retention), caches=frozenset(young))
-            # What says that the rest is whole goes first: no reader is promised what is gone.
+            # Manifests are deleted first, so that no reader finds a manifest without its archive.
             for info in sorted(old, key=lambda each: not each.key.endswith(".json")):
                 if is_expired(info.key, info.modified, needs, self._now(), retention):
                     await self._store.delete(info.key)

@@ -1,7 +1,7 @@
 """The run's own Secrets: copies of the values its steps use, and the token of its agents.
 
-The copies are made once, at the start, and never change: a secret that is
-renewed while the run goes on would otherwise appear unmasked in its logs.
+The copies are created once, at the start, and never change: a secret that is renewed while the run goes on would
+otherwise appear unmasked in its logs.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Json = dict[str, Any]
 
 
 async def copy_secret_values(client: KubeClient, run: Json, steps: Sequence[ExpandedStep]) -> dict[str, bytes]:
-    """Make the run's Secret, or find the one made before; returns its values by key."""
+    """Create the run's Secret, or read the existing one; returns its values by key."""
     uses = {names.secret_key(use): use for step in steps for use in step.step.secrets}
     if not uses:
         return {}
@@ -40,7 +40,7 @@ async def copy_secret_values(client: KubeClient, run: Json, steps: Sequence[Expa
 
 
 async def create_agent_token(client: KubeClient, run: Json, settings: OperatorSettings, now: float) -> None:
-    """Make the Secret with the capability token that the agents of this run mount."""
+    """Create the Secret with the capability token that the agents of this run mount."""
     metadata = run["metadata"]
     capability = Capability(metadata["namespace"], metadata["name"], metadata["uid"])
     token = mint(settings.agent_key, capability, expires=now + settings.capability_lifetime)
@@ -49,7 +49,7 @@ async def create_agent_token(client: KubeClient, run: Json, settings: OperatorSe
 
 
 def missing_secrets(steps: Sequence[ExpandedStep], values: dict[str, bytes]) -> dict[str, str]:
-    """What steps lack: step name -> a sentence."""
+    """Step name -> the secret that it lacks, as a sentence."""
     found = {}
     for step in steps:
         for use in step.step.secrets:
@@ -63,7 +63,7 @@ def missing_secrets(steps: Sequence[ExpandedStep], values: dict[str, bytes]) -> 
 
 
 async def _find(client: KubeClient, namespace: str, name: str) -> Json | None:
-    """A Secret that a step may use. Those that the controller makes for runs, agents' tokens among them, are not."""
+    """A Secret that a step may use: not one that the controller creates for runs, such as agents' tokens."""
     try:
         found = await client.get(SECRETS, name, namespace)
     except NotFoundError:

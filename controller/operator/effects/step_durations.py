@@ -1,4 +1,4 @@
-"""How long steps take, counted as they end."""
+"""Durations of steps, counted as they end."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class StepDurations:
         self.by_phase: dict[str, Histogram] = {}
 
     def observe_transition(self, old: Json, new: Json) -> None:
-        """A run's status has changed: count the steps that ended by that."""
+        """Count the steps that ended by a change of a run's status."""
         before = {entry["name"]: entry["phase"] for entry in old.get("steps") or []}
         for entry in new.get("steps") or []:
             # What was running a moment ago: a step that was skipped, or taken from another run, took no time.

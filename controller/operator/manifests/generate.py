@@ -1,7 +1,7 @@
-"""The custom resources and the rights that the controller needs, as Kubernetes objects.
+"""Generates the CustomResourceDefinitions and roles that the controller needs.
 
-`python -m controller.operator.manifests.generate` writes them to `manifests/`, where
-the sandbox and an installation take them from; a test holds the two together.
+`python -m controller.operator.manifests.generate` writes them beside this module, where the sandbox and an
+installation read them; a test compares them with what the code generates.
 """
 
 from __future__ import annotations
@@ -168,14 +168,14 @@ def operator_rules() -> list[Json]:
         _rule("", "secrets", "get create"),
         _rule("", "events", "get list watch create patch"),
         _rule("", "nodes", "get list watch"),
-        # Who asks its port for numbers is looked up, as at the API.
+        # Requests for metrics at its own port are authenticated and authorized, as at the API.
         _rule("authentication.k8s.io", "tokenreviews", "create"),
         _rule("authorization.k8s.io", "subjectaccessreviews", "create"),
     ]
 
 
 def api_rules() -> list[Json]:
-    """What the role api does in any namespace, and no more: what a caller may do is asked for each call besides."""
+    """What the role api does in any namespace, and no more. The caller's rights are checked for each request."""
     return [
         _rule(GROUP, "pipelineruns", "get list watch create update patch delete"),
         _rule(GROUP, "pipelineconfigs", "get list watch create update delete"),
@@ -200,7 +200,7 @@ def controller_role() -> Json:
 
 
 def developer_role() -> Json:
-    """What a developer may ask of the REST API, which asks Kubernetes for exactly these."""
+    """The rights of a developer at the REST API, which checks exactly these with Kubernetes."""
     return _role(
         "c8s-developer",
         [

@@ -1,4 +1,4 @@
-"""The step that clones: a run on a repository has it before all others, and they unpack the snapshot it makes."""
+"""The clone step: the first step of a run on a repository; the others unpack the snapshot that it creates."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ _NAME = "source"
 
 
 def git_source(run: Json) -> Json | None:
-    """The repository that the run is on, if it is on one."""
+    """The git source of a run; None for any other source."""
     found: Json | None = (run["spec"].get("source") or {}).get("git")
     return found
 
 
 def add_clone_step(run: Json, steps: Sequence[ExpandedStep]) -> tuple[tuple[ExpandedStep, ...], str | None]:
-    """(the steps, all after the one that clones; its name, or None where nothing is cloned).
+    """(the steps, with the clone step first if the run is on a repository; the name of that step, or None).
 
-    A step of the file that is called `source` keeps its name.
+    A step of the file that is named `source` keeps its name.
     """
     if git_source(run) is None:
         return tuple(steps), None
     taken = {step.name for step in steps} | {step.slug for step in steps}
     name = next(n for n in (_NAME, *(f"{_NAME}-{at}" for at in range(2, 1000))) if n not in taken)
-    # It succeeds only once the door has noted its snapshot, as a step with artifacts does.
+    # With artifacts, the step succeeds only once the API has recorded its snapshot.
     clones = Step(name=name, image="c8s-agent", commands=["c8s-agent source"], artifacts=["**"])
     first = ExpandedStep(name, slug_of(name), clones, {}, ())
     return (first, *(replace(step, depends_on=(name, *step.depends_on)) for step in steps)), name
 
 
 def container(run: Json, slug: str, attempt: int, settings: OperatorSettings, security: Json) -> Json:
-    """The container that clones. Credentials are files: variables and arguments are seen by too many."""
+    """The container that clones. Credentials are files: variables and arguments are too easily visible."""
     git = git_source(run) or {}
     environment = {
         "C8S_API_URL": settings.agent_api_url,

@@ -1,4 +1,4 @@
-"""Runs that are copies of a failed step, for a person to enter, and steps whose workspaces are kept for that. Pure."""
+"""Debug copies of failed steps, which a user can enter, and the saved workspaces that they are made from."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ KEEP_WORKSPACE_ENV = "C8S_KEEP_WORKSPACE"
 
 
 def debug_source(run: Json) -> Json | None:
-    """What the run is a copy of, if it is one: `{run, number, step, attempt}`, the step by its slug."""
+    """The attempt that a run is a debug copy of: `{run, number, step (slug), attempt}`; None for other runs."""
     found: Json | None = (run["spec"].get("source") or {}).get("kept")
     return found
 
 
 def keeps_workspace(pipeline: Pipeline, step: Step) -> bool:
-    """Whether the workspace of a failed attempt is kept: as the step says, else as the pipeline does."""
+    """Whether the workspace of a failed attempt is saved: as the step sets it, else as the pipeline does."""
     return pipeline.keep_on_failure if step.keep_on_failure is None else step.keep_on_failure
 
 
 def keeps_workspace_on_failure(pod: Json | None) -> bool:
-    """Whether a pod's agent keeps the workspace if the step fails; a pod tells what it was made for."""
+    """Whether the agent of a pod saves the workspace if the step fails, according to its environment."""
     agents = ((pod or {}).get("spec") or {}).get("initContainers") or []
     upload: Json = next((each for each in agents if each["name"] == names.UPLOAD_CONTAINER), {})
     return any(each["name"] == KEEP_WORKSPACE_ENV for each in upload.get("env") or [])

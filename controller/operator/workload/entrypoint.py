@@ -1,4 +1,4 @@
-"""The first process of a step: runs its commands in one shell and passes SIGTERM on to them.
+"""The first process of a step: runs its commands in one shell and forwards SIGTERM to them.
 
 `sh` as PID 1 ignores SIGTERM, and a shell that waits for a command handles no
 signal before that command ends. So the commands run in the background of a
@@ -59,14 +59,16 @@ exit $code
 
 
 def escape_expansion(text: str) -> str:
-    """Text as it must stand in a container's command, where Kubernetes expands `$(NAME)` and `$$`."""
+    """Escapes text for a container's command, where Kubernetes expands `$(NAME)` and `$$`."""
     return text.replace("$", "$$")
 
 
 def build_command(commands: Sequence[str], *, ready_file: str = "", exit_code_file: str = "") -> list[str]:
     """The container's command for a step's commands.
 
-    `wait_for`: a file that must be there before they begin. `code_to`: a file that gets the exit code.
+    Args:
+        ready_file: a file that must exist before the commands start; empty for none.
+        exit_code_file: a file that the exit code is written to; empty for none.
     """
     words = ["\n".join(commands), ready_file, exit_code_file]
     return ["sh", "-c", escape_expansion(SCRIPT), "c8s-step", *(escape_expansion(word) for word in words)]

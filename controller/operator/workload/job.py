@@ -1,4 +1,4 @@
-"""The Job of a step's attempt. Pure: a run and a step in, an object out."""
+"""Builds the Job of a step's attempt."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Json = dict[str, Any]
 _UPLOAD_GRACE_SECONDS = 600
 _GRACE_SECONDS = 40
 _AGENT_USER = 10001
-# The pod's own deadline is only the last resort: the operator times a step from the start of its container.
+# The deadline of the pod is only a last resort: the operator measures timeouts from the start of the container.
 _DEADLINE_MARGIN_SECONDS = 15 * 60
 
 
@@ -35,9 +35,9 @@ class JobSpec:
     attempt: int
     run_context: RunContext
     upstream: Sequence[str]
-    """Slugs of the steps upstream that made artifacts, in the order to unpack them."""
+    """Slugs of the steps upstream that have artifacts, in the order to unpack them."""
     is_clone_step: bool = False
-    """Whether it is the step that clones the run's repository."""
+    """Whether it is the clone step."""
 
     @property
     def has_fetch(self) -> bool:
@@ -49,17 +49,17 @@ class JobSpec:
 
     @property
     def saves_workspace(self) -> bool:
-        """Whether the workspace is kept if the attempt fails."""
+        """Whether the workspace is saved if the attempt fails."""
         return not self.is_clone_step and debug_copies.keeps_workspace(self.pipeline, self.step.step)
 
     @property
     def exports_exit_code(self) -> bool:
-        """Whether the step's exit code is left to its agent."""
+        """Whether the step's exit code is written to a file for its agent."""
         return bool(self.step.step.cache) or self.saves_workspace
 
 
 def uses_agents(steps: Sequence[ExpandedStep], run: Json, pipeline: Pipeline) -> bool:
-    """Whether any pod of the run will hold an agent."""
+    """Whether any pod of the run has an agent."""
     return bool(run["spec"].get("source")) or any(
         step.step.artifacts or step.step.cache or debug_copies.keeps_workspace(pipeline, step.step) for step in steps
     )
@@ -116,7 +116,7 @@ def _step_container(plan: JobSpec, settings: OperatorSettings) -> Json:
         step,
         plan.run_context,
         expanded.matrix,
-        # A copy of a failed step has the surroundings of what it is a copy of.
+        # A debug copy has the variables of the attempt that it is a copy of.
         attempt=(debug_copies.debug_source(plan.run) or {}).get("attempt") or plan.attempt,
         name=expanded.name,
         workspace=names.WORKSPACE,
@@ -194,7 +194,7 @@ def _agent_containers(plan: JobSpec, settings: OperatorSettings) -> list[Json]:
 
 
 def _cache_environment(wanted: Sequence[Cache], values: Mapping[str, str]) -> dict[str, str]:
-    """What agents are told of a step's caches; `{{hash FILE}}` is left to them, who have the file."""
+    """The environment of agents for a step's caches; agents render `{{hash FILE}}`, because they have the file."""
     if not wanted:
         return {}
     told = [

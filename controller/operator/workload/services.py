@@ -1,4 +1,4 @@
-"""Services of a step: programs that run beside it, as native sidecars that start before it and are stopped after it."""
+"""Services of a step: native sidecars that start before it and are stopped after it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Json = dict[str, Any]
 
 CONTAINER_PREFIX = "svc-"
 MAX_RESTARTS = 3
-"""Starts that did not lead to a service that is ready, after which its step has failed."""
+"""Restarts of a service that does not become ready, after which its step fails."""
 _PROBE_PERIOD, _PROBE_ATTEMPTS = 1, 120
 
 
 def containers(step: ExpandedStep, values: Mapping[str, str], security: Json) -> list[Json]:
-    """The sidecars of a step's pod. `values`: what stands for `{{…}}`."""
+    """The sidecars of a step's pod. `values`: the values of template variables."""
     return [_container(service, values, security) for service in step.step.services]
 
 
@@ -70,7 +70,7 @@ def unsupported_reason(step: ExpandedStep, runtime: Json | None) -> str | None:
 
 
 def startup_failure(pod: Json) -> tuple[str, bool] | None:
-    """What keeps a service of a pod from starting, as a sentence, and whether to give it up."""
+    """(why a service of the pod has not started, as a sentence; whether the step fails because of it), or None."""
     for status in (pod.get("status") or {}).get("initContainerStatuses") or []:
         name = str(status.get("name", ""))
         if not name.startswith(CONTAINER_PREFIX) or status.get("started"):

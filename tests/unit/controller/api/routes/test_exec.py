@@ -54,8 +54,8 @@ def test_an_exit_code_is_read_from_the_verdict(code: int) -> None:
             ExitStatus(None, "no such file"),
         ),
         (b'{"status": "Failure", "reason": "NonZeroExitCode", "message": "m"}', ExitStatus(None, "m")),
-        (b"nonsense", ExitStatus(None, "the server's verdict can't be read")),
-        (b"[]", ExitStatus(None, "the server's verdict can't be read")),
+        (b"nonsense", ExitStatus(None, "the server's exit status is not readable")),
+        (b"[]", ExitStatus(None, "the server's exit status is not readable")),
     ],
 )
 def test_ends_of_all_kinds(data: bytes, found: ExitStatus) -> None:
