@@ -3,13 +3,10 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pydantic import ValidationError
-
 from controller.api.http import problems
 from controller.api.http.problems import ApiProblemError, problem_entry
+from controller.pipeline import definition as pipeline_definition
 from controller.pipeline.diagnostics import Diagnostic
-from controller.pipeline.lint import check_definition
-from controller.pipeline.model import Pipeline
 from controller.pipeline.params import resolve_params
 
 Definition = dict[str, Any]
@@ -30,17 +27,16 @@ def validate_run(definition: Mapping[str, Any], params: Mapping[str, str]) -> tu
 
 def validate_definition(definition: Mapping[str, Any]) -> Definition:
     """The definition in the same form. Raises a problem `pipeline-invalid`."""
-    found = check_definition(dict(definition))
-    if found:
-        detail = f"the pipeline is not valid: {found[0].message}"
-        raise ApiProblemError("pipeline-invalid", detail, _problem_entries(found))
     try:
-        pipeline = Pipeline.model_validate(definition)
-    except ValidationError as error:
+        pipeline = pipeline_definition.validate_definition(dict(definition))
+    except pipeline_definition.InvalidDefinitionError as error:
+        if found := error.diagnostics:
+            detail = f"the pipeline is not valid: {found[0].message}"
+            raise ApiProblemError("pipeline-invalid", detail, _problem_entries(found)) from None
         # What JSON Schema can't express, such as text that is not valid Unicode.
-        entries = problems.problem_for_validation(error.errors()).problems
+        entries = problems.problem_for_validation(error.model_errors).problems
         raise ApiProblemError("pipeline-invalid", "the pipeline is not valid", entries) from None
-    return pipeline.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude={"version"})
+    return pipeline_definition.normalized_definition(pipeline)
 
 
 def serialize_diagnostic(diagnostic: Diagnostic) -> dict[str, Any]:

@@ -6,16 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
-
 from controller import labels
 from controller.operator.decision.concurrency import concurrency_group
 from controller.operator.decision.reuse import input_digests
 from controller.operator.workload.clone_step import add_clone_step
 from controller.operator.workload.debug_copies import debug_source
 from controller.pipeline import params
+from controller.pipeline.definition import InvalidDefinitionError, validate_definition
 from controller.pipeline.graph.expand import ExpandedStep, ancestors, expand_steps
-from controller.pipeline.lint import check_definition
 from controller.pipeline.model import Pipeline
 from controller.pipeline.variables import RunContext
 
@@ -88,14 +86,10 @@ def load_run_plan(run: Json) -> RunPlan:
 
 
 def _validate(definition: Json) -> Pipeline:
-    problems = check_definition(definition)
-    if problems:
-        shown = "; ".join(f"{p.path}: {p.message}" if p.path else p.message for p in problems[:3])
-        raise InvalidRunError(f"the pipeline is not valid: {shown}")
     try:
-        return Pipeline.model_validate(definition)
-    except ValidationError as error:
-        raise InvalidRunError(f"the pipeline is not valid: {error.errors()[0]['msg']}") from error
+        return validate_definition(definition)
+    except InvalidDefinitionError as error:
+        raise InvalidRunError(str(error)) from error
 
 
 def _artifact_producers(steps: Sequence[ExpandedStep], source_step: str | None) -> dict[str, tuple[str, ...]]:
