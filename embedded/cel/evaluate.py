@@ -89,8 +89,8 @@ def _undeclared_names(node: Node, known: frozenset[str]) -> Iterator[str]:
 def unescape_field_name(escaped: str) -> str:
     """Decode an escaped field name."""
     name = escaped
-    for written, meant in _ESCAPES:
-        name = name.replace(written, meant)
+    for escape, text in _ESCAPES:
+        name = name.replace(escape, text)
     if name.startswith("__") and name.endswith("__") and len(name) > 4:
         name = name[2:-2]
     return name
@@ -152,39 +152,39 @@ class _Evaluation:
 
     def _select(self, node: Select) -> Any:
         of = self.evaluate(node.operand)
-        through = isinstance(of, OptionalValue)
-        if through:
+        unwrap = isinstance(of, OptionalValue)
+        if unwrap:
             if not of.present:
                 return False if node.test else of
             of = of.value
         if not isinstance(of, dict):
             raise CelError(f"type '{type(of).__name__}' does not support field selection")
         name = node.field if node.field in of else unescape_field_name(node.field)
-        there = name in of and of[name] is not None
+        present = name in of and of[name] is not None
         if node.test:
-            return there
-        if node.optional or through:
-            return OptionalValue(of[name], True) if there else OptionalValue()
+            return present
+        if node.optional or unwrap:
+            return OptionalValue(of[name], True) if present else OptionalValue()
         if name not in of:
             raise CelError(f"no such key: {node.field}")
         return of[name]
 
     def _index(self, of: Any, key: Any, optional: bool) -> Any:
-        through = isinstance(of, OptionalValue)
-        if through:
+        unwrap = isinstance(of, OptionalValue)
+        if unwrap:
             if not of.present:
                 return of
             of = of.value
         if isinstance(of, list):
-            there = isinstance(key, int) and not isinstance(key, bool) and 0 <= key < len(of)
+            present = isinstance(key, int) and not isinstance(key, bool) and 0 <= key < len(of)
             why = f"index out of bounds: {key}"
         elif isinstance(of, dict):
-            there, why = key in of, f"no such key: {key}"
+            present, why = key in of, f"no such key: {key}"
         else:
             raise overload_error("_[_]", of, key)
-        if optional or through:
-            return OptionalValue(of[key], True) if there else OptionalValue()
-        if not there:
+        if optional or unwrap:
+            return OptionalValue(of[key], True) if present else OptionalValue()
+        if not present:
             raise CelError(why)
         return of[key]
 

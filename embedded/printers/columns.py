@@ -25,17 +25,17 @@ class PrinterColumn:
 
 def humanize_duration(seconds: float) -> str:
     """Format a duration as kubectl does: 5s, 3m12s, 4h, 2d."""
-    whole = int(seconds)
-    if whole < 0:
+    total = int(seconds)
+    if total < 0:
         return "<invalid>"
-    if whole < 120:
-        return f"{whole}s"
-    minutes = whole // 60
+    if total < 120:
+        return f"{total}s"
+    minutes = total // 60
     if minutes < 10:
-        return f"{minutes}m{whole % 60}s" if whole % 60 else f"{minutes}m"
+        return f"{minutes}m{total % 60}s" if total % 60 else f"{minutes}m"
     if minutes < 180:
         return f"{minutes}m"
-    hours = whole // 3600
+    hours = total // 3600
     if hours < 8:
         return f"{hours}h{minutes % 60}m" if minutes % 60 else f"{hours}h"
     if hours < 48:
@@ -52,8 +52,8 @@ def humanize_duration(seconds: float) -> str:
 def format_age(since: str | None, now: datetime) -> str:
     if not since:
         return "<unknown>"
-    began = datetime.fromisoformat(since)
-    return humanize_duration((now - began).total_seconds())
+    start = datetime.fromisoformat(since)
+    return humanize_duration((now - start).total_seconds())
 
 
 def json_path(obj: JsonObject, path: str) -> Any:
@@ -81,11 +81,11 @@ def _age(obj: JsonObject, now: datetime) -> str:
 
 def _job_status(job: JsonObject, _: datetime) -> str:
     conditions = job.get("status", {}).get("conditions") or []
-    held = [condition["type"] for condition in conditions if condition["status"] == "True"]
+    true_conditions = [condition["type"] for condition in conditions if condition["status"] == "True"]
     kinds = ("Complete", "Failed", "Suspended", "FailureTarget", "SuccessCriteriaMet")
     if "deletionTimestamp" in job["metadata"]:
         return "Terminating"
-    return next((kind for kind in kinds if kind in held), "Running")
+    return next((kind for kind in kinds if kind in true_conditions), "Running")
 
 
 def _job_completions(job: JsonObject, _: datetime) -> str:
@@ -123,21 +123,21 @@ def _sidecar_names(pod: JsonObject) -> set[str]:
 def _own_container_statuses(pod: JsonObject) -> list[JsonObject]:
     """The statuses of the containers that count for readiness and restarts: containers and sidecars."""
     status, sidecars = pod.get("status", {}), _sidecar_names(pod)
-    beside = [s for s in status.get("initContainerStatuses") or [] if s.get("name") in sidecars]
-    return beside + list(status.get("containerStatuses") or [])
+    sidecar_statuses = [s for s in status.get("initContainerStatuses") or [] if s.get("name") in sidecars]
+    return sidecar_statuses + list(status.get("containerStatuses") or [])
 
 
 def _pod_ready(pod: JsonObject, _: datetime) -> str:
-    whole = len(pod["spec"].get("containers") or []) + len(_sidecar_names(pod))
-    return f"{sum(bool(s.get('ready')) for s in _own_container_statuses(pod))}/{whole}"
+    total = len(pod["spec"].get("containers") or []) + len(_sidecar_names(pod))
+    return f"{sum(bool(s.get('ready')) for s in _own_container_statuses(pod))}/{total}"
 
 
 def _pod_status(pod: JsonObject, _: datetime) -> str:
     status = pod.get("status", {})
     if "deletionTimestamp" in pod["metadata"]:
         return "Unknown" if status.get("reason") == "NodeLost" else "Terminating"
-    if beginning := _init_status(pod):
-        return beginning
+    if init_status := _init_status(pod):
+        return init_status
     reason = status.get("reason") or status.get("phase", "Pending")
     running = False
     for state in reversed(status.get("containerStatuses") or []):
@@ -156,7 +156,7 @@ def _pod_status(pod: JsonObject, _: datetime) -> str:
 def _init_status(pod: JsonObject) -> str:
     """The progress of init containers, as `Init:1/2` or `Init:Error`; empty when they are done."""
     states = pod.get("status", {}).get("initContainerStatuses") or []
-    sidecars, whole = _sidecar_names(pod), len(pod["spec"].get("initContainers") or [])
+    sidecars, total = _sidecar_names(pod), len(pod["spec"].get("initContainers") or [])
     for index, state in enumerate(states):
         current = state.get("state", {})
         ended = current.get("terminated")
@@ -166,8 +166,8 @@ def _init_status(pod: JsonObject) -> str:
             continue
         if ended is not None:
             return f"Init:{ended.get('reason') or 'ExitCode:' + str(ended.get('exitCode'))}"
-        why = current.get("waiting", {}).get("reason")
-        return f"Init:{why}" if why and why != "PodInitializing" else f"Init:{index}/{whole}"
+        reason = current.get("waiting", {}).get("reason")
+        return f"Init:{reason}" if reason and reason != "PodInitializing" else f"Init:{index}/{total}"
     return ""
 
 
@@ -228,8 +228,8 @@ def _subjects(kind: str) -> CellFunction:
 
 
 def _event_object(event: JsonObject, _: datetime) -> str:
-    about = event.get("involvedObject") or {}
-    return f"{str(about.get('kind') or '').lower()}/{about.get('name')}"
+    involved = event.get("involvedObject") or {}
+    return f"{str(involved.get('kind') or '').lower()}/{involved.get('name')}"
 
 
 def _event_last_seen(event: JsonObject, now: datetime) -> str:

@@ -37,27 +37,27 @@ class EventRecorder:
     ) -> None:
         """Record an Event about an object; `field_path` names a part of it, such as a container."""
         metadata = obj["metadata"]
-        about = (str(metadata["uid"]), event_type, reason, message, field_path)
+        key = (str(metadata["uid"]), event_type, reason, message, field_path)
         try:
-            if not self._increment(metadata["namespace"], about):
-                self._recorded[about] = self._create(resource, metadata, about)
+            if not self._increment(metadata["namespace"], key):
+                self._recorded[key] = self._create(resource, metadata, key)
         except ApiError:
             # The namespace is being deleted, or the quota of Events is used up.
             return
         while len(self._recorded) > _MAX_RECORDED_EVENTS:
             del self._recorded[next(iter(self._recorded))]
 
-    def _increment(self, namespace: str, about: tuple[str, ...]) -> bool:
-        name = self._recorded.get(about)
+    def _increment(self, namespace: str, key: tuple[str, ...]) -> bool:
+        name = self._recorded.get(key)
         found = self._registry.find(ObjectRef(EVENTS, namespace, name)) if name else None
         if name is None or found is None:
             return False
-        news = {"count": found["count"] + 1, "lastTimestamp": self._registry.now()}
-        self._registry.patch(ObjectRef(EVENTS, namespace, name), news)
+        changes = {"count": found["count"] + 1, "lastTimestamp": self._registry.now()}
+        self._registry.patch(ObjectRef(EVENTS, namespace, name), changes)
         return True
 
-    def _create(self, resource: ResourceType, metadata: JsonObject, about: tuple[str, ...]) -> str:
-        _, kind, reason, message, part = about
+    def _create(self, resource: ResourceType, metadata: JsonObject, key: tuple[str, ...]) -> str:
+        _, kind, reason, message, part = key
         involved = {"kind": resource.kind, "apiVersion": resource.api_version}
         involved |= {name: metadata[name] for name in ("namespace", "name", "uid", "resourceVersion")}
         if part:

@@ -108,13 +108,13 @@ def set_pod_defaults(pod: JsonObject) -> None:
 def _qos_class(containers: list[JsonObject]) -> str:
     """Guaranteed when the limits of cpu and memory of each container equal its requests; BestEffort without any."""
     requested = [(c["resources"].get("requests") or {}, c["resources"].get("limits") or {}) for c in containers]
-    of_note = [
+    considered = [
         ({k: r[k] for k in _QOS_RESOURCES if k in r}, {k: m[k] for k in _QOS_RESOURCES if k in m}) for r, m in requested
     ]
-    if not any(requests or limits for requests, limits in of_note):
+    if not any(requests or limits for requests, limits in considered):
         return "BestEffort"
-    whole = all(requests == limits and len(limits) == len(_QOS_RESOURCES) for requests, limits in of_note)
-    return "Guaranteed" if whole else "Burstable"
+    guaranteed = all(requests == limits and len(limits) == len(_QOS_RESOURCES) for requests, limits in considered)
+    return "Guaranteed" if guaranteed else "Burstable"
 
 
 def set_job_spec_defaults(spec: JsonObject) -> None:

@@ -146,13 +146,13 @@ def _pod_compute(spec: JsonObject, side: str, resource: str) -> Decimal:
     def requested(container: JsonObject) -> Decimal:
         return parse_quantity(((container.get("resources") or {}).get(side) or {}).get(resource, 0))
 
-    sidecars, greediest = Decimal(0), Decimal(0)
+    sidecars, largest_init = Decimal(0), Decimal(0)
     for container in spec.get("initContainers") or []:
         if container.get("restartPolicy") == "Always":
             sidecars += requested(container)
         else:
-            greediest = max(greediest, sidecars + requested(container))
-    return max(greediest, sidecars + sum((requested(c) for c in spec.get("containers") or []), Decimal(0)))
+            largest_init = max(largest_init, sidecars + requested(container))
+    return max(largest_init, sidecars + sum((requested(c) for c in spec.get("containers") or []), Decimal(0)))
 
 
 def object_usage(resource: str, obj: JsonObject) -> dict[str, Decimal]:
@@ -198,8 +198,8 @@ def check_quotas(
         if not limits or not in_scope(quota, resource, obj):
             continue
         quota_name, name = quota["metadata"]["name"], obj["metadata"]["name"]
-        if resource == "pods" and (silent := _missing_requests(obj["spec"], limits)):
-            raise forbidden(resource, name, "", f"failed quota: {quota_name}: must specify {silent}")
+        if resource == "pods" and (missing := _missing_requests(obj["spec"], limits)):
+            raise forbidden(resource, name, "", f"failed quota: {quota_name}: must specify {missing}")
         in_use = usage_of(limits, quota)
         over = sorted(n for n, limit in limits.items() if takes[n] and in_use[n] + takes[n] > limit)
         if over:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from embedded.storage.sqlite import CompactedError, SqliteStore, StorageError, StorageKey, StoreEvent
@@ -62,6 +62,8 @@ def test_changes_survive_a_restart(tmp_path: Path) -> None:
         again.close()
 
 
+# Each example writes to disk: its duration says nothing.
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("abcd"), st.booleans()), max_size=30), st.integers(0, 30))
 def test_scan_at_a_revision_sees_the_state_then(steps: list[tuple[str, bool]], back: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
