@@ -25,7 +25,7 @@ from workbench.tui.services.interfaces import ControllerApi
 from workbench.tui.theme import Palette, palette, phase_sign
 from workbench.tui.widgets.header import HeaderBar
 from workbench.tui.widgets.list_view import ListView
-from workbench.tui.widgets.log.pane import select_stream
+from workbench.tui.widgets.log.streams import select_stream
 from workbench.tui.widgets.segments import cell
 
 

@@ -45,6 +45,18 @@ class RenderedLine:
     rows: tuple[Strip, ...]
     starts: tuple[int, ...]
 
+    def selectable_row(
+        self, row: int, part: int, margin: int, span: tuple[int, int] | None, style: Style | None
+    ) -> Strip:
+        """A row of the line with the mouse selection `span` in `style`; tells Textual the text under the mouse."""
+        begin, strip = self.starts[part], self.rows[part]
+        head, text = strip.divide([margin, max(strip.cell_length, margin)])
+        if span is not None and style is not None:
+            start, end = span
+            end = len(self.text) if end == -1 else end
+            text = Strip(apply_style(list(text), [(max(start - begin, 0), max(end - begin, 0))], style))
+        return Strip([*head, *text.apply_offsets(begin, row)])
+
 
 class LineRenderer:
     """Keeps what it drew last, for as long as nothing but the place of the window changes."""

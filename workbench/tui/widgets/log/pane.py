@@ -15,11 +15,10 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.widgets import Static
 
-from workbench.client.models import FirstFailure, Step, StreamKey
+from workbench.client.models import Step, StreamKey
 from workbench.logs.log_file import LogFileError
-from workbench.logs.run_log import failing_containers
 from workbench.logs.search.matches import MatchIndex
-from workbench.logs.search.query import ErrorMatcher, LineMatcher, Query, QueryError
+from workbench.logs.search.query import LineMatcher, Query, QueryError
 from workbench.logs.step_logs import StepLogs
 from workbench.logs.time_input import parse_moment
 from workbench.text.sanitize import sanitize_label
@@ -28,7 +27,8 @@ from workbench.tui.terminal import clipboard
 from workbench.tui.theme import palette
 from workbench.tui.widgets.log.heading import empty_message, heading, status_reason
 from workbench.tui.widgets.log.prompt import LogPrompt
-from workbench.tui.widgets.log.search import next_match, scan
+from workbench.tui.widgets.log.search import LogSearchController, next_match, scan
+from workbench.tui.widgets.log.streams import first_failure, next_container, previous_attempt, select_stream
 from workbench.tui.widgets.log.view import LogView
 
 _REDRAW_DELAY = 0.05
@@ -84,9 +84,7 @@ class LogPane(Vertical):
         super().__init__(id=id)
         self._logs = StepLogs()
         self.step: Step | None = None
-        self._matches: MatchIndex | None = None
-        self._filter: MatchIndex | None = None
-        self._error_matches: MatchIndex | None = None
+        self._search = LogSearchController()
         self._refresh_scheduled = False
         self._pending_line: int | None = None
         self._selection_of_step: tuple[str, int | None, str | None] = ("", None, None)
@@ -121,17 +119,18 @@ class LogPane(Vertical):
 
     def _refresh_lines(self) -> None:
         self._refresh_scheduled = False
-        if self._filter is not None and not self._filter.complete:
-            self._scan_filter(self._filter)
+        if self._search.filter is not None and not self._search.filter.complete:
+            self._scan_filter(self._search.filter)
         self.view.log_grew()
         self._go_to_pending_line()
         self.update_status()
 
     def watch_key(self, key: StreamKey | None) -> None:
-        self._matches = self._filter = self._error_matches = None
+        log = self._logs.stream(key).log if key is not None else None
+        self._search = LogSearchController(log)
         self.view.highlight(None)
-        self.view.show_log(self._logs.stream(key).log if key is not None else None)
-        first = self._first_failure()
+        self.view.show_log(log)
+        first = first_failure(self.step, key)
         self._pending_line = first.line if first is not None else None
         self._go_to_pending_line()
 
@@ -156,27 +155,21 @@ class LogPane(Vertical):
         colours, step, view = palette(self.app), self.step, self.view
         width = max(self.size.width - 2, 10)
         self.query_one(".log-heading", Static).update(
-            heading(step, self.key, view, self._matches, self._filter, colours, width)
+            heading(step, self.key, view, self._search.matches, self._search.filter, colours, width)
         )
         why = self.query_one(".log-why", Static)
-        why.update(status_reason(step, self._first_failure(), colours, width))
+        why.update(status_reason(step, first_failure(self.step, self.key), colours, width))
         why.display = step is not None and step.phase not in ("Succeeded", "Running") and bool(step.message)
         empty = self.query_one(".log-empty", Static)
         empty.display = view.row_count == 0
         view.display = not empty.display
-        empty.update(Text(sanitize_label(empty_message(step, self.key, filtered=self._filter is not None), 400)))
+        empty.update(Text(sanitize_label(empty_message(step, self.key, filtered=self._search.filter is not None), 400)))
         chip = self.query_one(".log-chip", Static)
         chip.display = not view.follow and view.unread > 0
         chip.update(Text(f" ↓ {view.unread:,} new lines · {key_label(self.app, 'log.end', 'G')} follows "))
 
-    def _first_failure(self) -> FirstFailure | None:
-        attempt = self.step.last_attempt if self.step is not None else None
-        if attempt is None or attempt.log is None or self.key is None or self.key.container != "step":
-            return None
-        return attempt.log.first_failure if self.key.attempt == attempt.number else None
-
     def action_first_error(self) -> None:
-        first = self._first_failure()
+        first = first_failure(self.step, self.key)
         if first is None:
             self.notify("No line of this log tells of a failure.", severity="information")
         elif first.line > self.view.line_count:
@@ -185,18 +178,16 @@ class LogPane(Vertical):
             self.view.go_to(first.line - 1)
 
     def action_other_attempt(self) -> None:
-        if self.step is not None and self.key is not None and len(self.step.attempts) > 1:
-            numbers = [attempt.number for attempt in self.step.attempts]
-            at = numbers.index(self.key.attempt) if self.key.attempt in numbers else 0
-            self._select_stream(numbers[at - 1], None)
+        if self.step is not None and self.key is not None:
+            attempt = previous_attempt(self.step, self.key)
+            if attempt is not None:
+                self._select_stream(attempt, None)
 
     def action_other_container(self) -> None:
-        attempts = self.step.attempts if self.step is not None else ()
-        attempt = next((one for one in attempts if self.key is not None and one.number == self.key.attempt), None)
-        if attempt is not None and self.key is not None:
-            names = list(attempt.containers) or ["step"]
-            at = names.index(self.key.container) if self.key.container in names else -1
-            self._select_stream(self.key.attempt, names[(at + 1) % len(names)])
+        if self.step is not None and self.key is not None:
+            container = next_container(self.step, self.key)
+            if container is not None:
+                self._select_stream(self.key.attempt, container)
 
     def _select_stream(self, attempt: int, container: str | None) -> None:
         assert self.step is not None
@@ -207,7 +198,7 @@ class LogPane(Vertical):
     def action_ask(self, purpose: str) -> None:
         field = self.query_one(LogPrompt)
         if purpose == "keep":
-            field.open("keep", blank=self._filter is not None)
+            field.open("keep", blank=self._search.filter is not None)
         else:
             field.open("time" if purpose == "time" else "find")
 
@@ -244,56 +235,55 @@ class LogPane(Vertical):
 
     def _set_search(self, query: Query | None) -> None:
         self.view.highlight(query)
-        log = self.view.log_file
-        self._matches = MatchIndex(log, query) if log is not None and query is not None else None
-        if self._matches is not None:
-            self._go_to_match(self._matches, 1, including=True)
+        matches = self._search.search(query)
+        if matches is not None:
+            self._go_to_match(matches, 1, including=True)
         self.update_status()
 
-    def _set_filter(self, lookup: LineMatcher | None, *, inverted: bool = False) -> None:
-        log = self.view.log_file
-        self._filter = MatchIndex(log, lookup, inverted=inverted) if log is not None and lookup is not None else None
-        if self._filter is None:
+    def _set_filter(self, matcher: LineMatcher | None, *, inverted: bool = False) -> None:
+        self._search.set_filter(matcher, inverted=inverted)
+        self._apply_filter()
+
+    def _apply_filter(self) -> None:
+        """Show the lines of the filter as soon as it has scanned the log."""
+        if self._search.filter is not None:
+            self._scan_filter(self._search.filter, show=True)
+        else:
             self.view.set_filter(None)
             self.update_status()
-        else:
-            self._scan_filter(self._filter, show=True)
 
     def action_invert(self) -> None:
-        if self._filter is not None:
-            self._set_filter(self._filter.matcher, inverted=not self._filter.inverted)
-        elif self._matches is not None:
-            self._set_filter(self._matches.matcher, inverted=True)
+        if self._search.invert():
+            self._apply_filter()
         else:
             self.action_ask("keep")
 
     @work(group="keep", exclusive=True, description="keep matching lines")
     async def _scan_filter(self, matches: MatchIndex, *, show: bool = False) -> None:
         try:
-            await scan(matches, lambda: self._filter is not matches)
+            await scan(matches, lambda: self._search.filter is not matches)
         except QueryError as error:
-            if self._filter is matches:
+            if self._search.filter is matches:
                 self._set_filter(None)
             self.notify(sanitize_label(str(error), 400), severity="warning", markup=False)
         except LogFileError as error:
             self.notify(str(error), severity="error", markup=False)
-        if self._filter is matches:
+        if self._search.filter is matches:
             if show:
                 self.view.set_filter(matches)
             self.view.log_grew()
             self.update_status()
 
     def action_next_hit(self, direction: int) -> None:
-        if self._matches is None:
+        if self._search.matches is None:
             self.action_ask("find")
         else:
-            self._go_to_match(self._matches, direction)
+            self._go_to_match(self._search.matches, direction)
 
     def action_next_error(self, direction: int) -> None:
-        if self._error_matches is None and self.view.log_file is not None:
-            self._error_matches = MatchIndex(self.view.log_file, ErrorMatcher())
-        if self._error_matches is not None:
-            self._go_to_match(self._error_matches, direction)
+        errors = self._search.errors()
+        if errors is not None:
+            self._go_to_match(errors, direction)
 
     @work(group="find", exclusive=True, description="find in the log")
     async def _go_to_match(self, matches: MatchIndex, direction: int, *, including: bool = False) -> None:
@@ -308,14 +298,14 @@ class LogPane(Vertical):
             self.update_status()
             await scan(matches, self.update_status)
         except QueryError as error:
-            if self._matches is matches:
+            if self._search.matches is matches:
                 self._set_search(None)
             self.notify(sanitize_label(str(error), 400), severity="warning", markup=False)
         except LogFileError as error:
             self.notify(str(error), severity="error", markup=False)
 
     def _show_line(self, line: int) -> None:
-        if self._filter is not None and self.view.line_at(self.view.row_of(line)) != line:
+        if self._search.filter is not None and not self.view.shows(line):
             self._set_filter(None)
             self.notify("This line was not among those kept, so all are shown again.", severity="information")
         self.view.go_to(line)
@@ -369,18 +359,3 @@ class LogPane(Vertical):
 
     def action_copy_path(self) -> None:
         self.post_message(self.SaveRequested(self, copy=True))
-
-
-def select_stream(
-    step: Step | None, attempt_number: int | None = None, container: str | None = None
-) -> StreamKey | None:
-    """The stream to show of a step: the last attempt's, of the container that tells most, unless told otherwise."""
-    if step is None:
-        return None
-    if step.reused is not None:
-        return StreamKey(step.slug, step.reused.attempt, "step")
-    if not step.attempts:
-        return None
-    attempt = next((one for one in step.attempts if one.number == attempt_number), step.attempts[-1])
-    telling = next(iter(failing_containers(attempt)), "step")
-    return StreamKey(step.slug, attempt.number, container or telling)

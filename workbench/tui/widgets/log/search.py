@@ -1,4 +1,4 @@
-"""Looks through a log in a thread, a piece at a time, so that nobody who types or reads waits for it."""
+"""Search and filter of one log; scanning runs in a thread, in slices, so that the app stays responsive."""
 
 from __future__ import annotations
 
@@ -6,14 +6,59 @@ import asyncio
 import time
 from collections.abc import Callable
 
+from workbench.logs.log_file import LogFile
 from workbench.logs.search.matches import MatchIndex
+from workbench.logs.search.query import ErrorMatcher, LineMatcher
 
 _SLICE_SECONDS = 0.1
-"""Seconds of looking between two reports."""
+"""Seconds of scanning between two reports."""
+
+
+class LogSearchController:
+    """The matches of the search, the filter and the error lines of one log."""
+
+    def __init__(self, log: LogFile | None = None) -> None:
+        self._log = log
+        self.matches: MatchIndex | None = None
+        """The matches of the search; None without one."""
+        self.filter: MatchIndex | None = None
+        """The lines to show; None shows all."""
+        self._errors: MatchIndex | None = None
+
+    def search(self, matcher: LineMatcher | None) -> MatchIndex | None:
+        """Start another search; None ends the current one."""
+        self.matches = self._index(matcher)
+        return self.matches
+
+    def set_filter(self, matcher: LineMatcher | None, *, inverted: bool = False) -> MatchIndex | None:
+        """Filter by another matcher; None removes the filter."""
+        self.filter = self._index(matcher, inverted=inverted)
+        return self.filter
+
+    def invert(self) -> bool:
+        """Invert the filter, or hide the matches of the search; False if there is neither."""
+        if self.filter is not None:
+            self.set_filter(self.filter.matcher, inverted=not self.filter.inverted)
+        elif self.matches is not None:
+            self.set_filter(self.matches.matcher, inverted=True)
+        else:
+            return False
+        return True
+
+    def errors(self) -> MatchIndex | None:
+        """The lines that look like errors; None without a log."""
+        if self._errors is None:
+            self._errors = self._index(ErrorMatcher())
+        return self._errors
+
+    def _index(self, matcher: LineMatcher | None, *, inverted: bool = False) -> MatchIndex | None:
+        if self._log is None or matcher is None:
+            return None
+        return MatchIndex(self._log, matcher, inverted=inverted)
 
 
 async def scan(matches: MatchIndex, report: Callable[[], bool | None] = lambda: None) -> None:
-    """Look at all lines that are there; `report` is called on the way and at the end, and may end it with True.
+    """Scan all lines read so far. `report` is called after each slice and stops the scan by returning True.
 
     Raises:
         LogFileError: the log can't be read.
@@ -34,7 +79,7 @@ def _scan_slice(matches: MatchIndex) -> bool:
 
 
 async def next_match(matches: MatchIndex, line: int, direction: int, *, inclusive: bool = False) -> int | None:
-    """The match below (1) or above (-1) a line, going round; known as soon as the way there has been looked at."""
+    """The match below (1) or above (-1) a line, wrapping around. Scans only as far as it has to."""
 
     def known() -> bool:
         if direction > 0:

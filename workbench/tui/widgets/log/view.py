@@ -1,4 +1,4 @@
-"""A window on a log of any length: only the lines that can be seen are read, parsed and drawn."""
+"""A scrolling view of a log of any length; only visible lines are read, parsed and drawn."""
 
 from __future__ import annotations
 
@@ -19,51 +19,53 @@ from workbench.logs.search.matches import MatchIndex
 from workbench.logs.search.query import Query
 from workbench.logs.viewport import ViewportPosition
 from workbench.tui.theme import palette
-from workbench.tui.widgets.log.line_renderer import LineRenderer, LineStyle, RenderedLine, apply_style
+from workbench.tui.widgets.log.line_renderer import LineRenderer, LineStyle, RenderedLine
+from workbench.tui.widgets.log.rows import LogRows, LogSelection
 from workbench.tui.widgets.segments import line
-
-_MAX_COPIED_LINES = 100_000
-"""Lines that are copied at most."""
 
 
 class LogView(ScrollView, can_focus=True):
-    """Follows the end until somebody scrolls up; then the place stays, whatever comes after it.
-
-    A *line* is a position in the log, a *row* one among the lines that are kept; without a filter they are the same.
-    """
+    """Follows the end of the log until the user scrolls up; then the position stays while lines arrive."""
 
     HELP_TITLE: ClassVar[str] = "Log"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "lines(-1)", "Up", show=False, id="log.up", tooltip="A line up"),
         Binding("down,j", "lines(1)", "Down", show=False, id="log.down", tooltip="A line down"),
-        Binding("left,h", "columns(-8)", "Left", show=False, id="log.left", tooltip="To the left"),
-        Binding("right,l", "columns(8)", "Right", show=False, id="log.right", tooltip="To the right"),
+        Binding("left,h", "columns(-8)", "Left", show=False, id="log.left", tooltip="Scroll left"),
+        Binding("right,l", "columns(8)", "Right", show=False, id="log.right", tooltip="Scroll right"),
         Binding("pageup,ctrl+b", "pages(-1)", "Page up", show=False, id="log.page-up", tooltip="One page up"),
         Binding("pagedown,ctrl+f,space", "pages(1)", "Down", show=False, id="log.page-down", tooltip="One page down"),
         Binding("ctrl+u", "pages(-0.5)", "Half up", show=False, id="log.half-up", tooltip="Half a page up"),
         Binding("ctrl+d", "pages(0.5)", "Half down", show=False, id="log.half-down", tooltip="Half a page down"),
-        Binding("home,g", "top", "Top", show=False, id="log.top", tooltip="To the first line"),
-        Binding("end,G", "end", "End", show=False, id="log.end", tooltip="To the last line, and follow"),
-        Binding("s", "toggle_follow", "Follow", id="log.follow", tooltip="Follow new lines, or stay here"),
-        Binding("w", "toggle_wrap", "Wrap", show=False, id="log.wrap", tooltip="Wrap long lines, or cut them"),
-        Binding("number_sign", "toggle_numbers", "Numbers", show=False, id="log.numbers", tooltip="Show line numbers"),
-        Binding("m", "toggle_mark", "Mark", show=False, id="log.mark", tooltip="Begin or end marking lines to copy"),
+        Binding("home,g", "top", "Top", show=False, id="log.top", tooltip="Go to the first line"),
+        Binding("end,G", "end", "End", show=False, id="log.end", tooltip="Go to the last line and follow"),
+        Binding("s", "toggle_follow", "Follow", id="log.follow", tooltip="Follow new lines, or stop following"),
+        Binding("w", "toggle_wrap", "Wrap", show=False, id="log.wrap", tooltip="Wrap long lines, or truncate them"),
+        Binding(
+            "number_sign",
+            "toggle_numbers",
+            "Numbers",
+            show=False,
+            id="log.numbers",
+            tooltip="Show line numbers",
+        ),
+        Binding("m", "toggle_mark", "Mark", show=False, id="log.mark", tooltip="Start or stop marking lines to copy"),
     ]
 
     follow: reactive[bool] = reactive(True)
-    """Whether new lines move the window."""
+    """Whether the view scrolls to new lines."""
     unread: reactive[int] = reactive(0)
-    """Rows that came below the window while it stayed."""
+    """Rows that arrived below the view while it did not follow."""
     times: reactive[bool] = reactive(False)
     numbers: reactive[bool] = reactive(True)
     wrap: reactive[bool] = reactive(False)
     cursor: reactive[int | None] = reactive(None)
-    """The line that somebody went to, if any."""
+    """The line that the user went to, if any."""
     mark: reactive[int | None] = reactive(None)
-    """The line where marking began, while lines are marked."""
+    """The line where marking started, while lines are marked."""
 
     class Changed(Message):
-        """Following began or ended, lines came unseen, or another way of showing was chosen."""
+        """Following, the number of unread lines, the cursor, or a display option has changed."""
 
         def __init__(self, view: LogView) -> None:
             super().__init__()
@@ -78,8 +80,7 @@ class LogView(ScrollView, can_focus=True):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._log_file: LogFile | None = None
-        self._filter: MatchIndex | None = None
+        self._rows = LogRows()
         self._query: Query | None = None
         self._renderer = LineRenderer()
         self._seen_rows = 0
@@ -87,41 +88,34 @@ class LogView(ScrollView, can_focus=True):
         self._skipped_rows = 0
         self._scrolling_by_code = False
         self.loading_rest = False
-        """The rest of a log that is over is being brought: its lines are no news."""
+        """The rest of a stored log is being loaded; its lines do not count as unread."""
         self._row_layout: tuple[object, list[tuple[int, int]]] = (None, [])
 
     @property
     def log_file(self) -> LogFile | None:
-        return self._log_file
+        return self._rows.log_file
 
     @property
     def line_count(self) -> int:
-        """Lines of the log."""
-        return len(self._log_file) if self._log_file is not None else 0
+        return self._rows.line_count
 
     @property
     def row_count(self) -> int:
-        """Lines that are kept."""
-        return len(self._filter) if self._filter is not None else self.line_count
+        return self._rows.row_count
 
     @property
     def current_line(self) -> int:
-        """The line (from 0) that somebody went to, or else the first one that can be seen."""
-        return self.cursor if self.cursor is not None else self.line_at(self.scroll_offset.y)
+        """The line (from 0) at the cursor, or without a cursor the first visible one."""
+        return self.cursor if self.cursor is not None else self._rows.line_at(self.scroll_offset.y)
 
-    def line_at(self, row: int) -> int:
-        """The line of a row; of one beyond the end, the last."""
-        if self._filter is None:
-            return max(min(row, self.line_count - 1), 0)
-        return self._filter[min(row, len(self._filter) - 1)] if len(self._filter) else 0
-
-    def row_of(self, line: int) -> int:
-        """The row of a line, or of the next one that is kept."""
-        return line if self._filter is None else self._filter.count_before(line)
+    def shows(self, line: int) -> bool:
+        """Whether the filter keeps this line."""
+        return self._rows.line_at(self._rows.row_of(line)) == line
 
     def show_log(self, log: LogFile | None) -> None:
         """Show another log, from its end."""
-        self._log_file, self._filter, self._seen_rows, self._max_line_width, self._skipped_rows = log, None, 0, 0, 0
+        self._rows = LogRows(log)
+        self._seen_rows = self._max_line_width = self._skipped_rows = 0
         self.loading_rest = False
         self.cursor = self.mark = None
         self._renderer.clear()
@@ -133,23 +127,20 @@ class LogView(ScrollView, can_focus=True):
         self.post_message(self.Changed(self))
 
     def set_filter(self, matches: MatchIndex | None) -> None:
-        """Show only these lines (None: all of them); what was in view stays in view as far as it is kept."""
+        """Show only these lines (None: all). The current line stays visible if the filter keeps it."""
         here = self.current_line
-        self._filter, self._seen_rows = matches, 0
+        self._rows, self._seen_rows = LogRows(self._rows.log_file, matches), 0
         self._update_virtual_size()
         self._seen_rows = self.row_count
         if self.follow:
             self._scroll_to_end()
         else:
-            self._scroll_to_position(
-                ViewportPosition(
-                    max(self.row_of(here) - (self.visible_row_count // 3 if self.cursor is not None else 0), 0)
-                )
-            )
+            above = self.visible_row_count // 3 if self.cursor is not None else 0
+            self._scroll_to_position(ViewportPosition(max(self._rows.row_of(here) - above, 0)))
         self.refresh()
 
     def log_grew(self) -> None:
-        """There may be more rows than before."""
+        """Update the view after lines were added to the log or its filter."""
         if self.row_count == self._seen_rows and self._seen_rows:
             return
         self._update_virtual_size()
@@ -166,37 +157,35 @@ class LogView(ScrollView, can_focus=True):
         """Show this line (from 0), a third from the top, and put the cursor there."""
         self.follow = False
         self.cursor = line
-        self._scroll_to_position(ViewportPosition(max(0, self.row_of(line) - self.visible_row_count // 3)))
+        self._scroll_to_position(ViewportPosition(max(0, self._rows.row_of(line) - self.visible_row_count // 3)))
         self.refresh()
 
     def highlight(self, query: Query | None) -> None:
-        """Show where this query is found in the lines."""
+        """Highlight the matches of this query."""
         self._query = query
         self.refresh()
 
+    @property
+    def line_selection(self) -> LogSelection:
+        return LogSelection(self.cursor, self.mark)
+
     def selected_lines(self) -> list[int]:
-        """The lines that copying is about: those marked, or the one at the cursor."""
-        if self.mark is None or self.cursor is None:
-            return [self.current_line] if self.line_count else []
-        first, last = sorted((self.row_of(self.mark), self.row_of(self.cursor)))
-        return [self.line_at(row) for row in range(first, min(last + 1, first + _MAX_COPIED_LINES, self.row_count))]
+        """The lines to copy: those marked, or the one at the cursor."""
+        return self.line_selection.lines(self._rows, self.current_line)
 
     def text_of(self, lines: list[int]) -> str:
-        """What is shown of these lines."""
-        assert self._log_file is not None
-        return "\n".join(self._renderer.render(self._log_file, at, self._line_style).text for at in lines)
+        """The text of these lines as it is shown."""
+        assert self._rows.log_file is not None
+        return "\n".join(self._renderer.render(self._rows.log_file, at, self._line_style).text for at in lines)
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
         """The text that is selected with the mouse."""
-        if self._log_file is None or not self.row_count:
+        if self._rows.log_file is None or not self.row_count:
             return None
         first = selection.start.y if selection.start is not None else 0
-        last = min(
-            selection.end.y if selection.end is not None else self.row_count - 1,
-            first + _MAX_COPIED_LINES,
-            self.row_count - 1,
-        )
-        texts = self.text_of([self.line_at(row) for row in range(first, last + 1)]).split("\n")
+        lines = self._rows.lines(first, selection.end.y if selection.end is not None else self.row_count - 1)
+        last = first + len(lines) - 1
+        texts = self.text_of(lines).split("\n")
         if selection.end is not None and selection.end.y == last:
             texts[-1] = texts[-1][: selection.end.x]
         if selection.start is not None:
@@ -285,18 +274,18 @@ class LogView(ScrollView, can_focus=True):
         if self.mark is not None:
             self.mark = None
         elif self.row_count:
-            here = self.current_line if not self.follow else self.line_at(self.row_count - 1)
+            here = self.current_line if not self.follow else self._rows.line_at(self.row_count - 1)
             self.follow = False
             self.cursor = self.mark = here
 
     def on_click(self, event: events.Click) -> None:
         shown = self._visible_rows()
         if event.y < len(shown) and self.text_selection is None and not self.follow:
-            self.cursor = self.line_at(shown[event.y][0])
+            self.cursor = self._rows.line_at(shown[event.y][0])
 
     @property
     def visible_row_count(self) -> int:
-        """Rows of the window."""
+        """Rows of the view."""
         return max(self.scrollable_content_region.height, 1)
 
     @property
@@ -306,14 +295,14 @@ class LogView(ScrollView, can_focus=True):
         return LineStyle(palette(self.app), digits, self.times, width if self.wrap else 0, self._query)
 
     def _rendered(self, row: int) -> RenderedLine:
-        assert self._log_file is not None
-        return self._renderer.render(self._log_file, self.line_at(row), self._line_style)
+        assert self._rows.log_file is not None
+        return self._renderer.render(self._rows.log_file, self._rows.line_at(row), self._line_style)
 
     def _rows_of(self, row: int) -> int:
         return len(self._rendered(row).rows) if self.wrap else 1
 
     def _visible_rows(self) -> list[tuple[int, int]]:
-        """The (row, part of its line) of each row of the window."""
+        """The row and the part of its wrapped line for each row of the screen."""
         place = ViewportPosition(self.scroll_offset.y, self._skipped_rows if self.wrap else 0)
         state = (place, self.visible_row_count, self.row_count, self._line_style)
         if self._row_layout[0] != state:
@@ -326,7 +315,7 @@ class LogView(ScrollView, can_focus=True):
     def render_line(self, y: int) -> Strip:
         width, base = self.size.width, self.rich_style
         shown = self._visible_rows()
-        if self._log_file is None or y >= len(shown):
+        if self._rows.log_file is None or y >= len(shown):
             return Strip.blank(width, base)
         row, part = shown[y]
         painted = self._rendered(row)
@@ -334,33 +323,20 @@ class LogView(ScrollView, can_focus=True):
         if not self.wrap and strip.cell_length > self._max_line_width:
             self._max_line_width = strip.cell_length
             self.call_after_refresh(self._update_virtual_size)
-        over = palette(self.app).cursor_blurred if self._is_selected_line(self.line_at(row)) else None
+        over = palette(self.app).cursor_blurred if self._rows.line_at(row) in self.line_selection else None
         drawn = line(list(strip), max(strip.cell_length, width), base, over)
         left = 0 if self.wrap else self.scroll_offset.x
         return drawn.crop_extend(left, left + width, base)
 
     def _row_strip(self, rendered: RenderedLine, row: int, part: int) -> Strip:
-        """A row of a line with what the mouse selects in it, and for the mouse to know where it is."""
-        margin, begin = self._line_style.margin, rendered.starts[part]
-        head, text = rendered.rows[part].divide([margin, max(rendered.rows[part].cell_length, margin)])
         span = self.text_selection.get_span(row) if self.text_selection is not None else None
-        if span is not None:
-            start, end = span
-            end = len(rendered.text) if end == -1 else end
-            style = self.screen.get_component_rich_style("screen--selection")
-            spans = [(max(start - begin, 0), max(end - begin, 0))]
-            text = Strip(apply_style(list(text), spans, style))
-        return Strip([*head, *text.apply_offsets(begin, row)])
-
-    def _is_selected_line(self, line: int) -> bool:
-        if self.mark is None or self.cursor is None:
-            return line == self.cursor
-        return min(self.mark, self.cursor) <= line <= max(self.mark, self.cursor)
+        style = self.screen.get_component_rich_style("screen--selection") if span is not None else None
+        return rendered.selectable_row(row, part, self._line_style.margin, span, style)
 
     def _move_cursor(self, by: int) -> None:
         assert self.cursor is not None
-        row = min(max(self.row_of(self.cursor) + by, 0), self.row_count - 1)
-        self.cursor = self.line_at(row)
+        row = min(max(self._rows.row_of(self.cursor) + by, 0), self.row_count - 1)
+        self.cursor = self._rows.line_at(row)
         shown = [shown for shown, _ in self._visible_rows()]
         if row not in shown:
             self._scroll_to_position(ViewportPosition(row if by < 0 else max(row - self.visible_row_count + 1, 0)))
@@ -376,7 +352,7 @@ class LogView(ScrollView, can_focus=True):
             self.follow = True
 
     def _scroll_to_position(self, position: ViewportPosition) -> None:
-        """Move the window without taking that for a person's scrolling."""
+        """Scroll without treating it as scrolling by the user."""
         self._scrolling_by_code = True
         self._skipped_rows = position.skip
         self.scroll_to(y=position.line, animate=False, force=True, immediate=True)
@@ -384,7 +360,7 @@ class LogView(ScrollView, can_focus=True):
         self.refresh()
 
     def _update_virtual_size(self) -> None:
-        """Tell the scrollbars how long this is: so that the window's last place is the one that shows the end."""
+        """Set the size for the scrollbars so that the last scroll position shows the end of the log."""
         last = (
             viewport.last_position(self.visible_row_count, self.row_count, self._rows_of)
             if self.size
@@ -398,7 +374,7 @@ class LogView(ScrollView, can_focus=True):
 
     def _scroll_to_end(self) -> None:
         self._scroll_to_end_if_following()
-        # The scrollbars learn of a new size only at the next layout.
+        # The scrollbars take over the new size only at the next layout.
         self.call_after_refresh(self._scroll_to_end_if_following)
 
     def _scroll_to_end_if_following(self) -> None:
@@ -406,7 +382,7 @@ class LogView(ScrollView, can_focus=True):
             self._scroll_to_position(viewport.last_position(self.visible_row_count, self.row_count, self._rows_of))
 
     def reset_layout(self) -> None:
-        """What stands before the lines is another than before."""
+        """Draw all lines anew after a change of the margin or of wrapping."""
         self._max_line_width = 0
         self._renderer.clear()
         self._update_virtual_size()
