@@ -1,5 +1,5 @@
-"""The one door: REST, server-sent events and WebSocket for people, and a door of their own for agents.
+"""The REST API of the controller, with server-sent events and WebSockets for clients and routes for agents in pods.
 
-Everything a person can do with the controller is a call served here (docs/api.md). The room decides nothing
-about runs: it checks who asks, reads the cache of runs, writes PipelineRuns, and hands bytes through.
+Everything that a user can do with the controller is a call served here (docs/api.md). The package makes no decisions
+about runs: it authorizes callers, reads the cache of runs, writes PipelineRuns and passes bytes through.
 """

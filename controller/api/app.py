@@ -1,4 +1,4 @@
-"""Puts the API together: routes behind their rules, problems for whatever goes wrong, the doorway around it all."""
+"""Builds the ASGI application: routes behind permissions, problems for all errors, middleware around it."""
 
 import functools
 import logging
@@ -85,7 +85,7 @@ def create_app(state: AppState) -> App:
 
 
 def build_app() -> FastAPI:
-    """The routes and their OpenAPI document, without anything behind them."""
+    """The routes and their OpenAPI document, without state behind them."""
     app = FastAPI(
         title="c8s controller",
         version=VERSION,
@@ -96,17 +96,17 @@ def build_app() -> FastAPI:
         redirect_slashes=False,
     )
     for router in ROUTERS:
-        # Flat, not included: a request's route is then the route itself, in metrics and in the tests' walk of them.
+        # Flat, not included: a request's route is then the route itself, in metrics and in tests that walk the routes.
         app.router.routes.extend(router.routes)
     for error in HANDLED_ERRORS:
-        # One handler for requests and sockets; the framework's types know only one or the other.
+        # One handler for requests and WebSockets; the framework's types know only one or the other.
         app.add_exception_handler(error, cast(Any, _handle_error))
     app.openapi = functools.cache(lambda: openapi.build(app))  # type: ignore[method-assign]
     return app
 
 
 async def _handle_error(connection: HTTPConnection, error: Exception) -> Response | None:
-    """The handler of everything foreseen, for requests and for sockets that aren't open yet."""
+    """Handles expected errors, of requests and of WebSockets that are not open yet."""
     problem = to_problem(error)
     if problem.slug == "method-not-allowed":
         problem.headers = {"Allow": ", ".join(_allowed_methods(connection))}
@@ -126,7 +126,7 @@ async def _handle_error(connection: HTTPConnection, error: Exception) -> Respons
 
 
 def _allowed_methods(connection: HTTPConnection) -> list[str]:
-    """What the path takes: one path is several routes, and each of them knows of itself only."""
+    """The methods of a path: one path is several routes, each of which knows only its own."""
     found = set()
     for route in connection.app.routes:
         if isinstance(route, APIRoute) and route.matches(connection.scope)[0] is not Match.NONE:
@@ -135,7 +135,7 @@ def _allowed_methods(connection: HTTPConnection) -> list[str]:
 
 
 def to_problem(error: Exception) -> ApiProblemError:
-    """The problem that tells a caller about an error from below, without what only the log should hold."""
+    """The problem that reports an error to the client, without what only the log should hold."""
     match error:
         case ApiProblemError():
             return error
@@ -150,36 +150,34 @@ def to_problem(error: Exception) -> ApiProblemError:
         case WebSocketRequestValidationError():
             return problems.problem_for_validation(error.errors())
         case NotFoundError():
-            return ApiProblemError("not-found", "what was asked for is not there (any more)")
+            return ApiProblemError("not-found", "the object does not exist, or no longer")
         case ConflictError():
-            return ApiProblemError(
-                "conflict", "someone else changed the object at the same time; look again and try again"
-            )
+            return ApiProblemError("conflict", "the object was changed at the same time; read it again and retry")
         case ForbiddenError():
             return ApiProblemError(
-                "cluster-refused", "Kubernetes does not let the controller do this: its role lacks a right"
+                "cluster-refused", "Kubernetes refused: the controller's role lacks a required permission"
             )
         case UnreachableError():
-            detail = "the Kubernetes API can't be reached right now"
+            detail = "the Kubernetes API can't be reached"
             return ApiProblemError("unavailable", detail, headers={"Retry-After": "1"})
         case KubeError():
             return ApiProblemError(
-                "cluster-refused", "the Kubernetes API refused the request; the controller's log says why"
+                "cluster-refused", "the Kubernetes API refused the request; see the controller's log"
             )
         case ObjectNotFoundError():
-            return ApiProblemError("not-found", "what was asked for is not in the store (any more)")
+            return ApiProblemError("not-found", "the object is not in the store, or no longer")
         case BrokenArchiveError():
-            return ApiProblemError("internal", "the archive can't be read; the controller's log says why")
+            return ApiProblemError("internal", "the archive can't be read; see the controller's log")
         case LogNotFoundError():
             return ApiProblemError("not-found", "there is no such log (yet)")
         case LogError():
-            return ApiProblemError("internal", "the log can't be read; the controller's log says why")
+            return ApiProblemError("internal", "the log can't be read; see the controller's log")
         case StoreFullError():
-            return ApiProblemError("unavailable", "the object store is full; someone must make room")
+            return ApiProblemError("unavailable", "the object store is full; free some space")
         case StorageError():
-            detail = "the object store can't be used right now"
+            detail = "the object store is not available"
             return ApiProblemError("unavailable", detail, headers={"Retry-After": "1"})
-    return ApiProblemError("internal", "the controller failed on this request; its log says why")
+    return ApiProblemError("internal", "the controller failed on this request; see its log")
 
 
 _STATUS_DETAILS = {404: "there is no such path", 405: "this path does not take this method"}
@@ -192,6 +190,6 @@ HANDLED_ERRORS = (
     LogError,
     StorageError,
     WebSocketRequestValidationError,
-    # The framework answers with this one and raises the error again, for the entrance to log.
+    # The framework answers with this one and raises the error again; ErrorMiddleware logs it.
     Exception,
 )

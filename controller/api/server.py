@@ -1,4 +1,4 @@
-"""Runs the API on a socket that is bound already, inside the caller's task group, and drains it when told to stop."""
+"""Serves the API on a bound socket, in the caller's task group, and drains it on shutdown."""
 
 import asyncio
 import contextlib
@@ -22,7 +22,7 @@ TICK_INTERVAL = 0.1
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn without its signal handlers, which belong to the process, and with an end that needs no polling."""
+    """Uvicorn without signal handlers, which belong to the process, and with a shutdown that needs no polling."""
 
     def __init__(self, config: uvicorn.Config, stop: asyncio.Event, history: WatchCache) -> None:
         super().__init__(config)
@@ -30,14 +30,14 @@ class _Server(uvicorn.Server):
         self._history = history
 
     async def main_loop(self) -> None:
-        """Ticks (the Date header is made then) until it is told to stop."""
+        """Ticks (which updates the Date header) until shutdown."""
         counter = 0
         while not await self.on_tick(counter):
             counter = (counter + 1) % 864_000
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), TICK_INTERVAL)
             self.should_exit = self.should_exit or self._stop.is_set()
-        log.info("the API stops: no new connections, live streams end")
+        log.info("the API is shutting down: no new connections, live streams end")
         self._history.close()
 
     @contextlib.contextmanager
@@ -46,7 +46,7 @@ class _Server(uvicorn.Server):
 
 
 async def serve(app: Any, listener: socket.socket, watch_cache: WatchCache, stop: asyncio.Event) -> None:
-    """Serves until `stop` is set, then ends live streams, lets calls under way finish and returns within seconds."""
+    """Serves until `stop` is set; then ends live streams, lets requests finish and returns within seconds."""
     BoundedHttpProtocol.max_connections = connection_limit()
     config = uvicorn.Config(
         app,
@@ -66,9 +66,9 @@ async def serve(app: Any, listener: socket.socket, watch_cache: WatchCache, stop
         ws_ping_timeout=20.0,
         backlog=1024,
     )
-    # asyncio turns Nagle's algorithm off only for sockets that say that they are TCP, and most listeners, and
-    # what they accept, say nothing (0). With it on, an answer's body waits 40 ms for the acknowledgement of
-    # its head.
+    # asyncio turns Nagle's algorithm off only for sockets whose protocol is TCP, and most listeners, and what they
+    # accept, have protocol 0. With it on, a response's body waits 40 ms for the acknowledgement of its
+    # head.
     listener = socket.socket(listener.family, listener.type, socket.IPPROTO_TCP, fileno=listener.detach())
     server = _Server(config, stop, watch_cache)
     try:
@@ -76,4 +76,4 @@ async def serve(app: Any, listener: socket.socket, watch_cache: WatchCache, stop
     finally:
         listener.close()
     if not stop.is_set():
-        raise RuntimeError("the HTTP server stopped by itself")
+        raise RuntimeError("the HTTP server stopped unexpectedly")

@@ -1,4 +1,4 @@
-"""What the routes are given: the other rooms' doors, the clock and the settings, in one value per process."""
+"""The state that routes share: clients, caches, the clock and the settings, one per process."""
 
 import asyncio
 import time
@@ -25,10 +25,10 @@ MEBIBYTE = 1024 * 1024
 
 
 class RunCache(Protocol):
-    """The cache of PipelineRuns that the informer keeps; what it gives is read, never changed."""
+    """The informer's cache of PipelineRuns; its objects must not be changed."""
 
     def get(self, namespace: str, name: str) -> Mapping[str, Any] | None:
-        """One run, or None when the cache does not (yet) know it."""
+        """One run; None if the cache does not know it (yet)."""
         ...
 
     def list(self, namespace: str | None = None) -> Iterable[Mapping[str, Any]]:
@@ -38,9 +38,9 @@ class RunCache(Protocol):
 
 @dataclass(frozen=True)
 class ApiSettings:
-    """Names and limits.
+    """Names and limits of the API.
 
-    `public_url` is the base under which agents and signed links reach this API; sizes are bytes.
+    `public_url` is the base URL under which agents and signed URLs reach this API; sizes are bytes.
     """
 
     public_url: str = "http://127.0.0.1:8080"
@@ -56,7 +56,7 @@ class ApiSettings:
 
 
 class Capability(Protocol):
-    """What an agent's token stands for: one run, by its uid too, because names can be used again."""
+    """The run that an agent's token is for, by its uid too, because names can be used again."""
 
     @property
     def namespace(self) -> str: ...
@@ -68,7 +68,7 @@ class Capability(Protocol):
 
 @dataclass
 class KeyedLock:
-    """The queue of requests that want the same thing: the next number, or the run of one Idempotency-Key."""
+    """A lock that exists while it is held or waited for: of the next number, or of one Idempotency-Key."""
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     waiters: int = 0
@@ -76,7 +76,7 @@ class KeyedLock:
 
 @dataclass
 class AppState:
-    """Everything a route may use. `capability` gives what an agent's token stands for, None for an invalid one."""
+    """Everything that a route may use. `capability` returns what an agent's token is for, None for an invalid one."""
 
     client: "KubeClient"
     runs: RunCache
@@ -96,13 +96,13 @@ class AppState:
     locks: dict[tuple[str, str], KeyedLock] = field(default_factory=dict)
 
     async def signed_url(self, method: Literal["GET", "PUT"], key: str, *, external: bool = False) -> str:
-        """A short-lived link to an object; `outside`: for a person, not for a pod."""
+        """A short-lived URL of an object; `external`: for a user, not for a pod."""
         lifetime = timedelta(seconds=self.settings.link_seconds)
         return await self.store.presign(key, method, lifetime, external=external)
 
 
 def get_state(connection: HTTPConnection) -> AppState:
-    """The services of the app that serves this request."""
+    """The state of the app that serves this request."""
     found = connection.app.state.api_state
     assert isinstance(found, AppState)
     return found

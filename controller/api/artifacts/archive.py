@@ -1,7 +1,7 @@
-"""One file out of a tar.gz in the store, without unpacking the rest anywhere.
+"""Reads one file out of a tar.gz in the store, without unpacking the rest anywhere.
 
-The archive streams through a thread that reads tar; what is before the file is read and dropped. The manifest says
-how much there can be: an archive that unpacks to more is broken off, whatever it was made to look like.
+The archive streams through a thread that reads tar; what precedes the file is dropped. The manifest says how much there
+can be: reading an archive that unpacks to more is aborted, so it can't be a decompression bomb.
 """
 
 import asyncio
@@ -17,11 +17,11 @@ TAR_OVERHEAD = 8 * 1024
 
 
 class BrokenArchiveError(Exception):
-    """The archive does not hold what its manifest says."""
+    """The archive does not match its manifest, or can't be read."""
 
 
 async def read_file(pieces: AsyncIterator[bytes], path: str, size: int, limit: int) -> AsyncGenerator[bytes, None]:
-    """The bytes of the file `path`, which must have `size` of them, out of a tar.gz that comes in pieces.
+    """The bytes of the file `path`, which must have `size` of them, out of a tar.gz.
 
     `limit` bounds what the whole may unpack to. Raises BrokenArchiveError.
     """
@@ -53,7 +53,7 @@ def _find_member(pulled: "_IteratorFile", path: str, size: int, limit: int) -> I
             return file
     except (tarfile.TarError, EOFError, OSError) as error:
         raise BrokenArchiveError(f"the archive can't be read: {error}") from error
-    raise BrokenArchiveError(f"{path} is in the manifest and not in the archive")
+    raise BrokenArchiveError(f"{path} is in the manifest but not in the archive")
 
 
 def _read_chunk(file: IO[bytes], size: int) -> bytes:
@@ -67,7 +67,7 @@ def _read_chunk(file: IO[bytes], size: int) -> bytes:
 
 
 class _IteratorFile(io.RawIOBase):
-    """The pieces as a file for a thread: each read asks the event loop for the next one."""
+    """An async iterator of bytes as a file for a thread: each read asks the event loop for the next chunk."""
 
     def __init__(self, pieces: AsyncIterator[bytes], loop: asyncio.AbstractEventLoop) -> None:
         self._pieces = pieces

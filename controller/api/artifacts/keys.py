@@ -1,4 +1,4 @@
-"""Where a step's artifacts are in the object store, and which attempt's count."""
+"""The object keys of a step's artifacts, and which attempt's artifacts count."""
 
 import json
 from collections.abc import Mapping
@@ -26,12 +26,12 @@ def archive_key(namespace: str, run: str, slug: str, attempt: int) -> str:
 
 
 def manifest_key(namespace: str, run: str, slug: str, attempt: int) -> str:
-    """The key of an attempt's manifest, which is written last: where it is, the archive is whole."""
+    """The key of an attempt's manifest, which is written last: if it exists, the archive is complete."""
     return f"artifacts/{namespace}/{run}/{slug}/{attempt}.json"
 
 
 def find_step(run: Mapping[str, Any], step: str) -> Mapping[str, Any] | None:
-    """The step of a run's status by its slug or, failing that, by its name."""
+    """The step of a run's status, by slug or else by name."""
     steps = (run.get("status") or {}).get("steps") or ()
     for field in ("slug", "name"):
         for each in steps:
@@ -43,7 +43,7 @@ def find_step(run: Mapping[str, Any], step: str) -> Mapping[str, Any] | None:
 def possible_attempts(step: Mapping[str, Any]) -> list[int]:
     """The attempts that a step may have had, the last one first.
 
-    One more than its status lists: a quick step is over before the operator has written that it began.
+    One more than its status lists: a short step may end before the operator has written that it started.
     """
     last = max((int(each["number"]) for each in step.get("attempts") or ()), default=0)
     return list(range(last + 1, 0, -1))
@@ -52,9 +52,9 @@ def possible_attempts(step: Mapping[str, Any]) -> list[int]:
 async def committed_artifacts(
     store: "ObjectStore", run: Mapping[str, Any], step: Mapping[str, Any]
 ) -> ArtifactSet | None:
-    """The artifacts of the step's last attempt that committed some; None when none did.
+    """The artifacts of the step's last attempt that committed some; None if none did.
 
-    Of a step that was not run again, those of the run that made them, which is in the same namespace.
+    For a reused step, those of the run that produced them, in the same namespace.
     """
     meta = run["metadata"]
     made = step.get("reused")
@@ -66,7 +66,7 @@ async def committed_artifacts(
             continue
         archive = json.loads(await store.get(key, limit=MAX_MANIFEST_BYTES))["archive"]
         if archive is None:
-            # A clone: what it made is the source.
+            # A clone step: its output is the run's source.
             return None
         return ArtifactSet(archive_key(*place), int(archive["size"]), str(archive["sha256"]))
     return None

@@ -1,6 +1,6 @@
-"""The workspaces of failed steps in the object store: where they are, and what is known of one.
+"""The saved workspaces of failed steps in the object store.
 
-They are stored by the run's uid: a run that is made later under the same name never gets at them.
+Keys contain the run's uid: a later run of the same name has no access to them.
 """
 
 import json
@@ -19,7 +19,7 @@ _MAX_MANIFEST_BYTES = 64 * 1024
 
 @dataclass(frozen=True)
 class SavedWorkspace:
-    """A workspace that was kept: its archive's key, size in bytes and digest (hex)."""
+    """A saved workspace: its archive's key, size in bytes and digest (hex)."""
 
     key: str
     size: int
@@ -28,7 +28,7 @@ class SavedWorkspace:
 
 @dataclass(frozen=True)
 class WorkspaceKey:
-    """An attempt of a step of one run, which is the one with this uid."""
+    """Identifies an attempt of a step of the run with this uid."""
 
     namespace: str
     uid: str
@@ -42,24 +42,24 @@ class WorkspaceKey:
 
     @property
     def manifest(self) -> str:
-        """The key of what the agent said of it, which is written last."""
+        """The key of the agent's report, which is written last."""
         return f"workspaces/{self.namespace}/{self.uid}/{self.slug}/{self.attempt}.json"
 
 
 def workspace_key(run: Mapping[str, Any], slug: str, attempt: int) -> WorkspaceKey:
-    """The place of a run's attempt."""
+    """The key of a run's attempt."""
     meta = run["metadata"]
     return WorkspaceKey(str(meta["namespace"]), str(meta["uid"]), slug, attempt)
 
 
 def debug_source(run: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Of a run that is the copy of a failed step: `{run, number, step, attempt}`, the step by its slug."""
+    """The source of a debug copy: `{run, number, step, attempt}`, the step by its slug; None for other runs."""
     found = ((run.get("spec") or {}).get("source") or {}).get("kept")
     return dict(found) if found else None
 
 
 def saved_attempt(run: Mapping[str, Any], name: str, attempt: int | None) -> tuple[str, int]:
-    """The step's slug and the attempt whose workspace was kept: the one that is asked for, or the last.
+    """The step's slug and the attempt whose workspace was saved: the requested one, or the last.
 
     Raises a problem that says why there is none.
     """
@@ -74,18 +74,18 @@ def saved_attempt(run: Mapping[str, Any], name: str, attempt: int | None) -> tup
             return str(step["slug"]), int(each["number"])
     told = next((each["kept"]["problem"] for each in reversed(tried) if (each.get("kept") or {}).get("problem")), None)
     if told is not None:
-        raise ApiProblemError("conflict", f"the workspace of {name} in {of} could not be kept: {told}")
+        raise ApiProblemError("conflict", f"the workspace of {name} in {of} could not be saved: {told}")
     raise ApiProblemError(
-        "conflict", f"the workspace of {name} in {of} was not kept; a step with `keepOnFailure: true` keeps it"
+        "conflict", f"the workspace of {name} in {of} was not saved; a step with `keepOnFailure: true` saves it"
     )
 
 
 async def find_workspace(store: "ObjectStore", place: WorkspaceKey) -> SavedWorkspace:
-    """The workspace at this place; a problem 404 when it is not stored (any more)."""
+    """The saved workspace with this key; a problem 404 if it is not stored, or no longer."""
     if await store.head(place.manifest) is not None:
         told = json.loads(await store.get(place.manifest, limit=_MAX_MANIFEST_BYTES))
         if "sha256" in told and await store.head(place.archive) is not None:
             return SavedWorkspace(place.archive, int(told["size"]), str(told["sha256"]))
     raise ApiProblemError(
-        "not-found", f"the workspace of {place.slug}, attempt {place.attempt}, is not stored (any more)"
+        "not-found", f"the workspace of {place.slug}, attempt {place.attempt}, is not stored, or no longer"
     )

@@ -1,8 +1,8 @@
-"""Asks Kubernetes who a token belongs to (TokenReview) and what its user may do (SubjectAccessReview).
+"""Authenticates tokens (TokenReview) and authorizes users (SubjectAccessReview) by asking Kubernetes.
 
-Answers are remembered for seconds, so that a workbench that asks ten times a second costs Kubernetes little, and a
-right that is taken away is gone as quickly. Tokens are remembered by their digest only. Also here: one-use tickets
-for WebSockets, because pages can't set headers on them.
+Answers are cached for seconds, so that a client with ten requests a second costs Kubernetes little, and a revoked
+permission is gone as quickly. Tokens are cached by their digest only. Also here: one-use tickets for WebSockets,
+because pages can't set headers on them.
 """
 
 import hashlib
@@ -23,14 +23,14 @@ Value = TypeVar("Value")
 
 
 class ReviewClient(Protocol):
-    """What is asked of Kubernetes: creates a review object and answers it with its status."""
+    """Creates a review object in Kubernetes and returns its status."""
 
     def __call__(self, review: Mapping[str, Any], /) -> Awaitable[Mapping[str, Any]]: ...
 
 
 @dataclass(frozen=True)
 class User:
-    """Who calls, as Kubernetes knows them."""
+    """The user of a token, as Kubernetes reports them."""
 
     name: str
     uid: str = ""
@@ -40,7 +40,7 @@ class User:
 
 @dataclass(frozen=True)
 class AccessRequest:
-    """What a call would do, in Kubernetes' words: either a resource in a namespace or a URL path."""
+    """What a call would do, in Kubernetes' terms: a verb on a resource in a namespace, or on a URL path."""
 
     verb: str
     group: str = ""
@@ -51,14 +51,14 @@ class AccessRequest:
     path: str = ""
 
     def describe(self) -> str:
-        """The question as people read it in a refusal."""
+        """The request in words, for an error message."""
         if self.path:
             return f"{self.verb} {self.path}"
         what = f"{self.resource}/{self.subresource}" if self.subresource else self.resource
         return f"{self.verb} {what} in the namespace {self.namespace}"
 
     def attributes(self) -> dict[str, Any]:
-        """The question as a SubjectAccessReview carries it."""
+        """The request as a SubjectAccessReview carries it."""
         if self.path:
             return {"nonResourceAttributes": {"verb": self.verb, "path": self.path}}
         named = {
@@ -73,11 +73,11 @@ class AccessRequest:
 
 
 class InvalidTokenError(Exception):
-    """Kubernetes knows nobody by this token."""
+    """The token is unknown to Kubernetes."""
 
 
 class _TtlCache(Generic[Value]):
-    """Remembers values until their time is over, and no more than so many of them."""
+    """A cache whose entries expire, with a limited number of them."""
 
     def __init__(self, now: Callable[[], float], size: int) -> None:
         self._now = now
@@ -100,7 +100,7 @@ class _TtlCache(Generic[Value]):
 
 
 class Authenticator:
-    """Answers who and whether; `review` asks Kubernetes, `now` is a monotonic clock in seconds."""
+    """Authenticates and authorizes; `review` asks Kubernetes, `now` is a monotonic clock in seconds."""
 
     def __init__(self, review: ReviewClient, now: Callable[[], float]) -> None:
         self._review = review
@@ -108,7 +108,7 @@ class Authenticator:
         self._decisions: _TtlCache[bool] = _TtlCache(now, CACHE_SIZE)
 
     async def authenticate(self, token: str) -> User:
-        """The token's user; raises InvalidToken. What is wrong with reaching Kubernetes is raised as it comes."""
+        """The token's user. Raises InvalidTokenError; errors of reaching Kubernetes are raised as they are."""
         key = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
         known = self._users.get(key)
         if known is None:
@@ -116,10 +116,10 @@ class Authenticator:
             self._users.put(key, known, ALLOWED_TTL if isinstance(known, User) else DENIED_TTL)
         if isinstance(known, User):
             return known
-        raise InvalidTokenError("the token is not valid, or no longer")
+        raise InvalidTokenError("the token is invalid or has expired")
 
     async def is_allowed(self, user: User, access: AccessRequest) -> bool:
-        """Whether the user may do this."""
+        """Whether the user has this permission."""
         key = (user, access)
         known = self._decisions.get(key)
         if known is None:
@@ -134,7 +134,7 @@ class Authenticator:
         status = await self._review(review)
         found = status.get("user") or {}
         if status.get("authenticated") is not True or not found.get("username"):
-            return InvalidTokenError("Kubernetes does not know the token")
+            return InvalidTokenError("the token is unknown to Kubernetes")
         extra = found.get("extra") or {}
         return User(
             name=str(found["username"]),
@@ -156,7 +156,7 @@ class Authenticator:
 
 @dataclass(frozen=True)
 class TicketGrant:
-    """What a ticket stands for: who asked for it, by which token, and the one path that it opens."""
+    """What a ticket grants: its user, the token it was issued for, and the one path that it opens."""
 
     user: User
     token: str = field(repr=False)
@@ -164,9 +164,9 @@ class TicketGrant:
 
 
 class Tickets:
-    """One-use tickets: each stands for its user on one WebSocket, within `TICKET_SECONDS`.
+    """One-use tickets: each opens one WebSocket for its user, within `TICKET_TTL` seconds.
 
-    They live in the memory of this process: the socket must be opened where the ticket was given.
+    They are held in memory: the WebSocket must be opened at the process that issued the ticket.
     """
 
     def __init__(self, now: Callable[[], float], new_secret: Callable[[], str] = secrets.token_urlsafe) -> None:
@@ -174,16 +174,16 @@ class Tickets:
         self._issued: _TtlCache[TicketGrant] = _TtlCache(now, MAX_TICKETS)
 
     def issue(self, admission: TicketGrant) -> str:
-        """A new ticket."""
+        """Issues a ticket."""
         ticket = self._new_secret()
         self._issued.put(ticket, admission, TICKET_TTL)
         return ticket
 
     def redeem(self, ticket: str, path: str) -> TicketGrant:
-        """What the ticket stands for; it is spent, also by the wrong path. Raises InvalidToken."""
+        """Redeems a ticket; it is spent, also by the wrong path. Raises InvalidTokenError."""
         admission = self._issued.pop(ticket)
         if admission is None:
-            raise InvalidTokenError("the ticket is not valid: it was used, or is older than 30 s")
+            raise InvalidTokenError("the ticket is invalid: it was used, or is older than 30 s")
         if admission.path != path:
             raise InvalidTokenError("the ticket is for another path")
         return admission

@@ -10,13 +10,13 @@ HANDLER_TIMEOUT = 30.0
 
 @dataclass(frozen=True)
 class Permission:
-    """What a call needs.
+    """What a call requires.
 
-    `kind`: `public` (health only); `user` (a valid token); `review` (a valid token and the right to `verb`
-    the resource in the namespace of the path); `path` (the right to `get` the URL path, as Kubernetes guards
-    its own metrics); `capability` (a run's token, checked by agent.py); `link` (a signed link, checked by
-    objects.py). `named` says whether the name in the path is the resource's. `seconds` bounds the handler;
-    None where the handler bounds its own transfers.
+    `kind`: `public` (health only); `user` (a valid token); `review` (a valid token and the permission to `verb`
+    the resource in the namespace of the path); `path` (the permission to `get` the URL path, as Kubernetes guards
+    its own metrics); `capability` (a run's token, checked in `routes/agent`); `link` (a signed URL, checked in
+    `routes/objects.py`). `named` says whether the name in the path is the resource's. `timeout` bounds the handler,
+    in seconds; None where the handler bounds its own transfers.
     """
 
     kind: Literal["public", "user", "review", "path", "capability", "link"]
@@ -28,7 +28,7 @@ class Permission:
     named: bool = True
 
     def describe(self) -> str:
-        """What a caller needs, for readers of the API's description."""
+        """The requirement in words, for the OpenAPI document."""
         match self.kind:
             case "public":
                 return "nothing"
@@ -107,11 +107,11 @@ PERMISSIONS: Mapping[str, Permission] = {
 
 
 class MissingPermissionError(Exception):
-    """A route was added without a rule: give its operation id an entry in `RULES`."""
+    """A route has no permission: give its operation id an entry in `PERMISSIONS`."""
 
 
 def permission_for(operation: str | None) -> Permission:
-    """The rule of a route by its operation id."""
+    """The permission of an operation. Raises MissingPermissionError."""
     if operation is None or operation not in PERMISSIONS:
-        raise MissingPermissionError(f"route {operation!r} has no entry in controller.api.auth.permissions.RULES")
+        raise MissingPermissionError(f"route {operation!r} has no entry in controller.api.auth.permissions.PERMISSIONS")
     return PERMISSIONS[operation]

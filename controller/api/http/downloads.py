@@ -1,4 +1,4 @@
-"""Hands an object of the store out, whole or a range of it, so that what the head announces is what the body holds."""
+"""Serves objects of the store, whole or in part, so that the body always matches the announced length."""
 
 from collections.abc import AsyncIterator, Mapping
 
@@ -14,20 +14,20 @@ ATTEMPTS = 3
 async def object_response(
     store: ObjectStore, key: str, range_header: str | None, media_type: str, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """The answer to a GET of this object; `wanted` is the request's Range header. Raises ObjectNotFoundError."""
+    """The response to a GET of this object; a problem 404 if it does not exist."""
     for _ in range(ATTEMPTS):
         info = await store.head(key)
         if info is None:
             break
         part = ranges.parse_range(range_header, info.size)
         body = store.read(key, part.start, part.stop)
-        # The first piece opens the object. One that has been replaced since it was looked at is looked at again.
+        # The first chunk opens the object. If it was replaced after `head`, try again.
         first = await anext(body, b"")
         if await store.head(key) == info:
             told = {**part.headers(), **(headers or {})}
             return StreamingResponse(_prepend(first, body), part.status, headers=told, media_type=media_type)
         await _close(body)
-    raise ApiProblemError("not-found", "there is no such object (any more)")
+    raise ApiProblemError("not-found", "the object does not exist, or no longer")
 
 
 async def _prepend(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

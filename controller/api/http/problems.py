@@ -1,7 +1,7 @@
-"""Every answer that is not a success is a problem document (RFC 9457), and every type of problem is listed here.
+"""Problem documents (RFC 9457): every error response is one, and every type of problem is listed here.
 
 A problem says what was wrong with the request and what to do; it never carries a traceback, a secret, or the text of
-an unforeseen exception. `docs/api.md` explains the same list to readers; a test holds the two together.
+an unexpected exception. `docs/api.md` explains the same list; a test compares the two.
 """
 
 import json
@@ -15,7 +15,7 @@ URN = "urn:c8s:problem:"
 
 @dataclass(frozen=True)
 class ProblemType:
-    """One kind of problem: its stable name (the end of `type`), its HTTP status and its title."""
+    """One type of problem: its stable name (the end of `type`), its HTTP status and its title."""
 
     slug: str
     status: int
@@ -61,7 +61,7 @@ _BY_STATUS = {
 class ApiProblemError(Exception):
     """Raised to end a request with a problem document.
 
-    `detail` is one sentence for people; `problems` are entries like lint's; `headers` go onto the response.
+    `detail` is one sentence for users; `problems` are entries like lint's; `headers` are added to the response.
     """
 
     slug: str
@@ -74,11 +74,11 @@ class ApiProblemError(Exception):
 
     @property
     def kind(self) -> ProblemType:
-        """The type of the problem; naming one that is not listed is a programming error."""
+        """The type of the problem. Raises KeyError for one that is not listed."""
         return TYPES[self.slug]
 
     def document(self, instance: str | None = None) -> dict[str, Any]:
-        """The problem as RFC 9457 wants it; `instance` names this occurrence in the controller's log."""
+        """The problem document; `instance` identifies this occurrence in the controller's log."""
         body: dict[str, Any] = {
             "type": URN + self.slug,
             "title": self.kind.title,
@@ -93,7 +93,7 @@ class ApiProblemError(Exception):
 
 
 def encode_problem(document: Mapping[str, Any]) -> bytes:
-    """The document as JSON bytes; what is not Unicode in it (lone surrogates) is replaced, never an error."""
+    """The document as JSON; lone surrogates are replaced."""
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
     return text.encode("utf-8", "replace")
 
@@ -104,9 +104,9 @@ def problem_for_status(status: int, detail: str) -> ApiProblemError:
 
 
 def problem_for_validation(errors: Sequence[Mapping[str, Any]]) -> ApiProblemError:
-    """The problem for a request that does not have the documented shape.
+    """The problem for a request that does not match its schema.
 
-    Only the place and the message are passed on: the offending input could be a secret's value.
+    Only location and message are reported: the invalid input could be a secret's value.
     """
     problems = []
     for error in errors[:50]:
@@ -121,7 +121,7 @@ def problem_for_validation(errors: Sequence[Mapping[str, Any]]) -> ApiProblemErr
 def problem_entry(
     code: str, message: str, *, path: str = "", hint: str | None = None, severity: str = "error"
 ) -> dict[str, Any]:
-    """One entry of `problems`, in the shape that lint gives, without a position in a file."""
+    """One entry of `problems`, in the form of lint's diagnostics, without a position in a file."""
     return {
         "line": None,
         "column": None,

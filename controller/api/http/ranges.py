@@ -1,4 +1,4 @@
-"""HTTP's `Range` for one range of bytes (RFC 9110, section 14): pure, used by signed links and artifacts."""
+"""HTTP's `Range` for a single range of bytes (RFC 9110, section 14). Pure."""
 
 import re
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ _ONE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})")
 
 @dataclass(frozen=True)
 class ByteRange:
-    """Bytes `start` to `stop` (not included) of an object of `size` bytes; `partial` when it isn't asked for whole."""
+    """Bytes `start` to `stop` (excluded) of an object of `size` bytes; `partial` unless the whole was requested."""
 
     start: int
     stop: int
@@ -23,7 +23,7 @@ class ByteRange:
         return 206 if self.partial else 200
 
     def headers(self) -> dict[str, str]:
-        """The headers that tell a reader what it is given."""
+        """The headers that describe the range."""
         found = {"Accept-Ranges": "bytes", "Content-Length": str(self.stop - self.start)}
         if self.partial:
             found["Content-Range"] = f"bytes {self.start}-{self.stop - 1}/{self.size}"
@@ -31,9 +31,9 @@ class ByteRange:
 
 
 def parse_range(header: str | None, size: int) -> ByteRange:
-    """What a Range header asks for; the whole for none, several or an odd one, as the RFC allows.
+    """The range that a Range header requests; the whole object for none, several or an invalid one, as the RFC allows.
 
-    A range outside of the object is a problem 416.
+    A range outside the object is a problem 416.
     """
     whole = ByteRange(0, size, size, partial=False)
     match = _ONE.fullmatch((header or "").strip())

@@ -1,7 +1,6 @@
-"""Bodies that stream in: bounded in size and in silence, hashed as they pass, and cut off with a problem when
-they are wrong.
+"""Uploads: streamed bodies with a limited size and idle time, hashed as they pass.
 
-The iterator raises before the store can take the object as whole, so that a refused upload leaves nothing behind.
+The iterator raises before the store can take the object as complete, so a rejected upload leaves nothing behind.
 """
 
 import asyncio
@@ -14,7 +13,7 @@ from controller.api.http.problems import ApiProblemError
 
 
 async def verify_chunks(chunks: AsyncIterator[bytes], sha256: str, size: int, *, magic: bytes) -> AsyncIterator[bytes]:
-    """Chunks as they are; raises when they do not begin, add up or hash as announced (hex digest, bytes)."""
+    """Chunks as they are; raises if they do not begin, add up or hash as announced (hex digest, bytes)."""
     digest, length, head = hashlib.sha256(), 0, b""
     async for chunk in chunks:
         head = (head + chunk)[: len(magic)] if len(head) < len(magic) else head
@@ -28,9 +27,9 @@ async def verify_chunks(chunks: AsyncIterator[bytes], sha256: str, size: int, *,
 
 
 class BoundedUpload:
-    """One request's body.
+    """The body of one request.
 
-    `limit` is in bytes, `idle_seconds` the longest silence; `magic` is what it must begin with.
+    `limit` is in bytes, `idle_seconds` the longest silence; `magic` is what the body must begin with.
     """
 
     def __init__(self, request: Request, limit: int, idle_seconds: float, magic: bytes = b"") -> None:
@@ -44,7 +43,7 @@ class BoundedUpload:
             raise self._too_large()
 
     async def verified_chunks(self, sha256: str | None = None, size: int | None = None) -> AsyncIterator[bytes]:
-        """The body's chunks; raises at the end when it is not what was announced (hex digest, bytes)."""
+        """The body's chunks; raises at the end if the body is not what was announced (hex digest, bytes)."""
         digest = hashlib.sha256()
         head = b""
         async for chunk in self._chunks():
@@ -52,7 +51,8 @@ class BoundedUpload:
                 head = (head + chunk)[: len(self._magic)]
                 if not self._magic.startswith(head):
                     raise ApiProblemError(
-                        "unsupported-media-type", "the body is not a tar.gz: it does not begin like gzip"
+                        "unsupported-media-type",
+                        "the body is not a tar.gz: it does not start like gzip",
                     )
             self.size += len(chunk)
             if self.size > self._limit:
@@ -75,11 +75,11 @@ class BoundedUpload:
             except StopAsyncIteration:
                 return
             except TimeoutError:
-                raise ApiProblemError("timeout", f"nothing of the body came for {self._idle:g} s") from None
+                raise ApiProblemError("timeout", f"no data was received for {self._idle:g} s") from None
             except ClientDisconnect:
-                raise ApiProblemError("bad-request", "the connection ended before the body did") from None
+                raise ApiProblemError("bad-request", "the connection was closed before the body was complete") from None
             if chunk:
                 yield chunk
 
     def _too_large(self) -> ApiProblemError:
-        return ApiProblemError("too-large", f"the body is larger than the {self._limit} bytes that are taken here")
+        return ApiProblemError("too-large", f"the body is larger than the limit of {self._limit} bytes")

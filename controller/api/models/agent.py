@@ -1,4 +1,4 @@
-"""What agents in step pods and the API say to each other."""
+"""Requests and responses of agents in step pods."""
 
 from pydantic import Field
 
@@ -12,7 +12,7 @@ from controller.api.models.common import (
 
 
 class ObjectLink(ResponseModel):
-    """Where to read an object, and what it must turn out to be."""
+    """The URL of an object, with its expected digest and size."""
 
     url: str
     sha256: str
@@ -27,7 +27,7 @@ class UploadRequest(RequestModel):
 
 
 class UploadLink(ResponseModel):
-    """Where to PUT the archive."""
+    """The URL to PUT the archive to."""
 
     url: str
 
@@ -42,27 +42,27 @@ class ManifestFile(RequestModel):
 
 
 class ManifestArchive(RequestModel):
-    """The archive as its agent packed it."""
+    """The archive as the agent packed it."""
 
     size: int = Field(ge=0)
     sha256: str = Field(pattern=HEX_DIGEST_PATTERN)
 
 
 class CacheLookup(RequestModel):
-    """Which cache is wanted: its key, with everything filled in."""
+    """The key of the requested cache, with all variables filled in."""
 
     key: str = Field(min_length=1, max_length=512, examples=["go-4f2a"])
 
 
 class CacheArchive(CacheLookup):
-    """A cache that an agent stores."""
+    """A cache that an agent saves."""
 
     size: int = Field(ge=0)
     sha256: str = Field(pattern=HEX_DIGEST_PATTERN)
 
 
 class WorkspaceTerms(ResponseModel):
-    """Whether a workspace is to be kept, else why not, and how many bytes its archive may have."""
+    """Whether to save a workspace, else why not, and the size limit of its archive in bytes."""
 
     wanted: bool
     limit: int
@@ -70,17 +70,19 @@ class WorkspaceTerms(ResponseModel):
 
 
 class WorkspaceTold(RequestModel):
-    """What was stored of a workspace, or the `problem` that kept it from being stored."""
+    """What was stored of a workspace, or the `problem` that prevented it."""
 
     size: int | None = Field(None, ge=0)
     sha256: str | None = Field(None, pattern=HEX_DIGEST_PATTERN)
     files: int = Field(0, ge=0)
-    left_out: int = Field(0, ge=0, description="what could not be read, or is neither a file, a folder nor a link")
+    left_out: int = Field(
+        0, ge=0, description="number of files that could not be read or are neither a file, a folder nor a link"
+    )
     problem: str | None = Field(None, min_length=1, max_length=1000)
 
 
 class SnapshotRequest(RequestModel):
-    """What the step that clones is about to store, and which step and attempt it is."""
+    """The snapshot that a clone step is about to store, with its step and attempt."""
 
     slug: str = Field(max_length=63, pattern=SUBDOMAIN_PATTERN)
     attempt: int = Field(ge=1, le=1000)
@@ -89,20 +91,20 @@ class SnapshotRequest(RequestModel):
 
 
 class Snapshot(SnapshotRequest):
-    """What it has stored, and of which commit."""
+    """The snapshot that it has stored, and its commit."""
 
     commit: str = Field(pattern=r"^(?:[0-9a-f]{40}|[0-9a-f]{64})$")
 
 
 class SourceUpload(ResponseModel):
-    """Where to PUT the snapshot, unless it is there already."""
+    """The URL to PUT the snapshot to, unless it is present already."""
 
     present: bool
     url: str | None = None
 
 
 class Manifest(RequestModel):
-    """What a step left, written after the archive: its presence says that the archive is whole."""
+    """The artifacts of a step. It is written after the archive: if it exists, the archive is complete."""
 
     files: list[ManifestFile] = Field(max_length=200_000)
     archive: ManifestArchive

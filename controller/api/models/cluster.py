@@ -8,7 +8,7 @@ from controller.api.models.common import RequestModel, ResponseModel
 
 
 class ClusterAnswer(ResponseModel):
-    """What the runs run on: the Nodes' runtime, whether images are used, the server's version."""
+    """The cluster that runs execute on: the Nodes' runtime, whether images are used, the server's version."""
 
     runtime: str | None
     images: Literal["used", "ignored"]
@@ -17,14 +17,14 @@ class ClusterAnswer(ResponseModel):
 
 
 class Waiting(ResponseModel):
-    """A part that isn't ready."""
+    """A component that is not ready."""
 
     part: str
     why: str
 
 
 class ReadyAnswer(ResponseModel):
-    """Whether the process can serve, and what it waits for."""
+    """Whether the process can serve, and which components it waits for."""
 
     ready: bool
     parts: list[str]
@@ -32,7 +32,7 @@ class ReadyAnswer(ResponseModel):
 
 
 class Part(ResponseModel):
-    """A part of the controller; `message` says what it waits for."""
+    """A component of the controller; `message` says what it waits for."""
 
     name: str
     ready: bool
@@ -40,7 +40,7 @@ class Part(ResponseModel):
 
 
 class Queue(ResponseModel):
-    """The runs that wait to begin, and how long the first of them has."""
+    """The number of runs that wait to start, and the age of the oldest."""
 
     depth: int
     oldest_seconds: float | None
@@ -67,7 +67,7 @@ class PodAnswer(ResponseModel):
 
 
 class NamespaceCluster(ResponseModel):
-    """How the namespace is doing."""
+    """The state of a namespace."""
 
     ready: list[Part]
     queue: Queue
@@ -76,14 +76,14 @@ class NamespaceCluster(ResponseModel):
 
 
 class EventObject(ResponseModel):
-    """What an event is about."""
+    """The object of an event."""
 
     kind: str
     name: str
 
 
 class RunEvent(ResponseModel):
-    """Something that Kubernetes or the controller noted about a run, one of its Jobs or its pods."""
+    """An event that Kubernetes or the controller recorded for a run, one of its Jobs or its pods."""
 
     type: str | None
     reason: str | None
@@ -101,7 +101,7 @@ class RunEvents(ResponseModel):
 
 
 class SecretKeys(ResponseModel):
-    """A secret's name and keys; values are never answered."""
+    """A secret's name and keys; values are never returned."""
 
     name: str
     keys: list[str]
@@ -114,13 +114,13 @@ class SecretList(ResponseModel):
 
 
 class SecretRequest(RequestModel):
-    """Values to set; keys that are not named keep theirs."""
+    """Values to set; other keys keep theirs."""
 
     data: dict[str, str] = Field(min_length=1, max_length=100)
 
 
 class TicketRequest(RequestModel):
-    """The path of the socket that is to be opened, without host and query."""
+    """The path of the WebSocket to open, without host and query."""
 
     path: str = Field(
         max_length=1000,
@@ -130,7 +130,7 @@ class TicketRequest(RequestModel):
 
 
 class Ticket(ResponseModel):
-    """Opens that one WebSocket once, as `?ticket=`, until it expires."""
+    """Opens that WebSocket once, as `?ticket=`, until it expires."""
 
     ticket: str
     expires_at: str

@@ -29,7 +29,7 @@ class ResponseModel(BaseModel):
 
 
 class Entry(ResponseModel):
-    """One finding of lint, or one reason why a request was refused.
+    """One diagnostic of lint, or one reason why a request was refused.
 
     Positions count from 1 and are null where there is no file.
     """
@@ -50,5 +50,5 @@ class ProblemDocument(ResponseModel):
     title: str
     status: int
     detail: str
-    instance: str | None = Field(None, description="names this occurrence in the controller's log")
+    instance: str | None = Field(None, description="identifies this occurrence in the controller's log")
     problems: list[Entry] | None = None

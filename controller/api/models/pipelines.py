@@ -14,7 +14,7 @@ EXAMPLE_PIPELINE: dict[str, JsonValue] = {
 
 
 class LintRequest(RequestModel):
-    """A pipeline file's text; with `event` the answer says whether the file would run for it."""
+    """A pipeline file's text; with `event`, the response says whether the file would run for it."""
 
     text: str = Field(max_length=1_000_000, examples=["version: v1alpha1\nname: hello\nsteps: []\n"])
     event: str | None = Field(None, max_length=64)
@@ -29,14 +29,14 @@ class WouldRun(ResponseModel):
 
 
 class LintAnswer(ResponseModel):
-    """What lint found; an empty list means nothing is wrong."""
+    """The diagnostics of lint; an empty list means no problems."""
 
     problems: list[Entry]
     would_run: WouldRun | None = None
 
 
 class PipelineRequest(RequestModel):
-    """A pipeline to be kept: the file as JSON, `env` as a map, its name that of the path."""
+    """A pipeline to store: the file as JSON, `env` as a map, with the name in the path."""
 
     definition: dict[str, Any] = Field(examples=[EXAMPLE_PIPELINE])
 

@@ -8,14 +8,14 @@ from controller.api.models.common import DIGEST_PATTERN, NAME_PATTERN, SUBDOMAIN
 from controller.api.models.pipelines import EXAMPLE_PIPELINE
 from controller.pipeline.conditions import MAX_CHANGED_FILES
 
-# Git takes a leading dash for an option, and `ext::…` for a command to be run.
+# Git interprets a leading dash as an option, and `ext::…` as a command to run.
 GIT_URL_PATTERN = (
     r"^(?:(?:https?|ssh|git|file)://[^\s\x00-\x1f\x7f]+|[A-Za-z0-9_.]+@[A-Za-z0-9.-]+:[^\s\x00-\x1f\x7f]+)$"
 )
 GIT_REVISION_PATTERN = r"^[A-Za-z0-9_.+=@/#][-A-Za-z0-9_.+=@/#]*$"
 TIME_PATTERN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})$"
 
-# These become variables of a step's environment, labels of logs and cells of tables: one line each, and no NUL.
+# These become environment variables, labels of logs and cells of tables: one line each, without NUL.
 ShortText = Annotated[str, StringConstraints(max_length=255, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Event = Literal["push", "pull_request", "tag", "manual"]
 FileName = Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=r"^[^\x00]*$")]
@@ -30,7 +30,7 @@ class ArchiveSource(RequestModel):
     contents: str | None = Field(
         None,
         pattern=DIGEST_PATTERN,
-        description="names the files without the pipeline's own, to tell what can be reused",
+        description="digest of the files other than the pipeline's own; used to decide what can be reused",
     )
 
 
@@ -51,7 +51,7 @@ class Source(RequestModel):
 
 
 class RunRequest(RequestModel):
-    """A run to be created, of either a `pipeline` or a `pipelineRef`.
+    """A run to create, of either a `pipeline` or a `pipelineRef`.
 
     `pipeline` is the normalised file: its fields, `env` as a map. `pipelineRef` names a pipeline of the namespace.
     """
@@ -69,7 +69,7 @@ class RunRequest(RequestModel):
     changed_files: list[FileName] | None = Field(
         None,
         max_length=MAX_CHANGED_FILES,
-        description="files that changed, for conditions on `paths`; absent: not known, and each such condition holds",
+        description="changed files, for conditions on `paths`; absent: unknown, and such conditions are met",
         examples=[["src/app.py"]],
     )
     params: dict[ParamName, ParamValue] = Field(default_factory=dict, max_length=100)
@@ -78,18 +78,18 @@ class RunRequest(RequestModel):
     reuse_from: str | None = Field(
         None,
         pattern=NAME_PATTERN,
-        description="a run; steps that succeeded there and would be the same are not run again",
+        description="a run whose successful, identical steps are reused",
     )
 
 
 class RerunRequest(RequestModel):
-    """The same run again; what is given replaces what the run had. Without `fromFailed` every step runs again."""
+    """Runs the same run again; what is given replaces what the run had. Without `fromFailed`, every step runs again."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"fromFailed": True}]})
 
-    from_failed: bool = Field(False, description="don't run again what succeeded and would be the same")
+    from_failed: bool = Field(False, description="reuse steps that succeeded and are identical")
     keep_on_failure: bool = Field(
-        False, description="keep the workspaces of steps that fail, unless a step itself says otherwise"
+        False, description="save the workspaces of failed steps, unless a step says otherwise"
     )
     pipeline: dict[str, Any] | None = None
     source: Source | None = None
@@ -97,16 +97,16 @@ class RerunRequest(RequestModel):
 
 
 class CopyRequest(RequestModel):
-    """A copy of a failed step whose workspace was kept: of which attempt (the last that was kept), and for how long."""
+    """A debug copy of a failed step: of which attempt (default: the last saved one), and for how long."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"seconds": 3600}]})
 
     attempt: int | None = Field(None, ge=1, le=1000)
-    seconds: int = Field(3600, ge=60, le=86_400, description="when the copy ends by itself")
+    seconds: int = Field(3600, ge=60, le=86_400, description="seconds after which the copy ends by itself")
 
 
 class CopyOf(ResponseModel):
-    """The failed step that a run is a copy of, by its slug."""
+    """The failed step that a run is a debug copy of, by its slug."""
 
     run: str
     step: str
@@ -114,7 +114,7 @@ class CopyOf(ResponseModel):
 
 
 class Run(ResponseModel):
-    """A run as people see it; `definition` is absent in lists, `status` always has `phase`."""
+    """A run; `definition` is absent in lists, `status` always has `phase`."""
 
     name: str
     namespace: str
@@ -131,7 +131,7 @@ class Run(ResponseModel):
     triggered_by: str | None = None
     rerun_of: str | None = None
     reuse_from: str | None = None
-    copy_of: CopyOf | None = Field(None, description="of a copy of a failed step, made for a shell in it")
+    copy_of: CopyOf | None = Field(None, description="of a debug copy of a failed step")
     cancel_requested: bool = False
     definition: dict[str, Any] | None = None
     status: dict[str, Any]
@@ -146,14 +146,14 @@ class RunList(ResponseModel):
 
 
 class StoredSource(ResponseModel):
-    """A source that is in the store."""
+    """A stored source."""
 
     digest: str
     size: int
 
 
 class Artifact(ResponseModel):
-    """One file that a step left."""
+    """One file that a step stored."""
 
     step: str
     path: str

@@ -1,4 +1,4 @@
-"""The files that steps left: the list is in the run's status, the bytes are in the object store."""
+"""Artifacts of steps: the list is in the run's status, the bytes are in the object store."""
 
 import asyncio
 import contextlib
@@ -21,14 +21,14 @@ from controller.api.openapi import binary_response, redirect_response
 from controller.api.routes.runs import find_run
 from controller.api.state import AppState, get_state
 
-Redirect = Annotated[bool, Query(description="answer with a signed link that leads to the bytes (302)")]
+Redirect = Annotated[bool, Query(description="redirect to a signed URL of the bytes (302)")]
 
 router = APIRouter(prefix="/api/v1/namespaces/{ns}/runs/{run}/artifacts", tags=["artifacts"], route_class=GuardedRoute)
 
 
 @router.get("", operation_id="listArtifacts", response_model=models.ArtifactList)
 async def list_artifacts(request: Request, ns: str, run: str) -> Response:
-    """Every file that the run's steps left, by step."""
+    """All artifacts of the run, by step."""
     found = await find_run(get_state(request), ns, run)
     items = [
         {"step": step["slug"], "path": file["path"], "size": file["size"], "sha256": file["sha256"]}
@@ -45,7 +45,7 @@ async def list_artifacts(request: Request, ns: str, run: str) -> Response:
     responses=binary_response("application/gzip") | redirect_response(),
 )
 async def get_artifacts(request: Request, ns: str, run: str, step: str, redirect: Redirect = False) -> Response:
-    """A step's files as one tar.gz, of its last attempt that committed some; ranges are served."""
+    """A step's artifacts as one tar.gz, from its last attempt that stored some. Supports ranges."""
     state = get_state(request)
     status, stored = await _find_artifacts(state, ns, run, step)
     if redirect:
@@ -69,10 +69,10 @@ async def get_artifact_file(request: Request, ns: str, run: str, step: str, path
     files = json.loads(await state.store.get(_manifest_key(stored.key), limit=MAX_MANIFEST_BYTES))["files"]
     file = next((each for each in files if each["path"] == path), None)
     if file is None:
-        raise ApiProblemError("not-found", "the step has left no such file")
+        raise ApiProblemError("not-found", "the step has no such artifact")
     limit = sum(int(each["size"]) + TAR_OVERHEAD for each in files) + TAR_OVERHEAD
     pieces = read_file(state.store.read(stored.key), path, int(file["size"]), limit)
-    # The first piece is waited for: an archive that can't be read must not begin as a 200.
+    # Wait for the first chunk: an archive that can't be read must not start as a 200.
     async with asyncio.timeout(HANDLER_TIMEOUT):
         first = await anext(pieces, b"")
     headers = {
@@ -90,7 +90,7 @@ async def _find_artifacts(state: AppState, ns: str, run: str, step: str) -> tupl
         raise ApiProblemError("not-found", f"the run {run} has no such step")
     stored = await committed_artifacts(state.store, found, status)
     if stored is None:
-        raise ApiProblemError("not-found", f"the step {status['slug']} of {run} has left no artifacts (yet)")
+        raise ApiProblemError("not-found", f"the step {status['slug']} of {run} has no artifacts (yet)")
     return status, stored
 
 

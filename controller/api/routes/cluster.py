@@ -1,4 +1,4 @@
-"""What the runs run on, read from the Nodes: people must see when images are ignored."""
+"""The cluster that runs execute on, read from its Nodes: users must see when images are ignored."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -20,9 +20,7 @@ router = APIRouter(prefix="/api/v1", tags=["cluster"], route_class=GuardedRoute)
 
 @router.get("/cluster", operation_id="cluster", response_model=models.ClusterAnswer)
 async def cluster(request: Request) -> Response:
-    """The runtime, whether it uses images, the Kubernetes version, and the namespaces in which the caller may
-    list runs.
-    """
+    """The runtime, whether it uses images, Kubernetes' version, and the namespaces whose runs the caller can list."""
     state = get_state(request)
     nodes = await state.client.list(NODES)
     namespaces = await state.client.list(NAMESPACES)
@@ -37,7 +35,7 @@ async def cluster(request: Request) -> Response:
 
 
 def node_runtime(nodes: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """The runtime of the first Node (by name) and whether it runs images."""
+    """The runtime of the first Node (by name) and whether it uses images."""
     found = sorted(
         (
             str(node["metadata"]["name"]),

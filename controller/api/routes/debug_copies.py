@@ -1,7 +1,7 @@
-"""A copy of a failed step, for a person to enter: a run of that one step, on the workspace that was kept of it.
+"""Debug copies of failed steps: a run of that one step, on the saved workspace, to open a shell in.
 
-Who asks has to be allowed to see the run, to create runs and to run commands in pods: the workspace may hold whatever
-the step wrote. The copy is a run like any other; it ends by itself, and is deleted by who leaves it or by the sweep.
+The caller needs permission to get the run, to create runs and to exec into pods: the workspace may hold whatever the
+step wrote. The copy is a run like any other; it ends by itself, and is deleted by its user or by retention.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ router = APIRouter(prefix="/api/v1/namespaces/{ns}/runs/{run}", tags=["runs"], r
 async def copy_step(
     request: Request, ns: str, run: str, step: str, body: models.CopyRequest, idempotency_key: IdempotencyKey = None
 ) -> Response:
-    """Starts a copy of a failed step as it was left: its surroundings, its kept workspace, and nothing that it did."""
+    """Starts a debug copy of a failed step: its environment and its saved workspace, without running its commands."""
     state, user = get_state(request), request.state.user.name
     await require_permission(request, "get", "pipelineruns", ns, name=run)
     await require_permission(request, "create", "pods", ns, subresource="exec", group="")
@@ -59,7 +59,7 @@ async def copy_step(
 def _debug_definition(run: Mapping[str, Any], slug: str, seconds: int) -> Mapping[str, Any]:
     name = run["metadata"]["name"]
     if debug_source(run) is not None:
-        raise ApiProblemError("conflict", f"the run {name} is a copy itself")
+        raise ApiProblemError("conflict", f"the run {name} is a debug copy itself")
     try:
         pipeline = Pipeline.model_validate((run.get("spec") or {}).get("pipeline") or {})
     except ValidationError:

@@ -1,7 +1,7 @@
-"""A command inside a running step, or a shell: one WebSocket between a person's terminal and Kubernetes' `pods/exec`.
+"""Runs a command or a shell in a running step: one WebSocket between the client and Kubernetes' `pods/exec`.
 
-Bytes are handed through as they are and nothing of them is kept or logged. Either side waits for the other, so a slow
-one costs no memory. A person whose right is taken away loses the connection, and Kubernetes ends the command with it.
+Bytes are passed through; none are kept or logged. Either side waits for the other, so a slow one costs no memory. When
+the user's permission is revoked, the connection is closed, and Kubernetes ends the command with it.
 """
 
 import asyncio
@@ -63,7 +63,7 @@ async def exec_step(
     rows: Size = None,
     ticket: Annotated[str | None, Query(max_length=200)] = None,
 ) -> None:
-    """Runs a command in a container of the step's pod, `sh` unless told otherwise (docs/api.md shows the frames)."""
+    """Runs a command in a container of the step's pod, `sh` by default (docs/api.md shows the frames)."""
     state = get_state(socket)
     still_admitted = await authorize_websocket(socket, "execStep", ticket)
     found = await find_run(state, ns, run)
@@ -87,7 +87,7 @@ async def exec_step(
 
 
 async def _find_pod(state: AppState, run: Mapping[str, Any], step: str) -> str:
-    """The pod of the step's last attempt, asked of Kubernetes: a run's status is written a moment later."""
+    """The pod of the step's last attempt, read from Kubernetes: a run's status is written a moment later."""
     status = find_step(run, step)
     name = str(run["metadata"]["name"])
     if status is None:
@@ -96,7 +96,7 @@ async def _find_pod(state: AppState, run: Mapping[str, Any], step: str) -> str:
     pods = await state.client.list(PODS, namespace=str(run["metadata"]["namespace"]), label_selector=selector)
     pod = newest_running(pods["items"])
     if pod is None:
-        raise ApiProblemError("conflict", f"the step {status['slug']} does not run: it has no pod that does")
+        raise ApiProblemError("conflict", f"the step {status['slug']} has no running pod")
     return pod
 
 
@@ -111,14 +111,14 @@ def newest_running(pods: Iterable[Mapping[str, Any]]) -> str | None:
 
 
 def _exec_problem(error: ApiError, step: str, container: str) -> Exception:
-    """Kubernetes refuses what does not run; everything else is told as it is from any other call."""
+    """Kubernetes refuses containers that don't run; other errors are reported as for any call."""
     if error.status in (400, 404, 409, 500):
-        return ApiProblemError("conflict", f"the container {container} of this step does not run (any more)")
+        return ApiProblemError("conflict", f"the container {container} of this step is not running")
     return error
 
 
 class _ExecSession:
-    """Between the person's socket and the command, until either ends or the right does."""
+    """The session between the client's WebSocket and the command, until either ends or the permission is revoked."""
 
     def __init__(self, socket: WebSocket, stream: ExecStream, still_admitted: Reauthorize, state: AppState) -> None:
         self._socket = socket
@@ -127,7 +127,7 @@ class _ExecSession:
         self._state = state
 
     async def run(self) -> None:
-        """Returns when it is over. The first part that ends, ends the others."""
+        """Returns when the session is over: the first part that ends, ends the others."""
         parts = (self._forward_output(), self._receive(), self._reauthorize_periodically(), self._wait_for_shutdown())
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(part) for part in parts]
@@ -144,8 +144,8 @@ class _ExecSession:
                 async for each in output:
                     await self._send_output(each)
         except KubeError as error:
-            log.info("a command's connection broke off", extra={"cause": type(error).__name__})
-            await self._send_frame({"type": "error", "detail": "the connection to the container broke off"})
+            log.info("exec connection failed", extra={"cause": type(error).__name__})
+            await self._send_frame({"type": "error", "detail": "the connection to the container was lost"})
         except (WebSocketDisconnect, RuntimeError):
             return None
         return NORMAL
@@ -163,7 +163,7 @@ class _ExecSession:
         await self._socket.send_text(json.dumps(frame, separators=(",", ":")))
 
     async def _receive(self) -> None:
-        """What the person types; None when they are gone, and also when the command no longer listens."""
+        """Forwards the client's input; returns when the client is gone, waits when the command no longer listens."""
         try:
             while True:
                 message = await self._socket.receive()
@@ -174,7 +174,7 @@ class _ExecSession:
                 elif message.get("text") is not None:
                     await self._handle_control(message["text"])
         except KubeError:
-            # Its end is told by the other direction.
+            # The other direction reports the end.
             await asyncio.Event().wait()
 
     async def _handle_control(self, text: str) -> None:
@@ -202,7 +202,7 @@ class _ExecSession:
 
 
 def parse_control(text: str) -> tuple[str, int, int] | None:
-    """`resize` with columns and rows, or `eof`; None for what is neither, which is passed over."""
+    """`resize` with columns and rows, or `eof`; None for anything else, which is ignored."""
     try:
         frame = json.loads(text)
     except (ValueError, RecursionError):

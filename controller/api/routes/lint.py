@@ -1,4 +1,4 @@
-"""What is wrong with a pipeline file, and whether an event would run it: the pipeline room's answers over HTTP."""
+"""Lint of pipeline files over HTTP."""
 
 import asyncio
 from typing import Any
@@ -17,13 +17,13 @@ router = APIRouter(prefix="/api/v1", tags=["lint"], route_class=GuardedRoute)
 
 @router.post("/lint", operation_id="lint", response_model=models.LintAnswer)
 async def lint_file(request: Request, body: models.LintRequest) -> Response:
-    """Checks a pipeline file. With `event`, and no errors, it also says whether that event would start a run."""
-    # In a thread: a file may be large, and nobody else should wait for it.
+    """Checks a pipeline file. With `event`, and without errors, it also says whether that event would start a run."""
+    # In a thread: a large file must not delay other requests.
     return JSONResponse(await asyncio.to_thread(lint_response, body.text, body.event, body.branch))
 
 
 def lint_response(text: str, event: str | None, branch: str | None) -> dict[str, Any]:
-    """The findings, and the verdict on the event where one was named and there is a pipeline to judge."""
+    """The diagnostics and, if an event was given and the pipeline can be read, whether it would start a run."""
     result = lint(text)
     found: dict[str, Any] = {"problems": [serialize_diagnostic(problem) for problem in result.diagnostics]}
     if event is not None and result.pipeline is not None:

@@ -1,7 +1,7 @@
-"""Logs for people: the text of one step, and one WebSocket for many steps, live.
+"""Logs of runs: the text of one step, and one WebSocket for many steps, live.
 
-Numbering, masking and keeping lines is the logs room's job, and so is telling a reader that fell behind what it
-missed; here lines are handed out at a pace that a reader can take (log_session.py).
+Lines are numbered, masked and archived by `controller.logs`; here they are sent at a rate that the reader can take
+(`streaming/log_session.py`).
 """
 
 import asyncio
@@ -36,7 +36,7 @@ _AFTER = re.compile(
 
 
 class PlainText(StreamingResponse):
-    """`text/plain`, whatever a step has printed: browsers must not take it for anything else."""
+    """`text/plain`, whatever a step has printed: browsers must not interpret it as anything else."""
 
     media_type = "text/plain; charset=utf-8"
 
@@ -58,10 +58,10 @@ async def get_logs(
     attempt: Annotated[int | None, Query(ge=1, le=1_000_000, description="the last one, unless given")] = None,
     container: Annotated[str, Query(pattern=CONTAINER_PATTERN)] = "step",
     tail: Annotated[int | None, Query(ge=0, le=10_000_000, description="only so many last lines")] = None,
-    timestamps: Annotated[bool, Query(description="begin each line with its time")] = False,
-    redirect: Annotated[bool, Query(description="a whole log that is archived: a signed link to it (302)")] = False,
+    timestamps: Annotated[bool, Query(description="start each line with its time")] = False,
+    redirect: Annotated[bool, Query(description="redirect to a signed URL if the whole log is archived (302)")] = False,
 ) -> Response:
-    """A step's log as far as it was written; of a step that was not run again that of the run it is from."""
+    """A step's log as far as it was written; for a reused step, the log of the run that it was reused from."""
     state = get_state(request)
     found = await find_run(state, ns, run)
     status = find_step(found, step)
@@ -71,18 +71,18 @@ async def get_logs(
     if redirect and tail is None and not timestamps and await _has_archived_object(state, stream):
         return RedirectResponse(await state.signed_url("GET", stream.key, external=True), 302)
     blocks = state.logs.blocks(stream, tail=tail)
-    # The first piece is asked for before the answer begins: a log that is not there must be a 404.
+    # Wait for the first block: a missing log must be a 404.
     first = await anext(blocks, None)
     return PlainText(_format_blocks(first, blocks, timestamps))
 
 
 @router.websocket("/logs/stream", name="streamLogs")
 @describe_websocket(
-    description="A WebSocket: log lines of many steps, what there is, then live. docs/api.md shows frames.",
+    description="A WebSocket: log lines of many steps, first what exists, then live. docs/api.md describes the frames.",
     tag="logs",
     path=("ns", "run"),
     query=[
-        query_list("step", "a step's slug; none: every step"),
+        query_list("step", "a step's slug; default: all steps"),
         query_list("after", "<slug>:<attempt>:<container>:<line>: resume after it"),
     ],
 )
@@ -94,7 +94,7 @@ async def stream_logs(
     after: Annotated[list[str] | None, Query(max_length=4 * MAX_STEPS)] = None,
     ticket: Annotated[str | None, Query(max_length=200)] = None,
 ) -> None:
-    """Frames of the run's logs (docs/api.md), until the run has ended and every stream with it."""
+    """Sends frames of the run's logs (docs/api.md), until the run and all its streams have ended."""
     state = get_state(socket)
     still_admitted = await authorize_websocket(socket, "streamLogs", ticket)
     found = await find_run(state, ns, run)
@@ -121,19 +121,19 @@ async def stream_logs(
 
 
 def resume_points(namespace: str, run: str, texts: Iterable[str]) -> dict[Stream, int]:
-    """The last lines that a reader has, from `<slug>:<attempt>:<container>:<line>`; a problem for what is none."""
+    """The last line of each stream that the reader has. Raises a problem for an invalid `after`."""
     found: dict[Stream, int] = {}
     for text in texts:
         match = _AFTER.fullmatch(text)
         if match is None:
-            raise ApiProblemError("bad-request", "after is <slug>:<attempt>:<container>:<line>")
+            raise ApiProblemError("bad-request", "after must be <slug>:<attempt>:<container>:<line>")
         slug, attempt, container, line = match.groups()
         found[Stream(namespace, run, slug, int(attempt), container)] = int(line)
     return found
 
 
 def reused_steps(namespace: str, run: Mapping[str, Any]) -> dict[str, Stream]:
-    """The steps that were not run again, by their slugs, and where their lines are."""
+    """The reused steps, by slug, and the streams that hold their lines."""
     steps = (run.get("status") or {}).get("steps") or ()
     return {str(step["slug"]): log_stream(namespace, "", step, None, "step") for step in steps if step.get("reused")}
 
@@ -141,8 +141,9 @@ def reused_steps(namespace: str, run: Mapping[str, Any]) -> dict[str, Stream]:
 async def _watch_for_run_end(
     state: AppState, namespace: str, run: str, finished: asyncio.Event, borrowed: ReusedLogs
 ) -> None:
-    """Sets `finished` when the run has ended, which it has only when its logs are archived, or is gone; until then
-    tells which of its steps are found to need no running.
+    """Sets `finished` when the run has ended, which implies that its logs are archived, or was deleted.
+
+    Until then, updates which of its steps are reused.
     """
     history = state.watch_cache
     while not history.closed:
@@ -181,13 +182,13 @@ async def _prepend(first: Block | None, rest: AsyncIterator[Block]) -> AsyncIter
 
 
 async def _has_archived_object(state: AppState, stream: Stream) -> bool:
-    """Whether a link would lead to the whole log: it is archived, and not empty, which is stored as no object."""
+    """Whether a URL leads to the whole log: it is archived, and not empty, which is stored as no object."""
     store = state.store
     return await store.head(stream.summary_key) is not None and await store.head(stream.key) is not None
 
 
 def log_stream(ns: str, run: str, step: Mapping[str, Any], attempt: int | None, container: str) -> Stream:
-    """Where the step's lines are: in this run, or in the one whose result was taken over."""
+    """The stream that holds the step's lines: of this run, or of the one that it was reused from."""
     reused = step.get("reused")
     if reused and attempt in (None, reused.get("attempt")):
         return Stream(ns, str(reused["run"]), str(reused["slug"]), int(reused["attempt"]), container)
@@ -204,7 +205,7 @@ def _attempt_number(step: Mapping[str, Any], wanted: int | None) -> int:
 
 
 def _step_slug(run: Mapping[str, Any], step: str) -> str:
-    """The slug of a step. Of a run that has no steps yet, what can be a slug is taken for one."""
+    """The slug of a step. If the run has no steps yet, any valid slug is accepted."""
     status = find_step(run, step)
     if status is not None:
         return str(status["slug"])

@@ -1,6 +1,4 @@
-"""How a namespace is doing: what of the controller is ready, what waits, its quota, the pods of its steps; and what
-Kubernetes noted about one run.
-"""
+"""The state of a namespace: components of the controller, queue, quota and pods; and the events of a run."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -25,7 +23,7 @@ router = APIRouter(prefix="/api/v1/namespaces/{ns}", tags=["cluster"], route_cla
 
 @router.get("/cluster", operation_id="namespaceCluster", response_model=models.NamespaceCluster)
 async def namespace_cluster(request: Request, ns: str) -> Response:
-    """The controller's parts, the runs that wait to begin, the namespace's quota and the pods of its steps."""
+    """The controller's components, the queued runs, the namespace's quota and the pods of its steps."""
     state = get_state(request)
     quotas = await state.client.list(RESOURCE_QUOTAS, namespace=ns)
     pods = await state.client.list(PODS, namespace=ns, label_selector=f"{labels.MANAGED_SELECTOR},{labels.RUN}")
@@ -43,7 +41,7 @@ async def namespace_cluster(request: Request, ns: str) -> Response:
 
 @router.get("/runs/{run}/events", operation_id="listRunEvents", response_model=models.RunEvents)
 async def list_run_events(request: Request, ns: str, run: str) -> Response:
-    """What was noted about the run, its Jobs and its pods, oldest first."""
+    """Events of the run, its Jobs and its pods, oldest first."""
     state = get_state(request)
     found = await find_run(state, ns, run)
     pods = await state.client.list(PODS, namespace=ns, label_selector=f"{labels.RUN}={run}")
@@ -53,7 +51,7 @@ async def list_run_events(request: Request, ns: str, run: str) -> Response:
 
 
 def queue_status(runs: Iterable[Mapping[str, Any]], now: float) -> dict[str, Any]:
-    """How many runs wait to begin, and the age of the oldest in seconds."""
+    """The number of runs that wait to start, and the age of the oldest in seconds."""
     created = [
         pagination.parse_time(str(run["metadata"].get("creationTimestamp") or ""))
         for run in runs
@@ -64,7 +62,7 @@ def queue_status(runs: Iterable[Mapping[str, Any]], now: float) -> dict[str, Any
 
 
 def related_objects(run: Mapping[str, Any]) -> set[tuple[str, str]]:
-    """(kind, name) of the run, and of the Jobs and pods that its status knows."""
+    """(kind, name) of the run, and of the Jobs and pods in its status."""
     found = {("PipelineRun", str(run["metadata"]["name"]))}
     for step in (run.get("status") or {}).get("steps") or ():
         for attempt in step.get("attempts") or ():
@@ -75,7 +73,7 @@ def related_objects(run: Mapping[str, Any]) -> set[tuple[str, str]]:
 
 
 def related_events(events: Iterable[Mapping[str, Any]], about: set[tuple[str, str]], uid: str) -> list[dict[str, Any]]:
-    """The events about these objects, oldest first; of the run only those of this one, by its uid."""
+    """The events about these objects, oldest first; events of another run of the same name are left out, by uid."""
     found = []
     for event in events:
         involved = event.get("involvedObject") or {}

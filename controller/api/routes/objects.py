@@ -1,6 +1,6 @@
-"""Serves the signed links of the directory store, which has no server of its own: an S3 store's links lead to S3.
+"""Serves the signed URLs of the directory store, which has no server of its own; an S3 store's URLs lead to S3.
 
-The signature says which object, which method and until when; nothing else opens this door.
+The signature covers the object, the method and the expiry; it is the only authorization here.
 """
 
 from typing import Annotated
@@ -30,7 +30,7 @@ Signature = Annotated[str, Query(max_length=200)]
     responses=binary_response("application/octet-stream"),
 )
 async def get_object(request: Request, key: str, expires: Expires, method: Method, signature: Signature) -> Response:
-    """An object's bytes; ranges are served."""
+    """An object's bytes. Supports ranges."""
     state = get_state(request)
     _check_link(state, "GET", key, expires, method, signature)
     return await object_response(state.store, key, request.headers.get("range"), "application/octet-stream")
@@ -44,7 +44,7 @@ async def get_object(request: Request, key: str, expires: Expires, method: Metho
     openapi_extra=binary_body("application/octet-stream"),
 )
 async def put_object(request: Request, key: str, expires: Expires, method: Method, signature: Signature) -> Response:
-    """Stores the body as the object, whole or not at all."""
+    """Stores the body as the object, completely or not at all."""
     state = get_state(request)
     _check_link(state, "PUT", key, expires, method, signature)
     upload = BoundedUpload(request, state.settings.artifact_limit, state.settings.idle_seconds)
@@ -53,11 +53,11 @@ async def put_object(request: Request, key: str, expires: Expires, method: Metho
 
 
 def _check_link(state: AppState, expected: str, key: str, expires: int, method: str, signature: str) -> None:
-    """Raises a problem unless the link was signed for exactly this; only a directory store signs links to us."""
+    """Raises a problem unless the URL was signed for exactly this; only a directory store signs URLs of this API."""
     store = state.store
     granted = isinstance(store, DirectoryStore) and store.verify(
         key, method=method, expires=expires, signature=signature
     )
     if granted and method == expected:
         return
-    raise ApiProblemError("link-invalid", "the link is not valid for this object and method, or is over")
+    raise ApiProblemError("link-invalid", "the link is not valid for this object and method, or has expired")

@@ -1,6 +1,6 @@
-"""Pipelines that are kept in the cluster, as PipelineConfigs: listed, read, set and deleted.
+"""Pipelines stored in the cluster as PipelineConfigs: list, get, put, delete.
 
-What is kept is checked as a run's pipeline is. A run carries a copy: later edits never change it.
+A stored pipeline is validated like a run's. A run carries a copy: later edits never change it.
 """
 
 import asyncio
@@ -49,12 +49,12 @@ async def get_pipeline(request: Request, ns: str, pipeline: str) -> Response:
     responses={201: {"model": models.PipelineAnswer, "description": "Created"}},
 )
 async def put_pipeline(request: Request, ns: str, pipeline: str, body: models.PipelineRequest) -> Response:
-    """Sets the pipeline as a whole: 201 when it is new, else 200."""
+    """Creates or replaces the pipeline: 201 if it is new, else 200."""
     state = get_state(request)
     definition = await asyncio.to_thread(validation.validate_definition, body.definition)
     if definition.pop("name") != pipeline:
         listed = [problem_entry("pipeline.name", f"the path says {pipeline}", path="definition.name")]
-        raise ApiProblemError("pipeline-invalid", "the pipeline's name is not that of the path", listed)
+        raise ApiProblemError("pipeline-invalid", "the pipeline's name differs from the name in the path", listed)
     for _ in range(ATTEMPTS):
         try:
             current = await state.client.get(PIPELINE_CONFIGS, pipeline, namespace=ns)
@@ -70,12 +70,12 @@ async def put_pipeline(request: Request, ns: str, pipeline: str, body: models.Pi
         except (AlreadyExistsError, ConflictError):
             continue
         return JSONResponse(serializers.serialize_pipeline(stored), status_code=200 if current is not None else 201)
-    raise ApiProblemError("conflict", f"the pipeline {pipeline} is being changed by others; try again")
+    raise ApiProblemError("conflict", f"the pipeline {pipeline} is being changed by other requests; try again")
 
 
 @router.delete("/{pipeline}", operation_id="deletePipeline", status_code=204, response_class=Response)
 async def delete_pipeline(request: Request, ns: str, pipeline: str) -> Response:
-    """Deletes the pipeline; its runs stay."""
+    """Deletes the pipeline; its runs remain."""
     try:
         await get_state(request).client.delete(PIPELINE_CONFIGS, pipeline, namespace=ns)
     except NotFoundError:

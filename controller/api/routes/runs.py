@@ -40,7 +40,7 @@ IdempotencyKey = Annotated[
         min_length=1,
         max_length=255,
         pattern=r"^[\x20-\x7e]+$",
-        description="the same key and body answer the same run",
+        description="repeating the same key and body returns the same run",
     ),
 ]
 
@@ -49,7 +49,7 @@ IdempotencyKey = Annotated[
 async def create_run(
     request: Request, ns: str, body: models.RunRequest, idempotency_key: IdempotencyKey = None
 ) -> Response:
-    """Creates a run of the pipeline in the body, or of one that is kept in the namespace."""
+    """Creates a run of the pipeline in the body, or of one stored in the namespace."""
     user = request.state.user.name
     key = idempotency(idempotency_key, user, "", body)
     definition = await _definition(request, ns, body)
@@ -64,7 +64,7 @@ async def create_run(
 async def rerun_run(
     request: Request, ns: str, run: str, body: models.RerunRequest, idempotency_key: IdempotencyKey = None
 ) -> Response:
-    """The same pipeline, source and parameters again, or from what failed; only of a run that has ended."""
+    """Runs the same pipeline, source and parameters again, or only what failed; the run must have ended."""
     state = get_state(request)
     user = request.state.user.name
     await require_permission(request, "get", "pipelineruns", ns, name=run)
@@ -126,8 +126,8 @@ async def list_runs(
     since: Annotated[
         str | None, Query(pattern=models.TIME_PATTERN, description="created at or after this time")
     ] = None,
-    text: Annotated[str, Query(max_length=200, description="in the name, branch, commit or trigger")] = "",
-    copies: Annotated[bool, Query(description="also the copies of failed steps that people look around in")] = True,
+    text: Annotated[str, Query(max_length=200, description="part of the name, branch, commit or trigger")] = "",
+    copies: Annotated[bool, Query(description="include debug copies of failed steps")] = True,
     sort: Annotated[SortOrder, Query(description="a leading - is descending")] = "-created",
 ) -> Response:
     """One page of runs, newest first unless `sort` says otherwise."""
@@ -158,7 +158,7 @@ async def get_run(request: Request, ns: str, run: str) -> Response:
 
 @router.post("/{run}/cancel", operation_id="cancelRun", status_code=202, response_model=models.Run)
 async def cancel_run(request: Request, ns: str, run: str) -> Response:
-    """Asks for the run's end; its pods and logs are kept. Cancelling twice is the same as once."""
+    """Requests cancellation; pods and logs are kept. Repeated calls have no further effect."""
     state = get_state(request)
     found = await find_run(state, ns, run)
     if serializers.phase_of(found) in FINAL_RUN_PHASES:
@@ -171,15 +171,16 @@ async def cancel_run(request: Request, ns: str, run: str) -> Response:
 
 @router.delete("/{run}", operation_id="deleteRun", status_code=204, response_class=Response)
 async def delete_run(request: Request, ns: str, run: str) -> Response:
-    """Deletes the run: its processes end; the archive of its logs is kept."""
+    """Deletes the run and ends its processes; the archive of its logs is kept."""
     await get_state(request).client.delete(PIPELINE_RUNS, run, namespace=ns)
     log.info("run deleted", extra={"namespace": ns, "run": run, "user": request.state.user.name})
     return Response(status_code=204)
 
 
 async def find_run(state: AppState, namespace: str, name: str) -> Mapping[str, Any]:
-    """The run from the cache, or from Kubernetes when the cache may lag behind its creation; a
-    problem 404 when there is none.
+    """The run from the cache, or from Kubernetes while the cache may lag behind its creation.
+
+    Raises a problem 404 if it does not exist.
     """
     cached = state.runs.get(namespace, name)
     if cached is not None:

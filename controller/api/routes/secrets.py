@@ -1,7 +1,7 @@
-"""Secrets that steps use: people set them and see names and keys; nothing reads a value back through this API.
+"""Secrets for steps: users set them and see names and keys; no value can be read through this API.
 
-Only Secrets that were set here (label `c8s.dev/secret=true`) are ever touched: the namespace's others belong to
-someone else.
+Only Secrets that were set here (label `c8s.dev/secret=true`) are touched: others in the namespace belong to someone
+else.
 """
 
 import base64
@@ -36,7 +36,7 @@ async def list_secrets(request: Request, ns: str) -> Response:
 
 @router.put("/{name}", operation_id="putSecret", response_model=models.SecretKeys)
 async def put_secret(request: Request, ns: str, name: str, body: models.SecretRequest) -> Response:
-    """Sets the named keys and keeps the others."""
+    """Sets the named keys; others keep their values."""
     state = get_state(request)
     values = _encode_values(body.data)
     for _ in range(ATTEMPTS):
@@ -50,12 +50,12 @@ async def put_secret(request: Request, ns: str, name: str, body: models.SecretRe
         except (AlreadyExistsError, ConflictError):
             continue
         return JSONResponse(_serialize_secret(stored))
-    raise ApiProblemError("conflict", f"the secret {name} is being changed by others; try again")
+    raise ApiProblemError("conflict", f"the secret {name} is being changed by other requests; try again")
 
 
 @router.delete("/{name}", operation_id="deleteSecret", status_code=204, response_class=Response)
 async def delete_secret(request: Request, ns: str, name: str) -> Response:
-    """Deletes the secret. Runs that have started keep the copy they were started with."""
+    """Deletes the secret. Runs that have started keep their copy of it."""
     state = get_state(request)
     if await _managed_secret(state, ns, name) is None:
         raise ApiProblemError("not-found", f"there is no secret {name} in the namespace {ns}")
@@ -64,7 +64,7 @@ async def delete_secret(request: Request, ns: str, name: str) -> Response:
 
 
 async def _managed_secret(state: AppState, namespace: str, name: str) -> dict[str, Any] | None:
-    """The Secret, None when there is none; a problem when it was not set through this API."""
+    """The Secret; None if it does not exist. Raises a problem if it was not set through this API."""
     try:
         secret = await state.client.get(SECRETS, name, namespace=namespace)
     except NotFoundError:

@@ -1,6 +1,6 @@
-"""Working trees that people send: stored by the digest of their bytes, checked while they stream in.
+"""Uploaded working trees: stored by the digest of their bytes, verified while they are received.
 
-Nothing of a body that does not have its announced digest, or is too large, stays in the store. A source that is there
+A body that does not have its announced digest, or is too large, leaves nothing in the store. A source that is stored
 already is not read again.
 """
 
@@ -41,7 +41,7 @@ async def head_source(request: Request, ns: str, digest: str) -> Response:
     openapi_extra=binary_body("application/gzip"),
 )
 async def put_source(request: Request, ns: str, digest: str) -> Response:
-    """Stores a tar.gz under its digest. Sending what is stored already costs one look-up; the body is then not read."""
+    """Stores a tar.gz under its digest. If it is stored already, the body is not read."""
     state = get_state(request)
     key = source_key(digest)
     stored = await state.store.head(key)

@@ -1,4 +1,4 @@
-"""What is about the API itself: health, readiness, metrics, its description, and tickets for sockets."""
+"""Routes about the API itself: health, readiness, metrics, OpenAPI document and tickets for WebSockets."""
 
 from datetime import UTC, datetime
 
@@ -19,7 +19,7 @@ router = APIRouter(tags=["system"], route_class=GuardedRoute)
 
 @router.get("/healthz", operation_id="health", response_class=Response, responses=binary_response("text/plain"))
 async def health(request: Request) -> Response:
-    """The process turns. Open to everyone."""
+    """Liveness probe. Requires no authentication."""
     return Response("ok\n", media_type="text/plain")
 
 
@@ -30,14 +30,14 @@ async def health(request: Request) -> Response:
     responses={503: {"model": models.ReadyAnswer, "description": "Not ready"}},
 )
 async def ready(request: Request) -> Response:
-    """Whether everything is there; 503 and what is waited for when not. Open to everyone."""
+    """Readiness probe: 503 with the components that are not ready. Requires no authentication."""
     document = get_state(request).readiness.document()
     return JSONResponse(document, status_code=200 if document["ready"] else 503)
 
 
 @router.get("/metrics", operation_id="metrics", response_class=Response, responses=binary_response("text/plain"))
 async def metrics(request: Request) -> Response:
-    """Prometheus' text form, for who may `get` the path `/metrics` (Kubernetes' nonResourceURLs)."""
+    """Metrics in Prometheus' text form, for callers who may `get` the path `/metrics` (Kubernetes' nonResourceURLs)."""
     return Response(get_state(request).metrics.text(), media_type=METRICS_TYPE)
 
 
@@ -54,7 +54,7 @@ async def description(request: Request) -> Response:
 
 @router.post("/api/v1/tickets", operation_id="createTicket", status_code=201, response_model=models.Ticket)
 async def create_ticket(request: Request, body: models.TicketRequest) -> Response:
-    """A ticket that opens the WebSocket at `path` once, as `?ticket=`, where a header can't be set."""
+    """Issues a ticket that opens the WebSocket at `path` once, as `?ticket=`, for clients that can't set headers."""
     state = get_state(request)
     ticket = state.tickets.issue(TicketGrant(request.state.user, bearer_token(request), body.path))
     until = datetime.fromtimestamp(state.wall_clock() + TICKET_TTL, UTC)

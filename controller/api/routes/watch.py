@@ -1,4 +1,4 @@
-"""The route of the live run list: server-sent events over watch.py, and the check that a long reader still may read."""
+"""Watches runs: the route of the server-sent events in `streaming/sse.py`."""
 
 from collections.abc import AsyncIterator
 from typing import Annotated
@@ -17,7 +17,7 @@ router = APIRouter(prefix="/api/v1/namespaces/{ns}/watch", tags=["runs"], route_
 
 
 class EventStream(StreamingResponse):
-    """`text/event-stream`, not kept and not buffered on its way."""
+    """`text/event-stream`."""
 
     media_type = "text/event-stream"
 

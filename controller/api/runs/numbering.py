@@ -1,9 +1,9 @@
-"""Gives every run its number: the ConfigMap `c8s-run-numbers` of the namespace holds the last one of each pipeline.
+"""Numbers runs: the ConfigMap `c8s-run-numbers` of a namespace holds the last number of each pipeline.
 
-Several controllers may ask at once; the ConfigMap's resourceVersion decides, so no number is given twice, nor is a
-deleted run's. A request with an Idempotency-Key writes its claim on a number in the same moment: who repeats the
-request, at another controller or after a crash, finds the claim and makes the same run. Once the run is there, its
-label says what the claim said, and the claim goes.
+Several controllers may write at once; the ConfigMap's resourceVersion decides, so no number is given twice, not even a
+deleted run's. A request with an Idempotency-Key writes its claim on a number in the same update: repeating the request,
+at another controller or after a crash, finds the claim and creates the same run. Once the run exists, its label holds
+what the claim said, and the claim is removed.
 """
 
 import json
@@ -17,7 +17,7 @@ from controller.kube import CONFIG_MAPS, KubeClient, NotFoundError
 CONFIG_MAP = "c8s-run-numbers"
 NAME_LIMIT = 63
 CLAIM = "key."
-# Longer than any request may take. An older claim's run is there, or its maker is dead.
+# Longer than any request may take. An older claim's run exists, or its creator is dead.
 CLAIM_SECONDS = 90.0
 
 Object = dict[str, Any]
@@ -25,7 +25,7 @@ Object = dict[str, Any]
 
 @dataclass(frozen=True)
 class Claim:
-    """A number that a request with a key has taken; `request` is the digest of what was asked."""
+    """A number that a request with a key has claimed; `request` is the digest of the request."""
 
     number: int
     request: str
@@ -34,7 +34,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class RunNumberLedger:
-    """The ConfigMap as it was read; None where there is none yet."""
+    """The ConfigMap as it was read; None if it does not exist yet."""
 
     config_map: Object | None
 
@@ -43,26 +43,26 @@ class RunNumberLedger:
         return (self.config_map or {}).get("data") or {}
 
     def last_number(self, pipeline: str) -> int:
-        """The last number that was given to a run of the pipeline; 0 for none."""
+        """The last number that was given to a run of the pipeline; 0 if none was."""
         text = str(self._data.get(pipeline, "0"))
         return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else 0
 
     def claim(self, key: str, now: float) -> Claim | None:
-        """The claim under this key while it counts."""
+        """The claim under this key, unless it has expired."""
         found = _read_claim(self._data.get(CLAIM + key, ""))
         return found if found is not None and abs(now - found.at) < CLAIM_SECONDS else None
 
     def with_number(
         self, pipeline: str, number: int, now: float, key: str | None = None, request: str = ""
     ) -> dict[str, str]:
-        """The data after the number is taken, and claimed for the key; without the claims that are over."""
+        """The data with this number as the last one, claimed for the key; expired claims are dropped."""
         data = self._without_old_claims(now) | {pipeline: str(number)}
         if key is not None:
             data[CLAIM + key] = json.dumps(asdict(Claim(number, request, now)), separators=(",", ":"))
         return data
 
     def without_claim(self, key: str) -> dict[str, str]:
-        """The data after the claim is taken back."""
+        """The data without this claim."""
         return {each: value for each, value in self._data.items() if each != CLAIM + key}
 
     def _without_old_claims(self, now: float) -> dict[str, str]:
@@ -75,7 +75,7 @@ class RunNumberLedger:
 
 
 async def read_ledger(client: KubeClient, namespace: str) -> RunNumberLedger:
-    """The numbers and claims of the moment."""
+    """Reads the numbers and claims."""
     try:
         return RunNumberLedger(await client.get(CONFIG_MAPS, CONFIG_MAP, namespace))
     except NotFoundError:
@@ -83,7 +83,7 @@ async def read_ledger(client: KubeClient, namespace: str) -> RunNumberLedger:
 
 
 async def write_ledger(client: KubeClient, namespace: str, ledger: RunNumberLedger, data: Mapping[str, str]) -> None:
-    """Replaces what was read. Raises AlreadyExists or Conflict when someone else was quicker."""
+    """Replaces what was read. Raises AlreadyExistsError or ConflictError if another writer was quicker."""
     if ledger.config_map is None:
         await client.create(CONFIG_MAPS, _new_config_map(namespace, data), namespace)
     else:
@@ -91,7 +91,7 @@ async def write_ledger(client: KubeClient, namespace: str, ledger: RunNumberLedg
 
 
 def run_name(pipeline: str, number: int) -> str:
-    """`<pipeline>-<number>`, the pipeline's name cut so that the whole stays a DNS label of at most 63 characters."""
+    """`<pipeline>-<number>`, with the pipeline's name cut so that the whole is a DNS label of at most 63 characters."""
     suffix = f"-{number}"
     return pipeline[: NAME_LIMIT - len(suffix)].rstrip("-") + suffix
 

@@ -1,7 +1,7 @@
-"""Which runs a list shows, in which order, and where its next page begins: pure functions over cached objects.
+"""Filters, sorts and pages lists of runs: pure functions over cached objects.
 
-A page's token names the last run that was shown and the moment of the first page, not a number of rows: runs that
-are created or end meanwhile shift nothing.
+A page's token names the last run shown and the time of the first page, not a number of rows: runs that are created or
+end meanwhile shift nothing.
 """
 
 import base64
@@ -18,7 +18,7 @@ from controller.api.http.problems import ApiProblemError
 from controller.api.serializers import phase_of, pipeline_of, run_number
 
 Object = Mapping[str, Any]
-# What a run is sorted by: a text or a number, then what tells equals apart.
+# What a run is sorted by: a text or a number, then tie breakers.
 SortKey = tuple[str | float, str, int, str]
 
 SORT_ORDERS = ("-created", "created", "-duration", "duration", "-name", "name")
@@ -26,9 +26,9 @@ SORT_ORDERS = ("-created", "created", "-duration", "duration", "-name", "name")
 
 @dataclass(frozen=True)
 class RunFilter:
-    """The filters; None and the empty set let everything through. `text` is looked for without regard to case.
+    """The filters; None and the empty set match everything. `text` is matched case-insensitively.
 
-    `copies`: whether copies of failed steps, made for a shell, are among them.
+    `copies`: whether debug copies of failed steps are included.
     """
 
     phases: frozenset[str] = frozenset()
@@ -39,7 +39,7 @@ class RunFilter:
     copies: bool = True
 
     def matches(self, run: Object) -> bool:
-        """Whether the run passes every filter."""
+        """Whether the run matches every filter."""
         spec = run.get("spec") or {}
         return (
             (self.copies or debug_source(run) is None)
@@ -58,7 +58,7 @@ class RunFilter:
 
 @dataclass(frozen=True)
 class Page:
-    """One page of runs and the token for the next one, if there is one."""
+    """One page of runs, and the token for the next one if there is one."""
 
     items: list[Object]
     next: str | None
@@ -66,7 +66,7 @@ class Page:
 
 @dataclass(frozen=True)
 class _PageCursor:
-    """After which run a page begins, and the moment at which durations are taken (seconds since 1970)."""
+    """The run after which a page begins, and the time at which durations are taken (seconds since 1970)."""
 
     order: str
     now: float
@@ -76,7 +76,7 @@ class _PageCursor:
 def paginate(
     runs: Iterable[Object], run_filter: RunFilter, *, order: str = "-created", limit: int, after: str | None, now: float
 ) -> Page:
-    """The first `limit` runs in this order that pass the filters, after the place that the token names."""
+    """The first `limit` runs in this order that match the filters, after the position of the token."""
     place = _decode_cursor(after, order) if after else None
     now = place.now if place is not None else now
     key_of = _sort_key(order.removeprefix("-"), now)
@@ -93,7 +93,7 @@ def paginate(
 
 
 def parse_time(text: str) -> datetime | None:
-    """An RFC 3339 time; None for what is none."""
+    """An RFC 3339 time; None for an invalid one."""
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
@@ -122,7 +122,7 @@ def _created(run: Object) -> str:
 
 
 def run_duration(run: Object, now: float) -> float:
-    """Seconds from the run's start to its end, or to `now` while it goes on; -1 before its start.
+    """Seconds from the run's start to its end, or to `now` while it runs; -1 before its start.
 
     An end after `now` does not count yet, so that a list's pages, which share one `now`, agree with each other.
     """
@@ -147,7 +147,7 @@ def _decode_cursor(token: str, order: str) -> _PageCursor:
         )
         if ordered in SORT_ORDERS and ordered != order:
             raise ApiProblemError("bad-request", f"the continue token belongs to a list with sort={ordered}")
-        # The first sorts among texts or among numbers, never both.
+        # The first value is a text or a number, never both.
         kind: Any = (int, float) if order.endswith("duration") else str
         sound = isinstance(now, int | float) and isinstance(value, kind) and isinstance(created, str)
         sound = sound and ordered == order and isinstance(number, int) and isinstance(name, str)
@@ -155,5 +155,5 @@ def _decode_cursor(token: str, order: str) -> _PageCursor:
     except (ValueError, TypeError, OverflowError, OSError, binascii.Error, RecursionError):
         sound = False
     if not sound:
-        raise ApiProblemError("bad-request", "the continue token is not one that this API gave")
+        raise ApiProblemError("bad-request", "the continue token is invalid")
     return _PageCursor(order, float(now), (value, created, number, name))

@@ -1,12 +1,11 @@
-"""What a reader of live logs is sent, and how often: pure bookkeeping between the hub and one WebSocket.
+"""The queue of log frames for one WebSocket, and the rate at which they are sent. Pure.
 
-A busy step writes a thousand lines a second; a screen needs them in a few frames. Lines of one stream that wait are
-merged into one frame, frames have a largest size, and a bucket of tokens spaces them: never more than 50 in a second,
-the first at once. When too much waits the hub is not asked for more; it tells a reader that fell behind what it
-missed.
+A busy step writes a thousand lines a second; a screen needs them in a few frames. Waiting lines of a stream become
+one frame, frames have a maximum size, and a token bucket limits their rate: at most 50 in a second, the first at
+once. When too much is waiting, the hub is not read on; it reports the lines that a slow reader misses.
 
-Many readers of one step are sent the same lines: they become JSON once (`Encoder`), and readers in a hurry all send at
-the same ticks of the clock, so that they ask for the same lines.
+Many readers of one step receive the same lines: they are encoded once (`LineEncoder`), and limited readers all send at
+the same ticks of the clock, so that they need the same lines.
 """
 
 import json
@@ -38,7 +37,7 @@ class EncodedLines:
 
 
 class LineEncoder:
-    """Makes pieces of lines, and remembers the latest: what one reader is sent, others are about to be sent too."""
+    """Encodes lines as JSON and caches the latest: what one reader is sent, others will be sent too."""
 
     def __init__(self, frame_bytes: int = MAX_FRAME_BYTES, cache_bytes: int = CACHE_BYTES) -> None:
         self._frame_bytes = frame_bytes
@@ -47,11 +46,11 @@ class LineEncoder:
         self._cache: OrderedDict[Hashable, list[EncodedLines]] = OrderedDict()
 
     def cached(self, key: Hashable) -> list[EncodedLines] | None:
-        """The pieces that were made under this key, while they are kept."""
+        """The cached lines under this key."""
         return self._cache.get(key)
 
     def encode(self, key: Hashable, first: int, lines: Iterable[Line]) -> list[EncodedLines]:
-        """The lines from number `first` on, in pieces that fit into a frame each."""
+        """Encodes lines from number `first` on, in parts that fit into a frame each."""
         pieces = list(_encode_chunks(first, lines, self._frame_bytes))
         self._cache[key] = pieces
         self._size += _memory_size(pieces)
@@ -84,7 +83,7 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 @dataclass
 class _PendingFrame:
-    """A frame that waits. Of lines, `bodies` go on while there is room; `end` is the number after the last."""
+    """A waiting frame. With lines, `bodies` grows while there is room; `end` is the number after the last line."""
 
     head: dict[str, Any]
     bodies: list[str] | None = None
@@ -94,7 +93,7 @@ class _PendingFrame:
 
 @dataclass
 class FrameQueue:
-    """Frames on their way to one reader, in order within each stream."""
+    """Frames for one reader, in order within each stream."""
 
     frame_bytes: int = MAX_FRAME_BYTES
     max_bytes: int = MAX_PENDING_BYTES
@@ -111,7 +110,7 @@ class FrameQueue:
         return self._size >= self.max_bytes
 
     def put_lines(self, stream: StreamId, pieces: Iterable[EncodedLines]) -> None:
-        """Consecutive lines: joined to the stream's last frame where that is possible."""
+        """Adds consecutive lines: to the stream's last frame if possible."""
         for piece in pieces:
             size = len(piece.body) + 1
             frame = self._last.get(stream)
@@ -125,7 +124,7 @@ class FrameQueue:
             self._size += size
 
     def put(self, stream: StreamId | None, kind: str, **rest: Any) -> None:
-        """A frame without lines (`live`, `end`, `missed`, `done`); `stream` is None for the last."""
+        """Adds a frame without lines (`live`, `end`, `missed`, `done`); `stream` is None for `done`."""
         named = {} if stream is None else _stream_fields(stream)
         self._append(stream, _PendingFrame({"type": kind, **named, **rest}))
 
@@ -140,9 +139,9 @@ class FrameQueue:
         return text if frame.bodies is None else f'{text[:-1]},"lines":[{",".join(frame.bodies)}]}}'
 
     def take_all(self) -> str:
-        """What waits, as one message: a frame, or several in a batch, up to the size of the largest frame.
+        """The waiting frames as one message: one frame, or a batch up to the size of the largest frame.
 
-        Many streams that each have a word to say must not wait for one another's turn.
+        Many streams with one frame each must not wait for one another.
         """
         texts = [self.take()]
         size = len(texts[0])
@@ -163,7 +162,7 @@ class FrameQueue:
 
 @dataclass
 class RateLimiter:
-    """A bucket of tokens: `BURST` frames at once, then one at each tick of the clock, of which a second has 40.
+    """A token bucket: `BURST` frames at once, then one at each tick of the clock, 40 a second.
 
     The ticks are the same for all readers of this process.
     """
@@ -173,21 +172,21 @@ class RateLimiter:
     tick: int = 0
 
     def wait(self, now: float) -> float:
-        """Takes a token; the seconds until it may be used. `now` is monotonic."""
+        """Takes a token; returns the seconds until it may be used. `now` is monotonic."""
         if self.at is not None:
             self.tokens = min(float(BURST), self.tokens + max(0.0, now - self.at) * PER_SECOND)
         self.at = now
         if self.tokens >= 1.0:
             self.tokens -= 1.0
             return 0.0
-        # Not the same tick twice, however the division is rounded.
+        # Never the same tick twice, however the division is rounded.
         self.tick = max(self.tick, math.floor(now / TICK)) + 1
         self.tokens, self.at = 0.0, self.tick * TICK
         return max(0.0, self.at - now)
 
 
 def truncate_line(text: str) -> str:
-    """A line as a frame carries it: an endless one is cut, visibly; the archive has all of it."""
+    """A line as a frame carries it: a very long one is truncated, visibly; the archive has all of it."""
     if len(text) <= MAX_LINE_CHARACTERS:
         return text
     hidden = len(text) - MAX_LINE_CHARACTERS

@@ -1,4 +1,4 @@
-"""One reader's WebSocket of log lines: takes from the hub as fast as the reader takes from us, and no faster."""
+"""One reader's WebSocket of log lines: reads from the hub as fast as the reader takes them, and no faster."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ Frame = TypeVar("Frame")
 
 
 class Socket(Protocol):
-    """What is needed of a WebSocket that is open."""
+    """The part of an open WebSocket that is used here."""
 
     async def receive(self) -> object:
         """The next message; `{"type": "websocket.disconnect"}` when the reader is gone."""
@@ -29,15 +29,15 @@ class Socket(Protocol):
         ...
 
     async def close(self, code: int = NORMAL, reason: str | None = None) -> None:
-        """Ends the socket."""
+        """Closes the WebSocket."""
         ...
 
 
 @dataclass
 class LogSession(Generic[Frame]):
-    """Feeds frames from `source` through an outbox (`put` says how) to the socket, until either side is through.
+    """Sends frames from `source` through a queue (filled by `enqueue`) to the WebSocket, until either side ends.
 
-    `seconds` is the time between two questions whether the reader still may read; `now` is monotonic.
+    The reader is authorized again every `reauthorize_seconds`; `now` is monotonic.
     """
 
     socket: Socket
@@ -57,7 +57,7 @@ class LogSession(Generic[Frame]):
     _end: int | None = None
 
     async def run(self) -> None:
-        """Returns when the run's logs are told, the reader is gone, or their right is.
+        """Returns when all logs were sent, the reader is gone, or its permission is.
 
         Errors of the source are raised.
         """
@@ -76,18 +76,18 @@ class LogSession(Generic[Frame]):
                     task.cancel()
         if not gone:
             assert self._end is not None
-            # The reader may leave at the very moment at which they are told the end.
+            # The reader may leave while the end is being sent.
             with contextlib.suppress(WebSocketDisconnect):
                 await self.socket.close(self._end)
 
     async def _send(self) -> bool:
-        """Sends what there is, in its rhythm; True when the reader is gone."""
+        """Sends waiting frames at the allowed rate; True when the reader is gone."""
         while True:
             pause = self._rate_limiter.wait(self.now())
             if pause > 0:
                 await self.sleep(pause)
-            # Now the source may be asked again. It is not while nothing can be sent anyway: a reader that woke at each
-            # of a thousand lines a second would cost more than sending them.
+            # Now the source may be read again. It is not read while nothing can be sent: waking at each of a
+            # thousand lines a second would cost more than sending them.
             self._readable.set()
             while not len(self._queue):
                 if self._end is not None:
@@ -116,7 +116,7 @@ class LogSession(Generic[Frame]):
         self._finish(NORMAL)
 
     async def _listen(self) -> None:
-        """Readers have nothing to say; whatever comes is passed over until they go."""
+        """Waits for the reader to disconnect; its messages are ignored."""
         while True:
             message = await self.socket.receive()
             if isinstance(message, dict) and message.get("type") == "websocket.disconnect":
@@ -131,14 +131,14 @@ class LogSession(Generic[Frame]):
                 return
 
     def _finish(self, code: int) -> None:
-        """Notes why the session ends. A reader that is gone stays gone: nothing can be sent to them any more."""
+        """Records why the session ends. A reader that is gone stays gone: nothing can be sent any more."""
         if self._end is None or (code != NORMAL and self._end != GOING_AWAY):
             self._end = code
         self._changed.set()
 
 
 async def _closable(source: AsyncIterator[Frame]) -> AsyncGenerator[Frame, None]:
-    """The source as a generator whose end ends the source too."""
+    """The source as a generator whose end closes the source too."""
     try:
         async for each in source:
             yield each

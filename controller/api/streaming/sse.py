@@ -1,13 +1,12 @@
-"""Run changes as server-sent events: every change once and in order, resumed with Last-Event-ID, never
-silently missed.
-"""
+"""Changes of runs as server-sent events: each once and in order, resumed by Last-Event-ID, never silently lost."""
 
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
+from controller.api.auth.authorize import Reauthorize
 from controller.api.http.problems import ApiProblemError
 from controller.api.serializers import serialize_run
 from controller.api.streaming.watch_cache import WatchCache, parse_version
@@ -15,39 +14,33 @@ from controller.api.streaming.watch_cache import WatchCache, parse_version
 CATCH_UP_TIMEOUT = 5.0
 
 
-class Reauthorize(Protocol):
-    """Asks whether the reader may still read; a long stream outlives many a right."""
-
-    async def __call__(self) -> bool: ...
-
-
 @dataclass(frozen=True)
 class WatchFilter:
-    """What one reader watches: a namespace, perhaps one run in it, from a version on (None: from the present state)."""
+    """What one reader watches: a namespace or one run in it, from a version on (None: from the current state)."""
 
     namespace: str
     run: str | None
     since: int | None
 
     def matches(self, namespace: str, name: str) -> bool:
-        """Whether the reader wants changes of this run."""
+        """Whether the reader watches this run."""
         return namespace == self.namespace and self.run in (None, name)
 
 
 def resume_version(last_event_id: str | None, resource_version: str | None) -> int | None:
-    """Where a reader wants to begin; what the browser remembers wins over what the address says."""
+    """The version to resume from; Last-Event-ID takes precedence over the query."""
     text = last_event_id or resource_version
     if not text:
         return None
     version = parse_version(text)
     if version is None:
-        raise ApiProblemError("bad-request", "Last-Event-ID and resourceVersion are numbers that this API gave")
+        raise ApiProblemError("bad-request", "Last-Event-ID and resourceVersion must be numbers from this API")
     return version
 
 
 @dataclass
 class ReauthorizationTimer:
-    """Asks every `seconds` whether a reader still may read, busy stream or not; `now` is a monotonic clock."""
+    """Authorizes a reader again every `seconds`, whether or not the stream is busy; `now` is a monotonic clock."""
 
     reauthorize: Reauthorize
     seconds: float
@@ -59,11 +52,11 @@ class ReauthorizationTimer:
 
     @property
     def remaining(self) -> float:
-        """Seconds until the next question."""
+        """Seconds until the next authorization."""
         return max(0.0, self._next - self.now())
 
     async def is_authorized(self) -> bool:
-        """Whether the reader may go on; asks only when it is time to."""
+        """Whether the reader is still authorized; asks only when it is due."""
         if self.remaining > 0:
             return True
         admitted = await self.reauthorize()
@@ -77,13 +70,13 @@ async def event_stream(
     present: Callable[[], Iterable[Mapping[str, Any]]],
     timer: ReauthorizationTimer,
 ) -> AsyncIterator[bytes]:
-    """The stream's bytes. `present` gives the cached runs; the stream ends with the history or with the right.
+    """The bytes of the stream. `present` returns the cached runs. Ends with the cache or with the permission.
 
-    What the guard's rhythm brings besides the question is a sign of life: a bookmark, or a comment.
+    Each time authorization is due, a bookmark or a comment shows that the stream is alive.
     """
     position = None
     if watch_filter.since is None:
-        # No await between these lines: the state and the position belong to the same moment.
+        # No await between these lines: state and position belong to the same moment.
         state = [
             run for run in present() if watch_filter.matches(run["metadata"]["namespace"], run["metadata"]["name"])
         ]
@@ -121,21 +114,21 @@ async def event_stream(
 
 
 def format_event(kind: str, data: bytes, version: int | None) -> bytes:
-    """One event; without a version the reader's last id stays.
+    """One event; without a version, the reader's last id stays.
 
-    JSON text has no line breaks in it, so one data line does.
+    JSON text has no line breaks, so one data line is enough.
     """
     head = b"" if version is None else b"id: %d\n" % version
     return head + b"event: " + kind.encode() + b"\ndata: " + data + b"\n\n"
 
 
 def bookmark(version: int) -> bytes:
-    """Moves the reader's last id on when nothing of theirs has changed."""
+    """Advances the reader's last id when none of its runs has changed."""
     return format_event("bookmark", b'{"resourceVersion":"%d"}' % version, version)
 
 
 def restart() -> bytes:
-    """The reader's id is too old: list again, then watch from that list.
+    """The reader's id is too old: it must list again, then watch from that list.
 
     The empty id makes a browser forget the old one.
     """

@@ -1,8 +1,7 @@
-"""The recent changes of runs, in order, so that a watch that broke off goes on where it was.
+"""The recent changes of runs, in order, so that a broken watch can be resumed.
 
-Pure bookkeeping over the informer's events; watch.py reads it for its clients. A reader holds a position, not a
-queue: a slow one costs nothing, and when the history has moved past it, it is told to start again. The ids that go
-out are resourceVersions, as Kubernetes has them.
+Pure bookkeeping over the informer's events; `sse.py` reads it for clients. A reader holds a position, not a queue: a
+slow one costs nothing, and once the cache has dropped its position it must list again. Event ids are resourceVersions.
 """
 
 import asyncio
@@ -24,8 +23,8 @@ Kind = Literal["added", "modified", "deleted"]
 class Change:
     """One change of one run; `data` is the run as JSON.
 
-    `version` is its id, or None for a change that was found by listing and so has no place in Kubernetes'
-    order.
+    `version` is its event id, or None for a change that was found by listing, which has no position
+    in Kubernetes' order.
     """
 
     kind: Kind
@@ -39,8 +38,8 @@ class WatchCache:
     """Changes in the order in which they became known.
 
     When a watch was lost for long, the informer lists again and finds what changed meanwhile, in no order.
-    Such changes are kept without an id behind the last one that has one: who resumes from that id is given
-    them (again, perhaps, which does no harm, since a change carries the whole run).
+    Such changes are kept without an id, behind the last one that has one: a reader that resumes from that id
+    receives them (perhaps again, which is harmless, since a change carries the whole run).
     """
 
     def __init__(self, max_changes: int = MAX_CHANGES, max_bytes: int = MAX_BYTES) -> None:
@@ -57,7 +56,7 @@ class WatchCache:
 
     @property
     def is_synced(self) -> bool:
-        """Whether the first list is in: before that there is nothing to resume from."""
+        """Whether the first list is complete: before that, there is nothing to resume from."""
         return self._floor is not None
 
     @property
@@ -66,14 +65,14 @@ class WatchCache:
         return self._start + len(self._changes)
 
     def mark_synced(self, resource_version: str) -> None:
-        """A list as of this version is wholly in the cache; after the first one changes are recorded."""
+        """A list as of this version is in the cache; after the first one, changes are recorded."""
         self.latest = max(self.latest, parse_version(resource_version) or 0)
         if self._floor is None:
             self._floor = self.latest
         self._notify()
 
     def record(self, kind: Kind, run: Mapping[str, Any]) -> None:
-        """Takes in one change; those of the first list are not changes."""
+        """Records one change; those of the first list are not changes."""
         if self._floor is None:
             return
         meta = run["metadata"]
@@ -86,17 +85,17 @@ class WatchCache:
         self._append(Change(kind, str(meta["namespace"]), str(meta["name"]), version, data))
 
     def close(self) -> None:
-        """The process is about to end: every reader is woken and stops."""
+        """Shutdown: every reader wakes and stops."""
         self.closed = True
         self._notify()
 
     async def wait_closed(self) -> None:
-        """Returns when the process is about to end."""
+        """Returns on shutdown."""
         while not self.closed:
             await self._wake.wait()
 
     def cursor_after(self, version: int) -> int | None:
-        """Where a reader who knows everything up to `version` goes on; None when that is too long ago."""
+        """The position after `version`, for a reader that knows everything up to it; None if that is too long ago."""
         if self._floor is None or version < self._floor or (version == self._floor and not self._floor_is_complete):
             return None
         for index in range(len(self._changes) - 1, -1, -1):
@@ -106,14 +105,14 @@ class WatchCache:
         return self._start
 
     def read(self, position: int, limit: int = 256) -> list[Change] | None:
-        """The next changes from a position on; None when the history has moved past it."""
+        """The next changes from a position on; None if they have been dropped."""
         if position < self._start:
             return None
         skip = position - self._start
         return [self._changes[index] for index in range(skip, min(skip + limit, len(self._changes)))]
 
     async def wait_for_change(self, position: int, seconds: float) -> bool:
-        """Waits until there is something after the position; False when the time is over first."""
+        """Waits for a change after the position; False after `seconds` without one."""
         try:
             async with asyncio.timeout(seconds):
                 while self.end <= position and not self.closed:
@@ -123,9 +122,7 @@ class WatchCache:
         return True
 
     async def wait_for_version(self, version: int, seconds: float) -> bool:
-        """Waits until the history knows this version, which a client may have from elsewhere; False
-        when the time is over.
-        """
+        """Waits until the cache has reached this version, which a client may know already; False after `seconds`."""
         try:
             async with asyncio.timeout(seconds):
                 while (not self.is_synced or self.latest < version) and not self.closed:
@@ -141,8 +138,8 @@ class WatchCache:
             gone = self._changes.popleft()
             self._start += 1
             self._size -= len(gone.data)
-            # Who resumes from an id is owed the changes without an id behind it: when one of these is gone,
-            # so is the id.
+            # Resuming from an id includes the changes without an id behind it: when one of these is dropped, the id
+            # is no longer valid.
             self._floor_is_complete = gone.version is not None
             self._floor = gone.version if gone.version is not None else self._floor
         self._notify()
@@ -153,5 +150,5 @@ class WatchCache:
 
 
 def parse_version(text: str) -> int | None:
-    """A resourceVersion as a number, which Kubernetes lets clients compare; None for what is none."""
+    """A resourceVersion as a number, which Kubernetes lets clients compare; None for an invalid one."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None

@@ -1,7 +1,7 @@
-"""The door for agents in step pods: a run's capability token opens what belongs to that run and nothing else.
+"""Routes for agents in step pods: a run's capability token gives access to that run's objects and nothing else.
 
-An agent is given short-lived links and never the store's credentials. What it says about its archive is checked
-against what was stored before the manifest makes it count.
+Agents receive short-lived URLs and never the store's credentials. What an agent reports about its archive is checked
+against the store before the manifest makes it count.
 """
 
 import json
@@ -28,7 +28,7 @@ router = APIRouter(prefix="/api/v1/agent", tags=["agent"], route_class=GuardedRo
 
 @router.get("/source", operation_id="agentSource", response_model=models.ObjectLink)
 async def agent_source(request: Request) -> Response:
-    """Where the run's source is."""
+    """The URL of the run's source."""
     state = get_state(request)
     run = await authorized_run(state, request)
     if (copied := debug_source(run)) is not None:
@@ -38,32 +38,32 @@ async def agent_source(request: Request) -> Response:
         raise ApiProblemError("not-found", "the run has no source archive")
     stored = await state.store.head(source_key(digest))
     if stored is None:
-        raise ApiProblemError("not-found", f"the run's source {digest} is not stored (any more)")
+        raise ApiProblemError("not-found", f"the run's source {digest} is not stored, or no longer")
     url = await state.signed_url("GET", source_key(digest))
     return JSONResponse({"url": url, "sha256": digest.removeprefix("sha256:"), "size": stored.size})
 
 
 @router.get("/artifacts/{slug}", operation_id="agentArtifacts", response_model=models.ObjectLink)
 async def agent_artifacts(request: Request, slug: str) -> Response:
-    """Where the artifacts of a step of the same run are."""
+    """The URL of the artifacts of a step of the same run."""
     state = get_state(request)
     run = await authorized_run(state, request)
     stored = await committed_artifacts(state.store, run, await _find_run_step(state, run, slug))
     if stored is None:
-        raise ApiProblemError("not-found", f"the step {slug} has left no artifacts (yet)")
+        raise ApiProblemError("not-found", f"the step {slug} has no artifacts (yet)")
     url = await state.signed_url("GET", stored.key)
     return JSONResponse({"url": url, "sha256": stored.sha256, "size": stored.size})
 
 
 @router.post("/artifacts/{slug}/{attempt}", operation_id="agentUpload", response_model=models.UploadLink)
 async def agent_upload(request: Request, slug: str, attempt: int, body: models.UploadRequest) -> Response:
-    """Where to PUT the archive of an attempt's artifacts."""
+    """The URL to PUT the archive of an attempt's artifacts to."""
     state = get_state(request)
     run = await authorized_run(state, request)
     place = await authorized_attempt(state, run, slug, attempt)
     if body.size > state.settings.artifact_limit:
         limit = state.settings.artifact_limit
-        raise ApiProblemError("too-large", f"the archive has {body.size} bytes; at most {limit} are taken")
+        raise ApiProblemError("too-large", f"the archive has {body.size} bytes; the limit is {limit}")
     if await state.store.head(manifest_key(*place)) is not None:
         raise ApiProblemError("conflict", f"the artifacts of {slug}, attempt {attempt}, are committed already")
     return JSONResponse({"url": await state.signed_url("PUT", archive_key(*place))})
@@ -78,7 +78,7 @@ async def agent_upload(request: Request, slug: str, attempt: int, body: models.U
 async def agent_manifest(request: Request, slug: str, attempt: int, body: models.Manifest) -> Response:
     """Commits an attempt's artifacts.
 
-    Saying the same twice is the same as once; saying something else later is refused.
+    Repeating the same manifest has no effect; a different one is refused.
     """
     state = get_state(request)
     run = await authorized_run(state, request)
@@ -100,14 +100,14 @@ async def agent_manifest(request: Request, slug: str, attempt: int, body: models
 
 
 async def _workspace_link(state: AppState, run: Mapping[str, Any], copied: Mapping[str, Any]) -> dict[str, Any]:
-    """Where the workspace is that a run is a copy of: of a run of the same namespace, whoever made the copy."""
+    """The URL of the saved workspace that a debug copy is made of: of a run of the same namespace."""
     origin = await find_run(state, str(run["metadata"]["namespace"]), str(copied["run"]))
     found = await find_workspace(state.store, workspace_key(origin, str(copied["step"]), int(copied["attempt"])))
     return {"url": await state.signed_url("GET", found.key), "sha256": found.sha256, "size": found.size}
 
 
 async def _source_digest(state: AppState, run: Mapping[str, Any]) -> str | None:
-    """What was sent, or of a repository the snapshot that was made of it."""
+    """The digest of the uploaded source, or of the snapshot that was made of a repository."""
     source = (run.get("spec") or {}).get("source") or {}
     if "git" not in source:
         return (source.get("archive") or {}).get("digest")
@@ -120,16 +120,16 @@ async def _source_digest(state: AppState, run: Mapping[str, Any]) -> str | None:
 
 
 async def authorized_run(state: AppState, request: Request) -> Mapping[str, Any]:
-    """The run that the token stands for. A run of the same name that was made later is another run."""
+    """The run of the token. A later run of the same name is another run."""
     capability: Capability = request.state.capability
     run = await find_run(state, capability.namespace, capability.run)
     if run["metadata"].get("uid") != capability.uid:
-        raise unauthenticated("the token belongs to a run that is gone")
+        raise unauthenticated("the token belongs to a run that no longer exists")
     return run
 
 
 async def _find_run_step(state: AppState, run: Mapping[str, Any], slug: str) -> Mapping[str, Any]:
-    """The run's step; asks Kubernetes itself when the cache may be behind a step that is running already."""
+    """The run's step; asks Kubernetes when the cache may lag behind a step that is running already."""
     step = find_step(run, slug)
     if step is None:
         meta = run["metadata"]

@@ -1,7 +1,7 @@
-"""The door for caches: agents of a pipeline's runs find what earlier runs of it kept, and keep what was not there.
+"""Caches for agents: runs of a pipeline restore what earlier runs saved, and save what did not exist.
 
-A cache belongs to a pipeline of a namespace, and is never changed: the first that is committed under a key stays. Its
-archive has its digest in its name, so that two writers of one key, or one with an old link, can't spoil each other's.
+A cache belongs to a pipeline of a namespace and never changes: the first one committed under a key stays. Its archive's
+name contains its digest, so two writers of one key, or one with an old URL, can't overwrite each other's archive.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ _MAX_DOCUMENT_BYTES = 64 * 1024
 
 @router.post("/lookup", operation_id="agentCacheLookup", response_model=models.ObjectLink)
 async def look_up(request: Request, body: models.CacheLookup) -> Response:
-    """Where the cache of a key is; 404 when there is none."""
+    """The URL of the cache with this key; 404 if there is none."""
     state = get_state(request)
     place = _cache_prefix(await authorized_run(state, request), body.key)
     try:
@@ -42,25 +42,25 @@ async def look_up(request: Request, body: models.CacheLookup) -> Response:
     if stored is None or noted is None:
         raise ApiProblemError("not-found", "there is no cache of this key")
     if datetime.now(UTC) - noted.modified > _TOUCH_INTERVAL:
-        # Its date says when it was used last: what nobody uses is swept.
+        # The document's date says when the cache was last used: retention deletes unused ones.
         await state.store.put(_document_key(place), document)
     return JSONResponse({"url": await state.signed_url("GET", key), "sha256": found["sha256"], "size": stored.size})
 
 
 @router.post("", operation_id="agentCacheUpload", response_model=models.UploadLink)
 async def upload(request: Request, body: models.CacheArchive) -> Response:
-    """Where to PUT the archive of a cache."""
+    """The URL to PUT the archive of a cache to."""
     state = get_state(request)
     place = _cache_prefix(await authorized_run(state, request), body.key)
     _check_size(state, body)
     if await state.store.head(_document_key(place)) is not None:
-        raise ApiProblemError("conflict", "there is a cache of this key already")
+        raise ApiProblemError("conflict", "there is already a cache with this key")
     return JSONResponse({"url": await state.signed_url("PUT", _archive_key(place, body.sha256))})
 
 
 @router.put("/manifest", operation_id="agentCacheManifest", status_code=204, response_class=Response)
 async def commit(request: Request, body: models.CacheArchive) -> Response:
-    """Commits a cache. Saying the same twice is the same as once; another one of the key is refused."""
+    """Commits a cache. Repeating the same call has no effect; another cache with the key is refused."""
     state = get_state(request)
     run = await authorized_run(state, request)
     place = _cache_prefix(run, body.key)
@@ -74,18 +74,18 @@ async def commit(request: Request, body: models.CacheArchive) -> Response:
         await state.store.put(_document_key(place), json.dumps(told).encode(), if_absent=True)
     except ObjectExistsError:
         if json.loads(await state.store.get(_document_key(place), limit=_MAX_DOCUMENT_BYTES))["sha256"] != body.sha256:
-            raise ApiProblemError("conflict", "there is another cache of this key") from None
+            raise ApiProblemError("conflict", "there is another cache with this key") from None
     return Response(status_code=204)
 
 
 def _check_size(state: AppState, body: models.CacheArchive) -> None:
     limit = state.settings.cache_limit
     if body.size > limit:
-        raise ApiProblemError("too-large", f"the cache has {body.size} bytes; at most {limit} are taken")
+        raise ApiProblemError("too-large", f"the cache has {body.size} bytes; the limit is {limit}")
 
 
 def _cache_prefix(run: Mapping[str, Any], key: str) -> str:
-    """What the names of all objects of a cache begin with."""
+    """The prefix of the keys of a cache's objects."""
     pipeline = pipeline_of(run) or (run["spec"].get("pipeline") or {}).get("name")
     return f"caches/{run['metadata']['namespace']}/{pipeline}/{hashlib.sha256(key.encode()).hexdigest()}"
 

@@ -1,7 +1,7 @@
-"""The door for the step that clones: what it packed becomes the run's source.
+"""Snapshots by the clone step: what it packed becomes the run's source.
 
-A snapshot is stored under its digest, which other runs rely on; so it is sent to a place of the run's own first, and
-only bytes that were read back and have that digest come to stand under it.
+A snapshot is stored under its digest, which other runs rely on; so it is uploaded to a key of the run's own first, and
+copied to its digest only after its bytes were read back and verified.
 """
 
 import json
@@ -25,12 +25,12 @@ router = APIRouter(prefix="/api/v1/agent/source", tags=["agent"], route_class=Gu
 
 @router.post("", operation_id="agentSourceUpload", response_model=models.SourceUpload)
 async def upload_source(request: Request, body: models.SnapshotRequest) -> Response:
-    """Where to PUT the snapshot of a repository, or that it is there already."""
+    """The URL to PUT the snapshot of a repository to, or that it is present already."""
     state = get_state(request)
     place = await _snapshot_attempt(state, request, body)
     if body.size > state.settings.source_limit:
         limit = state.settings.source_limit
-        raise ApiProblemError("too-large", f"the snapshot has {body.size} bytes; at most {limit} are taken")
+        raise ApiProblemError("too-large", f"the snapshot has {body.size} bytes; the limit is {limit}")
     stored = await state.store.head(source_key(body.digest))
     if stored is not None and stored.size == body.size:
         return JSONResponse({"present": True})
@@ -39,7 +39,7 @@ async def upload_source(request: Request, body: models.SnapshotRequest) -> Respo
 
 @router.put("/manifest", operation_id="agentSourceManifest", status_code=204, response_class=Response)
 async def commit_source(request: Request, body: models.Snapshot) -> Response:
-    """Commits the snapshot: from now on it is the run's source. Saying the same twice is the same as once."""
+    """Commits the snapshot as the run's source. Repeating the same call has no effect."""
     state = get_state(request)
     place = await _snapshot_attempt(state, request, body)
     stored = await state.store.head(source_key(body.digest))
@@ -68,7 +68,7 @@ async def _promote_snapshot(state: AppState, key: str, body: models.Snapshot) ->
     try:
         await state.store.put(source_key(body.digest), content, if_absent=True)
     except ObjectExistsError:
-        # Another run has brought the same at the same moment.
+        # Another run has stored the same snapshot at the same time.
         return
 
 
@@ -77,10 +77,10 @@ async def _snapshot_attempt(
 ) -> tuple[str, str, str, int]:
     run = await authorized_run(state, request)
     if not ((run.get("spec") or {}).get("source") or {}).get("git"):
-        raise ApiProblemError("not-found", "the run is not on a repository")
-    # Where a clone is expected, and nowhere else: the first step, which depends on none.
+        raise ApiProblemError("not-found", "the run's source is not a repository")
+    # Only the first step, which depends on none, may be a clone.
     place = await authorized_attempt(state, run, body.slug, body.attempt)
     steps = (run.get("status") or {}).get("steps") or []
     if steps and steps[0].get("slug") != body.slug:
-        raise ApiProblemError("not-found", f"the step {body.slug} clones nothing")
+        raise ApiProblemError("not-found", f"the step {body.slug} is not a clone step")
     return place

@@ -1,6 +1,6 @@
-"""The door for the workspaces of failed steps: an agent asks whether its one is wanted, and stores it.
+"""Saved workspaces of failed steps: the agent asks whether to save one, and uploads it.
 
-Whether a run was cancelled is known here and not in its pods, where being stopped looks the same for any reason.
+Only the API knows whether a run was cancelled: in its pods, every way of being stopped looks the same.
 """
 
 import json
@@ -24,7 +24,7 @@ router = APIRouter(prefix="/api/v1/agent/workspaces", tags=["agent"], route_clas
 
 @router.get("/{slug}/{attempt}", operation_id="agentWorkspace", response_model=models.WorkspaceTerms)
 async def workspace_terms(request: Request, slug: str, attempt: int) -> Response:
-    """Whether the workspace of this attempt is to be kept, and how large its archive may be."""
+    """Whether to save the workspace of this attempt, and how large its archive may be."""
     state = get_state(request)
     run, _ = await _workspace(state, request, slug, attempt)
     meta = run["metadata"]
@@ -36,12 +36,12 @@ async def workspace_terms(request: Request, slug: str, attempt: int) -> Response
 
 @router.post("/{slug}/{attempt}", operation_id="agentWorkspaceUpload", response_model=models.UploadLink)
 async def workspace_upload(request: Request, slug: str, attempt: int, body: models.UploadRequest) -> Response:
-    """Where to PUT the archive of an attempt's workspace."""
+    """The URL to PUT the archive of an attempt's workspace to."""
     state = get_state(request)
     _, place = await _workspace(state, request, slug, attempt)
     _check_size(state, body.size)
     if await state.store.head(place.manifest) is not None:
-        raise ApiProblemError("conflict", f"the workspace of {slug}, attempt {attempt}, is told of already")
+        raise ApiProblemError("conflict", f"the workspace of {slug}, attempt {attempt}, has been reported already")
     return JSONResponse({"url": await state.signed_url("PUT", place.archive)})
 
 
@@ -52,14 +52,14 @@ async def workspace_upload(request: Request, slug: str, attempt: int, body: mode
     response_class=Response,
 )
 async def workspace_manifest(request: Request, slug: str, attempt: int, body: models.WorkspaceTold) -> Response:
-    """Says that a workspace is stored, or why it is not. The first word stays; saying it twice is the same as once."""
+    """Reports a workspace as stored, or why it is not. The first report stays; repeating it has no effect."""
     state = get_state(request)
     _, place = await _workspace(state, request, slug, attempt)
     told: dict[str, Any]
     if body.problem is not None:
         told = {"problem": body.problem}
     elif body.size is None or body.sha256 is None:
-        raise ApiProblemError("invalid", "either what is stored has to be told (size, sha256), or the problem")
+        raise ApiProblemError("invalid", "give either size and sha256 of the archive, or problem")
     else:
         _check_size(state, body.size)
         stored = await state.store.head(place.archive)
@@ -72,7 +72,7 @@ async def workspace_manifest(request: Request, slug: str, attempt: int, body: mo
         await state.store.put(place.manifest, document, if_absent=True)
     except ObjectExistsError:
         if await state.store.get(place.manifest) != document:
-            raise ApiProblemError("conflict", f"{slug}, attempt {attempt}: something else was told of it") from None
+            raise ApiProblemError("conflict", f"{slug}, attempt {attempt}: another report was stored") from None
     return Response(status_code=204)
 
 
@@ -86,7 +86,7 @@ async def _workspace(
 
 def _refusal_reason(state: AppState, run: Mapping[str, Any]) -> str | None:
     if state.settings.workspace_limit == 0:
-        return "this controller keeps no workspaces (--kept-workspace-limit-mib is 0)"
+        return "this controller saves no workspaces (--kept-workspace-limit-mib is 0)"
     if "deletionTimestamp" in run["metadata"]:
         return "the run was deleted"
     return "the run was cancelled" if (run.get("spec") or {}).get("cancel") else None
@@ -95,4 +95,4 @@ def _refusal_reason(state: AppState, run: Mapping[str, Any]) -> str | None:
 def _check_size(state: AppState, size: int) -> None:
     limit = state.settings.workspace_limit
     if size > limit:
-        raise ApiProblemError("too-large", f"the workspace has {size} bytes, packed; at most {limit} are taken")
+        raise ApiProblemError("too-large", f"the packed workspace has {size} bytes; the limit is {limit}")

@@ -108,7 +108,7 @@ async def test_a_cancelled_run_s_workspace_is_not_wanted_however_old_the_cache_i
     async with run_api(tmp_path, workspace_limit=0) as api:
         token = await run_in(api)
         told = (await api.call("GET", WORKSPACE_PATH, token=token)).json
-        assert (told["wanted"], "keeps no workspaces" in told["why"]) == (False, True)
+        assert (told["wanted"], "saves no workspaces" in told["why"]) == (False, True)
 
 
 async def test_an_agent_reaches_no_other_step_attempt_or_run(tmp_path: Path) -> None:
@@ -183,9 +183,9 @@ async def test_each_of_the_rights_is_needed(
 @pytest.mark.parametrize(
     ("told", "status", "words"),
     [
-        ({}, 409, "was not kept"),
+        ({}, 409, "was not saved"),
         ({"kept": {"problem": "it has more than 512 MiB"}}, 409, "it has more than 512 MiB"),
-        ({"kept": {"bytes": 9}}, 404, "is not stored (any more)"),
+        ({"kept": {"bytes": 9}}, 404, "is not stored, or no longer"),
     ],
 )
 async def test_without_a_kept_workspace_there_is_no_copy(
