@@ -1,4 +1,4 @@
-"""The client and `c8s run` against the controller's own API; what Kubernetes and the operator do is scripted."""
+"""The client and `c8s run` against the controller's own API; Kubernetes and the operator are scripted."""
 
 from __future__ import annotations
 
@@ -46,15 +46,15 @@ TIMES = {
 
 
 @pytest.fixture
-async def there(tmp_path: Path) -> AsyncIterator[ApiServer]:
-    async with run_api(tmp_path) as there:
-        yield there
+async def api(tmp_path: Path) -> AsyncIterator[ApiServer]:
+    async with run_api(tmp_path) as api:
+        yield api
 
 
 @pytest.fixture
-def endpoint(there: ApiServer, tmp_path: Path) -> Endpoint:
+def endpoint(api: ApiServer, tmp_path: Path) -> Endpoint:
     (tmp_path / "token").write_text(ANN)
-    return Endpoint(there.url, tmp_path / "token", "a")
+    return Endpoint(api.url, tmp_path / "token", "a")
 
 
 @pytest.fixture
@@ -72,40 +72,40 @@ def step(phase: str, **more: Any) -> dict[str, Any]:
     return {"name": "build", "slug": "build", "dependsOn": [], "phase": phase, "attempts": [attempt]}
 
 
-async def play_operator(there: ApiServer, phase: str) -> None:
+async def play_operator(api: ApiServer, phase: str) -> None:
     """Wait for the run, let its step write two lines, and end it."""
-    while (PIPELINE_RUNS, "a", "hello-1") not in there.kubernetes.objects:
+    while (PIPELINE_RUNS, "a", "hello-1") not in api.kubernetes.objects:
         await asyncio.sleep(0)
-    there.kubernetes.status("a", "hello-1", phase="Running", steps=[step("Running")])
-    log = there.hub.open(Stream("a", "hello-1", "build", 1, "step"), 1, [])
-    there.hub.publish(log, block(1, "one", "two"))
+    api.kubernetes.status("a", "hello-1", phase="Running", steps=[step("Running")])
+    log = api.hub.open(Stream("a", "hello-1", "build", 1, "step"), 1, [])
+    api.hub.publish(log, block(1, "one", "two"))
     if phase == "Cancelled":
-        while not there.kubernetes.objects[(PIPELINE_RUNS, "a", "hello-1")]["spec"].get("cancel"):
+        while not api.kubernetes.objects[(PIPELINE_RUNS, "a", "hello-1")]["spec"].get("cancel"):
             await asyncio.sleep(0)
-    there.hub.publish(log, block(3, "three"))
-    there.hub.mark_ended(log)
+    api.hub.publish(log, block(3, "three"))
+    api.hub.mark_ended(log)
     summary = {"total": 1, phase.lower(): 1}
-    there.kubernetes.status("a", "hello-1", phase=phase, steps=[step(phase)], summary=summary)
+    api.kubernetes.status("a", "hello-1", phase=phase, steps=[step(phase)], summary=summary)
 
 
 async def test_run_from_working_tree_to_summary(
-    there: ApiServer, endpoint: Endpoint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    api: ApiServer, endpoint: Endpoint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tree = tmp_path / "tree"
     tree.mkdir()
     (tree / "file").write_text("x")
     submission = RunSubmission(RunRequest(PIPELINE, branch="main", event="push"), "key", tree)
     async with asyncio.timeout(20), asyncio.TaskGroup() as group:
-        group.create_task(play_operator(there, "Succeeded"))
+        group.create_task(play_operator(api, "Succeeded"))
         running = group.create_task(RunSession(submission, Target(endpoint=endpoint), ConsoleStyle(False, None)).run())
     assert running.result() == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("build | ")]
     assert [line for line in lines if "--" not in line] == ["build | one", "build | two", "build | three"]
     assert lines[-1] == "build | -- succeeded"
-    spec = there.kubernetes.objects[(PIPELINE_RUNS, "a", "hello-1")]["spec"]
+    spec = api.kubernetes.objects[(PIPELINE_RUNS, "a", "hello-1")]["spec"]
     assert (spec["branch"], spec["event"]) == ("main", "push")
     digest = spec["source"]["archive"]["digest"].removeprefix("sha256:")
-    assert await there.store.head(f"sources/{digest}.tar.gz") is not None
+    assert await api.store.head(f"sources/{digest}.tar.gz") is not None
 
 
 async def test_api_errors_become_client_errors(client: Client, endpoint: Endpoint, tmp_path: Path) -> None:
@@ -157,10 +157,10 @@ async def test_watch_continues_from_the_list(client: Client) -> None:
         assert change.run.name == "hello-1"
 
 
-async def test_log_stream_resumes_at_the_cursor(there: ApiServer, client: Client) -> None:
+async def test_log_stream_resumes_at_the_cursor(api: ApiServer, client: Client) -> None:
     await client.create_run(RunRequest(PIPELINE), idempotency_key="k")
     async with asyncio.timeout(10), asyncio.TaskGroup() as group:
-        group.create_task(play_operator(there, "Succeeded"))
+        group.create_task(play_operator(api, "Succeeded"))
         found: list[tuple[int, str]] = []
         async with aclosing(client.stream_logs("hello-1", after={StreamKey("build", 1, "step"): 1})) as frames:
             async for frame in frames:
@@ -173,10 +173,10 @@ async def test_log_stream_resumes_at_the_cursor(there: ApiServer, client: Client
         assert [line async for line in lines] == ["three"]
 
 
-async def test_cancel_ends_the_run(there: ApiServer, client: Client) -> None:
+async def test_cancel_ends_the_run(api: ApiServer, client: Client) -> None:
     await client.create_run(RunRequest(PIPELINE), idempotency_key="k")
     async with asyncio.timeout(10), asyncio.TaskGroup() as group:
-        group.create_task(play_operator(there, "Cancelled"))
+        group.create_task(play_operator(api, "Cancelled"))
         assert (await client.cancel("hello-1")).cancel_requested
         async with aclosing(client.watch_runs("hello-1")) as changes:
             async for change in changes:

@@ -1,4 +1,4 @@
-"""Every sample does what its first lines say."""
+"""Every sample behaves as its first lines describe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A failed step that was kept is entered as it was left, and nothing of the copy stays."""
+"""Debug runs of failed steps with a saved workspace, which leave nothing behind."""
 
 from __future__ import annotations
 

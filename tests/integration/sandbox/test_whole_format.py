@@ -1,4 +1,4 @@
-"""One pipeline that says nearly everything that a file may say, run from beginning to end."""
+"""One pipeline with nearly every field of the format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a step finds in its workspace: the working tree as git sees it, from wherever `c8s run` was typed."""
+"""The workspace of a step is the working tree, from any folder of the repository."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands as a person types them: what they print, where, and their exit codes."""
+"""The output and the exit codes of commands."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from workbench.config.contexts import ContextError, config_path, read_contexts
 
 
 @dataclass(frozen=True)
-class Said:
+class Result:
     code: int
     out: str
     err: str
@@ -46,11 +46,11 @@ def context(target: Target) -> None:
 
 @pytest.fixture
 def c8s(context: None, capfd: pytest.CaptureFixture[str]) -> Command:
-    async def command(*arguments: str) -> Said:
+    async def command(*arguments: str) -> Result:
         capfd.readouterr()
         code = await asyncio.to_thread(main, arguments)
         out, err = capfd.readouterr()
-        return Said(code, out, err)
+        return Result(code, out, err)
 
     return command
 
@@ -58,12 +58,12 @@ def c8s(context: None, capfd: pytest.CaptureFixture[str]) -> Command:
 async def test_runs_are_listed_newest_first(api: FakeApi, c8s: Command) -> None:
     await api.publish(run_json("hello-1", "Failed", branch="main", commit="0123456789-dirty"))
     await api.publish(run_json("hello-2", "Succeeded", status={"summary": {"total": 3, "succeeded": 3}}))
-    said = await c8s("runs")
-    header, second, first = said.out.splitlines()
+    result = await c8s("runs")
+    header, second, first = result.out.splitlines()
     assert header.split()[:3] == ["RUN", "STATUS", "STEPS"]
     assert second.split()[:3] == ["hello-2", "Succeeded", "3/3"]
     assert first.split()[-2:] == ["main", "0123456*"]
-    assert said.code == 0
+    assert result.code == 0
 
 
 async def test_json_and_yaml_output_hold_the_whole_run(api: FakeApi, c8s: Command) -> None:
@@ -73,7 +73,7 @@ async def test_json_and_yaml_output_hold_the_whole_run(api: FakeApi, c8s: Comman
 
 
 async def test_empty_list_is_reported_on_stderr(c8s: Command) -> None:
-    assert await c8s("runs") == Said(0, "", "c8s: no runs\n")
+    assert await c8s("runs") == Result(0, "", "c8s: no runs\n")
     assert (await c8s("runs", "-o", "json")).out == "[]\n"
 
 
@@ -85,8 +85,8 @@ async def test_one_run_is_shown_step_by_step(api: FakeApi, c8s: Command) -> None
 
 
 async def test_unknown_run_is_an_error_with_exit_code_1(c8s: Command) -> None:
-    said = await c8s("runs", "nobody-1")
-    assert said == Said(1, "", "c8s: error: can't find run nobody-1: there is no run nobody-1\n")
+    result = await c8s("runs", "nobody-1")
+    assert result == Result(1, "", "c8s: error: can't find run nobody-1: there is no run nobody-1\n")
 
 
 async def test_log_of_one_step_is_printed_without_prefixes(api: FakeApi, c8s: Command) -> None:
@@ -110,9 +110,9 @@ async def test_following_logs_ends_with_the_run(api: FakeApi, c8s: Command) -> N
 
 async def test_unknown_step_error_lists_the_steps(api: FakeApi, c8s: Command) -> None:
     await api.publish(run_json("hello-1", status={"steps": [step_json("build")]}))
-    said = await c8s("logs", "hello-1", "biuld")
-    assert said.code == 1
-    assert "its steps: build" in said.err
+    result = await c8s("logs", "hello-1", "biuld")
+    assert result.code == 1
+    assert "its steps: build" in result.err
 
 
 async def test_cancel_reports_its_result(api: FakeApi, c8s: Command) -> None:
@@ -126,11 +126,11 @@ async def test_cancel_reports_its_result(api: FakeApi, c8s: Command) -> None:
 async def test_secret_from_stdin_loses_its_final_newline(
     api: FakeApi, c8s: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def given(value: bytes) -> Said:
+    async def given(value: bytes) -> Result:
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(value)))
-        said = await c8s("secrets", "set", "db", "password")
-        assert isinstance(said, Said)
-        return said
+        result = await c8s("secrets", "set", "db", "password")
+        assert isinstance(result, Result)
+        return result
 
     assert (await given(b"hunter2\n")).code == 0
     assert api.secrets == {"db": {"password": "hunter2"}}
@@ -141,9 +141,9 @@ async def test_secret_from_stdin_loses_its_final_newline(
 
 
 async def test_secret_value_as_argument_is_rejected(api: FakeApi, c8s: Command) -> None:
-    said = await c8s("secrets", "set", "db", "password=hunter2")
-    assert said.code == 2
-    assert "hunter2" not in said.err
+    result = await c8s("secrets", "set", "db", "password=hunter2")
+    assert result.code == 2
+    assert "hunter2" not in result.err
     assert api.secrets == {}
 
 
@@ -179,8 +179,8 @@ async def test_artifacts_are_listed_saved_and_unpacked(api: FakeApi, c8s: Comman
 async def test_archive_with_parent_paths_is_rejected(api: FakeApi, c8s: Command, tmp_path: Path) -> None:
     await api.publish(run_json("hello-1", status={"steps": [step_json("build")]}))
     api.archives[("hello-1", "build")] = _archive("../evil.txt")
-    said = await c8s("artifacts", "hello-1", "build", "--extract", str(tmp_path / "out"))
-    assert said.code == 1
+    result = await c8s("artifacts", "hello-1", "build", "--extract", str(tmp_path / "out"))
+    assert result.code == 1
     assert not (tmp_path / "evil.txt").exists()
 
 
@@ -209,19 +209,19 @@ async def test_failed_download_keeps_the_old_file(api: FakeApi, c8s: Command, tm
     ],
 )
 async def test_invalid_arguments_exit_with_code_2(c8s: Command, arguments: tuple[str, ...]) -> None:
-    said = await c8s(*arguments)
-    assert said.code == 2
-    assert said.out == ""
-    assert "Traceback" not in said.err
+    result = await c8s(*arguments)
+    assert result.code == 2
+    assert result.out == ""
+    assert "Traceback" not in result.err
 
 
 async def test_every_command_has_help_with_an_example(c8s: Command) -> None:
     listed = (await c8s("--help")).out
     for name in ("run", "lint", "schema", "runs", "logs", "cancel", "artifacts", "secrets", "up", "down", "status"):
         assert f"  {name} " in listed
-        said = await c8s(name, "--help")
-        assert said.code == 0
-        assert "Example" in said.out
+        result = await c8s(name, "--help")
+        assert result.code == 0
+        assert "Example" in result.out
 
 
 def test_closed_pipe_prints_no_traceback(tmp_path: Path) -> None:

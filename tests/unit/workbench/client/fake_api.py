@@ -244,11 +244,11 @@ class FakeApi:
         if since < self.oldest:
             await response.write(b"id:\nevent: restart\ndata: {}\n\n")
             return response
-        wanted = request.query.get("run")
+        run_name = request.query.get("run")
         async with self._opened(request):
             while True:
                 for version, kind, run in list(self.events):
-                    if version > since and wanted in (None, run["name"]):
+                    if version > since and run_name in (None, run["name"]):
                         data = json.dumps(run)
                         await response.write(f"id: {version}\nevent: {kind}\ndata: {data}\n\n".encode())
                     since = max(since, version)
@@ -264,11 +264,11 @@ class FakeApi:
         for text in request.query.getall("after", []):
             step, attempt, container, line = text.rsplit(":", 3)
             sent[(step, int(attempt), container)] = int(line)
-        told: set[Key] = set()
+        ended: set[Key] = set()
         cut, self.cut_after, frames = self.cut_after, None, 0
         async with self._opened(request):
             while True:
-                for frame in self._frames(run, steps, sent, told):
+                for frame in self._frames(run, steps, sent, ended):
                     await socket.send_str(json.dumps(frame))
                     frames += 1
                     if frames == cut:
@@ -288,7 +288,7 @@ class FakeApi:
     def _size(self) -> int:
         return sum(map(len, self.logs.values()))
 
-    def _frames(self, run: str, steps: list[str], sent: dict[Key, int], told: set[Key]) -> list[dict[str, Any]]:
+    def _frames(self, run: str, steps: list[str], sent: dict[Key, int], ended: set[Key]) -> list[dict[str, Any]]:
         frames: list[dict[str, Any]] = []
         for (owner, key), lines in self.logs.items():
             if owner != run or (steps and key[0] not in steps):
@@ -299,9 +299,9 @@ class FakeApi:
                 fresh = [[TIME, text] for text in lines[first:]]
                 frames.append({"type": "lines", **head, "first": first + 1, "lines": fresh})
                 sent[key] = len(lines)
-            if (run, key) in self.ended and key not in told:
+            if (run, key) in self.ended and key not in ended:
                 frames.append({"type": "end", **head, "lines": len(lines)})
-                told.add(key)
+                ended.add(key)
         return frames
 
     @asynccontextmanager

@@ -1,4 +1,4 @@
-"""The client against a fake controller: calls, errors in words, and streams that stay whole."""
+"""The client against a fake controller: calls, error messages, and streams that resume."""
 
 from __future__ import annotations
 
@@ -199,11 +199,11 @@ async def test_watch_yields_a_list_and_then_changes(api: FakeApi, client: Client
 
 
 async def test_broken_watch_resumes(api: FakeApi, endpoint: Endpoint) -> None:
-    trouble: list[str | None] = []
+    errors: list[str | None] = []
     found: list[Any] = []
     async with (
         asyncio.timeout(10),
-        Client(endpoint, sleep=no_sleep, on_connection_error=trouble.append) as client,
+        Client(endpoint, sleep=no_sleep, on_connection_error=errors.append) as client,
         aclosing(client.watch_runs()) as changes,
     ):
         async for change in changes:
@@ -214,8 +214,8 @@ async def test_broken_watch_resumes(api: FakeApi, endpoint: Endpoint) -> None:
             await api.until(lambda: bool(api._streams) or len(found) == 1)
             api.break_streams()
     assert [change.run.name for change in found[1:]] == ["hello-1", "hello-2", "hello-3"]
-    assert trouble[-1] is None
-    assert any(text and "watch the runs" in text for text in trouble)
+    assert errors[-1] is None
+    assert any(text and "watch the runs" in text for text in errors)
 
 
 async def test_expired_watch_lists_again(api: FakeApi, client: Client) -> None:
@@ -238,9 +238,9 @@ async def test_watching_an_unknown_run_yields_an_empty_list(client: Client) -> N
     assert await _changes(client, 1, "nobody-1") == [RunsListed(())]
 
 
-async def _lines(client: Client, **how: Any) -> list[tuple[int, str]]:
+async def _lines(client: Client, **options: Any) -> list[tuple[int, str]]:
     found: list[tuple[int, str]] = []
-    async with asyncio.timeout(10), aclosing(client.stream_logs("hello-1", **how)) as frames:
+    async with asyncio.timeout(10), aclosing(client.stream_logs("hello-1", **options)) as frames:
         async for frame in frames:
             if isinstance(frame, Lines):
                 found += [(frame.first + index, line.text) for index, line in enumerate(frame.lines)]
@@ -308,13 +308,13 @@ def test_health_is_decoded_with_missing_fields() -> None:
     from workbench.client import ComponentHealth, Health, Pod, Quota
     from workbench.client.decode import decode_health, decode_pipeline
 
-    told = {
+    raw = {
         "ready": [{"name": "store", "ready": False, "message": "it is away"}, {"name": "watch", "ready": True}],
         "queue": {"depth": 2, "oldestSeconds": 3},
         "quota": [{"name": "q", "resource": "pods", "used": "1", "hard": "2"}],
         "pods": [{"name": "p", "step": None, "run": "r", "phase": "Running", "node": None, "startedAt": "nonsense"}],
     }
-    assert decode_health(told) == Health(
+    assert decode_health(raw) == Health(
         (ComponentHealth("store", False, "it is away"), ComponentHealth("watch", True, None)),
         2,
         3.0,

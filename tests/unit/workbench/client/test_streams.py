@@ -1,4 +1,4 @@
-"""The pure parts of the streams: events out of chunks, cursors over frames, patience over time."""
+"""The pure parts of streams: event parser, log cursor and backoff."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _STREAM = b'id: 7\nevent: added\ndata: {"a":1}\n\n: heartbeat\n\nid: 9\r\nevent:
 
 @given(st.lists(st.integers(0, len(_STREAM)), max_size=8))
 def test_events_do_not_depend_on_chunk_boundaries(cuts: list[int]) -> None:
-    places = [0, *sorted(cuts), len(_STREAM)]
+    boundaries = [0, *sorted(cuts), len(_STREAM)]
     parser = EventParser()
-    events = [event for begin, end in pairwise(places) for event in parser.feed(_STREAM[begin:end])]
+    events = [event for begin, end in pairwise(boundaries) for event in parser.feed(_STREAM[begin:end])]
     assert events == [ServerSentEvent("added", '{"a":1}', "7"), ServerSentEvent("deleted", "x\ny", "9")]
 
 
@@ -76,26 +76,26 @@ class _Clock:
 
 def test_backoff_delays_grow_up_to_a_limit() -> None:
     clock = _Clock()
-    patience = Backoff(30.0, clock, lambda: 1.0)
-    delays = [patience.next_delay() for _ in range(8)]
+    backoff = Backoff(30.0, clock, lambda: 1.0)
+    delays = [backoff.next_delay() for _ in range(8)]
     assert delays == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
     clock.now = 30.0
-    assert patience.next_delay() is None
+    assert backoff.next_delay() is None
 
 
 def test_stable_connection_resets_the_backoff() -> None:
     clock = _Clock()
-    patience = Backoff(30.0, clock, lambda: 1.0)
-    patience.next_delay()
-    patience.connected()
+    backoff = Backoff(30.0, clock, lambda: 1.0)
+    backoff.next_delay()
+    backoff.connected()
     clock.now = 100.0
-    assert patience.next_delay() == 0.1
+    assert backoff.next_delay() == 0.1
 
 
 def test_flapping_connection_is_given_up() -> None:
     clock = _Clock()
-    patience = Backoff(30.0, clock, lambda: 1.0)
-    while (delay := patience.next_delay()) is not None:
+    backoff = Backoff(30.0, clock, lambda: 1.0)
+    while (delay := backoff.next_delay()) is not None:
         clock.now += delay
-        patience.connected()
+        backoff.connected()
     assert 30 <= clock.now < 40

@@ -1,4 +1,4 @@
-"""Contexts that commands write: others are left as they are, and a broken file is not replaced."""
+"""Writing and removing contexts in the config file."""
 
 from __future__ import annotations
 

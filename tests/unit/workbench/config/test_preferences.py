@@ -1,4 +1,4 @@
-"""The likings in the config file: what holds, what is told, and what another writer of the file leaves alone."""
+"""Preferences in the config file: valid entries apply, and invalid ones are reported."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_missing_file_means_the_defaults(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("workbench: {theme: 3, mouse: false}", "theme: must be the name of a theme"),
         ("workbench: {ascii: maybe, mouse: false}", "ascii: must be true, false or auto"),
@@ -44,9 +44,9 @@ def test_missing_file_means_the_defaults(tmp_path: Path) -> None:
         ("workbench: {them: nord, mouse: false}", "them: there is no such setting; did you mean `theme`?"),
     ],
 )
-def test_invalid_entry_is_reported_and_the_rest_applies(tmp_path: Path, text: str, told: str) -> None:
+def test_invalid_entry_is_reported_and_the_rest_applies(tmp_path: Path, text: str, message: str) -> None:
     found = read(tmp_path, text)
-    assert found.problems == (told,)
+    assert found.problems == (message,)
     assert found.mouse is False
 
 

@@ -1,4 +1,4 @@
-"""A drawing says exactly what the graph says, however its lines run."""
+"""A drawing shows exactly the edges of its graph."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def graphs(draw: st.DrawFn, most: int = 14) -> tuple[list[str], Edges]:
 
 
 def read(drawing: Drawing, name: str) -> set[str]:
-    """The nodes a person reaches who follows the lines from this one: never back, over bridges straight on."""
+    """The nodes reached by following the lines from this one: never backwards, straight across bridges."""
     by_place = {(box.x, box.y): other for other, box in drawing.boxes.items()}
     box = drawing.boxes[name]
     start = (box.x + box.width + 1, box.y)

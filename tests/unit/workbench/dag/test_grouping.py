@@ -1,4 +1,4 @@
-"""Steps of one matrix are drawn together, and the list says the same as the drawing."""
+"""Grouping the steps of a matrix, and the outline."""
 
 from __future__ import annotations
 

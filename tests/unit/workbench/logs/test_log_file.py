@@ -1,4 +1,4 @@
-"""Lines come back as they were put in, from wherever one looks, and cost next to no memory."""
+"""A log file returns the appended lines and needs little memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lines and status, which come as they like, become one sequence."""
+"""Log lines and status changes are merged into one sequence."""
 
 from __future__ import annotations
 

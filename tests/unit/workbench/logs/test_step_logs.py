@@ -1,4 +1,4 @@
-"""Whatever frames come, in whatever pieces, a step's log is whole and in order, or asked for again."""
+"""The log of a step is assembled in order from any frames, or requested again."""
 
 from __future__ import annotations
 

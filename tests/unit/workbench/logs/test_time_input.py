@@ -1,4 +1,4 @@
-"""A few characters name a moment near the one a log began at."""
+"""Typed times are near the start of the log."""
 
 from __future__ import annotations
 

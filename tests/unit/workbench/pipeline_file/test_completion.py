@@ -1,4 +1,4 @@
-"""What is offered at a place of a pipeline file, half written or whole."""
+"""Completions in incomplete and complete pipeline files."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ steps:
 
 
 def at(text: str) -> CompletionList:
-    """What is offered at the `@` in a text."""
+    """The completions at the `@` in a text."""
     before, _, after = text.partition("@")
     return complete(before + after, before.count("\n"), len(before.rsplit("\n", 1)[-1]), SCHEMA)
 

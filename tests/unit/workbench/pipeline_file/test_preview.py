@@ -1,4 +1,4 @@
-"""The steps that can be made out of a pipeline while it is being written."""
+"""The steps of a pipeline that is being edited."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two runs are told apart by what matters, not by the clock."""
+"""Comparing the steps and logs of two runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bars tell where a step's time went without overlapping, and the chain that took longest is found."""
+"""Bars of a timeline, and the critical path."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The list of runs is what the watch tells, newest first."""
+"""The list of runs follows the watch, newest first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Locks that the kernel drops with their holder."""
+"""File locks end with their process."""
 
 from __future__ import annotations
 

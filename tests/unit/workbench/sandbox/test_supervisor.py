@@ -1,4 +1,4 @@
-"""The supervisor, with two small servers in place of the cluster and the controller."""
+"""The supervisor, with two small servers instead of the cluster and the controller."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ server.serve_forever()
 def until(condition: Callable[[], bool], within: float = 20.0) -> None:
     deadline = time.monotonic() + within
     while not condition():
-        assert time.monotonic() < deadline, "the condition never held"
+        assert time.monotonic() < deadline, "the condition was not met in time"
         time.sleep(0.01)
 
 
@@ -50,7 +50,7 @@ def folder(tmp_path: Path) -> SandboxPaths:
 
 @pytest.fixture
 def supervisor(folder: SandboxPaths) -> Iterator[subprocess.Popen[bytes]]:
-    """A running supervisor of a sandbox that somebody is attached to."""
+    """A running supervisor of a sandbox with an attached client."""
     users = FileLock(folder.users_lock)
     users.acquire(shared=True)
     process = start_supervisor(folder)

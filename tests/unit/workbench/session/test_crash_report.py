@@ -1,4 +1,4 @@
-"""What is written down after a fault: enough to find it, nothing private."""
+"""Crash reports hold the traceback and no private data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keys of one's own: which are taken, and what is said of the rest."""
+"""Custom key bindings: valid ones apply, and invalid ones are reported."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_same_key_is_allowed_in_separate_scopes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("entries", "told"),
+    ("entries", "message"),
     [
         ({"app.rum": "x"}, "keys: app.rum: there is no such action; did you mean `app.run`?"),
         ({3: "x"}, "keys: 3: there is no such action"),
@@ -58,11 +58,11 @@ def test_same_key_is_allowed_in_separate_scopes() -> None:
         ({"editor.save": "ctrl+x"}, "keys: editor.save: `ctrl+x` is a key of the text field (cut)"),
     ],
 )
-def test_invalid_entry_is_reported_and_ignored(entries: dict[Any, Any], told: str) -> None:
+def test_invalid_entry_is_reported_and_ignored(entries: dict[Any, Any], message: str) -> None:
     keys, problems = made(entries)
     assert keys == {}
     assert len(problems) == 1
-    assert problems[0].startswith(told)
+    assert problems[0].startswith(message)
 
 
 def test_first_entry_for_a_key_wins() -> None:

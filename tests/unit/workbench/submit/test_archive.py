@@ -1,4 +1,4 @@
-"""Archives of trees: they come out as they went in, and equal trees give equal bytes."""
+"""Archives of working trees: round trips, and equal bytes for equal trees."""
 
 from __future__ import annotations
 

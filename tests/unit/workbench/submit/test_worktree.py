@@ -1,4 +1,4 @@
-"""What of a folder is sent: as git sees it, whatever lies in it."""
+"""The files of a working tree, as git lists them."""
 
 from __future__ import annotations
 

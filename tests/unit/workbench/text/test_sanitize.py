@@ -1,4 +1,4 @@
-"""Whatever a step prints, what reaches the terminal is printable text and colours."""
+"""Sanitized lines hold only printable text and colours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Completion works in the shells themselves, and every command explains itself with examples."""
+"""Shell completion, and the help of every command."""
 
 from __future__ import annotations
 

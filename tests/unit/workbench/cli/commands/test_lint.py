@@ -1,4 +1,4 @@
-"""`c8s lint`, `c8s schema`, and how `c8s run` refuses: without a controller, in every shape of bad file."""
+"""`c8s lint`, `c8s schema`, and `c8s run` with invalid files, without a controller."""
 
 from __future__ import annotations
 
@@ -60,9 +60,9 @@ def test_invalid_file_exits_2_without_a_traceback(
 ) -> None:
     (tmp_path / "bad.yaml").write_bytes(data)
     assert main([command, "bad.yaml"]) == 2
-    said = capsys.readouterr()
-    assert "bad.yaml" in said.out + said.err
-    assert "\x1b" not in said.out + said.err
+    captured = capsys.readouterr()
+    assert "bad.yaml" in captured.out + captured.err
+    assert "\x1b" not in captured.out + captured.err
 
 
 @pytest.mark.parametrize("arguments", [[], ["nowhere.yaml"], ["folder"]])
@@ -84,10 +84,10 @@ def test_invalid_parameter_exits_2_before_any_start(tmp_path: Path, capsys: pyte
     assert main(["run", "--param", "target=moon"]) == 2
     assert main(["run", "--param", "taret=dev"]) == 2
     assert main(["run", "--param", "dev"]) == 2
-    said = capsys.readouterr()
-    assert "it can be dev, prod" in said.err
-    assert "did you mean `target`?" in said.err
-    assert said.out == ""
+    captured = capsys.readouterr()
+    assert "it can be dev, prod" in captured.err
+    assert "did you mean `target`?" in captured.err
+    assert captured.out == ""
 
 
 def test_standard_input_can_be_linted() -> None:

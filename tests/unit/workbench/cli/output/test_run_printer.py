@@ -1,4 +1,4 @@
-"""What is printed: problems with their place, tables that fit, harmless text."""
+"""Printed diagnostics, tables and run events; all text is sanitized."""
 
 from __future__ import annotations
 

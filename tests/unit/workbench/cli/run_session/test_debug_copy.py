@@ -1,4 +1,4 @@
-"""A copy of a failed step is there for as long as somebody is in it, and removed whatever happens."""
+"""Debug runs of failed steps are created, entered, and deleted in any case."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RUNNING = run("shop-debug-1", "Running", [step("test", (), "Running")])
 
 
 class Controller:
-    """Makes a copy, tells what becomes of it, and notes what is deleted."""
+    """A fake controller that creates a debug run, yields its changes, and records deletions."""
 
     def __init__(self, *changes: Change) -> None:
         self.changes = changes
@@ -56,10 +56,10 @@ class Controller:
         self.deleted.append(name)
 
 
-def failed(*kept: SavedWorkspace | None) -> tuple[Run, Step]:
-    """A failed step and what was kept of each of its attempts."""
-    made = step("test", (), "Failed", attempts=len(kept))
-    tried = tuple(replace(each, saved_workspace=saved) for each, saved in zip(made.attempts, kept, strict=True))
+def failed(*workspaces: SavedWorkspace | None) -> tuple[Run, Step]:
+    """A run with a failed step, and the saved workspace of each attempt."""
+    made = step("test", (), "Failed", attempts=len(workspaces))
+    tried = tuple(replace(each, saved_workspace=saved) for each, saved in zip(made.attempts, workspaces, strict=True))
     made = replace(made, attempts=tried)
     return run("shop-3", "Failed", [made]), made
 
@@ -87,7 +87,7 @@ async def test_pending_reason_is_reported_once(capsys: pytest.CaptureFixture[str
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "message"),
     [
         (
             RunChanged(run("shop-debug-1", "Failed", [step("test", (), "Failed")], message="no such image")),
@@ -96,9 +96,9 @@ async def test_pending_reason_is_reported_once(capsys: pytest.CaptureFixture[str
         (RunDeleted(WAITING), "was deleted before it started"),
     ],
 )
-async def test_debug_run_that_fails_to_start_is_reported_and_deleted(change: Change, words: str) -> None:
+async def test_debug_run_that_fails_to_start_is_reported_and_deleted(change: Change, message: str) -> None:
     controller = Controller(RunsListed((WAITING,)), change)
-    with pytest.raises(CommandError, match=words):
+    with pytest.raises(CommandError, match=message):
         await enter(controller)
     assert controller.deleted == ["shop-debug-1"]
 
@@ -147,7 +147,7 @@ async def test_second_hangup_does_not_force_an_exit() -> None:
     asked.on_signal(signal.SIGHUP)
     assert (asked.requested.is_set(), left) == (True, [])
     asked.on_signal(signal.SIGINT)
-    assert left == [INTERRUPTED], "a person who has lost patience is let go"
+    assert left == [INTERRUPTED]
 
 
 async def test_signal_during_creation_deletes_the_debug_run() -> None:
@@ -178,17 +178,17 @@ KEPT, LARGE = SavedWorkspace(9, 1), SavedWorkspace(problem="it has more than 512
 
 
 @pytest.mark.parametrize(
-    ("kept", "wanted", "number"),
+    ("workspaces", "attempt", "number"),
     [((KEPT,), None, 1), ((KEPT, KEPT), None, 2), ((KEPT, KEPT), 1, 1), ((KEPT, LARGE), None, 1)],
 )
 def test_last_saved_or_requested_attempt_is_selected(
-    kept: tuple[SavedWorkspace, ...], wanted: int | None, number: int
+    workspaces: tuple[SavedWorkspace, ...], attempt: int | None, number: int
 ) -> None:
-    assert find_attempt(*failed(*kept), wanted).number == number
+    assert find_attempt(*failed(*workspaces), attempt).number == number
 
 
 @pytest.mark.parametrize(
-    ("kept", "wanted", "words"),
+    ("workspaces", "attempt", "message"),
     [
         ((None,), None, "--keep-on-failure"),
         ((LARGE,), None, "could not be saved: it has more than 512 MiB"),
@@ -197,11 +197,11 @@ def test_last_saved_or_requested_attempt_is_selected(
     ],
 )
 def test_missing_workspace_error_gives_reason_and_remedy(
-    kept: tuple[SavedWorkspace | None, ...], wanted: int | None, words: str
+    workspaces: tuple[SavedWorkspace | None, ...], attempt: int | None, message: str
 ) -> None:
     with pytest.raises(CommandError) as refused:
-        find_attempt(*failed(*kept), wanted)
-    assert words in str(refused.value)
+        find_attempt(*failed(*workspaces), attempt)
+    assert message in str(refused.value)
 
 
 async def test_cancellation_does_not_interrupt_the_deletion() -> None:

@@ -1,4 +1,4 @@
-"""What is searched is what is shown, and every query finds the lines that a person would point at."""
+"""Queries search the displayed text of a log."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def test_invalid_utf8_is_replaced() -> None:
     assert render_plain(b"a\xff\xfeb\nplain") == "a\ufffd\ufffdb\nplain"
 
 
-def _found(lines: list[str], query: Query, **how: bool) -> list[int]:
+def _found(lines: list[str], query: Query, **options: bool) -> list[int]:
     with LogFile() as log:
         log.append(lines)
-        matches = MatchIndex(log, query, **how)
+        matches = MatchIndex(log, query, **options)
         while matches.advance():
             pass
         return list(matches)

@@ -1,4 +1,4 @@
-"""Going on after a failure: again as it was, from what failed, or with a mended pipeline; and looking into a step."""
+"""Reruns, resumed runs, caches, and shells in running steps."""
 
 from __future__ import annotations
 

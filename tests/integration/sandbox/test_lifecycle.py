@@ -1,4 +1,4 @@
-"""The life of a sandbox: up, found again, named apart, killed, taken down."""
+"""The lifecycle of a sandbox: start, find, kill and stop."""
 
 from __future__ import annotations
 

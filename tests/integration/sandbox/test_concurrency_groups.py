@@ -1,4 +1,4 @@
-"""Runs of one concurrency group take turns."""
+"""Runs of one concurrency group wait for each other."""
 
 from __future__ import annotations
 
