@@ -107,7 +107,7 @@ def process(folder: Path, stop: asyncio.Event) -> Manager:
     return Manager(settings(folder), client, store, b"k" * 32, "http://127.0.0.1:1", stop)
 
 
-async def test_a_part_that_fails_ends_the_process_with_1_and_one_clear_line(
+async def test_failed_runnable_ends_the_process_with_one_log_line(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def broken() -> None:

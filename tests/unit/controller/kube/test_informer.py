@@ -99,7 +99,7 @@ async def test_what_is_there_is_told_and_then_what_changes() -> None:
         await told.informer.wait_for_sync()
 
 
-async def test_after_a_bookmark_the_watch_goes_on_from_there_and_nothing_is_told() -> None:
+async def test_bookmark_advances_the_watch_without_an_event() -> None:
     mark = WatchEvent("BOOKMARK", {"metadata": {"resourceVersion": "77"}})
     async with run_informer([whole(1)], [[mark]]) as (told, client):
         assert client.asked == ["list", "watch 1", "watch 77"]

@@ -41,7 +41,7 @@ def test_no_credentials_at_all(tmp_path: Path) -> None:
     assert read(kubeconfig(tmp_path, {})).token() is None
 
 
-def test_a_token_file_is_found_beside_the_kubeconfig_and_read_again_when_it_changes(tmp_path: Path) -> None:
+def test_token_file_is_relative_and_reread_when_it_changes(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("first\n")
     server = read(kubeconfig(tmp_path, {"tokenFile": "token"}))
     assert server.token() == "first"
@@ -92,7 +92,7 @@ def test_what_cannot_be_used_is_said_without_quoting_it(tmp_path: Path, text: st
     assert "hush-hush" not in str(caught.value)
 
 
-def test_a_cluster_without_a_server_and_wrong_certificates_are_named(tmp_path: Path) -> None:
+def test_missing_server_and_bad_certificates_are_reported(tmp_path: Path) -> None:
     with pytest.raises(KubeconfigError, match="cluster c has no server"):
         read(kubeconfig(tmp_path, {}, {"server": ""}))
     wrong = {"server": "https://x", "certificate-authority-data": "bm90IGEgY2VydA=="}

@@ -145,7 +145,7 @@ async def test_a_lease_that_somebody_renews_is_not_taken() -> None:
     await cancel_tasks(*tasks)
 
 
-async def test_who_cannot_renew_ends_its_work_before_anybody_else_begins() -> None:
+async def test_leader_that_cannot_renew_stops_before_the_next_starts() -> None:
     clock, leases = Clock(), Leases()
     client = leases.client()
     one, two = elector(clock, client, "one"), elector(clock, leases.client(), "two")
@@ -248,7 +248,7 @@ def test_two_never_lead_at_the_same_time(cuts: list[tuple[int, bool, int]]) -> N
     asyncio.run(play())
 
 
-async def test_the_lease_tells_of_its_holder_and_no_longer_of_the_one_before() -> None:
+async def test_lease_annotations_are_those_of_its_holder() -> None:
     clock, leases = Clock(), Leases()
 
     def told() -> Any:

@@ -89,7 +89,7 @@ async def test_two_workers_share_the_keys() -> None:
         assert sorted(await asyncio.gather(*workers)) == ["a", "b"]
 
 
-async def test_the_back_off_grows_to_a_minute_and_begins_anew_after_a_success() -> None:
+async def test_backoff_grows_to_a_minute_and_resets_on_success() -> None:
     queue: WorkQueue[str] = WorkQueue(clock=lambda: 0.0, jitter=lambda: 0.5)
     delays = [queue.add_rate_limited("a") for _ in range(15)]
     assert delays[:4] == [0.01, 0.02, 0.04, 0.08]
@@ -131,7 +131,7 @@ def in_namespaces() -> WorkQueue[tuple[str, str]]:
     return WorkQueue(clock=lambda: 0.0, fairness_key=lambda key: key[0])
 
 
-async def test_a_namespace_with_a_thousand_runs_holds_up_another_by_one() -> None:
+async def test_busy_namespace_delays_another_by_one_run() -> None:
     queue = in_namespaces()
     for number in range(1000):
         queue.add(("crowd", str(number)))
@@ -185,7 +185,7 @@ async def test_the_queue_counts_waits_work_and_retries() -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 5), st.integers(-1, 1)), max_size=60))
-def test_within_a_priority_no_lane_is_served_twice_while_another_waits(asked: list[tuple[str, int, int]]) -> None:
+def test_keys_are_taken_round_robin_within_a_priority(asked: list[tuple[str, int, int]]) -> None:
     async def play() -> None:
         queue: WorkQueue[tuple[str, int]] = WorkQueue(clock=lambda: 0.0, fairness_key=lambda key: key[0])
         best: dict[tuple[str, int], int] = {}

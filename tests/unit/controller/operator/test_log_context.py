@@ -76,7 +76,7 @@ def test_who_started_what_is_one_sentence_and_fields() -> None:
     assert {"triggeredBy": "ann", "commit": "abc", "outcome": "Succeeded", "run": "ci-1"}.items() <= fields.items()
 
 
-def test_lines_inside_a_look_carry_its_run_and_number_and_others_do_not() -> None:
+def test_records_inside_a_reconcile_have_its_run_and_id() -> None:
     def line() -> logging.LogRecord:
         record = logging.makeLogRecord({"msg": "x"})
         ReconcileLogFilter().filter(record)

@@ -101,7 +101,7 @@ class NoStore:
         return None
 
 
-class Fixture:
+class ReconcilerHarness:
     """A reconciler, the cluster it works on, and the run."""
 
     def __init__(self, *steps: Json) -> None:
@@ -145,91 +145,91 @@ class Fixture:
 
 
 async def test_a_run_goes_from_its_first_look_to_its_end() -> None:
-    scene = Fixture()
-    await scene.look()
-    assert await scene.reconciler.write(KEY) is WriteResult.ACTIVE
-    assert (scene.cluster.created, scene.step()["phase"]) == (["ci-1--a-1"], "Pending")
-    scene.pod("a", {"terminated": {"exitCode": 0}}, phase="Succeeded")
-    await scene.look()
-    assert await scene.reconciler.write(KEY) is WriteResult.DONE
-    assert scene.stored["status"]["phase"] == "Succeeded"
+    harness = ReconcilerHarness()
+    await harness.look()
+    assert await harness.reconciler.write(KEY) is WriteResult.ACTIVE
+    assert (harness.cluster.created, harness.step()["phase"]) == (["ci-1--a-1"], "Pending")
+    harness.pod("a", {"terminated": {"exitCode": 0}}, phase="Succeeded")
+    await harness.look()
+    assert await harness.reconciler.write(KEY) is WriteResult.DONE
+    assert harness.stored["status"]["phase"] == "Succeeded"
 
 
 async def test_what_a_run_left_to_expire_expires_also_after_a_restart() -> None:
-    scene = Fixture()
-    await scene.look()
-    scene.pod("a", {"terminated": {"exitCode": 0}}, phase="Succeeded")
-    await scene.look()
+    harness = ReconcilerHarness()
+    await harness.look()
+    harness.pod("a", {"terminated": {"exitCode": 0}}, phase="Succeeded")
+    await harness.look()
     # The Job is not in the cache of the first process, which dies after the last write.
-    await scene.reconciler.write(KEY)
-    scene.restart()
-    await scene.look()
-    assert scene.cluster.objects[JOBS, "ci-1--a-1"]["spec"]["ttlSecondsAfterFinished"] == 3600
+    await harness.reconciler.write(KEY)
+    harness.restart()
+    await harness.look()
+    assert harness.cluster.objects[JOBS, "ci-1--a-1"]["spec"]["ttlSecondsAfterFinished"] == 3600
 
 
-async def test_an_ended_run_is_not_begun_again_while_the_cache_still_shows_it_running() -> None:
-    scene = Fixture()
-    await scene.look()
-    scene.pod("a", {"terminated": {"exitCode": 0}}, phase="Succeeded")
-    await scene.look()
-    await scene.reconciler.write(KEY)
-    before = scene.stored
-    await scene.look()
-    await scene.reconciler.write(KEY)
-    assert scene.stored == before
+async def test_ended_run_is_not_restarted_from_a_stale_cache() -> None:
+    harness = ReconcilerHarness()
+    await harness.look()
+    harness.pod("a", {"terminated": {"exitCode": 0}}, phase="Succeeded")
+    await harness.look()
+    await harness.reconciler.write(KEY)
+    before = harness.stored
+    await harness.look()
+    await harness.reconciler.write(KEY)
+    assert harness.stored == before
 
 
-async def test_a_wish_to_cancel_does_not_lose_the_status_that_is_being_written() -> None:
-    scene = Fixture()
-    await scene.look()
-    scene.cluster.put(PIPELINE_RUNS, {**scene.stored, "spec": {**scene.run["spec"], "cancel": True}})
-    assert await scene.reconciler.write(KEY) is WriteResult.ACTIVE
-    assert "status" not in scene.stored
-    assert scene.asked[-1] == (KEY, 0), "it is written again at once"
-    await scene.reconciler.write(KEY)
-    assert scene.step()["attempts"][0]["number"] == 1
-    assert scene.stored["spec"]["cancel"]
+async def test_concurrent_cancel_does_not_lose_the_status_write() -> None:
+    harness = ReconcilerHarness()
+    await harness.look()
+    harness.cluster.put(PIPELINE_RUNS, {**harness.stored, "spec": {**harness.run["spec"], "cancel": True}})
+    assert await harness.reconciler.write(KEY) is WriteResult.ACTIVE
+    assert "status" not in harness.stored
+    assert harness.asked[-1] == (KEY, 0), "it is written again at once"
+    await harness.reconciler.write(KEY)
+    assert harness.step()["attempts"][0]["number"] == 1
+    assert harness.stored["spec"]["cancel"]
 
 
-async def test_a_status_that_another_controller_wrote_is_read_and_not_overwritten() -> None:
-    scene = Fixture()
-    await scene.look()
-    await scene.reconciler.write(KEY)
-    foreign = {**scene.stored["status"], "message": "by another"}
-    scene.pod("a", {"running": {}})
-    await scene.look()
-    scene.cluster.put(PIPELINE_RUNS, {**scene.stored, "status": foreign})
-    assert await scene.reconciler.write(KEY) is WriteResult.STALE
-    assert scene.stored["status"] == foreign
+async def test_status_of_another_writer_is_not_overwritten() -> None:
+    harness = ReconcilerHarness()
+    await harness.look()
+    await harness.reconciler.write(KEY)
+    foreign = {**harness.stored["status"], "message": "by another"}
+    harness.pod("a", {"running": {}})
+    await harness.look()
+    harness.cluster.put(PIPELINE_RUNS, {**harness.stored, "status": foreign})
+    assert await harness.reconciler.write(KEY) is WriteResult.STALE
+    assert harness.stored["status"] == foreign
 
 
-async def test_a_run_made_again_under_the_same_name_takes_nothing_of_the_earlier_one() -> None:
-    scene = Fixture()
-    await scene.look()
-    await scene.reconciler.write(KEY)
-    scene.pod("a", {"terminated": {"exitCode": 0}}, phase="Succeeded")
-    del scene.cluster.objects[JOBS, "ci-1--a-1"]
+async def test_recreated_run_takes_nothing_from_the_earlier_one() -> None:
+    harness = ReconcilerHarness()
+    await harness.look()
+    await harness.reconciler.write(KEY)
+    harness.pod("a", {"terminated": {"exitCode": 0}}, phase="Succeeded")
+    del harness.cluster.objects[JOBS, "ci-1--a-1"]
     again = build_run([step("a")])
     again["metadata"]["uid"] = "uid-2"
-    scene.run = scene.cluster.put(PIPELINE_RUNS, again)
-    await scene.look()
-    assert scene.logs.forgotten == 1
-    await scene.reconciler.write(KEY)
-    assert scene.step()["phase"] == "Pending"
-    scene.pod("a", {"running": {}}, uid="uid-2")
-    scene.pod("a", {"running": {}}, uid="uid-1", gone=True)
-    await scene.look()
-    await scene.reconciler.write(KEY)
-    assert scene.step()["phase"] == "Running"
+    harness.run = harness.cluster.put(PIPELINE_RUNS, again)
+    await harness.look()
+    assert harness.logs.forgotten == 1
+    await harness.reconciler.write(KEY)
+    assert harness.step()["phase"] == "Pending"
+    harness.pod("a", {"running": {}}, uid="uid-2")
+    harness.pod("a", {"running": {}}, uid="uid-1", gone=True)
+    await harness.look()
+    await harness.reconciler.write(KEY)
+    assert harness.step()["phase"] == "Running"
 
 
-async def test_a_job_of_another_run_in_the_same_place_is_waited_for_and_that_is_said() -> None:
-    scene = Fixture()
+async def test_job_name_taken_by_another_run_is_retried() -> None:
+    harness = ReconcilerHarness()
     owner = [{"uid": "somebody-else"}]
-    scene.cluster.put(JOBS, {"metadata": {"name": "ci-1--a-1", "namespace": "team", "ownerReferences": owner}})
-    await scene.look()
-    await scene.reconciler.write(KEY)
-    assert (scene.step()["phase"], scene.step()["reason"]) == ("Pending", "NameTaken")
+    harness.cluster.put(JOBS, {"metadata": {"name": "ci-1--a-1", "namespace": "team", "ownerReferences": owner}})
+    await harness.look()
+    await harness.reconciler.write(KEY)
+    assert (harness.step()["phase"], harness.step()["reason"]) == ("Pending", "NameTaken")
 
 
 @pytest.mark.parametrize(
@@ -241,71 +241,71 @@ async def test_a_job_of_another_run_in_the_same_place_is_waited_for_and_that_is_
     ],
 )
 async def test_a_refused_job_is_told_in_its_step(error: ApiError, phase: str, reason: str) -> None:
-    scene = Fixture()
-    scene.cluster.refuse = error
-    await scene.look()
-    await scene.reconciler.write(KEY)
-    assert (scene.step()["phase"], scene.step()["reason"]) == (phase, reason)
-    assert str(error) in scene.step()["message"]
-    assert "attempts" not in scene.step()
+    harness = ReconcilerHarness()
+    harness.cluster.refuse = error
+    await harness.look()
+    await harness.reconciler.write(KEY)
+    assert (harness.step()["phase"], harness.step()["reason"]) == (phase, reason)
+    assert str(error) in harness.step()["message"]
+    assert "attempts" not in harness.step()
 
 
 async def test_a_job_made_by_a_process_that_died_is_not_made_twice() -> None:
-    scene = Fixture()
-    await scene.look()
-    scene.restart()
-    scene.run["spec"]["cancel"] = True
-    await scene.look()
-    await scene.reconciler.write(KEY)
-    assert scene.cluster.created.count("ci-1--a-1") == 1
-    assert scene.step()["attempts"][0]["stopping"] == "Cancelled"
-    assert (JOBS, "ci-1--a-1") not in scene.cluster.objects, "no node had taken its pod"
+    harness = ReconcilerHarness()
+    await harness.look()
+    harness.restart()
+    harness.run["spec"]["cancel"] = True
+    await harness.look()
+    await harness.reconciler.write(KEY)
+    assert harness.cluster.created.count("ci-1--a-1") == 1
+    assert harness.step()["attempts"][0]["stopping"] == "Cancelled"
+    assert (JOBS, "ci-1--a-1") not in harness.cluster.objects, "no node had taken its pod"
 
 
-async def test_no_log_is_followed_before_the_secrets_to_mask_in_it_are_known() -> None:
-    scene = Fixture(step("a", secrets=[{"secretRef": "s", "key": "k"}]))
-    scene.cluster.put(SECRETS, {"metadata": {"name": "s"}, "data": {"k": "aHVzaA=="}})
-    await scene.look()
-    await scene.reconciler.write(KEY)
+async def test_logs_are_followed_only_once_secrets_are_known() -> None:
+    harness = ReconcilerHarness(step("a", secrets=[{"secretRef": "s", "key": "k"}]))
+    harness.cluster.put(SECRETS, {"metadata": {"name": "s"}, "data": {"k": "aHVzaA=="}})
+    await harness.look()
+    await harness.reconciler.write(KEY)
     for restarted in (False, True):
         if restarted:
-            scene.restart()
-        scene.pod("a", {"running": {}})
-        await scene.look()
-    assert scene.logs.followed
-    assert set(scene.logs.followed) == {("a", (b"hush",))}
+            harness.restart()
+        harness.pod("a", {"running": {}})
+        await harness.look()
+    assert harness.logs.followed
+    assert set(harness.logs.followed) == {("a", (b"hush",))}
 
 
 async def test_the_agents_token_of_another_run_is_no_secret_to_use() -> None:
-    scene = Fixture(step("a", secrets=[{"secretRef": "ci-7-agent", "key": "token"}]))
+    harness = ReconcilerHarness(step("a", secrets=[{"secretRef": "ci-7-agent", "key": "token"}]))
     metadata = {"name": "ci-7-agent", "labels": {"c8s.dev/run": "ci-7"}}
-    scene.cluster.put(SECRETS, {"metadata": metadata, "data": {"token": "aHVzaA=="}})
-    await scene.look()
-    await scene.reconciler.write(KEY)
-    assert scene.step()["reason"] == "SecretMissing"
+    harness.cluster.put(SECRETS, {"metadata": metadata, "data": {"token": "aHVzaA=="}})
+    await harness.look()
+    await harness.reconciler.write(KEY)
+    assert harness.step()["reason"] == "SecretMissing"
 
 
 async def test_a_run_that_cannot_be_run_says_why_at_once() -> None:
-    scene = Fixture(step("a", "nobody"))
-    await scene.look()
-    assert (scene.stored["status"]["phase"], scene.stored["status"]["reason"]) == ("Failed", "InvalidPipeline")
-    assert "nobody" in scene.stored["status"]["message"]
+    harness = ReconcilerHarness(step("a", "nobody"))
+    await harness.look()
+    assert (harness.stored["status"]["phase"], harness.stored["status"]["reason"]) == ("Failed", "InvalidPipeline")
+    assert "nobody" in harness.stored["status"]["message"]
 
 
-async def test_the_pull_of_the_steps_own_image_is_a_station_of_its_time() -> None:
-    scene = Fixture()
-    await scene.look()
-    scene.pod("a", {"waiting": {"reason": "ContainerCreating"}}, phase="Pending")
+async def test_pull_of_the_step_image_is_a_milestone() -> None:
+    harness = ReconcilerHarness()
+    await harness.look()
+    harness.pod("a", {"waiting": {"reason": "ContainerCreating"}}, phase="Pending")
     about = {"kind": "Pod", "namespace": "team", "name": "a-uid-1", "uid": "pod-a-uid-1"}
 
     def pulling(container: str) -> Json:
         return {"reason": "Pulling", "involvedObject": {**about, "fieldPath": f"spec.{container}"}}
 
-    assert scene.cache.on_image_pull(pulling("initContainers{fetch}")) is None, "ours is not theirs"
-    assert scene.cache.on_image_pull({"involvedObject": {**about, "uid": "another"}}) is None
-    assert scene.cache.on_image_pull(pulling("containers{step}")) == KEY
-    assert scene.cache.on_image_pull(pulling("containers{step}")) is None, "once is enough"
-    scene.pod("a", {"running": {}})
-    await scene.look()
-    await scene.reconciler.write(KEY)
-    assert list(scene.step()["attempts"][0]["times"]) == ["queued", "created", "pulling", "running"]
+    assert harness.cache.on_image_pull(pulling("initContainers{fetch}")) is None, "ours is not theirs"
+    assert harness.cache.on_image_pull({"involvedObject": {**about, "uid": "another"}}) is None
+    assert harness.cache.on_image_pull(pulling("containers{step}")) == KEY
+    assert harness.cache.on_image_pull(pulling("containers{step}")) is None, "once is enough"
+    harness.pod("a", {"running": {}})
+    await harness.look()
+    await harness.reconciler.write(KEY)
+    assert list(harness.step()["attempts"][0]["times"]) == ["queued", "created", "pulling", "running"]

@@ -35,16 +35,14 @@ def upload_of(job: Json) -> Json:
     [({}, {}, False), ({"keepOnFailure": True}, {}, True), ({}, {"keepOnFailure": True}, True),
      ({"keepOnFailure": False}, {"keepOnFailure": True}, False)],
 )  # fmt: skip
-def test_a_step_keeps_its_workspace_when_it_or_else_its_pipeline_says_so(
-    of_step: Json, of_pipeline: Json, keeps: bool
-) -> None:
+def test_keep_on_failure_of_step_overrides_pipeline(of_step: Json, of_pipeline: Json, keeps: bool) -> None:
     pod = pod_of(job_of(step("a", **of_step), **of_pipeline))
     assert ("initContainers" in pod) is keeps
     plan = load_run_plan(build_run([step("a", **of_step)], **of_pipeline))
     assert uses_agents(plan.steps, build_run([]), plan.pipeline) is keeps
 
 
-def test_the_agent_of_a_step_that_keeps_is_told_how_the_step_ended() -> None:
+def test_agent_of_saved_workspace_gets_the_exit_code() -> None:
     job = job_of(step("a", keepOnFailure=True))
     told = {each["name"]: each["value"] for each in upload_of(job)["env"]}
     assert (told["C8S_KEEP_WORKSPACE"], told["C8S_EXIT_FILE"]) == ("1", names.EXIT_FILE)
@@ -62,7 +60,7 @@ def test_the_step_that_clones_keeps_nothing() -> None:
     assert "initContainers" not in pod_of(build_job(spec, SETTINGS))
 
 
-def test_a_copy_has_the_variables_of_what_it_is_a_copy_of_and_unpacks_its_workspace() -> None:
+def test_debug_copy_has_variables_and_workspace_of_its_origin() -> None:
     job = job_of(step("test", env={"A": "{{run.name}}/{{run.number}}"}), spec=COPIED, run_name="ci-debug-1")
     env = env_of(job)
     assert (env["C8S_RUN"], env["C8S_ATTEMPT"], env["A"]) == ("ci-3", "2", "ci-3/3")
@@ -104,7 +102,7 @@ class Keeping(World):
         return found
 
 
-def test_a_run_waits_until_the_workspace_of_its_failed_step_is_stored() -> None:
+def test_run_waits_until_failed_workspace_is_stored() -> None:
     world = Keeping().failed()
     assert (world.step_status("a")["phase"], world.is_finished, "kept" in world.attempt) == ("Failed", False, False)
     world.reported_workspaces["a", 1] = STORED
@@ -133,7 +131,7 @@ def test_a_store_that_never_answers_holds_no_run_for_ever() -> None:
     assert world.is_finished
 
 
-def test_nothing_is_kept_of_a_step_that_succeeded_or_was_cancelled() -> None:
+def test_succeeded_and_cancelled_steps_save_no_workspace() -> None:
     fine = Keeping().run_step("a")
     assert (fine.is_finished, fine.workspaces_read) == (True, [])
     stopped = Keeping().reconcile()
@@ -146,7 +144,7 @@ def test_nothing_is_kept_of_a_step_that_succeeded_or_was_cancelled() -> None:
     assert (stopped.phase, stopped.workspaces_read) == ("Cancelled", [])
 
 
-def test_an_attempt_that_was_interrupted_shows_nothing_of_the_step() -> None:
+def test_disrupted_attempt_saves_no_workspace() -> None:
     world = Keeping().reconcile()
     world.start_step("a")
     world.reconcile()
@@ -164,7 +162,7 @@ def test_keeping_what_fails_makes_no_other_step_of_it() -> None:
     assert made_of() == made_of(keepOnFailure=True) != made_of(env={"A": "b"})
 
 
-def test_every_failed_attempt_of_a_step_that_is_tried_again_is_kept() -> None:
+def test_each_failed_attempt_saves_its_workspace() -> None:
     world = Keeping(retryPolicy={"maxRetries": 1, "backoffSeconds": 0})
     world.reported_workspaces |= {("a", 1): STORED, ("a", 2): {**STORED, "leftOut": 0}}
     world.failed().uploaded()

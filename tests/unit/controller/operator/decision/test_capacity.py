@@ -68,7 +68,7 @@ def test_nothing_is_said_of_nodes_that_are_not_known() -> None:
     assert unschedulable_reason(sized("9"), [node("strange", "1Gi")]) is None
 
 
-def test_a_pod_refused_for_ever_ends_its_step_and_takes_the_job_away() -> None:
+def test_pod_beyond_quota_fails_its_step_and_deletes_the_job() -> None:
     world = World(step("a"), retryPolicy={"maxRetries": 3, "backoffSeconds": 0}).reconcile()
     world.pod_create_errors["a", 1] = REFUSED.format(asked="3", used="0")
     world.reconcile()

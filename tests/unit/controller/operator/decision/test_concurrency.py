@@ -40,7 +40,7 @@ def test_runs_of_one_second_are_in_the_order_of_their_numbers() -> None:
     assert names_before(this, this, run(9), run(11), run(100), run(2, at=1)) == ["ci-9"]
 
 
-def test_a_run_that_has_begun_goes_before_an_earlier_one_that_has_not() -> None:
+def test_started_run_precedes_an_earlier_unstarted_run() -> None:
     assert names_before(run(1), run(2, "Running", steps=BEGUN), run(3, "Queued")) == ["ci-2"]
 
 
@@ -54,7 +54,7 @@ def test_a_run_that_has_begun_goes_before_an_earlier_one_that_has_not() -> None:
         {**run(1), "metadata": {**run(1)["metadata"], "namespace": "elsewhere"}},
     ],
 )
-def test_nobody_waits_for_what_is_over_or_of_another_group_pipeline_or_namespace(other: Json) -> None:
+def test_ended_and_unrelated_runs_do_not_block(other: Json) -> None:
     assert names_before(run(2), other) == []
 
 

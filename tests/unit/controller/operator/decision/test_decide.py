@@ -11,7 +11,7 @@ from controller.operator.decision.observation import CreateFailure
 from tests.unit.controller.operator.world import MANIFEST, T0, World, step
 
 
-def test_steps_without_dependencies_begin_at_once_and_the_others_wait_for_theirs() -> None:
+def test_steps_start_when_their_dependencies_have_ended() -> None:
     world = World(step("lint"), step("test", "lint"), step("docs")).reconcile()
     assert world.started == [("lint", 1), ("docs", 1)]
     assert world.step_status("test")["reason"] == "WaitingForSteps"
@@ -37,7 +37,7 @@ def test_a_run_whose_steps_succeed_has_succeeded() -> None:
     assert world.status["startTime"].startswith("2026-01-01T00:00:00.000000")
 
 
-def test_what_is_downstream_of_a_failure_is_skipped_and_names_the_step_that_failed() -> None:
+def test_steps_after_a_failure_are_skipped_and_name_it() -> None:
     world = World(step("a"), step("b", "a"), step("c", "b"), step("d", "c")).reconcile().run_step("a", 3)
     assert world.phases() == {"a": "Failed", "b": "Skipped", "c": "Skipped", "d": "Skipped"}
     assert {world.step_status(name)["message"] for name in "bcd"} == {"skipped because a failed"}
@@ -53,7 +53,7 @@ def test_siblings_of_a_failed_step_finish() -> None:
     assert world.phase == "Failed"
 
 
-def test_a_step_that_may_fail_fails_neither_the_run_nor_what_depends_on_it() -> None:
+def test_allowed_failure_fails_neither_run_nor_dependents() -> None:
     world = World(step("a", allowFailure=True), step("b", "a")).reconcile().run_step("a", 1).run_step("b")
     assert world.phases() == {"a": "Failed", "b": "Succeeded"}
     assert (world.phase, world.status["message"]) == ("Succeeded", "1 of 2 steps succeeded, 1 failed and may")
@@ -66,7 +66,7 @@ def test_a_run_cancelled_before_it_began_starts_nothing() -> None:
     assert world.phase == "Cancelled"
 
 
-def test_cancelling_stops_the_pods_and_keeps_what_has_not_begun_from_beginning() -> None:
+def test_cancel_stops_pods_and_starts_no_further_step() -> None:
     world = World(step("a"), step("b"), step("c", "a")).reconcile().run_step("b")
     world.start_step("a")
     world.cancel()
@@ -80,7 +80,7 @@ def test_cancelling_stops_the_pods_and_keeps_what_has_not_begun_from_beginning()
     assert (world.phase, world.status["reason"]) == ("Cancelled", "RunCancelled")
 
 
-def test_a_cancelled_step_that_no_node_has_taken_loses_its_job_because_no_kubelet_would_end_it() -> None:
+def test_cancel_deletes_job_of_unscheduled_pod() -> None:
     world = World(step("a"), step("b")).reconcile()
     world.set_pod("a", node=None, phase="Pending")
     world.cancel()
@@ -90,7 +90,7 @@ def test_a_cancelled_step_that_no_node_has_taken_loses_its_job_because_no_kubele
     assert world.phase == "Cancelled"
 
 
-def test_a_step_that_ends_well_while_it_is_being_cancelled_has_succeeded() -> None:
+def test_step_that_succeeds_while_being_cancelled_has_succeeded() -> None:
     world = World(step("a")).reconcile()
     world.start_step("a")
     world.cancel()
@@ -99,7 +99,7 @@ def test_a_step_that_ends_well_while_it_is_being_cancelled_has_succeeded() -> No
     assert world.reconcile().phases() == {"a": "Succeeded"}
 
 
-def test_a_steps_timeout_counts_from_the_start_of_its_own_container() -> None:
+def test_step_timeout_starts_with_its_container() -> None:
     world = World(step("a", timeout="10s")).reconcile()
     world.pass_time(3600)
     world.set_pod("a", phase="Pending", containerStatuses=[{"name": "step", "state": {"waiting": {}}}])
@@ -119,7 +119,7 @@ def test_a_steps_timeout_counts_from_the_start_of_its_own_container() -> None:
     assert world.phase == "Failed"
 
 
-def test_a_timeout_is_known_again_by_a_controller_that_was_restarted_before_it_noted_it() -> None:
+def test_timeout_is_recognised_after_a_restart() -> None:
     world = World(step("a", timeout="10s", retryPolicy={"maxRetries": 2})).reconcile()
     world.start_step("a")
     world.reconcile()
@@ -145,7 +145,7 @@ def test_a_runs_timeout_stops_what_runs_and_fails_the_run() -> None:
     assert world.status["message"] == "the run took too long; 2 steps were stopped"
 
 
-def test_a_run_cancelled_in_time_is_cancelled_although_stopping_it_took_longer_than_its_timeout() -> None:
+def test_cancelled_run_stays_cancelled_beyond_its_timeout() -> None:
     world = World(step("a"), timeout="1m").reconcile()
     world.start_step("a")
     world.cancel()
@@ -178,7 +178,7 @@ def test_after_the_last_retry_the_step_has_failed() -> None:
     assert world.phase == "Failed"
 
 
-def test_an_attempt_that_was_disrupted_is_tried_again_at_once_and_does_not_count() -> None:
+def test_disrupted_attempt_is_retried_at_once_uncounted() -> None:
     world = World(step("a", retryPolicy={"maxRetries": 1, "backoffSeconds": 0})).reconcile()
     world.disrupt("a")
     world.reconcile()
@@ -188,7 +188,7 @@ def test_an_attempt_that_was_disrupted_is_tried_again_at_once_and_does_not_count
     assert world.phase == "Failed"
 
 
-def test_a_step_that_is_disrupted_again_and_again_fails_in_the_end() -> None:
+def test_repeatedly_disrupted_step_fails() -> None:
     world = World(step("a")).reconcile()
     for number in range(1, 7):
         world.disrupt("a", number)
@@ -231,7 +231,7 @@ def test_conditions_on_branch_event_and_changed_files(
         assert world.phase == "Succeeded"
 
 
-def test_a_step_skipped_by_its_condition_does_not_keep_the_next_from_running() -> None:
+def test_step_skipped_by_condition_does_not_block_dependents() -> None:
     world = World(step("a", conditional={"branch": "x"}), step("b", "a")).reconcile()
     assert world.started == [("b", 1)]
 
@@ -252,7 +252,7 @@ def test_what_a_step_waits_for(conditional: dict[str, object], after_success: bo
         assert (("b", 1) in world.started) == runs
 
 
-def test_every_combination_of_a_matrix_is_a_step_and_who_depends_on_it_waits_for_all() -> None:
+def test_dependents_wait_for_all_matrix_combinations() -> None:
     matrix = {"dimensions": {"os": ["a", "b"]}}
     world = World(step("test", matrix=matrix), step("deploy", "test")).reconcile()
     first, second = (slug for slug, _ in world.started)
@@ -262,7 +262,7 @@ def test_every_combination_of_a_matrix_is_a_step_and_who_depends_on_it_waits_for
     assert world.run_step(second).started[-1] == ("deploy", 1)
 
 
-def test_no_more_steps_run_at_once_than_max_parallel_and_a_pod_counts_until_it_is_over() -> None:
+def test_max_parallel_counts_pods_until_they_end() -> None:
     world = World(step("a"), step("b"), step("c"), maxParallel=2).reconcile()
     assert world.started == [("a", 1), ("b", 1)]
     assert world.step_status("c")["message"] == "2 steps run and maxParallel is 2"
@@ -283,7 +283,7 @@ def test_a_step_that_lacks_a_secret_fails_and_says_which() -> None:
     assert world.started == []
 
 
-def test_a_step_with_artifacts_is_uploading_until_its_manifest_is_committed() -> None:
+def test_step_is_uploading_until_its_manifest_is_committed() -> None:
     world = World(step("a", artifacts=["*.txt"]), step("b", "a")).reconcile()
     world.start_step("a")
     world.reconcile()
@@ -341,7 +341,7 @@ def test_a_run_ends_when_its_logs_have_or_when_patience_is_over() -> None:
     assert again.reconcile().phase == "Succeeded"
 
 
-def test_logs_of_what_ended_while_nobody_looked_are_waited_for_as_well() -> None:
+def test_logs_of_steps_that_ended_unobserved_are_awaited() -> None:
     world = World(step("a")).reconcile()
     world.start_step("a")
     world.reconcile()
@@ -363,7 +363,7 @@ def test_an_ended_run_stays_as_it_is() -> None:
     assert world.actions == ()
 
 
-def test_a_job_that_is_gone_is_asked_for_before_its_attempt_counts_as_lost() -> None:
+def test_missing_job_is_verified_before_its_attempt_is_lost() -> None:
     world = World(step("a")).reconcile()
     job = world.jobs.pop(("a", 1))
     world.reconcile()
@@ -377,7 +377,7 @@ def test_a_job_that_is_gone_is_asked_for_before_its_attempt_counts_as_lost() -> 
     assert world.started == [("a", 1), ("a", 2)]
 
 
-def test_a_job_that_the_status_does_not_know_is_taken_in_and_not_made_again() -> None:
+def test_unknown_job_is_adopted_and_not_created_again() -> None:
     world = World(step("a"), step("b", "a"))
     world.jobs["a", 1] = world.job(("a", 1))
     world.start_step("a")

@@ -13,7 +13,7 @@ from controller import labels
 from controller.kube import KubeError, NotFoundError
 from controller.operator.decision.deletion import runs_over_limit
 from controller.operator.effects.retention import RetentionSweeper, is_expired, retained_objects
-from tests.unit.controller.operator.test_reconciler import KEY, Fixture
+from tests.unit.controller.operator.test_reconciler import KEY, ReconcilerHarness
 from tests.unit.controller.operator.world import SETTINGS, T0, build_run, step
 
 Json = dict[str, Any]
@@ -36,32 +36,32 @@ def test_the_oldest_ended_runs_of_a_pipeline_go_first() -> None:
 
 
 async def test_a_run_is_held_from_its_first_look() -> None:
-    scene = Fixture()
-    await scene.look()
-    assert labels.RUN_FINALIZER in scene.stored["metadata"]["finalizers"]
+    harness = ReconcilerHarness()
+    await harness.look()
+    assert labels.RUN_FINALIZER in harness.stored["metadata"]["finalizers"]
 
 
-async def test_a_deleted_run_is_stopped_and_let_go_only_when_it_has_ended() -> None:
-    scene = Fixture()
-    await scene.look()
-    await scene.reconciler.write(KEY)
-    scene.pod("a", {"running": {}})
-    await scene.look()
-    scene.run = {**scene.stored, "metadata": {**scene.stored["metadata"], "deletionTimestamp": T0.isoformat()}}
-    result = await scene.reconciler.reconcile(scene.run)
+async def test_deleted_run_keeps_its_finalizer_until_it_has_ended() -> None:
+    harness = ReconcilerHarness()
+    await harness.look()
+    await harness.reconciler.write(KEY)
+    harness.pod("a", {"running": {}})
+    await harness.look()
+    harness.run = {**harness.stored, "metadata": {**harness.stored["metadata"], "deletionTimestamp": T0.isoformat()}}
+    result = await harness.reconciler.reconcile(harness.run)
     assert result.requeue_after is not None
-    assert labels.RUN_FINALIZER in scene.stored["metadata"]["finalizers"]
-    ended = {**scene.run, "status": {**(scene.stored.get("status") or {}), "phase": "Cancelled"}}
-    await scene.reconciler.reconcile(ended)
-    assert scene.stored["metadata"]["finalizers"] == []
+    assert labels.RUN_FINALIZER in harness.stored["metadata"]["finalizers"]
+    ended = {**harness.run, "status": {**(harness.stored.get("status") or {}), "phase": "Cancelled"}}
+    await harness.reconciler.reconcile(ended)
+    assert harness.stored["metadata"]["finalizers"] == []
 
 
 async def test_a_run_that_never_began_goes_at_once() -> None:
-    scene = Fixture()
+    harness = ReconcilerHarness()
     finalizers = [labels.RUN_FINALIZER, "x/y"]
-    metadata = {**scene.stored["metadata"], "finalizers": finalizers, "deletionTimestamp": T0.isoformat()}
-    await scene.reconciler.reconcile({**scene.stored, "metadata": metadata})
-    assert scene.stored["metadata"]["finalizers"] == ["x/y"], "what others hold it by stays"
+    metadata = {**harness.stored["metadata"], "finalizers": finalizers, "deletionTimestamp": T0.isoformat()}
+    await harness.reconciler.reconcile({**harness.stored, "metadata": metadata})
+    assert harness.stored["metadata"]["finalizers"] == ["x/y"], "what others hold it by stays"
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ def waiting(reason: str, message: str = "") -> Json:
     return {"phase": "Pending", "conditions": CONDITIONS, "containerStatuses": [container("step", state)]}
 
 
-def test_a_step_that_ended_well_has_succeeded_although_its_pod_goes_on() -> None:
+def test_succeeded_step_does_not_wait_for_its_pod() -> None:
     assert seen({**SHAPED, "phase": "Running"}).phase == "Succeeded"
 
 
@@ -136,7 +136,7 @@ def test_what_was_taken_away_from_outside_is_disrupted(status: Json, metadata: J
     assert found.message.startswith("interrupted: ")
 
 
-def test_a_step_evicted_while_it_stored_its_artifacts_is_disrupted() -> None:
+def test_eviction_during_upload_is_a_disruption() -> None:
     status = {**SHAPED, "phase": "Failed", "reason": "Evicted"}
     assert seen(status, artifacts=True).check_manifest, "it may have stored them all the same"
     assert seen(status, artifacts=True, manifest_read=True).reason == "Disrupted"
@@ -165,7 +165,7 @@ def test_what_is_seen_happening_has_our_time_and_keeps_it() -> None:
     assert (second.running, second.finished) == (NOW, NOW + timedelta(milliseconds=5))
 
 
-def test_what_happened_while_nobody_looked_has_the_time_that_the_pod_tells() -> None:
+def test_late_observations_use_the_times_in_the_pod() -> None:
     found = update_milestones(pod(SHAPED), Milestones(), NOW + timedelta(hours=1))
     assert found.finished == datetime(2026, 11, 23, 7, 45, 18, tzinfo=UTC)
     assert found.running == found.finished

@@ -31,7 +31,7 @@ def ended_run(world: World, name: str = "ci-0") -> Json:
     return {"metadata": {"name": name}, "status": world.status}
 
 
-def test_a_changed_step_and_what_follows_from_it_are_made_of_something_else() -> None:
+def test_changed_step_changes_digests_downstream() -> None:
     before = digests(step("a"), step("b", "a"), step("c", "b"), step("d", "a"))
     after = digests(step("a"), step("b", "a", commands=["false"]), step("c", "b"), step("d", "a"))
     assert {name for name in before if before[name] != after[name]} == {"b", "c"}
@@ -57,7 +57,7 @@ def test_how_long_and_how_often_it_is_tried_does_not(change: Json) -> None:
     assert digests(step("a")) == digests(step("a", **change))
 
 
-def test_another_tree_or_another_parameter_changes_all_and_the_runs_own_name_nothing() -> None:
+def test_digests_depend_on_source_and_params_not_run_name() -> None:
     one, two = ({"source": {"archive": {"digest": f"sha256:{digit * 64}"}}} for digit in "12")
     assert digests(step("a"), spec=one) != digests(step("a"), spec=two)
     params = [{"name": "x", "default": "1"}]
@@ -103,7 +103,7 @@ def test_nothing_is_taken_downstream_of_a_step_that_runs_again() -> None:
     assert second.run_step("a").started == [("a", 1), ("b", 1)]
 
 
-def test_a_step_begins_only_when_the_api_can_tell_what_it_takes_over() -> None:
+def test_step_waits_until_reuse_is_in_the_written_status() -> None:
     flow = [step("a", artifacts=["x"]), step("b", "a")]
     first = World(*flow).reconcile()
     first.stored["a", 1] = MANIFEST
@@ -160,7 +160,7 @@ def test_a_rerun_on_the_same_commit_takes_the_snapshot_too() -> None:
     assert second.started == [("b", 1)]
 
 
-def test_on_a_branch_it_is_cloned_again_and_steps_are_taken_if_it_is_the_same_commit() -> None:
+def test_branch_is_cloned_again_and_same_commit_is_reused() -> None:
     first = World(step("a"), step("b", "a"), spec=GIT).reconcile()
     first.stored["source", 1] = {"files": [], "source": SNAPSHOT}
     first.run_step("source").run_step("a").run_step("b", 1)

@@ -4,7 +4,7 @@ from controller.operator.effects.step_durations import StepDurations
 from tests.unit.controller.operator.world import World, step
 
 
-def test_a_step_is_counted_once_when_it_ends_and_a_skipped_one_never() -> None:
+def test_ended_steps_are_counted_once_and_skipped_steps_never() -> None:
     world, found = World(step("a"), step("b", "a")), StepDurations()
 
     def look() -> None:

@@ -69,7 +69,7 @@ def test_the_exit_code_is_left_for_who_keeps_caches(shell: list[str], tmp_path: 
     assert (tmp_path / "code").read_text() == f"{code}\n"
 
 
-def test_a_step_that_is_killed_leaves_an_empty_file_to_tell_that_it_began(shell: list[str], tmp_path: Path) -> None:
+def test_killed_step_leaves_an_empty_exit_code_file(shell: list[str], tmp_path: Path) -> None:
     code = tmp_path / "code"
     with start_step(shell, f"touch {tmp_path / 'here'}", "sleep 30", code_to=str(code)) as process:
         wait_until(tmp_path / "here")
@@ -78,13 +78,13 @@ def test_a_step_that_is_killed_leaves_an_empty_file_to_tell_that_it_began(shell:
     assert code.read_text() == ""
 
 
-def test_a_file_for_the_code_that_can_not_be_written_stops_no_step(shell: list[str], tmp_path: Path) -> None:
+def test_unwritable_exit_code_file_does_not_stop_the_step(shell: list[str], tmp_path: Path) -> None:
     with start_step(shell, "echo one", "exit 4", code_to=str(tmp_path / "missing" / "code")) as process:
         assert "one" in process.communicate(timeout=10)[0].splitlines()
         assert process.returncode == 4
 
 
-def test_the_first_command_that_fails_ends_the_step_with_its_exit_code(shell: list[str]) -> None:
+def test_first_failing_command_ends_the_step_with_its_code(shell: list[str]) -> None:
     with start_step(shell, "echo one", "(exit 7)", "echo never") as process:
         assert process.communicate(timeout=10)[0] == "one\n"
         assert process.returncode == 7
@@ -95,9 +95,7 @@ def test_commands_share_one_shell(shell: list[str]) -> None:
         assert process.communicate(timeout=10)[0] == "a  b /\n"
 
 
-def test_sigterm_reaches_what_the_commands_have_started_and_its_end_is_waited_for(
-    shell: list[str], tmp_path: Path
-) -> None:
+def test_sigterm_reaches_children_and_their_end_is_awaited(shell: list[str], tmp_path: Path) -> None:
     trap = f"trap 'sleep 0.1; echo told > {tmp_path}/told; exit 9' TERM"
     inner = f"{trap}; touch {tmp_path}/ready; while :; do sleep 0.01; done"
     (tmp_path / "inner").write_text(inner)

@@ -66,7 +66,7 @@ def test_a_job_makes_one_pod_once_and_belongs_to_its_run() -> None:
     }
 
 
-def test_a_step_that_fetches_and_hands_on_nothing_has_no_agents_and_no_token() -> None:
+def test_step_without_files_has_no_agents_and_no_token() -> None:
     pod = pod_of(job_of(step("a")))
     assert "initContainers" not in pod
     assert [volume["name"] for volume in pod["volumes"]] == ["workspace"]
@@ -121,7 +121,7 @@ def test_the_pods_own_deadline_is_only_the_last_resort() -> None:
     assert pod_of(job_of(step("a", timeout="10m")))["activeDeadlineSeconds"] == 600 + 900
 
 
-def test_a_step_with_a_cache_has_agents_that_are_told_of_it_and_hears_its_exit_code() -> None:
+def test_step_with_cache_has_agents_and_exports_its_exit_code() -> None:
     cache = [{"key": "{{params.kind}}-{{hash go.sum}}", "paths": [".cache/{{matrix.go}}"]}]
     matrix = {"dimensions": {"go": ["1.22"]}}
     job = job_of(

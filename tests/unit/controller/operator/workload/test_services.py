@@ -50,7 +50,7 @@ def test_commands_replace_what_the_image_runs() -> None:
     assert container["startupProbe"]["exec"] == {"command": ["test", "-e", "up"]}
 
 
-def test_services_start_once_the_source_is_there_and_live_until_artifacts_are_kept() -> None:
+def test_services_run_between_fetch_and_upload() -> None:
     """Sidecars are stopped in the order opposite to that of their start."""
     run = build_run([step("a", services=[DB], artifacts=["x"])], spec={"source": {"archive": {"digest": "sha256:00"}}})
     run["spec"]["pipeline"]["steps"][0]["services"][0]["image"] = "postgres"
@@ -60,7 +60,7 @@ def test_services_start_once_the_source_is_there_and_live_until_artifacts_are_ke
     assert [container["name"] for container in pod["initContainers"]] == ["fetch", "svc-db", "upload"]
 
 
-def test_where_images_are_ignored_a_service_without_commands_fails_its_step_before_it_starts() -> None:
+def test_service_without_commands_fails_where_images_are_ignored() -> None:
     world = World(step("a", services=[{**DB, "image": "postgres"}]))
     world.runtime = {"name": "process://1", "images": "ignored"}
     world.reconcile()
@@ -97,7 +97,7 @@ def test_a_service_that_is_ready_is_no_trouble() -> None:
     assert services.startup_failure(pod_of(started=True, state={"running": {}})) is None
 
 
-def test_a_step_whose_service_does_not_start_has_failed_and_its_pod_is_stopped() -> None:
+def test_step_fails_and_stops_when_its_service_does_not_start() -> None:
     world = World(step("a", services=[{**DB, "image": "postgres", "commands": ["exit 1"]}]))
     world.reconcile()
     world.reconcile()
