@@ -10,13 +10,8 @@ from controller.operator.cache.owned_resources import attempt_key_of
 from controller.operator.cache.resource_cache import ResourceCache
 from controller.operator.cache.run_state import RunState
 from controller.operator.decision.capacity import unschedulable_reason
-from controller.operator.decision.observation import (
-    AttemptView,
-    BlockingRun,
-    Milestones,
-    Observation,
-    started_containers,
-)
+from controller.operator.decision.observation import AttemptView, BlockingRun, Milestones, Observation
+from controller.operator.decision.pod_status import started_containers
 from controller.operator.interfaces import AttemptLogs
 from controller.pipeline.graph.expand import ExpandedStep
 from controller.run_types.keys import AttemptKey, RunKey

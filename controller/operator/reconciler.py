@@ -18,7 +18,7 @@ from controller.operator.decision.actions import PrepareSecrets, ReadManifest, R
 from controller.operator.decision.decide import Decision, decide
 from controller.operator.decision.observation import BlockingRun
 from controller.operator.decision.run_status import invalid_status
-from controller.operator.decision.settled_steps import find_settled_steps
+from controller.operator.decision.started_steps import find_settled_steps
 from controller.operator.effects.concurrency_lock import ConcurrencyLock
 from controller.operator.effects.event_recorder import EventRecorder, audit_fields, describe_trigger, record_transitions
 from controller.operator.effects.executor import ActionExecutor, JobCreateError

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from controller import labels
-from controller.operator.decision.observation import is_pod_finished
+from controller.operator.decision.pod_status import is_pod_finished
 from controller.run_types.keys import AttemptKey, RunKey
 
 Json = dict[str, Any]

@@ -8,7 +8,7 @@ from typing import Any
 
 from controller.operator.cache.owned_resources import OwnedResources, run_key_of
 from controller.operator.cache.run_state import RunState
-from controller.operator.decision.observation import is_step_image_pull
+from controller.operator.decision.pod_status import is_step_image_pull
 from controller.run_types.keys import RunKey
 
 Json = dict[str, Any]

@@ -6,13 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from controller.operator import names
-from controller.operator.decision.observation import (
-    AttemptView,
-    Milestones,
-    evaluate_pod,
-    is_upload_finished,
-    started_containers,
-)
+from controller.operator.decision.observation import AttemptView, Milestones
+from controller.operator.decision.pod_status import is_upload_finished, started_containers
+from controller.operator.decision.pod_verdict import evaluate_pod
 from controller.operator.workload.debug_copies import keeps_workspace_on_failure
 from controller.pipeline.graph.expand import ExpandedStep
 from controller.pipeline.model import Step

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from controller.operator.decision import attempts
 from controller.operator.decision.actions import Action, StartAttempt, StopPod
-from controller.operator.decision.observation import AttemptView, Observation, is_pod_finished
+from controller.operator.decision.observation import AttemptView, Observation
+from controller.operator.decision.pod_status import is_pod_finished
 from controller.operator.settings import OperatorSettings
 from controller.pipeline.graph.expand import ExpandedStep
 from controller.pipeline.model import Pipeline

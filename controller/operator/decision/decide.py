@@ -14,10 +14,16 @@ from typing import Any
 from controller.operator.decision import attempts
 from controller.operator.decision.actions import Action, CancelRun
 from controller.operator.decision.builder import DecisionBuilder, ReconcileInput
-from controller.operator.decision.derived_status import add_failure_excerpt, add_queue_times, critical_path
-from controller.operator.decision.observation import Observation, is_pod_finished
+from controller.operator.decision.observation import Observation
 from controller.operator.decision.pending_steps import evaluate_start
-from controller.operator.decision.run_status import finished_status, running_status
+from controller.operator.decision.pod_status import is_pod_finished
+from controller.operator.decision.run_status import (
+    add_failure_excerpt,
+    add_queue_times,
+    critical_path,
+    finished_status,
+    running_status,
+)
 from controller.operator.decision.started_steps import update_attempts, update_current_attempt
 from controller.operator.settings import OperatorSettings
 from controller.pipeline.graph.expand import ExpandedStep

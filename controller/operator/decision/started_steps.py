@@ -1,4 +1,7 @@
-"""Steps that have started: updates their attempts, stops them where needed, and retries or ends the step."""
+"""Steps that have started: updates their attempts, stops them where needed, and retries or ends the step.
+
+Ended steps that need no further observation are found here too, so that a large run costs only its active steps.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,10 @@ from typing import Any
 
 from controller.operator.decision import attempts
 from controller.operator.decision.actions import DeleteJob, ReadManifest, ReadWorkspace, VerifyJob
+from controller.operator.decision.attempts import awaiting_workspace
 from controller.operator.decision.builder import DecisionBuilder, StepVerdict, step_status
-from controller.operator.decision.observation import AttemptView, is_pod_finished
+from controller.operator.decision.observation import AttemptView, Observation
+from controller.operator.decision.pod_status import is_pod_finished
 from controller.pipeline.graph.expand import ExpandedStep
 from controller.pipeline.model import RetryPolicy
 from controller.run_types.phases import FINAL_STEP_PHASES, StepPhase
@@ -168,3 +173,27 @@ def _final_status(builder: DecisionBuilder, step: ExpandedStep, previous: Json |
         files = manifest.get("files") or []
         status["artifacts"] = [{key: file[key] for key in ("path", "size", "sha256")} for file in files]
     return status
+
+
+def find_settled_steps(status: Json, observed: Observation) -> frozenset[str]:
+    """The slugs of ended steps whose pods and logs can show nothing new.
+
+    Args:
+        status: as decided from `observed`.
+    """
+    views: dict[str, list[AttemptView]] = {}
+    for (slug, _), view in observed.attempts.items():
+        views.setdefault(slug, []).append(view)
+    found = set(observed.settled_steps)
+    for entry in status.get("steps") or []:
+        # The manifest of the clone step is read from its view until the run's status has the source.
+        if entry["phase"] not in FINAL_STEP_PHASES or entry["slug"] in found or entry["name"] == observed.source_step:
+            continue
+        seen = views.get(entry["slug"], [])
+        tried = entry.get("attempts") or []
+        if len(seen) != len(tried) or not all(view.is_complete for view in seen):
+            continue
+        views_of = (observed.view(entry["slug"], each["number"]) for each in tried)
+        if not any(map(awaiting_workspace, tried, views_of)):
+            found.add(entry["slug"])
+    return frozenset(found)

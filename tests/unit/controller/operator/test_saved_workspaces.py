@@ -10,7 +10,7 @@ import pytest
 from controller.operator import names
 from controller.operator.cache.run_plan import load_run_plan
 from controller.operator.decision.deletion import runs_over_limit
-from controller.operator.decision.settled_steps import find_settled_steps
+from controller.operator.decision.started_steps import find_settled_steps
 from controller.operator.effects.retention import RetentionSweeper, is_expired, retained_objects
 from controller.operator.manifests import generate
 from controller.operator.workload.job import JobSpec, build_job, uses_agents

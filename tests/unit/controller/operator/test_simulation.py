@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from controller.operator.decision.actions import StartAttempt
 from controller.operator.decision.decide import Decision, decide
-from controller.operator.decision.settled_steps import find_settled_steps
+from controller.operator.decision.started_steps import find_settled_steps
 from tests.unit.controller.operator.world import SETTINGS, World, step
 
 Json = dict[str, Any]

@@ -25,9 +25,9 @@ from controller.operator.decision.observation import (
     CreateFailure,
     Milestones,
     Observation,
-    is_pod_finished,
     update_milestones,
 )
+from controller.operator.decision.pod_status import is_pod_finished
 from controller.operator.decision.reuse import ReusableStep, input_digests
 from controller.operator.settings import OperatorSettings
 from controller.operator.workload.clone_step import add_clone_step

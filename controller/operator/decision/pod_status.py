@@ -1,0 +1,65 @@
+"""Reads the status of pods: containers, conditions, disruptions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from controller.operator import names
+from controller.operator.workload import services
+
+Json = dict[str, Any]
+
+# Reasons of a pod that say nothing about the step: what it ran on went away.
+_DISRUPTION_REASONS = ("Evicted", "NodeLost", "NodeShutdown", "Preempting", "Terminated", "UnexpectedAdmissionError")
+
+
+def container_status(pod: Json, container: str) -> Json | None:
+    """The status of a container or an init container, by name."""
+    status = pod.get("status") or {}
+    for listed in ("containerStatuses", "initContainerStatuses"):
+        for entry in status.get(listed) or []:
+            if entry["name"] == container:
+                found: Json = entry
+                return found
+    return None
+
+
+def started_containers(pod: Json) -> list[str]:
+    """The containers that have or had a process, and so a log."""
+    status = pod.get("status") or {}
+    entries = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
+    return [e["name"] for e in entries if "running" in (e.get("state") or {}) or "terminated" in (e.get("state") or {})]
+
+
+def is_upload_finished(pod: Json) -> bool:
+    """Whether the agent that uploads artifacts and workspace has ended."""
+    return is_pod_finished(pod) or "terminated" in (
+        (container_status(pod, names.UPLOAD_CONTAINER) or {}).get("state") or {}
+    )
+
+
+def is_pod_finished(pod: Json) -> bool:
+    """Whether all containers of a pod have ended for good."""
+    return (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+
+
+def conditions(obj: Json | None) -> list[Json]:
+    """The conditions of a Job or a pod; none for None."""
+    return ((obj or {}).get("status") or {}).get("conditions") or []
+
+
+def disruption_message(pod: Json) -> str | None:
+    """Why the pod was disrupted from outside; None if it was not."""
+    status = pod.get("status") or {}
+    if status.get("reason") in _DISRUPTION_REASONS:
+        return str(status.get("message") or status["reason"])
+    for condition in conditions(pod):
+        if condition["type"] == "DisruptionTarget" and condition["status"] == "True":
+            return str(condition.get("message") or condition.get("reason") or "its node was needed otherwise")
+    return "its pod was deleted" if "deletionTimestamp" in pod["metadata"] else None
+
+
+def is_step_image_pull(event: Json) -> bool:
+    """Whether an Event is about the pull of an image that the pipeline names: of the step or a service."""
+    container = str((event.get("involvedObject") or {}).get("fieldPath") or "").partition("{")[2].rstrip("}")
+    return container == names.STEP_CONTAINER or container.startswith(services.CONTAINER_PREFIX)
