@@ -82,12 +82,12 @@ CASES = list(itertools.product((0, 1, 2), ("baseline", "restricted"), (False, Tr
 
 
 @pytest.mark.parametrize(("step", "security", "source"), CASES)
-def test_every_job_is_as_the_schemas_want_it(step: int, security: str, source: bool) -> None:
+def test_jobs_match_the_schemas(step: int, security: str, source: bool) -> None:
     assert problems(job(step, security, source)) == []
 
 
 @pytest.mark.parametrize(("step", "security", "source"), CASES)
-def test_every_pod_meets_its_profile(step: int, security: str, source: bool) -> None:
+def test_pods_meet_their_security_profile(step: int, security: str, source: bool) -> None:
     spec = job(step, security, source)["spec"]["template"]["spec"]
     containers = [*spec.get("initContainers", []), *spec["containers"]]
     assert not {"hostNetwork", "hostPID", "hostIPC"} & set(spec)
@@ -107,7 +107,7 @@ def test_every_pod_meets_its_profile(step: int, security: str, source: bool) -> 
 
 
 @pytest.mark.parametrize(("step", "security", "source"), CASES)
-def test_a_step_holds_no_token_and_no_key_to_the_store(step: int, security: str, source: bool) -> None:
+def test_steps_have_no_token_and_no_store_credentials(step: int, security: str, source: bool) -> None:
     spec = job(step, security, source)["spec"]["template"]["spec"]
     assert spec["automountServiceAccountToken"] is False
     main = spec["containers"][0]
@@ -117,7 +117,7 @@ def test_a_step_holds_no_token_and_no_key_to_the_store(step: int, security: str,
 
 
 @pytest.mark.parametrize("security", ["baseline", "restricted"])
-def test_the_pod_that_clones_is_as_the_schemas_and_its_profile_want_it(security: str) -> None:
+def test_clone_pod_matches_schemas_and_profile(security: str) -> None:
     made = cloning_job(security)
     assert problems(made) == []
     spec = made["spec"]["template"]["spec"]
@@ -133,7 +133,7 @@ def test_the_pod_that_clones_is_as_the_schemas_and_its_profile_want_it(security:
     assert not any("deploy-key" in word for word in words)
 
 
-def test_services_are_native_sidecars_whose_readiness_is_a_startup_probe() -> None:
+def test_services_are_sidecars_with_a_startup_probe() -> None:
     spec = job(2, "baseline", source=True)["spec"]["template"]["spec"]
     sidecars = {each["name"]: each for each in spec["initContainers"] if each["name"].startswith("svc-")}
     assert set(sidecars) == {"svc-db", "svc-web"}

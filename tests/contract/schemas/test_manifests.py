@@ -36,7 +36,7 @@ def pods(found: list[Json]) -> dict[str, Json]:
 
 @pytest.mark.needs("kubectl")
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_a_folder_renders_as_kubectl_renders_it(folder: str) -> None:
+def test_rendering_equals_that_of_kubectl(folder: str) -> None:
     done = subprocess.run(
         ["kubectl", "kustomize", str(MANIFESTS_FOLDER / folder)], capture_output=True, text=True, timeout=60, check=True
     )
@@ -45,12 +45,12 @@ def test_a_folder_renders_as_kubectl_renders_it(folder: str) -> None:
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_every_object_is_as_the_schemas_want_it(folder: str) -> None:
+def test_manifests_match_the_schemas(folder: str) -> None:
     found = render_values(render(MANIFESTS_FOLDER / folder), ManifestValues("registry.example.org/c8s-controller:1"))
     assert {key(each): problems(each) for each in found if problems(each)} == {}
 
 
-def test_what_is_made_besides_is_as_the_schemas_want_it() -> None:
+def test_generated_objects_match_the_schemas() -> None:
     made = [
         build_secret("c8s-store", {"a": "b"}),
         build_workbench_binding("default"),
@@ -59,13 +59,13 @@ def test_what_is_made_besides_is_as_the_schemas_want_it() -> None:
     assert [problem for each in made for problem in problems(each)] == []
 
 
-def test_the_schemas_find_a_field_that_is_none() -> None:
+def test_unknown_field_is_found() -> None:
     service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"}, "spec": {"prots": []}}
     assert "'prots' was unexpected" in problems(service)[0]
 
 
 @pytest.mark.parametrize("folder", ["overlays/kind", "overlays/minio"])
-def test_our_pods_meet_the_restricted_profile(folder: str) -> None:
+def test_pods_meet_the_restricted_profile(folder: str) -> None:
     """The fields that https://kubernetes.io/docs/concepts/security/pod-security-standards/ asks for."""
     for spec in pods(render(MANIFESTS_FOLDER / folder)).values():
         assert spec["securityContext"]["runAsNonRoot"] is True
@@ -81,7 +81,7 @@ def test_our_pods_meet_the_restricted_profile(folder: str) -> None:
             assert not any("hostPort" in port for port in container.get("ports", []))
 
 
-def test_the_sandbox_is_one_replica_of_each_behind_the_nodes_ports() -> None:
+def test_sandbox_has_one_replica_behind_node_ports() -> None:
     found = {key(each): each for each in render(MANIFESTS_FOLDER / "overlays" / "kind")}
     assert found["Deployment", "c8s-operator"]["spec"]["replicas"] == 1
     assert found["Service", "c8s-api"]["spec"]["ports"][0]["nodePort"] == 30080
@@ -92,7 +92,7 @@ def test_the_sandbox_is_one_replica_of_each_behind_the_nodes_ports() -> None:
     assert ("Deployment", "c8s-minio") not in base
 
 
-def test_the_image_and_the_settings_reach_every_place_and_a_change_makes_new_pods() -> None:
+def test_changed_image_and_settings_replace_the_pods() -> None:
     def made(**settings: str) -> tuple[Json, dict[str, Json]]:
         values = ManifestValues("mine:7", "minio:8", settings)
         found = render_values(render(MANIFESTS_FOLDER / "overlays" / "kind"), values)
@@ -114,13 +114,13 @@ def test_the_image_and_the_settings_reach_every_place_and_a_change_makes_new_pod
     assert templates["c8s-minio"] == others["c8s-minio"]
 
 
-def test_namespaces_and_kinds_come_before_what_needs_them_and_deployments_last() -> None:
+def test_objects_are_applied_in_order_of_dependency() -> None:
     kinds = [each["kind"] for each in render_objects(InstallOptions(MANIFESTS_FOLDER, "any"))]
     assert kinds[0] == "Namespace"
     assert kinds.index("CustomResourceDefinition") < kinds.index("ServiceAccount") < kinds.index("ClusterRoleBinding")
     assert kinds[-1] == "Deployment"
 
 
-def test_no_manifest_holds_a_secret() -> None:
+def test_manifests_contain_no_secret() -> None:
     for folder in FOLDERS:
         assert not [each for each in render(MANIFESTS_FOLDER / folder) if each["kind"] == "Secret"]

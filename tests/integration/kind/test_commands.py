@@ -1,4 +1,4 @@
-"""The commands for real clusters on a machine that has no kind, no engine, or an answer that was recorded."""
+"""The commands for kind clusters on hosts without kind, without an engine, or with recordings of them."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ def machine(tmp_path: Path) -> Machine:
     return Machine(C8s(tmp_path), plays)
 
 
-def test_without_kind_up_says_how_to_install_it(machine: Machine) -> None:
+def test_up_without_kind_prints_how_to_install_it(machine: Machine) -> None:
     done = machine("up", "--kind")
     assert done.returncode == 1
     assert "Install kind" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_without_an_engine_up_says_how_to_start_it_and_makes_nothing(machine: Machine) -> None:
+def test_up_without_an_engine_prints_a_remedy(machine: Machine) -> None:
     done = machine("up", "--kind", plays=("kind-version", "no-daemon-docker-info"))
     assert done.returncode == 1
     assert "Cannot connect to the Docker daemon" in done.stderr
@@ -66,7 +66,7 @@ def test_without_an_engine_up_says_how_to_start_it_and_makes_nothing(machine: Ma
     assert not (machine.c8s.home / "state" / "c8s" / "c8s" / "kind.json").exists()
 
 
-def test_the_plan_is_printed_where_nothing_is_installed(machine: Machine) -> None:
+def test_dry_run_needs_no_programs(machine: Machine) -> None:
     plan = json.loads(machine("up", "--kind", "--dry-run", "-o", "json").stdout)
     assert [each["step"] for each in plan][:3] == ["machine", "cluster", "image"]
     lines = machine("up", "--kind", "--dry-run").stdout.splitlines()
@@ -74,7 +74,7 @@ def test_the_plan_is_printed_where_nothing_is_installed(machine: Machine) -> Non
     assert len(lines) == 2 * len(plan)
 
 
-def test_the_nodes_image_may_be_in_the_environment(machine: Machine) -> None:
+def test_node_image_can_be_set_in_the_environment(machine: Machine) -> None:
     done = subprocess.run(
         machine.c8s.command("up", "--kind", "--dry-run", "-o", "json"),
         env={**machine.c8s.environment(), "C8S_KIND_IMAGE": "kindest/node:v9"},
@@ -83,7 +83,7 @@ def test_the_nodes_image_may_be_in_the_environment(machine: Machine) -> None:
     assert "--image kindest/node:v9 " in json.loads(done.stdout)[1]["does"]
 
 
-def test_what_a_cluster_is_made_of_goes_with_kind(machine: Machine) -> None:
+def test_kind_options_require_kind(machine: Machine) -> None:
     assert machine("up", "--node-image", "kindest/node:v1").returncode == 2
     assert machine("up", "--kind", "--s3-bucket", "b").returncode == 2
     done = machine("up", "--kind", "--s3-endpoint", "http://s3.example.org")
@@ -91,7 +91,7 @@ def test_what_a_cluster_is_made_of_goes_with_kind(machine: Machine) -> None:
     assert "AWS_ACCESS_KEY_ID" in done.stderr
 
 
-def test_the_doctor_speaks_to_programs(machine: Machine) -> None:
+def test_doctor_prints_json(machine: Machine) -> None:
     done = machine("doctor", "--output", "json", plays=("docker-info", "kind-version"))
     found = {each["check"]: each for each in json.loads(done.stdout)}
     assert found["docker"]["found"].startswith("Docker 20.10.24")
@@ -100,13 +100,13 @@ def test_the_doctor_speaks_to_programs(machine: Machine) -> None:
     assert all(set(each) == {"check", "level", "found", "why", "remedy"} for each in found.values())
 
 
-def test_the_doctor_exits_1_where_a_cluster_can_t_be(machine: Machine) -> None:
+def test_doctor_exits_1_if_a_cluster_is_impossible(machine: Machine) -> None:
     done = machine("doctor")
     assert done.returncode == 1
     assert "ERROR kind" in done.stdout
 
 
-def test_an_installation_is_printed_without_keys_and_is_valid(machine: Machine) -> None:
+def test_printed_installation_is_valid_and_has_no_keys(machine: Machine) -> None:
     printed = machine("install", "--context", "any", "--dry-run", "--image", "mine:1").stdout
     objects = list(yaml.safe_load_all(printed))
     assert [problem for each in objects for problem in problems(each)] == []
@@ -117,7 +117,7 @@ def test_an_installation_is_printed_without_keys_and_is_valid(machine: Machine) 
     assert "s3://c8s?endpoint=https://s3.example.org" in elsewhere
 
 
-def test_an_installation_wants_an_image_and_a_context_that_is_there(machine: Machine) -> None:
+def test_installation_requires_an_image_and_a_context(machine: Machine) -> None:
     assert machine("install", "--context", "any").returncode == 2
     own = machine.c8s.home / "kubeconfig"
     own.write_text("apiVersion: v1\nkind: Config\ncontexts: []\n")

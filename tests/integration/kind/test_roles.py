@@ -154,7 +154,7 @@ def running(folder: Path, name: str, arguments: list[str], pass_fds: list[int]) 
         process.wait(20)
 
 
-async def test_a_run_with_artifacts_and_secrets_needs_no_more_than_the_two_roles_give(installed: Installed) -> None:
+async def test_two_roles_suffice_for_a_run(installed: Installed) -> None:
     runs = "/api/v1/namespaces/default/runs"
     name = installed.call("POST", runs, {"pipeline": PIPELINE, "branch": "main", "event": "push"})["name"]
 
@@ -171,7 +171,7 @@ async def test_a_run_with_artifacts_and_secrets_needs_no_more_than_the_two_roles
     assert "forbidden" not in installed.said().lower()
 
 
-async def test_neither_account_may_do_what_is_the_others(installed: Installed) -> None:
+async def test_accounts_do_not_have_the_permissions_of_each_other(installed: Installed) -> None:
     for role, resource in (("api", JOBS), ("operator", CONFIG_MAPS)):
         async with connect(installed.folder / f"{role}.kubeconfig") as client:
             with pytest.raises(ForbiddenError):
@@ -181,7 +181,7 @@ async def test_neither_account_may_do_what_is_the_others(installed: Installed) -
             await client.delete(SECRETS, "db", namespace="default")
 
 
-async def test_a_command_finds_a_cluster_by_its_record_and_gets_itself_a_token(installed: Installed) -> None:
+async def test_command_finds_the_cluster_and_creates_a_token(installed: Installed) -> None:
     """With what `c8s up --kind` leaves: a record, a kubeconfig, a context. The token is made by the command."""
     c8s = C8s(installed.folder / "home")
     folder = c8s.home / "state" / "c8s" / "c8s"

@@ -73,14 +73,14 @@ def store(objects: Objects) -> S3Config:
     return S3Config(objects.url, access_key="access-key", secret_key="very-secret-key")
 
 
-async def test_a_bucket_is_made_once_and_proved_without_a_trace(objects: Objects) -> None:
+async def test_bucket_is_created_once_and_checked_without_a_trace(objects: Objects) -> None:
     assert await create_bucket(store(objects)) is True
     assert await create_bucket(store(objects)) is False
     await check_store(store(objects))
     assert list(objects.kept) == ["/c8s"]
 
 
-async def test_a_store_that_refuses_is_told_without_its_keys(objects: Objects) -> None:
+async def test_rejection_is_reported_without_credentials(objects: Objects) -> None:
     objects.refuses = True
     for tried in (create_bucket, check_store):
         with pytest.raises(KindError, match="keys") as caught:
@@ -89,14 +89,14 @@ async def test_a_store_that_refuses_is_told_without_its_keys(objects: Objects) -
         assert "very-secret-key" not in repr(store(objects))
 
 
-async def test_a_store_that_keeps_nothing_is_no_store(objects: Objects) -> None:
+async def test_store_that_loses_objects_fails_the_check(objects: Objects) -> None:
     await create_bucket(store(objects))
     objects.forgets = True
     with pytest.raises(KindError, match="can't be used"):
         await check_store(store(objects))
 
 
-def test_pods_and_people_are_given_different_addresses() -> None:
+def test_pods_and_users_get_different_urls() -> None:
     assert minio_url("http://127.0.0.1:18900") == (
         "s3://c8s?endpoint=http://c8s-minio.c8s-system.svc:9000&public-endpoint=http://127.0.0.1:18900"
     )

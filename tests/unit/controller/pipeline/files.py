@@ -1,4 +1,4 @@
-"""Pipeline files for tests: a good one to spoil, and what lint says in one line each."""
+"""Pipeline files for tests, and their diagnostics as lines of text."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ STEP = "steps:\n  - name: a\n    image: busybox:1.36\n    commands: ['true']\n"
 GOOD = HEAD + STEP
 
 
-def said(text: str | bytes) -> list[str]:
-    """Every problem as `line:column severity code`."""
+def codes(text: str | bytes) -> list[str]:
+    """The diagnostics as `line:column severity code`."""
     return [f"{p.line}:{p.column} {p.severity} {p.code}" for p in lint(text).diagnostics]
 
 
 def messages(text: str | bytes) -> str:
-    """All messages and hints, for a look at their words."""
+    """The messages and hints of the diagnostics, one a line."""
     return "\n".join(f"{p.message} | {p.hint}" for p in lint(text).diagnostics)
 
 

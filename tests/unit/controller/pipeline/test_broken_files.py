@@ -8,7 +8,7 @@ import time
 import pytest
 
 from controller.pipeline.lint import check_definition, lint
-from tests.unit.controller.pipeline.files import GOOD, HEAD, STEP, messages, said
+from tests.unit.controller.pipeline.files import GOOD, HEAD, STEP, codes, messages
 
 
 @pytest.mark.parametrize(
@@ -38,8 +38,8 @@ from tests.unit.controller.pipeline.files import GOOD, HEAD, STEP, messages, sai
         ("kind: Deployment\napiVersion: apps/v1\n", "1:1 error not-a-pipeline", "this is a `Deployment` of `apps/v1`"),
     ],
 )
-def test_a_broken_file_is_one_problem_with_its_place(text: str | bytes, expected: str, words: str) -> None:
-    assert said(text) == [expected]
+def test_broken_file_is_one_diagnostic_with_its_position(text: str | bytes, expected: str, words: str) -> None:
+    assert codes(text) == [expected]
     assert words in messages(text)
 
 
@@ -76,30 +76,30 @@ BOMBS = [
 
 
 @pytest.mark.parametrize(("text", "code"), BOMBS, ids=range(len(BOMBS)))
-def test_a_bomb_is_answered_in_seconds(text: str, code: str) -> None:
+def test_yaml_bomb_takes_bounded_time(text: str, code: str) -> None:
     began = time.perf_counter()
     assert code in {problem.code for problem in lint(text).diagnostics}
     assert time.perf_counter() - began < 10
 
 
-def test_a_byte_order_mark_and_windows_line_ends_do_no_harm() -> None:
-    assert said(b"\xef\xbb\xbf" + GOOD.replace("\n", "\r\n").encode()) == []
+def test_byte_order_mark_and_crlf_are_accepted() -> None:
+    assert codes(b"\xef\xbb\xbf" + GOOD.replace("\n", "\r\n").encode()) == []
 
 
-def test_a_definition_that_is_nested_too_deep_is_refused() -> None:
+def test_deeply_nested_definition_is_rejected() -> None:
     definition: dict[str, object] = {}
     for _ in range(5_000):
         definition = {"a": definition}
     assert [problem.code for problem in check_definition(definition)] == ["too-deep"]
 
 
-def test_both_places_of_a_duplicate_key_are_named() -> None:
+def test_both_positions_of_a_duplicate_key_are_reported() -> None:
     text = GOOD + "    image: other:1\n"
-    assert said(text) == ["7:5 error duplicate-key"]
+    assert codes(text) == ["7:5 error duplicate-key"]
     assert "`image` is given twice; the first is on line 5, column 5" in messages(text)
 
 
-def test_what_a_message_quotes_can_not_reach_the_terminal() -> None:
+def test_quoted_text_in_messages_is_sanitized() -> None:
     text = HEAD + '"im\\e[31mage\\u202e": 1\n' + STEP
     assert "\\u001b[31mage\\u202e" in messages(text)
     assert not any(
@@ -107,12 +107,12 @@ def test_what_a_message_quotes_can_not_reach_the_terminal() -> None:
     )
 
 
-def test_very_many_problems_are_cut_with_a_note() -> None:
+def test_number_of_diagnostics_is_limited() -> None:
     problems = lint(HEAD + "".join(f"field{n}: 1\n" for n in range(5_000)) + STEP).diagnostics
     assert len(problems) <= 200
 
 
-def test_a_merged_map_gives_what_is_not_said_again() -> None:
+def test_own_keys_override_merged_ones() -> None:
     text = (
         HEAD + "steps:\n  - &first {name: a, image: 'busybox:1.36', commands: ['true'], timeout: 5m}\n"
         "  - {<<: *first, name: b, timeout: 6m}\n"

@@ -1,4 +1,4 @@
-"""A step of a pipeline as a pipeline that only waits."""
+"""Debug copies of steps."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ FACTS = RunContext("shop-3", "3", "c", "b", {"target": "prod"})
 PIPELINE = Pipeline.model_validate(RICH)
 
 
-def the(name: str) -> Any:
+def find_step(name: str) -> Any:
     return next(step for step in expand_steps(PIPELINE) if step.name == name)
 
 
-def test_a_copy_has_the_surroundings_of_the_step_and_none_of_its_doings() -> None:
-    step = the("test (os=linux, py=3.12, db=a)")
+def test_copy_keeps_the_environment_and_drops_the_rest() -> None:
+    step = find_step("test (os=linux, py=3.12, db=a)")
     definition = build_debug_pipeline(PIPELINE, step.slug, 3600)
     assert definition is not None
     assert not check_definition(definition)
@@ -65,8 +65,8 @@ def test_a_copy_has_the_surroundings_of_the_step_and_none_of_its_doings() -> Non
     assert definition.keys() == {"name", "params", "env", "matrix", "timeout", "steps"}
 
 
-def test_the_environment_is_that_of_the_step() -> None:
-    step = the("test (os=linux, py=3.11, db=a)")
+def test_environment_variables_are_those_of_the_step() -> None:
+    step = find_step("test (os=linux, py=3.11, db=a)")
     pipeline = Pipeline.model_validate(build_debug_pipeline(PIPELINE, step.slug, 60))
     [copied] = expand_steps(pipeline)
 
@@ -76,20 +76,20 @@ def test_the_environment_is_that_of_the_step() -> None:
     assert environment(pipeline, copied) == environment(PIPELINE, step)
 
 
-def test_a_copy_ends_by_itself_also_when_it_never_begins() -> None:
-    definition = build_debug_pipeline(PIPELINE, the("build (os=linux)").slug, 600)
+def test_copy_times_out_even_if_it_never_starts() -> None:
+    definition = build_debug_pipeline(PIPELINE, find_step("build (os=linux)").slug, 600)
     assert definition is not None
     assert (definition["steps"][0]["timeout"], definition["timeout"]) == ("660s", "2400s")
 
 
 @pytest.mark.parametrize("name", ["a", "a" * 63, "a" * 56 + "-b"])
-def test_copies_have_a_name_of_their_own_that_fits(name: str) -> None:
+def test_name_of_copies_differs_and_is_short_enough(name: str) -> None:
     pipeline = PIPELINE.model_copy(update={"name": name})
-    definition = build_debug_pipeline(pipeline, the("build (os=linux)").slug, 60)
+    definition = build_debug_pipeline(pipeline, find_step("build (os=linux)").slug, 60)
     assert definition is not None
     assert definition["name"].endswith("-debug")
     assert not check_definition(definition)
 
 
-def test_of_a_step_that_there_is_not_there_is_no_copy() -> None:
+def test_unknown_step_has_no_copy() -> None:
     assert build_debug_pipeline(PIPELINE, "source", 60) is None

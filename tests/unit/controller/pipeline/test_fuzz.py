@@ -106,19 +106,19 @@ def _assert_answered(result: LintResult, text: str) -> None:
 
 @_quick
 @given(mutated())
-def test_a_mutated_sample_gets_an_answer(text: str) -> None:
+def test_mutated_sample_is_linted(text: str) -> None:
     _assert_answered(lint(text), text.removeprefix("\ufeff"))
 
 
 @_quick
 @given(st.binary(max_size=300))
-def test_random_bytes_get_an_answer(data: bytes) -> None:
+def test_random_bytes_are_linted(data: bytes) -> None:
     _assert_answered(lint(data), data.decode("utf-8-sig", "replace"))
 
 
 @_quick
 @given(st.text(st.sampled_from("ab:-{}[]&*!|>'\"#%@?, \n\t"), max_size=60))
-def test_text_made_of_yaml_s_own_characters_gets_an_answer(text: str) -> None:
+def test_yaml_punctuation_is_linted(text: str) -> None:
     _assert_answered(lint(text), text)
 
 
@@ -191,7 +191,7 @@ def spoiled(draw: st.DrawFn) -> dict[str, Any]:
 
 @_quick
 @given(spoiled())
-def test_no_rule_raises_on_data_of_any_shape(data: dict[str, Any]) -> None:
+def test_rules_do_not_raise_for_data_of_any_shape(data: dict[str, Any]) -> None:
     nowhere = SourceMap({}, {})
     rules.check(data, nowhere, 50)
     rules.check(normalize.normalize_matrices(data), nowhere, 50)
@@ -199,7 +199,7 @@ def test_no_rule_raises_on_data_of_any_shape(data: dict[str, Any]) -> None:
 
 @_quick
 @given(spoiled())
-def test_a_definition_of_any_shape_is_checked(data: dict[str, Any]) -> None:
+def test_definition_of_any_shape_is_checked(data: dict[str, Any]) -> None:
     found = check_definition(data)
     assert all(problem.severity == "error" for problem in found)
     if not found:
@@ -208,13 +208,13 @@ def test_a_definition_of_any_shape_is_checked(data: dict[str, Any]) -> None:
 
 @_quick
 @given(spoiled())
-def test_data_of_any_shape_as_a_file_gets_an_answer(data: dict[str, Any]) -> None:
+def test_file_of_any_shape_is_linted(data: dict[str, Any]) -> None:
     text = json.dumps(data, indent=1)
     _assert_answered(lint(text), text)
 
 
 @pytest.mark.parametrize("sample", [*SAMPLES, ROOT / ".c8s.yaml"], ids=lambda path: f"{path.parent.name}/{path.name}")
-def test_a_sample_is_clean(sample: Path) -> None:
+def test_sample_has_no_diagnostics(sample: Path) -> None:
     # This sample prints its secret to show that logs hide it.
     expected = ["secret-printed"] if sample.name == "secrets.yaml" else []
     assert [problem.code for problem in lint(sample.read_bytes()).diagnostics] == expected

@@ -1,4 +1,4 @@
-"""What a pipeline means: which events start it, which steps run, which values they get."""
+"""Conditions, templates, parameters and values of pipelines."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _quick = settings(max_examples=200, deadline=None)
 
 
 @pytest.mark.parametrize(
-    ("glob", "fits", "does_not"),
+    ("glob", "matching", "other"),
     [
         ("main", ["main"], ["mains", "Main", ""]),
         ("*", ["main", "feature/x", ""], []),
@@ -32,9 +32,9 @@ _quick = settings(max_examples=200, deadline=None)
         ("[z-a]", ["[z-a]"], ["z"]),
     ],
 )
-def test_a_glob_fits_what_it_should(glob: str, fits: list[str], does_not: list[str]) -> None:
-    assert [text for text in fits if not match_ref(glob, text)] == []
-    assert [text for text in does_not if match_ref(glob, text)] == []
+def test_glob_matches(glob: str, matching: list[str], other: list[str]) -> None:
+    assert [text for text in matching if not match_ref(glob, text)] == []
+    assert [text for text in other if match_ref(glob, text)] == []
 
 
 @_quick
@@ -50,12 +50,12 @@ def test_globs_agree_with_regular_expressions(parts: list[str], text: str) -> No
 
 
 @pytest.mark.timeout(10)
-def test_no_glob_takes_long() -> None:
+def test_pathological_glob_takes_bounded_time() -> None:
     assert not match_ref("*a" * 127, "a" * 254 + "b")
 
 
 @pytest.mark.parametrize(
-    ("occasion", "why"),
+    ("context", "reason"),
     [
         (TriggerContext("push", "main"), ""),
         (TriggerContext("push", "dev"), "the branch dev matches none of: main"),
@@ -64,13 +64,13 @@ def test_no_glob_takes_long() -> None:
         (TriggerContext("push", "main", changed=("docs/a.md", "src/b.py")), ""),
     ],
 )
-def test_an_event_starts_a_run_or_it_is_said_why_not(occasion: TriggerContext, why: str) -> None:
-    verdict = evaluate_trigger({"branches": ["main"], "paths": ["src/**"]}, occasion)
-    assert (verdict.runs, verdict.reason) == (not why, why)
+def test_event_starts_a_run_or_has_a_reason_not_to(context: TriggerContext, reason: str) -> None:
+    result = evaluate_trigger({"branches": ["main"], "paths": ["src/**"]}, context)
+    assert (result.runs, result.reason) == (not reason, reason)
 
 
 @pytest.mark.parametrize(
-    ("conditional", "occasion", "why"),
+    ("conditional", "context", "reason"),
     [
         (None, TriggerContext(), ""),
         ({"branch": "main"}, TriggerContext("push", "main"), ""),
@@ -82,9 +82,9 @@ def test_an_event_starts_a_run_or_it_is_said_why_not(occasion: TriggerContext, w
         ({"paths": ["a"]}, TriggerContext("push", "main"), ""),
     ],
 )
-def test_a_step_runs_or_it_is_said_why_not(conditional: dict[str, object], occasion: TriggerContext, why: str) -> None:
-    verdict = evaluate_step(conditional, occasion)
-    assert (verdict.runs, verdict.reason) == (not why, why)
+def test_step_runs_or_has_a_reason_not_to(conditional: dict[str, object], context: TriggerContext, reason: str) -> None:
+    result = evaluate_step(conditional, context)
+    assert (result.runs, result.reason) == (not reason, reason)
 
 
 def test_on_success_false_is_when_always() -> None:
@@ -99,7 +99,7 @@ def test_on_success_false_is_when_always() -> None:
     ]
 
 
-def test_values_take_the_place_of_variables_and_are_not_looked_into_again() -> None:
+def test_rendered_values_are_not_rendered_again() -> None:
     values = {"params.x": "{{run.name}}", "matrix.go-version": "1.21"}
     assert render("a {{ params.x }} b", values) == "a {{run.name}} b"
     assert render("go:${{matrix.go-version}}", values) == "go:1.21"
@@ -108,13 +108,13 @@ def test_values_take_the_place_of_variables_and_are_not_looked_into_again() -> N
 
 @_quick
 @given(st.text(st.sampled_from("{}$ab. "), max_size=30), st.text(max_size=10))
-def test_filling_changes_only_known_variables(text: str, value: str) -> None:
+def test_rendering_changes_only_known_variables(text: str, value: str) -> None:
     assert render(text, {}) == text
     if not list(find_references(text)):
         assert render(text, {"a": value, "b": value, "a.b": value}) == text
 
 
-def test_a_step_gets_what_is_documented_and_the_later_one_wins() -> None:
+def test_step_environment_is_as_documented() -> None:
     step = {
         "name": "a",
         "image": "b",
@@ -146,7 +146,7 @@ def test_a_step_gets_what_is_documented_and_the_later_one_wins() -> None:
     assert template_context(facts, {"py": "3.12"})["params.p"] == "v"
 
 
-def test_parameters_are_resolved_or_it_is_said_what_is_wrong() -> None:
+def test_parameters_are_resolved_or_reported() -> None:
     declared = [{"name": "target", "default": "dev", "options": ["dev", "prod"]}, {"name": "who"}]
     assert resolve_params(declared, {"who": "me"}) == ({"target": "dev", "who": "me"}, [])
     values, problems = resolve_params(declared, {"target": "test", "whom": "me"})
@@ -160,12 +160,12 @@ def test_parameters_are_resolved_or_it_is_said_what_is_wrong() -> None:
 
 @_quick
 @given(st.integers(0, duration.MAX_SECONDS))
-def test_a_duration_is_read_as_it_is_written(total: int) -> None:
+def test_formatted_duration_is_parsed_again(total: int) -> None:
     assert duration.parse_duration(duration.format_duration(total)) == total
 
 
 @pytest.mark.parametrize("text", ["", "10", "m", "1.5h", "-1s", "1d", "10m\n", "١m"])
-def test_what_is_no_duration_is_refused_with_an_example(text: str) -> None:
+def test_invalid_duration_is_rejected_with_an_example(text: str) -> None:
     with pytest.raises(ValueError, match="such as 10m"):
         duration.parse_duration(text)
 
@@ -173,10 +173,10 @@ def test_what_is_no_duration_is_refused_with_an_example(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "amount"), [("500m", 0.5), ("2", 2), ("1.5", 1.5), ("1Ki", 1024), ("2Gi", 2**31), ("1M", 1e6)]
 )
-def test_quantities_are_what_kubernetes_takes_them_for(text: str, amount: float) -> None:
+def test_quantities_are_parsed_like_in_kubernetes(text: str, amount: float) -> None:
     assert float(quantity.parse_quantity(text)) == amount
 
 
-def test_what_is_no_quantity_is_refused_with_an_example() -> None:
+def test_invalid_quantity_is_rejected_with_an_example() -> None:
     with pytest.raises(ValueError, match="such as 500m or 512Mi"):
         quantity.parse_quantity("2GB")

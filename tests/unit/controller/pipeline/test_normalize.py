@@ -9,7 +9,7 @@ import pytest
 from controller.pipeline.lint import lint
 from controller.pipeline.model import Pipeline
 from controller.pipeline.normalize import normalize_matrix
-from tests.unit.controller.pipeline.files import GOOD, HEAD, STEP, said
+from tests.unit.controller.pipeline.files import GOOD, HEAD, STEP, codes
 
 
 def pipeline_of(text: str) -> dict[str, Any]:
@@ -19,7 +19,7 @@ def pipeline_of(text: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("word", ["3.10", "on", "off", "yes", "1_000", "0x1F", "1e3", "007", "2024-01-01", "12:30:45"])
-def test_a_text_stays_as_it_is_written(word: str) -> None:
+def test_text_stays_as_written(word: str) -> None:
     text = (
         GOOD
         + f"    env: {{A: {word}}}\nmatrix: {{dimensions: {{v: [{word}]}}}}\nparams: [{{name: p, default: {word}}}]\n"
@@ -31,11 +31,11 @@ def test_a_text_stays_as_it_is_written(word: str) -> None:
 
 
 @pytest.mark.parametrize(("word", "value"), [("true", True), ("yes", True), ("off", False), ("False", False)])
-def test_where_true_or_false_is_wanted_the_words_mean_that(word: str, value: bool) -> None:
+def test_boolean_words_are_booleans_where_expected(word: str, value: bool) -> None:
     assert pipeline_of(GOOD + f"    allowFailure: {word}\n")["steps"][0]["allowFailure"] is value
 
 
-def test_env_may_be_the_list_of_kubernetes() -> None:
+def test_env_list_is_converted_to_a_map() -> None:
     as_list = GOOD + "    env: [{name: A, value: 3.10}, {name: B}]\nenv:\n- {name: C, value: on}\n"
     as_map = GOOD + '    env: {A: "3.10", B: ""}\nenv: {C: "on"}\n'
     assert pipeline_of(as_list) == pipeline_of(as_map)
@@ -43,7 +43,7 @@ def test_env_may_be_the_list_of_kubernetes() -> None:
     assert Pipeline.model_validate({"name": "x", "steps": [step]}).steps[0].env == {"A": "b"}
 
 
-def test_a_matrix_may_be_written_with_the_older_words() -> None:
+def test_older_matrix_form_is_converted() -> None:
     older = GOOD + (
         "matrix:\n  strategy:\n  - {dimension: os, values: [linux, darwin]}\n"
         "  - {dimension: version, values: [1.20, 1.21]}\n  exclusions: [{os: darwin, version: 1.20}]\n"
@@ -53,16 +53,16 @@ def test_a_matrix_may_be_written_with_the_older_words() -> None:
         "exclude: [{os: darwin, version: '1.20'}]}\n"
     )
     assert pipeline_of(older) == pipeline_of(newer)
-    assert said(older) == ["8:3 hint matrix-older-form", "11:3 hint matrix-older-form"]
+    assert codes(older) == ["8:3 hint matrix-older-form", "11:3 hint matrix-older-form"]
 
 
-def test_a_pipelineconfig_object_is_a_pipeline_with_places_in_its_own_text() -> None:
+def test_pipelineconfig_object_is_read_with_its_positions() -> None:
     spec = "".join(f"  {line}\n" for line in STEP.splitlines())
     head = "apiVersion: c8s.dev/v1alpha1\nkind: PipelineConfig\nmetadata: {name: x, namespace: default}\nspec:\n"
     config = head + "  repository: https://example.com/a/b\n" + spec
     assert pipeline_of(config) == pipeline_of(HEAD + "repository: https://example.com/a/b\n" + STEP)
-    assert said(config + "    - name: a\n      image: b:1\n      commands: [x]\n") == ["10:13 error duplicate-step"]
-    assert said(config.replace("name: x,", "")) == ["5:3 error missing-field"]
+    assert codes(config + "    - name: a\n      image: b:1\n      commands: [x]\n") == ["10:13 error duplicate-step"]
+    assert codes(config.replace("name: x,", "")) == ["5:3 error missing-field"]
 
 
 COMPATIBLE = """\
@@ -92,16 +92,16 @@ spec:
 """
 
 
-def test_what_is_valid_for_the_format_that_this_one_extends_is_valid_here() -> None:
+def test_files_of_the_extended_format_are_valid() -> None:
     assert [p for p in lint(COMPATIBLE).diagnostics if p.severity == "error"] == []
     Pipeline.model_validate(lint(COMPATIBLE).pipeline)
 
 
-def test_the_model_gives_back_what_it_took() -> None:
+def test_model_dump_equals_its_input() -> None:
     definition = pipeline_of(COMPATIBLE)
     assert Pipeline.model_validate(definition).model_dump(by_alias=True, exclude_unset=True) == definition
 
 
-def test_older_matrix_entries_of_one_dimension_keep_the_values_of_all() -> None:
+def test_older_matrix_entries_of_one_dimension_are_merged() -> None:
     linux, others = {"dimension": "os", "values": ["linux"]}, {"dimension": "os", "values": ["darwin", "linux"]}
     assert normalize_matrix({"strategy": [linux, others]}) == {"dimensions": {"os": ["linux", "darwin"]}}

@@ -22,12 +22,12 @@ ROOT = Path(__file__).parents[4]
 FORMAT = (ROOT / "docs" / "format.md").read_text()
 
 
-def test_the_committed_schemas_are_those_of_the_models() -> None:
+def test_committed_schemas_match_the_models() -> None:
     for place in (PACKAGED_SCHEMA, PUBLISHED_SCHEMA):
         assert place.read_text() == schema_text(), "run `python -m controller.pipeline.schema`"
 
 
-def test_the_schema_is_a_schema_and_describes_every_field() -> None:
+def test_schema_is_valid_and_describes_every_field() -> None:
     Draft202012Validator.check_schema(json_schema())
     assert [path for path, node in _fields(json_schema(), "") if "description" not in node and "$" not in path] == []
 
@@ -44,7 +44,7 @@ def _fields(node: dict[str, Any], path: str) -> list[tuple[str, dict[str, Any]]]
     return found
 
 
-def test_an_editor_finds_no_fault_with_what_lint_accepts() -> None:
+def test_schema_accepts_what_lint_accepts() -> None:
     text = (
         "version: v1alpha1\nname: x\nenv: {A: 1, B: on}\nmatrix: {dimensions: {python: [3.10, 3.11]}}\n"
         "steps: [{name: a, image: b:1, commands: ['true'], resources: {cpu: 2}, env: [{name: C, value: 1}]}]\n"
@@ -53,7 +53,7 @@ def test_an_editor_finds_no_fault_with_what_lint_accepts() -> None:
     Draft202012Validator(json_schema()).validate(yaml.safe_load(text))
 
 
-def test_the_structural_schema_has_nothing_that_a_crd_refuses() -> None:
+def test_structural_schema_is_valid_in_a_crd() -> None:
     def keywords(node: Any) -> set[str]:
         if isinstance(node, list):
             return set().union(*map(keywords, node), set())
@@ -67,7 +67,7 @@ def test_the_structural_schema_has_nothing_that_a_crd_refuses() -> None:
     assert structural_schema()["properties"].keys() == {f.alias for f in Pipeline.model_fields.values()} - {"version"}
 
 
-def test_lint_imports_neither_pydantic_nor_anything_that_talks() -> None:
+def test_lint_does_not_import_pydantic_or_clients() -> None:
     rooms = ", ".join(f"controller.pipeline.{name}" for name in ("lint", "conditions", "params"))
     program = f"import sys, {rooms}; print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -90,14 +90,14 @@ def _codes(path: Path) -> set[str]:
     return found
 
 
-def test_the_reference_lists_the_codes_that_there_are_and_no_others() -> None:
+def test_reference_lists_all_diagnostic_codes() -> None:
     folder = Path(lint.__file__).parent
     codes = set().union(*(_codes(path) for path in folder.parent.rglob("*.py")))
     rows = re.findall(r"^\| (`.*?) \|", FORMAT.partition("## What lint says")[2], re.MULTILINE)
     assert codes == {code for row in rows for code in re.findall("`([^`]+)`", row)}
 
 
-def test_every_example_of_the_reference_is_what_lint_accepts() -> None:
+def test_examples_of_the_reference_are_valid() -> None:
     head = "version: v1alpha1\nname: x\n"
     step = "steps:\n- {name: lint, image: 'b:1', commands: [x]}\n- {name: test, image: 'b:1', commands: [x]}\n"
     tables = FORMAT.partition("## The pipeline")[2].partition("## Matrix")[0]
@@ -115,12 +115,12 @@ def _accepts(text: str) -> None:
     assert lint.lint(text).diagnostics == (), text
 
 
-def test_every_field_is_in_the_reference() -> None:
+def test_reference_lists_every_field() -> None:
     names = {path.rpartition(".")[2] for path, _ in _fields(json_schema(), "")}
     assert sorted(name for name in names if f"`{name}`" not in FORMAT) == []
 
 
-def test_what_is_reserved_is_what_every_step_gets() -> None:
+def test_reserved_variables_are_those_of_every_step() -> None:
     pipeline = Pipeline.model_validate({"name": "x", "steps": [{"name": "a", "image": "b", "commands": ["c"]}]})
     facts = RunContext("x-1", "1", "abc", "main", {})
     given = step_environment(pipeline, pipeline.steps[0], facts, {}, attempt=1, name="a", workspace="/workspace")

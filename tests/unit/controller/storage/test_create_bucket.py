@@ -31,21 +31,21 @@ class Store:
         self.buckets.add(Bucket)
 
 
-def test_a_missing_bucket_is_made_and_one_that_is_there_is_left_alone() -> None:
+def test_missing_bucket_is_created_and_existing_one_kept() -> None:
     store = Store()
     assert ensure_bucket(store, "c8s") is True
     assert store.buckets == {"c8s"}
     assert ensure_bucket(store, "c8s") is False
 
 
-def test_a_store_that_is_starting_is_waited_for() -> None:
+def test_starting_store_is_waited_for() -> None:
     pauses: list[float] = []
     store = Store(EndpointConnectionError(endpoint_url="http://s3"), refused(503, "XMinioServerNotInitialized"))
     assert ensure_bucket(store, "c8s", sleep=pauses.append) is True
     assert len(pauses) == 2
 
 
-def test_wrong_keys_are_told_at_once() -> None:
+def test_rejected_credentials_fail_at_once() -> None:
     def waited(_: float) -> None:
         pytest.fail("it waited for keys to become right")
 
@@ -53,7 +53,7 @@ def test_wrong_keys_are_told_at_once() -> None:
         ensure_bucket(Store(refused(403, "AccessDenied")), "c8s", sleep=waited)
 
 
-def test_a_store_that_never_answers_is_given_up() -> None:
+def test_store_that_never_responds_times_out() -> None:
     times = iter([0.0, 5.0, 200.0])
     store = Store(*[EndpointConnectionError(endpoint_url="http://s3")] * 9)
     with pytest.raises(EndpointConnectionError):

@@ -43,7 +43,7 @@ def files(store_root: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("data", [b"", b"small", BIG], ids=["nothing", "little", "much"])
-async def test_what_was_put_is_got(store: DirectoryStore, data: bytes) -> None:
+async def test_object_is_read_as_written(store: DirectoryStore, data: bytes) -> None:
     assert (await store.put("a/b", data)).size == len(data)
     assert await store.get("a/b") == data
     assert await read(store, "a/b") == data
@@ -54,12 +54,12 @@ async def test_what_was_put_is_got(store: DirectoryStore, data: bytes) -> None:
     assert found.size == len(data)
 
 
-async def test_a_stream_is_stored_whole(store: DirectoryStore) -> None:
+async def test_stream_is_stored_completely(store: DirectoryStore) -> None:
     await store.put("a", pieces(b"one", BIG, b"two"))
     assert await store.get("a") == b"one" + BIG + b"two"
 
 
-async def test_a_stream_that_breaks_leaves_nothing(store: DirectoryStore, tmp_path: Path) -> None:
+async def test_broken_stream_leaves_no_object(store: DirectoryStore, tmp_path: Path) -> None:
     async def broken() -> AsyncIterator[bytes]:
         yield BIG
         raise ValueError("broken")
@@ -71,7 +71,7 @@ async def test_a_stream_that_breaks_leaves_nothing(store: DirectoryStore, tmp_pa
     assert files(tmp_path / "store") == ["a"]
 
 
-async def test_only_the_first_can_be_the_first(store: DirectoryStore, tmp_path: Path) -> None:
+async def test_if_absent_does_not_replace_an_object(store: DirectoryStore, tmp_path: Path) -> None:
     await store.put("a", b"1", if_absent=True)
     with pytest.raises(ObjectExistsError):
         await store.put("a", b"2", if_absent=True)
@@ -79,7 +79,7 @@ async def test_only_the_first_can_be_the_first(store: DirectoryStore, tmp_path: 
     assert files(tmp_path / "store") == ["a"]
 
 
-async def test_listing_is_by_prefix_and_in_order(store: DirectoryStore) -> None:
+async def test_listing_is_filtered_and_sorted(store: DirectoryStore) -> None:
     keys = ["logs/r/1.log", "logs/r/1.log.d/000001", "logs/r/1.log.json", "logs/r2/x", "other", "logs/r/1-x"]
     for key in keys:
         await store.put(key, b"x")
@@ -89,7 +89,7 @@ async def test_listing_is_by_prefix_and_in_order(store: DirectoryStore) -> None:
     assert [found.key async for found in store.list("nothing/")] == []
 
 
-async def test_deleting_twice_is_fine_and_leaves_no_folders(store: DirectoryStore, tmp_path: Path) -> None:
+async def test_repeated_delete_leaves_no_folders(store: DirectoryStore, tmp_path: Path) -> None:
     await store.put("a/b/c", b"x")
     await store.delete("a/b/c")
     await store.delete("a/b/c")
@@ -98,7 +98,7 @@ async def test_deleting_twice_is_fine_and_leaves_no_folders(store: DirectoryStor
     assert await store.head("a/b/c/d") is None
 
 
-async def test_missing_and_large_objects_are_told(store: DirectoryStore) -> None:
+async def test_missing_and_large_objects_raise_errors(store: DirectoryStore) -> None:
     with pytest.raises(ObjectNotFoundError, match="no object nope"):
         await store.get("nope")
     with pytest.raises(ObjectNotFoundError):
@@ -108,7 +108,7 @@ async def test_missing_and_large_objects_are_told(store: DirectoryStore) -> None
         await store.get("a", limit=4)
 
 
-async def test_an_object_and_a_folder_of_the_same_name_collide_with_an_error(store: DirectoryStore) -> None:
+async def test_key_below_another_object_is_an_error(store: DirectoryStore) -> None:
     await store.put("a/b", b"x")
     with pytest.raises(StorageError):
         await store.put("a", b"y")
@@ -118,7 +118,7 @@ async def test_an_object_and_a_folder_of_the_same_name_collide_with_an_error(sto
 
 
 @pytest.mark.parametrize("data", [b"small", BIG], ids=["little", "much"])
-async def test_a_full_disk_says_so_and_loses_nothing(
+async def test_full_disk_is_reported_and_loses_nothing(
     store: DirectoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes
 ) -> None:
     await store.put("a", b"old")
@@ -134,13 +134,13 @@ async def test_a_full_disk_says_so_and_loses_nothing(
     assert files(tmp_path / "store") == ["a"]
 
 
-async def test_only_the_owner_can_read_the_store(store: DirectoryStore, tmp_path: Path) -> None:
+async def test_store_is_private_to_its_owner(store: DirectoryStore, tmp_path: Path) -> None:
     await store.put("a/b", b"x")
     for path in (tmp_path / "store", *(tmp_path / "store").rglob("*")):
         assert path.stat().st_mode & 0o077 == 0
 
 
-async def test_keys_that_are_none_are_refused_everywhere(store: DirectoryStore) -> None:
+async def test_invalid_keys_are_rejected_by_all_methods(store: DirectoryStore) -> None:
     for call in (store.put("../a", b""), store.get("/a"), store.head("a/../b"), store.delete("..")):
         with pytest.raises(InvalidKeyError):
             await call
@@ -148,7 +148,7 @@ async def test_keys_that_are_none_are_refused_everywhere(store: DirectoryStore) 
         await store.presign("../a", "GET", timedelta(seconds=1))
 
 
-async def test_a_link_opens_one_object_for_one_method_for_a_while(store: DirectoryStore) -> None:
+async def test_signed_url_is_for_one_object_method_and_time(store: DirectoryStore) -> None:
     url = await store.presign("a/b", "GET", timedelta(seconds=60))
     assert url.startswith("http://host:1/api/v1/objects/a/b?")
     query = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
@@ -164,7 +164,7 @@ async def test_a_link_opens_one_object_for_one_method_for_a_while(store: Directo
     assert not later.verify("a/b", method="GET", expires=expires, signature=signature)
 
 
-async def test_an_error_of_the_sender_is_not_taken_for_the_stores(store: DirectoryStore) -> None:
+async def test_error_of_the_sender_is_not_translated(store: DirectoryStore) -> None:
     async def broken() -> AsyncIterator[bytes]:
         yield b"x"
         raise ConnectionResetError("the sender is gone")
@@ -174,7 +174,7 @@ async def test_an_error_of_the_sender_is_not_taken_for_the_stores(store: Directo
     assert await store.head("a") is None
 
 
-async def test_a_store_that_is_gone_does_not_say_that_its_objects_are(store: DirectoryStore, tmp_path: Path) -> None:
+async def test_missing_directory_is_not_reported_as_missing_object(store: DirectoryStore, tmp_path: Path) -> None:
     await store.put("a/b", b"kept")
     root = store._root
     for gone in (lambda: None, lambda: root.write_text("something else")):

@@ -66,14 +66,14 @@ async def pieces(*data: bytes) -> AsyncIterator[bytes]:
         yield each
 
 
-async def test_objects_are_put_and_got_below_the_prefix(world: World) -> None:
+async def test_objects_are_stored_below_the_prefix(world: World) -> None:
     world.answer("put_object", {}, Key="c8s/a/b", Body=ANY)
     world.answer("get_object", body(b"data"), Key="c8s/a/b")
     assert (await world.store.put("a/b", b"data")).size == 4
     assert await world.store.get("a/b") == b"data"
 
 
-async def test_parts_of_an_object_are_read_by_range(world: World) -> None:
+async def test_range_of_an_object_is_read(world: World) -> None:
     world.answer("get_object", body(b"at"), Key="c8s/a", Range="bytes=1-2")
     world.answer("get_object", body(b"ta"), Key="c8s/a", Range="bytes=2-")
     assert b"".join([piece async for piece in world.store.read("a", 1, 3)]) == b"at"
@@ -83,7 +83,7 @@ async def test_parts_of_an_object_are_read_by_range(world: World) -> None:
     assert [piece async for piece in world.store.read("a", 99)] == []
 
 
-async def test_a_long_stream_goes_up_in_parts(world: World) -> None:
+async def test_long_stream_is_uploaded_in_parts(world: World) -> None:
     named = {"Key": "c8s/a", "UploadId": "u"}
     world.answer("create_multipart_upload", {"UploadId": "u"}, Key="c8s/a")
     world.answer("upload_part", {"ETag": "1"}, **named, PartNumber=1, Body=ANY)
@@ -93,12 +93,12 @@ async def test_a_long_stream_goes_up_in_parts(world: World) -> None:
     assert (await world.store.put("a", pieces(bytes(PART_SIZE), b"rest"))).size == PART_SIZE + 4
 
 
-async def test_a_short_stream_is_one_request(world: World) -> None:
+async def test_short_stream_is_one_request(world: World) -> None:
     world.answer("put_object", {}, Key="c8s/a", Body=ANY, IfNoneMatch="*")
     await world.store.put("a", pieces(b"short", b"er"), if_absent=True)
 
 
-async def test_a_stream_that_breaks_aborts_the_upload(world: World) -> None:
+async def test_broken_stream_aborts_the_upload(world: World) -> None:
     async def broken() -> AsyncIterator[bytes]:
         yield bytes(PART_SIZE)
         raise ValueError("broken")
@@ -110,7 +110,7 @@ async def test_a_stream_that_breaks_aborts_the_upload(world: World) -> None:
         await world.store.put("a", broken())
 
 
-async def test_lists_go_on_page_by_page_without_the_prefix(world: World) -> None:
+async def test_listing_is_paginated_and_omits_the_prefix(world: World) -> None:
     def page(key: str) -> dict[str, Any]:
         return {"Contents": [{"Key": key, "Size": 1, "LastModified": WHEN}]}
 
@@ -120,7 +120,7 @@ async def test_lists_go_on_page_by_page_without_the_prefix(world: World) -> None
     assert [found.key async for found in world.store.list("logs/")] == ["logs/a", "logs/b"]
 
 
-async def test_a_missing_object_has_no_head(world: World) -> None:
+async def test_missing_object_has_no_metadata(world: World) -> None:
     world.refuse("head_object", "404", 404)
     world.answer("head_object", {"ContentLength": 3, "LastModified": WHEN}, Key="c8s/a")
     assert await world.store.head("a") is None
@@ -140,7 +140,7 @@ async def test_a_missing_object_has_no_head(world: World) -> None:
         ("SlowDown", 503, StoreUnavailableError),
     ],
 )
-async def test_refusals_are_told_without_what_the_server_repeats(
+async def test_errors_do_not_contain_the_message_of_the_server(
     world: World, code: str, status: int, error: type[Exception]
 ) -> None:
     world.refuse("put_object", code, status)
@@ -150,7 +150,7 @@ async def test_refusals_are_told_without_what_the_server_repeats(
     assert caught.value.__cause__ is None
 
 
-async def test_a_store_that_does_not_answer_is_unavailable(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_store_that_does_not_respond_is_unavailable(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(**_: Any) -> None:
         raise EndpointConnectionError(endpoint_url="http://s3.test:9000/bucket")
 
@@ -159,24 +159,24 @@ async def test_a_store_that_does_not_answer_is_unavailable(world: World, monkeyp
         await world.store.get("a")
 
 
-async def test_too_large_an_object_is_not_read(world: World) -> None:
+async def test_object_beyond_the_limit_is_not_read(world: World) -> None:
     world.answer("get_object", body(b"12345"), Key="c8s/a")
     with pytest.raises(ObjectTooLargeError):
         await world.store.get("a", limit=4)
 
 
-async def test_links_are_signed_without_the_secret(world: World) -> None:
+async def test_signed_urls_do_not_contain_the_secret(world: World) -> None:
     url = await world.store.presign("a", "PUT", timedelta(minutes=15))
     assert url.startswith("http://s3.test:9000/bucket/c8s/a?")
     assert "X-Amz-Expires=900" in url
     assert "very-secret" not in url
 
 
-def test_credentials_show_nothing() -> None:
+def test_repr_of_credentials_is_redacted() -> None:
     assert "very" not in repr(S3Credentials("very-access", "very-secret", "very-token"))
 
 
-async def test_the_store_of_a_url_is_opened() -> None:
+async def test_store_of_a_url_is_opened() -> None:
     environment = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "s"}
     url = "s3://bucket?endpoint=http://in:9000&public-endpoint=http://out:9000"
     store = open_store(url, signing_key=b"", public_url="", environment=environment)
@@ -190,6 +190,6 @@ async def test_the_store_of_a_url_is_opened() -> None:
 @pytest.mark.parametrize(
     "url", ["", "/x", "file://host/x", "file:relative", "file:///", "s3://", "s3://b/key", "s3://b?x=1"]
 )
-def test_urls_that_name_no_store_are_refused(url: str) -> None:
+def test_invalid_urls_are_rejected(url: str) -> None:
     with pytest.raises(InvalidStoreUrlError):
         open_store(url, signing_key=b"", public_url="", environment={})

@@ -26,7 +26,7 @@ def program(folder: Path) -> build.ImageSpec:
     return build.ImageSpec(program=folder / "controller", cache=folder)
 
 
-def test_the_tag_changes_with_the_program_and_the_base_and_with_nothing_else(tmp_path: Path) -> None:
+def test_tag_depends_on_the_program_and_the_base_only(tmp_path: Path) -> None:
     recipe = program(tmp_path)
     first = build.image_tag(recipe, "sha256:1")
     (recipe.program / "__pycache__").mkdir()
@@ -38,7 +38,7 @@ def test_the_tag_changes_with_the_program_and_the_base_and_with_nothing_else(tmp
     assert build.image_tag(recipe, "sha256:1") != first
 
 
-def test_the_builds_folder_holds_the_program_readable_for_the_images_user(tmp_path: Path) -> None:
+def test_build_context_is_readable_by_all_users(tmp_path: Path) -> None:
     recipe = program(tmp_path)
     (recipe.program / "main.py").chmod(0o600)
     wheels, folder = tmp_path / "wheels", tmp_path / "build"
@@ -52,7 +52,7 @@ def test_the_builds_folder_holds_the_program_readable_for_the_images_user(tmp_pa
     assert (folder / "controller" / "main.py").stat().st_mode & 0o777 == 0o644
 
 
-def test_everything_that_the_controller_imports_is_wanted() -> None:
+def test_requirements_cover_the_imports_of_the_controller() -> None:
     """`kubernetes` alone is left out: in a pod it is not needed."""
     root = Path(build.__file__).parents[2] / "controller"
     named = {"yaml": "pyyaml", "prometheus_client": "prometheus-client", "botocore": "boto3", "starlette": "fastapi"}
@@ -67,7 +67,7 @@ def test_everything_that_the_controller_imports_is_wanted() -> None:
     assert foreign - {"kubernetes"} <= set(REQUIREMENTS)
 
 
-def test_wheels_are_asked_for_the_images_python_not_for_ours(tmp_path: Path) -> None:
+def test_wheels_are_for_the_python_of_the_image(tmp_path: Path) -> None:
     words = pip_arguments(GLIBC, tmp_path, tmp_path / "c.txt", None)
     assert words[words.index("--python-version") + 1] == "3.12"
     assert "manylinux_2_36_x86_64" in words
@@ -79,14 +79,14 @@ def test_wheels_are_asked_for_the_images_python_not_for_ours(tmp_path: Path) -> 
     assert "--no-index" in musl
 
 
-async def test_wheels_that_are_complete_are_used_again(tmp_path: Path, programs: Programs) -> None:
+async def test_complete_wheels_are_reused(tmp_path: Path, programs: Programs) -> None:
     programs.answers = {"pip download": (0, "")}
     first = await download_wheels(GLIBC, tmp_path, run_command=programs, pip=("pip",))
     assert await download_wheels(GLIBC, tmp_path, run_command=programs, pip=("pip",)) == first
     assert len(programs.asked) == 1
 
 
-async def test_a_download_that_failed_leaves_nothing_that_looks_complete(tmp_path: Path, programs: Programs) -> None:
+async def test_failed_download_is_not_marked_complete(tmp_path: Path, programs: Programs) -> None:
     programs.answers = {"pip download": (1, "no matching distribution")}
     for _ in range(2):
         with pytest.raises(KindError, match="--wheels"):
@@ -94,7 +94,7 @@ async def test_a_download_that_failed_leaves_nothing_that_looks_complete(tmp_pat
     assert len(programs.asked) == 2
 
 
-async def test_the_images_python_is_found_by_running_it(programs: Programs) -> None:
+async def test_python_of_the_image_is_inspected_by_running_it(programs: Programs) -> None:
     said = '{"version": [3, 12], "machine": "x86_64", "libc": "glibc", "libc_version": "2.36"}'
     programs.answers = {"docker run": (0, said)}
     assert await inspect_python(Docker(programs), "python:3.12-slim") == GLIBC
@@ -103,7 +103,7 @@ async def test_the_images_python_is_found_by_running_it(programs: Programs) -> N
         await inspect_python(Docker(programs), "python:3.9")
 
 
-async def test_an_image_that_kind_can_t_load_goes_as_an_archive(programs: Programs) -> None:
+async def test_image_is_loaded_as_an_archive_if_kind_fails(programs: Programs) -> None:
     programs.answers = {
         "kind load": (1, 'ERROR: command "ctr images import" failed: content digest sha256:1: not found'),
         "docker save": (0, ""),
@@ -114,13 +114,13 @@ async def test_an_image_that_kind_can_t_load_goes_as_an_archive(programs: Progra
     assert "--all-platforms" not in programs.asked[-1]
 
 
-async def test_an_image_that_is_not_there_is_no_reason_for_an_archive(programs: Programs) -> None:
+async def test_missing_image_is_not_loaded_as_an_archive(programs: Programs) -> None:
     programs.answers = {"kind load": (1, 'ERROR: image: "x" not present locally')}
     with pytest.raises(ProgramFailedError, match="not present locally"):
         await build.load(Kind(programs), Docker(programs), "c8s", ["node"], "x", lambda _: None)
 
 
-async def test_a_build_tells_whether_the_image_has_git(tmp_path: Path, programs: Programs) -> None:
+async def test_build_reports_whether_the_image_has_git(tmp_path: Path, programs: Programs) -> None:
     said = '{"version": [3, 12], "machine": "x86_64", "libc": "glibc", "libc_version": "2.36"}'
     programs.answers = {
         "docker image inspect": (0, "sha256:1"),

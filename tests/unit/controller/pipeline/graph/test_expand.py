@@ -32,7 +32,7 @@ def dimensions(**values: list[str]) -> dict[str, Any]:
     return {"dimensions": values}
 
 
-def test_a_matrix_on_a_step_expands_it_and_its_dependents_wait_for_all() -> None:
+def test_dependents_of_a_matrix_step_wait_for_all_of_it() -> None:
     steps = expand_steps(
         pipeline(
             {"name": "lint"},
@@ -49,7 +49,7 @@ def test_a_matrix_on_a_step_expands_it_and_its_dependents_wait_for_all() -> None
     assert steps[1].matrix == {"python": "3.11"}
 
 
-def test_with_a_matrix_on_the_pipeline_steps_wait_for_their_own_combination() -> None:
+def test_pipeline_matrix_keeps_combinations_apart() -> None:
     matrix = {"dimensions": {"os": ["linux", "mac"], "py": ["3", "4"]}, "exclude": [{"os": "mac", "py": "3"}]}
     steps = expand_steps(pipeline({"name": "a"}, {"name": "b", "dependsOn": ["a"]}, matrix=matrix))
     assert [step.name for step in steps if step.step.name == "a"] == [
@@ -60,18 +60,18 @@ def test_with_a_matrix_on_the_pipeline_steps_wait_for_their_own_combination() ->
     assert {step.name: step.depends_on for step in steps}["b (os=mac, py=4)"] == ("a (os=mac, py=4)",)
 
 
-def test_a_dependency_that_is_listed_twice_counts_once() -> None:
+def test_repeated_dependency_counts_once() -> None:
     steps = expand_steps(pipeline({"name": "a"}, {"name": "b", "dependsOn": ["a", "a"]}))
     assert steps[1].depends_on == ("a",)
 
 
-def test_a_short_name_is_its_own_slug() -> None:
+def test_short_name_is_its_own_slug() -> None:
     assert slug_of("unit-tests") == "unit-tests"
 
 
 @_quick
 @given(st.text(min_size=1, max_size=80))
-def test_a_slug_is_a_short_dns_label(name: str) -> None:
+def test_slug_is_a_short_dns_label(name: str) -> None:
     assert re.fullmatch("[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?", slug_of(name))
 
 
@@ -91,7 +91,7 @@ def graphs(draw: st.DrawFn) -> dict[str, list[str]]:
 
 @_quick
 @given(graphs(), st.integers(1, 3))
-def test_the_order_has_every_step_after_what_it_needs(needs: dict[str, list[str]], values: int) -> None:
+def test_topological_order_respects_dependencies(needs: dict[str, list[str]], values: int) -> None:
     matrix = dimensions(v=[str(n) for n in range(values)])
     steps = expand_steps(pipeline(*({"name": n, "dependsOn": w, "matrix": matrix} for n, w in needs.items())))
     assert len(steps) == len(needs) * values
@@ -105,7 +105,7 @@ def test_the_order_has_every_step_after_what_it_needs(needs: dict[str, list[str]
 
 @_quick
 @given(graphs())
-def test_ancestors_and_descendants_are_each_other_s_mirror(needs: dict[str, list[str]]) -> None:
+def test_ancestors_mirror_descendants(needs: dict[str, list[str]]) -> None:
     steps = expand_steps(pipeline(*({"name": name, "dependsOn": wanted} for name, wanted in needs.items())))
     above, below = ancestors(steps), descendants(steps)
     assert {(a, b) for b in above for a in above[b]} == {(a, b) for a in below for b in below[a]}
@@ -114,7 +114,7 @@ def test_ancestors_and_descendants_are_each_other_s_mirror(needs: dict[str, list
 
 @_quick
 @given(graphs(), st.data())
-def test_no_chain_of_steps_is_longer_than_the_critical_path(needs: dict[str, list[str]], data: st.DataObject) -> None:
+def test_critical_path_is_the_longest_chain(needs: dict[str, list[str]], data: st.DataObject) -> None:
     steps = expand_steps(pipeline(*({"name": name, "dependsOn": wanted} for name, wanted in needs.items())))
     lengths = {name: float(data.draw(st.integers(0, 9))) for name in needs}
     total, path = critical_path(steps, lengths)
@@ -129,7 +129,7 @@ def test_no_chain_of_steps_is_longer_than_the_critical_path(needs: dict[str, lis
 
 @_quick
 @given(st.dictionaries(st.sampled_from("abcdef"), st.lists(st.sampled_from("abcdefg"), max_size=4)))
-def test_a_cycle_is_found_exactly_when_there_is_one(needs: dict[str, list[str]]) -> None:
+def test_cycle_is_found_if_and_only_if_there_is_one(needs: dict[str, list[str]]) -> None:
     found = dag.find_cycle(needs)
     reached = dag.transitive_dependencies(needs)
     assert (found is not None) == any(name in reached[name] for name in needs)
@@ -138,7 +138,7 @@ def test_a_cycle_is_found_exactly_when_there_is_one(needs: dict[str, list[str]])
         assert all(after in needs[before] for before, after in pairwise(found))
 
 
-def test_a_deep_graph_is_no_problem() -> None:
+def test_deep_graph_does_not_overflow_the_stack() -> None:
     needs = {f"s{n}": [f"s{n + 1}"] for n in range(5_000)} | {"s5000": []}
     assert dag.find_cycle(needs) is None
     assert dag.find_cycle(needs | {"s5000": ["s0"]}) is not None

@@ -1,4 +1,4 @@
-"""What lint finds in files that can be read: each problem with its place and what would be right."""
+"""Diagnostics of lint in readable files, with their position and hint."""
 
 # ruff: noqa: E501 - a row for each case is read more easily than a wrapped one
 
@@ -7,12 +7,12 @@ from __future__ import annotations
 import pytest
 
 from controller.pipeline.lint import check_definition, lint
-from tests.unit.controller.pipeline.files import GOOD, HEAD, STEP, messages, said, two_steps
+from tests.unit.controller.pipeline.files import GOOD, HEAD, STEP, codes, messages, two_steps
 
 
-def test_a_good_file_has_no_problems() -> None:
-    assert said(GOOD) == []
-    assert said(two_steps(second="dependsOn: [a]")) == []
+def test_valid_file_has_no_diagnostics() -> None:
+    assert codes(GOOD) == []
+    assert codes(two_steps(second="dependsOn: [a]")) == []
 
 
 @pytest.mark.parametrize(
@@ -84,8 +84,8 @@ def test_a_good_file_has_no_problems() -> None:
         (GOOD.replace("'true'", '"a\\0b"'), "6:16 error nul-character", "can't be passed to a program"),
     ],
 )  # fmt: skip
-def test_a_problem_has_a_place_a_code_and_what_would_be_right(text: str, expected: str, words: str) -> None:
-    assert said(text) == [expected]
+def test_diagnostic_has_a_position_a_code_and_a_hint(text: str, expected: str, words: str) -> None:
+    assert codes(text) == [expected]
     assert words in messages(text)
 
 
@@ -102,29 +102,29 @@ def test_a_problem_has_a_place_a_code_and_what_would_be_right(text: str, expecte
         GOOD + "    artifacts: ['./dist/', '**/*.xml']\n",
     ],
 )
-def test_what_is_right_is_left_alone(text: str) -> None:
-    assert said(text) == []
+def test_valid_alternatives_have_no_diagnostics(text: str) -> None:
+    assert codes(text) == []
 
 
-def test_several_mistakes_are_reported_together_in_their_order() -> None:
+def test_several_errors_are_reported_in_order() -> None:
     text = HEAD + "maxparallel: 1\n" + STEP.replace("image", "imgae") + "    dependsOn: [b]\n"
-    assert said(text) == ["3:1 error unknown-field", "5:5 error missing-field", "6:5 error unknown-field", "8:17 error unknown-dependency"]  # fmt: skip
+    assert codes(text) == ["3:1 error unknown-field", "5:5 error missing-field", "6:5 error unknown-field", "8:17 error unknown-dependency"]  # fmt: skip
 
 
-def test_more_than_300_steps_after_the_matrix_are_refused_and_300_are_not() -> None:
+def test_at_most_300_steps_after_expansion() -> None:
     values = ", ".join(f"v{n}" for n in range(100))
     steps = "".join(f"  - {{name: s{n}, image: 'b:1', commands: [x]}}\n" for n in range(3))
     text = HEAD + f"matrix: {{dimensions: {{a: [{values}]}}}}\nsteps:\n" + steps
-    assert said(text) == []
-    assert said(text.replace("v99]", "v99, v100]")) == ["4:1 error too-many-steps"]
+    assert codes(text) == []
+    assert codes(text.replace("v99]", "v99, v100]")) == ["4:1 error too-many-steps"]
 
 
-def test_names_that_a_matrix_would_give_twice_are_refused() -> None:
+def test_ambiguous_names_of_a_matrix_are_rejected() -> None:
     text = GOOD + 'matrix: {dimensions: {a: ["1", "1, b=2"], b: ["2, b=3", "3"]}}\n'
-    assert said(text) == ["4:5 error matrix-ambiguous"]
+    assert codes(text) == ["4:5 error matrix-ambiguous"]
 
 
-def test_only_a_file_without_errors_gives_a_pipeline() -> None:
+def test_only_a_file_without_errors_has_a_pipeline() -> None:
     assert lint(GOOD + "x: 1\n").pipeline is None
     warned = lint(GOOD + "    timeout: 0s\n")
     assert warned.diagnostics
@@ -132,7 +132,7 @@ def test_only_a_file_without_errors_gives_a_pipeline() -> None:
     assert "version" not in warned.pipeline
 
 
-def test_a_definition_is_checked_like_a_file() -> None:
+def test_definition_is_checked_like_a_file() -> None:
     step = {"name": "a", "image": "b:1", "commands": ["true"], "dependsOn": ["b"]}
     (problem,) = check_definition({"name": "x", "steps": [step]})
     assert (problem.path, problem.code) == ("steps[0].dependsOn[0]", "unknown-dependency")
