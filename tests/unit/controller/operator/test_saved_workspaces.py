@@ -12,7 +12,7 @@ from controller.operator.cache.run_plan import load_run_plan
 from controller.operator.decision.deletion import runs_over_limit
 from controller.operator.decision.started_steps import find_settled_steps
 from controller.operator.effects.retention import RetentionSweeper, is_expired, retained_objects
-from controller.operator.manifests import generate
+from controller.operator.manifests import crds
 from controller.operator.workload.job import JobSpec, build_job, uses_agents
 from tests.unit.controller.operator.decision.test_deletion import MONTH, Client, Info, Shelf, old, run
 from tests.unit.controller.operator.manifests.test_generate import _fits
@@ -108,7 +108,7 @@ def test_run_waits_until_failed_workspace_is_stored() -> None:
     world.reported_workspaces["a", 1] = STORED
     world.uploaded()
     assert (world.is_finished, world.attempt["kept"]) == (True, KEPT)
-    _fits(world.status, generate.pipeline_run()["spec"]["versions"][0]["schema"]["openAPIV3Schema"])
+    _fits(world.status, crds.pipeline_run()["spec"]["versions"][0]["schema"]["openAPIV3Schema"])
 
 
 def test_what_the_agent_could_not_do_is_told() -> None:

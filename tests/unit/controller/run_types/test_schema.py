@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import get_type_hints
 
-from controller.operator.manifests import generate
+from controller.operator.manifests import crds
 from controller.run_types import objects, schema
 from controller.run_types.phases import StepPhase
 
@@ -38,7 +38,7 @@ def test_openapi_defines_all_that_it_refers_to() -> None:
 
 
 def test_crd_spec_has_the_fields_of_the_type() -> None:
-    version = generate.pipeline_run()["spec"]["versions"][0]
+    version = crds.pipeline_run()["spec"]["versions"][0]
     spec = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
     assert set(spec["properties"]) == set(get_type_hints(objects.RunSpec))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from controller.operator.manifests import generate
+from controller.operator.manifests import crds, generate
 
 
 def test_the_committed_manifests_are_those_that_the_code_makes() -> None:
@@ -18,11 +18,11 @@ def test_everything_that_a_status_holds_is_in_the_schema() -> None:
     world.start_step("a")
     world.cancel()
     world.reconcile()
-    _fits(world.status, generate.pipeline_run()["spec"]["versions"][0]["schema"]["openAPIV3Schema"])
+    _fits(world.status, crds.pipeline_run()["spec"]["versions"][0]["schema"]["openAPIV3Schema"])
     again = World(step("a", artifacts=["x"]), step("b", "a")).reconcile()
     again.stored["a", 1] = MANIFEST
     again.run_step("a").run_step("b")
-    _fits(again.status, generate.pipeline_run()["spec"]["versions"][0]["schema"]["openAPIV3Schema"])
+    _fits(again.status, crds.pipeline_run()["spec"]["versions"][0]["schema"]["openAPIV3Schema"])
 
 
 def _fits(status: object, schema: dict[str, object]) -> None:
