@@ -21,26 +21,26 @@ class ViewportPosition:
     skip: int = 0
 
 
-def visible_rows(position: ViewportPosition, room: int, count: int, height: Height) -> list[tuple[int, int]]:
-    """The (line, row of the line) of each visible row, at most `room`."""
+def visible_rows(position: ViewportPosition, window_rows: int, count: int, height: Height) -> list[tuple[int, int]]:
+    """The (line, row of the line) of each visible row, at most `window_rows`."""
     shown: list[tuple[int, int]] = []
     line, skip = position.line, position.skip
-    while line < count and len(shown) < room:
-        shown += [(line, row) for row in range(skip, height(line))][: room - len(shown)]
+    while line < count and len(shown) < window_rows:
+        shown += [(line, row) for row in range(skip, height(line))][: window_rows - len(shown)]
         line, skip = line + 1, 0
     return shown
 
 
-def last_position(room: int, count: int, height: Height) -> ViewportPosition:
+def last_position(window_rows: int, count: int, height: Height) -> ViewportPosition:
     """The position at which the last row of the last line is the last row of the window."""
-    line, left = count, room
+    line, left = count, window_rows
     while line > 0 and left > 0:
         line -= 1
         left -= height(line)
     return ViewportPosition(line, max(-left, 0))
 
 
-def scroll(position: ViewportPosition, by: int, room: int, count: int, height: Height) -> ViewportPosition:
+def scroll(position: ViewportPosition, by: int, window_rows: int, count: int, height: Height) -> ViewportPosition:
     """The position `by` rows further down (up if negative), within the log."""
     line, skip = position.line, position.skip
     while by > 0 and line < count:
@@ -54,4 +54,4 @@ def scroll(position: ViewportPosition, by: int, room: int, count: int, height: H
             skip = height(line)
         step = min(-by, skip)
         skip, by = skip - step, by + step
-    return min(ViewportPosition(line, skip), last_position(room, count, height))
+    return min(ViewportPosition(line, skip), last_position(window_rows, count, height))

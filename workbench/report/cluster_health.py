@@ -102,7 +102,7 @@ def _quota(quota: Quota) -> Row:
 
 
 def _pod(pod: Pod, now: datetime) -> Row:
-    age = format_duration((now - pod.started_at).total_seconds()) if pod.started_at is not None else "not begun"
+    age = format_duration((now - pod.started_at).total_seconds()) if pod.started_at is not None else "not started"
     level: Level = _PODS.get(pod.phase, "none")  # type: ignore[assignment]
     where = " · ".join(part for part in (pod.run, pod.step, pod.node) if part)
     return Row(level, pod.name, f"{pod.phase}, {age}   {where}")

@@ -117,10 +117,10 @@ def truncate(text: str, cells: int) -> str:
         return text
     if cells < 1:
         return ""
-    room, end = cells - 1, 0
+    remaining, end = cells - 1, 0
     for char in text:
-        room -= char_width(char)
-        if room < 0:
+        remaining -= char_width(char)
+        if remaining < 0:
             break
         end += 1
     return text[:end] + "…"
@@ -202,15 +202,15 @@ def _capped(text: str, limit: int | None) -> str:
 def _cut_pieces(pieces: list[Segment], limit: int | None) -> list[Segment]:
     if limit is None:
         return pieces
-    kept: list[Segment] = []
-    room = limit
+    result: list[Segment] = []
+    remaining = limit
     for text, style in pieces:
-        if len(text) > room:
-            kept.append(Segment(_capped(text, max(room, 1)), style))
+        if len(text) > remaining:
+            result.append(Segment(_capped(text, max(remaining, 1)), style))
             break
-        kept.append(Segment(text, style))
-        room -= len(text)
-    return kept
+        result.append(Segment(text, style))
+        remaining -= len(text)
+    return result
 
 
 def _coloured(piece: Segment) -> str:

@@ -64,9 +64,9 @@ class ConsoleStyle:
 def console_style(stream: TextIO) -> ConsoleStyle:
     """The style of a stream: colours only on a terminal, unless NO_COLOR (https://no-color.org) or TERM=dumb is set."""
     terminal = stream.isatty()
-    wanted = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    allowed = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     width = max(_MIN_WIDTH, shutil.get_terminal_size().columns) if terminal else None
-    return ConsoleStyle(terminal and wanted, width)
+    return ConsoleStyle(terminal and allowed, width)
 
 
 def prepare_streams() -> None:
