@@ -88,9 +88,7 @@ async def test_a_command_runs_inside_a_step(api: Caller, sandbox: Sandbox) -> No
     assert caught.value.status == 409
 
 
-async def test_a_ticket_opens_a_shell_once_and_a_stranger_opens_none(
-    api: Caller, sandbox: Sandbox, http: aiohttp.ClientSession
-) -> None:
+async def test_ticket_opens_one_exec_websocket(api: Caller, sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
     run = await running_step(api, "ticketed")
     path = f"/api/v1/namespaces/default/runs/{run}/steps/hold/exec"
     _, ticket = await api("POST", "/api/v1/tickets", json={"path": path})
@@ -110,7 +108,7 @@ async def test_a_ticket_opens_a_shell_once_and_a_stranger_opens_none(
     assert ticket["ticket"] not in sandbox.log
 
 
-async def test_a_pipeline_is_kept_run_changed_and_deleted(sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
+async def test_pipeline_is_stored_run_changed_and_deleted(sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
     api = Caller(sandbox.url, http, ADMIN)
     definition: dict[str, Any] = {
         "version": "v1alpha1",
@@ -132,7 +130,7 @@ async def test_a_pipeline_is_kept_run_changed_and_deleted(sandbox: Sandbox, http
     assert [(await api("DELETE", "pipelines/kept"))[0] for _ in range(2)] == [204, 404]
 
 
-async def test_a_run_is_run_again_with_its_events_and_the_namespaces_state(api: Caller) -> None:
+async def test_rerun_events_and_namespace_state(api: Caller) -> None:
     first = (await start(api, "again", step("fail", "exit 3"), branch="main"))["name"]
     await until(api, first)
     status, second = await api("POST", f"runs/{first}/rerun", json={})

@@ -99,7 +99,7 @@ async def test_a_run_is_created_seen_and_read(api: Caller) -> None:
     assert all(attempt["log"]["archived"] for attempt in attempts)
 
 
-async def test_lines_come_as_they_are_printed_and_the_socket_ends_with_the_run(api: Caller) -> None:
+async def test_websocket_streams_live_lines_until_the_run_ends(api: Caller) -> None:
     run = await start(
         api, "live", step("talk", "for i in 1 2 3; do echo line $i; sleep 0.1; done"), step("silent", "true")
     )
@@ -148,7 +148,7 @@ async def test_files_go_in_travel_between_steps_and_come_out(api: Caller) -> Non
         assert archive.getnames() == ["dist/b"]
 
 
-async def test_a_secret_reaches_its_step_and_nobody_else(api: Caller, sandbox: Sandbox) -> None:
+async def test_secret_reaches_only_its_step(api: Caller, sandbox: Sandbox) -> None:
     assert (await api("PUT", "secrets/vault", json={"data": {"word": "correct-horse"}}))[0] == 200
     use = {"secretRef": "vault", "key": "word", "envVar": "WORD"}
     run = await start(api, "hush", step("tell", "echo it is $WORD", 'test "$WORD" = correct-horse', secrets=[use]))
@@ -171,7 +171,7 @@ async def test_a_cancelled_run_ends_and_keeps_its_log(api: Caller) -> None:
     assert (await api("POST", f"runs/{run['name']}/cancel"))[0] == 409
 
 
-async def test_a_deleted_run_is_gone_and_its_number_stays_taken(api: Caller) -> None:
+async def test_number_of_a_deleted_run_is_not_reused(api: Caller) -> None:
     first = await start(api, "gone", step("one", "true"))
     await ended(api, first["name"])
     assert (await api("DELETE", f"runs/{first['name']}"))[0] == 204
@@ -223,7 +223,7 @@ async def test_rights_are_kubernetes_own(sandbox: Sandbox, http: aiohttp.ClientS
     assert (await guest("GET", "/api/v1/cluster"))[1]["namespaces"] == ["theirs"]
 
 
-async def test_a_namespace_that_is_not_there_is_a_problem(sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
+async def test_missing_namespace_is_not_found(sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
     nowhere = Caller(sandbox.url, http, ADMIN, "nowhere")
     document = {"pipeline": {"version": "v1alpha1", "name": "x", "steps": [step("one", "true")]}}
     assert (await nowhere("POST", "runs", json=document))[0] == 404
@@ -255,9 +255,7 @@ async def test_a_killed_controller_loses_and_repeats_nothing(
     assert [kind for _, kind, _ in old] == ["restart"]
 
 
-async def test_a_controller_that_comes_before_its_cluster_waits_and_says_so(
-    fresh_sandbox: Sandbox, http: aiohttp.ClientSession
-) -> None:
+async def test_controller_waits_for_its_cluster(fresh_sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
     there = fresh_sandbox
     there.cluster_socket.close()
     there.cluster_socket = probe = socket.socket()
@@ -274,9 +272,7 @@ async def test_a_controller_that_comes_before_its_cluster_waits_and_says_so(
     assert (await api("GET", "runs"))[0] == 200
 
 
-async def test_a_controller_that_is_told_to_stop_ends_its_streams_and_goes(
-    fresh_sandbox: Sandbox, http: aiohttp.ClientSession
-) -> None:
+async def test_shutdown_ends_streams(fresh_sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
     there = fresh_sandbox
     there.start_cluster()
     there.start_controller()

@@ -103,7 +103,7 @@ async def next_lines(frames: AsyncIterator[dict[str, Any]]) -> list[tuple[int, s
     raise AssertionError("no more lines")
 
 
-async def test_a_line_is_seen_before_its_step_goes_on_and_leaders_may_change_in_between(house: House) -> None:
+async def test_live_lines_survive_a_change_of_leader(house: House) -> None:
     with ExitStack() as first:
         first.enter_context(house.operator("operator-1"))
         run = gated(house, "one", "two", "three", "four")["name"]

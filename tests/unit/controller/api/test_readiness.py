@@ -7,7 +7,7 @@ def test_nothing_to_wait_for_is_ready() -> None:
     assert Readiness().document() == {"ready": True, "parts": [], "waitingFor": []}
 
 
-def test_a_part_is_named_with_its_reason_until_it_is_there() -> None:
+def test_component_is_listed_with_its_reason_until_ready() -> None:
     readiness = Readiness()
     readiness.set_waiting("kubernetes", "no answer")
     readiness.add_check("runs", lambda: None)

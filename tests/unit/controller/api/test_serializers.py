@@ -32,7 +32,7 @@ def test_a_run_always_has_a_phase() -> None:
     assert serialize_run(run("x"), definition=False)["status"] == {"phase": "Pending"}
 
 
-def test_the_definition_is_there_when_asked_for() -> None:
+def test_definition_is_included_on_request() -> None:
     assert serialize_run(run("x"), definition=True)["definition"] == {"name": "app", "steps": []}
     assert "definition" not in serialize_run(run("x"), definition=False)
 
@@ -42,7 +42,7 @@ def test_a_run_made_by_hand_without_labels_is_shown_too() -> None:
     assert (found["number"], found["pipeline"], found["cancelRequested"]) == (None, None, False)
 
 
-def test_a_kept_pipeline_is_a_whole_definition() -> None:
+def test_stored_pipeline_is_a_whole_definition() -> None:
     config = {"metadata": {"name": "app", "resourceVersion": 7}, "spec": {"steps": []}}
     found = serialize_pipeline(config)
     assert found["definition"] == {"version": "v1alpha1", "name": "app", "steps": []}

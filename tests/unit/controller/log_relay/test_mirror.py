@@ -83,12 +83,12 @@ def test_messages_survive_the_wire_however_it_is_cut(messages: list[Message], pi
 
 
 @given(st.binary(min_size=8, max_size=200))
-def test_what_is_none_of_ours_is_an_error_and_nothing_worse(junk: bytes) -> None:
+def test_malformed_messages_are_protocol_errors(junk: bytes) -> None:
     with suppress(RelayProtocolError):
         assert Decoder("ns", "run-1").feed(junk) == []
 
 
-async def test_a_mirror_is_told_the_chunks_by_name_and_only_the_lines_after_them() -> None:
+async def test_mirror_receives_chunk_references_and_later_lines() -> None:
     hub = LogHub()
     log = hub.open(STREAM, 1, [])
     hub.publish(log, numbers(1, 6))
@@ -103,7 +103,7 @@ async def test_a_mirror_is_told_the_chunks_by_name_and_only_the_lines_after_them
     ]  # fmt: skip
 
 
-async def test_an_archived_log_is_named_and_not_told() -> None:
+async def test_archived_log_is_referenced_without_lines() -> None:
     hub = LogHub()
     log = hub.open(STREAM, 1, [])
     hub.publish(log, numbers(1, 6))
@@ -143,7 +143,7 @@ async def test_a_run_that_the_leader_forgets_is_forgotten() -> None:
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 30), st.integers(1, 30)), max_size=8))
-def test_no_line_comes_twice_or_is_lost_however_often_leaders_begin_again(turns: list[tuple[int, int]]) -> None:
+def test_each_line_arrives_once_across_leaders(turns: list[tuple[int, int]]) -> None:
     """Each leader begins again at some chunk's end that is no later than what was told, and tells some lines."""
     hub = LogHub()
     known = 1
@@ -164,7 +164,7 @@ def test_lines_that_leave_a_hole_are_refused() -> None:
         replica.apply(LinesAppended(STREAM, numbers(5, 7)))
 
 
-def test_a_stream_of_which_a_new_leader_says_nothing_is_asked_about() -> None:
+def test_stream_unknown_to_a_new_leader_is_unconfirmed() -> None:
     hub = LogHub()
     HubReplica(hub, "ns", "run-1").apply(StreamOpened(STREAM, 1))
     second = HubReplica(hub, "ns", "run-1")
@@ -176,7 +176,7 @@ def test_a_stream_of_which_a_new_leader_says_nothing_is_asked_about() -> None:
     assert (log.archived, log.ring.end) == (True, 8)
 
 
-async def test_a_reader_finds_what_came_while_no_leader_was_heard_in_the_chunks(tmp_path: Path) -> None:
+async def test_reader_reads_chunks_while_there_is_no_leader(tmp_path: Path) -> None:
     """Lines 1 and 2 came live, 3 to 5 while nobody was heard, 6 from the next leader: no line is missed."""
     store, hub = DirectoryStore(tmp_path, b"k" * 32, "http://x"), LogHub()
     replica = HubReplica(hub, "ns", "run-1")

@@ -69,9 +69,9 @@ async def run_server(key: bytes = KEY) -> AsyncIterator[RunningServer]:
             await served
 
 
-async def status(there: RunningServer, header: str, body: bytes = ASKED) -> int:
+async def status(server: RunningServer, header: str, body: bytes = ASKED) -> int:
     headers = {"Authorization": header} if header else {}
-    url = there.address + LIVE_PATH
+    url = server.address + LIVE_PATH
     async with aiohttp.ClientSession() as http, http.post(url, data=io.BytesIO(body), headers=headers) as got:
         return got.status
 
@@ -81,25 +81,25 @@ def signed_header(address: str, body: bytes = ASKED, key: bytes = KEY, now: floa
 
 
 async def test_logs_are_for_an_api_of_the_installation_alone() -> None:
-    async with run_server() as there:
-        assert await status(there, "") == 401
-        assert await status(there, "Bearer token-of-ops") == 401
-        assert await status(there, signed_header(there.address, key=derive_relay_key(b"x" * 32))) == 401
-        assert await status(there, signed_header("http://10.0.0.9:8081")) == 401
-        assert await status(there, signed_header(there.address, body=b"{}")) == 401
+    async with run_server() as server:
+        assert await status(server, "") == 401
+        assert await status(server, "Bearer token-of-ops") == 401
+        assert await status(server, signed_header(server.address, key=derive_relay_key(b"x" * 32))) == 401
+        assert await status(server, signed_header("http://10.0.0.9:8081")) == 401
+        assert await status(server, signed_header(server.address, body=b"{}")) == 401
         assert (
             await status(
-                there, signed_header(there.address, now=time.time() - LIFETIME_SECONDS - CLOCK_SKEW_SECONDS - 1)
+                server, signed_header(server.address, now=time.time() - LIFETIME_SECONDS - CLOCK_SKEW_SECONDS - 1)
             )
             == 401
         )
-        assert await status(there, signed_header(there.address, body=b"{}"), b"{}") == 400
-        assert await status(there, signed_header(there.address), b"x" * (MAX_BODY_BYTES + 1)) == 413
-        there.leads[0] = False
-        assert await status(there, signed_header(there.address)) == 503
+        assert await status(server, signed_header(server.address, body=b"{}"), b"{}") == 400
+        assert await status(server, signed_header(server.address), b"x" * (MAX_BODY_BYTES + 1)) == 413
+        server.leads[0] = False
+        assert await status(server, signed_header(server.address)) == 503
 
 
-def test_a_signature_is_good_for_a_minute_and_a_clock_that_is_a_minute_off() -> None:
+def test_signature_allows_a_minute_of_age_and_of_clock_skew() -> None:
     header = sign_request(KEY, "http://a:1", b"", now=1000.0, nonce="n")
     assert verify_request(KEY, header, "http://a:1", b"", now=1000.0) == "n"
     assert verify_request(KEY, header, "http://a:1", b"", now=1000.0 - CLOCK_SKEW_SECONDS + 1) == "n"
@@ -110,8 +110,8 @@ def test_a_signature_is_good_for_a_minute_and_a_clock_that_is_a_minute_off() -> 
     assert verify_request(KEY, header.replace(".n.", ".m."), "http://a:1", b"", now=1000.0) is None
 
 
-async def test_health_is_open_and_numbers_are_for_who_may_read_them() -> None:
-    async with run_server() as there, aiohttp.ClientSession() as http:
+async def test_health_is_public_and_metrics_are_not() -> None:
+    async with run_server() as server, aiohttp.ClientSession() as http:
         for path, token, expected in (
             ("/healthz", "", 200),
             ("/readyz", "", 200),
@@ -120,10 +120,10 @@ async def test_health_is_open_and_numbers_are_for_who_may_read_them() -> None:
             ("/metrics", "token-of-ops", 200),
         ):
             headers = {"Authorization": f"Bearer {token}"} if token else {}
-            async with http.get(there.address + path, headers=headers) as got:
+            async with http.get(server.address + path, headers=headers) as got:
                 assert got.status == expected, path
-        there.readiness.set_waiting("operator", "its watches are not up to date")
-        async with http.get(there.address + "/readyz") as got:
+        server.readiness.set_waiting("operator", "its watches are not up to date")
+        async with http.get(server.address + "/readyz") as got:
             assert (got.status, (await got.json())["ready"]) == (503, False)
 
 
@@ -148,9 +148,9 @@ def lines(*texts: str) -> Block:
     return Block(1, array.array("q", range(len(texts))), "".join(f"{text}\n" for text in texts).encode())
 
 
-async def test_a_log_that_goes_on_at_the_leader_is_read_through_the_mirror(tmp_path: Path) -> None:
-    async with run_server() as there, run_mirror(there.address, tmp_path) as (_, reader):
-        there.hub.publish(there.hub.open(STREAM, 1, []), lines("one", "two"))
+async def test_unfinished_log_is_read_through_the_mirror(tmp_path: Path) -> None:
+    async with run_server() as server, run_mirror(server.address, tmp_path) as (_, reader):
+        server.hub.publish(server.hub.open(STREAM, 1, []), lines("one", "two"))
         assert b"".join([piece async for piece in reader.text(STREAM)]) == b"one\ntwo\n"
 
 

@@ -41,7 +41,7 @@ texts = st.lists(st.binary(max_size=12).map(lambda text: text.replace(b"\n", b""
 
 @settings(max_examples=300, deadline=None)
 @given(texts, st.booleans(), st.data())
-def test_output_and_times_are_what_was_printed(printed: list[bytes], ended: bool, data: st.DataObject) -> None:
+def test_parser_restores_output_and_times(printed: list[bytes], ended: bool, data: st.DataObject) -> None:
     offsets = sorted(data.draw(st.lists(st.integers(0, 59 * 10**9), min_size=len(printed), max_size=len(printed))))
     stream = b"\n".join(stamp(at) + text for at, text in zip(offsets, printed, strict=True)) + b"\n" * ended
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=10)))
@@ -67,7 +67,7 @@ def test_all_forms_of_rfc_3339_are_read(text: bytes, nanoseconds: int) -> None:
     assert parse_timestamp(text) == nanoseconds
 
 
-def test_a_line_without_a_time_is_kept_whole() -> None:
+def test_line_without_a_timestamp_is_kept_whole() -> None:
     out, times = read([b"unable to retrieve container logs\n", stamp(5) + b"ok\n"])
     assert out == b"unable to retrieve container logs\nok\n"
     assert times == [UNKNOWN_TIME, T0 + 5]

@@ -39,7 +39,7 @@ async def test_a_file_is_found_among_others_whatever_its_size() -> None:
 @pytest.mark.parametrize(
     ("path", "size"), [("b", 1), ("a", 4), ("a", 6)], ids=["a file that is not in it", "too short", "too long"]
 )
-async def test_an_archive_that_is_not_what_its_manifest_says_is_refused(path: str, size: int) -> None:
+async def test_archive_that_differs_from_its_manifest_is_refused(path: str, size: int) -> None:
     with pytest.raises(BrokenArchiveError):
         await read(archive({"a": b"x" * 5}), path, size)
 
@@ -49,12 +49,12 @@ async def test_an_archive_that_is_not_what_its_manifest_says_is_refused(path: st
     [b"", b"no gzip", gzip.compress(b"no tar" * 500), archive({"a": b"x" * 9999})[:60]],
     ids=["empty", "no gzip", "no tar", "broken off"],
 )
-async def test_what_is_no_whole_archive_is_an_error(data: bytes) -> None:
+async def test_incomplete_archive_is_an_error(data: bytes) -> None:
     with pytest.raises(BrokenArchiveError):
         await read(data, "a", 9999)
 
 
-async def test_an_archive_that_unpacks_to_more_than_it_may_is_broken_off() -> None:
+async def test_decompression_bomb_is_aborted() -> None:
     bomb = archive({"zeros": bytes(20_000_000), "a": b"x"})
     assert len(bomb) < 100_000
     with pytest.raises(BrokenArchiveError, match="more than"):

@@ -69,14 +69,14 @@ async def test_a_refused_token_is_asked_about_again_soon() -> None:
 
 
 @pytest.mark.parametrize("token", ["a\nb", "a\x00", "ü", "x" * 20_000, "\ud800"])
-async def test_what_can_be_no_token_is_not_passed_on(token: str) -> None:
+async def test_impossible_token_is_not_sent_to_kubernetes(token: str) -> None:
     kubernetes = Kubernetes()
     with pytest.raises(InvalidTokenError):
         await Authenticator(kubernetes, Clock()).authenticate(token)
     assert kubernetes.asked == []
 
 
-async def test_a_right_that_is_taken_away_is_gone_within_ten_seconds() -> None:
+async def test_revoked_permission_expires_within_ten_seconds() -> None:
     clock, kubernetes = Clock(), Kubernetes()
     authenticator, ann = Authenticator(kubernetes, clock), User("ann")
     assert await authenticator.is_allowed(ann, LIST)
@@ -136,7 +136,7 @@ def test_a_ticket_opens_one_socket_within_its_time() -> None:
         tickets.redeem("guess", "/logs/stream")
 
 
-def test_a_ticket_is_spent_by_the_wrong_path_and_does_not_show_its_token() -> None:
+def test_ticket_is_spent_by_the_wrong_path() -> None:
     tickets = Tickets(Clock())
     admission = TicketGrant(User("ann"), "secret-token", "/logs/stream")
     ticket = tickets.issue(admission)

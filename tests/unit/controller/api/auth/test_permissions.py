@@ -41,7 +41,7 @@ def test_every_route_is_guarded_and_listed() -> None:
         assert isinstance(route, GuardedRoute | APIWebSocketRoute), route
 
 
-def test_every_rule_in_a_namespace_is_reviewed_there() -> None:
+def test_namespaced_permissions_are_reviewed_there() -> None:
     for route in ROUTES:
         rule = permission_for(operation(route))
         assert (rule.kind == "review") == ("{ns}" in str(getattr(route, "path", ""))), route
@@ -71,7 +71,7 @@ async def test_without_a_token_only_health_is_open(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "header", ["Bearer nobodys", "Bearer", "Bearer ", "Bearer a b", "Basic token-of-ann", "token-of-ann"]
 )
-async def test_what_is_no_valid_token_opens_nothing(tmp_path: Path, header: str) -> None:
+async def test_invalid_token_is_refused_everywhere(tmp_path: Path, header: str) -> None:
     async with run_api(tmp_path) as api:
         for method, path, rule in HTTP:
             if rule.kind not in ("public", "link"):
@@ -93,7 +93,7 @@ async def test_a_token_for_one_namespace_sees_nothing_of_another(tmp_path: Path)
         assert api.kubernetes.objects == {}
 
 
-async def test_a_persons_token_does_not_open_the_agents_door_nor_the_other_way_round(tmp_path: Path) -> None:
+async def test_user_and_capability_tokens_are_not_interchangeable(tmp_path: Path) -> None:
     async with run_api(tmp_path) as api:
         api.capabilities["cap"] = FakeCapability("a", "hello-1", "u")
         for method, path, rule in HTTP:

@@ -122,7 +122,7 @@ async def test_an_agent_fetches_uploads_and_commits(tmp_path: Path) -> None:
         assert (await api.call("PUT", f"{place}/manifest", token=token, json=other)).problem == (409, "conflict")
 
 
-async def test_the_first_cache_of_a_key_stays_and_another_pipeline_does_not_see_it(tmp_path: Path) -> None:
+async def test_first_cache_of_a_key_stays_within_its_pipeline(tmp_path: Path) -> None:
     async with run_api(tmp_path) as api:
         token = await run_with_step(api)
         caches, body = f"{AGENT}/caches", {"key": "go-1", "size": len(TREE), "sha256": HEX}
@@ -150,7 +150,7 @@ async def test_the_first_cache_of_a_key_stays_and_another_pipeline_does_not_see_
         assert (await api.call("POST", f"{caches}/lookup", token="else", json={"key": "go-1"})).status == 404
 
 
-async def test_a_cache_over_the_limit_is_refused_before_and_after_it_was_sent(tmp_path: Path) -> None:
+async def test_cache_over_the_limit_is_refused(tmp_path: Path) -> None:
     async with run_api(tmp_path, cache_limit=len(TREE) - 1) as api:
         token = await run_with_step(api)
         body = {"key": "go-1", "size": len(TREE), "sha256": HEX}
@@ -195,7 +195,7 @@ async def test_an_agent_reaches_nothing_but_its_run(tmp_path: Path) -> None:
         assert (await api.call("GET", f"{AGENT}/source", token="old")).problem == (401, "unauthenticated")
 
 
-async def test_an_agent_whose_step_is_not_in_the_cache_yet_is_served(tmp_path: Path) -> None:
+async def test_agent_is_served_before_the_cache_has_its_step(tmp_path: Path) -> None:
     async with run_api(tmp_path) as api:
         token = await run_with_step(api)
         api.kubernetes.lagging = True
@@ -204,7 +204,7 @@ async def test_an_agent_whose_step_is_not_in_the_cache_yet_is_served(tmp_path: P
         assert (await api.call("POST", f"{AGENT}/artifacts/quick/1", token=token, json=body)).status == 200
 
 
-async def test_people_see_and_fetch_artifacts(tmp_path: Path) -> None:
+async def test_users_list_and_download_artifacts(tmp_path: Path) -> None:
     async with run_api(tmp_path) as api:
         await run_with_step(api)
         path = "/api/v1/namespaces/a/runs/ci-1/artifacts"
@@ -222,7 +222,7 @@ async def test_people_see_and_fetch_artifacts(tmp_path: Path) -> None:
         assert (await api.call("GET", path)).json == {"items": [{"step": "build", **file}]}
 
 
-async def test_a_signed_link_opens_what_it_was_signed_for_and_nothing_else(tmp_path: Path) -> None:
+async def test_signed_url_grants_only_what_was_signed(tmp_path: Path) -> None:
     async with run_api(tmp_path) as api:
         await api.store.put("sources/x", b"0123456789")
         link = await api.state.signed_url("GET", "sources/x")

@@ -50,7 +50,7 @@ async def test_a_second_head_has_its_time_too(tmp_path: Path, monkeypatch: pytes
         assert (await read_rest(reader)).startswith(b"HTTP/1.1 408 ")
 
 
-async def test_a_kept_connection_may_be_silent_between_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_kept_alive_connection_may_be_idle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(BoundedHttpProtocol, "head_timeout", 0.02)
     async with run_api(tmp_path) as api, connect(api) as (reader, writer):
         for _ in range(2):
@@ -66,9 +66,7 @@ async def test_a_head_without_an_end_is_cut_off(tmp_path: Path) -> None:
         assert (await read_rest(reader)).startswith(b"HTTP/1.1 431 ")
 
 
-async def test_one_connection_too_many_is_refused_and_the_next_after_an_end_is_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_connections_over_the_limit_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with run_api(tmp_path) as api:
         await api.call("GET", "/healthz", token=None)
         monkeypatch.setattr(BoundedHttpProtocol, "max_connections", 3)

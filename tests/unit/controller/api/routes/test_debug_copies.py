@@ -54,7 +54,7 @@ async def save_workspace(api: ApiServer, namespace: str = "a") -> str:
     return token
 
 
-async def test_a_workspace_is_stored_under_its_run_and_the_first_word_stays(tmp_path: Path) -> None:
+async def test_first_report_of_a_workspace_stays(tmp_path: Path) -> None:
     async with run_api(tmp_path, workspace_limit=10_000) as api:
         token = await run_in(api)
         assert (await api.call("GET", WORKSPACE_PATH, token=token)).json == {"wanted": True, "limit": 10_000}
@@ -78,7 +78,7 @@ async def test_a_workspace_is_stored_under_its_run_and_the_first_word_stays(tmp_
         assert json.loads(await api.store.get(f"{place}.json")) == STORED
 
 
-async def test_a_problem_is_noted_and_a_word_that_says_nothing_refused(tmp_path: Path) -> None:
+async def test_workspace_report_needs_an_archive_or_a_problem(tmp_path: Path) -> None:
     async with run_api(tmp_path) as api:
         token = await run_in(api)
         assert (await api.call("PUT", f"{WORKSPACE_PATH}/manifest", token=token, json={})).problem == (422, "invalid")
@@ -88,7 +88,7 @@ async def test_a_problem_is_noted_and_a_word_that_says_nothing_refused(tmp_path:
         assert json.loads(await api.store.get(key)) == told
 
 
-async def test_what_is_over_the_limit_is_refused_before_and_after_it_was_sent(tmp_path: Path) -> None:
+async def test_upload_over_the_limit_is_refused(tmp_path: Path) -> None:
     async with run_api(tmp_path, workspace_limit=len(TREE) - 1) as api:
         token = await run_in(api)
         body = {"size": len(TREE), "sha256": HEX}
@@ -99,7 +99,7 @@ async def test_what_is_over_the_limit_is_refused_before_and_after_it_was_sent(tm
         )
 
 
-async def test_a_cancelled_run_s_workspace_is_not_wanted_however_old_the_cache_is(tmp_path: Path) -> None:
+async def test_cancelled_run_saves_no_workspace_despite_a_stale_cache(tmp_path: Path) -> None:
     async with run_api(tmp_path) as api:
         token = await run_in(api)
         api.kubernetes.lagging = True
@@ -121,7 +121,7 @@ async def test_an_agent_reaches_no_other_step_attempt_or_run(tmp_path: Path) -> 
         assert (await api.call("GET", WORKSPACE_PATH, token="old")).problem == (401, "unauthenticated")
 
 
-async def test_a_copy_is_a_run_of_the_step_alone_on_its_kept_workspace(tmp_path: Path) -> None:
+async def test_debug_copy_runs_only_the_step_on_its_workspace(tmp_path: Path) -> None:
     async with run_api(tmp_path) as api:
         await save_workspace(api)
         answer = await api.call("POST", COPY, json={"seconds": 600})
@@ -150,7 +150,7 @@ async def test_the_same_request_makes_one_copy(tmp_path: Path) -> None:
         assert names == {"ci-debug-1"}
 
 
-async def test_who_enters_a_copy_may_see_the_run_create_runs_and_run_commands(tmp_path: Path) -> None:
+async def test_debug_copy_requires_get_create_and_exec(tmp_path: Path) -> None:
     async with run_api(tmp_path) as api:
         await save_workspace(api)
         api.kubernetes.questions.clear()
@@ -188,7 +188,7 @@ async def test_each_of_the_rights_is_needed(
         ({"kept": {"bytes": 9}}, 404, "is not stored, or no longer"),
     ],
 )
-async def test_without_a_kept_workspace_there_is_no_copy(
+async def test_debug_copy_needs_a_saved_workspace(
     tmp_path: Path, told: dict[str, Any], status: int, words: str
 ) -> None:
     async with run_api(tmp_path) as api:
@@ -210,7 +210,7 @@ async def test_a_workspace_of_another_namespace_is_out_of_reach(tmp_path: Path) 
         assert (await api.call("POST", RUNS, json=request)).problem == (422, "invalid")
 
 
-async def test_copies_are_left_out_of_lists_on_request_and_not_run_again(tmp_path: Path) -> None:
+async def test_debug_copies_can_be_excluded_and_not_rerun(tmp_path: Path) -> None:
     async with run_api(tmp_path) as api:
         await save_workspace(api)
         await api.call("POST", COPY, json={})
@@ -222,7 +222,7 @@ async def test_copies_are_left_out_of_lists_on_request_and_not_run_again(tmp_pat
         assert (await api.call("POST", f"{RUNS}/ci-debug-1/steps/test/copy", json={})).status in (404, 409)
 
 
-async def test_a_rerun_can_ask_for_what_fails_to_be_kept(tmp_path: Path) -> None:
+async def test_rerun_can_save_failed_workspaces(tmp_path: Path) -> None:
     async with run_api(tmp_path) as api:
         plain = {name: value for name, value in DEFINITION.items() if name != "keepOnFailure"}
         await run_in(api, pipeline=plain)

@@ -29,7 +29,7 @@ def test_a_terminal_is_resized_and_input_ended() -> None:
     "text",
     ['{"type":"resize","columns":0,"rows":1}', '{"type":"resize","columns":1e9,"rows":1}', "[]", "{", "[" * 99_999],
 )
-def test_what_is_no_wish_is_passed_over(text: str) -> None:
+def test_invalid_control_frames_are_ignored(text: str) -> None:
     assert parse_control(text) is None
 
 

@@ -73,14 +73,14 @@ async def test_the_text_of_a_step(tmp_path: Path) -> None:
         ("steps/build/logs?tail=-1", 422),
     ],
 )
-async def test_a_log_that_is_not_there_is_a_problem(tmp_path: Path, path: str, status: int) -> None:
+async def test_missing_log_is_a_problem(tmp_path: Path, path: str, status: int) -> None:
     async with run_api(tmp_path) as api:
         await create_run(api)
         api.hub.publish(api.hub.open(STREAM, 1, []), block(1, "one"))
         assert (await api.call("GET", f"{RUN}/{path}")).problem[0] == status
 
 
-async def test_a_socket_gives_what_is_there_then_what_comes_then_the_end(tmp_path: Path) -> None:
+async def test_websocket_sends_backlog_live_lines_and_end(tmp_path: Path) -> None:
     async with run_api(tmp_path) as api:
         await create_run(api)
         log = api.hub.open(STREAM, 1, [])
@@ -113,7 +113,7 @@ async def test_a_socket_resumes_after_a_line(tmp_path: Path) -> None:
         assert [frame["type"] for frame in found][-2:] == ["end", "done"]
 
 
-async def test_a_run_that_has_not_begun_is_waited_for(tmp_path: Path) -> None:
+async def test_stream_waits_for_a_run_to_start(tmp_path: Path) -> None:
     async with run_api(tmp_path) as api:
         await create_run(api, phase="Pending", steps=[])
         async with api.http.ws_connect(f"{api.url}{RUN}/logs/stream?step=build", headers=HEADERS) as socket:
@@ -191,7 +191,7 @@ async def test_a_ticket_for_another_socket_opens_none(tmp_path: Path) -> None:
         assert caught.value.status == 401
 
 
-async def test_a_ticket_is_worth_what_its_user_may(tmp_path: Path) -> None:
+async def test_ticket_has_only_its_users_permissions(tmp_path: Path) -> None:
     async with run_api(tmp_path) as api:
         await create_run(api)
         path = {"path": f"{RUN}/logs/stream"}
@@ -225,7 +225,7 @@ async def test_a_token_that_is_taken_away_closes_a_busy_socket(
             assert socket.close_code == 1008
 
 
-async def test_a_slow_reader_is_told_what_it_missed(tmp_path: Path) -> None:
+async def test_slow_reader_receives_missed_lines(tmp_path: Path) -> None:
     async with run_api(tmp_path) as api:
         await create_run(api)
         log = api.hub.open(STREAM, 1, [])
@@ -249,7 +249,7 @@ async def test_a_slow_reader_is_told_what_it_missed(tmp_path: Path) -> None:
             assert got + missed == number - 1
 
 
-async def test_the_socket_carries_the_log_of_a_step_that_was_not_run_again(tmp_path: Path) -> None:
+async def test_websocket_streams_the_log_of_a_reused_step(tmp_path: Path) -> None:
     """The step is found to be the same only while somebody watches; its lines are those of the run that made them."""
     async with run_api(tmp_path) as api:
         await create_run(api, phase="Pending", steps=[])

@@ -83,7 +83,7 @@ async def test_a_source_must_be_stored(tmp_path: Path) -> None:
         assert (await create(api, source={})).problem == (422, "invalid")
 
 
-async def test_what_is_wrong_with_a_request_is_named(tmp_path: Path) -> None:
+async def test_validation_problem_names_the_field(tmp_path: Path) -> None:
     async with run_api(tmp_path) as api:
         answer = await create(api, branchh="main", params={"a": ["b"]})
         assert answer.problem == (422, "invalid")
@@ -170,7 +170,7 @@ async def test_a_list_waits_for_the_cache(tmp_path: Path) -> None:
         assert (await api.call("GET", RUNS)).problem == (503, "unavailable")
 
 
-async def test_what_is_not_there_is_not_found(tmp_path: Path) -> None:
+async def test_missing_objects_are_not_found(tmp_path: Path) -> None:
     async with run_api(tmp_path) as api:
         for method, path in (
             ("GET", "x-1"),
@@ -219,7 +219,7 @@ async def test_one_key_is_one_run_at_two_controllers(tmp_path: Path) -> None:
         assert claims == {"hello": "1"}
 
 
-async def test_a_controller_that_dies_between_its_claim_and_the_run_leaves_a_claim_that_is_kept(tmp_path: Path) -> None:
+async def test_claim_of_a_crashed_controller_is_used(tmp_path: Path) -> None:
     async with run_api(tmp_path) as api:
         api.kubernetes.refuse = (PIPELINE_RUNS, UnreachableError("gone"))
         assert (await create(api, key="k1")).problem == (503, "unavailable")
@@ -237,7 +237,7 @@ async def test_a_deleted_run_does_not_come_back_under_its_number(tmp_path: Path)
         assert (await create(api, key="k1")).json["name"] == "hello-2"
 
 
-async def test_a_run_of_a_kept_pipeline(tmp_path: Path) -> None:
+async def test_run_of_a_stored_pipeline(tmp_path: Path) -> None:
     async with run_api(tmp_path) as api:
         kept = await api.call("PUT", "/api/v1/namespaces/a/pipelines/hello", json={"definition": HELLO})
         assert kept.status == 201
@@ -265,7 +265,7 @@ GIT = {"url": "https://example.org/r.git", "revision": "main"}
         {"secretRef": "../x"},
     ],
 )
-async def test_a_git_source_that_could_mean_something_else_is_refused(tmp_path: Path, wrong: dict[str, str]) -> None:
+async def test_ambiguous_git_source_is_refused(tmp_path: Path, wrong: dict[str, str]) -> None:
     async with run_api(tmp_path) as api:
         answer = await create(api, source={"git": {**GIT, **wrong}})
         assert answer.problem == (422, "invalid")
@@ -273,7 +273,7 @@ async def test_a_git_source_that_could_mean_something_else_is_refused(tmp_path: 
         assert api.kubernetes.objects == {}
 
 
-async def test_running_again_takes_what_the_run_had(tmp_path: Path) -> None:
+async def test_rerun_takes_over_the_runs_context(tmp_path: Path) -> None:
     async with run_api(tmp_path) as api:
         pipeline = {**HELLO, "params": [{"name": "target", "default": "dev"}]}
         first = {"pipeline": pipeline, "branch": "main", "event": "push", "params": {"target": "prod"}}
@@ -307,6 +307,6 @@ async def test_running_again_twice_with_one_key_is_one_run(tmp_path: Path) -> No
         assert [each["name"] for each in made] == ["hello-2", "hello-2"]
 
 
-async def test_reusing_needs_a_run_that_is_there(tmp_path: Path) -> None:
+async def test_reuse_needs_an_existing_run(tmp_path: Path) -> None:
     async with run_api(tmp_path) as api:
         assert (await create(api, reuseFrom="nosuch-1")).problem == (404, "not-found")

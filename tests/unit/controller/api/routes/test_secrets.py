@@ -52,7 +52,7 @@ async def test_a_secret_is_deleted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("data", [{}, {"a/b": "v"}, {"..": "v"}, {"": "v"}, {"k": 1}, {"k": None}])
-async def test_what_is_no_secret_is_refused_without_repeating_it(tmp_path: Path, data: object) -> None:
+async def test_invalid_secret_is_refused_without_repeating_it(tmp_path: Path, data: object) -> None:
     async with run_api(tmp_path) as api:
         answer = await api.call("PUT", f"{SECRETS_PATH}/db", json={"data": data})
         assert answer.problem == (422, "invalid")

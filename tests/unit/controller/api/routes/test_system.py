@@ -77,7 +77,7 @@ async def test_errors_from_below_keep_their_words_to_themselves(
             assert (await api.call("GET", "/api/v1/namespaces/a/runs")).status == 200
 
 
-async def test_the_cluster_tells_only_of_namespaces_that_the_caller_may_list(tmp_path: Path) -> None:
+async def test_cluster_lists_only_permitted_namespaces(tmp_path: Path) -> None:
     from controller.kube import NAMESPACES, NODES
 
     async with run_api(tmp_path) as api:

@@ -12,21 +12,21 @@ BUILD = ("build", 1, "step")
 TEST = ("test", 1, "step")
 
 
-def drain(outbox: FrameQueue) -> list[dict[str, Any]]:
-    return [json.loads(outbox.take()) for _ in range(len(outbox))]
+def drain(queue: FrameQueue) -> list[dict[str, Any]]:
+    return [json.loads(queue.take()) for _ in range(len(queue))]
 
 
-def put_lines(outbox: FrameQueue, stream: Any, first: int, *texts: str) -> None:
-    encoder = LineEncoder(outbox.frame_bytes)
-    outbox.put_lines(stream, encoder.encode("key", first, [(None, text) for text in texts]))
+def put_lines(queue: FrameQueue, stream: Any, first: int, *texts: str) -> None:
+    encoder = LineEncoder(queue.frame_bytes)
+    queue.put_lines(stream, encoder.encode("key", first, [(None, text) for text in texts]))
 
 
 def test_lines_that_wait_become_one_frame() -> None:
-    outbox = FrameQueue()
-    put_lines(outbox, BUILD, 1, "a")
-    put_lines(outbox, TEST, 1, "x")
-    put_lines(outbox, BUILD, 2, "b", "c")
-    assert drain(outbox) == [
+    queue = FrameQueue()
+    put_lines(queue, BUILD, 1, "a")
+    put_lines(queue, TEST, 1, "x")
+    put_lines(queue, BUILD, 2, "b", "c")
+    assert drain(queue) == [
         {
             "type": "lines",
             "step": "build",
@@ -40,41 +40,41 @@ def test_lines_that_wait_become_one_frame() -> None:
 
 
 def test_a_gap_and_a_mark_begin_a_new_frame() -> None:
-    outbox = FrameQueue()
-    put_lines(outbox, BUILD, 1, "a")
-    outbox.put(BUILD, "missed", first=2, last=8)
-    put_lines(outbox, BUILD, 9, "b")
-    put_lines(outbox, BUILD, 11, "c")
-    outbox.put(BUILD, "end", lines=11)
-    outbox.put(None, "done")
-    assert [frame["type"] for frame in drain(outbox)] == ["lines", "missed", "lines", "lines", "end", "done"]
+    queue = FrameQueue()
+    put_lines(queue, BUILD, 1, "a")
+    queue.put(BUILD, "missed", first=2, last=8)
+    put_lines(queue, BUILD, 9, "b")
+    put_lines(queue, BUILD, 11, "c")
+    queue.put(BUILD, "end", lines=11)
+    queue.put(None, "done")
+    assert [frame["type"] for frame in drain(queue)] == ["lines", "missed", "lines", "lines", "end", "done"]
 
 
 def test_an_endless_line_is_cut_and_says_so() -> None:
-    outbox = FrameQueue()
-    put_lines(outbox, BUILD, 1, "x" * (MAX_LINE_CHARACTERS + 5))
-    [[_, text]] = drain(outbox)[0]["lines"]
+    queue = FrameQueue()
+    put_lines(queue, BUILD, 1, "x" * (MAX_LINE_CHARACTERS + 5))
+    [[_, text]] = drain(queue)[0]["lines"]
     assert text.endswith("[5 more characters of this line are in the archive]")
 
 
 def test_too_much_waiting_is_noticed_and_taking_makes_room() -> None:
-    outbox = FrameQueue(frame_bytes=100, max_bytes=200)
+    queue = FrameQueue(frame_bytes=100, max_bytes=200)
     for number in range(1, 6):
-        put_lines(outbox, BUILD, number, "x" * 50)
-    assert outbox.is_full
-    drain(outbox)
-    assert not outbox.is_full
+        put_lines(queue, BUILD, number, "x" * 50)
+    assert queue.is_full
+    drain(queue)
+    assert not queue.is_full
 
 
 @given(st.lists(st.tuples(st.sampled_from([BUILD, TEST]), st.lists(st.text(max_size=30), max_size=5)), max_size=20))
 def test_no_line_is_lost_repeated_or_out_of_order(batches: list[tuple[Any, list[str]]]) -> None:
-    outbox = FrameQueue(frame_bytes=200)
+    queue = FrameQueue(frame_bytes=200)
     sent: dict[Any, list[str]] = {BUILD: [], TEST: []}
     for stream, texts in batches:
-        put_lines(outbox, stream, len(sent[stream]) + 1, *texts)
+        put_lines(queue, stream, len(sent[stream]) + 1, *texts)
         sent[stream] += texts
     got: dict[Any, list[str]] = {BUILD: [], TEST: []}
-    for frame in drain(outbox):
+    for frame in drain(queue):
         stream = (frame["step"], frame["attempt"], frame["container"])
         assert frame["first"] == len(got[stream]) + 1
         got[stream] += [text for _, text in frame["lines"]]
@@ -96,23 +96,23 @@ def test_no_second_sees_more_than_fifty_frames(pauses: list[float]) -> None:
         assert sum(start <= each < start + 0.999 for each in sent) <= 50
 
 
-def test_what_many_streams_have_to_say_goes_out_as_one_message() -> None:
-    outbox = FrameQueue()
+def test_frames_of_many_streams_are_batched() -> None:
+    queue = FrameQueue()
     for number in range(30):
-        outbox.put((f"s{number}", 1, "step"), "end", lines=0)
-    message = json.loads(outbox.take_all())
+        queue.put((f"s{number}", 1, "step"), "end", lines=0)
+    message = json.loads(queue.take_all())
     assert message["type"] == "batch"
     assert [frame["step"] for frame in message["frames"]] == [f"s{number}" for number in range(30)]
-    assert len(outbox) == 0
+    assert len(queue) == 0
 
 
 def test_a_batch_is_no_larger_than_the_largest_frame() -> None:
-    outbox = FrameQueue(frame_bytes=1000)
+    queue = FrameQueue(frame_bytes=1000)
     for number in range(10):
-        put_lines(outbox, (f"s{number}", 1, "step"), 1, "x" * 300)
+        put_lines(queue, (f"s{number}", 1, "step"), 1, "x" * 300)
     sizes = []
-    while len(outbox):
-        sizes.append(len(outbox.take_all()))
+    while len(queue):
+        sizes.append(len(queue.take_all()))
     assert len(sizes) > 1
     assert max(sizes) < 1500
 
@@ -137,7 +137,7 @@ def test_lines_become_json_once_for_all_readers() -> None:
     assert encoder.cached(("build", 1)) is made
 
 
-def test_what_is_remembered_has_a_limit() -> None:
+def test_cache_size_is_limited() -> None:
     encoder = LineEncoder(cache_bytes=1000)
     for number in range(20):
         encoder.encode(number, 1, [(None, "x" * 100)])

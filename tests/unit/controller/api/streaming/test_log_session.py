@@ -40,9 +40,9 @@ async def always_authorized() -> bool:
     return True
 
 
-def put(outbox: FrameQueue, frame: tuple[int, str]) -> None:
+def put(queue: FrameQueue, frame: tuple[int, str]) -> None:
     first, text = frame
-    outbox.put_lines(BUILD, LineEncoder().encode("key", first, [(None, text)]))
+    queue.put_lines(BUILD, LineEncoder().encode("key", first, [(None, text)]))
 
 
 def session(reader: Reader, source: AsyncIterator[tuple[int, str]], **more: Any) -> LogSession[tuple[int, str]]:
@@ -62,7 +62,7 @@ async def test_everything_is_sent_and_the_socket_closed() -> None:
     assert reader.code == NORMAL
 
 
-async def test_a_reader_that_does_not_take_stops_the_source_and_nothing_grows() -> None:
+async def test_stalled_reader_stops_the_source() -> None:
     reader, taken = Reader(), 0
 
     async def endless() -> AsyncIterator[tuple[int, str]]:
@@ -125,7 +125,7 @@ async def test_an_error_of_the_source_is_raised() -> None:
     assert caught.group_contains(OSError)
 
 
-async def test_a_reader_that_goes_while_it_is_told_the_end_is_no_error() -> None:
+async def test_disconnect_during_close_is_not_an_error() -> None:
     class Leaving(Reader):
         async def close(self, code: int = NORMAL, reason: str | None = None) -> None:
             raise WebSocketDisconnect(1006)

@@ -17,9 +17,9 @@ def run(name: str, version: int, namespace: str = "a") -> dict[str, Any]:
 
 
 def synced_cache(version: int = 10, **limits: int) -> WatchCache:
-    history = WatchCache(**limits)
-    history.mark_synced(str(version))
-    return history
+    watch_cache = WatchCache(**limits)
+    watch_cache.mark_synced(str(version))
+    return watch_cache
 
 
 def names(changes: list[Change] | None) -> list[tuple[str, int | None]]:
@@ -27,27 +27,27 @@ def names(changes: list[Change] | None) -> list[tuple[str, int | None]]:
     return [(change.name, change.version) for change in changes]
 
 
-def after(history: WatchCache, version: int) -> list[tuple[str, int | None]] | None:
-    position = history.cursor_after(version)
-    return None if position is None else names(history.read(position))
+def after(watch_cache: WatchCache, version: int) -> list[tuple[str, int | None]] | None:
+    position = watch_cache.cursor_after(version)
+    return None if position is None else names(watch_cache.read(position))
 
 
 def test_the_first_list_is_no_change() -> None:
-    history = WatchCache()
-    history.record("added", run("x", 7))
-    history.mark_synced("9")
-    assert history.end == 0
-    assert history.latest == 9
+    watch_cache = WatchCache()
+    watch_cache.record("added", run("x", 7))
+    watch_cache.mark_synced("9")
+    assert watch_cache.end == 0
+    assert watch_cache.latest == 9
 
 
 def test_who_knows_a_version_is_given_everything_after_it() -> None:
-    history = synced_cache()
+    watch_cache = synced_cache()
     for version in (11, 13, 17):
-        history.record("modified", run("x", version))
-    assert after(history, 10) == [("x", 11), ("x", 13), ("x", 17)]
-    assert after(history, 13) == [("x", 17)]
-    assert after(history, 14) == [("x", 17)]
-    assert after(history, 17) == []
+        watch_cache.record("modified", run("x", version))
+    assert after(watch_cache, 10) == [("x", 11), ("x", 13), ("x", 17)]
+    assert after(watch_cache, 13) == [("x", 17)]
+    assert after(watch_cache, 14) == [("x", 17)]
+    assert after(watch_cache, 17) == []
 
 
 def test_a_version_from_before_the_first_list_is_too_old() -> None:
@@ -55,61 +55,61 @@ def test_a_version_from_before_the_first_list_is_too_old() -> None:
 
 
 def test_a_version_that_fell_out_of_the_history_is_too_old() -> None:
-    history = synced_cache(max_changes=2)
+    watch_cache = synced_cache(max_changes=2)
     for version in (11, 12, 13):
-        history.record("modified", run("x", version))
-    assert after(history, 10) is None
-    assert after(history, 11) == [("x", 12), ("x", 13)]
+        watch_cache.record("modified", run("x", version))
+    assert after(watch_cache, 10) is None
+    assert after(watch_cache, 11) == [("x", 12), ("x", 13)]
 
 
 def test_large_changes_push_old_ones_out_by_their_size() -> None:
-    history = synced_cache(max_bytes=700)
+    watch_cache = synced_cache(max_bytes=700)
     for version in range(11, 31):
-        history.record("modified", run("x", version))
-    assert history.cursor_after(11) is None
-    assert after(history, 30) == []
+        watch_cache.record("modified", run("x", version))
+    assert watch_cache.cursor_after(11) is None
+    assert after(watch_cache, 30) == []
 
 
 def test_changes_found_by_listing_again_follow_the_last_id() -> None:
-    history = synced_cache()
-    history.record("modified", run("x", 20))
-    history.record("deleted", run("y", 12))
-    history.mark_synced("30")
-    history.record("modified", run("x", 31))
-    assert after(history, 20) == [("y", None), ("x", 31)]
-    assert after(history, 31) == []
+    watch_cache = synced_cache()
+    watch_cache.record("modified", run("x", 20))
+    watch_cache.record("deleted", run("y", 12))
+    watch_cache.mark_synced("30")
+    watch_cache.record("modified", run("x", 31))
+    assert after(watch_cache, 20) == [("y", None), ("x", 31)]
+    assert after(watch_cache, 31) == []
 
 
-def test_an_id_whose_followers_without_id_are_gone_is_too_old() -> None:
-    history = synced_cache(max_changes=2)
-    history.record("modified", run("x", 20))
+def test_id_is_too_old_once_later_changes_are_dropped() -> None:
+    watch_cache = synced_cache(max_changes=2)
+    watch_cache.record("modified", run("x", 20))
     for name in ("a", "b", "c"):
-        history.record("deleted", run(name, 12))
-    assert after(history, 20) is None
+        watch_cache.record("deleted", run(name, 12))
+    assert after(watch_cache, 20) is None
 
 
-def test_a_reader_that_was_overtaken_is_told_so() -> None:
-    history = synced_cache(max_changes=2)
-    position = history.end
+def test_dropped_position_is_reported() -> None:
+    watch_cache = synced_cache(max_changes=2)
+    position = watch_cache.end
     for version in range(11, 20):
-        history.record("modified", run("x", version))
-    assert history.read(position) is None
+        watch_cache.record("modified", run("x", version))
+    assert watch_cache.read(position) is None
 
 
 async def test_a_waiting_reader_is_woken_by_a_change() -> None:
-    history = synced_cache()
+    watch_cache = synced_cache()
     async with asyncio.TaskGroup() as group:
-        waiting = group.create_task(history.wait_for_change(history.end, 5))
+        waiting = group.create_task(watch_cache.wait_for_change(watch_cache.end, 5))
         await asyncio.sleep(0)
-        history.record("added", run("x", 11))
+        watch_cache.record("added", run("x", 11))
     assert waiting.result()
 
 
 async def test_waiting_ends_with_its_time_and_with_the_history() -> None:
-    history = synced_cache()
-    assert not await history.wait_for_change(history.end, 0.001)
-    history.close()
-    assert await history.wait_for_change(history.end, 5)
+    watch_cache = synced_cache()
+    assert not await watch_cache.wait_for_change(watch_cache.end, 0.001)
+    watch_cache.close()
+    assert await watch_cache.wait_for_change(watch_cache.end, 5)
 
 
 @given(
@@ -121,17 +121,17 @@ def test_a_resumed_reader_never_misses_a_change(versions: list[int], kept: int, 
     """Whoever stops after any change and resumes from the last id they saw is given all later ones, or told
     to start again.
     """
-    history = WatchCache(max_changes=kept)
-    history.mark_synced("0")
+    watch_cache = WatchCache(max_changes=kept)
+    watch_cache.mark_synced("0")
     seen_id, owed = 0, []
     for index, version in enumerate(versions):
-        known = history.latest
-        history.record("modified", run(f"r{index}", version))
+        known = watch_cache.latest
+        watch_cache.record("modified", run(f"r{index}", version))
         if index < cut:
             seen_id = version if version > known else seen_id
         else:
             owed.append(f"r{index}")
-    given_ = after(history, seen_id)
+    given_ = after(watch_cache, seen_id)
     if given_ is not None:
         assert [name for name, _ in given_][-len(owed) :] == owed or not owed
     else:

@@ -33,7 +33,7 @@ async def follow(
     return data, times, gaps, code
 
 
-def test_lines_are_told_apart_by_time_and_order() -> None:
+def test_lines_are_identified_by_time_and_order() -> None:
     assert timestamped_line(1.5, b"x") == b"2026-01-01T00:00:01.500000000Z x"
 
 
@@ -59,7 +59,7 @@ async def test_a_stream_that_breaks_anywhere_is_read_whole(
     assert code == 3
 
 
-async def test_a_clean_end_of_a_stream_while_the_container_runs_is_a_break() -> None:
+async def test_stream_end_of_a_running_container_is_a_break() -> None:
     lines = [timestamped_line(1, b"one\n"), timestamped_line(1, b"one\n"), timestamped_line(2, b"two\n")]
     cluster = FakeCluster(lines, breaks=[len(lines[0])], clean_breaks=True, running_until_connection=2)
     data, _, gaps, _ = await follow(cluster)
@@ -80,7 +80,7 @@ async def test_lines_lost_to_rotation_are_a_visible_gap() -> None:
     assert gaps == ["output was lost while the connection was broken"]
 
 
-async def test_a_pod_that_is_gone_ends_in_a_gap() -> None:
+async def test_deleted_pod_ends_in_a_gap() -> None:
     data, _, gaps, code = await follow(FakeCluster([], gone=True))
     assert (data, code) == (b"", None)
     assert gaps == ["the pod is gone, and the unread rest of its output with it"]
@@ -93,7 +93,7 @@ async def test_a_log_that_can_never_be_read_is_given_up_visibly() -> None:
     assert code == 0
 
 
-async def test_following_goes_on_after_what_the_archive_has() -> None:
+async def test_following_resumes_after_the_archived_part() -> None:
     lines = [
         timestamped_line(1, b"one\n"),
         timestamped_line(2, b"two\n"),

@@ -22,9 +22,7 @@ def numberer(limit: int = 1000, secrets: tuple[bytes, ...] = ()) -> LineNumberer
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.binary(max_size=9).map(lambda t: t.replace(b"\n", b"")), max_size=12), st.booleans(), st.data())
-def test_lines_are_numbered_without_holes_and_keep_their_bytes(
-    texts: list[bytes], ended: bool, data: st.DataObject
-) -> None:
+def test_lines_are_numbered_consecutively(texts: list[bytes], ended: bool, data: st.DataObject) -> None:
     stream = b"\n".join(texts) + b"\n" * (ended and bool(texts))
     lines = stream.split(b"\n")[: stream.count(b"\n") + (not stream.endswith(b"\n") and bool(stream))]
     number = numberer()
@@ -58,7 +56,7 @@ def test_a_line_without_end_is_cut_visibly() -> None:
     assert number.gaps == 1
 
 
-def test_a_secret_is_hidden_also_in_a_line_that_waits_for_its_end() -> None:
+def test_secret_is_masked_in_an_unfinished_line() -> None:
     number = numberer(limit=10**6, secrets=(b"hunter22",))
     number.add(piece(b"a" * 65_530 + b" hunt", 1))
     block = number.add(piece(b"er22!\n"))
@@ -93,7 +91,7 @@ def test_a_full_ring_drops_its_oldest_blocks() -> None:
 
 
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=8), st.data())
-def test_a_ring_gives_any_line_and_what_follows(sizes: list[int], data: st.DataObject) -> None:
+def test_ring_buffer_reads_from_any_line(sizes: list[int], data: st.DataObject) -> None:
     ring = RingBuffer()
     for size in sizes:
         ring.append(block(ring.end, *[str(ring.end + offset).encode() for offset in range(size)]))

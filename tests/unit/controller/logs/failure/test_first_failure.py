@@ -67,7 +67,7 @@ def test_a_step_that_printed_nothing_has_no_failing_line() -> None:
     assert first_failure([]) is None
 
 
-def test_what_a_terminal_would_act_on_is_left_out() -> None:
+def test_terminal_control_sequences_are_removed() -> None:
     failure = first_failure(blocks(b"\x1b[31merror:\x1b[0m \x1b]0;title\x07bad\x00\x9b \xe2\x80\xae end\xff\n"))
     assert failure is not None
     assert failure.text.startswith("error: bad")
@@ -96,7 +96,7 @@ def test_an_endless_line_is_cut_and_costs_little() -> None:
     ],
     ids=["pytest", "python", "gcc", "go", "rustc", "tsc", "eslint", "javac", "java", "make"],
 )
-def test_the_place_that_a_tool_names_is_told(text: str, file: str, line: int) -> None:
+def test_source_location_is_found(text: str, file: str, line: int) -> None:
     failure = first_failure(blocks(text.encode()))
     assert failure is not None
     assert (failure.file, failure.file_line) == (file, line)
@@ -105,7 +105,7 @@ def test_the_place_that_a_tool_names_is_told(text: str, file: str, line: int) ->
 @pytest.mark.parametrize(
     "text", ["ERROR: no such thing\n", "error: listening on 10.0.0.1:80 failed\n", "FAILED at 12:30\n"]
 )
-def test_a_line_without_a_place_is_told_without_one(text: str) -> None:
+def test_line_without_a_location_has_none(text: str) -> None:
     failure = first_failure(blocks(text.encode()))
     assert failure is not None
     assert (failure.file, failure.file_line) == (None, None)
@@ -123,6 +123,6 @@ def test_a_summary_reads_back_as_it_was_written() -> None:
         assert parse_summary(summary.to_json(), "k") == summary
 
 
-def test_a_summary_from_before_places_were_told_is_still_read() -> None:
+def test_summary_without_source_location_is_read() -> None:
     old = b'{"lines":1,"bytes":2,"sha256":"ab","gaps":0,"firstFailure":{"line":1,"text":"x"}}'
     assert parse_summary(old, "k") == Summary(1, 2, "ab", 0, Failure(1, "x"))

@@ -35,9 +35,7 @@ text_of_them = st.text("ab\n", max_size=60).map(str.encode)
 
 @settings(max_examples=500, deadline=None)
 @given(st.lists(st.one_of(small, lines), min_size=1, max_size=4), text_of_them, st.data())
-def test_no_occurrence_survives_and_nothing_else_changes_wherever_the_stream_is_cut(
-    values: list[bytes], text: bytes, data: st.DataObject
-) -> None:
+def test_masking_does_not_depend_on_chunk_boundaries(values: list[bytes], text: bytes, data: st.DataObject) -> None:
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=8)))
     pieces = [text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]
     out = masked(values, pieces)
@@ -98,7 +96,7 @@ def test_the_lines_of_a_key_are_hidden_one_by_one_too() -> None:
     assert out == b"x *** y\nshort\n"
 
 
-def test_a_complete_line_is_never_held_back_for_a_secret_of_one_line() -> None:
+def test_complete_line_is_not_held_back() -> None:
     mask = SecretMasker(SecretPatterns([b"hunter22", b"\nodd value\n"]))
     assert mask.feed(b"a line\n") == b"a line\n"
     assert mask.feed(b"hunter2") == b""
@@ -106,7 +104,7 @@ def test_a_complete_line_is_never_held_back_for_a_secret_of_one_line() -> None:
 
 
 @pytest.mark.parametrize("value", [b"", b"abc", b"   ", b"        ", b"\n\n\n\n", b" ab "])
-def test_what_is_too_short_or_blank_is_not_masked(value: bytes) -> None:
+def test_short_and_blank_values_are_not_masked(value: bytes) -> None:
     assert not SecretPatterns([value])
     assert masked([value], [b"abc     \n ab \n\n\n\n"]) == b"abc     \n ab \n\n\n\n"
 

@@ -24,7 +24,7 @@ def test_a_mask_that_does_not_know_a_form_would_be_found(form: str, monkeypatch:
     assert any(mask_fuzz.wrong(mask_fuzz.make(chance)) for _ in range(250))
 
 
-def test_a_mask_that_forgets_what_it_held_back_would_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fuzzer_finds_a_mask_that_holds_nothing_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mask.SecretPatterns, "pending_length", lambda self, data: 0)
     chance = random.Random(1)
     assert any(mask_fuzz.wrong(mask_fuzz.make(chance)) for _ in range(5))
