@@ -1,7 +1,7 @@
 """Mutual authentication of API and leader: both hold the installation's key, and neither sends it (docs/adr/0005).
 
 A signature covers the leader's address, so the owner of a former leader's address cannot reuse it with the current
-leader. The leader signs its responses too, so nobody else can send false lines to a viewer.
+leader. The leader signs its responses too, so no one else can send false lines to a viewer.
 """
 
 import hashlib

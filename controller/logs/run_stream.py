@@ -18,7 +18,7 @@ from controller.storage import ObjectStore
 class ReusedLogs:
     """Steps whose result was reused from another run, by their slugs in this run: their logs appear as this run's own.
 
-    More of them may become known while somebody reads.
+    More of them may become known while a reader is attached.
     """
 
     def __init__(self) -> None:

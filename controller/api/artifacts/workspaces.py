@@ -72,20 +72,22 @@ def saved_attempt(run: Mapping[str, Any], name: str, attempt: int | None) -> tup
     for each in reversed(tried):
         if "bytes" in (each.get("kept") or {}):
             return str(step["slug"]), int(each["number"])
-    told = next((each["kept"]["problem"] for each in reversed(tried) if (each.get("kept") or {}).get("problem")), None)
-    if told is not None:
-        raise ApiProblemError("conflict", f"the workspace of {name} in {of} could not be saved: {told}")
+    problem = next(
+        (each["kept"]["problem"] for each in reversed(tried) if (each.get("kept") or {}).get("problem")), None
+    )
+    if problem is not None:
+        raise ApiProblemError("conflict", f"the workspace of {name} in {of} could not be saved: {problem}")
     raise ApiProblemError(
         "conflict", f"the workspace of {name} in {of} was not saved; a step with `keepOnFailure: true` saves it"
     )
 
 
-async def find_workspace(store: "ObjectStore", place: WorkspaceKey) -> SavedWorkspace:
+async def find_workspace(store: "ObjectStore", key: WorkspaceKey) -> SavedWorkspace:
     """The saved workspace with this key; a problem 404 if it is not stored, or no longer."""
-    if await store.head(place.manifest) is not None:
-        told = json.loads(await store.get(place.manifest, limit=_MAX_MANIFEST_BYTES))
-        if "sha256" in told and await store.head(place.archive) is not None:
-            return SavedWorkspace(place.archive, int(told["size"]), str(told["sha256"]))
+    if await store.head(key.manifest) is not None:
+        report = json.loads(await store.get(key.manifest, limit=_MAX_MANIFEST_BYTES))
+        if "sha256" in report and await store.head(key.archive) is not None:
+            return SavedWorkspace(key.archive, int(report["size"]), str(report["sha256"]))
     raise ApiProblemError(
-        "not-found", f"the workspace of {place.slug}, attempt {place.attempt}, is not stored, or no longer"
+        "not-found", f"the workspace of {key.slug}, attempt {key.attempt}, is not stored, or no longer"
     )

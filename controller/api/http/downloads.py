@@ -24,8 +24,10 @@ async def object_response(
         # The first chunk opens the object. If it was replaced after `head`, try again.
         first = await anext(body, b"")
         if await store.head(key) == info:
-            told = {**part.headers(), **(headers or {})}
-            return StreamingResponse(_prepend(first, body), part.status, headers=told, media_type=media_type)
+            response_headers = {**part.headers(), **(headers or {})}
+            return StreamingResponse(
+                _prepend(first, body), part.status, headers=response_headers, media_type=media_type
+            )
         await _close(body)
     raise ApiProblemError("not-found", "the object does not exist, or no longer")
 

@@ -120,7 +120,7 @@ class ErrorMiddleware:
         except BodyTooLargeError as error:
             await response.fail(_too_large(error.limit))
         except (ClientDisconnect, WebSocketDisconnect):
-            # Leaving early is the client's right, and nobody is left to answer.
+            # Clients may leave early; there is no one left to answer.
             log.info("the client disconnected early", extra=_log_fields(scope))
         except Exception:  # the boundary: one request must never end the process
             log.exception("request failed", extra=_log_fields(scope))

@@ -48,12 +48,12 @@ async def copy_step(
     validated = await asyncio.to_thread(
         validation.validate_run, definition, (found.get("spec") or {}).get("params") or {}
     )
-    made, new = await create_pipeline_run(state, ns, debug_copy(found, slug, attempt, validated, user), key)
-    if new:
-        told = {"namespace": ns, "run": made["metadata"]["name"], "copyOf": run, "step": slug, "user": user}
-        log.info("run created", extra=told)
-    headers = {"Location": f"/api/v1/namespaces/{ns}/runs/{made['metadata']['name']}"}
-    return JSONResponse(serializers.serialize_run(made, definition=True), status_code=201, headers=headers)
+    created, is_new = await create_pipeline_run(state, ns, debug_copy(found, slug, attempt, validated, user), key)
+    if is_new:
+        fields = {"namespace": ns, "run": created["metadata"]["name"], "copyOf": run, "step": slug, "user": user}
+        log.info("run created", extra=fields)
+    headers = {"Location": f"/api/v1/namespaces/{ns}/runs/{created['metadata']['name']}"}
+    return JSONResponse(serializers.serialize_run(created, definition=True), status_code=201, headers=headers)
 
 
 def _debug_definition(run: Mapping[str, Any], slug: str, seconds: int) -> Mapping[str, Any]:

@@ -74,8 +74,8 @@ async def exec_step(
             stream = await stack.enter_async_context(
                 execute(state.client, ns, pod, container, words, stdin=True, tty=tty)
             )
-            who = {"namespace": ns, "run": run, "pod": pod, "container": container, "user": socket.state.user.name}
-            log.info("a command begins", extra=who)
+            fields = {"namespace": ns, "run": run, "pod": pod, "container": container, "user": socket.state.user.name}
+            log.info("exec started", extra=fields)
             if tty and columns is not None and rows is not None:
                 await stream.resize(columns, rows)
             await socket.accept()

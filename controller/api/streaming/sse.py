@@ -80,14 +80,14 @@ async def event_stream(
         state = [
             run for run in present() if watch_filter.matches(run["metadata"]["namespace"], run["metadata"]["name"])
         ]
-        position, told = watch_cache.end, watch_cache.latest
+        position, sent_version = watch_cache.end, watch_cache.latest
         for run in state:
             yield format_event(
                 "added", json.dumps(serialize_run(run, definition=False), separators=(",", ":")).encode(), None
             )
-        yield bookmark(told)
+        yield bookmark(sent_version)
     else:
-        told = watch_filter.since
+        sent_version = watch_filter.since
         if await watch_cache.wait_for_version(watch_filter.since, CATCH_UP_TIMEOUT):
             position = watch_cache.cursor_after(watch_filter.since)
         yield b": here\n\n"
@@ -99,14 +99,14 @@ async def event_stream(
         for change in changes:
             if watch_filter.matches(change.namespace, change.name):
                 yield format_event(change.kind, change.data, change.version)
-                told = change.version if change.version is not None else told
+                sent_version = change.version if change.version is not None else sent_version
         position += len(changes)
         due = timer.remaining == 0 if changes else not await watch_cache.wait_for_change(position, timer.remaining)
         if not await timer.is_authorized():
             return
-        if due and watch_cache.latest > told and watch_cache.end == position:
-            told = watch_cache.latest
-            yield bookmark(told)
+        if due and watch_cache.latest > sent_version and watch_cache.end == position:
+            sent_version = watch_cache.latest
+            yield bookmark(sent_version)
         elif due:
             yield b": heartbeat\n\n"
     if position is None:

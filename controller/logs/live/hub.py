@@ -1,7 +1,7 @@
 """The hub of live logs: the collector publishes to it, readers subscribe to it.
 
 Readers pull: a subscription only says which streams have something new, and each reader takes it from the ring buffer
-at its own pace. A slow reader therefore delays nobody: it learns which lines it missed.
+at its own pace. A slow reader therefore delays no one: it learns which lines it missed.
 """
 
 import asyncio

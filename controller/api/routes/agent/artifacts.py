@@ -60,13 +60,13 @@ async def agent_upload(request: Request, slug: str, attempt: int, body: models.U
     """The URL to PUT the archive of an attempt's artifacts to."""
     state = get_state(request)
     run = await authorized_run(state, request)
-    place = await authorized_attempt(state, run, slug, attempt)
+    attempt_key = await authorized_attempt(state, run, slug, attempt)
     if body.size > state.settings.artifact_limit:
         limit = state.settings.artifact_limit
         raise ApiProblemError("too-large", f"the archive has {body.size} bytes; the limit is {limit}")
-    if await state.store.head(manifest_key(*place)) is not None:
+    if await state.store.head(manifest_key(*attempt_key)) is not None:
         raise ApiProblemError("conflict", f"the artifacts of {slug}, attempt {attempt}, are committed already")
-    return JSONResponse({"url": await state.signed_url("PUT", archive_key(*place))})
+    return JSONResponse({"url": await state.signed_url("PUT", archive_key(*attempt_key))})
 
 
 @router.put(
@@ -82,15 +82,15 @@ async def agent_manifest(request: Request, slug: str, attempt: int, body: models
     """
     state = get_state(request)
     run = await authorized_run(state, request)
-    place = await authorized_attempt(state, run, slug, attempt)
-    stored = await state.store.head(archive_key(*place))
+    attempt_key = await authorized_attempt(state, run, slug, attempt)
+    stored = await state.store.head(archive_key(*attempt_key))
     if stored is None or stored.size != body.archive.size:
         found = "not there" if stored is None else f"{stored.size} bytes"
         raise ApiProblemError(
             "conflict", f"the archive in the store is {found}, the manifest says {body.archive.size} bytes"
         )
     document = json.dumps(body.model_dump(mode="json", by_alias=True), separators=(",", ":")).encode()
-    key = manifest_key(*place)
+    key = manifest_key(*attempt_key)
     try:
         await state.store.put(key, document, if_absent=True)
     except ObjectExistsError:

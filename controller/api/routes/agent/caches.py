@@ -31,19 +31,19 @@ _MAX_DOCUMENT_BYTES = 64 * 1024
 async def look_up(request: Request, body: models.CacheLookup) -> Response:
     """The URL of the cache with this key; 404 if there is none."""
     state = get_state(request)
-    place = _cache_prefix(await authorized_run(state, request), body.key)
+    prefix = _cache_prefix(await authorized_run(state, request), body.key)
     try:
-        document = await state.store.get(_document_key(place), limit=_MAX_DOCUMENT_BYTES)
+        document = await state.store.get(_document_key(prefix), limit=_MAX_DOCUMENT_BYTES)
         found = json.loads(document)
-        key = _archive_key(place, found["sha256"])
-        stored, noted = await state.store.head(key), await state.store.head(_document_key(place))
+        key = _archive_key(prefix, found["sha256"])
+        stored, noted = await state.store.head(key), await state.store.head(_document_key(prefix))
     except ObjectNotFoundError:
         stored = noted = None
     if stored is None or noted is None:
         raise ApiProblemError("not-found", "there is no cache of this key")
     if datetime.now(UTC) - noted.modified > _TOUCH_INTERVAL:
         # The document's date says when the cache was last used: retention deletes unused ones.
-        await state.store.put(_document_key(place), document)
+        await state.store.put(_document_key(prefix), document)
     return JSONResponse({"url": await state.signed_url("GET", key), "sha256": found["sha256"], "size": stored.size})
 
 
@@ -51,11 +51,11 @@ async def look_up(request: Request, body: models.CacheLookup) -> Response:
 async def upload(request: Request, body: models.CacheArchive) -> Response:
     """The URL to PUT the archive of a cache to."""
     state = get_state(request)
-    place = _cache_prefix(await authorized_run(state, request), body.key)
+    prefix = _cache_prefix(await authorized_run(state, request), body.key)
     _check_size(state, body)
-    if await state.store.head(_document_key(place)) is not None:
+    if await state.store.head(_document_key(prefix)) is not None:
         raise ApiProblemError("conflict", "there is already a cache with this key")
-    return JSONResponse({"url": await state.signed_url("PUT", _archive_key(place, body.sha256))})
+    return JSONResponse({"url": await state.signed_url("PUT", _archive_key(prefix, body.sha256))})
 
 
 @router.put("/manifest", operation_id="agentCacheManifest", status_code=204, response_class=Response)
@@ -63,17 +63,17 @@ async def commit(request: Request, body: models.CacheArchive) -> Response:
     """Commits a cache. Repeating the same call has no effect; another cache with the key is refused."""
     state = get_state(request)
     run = await authorized_run(state, request)
-    place = _cache_prefix(run, body.key)
+    prefix = _cache_prefix(run, body.key)
     _check_size(state, body)
-    stored = await state.store.head(_archive_key(place, body.sha256))
+    stored = await state.store.head(_archive_key(prefix, body.sha256))
     if stored is None or stored.size != body.size:
         found = "not there" if stored is None else f"{stored.size} bytes"
         raise ApiProblemError("conflict", f"the archive in the store is {found}, the call says {body.size} bytes")
-    told = {**body.model_dump(mode="json", by_alias=True), "run": run["metadata"]["name"]}
+    cache_document = {**body.model_dump(mode="json", by_alias=True), "run": run["metadata"]["name"]}
     try:
-        await state.store.put(_document_key(place), json.dumps(told).encode(), if_absent=True)
+        await state.store.put(_document_key(prefix), json.dumps(cache_document).encode(), if_absent=True)
     except ObjectExistsError:
-        if json.loads(await state.store.get(_document_key(place), limit=_MAX_DOCUMENT_BYTES))["sha256"] != body.sha256:
+        if json.loads(await state.store.get(_document_key(prefix), limit=_MAX_DOCUMENT_BYTES))["sha256"] != body.sha256:
             raise ApiProblemError("conflict", "there is another cache with this key") from None
     return Response(status_code=204)
 
@@ -90,9 +90,9 @@ def _cache_prefix(run: Mapping[str, Any], key: str) -> str:
     return f"caches/{run['metadata']['namespace']}/{pipeline}/{hashlib.sha256(key.encode()).hexdigest()}"
 
 
-def _document_key(place: str) -> str:
-    return f"{place}.json"
+def _document_key(prefix: str) -> str:
+    return f"{prefix}.json"
 
 
-def _archive_key(place: str, sha256: str) -> str:
-    return f"{place}.{sha256}.tar.gz"
+def _archive_key(prefix: str, sha256: str) -> str:
+    return f"{prefix}.{sha256}.tar.gz"

@@ -27,29 +27,29 @@ router = APIRouter(prefix="/api/v1/agent/source", tags=["agent"], route_class=Gu
 async def upload_source(request: Request, body: models.SnapshotRequest) -> Response:
     """The URL to PUT the snapshot of a repository to, or that it is present already."""
     state = get_state(request)
-    place = await _snapshot_attempt(state, request, body)
+    attempt_key = await _snapshot_attempt(state, request, body)
     if body.size > state.settings.source_limit:
         limit = state.settings.source_limit
         raise ApiProblemError("too-large", f"the snapshot has {body.size} bytes; the limit is {limit}")
     stored = await state.store.head(source_key(body.digest))
     if stored is not None and stored.size == body.size:
         return JSONResponse({"present": True})
-    return JSONResponse({"url": await state.signed_url("PUT", archive_key(*place)), "present": False})
+    return JSONResponse({"url": await state.signed_url("PUT", archive_key(*attempt_key)), "present": False})
 
 
 @router.put("/manifest", operation_id="agentSourceManifest", status_code=204, response_class=Response)
 async def commit_source(request: Request, body: models.Snapshot) -> Response:
     """Commits the snapshot as the run's source. Repeating the same call has no effect."""
     state = get_state(request)
-    place = await _snapshot_attempt(state, request, body)
+    attempt_key = await _snapshot_attempt(state, request, body)
     stored = await state.store.head(source_key(body.digest))
     if stored is None:
-        await _promote_snapshot(state, archive_key(*place), body)
+        await _promote_snapshot(state, archive_key(*attempt_key), body)
     elif stored.size != body.size:
         raise ApiProblemError("conflict", f"the source {body.digest} has {stored.size} bytes, not {body.size}")
-    told: dict[str, Any] = {"digest": body.digest, "commit": body.commit, "size": body.size}
-    document = json.dumps({"files": [], "archive": None, "source": told}, separators=(",", ":")).encode()
-    key = manifest_key(*place)
+    source: dict[str, Any] = {"digest": body.digest, "commit": body.commit, "size": body.size}
+    document = json.dumps({"files": [], "archive": None, "source": source}, separators=(",", ":")).encode()
+    key = manifest_key(*attempt_key)
     try:
         await state.store.put(key, document, if_absent=True)
     except ObjectExistsError:
@@ -57,7 +57,7 @@ async def commit_source(request: Request, body: models.Snapshot) -> Response:
             raise ApiProblemError(
                 "conflict", f"{body.slug}, attempt {body.attempt}: another snapshot is committed"
             ) from None
-    await state.store.delete(archive_key(*place))
+    await state.store.delete(archive_key(*attempt_key))
     return Response(status_code=204)
 
 
@@ -79,8 +79,8 @@ async def _snapshot_attempt(
     if not ((run.get("spec") or {}).get("source") or {}).get("git"):
         raise ApiProblemError("not-found", "the run's source is not a repository")
     # Only the first step, which depends on none, may be a clone.
-    place = await authorized_attempt(state, run, body.slug, body.attempt)
+    attempt_key = await authorized_attempt(state, run, body.slug, body.attempt)
     steps = (run.get("status") or {}).get("steps") or []
     if steps and steps[0].get("slug") != body.slug:
         raise ApiProblemError("not-found", f"the step {body.slug} is not a clone step")
-    return place
+    return attempt_key

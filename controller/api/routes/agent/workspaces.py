@@ -38,11 +38,11 @@ async def workspace_terms(request: Request, slug: str, attempt: int) -> Response
 async def workspace_upload(request: Request, slug: str, attempt: int, body: models.UploadRequest) -> Response:
     """The URL to PUT the archive of an attempt's workspace to."""
     state = get_state(request)
-    _, place = await _workspace(state, request, slug, attempt)
+    _, key = await _workspace(state, request, slug, attempt)
     _check_size(state, body.size)
-    if await state.store.head(place.manifest) is not None:
+    if await state.store.head(key.manifest) is not None:
         raise ApiProblemError("conflict", f"the workspace of {slug}, attempt {attempt}, has been reported already")
-    return JSONResponse({"url": await state.signed_url("PUT", place.archive)})
+    return JSONResponse({"url": await state.signed_url("PUT", key.archive)})
 
 
 @router.put(
@@ -54,24 +54,24 @@ async def workspace_upload(request: Request, slug: str, attempt: int, body: mode
 async def workspace_manifest(request: Request, slug: str, attempt: int, body: models.WorkspaceTold) -> Response:
     """Reports a workspace as stored, or why it is not. The first report stays; repeating it has no effect."""
     state = get_state(request)
-    _, place = await _workspace(state, request, slug, attempt)
-    told: dict[str, Any]
+    _, key = await _workspace(state, request, slug, attempt)
+    report: dict[str, Any]
     if body.problem is not None:
-        told = {"problem": body.problem}
+        report = {"problem": body.problem}
     elif body.size is None or body.sha256 is None:
         raise ApiProblemError("invalid", "give either size and sha256 of the archive, or problem")
     else:
         _check_size(state, body.size)
-        stored = await state.store.head(place.archive)
+        stored = await state.store.head(key.archive)
         if stored is None or stored.size != body.size:
             found = "not there" if stored is None else f"{stored.size} bytes"
             raise ApiProblemError("conflict", f"the archive in the store is {found}, the call says {body.size} bytes")
-        told = {"size": body.size, "sha256": body.sha256, "files": body.files, "leftOut": body.left_out}
-    document = json.dumps(told, separators=(",", ":")).encode()
+        report = {"size": body.size, "sha256": body.sha256, "files": body.files, "leftOut": body.left_out}
+    document = json.dumps(report, separators=(",", ":")).encode()
     try:
-        await state.store.put(place.manifest, document, if_absent=True)
+        await state.store.put(key.manifest, document, if_absent=True)
     except ObjectExistsError:
-        if await state.store.get(place.manifest) != document:
+        if await state.store.get(key.manifest) != document:
             raise ApiProblemError("conflict", f"{slug}, attempt {attempt}: another report was stored") from None
     return Response(status_code=204)
 
