@@ -83,9 +83,9 @@ class OwnedResources:
         for pod in sorted(
             self._pods.get(key, {}).values(), key=lambda pod: str(pod["metadata"].get("creationTimestamp", ""))
         ):
-            place = attempt_key_of(pod)
-            if place is not None and (pod["metadata"].get("annotations") or {}).get(labels.RUN_UID) == uid:
-                found[place] = pod
+            attempt = attempt_key_of(pod)
+            if attempt is not None and (pod["metadata"].get("annotations") or {}).get(labels.RUN_UID) == uid:
+                found[attempt] = pod
         return found
 
     def jobs(self, key: RunKey, uid: str) -> dict[str, Json]:

@@ -49,8 +49,8 @@ def new_attempt(run: Json, step: ExpandedStep, number: int, now: datetime) -> Js
 
 def adopt_attempt(run: Json, step: ExpandedStep, number: int, view: AttemptView, now: datetime) -> Json:
     """An attempt that has a Job but no status: the operator was stopped between creating and writing."""
-    told = ((view.job or view.pod or {}).get("metadata") or {}).get("creationTimestamp")
-    return new_attempt(run, step, number, datetime.fromisoformat(told) if told else now)
+    created_at = ((view.job or view.pod or {}).get("metadata") or {}).get("creationTimestamp")
+    return new_attempt(run, step, number, datetime.fromisoformat(created_at) if created_at else now)
 
 
 def update_attempt(attempt: Json, view: AttemptView, step: Step, now: datetime, *, stopped_by: str) -> Json:
@@ -179,14 +179,14 @@ def needs_workspace(attempt: Json, view: AttemptView) -> bool:
     return awaiting_workspace(attempt, view) and view.pod is not None and is_upload_finished(view.pod)
 
 
-def _workspace_status(told: Json | None) -> Json:
+def _workspace_status(manifest: Json | None) -> Json:
     """The field `kept` of the status, from the manifest that the agent wrote."""
-    if told is None:
+    if manifest is None:
         return {"problem": "its upload did not finish; the log of upload may say more"}
-    if "problem" in told:
-        return {"problem": str(told["problem"])[:_MAX_PROBLEM_LENGTH]}
-    left_out = {"leftOut": told["leftOut"]} if told.get("leftOut") else {}
-    return {"bytes": told["size"], "files": told.get("files", 0), **left_out}
+    if "problem" in manifest:
+        return {"problem": str(manifest["problem"])[:_MAX_PROBLEM_LENGTH]}
+    left_out = {"leftOut": manifest["leftOut"]} if manifest.get("leftOut") else {}
+    return {"bytes": manifest["size"], "files": manifest.get("files", 0), **left_out}
 
 
 def stop_reason(

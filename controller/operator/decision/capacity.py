@@ -33,15 +33,15 @@ def parse_quota_error(message: str) -> QuotaShortage | None:
     """Parses the message of a rejection by a ResourceQuota; None for any other rejection."""
     found = _EXCEEDED.search(message)
     if found is None:
-        told = f"waits for quota: {message}"
-        return QuotaShortage(StepReason.OVER_QUOTA, told, False) if "exceeded quota" in message else None
+        text = f"waits for quota: {message}"
+        return QuotaShortage(StepReason.OVER_QUOTA, text, False) if "exceeded quota" in message else None
     wanted, used, limited = (_parse_amounts(found[part]) for part in ("requested", "used", "limited"))
     name = found["name"].strip()
     for resource, request in wanted.items():
         limit = limited.get(resource)
         if limit is not None and _exceeds(request, limit):
-            told = f"it asks for {resource} {request}, and the quota {name} has {limit} in all: it can never fit"
-            return QuotaShortage(StepReason.NEVER_FITS, told, True)
+            text = f"it asks for {resource} {request}, and the quota {name} has {limit} in all: it can never fit"
+            return QuotaShortage(StepReason.NEVER_FITS, text, True)
     shown = "; ".join(
         f"{resource}: {request} asked for, {used.get(resource, '?')} of {limited.get(resource, '?')} in use"
         for resource, request in wanted.items()
@@ -55,11 +55,11 @@ def unschedulable_reason(step: Step, nodes: Sequence[Mapping[str, Any]]) -> str 
         return None
     wanted = {"cpu": step.resources.cpu, "memory": step.resources.memory}
     for kind in _KINDS:
-        asked = wanted[kind]
+        request = wanted[kind]
         most = _largest([str((node.get("status") or {}).get("allocatable", {}).get(kind, "")) for node in nodes])
-        if asked and most and _exceeds(asked, most):
-            whose = "the only node has" if len(nodes) == 1 else f"the largest of {len(nodes)} nodes has"
-            return f"it asks for {kind} {asked}, and {whose} {most}: it can never be scheduled"
+        if request and most and _exceeds(request, most):
+            owner = "the only node has" if len(nodes) == 1 else f"the largest of {len(nodes)} nodes has"
+            return f"it asks for {kind} {request}, and {owner} {most}: it can never be scheduled"
     return None
 
 

@@ -158,13 +158,13 @@ def _verdict_of_waiting(pod: Json, waiting: Json) -> PodVerdict:
         return _unfinished(StepReason.IMAGE_PULL, f"the image {image} can't be pulled: {message or reason}")
     if reason == "CreateContainerConfigError":
         return _unfinished(StepReason.SECRET_MISSING, message)
-    told = services.startup_failure(pod)
-    if told is not None and told[1]:
-        return _failed(StepReason.SERVICE_FAILED, told[0])
+    failure = services.startup_failure(pod)
+    if failure is not None and failure[1]:
+        return _failed(StepReason.SERVICE_FAILED, failure[0])
     fetch = (container_status(pod, names.FETCH_CONTAINER) or {}).get("state") or {}
     if "running" in fetch:
         return _unfinished(StepReason.FETCHING, "source and artifacts are being fetched")
-    return _unfinished(StepReason.STARTING, told[0] if told is not None else message or "the pod is starting")
+    return _unfinished(StepReason.STARTING, failure[0] if failure is not None else message or "the pod is starting")
 
 
 def _signal_name(code: int) -> str | None:

@@ -110,53 +110,63 @@ def _main_container(plan: JobSpec, settings: OperatorSettings) -> Json:
 
 
 def _step_container(plan: JobSpec, settings: OperatorSettings) -> Json:
-    expanded, step = plan.step, plan.step.step
-    environment = step_environment(
-        plan.pipeline,
-        step,
-        plan.run_context,
-        expanded.matrix,
-        # A debug copy has the variables of the attempt that it is a copy of.
-        attempt=(debug_copies.debug_source(plan.run) or {}).get("attempt") or plan.attempt,
-        name=expanded.name,
-        workspace=names.WORKSPACE,
-    )
-    env: list[Json] = [
-        {"name": name, "value": entrypoint.escape_expansion(value)} for name, value in environment.items()
-    ]
-    run_name = plan.run["metadata"]["name"]
-    for use in step.secrets:
-        if use.file is None:
-            source = {"name": names.secrets_name(run_name), "key": names.secret_key(use)}
-            variable = use.env_var or use.key
-            env = [given for given in env if given["name"] != variable]
-            env.append({"name": variable, "valueFrom": {"secretKeyRef": source}})
-    folder = names.WORKSPACE + (f"/{step.working_dir.strip('/')}" if step.working_dir else "")
-    mounts: list[Json] = [{"name": "workspace", "mountPath": names.WORKSPACE}]
-    if any(use.file for use in step.secrets):
-        mounts.append({"name": "secrets", "mountPath": names.SECRETS_FOLDER, "readOnly": True})
-        env.append({"name": "C8S_SECRETS", "value": names.SECRETS_FOLDER})
-    if plan.has_upload:
-        mounts.append({"name": "handoff", "mountPath": names.HANDOFF_FOLDER, "readOnly": True})
-    if plan.exports_exit_code:
-        mounts.append({"name": "exit", "mountPath": names.EXIT_FOLDER})
+    step = plan.step.step
     container: Json = {
         "name": names.STEP_CONTAINER,
-        "image": render(step.image, template_context(plan.run_context, expanded.matrix)),
+        "image": render(step.image, template_context(plan.run_context, plan.step.matrix)),
         "command": entrypoint.build_command(
             step.commands,
             ready_file=names.READY_FILE if plan.has_upload else "",
             exit_code_file=names.EXIT_FILE if plan.exports_exit_code else "",
         ),
-        "workingDir": folder,
-        "env": env,
-        "volumeMounts": mounts,
+        "workingDir": names.WORKSPACE + (f"/{step.working_dir.strip('/')}" if step.working_dir else ""),
+        "env": _step_environment(plan),
+        "volumeMounts": _step_mounts(plan),
         "securityContext": _step_security(settings),
     }
     if step.resources:
-        wanted = {k: v for k, v in (("cpu", step.resources.cpu), ("memory", step.resources.memory)) if v}
-        container["resources"] = {"requests": wanted, "limits": wanted}
+        limits = {k: v for k, v in (("cpu", step.resources.cpu), ("memory", step.resources.memory)) if v}
+        container["resources"] = {"requests": limits, "limits": limits}
     return container
+
+
+def _step_environment(plan: JobSpec) -> list[Json]:
+    """The environment of the step's container. A secret overrides a variable of the same name."""
+    step = plan.step.step
+    variables = step_environment(
+        plan.pipeline,
+        step,
+        plan.run_context,
+        plan.step.matrix,
+        # A debug copy has the variables of the attempt that it is a copy of.
+        attempt=(debug_copies.debug_source(plan.run) or {}).get("attempt") or plan.attempt,
+        name=plan.step.name,
+        workspace=names.WORKSPACE,
+    )
+    environment: dict[str, Json] = {
+        name: {"name": name, "value": entrypoint.escape_expansion(value)} for name, value in variables.items()
+    }
+    secret_name = names.secrets_name(plan.run["metadata"]["name"])
+    for use in step.secrets:
+        if use.file is None:
+            name = use.env_var or use.key
+            reference = {"name": secret_name, "key": names.secret_key(use)}
+            environment.pop(name, None)
+            environment[name] = {"name": name, "valueFrom": {"secretKeyRef": reference}}
+    if any(use.file for use in step.secrets):
+        environment["C8S_SECRETS"] = {"name": "C8S_SECRETS", "value": names.SECRETS_FOLDER}
+    return list(environment.values())
+
+
+def _step_mounts(plan: JobSpec) -> list[Json]:
+    mounts: list[Json] = [{"name": "workspace", "mountPath": names.WORKSPACE}]
+    if any(use.file for use in plan.step.step.secrets):
+        mounts.append({"name": "secrets", "mountPath": names.SECRETS_FOLDER, "readOnly": True})
+    if plan.has_upload:
+        mounts.append({"name": "handoff", "mountPath": names.HANDOFF_FOLDER, "readOnly": True})
+    if plan.exports_exit_code:
+        mounts.append({"name": "exit", "mountPath": names.EXIT_FOLDER})
+    return mounts
 
 
 def _agent_containers(plan: JobSpec, settings: OperatorSettings) -> list[Json]:
@@ -197,11 +207,11 @@ def _cache_environment(wanted: Sequence[Cache], values: Mapping[str, str]) -> di
     """The environment of agents for a step's caches; agents render `{{hash FILE}}`, because they have the file."""
     if not wanted:
         return {}
-    told = [
+    caches = [
         {"key": render(each.key, values), "paths": [render(path, values) for path in each.paths]} for each in wanted
     ]
     return {
-        "C8S_CACHES": json.dumps(told),
+        "C8S_CACHES": json.dumps(caches),
         "C8S_HANDOFF": names.HANDOFF_FOLDER,
         "C8S_EXIT_FILE": names.EXIT_FILE,
     }
