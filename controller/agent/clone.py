@@ -1,10 +1,10 @@
 """`source`: clones the repository of the run once and stores a snapshot, which every step extracts.
 
 The repository is untrusted: none of its hooks, filters and settings is used, no other protocol than that of the URL is
-allowed, and its output is shown as plain text. Credentials come as files and reach git as files.
+allowed, and its output is shown as plain text. Credentials come as files, and `git_credentials` gives them to git.
 """
 
-# ruff: noqa: PTH102, PTH110, PTH114, PTH115, PTH118, PTH123
+# ruff: noqa: PTH102, PTH110, PTH114, PTH115, PTH118
 # Importing pathlib takes longer than the work of this module.
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from .archive.pack import Packed, pack
 from .archive.scratch_file import read_chunks, scratch_file
 from .archive.unpack import check_link, split_path
 from .client import AgentClient
-from .errors import AgentError, UsageError, printable
+from .errors import AgentError, printable
+from .git_credentials import prepare_credentials
 from .settings import Settings
 
 TYPE_CHECKING = False
@@ -71,10 +72,13 @@ class Git:
 
     def __init__(self, tree: str, scratch: str, url: str, credentials: str | None) -> None:
         self._tree, self._url = tree, url
+        access = prepare_credentials(url, scratch, credentials)
         protocols = [*_PROTOCOLS, *(["file"] if url.startswith("file://") else [])]
         allowed = [("protocol.allow", "never"), *((f"protocol.{name}.allow", "always") for name in protocols)]
         fixed = [("core.hooksPath", "/dev/null"), ("advice.detachedHead", "false"), ("gc.auto", "0")]
-        self._options = [word for name, value in (*allowed, *fixed) for word in ("-c", f"{name}={value}")]
+        self._options = [
+            word for name, value in (*allowed, *fixed, *access.options) for word in ("-c", f"{name}={value}")
+        ]
         self._environment = {
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": scratch,
@@ -84,7 +88,7 @@ class Git:
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_LFS_SKIP_SMUDGE": "1",
             **{name: os.environ[name] for name in _PROXIES if name in os.environ},
-            **_credential_variables(scratch, credentials),
+            **access.variables,
         }
         if shutil.which("git", path=self._environment["PATH"]) is None:
             raise AgentError("there is no git to clone with; the controller image has to contain it")
@@ -141,37 +145,6 @@ class Git:
 
 
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE")
-
-
-def _credential_variables(scratch: str, folder: str | None) -> dict[str, str]:
-    """The environment variables that pass a mounted Secret to git: an SSH key, or a user name and password."""
-    if folder is None:
-        return {}
-    if os.path.exists(os.path.join(folder, "ssh-privatekey")):
-        return {"GIT_SSH_COMMAND": _ssh_command(scratch, folder)}
-    if not os.path.exists(os.path.join(folder, "password")):
-        raise UsageError("the secret for the repository has neither ssh-privatekey nor username and password")
-    cases = f"Username*) cat '{folder}/username' 2>/dev/null ;; *) cat '{folder}/password' ;;"
-    script = f'#!/bin/sh\ncase "$1" in {cases} esac\n'
-    return {"GIT_ASKPASS": _write_file(os.path.join(scratch, "askpass"), script.encode(), 0o700)}
-
-
-def _ssh_command(scratch: str, folder: str) -> str:
-    with open(os.path.join(folder, "ssh-privatekey"), "rb") as given:
-        # ssh accepts a key only from a file that no other user can read.
-        key = _write_file(os.path.join(scratch, "key"), given.read(), 0o600)
-    hosts, check = os.path.join(folder, "known_hosts"), "yes"
-    if not os.path.exists(hosts):
-        print("the secret has no known_hosts: the host key of the server is accepted unchecked", flush=True)
-        hosts, check = os.path.join(scratch, "known_hosts"), "accept-new"
-    options = ("IdentitiesOnly=yes", "BatchMode=yes", f"StrictHostKeyChecking={check}", f"UserKnownHostsFile='{hosts}'")
-    return f"ssh -F /dev/null -i '{key}' " + " ".join(f"-o {option}" for option in options)
-
-
-def _write_file(path: str, data: bytes, mode: int) -> str:
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-        file.write(data)
-    return path
 
 
 def _paths(tree: str) -> list[str]:
