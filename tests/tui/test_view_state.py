@@ -157,7 +157,7 @@ async def test_unusable_state_files_are_reported(tmp_path: Path) -> None:
     file.write_text("{")
     app = FakeWorkbench([hello(7)], options=AppOptions(view_state=memory))
     async with app.run_test(size=WIDE, notifications=True) as pilot:
-        await until(pilot, sees(app, "hello-7", "is invalid"))
+        await until(pilot, sees(app, "hello-7", "JSONDecodeError"))
     blocked = FakeWorkbench([hello(7)], options=AppOptions(view_state=ViewState(file, tmp_path)))
     async with blocked.run_test(size=WIDE, notifications=True) as pilot:
         await until(pilot, sees(blocked, "hello-7", "can't be kept for the next"))

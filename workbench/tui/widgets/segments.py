@@ -9,6 +9,7 @@ from rich.style import Style
 from textual.strip import Strip
 
 from workbench.text.sanitize import truncate
+from workbench.text.format import format_age
 from workbench.text.width import cell_width
 
 
@@ -33,9 +34,4 @@ def age_text(since: datetime | None, now: datetime) -> str:
     if since is None:
         return ""
     seconds = (now - since).total_seconds()
-    if seconds < 5:
-        return "now"
-    for unit, length in (("d", 86_400), ("h", 3_600), ("m", 60)):
-        if seconds >= length:
-            return f"{int(seconds // length)}{unit}"
-    return f"{int(seconds)}s"
+    return "now" if seconds < 5 else format_age(seconds)
