@@ -8,8 +8,8 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
-from workbench.text.sanitize import truncate
 from workbench.text.format import format_age
+from workbench.text.sanitize import truncate
 from workbench.text.width import cell_width
 
 
