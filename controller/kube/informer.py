@@ -95,7 +95,7 @@ class Informer:
         """Follow the resource until cancelled."""
         backoff = _INITIAL_BACKOFF
         while True:
-            begun, before = self._clock(), self._version
+            started_at, before = self._clock(), self._version
             try:
                 if not self._version:
                     self._version = await self._list()
@@ -106,7 +106,7 @@ class Informer:
                 self.healthy = False
                 _log.warning("%s: %s; trying again", self._resource.plural, error)
             # A watch that broke after it reported changes is retried soon: more changes are likely.
-            if self._clock() - begun >= _HEALTHY_WATCH_SECONDS or (before and self._version not in ("", before)):
+            if self._clock() - started_at >= _HEALTHY_WATCH_SECONDS or (before and self._version not in ("", before)):
                 backoff = _INITIAL_BACKOFF
             # Also after a watch that ended normally: a server that ends watches at once must not cause a tight loop.
             await self._pause(backoff * (0.5 + self._jitter()))

@@ -30,10 +30,10 @@ _current: contextvars.ContextVar[ReconcileScope | None] = contextvars.ContextVar
 @contextmanager
 def reconcile_scope(namespace: str, run: str) -> Iterator[ReconcileScope]:
     """All records that are logged inside belong to this reconcile."""
-    look = ReconcileScope(namespace, run, next(_reconcile_ids))
-    token = _current.set(look)
+    scope = ReconcileScope(namespace, run, next(_reconcile_ids))
+    token = _current.set(scope)
     try:
-        yield look
+        yield scope
     finally:
         _current.reset(token)
 
@@ -42,9 +42,9 @@ class ReconcileLogFilter(logging.Filter):
     """Adds `namespace`, `run` and `reconcile` to records that lack them."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        look = _current.get()
-        if look is not None:
+        scope = _current.get()
+        if scope is not None:
             for name in ("namespace", "run", "reconcile"):
                 if not hasattr(record, name):
-                    setattr(record, name, getattr(look, name))
+                    setattr(record, name, getattr(scope, name))
         return True

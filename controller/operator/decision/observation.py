@@ -138,7 +138,7 @@ def update_milestones(pod: Json, before: Milestones, now: datetime) -> Milestone
     own, fetch = container_status(pod, names.STEP_CONTAINER), container_status(pod, names.FETCH_CONTAINER)
     state, fetch_state = (own or {}).get("state") or {}, (fetch or {}).get("state") or {}
     ended = state.get("terminated")
-    begun, fetched = ended or state.get("running"), fetch_state.get("terminated") or fetch_state.get("running")
+    started, fetched = ended or state.get("running"), fetch_state.get("terminated") or fetch_state.get("running")
     over = ended is not None or is_pod_finished(pod)
     bound = next((c for c in conditions(pod) if c["type"] == "PodScheduled" and c["status"] == "True"), {})
     scheduled = (
@@ -148,14 +148,14 @@ def update_milestones(pod: Json, before: Milestones, now: datetime) -> Milestone
         scheduled=before.scheduled or scheduled,
         fetching=before.fetching or (_observed_time(fetched.get("startedAt"), now) if fetched is not None else None),
         pulling=before.pulling,
-        running=before.running or (_observed_time(begun.get("startedAt"), now) if begun is not None else None),
+        running=before.running or (_observed_time(started.get("startedAt"), now) if started is not None else None),
         finished=before.finished or (_observed_time((ended or {}).get("finishedAt"), now) if over else None),
     )
 
 
-def _observed_time(told: str | None, now: datetime) -> datetime:
+def _observed_time(reported: str | None, now: datetime) -> datetime:
     """The time of the observation, or the reported one if that is too long ago."""
-    if not told:
+    if not reported:
         return now
-    moment = datetime.fromisoformat(told)
+    moment = datetime.fromisoformat(reported)
     return moment if now - moment > _MAX_OBSERVATION_DELAY else now

@@ -129,9 +129,9 @@ _AUDITED_FIELDS = ("triggeredBy", "commit", "branch", "event", "rerunOf")
 def audit_fields(run: Json, outcome: str) -> Json:
     """The same, and the outcome, as fields of an audit log record."""
     spec, metadata = run["spec"], run["metadata"]
-    told = {field: spec[field] for field in _AUDITED_FIELDS if spec.get(field)}
+    fields = {field: spec[field] for field in _AUDITED_FIELDS if spec.get(field)}
     where = {"namespace": metadata["namespace"], "run": metadata["name"], "uid": metadata["uid"]}
-    return {"audit": True, **where, "pipeline": (spec.get("pipeline") or {}).get("name"), "outcome": outcome, **told}
+    return {"audit": True, **where, "pipeline": (spec.get("pipeline") or {}).get("name"), "outcome": outcome, **fields}
 
 
 def record_transitions(recorder: EventRecorder, run: Json, old: Json, new: Json) -> None:

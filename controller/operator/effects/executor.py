@@ -205,8 +205,10 @@ class ActionExecutor:
                 name,
             )
             return {}
-        kept = await asyncio.gather(*(self._has_artifacts(namespace, each) for each in found.values()))
-        return {made_of: each for (made_of, each), there in zip(found.items(), kept, strict=True) if there}
+        complete = await asyncio.gather(*(self._has_artifacts(namespace, step) for step in found.values()))
+        return {
+            digest: step for (digest, step), is_complete in zip(found.items(), complete, strict=True) if is_complete
+        }
 
     async def _has_artifacts(self, namespace: str, found: ReusableStep) -> bool:
         made = found.reused

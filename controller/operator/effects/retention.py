@@ -67,7 +67,7 @@ class RetainedObjects:
 
 def retained_objects(runs: Iterable[Json], now: datetime, retention: timedelta) -> RetainedObjects:
     """The objects to retain: of active and recent runs, and of the runs that they reuse."""
-    sources, kept, uids, known = set[str](), set[tuple[str, str]](), set[str](), set[str]()
+    sources, retained_runs, uids, known = set[str](), set[tuple[str, str]](), set[str](), set[str]()
     for run in runs:
         metadata, spec, status = run["metadata"], run["spec"], run.get("status") or {}
         known.add(metadata["uid"])
@@ -82,9 +82,9 @@ def retained_objects(runs: Iterable[Json], now: datetime, retention: timedelta) 
         reused = [(step.get("reused") or {}).get("run") for step in status.get("steps") or []]
         for name in (metadata["name"], spec.get("reuseFrom"), spec.get("rerunOf"), *reused):
             if name:
-                kept.add((metadata["namespace"], name))
+                retained_runs.add((metadata["namespace"], name))
     return RetainedObjects(
-        frozenset(sources), frozenset(kept), workspace_uids=frozenset(uids), known_uids=frozenset(known)
+        frozenset(sources), frozenset(retained_runs), workspace_uids=frozenset(uids), known_uids=frozenset(known)
     )
 
 
